@@ -1,0 +1,166 @@
+//! One connection that speaks RESP: sends commands, reads bounded replies.
+
+use std::io;
+
+use redis::{Cmd, Value, parse_redis_value};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::measure::{Limits, Malformed, measure};
+use crate::deadline::{Deadline, Elapsed};
+
+/// A RESP connection over a stream that somebody else has connected.
+#[derive(Debug)]
+pub struct Connection<S> {
+    stream: S,
+    received: Vec<u8>,
+}
+
+/// Why no reply was read. What had arrived until then stays in [`Connection::received`].
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The deadline passed.
+    #[error("no complete reply within the time")]
+    TimedOut,
+    /// The peer closed the connection before a reply was complete.
+    #[error("the server closed the connection")]
+    Closed,
+    /// What arrived is not RESP, or more than is accepted.
+    #[error("the answer is not a Redis reply: {0}")]
+    Malformed(#[from] Malformed),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<Elapsed> for ReadError {
+    fn from(_: Elapsed) -> Self {
+        Self::TimedOut
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// A connection over `stream`, with nothing sent or received yet.
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
+    /// Sends `commands` in one write and returns their replies, in order.
+    ///
+    /// # Errors
+    /// [`ReadError`] when a reply does not come, whole and within the limits, before the deadline. An error
+    /// *reply* is a [`Value::ServerError`], not an error.
+    pub async fn ask(
+        &mut self,
+        commands: &[Cmd],
+        limits: Limits,
+        deadline: Deadline,
+    ) -> Result<Vec<Value>, ReadError> {
+        self.send(commands, deadline).await?;
+        let mut replies = Vec::with_capacity(commands.len());
+        for _ in commands {
+            replies.push(self.reply(limits, deadline).await?);
+        }
+        Ok(replies)
+    }
+
+    /// Sends `commands` in one write.
+    ///
+    /// # Errors
+    /// [`ReadError::TimedOut`] or [`ReadError::Io`].
+    pub async fn send(&mut self, commands: &[Cmd], deadline: Deadline) -> Result<(), ReadError> {
+        let mut bytes = Vec::new();
+        for command in commands {
+            bytes.extend_from_slice(&command.get_packed_command());
+        }
+        deadline.bound(self.stream.write_all(&bytes)).await??;
+        deadline.bound(self.stream.flush()).await??;
+        Ok(())
+    }
+
+    /// Reads one reply.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it does not come, whole and within the limits, before the deadline.
+    pub async fn reply(&mut self, limits: Limits, deadline: Deadline) -> Result<Value, ReadError> {
+        loop {
+            if let Some(length) = measure(&self.received, limits)? {
+                let value = parse_redis_value(&self.received[..length])
+                    .map_err(|_| ReadError::Malformed(Malformed::NotResp(0)))?;
+                self.received.drain(..length);
+                return Ok(value);
+            }
+            let mut chunk = [0; READ_CHUNK];
+            match deadline.bound(self.stream.read(&mut chunk)).await?? {
+                0 => return Err(ReadError::Closed),
+                count => self.received.extend_from_slice(&chunk[..count]),
+            }
+        }
+    }
+
+    /// What has arrived and belongs to no reply that was returned: the evidence after an error.
+    pub fn received(&self) -> &[u8] {
+        &self.received
+    }
+
+    /// Gives the stream back; bytes that were received and not consumed are lost.
+    pub fn into_stream(self) -> S {
+        self.stream
+    }
+
+    /// The stream underneath.
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+}
+
+/// Bytes taken from the kernel at a time: bounds what one read can add to a reply beyond its limit.
+const READ_CHUNK: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_reply_split_at_every_byte_is_read_whole() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut connection = Connection::new(near);
+        let writer = tokio::spawn(async move {
+            for byte in b"*2\r\n$3\r\nfoo\r\n:7\r\n+OK\r\n" {
+                far.write_all(&[*byte]).await.unwrap();
+            }
+            far
+        });
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let first = connection.reply(Limits::REPLY, deadline).await.unwrap();
+        assert_eq!(
+            first,
+            Value::Array(vec![Value::BulkString(b"foo".to_vec()), Value::Int(7)])
+        );
+        assert_eq!(
+            connection.reply(Limits::REPLY, deadline).await.unwrap(),
+            Value::Okay
+        );
+        drop(writer.await.unwrap());
+        assert!(matches!(
+            connection.reply(Limits::REPLY, deadline).await,
+            Err(ReadError::Closed)
+        ));
+    }
+
+    #[tokio::test]
+    async fn half_a_reply_is_kept_as_evidence() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut connection = Connection::new(near);
+        far.write_all(b"$5\r\nhe").await.unwrap();
+        let deadline = Deadline::after(Duration::from_millis(20));
+        assert!(matches!(
+            connection.reply(Limits::REPLY, deadline).await,
+            Err(ReadError::TimedOut)
+        ));
+        assert_eq!(connection.received(), b"$5\r\nhe");
+    }
+}

@@ -1,0 +1,211 @@
+//! How long the next reply is, found without recursion and without believing any announced length.
+
+/// What one reply may cost at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of the whole reply.
+    pub bytes: usize,
+    /// Arrays within arrays; the parser behind recurses, so this must stay under its own 100.
+    pub depth: usize,
+}
+
+impl Limits {
+    /// For one answer of a server that is not trusted yet: 64 kB.
+    pub const REPLY: Self = Self {
+        bytes: 64 * 1024,
+        depth: 16,
+    };
+    /// For a cluster's topology: 1 MB.
+    pub const TOPOLOGY: Self = Self {
+        bytes: 1024 * 1024,
+        depth: 16,
+    };
+}
+
+/// Why bytes are no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// The bytes are not RESP.
+    #[error("not RESP at byte {0}")]
+    NotResp(usize),
+    /// The reply is, or says that it will be, longer than the limit.
+    #[error("a reply longer than the limit")]
+    TooLong,
+    /// Arrays nested deeper than the limit.
+    #[error("a reply nested deeper than the limit")]
+    TooDeep,
+}
+
+/// The length in bytes of the first reply in `bytes`; `None` while it is incomplete.
+///
+/// # Errors
+/// [`Malformed`] as soon as no continuation could make a reply within the limits of it.
+pub fn measure(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed> {
+    let mut at = 0;
+    // Replies still to come on each level that is open.
+    let mut open: Vec<u64> = vec![1];
+    while let Some(missing) = open.last_mut() {
+        if *missing == 0 {
+            open.pop();
+            continue;
+        }
+        *missing -= 1;
+        let Some(element) = element_at(bytes, at, limits)? else {
+            return incomplete(bytes, limits);
+        };
+        at = element.end;
+        if element.children > 0 {
+            if open.len() > limits.depth {
+                return Err(Malformed::TooDeep);
+            }
+            // The shortest reply takes three bytes: more children than that can never fit.
+            if element.children > (limits.bytes / 3) as u64 {
+                return Err(Malformed::TooLong);
+            }
+            open.push(element.children);
+        }
+    }
+    if at > limits.bytes {
+        Err(Malformed::TooLong)
+    } else {
+        Ok(Some(at))
+    }
+}
+
+fn incomplete(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed> {
+    if bytes.len() >= limits.bytes {
+        Err(Malformed::TooLong)
+    } else {
+        Ok(None)
+    }
+}
+
+struct Element {
+    end: usize,
+    children: u64,
+}
+
+fn element_at(bytes: &[u8], at: usize, limits: Limits) -> Result<Option<Element>, Malformed> {
+    let Some(&kind) = bytes.get(at) else {
+        return Ok(None);
+    };
+    if !b"+-:$*_#,(!=%~>|".contains(&kind) {
+        return Err(Malformed::NotResp(at));
+    }
+    let Some(length) = bytes[at + 1..].windows(2).position(|pair| pair == b"\r\n") else {
+        return Ok(None);
+    };
+    let header = &bytes[at + 1..at + 1 + length];
+    let end = at + 1 + length + 2;
+    let element = match kind {
+        b'$' | b'!' | b'=' => Element {
+            end: blob_end(bytes, at, header, end, limits)?,
+            children: 0,
+        },
+        b'*' | b'~' | b'>' => Element {
+            end,
+            children: count(header, at)?,
+        },
+        b'%' => Element {
+            end,
+            children: count(header, at)?.saturating_mul(2),
+        },
+        // An attribute is followed by the reply that it describes.
+        b'|' => Element {
+            end,
+            children: count(header, at)?.saturating_mul(2).saturating_add(1),
+        },
+        b':' => {
+            count_signed(header, at)?;
+            Element { end, children: 0 }
+        }
+        _ => Element { end, children: 0 },
+    };
+    Ok((element.end <= bytes.len()).then_some(element))
+}
+
+fn blob_end(bytes: &[u8], at: usize, header: &[u8], end: usize, limits: Limits) -> Result<usize, Malformed> {
+    let length = count_signed(header, at)?;
+    if length < 0 {
+        return Ok(end);
+    }
+    let length = usize::try_from(length).map_err(|_| Malformed::TooLong)?;
+    if length > limits.bytes {
+        return Err(Malformed::TooLong);
+    }
+    let tail = end + length;
+    match bytes.get(tail..tail + 2) {
+        Some(b"\r\n") | None => Ok(tail + 2),
+        Some(_) => Err(Malformed::NotResp(tail)),
+    }
+}
+
+/// A number of children; the null of RESP2 (`*-1`) has none.
+fn count(header: &[u8], at: usize) -> Result<u64, Malformed> {
+    Ok(u64::try_from(count_signed(header, at)?).unwrap_or(0))
+}
+
+fn count_signed(header: &[u8], at: usize) -> Result<i64, Malformed> {
+    let text = std::str::from_utf8(header).map_err(|_| Malformed::NotResp(at))?;
+    text.parse().map_err(|_| Malformed::NotResp(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_reply_is_measured_and_a_part_of_it_is_not() {
+        for reply in [
+            &b"+PONG\r\n"[..],
+            b"-ERR no\r\n",
+            b":-12\r\n",
+            b"$5\r\nhe\r\no\r\n",
+            b"$-1\r\n",
+            b"*-1\r\n",
+            b"*0\r\n",
+            b"*2\r\n$3\r\nfoo\r\n*1\r\n:1\r\n",
+            b"%1\r\n+key\r\n~2\r\n:1\r\n:2\r\n",
+            b"|1\r\n+ttl\r\n:3\r\n+OK\r\n",
+            b"_\r\n",
+            b"=7\r\ntxt:foo\r\n",
+        ] {
+            let mut stream = reply.to_vec();
+            stream.extend_from_slice(b"+NEXT");
+            assert_eq!(
+                measure(&stream, Limits::REPLY),
+                Ok(Some(reply.len())),
+                "{reply:?}"
+            );
+            for cut in 0..reply.len() {
+                assert_eq!(
+                    measure(&reply[..cut], Limits::REPLY),
+                    Ok(None),
+                    "{:?}",
+                    &reply[..cut]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_told_apart_at_their_first_byte() {
+        assert_eq!(
+            measure(b"HTTP/1.1 400", Limits::REPLY),
+            Err(Malformed::NotResp(0))
+        );
+        assert_eq!(measure(b"$3\r\nfooXX", Limits::REPLY), Err(Malformed::NotResp(7)));
+        assert_eq!(measure(b"*x\r\n", Limits::REPLY), Err(Malformed::NotResp(0)));
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_before_it_arrives() {
+        assert_eq!(measure(b"$536870912\r\n", Limits::REPLY), Err(Malformed::TooLong));
+        assert_eq!(measure(b"*1000000\r\n", Limits::REPLY), Err(Malformed::TooLong));
+        assert_eq!(
+            measure(&b"*1\r\n".repeat(100_000), Limits::REPLY),
+            Err(Malformed::TooDeep)
+        );
+        assert_eq!(measure(&[b'+'; 70_000], Limits::REPLY), Err(Malformed::TooLong));
+    }
+}

@@ -1,0 +1,16 @@
+//! RESP over any stream: what was sent, what came back, and how long it took.
+//!
+//! Replies are the `redis` crate's [`redis::Value`] everywhere, whoever read them. Spec:
+//! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
+
+mod connection;
+mod measure;
+mod recorder;
+mod show;
+mod stream;
+
+pub use connection::{Connection, ReadError};
+pub use measure::{Limits, Malformed, measure};
+pub use recorder::{Exchange, Recorded, Recorder};
+pub use show::{command_line, error_text, reply_lines};
+pub use stream::Stream;
