@@ -1,0 +1,76 @@
+//! The command line: clap types and nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Learn server-side sessions in Redis, and find out why a Redis connection fails.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do; none: a menu on a terminal, this help elsewhere
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "\
+Environment:
+  REDIS_URL       the Redis to use; without one the built-in practice Redis serves
+  REDISCLI_AUTH   its password, where the URL has none
+  NO_COLOR        no colours
+
+Exit status: 0 it answers · 1 the answer is no · 2 usage or URL · 3 DNS · 4 TCP · 5 TLS · 6 AUTH · 7 server
+             130 interrupted";
+
+/// The subcommands, in the order of the help.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Is Redis reachable, and if not, why?
+    Ping(PingArgs),
+}
+
+/// Which Redis, and how to trust it: on every command.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RedisArgs {
+    /// The Redis to use: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix://PATH
+    // hide_env_values: the URL may hold a password.
+    #[arg(long = "redis", value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
+    pub url: Option<String>,
+    /// How to trust it
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+/// How to trust, and be trusted by, a TLS server.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "TLS")]
+pub struct TrustArgs {
+    /// Trust the authorities in this PEM file, besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Show this client certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// The client certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Expect this name in the server's certificate (through a tunnel or a CNAME)
+    #[arg(long, value_name = "NAME")]
+    pub tls_name: Option<String>,
+}
+
+/// Arguments of `ping`.
+#[derive(Debug, Args)]
+pub struct PingArgs {
+    /// The Redis to reach [default: $REDIS_URL; prefer that: everyone sees a command line in `ps`]
+    pub url: Option<String>,
+    /// The same, by option
+    #[command(flatten)]
+    pub redis: RedisArgs,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Seconds that the whole climb may take
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    pub timeout: f64,
+}

@@ -1,0 +1,20 @@
+//! One file a subcommand: from its arguments to the job behind it, and from the job's result to an exit status.
+
+mod ping;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::ui;
+
+/// Runs the subcommand that was asked for.
+#[must_use]
+pub fn run(cli: Cli) -> Exit {
+    let outcome = match cli.command {
+        Some(Command::Ping(args)) => ping::run(args),
+        None => Ok(Exit::Usage),
+    };
+    outcome.unwrap_or_else(|fault| {
+        ui::error(&fault);
+        Exit::No
+    })
+}

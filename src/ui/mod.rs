@@ -1,0 +1,10 @@
+//! The only place that prints, colours, prompts and draws.
+//!
+//! Standard output is the answer; standard error is progress and notes.
+
+use crate::sanitize;
+
+/// Prints a fault and its causes on standard error, in one line.
+pub fn error(fault: &anyhow::Error) {
+    eprintln!("sessiontut: {}", sanitize::line(&format!("{fault:#}")));
+}
