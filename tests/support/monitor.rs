@@ -1,0 +1,74 @@
+//! `MONITOR` beside a command under test: what a Redis was really asked.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::redis_server::RedisServer;
+use super::wait;
+
+/// Everything that a server is asked over TCP while this value lives.
+#[derive(Debug)]
+pub struct Monitor {
+    lines: Arc<Mutex<Vec<String>>>,
+    socket: UnixStream,
+}
+
+impl Monitor {
+    pub(super) fn start(server: &RedisServer) -> Self {
+        let mut socket = UnixStream::connect(server.socket()).unwrap();
+        socket
+            .write_all(b"AUTH operator operator-password\r\nMONITOR\r\n")
+            .unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let reader = BufReader::new(socket.try_clone().unwrap());
+        let heard = Arc::clone(&lines);
+        thread::spawn(move || {
+            for line in reader.lines().map_while(Result::ok) {
+                heard.lock().unwrap().push(line);
+            }
+        });
+        let monitor = Self { lines, socket };
+        // Two times +OK: from here on it listens.
+        wait::wait_for("MONITOR to start", || {
+            (monitor.lines.lock().unwrap().len() >= 2).then_some(())
+        });
+        monitor
+    }
+
+    /// The commands so far, in order, each as its words. The tests' own, over the unix socket, are left out.
+    pub fn commands(&self, server: &RedisServer) -> Vec<Vec<String>> {
+        // The mark comes last: once it is heard, so is everything before it.
+        let mark = format!("mark-{}", self.lines.lock().unwrap().len());
+        server.ask(&["ECHO", &mark]);
+        wait::wait_for("MONITOR to catch up", || {
+            self.lines
+                .lock()
+                .unwrap()
+                .iter()
+                .any(|line| line.contains(&mark))
+                .then_some(())
+        });
+        let lines = self.lines.lock().unwrap();
+        lines
+            .iter()
+            .filter(|line| !line.contains(" unix:"))
+            .filter_map(|line| words(line))
+            .collect()
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        // The reader's thread ends with the connection.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// The words of a line such as `+1700000000.1 [0 127.0.0.1:4242] "HINCRBY" "key" "visits" "1"`.
+fn words(line: &str) -> Option<Vec<String>> {
+    let (_, quoted) = line.split_once("] \"")?;
+    let quoted = quoted.strip_suffix('"')?;
+    Some(quoted.split("\" \"").map(str::to_owned).collect())
+}

@@ -1,0 +1,100 @@
+//! A server of somebody else's as a child process: it dies with its value.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::wait;
+
+/// A running child process whose output goes to a log file.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    name: String,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` with its output in `log`, and waits until `ready`; the log's end where it ends before that.
+    pub fn start(mut command: Command, log: &Path, mut ready: impl FnMut() -> bool) -> Result<Self, String> {
+        let output = File::create(log).unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut process = Self {
+            child,
+            name: command.get_program().to_string_lossy().into_owned(),
+            log: log.to_path_buf(),
+        };
+        let what = format!("{} to be ready", process.name);
+        wait::wait_for(&what, || {
+            if process.has_ended() {
+                return Some(Err(process.log()));
+            }
+            ready().then_some(Ok(()))
+        })?;
+        Ok(process)
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(&mut self) {
+        // It may have ended already: then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Sends a signal, such as `STOP`, `CONT` or `TERM`.
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Sends the signal `name` (`INT`, `TERM`, `STOP` …) to a process that this test has started.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill")
+        .args([format!("-{name}"), pid.to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success(), "kill -{name} {pid}: {status}");
+}
+
+/// The path of a program that a test needs; fails with what to install where it is missing.
+pub fn required(program: &str, debian_package: &str) -> PathBuf {
+    on_path(program).unwrap_or_else(|| {
+        panic!("{program} is not installed: apt-get install {debian_package} (scripts/test installs all that is needed)")
+    })
+}
+
+/// The path of a program, where it is installed.
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        // Debian keeps some servers where only root looks.
+        .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+}

@@ -1,0 +1,344 @@
+//! The binary under test, at home in a folder of its own.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::process::signal;
+use super::wait;
+
+/// How long one run of the program may take before the test ends it and fails.
+const HARD_LIMIT: Duration = Duration::from_secs(120);
+
+/// The path of the binary under test.
+pub const SESSIONTUT: &str = env!("CARGO_BIN_EXE_sessiontut");
+
+/// A home folder and a state folder of a user who has nothing: no Redis, no secrets, no cloud.
+#[derive(Debug)]
+pub struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    /// A new, empty one.
+    pub fn new() -> Self {
+        Self {
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    /// The home folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program's own part of the state folder.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state/sessiontut")
+    }
+
+    /// The environment of this home, and nothing of the machine's own.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let home = self.folder.path().display();
+        let path = std::env::var("PATH").unwrap_or_default();
+        [
+            ("PATH", path),
+            ("HOME", home.to_string()),
+            ("XDG_STATE_HOME", format!("{home}/state")),
+            ("XDG_CONFIG_HOME", format!("{home}/config")),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("TERM", "xterm-256color".to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    /// The program, to be given arguments: `home.sessiontut(["ping", "--json"])`.
+    pub fn sessiontut<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Program {
+        let mut command = Command::new(SESSIONTUT);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment())
+            .current_dir(self.path());
+        Program {
+            command,
+            input: None,
+            limit: HARD_LIMIT,
+        }
+    }
+
+    /// Runs the program to its end.
+    #[track_caller]
+    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
+        self.sessiontut(arguments).run()
+    }
+}
+
+/// The program with its arguments and environment, before it starts.
+#[derive(Debug)]
+pub struct Program {
+    command: Command,
+    input: Option<Vec<u8>>,
+    limit: Duration,
+}
+
+impl Program {
+    /// Sets `REDIS_URL`.
+    pub fn redis(self, url: &str) -> Self {
+        self.env("REDIS_URL", url)
+    }
+
+    /// Sets a variable of the environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// More arguments.
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// What stands on its standard input, which is empty otherwise.
+    pub fn input(mut self, text: &str) -> Self {
+        self.input = Some(text.as_bytes().to_vec());
+        self
+    }
+
+    /// Another hard limit than two minutes.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn run(self) -> Finished {
+        self.start().finish()
+    }
+
+    /// Starts it.
+    #[track_caller]
+    pub fn start(mut self) -> Running {
+        let words = format!("{:?}", self.command);
+        let mut child = self
+            .command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{words}: {error}"));
+        let mut input = child.stdin.take().unwrap();
+        if let Some(text) = self.input {
+            // A program that does not want its input may have closed it.
+            let _ = input.write_all(&text);
+        }
+        drop(input);
+        let (stdout, stdout_reader) = collect(child.stdout.take().unwrap());
+        let (stderr, stderr_reader) = collect(child.stderr.take().unwrap());
+        Running {
+            child,
+            words,
+            started: Instant::now(),
+            limit: self.limit,
+            stdout,
+            stderr,
+            readers: vec![stdout_reader, stderr_reader],
+        }
+    }
+}
+
+type Collected = Arc<Mutex<Vec<u8>>>;
+
+/// Reads `source` to its end in a thread of its own, so that the program never waits for its reader.
+fn collect(mut source: impl Read + Send + 'static) -> (Collected, JoinHandle<()>) {
+    let collected = Collected::default();
+    let into = Arc::clone(&collected);
+    let reader = thread::spawn(move || {
+        let mut chunk = [0; 8192];
+        while let Ok(count @ 1..) = source.read(&mut chunk) {
+            into.lock().unwrap().extend_from_slice(&chunk[..count]);
+        }
+    });
+    (collected, reader)
+}
+
+/// The program while it runs; killed when dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    words: String,
+    started: Instant,
+    limit: Duration,
+    stdout: Collected,
+    stderr: Collected,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Standard output so far.
+    pub fn stdout(&self) -> String {
+        text(&self.stdout)
+    }
+
+    /// Standard error so far.
+    pub fn stderr(&self) -> String {
+        text(&self.stderr)
+    }
+
+    /// Waits until standard output holds `wanted`, and returns the whole of it.
+    #[track_caller]
+    pub fn wait_for_stdout(&mut self, wanted: &str) -> String {
+        self.wait_until(wanted, Self::stdout)
+    }
+
+    /// Waits until standard error holds `wanted`, and returns the whole of it.
+    #[track_caller]
+    pub fn wait_for_stderr(&mut self, wanted: &str) -> String {
+        self.wait_until(wanted, Self::stderr)
+    }
+
+    /// Waits for the first whole line of standard output, and returns it without its end.
+    #[track_caller]
+    pub fn first_line(&mut self) -> String {
+        let output = self.wait_for_stdout("\n");
+        output.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[track_caller]
+    fn wait_until(&mut self, wanted: &str, output: fn(&Self) -> String) -> String {
+        let seen = wait::within(wait::PATIENCE, || {
+            let ended = self.child.try_wait().unwrap().is_some();
+            let seen = output(self);
+            (seen.contains(wanted) || ended).then_some(seen)
+        });
+        match seen {
+            Some(seen) if seen.contains(wanted) => seen,
+            // What it said last may have arrived after the look, before its end was seen.
+            _ if output(self).contains(wanted) => output(self),
+            _ => panic!(
+                "{}: waited in vain for {wanted:?}\nstdout: {}\nstderr: {}",
+                self.words,
+                self.stdout(),
+                self.stderr()
+            ),
+        }
+    }
+
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        signal(self.pid(), "INT");
+    }
+
+    /// What a service manager sends first.
+    pub fn terminate(&self) {
+        signal(self.pid(), "TERM");
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(&mut self) {
+        // It may have ended already: then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits for its end; kills it and fails the test at the hard limit.
+    #[track_caller]
+    pub fn finish(mut self) -> Finished {
+        let left = self.limit.saturating_sub(self.started.elapsed());
+        let Some(status) = wait::within(left, || self.child.try_wait().unwrap()) else {
+            panic!(
+                "{}: still running after {} s\nstdout: {}\nstderr: {}",
+                self.words,
+                self.limit.as_secs(),
+                self.stdout(),
+                self.stderr()
+            );
+        };
+        let took = self.started.elapsed();
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        Finished {
+            words: self.words.clone(),
+            status,
+            stdout: self.stdout(),
+            stderr: self.stderr(),
+            took,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn text(collected: &Collected) -> String {
+    String::from_utf8_lossy(&collected.lock().unwrap()).into_owned()
+}
+
+/// How a run of the program ended.
+#[derive(Debug)]
+pub struct Finished {
+    words: String,
+    status: ExitStatus,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// From start to end.
+    pub took: Duration,
+}
+
+impl Finished {
+    /// The exit status; none where a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// Fails the test, with all that was said, unless the exit status is `code`.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code(),
+            Some(code),
+            "{}\nstdout: {}\nstderr: {}",
+            self.words,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!(
+                "{}: no JSON on standard output ({error})\nstdout: {}\nstderr: {}",
+                self.words, self.stdout, self.stderr
+            )
+        })
+    }
+
+    /// Both outputs, for what must be in neither.
+    pub fn output(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}

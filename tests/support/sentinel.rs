@@ -1,0 +1,51 @@
+//! A real Sentinel that watches a redis-server.
+
+use std::fs;
+use std::net::TcpStream;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::ports::free_port;
+use super::process::{Process, required};
+use super::redis_server::RedisServer;
+
+/// A running Sentinel, which knows its primary by the name `primary`.
+#[derive(Debug)]
+pub struct Sentinel {
+    _process: Process,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Sentinel {
+    /// Watches `server`; listens when this returns.
+    pub fn watching(server: &RedisServer) -> Self {
+        let folder = TempDir::new().unwrap();
+        let port = free_port();
+        let conf = folder.path().join("sentinel.conf");
+        let watched = format!("sentinel monitor primary 127.0.0.1 {} 1", server.port());
+        let place = folder.path().display();
+        fs::write(
+            &conf,
+            format!("port {port}\nbind 127.0.0.1\ndir {place}\n{watched}\n"),
+        )
+        .unwrap();
+        let mut command = Command::new(required("redis-sentinel", "redis-sentinel"));
+        command.arg(&conf);
+        let log = folder.path().join("sentinel.log");
+        let ready = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+        let process =
+            Process::start(command, &log, ready).unwrap_or_else(|log| panic!("redis-sentinel: {log}"));
+        Self {
+            _process: process,
+            port,
+            _folder: folder,
+        }
+    }
+
+    /// The URL that leads to the Sentinel itself.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+}

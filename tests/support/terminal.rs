@@ -1,0 +1,204 @@
+//! A real terminal (tmux, on a socket of its own): what a person sees and types.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use super::process::required;
+use super::program::{Home, SESSIONTUT};
+use super::wait;
+
+/// Keeps the screen after the program's end, and tmux's own habits out of the way.
+const CONFIGURATION: &str = "\
+set -g remain-on-exit on
+set -g remain-on-exit-format ''
+set -g status off
+set -g escape-time 0
+set -g default-terminal tmux-256color
+set -g history-limit 5000
+";
+
+/// A terminal with one program in it; closed, and the program hung up on, when dropped.
+#[derive(Debug)]
+pub struct Terminal {
+    folder: TempDir,
+}
+
+impl Terminal {
+    /// A terminal of 80×24 that runs the program under test with these arguments.
+    pub fn start(home: &Home, arguments: &[&str]) -> Self {
+        Self::sized(home, arguments, 80, 24, &[])
+    }
+
+    /// The same with a size and further variables.
+    pub fn sized(
+        home: &Home,
+        arguments: &[&str],
+        columns: u16,
+        rows: u16,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut words = vec![SESSIONTUT];
+        words.extend(arguments);
+        Self::run(home, &words, columns, rows, variables)
+    }
+
+    /// A terminal with a shell in it, whose prompt is `$ ` and whose path leads to `sessiontut`.
+    pub fn shell(home: &Home, columns: u16, rows: u16, variables: &[(&str, &str)]) -> Self {
+        let bin = home.path().join("bin");
+        fs::create_dir_all(&bin).unwrap();
+        // A second shell in the same home finds it there already.
+        let _ = std::os::unix::fs::symlink(SESSIONTUT, bin.join("sessiontut"));
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        let mut all = vec![("PATH", path.as_str()), ("PS1", "$ "), ("ENV", "")];
+        all.extend(variables);
+        let terminal = Self::run(home, &["/bin/sh", "-i"], columns, rows, &all);
+        terminal.wait_for("$");
+        terminal
+    }
+
+    /// A terminal that runs `words`.
+    pub fn run(home: &Home, words: &[&str], columns: u16, rows: u16, variables: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("tmux.conf"), CONFIGURATION).unwrap();
+        let terminal = Self { folder };
+        let mut command = terminal.tmux();
+        command
+            .env_clear()
+            .envs(home.environment())
+            .envs(variables.iter().copied())
+            .current_dir(home.path());
+        command.arg("-f").arg(terminal.folder.path().join("tmux.conf"));
+        command.args([
+            "new-session",
+            "-d",
+            "-x",
+            &columns.to_string(),
+            "-y",
+            &rows.to_string(),
+        ]);
+        // With env in front there are always several words, which tmux runs as they are, without a shell.
+        command.args(["--", "env"]).args(words);
+        succeed(&command.output().unwrap());
+        terminal
+    }
+
+    fn tmux(&self) -> Command {
+        let mut command = Command::new(required("tmux", "tmux"));
+        command.arg("-S").arg(self.folder.path().join("tmux.sock"));
+        command
+    }
+
+    fn ask(&self, words: &[&str]) -> String {
+        succeed(&self.tmux().args(words).output().unwrap())
+    }
+
+    /// Presses keys by tmux's names: `Enter`, `C-c`, `Up`, `Escape`, `n`.
+    pub fn keys(&self, names: &[&str]) {
+        self.ask(&[&["send-keys", "--"], names].concat());
+    }
+
+    /// Types text as it stands.
+    pub fn text(&self, text: &str) {
+        self.ask(&["send-keys", "-l", "--", text]);
+    }
+
+    /// Types a line and presses Enter.
+    pub fn line(&self, text: &str) {
+        self.text(text);
+        self.keys(&["Enter"]);
+    }
+
+    /// What stands on the screen now, without trailing blanks.
+    pub fn screen(&self) -> String {
+        self.ask(&["capture-pane", "-p"])
+    }
+
+    /// The screen and what has scrolled away above it; lines that the terminal wrapped are joined.
+    pub fn history(&self) -> String {
+        self.ask(&["capture-pane", "-p", "-J", "-S", "-"])
+    }
+
+    /// The screen with its colours, as escape sequences.
+    pub fn coloured_screen(&self) -> String {
+        self.ask(&["capture-pane", "-p", "-e"])
+    }
+
+    /// Waits until `wanted` stands on the screen, and returns the screen.
+    #[track_caller]
+    pub fn wait_for(&self, wanted: &str) -> String {
+        self.wait_until(&format!("{wanted:?}"), |screen| screen.contains(wanted))
+    }
+
+    /// Waits until the screen is as wanted, and returns it; fails with the screen that stood there at the end.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let mut screen = String::new();
+        let found = wait::within(wait::PATIENCE, || {
+            screen = self.screen();
+            wanted(&screen).then_some(())
+        });
+        assert!(
+            found.is_some(),
+            "waited in vain for {what} on this screen:\n{screen}"
+        );
+        screen
+    }
+
+    /// Waits until the program has ended, and returns its exit status.
+    #[track_caller]
+    pub fn exit_status(&self) -> i32 {
+        let ended = wait::within(wait::PATIENCE, || {
+            let state = self.ask(&["display-message", "-p", "#{pane_dead} #{pane_dead_status}"]);
+            state.trim().strip_prefix("1 ").map(str::to_owned)
+        });
+        match ended {
+            Some(status) => status
+                .parse()
+                .unwrap_or_else(|_| panic!("a signal ended it: {status:?}")),
+            None => panic!("the program still runs; the screen:\n{}", self.screen()),
+        }
+    }
+
+    /// Changes the size of the window.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.ask(&[
+            "resize-window",
+            "-x",
+            &columns.to_string(),
+            "-y",
+            &rows.to_string(),
+        ]);
+    }
+
+    /// Whether the terminal is as a shell wants it: echoing, line by line, cursor shown.
+    pub fn is_sane(&self) -> bool {
+        let tty = self.ask(&["display-message", "-p", "#{pane_tty}"]);
+        let settings = Command::new("stty")
+            .args(["-a", "-F", tty.trim()])
+            .output()
+            .unwrap();
+        let settings = String::from_utf8_lossy(&settings.stdout).into_owned();
+        let words: Vec<&str> = settings
+            .split_whitespace()
+            .map(|word| word.trim_end_matches(';'))
+            .collect();
+        let cursor = self.ask(&["display-message", "-p", "#{cursor_flag}#{alternate_on}"]);
+        words.contains(&"icanon") && words.contains(&"echo") && cursor.trim() == "10"
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It has gone already where nothing was left in it.
+        let _ = self.tmux().arg("kill-server").output();
+    }
+}
+
+#[track_caller]
+fn succeed(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "tmux: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
