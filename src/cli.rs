@@ -32,7 +32,7 @@ pub enum Command {
 /// Which Redis, and how to trust it: on every command.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RedisArgs {
-    /// The Redis to use: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix://PATH
+    /// The Redis to use: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix://PATH`
     // hide_env_values: the URL may hold a password.
     #[arg(long = "redis", value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
     pub url: Option<String>,

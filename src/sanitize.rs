@@ -11,7 +11,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// Like [`line`], but leaves line feeds and tabs: for text that is meant to span lines, such as a lesson.
+/// Like [`line()`], but leaves line feeds and tabs: for text that is meant to span lines, such as a lesson.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| matches!(character, '\n' | '\t'))

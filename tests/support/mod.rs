@@ -18,6 +18,7 @@ pub mod sentinel;
 pub mod stunnel;
 pub mod terminal;
 pub mod tls;
+pub mod tools;
 pub mod valkey;
 pub mod wait;
 

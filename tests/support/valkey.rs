@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::process::on_path;
 use super::redis_server::{RedisServer, Settings};
+use super::{process, tools};
 
-/// Names the valkey-server to test against; `scripts/test` installs one and sets it.
+/// Names the valkey-server to test against, instead of the one that `scripts/test` installs.
 pub const VARIABLE: &str = "SESSIONTUT_VALKEY_SERVER";
 
 /// The path of valkey-server. Without one, a line says that the test goes on without; a wrong path fails.
@@ -19,9 +19,9 @@ pub fn program() -> Option<PathBuf> {
         );
         return Some(path);
     }
-    let found = on_path("valkey-server");
+    let found = tools::valkey_server().or_else(|| process::on_path("valkey-server"));
     if found.is_none() {
-        println!("not compared with Valkey: {VARIABLE} is not set and there is no valkey-server");
+        println!("not compared with Valkey: no valkey-server is installed, and {VARIABLE} names none");
     }
     found
 }
