@@ -63,6 +63,8 @@ pub struct TrustArgs {
 #[derive(Debug, Args)]
 pub struct PingArgs {
     /// The Redis to reach [default: $REDIS_URL; prefer that: everyone sees a command line in `ps`]
+    // An id of its own: --redis has the other.
+    #[arg(id = "ping_url", value_name = "URL")]
     pub url: Option<String>,
     /// The same, by option
     #[command(flatten)]

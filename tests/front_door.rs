@@ -1,0 +1,97 @@
+//! The front door: help, version, slips on the command line, pipes, and what never comes out.
+
+mod support;
+
+use std::process::{Command, Stdio};
+
+use clap::CommandFactory;
+use sessiontut::cli::Cli;
+use support::Home;
+use support::program::SESSIONTUT;
+
+/// The names of all subcommands that the help shows.
+fn subcommands() -> Vec<String> {
+    Cli::command()
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_command_line_contradicts_itself_nowhere() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_version_is_the_crates() {
+    let finished = Home::new().run(["--version"]).expect(0);
+    assert_eq!(
+        finished.stdout,
+        format!("sessiontut {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    assert_eq!(finished.stderr, "");
+}
+
+#[test]
+fn every_subcommand_explains_itself_within_80_columns() {
+    let home = Home::new();
+    let help = home.run(["--help"]).expect(0).stdout;
+    for name in subcommands() {
+        assert!(
+            help.contains(&format!("\n  {name}")),
+            "--help does not show {name}:\n{help}"
+        );
+        let own = home.run([&name, "--help"]).expect(0).stdout;
+        for line in own.lines().chain(help.lines()) {
+            assert!(line.chars().count() <= 100, "too wide for a terminal: {line:?}");
+        }
+        assert!(own.contains("Usage: sessiontut"), "{own}");
+    }
+}
+
+#[test]
+fn a_slip_on_the_command_line_is_one_error_and_exit_status_2() {
+    let home = Home::new();
+    let mut slips = vec![vec!["pong".to_owned()], vec!["--no-such-option".to_owned()]];
+    slips.extend(
+        subcommands()
+            .into_iter()
+            .map(|name| vec![name, "--no-such-option".to_owned()]),
+    );
+    for slip in slips {
+        let finished = home.run(&slip).expect(2);
+        assert_eq!(finished.stdout, "", "{slip:?}");
+        assert_eq!(
+            finished.stderr.matches("error:").count(),
+            1,
+            "{}",
+            finished.stderr
+        );
+        assert!(
+            finished.stderr.contains(slip.last().unwrap()),
+            "{}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let home = Home::new();
+    for arguments in [vec!["--help"], vec!["completions", "bash"]] {
+        let mut child = Command::new(SESSIONTUT)
+            .args(&arguments)
+            .env_clear()
+            .envs(home.environment())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Closed before a byte could be written to it.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!errors.contains("panicked"), "{arguments:?}: {errors}");
+    }
+}
