@@ -190,6 +190,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Standard output so far.
     pub fn stdout(&self) -> String {
         text(&self.stdout)
@@ -222,7 +227,7 @@ impl Running {
     #[track_caller]
     fn wait_until(&mut self, wanted: &str, output: fn(&Self) -> String) -> String {
         let seen = wait::within(wait::PATIENCE, || {
-            let ended = self.child.try_wait().unwrap().is_some();
+            let ended = self.has_ended();
             let seen = output(self);
             (seen.contains(wanted) || ended).then_some(seen)
         });
