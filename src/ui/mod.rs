@@ -2,6 +2,8 @@
 //!
 //! Standard output is the answer; standard error is progress and notes.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use crate::sanitize;
 
 /// Prints a fault and its causes on standard error, in one line.

@@ -6,7 +6,7 @@
 // Every test binary compiles all of this and uses its own part of it.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 // Clippy knows tests by their attribute, and these are the functions that the tests call.
-#![allow(clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 pub mod cluster;
 pub mod monitor;
