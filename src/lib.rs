@@ -17,6 +17,7 @@ pub mod ui;
 
 pub mod deadline;
 pub mod exit;
+pub mod learn;
 pub mod sanitize;
 pub mod secret;
 pub mod target;

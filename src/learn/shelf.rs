@@ -1,0 +1,161 @@
+//! Where lessons stand: compiled into the program, or in a folder.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::lesson::{Block, Lesson, Refusal, Tab};
+use super::parse::{number_and_id, parse};
+use super::region;
+
+/// Where lessons come from.
+#[derive(Clone, Debug)]
+pub enum Shelf {
+    /// The program's own.
+    BuiltIn,
+    /// A folder of files `NN-id.md`.
+    Folder(PathBuf),
+}
+
+/// The lessons that could be read, and why others could not.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    /// In their order.
+    pub lessons: Vec<Lesson>,
+    /// What is wrong with the other files.
+    pub refusals: Vec<Refusal>,
+}
+
+/// The lessons that are compiled in, by the name of their file.
+const BUILT_IN: &[(&str, &str)] = &[];
+
+impl Shelf {
+    /// Reads every lesson; a file that is refused takes no other down.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub fn read(&self) -> io::Result<Book> {
+        let files = match self {
+            Self::BuiltIn => BUILT_IN
+                .iter()
+                .map(|(name, source)| (format!("lessons/{name}"), Ok((*source).to_owned())))
+                .collect(),
+            Self::Folder(folder) => files_of(folder)?,
+        };
+        Ok(book_of(files))
+    }
+
+    /// The text of an example file, where there is one: `path` is relative to the project that holds the lessons.
+    fn example(&self, path: &str) -> Option<String> {
+        match self {
+            Self::BuiltIn => None,
+            Self::Folder(folder) => {
+                let project = folder.canonicalize().ok()?;
+                let read = |root: &Path| fs::read_to_string(root.join(path)).ok();
+                project.parent().and_then(read).or_else(|| read(&project))
+            }
+        }
+    }
+
+    /// What is wrong with the regions that a lesson copies from example files.
+    #[must_use]
+    pub fn differences(&self, lesson: &Lesson) -> Vec<Refusal> {
+        let blocks = lesson
+            .steps
+            .iter()
+            .flat_map(|step| &step.blocks)
+            .chain(&lesson.introduction);
+        let tabs = blocks.flat_map(|block| match block {
+            Block::Code(tabs) => tabs.as_slice(),
+            _ => &[],
+        });
+        tabs.filter_map(|tab| self.difference(lesson, tab)).collect()
+    }
+
+    fn difference(&self, lesson: &Lesson, tab: &Tab) -> Option<Refusal> {
+        let (path, name) = tab.from.as_ref()?;
+        let refusal = |line, what| {
+            Some(Refusal {
+                file: lesson.file.clone(),
+                line,
+                what,
+            })
+        };
+        let Some(source) = self.example(path) else {
+            return match self {
+                Self::BuiltIn => None,
+                Self::Folder(_) => refusal(tab.line, format!("`from=` names no file: there is no {path}")),
+            };
+        };
+        let Some(region) = region::lines_of(&source, name) else {
+            let what = format!(
+                "{path} has no region `{name}`: it lies between `region {name}` and `endregion {name}`"
+            );
+            return refusal(tab.line, what);
+        };
+        let (row, ours, theirs) = region::difference(&tab.text, &region)?;
+        refusal(
+            tab.line + 1 + row,
+            format!("differs from {path}#{name}: here `{ours}`, there `{theirs}`"),
+        )
+    }
+}
+
+type Named = (String, io::Result<String>);
+
+fn files_of(folder: &Path) -> io::Result<Vec<Named>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let is_lesson = name.to_lowercase().ends_with(".md") && !name.to_lowercase().starts_with("readme");
+        if is_lesson && !name.starts_with('.') {
+            let shown = folder.join(&name).to_string_lossy().into_owned();
+            files.push((shown, fs::read_to_string(&path)));
+        }
+    }
+    Ok(files)
+}
+
+fn book_of(mut files: Vec<Named>) -> Book {
+    files.sort_by_key(|(file, _)| {
+        (
+            number_and_id(file).map_or(u32::MAX, |(number, _)| number),
+            file.clone(),
+        )
+    });
+    let mut book = Book::default();
+    for (file, source) in files {
+        let read = source
+            .map_err(|fault| {
+                vec![Refusal {
+                    file: file.clone(),
+                    line: 1,
+                    what: format!("cannot be read: {fault}"),
+                }]
+            })
+            .and_then(|source| parse(&file, &source));
+        match read {
+            Ok(lesson) => match taken(&book, &lesson) {
+                Some(what) => book.refusals.push(Refusal { file, line: 1, what }),
+                None => book.lessons.push(lesson),
+            },
+            Err(refusals) => book.refusals.extend(refusals),
+        }
+    }
+    book
+}
+
+/// Progress is kept by id and order by number: neither can be shared.
+fn taken(book: &Book, lesson: &Lesson) -> Option<String> {
+    let other = book
+        .lessons
+        .iter()
+        .find(|other| other.id == lesson.id || other.number == lesson.number)?;
+    let what = if other.id == lesson.id { "id" } else { "number" };
+    Some(format!("its {what} is that of {}: give it another", other.file))
+}
