@@ -25,6 +25,8 @@ Exit status: 0 it answers · 1 the answer is no · 2 usage or URL · 3 DNS · 4 
 /// The subcommands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Lessons, step by step; goes on where you left
+    Learn(LearnArgs),
     /// Is Redis reachable, and if not, why?
     Ping(PingArgs),
 }
@@ -75,4 +77,32 @@ pub struct PingArgs {
     /// Seconds that the whole climb may take
     #[arg(long, value_name = "SECONDS", default_value = "5")]
     pub timeout: f64,
+}
+
+/// Arguments of `learn`.
+#[derive(Debug, Args)]
+pub struct LearnArgs {
+    /// The lesson: its number, its name, or a part of a word of its title [default: where you left]
+    pub lesson: Option<String>,
+    /// List the lessons: done, now, open
+    #[arg(long, conflicts_with_all = ["yes", "reset", "check"])]
+    pub list: bool,
+    /// Forget the progress of a lesson (the one you are in, if none is named) or of all, and remove its keys
+    #[arg(long, value_name = "LESSON|all", num_args = 0..=1, conflicts_with_all = ["yes", "check"])]
+    pub reset: Option<Option<String>>,
+    /// Run unattended: type the solutions, wait the waits, exit with 0 only if everything held
+    #[arg(long)]
+    pub yes: bool,
+    /// Show code in this language: python, javascript, rust
+    #[arg(long, value_name = "LANGUAGE")]
+    pub lang: Option<String>,
+    /// Take the lessons (NN-id.md) from this folder
+    #[arg(long, value_name = "DIR")]
+    pub lessons: Option<PathBuf>,
+    /// Only load the lessons, and say what is wrong with them
+    #[arg(long, conflicts_with = "yes")]
+    pub check: bool,
+    /// Which Redis
+    #[command(flatten)]
+    pub redis: RedisArgs,
 }

@@ -1,5 +1,6 @@
 //! One file a subcommand: from its arguments to the job behind it, and from the job's result to an exit status.
 
+mod learn;
 mod ping;
 
 use crate::cli::{Cli, Command};
@@ -10,6 +11,7 @@ use crate::ui;
 #[must_use]
 pub fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
+        Some(Command::Learn(args)) => learn::run(args),
         Some(Command::Ping(args)) => ping::run(args),
         None => Ok(Exit::Usage),
     };

@@ -14,11 +14,12 @@ mod region;
 mod shelf;
 mod transcript;
 
-pub use guard::{Forbidden, PREFIX, keys_of};
+pub use guard::{COMPLETIONS, Forbidden, PREFIX, keys_of};
 pub use lesson::{
     Answer, Block, Exchange, Expected, Hint, Language, Lesson, Markdown, Needs, Quiz, Refusal, Run, Shell,
     Step, Tab, Transcript, Wait, WrongReply,
 };
-pub use parse::parse;
+pub use parse::{MARKDOWN, parse};
 pub use pattern::Pattern;
 pub use shelf::{Book, Shelf};
+pub use transcript::words;

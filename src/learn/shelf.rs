@@ -1,5 +1,6 @@
 //! Where lessons stand: compiled into the program, or in a folder.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,15 @@ pub struct Book {
 
 /// The lessons that are compiled in, by the name of their file.
 const BUILT_IN: &[(&str, &str)] = &[];
+
+impl fmt::Display for Shelf {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => out.write_str("the built-in lessons"),
+            Self::Folder(folder) => write!(out, "{}", folder.display()),
+        }
+    }
+}
 
 impl Shelf {
     /// Reads every lesson; a file that is refused takes no other down.

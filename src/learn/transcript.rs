@@ -98,7 +98,7 @@ fn exchange(source: &str, line: usize) -> Result<Exchange, String> {
 
 fn close(exchanges: &mut [Exchange], reply: &mut Vec<&str>) {
     let is_blank = |text: &&str| text.trim().is_empty();
-    while reply.last().is_some_and(|text| is_blank(&text)) {
+    while reply.last().is_some_and(is_blank) {
         reply.pop();
     }
     let leading = reply.iter().take_while(|text| is_blank(text)).count();

@@ -6,6 +6,8 @@
 
 use crate::sanitize;
 
+pub mod learn;
+
 /// Prints a fault and its causes on standard error, in one line.
 pub fn error(fault: &anyhow::Error) {
     eprintln!("sessiontut: {}", sanitize::line(&format!("{fault:#}")));
