@@ -1,8 +1,9 @@
 //! The command line: clap types and nothing else.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Learn server-side sessions in Redis, and find out why a Redis connection fails.
 #[derive(Debug, Parser)]
@@ -29,6 +30,8 @@ pub enum Command {
     Learn(LearnArgs),
     /// Is Redis reachable, and if not, why?
     Ping(PingArgs),
+    /// Serve the app in a browser, with a view into its Redis
+    Serve(ServeArgs),
 }
 
 /// Which Redis, and how to trust it: on every command.
@@ -102,7 +105,59 @@ pub struct LearnArgs {
     /// Only load the lessons, and say what is wrong with them
     #[arg(long, conflicts_with = "yes")]
     pub check: bool,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The step of the tutorial to serve: 1 cookie, 2 visits, 3 time to live, 4 session store
+    #[arg(long, value_name = "1..4", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub step: u8,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
+    pub listen: String,
+    /// Seconds that a visit gives the session to live (steps 3 and 4)
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    pub ttl: u32,
+    /// How long a session may live, however often it is visited (step 4): 90s, 30m, 8h, 7d
+    #[arg(long, value_name = "SPAN", default_value = "8h", value_parser = span)]
+    pub max_age: Duration,
+    /// Mark the cookie Secure: browsers then send it over HTTPS only
+    #[arg(long)]
+    pub secure_cookies: bool,
+    /// Write requests and notes to standard error, a JSON object a line
+    #[arg(long, value_name = "FORMAT")]
+    pub log: Option<LogFormat>,
+    /// Threads, each with a runtime and a Redis connection of its own
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
     /// Which Redis
     #[command(flatten)]
     pub redis: RedisArgs,
+}
+
+/// How to write the access log.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// A JSON object a line
+    Json,
+}
+
+/// A time span: a whole number and s, m, h or d; without a letter it is seconds.
+fn span(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.find(|character: char| !character.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let seconds_in_unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err("a whole number and one of s, m, h, d is needed, such as 8h".into()),
+    };
+    match number.parse::<u32>() {
+        Ok(0) | Err(_) => Err("a whole number from 1 and one of s, m, h, d is needed, such as 8h".into()),
+        Ok(number) => Ok(Duration::from_secs(u64::from(number) * seconds_in_unit)),
+    }
 }

@@ -20,5 +20,6 @@ pub mod exit;
 pub mod learn;
 pub mod sanitize;
 pub mod secret;
+pub mod serve;
 pub mod target;
 pub mod wire;

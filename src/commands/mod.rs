@@ -2,6 +2,7 @@
 
 mod learn;
 mod ping;
+mod serve;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -13,6 +14,7 @@ pub fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
         Some(Command::Learn(args)) => learn::run(args),
         Some(Command::Ping(args)) => ping::run(args),
+        Some(Command::Serve(args)) => serve::run(args),
         None => Ok(Exit::Usage),
     };
     outcome.unwrap_or_else(|fault| {

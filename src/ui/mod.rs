@@ -7,6 +7,7 @@
 use crate::sanitize;
 
 pub mod learn;
+pub mod serve;
 
 /// Prints a fault and its causes on standard error, in one line.
 pub fn error(fault: &anyhow::Error) {

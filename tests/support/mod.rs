@@ -8,7 +8,9 @@
 // Clippy knows tests by their attribute, and these are the functions that the tests call.
 #![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
+pub mod app;
 pub mod cluster;
+pub mod http;
 pub mod monitor;
 pub mod ports;
 pub mod process;
@@ -22,7 +24,9 @@ pub mod tools;
 pub mod valkey;
 pub mod wait;
 
+pub use app::App;
 pub use cluster::Cluster;
+pub use http::{Answer, Visitor};
 pub use monitor::Monitor;
 pub use program::{Finished, Home, Program, Running};
 pub use redis_server::{RedisServer, Settings};

@@ -1,0 +1,117 @@
+//! `sessiontut serve`.
+
+use std::env;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::cli::{LogFormat, ServeArgs};
+use crate::exit::Exit;
+use crate::serve::standin::client::Client;
+use crate::serve::standin::cookie::SigningKey;
+use crate::serve::{self, Attributes, Event, Fault, Options, Step};
+use crate::ui::serve::{self as show, LogStyle};
+
+/// Bytes that a `SECRET_KEY` should have: 128 bits.
+const SHORT_KEY: usize = 16;
+
+pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
+    let style = match args.log {
+        Some(LogFormat::Json) => LogStyle::Json,
+        None => LogStyle::Notes,
+    };
+    let listener = match serve::bind(&args.listen) {
+        Ok(listener) => listener,
+        Err(fault) => {
+            crate::ui::error(&fault.into());
+            return Ok(Exit::Usage);
+        }
+    };
+    let step = Step::numbered(args.step).ok_or_else(|| anyhow!("there is no step {}", args.step))?;
+    let options = Options {
+        step,
+        ttl: Duration::from_secs(args.ttl.into()),
+        max_age: args.max_age,
+        cookies: if args.secure_cookies {
+            Attributes::Secure
+        } else {
+            Attributes::Plain
+        },
+        key: signing_key(step, style)?,
+        workers: NonZeroUsize::new(args.workers.into()).unwrap_or(NonZeroUsize::MIN),
+        log: match style {
+            LogStyle::Json => Some(Arc::new(|entry| show::request(&entry))),
+            LogStyle::Notes => None,
+        },
+    };
+    let url = args.redis.url.unwrap_or_else(|| "redis://127.0.0.1:6379".into());
+    let opener: serve::Opener = Arc::new(move |_deadline| {
+        let url = url.clone();
+        Box::pin(async move {
+            Client::open_url(&url).await.map_err(|e| Fault {
+                code: "tcp.refused".into(),
+                summary: e.to_string(),
+                evidence: vec![],
+                fixes: vec![],
+            })
+        })
+    });
+    let tell: serve::Listener = Arc::new(move |event| tell(style, step, event));
+    serve::serve(listener, options, opener, &tell)?;
+    Ok(Exit::Ok)
+}
+
+fn tell(style: LogStyle, step: Step, event: Event) {
+    match event {
+        Event::Ready(address) => show::ready(&format!("open http://{address}/ ({step})")),
+        Event::Unreachable(fault) => {
+            show::note(
+                style,
+                "Redis does not serve us; pages that need it answer 503 until it does",
+            );
+            show::fault(style, &fault);
+        }
+        Event::TakenBack(count) => {
+            show::note(
+                style,
+                &format!("deleted the {count} hashes that this run of step 2 made"),
+            );
+        }
+        Event::LeftBehind(count, fault) => {
+            show::note(
+                style,
+                &format!("could not delete the {count} hashes that this run of step 2 made"),
+            );
+            show::fault(style, &fault);
+        }
+    }
+}
+
+/// The key of `SECRET_KEY`; without one, a random key for this run.
+fn signing_key(step: Step, style: LogStyle) -> anyhow::Result<Arc<SigningKey>> {
+    match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
+        Some(key) => {
+            let bytes = key.as_encoded_bytes();
+            if bytes.len() < SHORT_KEY {
+                let text = "SECRET_KEY has under 16 bytes and can be guessed: `openssl rand -hex 32` makes a good one";
+                show::note(style, text);
+            }
+            Ok(Arc::new(SigningKey::new(bytes)))
+        }
+        None => {
+            if step.signs_the_name() {
+                let text =
+                    "no SECRET_KEY: cookies are signed with a random key, and count until this run ends";
+                show::note(style, text);
+            }
+            let mut bytes = [0; 32];
+            SystemRandom::new()
+                .fill(&mut bytes)
+                .map_err(|_| anyhow!("the system gives no random bytes"))?;
+            Ok(Arc::new(SigningKey::new(&bytes)))
+        }
+    }
+}

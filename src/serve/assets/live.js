@@ -1,0 +1,59 @@
+// Lets the ring run down beside the key's time to live. The page says everything without it.
+"use strict";
+
+(() => {
+  const view = document.querySelector("[data-live]");
+  if (!view || !window.EventSource) return;
+
+  const arc = document.getElementById("arc");
+  const left = document.getElementById("left");
+  const fields = document.querySelector("#fields tbody");
+  const ended = document.getElementById("ended");
+  const whole = Number(view.dataset.live) * 1000;
+  let shown = whole;
+
+  const draw = (milliseconds) => {
+    // A refill jumps; only running down is drawn as time passing.
+    view.classList.toggle("running", milliseconds < shown);
+    shown = milliseconds;
+    arc.setAttribute("stroke-dashoffset", 100 - Math.min(100, (milliseconds / whole) * 100));
+    left.textContent = Math.ceil(milliseconds / 1000) + " s";
+  };
+
+  const fill = (hash) => {
+    fields.replaceChildren(
+      ...hash.map(([name, value]) => {
+        const row = document.createElement("tr");
+        const head = document.createElement("th");
+        const cell = document.createElement("td");
+        head.scope = "row";
+        head.textContent = name;
+        cell.textContent = value;
+        row.append(head, cell);
+        return row;
+      }),
+    );
+  };
+
+  const source = new EventSource("/events");
+
+  source.addEventListener("look", (event) => {
+    const look = JSON.parse(event.data);
+    view.classList.remove("gone");
+    ended.textContent = "";
+    draw(look.ttl_ms);
+    fill(look.fields);
+  });
+
+  source.addEventListener("gone", (event) => {
+    draw(0);
+    view.classList.add("gone");
+    ended.textContent = JSON.parse(event.data).text;
+  });
+
+  source.addEventListener("fault", (event) => {
+    ended.textContent = JSON.parse(event.data).text;
+  });
+
+  source.addEventListener("end", () => source.close());
+})();

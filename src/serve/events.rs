@@ -1,0 +1,124 @@
+//! `/events`: a look at the session's hash and its time to live, once a second, as server-sent events.
+//!
+//! A look only reads. If it refreshed anything, a session whose page is open would never end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::Response;
+use futures_util::stream;
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::app::App;
+use super::sessions::{Look, Who};
+use super::stop::Stop;
+use crate::deadline::Deadline;
+
+/// Between two looks.
+const RHYTHM: Duration = Duration::from_secs(1);
+/// For one look.
+const LOOK_WITHIN: Duration = Duration::from_millis(1500);
+/// Streams open at a time: each asks Redis once a second.
+const MOST_STREAMS: usize = 256;
+
+/// Keeps count of the open streams.
+#[derive(Clone, Debug)]
+pub(super) struct Streams(Arc<Semaphore>);
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_STREAMS)))
+    }
+}
+
+struct Watcher {
+    app: Arc<App>,
+    who: Who,
+    rhythm: Interval,
+    stop: Stop,
+    is_over: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Answers with the stream of `who`'s session; nobody's session needs none, and 204 tells a browser so.
+pub(super) fn answer(app: Arc<App>, who: Option<Who>) -> Response {
+    let Some(who) = who else {
+        return empty(StatusCode::NO_CONTENT);
+    };
+    let Ok(permit) = app.streams.0.clone().try_acquire_owned() else {
+        return empty(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    let mut rhythm = interval(RHYTHM);
+    rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let watcher = Watcher {
+        stop: app.stop.clone(),
+        app,
+        who,
+        rhythm,
+        is_over: false,
+        _permit: permit,
+    };
+    let events = stream::unfold(watcher, |mut watcher| async move {
+        let event = watcher.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(event), watcher))
+    });
+    let mut response = Response::new(Body::from_stream(events));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+impl Watcher {
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.is_over {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.requested() => None,
+            event = Self::look(&self.app, &self.who, &mut self.rhythm) => {
+                let (event, is_over) = event;
+                self.is_over = is_over;
+                Some(event.into())
+            }
+        }
+    }
+
+    /// The next event, and whether it is the last one.
+    async fn look(app: &App, who: &Who, rhythm: &mut Interval) -> (String, bool) {
+        rhythm.tick().await;
+        match app.sessions.look(who, Deadline::after(LOOK_WITHIN)).await {
+            Ok(Look::Alive { left, fields }) => {
+                let look = json!({ "ttl_ms": left.as_millis(), "fields": fields });
+                (format!("event: look\ndata: {look}\n\n"), false)
+            }
+            Ok(Look::Gone) if who.can_come_back() => {
+                let text = "The key is gone: the next visit counts from 1";
+                (event("gone", text), false)
+            }
+            Ok(Look::Gone) => {
+                let text = "The session has ended: its key is gone, and the next visit is logged out";
+                // `end` tells the script to close: a browser would open a stream that just ended again.
+                (event("gone", text) + &event("end", ""), true)
+            }
+            Err(fault) => (event("fault", &fault.summary), false),
+        }
+    }
+}
+
+fn event(name: &str, text: &str) -> String {
+    let data = json!({ "text": text });
+    format!("event: {name}\ndata: {data}\n\n")
+}

@@ -1,0 +1,138 @@
+//! Instances over one Redis announce themselves and find each other.
+//!
+//! An instance is a key with a short life: who stops takes it back, who dies is forgotten. Their addresses also stand in
+//! one hash, so that nobody has to scan a Redis that belongs to others; what it says beyond a living key is stale.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Value, pipe};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::link::Link;
+use super::page::Neighbour;
+use super::{Event, Fault, Listener, Shared, Step};
+use crate::deadline::Deadline;
+use crate::serve::standin::client::Client;
+use crate::serve::standin::store::pairs;
+
+/// The key of an instance, less its address.
+const PREFIX: &str = "sessiontut:instance:";
+/// The hash of all their addresses.
+const DIRECTORY: &str = "sessiontut:instances";
+/// What an announcement lives, unless it is repeated.
+const LIFE: Duration = Duration::from_secs(10);
+/// Between two announcements.
+const RHYTHM: Duration = Duration::from_secs(2);
+/// For one announcement.
+const WITHIN: Duration = Duration::from_millis(1500);
+/// Instances that are looked at: anyone may write into the hash.
+const MOST: usize = 32;
+
+/// Announces this instance and looks for others until the server stops; the first time it also tells what is wrong with Redis.
+pub(super) async fn announce(shared: Arc<Shared>, link: Arc<Link>, tell: Listener) {
+    if !shared.options.step.needs_redis() {
+        return;
+    }
+    let mut stop = shared.stop.clone();
+    let mut rhythm = interval(RHYTHM);
+    rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tell = Some(tell);
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.requested() => break,
+            _ = rhythm.tick() => {}
+        }
+        let round = link.ask(Deadline::after(WITHIN), |client| round(client, &shared));
+        let neighbours = tokio::select! {
+            biased;
+            _ = stop.requested() => break,
+            neighbours = round => neighbours,
+        };
+        match (neighbours, tell.take()) {
+            (Ok(neighbours), _) => shared.board.show(neighbours),
+            (Err(fault), Some(tell)) => tell(Event::Unreachable(fault)),
+            (Err(_), None) => {}
+        }
+    }
+    // Gone or not, the key dies within its ten seconds.
+    let _ = withdraw(&link, shared.address).await;
+}
+
+/// Announces, and returns the others.
+async fn round(mut client: Client, shared: &Shared) -> redis::RedisResult<Vec<Neighbour>> {
+    let address = shared.address.to_string();
+    let what = format!("step {}", shared.options.step.number());
+    redis::cmd("SET")
+        .arg(format!("{PREFIX}{address}"))
+        .arg(&what)
+        .arg("EX")
+        .arg(LIFE.as_secs())
+        .exec_async(&mut client)
+        .await?;
+    let (_, _, listed): (Value, Value, Value) = pipe()
+        .atomic()
+        .cmd("HSET")
+        .arg(DIRECTORY)
+        .arg(&address)
+        .arg(&what)
+        .cmd("EXPIRE")
+        .arg(DIRECTORY)
+        .arg(LIFE.as_secs())
+        .cmd("HGETALL")
+        .arg(DIRECTORY)
+        .query_async(&mut client)
+        .await?;
+    let mut neighbours = Vec::new();
+    for (listed, _) in pairs(&listed)
+        .into_iter()
+        .filter(|(listed, _)| *listed != address)
+        .take(MOST)
+    {
+        let what: Option<Vec<u8>> = redis::cmd("GET")
+            .arg(format!("{PREFIX}{listed}"))
+            .query_async(&mut client)
+            .await?;
+        match what.as_deref().and_then(|what| neighbour(&listed, what)) {
+            Some(neighbour) => neighbours.push(neighbour),
+            None => {
+                redis::cmd("HDEL")
+                    .arg(DIRECTORY)
+                    .arg(&listed)
+                    .exec_async(&mut client)
+                    .await?;
+            }
+        }
+    }
+    neighbours.sort_by(|one, other| one.url.cmp(&other.url));
+    Ok(neighbours)
+}
+
+/// A link to an instance, where what stands in Redis is an address and a step and nothing else.
+fn neighbour(address: &str, what: &[u8]) -> Option<Neighbour> {
+    let address: SocketAddr = address.parse().ok()?;
+    let number = std::str::from_utf8(what).ok()?.strip_prefix("step ")?;
+    let step = Step::numbered(number.parse().ok()?)?;
+    Some(Neighbour {
+        url: format!("http://{address}/"),
+        what: format!("step {}", step.number()),
+    })
+}
+
+async fn withdraw(link: &Arc<Link>, address: SocketAddr) -> Result<(), Fault> {
+    let address = address.to_string();
+    link.ask(Deadline::after(WITHIN), |mut client| async move {
+        redis::cmd("DEL")
+            .arg(format!("{PREFIX}{address}"))
+            .exec_async(&mut client)
+            .await?;
+        redis::cmd("HDEL")
+            .arg(DIRECTORY)
+            .arg(address)
+            .exec_async(&mut client)
+            .await
+    })
+    .await
+}

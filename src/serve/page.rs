@@ -1,0 +1,197 @@
+//! The pages: what they show, and the templates that escape it.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::Response;
+
+use super::history::shown;
+use super::step::Step;
+
+/// What every page of a running server has in common.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    /// The step that this server shows, for as long as it runs.
+    pub(super) step: Step,
+    /// What a visit gives the session to live.
+    pub(super) ttl: Duration,
+}
+
+impl Frame {
+    /// Whether anything on the page changes by itself.
+    fn is_live(&self) -> bool {
+        self.step >= Step::Ttl
+    }
+
+    fn ttl_seconds(&self) -> u64 {
+        self.ttl.as_secs()
+    }
+}
+
+/// What the browser's cookie turned out to hold.
+#[derive(Debug)]
+pub(super) enum Cookie<'a> {
+    /// There was none.
+    Absent,
+    /// There was one that counts as none.
+    Refused {
+        /// The reason, as half a sentence.
+        why: &'static str,
+    },
+    /// Steps 1 to 3.
+    Signed {
+        /// The user name in it.
+        name: &'a str,
+        /// The beginning of the signature: the whole of it would undo `HttpOnly`.
+        signature: &'a str,
+    },
+    /// Step 4.
+    Token {
+        /// The first 6 characters.
+        start: &'a str,
+        /// The Redis key that is derived from the whole.
+        key: &'a str,
+    },
+}
+
+/// The session's hash, as Redis returned it with this page's visit.
+#[derive(Debug)]
+pub(super) struct Hash<'a> {
+    pub(super) key: &'a str,
+    pub(super) fields: &'a [(String, String)],
+    /// Seconds to live; none: for ever.
+    pub(super) left: Option<u64>,
+}
+
+impl Hash<'_> {
+    /// The fields, as many and as much of them as a page has room for.
+    fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.fields.iter().take(MOST_FIELDS);
+        fields.map(|(name, value)| (shown(name), shown(value)))
+    }
+}
+
+/// Fields of a hash that are shown: a session has three, and anyone with access to Redis can add more.
+const MOST_FIELDS: usize = 20;
+
+/// `GET /`.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub(super) struct Home<'a> {
+    pub(super) frame: &'a Frame,
+    pub(super) name: Option<&'a str>,
+    pub(super) visits: Option<i64>,
+    pub(super) cookie: Cookie<'a>,
+    pub(super) hash: Option<Hash<'a>>,
+    /// Rows of [`ExchangeRow`]: rendered once, shown on this page and kept for the next ones.
+    pub(super) exchanges: &'a str,
+    /// Microseconds of the page's round trip.
+    pub(super) took: Option<u128>,
+    /// Rows of the pages before.
+    pub(super) earlier: &'a str,
+    /// A rendered [`Elsewhere`].
+    pub(super) elsewhere: &'a str,
+}
+
+/// One command of "what Redis was asked".
+#[derive(Template)]
+#[template(path = "exchange.html")]
+pub(super) struct ExchangeRow<'a> {
+    pub(super) command: &'a str,
+    pub(super) reply: &'a str,
+    pub(super) took: u128,
+}
+
+/// How to start the other steps, and where other instances are.
+#[derive(Template)]
+#[template(path = "elsewhere.html")]
+pub(super) struct Elsewhere<'a> {
+    pub(super) step: Step,
+    pub(super) steps: Vec<OtherStep>,
+    pub(super) instances: &'a [Neighbour],
+}
+
+/// A step that this server does not show.
+#[derive(Debug)]
+pub(super) struct OtherStep {
+    pub(super) step: Step,
+    pub(super) command: String,
+}
+
+/// Another instance on the same Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Neighbour {
+    pub(super) url: String,
+    /// What it serves: "step 4".
+    pub(super) what: String,
+}
+
+/// `GET /login`.
+#[derive(Template)]
+#[template(path = "login.html")]
+pub(super) struct Login<'a> {
+    pub(super) frame: &'a Frame,
+    /// What was wrong with the form that came before.
+    pub(super) message: Option<String>,
+}
+
+/// A page that only says something: faults, unknown addresses.
+#[derive(Template)]
+#[template(path = "notice.html")]
+pub(super) struct Notice<'a> {
+    pub(super) frame: &'a Frame,
+    pub(super) title: &'a str,
+    /// A sentence without its full stop.
+    pub(super) text: &'a str,
+    pub(super) details: &'a [String],
+    /// A line to paste.
+    pub(super) command: Option<&'a str>,
+    /// The text of the button that leads home.
+    pub(super) again: &'a str,
+}
+
+/// `GET /source`.
+#[derive(Template)]
+#[template(path = "source.html")]
+pub(super) struct Source<'a> {
+    pub(super) frame: &'a Frame,
+    pub(super) step: Step,
+    pub(super) languages: Vec<Tab>,
+    pub(super) steps: Vec<Tab>,
+    pub(super) path: &'a str,
+    pub(super) text: &'a str,
+}
+
+/// One of several to choose from.
+#[derive(Debug)]
+pub(super) struct Tab {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) is_current: bool,
+}
+
+/// The page as an answer.
+pub(super) fn answer(status: StatusCode, page: &impl Template) -> Response {
+    let mut text = String::with_capacity(ROOM);
+    // Rendering fails only where a value's Display does, and none of ours can.
+    let status = match page.render_into(&mut text) {
+        Ok(()) => status,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    html(status, text)
+}
+
+/// Enough for a page of step 4 with its last commands, so that its buffer never grows.
+const ROOM: usize = 16 * 1024;
+
+fn html(status: StatusCode, text: String) -> Response {
+    let mut response = Response::new(Body::from(Bytes::from(text)));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}

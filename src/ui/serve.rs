@@ -1,0 +1,73 @@
+//! What `sessiontut serve` says: the address to open on standard output, notes and the access log on standard error.
+
+use std::io::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use crate::sanitize;
+use crate::serve::{Entry, Fault};
+
+/// How notes and requests are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStyle {
+    /// Notes as text, requests not at all.
+    Notes,
+    /// A JSON object a line, for notes and for requests.
+    Json,
+}
+
+/// The one line on standard output: the server is ready.
+pub fn ready(line: &str) {
+    // A reader that has gone away is no reason to stop serving.
+    let _ = writeln!(io::stdout().lock(), "{}", sanitize::line(line)).and_then(|()| io::stdout().flush());
+}
+
+/// A line about something that happens outside of any request.
+pub fn note(style: LogStyle, text: &str) {
+    match style {
+        LogStyle::Notes => line(&sanitize::line(text)),
+        LogStyle::Json => {
+            line(&json!({ "event": "note", "time": now(SystemTime::now()), "text": text }).to_string());
+        }
+    }
+}
+
+/// Redis does not serve us: ping's verdict.
+pub fn fault(style: LogStyle, fault: &Fault) {
+    note(style, &format!("{} ({})", fault.summary, fault.code));
+    for text in fault.evidence.iter().chain(&fault.fixes) {
+        note(style, &format!("  {text}"));
+    }
+}
+
+/// A request, as a line of JSON.
+pub fn request(entry: &Entry) {
+    let entry = json!({
+        "event": "request",
+        "time": now(entry.at),
+        "peer": entry.peer.to_string(),
+        "method": entry.method.as_str(),
+        "path": entry.path,
+        "status": entry.status,
+        "bytes": entry.bytes,
+        "us": u64::try_from(entry.took.as_micros()).unwrap_or(u64::MAX),
+    });
+    line(&entry.to_string());
+}
+
+/// Seconds since 1970, to the millisecond.
+fn now(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since 1970 fit into 53 bits"
+    )]
+    let milliseconds = since.as_millis() as f64;
+    milliseconds / 1000.0
+}
+
+fn line(text: &str) {
+    // One write a line, so that lines of several threads never mix.
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}

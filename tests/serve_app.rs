@@ -1,0 +1,567 @@
+//! The app's contract, step by step: routes, texts, cookies, and what stands in Redis afterwards.
+
+// Clippy knows tests by their attribute, and these are the functions that the tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use support::wait::wait_for;
+use support::{App, Home, Monitor, RedisServer, Visitor};
+
+const SECRET: &[(&str, &str)] = &[("SECRET_KEY", "correct horse battery staple")];
+
+fn app(server: &RedisServer, step: &str) -> App {
+    App::start(&server.url(), &["--step", step])
+}
+
+/// Keys of sessions: instances announce themselves with keys of their own.
+fn session_keys(server: &RedisServer) -> Vec<String> {
+    let mut keys = server.keys();
+    keys.retain(|key| !key.starts_with("sessiontut:instance"));
+    keys
+}
+
+#[test]
+fn every_step_says_who_is_logged_in_and_who_is_not() {
+    let server = RedisServer::start();
+    for step in ["1", "2", "3", "4"] {
+        let app = app(&server, step);
+        let mut visitor = app.visitor();
+        visitor.get("/").expect(200).says("You are not logged in");
+        let form = visitor.get("/login").expect(200);
+        assert!(form.body.contains("name=\"username\""));
+        assert!(form.says("Login").body.contains("method=\"post\""));
+
+        let answer = visitor.log_in("ada").expect(303);
+        assert_eq!(answer.header("location"), Some("/"));
+        for visit in 1..=3 {
+            let page = visitor.get("/").expect(200).says("Logged in as ada");
+            assert!(!page.text().contains("You are not logged in"));
+            assert_eq!(page.visits(), (step != "1").then_some(visit), "step {step}");
+        }
+        visitor.get("/login").expect(200).says("Login");
+        let answer = visitor.get("/logout").expect(303);
+        assert_eq!(answer.header("location"), Some("/"));
+        assert_eq!(visitor.cookie, None);
+        visitor.get("/").expect(200).says("You are not logged in");
+        visitor.get("/logout").expect(303);
+        app.stop().expect(0);
+    }
+}
+
+#[test]
+fn the_default_is_step_four_and_one_line_names_the_address() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &[]);
+    app.visitor().get("/").says("Step 4 of 4");
+    let address = format!("http://127.0.0.1:{}/", app.port);
+    let finished = app.stop().expect(0);
+    let lines: Vec<&str> = finished.stdout.lines().collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains(&address), "{lines:?}");
+}
+
+#[test]
+fn the_cookie_carries_its_attributes_when_it_is_set_and_when_it_is_deleted() {
+    let server = RedisServer::start();
+    for step in ["1", "2", "3", "4"] {
+        for (option, secure) in [("--ttl=10", false), ("--secure-cookies", true)] {
+            let app = App::start(&server.url(), &["--step", step, option]);
+            let mut visitor = app.visitor();
+            let login = visitor.log_in("ada");
+            let logout = visitor.get("/logout");
+            for answer in [login, logout] {
+                let cookies: Vec<&str> = answer.all("set-cookie").collect();
+                assert_eq!(cookies.len(), 1);
+                let attributes: Vec<&str> = cookies[0].split("; ").skip(1).collect();
+                for wanted in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+                    assert!(attributes.contains(&wanted), "{cookies:?}");
+                }
+                assert_eq!(attributes.contains(&"Secure"), secure, "{cookies:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_truncated_or_foreign_cookie_counts_as_logged_out() {
+    let server = RedisServer::start();
+    for step in ["1", "2", "3", "4"] {
+        let app = app(&server, step);
+        let cookie = app.logged_in("ada").cookie.unwrap();
+        let mut changed: Vec<String> = (0..cookie.len())
+            .map(|at| {
+                let mut bytes = cookie.clone().into_bytes();
+                bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+                String::from_utf8(bytes).unwrap()
+            })
+            .collect();
+        changed.extend(
+            [
+                &cookie[..cookie.len() - 1],
+                &cookie[1..],
+                "x",
+                "ada",
+                "a.b",
+                "..",
+                "%00",
+            ]
+            .map(str::to_owned),
+        );
+        changed.push(format!("{cookie}A"));
+        changed.push("x".repeat(4000));
+        let before = session_keys(&server);
+        for cookie in changed {
+            let page = app.visitor().with_cookie(&cookie).get("/").expect(200);
+            page.says("You are not logged in");
+        }
+        wait_for("nothing to be left of them", || {
+            (session_keys(&server) == before).then_some(())
+        });
+        app.visitor()
+            .with_cookie(&cookie)
+            .get("/")
+            .says("Logged in as ada");
+    }
+}
+
+#[test]
+fn other_cookies_of_the_host_do_not_disturb_ours() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let cookie = app.logged_in("ada").cookie.unwrap();
+    let line = format!("theme=d\u{e9}; xsession=1; session={cookie}; last=\"a;b\"");
+    let page = app.visitor().ask("GET", "/", &[("Cookie", &line)], None);
+    page.says("Logged in as ada");
+}
+
+#[test]
+fn step_one_puts_nothing_into_redis_and_needs_none() {
+    let server = RedisServer::start();
+    let app = app(&server, "1");
+    app.logged_in("ada").get("/").expect(200).says("Logged in as ada");
+    assert_eq!(server.keys(), Vec::<String>::new());
+    drop(server);
+    app.logged_in("bob").get("/").expect(200).says("Logged in as bob");
+    app.visitor().get("/healthz").expect(200);
+}
+
+#[test]
+fn step_two_counts_in_a_hash_without_expiry_and_takes_its_own_back_at_the_end() {
+    let server = RedisServer::start();
+    server.ask(&["HSET", "sessiontut:user:before", "visits", "7"]);
+    let app = app(&server, "2");
+    let mut ada = app.logged_in("ada");
+    assert_eq!(ada.get("/").visits(), Some(1));
+    assert_eq!(ada.get("/").visits(), Some(2));
+    assert_eq!(app.logged_in("before").get("/").visits(), Some(8));
+    assert_eq!(
+        server.hash("sessiontut:user:ada"),
+        [("visits".into(), "2".into())]
+    );
+    assert_eq!(server.pttl("sessiontut:user:ada"), -1);
+    let finished = app.stop().expect(0);
+    assert!(finished.stderr.contains("deleted"), "{}", finished.stderr);
+    assert_eq!(server.keys(), ["sessiontut:user:before"]);
+}
+
+#[test]
+fn step_three_gives_the_hash_a_time_to_live_with_every_visit() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--step", "3", "--ttl", "1"]);
+    let mut ada = app.logged_in("ada");
+    assert_eq!(ada.get("/").visits(), Some(1));
+    assert_eq!(ada.get("/").visits(), Some(2));
+    let left = server.pttl("sessiontut:user:ada");
+    assert!((1..=1000).contains(&left), "{left}");
+    wait_for("the hash to expire", || {
+        session_keys(&server).is_empty().then_some(())
+    });
+    assert_eq!(ada.get("/").visits(), Some(1));
+}
+
+#[test]
+fn step_four_keeps_the_session_in_redis_and_the_token_out_of_it() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut ada = app.logged_in("Ada L.");
+    ada.get("/");
+    let cookie = ada.cookie.clone().unwrap();
+    let keys = session_keys(&server);
+    assert_eq!(keys.len(), 1);
+    assert!(keys[0].starts_with("sessiontut:session:"), "{keys:?}");
+    assert!(!keys[0].contains(&cookie[..8]));
+    let mut fields = server.hash(&keys[0]);
+    fields.sort();
+    let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["created", "username", "visits"]);
+    assert_eq!(fields[1].1, "Ada L.");
+    assert_eq!(fields[2].1, "1");
+    let left = server.pttl(&keys[0]);
+    assert!((1..=10_000).contains(&left), "{left}");
+}
+
+#[test]
+fn step_four_ends_with_its_key_and_does_not_come_back() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "1"]);
+    let mut ada = app.logged_in("ada");
+    assert_eq!(ada.get("/").visits(), Some(1));
+    wait_for("the session to expire", || {
+        session_keys(&server).is_empty().then_some(())
+    });
+    ada.get("/").expect(200).says("You are not logged in");
+    wait_for("what that stirred up to go", || {
+        session_keys(&server).is_empty().then_some(())
+    });
+    ada.get("/").expect(200).says("You are not logged in");
+}
+
+#[test]
+fn a_login_makes_a_new_token_and_kills_the_old_one() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut visitor = app.logged_in("ada");
+    let old = visitor.cookie.clone().unwrap();
+    visitor.log_in("bob").expect(303);
+    assert_ne!(visitor.cookie.as_ref(), Some(&old));
+    visitor.get("/").says("Logged in as bob");
+    visitor.with_cookie(&old).get("/").says("You are not logged in");
+    wait_for("one session to be left", || {
+        (session_keys(&server).len() == 1).then_some(())
+    });
+}
+
+#[test]
+fn two_browsers_of_one_user_have_two_sessions() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let (mut one, mut other) = (app.logged_in("ada"), app.logged_in("ada"));
+    assert_eq!((one.get("/").visits(), one.get("/").visits()), (Some(1), Some(2)));
+    assert_eq!(other.get("/").visits(), Some(1));
+    other.get("/logout");
+    assert_eq!(one.get("/").visits(), Some(3));
+}
+
+#[test]
+fn logging_out_kills_the_session_on_the_server_as_well() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut ada = app.logged_in("ada");
+    let cookie = ada.cookie.clone().unwrap();
+    ada.get("/logout").expect(303);
+    assert_eq!(session_keys(&server), Vec::<String>::new());
+    ada.with_cookie(&cookie).get("/").says("You are not logged in");
+}
+
+#[test]
+fn the_absolute_lifetime_ends_a_session_however_often_it_is_visited() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--max-age", "2s"]);
+    let mut ada = app.logged_in("ada");
+    let cookie = ada.cookie.clone().unwrap();
+    let mut visits = 0;
+    wait_for("the session to be too old", || {
+        let page = ada.get("/").expect(200);
+        visits += u32::from(page.visits().is_some());
+        page.text().contains("You are not logged in").then_some(())
+    });
+    assert!(visits > 1);
+    wait_for("its key to go", || session_keys(&server).is_empty().then_some(()));
+    ada.with_cookie(&cookie).get("/").says("You are not logged in");
+}
+
+#[test]
+fn a_name_that_cannot_be_one_is_refused_and_the_session_stays_as_it_was() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut ada = app.logged_in("ada");
+    let long = format!("username={}", "x".repeat(65));
+    for body in [
+        "",
+        "user=eve",
+        "username=",
+        "username=+%20",
+        "username=eve&username=eve",
+        "username=%ff",
+        "username=a%0ab",
+        &long,
+    ] {
+        let cookie = ada.cookie.clone();
+        let answer = ada.post_login(&[], body.as_bytes()).expect(422);
+        assert_eq!(answer.header("set-cookie"), None, "{body}");
+        assert!(answer.body.contains("role=\"alert\""), "{body}");
+        assert!(answer.body.contains("name=\"username\""), "{body}");
+        assert_eq!(ada.cookie, cookie);
+        ada.get("/").says("Logged in as ada");
+    }
+    let name = "\u{1f980}".repeat(64);
+    ada.log_in(&format!("  {name} ")).expect(303);
+    ada.get("/").says(&format!("Logged in as {name}"));
+}
+
+#[test]
+fn a_form_of_another_site_logs_nobody_in() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let own = format!("http://127.0.0.1:{}", app.port);
+    for (headers, status) in [
+        (vec![], 303),
+        (vec![("Sec-Fetch-Site", "same-origin")], 303),
+        (vec![("Sec-Fetch-Site", "none")], 303),
+        (vec![("Sec-Fetch-Site", "same-site")], 403),
+        (
+            vec![("Sec-Fetch-Site", "cross-site"), ("Origin", own.as_str())],
+            403,
+        ),
+        (vec![("Origin", own.as_str())], 303),
+        (vec![("Origin", "null")], 403),
+        (vec![("Origin", "http://127.0.0.1:1")], 403),
+        (vec![("Origin", "https://evil.example")], 403),
+    ] {
+        let mut visitor = app.visitor();
+        let answer = visitor.post_login(&headers, b"username=ada");
+        assert_eq!(answer.status, status, "{headers:?}");
+        assert_eq!(visitor.cookie.is_some(), status == 303, "{headers:?}");
+    }
+}
+
+#[test]
+fn every_answer_carries_the_security_headers() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut ada = app.logged_in("ada");
+    for path in [
+        "/",
+        "/login",
+        "/source",
+        "/style.css",
+        "/live.js",
+        "/icon.svg",
+        "/healthz",
+        "/nowhere",
+        "/logout",
+    ] {
+        let answer = ada.get(path);
+        let csp = answer.header("content-security-policy").unwrap_or_default();
+        assert!(
+            csp.contains("default-src 'none'") && csp.contains("frame-ancestors 'none'"),
+            "{path}: {csp}"
+        );
+        assert!(!csp.contains("unsafe"), "{path}: {csp}");
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"), "{path}");
+        let is_asset = [".css", ".js", ".svg"].iter().any(|end| path.ends_with(end));
+        let expected = if is_asset { "no-cache" } else { "no-store" };
+        assert_eq!(answer.header("cache-control"), Some(expected), "{path}");
+    }
+}
+
+#[test]
+fn a_page_view_is_one_round_trip_and_one_transaction() {
+    let server = RedisServer::start();
+    for (step, wanted) in [
+        ("3", "MULTI HINCRBY EXPIRE HGETALL EXEC"),
+        ("4", "MULTI HINCRBY EXPIRE HGETALL EXEC"),
+    ] {
+        let app = app(&server, step);
+        let mut ada = app.logged_in("ada");
+        let monitor = server.monitor();
+        ada.get("/").expect(200);
+        let asked = names(&monitor, &server);
+        assert!(asked.contains(wanted), "step {step}: {asked}");
+    }
+}
+
+fn names(monitor: &Monitor, server: &RedisServer) -> String {
+    let commands = monitor.commands(server);
+    let names = commands
+        .iter()
+        .filter(|words| !words.iter().any(|word| word.starts_with("sessiontut:instance")));
+    let names: Vec<String> = names
+        .filter_map(|words| words.first())
+        .map(|name| name.to_uppercase())
+        .collect();
+    names.join(" ")
+}
+
+#[test]
+fn a_head_request_counts_nothing_and_ends_nothing() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut ada = app.logged_in("ada");
+    let answer = ada.ask("HEAD", "/", &[], None);
+    assert_eq!((answer.status, answer.header("set-cookie")), (200, None));
+    ada.ask("HEAD", "/logout", &[], None);
+    assert_eq!(ada.get("/").visits(), Some(1));
+}
+
+#[test]
+fn what_is_not_there_is_404_and_what_is_not_allowed_405() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut visitor = app.visitor();
+    visitor.get("/nowhere").expect(404);
+    visitor.get("/..%2f..%2fetc/passwd").expect(404);
+    let answer = visitor.ask("POST", "/", &[], Some(b"")).expect(405);
+    assert!(answer.header("allow").unwrap_or_default().contains("GET"));
+    visitor.ask("DELETE", "/logout", &[], None).expect(405);
+}
+
+#[test]
+fn without_a_secret_key_one_line_says_so_and_with_a_short_one_another() {
+    let server = RedisServer::start();
+    for (variables, wanted) in [
+        (&[][..], "no SECRET_KEY"),
+        (&[("SECRET_KEY", "")], "no SECRET_KEY"),
+        (&[("SECRET_KEY", "short")], "under 16 bytes"),
+    ] {
+        let app = App::start_in(Home::new(), Some(&server.url()), &["--step", "1"], variables);
+        let finished = app.stop().expect(0);
+        let lines: Vec<&str> = finished.stderr.lines().collect();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(wanted), "{lines:?}");
+        assert!(!lines[0].contains("short\""));
+    }
+    let app = App::start_in(Home::new(), Some(&server.url()), &["--step", "1"], SECRET);
+    assert_eq!(app.stop().expect(0).stderr, "");
+}
+
+#[test]
+fn instances_with_one_secret_key_accept_each_others_cookies_and_others_do_not() {
+    let server = RedisServer::start();
+    let start = |key| App::start_in(Home::new(), Some(&server.url()), &["--step", "2"], key);
+    let (one, same) = (start(SECRET), start(SECRET));
+    let other = start(&[("SECRET_KEY", "another key of sixteen bytes")]);
+    let ada = one.logged_in("ada");
+    ada.moved_to(same.port).get("/").says("Logged in as ada");
+    ada.moved_to(other.port).get("/").says("You are not logged in");
+}
+
+#[test]
+fn the_page_shows_what_is_behind_it_and_of_the_token_only_its_start() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut ada = app.logged_in("ada");
+    ada.get("/");
+    let token = ada.cookie.clone().unwrap();
+    let page = ada.get("/");
+    assert!(
+        !page.body.contains(&token[..7]),
+        "more than 6 characters of the token"
+    );
+    assert!(page.body.contains(&token[..6]));
+    let key = session_keys(&server).remove(0);
+    let page = page
+        .says(&key)
+        .says(&format!("HINCRBY {key} visits 1"))
+        .says(&format!("EXPIRE {key} 10"))
+        .says("(integer) 2")
+        .says("QUEUED")
+        .says("sessiontut serve --step 1");
+    assert!(page.body.contains("href=\"/source\""));
+    assert!(
+        page.body.matches(&format!("HINCRBY {key}")).count() >= 2,
+        "the visit before is missing"
+    );
+    let mut stranger = app.logged_in("eve");
+    stranger.get("/");
+    assert!(
+        !stranger.get("/").body.contains(&key),
+        "another session's commands"
+    );
+}
+
+#[test]
+fn the_page_names_other_instances_and_forgets_those_that_stop() {
+    let server = RedisServer::start();
+    let one = app(&server, "4");
+    let other = app(&server, "4");
+    let link = format!("href=\"http://127.0.0.1:{}/\"", other.port);
+    let key = format!("sessiontut:instance:127.0.0.1:{}", other.port);
+    wait_for("a link to the other instance", || {
+        one.visitor().get("/").body.contains(&link).then_some(())
+    });
+    let left = server.pttl(&key);
+    assert!((1..=10_000).contains(&left), "{left}");
+    other.stop().expect(0);
+    assert!(!server.keys().contains(&key));
+    wait_for("the link to go", || {
+        (!one.visitor().get("/").body.contains(&link)).then_some(())
+    });
+}
+
+#[test]
+fn what_strangers_write_beside_our_instances_becomes_no_link() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    for address in ["javascript:alert(1)", "<b>", "evil.example:80/\" onclick=x"] {
+        server.ask(&[
+            "SET",
+            &format!("sessiontut:instance:{address}"),
+            "step 4",
+            "EX",
+            "60",
+        ]);
+        server.ask(&["HSET", "sessiontut:instances", address, "step 4"]);
+    }
+    let other = App::start(&server.url(), &[]);
+    let link = format!("href=\"http://127.0.0.1:{}/\"", other.port);
+    let page = wait_for("a link to the real one", || {
+        let page = app.visitor().get("/");
+        page.body.contains(&link).then_some(page)
+    });
+    for word in ["javascript:", "evil", "onclick"] {
+        assert!(!page.body.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_one_line_and_exit_status_two() {
+    let server = RedisServer::start();
+    let app = app(&server, "1");
+    let home = Home::new();
+    let taken = home
+        .run(["serve", "--listen", &format!("127.0.0.1:{}", app.port)])
+        .expect(2);
+    assert_eq!(taken.stderr.lines().count(), 1, "{}", taken.stderr);
+    let next = format!("--listen 127.0.0.1:{}", app.port + 1);
+    assert!(taken.stderr.contains(&next), "{}", taken.stderr);
+    for address in ["5000", "nowhere", "127.0.0.1:99999", ""] {
+        let unreadable = home.run(["serve", "--listen", address]).expect(2);
+        assert_eq!(unreadable.stderr.lines().count(), 1, "{}", unreadable.stderr);
+    }
+}
+
+#[test]
+fn assets_are_sent_once() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut visitor = app.visitor();
+    let css = visitor.get("/style.css").expect(200);
+    assert_eq!(css.header("content-type"), Some("text/css; charset=utf-8"));
+    let tag = css.header("etag").unwrap().to_owned();
+    let again = visitor.ask("GET", "/style.css", &[("If-None-Match", &tag)], None);
+    assert_eq!((again.expect(304).body.len(), css.body.is_empty()), (0, false));
+    let page = visitor.get("/").body;
+    assert!(!page.contains("<style") && !page.contains("style=") && !page.contains("onclick"));
+}
+
+#[test]
+fn several_workers_serve_the_same_sessions() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--workers", "3"]);
+    let ada = app.logged_in("ada");
+    let visitors: Vec<Visitor> = (0..30).map(|_| ada.clone()).collect();
+    let mut visits: Vec<u64> = std::thread::scope(|scope| {
+        let threads: Vec<_> = visitors
+            .into_iter()
+            .map(|mut visitor| scope.spawn(move || visitor.get("/").visits().unwrap()))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    visits.sort_unstable();
+    assert_eq!(visits, (1..=30).collect::<Vec<u64>>());
+    assert_eq!(app.stop().code(), Some(0));
+}

@@ -1,0 +1,77 @@
+//! `sessiontut serve` on a free port.
+
+use super::http::Visitor;
+use super::program::{Finished, Home, Running};
+
+/// A running app; killed when dropped.
+#[derive(Debug)]
+pub struct App {
+    /// Where it listens.
+    pub port: u16,
+    pub running: Running,
+    _home: Home,
+}
+
+impl App {
+    /// Starts it on a Redis, with more arguments.
+    #[track_caller]
+    pub fn start(redis: &str, arguments: &[&str]) -> Self {
+        Self::start_in(Home::new(), Some(redis), arguments, &[])
+    }
+
+    /// Starts it without naming a Redis.
+    #[track_caller]
+    pub fn without_redis(arguments: &[&str]) -> Self {
+        Self::start_in(Home::new(), None, arguments, &[])
+    }
+
+    /// Starts it with variables of the environment.
+    #[track_caller]
+    pub fn start_in(home: Home, redis: Option<&str>, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut program = home
+            .sessiontut(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments);
+        if let Some(redis) = redis {
+            program = program.redis(redis);
+        }
+        for (name, value) in variables {
+            program = program.env(name, value);
+        }
+        let mut running = program.start();
+        let line = running.first_line();
+        let port = line.split("http://127.0.0.1:").nth(1);
+        let port: String = port
+            .unwrap_or_default()
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        let port = port
+            .parse()
+            .unwrap_or_else(|_| panic!("no address in {line:?}: {}", running.stderr()));
+        Self {
+            port,
+            running,
+            _home: home,
+        }
+    }
+
+    /// A newcomer.
+    pub fn visitor(&self) -> Visitor {
+        Visitor::at(self.port)
+    }
+
+    /// Someone who has just logged in.
+    #[track_caller]
+    pub fn logged_in(&self, name: &str) -> Visitor {
+        let mut visitor = self.visitor();
+        visitor.log_in(name).expect(303);
+        visitor
+    }
+
+    /// Ends it as Ctrl-C or a service manager does.
+    #[track_caller]
+    pub fn stop(self) -> Finished {
+        self.running.terminate();
+        self.running.finish()
+    }
+}
