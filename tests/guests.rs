@@ -1,0 +1,80 @@
+//! We are guests on the learner's Redis: only keys under `sessiontut:`, none without a TTL left behind.
+
+mod support;
+
+use support::{App, Monitor, RedisServer};
+
+/// A key of somebody else, which must come through everything unread and unchanged.
+const FOREIGN: &str = "orders:4711";
+
+/// Commands that a guest never sends, whatever their keys.
+const FORBIDDEN: [&str; 6] = ["FLUSHALL", "FLUSHDB", "KEYS", "RANDOMKEY", "SHUTDOWN", "SWAPDB"];
+
+fn somebody_elses_redis() -> RedisServer {
+    let server = RedisServer::start();
+    server.ask(&["SET", FOREIGN, "two books"]);
+    server
+}
+
+/// Holds what was asked of Redis, and what is left there, against the rule; the number of times that keys were named.
+#[track_caller]
+fn assert_only_our_keys(server: &RedisServer, monitor: &Monitor, arguments: &[&str]) -> usize {
+    let mut touched = 0;
+    for words in monitor.commands(server) {
+        let name = words[0].to_uppercase();
+        assert!(
+            !FORBIDDEN.contains(&name.as_str()),
+            "{arguments:?} sent {words:?}"
+        );
+        assert!(
+            name != "CONFIG" || !words[1].eq_ignore_ascii_case("SET"),
+            "{arguments:?} sent {words:?}"
+        );
+        assert!(
+            name != "SCAN" || words.iter().any(|word| word.starts_with("sessiontut:")),
+            "{arguments:?} sent {words:?}"
+        );
+        for key in keys_of(server, &words) {
+            assert!(key.starts_with("sessiontut:"), "{arguments:?} sent {words:?}");
+            touched += 1;
+        }
+    }
+    for key in server.keys() {
+        let mortal = server.pttl(&key) != -1;
+        assert!(
+            key == FOREIGN || (key.starts_with("sessiontut:") && mortal),
+            "{arguments:?} left {key}"
+        );
+    }
+    assert!(
+        server.keys().contains(&FOREIGN.to_owned()),
+        "{arguments:?} took somebody else's key"
+    );
+    touched
+}
+
+/// The keys of a command, as the server itself reads them.
+fn keys_of(server: &RedisServer, words: &[String]) -> Vec<String> {
+    let mut command = redis::cmd("COMMAND");
+    command.arg("GETKEYS").arg(words);
+    // Most commands that have no keys, such as PING, are an error here.
+    command.query(&mut server.connection()).unwrap_or_default()
+}
+
+#[test]
+fn the_app_touches_our_keys_alone() {
+    let server = somebody_elses_redis();
+    // Step 2 promises no TTL: what it made is deleted at the stop.
+    for step in ["1", "2", "3", "4"] {
+        let monitor = server.monitor();
+        let app = App::start(&server.url(), &["--step", step]);
+        let mut ada = app.logged_in("ada");
+        ada.get("/").expect(200);
+        ada.get("/").expect(200);
+        app.logged_in("grace").get("/").expect(200);
+        ada.get("/logout").expect(303);
+        app.stop().expect(0);
+        let touched = assert_only_our_keys(&server, &monitor, &["serve", "--step", step]);
+        assert!(touched > 0 || step == "1", "step {step} asked nothing of Redis");
+    }
+}
