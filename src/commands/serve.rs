@@ -51,12 +51,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     let opener: serve::Opener = Arc::new(move |_deadline| {
         let url = url.clone();
         Box::pin(async move {
-            Client::open_url(&url).await.map_err(|e| Fault {
-                code: "tcp.refused".into(),
-                summary: e.to_string(),
-                evidence: vec![],
-                fixes: vec![],
-            })
+            let opened = Client::open_url(&url).await;
+            opened.map_err(|error| Fault::of_error(&error).0)
         })
     });
     let tell: serve::Listener = Arc::new(move |event| tell(style, step, event));

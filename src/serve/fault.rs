@@ -18,36 +18,226 @@ pub struct Fault {
     pub fixes: Vec<String>,
 }
 
+/// What to do with a connection after an error on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It is well: Redis said no to the command, not to us.
+    Keep,
+    /// It is broken, or leads to a server that is no use to us (any more): the next request opens another.
+    Replace,
+}
+
+/// Redis's error codes (the first word of an error reply) and what they mean for a page that has to write.
+const REFUSALS: &[(&str, &str, &str, Connection)] = &[
+    (
+        "READONLY",
+        "role.replica",
+        "this Redis is a read-only replica (after a failover the old primary is one), and the session must be written",
+        Connection::Replace,
+    ),
+    (
+        "OOM",
+        "server.out_of_memory",
+        "Redis is out of memory and refuses to write",
+        Connection::Keep,
+    ),
+    (
+        "MISCONF",
+        "server.misconf",
+        "Redis has stopped writes because it cannot save its data to disk",
+        Connection::Keep,
+    ),
+    (
+        "NOREPLICAS",
+        "server.no_replicas",
+        "Redis has too few replicas in reach and refuses to write",
+        Connection::Keep,
+    ),
+    (
+        "LOADING",
+        "server.loading",
+        "Redis is loading its data set and does not serve yet",
+        Connection::Keep,
+    ),
+    (
+        "BUSY",
+        "server.busy",
+        "Redis is busy running a script and serves nobody else",
+        Connection::Keep,
+    ),
+    (
+        "MASTERDOWN",
+        "role.master_down",
+        "this Redis is a replica that has lost its primary",
+        Connection::Replace,
+    ),
+    (
+        "CLUSTERDOWN",
+        "cluster.down",
+        "the Redis cluster is down: some of its slots have no node that serves them",
+        Connection::Keep,
+    ),
+    (
+        "TRYAGAIN",
+        "cluster.down",
+        "the Redis cluster is moving this session to another node just now",
+        Connection::Keep,
+    ),
+    (
+        "NOAUTH",
+        "auth.required",
+        "Redis wants a password now",
+        Connection::Replace,
+    ),
+    (
+        "WRONGPASS",
+        "auth.failed",
+        "Redis does not accept the user name and password",
+        Connection::Replace,
+    ),
+    (
+        "NOPERM",
+        "auth.no_permission",
+        "this Redis user may not run a command that the session needs",
+        Connection::Replace,
+    ),
+];
+
 impl Fault {
     /// Redis, or something before it, kept silent.
     pub(super) fn no_answer(after: Duration) -> Self {
-        Self::plain(
-            "server.silent",
-            format!("no answer from Redis within {} ms", after.as_millis()),
-        )
+        let summary = format!(
+            "no answer from Redis within {} ms: it is stopped, stuck or very slow",
+            after.as_millis()
+        );
+        Self::new("server.silent", summary)
     }
 
     /// The server is on its way down.
     pub(super) fn interrupted() -> Self {
-        Self::plain("server.silent", "connecting to Redis was interrupted".into())
+        Self::new("server.silent", "connecting to Redis was interrupted".into())
     }
 
-    /// What an error of the client or of Redis itself stands for.
-    pub(super) fn of_error(error: &RedisError) -> Self {
-        Self::plain("server.silent", error.to_string())
+    /// What an error of the client or of Redis itself stands for, and what becomes of the connection.
+    pub fn of_error(error: &RedisError) -> (Self, Connection) {
+        let replies = Replies::of(error);
+        if let Some((code, text)) = replies.0.first() {
+            let reply = format!("Redis replied: {code} {text}");
+            let refusal = REFUSALS
+                .iter()
+                .find(|(refusal, ..)| replies.0.iter().any(|(code, _)| code == refusal));
+            let (cause, summary, connection) = match refusal {
+                Some((_, cause, summary, connection)) => (*cause, *summary, *connection),
+                None => (
+                    "proto.unexpected",
+                    "Redis refused a command of the session",
+                    Connection::Keep,
+                ),
+            };
+            let mut fault = Self::new(cause, summary.to_owned());
+            fault.evidence.push(reply);
+            return (fault, connection);
+        }
+        let (cause, summary) = match error {
+            _ if error.is_connection_refusal() => ("tcp.refused", "nothing listens at Redis's address"),
+            _ if error.is_timeout() => ("server.silent", "no answer from Redis in time"),
+            _ if error.kind() == ErrorKind::Parse => (
+                "proto.not_redis",
+                "what answers there does not speak Redis's protocol",
+            ),
+            _ => (
+                "proto.closed",
+                "Redis closed the connection before it answered; the command may have been executed, so it is not repeated",
+            ),
+        };
+        let mut fault = Self::new(cause, summary.to_owned());
+        fault.evidence.push(error.to_string());
+        (fault, Connection::Replace)
     }
 
-    /// Whether the connection is no use after this error: it is broken, or leads to the wrong server.
-    pub(super) fn retires_the_connection(error: &RedisError) -> bool {
-        error.is_unrecoverable_error() || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse)
-    }
-
-    pub(super) fn plain(code: &'static str, summary: String) -> Self {
+    fn new(code: &'static str, summary: String) -> Self {
         Self {
             code: code.into(),
             summary,
             evidence: Vec::new(),
             fixes: Vec::new(),
+        }
+    }
+}
+
+/// The error replies within an error, code and text; of a transaction, those of its commands.
+struct Replies(Vec<(String, String)>);
+
+impl Replies {
+    fn of(error: &RedisError) -> Self {
+        if let Some(errors) = error.clone().into_server_errors() {
+            let replies = errors.iter().map(|(_, error)| {
+                let text = error.details().unwrap_or_default().to_owned();
+                (error.code().to_owned(), text)
+            });
+            return Self(replies.collect());
+        }
+        let reply = error
+            .code()
+            .map(|code| (code.to_owned(), error.detail().unwrap_or_default().to_owned()));
+        Self(reply.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redis::{Value, parse_redis_value};
+
+    fn fault(reply: &str) -> (Fault, Connection) {
+        let Value::ServerError(error) = parse_redis_value(reply.as_bytes()).unwrap() else {
+            panic!("{reply} is no error");
+        };
+        Fault::of_error(&error.into())
+    }
+
+    #[test]
+    fn what_redis_refuses_has_pings_code() {
+        for (reply, code, connection) in [
+            (
+                "-READONLY You can't write against a read only replica.\r\n",
+                "role.replica",
+                Connection::Replace,
+            ),
+            (
+                "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+                "server.out_of_memory",
+                Connection::Keep,
+            ),
+            (
+                "-LOADING Redis is loading the dataset in memory\r\n",
+                "server.loading",
+                Connection::Keep,
+            ),
+            (
+                "-CLUSTERDOWN Hash slot not served\r\n",
+                "cluster.down",
+                Connection::Keep,
+            ),
+            (
+                "-NOAUTH Authentication required.\r\n",
+                "auth.required",
+                Connection::Replace,
+            ),
+            (
+                "-MISCONF Redis is configured to save RDB snapshots\r\n",
+                "server.misconf",
+                Connection::Keep,
+            ),
+            (
+                "-WRONGTYPE Operation against a key\r\n",
+                "proto.unexpected",
+                Connection::Keep,
+            ),
+        ] {
+            let (fault, found) = fault(reply);
+            assert_eq!((&*fault.code, found), (code, connection), "{reply}");
+            assert!(!fault.evidence[0].contains('\r'), "{:?}", fault.evidence);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use redis::RedisError;
 use tokio::sync::watch;
 
-use super::fault::Fault;
+use super::fault::{Connection, Fault};
 use crate::deadline::Deadline;
 use crate::serve::standin::client::Client;
 
@@ -74,10 +74,11 @@ impl Link {
         match deadline.within(ASK_WITHIN).bound(work(leased.client)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                if Fault::retires_the_connection(&error) {
+                let (fault, connection) = Fault::of_error(&error);
+                if connection == Connection::Replace {
                     self.retire(generation);
                 }
-                Err(Fault::of_error(&error))
+                Err(fault)
             }
             Err(_) => {
                 self.retire(generation);

@@ -38,7 +38,7 @@ use std::time::Duration;
 use tokio::runtime;
 
 pub use cookies::Attributes;
-pub use fault::Fault;
+pub use fault::{Connection, Fault};
 pub use link::{Opener, Opening};
 pub use listen::{ListenFault, bind};
 pub use log::{AccessLog, Entry};

@@ -1,0 +1,343 @@
+//! Redis in trouble: every request that needs it is told so within two seconds, and works again as soon as Redis does.
+
+// Clippy knows tests by their attribute, and these are the functions that the tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use support::ports::free_port;
+use support::wait::wait_for;
+use support::{Answer, App, RedisServer, Visitor, valkey};
+
+/// What a visitor may be kept waiting, and half a second for a busy machine.
+const PATIENCE: Duration = Duration::from_millis(2500);
+
+fn app(server: &RedisServer) -> App {
+    App::start(&server.url(), &["--ttl", "600"])
+}
+
+/// Everything that needs Redis answers 503, soon, and says why; everything else works.
+#[track_caller]
+fn is_out_of_service(visitor: &Visitor, cause: &str) -> Answer {
+    let page = is_unavailable(visitor.clone().get("/"));
+    is_unavailable(visitor.clone().log_in("eve"));
+    is_unavailable(visitor.clone().get("/logout"));
+    let health = visitor.clone().get("/healthz");
+    let health = is_unavailable(health);
+    let health: serde_json::Value = serde_json::from_str(&health.body).unwrap();
+    assert_eq!(health["ok"], false);
+    assert_eq!(health["cause"], cause, "{health}");
+    works_without_redis(visitor);
+    page
+}
+
+#[track_caller]
+fn is_unavailable(answer: Answer) -> Answer {
+    let answer = answer.expect(503);
+    assert!(answer.took < PATIENCE, "{:?}", answer.took);
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.header("set-cookie"), None);
+    answer
+}
+
+#[track_caller]
+fn works_without_redis(visitor: &Visitor) {
+    let mut newcomer = visitor.clone();
+    newcomer.cookie = None;
+    newcomer.get("/").expect(200).says("You are not logged in");
+    newcomer.get("/login").expect(200).says("Login");
+    newcomer.get("/logout").expect(303);
+}
+
+#[test]
+fn a_redis_that_is_gone_gives_503_and_its_return_is_noticed_by_the_next_request() {
+    let mut server = RedisServer::with().line("appendonly yes").start();
+    let app = app(&server);
+    let mut ada = app.logged_in("ada");
+    assert_eq!(ada.get("/").visits(), Some(1));
+    server.kill();
+    is_out_of_service(&ada, "tcp.refused");
+    server.restart();
+    assert_eq!(ada.get("/").expect(200).visits(), Some(2));
+    app.visitor().get("/healthz").expect(200);
+}
+
+#[test]
+fn a_connection_known_dead_is_replaced_before_anything_is_sent() {
+    let mut server = RedisServer::with().line("appendonly yes").start();
+    let app = app(&server);
+    let mut ada = app.logged_in("ada");
+    for round in 1..=5 {
+        assert_eq!(ada.get("/").expect(200).visits(), Some(round));
+        server.restart();
+    }
+}
+
+#[test]
+fn a_redis_that_stands_still_gives_503_and_goes_on_afterwards() {
+    let server = RedisServer::start();
+    let app = app(&server);
+    let mut ada = app.logged_in("ada");
+    ada.get("/").expect(200);
+    server.pause();
+    is_out_of_service(&ada, "server.silent");
+    server.resume();
+    let page = wait_for("the page to be there again", || {
+        Some(ada.get("/")).filter(|page| page.status == 200)
+    });
+    // What was sent may have been executed, once; it was never sent again.
+    let visits = page.visits().unwrap();
+    assert!((2..=3).contains(&visits), "{visits}");
+}
+
+#[test]
+fn a_redis_that_is_not_there_at_the_start_is_said_and_served_once_it_is() {
+    let mut server = RedisServer::start();
+    server.kill();
+    let mut app = app(&server);
+    let port = server.port().to_string();
+    let verdict = app.running.wait_for_stderr(&port);
+    assert!(verdict.contains("tcp.refused"), "{verdict}");
+    let mut ada = app.visitor();
+    is_unavailable(ada.log_in("ada"));
+    works_without_redis(&ada);
+    server.restart();
+    ada.log_in("ada").expect(303);
+    ada.get("/").expect(200).says("Logged in as ada");
+}
+
+#[test]
+fn a_primary_that_becomes_a_replica_is_503_until_it_is_a_primary_again() {
+    let server = RedisServer::start();
+    let app = app(&server);
+    let mut ada = app.logged_in("ada");
+    server.ask(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
+    let page = is_unavailable(ada.get("/"));
+    page.says("read-only replica");
+    is_unavailable(ada.clone().log_in("eve"));
+    server.ask(&["REPLICAOF", "NO", "ONE"]);
+    ada.get("/").expect(200).says("Logged in as ada");
+}
+
+#[test]
+fn a_redis_out_of_memory_is_said_and_never_loses_the_session() {
+    let server = RedisServer::start();
+    let app = app(&server);
+    let mut ada = app.logged_in("ada");
+    server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    is_unavailable(ada.get("/")).says("out of memory");
+    server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    ada.get("/").expect(200).says("Logged in as ada");
+}
+
+#[test]
+fn a_redis_full_of_other_clients_is_said() {
+    let server = RedisServer::start();
+    let others: Vec<_> = (0..4).map(|_| server.connection()).collect();
+    server.ask(&["CONFIG", "SET", "maxclients", "4"]);
+    let app = app(&server);
+    is_unavailable(app.visitor().log_in("ada"));
+    let health = app.visitor().get("/healthz");
+    assert!(health.body.contains("server.max_clients"), "{}", health.body);
+    drop(others);
+    wait_for("room for one more", || {
+        (app.visitor().log_in("ada").status == 303).then_some(())
+    });
+}
+
+#[test]
+fn a_slow_redis_gives_503_in_time() {
+    let server = RedisServer::start();
+    let slow = Slow::before(server.port());
+    let app = App::start(&format!("redis://127.0.0.1:{}", slow.port), &["--ttl", "600"]);
+    let mut ada = app.logged_in("ada");
+    slow.set(Duration::from_secs(2));
+    is_unavailable(ada.get("/"));
+    is_unavailable(ada.get("/"));
+    slow.set(Duration::ZERO);
+    let page = wait_for("the page to be there again", || {
+        Some(ada.get("/")).filter(|page| page.status == 200)
+    });
+    page.says("Logged in as ada");
+}
+
+#[test]
+fn a_failed_delete_at_login_makes_no_new_session() {
+    let server = RedisServer::start();
+    let app = app(&server);
+    let mut ada = app.logged_in("ada");
+    let before = ada.cookie.clone();
+    server.ask(&["ACL", "SETUSER", "default", "-del", "-unlink"]);
+    is_unavailable(ada.log_in("eve"));
+    assert_eq!(ada.cookie, before);
+    ada.get("/").expect(200).says("Logged in as ada");
+    let sessions = server
+        .keys()
+        .into_iter()
+        .filter(|key| key.contains(":session:"))
+        .count();
+    assert_eq!(sessions, 1);
+}
+
+#[test]
+fn a_command_that_may_have_been_executed_is_never_repeated() {
+    let server = RedisServer::start();
+    let proxy = Slow::before(server.port());
+    let app = App::start(&format!("redis://127.0.0.1:{}", proxy.port), &["--ttl", "600"]);
+    let mut ada = app.logged_in("ada");
+    assert_eq!(ada.get("/").visits(), Some(1));
+    proxy.cut_replies();
+    is_unavailable(ada.get("/"));
+    proxy.heal();
+    let page = wait_for("the page to be there again", || {
+        Some(ada.get("/")).filter(|page| page.status == 200)
+    });
+    // Executed, its reply lost, and not executed again.
+    assert_eq!(page.visits(), Some(3));
+}
+
+#[test]
+fn many_requests_of_one_session_count_exactly() {
+    let server = RedisServer::start();
+    for step in ["2", "3", "4"] {
+        let app = App::start(&server.url(), &["--step", step, "--ttl", "600"]);
+        let ada = app.logged_in(&format!("ada{step}"));
+        counts_exactly(&[ada]);
+    }
+}
+
+/// Eight visitors with one session, twenty-five views each: every number from 1 to 200 is seen once.
+#[track_caller]
+fn counts_exactly(visitors: &[Visitor]) {
+    let mut visits: Vec<u64> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|number| {
+                let mut visitor = visitors[number % visitors.len()].clone();
+                scope.spawn(move || -> Vec<u64> {
+                    (0..25).map(|_| visitor.get("/").visits().unwrap()).collect()
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    visits.sort_unstable();
+    assert_eq!(visits, (1..=200).collect::<Vec<u64>>());
+}
+
+#[test]
+fn two_instances_serve_one_session_and_killing_one_loses_nothing() {
+    let server = RedisServer::start();
+    let (one, mut other) = (app(&server), app(&server));
+    let ada = one.logged_in("ada");
+    counts_exactly(&[ada.clone(), ada.moved_to(other.port)]);
+    other.running.kill();
+    assert_eq!(ada.clone().get("/").visits(), Some(201));
+}
+
+#[test]
+fn two_logins_at_once_both_live() {
+    let server = RedisServer::start();
+    let app = app(&server);
+    let before = app.logged_in("ada");
+    let cookies: Vec<Visitor> = thread::scope(|scope| {
+        let threads: Vec<_> = ["eve", "bob"]
+            .map(|name| {
+                let mut visitor = before.clone();
+                scope.spawn(move || {
+                    visitor.log_in(name).expect(303);
+                    visitor
+                })
+            })
+            .into_iter()
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for (mut visitor, name) in cookies.into_iter().zip(["eve", "bob"]) {
+        visitor.get("/").says(&format!("Logged in as {name}"));
+    }
+    before.clone().get("/").says("You are not logged in");
+}
+
+#[test]
+fn a_valkey_serves_as_well() {
+    let Some(server) = valkey::start() else {
+        return;
+    };
+    for step in ["1", "2", "3", "4"] {
+        let app = App::start(&server.url(), &["--step", step]);
+        let mut ada = app.logged_in(&format!("ada{step}"));
+        let page = ada.get("/").expect(200);
+        assert_eq!(page.visits(), (step != "1").then_some(1));
+        ada.get("/logout").expect(303);
+        ada.get("/").says("You are not logged in");
+    }
+}
+
+/// A proxy before Redis that can delay replies, or lose them with the connection.
+struct Slow {
+    port: u16,
+    /// Milliseconds; [`CUT`] loses the replies.
+    delay: Arc<AtomicU64>,
+}
+
+const CUT: u64 = u64::MAX;
+
+impl Slow {
+    fn before(redis: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let delay = Arc::new(AtomicU64::new(0));
+        let shared = Arc::clone(&delay);
+        // It ends with the process: a test that fails leaves nothing that another could meet.
+        thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, redis)) else {
+                    continue;
+                };
+                let (requests, replies) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+                thread::spawn(move || pass(requests, far, &AtomicU64::new(0)));
+                let delay = Arc::clone(&shared);
+                thread::spawn(move || pass(replies, near, &delay));
+            }
+        });
+        Self { port, delay }
+    }
+
+    fn set(&self, delay: Duration) {
+        self.delay.store(delay.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    fn cut_replies(&self) {
+        self.delay.store(CUT, Ordering::SeqCst);
+    }
+
+    fn heal(&self) {
+        self.set(Duration::ZERO);
+    }
+}
+
+/// Copies bytes until either end is closed, then closes both.
+fn pass(mut from: TcpStream, mut to: TcpStream, delay: &AtomicU64) {
+    let mut chunk = [0; 64 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut chunk) {
+        match delay.load(Ordering::SeqCst) {
+            CUT => break,
+            milliseconds => thread::sleep(Duration::from_millis(milliseconds)),
+        }
+        if to.write_all(&chunk[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = from.shutdown(std::net::Shutdown::Both);
+    let _ = to.shutdown(std::net::Shutdown::Both);
+}
