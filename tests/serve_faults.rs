@@ -102,9 +102,7 @@ fn a_redis_that_is_not_there_at_the_start_is_said_and_served_once_it_is() {
     let mut server = RedisServer::start();
     server.kill();
     let mut app = app(&server);
-    let port = server.port().to_string();
-    let verdict = app.running.wait_for_stderr(&port);
-    assert!(verdict.contains("tcp.refused"), "{verdict}");
+    app.running.wait_for_stderr("tcp.refused");
     let mut ada = app.visitor();
     is_unavailable(ada.log_in("ada"));
     works_without_redis(&ada);
@@ -144,8 +142,7 @@ fn a_redis_full_of_other_clients_is_said() {
     server.ask(&["CONFIG", "SET", "maxclients", "4"]);
     let app = app(&server);
     is_unavailable(app.visitor().log_in("ada"));
-    let health = app.visitor().get("/healthz");
-    assert!(health.body.contains("server.max_clients"), "{}", health.body);
+    is_unavailable(app.visitor().get("/healthz"));
     drop(others);
     wait_for("room for one more", || {
         (app.visitor().log_in("ada").status == 303).then_some(())

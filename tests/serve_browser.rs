@@ -1,0 +1,227 @@
+//! The app in a real browser, as a person meets it.
+
+// Clippy knows tests by their attribute, and these are the functions that the tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+// Here and not with the rest: no other test needs a browser's client.
+#[path = "support/browser.rs"]
+mod browser;
+
+use std::time::Duration;
+
+use browser::{Browser, Scripts};
+use fantoccini::Locator;
+use serde_json::json;
+use support::{App, RedisServer};
+
+/// Percent of the ring that has run down.
+async fn run_down(browser: &Browser) -> f64 {
+    let offset = browser.attribute("#arc", "stroke-dashoffset").await;
+    offset.and_then(|offset| offset.parse().ok()).unwrap_or(0.0)
+}
+
+async fn wait_until_run_down(browser: &Browser, wanted: impl Fn(f64) -> bool) {
+    let end = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let found = run_down(browser).await;
+        if wanted(found) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < end, "the ring stays at {found} %");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_person_logs_in_visits_and_watches_the_session_end() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "4"]);
+    let browser = Browser::start(Scripts::On).await;
+    browser.open(app.port, "/").await;
+    browser.wait_for_text("main", "You are not logged in").await;
+    browser.log_in(app.port, "Ada <b>L.</b>").await;
+    browser.wait_for_text("main", "Visits: 1").await;
+    browser.click("a.button").await;
+    browser.wait_for_text("main", "Visits: 2").await;
+
+    wait_until_run_down(&browser, |percent| percent > 20.0).await;
+    let ended = browser.wait_for_text("#ended", "The session has ended").await;
+    assert!(ended.contains("its key is gone"));
+    assert_eq!(browser.text("#left").await, "0 s");
+    browser.click("a.button").await;
+    browser.wait_for_text("main", "You are not logged in").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn logging_out_takes_the_cookie_and_the_key() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    let browser = Browser::start(Scripts::On).await;
+    browser.log_in(app.port, "ada").await;
+    let cookie = browser.client.get_named_cookie("session").await.unwrap();
+    assert_eq!((cookie.http_only(), cookie.path()), (Some(true), Some("/")));
+    browser.click("a[href='/logout']").await;
+    browser.wait_for_text("main", "You are not logged in").await;
+    assert!(browser.client.get_named_cookie("session").await.is_err());
+    assert!(!server.keys().iter().any(|key| key.contains(":session:")));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_tampered_cookie_is_logged_out() {
+    let server = RedisServer::start();
+    for step in ["1", "4"] {
+        let app = App::start(&server.url(), &["--step", step, "--ttl", "600"]);
+        let browser = Browser::start(Scripts::On).await;
+        browser.log_in(app.port, "ada").await;
+        let cookie = browser.client.get_named_cookie("session").await.unwrap();
+        let changed = format!("{}AAAA", &cookie.value()[..cookie.value().len() - 4]);
+        let address = format!("http://127.0.0.1:{}/", app.port);
+        let changed = json!({ "name": "session", "value": changed, "url": address, "httpOnly": true });
+        browser.chromium("Network.setCookie", changed).await;
+        let sent = browser.client.get_named_cookie("session").await.unwrap();
+        assert_ne!(sent.value(), cookie.value());
+        browser.open(app.port, "/").await;
+        browser.wait_for_text("main", "You are not logged in").await;
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_visit_in_one_tab_refills_the_ring_in_the_other() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "20"]);
+    let browser = Browser::start(Scripts::On).await;
+    browser.log_in(app.port, "ada").await;
+    let first = browser.client.window().await.unwrap();
+    wait_until_run_down(&browser, |percent| percent > 15.0).await;
+
+    let second = browser.client.new_window(true).await.unwrap();
+    browser.client.switch_to_window(second.handle).await.unwrap();
+    browser.open(app.port, "/").await;
+    browser.wait_for_text("main", "Visits: 2").await;
+    browser.client.switch_to_window(first).await.unwrap();
+    wait_until_run_down(&browser, |percent| percent < 12.0).await;
+    let fields = browser.wait_for_text("#fields", "visits 2").await;
+    assert!(fields.contains("username ada"), "{fields}");
+    // The page itself is as it was: only the view inside is live.
+    browser.wait_for_text("main", "Visits: 1").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn without_scripts_everything_but_the_running_works() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    let browser = Browser::start(Scripts::Off).await;
+    browser.log_in(app.port, "ada").await;
+    browser.wait_for_text("main", "Visits: 1").await;
+    browser.click("a.button").await;
+    let main = browser.wait_for_text("main", "Visits: 2").await;
+    assert!(main.contains("600 s to live"), "{main}");
+    assert!(main.contains("HINCRBY"), "{main}");
+    browser.click("summary").await;
+    browser.wait_for_text("details", "HINCRBY").await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(run_down(&browser).await < 0.1, "a script ran");
+    browser.click("a[href='/logout']").await;
+    browser.wait_for_text("main", "You are not logged in").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_keyboard_is_enough() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    let browser = Browser::start(Scripts::On).await;
+    browser.open(app.port, "/login").await;
+    let focused = browser.client.active_element().await.unwrap();
+    focused.send_keys("ada\u{e007}").await.unwrap();
+    browser.wait_for_text("main", "Visits: 1").await;
+    // The first stop of the Tab key is the link past the navigation.
+    browser
+        .client
+        .find(Locator::Css("body"))
+        .await
+        .unwrap()
+        .send_keys("\u{e004}")
+        .await
+        .unwrap();
+    let skip = browser.client.active_element().await.unwrap();
+    assert_eq!(skip.text().await.unwrap(), "Skip to the app");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_goes_and_comes_is_seen_on_the_open_page() {
+    let mut server = RedisServer::with().line("appendonly yes").start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    let browser = Browser::start(Scripts::On).await;
+    browser.log_in(app.port, "ada").await;
+    wait_until_run_down(&browser, |percent| percent > 0.1).await;
+    server.kill();
+    browser.wait_for_text("#ended", "Redis").await;
+    server.restart();
+    let end = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !browser.text("#ended").await.is_empty() {
+        assert!(tokio::time::Instant::now() < end, "the page does not recover");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_page_fits_in_light_and_dark_and_on_a_phone() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "60"]);
+    let second = App::start(&server.url(), &["--step", "3"]);
+    let browser = Browser::start(Scripts::On).await;
+    browser.log_in(app.port, "Ada Lovelace").await;
+    let link = format!("http://127.0.0.1:{}/", second.port);
+    let end = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !browser.text("main").await.contains(&link) {
+        assert!(tokio::time::Instant::now() < end, "no link to the other instance");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        browser.open(app.port, "/").await;
+    }
+    wait_until_run_down(&browser, |percent| percent > 3.0).await;
+    let light = is_light(&browser, "light", 1100, 1500, "home-light").await;
+    let dark = is_light(&browser, "dark", 1100, 1500, "home-dark").await;
+    assert!(light && !dark);
+    for (path, name) in [
+        ("/", "home"),
+        ("/login", "login"),
+        ("/source", "source"),
+        ("/nowhere", "notice"),
+    ] {
+        browser.open(app.port, path).await;
+        for (scheme, width) in [("light", 390), ("dark", 390), ("light", 1100)] {
+            is_light(&browser, scheme, width, 1500, &format!("{name}-{scheme}-{width}")).await;
+            let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            let wider = browser.client.execute(wider, vec![]).await.unwrap();
+            assert_eq!(wider, 0, "{path} scrolls sideways at {width}");
+        }
+    }
+    browser.close().await;
+}
+
+/// Takes a picture, and tells whether the page's background is light.
+async fn is_light(browser: &Browser, scheme: &str, width: u32, height: u32, name: &str) -> bool {
+    browser.look_like(scheme, width, height).await;
+    browser.picture(name).await;
+    let colour = "return getComputedStyle(document.body).backgroundColor";
+    let colour = browser.client.execute(colour, vec![]).await.unwrap();
+    let red: String = colour
+        .as_str()
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_ascii_digit() || *c == ',')
+        .collect();
+    red.split(',')
+        .next()
+        .and_then(|red| red.parse::<u32>().ok())
+        .unwrap_or(0)
+        > 128
+}
