@@ -105,6 +105,9 @@ pub struct LearnArgs {
     /// Only load the lessons, and say what is wrong with them
     #[arg(long, conflicts_with = "yes")]
     pub check: bool,
+    /// Which Redis
+    #[command(flatten)]
+    pub redis: RedisArgs,
 }
 
 /// Arguments of `serve`.

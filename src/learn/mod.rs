@@ -4,15 +4,26 @@
 //! lesson file ─▶ steps ─▶ run against Redis ─▶ check reply and state ─▶ tell ─▶ progress
 //! ```
 
+pub mod check;
+pub mod classroom;
+pub mod course;
 mod fence;
 mod guard;
 mod lesson;
+pub mod link;
+pub mod lock;
+pub mod names;
 mod parse;
 mod pattern;
+pub mod progress;
 mod quiz;
 mod region;
+pub mod scene;
 mod shelf;
+pub mod stop;
+mod task;
 mod transcript;
+pub mod unattended;
 
 pub use guard::{COMPLETIONS, Forbidden, PREFIX, keys_of};
 pub use lesson::{

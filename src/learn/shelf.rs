@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::lesson::{Block, Lesson, Refusal, Tab};
 use super::parse::{number_and_id, parse};
-use super::region;
+use super::{names, region};
 
 /// Where lessons come from.
 #[derive(Clone, Debug)]
@@ -40,11 +40,11 @@ impl fmt::Display for Shelf {
 }
 
 impl Shelf {
-    /// Reads every lesson; a file that is refused takes no other down.
+    /// Reads every lesson as it is for a learner of this name; a file that is refused takes no other down.
     ///
     /// # Errors
     /// The folder cannot be listed.
-    pub fn read(&self) -> io::Result<Book> {
+    pub fn read(&self, name: &str) -> io::Result<Book> {
         let files = match self {
             Self::BuiltIn => BUILT_IN
                 .iter()
@@ -52,7 +52,7 @@ impl Shelf {
                 .collect(),
             Self::Folder(folder) => files_of(folder)?,
         };
-        Ok(book_of(files))
+        Ok(book_of(files, name))
     }
 
     /// The text of an example file, where there is one: `path` is relative to the project that holds the lessons.
@@ -111,6 +111,43 @@ impl Shelf {
     }
 }
 
+impl Book {
+    /// The place of the lesson that a person means: by its number, its id, or a part of a word of its id or title.
+    ///
+    /// # Errors
+    /// A line that says why none, or which ones, are meant.
+    pub fn find(&self, word: &str) -> Result<usize, String> {
+        let word = word.trim().to_lowercase();
+        let exact = self
+            .lessons
+            .iter()
+            .position(|lesson| lesson.id == word || word.parse() == Ok(lesson.number));
+        if let Some(place) = exact {
+            return Ok(place);
+        }
+        let has = |lesson: &Lesson| lesson.id.contains(&word) || lesson.title.to_lowercase().contains(&word);
+        let places: Vec<usize> = (0..self.lessons.len())
+            .filter(|place| !word.is_empty() && has(&self.lessons[*place]))
+            .collect();
+        match places.as_slice() {
+            [place] => Ok(*place),
+            [] => Err(format!(
+                "no lesson is called {word:?}; `sessiontut learn --list` shows them all"
+            )),
+            several => {
+                let names: Vec<String> = several
+                    .iter()
+                    .map(|place| format!("{} {}", self.lessons[*place].number, self.lessons[*place].id))
+                    .collect();
+                Err(format!(
+                    "{word:?} can mean {}: say a little more",
+                    names.join(", ")
+                ))
+            }
+        }
+    }
+}
+
 type Named = (String, io::Result<String>);
 
 fn files_of(folder: &Path) -> io::Result<Vec<Named>> {
@@ -131,7 +168,7 @@ fn files_of(folder: &Path) -> io::Result<Vec<Named>> {
     Ok(files)
 }
 
-fn book_of(mut files: Vec<Named>) -> Book {
+fn book_of(mut files: Vec<Named>, name: &str) -> Book {
     files.sort_by_key(|(file, _)| {
         (
             number_and_id(file).map_or(u32::MAX, |(number, _)| number),
@@ -148,7 +185,7 @@ fn book_of(mut files: Vec<Named>) -> Book {
                     what: format!("cannot be read: {fault}"),
                 }]
             })
-            .and_then(|source| parse(&file, &source));
+            .and_then(|source| parse(&file, &names::under(&source, name)));
         match read {
             Ok(lesson) => match taken(&book, &lesson) {
                 Some(what) => book.refusals.push(Refusal { file, line: 1, what }),

@@ -1,12 +1,26 @@
-//! What `learn` shows.
+//! What `learn` shows outside of a lesson: lists, checks, and runs without a person.
 
+mod keys;
+mod room;
+mod screen;
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use colored::Colorize as _;
+
+pub use room::Room;
+
+use crate::learn::check::{Outcome, Verdict};
+use crate::learn::classroom::Standing;
+use crate::learn::unattended::{Event, Tally};
 use crate::learn::{Lesson, Refusal};
 use crate::sanitize;
 
 /// The answer of `--check`: how many lessons are in order, and what is wrong with the others.
 pub fn checked(lessons: &[Lesson], refusals: &[Refusal]) {
     for refusal in refusals {
-        println!("{}", sanitize::line(&refusal.to_string()));
+        answer(&sanitize::line(&refusal.to_string()));
     }
     let steps: usize = lessons.iter().map(|lesson| lesson.steps.len()).sum();
     let rest = match refusals.len() {
@@ -14,5 +28,132 @@ pub fn checked(lessons: &[Lesson], refusals: &[Refusal]) {
         1 => "1 thing to mend".to_owned(),
         count => format!("{count} things to mend"),
     };
-    println!("{} lessons, {steps} steps; {rest}", lessons.len());
+    answer(&format!("{} lessons, {steps} steps; {rest}", lessons.len()));
+}
+
+/// Lesson files that cannot be used: the others go on.
+pub fn refused(refusals: &[Refusal]) {
+    for refusal in refusals {
+        note(&refusal.to_string());
+    }
+}
+
+/// A line on standard error.
+pub fn note(line: &str) {
+    // Nobody reads on when standard error is closed.
+    let _ = writeln!(io::stderr(), "{}", sanitize::line(line));
+}
+
+/// A line on standard output.
+pub fn answer(line: &str) {
+    // The reader of a pipe may have gone: that is its right.
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// `--list`.
+pub fn list(standings: &[(&Lesson, Standing)]) {
+    for line in list_lines(standings) {
+        answer(&line);
+    }
+}
+
+fn list_lines(standings: &[(&Lesson, Standing)]) -> Vec<String> {
+    let widest = standings
+        .iter()
+        .map(|(lesson, _)| lesson.id.len())
+        .max()
+        .unwrap_or(0);
+    let line = |(lesson, standing): &(&Lesson, Standing)| {
+        let (mark, word) = match standing {
+            Standing::Done => ("✓".green(), "done"),
+            Standing::Now => ("▶".yellow(), "now "),
+            Standing::Open => ("·".normal(), "open"),
+        };
+        let (id, title) = (&lesson.id, sanitize::line(&lesson.title));
+        format!("{mark} {word}  {:>2} {id:widest$}  {title}", lesson.number)
+    };
+    standings.iter().map(line).collect()
+}
+
+/// Something that happened in `--yes`.
+pub fn unattended(event: &Event<'_>) {
+    match event {
+        Event::Lesson(lesson) => {
+            let title = sanitize::line(&lesson.title);
+            answer(&format!("{} {title}", lesson.number).bold().to_string());
+        }
+        Event::Held => {}
+        Event::Differed { file, outcome } => differed(file, outcome),
+        Event::Skipped { file, line } => {
+            answer(&format!(
+                "  {}:{line}: skipped, it needs a Redis that is not the practice one",
+                sanitize::line(file)
+            ));
+        }
+        Event::Waits(wait) => answer(&format!("  waits {}", seconds(wait.span))),
+        Event::CommandFailed { file, line, what } => {
+            answer(&format!(
+                "{}:{line}\n  {}",
+                sanitize::line(file),
+                sanitize::line(what)
+            ));
+        }
+        Event::OutOfTime(most) => {
+            answer(&format!(
+                "lessons may take {} all together: the rest was not run",
+                seconds(*most)
+            ));
+        }
+    }
+}
+
+/// Four things on adjacent lines: where, the command, what the lesson expects, what came.
+fn differed(file: &str, outcome: &Outcome) {
+    let Verdict::Differs { expected, why } = &outcome.verdict else {
+        return;
+    };
+    answer(
+        &format!("{}:{}", sanitize::line(file), outcome.line)
+            .red()
+            .to_string(),
+    );
+    answer(&format!("  command   {}", sanitize::line(&outcome.command)));
+    for (name, lines) in [("expected", expected), ("got     ", &outcome.got)] {
+        for (row, line) in lines.iter().enumerate() {
+            let lead = if row == 0 { name } else { "        " };
+            answer(&format!("  {lead}  {}", sanitize::line(line)));
+        }
+    }
+    if let Some(why) = why {
+        answer(&format!("  because   {}", sanitize::line(why)));
+    }
+}
+
+/// The end of `--yes`.
+pub fn tallied(tally: &Tally, refused: usize) {
+    let mut parts = vec![
+        format!("{} lessons", tally.lessons),
+        format!("{} replies and checks held", tally.held),
+    ];
+    if tally.skipped > 0 {
+        parts.push(format!("{} skipped", tally.skipped));
+    }
+    if refused > 0 {
+        parts.push(format!("{refused} things wrong in lesson files"));
+    }
+    let (mark, rest) = match tally.failed {
+        0 if refused == 0 => ("✓".green(), "all is as the lessons say".to_owned()),
+        0 => ("✗".red(), "some lessons could not be read".to_owned()),
+        failed => ("✗".red(), format!("{failed} did not hold")),
+    };
+    parts.push(rest);
+    answer(&format!("{mark} {}", parts.join(", ")));
+}
+
+fn seconds(span: Duration) -> String {
+    if span.subsec_millis() == 0 {
+        format!("{} s", span.as_secs())
+    } else {
+        format!("{:.1} s", span.as_secs_f64())
+    }
 }

@@ -6,7 +6,10 @@
 
 use crate::sanitize;
 
+mod highlight;
 pub mod learn;
+pub mod markdown;
+pub mod prompt;
 pub mod serve;
 
 /// Prints a fault and its causes on standard error, in one line.

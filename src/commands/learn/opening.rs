@@ -1,0 +1,66 @@
+//! Which Redis the lessons run on, and where progress is kept.
+
+use std::path::PathBuf;
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::cli::RedisArgs;
+use crate::exit::Exit;
+use crate::target::{Address, DEFAULT_PORT, Origin, Target, Trust};
+
+/// A Redis, and what keeps it there.
+pub(super) struct Opening {
+    pub(super) target: Target,
+    pub(super) trust: Trust,
+}
+
+impl Opening {
+    /// The Redis that was named, or the practice one.
+    pub(super) fn new(args: &RedisArgs) -> anyhow::Result<Result<Self, Exit>> {
+        let url = args.url.as_deref().unwrap_or("redis://127.0.0.1:6379");
+        let url = url::Url::parse(url)?;
+        let target = Target {
+            address: Address::Tcp {
+                host: url.host_str().unwrap_or("127.0.0.1").to_owned(),
+                port: url.port().unwrap_or(DEFAULT_PORT),
+            },
+            tls: false,
+            user: None,
+            password: None,
+            db: 0,
+            origin: if args.url.is_some() {
+                Origin::Given
+            } else {
+                Origin::Practice
+            },
+        };
+        Ok(Ok(Self {
+            target,
+            trust: Trust::default(),
+        }))
+    }
+
+    /// Lets go of it.
+    pub(super) fn close(self) {}
+}
+
+/// Where this user's state is kept; none where there is no home.
+pub(super) fn state_folder() -> Option<PathBuf> {
+    let named = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let state = named("XDG_STATE_HOME")
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| named("HOME").map(|home| home.join(".local/state")))?;
+    Some(state.join("sessiontut"))
+}
+
+/// A few letters that nobody else has.
+pub(super) fn random_letters() -> String {
+    let mut bytes = [0; 3];
+    // Without random bytes the name is taken, and the next one is tried.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

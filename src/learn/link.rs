@@ -1,0 +1,289 @@
+//! The lesson's connection to Redis: RESP2, one command at a time, following a cluster's redirections.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+use tokio::runtime::{self, Runtime};
+
+use super::stop::{Interrupted, Stop};
+use crate::deadline::Deadline;
+use crate::exit::Exit;
+use crate::target::{Address, Origin, Target, Trust};
+use crate::wire::{Connection, Limits, Stream};
+
+/// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the whole way to Redis may take, name look-up and TLS included.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Redirections that one command follows: a slot on the move needs two.
+const MOST_REDIRECTIONS: usize = 5;
+
+/// A way to Redis, and the connections that were made on it.
+pub struct Link {
+    runtime: Runtime,
+    target: Target,
+    trust: Trust,
+    stop: Stop,
+    nodes: HashMap<String, Connection<Stream>>,
+    /// The node of the last command, which commands without a key go to.
+    current: Option<String>,
+}
+
+/// Why there is no reply: none of it is the learner's doing.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// Redis does not answer.
+    #[error(transparent)]
+    Redis(#[from] Unanswered),
+    /// Ctrl-C.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// Redis does not answer, in the words of `ping`.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Unanswered {
+    /// What happened.
+    pub what: String,
+    /// The status that `ping` would exit with.
+    pub exit: Exit,
+}
+
+impl Link {
+    /// A way to `target`; nothing is connected yet.
+    ///
+    /// # Errors
+    /// The system gives no runtime.
+    pub fn new(target: Target, trust: Trust, stop: Stop) -> io::Result<Self> {
+        Ok(Self {
+            runtime: runtime::Builder::new_current_thread().enable_all().build()?,
+            target,
+            trust,
+            stop,
+            nodes: HashMap::new(),
+            current: None,
+        })
+    }
+
+    /// Where it leads.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// How its end is trusted.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// What ends its waits.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Whether it leads to the practice Redis.
+    #[must_use]
+    pub fn is_practice(&self) -> bool {
+        self.target.origin == Origin::Practice
+    }
+
+    /// Follows the target elsewhere: the practice Redis can move when another process takes over.
+    pub fn retarget(&mut self, target: Target) {
+        self.target = target;
+        self.forget();
+    }
+
+    /// Drops every connection; the next command makes new ones.
+    pub fn forget(&mut self) {
+        self.nodes.clear();
+        self.current = None;
+    }
+
+    /// Connects, where nothing is connected.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn connect(&mut self) -> Result<(), Trouble> {
+        self.ask_text(&["PING"]).map(|_| ())
+    }
+
+    /// Sends one command and returns its reply; an error reply is a reply.
+    ///
+    /// # Errors
+    /// [`Trouble`]; the connections are forgotten then, since a late reply would answer the wrong command.
+    pub fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, Trouble> {
+        self.stop.check()?;
+        let mut command = Cmd::new();
+        for word in words {
+            command.arg(word.as_slice());
+        }
+        let Self {
+            runtime,
+            target,
+            trust,
+            stop,
+            nodes,
+            current,
+        } = self;
+        let mut route = Route {
+            target,
+            trust,
+            nodes,
+            current,
+        };
+        let answer = runtime.block_on(async {
+            tokio::select! {
+                answer = route.ask(&command) => answer.map_err(Trouble::from),
+                () = stop.asked() => Err(Interrupted.into()),
+            }
+        });
+        if answer.is_err() {
+            self.forget();
+        }
+        answer
+    }
+
+    /// The same, with words that are text.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn ask_text(&mut self, words: &[&str]) -> Result<Value, Trouble> {
+        let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        self.ask(&words)
+    }
+
+    /// Tidies up after Ctrl-C: the same command, without heeding the signal, within `deadline`.
+    pub fn ask_at_the_end<W: AsRef<[u8]>>(&mut self, words: &[W], deadline: Deadline) -> Option<Value> {
+        let mut command = Cmd::new();
+        for word in words {
+            command.arg(word.as_ref());
+        }
+        let Self {
+            runtime,
+            target,
+            trust,
+            nodes,
+            current,
+            ..
+        } = self;
+        let mut route = Route {
+            target,
+            trust,
+            nodes,
+            current,
+        };
+        runtime.block_on(async { deadline.bound(route.ask(&command)).await.ok()?.ok() })
+    }
+
+    /// Sleeps for `span`.
+    ///
+    /// # Errors
+    /// [`Interrupted`].
+    pub fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
+        self.runtime.block_on(self.stop.sleep(span))
+    }
+}
+
+/// The parts of a [`Link`] that sending needs.
+struct Route<'a> {
+    target: &'a Target,
+    trust: &'a Trust,
+    nodes: &'a mut HashMap<String, Connection<Stream>>,
+    current: &'a mut Option<String>,
+}
+
+impl Route<'_> {
+    async fn ask(&mut self, command: &Cmd) -> Result<Value, Unanswered> {
+        let mut node = self.current.clone().unwrap_or_default();
+        let mut asking = false;
+        for _ in 0..MOST_REDIRECTIONS {
+            let reply = self.ask_node(&node, command, asking).await?;
+            let Some((moved, to)) = redirection(&reply) else {
+                *self.current = Some(node);
+                return Ok(reply);
+            };
+            asking = !moved;
+            node = to;
+        }
+        Err(Unanswered {
+            what: "the cluster sends us in circles: it may be moving slots just now".into(),
+            exit: Exit::Server,
+        })
+    }
+
+    /// Asks one node: the empty name is the target itself.
+    async fn ask_node(&mut self, node: &str, command: &Cmd, asking: bool) -> Result<Value, Unanswered> {
+        let address = self.address_of(node);
+        let connection = match self.nodes.entry(node.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(dial(&address, self.trust).await?),
+        };
+        let commands: Vec<Cmd> = asking
+            .then(|| redis::cmd("ASKING"))
+            .into_iter()
+            .chain([command.clone()])
+            .collect();
+        let answer = connection
+            .ask(&commands, Limits::TOPOLOGY, Deadline::after(ANSWER_WITHIN))
+            .await;
+        match answer {
+            Ok(mut replies) => Ok(replies.pop().unwrap_or(Value::Nil)),
+            Err(fault) => Err(Unanswered {
+                what: fault.to_string(),
+                exit: Exit::Server,
+            }),
+        }
+    }
+
+    fn address_of(&self, node: &str) -> Target {
+        let mut target = self.target.clone();
+        if let Some((host, port)) = node.rsplit_once(':')
+            && let Ok(port) = port.parse()
+        {
+            // A node that does not know its own name leaves the host empty: it is where we asked.
+            let host = match (&self.target.address, host) {
+                (Address::Tcp { host, .. }, "") => host.clone(),
+                (_, host) => host.trim_matches(['[', ']']).to_owned(),
+            };
+            target.address = Address::Tcp { host, port };
+        }
+        target
+    }
+}
+
+/// `MOVED 3999 127.0.0.1:6381` or `ASK …`: whether for good, and where to.
+fn redirection(reply: &Value) -> Option<(bool, String)> {
+    let Value::ServerError(error) = reply else {
+        return None;
+    };
+    let text = crate::wire::error_text(error);
+    let mut words = text.split(' ');
+    let moved = match words.next()? {
+        "MOVED" => true,
+        "ASK" => false,
+        _ => return None,
+    };
+    Some((moved, words.nth(1)?.to_owned()))
+}
+
+async fn dial(target: &Target, _trust: &Trust) -> Result<Connection<Stream>, Unanswered> {
+    let deadline = Deadline::after(CONNECT_WITHIN);
+    let failed = |what: String, exit| Unanswered { what, exit };
+    let Address::Tcp { host, port } = &target.address else {
+        return Err(failed("only TCP for now".into(), Exit::Tcp));
+    };
+    let stream = deadline
+        .bound(tokio::net::TcpStream::connect((host.as_str(), *port)))
+        .await
+        .map_err(|_| failed(format!("{target} does not answer"), Exit::Tcp))?
+        .map_err(|fault| failed(format!("{target}: {fault}"), Exit::Tcp))?;
+    Ok(Connection::new(Stream::Tcp(stream)))
+}

@@ -1,0 +1,258 @@
+//! Colours for the code in lessons: keywords, strings, comments and numbers of the few languages shown.
+//!
+//! A full highlighter brings grammars, a regex engine and a megabyte; four kinds of words are enough to read by.
+
+use colored::Colorize as _;
+
+/// A kind of word that gets a colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Keyword,
+    Text,
+    Comment,
+    Number,
+}
+
+/// What is special in a language.
+struct Grammar {
+    comment: &'static str,
+    /// Quotes, each with its end; longer ones come first.
+    quotes: &'static [(&'static str, &'static str)],
+    keywords: &'static [&'static str],
+}
+
+const PYTHON: Grammar = Grammar {
+    comment: "#",
+    quotes: &[("\"\"\"", "\"\"\""), ("'''", "'''"), ("\"", "\""), ("'", "'")],
+    keywords: &[
+        "and", "as", "async", "await", "break", "class", "continue", "def", "del", "elif", "else", "except",
+        "False", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "None",
+        "nonlocal", "not", "or", "pass", "raise", "return", "True", "try", "while", "with", "yield",
+    ],
+};
+
+const JAVASCRIPT: Grammar = Grammar {
+    comment: "//",
+    quotes: &[("/*", "*/"), ("`", "`"), ("\"", "\""), ("'", "'")],
+    keywords: &[
+        "async",
+        "await",
+        "break",
+        "case",
+        "catch",
+        "class",
+        "const",
+        "continue",
+        "default",
+        "delete",
+        "else",
+        "export",
+        "extends",
+        "false",
+        "finally",
+        "for",
+        "from",
+        "function",
+        "if",
+        "import",
+        "in",
+        "instanceof",
+        "let",
+        "new",
+        "null",
+        "of",
+        "return",
+        "static",
+        "switch",
+        "this",
+        "throw",
+        "true",
+        "try",
+        "typeof",
+        "undefined",
+        "var",
+        "while",
+        "yield",
+    ],
+};
+
+const RUST: Grammar = Grammar {
+    comment: "//",
+    quotes: &[("/*", "*/"), ("\"", "\"")],
+    keywords: &[
+        "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "false", "fn",
+        "for", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return",
+        "self", "Self", "static", "struct", "super", "trait", "true", "type", "use", "where", "while",
+    ],
+};
+
+const SHELL: Grammar = Grammar {
+    comment: "#",
+    quotes: &[("\"", "\""), ("'", "'")],
+    keywords: &[
+        "case", "cd", "do", "done", "elif", "else", "esac", "exit", "export", "fi", "for", "function", "if",
+        "in", "sudo", "then", "while",
+    ],
+};
+
+const PLAIN: Grammar = Grammar {
+    comment: "",
+    quotes: &[],
+    keywords: &[],
+};
+
+/// The lines of `code`, coloured where colours are on.
+pub(super) fn lines(code: &str, language: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for (kind, text) in words(code, grammar(language)) {
+        for (row, part) in text.split('\n').enumerate() {
+            if row > 0 {
+                lines.push(String::new());
+            }
+            if let Some(line) = lines.last_mut()
+                && !part.is_empty()
+            {
+                line.push_str(&painted(kind, part));
+            }
+        }
+    }
+    lines
+}
+
+fn painted(kind: Kind, text: &str) -> String {
+    match kind {
+        Kind::Plain => text.to_owned(),
+        Kind::Keyword => text.magenta().to_string(),
+        Kind::Text => text.green().to_string(),
+        Kind::Comment => text.bright_black().to_string(),
+        Kind::Number => text.cyan().to_string(),
+    }
+}
+
+fn grammar(language: &str) -> &'static Grammar {
+    match language {
+        "python" => &PYTHON,
+        "javascript" | "typescript" | "json" => &JAVASCRIPT,
+        "rust" => &RUST,
+        "sh" | "toml" | "yaml" | "dockerfile" => &SHELL,
+        _ => &PLAIN,
+    }
+}
+
+/// Cuts code into words of one kind each; together they are the code.
+fn words<'c>(code: &'c str, grammar: &Grammar) -> Vec<(Kind, &'c str)> {
+    let mut words = Vec::new();
+    let mut rest = code;
+    // Whether the character before belongs to a name, in which a digit or a keyword is nothing special.
+    let mut in_name = false;
+    while let Some(first) = rest.chars().next() {
+        let (kind, length) = next_word(rest, first, in_name, grammar);
+        words.push((kind, &rest[..length]));
+        in_name = kind == Kind::Plain && is_of_name(first);
+        rest = &rest[length..];
+    }
+    words
+}
+
+fn next_word(rest: &str, first: char, in_name: bool, grammar: &Grammar) -> (Kind, usize) {
+    if !grammar.comment.is_empty() && rest.starts_with(grammar.comment) {
+        return (Kind::Comment, rest.find('\n').unwrap_or(rest.len()));
+    }
+    if let Some((open, close)) = grammar.quotes.iter().find(|(open, _)| rest.starts_with(open)) {
+        let kind = if *open == "/*" { Kind::Comment } else { Kind::Text };
+        return (kind, quoted_length(rest, open, close));
+    }
+    if !is_of_name(first) {
+        return (Kind::Plain, first.len_utf8());
+    }
+    let length = rest
+        .find(|character| !is_of_name(character))
+        .unwrap_or(rest.len());
+    let kind = match &rest[..length] {
+        word if !in_name && grammar.keywords.contains(&word) => Kind::Keyword,
+        _ if !in_name && first.is_ascii_digit() && !grammar.comment.is_empty() => Kind::Number,
+        _ => Kind::Plain,
+    };
+    (kind, length)
+}
+
+fn is_of_name(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+/// The length of a quotation that `text` begins with; one that never closes ends with its line, or with the text
+/// where it may span lines.
+fn quoted_length(text: &str, open: &str, close: &str) -> usize {
+    let spans_lines = open.len() > 1 || open == "`";
+    let mut at = open.len();
+    while let Some(next) = text[at..].chars().next() {
+        if text[at..].starts_with(close) {
+            return at + close.len();
+        }
+        if next == '\n' && !spans_lines {
+            return at;
+        }
+        at += next.len_utf8();
+        if next == '\\'
+            && let Some(escaped) = text[at..].chars().next()
+        {
+            at += escaped.len_utf8();
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn special(code: &str, language: &str) -> Vec<(Kind, String)> {
+        words(code, grammar(language))
+            .into_iter()
+            .filter(|(kind, _)| *kind != Kind::Plain)
+            .map(|(kind, text)| (kind, text.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn the_words_that_matter_are_found() {
+        let word = |kind, text: &str| (kind, text.to_owned());
+        assert_eq!(
+            special(
+                "def visits(n1):  # count\n    return \"a \\\" def\" + '10' + 10\n",
+                "python"
+            ),
+            [
+                word(Kind::Keyword, "def"),
+                word(Kind::Comment, "# count"),
+                word(Kind::Keyword, "return"),
+                word(Kind::Text, "\"a \\\" def\""),
+                word(Kind::Text, "'10'"),
+                word(Kind::Number, "10"),
+            ]
+        );
+        assert_eq!(
+            special("const x = `a\nb`; /* two\nlines */ undefine", "javascript"),
+            [
+                word(Kind::Keyword, "const"),
+                word(Kind::Text, "`a\nb`"),
+                word(Kind::Comment, "/* two\nlines */"),
+            ]
+        );
+        assert_eq!(special("fn 10 \"x\"", "text"), []);
+    }
+
+    #[test]
+    fn no_character_is_lost_whatever_the_code() {
+        for code in ["\"open\nnext", "é\\", "'\\", "\"\"\"a", "", "\n\n", "// é\n\"ü"] {
+            for language in ["python", "javascript", "rust", "sh", "text"] {
+                let joined: String = words(code, grammar(language))
+                    .iter()
+                    .map(|(_, text)| *text)
+                    .collect();
+                assert_eq!(joined, code);
+            }
+        }
+    }
+}

@@ -1,0 +1,510 @@
+//! The classroom on a terminal.
+
+use colored::Colorize as _;
+use dialoguer::console::{Key as Pressed, truncate_str};
+
+use super::keys;
+use super::screen::Screen;
+use crate::learn::check::{Outcome, Verdict};
+use crate::learn::classroom::{Classroom, Key, Offer, Picked, Said, Typed};
+use crate::learn::stop::Interrupted;
+use crate::learn::{COMPLETIONS, Lesson, Quiz, Tab, Transcript};
+use crate::sanitize;
+use crate::ui::prompt::{self, History};
+use crate::ui::{highlight, markdown};
+
+/// A terminal, and the learner in front of it.
+pub struct Room {
+    screen: Screen,
+    history: History,
+    /// Whether the commands about to run are on the screen already, so that replies can follow right under them.
+    shown: Shown,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    No,
+    OneCommand,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            screen: Screen::new(),
+            history: History::default(),
+            shown: Shown::No,
+        }
+    }
+}
+
+impl Classroom for Room {
+    fn tell(&mut self, said: &Said<'_>) {
+        match said {
+            Said::Lesson { lesson, of, step } => self.lesson(lesson, *of, *step),
+            Said::Step { lesson, step } => self.step(lesson, *step),
+            Said::Prose(text) => self.block(markdown::lines(&text.text, self.screen.width())),
+            Said::Code { tabs, shown } => self.code(tabs, *shown),
+            Said::Shell(shell) => {
+                let lines = highlight::lines(&sanitize::lines(&shell.text), "sh");
+                self.block(
+                    lines
+                        .into_iter()
+                        .map(|line| format!("  {} {line}", "$".dimmed()))
+                        .collect(),
+                );
+            }
+            Said::Commands(transcript) => self.commands(transcript),
+            Said::Outcome(outcome) => self.outcome(outcome),
+            Said::YourTurn => self.screen.put(&"Your turn: type it.".bold().to_string()),
+            Said::Reply(lines) => self
+                .screen
+                .put_all(lines.iter().map(|line| line.yellow().to_string())),
+            Said::Meaning(text) => self.say(text),
+            Said::Forbidden { why, meant } => {
+                self.marked("!", &why.to_string());
+                if let Some(meant) = meant {
+                    self.say(&format!("did you mean {meant}?"));
+                }
+            }
+            Said::Unreadable(why) => self.marked("!", &format!("not sent: {why}")),
+            Said::NotYet(outcome) => self.not_yet(outcome),
+            Said::Queued => self.say("queued: EXEC runs what is queued, DISCARD drops it"),
+            Said::Well => self.screen.put(&format!("{} that is it", "✓".green().bold())),
+            Said::Solution(transcript) => {
+                self.screen.put(&"One way to do it:".bold().to_string());
+                self.command_lines(transcript);
+                self.say("type it yourself, or press Enter on an empty line to have it run");
+            }
+            Said::Hint { hint, number, of } => {
+                let lead = if *of > 1 {
+                    format!("Hint {number} of {of}")
+                } else {
+                    "Hint".to_owned()
+                };
+                self.screen.put(&lead.cyan().bold().to_string());
+                self.block(markdown::lines(&hint.text.text, self.screen.width()));
+            }
+            Said::NoHint => self.say("there is no hint here"),
+            Said::Quiz(quiz) => self.question(quiz),
+            Said::Answered { right, picked, quiz } => self.answered(*right, picked, quiz),
+            Said::NeedsRealRedis(transcript) => {
+                self.command_lines(transcript);
+                self.say("not run: this shows on a Redis that is not the practice one (set REDIS_URL)");
+            }
+            Said::CommandNeedsRealRedis => {
+                self.say("not run: this shows on a Redis that is not the practice one (set REDIS_URL)");
+            }
+            Said::Countdown { left, watched } => {
+                let seconds = left.as_secs_f64().ceil();
+                let watched = watched.map_or(String::new(), |(key, ttl)| format!("  ·  {}", life(key, ttl)));
+                let text = format!("waiting {seconds:.0} s{watched}");
+                let width = self.screen.width();
+                self.screen.draw(&truncate_str(&text, width, "…"));
+            }
+            Said::CountdownOver => self.screen.clear_line(),
+            Said::Trouble(unanswered) => {
+                self.marked("✗", &format!("Redis: {unanswered}"));
+                self.say("this is not about what you did");
+            }
+            Said::BackAgain => {
+                self.marked(
+                    "✓",
+                    "Redis answers; the lesson's keys are as they were at this point",
+                );
+            }
+            Said::NameTaken(name) => {
+                self.marked(
+                    "!",
+                    &format!("somebody else is in a lesson on this Redis as {name:?}"),
+                );
+                self.say("choose a name of your own: your keys then carry it, and you do not meet");
+            }
+            Said::BadName(name) => {
+                self.marked(
+                    "!",
+                    &format!(
+                        "{:?} cannot be used: small letters, digits and -, at most 20",
+                        sanitize::line(name)
+                    ),
+                );
+            }
+            Said::Named(name) => self.marked(
+                "✓",
+                &format!("you are {name}: the lesson's keys and commands say so"),
+            ),
+            Said::Language(language) => self.say(&format!("code in {language} from now on")),
+            Said::OneLanguage => self.say("there is no code in several languages here"),
+            Said::List(standings) => {
+                let lines = super::list_lines(standings);
+                self.screen.put_all(lines);
+            }
+            Said::Sorry(line) => self.marked("!", line),
+            Said::CommandEnded(what) => self.marked("!", what),
+            Said::LessonDone(lesson) => {
+                self.screen.gap();
+                self.marked(
+                    "✓",
+                    &format!("lesson {} done: {}", lesson.number, sanitize::line(&lesson.title)),
+                );
+            }
+            Said::AllDone => self.marked("✓", "you have gone through all lessons"),
+            Said::FastLane => self.marked("▶", "the fast lane: only what there is to do, without the text"),
+            Said::Note(line) => self.say(line),
+        }
+    }
+
+    fn key(&mut self, offers: &[Offer]) -> Result<Key, Interrupted> {
+        self.screen.interrupted?;
+        loop {
+            self.screen
+                .draw(&keys::line(offers, self.screen.width() - 1).dimmed().to_string());
+            let pressed = prompt::key(&self.screen.term);
+            self.screen.clear_line();
+            self.screen.read();
+            match pressed? {
+                Pressed::Char('?') => self.explain(offers),
+                pressed => {
+                    if let Some(key) = keys::meaning(&pressed, offers) {
+                        return Ok(key);
+                    }
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, known: &[String], offers: &[Offer]) -> Result<Typed, Interrupted> {
+        self.screen.interrupted?;
+        let solution_shown = offers.first().is_some_and(|offer| offer.does != "skip");
+        if self.screen.width() >= 60 && !solution_shown {
+            let keys = keys::line(&offers[1..], self.screen.width() - 10);
+            self.screen.put(&format!("{keys}  n skip").dimmed().to_string());
+        }
+        loop {
+            let lead = "redis> ".bold().to_string();
+            let typed = prompt::line(&self.screen.term, &lead, &mut self.history, &|before| {
+                completions(before, known)
+            })?;
+            self.screen.read();
+            let typed = typed.trim();
+            match typed {
+                "?" | "help" => self.explain(offers),
+                "" if !solution_shown => {
+                    self.say("type a Redis command; ? shows the keys, h a hint, s the solution")
+                }
+                _ => {
+                    return Ok(match keys::of_word(typed, offers) {
+                        Some(key) => Typed::Key(key),
+                        None => Typed::Command(typed.to_owned()),
+                    });
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted> {
+        self.screen.interrupted?;
+        let rights = quiz.answers.iter().filter(|answer| answer.is_right).count();
+        loop {
+            let numbers = if rights > 1 || quiz.answers.len() > 9 {
+                let lead = "numbers, such as 1 3> ".bold().to_string();
+                prompt::line(&self.screen.term, &lead, &mut History::default(), &|_| Vec::new())?
+            } else {
+                let lead = format!("1-{} answer  ", quiz.answers.len());
+                let keys = keys::line(&offers[1..], self.screen.width().saturating_sub(lead.len() + 1));
+                self.screen.draw(&format!("{lead}{keys}").dimmed().to_string());
+                let pressed = prompt::key(&self.screen.term);
+                self.screen.clear_line();
+                match pressed? {
+                    Pressed::Char(character) => character.to_string(),
+                    Pressed::Escape => "q".to_owned(),
+                    _ => continue,
+                }
+            };
+            self.screen.read();
+            if numbers.trim() == "?" {
+                self.explain(offers);
+            } else if let Some(picked) = picked(&numbers, quiz.answers.len()) {
+                return Ok(Picked::Answers(picked));
+            } else if let Some(key) = keys::of_word(&numbers, offers).filter(|_| !numbers.trim().is_empty()) {
+                return Ok(Picked::Key(key));
+            }
+        }
+    }
+
+    fn line(&mut self, question: &str) -> Result<String, Interrupted> {
+        self.screen.interrupted?;
+        self.screen
+            .put_all(markdown::wrapped(question, self.screen.width()));
+        let line = prompt::line(&self.screen.term, "> ", &mut History::default(), &|_| Vec::new())?;
+        self.screen.read();
+        Ok(line)
+    }
+}
+
+impl Room {
+    fn lesson(&mut self, lesson: &Lesson, of: usize, step: usize) {
+        self.screen.gap();
+        let title = sanitize::line(&lesson.title);
+        self.screen.put(
+            &format!("Lesson {} of {of}: {title}", lesson.number)
+                .bold()
+                .underline()
+                .to_string(),
+        );
+        if step == 0 && !lesson.promise.is_empty() {
+            let promise = markdown::wrapped(&lesson.promise, self.screen.width());
+            self.block(
+                promise
+                    .into_iter()
+                    .map(|line| line.italic().to_string())
+                    .collect(),
+            );
+        } else if step > 0 {
+            self.say(&format!("going on where you left, at step {}", step + 1));
+        }
+    }
+
+    fn step(&mut self, lesson: &Lesson, step: usize) {
+        let of = lesson.steps.len();
+        let bar = format!("{}{}", "▰".repeat(step + 1), "▱".repeat(of - step - 1));
+        self.screen.gap();
+        self.screen.put(&format!(
+            "{} {}",
+            bar.green(),
+            format!("step {} of {of}", step + 1).dimmed()
+        ));
+        let title = markdown::wrapped(&lesson.steps[step].title, self.screen.width());
+        self.screen
+            .put_all(title.into_iter().map(|line| line.bold().to_string()));
+        self.screen.gap();
+    }
+
+    /// Lines with an empty one behind them.
+    fn block(&mut self, lines: Vec<String>) {
+        self.screen.put_all(lines);
+        self.screen.gap();
+    }
+
+    fn say(&mut self, text: &str) {
+        self.screen.put_all(markdown::wrapped(text, self.screen.width()));
+    }
+
+    fn marked(&mut self, mark: &str, text: &str) {
+        let painted = match mark {
+            "✓" => mark.green().bold(),
+            "✗" => mark.red().bold(),
+            _ => mark.yellow().bold(),
+        };
+        let lines = markdown::wrapped(text, self.screen.width().saturating_sub(2));
+        for (row, line) in lines.into_iter().enumerate() {
+            let lead = if row == 0 {
+                painted.to_string()
+            } else {
+                " ".to_owned()
+            };
+            self.screen.put(&format!("{lead} {line}"));
+        }
+    }
+
+    fn code(&mut self, tabs: &[Tab], shown: usize) {
+        let Some(tab) = tabs.get(shown) else {
+            return;
+        };
+        if tabs.len() > 1 {
+            let names: Vec<String> = tabs
+                .iter()
+                .map(|other| {
+                    let name = sanitize::line(&other.language.0).into_owned();
+                    if other.language == tab.language {
+                        format!("[{name}]").bold().to_string()
+                    } else {
+                        name
+                    }
+                })
+                .collect();
+            self.screen.put(&format!(
+                "  {}  {}",
+                names.join(" "),
+                "l: the next language".dimmed()
+            ));
+        }
+        let lines = highlight::lines(&sanitize::lines(&tab.text), &tab.language.0);
+        self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
+    }
+
+    fn commands(&mut self, transcript: &Transcript) {
+        self.command_lines(transcript);
+        self.shown = if transcript.exchanges.len() == 1 {
+            Shown::OneCommand
+        } else {
+            Shown::No
+        };
+    }
+
+    fn command_lines(&mut self, transcript: &Transcript) {
+        for exchange in &transcript.exchanges {
+            self.command_line(&exchange.source);
+        }
+    }
+
+    fn command_line(&mut self, source: &str) {
+        self.screen
+            .put(&format!("{} {}", ">".dimmed(), sanitize::line(source).bold()));
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) {
+        if std::mem::replace(&mut self.shown, Shown::No) == Shown::No {
+            self.command_line(&outcome.command);
+        }
+        self.screen
+            .put_all(outcome.got.iter().map(|line| line.yellow().to_string()));
+        if let Verdict::Differs { expected, why } = &outcome.verdict {
+            self.marked("✗", &format!("the lesson expects {}", expected.join(" ")));
+            if let Some(why) = why {
+                self.say(why);
+            }
+        }
+        self.screen.gap();
+    }
+
+    /// What the lesson looked at, what it found, and why that is.
+    fn not_yet(&mut self, outcome: &Outcome) {
+        let Verdict::Differs { expected, why } = &outcome.verdict else {
+            return;
+        };
+        self.marked("✗", "not yet");
+        self.say(&format!("{} answers {}", outcome.command, outcome.got.join(" ")));
+        self.say(&format!("it should answer {}", expected.join(" ")));
+        if let Some(why) = why {
+            self.say(why);
+        }
+    }
+
+    fn question(&mut self, quiz: &Quiz) {
+        self.screen
+            .put_all(markdown::lines(&quiz.question, self.screen.width()));
+        self.screen.gap();
+        for (place, answer) in quiz.answers.iter().enumerate() {
+            let lines = markdown::lines(&answer.text, self.screen.width().saturating_sub(5));
+            for (row, line) in lines.into_iter().enumerate() {
+                let lead = if row == 0 {
+                    format!("{:>3}", place + 1)
+                } else {
+                    "   ".to_owned()
+                };
+                self.screen.put(&format!("{lead}  {line}"));
+            }
+        }
+        if quiz.answers.iter().filter(|answer| answer.is_right).count() > 1 {
+            self.say("more than one is right");
+        }
+        self.screen.gap();
+    }
+
+    fn answered(&mut self, right: bool, picked: &[usize], quiz: &Quiz) {
+        for place in picked {
+            let Some(answer) = quiz.answers.get(*place) else {
+                continue;
+            };
+            let (mark, word) = if answer.is_right {
+                ("✓", "right")
+            } else {
+                ("✗", "no")
+            };
+            let why = if answer.why.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", answer.why)
+            };
+            self.marked(
+                mark,
+                &format!("{} is {word}{why}", place + 1).replace("is no:", "is not right:"),
+            );
+        }
+        if !right
+            && picked
+                .iter()
+                .all(|place| quiz.answers.get(*place).is_some_and(|answer| answer.is_right))
+        {
+            self.say("there is more that is right");
+        }
+        self.screen.gap();
+    }
+
+    /// All keys, one a line.
+    fn explain(&mut self, offers: &[Offer]) {
+        for offer in offers {
+            self.screen
+                .put(&format!("{:>7}  {}", keys::sign(offer.key), offer.does));
+        }
+        self.say("Ctrl-C leaves at once; your place is kept, the lesson's keys are removed");
+    }
+}
+
+/// What is left of a key's life, as PTTL says it.
+fn life(key: &str, ttl: i64) -> String {
+    let key = sanitize::line(key);
+    match ttl {
+        -2 => format!("{key} is gone"),
+        -1 => format!("{key} has no TTL"),
+        left => format!("{key} has {:.1} s to live", Milliseconds(left).seconds()),
+    }
+}
+
+struct Milliseconds(i64);
+
+impl Milliseconds {
+    fn seconds(&self) -> f64 {
+        std::time::Duration::from_millis(self.0.unsigned_abs()).as_secs_f64()
+    }
+}
+
+/// Answers by their numbers from 1, as places from 0, each once, in order.
+fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
+    let mut places = Vec::new();
+    for number in numbers.split([' ', ',']).filter(|part| !part.is_empty()) {
+        let number: usize = number.parse().ok()?;
+        places.push(number.checked_sub(1).filter(|place| *place < answers)?);
+    }
+    places.sort_unstable();
+    places.dedup();
+    (!places.is_empty()).then_some(places)
+}
+
+/// The last word of a command line, completed: commands first, then keys that the lesson knows.
+fn completions(before: &str, keys: &[String]) -> Vec<String> {
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let is_first = !before.trim_start().contains(char::is_whitespace);
+    if is_first {
+        let upper = word.to_uppercase();
+        return COMPLETIONS
+            .iter()
+            .filter(|name| name.starts_with(&upper))
+            .map(|name| (*name).to_owned())
+            .collect();
+    }
+    keys.iter().filter(|key| key.starts_with(word)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_complete_first_and_keys_behind_them() {
+        let keys = vec!["sessiontut:user:ada".to_owned()];
+        assert_eq!(completions("hinc", &keys), ["HINCRBY"]);
+        assert_eq!(completions("TTL sess", &keys), ["sessiontut:user:ada"]);
+        assert_eq!(completions("TTL ", &keys), ["sessiontut:user:ada"]);
+    }
+
+    #[test]
+    fn answers_are_picked_by_number() {
+        assert_eq!(picked("2", 3), Some(vec![1]));
+        assert_eq!(picked("3, 1", 3), Some(vec![0, 2]));
+        assert_eq!(picked("4", 3), None);
+        assert_eq!(picked("0", 3), None);
+        assert_eq!(picked("h", 3), None);
+        assert_eq!(picked("", 3), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! Lines on a terminal, a window full at a time.
+
+use std::io::{self, Write as _};
+
+use colored::Colorize as _;
+use dialoguer::console::{Key, Term, measure_text_width};
+
+use crate::learn::stop::Interrupted;
+use crate::ui::prompt;
+
+/// Text is not set wider than this, however wide the window is: longer lines are hard to read.
+const WIDEST: usize = 88;
+
+/// Lines that stay free for the prompt.
+const PROMPT_ROWS: usize = 2;
+
+pub(super) struct Screen {
+    pub(super) term: Term,
+    /// Rows written since the learner was last asked.
+    rows: usize,
+    /// Ctrl-C at a pause: said at the next question.
+    pub(super) interrupted: Result<(), Interrupted>,
+}
+
+impl Screen {
+    pub(super) fn new() -> Self {
+        Self {
+            term: Term::stdout(),
+            rows: 0,
+            interrupted: Ok(()),
+        }
+    }
+
+    /// Columns for text.
+    pub(super) fn width(&self) -> usize {
+        usize::from(self.term.size().1).clamp(20, WIDEST)
+    }
+
+    /// Writes a line; pauses first where it would push unread text out of the window.
+    pub(super) fn put(&mut self, line: &str) {
+        if self.interrupted.is_err() {
+            return;
+        }
+        let (height, columns) = self.term.size();
+        let rows = measure_text_width(line)
+            .div_ceil(usize::from(columns).max(1))
+            .max(1);
+        let most = usize::from(height).saturating_sub(PROMPT_ROWS).max(3);
+        if self.rows + rows > most {
+            self.pause();
+        }
+        self.rows += rows;
+        // A terminal that went away is met at the next question.
+        let _ = writeln!(io::stdout(), "{line}");
+    }
+
+    pub(super) fn put_all(&mut self, lines: impl IntoIterator<Item = String>) {
+        for line in lines {
+            self.put(&line);
+        }
+    }
+
+    /// An empty line between two things.
+    pub(super) fn gap(&mut self) {
+        self.put("");
+    }
+
+    /// What was written has been read: a new window full begins.
+    pub(super) fn read(&mut self) {
+        self.rows = 0;
+    }
+
+    /// Draws on the bottom line; [`Screen::clear_line`] takes it away again.
+    pub(super) fn draw(&mut self, text: &str) {
+        let _ = self
+            .term
+            .clear_line()
+            .and_then(|()| self.term.write_str(text))
+            .and_then(|()| self.term.flush());
+    }
+
+    pub(super) fn clear_line(&mut self) {
+        let _ = self.term.clear_line();
+    }
+
+    fn pause(&mut self) {
+        self.draw(&"Enter more".dimmed().to_string());
+        loop {
+            match prompt::key(&self.term) {
+                Ok(Key::Enter | Key::Char(_) | Key::ArrowDown | Key::PageDown) => break,
+                Ok(_) => {}
+                Err(interrupted) => {
+                    self.interrupted = Err(interrupted);
+                    break;
+                }
+            }
+        }
+        self.clear_line();
+        self.rows = 0;
+    }
+}

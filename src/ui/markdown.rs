@@ -1,0 +1,553 @@
+//! Markdown for a terminal: wrapped to a width, with tables, lists and code; plain text where colours are off.
+
+use colored::{ColoredString, Colorize as _};
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::highlight;
+use crate::learn::MARKDOWN;
+use crate::sanitize;
+
+/// Text in one look.
+#[derive(Clone, Debug)]
+struct Span {
+    text: String,
+    look: Look,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Look {
+    strong: bool,
+    emphasis: bool,
+    code: bool,
+    link: bool,
+    struck: bool,
+}
+
+/// The lines of a Markdown text, none wider than `width` columns where its words allow it.
+#[must_use]
+pub fn lines(text: &str, width: usize) -> Vec<String> {
+    let text = sanitize::lines(text);
+    let mut page = Page::new(width.max(NARROWEST));
+    for event in Parser::new_ext(&text, MARKDOWN) {
+        page.take(event);
+    }
+    page.lines
+}
+
+/// Plain text, wrapped.
+#[must_use]
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let span = Span {
+        text: sanitize::line(text).into_owned(),
+        look: Look::default(),
+    };
+    wrap(&[span], width.max(NARROWEST))
+}
+
+/// A narrower page would have a word a line.
+const NARROWEST: usize = 16;
+
+/// What stands left of the text: the first line of a block has its own mark.
+#[derive(Clone, Debug)]
+struct Margin {
+    first: String,
+    rest: String,
+}
+
+struct Page {
+    width: usize,
+    lines: Vec<String>,
+    spans: Vec<Span>,
+    look: Look,
+    margins: Vec<Margin>,
+    /// The number of the next item of each open list; `None` in bulleted ones.
+    lists: Vec<Option<u64>>,
+    code: Option<(String, String)>,
+    table: Option<Table>,
+    link: Option<String>,
+    /// Whether an empty line is due before the next block.
+    gap: Gap,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    None,
+    Due,
+}
+
+#[derive(Default)]
+struct Table {
+    rows: Vec<Vec<Vec<Span>>>,
+}
+
+impl Page {
+    fn new(width: usize) -> Self {
+        Self {
+            width,
+            lines: Vec::new(),
+            spans: Vec::new(),
+            look: Look::default(),
+            margins: Vec::new(),
+            lists: Vec::new(),
+            code: None,
+            table: None,
+            link: None,
+            gap: Gap::None,
+        }
+    }
+
+    fn take(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start(tag) => self.open(tag),
+            Event::End(tag) => self.close(tag),
+            Event::Text(text) => match &mut self.code {
+                Some((code, _)) => code.push_str(&text),
+                None => self.add(&text),
+            },
+            Event::Code(text) => {
+                let look = Look {
+                    code: true,
+                    ..self.look
+                };
+                self.spans.push(Span {
+                    text: text.into_string(),
+                    look,
+                });
+            }
+            Event::SoftBreak => self.add(" "),
+            Event::HardBreak => self.add("\n"),
+            Event::Rule => {
+                self.begin_block();
+                let rule = "─".repeat(self.room().min(40));
+                self.push_line(&rule);
+                self.gap = Gap::Due;
+            }
+            Event::TaskListMarker(done) => self.add(if done { "[x] " } else { "[ ] " }),
+            Event::InlineHtml(html) => self.add_html(&html),
+            Event::Html(html) => self.add_html(&html),
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, tag: Tag<'_>) {
+        match tag {
+            Tag::Strong => self.look.strong = true,
+            Tag::Emphasis => self.look.emphasis = true,
+            Tag::Strikethrough => self.look.struck = true,
+            Tag::Link { dest_url, .. } => {
+                self.look.link = true;
+                self.link = Some(dest_url.into_string());
+            }
+            Tag::Heading { .. } => self.begin_block(),
+            Tag::BlockQuote(_) => {
+                self.begin_block();
+                let bar = "│ ".to_owned();
+                self.margins.push(Margin {
+                    first: bar.clone(),
+                    rest: bar,
+                });
+            }
+            Tag::CodeBlock(kind) => {
+                self.begin_block();
+                let language = match kind {
+                    CodeBlockKind::Fenced(info) => {
+                        info.split_whitespace().next().unwrap_or("text").to_owned()
+                    }
+                    CodeBlockKind::Indented => "text".to_owned(),
+                };
+                self.code = Some((String::new(), language));
+            }
+            Tag::List(start) => {
+                self.flush();
+                if self.lists.is_empty() {
+                    self.begin_block();
+                }
+                self.lists.push(start);
+            }
+            Tag::Item => {
+                self.gap = Gap::None;
+                let mark = match self.lists.last_mut() {
+                    Some(Some(number)) => {
+                        *number += 1;
+                        format!("{}. ", *number - 1)
+                    }
+                    _ => "• ".to_owned(),
+                };
+                let rest = " ".repeat(mark.width());
+                self.margins.push(Margin { first: mark, rest });
+            }
+            Tag::Table(_) => {
+                self.begin_block();
+                self.table = Some(Table::default());
+            }
+            Tag::TableHead | Tag::TableRow => {
+                if let Some(table) = &mut self.table {
+                    table.rows.push(Vec::new());
+                }
+            }
+            Tag::Paragraph => self.begin_block(),
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, tag: TagEnd) {
+        match tag {
+            TagEnd::Strong => self.look.strong = false,
+            TagEnd::Emphasis => self.look.emphasis = false,
+            TagEnd::Strikethrough => self.look.struck = false,
+            TagEnd::Link => self.close_link(),
+            TagEnd::Heading(level) => {
+                for span in &mut self.spans {
+                    span.look.strong = true;
+                    span.look.link = level == HeadingLevel::H1;
+                }
+                self.end_block();
+            }
+            TagEnd::Paragraph => self.end_block(),
+            TagEnd::Item => {
+                self.flush();
+                self.margins.pop();
+                self.gap = Gap::None;
+            }
+            TagEnd::List(_) => {
+                self.lists.pop();
+                self.gap = if self.lists.is_empty() {
+                    Gap::Due
+                } else {
+                    Gap::None
+                };
+            }
+            TagEnd::BlockQuote(_) => {
+                self.flush();
+                self.margins.pop();
+                self.gap = Gap::Due;
+            }
+            TagEnd::CodeBlock => {
+                if let Some((code, language)) = self.code.take() {
+                    for line in highlight::lines(code.trim_end(), &language) {
+                        self.push_line(&format!("  {line}"));
+                    }
+                }
+                self.gap = Gap::Due;
+            }
+            TagEnd::TableCell => {
+                let cell = std::mem::take(&mut self.spans);
+                if let Some(row) = self.table.as_mut().and_then(|table| table.rows.last_mut()) {
+                    row.push(cell);
+                }
+            }
+            TagEnd::Table => {
+                if let Some(table) = self.table.take() {
+                    for line in table.lines(self.room()) {
+                        self.push_line(&line);
+                    }
+                }
+                self.gap = Gap::Due;
+            }
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, text: &str) {
+        self.spans.push(Span {
+            text: text.to_owned(),
+            look: self.look,
+        });
+    }
+
+    /// Of HTML only `<br>` means something here; comments and tags are left out, as a browser does.
+    fn add_html(&mut self, html: &str) {
+        if html.starts_with("<br") {
+            self.add("\n");
+        }
+    }
+
+    fn close_link(&mut self) {
+        self.look.link = false;
+        let Some(address) = self.link.take() else {
+            return;
+        };
+        let is_shown = self.spans.last().is_some_and(|span| span.text == address);
+        if address.contains("://") && !is_shown {
+            self.add(&format!(" ({address})"));
+        }
+    }
+
+    /// Columns right of the margins.
+    fn room(&self) -> usize {
+        let margin: usize = self.margins.iter().map(|margin| margin.rest.width()).sum();
+        self.width.saturating_sub(margin).max(NARROWEST)
+    }
+
+    fn begin_block(&mut self) {
+        self.flush();
+        if self.gap == Gap::Due && !self.lines.is_empty() {
+            let bars: String = self.margins.iter().map(|margin| margin.rest.as_str()).collect();
+            self.lines.push(bars.trim_end().to_owned());
+        }
+        self.gap = Gap::None;
+    }
+
+    fn end_block(&mut self) {
+        self.flush();
+        self.gap = Gap::Due;
+    }
+
+    fn flush(&mut self) {
+        let spans = std::mem::take(&mut self.spans);
+        if spans.iter().any(|span| !span.text.trim().is_empty()) {
+            for line in wrap(&spans, self.room()) {
+                self.push_line(&line);
+            }
+        }
+    }
+
+    fn push_line(&mut self, line: &str) {
+        let mut margin = String::new();
+        for part in &mut self.margins {
+            margin.push_str(&part.first);
+            part.first.clone_from(&part.rest);
+        }
+        self.lines.push(format!("{margin}{line}").trim_end().to_owned());
+    }
+}
+
+impl Table {
+    /// In columns where they fit; else row by row, each cell behind the name of its column.
+    fn lines(&self, width: usize) -> Vec<String> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| {
+                self.rows
+                    .iter()
+                    .filter_map(|row| row.get(column))
+                    .map(|cell| plain_width(cell))
+                    .max()
+            })
+            .map(Option::unwrap_or_default)
+            .collect();
+        let total = widths.iter().sum::<usize>() + 2 * columns.saturating_sub(1);
+        if total > width {
+            return self.cards(width);
+        }
+        let mut lines = Vec::new();
+        for (number, row) in self.rows.iter().enumerate() {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let padding = " ".repeat(widths[column] - plain_width(cell) + 2);
+                line.push_str(&painted_all(cell, number == 0));
+                line.push_str(&padding);
+            }
+            lines.push(line.trim_end().to_owned());
+            if number == 0 {
+                lines.push(
+                    widths
+                        .iter()
+                        .map(|width| "─".repeat(*width))
+                        .collect::<Vec<_>>()
+                        .join("  "),
+                );
+            }
+        }
+        lines
+    }
+
+    fn cards(&self, width: usize) -> Vec<String> {
+        let Some((header, rows)) = self.rows.split_first() else {
+            return Vec::new();
+        };
+        let mut lines = Vec::new();
+        for row in rows {
+            if !lines.is_empty() {
+                lines.push(String::new());
+            }
+            for (column, cell) in row.iter().enumerate() {
+                let mut spans = header.get(column).cloned().unwrap_or_default();
+                let is_named = plain_width(&spans) > 0;
+                for span in &mut spans {
+                    span.look.strong = true;
+                }
+                if is_named {
+                    spans.push(Span {
+                        text: ": ".into(),
+                        look: Look::default(),
+                    });
+                }
+                spans.extend(cell.iter().cloned());
+                lines.extend(wrap(&spans, width));
+            }
+        }
+        lines
+    }
+}
+
+fn plain_width(spans: &[Span]) -> usize {
+    spans.iter().map(|span| span.text.width()).sum()
+}
+
+fn painted_all(spans: &[Span], strong: bool) -> String {
+    spans
+        .iter()
+        .map(|span| {
+            painted(
+                &span.text,
+                Look {
+                    strong: strong || span.look.strong,
+                    ..span.look
+                },
+            )
+            .to_string()
+        })
+        .collect()
+}
+
+/// Breaks at spaces; a word that is wider than the page stands alone on its line, whole.
+fn wrap(spans: &[Span], width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut column = 0;
+    // A space is only written once a word follows on the same line.
+    let mut space: Option<Look> = None;
+    for word in words(spans) {
+        match word {
+            Word::Space(look) => space = space.or(Some(look)),
+            Word::Break => {
+                lines.push(String::new());
+                column = 0;
+                space = None;
+            }
+            Word::Letters(parts) => {
+                let length: usize = parts.iter().map(|(text, _)| text.width()).sum();
+                if column > 0 && column + usize::from(space.is_some()) + length > width {
+                    lines.push(String::new());
+                    column = 0;
+                    space = None;
+                }
+                let Some(line) = lines.last_mut() else {
+                    continue;
+                };
+                if let Some(look) = space.take()
+                    && column > 0
+                {
+                    line.push_str(&painted(" ", look).to_string());
+                    column += 1;
+                }
+                for (text, look) in parts {
+                    line.push_str(&painted(text, look).to_string());
+                }
+                column += length;
+            }
+        }
+    }
+    lines
+}
+
+enum Word<'s> {
+    Letters(Vec<(&'s str, Look)>),
+    Space(Look),
+    Break,
+}
+
+/// Words can have several looks: `**bo**ld` is one.
+fn words(spans: &[Span]) -> Vec<Word<'_>> {
+    let mut words = Vec::new();
+    for span in spans {
+        let mut rest = span.text.as_str();
+        while let Some(first) = rest.chars().next() {
+            if first == '\n' {
+                words.push(Word::Break);
+                rest = &rest[1..];
+            } else if first == ' ' || first == '\t' {
+                words.push(Word::Space(span.look));
+                rest = &rest[1..];
+            } else {
+                let end = rest.find([' ', '\t', '\n']).unwrap_or(rest.len());
+                match words.last_mut() {
+                    Some(Word::Letters(parts)) => parts.push((&rest[..end], span.look)),
+                    _ => words.push(Word::Letters(vec![(&rest[..end], span.look)])),
+                }
+                rest = &rest[end..];
+            }
+        }
+    }
+    words
+}
+
+fn painted(text: &str, look: Look) -> ColoredString {
+    let mut painted = ColoredString::from(text);
+    if look.code {
+        painted = painted.cyan();
+    }
+    if look.strong {
+        painted = painted.bold();
+    }
+    if look.emphasis {
+        painted = painted.italic();
+    }
+    if look.link {
+        painted = painted.underline();
+    }
+    if look.struck {
+        painted = painted.strikethrough();
+    }
+    painted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "A *word* about `HINCRBY` and **keys**, with [a link](https://redis.io/x) in it, long enough to \
+                        be wrapped.\n\n- one\n- two, which is rather long and goes on over the end of the line\n  1. inner\n\n> \
+                        quoted\n\n| command | does |\n| --- | --- |\n| `TTL` | says how long a key has left to live |\n\n```python\nif \
+                        x:\n    y()\n```\n";
+
+    fn plain(text: &str, width: usize) -> Vec<String> {
+        colored::control::set_override(false);
+        lines(text, width)
+    }
+
+    #[test]
+    fn text_is_wrapped_to_wide_and_to_narrow_windows() {
+        for width in [40, 80] {
+            for line in plain(TEXT, width) {
+                assert!(line.width() <= width, "{width}: {line}");
+            }
+        }
+        let narrow = plain(TEXT, 40);
+        assert!(narrow.contains(&"command: TTL".to_owned()), "{narrow:#?}");
+        let wide = plain(TEXT, 80);
+        assert!(
+            wide.contains(&"TTL      says how long a key has left to live".to_owned()),
+            "{wide:#?}"
+        );
+        assert!(
+            wide.contains(&"• one".to_owned()) && wide.contains(&"  1. inner".to_owned()),
+            "{wide:#?}"
+        );
+        assert!(
+            wide.contains(&"│ quoted".to_owned()) && wide.contains(&"      y()".to_owned()),
+            "{wide:#?}"
+        );
+        assert!(
+            wide.iter()
+                .any(|line| line.contains("a link (https://redis.io/x)")),
+            "{wide:#?}"
+        );
+    }
+
+    #[test]
+    fn blocks_stand_apart_and_lists_stay_together() {
+        assert_eq!(
+            plain("a\n\nb\n\n- c\n- d\n\ne", 40),
+            ["a", "", "b", "", "• c", "• d", "", "e"]
+        );
+        assert_eq!(plain("- a\n\n- b\n", 40), ["• a", "• b"]);
+    }
+
+    #[test]
+    fn text_from_a_file_cannot_steer_the_terminal() {
+        let shown = plain("a \x1b[31mred\x07\n\n```\n\x1b]0;title\x07\n```\n", 40).join("\n");
+        assert!(!shown.contains(['\x1b', '\x07']), "{shown:?}");
+    }
+}
