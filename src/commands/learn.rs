@@ -29,7 +29,7 @@ const UNATTENDED_WITHIN: Duration = Duration::from_secs(180);
 /// The language that code is shown in when nobody has said which.
 const FIRST_LANGUAGE: &str = "python";
 
-pub(super) fn run(args: LearnArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &LearnArgs) -> anyhow::Result<Exit> {
     let shelf = args.lessons.clone().map_or(Shelf::BuiltIn, Shelf::Folder);
     let book = shelf
         .read(FIRST_NAME)
@@ -47,10 +47,10 @@ pub(super) fn run(args: LearnArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     if let Some(which) = &args.reset {
-        return reset(&args, &book, which.as_deref());
+        return reset(args, &book, which.as_deref());
     }
     if args.yes {
-        return run_unattended(&args, &shelf, book);
+        return run_unattended(args, &shelf, book);
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         ui::learn::note(
@@ -58,7 +58,7 @@ pub(super) fn run(args: LearnArgs) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Usage);
     }
-    teach(&args, &shelf, book)
+    teach(args, &shelf, book)
 }
 
 fn check(shelf: &Shelf, book: Book) -> Exit {

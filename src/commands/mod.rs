@@ -12,7 +12,7 @@ use crate::ui;
 #[must_use]
 pub fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
-        Some(Command::Learn(args)) => learn::run(args),
+        Some(Command::Learn(args)) => learn::run(&args),
         Some(Command::Ping(args)) => ping::run(args),
         Some(Command::Serve(args)) => serve::run(args),
         None => Ok(Exit::Usage),

@@ -48,7 +48,7 @@ impl Course<'_> {
             course.wait(transcript.wait.as_ref())?;
             let room = &mut *course.room;
             check::run(&mut course.scene, transcript, &mut |outcome| {
-                room.tell(&Said::Outcome(outcome))
+                room.tell(&Said::Outcome(outcome));
             })
         })?;
         Ok(ran.err().unwrap_or(Turn::On))
@@ -214,7 +214,7 @@ impl Course<'_> {
         let ran = self.with_redis(here, &mut |course| {
             let room = &mut *course.room;
             check::run(&mut course.scene, task.solution, &mut |outcome| {
-                room.tell(&Said::Outcome(outcome))
+                room.tell(&Said::Outcome(outcome));
             })?;
             course.first_that_fails(task.checks)
         })?;

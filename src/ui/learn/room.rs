@@ -17,14 +17,15 @@ use crate::ui::{highlight, markdown};
 pub struct Room {
     screen: Screen,
     history: History,
-    /// Whether the commands about to run are on the screen already, so that replies can follow right under them.
-    shown: Shown,
+    /// Where on the screen the commands about to run stand: each is written again with its reply.
+    shown: Option<Shown>,
 }
 
+/// Rows written before and after the commands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    No,
-    OneCommand,
+struct Shown {
+    before: usize,
+    after: usize,
 }
 
 impl Default for Room {
@@ -32,7 +33,7 @@ impl Default for Room {
         Self {
             screen: Screen::new(),
             history: History::default(),
-            shown: Shown::No,
+            shown: None,
         }
     }
 }
@@ -189,7 +190,7 @@ impl Classroom for Room {
             match typed {
                 "?" | "help" => self.explain(offers),
                 "" if !solution_shown => {
-                    self.say("type a Redis command; ? shows the keys, h a hint, s the solution")
+                    self.say("type a Redis command; ? shows the keys, h a hint, s the solution");
                 }
                 _ => {
                     return Ok(match keys::of_word(typed, offers) {
@@ -333,12 +334,10 @@ impl Room {
     }
 
     fn commands(&mut self, transcript: &Transcript) {
+        let before = self.screen.written;
         self.command_lines(transcript);
-        self.shown = if transcript.exchanges.len() == 1 {
-            Shown::OneCommand
-        } else {
-            Shown::No
-        };
+        let after = self.screen.written;
+        self.shown = Some(Shown { before, after });
     }
 
     fn command_lines(&mut self, transcript: &Transcript) {
@@ -353,9 +352,12 @@ impl Room {
     }
 
     fn outcome(&mut self, outcome: &Outcome) {
-        if std::mem::replace(&mut self.shown, Shown::No) == Shown::No {
-            self.command_line(&outcome.command);
+        if let Some(shown) = self.shown.take()
+            && shown.after == self.screen.written
+        {
+            self.screen.take_back(shown.before);
         }
+        self.command_line(&outcome.command);
         self.screen
             .put_all(outcome.got.iter().map(|line| line.yellow().to_string()));
         if let Verdict::Differs { expected, why } = &outcome.verdict {

@@ -18,6 +18,10 @@ pub(super) struct Screen {
     pub(super) term: Term,
     /// Rows written since the learner was last asked.
     rows: usize,
+    /// Rows written in all: tells whether anything came after something else.
+    pub(super) written: usize,
+    /// Whether the last line is empty: two of them in a row say no more than one.
+    after_gap: bool,
     /// Ctrl-C at a pause: said at the next question.
     pub(super) interrupted: Result<(), Interrupted>,
 }
@@ -27,6 +31,8 @@ impl Screen {
         Self {
             term: Term::stdout(),
             rows: 0,
+            written: 0,
+            after_gap: true,
             interrupted: Ok(()),
         }
     }
@@ -50,6 +56,8 @@ impl Screen {
             self.pause();
         }
         self.rows += rows;
+        self.written += rows;
+        self.after_gap = line.is_empty();
         // A terminal that went away is met at the next question.
         let _ = writeln!(io::stdout(), "{line}");
     }
@@ -62,7 +70,18 @@ impl Screen {
 
     /// An empty line between two things.
     pub(super) fn gap(&mut self) {
-        self.put("");
+        if !self.after_gap {
+            self.put("");
+        }
+    }
+
+    /// Takes back the rows written since `written` stood at `mark`, where they are still on the screen.
+    pub(super) fn take_back(&mut self, mark: usize) {
+        let rows = self.written - mark;
+        if rows < usize::from(self.term.size().0) && self.term.clear_last_lines(rows).is_ok() {
+            self.written = mark;
+            self.rows = self.rows.saturating_sub(rows);
+        }
     }
 
     /// What was written has been read: a new window full begins.
