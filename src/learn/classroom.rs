@@ -197,6 +197,8 @@ pub enum Said<'a> {
     CountdownOver,
     /// Redis does not answer; the learner has done nothing wrong.
     Trouble(&'a Unanswered),
+    /// The connection broke; there is a new one, and the lesson's keys are as they were.
+    Reconnected(&'a Unanswered),
     /// Redis answers again, and the lesson's keys are as they were.
     BackAgain,
     /// Somebody else is in a lesson on this Redis.

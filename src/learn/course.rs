@@ -518,6 +518,7 @@ impl<'a> Course<'a> {
         here: Here<'_>,
         work: &mut dyn FnMut(&mut Self) -> Result<T, Trouble>,
     ) -> Result<Result<T, Turn>, Interrupted> {
+        let mut breaks = 0;
         loop {
             let staged = self.stage(here);
             if staged.is_ok() && self.name == Name::New {
@@ -529,7 +530,10 @@ impl<'a> Course<'a> {
                 Err(Trouble::Interrupted(interrupted)) => return Err(interrupted),
                 Err(Trouble::Redis(unanswered)) => {
                     self.staging = Staging::Stale;
-                    if let Some(turn) = self.sit_out(here, &unanswered)? {
+                    breaks += 1;
+                    if breaks == 1 && self.is_back(here)? {
+                        self.room.tell(&Said::Reconnected(&unanswered));
+                    } else if let Some(turn) = self.sit_out(here, &unanswered)? {
                         return Ok(Err(turn));
                     }
                 }
@@ -537,9 +541,24 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// A connection can break, or be closed for being idle, while Redis is well: then there is nothing to ask.
+    fn is_back(&mut self, here: Here<'_>) -> Result<bool, Interrupted> {
+        match self.stage(here) {
+            Ok(()) => Ok(true),
+            Err(Trouble::Interrupted(interrupted)) => Err(interrupted),
+            Err(Trouble::Redis(_)) => Ok(false),
+        }
+    }
+
     /// Says what is wrong with Redis, until it is not, or the learner goes elsewhere.
     fn sit_out(&mut self, here: Here<'_>, unanswered: &Unanswered) -> Result<Option<Turn>, Interrupted> {
-        self.room.tell(&Said::Trouble(unanswered));
+        // A new attempt says more than the end of an old connection does.
+        let now = match self.scene.link.connect() {
+            Err(Trouble::Interrupted(interrupted)) => return Err(interrupted),
+            Err(Trouble::Redis(now)) => now,
+            Ok(()) => unanswered.clone(),
+        };
+        self.room.tell(&Said::Trouble(&now));
         let again = Offer {
             key: Key::Next,
             does: "try again",

@@ -8,7 +8,7 @@ use super::check::{self, Outcome};
 use super::classroom::{Key, Offer, Picked, Said, Typed};
 use super::course::{Course, Here, Pace, QUIT, Staging, Turn, can_run};
 use super::guard;
-use super::lesson::{Block, Needs, Quiz, Run, Shell, Transcript, Wait};
+use super::lesson::{Block, Expected, Needs, Quiz, Run, Shell, Transcript, Wait};
 use super::link::Trouble;
 use super::stop::Interrupted;
 use super::transcript::words;
@@ -146,13 +146,21 @@ impl Course<'_> {
             Ok(Judged::Looked) => Ok(None),
             Ok(Judged::NotYet(outcome)) => {
                 self.room.tell(&Said::NotYet(&outcome));
-                task.tries += 1;
-                if task.tries >= task.patience && task.shown == Shown::No {
-                    task.shown = Shown::Yes;
-                    self.room.tell(&Said::Solution(task.solution));
-                }
+                self.count_try(task);
                 Ok(None)
             }
+            Ok(Judged::Refused) => {
+                self.count_try(task);
+                Ok(None)
+            }
+        }
+    }
+
+    fn count_try(&mut self, task: &mut Task<'_>) {
+        task.tries += 1;
+        if task.tries >= task.patience && task.shown == Shown::No {
+            task.shown = Shown::Yes;
+            self.room.tell(&Said::Solution(task.solution));
         }
     }
 
@@ -164,6 +172,12 @@ impl Course<'_> {
         if self.scene.is_in_transaction() {
             self.room.tell(&Said::Queued);
             return Ok(Judged::Looked);
+        }
+        if is_error && task.solution.expected == Expected::Replies {
+            if let Some(meaning) = check::explanation(&command, &lines[0]) {
+                self.room.tell(&Said::Meaning(meaning));
+            }
+            return Ok(Judged::Refused);
         }
         if task.checks.is_empty() {
             let Some(last) = task.solution.exchanges.last() else {
@@ -182,9 +196,6 @@ impl Course<'_> {
         let Some(outcome) = failed else {
             return Ok(Judged::Done);
         };
-        if is_error && let Some(meaning) = check::explanation(&command, &lines[0]) {
-            self.room.tell(&Said::Meaning(meaning));
-        }
         Ok(if guard::only_reads(&command) {
             Judged::Looked
         } else {
@@ -407,6 +418,8 @@ enum Judged {
     Done,
     /// It changed nothing: no try.
     Looked,
+    /// Redis answered with an error, so nothing changed.
+    Refused,
     /// This is not yet as it must be.
     NotYet(Outcome),
 }

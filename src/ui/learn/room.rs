@@ -1,5 +1,7 @@
 //! The classroom on a terminal.
 
+use std::time::Duration;
+
 use colored::Colorize as _;
 use dialoguer::console::{Key as Pressed, truncate_str};
 
@@ -19,6 +21,14 @@ pub struct Room {
     history: History,
     /// Where on the screen the commands about to run stand: each is written again with its reply.
     shown: Option<Shown>,
+    legend: Legend,
+}
+
+/// Whether the keys that work at the command prompt are to be shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Legend {
+    Due,
+    Shown,
 }
 
 /// Rows written before and after the commands.
@@ -34,6 +44,7 @@ impl Default for Room {
             screen: Screen::new(),
             history: History::default(),
             shown: None,
+            legend: Legend::Shown,
         }
     }
 }
@@ -56,7 +67,10 @@ impl Classroom for Room {
             }
             Said::Commands(transcript) => self.commands(transcript),
             Said::Outcome(outcome) => self.outcome(outcome),
-            Said::YourTurn => self.screen.put(&"Your turn: type it.".bold().to_string()),
+            Said::YourTurn => {
+                self.screen.put(&"Your turn: type it.".bold().to_string());
+                self.legend = Legend::Due;
+            }
             Said::Reply(lines) => self
                 .screen
                 .put_all(lines.iter().map(|line| line.yellow().to_string())),
@@ -106,6 +120,12 @@ impl Classroom for Room {
             Said::Trouble(unanswered) => {
                 self.marked("✗", &format!("Redis: {unanswered}"));
                 self.say("this is not about what you did");
+            }
+            Said::Reconnected(unanswered) => {
+                self.marked(
+                    "!",
+                    &format!("{unanswered}; connected again, and the lesson's keys are as they were"),
+                );
             }
             Said::BackAgain => {
                 self.marked(
@@ -176,9 +196,9 @@ impl Classroom for Room {
     fn command(&mut self, known: &[String], offers: &[Offer]) -> Result<Typed, Interrupted> {
         self.screen.interrupted?;
         let solution_shown = offers.first().is_some_and(|offer| offer.does != "skip");
-        if self.screen.width() >= 60 && !solution_shown {
-            let keys = keys::line(&offers[1..], self.screen.width() - 10);
-            self.screen.put(&format!("{keys}  n skip").dimmed().to_string());
+        if std::mem::replace(&mut self.legend, Legend::Shown) == Legend::Due {
+            let keys = keys::line(&offers[1..], self.screen.width() - 1);
+            self.screen.put(&keys.dimmed().to_string());
         }
         loop {
             let lead = "redis> ".bold().to_string();
@@ -447,17 +467,12 @@ impl Room {
 fn life(key: &str, ttl: i64) -> String {
     let key = sanitize::line(key);
     match ttl {
-        -2 => format!("{key} is gone"),
-        -1 => format!("{key} has no TTL"),
-        left => format!("{key} has {:.1} s to live", Milliseconds(left).seconds()),
-    }
-}
-
-struct Milliseconds(i64);
-
-impl Milliseconds {
-    fn seconds(&self) -> f64 {
-        std::time::Duration::from_millis(self.0.unsigned_abs()).as_secs_f64()
+        -2 => format!("gone: {key}"),
+        -1 => format!("no TTL: {key}"),
+        left => format!(
+            "{:.1} s to live: {key}",
+            Duration::from_millis(left.unsigned_abs()).as_secs_f64()
+        ),
     }
 }
 
