@@ -164,6 +164,7 @@ fn run_unattended(args: &LearnArgs, shelf: &Shelf, mut book: Book) -> anyhow::Re
                 book = renamed;
             }
         }
+        commands.name = name;
         let lessons: Vec<&Lesson> = match only {
             Some(place) => book.lessons.get(place).into_iter().collect(),
             None => book.lessons.iter().collect(),

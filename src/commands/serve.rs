@@ -1,6 +1,7 @@
 //! `sessiontut serve`.
 
 use std::env;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,15 @@ use crate::ui::serve::{self as show, LogStyle};
 const SHORT_KEY: usize = 16;
 
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
+    run_until(args, std::future::pending(), |_| {})
+}
+
+/// Serves beside something else in this process, until `end` resolves; `ready` hears the address.
+pub(super) fn run_until(
+    args: ServeArgs,
+    end: impl Future<Output = ()>,
+    ready: impl Fn(SocketAddr) + Send + Sync + 'static,
+) -> anyhow::Result<Exit> {
     let style = match args.log {
         Some(LogFormat::Json) => LogStyle::Json,
         None => LogStyle::Notes,
@@ -55,8 +65,17 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
             opened.map_err(|error| Fault::of_error(&error).0)
         })
     });
-    let tell: serve::Listener = Arc::new(move |event| tell(style, step, event));
-    serve::serve(listener, options, opener, &tell)?;
+    let tell: serve::Listener = Arc::new(move |event| {
+        let listening = match &event {
+            Event::Ready(address) => Some(*address),
+            _ => None,
+        };
+        tell(style, step, event);
+        if let Some(address) = listening {
+            ready(address);
+        }
+    });
+    serve::serve_until(end, listener, options, opener, &tell)?;
     Ok(Exit::Ok)
 }
 

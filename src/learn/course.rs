@@ -31,6 +31,7 @@ pub struct Course<'a> {
     pub(super) pace: Pace,
     pub(super) staging: Staging,
     pub(super) name: Name,
+    pub(super) shell: Answer,
     /// Hints of the step that were shown, by their place.
     pub(super) hints_shown: Vec<usize>,
 }
@@ -57,6 +58,13 @@ pub(super) enum Name {
     Settled,
     /// It was chosen just now: what is shown is still another learner's.
     New,
+}
+
+/// What the learner said to the last command that the lesson would run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Run,
+    NotNow,
 }
 
 /// Where the learner goes from here.
@@ -160,6 +168,7 @@ impl<'a> Course<'a> {
             pace: Pace::Full,
             staging: Staging::Stale,
             name: Name::Settled,
+            shell: Answer::Run,
             hints_shown: Vec::new(),
         }
     }
@@ -293,25 +302,29 @@ impl<'a> Course<'a> {
 
     fn end_of(&mut self, lesson: &Lesson, place: usize) -> Result<Turn, Interrupted> {
         self.progress.finish(&lesson.id);
-        if let Some(next) = self.book.lessons.get(place + 1) {
-            let (id, step) = (next.id.clone(), self.progress.of(&next.id).step);
-            self.progress.arrive(&id, step);
+        let open = |other: &usize| !self.progress.of(&self.book.lessons[*other].id).done;
+        let following = (place + 1 < self.book.lessons.len()).then_some(place + 1);
+        let next = following.or_else(|| (0..self.book.lessons.len()).find(open));
+        if let Some(next) = next {
+            let id = self.book.lessons[next].id.clone();
+            self.progress.arrive(&id, self.progress.of(&id).step);
         }
         self.save();
         self.room.tell(&Said::LessonDone(lesson));
         if let Err(Trouble::Interrupted(interrupted)) = self.scene.clear() {
             return Err(interrupted);
         }
-        if self.book.lessons.get(place + 1).is_none() {
+        let Some(next) = next else {
             return Ok(Turn::On);
-        }
+        };
+        let does = if following.is_some() {
+            "next lesson"
+        } else {
+            "a lesson that is still open"
+        };
         loop {
-            let next = Offer {
-                key: Key::Next,
-                does: "next lesson",
-            };
-            match self.room.key(&[next, LIST, QUIT])? {
-                Key::Next => return Ok(Turn::On),
+            match self.room.key(&[Offer { key: Key::Next, does }, LIST, QUIT])? {
+                Key::Next => return Ok(Turn::Go(next)),
                 Key::List => {
                     if let Some(turn) = self.list()? {
                         return Ok(turn);
@@ -324,6 +337,7 @@ impl<'a> Course<'a> {
 
     fn step(&mut self, lesson: &Lesson, step: usize) -> Result<Turn, Interrupted> {
         self.hints_shown.clear();
+        self.shell = Answer::Run;
         self.room.tell(&Said::Step { lesson, step });
         let blocks = &lesson.steps[step].blocks;
         for (block, content) in blocks.iter().enumerate() {

@@ -4,6 +4,7 @@
 //! lesson file ─▶ steps ─▶ run against Redis ─▶ check reply and state ─▶ tell ─▶ progress
 //! ```
 
+pub mod browser;
 pub mod check;
 pub mod classroom;
 pub mod course;

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::check::{self, Outcome};
 use super::classroom::{Key, Offer, Picked, Said, Typed};
-use super::course::{Course, Here, Pace, QUIT, Staging, Turn, can_run};
+use super::course::{Answer, Course, Here, Pace, QUIT, Staging, Turn, can_run};
 use super::guard;
 use super::lesson::{Block, Expected, Needs, Quiz, Run, Shell, Transcript, Wait};
 use super::link::Trouble;
@@ -245,6 +245,11 @@ impl Course<'_> {
             self.room.tell(&Said::NeedsRealRedis(check));
             return Ok(Turn::On);
         }
+        if self.shell == Answer::NotNow {
+            self.room
+                .tell(&Said::Note("not looked at: the command before was not run"));
+            return Ok(Turn::On);
+        }
         let blocks = &here.lesson.steps[here.step].blocks;
         let behind = blocks[..here.block].iter().rev().find_map(|block| match block {
             Block::Shell(shell) => Some(shell),
@@ -318,7 +323,10 @@ impl Course<'_> {
             );
             match self.room.key(&offers)? {
                 Key::Next => break,
-                Key::No => return Ok(Turn::On),
+                Key::No => {
+                    self.shell = Answer::NotNow;
+                    return Ok(Turn::On);
+                }
                 key => {
                     if let Some(turn) = self.obey(here, key)? {
                         return Ok(turn);

@@ -108,6 +108,20 @@ struct Shared {
 /// # Errors
 /// When the system gives no thread, no runtime or no descriptor.
 pub fn serve(listener: TcpListener, options: Options, opener: Opener, tell: &Listener) -> io::Result<()> {
+    serve_until(std::future::pending(), listener, options, opener, tell)
+}
+
+/// The same, beside something else in this process: it also stops, as gracefully, when `end` resolves.
+///
+/// # Errors
+/// When the system gives no thread, no runtime or no descriptor.
+pub fn serve_until(
+    end: impl Future<Output = ()>,
+    listener: TcpListener,
+    options: Options,
+    opener: Opener,
+    tell: &Listener,
+) -> io::Result<()> {
     let (switch, stopping) = stop();
     let shared = Arc::new(Shared::new(&listener, options, opener, stopping)?);
     let others = start_others(&listener, &shared)?;
@@ -119,7 +133,10 @@ pub fn serve(listener: TcpListener, options: Options, opener: Opener, tell: &Lis
         let worker = tokio::spawn(work(listener, shared.clone(), link.clone()));
         let announcer = tokio::spawn(instances::announce(shared.clone(), link.clone(), tell.clone()));
         tell(Event::Ready(shared.address));
-        signals.next().await;
+        tokio::select! {
+            () = signals.next() => {}
+            () = end => {}
+        }
         switch.stop();
         let end = async {
             // A panic ends its task and is reported by then; here there is nothing more to do about one.

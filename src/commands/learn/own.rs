@@ -1,10 +1,19 @@
 //! Our own commands, run for a lesson in this process.
 
-use clap::Parser as _;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use crate::cli::{Cli, Command, RedisArgs};
+use clap::Parser as _;
+use tokio::sync::oneshot;
+
+use crate::cli::{Cli, Command, RedisArgs, ServeArgs};
+use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::learn::browser;
+use crate::learn::names::FIRST_NAME;
 use crate::learn::unattended::Commands;
+use crate::ui;
 
 /// Who uses what runs beside a lesson.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +28,71 @@ pub(super) enum Beside {
 pub(super) struct OwnCommands {
     redis: RedisArgs,
     beside: Beside,
+    /// Who our own HTTP client logs in as.
+    pub(super) name: String,
+    serving: Option<Serving>,
 }
+
+/// The app, served on a thread of its own while the lesson goes on.
+struct Serving {
+    end: oneshot::Sender<()>,
+    thread: JoinHandle<Exit>,
+}
+
+/// For the app to listen, or to say why it cannot.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// For our own visits to it.
+const VISITS_WITHIN: Duration = Duration::from_secs(10);
 
 impl OwnCommands {
     pub(super) fn new(redis: &RedisArgs, beside: Beside) -> Self {
         Self {
             redis: redis.clone(),
             beside,
+            name: FIRST_NAME.to_owned(),
+            serving: None,
+        }
+    }
+
+    fn serve(&mut self, mut args: ServeArgs, shown: &str) -> Result<(), String> {
+        self.end();
+        if self.beside == Beside::DrivenByUs {
+            // Nobody has to find it, and the usual port may be taken.
+            "127.0.0.1:0".clone_into(&mut args.listen);
+        }
+        let (end, ended) = oneshot::channel();
+        let (ready, address) = mpsc::channel();
+        let run = move || {
+            let until = async {
+                // A lesson that is gone has ended as well.
+                let _ = ended.await;
+            };
+            let outcome = super::super::serve::run_until(args, until, move |address| {
+                // Nobody waits for it any more once the time to be ready is over.
+                let _ = ready.send(address);
+            });
+            outcome.unwrap_or_else(|fault| {
+                ui::error(&fault);
+                Exit::No
+            })
+        };
+        let thread = thread::Builder::new()
+            .name("serve".into())
+            .spawn(run)
+            .map_err(|fault| format!("{shown}: {fault}"))?;
+        let Ok(address) = address.recv_timeout(READY_WITHIN) else {
+            return Err(match thread.is_finished().then(|| thread.join()) {
+                Some(Ok(exit)) => format!("{shown} ended with status {}", exit as u8),
+                _ => format!("{shown} did not get ready"),
+            });
+        };
+        self.serving = Some(Serving { end, thread });
+        match self.beside {
+            Beside::ForTheLearner => Ok(()),
+            Beside::DrivenByUs => {
+                browser::log_in_and_visit(address, &self.name, Deadline::after(VISITS_WITHIN))
+            }
         }
     }
 }
@@ -47,7 +114,7 @@ impl Commands for OwnCommands {
         }
         match cli.command {
             Some(Command::Learn(_)) => Err(format!("{shown}: a lesson within a lesson")),
-            Some(Command::Serve(_)) if self.beside == Beside::DrivenByUs => Ok(()),
+            Some(Command::Serve(args)) => self.serve(args, &shown),
             _ => match super::super::run(cli) {
                 Exit::Ok => Ok(()),
                 exit => Err(format!("{shown} ended with status {}", exit as u8)),
@@ -56,10 +123,16 @@ impl Commands for OwnCommands {
     }
 
     fn runs_beside(&self) -> bool {
-        false
+        self.serving.is_some()
     }
 
-    fn end(&mut self) {}
+    fn end(&mut self) {
+        if let Some(Serving { end, thread }) = self.serving.take() {
+            // It may have ended by itself, at Ctrl-C.
+            let _ = end.send(());
+            let _ = thread.join();
+        }
+    }
 }
 
 fn redis_args(command: &mut Command) -> Option<&mut RedisArgs> {
