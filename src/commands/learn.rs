@@ -131,11 +131,11 @@ fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
     Ok(match ended {
         Ok(Ended::AllDone) => Exit::Ok,
         Ok(Ended::Left) => {
-            ui::learn::answer("`sessiontut learn` goes on where you left");
+            ui::learn::parting("`sessiontut learn` goes on where you left");
             Exit::Ok
         }
         Err(_) => {
-            ui::learn::answer("left at once, and tidied up; `sessiontut learn` goes on where you left");
+            ui::learn::parting("left at once, and tidied up; `sessiontut learn` goes on where you left");
             Exit::Interrupted
         }
     })

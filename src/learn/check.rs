@@ -52,10 +52,9 @@ pub fn run(
     transcript: &Transcript,
     tell: &mut dyn FnMut(&Outcome),
 ) -> Result<Vec<Outcome>, Trouble> {
-    scene.approach(transcript)?;
     let mut outcomes = Vec::with_capacity(transcript.exchanges.len());
-    for exchange in &transcript.exchanges {
-        let reply = scene.send(&exchange.words)?;
+    for (place, exchange) in transcript.exchanges.iter().enumerate() {
+        let reply = scene.send_at(transcript, place)?;
         let outcome = judge(exchange, transcript.expected, &reply);
         tell(&outcome);
         outcomes.push(outcome);

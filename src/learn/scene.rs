@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::Value;
 
 use super::guard;
-use super::lesson::{Block, Exchange, Lesson, Needs, Transcript};
+use super::lesson::{Block, Lesson, Needs, Transcript};
 use super::link::{Link, Trouble};
 use crate::deadline::Deadline;
 
@@ -86,18 +86,25 @@ impl Scene {
         Ok(reply)
     }
 
-    /// In a cluster, goes to the node of a transaction's keys, since MULTI itself names none.
+    /// Sends the command at `place` of a transcript.
+    ///
+    /// In a cluster MULTI names no node: it goes to that of the transaction's first key.
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn approach(&mut self, transcript: &Transcript) -> Result<(), Trouble> {
-        let is_multi = |exchange: &Exchange| exchange.words[0].eq_ignore_ascii_case(b"MULTI");
-        if transcript.exchanges.iter().any(is_multi)
-            && let Some(key) = keys_in(transcript).next()
-        {
-            self.link.ask(&[b"TYPE".to_vec(), key])?;
+    pub fn send_at(&mut self, transcript: &Transcript, place: usize) -> Result<Value, Trouble> {
+        let words = &transcript.exchanges[place].words;
+        if words[0].eq_ignore_ascii_case(b"MULTI") {
+            let behind = transcript.exchanges[place..].iter();
+            let key = behind
+                .filter_map(|exchange| guard::keys_of(&exchange.words).ok())
+                .flatten()
+                .next();
+            if let Some(key) = key {
+                self.link.ask(&[b"TYPE".to_vec(), key.to_vec()])?;
+            }
         }
-        Ok(())
+        self.send(words)
     }
 
     /// Removes every key of the lesson.
@@ -170,9 +177,8 @@ impl Scene {
         if let Some(wait) = &transcript.wait {
             self.let_pass(wait.span)?;
         }
-        self.approach(transcript)?;
-        for exchange in &transcript.exchanges {
-            self.send(&exchange.words)?;
+        for place in 0..transcript.exchanges.len() {
+            self.send_at(transcript, place)?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::learn::classroom::Standing;
 use crate::learn::unattended::{Event, Tally};
 use crate::learn::{Lesson, Refusal};
 use crate::sanitize;
+use crate::ui::markdown;
 
 /// The answer of `--check`: how many lessons are in order, and what is wrong with the others.
 pub fn checked(lessons: &[Lesson], refusals: &[Refusal]) {
@@ -42,6 +43,13 @@ pub fn refused(refusals: &[Refusal]) {
 pub fn note(line: &str) {
     // Nobody reads on when standard error is closed.
     let _ = writeln!(io::stderr(), "{}", sanitize::line(line));
+}
+
+/// The last line on a terminal: how to come back.
+pub fn parting(line: &str) {
+    for row in markdown::wrapped(line, screen::width()) {
+        answer(&row);
+    }
 }
 
 /// A line on standard output.

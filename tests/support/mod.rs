@@ -11,6 +11,7 @@
 pub mod app;
 pub mod cluster;
 pub mod http;
+pub mod lessons;
 pub mod monitor;
 pub mod ports;
 pub mod process;
@@ -27,6 +28,7 @@ pub mod wait;
 pub use app::App;
 pub use cluster::Cluster;
 pub use http::{Answer, Visitor};
+pub use lessons::Lessons;
 pub use monitor::Monitor;
 pub use program::{Finished, Home, Program, Running};
 pub use redis_server::{RedisServer, Settings};

@@ -14,6 +14,15 @@ const WIDEST: usize = 88;
 /// Lines that stay free for the prompt.
 const PROMPT_ROWS: usize = 2;
 
+/// Columns for text on standard output's terminal.
+pub(super) fn width() -> usize {
+    width_of(&Term::stdout())
+}
+
+fn width_of(term: &Term) -> usize {
+    usize::from(term.size().1).clamp(20, WIDEST)
+}
+
 pub(super) struct Screen {
     pub(super) term: Term,
     /// Rows written since the learner was last asked.
@@ -39,7 +48,7 @@ impl Screen {
 
     /// Columns for text.
     pub(super) fn width(&self) -> usize {
-        usize::from(self.term.size().1).clamp(20, WIDEST)
+        width_of(&self.term)
     }
 
     /// Writes a line; pauses first where it would push unread text out of the window.

@@ -1,0 +1,371 @@
+//! Lessons through the binary, without a person: loading, running unattended, progress, what stays in Redis.
+
+mod support;
+
+use std::fs;
+
+use support::lessons::COUNT;
+use support::{Cluster, Home, Lessons, RedisServer, valkey};
+
+/// What every `learn` here begins with.
+fn learn(lessons: &Lessons) -> Vec<String> {
+    ["learn", "--lessons", &lessons.path()]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+#[test]
+fn a_lesson_runs_unattended_and_leaves_nothing_behind() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let server = RedisServer::start();
+    server.ask(&["SET", "other", "theirs"]);
+    let monitor = server.monitor();
+    let home = Home::new();
+    let finished = home
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+    assert!(
+        finished.stdout.contains("5 replies and checks held"),
+        "{}",
+        finished.stdout
+    );
+    assert_eq!(server.keys(), ["other"]);
+    for command in monitor.commands(&server) {
+        let key = command.get(1).map(String::as_str).unwrap_or_default();
+        let is_plain = matches!(
+            command[0].to_uppercase().as_str(),
+            "PING" | "CLIENT" | "HELLO" | "SELECT" | "INFO" | "ROLE" | "CLUSTER"
+        );
+        assert!(is_plain || key.starts_with("sessiontut:"), "{command:?}");
+    }
+    assert!(
+        !home.state().join("progress.json").exists(),
+        "--yes neither reads nor writes progress"
+    );
+}
+
+#[test]
+fn a_lesson_holds_on_valkey_too() {
+    let Some(server) = valkey::start() else {
+        return;
+    };
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+    assert!(server.keys().is_empty());
+}
+
+#[test]
+fn a_lesson_follows_a_cluster_wherever_its_keys_are() {
+    let cluster = Cluster::start();
+    let more = "# More\n\n## Keys\n\n```redis\n> SET sessiontut:a 1\nOK\n> SET sessiontut:b 2\nOK\n> SET sessiontut:c 3\nOK\n> \
+                MULTI\nOK\n> INCR sessiontut:b\nQUEUED\n> EXEC\n1) (integer) 3\n```\n";
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT), ("04-more.md", more)]);
+    let home = Home::new();
+    home.sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&cluster.url())
+        .run()
+        .expect(0);
+    assert!(cluster.keys().is_empty(), "{:?}", cluster.keys());
+}
+
+#[test]
+fn a_changed_reply_is_told_with_its_place_the_command_and_both_replies() {
+    let changed = COUNT.replacen("(integer) 1\n> TTL", "(integer) 7\n> TTL", 1);
+    let lessons = Lessons::of(&[("03-count-visits.md", &changed)]);
+    let server = RedisServer::start();
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(1);
+    let place = format!("{}:10", lessons.file("03-count-visits.md").display());
+    let lines: Vec<&str> = finished.stdout.lines().collect();
+    let at = lines
+        .iter()
+        .position(|line| *line == place)
+        .unwrap_or_else(|| panic!("{}", finished.stdout));
+    assert!(
+        lines[at + 1].ends_with("HINCRBY sessiontut:user:ada visits 1"),
+        "{}",
+        finished.stdout
+    );
+    assert!(
+        lines[at + 2].contains("expected") && lines[at + 2].ends_with("(integer) 7"),
+        "{}",
+        finished.stdout
+    );
+    assert!(
+        lines[at + 3].contains("got") && lines[at + 3].ends_with("(integer) 1"),
+        "{}",
+        finished.stdout
+    );
+    assert!(server.keys().is_empty());
+}
+
+#[test]
+fn a_wrong_state_is_explained_in_the_words_of_the_lesson() {
+    let changed = COUNT.replacen(
+        "```redis try\n> EXPIRE sessiontut:user:ada 100",
+        "```redis try\n> PERSIST sessiontut:user:ada",
+        1,
+    );
+    let lessons = Lessons::of(&[("03-count-visits.md", &changed)]);
+    let server = RedisServer::start();
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(1);
+    assert!(
+        finished.stdout.contains("it has no time to live yet"),
+        "{}",
+        finished.stdout
+    );
+}
+
+#[test]
+fn lessons_need_a_terminal_or_yes_and_say_so_in_one_line() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let finished = Home::new().run(learn(&lessons)).expect(2);
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+    assert!(finished.stderr.contains("--yes"), "{}", finished.stderr);
+    assert_eq!(finished.stdout, "");
+}
+
+#[test]
+fn one_bad_file_takes_no_other_down() {
+    let bad = COUNT.replace("redis check", "redis chek");
+    let lessons = Lessons::of(&[
+        ("03-count-visits.md", COUNT),
+        ("04-broken.md", &bad),
+        ("note.md", "# Note\n"),
+        ("README.md", "# About\n"),
+    ]);
+    let home = Home::new();
+    let line = format!(
+        "{}:33: unknown word `chek` after `redis`",
+        lessons.file("04-broken.md").display()
+    );
+    let checked = home.sessiontut(learn(&lessons)).args(["--check"]).run().expect(1);
+    assert!(checked.stdout.contains(&line), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("note.md:1: the file's name"),
+        "{}",
+        checked.stdout
+    );
+    assert!(!checked.output().contains("README"), "{}", checked.stdout);
+
+    let server = RedisServer::start();
+    let ran = home
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(1);
+    assert!(ran.stdout.contains("5 replies and checks held"), "{}", ran.stdout);
+    assert!(ran.stderr.contains(&line), "{}", ran.stderr);
+    home.sessiontut(learn(&lessons))
+        .args(["--yes", "count"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+}
+
+#[test]
+fn check_compares_regions_of_example_files() {
+    let lesson = "# T\n\n## S\n\n```python from=app.py#two\nb()\n```\n\n```python from=app.py#none\nx\n```\n\n```rust from=gone.rs#a\nx\n```\n";
+    let lessons = Lessons::of(&[
+        ("01-t.md", lesson),
+        ("app.py", "a()\n# region two\nc()\n# endregion two\n"),
+    ]);
+    let checked = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--check"])
+        .run()
+        .expect(1);
+    for part in [
+        "01-t.md:6: differs from app.py#two: here `b()`, there `c()`",
+        "01-t.md:9: app.py has no region `none`",
+        "01-t.md:13: `from=` names no file",
+    ] {
+        assert!(checked.stdout.contains(part), "{}", checked.stdout);
+    }
+    fs::write(
+        lessons.file("01-t.md"),
+        "# T\n\n## S\n\n```python from=app.py#two\nc()\n```\n",
+    )
+    .unwrap();
+    Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--check"])
+        .run()
+        .expect(0);
+}
+
+#[test]
+fn a_command_on_a_foreign_key_is_refused_before_anything_is_sent() {
+    let lesson = COUNT.replacen("> TTL sessiontut:user:ada", "> DEL other", 1);
+    let lessons = Lessons::of(&[("03-count-visits.md", &lesson)]);
+    let server = RedisServer::start();
+    server.ask(&["SET", "other", "theirs"]);
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(1);
+    assert!(
+        finished
+            .output()
+            .contains("03-count-visits.md:12: not sent: the key other is outside"),
+        "{}",
+        finished.output()
+    );
+    assert_eq!(server.keys(), ["other"]);
+}
+
+#[test]
+fn a_second_learner_runs_under_another_name_and_harms_nobody() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let server = RedisServer::start();
+    server.ask(&["SET", "sessiontut:lesson:ada", "another-learner", "EX", "60"]);
+    server.ask(&["HSET", "sessiontut:user:ada", "visits", "41"]);
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+    assert!(
+        finished.stderr.contains("somebody else is in a lesson"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(
+        server.hash("sessiontut:user:ada"),
+        [("visits".to_owned(), "41".to_owned())]
+    );
+    assert_eq!(server.keys(), ["sessiontut:lesson:ada", "sessiontut:user:ada"]);
+}
+
+#[test]
+fn an_unreachable_redis_is_no_wrong_answer() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let closed = format!("redis://127.0.0.1:{}", support::ports::free_port());
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&closed)
+        .run()
+        .expect(4);
+    assert!(!finished.output().contains("expected"), "{}", finished.output());
+}
+
+#[test]
+fn ctrl_c_ends_an_unattended_run_with_130_and_removes_the_keys() {
+    let lesson = COUNT.replace("after=100ms", "after=90s");
+    let lessons = Lessons::of(&[("03-count-visits.md", &lesson)]);
+    let server = RedisServer::start();
+    let mut running = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .start();
+    running.wait_for_stdout("waits 90 s");
+    assert!(!server.keys().is_empty());
+    running.interrupt();
+    running.finish().expect(130);
+    assert!(server.keys().is_empty(), "{:?}", server.keys());
+}
+
+#[test]
+fn the_app_runs_beside_a_lesson_that_checks_what_the_browser_did() {
+    let lesson = "# Browser\n\n## Serve\n\n```sh run\nsessiontut serve --step 3 --ttl 30\n```\n\n```redis check\n> HGET sessiontut:user:ada \
+                  visits\n\"3\"\n> TTL sessiontut:user:ada\n(integer) [1-30]\n```\n";
+    let lessons = Lessons::of(&[("06-browser.md", lesson)]);
+    let server = RedisServer::start();
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run();
+    assert_eq!(finished.code(), Some(0), "{}", finished.output());
+    assert!(server.keys().is_empty(), "{:?}", server.keys());
+}
+
+#[test]
+fn the_list_says_what_is_done_now_and_open() {
+    let lessons = Lessons::of(&[
+        ("01-first.md", COUNT),
+        ("02-second.md", COUNT),
+        ("03-third.md", COUNT),
+    ]);
+    let home = Home::new();
+    fs::create_dir_all(home.state()).unwrap();
+    let progress =
+        r#"{"version":1,"current":"second","lessons":{"first":{"done":true},"second":{"step":2}}}"#;
+    fs::write(home.state().join("progress.json"), progress).unwrap();
+    let listed = home.sessiontut(learn(&lessons)).args(["--list"]).run().expect(0);
+    let words: Vec<Vec<&str>> = listed
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().skip(1).take(3).collect())
+        .collect();
+    assert_eq!(
+        words,
+        [
+            ["done", "1", "first"],
+            ["now", "2", "second"],
+            ["open", "3", "third"]
+        ]
+    );
+}
+
+#[test]
+fn reset_forgets_one_lesson_or_all_and_removes_their_keys() {
+    let lessons = Lessons::of(&[("01-first.md", COUNT), ("02-second.md", COUNT)]);
+    let home = Home::new();
+    let server = RedisServer::start();
+    fs::create_dir_all(home.state()).unwrap();
+    let file = home.state().join("progress.json");
+    let progress = r#"{"version":1,"current":"second","lessons":{"first":{"done":true},"second":{"step":2},"gone":{"done":true}},"keys":["sessiontut:typed"]}"#;
+    fs::write(&file, progress).unwrap();
+    server.ask(&["SET", "sessiontut:typed", "1"]);
+    server.ask(&["HSET", "sessiontut:user:ada", "visits", "1"]);
+    home.sessiontut(learn(&lessons))
+        .args(["--reset", "second"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+    assert!(server.keys().is_empty(), "{:?}", server.keys());
+    let kept = fs::read_to_string(&file).unwrap();
+    assert!(kept.contains("first") && !kept.contains("second"), "{kept}");
+    home.sessiontut(learn(&lessons))
+        .args(["--reset", "all"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+    let kept = fs::read_to_string(&file).unwrap();
+    assert!(
+        !kept.contains("first") && kept.contains("gone"),
+        "ids that are not in these lessons stay: {kept}"
+    );
+    let wrong = home
+        .sessiontut(learn(&lessons))
+        .args(["--reset", "no-such"])
+        .redis(&server.url())
+        .run()
+        .expect(2);
+    assert!(wrong.stderr.contains("--list"), "{}", wrong.stderr);
+}

@@ -1,0 +1,328 @@
+//! Lessons in a real terminal, by keys alone.
+
+mod support;
+
+use std::fs;
+
+use support::lessons::COUNT;
+use support::{Home, Lessons, RedisServer, Terminal};
+
+/// A learner in front of a terminal, with a Redis of their own.
+struct Learner {
+    home: Home,
+    lessons: Lessons,
+    server: RedisServer,
+}
+
+impl Learner {
+    fn new() -> Self {
+        Self {
+            home: Home::new(),
+            lessons: Lessons::of(&[("03-count-visits.md", COUNT), ("04-next.md", NEXT)]),
+            server: RedisServer::start(),
+        }
+    }
+
+    fn sits_down(&self) -> Terminal {
+        self.sits_down_at(80, 24)
+    }
+
+    fn sits_down_at(&self, columns: u16, rows: u16) -> Terminal {
+        self.sits_down_with(columns, rows, &[])
+    }
+
+    /// From a shell, which sees afterwards what became of the terminal.
+    fn sits_down_with(&self, columns: u16, rows: u16, variables: &[(&str, &str)]) -> Terminal {
+        let (url, lessons) = (self.server.url(), self.lessons.path());
+        let mut all = vec![("REDIS_URL", url.as_str()), ("LESSONS", lessons.as_str())];
+        all.extend(variables);
+        let terminal = Terminal::shell(&self.home, columns, rows, &all);
+        terminal.line("clear; sessiontut learn --lessons $LESSONS");
+        terminal
+    }
+
+    /// At the task of the second step.
+    fn at_the_task(&self) -> Terminal {
+        let terminal = self.sits_down();
+        terminal.wait_for("Enter run");
+        terminal.keys(&["Enter"]);
+        terminal.wait_for("Enter next");
+        terminal.keys(&["Enter"]);
+        terminal.wait_for("redis>");
+        terminal
+    }
+}
+
+const NEXT: &str =
+    "# What comes next\n\n## Code\n\n```python\nprint(1)\n```\n\n```javascript\nconsole.log(1);\n```\n";
+
+#[track_caller]
+fn left(terminal: &Terminal, status: i32) {
+    terminal.wait_until("how to come back", |screen| {
+        screen.replace('\n', " ").contains("goes on where you left")
+    });
+    terminal.line("echo status=$?");
+    terminal.wait_for(&format!("status={status}"));
+    assert!(terminal.is_sane());
+}
+
+#[track_caller]
+fn left_sanely(terminal: &Terminal, learner: &Learner, status: i32) {
+    left(terminal, status);
+    assert!(learner.server.keys().is_empty(), "{:?}", learner.server.keys());
+}
+
+#[test]
+fn a_lesson_goes_on_where_one_left() {
+    let learner = Learner::new();
+    let terminal = learner.sits_down();
+    terminal.wait_for("After this you can count");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("(integer) -1");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("step 2 of 4");
+    terminal.line("q");
+    left_sanely(&terminal, &learner, 0);
+
+    let again = learner.sits_down();
+    let screen = again.wait_for("redis>");
+    assert!(
+        screen.contains("step 2 of 4") && !screen.contains("step 1 of 4"),
+        "{screen}"
+    );
+    // What step 1 had made is there again.
+    assert_eq!(
+        learner.server.hash("sessiontut:user:ada"),
+        [("visits".to_owned(), "1".to_owned())]
+    );
+    again.line("EXPIRE sessiontut:user:ada 50");
+    again.wait_for("that is it");
+    again.keys(&["q"]);
+    left_sanely(&again, &learner, 0);
+}
+
+#[test]
+fn a_wrong_try_is_explained_and_hints_and_the_solution_follow() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    terminal.line("h");
+    terminal.wait_for("Hint 1 of 2");
+    terminal.line("h");
+    terminal.wait_for("EXPIRE key seconds");
+    terminal.line("HGETALL sessiontut:user:ada");
+    terminal.wait_for("2) \"1\"");
+    terminal.line("EXPIRE sessiontut:user:eve 100");
+    terminal.wait_for("it has no time to live yet");
+    let screen = terminal.screen();
+    assert!(
+        !screen.contains("One way to do it"),
+        "one try is not two:\n{screen}"
+    );
+    terminal.line("EXPIER sessiontut:user:ada 100");
+    terminal.wait_for("did you mean EXPIRE?");
+    terminal.line("EXPIRE user:ada 100");
+    terminal.wait_for("did you mean sessiontut:user:ada?");
+    terminal.line("PERSIST sessiontut:user:ada");
+    terminal.wait_for("One way to do it");
+    terminal.wait_until("an empty prompt", |screen| screen.trim_end().ends_with("redis>"));
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter next");
+    assert!(learner.server.pttl("sessiontut:user:ada") > 0);
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn commands_and_keys_are_completed_and_come_back() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    terminal.text("hgeta");
+    terminal.keys(&["Tab"]);
+    terminal.wait_for("redis> HGETALL");
+    terminal.text("sess");
+    terminal.keys(&["Tab", "Enter"]);
+    terminal.wait_for("2) \"1\"");
+    terminal.keys(&["Up"]);
+    terminal.wait_until("the line before", |screen| {
+        screen.trim_end().ends_with("redis> HGETALL sessiontut:user:ada")
+    });
+    terminal.keys(&["C-c"]);
+    left_sanely(&terminal, &learner, 130);
+}
+
+#[test]
+fn a_dead_redis_is_not_the_learners_mistake_and_the_lesson_goes_on_when_it_is_back() {
+    let mut learner = Learner::new();
+    let terminal = learner.at_the_task();
+    learner.server.kill();
+    terminal.line("EXPIRE sessiontut:user:ada 100");
+    let screen = terminal.wait_for("this is not about what you did");
+    assert!(
+        screen.contains("p ping") && !screen.contains("not yet"),
+        "{screen}"
+    );
+    terminal.keys(&["Enter"]);
+    terminal.wait_until("the second refusal", |screen| {
+        screen.matches("this is not about").count() == 2
+    });
+    learner.server.restart();
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("that is it");
+    assert_eq!(
+        learner.server.hash("sessiontut:user:ada"),
+        [("visits".to_owned(), "1".to_owned())]
+    );
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn ctrl_c_anywhere_leaves_the_terminal_sane_and_no_key_behind() {
+    let learner = Learner::new();
+    let at_a_key = learner.sits_down();
+    at_a_key.wait_for("Enter run");
+    at_a_key.keys(&["C-c"]);
+    left_sanely(&at_a_key, &learner, 130);
+
+    let at_a_command = learner.at_the_task();
+    at_a_command.text("EXPIRE half");
+    at_a_command.keys(&["C-c"]);
+    left_sanely(&at_a_command, &learner, 130);
+
+    let waiting = COUNT.replace("after=100ms", "after=90s");
+    fs::write(learner.lessons.file("03-count-visits.md"), waiting).unwrap();
+    let in_a_wait = learner.sits_down();
+    in_a_wait.wait_for("redis>");
+    in_a_wait.line("EXPIRE sessiontut:user:ada 100");
+    in_a_wait.wait_for("Enter next");
+    in_a_wait.keys(&["Enter"]);
+    in_a_wait.wait_for("Enter wait and run");
+    in_a_wait.keys(&["Enter"]);
+    in_a_wait.wait_for("s to live: sessiontut:user:ada");
+    in_a_wait.keys(&["C-c"]);
+    left_sanely(&in_a_wait, &learner, 130);
+
+    let by_a_signal = learner.sits_down();
+    by_a_signal.wait_for("Enter wait and run");
+    by_a_signal.keys(&["r"]);
+    by_a_signal.wait_for("Enter wait and run");
+    by_a_signal.keys(&["C-d"]);
+    left_sanely(&by_a_signal, &learner, 130);
+}
+
+#[test]
+fn a_lesson_fits_a_window_of_40_by_12() {
+    let learner = Learner::new();
+    let terminal = learner.sits_down_at(40, 12);
+    terminal.wait_for("Enter run");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter next");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("redis>");
+    terminal.line("EXPIRE sessiontut:user:ada 100");
+    terminal.wait_for("that is it");
+    terminal.keys(&["?"]);
+    terminal.wait_for("Ctrl-C leaves at once");
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+    assert!(
+        terminal.history().lines().all(|line| line.chars().count() <= 40),
+        "{}",
+        terminal.history()
+    );
+}
+
+#[test]
+fn one_can_look_around_without_losing_ones_place() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    terminal.line("list");
+    terminal.wait_for("go to");
+    terminal.line("comes");
+    terminal.wait_for("Lesson 4 of 2: What comes next");
+    terminal.wait_for("print(1)");
+    terminal.keys(&["l"]);
+    terminal.wait_for("console.log(1);");
+    terminal.keys(&["i"]);
+    terminal.wait_for("go to");
+    terminal.line("3");
+    terminal.wait_for("going on where you left, at step 2");
+    terminal.line("r");
+    terminal.wait_for("redis>");
+    terminal.line("b");
+    terminal.wait_for("Enter run");
+    terminal.keys(&["f"]);
+    terminal.wait_for("the fast lane");
+    terminal.wait_for("redis>");
+    terminal.keys(&["C-c"]);
+    left_sanely(&terminal, &learner, 130);
+}
+
+#[test]
+fn a_wrong_answer_explains_itself() {
+    let learner = Learner::new();
+    fs::create_dir_all(learner.home.state()).unwrap();
+    let progress = r#"{"version":1,"current":"count-visits","lessons":{"count-visits":{"step":3}}}"#;
+    fs::write(learner.home.state().join("progress.json"), progress).unwrap();
+    let terminal = learner.sits_down();
+    terminal.wait_for("1-2 answer");
+    terminal.keys(&["2"]);
+    terminal.wait_for("that would be -2");
+    terminal.keys(&["1"]);
+    terminal.wait_for("nothing ends it");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("lesson 3 done");
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn a_second_learner_is_told_and_chooses_a_name() {
+    let learner = Learner::new();
+    learner
+        .server
+        .ask(&["SET", "sessiontut:lesson:ada", "another", "EX", "60"]);
+    let terminal = learner.sits_down();
+    terminal.wait_for("somebody else is in a lesson");
+    terminal.line("Not A Name");
+    terminal.wait_for("cannot be used");
+    terminal.line("grace");
+    terminal.wait_for("HINCRBY sessiontut:user:grace visits 1");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter next");
+    assert!(learner.server.hash("sessiontut:user:ada").is_empty());
+    assert_eq!(learner.server.hash("sessiontut:user:grace").len(), 1);
+    terminal.keys(&["q"]);
+    left(&terminal, 0);
+    assert_eq!(learner.server.keys(), ["sessiontut:lesson:ada"]);
+}
+
+#[test]
+fn progress_that_is_of_no_use_is_one_line_and_the_lesson_goes_on() {
+    for (text, said) in [
+        ("{", "begin anew"),
+        ("[1]", "begin anew"),
+        (r#"{"version":9}"#, "newer sessiontut"),
+    ] {
+        let learner = Learner::new();
+        fs::create_dir_all(learner.home.state()).unwrap();
+        fs::write(learner.home.state().join("progress.json"), text).unwrap();
+        let terminal = learner.sits_down();
+        let screen = terminal.wait_for("Enter run");
+        assert!(screen.replace('\n', "").contains(said), "{screen}");
+        terminal.keys(&["q"]);
+        left_sanely(&terminal, &learner, 0);
+    }
+}
+
+#[test]
+fn a_lesson_goes_on_without_a_home() {
+    let learner = Learner::new();
+    for home in ["", "/proc/no-such-home"] {
+        let terminal = learner.sits_down_with(80, 24, &[("HOME", home), ("XDG_STATE_HOME", "")]);
+        let screen = terminal.wait_for("Enter run");
+        assert!(screen.replace('\n', "").contains("not kept"), "{screen}");
+        terminal.keys(&["q"]);
+        left_sanely(&terminal, &learner, 0);
+    }
+}

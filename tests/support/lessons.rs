@@ -1,0 +1,91 @@
+//! Lesson files for tests: short ones, with all that the format has.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+/// A lesson with a demonstration, a task with hints, a wait and a quiz.
+pub const COUNT: &str = "\
+# Count visits
+
+> After this you can count. *3 minutes*
+
+A hash holds the visits.
+
+## Count once
+
+```redis
+> HINCRBY sessiontut:user:ada visits 1
+(integer) 1
+> TTL sessiontut:user:ada
+(integer) -1
+```
+
+## Let it expire
+
+Give the key 100 seconds.
+
+```redis try
+> EXPIRE sessiontut:user:ada 100
+(integer) 1
+```
+
+<details><summary>Hint</summary>
+
+The command takes a key and seconds.
+
+</details>
+
+<details><summary>Hint</summary>`EXPIRE key seconds`</details>
+
+```redis check
+> TTL sessiontut:user:ada
+(integer) [1-100]
+! (integer) -1: it has no time to live yet
+```
+
+## Wrong type
+
+```redis fails after=100ms watch=sessiontut:user:ada
+> INCR sessiontut:user:ada
+(error) WRONGTYPE [..]
+```
+
+## Say it
+
+```quiz
+What does a TTL of -1 mean?
+- [x] the key stays for ever
+  : nothing ends it
+- [ ] the key is gone
+  : that would be -2
+```
+";
+
+/// A folder of lesson files.
+#[derive(Debug)]
+pub struct Lessons {
+    folder: TempDir,
+}
+
+impl Lessons {
+    /// A folder with these files, by name.
+    pub fn of(files: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        Self { folder }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
+    /// The path of one of its files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
