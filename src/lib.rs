@@ -18,6 +18,7 @@ pub mod ui;
 pub mod deadline;
 pub mod exit;
 pub mod learn;
+pub mod ping;
 pub mod sanitize;
 pub mod secret;
 pub mod serve;
