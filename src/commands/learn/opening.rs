@@ -6,7 +6,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::cli::RedisArgs;
 use crate::exit::Exit;
-use crate::target::{Address, DEFAULT_PORT, Origin, Target, Trust};
+use crate::target::{DEFAULT_PORT, Origin, Target, Trust};
 
 /// A Redis, and what keeps it there.
 pub(super) struct Opening {
@@ -17,21 +17,11 @@ pub(super) struct Opening {
 impl Opening {
     /// The Redis that was named, or the practice one.
     pub(super) fn new(args: &RedisArgs) -> anyhow::Result<Result<Self, Exit>> {
-        let url = args.url.as_deref().unwrap_or("redis://127.0.0.1:6379");
-        let url = url::Url::parse(url)?;
-        let target = Target {
-            address: Address::Tcp {
-                host: url.host_str().unwrap_or("127.0.0.1").to_owned(),
-                port: url.port().unwrap_or(DEFAULT_PORT),
-            },
-            tls: false,
-            user: None,
-            password: None,
-            db: 0,
-            origin: if args.url.is_some() {
-                Origin::Given
-            } else {
-                Origin::Practice
+        let target = match &args.url {
+            Some(url) => Target::parse(url)?,
+            None => Target {
+                origin: Origin::Practice,
+                ..Target::tcp("127.0.0.1", DEFAULT_PORT)
             },
         };
         Ok(Ok(Self {
