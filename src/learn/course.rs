@@ -2,7 +2,7 @@
 
 use super::classroom::{Classroom, Key, Offer, Said, Standing};
 use super::lesson::{Block, Language, Lesson, Tab, Transcript};
-use super::link::{Trouble, Unanswered};
+use super::link::{At, Trouble, Unanswered};
 use super::lock::{Attempt, Lock};
 use super::names::{self, FIRST_NAME};
 use super::progress::Progress;
@@ -279,7 +279,9 @@ impl<'a> Course<'a> {
         if !uses_redis(here.lesson) {
             return Ok(());
         }
+        self.room.tell(&Said::Asking(self.scene.link.target()));
         let staged = self.stage(here);
+        self.room.tell(&Said::CountdownOver);
         self.name = Name::Settled;
         match staged {
             Ok(()) => Ok(()),
@@ -305,6 +307,9 @@ impl<'a> Course<'a> {
         let open = |other: &usize| !self.progress.of(&self.book.lessons[*other].id).done;
         let following = (place + 1 < self.book.lessons.len()).then_some(place + 1);
         let next = following.or_else(|| (0..self.book.lessons.len()).find(open));
+        if next.is_none() {
+            self.progress.rest();
+        }
         if let Some(next) = next {
             let id = self.book.lessons[next].id.clone();
             self.progress.arrive(&id, self.progress.of(&id).step);
@@ -545,9 +550,15 @@ impl<'a> Course<'a> {
                 Err(Trouble::Redis(unanswered)) => {
                     self.staging = Staging::Stale;
                     breaks += 1;
-                    if breaks == 1 && self.is_back(here)? {
-                        self.room.tell(&Said::Reconnected(&unanswered));
-                    } else if let Some(turn) = self.sit_out(here, &unanswered)? {
+                    let turn = match self.look_again(here, &unanswered)? {
+                        Ok(()) if breaks == 1 => {
+                            self.room.tell(&Said::Reconnected(&unanswered));
+                            None
+                        }
+                        Ok(()) => self.sit_out(here, &unanswered)?,
+                        Err(now) => self.sit_out(here, &now)?,
+                    };
+                    if let Some(turn) = turn {
                         return Ok(Err(turn));
                     }
                 }
@@ -555,24 +566,26 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// A connection can break, or be closed for being idle, while Redis is well: then there is nothing to ask.
-    fn is_back(&mut self, here: Here<'_>) -> Result<bool, Interrupted> {
+    /// A connection can break, or be closed for being idle, while Redis is well; else a new attempt says more about
+    /// what is wrong than the end of the old connection does.
+    fn look_again(
+        &mut self,
+        here: Here<'_>,
+        broke: &Unanswered,
+    ) -> Result<Result<(), Unanswered>, Interrupted> {
+        if broke.at == At::Connecting {
+            return Ok(Err(broke.clone()));
+        }
         match self.stage(here) {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(Ok(())),
             Err(Trouble::Interrupted(interrupted)) => Err(interrupted),
-            Err(Trouble::Redis(_)) => Ok(false),
+            Err(Trouble::Redis(now)) => Ok(Err(now)),
         }
     }
 
     /// Says what is wrong with Redis, until it is not, or the learner goes elsewhere.
     fn sit_out(&mut self, here: Here<'_>, unanswered: &Unanswered) -> Result<Option<Turn>, Interrupted> {
-        // A new attempt says more than the end of an old connection does.
-        let now = match self.scene.link.connect() {
-            Err(Trouble::Interrupted(interrupted)) => return Err(interrupted),
-            Err(Trouble::Redis(now)) => now,
-            Ok(()) => unanswered.clone(),
-        };
-        self.room.tell(&Said::Trouble(&now));
+        self.room.tell(&Said::Trouble(unanswered));
         let again = Offer {
             key: Key::Next,
             does: "try again",

@@ -53,6 +53,17 @@ pub struct Unanswered {
     pub what: String,
     /// The status that `ping` would exit with.
     pub exit: Exit,
+    /// When.
+    pub at: At,
+}
+
+/// When Redis did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// On the way to it: `what` is then all there is to know.
+    Connecting,
+    /// On a connection that had worked.
+    Asking,
 }
 
 impl Link {
@@ -216,6 +227,7 @@ impl Route<'_> {
         Err(Unanswered {
             what: "the cluster sends us in circles: it may be moving slots just now".into(),
             exit: Exit::Server,
+            at: At::Asking,
         })
     }
 
@@ -239,6 +251,7 @@ impl Route<'_> {
             Err(fault) => Err(Unanswered {
                 what: fault.to_string(),
                 exit: Exit::Server,
+                at: At::Asking,
             }),
         }
     }
@@ -276,7 +289,11 @@ fn redirection(reply: &Value) -> Option<(bool, String)> {
 
 async fn dial(target: &Target, _trust: &Trust) -> Result<Connection<Stream>, Unanswered> {
     let deadline = Deadline::after(CONNECT_WITHIN);
-    let failed = |what: String, exit| Unanswered { what, exit };
+    let failed = |what: String, exit| Unanswered {
+        what,
+        exit,
+        at: At::Connecting,
+    };
     let Address::Tcp { host, port } = &target.address else {
         return Err(failed("only TCP for now".into(), Exit::Tcp));
     };

@@ -194,6 +194,11 @@ impl Progress {
         mark.step = 0;
     }
 
+    /// The learner is in no lesson: all are gone through.
+    pub fn rest(&mut self) {
+        self.record.current = None;
+    }
+
     /// Code is shown in this language from now on.
     pub fn prefer(&mut self, language: &str) {
         self.record.language = Some(language.to_owned());

@@ -27,7 +27,8 @@ pub struct Book {
     pub refusals: Vec<Refusal>,
 }
 
-/// The lessons that are compiled in, by the name of their file.
+/// The lessons that are compiled in, by the name of their file, such as
+/// `("01-cookie-session.md", include_str!("../../lessons/01-cookie-session.md"))`.
 const BUILT_IN: &[(&str, &str)] = &[];
 
 impl fmt::Display for Shelf {
@@ -58,7 +59,8 @@ impl Shelf {
     /// The text of an example file, where there is one: `path` is relative to the project that holds the lessons.
     fn example(&self, path: &str) -> Option<String> {
         match self {
-            Self::BuiltIn => None,
+            // Where the program runs in its own source, the examples are at hand.
+            Self::BuiltIn => fs::read_to_string(path).ok(),
             Self::Folder(folder) => {
                 let project = folder.canonicalize().ok()?;
                 let read = |root: &Path| fs::read_to_string(root.join(path)).ok();
@@ -205,4 +207,74 @@ fn taken(book: &Book, lesson: &Lesson) -> Option<String> {
         .find(|other| other.id == lesson.id || other.number == lesson.number)?;
     let what = if other.id == lesson.id { "id" } else { "number" };
     Some(format!("its {what} is that of {}: give it another", other.file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_in_the_folder_is_compiled_in() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("lessons");
+        let mut files: Vec<(String, String)> = files_of(&folder)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(file, source)| (file.rsplit('/').next().unwrap().to_owned(), source.unwrap()))
+            .collect();
+        files.sort();
+        let compiled_in: Vec<(String, String)> = BUILT_IN
+            .iter()
+            .map(|(name, source)| ((*name).to_owned(), (*source).to_owned()))
+            .collect();
+        assert_eq!(
+            compiled_in, files,
+            "BUILT_IN in src/learn/shelf.rs lists every file of lessons/, in order"
+        );
+    }
+
+    #[test]
+    fn the_built_in_lessons_are_in_order() {
+        let book = Shelf::BuiltIn.read(names::FIRST_NAME).unwrap();
+        assert_eq!(book.refusals, []);
+        let differences: Vec<Refusal> = book
+            .lessons
+            .iter()
+            .flat_map(|lesson| Shelf::BuiltIn.differences(lesson))
+            .collect();
+        assert_eq!(differences, []);
+    }
+
+    #[test]
+    fn a_lesson_is_found_by_number_id_or_a_part_of_a_word() {
+        let named = |name: &str, title: &str| {
+            (
+                format!("lessons/{name}"),
+                Ok(format!("# {title}\n\n## S\n\ntext\n")),
+            )
+        };
+        let files = vec![
+            named("10-last.md", "Expire again"),
+            named("02-expire.md", "Let it expire"),
+            named("03-count.md", "Count visits"),
+            named("03-other.md", "Same number"),
+            named("04-count.md", "Same id"),
+        ];
+        let book = book_of(files, names::FIRST_NAME);
+        let ids: Vec<&str> = book.lessons.iter().map(|lesson| lesson.id.as_str()).collect();
+        assert_eq!(ids, ["expire", "count", "last"]);
+        assert_eq!(book.refusals.len(), 2);
+        for (word, place) in [
+            ("3", 1),
+            ("03", 1),
+            ("10", 2),
+            ("expire", 0),
+            ("visi", 1),
+            ("LAST", 2),
+        ] {
+            assert_eq!(book.find(word), Ok(place), "{word}");
+        }
+        assert!(book.find("again").is_ok());
+        assert!(book.find("e").unwrap_err().contains("say a little more"));
+        assert!(book.find("").unwrap_err().contains("--list"));
+    }
 }

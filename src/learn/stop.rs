@@ -1,6 +1,7 @@
 //! Ctrl-C and its kin, noticed by every wait of a lesson, so that a lesson always ends by tidying up.
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +13,17 @@ use crate::deadline::Deadline;
 /// Tells whether the learner, or the system, wants this process to end.
 #[derive(Clone, Debug)]
 pub struct Stop {
-    asked: watch::Receiver<bool>,
+    ask: Arc<watch::Sender<Wish>>,
+}
+
+/// What the system, or the learner, wants of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    GoOn,
+    /// Ctrl-C: whatever is in front of the learner.
+    Stop,
+    /// The whole process.
+    End,
 }
 
 /// The lesson is to end now: Ctrl-C, or the terminal went away.
@@ -28,19 +39,20 @@ impl Stop {
     /// # Errors
     /// The system gives no thread or no descriptor.
     pub fn on_signals() -> io::Result<Self> {
-        let (ask, asked) = watch::channel(false);
+        let ask = Arc::new(watch::Sender::new(Wish::GoOn));
+        let wishes = Arc::clone(&ask);
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let signals = runtime.block_on(async { Signals::new() })?;
         thread::Builder::new()
             .name("signals".into())
-            .spawn(move || runtime.block_on(watch_for(signals, &ask)))?;
-        Ok(Self { asked })
+            .spawn(move || runtime.block_on(watch_for(signals, &wishes)))?;
+        Ok(Self { ask })
     }
 
     /// Whether the end was asked for.
     #[must_use]
     pub fn is_asked(&self) -> bool {
-        *self.asked.borrow()
+        *self.ask.borrow() != Wish::GoOn
     }
 
     /// The end, if it was asked for.
@@ -51,13 +63,21 @@ impl Stop {
         if self.is_asked() { Err(Interrupted) } else { Ok(()) }
     }
 
+    /// Forgets a Ctrl-C that was meant for a command within the lesson, which it has ended.
+    pub fn forgive(&self) {
+        self.ask.send_if_modified(|wish| {
+            let was_for_the_command = *wish == Wish::Stop;
+            if was_for_the_command {
+                *wish = Wish::GoOn;
+            }
+            was_for_the_command
+        });
+    }
+
     /// Resolves when the end is asked for.
     pub async fn asked(&self) {
-        let mut asked = self.asked.clone();
-        if asked.wait_for(|asked| *asked).await.is_err() {
-            // The thread of the signals lives as long as the process: without it, nobody can ask any more.
-            std::future::pending::<()>().await;
-        }
+        // It cannot fail: the sender is in our own hand.
+        let _ = self.ask.subscribe().wait_for(|wish| *wish != Wish::GoOn).await;
     }
 
     /// Sleeps for `span`, less if the end is asked for.
@@ -72,10 +92,14 @@ impl Stop {
     }
 }
 
-async fn watch_for(mut signals: Signals, ask: &watch::Sender<bool>) {
+async fn watch_for(mut signals: Signals, ask: &watch::Sender<Wish>) {
     loop {
-        signals.next().await;
-        ask.send_replace(true);
+        let wish = signals.next().await;
+        ask.send_modify(|asked| {
+            if *asked != Wish::End {
+                *asked = wish;
+            }
+        });
     }
 }
 
@@ -93,12 +117,12 @@ impl Signals {
         ]))
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Wish {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            _ = interrupt.recv() => Wish::Stop,
+            _ = terminate.recv() => Wish::End,
+            _ = hangup.recv() => Wish::End,
         }
     }
 }
@@ -112,9 +136,10 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+    async fn next(&mut self) -> Wish {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Wish::Stop,
+            Err(_) => std::future::pending().await,
         }
     }
 }

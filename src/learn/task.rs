@@ -304,6 +304,7 @@ impl Course<'_> {
         self.room.tell(&Said::Shell(shell));
         if shell.needs == Needs::RealRedis && self.scene.link.is_practice() {
             self.room.tell(&Said::CommandNeedsRealRedis);
+            self.shell = Answer::NotNow;
             return Ok(Turn::On);
         }
         let yes = Offer {
@@ -342,6 +343,7 @@ impl Course<'_> {
         }
         for words in commands {
             if let Err(what) = self.commands.run(words) {
+                self.scene.link.stop().forgive();
                 self.room.tell(&Said::CommandEnded(&what));
             }
             self.scene.link.stop().check()?;

@@ -122,14 +122,20 @@ struct LessonRun<'a> {
 impl LessonRun<'_> {
     fn blocks(&mut self) -> Result<(), Trouble> {
         for step in &self.lesson.steps {
+            let mut shell = Needs::AnyRedis;
             for block in &step.blocks {
                 if self.deadline.is_over() {
                     return Ok(());
                 }
                 match block {
+                    // What a command that was not run would have left is not there to be judged.
+                    Block::Check(check) if !self.can_run(shell) => self.skip(check.line),
                     Block::Redis(transcript) | Block::Check(transcript) => self.transcript(transcript)?,
                     Block::Try { solution, checks } => self.attempt(solution, checks)?,
-                    Block::Shell(shell) => self.shell(shell)?,
+                    Block::Shell(command) => {
+                        shell = command.needs;
+                        self.shell(command)?;
+                    }
                     Block::Prose(_) | Block::Code(_) | Block::Quiz(_) => {}
                 }
             }

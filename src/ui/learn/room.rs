@@ -116,6 +116,12 @@ impl Classroom for Room {
                 let width = self.screen.width();
                 self.screen.draw(&truncate_str(&text, width, "…"));
             }
+            Said::Asking(target) => {
+                let text = sanitize::line(&format!("asking {target}…")).into_owned();
+                let width = self.screen.width();
+                self.screen
+                    .draw(&truncate_str(&text, width, "…").dimmed().to_string());
+            }
             Said::CountdownOver => self.screen.clear_line(),
             Said::Trouble(unanswered) => {
                 self.marked("✗", &format!("Redis: {unanswered}"));
