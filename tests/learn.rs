@@ -369,3 +369,26 @@ fn reset_forgets_one_lesson_or_all_and_removes_their_keys() {
         .expect(2);
     assert!(wrong.stderr.contains("--list"), "{}", wrong.stderr);
 }
+
+#[test]
+fn a_password_is_used_and_never_shown_and_a_wrong_one_is_no_wrong_answer() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let server = RedisServer::with().password("open-sesame").start();
+    let home = Home::new();
+    let ran = home
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+    assert!(!ran.output().contains("sesame"), "{}", ran.output());
+    let wrong = server.url().replace("open-sesame", "open-barley");
+    let refused = home
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&wrong)
+        .run()
+        .expect(6);
+    assert!(!refused.output().contains("barley"), "{}", refused.output());
+    assert!(!refused.output().contains("expected"), "{}", refused.output());
+}

@@ -12,7 +12,7 @@ use super::stop::{Interrupted, Stop};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::target::{Address, Origin, Target, Trust};
-use crate::wire::{Connection, Limits, Stream};
+use crate::wire::{Connection, Limits, Stream, error_text};
 
 /// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -277,7 +277,7 @@ fn redirection(reply: &Value) -> Option<(bool, String)> {
     let Value::ServerError(error) = reply else {
         return None;
     };
-    let text = crate::wire::error_text(error);
+    let text = error_text(error);
     let mut words = text.split(' ');
     let moved = match words.next()? {
         "MOVED" => true,
@@ -287,6 +287,7 @@ fn redirection(reply: &Value) -> Option<(bool, String)> {
     Some((moved, words.nth(1)?.to_owned()))
 }
 
+/// Connects, logs in and selects the database.
 async fn dial(target: &Target, _trust: &Trust) -> Result<Connection<Stream>, Unanswered> {
     let deadline = Deadline::after(CONNECT_WITHIN);
     let failed = |what: String, exit| Unanswered {
@@ -294,13 +295,55 @@ async fn dial(target: &Target, _trust: &Trust) -> Result<Connection<Stream>, Una
         exit,
         at: At::Connecting,
     };
-    let Address::Tcp { host, port } = &target.address else {
-        return Err(failed("only TCP for now".into(), Exit::Tcp));
-    };
     let stream = deadline
-        .bound(tokio::net::TcpStream::connect((host.as_str(), *port)))
+        .bound(reach(&target.address))
         .await
         .map_err(|_| failed(format!("{target} does not answer"), Exit::Tcp))?
         .map_err(|fault| failed(format!("{target}: {fault}"), Exit::Tcp))?;
-    Ok(Connection::new(Stream::Tcp(stream)))
+    let mut connection = Connection::new(stream);
+    for command in greeting(target) {
+        let answer = connection.ask(&[command], Limits::REPLY, deadline).await;
+        match answer.map(|mut replies| replies.pop()) {
+            Ok(Some(Value::ServerError(refusal))) => {
+                return Err(failed(format!("{target}: {}", error_text(&refusal)), Exit::Auth));
+            }
+            Ok(_) => {}
+            Err(fault) => return Err(failed(format!("{target}: {fault}"), Exit::Server)),
+        }
+    }
+    Ok(connection)
+}
+
+async fn reach(address: &Address) -> io::Result<Stream> {
+    match address {
+        Address::Tcp { host, port } => {
+            let stream = tokio::net::TcpStream::connect((host.as_str(), *port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(Stream::Tcp(stream))
+        }
+        #[cfg(unix)]
+        Address::Unix(path) => Ok(Stream::Unix(tokio::net::UnixStream::connect(path).await?)),
+        #[cfg(not(unix))]
+        Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// What is said before the first command.
+fn greeting(target: &Target) -> Vec<Cmd> {
+    let mut commands = Vec::new();
+    if let Some(password) = &target.password {
+        let mut auth = redis::cmd("AUTH");
+        if let Some(user) = &target.user {
+            auth.arg(user);
+        }
+        auth.arg(password.reveal());
+        commands.push(auth);
+    }
+    commands.push(redis::cmd("PING"));
+    if target.db > 0 {
+        let mut select = redis::cmd("SELECT");
+        select.arg(target.db);
+        commands.push(select);
+    }
+    commands
 }
