@@ -3,6 +3,7 @@
 //! A full highlighter brings grammars, a regex engine and a megabyte; four kinds of words are enough to read by.
 
 use colored::Colorize as _;
+use unicode_width::UnicodeWidthStr as _;
 
 /// A kind of word that gets a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,22 +103,58 @@ const PLAIN: Grammar = Grammar {
     keywords: &[],
 };
 
-/// The lines of `code`, coloured where colours are on.
-pub(super) fn lines(code: &str, language: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
+/// The lines of `code`, coloured where colours are on; a line that is wider than `width` goes on below, further in.
+pub(super) fn lines(code: &str, language: &str, width: usize) -> Vec<String> {
+    let mut page = Lines {
+        lines: vec![String::new()],
+        column: 0,
+        indentation: 0,
+        width,
+    };
     for (kind, text) in words(code, grammar(language)) {
         for (row, part) in text.split('\n').enumerate() {
             if row > 0 {
-                lines.push(String::new());
+                page.begin_line();
             }
-            if let Some(line) = lines.last_mut()
-                && !part.is_empty()
-            {
-                line.push_str(&painted(kind, part));
+            for chunk in part.split_inclusive(' ') {
+                page.add(kind, chunk);
             }
         }
     }
-    lines
+    page.lines
+}
+
+/// How much further in the rest of a line stands.
+const HANGING: usize = 4;
+
+struct Lines {
+    lines: Vec<String>,
+    column: usize,
+    indentation: usize,
+    width: usize,
+}
+
+impl Lines {
+    fn begin_line(&mut self) {
+        self.lines.push(String::new());
+        self.column = 0;
+        self.indentation = 0;
+    }
+
+    fn add(&mut self, kind: Kind, chunk: &str) {
+        let margin = self.indentation + HANGING;
+        if self.column > margin && self.column + chunk.trim_end().width() > self.width {
+            self.lines.push(" ".repeat(margin));
+            self.column = margin;
+        }
+        if chunk.trim().is_empty() && self.column == self.indentation {
+            self.indentation += chunk.len();
+        }
+        self.column += chunk.width();
+        if let Some(line) = self.lines.last_mut() {
+            line.push_str(&painted(kind, chunk));
+        }
+    }
 }
 
 fn painted(kind: Kind, text: &str) -> String {
@@ -241,6 +278,21 @@ mod tests {
             ]
         );
         assert_eq!(special("fn 10 \"x\"", "text"), []);
+    }
+
+    #[test]
+    fn a_wide_line_goes_on_further_in() {
+        colored::control::set_override(false);
+        let code = "if x:\n    name = session.get(\"username\")  # signed, not secret";
+        assert_eq!(lines(code, "python", 80).join("\n"), code);
+        assert_eq!(
+            lines(code, "python", 40),
+            [
+                "if x:",
+                "    name = session.get(\"username\")  # ",
+                "        signed, not secret"
+            ]
+        );
     }
 
     #[test]

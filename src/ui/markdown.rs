@@ -225,7 +225,7 @@ impl Page {
             }
             TagEnd::CodeBlock => {
                 if let Some((code, language)) = self.code.take() {
-                    for line in highlight::lines(code.trim_end(), &language) {
+                    for line in highlight::lines(code.trim_end(), &language, self.room().saturating_sub(2)) {
                         self.push_line(&format!("  {line}"));
                     }
                 }

@@ -57,7 +57,7 @@ impl Classroom for Room {
             Said::Prose(text) => self.block(markdown::lines(&text.text, self.screen.width())),
             Said::Code { tabs, shown } => self.code(tabs, *shown),
             Said::Shell(shell) => {
-                let lines = highlight::lines(&sanitize::lines(&shell.text), "sh");
+                let lines = highlight::lines(&sanitize::lines(&shell.text), "sh", self.screen.width() - 4);
                 self.block(
                     lines
                         .into_iter()
@@ -271,13 +271,10 @@ impl Classroom for Room {
 impl Room {
     fn lesson(&mut self, lesson: &Lesson, of: usize, step: usize) {
         self.screen.gap();
-        let title = sanitize::line(&lesson.title);
-        self.screen.put(
-            &format!("Lesson {} of {of}: {title}", lesson.number)
-                .bold()
-                .underline()
-                .to_string(),
-        );
+        let title = format!("Lesson {} of {of}: {}", lesson.number, lesson.title);
+        let title = markdown::wrapped(&title, self.screen.width());
+        self.screen
+            .put_all(title.into_iter().map(|line| line.bold().underline().to_string()));
         if step == 0 && !lesson.promise.is_empty() {
             let promise = markdown::wrapped(&lesson.promise, self.screen.width());
             self.block(
@@ -349,13 +346,14 @@ impl Room {
                     }
                 })
                 .collect();
-            self.screen.put(&format!(
-                "  {}  {}",
-                names.join(" "),
-                "l: the next language".dimmed()
-            ));
+            self.screen
+                .put(&format!("  {}  {}", names.join(" "), "l: next".dimmed()));
         }
-        let lines = highlight::lines(&sanitize::lines(&tab.text), &tab.language.0);
+        let lines = highlight::lines(
+            &sanitize::lines(&tab.text),
+            &tab.language.0,
+            self.screen.width() - 2,
+        );
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
     }
 
