@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::aio::ConnectionLike;
-use redis::{RedisError, Value, cmd, pipe};
+use redis::{RedisError, cmd};
 
 use super::fault::Fault;
 use super::link::Link;
 use super::step::Step;
 use crate::deadline::Deadline;
-use crate::serve::standin::store::pairs;
+use crate::serve::standin::client::Client;
+use crate::serve::standin::store::texts;
+use crate::wire::{Batch, Reply, Trip};
 
 /// What every key of ours begins with.
 const PREFIX: &str = "sessiontut:user:";
@@ -45,54 +46,41 @@ impl Life {
     }
 }
 
-/// What a visit returned.
-pub(super) struct Count {
-    pub(super) visits: i64,
-    pub(super) fields: Vec<(String, String)>,
-}
-
 /// The key of a user's hash.
 pub(super) fn key(name: &str) -> String {
     format!("{PREFIX}{name}")
 }
 
 /// Counts a visit. The increment and the expiry go in one MULTI: no crash between them can leave a key for ever.
-pub(super) async fn visit<C: ConnectionLike>(
-    mut connection: C,
-    key: &str,
-    life: Life,
-) -> Result<Count, RedisError> {
-    let mut commands = pipe();
-    commands.cmd("HINCRBY").arg(key).arg("visits").arg(1);
-    if let Life::For(ttl) = life {
-        commands.atomic().cmd("EXPIRE").arg(key).arg(ttl.as_secs());
-    }
-    commands.cmd("HGETALL").arg(key);
-    let replies: Vec<Value> = commands.query_async(&mut connection).await?;
-    Ok(Count {
-        visits: match replies.first() {
-            Some(Value::Int(visits)) => *visits,
-            _ => 0,
-        },
-        fields: replies.last().map(pairs).unwrap_or_default(),
-    })
+pub(super) async fn visit(client: Client, key: &str, life: Life) -> Result<Trip, RedisError> {
+    let increment: [&[u8]; 4] = [b"HINCRBY", key.as_bytes(), b"visits", b"1"];
+    let batch = match life {
+        Life::Endless => Batch::pipeline().with(&increment),
+        Life::For(ttl) => Batch::transaction().with(&increment).with(&[
+            b"EXPIRE",
+            key.as_bytes(),
+            ttl.as_secs().to_string().as_bytes(),
+        ]),
+    };
+    client.travel(batch.with(&[b"HGETALL", key.as_bytes()])).await
 }
 
 /// The time that is left and the fields, where there is such a hash with an expiry; only reads.
-pub(super) async fn look<C: ConnectionLike>(
-    mut connection: C,
+pub(super) async fn look(
+    client: Client,
     key: &str,
 ) -> Result<Option<(Duration, Vec<(String, String)>)>, RedisError> {
-    let (left, fields): (i64, Value) = pipe()
-        .cmd("PTTL")
-        .arg(key)
-        .cmd("HGETALL")
-        .arg(key)
-        .query_async(&mut connection)
-        .await?;
+    let batch = Batch::pipeline()
+        .with(&[b"PTTL", key.as_bytes()])
+        .with(&[b"HGETALL", key.as_bytes()]);
+    let trip = client.travel(batch).await?;
+    let mut results = trip.results();
     // -2: no key; -1: no expiry, which is another step's.
-    let left = u64::try_from(left).ok().map(Duration::from_millis);
-    Ok(left.map(|left| (left, pairs(&fields))))
+    let left = match results.next() {
+        Some(Reply::Integer(left)) => u64::try_from(left).ok().map(Duration::from_millis),
+        _ => None,
+    };
+    Ok(left.zip(results.next().map(texts)))
 }
 
 /// Deletes the hashes at `keys`, one command each: on a cluster every key has a node of its own.
@@ -112,8 +100,8 @@ pub(super) struct Made(Mutex<HashSet<String>>);
 
 impl Made {
     /// A first visit means that the hash was not there before.
-    pub(super) fn note(&self, key: &str, visits: i64) {
-        if visits != 1 {
+    pub(super) fn note(&self, key: &str, visit: &Trip) {
+        if visit.results().next() != Some(Reply::Integer(1)) {
             return;
         }
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);

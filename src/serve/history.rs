@@ -3,60 +3,92 @@
 //! A view for people, lost with the process and bounded: nothing of a session depends on it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use askama::Template;
+use askama::filters::{Escaper, Html};
 
-use super::page::ExchangeRow;
-use crate::wire::{Exchange, command_line, reply_lines};
+use crate::wire::Trip;
 
 /// Commands that are kept for a session.
 const KEPT: usize = 20;
 /// Sessions that are remembered; the one not seen for longest makes way.
 const MOST_SESSIONS: usize = 256;
-/// Characters of a command or a reply that are shown: nobody reads more, and a foreign field may be of any size.
-const SHOWN: usize = 800;
+/// Bytes of a command or a reply that are shown: nobody reads more, and a foreign field may be of any size.
+const SHOWN: usize = 1000;
+/// Bytes that the rows of a page view take.
+const ROOM: usize = 1400;
 
-/// The exchanges of one request, as rows of HTML.
-#[derive(Clone, Debug, Default)]
+/// The commands of one request and what they returned, as rows of HTML: written once, for this page and the next ones.
+#[derive(Debug, Default)]
 pub(super) struct Asked {
     pub(super) rows: String,
-    /// Where each row ends in `rows`.
-    ends: Vec<usize>,
+    commands: usize,
     /// How long the slowest took: commands of one round trip share its time.
     pub(super) took: Option<Duration>,
 }
 
 impl Asked {
-    pub(super) fn new(exchanges: &[Exchange]) -> Self {
-        let mut asked = Self::default();
-        for exchange in exchanges {
-            let command = command_line(&exchange.command);
-            let reply = match &exchange.reply {
-                Some(reply) => reply_lines(reply).join("\n"),
-                None => "(no reply)".to_owned(),
-            };
-            let row = ExchangeRow {
-                command: shown(&command),
-                reply: shown(&reply),
-                took: exchange.took.as_micros(),
-            };
-            // Rendering into a String cannot fail.
-            let _ = row.render_into(&mut asked.rows);
-            asked.ends.push(asked.rows.len());
+    pub(super) fn new(trips: &[Trip]) -> Self {
+        let mut asked = Self {
+            rows: String::with_capacity(ROOM),
+            commands: 0,
+            took: trips.iter().map(Trip::took).max(),
+        };
+        for trip in trips {
+            // Writing to a String cannot fail.
+            let _ = asked.write(trip);
         }
-        asked.took = exchanges.iter().map(|exchange| exchange.took).max();
         asked
+    }
+
+    fn write(&mut self, trip: &Trip) -> fmt::Result {
+        let rows = &mut self.rows;
+        for (command, reply) in trip.exchanges() {
+            rows.push_str("<tr><td><code>");
+            let _ = command.write(&mut Cell::new(rows));
+            rows.push_str("</code></td><td><code>");
+            let _ = reply.write(&mut Cell::new(rows));
+            writeln!(rows, "</code></td><td>{}</td></tr>", trip.took().as_micros())?;
+            self.commands += 1;
+        }
+        Ok(())
     }
 }
 
-/// As much of a text as is shown.
-pub(super) fn shown(text: &str) -> &str {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => &text[..end],
-        None => text,
+/// The inside of a table's cell: what is written is escaped, and ends where it gets too long.
+struct Cell<'a> {
+    rows: &'a mut String,
+    room: usize,
+}
+
+impl<'a> Cell<'a> {
+    fn new(rows: &'a mut String) -> Self {
+        Self { rows, room: SHOWN }
     }
+}
+
+impl Write for Cell<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let fits = shown(text, self.room);
+        Html.write_escaped_str(&mut *self.rows, fits)?;
+        self.room -= fits.len();
+        if fits.len() < text.len() {
+            self.rows.push('…');
+            return Err(fmt::Error);
+        }
+        Ok(())
+    }
+}
+
+/// The beginning of a text, at most `room` bytes of it.
+pub(super) fn shown(text: &str, room: usize) -> &str {
+    let mut end = room.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// The last commands of the sessions that were seen last.
@@ -73,14 +105,14 @@ struct Sessions {
 
 #[derive(Debug, Default)]
 struct Kept {
-    rows: String,
-    lengths: VecDeque<usize>,
+    requests: VecDeque<Arc<Asked>>,
+    commands: usize,
     seen: u64,
 }
 
 impl History {
-    /// Adds what was asked for the session at `key`; returns what had been asked before.
-    pub(super) fn add(&self, key: &str, asked: &Asked) -> String {
+    /// Adds what was asked for the session at `key`; returns what had been asked before, oldest first.
+    pub(super) fn add(&self, key: &str, asked: &Arc<Asked>) -> Vec<Arc<Asked>> {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.seen += 1;
         let seen = sessions.seen;
@@ -89,12 +121,10 @@ impl History {
             sessions.kept.insert(key.to_owned(), Kept::default());
         }
         let Some(kept) = sessions.kept.get_mut(key) else {
-            return String::new();
+            return Vec::new();
         };
-        let earlier = kept.rows.clone();
         kept.seen = seen;
-        kept.push(asked);
-        earlier
+        kept.add(asked)
     }
 
     /// Forgets a session that has ended.
@@ -117,44 +147,49 @@ impl Sessions {
 }
 
 impl Kept {
-    fn push(&mut self, asked: &Asked) {
-        self.rows.push_str(&asked.rows);
-        let mut start = 0;
-        for &end in &asked.ends {
-            self.lengths.push_back(end - start);
-            start = end;
+    /// Whole requests are kept, as many as fit into [`KEPT`] commands.
+    fn add(&mut self, asked: &Arc<Asked>) -> Vec<Arc<Asked>> {
+        let earlier = self.requests.iter().cloned().collect();
+        self.commands += asked.commands;
+        self.requests.push_back(asked.clone());
+        while self.commands > KEPT {
+            match self.requests.pop_front() {
+                Some(oldest) => self.commands -= oldest.commands,
+                None => break,
+            }
         }
-        let surplus = self.lengths.len().saturating_sub(KEPT);
-        let bytes: usize = self.lengths.drain(..surplus).sum();
-        self.rows.drain(..bytes);
+        earlier
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Batch;
     use redis::Value;
 
-    fn asked(number: i64) -> Asked {
-        Asked::new(&[Exchange {
-            command: vec![b"ECHO".to_vec(), number.to_string().into_bytes()],
-            reply: Some(Value::BulkString(b"<b>".to_vec())),
-            took: Duration::from_micros(70),
-        }])
+    fn asked(number: usize) -> Arc<Asked> {
+        let batch = Batch::pipeline().with(&[b"ECHO", number.to_string().as_bytes()]);
+        let trip = batch.answered(&[Value::BulkString(b"<b>".to_vec())], Duration::from_micros(70));
+        Arc::new(Asked::new(&[trip]))
+    }
+
+    fn rows(asked: &[Arc<Asked>]) -> String {
+        asked.iter().map(|asked| asked.rows.as_str()).collect()
     }
 
     #[test]
     fn the_last_twenty_of_a_session_are_kept_escaped_and_apart() {
         let history = History::default();
-        assert_eq!(history.add("a", &asked(0)), "");
+        assert!(history.add("a", &asked(0)).is_empty());
         for number in 1..=25 {
             history.add("a", &asked(number));
         }
-        assert_eq!(history.add("b", &asked(99)), "");
-        let earlier = history.add("a", &asked(26));
+        assert!(history.add("b", &asked(99)).is_empty());
+        let earlier = rows(&history.add("a", &asked(26)));
         assert_eq!(earlier.matches("<tr>").count(), KEPT);
         assert!(earlier.starts_with("<tr><td><code>ECHO 6</code>"), "{earlier}");
-        assert!(!earlier.contains("<b>"));
+        assert!(!earlier.contains("<b>") && earlier.contains("b&#62;"));
     }
 
     #[test]
@@ -165,16 +200,15 @@ mod tests {
         }
         let kept = history.sessions.lock().unwrap().kept.len();
         assert_eq!(kept, MOST_SESSIONS);
-        assert_eq!(history.add("0", &asked(1)), "");
+        assert!(history.add("0", &asked(1)).is_empty());
     }
 
     #[test]
     fn a_reply_of_any_size_costs_a_row_of_bounded_size() {
-        let long = Asked::new(&[Exchange {
-            command: vec![vec![b'x'; 100_000]],
-            reply: Some(Value::BulkString(vec![b'\xff'; 100_000])),
-            took: Duration::ZERO,
-        }]);
+        let batch = Batch::pipeline().with(&[&[b'x'; 100_000]]);
+        let trip = batch.answered(&[Value::BulkString(vec![b'\xff'; 100_000])], Duration::ZERO);
+        let long = Asked::new(&[trip]);
         assert!(long.rows.len() < 4 * SHOWN);
+        assert!(long.rows.ends_with("…</code></td><td>0</td></tr>\n"));
     }
 }

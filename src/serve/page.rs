@@ -1,5 +1,7 @@
 //! The pages: what they show, and the templates that escape it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
@@ -8,8 +10,9 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
 
-use super::history::shown;
+use super::history::Asked;
 use super::step::Step;
+use crate::wire::{Replies, Reply};
 
 /// What every page of a running server has in common.
 #[derive(Clone, Debug)]
@@ -61,21 +64,33 @@ pub(super) enum Cookie<'a> {
 #[derive(Debug)]
 pub(super) struct Hash<'a> {
     pub(super) key: &'a str,
-    pub(super) fields: &'a [(String, String)],
+    /// An HGETALL's reply.
+    pub(super) fields: Reply<'a>,
     /// Seconds to live; none: for ever.
     pub(super) left: Option<u64>,
 }
 
 impl Hash<'_> {
     /// The fields, as many and as much of them as a page has room for.
-    fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
-        let fields = self.fields.iter().take(MOST_FIELDS);
-        fields.map(|(name, value)| (shown(name), shown(value)))
+    fn shown(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let fields = match self.fields {
+            Reply::Array(fields) => fields,
+            _ => Replies::new(&[], 0),
+        };
+        let fields = fields.pairs().take(MOST_FIELDS);
+        fields.map(|(name, value)| (beginning(name), beginning(value)))
     }
+}
+
+fn beginning(reply: Reply<'_>) -> Cow<'_, str> {
+    let bytes = reply.text().unwrap_or_default();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_OF_A_FIELD)])
 }
 
 /// Fields of a hash that are shown: a session has three, and anyone with access to Redis can add more.
 const MOST_FIELDS: usize = 20;
+/// Bytes of a field that are shown; a user name has at most 256.
+const MOST_OF_A_FIELD: usize = 400;
 
 /// `GET /`.
 #[derive(Template)]
@@ -86,23 +101,12 @@ pub(super) struct Home<'a> {
     pub(super) visits: Option<i64>,
     pub(super) cookie: Cookie<'a>,
     pub(super) hash: Option<Hash<'a>>,
-    /// Rows of [`ExchangeRow`]: rendered once, shown on this page and kept for the next ones.
-    pub(super) exchanges: &'a str,
-    /// Microseconds of the page's round trip.
-    pub(super) took: Option<u128>,
-    /// Rows of the pages before.
-    pub(super) earlier: &'a str,
+    /// What this page asked Redis.
+    pub(super) asked: &'a Asked,
+    /// What the session's pages asked before.
+    pub(super) earlier: &'a [Arc<Asked>],
     /// A rendered [`Elsewhere`].
     pub(super) elsewhere: &'a str,
-}
-
-/// One command of "what Redis was asked".
-#[derive(Template)]
-#[template(path = "exchange.html")]
-pub(super) struct ExchangeRow<'a> {
-    pub(super) command: &'a str,
-    pub(super) reply: &'a str,
-    pub(super) took: u128,
 }
 
 /// How to start the other steps, and where other instances are.

@@ -1,11 +1,10 @@
 //! From a cookie to what the page shows of its session, over Redis where the step has one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{RedisError, Value, cmd};
-
-use super::counter::{self, Count, Made};
+use super::counter::{self, Life, Made};
 use super::fault::Fault;
 use super::history::{Asked, History};
 use super::link::Link;
@@ -14,9 +13,9 @@ use super::step::Step;
 use crate::deadline::Deadline;
 use crate::serve::standin::client::Client;
 use crate::serve::standin::cookie::SigningKey;
-use crate::serve::standin::store::{Session, SessionStore};
+use crate::serve::standin::store::SessionStore;
 use crate::serve::standin::token::Token;
-use crate::wire::{Recorded, Recorder};
+use crate::wire::{Batch, Reply, Trip};
 
 /// Everything that turns a cookie into a session; one a worker.
 pub(super) struct Sessions {
@@ -46,28 +45,42 @@ impl Who {
 
 /// What a visit of the page found.
 pub(super) struct Visit {
-    pub(super) name: Option<String>,
-    pub(super) visits: Option<i64>,
-    pub(super) cookie: Cookie,
-    hash: Option<Hash>,
+    found: Found,
+    cookie: Cookie,
     /// What this visit asked Redis.
-    pub(super) asked: Asked,
-    /// The rows of what was asked for the session before.
-    pub(super) earlier: String,
+    pub(super) asked: Arc<Asked>,
+    /// What was asked for the session before.
+    pub(super) earlier: Vec<Arc<Asked>>,
 }
 
-/// What the browser's cookie turned out to hold.
-pub(super) enum Cookie {
+/// Who is logged in, and the round trip that brought their session.
+enum Found {
+    Nobody,
+    /// Step 1.
+    Name(String),
+    /// Steps 2 and 3.
+    Count {
+        name: String,
+        key: String,
+        trip: Trip,
+        life: Life,
+    },
+    /// Step 4.
+    Session {
+        key: String,
+        trip: Trip,
+        store: SessionStore,
+    },
+}
+
+/// What the browser's cookie turned out to hold, as far as [`Found`] does not say.
+enum Cookie {
     Absent,
     Refused(&'static str),
-    Signed { name: String, signature: String },
-    Token { start: String, key: String },
-}
-
-struct Hash {
-    key: String,
-    fields: Vec<(String, String)>,
-    left: Option<Duration>,
+    /// A signed name, and the beginning of its signature.
+    Signed(String),
+    /// The beginning of a token.
+    Token(String),
 }
 
 /// What a look at a session finds.
@@ -110,67 +123,51 @@ impl Sessions {
     }
 
     async fn visit_named(&self, name: String, cookie: &str, deadline: Deadline) -> Result<Visit, Fault> {
-        let shown = Cookie::Signed {
-            name: name.clone(),
-            signature: signature_start(cookie),
-        };
-        let mut visit = Visit {
-            name: Some(name),
-            ..Visit::logged_out(shown)
-        };
-        let (Some(name), Some(life)) = (&visit.name, counter::Life::of(self.step, self.ttl)) else {
+        let mut visit = Visit::logged_out(Cookie::Signed(signature_start(cookie)));
+        let Some(life) = Life::of(self.step, self.ttl) else {
+            visit.found = Found::Name(name);
             return Ok(visit);
         };
-        let key = counter::key(name);
-        let (count, asked) = self
-            .recorded(deadline, |connection| counter::visit(connection, &key, life))
+        let key = counter::key(&name);
+        let trip = self
+            .link
+            .ask(deadline, |client| counter::visit(client, &key, life))
             .await?;
-        let Count { visits, fields } = count;
-        if life == counter::Life::Endless {
-            self.made.note(&key, visits);
+        if life == Life::Endless {
+            self.made.note(&key, &trip);
         }
-        visit.visits = Some(visits);
-        visit.earlier = self.history.add(&key, &asked);
-        visit.asked = asked;
-        visit.hash = Some(Hash {
+        visit.asked = Arc::new(Asked::new(std::slice::from_ref(&trip)));
+        visit.earlier = self.history.add(&key, &visit.asked);
+        visit.found = Found::Count {
+            name,
             key,
-            fields,
-            left: life.span(),
-        });
+            trip,
+            life,
+        };
         Ok(visit)
     }
 
     async fn visit_bearer(&self, token: &Token, deadline: Deadline) -> Result<Visit, Fault> {
-        let (session, asked) = self
-            .recorded(deadline, |connection| async {
-                self.store(connection).visit(token).await
-            })
-            .await?;
         let key = token.key();
-        let Some(session) = session else {
+        let work = |client| async {
+            let store = self.store(client);
+            let trip = store.visit(&key).await?;
+            Ok((store, trip))
+        };
+        let (store, trip) = self.link.ask(deadline, work).await?;
+        let asked = Arc::new(Asked::new(std::slice::from_ref(&trip)));
+        if store.read(&trip).is_none() {
             self.history.forget(&key);
             return Ok(Visit {
                 asked,
                 ..Visit::logged_out(Cookie::Refused(DEAD_TOKEN))
             });
-        };
-        let earlier = self.history.add(&key, &asked);
-        let Session {
-            username,
-            visits,
-            fields,
-            left,
-        } = session;
+        }
         Ok(Visit {
-            name: Some(username),
-            visits: Some(visits),
-            cookie: Cookie::Token {
-                start: token.start().to_owned(),
-                key: key.clone(),
-            },
-            hash: Some(Hash { key, fields, left }),
+            earlier: self.history.add(&key, &asked),
+            cookie: Cookie::Token(token.start().to_owned()),
+            found: Found::Session { key, trip, store },
             asked,
-            earlier,
         })
     }
 
@@ -185,15 +182,12 @@ impl Sessions {
             return Ok(self.key.sign(name));
         }
         let before = before.and_then(Token::parse);
-        let (token, asked) = self
-            .recorded(deadline, |connection| async {
-                self.store(connection).login(name, before.as_ref()).await
-            })
-            .await?;
-        if let Some(before) = before {
+        let work = |client| async { self.store(client).login(name, before.as_ref()).await };
+        let (token, trips) = self.link.ask(deadline, work).await?;
+        if let Some(before) = &before {
             self.history.forget(&before.key());
         }
-        self.history.add(&token.key(), &asked);
+        self.history.add(&token.key(), &Arc::new(Asked::new(&trips)));
         Ok(token.reveal().to_owned())
     }
 
@@ -202,36 +196,21 @@ impl Sessions {
         let Some(Who::Bearer(token)) = self.who(Some(cookie)) else {
             return Ok(());
         };
-        self.recorded(deadline, |connection| async {
-            self.store(connection).logout(&token).await
-        })
-        .await?;
+        let work = |client| async { self.store(client).logout(&token).await };
+        self.link.ask(deadline, work).await?;
         self.history.forget(&token.key());
         Ok(())
     }
 
     /// Looks at a session without touching it.
     pub(super) async fn look(&self, who: &Who, deadline: Deadline) -> Result<Look, Fault> {
-        let found = match who {
-            Who::Named(name) => {
-                let key = counter::key(name);
-                self.link
-                    .ask(
-                        deadline,
-                        |client| async move { counter::look(client, &key).await },
-                    )
-                    .await?
-            }
-            Who::Bearer(token) => {
-                self.link
-                    .ask(deadline, |client| async move {
-                        let session = self.store(client).look(token).await?;
-                        Ok(session.and_then(|session| Some((session.left?, session.fields))))
-                    })
-                    .await?
+        let work = |client| async {
+            match who {
+                Who::Named(name) => counter::look(client, &counter::key(name)).await,
+                Who::Bearer(token) => self.store(client).look(&token.key()).await,
             }
         };
-        Ok(match found {
+        Ok(match self.link.ask(deadline, work).await? {
             Some((left, fields)) => Look::Alive { left, fields },
             None => Look::Gone,
         })
@@ -239,40 +218,20 @@ impl Sessions {
 
     /// Whether Redis serves; a step that needs none is always well.
     pub(super) async fn health(&self, deadline: Deadline) -> Result<(), Fault> {
-        if !self.step.needs_redis() {
-            return Ok(());
+        if self.step.needs_redis() {
+            let ping = Batch::pipeline().with(&[b"PING"]);
+            let work = |client: Client| async move { client.travel(ping).await };
+            self.link.ask(deadline, work).await?;
         }
-        self.link
-            .ask(deadline, |mut client| async move {
-                cmd("PING").query_async::<Value>(&mut client).await
-            })
-            .await?;
         Ok(())
     }
 
-    fn store<C>(&self, connection: C) -> SessionStore<C> {
+    fn store(&self, client: Client) -> SessionStore {
         SessionStore {
-            connection,
+            client,
             ttl: self.ttl,
             max_age: self.max_age,
         }
-    }
-
-    /// Does `work` over a connection that notes what is asked.
-    async fn recorded<T, W>(
-        &self,
-        deadline: Deadline,
-        work: impl FnOnce(Recorded<Client>) -> W,
-    ) -> Result<(T, Asked), Fault>
-    where
-        W: Future<Output = Result<T, RedisError>>,
-    {
-        let recorder = Recorder::default();
-        let answer = self
-            .link
-            .ask(deadline, |client| work(Recorded::new(client, recorder.clone())))
-            .await?;
-        Ok((answer, Asked::new(&recorder.take())))
     }
 }
 
@@ -285,33 +244,56 @@ fn signature_start(cookie: &str) -> String {
 impl Visit {
     fn logged_out(cookie: Cookie) -> Self {
         Self {
-            name: None,
-            visits: None,
+            found: Found::Nobody,
             cookie,
-            hash: None,
-            asked: Asked::default(),
-            earlier: String::new(),
+            asked: Arc::default(),
+            earlier: Vec::new(),
+        }
+    }
+
+    /// Who is logged in.
+    pub(super) fn name(&self) -> Option<Cow<'_, str>> {
+        match &self.found {
+            Found::Nobody => None,
+            Found::Name(name) | Found::Count { name, .. } => Some(Cow::Borrowed(name)),
+            Found::Session { trip, store, .. } => Some(store.read(trip)?.username),
+        }
+    }
+
+    /// The counter, as HINCRBY returned it.
+    pub(super) fn visits(&self) -> Option<i64> {
+        match &self.found {
+            Found::Nobody | Found::Name(_) => None,
+            Found::Count { trip, .. } | Found::Session { trip, .. } => match trip.results().next()? {
+                Reply::Integer(visits) => Some(visits),
+                _ => None,
+            },
         }
     }
 
     /// The hash as the page shows it.
     pub(super) fn hash_view(&self) -> Option<page::Hash<'_>> {
-        self.hash.as_ref().map(|hash| page::Hash {
-            key: &hash.key,
-            fields: &hash.fields,
-            left: hash.left.map(|left| left.as_millis().div_ceil(1000) as u64),
+        let (key, trip, life) = match &self.found {
+            Found::Nobody | Found::Name(_) => return None,
+            Found::Count { key, trip, life, .. } => (key, trip, life.span()),
+            Found::Session { key, trip, store } => (key, trip, Some(store.ttl)),
+        };
+        Some(page::Hash {
+            key,
+            fields: trip.results().last()?,
+            left: life.map(|life| life.as_secs()),
         })
     }
-}
 
-impl Cookie {
     /// The cookie as the page shows it.
-    pub(super) fn view(&self) -> page::Cookie<'_> {
-        match self {
-            Self::Absent => page::Cookie::Absent,
-            Self::Refused(why) => page::Cookie::Refused { why },
-            Self::Signed { name, signature } => page::Cookie::Signed { name, signature },
-            Self::Token { start, key } => page::Cookie::Token { start, key },
+    pub(super) fn cookie_view(&self) -> page::Cookie<'_> {
+        match (&self.cookie, &self.found) {
+            (Cookie::Signed(signature), Found::Name(name) | Found::Count { name, .. }) => {
+                page::Cookie::Signed { name, signature }
+            }
+            (Cookie::Token(start), Found::Session { key, .. }) => page::Cookie::Token { start, key },
+            (Cookie::Refused(why), _) => page::Cookie::Refused { why },
+            _ => page::Cookie::Absent,
         }
     }
 }

@@ -15,6 +15,11 @@ impl Limits {
         bytes: 64 * 1024,
         depth: 16,
     };
+    /// For the answer to one request of a server that we have logged in to: 1 MB.
+    pub const EXCHANGE: Self = Self {
+        bytes: 1024 * 1024,
+        depth: 16,
+    };
     /// For a cluster's topology: 1 MB.
     pub const TOPOLOGY: Self = Self {
         bytes: 1024 * 1024,
@@ -41,34 +46,65 @@ pub enum Malformed {
 /// # Errors
 /// [`Malformed`] as soon as no continuation could make a reply within the limits of it.
 pub fn measure(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed> {
-    let mut at = 0;
-    // Replies still to come on each level that is open.
-    let mut open: Vec<u64> = vec![1];
-    while let Some(missing) = open.last_mut() {
-        if *missing == 0 {
-            open.pop();
-            continue;
-        }
-        *missing -= 1;
-        let Some(element) = element_at(bytes, at, limits)? else {
-            return incomplete(bytes, limits);
-        };
-        at = element.end;
-        if element.children > 0 {
-            if open.len() > limits.depth {
-                return Err(Malformed::TooDeep);
-            }
-            // The shortest reply takes three bytes: more children than that can never fit.
-            if element.children > (limits.bytes / 3) as u64 {
-                return Err(Malformed::TooLong);
-            }
-            open.push(element.children);
+    let mut gauge = Gauge::new(limits);
+    gauge.begin(1);
+    gauge.measure(bytes)
+}
+
+/// Measures one reply, or several in a row, as they come in: what was measured is not looked at again.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    limits: Limits,
+    /// Replies still to come on each level that is open.
+    open: Vec<u64>,
+    at: usize,
+}
+
+impl Gauge {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            open: Vec::with_capacity(limits.depth + 1),
+            at: 0,
         }
     }
-    if at > limits.bytes {
-        Err(Malformed::TooLong)
-    } else {
-        Ok(Some(at))
+
+    /// Starts with the first byte of the next `replies` replies.
+    pub(super) fn begin(&mut self, replies: u64) {
+        self.open.clear();
+        self.open.push(replies);
+        self.at = 0;
+    }
+
+    /// The length of the replies since [`Gauge::begin`]; `None` while they are incomplete.
+    pub(super) fn measure(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+        let limits = self.limits;
+        while let Some(missing) = self.open.last_mut() {
+            if *missing == 0 {
+                self.open.pop();
+                continue;
+            }
+            let Some(element) = element_at(bytes, self.at, limits)? else {
+                return incomplete(bytes, limits);
+            };
+            *missing -= 1;
+            self.at = element.end;
+            if element.children > 0 {
+                if self.open.len() > limits.depth {
+                    return Err(Malformed::TooDeep);
+                }
+                // The shortest reply takes three bytes: more children than that can never fit.
+                if element.children > (limits.bytes / 3) as u64 {
+                    return Err(Malformed::TooLong);
+                }
+                self.open.push(element.children);
+            }
+        }
+        if self.at > limits.bytes {
+            Err(Malformed::TooLong)
+        } else {
+            Ok(Some(self.at))
+        }
     }
 }
 

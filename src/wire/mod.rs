@@ -5,12 +5,18 @@
 
 mod connection;
 mod measure;
+mod multiplexed;
+mod raw;
 mod recorder;
 mod show;
 mod stream;
+mod trip;
 
 pub use connection::{Connection, ReadError};
 pub use measure::{Limits, Malformed, measure};
+pub use multiplexed::{Broken, Multiplexed};
+pub use raw::{Replies, Reply};
 pub use recorder::{Exchange, Recorded, Recorder};
 pub use show::{command_line, error_text, reply_lines};
 pub use stream::Stream;
+pub use trip::{Batch, Trip};

@@ -1,23 +1,14 @@
-//! One multiplexed connection to one Redis over plain TCP, which knows when it has died.
+//! A shared connection to one Redis over plain TCP, which knows when it has died.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use redis::aio::ConnectionLike;
+use redis::{Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline, RedisError, RedisFuture, Value};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline, RedisError,
-    RedisFuture, Value,
-};
-
-/// Silence of a connection is judged by the request's own deadline; this is only an end.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::wire::{Batch, Multiplexed, Trip};
 
 /// A shared connection.
 #[derive(Clone)]
 pub struct Client {
-    connection: MultiplexedConnection,
-    is_dead: Arc<AtomicBool>,
+    connection: Multiplexed,
 }
 
 impl Client {
@@ -32,21 +23,42 @@ impl Client {
         };
         let stream = tokio::net::TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
-        let (connection, driver) =
-            MultiplexedConnection::new_with_config(information.redis_settings(), stream, config).await?;
-        let is_dead = Arc::new(AtomicBool::new(false));
-        let flag = is_dead.clone();
-        tokio::spawn(async move {
-            driver.await;
-            flag.store(true, Ordering::Relaxed);
-        });
-        Ok(Self { connection, is_dead })
+        let (connection, driver) = Multiplexed::new(stream);
+        tokio::spawn(driver);
+        let client = Self { connection };
+        client.greet(information.redis_settings()).await?;
+        Ok(client)
+    }
+
+    async fn greet(&self, settings: &redis::RedisConnectionInfo) -> Result<(), RedisError> {
+        let mut batch = Batch::pipeline().with(&[b"PING"]);
+        if let Some(password) = settings.password() {
+            let user = settings.username().map(str::as_bytes);
+            let words: Vec<&[u8]> = [Some(&b"AUTH"[..]), user, Some(password.as_bytes())]
+                .into_iter()
+                .flatten()
+                .collect();
+            batch = Batch::pipeline().with(&words).with(&[b"PING"]);
+        }
+        let db = settings.db().to_string();
+        if db != "0" {
+            batch = batch.with(&[b"SELECT", db.as_bytes()]);
+        }
+        self.travel(batch).await?;
+        Ok(())
+    }
+
+    /// Asks all of a batch in one round trip.
+    ///
+    /// # Errors
+    /// The connection's, or the first error among the replies.
+    pub async fn travel(&self, batch: Batch) -> Result<Trip, RedisError> {
+        self.connection.travel(batch).await?.check()
     }
 
     /// Whether the connection is known to be broken: nothing that is sent now could arrive.
     pub fn is_dead(&self) -> bool {
-        self.is_dead.load(Ordering::Relaxed)
+        self.connection.is_closed()
     }
 }
 
@@ -65,6 +77,6 @@ impl ConnectionLike for Client {
     }
 
     fn get_db(&self) -> i64 {
-        self.connection.get_db()
+        0
     }
 }

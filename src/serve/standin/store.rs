@@ -2,145 +2,189 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redis::aio::ConnectionLike;
-use redis::{ErrorKind, RedisError, Value, cmd, pipe};
+use redis::{ErrorKind, RedisError, Value};
 
+use super::client::Client;
 use super::token::Token;
+use crate::wire::{Batch, Reply, Trip};
 
 /// Sessions behind tokens.
-pub struct SessionStore<C> {
-    pub connection: C,
+pub struct SessionStore {
+    pub client: Client,
     /// What any access gives a session to live.
     pub ttl: Duration,
     /// How long a session may live at most.
     pub max_age: Duration,
 }
 
-/// A session as Redis holds it.
-pub struct Session {
-    pub username: String,
+/// A session as Redis holds it; borrowed from the trip that brought it.
+pub struct Session<'a> {
+    pub username: std::borrow::Cow<'a, str>,
     pub visits: i64,
-    pub fields: Vec<(String, String)>,
-    pub left: Option<Duration>,
+    pub fields: Reply<'a>,
 }
 
-impl<C: ConnectionLike + Send + Clone + 'static> SessionStore<C> {
-    /// Counts a visit, in one round trip; `None` for a token without a session.
-    pub async fn visit(&mut self, token: &Token) -> Result<Option<Session>, RedisError> {
-        let key = token.key();
+impl SessionStore {
+    /// Counts a visit, in one round trip: what came back says whether there is a session, see [`SessionStore::read`].
+    ///
+    /// What a dead token stirs up is deleted, also when whoever asked stops waiting.
+    pub async fn visit(&self, key: &str) -> Result<Trip, RedisError> {
         let mut stirred = Stirred {
-            connection: self.connection.clone(),
-            key: Some(key.clone()),
-            is_known_dead: false,
+            client: &self.client,
+            key,
+            fate: Fate::Unknown,
         };
-        let (visits, _, hash): (i64, Value, Value) = pipe()
-            .atomic()
-            .cmd("HINCRBY")
-            .arg(&key)
-            .arg("visits")
-            .arg(1)
-            .cmd("EXPIRE")
-            .arg(&key)
-            .arg(self.ttl.as_secs())
-            .cmd("HGETALL")
-            .arg(&key)
-            .query_async(&mut self.connection)
-            .await?;
-        let session = self.session(visits, &hash, Some(self.ttl));
-        match session {
-            Some(_) => stirred.key = None,
-            None => stirred.is_known_dead = true,
-        }
-        Ok(session)
-    }
-
-    /// The session, untouched.
-    pub async fn look(&mut self, token: &Token) -> Result<Option<Session>, RedisError> {
-        let key = token.key();
-        let (hash, left): (Value, i64) = pipe()
-            .cmd("HGETALL")
-            .arg(&key)
-            .cmd("PTTL")
-            .arg(&key)
-            .query_async(&mut self.connection)
-            .await?;
-        let left = u64::try_from(left).ok().map(Duration::from_millis);
-        Ok(self.session(0, &hash, left))
-    }
-
-    /// Deletes the old session, then makes a new one.
-    pub async fn login(&mut self, name: &str, old: Option<&Token>) -> Result<Token, RedisError> {
-        if let Some(old) = old {
-            self.logout(old).await?;
-        }
-        let token = Token::generate().ok_or((ErrorKind::Client, "the system gives no random bytes"))?;
-        let key = token.key();
-        pipe()
-            .atomic()
-            .cmd("HSET")
-            .arg(&key)
-            .arg(&[
-                ("username", name),
-                ("visits", "0"),
-                ("created", &now().to_string()),
+        let batch = Batch::transaction()
+            .with(&[b"HINCRBY", key.as_bytes(), b"visits", b"1"])
+            .with(&[
+                b"EXPIRE",
+                key.as_bytes(),
+                self.ttl.as_secs().to_string().as_bytes(),
             ])
-            .cmd("EXPIRE")
-            .arg(&key)
-            .arg(self.ttl.as_secs())
-            .exec_async(&mut self.connection)
-            .await?;
-        Ok(token)
-    }
-
-    /// Deletes the session.
-    pub async fn logout(&mut self, token: &Token) -> Result<(), RedisError> {
-        cmd("DEL").arg(token.key()).exec_async(&mut self.connection).await
-    }
-
-    fn session(&self, visits: i64, hash: &Value, left: Option<Duration>) -> Option<Session> {
-        let fields = pairs(hash);
-        let field = |wanted: &str| {
-            fields
-                .iter()
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value)
+            .with(&[b"HGETALL", key.as_bytes()]);
+        let trip = self.client.travel(batch).await?;
+        stirred.fate = match self.read(&trip) {
+            Some(_) => Fate::Alive,
+            None => Fate::Dead,
         };
-        let username = field("username")?.clone();
-        let created: u64 = field("created")?.parse().ok()?;
-        let is_too_old = now() >= created.saturating_add(self.max_age.as_secs());
-        (!is_too_old).then_some(Session {
+        drop(stirred);
+        Ok(trip)
+    }
+
+    /// The session that a visit found.
+    pub fn read<'a>(&self, trip: &'a Trip) -> Option<Session<'a>> {
+        let mut results = trip.results();
+        let (visits, _, fields) = (results.next()?, results.next()?, results.next()?);
+        let visits = match visits {
+            Reply::Integer(visits) => visits,
+            _ => 0,
+        };
+        let username = self.living(fields)?;
+        Some(Session {
             username,
             visits,
             fields,
-            left,
         })
+    }
+
+    /// The user name of a hash that is a session and not too old.
+    fn living<'a>(&self, fields: Reply<'a>) -> Option<std::borrow::Cow<'a, str>> {
+        let Reply::Array(fields) = fields else {
+            return None;
+        };
+        let (mut username, mut created) = (None, None);
+        for (name, value) in fields.pairs() {
+            match name.text()? {
+                b"username" => username = value.text(),
+                b"created" => created = std::str::from_utf8(value.text()?).ok()?.parse::<u64>().ok(),
+                _ => {}
+            }
+        }
+        let is_too_old = now() >= created?.saturating_add(self.max_age.as_secs());
+        (!is_too_old).then_some(String::from_utf8_lossy(username?))
+    }
+
+    /// What is left of the session's life, and its fields; untouched.
+    pub async fn look(&self, key: &str) -> Result<Option<(Duration, Vec<(String, String)>)>, RedisError> {
+        let batch = Batch::pipeline()
+            .with(&[b"PTTL", key.as_bytes()])
+            .with(&[b"HGETALL", key.as_bytes()]);
+        let trip = self.client.travel(batch).await?;
+        let mut results = trip.results();
+        let left = match results.next() {
+            Some(Reply::Integer(left)) => u64::try_from(left).ok().map(Duration::from_millis),
+            _ => None,
+        };
+        let fields = results.next().filter(|fields| self.living(*fields).is_some());
+        Ok(left.zip(fields.map(texts)))
+    }
+
+    /// Deletes the old session, then makes a new one.
+    pub async fn login(&self, name: &str, old: Option<&Token>) -> Result<(Token, Vec<Trip>), RedisError> {
+        let mut trips = Vec::new();
+        if let Some(old) = old {
+            trips.push(self.logout(old).await?);
+        }
+        let token = Token::generate().ok_or((ErrorKind::Client, "the system gives no random bytes"))?;
+        let (key, created, ttl) = (token.key(), now().to_string(), self.ttl.as_secs().to_string());
+        let key = key.as_bytes();
+        let words: [&[u8]; 8] = [
+            b"HSET",
+            key,
+            b"username",
+            name.as_bytes(),
+            b"visits",
+            b"0",
+            b"created",
+            created.as_bytes(),
+        ];
+        let batch = Batch::transaction()
+            .with(&words)
+            .with(&[b"EXPIRE", key, ttl.as_bytes()]);
+        trips.push(self.client.travel(batch).await?);
+        Ok((token, trips))
+    }
+
+    /// Deletes the session.
+    pub async fn logout(&self, token: &Token) -> Result<Trip, RedisError> {
+        self.client
+            .travel(Batch::pipeline().with(&[b"DEL", token.key().as_bytes()]))
+            .await
     }
 }
 
-/// A key that may have been made by asking for it; deleted unless it turns out to be a session, whoever stops waiting.
-struct Stirred<C: ConnectionLike + Send + Clone + 'static> {
-    connection: C,
-    key: Option<String>,
-    is_known_dead: bool,
+/// A key that may have been made by asking for it.
+struct Stirred<'a> {
+    client: &'a Client,
+    key: &'a str,
+    fate: Fate,
 }
 
-impl<C: ConnectionLike + Send + Clone + 'static> Drop for Stirred<C> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Nobody waited for the answer.
+    Unknown,
+    Alive,
+    Dead,
+}
+
+impl Drop for Stirred<'_> {
+    /// In a task of its own: a client that hangs up cannot prevent it.
     fn drop(&mut self) {
-        let (Some(key), mut connection) = (self.key.take(), self.connection.clone()) else {
+        let fate = self.fate;
+        if fate == Fate::Alive {
             return;
-        };
-        let is_known_dead = self.is_known_dead;
+        }
+        let (client, key) = (self.client.clone(), self.key.to_owned());
         tokio::spawn(async move {
-            if is_known_dead {
-                let _: Result<(), _> = cmd("DEL").arg(&key).exec_async(&mut connection).await;
-                return;
+            if fate == Fate::Unknown {
+                // The connection keeps the order: this is answered after what was under way.
+                let asked = client.travel(Batch::pipeline().with(&[b"HEXISTS", key.as_bytes(), b"username"]));
+                let is_session = match asked.await {
+                    Ok(trip) => trip.results().next() != Some(Reply::Integer(0)),
+                    Err(_) => true,
+                };
+                if is_session {
+                    return;
+                }
             }
-            let hash: Result<Value, _> = cmd("HGETALL").arg(&key).query_async(&mut connection).await;
-            let is_session = |hash: &Value| pairs(hash).iter().any(|(name, _)| name == "username");
-            if hash.is_ok_and(|hash| !is_session(&hash)) {
-                let _: Result<(), _> = cmd("DEL").arg(&key).exec_async(&mut connection).await;
-            }
+            // Redis may be gone; the key then dies by its time to live.
+            let _ = client
+                .travel(Batch::pipeline().with(&[b"DEL", key.as_bytes()]))
+                .await;
         });
+    }
+}
+
+/// Field and value of each pair, as text.
+pub fn texts(fields: Reply<'_>) -> Vec<(String, String)> {
+    let text = |reply: Reply| String::from_utf8_lossy(reply.text().unwrap_or_default()).into_owned();
+    match fields {
+        Reply::Array(fields) => fields
+            .pairs()
+            .map(|(name, value)| (text(name), text(value)))
+            .collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -1,0 +1,244 @@
+//! Replies read in place, from the bytes that came over the wire: nothing is copied, nothing recurses without bound.
+//!
+//! For the one path that is hot. Everywhere else a reply is a [`redis::Value`].
+
+use std::fmt::{self, Write};
+
+/// One reply, or an element of one; borrowed from the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// `+OK`.
+    Simple(&'a [u8]),
+    /// `-ERR …`, without the minus.
+    Error(&'a [u8]),
+    /// `:1`.
+    Integer(i64),
+    /// `$3 ada`.
+    Bulk(&'a [u8]),
+    /// `$-1` or `*-1`.
+    Nil,
+    /// `*2 …`.
+    Array(Replies<'a>),
+    /// A type of RESP3, which is not spoken on this path.
+    Unknown,
+}
+
+/// Several replies in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replies<'a> {
+    bytes: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Replies<'a> {
+    /// The first `count` replies in `bytes`, fewer where the bytes end early.
+    #[must_use]
+    pub fn new(bytes: &'a [u8], count: usize) -> Self {
+        Self { bytes, left: count }
+    }
+
+    /// How many there are, if the bytes are complete.
+    #[must_use]
+    pub fn count_left(&self) -> usize {
+        self.left
+    }
+
+    /// Field and value, field and value: how a hash comes in RESP2.
+    pub fn pairs(self) -> impl Iterator<Item = (Reply<'a>, Reply<'a>)> {
+        let mut rest = self;
+        std::iter::from_fn(move || Some((rest.next()?, rest.next()?)))
+    }
+}
+
+impl<'a> Iterator for Replies<'a> {
+    type Item = Reply<'a>;
+
+    fn next(&mut self) -> Option<Reply<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let (kind, header, rest) = line(self.bytes)?;
+        let (reply, rest) = match kind {
+            b'+' => (Reply::Simple(header), rest),
+            b'-' => (Reply::Error(header), rest),
+            b':' => (number(header).map_or(Reply::Unknown, Reply::Integer), rest),
+            b'$' => match usize::try_from(number(header)?) {
+                Ok(length) => (Reply::Bulk(rest.get(..length)?), rest.get(length + 2..)?),
+                Err(_) => (Reply::Nil, rest),
+            },
+            b'*' => match usize::try_from(number(header)?) {
+                Ok(count) => (Reply::Array(Replies::new(rest, count)), skip(rest, count)?),
+                Err(_) => (Reply::Nil, rest),
+            },
+            _ => (Reply::Unknown, rest),
+        };
+        self.bytes = rest;
+        Some(reply)
+    }
+}
+
+impl<'a> Reply<'a> {
+    /// The bytes of a string of either kind.
+    #[must_use]
+    pub fn text(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Simple(bytes) | Self::Bulk(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Writes the reply as redis-cli prints it, as [`super::reply_lines`] does for a [`redis::Value`].
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(self, out: &mut impl Write) -> fmt::Result {
+        self.write_indented(out, 0)
+    }
+
+    fn write_indented(self, out: &mut impl Write, indent: usize) -> fmt::Result {
+        match self {
+            Self::Nil => out.write_str("(nil)"),
+            Self::Integer(value) => write!(out, "(integer) {value}"),
+            Self::Bulk(bytes) => write_quoted(out, bytes),
+            Self::Simple(bytes) => write_plain(out, bytes),
+            Self::Error(bytes) => {
+                out.write_str("(error) ")?;
+                write_plain(out, bytes)
+            }
+            Self::Unknown => out.write_str("(a reply of an unknown kind)"),
+            Self::Array(items) if items.left == 0 => out.write_str("(empty array)"),
+            Self::Array(items) => {
+                let width = items.left.ilog10() as usize + 1;
+                for (index, item) in items.enumerate() {
+                    if index > 0 {
+                        write!(out, "\n{:indent$}", "")?;
+                    }
+                    write!(out, "{:>width$}) ", index + 1)?;
+                    item.write_indented(out, indent + width + 2)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Writes the words of a command as redis-cli would accept them, as [`super::command_line`] does.
+pub(super) fn write_command<'a>(out: &mut impl Write, words: impl Iterator<Item = &'a [u8]>) -> fmt::Result {
+    for (index, word) in words.enumerate() {
+        if index > 0 {
+            out.write_char(' ')?;
+        }
+        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+        match std::str::from_utf8(word) {
+            Ok(text) if !text.is_empty() && word.iter().all(is_plain) => out.write_str(text)?,
+            _ => write_quoted(out, word)?,
+        }
+    }
+    Ok(())
+}
+
+/// Text that the server wrote itself; what could steer a terminal is made visible as everywhere.
+fn write_plain(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
+    out.write_str(&crate::sanitize::line(&String::from_utf8_lossy(bytes)))
+}
+
+/// Redis's own quoting (`sdscatrepr`).
+fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
+    out.write_char('"')?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        let plain = rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
+        let (text, odd) = rest.split_at(plain);
+        // Printable ASCII is UTF-8.
+        out.write_str(std::str::from_utf8(text).unwrap_or_default())?;
+        rest = odd;
+        if let Some((&byte, after)) = odd.split_first() {
+            match byte {
+                b'"' => out.write_str("\\\"")?,
+                b'\\' => out.write_str("\\\\")?,
+                b'\n' => out.write_str("\\n")?,
+                b'\r' => out.write_str("\\r")?,
+                b'\t' => out.write_str("\\t")?,
+                0x07 => out.write_str("\\a")?,
+                0x08 => out.write_str("\\b")?,
+                _ => write!(out, "\\x{byte:02x}")?,
+            }
+            rest = after;
+        }
+    }
+    out.write_char('"')
+}
+
+/// The first line: its kind, the rest of it, and what follows.
+fn line(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&kind, after) = bytes.split_first()?;
+    let end = after.iter().position(|&byte| byte == b'\r')?;
+    Some((kind, &after[..end], after.get(end + 2..)?))
+}
+
+fn number(header: &[u8]) -> Option<i64> {
+    std::str::from_utf8(header).ok()?.parse().ok()
+}
+
+/// What follows `count` replies, however deep they go.
+fn skip(mut bytes: &[u8], count: usize) -> Option<&[u8]> {
+    let mut missing = count;
+    while missing > 0 {
+        missing -= 1;
+        let (kind, header, rest) = line(bytes)?;
+        bytes = rest;
+        match (kind, usize::try_from(number(header).unwrap_or(0))) {
+            (b'$', Ok(length)) => bytes = bytes.get(length + 2..)?,
+            (b'*', Ok(children)) => missing = missing.checked_add(children)?,
+            _ => {}
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{command_line, reply_lines};
+
+    #[test]
+    fn a_reply_read_in_place_looks_like_a_parsed_one() {
+        for bytes in [
+            &b"+OK\r\n"[..],
+            b"+PO\x1bNG\r\n",
+            b"-ERR no \x1b[31m\r\n",
+            b":-12\r\n",
+            b"$-1\r\n",
+            b"*0\r\n",
+            b"$0\r\n\r\n",
+            b"$9\r\na\"b\\\n\r\t\x07\xff\r\n",
+            b"*3\r\n$1\r\na\r\n*2\r\n:1\r\n$-1\r\n*0\r\n",
+            b"*11\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n:9\r\n*1\r\n*2\r\n:1\r\n:2\r\n:11\r\n",
+        ] {
+            let reply = Replies::new(bytes, 1).next().unwrap();
+            let mut written = String::new();
+            reply.write(&mut written).unwrap();
+            let parsed = redis::parse_redis_value(bytes).unwrap();
+            assert_eq!(written, reply_lines(&parsed).join("\n"));
+        }
+    }
+
+    #[test]
+    fn a_command_looks_the_same_too() {
+        let words: [&[u8]; 4] = [b"HSET", b"sessiontut:user:ada", b"Ada L.", b""];
+        let mut written = String::new();
+        write_command(&mut written, words.into_iter()).unwrap();
+        assert_eq!(written, command_line(&words));
+    }
+
+    #[test]
+    fn bytes_that_end_early_are_fewer_replies_and_no_panic() {
+        let bytes = b"*2\r\n$3\r\nfoo\r\n*1\r\n:1\r\n+OK\r\n$-1\r\n";
+        assert_eq!(Replies::new(bytes, 3).count(), 3);
+        for cut in 0..bytes.len() {
+            let mut written = String::new();
+            for reply in Replies::new(&bytes[..cut], 3) {
+                reply.write(&mut written).unwrap();
+            }
+        }
+    }
+}
