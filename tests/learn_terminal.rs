@@ -326,3 +326,23 @@ fn a_lesson_goes_on_without_a_home() {
         left_sanely(&terminal, &learner, 0);
     }
 }
+
+#[test]
+fn a_long_text_comes_a_window_at_a_time() {
+    let learner = Learner::new();
+    let paragraphs: Vec<String> = (1..=20)
+        .map(|number| format!("Sentence number {number}."))
+        .collect();
+    let long = format!("# Long\n\n## Read\n\n{}\n", paragraphs.join("\n\n"));
+    fs::write(learner.lessons.file("03-count-visits.md"), long).unwrap();
+    let terminal = learner.sits_down_at(40, 12);
+    let screen = terminal.wait_for("Enter more");
+    assert!(screen.contains("Sentence number 1."), "{screen}");
+    terminal.keys(&["Enter"]);
+    terminal.wait_until("the next part", |screen| {
+        screen.contains("Enter more") && !screen.contains("Sentence number 1.")
+    });
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+    assert!(!terminal.history().contains("Sentence number 20."));
+}

@@ -31,9 +31,10 @@ const FIRST_LANGUAGE: &str = "python";
 
 pub(super) fn run(args: &LearnArgs) -> anyhow::Result<Exit> {
     let shelf = args.lessons.clone().map_or(Shelf::BuiltIn, Shelf::Folder);
-    let book = shelf
-        .read(FIRST_NAME)
-        .with_context(|| format!("cannot list the lessons in {shelf}"))?;
+    let book = match shelf.read(FIRST_NAME) {
+        Ok(book) => book,
+        Err(fault) => return Ok(usage(&format!("cannot list the lessons in {shelf}: {fault}"))),
+    };
     if args.check {
         return Ok(check(&shelf, book));
     }

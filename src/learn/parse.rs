@@ -785,4 +785,58 @@ Why?
             matches!(&lesson.steps[0].blocks[..], [Block::Redis(transcript)] if transcript.exchanges.len() == 1)
         );
     }
+
+    mod any_text {
+        use super::*;
+        use proptest::prelude::*;
+
+        /// Lines as lessons have them, and some that no lesson should have.
+        fn line() -> impl Strategy<Value = String> {
+            prop_oneof![
+                "[#>!`~:\\-\\[\\] x.()]{0,12}",
+                proptest::sample::select(vec![
+                    "# T",
+                    "## S",
+                    "> P",
+                    "```redis",
+                    "```redis try",
+                    "```redis check",
+                    "```quiz",
+                    "```sh run",
+                    "```",
+                    "~~~",
+                    "````",
+                    "> PING",
+                    "PONG",
+                    "! (nil): why",
+                    "- [x] a",
+                    "- [ ] b",
+                    ": why",
+                    "<details>",
+                    "</details>",
+                    "",
+                    "<details><summary>Hint</summary>",
+                    "> SET sessiontut:a \"",
+                    "- a",
+                    "  ```redis",
+                    "```python from=a#b",
+                ])
+                .prop_map(str::to_owned),
+                ".{0,20}",
+            ]
+        }
+
+        proptest! {
+            #[test]
+            fn is_a_lesson_or_is_refused_on_one_of_its_lines(lines in proptest::collection::vec(line(), 0..40)) {
+                let source = lines.join("\n");
+                if let Err(refusals) = parse("lessons/01-t.md", &source) {
+                    prop_assert!(!refusals.is_empty());
+                    for refusal in refusals {
+                        prop_assert!((1..=source.lines().count() + 1).contains(&refusal.line), "{refusal}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -182,6 +182,9 @@ impl Classroom for Room {
 
     fn key(&mut self, offers: &[Offer]) -> Result<Key, Interrupted> {
         self.screen.interrupted?;
+        if self.screen.take_quit() {
+            return Ok(Key::Quit);
+        }
         loop {
             self.screen
                 .draw(&keys::line(offers, self.screen.width() - 1).dimmed().to_string());
@@ -201,6 +204,9 @@ impl Classroom for Room {
 
     fn command(&mut self, known: &[String], offers: &[Offer]) -> Result<Typed, Interrupted> {
         self.screen.interrupted?;
+        if self.screen.take_quit() {
+            return Ok(Typed::Key(Key::Quit));
+        }
         let solution_shown = offers.first().is_some_and(|offer| offer.does != "skip");
         if std::mem::replace(&mut self.legend, Legend::Shown) == Legend::Due {
             let keys = keys::line(&offers[1..], self.screen.width() - 1);
@@ -230,6 +236,9 @@ impl Classroom for Room {
 
     fn answer(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted> {
         self.screen.interrupted?;
+        if self.screen.take_quit() {
+            return Ok(Picked::Key(Key::Quit));
+        }
         let rights = quiz.answers.iter().filter(|answer| answer.is_right).count();
         loop {
             let numbers = if rights > 1 || quiz.answers.len() > 9 {

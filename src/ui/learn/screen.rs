@@ -23,6 +23,13 @@ fn width_of(term: &Term) -> usize {
     usize::from(term.size().1).clamp(20, WIDEST)
 }
 
+/// Whether the learner has had enough of a text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quits {
+    No,
+    Yes,
+}
+
 pub(super) struct Screen {
     pub(super) term: Term,
     /// Rows written since the learner was last asked.
@@ -31,6 +38,8 @@ pub(super) struct Screen {
     pub(super) written: usize,
     /// Whether the last line is empty: two of them in a row say no more than one.
     after_gap: bool,
+    /// `q` at a pause: nothing more is written, and the next question has its answer.
+    quits: Quits,
     /// Ctrl-C at a pause: said at the next question.
     pub(super) interrupted: Result<(), Interrupted>,
 }
@@ -42,6 +51,7 @@ impl Screen {
             rows: 0,
             written: 0,
             after_gap: true,
+            quits: Quits::No,
             interrupted: Ok(()),
         }
     }
@@ -53,7 +63,7 @@ impl Screen {
 
     /// Writes a line; pauses first where it would push unread text out of the window.
     pub(super) fn put(&mut self, line: &str) {
-        if self.interrupted.is_err() {
+        if self.interrupted.is_err() || self.quits == Quits::Yes {
             return;
         }
         let (height, columns) = self.term.size();
@@ -63,6 +73,7 @@ impl Screen {
         let most = usize::from(height).saturating_sub(PROMPT_ROWS).max(3);
         if self.rows + rows > most {
             self.pause();
+            return self.put(line);
         }
         self.rows += rows;
         self.written += rows;
@@ -93,6 +104,11 @@ impl Screen {
         }
     }
 
+    /// Whether `q` was pressed at a pause since the last question.
+    pub(super) fn take_quit(&mut self) -> bool {
+        std::mem::replace(&mut self.quits, Quits::No) == Quits::Yes
+    }
+
     /// What was written has been read: a new window full begins.
     pub(super) fn read(&mut self) {
         self.rows = 0;
@@ -115,6 +131,10 @@ impl Screen {
         self.draw(&"Enter more".dimmed().to_string());
         loop {
             match prompt::key(&self.term) {
+                Ok(Key::Char('q' | 'Q') | Key::Escape) => {
+                    self.quits = Quits::Yes;
+                    break;
+                }
                 Ok(Key::Enter | Key::Char(_) | Key::ArrowDown | Key::PageDown) => break,
                 Ok(_) => {}
                 Err(interrupted) => {
