@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::serve::standin::client::Client;
 use crate::serve::standin::cookie::SigningKey;
 use crate::serve::{self, Attributes, Event, Fault, Options, Step};
+use crate::target::Trust;
 use crate::ui::serve::{self as show, LogStyle};
 
 /// Bytes that a `SECRET_KEY` should have: 128 bits.
@@ -58,10 +59,16 @@ pub(super) fn run_until(
         },
     };
     let url = args.redis.url.unwrap_or_else(|| "redis://127.0.0.1:6379".into());
+    let trust = Trust {
+        ca: args.redis.trust.ca,
+        cert: args.redis.trust.cert,
+        key: args.redis.trust.key,
+        tls_name: args.redis.trust.tls_name,
+    };
     let opener: serve::Opener = Arc::new(move |_deadline| {
-        let url = url.clone();
+        let (url, trust) = (url.clone(), trust.clone());
         Box::pin(async move {
-            let opened = Client::open_url(&url).await;
+            let opened = Client::open_url(&url, &trust).await;
             opened.map_err(|error| Fault::of_error(&error).0)
         })
     });

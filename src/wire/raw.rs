@@ -28,13 +28,19 @@ pub enum Reply<'a> {
 pub struct Replies<'a> {
     bytes: &'a [u8],
     left: usize,
+    /// Elements of the array that was returned last: they come before the next reply, and may never be needed.
+    unread: usize,
 }
 
 impl<'a> Replies<'a> {
     /// The first `count` replies in `bytes`, fewer where the bytes end early.
     #[must_use]
     pub fn new(bytes: &'a [u8], count: usize) -> Self {
-        Self { bytes, left: count }
+        Self {
+            bytes,
+            left: count,
+            unread: 0,
+        }
     }
 
     /// How many there are, if the bytes are complete.
@@ -55,7 +61,9 @@ impl<'a> Iterator for Replies<'a> {
 
     fn next(&mut self) -> Option<Reply<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let (kind, header, rest) = line(self.bytes)?;
+        let bytes = skip(self.bytes, self.unread)?;
+        self.unread = 0;
+        let (kind, header, rest) = line(bytes)?;
         let (reply, rest) = match kind {
             b'+' => (Reply::Simple(header), rest),
             b'-' => (Reply::Error(header), rest),
@@ -65,7 +73,10 @@ impl<'a> Iterator for Replies<'a> {
                 Err(_) => (Reply::Nil, rest),
             },
             b'*' => match usize::try_from(number(header)?) {
-                Ok(count) => (Reply::Array(Replies::new(rest, count)), skip(rest, count)?),
+                Ok(count) => {
+                    self.unread = count;
+                    (Reply::Array(Replies::new(rest, count)), rest)
+                }
                 Err(_) => (Reply::Nil, rest),
             },
             _ => (Reply::Unknown, rest),
@@ -176,7 +187,15 @@ fn line(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 }
 
 fn number(header: &[u8]) -> Option<i64> {
-    std::str::from_utf8(header).ok()?.parse().ok()
+    let (sign, digits) = match header.strip_prefix(b"-") {
+        Some(digits) => (-1, digits),
+        None => (1, header),
+    };
+    let value = digits.iter().try_fold(0_i64, |value, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        value.checked_mul(10)?.checked_add(i64::from(digit))
+    })?;
+    (!digits.is_empty()).then_some(sign * value)
 }
 
 /// What follows `count` replies, however deep they go.

@@ -153,11 +153,11 @@ impl Trip {
     /// What the commands themselves returned; within a transaction that is what EXEC returned.
     #[must_use]
     pub fn results(&self) -> Replies<'_> {
-        let replies = Replies::new(&self.received, self.sent.replies);
+        let mut replies = Replies::new(&self.received, self.sent.replies);
         if self.sent.kind == Kind::Pipeline {
             return replies;
         }
-        match replies.last() {
+        match replies.nth(self.sent.replies - 1) {
             Some(Reply::Array(results)) => results,
             _ => Replies::new(&[], 0),
         }

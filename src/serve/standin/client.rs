@@ -1,14 +1,34 @@
-//! A shared connection to one Redis over plain TCP, which knows when it has died.
+//! A shared connection to one Redis, or to a cluster, which knows when it has died.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline, RedisError, RedisFuture, Value};
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+use redis::{
+    Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisError,
+    RedisFuture, Value,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
 
-use crate::wire::{Batch, Multiplexed, Trip};
+use crate::target::Trust;
+use crate::wire::{Batch, Multiplexed, Stream, Trip};
+
+/// For a node of a cluster; the request's own deadline is shorter.
+const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A shared connection.
 #[derive(Clone)]
-pub struct Client {
-    connection: Multiplexed,
+pub struct Client(Connection);
+
+#[derive(Clone)]
+enum Connection {
+    Single(Multiplexed),
+    Cluster(ClusterConnection),
 }
 
 impl Client {
@@ -16,36 +36,75 @@ impl Client {
     ///
     /// # Errors
     /// The redis crate's, or the system's.
-    pub async fn open_url(url: &str) -> Result<Self, RedisError> {
+    pub async fn open_url(url: &str, trust: &Trust) -> Result<Self, RedisError> {
         let information = url.into_connection_info()?;
-        let ConnectionAddr::Tcp(host, port) = information.addr().clone() else {
-            return Err((ErrorKind::InvalidClientConfig, "only plain TCP for now").into());
-        };
-        let stream = tokio::net::TcpStream::connect((host, port)).await?;
-        stream.set_nodelay(true)?;
+        let stream = connect(information.addr(), trust).await?;
         let (connection, driver) = Multiplexed::new(stream);
         tokio::spawn(driver);
-        let client = Self { connection };
-        client.greet(information.redis_settings()).await?;
-        Ok(client)
+        let single = Self(Connection::Single(connection));
+        single.greet(information.redis_settings()).await?;
+        if single.is_of_a_cluster().await? {
+            return Self::cluster(url, trust).await;
+        }
+        Ok(single)
     }
 
-    async fn greet(&self, settings: &redis::RedisConnectionInfo) -> Result<(), RedisError> {
-        let mut batch = Batch::pipeline().with(&[b"PING"]);
+    async fn greet(&self, settings: &RedisConnectionInfo) -> Result<(), RedisError> {
+        let mut batch = Batch::pipeline();
         if let Some(password) = settings.password() {
             let user = settings.username().map(str::as_bytes);
             let words: Vec<&[u8]> = [Some(&b"AUTH"[..]), user, Some(password.as_bytes())]
                 .into_iter()
                 .flatten()
                 .collect();
-            batch = Batch::pipeline().with(&words).with(&[b"PING"]);
+            batch = batch.with(&words);
         }
         let db = settings.db().to_string();
         if db != "0" {
             batch = batch.with(&[b"SELECT", db.as_bytes()]);
         }
-        self.travel(batch).await?;
+        self.travel(batch.with(&[b"PING"])).await?;
         Ok(())
+    }
+
+    /// Asked of a single server, INFO's section is there and says no; where it may not be asked, there is no cluster.
+    async fn is_of_a_cluster(&self) -> Result<bool, RedisError> {
+        match self.travel(Batch::pipeline().with(&[b"INFO", b"cluster"])).await {
+            Ok(trip) => {
+                let text = trip
+                    .results()
+                    .next()
+                    .and_then(crate::wire::Reply::text)
+                    .unwrap_or_default();
+                Ok(String::from_utf8_lossy(text).contains("cluster_enabled:1"))
+            }
+            Err(error) if error.is_io_error() => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
+    async fn cluster(url: &str, trust: &Trust) -> Result<Self, RedisError> {
+        let mut builder = ClusterClientBuilder::new([url])
+            .connection_timeout(NODE_TIMEOUT)
+            .response_timeout(NODE_TIMEOUT)
+            // A redirection was not executed and may be followed; nothing else is ever sent twice.
+            .retries(0);
+        if let Some(ca) = &trust.ca {
+            let read = |path: &std::path::Path| std::fs::read(path);
+            let client_tls = match (&trust.cert, &trust.key) {
+                (Some(cert), Some(key)) => Some(redis::ClientTlsConfig {
+                    client_cert: read(cert)?,
+                    client_key: read(key)?,
+                }),
+                _ => None,
+            };
+            builder = builder.certs(redis::TlsCertificates {
+                client_tls,
+                root_cert: Some(read(ca)?),
+            });
+        }
+        let connection = builder.build()?.get_async_connection().await?;
+        Ok(Self(Connection::Cluster(connection)))
     }
 
     /// Asks all of a batch in one round trip.
@@ -53,18 +112,86 @@ impl Client {
     /// # Errors
     /// The connection's, or the first error among the replies.
     pub async fn travel(&self, batch: Batch) -> Result<Trip, RedisError> {
-        self.connection.travel(batch).await?.check()
+        match &self.0 {
+            Connection::Single(connection) => connection.travel(batch).await?.check(),
+            Connection::Cluster(connection) => {
+                let begun = Instant::now();
+                let pipeline = batch.to_pipeline();
+                let commands = pipeline.cmd_iter().count();
+                let mut connection = connection.clone();
+                let values = if pipeline.is_transaction() {
+                    connection.req_packed_commands(&pipeline, commands + 1, 1).await?
+                } else {
+                    connection.req_packed_commands(&pipeline, 0, commands).await?
+                };
+                batch.answered(&values, begun.elapsed()).check()
+            }
+        }
     }
 
     /// Whether the connection is known to be broken: nothing that is sent now could arrive.
     pub fn is_dead(&self) -> bool {
-        self.connection.is_closed()
+        match &self.0 {
+            Connection::Single(connection) => connection.is_closed(),
+            // It finds its nodes anew by itself.
+            Connection::Cluster(_) => false,
+        }
     }
+}
+
+async fn connect(address: &ConnectionAddr, trust: &Trust) -> Result<Stream, RedisError> {
+    match address {
+        ConnectionAddr::Tcp(host, port) => Ok(Stream::Tcp(tcp(host, *port).await?)),
+        ConnectionAddr::TcpTls { host, port, .. } => {
+            let name = trust.tls_name.clone().unwrap_or_else(|| host.clone());
+            let name = ServerName::try_from(name).map_err(std::io::Error::other)?;
+            let connector = tokio_rustls::TlsConnector::from(Arc::new(tls(trust)?));
+            let stream = connector.connect(name, tcp(host, *port).await?).await?;
+            Ok(Stream::Tls(Box::new(stream)))
+        }
+        #[cfg(unix)]
+        ConnectionAddr::Unix(path) => Ok(Stream::Unix(tokio::net::UnixStream::connect(path).await?)),
+        _ => Err((ErrorKind::InvalidClientConfig, "an address of an unknown kind").into()),
+    }
+}
+
+async fn tcp(host: &str, port: u16) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn tls(trust: &Trust) -> Result<ClientConfig, RedisError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(ca) = &trust.ca {
+        let authorities = CertificateDer::pem_file_iter(ca).map_err(std::io::Error::other)?;
+        roots.add_parsable_certificates(authorities.flatten());
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(std::io::Error::other)?
+        .with_root_certificates(roots);
+    let (Some(cert), Some(key)) = (&trust.cert, &trust.key) else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = CertificateDer::pem_file_iter(cert)
+        .map_err(std::io::Error::other)?
+        .flatten()
+        .collect();
+    let key = PrivateKeyDer::from_pem_file(key).map_err(std::io::Error::other)?;
+    Ok(builder
+        .with_client_auth_cert(chain, key)
+        .map_err(std::io::Error::other)?)
 }
 
 impl ConnectionLike for Client {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        self.connection.req_packed_command(command)
+        match &mut self.0 {
+            Connection::Single(connection) => connection.req_packed_command(command),
+            Connection::Cluster(connection) => connection.req_packed_command(command),
+        }
     }
 
     fn req_packed_commands<'a>(
@@ -73,7 +200,10 @@ impl ConnectionLike for Client {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        self.connection.req_packed_commands(pipeline, offset, count)
+        match &mut self.0 {
+            Connection::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Connection::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
     }
 
     fn get_db(&self) -> i64 {

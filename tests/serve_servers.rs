@@ -1,0 +1,82 @@
+//! The same app over everything that a Redis can be: with a password, over TLS, as a cluster of three.
+
+// Clippy knows tests by their attribute, and these are the functions that the tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use support::{App, Certificate, Cluster, Home, RedisServer};
+
+/// Every step's routes and texts, for a handful of users: on a cluster they live on different nodes.
+#[track_caller]
+fn serves_every_step(redis: &str, arguments: &[&str]) {
+    for step in ["1", "2", "3", "4"] {
+        let arguments = [&["--step", step, "--ttl", "600"], arguments].concat();
+        let app = App::start(redis, &arguments);
+        for name in ["ada", "bob", "eve", "joe", "zoe"] {
+            let name = format!("{name}{step}");
+            let mut visitor = app.logged_in(&name);
+            for visit in 1..=2 {
+                let page = visitor.get("/").expect(200).says(&format!("Logged in as {name}"));
+                assert_eq!(page.visits(), (step != "1").then_some(visit));
+            }
+            visitor.get("/logout").expect(303);
+            visitor.get("/").expect(200).says("You are not logged in");
+        }
+        app.visitor().get("/healthz").expect(200);
+        app.stop().expect(0);
+    }
+}
+
+#[test]
+fn a_cluster_of_three_serves_every_step_and_nothing_is_left_without_expiry() {
+    let cluster = Cluster::start();
+    serves_every_step(&cluster.url(), &[]);
+    for node in &cluster.nodes {
+        for key in node.keys() {
+            assert!(node.pttl(&key) > 0, "{key} stays for ever");
+        }
+    }
+}
+
+#[test]
+fn a_node_of_the_cluster_that_goes_is_503_in_time_for_its_sessions_alone() {
+    let mut cluster = Cluster::of(&RedisServer::with().line("cluster-require-full-coverage no"));
+    let app = App::start(&cluster.url(), &["--ttl", "600"]);
+    let sessions: Vec<_> = (0..12)
+        .map(|number| app.logged_in(&format!("user{number}")))
+        .collect();
+    cluster.nodes[2].kill();
+    let answers: Vec<_> = sessions.into_iter().map(|mut session| session.get("/")).collect();
+    for answer in &answers {
+        assert!([200, 503].contains(&answer.status), "{}", answer.status);
+        assert!(answer.took.as_millis() < 2500, "{:?}", answer.took);
+    }
+    assert!(answers.iter().any(|answer| answer.status == 503));
+    assert!(answers.iter().any(|answer| answer.status == 200));
+}
+
+#[test]
+fn a_redis_behind_tls_serves_every_step() {
+    let certificate = Certificate::for_loopback();
+    let server = RedisServer::with().tls(&certificate).start();
+    let authority = certificate.authority();
+    serves_every_step(&server.url(), &["--ca", authority.to_str().unwrap()]);
+}
+
+#[test]
+fn a_redis_with_a_password_serves_and_the_password_is_shown_nowhere() {
+    let server = RedisServer::with().password("Plover-4417").start();
+    serves_every_step(&server.url(), &[]);
+    let wrong = server.url().replace("Plover-4417", "Heron-5518");
+    let app = App::start_in(Home::new(), Some(&wrong), &["--log", "json"], &[]);
+    let page = app.visitor().log_in("ada").expect(503);
+    let finished = app.stop().expect(0);
+    for text in [&page.body, &finished.stderr, &finished.stdout] {
+        assert!(
+            !text.contains("Heron-5518") && !text.contains("Plover-4417"),
+            "{text}"
+        );
+    }
+    assert!(finished.stderr.contains("auth.failed"), "{}", finished.stderr);
+}
