@@ -13,6 +13,7 @@ mod guard;
 mod lesson;
 pub mod link;
 pub mod lock;
+mod meant;
 pub mod names;
 mod parse;
 mod pattern;
@@ -22,7 +23,6 @@ mod region;
 pub mod scene;
 mod shelf;
 pub mod stop;
-mod task;
 mod transcript;
 pub mod unattended;
 

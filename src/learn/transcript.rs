@@ -163,6 +163,39 @@ fn wrong_reply(text: &str) -> Option<WrongReply> {
     None
 }
 
+/// The commands of a `sh run` fence, each one of ours.
+pub(super) fn own_commands(body: &str) -> Result<Vec<Vec<String>>, Vec<Wrong>> {
+    let mut commands = Vec::new();
+    let mut wrongs = Vec::new();
+    for (row, text) in body.lines().enumerate() {
+        let text = text.trim().strip_prefix("$ ").unwrap_or(text.trim());
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let words: Option<Vec<String>> = words(text).map(|words| {
+            words
+                .into_iter()
+                .map(|word| String::from_utf8_lossy(&word).into_owned())
+                .collect()
+        });
+        match words.as_deref() {
+            Some([name, arguments @ ..]) if name == "sessiontut" => commands.push(arguments.to_vec()),
+            _ => wrongs.push((
+                row,
+                "`sh run` runs commands of ours alone: write `sessiontut …`, or `sh` to show it".into(),
+            )),
+        }
+    }
+    if commands.is_empty() && wrongs.is_empty() {
+        wrongs.push((0, "nothing to run: write `sessiontut …`".into()));
+    }
+    if wrongs.is_empty() {
+        Ok(commands)
+    } else {
+        Err(wrongs)
+    }
+}
+
 /// Splits a command line as redis-cli does (`sdssplitargs`): quotes, and escapes within double quotes.
 ///
 /// `None` when a quote never closes, or is closed in the middle of a word.

@@ -1,28 +1,16 @@
 //! Markdown for a terminal: wrapped to a width, with tables, lists and code; plain text where colours are off.
 
-use colored::{ColoredString, Colorize as _};
+mod table;
+mod wrap;
+
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::highlight;
 use crate::learn::MARKDOWN;
 use crate::sanitize;
-
-/// Text in one look.
-#[derive(Clone, Debug)]
-struct Span {
-    text: String,
-    look: Look,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Look {
-    strong: bool,
-    emphasis: bool,
-    code: bool,
-    link: bool,
-    struck: bool,
-}
+use table::Table;
+use wrap::{Look, Span, wrap};
 
 /// The lines of a Markdown text, none wider than `width` columns where its words allow it.
 #[must_use]
@@ -74,11 +62,6 @@ struct Page {
 enum Gap {
     None,
     Due,
-}
-
-#[derive(Default)]
-struct Table {
-    rows: Vec<Vec<Vec<Span>>>,
 }
 
 impl Page {
@@ -311,186 +294,6 @@ impl Page {
         }
         self.lines.push(format!("{margin}{line}").trim_end().to_owned());
     }
-}
-
-impl Table {
-    /// In columns where they fit; else row by row, each cell behind the name of its column.
-    fn lines(&self, width: usize) -> Vec<String> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns)
-            .map(|column| {
-                self.rows
-                    .iter()
-                    .filter_map(|row| row.get(column))
-                    .map(|cell| plain_width(cell))
-                    .max()
-            })
-            .map(Option::unwrap_or_default)
-            .collect();
-        let total = widths.iter().sum::<usize>() + 2 * columns.saturating_sub(1);
-        if total > width {
-            return self.cards(width);
-        }
-        let mut lines = Vec::new();
-        for (number, row) in self.rows.iter().enumerate() {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                let padding = " ".repeat(widths[column] - plain_width(cell) + 2);
-                line.push_str(&painted_all(cell, number == 0));
-                line.push_str(&padding);
-            }
-            lines.push(line.trim_end().to_owned());
-            if number == 0 {
-                lines.push(
-                    widths
-                        .iter()
-                        .map(|width| "─".repeat(*width))
-                        .collect::<Vec<_>>()
-                        .join("  "),
-                );
-            }
-        }
-        lines
-    }
-
-    fn cards(&self, width: usize) -> Vec<String> {
-        let Some((header, rows)) = self.rows.split_first() else {
-            return Vec::new();
-        };
-        let mut lines = Vec::new();
-        for row in rows {
-            if !lines.is_empty() {
-                lines.push(String::new());
-            }
-            for (column, cell) in row.iter().enumerate() {
-                let mut spans = header.get(column).cloned().unwrap_or_default();
-                let is_named = plain_width(&spans) > 0;
-                for span in &mut spans {
-                    span.look.strong = true;
-                }
-                if is_named {
-                    spans.push(Span {
-                        text: ": ".into(),
-                        look: Look::default(),
-                    });
-                }
-                spans.extend(cell.iter().cloned());
-                lines.extend(wrap(&spans, width));
-            }
-        }
-        lines
-    }
-}
-
-fn plain_width(spans: &[Span]) -> usize {
-    spans.iter().map(|span| span.text.width()).sum()
-}
-
-fn painted_all(spans: &[Span], strong: bool) -> String {
-    spans
-        .iter()
-        .map(|span| {
-            painted(
-                &span.text,
-                Look {
-                    strong: strong || span.look.strong,
-                    ..span.look
-                },
-            )
-            .to_string()
-        })
-        .collect()
-}
-
-/// Breaks at spaces; a word that is wider than the page stands alone on its line, whole.
-fn wrap(spans: &[Span], width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut column = 0;
-    // A space is only written once a word follows on the same line.
-    let mut space: Option<Look> = None;
-    for word in words(spans) {
-        match word {
-            Word::Space(look) => space = space.or(Some(look)),
-            Word::Break => {
-                lines.push(String::new());
-                column = 0;
-                space = None;
-            }
-            Word::Letters(parts) => {
-                let length: usize = parts.iter().map(|(text, _)| text.width()).sum();
-                if column > 0 && column + usize::from(space.is_some()) + length > width {
-                    lines.push(String::new());
-                    column = 0;
-                    space = None;
-                }
-                let Some(line) = lines.last_mut() else {
-                    continue;
-                };
-                if let Some(look) = space.take()
-                    && column > 0
-                {
-                    line.push_str(&painted(" ", look).to_string());
-                    column += 1;
-                }
-                for (text, look) in parts {
-                    line.push_str(&painted(text, look).to_string());
-                }
-                column += length;
-            }
-        }
-    }
-    lines
-}
-
-enum Word<'s> {
-    Letters(Vec<(&'s str, Look)>),
-    Space(Look),
-    Break,
-}
-
-/// Words can have several looks: `**bo**ld` is one.
-fn words(spans: &[Span]) -> Vec<Word<'_>> {
-    let mut words = Vec::new();
-    for span in spans {
-        let mut rest = span.text.as_str();
-        while let Some(first) = rest.chars().next() {
-            if first == '\n' {
-                words.push(Word::Break);
-                rest = &rest[1..];
-            } else if first == ' ' || first == '\t' {
-                words.push(Word::Space(span.look));
-                rest = &rest[1..];
-            } else {
-                let end = rest.find([' ', '\t', '\n']).unwrap_or(rest.len());
-                match words.last_mut() {
-                    Some(Word::Letters(parts)) => parts.push((&rest[..end], span.look)),
-                    _ => words.push(Word::Letters(vec![(&rest[..end], span.look)])),
-                }
-                rest = &rest[end..];
-            }
-        }
-    }
-    words
-}
-
-fn painted(text: &str, look: Look) -> ColoredString {
-    let mut painted = ColoredString::from(text);
-    if look.code {
-        painted = painted.cyan();
-    }
-    if look.strong {
-        painted = painted.bold();
-    }
-    if look.emphasis {
-        painted = painted.italic();
-    }
-    if look.link {
-        painted = painted.underline();
-    }
-    if look.struck {
-        painted = painted.strikethrough();
-    }
-    painted
 }
 
 #[cfg(test)]

@@ -1,0 +1,158 @@
+//! A Markdown document, cut into its top-level pieces.
+
+use std::ops::Range;
+
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
+
+use super::MARKDOWN;
+
+/// A top-level piece of the document.
+pub(super) struct Piece {
+    pub(super) range: Range<usize>,
+    pub(super) what: What,
+}
+
+pub(super) enum What {
+    Heading(HeadingLevel, String),
+    Quote(String),
+    Fence {
+        info: String,
+        body: String,
+    },
+    /// `<details>` … `</details>`, possibly over several pieces; `is_closed` tells whether the end was found.
+    Details {
+        is_closed: bool,
+    },
+    /// Anything else; the languages and offsets of fences inside lists and quotes go with it.
+    Prose {
+        nested: Vec<(usize, String)>,
+    },
+}
+
+/// Cuts the document into its top-level pieces.
+pub(super) fn pieces(source: &str) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut depth = 0_usize;
+    let mut text = String::new();
+    let mut nested = Vec::new();
+    let mut info: Option<String> = None;
+    for (event, range) in Parser::new_ext(source, MARKDOWN).into_offset_iter() {
+        match event {
+            Event::Start(tag) => {
+                if depth == 0 {
+                    text.clear();
+                    nested.clear();
+                    info = None;
+                }
+                if let Tag::CodeBlock(CodeBlockKind::Fenced(words)) = &tag {
+                    if depth == 0 {
+                        info = Some(words.to_string());
+                    } else {
+                        nested.push((range.start, words.to_string()));
+                    }
+                }
+                depth += 1;
+            }
+            Event::End(tag) => {
+                depth -= 1;
+                if depth > 0 {
+                    continue;
+                }
+                let what = match (tag, info.take()) {
+                    (TagEnd::Heading(level), _) => What::Heading(level, text.trim().to_owned()),
+                    (TagEnd::BlockQuote(_), _) if nested.is_empty() => What::Quote(text.trim().to_owned()),
+                    (TagEnd::CodeBlock, Some(info)) => What::Fence {
+                        info,
+                        body: text.clone(),
+                    },
+                    (TagEnd::HtmlBlock, _) if is_details_start(&source[range.clone()]) => What::Details {
+                        is_closed: source[range.clone()].contains("</details>"),
+                    },
+                    _ => What::Prose {
+                        nested: std::mem::take(&mut nested),
+                    },
+                };
+                add(&mut pieces, Piece { range, what }, source);
+            }
+            Event::Text(more) | Event::Code(more) => text.push_str(&more),
+            Event::SoftBreak | Event::HardBreak => text.push(' '),
+            // A rule, outside of everything.
+            _ if depth == 0 => add(
+                &mut pieces,
+                Piece {
+                    range,
+                    what: What::Prose { nested: Vec::new() },
+                },
+                source,
+            ),
+            _ => {}
+        }
+    }
+    pieces
+}
+
+fn is_details_start(html: &str) -> bool {
+    html.trim_start().starts_with("<details")
+}
+
+/// Adds a piece, or makes it part of the `<details>` that is still open.
+fn add(pieces: &mut Vec<Piece>, piece: Piece, source: &str) {
+    match pieces.last_mut() {
+        Some(Piece {
+            range,
+            what: What::Details { is_closed },
+        }) if !*is_closed => {
+            let is_html = matches!(piece.what, What::Prose { .. })
+                && source[piece.range.clone()].trim_start().starts_with('<');
+            if matches!(piece.what, What::Heading(HeadingLevel::H1 | HeadingLevel::H2, _)) {
+                pieces.push(piece);
+                return;
+            }
+            *is_closed = is_html && source[piece.range.clone()].contains("</details>");
+            range.end = piece.range.end;
+        }
+        _ => pieces.push(piece),
+    }
+}
+
+/// Why a fence does not end where its author meant it to.
+pub(super) fn never_closes(fence: &str, line: usize) -> Option<String> {
+    let unindented = fence.trim_start();
+    let sign = unindented.chars().next()?;
+    let length = unindented
+        .chars()
+        .take_while(|character| *character == sign)
+        .count();
+    let ticks = sign.to_string().repeat(length);
+    let rows = fence.lines().enumerate().skip(1);
+    let swallowed = rows.clone().find(|(_, row)| {
+        let rest = row
+            .strip_prefix(ticks.as_str())
+            .map(|rest| rest.trim_start_matches(sign));
+        rest.is_some_and(|rest| !rest.trim().is_empty() && !rest.contains(sign))
+    });
+    let advice = format!("this fence never closes: write `{ticks}` on a line of its own behind it");
+    if let Some((row, _)) = swallowed {
+        return Some(format!(
+            "{advice} (line {} begins another one inside it)",
+            line + row
+        ));
+    }
+    let is_end = |row: &str| {
+        let row = row.trim();
+        row.len() >= ticks.len() && row.chars().all(|character| character == sign)
+    };
+    let closed = rows.last().is_some_and(|(_, row)| is_end(row));
+    (!closed).then_some(advice)
+}
+
+/// What `<details><summary>Hint</summary>` … `</details>` hides.
+pub(super) fn hint_text(details: &str) -> String {
+    let inside = details.find('>').map_or("", |end| &details[end + 1..]);
+    let inside = inside.rfind("</details>").map_or(inside, |end| &inside[..end]);
+    let inside = match inside.find("</summary>") {
+        Some(end) => &inside[end + "</summary>".len()..],
+        None => inside,
+    };
+    inside.trim().to_owned()
+}

@@ -1,0 +1,274 @@
+//! Lesson files, right and wrong.
+
+use super::*;
+use crate::learn::{Needs, Pattern};
+use std::time::Duration;
+
+const WHOLE: &str = r##"# Count visits
+
+> After this you count. *10 minutes*
+
+A word first.
+
+```sh
+export REDIS_URL=redis://…
+```
+
+## One command
+
+HINCRBY makes the key.
+
+```redis
+> HINCRBY sessiontut:user:ada visits 1
+(integer) 1
+```
+
+Now you.
+
+```redis try
+> HINCRBY sessiontut:user:ada visits 1
+(integer) 2
+```
+
+<details><summary>Hint</summary>
+
+The same once more.
+
+</details>
+
+<details><summary>Hint</summary>Really `the same`.</details>
+
+```redis check
+> HGET sessiontut:user:ada visits
+"[2-9]"
+! (nil): there is no such field
+```
+
+## Wait and see
+
+- a list
+- of two
+
+| a | b |
+| - | - |
+| 1 | 2 |
+
+```redis after=1500ms watch=sessiontut:user:ada real
+> EXISTS sessiontut:user:ada
+(integer) 0
+```
+
+```python from=examples/flask/app.py#step2
+visits()
+```
+
+```javascript
+visits();
+```
+
+```python
+more()
+```
+
+```sh run
+sessiontut login ada
+$ sessiontut visits --times 3
+```
+
+```quiz
+Why?
+- [x] because
+- [ ] not
+  : it is
+```
+"##;
+
+#[test]
+fn every_part_of_the_format_finds_its_place() {
+    let lesson = parse("lessons/03-count-visits.md", WHOLE).unwrap();
+    assert_eq!((lesson.number, lesson.id.as_str()), (3, "count-visits"));
+    assert_eq!(lesson.title, "Count visits");
+    assert_eq!(lesson.promise, "After this you count. 10 minutes");
+    assert_eq!(lesson.introduction.len(), 2);
+    let titles: Vec<&str> = lesson.steps.iter().map(|step| step.title.as_str()).collect();
+    assert_eq!(titles, ["One command", "Wait and see"]);
+
+    let [
+        Block::Prose(_),
+        Block::Redis(shown),
+        Block::Prose(_),
+        Block::Try { solution, checks },
+    ] = lesson.steps[0].blocks.as_slice()
+    else {
+        panic!("{:#?}", lesson.steps[0].blocks);
+    };
+    assert_eq!((shown.line, shown.exchanges[0].line), (15, 16));
+    assert_eq!(solution.exchanges[0].reply, Some(Pattern::new(&["(integer) 2"])));
+    assert_eq!(checks[0].exchanges[0].wrong[0].why, "there is no such field");
+    let hints: Vec<(usize, &str)> = lesson.steps[0]
+        .hints
+        .iter()
+        .map(|hint| (hint.block, hint.text.text.as_str()))
+        .collect();
+    assert_eq!(hints, [(3, "The same once more."), (3, "Really `the same`.")]);
+
+    let [
+        Block::Prose(prose),
+        Block::Redis(waiting),
+        Block::Code(tabs),
+        Block::Code(_),
+        Block::Shell(shell),
+        Block::Quiz(quiz),
+    ] = lesson.steps[1].blocks.as_slice()
+    else {
+        panic!("{:#?}", lesson.steps[1].blocks);
+    };
+    assert!(
+        prose.text.contains(
+            "- of two
+
+| a | b |"
+        ),
+        "{}",
+        prose.text
+    );
+    assert_eq!(waiting.needs, Needs::RealRedis);
+    assert_eq!(waiting.wait.as_ref().unwrap().span, Duration::from_millis(1500));
+    let languages: Vec<&str> = tabs.iter().map(|tab| tab.language.0.as_str()).collect();
+    assert_eq!(languages, ["python", "javascript"]);
+    let commands = vec![vec!["login", "ada"], vec!["visits", "--times", "3"]];
+    let commands = commands
+        .into_iter()
+        .map(|words| words.into_iter().map(String::from).collect())
+        .collect();
+    assert_eq!(shell.run, Run::InProcess(commands));
+    assert_eq!(quiz.answers.len(), 2);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line_and_what_would_be_right() {
+    let good = "# T\n\n> P\n\n## S\n\n";
+    for (rest, line, part) in [
+        (
+            "```redis chek\n> PING\nPONG\n```\n",
+            7,
+            "unknown word `chek` after `redis`",
+        ),
+        ("```redis\n> PING\nPONG\n", 7, "never closes"),
+        (
+            "```redis\n> PING\nPONG\n\nText\n\n```redis\n> PING\nPONG\n```\n",
+            7,
+            "line 13 begins another",
+        ),
+        ("## \n\ntext\n", 7, "a step without a title"),
+        ("# Again\n", 7, "a second `# Title`"),
+        ("```redis\n> SET other 1\nOK\n```\n", 8, "outside sessiontut:"),
+        ("```redis try\n> PING\n```\n", 8, "nothing judges this `try`"),
+        (
+            "```sh run\nrm -rf /\n```\n",
+            8,
+            "`sh run` runs commands of ours alone",
+        ),
+        ("```quiz\nQ?\n- [ ] a\n  : why\n```\n", 8, "no answer is right"),
+        ("<details><summary>Hint</summary>\n\ntext\n", 7, "never closes"),
+        (
+            "- item\n\n  ```redis\n  > PING\n  PONG\n  ```\n",
+            9,
+            "begin it at the margin",
+        ),
+    ] {
+        let refusals = parse("lessons/01-t.md", &format!("{good}{rest}")).unwrap_err();
+        assert_eq!(refusals[0].line, line, "{rest}\n{refusals:?}");
+        assert!(refusals[0].what.contains(part), "{rest}\n{refusals:?}");
+    }
+    for (file, source, line, part) in [
+        ("lessons/readable.md", "# T\n## S\n", 1, "NN-id.md"),
+        ("lessons/01-t.md", "## S\n", 1, "no title"),
+        ("lessons/01-t.md", "# T\n\ntext\n", 3, "no step"),
+        (
+            "lessons/01-t.md",
+            "# T\n\n```redis\n> PING\nPONG\n```\n\n## S\n",
+            3,
+            "before the first step",
+        ),
+        ("lessons/01-t.md", "", 1, "no title"),
+    ] {
+        let refusals = parse(file, source).unwrap_err();
+        assert_eq!(refusals[0].line, line, "{source}\n{refusals:?}");
+        assert!(refusals[0].what.contains(part), "{source}\n{refusals:?}");
+    }
+}
+
+#[test]
+fn every_mistake_of_a_file_is_told_at_once() {
+    let source = "# T\n\n## \n\n```redis chek\n> PING\nPONG\n```\n\n```sh runs\nx\n```\n";
+    let lines: Vec<usize> = parse("01-t.md", source)
+        .unwrap_err()
+        .iter()
+        .map(|refusal| refusal.line)
+        .collect();
+    assert_eq!(lines, [3, 5, 10]);
+}
+
+#[test]
+fn windows_line_ends_and_tildes_are_read_the_same() {
+    let source = "# T\r\n\r\n## S\r\n\r\n~~~redis\r\n> PING\r\nPONG\r\n~~~\r\n";
+    let lesson = parse("01-t.md", source).unwrap();
+    assert!(
+        matches!(&lesson.steps[0].blocks[..], [Block::Redis(transcript)] if transcript.exchanges.len() == 1)
+    );
+}
+
+mod any_text {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Lines as lessons have them, and some that no lesson should have.
+    fn line() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[#>!`~:\\-\\[\\] x.()]{0,12}",
+            proptest::sample::select(vec![
+                "# T",
+                "## S",
+                "> P",
+                "```redis",
+                "```redis try",
+                "```redis check",
+                "```quiz",
+                "```sh run",
+                "```",
+                "~~~",
+                "````",
+                "> PING",
+                "PONG",
+                "! (nil): why",
+                "- [x] a",
+                "- [ ] b",
+                ": why",
+                "<details>",
+                "</details>",
+                "",
+                "<details><summary>Hint</summary>",
+                "> SET sessiontut:a \"",
+                "- a",
+                "  ```redis",
+                "```python from=a#b",
+            ])
+            .prop_map(str::to_owned),
+            ".{0,20}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn is_a_lesson_or_is_refused_on_one_of_its_lines(lines in proptest::collection::vec(line(), 0..40)) {
+            let source = lines.join("\n");
+            if let Err(refusals) = parse("lessons/01-t.md", &source) {
+                prop_assert!(!refusals.is_empty());
+                for refusal in refusals {
+                    prop_assert!((1..=source.lines().count() + 1).contains(&refusal.line), "{refusal}");
+                }
+            }
+        }
+    }
+}
