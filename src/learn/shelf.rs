@@ -29,7 +29,21 @@ pub struct Book {
 
 /// The lessons that are compiled in, by the name of their file, such as
 /// `("01-cookie-session.md", include_str!("../../lessons/01-cookie-session.md"))`.
-const BUILT_IN: &[(&str, &str)] = &[];
+const BUILT_IN: &[(&str, &str)] = &[
+    (
+        "01-cookie-session.md",
+        include_str!("../../lessons/01-cookie-session.md"),
+    ),
+    (
+        "03-count-visits.md",
+        include_str!("../../lessons/03-count-visits.md"),
+    ),
+    ("04-expire.md", include_str!("../../lessons/04-expire.md")),
+    (
+        "05-session-store.md",
+        include_str!("../../lessons/05-session-store.md"),
+    ),
+];
 
 impl fmt::Display for Shelf {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
