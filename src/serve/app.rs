@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
-use axum::http::{StatusCode, Version};
+use axum::http::{HeaderMap, Method, StatusCode, Version};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use serde_json::json;
@@ -42,15 +42,15 @@ pub(super) struct App {
 
 /// The app behind its router: what a connection asks.
 pub(super) struct Site {
+    app: Arc<App>,
     router: Router,
-    frame: Frame,
     log: Option<AccessLog>,
 }
 
 impl Site {
     /// The routes of `app`.
     pub(super) fn new(app: Arc<App>, log: Option<AccessLog>) -> Self {
-        let frame = app.frame.clone();
+        let site_app = app.clone();
         let mut router = Router::new()
             // A HEAD is a question about the page: it must neither count a visit nor end a session.
             .route("/", get(home).head(nothing))
@@ -67,7 +67,11 @@ impl Site {
             .fallback(not_found)
             .method_not_allowed_fallback(not_allowed)
             .with_state(app);
-        Self { router, frame, log }
+        Self {
+            app: site_app,
+            router,
+            log,
+        }
     }
 }
 
@@ -75,7 +79,16 @@ impl Answer for Site {
     async fn answer(self: Arc<Self>, request: Request<hyper::body::Incoming>, peer: SocketAddr) -> Response {
         let entry = self.log.as_ref().map(|_| Entry::begin(&request, peer));
         let mut response = match broken_rule(&request) {
-            Some(rule) => closing(notice(&self.frame, StatusCode::BAD_REQUEST, "Bad request", rule)),
+            Some(rule) => closing(notice(
+                &self.app.frame,
+                StatusCode::BAD_REQUEST,
+                "Bad request",
+                rule,
+            )),
+            // The page that everyone looks at does without the router's allocations.
+            None if request.method() == Method::GET && request.uri().path() == "/" => {
+                visit_home(&self.app, request.headers()).await
+            }
             None => match self.router.clone().call(request.map(Body::new)).await {
                 Ok(response) => response,
                 Err(never) => match never {},
@@ -106,14 +119,14 @@ fn broken_rule<B>(request: &Request<B>) -> Option<&'static str> {
 }
 
 async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
+    visit_home(&app, request.headers()).await
+}
+
+async fn visit_home(app: &App, headers: &HeaderMap) -> Response {
     let deadline = Deadline::after(ANSWER_WITHIN);
-    match app
-        .sessions
-        .visit(cookies::session(request.headers()), deadline)
-        .await
-    {
-        Ok(visit) => home_page(&app, &visit),
-        Err(fault) => unavailable(&app, &fault),
+    match app.sessions.visit(cookies::session(headers), deadline).await {
+        Ok(visit) => home_page(app, &visit),
+        Err(fault) => unavailable(app, &fault),
     }
 }
 

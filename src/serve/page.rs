@@ -189,7 +189,7 @@ pub(super) fn answer(status: StatusCode, page: &impl Template) -> Response {
 }
 
 /// Enough for a page of step 4 with its last commands, so that its buffer never grows.
-const ROOM: usize = 16 * 1024;
+const ROOM: usize = 8 * 1024;
 
 fn html(status: StatusCode, text: String) -> Response {
     let mut response = Response::new(Body::from(Bytes::from(text)));
