@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use support::lessons::COUNT;
-use support::{Cluster, Home, Lessons, RedisServer, valkey};
+use support::{Authority, Cluster, Home, Lessons, RedisServer, valkey};
 
 /// What every `learn` here begins with.
 fn learn(lessons: &Lessons) -> Vec<String> {
@@ -391,4 +391,33 @@ fn a_password_is_used_and_never_shown_and_a_wrong_one_is_no_wrong_answer() {
         .expect(6);
     assert!(!refused.output().contains("barley"), "{}", refused.output());
     assert!(!refused.output().contains("expected"), "{}", refused.output());
+}
+
+#[test]
+fn a_lesson_runs_over_tls_and_says_when_the_certificate_is_not_trusted() {
+    let authority = Authority::new();
+    let server = RedisServer::with().tls(&authority.issue(&["127.0.0.1"])).start();
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let ca = authority.ca().display().to_string();
+    let home = Home::new();
+    let run = |more: &[&str]| {
+        let program = home.sessiontut(learn(&lessons)).args(["--yes"]).args(more);
+        program.redis(&server.url()).run()
+    };
+    run(&["--ca", &ca]).expect(0);
+    let refused = run(&[]);
+    assert_ne!(refused.code(), Some(0));
+    assert!(!refused.output().contains("expected"), "{}", refused.output());
+}
+
+#[test]
+fn a_url_that_cannot_be_used_is_one_line_and_exit_status_2() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis("http://127.0.0.1:6379")
+        .run()
+        .expect(2);
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
 }

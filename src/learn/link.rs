@@ -3,14 +3,19 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Value};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
 use tokio::runtime::{self, Runtime};
+use tokio_rustls::TlsConnector;
 
 use super::stop::{Interrupted, Stop};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::serve::standin::client::tls;
 use crate::target::{Address, Origin, Target, Trust};
 use crate::wire::{Connection, Limits, Stream, error_text};
 
@@ -288,7 +293,7 @@ fn redirection(reply: &Value) -> Option<(bool, String)> {
 }
 
 /// Connects, logs in and selects the database.
-async fn dial(target: &Target, _trust: &Trust) -> Result<Connection<Stream>, Unanswered> {
+async fn dial(target: &Target, trust: &Trust) -> Result<Connection<Stream>, Unanswered> {
     let deadline = Deadline::after(CONNECT_WITHIN);
     let failed = |what: String, exit| Unanswered {
         what,
@@ -296,7 +301,7 @@ async fn dial(target: &Target, _trust: &Trust) -> Result<Connection<Stream>, Una
         at: At::Connecting,
     };
     let stream = deadline
-        .bound(reach(&target.address))
+        .bound(reach(target, trust))
         .await
         .map_err(|_| failed(format!("{target} does not answer"), Exit::Tcp))?
         .map_err(|fault| failed(format!("{target}: {fault}"), Exit::Tcp))?;
@@ -314,12 +319,19 @@ async fn dial(target: &Target, _trust: &Trust) -> Result<Connection<Stream>, Una
     Ok(connection)
 }
 
-async fn reach(address: &Address) -> io::Result<Stream> {
-    match address {
+async fn reach(target: &Target, trust: &Trust) -> io::Result<Stream> {
+    match &target.address {
         Address::Tcp { host, port } => {
-            let stream = tokio::net::TcpStream::connect((host.as_str(), *port)).await?;
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
             stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
+            if !target.tls {
+                return Ok(Stream::Tcp(stream));
+            }
+            let name = trust.tls_name.clone().unwrap_or_else(|| host.clone());
+            let name = ServerName::try_from(name).map_err(io::Error::other)?;
+            let configuration = tls(trust).map_err(io::Error::other)?;
+            let connector = TlsConnector::from(Arc::new(configuration));
+            Ok(Stream::Tls(Box::new(connector.connect(name, stream).await?)))
         }
         #[cfg(unix)]
         Address::Unix(path) => Ok(Stream::Unix(tokio::net::UnixStream::connect(path).await?)),

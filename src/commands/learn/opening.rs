@@ -6,7 +6,9 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::cli::RedisArgs;
 use crate::exit::Exit;
-use crate::target::{DEFAULT_PORT, Origin, Target, Trust};
+use crate::secret::Secret;
+use crate::target::{Target, Trust};
+use crate::ui;
 
 /// A Redis, and what keeps it there.
 pub(super) struct Opening {
@@ -17,17 +19,28 @@ pub(super) struct Opening {
 impl Opening {
     /// The Redis that was named, or the practice one.
     pub(super) fn new(args: &RedisArgs) -> anyhow::Result<Result<Self, Exit>> {
-        let target = match &args.url {
-            Some(url) => Target::parse(url)?,
-            None => Target {
-                origin: Origin::Practice,
-                ..Target::tcp("127.0.0.1", DEFAULT_PORT)
-            },
+        let Some(url) = &args.url else {
+            // Never somebody's Redis that merely happens to listen where one usually does.
+            anyhow::bail!("no REDIS_URL is set, and the practice Redis is not built in yet");
         };
-        Ok(Ok(Self {
-            target,
-            trust: Trust::default(),
-        }))
+        let mut target = match Target::parse(url) {
+            Ok(target) => target,
+            Err(fault) => {
+                ui::learn::note(&format!("sessiontut: {fault}"));
+                return Ok(Err(Exit::Usage));
+            }
+        };
+        if target.password.is_none() {
+            target.password = std::env::var("REDISCLI_AUTH").ok().map(Secret::new);
+        }
+        let trust = args.trust.clone();
+        let trust = Trust {
+            ca: trust.ca,
+            cert: trust.cert,
+            key: trust.key,
+            tls_name: trust.tls_name,
+        };
+        Ok(Ok(Self { target, trust }))
     }
 
     /// Lets go of it.

@@ -161,7 +161,7 @@ async fn tcp(host: &str, port: u16) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn tls(trust: &Trust) -> Result<ClientConfig, RedisError> {
+pub fn tls(trust: &Trust) -> Result<ClientConfig, RedisError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(ca) = &trust.ca {
