@@ -48,13 +48,14 @@ pub(super) enum Keys {
 pub fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     let name = upper(words, 0);
     let Some(place) = place(&name, &upper(words, 1)) else {
-        let subcommand = if has_subcommands(&name) {
-            upper(words, 1)
-        } else {
-            String::new()
-        };
-        let shown = format!("{name} {subcommand}");
-        return Err(Forbidden::Unknown(sanitize::excerpt(shown.trim().as_bytes(), 40)));
+        let shown = if has_subcommands(&name) { 2 } else { 1 };
+        let shown = words
+            .iter()
+            .take(shown)
+            .map(Vec::as_slice)
+            .collect::<Vec<_>>()
+            .join(&b' ');
+        return Err(Forbidden::Unknown(sanitize::excerpt(&shown, 40)));
     };
     let keys: Vec<&[u8]> = match place {
         Keys::None => Vec::new(),

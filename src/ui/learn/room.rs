@@ -253,7 +253,10 @@ impl Classroom for Room {
                 match pressed? {
                     Pressed::Char(character) => character.to_string(),
                     Pressed::Escape => "q".to_owned(),
-                    _ => continue,
+                    _ => {
+                        self.say("press the number of the answer that you think is right");
+                        continue;
+                    }
                 }
             };
             self.screen.read();
