@@ -549,6 +549,25 @@ fn assets_are_sent_once() {
 }
 
 #[test]
+fn the_source_of_each_step_can_be_read_and_nothing_else() {
+    let server = RedisServer::start();
+    let app = app(&server, "3");
+    let mut visitor = app.visitor();
+    visitor
+        .get("/source")
+        .expect(200)
+        .says("Step 3: a time to live")
+        .says("HINCRBY");
+    for step in ["1", "2", "3", "4"] {
+        let page = visitor.get(&format!("/source?lang=rust&step={step}")).expect(200);
+        page.says(&format!("Step {step}: "));
+    }
+    for query in ["step=5", "step=x", "lang=../../Cargo.toml", "lang=%3Cb%3E"] {
+        visitor.get(&format!("/source?{query}")).expect(404);
+    }
+}
+
+#[test]
 fn several_workers_serve_the_same_sessions() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--workers", "3"]);

@@ -248,7 +248,7 @@ async fn show_source(State(app): State<Arc<App>>, request: Request) -> Response 
             &app.frame,
             StatusCode::NOT_FOUND,
             "No such source",
-            "There are four steps, and each is there for axum, Flask and Express",
+            "There are four steps, and a list of languages on the page of each",
         ),
     }
 }
