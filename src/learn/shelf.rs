@@ -35,6 +35,10 @@ const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../lessons/01-cookie-session.md"),
     ),
     (
+        "02-reach-redis.md",
+        include_str!("../../lessons/02-reach-redis.md"),
+    ),
+    (
         "03-count-visits.md",
         include_str!("../../lessons/03-count-visits.md"),
     ),
@@ -42,6 +46,18 @@ const BUILT_IN: &[(&str, &str)] = &[
     (
         "05-session-store.md",
         include_str!("../../lessons/05-session-store.md"),
+    ),
+    (
+        "06-in-a-browser.md",
+        include_str!("../../lessons/06-in-a-browser.md"),
+    ),
+    (
+        "07-in-production.md",
+        include_str!("../../lessons/07-in-production.md"),
+    ),
+    (
+        "08-troubleshooting.md",
+        include_str!("../../lessons/08-troubleshooting.md"),
     ),
 ];
 

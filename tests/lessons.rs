@@ -1,0 +1,79 @@
+//! The lessons themselves: each is true on a real Redis, and leaves nothing behind.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::{Home, RedisServer, valkey};
+use tempfile::TempDir;
+
+/// The folder that the built-in lessons are compiled from.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("lessons")
+}
+
+fn holds_on(server: &RedisServer) {
+    let finished = Home::new()
+        .sessiontut(["learn", "--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+    assert_eq!(server.keys(), Vec::<String>::new(), "{}", finished.output());
+}
+
+#[test]
+fn every_lesson_is_true_on_redis() {
+    holds_on(&RedisServer::start());
+}
+
+#[test]
+fn every_lesson_is_true_on_valkey() {
+    if let Some(server) = valkey::start() {
+        holds_on(&server);
+    }
+}
+
+#[test]
+fn every_lesson_of_the_folder_is_built_in() {
+    let home = Home::new();
+    home.run(["learn", "--check", "--lessons", folder().to_str().unwrap()])
+        .expect(0);
+    let list = home.run(["learn", "--list"]).expect(0).stdout;
+    for entry in fs::read_dir(folder()).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        let id = file.trim_end_matches(".md").split_once('-').unwrap().1;
+        assert!(list.contains(id), "{file} is not in src/learn/shelf.rs:\n{list}");
+    }
+}
+
+#[test]
+fn a_reply_that_is_not_true_is_named_with_its_line() {
+    let copy = TempDir::new().unwrap();
+    let lesson = fs::read_to_string(folder().join("03-count-visits.md")).unwrap();
+    let (before, after) = lesson.split_once("(integer) 2\n").unwrap();
+    fs::write(
+        copy.path().join("03-count-visits.md"),
+        format!("{before}(integer) 7\n{after}"),
+    )
+    .unwrap();
+    let line = before.lines().count() + 1;
+
+    let server = RedisServer::start();
+    let folder = copy.path().to_str().unwrap();
+    let finished = Home::new()
+        .sessiontut(["learn", "--yes", "--lessons", folder])
+        .redis(&server.url())
+        .run()
+        .expect(1);
+    let output = finished.output();
+    for wanted in [
+        &format!("03-count-visits.md:{}", line - 1),
+        "HINCRBY",
+        "(integer) 7",
+        "(integer) 2",
+    ] {
+        assert!(output.contains(wanted), "{wanted:?} is not in:\n{output}");
+    }
+    assert_eq!(server.keys(), Vec::<String>::new());
+}
