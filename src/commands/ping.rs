@@ -1,8 +1,160 @@
-//! `sessiontut ping`.
+//! `sessiontut ping`: choose the target, climb, judge, render.
 
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
+
+use super::chosen;
 use crate::cli::PingArgs;
+use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::ping::observation::Observations;
+use crate::ping::report::json;
+use crate::ping::rungs::tls;
+use crate::ping::verdict::Verdict;
+use crate::ping::{self, Climb, ClimbOptions, Family, WriteCheck};
+use crate::target::{Target, Trust, UrlFault};
+use crate::ui;
+use crate::ui::ping::{Climbing, Lines};
 
-pub(super) fn run(_args: PingArgs) -> anyhow::Result<Exit> {
-    Ok(Exit::No)
+mod again;
+
+pub(super) fn run(args: PingArgs) -> anyhow::Result<Exit> {
+    let deadline = Deadline::after(args.timeout);
+    let trust = chosen::trust(&args.redis.trust);
+    let named = args.url.as_deref().or(args.redis.url.as_deref());
+    let choice = match chosen::choose(named, deadline) {
+        Ok(choice) => choice,
+        Err(fault) => return Ok(refuse(&args, &fault, deadline)),
+    };
+    if let Err(words) = usable(&choice.target, &trust) {
+        ui::usage(&words);
+        return Ok(Exit::Usage);
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime for this command")?;
+    let call = Call {
+        args: &args,
+        target: &choice.target,
+        trust: &trust,
+    };
+    let exit = call.run(&runtime, deadline);
+    choice.close();
+    exit
+}
+
+/// The options for TLS are read before anything is sent: a missing file is wrong usage, not a broken server.
+fn usable(target: &Target, trust: &Trust) -> Result<(), String> {
+    let is_given = trust.ca.is_some() || trust.cert.is_some();
+    if target.tls && is_given {
+        tls::config(trust).map(drop)
+    } else {
+        Ok(())
+    }
+}
+
+fn refuse(args: &PingArgs, fault: &UrlFault, deadline: Deadline) -> Exit {
+    let verdict = ping::judge_url(fault);
+    if args.json {
+        ui::ping::json(&json::render_url(fault, &verdict, deadline.elapsed()));
+    } else {
+        ui::ping::url_verdict(&verdict);
+    }
+    verdict.exit()
+}
+
+/// What was asked, about which Redis.
+struct Call<'a> {
+    args: &'a PingArgs,
+    target: &'a Target,
+    trust: &'a Trust,
+}
+
+/// What one climb came to.
+struct Outcome {
+    climb: Climb,
+    verdict: Verdict,
+    elapsed: Duration,
+}
+
+impl Call<'_> {
+    fn run(&self, runtime: &Runtime, deadline: Deadline) -> anyhow::Result<Exit> {
+        let work = async {
+            match (self.args.wait, self.args.hold, self.args.count) {
+                (Some(patience), ..) => self.wait(patience).await,
+                (_, Some(idle), _) => self.hold(idle, deadline).await,
+                (_, _, Some(count)) => self.count(count, deadline).await,
+                _ => self.once(deadline).await,
+            }
+        };
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                exit = work => exit,
+                _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+            }
+        });
+        // Look-ups that are still under way in other threads must not hold the exit up.
+        ended
+    }
+
+    async fn once(&self, deadline: Deadline) -> anyhow::Result<Exit> {
+        let outcome = self.climb(deadline, self.lines()).await;
+        self.conclude(&outcome)
+    }
+
+    async fn climb(&self, deadline: Deadline, lines: Lines) -> Outcome {
+        let family = match (self.args.v4, self.args.v6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        };
+        let write_check = if self.args.write_check {
+            WriteCheck::Rehearse
+        } else {
+            WriteCheck::ReadOnly
+        };
+        let options = ClimbOptions { family, write_check };
+        let mut climbing = Climbing::new(self.target, lines);
+        let mut tell = |event: ping::Event<'_>| {
+            if !self.args.json {
+                climbing.show(&event);
+            }
+        };
+        let climb = ping::climb(self.target, self.trust, &options, deadline, &mut tell).await;
+        let verdict = ping::judge(self.target, &climb.observations);
+        Outcome {
+            climb,
+            verdict,
+            elapsed: deadline.elapsed(),
+        }
+    }
+
+    fn conclude(&self, outcome: &Outcome) -> anyhow::Result<Exit> {
+        let report = json::render(self.target, self.seen(outcome), &outcome.verdict, outcome.elapsed);
+        if let Some(path) = &self.args.report {
+            crate::state::write(path, format!("{report:#}\n").as_bytes())
+                .with_context(|| format!("cannot write the report to {}", path.display()))?;
+        }
+        if self.args.json {
+            ui::ping::json(&report);
+        } else {
+            ui::ping::verdict(self.target, self.seen(outcome), &outcome.verdict, self.lines());
+        }
+        Ok(outcome.verdict.exit())
+    }
+
+    fn seen<'o>(&self, outcome: &'o Outcome) -> &'o Observations {
+        &outcome.climb.observations
+    }
+
+    fn lines(&self) -> Lines {
+        if self.args.quiet || self.args.json {
+            Lines::Hidden
+        } else {
+            Lines::Shown
+        }
+    }
 }

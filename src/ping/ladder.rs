@@ -1,18 +1,378 @@
-//! The climb itself: one rung after the other, until one fails.
+//! The climb: a rung a layer, up to the first that fails, with the experiments that tell look-alikes apart.
 
-use super::{Climb, ClimbOptions, Event, Observations};
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use redis::{Value, cmd};
+
+use super::experiment;
+use super::observation::{Dial, DialResult, Endpoint, Experiment, Heard, Observations, TlsResult};
+use super::rungs::{auth, dns, role, tcp, tls};
+use super::{ClimbOptions, Event, Rung, WriteCheck, place};
 use crate::deadline::Deadline;
-use crate::target::{Target, Trust};
+use crate::os;
+use crate::target::{Address, Target, Trust};
+use crate::wire::{Connection, Stream};
 
+/// Part of the time after which silence is met by an experiment beside it.
+const PATIENCE: u32 = 4;
+/// Round trips that are always measured.
+const ROUND_TRIPS: usize = 5;
+/// Round trips more where the first ones look uneven: one slow answer may be chance.
+const MORE_ROUND_TRIPS: usize = 10;
+/// What a cluster's other nodes get, at most, to take a connection.
+const NODE_BUDGET: Duration = Duration::from_secs(1);
+/// Nodes that are dialled at most; a large cluster is sampled.
+const MOST_NODES: usize = 64;
+
+/// Climbs as far as it goes. The connection is returned where Redis answered on it.
 pub(super) async fn climb(
     target: &Target,
-    _trust: &Trust,
-    _options: &ClimbOptions,
+    trust: &Trust,
+    options: &ClimbOptions,
     deadline: Deadline,
-    _tell: &mut dyn FnMut(Event),
-) -> Climb {
-    Climb {
-        observations: Observations::new(target.clone(), deadline.span()),
-        connection: None,
+    tell: &mut dyn FnMut(Event<'_>),
+) -> (Observations, Option<Connection<Stream>>) {
+    let mut ladder = Ladder {
+        target,
+        trust,
+        options,
+        deadline,
+        tell,
+        seen: Observations::default(),
+        serving: None,
+    };
+    let connection = ladder.climb().await;
+    (ladder.seen, connection)
+}
+
+struct Ladder<'a> {
+    target: &'a Target,
+    trust: &'a Trust,
+    options: &'a ClimbOptions,
+    deadline: Deadline,
+    tell: &'a mut dyn FnMut(Event<'_>),
+    seen: Observations,
+    serving: Option<SocketAddr>,
+}
+
+impl Ladder<'_> {
+    async fn climb(&mut self) -> Option<Connection<Stream>> {
+        let stream = self.connect().await?;
+        let stream = self.secure(stream).await?;
+        let mut connection = Connection::new(stream);
+        self.log_in(&mut connection).await?;
+        self.ping(&mut connection).await?;
+        self.look_around(&mut connection).await;
+        Some(connection)
     }
+
+    async fn connect(&mut self) -> Option<Stream> {
+        let (host, port) = match &self.target.address {
+            Address::Unix(path) => {
+                self.reach(Rung::Tcp);
+                let (stream, dial) = tcp::observe_unix(path, self.deadline).await;
+                self.seen.tcp_took = dial.took;
+                self.seen.dials = vec![dial];
+                self.leave(Rung::Tcp);
+                return stream;
+            }
+            Address::Tcp { host, port } => (host.clone(), *port),
+        };
+        let addresses = self.resolve(&host, port).await?;
+        self.reach(Rung::Tcp);
+        let started = Instant::now();
+        // The kernel counts retransmissions that it could not send: only a firewall of this host explains those.
+        let refused_before = os::refused_sends();
+        let (serving, dials) = tcp::observe(&addresses, self.deadline).await;
+        self.seen.tcp_took = started.elapsed();
+        self.seen.dials = dials;
+        if serving.is_none() {
+            let refused = os::refused_sends().zip(refused_before);
+            self.seen.refused_sends = refused.map_or(0, |(after, before)| after.saturating_sub(before));
+            self.seen.place = Some(place::observe(&addresses, self.deadline).await);
+        }
+        self.leave(Rung::Tcp);
+        let (stream, address) = serving?;
+        self.serving = Some(address);
+        Some(stream)
+    }
+
+    async fn resolve(&mut self, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+        let found = if let Some(address) = literal(host, port) {
+            vec![address]
+        } else {
+            self.reach(Rung::Dns);
+            let lookup = dns::observe(host, self.deadline).await;
+            let found = lookup
+                .addresses
+                .iter()
+                .map(|address| SocketAddr::new(*address, port))
+                .collect();
+            self.seen.dns = Some(lookup);
+            self.leave(Rung::Dns);
+            found
+        };
+        let wanted: Vec<_> = found
+            .into_iter()
+            .filter(|address| self.options.family.allows(address.ip()))
+            .collect();
+        (!wanted.is_empty()).then_some(wanted)
+    }
+
+    async fn secure(&mut self, stream: Stream) -> Option<Stream> {
+        if !self.target.tls {
+            return Some(stream);
+        }
+        // Only TCP targets ask for TLS; a unix socket's URL has no scheme for it.
+        let Stream::Tcp(plain) = stream else {
+            return Some(stream);
+        };
+        self.reach(Rung::Tls);
+        let host = self.target.host().unwrap_or_default();
+        let address = self.serving?;
+        let handshake = tls::observe(plain, host, self.trust, self.deadline);
+        let experiment = experiment::plain_ping(address, self.deadline);
+        let (shaken, mut experiment) = beside(handshake, experiment, self.deadline).await;
+        let stream = match shaken {
+            Some((stream, handshake)) => {
+                let says_little = matches!(handshake.result, TlsResult::NotTls | TlsResult::Closed);
+                self.seen.tls = Some(handshake);
+                if says_little && experiment.is_none() {
+                    experiment = Some(experiment::plain_ping(address, self.deadline).await);
+                }
+                stream
+            }
+            None => None,
+        };
+        self.seen.experiment = experiment;
+        self.leave(Rung::Tls);
+        stream
+    }
+
+    /// `None` where the climb ends here.
+    async fn log_in(&mut self, connection: &mut Connection<Stream>) -> Option<()> {
+        if self.target.password.is_none() {
+            return Some(());
+        }
+        self.reach(Rung::Auth);
+        let started = Instant::now();
+        let (target, deadline) = (self.target, self.deadline);
+        let heard = self
+            .with_hello(auth::observe(connection, target, deadline))
+            .await
+            .flatten();
+        self.seen.login_took = started.elapsed();
+        let is_in = heard.as_ref().is_some_and(Heard::is_granted);
+        self.seen.login = heard;
+        self.leave(Rung::Auth);
+        is_in.then_some(())
+    }
+
+    /// `None` where the climb ends here.
+    async fn ping(&mut self, connection: &mut Connection<Stream>) -> Option<()> {
+        self.reach(Rung::Ping);
+        let started = Instant::now();
+        let deadline = self.deadline;
+        let heard = self
+            .with_hello(async { auth::ask(connection, &cmd("PING"), deadline).await })
+            .await;
+        self.seen.ping_took = started.elapsed();
+        let is_pong = heard.as_ref().is_some_and(is_pong);
+        if is_pong {
+            self.seen.round_trips.push(self.seen.ping_took);
+        } else if heard
+            .as_ref()
+            .and_then(Heard::error)
+            .is_some_and(|error| forbids_or_lacks_ping(&error))
+        {
+            self.seen.echo = Some(auth::ask(connection, cmd("ECHO").arg("sessiontut"), deadline).await);
+        }
+        self.seen.ping = heard;
+        if is_pong && self.target.db > 0 {
+            self.seen.select = Some(auth::ask(connection, cmd("SELECT").arg(self.target.db), deadline).await);
+        }
+        if is_pong {
+            self.measure(connection, ROUND_TRIPS).await;
+        }
+        self.leave(Rung::Ping);
+        (is_pong || self.seen.echo.as_ref().is_some_and(Heard::is_granted)).then_some(())
+    }
+
+    async fn measure(&mut self, connection: &mut Connection<Stream>, wanted: usize) {
+        while self.seen.round_trips.len() < wanted {
+            let started = Instant::now();
+            if !is_pong(&auth::ask(connection, &cmd("PING"), self.deadline).await) {
+                return;
+            }
+            self.seen.round_trips.push(started.elapsed());
+        }
+        if wanted == ROUND_TRIPS && super::verdict::is_uneven(&self.seen.round_trips) {
+            Box::pin(self.measure(connection, ROUND_TRIPS + MORE_ROUND_TRIPS)).await;
+        }
+    }
+
+    async fn look_around(&mut self, connection: &mut Connection<Stream>) {
+        self.reach(Rung::Role);
+        self.seen.server = role::observe(connection, self.deadline).await;
+        if self.seen.server.is_cluster() {
+            let nodes = role::announced(connection, self.deadline).await;
+            self.seen.announced = self.dial_nodes(nodes).await;
+        }
+        if self.options.write_check == WriteCheck::Rehearse && !self.seen.server.is_sentinel() {
+            self.seen.rehearsal = Some(role::rehearse(connection, &self.seen.server, self.deadline).await);
+        }
+        self.leave(Rung::Role);
+    }
+
+    /// By the rule of the happy eyeballs: each gets a second, or a third of the time.
+    async fn dial_nodes(&mut self, nodes: Vec<(String, u16)>) -> Vec<Dial> {
+        let budget = self.deadline.within(NODE_BUDGET.min(self.deadline.span() / 3));
+        let mut attempts = tokio::task::JoinSet::new();
+        for (index, (host, port)) in nodes.into_iter().take(MOST_NODES).enumerate() {
+            let here = self.serving;
+            attempts.spawn(async move { (index, dial_node(&host, port, here, budget).await) });
+        }
+        let mut dials: Vec<(usize, Dial)> = Vec::new();
+        while let Some(joined) = attempts.join_next().await {
+            dials.extend(joined);
+        }
+        dials.sort_by_key(|(index, _)| *index);
+        dials.into_iter().map(|(_, dial)| dial).collect()
+    }
+
+    /// Runs the first question of a plain connection; where it stays unanswered, a TLS hello beside it.
+    async fn with_hello<T: Answered>(&mut self, question: impl Future<Output = T>) -> Option<T> {
+        let (Some(address), false) = (self.serving, self.target.tls) else {
+            return Some(question.await);
+        };
+        let host = self.target.host().unwrap_or_default();
+        let hello = experiment::tls_hello(address, host, self.deadline);
+        let (answer, mut experiment) = beside(question, hello, self.deadline).await;
+        if experiment.is_none() && answer.as_ref().is_some_and(Answered::may_be_tls) {
+            experiment = Some(experiment::tls_hello(address, host, self.deadline).await);
+        }
+        if answer.as_ref().is_some_and(Answered::was_cut_short)
+            && !experiment.as_ref().is_some_and(Experiment::is_decisive)
+        {
+            // A reset may have eaten what the server had to say: listen once before speaking.
+            let listened = experiment::plain_ping(address, self.deadline).await;
+            experiment = if listened.is_decisive() {
+                Some(listened)
+            } else {
+                experiment.or(Some(listened))
+            };
+        }
+        self.seen.experiment = self.seen.experiment.take().or(experiment);
+        answer
+    }
+
+    fn reach(&mut self, rung: Rung) {
+        (self.tell)(Event::Reached(rung, self.deadline));
+    }
+
+    fn leave(&mut self, rung: Rung) {
+        (self.tell)(Event::Left(rung, &self.seen));
+    }
+}
+
+/// What an answer says about the need for an experiment.
+trait Answered {
+    fn heard(&self) -> Option<&Heard>;
+
+    fn may_be_tls(&self) -> bool {
+        matches!(self.heard(), Some(Heard::Closed(_) | Heard::Reset(_)))
+            || matches!(self.heard(), Some(Heard::Other(bytes)) if bytes.first() == Some(&TLS_ALERT))
+    }
+
+    fn was_cut_short(&self) -> bool {
+        matches!(self.heard(), Some(Heard::Closed(bytes) | Heard::Reset(bytes)) if bytes.is_empty())
+    }
+}
+
+/// Content type of a TLS alert (RFC 8446, B.1).
+const TLS_ALERT: u8 = 0x15;
+
+impl Answered for Heard {
+    fn heard(&self) -> Option<&Heard> {
+        Some(self)
+    }
+}
+
+impl Answered for Option<Heard> {
+    fn heard(&self) -> Option<&Heard> {
+        self.as_ref()
+    }
+}
+
+/// Waits for `rung`; after a quarter of the time in silence `experiment` starts beside it, and the rung goes on.
+///
+/// A decisive experiment ends the wait: then no rung is returned.
+async fn beside<T>(
+    rung: impl Future<Output = T>,
+    experiment: impl Future<Output = Experiment>,
+    deadline: Deadline,
+) -> (Option<T>, Option<Experiment>) {
+    tokio::pin!(rung);
+    if let Ok(done) = deadline.within(deadline.span() / PATIENCE).bound(&mut rung).await {
+        return (Some(done), None);
+    }
+    tokio::pin!(experiment);
+    tokio::select! {
+        biased;
+        done = &mut rung => (Some(done), None),
+        shown = &mut experiment => {
+            if shown.is_decisive() { (None, Some(shown)) } else { (Some(rung.await), Some(shown)) }
+        }
+    }
+}
+
+async fn dial_node(host: &str, port: u16, here: Option<SocketAddr>, deadline: Deadline) -> Dial {
+    let addresses: Vec<SocketAddr> = match (literal(host, port), here) {
+        (Some(address), _) => vec![address],
+        // "?" stands for a node whose address nobody knows yet; none at all for the one that was asked.
+        (None, Some(here)) if host.is_empty() => vec![SocketAddr::new(here.ip(), port)],
+        _ => {
+            let found = dns::observe(host, deadline).await.addresses;
+            found
+                .into_iter()
+                .map(|address| SocketAddr::new(address, port))
+                .collect()
+        }
+    };
+    let named = || Endpoint::Named(format!("{host}:{port}"));
+    if addresses.is_empty() {
+        let result = DialResult::Other("the name leads nowhere".into());
+        return Dial {
+            to: named(),
+            result,
+            took: deadline.elapsed(),
+        };
+    }
+    let (serving, mut dials) = tcp::observe(&addresses, deadline).await;
+    let at = serving.and_then(|(_, address)| dials.iter().position(|dial| dial.to == Endpoint::Ip(address)));
+    dials.swap_remove(at.unwrap_or(0))
+}
+
+fn literal(host: &str, port: u16) -> Option<SocketAddr> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Some(SocketAddr::new(address, port));
+    }
+    // fe80::1%2 has a zone, which only the socket address can hold.
+    host.contains('%')
+        .then(|| format!("[{host}]:{port}").parse().ok())
+        .flatten()
+}
+
+fn is_pong(heard: &Heard) -> bool {
+    match heard {
+        Heard::Reply(Value::SimpleString(text)) => text == "PONG",
+        Heard::Reply(Value::BulkString(bytes)) => bytes == b"PONG",
+        _ => false,
+    }
+}
+
+fn forbids_or_lacks_ping(error: &str) -> bool {
+    error.starts_with("NOPERM") || error.starts_with("ERR")
 }

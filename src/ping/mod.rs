@@ -1,99 +1,144 @@
-//! Is Redis reachable, and if not, why: url ─▶ ladder ─▶ observations ─▶ verdict ─▶ report.
+//! `ping`: url → target → ladder → observations → verdict → report.
+//!
+//! A rung only observes; [`judge`] is a pure function from observations to one cause; [`report`] renders.
 
 pub mod catalogue;
+pub mod experiment;
+mod ladder;
 pub mod observation;
+pub mod place;
+pub mod report;
+mod resolver;
+pub mod rungs;
 pub mod verdict;
 
-mod ladder;
-
-pub use catalogue::{Cause, Fix, Warning};
-pub use observation::{Observations, Outcome, Rung, Step};
-pub use verdict::{Certainty, Notice, Verdict, judge};
-
-use std::time::Duration;
+use std::net::IpAddr;
 
 use crate::deadline::Deadline;
 use crate::target::{Target, Trust};
-use crate::wire;
+use crate::wire::{Connection, Stream};
+use observation::Observations;
 
-/// What a climb is to do besides climbing.
-#[derive(Clone, Debug)]
-pub struct ClimbOptions {
-    /// Which addresses of a name may be dialled.
-    pub family: Family,
-    /// Whether to rehearse the tutorial's commands on a key of its own.
-    pub write_check: WriteCheck,
-    /// Round trips to time.
-    pub samples: u32,
+pub use verdict::{Verdict, judge, judge_url};
+
+/// The layers, from the bottom up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// Reading the URL.
+    Url,
+    /// Looking the name up.
+    Dns,
+    /// Connecting.
+    Tcp,
+    /// The TLS handshake.
+    Tls,
+    /// Logging in.
+    Auth,
+    /// PING, and its round trips.
+    Ping,
+    /// What the server is.
+    Role,
 }
 
-impl Default for ClimbOptions {
-    fn default() -> Self {
-        Self {
-            family: Family::Any,
-            write_check: WriteCheck::Skip,
-            samples: ROUND_TRIPS,
+impl Rung {
+    /// All of them, from the bottom up.
+    pub const ALL: [Self; 7] = [
+        Self::Url,
+        Self::Dns,
+        Self::Tcp,
+        Self::Tls,
+        Self::Auth,
+        Self::Ping,
+        Self::Role,
+    ];
+
+    /// The name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Url => "url",
+            Self::Dns => "dns",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::Ping => "ping",
+            Self::Role => "role",
         }
     }
 }
 
-/// Round trips that a ping times unless told otherwise.
-pub const ROUND_TRIPS: u32 = 5;
+/// What a climb tells while it is under way.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A rung begins; it may take until the deadline.
+    Reached(Rung, Deadline),
+    /// A rung has been observed.
+    Left(Rung, &'a Observations),
+}
 
-/// Which kinds of address may be dialled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a climb does beyond reaching Redis.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClimbOptions {
+    /// Which addresses to dial.
+    pub family: Family,
+    /// Whether to rehearse the tutorial's commands.
+    pub write_check: WriteCheck,
+}
+
+/// `-4` and `-6`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Family {
     /// Both.
+    #[default]
     Any,
-    /// IPv4 alone (`-4`).
+    /// IPv4 alone.
     V4,
-    /// IPv6 alone (`-6`).
+    /// IPv6 alone.
     V6,
 }
 
-/// Whether to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Family {
+    pub(crate) fn allows(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// `--write-check`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WriteCheck {
     /// Nothing is written.
-    Skip,
-    /// The five commands in one MULTI.
+    #[default]
+    ReadOnly,
+    /// The tutorial's commands are rehearsed on one key of our own.
     Rehearse,
 }
 
-/// What happens during a climb, as it happens.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A rung is being tried: what is waited for.
-    Waiting {
-        /// Which.
-        rung: Rung,
-        /// For what, in a few words, such as "waiting for 10.0.3.17:6379 to answer".
-        what: String,
-        /// How long that may last from now.
-        left: Duration,
-    },
-    /// A rung ended.
-    Ended(Step),
-}
-
-/// What a climb comes to: all that it saw, and the connection that it made.
+/// What a climb leaves: what was seen and, where Redis answered, the connection it answered on.
 #[derive(Debug)]
 pub struct Climb {
-    /// All that was seen.
+    /// Everything that was seen.
     pub observations: Observations,
-    /// Logged in, the database selected; `None` where the climb ended before.
-    pub connection: Option<wire::Connection<wire::Stream>>,
+    /// Logged in, with the database selected.
+    pub connection: Option<Connection<Stream>>,
 }
 
-/// Climbs from the name to the role, and stops at the first rung that fails.
+/// Climbs the connection one layer at a time, up to the first that fails.
 ///
-/// Never returns later than the deadline, but for the time that it takes to say so.
+/// No rung, look-up or experiment outlives the deadline.
 pub async fn climb(
     target: &Target,
     trust: &Trust,
     options: &ClimbOptions,
     deadline: Deadline,
-    tell: &mut dyn FnMut(Event),
+    tell: &mut dyn FnMut(Event<'_>),
 ) -> Climb {
-    ladder::climb(target, trust, options, deadline, tell).await
+    let (observations, connection) = ladder::climb(target, trust, options, deadline, tell).await;
+    Climb {
+        observations,
+        connection,
+    }
 }

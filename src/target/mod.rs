@@ -3,17 +3,19 @@
 //! Form: `redis[s]://[user][:password@]host[:port][/db]`, `unix://PATH`
 //! (<https://www.iana.org/assignments/uri-schemes/prov/redis>).
 
+mod parse;
+mod slips;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::secret::{MASK, Secret};
 
-mod url;
-
-pub use url::{UrlFault, UrlFaultKind};
-
 /// The port where a URL names none.
 pub const DEFAULT_PORT: u16 = 6379;
+
+/// The schemes that are understood.
+pub const SCHEMES: [&str; 6] = ["redis", "rediss", "valkey", "valkeys", "redis+unix", "unix"];
 
 /// Everything that a URL says about where Redis is and how to log in.
 #[derive(Clone, Debug)]
@@ -30,21 +32,8 @@ pub struct Target {
     pub db: u64,
     /// Whether the URL was given, or leads to the built-in practice Redis.
     pub origin: Origin,
-    /// What the URL says that is legal and probably not meant.
-    pub slips: Vec<Slip>,
-}
-
-/// Something in a URL that works, and not as its writer thinks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Slip {
-    /// An unencoded `@` in the password: the last one ends it here, and the first one in some clients.
-    AtInPassword,
-    /// `redis://secret@host`: what stands alone before the `@` is a user name.
-    OnlyUser,
-    /// A query parameter (its name) that many clients ignore, such as `db`.
-    Parameter(String),
-    /// `%25` in the password: it was probably encoded twice.
-    EncodedTwice,
+    /// What is usable and yet probably not what was meant.
+    pub doubts: Vec<Doubt>,
 }
 
 /// A TCP endpoint or a unix socket.
@@ -70,6 +59,42 @@ pub enum Origin {
     Practice,
 }
 
+/// Something in a usable URL that many people or clients read in another way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// `redis://secret@host`: what stands there is a user name.
+    UserWithoutPassword,
+    /// An `@` in the password as it is: the last one ends the password, but not in every client.
+    AtSignInPassword,
+    /// The password holds `%25`: it was probably encoded twice.
+    EncodedTwice,
+    /// Options behind the `?`, which many clients ignore without a word; their names.
+    IgnoredOptions(Vec<String>),
+}
+
+/// Why a text is no URL that can be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct UrlFault {
+    /// Which kind of fault.
+    pub kind: UrlFaultKind,
+    /// What is wrong, and where; without any piece of the password.
+    pub message: String,
+    /// The URL that was probably meant, its password masked.
+    pub meant: Option<String>,
+}
+
+/// The three `url.*` causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlFaultKind {
+    /// No usable host, port or database.
+    Invalid,
+    /// A scheme that is not one of [`SCHEMES`].
+    Scheme,
+    /// The user or password holds a character that must be percent-encoded.
+    Encoding,
+}
+
 /// How to trust, and be trusted by, a TLS server; from the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
@@ -84,92 +109,59 @@ pub struct Trust {
 }
 
 impl Target {
-    /// A plain Redis at `host:port`, database 0, without credentials.
-    pub fn tcp(host: impl Into<String>, port: u16) -> Self {
-        Self::at(Address::Tcp {
-            host: host.into(),
-            port,
-        })
-    }
-
-    /// A plain Redis at `address`, database 0, without credentials.
-    #[must_use]
-    pub fn at(address: Address) -> Self {
-        Self {
-            address,
-            tls: false,
-            user: None,
-            password: None,
-            db: 0,
-            origin: Origin::Given,
-            slips: Vec::new(),
-        }
-    }
-
-    /// Reads a URL; what cannot be read is answered with the URL that was probably meant.
-    ///
-    /// # Errors
-    /// [`UrlFault`], whose words never hold a part of a password.
+    /// Reads a URL.
     ///
     /// ```
     /// use sessiontut::target::Target;
     ///
-    /// let target = Target::parse("rediss://:secret@cache.example/2").expect("a good URL");
-    /// assert_eq!(target.to_string(), "rediss://:***@cache.example:6379/2");
+    /// let target = Target::parse("rediss://ada:Plover-4417@cache.example/3").unwrap();
+    /// assert_eq!(target.to_string(), "rediss://ada:***@cache.example:6379/3");
     /// ```
-    pub fn parse(url: &str) -> Result<Self, UrlFault> {
-        url::parse(url)
+    ///
+    /// # Errors
+    /// [`UrlFault`] says which part cannot be used, and shows the URL that was probably meant.
+    pub fn parse(text: &str) -> Result<Self, UrlFault> {
+        parse::parse(text)
     }
 
-    /// Takes the password from elsewhere (`REDISCLI_AUTH`) where the URL has none.
+    /// The same target with a password from elsewhere (`REDISCLI_AUTH`), where its URL has none.
     #[must_use]
-    pub fn or_password(mut self, password: Option<Secret>) -> Self {
-        if self.password.is_none() {
-            self.password = password.filter(|secret| !secret.reveal().is_empty());
-            if self.password.is_some() {
-                self.slips.retain(|slip| *slip != Slip::OnlyUser);
-            }
-        }
+    pub fn with_password(mut self, password: Option<Secret>) -> Self {
+        self.password = self.password.or(password);
         self
     }
 
-    /// The host name or address, or the socket's path.
+    /// The host of a TCP target.
     #[must_use]
-    pub fn host(&self) -> String {
+    pub fn host(&self) -> Option<&str> {
         match &self.address {
-            Address::Tcp { host, .. } => host.clone(),
-            Address::Unix(path) => path.display().to_string(),
+            Address::Tcp { host, .. } => Some(host),
+            Address::Unix(_) => None,
         }
     }
 
-    /// The TCP port; a unix socket has none.
+    /// The port of a TCP target.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        match self.address {
-            Address::Tcp { port, .. } => Some(port),
+        match &self.address {
+            Address::Tcp { port, .. } => Some(*port),
             Address::Unix(_) => None,
         }
     }
 }
 
 impl fmt::Display for Target {
-    /// The URL with its password masked, and a user name that stands alone: it may well be the password.
+    /// The URL with its password masked.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "rediss" } else { "redis" };
+        // A user without a password is, more often than not, a password in the wrong place.
         let login = match (&self.user, &self.password) {
             (None, None) => String::new(),
             (Some(_), None) => format!("{MASK}@"),
             (user, Some(mask)) => format!("{}:{mask}@", user.as_deref().unwrap_or_default()),
         };
         match &self.address {
-            Address::Unix(path) => {
-                write!(out, "unix://{login}{}", path.display())?;
-                if self.db == 0 {
-                    Ok(())
-                } else {
-                    write!(out, "?db={}", self.db)
-                }
-            }
+            Address::Unix(path) => write!(out, "unix://{login}{}", path.display()),
             Address::Tcp { host, port } if host.contains(':') => {
                 write!(out, "{scheme}://{login}[{host}]:{port}/{}", self.db)
             }

@@ -1,0 +1,146 @@
+//! Linux: TCP_INFO (`tcp(7)`) and the error queue (`ip(7)`, IP_RECVERR).
+#![allow(unsafe_code)] // setsockopt, getsockopt and recvmsg with structures that std does not know
+
+use std::fs;
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::ptr;
+
+use libc::{c_int, c_void, socklen_t};
+use socket2::{SockRef, Socket};
+
+use super::Icmp;
+
+/// Asks the kernel to queue ICMP errors for the socket, so that [`next_icmp`] can tell what came.
+///
+/// Where the kernel does not, attempts are told apart by errno alone: nothing is lost but detail.
+pub fn ask_for_icmp(socket: &Socket) {
+    let descriptor = socket.as_raw_fd();
+    switch_on(descriptor, libc::IPPROTO_IP, libc::IP_RECVERR);
+    switch_on(descriptor, libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
+}
+
+fn switch_on(descriptor: RawFd, level: c_int, option: c_int) {
+    let on: c_int = 1;
+    // SAFETY: the option takes a c_int, whose address and size are given; it outlives the call.
+    unsafe {
+        libc::setsockopt(
+            descriptor,
+            level,
+            option,
+            ptr::from_ref(&on).cast::<c_void>(),
+            size_of::<c_int>() as socklen_t,
+        );
+    }
+}
+
+/// Takes the next ICMP error from the socket's queue. A RST leaves none there, which tells it from ICMP 3/3.
+#[must_use]
+pub fn next_icmp(socket: &SockRef<'_>) -> Option<Icmp> {
+    let mut control = [0_u64; 64];
+    let mut payload = [0_u8; 256];
+    let mut slice = libc::iovec {
+        iov_base: payload.as_mut_ptr().cast::<c_void>(),
+        iov_len: payload.len(),
+    };
+    // SAFETY: msghdr is plain data, for which zeroes are valid.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    message.msg_iov = &raw mut slice;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast::<c_void>();
+    message.msg_controllen = size_of_val(&control) as _;
+    // SAFETY: every pointer in the message leads to a live buffer of the given length.
+    let received = unsafe {
+        libc::recvmsg(
+            socket.as_raw_fd(),
+            &raw mut message,
+            libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT,
+        )
+    };
+    if received < 0 {
+        return None;
+    }
+    // SAFETY: the kernel has filled msg_control up to msg_controllen with well-formed headers, each followed by
+    // a sock_extended_err and the offender's address; the buffer is aligned as u64 and still alive.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(&raw const message);
+        while !header.is_null() {
+            let level = (*header).cmsg_level;
+            let kind = (*header).cmsg_type;
+            if (level, kind) == (libc::IPPROTO_IP, libc::IP_RECVERR)
+                || (level, kind) == (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+            {
+                let error = libc::CMSG_DATA(header).cast::<libc::sock_extended_err>();
+                if let Some(icmp) = read_icmp(error) {
+                    return Some(icmp);
+                }
+            }
+            header = libc::CMSG_NXTHDR(&raw const message, header);
+        }
+    }
+    None
+}
+
+/// # Safety
+/// `error` must point to a `sock_extended_err` that the offender's address follows.
+unsafe fn read_icmp(error: *const libc::sock_extended_err) -> Option<Icmp> {
+    // SAFETY: promised by the caller; read_unaligned, since control data is aligned for its header only.
+    let (found, offender) = unsafe { (error.read_unaligned(), error.add(1)) };
+    let v6 = match found.ee_origin {
+        libc::SO_EE_ORIGIN_ICMP => false,
+        libc::SO_EE_ORIGIN_ICMP6 => true,
+        _ => return None,
+    };
+    // SAFETY: the address begins right behind the error, and its family says how long it is.
+    let from = unsafe {
+        match c_int::from(offender.cast::<libc::sa_family_t>().read_unaligned()) {
+            libc::AF_INET => {
+                let address = offender.cast::<libc::sockaddr_in>().read_unaligned();
+                Some(IpAddr::V4(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr))))
+            }
+            libc::AF_INET6 => {
+                let address = offender.cast::<libc::sockaddr_in6>().read_unaligned();
+                Some(IpAddr::V6(Ipv6Addr::from(address.sin6_addr.s6_addr)))
+            }
+            _ => None,
+        }
+    };
+    Some(Icmp {
+        v6,
+        kind: found.ee_type,
+        code: found.ee_code,
+        from,
+    })
+}
+
+/// How many SYNs an unanswered attempt has sent so far.
+#[must_use]
+pub fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
+    // SAFETY: tcp_info is plain data, for which zeroes are valid.
+    let mut found: libc::tcp_info = unsafe { zeroed() };
+    let mut length = size_of::<libc::tcp_info>() as socklen_t;
+    // SAFETY: the buffer is as long as the length says, and the kernel writes no more than that.
+    let status = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            ptr::from_mut(&mut found).cast::<c_void>(),
+            &raw mut length,
+        )
+    };
+    (status == 0).then(|| found.tcpi_total_retrans + 1)
+}
+
+/// How many retransmissions this host's kernel itself has refused to send (a local firewall or policy), so far.
+#[must_use]
+pub fn refused_sends() -> Option<u64> {
+    let table = fs::read_to_string("/proc/net/netstat").ok()?;
+    let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));
+    let (names, values) = (rows.next()?, rows.next()?);
+    let at = names
+        .split_whitespace()
+        .position(|name| name == "TCPRetransFail")?;
+    values.split_whitespace().nth(at)?.parse().ok()
+}

@@ -1,0 +1,27 @@
+//! What only the kernel knows about a connection attempt, behind one portable face.
+//!
+//! The one module that may hold unsafe code; elsewhere than on Linux it knows nothing and says so.
+
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod kernel;
+#[cfg(not(target_os = "linux"))]
+#[path = "other.rs"]
+mod kernel;
+
+pub use kernel::{ask_for_icmp, next_icmp, refused_sends, syns_sent};
+
+use std::net::IpAddr;
+
+/// An ICMP error that the kernel queued for a socket (`ip(7)`, IP_RECVERR).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Icmp {
+    /// Whether it is ICMPv6.
+    pub v6: bool,
+    /// ICMP type: 3 or, for ICMPv6, 1 is "destination unreachable".
+    pub kind: u8,
+    /// ICMP code: why.
+    pub code: u8,
+    /// Who sent it, where the kernel says so.
+    pub from: Option<IpAddr>,
+}

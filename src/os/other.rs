@@ -1,0 +1,26 @@
+//! The portable fallback: nothing is known beyond what `std` reports.
+
+use socket2::{SockRef, Socket};
+
+use super::Icmp;
+
+/// Does nothing: ICMP errors cannot be asked for here.
+pub fn ask_for_icmp(_socket: &Socket) {}
+
+/// No ICMP error is ever known.
+#[must_use]
+pub fn next_icmp(_socket: &SockRef<'_>) -> Option<Icmp> {
+    None
+}
+
+/// The number of SYNs is not known.
+#[must_use]
+pub fn syns_sent(_socket: &SockRef<'_>) -> Option<u32> {
+    None
+}
+
+/// Sends that the kernel itself refused are not counted.
+#[must_use]
+pub fn refused_sends() -> Option<u64> {
+    None
+}

@@ -1,0 +1,68 @@
+//! The second connection: what tells causes apart that look alike on the first.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use redis::cmd;
+
+use super::observation::{Experiment, Heard, TlsResult};
+use super::rungs::{auth, tcp, tls};
+use crate::deadline::Deadline;
+use crate::wire::{Connection, Stream};
+
+/// How long a server that speaks first is listened to before we speak.
+const BANNER: Duration = Duration::from_millis(120);
+/// How long the inside of a TLS session is listened to.
+const INSIDE: Duration = Duration::from_millis(700);
+
+/// Sends a plain PING to a port that was asked for TLS, after listening for a banner.
+pub async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
+    let (Some(stream), _) = tcp::dial(address, deadline).await else {
+        return Experiment::NotConnected;
+    };
+    let mut connection = Connection::new(Stream::Tcp(stream));
+    match auth::listen(&mut connection, deadline.within(BANNER)).await {
+        Heard::Silence(received) if received.is_empty() => {}
+        heard => return Experiment::PlainPing(heard),
+    }
+    Experiment::PlainPing(auth::ask(&mut connection, &cmd("PING"), deadline).await)
+}
+
+/// Sends a TLS hello to a port that was asked for plain RESP; where the handshake is done, a PING inside it.
+pub async fn tls_hello(address: SocketAddr, host: &str, deadline: Deadline) -> Experiment {
+    let (Some(stream), _) = tcp::dial(address, deadline).await else {
+        return Experiment::NotConnected;
+    };
+    let (stream, result) = tls::hello(stream, host, deadline).await;
+    let inside = match stream {
+        Some(stream) => {
+            let mut connection = Connection::new(stream);
+            Some(auth::ask(&mut connection, &cmd("PING"), deadline.within(INSIDE)).await)
+        }
+        None => None,
+    };
+    Experiment::TlsHello { result, inside }
+}
+
+impl Experiment {
+    /// Whether it proves which of the two the port speaks, so that the first connection need not be waited for.
+    #[must_use]
+    pub fn is_decisive(&self) -> bool {
+        match self {
+            Self::PlainPing(Heard::Reply(_) | Heard::Other(_)) => true,
+            Self::TlsHello { result, .. } => result.is_tls(),
+            _ => false,
+        }
+    }
+}
+
+impl TlsResult {
+    /// Whether the peer has answered in TLS, well or badly.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotTls | Self::Closed | Self::TimedOut | Self::Unusable(_)
+        )
+    }
+}

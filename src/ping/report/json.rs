@@ -1,0 +1,159 @@
+//! The `--json` report: one object, whose form scripts rely on (schema 1).
+
+use serde_json::{Value, json};
+
+use super::steps::{Step, steps};
+use crate::endpoint;
+use crate::ping::Rung;
+use crate::ping::catalogue::Fix;
+use crate::ping::observation::{DialResult, Observations};
+use crate::ping::verdict::{Certainty, Verdict, median};
+use crate::sanitize;
+use crate::target::{Address, Origin, Target, UrlFault};
+use std::time::Duration;
+
+/// The report on a climb.
+#[must_use]
+pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: Duration) -> Value {
+    let mut report = frame(verdict, elapsed);
+    report["target"] = target_of(target);
+    report["steps"] = steps(target, seen, verdict)
+        .iter()
+        .map(|step| step_of(step, seen))
+        .collect();
+    if !seen.round_trips.is_empty() || seen.server.role.is_some() {
+        report["server"] = server_of(seen);
+    }
+    if !seen.round_trips.is_empty() {
+        report["rtt_ms"] = round_trips_of(&seen.round_trips);
+    }
+    report
+}
+
+/// The report on a URL that cannot be used.
+#[must_use]
+pub fn render_url(fault: &UrlFault, verdict: &Verdict, elapsed: Duration) -> Value {
+    let mut report = frame(verdict, elapsed);
+    report["steps"] =
+        json!([{"name": "url", "status": "fail", "ms": 0.0, "detail": fault.message, "addresses": []}]);
+    report
+}
+
+fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
+    let finding = verdict.finding.as_ref();
+    json!({
+        "schema": 1,
+        "ok": finding.is_none(),
+        "target": null,
+        "cause": finding.map(|finding| finding.code.as_str()),
+        "certainty": finding.map(|finding| match finding.certainty {
+            Certainty::Proved => "proved",
+            Certainty::Likely => "likely",
+        }),
+        "summary": finding.map_or("Redis answers", |finding| finding.summary.as_str()),
+        "evidence": finding.map(|finding| finding.evidence.clone()).unwrap_or_default(),
+        "fixes": finding.map(|finding| fixes_of(&finding.fixes)).unwrap_or_default(),
+        "warnings": verdict.warnings.iter().map(|warning| json!({
+            "code": warning.code.as_str(), "summary": warning.summary, "fixes": fixes_of(&warning.fixes),
+        })).collect::<Vec<_>>(),
+        "steps": [],
+        "server": null,
+        "rtt_ms": null,
+        "elapsed_ms": milliseconds(elapsed),
+    })
+}
+
+fn fixes_of(fixes: &[Fix]) -> Vec<Value> {
+    fixes
+        .iter()
+        .map(|fix| json!({"kind": fix.kind, "text": fix.text, "command": fix.command}))
+        .collect()
+}
+
+fn target_of(target: &Target) -> Value {
+    let kind = match (&target.address, target.origin) {
+        (_, Origin::Practice) => Some("practice"),
+        (Address::Unix(_), _) => Some("unix"),
+        (Address::Tcp { host, .. }, _) => endpoint::read(host).map(|hint| hint.kind.name()),
+    };
+    json!({
+        "url": target.to_string(), "host": target.host(), "port": target.port(), "tls": target.tls, "db": target.db,
+        "endpoint": kind,
+    })
+}
+
+fn step_of(step: &Step, seen: &Observations) -> Value {
+    let addresses: Vec<Value> = if step.rung == Rung::Tcp {
+        let rows = seen.dials.iter().map(|dial| {
+            json!({"address": dial.to.to_string(), "result": word(&dial.result), "ms": milliseconds(dial.took)})
+        });
+        rows.collect()
+    } else {
+        Vec::new()
+    };
+    json!({
+        "name": step.rung.name(), "status": step.status.name(), "ms": step.took.map(milliseconds),
+        "detail": step.detail, "addresses": addresses,
+    })
+}
+
+fn word(result: &DialResult) -> &'static str {
+    match result {
+        DialResult::Connected => "connected",
+        DialResult::Refused => "refused",
+        DialResult::Prohibited(_) => "prohibited",
+        DialResult::Unreachable(_) => "unreachable",
+        DialResult::NoRoute => "no-route",
+        DialResult::Timeout { .. } => "timeout",
+        DialResult::Other(_) => "error",
+    }
+}
+
+fn server_of(seen: &Observations) -> Value {
+    let server = &seen.server;
+    let safe = |name: &str| server.field(name).map(|text| sanitize::line(text).into_owned());
+    let version = safe("valkey_version")
+        .or_else(|| safe("dragonfly_version"))
+        .or_else(|| safe("redis_version"));
+    let role = server.role_name().map(|role| sanitize::line(&role).into_owned());
+    let mode = if server.is_cluster() {
+        Some("cluster".into())
+    } else {
+        safe("redis_mode").or(safe("server_mode"))
+    };
+    json!({"version": version, "flavor": flavor(seen), "mode": mode, "role": role})
+}
+
+/// Which server it is, by the marks that each leaves in INFO.
+#[must_use]
+pub fn flavor(seen: &Observations) -> Option<&'static str> {
+    let server = &seen.server;
+    let name = server.field("server_name").unwrap_or_default();
+    if name == "sessiontut-practice" {
+        Some("sessiontut-practice")
+    } else if server.field("dragonfly_version").is_some() {
+        Some("dragonfly")
+    } else if name == "valkey" || server.field("valkey_version").is_some() {
+        Some("valkey")
+    } else if server.field("keydb_version").is_some() || server.field("mvcc_depth").is_some() {
+        Some("keydb")
+    } else {
+        server.field("redis_version").map(|_| "redis")
+    }
+}
+
+fn round_trips_of(round_trips: &[Duration]) -> Value {
+    let mut sorted = round_trips.to_vec();
+    sorted.sort();
+    let at = |percent: usize| sorted[(sorted.len() - 1) * percent / 100];
+    json!({
+        "min": milliseconds(sorted[0]), "p50": milliseconds(median(round_trips)),
+        "p99": milliseconds(if sorted.len() < 100 { sorted[sorted.len() - 1] } else { at(99) }),
+        "max": milliseconds(sorted[sorted.len() - 1]), "samples": sorted.len(),
+    })
+}
+
+/// Milliseconds, to the microsecond.
+fn milliseconds(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}

@@ -1,0 +1,216 @@
+//! The rungs of a report, each with its status; derived from what was seen, for both renderers.
+
+use std::time::Duration;
+
+use crate::ping::Rung;
+use crate::ping::observation::{DialResult, Heard, Observations, TlsResult};
+use crate::ping::verdict::Verdict;
+use crate::target::{Address, Target};
+
+/// One rung of the report.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Which.
+    pub rung: Rung,
+    /// How it went.
+    pub status: Status,
+    /// How long it took; none where it was skipped.
+    pub took: Option<Duration>,
+    /// What it came to, in words.
+    pub detail: String,
+}
+
+/// How a rung went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// As hoped.
+    Ok,
+    /// It works, but.
+    Warn,
+    /// The cause lies here.
+    Fail,
+    /// Not needed, or not reached.
+    Skipped,
+}
+
+impl Status {
+    /// The word in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// All rungs, with the failing one and those with warnings marked.
+#[must_use]
+pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Step> {
+    let mut steps: Vec<Step> = Rung::ALL
+        .iter()
+        .map(|rung| observed(*rung, target, seen))
+        .collect();
+    for warning in &verdict.warnings {
+        let rung = rung_of(warning.code.as_str());
+        if let Some(step) = steps
+            .iter_mut()
+            .find(|step| step.rung == rung && step.status == Status::Ok)
+        {
+            step.status = Status::Warn;
+        }
+    }
+    if let Some(finding) = &verdict.finding {
+        // What failed is the last rung that was tried, unless an earlier one has failed by itself.
+        if !steps.iter().any(|step| step.status == Status::Fail) {
+            let last = steps.iter_mut().rev().find(|step| step.took.is_some());
+            if let Some(step) = last {
+                step.status = Status::Fail;
+                step.detail = finding.summary.clone();
+            }
+        }
+    }
+    steps
+}
+
+fn rung_of(code: &str) -> Rung {
+    match code.split('.').next().unwrap_or_default() {
+        "url" => Rung::Url,
+        "dns" => Rung::Dns,
+        "tcp" => Rung::Tcp,
+        "tls" => Rung::Tls,
+        "auth" => Rung::Auth,
+        "latency" => Rung::Ping,
+        _ => Rung::Role,
+    }
+}
+
+/// One rung as it was seen, without the verdict's view of it.
+#[must_use]
+pub fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step {
+    let (status, took, detail) = match rung {
+        Rung::Url => (Status::Ok, Some(Duration::ZERO), target.to_string()),
+        Rung::Dns => dns(target, seen),
+        Rung::Tcp => tcp(seen),
+        Rung::Tls => tls(target, seen),
+        Rung::Auth => auth(target, seen),
+        Rung::Ping => ping(seen),
+        Rung::Role => role(seen),
+    };
+    Step {
+        rung,
+        status,
+        took,
+        detail,
+    }
+}
+
+type Seen = (Status, Option<Duration>, String);
+
+fn skipped(why: &str) -> Seen {
+    (Status::Skipped, None, why.to_owned())
+}
+
+fn dns(target: &Target, seen: &Observations) -> Seen {
+    let Some(lookup) = &seen.dns else {
+        return skipped(match target.address {
+            Address::Unix(_) => "a unix socket has no name",
+            Address::Tcp { .. } => "the host is an address",
+        });
+    };
+    if lookup.addresses.is_empty() {
+        return (Status::Fail, Some(lookup.took), "no address".into());
+    }
+    let list: Vec<_> = lookup.addresses.iter().map(ToString::to_string).collect();
+    (Status::Ok, Some(lookup.took), list.join(", "))
+}
+
+fn tcp(seen: &Observations) -> Seen {
+    if seen.dials.is_empty() {
+        return skipped("not reached");
+    }
+    match seen
+        .dials
+        .iter()
+        .find(|dial| dial.result == DialResult::Connected)
+    {
+        Some(dial) => (
+            Status::Ok,
+            Some(seen.tcp_took),
+            format!("connected to {}", dial.to),
+        ),
+        None => {
+            let list: Vec<_> = seen.dials.iter().map(crate::ping::verdict::describe).collect();
+            (Status::Fail, Some(seen.tcp_took), list.join("; "))
+        }
+    }
+}
+
+fn tls(target: &Target, seen: &Observations) -> Seen {
+    if !target.tls {
+        return skipped("the URL asks for none");
+    }
+    let Some(tls) = &seen.tls else {
+        return if seen.experiment.is_some() {
+            (
+                Status::Fail,
+                Some(Duration::ZERO),
+                "the handshake was not answered in TLS".into(),
+            )
+        } else {
+            skipped("not reached")
+        };
+    };
+    if tls.result != TlsResult::Established {
+        return (Status::Fail, Some(tls.took), "no session".into());
+    }
+    let version = tls.version.clone().unwrap_or_default();
+    (
+        Status::Ok,
+        Some(tls.took),
+        format!("{version}, certificate for {}", tls.expected_name),
+    )
+}
+
+fn auth(target: &Target, seen: &Observations) -> Seen {
+    match &seen.login {
+        Some(heard) if heard.is_granted() => {
+            let user = target.user.as_deref().unwrap_or("default");
+            let words = format!("logged in as {}", crate::sanitize::line(user));
+            (Status::Ok, Some(seen.login_took), words)
+        }
+        Some(_) => (Status::Fail, Some(seen.login_took), "not let in".into()),
+        None if target.password.is_none() => skipped("the URL has no password"),
+        None => skipped("not reached"),
+    }
+}
+
+fn ping(seen: &Observations) -> Seen {
+    let answered = seen.echo.as_ref().is_some_and(Heard::is_granted);
+    match &seen.ping {
+        None => skipped("not reached"),
+        Some(heard) if heard.is_granted() && !seen.round_trips.is_empty() => {
+            (Status::Ok, Some(seen.ping_took), "PONG".into())
+        }
+        Some(_) if answered => (
+            Status::Ok,
+            Some(seen.ping_took),
+            "PING is refused, ECHO is answered".into(),
+        ),
+        Some(_) => (Status::Fail, Some(seen.ping_took), "no PONG".into()),
+    }
+}
+
+fn role(seen: &Observations) -> Seen {
+    if seen.server.role.is_none() {
+        return skipped("not reached");
+    }
+    let role = seen.server.role_name().unwrap_or_else(|| "role not told".into());
+    (
+        Status::Ok,
+        Some(Duration::ZERO),
+        crate::sanitize::line(&role).into_owned(),
+    )
+}

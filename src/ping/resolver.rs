@@ -1,0 +1,253 @@
+//! Questions of our own to one name server, for the reason that the system's resolver does not give.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+
+use crate::deadline::Deadline;
+use crate::ping::observation::NameAnswer;
+
+/// The system's name servers and search domains (`resolv.conf(5)`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Resolvers {
+    /// In the order of the file; glibc uses the first three.
+    pub servers: Vec<SocketAddr>,
+    search: Vec<String>,
+    ndots: usize,
+}
+
+/// glibc's `MAXNS`.
+const MOST_SERVERS: usize = 3;
+const DNS_PORT: u16 = 53;
+/// Between two sends of the same question.
+const RETRY: Duration = Duration::from_millis(800);
+/// The longest answer over UDP that is accepted (RFC 6891 suggests 4096).
+const LONGEST_DATAGRAM: usize = 4096;
+
+impl Resolvers {
+    /// What `/etc/resolv.conf` says; without one, a name server on this host, as in glibc.
+    #[must_use]
+    pub(super) fn of_system() -> Self {
+        Self::parse(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut found = Self {
+            servers: Vec::new(),
+            search: Vec::new(),
+            ndots: 1,
+        };
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("nameserver") => {
+                    let address = words.next().and_then(read_address);
+                    found
+                        .servers
+                        .extend(address.filter(|_| found.servers.len() < MOST_SERVERS));
+                }
+                Some("search" | "domain") => found.search = words.map(str::to_owned).collect(),
+                Some("options") => {
+                    let ndots = words.find_map(|word| word.strip_prefix("ndots:"));
+                    found.ndots = ndots
+                        .and_then(|number| number.parse().ok())
+                        .unwrap_or(found.ndots);
+                }
+                _ => {}
+            }
+        }
+        if found.servers.is_empty() {
+            found
+                .servers
+                .push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
+        }
+        found
+    }
+
+    /// The full names that the system would ask for, in its order.
+    #[must_use]
+    pub(super) fn candidates(&self, host: &str) -> Vec<String> {
+        if host.ends_with('.') {
+            return vec![host.to_owned()];
+        }
+        let plain = format!("{host}.");
+        let mut names: Vec<String> = self
+            .search
+            .iter()
+            .map(|domain| format!("{host}.{}.", domain.trim_matches('.')))
+            .collect();
+        if host.matches('.').count() >= self.ndots {
+            names.insert(0, plain);
+        } else {
+            names.push(plain);
+        }
+        names
+    }
+}
+
+fn read_address(word: &str) -> Option<SocketAddr> {
+    if let Some((address, zone)) = word.split_once('%') {
+        // A link-local server is reached by the number of its interface only; a name of one is not looked up.
+        let scope = zone.parse().ok()?;
+        return Some(SocketAddr::V6(std::net::SocketAddrV6::new(
+            address.parse().ok()?,
+            DNS_PORT,
+            0,
+            scope,
+        )));
+    }
+    Some(SocketAddr::new(word.parse::<IpAddr>().ok()?, DNS_PORT))
+}
+
+/// Asks one server for the A and AAAA records of a full name.
+pub(super) async fn ask(server: SocketAddr, name: &str, deadline: Deadline) -> NameAnswer {
+    let (v4, v6) = tokio::join!(
+        ask_for(server, name, RecordType::A, deadline),
+        ask_for(server, name, RecordType::AAAA, deadline)
+    );
+    match (v4, v6) {
+        (NameAnswer::Addresses(mut all), NameAnswer::Addresses(more)) => {
+            all.extend(more);
+            NameAnswer::Addresses(all)
+        }
+        (found @ NameAnswer::Addresses(_), _) | (_, found @ NameAnswer::Addresses(_)) => found,
+        (NameAnswer::NoAddress, _) | (_, NameAnswer::NoAddress) => NameAnswer::NoAddress,
+        (NameAnswer::NotFound, _) | (_, NameAnswer::NotFound) => NameAnswer::NotFound,
+        (first, _) => first,
+    }
+}
+
+async fn ask_for(server: SocketAddr, name: &str, kind: RecordType, deadline: Deadline) -> NameAnswer {
+    let Some(question) = question(name, kind) else {
+        return NameAnswer::Malformed;
+    };
+    let Ok(bytes) = question.to_vec() else {
+        return NameAnswer::Malformed;
+    };
+    match over_udp(server, &question, &bytes, deadline).await {
+        Err(error) => NameAnswer::Unreachable(error.to_string()),
+        Ok(None) => NameAnswer::Silent,
+        Ok(Some(answer)) if answer.metadata.truncation => over_tcp(server, &question, &bytes, deadline).await,
+        Ok(Some(answer)) => read(&answer),
+    }
+}
+
+fn question(name: &str, kind: RecordType) -> Option<Message> {
+    let mut message = Message::query();
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(Name::from_utf8(name).ok()?, kind));
+    Some(message)
+}
+
+async fn over_udp(
+    server: SocketAddr,
+    question: &Message,
+    bytes: &[u8],
+    deadline: Deadline,
+) -> io::Result<Option<Message>> {
+    let any: SocketAddr = if server.is_ipv4() {
+        ([0; 4], 0).into()
+    } else {
+        ([0_u16; 8], 0).into()
+    };
+    let socket = UdpSocket::bind(any).await?;
+    // A connected socket takes answers from that server only, and hears that nobody listens there.
+    socket.connect(server).await?;
+    let mut buffer = vec![0; LONGEST_DATAGRAM];
+    while !deadline.is_over() {
+        socket.send(bytes).await?;
+        let until = deadline.within(RETRY);
+        while let Ok(received) = until.bound(socket.recv(&mut buffer)).await {
+            if let Some(answer) = answer_to(question, &buffer[..received?]) {
+                return Ok(Some(answer));
+            }
+        }
+    }
+    Ok(None)
+}
+
+async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline: Deadline) -> NameAnswer {
+    let exchange = async {
+        let mut stream = TcpStream::connect(server).await?;
+        let length = u16::try_from(bytes.len()).map_err(io::Error::other)?;
+        stream.write_all(&[&length.to_be_bytes(), bytes].concat()).await?;
+        let mut answer = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut answer).await?;
+        io::Result::Ok(answer)
+    };
+    match deadline.bound(exchange).await {
+        Err(_) => NameAnswer::Silent,
+        Ok(Err(error)) => NameAnswer::Unreachable(format!("over TCP: {error}")),
+        Ok(Ok(bytes)) => answer_to(question, &bytes).map_or(NameAnswer::Malformed, |answer| read(&answer)),
+    }
+}
+
+/// The message, if it answers this very question.
+fn answer_to(question: &Message, bytes: &[u8]) -> Option<Message> {
+    let answer = Message::from_vec(bytes).ok()?;
+    (answer.metadata.id == question.metadata.id && answer.queries == question.queries).then_some(answer)
+}
+
+fn read(answer: &Message) -> NameAnswer {
+    let addresses: Vec<IpAddr> = answer
+        .answers
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::A(address) => Some(IpAddr::V4(address.0)),
+            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+            _ => None,
+        })
+        .collect();
+    match answer.metadata.response_code {
+        ResponseCode::NoError if addresses.is_empty() => NameAnswer::NoAddress,
+        ResponseCode::NoError => NameAnswer::Addresses(addresses),
+        ResponseCode::NXDomain => NameAnswer::NotFound,
+        ResponseCode::ServFail => NameAnswer::Refused("SERVFAIL".into()),
+        ResponseCode::Refused => NameAnswer::Refused("REFUSED".into()),
+        other => NameAnswer::Refused(format!("{other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_name_is_tried_in_the_search_domains_first() {
+        let resolvers =
+            Resolvers::parse("nameserver 10.0.0.2\nsearch a.example b.example\noptions ndots:2\n");
+        assert_eq!(resolvers.servers, ["10.0.0.2:53".parse().unwrap()]);
+        assert_eq!(
+            resolvers.candidates("cache"),
+            ["cache.a.example.", "cache.b.example.", "cache."]
+        );
+        assert_eq!(resolvers.candidates("x.y.z")[0], "x.y.z.");
+        assert_eq!(resolvers.candidates("cache."), ["cache."]);
+    }
+
+    #[test]
+    fn without_a_resolv_conf_this_host_is_asked() {
+        assert_eq!(
+            Resolvers::parse("# nothing\n").servers,
+            ["127.0.0.1:53".parse().unwrap()]
+        );
+        assert_eq!(Resolvers::parse("nameserver fe80::1%2\n").servers.len(), 1);
+    }
+
+    #[test]
+    fn an_answer_to_another_question_is_no_answer() {
+        let asked = question("cache.example.", RecordType::A).unwrap();
+        let other = question("cache.example.", RecordType::A).unwrap();
+        assert!(answer_to(&asked, &asked.to_vec().unwrap()).is_some());
+        assert!(answer_to(&asked, b"\x00\x01garbage").is_none());
+        if other.metadata.id != asked.metadata.id {
+            assert!(answer_to(&asked, &other.to_vec().unwrap()).is_none());
+        }
+    }
+}

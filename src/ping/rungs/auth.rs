@@ -1,0 +1,53 @@
+//! The auth rung: AUTH in our own RESP, since client libraries hide what it was answered.
+
+use redis::{Cmd, cmd};
+
+use crate::deadline::Deadline;
+use crate::ping::observation::Heard;
+use crate::target::Target;
+use crate::wire::{Connection, Limits, ReadError, Stream};
+
+/// Logs in with the URL's credentials; `None` where it has no password.
+pub async fn observe(
+    connection: &mut Connection<Stream>,
+    target: &Target,
+    deadline: Deadline,
+) -> Option<Heard> {
+    let password = target.password.as_ref()?;
+    let mut command = cmd("AUTH");
+    if let Some(user) = &target.user {
+        command.arg(user);
+    }
+    command.arg(password.reveal());
+    Some(ask(connection, &command, deadline).await)
+}
+
+/// Sends one command and waits for what comes back, whatever it is.
+pub async fn ask(connection: &mut Connection<Stream>, command: &Cmd, deadline: Deadline) -> Heard {
+    let sent = connection.send(std::slice::from_ref(command), deadline).await;
+    let heard = listen(connection, deadline).await;
+    match (sent, heard) {
+        // A server that refuses at once may have closed before we wrote: what it said is still there to read.
+        (Err(ReadError::Io(_)), Heard::Silence(received)) => Heard::Closed(received),
+        (_, heard) => heard,
+    }
+}
+
+/// Waits for a reply, or for whatever comes in its place.
+pub async fn listen(connection: &mut Connection<Stream>, deadline: Deadline) -> Heard {
+    let fault = match connection.reply(Limits::REPLY, deadline).await {
+        Ok(value) => return Heard::Reply(value),
+        Err(fault) => fault,
+    };
+    let received = connection.received().to_vec();
+    match fault {
+        ReadError::TimedOut => Heard::Silence(received),
+        ReadError::Closed => Heard::Closed(received),
+        ReadError::Malformed(_) => Heard::Other(received),
+        ReadError::Io(error) => match super::tls::alert_in(&error) {
+            Some(alert) => Heard::Alert(alert),
+            None if error.kind() == std::io::ErrorKind::UnexpectedEof => Heard::Closed(received),
+            None => Heard::Reset(received),
+        },
+    }
+}

@@ -1,0 +1,160 @@
+//! The judge: a pure function from observations to one cause, with its evidence, its fixes and the warnings.
+
+mod network;
+mod protocol;
+mod warnings;
+
+#[cfg(test)]
+mod tests;
+
+use super::catalogue::{Circumstances, Code, Fix, fixes};
+use super::observation::Observations;
+use crate::exit::Exit;
+use crate::target::{Target, UrlFault, UrlFaultKind};
+
+pub(in crate::ping) use network::{describe, seconds};
+pub use warnings::{is_uneven, median};
+
+/// What a climb comes to.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What is wrong; none where Redis answers.
+    pub finding: Option<Finding>,
+    /// "It works, but".
+    pub warnings: Vec<Warning>,
+}
+
+/// One cause, and how it is known.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The cause.
+    pub code: Code,
+    /// Whether the evidence admits another.
+    pub certainty: Certainty,
+    /// What is wrong, in one sentence.
+    pub summary: String,
+    /// What was observed, one fact a line.
+    pub evidence: Vec<String>,
+    /// What to do, most promising first.
+    pub fixes: Vec<Fix>,
+}
+
+/// How sure a cause is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// Nothing else explains what was seen.
+    Proved,
+    /// The best explanation of what was seen.
+    Likely,
+}
+
+/// Something to know about a connection that works.
+#[derive(Clone, Debug)]
+pub struct Warning {
+    /// Which.
+    pub code: Code,
+    /// What was seen, in one sentence.
+    pub summary: String,
+    /// What to do.
+    pub fixes: Vec<Fix>,
+}
+
+impl Verdict {
+    /// The exit status of a `ping` with this verdict.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.finding
+            .as_ref()
+            .map_or(Exit::Ok, |finding| finding.code.exit())
+    }
+}
+
+/// Names the one cause of what was seen, or none, and the warnings.
+#[must_use]
+pub fn judge(target: &Target, seen: &Observations) -> Verdict {
+    let circumstances = Circumstances::of(target, seen);
+    let blame = network::dns(target, seen)
+        .or_else(|| network::tcp(target, seen))
+        .or_else(|| network::tls(target, seen))
+        .or_else(|| protocol::conversation(target, seen))
+        .or_else(|| protocol::role(target, seen));
+    let finding = blame.map(|blame| blame.into_finding(target, &circumstances));
+    Verdict {
+        finding,
+        warnings: warnings::all(target, seen, &circumstances),
+    }
+}
+
+/// The verdict on a URL that cannot be used.
+#[must_use]
+pub fn judge_url(fault: &UrlFault) -> Verdict {
+    let code = match fault.kind {
+        UrlFaultKind::Invalid => Code::UrlInvalid,
+        UrlFaultKind::Scheme => Code::UrlScheme,
+        UrlFaultKind::Encoding => Code::UrlEncoding,
+    };
+    let circumstances = Circumstances {
+        meant: fault.meant.clone(),
+        ..Circumstances::default()
+    };
+    let finding = Finding {
+        code,
+        certainty: Certainty::Proved,
+        summary: fault.message.clone(),
+        evidence: vec!["no packet was sent: the URL itself cannot be used".into()],
+        fixes: fixes(code, &circumstances),
+    };
+    Verdict {
+        finding: Some(finding),
+        warnings: Vec::new(),
+    }
+}
+
+/// A cause and its evidence, before the fixes are added.
+struct Blame {
+    code: Code,
+    certainty: Certainty,
+    summary: String,
+    evidence: Vec<String>,
+}
+
+impl Blame {
+    fn proved(code: Code, summary: impl Into<String>) -> Self {
+        Self {
+            code,
+            certainty: Certainty::Proved,
+            summary: summary.into(),
+            evidence: Vec::new(),
+        }
+    }
+
+    fn likely(code: Code, summary: impl Into<String>) -> Self {
+        Self {
+            certainty: Certainty::Likely,
+            ..Self::proved(code, summary)
+        }
+    }
+
+    fn because(mut self, fact: impl Into<String>) -> Self {
+        self.evidence.push(fact.into());
+        self
+    }
+
+    fn because_all(mut self, facts: impl IntoIterator<Item = String>) -> Self {
+        self.evidence.extend(facts);
+        self
+    }
+
+    fn into_finding(self, target: &Target, circumstances: &Circumstances) -> Finding {
+        let mut evidence = self.evidence;
+        evidence.extend(warnings::hints(target, self.code));
+        let fixes = fixes(self.code, circumstances);
+        Finding {
+            code: self.code,
+            certainty: self.certainty,
+            summary: self.summary,
+            evidence,
+            fixes,
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! The table of the judge: what was seen, and the one cause that it proves.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use redis::Value;
+
+use super::{Certainty, judge};
+use crate::os::Icmp;
+use crate::ping::catalogue::Code;
+use crate::ping::observation::{
+    By, Certificate, Dial, DialResult, Endpoint, Experiment, Handshake, Heard, Lookup, NameAnswer,
+    NameServer, Observations, Rehearsal, TlsResult,
+};
+use crate::ping::place::{Nearness, Place};
+use crate::target::Target;
+
+fn target(url: &str) -> Target {
+    Target::parse(url).unwrap()
+}
+
+fn dial(result: DialResult) -> Dial {
+    let address: SocketAddr = "10.0.3.17:6379".parse().unwrap();
+    Dial {
+        to: Endpoint::Ip(address),
+        result,
+        took: Duration::from_secs(3),
+    }
+}
+
+fn connected() -> Observations {
+    Observations {
+        dials: vec![dial(DialResult::Connected)],
+        ..Observations::default()
+    }
+}
+
+fn reply(text: &str) -> Heard {
+    Heard::Reply(redis::parse_redis_value(format!("{text}\r\n").as_bytes()).unwrap())
+}
+
+fn cause(url: &str, seen: &Observations) -> Option<&'static str> {
+    judge(&target(url), seen)
+        .finding
+        .map(|finding| finding.code.as_str())
+}
+
+#[test]
+fn each_answer_of_the_name_servers_has_its_cause() {
+    for (answer, expected) in [
+        (NameAnswer::NotFound, "dns.not_found"),
+        (NameAnswer::NoAddress, "dns.no_address"),
+        (NameAnswer::Silent, "dns.timeout"),
+        (
+            NameAnswer::Unreachable("connection refused".into()),
+            "dns.timeout",
+        ),
+        (NameAnswer::Refused("SERVFAIL".into()), "dns.server_failure"),
+        (NameAnswer::Refused("REFUSED".into()), "dns.server_failure"),
+    ] {
+        let server = NameServer {
+            address: "10.0.0.2:53".parse().unwrap(),
+            answer,
+        };
+        let dns = Lookup {
+            fault: Some("no".into()),
+            servers: vec![server],
+            ..Lookup::default()
+        };
+        let seen = Observations {
+            dns: Some(dns),
+            ..Observations::default()
+        };
+        assert_eq!(cause("redis://cache.example", &seen), Some(expected));
+    }
+}
+
+#[test]
+fn each_end_of_a_connection_attempt_has_its_cause() {
+    let icmp = |v6, code| {
+        By::Icmp(Icmp {
+            v6,
+            kind: if v6 { 1 } else { 3 },
+            code,
+            from: None,
+        })
+    };
+    for (result, expected) in [
+        (DialResult::Timeout { syns: Some(3) }, "tcp.timeout"),
+        (DialResult::Refused, "tcp.refused"),
+        (DialResult::Unreachable(icmp(false, 1)), "tcp.unreachable"),
+        (DialResult::NoRoute, "tcp.unreachable"),
+        (DialResult::Prohibited(icmp(false, 13)), "tcp.prohibited"),
+        (
+            DialResult::Prohibited(By::ThisHost("permission denied".into())),
+            "tcp.prohibited",
+        ),
+    ] {
+        let seen = Observations {
+            dials: vec![dial(result)],
+            ..Observations::default()
+        };
+        assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected));
+    }
+}
+
+#[test]
+fn where_addresses_fail_differently_the_most_telling_one_names_the_cause() {
+    let timeout = || dial(DialResult::Timeout { syns: Some(3) });
+    let seen = Observations {
+        dials: vec![timeout(), dial(DialResult::Refused)],
+        ..Observations::default()
+    };
+    assert_eq!(cause("redis://cache.example", &seen), Some("tcp.refused"));
+    let seen = Observations {
+        dials: vec![dial(DialResult::NoRoute), timeout()],
+        ..Observations::default()
+    };
+    assert_eq!(cause("redis://cache.example", &seen), Some("tcp.timeout"));
+}
+
+#[test]
+fn the_order_of_fixes_depends_on_where_we_stand() {
+    let kinds = |url: &str, nearness| {
+        let place = Some(Place {
+            nearness,
+            ..Place::default()
+        });
+        let dials = vec![dial(DialResult::Timeout { syns: Some(3) })];
+        let seen = Observations {
+            dials,
+            place,
+            ..Observations::default()
+        };
+        let finding = judge(&target(url), &seen).finding.unwrap();
+        finding.fixes.iter().map(|fix| fix.kind).collect::<Vec<_>>()
+    };
+    let far = [
+        "outside-vpc",
+        "security-group",
+        "network-acl",
+        "route",
+        "local-firewall",
+    ];
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::ForeignPrivate), far);
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::SameNetwork), far[1..]);
+    assert_eq!(
+        kinds("redis://127.0.0.1", Nearness::Loopback),
+        ["accept-queue", "local-firewall"]
+    );
+    assert_eq!(kinds("redis://10.0.3.17:6739", Nearness::SameNetwork)[0], "port");
+}
+
+#[test]
+fn each_answer_to_ping_has_its_cause() {
+    for (answer, expected) in [
+        ("-NOAUTH Authentication required.", "auth.required"),
+        (
+            "-NOPERM this user has no permissions to run the 'ping' command",
+            "auth.no_permission",
+        ),
+        (
+            "-DENIED Redis is running in protected mode",
+            "server.protected_mode",
+        ),
+        (
+            "-LOADING Redis is loading the dataset in memory",
+            "server.loading",
+        ),
+        ("-BUSY Redis is busy running a script", "server.busy"),
+        (
+            "-MISCONF Redis is configured to save RDB snapshots",
+            "server.misconf",
+        ),
+        ("-MASTERDOWN Link with MASTER is down", "role.master_down"),
+        ("-ERR max number of clients reached", "server.max_clients"),
+        ("+OK POP3 server ready", "proto.not_redis"),
+    ] {
+        let seen = Observations {
+            ping: Some(reply(answer)),
+            ..connected()
+        };
+        assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{answer}");
+    }
+}
+
+#[test]
+fn what_is_no_reply_has_its_cause() {
+    for (heard, expected) in [
+        (Heard::Silence(vec![]), "server.silent"),
+        (Heard::Silence(b"+PO".to_vec()), "server.silent"),
+        (Heard::Closed(vec![]), "proto.closed"),
+        (Heard::Reset(b"$5\r\nhe".to_vec()), "proto.closed"),
+        (
+            Heard::Other(b"HTTP/1.1 400 Bad Request".to_vec()),
+            "proto.not_redis",
+        ),
+        (Heard::Alert("CertificateRequired".into()), "tls.client_cert"),
+    ] {
+        let seen = Observations {
+            ping: Some(heard.clone()),
+            ..connected()
+        };
+        assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{heard:?}");
+    }
+}
+
+#[test]
+fn a_plain_url_to_a_tls_port_says_so_and_https_is_no_redis() {
+    let hello = |inside| {
+        Some(Experiment::TlsHello {
+            result: TlsResult::Established,
+            inside,
+        })
+    };
+    let silent = || Observations {
+        ping: Some(Heard::Silence(vec![])),
+        ..connected()
+    };
+    let seen = Observations {
+        experiment: hello(Some(reply("+PONG"))),
+        ..silent()
+    };
+    assert_eq!(cause("redis://10.0.3.17", &seen), Some("tls.required"));
+    let seen = Observations {
+        experiment: hello(Some(Heard::Other(b"HTTP/1.1 400".to_vec()))),
+        ..silent()
+    };
+    assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
+}
+
+fn shaken(result: TlsResult, experiment: Option<Heard>, certificate: Option<Certificate>) -> Observations {
+    let tls = Handshake {
+        result,
+        certificate,
+        expected_name: "cache.example".into(),
+        version: None,
+        took: Duration::from_secs(3),
+    };
+    Observations {
+        tls: Some(tls),
+        experiment: experiment.map(Experiment::PlainPing),
+        ..connected()
+    }
+}
+
+#[test]
+fn each_end_of_a_handshake_has_its_cause() {
+    for (result, plain, expected) in [
+        (
+            TlsResult::Untrusted("UnknownIssuer".into()),
+            None,
+            "tls.untrusted",
+        ),
+        (TlsResult::OtherName, None, "tls.name_mismatch"),
+        (TlsResult::Expired, None, "tls.expired"),
+        (TlsResult::NotValidYet, None, "tls.expired"),
+        (
+            TlsResult::NothingInCommon("ProtocolVersion".into()),
+            None,
+            "tls.version",
+        ),
+        (
+            TlsResult::ClientCertificate("CertificateRequired".into()),
+            None,
+            "tls.client_cert",
+        ),
+        (TlsResult::TimedOut, Some(reply("+PONG")), "tls.not_offered"),
+        (TlsResult::TimedOut, Some(Heard::Silence(vec![])), "server.silent"),
+        (TlsResult::TimedOut, Some(Heard::Reset(vec![])), "tls.stalled"),
+        (
+            TlsResult::NotTls,
+            Some(Heard::Other(b"SSH-2.0-x".to_vec())),
+            "proto.not_redis",
+        ),
+        (TlsResult::Closed, Some(Heard::Closed(vec![])), "proto.closed"),
+    ] {
+        let seen = shaken(result.clone(), plain, None);
+        assert_eq!(
+            cause("rediss://cache.example", &seen),
+            Some(expected),
+            "{result:?}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_client_certificate_in_tls_1_2_is_told_from_a_missing_cipher() {
+    let failure = || TlsResult::NothingInCommon("HandshakeFailure".into());
+    assert_eq!(
+        cause("rediss://h", &shaken(failure(), None, None)),
+        Some("tls.version")
+    );
+    let with_certificate = shaken(failure(), None, Some(Certificate::default()));
+    assert_eq!(cause("rediss://h", &with_certificate), Some("tls.client_cert"));
+}
+
+#[test]
+fn each_answer_to_auth_and_select_has_its_cause() {
+    let login = |answer: &str| Observations {
+        login: Some(reply(answer)),
+        ..connected()
+    };
+    let url = "redis://:Plover-4417@10.0.3.17/3";
+    assert_eq!(
+        cause(url, &login("-WRONGPASS invalid username-password pair")),
+        Some("auth.failed")
+    );
+    let unset = "-ERR AUTH <password> called without any password configured for the default user.";
+    assert_eq!(cause(url, &login(unset)), Some("auth.not_configured"));
+    let seen = Observations {
+        ping: Some(reply("+PONG")),
+        select: Some(reply("-ERR DB index is out of range")),
+        ..login("+OK")
+    };
+    assert_eq!(cause(url, &seen), Some("db.index"));
+}
+
+#[test]
+fn a_forbidden_ping_is_no_failure_where_another_command_answers() {
+    let seen = Observations {
+        ping: Some(reply("-NOPERM no")),
+        echo: Some(reply("+sessiontut")),
+        ..connected()
+    };
+    assert_eq!(cause("redis://10.0.3.17", &seen), None);
+}
+
+#[test]
+fn the_first_refusal_of_a_rehearsal_names_the_cause() {
+    for (refusal, expected) in [
+        (
+            "-OOM command not allowed when used memory > 'maxmemory'.",
+            "server.out_of_memory",
+        ),
+        (
+            "-READONLY You can't write against a read only replica.",
+            "role.replica",
+        ),
+        (
+            "-NOREPLICAS Not enough good replicas to write.",
+            "server.no_replicas",
+        ),
+        (
+            "-MISCONF Redis is configured to save RDB snapshots",
+            "server.misconf",
+        ),
+        ("-NOPERM this user has no permissions", "auth.no_permission"),
+        ("-CLUSTERDOWN Hash slot not served", "cluster.down"),
+    ] {
+        let rehearsal = Rehearsal {
+            queued: vec![("MULTI", reply("+OK")), ("HSET", reply(refusal))],
+            executed: reply("-EXECABORT Transaction discarded because of previous errors."),
+        };
+        let seen = Observations {
+            ping: Some(reply("+PONG")),
+            rehearsal: Some(rehearsal),
+            ..connected()
+        };
+        assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{refusal}");
+    }
+}
+
+#[test]
+fn a_working_connection_warns_of_what_it_shows() {
+    let warned = |url: &str, seen: &Observations| {
+        let verdict = judge(&target(url), seen);
+        assert!(verdict.finding.is_none());
+        verdict
+            .warnings
+            .iter()
+            .map(|warning| warning.code)
+            .collect::<Vec<_>>()
+    };
+    let mut seen = Observations {
+        ping: Some(reply("+PONG")),
+        ..connected()
+    };
+    assert_eq!(warned("redis://10.0.3.17", &seen), []);
+    assert_eq!(warned("redis://:p@10.0.3.17", &seen), [Code::AuthPlaintext]);
+    assert_eq!(warned("redis://secret@10.0.3.17", &seen), [Code::UrlSuspect]);
+    seen.round_trips = vec![Duration::from_millis(40); 5];
+    assert_eq!(warned("redis://10.0.3.17", &seen), [Code::LatencyHigh]);
+    seen.round_trips = [
+        vec![Duration::from_millis(1); 13],
+        vec![Duration::from_millis(80); 2],
+    ]
+    .concat();
+    assert_eq!(warned("redis://10.0.3.17", &seen), [Code::LatencyJitter]);
+    seen.round_trips.clear();
+    seen.dials.push(dial(DialResult::Timeout { syns: None }));
+    assert_eq!(warned("redis://10.0.3.17", &seen), [Code::DnsPartial]);
+    seen.dials.pop();
+    seen.server.role = Some(Value::Array(vec![Value::BulkString(b"slave".to_vec())]));
+    assert_eq!(warned("redis://10.0.3.17", &seen), [Code::RoleReplica]);
+}
+
+#[test]
+fn silence_that_admits_two_readings_is_called_likely() {
+    let seen = shaken(TlsResult::TimedOut, Some(Heard::Silence(vec![])), None);
+    let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
+    assert_eq!(finding.certainty, Certainty::Likely);
+}

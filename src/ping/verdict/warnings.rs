@@ -1,0 +1,221 @@
+//! "It works, but": what is worth knowing about a connection that answers; and hints that a URL itself gives.
+
+use std::time::Duration;
+
+use super::Warning;
+use super::network::{age, describe};
+use crate::endpoint;
+use crate::ping::catalogue::{Circumstances, Code, fixes};
+use crate::ping::observation::{DialResult, Endpoint, Observations};
+use crate::target::{Address, Doubt, Target};
+
+/// Median round trip over which it is called slow.
+const SLOW: Duration = Duration::from_millis(20);
+/// A single slow round trip below this is nobody's problem.
+const UNEVEN: Duration = Duration::from_millis(10);
+/// How many medians the slowest round trip may take.
+const UNEVEN_FACTOR: u32 = 5;
+/// One slow answer among many is chance.
+const SLOW_ANSWERS: usize = 2;
+/// Fewer samples than this cannot show two slow answers.
+const FEW: usize = 6;
+/// Seconds before its end from which on a certificate is warned of: 14 days.
+const SOON: i64 = 14 * 86_400;
+/// Percent of maxmemory from which on any policy is worth a warning.
+const NEARLY_FULL: u64 = 90;
+
+pub(super) fn all(target: &Target, seen: &Observations, circumstances: &Circumstances) -> Vec<Warning> {
+    let found = [
+        url(target),
+        connection(target, seen),
+        server(seen),
+        cluster(seen),
+        round_trips(&seen.round_trips),
+    ];
+    let warn = |(code, summary)| Warning {
+        code,
+        summary,
+        fixes: fixes(code, circumstances),
+    };
+    found.into_iter().flatten().map(warn).collect()
+}
+
+/// Whether round trips look uneven: the slowest over five times the median, and over 10 ms.
+#[must_use]
+pub fn is_uneven(round_trips: &[Duration]) -> bool {
+    let median = median(round_trips);
+    let slow = round_trips
+        .iter()
+        .filter(|took| **took > UNEVEN && **took > median * UNEVEN_FACTOR)
+        .count();
+    slow >= if round_trips.len() < FEW { 1 } else { SLOW_ANSWERS }
+}
+
+/// The middle one; zero where there is none.
+#[must_use]
+pub fn median(round_trips: &[Duration]) -> Duration {
+    let mut sorted = round_trips.to_vec();
+    sorted.sort();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+type Found = Vec<(Code, String)>;
+
+fn url(target: &Target) -> Found {
+    let describe = |doubt: &Doubt| match doubt {
+        Doubt::UserWithoutPassword => Some((
+            Code::UrlSuspect,
+            "what stands before the @ is a user name without a password".to_owned(),
+        )),
+        Doubt::AtSignInPassword => Some((
+            Code::UrlEncoding,
+            "the password holds an @ as it is: not every client reads that alike".to_owned(),
+        )),
+        Doubt::IgnoredOptions(names) => {
+            let names: Vec<_> = names
+                .iter()
+                .map(|name| crate::sanitize::excerpt(name.as_bytes(), 40))
+                .collect();
+            Some((
+                Code::UrlSuspect,
+                format!(
+                    "many clients ignore what stands behind the ?: {}",
+                    names.join(", ")
+                ),
+            ))
+        }
+        Doubt::EncodedTwice => None,
+    };
+    target.doubts.iter().filter_map(describe).collect()
+}
+
+fn connection(target: &Target, seen: &Observations) -> Found {
+    let mut found = Vec::new();
+    let dead: Vec<_> = seen
+        .dials
+        .iter()
+        .filter(|dial| !matches!(dial.result, DialResult::Connected | DialResult::NoRoute))
+        .map(describe)
+        .collect();
+    if !dead.is_empty() && dead.len() < seen.dials.len() {
+        found.push((
+            Code::DnsPartial,
+            format!("some of the name's addresses do not work: {}", dead.join("; ")),
+        ));
+    }
+    let certificate = seen.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+    if let Some(certificate) = certificate.filter(|found| (0..SOON).contains(&found.ends_in)) {
+        found.push((
+            Code::TlsExpiresSoon,
+            format!("the certificate expires in {}", age(certificate.ends_in)),
+        ));
+    }
+    let crosses_a_network = matches!(&target.address, Address::Tcp { .. })
+        && !seen.dials.iter().any(|dial| {
+            matches!(dial.to, Endpoint::Ip(address) if address.ip().is_loopback() && dial.result == DialResult::Connected)
+        });
+    if target.password.is_some() && !target.tls && crosses_a_network {
+        found.push((
+            Code::AuthPlaintext,
+            "the password crosses the network unencrypted".to_owned(),
+        ));
+    }
+    found
+}
+
+fn server(seen: &Observations) -> Found {
+    let mut found = Vec::new();
+    let server = &seen.server;
+    if server.is_replica() {
+        found.push((
+            Code::RoleReplica,
+            "a read-only replica: the tutorial's writes fail there".to_owned(),
+        ));
+    }
+    if server.has_lost_its_primary() {
+        found.push((
+            Code::RoleMasterDown,
+            "the replica has lost its primary, and answers with stale data".to_owned(),
+        ));
+    }
+    let (Some(most), Some(used)) = (server.number("maxmemory"), server.number("used_memory")) else {
+        return found;
+    };
+    let policy = server.field("maxmemory_policy").unwrap_or_default();
+    let is_nearly_full = used.saturating_mul(100) > most.saturating_mul(NEARLY_FULL);
+    if most > 0 && (policy.starts_with("allkeys-") || is_nearly_full) {
+        let percent = used.saturating_mul(100) / most;
+        let policy = crate::sanitize::line(policy);
+        found.push((
+            Code::ServerEviction,
+            format!("maxmemory-policy is {policy}, and {percent} % of maxmemory is used"),
+        ));
+    }
+    found
+}
+
+fn cluster(seen: &Observations) -> Found {
+    if !seen.server.is_cluster() {
+        return Vec::new();
+    }
+    let mut found = vec![(
+        Code::ClusterMode,
+        "cluster mode is on: clients must speak the cluster protocol".to_owned(),
+    )];
+    let dead: Vec<_> = seen
+        .announced
+        .iter()
+        .filter(|dial| dial.result != DialResult::Connected)
+        .map(describe)
+        .collect();
+    if !dead.is_empty() {
+        let list = dead.join("; ");
+        found.push((
+            Code::ClusterUnreachableNodes,
+            format!("announced by the cluster, and not reachable: {list}"),
+        ));
+    }
+    found
+}
+
+fn round_trips(round_trips: &[Duration]) -> Found {
+    let mut found = Vec::new();
+    let median = median(round_trips);
+    if median > SLOW {
+        found.push((
+            Code::LatencyHigh,
+            format!("the median round trip takes {}", super::network::seconds(median)),
+        ));
+    }
+    if is_uneven(round_trips) {
+        let slowest = round_trips.iter().max().copied().unwrap_or_default();
+        let words = format!(
+            "the slowest round trip took {}, the median {}",
+            super::network::seconds(slowest),
+            super::network::seconds(median)
+        );
+        found.push((Code::LatencyJitter, words));
+    }
+    found
+}
+
+/// What the URL itself suggests about a failure; worded as hints, never as causes.
+pub(super) fn hints(target: &Target, code: Code) -> Vec<String> {
+    let mut hints = Vec::new();
+    if let Some(endpoint) = target.host().and_then(endpoint::read) {
+        hints.extend(endpoint.hints(target.tls, target.port()));
+    }
+    if code == Code::AuthFailed && target.doubts.contains(&Doubt::EncodedTwice) {
+        hints.push(
+            "the password still holds a percent escape once decoded: it was probably encoded twice"
+                .to_owned(),
+        );
+    }
+    if code == Code::AuthRequired && target.doubts.contains(&Doubt::UserWithoutPassword) {
+        hints.push(
+            "redis://secret@host names a user; a password stands behind a colon: redis://:secret@host"
+                .to_owned(),
+        );
+    }
+    hints
+}

@@ -1,0 +1,77 @@
+//! The user's state folder, and files that are written whole or not at all.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// `$XDG_STATE_HOME/sessiontut`, or `~/.local/state/sessiontut`
+/// (<https://specifications.freedesktop.org/basedir-spec/latest/>); none where there is no home.
+#[must_use]
+pub fn folder() -> Option<PathBuf> {
+    let named = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let state = named("XDG_STATE_HOME")
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| named("HOME").map(|home| home.join(".local/state")))?;
+    Some(state.join("sessiontut"))
+}
+
+/// The state folder, made with mode 0700 where it is missing.
+///
+/// # Errors
+/// When there is no home, or the folder cannot be made.
+pub fn open_folder() -> io::Result<PathBuf> {
+    let folder = folder()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "neither XDG_STATE_HOME nor HOME is set"))?;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(&folder)?;
+    Ok(folder)
+}
+
+/// Writes a file whole or not at all, readable by its owner alone.
+///
+/// # Errors
+/// What the file system says; the file is then as it was before.
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let draft = path.with_file_name(name);
+    let written = write_draft(&draft, content).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        // Nothing half-written stays; the error that is reported is the first one.
+        let _ = fs::remove_file(&draft);
+    }
+    written
+}
+
+fn write_draft(draft: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(draft)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jar.json");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(write(&folder.path().join("missing/jar.json"), b"x").is_err());
+    }
+}
