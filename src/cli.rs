@@ -77,9 +77,47 @@ pub struct PingArgs {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
-    /// Seconds that the whole climb may take
-    #[arg(long, value_name = "SECONDS", default_value = "5")]
-    pub timeout: f64,
+    /// Seconds that the whole climb may take, fractions allowed
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = timeout)]
+    pub timeout: Duration,
+    /// Rehearse the tutorial's commands on one key of our own, which does not stay
+    #[arg(long)]
+    pub write_check: bool,
+    /// Dial IPv4 addresses only
+    #[arg(short = '4', conflicts_with = "v6")]
+    pub v4: bool,
+    /// Dial IPv6 addresses only
+    #[arg(short = '6')]
+    pub v6: bool,
+    /// The verdict alone
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Ping this often on the connection that was made
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: Option<u32>,
+    /// Seconds between two pings of --count and two climbs of --wait
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = timeout)]
+    pub interval: Duration,
+    /// Climb again and again until Redis answers, for at most this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = timeout, conflicts_with_all = ["count", "hold"])]
+    pub wait: Option<Duration>,
+    /// Stay idle for this many seconds, then ping again: finds connections that are dropped when idle
+    #[arg(long, value_name = "SECONDS", value_parser = timeout, conflicts_with = "count")]
+    pub hold: Option<Duration>,
+    /// Write everything that is known, without secrets, into this file: for a ticket
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// Longest span that an option takes: a day.
+const LONGEST_SECONDS: f64 = 86_400.0;
+
+/// A positive number of seconds.
+fn timeout(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= LONGEST_SECONDS => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("a number of seconds over 0 and up to 86400 is needed, such as 5 or 0.5".into()),
+    }
 }
 
 /// Arguments of `learn`.

@@ -162,7 +162,7 @@ impl Hint {
                 hints.push("the name suggests Memcached, which is another service than Redis".to_owned());
             }
             Kind::Reader => {
-                hints.push("the name suggests the reader endpoint, which takes no writes".to_owned())
+                hints.push("the name suggests the reader endpoint, which takes no writes".to_owned());
             }
             Kind::Primary | Kind::Node => {}
         }

@@ -16,11 +16,14 @@ pub mod commands;
 pub mod ui;
 
 pub mod deadline;
+pub mod endpoint;
 pub mod exit;
 pub mod learn;
+pub mod os;
 pub mod ping;
 pub mod sanitize;
 pub mod secret;
 pub mod serve;
+pub mod state;
 pub mod target;
 pub mod wire;

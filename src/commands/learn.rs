@@ -72,7 +72,7 @@ fn check(shelf: &Shelf, book: Book) -> Exit {
 
 /// The learner's progress; what is wrong with it is said in one line.
 fn progress() -> Progress {
-    let (progress, line) = Progress::read(opening::state_folder().as_deref());
+    let (progress, line) = Progress::read(crate::state::folder().as_deref());
     if let Some(line) = line {
         ui::learn::note(&line);
     }
@@ -114,7 +114,7 @@ fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let scene = Scene::new(Link::new(
-        opening.target.clone(),
+        opening.choice.target.clone(),
         opening.trust.clone(),
         stop.clone(),
     )?);
@@ -154,7 +154,11 @@ fn run_unattended(args: &LearnArgs, shelf: &Shelf, mut book: Book) -> anyhow::Re
         Ok(opening) => opening,
         Err(exit) => return Ok(exit),
     };
-    let mut scene = Scene::new(Link::new(opening.target.clone(), opening.trust.clone(), stop)?);
+    let mut scene = Scene::new(Link::new(
+        opening.choice.target.clone(),
+        opening.trust.clone(),
+        stop,
+    )?);
     let mut commands = OwnCommands::new(&args.redis, Beside::DrivenByUs);
     let ran = take_some_name(&mut scene).and_then(|(name, lock)| {
         if name != FIRST_NAME {
@@ -238,7 +242,11 @@ fn reset(args: &LearnArgs, book: &Book, which: Option<&str>) -> anyhow::Result<E
         Err(exit) => return Ok(exit),
     };
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
-    let mut scene = Scene::new(Link::new(opening.target.clone(), opening.trust.clone(), stop)?);
+    let mut scene = Scene::new(Link::new(
+        opening.choice.target.clone(),
+        opening.trust.clone(),
+        stop,
+    )?);
     scene.adopt(progress.keys().iter().map(|key| key.clone().into_bytes()));
     let removed = lessons.iter().try_for_each(|lesson| scene.open(lesson));
     if removed.is_ok() {

@@ -1,5 +1,6 @@
 //! One file a subcommand: from its arguments to the job behind it, and from the job's result to an exit status.
 
+mod chosen;
 mod learn;
 mod ping;
 mod serve;
@@ -13,7 +14,7 @@ use crate::ui;
 pub fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
         Some(Command::Learn(args)) => learn::run(&args),
-        Some(Command::Ping(args)) => ping::run(args),
+        Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Serve(args)) => serve::run(args),
         None => Ok(Exit::Usage),
     };

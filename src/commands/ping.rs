@@ -20,13 +20,13 @@ use crate::ui::ping::{Climbing, Lines};
 
 mod again;
 
-pub(super) fn run(args: PingArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &PingArgs) -> anyhow::Result<Exit> {
     let deadline = Deadline::after(args.timeout);
     let trust = chosen::trust(&args.redis.trust);
     let named = args.url.as_deref().or(args.redis.url.as_deref());
-    let choice = match chosen::choose(named, deadline) {
+    let choice = match chosen::choose(named)? {
         Ok(choice) => choice,
-        Err(fault) => return Ok(refuse(&args, &fault, deadline)),
+        Err(fault) => return Ok(refuse(args, &fault, deadline)),
     };
     if let Err(words) = usable(&choice.target, &trust) {
         ui::usage(&words);
@@ -37,7 +37,7 @@ pub(super) fn run(args: PingArgs) -> anyhow::Result<Exit> {
         .build()
         .context("no runtime for this command")?;
     let call = Call {
-        args: &args,
+        args,
         target: &choice.target,
         trust: &trust,
     };
@@ -90,14 +90,12 @@ impl Call<'_> {
                 _ => self.once(deadline).await,
             }
         };
-        let ended = runtime.block_on(async {
+        runtime.block_on(async {
             tokio::select! {
                 exit = work => exit,
                 _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
             }
-        });
-        // Look-ups that are still under way in other threads must not hold the exit up.
-        ended
+        })
     }
 
     async fn once(&self, deadline: Deadline) -> anyhow::Result<Exit> {

@@ -137,10 +137,10 @@ async fn own_slots(connection: &mut Connection<Stream>, deadline: Deadline) -> V
     let own = replies.first().and_then(text);
     let mut ranges = Vec::new();
     for range in items(replies.get(1)) {
-        if let [Value::Int(first), Value::Int(last), primary, ..] = items(Some(range)) {
-            if items(Some(primary)).get(2).and_then(text) == own {
-                ranges.push((*first, *last));
-            }
+        if let [Value::Int(first), Value::Int(last), primary, ..] = items(Some(range))
+            && items(Some(primary)).get(2).and_then(text) == own
+        {
+            ranges.push((*first, *last));
         }
     }
     ranges

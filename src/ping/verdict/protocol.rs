@@ -28,10 +28,10 @@ pub(super) fn conversation(target: &Target, seen: &Observations) -> Option<Blame
             });
         }
     }
-    if let Some(heard) = &seen.login {
-        if !heard.is_granted() {
-            return Some(refused_login(target, heard, seen));
-        }
+    if let Some(heard) = &seen.login
+        && !heard.is_granted()
+    {
+        return Some(refused_login(target, heard, seen));
     }
     let heard = seen.ping.as_ref()?;
     if is_pong(heard) {
