@@ -20,6 +20,8 @@ pub const MARKDOWN: Options = Options::ENABLE_TABLES
 /// # Errors
 /// Everything that is wrong with it, in the order of its lines.
 pub fn parse(file: &str, source: &str) -> Result<Lesson, Vec<Refusal>> {
+    // Some editors put a byte order mark before the title.
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let mut reading = Reading::new(file, source);
     let name = match number_and_id(file) {
         Some(name) => name,

@@ -212,7 +212,7 @@ fn every_mistake_of_a_file_is_told_at_once() {
 
 #[test]
 fn windows_line_ends_and_tildes_are_read_the_same() {
-    let source = "# T\r\n\r\n## S\r\n\r\n~~~redis\r\n> PING\r\nPONG\r\n~~~\r\n";
+    let source = "\u{feff}# T\r\n\r\n## S\r\n\r\n~~~redis\r\n> PING\r\nPONG\r\n~~~\r\n";
     let lesson = parse("01-t.md", source).unwrap();
     assert!(
         matches!(&lesson.steps[0].blocks[..], [Block::Redis(transcript)] if transcript.exchanges.len() == 1)
