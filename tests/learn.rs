@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::time::Duration;
 
 use support::lessons::COUNT;
 use support::{Authority, Cluster, Home, Lessons, RedisServer, valkey};
@@ -420,4 +421,26 @@ fn a_url_that_cannot_be_used_is_one_line_and_exit_status_2() {
         .run()
         .expect(2);
     assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+}
+
+#[test]
+fn all_built_in_lessons_hold_on_redis_and_on_valkey_within_their_time() {
+    let home = Home::new();
+    home.run(["learn", "--check"]).expect(0);
+    let servers: Vec<RedisServer> = [Some(RedisServer::start()), valkey::start()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let running: Vec<_> = servers
+        .iter()
+        .map(|server| {
+            let program = home.sessiontut(["learn", "--yes"]).redis(&server.url());
+            program.limit(Duration::from_secs(180)).start()
+        })
+        .collect();
+    for (running, server) in running.into_iter().zip(&servers) {
+        let finished = running.finish().expect(0);
+        assert!(!finished.stdout.contains("skipped"), "{}", finished.stdout);
+        assert!(server.keys().is_empty(), "{:?}", server.keys());
+    }
 }
