@@ -181,8 +181,6 @@ async fn converse<A: Answer>(
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(LONGEST_HEAD)
             .max_headers(MOST_HEADERS)
-            // A client that has sent its request may close its half and still wants the answer.
-            .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
     );
     // A connection that breaks is its client's affair: there is nobody left to tell.
