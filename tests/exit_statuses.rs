@@ -1,0 +1,166 @@
+//! The exit statuses that scripts rely on, each on a real server: `ping` names the cause, and the other commands end
+//! by the same table.
+
+// Clippy knows tests by their attribute, and some of these functions stand beside them.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+use support::ports::free_port;
+use support::{Certificate, Finished, Home, RedisServer};
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// What the contract grants a command beyond its time-out.
+const GRACE: Duration = Duration::from_secs(1);
+
+fn ping(arguments: &[&str]) -> Finished {
+    let timeout = TIMEOUT.as_secs().to_string();
+    Home::new()
+        .sessiontut(["ping", "--json", "--timeout", &timeout])
+        .args(arguments)
+        .run()
+}
+
+#[track_caller]
+fn fails_with(url: &str, cause: &str, code: i32) -> Finished {
+    let finished = ping(&[url]).expect(code);
+    let answer = finished.json();
+    assert_eq!(answer["cause"], cause, "{answer:#}");
+    assert_eq!(answer["ok"], false);
+    assert!(
+        finished.took <= TIMEOUT + GRACE,
+        "{cause} took {:?}",
+        finished.took
+    );
+    for fix in answer["fixes"].as_array().unwrap() {
+        assert!(fix["kind"].is_string() && fix["text"].is_string(), "{fix}");
+    }
+    assert!(
+        !answer["evidence"].as_array().unwrap().is_empty(),
+        "{cause} has no evidence"
+    );
+    finished
+}
+
+#[test]
+fn a_healthy_redis_answers_with_its_version_role_and_round_trips() {
+    let server = RedisServer::start();
+    let answer = ping(&[&server.url()]).expect(0).json();
+    assert_eq!(answer["ok"], true);
+    assert_eq!(answer["cause"], serde_json::Value::Null);
+    assert_eq!(answer["server"]["role"], "master");
+    assert_eq!(answer["server"]["flavor"], "redis");
+    assert_eq!(answer["warnings"], json!([]));
+    assert!(answer["rtt_ms"]["min"].as_f64().unwrap() > 0.0);
+    let redis::Value::BulkString(info) = server.ask(&["INFO", "server"]) else {
+        panic!("INFO is no text")
+    };
+    let version = answer["server"]["version"].as_str().unwrap();
+    assert!(String::from_utf8_lossy(&info).contains(&format!("redis_version:{version}\r\n")));
+}
+
+#[test]
+fn a_url_that_cannot_be_used_is_2() {
+    fails_with("http://127.0.0.1:6379", "url.scheme", 2);
+    fails_with("redis://127.0.0.1:port", "url.invalid", 2);
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_3() {
+    // Which one of them depends on the resolver of this machine; RFC 6761 promises that none knows the name.
+    let finished = ping(&["redis://no-such-name.invalid:6379"]).expect(3);
+    assert!(finished.json()["cause"].as_str().unwrap().starts_with("dns."));
+}
+
+#[test]
+fn a_closed_port_is_4() {
+    fails_with(&format!("redis://127.0.0.1:{}", free_port()), "tcp.refused", 4);
+}
+
+#[test]
+fn tls_where_plain_was_asked_and_the_reverse_are_5() {
+    let certificate = Certificate::for_loopback();
+    let tls = RedisServer::with().tls(&certificate).start();
+    fails_with(&format!("redis://127.0.0.1:{}", tls.port()), "tls.required", 5);
+    let plain = RedisServer::start();
+    fails_with(
+        &format!("rediss://127.0.0.1:{}", plain.port()),
+        "tls.not_offered",
+        5,
+    );
+}
+
+#[test]
+fn an_authority_that_nobody_trusts_is_5_and_ca_trusts_it() {
+    let certificate = Certificate::for_loopback();
+    let server = RedisServer::with().tls(&certificate).start();
+    fails_with(&server.url(), "tls.untrusted", 5);
+    let ca = certificate.authority();
+    ping(&[&server.url(), "--ca", ca.to_str().unwrap()]).expect(0);
+}
+
+#[test]
+fn a_password_that_is_missing_or_wrong_is_6() {
+    let server = RedisServer::with().password("open-sesame").start();
+    fails_with(
+        &format!("redis://127.0.0.1:{}", server.port()),
+        "auth.required",
+        6,
+    );
+    fails_with(
+        &format!("redis://:sesame@127.0.0.1:{}", server.port()),
+        "auth.failed",
+        6,
+    );
+    ping(&[&server.url()]).expect(0);
+}
+
+#[test]
+fn an_http_server_is_7() {
+    let port = http_server();
+    let answer = fails_with(&format!("redis://127.0.0.1:{port}"), "proto.not_redis", 7).json();
+    assert!(answer["summary"].as_str().unwrap().contains("HTTP"), "{answer:#}");
+}
+
+#[test]
+fn a_server_that_is_stopped_is_7() {
+    let server = RedisServer::start();
+    server.pause();
+    fails_with(&server.url(), "server.silent", 7);
+    server.resume();
+    ping(&[&server.url()]).expect(0);
+}
+
+#[test]
+fn a_server_full_of_clients_is_7() {
+    let server = RedisServer::with().line("maxclients 1").start();
+    let _occupant = server.connection();
+    fails_with(&server.url(), "server.max_clients", 7);
+}
+
+/// An HTTP server that answers every connection as one does that understood nothing.
+fn http_server() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // The thread ends with the test's process.
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut request = [0; 1024];
+                // Whoever connects and goes away again gets no answer.
+                if matches!(stream.read(&mut request), Ok(1..)) {
+                    let _ = stream.write_all(
+                        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                    );
+                }
+            });
+        }
+    });
+    port
+}
