@@ -30,8 +30,23 @@ pub enum Command {
     Learn(LearnArgs),
     /// Is Redis reachable, and if not, why?
     Ping(PingArgs),
+    /// Simulate a login: make a session; show the cookie and the hash behind it
+    Login(LoginArgs),
+    /// Count a visit: HINCRBY on the current session
+    Visits(VisitsArgs),
+    /// EXPIRE the current session and watch it count down to its end
+    Expire(ExpireArgs),
+    /// The current session: cookie, hash, time left; touches nothing
+    Session(StepArgs),
+    /// End the current session
+    Logout(StepArgs),
     /// Serve the app in a browser, with a view into its Redis
     Serve(ServeArgs),
+    /// Print the completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Which Redis, and how to trust it: on every command.
@@ -118,6 +133,52 @@ fn timeout(text: &str) -> Result<Duration, String> {
         Ok(seconds) if seconds > 0.0 && seconds <= LONGEST_SECONDS => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("a number of seconds over 0 and up to 86400 is needed, such as 5 or 0.5".into()),
     }
+}
+
+/// Arguments of every step command.
+#[derive(Clone, Debug, Args)]
+pub struct StepArgs {
+    /// The answer alone, without the Redis commands
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Show the whole session token
+    #[arg(long)]
+    pub show_token: bool,
+    /// Which Redis
+    #[command(flatten)]
+    pub redis: RedisArgs,
+}
+
+/// Arguments of `login`.
+#[derive(Debug, Args)]
+pub struct LoginArgs {
+    /// Who logs in: 1 to 64 characters
+    pub name: String,
+    /// What all steps take
+    #[command(flatten)]
+    pub step: StepArgs,
+}
+
+/// Arguments of `visits`.
+#[derive(Debug, Args)]
+pub struct VisitsArgs {
+    /// How many visits
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub times: u32,
+    /// What all steps take
+    #[command(flatten)]
+    pub step: StepArgs,
+}
+
+/// Arguments of `expire`.
+#[derive(Debug, Args)]
+pub struct ExpireArgs {
+    /// Seconds until the end
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub ttl: u32,
+    /// What all steps take
+    #[command(flatten)]
+    pub step: StepArgs,
 }
 
 /// Arguments of `learn`.

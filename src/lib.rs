@@ -12,6 +12,7 @@
 //! typed values and knows no terminal. Dependencies point one way: front door → job → [`wire`].
 
 pub mod cli;
+pub mod client;
 pub mod commands;
 pub mod ui;
 
@@ -24,6 +25,7 @@ pub mod ping;
 pub mod sanitize;
 pub mod secret;
 pub mod serve;
+pub mod session;
 pub mod state;
 pub mod target;
 pub mod wire;

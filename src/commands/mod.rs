@@ -4,6 +4,7 @@ mod chosen;
 mod learn;
 mod ping;
 mod serve;
+mod session;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -16,7 +17,13 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Learn(args)) => learn::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Serve(args)) => serve::run(args),
-        None => Ok(Exit::Usage),
+        Some(Command::Login(args)) => session::login(&args),
+        Some(Command::Visits(args)) => session::visits(&args),
+        Some(Command::Expire(args)) => session::expire(&args),
+        Some(Command::Session(args)) => session::session(&args),
+        Some(Command::Logout(args)) => session::logout(&args),
+        Some(Command::Completions { shell }) => Ok(ui::completions(shell)),
+        None => Ok(ui::help()),
     };
     outcome.unwrap_or_else(|fault| {
         ui::error(&fault);

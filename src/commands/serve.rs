@@ -10,10 +10,10 @@ use anyhow::anyhow;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::cli::{LogFormat, ServeArgs};
+use crate::client::Client;
 use crate::exit::Exit;
-use crate::serve::standin::client::Client;
-use crate::serve::standin::cookie::SigningKey;
 use crate::serve::{self, Attributes, Event, Fault, Options, Step};
+use crate::session::cookie::SigningKey;
 use crate::target::Trust;
 use crate::ui::serve::{self as show, LogStyle};
 

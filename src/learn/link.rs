@@ -13,9 +13,9 @@ use tokio::runtime::{self, Runtime};
 use tokio_rustls::TlsConnector;
 
 use super::stop::{Interrupted, Stop};
+use crate::client::tls;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::serve::standin::client::tls;
 use crate::target::{Address, Origin, Target, Trust};
 use crate::wire::{Connection, Limits, Stream, error_text};
 

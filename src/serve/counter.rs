@@ -9,9 +9,9 @@ use redis::{RedisError, cmd};
 use super::fault::Fault;
 use super::link::Link;
 use super::step::Step;
+use crate::client::Client;
 use crate::deadline::Deadline;
-use crate::serve::standin::client::Client;
-use crate::serve::standin::store::texts;
+use crate::session::store::texts;
 use crate::wire::{Batch, Reply, Trip};
 
 /// What every key of ours begins with.

@@ -13,9 +13,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::link::Link;
 use super::page::Neighbour;
 use super::{Event, Fault, Listener, Shared, Step};
+use crate::client::Client;
 use crate::deadline::Deadline;
-use crate::serve::standin::client::Client;
-use crate::serve::standin::store::pairs;
+use crate::session::store::pairs;
 
 /// The key of an instance, less its address.
 const PREFIX: &str = "sessiontut:instance:";

@@ -23,8 +23,6 @@ mod origin;
 mod page;
 mod sessions;
 mod source;
-#[doc(hidden)]
-pub mod standin;
 mod step;
 mod stop;
 
@@ -45,7 +43,7 @@ pub use log::{AccessLog, Entry};
 pub use step::Step;
 
 use crate::deadline::Deadline;
-use crate::serve::standin::cookie::SigningKey;
+use crate::session::cookie::SigningKey;
 use app::{App, Site};
 use elsewhere::Board;
 use history::History;

@@ -10,11 +10,11 @@ use super::history::{Asked, History};
 use super::link::Link;
 use super::page;
 use super::step::Step;
+use crate::client::Client;
 use crate::deadline::Deadline;
-use crate::serve::standin::client::Client;
-use crate::serve::standin::cookie::SigningKey;
-use crate::serve::standin::store::SessionStore;
-use crate::serve::standin::token::Token;
+use crate::session::cookie::SigningKey;
+use crate::session::store::SessionStore;
+use crate::session::token::Token;
 use crate::wire::{Batch, Reply, Trip};
 
 /// Everything that turns a cookie into a session; one a worker.

@@ -60,8 +60,8 @@ static LANGUAGES: [Language; 1] = [Language {
     name: "Rust, as it runs here",
     files: [
         File {
-            path: "src/serve/standin/cookie.rs",
-            text: include_str!("standin/cookie.rs"),
+            path: "src/session/cookie.rs",
+            text: include_str!("../session/cookie.rs"),
         },
         File {
             path: "src/serve/counter.rs",
@@ -72,8 +72,8 @@ static LANGUAGES: [Language; 1] = [Language {
             text: include_str!("counter.rs"),
         },
         File {
-            path: "src/serve/standin/store.rs",
-            text: include_str!("standin/store.rs"),
+            path: "src/session/store.rs",
+            text: include_str!("../session/store.rs"),
         },
     ],
 }];

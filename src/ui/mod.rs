@@ -9,6 +9,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use clap::CommandFactory as _;
+
+use crate::cli::Cli;
+use crate::exit::Exit;
 use crate::sanitize;
 
 mod highlight;
@@ -55,4 +59,83 @@ pub async fn countdown(what: &str, span: Duration) {
         tokio::time::sleep(left.min(Duration::from_secs(1))).await;
     }
     bar.finish_and_clear();
+}
+
+/// A countdown: a bar on a terminal, a line a second elsewhere.
+#[derive(Debug)]
+pub struct Countdown {
+    what: &'static str,
+    bar: Option<ProgressBar>,
+}
+
+impl Countdown {
+    /// Begins at `span`.
+    #[must_use]
+    pub fn new(what: &'static str, span: Duration) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(millis(span));
+            // The template is a constant of ours; should it ever be wrong, the default one serves.
+            if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { what, bar }
+    }
+
+    /// Shows what is left.
+    pub fn show(&mut self, left: Duration) {
+        let words = format!("{} for {:.1} s more", self.what, left.as_secs_f64());
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(words);
+                bar.set_position(millis(left));
+            }
+            None => note(&words),
+        }
+    }
+}
+
+impl Drop for Countdown {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Says something and, on a terminal, asks whether to go on; elsewhere the line alone is enough.
+#[must_use]
+pub fn agrees(words: &str) -> bool {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        note(&format!("sessiontut: {words}"));
+        return true;
+    }
+    let prompt = format!("{words}. Go on?");
+    dialoguer::Confirm::new()
+        .with_prompt(prompt)
+        .default(true)
+        .interact()
+        .unwrap_or(false)
+}
+
+/// Prints the completions for a shell.
+#[must_use]
+pub fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sessiontut", &mut script);
+    let _ = std::io::stdout().write_all(&script);
+    Exit::Ok
+}
+
+/// Prints the help: what a bare `sessiontut` shows.
+#[must_use]
+pub fn help() -> Exit {
+    let help = Cli::command().render_long_help();
+    let _ = write!(std::io::stdout(), "{help}");
+    Exit::Usage
 }

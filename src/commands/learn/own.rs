@@ -140,5 +140,10 @@ fn redis_args(command: &mut Command) -> Option<&mut RedisArgs> {
         Command::Ping(args) => Some(&mut args.redis),
         Command::Serve(args) => Some(&mut args.redis),
         Command::Learn(args) => Some(&mut args.redis),
+        Command::Login(args) => Some(&mut args.step.redis),
+        Command::Visits(args) => Some(&mut args.step.redis),
+        Command::Expire(args) => Some(&mut args.step.redis),
+        Command::Session(args) | Command::Logout(args) => Some(&mut args.redis),
+        Command::Completions { .. } => None,
     }
 }

@@ -373,7 +373,9 @@ fn closed(plain: Option<&Heard>) -> Blame {
 
 /// `3.0 s`, `12 ms`.
 pub(in crate::ping) fn seconds(took: Duration) -> String {
-    if took < Duration::from_secs(1) {
+    if took < Duration::from_millis(1) {
+        format!("{:.0} µs", took.as_secs_f64() * 1e6)
+    } else if took < Duration::from_secs(1) {
         format!("{:.1} ms", took.as_secs_f64() * 1000.0)
     } else {
         format!("{:.1} s", took.as_secs_f64())

@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::{ErrorKind, RedisError, Value};
 
-use super::client::Client;
 use super::token::Token;
+use crate::client::Client;
 use crate::wire::{Batch, Reply, Trip};
 
 /// Sessions behind tokens.
 pub struct SessionStore {
+    /// The connection that all requests share.
     pub client: Client,
     /// What any access gives a session to live.
     pub ttl: Duration,
@@ -19,8 +20,11 @@ pub struct SessionStore {
 
 /// A session as Redis holds it; borrowed from the trip that brought it.
 pub struct Session<'a> {
+    /// Who logged in.
     pub username: std::borrow::Cow<'a, str>,
+    /// The counter, this visit included.
     pub visits: i64,
+    /// The whole hash.
     pub fields: Reply<'a>,
 }
 

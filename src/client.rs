@@ -7,15 +7,18 @@ use redis::aio::ConnectionLike;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisError,
-    RedisFuture, Value,
+    Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, RedisConnectionInfo,
+    RedisError, RedisFuture, Value,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 
-use crate::target::Trust;
+use crate::deadline::Deadline;
+use crate::ping::observation::Observations;
+use crate::ping::{self, ClimbOptions, Verdict};
+use crate::target::{DEFAULT_PORT, Target, Trust};
 use crate::wire::{Batch, Multiplexed, Stream, Trip};
 
 /// For a node of a cluster; the request's own deadline is shorter.
@@ -31,7 +34,82 @@ enum Connection {
     Cluster(ClusterConnection),
 }
 
+/// Why there is no client: what `ping` says of it.
+#[derive(Debug)]
+pub struct Unreachable {
+    /// What was tried.
+    pub target: Target,
+    /// What was seen.
+    pub seen: Observations,
+    /// What that comes to.
+    pub verdict: Verdict,
+}
+
+/// Climbs the connection as `ping` does, and goes on with the very stream that answered; on a cluster's node, with
+/// the cluster.
+///
+/// # Errors
+/// [`Unreachable`] carries the verdict of the climb.
+pub async fn open(target: &Target, trust: &Trust, deadline: Deadline) -> Result<Client, Box<Unreachable>> {
+    let climb = ping::climb(target, trust, &ClimbOptions::default(), deadline, &mut |_| {}).await;
+    let verdict = ping::judge(target, &climb.observations);
+    let is_cluster = climb.observations.server.is_cluster();
+    let unreachable = |seen: Observations| {
+        Box::new(Unreachable {
+            target: target.clone(),
+            seen,
+            verdict: verdict.clone(),
+        })
+    };
+    let Some(connection) = climb.connection.filter(|_| verdict.finding.is_none()) else {
+        return Err(unreachable(climb.observations));
+    };
+    if is_cluster {
+        let joined = deadline.bound(Client::join(target, trust)).await;
+        return match joined {
+            Ok(Ok(client)) => Ok(client),
+            _ => Err(unreachable(Observations {
+                ping: None,
+                ..climb.observations
+            })),
+        };
+    }
+    let (connection, driver) = Multiplexed::new(connection.into_stream());
+    tokio::spawn(driver);
+    Ok(Client(Connection::Single(connection)))
+}
+
 impl Client {
+    /// Connects to the whole cluster that a node belongs to.
+    async fn join(target: &Target, trust: &Trust) -> Result<Self, RedisError> {
+        let (host, port) = (
+            target.host().unwrap_or_default().to_owned(),
+            target.port().unwrap_or(DEFAULT_PORT),
+        );
+        let address = if target.tls {
+            ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: false,
+                tls_params: None,
+            }
+        } else {
+            ConnectionAddr::Tcp(host, port)
+        };
+        let mut settings = RedisConnectionInfo::default();
+        if let Some(password) = &target.password {
+            settings = settings.set_password(password.reveal());
+        }
+        if let Some(user) = &target.user {
+            settings = settings.set_username(user);
+        }
+        Self::cluster(
+            address.into_connection_info()?.set_redis_settings(settings),
+            trust,
+        )
+        .await
+    }
+
     /// Connects and logs in.
     ///
     /// # Errors
@@ -44,7 +122,7 @@ impl Client {
         let single = Self(Connection::Single(connection));
         single.greet(information.redis_settings()).await?;
         if single.is_of_a_cluster().await? {
-            return Self::cluster(url, trust).await;
+            return Self::cluster(url.into_connection_info()?, trust).await;
         }
         Ok(single)
     }
@@ -83,8 +161,8 @@ impl Client {
         }
     }
 
-    async fn cluster(url: &str, trust: &Trust) -> Result<Self, RedisError> {
-        let mut builder = ClusterClientBuilder::new([url])
+    async fn cluster(node: ConnectionInfo, trust: &Trust) -> Result<Self, RedisError> {
+        let mut builder = ClusterClientBuilder::new([node])
             .connection_timeout(NODE_TIMEOUT)
             .response_timeout(NODE_TIMEOUT)
             // A redirection was not executed and may be followed; nothing else is ever sent twice.
@@ -161,6 +239,10 @@ async fn tcp(host: &str, port: u16) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// The TLS configuration of a trust.
+///
+/// # Errors
+/// A file that cannot be used.
 pub fn tls(trust: &Trust) -> Result<ClientConfig, RedisError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

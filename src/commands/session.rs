@@ -1,0 +1,367 @@
+//! `login`, `visits`, `expire`, `session` and `logout`: one command a step of the tutorial.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use redis::RedisError;
+use tokio::runtime::Builder;
+
+use super::chosen;
+use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
+use crate::client;
+use crate::deadline::Deadline;
+use crate::exit::Exit;
+use crate::sanitize;
+use crate::session::jar::{Cookie, Ended, Jar};
+use crate::session::{LONGEST_NAME, SessionStore, Token};
+use crate::state;
+use crate::target::{Origin, Target};
+use crate::ui;
+use crate::wire::{Batch, Reply, Trip};
+
+/// What any access gives a session to live.
+const IDLE: Duration = Duration::from_secs(30 * 60);
+/// How long a session may live, however often it is visited.
+const LIFETIME: Duration = Duration::from_secs(8 * 3600);
+/// What connecting, or one round trip, may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) fn login(args: &LoginArgs) -> anyhow::Result<Exit> {
+    let name = args.name.trim();
+    let length = name.chars().count();
+    if length == 0 || length > LONGEST_NAME || name.chars().any(char::is_control) {
+        ui::usage(&format!(
+            "a name has 1 to {LONGEST_NAME} characters and no control characters, such as ada"
+        ));
+        return Ok(Exit::Usage);
+    }
+    at_the_desk(&args.step, async |desk| {
+        if !desk.may_write().await? {
+            return Ok(Exit::No);
+        }
+        let cookie = desk.cookie();
+        let (token, trips) = desk.ask(desk.store.login(name, cookie.token().as_ref())).await?;
+        desk.keep(cookie.with(Some(&token), None))?;
+        for trip in &trips {
+            desk.show(trip);
+        }
+        ui::answer(&format!("logged in as {}", sanitize::line(name)));
+        desk.show_cookie(&token);
+        let look = desk.look(&token).await?;
+        desk.show(&look);
+        Ok(Exit::Ok)
+    })
+}
+
+pub(super) fn visits(args: &VisitsArgs) -> anyhow::Result<Exit> {
+    at_the_desk(&args.step, async |desk| {
+        for _ in 0..args.times {
+            let Some(token) = desk.cookie().token() else {
+                return Ok(desk.logged_out());
+            };
+            let trip = desk.ask(desk.store.visit(&token.key())).await?;
+            desk.show(&trip);
+            let visits = desk.store.read(&trip).map(|session| session.visits);
+            let Some(visits) = visits else {
+                // What the visit stirred up must be gone before this program is.
+                let trip = desk.ask(desk.store.logout(&token)).await?;
+                desk.show(&trip);
+                return Ok(desk.logged_out());
+            };
+            ui::answer(&format!("Visits: {visits}"));
+        }
+        Ok(Exit::Ok)
+    })
+}
+
+pub(super) fn expire(args: &ExpireArgs) -> anyhow::Result<Exit> {
+    at_the_desk(&args.step, async |desk| {
+        let Some(token) = desk.cookie().token() else {
+            return Ok(desk.logged_out());
+        };
+        let key = token.key();
+        let had = desk.time_left(&key).await?;
+        let Some(had) = had else {
+            return Ok(desk.logged_out());
+        };
+        let began = Instant::now();
+        let ttl = args.ttl.to_string();
+        let trip = desk
+            .travel(Batch::pipeline().with(&[b"EXPIRE", key.as_bytes(), ttl.as_bytes()]))
+            .await?;
+        desk.show(&trip);
+        let counted = tokio::select! {
+            ended = desk.count_down(&key, Duration::from_secs(args.ttl.into())) => Some(ended?),
+            _ = tokio::signal::ctrl_c() => None,
+        };
+        if counted.is_none() {
+            let left = had.saturating_sub(began.elapsed()).as_millis().to_string();
+            let trip = desk
+                .travel(Batch::pipeline().with(&[b"PEXPIRE", key.as_bytes(), left.as_bytes()]))
+                .await?;
+            desk.show(&trip);
+            ui::note("interrupted: the session has the time again that it had left");
+            return Ok(Exit::Interrupted);
+        }
+        let proof = desk
+            .travel(Batch::pipeline().with(&[b"EXISTS", key.as_bytes()]))
+            .await?;
+        desk.show(&proof);
+        if proof.results().next() != Some(Reply::Integer(0)) {
+            return Err(anyhow!(
+                "the key is still there: somebody has visited the session meanwhile"
+            ));
+        }
+        desk.keep(desk.cookie().with(Some(&token), Some(Ended::Expired)))?;
+        ui::answer("expired: the key is gone, and the session with it");
+        Ok(Exit::Ok)
+    })
+}
+
+pub(super) fn session(args: &StepArgs) -> anyhow::Result<Exit> {
+    at_the_desk(args, async |desk| {
+        let Some(token) = desk.cookie().token() else {
+            return Ok(desk.logged_out());
+        };
+        let trip = desk.look(&token).await?;
+        let left = trip.results().next();
+        if !matches!(left, Some(Reply::Integer(left)) if left > 0) {
+            return Ok(desk.logged_out());
+        }
+        desk.show_cookie(&token);
+        ui::answer(&format!("key: {}", token.key()));
+        if let Some(Reply::Integer(left)) = left {
+            ui::answer(&format!(
+                "time left: {:.1} s",
+                Duration::from_millis(left.unsigned_abs()).as_secs_f64()
+            ));
+        }
+        desk.show(&trip);
+        Ok(Exit::Ok)
+    })
+}
+
+pub(super) fn logout(args: &StepArgs) -> anyhow::Result<Exit> {
+    at_the_desk(args, async |desk| {
+        let cookie = desk.cookie();
+        let Some(token) = cookie.token() else {
+            return Ok(desk.logged_out());
+        };
+        let trip = desk.ask(desk.store.logout(&token)).await?;
+        desk.show(&trip);
+        desk.keep(cookie.with(None, Some(Ended::LoggedOut)))?;
+        ui::answer("logged out");
+        Ok(Exit::Ok)
+    })
+}
+
+/// Where the commands do their work: a Redis, the cookies, and how much is shown.
+struct Desk {
+    store: SessionStore,
+    jar: std::cell::RefCell<Jar>,
+    endpoint: String,
+    origin: Origin,
+    is_quiet: bool,
+    shows_token: bool,
+}
+
+/// Opens Redis and the cookie jar, and runs `work` there.
+fn at_the_desk(
+    args: &StepArgs,
+    work: impl AsyncFnOnce(&Desk) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    let choice = match chosen::or_exit(args.redis.url.as_deref())? {
+        Ok(choice) => choice,
+        Err(exit) => return Ok(exit),
+    };
+    let folder =
+        state::open_folder().context("the session is kept in the state folder, which cannot be opened")?;
+    let jar = Jar::open(&folder);
+    if let Some(complaint) = &jar.complaint {
+        ui::note(&format!("sessiontut: {complaint}"));
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime for this command")?;
+    let ended = runtime.block_on(async {
+        let trust = chosen::trust(&args.redis.trust);
+        let client = match client::open(&choice.target, &trust, Deadline::after(PATIENCE)).await {
+            Ok(client) => client,
+            Err(unreachable) => return Ok(refused(&unreachable)),
+        };
+        let desk = Desk {
+            store: SessionStore {
+                client,
+                ttl: IDLE,
+                max_age: LIFETIME,
+            },
+            jar: jar.into(),
+            endpoint: endpoint(&choice.target),
+            origin: choice.target.origin,
+            is_quiet: args.quiet,
+            shows_token: args.show_token,
+        };
+        work(&desk).await
+    });
+    choice.close();
+    ended
+}
+
+fn refused(unreachable: &client::Unreachable) -> Exit {
+    ui::ping::verdict(
+        &unreachable.target,
+        &unreachable.seen,
+        &unreachable.verdict,
+        ui::ping::Lines::Hidden,
+    );
+    unreachable.verdict.exit()
+}
+
+/// One session an endpoint; user and password do not make another Redis of it.
+fn endpoint(target: &Target) -> String {
+    match (target.origin, target.host(), target.port()) {
+        (Origin::Practice, ..) => "practice".to_owned(),
+        (_, Some(host), Some(port)) => format!("{host}:{port}/{}", target.db),
+        _ => target.to_string(),
+    }
+}
+
+impl Desk {
+    fn cookie(&self) -> Cookie {
+        self.jar.borrow().cookie(&self.endpoint)
+    }
+
+    fn keep(&self, cookie: Cookie) -> anyhow::Result<()> {
+        let kept = self.jar.borrow_mut().keep(&self.endpoint, cookie);
+        kept.context("the session cannot be kept in the state folder")
+    }
+
+    /// Waits for Redis, but not for ever.
+    async fn ask<T>(&self, work: impl Future<Output = Result<T, RedisError>>) -> anyhow::Result<T> {
+        match Deadline::after(PATIENCE).bound(work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(anyhow!("Redis refuses: {error}")),
+            Err(_) => Err(anyhow!(
+                "Redis gave no answer within {} s; `sessiontut ping` tells why",
+                PATIENCE.as_secs()
+            )),
+        }
+    }
+
+    async fn travel(&self, batch: Batch) -> anyhow::Result<Trip> {
+        self.ask(self.store.client.travel(batch)).await
+    }
+
+    async fn look(&self, token: &Token) -> anyhow::Result<Trip> {
+        let key = token.key();
+        let batch = Batch::pipeline()
+            .with(&[b"PTTL", key.as_bytes()])
+            .with(&[b"HGETALL", key.as_bytes()]);
+        self.travel(batch).await
+    }
+
+    async fn time_left(&self, key: &str) -> anyhow::Result<Option<Duration>> {
+        let trip = self
+            .travel(Batch::pipeline().with(&[b"PTTL", key.as_bytes()]))
+            .await?;
+        self.show(&trip);
+        Ok(match trip.results().next() {
+            Some(Reply::Integer(left)) => u64::try_from(left).ok().map(Duration::from_millis),
+            _ => None,
+        })
+    }
+
+    /// Looks at the key's own TTL once a second, until there is no key.
+    async fn count_down(&self, key: &str, ttl: Duration) -> anyhow::Result<()> {
+        let mut countdown = ui::Countdown::new("the session lives", ttl);
+        loop {
+            let trip = self
+                .travel(Batch::pipeline().with(&[b"PTTL", key.as_bytes()]))
+                .await?;
+            let Some(Reply::Integer(left)) = trip.results().next() else {
+                return Ok(());
+            };
+            let Ok(left) = u64::try_from(left).map(Duration::from_millis) else {
+                return Ok(());
+            };
+            countdown.show(left);
+            // A millisecond more than is left: the key must be gone at the next look.
+            tokio::time::sleep(left.min(Duration::from_secs(1)) + Duration::from_millis(1)).await;
+        }
+    }
+
+    /// The first write to a Redis that holds other keys says so; on a terminal it asks.
+    async fn may_write(&self) -> anyhow::Result<bool> {
+        let cookie = self.cookie();
+        if cookie.is_known || self.origin == Origin::Practice {
+            return Ok(true);
+        }
+        let trip = self.travel(Batch::pipeline().with(&[b"DBSIZE"])).await?;
+        let keys = match trip.results().next() {
+            Some(Reply::Integer(keys)) => keys,
+            _ => 0,
+        };
+        if keys > 0 {
+            let words =
+                format!("this Redis holds {keys} keys of others; only keys under sessiontut: are written");
+            if !ui::agrees(&words) {
+                return Ok(false);
+            }
+        }
+        self.keep(cookie.known())?;
+        Ok(true)
+    }
+
+    /// What really went over the wire, with replies and time.
+    fn show(&self, trip: &Trip) {
+        if self.is_quiet {
+            return;
+        }
+        for (command, reply) in trip.exchanges() {
+            let mut text = String::from("> ");
+            // Writing to a String cannot fail.
+            let _ = command.write(&mut text);
+            let _ = write!(text, "\n{}", Indented(reply));
+            ui::note(&text);
+        }
+        ui::note(&format!(
+            "  ({:.0} µs for this round trip)",
+            trip.took().as_secs_f64() * 1e6
+        ));
+    }
+
+    fn show_cookie(&self, token: &Token) {
+        let shown = if self.shows_token {
+            token.reveal().to_owned()
+        } else {
+            format!("{}…", token.start())
+        };
+        ui::answer(&format!("cookie: session={shown}"));
+    }
+
+    fn logged_out(&self) -> Exit {
+        let cookie = self.cookie();
+        let why = match (cookie.token(), cookie.ended) {
+            (_, Some(Ended::Expired)) => "the session's key has expired",
+            (_, Some(Ended::LoggedOut)) => "you have logged out",
+            (None, None) => "nobody has logged in here yet; `sessiontut login NAME` does",
+            (Some(_), None) => "the session's key is gone: it has expired, or was deleted",
+        };
+        ui::answer(&format!("logged out, because {why}"));
+        Exit::No
+    }
+}
+
+/// A reply, each of its lines set in.
+struct Indented<'a>(Reply<'a>);
+
+impl std::fmt::Display for Indented<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = String::new();
+        self.0.write(&mut text)?;
+        write!(out, "  {}", text.replace('\n', "\n  "))
+    }
+}

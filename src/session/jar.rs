@@ -1,0 +1,141 @@
+//! The command line's own sessions, kept like a browser's cookies: one an endpoint, in the state folder, mode 0600.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Token;
+use crate::state;
+
+const FILE: &str = "cookies.json";
+
+/// What is kept for one endpoint.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Cookie {
+    /// The session's token; none where nobody has logged in, or somebody has logged out.
+    token: Option<String>,
+    /// How the last session ended, where this program ended it.
+    pub ended: Option<Ended>,
+    /// Whether the user knows that this Redis holds other people's keys too.
+    #[serde(default)]
+    pub is_known: bool,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    /// `sessiontut logout`.
+    LoggedOut,
+    /// `sessiontut expire` has seen the key go.
+    Expired,
+}
+
+/// All cookies of this user.
+#[derive(Debug)]
+pub struct Jar {
+    path: PathBuf,
+    cookies: BTreeMap<String, Cookie>,
+    /// What was wrong with the file, in one line.
+    pub complaint: Option<String>,
+}
+
+impl Jar {
+    /// Reads the jar of a state folder. A damaged one is set aside, and an empty one takes its place.
+    #[must_use]
+    pub fn open(folder: &Path) -> Self {
+        let path = folder.join(FILE);
+        let (cookies, complaint) = match std::fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (BTreeMap::new(), None),
+            Err(error) => (
+                BTreeMap::new(),
+                Some(format!("cannot read {}: {error}", path.display())),
+            ),
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(cookies) => (cookies, None),
+                Err(_) => (BTreeMap::new(), Some(set_aside(&path))),
+            },
+        };
+        Self {
+            path,
+            cookies,
+            complaint,
+        }
+    }
+
+    /// The cookie of an endpoint.
+    #[must_use]
+    pub fn cookie(&self, endpoint: &str) -> Cookie {
+        self.cookies.get(endpoint).cloned().unwrap_or_default()
+    }
+
+    /// Puts a cookie in its place, on disk too.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn keep(&mut self, endpoint: &str, cookie: Cookie) -> io::Result<()> {
+        self.cookies.insert(endpoint.to_owned(), cookie);
+        let text = serde_json::to_vec_pretty(&self.cookies).map_err(io::Error::other)?;
+        state::write(&self.path, &text)
+    }
+}
+
+impl Cookie {
+    /// The token of the session.
+    #[must_use]
+    pub fn token(&self) -> Option<Token> {
+        Token::parse(self.token.as_deref()?)
+    }
+
+    /// The cookie of a Redis whose user knows that it holds other people's keys.
+    #[must_use]
+    pub fn known(self) -> Self {
+        Self {
+            is_known: true,
+            ..self
+        }
+    }
+
+    /// The cookie with another token, or with none because the session has ended.
+    #[must_use]
+    pub fn with(self, token: Option<&Token>, ended: Option<Ended>) -> Self {
+        Self {
+            token: token.map(|token| token.reveal().to_owned()),
+            ended,
+            ..self
+        }
+    }
+}
+
+fn set_aside(path: &Path) -> String {
+    let aside = path.with_extension("json.damaged");
+    match std::fs::rename(path, &aside) {
+        Ok(()) => format!(
+            "{} was damaged: it is set aside as {}",
+            path.display(),
+            aside.display()
+        ),
+        Err(error) => format!("{} is damaged, and cannot be set aside: {error}", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_outlive_the_program_and_a_damaged_jar_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = Token::generate().unwrap();
+        let mut jar = Jar::open(folder.path());
+        jar.keep("cache:6379/0", Cookie::default().with(Some(&token), None))
+            .unwrap();
+        let found = Jar::open(folder.path()).cookie("cache:6379/0").token().unwrap();
+        assert_eq!(found.reveal(), token.reveal());
+        std::fs::write(folder.path().join(FILE), b"{half").unwrap();
+        let jar = Jar::open(folder.path());
+        assert!(jar.complaint.unwrap().contains("set aside"));
+        assert!(folder.path().join("cookies.json.damaged").exists());
+    }
+}
