@@ -26,7 +26,18 @@ const READ_CHUNK: usize = 16 * 1024;
 
 /// A shared connection that speaks RESP2; its clones are the same connection.
 #[derive(Clone, Debug)]
-pub struct Multiplexed(Arc<Shared>);
+pub struct Multiplexed(Arc<Handle>);
+
+/// What all clones hold together: with the last of them the connection ends.
+#[derive(Debug)]
+struct Handle(Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.queue().is_abandoned = true;
+        self.0.driver.wake();
+    }
+}
 
 /// Why a request has no reply.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -62,6 +73,8 @@ struct Queue {
     queued: u64,
     waiting: VecDeque<Waiting>,
     is_closed: bool,
+    /// Nobody is left who could ask, or wait for an answer.
+    is_abandoned: bool,
 }
 
 #[derive(Debug)]
@@ -87,13 +100,13 @@ impl Multiplexed {
             let end = poll_fn(|context| driver.poll(context)).await;
             driver.close(&end);
         };
-        (Self(shared), drive)
+        (Self(Arc::new(Handle(shared))), drive)
     }
 
     /// Whether nothing that is asked from now on can reach the server.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.queue().is_closed
+        self.0.0.queue().is_closed
     }
 
     /// Sends the commands of `batch` in one write and waits for all their replies.
@@ -112,7 +125,7 @@ impl Multiplexed {
     async fn exchange(&self, bytes: &[u8], replies: u64) -> Result<Vec<u8>, Broken> {
         let (answer, answered) = oneshot::channel();
         {
-            let mut queue = self.0.queue();
+            let mut queue = self.0.0.queue();
             if queue.is_closed || queue.outgoing.len() > MOST_WAITING {
                 return Err(Broken::NotSent);
             }
@@ -125,7 +138,7 @@ impl Multiplexed {
                 answer,
             });
         }
-        self.0.driver.wake();
+        self.0.0.driver.wake();
         match answered.await {
             Ok(answer) => answer,
             // The driver was dropped with its runtime.
@@ -173,6 +186,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Ready with the reason when the connection is over.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<String> {
         self.shared.driver.register(context.waker());
+        if self.shared.queue().is_abandoned {
+            return Poll::Ready("nobody uses the connection any more".to_owned());
+        }
         // Replies first: reading goes on while the server does not, or both ends could wait for each other.
         if let Poll::Ready(end) = self.poll_read(context) {
             return Poll::Ready(end);
@@ -408,6 +424,16 @@ mod tests {
             far.write_all(b"+second\r\n").await.unwrap();
         });
         assert_eq!(second.unwrap().received, b"+second\r\n");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_uses_any_more_is_closed() {
+        let (connection, mut far) = connected(1024);
+        let other = connection.clone();
+        drop(connection);
+        assert!(!other.is_closed());
+        drop(other);
+        assert_eq!(far.read(&mut [0; 1]).await.unwrap(), 0);
     }
 
     #[tokio::test]
