@@ -1,0 +1,197 @@
+//! The step commands through the binary, on real servers: plain, TLS and a cluster.
+
+mod support;
+
+use support::cluster::Cluster;
+use support::program::Home;
+use support::redis_server::RedisServer;
+use support::tls::Certificate;
+
+/// A home whose Redis is given by URL and options.
+struct Desk {
+    home: Home,
+    url: String,
+    options: Vec<String>,
+}
+
+impl Desk {
+    fn at(url: &str) -> Self {
+        Self {
+            home: Home::new(),
+            url: url.to_owned(),
+            options: Vec::new(),
+        }
+    }
+
+    /// Runs one command; returns its exit status and its answer.
+    fn run(&self, words: &str) -> (Option<i32>, String) {
+        let words: Vec<&str> = words
+            .split(' ')
+            .chain(self.options.iter().map(String::as_str))
+            .collect();
+        let finished = self.home.sessiontut(words).redis(&self.url).run();
+        (finished.code(), finished.stdout.clone())
+    }
+
+    /// Login, visits, expiry and logout: the same on every kind of Redis.
+    fn live_and_die(&self) {
+        let (code, answer) = self.run("login ada");
+        assert_eq!(code, Some(0), "{answer}");
+        assert!(answer.contains("logged in as ada"), "{answer}");
+        assert_eq!(self.run("visits"), (Some(0), "Visits: 1\n".into()));
+        assert_eq!(
+            self.run("visits --times 2"),
+            (Some(0), "Visits: 2\nVisits: 3\n".into())
+        );
+        let (code, answer) = self.run("expire --ttl 1");
+        assert_eq!(code, Some(0), "{answer}");
+        assert!(answer.contains("the key is gone"), "{answer}");
+        let (code, answer) = self.run("visits");
+        assert_eq!(code, Some(1));
+        assert!(answer.starts_with("logged out, because"), "{answer}");
+        assert_eq!(self.run("login ada").0, Some(0));
+        assert_eq!(self.run("logout"), (Some(0), "logged out\n".into()));
+        assert_eq!(self.run("visits").0, Some(1));
+    }
+}
+
+#[test]
+fn a_session_lives_and_dies_on_a_plain_redis() {
+    let server = RedisServer::start();
+    Desk::at(&server.url()).live_and_die();
+    assert_eq!(server.keys(), Vec::<String>::new());
+}
+
+#[test]
+fn a_session_lives_and_dies_over_tls() {
+    let certificate = Certificate::for_loopback();
+    let server = RedisServer::with().tls(&certificate).start();
+    let mut desk = Desk::at(&server.url());
+    desk.options = vec!["--ca".into(), certificate.authority().display().to_string()];
+    desk.live_and_die();
+}
+
+#[test]
+fn a_session_lives_and_dies_in_a_cluster() {
+    let cluster = Cluster::start();
+    Desk::at(&cluster.url()).live_and_die();
+    assert_eq!(cluster.keys(), Vec::<String>::new());
+}
+
+#[test]
+fn a_session_never_lacks_a_ttl_and_looking_does_not_refresh_it() {
+    let server = RedisServer::start();
+    let desk = Desk::at(&server.url());
+    desk.run("login ada");
+    let keys = server.keys();
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    assert!(keys[0].starts_with("sessiontut:session:"));
+    server.ask(&["EXPIRE", &keys[0], "100"]);
+    desk.run("session");
+    let left = server.pttl(&keys[0]);
+    assert!((1..=100_000).contains(&left), "{left}");
+}
+
+#[test]
+fn a_new_login_ends_the_old_session_and_never_takes_its_token_over() {
+    let server = RedisServer::start();
+    let desk = Desk::at(&server.url());
+    desk.run("login ada");
+    let old = server.keys();
+    desk.run("login bob");
+    let new = server.keys();
+    assert_eq!(new.len(), 1);
+    assert_ne!(old, new);
+}
+
+#[test]
+fn a_visit_with_a_dead_token_leaves_no_key_behind() {
+    let server = RedisServer::start();
+    let desk = Desk::at(&server.url());
+    desk.run("login ada");
+    for key in server.keys() {
+        server.ask(&["DEL", &key]);
+    }
+    assert_eq!(desk.run("visits").0, Some(1));
+    assert_eq!(server.keys(), Vec::<String>::new());
+}
+
+#[test]
+fn ctrl_c_gives_the_session_back_the_time_that_it_had() {
+    let server = RedisServer::start();
+    let desk = Desk::at(&server.url());
+    desk.run("login ada");
+    let mut running = desk
+        .home
+        .sessiontut(["expire", "--ttl", "60"])
+        .redis(&desk.url)
+        .start();
+    running.wait_for_stderr("the session lives for");
+    running.interrupt();
+    assert_eq!(running.finish().code(), Some(130));
+    let left = server.pttl(&server.keys()[0]);
+    assert!(left > 60_000, "{left}");
+}
+
+#[test]
+fn the_token_is_shown_by_its_first_characters_unless_asked_for() {
+    let server = RedisServer::start();
+    let desk = Desk::at(&server.url());
+    desk.run("login ada");
+    let cookie = |words: &str| {
+        desk.run(words)
+            .1
+            .lines()
+            .find(|line| line.starts_with("cookie:"))
+            .unwrap()
+            .to_owned()
+    };
+    let short = cookie("session");
+    let whole = cookie("session --show-token");
+    assert!(short.ends_with('…') && whole.len() > 40, "{short} {whole}");
+    assert!(whole.starts_with(short.trim_end_matches('…')));
+}
+
+#[test]
+fn a_name_that_no_form_would_take_is_wrong_usage() {
+    let server = RedisServer::start();
+    let desk = Desk::at(&server.url());
+    let long = "x".repeat(65);
+    for name in ["", "   ", "a\u{7}b", long.as_str()] {
+        let finished = desk.home.sessiontut(["login", name]).redis(&desk.url).run();
+        assert_eq!(finished.code(), Some(2), "{name:?}");
+        assert!(
+            finished.stderr.contains("1 to 64 characters"),
+            "{}",
+            finished.stderr
+        );
+    }
+    assert_eq!(server.keys(), Vec::<String>::new());
+}
+
+#[test]
+fn a_redis_that_holds_other_keys_is_named_once() {
+    let server = RedisServer::start();
+    server.ask(&["SET", "somebody:else", "1"]);
+    let desk = Desk::at(&server.url());
+    let told = |words: &str| {
+        let words: Vec<_> = words.split(' ').collect();
+        desk.home
+            .sessiontut(words)
+            .redis(&desk.url)
+            .run()
+            .stderr
+            .contains("keys of others")
+    };
+    assert!(told("login ada -q"));
+    assert!(!told("login ada -q"));
+}
+
+#[test]
+fn a_redis_that_cannot_be_reached_is_named_in_the_words_of_ping() {
+    let server = RedisServer::with().password("Plover-4417").start();
+    let desk = Desk::at(&format!("redis://127.0.0.1:{}", server.port()));
+    let (code, answer) = desk.run("login ada");
+    assert_eq!(code, Some(6));
+    assert!(answer.contains("auth.required"), "{answer}");
+}
