@@ -86,9 +86,6 @@ pub struct PingArgs {
     // An id of its own: --redis has the other.
     #[arg(id = "ping_url", value_name = "URL")]
     pub url: Option<String>,
-    /// The same, by option
-    #[command(flatten)]
-    pub redis: RedisArgs,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
@@ -122,6 +119,9 @@ pub struct PingArgs {
     /// Write everything that is known, without secrets, into this file: for a ticket
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// The same, by option; last, since what follows would stand under its heading
+    #[command(flatten)]
+    pub redis: RedisArgs,
 }
 
 /// Longest span that an option takes: a day.
