@@ -22,6 +22,7 @@ pub mod exit;
 pub mod learn;
 pub mod os;
 pub mod ping;
+pub mod practice;
 pub mod sanitize;
 pub mod secret;
 pub mod serve;

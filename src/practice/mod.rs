@@ -1,0 +1,23 @@
+//! The practice Redis: a small Redis-compatible server on loopback, so that everything works on a machine without Redis.
+//!
+//! ```text
+//! bytes ─▶ request ─▶ command (looked up in one table) ─▶ store ─▶ reply ─▶ bytes
+//! ```
+//!
+//! [`Server`] is the server itself, in a thread of its own. Its replies are byte for byte those of Redis 7.0;
+//! `tests/practice_differential.rs` holds it to that.
+
+mod client;
+mod commands;
+mod connection;
+mod dict;
+mod hub;
+mod random;
+mod reply;
+mod request;
+mod server;
+mod snapshot;
+mod store;
+mod value;
+
+pub use server::{Limits, Options, Server};
