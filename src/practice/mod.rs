@@ -4,9 +4,10 @@
 //! bytes ─▶ request ─▶ command (looked up in one table) ─▶ store ─▶ reply ─▶ bytes
 //! ```
 //!
-//! [`Server`] is the server itself, in a thread of its own. Its replies are byte for byte those of Redis 7.0;
+//! [`attach`] is the way to it for commands; [`Server`] is the server itself, in a thread of its own. Its replies are byte for byte those of Redis 7.0;
 //! `tests/practice_differential.rs` holds it to that.
 
+mod attach;
 mod client;
 mod commands;
 mod connection;
@@ -20,4 +21,5 @@ mod snapshot;
 mod store;
 mod value;
 
+pub use attach::{Attached, Fault, Notice, attach};
 pub use server::{Limits, Options, Server};

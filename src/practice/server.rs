@@ -191,6 +191,7 @@ pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
         password,
         db: 0,
         origin: Origin::Practice,
+        doubts: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The data between two runs: a file of the commands that bring it back, with the hash of its contents in the first line.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use super::hub::Shared;
 use super::request::{Bounds, Parsed, Reader};
 use super::store::{DATABASES, Store};
 use super::value::Value;
-use super::{commands, connection, random};
+use super::{commands, connection};
+use crate::state;
 
 /// What the first line begins with; the number changes with the format.
 const MARK: &str = "sessiontut practice data 1 ";
@@ -22,24 +23,9 @@ const MARK: &str = "sessiontut practice data 1 ";
 /// The folder or the file cannot be written.
 pub(super) fn write(file: &Path, store: &Store) -> io::Result<()> {
     let body = body(store);
-    let beside = file.with_extension(format!("{}.new", random::hexadecimal::<4>()));
-    let outcome = write_new(&beside, &body).and_then(|()| fs::rename(&beside, file));
-    if outcome.is_err() {
-        // What is left of the attempt is of no use; the file before it stays.
-        let _ = fs::remove_file(&beside);
-    }
-    outcome
-}
-
-fn write_new(file: &Path, body: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(file)?;
-    file.write_all(format!("{MARK}{}\n", hash(body)).as_bytes())?;
-    file.write_all(body)?;
-    file.sync_all()
+    let mut whole = format!("{MARK}{}\n", hash(&body)).into_bytes();
+    whole.extend(body);
+    state::write(file, &whole)
 }
 
 /// The commands in a file; none where there is no file.
