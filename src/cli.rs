@@ -42,6 +42,8 @@ pub enum Command {
     Logout(StepArgs),
     /// Serve the app in a browser, with a view into its Redis
     Serve(ServeArgs),
+    /// The built-in Redis on a port of its own
+    Practice(PracticeArgs),
     /// Print the completions for a shell
     Completions {
         /// Which shell
@@ -262,4 +264,18 @@ fn span(text: &str) -> Result<Duration, String> {
         Ok(0) | Err(_) => Err("a whole number from 1 and one of s, m, h, d is needed, such as 8h".into()),
         Ok(number) => Ok(Duration::from_secs(u64::from(number) * seconds_in_unit)),
     }
+}
+
+/// Arguments of `practice`.
+#[derive(Debug, Args)]
+pub struct PracticeArgs {
+    /// Where to listen: a loopback address; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// The password that clients must give (everyone sees a command line in `ps`)
+    #[arg(long, value_name = "PASSWORD")]
+    pub password: Option<String>,
+    /// Begin empty, and forget everything at the end
+    #[arg(long)]
+    pub no_save: bool,
 }

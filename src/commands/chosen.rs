@@ -1,8 +1,12 @@
 //! Which Redis a command talks to: the one that was named, or the built-in practice Redis.
 
+use std::time::Duration;
+
 use crate::cli::TrustArgs;
+use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping;
+use crate::practice::{self, Attached};
 use crate::secret::Secret;
 use crate::target::{Target, Trust, UrlFault};
 use crate::ui;
@@ -10,7 +14,11 @@ use crate::ui;
 /// A Redis, and what keeps it there while the command runs.
 pub(super) struct Choice {
     pub(super) target: Target,
+    practice: Option<Attached>,
 }
+
+/// How long the practice Redis of another process may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The Redis of the URL, with the password of `REDISCLI_AUTH` where it has none; without a URL the practice Redis.
 pub(super) fn choose(url: Option<&str>) -> anyhow::Result<Result<Choice, UrlFault>> {
@@ -20,10 +28,11 @@ pub(super) fn choose(url: Option<&str>) -> anyhow::Result<Result<Choice, UrlFaul
         .map(Secret::new);
     let Some(url) = url else {
         // Never somebody's Redis that merely happens to listen where one usually does.
-        anyhow::bail!("no REDIS_URL is set, and the practice Redis is not built in yet");
+        return Ok(Ok(Choice::practice()?));
     };
     Ok(Target::parse(url).map(|target| Choice {
         target: target.with_password(password),
+        practice: None,
     }))
 }
 
@@ -40,8 +49,21 @@ pub(super) fn or_exit(url: Option<&str>) -> anyhow::Result<Result<Choice, Exit>>
 }
 
 impl Choice {
-    /// Lets go of it.
-    pub(super) fn close(self) {}
+    fn practice() -> anyhow::Result<Self> {
+        let attached = practice::attach(Deadline::after(PATIENCE))?;
+        ui::practice::in_use(attached.notices());
+        Ok(Self {
+            target: attached.target(),
+            practice: Some(attached),
+        })
+    }
+
+    /// Lets go of it; says so where the practice Redis could not save its data.
+    pub(super) fn close(self) {
+        if let Some(Err(fault)) = self.practice.map(Attached::close) {
+            ui::practice::not_saved(&fault);
+        }
+    }
 }
 
 /// The options that say whom to trust.

@@ -3,6 +3,7 @@
 mod chosen;
 mod learn;
 mod ping;
+mod practice;
 mod serve;
 mod session;
 
@@ -16,6 +17,7 @@ pub fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
         Some(Command::Learn(args)) => learn::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
+        Some(Command::Practice(args)) => practice::run(args),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Login(args)) => session::login(&args),
         Some(Command::Visits(args)) => session::visits(&args),

@@ -4,7 +4,7 @@
 //! loopback is open to every user of the machine. Who has joined takes over, on the same port and with the same
 //! password, when the process that served ends: a client only has to connect again.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::random;
 use super::server::{self, Options, Server};
+use super::{alone, random};
 use crate::deadline::Deadline;
 use crate::secret::Secret;
 use crate::state;
@@ -279,11 +279,7 @@ fn new_password() -> Secret {
 }
 
 fn open_lock(folder: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(folder.join(LOCK))
+    alone::open(&folder.join(LOCK))
 }
 
 /// Serves with the lock in hand; like `before` where a server is to be replaced.
@@ -306,14 +302,13 @@ fn serve(
     if let Some(before) = before {
         options.listen = before.socket();
     }
-    let server = match Server::start(options.clone()) {
+    let server = match alone::start(options.clone(), notices) {
         // Somebody else has the port now.
         Err(fault) if fault.kind() == io::ErrorKind::AddrInUse && before.is_some() => {
             options.listen = (Ipv4Addr::LOCALHOST, 0).into();
             options.password = Some(new_password());
-            start_anew(options, folder, notices)
+            alone::start(options, notices)
         }
-        Err(fault) if fault.kind() == io::ErrorKind::InvalidData => start_anew(options, folder, notices),
         other => other,
     }?;
     let address = ServerAddress {
@@ -332,19 +327,6 @@ fn serve(
 fn options_password(server: &Server) -> String {
     let password = server.target().password;
     password.map_or_else(String::new, |password| password.reveal().to_owned())
-}
-
-/// Starts the server, and sets its data file aside where that is what prevents it.
-fn start_anew(options: Options, folder: &Path, notices: &mut Vec<Notice>) -> io::Result<Server> {
-    match Server::start(options.clone()) {
-        Err(fault) if fault.kind() == io::ErrorKind::InvalidData => {
-            let path = folder.join(format!("{DATA}.damaged-{}", random::hexadecimal::<4>()));
-            fs::rename(folder.join(DATA), &path)?;
-            notices.push(Notice::SetAside { path });
-            Server::start(options)
-        }
-        other => other,
-    }
 }
 
 /// Joins the server that the address file names, where it is the one that wrote it.

@@ -7,6 +7,7 @@
 //! [`attach`] is the way to it for commands; [`Server`] is the server itself, in a thread of its own. Its replies are byte for byte those of Redis 7.0;
 //! `tests/practice_differential.rs` holds it to that.
 
+mod alone;
 mod attach;
 mod client;
 mod commands;
@@ -21,5 +22,6 @@ mod snapshot;
 mod store;
 mod value;
 
+pub use alone::{Keep, Lone};
 pub use attach::{Attached, Fault, Notice, attach};
 pub use server::{Limits, Options, Server};

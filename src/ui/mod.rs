@@ -19,6 +19,7 @@ mod highlight;
 pub mod learn;
 pub mod markdown;
 pub mod ping;
+pub mod practice;
 pub mod prompt;
 pub mod serve;
 

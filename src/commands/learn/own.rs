@@ -144,6 +144,7 @@ fn redis_args(command: &mut Command) -> Option<&mut RedisArgs> {
         Command::Visits(args) => Some(&mut args.step.redis),
         Command::Expire(args) => Some(&mut args.step.redis),
         Command::Session(args) | Command::Logout(args) => Some(&mut args.redis),
-        Command::Completions { .. } => None,
+        // They ask no Redis.
+        Command::Practice(_) | Command::Completions { .. } => None,
     }
 }
