@@ -1,25 +1,20 @@
 //! A shared connection to one Redis, or to a cluster, which knows when it has died.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::aio::ConnectionLike;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, RedisConnectionInfo,
-    RedisError, RedisFuture, Value,
+    Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisError,
+    RedisFuture, Value,
 };
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 
 use crate::deadline::Deadline;
 use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions, Verdict};
 use crate::target::{DEFAULT_PORT, Target, Trust};
-use crate::wire::{Batch, Multiplexed, Stream, Trip};
+use crate::wire::{Batch, Multiplexed, Trip};
 
 /// For a node of a cluster; the request's own deadline is shorter.
 const NODE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -110,57 +105,6 @@ impl Client {
         .await
     }
 
-    /// Connects and logs in.
-    ///
-    /// # Errors
-    /// The redis crate's, or the system's.
-    pub async fn open_url(url: &str, trust: &Trust) -> Result<Self, RedisError> {
-        let information = url.into_connection_info()?;
-        let stream = connect(information.addr(), trust).await?;
-        let (connection, driver) = Multiplexed::new(stream);
-        tokio::spawn(driver);
-        let single = Self(Connection::Single(connection));
-        single.greet(information.redis_settings()).await?;
-        if single.is_of_a_cluster().await? {
-            return Self::cluster(url.into_connection_info()?, trust).await;
-        }
-        Ok(single)
-    }
-
-    async fn greet(&self, settings: &RedisConnectionInfo) -> Result<(), RedisError> {
-        let mut batch = Batch::pipeline();
-        if let Some(password) = settings.password() {
-            let user = settings.username().map(str::as_bytes);
-            let words: Vec<&[u8]> = [Some(&b"AUTH"[..]), user, Some(password.as_bytes())]
-                .into_iter()
-                .flatten()
-                .collect();
-            batch = batch.with(&words);
-        }
-        let db = settings.db().to_string();
-        if db != "0" {
-            batch = batch.with(&[b"SELECT", db.as_bytes()]);
-        }
-        self.travel(batch.with(&[b"PING"])).await?;
-        Ok(())
-    }
-
-    /// Asked of a single server, INFO's section is there and says no; where it may not be asked, there is no cluster.
-    async fn is_of_a_cluster(&self) -> Result<bool, RedisError> {
-        match self.travel(Batch::pipeline().with(&[b"INFO", b"cluster"])).await {
-            Ok(trip) => {
-                let text = trip
-                    .results()
-                    .next()
-                    .and_then(crate::wire::Reply::text)
-                    .unwrap_or_default();
-                Ok(String::from_utf8_lossy(text).contains("cluster_enabled:1"))
-            }
-            Err(error) if error.is_io_error() => Err(error),
-            Err(_) => Ok(false),
-        }
-    }
-
     async fn cluster(node: ConnectionInfo, trust: &Trust) -> Result<Self, RedisError> {
         let mut builder = ClusterClientBuilder::new([node])
             .connection_timeout(NODE_TIMEOUT)
@@ -215,57 +159,6 @@ impl Client {
             Connection::Cluster(_) => false,
         }
     }
-}
-
-async fn connect(address: &ConnectionAddr, trust: &Trust) -> Result<Stream, RedisError> {
-    match address {
-        ConnectionAddr::Tcp(host, port) => Ok(Stream::Tcp(tcp(host, *port).await?)),
-        ConnectionAddr::TcpTls { host, port, .. } => {
-            let name = trust.tls_name.clone().unwrap_or_else(|| host.clone());
-            let name = ServerName::try_from(name).map_err(std::io::Error::other)?;
-            let connector = tokio_rustls::TlsConnector::from(Arc::new(tls(trust)?));
-            let stream = connector.connect(name, tcp(host, *port).await?).await?;
-            Ok(Stream::Tls(Box::new(stream)))
-        }
-        #[cfg(unix)]
-        ConnectionAddr::Unix(path) => Ok(Stream::Unix(tokio::net::UnixStream::connect(path).await?)),
-        _ => Err((ErrorKind::InvalidClientConfig, "an address of an unknown kind").into()),
-    }
-}
-
-async fn tcp(host: &str, port: u16) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-/// The TLS configuration of a trust.
-///
-/// # Errors
-/// A file that cannot be used.
-pub fn tls(trust: &Trust) -> Result<ClientConfig, RedisError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(ca) = &trust.ca {
-        let authorities = CertificateDer::pem_file_iter(ca).map_err(std::io::Error::other)?;
-        roots.add_parsable_certificates(authorities.flatten());
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(std::io::Error::other)?
-        .with_root_certificates(roots);
-    let (Some(cert), Some(key)) = (&trust.cert, &trust.key) else {
-        return Ok(builder.with_no_client_auth());
-    };
-    let chain = CertificateDer::pem_file_iter(cert)
-        .map_err(std::io::Error::other)?
-        .flatten()
-        .collect();
-    let key = PrivateKeyDer::from_pem_file(key).map_err(std::io::Error::other)?;
-    Ok(builder
-        .with_client_auth_cert(chain, key)
-        .map_err(std::io::Error::other)?)
 }
 
 impl ConnectionLike for Client {

@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::anyhow;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::chosen;
 use crate::cli::{LogFormat, ServeArgs};
-use crate::client::Client;
+use crate::client;
 use crate::exit::Exit;
 use crate::serve::{self, Attributes, Event, Fault, Options, Step};
 use crate::session::cookie::SigningKey;
-use crate::target::Trust;
 use crate::ui::serve::{self as show, LogStyle};
 
 /// Bytes that a `SECRET_KEY` should have: 128 bits.
@@ -58,18 +58,19 @@ pub(super) fn run_until(
             LogStyle::Notes => None,
         },
     };
-    let url = args.redis.url.unwrap_or_else(|| "redis://127.0.0.1:6379".into());
-    let trust = Trust {
-        ca: args.redis.trust.ca,
-        cert: args.redis.trust.cert,
-        key: args.redis.trust.key,
-        tls_name: args.redis.trust.tls_name,
+    let choice = match chosen::or_exit(args.redis.url.as_deref())? {
+        Ok(choice) => choice,
+        Err(exit) => return Ok(exit),
     };
-    let opener: serve::Opener = Arc::new(move |_deadline| {
-        let (url, trust) = (url.clone(), trust.clone());
+    let trust = chosen::trust(&args.redis.trust);
+    let target = choice.target.clone();
+    let opener: serve::Opener = Arc::new(move |deadline| {
+        let (target, trust) = (target.clone(), trust.clone());
+        // The verdict must be there before the request's own time is over.
+        let deadline = deadline.within(deadline.left().mul_f64(0.9));
         Box::pin(async move {
-            let opened = Client::open_url(&url, &trust).await;
-            opened.map_err(|error| Fault::of_error(&error).0)
+            let opened = client::open(&target, &trust, deadline).await;
+            opened.map_err(|unreachable| Fault::of_verdict(&unreachable.verdict))
         })
     });
     let tell: serve::Listener = Arc::new(move |event| {
@@ -83,6 +84,7 @@ pub(super) fn run_until(
         }
     });
     serve::serve_until(end, listener, options, opener, &tell)?;
+    choice.close();
     Ok(Exit::Ok)
 }
 

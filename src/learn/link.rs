@@ -13,9 +13,9 @@ use tokio::runtime::{self, Runtime};
 use tokio_rustls::TlsConnector;
 
 use super::stop::{Interrupted, Stop};
-use crate::client::tls;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::ping::rungs::tls;
 use crate::target::{Address, Origin, Target, Trust};
 use crate::wire::{Connection, Limits, Stream, error_text};
 
@@ -329,7 +329,7 @@ async fn reach(target: &Target, trust: &Trust) -> io::Result<Stream> {
             }
             let name = trust.tls_name.clone().unwrap_or_else(|| host.clone());
             let name = ServerName::try_from(name).map_err(io::Error::other)?;
-            let configuration = tls(trust).map_err(io::Error::other)?;
+            let configuration = tls::config(trust).map_err(io::Error::other)?;
             let connector = TlsConnector::from(Arc::new(configuration));
             Ok(Stream::Tls(Box::new(connector.connect(name, stream).await?)))
         }

@@ -32,7 +32,7 @@ pub(super) async fn climb(
     trust: &Trust,
     options: &ClimbOptions,
     deadline: Deadline,
-    tell: &mut dyn FnMut(Event<'_>),
+    tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> (Observations, Option<Connection<Stream>>) {
     let mut ladder = Ladder {
         target,
@@ -52,7 +52,7 @@ struct Ladder<'a> {
     trust: &'a Trust,
     options: &'a ClimbOptions,
     deadline: Deadline,
-    tell: &'a mut dyn FnMut(Event<'_>),
+    tell: &'a mut (dyn FnMut(Event<'_>) + Send),
     seen: Observations,
     serving: Option<SocketAddr>,
 }

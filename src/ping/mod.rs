@@ -134,7 +134,7 @@ pub async fn climb(
     trust: &Trust,
     options: &ClimbOptions,
     deadline: Deadline,
-    tell: &mut dyn FnMut(Event<'_>),
+    tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Climb {
     let (observations, connection) = ladder::climb(target, trust, options, deadline, tell).await;
     Climb {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError};
 
+use crate::ping::Verdict;
+
 /// Redis could not do what the request needs.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -116,6 +118,24 @@ impl Fault {
     /// The server is on its way down.
     pub(super) fn interrupted() -> Self {
         Self::new("server.silent", "connecting to Redis was interrupted".into())
+    }
+
+    /// What a climb found in the way, in its own words.
+    #[must_use]
+    pub fn of_verdict(verdict: &Verdict) -> Self {
+        let Some(finding) = &verdict.finding else {
+            return Self::interrupted();
+        };
+        let fixes = finding.fixes.iter().map(|fix| match &fix.command {
+            Some(command) => format!("{}: {command}", fix.text),
+            None => fix.text.clone(),
+        });
+        Self {
+            code: Cow::Borrowed(finding.code.as_str()),
+            summary: finding.summary.clone(),
+            evidence: finding.evidence.clone(),
+            fixes: fixes.collect(),
+        }
     }
 
     /// What an error of the client or of Redis itself stands for, and what becomes of the connection.
