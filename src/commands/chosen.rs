@@ -58,6 +58,13 @@ impl Choice {
         })
     }
 
+    /// Where it is now: a practice Redis moves when the command that served it ends.
+    pub(super) fn target_now(&self) -> Target {
+        self.practice
+            .as_ref()
+            .map_or_else(|| self.target.clone(), Attached::target)
+    }
+
     /// Lets go of it; says so where the practice Redis could not save its data.
     pub(super) fn close(self) {
         if let Some(Err(fault)) = self.practice.map(Attached::close) {

@@ -18,7 +18,7 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Learn(args)) => learn::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Practice(args)) => practice::run(args),
-        Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Login(args)) => session::login(&args),
         Some(Command::Visits(args)) => session::visits(&args),
         Some(Command::Expire(args)) => session::expire(&args),

@@ -20,13 +20,13 @@ use crate::ui::serve::{self as show, LogStyle};
 /// Bytes that a `SECRET_KEY` should have: 128 bits.
 const SHORT_KEY: usize = 16;
 
-pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     run_until(args, std::future::pending(), |_| {})
 }
 
 /// Serves beside something else in this process, until `end` resolves; `ready` hears the address.
 pub(super) fn run_until(
-    args: ServeArgs,
+    args: &ServeArgs,
     end: impl Future<Output = ()>,
     ready: impl Fn(SocketAddr) + Send + Sync + 'static,
 ) -> anyhow::Result<Exit> {
@@ -59,13 +59,13 @@ pub(super) fn run_until(
         },
     };
     let choice = match chosen::or_exit(args.redis.url.as_deref())? {
-        Ok(choice) => choice,
+        Ok(choice) => Arc::new(choice),
         Err(exit) => return Ok(exit),
     };
     let trust = chosen::trust(&args.redis.trust);
-    let target = choice.target.clone();
+    let shared = Arc::clone(&choice);
     let opener: serve::Opener = Arc::new(move |deadline| {
-        let (target, trust) = (target.clone(), trust.clone());
+        let (target, trust) = (shared.target_now(), trust.clone());
         // The verdict must be there before the request's own time is over.
         let deadline = deadline.within(deadline.left().mul_f64(0.9));
         Box::pin(async move {
@@ -84,7 +84,10 @@ pub(super) fn run_until(
         }
     });
     serve::serve_until(end, listener, options, opener, &tell)?;
-    choice.close();
+    // The requests' own shares of it ended with them.
+    if let Some(choice) = Arc::into_inner(choice) {
+        choice.close();
+    }
     Ok(Exit::Ok)
 }
 

@@ -119,6 +119,9 @@ impl Text {
     }
 }
 
+/// A field and its value.
+pub(super) type Pair<'a> = (&'a Vec<u8>, &'a Vec<u8>);
+
 /// Fields and their values.
 #[derive(Clone, Debug)]
 pub(super) struct Hash {
@@ -210,7 +213,7 @@ impl Hash {
     }
 
     /// All fields, in the order in which they are shown.
-    pub(super) fn pairs(&self) -> Vec<(&Vec<u8>, &Vec<u8>)> {
+    pub(super) fn pairs(&self) -> Vec<Pair<'_>> {
         match &self.fields {
             Fields::Small(fields) => fields.iter().map(|(field, value)| (field, value)).collect(),
             Fields::Large(fields) => fields.iter().collect(),
@@ -218,7 +221,7 @@ impl Hash {
     }
 
     /// A part of the fields for HSCAN; a small hash comes in one piece.
-    pub(super) fn walk(&self, cursor: u64, count: usize) -> (u64, Vec<(&Vec<u8>, &Vec<u8>)>) {
+    pub(super) fn walk(&self, cursor: u64, count: usize) -> (u64, Vec<Pair<'_>>) {
         match &self.fields {
             Fields::Small(_) => (0, self.pairs()),
             Fields::Large(fields) => fields.walk(cursor, count),

@@ -68,7 +68,7 @@ impl OwnCommands {
                 // A lesson that is gone has ended as well.
                 let _ = ended.await;
             };
-            let outcome = super::super::serve::run_until(args, until, move |address| {
+            let outcome = super::super::serve::run_until(&args, until, move |address| {
                 // Nobody waits for it any more once the time to be ready is over.
                 let _ = ready.send(address);
             });

@@ -31,7 +31,7 @@ impl Decimal {
             return Some(written(one + two));
         }
         let sum = self.float() + other.float();
-        sum.is_finite().then(|| trimmed(format!("{sum:.17}")))
+        sum.is_finite().then(|| trimmed(&format!("{sum:.17}")))
     }
 
     #[allow(clippy::cast_precision_loss)]
@@ -64,7 +64,7 @@ fn written(units: i128) -> String {
     let sign = if units < 0 { "-" } else { "" };
     let units = units.unsigned_abs();
     let unit = UNIT.unsigned_abs();
-    trimmed(format!(
+    trimmed(&format!(
         "{sign}{}.{:0width$}",
         units / unit,
         units % unit,
@@ -72,7 +72,7 @@ fn written(units: i128) -> String {
     ))
 }
 
-fn trimmed(text: String) -> String {
+fn trimmed(text: &str) -> String {
     let short = text.trim_end_matches('0').trim_end_matches('.');
     if short == "-0" {
         "0".into()

@@ -181,10 +181,10 @@ pub(super) fn rename(call: &mut Call<'_>) -> Outcome {
     if call.hub.store.get(db, from).is_none() {
         return Err(Refusal::new("ERR no such key"));
     }
-    if from != to {
-        if let Some(entry) = call.hub.store.remove(db, from) {
-            call.hub.store.put(db, to, entry.value, entry.expires);
-        }
+    if from != to
+        && let Some(entry) = call.hub.store.remove(db, from)
+    {
+        call.hub.store.put(db, to, entry.value, entry.expires);
     }
     Ok(Reply::Ok)
 }

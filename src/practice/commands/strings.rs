@@ -230,7 +230,7 @@ pub(super) fn mget(call: &mut Call<'_>) -> Outcome {
 
 pub(super) fn mset(call: &mut Call<'_>) -> Outcome {
     let words = call.words;
-    if words.len() % 2 == 0 {
+    if words.len().is_multiple_of(2) {
         return Err(super::wrong_arity(call.spec));
     }
     for pair in words[1..].chunks_exact(2) {
