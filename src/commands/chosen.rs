@@ -36,13 +36,16 @@ pub(super) fn choose(url: Option<&str>) -> anyhow::Result<Result<Choice, UrlFaul
     }))
 }
 
-/// The same; where the URL cannot be used, says so in `ping`'s words, and how to exit.
+/// The same; where the URL cannot be used, says so in one line, and how to exit.
 pub(super) fn or_exit(url: Option<&str>) -> anyhow::Result<Result<Choice, Exit>> {
     match choose(url)? {
         Ok(choice) => Ok(Ok(choice)),
         Err(fault) => {
             let verdict = ping::judge_url(&fault);
-            ui::ping::url_verdict(&verdict);
+            let meant = fault
+                .meant
+                .map_or_else(String::new, |meant| format!("; probably meant: {meant}"));
+            ui::usage(&format!("{}{meant}", fault.message));
             Ok(Err(verdict.exit()))
         }
     }
