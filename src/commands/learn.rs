@@ -7,11 +7,12 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use redis::Value;
 
 use crate::cli::LearnArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::learn::course::{Course, Ended, standings};
+use crate::learn::course::{Course, Ended, Guest, standings};
 use crate::learn::link::{Link, Trouble};
 use crate::learn::lock::{Attempt, Lock};
 use crate::learn::names::FIRST_NAME;
@@ -121,7 +122,11 @@ fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
     let mut room = ui::learn::Room::default();
     let mut commands = OwnCommands::new(&args.redis, Beside::ForTheLearner);
     let mut course = Course::new(shelf, book, progress, scene, &mut room, &mut commands, language);
+    course.guest = opening.guest();
     let ended = course.teach(place);
+    if course.guest == Guest::Agreed {
+        opening.remember();
+    }
     if !course.tidy() {
         ui::learn::note(
             "the lesson's keys could not be removed just now: the next `sessiontut learn` does it",
@@ -198,6 +203,9 @@ fn run_unattended(args: &LearnArgs, shelf: &Shelf, mut book: Book) -> anyhow::Re
         Err(Trouble::Interrupted(_)) => Exit::Interrupted,
         Err(Trouble::Redis(unanswered)) => {
             ui::learn::note(&format!("sessiontut: the lessons could not go on: {unanswered}"));
+            for fix in &unanswered.fixes {
+                ui::learn::note(&format!("  {fix}"));
+            }
             unanswered.exit
         }
     })
@@ -205,6 +213,13 @@ fn run_unattended(args: &LearnArgs, shelf: &Shelf, mut book: Book) -> anyhow::Re
 
 /// Nobody is there to choose a name: the lessons' own, or one that nobody has.
 fn take_some_name(scene: &mut Scene) -> Result<(String, Option<Lock>), Trouble> {
+    if !scene.link.is_practice()
+        && let Value::Int(keys @ 1..) = scene.link.ask_text(&["DBSIZE"])?
+    {
+        ui::learn::note(&format!(
+            "this Redis holds {keys} keys of others; only keys under sessiontut: are written"
+        ));
+    }
     let mut name = FIRST_NAME.to_owned();
     loop {
         match Lock::take(&mut scene.link, &name)? {

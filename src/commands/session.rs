@@ -221,7 +221,7 @@ fn refused(unreachable: &client::Unreachable) -> Exit {
 }
 
 /// One session an endpoint; user and password do not make another Redis of it.
-fn endpoint(target: &Target) -> String {
+pub(super) fn endpoint(target: &Target) -> String {
     match (target.origin, target.host(), target.port()) {
         (Origin::Practice, ..) => "practice".to_owned(),
         (_, Some(host), Some(port)) => format!("{host}:{port}/{}", target.db),

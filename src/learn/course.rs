@@ -32,6 +32,8 @@ pub struct Course<'a> {
     pub commands: &'a mut dyn Commands,
     /// The language that code is shown in.
     pub language: Language,
+    /// Whether the learner knows that this Redis is other people's, too.
+    pub guest: Guest,
     lock: Option<Lock>,
     pace: Pace,
     staging: Staging,
@@ -39,6 +41,17 @@ pub struct Course<'a> {
     shell: Answer,
     /// Hints of the step that were shown, by their place.
     hints_shown: Vec<usize>,
+}
+
+/// Whether a learner knows that a Redis holds other people's keys, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guest {
+    /// They do, or it does not matter: the practice Redis is their own.
+    Known,
+    /// They are to be asked before the first write.
+    ToAsk,
+    /// They were asked, and agreed.
+    Agreed,
 }
 
 /// How much of a lesson is shown.
@@ -132,6 +145,7 @@ impl<'a> Course<'a> {
             room,
             commands,
             language,
+            guest: Guest::Known,
             lock: None,
             pace: Pace::Full,
             staging: Staging::Stale,

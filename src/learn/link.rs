@@ -3,19 +3,16 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Value};
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::runtime::{self, Runtime};
-use tokio_rustls::TlsConnector;
 
 use super::stop::{Interrupted, Stop};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::ping::rungs::tls;
+use crate::ping::catalogue::Fix;
+use crate::ping::{self, ClimbOptions};
 use crate::target::{Address, Origin, Target, Trust};
 use crate::wire::{Connection, Limits, Stream, error_text};
 
@@ -56,6 +53,8 @@ pub enum Trouble {
 pub struct Unanswered {
     /// What happened.
     pub what: String,
+    /// What to do about it, most promising first.
+    pub fixes: Vec<String>,
     /// The status that `ping` would exit with.
     pub exit: Exit,
     /// When.
@@ -231,6 +230,7 @@ impl Route<'_> {
         }
         Err(Unanswered {
             what: "the cluster sends us in circles: it may be moving slots just now".into(),
+            fixes: Vec::new(),
             exit: Exit::Server,
             at: At::Asking,
         })
@@ -255,6 +255,7 @@ impl Route<'_> {
             Ok(mut replies) => Ok(replies.pop().unwrap_or(Value::Nil)),
             Err(fault) => Err(Unanswered {
                 what: fault.to_string(),
+                fixes: Vec::new(),
                 exit: Exit::Server,
                 at: At::Asking,
             }),
@@ -292,70 +293,32 @@ fn redirection(reply: &Value) -> Option<(bool, String)> {
     Some((moved, words.nth(1)?.to_owned()))
 }
 
-/// Connects, logs in and selects the database.
+/// Climbs as `ping` does, and goes on with the very connection that answered.
 async fn dial(target: &Target, trust: &Trust) -> Result<Connection<Stream>, Unanswered> {
     let deadline = Deadline::after(CONNECT_WITHIN);
-    let failed = |what: String, exit| Unanswered {
-        what,
-        exit,
-        at: At::Connecting,
-    };
-    let stream = deadline
-        .bound(reach(target, trust))
-        .await
-        .map_err(|_| failed(format!("{target} does not answer"), Exit::Tcp))?
-        .map_err(|fault| failed(format!("{target}: {fault}"), Exit::Tcp))?;
-    let mut connection = Connection::new(stream);
-    for command in greeting(target) {
-        let answer = connection.ask(&[command], Limits::REPLY, deadline).await;
-        match answer.map(|mut replies| replies.pop()) {
-            Ok(Some(Value::ServerError(refusal))) => {
-                return Err(failed(format!("{target}: {}", error_text(&refusal)), Exit::Auth));
-            }
-            Ok(_) => {}
-            Err(fault) => return Err(failed(format!("{target}: {fault}"), Exit::Server)),
-        }
-    }
-    Ok(connection)
-}
-
-async fn reach(target: &Target, trust: &Trust) -> io::Result<Stream> {
-    match &target.address {
-        Address::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            if !target.tls {
-                return Ok(Stream::Tcp(stream));
-            }
-            let name = trust.tls_name.clone().unwrap_or_else(|| host.clone());
-            let name = ServerName::try_from(name).map_err(io::Error::other)?;
-            let configuration = tls::config(trust).map_err(io::Error::other)?;
-            let connector = TlsConnector::from(Arc::new(configuration));
-            Ok(Stream::Tls(Box::new(connector.connect(name, stream).await?)))
-        }
-        #[cfg(unix)]
-        Address::Unix(path) => Ok(Stream::Unix(tokio::net::UnixStream::connect(path).await?)),
-        #[cfg(not(unix))]
-        Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+    let climb = ping::climb(target, trust, &ClimbOptions::default(), deadline, &mut |_| {}).await;
+    let verdict = ping::judge(target, &climb.observations);
+    let exit = verdict.exit();
+    match (climb.connection, verdict.finding) {
+        (Some(connection), None) => Ok(connection),
+        (_, Some(finding)) => Err(Unanswered {
+            what: finding.summary,
+            fixes: finding.fixes.iter().map(advice).collect(),
+            exit,
+            at: At::Connecting,
+        }),
+        (None, None) => Err(Unanswered {
+            what: format!("{target} does not answer"),
+            fixes: Vec::new(),
+            exit: Exit::Server,
+            at: At::Connecting,
+        }),
     }
 }
 
-/// What is said before the first command.
-fn greeting(target: &Target) -> Vec<Cmd> {
-    let mut commands = Vec::new();
-    if let Some(password) = &target.password {
-        let mut auth = redis::cmd("AUTH");
-        if let Some(user) = &target.user {
-            auth.arg(user);
-        }
-        auth.arg(password.reveal());
-        commands.push(auth);
+fn advice(fix: &Fix) -> String {
+    match &fix.command {
+        Some(command) => format!("{}: {command}", fix.text),
+        None => fix.text.clone(),
     }
-    commands.push(redis::cmd("PING"));
-    if target.db > 0 {
-        let mut select = redis::cmd("SELECT");
-        select.arg(target.db);
-        commands.push(select);
-    }
-    commands
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::state;
+
 /// The form of the file that this program writes.
 const VERSION: u64 = 1;
 
@@ -227,7 +229,7 @@ impl Progress {
         };
         let written = serde_json::to_vec_pretty(&self.record)
             .map_err(io::Error::other)
-            .and_then(|text| write_whole(file, &text));
+            .and_then(|text| state::write(file, &text));
         let Err(fault) = written else {
             return Ok(());
         };
@@ -270,16 +272,6 @@ fn can_write(folder: &Path) -> io::Result<()> {
     let probe = folder.join(format!(".probe-{}", std::process::id()));
     fs::write(&probe, b"")?;
     fs::remove_file(&probe)
-}
-
-fn write_whole(file: &Path, text: &[u8]) -> io::Result<()> {
-    let draft = file.with_extension(format!("json.{}", std::process::id()));
-    fs::write(&draft, text)
-        .and_then(|()| fs::rename(&draft, file))
-        .inspect_err(|_| {
-            // The draft is of no use to anybody; the error that matters is the one returned.
-            let _ = fs::remove_file(&draft);
-        })
 }
 
 #[cfg(test)]

@@ -4,8 +4,12 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::cli::RedisArgs;
 use crate::commands::chosen::{self, Choice};
+use crate::commands::session::endpoint;
 use crate::exit::Exit;
-use crate::target::Trust;
+use crate::learn::course::Guest;
+use crate::session::jar::Jar;
+use crate::state;
+use crate::target::{Origin, Trust};
 
 /// A Redis, and what keeps it there.
 pub(super) struct Opening {
@@ -22,10 +26,36 @@ impl Opening {
         }))
     }
 
+    /// Whether the learner is to be told, before the first write, that this Redis holds other people's keys, too.
+    pub(super) fn guest(&self) -> Guest {
+        let target = &self.choice.target;
+        let is_known = || jar().is_some_and(|jar| jar.cookie(&endpoint(target)).is_known);
+        if target.origin == Origin::Practice || is_known() {
+            Guest::Known
+        } else {
+            Guest::ToAsk
+        }
+    }
+
+    /// Remembers that they know.
+    pub(super) fn remember(&self) {
+        if let Some(mut jar) = jar() {
+            let endpoint = endpoint(&self.choice.target);
+            let cookie = jar.cookie(&endpoint).known();
+            // They are asked again next time, that is all.
+            let _ = jar.keep(&endpoint, cookie);
+        }
+    }
+
     /// Lets go of it.
     pub(super) fn close(self) {
         self.choice.close();
     }
+}
+
+/// What this user is known by, where there is a place to keep it.
+fn jar() -> Option<Jar> {
+    Some(Jar::open(&state::open_folder().ok()?))
 }
 
 /// A few letters that nobody else has.

@@ -1,7 +1,11 @@
 //! A lesson and its Redis: the keys are what they must be, or the learner is told why they cannot be.
 
+use redis::Value;
+
 use super::menu::{LIST, PING, QUIT};
-use super::{Course, Here, Name, Staging, Turn};
+
+use super::{Course, Guest, Here, Name, Staging, Turn};
+use crate::exit::Exit;
 use crate::learn::classroom::{Key, Offer, Said};
 use crate::learn::lesson::{Block, Lesson};
 use crate::learn::link::{At, Trouble, Unanswered};
@@ -143,6 +147,7 @@ impl Course<'_> {
         if self.lock.is_some() {
             return Ok(());
         }
+        self.ask_as_a_guest()?;
         let mut name = FIRST_NAME.to_owned();
         while self.lock.is_none() {
             match Lock::take(&mut self.scene.link, &name)? {
@@ -161,6 +166,34 @@ impl Course<'_> {
             self.name = Name::New;
             self.room.tell(&Said::Named(&name));
         }
+        Ok(())
+    }
+
+    /// Before the first write to a Redis that holds other people's keys, the learner is told, and asked.
+    fn ask_as_a_guest(&mut self) -> Result<(), Trouble> {
+        if self.guest != Guest::ToAsk {
+            return Ok(());
+        }
+        if let Value::Int(keys @ 1..) = self.scene.link.ask_text(&["DBSIZE"])? {
+            self.room.tell(&Said::OthersKeys(keys));
+            let agree = Offer {
+                key: Key::Next,
+                does: "go on",
+            };
+            let refuse = Offer {
+                key: Key::No,
+                does: "rather not",
+            };
+            if self.room.key(&[agree, refuse])? != Key::Next {
+                return Err(Trouble::Redis(Unanswered {
+                    what: "nothing was written to it".into(),
+                    fixes: vec!["set REDIS_URL to another Redis, or unset it for the practice one".into()],
+                    exit: Exit::No,
+                    at: At::Connecting,
+                }));
+            }
+        }
+        self.guest = Guest::Agreed;
         Ok(())
     }
 

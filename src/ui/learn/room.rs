@@ -125,6 +125,9 @@ impl Classroom for Room {
             Said::CountdownOver => self.screen.clear_line(),
             Said::Trouble(unanswered) => {
                 self.marked("✗", &format!("Redis: {unanswered}"));
+                if let Some(fix) = unanswered.fixes.first() {
+                    self.say(&format!("what to do: {fix}"));
+                }
                 self.say("this is not about what you did");
             }
             Said::Reconnected(unanswered) => {
@@ -138,6 +141,10 @@ impl Classroom for Room {
                     "✓",
                     "Redis answers; the lesson's keys are as they were at this point",
                 );
+            }
+            Said::OthersKeys(keys) => {
+                self.marked("!", &format!("this Redis holds {keys} keys of others"));
+                self.say("only keys under sessiontut: are written, and removed at the end");
             }
             Said::NameTaken(name) => {
                 self.marked(
