@@ -424,7 +424,7 @@ fn a_url_that_cannot_be_used_is_exit_status_2_in_the_words_of_ping() {
 }
 
 #[test]
-fn all_built_in_lessons_hold_on_redis_and_on_valkey_within_their_time() {
+fn all_built_in_lessons_hold_on_the_practice_redis_on_redis_and_on_valkey() {
     let home = Home::new();
     home.run(["learn", "--check"]).expect(0);
     let servers: Vec<RedisServer> = [Some(RedisServer::start()), valkey::start()]
@@ -438,9 +438,31 @@ fn all_built_in_lessons_hold_on_redis_and_on_valkey_within_their_time() {
             program.limit(Duration::from_secs(180)).start()
         })
         .collect();
+    let practice = home.sessiontut(["learn", "--yes"]).run().expect(0);
+    assert!(
+        practice
+            .stdout
+            .contains("skipped, it needs a Redis that is not the practice one"),
+        "{}",
+        practice.stdout
+    );
     for (running, server) in running.into_iter().zip(&servers) {
         let finished = running.finish().expect(0);
         assert!(!finished.stdout.contains("skipped"), "{}", finished.stdout);
         assert!(server.keys().is_empty(), "{:?}", server.keys());
+    }
+}
+
+#[test]
+fn lessons_need_neither_a_redis_nor_a_home() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    for home in ["", "/proc/no-such-home"] {
+        Home::new()
+            .sessiontut(learn(&lessons))
+            .args(["--yes"])
+            .env("HOME", home)
+            .env("XDG_STATE_HOME", "")
+            .run()
+            .expect(0);
     }
 }

@@ -120,7 +120,7 @@ fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
         stop.clone(),
     )?);
     let mut room = ui::learn::Room::default();
-    let mut commands = OwnCommands::new(&args.redis, Beside::ForTheLearner);
+    let mut commands = OwnCommands::new(&args.redis, &opening.choice.target, Beside::ForTheLearner);
     let mut course = Course::new(shelf, book, progress, scene, &mut room, &mut commands, language);
     course.guest = opening.guest();
     let ended = course.teach(place);
@@ -164,7 +164,7 @@ fn run_unattended(args: &LearnArgs, shelf: &Shelf, mut book: Book) -> anyhow::Re
         opening.trust.clone(),
         stop,
     )?);
-    let mut commands = OwnCommands::new(&args.redis, Beside::DrivenByUs);
+    let mut commands = OwnCommands::new(&args.redis, &opening.choice.target, Beside::DrivenByUs);
     let ran = take_some_name(&mut scene).and_then(|(name, lock)| {
         if name != FIRST_NAME {
             ui::learn::note(&format!(

@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use clap::Parser as _;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::oneshot;
 
 use crate::cli::{Cli, Command, RedisArgs, ServeArgs};
@@ -13,6 +14,8 @@ use crate::exit::Exit;
 use crate::learn::browser;
 use crate::learn::names::FIRST_NAME;
 use crate::learn::unattended::Commands;
+use crate::secret::Secret;
+use crate::target::Target;
 use crate::ui;
 
 /// Who uses what runs beside a lesson.
@@ -27,6 +30,7 @@ pub(super) enum Beside {
 /// Runs `sessiontut …` in this process, on the lessons' Redis.
 pub(super) struct OwnCommands {
     redis: RedisArgs,
+    target: Target,
     beside: Beside,
     /// Who our own HTTP client logs in as.
     pub(super) name: String,
@@ -46,9 +50,10 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 const VISITS_WITHIN: Duration = Duration::from_secs(10);
 
 impl OwnCommands {
-    pub(super) fn new(redis: &RedisArgs, beside: Beside) -> Self {
+    pub(super) fn new(redis: &RedisArgs, target: &Target, beside: Beside) -> Self {
         Self {
             redis: redis.clone(),
+            target: target.clone(),
             beside,
             name: FIRST_NAME.to_owned(),
             serving: None,
@@ -61,6 +66,8 @@ impl OwnCommands {
             // Nobody has to find it, and the usual port may be taken.
             "127.0.0.1:0".clone_into(&mut args.listen);
         }
+        // The very practice Redis of this lesson, also where it lives in this process alone.
+        args.redis.url = args.redis.url.or_else(|| url_of(&self.target));
         let (end, ended) = oneshot::channel();
         let (ready, address) = mpsc::channel();
         let run = move || {
@@ -133,6 +140,18 @@ impl Commands for OwnCommands {
             let _ = thread.join();
         }
     }
+}
+
+/// The URL of a practice Redis, for this process alone: it holds the password.
+fn url_of(target: &Target) -> Option<String> {
+    let password = target.password.as_ref().map_or("", Secret::reveal);
+    let password = utf8_percent_encode(password, NON_ALPHANUMERIC);
+    Some(format!(
+        "redis://:{password}@{}:{}/{}",
+        target.host()?,
+        target.port()?,
+        target.db
+    ))
 }
 
 fn redis_args(command: &mut Command) -> Option<&mut RedisArgs> {
