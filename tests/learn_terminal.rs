@@ -283,6 +283,8 @@ fn a_second_learner_is_told_and_chooses_a_name() {
         .server
         .ask(&["SET", "sessiontut:lesson:ada", "another", "EX", "60"]);
     let terminal = learner.sits_down();
+    terminal.wait_for("this Redis holds 1 keys already");
+    terminal.keys(&["Enter"]);
     terminal.wait_for("somebody else is in a lesson");
     terminal.line("Not A Name");
     terminal.wait_for("cannot be used");
@@ -345,4 +347,23 @@ fn a_long_text_comes_a_window_at_a_time() {
     terminal.keys(&["q"]);
     left_sanely(&terminal, &learner, 0);
     assert!(!terminal.history().contains("Sentence number 20."));
+}
+
+#[test]
+fn the_first_lessons_need_nothing_but_the_program() {
+    let home = Home::new();
+    let terminal = Terminal::shell(&home, 80, 24, &[]);
+    terminal.line("clear; sessiontut learn 3");
+    terminal.wait_for("built-in practice Redis");
+    terminal.wait_for("Enter run");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("2) \"ada\"");
+    terminal.keys(&["C-c"]);
+    left(&terminal, 130);
+    let again = home.run(["learn", "--yes", "3"]).expect(0);
+    assert!(
+        again.stdout.contains("all is as the lessons say"),
+        "{}",
+        again.stdout
+    );
 }

@@ -217,7 +217,7 @@ fn take_some_name(scene: &mut Scene) -> Result<(String, Option<Lock>), Trouble> 
         && let Value::Int(keys @ 1..) = scene.link.ask_text(&["DBSIZE"])?
     {
         ui::learn::note(&format!(
-            "this Redis holds {keys} keys of others; only keys under sessiontut: are written"
+            "this Redis holds {keys} keys already; only keys under sessiontut: are written"
         ));
     }
     let mut name = FIRST_NAME.to_owned();

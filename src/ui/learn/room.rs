@@ -143,7 +143,7 @@ impl Classroom for Room {
                 );
             }
             Said::OthersKeys(keys) => {
-                self.marked("!", &format!("this Redis holds {keys} keys of others"));
+                self.marked("!", &format!("this Redis holds {keys} keys already"));
                 self.say("only keys under sessiontut: are written, and removed at the end");
             }
             Said::NameTaken(name) => {

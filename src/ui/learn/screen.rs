@@ -23,6 +23,13 @@ fn width_of(term: &Term) -> usize {
     usize::from(term.size().1).clamp(20, WIDEST)
 }
 
+/// The line below all text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bottom {
+    Empty,
+    Drawn,
+}
+
 /// Whether the learner has had enough of a text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Quits {
@@ -36,6 +43,8 @@ pub(super) struct Screen {
     rows: usize,
     /// Rows written in all: tells whether anything came after something else.
     pub(super) written: usize,
+    /// Whether something is drawn on the bottom line.
+    bottom: Bottom,
     /// Whether the last line is empty: two of them in a row say no more than one.
     after_gap: bool,
     /// `q` at a pause: nothing more is written, and the next question has its answer.
@@ -50,6 +59,7 @@ impl Screen {
             term: Term::stdout(),
             rows: 0,
             written: 0,
+            bottom: Bottom::Empty,
             after_gap: true,
             quits: Quits::No,
             interrupted: Ok(()),
@@ -66,6 +76,7 @@ impl Screen {
         if self.interrupted.is_err() || self.quits == Quits::Yes {
             return;
         }
+        self.clear_line();
         let (height, columns) = self.term.size();
         let rows = measure_text_width(line)
             .div_ceil(usize::from(columns).max(1))
@@ -116,6 +127,7 @@ impl Screen {
 
     /// Draws on the bottom line; [`Screen::clear_line`] takes it away again.
     pub(super) fn draw(&mut self, text: &str) {
+        self.bottom = Bottom::Drawn;
         let _ = self
             .term
             .clear_line()
@@ -124,7 +136,9 @@ impl Screen {
     }
 
     pub(super) fn clear_line(&mut self) {
-        let _ = self.term.clear_line();
+        if std::mem::replace(&mut self.bottom, Bottom::Empty) == Bottom::Drawn {
+            let _ = self.term.clear_line();
+        }
     }
 
     fn pause(&mut self) {
