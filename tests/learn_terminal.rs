@@ -253,7 +253,13 @@ fn one_can_look_around_without_losing_ones_place() {
     terminal.wait_for("Enter run");
     terminal.keys(&["f"]);
     terminal.wait_for("the fast lane");
-    terminal.wait_for("redis>");
+    // The prompt of before is still on the screen: this is the one behind the fast lane.
+    terminal.wait_until("the prompt of step 2", |screen| {
+        screen
+            .split("the fast lane")
+            .nth(1)
+            .is_some_and(|below| below.contains("redis>"))
+    });
     terminal.keys(&["C-c"]);
     left_sanely(&terminal, &learner, 130);
 }

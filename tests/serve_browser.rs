@@ -162,7 +162,7 @@ async fn a_redis_that_goes_and_comes_is_seen_on_the_open_page() {
     browser.log_in(app.port, "ada").await;
     wait_until_run_down(&browser, |percent| percent > 0.1).await;
     server.kill();
-    browser.wait_for_text("#ended", "Redis").await;
+    browser.wait_for_text("#ended", "refuses").await;
     server.restart();
     let end = tokio::time::Instant::now() + Duration::from_secs(30);
     while !browser.text("#ended").await.is_empty() {
