@@ -271,7 +271,7 @@ fn refused(code: Code, at: &Circumstances) -> Vec<Fix> {
                 "start Redis, if it should run there",
                 "redis-server --port 6379",
             ));
-            if at.place.in_container {
+            if at.place.in_container && at.place.nearness == Nearness::Loopback {
                 list.insert(
                     0,
                     Fix::say(
