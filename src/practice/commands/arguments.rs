@@ -8,6 +8,13 @@ pub(super) fn number(word: &[u8]) -> Result<i64, Refusal> {
     integer(word).ok_or(NOT_AN_INTEGER)
 }
 
+/// The error for a number that is none of these.
+pub(super) fn out_of_range(least: i64, most: i64) -> Refusal {
+    Refusal::new(format!(
+        "ERR value is out of range, value must between {least} and {most}"
+    ))
+}
+
 /// Whether a word is this option, in whatever case.
 pub(super) fn is(word: &[u8], option: &str) -> bool {
     word.eq_ignore_ascii_case(option.as_bytes())
@@ -30,9 +37,13 @@ pub(super) enum Kinds {
 
 /// A cursor as SCAN hands it out.
 pub(super) fn cursor(word: &[u8]) -> Result<u64, Refusal> {
-    let text = std::str::from_utf8(word).ok();
-    text.and_then(|text| text.parse().ok())
-        .ok_or(Refusal::new("ERR invalid cursor"))
+    let text = std::str::from_utf8(word).unwrap_or_default();
+    // As C reads unsigned numbers: a minus counts down from the largest.
+    let number: Option<u64> = match text.strip_prefix('-') {
+        Some(rest) => rest.parse().ok().map(u64::wrapping_neg),
+        None => text.parse().ok(),
+    };
+    number.ok_or(Refusal::new("ERR invalid cursor"))
 }
 
 /// The options after a cursor.

@@ -41,7 +41,7 @@ pub(super) fn info(call: &mut Call<'_>) -> Outcome {
     }
     let wanted = call.words[2..]
         .iter()
-        .map(|name| find(&super::lower(name)).map_or(Reply::NilArray, description));
+        .map(|name| find(&super::lower(name)).map_or(Reply::Nil, description));
     Ok(Reply::Array(wanted.collect()))
 }
 

@@ -51,7 +51,7 @@ pub(super) fn setinfo(call: &mut Call<'_>) -> Outcome {
         return Err(Refusal::new(format!("ERR Unrecognized option '{option}'")));
     };
     if !is_name(value) {
-        let option = super::lower(option);
+        let option = super::shown(option, usize::MAX);
         return Err(Refusal::new(format!(
             "ERR {option} cannot contain spaces, newlines or special characters."
         )));

@@ -1,7 +1,7 @@
 //! The connection itself: who speaks, in which protocol, to which database.
 
-use super::arguments::{is, number};
-use super::{Call, NOT_AN_INTEGER, Outcome, Refusal, SYNTAX, wrong_arity};
+use super::arguments::{is, number, out_of_range};
+use super::{Call, Outcome, Refusal, SYNTAX, wrong_arity};
 use crate::practice::client::Course;
 use crate::practice::reply::{Protocol, Reply};
 use crate::practice::request::integer;
@@ -29,7 +29,7 @@ pub(super) fn echo(call: &mut Call<'_>) -> Outcome {
 pub(super) fn select(call: &mut Call<'_>) -> Outcome {
     let index = number(call.word(1))?;
     if i32::try_from(index).is_err() {
-        return Err(NOT_AN_INTEGER);
+        return Err(out_of_range(i32::MIN.into(), i32::MAX.into()));
     }
     match usize::try_from(index) {
         Ok(index) if index < DATABASES => {

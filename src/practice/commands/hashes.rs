@@ -1,6 +1,6 @@
 //! Hashes: HSET and its family.
 
-use super::arguments::{Kinds, cursor, is, number, scan};
+use super::arguments::{Kinds, cursor, is, number, out_of_range, scan};
 use super::decimal::Decimal;
 use super::pattern::matches;
 use super::{Call, NOT_A_FLOAT, Outcome, Refusal, SYNTAX, WRONG_TYPE, wrong_arity};
@@ -158,8 +158,11 @@ pub(super) fn hincrby(call: &mut Call<'_>) -> Outcome {
 
 pub(super) fn hincrbyfloat(call: &mut Call<'_>) -> Outcome {
     let amount = Decimal::parse(call.word(3)).ok_or(NOT_A_FLOAT)?;
+    if amount.is_infinite() {
+        return Err(Refusal::new("ERR value is NaN or Infinity"));
+    }
     let old = match call.field()? {
-        None => Decimal::Exact(0),
+        None => Decimal::ZERO,
         Some(value) => Decimal::parse(value).ok_or(Refusal::new("ERR hash value is not a float"))?,
     };
     let sum = old
@@ -196,6 +199,9 @@ pub(super) fn hrandfield(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::maybe(picked.map(|(field, _)| field.clone())));
     }
     let count = number(&words[2])?;
+    if count == i64::MIN {
+        return Err(out_of_range(-i64::MAX, i64::MAX));
+    }
     let wants_values = match &words[3..] {
         [] => false,
         [option] if is(option, "withvalues") => true,

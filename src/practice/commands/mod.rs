@@ -129,7 +129,7 @@ pub(super) fn run(hub: &mut Hub, client: &Rc<Client>, words: Words) {
             if let Some(transaction) = client.transaction.borrow_mut().as_mut() {
                 transaction.is_spoiled = true;
             }
-            client.send(&refusal.into());
+            client.send(&answer_to_refused(hub, client, &words, refusal).into());
         }
         Ok(spec) if is_queued(client, spec) => queue(hub, client, spec, words),
         Ok(spec) => {
@@ -137,6 +137,17 @@ pub(super) fn run(hub: &mut Hub, client: &Rc<Client>, words: Words) {
             client.send(&reply);
         }
     }
+}
+
+/// A refused EXEC ends its transaction, and says so.
+fn answer_to_refused(hub: &mut Hub, client: &Client, words: &[Vec<u8>], refusal: Refusal) -> Refusal {
+    if !words[0].eq_ignore_ascii_case(b"exec") {
+        return refusal;
+    }
+    client.transaction.borrow_mut().take();
+    hub.unwatch(client);
+    let why = refusal.0.strip_prefix("ERR ").unwrap_or(&refusal.0);
+    Refusal::new(format!("EXECABORT Transaction discarded because of: {why}"))
 }
 
 /// Browsers let any page post to loopback: as in Redis, a request that looks like HTTP ends the connection.

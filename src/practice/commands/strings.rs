@@ -279,7 +279,7 @@ pub(super) fn incrbyfloat(call: &mut Call<'_>) -> Outcome {
     let words = call.words;
     let key = &words[1];
     let old = match call.text(key)? {
-        None => Decimal::Exact(0),
+        None => Decimal::ZERO,
         Some(text) => Decimal::parse(&text.bytes).ok_or(NOT_A_FLOAT)?,
     };
     let amount = Decimal::parse(&words[2]).ok_or(NOT_A_FLOAT)?;

@@ -29,6 +29,8 @@ pub(super) fn exec(call: &mut Call<'_>) -> Outcome {
     }
     let mut replies = Vec::with_capacity(transaction.queued.len());
     for (spec, words) in &transaction.queued {
+        // The clock stands still within a transaction, but a key can be given an end that has passed.
+        call.hub.store.advance(call.hub.store.now());
         replies.push(super::perform(call.hub, call.client, spec, words, true));
     }
     Ok(Reply::Array(replies))

@@ -1,0 +1,282 @@
+//! Bytes that no friendly client sends: an error in Redis's words or a closed connection, and others are served on.
+
+// Clippy knows tests by their attribute, and these are the functions that the tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use sessiontut::practice::{Limits, Options, Server};
+use sessiontut::secret::Secret;
+use support::{RedisServer, wait};
+
+/// Far longer than any answer takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Everything that comes back until the server closes.
+fn until_closed(mut stream: TcpStream) -> String {
+    let mut said = Vec::new();
+    // A reset after the last reply is an end as well.
+    let _ = stream.read_to_end(&mut said);
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[track_caller]
+fn still_serves(address: SocketAddr) {
+    let mut stream = connect(address);
+    stream.write_all(b"PING\r\n").unwrap();
+    let mut reply = [0; 7];
+    stream.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"+PONG\r\n");
+}
+
+fn limited(limits: Limits) -> Server {
+    Server::start(Options {
+        limits,
+        ..Options::default()
+    })
+    .unwrap()
+}
+
+#[test]
+fn violations_of_the_protocol_end_as_they_do_in_redis() {
+    let ours = Server::start(Options::default()).unwrap();
+    let theirs = RedisServer::start();
+    let reference = SocketAddr::from(([127, 0, 0, 1], theirs.port()));
+    let nested = b"*1\r\n".repeat(1_000_000);
+    let long_line = vec![b'x'; 70_000];
+    let long_count = [b"*".as_slice(), &[b'1'; 70_000]].concat();
+    let attacks: [&[u8]; 14] = [
+        &nested,
+        &long_line,
+        &long_count,
+        b"*x\r\n",
+        b"*2147483648\r\n",
+        b"*1\r\n$-1\r\n",
+        b"*1\r\n$x\r\n",
+        b"*1\r\n$99999999999\r\n",
+        b"*1\r\n:1\r\n",
+        b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n+v\r\n",
+        b"GET \"unbalanced\r\n",
+        b"PING\r\n*1\r\n?\r\n",
+        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nSET k v\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ];
+    for attack in attacks {
+        let [expected, got] = [reference, ours.address()].map(|address| {
+            let mut stream = connect(address);
+            // The server may close before it has taken everything.
+            let _ = stream.write_all(attack);
+            until_closed(stream)
+        });
+        // Redis resets where bytes are left unread, and then its last line can be lost.
+        if !expected.is_empty() || got.is_empty() {
+            assert_eq!(
+                got,
+                expected,
+                "{:?}",
+                String::from_utf8_lossy(&attack[..attack.len().min(60)])
+            );
+        }
+        still_serves(ours.address());
+    }
+}
+
+#[test]
+fn strangers_may_announce_little() {
+    let options = Options {
+        password: Some(Secret::new("right")),
+        ..Options::default()
+    };
+    let server = Server::start(options).unwrap();
+    for (attack, said) in [
+        (
+            &b"*11\r\n"[..],
+            "-ERR Protocol error: unauthenticated multibulk length\r\n",
+        ),
+        (
+            b"*1\r\n$16385\r\n",
+            "-ERR Protocol error: unauthenticated bulk length\r\n",
+        ),
+    ] {
+        let mut stream = connect(server.address());
+        stream.write_all(attack).unwrap();
+        assert_eq!(until_closed(stream), said);
+    }
+    let mut stream = connect(server.address());
+    stream
+        .write_all(b"GET k\r\nAUTH wrong\r\nAUTH right\r\nPING\r\nQUIT\r\n")
+        .unwrap();
+    assert_eq!(
+        until_closed(stream),
+        "-NOAUTH Authentication required.\r\n-WRONGPASS invalid username-password pair or user is disabled.\r\n\
+         +OK\r\n+PONG\r\n+OK\r\n"
+    );
+}
+
+#[test]
+fn half_a_gigabyte_is_refused_when_it_is_announced() {
+    let server = Server::start(Options::default()).unwrap();
+    let mut stream = connect(server.address());
+    stream
+        .write_all(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\n")
+        .unwrap();
+    assert_eq!(
+        until_closed(stream),
+        "-ERR Protocol error: invalid bulk length\r\n"
+    );
+    still_serves(server.address());
+}
+
+#[test]
+fn a_client_that_never_reads_is_cut_off_and_costs_little() {
+    let limits = Limits {
+        output_each: 1 << 20,
+        ..Limits::default()
+    };
+    let server = limited(limits);
+    let mut greedy = connect(server.address());
+    let value = vec![b'v'; 100_000];
+    greedy
+        .write_all(format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n", value.len()).as_bytes())
+        .unwrap();
+    greedy.write_all(&value).unwrap();
+    greedy.write_all(b"\r\n").unwrap();
+    // The kernel takes some; beyond that replies wait, and then the server has had enough.
+    let refused = (0..100_000).any(|_| greedy.write_all(b"GET k\r\n").is_err());
+    assert!(refused, "ten gigabytes of replies were let wait");
+    still_serves(server.address());
+}
+
+#[test]
+fn one_client_more_than_allowed_is_told_so_and_there_is_room_when_one_has_gone() {
+    let server = limited(Limits {
+        clients: 8,
+        ..Limits::default()
+    });
+    let mut crowd: Vec<TcpStream> = (0..8).map(|_| connect(server.address())).collect();
+    for stream in &mut crowd {
+        stream.write_all(b"PING\r\n").unwrap();
+        stream.read_exact(&mut [0; 7]).unwrap();
+    }
+    assert_eq!(
+        until_closed(connect(server.address())),
+        "-ERR max number of clients reached\r\n"
+    );
+    crowd.pop();
+    wait::wait_for("a place to be free", || {
+        let mut stream = connect(server.address());
+        let mut reply = [0; 5];
+        (stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut reply).is_ok() && &reply == b"+PONG")
+            .then_some(())
+    });
+}
+
+#[test]
+fn a_request_that_never_ends_loses_its_place() {
+    let server = limited(Limits {
+        clients: 4,
+        patience: Duration::from_millis(200),
+        ..Limits::default()
+    });
+    let mut slow: Vec<TcpStream> = (0..4).map(|_| connect(server.address())).collect();
+    for stream in &mut slow {
+        stream.write_all(b"*2\r\n$4\r\nEC").unwrap();
+    }
+    for stream in slow {
+        assert_eq!(until_closed(stream), "");
+    }
+    still_serves(server.address());
+}
+
+#[test]
+fn an_idle_client_keeps_its_place() {
+    let server = limited(Limits {
+        patience: Duration::from_millis(50),
+        ..Limits::default()
+    });
+    let mut idle = connect(server.address());
+    let mut loris = connect(server.address());
+    loris.write_all(b"*").unwrap();
+    assert_eq!(until_closed(loris), "");
+    idle.write_all(b"PING\r\n").unwrap();
+    let mut reply = [0; 7];
+    idle.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"+PONG\r\n");
+}
+
+#[test]
+fn a_full_data_set_refuses_writes_in_redis_words_and_still_serves_reads() {
+    let server = limited(Limits {
+        data: 100_000,
+        ..Limits::default()
+    });
+    let mut stream = connect(server.address());
+    let mut script = String::new();
+    for number in 0..3 {
+        script.push_str(&format!("SET k{number} {}\r\n", "v".repeat(50_000)));
+    }
+    script.push_str("HSET h f v\r\nSTRLEN k0\r\nDEL k0 k1 k2\r\nHSET h f v\r\nQUIT\r\n");
+    stream.write_all(script.as_bytes()).unwrap();
+    assert_eq!(
+        until_closed(stream),
+        "+OK\r\n+OK\r\n-OOM command not allowed when used memory > 'maxmemory'.\r\n\
+         -OOM command not allowed when used memory > 'maxmemory'.\r\n:50000\r\n:2\r\n:1\r\n+OK\r\n"
+    );
+}
+
+#[test]
+fn no_address_but_loopback_is_listened_on() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let options = Options {
+            listen: address.parse().unwrap(),
+            ..Options::default()
+        };
+        let fault = Server::start(options).unwrap_err();
+        assert!(fault.to_string().contains("not a loopback address"), "{fault}");
+    }
+}
+
+#[test]
+fn random_bytes_never_end_the_server() {
+    let server = Server::start(Options::default()).unwrap();
+    let mut seed = 0x5e55_1007_u64;
+    for _ in 0..300 {
+        let mut stream = connect(server.address());
+        let mut bytes = Vec::new();
+        for _ in 0..200 {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let tokens: [&[u8]; 12] = [
+                b"*2\r\n",
+                b"$3\r\n",
+                b"GET",
+                b"\r\n",
+                b"\"",
+                b" ",
+                b"SET k v",
+                b"\x00",
+                b"MULTI\r\n",
+                b"EXEC\r\n",
+                b"*-1\r\n",
+                b"$0\r\n",
+            ];
+            bytes.extend_from_slice(tokens[(seed >> 33) as usize % tokens.len()]);
+        }
+        let _ = stream.write_all(&bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        until_closed(stream);
+    }
+    still_serves(server.address());
+}
