@@ -51,7 +51,9 @@ async fn observe_cluster(connection: &mut Connection<Stream>, server: &mut Serve
         _ => BTreeMap::new(),
     };
     server.cluster_state = fields.get("cluster_state").cloned();
-    if server.cluster_state.is_some() || server.field("cluster_enabled") == Some("1") {
+    // Where CLUSTER INFO is forbidden, a read tells as much: CLUSTERDOWN.
+    let is_forbidden = state.error().is_some_and(|error| error.starts_with("NOPERM"));
+    if server.cluster_state.is_some() || server.field("cluster_enabled") == Some("1") || is_forbidden {
         server.cluster_read = Some(ask(connection, cmd("GET").arg("sessiontut:ping"), deadline).await);
     }
 }
@@ -91,8 +93,15 @@ pub async fn rehearse(connection: &mut Connection<Stream>, server: &Server, dead
         ("HGETALL", cmd("HGETALL").arg(&key).clone()),
         ("DEL", cmd("DEL").arg(&key).clone()),
     ];
-    let mut commands = vec![cmd("MULTI")];
-    commands.extend(rehearsal.iter().map(|(_, command)| command.clone()));
+    // MULTI alone first: were it forbidden, what follows it would be executed, and might stay behind.
+    let opened = ask(connection, &cmd("MULTI"), deadline).await;
+    if !opened.is_granted() {
+        return Rehearsal {
+            queued: vec![("MULTI", opened.clone())],
+            executed: opened,
+        };
+    }
+    let mut commands: Vec<Cmd> = rehearsal.iter().map(|(_, command)| command.clone()).collect();
     commands.push(cmd("EXEC"));
     if connection.send(&commands, deadline).await.is_err() {
         return Rehearsal {
@@ -100,7 +109,7 @@ pub async fn rehearse(connection: &mut Connection<Stream>, server: &Server, dead
             executed: auth::listen(connection, deadline).await,
         };
     }
-    let mut queued = vec![("MULTI", auth::listen(connection, deadline).await)];
+    let mut queued = vec![("MULTI", opened)];
     for (name, _) in rehearsal {
         queued.push((name, auth::listen(connection, deadline).await));
     }

@@ -73,7 +73,11 @@ fn refused_login(target: &Target, heard: &Heard, seen: &Observations) -> Blame {
         return unusable(heard, "AUTH", seen);
     };
     let lower = error.to_lowercase();
-    if lower.contains("without any password configured") || lower.contains("no password is set") {
+    // Protected mode says "no password is set" as well, and is the greater truth.
+    let is_denied = error.starts_with("DENIED");
+    if !is_denied
+        && (lower.contains("without any password configured") || lower.contains("no password is set"))
+    {
         return Blame::proved(
             Code::AuthNotConfigured,
             "the URL has a password, and the server has none set",

@@ -308,6 +308,8 @@ fn each_answer_to_auth_and_select_has_its_cause() {
     );
     let unset = "-ERR AUTH <password> called without any password configured for the default user.";
     assert_eq!(cause(url, &login(unset)), Some("auth.not_configured"));
+    let denied = "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user.";
+    assert_eq!(cause(url, &login(denied)), Some("server.protected_mode"));
     let seen = Observations {
         ping: Some(reply("+PONG")),
         select: Some(reply("-ERR DB index is out of range")),
