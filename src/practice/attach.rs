@@ -60,6 +60,8 @@ pub enum Notice {
 #[derive(Debug)]
 pub struct Attached {
     shared: Arc<Shared>,
+    /// The state folder; none where it cannot be used.
+    folder: Option<PathBuf>,
     notices: Vec<Notice>,
     watcher: Option<JoinHandle<()>>,
 }
@@ -89,6 +91,7 @@ fn attach_in(folder: &Path, mut lock: File, deadline: Deadline) -> Result<Attach
                 };
                 return Ok(Attached {
                     shared: Shared::new(role),
+                    folder: Some(folder.to_path_buf()),
                     notices,
                     watcher: None,
                 });
@@ -120,6 +123,7 @@ fn in_memory(reason: &io::Error) -> Result<Attached, Fault> {
     };
     Ok(Attached {
         shared: Shared::new(Role::Serving { server, lock: None }),
+        folder: None,
         notices: vec![notice],
         watcher: None,
     })
@@ -130,6 +134,7 @@ impl Attached {
         let guard = joined.guard.try_clone();
         let shared = Shared::new(Role::Joined(joined));
         let watched = Arc::clone(&shared);
+        let kept = folder.clone();
         // Without a watcher the command still works; it only cannot take over.
         let watcher = guard.ok().and_then(|guard| {
             std::thread::Builder::new()
@@ -139,6 +144,7 @@ impl Attached {
         });
         Self {
             shared,
+            folder: Some(kept),
             notices: Vec::new(),
             watcher,
         }
@@ -174,6 +180,9 @@ impl Attached {
         let saved = match role {
             // The lock goes after the server: its successor finds everything saved.
             Role::Serving { server, lock } => {
+                if let Some(folder) = &self.folder {
+                    wait_for_guests(folder, &server);
+                }
                 let saved = server.stop();
                 drop(lock);
                 saved
@@ -343,7 +352,10 @@ fn greet(address: &ServerAddress, deadline: Deadline) -> io::Result<Option<TcpSt
     let mut stream = TcpStream::connect_timeout(&address.socket(), budget)?;
     stream.set_read_timeout(Some(budget))?;
     stream.set_write_timeout(Some(budget))?;
-    let question = format!("AUTH {}\r\nINFO server\r\n", address.password);
+    let question = format!(
+        "AUTH {}\r\nCLIENT SETNAME {GUEST}\r\nINFO server\r\n",
+        address.password
+    );
     stream.write_all(question.as_bytes())?;
     let mut answer = Vec::new();
     let mark = format!("run_id:{}\r\n", address.run_id);
@@ -357,10 +369,44 @@ fn greet(address: &ServerAddress, deadline: Deadline) -> io::Result<Option<TcpSt
             break;
         }
     }
-    let is_it = answer.starts_with(b"+OK\r\n") && String::from_utf8_lossy(&answer).contains(&mark);
+    let is_it = answer.starts_with(b"+OK\r\n+OK\r\n") && String::from_utf8_lossy(&answer).contains(&mark);
     stream.set_read_timeout(None)?;
     Ok(is_it.then_some(stream))
 }
+
+/// Lets short commands that have joined come to their end: their connections would break. New ones find no address
+/// and wait for the lock.
+fn wait_for_guests(folder: &Path, server: &Server) {
+    // Where it cannot be removed, those who come now are cut off and take over.
+    let _ = fs::remove_file(folder.join(ADDRESS));
+    let deadline = Deadline::after(FAREWELL);
+    while guests(server) > 0 && !deadline.is_over() {
+        std::thread::sleep(RETRY);
+    }
+}
+
+fn guests(server: &Server) -> usize {
+    let target = server.target();
+    let password = target.password.as_ref().map_or("", Secret::reveal);
+    let ask = || -> io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&server.address(), GREETING)?;
+        stream.set_read_timeout(Some(GREETING))?;
+        stream.write_all(format!("AUTH {password}\r\nCLIENT LIST\r\nQUIT\r\n").as_bytes())?;
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said)?;
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    };
+    // A server that does not answer keeps nobody waiting.
+    let name = format!(" name={GUEST} ");
+    ask().map_or(0, |clients| {
+        clients.lines().filter(|line| line.contains(&name)).count()
+    })
+}
+
+/// The name of the connection by which a process joins.
+const GUEST: &str = "sessiontut-guest";
+/// How long the process that serves waits at its end for those who have joined.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Bytes of an answer to AUTH and INFO that are read at most.
 const ANSWER: usize = 8 * 1024;
