@@ -109,7 +109,10 @@ pub struct PingArgs {
     /// Ping this often on the connection that was made
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub count: Option<u32>,
-    /// Seconds between two pings of --count and two climbs of --wait
+    /// Ping until Ctrl-C: each round trip, every change, a summary; with --json an object a line
+    #[arg(long, conflicts_with_all = ["count", "wait", "hold", "report"])]
+    pub watch: bool,
+    /// Seconds between two pings of --count and --watch, and two climbs of --wait
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = timeout)]
     pub interval: Duration,
     /// Climb again and again until Redis answers, for at most this many seconds

@@ -82,6 +82,9 @@ struct Outcome {
 
 impl Call<'_> {
     fn run(&self, runtime: &Runtime, deadline: Deadline) -> anyhow::Result<Exit> {
+        if self.args.watch {
+            return runtime.block_on(self.watch());
+        }
         let work = async {
             match (self.args.wait, self.args.hold, self.args.count) {
                 (Some(patience), ..) => self.wait(patience).await,
@@ -103,7 +106,7 @@ impl Call<'_> {
         self.conclude(&outcome)
     }
 
-    async fn climb(&self, deadline: Deadline, lines: Lines) -> Outcome {
+    fn options(&self) -> ClimbOptions {
         let family = match (self.args.v4, self.args.v6) {
             (true, _) => Family::V4,
             (_, true) => Family::V6,
@@ -114,7 +117,11 @@ impl Call<'_> {
         } else {
             WriteCheck::ReadOnly
         };
-        let options = ClimbOptions { family, write_check };
+        ClimbOptions { family, write_check }
+    }
+
+    async fn climb(&self, deadline: Deadline, lines: Lines) -> Outcome {
+        let options = self.options();
         let mut climbing = Climbing::new(self.target, lines);
         let mut tell = |event: ping::Event<'_>| {
             if !self.args.json {

@@ -4,6 +4,7 @@
 
 pub mod catalogue;
 pub mod experiment;
+pub mod history;
 mod ladder;
 pub mod observation;
 pub mod place;
@@ -11,6 +12,7 @@ pub mod report;
 mod resolver;
 pub mod rungs;
 pub mod verdict;
+pub mod watch;
 
 use std::net::IpAddr;
 

@@ -22,6 +22,7 @@ pub mod ping;
 pub mod practice;
 pub mod prompt;
 pub mod serve;
+pub mod watch;
 
 /// Prints a fault and its causes on standard error, in one line.
 pub fn error(fault: &anyhow::Error) {

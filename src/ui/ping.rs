@@ -131,6 +131,14 @@ pub fn url_verdict(verdict: &Verdict) {
     }
 }
 
+/// One JSON object on a line of its own, wherever it goes: a stream of them is read line by line.
+///
+/// # Errors
+/// When the reader of standard output has gone away.
+pub fn json_line(report: &serde_json::Value) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{report}")
+}
+
 /// One JSON object on a line of its own, or spread out where a person reads it.
 pub fn json(report: &serde_json::Value) {
     let text = if std::io::stdout().is_terminal() {

@@ -1,4 +1,4 @@
-//! The modes of `ping` that do more than one climb: `--wait`, `--hold`, `--count`.
+//! The modes of `ping` that do more than one climb: `--watch`, `--wait`, `--hold`, `--count`.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,52 @@ use redis::cmd;
 use super::{Call, Outcome};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::ping::history::History;
 use crate::ping::observation::Heard;
+use crate::ping::report::json;
 use crate::ping::rungs::auth;
+use crate::ping::watch::{Probe, Watch};
 use crate::ui;
 use crate::ui::ping::Lines;
 
 impl Call<'_> {
+    /// Probes until Ctrl-C, and sums up then; also ends, in silence, where nobody reads any more.
+    pub(super) async fn watch(&self) -> anyhow::Result<Exit> {
+        let started = Instant::now();
+        let mut history = History::default();
+        let exit = tokio::select! {
+            _ = tokio::signal::ctrl_c() => Exit::Interrupted,
+            () = self.probe_on(started, &mut history) => Exit::Ok,
+        };
+        if exit == Exit::Interrupted && !self.args.json {
+            ui::watch::summary(&history, started.elapsed());
+        }
+        Ok(exit)
+    }
+
+    async fn probe_on(&self, started: Instant, history: &mut History) {
+        let mut watch = Watch::new(self.target, self.trust, self.options(), self.args.timeout);
+        loop {
+            let begun = Instant::now();
+            let probe = watch.probe().await;
+            history.note(probe.round_trip);
+            if self.show(&probe, history, started.elapsed()).is_err() {
+                return;
+            }
+            // By the clock, not by the pause: slow answers do not make the probes fewer.
+            tokio::time::sleep_until((begun + self.args.interval).into()).await;
+        }
+    }
+
+    fn show(&self, probe: &Probe, history: &History, elapsed: Duration) -> std::io::Result<()> {
+        if !self.args.json {
+            return ui::watch::probe(self.target, probe, history, elapsed, self.lines());
+        }
+        let mut report = json::render(self.target, &probe.seen, &probe.verdict, probe.took);
+        report["probe"] = history.probes().into();
+        ui::ping::json_line(&report)
+    }
+
     /// Climbs until Redis answers, and says how long that took.
     pub(super) async fn wait(&self, patience: Duration) -> anyhow::Result<Exit> {
         let until = Deadline::after(patience);
