@@ -45,7 +45,11 @@ pub(super) fn or_exit(url: Option<&str>) -> anyhow::Result<Result<Choice, Exit>>
             let meant = fault
                 .meant
                 .map_or_else(String::new, |meant| format!("; probably meant: {meant}"));
-            ui::usage(&format!("{}{meant}", fault.message));
+            let code = verdict
+                .finding
+                .as_ref()
+                .map_or("", |finding| finding.code.as_str());
+            ui::usage(&format!("{code}: {}{meant}", fault.message));
             Ok(Err(verdict.exit()))
         }
     }

@@ -109,7 +109,8 @@ impl Visitor {
         for line in answer.all("set-cookie") {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
             if let Some(value) = pair.strip_prefix("session=") {
-                let is_deleted = attributes.contains("Max-Age=0");
+                let is_deleted =
+                    attributes.contains("Max-Age=0") || attributes.contains("Expires=Thu, 01 Jan 1970");
                 self.cookie = (!is_deleted).then(|| value.to_owned());
             }
         }
@@ -170,15 +171,23 @@ impl Answer {
 }
 
 fn unescaped(text: &str) -> String {
+    let text = &text
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"");
     let mut plain = String::new();
     let mut rest = text;
     while let Some((before, entity)) = rest.split_once("&#") {
         plain.push_str(before);
         let (number, after) = entity.split_once(';').unwrap_or((entity, ""));
-        plain.extend(number.parse().ok().and_then(char::from_u32));
+        let number = match number.strip_prefix('x') {
+            Some(hex) => u32::from_str_radix(hex, 16),
+            None => number.parse(),
+        };
+        plain.extend(number.ok().and_then(char::from_u32));
         rest = after;
     }
-    plain + rest
+    (plain + rest).replace("&amp;", "&")
 }
 
 /// Percent-encodes all but letters and digits.

@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod cluster;
+pub mod drive;
 pub mod http;
 pub mod lessons;
 pub mod monitor;

@@ -12,6 +12,11 @@ pub fn node_modules(example: &str) -> PathBuf {
     installed(&format!("{example}/node_modules"))
 }
 
+/// The axum example's program for a step.
+pub fn axum_example(step: u8) -> PathBuf {
+    installed(&format!("axum/debug/step{step}"))
+}
+
 /// The real Valkey, where there is one for this machine.
 pub fn valkey_server() -> Option<PathBuf> {
     let path = folder().join("valkey-server");
