@@ -176,7 +176,7 @@ fn unescaped(text: &str) -> String {
         .replace("&gt;", ">")
         .replace("&quot;", "\"");
     let mut plain = String::new();
-    let mut rest = text;
+    let mut rest = text.as_str();
     while let Some((before, entity)) = rest.split_once("&#") {
         plain.push_str(before);
         let (number, after) = entity.split_once(';').unwrap_or((entity, ""));

@@ -1,0 +1,88 @@
+// What all steps share: settings, the page, and what a login form may send.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import cookieParser from 'cookie-parser';
+import express from 'express';
+import { createClient } from 'redis';
+
+const { HOST = '127.0.0.1', PORT = '5000', REDIS_URL, SECRET_KEY } = process.env;
+
+export const COOKIE = { httpOnly: true, sameSite: 'lax', path: '/' };
+
+export const FORM = `<!doctype html>
+<title>Login</title>
+<form method="post">
+  <label>User name <input name="username" maxlength="64" required autofocus></label>
+  <button>Login</button>
+</form>
+`;
+
+export function newApp() {
+  if (!SECRET_KEY) throw new Error('SECRET_KEY is not set');
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(cookieParser(SECRET_KEY), express.urlencoded({ extended: false }));
+  return app;
+}
+
+// region connect
+export async function connect() {
+  if (!REDIS_URL) throw new Error('REDIS_URL is not set');
+  const redis = createClient({
+    url: REDIS_URL,
+    // While Redis is away, requests fail at once instead of queueing up.
+    disableOfflineQueue: true,
+    socket: { connectTimeout: 1000, reconnectStrategy: (retries) => Math.min(100 * retries, 1000) },
+  });
+  redis.on('error', (error) => console.error(`redis: ${error.message}`));
+  await redis.connect();
+  return redis;
+}
+// endregion connect
+
+export class RedisGone extends Error {}
+
+// What Redis answers, or an error when it takes too long or breaks off. Nothing is sent twice.
+export async function answered(reply) {
+  const late = sleep(1000, undefined, { ref: false }).then(() => {
+    throw new Error('no answer within a second');
+  });
+  try {
+    return await Promise.race([reply, late]);
+  } catch (cause) {
+    throw new RedisGone('redis', { cause });
+  }
+}
+
+export function page(body) {
+  return `<!doctype html>\n<title>Sessions</title>\n<p>${body}</p>\n`;
+}
+
+export function escape(text) {
+  return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+}
+
+// The form's user name; `undefined` when the answer is given already: there is none, or another site sent the form.
+export function postedName(request, response) {
+  if (!['same-origin', 'none'].includes(request.get('Sec-Fetch-Site') ?? 'none')) {
+    response.sendStatus(403);
+    return undefined;
+  }
+  const field = request.body?.username;
+  const name = typeof field === 'string' ? field.trim() : '';
+  if (name === '' || [...name].length > 64 || /\p{Cc}/u.test(name)) {
+    response.status(422).send(FORM);
+    return undefined;
+  }
+  return name;
+}
+
+export function serve(app) {
+  app.use((error, request, response, next) => {
+    if (!(error instanceof RedisGone)) return next(error);
+    response.status(503).set('Retry-After', '2').send(page('Sorry, the sessions are out of reach just now.'));
+  });
+  const server = app.listen(Number(PORT), HOST, () => {
+    console.log(`http://${HOST}:${server.address().port}/`);
+  });
+}

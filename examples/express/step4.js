@@ -1,0 +1,81 @@
+// Step 4: the cookie holds a random token, and a session store everything else.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { COOKIE, FORM, answered, connect, escape, newApp, page, postedName, serve } from './common.js';
+
+const IDLE_SECONDS = 10;
+const MAX_AGE_SECONDS = 8 * 60 * 60;
+
+const now = () => Math.floor(Date.now() / 1000);
+
+// Sessions in Redis. Every access refreshes the TTL.
+class SessionStore {
+  constructor(redis) {
+    this.redis = redis;
+  }
+
+  // region create
+  async create(username) {
+    const token = randomBytes(32).toString('base64url');
+    const key = this.key(token);
+    const together = this.redis.multi().hSet(key, { username, created: now() }).expire(key, IDLE_SECONDS);
+    await answered(together.exec());
+    return token;
+  }
+
+  key(token) {
+    return `sessiontut:session:${createHash('sha256').update(String(token)).digest('hex')}`;
+  }
+  // endregion create
+
+  // region visit
+  async visit(token) {
+    const key = this.key(token);
+    const together = this.redis.multi().hIncrBy(key, 'visits', 1).expire(key, IDLE_SECONDS).hGetAll(key);
+    const [, , session] = await answered(together.exec());
+    if (!session.username || now() - Number(session.created) > MAX_AGE_SECONDS) {
+      await answered(this.redis.del(key)); // HINCRBY has made a key for a token that is none
+      return null;
+    }
+    return session;
+  }
+  // endregion visit
+
+  // region end
+  async end(token) {
+    await answered(this.redis.del(this.key(token)));
+  }
+  // endregion end
+}
+
+const app = newApp();
+const store = new SessionStore(await connect());
+
+app.get('/', async (request, response) => {
+  const token = request.cookies.session;
+  const session = token ? await store.visit(token) : null;
+  if (!session) return response.send(page('You are not logged in'));
+  response.send(page(`Logged in as ${escape(session.username)}<br>Visits: ${session.visits}`));
+});
+
+app.get('/login', (request, response) => response.send(FORM));
+
+// region login
+app.post('/login', async (request, response) => {
+  const name = postedName(request, response);
+  if (!name) return;
+  const old = request.cookies.session;
+  if (old) await store.end(old);
+  response.cookie('session', await store.create(name), COOKIE);
+  response.redirect(303, '/');
+});
+
+app.get('/logout', async (request, response) => {
+  const token = request.cookies.session;
+  if (token) await store.end(token);
+  response.clearCookie('session', COOKIE);
+  response.redirect(303, '/');
+});
+// endregion login
+
+serve(app);

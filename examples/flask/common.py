@@ -1,0 +1,62 @@
+"""What all steps share: settings, the page, and what a login form may send."""
+
+import os
+import unicodedata
+
+from flask import Flask, abort, make_response, request
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+FORM = """<!doctype html>
+<title>Login</title>
+<form method="post">
+  <label>User name <input name="username" maxlength="64" required autofocus></label>
+  <button>Login</button>
+</form>
+"""
+
+
+def new_app(name):
+    app = Flask(name)
+    app.secret_key = os.environ["SECRET_KEY"]
+    # HttpOnly is Flask's default already.
+    app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+    app.register_error_handler(RedisError, redis_is_gone)
+    return app
+
+
+# region connect
+def connect():
+    return Redis.from_url(
+        os.environ["REDIS_URL"],
+        decode_responses=True,
+        socket_connect_timeout=1,
+        socket_timeout=1,
+        # A command whose answer got lost may have been executed: counting twice is worse than an error.
+        retry=Retry(NoBackoff(), 0),
+    )
+# endregion connect
+
+
+def redis_is_gone(error):
+    return page("Sorry, the sessions are out of reach just now."), 503, {"Retry-After": "2"}
+
+
+def page(body):
+    return f"<!doctype html>\n<title>Sessions</title>\n<p>{body}</p>\n"
+
+
+def posted_name():
+    """The form's user name. Ends the request where there is none, or where another site sent the form."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        abort(403)
+    name = request.form.get("username", "").strip()
+    has_control = any(unicodedata.category(letter) == "Cc" for letter in name)
+    if not 1 <= len(name) <= 64 or has_control:
+        abort(make_response(FORM, 422))
+    return name
+
+
+def serve(app):
+    app.run(host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "5000")))

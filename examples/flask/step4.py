@@ -1,0 +1,99 @@
+"""Step 4: the cookie holds a random token, and a session store everything else."""
+
+import hashlib
+import secrets
+import time
+
+from flask import redirect, request
+from markupsafe import escape
+
+from common import FORM, connect, new_app, page, posted_name, serve
+
+IDLE_SECONDS = 10
+MAX_AGE_SECONDS = 8 * 60 * 60
+
+
+class SessionStore:
+    """Sessions in Redis. Every access refreshes the TTL."""
+
+    def __init__(self, redis):
+        self.redis = redis
+
+    # region create
+    def create(self, username):
+        token = secrets.token_urlsafe(32)
+        key = self.key(token)
+        with self.redis.pipeline() as together:  # MULTI … EXEC
+            together.hset(key, mapping={"username": username, "created": int(time.time())})
+            together.expire(key, IDLE_SECONDS)
+            together.execute()
+        return token
+
+    def key(self, token):
+        return "sessiontut:session:" + hashlib.sha256(token.encode()).hexdigest()
+    # endregion create
+
+    # region visit
+    def visit(self, token):
+        key = self.key(token)
+        with self.redis.pipeline() as together:
+            together.hincrby(key, "visits", 1)
+            together.expire(key, IDLE_SECONDS)
+            together.hgetall(key)
+            session = together.execute()[-1]
+        if "username" not in session or self.is_too_old(session):
+            self.redis.delete(key)  # HINCRBY has made a key for a token that is none
+            return None
+        return session
+
+    def is_too_old(self, session):
+        return time.time() - int(session["created"]) > MAX_AGE_SECONDS
+    # endregion visit
+
+    # region end
+    def end(self, token):
+        self.redis.delete(self.key(token))
+    # endregion end
+
+
+app = new_app(__name__)
+store = SessionStore(connect())
+
+
+@app.get("/")
+def index():
+    token = request.cookies.get("session")
+    session = store.visit(token) if token else None
+    if session is None:
+        return page("You are not logged in")
+    return page(f"Logged in as {escape(session['username'])}<br>Visits: {session['visits']}")
+
+
+@app.get("/login")
+def login_form():
+    return FORM
+
+
+# region login
+@app.post("/login")
+def login():
+    name = posted_name()
+    if old := request.cookies.get("session"):
+        store.end(old)
+    answer = redirect("/", 303)
+    answer.set_cookie("session", store.create(name), httponly=True, samesite="Lax")
+    return answer
+
+
+@app.get("/logout")
+def logout():
+    if token := request.cookies.get("session"):
+        store.end(token)
+    answer = redirect("/", 303)
+    answer.delete_cookie("session", httponly=True, samesite="Lax")
+    return answer
+# endregion login
+
+
+if __name__ == "__main__":
+    serve(app)

@@ -1,0 +1,93 @@
+//! The tutorial's app in each framework, and our own: one drive for all of them, on a real Redis.
+
+// Clippy knows tests by their attribute, and these are the functions that the tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::drive::drive;
+use support::process::{Process, required};
+use support::{App, RedisServer, tools};
+use tempfile::TempDir;
+
+const STEPS: [u8; 4] = [1, 2, 3, 4];
+
+#[test]
+fn the_flask_app_passes_the_drive() {
+    let program = |step: u8| {
+        let mut command = Command::new(tools::python());
+        command
+            .args(["-B", &format!("step{step}.py")])
+            .current_dir(example("flask"));
+        command
+    };
+    passes(&program);
+}
+
+#[test]
+fn the_express_app_passes_the_drive() {
+    // Node looks for packages beside the file that asks for them.
+    let folder = TempDir::new().unwrap();
+    for file in fs::read_dir(example("express")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    symlink(tools::node_modules("express"), folder.path().join("node_modules")).unwrap();
+    let node = required("node", "nodejs");
+    let program = |step: u8| {
+        let mut command = Command::new(&node);
+        command.arg(format!("step{step}.js")).current_dir(folder.path());
+        command
+    };
+    passes(&program);
+}
+
+#[test]
+fn the_axum_app_passes_the_drive() {
+    passes(&|step| Command::new(tools::axum_example(step)));
+}
+
+#[test]
+fn our_own_app_passes_the_drive() {
+    for step in STEPS {
+        let mut redis = RedisServer::start();
+        let app = App::start(&redis.url(), &["--step", &step.to_string()]);
+        drive(step, app.port, &mut redis);
+    }
+}
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+fn passes(program: &dyn Fn(u8) -> Command) {
+    for step in STEPS {
+        let mut redis = RedisServer::start();
+        let mut command = program(step);
+        command
+            .env("PORT", "0")
+            .env("SECRET_KEY", "a key for the tests")
+            .env("REDIS_URL", redis.url())
+            .env_remove("HOST");
+        let scratch = TempDir::new().unwrap();
+        let log = scratch.path().join("log");
+        let _running = Process::start(command, &log, || port_in(&log).is_some()).unwrap();
+        let port = port_in(&log).unwrap();
+        drive(step, port, &mut redis);
+    }
+}
+
+/// The port of the address that an app has said to open.
+fn port_in(log: &Path) -> Option<u16> {
+    let said = fs::read_to_string(log).ok()?;
+    let (_, rest) = said.split_once("http://127.0.0.1:")?;
+    let end = rest.find(|sign: char| !sign.is_ascii_digit())?;
+    rest[..end].parse().ok()
+}

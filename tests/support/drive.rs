@@ -1,0 +1,263 @@
+//! What every app of the tutorial does, in whatever language: one drive for ours and for the examples.
+
+use super::http::{Answer, Visitor};
+use super::redis_server::RedisServer;
+use super::wait::wait_for;
+
+/// The idle limit of steps 3 and 4, in milliseconds.
+const TTL: i64 = 10_000;
+
+const SCRIPT: &str = "<script>alert(1)</script>";
+
+/// Uses the app of a step, which listens on `port` with an empty Redis, as a visitor would; looks into Redis at each turn.
+/// At the end that Redis is killed.
+#[track_caller]
+pub fn drive(step: u8, port: u16, redis: &mut RedisServer) {
+    let drive = Drive { step, port };
+    drive.logs_in_and_counts(redis);
+    drive.shows_names_as_text();
+    drive.refuses_bad_forms();
+    drive.believes_no_forged_cookie(redis);
+    drive.ends_at_logout(redis);
+    if step >= 3 {
+        drive.ends_when_idle(redis);
+    }
+    if step == 4 {
+        drive.changes_its_token_at_login(redis);
+    }
+    let visitor = drive.logged_in("ada");
+    redis.kill();
+    drive.says_when_redis_is_gone(visitor);
+}
+
+/// The keys of sessions: instances of our own app announce themselves with keys of their own.
+pub fn session_keys(redis: &RedisServer) -> Vec<String> {
+    let mut keys = redis.keys();
+    keys.retain(|key| !key.starts_with("sessiontut:instance"));
+    keys
+}
+
+struct Drive {
+    step: u8,
+    port: u16,
+}
+
+impl Drive {
+    fn newcomer(&self) -> Visitor {
+        Visitor::at(self.port)
+    }
+
+    #[track_caller]
+    fn logged_in(&self, name: &str) -> Visitor {
+        let mut visitor = self.newcomer();
+        leads_home(&visitor.log_in(name));
+        visitor
+    }
+
+    /// Where the data of a visitor is; in step 1 nowhere.
+    fn key(&self, redis: &RedisServer, name: &str) -> Option<String> {
+        match self.step {
+            1 => None,
+            2 | 3 => Some(format!("sessiontut:user:{name}")),
+            _ => session_keys(redis).into_iter().find(|key| {
+                let fields = redis.hash(key);
+                fields.contains(&("username".to_owned(), name.to_owned()))
+            }),
+        }
+    }
+
+    fn logs_in_and_counts(&self, redis: &RedisServer) {
+        let mut visitor = self.newcomer();
+        visitor.get("/").expect(200).says("You are not logged in");
+        let form = visitor.get("/login").expect(200).says("Login");
+        assert!(form.body.contains(r#"name="username""#), "{}", form.body);
+        leads_home(&visitor.get("/logout"));
+
+        let answer = visitor.log_in("ada");
+        leads_home(&answer);
+        has_attributes(&answer);
+        for visit in 1..=3 {
+            let page = visitor.get("/").expect(200).says("Logged in as ada");
+            assert!(!page.text().contains("not logged in"), "{}", page.text());
+            assert_eq!(page.visits(), (self.step > 1).then_some(visit));
+        }
+        visitor.get("/login").expect(200).says("Login");
+
+        let Some(key) = self.key(redis, "ada") else {
+            assert_eq!(session_keys(redis), [""; 0]);
+            return;
+        };
+        assert_eq!(session_keys(redis), std::slice::from_ref(&key));
+        let fields = redis.hash(&key);
+        assert!(fields.contains(&("visits".into(), "3".into())), "{fields:?}");
+        match (self.step, redis.pttl(&key)) {
+            (2, left) => assert_eq!(left, -1),
+            (_, left) => assert!((1..=TTL).contains(&left), "{left}"),
+        }
+        if self.step == 4 {
+            let token = visitor.cookie.unwrap();
+            assert!(token.len() >= 22, "128 bits at least: {token}");
+            assert!(key.starts_with("sessiontut:session:"), "{key}");
+            assert!(!key.contains(&token) && !format!("{fields:?}").contains(&token));
+            assert!(fields.iter().any(|(field, _)| field == "created"), "{fields:?}");
+        }
+    }
+
+    fn shows_names_as_text(&self) {
+        for name in [SCRIPT, "Zoë & \"Jan\" <b>", "{\"a\":1}", "j:{\"a\":1}", "日本"] {
+            let page = self.logged_in(name).get("/").expect(200);
+            let page = page.says(&format!("Logged in as {name}"));
+            assert!(
+                !page.body.contains(SCRIPT) && !page.body.contains("<b>"),
+                "{}",
+                page.body
+            );
+        }
+    }
+
+    fn refuses_bad_forms(&self) {
+        let mut visitor = self.logged_in("grace");
+        let long = "x".repeat(65);
+        for name in ["", "  ", &long, "a\u{7}b"] {
+            let answer = visitor.log_in(name).expect(422);
+            assert!(answer.body.contains(r#"name="username""#), "{}", answer.body);
+        }
+        visitor.post_login(&[], b"other=1").expect(422);
+        let elsewhere = [("Sec-Fetch-Site", "cross-site")];
+        visitor.post_login(&elsewhere, b"username=eve").expect(403);
+        visitor.get("/").says("Logged in as grace");
+        let own_form = [("Sec-Fetch-Site", "same-origin")];
+        leads_home(&visitor.post_login(&own_form, b"username=grace"));
+        visitor.log_in(&"é".repeat(64)).expect(303);
+    }
+
+    fn believes_no_forged_cookie(&self, redis: &RedisServer) {
+        let good = self.logged_in("mallory").cookie.unwrap();
+        let known = session_keys(redis);
+        let mut changed = good.clone();
+        let last = changed.pop();
+        changed.push(if last == Some('A') { 'B' } else { 'A' });
+        // The last sign of base64 may carry no bits; the first always does.
+        let first = if good.starts_with('A') { "B" } else { "A" };
+        let swapped = format!("{first}{}", &good[1..]);
+        for cookie in [
+            &good[..good.len() / 2],
+            &swapped,
+            "ada",
+            "j:{\"a\":1}",
+            "%",
+            &"x".repeat(3000),
+        ] {
+            let page = self.newcomer().with_cookie(cookie).get("/").expect(200);
+            page.says("You are not logged in");
+        }
+        if self.step == 4 {
+            let page = self.newcomer().with_cookie(&changed).get("/").expect(200);
+            page.says("You are not logged in");
+        }
+        wait_for("the keys of forged tokens to go", || {
+            (session_keys(redis) == known).then_some(())
+        });
+    }
+
+    fn ends_at_logout(&self, redis: &RedisServer) {
+        let mut visitor = self.logged_in("alan");
+        visitor.get("/").says("Logged in as alan");
+        let kept = visitor.clone();
+        let answer = visitor.get("/logout");
+        leads_home(&answer);
+        assert_eq!(visitor.cookie, None, "{:?}", answer.headers);
+        visitor.get("/").expect(200).says("You are not logged in");
+        if self.step == 4 {
+            assert_eq!(self.key(redis, "alan"), None);
+            let known = session_keys(redis);
+            let mut copy = kept;
+            copy.get("/").expect(200).says("You are not logged in");
+            wait_for("a dead token's key to go", || {
+                (session_keys(redis) == known).then_some(())
+            });
+        }
+    }
+
+    /// Waits for Redis itself to end the session, after the app's own TTL was found and shortened.
+    fn ends_when_idle(&self, redis: &RedisServer) {
+        let mut visitor = self.logged_in("edsger");
+        visitor.get("/").says("Visits: 1");
+        visitor.get("/").says("Visits: 2");
+        let key = self.key(redis, "edsger").unwrap();
+        redis.ask(&["EXPIRE", &key, "5"]);
+        visitor.get("/").says("Visits: 3");
+        let left = redis.pttl(&key);
+        assert!((5_001..=TTL).contains(&left), "a visit refreshes the TTL: {left}");
+
+        redis.ask(&["PEXPIRE", &key, "50"]);
+        wait_for("the session to end", || (redis.pttl(&key) == -2).then_some(()));
+        let page = visitor.get("/").expect(200);
+        if self.step == 3 {
+            assert_eq!(page.says("Logged in as edsger").visits(), Some(1));
+            assert!(
+                (1..=TTL).contains(&redis.pttl(&key)),
+                "the first visit has a TTL, too"
+            );
+        } else {
+            page.says("You are not logged in");
+            leaves_no_key(redis, &key);
+        }
+    }
+
+    fn changes_its_token_at_login(&self, redis: &RedisServer) {
+        let mut visitor = self.logged_in("kay");
+        let first = visitor.clone();
+        visitor.log_in("alan").expect(303);
+        assert_ne!(visitor.cookie, first.cookie);
+        assert_eq!(self.key(redis, "kay"), None, "the old session is still there");
+        first.clone().get("/").says("You are not logged in");
+
+        let mut planted = self.newcomer().with_cookie(&"p".repeat(43));
+        planted.log_in("victim").expect(303);
+        let mut attacker = self.newcomer().with_cookie(&"p".repeat(43));
+        attacker.get("/").says("You are not logged in");
+
+        let key = self.key(redis, "victim").unwrap();
+        redis.ask(&["HSET", &key, "created", "1000000000"]);
+        planted.get("/").expect(200).says("You are not logged in");
+        leaves_no_key(redis, &key);
+    }
+
+    fn says_when_redis_is_gone(&self, mut visitor: Visitor) {
+        self.newcomer().get("/login").expect(200);
+        self.newcomer().get("/").expect(200).says("You are not logged in");
+        if self.step == 1 {
+            visitor.get("/").expect(200).says("Logged in as ada");
+            return;
+        }
+        let answer = visitor.get("/").expect(503);
+        assert!(answer.header("retry-after").is_some(), "{:?}", answer.headers);
+        if self.step == 4 {
+            visitor.log_in("grace").expect(503);
+        }
+    }
+}
+
+/// What a dead token stirs up may be deleted apart from its request.
+fn leaves_no_key(redis: &RedisServer, key: &str) {
+    wait_for("the key of a session that is over to go", || {
+        (redis.pttl(key) == -2).then_some(())
+    });
+}
+
+#[track_caller]
+fn leads_home(answer: &Answer) {
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    assert_eq!(answer.header("location"), Some("/"));
+}
+
+#[track_caller]
+fn has_attributes(answer: &Answer) {
+    let cookies: Vec<&str> = answer.all("set-cookie").collect();
+    assert_eq!(cookies.len(), 1, "{cookies:?}");
+    let attributes: Vec<String> = cookies[0].split("; ").skip(1).map(str::to_lowercase).collect();
+    for wanted in ["httponly", "samesite=lax", "path=/"] {
+        assert!(attributes.iter().any(|found| found == wanted), "{cookies:?}");
+    }
+}
