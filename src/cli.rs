@@ -44,6 +44,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// The built-in Redis on a port of its own
     Practice(PracticeArgs),
+    /// An endpoint that is broken on purpose: can you name what is wrong?
+    Drill(DrillArgs),
     /// Print the completions for a shell
     Completions {
         /// Which shell
@@ -281,4 +283,17 @@ pub struct PracticeArgs {
     /// Begin empty, and forget everything at the end
     #[arg(long)]
     pub no_save: bool,
+}
+
+/// Arguments of `drill`.
+#[derive(Debug, Args)]
+pub struct DrillArgs {
+    /// The fault, by the name that --list shows [default: one that you have not named yet]
+    pub fault: Option<String>,
+    /// List the faults, and which you have named
+    #[arg(long, conflicts_with_all = ["fault", "serve"])]
+    pub list: bool,
+    /// Only run the endpoint, without asking: its URL is the first line, its authority's file the second
+    #[arg(long)]
+    pub serve: bool,
 }

@@ -17,6 +17,7 @@ pub mod commands;
 pub mod ui;
 
 pub mod deadline;
+pub mod drill;
 pub mod endpoint;
 pub mod exit;
 pub mod learn;

@@ -1,6 +1,7 @@
 //! One file a subcommand: from its arguments to the job behind it, and from the job's result to an exit status.
 
 mod chosen;
+mod drill;
 mod learn;
 mod ping;
 mod practice;
@@ -18,6 +19,7 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Learn(args)) => learn::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Practice(args)) => practice::run(args),
+        Some(Command::Drill(args)) => drill::run(&args),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Login(args)) => session::login(&args),
         Some(Command::Visits(args)) => session::visits(&args),

@@ -95,7 +95,7 @@ fn url(server: &Server, password: Option<&Secret>) -> String {
 }
 
 /// Waits for Ctrl-C or SIGTERM: both are the way to end it, not an interruption.
-fn until_told_to_end() -> io::Result<()> {
+pub(super) fn until_told_to_end() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::client::{Client, Course, Output};
+use super::manner::Manner;
 use super::reply::Reply;
 use super::server::Limits;
 use super::store::{Store, wall_clock};
@@ -19,6 +20,7 @@ pub(super) struct Hub {
     pub(super) channels: BTreeMap<Vec<u8>, BTreeSet<u64>>,
     pub(super) password: Option<Secret>,
     pub(super) limits: Limits,
+    pub(super) manner: Manner,
     pub(super) run_id: String,
     pub(super) port: u16,
     pub(super) since: Instant,
@@ -54,6 +56,7 @@ impl Hub {
             channels: BTreeMap::new(),
             password,
             limits,
+            manner: Manner::Healthy,
             run_id,
             port,
             since: Instant::now(),

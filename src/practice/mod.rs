@@ -14,7 +14,8 @@ mod commands;
 mod connection;
 mod dict;
 mod hub;
-mod random;
+mod manner;
+pub(crate) mod random;
 mod reply;
 mod request;
 mod server;
@@ -24,4 +25,5 @@ mod value;
 
 pub use alone::{Keep, Lone};
 pub use attach::{Attached, Fault, Notice, attach};
+pub use manner::Manner;
 pub use server::{Limits, Options, Server};

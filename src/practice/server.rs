@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
 use super::hub::{Hub, Shared};
+use super::manner::Manner;
 use super::store::{Store, wall_clock};
 use super::{connection, random, snapshot};
 use crate::secret::Secret;
@@ -31,6 +32,8 @@ pub struct Options {
     pub limits: Limits,
     /// What the server calls itself in `INFO`; made up where none is given.
     pub run_id: Option<String>,
+    /// How it behaves.
+    pub manner: Manner,
 }
 
 impl Default for Options {
@@ -42,6 +45,7 @@ impl Default for Options {
             file: None,
             limits: Limits::default(),
             run_id: None,
+            manner: Manner::Healthy,
         }
     }
 }
@@ -226,6 +230,7 @@ fn serve_until(
         if let Some(saved) = saved {
             snapshot::restore(saved, &hub);
         }
+        hub.borrow_mut().manner = options.manner;
         let mut keeper = Keeper {
             file: options.file,
             saved: hub.borrow().store.changes(),

@@ -15,6 +15,7 @@ use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::sanitize;
 
+pub mod drill;
 mod highlight;
 pub mod learn;
 pub mod markdown;

@@ -164,6 +164,6 @@ fn redis_args(command: &mut Command) -> Option<&mut RedisArgs> {
         Command::Expire(args) => Some(&mut args.step.redis),
         Command::Session(args) | Command::Logout(args) => Some(&mut args.redis),
         // They ask no Redis.
-        Command::Practice(_) | Command::Completions { .. } => None,
+        Command::Practice(_) | Command::Drill(_) | Command::Completions { .. } => None,
     }
 }

@@ -124,6 +124,12 @@ pub(super) fn run(hub: &mut Hub, client: &Rc<Client>, words: Words) {
     }
     hub.store.advance(wall_clock());
     hub.counts.commands += 1;
+    if client.is_known.get()
+        && let Some(reply) = hub.manner.answer(&words, hub.port)
+    {
+        client.send(&reply);
+        return;
+    }
     match admit(hub, client, &words) {
         Err(refusal) => {
             if let Some(transaction) = client.transaction.borrow_mut().as_mut() {
@@ -148,6 +154,27 @@ fn answer_to_refused(hub: &mut Hub, client: &Client, words: &[Vec<u8>], refusal:
     hub.unwatch(client);
     let why = refusal.0.strip_prefix("ERR ").unwrap_or(&refusal.0);
     Refusal::new(format!("EXECABORT Transaction discarded because of: {why}"))
+}
+
+/// What a command is, for who answers in its place.
+pub(super) struct Traits {
+    pub(super) name: &'static str,
+    pub(super) writes: bool,
+    pub(super) has_keys: bool,
+    pub(super) runs_while_loading: bool,
+    pub(super) is_for_strangers: bool,
+}
+
+/// What the command of this request is; none where it is not known.
+pub(super) fn traits(words: &[Vec<u8>]) -> Option<Traits> {
+    let spec = table::find(&lower(&words[0]))?;
+    Some(Traits {
+        name: spec.name,
+        writes: spec.has("write"),
+        has_keys: spec.keys.0 > 0,
+        runs_while_loading: spec.has("loading"),
+        is_for_strangers: spec.has("no_auth"),
+    })
 }
 
 /// Browsers let any page post to loopback: as in Redis, a request that looks like HTTP ends the connection.

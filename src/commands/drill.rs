@@ -1,0 +1,77 @@
+//! `sessiontut drill`.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+
+use super::practice::until_told_to_end;
+use crate::cli::DrillArgs;
+use crate::drill::{self, FAULTS, Fault, Outcome, Score};
+use crate::exit::Exit;
+use crate::ui;
+
+pub(super) fn run(args: &DrillArgs) -> anyhow::Result<Exit> {
+    let chosen = match args.fault.as_deref().map(|name| (name, drill::find(name))) {
+        Some((name, None)) => {
+            ui::usage(&format!(
+                "drill {name}: there is no such fault; drill --list shows them"
+            ));
+            return Ok(Exit::Usage);
+        }
+        Some((_, found)) => found,
+        None => None,
+    };
+    let (score, keeping) = Score::load();
+    if args.list {
+        ui::drill::list(&score);
+        return Ok(Exit::Ok);
+    }
+    if args.serve {
+        return serve(chosen.unwrap_or_else(|| score.next()));
+    }
+    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        ui::usage(
+            "drill asks what is wrong, which needs a terminal; drill --serve FAULT runs an endpoint without asking",
+        );
+        return Ok(Exit::Usage);
+    }
+    ui::drill::keeping(&keeping);
+    ask(chosen.unwrap_or_else(|| score.next()), score)
+}
+
+/// Runs the endpoint alone, as `practice` does.
+fn serve(fault: &Fault) -> anyhow::Result<Exit> {
+    let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
+    ui::drill::serving(&endpoint);
+    until_told_to_end()?;
+    Ok(Exit::Ok)
+}
+
+/// Runs the endpoint until the learner has said what is wrong with it.
+fn ask(fault: &'static Fault, mut score: Score) -> anyhow::Result<Exit> {
+    let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
+    ui::drill::task(&endpoint);
+    let Some(picked) = ui::drill::pick(&choices(fault)) else {
+        return Ok(Exit::Interrupted);
+    };
+    let outcome = if picked.name == fault.name {
+        Outcome::Right
+    } else {
+        Outcome::Wrong
+    };
+    let noted = score.note(fault, outcome);
+    ui::drill::solution(fault, outcome, &score);
+    if let Err(reason) = noted {
+        ui::drill::not_kept(&reason);
+    }
+    Ok(match outcome {
+        Outcome::Right => Exit::Ok,
+        Outcome::Wrong => Exit::No,
+    })
+}
+
+/// The fault and its look-alikes, in the order of the table: their places tell nothing.
+fn choices(fault: &Fault) -> Vec<&'static Fault> {
+    let is_shown = |other: &&Fault| other.name == fault.name || fault.look_alikes.contains(&other.name);
+    FAULTS.iter().filter(is_shown).collect()
+}

@@ -1,0 +1,194 @@
+//! A broken endpoint that runs.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::faults::{Fault, Setting};
+use super::lane::{Conduct, Lane};
+use super::tls::{self, AuthorityFile, Certificate};
+use crate::practice::{Limits, Manner, Options, Server};
+use crate::secret::Secret;
+
+/// The password of a drill's server, and the one that its URL has when that is to be wrong.
+const PASSWORD: &str = "practice-makes-perfect";
+const WRONG_PASSWORD: &str = "practise-makes-perfect";
+
+/// How late each answer of the slow endpoint comes.
+const LATE: Duration = Duration::from_millis(100);
+
+/// Connections that are tried to fill an accept queue: with a backlog of 0 the kernel keeps one.
+const FILLERS: usize = 4;
+
+/// A broken endpoint; it ends when dropped.
+#[derive(Debug)]
+pub struct Drill {
+    url: String,
+    authority: Option<AuthorityFile>,
+    // In the order in which they end: what hands on before what it hands on to.
+    _lanes: Vec<Lane>,
+    _servers: Vec<Server>,
+    _sockets: Vec<Socket>,
+}
+
+impl Drill {
+    /// The URL to find out about.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The authority to trust (`--ca`), where the endpoint speaks TLS.
+    #[must_use]
+    pub fn ca(&self) -> Option<&Path> {
+        self.authority.as_ref().map(|file| file.0.as_path())
+    }
+
+    fn at(scheme: &str, login: &str, address: SocketAddr) -> Self {
+        Self {
+            url: format!("{scheme}://{login}{address}/0"),
+            authority: None,
+            _lanes: Vec::new(),
+            _servers: Vec::new(),
+            _sockets: Vec::new(),
+        }
+    }
+}
+
+/// Starts an endpoint with this fault on a free port of loopback.
+///
+/// # Errors
+/// No port, thread or certificate could be had.
+pub fn start(fault: &Fault) -> io::Result<Drill> {
+    match fault.setting {
+        Setting::Refused => refused(),
+        Setting::Dropped => dropped(),
+        Setting::Closed => behind(Conduct::Close),
+        Setting::Silent => behind(Conduct::Ignore),
+        Setting::Http => behind(Conduct::WebServer),
+        Setting::TlsOnly => over_tls("redis", Certificate::Right),
+        Setting::ExpiredCertificate => over_tls("rediss", Certificate::Expired),
+        Setting::WrongName => over_tls("rediss", Certificate::Misnamed),
+        Setting::PlainOnly => served("rediss", "", Options::default()),
+        Setting::WrongPassword => served("redis", &login(WRONG_PASSWORD), locked(Manner::Healthy)),
+        Setting::Forbidden => served("redis", &login(PASSWORD), locked(Manner::Forbidding)),
+        Setting::Loading => served("redis", "", mannered(Manner::Loading)),
+        Setting::Replica => served("redis", "", mannered(Manner::Replica)),
+        Setting::MaxClients => {
+            let limits = Limits {
+                clients: 0,
+                ..Limits::default()
+            };
+            served(
+                "redis",
+                "",
+                Options {
+                    limits,
+                    ..Options::default()
+                },
+            )
+        }
+        Setting::ClusterNode => cluster(),
+        Setting::Slow => slow(),
+    }
+}
+
+fn login(password: &str) -> String {
+    format!(":{password}@")
+}
+
+fn mannered(manner: Manner) -> Options {
+    Options {
+        manner,
+        ..Options::default()
+    }
+}
+
+fn locked(manner: Manner) -> Options {
+    Options {
+        password: Some(Secret::new(PASSWORD)),
+        manner,
+        ..Options::default()
+    }
+}
+
+fn served(scheme: &str, login: &str, options: Options) -> io::Result<Drill> {
+    let server = Server::start(options)?;
+    let mut drill = Drill::at(scheme, login, server.address());
+    drill._servers.push(server);
+    Ok(drill)
+}
+
+fn behind(conduct: Conduct) -> io::Result<Drill> {
+    let lane = Lane::open(conduct)?;
+    let mut drill = Drill::at("redis", "", lane.address);
+    drill._lanes.push(lane);
+    Ok(drill)
+}
+
+fn over_tls(scheme: &str, certificate: Certificate) -> io::Result<Drill> {
+    let (authority, config) = tls::server(certificate)?;
+    let server = Server::start(Options::default())?;
+    let lane = Lane::open(Conduct::Unwrap(server.address(), config))?;
+    let mut drill = Drill::at(scheme, "", lane.address);
+    drill.authority = Some(authority);
+    drill._lanes.push(lane);
+    drill._servers.push(server);
+    Ok(drill)
+}
+
+fn slow() -> io::Result<Drill> {
+    let server = Server::start(Options::default())?;
+    let mut drill = behind(Conduct::Delay(server.address(), LATE))?;
+    drill._servers.push(server);
+    Ok(drill)
+}
+
+fn cluster() -> io::Result<Drill> {
+    let other = Server::start(Options::default())?;
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let manner = Manner::ClusterNode {
+        elsewhere: other.address(),
+        here,
+    };
+    let mut drill = served("redis", "", mannered(manner))?;
+    drill._servers.push(other);
+    Ok(drill)
+}
+
+/// A port that is ours, so that nobody else can come to listen on it.
+fn bound() -> io::Result<(Socket, SocketAddr)> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))?;
+    let address = socket
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| io::Error::other("a port without a number"))?;
+    Ok((socket, address))
+}
+
+fn refused() -> io::Result<Drill> {
+    let (socket, address) = bound()?;
+    let mut drill = Drill::at("redis", "", address);
+    drill._sockets.push(socket);
+    Ok(drill)
+}
+
+/// A listener that nobody accepts from: once its queue is full the kernel drops every further SYN.
+fn dropped() -> io::Result<Drill> {
+    let (listener, address) = bound()?;
+    listener.listen(0)?;
+    let mut drill = Drill::at("redis", "", address);
+    for _ in 0..FILLERS {
+        let filler = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+        filler.set_nonblocking(true)?;
+        // It connects until the queue is full; those after that hang, as they should.
+        let _ = filler.connect(&SockAddr::from(address));
+        drill._sockets.push(filler);
+    }
+    drill._sockets.push(listener);
+    Ok(drill)
+}

@@ -1,0 +1,90 @@
+//! Certificates for drills: an authority that nobody trusts until it is told to, and what it has signed.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::practice::random;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What a certificate is to be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Certificate {
+    /// For this endpoint, today.
+    Right,
+    /// For this endpoint, until last month.
+    Expired,
+    /// For somebody else, today.
+    Misnamed,
+}
+
+/// The authority's certificate in a file, which goes with this value.
+#[derive(Debug)]
+pub(super) struct AuthorityFile(pub(super) PathBuf);
+
+impl Drop for AuthorityFile {
+    fn drop(&mut self) {
+        // A file that is gone already is as good.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A new authority, and how a server with a certificate of it speaks TLS.
+pub(super) fn server(certificate: Certificate) -> io::Result<(AuthorityFile, Arc<ServerConfig>)> {
+    let mut authority = CertificateParams::default();
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "sessiontut drill");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let authority_key = KeyPair::generate().map_err(io::Error::other)?;
+    let pem = authority
+        .self_signed(&authority_key)
+        .map_err(io::Error::other)?
+        .pem();
+    let issuer = Issuer::new(authority, authority_key);
+
+    let names: &[&str] = match certificate {
+        Certificate::Misnamed => &["cache.example.com"],
+        Certificate::Right | Certificate::Expired => &["127.0.0.1", "localhost"],
+    };
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
+    let now = SystemTime::now();
+    let (from, until) = match certificate {
+        Certificate::Expired => (now - 60 * DAY, now - 30 * DAY),
+        Certificate::Right | Certificate::Misnamed => (now - DAY, now + 60 * DAY),
+    };
+    params.not_before = from.into();
+    params.not_after = until.into();
+    let key = KeyPair::generate().map_err(io::Error::other)?;
+    let issued = params.signed_by(&key, &issuer).map_err(io::Error::other)?;
+    let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| {
+            builder
+                .with_no_client_auth()
+                .with_single_cert(vec![issued.der().clone()], secret)
+        })
+        .map_err(io::Error::other)?;
+    Ok((write(&pem)?, Arc::new(config)))
+}
+
+fn write(pem: &str) -> io::Result<AuthorityFile> {
+    let path = std::env::temp_dir().join(format!("sessiontut-drill-{}.pem", random::hexadecimal::<6>()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&path)?.write_all(pem.as_bytes())?;
+    Ok(AuthorityFile(path))
+}

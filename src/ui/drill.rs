@@ -1,0 +1,119 @@
+//! The drill in the terminal: the task, the list of answers, the solution.
+
+use std::io;
+
+use colored::Colorize as _;
+use dialoguer::console::{Key, Term};
+
+use super::{answer, note, prompt};
+use crate::drill::{Drill, FAULTS, Fault, Keeping, Outcome, Score};
+use crate::sanitize;
+
+/// All faults, and which were named.
+pub fn list(score: &Score) {
+    for fault in FAULTS {
+        let mark = if score.has_named(fault) { "[x]" } else { "[ ]" };
+        answer(&format!("{mark} {:<20} {}", fault.name, fault.title));
+    }
+}
+
+/// What is to be known of where the score is kept.
+pub fn keeping(keeping: &Keeping) {
+    match keeping {
+        Keeping::Kept => {}
+        Keeping::Nowhere(reason) => note(&format!("the score is not kept: {}", sanitize::line(reason))),
+        Keeping::SetAside(path) => note(&format!(
+            "the score's file was damaged and is now {}; it begins anew",
+            sanitize::line(&path.to_string_lossy())
+        )),
+    }
+}
+
+/// The score could not be written.
+pub fn not_kept(reason: &io::Error) {
+    note(&format!(
+        "the score was not written down: {}",
+        sanitize::line(&reason.to_string())
+    ));
+}
+
+/// The URL on the first line, the authority to trust on the second where there is one.
+pub fn serving(drill: &Drill) {
+    answer(drill.url());
+    if let Some(ca) = drill.ca() {
+        answer(&ca.to_string_lossy());
+    }
+    note("an endpoint that is broken on purpose, on loopback; Ctrl-C ends it");
+}
+
+/// What there is to find out.
+pub fn task(drill: &Drill) {
+    answer("Something is wrong with this Redis. Find out what, with any tool, in another terminal:");
+    answer("");
+    answer(&format!("  {}", drill.url().bold()));
+    if let Some(ca) = drill.ca() {
+        answer(&format!("  its authority is trusted with --ca {}", ca.display()));
+    }
+    answer("");
+    answer("Then pick what it is: arrow keys and Enter, or the number.");
+}
+
+/// The fault that was picked; none where the learner left.
+#[must_use]
+pub fn pick(choices: &[&'static Fault]) -> Option<&'static Fault> {
+    let term = Term::stdout();
+    // A cursor that cannot be hidden stays.
+    let _ = term.hide_cursor();
+    let picked = pick_on(&term, choices);
+    let _ = term.show_cursor();
+    picked
+}
+
+fn pick_on(term: &Term, choices: &[&'static Fault]) -> Option<&'static Fault> {
+    let mut at = 0;
+    loop {
+        let width = usize::from(term.size().1).saturating_sub(1);
+        for (index, fault) in choices.iter().enumerate() {
+            let mark = if index == at { '>' } else { ' ' };
+            let line = format!("{mark} {} {}", index + 1, fault.title);
+            let line: String = line.chars().take(width).collect();
+            term.write_line(&line).ok()?;
+        }
+        match prompt::key(term) {
+            Ok(Key::ArrowUp | Key::Char('k')) => at = at.checked_sub(1).unwrap_or(choices.len() - 1),
+            Ok(Key::ArrowDown | Key::Char('j')) => at = (at + 1) % choices.len(),
+            Ok(Key::Enter) => return choices.get(at).copied(),
+            Ok(Key::Char(digit)) if digit.is_ascii_digit() => {
+                let number = digit.to_digit(10).and_then(|number| usize::try_from(number).ok());
+                if let Some(fault) = number.and_then(|number| choices.get(number.checked_sub(1)?)) {
+                    return Some(fault);
+                }
+            }
+            Ok(Key::Char('q') | Key::Escape) | Err(_) => return None,
+            Ok(_) => {}
+        }
+        term.clear_last_lines(choices.len()).ok()?;
+    }
+}
+
+/// Whether it was right, and what tells the fault from its look-alikes.
+pub fn solution(fault: &Fault, outcome: Outcome, score: &Score) {
+    answer("");
+    match outcome {
+        Outcome::Right => answer(&format!("{} {}", "[ok]".green(), fault.title)),
+        Outcome::Wrong => answer(&format!("{} no: {}", "[!!]".red(), fault.title)),
+    }
+    answer(&format!(
+        "ping calls it {}. {}.",
+        fault.code.as_str(),
+        sentence(fault.evidence)
+    ));
+    answer(&format!("named so far: {} of {}", score.named(), FAULTS.len()));
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

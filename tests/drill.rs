@@ -1,0 +1,121 @@
+//! Every drill is also a test of `ping`: it names the fault that the endpoint has on purpose.
+
+// Clippy knows tests by their attribute, and these are the functions that the tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use sessiontut::drill::{self, FAULTS, Fault, Setting};
+use support::{Home, Terminal};
+
+/// What `ping` says: its exit status, and the cause and warnings that it names.
+fn named(home: &Home, url: &str, ca: Option<&Path>, fault: &Fault) -> (Option<i32>, Vec<String>) {
+    let mut arguments = vec!["ping", "--json", "--timeout", "4"];
+    // A replica is no use to who writes, and fine for who reads.
+    if fault.setting == Setting::Replica {
+        arguments.push("--write-check");
+    }
+    let ca = ca.map(|path| path.to_string_lossy().into_owned());
+    if let Some(ca) = &ca {
+        arguments.extend(["--ca", ca]);
+    }
+    let finished = home.sessiontut(arguments).redis(url).run();
+    let report = finished.json();
+    let warnings = report["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| warning["code"].clone());
+    let codes = std::iter::once(report["cause"].clone()).chain(warnings);
+    let codes = codes
+        .filter_map(|code| code.as_str().map(str::to_owned))
+        .collect();
+    (finished.code(), codes)
+}
+
+#[test]
+fn ping_names_the_fault_of_every_drill() {
+    let home = Home::new();
+    let mut wrong = Vec::new();
+    for fault in FAULTS {
+        let drill = drill::start(fault).unwrap();
+        let (_, codes) = named(&home, drill.url(), drill.ca(), fault);
+        let is_beside = matches!(fault.setting, Setting::ClusterNode | Setting::Slow);
+        let holds = if is_beside {
+            codes.iter().any(|code| code == fault.code.as_str())
+        } else {
+            codes.first().is_some_and(|code| code == fault.code.as_str())
+        };
+        if !holds {
+            wrong.push(format!(
+                "{}: {codes:?}, and not {}",
+                fault.name,
+                fault.code.as_str()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn an_endpoint_can_run_without_asking_and_ends_cleanly() {
+    let home = Home::new();
+    let mut running = home.sessiontut(["drill", "--serve", "wrong-name"]).start();
+    let said = running.wait_for_stdout(".pem\n");
+    let lines: Vec<&str> = said.lines().collect();
+    let fault = drill::find("wrong-name").unwrap();
+    let (code, codes) = named(&home, lines[0], Some(Path::new(lines[1])), fault);
+    assert_eq!((code, codes), (Some(5), vec!["tls.name_mismatch".to_owned()]));
+    running.interrupt();
+    running.finish().expect(0);
+    assert!(!Path::new(lines[1]).exists(), "the authority's file stays behind");
+}
+
+#[test]
+fn without_a_terminal_drill_says_what_to_do_instead() {
+    let home = Home::new();
+    assert_eq!(home.run(["drill", "refused"]).expect(2).stderr.lines().count(), 1);
+    assert_eq!(
+        home.run(["drill", "nonsense"]).expect(2).stderr.lines().count(),
+        1
+    );
+    assert_eq!(
+        home.run(["drill", "--list"]).expect(0).stdout.lines().count(),
+        FAULTS.len()
+    );
+}
+
+#[test]
+fn a_right_answer_counts_and_a_damaged_score_is_no_obstacle() {
+    let home = Home::new();
+    fs::create_dir_all(home.state()).unwrap();
+    fs::write(home.state().join("drill.json"), "{").unwrap();
+    let terminal = Terminal::start(&home, &["drill", "refused"]);
+    terminal.wait_for("1 nothing listens on the port");
+    terminal.keys(&["1"]);
+    terminal.wait_for("named so far: 1 of");
+    let list = home.run(["drill", "--list"]).expect(0).stdout;
+    assert!(list.contains("[x] refused"), "{list}");
+    let aside = fs::read_dir(home.state()).unwrap().filter(|entry| {
+        entry
+            .as_ref()
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .starts_with("drill.damaged-")
+    });
+    assert_eq!(aside.count(), 1);
+}
+
+#[test]
+fn a_wrong_answer_explains_itself() {
+    let home = Home::new();
+    let terminal = Terminal::start(&home, &["drill", "loading"]);
+    terminal.wait_for("> 1 ");
+    terminal.keys(&["1"]);
+    terminal.wait_for("[!!] no: the server is still loading its data");
+    terminal.wait_for("server.loading");
+}
