@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// What to do; none: a menu on a terminal, this help elsewhere
+    /// What to do; none: this help
     #[command(subcommand)]
     pub command: Option<Command>,
 }
