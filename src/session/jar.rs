@@ -12,7 +12,7 @@ use crate::state;
 const FILE: &str = "cookies.json";
 
 /// What is kept for one endpoint.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Cookie {
     /// The session's token; none where nobody has logged in, or somebody has logged out.
     token: Option<String>,
@@ -81,6 +81,17 @@ impl Jar {
     }
 }
 
+impl std::fmt::Debug for Cookie {
+    /// Without the token, which is a secret.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Cookie")
+            .field("has_token", &self.token.is_some())
+            .field("ended", &self.ended)
+            .field("is_known", &self.is_known)
+            .finish()
+    }
+}
+
 impl Cookie {
     /// The token of the session.
     #[must_use]
@@ -133,6 +144,7 @@ mod tests {
             .unwrap();
         let found = Jar::open(folder.path()).cookie("cache:6379/0").token().unwrap();
         assert_eq!(found.reveal(), token.reveal());
+        assert!(!format!("{:?}", Jar::open(folder.path())).contains(token.reveal()));
         std::fs::write(folder.path().join(FILE), b"{half").unwrap();
         let jar = Jar::open(folder.path());
         assert!(jar.complaint.unwrap().contains("set aside"));
