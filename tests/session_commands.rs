@@ -134,6 +134,27 @@ fn ctrl_c_gives_the_session_back_the_time_that_it_had() {
 }
 
 #[test]
+fn a_countdown_ends_when_a_visit_gives_the_session_its_time_again() {
+    let server = RedisServer::start();
+    let desk = Desk::at(&server.url());
+    desk.run("login ada");
+    let mut running = desk
+        .home
+        .sessiontut(["expire", "--ttl", "60"])
+        .redis(&desk.url)
+        .start();
+    running.wait_for_stderr("the session lives for");
+    assert_eq!(desk.run("visits").0, Some(0));
+    let finished = running.finish();
+    assert_eq!(finished.code(), Some(1));
+    assert!(
+        finished.stderr.contains("visited it meanwhile"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
 fn the_token_is_shown_by_its_first_characters_unless_asked_for() {
     let server = RedisServer::start();
     let desk = Desk::at(&server.url());

@@ -96,6 +96,9 @@ pub(super) fn expire(args: &ExpireArgs) -> anyhow::Result<Exit> {
             ended = desk.count_down(&key, Duration::from_secs(args.ttl.into())) => Some(ended?),
             _ = tokio::signal::ctrl_c() => None,
         };
+        if counted == Some(CountDown::Revived) {
+            return Err(revived());
+        }
         if counted.is_none() {
             let left = had.saturating_sub(began.elapsed()).as_millis().to_string();
             let trip = desk
@@ -110,9 +113,7 @@ pub(super) fn expire(args: &ExpireArgs) -> anyhow::Result<Exit> {
             .await?;
         desk.show(&proof);
         if proof.results().next() != Some(Reply::Integer(0)) {
-            return Err(anyhow!(
-                "the key is still there: somebody has visited the session meanwhile"
-            ));
+            return Err(revived());
         }
         desk.keep(desk.cookie().with(Some(&token), Some(Ended::Expired)))?;
         ui::answer("expired: the key is gone, and the session with it");
@@ -167,6 +168,19 @@ struct Desk {
     shows_token: bool,
 }
 
+/// How a countdown came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CountDown {
+    /// There is no key any more.
+    Ended,
+    /// A visit gave the session its time again.
+    Revived,
+}
+
+fn revived() -> anyhow::Error {
+    anyhow!("the session did not expire: somebody has visited it meanwhile, which gave it its time again")
+}
+
 /// Opens Redis and the cookie jar, and runs `work` there.
 fn at_the_desk(
     args: &StepArgs,
@@ -211,6 +225,15 @@ fn at_the_desk(
 }
 
 fn refused(unreachable: &client::Unreachable) -> Exit {
+    if unreachable.verdict.finding.is_none() {
+        // The node is well, so its verdict would be "ok"; but nothing was done.
+        ui::error(&anyhow!(
+            "{} answers, but the cluster that it belongs to could not be joined: each node must be reachable under \
+             the name it announces, with a certificate for it (--tls-name does not reach the other nodes)",
+            unreachable.target
+        ));
+        return Exit::No;
+    }
     ui::ping::verdict(
         &unreachable.target,
         &unreachable.seen,
@@ -275,18 +298,21 @@ impl Desk {
     }
 
     /// Looks at the key's own TTL once a second, until there is no key.
-    async fn count_down(&self, key: &str, ttl: Duration) -> anyhow::Result<()> {
+    async fn count_down(&self, key: &str, ttl: Duration) -> anyhow::Result<CountDown> {
         let mut countdown = ui::Countdown::new("the session lives", ttl);
         loop {
             let trip = self
                 .travel(Batch::pipeline().with(&[b"PTTL", key.as_bytes()]))
                 .await?;
             let Some(Reply::Integer(left)) = trip.results().next() else {
-                return Ok(());
+                return Ok(CountDown::Ended);
             };
             let Ok(left) = u64::try_from(left).map(Duration::from_millis) else {
-                return Ok(());
+                return Ok(CountDown::Ended);
             };
+            if left > ttl {
+                return Ok(CountDown::Revived);
+            }
             countdown.show(left);
             // A millisecond more than is left: the key must be gone at the next look.
             tokio::time::sleep(left.min(Duration::from_secs(1)) + Duration::from_millis(1)).await;
