@@ -165,8 +165,14 @@ pub(super) struct Source<'a> {
     pub(super) step: Step,
     pub(super) languages: Vec<Tab>,
     pub(super) steps: Vec<Tab>,
-    pub(super) path: &'a str,
-    pub(super) text: &'a str,
+    pub(super) files: Vec<SourceFile>,
+}
+
+/// A file, to read.
+#[derive(Debug)]
+pub(super) struct SourceFile {
+    pub(super) path: &'static str,
+    pub(super) text: String,
 }
 
 /// One of several to choose from.

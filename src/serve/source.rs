@@ -1,6 +1,6 @@
-//! `/source`: the code behind each step.
+//! `/source`: the code behind each step, as it runs here and in three frameworks.
 
-use super::page::{Frame, Source, Tab};
+use super::page::{Frame, Source, SourceFile, Tab};
 use super::step::Step;
 
 struct Language {
@@ -8,8 +8,8 @@ struct Language {
     id: &'static str,
     /// On the tab.
     name: &'static str,
-    /// A file a step.
-    files: [File; 4],
+    /// What belongs to each step, the file to read first at the front.
+    steps: [&'static [File]; 4],
 }
 
 struct File {
@@ -17,7 +17,7 @@ struct File {
     text: &'static str,
 }
 
-/// The page that a query asks for: `lang=rust`, `step=1..4`; without them the first language, and the step that runs.
+/// The page that a query asks for: `lang=rust|flask|express|axum`, `step=1..4`; without them the first language, and the step that runs.
 pub(super) fn page<'a>(frame: &'a Frame, query: &str) -> Option<Source<'a>> {
     let mut language = LANGUAGES.first()?;
     let mut step = frame.step;
@@ -28,7 +28,7 @@ pub(super) fn page<'a>(frame: &'a Frame, query: &str) -> Option<Source<'a>> {
             _ => {}
         }
     }
-    let file = &language.files[usize::from(step.number() - 1)];
+    let files = language.steps[usize::from(step.number() - 1)];
     Some(Source {
         frame,
         step,
@@ -40,9 +40,23 @@ pub(super) fn page<'a>(frame: &'a Frame, query: &str) -> Option<Source<'a>> {
             .into_iter()
             .map(|other| tab(format!("Step {}", other.number()), language, other, other == step))
             .collect(),
-        path: file.path,
-        text: file.text,
+        files: files.iter().map(File::shown).collect(),
     })
+}
+
+impl File {
+    /// Without the marks that tell the lessons which part to show.
+    fn shown(&self) -> SourceFile {
+        let is_mark = |line: &&str| {
+            let text = line.trim_start().trim_start_matches(['#', '/']);
+            text.starts_with(" region ") || text.starts_with(" endregion ")
+        };
+        let lines: Vec<&str> = self.text.lines().filter(|line| !is_mark(line)).collect();
+        SourceFile {
+            path: self.path,
+            text: lines.join("\n"),
+        }
+    }
 }
 
 fn tab(name: String, language: &Language, step: Step, is_current: bool) -> Tab {
@@ -54,26 +68,79 @@ fn tab(name: String, language: &Language, step: Step, is_current: bool) -> Tab {
     }
 }
 
-/// What runs here, as it was compiled.
-static LANGUAGES: [Language; 1] = [Language {
-    id: "rust",
-    name: "Rust, as it runs here",
-    files: [
+/// A file of this repository, as it was when the program was compiled.
+macro_rules! file {
+    ($path:literal) => {
         File {
-            path: "src/session/cookie.rs",
-            text: include_str!("../session/cookie.rs"),
-        },
-        File {
-            path: "src/serve/counter.rs",
-            text: include_str!("counter.rs"),
-        },
-        File {
-            path: "src/serve/counter.rs",
-            text: include_str!("counter.rs"),
-        },
-        File {
-            path: "src/session/store.rs",
-            text: include_str!("../session/store.rs"),
-        },
-    ],
-}];
+            path: $path,
+            text: include_str!(concat!("../../", $path)),
+        }
+    };
+}
+
+static LANGUAGES: [Language; 4] = [
+    Language {
+        id: "rust",
+        name: "Rust, as it runs here",
+        steps: [
+            &[file!("src/session/cookie.rs")],
+            &[file!("src/serve/counter.rs")],
+            &[file!("src/serve/counter.rs")],
+            &[file!("src/session/store.rs"), file!("src/session/token.rs")],
+        ],
+    },
+    Language {
+        id: "flask",
+        name: "Python, Flask",
+        steps: [
+            &[
+                file!("examples/flask/step1.py"),
+                file!("examples/flask/common.py"),
+            ],
+            &[
+                file!("examples/flask/step2.py"),
+                file!("examples/flask/common.py"),
+            ],
+            &[
+                file!("examples/flask/step3.py"),
+                file!("examples/flask/common.py"),
+            ],
+            &[
+                file!("examples/flask/step4.py"),
+                file!("examples/flask/common.py"),
+            ],
+        ],
+    },
+    Language {
+        id: "express",
+        name: "JavaScript, Express",
+        steps: [
+            &[
+                file!("examples/express/step1.js"),
+                file!("examples/express/common.js"),
+            ],
+            &[
+                file!("examples/express/step2.js"),
+                file!("examples/express/common.js"),
+            ],
+            &[
+                file!("examples/express/step3.js"),
+                file!("examples/express/common.js"),
+            ],
+            &[
+                file!("examples/express/step4.js"),
+                file!("examples/express/common.js"),
+            ],
+        ],
+    },
+    Language {
+        id: "axum",
+        name: "Rust, axum",
+        steps: [
+            &[file!("examples/axum/step1.rs"), file!("examples/axum/common.rs")],
+            &[file!("examples/axum/step2.rs"), file!("examples/axum/common.rs")],
+            &[file!("examples/axum/step3.rs"), file!("examples/axum/common.rs")],
+            &[file!("examples/axum/step4.rs"), file!("examples/axum/common.rs")],
+        ],
+    },
+];
