@@ -8,17 +8,24 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio::runtime::Builder;
 
 use super::chosen;
 use crate::cli::{LogFormat, ServeArgs};
 use crate::client;
+use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::serve::{self, Attributes, Event, Fault, Options, Step};
+use crate::ping::place::{self, Instance};
+use crate::serve::{self, Attributes, Event, Fault, Invitation, Options, Step};
 use crate::session::cookie::SigningKey;
 use crate::ui::serve::{self as show, LogStyle};
 
 /// Bytes that a `SECRET_KEY` should have: 128 bits.
 const SHORT_KEY: usize = 16;
+/// For finding out where this host is; the metadata service has a shorter time of its own.
+const LOOK_AROUND: Duration = Duration::from_millis(500);
+/// Who logs in on Amazon Linux.
+const EC2_USER: &str = "ec2-user";
 
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     run_until(args, std::future::pending(), |_| {})
@@ -73,15 +80,14 @@ pub(super) fn run_until(
             opened.map_err(|unreachable| Fault::of_verdict(&unreachable.verdict))
         })
     });
-    let tell: serve::Listener = Arc::new(move |event| {
-        let listening = match &event {
-            Event::Ready(address) => Some(*address),
-            _ => None,
-        };
-        tell(style, step, event);
-        if let Some(address) = listening {
+    let instance = instance()?;
+    let user = env::var("USER").unwrap_or_else(|_| EC2_USER.to_owned());
+    let tell: serve::Listener = Arc::new(move |event| match event {
+        Event::Ready(address) => {
+            say_what_to_open(style, step, &serve::invite(address, instance.as_ref(), &user));
             ready(address);
         }
+        event => tell(style, event),
     });
     serve::serve_until(end, listener, options, opener, &tell)?;
     // The requests' own shares of it ended with them.
@@ -91,9 +97,24 @@ pub(super) fn run_until(
     Ok(Exit::Ok)
 }
 
-fn tell(style: LogStyle, step: Step, event: Event) {
+/// Says what to open, and what has to be done for it.
+fn say_what_to_open(style: LogStyle, step: Step, invitation: &Invitation) {
+    show::ready(&format!("open {} ({step})", invitation.url));
+    for text in &invitation.notes {
+        show::note(style, text);
+    }
+}
+
+/// The EC2 instance that this is, where it is one.
+fn instance() -> anyhow::Result<Option<Instance>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(place::instance(Deadline::after(LOOK_AROUND))))
+}
+
+fn tell(style: LogStyle, event: Event) {
     match event {
-        Event::Ready(address) => show::ready(&format!("open http://{address}/ ({step})")),
+        // Said by `say_what_to_open`.
+        Event::Ready(_) => {}
         Event::Unreachable(fault) => {
             show::note(
                 style,

@@ -151,7 +151,8 @@ fn networks(table: &str) -> impl Iterator<Item = Network> {
     })
 }
 
-async fn instance(deadline: Deadline) -> Option<Instance> {
+/// The EC2 instance that this is, where it is one; within a moment, or not at all.
+pub async fn instance(deadline: Deadline) -> Option<Instance> {
     let service = service()?;
     let until = deadline.within(METADATA_BUDGET);
     until.bound(describe(&service)).await.ok().flatten()

@@ -10,6 +10,7 @@ use std::time::Duration;
 use redis::{Value, pipe};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::invite::from_elsewhere;
 use super::link::Link;
 use super::page::Neighbour;
 use super::{Event, Fault, Listener, Shared, Step};
@@ -58,12 +59,12 @@ pub(super) async fn announce(shared: Arc<Shared>, link: Arc<Link>, tell: Listene
         }
     }
     // Gone or not, the key dies within its ten seconds.
-    let _ = withdraw(&link, shared.address).await;
+    let _ = withdraw(&link, from_elsewhere(shared.address)).await;
 }
 
 /// Announces, and returns the others.
 async fn round(mut client: Client, shared: &Shared) -> redis::RedisResult<Vec<Neighbour>> {
-    let address = shared.address.to_string();
+    let address = from_elsewhere(shared.address).to_string();
     let what = format!("step {}", shared.options.step.number());
     redis::cmd("SET")
         .arg(format!("{PREFIX}{address}"))
@@ -113,6 +114,9 @@ async fn round(mut client: Client, shared: &Shared) -> redis::RedisResult<Vec<Ne
 /// A link to an instance, where what stands in Redis is an address and a step and nothing else.
 fn neighbour(address: &str, what: &[u8]) -> Option<Neighbour> {
     let address: SocketAddr = address.parse().ok()?;
+    if address.ip().is_unspecified() {
+        return None;
+    }
     let number = std::str::from_utf8(what).ok()?.strip_prefix("step ")?;
     let step = Step::numbered(number.parse().ok()?)?;
     Some(Neighbour {

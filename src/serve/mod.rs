@@ -16,6 +16,7 @@ mod headers;
 mod history;
 mod http;
 mod instances;
+mod invite;
 mod link;
 mod listen;
 mod log;
@@ -37,6 +38,7 @@ use tokio::runtime;
 
 pub use cookies::Attributes;
 pub use fault::{Connection, Fault};
+pub use invite::{Invitation, invite};
 pub use link::{Opener, Opening};
 pub use listen::{ListenFault, bind};
 pub use log::{AccessLog, Entry};
