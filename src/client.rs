@@ -151,6 +151,11 @@ impl Client {
         }
     }
 
+    /// Whether there are several nodes behind it.
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.0, Connection::Cluster(_))
+    }
+
     /// Whether the connection is known to be broken: nothing that is sent now could arrive.
     pub fn is_dead(&self) -> bool {
         match &self.0 {

@@ -28,6 +28,7 @@ pub mod sanitize;
 pub mod secret;
 pub mod serve;
 pub mod session;
+pub mod signals;
 pub mod state;
 pub mod target;
 pub mod wire;

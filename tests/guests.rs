@@ -2,6 +2,7 @@
 
 mod support;
 
+use support::program::Home;
 use support::{App, Monitor, RedisServer};
 
 /// A key of somebody else, which must come through everything unread and unchanged.
@@ -77,4 +78,33 @@ fn the_app_touches_our_keys_alone() {
         let touched = assert_only_our_keys(&server, &monitor, &["serve", "--step", step]);
         assert!(touched > 0 || step == "1", "step {step} asked nothing of Redis");
     }
+}
+
+#[test]
+fn the_step_commands_and_ping_touch_our_keys_alone() {
+    let server = somebody_elses_redis();
+    let home = Home::new();
+    for words in [
+        "ping",
+        "ping --write-check",
+        "ping --count 3 --interval 0.01",
+        "login ada",
+        "visits --times 2",
+        "session",
+        "expire --ttl 1",
+        "visits",
+        "login ada",
+        "login grace",
+        "logout",
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        let monitor = server.monitor();
+        home.sessiontut(&words).redis(&server.url()).run();
+        let touched = assert_only_our_keys(&server, &monitor, &words);
+        assert!(
+            touched > 0 || words[0] == "ping" || words == ["visits"],
+            "{words:?} asked nothing of Redis"
+        );
+    }
+    assert_eq!(server.keys(), [FOREIGN]);
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use support::cluster::Cluster;
-use support::program::Home;
+use support::program::{Home, Running};
 use support::redis_server::RedisServer;
 use support::tls::Certificate;
 
@@ -117,20 +117,22 @@ fn a_visit_with_a_dead_token_leaves_no_key_behind() {
 }
 
 #[test]
-fn ctrl_c_gives_the_session_back_the_time_that_it_had() {
+fn a_signal_gives_the_session_back_the_time_that_it_had() {
     let server = RedisServer::start();
     let desk = Desk::at(&server.url());
     desk.run("login ada");
-    let mut running = desk
-        .home
-        .sessiontut(["expire", "--ttl", "60"])
-        .redis(&desk.url)
-        .start();
-    running.wait_for_stderr("the session lives for");
-    running.interrupt();
-    assert_eq!(running.finish().code(), Some(130));
-    let left = server.pttl(&server.keys()[0]);
-    assert!(left > 60_000, "{left}");
+    for signal in [Running::interrupt, Running::terminate] {
+        let mut running = desk
+            .home
+            .sessiontut(["expire", "--ttl", "60"])
+            .redis(&desk.url)
+            .start();
+        running.wait_for_stderr("the session lives for");
+        signal(&running);
+        assert_eq!(running.finish().code(), Some(130));
+        let left = server.pttl(&server.keys()[0]);
+        assert!(left > 60_000, "{left}");
+    }
 }
 
 #[test]
@@ -206,6 +208,85 @@ fn a_redis_that_holds_other_keys_is_named_once() {
     };
     assert!(told("login ada -q"));
     assert!(!told("login ada -q"));
+}
+
+#[test]
+fn a_redis_that_holds_our_keys_alone_is_not_called_somebody_elses() {
+    let server = RedisServer::start();
+    Desk::at(&server.url()).run("login ada");
+    let stranger = Desk::at(&server.url());
+    let finished = stranger
+        .home
+        .sessiontut(["login", "grace"])
+        .redis(&stranger.url)
+        .run();
+    assert!(!finished.stderr.contains("keys of others"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_user_who_may_do_no_more_than_the_app_needs_can_log_in() {
+    let server = RedisServer::start();
+    server.ask(&[
+        "ACL",
+        "SETUSER",
+        "app",
+        "on",
+        ">Plover-4417",
+        "~sessiontut:*",
+        "-@all",
+        "+ping",
+        "+multi",
+        "+exec",
+        "+hset",
+        "+hincrby",
+        "+hgetall",
+        "+hexists",
+        "+expire",
+        "+pttl",
+        "+del",
+        "+exists",
+    ]);
+    let desk = Desk::at(&format!("redis://app:Plover-4417@127.0.0.1:{}", server.port()));
+    let finished = desk
+        .home
+        .sessiontut(["login", "ada"])
+        .redis(&desk.url)
+        .run()
+        .expect(0);
+    assert!(
+        finished.stderr.contains("may hold keys of others"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(desk.run("visits").0, Some(0));
+}
+
+#[test]
+fn a_hash_that_is_no_session_is_not_shown_as_one() {
+    let server = RedisServer::start();
+    let desk = Desk::at(&server.url());
+    desk.run("login ada");
+    let key = server.keys().remove(0);
+    server.ask(&["HDEL", &key, "username"]);
+    let (code, answer) = desk.run("session");
+    assert_eq!(code, Some(1), "{answer}");
+    assert!(answer.starts_with("logged out, because"), "{answer}");
+}
+
+#[test]
+fn a_long_wait_says_what_it_waits_for() {
+    let server = RedisServer::start();
+    let desk = Desk::at(&server.url());
+    desk.run("login ada");
+    server.pause();
+    let finished = desk.home.sessiontut(["visits"]).redis(&desk.url).run();
+    server.resume();
+    assert_eq!(finished.code(), Some(7));
+    assert!(
+        finished.stderr.contains("waiting for redis://127.0.0.1"),
+        "{}",
+        finished.stderr
+    );
 }
 
 #[test]

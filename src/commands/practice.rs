@@ -10,6 +10,7 @@ use crate::cli::PracticeArgs;
 use crate::exit::Exit;
 use crate::practice::{Keep, Lone, Options, Server};
 use crate::secret::Secret;
+use crate::signals::Signals;
 use crate::ui;
 
 pub(super) fn run(args: PracticeArgs) -> anyhow::Result<Exit> {
@@ -94,22 +95,13 @@ fn url(server: &Server, password: Option<&Secret>) -> String {
     format!("redis://{login}{}/0", server.address())
 }
 
-/// Waits for Ctrl-C or SIGTERM: both are the way to end it, not an interruption.
+/// Waits for Ctrl-C, SIGTERM or SIGHUP: all are the way to end it, not an interruption.
 pub(super) fn until_told_to_end() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let mut terminate = signal(SignalKind::terminate())?;
-            tokio::select! {
-                interrupted = tokio::signal::ctrl_c() => interrupted,
-                _ = terminate.recv() => Ok(()),
-            }
-        }
-        #[cfg(not(unix))]
-        tokio::signal::ctrl_c().await
+        Signals::listen()?.next().await;
+        Ok(())
     })
 }

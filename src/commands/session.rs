@@ -15,10 +15,12 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::sanitize;
 use crate::session::jar::{Cookie, Ended, Jar};
-use crate::session::{LONGEST_NAME, SessionStore, Token};
+use crate::session::neighbours::keys_of_others;
+use crate::session::{KEY_PREFIX, LONGEST_NAME, SessionStore, Token};
+use crate::signals::Signals;
 use crate::state;
 use crate::target::{Origin, Target};
-use crate::ui;
+use crate::ui::{self, waiting::waiting};
 use crate::wire::{Batch, Reply, Trip};
 
 /// What any access gives a session to live.
@@ -49,7 +51,7 @@ pub(super) fn login(args: &LoginArgs) -> anyhow::Result<Exit> {
         }
         ui::answer(&format!("logged in as {}", sanitize::line(name)));
         desk.show_cookie(&token);
-        let look = desk.look(&token).await?;
+        let look = desk.ask(desk.store.look(&token.key())).await?;
         desk.show(&look);
         Ok(Exit::Ok)
     })
@@ -77,36 +79,24 @@ pub(super) fn visits(args: &VisitsArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn expire(args: &ExpireArgs) -> anyhow::Result<Exit> {
-    at_the_desk(&args.step, async |desk| {
+    hearing_signals(&args.step, async |desk, signals| {
         let Some(token) = desk.cookie().token() else {
             return Ok(desk.logged_out());
         };
         let key = token.key();
-        let had = desk.time_left(&key).await?;
-        let Some(had) = had else {
+        let Some(had) = desk.time_left(&key).await? else {
             return Ok(desk.logged_out());
         };
         let began = Instant::now();
-        let ttl = args.ttl.to_string();
-        let trip = desk
-            .travel(Batch::pipeline().with(&[b"EXPIRE", key.as_bytes(), ttl.as_bytes()]))
-            .await?;
-        desk.show(&trip);
         let counted = tokio::select! {
-            ended = desk.count_down(&key, Duration::from_secs(args.ttl.into())) => Some(ended?),
-            _ = tokio::signal::ctrl_c() => None,
+            counted = desk.let_expire(&key, args.ttl) => counted?,
+            _ = signals.next() => {
+                desk.give_back(&key, had.saturating_sub(began.elapsed())).await?;
+                return Ok(Exit::Interrupted);
+            }
         };
-        if counted == Some(CountDown::Revived) {
+        if counted == CountDown::Revived {
             return Err(revived());
-        }
-        if counted.is_none() {
-            let left = had.saturating_sub(began.elapsed()).as_millis().to_string();
-            let trip = desk
-                .travel(Batch::pipeline().with(&[b"PEXPIRE", key.as_bytes(), left.as_bytes()]))
-                .await?;
-            desk.show(&trip);
-            ui::note("interrupted: the session has the time again that it had left");
-            return Ok(Exit::Interrupted);
         }
         let proof = desk
             .travel(Batch::pipeline().with(&[b"EXISTS", key.as_bytes()]))
@@ -126,19 +116,13 @@ pub(super) fn session(args: &StepArgs) -> anyhow::Result<Exit> {
         let Some(token) = desk.cookie().token() else {
             return Ok(desk.logged_out());
         };
-        let trip = desk.look(&token).await?;
-        let left = trip.results().next();
-        if !matches!(left, Some(Reply::Integer(left)) if left > 0) {
+        let trip = desk.ask(desk.store.look(&token.key())).await?;
+        let Some((left, _)) = desk.store.left(&trip) else {
             return Ok(desk.logged_out());
-        }
+        };
         desk.show_cookie(&token);
         ui::answer(&format!("key: {}", token.key()));
-        if let Some(Reply::Integer(left)) = left {
-            ui::answer(&format!(
-                "time left: {:.1} s",
-                Duration::from_millis(left.unsigned_abs()).as_secs_f64()
-            ));
-        }
+        ui::answer(&format!("time left: {:.1} s", left.as_secs_f64()));
         desk.show(&trip);
         Ok(Exit::Ok)
     })
@@ -181,10 +165,23 @@ fn revived() -> anyhow::Error {
     anyhow!("the session did not expire: somebody has visited it meanwhile, which gave it its time again")
 }
 
-/// Opens Redis and the cookie jar, and runs `work` there.
+/// Opens Redis and the cookie jar, and runs `work` there; a signal ends it where it is.
 fn at_the_desk(
     args: &StepArgs,
     work: impl AsyncFnOnce(&Desk) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    hearing_signals(args, async |desk, signals| {
+        tokio::select! {
+            done = work(desk) => done,
+            _ = signals.next() => Ok(Exit::Interrupted),
+        }
+    })
+}
+
+/// The same for work that has something to undo when a signal comes.
+fn hearing_signals(
+    args: &StepArgs,
+    work: impl AsyncFnOnce(&Desk, &mut Signals) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
     let choice = match chosen::or_exit(args.redis.url.as_deref())? {
         Ok(choice) => choice,
@@ -201,8 +198,15 @@ fn at_the_desk(
         .build()
         .context("no runtime for this command")?;
     let ended = runtime.block_on(async {
+        let mut signals = Signals::listen().context("the system's signals cannot be heard")?;
         let trust = chosen::trust(&args.redis.trust);
-        let client = match client::open(&choice.target, &trust, Deadline::after(PATIENCE)).await {
+        let deadline = Deadline::after(PATIENCE);
+        let what = format!("waiting for {}", choice.target);
+        let opened = tokio::select! {
+            opened = waiting(&what, deadline, client::open(&choice.target, &trust, deadline)) => opened,
+            _ = signals.next() => return Ok(Exit::Interrupted),
+        };
+        let client = match opened {
             Ok(client) => client,
             Err(unreachable) => return Ok(refused(&unreachable)),
         };
@@ -218,7 +222,7 @@ fn at_the_desk(
             is_quiet: args.quiet,
             shows_token: args.show_token,
         };
-        work(&desk).await
+        work(&desk, &mut signals).await
     });
     choice.close();
     ended
@@ -264,7 +268,8 @@ impl Desk {
 
     /// Waits for Redis, but not for ever.
     async fn ask<T>(&self, work: impl Future<Output = Result<T, RedisError>>) -> anyhow::Result<T> {
-        match Deadline::after(PATIENCE).bound(work).await {
+        let deadline = Deadline::after(PATIENCE);
+        match waiting("waiting for Redis", deadline, deadline.bound(work)).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => Err(anyhow!("Redis refuses: {error}")),
             Err(_) => Err(anyhow!(
@@ -278,14 +283,6 @@ impl Desk {
         self.ask(self.store.client.travel(batch)).await
     }
 
-    async fn look(&self, token: &Token) -> anyhow::Result<Trip> {
-        let key = token.key();
-        let batch = Batch::pipeline()
-            .with(&[b"PTTL", key.as_bytes()])
-            .with(&[b"HGETALL", key.as_bytes()]);
-        self.travel(batch).await
-    }
-
     async fn time_left(&self, key: &str) -> anyhow::Result<Option<Duration>> {
         let trip = self
             .travel(Batch::pipeline().with(&[b"PTTL", key.as_bytes()]))
@@ -295,6 +292,26 @@ impl Desk {
             Some(Reply::Integer(left)) => u64::try_from(left).ok().map(Duration::from_millis),
             _ => None,
         })
+    }
+
+    async fn let_expire(&self, key: &str, ttl: u32) -> anyhow::Result<CountDown> {
+        let seconds = ttl.to_string();
+        let trip = self
+            .travel(Batch::pipeline().with(&[b"EXPIRE", key.as_bytes(), seconds.as_bytes()]))
+            .await?;
+        self.show(&trip);
+        self.count_down(key, Duration::from_secs(ttl.into())).await
+    }
+
+    /// Undoes the EXPIRE of a countdown that was interrupted.
+    async fn give_back(&self, key: &str, left: Duration) -> anyhow::Result<()> {
+        let left = left.as_millis().to_string();
+        let trip = self
+            .travel(Batch::pipeline().with(&[b"PEXPIRE", key.as_bytes(), left.as_bytes()]))
+            .await?;
+        self.show(&trip);
+        ui::note("interrupted: the session has the time again that it had left");
+        Ok(())
     }
 
     /// Looks at the key's own TTL once a second, until there is no key.
@@ -325,17 +342,17 @@ impl Desk {
         if cookie.is_known || self.origin == Origin::Practice {
             return Ok(true);
         }
-        let trip = self.travel(Batch::pipeline().with(&[b"DBSIZE"])).await?;
-        let keys = match trip.results().next() {
-            Some(Reply::Integer(keys)) => keys,
-            _ => 0,
-        };
-        if keys > 0 {
-            let words =
-                format!("this Redis holds {keys} keys of others; only keys under sessiontut: are written");
-            if !ui::agrees(&words) {
-                return Ok(false);
+        let others = match self.ask(keys_of_others(&self.store.client)).await? {
+            Some(0) => None,
+            Some(keys) => Some(format!("this Redis holds {keys} keys of others")),
+            None => {
+                Some("this Redis may hold keys of others (this user is not allowed to count them)".to_owned())
             }
+        };
+        if let Some(others) = others
+            && !ui::agrees(&format!("{others}; only keys under {KEY_PREFIX} are written"))
+        {
+            return Ok(false);
         }
         self.keep(cookie.known())?;
         Ok(true)

@@ -9,6 +9,7 @@ use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::deadline::Deadline;
+use crate::signals::{Signal, Signals};
 
 /// Tells whether the learner, or the system, wants this process to end.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ impl Stop {
         let ask = Arc::new(watch::Sender::new(Wish::GoOn));
         let wishes = Arc::clone(&ask);
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let signals = runtime.block_on(async { Signals::new() })?;
+        let signals = runtime.block_on(async { Signals::listen() })?;
         thread::Builder::new()
             .name("signals".into())
             .spawn(move || runtime.block_on(watch_for(signals, &wishes)))?;
@@ -94,52 +95,14 @@ impl Stop {
 
 async fn watch_for(mut signals: Signals, ask: &watch::Sender<Wish>) {
     loop {
-        let wish = signals.next().await;
+        let wish = match signals.next().await {
+            Signal::Interrupt => Wish::Stop,
+            Signal::End => Wish::End,
+        };
         ask.send_modify(|asked| {
             if *asked != Wish::End {
                 *asked = wish;
             }
         });
-    }
-}
-
-#[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        ]))
-    }
-
-    async fn next(&mut self) -> Wish {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => Wish::Stop,
-            _ = terminate.recv() => Wish::End,
-            _ = hangup.recv() => Wish::End,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> Wish {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => Wish::Stop,
-            Err(_) => std::future::pending().await,
-        }
     }
 }

@@ -46,12 +46,13 @@ pub use step::Step;
 
 use crate::deadline::Deadline;
 use crate::session::cookie::SigningKey;
+use crate::signals::Signals;
 use app::{App, Site};
 use elsewhere::Board;
 use history::History;
 use link::Link;
 use sessions::Sessions;
-use stop::{Signals, Stop, stop};
+use stop::{Stop, stop};
 
 /// For taking back from Redis, at the end, what this process put there.
 const TAKE_BACK_WITHIN: Duration = Duration::from_secs(2);
@@ -128,13 +129,13 @@ pub fn serve_until(
     let runtime = current_thread()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let mut signals = Signals::new()?;
+        let mut signals = Signals::listen()?;
         let link = Link::new(shared.opener.clone());
         let worker = tokio::spawn(work(listener, shared.clone(), link.clone()));
         let announcer = tokio::spawn(instances::announce(shared.clone(), link.clone(), tell.clone()));
         tell(Event::Ready(shared.address));
         tokio::select! {
-            () = signals.next() => {}
+            _ = signals.next() => {}
             () = end => {}
         }
         switch.stop();
@@ -146,7 +147,7 @@ pub fn serve_until(
         };
         tokio::select! {
             () = end => {}
-            () = signals.next() => {}
+            _ = signals.next() => {}
         }
         Ok(())
     })

@@ -13,7 +13,7 @@ use super::step::Step;
 use crate::client::Client;
 use crate::deadline::Deadline;
 use crate::session::cookie::SigningKey;
-use crate::session::store::SessionStore;
+use crate::session::store::{SessionStore, texts};
 use crate::session::token::Token;
 use crate::wire::{Batch, Reply, Trip};
 
@@ -207,7 +207,11 @@ impl Sessions {
         let work = |client| async {
             match who {
                 Who::Named(name) => counter::look(client, &counter::key(name)).await,
-                Who::Bearer(token) => self.store(client).look(&token.key()).await,
+                Who::Bearer(token) => {
+                    let store = self.store(client);
+                    let look = store.look(&token.key()).await?;
+                    Ok(store.left(&look).map(|(left, fields)| (left, texts(fields))))
+                }
             }
         };
         Ok(match self.link.ask(deadline, work).await? {

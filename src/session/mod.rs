@@ -2,6 +2,7 @@
 
 pub mod cookie;
 pub mod jar;
+pub mod neighbours;
 pub mod store;
 pub mod token;
 
@@ -11,3 +12,6 @@ pub use token::Token;
 
 /// Characters that a user name may have, after trimming.
 pub const LONGEST_NAME: usize = 64;
+
+/// What every key of ours begins with: we are guests on other people's Redis.
+pub const KEY_PREFIX: &str = "sessiontut:";

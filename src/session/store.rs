@@ -88,19 +88,24 @@ impl SessionStore {
         (!is_too_old).then_some(String::from_utf8_lossy(username?))
     }
 
-    /// What is left of the session's life, and its fields; untouched.
-    pub async fn look(&self, key: &str) -> Result<Option<(Duration, Vec<(String, String)>)>, RedisError> {
+    /// Asks what is left of the session's life, and for its fields; touches nothing. See [`SessionStore::left`].
+    pub async fn look(&self, key: &str) -> Result<Trip, RedisError> {
         let batch = Batch::pipeline()
             .with(&[b"PTTL", key.as_bytes()])
             .with(&[b"HGETALL", key.as_bytes()]);
-        let trip = self.client.travel(batch).await?;
-        let mut results = trip.results();
-        let left = match results.next() {
-            Some(Reply::Integer(left)) => u64::try_from(left).ok().map(Duration::from_millis),
-            _ => None,
+        self.client.travel(batch).await
+    }
+
+    /// What a look found: the time left, and the fields; none where there is no session, or one that is too old.
+    pub fn left<'a>(&self, look: &'a Trip) -> Option<(Duration, Reply<'a>)> {
+        let mut results = look.results();
+        let left = match results.next()? {
+            Reply::Integer(left) => Duration::from_millis(u64::try_from(left).ok()?),
+            _ => return None,
         };
-        let fields = results.next().filter(|fields| self.living(*fields).is_some());
-        Ok(left.zip(fields.map(texts)))
+        let fields = results.next()?;
+        self.living(fields)?;
+        Some((left, fields))
     }
 
     /// Deletes the old session, then makes a new one.

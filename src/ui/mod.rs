@@ -23,6 +23,7 @@ pub mod ping;
 pub mod practice;
 pub mod prompt;
 pub mod serve;
+pub mod waiting;
 pub mod watch;
 
 /// Prints a fault and its causes on standard error, in one line.

@@ -1,0 +1,75 @@
+//! Waits that are longer than a second show what they wait for.
+
+use std::future::Future;
+use std::io::IsTerminal as _;
+use std::pin::pin;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::deadline::Deadline;
+
+/// What nobody notices as a wait.
+const UNNOTICED: Duration = Duration::from_secs(1);
+/// How often the spinner turns.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Waits for `work`, which ends by the deadline; from the second second on it shows `what`, and how long at most: a
+/// spinner on a terminal, one line elsewhere.
+pub async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => return done,
+        () = deadline.sleep(UNNOTICED) => {}
+    }
+    let spinner = Spinner::show(what, deadline);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::sleep(TURN) => spinner.turn(what, deadline),
+        }
+    }
+}
+
+/// Gone from the terminal when it is dropped.
+struct Spinner(Option<ProgressBar>);
+
+impl Spinner {
+    fn show(what: &str, deadline: Deadline) -> Self {
+        let words = words(what, deadline);
+        if !std::io::stderr().is_terminal() {
+            super::note(&words);
+            return Self(None);
+        }
+        // The template is a constant of ours; should it ever be wrong, the default one serves.
+        let style = ProgressStyle::with_template("{spinner} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = ProgressBar::new_spinner().with_style(style).with_message(words);
+        bar.tick();
+        Self(Some(bar))
+    }
+
+    fn turn(&self, what: &str, deadline: Deadline) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(words(what, deadline));
+            bar.tick();
+        }
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn words(what: &str, deadline: Deadline) -> String {
+    format!(
+        "{what}, at most {:.0} s more",
+        deadline.left().as_secs_f64().ceil()
+    )
+}
