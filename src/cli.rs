@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// What to do; none: this help
+    /// What to do; none: a menu on a terminal, this help elsewhere
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -26,10 +26,10 @@ Exit status: 0 it answers · 1 the answer is no · 2 usage or URL · 3 DNS · 4 
 /// The subcommands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Lessons, step by step; goes on where you left
-    Learn(LearnArgs),
     /// Is Redis reachable, and if not, why?
     Ping(PingArgs),
+    /// Lessons, step by step; goes on where you left
+    Learn(LearnArgs),
     /// Simulate a login: make a session; show the cookie and the hash behind it
     Login(LoginArgs),
     /// Count a visit: HINCRBY on the current session

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use clap::CommandFactory;
 use sessiontut::cli::Cli;
-use support::Home;
 use support::program::SESSIONTUT;
+use support::{Home, RedisServer, Terminal};
 
 /// The names of all subcommands that the help shows.
 fn subcommands() -> Vec<String> {
@@ -94,4 +94,37 @@ fn a_reader_that_goes_away_is_no_panic() {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!errors.contains("panicked"), "{arguments:?}: {errors}");
     }
+}
+
+#[test]
+fn a_bare_call_on_a_terminal_offers_what_comes_next() {
+    let server = RedisServer::start();
+    let home = Home::new();
+    let url = server.url();
+    let terminal = Terminal::shell(&home, 80, 24, &[("REDIS_URL", url.as_str())]);
+    terminal.line("clear; sessiontut; echo it ended with $?");
+    let menu = terminal.wait_for("or Enter for learn");
+    assert!(menu.contains(&format!("{url} (REDIS_URL)")), "{menu}");
+    // A key that stands for nothing is no choice.
+    terminal.keys(&["x"]);
+    terminal.keys(&["p"]);
+    terminal.wait_for("it ended with 0");
+    assert!(terminal.screen().contains("ok: "), "{}", terminal.screen());
+    for (key, status) in [("q", 0), ("C-c", 130)] {
+        terminal.line("clear; sessiontut; echo it ended with $?");
+        terminal.wait_for("or Enter for learn");
+        terminal.keys(&[key]);
+        terminal.wait_for(&format!("it ended with {status}"));
+        assert!(terminal.is_sane());
+    }
+}
+
+#[test]
+fn a_bare_call_elsewhere_is_answered_with_the_help() {
+    let finished = Home::new().run([] as [&str; 0]).expect(2);
+    assert!(
+        finished.stdout.contains("Usage: sessiontut"),
+        "{}",
+        finished.stdout
+    );
 }

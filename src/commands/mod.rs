@@ -3,6 +3,7 @@
 mod chosen;
 mod drill;
 mod learn;
+mod menu;
 mod ping;
 mod practice;
 mod serve;
@@ -27,7 +28,7 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Session(args)) => session::session(&args),
         Some(Command::Logout(args)) => session::logout(&args),
         Some(Command::Completions { shell }) => Ok(ui::completions(shell)),
-        None => Ok(ui::help()),
+        None => Ok(menu::run()),
     };
     outcome.unwrap_or_else(|fault| {
         ui::error(&fault);

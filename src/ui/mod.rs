@@ -19,6 +19,7 @@ pub mod drill;
 mod highlight;
 pub mod learn;
 pub mod markdown;
+pub mod menu;
 pub mod ping;
 pub mod practice;
 pub mod prompt;
@@ -136,10 +137,10 @@ pub fn completions(shell: clap_complete::Shell) -> Exit {
     Exit::Ok
 }
 
-/// Prints the help: what a bare `sessiontut` shows.
+/// Prints the help.
 #[must_use]
-pub fn help() -> Exit {
+pub fn help(exit: Exit) -> Exit {
     let help = Cli::command().render_long_help();
     let _ = write!(std::io::stdout(), "{help}");
-    Exit::Usage
+    exit
 }
