@@ -1,14 +1,18 @@
 //! A shared connection to one Redis, or to a cluster, which knows when it has died.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use redis::aio::ConnectionLike;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisError,
-    RedisFuture, Value,
+    ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisConnectionInfo,
+    RedisError, RedisFuture, TlsCertificates, Value,
 };
+use rustls::RootCertStore;
 
 use crate::deadline::Deadline;
 use crate::ping::observation::Observations;
@@ -47,27 +51,30 @@ pub struct Unreachable {
 /// [`Unreachable`] carries the verdict of the climb.
 pub async fn open(target: &Target, trust: &Trust, deadline: Deadline) -> Result<Client, Box<Unreachable>> {
     let climb = ping::climb(target, trust, &ClimbOptions::default(), deadline, &mut |_| {}).await;
-    let verdict = ping::judge(target, &climb.observations);
-    let is_cluster = climb.observations.server.is_cluster();
-    let unreachable = |seen: Observations| {
+    let seen = climb.observations;
+    let verdict = ping::judge(target, &seen);
+    let unreachable = |seen, verdict| {
         Box::new(Unreachable {
             target: target.clone(),
             seen,
-            verdict: verdict.clone(),
+            verdict,
         })
     };
     let Some(connection) = climb.connection.filter(|_| verdict.finding.is_none()) else {
-        return Err(unreachable(climb.observations));
+        return Err(unreachable(seen, verdict));
     };
-    if is_cluster {
-        let joined = deadline.bound(Client::join(target, trust)).await;
-        return match joined {
-            Ok(Ok(client)) => Ok(client),
-            _ => Err(unreachable(Observations {
-                ping: None,
-                ..climb.observations
-            })),
+    if seen.server.is_cluster() {
+        let why = match deadline.bound(Client::join(target, trust)).await {
+            // The crate joins a cluster of which it reaches no node, and fails at the first command.
+            Ok(Ok(_)) if seen.reaches_no_announced_node() => {
+                "no node that it announces can be reached".into()
+            }
+            Ok(Ok(client)) => return Ok(client),
+            Ok(Err(error)) => error.to_string(),
+            Err(elapsed) => elapsed.to_string(),
         };
+        let verdict = ping::judge_cluster(target, &seen, &verdict, &why);
+        return Err(unreachable(seen, verdict));
     }
     let (connection, driver) = Multiplexed::new(connection.into_stream());
     tokio::spawn(driver);
@@ -106,24 +113,14 @@ impl Client {
     }
 
     async fn cluster(node: ConnectionInfo, trust: &Trust) -> Result<Self, RedisError> {
+        let over_tls = matches!(node.addr(), ConnectionAddr::TcpTls { .. });
         let mut builder = ClusterClientBuilder::new([node])
             .connection_timeout(NODE_TIMEOUT)
             .response_timeout(NODE_TIMEOUT)
             // A redirection was not executed and may be followed; nothing else is ever sent twice.
             .retries(0);
-        if let Some(ca) = &trust.ca {
-            let read = |path: &std::path::Path| std::fs::read(path);
-            let client_tls = match (&trust.cert, &trust.key) {
-                (Some(cert), Some(key)) => Some(redis::ClientTlsConfig {
-                    client_cert: read(cert)?,
-                    client_key: read(key)?,
-                }),
-                _ => None,
-            };
-            builder = builder.certs(redis::TlsCertificates {
-                client_tls,
-                root_cert: Some(read(ca)?),
-            });
+        if over_tls {
+            builder = builder.certs(certificates(trust)?);
         }
         let connection = builder.build()?.get_async_connection().await?;
         Ok(Self(Connection::Cluster(connection)))
@@ -164,6 +161,42 @@ impl Client {
             Connection::Cluster(_) => false,
         }
     }
+}
+
+/// What the cluster's nodes are trusted by and shown. The crate takes the system's authorities or those of a file:
+/// `--ca` adds to them, as it does for a single server.
+fn certificates(trust: &Trust) -> Result<TlsCertificates, RedisError> {
+    let read = |path: &Path| std::fs::read(path);
+    let client_tls = match (&trust.cert, &trust.key) {
+        (Some(cert), Some(key)) => Some(ClientTlsConfig {
+            client_cert: read(cert)?,
+            client_key: read(key)?,
+        }),
+        _ => None,
+    };
+    let root_cert = match &trust.ca {
+        Some(ca) => {
+            let mut bundle = read(ca)?;
+            for authority in rustls_native_certs::load_native_certs().certs {
+                // One that cannot be read would make the crate refuse the whole bundle.
+                if RootCertStore::empty().add(authority.clone()).is_ok() {
+                    bundle.extend_from_slice(pem(&authority).as_bytes());
+                }
+            }
+            Some(bundle)
+        }
+        None => None,
+    };
+    Ok(TlsCertificates {
+        client_tls,
+        root_cert,
+    })
+}
+
+/// RFC 7468; the reader does not mind a long line.
+fn pem(certificate: &[u8]) -> String {
+    let text = BASE64_STANDARD.encode(certificate);
+    format!("\n-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
 impl ConnectionLike for Client {

@@ -3,6 +3,7 @@
 mod support;
 
 use support::cluster::Cluster;
+use support::ports::free_port;
 use support::program::{Home, Running};
 use support::redis_server::RedisServer;
 use support::tls::Certificate;
@@ -75,6 +76,44 @@ fn a_session_lives_and_dies_over_tls() {
 fn a_session_lives_and_dies_in_a_cluster() {
     let cluster = Cluster::start();
     Desk::at(&cluster.url()).live_and_die();
+    assert_eq!(cluster.keys(), Vec::<String>::new());
+}
+
+#[test]
+fn a_session_lives_and_dies_in_a_cluster_that_asks_for_client_certificates() {
+    let certificate = Certificate::for_loopback();
+    let settings = RedisServer::with()
+        .tls(&certificate)
+        .line("tls-cluster yes")
+        .line("tls-auth-clients yes");
+    let cluster = Cluster::of(&settings);
+    let mut desk = Desk::at(&cluster.url());
+    desk.options = [
+        ("--ca", certificate.authority()),
+        ("--cert", certificate.cert()),
+        ("--key", certificate.key()),
+    ]
+    .into_iter()
+    .flat_map(|(option, file)| [option.to_owned(), file.display().to_string()])
+    .collect();
+    desk.live_and_die();
+    assert_eq!(cluster.keys(), Vec::<String>::new());
+}
+
+#[test]
+fn a_cluster_that_announces_dead_addresses_is_named() {
+    let nobody = free_port();
+    let cluster = Cluster::of(&RedisServer::with().line(&format!("cluster-announce-port {nobody}")));
+    let desk = Desk::at(&cluster.url());
+    let finished = desk
+        .home
+        .sessiontut(["login", "ada"])
+        .redis(&desk.url)
+        .run()
+        .expect(7);
+    let answer = finished.stdout;
+    assert!(answer.contains("cluster.unreachable_nodes"), "{answer}");
+    assert!(answer.contains(&format!("127.0.0.1:{nobody}")), "{answer}");
     assert_eq!(cluster.keys(), Vec::<String>::new());
 }
 

@@ -21,7 +21,7 @@ use crate::target::{Target, Trust};
 use crate::wire::{Connection, Stream};
 use observation::Observations;
 
-pub use verdict::{Verdict, judge, judge_url};
+pub use verdict::{Verdict, judge, judge_cluster, judge_url};
 
 /// The layers, from the bottom up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,6 +46,18 @@ pub struct Observations {
     pub refused_sends: u64,
 }
 
+impl Observations {
+    /// Whether a cluster announces nodes, and none of them can be dialled.
+    #[must_use]
+    pub fn reaches_no_announced_node(&self) -> bool {
+        !self.announced.is_empty()
+            && self
+                .announced
+                .iter()
+                .all(|dial| dial.result != DialResult::Connected)
+    }
+}
+
 /// A look-up as the application sees it, and each name server's own answer where that came to nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {

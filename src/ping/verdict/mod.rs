@@ -10,6 +10,7 @@ mod tests;
 use super::catalogue::{Circumstances, Code, Fix, fixes};
 use super::observation::Observations;
 use crate::exit::Exit;
+use crate::sanitize;
 use crate::target::{Target, UrlFault, UrlFaultKind};
 
 pub(in crate::ping) use network::{describe, seconds};
@@ -82,6 +83,31 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
     Verdict {
         finding,
         warnings: warnings::all(target, seen, &circumstances),
+    }
+}
+
+/// The verdict on a cluster that could not be joined, although the node that was named answers.
+#[must_use]
+pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, why: &str) -> Verdict {
+    let code = Code::ClusterUnreachableNodes;
+    let (known, warnings): (Vec<_>, Vec<_>) = verdict
+        .warnings
+        .iter()
+        .cloned()
+        .partition(|warning| warning.code == code);
+    let mut evidence = vec![format!("{target} itself answers")];
+    evidence.extend(known.into_iter().map(|warning| warning.summary));
+    evidence.push(format!("joining the cluster failed: {}", sanitize::line(why)));
+    let finding = Finding {
+        code,
+        certainty: Certainty::Likely,
+        summary: "the cluster that this node belongs to could not be joined".into(),
+        evidence,
+        fixes: fixes(code, &Circumstances::of(target, seen)),
+    };
+    Verdict {
+        finding: Some(finding),
+        warnings,
     }
 }
 
