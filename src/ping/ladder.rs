@@ -133,7 +133,7 @@ impl Ladder<'_> {
         let host = self.target.host().unwrap_or_default();
         let address = self.serving?;
         let handshake = tls::observe(plain, host, self.trust, self.deadline);
-        let experiment = experiment::plain_ping(address, self.deadline);
+        let experiment = experiment::plain_ping(address, self.before_the_end());
         let (shaken, mut experiment) = beside(handshake, experiment, self.deadline).await;
         let stream = match shaken {
             Some((stream, handshake)) => {
@@ -248,7 +248,7 @@ impl Ladder<'_> {
             return Some(question.await);
         };
         let host = self.target.host().unwrap_or_default();
-        let hello = experiment::tls_hello(address, host, self.deadline);
+        let hello = experiment::tls_hello(address, host, self.before_the_end());
         let (answer, mut experiment) = beside(question, hello, self.deadline).await;
         if experiment.is_none() && answer.as_ref().is_some_and(Answered::may_be_tls) {
             experiment = Some(experiment::tls_hello(address, host, self.deadline).await);
@@ -266,6 +266,11 @@ impl Ladder<'_> {
         }
         self.seen.experiment = self.seen.experiment.take().or(experiment);
         answer
+    }
+
+    /// An experiment must have ended when its rung does: its silence is a result, too.
+    fn before_the_end(&self) -> Deadline {
+        self.deadline.within(self.deadline.left().mul_f64(0.95))
     }
 
     fn reach(&mut self, rung: Rung) {

@@ -91,6 +91,8 @@ pub enum NameAnswer {
     NoAddress,
     /// NXDOMAIN.
     NotFound,
+    /// NXDOMAIN for the name that this one is an alias (CNAME) of.
+    DanglingAlias(String),
     /// Another response code, such as SERVFAIL or REFUSED.
     Refused(String),
     /// Nothing came back.

@@ -1,6 +1,7 @@
 //! Questions of our own to one name server, for the reason that the system's resolver does not give.
 
 use std::fs;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use crate::deadline::Deadline;
 use crate::ping::observation::NameAnswer;
+use crate::sanitize;
 
 /// The system's name servers and search domains (`resolv.conf(5)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ const MOST_SERVERS: usize = 3;
 const DNS_PORT: u16 = 53;
 /// Between two sends of the same question.
 const RETRY: Duration = Duration::from_millis(800);
+/// What the second family gets once the first has addresses (RFC 8305 suggests 50 ms, for browsers).
+const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
 /// The longest answer over UDP that is accepted (RFC 6891 suggests 4096).
 const LONGEST_DATAGRAM: usize = 4096;
 
@@ -107,18 +111,49 @@ fn read_address(word: &str) -> Option<SocketAddr> {
 
 /// Asks one server for the A and AAAA records of a full name.
 pub(super) async fn ask(server: SocketAddr, name: &str, deadline: Deadline) -> NameAnswer {
-    let (v4, v6) = tokio::join!(
-        ask_for(server, name, RecordType::A, deadline),
-        ask_for(server, name, RecordType::AAAA, deadline)
-    );
+    let v4 = ask_for(server, name, RecordType::A, deadline);
+    let v6 = ask_for(server, name, RecordType::AAAA, deadline);
+    tokio::pin!(v4, v6);
+    tokio::select! {
+        first = &mut v4 => merge(first.clone(), second(&first, v6, deadline).await),
+        first = &mut v6 => merge(second(&first, v4, deadline).await, first),
+    }
+}
+
+/// Some servers never answer about one family: where the other has addresses, it is not waited for long.
+async fn second(
+    first: &NameAnswer,
+    rest: impl Future<Output = NameAnswer>,
+    deadline: Deadline,
+) -> NameAnswer {
+    let until = if matches!(first, NameAnswer::Addresses(_)) {
+        deadline.within(RESOLUTION_DELAY)
+    } else {
+        deadline
+    };
+    until.bound(rest).await.unwrap_or(NameAnswer::Silent)
+}
+
+/// "No address" is proved by both families alone: a failure of one may hide the address.
+fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
+    use NameAnswer as Said;
     match (v4, v6) {
-        (NameAnswer::Addresses(mut all), NameAnswer::Addresses(more)) => {
+        (Said::Addresses(mut all), Said::Addresses(more)) => {
             all.extend(more);
-            NameAnswer::Addresses(all)
+            Said::Addresses(all)
         }
-        (found @ NameAnswer::Addresses(_), _) | (_, found @ NameAnswer::Addresses(_)) => found,
-        (NameAnswer::NoAddress, _) | (_, NameAnswer::NoAddress) => NameAnswer::NoAddress,
-        (NameAnswer::NotFound, _) | (_, NameAnswer::NotFound) => NameAnswer::NotFound,
+        (found @ Said::Addresses(_), _) | (_, found @ Said::Addresses(_)) => found,
+        // A name that does not exist has nothing of any kind (RFC 8020).
+        (said @ (Said::NotFound | Said::DanglingAlias(_)), other)
+        | (other, said @ (Said::NotFound | Said::DanglingAlias(_))) => {
+            if other == Said::NoAddress {
+                other
+            } else {
+                said
+            }
+        }
+        (Said::NoAddress, other) | (other, Said::NoAddress) => other,
+        (refused @ Said::Refused(_), _) | (_, refused @ Said::Refused(_)) => refused,
         (first, _) => first,
     }
 }
@@ -141,7 +176,13 @@ async fn ask_for(server: SocketAddr, name: &str, kind: RecordType, deadline: Dea
 fn question(name: &str, kind: RecordType) -> Option<Message> {
     let mut message = Message::query();
     message.metadata.recursion_desired = true;
-    message.add_query(Query::query(Name::from_utf8(name).ok()?, kind));
+    // from_utf8 takes host names alone, in their international form; a resolver is asked for my_cache.example too.
+    let name = if name.is_ascii() {
+        Name::from_ascii(name)
+    } else {
+        Name::from_utf8(name)
+    };
+    message.add_query(Query::query(name.ok()?, kind));
     Some(message)
 }
 
@@ -207,16 +248,49 @@ fn read(answer: &Message) -> NameAnswer {
     match answer.metadata.response_code {
         ResponseCode::NoError if addresses.is_empty() => NameAnswer::NoAddress,
         ResponseCode::NoError => NameAnswer::Addresses(addresses),
-        ResponseCode::NXDomain => NameAnswer::NotFound,
+        ResponseCode::NXDomain => alias(answer).map_or(NameAnswer::NotFound, NameAnswer::DanglingAlias),
         ResponseCode::ServFail => NameAnswer::Refused("SERVFAIL".into()),
         ResponseCode::Refused => NameAnswer::Refused("REFUSED".into()),
         other => NameAnswer::Refused(format!("{other}")),
     }
 }
 
+/// The end of a chain of CNAMEs, as it can be shown.
+fn alias(answer: &Message) -> Option<String> {
+    answer.answers.iter().rev().find_map(|record| match &record.data {
+        RData::CNAME(name) => Some(sanitize::line(name.to_utf8().trim_end_matches('.')).into_owned()),
+        _ => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_of_one_family_is_not_taken_for_a_name_without_addresses() {
+        let refused = || NameAnswer::Refused("SERVFAIL".into());
+        for (v4, v6, together) in [
+            (refused(), NameAnswer::NoAddress, refused()),
+            (NameAnswer::NoAddress, NameAnswer::Silent, NameAnswer::Silent),
+            (
+                NameAnswer::NoAddress,
+                NameAnswer::NoAddress,
+                NameAnswer::NoAddress,
+            ),
+            (NameAnswer::NoAddress, NameAnswer::NotFound, NameAnswer::NoAddress),
+            (NameAnswer::Silent, NameAnswer::NotFound, NameAnswer::NotFound),
+            (NameAnswer::Silent, refused(), refused()),
+        ] {
+            assert_eq!(merge(v4.clone(), v6.clone()), together, "{v4:?} and {v6:?}");
+            assert_eq!(merge(v6, v4), together);
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_host_may_have_is_asked_for_all_the_same() {
+        assert!(question("my_cache.example.", RecordType::A).is_some());
+    }
 
     #[test]
     fn a_short_name_is_tried_in_the_search_domains_first() {

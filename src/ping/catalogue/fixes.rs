@@ -174,6 +174,13 @@ fn unanswered(at: &Circumstances) -> Vec<Fix> {
         "look for a rule of this host's own firewall that drops it",
         "sudo nft list ruleset",
     );
+    if let Some(path) = &at.socket {
+        return vec![Fix::paste(
+            "accept-queue",
+            "the server's accept queue is full (Recv-Q over Send-Q): it is stuck, or takes no more clients",
+            format!("ss -lx src '{path}'"),
+        )];
+    }
     if at.place.nearness == Nearness::Loopback {
         let queue = Fix::paste(
             "accept-queue",

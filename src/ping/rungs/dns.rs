@@ -156,10 +156,11 @@ async fn ask_for_any(server: SocketAddr, names: &[String], deadline: Deadline) -
     for name in names {
         match ask(server, name, deadline).await {
             NameAnswer::NotFound => {}
+            dangling @ NameAnswer::DanglingAlias(_) => verdict = dangling,
             found @ NameAnswer::Addresses(_) => return found,
             NameAnswer::NoAddress => verdict = NameAnswer::NoAddress,
             other => {
-                if verdict == NameAnswer::NotFound {
+                if matches!(verdict, NameAnswer::NotFound | NameAnswer::DanglingAlias(_)) {
                     verdict = other;
                 }
                 if deadline.left() < Duration::from_millis(1) {

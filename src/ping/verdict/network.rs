@@ -33,6 +33,11 @@ pub(super) fn dns(target: &Target, seen: &Observations) -> Option<Blame> {
             Code::DnsNoAddress,
             format!("the name {host} exists and has no A or AAAA record"),
         )
+    } else if let Some(end) = dangling(lookup) {
+        Blame::proved(
+            Code::DnsNotFound,
+            format!("the name {host} is an alias of {end}, which does not exist"),
+        )
     } else if said(|answer| *answer == NameAnswer::NotFound) {
         Blame::proved(Code::DnsNotFound, format!("the name {host} does not exist"))
     } else if said(|answer| matches!(answer, NameAnswer::Refused(_) | NameAnswer::Malformed)) {
@@ -55,6 +60,13 @@ pub(super) fn dns(target: &Target, seen: &Observations) -> Option<Blame> {
     Some(blame.because_all(dns_evidence(lookup)))
 }
 
+fn dangling(lookup: &Lookup) -> Option<&str> {
+    lookup.servers.iter().find_map(|server| match &server.answer {
+        NameAnswer::DanglingAlias(end) => Some(end.as_str()),
+        _ => None,
+    })
+}
+
 fn dns_evidence(lookup: &Lookup) -> Vec<String> {
     let mut facts = Vec::new();
     if lookup.system_was_silent {
@@ -73,6 +85,9 @@ fn dns_evidence(lookup: &Lookup) -> Vec<String> {
             NameAnswer::Addresses(found) => format!("answers {} addresses", found.len()),
             NameAnswer::NoAddress => "says that the name exists, without A or AAAA record".into(),
             NameAnswer::NotFound => "says that the name does not exist (NXDOMAIN)".into(),
+            NameAnswer::DanglingAlias(end) => {
+                format!("says that it is an alias (CNAME) of {end}, which does not exist (NXDOMAIN)")
+            }
             NameAnswer::Refused(code) => format!("answers {code}"),
             NameAnswer::Silent => "does not answer".into(),
             NameAnswer::Unreachable(words) => format!("cannot be asked: {words}"),
@@ -120,6 +135,10 @@ pub(super) fn tcp(target: &Target, seen: &Observations) -> Option<Blame> {
             "the kernel could not send {} of the repeated SYNs",
             seen.refused_sends
         )),
+        _ if matches!(to, Endpoint::Named(_)) => Blame::proved(
+            Code::TcpTimeout,
+            format!("the server behind {to} takes no connection: its queue is full"),
+        ),
         _ => Blame::proved(Code::TcpTimeout, format!("{to} does not answer at all")),
     };
     let hold = target.tls || target.password.is_some();
@@ -158,6 +177,9 @@ pub(in crate::ping) fn describe(dial: &Dial) -> String {
         DialResult::Prohibited(by) => format!("{to}: {}", by_whom(by)),
         DialResult::Unreachable(by) => format!("{to}: {}", by_whom(by)),
         DialResult::NoRoute => format!("{to}: this host has no route for that address"),
+        DialResult::Timeout { .. } if matches!(to, Endpoint::Named(_)) => {
+            format!("{to}: the kernel cannot queue another connection for its server")
+        }
         DialResult::Timeout { syns: Some(syns) } => {
             format!(
                 "{to}: {syns} SYN{} sent in {took}, none answered, no ICMP",

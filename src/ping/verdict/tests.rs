@@ -49,6 +49,7 @@ fn cause(url: &str, seen: &Observations) -> Option<&'static str> {
 fn each_answer_of_the_name_servers_has_its_cause() {
     for (answer, expected) in [
         (NameAnswer::NotFound, "dns.not_found"),
+        (NameAnswer::DanglingAlias("gone.example".into()), "dns.not_found"),
         (NameAnswer::NoAddress, "dns.no_address"),
         (NameAnswer::Silent, "dns.timeout"),
         (
@@ -149,6 +150,22 @@ fn the_order_of_fixes_depends_on_where_we_stand() {
         ["accept-queue", "local-firewall"]
     );
     assert_eq!(kinds("redis://10.0.3.17:6739", Nearness::SameNetwork)[0], "port");
+}
+
+#[test]
+fn a_unix_socket_with_a_full_queue_is_no_matter_of_security_groups() {
+    let queue = Dial {
+        to: Endpoint::Named("/run/redis.sock".into()),
+        ..dial(DialResult::Timeout { syns: None })
+    };
+    let seen = Observations {
+        dials: vec![queue],
+        ..Observations::default()
+    };
+    let finding = judge(&target("unix:///run/redis.sock"), &seen).finding.unwrap();
+    assert_eq!(finding.code, Code::TcpTimeout);
+    assert_eq!(finding.fixes[0].kind, "accept-queue");
+    assert_eq!(finding.fixes.len(), 1);
 }
 
 #[test]
