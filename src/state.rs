@@ -1,6 +1,6 @@
 //! The user's state folder, and files that are written whole or not at all.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,21 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&draft);
     }
     written
+}
+
+/// Waits until no other process changes this file; none does until what is returned is dropped.
+///
+/// # Errors
+/// What the file system says of the lock file beside it.
+pub fn turn(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let lock = options.open(path.with_extension("lock"))?;
+    // Held for no longer than reading and writing a small file takes.
+    lock.lock()?;
+    Ok(lock)
 }
 
 fn write_draft(draft: &Path, content: &[u8]) -> io::Result<()> {

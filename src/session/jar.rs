@@ -70,11 +70,18 @@ impl Jar {
         self.cookies.get(endpoint).cloned().unwrap_or_default()
     }
 
-    /// Puts a cookie in its place, on disk too.
+    /// Puts a cookie in its place, on disk too, beside those that other processes have kept meanwhile.
     ///
     /// # Errors
     /// What the file system says.
     pub fn keep(&mut self, endpoint: &str, cookie: Cookie) -> io::Result<()> {
+        let _turn = state::turn(&self.path)?;
+        if let Some(kept) = std::fs::read(&self.path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        {
+            self.cookies = kept;
+        }
         self.cookies.insert(endpoint.to_owned(), cookie);
         let text = serde_json::to_vec_pretty(&self.cookies).map_err(io::Error::other)?;
         state::write(&self.path, &text)
@@ -134,6 +141,16 @@ fn set_aside(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_processes_keep_their_cookies_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut one, mut other) = (Jar::open(folder.path()), Jar::open(folder.path()));
+        one.keep("one:6379/0", Cookie::default().known()).unwrap();
+        other.keep("other:6379/0", Cookie::default().known()).unwrap();
+        let jar = Jar::open(folder.path());
+        assert!(jar.cookie("one:6379/0").is_known && jar.cookie("other:6379/0").is_known);
+    }
 
     #[test]
     fn cookies_outlive_the_program_and_a_damaged_jar_is_set_aside() {
