@@ -44,12 +44,20 @@ pub async fn tls_hello(address: SocketAddr, host: &str, deadline: Deadline) -> E
     Experiment::TlsHello { result, inside }
 }
 
+/// Whether the bytes begin as an alert or a handshake record of TLS does (RFC 8446, 5.1).
+#[must_use]
+pub fn looks_like_tls(received: &[u8]) -> bool {
+    matches!(received, [0x15 | 0x16, 0x03, ..])
+}
+
 impl Experiment {
     /// Whether it proves which of the two the port speaks, so that the first connection need not be waited for.
     #[must_use]
     pub fn is_decisive(&self) -> bool {
         match self {
-            Self::PlainPing(Heard::Reply(_) | Heard::Other(_)) => true,
+            Self::PlainPing(Heard::Reply(_)) => true,
+            // An answer in TLS, even to plain text, is no reason to give the handshake up.
+            Self::PlainPing(Heard::Other(received)) => !looks_like_tls(received),
             Self::TlsHello { result, .. } => result.is_tls(),
             _ => false,
         }

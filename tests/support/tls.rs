@@ -83,6 +83,23 @@ impl Certificate {
         Authority::new().issue(&["localhost", "127.0.0.1", "::1"])
     }
 
+    /// What `openssl req -x509` makes: an authority that shows its own certificate, for these names.
+    pub fn signed_by_itself(names: &[&str]) -> Self {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = Self {
+            name: "itself".to_owned(),
+            folder: Arc::new(TempDir::new().unwrap()),
+        };
+        let pem = params.self_signed(&key).unwrap().pem();
+        fs::write(certificate.cert(), &pem).unwrap();
+        fs::write(certificate.authority(), pem).unwrap();
+        fs::write(certificate.key(), key.serialize_pem()).unwrap();
+        certificate
+    }
+
     /// The certificate's PEM file.
     pub fn cert(&self) -> PathBuf {
         self.file("crt")

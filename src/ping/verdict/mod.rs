@@ -78,7 +78,8 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
         .or_else(|| network::tcp(target, seen))
         .or_else(|| network::tls(target, seen))
         .or_else(|| protocol::conversation(target, seen))
-        .or_else(|| protocol::role(target, seen));
+        .or_else(|| protocol::role(target, seen))
+        .or_else(|| protocol::unheard(seen));
     let finding = blame.map(|blame| blame.into_finding(target, &circumstances));
     Verdict {
         finding,

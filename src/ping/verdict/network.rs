@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Blame;
 use crate::os::Icmp;
 use crate::ping::catalogue::Code;
+use crate::ping::experiment::looks_like_tls;
 use crate::ping::observation::{
     By, Dial, DialResult, Endpoint, Experiment, Handshake, Heard, Lookup, NameAnswer, Observations, TlsResult,
 };
@@ -265,11 +266,6 @@ fn not_offered(seen: &Observations) -> Blame {
     )
     .because(handshake)
     .because("a plain PING on a second connection was answered by Redis")
-}
-
-fn looks_like_tls(received: &[u8]) -> bool {
-    // An alert or a handshake record of TLS (RFC 8446, 5.1).
-    matches!(received, [0x15 | 0x16, 0x03, ..])
 }
 
 fn blame_handshake(tls: &Handshake, plain: Option<&Heard>) -> Option<Blame> {

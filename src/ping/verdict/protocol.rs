@@ -38,7 +38,7 @@ pub(super) fn conversation(target: &Target, seen: &Observations) -> Option<Blame
         return seen
             .select
             .as_ref()
-            .and_then(|heard| refused_select(target, heard));
+            .and_then(|heard| refused_select(target, heard, seen));
     }
     if seen.echo.as_ref().is_some_and(Heard::is_granted) {
         return None;
@@ -84,6 +84,21 @@ fn refused_login(target: &Target, heard: &Heard, seen: &Observations) -> Blame {
         )
         .because(quoted("AUTH", &error));
     }
+    if lower.contains("unknown command") {
+        return Blame::proved(
+            Code::AuthNotConfigured,
+            "the URL has a password, and the server knows no log-in",
+        )
+        .because(quoted("AUTH", &error));
+    }
+    if target.user.is_some() && lower.contains("wrong number of arguments") {
+        return Blame::proved(
+            Code::AuthFailed,
+            "the server takes a password alone, and the URL names a user too",
+        )
+        .because(quoted("AUTH", &error))
+        .because("servers before Redis 6 know no users: leave the name out, as in redis://:PASSWORD@HOST");
+    }
     if error.starts_with("WRONGPASS")
         || lower.contains("invalid password")
         || lower.contains("invalid username")
@@ -110,8 +125,13 @@ fn refused_login(target: &Target, heard: &Heard, seen: &Observations) -> Blame {
     unusable(heard, "AUTH", seen)
 }
 
-fn refused_select(target: &Target, heard: &Heard) -> Option<Blame> {
-    let error = heard.error()?;
+fn refused_select(target: &Target, heard: &Heard, seen: &Observations) -> Option<Blame> {
+    if heard.is_granted() {
+        return None;
+    }
+    let Some(error) = heard.error() else {
+        return Some(unusable(heard, "SELECT", seen));
+    };
     let db = target.db;
     if error.starts_with("NOPERM") {
         return Some(no_permission(&["SELECT"], &error));
@@ -240,6 +260,11 @@ fn refused(error: &str, command: &str) -> Blame {
             Code::ClusterDown,
             "the cluster is down: it does not serve this key's slot",
         ),
+        // Before Redis 2.8 the refusal had no word of its own.
+        _ if error == "ERR operation not permitted" => (
+            Code::AuthRequired,
+            "the server wants a password, and the URL has none",
+        ),
         _ if lower.contains("max number of clients") => (
             Code::ServerMaxClients,
             "Redis has as many clients as it takes, and turns new ones away",
@@ -328,6 +353,17 @@ fn quoted(command: &str, error: &str) -> String {
     )
 }
 
+/// Nothing is well that was not heard to be: a climb that ended early without a cause is a silence.
+pub(super) fn unheard(seen: &Observations) -> Option<Blame> {
+    seen.ping.is_none().then(|| {
+        Blame::likely(
+            Code::ServerSilent,
+            "the server accepts connections, and no complete reply came",
+        )
+        .because("the climb ended before PING")
+    })
+}
+
 /// What the server is, and what the rehearsal showed.
 pub(super) fn role(_target: &Target, seen: &Observations) -> Option<Blame> {
     let server = &seen.server;
@@ -345,7 +381,7 @@ pub(super) fn role(_target: &Target, seen: &Observations) -> Option<Blame> {
             .because_all(primary),
         );
     }
-    cluster(seen).or_else(|| seen.rehearsal.as_ref().and_then(rehearsal))
+    cluster(seen).or_else(|| rehearsal(seen.rehearsal.as_ref()?, server.is_replica()))
 }
 
 fn cluster(seen: &Observations) -> Option<Blame> {
@@ -374,7 +410,7 @@ fn cluster(seen: &Observations) -> Option<Blame> {
 }
 
 /// The first refusal names the truth: EXEC's own error only repeats that there was one.
-fn rehearsal(rehearsal: &Rehearsal) -> Option<Blame> {
+fn rehearsal(rehearsal: &Rehearsal, is_replica: bool) -> Option<Blame> {
     let denied: Vec<&str> = rehearsal
         .queued
         .iter()
@@ -386,18 +422,18 @@ fn rehearsal(rehearsal: &Rehearsal) -> Option<Blame> {
         .iter()
         .find_map(|(name, heard)| Some((*name, heard.error()?)));
     if let Some((name, error)) = first {
-        return Some(if denied.is_empty() {
-            refused_write(name, &error)
+        return if denied.is_empty() {
+            refused_write(name, &error, is_replica)
         } else {
-            no_permission(&denied, &error)
-        });
+            Some(no_permission(&denied, &error))
+        };
     }
     if let Some(error) = rehearsal.executed.error() {
-        return Some(refused_write("EXEC", &error));
+        return refused_write("EXEC", &error, is_replica);
     }
     match &rehearsal.executed {
         Heard::Reply(Value::Array(replies)) => replies.iter().find_map(|reply| match reply {
-            Value::ServerError(error) => Some(refused_write("EXEC", &crate::wire::error_text(error))),
+            Value::ServerError(error) => refused_write("EXEC", &crate::wire::error_text(error), is_replica),
             _ => None,
         }),
         Heard::Reply(_) => None,
@@ -405,16 +441,19 @@ fn rehearsal(rehearsal: &Rehearsal) -> Option<Blame> {
     }
 }
 
-fn refused_write(command: &str, error: &str) -> Blame {
+fn refused_write(command: &str, error: &str, is_replica: bool) -> Option<Blame> {
     let error = error
         .strip_prefix("EXECABORT Transaction discarded because of: ")
         .unwrap_or(error);
     if error.starts_with("MOVED") || error.starts_with("ASK") {
-        return Blame::likely(
-            Code::RoleReplica,
-            "this node of the cluster serves no slot: it is a replica",
-        )
-        .because(quoted(command, error));
+        // A primary that sends elsewhere serves another slot, or none: clients of the cluster protocol follow it.
+        return is_replica.then(|| {
+            Blame::proved(
+                Code::RoleReplica,
+                "this node of the cluster is a replica: it sends writes to its primary",
+            )
+            .because(quoted(command, error))
+        });
     }
-    refused(error, command)
+    Some(refused(error, command))
 }

@@ -191,6 +191,7 @@ fn each_answer_to_ping_has_its_cause() {
         ),
         ("-MASTERDOWN Link with MASTER is down", "role.master_down"),
         ("-ERR max number of clients reached", "server.max_clients"),
+        ("-ERR operation not permitted", "auth.required"),
         ("+OK POP3 server ready", "proto.not_redis"),
     ] {
         let seen = Observations {
@@ -327,12 +328,73 @@ fn each_answer_to_auth_and_select_has_its_cause() {
     assert_eq!(cause(url, &login(unset)), Some("auth.not_configured"));
     let denied = "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user.";
     assert_eq!(cause(url, &login(denied)), Some("server.protected_mode"));
-    let seen = Observations {
-        ping: Some(reply("+PONG")),
-        select: Some(reply("-ERR DB index is out of range")),
-        ..login("+OK")
+    for (answer, expected) in [
+        (reply("-ERR DB index is out of range"), Some("db.index")),
+        (reply("-NOPERM no SELECT"), Some("auth.no_permission")),
+        (Heard::Closed(vec![]), Some("proto.closed")),
+        (Heard::Silence(vec![]), Some("server.silent")),
+        (reply("+OK"), None),
+    ] {
+        let seen = Observations {
+            ping: Some(reply("+PONG")),
+            select: Some(answer.clone()),
+            ..login("+OK")
+        };
+        assert_eq!(cause(url, &seen), expected, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_server_before_redis_6_refuses_the_user_name_and_not_the_password() {
+    let login = |answer: &str| Observations {
+        login: Some(reply(answer)),
+        ..connected()
     };
-    assert_eq!(cause(url, &seen), Some("db.index"));
+    let arguments = "-ERR wrong number of arguments for 'auth' command";
+    assert_eq!(
+        cause("redis://shop:Plover-4417@10.0.3.17", &login(arguments)),
+        Some("auth.failed")
+    );
+    for (answer, expected) in [
+        ("-ERR invalid password", "auth.failed"),
+        (
+            "-ERR Client sent AUTH, but no password is set",
+            "auth.not_configured",
+        ),
+        ("-ERR unknown command 'AUTH'", "auth.not_configured"),
+    ] {
+        assert_eq!(
+            cause("redis://:Plover-4417@10.0.3.17", &login(answer)),
+            Some(expected)
+        );
+    }
+}
+
+#[test]
+fn a_climb_that_ended_early_is_never_called_well() {
+    assert_eq!(cause("redis://10.0.3.17", &connected()), Some("server.silent"));
+    assert_eq!(cause("rediss://10.0.3.17", &connected()), Some("server.silent"));
+}
+
+#[test]
+fn a_primary_that_sends_writes_elsewhere_is_no_replica() {
+    let moved = |role: &str| {
+        let mut seen = Observations {
+            ping: Some(reply("+PONG")),
+            rehearsal: Some(Rehearsal {
+                queued: vec![
+                    ("MULTI", reply("+OK")),
+                    ("HSET", reply("-MOVED 7 10.0.3.18:6379")),
+                ],
+                executed: reply("-EXECABORT Transaction discarded because of previous errors."),
+            }),
+            ..connected()
+        };
+        seen.server.role = Some(Value::Array(vec![Value::BulkString(role.into())]));
+        cause("redis://10.0.3.17", &seen)
+    };
+    assert_eq!(moved("slave"), Some("role.replica"));
+    assert_eq!(moved("master"), None);
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! Causes that look alike, each told from its neighbour on a real server or a real socket.
+
+// Clippy knows tests by their attribute, and some of these functions stand beside them.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
+
+use serde_json::Value;
+use support::{Certificate, Home, RedisServer};
+
+fn ping(arguments: &[&str]) -> Value {
+    let finished = Home::new()
+        .sessiontut(["ping", "--json", "--timeout", "3"])
+        .args(arguments)
+        .run();
+    finished.json()
+}
+
+/// A server that does this with everyone who connects; its port.
+fn server(serve: fn(TcpStream)) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || serve(stream));
+        }
+    });
+    port
+}
+
+#[test]
+fn a_certificate_that_is_trusted_itself_may_be_an_authority_and_must_be_for_the_name() {
+    let own = Certificate::signed_by_itself(&["127.0.0.1"]);
+    let redis = RedisServer::with().tls(&own).start();
+    let ca = own.authority();
+    let ca = ca.to_str().unwrap();
+    assert_eq!(ping(&[&redis.url(), "--ca", ca])["ok"], true);
+    assert_eq!(ping(&[&redis.url()])["cause"], "tls.untrusted");
+    let elsewhere = ping(&[&redis.url(), "--ca", ca, "--tls-name", "cache.example"]);
+    assert_eq!(elsewhere["cause"], "tls.name_mismatch");
+}
+
+#[test]
+fn a_server_that_answers_ping_and_closes_at_select_is_not_well() {
+    let port = server(|mut stream| {
+        let mut heard = [0; 512];
+        while let Ok(length @ 1..) = stream.read(&mut heard) {
+            if !heard[..length].windows(4).any(|word| word == b"PING") {
+                return;
+            }
+            stream.write_all(b"+PONG\r\n").unwrap();
+        }
+    });
+    assert_eq!(ping(&[&format!("redis://127.0.0.1:{port}")])["ok"], true);
+    assert_eq!(
+        ping(&[&format!("redis://127.0.0.1:{port}/2")])["cause"],
+        "proto.closed"
+    );
+}
+
+#[test]
+fn half_a_handshake_is_a_stalled_one_and_never_well() {
+    let port = server(|mut stream| {
+        let mut heard = [0; 512];
+        // The first bytes of a ServerHello, whatever was asked, and then nothing.
+        if stream.read(&mut heard).is_ok_and(|length| length > 0) {
+            stream.write_all(b"\x16\x03\x03\x00\x7a\x02\x00").unwrap();
+        }
+        while stream.read(&mut heard).is_ok_and(|length| length > 0) {}
+    });
+    let answer = ping(&[&format!("rediss://127.0.0.1:{port}")]);
+    assert_eq!(answer["cause"], "tls.stalled", "{answer:#}");
+}
