@@ -63,6 +63,20 @@ fn a_server_that_answers_ping_and_closes_at_select_is_not_well() {
 }
 
 #[test]
+fn a_server_that_resets_whoever_it_accepts_is_not_a_closed_port() {
+    let port = server(|stream| {
+        socket2::SockRef::from(&stream)
+            .set_linger(Some(std::time::Duration::ZERO))
+            .unwrap();
+    });
+    // The reset may come before anybody looks at the connection, or later: it is the same truth.
+    for _ in 0..20 {
+        let answer = ping(&[&format!("redis://127.0.0.1:{port}")]);
+        assert_eq!(answer["cause"], "proto.closed", "{answer:#}");
+    }
+}
+
+#[test]
 fn half_a_handshake_is_a_stalled_one_and_never_well() {
     let port = server(|mut stream| {
         let mut heard = [0; 512];

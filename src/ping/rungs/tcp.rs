@@ -109,6 +109,8 @@ async fn attempt(address: SocketAddr, deadline: Deadline) -> Result<TcpStream, D
             let _ = stream.set_nodelay(true);
             Ok(stream)
         }
+        // A RST in answer to a SYN reads "refused": this peer had accepted, and ended it before we looked.
+        Ok(Some(error)) if was_accepted(&error) => Ok(stream),
         Ok(Some(error)) | Err(error) => Err(ended(&SockRef::from(&stream), &error)),
     }
 }
@@ -165,6 +167,13 @@ fn is_under_way(error: &io::Error) -> bool {
     pending || error.kind() == io::ErrorKind::WouldBlock
 }
 
+fn was_accepted(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
+}
+
 fn ended(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
     if let Some(icmp) = os::next_icmp(socket) {
         return if says_prohibited(icmp) {
@@ -180,7 +189,7 @@ fn ended(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
 fn local(error: &io::Error) -> DialResult {
     use io::ErrorKind as Kind;
     match error.kind() {
-        Kind::ConnectionRefused | Kind::ConnectionReset => DialResult::Refused,
+        Kind::ConnectionRefused => DialResult::Refused,
         Kind::PermissionDenied => DialResult::Prohibited(By::ThisHost(words(error))),
         Kind::NetworkUnreachable | Kind::AddrNotAvailable => DialResult::NoRoute,
         Kind::HostUnreachable => DialResult::Unreachable(By::ThisHost(words(error))),
