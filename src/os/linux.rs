@@ -10,7 +10,7 @@ use std::ptr;
 use libc::{c_int, c_void, socklen_t};
 use socket2::{SockRef, Socket};
 
-use super::Icmp;
+use super::{Flow, Icmp};
 
 /// Asks the kernel to queue ICMP errors for the socket, so that [`next_icmp`] can tell what came.
 ///
@@ -117,6 +117,19 @@ unsafe fn read_icmp(error: *const libc::sock_extended_err) -> Option<Icmp> {
 /// How many SYNs an unanswered attempt has sent so far.
 #[must_use]
 pub fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
+    info(socket).map(|found| found.tcpi_total_retrans + 1)
+}
+
+/// What has become of the packets of an open connection. Kernels before 5.4 do not count those out of order: zero.
+#[must_use]
+pub fn flow(socket: &SockRef<'_>) -> Option<Flow> {
+    info(socket).map(|found| Flow {
+        unacknowledged: found.tcpi_unacked,
+        out_of_order: found.tcpi_rcv_ooopack,
+    })
+}
+
+fn info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
     // SAFETY: tcp_info is plain data, for which zeroes are valid.
     let mut found: libc::tcp_info = unsafe { zeroed() };
     let mut length = size_of::<libc::tcp_info>() as socklen_t;
@@ -130,7 +143,7 @@ pub fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
             &raw mut length,
         )
     };
-    (status == 0).then(|| found.tcpi_total_retrans + 1)
+    (status == 0).then_some(found)
 }
 
 /// How many retransmissions this host's kernel itself has refused to send (a local firewall or policy), so far.

@@ -9,9 +9,18 @@ mod kernel;
 #[path = "other.rs"]
 mod kernel;
 
-pub use kernel::{ask_for_icmp, next_icmp, refused_sends, syns_sent};
+pub use kernel::{ask_for_icmp, flow, next_icmp, refused_sends, syns_sent};
 
 use std::net::IpAddr;
+
+/// What the kernel knows of an open connection's packets (`tcp(7)`, TCP_INFO).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Packets of ours that the peer's kernel has not acknowledged.
+    pub unacknowledged: u32,
+    /// Packets that arrived while earlier ones were missing.
+    pub out_of_order: u32,
+}
 
 /// An ICMP error that the kernel queued for a socket (`ip(7)`, IP_RECVERR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

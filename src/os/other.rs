@@ -2,7 +2,7 @@
 
 use socket2::{SockRef, Socket};
 
-use super::Icmp;
+use super::{Flow, Icmp};
 
 /// Does nothing: ICMP errors cannot be asked for here.
 pub fn ask_for_icmp(_socket: &Socket) {}
@@ -16,6 +16,12 @@ pub fn next_icmp(_socket: &SockRef<'_>) -> Option<Icmp> {
 /// The number of SYNs is not known.
 #[must_use]
 pub fn syns_sent(_socket: &SockRef<'_>) -> Option<u32> {
+    None
+}
+
+/// Nothing is known of the packets.
+#[must_use]
+pub fn flow(_socket: &SockRef<'_>) -> Option<Flow> {
     None
 }
 

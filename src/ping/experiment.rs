@@ -6,6 +6,7 @@ use std::time::Duration;
 use redis::cmd;
 
 use super::observation::{Experiment, Heard, TlsResult};
+use super::rungs::tcp::Segments;
 use super::rungs::{auth, tcp, tls};
 use crate::deadline::Deadline;
 use crate::wire::{Connection, Stream};
@@ -29,8 +30,10 @@ pub async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
 }
 
 /// Sends a TLS hello to a port that was asked for plain RESP; where the handshake is done, a PING inside it.
+///
+/// In small packets: where large ones are lost on the way, the question is still whether TLS is spoken.
 pub async fn tls_hello(address: SocketAddr, host: &str, deadline: Deadline) -> Experiment {
-    let (Some(stream), _) = tcp::dial(address, deadline).await else {
+    let (Some(stream), _) = tcp::dial_in(Segments::Small, address, deadline).await else {
         return Experiment::NotConnected;
     };
     let (stream, result) = tls::hello(stream, host, deadline).await;
@@ -48,6 +51,19 @@ pub async fn tls_hello(address: SocketAddr, host: &str, deadline: Deadline) -> E
 #[must_use]
 pub fn looks_like_tls(received: &[u8]) -> bool {
     matches!(received, [0x15 | 0x16, 0x03, ..])
+}
+
+/// Tries a handshake in small packets, once the usual one has been silent for `silence`.
+pub async fn small_hello(
+    address: SocketAddr,
+    host: &str,
+    silence: Duration,
+    deadline: Deadline,
+) -> Option<TlsResult> {
+    deadline.sleep(silence).await;
+    let (stream, _) = tcp::dial_in(Segments::Small, address, deadline).await;
+    let (_, result) = tls::hello(stream?, host, deadline).await;
+    Some(result)
 }
 
 impl Experiment {

@@ -134,7 +134,11 @@ impl Ladder<'_> {
         let address = self.serving?;
         let handshake = tls::observe(plain, host, self.trust, self.deadline);
         let experiment = experiment::plain_ping(address, self.before_the_end());
-        let (shaken, mut experiment) = beside(handshake, experiment, self.deadline).await;
+        let silence = self.deadline.span() / PATIENCE;
+        let small = experiment::small_hello(address, host, silence, self.before_the_end());
+        let both = beside(handshake, experiment, self.deadline);
+        let ((shaken, mut experiment), small) = with_company(both, small).await;
+        self.seen.small_hello = small.flatten();
         let stream = match shaken {
             Some((stream, handshake)) => {
                 let says_little = matches!(handshake.result, TlsResult::NotTls | TlsResult::Closed);
@@ -164,6 +168,7 @@ impl Ladder<'_> {
             .await
             .flatten();
         self.seen.login_took = started.elapsed();
+        self.note_flow(connection, heard.as_ref());
         let is_in = heard.as_ref().is_some_and(Heard::is_granted);
         self.seen.login = heard;
         self.leave(Rung::Auth);
@@ -179,6 +184,7 @@ impl Ladder<'_> {
             .with_hello(async { auth::ask(connection, &cmd("PING"), deadline).await })
             .await;
         self.seen.ping_took = started.elapsed();
+        self.note_flow(connection, heard.as_ref());
         let is_pong = heard.as_ref().is_some_and(is_pong);
         if is_pong {
             self.seen.round_trips.push(self.seen.ping_took);
@@ -216,6 +222,9 @@ impl Ladder<'_> {
     async fn look_around(&mut self, connection: &mut Connection<Stream>) {
         self.reach(Rung::Role);
         self.seen.server = role::observe(connection, self.deadline).await;
+        if self.seen.server.role.is_none() {
+            self.seen.flow = connection.stream().tcp().and_then(|tcp| os::flow(&tcp.into()));
+        }
         if self.seen.server.is_cluster() {
             let nodes = role::announced(connection, self.deadline).await;
             self.seen.announced = self.dial_nodes(nodes).await;
@@ -273,6 +282,13 @@ impl Ladder<'_> {
         self.deadline.within(self.deadline.left().mul_f64(0.95))
     }
 
+    /// What has become of the packets, where an answer did not come in time.
+    fn note_flow(&mut self, connection: &Connection<Stream>, heard: Option<&Heard>) {
+        if matches!(heard, Some(Heard::Silence(_))) {
+            self.seen.flow = connection.stream().tcp().and_then(|tcp| os::flow(&tcp.into()));
+        }
+    }
+
     fn reach(&mut self, rung: Rung) {
         (self.tell)(Event::Reached(rung, self.deadline));
     }
@@ -308,6 +324,19 @@ impl Answered for Heard {
 impl Answered for Option<Heard> {
     fn heard(&self) -> Option<&Heard> {
         self.as_ref()
+    }
+}
+
+/// Waits for `work` alone; `company` is asked meanwhile, and heard if it is done first.
+async fn with_company<T, C>(
+    work: impl Future<Output = T>,
+    company: impl Future<Output = C>,
+) -> (T, Option<C>) {
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => (done, None),
+        heard = company => (work.await, Some(heard)),
     }
 }
 

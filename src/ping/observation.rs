@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use crate::os::Icmp;
+use crate::os::{Flow, Icmp};
 
 /// Everything that one climb has seen; a rung that was not reached has left nothing.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +42,10 @@ pub struct Observations {
     pub announced: Vec<Dial>,
     /// Where we stand, where that was looked at.
     pub place: Option<super::place::Place>,
+    /// What became of the packets of a connection on which an answer did not come in time.
+    pub flow: Option<Flow>,
+    /// How a TLS handshake in small packets ended, on a connection of its own, while the first one was waited for.
+    pub small_hello: Option<TlsResult>,
     /// Retransmissions that this host itself refused to send meanwhile.
     pub refused_sends: u64,
 }
@@ -176,6 +180,8 @@ pub struct Handshake {
     pub version: Option<String>,
     /// How long it took.
     pub took: Duration,
+    /// What became of the packets, where the time was over first.
+    pub flow: Option<Flow>,
 }
 
 /// How a handshake ended.

@@ -20,6 +20,19 @@ pub enum Stream {
     Unix(tokio::net::UnixStream),
 }
 
+impl Stream {
+    /// The TCP socket underneath, for whoever asks the kernel about it; none under a unix socket.
+    #[must_use]
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.get_ref().0),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 macro_rules! with_stream {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self.get_mut() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ping::Rung;
 use crate::ping::observation::{DialResult, Heard, Observations, TlsResult};
-use crate::ping::verdict::Verdict;
+use crate::ping::verdict::{Verdict, packets};
 use crate::target::{Address, Target};
 
 /// One rung of the report.
@@ -205,7 +205,17 @@ fn ping(seen: &Observations) -> Seen {
 
 fn role(seen: &Observations) -> Seen {
     if seen.server.role.is_none() {
-        return skipped("not reached");
+        return match seen.flow.filter(|_| !seen.round_trips.is_empty()) {
+            Some(flow) => (
+                Status::Warn,
+                None,
+                format!(
+                    "no answer to ROLE and INFO, which is a large one; {}",
+                    packets(flow)
+                ),
+            ),
+            None => skipped("not reached"),
+        };
     }
     let role = seen.server.role_name().unwrap_or_else(|| "role not told".into());
     (

@@ -71,8 +71,29 @@ pub async fn observe(
 
 /// One connection attempt, with everything that the kernel knows of its end.
 pub async fn dial(address: SocketAddr, deadline: Deadline) -> (Option<TcpStream>, Dial) {
+    dial_in(Segments::Usual, address, deadline).await
+}
+
+/// How large the packets of a connection may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segments {
+    /// As large as the interface allows.
+    Usual,
+    /// So small that every path carries them: both ends keep to it.
+    Small,
+}
+
+/// The segment size that goes with the smallest packet that every host takes (RFC 9293, 3.7.1).
+const SMALL_SEGMENT: u32 = 536;
+
+/// One connection attempt, in packets of that size.
+pub async fn dial_in(
+    segments: Segments,
+    address: SocketAddr,
+    deadline: Deadline,
+) -> (Option<TcpStream>, Dial) {
     let started = Instant::now();
-    let (stream, result) = match attempt(address, deadline).await {
+    let (stream, result) = match attempt(segments, address, deadline).await {
         Ok(stream) => (Some(stream), DialResult::Connected),
         Err(result) => (None, result),
     };
@@ -86,10 +107,19 @@ pub async fn dial(address: SocketAddr, deadline: Deadline) -> (Option<TcpStream>
     )
 }
 
-async fn attempt(address: SocketAddr, deadline: Deadline) -> Result<TcpStream, DialResult> {
+async fn attempt(
+    segments: Segments,
+    address: SocketAddr,
+    deadline: Deadline,
+) -> Result<TcpStream, DialResult> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
         .map_err(|error| local(&error))?;
     os::ask_for_icmp(&socket);
+    #[cfg(unix)]
+    if segments == Segments::Small {
+        // Where the system refuses, the packets are of the usual size: the experiment then shows nothing new.
+        let _ = socket.set_tcp_mss(SMALL_SEGMENT);
+    }
     socket.set_nonblocking(true).map_err(|error| local(&error))?;
     match socket.connect(&address.into()) {
         Ok(()) => {}

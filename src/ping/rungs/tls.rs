@@ -16,11 +16,13 @@ use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
     SignatureScheme,
 };
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::deadline::Deadline;
+use crate::os;
 use crate::ping::observation::{Certificate, Handshake, TlsResult};
 use crate::sanitize;
 use crate::target::Trust;
@@ -43,13 +45,19 @@ pub async fn observe(
         Ok(config) => config,
         Err(words) => return (None, unusable(expected, words)),
     };
+    // The handshake takes the stream with it when its time is over: a second handle outlives that.
+    let socket = SockRef::from(&stream).try_clone().ok();
     let (stream, result) = shake(stream, expected, config, deadline).await;
+    let flow = socket
+        .filter(|_| result == TlsResult::TimedOut)
+        .and_then(|socket| os::flow(&SockRef::from(&socket)));
     let handshake = Handshake {
         result,
         certificate: seen.certificate(),
         expected_name: expected.to_owned(),
         version: stream.as_ref().and_then(version),
         took: started.elapsed(),
+        flow,
     };
     (stream, handshake)
 }
@@ -156,6 +164,7 @@ fn unusable(expected: &str, words: String) -> Handshake {
         expected_name: expected.to_owned(),
         version: None,
         took: Duration::ZERO,
+        flow: None,
     }
 }
 

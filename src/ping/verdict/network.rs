@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Blame;
-use crate::os::Icmp;
+use crate::os::{Flow, Icmp};
 use crate::ping::catalogue::Code;
 use crate::ping::experiment::looks_like_tls;
 use crate::ping::observation::{
@@ -251,7 +251,7 @@ pub(super) fn tls(target: &Target, seen: &Observations) -> Option<Blame> {
             _ => {}
         }
     }
-    blame_handshake(seen.tls.as_ref()?, plain)
+    blame_handshake(seen.tls.as_ref()?, plain, seen.small_hello.as_ref())
 }
 
 fn not_offered(seen: &Observations) -> Blame {
@@ -268,7 +268,7 @@ fn not_offered(seen: &Observations) -> Blame {
     .because("a plain PING on a second connection was answered by Redis")
 }
 
-fn blame_handshake(tls: &Handshake, plain: Option<&Heard>) -> Option<Blame> {
+fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsResult>) -> Option<Blame> {
     let blame = match &tls.result {
         TlsResult::Established => return None,
         TlsResult::Untrusted(words) => untrusted(tls, words),
@@ -313,7 +313,7 @@ fn blame_handshake(tls: &Handshake, plain: Option<&Heard>) -> Option<Blame> {
         .because(format!("the handshake ended with: {words}")),
         TlsResult::Unusable(words) => Blame::proved(Code::TlsClientCert, words.clone())
             .because("no handshake was tried: an option for TLS cannot be used"),
-        TlsResult::TimedOut => return Some(stalled(tls, plain)),
+        TlsResult::TimedOut => return Some(stalled(tls, plain, small)),
         TlsResult::NotTls | TlsResult::Closed => return Some(closed(plain)),
     };
     Some(blame.because_all(certificate_evidence(tls)))
@@ -354,12 +354,21 @@ fn certificate_evidence(tls: &Handshake) -> Vec<String> {
     ]
 }
 
-fn stalled(tls: &Handshake, plain: Option<&Heard>) -> Blame {
+fn stalled(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsResult>) -> Blame {
     let waited = format!(
         "TCP connected, and the TLS handshake was not done within {}",
         seconds(tls.took)
     );
-    match plain {
+    if small.is_some_and(TlsResult::is_tls) {
+        return Blame::proved(
+            Code::TlsStalled,
+            "the TLS handshake starts, and its large packets are lost on the way",
+        )
+        .because(waited)
+        .because("a handshake in small packets (segments of 536 bytes), on another connection, was answered")
+        .because_all(tls.flow.filter(|flow| flow.out_of_order > 0).map(packets));
+    }
+    let blame = match plain {
         Some(Heard::Silence(received)) if received.is_empty() => Blame::likely(
             Code::ServerSilent,
             "the server accepts connections and never says anything",
@@ -372,6 +381,20 @@ fn stalled(tls: &Handshake, plain: Option<&Heard>) -> Blame {
                 .because("a plain PING on a second connection was turned away at once: small packets pass")
         }
         _ => Blame::likely(Code::TlsStalled, "the TLS handshake starts and never ends").because(waited),
+    };
+    blame.because_all(tls.flow.map(packets))
+}
+
+/// What has become of the packets while an answer was waited for in vain.
+pub(in crate::ping) fn packets(flow: Flow) -> String {
+    match flow {
+        Flow {
+            unacknowledged: 1.., ..
+        } => "what was sent was never acknowledged: packets are lost once the connection is made".into(),
+        Flow {
+            out_of_order: 1.., ..
+        } => "later packets have arrived, and an earlier, larger one has not: it is lost on the way".into(),
+        _ => "every packet of ours was acknowledged: the host is there, and no answer comes from it".into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::Blame;
-use super::network::{client_certificate, seconds};
+use super::network::{client_certificate, packets, seconds};
 use crate::ping::catalogue::Code;
 use crate::ping::observation::{Experiment, Heard, Observations, Rehearsal};
 use crate::ping::rungs::tls::wants_client_certificate;
@@ -205,13 +205,24 @@ fn silent(received: &[u8], command: &str, seen: &Observations) -> Blame {
     if !received.is_empty() {
         blame = blame.because(format!("only this arrived: {}", quote(received)));
     }
-    match &seen.experiment {
+    blame = match &seen.experiment {
         Some(Experiment::TlsHello { .. }) => {
             blame.because("a TLS hello on a second connection got no answer either")
         }
         Some(Experiment::NotConnected) => blame.because("a second connection could not be made"),
         _ => blame,
-    }
+    };
+    blame.because_all(seen.flow.map(packets))
+}
+
+/// PING was answered, and what followed it was not.
+fn fell_silent(seen: &Observations) -> Blame {
+    Blame::likely(
+        Code::ServerSilent,
+        "the server answers PING, and falls silent afterwards",
+    )
+    .because("the rehearsal of the tutorial's commands stayed without an answer")
+    .because_all(seen.flow.map(packets))
 }
 
 /// An error reply that any command may be given.
@@ -381,7 +392,7 @@ pub(super) fn role(_target: &Target, seen: &Observations) -> Option<Blame> {
             .because_all(primary),
         );
     }
-    cluster(seen).or_else(|| rehearsal(seen.rehearsal.as_ref()?, server.is_replica()))
+    cluster(seen).or_else(|| rehearsal(seen.rehearsal.as_ref()?, seen))
 }
 
 fn cluster(seen: &Observations) -> Option<Blame> {
@@ -410,7 +421,8 @@ fn cluster(seen: &Observations) -> Option<Blame> {
 }
 
 /// The first refusal names the truth: EXEC's own error only repeats that there was one.
-fn rehearsal(rehearsal: &Rehearsal, is_replica: bool) -> Option<Blame> {
+fn rehearsal(rehearsal: &Rehearsal, seen: &Observations) -> Option<Blame> {
+    let is_replica = seen.server.is_replica();
     let denied: Vec<&str> = rehearsal
         .queued
         .iter()
@@ -437,6 +449,7 @@ fn rehearsal(rehearsal: &Rehearsal, is_replica: bool) -> Option<Blame> {
             _ => None,
         }),
         Heard::Reply(_) => None,
+        Heard::Silence(_) => Some(fell_silent(seen)),
         other => Some(unusable(other, "the rehearsal", &Observations::default())),
     }
 }

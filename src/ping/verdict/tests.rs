@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::Value;
 
 use super::{Certainty, judge};
-use crate::os::Icmp;
+use crate::os::{Flow, Icmp};
 use crate::ping::catalogue::Code;
 use crate::ping::observation::{
     By, Certificate, Dial, DialResult, Endpoint, Experiment, Handshake, Heard, Lookup, NameAnswer,
@@ -254,6 +254,7 @@ fn shaken(result: TlsResult, experiment: Option<Heard>, certificate: Option<Cert
         expected_name: "cache.example".into(),
         version: None,
         took: Duration::from_secs(3),
+        flow: None,
     };
     Observations {
         tls: Some(tls),
@@ -474,6 +475,60 @@ fn a_working_connection_warns_of_what_it_shows() {
     seen.dials.pop();
     seen.server.role = Some(Value::Array(vec![Value::BulkString(b"slave".to_vec())]));
     assert_eq!(warned("redis://10.0.3.17", &seen), [Code::RoleReplica]);
+}
+
+#[test]
+fn a_handshake_that_small_packets_pass_has_lost_its_large_ones() {
+    let small = |result| Observations {
+        small_hello: Some(result),
+        ..shaken(TlsResult::TimedOut, Some(Heard::Silence(vec![])), None)
+    };
+    let verdict = |seen: &Observations| {
+        let finding = judge(&target("rediss://cache.example"), seen).finding.unwrap();
+        (finding.code, finding.certainty)
+    };
+    assert_eq!(
+        verdict(&small(TlsResult::Established)),
+        (Code::TlsStalled, Certainty::Proved)
+    );
+    assert_eq!(
+        verdict(&small(TlsResult::TimedOut)),
+        (Code::ServerSilent, Certainty::Likely)
+    );
+}
+
+#[test]
+fn a_silence_tells_lost_packets_from_a_stuck_process() {
+    for (flow, expected) in [
+        (Flow::default(), "the host is there"),
+        (
+            Flow {
+                unacknowledged: 2,
+                out_of_order: 0,
+            },
+            "never acknowledged",
+        ),
+        (
+            Flow {
+                unacknowledged: 0,
+                out_of_order: 1,
+            },
+            "larger one has not",
+        ),
+    ] {
+        let seen = Observations {
+            ping: Some(Heard::Silence(vec![])),
+            flow: Some(flow),
+            ..connected()
+        };
+        let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
+        assert_eq!(finding.code, Code::ServerSilent);
+        assert!(
+            finding.evidence.last().unwrap().contains(expected),
+            "{:?}",
+            finding.evidence
+        );
+    }
 }
 
 #[test]
