@@ -2,8 +2,6 @@
 //!
 //! Forms: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>. A name only suggests.
 
-use std::fmt::Write as _;
-
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -11,7 +9,7 @@ pub enum Kind {
     Primary,
     /// `NAME-ro.ID.ng.0001…` or `replica.NAME…`: spread over the replicas, read only.
     Reader,
-    /// `NAME.ID.0001…` or `NAME-001.…`: one node, whatever its role.
+    /// `NAME-001.ID.0001…` or, with TLS, `NAME-001.NAME.ID…`: one node, whatever its role.
     Node,
     /// `clustercfg…`: cluster mode, for clients of the cluster protocol.
     Configuration,
@@ -41,20 +39,11 @@ pub fn read(host: &str) -> Option<Hint> {
     let bare = host
         .strip_suffix(".amazonaws.com")
         .or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
-    if let Some(front) = bare
-        .strip_prefix("clustercfg.")
-        .and_then(|rest| rest.split_once(".memorydb."))
-    {
+    if let Some((front, region)) = bare.split_once(".memorydb.") {
+        let labels: Vec<&str> = front.split('.').collect();
         return Some(Hint {
             kind: Kind::MemoryDb,
-            tls: true,
-            region: Some(front.1.to_owned()),
-        });
-    }
-    if let Some((_, region)) = bare.split_once(".memorydb.") {
-        return Some(Hint {
-            kind: Kind::MemoryDb,
-            tls: true,
+            tls: !has_form_without_tls(&labels),
             region: Some(region.to_owned()),
         });
     }
@@ -76,20 +65,29 @@ fn kind_of(labels: &[&str]) -> (Kind, bool) {
     match first {
         _ if labels.contains(&"serverless") => (Kind::Serverless, true),
         _ if labels.contains(&"cfg") => (Kind::Memcached, false),
-        // Without TLS the label comes after the name, with TLS before it.
         "clustercfg" => (Kind::Configuration, true),
         _ if labels.contains(&"clustercfg") => (Kind::Configuration, false),
         "master" => (Kind::Primary, true),
         "replica" => (Kind::Reader, true),
         _ if first.ends_with("-ro") && is_group => (Kind::Reader, false),
         _ if is_group => (Kind::Primary, false),
-        _ => (Kind::Node, false),
+        // NODE.GROUP.ID.REGION has TLS, NODE.ID.0001.REGION has none.
+        _ => (Kind::Node, labels.len() == 4 && !has_form_without_tls(labels)),
     }
+}
+
+/// Without TLS, what the name is of stands behind it (`NAME.ID.clustercfg`, `NAME.ID.0001`); with TLS, before it.
+fn has_form_without_tls(labels: &[&str]) -> bool {
+    let is_shard = |label: &&str| label.len() == 4 && label.bytes().all(|byte| byte.is_ascii_digit());
+    labels
+        .iter()
+        .skip(1)
+        .any(|label| *label == "clustercfg" || is_shard(label))
 }
 
 /// `use1` → `us-east-1`. The code is the first letters of the area, then of the direction, then the number.
 fn region(code: &str) -> Option<String> {
-    const AREAS: [(&str, &str); 13] = [
+    const AREAS: [(&str, &str); 12] = [
         ("usg", "us-gov"),
         ("us", "us"),
         ("eu", "eu"),
@@ -102,7 +100,6 @@ fn region(code: &str) -> Option<String> {
         ("il", "il"),
         ("mx", "mx"),
         ("uk", "uk"),
-        ("as", "as"),
     ];
     const DIRECTIONS: [(&str, &str); 9] = [
         ("ne", "northeast"),
@@ -115,6 +112,10 @@ fn region(code: &str) -> Option<String> {
         ("w", "west"),
         ("c", "central"),
     ];
+    // The one code that does not spell its region: Ningxia's, in NAME.ID.0001.cnw1.cache.amazonaws.com.cn.
+    if code == "cnw1" {
+        return Some("cn-northwest-1".to_owned());
+    }
     let number = code.chars().last().filter(char::is_ascii_digit)?;
     let letters = code.strip_suffix(number)?;
     if code.contains('-') {
@@ -147,39 +148,50 @@ impl Hint {
     /// What the name suggests about a URL with it, a hint a line.
     #[must_use]
     pub fn hints(&self, tls: bool, port: Option<u16>) -> Vec<String> {
-        let mut hints = Vec::new();
-        let is_with_tls = self.tls;
-        if is_with_tls && !tls {
-            hints.push("the name suggests an endpoint with TLS: its URL begins with rediss://".to_owned());
-        }
+        let mut hints = self.doubts(tls, port);
         match self.kind {
             Kind::Configuration | Kind::Serverless | Kind::MemoryDb => {
                 hints.push(
                     "the name suggests cluster mode: clients must speak the cluster protocol".to_owned(),
                 );
             }
-            Kind::Memcached => {
-                hints.push("the name suggests Memcached, which is another service than Redis".to_owned());
-            }
             Kind::Reader => {
                 hints.push("the name suggests the reader endpoint, which takes no writes".to_owned());
             }
-            Kind::Primary | Kind::Node => {}
+            Kind::Memcached | Kind::Primary | Kind::Node => {}
+        }
+        hints
+    }
+
+    /// Where the name suggests another URL than the one it stands in: worth saying before a packet is sent.
+    #[must_use]
+    pub fn doubts(&self, tls: bool, port: Option<u16>) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if self.kind == Kind::Memcached {
+            doubts.push("the name suggests Memcached, which is another service than Redis".to_owned());
+        } else if self.tls && !tls {
+            doubts.push("the name suggests an endpoint with TLS: its URL begins with rediss://".to_owned());
+        } else if tls && !self.tls {
+            doubts.push("the name suggests an endpoint without TLS: its URL begins with redis://".to_owned());
         }
         if let Some(port) = port.filter(|port| !matches!(port, 6379 | 6380)) {
-            let mut words = format!("port {port} is unusual for such an endpoint");
             let usual = if self.kind == Kind::Serverless {
                 "6379, and 6380 for readers"
             } else {
                 "6379"
             };
-            // Writing to a String cannot fail.
-            let _ = write!(words, ": the usual one is {usual}");
-            hints.push(words);
+            let service = if port == MEMCACHED_PORT {
+                "port 11211 is Memcached's".to_owned()
+            } else {
+                format!("port {port} is unusual for such an endpoint")
+            };
+            doubts.push(format!("{service}: the usual one is {usual}"));
         }
-        hints
+        doubts
     }
 }
+
+const MEMCACHED_PORT: u16 = 11211;
 
 #[cfg(test)]
 mod tests {
@@ -255,10 +267,52 @@ mod tests {
                 "cn-north-1",
             ),
             (
+                "shop-001.shop.x1y2z3.euc1.cache.amazonaws.com",
+                Kind::Node,
+                true,
+                "eu-central-1",
+            ),
+            (
+                "shop-0001-002.shop.x1y2z3.usgw1.cache.amazonaws.com",
+                Kind::Node,
+                true,
+                "us-gov-west-1",
+            ),
+            (
+                "shop-0001-002.x1y2z3.0001.aps1.cache.amazonaws.com",
+                Kind::Node,
+                false,
+                "ap-south-1",
+            ),
+            (
+                "master.shop.x1y2z3.cnw1.cache.amazonaws.com.cn",
+                Kind::Primary,
+                true,
+                "cn-northwest-1",
+            ),
+            (
                 "clustercfg.shop.x1y2z3.memorydb.us-east-1.amazonaws.com",
                 Kind::MemoryDb,
                 true,
                 "us-east-1",
+            ),
+            (
+                "shop.x1y2z3.clustercfg.memorydb.us-east-1.amazonaws.com",
+                Kind::MemoryDb,
+                false,
+                "us-east-1",
+            ),
+            (
+                "shop-0001-001.x1y2z3.0001.memorydb.eu-west-1.amazonaws.com",
+                Kind::MemoryDb,
+                false,
+                "eu-west-1",
+            ),
+            (
+                "shop-0001-001.shop.x1y2z3.memorydb.eu-west-1.amazonaws.com",
+                Kind::MemoryDb,
+                true,
+                "eu-west-1",
             ),
         ] {
             let hint = read(host).expect(host);
@@ -280,9 +334,22 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_tls_in_a_plain_url_is_worth_a_hint() {
-        let hint = read("master.shop.x1y2z3.usw2.cache.amazonaws.com").unwrap();
-        assert!(hint.hints(false, Some(6379))[0].contains("suggests"));
-        assert!(hint.hints(true, Some(6379)).is_empty());
+    fn a_name_that_does_not_go_with_its_url_is_worth_a_hint() {
+        let first = |name: &str, tls, port| {
+            let hint = read(&format!("{name}.amazonaws.com")).unwrap();
+            hint.doubts(tls, Some(port)).into_iter().next()
+        };
+        let with_tls = "master.shop.x1y2z3.usw2.cache";
+        let without = "shop.x1y2z3.ng.0001.usw2.cache";
+        assert!(first(with_tls, false, 6379).unwrap().contains("rediss://"));
+        assert!(first(without, true, 6379).unwrap().contains("redis://"));
+        assert_eq!(first(with_tls, true, 6379), None);
+        assert_eq!(first(without, false, 6379), None);
+        assert!(first(without, false, 11211).unwrap().contains("Memcached"));
+        assert!(
+            first("shop.x1y2z3.cfg.usw2.cache", false, 6379)
+                .unwrap()
+                .contains("Memcached")
+        );
     }
 }

@@ -77,6 +77,18 @@ fn a_server_that_resets_whoever_it_accepts_is_not_a_closed_port() {
 }
 
 #[test]
+fn a_name_of_an_endpoint_with_tls_in_a_plain_url_is_doubted_before_anything_is_tried() {
+    let url = "redis://master.shop.x1y2z3.usw2.cache.amazonaws.com";
+    let finished = Home::new().sessiontut(["ping", url, "--timeout", "0.5"]).run();
+    let first = finished.stdout.lines().next().unwrap();
+    assert!(
+        first.contains("suggests an endpoint with TLS"),
+        "{}",
+        finished.stdout
+    );
+}
+
+#[test]
 fn half_a_handshake_is_a_stalled_one_and_never_well() {
     let port = server(|mut stream| {
         let mut heard = [0; 512];

@@ -11,6 +11,7 @@ use super::observation::{Dial, DialResult, Endpoint, Experiment, Heard, Observat
 use super::rungs::{auth, dns, role, tcp, tls};
 use super::{ClimbOptions, Event, Rung, WriteCheck, place};
 use crate::deadline::Deadline;
+use crate::endpoint;
 use crate::os;
 use crate::target::{Address, Target, Trust};
 use crate::wire::{Connection, Stream};
@@ -59,6 +60,11 @@ struct Ladder<'a> {
 
 impl Ladder<'_> {
     async fn climb(&mut self) -> Option<Connection<Stream>> {
+        if let Some(hint) = self.target.host().and_then(endpoint::read) {
+            for doubt in hint.doubts(self.target.tls, self.target.port()) {
+                (self.tell)(Event::Hint(&doubt));
+            }
+        }
         let stream = self.connect().await?;
         let stream = self.secure(stream).await?;
         let mut connection = Connection::new(stream);

@@ -72,6 +72,8 @@ impl Rung {
 /// What a climb tells while it is under way.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The name in the URL suggests another URL; told before a packet is sent.
+    Hint(&'a str),
     /// A rung begins; it may take until the deadline.
     Reached(Rung, Deadline),
     /// A rung has been observed.

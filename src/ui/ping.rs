@@ -48,6 +48,10 @@ impl<'a> Climbing<'a> {
     /// Shows one event of the climb.
     pub fn show(&mut self, event: &Event<'_>) {
         match event {
+            Event::Hint(words) if self.lines == Lines::Shown => {
+                print(&decorated(&steps::hint(words)));
+            }
+            Event::Hint(_) => {}
             Event::Reached(rung, deadline) => self.wait(*rung, *deadline),
             Event::Left(rung, seen) => {
                 self.clear();

@@ -107,6 +107,17 @@ pub fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step {
     }
 }
 
+/// What the URL's name suggests, as a rung that may be doubted.
+#[must_use]
+pub fn hint(words: &str) -> Step {
+    Step {
+        rung: Rung::Url,
+        status: Status::Warn,
+        took: None,
+        detail: words.to_owned(),
+    }
+}
+
 type Seen = (Status, Option<Duration>, String);
 
 fn skipped(why: &str) -> Seen {
