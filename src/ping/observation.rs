@@ -6,6 +6,7 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::os::{Flow, Icmp};
+use crate::secret::{MASK, Secret};
 
 /// Everything that one climb has seen; a rung that was not reached has left nothing.
 #[derive(Clone, Debug, Default)]
@@ -255,10 +256,50 @@ impl Heard {
         }
     }
 
+    /// The same without the password, which some servers repeat in what they say of a command they do not know.
+    #[must_use]
+    pub fn without(&self, password: Option<&Secret>) -> Self {
+        let Some(password) = password else {
+            return self.clone();
+        };
+        let masked = |said: &[u8]| masked(said, password);
+        match self {
+            Self::Reply(value) => Self::Reply(reply_without(value, password)),
+            Self::Silence(said) => Self::Silence(masked(said)),
+            Self::Closed(said) => Self::Closed(masked(said)),
+            Self::Reset(said) => Self::Reset(masked(said)),
+            Self::Other(said) => Self::Other(masked(said)),
+            Self::Alert(_) => self.clone(),
+        }
+    }
+
     /// Whether a reply came that is no error.
     #[must_use]
     pub fn is_granted(&self) -> bool {
         matches!(self, Self::Reply(value) if !matches!(value, Value::ServerError(_)))
+    }
+}
+
+fn masked(said: &[u8], password: &Secret) -> Vec<u8> {
+    let text = String::from_utf8_lossy(said);
+    if text.contains(password.reveal()) {
+        text.replace(password.reveal(), MASK).into_bytes()
+    } else {
+        said.to_vec()
+    }
+}
+
+fn reply_without(reply: &Value, password: &Secret) -> Value {
+    match reply {
+        Value::SimpleString(text) => Value::SimpleString(text.replace(password.reveal(), MASK)),
+        Value::BulkString(bytes) => Value::BulkString(masked(bytes, password)),
+        Value::Array(items) => Value::Array(items.iter().map(|item| reply_without(item, password)).collect()),
+        Value::ServerError(error) => {
+            let text = crate::wire::error_text(error).replace(password.reveal(), MASK);
+            // An error of several lines keeps its first.
+            redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap_or(Value::Nil)
+        }
+        other => other.clone(),
     }
 }
 

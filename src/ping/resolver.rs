@@ -324,4 +324,58 @@ mod tests {
             assert!(answer_to(&asked, &other.to_vec().unwrap()).is_none());
         }
     }
+
+    mod any_bytes {
+        use super::*;
+        use hickory_proto::rr::rdata::A;
+        use hickory_proto::rr::{RData, Record};
+        use proptest::prelude::*;
+        use proptest::sample::Index;
+
+        /// An answer as servers give it, with some of its bytes changed, and cut or continued at its end.
+        fn mangled(asked: &Message, changes: &[(Index, u8)], end: Index, more: &[u8]) -> Vec<u8> {
+            let mut answer = asked.clone();
+            let name = Name::from_ascii("cache.example.").unwrap();
+            answer.add_answer(Record::from_rdata(name, 60, RData::A(A::new(10, 0, 0, 7))));
+            let mut bytes = answer.to_vec().unwrap();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            bytes.truncate(end.index(2 * bytes.len()));
+            bytes.extend_from_slice(more);
+            bytes
+        }
+
+        proptest! {
+            #[test]
+            fn are_an_answer_to_the_question_or_none(
+                changes in proptest::collection::vec(any::<(Index, u8)>(), 0..6),
+                end in any::<Index>(),
+                more in proptest::collection::vec(any::<u8>(), 0..20),
+            ) {
+                let asked = question("cache.example.", RecordType::A).unwrap();
+                let bytes = mangled(&asked, &changes, end, &more);
+                if let Some(answer) = answer_to(&asked, &bytes) {
+                    prop_assert_eq!(&answer.queries, &asked.queries);
+                    if let NameAnswer::Addresses(found) = read(&answer) {
+                        prop_assert!(!found.is_empty());
+                    }
+                }
+            }
+
+            #[test]
+            fn of_a_stranger_are_no_answer(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+                let asked = question("cache.example.", RecordType::A).unwrap();
+                let _ = answer_to(&asked, &bytes).map(|answer| read(&answer));
+            }
+
+            #[test]
+            fn are_a_configuration(text in "((nameserver|search|domain|options|#)[ -~\t]{0,30}\n|.{0,20}\n){0,8}", host in "[a-z.%-]{0,20}") {
+                let resolvers = Resolvers::parse(&text);
+                prop_assert!((1..=MOST_SERVERS).contains(&resolvers.servers.len()));
+                prop_assert!(!resolvers.candidates(&host).is_empty());
+            }
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod slips;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::sanitize;
 use crate::secret::{MASK, Secret};
 
 /// The port where a URL names none.
@@ -158,10 +159,12 @@ impl fmt::Display for Target {
         let login = match (&self.user, &self.password) {
             (None, None) => String::new(),
             (Some(_), None) => format!("{MASK}@"),
-            (user, Some(mask)) => format!("{}:{mask}@", user.as_deref().unwrap_or_default()),
+            (user, Some(mask)) => format!("{}:{mask}@", sanitize::line(user.as_deref().unwrap_or_default())),
         };
         match &self.address {
-            Address::Unix(path) => write!(out, "unix://{login}{}", path.display()),
+            Address::Unix(path) => {
+                write!(out, "unix://{login}{}", sanitize::line(&path.to_string_lossy()))
+            }
             Address::Tcp { host, port } if host.contains(':') => {
                 write!(out, "{scheme}://{login}[{host}]:{port}/{}", self.db)
             }

@@ -92,9 +92,10 @@ impl<'a> Parts<'a> {
         if self.login.is_some_and(|login| login.contains('@')) {
             doubts.push(Doubt::AtSignInPassword);
         }
+        // What is no name of an option may be a piece of a password that has a ? in it.
         let options: Vec<String> = url::form_urlencoded::parse(self.query.as_bytes())
             .map(|(name, _)| name.into_owned())
-            .filter(|name| !name.is_empty())
+            .filter(|name| is_option_name(name))
             .collect();
         if !options.is_empty() {
             doubts.push(Doubt::IgnoredOptions(options));
@@ -242,10 +243,14 @@ fn scheme_of(text: &str) -> Result<(String, &str), UrlFault> {
 
 /// `unix://[login@]/path/to/socket[?db=N]`: here, and only here, clients agree on `db`.
 fn unix_target(text: &str, rest: &str) -> Result<Target, UrlFault> {
-    let (login, place) = match rest.find('/') {
-        Some(slash) if rest[..slash].ends_with('@') => (Some(&rest[..slash - 1]), &rest[slash..]),
+    // Only a path that begins at once may hold an @ itself; elsewhere a login ends there.
+    let (login, place) = match rest.rsplit_once('@') {
+        Some((login, place)) if !rest.starts_with('/') => (Some(login), place),
         _ => (None, rest),
     };
+    if let Some(culprit) = login.and_then(|login| login.chars().find(|one| matches!(one, '/' | '?' | '#'))) {
+        return Err(must_be_encoded(text, culprit));
+    }
     let (path, query) = place.split_once('?').unwrap_or((place, ""));
     let path = decoded(text, path)?;
     if path.trim_matches('/').is_empty() {
@@ -283,6 +288,13 @@ fn unix_target(text: &str, rest: &str) -> Result<Target, UrlFault> {
         origin: Origin::Given,
         doubts,
     })
+}
+
+fn is_option_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.'))
 }
 
 fn looks_like_a_query(tail: &str) -> bool {
@@ -463,6 +475,7 @@ mod tests {
             "redsi://:Plover-4417@h",
             "redis://:Plover?4417@h",
             "redis://bob:Plover%zz4417@h",
+            "unix://:Plover/4417@/run/redis.sock",
             "redis://:Plover-4417@h:port",
             "'redis://:Plover-4417@h'",
             "bob:Plover@4417@h",

@@ -84,9 +84,10 @@ impl Page {
         match event {
             Event::Start(tag) => self.open(tag),
             Event::End(tag) => self.close(tag),
+            // Once more: `&#27;` has become a character only now.
             Event::Text(text) => match &mut self.code {
-                Some((code, _)) => code.push_str(&text),
-                None => self.add(&text),
+                Some((code, _)) => code.push_str(&sanitize::lines(&text)),
+                None => self.add(&sanitize::line(&text)),
             },
             Event::Code(text) => {
                 let look = Look {

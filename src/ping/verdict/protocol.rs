@@ -43,7 +43,8 @@ pub(super) fn conversation(target: &Target, seen: &Observations) -> Option<Blame
     if seen.echo.as_ref().is_some_and(Heard::is_granted) {
         return None;
     }
-    Some(unusable(heard, "PING", seen))
+    // What was said of AUTH may come as late as this.
+    Some(unusable(&heard.without(target.password.as_ref()), "PING", seen))
 }
 
 fn is_pong(heard: &Heard) -> bool {
@@ -69,8 +70,10 @@ fn tls_required(seen: &Observations) -> Blame {
 }
 
 fn refused_login(target: &Target, heard: &Heard, seen: &Observations) -> Blame {
-    let Some(error) = heard.error() else {
-        return unusable(heard, "AUTH", seen);
+    let shown = heard.without(target.password.as_ref());
+    // Judged as it was said: "no password is set" is no less true where the password is "password".
+    let (Some(error), Some(said)) = (heard.error(), shown.error()) else {
+        return unusable(&shown, "AUTH", seen);
     };
     let lower = error.to_lowercase();
     // Protected mode says "no password is set" as well, and is the greater truth.
@@ -82,21 +85,21 @@ fn refused_login(target: &Target, heard: &Heard, seen: &Observations) -> Blame {
             Code::AuthNotConfigured,
             "the URL has a password, and the server has none set",
         )
-        .because(quoted("AUTH", &error));
+        .because(quoted("AUTH", &said));
     }
     if lower.contains("unknown command") {
         return Blame::proved(
             Code::AuthNotConfigured,
             "the URL has a password, and the server knows no log-in",
         )
-        .because(quoted("AUTH", &error));
+        .because(quoted("AUTH", &said));
     }
     if target.user.is_some() && lower.contains("wrong number of arguments") {
         return Blame::proved(
             Code::AuthFailed,
             "the server takes a password alone, and the URL names a user too",
         )
-        .because(quoted("AUTH", &error))
+        .because(quoted("AUTH", &said))
         .because("servers before Redis 6 know no users: leave the name out, as in redis://:PASSWORD@HOST");
     }
     if error.starts_with("WRONGPASS")
@@ -111,7 +114,7 @@ fn refused_login(target: &Target, heard: &Heard, seen: &Observations) -> Blame {
             Code::AuthFailed,
             format!("the server does not accept the password for {user}"),
         )
-        .because(quoted("AUTH", &error))
+        .because(quoted("AUTH", &said))
         .because("a wrong user name, a wrong password and a user that is switched off are answered alike");
         if target
             .password
@@ -122,7 +125,7 @@ fn refused_login(target: &Target, heard: &Heard, seen: &Observations) -> Blame {
         }
         return blame;
     }
-    unusable(heard, "AUTH", seen)
+    unusable(&shown, "AUTH", seen)
 }
 
 fn refused_select(target: &Target, heard: &Heard, seen: &Observations) -> Option<Blame> {

@@ -1,0 +1,460 @@
+//! Whatever comes from outside, no panic, nothing that steers a terminal, and no secret in any output.
+//!
+//! `PROPTEST_CASES` sets the number of cases of each property; those with a server take a quarter of it.
+
+// Clippy knows tests by their attribute, and these are the functions that the tests call.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use sessiontut::deadline::Deadline;
+use sessiontut::ping::observation::Observations;
+use sessiontut::ping::report::{json, steps, text};
+use sessiontut::ping::{self, ClimbOptions, Verdict, WriteCheck};
+use sessiontut::target::{Target, Trust, UrlFault};
+use sessiontut::ui::markdown;
+use sessiontut::wire::{Limits, measure};
+use sessiontut::{learn, sanitize};
+
+const SECRET: &str = "Plover4417";
+
+/// No file is left for a case that failed: the test names it, and it belongs into the table of its module.
+fn config(part: u32) -> Config {
+    let usual = Config::default();
+    Config {
+        cases: usual.cases.div_ceil(part),
+        failure_persistence: None,
+        ..usual
+    }
+}
+
+/// What a terminal would obey, or what turns its text around.
+fn steers(text: &str) -> bool {
+    let is_layout = |character| character == '\n';
+    text.chars().any(|character| {
+        !is_layout(character) && sanitize::line(&character.to_string()).len() > character.len_utf8()
+    })
+}
+
+fn is_harmless(shown: &str) -> Result<(), TestCaseError> {
+    prop_assert!(!steers(shown), "steers a terminal: {shown:?}");
+    prop_assert!(!shown.contains(SECRET), "shows the secret: {shown}");
+    Ok(())
+}
+
+/// Text that means harm, or merely trouble.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        select(vec![
+            "\x1b[2J",
+            "\x1b]0;title\x07",
+            "\u{9b}31m",
+            "\u{202e}",
+            "\u{2066}",
+            "\r",
+            "\n",
+            "\t",
+            "\0",
+            "\u{7f}",
+            "%1b",
+            "%00",
+            "%0d%0a",
+            "%",
+            "%25",
+            "&#27;[2J",
+            "&#x9b;",
+            "&NewLine;",
+            "\u{feff}",
+            "ünï",
+            "漢字",
+            "\u{301}",
+        ])
+        .prop_map(str::to_owned),
+        "[ -~]{0,8}",
+        any::<char>().prop_map(String::from),
+    ];
+    proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+// --- URLs -------------------------------------------------------------------------------------------------------
+
+/// A URL as people and their scripts mangle it; whatever stands before its last `@` is secret or may be.
+fn url() -> impl Strategy<Value = String> {
+    let scheme = prop_oneof![
+        select(vec![
+            "redis://",
+            "rediss://",
+            "valkey://",
+            "valkeys://",
+            "unix://",
+            "redis+unix://",
+            "redsi://",
+            "http://",
+            "",
+            "redis:",
+            "redis//",
+            "'redis://",
+            "REDIS://",
+        ])
+        .prop_map(str::to_owned),
+        hostile(),
+    ];
+    let login = prop_oneof![
+        Just(format!(":{SECRET}@")),
+        (hostile(), hostile(), hostile()).prop_map(|(user, before, after)| {
+            format!("{}:{before}{SECRET}{after}@", user.replace(':', ""))
+        }),
+        Just(String::new()),
+    ];
+    let host = prop_oneof![
+        select(vec![
+            "h",
+            "localhost",
+            "10.0.0.1",
+            "[::1]",
+            "::1",
+            "[fe80::1%2]",
+            "[::1",
+            "",
+            "your-endpoint",
+            "x.abc123.ng.0001.use1.cache.amazonaws.com",
+        ])
+        .prop_map(str::to_owned),
+        hostile().prop_map(|text| text.replace('@', "")),
+    ];
+    let tail = prop_oneof![
+        select(vec![
+            "",
+            ":6379",
+            ":6739/0",
+            ":0",
+            ":99999",
+            "/3",
+            "/-1",
+            "?db=3",
+            "/0?ssl_cert_reqs=none",
+            "'"
+        ])
+        .prop_map(str::to_owned),
+        hostile().prop_map(|text| text.replace('@', "")),
+    ];
+    (scheme, login, host, tail)
+        .prop_map(|(scheme, login, host, tail)| format!("{scheme}{login}{host}{tail}"))
+        // What follows there is a path, which may hold an @ and has no login before it.
+        .prop_filter("the path of a socket", |url| {
+            !url.to_lowercase().contains("unix:///")
+        })
+}
+
+/// Everything that people and scripts may see of a climb.
+fn everything_shown(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
+    let mut shown: Vec<String> = steps::steps(target, seen, verdict)
+        .iter()
+        .map(text::rung)
+        .collect();
+    shown.push(text::headline(target, seen, verdict));
+    shown.extend(text::details(verdict));
+    let report = json::render(target, seen, verdict, Duration::ZERO);
+    shown.extend(strings_in(&report));
+    shown.push(format!("{target} {target:?} {verdict:?}"));
+    shown
+}
+
+/// The strings of a report, each as a script would print it.
+fn strings_in(value: &serde_json::Value) -> Vec<String> {
+    match value {
+        serde_json::Value::String(text) => vec![text.clone()],
+        serde_json::Value::Array(items) => items.iter().flat_map(strings_in).collect(),
+        serde_json::Value::Object(fields) => fields.values().flat_map(strings_in).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn shown_of_fault(fault: &UrlFault) -> Vec<String> {
+    let verdict = ping::judge_url(fault);
+    let mut shown = vec![
+        fault.message.clone(),
+        fault.meant.clone().unwrap_or_default(),
+        format!("{fault:?}"),
+    ];
+    shown.extend(text::details(&verdict));
+    shown.extend(strings_in(&json::render_url(fault, &verdict, Duration::ZERO)));
+    shown
+}
+
+proptest! {
+    #![proptest_config(config(1))]
+
+    #[test]
+    fn any_text_is_a_url_or_is_refused_in_one_harmless_line(url in url()) {
+        let shown = match Target::parse(&url) {
+            Ok(target) => {
+                let seen = Observations::default();
+                let verdict = ping::judge(&target, &seen);
+                everything_shown(&target, &seen, &verdict)
+            }
+            Err(fault) => {
+                prop_assert!(!fault.message.is_empty() && !fault.message.contains('\n'), "{fault:?}");
+                shown_of_fault(&fault)
+            }
+        };
+        for line in shown {
+            is_harmless(&line)?;
+        }
+    }
+
+    #[test]
+    fn any_text_at_all_is_read_as_a_url_without_a_panic(text in ".*") {
+        if let Err(fault) = Target::parse(&text) {
+            prop_assert!(!steers(&fault.message), "{fault:?}");
+        }
+    }
+}
+
+// --- Servers ----------------------------------------------------------------------------------------------------
+
+/// Says the same to everyone who connects, at once, whatever it is asked; then closes.
+struct Babbler {
+    address: SocketAddr,
+    script: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Babbler {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Arc::new(Mutex::new(Vec::new()));
+        let says = script.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let script = says.lock().unwrap().clone();
+                // In a thread of its own: the experiments come on a second connection. Who has heard enough goes away.
+                thread::spawn(move || {
+                    let _ = stream.write_all(&script);
+                    let _ = stream.shutdown(Shutdown::Write);
+                    // Read to the end: a reset would eat what was said.
+                    let _ = stream.read_to_end(&mut Vec::new());
+                });
+            }
+        });
+        Self { address, script }
+    }
+
+    /// Climbs to it with everything that a climb can ask; what is shown of that.
+    fn climb(&self, script: Vec<u8>) -> (Verdict, Vec<String>) {
+        *self.script.lock().unwrap() = script;
+        let target = Target::parse(&format!("redis://:{SECRET}@{}/1", self.address)).unwrap();
+        let options = ClimbOptions {
+            write_check: WriteCheck::Rehearse,
+            ..ClimbOptions::default()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let deadline = Deadline::after(Duration::from_secs(2));
+        let climb = runtime.block_on(ping::climb(
+            &target,
+            &Trust::default(),
+            &options,
+            deadline,
+            &mut |_| {},
+        ));
+        let verdict = ping::judge(&target, &climb.observations);
+        let shown = everything_shown(&target, &climb.observations, &verdict);
+        (verdict, shown)
+    }
+}
+
+/// One reply, or something like it.
+fn reply() -> impl Strategy<Value = Vec<u8>> {
+    let bulk = |text: String| {
+        [
+            format!("${}\r\n", text.len()).as_bytes(),
+            text.as_bytes(),
+            b"\r\n",
+        ]
+        .concat()
+    };
+    let names = select(vec![
+        "redis_version",
+        "valkey_version",
+        "server_name",
+        "redis_mode",
+        "role",
+        "cluster_enabled",
+        "cluster_state",
+        "maxmemory_policy",
+        "maxmemory",
+        "used_memory",
+        "loading",
+        "master_link_status",
+        "maxclients",
+    ]);
+    let info = proptest::collection::vec((names, hostile()), 0..6).prop_map(move |fields| {
+        let lines: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}:{value}\r\n"))
+            .collect();
+        bulk(lines.concat())
+    });
+    let codes = select(vec![
+        "ERR",
+        "NOAUTH",
+        "WRONGPASS",
+        "NOPERM",
+        "LOADING",
+        "MOVED",
+        "CLUSTERDOWN",
+        "READONLY",
+        "OOM",
+        "MISCONF",
+        "DENIED",
+    ]);
+    prop_oneof![
+        Just(b"+OK\r\n".to_vec()),
+        Just(b"+PONG\r\n".to_vec()),
+        Just(b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n".to_vec()),
+        info,
+        hostile().prop_map(|text| format!("+{text}\r\n").into_bytes()),
+        (codes, hostile()).prop_map(|(code, text)| format!("-{code} {text}\r\n").into_bytes()),
+        hostile().prop_map(bulk),
+        hostile().prop_map(move |text| [b"*2\r\n", bulk(text.clone()).as_slice(), &bulk(text)].concat()),
+        hostile().prop_map(String::into_bytes),
+        proptest::collection::vec(any::<u8>(), 0..40),
+        "[+:$*%~#,(!=>|_-][0-9-]{0,20}(\r\n)?".prop_map(String::into_bytes),
+        select(vec![
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            b"SSH-2.0-\x1b[2J\r\n",
+            b"\x15\x03\x01\x00\x02\x02\x28"
+        ])
+        .prop_map(<[u8]>::to_vec),
+    ]
+}
+
+/// A stranger to AUTH that repeats what it was told, as real ones do: at once, or a reply too late.
+fn echo() -> impl Strategy<Value = Vec<u8>> {
+    let words = select(vec![
+        format!("-ERR unknown command 'AUTH', with args beginning with: '{SECRET}'\r\n"),
+        format!("-WRONGPASS invalid username-password pair: {SECRET}\r\n"),
+        format!("+you said {SECRET}\r\n"),
+        format!("500 unrecognized command: {SECRET}\r\n"),
+        format!("*2\r\n$4\r\nAUTH\r\n$10\r\n{SECRET}\r\n"),
+    ]);
+    (
+        select(vec!["", "+OK\r\n", "-ERR unknown command '*2'\r\n"]),
+        words,
+        hostile(),
+    )
+        .prop_map(|(first, words, more)| format!("{first}{words}{more}").into_bytes())
+}
+
+/// What a server says from the first byte on: often polite for a while.
+fn script() -> impl Strategy<Value = Vec<u8>> {
+    let pongs = "+PONG\r\n".repeat(4);
+    let polite = select(vec![
+        String::new(),
+        "+OK\r\n".into(),
+        format!("+OK\r\n+PONG\r\n+OK\r\n{pongs}"),
+    ]);
+    let replies = (polite, proptest::collection::vec(reply(), 0..12))
+        .prop_map(|(polite, replies)| [polite.as_bytes(), &replies.concat()].concat());
+    prop_oneof![3 => replies, 1 => echo()]
+}
+
+#[test]
+fn whatever_a_server_says_the_report_is_harmless() {
+    let server = Babbler::start();
+    let mut runner = TestRunner::new(config(4));
+    runner
+        .run(&script(), |script| {
+            let (_, shown) = server.climb(script);
+            shown.iter().try_for_each(|line| is_harmless(line))
+        })
+        .unwrap();
+}
+
+proptest! {
+    #![proptest_config(config(1))]
+
+    #[test]
+    fn a_reply_is_measured_alike_in_one_piece_and_in_many(bytes in script(), cut in any::<prop::sample::Index>()) {
+        let limits = Limits { bytes: 256, depth: 3 };
+        let whole = measure(&bytes, limits);
+        if let Ok(Some(length)) = whole {
+            prop_assert!(length <= bytes.len() && length <= limits.bytes);
+            // What follows belongs to the next reply, and what is missing is asked for.
+            prop_assert_eq!(measure(&bytes[..length], limits), whole);
+            let part = cut.index(length);
+            prop_assert_eq!(measure(&bytes[..part], limits), Ok(None));
+        }
+    }
+}
+
+// --- Lessons ----------------------------------------------------------------------------------------------------
+
+fn lesson() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        select(vec![
+            "# T",
+            "## S",
+            "> P",
+            "```redis",
+            "```quiz",
+            "```sh run",
+            "```python from=a#b",
+            "```",
+            "> PING",
+            "PONG",
+            "- [x] a",
+            ": why",
+            "| a | b |",
+            "|---|---|",
+            "* a",
+            "1. b",
+            "    code",
+            "<details>",
+            "</details>",
+            "[a](b \"c\")",
+            "**a *b** c*",
+            "![a](b)",
+            "<b>",
+            "&amp;",
+            "",
+        ])
+        .prop_map(str::to_owned),
+        hostile(),
+        hostile().prop_map(|text| format!("`{text}` **{text}** [{text}](<{text}>)")),
+        hostile().prop_map(|text| format!("# {text}")),
+        hostile().prop_map(|text| format!("```{text}")),
+        hostile().prop_map(|text| format!("| {text} | {text} |")),
+    ];
+    proptest::collection::vec(line, 0..30).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #![proptest_config(config(1))]
+
+    #[test]
+    fn a_lesson_of_a_stranger_is_shown_without_harm(source in lesson(), width in 0_usize..100) {
+        // Colours of our own would hide those of the lesson.
+        colored::control::set_override(false);
+        for line in markdown::lines(&source, width) {
+            // A tab in code is left to the terminal.
+            prop_assert!(!steers(&line.replace('\t', " ")) && !line.contains('\n'), "{line:?}");
+        }
+        for line in markdown::wrapped(&source, width) {
+            prop_assert!(!steers(&line), "{line:?}");
+        }
+        // Where it is refused, on which line and why; a panic would fail here.
+        let _ = learn::parse("01-t.md", &source);
+    }
+}
