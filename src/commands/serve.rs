@@ -15,7 +15,7 @@ use crate::cli::{LogFormat, ServeArgs};
 use crate::client;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::ping::place::{self, Instance};
+use crate::ping::instance::{self, Instance};
 use crate::serve::{self, Attributes, Event, Fault, Invitation, Options, Step};
 use crate::session::cookie::SigningKey;
 use crate::ui::serve::{self as show, LogStyle};
@@ -108,7 +108,7 @@ fn say_what_to_open(style: LogStyle, step: Step, invitation: &Invitation) {
 /// The EC2 instance that this is, where it is one.
 fn instance() -> anyhow::Result<Option<Instance>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(place::instance(Deadline::after(LOOK_AROUND))))
+    Ok(runtime.block_on(instance::observe(None, Deadline::after(LOOK_AROUND))))
 }
 
 fn tell(style: LogStyle, event: Event) {

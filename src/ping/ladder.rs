@@ -91,13 +91,23 @@ impl Ladder<'_> {
         let started = Instant::now();
         // The kernel counts retransmissions that it could not send: only a firewall of this host explains those.
         let refused_before = os::refused_sends();
-        let (serving, dials) = tcp::observe(&addresses, self.deadline).await;
+        // Once silence has lasted, where we stand is looked at beside it: afterwards there would be no time left.
+        let silence = self.deadline.span() / PATIENCE;
+        let place = async {
+            self.deadline.sleep(silence).await;
+            place::observe(&addresses, self.deadline).await
+        };
+        let dialled = tcp::observe(&addresses, self.deadline);
+        let ((serving, dials), place) = with_company(dialled, place).await;
         self.seen.tcp_took = started.elapsed();
         self.seen.dials = dials;
         if serving.is_none() {
             let refused = os::refused_sends().zip(refused_before);
             self.seen.refused_sends = refused.map_or(0, |(after, before)| after.saturating_sub(before));
-            self.seen.place = Some(place::observe(&addresses, self.deadline).await);
+            self.seen.place = match place {
+                None => Some(place::observe(&addresses, self.deadline).await),
+                seen => seen,
+            };
         }
         self.leave(Rung::Tcp);
         let (stream, address) = serving?;

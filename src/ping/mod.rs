@@ -5,6 +5,7 @@
 pub mod catalogue;
 pub mod experiment;
 pub mod history;
+pub mod instance;
 mod ladder;
 pub mod observation;
 pub mod place;

@@ -1,15 +1,11 @@
 //! Where we stand: decides the order of the fixes where nothing comes back.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
-use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
+use super::instance::{self, Instance};
 use crate::deadline::Deadline;
-use crate::sanitize;
 
 /// This host, as seen from the address that it tried to reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,59 +34,43 @@ pub enum Nearness {
     Unknown,
 }
 
-/// What the metadata service says about an EC2 instance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Instance {
-    /// Region, such as `eu-central-1`.
-    pub region: String,
-    /// Ids of the security groups of the interface that the probe used.
-    pub groups: Vec<String>,
-    /// IPv4 ranges of the interface's VPC, as `10.0.0.0/16`.
-    pub vpc_ranges: Vec<String>,
-    /// The public DNS name; empty where it has none.
-    pub public_name: String,
-}
-
-/// The metadata service answers within a few milliseconds, or it is not there.
-const METADATA_BUDGET: Duration = Duration::from_millis(150);
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
-const METADATA_ADDRESS: &str = "169.254.169.254:80";
-/// The longest answer that is read: the largest value, a list of groups, has a few hundred bytes.
-const LONGEST_ANSWER: u64 = 8 * 1024;
-
 /// Looks at this host's networks and, on EC2, at the instance's own description.
 pub async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Place {
     let Some(address) = addresses.first().map(SocketAddr::ip) else {
         return Place::default();
     };
-    let instance = instance(deadline).await;
+    let source = source_for(address);
+    let instance = instance::observe(source, deadline).await;
     let in_vpc = instance.as_ref().is_some_and(|instance| instance.holds(address));
-    let nearness = if in_vpc {
-        Nearness::SameNetwork
-    } else {
-        nearness(address)
+    let nearness = match nearness(address, source) {
+        Nearness::Loopback => Nearness::Loopback,
+        _ if in_vpc => Nearness::SameNetwork,
+        seen => seen,
     };
     Place {
         nearness,
-        in_container: Path::new("/.dockerenv").exists(),
+        in_container: in_container(),
         instance,
     }
 }
 
-impl Instance {
-    fn holds(&self, address: IpAddr) -> bool {
-        let IpAddr::V4(address) = address else {
-            return false;
-        };
-        self.vpc_ranges
-            .iter()
-            .filter_map(|range| Network::parse(range))
-            .any(|network| network.holds(address))
-    }
+/// The address that the kernel speaks from when it speaks to this one; nothing is sent to find out.
+fn source_for(address: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((address, DISCARD_PORT)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
-fn nearness(address: IpAddr) -> Nearness {
-    if address.is_loopback() {
+/// Any port but 0 does.
+const DISCARD_PORT: u16 = 9;
+
+fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
+    // Whoever speaks to its own address speaks from it.
+    if address.is_loopback() || address.is_unspecified() || source == Some(address) {
         return Nearness::Loopback;
     }
     let is_private = match address {
@@ -100,11 +80,12 @@ fn nearness(address: IpAddr) -> Nearness {
     if !is_private {
         return Nearness::Public;
     }
-    let IpAddr::V4(address) = address else {
-        return Nearness::Unknown;
+    let (path, networks): (_, fn(&str) -> Vec<Network>) = match address {
+        IpAddr::V4(_) => ("/proc/net/route", networks_v4),
+        IpAddr::V6(_) => ("/proc/net/ipv6_route", networks_v6),
     };
-    match fs::read_to_string("/proc/net/route") {
-        Ok(table) if networks(&table).any(|network| network.holds(address)) => Nearness::SameNetwork,
+    match fs::read_to_string(path) {
+        Ok(table) if networks(&table).iter().any(|network| network.holds(address)) => Nearness::SameNetwork,
         Ok(_) => Nearness::ForeignPrivate,
         Err(_) => Nearness::Unknown,
     }
@@ -112,150 +93,161 @@ fn nearness(address: IpAddr) -> Nearness {
 
 /// 100.64.0.0/10, carriers' and some VPCs' own space (RFC 6598).
 fn is_shared(address: Ipv4Addr) -> bool {
-    Network {
-        base: 0x6440_0000,
-        mask: 0xffc0_0000,
-    }
-    .holds(address)
+    matches!(address.octets(), [100, 64..128, ..])
 }
 
-struct Network {
-    base: u32,
-    mask: u32,
+/// A range of addresses, as `10.0.0.0/16` names one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Network {
+    base: IpAddr,
+    bits: u32,
 }
 
 impl Network {
-    fn parse(range: &str) -> Option<Self> {
+    /// Reads `BASE/BITS`.
+    pub(super) fn parse(range: &str) -> Option<Self> {
         let (base, bits) = range.trim().split_once('/')?;
-        let bits: u32 = bits.parse().ok().filter(|bits| *bits <= 32)?;
-        let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-        Some(Self {
-            base: u32::from(base.parse::<Ipv4Addr>().ok()?),
-            mask,
-        })
+        let base: IpAddr = base.parse().ok()?;
+        let most = if base.is_ipv4() { 32 } else { 128 };
+        let bits = bits.parse().ok().filter(|bits| *bits <= most)?;
+        Some(Self { base, bits })
     }
 
-    fn holds(&self, address: Ipv4Addr) -> bool {
-        u32::from(address) & self.mask == self.base & self.mask
+    /// Whether the address lies in it.
+    pub(super) fn holds(&self, address: IpAddr) -> bool {
+        match (self.base, address) {
+            (IpAddr::V4(base), IpAddr::V4(address)) => {
+                let differing = u32::from(base) ^ u32::from(address);
+                differing.leading_zeros() >= self.bits
+            }
+            (IpAddr::V6(base), IpAddr::V6(address)) => {
+                let differing = u128::from(base) ^ u128::from(address);
+                differing.leading_zeros() >= self.bits
+            }
+            _ => false,
+        }
     }
 }
 
+/// A route that refuses (`RTF_REJECT` of `route.h`).
+const REJECT: u32 = 0x0200;
+
 /// The networks of the routing table (`proc_pid_net(5)`), without the default route and routes that refuse.
-fn networks(table: &str) -> impl Iterator<Item = Network> {
-    const REJECT: u32 = 0x0200;
-    table.lines().skip(1).filter_map(|line| {
+fn networks_v4(table: &str) -> Vec<Network> {
+    let network = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let number = |at: usize| u32::from_str_radix(fields.get(at)?, 16).ok();
         let (base, flags, mask) = (number(1)?.swap_bytes(), number(3)?, number(7)?.swap_bytes());
-        (mask != 0 && flags & REJECT == 0).then_some(Network { base, mask })
-    })
-}
-
-/// The EC2 instance that this is, where it is one; within a moment, or not at all.
-pub async fn instance(deadline: Deadline) -> Option<Instance> {
-    let service = service()?;
-    let until = deadline.within(METADATA_BUDGET);
-    until.bound(describe(&service)).await.ok().flatten()
-}
-
-/// `HOST:PORT` of the metadata service, where there is one to ask (the AWS SDKs' own settings decide first).
-fn service() -> Option<String> {
-    if std::env::var("AWS_EC2_METADATA_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
-        return None;
-    }
-    if let Ok(endpoint) = std::env::var("AWS_EC2_METADATA_SERVICE_ENDPOINT") {
-        let host = endpoint
-            .trim_start_matches("http://")
-            .trim_end_matches('/')
-            .to_owned();
-        return (!host.is_empty()).then(|| {
-            if host.contains(':') {
-                host
-            } else {
-                format!("{host}:80")
-            }
-        });
-    }
-    is_ec2().then(|| METADATA_ADDRESS.to_owned())
-}
-
-/// EC2 writes its name into the firmware's tables; elsewhere nobody is asked.
-fn is_ec2() -> bool {
-    let reads = |path: &str| fs::read_to_string(path).unwrap_or_default().to_lowercase();
-    reads("/sys/class/dmi/id/sys_vendor").contains("amazon ec2")
-        || reads("/sys/hypervisor/uuid").starts_with("ec2")
-}
-
-async fn describe(service: &str) -> Option<Instance> {
-    let token = request(
-        service,
-        "PUT",
-        "/latest/api/token",
-        "X-aws-ec2-metadata-token-ttl-seconds: 60",
-    )
-    .await?;
-    let token = format!("X-aws-ec2-metadata-token: {token}");
-    let get = async |path: &str| request(service, "GET", &format!("/latest/meta-data/{path}"), &token).await;
-    let mac = get("mac").await?;
-    let interface = format!("network/interfaces/macs/{mac}");
-    let words = |text: Option<String>| -> Vec<String> {
-        text.unwrap_or_default()
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect()
+        (mask != 0 && flags & REJECT == 0).then_some(Network {
+            base: Ipv4Addr::from(base).into(),
+            bits: mask.leading_ones(),
+        })
     };
-    Some(Instance {
-        region: get("placement/region").await?,
-        groups: words(get(&format!("{interface}/security-group-ids")).await),
-        vpc_ranges: words(get(&format!("{interface}/vpc-ipv4-cidr-blocks")).await),
-        public_name: get("public-hostname").await.unwrap_or_default(),
-    })
+    table.lines().skip(1).filter_map(network).collect()
 }
 
-/// One HTTP/1.0 request; the body of a 200, made harmless.
-async fn request(service: &str, method: &str, path: &str, header: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(service).await.ok()?;
-    let head =
-        format!("{method} {path} HTTP/1.0\r\nHost: {service}\r\n{header}\r\nContent-Length: 0\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.ok()?;
-    let mut answer = Vec::new();
-    stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await.ok()?;
-    let answer = String::from_utf8(answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let is_ok = head.split_whitespace().nth(1) == Some("200");
-    let lines: Vec<_> = body
-        .lines()
-        .map(|line| sanitize::line(line.trim()).into_owned())
-        .collect();
-    is_ok.then(|| lines.join("\n"))
+/// The same of `/proc/net/ipv6_route`: destination and its length in hexadecimals first, the flags ninth.
+fn networks_v6(table: &str) -> Vec<Network> {
+    let network = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let base = u128::from_str_radix(fields.first()?, 16).ok()?;
+        let bits = u32::from_str_radix(fields.get(1)?, 16).ok()?;
+        let flags = u32::from_str_radix(fields.get(8)?, 16).ok()?;
+        (bits != 0 && flags & REJECT == 0).then_some(Network {
+            base: Ipv6Addr::from(base).into(),
+            bits,
+        })
+    };
+    table.lines().filter_map(network).collect()
+}
+
+/// What Docker, Podman, Kubernetes, ECS and systemd-nspawn leave behind for those inside.
+fn in_container() -> bool {
+    const FILES: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
+    const VARIABLES: [&str; 3] = [
+        "KUBERNETES_SERVICE_HOST",
+        "ECS_CONTAINER_METADATA_URI_V4",
+        "container",
+    ];
+    FILES.iter().any(|file| Path::new(file).exists())
+        || VARIABLES.iter().any(|name| std::env::var_os(name).is_some())
+        || fs::read_to_string("/proc/1/cgroup").is_ok_and(|groups| names_a_container(&groups))
+}
+
+fn names_a_container(groups: &str) -> bool {
+    ["docker", "kubepods", "containerd", "libpod", "/lxc"]
+        .iter()
+        .any(|word| groups.contains(word))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TABLE: &str = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
-        eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
-        eth0\t0000000A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
+    fn holds(networks: &[Network], address: &str) -> bool {
+        let address = address.parse().unwrap();
+        networks.iter().any(|network| network.holds(address))
+    }
 
     #[test]
     fn a_default_route_makes_no_address_near() {
-        let holds = |address: &str| networks(TABLE).any(|network| network.holds(address.parse().unwrap()));
-        assert!(holds("10.0.3.17"));
-        assert!(!holds("10.1.3.17"));
+        let table = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
+            eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+            eth0\t0000000A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
+        let networks = networks_v4(table);
+        assert!(holds(&networks, "10.0.3.17"));
+        assert!(!holds(&networks, "10.1.3.17"));
+    }
+
+    #[test]
+    fn routes_of_ipv6_are_read_without_the_default_and_those_that_refuse() {
+        let zero = "0".repeat(32);
+        let route = |to: &str, bits: &str, flags: &str| {
+            format!("{to} {bits} {zero} 00 {zero} 00000400 00000001 00000000 {flags}     eth0\n")
+        };
+        let table = [
+            route("fd770001000000000000000000000000", "40", "00000001"),
+            route(&zero, "00", "00450003"),
+            route("fd770002000000000000000000000000", "40", "00200200"),
+        ]
+        .concat();
+        let networks = networks_v6(&table);
+        assert!(holds(&networks, "fd77:1::2"));
+        assert!(!holds(&networks, "fd77:2::2"));
     }
 
     #[test]
     fn ranges_are_read_and_held_against_addresses() {
-        let network = Network::parse("172.31.0.0/16").unwrap();
-        assert!(
-            network.holds("172.31.9.9".parse().unwrap()) && !network.holds("172.30.9.9".parse().unwrap())
+        let network = |range: &str| vec![Network::parse(range).unwrap()];
+        assert!(holds(&network("172.31.0.0/16"), "172.31.9.9"));
+        assert!(!holds(&network("172.31.0.0/16"), "172.30.9.9"));
+        assert!(holds(&network("0.0.0.0/0"), "1.2.3.4"));
+        assert!(holds(&network("2600:1f18::/32"), "2600:1f18:0:1::9"));
+        assert!(!holds(&network("2600:1f18::/32"), "10.0.0.1"));
+        assert_eq!(Network::parse("x/99"), None);
+        assert_eq!(Network::parse("10.0.0.0/33"), None);
+    }
+
+    #[test]
+    fn an_address_of_this_host_is_as_near_as_loopback() {
+        let near =
+            |address: &str, source: &str| nearness(address.parse().unwrap(), Some(source.parse().unwrap()));
+        assert_eq!(near("127.0.0.1", "127.0.0.1"), Nearness::Loopback);
+        assert_eq!(near("0.0.0.0", "127.0.0.1"), Nearness::Loopback);
+        assert_eq!(near("10.0.3.17", "10.0.3.17"), Nearness::Loopback);
+        assert_eq!(near("93.184.215.14", "10.0.3.17"), Nearness::Public);
+        assert_eq!(
+            source_for("127.0.0.1".parse().unwrap()),
+            Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
         );
-        assert!(
-            Network::parse("0.0.0.0/0")
-                .unwrap()
-                .holds("1.2.3.4".parse().unwrap())
-        );
-        assert!(Network::parse("x/99").is_none());
+    }
+
+    #[test]
+    fn control_groups_name_the_container_they_are_of() {
+        assert!(names_a_container(
+            "0::/kubepods.slice/kubepods-burstable.slice/x\n"
+        ));
+        assert!(names_a_container("12:pids:/docker/0123\n"));
+        assert!(!names_a_container("0::/init.scope\n"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use crate::ping::place::Instance;
+use crate::ping::instance::Instance;
 
 /// The address to open, and what has to be done for it.
 #[derive(Debug, PartialEq, Eq)]

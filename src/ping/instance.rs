@@ -1,0 +1,287 @@
+//! The EC2 instance that this host is, as its metadata service describes it.
+
+use std::fs;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::place::Network;
+use crate::deadline::Deadline;
+use crate::sanitize;
+
+/// What the metadata service says about an EC2 instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instance {
+    /// Region, such as `eu-central-1`.
+    pub region: String,
+    /// Ids of the security groups of the interface that the probe used.
+    pub groups: Vec<String>,
+    /// Ranges of the interface's VPC, as `10.0.0.0/16`.
+    pub vpc_ranges: Vec<String>,
+    /// The public DNS name; empty where it has none.
+    pub public_name: String,
+}
+
+impl Instance {
+    /// Whether the address lies in the instance's VPC.
+    pub(super) fn holds(&self, address: IpAddr) -> bool {
+        self.vpc_ranges
+            .iter()
+            .filter_map(|range| Network::parse(range))
+            .any(|network| network.holds(address))
+    }
+}
+
+/// The metadata service answers within a few milliseconds, or it is not there.
+const METADATA_BUDGET: Duration = Duration::from_millis(150);
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
+const METADATA_ADDRESS: &str = "169.254.169.254:80";
+const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
+/// The longest answer that is read: the largest value, a list of groups, has a few hundred bytes.
+const LONGEST_ANSWER: u64 = 8 * 1024;
+
+/// Asks the metadata service, where there is one; `source` is the address that the probe was sent from.
+pub async fn observe(source: Option<IpAddr>, deadline: Deadline) -> Option<Instance> {
+    let service = service(|name| std::env::var(name).ok(), is_ec2)?;
+    let until = deadline.within(METADATA_BUDGET);
+    until.bound(describe(&service, source)).await.ok().flatten()
+}
+
+/// `HOST:PORT` of the metadata service, where there is one to ask (the AWS SDKs' own settings decide first).
+fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> bool) -> Option<String> {
+    if setting("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return None;
+    }
+    if let Some(endpoint) = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT") {
+        return host_and_port(&endpoint);
+    }
+    let is_v6 = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")
+        .is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6"));
+    let address = if is_v6 {
+        METADATA_ADDRESS_V6
+    } else {
+        METADATA_ADDRESS
+    };
+    is_ec2().then(|| address.to_owned())
+}
+
+/// Of `http://HOST[:PORT]/`.
+fn host_and_port(endpoint: &str) -> Option<String> {
+    let authority = endpoint.strip_prefix("http://").unwrap_or(endpoint);
+    let authority = authority.split('/').next().filter(|host| !host.is_empty())?;
+    let has_port = authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()) && !authority.ends_with(']'));
+    Some(if has_port {
+        authority.to_owned()
+    } else {
+        format!("{authority}:80")
+    })
+}
+
+/// EC2 writes its name into the firmware's tables; elsewhere nobody is asked.
+fn is_ec2() -> bool {
+    let reads = |path: &str| fs::read_to_string(path).unwrap_or_default().to_lowercase();
+    reads("/sys/class/dmi/id/sys_vendor").contains("amazon ec2")
+        || reads("/sys/hypervisor/uuid").starts_with("ec2")
+}
+
+/// The service, with the token that it wants to see.
+struct Metadata<'a> {
+    service: &'a str,
+    token: String,
+}
+
+async fn describe(service: &str, source: Option<IpAddr>) -> Option<Instance> {
+    let lifetime = "X-aws-ec2-metadata-token-ttl-seconds: 60";
+    let token = request(service, "PUT", "/latest/api/token", lifetime).await?;
+    let metadata = Metadata { service, token };
+    let interface = metadata.interface(source).await?;
+    let mut vpc_ranges = metadata.words(&format!("{interface}/vpc-ipv4-cidr-blocks")).await;
+    vpc_ranges.extend(metadata.words(&format!("{interface}/vpc-ipv6-cidr-blocks")).await);
+    Some(Instance {
+        region: metadata.get("placement/region").await?,
+        groups: metadata.words(&format!("{interface}/security-group-ids")).await,
+        vpc_ranges,
+        public_name: metadata.get("public-hostname").await.unwrap_or_default(),
+    })
+}
+
+impl Metadata<'_> {
+    async fn get(&self, path: &str) -> Option<String> {
+        let token = format!("X-aws-ec2-metadata-token: {}", self.token);
+        request(self.service, "GET", &format!("/latest/meta-data/{path}"), &token).await
+    }
+
+    async fn words(&self, path: &str) -> Vec<String> {
+        let text = self.get(path).await.unwrap_or_default();
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// The path of the interface that the probe left by; of the first one where that cannot be told (in a container).
+    async fn interface(&self, source: Option<IpAddr>) -> Option<String> {
+        const ALL: &str = "network/interfaces/macs";
+        let source = source.map(|address| address.to_string());
+        let addresses = match &source {
+            Some(address) if address.contains(':') => "ipv6s",
+            _ => "local-ipv4s",
+        };
+        let macs = self.words(&format!("{ALL}/")).await;
+        for mac in macs.iter().filter(|_| macs.len() > 1) {
+            let path = format!("{ALL}/{}", mac.trim_end_matches('/'));
+            let own = self.words(&format!("{path}/{addresses}")).await;
+            if source.as_ref().is_some_and(|source| own.contains(source)) {
+                return Some(path);
+            }
+        }
+        Some(format!("{ALL}/{}", self.get("mac").await?))
+    }
+}
+
+/// One HTTP/1.0 request; the body of a 200, made harmless.
+async fn request(service: &str, method: &str, path: &str, header: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(service).await.ok()?;
+    let head =
+        format!("{method} {path} HTTP/1.0\r\nHost: {service}\r\n{header}\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.ok()?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await.ok()?;
+    let answer = String::from_utf8(answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let is_ok = head.split_whitespace().nth(1) == Some("200");
+    let lines: Vec<_> = body
+        .lines()
+        .map(|line| sanitize::line(line.trim()).into_owned())
+        .collect();
+    is_ok.then(|| lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+    use std::thread;
+
+    use super::*;
+    use crate::ping::judge;
+    use crate::ping::observation::{Dial, DialResult, Endpoint, Observations};
+    use crate::ping::place::{Nearness, Place};
+    use crate::target::Target;
+
+    /// An instance with two interfaces in two VPCs, as the service describes it to whoever shows the token.
+    fn answer(request: &str) -> Option<&'static str> {
+        let line = request.lines().next()?;
+        if line.starts_with("PUT /latest/api/token ") {
+            return request.contains("token-ttl-seconds: 60").then_some("TOKEN==");
+        }
+        if !request.contains("X-aws-ec2-metadata-token: TOKEN==") {
+            return None;
+        }
+        let path = line.strip_prefix("GET /latest/meta-data/")?.split(' ').next()?;
+        Some(match path {
+            "mac" => "02:00:00:00:00:01",
+            "placement/region" => "eu-central-1",
+            "network/interfaces/macs/" => "02:00:00:00:00:01/\n02:00:00:00:00:02/",
+            "network/interfaces/macs/02:00:00:00:00:01/local-ipv4s" => "10.1.0.5",
+            "network/interfaces/macs/02:00:00:00:00:02/local-ipv4s" => "10.0.3.99\n10.0.3.98",
+            "network/interfaces/macs/02:00:00:00:00:01/security-group-ids" => "sg-0aaaa",
+            "network/interfaces/macs/02:00:00:00:00:02/security-group-ids" => "sg-0bbbb\nsg-0cccc",
+            "network/interfaces/macs/02:00:00:00:00:01/vpc-ipv4-cidr-blocks" => "10.1.0.0/16",
+            "network/interfaces/macs/02:00:00:00:00:02/vpc-ipv4-cidr-blocks" => "10.0.0.0/16\n10.9.0.0/16",
+            _ => return None,
+        })
+    }
+
+    fn metadata_service() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut request = Vec::new();
+                let mut byte = [0];
+                while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|length| length > 0)
+                {
+                    request.push(byte[0]);
+                }
+                let answer = answer(&String::from_utf8_lossy(&request));
+                let status = if answer.is_some() {
+                    "200 OK"
+                } else {
+                    "404 Not Found"
+                };
+                let _ = write!(stream, "HTTP/1.0 {status}\r\n\r\n{}", answer.unwrap_or_default());
+            }
+        });
+        address
+    }
+
+    async fn described_from(source: &str) -> Instance {
+        describe(&metadata_service(), source.parse().ok()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_interface_that_the_probe_left_by_is_described() {
+        let second = described_from("10.0.3.98").await;
+        assert_eq!(second.groups, ["sg-0bbbb", "sg-0cccc"]);
+        assert!(second.holds("10.9.1.1".parse().unwrap()) && !second.holds("10.1.0.9".parse().unwrap()));
+        assert_eq!(described_from("10.1.0.5").await.groups, ["sg-0aaaa"]);
+        // The bridge of a container is no interface of the instance.
+        assert_eq!(described_from("172.17.0.2").await.groups, ["sg-0aaaa"]);
+    }
+
+    #[tokio::test]
+    async fn the_command_to_paste_names_this_instances_group_its_region_and_the_port() {
+        let instance = described_from("10.0.3.98").await;
+        let address: SocketAddr = "10.0.3.17:6380".parse().unwrap();
+        let seen = Observations {
+            dials: vec![Dial {
+                to: Endpoint::Ip(address),
+                result: DialResult::Timeout { syns: Some(3) },
+                took: Duration::from_secs(3),
+            }],
+            place: Some(Place {
+                nearness: Nearness::SameNetwork,
+                in_container: false,
+                instance: Some(instance),
+            }),
+            ..Observations::default()
+        };
+        let target = Target::parse("rediss://10.0.3.17:6380").unwrap();
+        let fix = judge(&target, &seen).finding.unwrap().fixes.remove(0);
+        assert_eq!(fix.kind, "security-group");
+        let command = fix.command.unwrap();
+        for part in [
+            "--region eu-central-1",
+            "--source-group sg-0bbbb",
+            "--port 6380",
+            "--protocol tcp",
+        ] {
+            assert!(command.contains(part), "{part} is missing in: {command}");
+        }
+    }
+
+    #[test]
+    fn the_settings_of_the_sdks_decide_whether_and_where_to_ask() {
+        let asked = |name: &'static str, value: &'static str, is_ec2| {
+            service(|wanted| (wanted == name).then(|| value.to_owned()), is_ec2)
+        };
+        let endpoint = |value| asked("AWS_EC2_METADATA_SERVICE_ENDPOINT", value, || false);
+        assert_eq!(asked("AWS_EC2_METADATA_DISABLED", "True", || true), None);
+        assert_eq!(asked("", "", || true).unwrap(), METADATA_ADDRESS);
+        assert_eq!(asked("", "", || false), None);
+        assert_eq!(
+            asked("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6", || true).unwrap(),
+            METADATA_ADDRESS_V6
+        );
+        assert_eq!(endpoint("http://127.0.0.1:1338/").unwrap(), "127.0.0.1:1338");
+        assert_eq!(endpoint("http://169.254.169.254").unwrap(), "169.254.169.254:80");
+        assert_eq!(endpoint("http://[fd00:ec2::254]").unwrap(), "[fd00:ec2::254]:80");
+        assert_eq!(
+            endpoint("http://[fd00:ec2::254]:81/").unwrap(),
+            "[fd00:ec2::254]:81"
+        );
+        assert_eq!(endpoint(""), None);
+    }
+}
