@@ -5,6 +5,8 @@ mod protocol;
 mod warnings;
 
 #[cfg(test)]
+mod every_code;
+#[cfg(test)]
 mod tests;
 
 use super::catalogue::{Circumstances, Code, Fix, fixes};

@@ -275,13 +275,15 @@ fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsRes
         TlsResult::OtherName => Blame::proved(
             Code::TlsNameMismatch,
             format!("the certificate is not for {}", tls.expected_name),
-        ),
+        )
+        .because("the names in it were held against the host of the URL, or --tls-name"),
         TlsResult::Expired => {
             let age = tls.certificate.as_ref().map(|found| -found.ends_in);
             Blame::proved(
                 Code::TlsExpired,
                 format!("the certificate expired {}ago", age.map_or_else(String::new, ago)),
             )
+            .because("its dates were held against the clock of this host")
         }
         TlsResult::NotValidYet => {
             let wait = tls.certificate.as_ref().map(|found| found.begins_in);
@@ -290,6 +292,7 @@ fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsRes
                 Code::TlsExpired,
                 format!("the certificate is not valid yet{wait}"),
             )
+            .because("its dates were held against the clock of this host")
         }
         // OpenSSL's answer to a missing client certificate in TLS 1.2: after its own certificate was shown.
         TlsResult::NothingInCommon(alert) if alert == "HandshakeFailure" && tls.certificate.is_some() => {

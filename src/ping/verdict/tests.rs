@@ -15,11 +15,11 @@ use crate::ping::observation::{
 use crate::ping::place::{Nearness, Place};
 use crate::target::Target;
 
-fn target(url: &str) -> Target {
+pub(super) fn target(url: &str) -> Target {
     Target::parse(url).unwrap()
 }
 
-fn dial(result: DialResult) -> Dial {
+pub(super) fn dial(result: DialResult) -> Dial {
     let address: SocketAddr = "10.0.3.17:6379".parse().unwrap();
     Dial {
         to: Endpoint::Ip(address),
@@ -28,14 +28,14 @@ fn dial(result: DialResult) -> Dial {
     }
 }
 
-fn connected() -> Observations {
+pub(super) fn connected() -> Observations {
     Observations {
         dials: vec![dial(DialResult::Connected)],
         ..Observations::default()
     }
 }
 
-fn reply(text: &str) -> Heard {
+pub(super) fn reply(text: &str) -> Heard {
     Heard::Reply(redis::parse_redis_value(format!("{text}\r\n").as_bytes()).unwrap())
 }
 
@@ -149,7 +149,35 @@ fn the_order_of_fixes_depends_on_where_we_stand() {
         kinds("redis://127.0.0.1", Nearness::Loopback),
         ["accept-queue", "local-firewall"]
     );
-    assert_eq!(kinds("redis://10.0.3.17:6739", Nearness::SameNetwork)[0], "port");
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::Public), far[1..]);
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::Unknown), far[1..]);
+    let slip = kinds("redis://10.0.3.17:6739", Nearness::ForeignPrivate);
+    assert_eq!((slip[0], &slip[1..]), ("port", &far[..]));
+    assert_eq!(kinds("redis://10.0.3.17:11211", Nearness::SameNetwork)[0], "port");
+}
+
+#[test]
+fn a_closed_port_is_looked_for_in_the_container_first_where_localhost_is_one() {
+    let kinds = |nearness, in_container| {
+        let place = Some(Place {
+            nearness,
+            in_container,
+            ..Place::default()
+        });
+        let seen = Observations {
+            dials: vec![dial(DialResult::Refused)],
+            place,
+            ..Observations::default()
+        };
+        let finding = judge(&target("redis://127.0.0.1"), &seen).finding.unwrap();
+        finding.fixes.iter().map(|fix| fix.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        kinds(Nearness::Loopback, true),
+        ["container", "port", "start", "bind"]
+    );
+    assert_eq!(kinds(Nearness::Loopback, false), ["port", "start", "bind"]);
+    assert_eq!(kinds(Nearness::SameNetwork, true), ["port", "start", "bind"]);
 }
 
 #[test]
@@ -247,7 +275,11 @@ fn a_plain_url_to_a_tls_port_says_so_and_https_is_no_redis() {
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
 }
 
-fn shaken(result: TlsResult, experiment: Option<Heard>, certificate: Option<Certificate>) -> Observations {
+pub(super) fn shaken(
+    result: TlsResult,
+    experiment: Option<Heard>,
+    certificate: Option<Certificate>,
+) -> Observations {
     let tls = Handshake {
         result,
         certificate,
