@@ -136,7 +136,7 @@ fn home_page(app: &App, visit: &Visit) -> Response {
         StatusCode::OK,
         &Home {
             frame: &app.frame,
-            name: visit.name().as_deref(),
+            name: visit.name(),
             visits: visit.visits(),
             cookie: visit.cookie_view(),
             hash: visit.hash_view(),

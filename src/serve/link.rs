@@ -89,6 +89,9 @@ impl Link {
 
     /// The current client, or the next one.
     async fn client(self: &Arc<Self>, deadline: Deadline) -> Result<Leased, Fault> {
+        if let Some(leased) = self.state().living() {
+            return Ok(leased);
+        }
         let arrived = Instant::now();
         loop {
             let attempt = {

@@ -1,15 +1,16 @@
 //! The pages: what they show, and the templates that escape it.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
 
+use super::headers;
 use super::history::Asked;
 use super::step::Step;
 use crate::wire::{Replies, Reply};
@@ -185,23 +186,55 @@ pub(super) struct Tab {
 
 /// The page as an answer.
 pub(super) fn answer(status: StatusCode, page: &impl Template) -> Response {
-    let mut text = String::with_capacity(ROOM);
+    let mut sheet = Sheet::take();
     // Rendering fails only where a value's Display does, and none of ours can.
-    let status = match page.render_into(&mut text) {
+    let status = match page.render_into(&mut sheet.0) {
         Ok(()) => status,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    html(status, text)
+    let mut response = Response::new(Body::from(Bytes::from_owner(sheet)));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers::page();
+    response
 }
 
 /// Enough for a page of step 4 with its last commands, so that its buffer never grows.
 const ROOM: usize = 8 * 1024;
+/// Buffers that a worker keeps for pages to come; more are in use when more are sent at a time.
+const KEPT: usize = 64;
 
-fn html(status: StatusCode, text: String) -> Response {
-    let mut response = Response::new(Body::from(Bytes::from(text)));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    response
+thread_local! {
+    static SHEETS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer for a page. It is used again once the page is sent: making and freeing one takes longer than writing it.
+struct Sheet(String);
+
+impl Sheet {
+    fn take() -> Self {
+        let kept = SHEETS.with_borrow_mut(Vec::pop);
+        Self(kept.unwrap_or_else(|| String::with_capacity(ROOM)))
+    }
+}
+
+impl AsRef<[u8]> for Sheet {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Drop for Sheet {
+    fn drop(&mut self) {
+        let mut text = std::mem::take(&mut self.0);
+        // One that had to grow would keep its memory for nothing. The thread, and the list with it, may be at its end.
+        if text.capacity() == ROOM {
+            text.clear();
+            let _ = SHEETS.try_with(|sheets| {
+                let mut sheets = sheets.borrow_mut();
+                if sheets.len() < KEPT {
+                    sheets.push(text);
+                }
+            });
+        }
+    }
 }

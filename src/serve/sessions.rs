@@ -1,6 +1,5 @@
 //! From a cookie to what the page shows of its session, over Redis where the step has one.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,9 +66,11 @@ enum Found {
     },
     /// Step 4.
     Session {
+        name: String,
+        visits: i64,
         key: String,
         trip: Trip,
-        store: SessionStore,
+        ttl: Duration,
     },
 }
 
@@ -152,21 +153,29 @@ impl Sessions {
         let work = |client| async {
             let store = self.store(client);
             let trip = store.visit(&key).await?;
-            Ok((store, trip))
+            let session = store.read(&trip);
+            let session = session.map(|session| (session.username.into_owned(), session.visits));
+            Ok((session, trip))
         };
-        let (store, trip) = self.link.ask(deadline, work).await?;
+        let (session, trip) = self.link.ask(deadline, work).await?;
         let asked = Arc::new(Asked::new(std::slice::from_ref(&trip)));
-        if store.read(&trip).is_none() {
+        let Some((name, visits)) = session else {
             self.history.forget(&key);
             return Ok(Visit {
                 asked,
                 ..Visit::logged_out(Cookie::Refused(DEAD_TOKEN))
             });
-        }
+        };
         Ok(Visit {
             earlier: self.history.add(&key, &asked),
             cookie: Cookie::Token(token.start().to_owned()),
-            found: Found::Session { key, trip, store },
+            found: Found::Session {
+                name,
+                visits,
+                key,
+                trip,
+                ttl: self.ttl,
+            },
             asked,
         })
     }
@@ -256,11 +265,10 @@ impl Visit {
     }
 
     /// Who is logged in.
-    pub(super) fn name(&self) -> Option<Cow<'_, str>> {
+    pub(super) fn name(&self) -> Option<&str> {
         match &self.found {
             Found::Nobody => None,
-            Found::Name(name) | Found::Count { name, .. } => Some(Cow::Borrowed(name)),
-            Found::Session { trip, store, .. } => Some(store.read(trip)?.username),
+            Found::Name(name) | Found::Count { name, .. } | Found::Session { name, .. } => Some(name),
         }
     }
 
@@ -268,7 +276,8 @@ impl Visit {
     pub(super) fn visits(&self) -> Option<i64> {
         match &self.found {
             Found::Nobody | Found::Name(_) => None,
-            Found::Count { trip, .. } | Found::Session { trip, .. } => match trip.results().next()? {
+            Found::Session { visits, .. } => Some(*visits),
+            Found::Count { trip, .. } => match trip.results().next()? {
                 Reply::Integer(visits) => Some(visits),
                 _ => None,
             },
@@ -280,7 +289,7 @@ impl Visit {
         let (key, trip, life) = match &self.found {
             Found::Nobody | Found::Name(_) => return None,
             Found::Count { key, trip, life, .. } => (key, trip, life.span()),
-            Found::Session { key, trip, store } => (key, trip, Some(store.ttl)),
+            Found::Session { key, trip, ttl, .. } => (key, trip, Some(*ttl)),
         };
         Some(page::Hash {
             key,

@@ -61,25 +61,45 @@ impl<'a> Iterator for Replies<'a> {
 
     fn next(&mut self) -> Option<Reply<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let bytes = skip(self.bytes, self.unread)?;
+        let bytes = if self.unread == 0 {
+            self.bytes
+        } else {
+            skip(self.bytes, self.unread)?
+        };
         self.unread = 0;
-        let (kind, header, rest) = line(bytes)?;
+        let (&kind, bytes) = bytes.split_first()?;
         let (reply, rest) = match kind {
-            b'+' => (Reply::Simple(header), rest),
-            b'-' => (Reply::Error(header), rest),
-            b':' => (number(header).map_or(Reply::Unknown, Reply::Integer), rest),
-            b'$' => match usize::try_from(number(header)?) {
-                Ok(length) => (Reply::Bulk(rest.get(..length)?), rest.get(length + 2..)?),
-                Err(_) => (Reply::Nil, rest),
-            },
-            b'*' => match usize::try_from(number(header)?) {
-                Ok(count) => {
-                    self.unread = count;
-                    (Reply::Array(Replies::new(rest, count)), rest)
+            b'+' | b'-' => {
+                let (text, rest) = line(bytes)?;
+                let reply = if kind == b'+' {
+                    Reply::Simple(text)
+                } else {
+                    Reply::Error(text)
+                };
+                (reply, rest)
+            }
+            b':' => {
+                let (value, rest) = number(bytes)?;
+                (value.map_or(Reply::Unknown, Reply::Integer), rest)
+            }
+            b'$' => {
+                let (length, rest) = number(bytes)?;
+                match usize::try_from(length?) {
+                    Ok(length) => (Reply::Bulk(rest.get(..length)?), rest.get(length + 2..)?),
+                    Err(_) => (Reply::Nil, rest),
                 }
-                Err(_) => (Reply::Nil, rest),
-            },
-            _ => (Reply::Unknown, rest),
+            }
+            b'*' => {
+                let (count, rest) = number(bytes)?;
+                match usize::try_from(count?) {
+                    Ok(count) => {
+                        self.unread = count;
+                        (Reply::Array(Replies::new(rest, count)), rest)
+                    }
+                    Err(_) => (Reply::Nil, rest),
+                }
+            }
+            _ => (Reply::Unknown, line(bytes)?.1),
         };
         self.bytes = rest;
         Some(reply)
@@ -107,7 +127,10 @@ impl<'a> Reply<'a> {
     fn write_indented(self, out: &mut impl Write, indent: usize) -> fmt::Result {
         match self {
             Self::Nil => out.write_str("(nil)"),
-            Self::Integer(value) => write!(out, "(integer) {value}"),
+            Self::Integer(value) => {
+                out.write_str("(integer) ")?;
+                write_number(out, value)
+            }
             Self::Bulk(bytes) => write_quoted(out, bytes),
             Self::Simple(bytes) => write_plain(out, bytes),
             Self::Error(bytes) => {
@@ -120,9 +143,13 @@ impl<'a> Reply<'a> {
                 let width = items.left.ilog10() as usize + 1;
                 for (index, item) in items.enumerate() {
                     if index > 0 {
-                        write!(out, "\n{:indent$}", "")?;
+                        out.write_char('\n')?;
+                        write_spaces(out, indent)?;
                     }
-                    write!(out, "{:>width$}) ", index + 1)?;
+                    let number = index + 1;
+                    write_spaces(out, width - (number.ilog10() as usize + 1))?;
+                    write_number(out, number as i64)?;
+                    out.write_str(") ")?;
                     item.write_indented(out, indent + width + 2)?;
                 }
                 Ok(())
@@ -131,30 +158,73 @@ impl<'a> Reply<'a> {
     }
 }
 
+/// Without the machinery of `write!`, which costs more than all the rest of a reply.
+fn write_number(out: &mut impl Write, number: i64) -> fmt::Result {
+    let mut digits = [b'0'; 20];
+    let mut rest = number.unsigned_abs();
+    let mut first = digits.len() - 1;
+    digits[first] += (rest % 10) as u8;
+    while rest > 9 {
+        rest /= 10;
+        first -= 1;
+        digits[first] += (rest % 10) as u8;
+    }
+    if number < 0 {
+        out.write_char('-')?;
+    }
+    // Digits are UTF-8.
+    out.write_str(std::str::from_utf8(&digits[first..]).unwrap_or_default())
+}
+
+fn write_spaces(out: &mut impl Write, mut count: usize) -> fmt::Result {
+    const SPACES: &str = "                ";
+    while count > SPACES.len() {
+        out.write_str(SPACES)?;
+        count -= SPACES.len();
+    }
+    out.write_str(&SPACES[..count])
+}
+
 /// Writes the words of a command as redis-cli would accept them, as [`super::command_line`] does.
 pub(super) fn write_command<'a>(out: &mut impl Write, words: impl Iterator<Item = &'a [u8]>) -> fmt::Result {
     for (index, word) in words.enumerate() {
         if index > 0 {
             out.write_char(' ')?;
         }
-        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
-        match std::str::from_utf8(word) {
-            Ok(text) if !text.is_empty() && word.iter().all(is_plain) => out.write_str(text)?,
+        let is_bare = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+        match plain(word, is_bare) {
+            Some(text) if !text.is_empty() => out.write_str(text)?,
             _ => write_quoted(out, word)?,
         }
     }
     Ok(())
 }
 
+/// The bytes as text, if each of them is so; for ASCII only.
+fn plain(bytes: &[u8], is_so: impl Fn(&u8) -> bool) -> Option<&str> {
+    // The whole is looked at without an early end: most are so, and this way several bytes are looked at at a time.
+    let is_so = bytes.iter().fold(true, |so_far, byte| so_far & is_so(byte));
+    is_so.then(|| std::str::from_utf8(bytes).ok()).flatten()
+}
+
 /// Text that the server wrote itself; what could steer a terminal is made visible as everywhere.
 fn write_plain(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
-    out.write_str(&crate::sanitize::line(&String::from_utf8_lossy(bytes)))
+    match plain(bytes, |byte| matches!(byte, b' '..=b'~')) {
+        Some(text) => out.write_str(text),
+        None => out.write_str(&crate::sanitize::line(&String::from_utf8_lossy(bytes))),
+    }
 }
 
 /// Redis's own quoting (`sdscatrepr`).
 fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
     out.write_char('"')?;
     let mut rest = bytes;
+    if let Some(text) = plain(bytes, |byte| {
+        matches!(byte, b' '..=b'~') & (*byte != b'"') & (*byte != b'\\')
+    }) {
+        out.write_str(text)?;
+        rest = &[];
+    }
     while !rest.is_empty() {
         let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
         let plain = rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
@@ -179,14 +249,28 @@ fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
     out.write_char('"')
 }
 
-/// The first line: its kind, the rest of it, and what follows.
-fn line(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&kind, after) = bytes.split_first()?;
-    let end = after.iter().position(|&byte| byte == b'\r')?;
-    Some((kind, &after[..end], after.get(end + 2..)?))
+/// The first line, and what follows.
+fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|&byte| byte == b'\r')?;
+    Some((&bytes[..end], bytes.get(end + 2..)?))
 }
 
-fn number(header: &[u8]) -> Option<i64> {
+/// The number that the first line is, if it is one, and what follows.
+fn number(bytes: &[u8]) -> Option<(Option<i64>, &[u8])> {
+    // Nearly every number is a length of a few digits.
+    let mut value = 0_i64;
+    for (at, byte) in bytes.iter().enumerate().take(10) {
+        match byte {
+            b'0'..=b'9' => value = 10 * value + i64::from(byte - b'0'),
+            b'\r' if at > 0 => return Some((Some(value), bytes.get(at + 2..)?)),
+            _ => break,
+        }
+    }
+    let (header, rest) = line(bytes)?;
+    Some((long_number(header), rest))
+}
+
+fn long_number(header: &[u8]) -> Option<i64> {
     let (sign, digits) = match header.strip_prefix(b"-") {
         Some(digits) => (-1, digits),
         None => (1, header),
@@ -203,13 +287,21 @@ fn skip(mut bytes: &[u8], count: usize) -> Option<&[u8]> {
     let mut missing = count;
     while missing > 0 {
         missing -= 1;
-        let (kind, header, rest) = line(bytes)?;
-        bytes = rest;
-        match (kind, usize::try_from(number(header).unwrap_or(0))) {
-            (b'$', Ok(length)) => bytes = bytes.get(length + 2..)?,
-            (b'*', Ok(children)) => missing = missing.checked_add(children)?,
-            _ => {}
-        }
+        let (&kind, rest) = bytes.split_first()?;
+        bytes = match kind {
+            b'$' | b'*' => {
+                let (number, rest) = number(rest)?;
+                match (kind, usize::try_from(number.unwrap_or(0))) {
+                    (b'$', Ok(length)) => rest.get(length + 2..)?,
+                    (_, Ok(children)) => {
+                        missing = missing.checked_add(children)?;
+                        rest
+                    }
+                    (_, Err(_)) => rest,
+                }
+            }
+            _ => line(rest)?.1,
+        };
     }
     Some(bytes)
 }

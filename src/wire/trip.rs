@@ -56,13 +56,17 @@ impl Batch {
     }
 
     fn header(&mut self, kind: u8, number: usize) {
-        self.bytes.push(kind);
-        if number < 10 {
-            self.bytes.push(b'0' + number as u8);
-        } else {
-            self.bytes.extend_from_slice(number.to_string().as_bytes());
+        let digit = |number: usize| b'0' + (number % 10) as u8;
+        match number {
+            0..10 => self.bytes.extend_from_slice(&[kind, digit(number), b'\r', b'\n']),
+            10..100 => {
+                let header = [kind, digit(number / 10), digit(number), b'\r', b'\n'];
+                self.bytes.extend_from_slice(&header);
+            }
+            _ => self
+                .bytes
+                .extend_from_slice(format!("{}{number}\r\n", char::from(kind)).as_bytes()),
         }
-        self.bytes.extend_from_slice(b"\r\n");
     }
 
     /// The bytes to send, and how many replies they get.
