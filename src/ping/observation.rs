@@ -74,6 +74,8 @@ pub struct Lookup {
     pub system_was_silent: bool,
     /// The answer of each name server to our own question.
     pub servers: Vec<NameServer>,
+    /// Whether this host has no name server configured, so that only itself could be asked.
+    pub is_unconfigured: bool,
     /// How long the look-up took.
     pub took: Duration,
 }

@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use crate::deadline::Deadline;
 use crate::ping::observation::NameAnswer;
+use crate::ping::rungs::tcp::words;
 use crate::sanitize;
 
 /// The system's name servers and search domains (`resolv.conf(5)`).
@@ -20,6 +21,8 @@ use crate::sanitize;
 pub(super) struct Resolvers {
     /// In the order of the file; glibc uses the first three.
     pub servers: Vec<SocketAddr>,
+    /// Whether the file names none, or is missing: glibc then asks this very host.
+    pub is_unconfigured: bool,
     search: Vec<String>,
     ndots: usize,
 }
@@ -44,6 +47,7 @@ impl Resolvers {
     fn parse(text: &str) -> Self {
         let mut found = Self {
             servers: Vec::new(),
+            is_unconfigured: false,
             search: Vec::new(),
             ndots: 1,
         };
@@ -67,6 +71,7 @@ impl Resolvers {
             }
         }
         if found.servers.is_empty() {
+            found.is_unconfigured = true;
             found
                 .servers
                 .push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
@@ -166,7 +171,7 @@ async fn ask_for(server: SocketAddr, name: &str, kind: RecordType, deadline: Dea
         return NameAnswer::Malformed;
     };
     match over_udp(server, &question, &bytes, deadline).await {
-        Err(error) => NameAnswer::Unreachable(error.to_string()),
+        Err(error) => NameAnswer::Unreachable(words(&error)),
         Ok(None) => NameAnswer::Silent,
         Ok(Some(answer)) if answer.metadata.truncation => over_tcp(server, &question, &bytes, deadline).await,
         Ok(Some(answer)) => read(&answer),
@@ -224,7 +229,7 @@ async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline
     };
     match deadline.bound(exchange).await {
         Err(_) => NameAnswer::Silent,
-        Ok(Err(error)) => NameAnswer::Unreachable(format!("over TCP: {error}")),
+        Ok(Err(error)) => NameAnswer::Unreachable(format!("over TCP: {}", words(&error))),
         Ok(Ok(bytes)) => answer_to(question, &bytes).map_or(NameAnswer::Malformed, |answer| read(&answer)),
     }
 }
@@ -311,7 +316,9 @@ mod tests {
             Resolvers::parse("# nothing\n").servers,
             ["127.0.0.1:53".parse().unwrap()]
         );
-        assert_eq!(Resolvers::parse("nameserver fe80::1%2\n").servers.len(), 1);
+        assert!(Resolvers::parse("").is_unconfigured);
+        let link_local = Resolvers::parse("nameserver fe80::1%2\n");
+        assert!(link_local.servers.len() == 1 && !link_local.is_unconfigured);
     }
 
     #[test]

@@ -36,7 +36,9 @@ pub async fn observe(host: &str, deadline: Deadline) -> Lookup {
         if lookup.system_was_silent {
             help_silent(host, &mut lookup, system, questions).await;
         } else {
-            lookup.servers = ask_all(host, questions).await;
+            let resolvers = Resolvers::of_system();
+            lookup.is_unconfigured = resolvers.is_unconfigured;
+            lookup.servers = ask_all(resolvers, host, questions).await;
         }
     }
     lookup.took = started.elapsed();
@@ -47,7 +49,9 @@ type Found = Result<Vec<IpAddr>, String>;
 
 /// The system may still answer: whoever has addresses first wins.
 async fn help_silent(host: &str, lookup: &mut Lookup, system: oneshot::Receiver<Found>, until: Deadline) {
-    let questions = ask_all(host, until);
+    let resolvers = Resolvers::of_system();
+    lookup.is_unconfigured = resolvers.is_unconfigured;
+    let questions = ask_all(resolvers, host, until);
     tokio::pin!(questions);
     tokio::pin!(system);
     let mut system_is_open = true;
@@ -127,8 +131,7 @@ fn heard(found: Result<Found, oneshot::error::RecvError>) -> Lookup {
 }
 
 /// Every name server of the system is asked at once; a server that has addresses ends the wait for the others.
-async fn ask_all(host: &str, deadline: Deadline) -> Vec<NameServer> {
-    let resolvers = Resolvers::of_system();
+async fn ask_all(resolvers: Resolvers, host: &str, deadline: Deadline) -> Vec<NameServer> {
     let names = resolvers.candidates(host);
     let mut questions = JoinSet::new();
     for (index, server) in resolvers.servers.iter().copied().enumerate() {

@@ -247,7 +247,8 @@ fn says_prohibited(icmp: os::Icmp) -> bool {
     }
 }
 
-fn words(error: &io::Error) -> String {
+/// The system's words, without its number for them.
+pub(in crate::ping) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());
     text[..end].to_lowercase()

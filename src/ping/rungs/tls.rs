@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
@@ -220,7 +220,7 @@ fn client_config(trust: &Trust, judge: Judge, seen: &Arc<Seen>) -> Result<Client
     match (&trust.cert, &trust.key) {
         (Some(cert), Some(key)) => {
             let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| format!("--key {}: no private key in PEM form ({error})", shown(key)))?;
+                .map_err(|error| format!("--key {}: {}", shown(key), pem_fault("private key", &error)))?;
             builder
                 .with_client_auth_cert(certificates("--cert", cert)?, key)
                 .map_err(|error| format!("--cert and --key do not go together: {error}"))
@@ -256,11 +256,19 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
     let fault = |words: String| format!("{option} {}: {words}", shown(path));
     let all: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
-        .map_err(|error| fault(format!("no certificate in PEM form ({error})")))?;
+        .map_err(|error| fault(pem_fault("certificate", &error)))?;
     if all.is_empty() {
         Err(fault("the file holds no certificate in PEM form".into()))
     } else {
         Ok(all)
+    }
+}
+
+/// A file that cannot be read is another matter than one that holds something else.
+fn pem_fault(wanted: &str, error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => format!("cannot be read: {}", super::tcp::words(error)),
+        other => format!("no {wanted} in PEM form ({other})"),
     }
 }
 

@@ -81,6 +81,11 @@ fn dns_evidence(lookup: &Lookup) -> Vec<String> {
             crate::sanitize::line(fault)
         ));
     }
+    if lookup.is_unconfigured {
+        facts.push(
+            "/etc/resolv.conf is missing or names no name server, so this host itself was asked".into(),
+        );
+    }
     for server in &lookup.servers {
         let said = match &server.answer {
             NameAnswer::Addresses(found) => format!("answers {} addresses", found.len()),

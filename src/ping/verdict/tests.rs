@@ -77,6 +77,22 @@ fn each_answer_of_the_name_servers_has_its_cause() {
 }
 
 #[test]
+fn a_host_without_a_resolver_is_told_so() {
+    let dns = Lookup {
+        fault: Some("Temporary failure in name resolution".into()),
+        is_unconfigured: true,
+        ..Lookup::default()
+    };
+    let seen = Observations {
+        dns: Some(dns),
+        ..Observations::default()
+    };
+    let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
+    assert_eq!(finding.code, Code::DnsTimeout);
+    assert!(finding.evidence[1].contains("/etc/resolv.conf"));
+}
+
+#[test]
 fn each_end_of_a_connection_attempt_has_its_cause() {
     let icmp = |v6, code| {
         By::Icmp(Icmp {
