@@ -66,6 +66,19 @@ fn a_connection_that_is_lost_while_redis_stands_is_told_apart_from_an_outage() {
 }
 
 #[test]
+fn a_watch_names_a_silence_and_goes_on_when_it_ends() {
+    let server = RedisServer::start();
+    let mut watch = start(&["--watch", "--interval", "0.05", "--timeout", "1", &server.url()]);
+    watch.wait_for_stdout("[ok]    2");
+    server.pause();
+    watch.wait_for_stdout("server.silent");
+    server.resume();
+    watch.wait_for_stdout("it answers again");
+    watch.interrupt();
+    assert!(watch.finish().expect(130).stdout.contains("1 outage"));
+}
+
+#[test]
 fn a_watch_in_json_is_an_object_a_line_and_nothing_else() {
     let mut server = RedisServer::start();
     let mut watch = start(&[

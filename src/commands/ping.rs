@@ -122,13 +122,14 @@ impl Call<'_> {
 
     async fn climb(&self, deadline: Deadline, lines: Lines) -> Outcome {
         let options = self.options();
-        let mut climbing = Climbing::new(self.target, lines);
+        let climbing = Climbing::new(self.target, lines);
         let mut tell = |event: ping::Event<'_>| {
             if !self.args.json {
                 climbing.show(&event);
             }
         };
-        let climb = ping::climb(self.target, self.trust, &options, deadline, &mut tell).await;
+        let climb = ping::climb(self.target, self.trust, &options, deadline, &mut tell);
+        let climb = climbing.beside(climb).await;
         let verdict = ping::judge(self.target, &climb.observations);
         Outcome {
             climb,
@@ -138,13 +139,13 @@ impl Call<'_> {
     }
 
     fn conclude(&self, outcome: &Outcome) -> anyhow::Result<Exit> {
-        let report = json::render(self.target, self.seen(outcome), &outcome.verdict, outcome.elapsed);
+        let report = || json::render(self.target, self.seen(outcome), &outcome.verdict, outcome.elapsed);
         if let Some(path) = &self.args.report {
-            crate::state::write(path, format!("{report:#}\n").as_bytes())
+            crate::state::write(path, format!("{:#}\n", report()).as_bytes())
                 .with_context(|| format!("cannot write the report to {}", path.display()))?;
         }
         if self.args.json {
-            ui::ping::json(&report);
+            ui::ping::json(&report());
         } else {
             ui::ping::verdict(self.target, self.seen(outcome), &outcome.verdict, self.lines());
         }

@@ -13,6 +13,9 @@ use crate::deadline::Deadline;
 use crate::target::{Target, Trust};
 use crate::wire::{Connection, Stream};
 
+/// Part of the time after which silence is met by a climb beside it.
+const PATIENCE: u32 = 4;
+
 /// A Redis that is watched.
 #[derive(Debug)]
 pub struct Watch<'a> {
@@ -83,10 +86,9 @@ impl<'a> Watch<'a> {
     /// Probes once. A connection that turns out to be lost is replaced within the same probe, or the cause named.
     pub async fn probe(&mut self) -> Probe {
         let deadline = Deadline::after(self.patience);
-        let (round_trip, is_new) = match self.ask(deadline).await {
-            Some(round_trip) => (Some(round_trip), false),
-            // The time that a silent connection has cost is not taken from the climb that explains it.
-            None => (self.climb(Deadline::after(self.patience)).await, true),
+        let (round_trip, is_new) = match self.connection.take() {
+            Some(connection) => self.probe_on(connection, deadline).await,
+            None => (self.climb(deadline).await, true),
         };
         let verdict = judge(self.target, &self.seen);
         let now = verdict
@@ -109,20 +111,40 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// PING on the connection that stands; `None` where there is none, or it is lost.
-    async fn ask(&mut self, deadline: Deadline) -> Option<Duration> {
-        let connection = self.connection.as_mut()?;
+    /// PING on the connection that stands; where it stays silent or is lost, a climb beside it tells why.
+    async fn probe_on(
+        &mut self,
+        mut connection: Connection<Stream>,
+        deadline: Deadline,
+    ) -> (Option<Duration>, bool) {
         let sent = Instant::now();
-        let heard = auth::ask(connection, &cmd("PING"), deadline).await;
-        let took = sent.elapsed();
-        if !matches!(heard, Heard::Reply(_)) {
-            self.connection = None;
-            return None;
+        let mut answer = Box::pin(async {
+            let heard = auth::ask(&mut connection, &cmd("PING"), deadline).await;
+            (heard, sent.elapsed())
+        });
+        let mut answered = deadline
+            .within(self.patience / PATIENCE)
+            .bound(&mut answer)
+            .await
+            .ok();
+        if answered.is_none() {
+            tokio::select! {
+                biased;
+                round_trip = self.climb(deadline) => return (round_trip, true),
+                late = &mut answer => answered = Some(late),
+            }
         }
-        self.seen.ping = Some(heard);
-        self.seen.ping_took = took;
-        self.seen.round_trips = vec![took];
-        Some(took)
+        drop(answer);
+        match answered {
+            Some((heard @ Heard::Reply(_), took)) => {
+                self.seen.ping = Some(heard);
+                self.seen.ping_took = took;
+                self.seen.round_trips = vec![took];
+                self.connection = Some(connection);
+                (Some(took), false)
+            }
+            _ => (self.climb(deadline).await, true),
+        }
     }
 
     async fn climb(&mut self, deadline: Deadline) -> Option<Duration> {

@@ -1,6 +1,9 @@
 //! How `ping` looks on a terminal and elsewhere.
 
+use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use colored::Colorize as _;
@@ -14,15 +17,23 @@ use crate::ping::verdict::Verdict;
 use crate::ping::{Event, Rung};
 use crate::target::Target;
 
-/// How often the spinner turns.
+/// How often the spinner turns; what takes less shows none.
 const TURN: Duration = Duration::from_millis(100);
 
 /// Shows a climb as it happens: a line a rung, and a spinner with what is waited for.
 #[derive(Debug)]
 pub struct Climbing<'a> {
     target: &'a Target,
-    spinner: Option<ProgressBar>,
     lines: Lines,
+    // Told by the climb and turned by the clock, both in one thread; the climb's future wants to be Send.
+    wait: Mutex<Wait>,
+}
+
+/// What is waited for, and how that is shown.
+#[derive(Debug, Default)]
+struct Wait {
+    rung: Option<(Rung, Deadline)>,
+    spinner: Option<ProgressBar>,
 }
 
 /// Whether the rungs are shown.
@@ -40,21 +51,20 @@ impl<'a> Climbing<'a> {
     pub fn new(target: &'a Target, lines: Lines) -> Self {
         Self {
             target,
-            spinner: None,
             lines,
+            wait: Mutex::default(),
         }
     }
 
     /// Shows one event of the climb.
-    pub fn show(&mut self, event: &Event<'_>) {
+    pub fn show(&self, event: &Event<'_>) {
+        let mut wait = self.wait();
         match event {
-            Event::Hint(words) if self.lines == Lines::Shown => {
-                print(&decorated(&steps::hint(words)));
-            }
+            Event::Hint(words) if self.lines == Lines::Shown => print(&decorated(&steps::hint(words))),
             Event::Hint(_) => {}
-            Event::Reached(rung, deadline) => self.wait(*rung, *deadline),
+            Event::Reached(rung, deadline) => wait.rung = Some((*rung, *deadline)),
             Event::Left(rung, seen) => {
-                self.clear();
+                *wait = Wait::default();
                 if self.lines == Lines::Shown {
                     print(&decorated(&steps::observed(*rung, self.target, seen)));
                 }
@@ -62,46 +72,67 @@ impl<'a> Climbing<'a> {
         }
     }
 
-    fn wait(&mut self, rung: Rung, deadline: Deadline) {
-        self.clear();
+    /// Waits for the climb; on a terminal, what takes long is counted down.
+    pub async fn beside<T>(&self, climb: impl Future<Output = T>) -> T {
+        let mut climb = pin!(climb);
         if !std::io::stderr().is_terminal() {
-            return;
+            return climb.await;
         }
-        let waiting = match rung {
-            Rung::Url => "reading the URL",
-            Rung::Dns => "looking the name up",
-            Rung::Tcp => "connecting",
-            Rung::Tls => "shaking hands (TLS)",
-            Rung::Auth => "logging in",
-            Rung::Ping => "waiting for PONG",
-            Rung::Role => "asking what it is",
-        };
-        // A fixed number of turns counts the time down: nothing else needs to run beside the climb.
-        let spinner = ProgressBar::new(deadline.span().as_secs()).with_style(style());
-        spinner.set_message(format!(
-            "{waiting}, at most {:.0} s more",
-            deadline.left().as_secs_f64().ceil()
-        ));
-        spinner.enable_steady_tick(TURN);
-        self.spinner = Some(spinner);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut climb => return done,
+                () = tokio::time::sleep(TURN) => self.turn(),
+            }
+        }
     }
 
-    fn clear(&mut self) {
+    fn turn(&self) {
+        let mut wait = self.wait();
+        if let Some((rung, deadline)) = wait.rung {
+            let words = self.words(rung, deadline);
+            let spinner = wait
+                .spinner
+                .get_or_insert_with(|| ProgressBar::new_spinner().with_style(style()));
+            spinner.set_message(words);
+            spinner.tick();
+        }
+    }
+
+    /// What is waited for, and how long at most.
+    fn words(&self, rung: Rung, deadline: Deadline) -> String {
+        let host = crate::sanitize::excerpt(self.target.host().unwrap_or("the socket").as_bytes(), 40);
+        let what = match rung {
+            Rung::Url => "reading the URL".into(),
+            Rung::Dns => format!("looking up {host}"),
+            Rung::Tcp => match self.target.port() {
+                Some(port) => format!("connecting to {host}, port {port}"),
+                None => "connecting to the socket".into(),
+            },
+            Rung::Tls => "waiting for the TLS handshake".into(),
+            Rung::Auth => "waiting for the answer to AUTH".into(),
+            Rung::Ping => "waiting for PONG".into(),
+            Rung::Role => "asking what it is".into(),
+        };
+        format!("{what}: {:.0} s left", deadline.left().as_secs_f64().ceil())
+    }
+
+    fn wait(&self) -> MutexGuard<'_, Wait> {
+        self.wait.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
         if let Some(spinner) = self.spinner.take() {
             spinner.finish_and_clear();
         }
     }
 }
 
-impl Drop for Climbing<'_> {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
 fn style() -> ProgressStyle {
     // The template is a constant of ours; should it ever be wrong, the default one serves.
-    ProgressStyle::with_template("     {spinner} {msg} ({elapsed})")
+    ProgressStyle::with_template("     {spinner} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
