@@ -124,6 +124,9 @@ impl<'a> Parts<'a> {
                 ..invalid(text, message)
             });
         }
+        if let Some(odd) = host.chars().find(|character| !character.is_ascii()) {
+            return Err(foreign_to_hosts(text, odd));
+        }
         if host.parse::<Ipv6Addr>().is_err() && !is_host_name(&host) {
             return Err(bad_host(text));
         }
@@ -354,7 +357,7 @@ fn is_host_name(host: &str) -> bool {
         (1..=LONGEST_LABEL).contains(&label.len())
             && label
                 .chars()
-                .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     };
     // fe80::1%eth0 is an address whose zone Ipv6Addr does not read.
     let is_scoped = host
@@ -365,6 +368,19 @@ fn is_host_name(host: &str) -> bool {
 
 fn bad_host(text: &str) -> UrlFault {
     invalid(text, "the host is neither a name nor an address")
+}
+
+/// Word processors make dashes of hyphens and leave characters that nobody sees; resolvers want ASCII.
+fn foreign_to_hosts(text: &str, odd: char) -> UrlFault {
+    let code = u32::from(odd);
+    let message = if odd.is_alphanumeric() {
+        format!("{odd} cannot stand in the name of a host: write an international name as xn--…")
+    } else {
+        format!(
+            "a character that only looks right stands in the name of the host (U+{code:04X}): type the name by hand"
+        )
+    };
+    invalid(text, &message)
 }
 
 fn invalid(text: &str, message: &str) -> UrlFault {
@@ -465,6 +481,15 @@ mod tests {
         ] {
             assert_eq!(kind(text), UrlFaultKind::Encoding, "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_word_processor_made_of_a_host_is_named_and_mended() {
+        let fault = parse("redis://:Plover-4417@my\u{2013}cache.example\u{200b}:6379").unwrap_err();
+        assert!(fault.message.contains("U+2013"), "{}", fault.message);
+        assert_eq!(fault.meant.unwrap(), "redis://:***@my-cache.example:6379/0");
+        let fault = parse("redis://bücher.example").unwrap_err();
+        assert!(fault.message.contains("xn--"), "{}", fault.message);
     }
 
     #[test]

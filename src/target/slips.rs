@@ -20,8 +20,26 @@ pub(super) fn probably_meant(text: &str) -> Option<String> {
         Some((login, place)) => (masked_login(login), place),
         None => (String::new(), rest),
     };
-    let (host, tail) = split_host(place)?;
+    let place = typed(place);
+    let (host, tail) = split_host(&place)?;
     (!host.is_empty()).then(|| format!("{scheme}://{login}{host}{tail}"))
+}
+
+/// The place as somebody would type it: hyphens for all dashes, nothing that cannot be seen.
+fn typed(place: &str) -> String {
+    place
+        .chars()
+        .filter(|character| {
+            !matches!(
+                character,
+                '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{ad}' | '\u{feff}'
+            )
+        })
+        .map(|character| match character {
+            '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+            other => other,
+        })
+        .collect()
 }
 
 fn split_scheme(text: &str) -> (&str, &str) {
