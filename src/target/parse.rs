@@ -115,7 +115,12 @@ impl<'a> Parts<'a> {
                 "the URL names no host: after redis:// comes a host name or an address",
             ));
         }
-        if host.contains("your-") || host.contains("<") || host.eq_ignore_ascii_case("primary-endpoint") {
+        if host.contains(['$', '{', '}']) || (host.len() > 2 && host.starts_with('%') && host.ends_with('%'))
+        {
+            let message = "the host is the name of a variable that nobody has filled in";
+            return Err(invalid(text, message));
+        }
+        if is_placeholder(&host) {
             let message = "the host is still the placeholder of an instruction: put the primary endpoint of your \
                            own cache there";
             let endpoint = "redis://NAME.xxxxxx.ng.0001.use1.cache.amazonaws.com:6379/0";
@@ -154,6 +159,9 @@ impl<'a> Parts<'a> {
                 None => Err(invalid(text, "after the bracket comes a colon and the port")),
             };
         }
+        if self.authority.contains(',') {
+            return Err(invalid(text, "the URL names several hosts: give one of them"));
+        }
         match self.authority.matches(':').count() {
             0 => Ok((self.authority, None)),
             1 => Ok(self
@@ -179,6 +187,16 @@ impl<'a> Parts<'a> {
             )
         })
     }
+}
+
+/// What instructions write where the reader's own endpoint belongs.
+fn is_placeholder(host: &str) -> bool {
+    let dashed = host.to_ascii_lowercase().replace('_', "-");
+    matches!(host, "HOST" | "HOSTNAME" | "ENDPOINT" | "ADDRESS")
+        || host.contains('<')
+        || host.contains(".xxxxxx.")
+        || dashed.contains("your-")
+        || dashed == "primary-endpoint"
 }
 
 fn refuse_wrapping(text: &str) -> Result<(), UrlFault> {
@@ -460,6 +478,13 @@ mod tests {
             "redis://[fd00::1",
             "redis://[x]:1",
             "redis://your-endpoint:6379",
+            "redis://HOST:6379/0",
+            "redis://PRIMARY_ENDPOINT:6379",
+            "redis://NAME.xxxxxx.ng.0001.use1.cache.amazonaws.com:6379/0",
+            "redis://${REDIS_HOST}:6379",
+            "redis://$HOST",
+            "redis://%HOST%:6379",
+            "redis://h1:6379,h2:6379",
             "h:6379",
             "redis:h",
             "redis://a b",

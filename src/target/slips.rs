@@ -4,6 +4,8 @@ use super::{DEFAULT_PORT, SCHEMES};
 
 /// What stands where the password was.
 const MASK: &str = "***";
+/// Digits of a database's number.
+const MOST_DIGITS: usize = 9;
 
 /// Rebuilds what was probably meant from text that is no usable URL; the password never shows.
 ///
@@ -42,20 +44,45 @@ fn typed(place: &str) -> String {
         .collect()
 }
 
-fn split_scheme(text: &str) -> (&str, &str) {
+fn split_scheme(text: &str) -> (&'static str, &str) {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return ("redis", text.trim_start_matches('/'));
+        return split_crippled_scheme(text);
     };
+    // In front of it may stand `export REDIS_URL=`, or another scheme.
+    let scheme = scheme.rsplit([' ', '=']).next().unwrap_or(scheme);
+    let is_doubled = rest
+        .split_once("://")
+        .is_some_and(|(inner, _)| inner.chars().all(|c| c.is_ascii_alphabetic()));
+    if is_doubled {
+        return split_scheme(rest);
+    }
+    (meant_scheme(scheme), rest)
+}
+
+/// `redis:/HOST`, `redis:HOST` and `redis//HOST`; but `redis:6379` is a host of that name with its port.
+fn split_crippled_scheme(text: &str) -> (&'static str, &str) {
+    let end = text.find([':', '/']).unwrap_or(text.len());
+    let (scheme, rest) = text.split_at(end);
+    let place = rest.trim_start_matches([':', '/']);
+    let is_port = place.starts_with(|first: char| first.is_ascii_digit())
+        && place.chars().all(|c| c.is_ascii_digit() || c == '/');
+    if SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) && !place.is_empty() && !is_port {
+        return (meant_scheme(scheme), place);
+    }
+    ("redis", text.trim_start_matches('/'))
+}
+
+fn meant_scheme(scheme: &str) -> &'static str {
     let lower = scheme.to_ascii_lowercase();
-    let known = SCHEMES.iter().find(|known| **known == lower);
-    let meant = known
-        .copied()
-        .unwrap_or(if lower.ends_with('s') && lower != "redis" && lower.len() > 5 {
-            "rediss"
-        } else {
-            "redis"
-        });
-    (meant, rest)
+    if let Some(known) = SCHEMES.iter().find(|known| **known == lower) {
+        return known;
+    }
+    let says_tls = lower
+        .split(['+', '-', '.'])
+        .any(|word| matches!(word, "rediss" | "valkeys" | "tls" | "ssl"));
+    // redsis, reddiss: one letter more than redis, and an s at the end.
+    let is_slip = lower.starts_with('r') && lower.ends_with('s') && lower.len() > 5;
+    if says_tls || is_slip { "rediss" } else { "redis" }
 }
 
 fn masked_login(login: &str) -> String {
@@ -80,12 +107,14 @@ fn split_host(place: &str) -> Option<(String, String)> {
         .chars()
         .take_while(char::is_ascii_digit)
         .collect();
+    // Of several hosts, the first.
+    let authority = authority.split(',').next().unwrap_or_default();
+    if let Some((address, port)) = ipv6_with_port(authority) {
+        return Some((format!("[{address}]"), tail(port, &db)));
+    }
     let bare = authority.trim_matches(['[', ']']);
     if bare.parse::<std::net::Ipv6Addr>().is_ok() {
         return Some((format!("[{bare}]"), tail(DEFAULT_PORT, &db)));
-    }
-    if let Some((address, port)) = ipv6_with_port(authority) {
-        return Some((format!("[{address}]"), tail(port, &db)));
     }
     let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
     let is_host = host
@@ -99,16 +128,25 @@ fn split_host(place: &str) -> Option<(String, String)> {
     is_host.then(|| (host.to_owned(), tail(port, &db)))
 }
 
-/// `fd00::1:6379` is an address by itself; only with a port of four or five digits is it taken for both.
+/// `fd00::1:6379` is an address by itself; a group that looks like a port of Redis is taken for one.
 fn ipv6_with_port(authority: &str) -> Option<(String, u16)> {
     let (address, port) = authority.rsplit_once(':')?;
+    let is_closed = address.ends_with(']');
+    let looks_like_a_port = port.len() == 5 || port.starts_with("63") || port.starts_with("700");
     let address = address.trim_matches(['[', ']']);
     address.parse::<std::net::Ipv6Addr>().ok()?;
-    Some((address.to_owned(), port.parse().ok()?))
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    (is_closed || looks_like_a_port).then(|| (address.to_owned(), port))
 }
 
 fn tail(port: u16, db: &str) -> String {
-    format!(":{port}/{}", if db.is_empty() { "0" } else { db })
+    // More digits than any server counts databases with are a slip of their own.
+    let db = if db.is_empty() || db.len() > MOST_DIGITS {
+        "0"
+    } else {
+        db
+    };
+    format!(":{port}/{db}")
 }
 
 #[cfg(test)]
@@ -121,7 +159,31 @@ mod tests {
             ("cache.example", "redis://cache.example:6379/0"),
             ("cache.example:6380", "redis://cache.example:6380/0"),
             ("\"redis://cache.example:6379\"", "redis://cache.example:6379/0"),
-            ("redis//cache.example", "redis://redis:6379/0"),
+            ("redis//cache.example", "redis://cache.example:6379/0"),
+            ("redis:/cache.example:6380", "redis://cache.example:6380/0"),
+            ("rediss:cache.example", "rediss://cache.example:6379/0"),
+            ("redis:6379", "redis://redis:6379/0"),
+            (
+                "REDIS_URL=redis://cache.example/2",
+                "redis://cache.example:6379/2",
+            ),
+            (
+                "export REDIS_URL=rediss://cache.example",
+                "rediss://cache.example:6379/0",
+            ),
+            (
+                "redis://http://cache.example:6379",
+                "redis://cache.example:6379/0",
+            ),
+            ("redis+ssl://cache.example", "rediss://cache.example:6379/0"),
+            ("redis+sentinel://10.0.0.1:26379", "redis://10.0.0.1:26379/0"),
+            ("redis://10.0.0.1:6379,10.0.0.2:6379", "redis://10.0.0.1:6379/0"),
+            ("redis://fd00::1:6380", "redis://[fd00::1]:6380/0"),
+            ("redis://fd00::1:ab", "redis://[fd00::1:ab]:6379/0"),
+            (
+                "redis://[fd00::1]:1/99999999999999999999",
+                "redis://[fd00::1]:1/0",
+            ),
             (
                 "redsi://:Plover-4417@cache.example",
                 "redis://:***@cache.example:6379/0",
