@@ -372,7 +372,10 @@ fn port_number(text: &str, port: Option<&str>) -> Result<u16, UrlFault> {
 fn is_host_name(host: &str) -> bool {
     let bare = host.strip_suffix('.').unwrap_or(host);
     let is_label = |label: &str| {
+        // A name that begins or ends with a hyphen is a host's nowhere (RFC 952), and no resolver is asked for it.
         (1..=LONGEST_LABEL).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
             && label
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
@@ -489,6 +492,7 @@ mod tests {
             "redis:h",
             "redis://a b",
             "redis://h..h",
+            "redis://-h",
             "unix://",
             "redis://h/-1",
         ] {
