@@ -1,21 +1,25 @@
 //! HTTP/1.1 on a listener, within limits: how many connections, how long a request may take to come, how long its head may be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::response::Response;
+use hyper::body::Frame;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::stop::Stop;
 use crate::deadline::Deadline;
@@ -25,6 +29,10 @@ use crate::deadline::Deadline;
 const MOST_CONNECTIONS: usize = 960;
 /// For a whole request head, and between two requests of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often connections are looked at for that: a timer for each request would cost every request.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Sweeps after which an idle connection is closed.
+const SWEEPS: usize = (HEAD_TIMEOUT.as_secs() / SWEEP.as_secs()) as usize;
 /// Bytes of a request's line and headers.
 const LONGEST_HEAD: usize = 16 * 1024;
 /// Headers of a request.
@@ -47,6 +55,8 @@ pub(super) trait Answer: Send + Sync + 'static {
 /// Serves connections of `listener` until `stop` turns true; then lets requests under way end within [`GRACE`].
 pub(super) async fn serve<A: Answer>(listener: TcpListener, app: Arc<A>, mut stop: Stop) {
     let mut connections = Connections::default();
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stopping = stop.clone();
     loop {
         tokio::select! {
@@ -61,6 +71,7 @@ pub(super) async fn serve<A: Answer>(listener: TcpListener, app: Arc<A>, mut sto
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
+            _ = sweep.tick() => connections.close_idle(),
         }
     }
     drop(listener);
@@ -84,6 +95,23 @@ fn is_about_one_connection(fault: &io::Error) -> bool {
 struct Connections {
     tasks: JoinSet<()>,
     open: HashMap<Id, Open>,
+    turns: Arc<Turns>,
+    /// Which turn it was at the last sweeps.
+    swept: VecDeque<u64>,
+}
+
+/// Counts beginnings and ends of requests: their order is known without asking a clock.
+#[derive(Default)]
+struct Turns(AtomicU64);
+
+impl Turns {
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn current(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 struct Open {
@@ -98,10 +126,27 @@ impl Connections {
         }
         // Event streams are small writes that nobody answers; Nagle's algorithm would hold them back.
         let _ = stream.set_nodelay(true);
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(self.turns.clone()));
         let connection = converse(stream, peer, app.clone(), activity.clone(), stop.clone());
         let abort = self.tasks.spawn(connection);
         self.open.insert(abort.id(), Open { activity, abort });
+    }
+
+    /// Closes what has been without a request since [`HEAD_TIMEOUT`].
+    fn close_idle(&mut self) {
+        self.swept.push_back(self.turns.current());
+        if self.swept.len() <= SWEEPS {
+            return;
+        }
+        let Some(then) = self.swept.pop_front() else {
+            return;
+        };
+        for open in self.open.values() {
+            let (is_busy, last) = open.activity.rank();
+            if !is_busy && last <= then {
+                open.abort.abort();
+            }
+        }
     }
 
     fn forget(&mut self, ended: &Result<(Id, ()), tokio::task::JoinError>) {
@@ -125,35 +170,55 @@ impl Connections {
     }
 }
 
-/// When a connection last began or ended a request: milliseconds since it was opened, doubled, plus one while busy.
+/// When a connection last began or ended a request: the turn, doubled, plus one while busy.
 struct Activity {
-    opened: Instant,
+    turns: Arc<Turns>,
     last: AtomicU64,
 }
 
 impl Activity {
-    fn new() -> Self {
-        Self {
-            opened: Instant::now(),
+    fn new(turns: Arc<Turns>) -> Self {
+        let activity = Self {
+            turns,
             last: AtomicU64::new(0),
-        }
+        };
+        activity.note(false);
+        activity
     }
 
     fn note(&self, busy: bool) {
-        let since = self
-            .opened
-            .elapsed()
-            .as_millis()
-            .try_into()
-            .unwrap_or(u64::MAX >> 1);
         self.last
-            .store(since.saturating_mul(2) | u64::from(busy), Ordering::Relaxed);
+            .store(2 * self.turns.next() + u64::from(busy), Ordering::Relaxed);
     }
 
     /// Idle before busy, and within each those that were active longest ago.
-    fn rank(&self) -> (bool, Instant) {
+    fn rank(&self) -> (bool, u64) {
         let last = self.last.load(Ordering::Relaxed);
-        (last & 1 == 1, self.opened + Duration::from_millis(last / 2))
+        (last & 1 == 1, last / 2)
+    }
+}
+
+/// A body that comes bit by bit: as long as it does, its connection is busy.
+struct Streamed {
+    body: Body,
+    activity: Arc<Activity>,
+}
+
+impl HttpBody for Streamed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        self.activity.note(false);
     }
 }
 
@@ -171,14 +236,18 @@ async fn converse<A: Answer>(
         let activity = &activity;
         async move {
             let response = app.answer(request, peer).await;
+            if response.body().size_hint().exact().is_none() {
+                let activity = activity.clone();
+                return Ok(response.map(|body| Body::new(Streamed { body, activity })));
+            }
             activity.note(false);
             Ok::<_, Infallible>(response)
         }
     });
     let mut connection = pin!(
         http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            // `Connections::close_idle` sees to it.
+            .header_read_timeout(None)
             .max_buf_size(LONGEST_HEAD)
             .max_headers(MOST_HEADERS)
             .serve_connection(TokioIo::new(stream), service)

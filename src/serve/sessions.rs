@@ -80,8 +80,7 @@ enum Cookie {
     Refused(&'static str),
     /// A signed name, and the beginning of its signature.
     Signed(String),
-    /// The beginning of a token.
-    Token(String),
+    Token(Token),
 }
 
 /// What a look at a session finds.
@@ -109,7 +108,7 @@ impl Sessions {
             None if self.step.signs_the_name() => Ok(Visit::logged_out(Cookie::Refused(BAD_SIGNATURE))),
             None => Ok(Visit::logged_out(Cookie::Refused(NO_TOKEN))),
             Some(Who::Named(name)) => self.visit_named(name, cookie, deadline).await,
-            Some(Who::Bearer(token)) => self.visit_bearer(&token, deadline).await,
+            Some(Who::Bearer(token)) => self.visit_bearer(token, deadline).await,
         }
     }
 
@@ -148,7 +147,7 @@ impl Sessions {
         Ok(visit)
     }
 
-    async fn visit_bearer(&self, token: &Token, deadline: Deadline) -> Result<Visit, Fault> {
+    async fn visit_bearer(&self, token: Token, deadline: Deadline) -> Result<Visit, Fault> {
         let key = token.key();
         let work = |client| async {
             let store = self.store(client);
@@ -168,7 +167,7 @@ impl Sessions {
         };
         Ok(Visit {
             earlier: self.history.add(&key, &asked),
-            cookie: Cookie::Token(token.start().to_owned()),
+            cookie: Cookie::Token(token),
             found: Found::Session {
                 name,
                 visits,
@@ -304,7 +303,10 @@ impl Visit {
             (Cookie::Signed(signature), Found::Name(name) | Found::Count { name, .. }) => {
                 page::Cookie::Signed { name, signature }
             }
-            (Cookie::Token(start), Found::Session { key, .. }) => page::Cookie::Token { start, key },
+            (Cookie::Token(token), Found::Session { key, .. }) => page::Cookie::Token {
+                start: token.start(),
+                key,
+            },
             (Cookie::Refused(why), _) => page::Cookie::Refused { why },
             _ => page::Cookie::Absent,
         }

@@ -142,14 +142,7 @@ impl<'a> Reply<'a> {
             Self::Array(items) => {
                 let width = items.left.ilog10() as usize + 1;
                 for (index, item) in items.enumerate() {
-                    if index > 0 {
-                        out.write_char('\n')?;
-                        write_spaces(out, indent)?;
-                    }
-                    let number = index + 1;
-                    write_spaces(out, width - (number.ilog10() as usize + 1))?;
-                    write_number(out, number as i64)?;
-                    out.write_str(") ")?;
+                    write_label(out, index, indent, width)?;
                     item.write_indented(out, indent + width + 2)?;
                 }
                 Ok(())
@@ -176,13 +169,29 @@ fn write_number(out: &mut impl Write, number: i64) -> fmt::Result {
     out.write_str(std::str::from_utf8(&digits[first..]).unwrap_or_default())
 }
 
-fn write_spaces(out: &mut impl Write, mut count: usize) -> fmt::Result {
-    const SPACES: &str = "                ";
-    while count > SPACES.len() {
-        out.write_str(SPACES)?;
-        count -= SPACES.len();
+/// `1) ` before an element of an array; all but the first stand on a line of their own.
+fn write_label(out: &mut impl Write, index: usize, indent: usize, width: usize) -> fmt::Result {
+    // In one piece, for as deep as people look.
+    let mut label = [b' '; 64];
+    let end = 1 + indent + width + 2;
+    if end > label.len() {
+        if index > 0 {
+            write!(out, "\n{:indent$}", "")?;
+        }
+        return write!(out, "{:>width$}) ", index + 1);
     }
-    out.write_str(&SPACES[..count])
+    label[0] = b'\n';
+    label[end - 2] = b')';
+    let mut number = index + 1;
+    let mut at = end - 2;
+    while number > 0 {
+        at -= 1;
+        label[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    let start = if index == 0 { 1 + indent } else { 0 };
+    // All of it is ASCII.
+    out.write_str(std::str::from_utf8(&label[start..end]).unwrap_or_default())
 }
 
 /// Writes the words of a command as redis-cli would accept them, as [`super::command_line`] does.
@@ -325,12 +334,19 @@ mod tests {
             b"*3\r\n$1\r\na\r\n*2\r\n:1\r\n$-1\r\n*0\r\n",
             b"*11\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n:9\r\n*1\r\n*2\r\n:1\r\n:2\r\n:11\r\n",
         ] {
-            let reply = Replies::new(bytes, 1).next().unwrap();
-            let mut written = String::new();
-            reply.write(&mut written).unwrap();
-            let parsed = redis::parse_redis_value(bytes).unwrap();
-            assert_eq!(written, reply_lines(&parsed).join("\n"));
+            reads_alike(bytes);
         }
+        // Deeper than anyone looks.
+        let deep = b"*2\r\n:1\r\n".repeat(30);
+        reads_alike(&[&deep[..], b"*0\r\n"].concat());
+    }
+
+    fn reads_alike(bytes: &[u8]) {
+        let reply = Replies::new(bytes, 1).next().unwrap();
+        let mut written = String::new();
+        reply.write(&mut written).unwrap();
+        let parsed = redis::parse_redis_value(bytes).unwrap();
+        assert_eq!(written, reply_lines(&parsed).join("\n"));
     }
 
     #[test]
