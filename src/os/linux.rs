@@ -146,6 +146,22 @@ fn info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
     (status == 0).then_some(found)
 }
 
+/// Whether this host has asked its own network for the address (ARP), and nobody has answered: then nothing was sent.
+#[must_use]
+pub fn is_neighbour_missing(address: IpAddr) -> bool {
+    let table = fs::read_to_string("/proc/net/arp").unwrap_or_default();
+    lists_as_missing(&table, address)
+}
+
+/// The columns are address, hardware type, flags, hardware address, mask and device (`arp(7)`); no flag: no answer.
+fn lists_as_missing(table: &str, address: IpAddr) -> bool {
+    table.lines().skip(1).any(|line| {
+        let mut fields = line.split_whitespace();
+        let is_it = fields.next().and_then(|field| field.parse().ok()) == Some(address);
+        is_it && fields.nth(1) == Some("0x0")
+    })
+}
+
 /// How many retransmissions this host's kernel itself has refused to send (a local firewall or policy), so far.
 #[must_use]
 pub fn refused_sends() -> Option<u64> {
@@ -156,4 +172,19 @@ pub fn refused_sends() -> Option<u64> {
         .split_whitespace()
         .position(|name| name == "TCPRetransFail")?;
     values.split_whitespace().nth(at)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_neighbour_without_a_flag_is_missing() {
+        let table = "IP address       HW type     Flags       HW address            Mask     Device\n\
+            10.0.3.1         0x1         0x2         02:00:00:00:00:01     *        eth0\n\
+            10.0.3.17        0x1         0x0         00:00:00:00:00:00     *        eth0\n";
+        let is_missing = |address: &str| lists_as_missing(table, address.parse().unwrap());
+        assert!(is_missing("10.0.3.17"));
+        assert!(!is_missing("10.0.3.1") && !is_missing("10.0.3.2"));
+    }
 }

@@ -10,7 +10,7 @@ mod kernel;
 #[path = "other.rs"]
 mod kernel;
 
-pub use kernel::{ask_for_icmp, flow, next_icmp, refused_sends, syns_sent};
+pub use kernel::{ask_for_icmp, flow, is_neighbour_missing, next_icmp, refused_sends, syns_sent};
 
 use std::net::IpAddr;
 

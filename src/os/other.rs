@@ -1,5 +1,7 @@
 //! The portable fallback: nothing is known beyond what `std` reports.
 
+use std::net::IpAddr;
+
 use socket2::{SockRef, Socket};
 
 use super::{Flow, Icmp};
@@ -23,6 +25,12 @@ pub fn syns_sent(_socket: &SockRef<'_>) -> Option<u32> {
 #[must_use]
 pub fn flow(_socket: &SockRef<'_>) -> Option<Flow> {
     None
+}
+
+/// The neighbours are not known.
+#[must_use]
+pub fn is_neighbour_missing(_address: IpAddr) -> bool {
+    false
 }
 
 /// Sends that the kernel itself refused are not counted.

@@ -9,7 +9,7 @@ use redis::{Value, cmd};
 use super::experiment;
 use super::observation::{Dial, DialResult, Endpoint, Experiment, Heard, Observations, TlsResult};
 use super::rungs::{auth, dns, role, tcp, tls};
-use super::{ClimbOptions, Event, Rung, WriteCheck, place};
+use super::{ClimbOptions, Event, Rung, WriteCheck, place, resolver};
 use crate::deadline::Deadline;
 use crate::endpoint;
 use crate::os;
@@ -102,6 +102,9 @@ impl Ladder<'_> {
         self.seen.tcp_took = started.elapsed();
         self.seen.dials = dials;
         if serving.is_none() {
+            if let Some(lookup) = &mut self.seen.dns {
+                lookup.hosts_file = resolver::in_hosts_file(&host);
+            }
             let refused = os::refused_sends().zip(refused_before);
             self.seen.refused_sends = refused.map_or(0, |(after, before)| after.saturating_sub(before));
             self.seen.place = match place {

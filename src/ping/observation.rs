@@ -76,6 +76,8 @@ pub struct Lookup {
     pub servers: Vec<NameServer>,
     /// Whether this host has no name server configured, so that only itself could be asked.
     pub is_unconfigured: bool,
+    /// What `/etc/hosts` says of the name, where the addresses found did not serve.
+    pub hosts_file: Option<IpAddr>,
     /// How long the look-up took.
     pub took: Duration,
 }
@@ -152,6 +154,8 @@ pub enum DialResult {
     Unreachable(By),
     /// This host has no route for that family at all.
     NoRoute,
+    /// Nobody in this host's own network answers for the address, so that nothing could be sent.
+    NoNeighbour,
     /// Nothing came back.
     Timeout {
         /// SYNs sent until then, where the kernel tells.

@@ -100,6 +100,23 @@ impl Resolvers {
     }
 }
 
+/// The address that `/etc/hosts` (`hosts(5)`) gives the name, where it names it.
+#[must_use]
+pub(super) fn in_hosts_file(host: &str) -> Option<IpAddr> {
+    listed(&fs::read_to_string("/etc/hosts").ok()?, host)
+}
+
+fn listed(table: &str, host: &str) -> Option<IpAddr> {
+    let host = host.trim_end_matches('.');
+    table.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let address = words.next()?.parse().ok()?;
+        words
+            .any(|name| name.eq_ignore_ascii_case(host))
+            .then_some(address)
+    })
+}
+
 fn read_address(word: &str) -> Option<SocketAddr> {
     if let Some((address, zone)) = word.split_once('%') {
         // A link-local server is reached by the number of its interface only; a name of one is not looked up.
@@ -319,6 +336,13 @@ mod tests {
         assert!(Resolvers::parse("").is_unconfigured);
         let link_local = Resolvers::parse("nameserver fe80::1%2\n");
         assert!(link_local.servers.len() == 1 && !link_local.is_unconfigured);
+    }
+
+    #[test]
+    fn the_hosts_file_is_read_without_its_comments() {
+        let table = "127.0.0.1 localhost\n# 10.0.0.1 Cache.example\n10.0.0.2 db cache.example # 10.0.0.3\n";
+        assert_eq!(listed(table, "CACHE.example."), Some("10.0.0.2".parse().unwrap()));
+        assert_eq!(listed(table, "other.example"), None);
     }
 
     #[test]

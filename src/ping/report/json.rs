@@ -103,6 +103,7 @@ fn word(result: &DialResult) -> &'static str {
         DialResult::Refused => "refused",
         DialResult::Prohibited(_) => "prohibited",
         DialResult::Unreachable(_) => "unreachable",
+        DialResult::NoNeighbour => "no-neighbour",
         DialResult::NoRoute => "no-route",
         DialResult::Timeout { .. } => "timeout",
         DialResult::Other(_) => "error",

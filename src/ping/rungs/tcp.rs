@@ -31,6 +31,8 @@ pub async fn observe(
         let (stream, dial) = dial(*address, deadline).await;
         return (stream.map(|stream| (Stream::Tcp(stream), *address)), vec![dial]);
     }
+    // Each attempt must have told what it knows of its silence before the time is over.
+    let each_until = deadline.within(deadline.left().mul_f64(0.98));
     let others_until = deadline.within(GRACE.min(deadline.span() / 3));
     let (report, mut ended) = mpsc::unbounded_channel();
     let mut attempts = JoinSet::new();
@@ -40,7 +42,7 @@ pub async fn observe(
             let stagger = u32::try_from(index).unwrap_or(u32::MAX);
             deadline.sleep(STAGGER.saturating_mul(stagger)).await;
             // Whoever listens may have what it needs already: then nobody misses the report.
-            let _ = report.send((index, dial(address, deadline).await));
+            let _ = report.send((index, dial(address, each_until).await));
         });
     }
     drop(report);
@@ -128,6 +130,9 @@ async fn attempt(
     }
     let stream = TcpStream::from_std(socket.into()).map_err(|error| local(&error))?;
     if deadline.bound(stream.writable()).await.is_err() {
+        if os::is_neighbour_missing(address.ip()) {
+            return Err(DialResult::NoNeighbour);
+        }
         return Err(DialResult::Timeout {
             syns: os::syns_sent(&SockRef::from(&stream)),
         });

@@ -132,6 +132,10 @@ pub(super) fn tcp(target: &Target, seen: &Observations) -> Option<Blame> {
         DialResult::Unreachable(_) | DialResult::Other(_) => {
             Blame::proved(Code::TcpUnreachable, format!("there is no way to {to}"))
         }
+        DialResult::NoNeighbour => Blame::proved(
+            Code::TcpUnreachable,
+            format!("nobody in this host's own network is {to}"),
+        ),
         DialResult::NoRoute => Blame::proved(Code::TcpUnreachable, format!("this host has no route to {to}")),
         _ if seen.refused_sends > 0 => Blame::likely(
             Code::TcpProhibited,
@@ -156,8 +160,33 @@ pub(super) fn tcp(target: &Target, seen: &Observations) -> Option<Blame> {
     Some(
         blame
             .because_all(seen.dials.iter().map(describe))
+            .because_all(named_wrongly(target, seen, to))
             .because(format!("{untried}: there is no connection")),
     )
+}
+
+/// A name that leads where nobody meant it to: by this host's own file, or to this host itself.
+fn named_wrongly(target: &Target, seen: &Observations, to: &Endpoint) -> Option<String> {
+    let host = target.host()?;
+    let lookup = seen.dns.as_ref()?;
+    if let Some(address) = lookup
+        .hosts_file
+        .filter(|_| !host.eq_ignore_ascii_case("localhost"))
+    {
+        return Some(format!(
+            "/etc/hosts says that {host} is {address}: no name server was asked"
+        ));
+    }
+    let Endpoint::Ip(address) = to else {
+        return None;
+    };
+    let is_nowhere = address.ip().is_unspecified();
+    is_nowhere.then(|| {
+        format!(
+            "the resolver says that {host} is {}: it may be blocked there",
+            address.ip()
+        )
+    })
 }
 
 fn rank(result: &DialResult) -> u8 {
@@ -165,7 +194,7 @@ fn rank(result: &DialResult) -> u8 {
         DialResult::Connected => 0,
         DialResult::Refused => 1,
         DialResult::Prohibited(_) => 2,
-        DialResult::Unreachable(_) | DialResult::Other(_) => 3,
+        DialResult::Unreachable(_) | DialResult::NoNeighbour | DialResult::Other(_) => 3,
         DialResult::Timeout { .. } => 4,
         // A family without a route says nothing about the others.
         DialResult::NoRoute => 5,
@@ -183,6 +212,9 @@ pub(in crate::ping) fn describe(dial: &Dial) -> String {
         DialResult::Prohibited(by) => format!("{to}: {}", by_whom(by)),
         DialResult::Unreachable(by) => format!("{to}: {}", by_whom(by)),
         DialResult::NoRoute => format!("{to}: this host has no route for that address"),
+        DialResult::NoNeighbour => {
+            format!("{to}: asked for in this host's own network for {took} (ARP), and nobody answers")
+        }
         DialResult::Timeout { .. } if matches!(to, Endpoint::Named(_)) => {
             format!("{to}: the kernel cannot queue another connection for its server")
         }
@@ -270,7 +302,13 @@ fn not_offered(seen: &Observations) -> Blame {
         "the URL asks for TLS, and the server speaks plain Redis there",
     )
     .because(handshake)
-    .because("a plain PING on a second connection was answered by Redis")
+    .because(match &seen.experiment {
+        Some(Experiment::PlainPing(heard)) if heard.error().is_some() => format!(
+            "a plain PING on a second connection was answered in Redis's way: {}",
+            crate::sanitize::line(&heard.error().unwrap_or_default())
+        ),
+        _ => "a plain PING on a second connection was answered by Redis".to_owned(),
+    })
 }
 
 fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsResult>) -> Option<Blame> {

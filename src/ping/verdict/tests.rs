@@ -107,6 +107,7 @@ fn each_end_of_a_connection_attempt_has_its_cause() {
         (DialResult::Refused, "tcp.refused"),
         (DialResult::Unreachable(icmp(false, 1)), "tcp.unreachable"),
         (DialResult::NoRoute, "tcp.unreachable"),
+        (DialResult::NoNeighbour, "tcp.unreachable"),
         (DialResult::Prohibited(icmp(false, 13)), "tcp.prohibited"),
         (
             DialResult::Prohibited(By::ThisHost("permission denied".into())),
@@ -134,6 +135,37 @@ fn where_addresses_fail_differently_the_most_telling_one_names_the_cause() {
         ..Observations::default()
     };
     assert_eq!(cause("redis://cache.example", &seen), Some("tcp.timeout"));
+}
+
+#[test]
+fn a_name_that_leads_astray_is_shown_where_it_is_written() {
+    let evidence = |lookup: Lookup, to: &str| {
+        let dials = vec![Dial {
+            to: Endpoint::Ip(to.parse().unwrap()),
+            ..dial(DialResult::Refused)
+        }];
+        let seen = Observations {
+            dns: Some(lookup),
+            dials,
+            ..Observations::default()
+        };
+        judge(&target("redis://cache.example"), &seen)
+            .finding
+            .unwrap()
+            .evidence
+            .join("\n")
+    };
+    let found = |address: &str| Lookup {
+        addresses: vec![address.parse().unwrap()],
+        ..Lookup::default()
+    };
+    let by_file = Lookup {
+        hosts_file: Some("127.0.0.1".parse().unwrap()),
+        ..found("127.0.0.1")
+    };
+    assert!(evidence(by_file, "127.0.0.1:6379").contains("/etc/hosts says that cache.example is 127.0.0.1"));
+    assert!(evidence(found("0.0.0.0"), "0.0.0.0:6379").contains("blocked"));
+    assert!(!evidence(found("10.0.3.17"), "10.0.3.17:6379").contains("blocked"));
 }
 
 #[test]
