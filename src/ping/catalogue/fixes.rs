@@ -23,6 +23,8 @@ pub struct Circumstances {
     pub region: Option<String>,
     /// The primary that a Sentinel knows.
     pub primary: Option<String>,
+    /// Whether what was sent on an open connection was never acknowledged.
+    pub loses_packets: bool,
     /// Whether this host itself said no.
     pub is_own_word: bool,
     /// The path, where the target is a unix socket.
@@ -47,7 +49,9 @@ impl Circumstances {
             Address::Unix(path) => Some(path.display().to_string()),
             Address::Tcp { .. } => None,
         };
+        let flow = seen.flow.or(seen.tls.as_ref().and_then(|tls| tls.flow));
         Self {
+            loses_packets: flow.is_some_and(|flow| flow.unacknowledged > 0),
             host: target.host().unwrap_or_default().to_owned(),
             port: target.port().unwrap_or_default(),
             tls: target.tls,
@@ -410,6 +414,18 @@ fn simple(code: Code, at: &Circumstances) -> Vec<Fix> {
             Fix::say(
                 "server",
                 "look into the server's log: it may turn this client away",
+            ),
+        ],
+        Code::ServerSilent if at.loses_packets => vec![
+            Fix::say(
+                "firewall",
+                "a firewall, a NAT or an asymmetric route lets the handshake pass and drops what follows: look at what \
+                 lies between",
+            ),
+            Fix::paste(
+                "route",
+                "see which way the packets take",
+                format!("ip route get {}", at.host),
             ),
         ],
         Code::ServerSilent => vec![

@@ -197,10 +197,18 @@ fn silent(received: &[u8], command: &str, seen: &Observations) -> Blame {
     } else {
         seen.ping_took
     };
-    let mut blame = Blame::proved(
-        Code::ServerSilent,
-        "the server accepts connections and never answers",
-    )
+    let is_lost = seen.flow.is_some_and(|flow| flow.unacknowledged > 0);
+    let mut blame = if is_lost {
+        Blame::likely(
+            Code::ServerSilent,
+            "connections are accepted, and what is sent on them is lost on the way",
+        )
+    } else {
+        Blame::proved(
+            Code::ServerSilent,
+            "the server accepts connections and never answers",
+        )
+    }
     .because(format!(
         "TCP connected; {command} stayed without a complete reply for {}",
         seconds(waited)

@@ -579,14 +579,15 @@ fn a_handshake_that_small_packets_pass_has_lost_its_large_ones() {
 
 #[test]
 fn a_silence_tells_lost_packets_from_a_stuck_process() {
-    for (flow, expected) in [
-        (Flow::default(), "the host is there"),
+    for (flow, expected, first_fix) in [
+        (Flow::default(), "the host is there", "server"),
         (
             Flow {
                 unacknowledged: 2,
                 out_of_order: 0,
             },
             "never acknowledged",
+            "firewall",
         ),
         (
             Flow {
@@ -594,6 +595,7 @@ fn a_silence_tells_lost_packets_from_a_stuck_process() {
                 out_of_order: 1,
             },
             "larger one has not",
+            "server",
         ),
     ] {
         let seen = Observations {
@@ -603,6 +605,7 @@ fn a_silence_tells_lost_packets_from_a_stuck_process() {
         };
         let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
         assert_eq!(finding.code, Code::ServerSilent);
+        assert_eq!(finding.fixes[0].kind, first_fix);
         assert!(
             finding.evidence.last().unwrap().contains(expected),
             "{:?}",
