@@ -2,7 +2,7 @@
 
 use super::{Code, Fix};
 use crate::endpoint;
-use crate::ping::observation::{By, DialResult, Observations};
+use crate::ping::observation::{By, DialResult, NameAnswer, Observations};
 use crate::ping::place::{Nearness, Place};
 use crate::target::{Address, Target};
 
@@ -25,6 +25,10 @@ pub struct Circumstances {
     pub primary: Option<String>,
     /// Whether what was sent on an open connection was never acknowledged.
     pub loses_packets: bool,
+    /// The name that the host's name is a dangling alias of.
+    pub alias: Option<String>,
+    /// Whether the name has addresses, all of the family that -4 or -6 excludes.
+    pub has_other_family: bool,
     /// Whether this host itself said no.
     pub is_own_word: bool,
     /// The path, where the target is a unix socket.
@@ -50,7 +54,17 @@ impl Circumstances {
             Address::Tcp { .. } => None,
         };
         let flow = seen.flow.or(seen.tls.as_ref().and_then(|tls| tls.flow));
+        let lookup = seen.dns.as_ref();
+        let alias = lookup.and_then(|lookup| {
+            lookup.servers.iter().find_map(|server| match &server.answer {
+                NameAnswer::DanglingAlias(end) => Some(end.clone()),
+                _ => None,
+            })
+        });
         Self {
+            alias,
+            has_other_family: seen.dials.is_empty()
+                && lookup.is_some_and(|found| !found.addresses.is_empty()),
             loses_packets: flow.is_some_and(|flow| flow.unacknowledged > 0),
             host: target.host().unwrap_or_default().to_owned(),
             port: target.port().unwrap_or_default(),
@@ -167,6 +181,16 @@ fn dns(code: Code, at: &Circumstances) -> Vec<Fix> {
             ),
         ],
         Code::DnsServerFailure => vec![resolver, query],
+        Code::DnsNoAddress if at.has_other_family => vec![Fix::say(
+            "family",
+            "leave -4 or -6 out: the name has addresses of the other family alone",
+        )],
+        Code::DnsNotFound if at.alias.is_some() => {
+            let end = at.alias.as_deref().unwrap_or_default();
+            let renew =
+                format!("let the alias point to a name that exists: {end} may be a cache that was deleted");
+            vec![Fix::say("alias", renew), private, query]
+        }
         _ => vec![spelling, private, query],
     }
 }

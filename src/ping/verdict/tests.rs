@@ -77,6 +77,43 @@ fn each_answer_of_the_name_servers_has_its_cause() {
 }
 
 #[test]
+fn what_to_do_about_a_name_depends_on_what_is_known_of_it() {
+    let first_fix = |lookup: Lookup| {
+        let seen = Observations {
+            dns: Some(lookup),
+            ..Observations::default()
+        };
+        let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
+        (finding.code, finding.fixes[0].kind)
+    };
+    let said = |answer| {
+        let address = "10.0.0.2:53".parse().unwrap();
+        let servers = vec![NameServer { address, answer }];
+        Lookup {
+            servers,
+            ..Lookup::default()
+        }
+    };
+    assert_eq!(
+        first_fix(said(NameAnswer::NotFound)),
+        (Code::DnsNotFound, "spelling")
+    );
+    assert_eq!(
+        first_fix(said(NameAnswer::DanglingAlias("gone.example".into()))),
+        (Code::DnsNotFound, "alias")
+    );
+    assert_eq!(
+        first_fix(said(NameAnswer::NoAddress)),
+        (Code::DnsNoAddress, "spelling")
+    );
+    let excluded = Lookup {
+        addresses: vec!["10.0.3.17".parse().unwrap()],
+        ..Lookup::default()
+    };
+    assert_eq!(first_fix(excluded), (Code::DnsNoAddress, "family"));
+}
+
+#[test]
 fn a_host_without_a_resolver_is_told_so() {
     let dns = Lookup {
         fault: Some("Temporary failure in name resolution".into()),
