@@ -288,8 +288,10 @@ fn a_second_learner_is_told_and_chooses_a_name() {
     learner
         .server
         .ask(&["SET", "sessiontut:lesson:ada", "another", "EX", "60"]);
+    learner.server.ask(&["SET", "orders:1", "theirs"]);
     let terminal = learner.sits_down();
-    terminal.wait_for("this Redis holds 1 keys already");
+    // The key of the other learner is one of ours.
+    terminal.wait_for("this Redis holds 1 key of others");
     terminal.keys(&["Enter"]);
     terminal.wait_for("somebody else is in a lesson");
     terminal.line("Not A Name");
@@ -302,7 +304,22 @@ fn a_second_learner_is_told_and_chooses_a_name() {
     assert_eq!(learner.server.hash("sessiontut:user:grace").len(), 1);
     terminal.keys(&["q"]);
     left(&terminal, 0);
-    assert_eq!(learner.server.keys(), ["sessiontut:lesson:ada"]);
+    let mut keys = learner.server.keys();
+    keys.sort();
+    assert_eq!(keys, ["orders:1", "sessiontut:lesson:ada"]);
+}
+
+#[test]
+fn nobody_is_told_of_keys_that_are_our_own() {
+    let learner = Learner::new();
+    learner
+        .server
+        .ask(&["SET", "sessiontut:session:old", "ours", "EX", "60"]);
+    let terminal = learner.sits_down();
+    let screen = terminal.wait_for("Enter run");
+    assert!(!screen.contains("of others"), "{screen}");
+    terminal.keys(&["q"]);
+    left(&terminal, 0);
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use redis::Value;
 
 use crate::cli::LearnArgs;
 use crate::deadline::Deadline;
@@ -20,6 +19,7 @@ use crate::learn::progress::Progress;
 use crate::learn::scene::Scene;
 use crate::learn::stop::Stop;
 use crate::learn::{Book, Language, Lesson, Shelf, unattended};
+use crate::session::neighbours::notice;
 use crate::ui;
 use opening::Opening;
 use own::{Beside, OwnCommands};
@@ -214,11 +214,9 @@ fn run_unattended(args: &LearnArgs, shelf: &Shelf, mut book: Book) -> anyhow::Re
 /// Nobody is there to choose a name: the lessons' own, or one that nobody has.
 fn take_some_name(scene: &mut Scene) -> Result<(String, Option<Lock>), Trouble> {
     if !scene.link.is_practice()
-        && let Value::Int(keys @ 1..) = scene.link.ask_text(&["DBSIZE"])?
+        && let Some(others) = notice(scene.link.keys_of_others()?)
     {
-        ui::learn::note(&format!(
-            "this Redis holds {keys} keys already; only keys under sessiontut: are written"
-        ));
+        ui::learn::note(&format!("{others}; only keys under sessiontut: are written"));
     }
     let mut name = FIRST_NAME.to_owned();
     loop {

@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::sanitize;
 use crate::session::jar::{Cookie, Ended, Jar};
-use crate::session::neighbours::keys_of_others;
+use crate::session::neighbours::{keys_of_others, notice};
 use crate::session::{KEY_PREFIX, LONGEST_NAME, SessionStore, Token};
 use crate::signals::Signals;
 use crate::state;
@@ -333,14 +333,7 @@ impl Desk {
         if cookie.is_known || self.origin == Origin::Practice {
             return Ok(true);
         }
-        let others = match self.ask(keys_of_others(&self.store.client)).await? {
-            Some(0) => None,
-            Some(keys) => Some(format!("this Redis holds {keys} keys of others")),
-            None => {
-                Some("this Redis may hold keys of others (this user is not allowed to count them)".to_owned())
-            }
-        };
-        if let Some(others) = others
+        if let Some(others) = notice(self.ask(keys_of_others(&self.store.client)).await?)
             && !ui::agrees(&format!("{others}; only keys under {KEY_PREFIX} are written"))
         {
             return Ok(false);

@@ -204,8 +204,8 @@ pub enum Said<'a> {
     Reconnected(&'a Unanswered),
     /// Redis answers again, and the lesson's keys are as they were.
     BackAgain,
-    /// This Redis holds so many keys of others.
-    OthersKeys(i64),
+    /// This Redis holds keys of others, in words.
+    OthersKeys(&'a str),
     /// Somebody else is in a lesson on this Redis.
     NameTaken(&'a str),
     /// A name cannot be used.

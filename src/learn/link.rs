@@ -13,6 +13,7 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::catalogue::Fix;
 use crate::ping::{self, ClimbOptions};
+use crate::session::neighbours::Census;
 use crate::target::{Address, Origin, Target, Trust};
 use crate::wire::{Connection, Limits, Stream, error_text};
 
@@ -173,6 +174,33 @@ impl Link {
     pub fn ask_text(&mut self, words: &[&str]) -> Result<Value, Trouble> {
         let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         self.ask(&words)
+    }
+
+    /// How many keys there are that this program has not made; none where this user may not ask.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn keys_of_others(&mut self) -> Result<Option<u64>, Trouble> {
+        let mut census = Census::default();
+        while let Some(question) = census.question() {
+            // In a cluster they are those of the node that we are at.
+            match self.ask(&question)? {
+                Value::Int(all) => census.hear_size(all, true),
+                Value::Array(page) => {
+                    let cursor = match page.first() {
+                        Some(Value::BulkString(cursor)) => cursor.as_slice(),
+                        _ => b"0",
+                    };
+                    let keys = match page.get(1) {
+                        Some(Value::Array(keys)) => keys.len(),
+                        _ => 0,
+                    };
+                    census.hear_page(cursor, keys);
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(census.others()))
     }
 
     /// Tidies up after Ctrl-C: the same command, without heeding the signal, within `deadline`.

@@ -1,7 +1,5 @@
 //! A lesson and its Redis: the keys are what they must be, or the learner is told why they cannot be.
 
-use redis::Value;
-
 use super::menu::{LIST, PING, QUIT};
 
 use super::{Course, Guest, Here, Name, Staging, Turn};
@@ -12,6 +10,7 @@ use crate::learn::link::{At, Trouble, Unanswered};
 use crate::learn::lock::{Attempt, Lock};
 use crate::learn::names::{self, FIRST_NAME};
 use crate::learn::stop::Interrupted;
+use crate::session::neighbours::notice;
 
 impl Course<'_> {
     /// Takes the name on this Redis before the lesson needs it; a Redis that does not answer is met again later.
@@ -174,8 +173,8 @@ impl Course<'_> {
         if self.guest != Guest::ToAsk {
             return Ok(());
         }
-        if let Value::Int(keys @ 1..) = self.scene.link.ask_text(&["DBSIZE"])? {
-            self.room.tell(&Said::OthersKeys(keys));
+        if let Some(others) = notice(self.scene.link.keys_of_others()?) {
+            self.room.tell(&Said::OthersKeys(&others));
             let agree = Offer {
                 key: Key::Next,
                 does: "go on",

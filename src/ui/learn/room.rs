@@ -142,8 +142,8 @@ impl Classroom for Room {
                     "Redis answers; the lesson's keys are as they were at this point",
                 );
             }
-            Said::OthersKeys(keys) => {
-                self.marked("!", &format!("this Redis holds {keys} keys already"));
+            Said::OthersKeys(others) => {
+                self.marked("!", others);
                 self.say("only keys under sessiontut: are written, and removed at the end");
             }
             Said::NameTaken(name) => {
