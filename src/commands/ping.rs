@@ -20,6 +20,9 @@ use crate::ui::ping::{Climbing, Lines};
 
 mod again;
 
+/// Longer than a healthy Redis nearby takes for everything: handling signals costs as much as a round trip.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
 pub(super) fn run(args: &PingArgs) -> anyhow::Result<Exit> {
     let deadline = Deadline::after(args.timeout);
     let trust = chosen::trust(&args.redis.trust);
@@ -96,9 +99,20 @@ impl Call<'_> {
         runtime.block_on(async {
             tokio::select! {
                 exit = work => exit,
-                _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+                () = self.interrupted() => Ok(Exit::Interrupted),
             }
         })
+    }
+
+    /// Waits for Ctrl-C; a climb that is over at once does without, and ends by the signal itself until then.
+    async fn interrupted(&self) {
+        if self.args.wait.or(self.args.hold).is_none() && self.args.count.is_none() {
+            tokio::time::sleep(AT_ONCE).await;
+        }
+        // Where it cannot be heard, the signal ends the program by itself.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
     }
 
     async fn once(&self, deadline: Deadline) -> anyhow::Result<Exit> {
