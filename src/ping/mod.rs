@@ -141,7 +141,8 @@ pub async fn climb(
     deadline: Deadline,
     tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Climb {
-    let (observations, connection) = ladder::climb(target, trust, options, deadline, tell).await;
+    // All the experiments that it may take are in it, which nobody wants to carry along.
+    let (observations, connection) = Box::pin(ladder::climb(target, trust, options, deadline, tell)).await;
     Climb {
         observations,
         connection,

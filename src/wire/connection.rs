@@ -92,10 +92,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.received.drain(..length);
                 return Ok(value);
             }
-            let mut chunk = [0; READ_CHUNK];
-            match deadline.bound(self.stream.read(&mut chunk)).await?? {
-                0 => return Err(ReadError::Closed),
-                count => self.received.extend_from_slice(&chunk[..count]),
+            self.received.reserve(READ_CHUNK);
+            if deadline.bound(self.stream.read_buf(&mut self.received)).await?? == 0 {
+                return Err(ReadError::Closed);
             }
         }
     }
@@ -116,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Bytes taken from the kernel at a time: bounds what one read can add to a reply beyond its limit.
+/// Bytes that there is room for before each read.
 const READ_CHUNK: usize = 4096;
 
 #[cfg(test)]
