@@ -111,7 +111,7 @@ impl Call<'_> {
         }
         // Where it cannot be heard, the signal ends the program by itself.
         if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -24,6 +24,8 @@ pub async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
     let mut connection = Connection::new(Stream::Tcp(stream));
     match auth::listen(&mut connection, deadline.within(BANNER)).await {
         Heard::Silence(received) if received.is_empty() => {}
+        // It has begun to speak, and is slow.
+        Heard::Silence(_) => return Experiment::PlainPing(auth::listen(&mut connection, deadline).await),
         heard => return Experiment::PlainPing(heard),
     }
     Experiment::PlainPing(auth::ask(&mut connection, &cmd("PING"), deadline).await)
