@@ -45,6 +45,32 @@ fn a_certificate_that_is_trusted_itself_may_be_an_authority_and_must_be_for_the_
 }
 
 #[test]
+fn a_host_without_a_single_root_trusts_nobody_and_still_tells_tls_from_plain() {
+    let certificate = Certificate::for_loopback();
+    let secure = RedisServer::with().tls(&certificate).start();
+    let plain = RedisServer::start();
+    let bare = |arguments: &[&str]| {
+        Home::new()
+            .sessiontut(["ping", "--json", "--timeout", "3"])
+            .args(arguments)
+            .env("SSL_CERT_FILE", "/nonexistent")
+            .env("SSL_CERT_DIR", "/nonexistent")
+            .run()
+            .json()
+    };
+    let answer = bare(&[&secure.url()]);
+    assert_eq!(answer["cause"], "tls.untrusted", "{answer:#}");
+    assert!(
+        answer["evidence"].to_string().contains("no authority at all"),
+        "{answer:#}"
+    );
+    let ca = certificate.authority();
+    assert_eq!(bare(&[&secure.url(), "--ca", ca.to_str().unwrap()])["ok"], true);
+    let answer = bare(&[&format!("rediss://127.0.0.1:{}", plain.port())]);
+    assert_eq!(answer["cause"], "tls.not_offered", "{answer:#}");
+}
+
+#[test]
 fn a_server_that_answers_ping_and_closes_at_select_is_not_well() {
     let port = server(|mut stream| {
         let mut heard = [0; 512];

@@ -88,7 +88,7 @@ impl TlsResult {
     pub fn is_tls(&self) -> bool {
         !matches!(
             self,
-            Self::NotTls | Self::Closed | Self::TimedOut | Self::Unusable(_)
+            Self::NotTls | Self::Closed | Self::TimedOut | Self::Unusable(_) | Self::BadName(_)
         )
     }
 }

@@ -216,7 +216,9 @@ pub enum TlsResult {
     Closed,
     /// The deadline passed.
     TimedOut,
-    /// The options for TLS (`--ca`, `--cert`, `--key`, `--tls-name`) cannot be used.
+    /// The host's name, or `--tls-name`, can stand in no certificate.
+    BadName(String),
+    /// The options for TLS (`--ca`, `--cert`, `--key`) cannot be used.
     Unusable(String),
 }
 

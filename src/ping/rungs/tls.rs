@@ -13,8 +13,8 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
-    SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError,
+    RootCertStore, SignatureScheme,
 };
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -103,11 +103,13 @@ async fn shake(
     config: ClientConfig,
     deadline: Deadline,
 ) -> (Option<Stream>, TlsResult) {
-    let Ok(name) = ServerName::try_from(name.to_owned()) else {
+    let name = name.to_owned();
+    let Ok(name) = ServerName::try_from(name.clone()) else {
         return (
             None,
-            TlsResult::Unusable(format!(
-                "{name} cannot stand in a certificate; --tls-name names another"
+            TlsResult::BadName(format!(
+                "no certificate can be for {}; --tls-name gives another name",
+                sanitize::line(&name)
             )),
         );
     };
@@ -141,6 +143,9 @@ fn certificate_result(fault: &CertificateError) -> TlsResult {
         Fault::Expired | Fault::ExpiredContext { .. } => TlsResult::Expired,
         Fault::NotValidYet | Fault::NotValidYetContext { .. } => TlsResult::NotValidYet,
         Fault::NotValidForName | Fault::NotValidForNameContext { .. } => TlsResult::OtherName,
+        Fault::Other(OtherError(reason)) => {
+            TlsResult::Untrusted(sanitize::line(&reason.to_string()).into_owned())
+        }
         other => TlsResult::Untrusted(sanitize::line(&other.to_string()).into_owned()),
     }
 }
@@ -198,16 +203,11 @@ enum Judge {
 
 fn client_config(trust: &Trust, judge: Judge, seen: &Arc<Seen>) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
-    let inner = match judge {
-        Judge::Roots => Some(
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots(trust)?), provider.clone())
-                .build()
-                .map_err(|error| format!("no authority to trust: {error}"))?,
-        ),
-        Judge::Nobody => None,
-    };
     let verifier = Arc::new(Verifier {
-        inner,
+        judge: match judge {
+            Judge::Roots => held_against(roots(trust)?, &provider)?,
+            Judge::Nobody => Checked::NotAtAll,
+        },
         trust: trust.clone(),
         seen: seen.clone(),
         provider: provider.clone(),
@@ -227,6 +227,17 @@ fn client_config(trust: &Trust, judge: Judge, seen: &Arc<Seen>) -> Result<Client
         }
         _ => Ok(builder.with_no_client_auth()),
     }
+}
+
+/// Minimal containers have no roots at all; webpki builds nothing of none.
+fn held_against(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Checked, String> {
+    if roots.is_empty() {
+        return Ok(Checked::ByNoRoots);
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map(Checked::By)
+        .map_err(|error| format!("no authority to trust: {error}"))
 }
 
 /// Whether this very certificate, and not only its signer, is among those to trust.
@@ -286,10 +297,23 @@ impl Seen {
     }
 }
 
+/// What a certificate is held against.
+#[derive(Debug)]
+enum Checked {
+    By(Arc<WebPkiServerVerifier>),
+    ByNoRoots,
+    NotAtAll,
+}
+
+/// Why nobody is trusted.
+#[derive(Debug, thiserror::Error)]
+#[error("this host trusts no authority at all: ca-certificates is missing, or SSL_CERT_FILE leads nowhere")]
+struct NoRoots;
+
 /// Notes the certificate, then lets the real verifier judge it.
 #[derive(Debug)]
 struct Verifier {
-    inner: Option<Arc<WebPkiServerVerifier>>,
+    judge: Checked,
     trust: Trust,
     seen: Arc<Seen>,
     provider: Arc<CryptoProvider>,
@@ -305,8 +329,10 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = read_certificate(end_entity);
-        let Some(inner) = &self.inner else {
-            return Ok(ServerCertVerified::assertion());
+        let inner = match &self.judge {
+            Checked::By(inner) => inner,
+            Checked::ByNoRoots => return Err(CertificateError::Other(OtherError(Arc::new(NoRoots))).into()),
+            Checked::NotAtAll => return Ok(ServerCertVerified::assertion()),
         };
         let judged = inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         // What `openssl req -x509` makes is an authority, which webpki takes for no server's, even where it is trusted.

@@ -357,8 +357,17 @@ fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsRes
             "the server ends the TLS handshake with an alert",
         )
         .because(format!("the handshake ended with: {words}")),
-        TlsResult::Unusable(words) => Blame::proved(Code::TlsClientCert, words.clone())
-            .because("no handshake was tried: an option for TLS cannot be used"),
+        TlsResult::BadName(words) => Blame::proved(Code::TlsNameMismatch, words.clone())
+            .because("no handshake was tried: it needs a name to ask for"),
+        TlsResult::Unusable(words) => {
+            let code = if words.starts_with("--ca ") {
+                Code::TlsUntrusted
+            } else {
+                Code::TlsClientCert
+            };
+            Blame::proved(code, words.clone())
+                .because("no handshake was tried: an option for TLS cannot be used")
+        }
         TlsResult::TimedOut => return Some(stalled(tls, plain, small)),
         TlsResult::NotTls | TlsResult::Closed => return Some(closed(plain)),
     };

@@ -389,6 +389,9 @@ fn each_end_of_a_handshake_has_its_cause() {
             "tls.untrusted",
         ),
         (TlsResult::OtherName, None, "tls.name_mismatch"),
+        (TlsResult::BadName("x".into()), None, "tls.name_mismatch"),
+        (TlsResult::Unusable("--ca x: y".into()), None, "tls.untrusted"),
+        (TlsResult::Unusable("--key x: y".into()), None, "tls.client_cert"),
         (TlsResult::Expired, None, "tls.expired"),
         (TlsResult::NotValidYet, None, "tls.expired"),
         (
