@@ -191,6 +191,15 @@ fn dns(code: Code, at: &Circumstances) -> Vec<Fix> {
                 format!("let the alias point to a name that exists: {end} may be a cache that was deleted");
             vec![Fix::say("alias", renew), private, query]
         }
+        Code::DnsNoAddress => vec![
+            spelling,
+            private,
+            Fix::say(
+                "rebind-protection",
+                "many home routers hide names with private addresses (\"DNS rebind protection\"): ask another resolver",
+            ),
+            query,
+        ],
         _ => vec![spelling, private, query],
     }
 }

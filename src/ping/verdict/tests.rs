@@ -492,6 +492,32 @@ fn a_server_before_redis_6_refuses_the_user_name_and_not_the_password() {
 }
 
 #[test]
+fn a_sentinel_that_knows_no_databases_is_a_sentinel_first() {
+    let mut seen = Observations {
+        ping: Some(reply("+PONG")),
+        select: Some(reply("-ERR unknown command 'SELECT'")),
+        ..connected()
+    };
+    assert_eq!(cause("redis://10.0.3.17/3", &seen), Some("db.index"));
+    seen.server.fields = [("redis_mode".into(), "sentinel".into())].into();
+    assert_eq!(cause("redis://10.0.3.17/3", &seen), Some("role.sentinel"));
+}
+
+#[test]
+fn a_port_that_is_not_for_clients_is_worth_a_hint() {
+    let evidence = |url: &str| {
+        let seen = Observations {
+            ping: Some(Heard::Closed(vec![])),
+            ..connected()
+        };
+        judge(&target(url), &seen).finding.unwrap().evidence.join("\n")
+    };
+    assert!(evidence("redis://10.0.3.17:16379").contains("clients' port is 6379"));
+    assert!(evidence("redis://10.0.3.17:26379").contains("Sentinel"));
+    assert!(!evidence("redis://10.0.3.17:6379").contains("as a rule"));
+}
+
+#[test]
 fn a_climb_that_ended_early_is_never_called_well() {
     assert_eq!(cause("redis://10.0.3.17", &connected()), Some("server.silent"));
     assert_eq!(cause("rediss://10.0.3.17", &connected()), Some("server.silent"));

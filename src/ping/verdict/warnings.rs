@@ -205,6 +205,12 @@ pub(super) fn hints(target: &Target, code: Code) -> Vec<String> {
     if let Some(endpoint) = target.host().and_then(endpoint::read) {
         hints.extend(endpoint.hints(target.tls, target.port()));
     }
+    hints.extend(
+        target
+            .port()
+            .filter(|_| code != Code::RoleSentinel)
+            .and_then(port),
+    );
     if code == Code::AuthFailed && target.doubts.contains(&Doubt::EncodedTwice) {
         hints.push(
             "the password still holds a percent escape once decoded: it was probably encoded twice"
@@ -218,4 +224,17 @@ pub(super) fn hints(target: &Target, code: Code) -> Vec<String> {
         );
     }
     hints
+}
+
+/// Ports of Redis's own that are not for its clients.
+fn port(port: u16) -> Option<String> {
+    match port {
+        26379 => Some("port 26379 is a Sentinel's as a rule, which holds no data".to_owned()),
+        // A node's port and ten thousand (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
+        16379 | 16380 | 17000..=17005 => Some(format!(
+            "port {port} is as a rule the bus between a cluster's nodes; their clients' port is {}",
+            port - 10_000
+        )),
+        _ => None,
+    }
 }
