@@ -77,3 +77,32 @@ fn a_reply_that_is_not_true_is_named_with_its_line() {
     }
     assert_eq!(server.keys(), Vec::<String>::new());
 }
+
+#[test]
+fn code_that_is_not_that_of_the_example_is_named_with_its_line() {
+    let project = TempDir::new().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in ["flask/step2.py", "express/step2.js", "axum/step2.rs"] {
+        let copy = project.path().join("examples").join(file);
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(source.join("examples").join(file), copy).unwrap();
+    }
+    let lessons = project.path().join("lessons");
+    fs::create_dir(&lessons).unwrap();
+    let lesson = fs::read_to_string(folder().join("03-count-visits.md")).unwrap();
+    let path = lessons.join("03-count-visits.md");
+    let check = || Home::new().run(["learn", "--check", "--lessons", lessons.to_str().unwrap()]);
+    fs::write(&path, &lesson).unwrap();
+    check().expect(0);
+    let (before, after) = lesson.split_once("def count_visit(name):").unwrap();
+    fs::write(&path, format!("{before}def count_visits(name):{after}")).unwrap();
+    let output = check().expect(1).output();
+    let line = before.lines().count() + 1;
+    for wanted in [
+        format!("03-count-visits.md:{line}"),
+        "examples/flask/step2.py#visits".to_owned(),
+        "def count_visit(name):".to_owned(),
+    ] {
+        assert!(output.contains(&wanted), "{wanted} is not in:\n{output}");
+    }
+}
