@@ -8,6 +8,7 @@ use super::practice::until_told_to_end;
 use crate::cli::DrillArgs;
 use crate::drill::{self, FAULTS, Fault, Outcome, Score};
 use crate::exit::Exit;
+use crate::learn::stop::Stop;
 use crate::ui;
 
 pub(super) fn run(args: &DrillArgs) -> anyhow::Result<Exit> {
@@ -49,9 +50,10 @@ fn serve(fault: &Fault) -> anyhow::Result<Exit> {
 
 /// Runs the endpoint until the learner has said what is wrong with it.
 fn ask(fault: &'static Fault, mut score: Score) -> anyhow::Result<Exit> {
+    let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::task(&endpoint);
-    let Some(picked) = ui::drill::pick(&choices(fault)) else {
+    let Some(picked) = ui::drill::pick(&choices(fault), &stop) else {
         return Ok(Exit::Interrupted);
     };
     let outcome = if picked.name == fault.name {

@@ -119,7 +119,7 @@ fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
         opening.trust.clone(),
         stop.clone(),
     )?);
-    let mut room = ui::learn::Room::default();
+    let mut room = ui::learn::Room::new(stop.clone());
     let mut commands = OwnCommands::new(&args.redis, &opening.choice.target, Beside::ForTheLearner);
     let mut course = Course::new(shelf, book, progress, scene, &mut room, &mut commands, language);
     course.guest = opening.guest();

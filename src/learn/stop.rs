@@ -1,6 +1,6 @@
 //! Ctrl-C and its kin, noticed by every wait of a lesson, so that a lesson always ends by tidying up.
 
-use std::io;
+use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -9,12 +9,21 @@ use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::deadline::Deadline;
+use crate::os::{self, Awaited, Source};
 use crate::signals::{Signal, Signals};
 
 /// Tells whether the learner, or the system, wants this process to end.
 #[derive(Clone, Debug)]
 pub struct Stop {
     ask: Arc<watch::Sender<Wish>>,
+    bell: Arc<Bell>,
+}
+
+/// A pipe that can be read once a wish was heard: it ends a wait for a key, however late the wait began.
+#[derive(Debug)]
+struct Bell {
+    hear: PipeReader,
+    ring: PipeWriter,
 }
 
 /// What the system, or the learner, wants of this process.
@@ -35,19 +44,57 @@ pub struct Interrupted;
 impl Stop {
     /// Catches SIGINT, SIGTERM and SIGHUP from now on, for the rest of the process's life.
     ///
-    /// A read from the terminal that is under way ends with `Interrupted`, as the kernel's poll does.
-    ///
     /// # Errors
     /// The system gives no thread or no descriptor.
     pub fn on_signals() -> io::Result<Self> {
-        let ask = Arc::new(watch::Sender::new(Wish::GoOn));
-        let wishes = Arc::clone(&ask);
+        let stop = Self::by_nobody()?;
+        let told = stop.clone();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let signals = runtime.block_on(async { Signals::listen() })?;
         thread::Builder::new()
             .name("signals".into())
-            .spawn(move || runtime.block_on(watch_for(signals, &wishes)))?;
-        Ok(Self { ask })
+            .spawn(move || runtime.block_on(watch_for(signals, &told)))?;
+        Ok(stop)
+    }
+
+    /// Hears no signal: they do what they do by themselves.
+    ///
+    /// # Errors
+    /// The system gives no descriptor.
+    pub fn by_nobody() -> io::Result<Self> {
+        let (hear, ring) = io::pipe()?;
+        Ok(Self {
+            ask: Arc::new(watch::Sender::new(Wish::GoOn)),
+            bell: Arc::new(Bell { hear, ring }),
+        })
+    }
+
+    /// Waits until `input` has a key to be read.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when the end is asked for, whether before the wait or within it.
+    pub fn await_key(&self, input: &impl Source) -> Result<(), Interrupted> {
+        loop {
+            self.check()?;
+            match os::await_key(input, &self.bell.hear) {
+                Ok(Awaited::Key) => return self.check(),
+                // It may have rung for a wish that was forgiven since: then it is quiet from now on.
+                Ok(Awaited::Wake) => {
+                    let _ = (&self.bell.hear).read(&mut [0]);
+                }
+                Err(_) => return Err(Interrupted),
+            }
+        }
+    }
+
+    fn hear(&self, wish: Wish) {
+        self.ask.send_modify(|asked| {
+            if *asked != Wish::End {
+                *asked = wish;
+            }
+        });
+        // It cannot be full: nobody presses Ctrl-C that often.
+        let _ = (&self.bell.ring).write(&[0]);
     }
 
     /// Whether the end was asked for.
@@ -93,16 +140,75 @@ impl Stop {
     }
 }
 
-async fn watch_for(mut signals: Signals, ask: &watch::Sender<Wish>) {
+async fn watch_for(mut signals: Signals, stop: &Stop) {
     loop {
-        let wish = match signals.next().await {
+        stop.hear(match signals.next().await {
             Signal::Interrupt => Wish::Stop,
             Signal::End => Wish::End,
-        };
-        ask.send_modify(|asked| {
-            if *asked != Wish::End {
-                *asked = wish;
-            }
         });
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(portable)))]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Waits for a key that nobody presses.
+    fn wait_in_vain(stop: &Stop) -> mpsc::Receiver<Result<(), Interrupted>> {
+        let (end, ended) = mpsc::channel();
+        let stop = stop.clone();
+        thread::spawn(move || {
+            let wait = io::pipe().map(|(keys, _nobody)| stop.await_key(&keys));
+            // Who does not wait for the end any more has failed already.
+            let _ = end.send(wait.unwrap_or(Ok(())));
+        });
+        ended
+    }
+
+    #[track_caller]
+    fn is_interrupted(wait: &mpsc::Receiver<Result<(), Interrupted>>) {
+        assert_eq!(wait.recv_timeout(Duration::from_secs(30)), Ok(Err(Interrupted)));
+    }
+
+    #[test]
+    fn a_signal_ends_a_wait_for_a_key_whether_it_comes_before_or_within() {
+        let before = Stop::by_nobody().unwrap();
+        before.hear(Wish::Stop);
+        is_interrupted(&wait_in_vain(&before));
+
+        let within = Stop::by_nobody().unwrap();
+        let wait = wait_in_vain(&within);
+        within.hear(Wish::Stop);
+        is_interrupted(&wait);
+    }
+
+    #[test]
+    fn a_signal_that_was_forgiven_takes_no_key_away_and_the_next_one_is_heard() {
+        let stop = Stop::by_nobody().unwrap();
+        stop.hear(Wish::Stop);
+        stop.forgive();
+        let (keys, mut learner) = io::pipe().unwrap();
+        learner.write_all(b"k").unwrap();
+        assert_eq!(stop.await_key(&keys), Ok(()));
+        let wait = wait_in_vain(&stop);
+        stop.hear(Wish::End);
+        is_interrupted(&wait);
+    }
+
+    #[test]
+    fn a_signal_of_the_system_is_heard_by_a_wait_for_a_key() {
+        let stop = Stop::on_signals().unwrap();
+        let wait = wait_in_vain(&stop);
+        let me = std::process::id().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args(["-INT", &me])
+                .status()
+                .unwrap()
+                .success()
+        );
+        is_interrupted(&wait);
     }
 }

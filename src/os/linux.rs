@@ -1,16 +1,17 @@
-//! Linux: TCP_INFO (`tcp(7)`) and the error queue (`ip(7)`, IP_RECVERR).
-#![allow(unsafe_code)] // setsockopt, getsockopt and recvmsg with structures that std does not know
+//! Linux: TCP_INFO (`tcp(7)`), the error queue (`ip(7)`, IP_RECVERR), and a terminal's keys (`poll(2)`, `termios(3)`).
+#![allow(unsafe_code)] // calls of the C library with structures that std does not know
 
 use std::fs;
+use std::io::{self, PipeReader};
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 
 use libc::{c_int, c_void, socklen_t};
 use socket2::{SockRef, Socket};
 
-use super::{Flow, Icmp};
+use super::{Awaited, Flow, Icmp};
 
 /// Asks the kernel to queue ICMP errors for the socket, so that [`next_icmp`] can tell what came.
 ///
@@ -172,6 +173,74 @@ pub fn refused_sends() -> Option<u64> {
         .split_whitespace()
         .position(|name| name == "TCPRetransFail")?;
     values.split_whitespace().nth(at)?.parse().ok()
+}
+
+/// A terminal that hands over every key at once and shows none, until this is dropped.
+pub struct Raw<'a> {
+    terminal: BorrowedFd<'a>,
+    before: libc::termios,
+}
+
+impl<'a> Raw<'a> {
+    /// Switches `input`; none where it is no terminal.
+    #[must_use]
+    pub fn new(input: &'a impl AsFd) -> Option<Self> {
+        let terminal = input.as_fd();
+        // SAFETY: termios is plain data, for which zeros are valid.
+        let mut before: libc::termios = unsafe { zeroed() };
+        // SAFETY: the descriptor is open, and the structure outlives the call.
+        if unsafe { libc::tcgetattr(terminal.as_raw_fd(), &raw mut before) } != 0 {
+            return None;
+        }
+        let mut switched = before;
+        // SAFETY: the structure was filled in above.
+        unsafe { libc::cfmakeraw(&raw mut switched) };
+        // What is written is still to begin each line at the left.
+        switched.c_oflag = before.c_oflag;
+        set(terminal, &switched).then_some(Self { terminal, before })
+    }
+}
+
+impl Drop for Raw<'_> {
+    fn drop(&mut self) {
+        // A terminal that has gone has no need of it.
+        set(self.terminal, &self.before);
+    }
+}
+
+fn set(terminal: BorrowedFd<'_>, settings: &libc::termios) -> bool {
+    // SAFETY: the descriptor is open, and the structure outlives the call.
+    unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSADRAIN, settings) == 0 }
+}
+
+/// Waits until a key can be read, or something is written to the other end of `wake`, which goes first.
+///
+/// # Errors
+/// The kernel's; a signal that this thread caught is no error.
+pub fn await_key(input: &impl AsFd, wake: &PipeReader) -> io::Result<Awaited> {
+    let readable = |descriptor: RawFd| libc::pollfd {
+        fd: descriptor,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut both = [readable(wake.as_raw_fd()), readable(input.as_fd().as_raw_fd())];
+    loop {
+        // SAFETY: both structures are ours, as many as we say, and outlive the call.
+        let ready = unsafe { libc::poll(both.as_mut_ptr(), both.len() as libc::nfds_t, -1) };
+        if ready < 0 {
+            let error = io::Error::last_os_error();
+            // Whoever hears the signal says so by `wake`.
+            if error.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            return Err(error);
+        }
+        return Ok(if both[0].revents == 0 {
+            Awaited::Key
+        } else {
+            Awaited::Wake
+        });
+    }
 }
 
 #[cfg(test)]

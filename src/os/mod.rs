@@ -10,9 +10,26 @@ mod kernel;
 #[path = "other.rs"]
 mod kernel;
 
-pub use kernel::{ask_for_icmp, flow, is_neighbour_missing, next_icmp, refused_sends, syns_sent};
+pub use kernel::{
+    Raw, ask_for_icmp, await_key, flow, is_neighbour_missing, next_icmp, refused_sends, syns_sent,
+};
 
 use std::net::IpAddr;
+/// What keys come from.
+#[cfg(unix)]
+pub use std::os::fd::AsFd as Source;
+/// What keys come from.
+#[cfg(windows)]
+pub use std::os::windows::io::AsHandle as Source;
+
+/// What ended a wait for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// The input can be read.
+    Key,
+    /// The wait was woken from elsewhere.
+    Wake,
+}
 
 /// What the kernel knows of an open connection's packets (`tcp(7)`, TCP_INFO).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! The portable fallback: nothing is known beyond what `std` reports.
 
+use std::io::{self, PipeReader};
+use std::marker::PhantomData;
 use std::net::IpAddr;
 
 use socket2::{SockRef, Socket};
 
-use super::{Flow, Icmp};
+use super::{Awaited, Flow, Icmp, Source};
 
 /// Does nothing: ICMP errors cannot be asked for here.
 pub fn ask_for_icmp(_socket: &Socket) {}
@@ -37,4 +39,24 @@ pub fn is_neighbour_missing(_address: IpAddr) -> bool {
 #[must_use]
 pub fn refused_sends() -> Option<u64> {
     None
+}
+
+/// Does nothing: who reads a key switches the terminal.
+#[derive(Debug)]
+pub struct Raw<'a>(PhantomData<&'a ()>);
+
+impl<'a> Raw<'a> {
+    /// Never: the terminal stays as it is.
+    #[must_use]
+    pub fn new(_input: &'a impl Source) -> Option<Self> {
+        None
+    }
+}
+
+/// Does not wait: who reads the key does.
+///
+/// # Errors
+/// Never.
+pub fn await_key(_input: &impl Source, _wake: &PipeReader) -> io::Result<Awaited> {
+    Ok(Awaited::Key)
 }

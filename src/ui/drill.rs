@@ -7,6 +7,7 @@ use dialoguer::console::{Key, Term};
 
 use super::{answer, note, prompt};
 use crate::drill::{Drill, FAULTS, Fault, Keeping, Outcome, Score};
+use crate::learn::stop::Stop;
 use crate::sanitize;
 
 /// All faults, and which were named.
@@ -60,16 +61,16 @@ pub fn task(drill: &Drill) {
 
 /// The fault that was picked; none where the learner left.
 #[must_use]
-pub fn pick(choices: &[&'static Fault]) -> Option<&'static Fault> {
+pub fn pick(choices: &[&'static Fault], stop: &Stop) -> Option<&'static Fault> {
     let term = Term::stdout();
     // A cursor that cannot be hidden stays.
     let _ = term.hide_cursor();
-    let picked = pick_on(&term, choices);
+    let picked = pick_on(&term, choices, stop);
     let _ = term.show_cursor();
     picked
 }
 
-fn pick_on(term: &Term, choices: &[&'static Fault]) -> Option<&'static Fault> {
+fn pick_on(term: &Term, choices: &[&'static Fault], stop: &Stop) -> Option<&'static Fault> {
     let mut at = 0;
     loop {
         let width = usize::from(term.size().1).saturating_sub(1);
@@ -79,7 +80,7 @@ fn pick_on(term: &Term, choices: &[&'static Fault]) -> Option<&'static Fault> {
             let line: String = line.chars().take(width).collect();
             term.write_line(&line).ok()?;
         }
-        match prompt::key(term) {
+        match prompt::key(term, stop) {
             Ok(Key::ArrowUp | Key::Char('k')) => at = at.checked_sub(1).unwrap_or(choices.len() - 1),
             Ok(Key::ArrowDown | Key::Char('j')) => at = (at + 1) % choices.len(),
             Ok(Key::Enter) => return choices.get(at).copied(),

@@ -6,7 +6,7 @@ use colored::Colorize as _;
 use dialoguer::console::{Key, Term};
 
 use super::prompt;
-use crate::learn::stop::Interrupted;
+use crate::learn::stop::{Interrupted, Stop};
 
 /// A line of the menu.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +55,10 @@ pub fn choose(redis: &str, items: &[Item]) -> Result<Option<Item>, Interrupted> 
 }
 
 fn wait_for_key(term: &Term, items: &[Item]) -> Result<Option<Item>, Interrupted> {
+    // The signals keep what they do for the command that follows.
+    let stop = Stop::by_nobody().map_err(|_| Interrupted)?;
     loop {
-        let key = match prompt::key(term)? {
+        let key = match prompt::key(term, &stop)? {
             Key::Enter => return Ok(items.first().copied()),
             Key::Escape => return Ok(None),
             Key::Char(key) => key.to_ascii_lowercase(),

@@ -1,10 +1,11 @@
 //! One line at the bottom of the terminal: single keys, or a line to edit with history and completion.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use dialoguer::console::{Key, Term, measure_text_width, style};
 
-use crate::learn::stop::Interrupted;
+use crate::learn::stop::{Interrupted, Stop};
+use crate::os::Raw;
 
 /// A line being typed, and where the cursor is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,12 +25,19 @@ const MOST_HISTORY: usize = 200;
 ///
 /// # Errors
 /// [`Interrupted`] by Ctrl-C, a signal, or the end of the input.
-pub fn key(term: &Term) -> Result<Key, Interrupted> {
+pub fn key(term: &Term, stop: &Stop) -> Result<Key, Interrupted> {
+    let input = io::stdin();
+    // From here on Ctrl-C is a key like others, which waits its turn: it cannot come unnoticed before the read.
+    let _raw = Raw::new(&input);
     loop {
+        // The terminal itself is read where standard input is something else.
+        if input.is_terminal() {
+            stop.await_key(&input)?;
+        }
         match term.read_key_raw() {
             Ok(Key::CtrlC) => return Err(Interrupted),
-            // Ctrl-D.
-            Ok(Key::Char('\x04')) => return Err(Interrupted),
+            // Ctrl-D; the kernel keeps one that came before this wait as a zero.
+            Ok(Key::Char('\x04' | '\0')) => return Err(Interrupted),
             Ok(Key::UnknownEscSeq(_) | Key::Unknown) => {}
             Ok(key) => return Ok(key),
             Err(_) => return Err(Interrupted),
@@ -45,6 +53,7 @@ pub fn key(term: &Term) -> Result<Key, Interrupted> {
 /// [`Interrupted`].
 pub fn line(
     term: &Term,
+    stop: &Stop,
     lead: &str,
     history: &mut History,
     complete: &dyn Fn(&str) -> Vec<String>,
@@ -53,7 +62,7 @@ pub fn line(
     let mut past = history.0.len();
     loop {
         draw(term, lead, &line).map_err(|_| Interrupted)?;
-        match key(term) {
+        match key(term, stop) {
             Ok(Key::Enter) => break,
             Ok(Key::ArrowUp) if past > 0 => {
                 past -= 1;

@@ -8,7 +8,7 @@ use dialoguer::console::{Key as Pressed, truncate_str};
 use super::keys;
 use super::screen::Screen;
 use crate::learn::classroom::{Classroom, Key, Offer, Picked, Said, Typed};
-use crate::learn::stop::Interrupted;
+use crate::learn::stop::{Interrupted, Stop};
 use crate::learn::{COMPLETIONS, Quiz};
 use crate::sanitize;
 use crate::ui::prompt::{self, History};
@@ -38,10 +38,12 @@ struct Shown {
     after: usize,
 }
 
-impl Default for Room {
-    fn default() -> Self {
+impl Room {
+    /// On standard output's terminal; `stop` ends every wait for a key.
+    #[must_use]
+    pub fn new(stop: Stop) -> Self {
         Self {
-            screen: Screen::new(),
+            screen: Screen::new(stop),
             history: History::default(),
             shown: None,
             legend: Legend::Shown,
@@ -195,7 +197,7 @@ impl Classroom for Room {
         loop {
             self.screen
                 .draw(&keys::line(offers, self.screen.width() - 1).dimmed().to_string());
-            let pressed = prompt::key(&self.screen.term);
+            let pressed = prompt::key(&self.screen.term, &self.screen.stop);
             self.screen.clear_line();
             self.screen.read();
             match pressed? {
@@ -221,9 +223,13 @@ impl Classroom for Room {
         }
         loop {
             let lead = "redis> ".bold().to_string();
-            let typed = prompt::line(&self.screen.term, &lead, &mut self.history, &|before| {
-                completions(before, known)
-            })?;
+            let typed = prompt::line(
+                &self.screen.term,
+                &self.screen.stop,
+                &lead,
+                &mut self.history,
+                &|before| completions(before, known),
+            )?;
             self.screen.read();
             let typed = typed.trim();
             match typed {
@@ -250,12 +256,18 @@ impl Classroom for Room {
         loop {
             let numbers = if rights > 1 || quiz.answers.len() > 9 {
                 let lead = "numbers, such as 1 3> ".bold().to_string();
-                prompt::line(&self.screen.term, &lead, &mut History::default(), &|_| Vec::new())?
+                prompt::line(
+                    &self.screen.term,
+                    &self.screen.stop,
+                    &lead,
+                    &mut History::default(),
+                    &|_| Vec::new(),
+                )?
             } else {
                 let lead = format!("1-{} answer  ", quiz.answers.len());
                 let keys = keys::line(&offers[1..], self.screen.width().saturating_sub(lead.len() + 1));
                 self.screen.draw(&format!("{lead}{keys}").dimmed().to_string());
-                let pressed = prompt::key(&self.screen.term);
+                let pressed = prompt::key(&self.screen.term, &self.screen.stop);
                 self.screen.clear_line();
                 match pressed? {
                     Pressed::Char(character) => character.to_string(),
@@ -281,7 +293,13 @@ impl Classroom for Room {
         self.screen.interrupted?;
         self.screen
             .put_all(markdown::wrapped(question, self.screen.width()));
-        let line = prompt::line(&self.screen.term, "> ", &mut History::default(), &|_| Vec::new())?;
+        let line = prompt::line(
+            &self.screen.term,
+            &self.screen.stop,
+            "> ",
+            &mut History::default(),
+            &|_| Vec::new(),
+        )?;
         self.screen.read();
         Ok(line)
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use colored::Colorize as _;
 use dialoguer::console::{Key, Term, measure_text_width};
 
-use crate::learn::stop::Interrupted;
+use crate::learn::stop::{Interrupted, Stop};
 use crate::ui::prompt;
 
 /// Text is not set wider than this, however wide the window is: longer lines are hard to read.
@@ -39,6 +39,7 @@ enum Quits {
 
 pub(super) struct Screen {
     pub(super) term: Term,
+    pub(super) stop: Stop,
     /// Rows written since the learner was last asked.
     rows: usize,
     /// Rows written in all: tells whether anything came after something else.
@@ -54,9 +55,10 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(stop: Stop) -> Self {
         Self {
             term: Term::stdout(),
+            stop,
             rows: 0,
             written: 0,
             bottom: Bottom::Empty,
@@ -144,7 +146,7 @@ impl Screen {
     fn pause(&mut self) {
         self.draw(&"Enter more".dimmed().to_string());
         loop {
-            match prompt::key(&self.term) {
+            match prompt::key(&self.term, &self.stop) {
                 Ok(Key::Char('q' | 'Q') | Key::Escape) => {
                     self.quits = Quits::Yes;
                     break;
