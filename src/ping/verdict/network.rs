@@ -369,7 +369,7 @@ fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsRes
                 .because("no handshake was tried: an option for TLS cannot be used")
         }
         TlsResult::TimedOut => return Some(stalled(tls, plain, small)),
-        TlsResult::NotTls | TlsResult::Closed => return Some(closed(plain)),
+        TlsResult::NotTls | TlsResult::Closed => return Some(closed(&tls.result, plain)),
     };
     Some(blame.because_all(certificate_evidence(tls)))
 }
@@ -453,8 +453,16 @@ pub(in crate::ping) fn packets(flow: Flow) -> String {
     }
 }
 
-fn closed(plain: Option<&Heard>) -> Blame {
+fn closed(result: &TlsResult, plain: Option<&Heard>) -> Blame {
+    let ended = if *result == TlsResult::NotTls {
+        "TCP connected; the TLS hello was answered with something that is no TLS"
+    } else {
+        "TCP connected; the server closed or broke off before a session was made"
+    };
     let also = match plain {
+        Some(Heard::Silence(received)) if !received.is_empty() => {
+            "a plain PING on a second connection got no complete answer"
+        }
         Some(Heard::Silence(_)) => "a plain PING on a second connection stayed unanswered",
         Some(_) => "a plain PING on a second connection was turned away too",
         None => "there was no time left for a second connection",
@@ -463,7 +471,7 @@ fn closed(plain: Option<&Heard>) -> Blame {
         Code::ProtoClosed,
         "the server accepts the connection and ends it in the TLS handshake",
     )
-    .because("TCP connected; the server closed or broke off before a session was made")
+    .because(ended)
     .because(also)
 }
 
