@@ -90,12 +90,7 @@ impl<'a> Climbing<'a> {
     fn turn(&self) {
         let mut wait = self.wait();
         if let Some((rung, deadline)) = wait.rung {
-            let words = self.words(rung, deadline);
-            let spinner = wait
-                .spinner
-                .get_or_insert_with(|| ProgressBar::new_spinner().with_style(style()));
-            spinner.set_message(words);
-            spinner.tick();
+            wait.show(self.words(rung, deadline));
         }
     }
 
@@ -119,6 +114,30 @@ impl<'a> Climbing<'a> {
 
     fn wait(&self) -> MutexGuard<'_, Wait> {
         self.wait.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits between two climbs of `--wait`; on a terminal, with how long there will be more of them.
+pub async fn pause(until: Deadline, span: Duration) {
+    let pause = until.within(span);
+    let mut wait = Wait::default();
+    while std::io::stderr().is_terminal() && !pause.is_over() {
+        wait.show(format!(
+            "waiting until it answers: {:.0} s left",
+            until.left().as_secs_f64().ceil()
+        ));
+        pause.sleep(TURN).await;
+    }
+    pause.sleep(span).await;
+}
+
+impl Wait {
+    fn show(&mut self, words: String) {
+        let spinner = self
+            .spinner
+            .get_or_insert_with(|| ProgressBar::new_spinner().with_style(style()));
+        spinner.set_message(words);
+        spinner.tick();
     }
 }
 

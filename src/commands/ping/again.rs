@@ -79,7 +79,7 @@ impl Call<'_> {
                     until.left().as_secs_f64()
                 ));
             }
-            until.sleep(self.args.interval).await;
+            ui::ping::pause(until, self.args.interval).await;
         }
     }
 
