@@ -103,6 +103,7 @@ fn a_redis_that_is_not_there_at_the_start_is_said_and_served_once_it_is() {
     server.kill();
     let mut app = app(&server);
     app.running.wait_for_stderr("tcp.refused");
+    app.running.wait_for_stderr(&server.port().to_string());
     let mut ada = app.visitor();
     is_unavailable(ada.log_in("ada"));
     works_without_redis(&ada);
@@ -140,9 +141,12 @@ fn a_redis_full_of_other_clients_is_said() {
     let server = RedisServer::start();
     let others: Vec<_> = (0..4).map(|_| server.connection()).collect();
     server.ask(&["CONFIG", "SET", "maxclients", "4"]);
-    let app = app(&server);
-    is_unavailable(app.visitor().log_in("ada"));
-    is_unavailable(app.visitor().get("/healthz"));
+    let mut app = app(&server);
+    let mut ada = app.visitor();
+    is_unavailable(ada.log_in("ada")).says("as many clients as it takes");
+    let health = is_unavailable(ada.get("/healthz"));
+    assert!(health.body.contains("server.max_clients"), "{}", health.body);
+    app.running.wait_for_stderr("server.max_clients");
     drop(others);
     wait_for("room for one more", || {
         (app.visitor().log_in("ada").status == 303).then_some(())

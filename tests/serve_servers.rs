@@ -5,6 +5,11 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use support::wait::wait_for;
 use support::{App, Certificate, Cluster, Home, RedisServer};
 
 /// Every step's routes and texts, for a handful of users: on a cluster they live on different nodes.
@@ -54,6 +59,84 @@ fn a_node_of_the_cluster_that_goes_is_503_in_time_for_its_sessions_alone() {
     }
     assert!(answers.iter().any(|answer| answer.status == 503));
     assert!(answers.iter().any(|answer| answer.status == 200));
+}
+
+/// Moves a key's slot to another node, as `redis-cli --cluster reshard` does it.
+#[track_caller]
+fn move_slot_of(key: &str, from: &RedisServer, to: &RedisServer) {
+    let text = |value: redis::Value| redis::from_redis_value::<String>(value).unwrap();
+    let slot = redis::from_redis_value::<u16>(from.ask(&["CLUSTER", "KEYSLOT", key])).unwrap();
+    let slot = slot.to_string();
+    let ids = [from, to].map(|node| text(node.ask(&["CLUSTER", "MYID"])));
+    to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &ids[0]]);
+    from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &ids[1]]);
+    // A while in which the slot is half moved: some requests meet it before the key has gone, some after.
+    thread::sleep(Duration::from_millis(100));
+    let port = to.port().to_string();
+    assert_eq!(
+        text(from.ask(&["MIGRATE", "127.0.0.1", &port, key, "0", "2000"])),
+        "OK"
+    );
+    thread::sleep(Duration::from_millis(100));
+    for node in [to, from] {
+        node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &ids[1]]);
+    }
+}
+
+#[test]
+fn a_slot_that_moves_under_running_requests_loses_no_count() {
+    let cluster = Cluster::start();
+    let app = App::start(&cluster.url(), &["--ttl", "600"]);
+    let ada = app.logged_in("ada");
+    let holds = |node: &&RedisServer| {
+        let mut keys = node.keys().into_iter();
+        keys.find(|key| key.starts_with("sessiontut:session:"))
+    };
+    let from = cluster.nodes.iter().find(|node| holds(node).is_some()).unwrap();
+    let to = cluster.nodes.iter().find(|node| holds(node).is_none()).unwrap();
+    let key = holds(&from).unwrap();
+    let is_moved = AtomicBool::new(false);
+    let (mut visits, mut refused) = (Vec::new(), 0);
+    thread::scope(|scope| {
+        let visitors: Vec<_> = (0..4)
+            .map(|_| {
+                let (mut ada, is_moved) = (ada.clone(), &is_moved);
+                scope.spawn(move || {
+                    let mut answers = vec![ada.get("/")];
+                    while !is_moved.load(Ordering::SeqCst) {
+                        answers.push(ada.get("/"));
+                    }
+                    answers
+                })
+            })
+            .collect();
+        move_slot_of(&key, from, to);
+        is_moved.store(true, Ordering::SeqCst);
+        for answer in visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()) {
+            match answer.status {
+                503 => {
+                    answer.says("moving this session to another node");
+                    refused += 1;
+                }
+                _ => visits.push(answer.expect(200).says("Logged in as ada").visits().unwrap()),
+            }
+        }
+    });
+    let last = wait_for("the page to be there", || {
+        let page = ada.clone().get("/");
+        (page.status == 200).then(|| page.visits().unwrap())
+    });
+    assert!(holds(&to).is_some() && holds(&from).is_none());
+    assert!(to.pttl(&key) > 0);
+    let seen = visits.len() as u64;
+    visits.sort_unstable();
+    visits.dedup();
+    assert_eq!(visits.len() as u64, seen, "a number was shown twice");
+    // A refused request may have been counted, and none that was shown is lost.
+    assert!(
+        (seen + 1..=seen + refused + 1).contains(&last),
+        "{seen} pages and {refused} refusals, and {last} visits"
+    );
 }
 
 #[test]

@@ -86,6 +86,18 @@ const REFUSALS: &[(&str, &str, &str, Connection)] = &[
         Connection::Keep,
     ),
     (
+        "ASK",
+        "cluster.down",
+        "the Redis cluster is moving this session to another node just now",
+        Connection::Keep,
+    ),
+    (
+        "MOVED",
+        "cluster.down",
+        "the Redis cluster is moving this session to another node just now",
+        Connection::Keep,
+    ),
+    (
         "NOAUTH",
         "auth.required",
         "Redis wants a password now",
