@@ -253,6 +253,8 @@ impl Classroom for Room {
             return Ok(Picked::Key(Key::Quit));
         }
         let rights = quiz.answers.iter().filter(|answer| answer.is_right).count();
+        let count = quiz.answers.len();
+        let mut lead = format!("1-{count} answer  ");
         loop {
             let numbers = if rights > 1 || quiz.answers.len() > 9 {
                 let lead = "numbers, such as 1 3> ".bold().to_string();
@@ -264,7 +266,6 @@ impl Classroom for Room {
                     &|_| Vec::new(),
                 )?
             } else {
-                let lead = format!("1-{} answer  ", quiz.answers.len());
                 let keys = keys::line(&offers[1..], self.screen.width().saturating_sub(lead.len() + 1));
                 self.screen.draw(&format!("{lead}{keys}").dimmed().to_string());
                 let pressed = prompt::key(&self.screen.term, &self.screen.stop);
@@ -273,7 +274,8 @@ impl Classroom for Room {
                     Pressed::Char(character) => character.to_string(),
                     Pressed::Escape => "q".to_owned(),
                     _ => {
-                        self.say("press the number of the answer that you think is right");
+                        // On the prompt line: the question is to stay in the window.
+                        lead = format!("press the number of an answer, 1-{count}  ");
                         continue;
                     }
                 }
@@ -281,7 +283,7 @@ impl Classroom for Room {
             self.screen.read();
             if numbers.trim() == "?" {
                 self.explain(offers);
-            } else if let Some(picked) = picked(&numbers, quiz.answers.len()) {
+            } else if let Some(picked) = picked(&numbers, count) {
                 return Ok(Picked::Answers(picked));
             } else if let Some(key) = keys::of_word(&numbers, offers).filter(|_| !numbers.trim().is_empty()) {
                 return Ok(Picked::Key(key));
