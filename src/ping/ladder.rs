@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use redis::{Value, cmd};
@@ -16,6 +17,8 @@ use crate::os;
 use crate::target::{Address, Target, Trust};
 use crate::wire::{Connection, Stream};
 
+/// When a connection attempt that is still open has met silence; long before its first retransmission.
+const NOT_AT_ONCE: Duration = Duration::from_millis(50);
 /// Part of the time after which silence is met by an experiment beside it.
 const PATIENCE: u32 = 4;
 /// Round trips that are always measured.
@@ -89,12 +92,17 @@ impl Ladder<'_> {
         let addresses = self.resolve(&host, port).await?;
         self.reach(Rung::Tcp);
         let started = Instant::now();
-        // The kernel counts retransmissions that it could not send: only a firewall of this host explains those.
-        let refused_before = os::refused_sends();
+        // The kernel counts retransmissions that it could not send: only a firewall of this host explains those. The
+        // first comes after a second; whoever connects at once needs no count.
+        let refused_before = OnceLock::new();
         // Once silence has lasted, where we stand is looked at beside it: afterwards there would be no time left.
         let silence = self.deadline.span() / PATIENCE;
         let place = async {
-            self.deadline.sleep(silence).await;
+            self.deadline.sleep(NOT_AT_ONCE.min(silence)).await;
+            refused_before.get_or_init(os::refused_sends);
+            self.deadline
+                .sleep(silence.saturating_sub(started.elapsed()))
+                .await;
             place::observe(&addresses, self.deadline).await
         };
         let dialled = tcp::observe(&addresses, self.deadline);
@@ -105,7 +113,7 @@ impl Ladder<'_> {
             if let Some(lookup) = &mut self.seen.dns {
                 lookup.hosts_file = resolver::in_hosts_file(&host);
             }
-            let refused = os::refused_sends().zip(refused_before);
+            let refused = os::refused_sends().zip(refused_before.into_inner().flatten());
             self.seen.refused_sends = refused.map_or(0, |(after, before)| after.saturating_sub(before));
             self.seen.place = match place {
                 None => Some(place::observe(&addresses, self.deadline).await),
