@@ -115,6 +115,28 @@ fn a_name_of_an_endpoint_with_tls_in_a_plain_url_is_doubted_before_anything_is_t
 }
 
 #[test]
+fn a_full_accept_queue_on_this_host_is_no_matter_of_security_groups() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    // To listen again is to shorten the queue: one place, which the first connection takes.
+    socket2::SockRef::from(&listener).listen(0).unwrap();
+    let queued: Vec<socket2::Socket> = (0..4)
+        .map(|_| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let _ = socket.connect(&address.into());
+            socket
+        })
+        .collect();
+    let answer = ping(&[&format!("redis://{address}")]);
+    drop(queued);
+    assert_eq!(answer["cause"], "tcp.timeout", "{answer:#}");
+    assert_eq!(answer["fixes"][0]["kind"], "accept-queue");
+    assert!(answer["evidence"].to_string().contains("its queue"), "{answer:#}");
+    assert!(!answer.to_string().contains("security-group"));
+}
+
+#[test]
 fn half_a_handshake_is_a_stalled_one_and_never_well() {
     let port = server(|mut stream| {
         let mut heard = [0; 512];

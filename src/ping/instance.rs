@@ -243,8 +243,8 @@ mod tests {
             }],
             place: Some(Place {
                 nearness: Nearness::SameNetwork,
-                in_container: false,
                 instance: Some(instance),
+                ..Place::default()
             }),
             ..Observations::default()
         };

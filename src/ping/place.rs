@@ -16,6 +16,17 @@ pub struct Place {
     pub in_container: bool,
     /// The EC2 instance that this is, where it is one.
     pub instance: Option<Instance>,
+    /// Who listens on the port, where the target is this very host and the system shows it.
+    pub listener: Option<Listener>,
+}
+
+/// Whether a port of this host has a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// Nobody listens there.
+    Nobody,
+    /// So many connections wait to be taken.
+    Waiting(u32),
 }
 
 /// Where an address lies, seen from here.
@@ -36,7 +47,7 @@ pub enum Nearness {
 
 /// Looks at this host's networks and, on EC2, at the instance's own description.
 pub async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Place {
-    let Some(address) = addresses.first().map(SocketAddr::ip) else {
+    let Some((address, port)) = addresses.first().map(|first| (first.ip(), first.port())) else {
         return Place::default();
     };
     let source = source_for(address);
@@ -51,7 +62,30 @@ pub async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Place {
         nearness,
         in_container: in_container(),
         instance,
+        listener: (nearness == Nearness::Loopback).then(|| listener(port)).flatten(),
     }
+}
+
+fn listener(port: u16) -> Option<Listener> {
+    let tables: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .collect();
+    let waiting = tables.iter().filter_map(|table| waiting(table, port)).max();
+    (!tables.is_empty()).then(|| waiting.map_or(Listener::Nobody, Listener::Waiting))
+}
+
+/// How many connections wait for those who listen on the port (`proc_pid_net(5)`: a listener's receive queue).
+fn waiting(table: &str, port: u16) -> Option<u32> {
+    const LISTENS: &str = "0A";
+    let ending = format!(":{port:04X}");
+    let queue = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = fields.get(1)?.ends_with(&ending) && *fields.get(3)? == LISTENS;
+        let (_, received) = fields.get(4)?.split_once(':')?;
+        is_it.then(|| u32::from_str_radix(received, 16).ok()).flatten()
+    };
+    table.lines().skip(1).filter_map(queue).max()
 }
 
 /// The address that the kernel speaks from when it speaks to this one; nothing is sent to find out.
@@ -240,6 +274,17 @@ mod tests {
             source_for("127.0.0.1".parse().unwrap()),
             Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
         );
+    }
+
+    #[test]
+    fn the_connections_that_wait_for_a_listener_are_counted() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n\
+            0: 0100007F:18EB 00000000:0000 0A 00000000:00000003 00:00000000\n\
+            1: 0100007F:18EB 0100007F:C1D2 01 00000000:000000FF 00:00000000\n\
+            2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000\n";
+        assert_eq!(waiting(table, 6379), Some(3));
+        assert_eq!(waiting(table, 22), Some(0));
+        assert_eq!(waiting(table, 80), None);
     }
 
     #[test]

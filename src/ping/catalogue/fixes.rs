@@ -3,7 +3,7 @@
 use super::{Code, Fix};
 use crate::endpoint;
 use crate::ping::observation::{By, DialResult, NameAnswer, Observations};
-use crate::ping::place::{Nearness, Place};
+use crate::ping::place::{Listener, Nearness, Place};
 use crate::target::{Address, Target};
 
 /// What advice depends on.
@@ -224,7 +224,11 @@ fn unanswered(at: &Circumstances) -> Vec<Fix> {
             "the server's accept queue may be full (Recv-Q at Send-Q): it is stuck, or takes no more clients",
             format!("ss -ltn 'sport = :{}'", at.port),
         );
-        return vec![queue, local];
+        return match at.place.listener {
+            Some(Listener::Nobody) => vec![local],
+            Some(Listener::Waiting(0)) => vec![local, queue],
+            _ => vec![queue, local],
+        };
     }
     let mut list = Vec::new();
     if at.is_slip_of_a_port() {

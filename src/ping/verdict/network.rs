@@ -9,6 +9,7 @@ use crate::ping::experiment::looks_like_tls;
 use crate::ping::observation::{
     By, Dial, DialResult, Endpoint, Experiment, Handshake, Heard, Lookup, NameAnswer, Observations, TlsResult,
 };
+use crate::ping::place::Listener;
 use crate::target::Target;
 
 pub(super) fn dns(target: &Target, seen: &Observations) -> Option<Blame> {
@@ -161,8 +162,26 @@ pub(super) fn tcp(target: &Target, seen: &Observations) -> Option<Blame> {
         blame
             .because_all(seen.dials.iter().map(describe))
             .because_all(named_wrongly(target, seen, to))
+            .because_all(queue(seen, telling))
             .because(format!("{untried}: there is no connection")),
     )
+}
+
+/// On this very host, who listens tells a full queue from a firewall.
+fn queue(seen: &Observations, telling: &Dial) -> Option<String> {
+    let listener = seen.place.as_ref()?.listener?;
+    let is_silence = matches!(telling.result, DialResult::Timeout { .. });
+    is_silence.then(|| match listener {
+        Listener::Nobody => {
+            "nobody listens there, and no RST says so: a firewall of this host drops it".into()
+        }
+        Listener::Waiting(0) => {
+            "a server listens there, its queue is empty: a firewall of this host drops it".into()
+        }
+        Listener::Waiting(count) => {
+            format!("the server that listens there does not take those in its queue ({count}): it is full")
+        }
+    })
 }
 
 /// A name that leads where nobody meant it to: by this host's own file, or to this host itself.

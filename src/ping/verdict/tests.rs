@@ -12,7 +12,7 @@ use crate::ping::observation::{
     By, Certificate, Dial, DialResult, Endpoint, Experiment, Handshake, Heard, Lookup, NameAnswer,
     NameServer, Observations, Rehearsal, TlsResult,
 };
-use crate::ping::place::{Nearness, Place};
+use crate::ping::place::{Listener, Nearness, Place};
 use crate::target::Target;
 
 pub(super) fn target(url: &str) -> Target {
@@ -239,6 +239,42 @@ fn the_order_of_fixes_depends_on_where_we_stand() {
     let slip = kinds("redis://10.0.3.17:6739", Nearness::ForeignPrivate);
     assert_eq!((slip[0], &slip[1..]), ("port", &far[..]));
     assert_eq!(kinds("redis://10.0.3.17:11211", Nearness::SameNetwork)[0], "port");
+}
+
+#[test]
+fn a_full_queue_is_told_from_a_firewall_by_who_listens() {
+    for (listener, evidence, fixes) in [
+        (
+            Listener::Waiting(2),
+            "does not take those in its queue (2)",
+            &["accept-queue", "local-firewall"][..],
+        ),
+        (
+            Listener::Waiting(0),
+            "its queue is empty",
+            &["local-firewall", "accept-queue"],
+        ),
+        (Listener::Nobody, "no RST says so", &["local-firewall"]),
+    ] {
+        let place = Some(Place {
+            nearness: Nearness::Loopback,
+            listener: Some(listener),
+            ..Place::default()
+        });
+        let seen = Observations {
+            dials: vec![dial(DialResult::Timeout { syns: Some(3) })],
+            place,
+            ..Observations::default()
+        };
+        let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
+        assert!(
+            finding.evidence.join("\n").contains(evidence),
+            "{:?}",
+            finding.evidence
+        );
+        let kinds: Vec<_> = finding.fixes.iter().map(|fix| fix.kind).collect();
+        assert_eq!(kinds, fixes);
+    }
 }
 
 #[test]
