@@ -5,9 +5,8 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use support::wait::wait_for;
 use support::{App, Certificate, Cluster, Home, RedisServer};
@@ -62,22 +61,22 @@ fn a_node_of_the_cluster_that_goes_is_503_in_time_for_its_sessions_alone() {
 }
 
 /// Moves a key's slot to another node, as `redis-cli --cluster reshard` does it.
+/// `pause` comes before and after the key itself goes: some requests meet the half moved slot without it, some with it.
 #[track_caller]
-fn move_slot_of(key: &str, from: &RedisServer, to: &RedisServer) {
+fn move_slot_of(key: &str, from: &RedisServer, to: &RedisServer, pause: impl Fn()) {
     let text = |value: redis::Value| redis::from_redis_value::<String>(value).unwrap();
     let slot = redis::from_redis_value::<u16>(from.ask(&["CLUSTER", "KEYSLOT", key])).unwrap();
     let slot = slot.to_string();
     let ids = [from, to].map(|node| text(node.ask(&["CLUSTER", "MYID"])));
     to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &ids[0]]);
     from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &ids[1]]);
-    // A while in which the slot is half moved: some requests meet it before the key has gone, some after.
-    thread::sleep(Duration::from_millis(100));
+    pause();
     let port = to.port().to_string();
     assert_eq!(
         text(from.ask(&["MIGRATE", "127.0.0.1", &port, key, "0", "2000"])),
         "OK"
     );
-    thread::sleep(Duration::from_millis(100));
+    pause();
     for node in [to, from] {
         node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &ids[1]]);
     }
@@ -95,22 +94,29 @@ fn a_slot_that_moves_under_running_requests_loses_no_count() {
     let from = cluster.nodes.iter().find(|node| holds(node).is_some()).unwrap();
     let to = cluster.nodes.iter().find(|node| holds(node).is_none()).unwrap();
     let key = holds(&from).unwrap();
-    let is_moved = AtomicBool::new(false);
+    let (is_moved, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let ten_more_requests = || {
+        let before = answered.load(Ordering::SeqCst);
+        wait_for("ten more requests", || {
+            (answered.load(Ordering::SeqCst) >= before + 10).then_some(())
+        });
+    };
     let (mut visits, mut refused) = (Vec::new(), 0);
     thread::scope(|scope| {
         let visitors: Vec<_> = (0..4)
             .map(|_| {
-                let (mut ada, is_moved) = (ada.clone(), &is_moved);
+                let (mut ada, is_moved, answered) = (ada.clone(), &is_moved, &answered);
                 scope.spawn(move || {
                     let mut answers = vec![ada.get("/")];
                     while !is_moved.load(Ordering::SeqCst) {
                         answers.push(ada.get("/"));
+                        answered.fetch_add(1, Ordering::SeqCst);
                     }
                     answers
                 })
             })
             .collect();
-        move_slot_of(&key, from, to);
+        move_slot_of(&key, from, to, ten_more_requests);
         is_moved.store(true, Ordering::SeqCst);
         for answer in visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()) {
             match answer.status {
