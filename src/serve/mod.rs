@@ -246,6 +246,14 @@ async fn join(others: Vec<thread::JoinHandle<()>>) {
     .await;
 }
 
+/// After how many tasks the sockets are looked at again. With tokio's own 61 the requests of 64 connections are one
+/// convoy, in which Redis and this thread wait for each other in turn; in two parts both work (an eighth more requests
+/// a second; with 16, 128 or 256 connections it makes no difference).
+const TASKS_BETWEEN_LOOKS: u32 = 37;
+
 fn current_thread() -> io::Result<runtime::Runtime> {
-    runtime::Builder::new_current_thread().enable_all().build()
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .event_interval(TASKS_BETWEEN_LOOKS)
+        .build()
 }
