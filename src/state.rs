@@ -34,11 +34,17 @@ pub fn open_folder() -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Writes a file whole or not at all, readable by its owner alone.
+/// Writes a file whole or not at all, readable by its owner alone. Links are followed; a device or a pipe is written
+/// to, never replaced.
 ///
 /// # Errors
 /// What the file system says; the file is then as it was before.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let found = fs::canonicalize(path);
+    let path = found.as_deref().unwrap_or(path);
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return OpenOptions::new().write(true).open(path)?.write_all(content);
+    }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let draft = path.with_file_name(name);

@@ -5,8 +5,10 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
 use std::thread;
 
 use serde_json::Value;
@@ -227,16 +229,54 @@ fn a_report_holds_everything_but_the_secret() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_says_so_and_is_no_success() {
+fn a_report_that_cannot_be_written_says_so_after_the_verdict_and_is_no_success() {
     let server = RedisServer::start();
-    let finished = Home::new()
+    let home = Home::new();
+    let finished = home
         .run(["ping", "--report", "/nowhere/at/all.json", &server.url()])
         .expect(1);
+    assert!(
+        finished.stdout.contains("ok: Redis answers"),
+        "{}",
+        finished.stdout
+    );
     assert!(
         finished.stderr.contains("/nowhere/at/all.json"),
         "{}",
         finished.stderr
     );
+    // A cause keeps the exit status that scripts wait for.
+    home.run(["ping", "--report", "/nowhere/at/all.json", "localhost:6379"])
+        .expect(2);
+}
+
+#[test]
+fn a_url_that_cannot_be_used_is_reported_too() {
+    let home = Home::new();
+    let path = home.path().join("report.json");
+    home.run(["ping", "--report", path.to_str().unwrap(), "localhost:6379"])
+        .expect(2);
+    let report: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(report["cause"], "url.invalid");
+}
+
+#[test]
+fn a_report_goes_through_a_link_and_into_a_pipe_and_replaces_neither() {
+    let server = RedisServer::start();
+    let home = Home::new();
+    let pipe = home.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let link = home.path().join("link");
+    std::os::unix::fs::symlink(&pipe, &link).unwrap();
+    // Open for both, neither end waits for the other; a report fits into the pipe.
+    let mut ends = File::options().read(true).write(true).open(&pipe).unwrap();
+    home.run(["ping", "--report", link.to_str().unwrap(), &server.url()])
+        .expect(0);
+    assert!(link.is_symlink() && !pipe.is_file());
+    let mut text = [0; 64 * 1024];
+    let length = ends.read(&mut text).unwrap();
+    let report: Value = serde_json::from_slice(&text[..length]).unwrap();
+    assert_eq!(report["ok"], true);
 }
 
 #[test]

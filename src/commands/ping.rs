@@ -1,8 +1,10 @@
 //! `sessiontut ping`: choose the target, climb, judge, render.
 
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::chosen;
@@ -14,6 +16,7 @@ use crate::ping::report::json;
 use crate::ping::rungs::tls;
 use crate::ping::verdict::Verdict;
 use crate::ping::{self, Climb, ClimbOptions, Family, WriteCheck};
+use crate::state;
 use crate::target::{Target, Trust, UrlFault};
 use crate::ui;
 use crate::ui::ping::{Climbing, Lines};
@@ -61,12 +64,25 @@ fn usable(target: &Target, trust: &Trust) -> Result<(), String> {
 
 fn refuse(args: &PingArgs, fault: &UrlFault, deadline: Deadline) -> Exit {
     let verdict = ping::judge_url(fault);
+    let report = || json::render_url(fault, &verdict, deadline.elapsed());
     if args.json {
-        ui::ping::json(&json::render_url(fault, &verdict, deadline.elapsed()));
+        ui::ping::json(&report());
     } else {
         ui::ping::url_verdict(&verdict);
     }
-    verdict.exit()
+    file(args.report.as_deref(), report, verdict.exit())
+}
+
+/// Writes the report where one is wanted. The verdict is told before: a full disk does not hide it.
+fn file(path: Option<&Path>, report: impl Fn() -> Value, exit: Exit) -> Exit {
+    let Some(path) = path else { return exit };
+    match state::write(path, format!("{:#}\n", report()).as_bytes()) {
+        Ok(()) => exit,
+        Err(error) => {
+            ui::error(&anyhow!(error).context(format!("cannot write the report to {}", path.display())));
+            if exit == Exit::Ok { Exit::No } else { exit }
+        }
+    }
 }
 
 /// What was asked, about which Redis.
@@ -117,7 +133,7 @@ impl Call<'_> {
 
     async fn once(&self, deadline: Deadline) -> anyhow::Result<Exit> {
         let outcome = self.climb(deadline, self.lines()).await;
-        self.conclude(&outcome)
+        Ok(self.conclude(&outcome))
     }
 
     fn options(&self) -> ClimbOptions {
@@ -152,18 +168,14 @@ impl Call<'_> {
         }
     }
 
-    fn conclude(&self, outcome: &Outcome) -> anyhow::Result<Exit> {
+    fn conclude(&self, outcome: &Outcome) -> Exit {
         let report = || json::render(self.target, self.seen(outcome), &outcome.verdict, outcome.elapsed);
-        if let Some(path) = &self.args.report {
-            crate::state::write(path, format!("{:#}\n", report()).as_bytes())
-                .with_context(|| format!("cannot write the report to {}", path.display()))?;
-        }
         if self.args.json {
             ui::ping::json(&report());
         } else {
             ui::ping::verdict(self.target, self.seen(outcome), &outcome.verdict, self.lines());
         }
-        Ok(outcome.verdict.exit())
+        file(self.args.report.as_deref(), report, outcome.verdict.exit())
     }
 
     fn seen<'o>(&self, outcome: &'o Outcome) -> &'o Observations {

@@ -62,7 +62,7 @@ impl Call<'_> {
             let outcome = self.climb(one, Lines::Hidden).await;
             let cause = outcome.verdict.finding.as_ref().map(|finding| finding.code);
             if cause.is_none() || until.is_over() {
-                let exit = self.conclude(&outcome)?;
+                let exit = self.conclude(&outcome);
                 if cause.is_none() {
                     ui::note(&format!(
                         "it answers after {:.1} s",
@@ -92,7 +92,7 @@ impl Call<'_> {
             .take()
             .filter(|_| outcome.verdict.finding.is_none())
         else {
-            return self.conclude(&outcome);
+            return Ok(self.conclude(&outcome));
         };
         ui::note(&format!(
             "connected; staying idle for {:.0} s",
@@ -110,7 +110,7 @@ impl Call<'_> {
                 "the connection worked, and no longer does after the idle time: something dropped it meanwhile",
             );
         }
-        self.conclude(&outcome)
+        Ok(self.conclude(&outcome))
     }
 
     /// Pings `count` times on one connection; the round trips of all make one report.
@@ -120,7 +120,7 @@ impl Call<'_> {
             self.sample(&mut outcome, count).await;
             outcome.elapsed = deadline.elapsed();
         }
-        self.conclude(&outcome)
+        Ok(self.conclude(&outcome))
     }
 
     async fn sample(&self, outcome: &mut Outcome, count: u32) {
