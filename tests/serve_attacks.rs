@@ -502,3 +502,36 @@ fn events_only_look_and_end_with_the_session() {
             == 204
     );
 }
+
+#[test]
+fn too_many_watchers_are_told_to_come_again() {
+    const MOST_STREAMS: usize = 256;
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    let ada = app.logged_in("ada");
+    let watch = || {
+        let mut stream = connect(app.port).unwrap();
+        let request = ada.request("GET", "/events", &[], None);
+        stream.write_all(&request).unwrap();
+        let mut start = Vec::new();
+        while !start.ends_with(b"event: look") {
+            let mut byte = [0];
+            if stream.read(&mut byte).unwrap() == 0 {
+                break;
+            }
+            start.push(byte[0]);
+        }
+        (stream, String::from_utf8(start).unwrap())
+    };
+    let mut watched: Vec<_> = (0..MOST_STREAMS).map(|_| watch()).collect();
+    assert!(watched.iter().all(|(_, start)| start.ends_with("event: look")));
+    // Not a 503: a browser never opens a stream again that was refused.
+    let (_, refused) = watch();
+    assert!(refused.starts_with("HTTP/1.1 200"), "{refused}");
+    assert!(refused.contains("retry: 10000\nevent: fault\n"), "{refused}");
+    watched.clear();
+    let end = Instant::now() + Duration::from_secs(30);
+    while !watch().1.ends_with("event: look") {
+        assert!(Instant::now() < end, "no stream is free again");
+    }
+}

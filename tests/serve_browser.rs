@@ -112,6 +112,48 @@ async fn a_visit_in_one_tab_refills_the_ring_in_the_other() {
 }
 
 #[tokio::test]
+async fn a_dozen_tabs_load_and_the_one_that_is_looked_at_is_live() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    let browser = Browser::start(Scripts::On).await;
+    browser.log_in(app.port, "ada").await;
+    let first = browser.client.window().await.unwrap();
+    wait_until_run_down(&browser, |percent| percent > 0.1).await;
+    for visits in 2..=12 {
+        let tab = browser.client.new_window(true).await.unwrap();
+        browser.client.switch_to_window(tab.handle).await.unwrap();
+        browser.open(app.port, "/").await;
+        browser.wait_for_text("main", &format!("Visits: {visits}")).await;
+        wait_until_run_down(&browser, |percent| percent > 0.0).await;
+    }
+    browser.client.switch_to_window(first).await.unwrap();
+    browser.wait_for_text("#fields", "visits 12").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_app_that_goes_and_comes_is_seen_on_the_open_page() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    let browser = Browser::start(Scripts::On).await;
+    let port = app.port;
+    browser.log_in(port, "ada").await;
+    wait_until_run_down(&browser, |percent| percent > 0.1).await;
+    app.stop();
+    browser.wait_for_text("#ended", "The app does not answer").await;
+    let _again = App::start(
+        &server.url(),
+        &["--ttl", "600", "--listen", &format!("127.0.0.1:{port}")],
+    );
+    let end = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !browser.text("#ended").await.is_empty() {
+        assert!(tokio::time::Instant::now() < end, "the page does not recover");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn without_scripts_everything_but_the_running_works() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "600"]);

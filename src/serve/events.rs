@@ -25,6 +25,8 @@ const RHYTHM: Duration = Duration::from_secs(1);
 const LOOK_WITHIN: Duration = Duration::from_millis(1500);
 /// Streams open at a time: each asks Redis once a second.
 const MOST_STREAMS: usize = 256;
+/// When a browser that found no stream free asks again.
+const LATER: Duration = Duration::from_secs(10);
 
 /// Keeps count of the open streams.
 #[derive(Clone, Debug)]
@@ -48,10 +50,10 @@ struct Watcher {
 /// Answers with the stream of `who`'s session; nobody's session needs none, and 204 tells a browser so.
 pub(super) fn answer(app: Arc<App>, who: Option<Who>) -> Response {
     let Some(who) = who else {
-        return empty(StatusCode::NO_CONTENT);
+        return nobody();
     };
     let Ok(permit) = app.streams.0.clone().try_acquire_owned() else {
-        return empty(StatusCode::SERVICE_UNAVAILABLE);
+        return crowded();
     };
     let mut rhythm = interval(RHYTHM);
     rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -67,16 +69,28 @@ pub(super) fn answer(app: Arc<App>, who: Option<Who>) -> Response {
         let event = watcher.next().await?;
         Some((Ok::<_, std::convert::Infallible>(event), watcher))
     });
-    let mut response = Response::new(Body::from_stream(events));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    streaming(Body::from_stream(events))
+}
+
+/// A browser does not ask again.
+fn nobody() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 
-fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
+/// A stream that ends at once, and not a 503: after one of those a browser would never ask again.
+fn crowded() -> Response {
+    let again = LATER.as_millis();
+    let text = "Too many pages are watched at once: this one stands still until another is closed";
+    streaming(format!("retry: {again}\n{}", event("fault", text)).into())
+}
+
+fn streaming(events: Body) -> Response {
+    let mut response = Response::new(events);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response
 }
 

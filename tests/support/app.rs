@@ -28,9 +28,10 @@ impl App {
     /// Starts it with variables of the environment.
     #[track_caller]
     pub fn start_in(home: Home, redis: Option<&str>, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut program = home
-            .sessiontut(["serve", "--listen", "127.0.0.1:0"])
-            .args(arguments);
+        let mut program = home.sessiontut(["serve"]).args(arguments);
+        if !arguments.contains(&"--listen") {
+            program = program.args(["--listen", "127.0.0.1:0"]);
+        }
         if let Some(redis) = redis {
             program = program.redis(redis);
         }

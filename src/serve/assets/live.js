@@ -35,25 +35,48 @@
     );
   };
 
-  const source = new EventSource("/events");
+  const open = () => {
+    const source = new EventSource("/events");
 
-  source.addEventListener("look", (event) => {
-    const look = JSON.parse(event.data);
-    view.classList.remove("gone");
-    ended.textContent = "";
-    draw(look.ttl_ms);
-    fill(look.fields);
-  });
+    source.addEventListener("look", (event) => {
+      const look = JSON.parse(event.data);
+      view.classList.remove("gone");
+      ended.textContent = "";
+      draw(look.ttl_ms);
+      fill(look.fields);
+    });
 
-  source.addEventListener("gone", (event) => {
-    draw(0);
-    view.classList.add("gone");
-    ended.textContent = JSON.parse(event.data).text;
-  });
+    source.addEventListener("gone", (event) => {
+      draw(0);
+      view.classList.add("gone");
+      ended.textContent = JSON.parse(event.data).text;
+    });
 
-  source.addEventListener("fault", (event) => {
-    ended.textContent = JSON.parse(event.data).text;
-  });
+    source.addEventListener("fault", (event) => {
+      ended.textContent = JSON.parse(event.data).text;
+    });
 
-  source.addEventListener("end", () => source.close());
+    source.addEventListener("end", () => {
+      document.removeEventListener("visibilitychange", look);
+      source.close();
+    });
+
+    source.addEventListener("error", () => {
+      const waits = source.readyState === EventSource.CONNECTING;
+      ended.textContent = waits
+        ? "The app does not answer: the time shown may be over"
+        : "The cookie is gone: the next visit is logged out";
+    });
+
+    return source;
+  };
+
+  // A browser keeps at most six connections to a host: with a stream in each tab the seventh would never load.
+  let source = null;
+  const look = () => {
+    source?.close();
+    source = document.hidden ? null : open();
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
 })();
