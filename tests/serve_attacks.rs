@@ -195,6 +195,8 @@ fn two_lengths_and_other_ways_to_smuggle_a_request_are_refused() {
         post("X: a\n Content-Length: 0", smuggled),
         raw(&format!("GET / HTTP/1.1\n{host}\nHost: other"), smuggled),
         raw("GET / HTTP/1.1\nX: y", smuggled),
+        raw("GET / HTTP/1.1\nHost: a b", smuggled),
+        raw("GET / HTTP/1.1\nHost: ada@x/y?<z>", smuggled),
         raw(&format!("GET http://other/ HTTP/1.1\n{host}"), smuggled),
         raw(&format!("GET  / HTTP/1.1\n{host}"), smuggled),
         raw(&format!("GET / HTTP/1.1\n{host}\nX: a\u{0}b"), smuggled),
@@ -239,6 +241,12 @@ fn everything_oversized_is_refused_with_its_status() {
     visitor
         .post_login(&[("Expect", "100-continue")], &vec![b'x'; 100_000])
         .expect(413);
+    // Announced, and never sent.
+    let head = format!(
+        "POST /login HTTP/1.1\nHost: 127.0.0.1:{}\nContent-Length: 99999999",
+        app.port
+    );
+    send(app.port, &raw(&head, "username=ada")).expect(413);
     let fits = format!("username=ada&rest={}", "x".repeat(16 * 1024 - 18));
     assert_eq!(fits.len(), 16 * 1024);
     visitor.post_login(&[], fits.as_bytes()).expect(303);

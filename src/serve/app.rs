@@ -112,10 +112,16 @@ fn broken_rule<B>(request: &Request<B>) -> Option<&'static str> {
             Some(authority) if authority.as_str().as_bytes() != host.as_bytes() => {
                 Some("The request's address and its Host differ")
             }
+            None if !host.as_bytes().iter().all(can_be_in_a_host) => Some("The request's Host is no host"),
             _ => None,
         },
         _ => None,
     }
+}
+
+/// RFC 3986, section 3.2.2, and the colon before a port.
+fn can_be_in_a_host(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
 }
 
 async fn home(State(app): State<Arc<App>>, request: Request) -> Response {

@@ -34,11 +34,15 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Bod
     let mut rest = body.into_data_stream();
     // Whoever asks first is told before sending.
     let asks_first = headers.contains_key(EXPECT);
-    if asks_first && (announced(headers) > LONGEST || headers.contains_key(TRANSFER_ENCODING)) {
+    let is_too_long = announced(headers) > LONGEST;
+    if asks_first && (is_too_long || headers.contains_key(TRANSFER_ENCODING)) {
         return Err(BodyFault::TooLong);
     }
     let read = Deadline::after(TIMEOUT).bound(collect(&mut rest)).await;
-    let bytes = read.map_err(|_| BodyFault::TimedOut)??;
+    let bytes = read.map_err(|_| match is_too_long {
+        true => BodyFault::TooLong,
+        false => BodyFault::TimedOut,
+    })??;
     if headers.contains_key(TRANSFER_ENCODING) {
         return Err(BodyFault::Chunked);
     }
