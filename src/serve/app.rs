@@ -294,16 +294,16 @@ fn redirect_home(cookie: Option<HeaderValue>) -> Response {
 
 /// 503: what is wrong with Redis, in ping's words.
 fn unavailable(app: &App, fault: &Fault) -> Response {
-    let mut details: Vec<String> = fault.evidence.clone();
-    details.extend(fault.fixes.iter().cloned());
     let mut response = page::answer(
         StatusCode::SERVICE_UNAVAILABLE,
         &Notice {
             frame: &app.frame,
             title: "Redis does not serve us now",
             text: &fault.summary,
-            details: &details,
-            command: Some("sessiontut ping"),
+            trouble: Some(page::Trouble {
+                evidence: &fault.evidence,
+                fixes: &fault.fixes,
+            }),
             again: "Try again",
         },
     );
@@ -318,8 +318,7 @@ fn notice(frame: &Frame, status: StatusCode, title: &str, text: &str) -> Respons
             frame,
             title,
             text,
-            details: &[],
-            command: None,
+            trouble: None,
             again: "Home",
         },
     )

@@ -6,6 +6,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError};
 
 use crate::ping::Verdict;
+use crate::ping::catalogue::{Circumstances, Code, Fix, fixes};
 
 /// Redis could not do what the request needs.
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ pub struct Fault {
     /// What was seen, a fact a line.
     pub evidence: Vec<String>,
     /// What to do about it.
-    pub fixes: Vec<String>,
+    pub fixes: Vec<Fix>,
 }
 
 /// What to do with a connection after an error on it.
@@ -30,88 +31,88 @@ pub enum Connection {
 }
 
 /// Redis's error codes (the first word of an error reply) and what they mean for a page that has to write.
-const REFUSALS: &[(&str, &str, &str, Connection)] = &[
+const REFUSALS: &[(&str, Code, &str, Connection)] = &[
     (
         "READONLY",
-        "role.replica",
+        Code::RoleReplica,
         "this Redis is a read-only replica (after a failover the old primary is one), and the session must be written",
         Connection::Replace,
     ),
     (
         "OOM",
-        "server.out_of_memory",
+        Code::ServerOutOfMemory,
         "Redis is out of memory and refuses to write",
         Connection::Keep,
     ),
     (
         "MISCONF",
-        "server.misconf",
+        Code::ServerMisconf,
         "Redis has stopped writes because it cannot save its data to disk",
         Connection::Keep,
     ),
     (
         "NOREPLICAS",
-        "server.no_replicas",
+        Code::ServerNoReplicas,
         "Redis has too few replicas in reach and refuses to write",
         Connection::Keep,
     ),
     (
         "LOADING",
-        "server.loading",
+        Code::ServerLoading,
         "Redis is loading its data set and does not serve yet",
         Connection::Keep,
     ),
     (
         "BUSY",
-        "server.busy",
+        Code::ServerBusy,
         "Redis is busy running a script and serves nobody else",
         Connection::Keep,
     ),
     (
         "MASTERDOWN",
-        "role.master_down",
+        Code::RoleMasterDown,
         "this Redis is a replica that has lost its primary",
         Connection::Replace,
     ),
     (
         "CLUSTERDOWN",
-        "cluster.down",
+        Code::ClusterDown,
         "the Redis cluster is down: some of its slots have no node that serves them",
         Connection::Keep,
     ),
     (
         "TRYAGAIN",
-        "cluster.down",
+        Code::ClusterDown,
         "the Redis cluster is moving this session to another node just now",
         Connection::Keep,
     ),
     (
         "ASK",
-        "cluster.down",
+        Code::ClusterDown,
         "the Redis cluster is moving this session to another node just now",
         Connection::Keep,
     ),
     (
         "MOVED",
-        "cluster.down",
+        Code::ClusterDown,
         "the Redis cluster is moving this session to another node just now",
         Connection::Keep,
     ),
     (
         "NOAUTH",
-        "auth.required",
+        Code::AuthRequired,
         "Redis wants a password now",
         Connection::Replace,
     ),
     (
         "WRONGPASS",
-        "auth.failed",
+        Code::AuthFailed,
         "Redis does not accept the user name and password",
         Connection::Replace,
     ),
     (
         "NOPERM",
-        "auth.no_permission",
+        Code::AuthNoPermission,
         "this Redis user may not run a command that the session needs",
         Connection::Replace,
     ),
@@ -124,12 +125,12 @@ impl Fault {
             "no answer from Redis within {} ms: it is stopped, stuck or very slow",
             after.as_millis()
         );
-        Self::new("server.silent", summary)
+        Self::new(Code::ServerSilent, summary)
     }
 
     /// The server is on its way down.
     pub(super) fn interrupted() -> Self {
-        Self::new("server.silent", "connecting to Redis was interrupted".into())
+        Self::new(Code::ServerSilent, "connecting to Redis was interrupted".into())
     }
 
     /// What a climb found in the way, in its own words.
@@ -138,15 +139,11 @@ impl Fault {
         let Some(finding) = &verdict.finding else {
             return Self::interrupted();
         };
-        let fixes = finding.fixes.iter().map(|fix| match &fix.command {
-            Some(command) => format!("{}: {command}", fix.text),
-            None => fix.text.clone(),
-        });
         Self {
             code: Cow::Borrowed(finding.code.as_str()),
             summary: finding.summary.clone(),
             evidence: finding.evidence.clone(),
-            fixes: fixes.collect(),
+            fixes: finding.fixes.clone(),
         }
     }
 
@@ -158,27 +155,24 @@ impl Fault {
             let refusal = REFUSALS
                 .iter()
                 .find(|(refusal, ..)| replies.0.iter().any(|(code, _)| code == refusal));
-            let (cause, summary, connection) = match refusal {
-                Some((_, cause, summary, connection)) => (*cause, *summary, *connection),
-                None => (
-                    "proto.unexpected",
-                    "Redis refused a command of the session",
-                    Connection::Keep,
-                ),
+            let (mut fault, connection) = match refusal {
+                Some((_, cause, summary, connection)) => {
+                    (Self::new(*cause, (*summary).to_owned()), *connection)
+                }
+                None => (Self::unexpected(), Connection::Keep),
             };
-            let mut fault = Self::new(cause, summary.to_owned());
             fault.evidence.push(reply);
             return (fault, connection);
         }
         let (cause, summary) = match error {
-            _ if error.is_connection_refusal() => ("tcp.refused", "nothing listens at Redis's address"),
-            _ if error.is_timeout() => ("server.silent", "no answer from Redis in time"),
+            _ if error.is_connection_refusal() => (Code::TcpRefused, "nothing listens at Redis's address"),
+            _ if error.is_timeout() => (Code::ServerSilent, "no answer from Redis in time"),
             _ if error.kind() == ErrorKind::Parse => (
-                "proto.not_redis",
+                Code::ProtoNotRedis,
                 "what answers there does not speak Redis's protocol",
             ),
             _ => (
-                "proto.closed",
+                Code::ProtoClosed,
                 "Redis closed the connection before it answered; the command may have been executed, so it is not repeated",
             ),
         };
@@ -187,12 +181,22 @@ impl Fault {
         (fault, Connection::Replace)
     }
 
-    fn new(code: &'static str, summary: String) -> Self {
+    /// A refusal that `ping` has no name for: it asks nothing that could be refused like that.
+    fn unexpected() -> Self {
         Self {
-            code: code.into(),
-            summary,
+            code: Cow::Borrowed("proto.unexpected"),
+            summary: "Redis refused a command of the session".to_owned(),
             evidence: Vec::new(),
             fixes: Vec::new(),
+        }
+    }
+
+    fn new(code: Code, summary: String) -> Self {
+        Self {
+            code: Cow::Borrowed(code.as_str()),
+            summary,
+            evidence: Vec::new(),
+            fixes: fixes(code, &Circumstances::default()),
         }
     }
 }

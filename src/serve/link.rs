@@ -69,7 +69,7 @@ impl Link {
     where
         W: Future<Output = Result<T, RedisError>>,
     {
-        let leased = self.client(deadline).await?;
+        let leased = self.client(deadline, OPEN_WITHIN).await?;
         let generation = leased.generation;
         match deadline.within(ASK_WITHIN).bound(work(leased.client)).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -87,32 +87,34 @@ impl Link {
         }
     }
 
-    /// The current client, or the next one.
-    async fn client(self: &Arc<Self>, deadline: Deadline) -> Result<Leased, Fault> {
+    /// The current client, or the next one; an opening that starts now may take so long.
+    async fn client(self: &Arc<Self>, deadline: Deadline, within: Duration) -> Result<Leased, Fault> {
         if let Some(leased) = self.state().living() {
             return Ok(leased);
         }
         let arrived = Instant::now();
+        let mut last = None;
         loop {
             let attempt = {
                 let mut state = self.state();
                 if let Some(leased) = state.living() {
                     return Ok(leased);
                 }
-                self.attempt(&mut state)
+                self.attempt(&mut state, within)
             };
             match deadline.bound(attempt.result()).await {
                 Ok(Ok(leased)) => return Ok(leased),
                 // It began before this request came: what it found may be over.
-                Ok(Err(_)) if attempt.begun < arrived => {}
+                Ok(Err(fault)) if attempt.begun < arrived => last = Some(fault),
                 Ok(Err(fault)) => return Err(fault),
-                Err(_) => return Err(Fault::no_answer(deadline.span())),
+                // What was found a moment ago says more than that time is over.
+                Err(_) => return Err(last.unwrap_or_else(|| Fault::no_answer(deadline.span()))),
             }
         }
     }
 
     /// The attempt that is under way, or a new one.
-    fn attempt(self: &Arc<Self>, state: &mut State) -> Attempt {
+    fn attempt(self: &Arc<Self>, state: &mut State, within: Duration) -> Attempt {
         if let Some(attempt) = state.attempt.as_ref().filter(|attempt| !attempt.is_over()) {
             return attempt.clone();
         }
@@ -125,10 +127,10 @@ impl Link {
         let link = self.clone();
         // A task of its own: the visitor who needed it first may leave, others wait for it.
         tokio::spawn(async move {
-            let deadline = Deadline::after(OPEN_WITHIN);
+            let deadline = Deadline::after(within);
             let opened = match deadline.bound((link.opener)(deadline)).await {
                 Ok(opened) => opened,
-                Err(_) => Err(Fault::no_answer(OPEN_WITHIN)),
+                Err(_) => Err(Fault::no_answer(within)),
             };
             tell.send_replace(Some(opened.map(|client| link.install(client))));
         });
@@ -160,7 +162,8 @@ impl Link {
 
     /// Why a connection that stood gave no answer, as far as the time that is left can tell.
     async fn why_silent(self: &Arc<Self>, deadline: Deadline) -> Fault {
-        match self.client(deadline).await {
+        // A tenth less: the fault must be there before the deadline is.
+        match self.client(deadline, deadline.left().mul_f64(0.9)).await {
             // It can be reached anew: the connection was at fault, or Redis was slow.
             Ok(_) => Fault::no_answer(ASK_WITHIN),
             Err(fault) => fault,

@@ -13,6 +13,7 @@ use axum::response::Response;
 use super::headers;
 use super::history::Asked;
 use super::step::Step;
+use crate::ping::catalogue::Fix;
 use crate::wire::{Replies, Reply};
 
 /// What every page of a running server has in common.
@@ -151,11 +152,17 @@ pub(super) struct Notice<'a> {
     pub(super) title: &'a str,
     /// A sentence without its full stop.
     pub(super) text: &'a str,
-    pub(super) details: &'a [String],
-    /// A line to paste.
-    pub(super) command: Option<&'a str>,
+    /// What is known about it, and what to do.
+    pub(super) trouble: Option<Trouble<'a>>,
     /// The text of the button that leads home.
     pub(super) again: &'a str,
+}
+
+/// A fault of Redis, beyond its sentence.
+#[derive(Debug)]
+pub(super) struct Trouble<'a> {
+    pub(super) evidence: &'a [String],
+    pub(super) fixes: &'a [Fix],
 }
 
 /// `GET /source`.

@@ -36,8 +36,14 @@ pub fn note(style: LogStyle, text: &str) {
 /// Redis does not serve us: ping's verdict.
 pub fn fault(style: LogStyle, fault: &Fault) {
     note(style, &format!("{} ({})", fault.summary, fault.code));
-    for text in fault.evidence.iter().chain(&fault.fixes) {
-        note(style, &format!("  {text}"));
+    for fact in &fault.evidence {
+        note(style, &format!("  {fact}"));
+    }
+    for fix in &fault.fixes {
+        match &fix.command {
+            Some(command) => note(style, &format!("  {}: {command}", fix.text)),
+            None => note(style, &format!("  {}", fix.text)),
+        }
     }
 }
 
