@@ -496,6 +496,26 @@ fn the_page_names_other_instances_and_forgets_those_that_stop() {
 }
 
 #[test]
+fn what_ping_tells_a_redis_to_permit_is_enough_for_the_app_and_its_neighbours() {
+    let server = RedisServer::start();
+    let permitted = "+@connection +@hash +@keyspace +@transaction";
+    let mut rule = vec!["ACL", "SETUSER", "tut", "on", ">Plover-4417", "~sessiontut:*"];
+    rule.extend(permitted.split(' '));
+    server.ask(&rule);
+    let url = server.url().replace("redis://", "redis://tut:Plover-4417@");
+    let one = App::start(&url, &[]);
+    let other = App::start(&url, &[]);
+    let link = format!("href=\"http://127.0.0.1:{}/\"", other.port);
+    wait_for("a link to the other instance", || {
+        one.visitor().get("/").body.contains(&link).then_some(())
+    });
+    one.visitor().get("/healthz").expect(200);
+    one.logged_in("ada").get("/").expect(200).says("Visits: 1");
+    let finished = one.stop().expect(0);
+    assert_eq!(finished.stderr, "");
+}
+
+#[test]
 fn what_strangers_write_beside_our_instances_becomes_no_link() {
     let server = RedisServer::start();
     let app = app(&server, "4");

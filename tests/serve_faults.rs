@@ -87,7 +87,9 @@ fn a_redis_that_stands_still_gives_503_and_goes_on_afterwards() {
     let mut ada = app.logged_in("ada");
     ada.get("/").expect(200);
     server.pause();
-    is_out_of_service(&ada, "server.silent");
+    let page = is_out_of_service(&ada, "server.silent");
+    page.says("the server accepts connections and never answers")
+        .says("PING stayed without a complete reply");
     server.resume();
     let page = wait_for("the page to be there again", || {
         Some(ada.get("/")).filter(|page| page.status == 200)
@@ -118,9 +120,9 @@ fn a_primary_that_becomes_a_replica_is_503_until_it_is_a_primary_again() {
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     server.ask(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
-    let page = is_unavailable(ada.get("/"));
-    page.says("read-only replica");
-    is_unavailable(ada.clone().log_in("eve"));
+    is_out_of_service(&ada, "role.replica")
+        .says("read-only replica")
+        .says("use the primary endpoint");
     server.ask(&["REPLICAOF", "NO", "ONE"]);
     ada.get("/").expect(200).says("Logged in as ada");
 }
@@ -131,7 +133,11 @@ fn a_redis_out_of_memory_is_said_and_never_loses_the_session() {
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
-    is_unavailable(ada.get("/")).says("out of memory");
+    is_unavailable(ada.get("/"))
+        .says("out of memory")
+        .says("raise maxmemory");
+    let health = is_unavailable(ada.get("/healthz"));
+    assert!(health.body.contains("server.out_of_memory"), "{}", health.body);
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
     ada.get("/").expect(200).says("Logged in as ada");
 }

@@ -1,6 +1,6 @@
 //! Instances over one Redis announce themselves and find each other.
 //!
-//! An instance is a key with a short life: who stops takes it back, who dies is forgotten. Their addresses also stand in
+//! An instance is a hash with a short life (a user who may do what sessions need may do this as well): who stops takes it back, who dies is forgotten. Their addresses also stand in
 //! one hash, so that nobody has to scan a Redis that belongs to others; what it says beyond a living key is stale.
 
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use redis::{Value, pipe};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::health;
 use super::invite::from_elsewhere;
 use super::link::Link;
 use super::page::Neighbour;
@@ -20,6 +21,8 @@ use crate::session::store::pairs;
 
 /// The key of an instance, less its address.
 const PREFIX: &str = "sessiontut:instance:";
+/// The field of what it serves.
+const SERVES: &str = "serves";
 /// The hash of all their addresses.
 const DIRECTORY: &str = "sessiontut:instances";
 /// What an announcement lives, unless it is repeated.
@@ -46,16 +49,22 @@ pub(super) async fn announce(shared: Arc<Shared>, link: Arc<Link>, tell: Listene
             _ = stop.requested() => break,
             _ = rhythm.tick() => {}
         }
-        let round = link.ask(Deadline::after(WITHIN), |client| round(client, &shared));
-        let neighbours = tokio::select! {
+        let turn = async {
+            if let Some(tell) = tell.take()
+                && let Err(fault) = health::check(&link, Deadline::after(WITHIN)).await
+            {
+                tell(Event::Unreachable(fault));
+            }
+            let round = link.ask(Deadline::after(WITHIN), |client| round(client, &shared));
+            // Who finds no others has sessions all the same.
+            if let Ok(neighbours) = round.await {
+                shared.board.show(neighbours);
+            }
+        };
+        tokio::select! {
             biased;
             _ = stop.requested() => break,
-            neighbours = round => neighbours,
-        };
-        match (neighbours, tell.take()) {
-            (Ok(neighbours), _) => shared.board.show(neighbours),
-            (Err(fault), Some(tell)) => tell(Event::Unreachable(fault)),
-            (Err(_), None) => {}
+            () = turn => {}
         }
     }
     // Gone or not, the key dies within its ten seconds.
@@ -66,10 +75,15 @@ pub(super) async fn announce(shared: Arc<Shared>, link: Arc<Link>, tell: Listene
 async fn round(mut client: Client, shared: &Shared) -> redis::RedisResult<Vec<Neighbour>> {
     let address = from_elsewhere(shared.address).to_string();
     let what = format!("step {}", shared.options.step.number());
-    redis::cmd("SET")
-        .arg(format!("{PREFIX}{address}"))
+    let key = format!("{PREFIX}{address}");
+    pipe()
+        .atomic()
+        .cmd("HSET")
+        .arg(&key)
+        .arg(SERVES)
         .arg(&what)
-        .arg("EX")
+        .cmd("EXPIRE")
+        .arg(&key)
         .arg(LIFE.as_secs())
         .exec_async(&mut client)
         .await?;
@@ -92,10 +106,13 @@ async fn round(mut client: Client, shared: &Shared) -> redis::RedisResult<Vec<Ne
         .filter(|(listed, _)| *listed != address)
         .take(MOST)
     {
-        let what: Option<Vec<u8>> = redis::cmd("GET")
+        let what: Option<Vec<u8>> = redis::cmd("HGET")
             .arg(format!("{PREFIX}{listed}"))
+            .arg(SERVES)
             .query_async(&mut client)
-            .await?;
+            .await
+            // It may be no hash at all: then it is none of ours.
+            .unwrap_or(None);
         match what.as_deref().and_then(|what| neighbour(&listed, what)) {
             Some(neighbour) => neighbours.push(neighbour),
             None => {

@@ -13,6 +13,7 @@ mod events;
 mod fault;
 mod form;
 mod headers;
+mod health;
 mod history;
 mod http;
 mod instances;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::counter::{self, Life, Made};
 use super::fault::Fault;
+use super::health;
 use super::history::{Asked, History};
 use super::link::Link;
 use super::page;
@@ -14,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::session::cookie::SigningKey;
 use crate::session::store::{SessionStore, texts};
 use crate::session::token::Token;
-use crate::wire::{Batch, Reply, Trip};
+use crate::wire::{Reply, Trip};
 
 /// Everything that turns a cookie into a session; one a worker.
 pub(super) struct Sessions {
@@ -231,9 +232,7 @@ impl Sessions {
     /// Whether Redis serves; a step that needs none is always well.
     pub(super) async fn health(&self, deadline: Deadline) -> Result<(), Fault> {
         if self.step.needs_redis() {
-            let ping = Batch::pipeline().with(&[b"PING"]);
-            let work = |client: Client| async move { client.travel(ping).await };
-            self.link.ask(deadline, work).await?;
+            health::check(&self.link, deadline).await?;
         }
         Ok(())
     }
