@@ -1,8 +1,10 @@
 //! Replies read in place, from the bytes that came over the wire: nothing is copied, nothing recurses without bound.
 //!
-//! For the one path that is hot. Everywhere else a reply is a [`redis::Value`].
+//! For the one path that is hot, and for what `ping` reads. Everywhere else a reply is a [`redis::Value`].
 
 use std::fmt::{self, Write};
+
+use redis::Value;
 
 /// One reply, or an element of one; borrowed from the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +116,20 @@ impl<'a> Reply<'a> {
             Self::Simple(bytes) | Self::Bulk(bytes) => Some(bytes),
             _ => None,
         }
+    }
+
+    /// The same as a value of its own; none for an error, and for what only RESP3 has. Of whole replies alone: recursion
+    /// and length are bounded by [`super::measure`].
+    pub(super) fn to_value(self) -> Option<Value> {
+        Some(match self {
+            Self::Simple(b"OK") => Value::Okay,
+            Self::Simple(text) => Value::SimpleString(std::str::from_utf8(text).ok()?.to_owned()),
+            Self::Integer(number) => Value::Int(number),
+            Self::Bulk(bytes) => Value::BulkString(bytes.to_vec()),
+            Self::Nil => Value::Nil,
+            Self::Array(items) => Value::Array(items.map(Self::to_value).collect::<Option<_>>()?),
+            Self::Error(_) | Self::Unknown => return None,
+        })
     }
 
     /// Writes the reply as redis-cli prints it, as [`super::reply_lines`] does for a [`redis::Value`].
@@ -327,6 +343,7 @@ mod tests {
             b"+PO\x1bNG\r\n",
             b"-ERR no \x1b[31m\r\n",
             b":-12\r\n",
+            b"*-1\r\n",
             b"$-1\r\n",
             b"*0\r\n",
             b"$0\r\n\r\n",
@@ -347,6 +364,25 @@ mod tests {
         reply.write(&mut written).unwrap();
         let parsed = redis::parse_redis_value(bytes).unwrap();
         assert_eq!(written, reply_lines(&parsed).join("\n"));
+        if !matches!(parsed, Value::ServerError(_)) {
+            assert_eq!(reply.to_value(), Some(parsed));
+        }
+    }
+
+    #[test]
+    fn what_a_value_cannot_be_read_from_in_place_is_left_to_the_parser() {
+        for bytes in [
+            &b"-ERR no\r\n"[..],
+            b"*2\r\n:1\r\n-ERR no\r\n",
+            b"%0\r\n",
+            b"+\xff\r\n",
+        ] {
+            assert_eq!(
+                Replies::new(bytes, 1).next().and_then(Reply::to_value),
+                None,
+                "{bytes:?}"
+            );
+        }
     }
 
     #[test]
