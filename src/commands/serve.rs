@@ -125,16 +125,26 @@ fn tell(style: LogStyle, event: Event) {
         Event::TakenBack(count) => {
             show::note(
                 style,
-                &format!("deleted the {count} hashes that this run of step 2 made"),
+                &format!("deleted the {} that this run of step 2 made", hashes(count)),
             );
         }
         Event::LeftBehind(count, fault) => {
             show::note(
                 style,
-                &format!("could not delete the {count} hashes that this run of step 2 made"),
+                &format!(
+                    "could not delete the {} that this run of step 2 made",
+                    hashes(count)
+                ),
             );
             show::fault(style, &fault);
         }
+    }
+}
+
+fn hashes(count: usize) -> String {
+    match count {
+        1 => "one hash".to_owned(),
+        count => format!("{count} hashes"),
     }
 }
 

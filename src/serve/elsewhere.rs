@@ -60,11 +60,7 @@ fn render(step: Step, instances: &[Neighbour]) -> Arc<str> {
         .filter(|other| *other != step)
         .map(|other| OtherStep {
             step: other,
-            command: format!(
-                "sessiontut serve --step {} --listen 127.0.0.1:{}",
-                other.number(),
-                SUGGESTED_PORT + u16::from(other.number())
-            ),
+            port: SUGGESTED_PORT + u16::from(other.number()),
         })
         .collect();
     let part = Elsewhere {

@@ -124,7 +124,8 @@ pub(super) struct Elsewhere<'a> {
 #[derive(Debug)]
 pub(super) struct OtherStep {
     pub(super) step: Step,
-    pub(super) command: String,
+    /// Where its line suggests to listen.
+    pub(super) port: u16,
 }
 
 /// Another instance on the same Redis.

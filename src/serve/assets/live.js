@@ -35,13 +35,18 @@
     );
   };
 
+  // A screen reader reads what changes: the same words again each second would never let it rest.
+  const say = (text) => {
+    if (ended.textContent !== text) ended.textContent = text;
+  };
+
   const open = () => {
     const source = new EventSource("/events");
 
     source.addEventListener("look", (event) => {
       const look = JSON.parse(event.data);
       view.classList.remove("gone");
-      ended.textContent = "";
+      say("");
       draw(look.ttl_ms);
       fill(look.fields);
     });
@@ -49,11 +54,11 @@
     source.addEventListener("gone", (event) => {
       draw(0);
       view.classList.add("gone");
-      ended.textContent = JSON.parse(event.data).text;
+      say(JSON.parse(event.data).text);
     });
 
     source.addEventListener("fault", (event) => {
-      ended.textContent = JSON.parse(event.data).text;
+      say(JSON.parse(event.data).text);
     });
 
     source.addEventListener("end", () => {
@@ -63,9 +68,11 @@
 
     source.addEventListener("error", () => {
       const waits = source.readyState === EventSource.CONNECTING;
-      ended.textContent = waits
-        ? "The app does not answer: the time shown may be over"
-        : "The cookie is gone: the next visit is logged out";
+      say(
+        waits
+          ? "The app does not answer: the time shown may be over"
+          : "The cookie is gone: the next visit is logged out",
+      );
     });
 
     return source;
