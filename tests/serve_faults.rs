@@ -176,6 +176,24 @@ fn a_slow_redis_gives_503_in_time() {
 }
 
 #[test]
+fn the_hashes_of_many_users_are_taken_back_over_a_long_way() {
+    let server = RedisServer::start();
+    let slow = Slow::before(server.port());
+    let app = App::start(&format!("redis://127.0.0.1:{}", slow.port), &["--step", "2"]);
+    for user in 0..40 {
+        app.logged_in(&format!("user{user}")).get("/").expect(200);
+    }
+    slow.set(Duration::from_millis(100));
+    let finished = app.stop().expect(0);
+    assert!(
+        finished.stderr.contains("deleted the 40 hashes"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(server.keys(), Vec::<String>::new());
+}
+
+#[test]
 fn a_failed_delete_at_login_makes_no_new_session() {
     let server = RedisServer::start();
     let app = app(&server);

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{RedisError, cmd};
+use futures_util::future::try_join_all;
+use redis::RedisError;
 
 use super::fault::Fault;
 use super::link::Link;
@@ -18,6 +19,8 @@ use crate::wire::{Batch, Reply, Trip};
 const PREFIX: &str = "sessiontut:user:";
 /// Keys of step 2 that are remembered for the clean-up at the end.
 const MOST_MADE: usize = 100_000;
+/// Keys that are deleted without waiting in between: a round trip each would take as long as the network is far.
+const DELETED_AT_ONCE: usize = 1000;
 
 /// How long a visit lets the hash live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,14 +87,28 @@ pub(super) async fn look(
 }
 
 /// Deletes the hashes at `keys`, one command each: on a cluster every key has a node of its own.
-pub(super) async fn delete(link: &Arc<Link>, keys: Vec<String>, deadline: Deadline) -> Result<(), Fault> {
-    link.ask(deadline, |mut client| async move {
-        for key in keys {
-            cmd("DEL").arg(key).exec_async(&mut client).await?;
-        }
-        Ok(())
-    })
-    .await
+///
+/// # Errors
+/// How many of them may still be there, and why.
+pub(super) async fn delete(
+    link: &Arc<Link>,
+    keys: &[String],
+    deadline: Deadline,
+) -> Result<(), (usize, Fault)> {
+    let mut left = keys.len();
+    for part in keys.chunks(DELETED_AT_ONCE) {
+        link.ask(deadline, |client| async move {
+            try_join_all(part.iter().map(|key| {
+                let delete = Batch::pipeline().with(&[b"DEL", key.as_bytes()]);
+                client.travel(delete)
+            }))
+            .await
+        })
+        .await
+        .map_err(|fault| (left, fault))?;
+        left -= part.len();
+    }
+    Ok(())
 }
 
 /// The hashes of step 2 that this process made: nothing else would ever delete them.

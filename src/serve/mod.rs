@@ -230,10 +230,9 @@ async fn take_back(shared: &Shared, link: &Arc<Link>, tell: &Listener) {
     if made.is_empty() {
         return;
     }
-    let count = made.len();
-    match counter::delete(link, made, Deadline::after(TAKE_BACK_WITHIN)).await {
-        Ok(()) => tell(Event::TakenBack(count)),
-        Err(fault) => tell(Event::LeftBehind(count, fault)),
+    match counter::delete(link, &made, Deadline::after(TAKE_BACK_WITHIN)).await {
+        Ok(()) => tell(Event::TakenBack(made.len())),
+        Err((left, fault)) => tell(Event::LeftBehind(left, fault)),
     }
 }
 
