@@ -129,7 +129,11 @@ fn element_at(bytes: &[u8], at: usize, limits: Limits) -> Result<Option<Element>
         return Err(Malformed::NotResp(at));
     }
     let Some(length) = bytes[at + 1..].windows(2).position(|pair| pair == b"\r\n") else {
-        return Ok(None);
+        return if may_begin(kind, &bytes[at + 1..]) {
+            Ok(None)
+        } else {
+            Err(Malformed::NotResp(at))
+        };
     };
     let header = &bytes[at + 1..at + 1 + length];
     let end = at + 1 + length + 2;
@@ -158,6 +162,15 @@ fn element_at(bytes: &[u8], at: usize, limits: Limits) -> Result<Option<Element>
         _ => Element { end, children: 0 },
     };
     Ok((element.end <= bytes.len()).then_some(element))
+}
+
+/// Whether these bytes can be the first of a header of that kind: other protocols wait for us behind such a byte.
+fn may_begin(kind: u8, part: &[u8]) -> bool {
+    match kind {
+        b'+' | b'-' => !part.contains(&0),
+        b'_' => part.iter().all(|byte| *byte == b'\r'),
+        _ => part.iter().all(|byte| byte.is_ascii_graphic() || *byte == b'\r'),
+    }
 }
 
 fn blob_end(bytes: &[u8], at: usize, header: &[u8], end: usize, limits: Limits) -> Result<usize, Malformed> {
@@ -232,6 +245,11 @@ mod tests {
         );
         assert_eq!(measure(b"$3\r\nfooXX", Limits::REPLY), Err(Malformed::NotResp(7)));
         assert_eq!(measure(b"*x\r\n", Limits::REPLY), Err(Malformed::NotResp(0)));
+        // A greeting of MySQL's, whose first byte is its length: 95, 36 or 43.
+        for length in [b'_', b'$', b'+'] {
+            let greeting = [length, 0, 0, 0, 10, b'8', b'.', b'0'];
+            assert_eq!(measure(&greeting, Limits::REPLY), Err(Malformed::NotResp(0)));
+        }
     }
 
     #[test]
