@@ -11,6 +11,8 @@ use crate::secret::Secret;
 
 /// Longest host name that the DNS can hold (RFC 1035, 2.3.4).
 const LONGEST_NAME: usize = 253;
+/// Longest path of a unix socket (`unix(7)`: 108 bytes with the zero at its end; 104 elsewhere).
+const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// Longest label of a host name (RFC 1035, 2.3.4).
 const LONGEST_LABEL: usize = 63;
 
@@ -55,7 +57,7 @@ impl<'a> Parts<'a> {
     fn of(text: &str, rest: &'a str) -> Result<Self, UrlFault> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (front, tail) = rest.split_at(end);
-        if tail.contains('@') && !looks_like_a_query(tail) {
+        if tail.contains('@') && !(names_a_place(front) && looks_like_a_query(tail)) {
             let culprit = tail.chars().next().unwrap_or('/');
             return Err(must_be_encoded(text, culprit));
         }
@@ -274,6 +276,14 @@ fn unix_target(text: &str, rest: &str) -> Result<Target, UrlFault> {
     }
     let (path, query) = place.split_once('?').unwrap_or((place, ""));
     let path = decoded(text, path)?;
+    if path.len() > LONGEST_SOCKET {
+        let message =
+            format!("the path of a socket has at most {LONGEST_SOCKET} bytes, and this one has more");
+        return Err(UrlFault {
+            meant: None,
+            ..invalid(text, &message)
+        });
+    }
     if path.trim_matches('/').is_empty() {
         let message =
             "the URL names no socket: after unix:// comes its path, as in unix:///run/redis/redis.sock";
@@ -316,6 +326,16 @@ fn is_option_name(name: &str) -> bool {
         && name
             .chars()
             .all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.'))
+}
+
+/// Whether `HOST` or `HOST:PORT` can stand there; `:secret` and `name:secret` cannot.
+fn names_a_place(front: &str) -> bool {
+    let place = front.rsplit_once('@').map_or(front, |(_, place)| place);
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !place.ends_with(']') => (host, port),
+        _ => (place, ""),
+    };
+    !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn looks_like_a_query(tail: &str) -> bool {
@@ -505,6 +525,9 @@ mod tests {
             "redis://:a#b@h",
             "redis://u:a/b@h",
             "redis://:a?b@h",
+            "redis://:a?b=c@h",
+            "redis://:a/1?b=c@h",
+            "redis://u:a?b=c@h",
             "redis://:a%zz@h",
             "redis://:a%@h",
         ] {

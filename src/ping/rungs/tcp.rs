@@ -186,7 +186,11 @@ pub async fn observe_unix(path: &Path, _deadline: Deadline) -> (Option<Stream>, 
 #[cfg(unix)]
 fn unix_result(error: &io::Error) -> DialResult {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => DialResult::Refused,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused => {
+            DialResult::Refused
+        }
+        // A socket of datagrams: nobody takes connections there.
+        _ if error.raw_os_error() == Some(libc::EPROTOTYPE) => DialResult::Refused,
         io::ErrorKind::PermissionDenied => DialResult::Prohibited(By::ThisHost(words(error))),
         // The queue of the listener is full: a stuck server.
         io::ErrorKind::WouldBlock => DialResult::Timeout { syns: None },
@@ -247,8 +251,9 @@ fn says_prohibited(icmp: os::Icmp) -> bool {
         // 1 administratively prohibited, 4 port unreachable, 5 source address policy, 6 reject route
         icmp.kind == 1 && matches!(icmp.code, 1 | 4 | 5 | 6)
     } else {
-        // 3 port unreachable, 9 and 10 network and host administratively prohibited, 13 communication prohibited
-        icmp.kind == 3 && matches!(icmp.code, 3 | 9 | 10 | 13)
+        // 2 and 3 protocol and port unreachable, 9 and 10 network and host administratively prohibited,
+        // 13 communication prohibited
+        icmp.kind == 3 && matches!(icmp.code, 2 | 3 | 9 | 10 | 13)
     }
 }
 
