@@ -149,3 +149,98 @@ fn half_a_handshake_is_a_stalled_one_and_never_well() {
     let answer = ping(&[&format!("rediss://127.0.0.1:{port}")]);
     assert_eq!(answer["cause"], "tls.stalled", "{answer:#}");
 }
+
+/// A server with one user that may do this; the URL that logs in as it.
+fn server_of_a_user(rules: &str, lines: &[&str]) -> (RedisServer, String) {
+    let settings = lines
+        .iter()
+        .fold(RedisServer::with(), |settings, line| settings.line(line));
+    let server = settings.line(&format!("user ada on >Xyzzy-9021 {rules}")).start();
+    let url = format!("redis://ada:Xyzzy-9021@127.0.0.1:{}", server.port());
+    (server, url)
+}
+
+#[test]
+fn a_user_with_the_tutorials_rights_alone_is_well() {
+    let rules = "~sessiontut:* -@all +hset +hincrby +expire +hgetall +del +multi +exec";
+    let (_server, url) = server_of_a_user(rules, &[]);
+    for options in [&[][..], &["--write-check"]] {
+        let answer = ping(&[&[url.as_str()], options].concat());
+        assert_eq!(answer["ok"], true, "{answer:#}");
+        assert_eq!(answer["rtt_ms"]["samples"], 5, "{answer:#}");
+    }
+}
+
+#[test]
+fn a_database_out_of_range_is_found_without_ping() {
+    let (_server, url) = server_of_a_user("~* +@all -ping", &[]);
+    assert_eq!(ping(&[&format!("{url}/99")])["cause"], "db.index");
+}
+
+#[test]
+fn what_a_user_may_not_ask_info_for_is_told_by_the_greeting() {
+    let lines = ["replicaof 127.0.0.1 1"];
+    let (_server, url) = server_of_a_user("~* +@all -info -role", &lines);
+    let answer = ping(&[&url]);
+    assert_eq!(answer["warnings"][0]["code"], "role.replica", "{answer:#}");
+    assert_eq!(answer["server"]["role"], "slave");
+    assert!(answer["server"]["version"].is_string());
+}
+
+#[test]
+fn a_user_without_a_password_is_logged_in_by_its_name_alone() {
+    let server = RedisServer::with()
+        .line("user default off")
+        .line("user ada on nopass ~* +@all")
+        .start();
+    let answer = ping(&[&format!("redis://ada@127.0.0.1:{}", server.port())]);
+    assert_eq!(answer["ok"], true, "{answer:#}");
+    let answer = ping(&[&format!("redis://eve@127.0.0.1:{}", server.port())]);
+    assert_eq!(answer["cause"], "auth.required", "{answer:#}");
+}
+
+#[test]
+fn a_greeting_whose_first_byte_is_one_of_redis_is_not_waited_for() {
+    let port = server(|mut stream| {
+        stream.write_all(b"_\0\0\0\n8.0.32-0ubuntu0.22.04.2\0").unwrap();
+        while stream.read(&mut [0; 512]).is_ok_and(|length| length > 0) {}
+    });
+    for scheme in ["redis", "rediss"] {
+        let answer = ping(&[&format!("{scheme}://127.0.0.1:{port}")]);
+        assert_eq!(answer["cause"], "proto.not_redis", "{answer:#}");
+    }
+}
+
+#[test]
+fn an_echo_is_no_server_of_tls_and_no_redis() {
+    let port = server(|mut stream| {
+        let mut heard = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut heard) {
+            if stream.write_all(&heard[..length]).is_err() {
+                return;
+            }
+        }
+    });
+    for scheme in ["redis", "rediss"] {
+        let answer = ping(&[&format!("{scheme}://127.0.0.1:{port}")]);
+        assert_eq!(answer["cause"], "proto.not_redis", "{answer:#}");
+    }
+}
+
+#[test]
+fn whatever_is_no_unix_socket_that_takes_connections_refuses_them() {
+    let home = Home::new();
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let datagrams = home.path().join("datagrams");
+    let _socket = std::os::unix::net::UnixDatagram::bind(&datagrams).unwrap();
+    for path in [&file, &file.join("redis.sock"), &datagrams] {
+        let answer = ping(&[&format!("unix://{}", path.display())]);
+        assert_eq!(answer["cause"], "tcp.refused", "{answer:#}");
+    }
+    let long = "a/".repeat(60);
+    assert_eq!(
+        ping(&[&format!("unix:///{long}redis.sock")])["cause"],
+        "url.invalid"
+    );
+}

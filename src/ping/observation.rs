@@ -28,7 +28,7 @@ pub struct Observations {
     /// How long that took.
     pub ping_took: Duration,
     /// What was answered to another harmless command, where PING itself is refused.
-    pub echo: Option<Heard>,
+    pub stand_in: Option<StandIn>,
     /// What was answered to SELECT, where the URL names a database other than 0.
     pub select: Option<Heard>,
     /// What the server says about itself.
@@ -237,6 +237,23 @@ pub struct Certificate {
     pub ends_in: i64,
 }
 
+/// A command in PING's place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StandIn {
+    /// Its name.
+    pub name: &'static str,
+    /// What it was answered.
+    pub heard: Heard,
+}
+
+impl StandIn {
+    /// Whether the server has served the command: a node of a cluster that names another one has, too.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        self.heard.is_granted() || self.heard.error().is_some_and(|error| error.starts_with("MOVED"))
+    }
+}
+
 /// What came back to a question.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
@@ -285,6 +302,22 @@ impl Heard {
     #[must_use]
     pub fn is_granted(&self) -> bool {
         matches!(self, Self::Reply(value) if !matches!(value, Value::ServerError(_)))
+    }
+
+    /// Whether it is `OK`, which is all that a log-in is answered when it succeeds.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        matches!(self, Self::Reply(Value::Okay))
+    }
+
+    /// Whether it is `PONG`.
+    #[must_use]
+    pub fn is_pong(&self) -> bool {
+        match self {
+            Self::Reply(Value::SimpleString(text)) => text == "PONG",
+            Self::Reply(Value::BulkString(bytes)) => bytes == b"PONG",
+            _ => false,
+        }
     }
 }
 

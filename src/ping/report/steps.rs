@@ -187,31 +187,40 @@ fn tls(target: &Target, seen: &Observations) -> Seen {
 
 fn auth(target: &Target, seen: &Observations) -> Seen {
     match &seen.login {
-        Some(heard) if heard.is_granted() => {
+        Some(heard) if heard.is_ok() => {
             let user = target.user.as_deref().unwrap_or("default");
             let words = format!("logged in as {}", crate::sanitize::line(user));
             (Status::Ok, Some(seen.login_took), words)
         }
         Some(_) => (Status::Fail, Some(seen.login_took), "not let in".into()),
+        None if seen.ping.as_ref().is_some_and(asks_for_login) => (
+            Status::Fail,
+            Some(seen.ping_took),
+            "a password is asked for".into(),
+        ),
         None if target.password.is_none() => skipped("the URL has no password"),
         None => skipped("not reached"),
     }
 }
 
 fn ping(seen: &Observations) -> Seen {
-    let answered = seen.echo.as_ref().is_some_and(Heard::is_granted);
-    match &seen.ping {
-        None => skipped("not reached"),
-        Some(heard) if heard.is_granted() && !seen.round_trips.is_empty() => {
-            (Status::Ok, Some(seen.ping_took), "PONG".into())
-        }
-        Some(_) if answered => (
+    let stand_in = seen.stand_in.as_ref().filter(|stand_in| stand_in.is_served());
+    match (&seen.ping, stand_in) {
+        (None, _) => skipped("not reached"),
+        (Some(heard), _) if heard.is_pong() => (Status::Ok, Some(seen.ping_took), "PONG".into()),
+        (Some(_), Some(stand_in)) => (
             Status::Ok,
             Some(seen.ping_took),
-            "PING is refused, ECHO is answered".into(),
+            format!("PING is refused, {} is answered", stand_in.name),
         ),
-        Some(_) => (Status::Fail, Some(seen.ping_took), "no PONG".into()),
+        // Asked for a password: that is the rung below.
+        (Some(heard), None) if asks_for_login(heard) => skipped("not let in"),
+        (Some(_), None) => (Status::Fail, Some(seen.ping_took), "no PONG".into()),
     }
+}
+
+fn asks_for_login(heard: &Heard) -> bool {
+    heard.error().is_some_and(|error| error.starts_with("NOAUTH"))
 }
 
 fn role(seen: &Observations) -> Seen {

@@ -29,6 +29,11 @@ pub async fn observe(connection: &mut Connection<Stream>, deadline: Deadline) ->
         fields: fields_of(info.as_ref()),
         ..Server::default()
     };
+    if server.fields.is_empty() {
+        // No ACL can forbid HELLO, and it tells the least that there is to know.
+        let greeting = ask(connection, &cmd("HELLO"), deadline).await;
+        server.fields = greeting_of(&greeting);
+    }
     if server.is_sentinel() {
         server.sentinel_primary =
             primary_of(&ask(connection, cmd("SENTINEL").arg("MASTERS"), deadline).await);
@@ -193,7 +198,11 @@ impl Server {
     /// Whether this is a node of a cluster.
     #[must_use]
     pub fn is_cluster(&self) -> bool {
-        self.field("cluster_enabled") == Some("1") || self.cluster_state.is_some()
+        let read = self.cluster_read.as_ref().and_then(Heard::error);
+        self.field("cluster_enabled") == Some("1")
+            || self.field("redis_mode") == Some("cluster")
+            || self.cluster_state.is_some()
+            || read.is_some_and(|error| error.starts_with("MOVED") || error.starts_with("CLUSTERDOWN"))
     }
 
     /// Whether this is a read-only replica.
@@ -241,6 +250,28 @@ fn fields_of(reply: Option<&Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The fields of INFO that HELLO's list of names and values holds too.
+fn greeting_of(greeting: &Heard) -> BTreeMap<String, String> {
+    let Heard::Reply(greeting) = greeting else {
+        return BTreeMap::new();
+    };
+    let pairs = items(Some(greeting)).chunks_exact(2);
+    let field = |pair: &[Value]| {
+        let (name, value) = (text(&pair[0])?, text(&pair[1])?);
+        Some(match name.as_str() {
+            "version" => ("redis_version", value),
+            "mode" => ("redis_mode", value),
+            "server" if value != "redis" => ("server_name", value),
+            "role" => ("role", if value == "replica" { "slave".into() } else { value }),
+            _ => return None,
+        })
+    };
+    pairs
+        .filter_map(field)
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
 fn items(reply: Option<&Value>) -> &[Value] {
     match reply {
         Some(Value::Array(items)) => items,
@@ -253,5 +284,26 @@ fn text(reply: &Value) -> Option<String> {
         Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeting_tells_what_info_would() {
+        let greeting = "*14\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n+proto\r\n:2\r\n+id\r\n:9\r\n\
+            +mode\r\n+cluster\r\n+role\r\n+replica\r\n+modules\r\n*0\r\n";
+        let server = Server {
+            fields: greeting_of(&Heard::Reply(
+                redis::parse_redis_value(greeting.as_bytes()).unwrap(),
+            )),
+            ..Server::default()
+        };
+        assert!(server.is_cluster() && server.is_replica());
+        assert_eq!(server.field("redis_version"), Some("7.0.15"));
+        let refused = redis::parse_redis_value(b"-ERR unknown command 'HELLO'\r\n").unwrap();
+        assert!(greeting_of(&Heard::Reply(refused)).is_empty());
     }
 }

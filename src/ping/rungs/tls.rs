@@ -127,7 +127,10 @@ fn result_of(error: &io::Error) -> TlsResult {
     };
     match fault {
         Error::InvalidCertificate(fault) => certificate_result(fault),
-        Error::InvalidMessage(_) => TlsResult::NotTls,
+        // Whoever sends the hello back, as an echo does, says nothing that a server of TLS would.
+        Error::InvalidMessage(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. } => TlsResult::NotTls,
         Error::PeerIncompatible(_) => {
             TlsResult::NothingInCommon(sanitize::line(&fault.to_string()).into_owned())
         }

@@ -111,7 +111,7 @@ pub(super) fn tcp(target: &Target, seen: &Observations) -> Option<Blame> {
     if seen.dials.iter().any(|dial| dial.result == DialResult::Connected) {
         return None;
     }
-    let telling = seen.dials.iter().min_by_key(|dial| rank(&dial.result))?;
+    let telling = seen.dials.iter().min_by_key(|dial| rank(dial))?;
     let to = &telling.to;
     let blame = match &telling.result {
         DialResult::Refused if matches!(to, Endpoint::Named(_)) => Blame::proved(
@@ -138,7 +138,7 @@ pub(super) fn tcp(target: &Target, seen: &Observations) -> Option<Blame> {
             format!("nobody in this host's own network is {to}"),
         ),
         DialResult::NoRoute => Blame::proved(Code::TcpUnreachable, format!("this host has no route to {to}")),
-        _ if seen.refused_sends > 0 => Blame::likely(
+        _ if is_refused_here(seen) => Blame::likely(
             Code::TcpProhibited,
             format!("this host's own firewall drops what is sent to {to}"),
         )
@@ -149,6 +149,14 @@ pub(super) fn tcp(target: &Target, seen: &Observations) -> Option<Blame> {
         _ if matches!(to, Endpoint::Named(_)) => Blame::proved(
             Code::TcpTimeout,
             format!("the server behind {to} takes no connection: its queue is full"),
+        ),
+        _ if never_left(telling) => Blame::likely(
+            Code::TcpUnreachable,
+            format!("what is sent to {to} never leaves this host"),
+        )
+        .because(
+            "one SYN was made, and none repeated: it still waits for a neighbour (the address itself, or the router \
+             on the way there) that does not answer",
         ),
         _ => Blame::proved(Code::TcpTimeout, format!("{to} does not answer at all")),
     };
@@ -208,8 +216,27 @@ fn named_wrongly(target: &Target, seen: &Observations, to: &Endpoint) -> Option<
     })
 }
 
-fn rank(result: &DialResult) -> u8 {
-    match result {
+/// When the second SYN is under way for certain: the first is repeated after a second (RFC 6298, 2).
+const TWO_SYNS: Duration = Duration::from_millis(1900);
+
+/// Whether this host itself has refused to send every repetition; what it could not send for others counts as well.
+fn is_refused_here(seen: &Observations) -> bool {
+    let repeated = seen.dials.iter().map(|dial| match dial.result {
+        DialResult::Timeout { syns } => u64::from(syns.unwrap_or(2)).saturating_sub(1),
+        _ => 0,
+    });
+    let repeated: u64 = repeated.sum();
+    repeated > 0 && seen.refused_sends >= repeated
+}
+
+/// The kernel repeats no SYN that still lies in a queue of this host.
+fn never_left(dial: &Dial) -> bool {
+    matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && dial.took > TWO_SYNS
+}
+
+fn rank(dial: &Dial) -> u8 {
+    match &dial.result {
+        DialResult::Timeout { .. } if never_left(dial) => 3,
         DialResult::Connected => 0,
         DialResult::Refused => 1,
         DialResult::Prohibited(_) => 2,
@@ -270,6 +297,7 @@ fn icmp_meaning(icmp: Icmp) -> &'static str {
     match (icmp.v6, icmp.kind, icmp.code) {
         (false, 3, 0) => "network unreachable",
         (false, 3, 1) => "host unreachable",
+        (false, 3, 2) => "protocol unreachable, which for TCP only a REJECT rule sends",
         (false, 3, 3) | (true, 1, 4) => "port unreachable, which for TCP only a REJECT rule sends",
         (false, 3, 9) => "network administratively prohibited",
         (false, 3, 10) => "host administratively prohibited",
@@ -278,6 +306,7 @@ fn icmp_meaning(icmp: Icmp) -> &'static str {
         (true, 1, 3) => "address unreachable",
         (true, 1, 5) => "source address refused by policy",
         (true, 1, 6) => "route rejected",
+        (false, 11, _) | (true, 3, _) => "time exceeded: the packet went round in circles",
         _ => "destination unreachable",
     }
 }
@@ -297,7 +326,15 @@ pub(super) fn tls(target: &Target, seen: &Observations) -> Option<Blame> {
         .is_some_and(|tls| tls.result == TlsResult::Established);
     if !is_established {
         match plain {
-            Some(Heard::Reply(_)) => return Some(not_offered(seen)),
+            Some(heard @ Heard::Reply(_)) if heard.is_pong() || heard.error().is_some() => {
+                return Some(not_offered(seen));
+            }
+            Some(heard @ Heard::Reply(_)) => {
+                return Some(super::protocol::not_redis_reply(
+                    heard,
+                    "a plain PING on a second connection",
+                ));
+            }
             Some(Heard::Other(received)) if !looks_like_tls(received) => {
                 return Some(super::protocol::not_redis(
                     received,

@@ -1,15 +1,21 @@
 //! The verdict on what the server says, once there is a connection to say it on.
 
+use std::time::Duration;
+
 use redis::Value;
 
 use super::Blame;
 use super::network::{client_certificate, packets, seconds};
 use crate::ping::catalogue::Code;
-use crate::ping::observation::{Experiment, Heard, Observations, Rehearsal};
+use crate::ping::observation::{Experiment, Heard, Observations, Rehearsal, StandIn, TlsResult};
 use crate::ping::rungs::tls::wants_client_certificate;
 use crate::sanitize;
 use crate::target::Target;
 
+/// A wait that is no longer than this many journeys there and back proves little.
+const FEW_ROUND_TRIPS: u32 = 3;
+/// Round trips of which several may not fit into the time.
+const SLOW: Duration = Duration::from_millis(100);
 /// How much of a foreign answer is quoted.
 const QUOTED: usize = 60;
 
@@ -29,30 +35,28 @@ pub(super) fn conversation(target: &Target, seen: &Observations) -> Option<Blame
         }
     }
     if let Some(heard) = &seen.login
-        && !heard.is_granted()
+        && !heard.is_ok()
     {
         return Some(refused_login(target, heard, seen));
     }
     let heard = seen.ping.as_ref()?;
-    if is_pong(heard) {
+    let stand_in = seen.stand_in.as_ref();
+    if heard.is_pong() || stand_in.is_some_and(StandIn::is_served) {
         return seen
             .select
             .as_ref()
             .and_then(|heard| refused_select(target, heard, seen));
     }
-    if seen.echo.as_ref().is_some_and(Heard::is_granted) {
-        return None;
+    // A PING that was renamed or forbidden hides what keeps every other command from being served.
+    if let Some(StandIn { name, heard }) = stand_in
+        && heard
+            .error()
+            .is_some_and(|error| !error.starts_with("NOPERM") && !error.starts_with("ERR"))
+    {
+        return Some(unusable(heard, name, seen));
     }
     // What was said of AUTH may come as late as this.
     Some(unusable(&heard.without(target.password.as_ref()), "PING", seen))
-}
-
-fn is_pong(heard: &Heard) -> bool {
-    match heard {
-        Heard::Reply(Value::SimpleString(text)) => text == "PONG",
-        Heard::Reply(Value::BulkString(bytes)) => bytes == b"PONG",
-        _ => false,
-    }
 }
 
 fn tls_required(seen: &Observations) -> Blame {
@@ -151,7 +155,7 @@ fn unusable(heard: &Heard, command: &str, seen: &Observations) -> Blame {
     match heard {
         Heard::Reply(_) => match heard.error() {
             Some(error) => refused(&error, command),
-            None => not_redis_reply(heard),
+            None => not_redis_reply(heard, command),
         },
         Heard::Other(received) => not_redis(received, &format!("to {command}")),
         Heard::Alert(alert) if wants_client_certificate(alert) => client_certificate(alert),
@@ -170,10 +174,18 @@ fn cut_short(heard: &Heard, received: &[u8], command: &str, seen: &Observations)
         if let Some(error) = second.error() {
             return refused(&error, "a second connection");
         }
-        if let Heard::Other(banner) = second {
-            return not_redis(banner, "on a second connection");
+        match second {
+            Heard::Other(banner) => return not_redis(banner, "on a second connection"),
+            Heard::Reply(_) if !second.is_pong() => return not_redis_reply(second, "a second connection"),
+            _ => {}
         }
     }
+    // What had no time to be told apart is not told apart.
+    let is_untried = match &seen.experiment {
+        Some(Experiment::TlsHello { result, .. }) => *result == TlsResult::TimedOut,
+        Some(Experiment::NotConnected) => true,
+        _ => false,
+    };
     let how = if matches!(heard, Heard::Reset(_)) {
         "reset"
     } else {
@@ -184,12 +196,20 @@ fn cut_short(heard: &Heard, received: &[u8], command: &str, seen: &Observations)
     } else {
         format!("received before: {}", quote(received))
     };
-    Blame::proved(
-        Code::ProtoClosed,
-        format!("the connection was accepted, and {how} without a complete reply"),
-    )
-    .because(format!("TCP connected; after {command} the connection was {how}"))
-    .because(got)
+    let summary = format!("the connection was accepted, and {how} without a complete reply");
+    let blame = if is_untried {
+        Blame::likely(Code::ProtoClosed, summary)
+    } else {
+        Blame::proved(Code::ProtoClosed, summary)
+    };
+    blame
+        .because(format!("TCP connected; after {command} the connection was {how}"))
+        .because(got)
+        .because_all(
+            is_untried.then(|| {
+                "there was no time to see whether TLS is spoken there: try a longer --timeout".into()
+            }),
+        )
 }
 
 fn silent(received: &[u8], command: &str, seen: &Observations) -> Blame {
@@ -198,8 +218,14 @@ fn silent(received: &[u8], command: &str, seen: &Observations) -> Blame {
     } else {
         seen.ping_took
     };
+    let is_slow = waited < seen.tcp_took.saturating_mul(FEW_ROUND_TRIPS);
     let is_lost = seen.flow.is_some_and(|flow| flow.unacknowledged > 0);
-    let mut blame = if is_lost {
+    let mut blame = if is_slow {
+        Blame::likely(Code::ServerSilent, "no answer came in the time that there was").because(format!(
+            "connecting alone took {}: it may only be far away, try a longer --timeout",
+            seconds(seen.tcp_took)
+        ))
+    } else if is_lost {
         Blame::likely(
             Code::ServerSilent,
             "connections are accepted, and what is sent on them is lost on the way",
@@ -234,6 +260,12 @@ fn fell_silent(seen: &Observations) -> Blame {
         "the server answers PING, and falls silent afterwards",
     )
     .because("the rehearsal of the tutorial's commands stayed without an answer")
+    .because_all(super::median(&seen.round_trips).gt(&SLOW).then(|| {
+        format!(
+            "a round trip takes {}: try a longer --timeout",
+            seconds(super::median(&seen.round_trips))
+        )
+    }))
     .because_all(seen.flow.map(packets))
 }
 
@@ -313,7 +345,8 @@ fn no_permission(commands: &[&str], error: &str) -> Blame {
     .because(quoted(commands.first().unwrap_or(&"a command"), error))
 }
 
-fn not_redis_reply(heard: &Heard) -> Blame {
+/// A reply in Redis's protocol that no Redis gives to that command.
+pub(super) fn not_redis_reply(heard: &Heard, command: &str) -> Blame {
     let shown = match heard {
         Heard::Reply(Value::SimpleString(text)) => sanitize::excerpt(text.as_bytes(), QUOTED),
         Heard::Reply(value) => crate::wire::reply_lines(value)
@@ -328,7 +361,7 @@ fn not_redis_reply(heard: &Heard) -> Blame {
         format!("something that is not Redis answers{named}"),
     )
     .because(format!(
-        "PING was answered: {}",
+        "{command} was answered: {}",
         sanitize::excerpt(shown.as_bytes(), QUOTED)
     ))
 }
@@ -390,6 +423,9 @@ pub(super) fn unheard(seen: &Observations) -> Option<Blame> {
 /// What the server is, and what the rehearsal showed.
 pub(super) fn role(_target: &Target, seen: &Observations) -> Option<Blame> {
     let server = &seen.server;
+    if let Some(blame) = not_a_role(server.role.as_ref()) {
+        return Some(blame);
+    }
     if server.is_sentinel() {
         let primary = server
             .sentinel_primary
@@ -405,6 +441,17 @@ pub(super) fn role(_target: &Target, seen: &Observations) -> Option<Blame> {
         );
     }
     cluster(seen).or_else(|| rehearsal(seen.rehearsal.as_ref()?, seen))
+}
+
+/// ROLE is answered with a list or an error: whoever says something else only knows how to say PONG.
+fn not_a_role(role: Option<&Value>) -> Option<Blame> {
+    match role? {
+        Value::Array(_) | Value::ServerError(_) | Value::Nil => None,
+        other => {
+            let blame = not_redis_reply(&Heard::Reply(other.clone()), "ROLE");
+            Some(blame.because("PING was answered with PONG, whatever that is worth there"))
+        }
+    }
 }
 
 fn cluster(seen: &Observations) -> Option<Blame> {

@@ -10,7 +10,7 @@ use crate::os::{Flow, Icmp};
 use crate::ping::catalogue::Code;
 use crate::ping::observation::{
     By, Certificate, Dial, DialResult, Endpoint, Experiment, Handshake, Heard, Lookup, NameAnswer,
-    NameServer, Observations, Rehearsal, TlsResult,
+    NameServer, Observations, Rehearsal, StandIn, TlsResult,
 };
 use crate::ping::place::{Listener, Nearness, Place};
 use crate::target::Target;
@@ -584,7 +584,10 @@ fn a_primary_that_sends_writes_elsewhere_is_no_replica() {
 fn a_forbidden_ping_is_no_failure_where_another_command_answers() {
     let seen = Observations {
         ping: Some(reply("-NOPERM no")),
-        echo: Some(reply("+sessiontut")),
+        stand_in: Some(StandIn {
+            name: "ECHO",
+            heard: reply("+sessiontut"),
+        }),
         ..connected()
     };
     assert_eq!(cause("redis://10.0.3.17", &seen), None);
@@ -721,4 +724,111 @@ fn silence_that_admits_two_readings_is_called_likely() {
     let seen = shaken(TlsResult::TimedOut, Some(Heard::Silence(vec![])), None);
     let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
     assert_eq!(finding.certainty, Certainty::Likely);
+}
+
+#[test]
+fn a_syn_that_was_never_repeated_has_not_left_this_host() {
+    let one = |syns, took| Dial {
+        took: Duration::from_millis(took),
+        ..dial(DialResult::Timeout { syns })
+    };
+    let cause_of = |dial, refused_sends| {
+        let seen = Observations {
+            dials: vec![dial],
+            refused_sends,
+            ..Observations::default()
+        };
+        cause("redis://10.0.3.17", &seen)
+    };
+    assert_eq!(cause_of(one(Some(1), 3000), 0), Some("tcp.unreachable"));
+    assert_eq!(cause_of(one(Some(3), 3000), 2), Some("tcp.prohibited"));
+    // What other programs could not send meanwhile proves nothing about this one.
+    assert_eq!(cause_of(one(Some(3), 3000), 1), Some("tcp.timeout"));
+    assert_eq!(cause_of(one(Some(1), 3000), 1), Some("tcp.unreachable"));
+    // Within a second there is nothing to repeat yet.
+    assert_eq!(cause_of(one(Some(1), 1000), 0), Some("tcp.timeout"));
+    assert_eq!(cause_of(one(None, 3000), 0), Some("tcp.timeout"));
+}
+
+#[test]
+fn what_stands_in_for_a_forbidden_ping_tells_what_keeps_all_commands_from_being_served() {
+    let refused = |ping: &str, stand_in: &str| {
+        let seen = Observations {
+            ping: Some(reply(ping)),
+            stand_in: Some(StandIn {
+                name: "HGETALL",
+                heard: reply(stand_in),
+            }),
+            ..connected()
+        };
+        cause("redis://10.0.3.17", &seen)
+    };
+    let renamed = "-ERR unknown command 'PING'";
+    assert_eq!(
+        refused(renamed, "-NOAUTH Authentication required."),
+        Some("auth.required")
+    );
+    assert_eq!(
+        refused("-NOPERM ping", "-LOADING Redis is loading"),
+        Some("server.loading")
+    );
+    assert_eq!(
+        refused("-NOPERM ping", "-NOPERM hgetall"),
+        Some("auth.no_permission")
+    );
+    assert_eq!(refused("-NOPERM ping", "-MOVED 7 10.0.3.18:6379"), None);
+    assert_eq!(refused(renamed, "*0"), None);
+}
+
+#[test]
+fn whoever_says_ok_or_pong_to_everything_is_no_redis() {
+    let seen = Observations {
+        login: Some(reply("+OK POP3 server ready")),
+        ..connected()
+    };
+    assert_eq!(cause("redis://:p@10.0.3.17", &seen), Some("proto.not_redis"));
+    let mut seen = Observations {
+        ping: Some(reply("+PONG")),
+        ..connected()
+    };
+    seen.server.role = Some(Value::SimpleString("PONG".into()));
+    assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
+    let greeted = shaken(TlsResult::NotTls, Some(reply("+OK POP3 server ready")), None);
+    assert_eq!(cause("rediss://cache.example", &greeted), Some("proto.not_redis"));
+}
+
+#[test]
+fn a_cluster_that_forbids_info_is_known_by_where_it_sends_a_read() {
+    let mut seen = Observations {
+        ping: Some(reply("+PONG")),
+        ..connected()
+    };
+    seen.server.cluster_read = Some(reply("-MOVED 7 10.0.3.18:6379"));
+    let warnings = judge(&target("redis://10.0.3.17"), &seen).warnings;
+    assert_eq!(warnings[0].code, Code::ClusterMode);
+}
+
+#[test]
+fn what_there_was_no_time_for_is_not_called_proved() {
+    let certainty = |seen: &Observations| {
+        judge(&target("redis://10.0.3.17"), seen)
+            .finding
+            .unwrap()
+            .certainty
+    };
+    let hello = |result| Observations {
+        ping: Some(Heard::Reset(vec![])),
+        experiment: Some(Experiment::TlsHello { result, inside: None }),
+        ..connected()
+    };
+    assert_eq!(certainty(&hello(TlsResult::TimedOut)), Certainty::Likely);
+    assert_eq!(certainty(&hello(TlsResult::Closed)), Certainty::Proved);
+    let silent = |connecting| Observations {
+        tcp_took: Duration::from_millis(connecting),
+        ping: Some(Heard::Silence(vec![])),
+        ping_took: Duration::from_secs(1),
+        ..connected()
+    };
+    assert_eq!(certainty(&silent(800)), Certainty::Likely);
+    assert_eq!(certainty(&silent(1)), Certainty::Proved);
 }
