@@ -219,6 +219,9 @@ impl Ladder<'_> {
         if wants_login && self.target.user.is_some() && self.target.password.is_none() {
             self.log_in_without_password(connection).await;
         }
+        if self.ping_error().is_some_and(|error| error.starts_with("NOAUTH")) {
+            self.leave(Rung::Auth);
+        }
         let served = if self.seen.ping.as_ref().is_some_and(Heard::is_pong) {
             self.seen.round_trips.push(self.seen.ping_took);
             Some(cmd("PING"))

@@ -165,6 +165,23 @@ pub enum DialResult {
     Other(String),
 }
 
+impl DialResult {
+    /// The word in JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Refused => "refused",
+            Self::Prohibited(_) => "prohibited",
+            Self::Unreachable(_) => "unreachable",
+            Self::NoNeighbour => "no-neighbour",
+            Self::NoRoute => "no-route",
+            Self::Timeout { .. } => "timeout",
+            Self::Other(_) => "error",
+        }
+    }
+}
+
 /// Who or what ended an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum By {

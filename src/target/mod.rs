@@ -129,6 +129,9 @@ impl Target {
     #[must_use]
     pub fn with_password(mut self, password: Option<Secret>) -> Self {
         self.password = self.password.or(password);
+        if self.password.is_some() {
+            self.doubts.retain(|doubt| *doubt != Doubt::UserWithoutPassword);
+        }
         self
     }
 

@@ -173,12 +173,7 @@ pub fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, lines: L
 /// The verdict on a URL that cannot be used.
 pub fn url_verdict(verdict: &Verdict) {
     if let Some(finding) = &verdict.finding {
-        print(
-            &format!("{}: {}", finding.code.as_str(), finding.summary)
-                .red()
-                .bold()
-                .to_string(),
-        );
+        print(&text::url_headline(finding).red().bold().to_string());
     }
     for line in text::details(verdict) {
         print(&line);

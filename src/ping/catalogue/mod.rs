@@ -1,10 +1,12 @@
 //! Every cause and warning: its code, its exit status, and the kind of each fix. The one place for each fact.
 
+mod circumstances;
 mod fixes;
 
 use crate::exit::Exit;
 
-pub use fixes::{Circumstances, fixes};
+pub use circumstances::Circumstances;
+pub use fixes::fixes;
 
 macro_rules! codes {
     ($($variant:ident $code:literal $meaning:literal;)+) => {

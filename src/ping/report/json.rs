@@ -6,7 +6,7 @@ use super::steps::{Step, steps};
 use crate::endpoint;
 use crate::ping::Rung;
 use crate::ping::catalogue::Fix;
-use crate::ping::observation::{DialResult, Observations};
+use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Verdict, median};
 use crate::sanitize;
 use crate::target::{Address, Origin, Target, UrlFault};
@@ -85,7 +85,7 @@ fn target_of(target: &Target) -> Value {
 fn step_of(step: &Step, seen: &Observations) -> Value {
     let addresses: Vec<Value> = if step.rung == Rung::Tcp {
         let rows = seen.dials.iter().map(|dial| {
-            json!({"address": dial.to.to_string(), "result": word(&dial.result), "ms": milliseconds(dial.took)})
+            json!({"address": dial.to.to_string(), "result": dial.result.name(), "ms": milliseconds(dial.took)})
         });
         rows.collect()
     } else {
@@ -95,19 +95,6 @@ fn step_of(step: &Step, seen: &Observations) -> Value {
         "name": step.rung.name(), "status": step.status.name(), "ms": step.took.map(milliseconds),
         "detail": step.detail, "addresses": addresses,
     })
-}
-
-fn word(result: &DialResult) -> &'static str {
-    match result {
-        DialResult::Connected => "connected",
-        DialResult::Refused => "refused",
-        DialResult::Prohibited(_) => "prohibited",
-        DialResult::Unreachable(_) => "unreachable",
-        DialResult::NoNeighbour => "no-neighbour",
-        DialResult::NoRoute => "no-route",
-        DialResult::Timeout { .. } => "timeout",
-        DialResult::Other(_) => "error",
-    }
 }
 
 fn server_of(seen: &Observations) -> Value {

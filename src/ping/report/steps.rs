@@ -153,8 +153,16 @@ fn tcp(seen: &Observations) -> Seen {
             format!("connected to {}", dial.to),
         ),
         None => {
-            let list: Vec<_> = seen.dials.iter().map(crate::ping::verdict::describe).collect();
-            (Status::Fail, Some(seen.tcp_took), list.join("; "))
+            // The evidence says more of each.
+            let list = seen
+                .dials
+                .iter()
+                .map(|dial| format!("{} {}", dial.to, dial.result.name()));
+            (
+                Status::Fail,
+                Some(seen.tcp_took),
+                list.collect::<Vec<_>>().join(", "),
+            )
         }
     }
 }
@@ -177,7 +185,13 @@ fn tls(target: &Target, seen: &Observations) -> Seen {
     if tls.result != TlsResult::Established {
         return (Status::Fail, Some(tls.took), "no session".into());
     }
-    let version = tls.version.clone().unwrap_or_default();
+    // rustls says TLSv1_3.
+    let version = tls
+        .version
+        .as_deref()
+        .unwrap_or_default()
+        .replace("TLSv", "TLS ")
+        .replace('_', ".");
     (
         Status::Ok,
         Some(tls.took),

@@ -6,7 +6,7 @@ use super::json::flavor;
 use super::steps::{Status, Step};
 use crate::ping::catalogue::Fix;
 use crate::ping::observation::Observations;
-use crate::ping::verdict::{Certainty, Verdict, median, seconds};
+use crate::ping::verdict::{Certainty, Finding, Verdict, median, seconds};
 use crate::target::{Origin, Target};
 
 /// Columns that the report keeps to, except for commands, which must stay whole to be pasted.
@@ -53,7 +53,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Stri
                 .role_name()
                 .map_or_else(String::new, |role| format!(", {role}"));
             let role = crate::sanitize::line(&role).into_owned();
-            format!("ok: {whose} answers{}{role}{speed}", version(seen))
+            hanging(4, &format!("ok: {whose} answers{}{role}{speed}", version(seen))).join("\n")
         }
         Some(finding) => {
             let sure = match finding.certainty {
@@ -65,7 +65,8 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Stri
             } else {
                 String::new()
             };
-            format!("{}: {whose}{sure}{}", finding.code.as_str(), finding.summary)
+            let words = format!("{}: {whose}{sure}{}", finding.code.as_str(), finding.summary);
+            hanging(4, &words).join("\n")
         }
     }
 }
@@ -83,6 +84,12 @@ fn version(seen: &Observations) -> String {
     }
 }
 
+/// The first line about a URL that cannot be used.
+#[must_use]
+pub fn url_headline(finding: &Finding) -> String {
+    hanging(4, &format!("{}: {}", finding.code.as_str(), finding.summary)).join("\n")
+}
+
 /// Evidence, fixes and warnings, behind the headline.
 #[must_use]
 pub fn details(verdict: &Verdict) -> Vec<String> {
@@ -96,11 +103,9 @@ pub fn details(verdict: &Verdict) -> Vec<String> {
         }
     }
     for warning in &verdict.warnings {
-        lines.extend(wrapped(
-            &format!("warning {}: ", warning.code.as_str()),
-            &warning.summary,
-        ));
-        lines.extend(warning.fixes.iter().flat_map(|fix| paragraph("    ", fix)));
+        let words = format!("{}: {}", warning.code.as_str(), warning.summary);
+        lines.extend(hanging(2, &format!("warning {words}")));
+        lines.extend(warning.fixes.iter().flat_map(|fix| paragraph("  -> ", fix)));
     }
     lines
 }
@@ -116,6 +121,15 @@ fn numbered(fixes: &[Fix]) -> Vec<String> {
 fn paragraph(lead: &str, fix: &Fix) -> Vec<String> {
     let mut lines = wrapped(lead, &fix.text);
     lines.extend(fix.command.iter().map(|command| format!("       {command}")));
+    lines
+}
+
+/// Wraps at blanks; lines after the first are indented by `indent`.
+fn hanging(indent: usize, text: &str) -> Vec<String> {
+    let mut lines = wrapped(&" ".repeat(indent), text);
+    if let Some(first) = lines.first_mut() {
+        first.drain(..indent);
+    }
     lines
 }
 

@@ -237,7 +237,12 @@ fn primary_of(masters: &Heard) -> Option<String> {
             .find(|pair| pair[0] == name)
             .map(|pair| crate::sanitize::line(&pair[1]).into_owned())
     };
-    Some(format!("{}:{}", value("ip")?, value("port")?))
+    let (host, port) = (value("ip")?, value("port")?);
+    Some(if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    })
 }
 
 fn fields_of(reply: Option<&Value>) -> BTreeMap<String, String> {

@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::sanitize;
 use crate::target::{Target, UrlFault, UrlFaultKind};
 
-pub(in crate::ping) use network::{describe, packets, seconds};
+pub(in crate::ping) use network::{packets, seconds};
 pub use warnings::{is_uneven, median};
 
 /// What a climb comes to.

@@ -248,7 +248,7 @@ fn rank(dial: &Dial) -> u8 {
 }
 
 /// One attempt, in words.
-pub(in crate::ping) fn describe(dial: &Dial) -> String {
+pub(super) fn describe(dial: &Dial) -> String {
     let to = &dial.to;
     let took = seconds(dial.took);
     match &dial.result {

@@ -832,3 +832,60 @@ fn what_there_was_no_time_for_is_not_called_proved() {
     assert_eq!(certainty(&silent(800)), Certainty::Likely);
     assert_eq!(certainty(&silent(1)), Certainty::Proved);
 }
+
+#[test]
+fn a_line_to_paste_reaches_the_server_that_was_asked_about_and_holds_no_password() {
+    let command = |url: &str, seen: Observations| {
+        let finding = judge(&target(url), &seen).finding.unwrap();
+        let lines = finding.fixes.into_iter().filter_map(|fix| fix.command);
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let said = |answer: &str| Observations {
+        ping: Some(reply(answer)),
+        ..connected()
+    };
+    let busy = "-BUSY Redis is busy running a script";
+    assert_eq!(
+        command("redis://10.0.3.17:6380", said(busy)),
+        "redis-cli -h 10.0.3.17 -p 6380 SCRIPT KILL"
+    );
+    assert_eq!(
+        command("redis://ada:Plover-4417@cache.example", said(busy)),
+        "redis-cli -h cache.example -p 6379 --user ada --askpass SCRIPT KILL"
+    );
+    assert_eq!(
+        command("unix:///run/my%20redis.sock", said(busy)),
+        "redis-cli -s '/run/my redis.sock' SCRIPT KILL"
+    );
+    let plain = Observations {
+        experiment: Some(Experiment::PlainPing(reply("+PONG"))),
+        ..shaken(TlsResult::TimedOut, None, None)
+    };
+    assert_eq!(
+        command("rediss://ada:Plover-4417@cache.example:6380/3", plain),
+        "read -rs REDISCLI_AUTH; export REDISCLI_AUTH; sessiontut ping redis://ada@cache.example:6380/3"
+    );
+    // `ip route get` knows no names.
+    let silent = Observations {
+        dials: vec![dial(DialResult::NoRoute)],
+        ..Observations::default()
+    };
+    assert_eq!(command("redis://cache.example", silent), "ip route get 10.0.3.17");
+}
+
+#[test]
+fn a_user_whose_password_comes_from_elsewhere_is_no_slip() {
+    let target =
+        target("redis://ada@10.0.3.17").with_password(Some(crate::secret::Secret::new("Plover-4417")));
+    let seen = Observations {
+        login: Some(reply("+OK")),
+        ping: Some(reply("+PONG")),
+        ..connected()
+    };
+    let warned: Vec<Code> = judge(&target, &seen)
+        .warnings
+        .iter()
+        .map(|warning| warning.code)
+        .collect();
+    assert_eq!(warned, [Code::AuthPlaintext]);
+}

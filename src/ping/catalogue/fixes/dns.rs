@@ -1,0 +1,50 @@
+//! What to do about a name without an address.
+
+use super::{Circumstances, Code, Fix};
+
+pub(super) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
+    let spelling = Fix::say(
+        "spelling",
+        "copy the primary endpoint anew from the console: a letter too many is the usual reason",
+    );
+    let private = Fix::say(
+        "private-zone",
+        "names of a private zone are known inside their VPC only: ask from an instance in it",
+    );
+    let resolver = Fix::paste(
+        "resolver",
+        "look at the name servers of this host; in a VPC, enableDnsSupport must be on",
+        "cat /etc/resolv.conf",
+    );
+    let query = Fix::paste("query", "ask by hand", format!("getent hosts {}", at.host));
+    match code {
+        Code::DnsTimeout => vec![
+            resolver,
+            Fix::say(
+                "local-firewall",
+                "port 53, UDP and TCP, must be allowed out to the name server",
+            ),
+        ],
+        Code::DnsServerFailure => vec![resolver, query],
+        Code::DnsNoAddress if at.has_other_family => vec![Fix::say(
+            "family",
+            "leave -4 or -6 out: the name has addresses of the other family alone",
+        )],
+        Code::DnsNotFound if at.alias.is_some() => {
+            let end = at.alias.as_deref().unwrap_or_default();
+            let renew =
+                format!("let the alias point to a name that exists: {end} may be a cache that was deleted");
+            vec![Fix::say("alias", renew), private, query]
+        }
+        Code::DnsNoAddress => vec![
+            spelling,
+            private,
+            Fix::say(
+                "rebind-protection",
+                "many home routers hide names with private addresses (\"DNS rebind protection\"): ask another resolver",
+            ),
+            query,
+        ],
+        _ => vec![spelling, private, query],
+    }
+}

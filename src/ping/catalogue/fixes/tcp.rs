@@ -1,0 +1,160 @@
+//! What to do where there is no connection: the order depends on where we stand.
+
+use super::{Circumstances, Code, Fix};
+use crate::ping::catalogue::circumstances::quoted;
+use crate::ping::place::{Listener, Nearness};
+use crate::target::DEFAULT_PORT;
+
+/// The order depends on where we stand.
+pub(super) fn unanswered(at: &Circumstances) -> Vec<Fix> {
+    let local = Fix::paste(
+        "local-firewall",
+        "look for a rule of this host's own firewall that drops it",
+        "sudo nft list ruleset",
+    );
+    if let Some(path) = &at.socket {
+        return vec![Fix::paste(
+            "accept-queue",
+            "the server's accept queue is full (Recv-Q over Send-Q): it is stuck, or takes no more clients",
+            format!("ss -lx src {}", quoted(path)),
+        )];
+    }
+    if at.place.nearness == Nearness::Loopback {
+        let queue = Fix::paste(
+            "accept-queue",
+            "the server's accept queue may be full (Recv-Q at Send-Q): it is stuck, or takes no more clients",
+            format!("ss -ltn 'sport = :{}'", at.port),
+        );
+        return match at.place.listener {
+            Some(Listener::Nobody) => vec![local],
+            Some(Listener::Waiting(0)) => vec![local, queue],
+            _ => vec![queue, local],
+        };
+    }
+    let mut list = Vec::new();
+    if at.is_slip_of_a_port() {
+        list.push(Fix::paste(
+            "port",
+            format!("port {} looks like a slip: Redis listens on 6379", at.port),
+            at.ping(at.scheme(), DEFAULT_PORT),
+        ));
+    }
+    if at.place.nearness == Nearness::ForeignPrivate {
+        list.push(Fix::say(
+            "outside-vpc",
+            "the address is private and no network of this host holds it: an ElastiCache is reachable from inside its \
+             VPC only. Run this on an EC2 instance in that VPC (or through a VPN, a peering or a tunnel)",
+        ));
+    }
+    list.push(security_group(at));
+    list.push(Fix::say(
+        "network-acl",
+        format!(
+            "the subnets' network ACLs must allow TCP {} in, and the ephemeral ports 1024-65535 back",
+            at.port
+        ),
+    ));
+    list.push(Fix::paste(
+        "route",
+        "see which way the packets take; peered VPCs need routes on both sides",
+        at.route(),
+    ));
+    list.push(local);
+    list
+}
+
+fn security_group(at: &Circumstances) -> Fix {
+    let port = at.port;
+    let instance = at.place.instance.as_ref();
+    let source = instance
+        .and_then(|instance| instance.groups.first())
+        .map_or("sg-OF-THIS-INSTANCE", String::as_str);
+    let region = at
+        .region
+        .as_ref()
+        .map_or_else(String::new, |region| format!(" --region {region}"));
+    Fix::paste(
+        "security-group",
+        format!(
+            "the security group of the cache must let this instance in: an inbound Custom TCP rule for port {port} \
+             whose source is the instance's security group"
+        ),
+        format!(
+            "aws ec2 authorize-security-group-ingress{region} --group-id sg-OF-THE-CACHE --protocol tcp --port {port} \
+             --source-group {source}"
+        ),
+    )
+}
+
+pub(super) fn refused(code: Code, at: &Circumstances) -> Vec<Fix> {
+    if let Some(path) = &at.socket {
+        let look = Fix::paste(
+            "socket",
+            "look at the socket and its permissions",
+            format!("ls -l {}", quoted(path)),
+        );
+        let start = Fix::say(
+            "start",
+            "start the server, and let its `unixsocket` name this path",
+        );
+        return if code == Code::TcpProhibited {
+            vec![look]
+        } else {
+            vec![look, start]
+        };
+    }
+    match code {
+        Code::TcpRefused => {
+            let mut list = vec![Fix::paste(
+                "port",
+                format!("check the port: nothing listens on {} (Redis: 6379)", at.port),
+                "ss -ltn",
+            )];
+            list.push(Fix::paste(
+                "start",
+                "start Redis, if it should run there",
+                "redis-server --port 6379",
+            ));
+            if at.place.in_container && at.place.nearness == Nearness::Loopback {
+                list.insert(
+                    0,
+                    Fix::say(
+                        "container",
+                        "in a container, localhost is the container itself: name the host",
+                    ),
+                );
+            }
+            list.push(Fix::say(
+                "bind",
+                "a Redis bound to 127.0.0.1 refuses others: see `bind` in its configuration",
+            ));
+            list
+        }
+        Code::TcpUnreachable => vec![
+            Fix::paste("route", "see which way the packets take", at.route()),
+            Fix::say(
+                "address",
+                "the address may belong to a host that is gone, or to a network without a route here",
+            ),
+        ],
+        _ if at.is_own_word => vec![
+            Fix::paste(
+                "local-firewall",
+                "look for the rule of this host that forbids it",
+                "sudo nft list ruleset",
+            ),
+            Fix::paste("route", "look for a prohibiting route", at.route()),
+        ],
+        _ => vec![
+            Fix::say(
+                "firewall",
+                "ask whoever runs the firewall that answered to allow this connection",
+            ),
+            Fix::paste(
+                "local-firewall",
+                "it may also be this host's own",
+                "sudo nft list ruleset",
+            ),
+        ],
+    }
+}
