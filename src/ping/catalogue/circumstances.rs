@@ -31,7 +31,7 @@ pub struct Circumstances {
     pub loses_packets: bool,
     /// The name that the host's name is a dangling alias of.
     pub alias: Option<String>,
-    /// Whether the name has addresses, all of the family that -4 or -6 excludes.
+    /// Whether there are addresses, all of the family that -4 or -6 excludes.
     pub has_other_family: bool,
     /// Whether this host itself said no.
     pub is_own_word: bool,
@@ -79,8 +79,7 @@ impl Circumstances {
         });
         Self {
             alias,
-            has_other_family: seen.dials.is_empty()
-                && lookup.is_some_and(|found| !found.addresses.is_empty()),
+            has_other_family: seen.dials.is_empty() && lookup.is_none_or(|found| !found.addresses.is_empty()),
             loses_packets: flow.is_some_and(|flow| flow.unacknowledged > 0),
             host: target.host().unwrap_or_default().to_owned(),
             port: target.port().unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! The verdict on names, connections and TLS.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Blame;
@@ -13,8 +14,10 @@ use crate::ping::place::Listener;
 use crate::target::Target;
 
 pub(super) fn dns(target: &Target, seen: &Observations) -> Option<Blame> {
-    let lookup = seen.dns.as_ref()?;
     let host = target.host().unwrap_or_default();
+    let Some(lookup) = &seen.dns else {
+        return excluded(host, seen);
+    };
     if !lookup.addresses.is_empty() {
         let families = if lookup.addresses.iter().any(std::net::IpAddr::is_ipv4) {
             "IPv4"
@@ -60,6 +63,19 @@ pub(super) fn dns(target: &Target, seen: &Observations) -> Option<Blame> {
         )
     };
     Some(blame.because_all(dns_evidence(lookup)))
+}
+
+/// An address of the one family, and `-4` or `-6` asks for the other.
+fn excluded(host: &str, seen: &Observations) -> Option<Blame> {
+    let address = host.parse::<IpAddr>().ok().filter(|_| seen.dials.is_empty())?;
+    let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+    Some(
+        Blame::proved(
+            Code::DnsNoAddress,
+            format!("{host} is no address of the family that was asked for"),
+        )
+        .because(format!("it is an address of {family}: nothing was sent to it")),
+    )
 }
 
 fn dangling(lookup: &Lookup) -> Option<&str> {

@@ -114,6 +114,17 @@ fn what_to_do_about_a_name_depends_on_what_is_known_of_it() {
 }
 
 #[test]
+fn an_address_of_the_family_that_is_excluded_was_never_dialled() {
+    for url in ["redis://[fd00::1]", "redis://10.0.3.17"] {
+        let finding = judge(&target(url), &Observations::default()).finding.unwrap();
+        assert_eq!(
+            (finding.code, finding.fixes[0].kind),
+            (Code::DnsNoAddress, "family")
+        );
+    }
+}
+
+#[test]
 fn a_host_without_a_resolver_is_told_so() {
     let dns = Lookup {
         fault: Some("Temporary failure in name resolution".into()),

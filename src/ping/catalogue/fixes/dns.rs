@@ -28,7 +28,7 @@ pub(super) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
         Code::DnsServerFailure => vec![resolver, query],
         Code::DnsNoAddress if at.has_other_family => vec![Fix::say(
             "family",
-            "leave -4 or -6 out: the name has addresses of the other family alone",
+            "leave -4 or -6 out: there are addresses of the other family alone",
         )],
         Code::DnsNotFound if at.alias.is_some() => {
             let end = at.alias.as_deref().unwrap_or_default();

@@ -31,14 +31,7 @@ pub(super) fn unanswered(at: &Circumstances) -> Vec<Fix> {
             _ => vec![queue, local],
         };
     }
-    let mut list = Vec::new();
-    if at.is_slip_of_a_port() {
-        list.push(Fix::paste(
-            "port",
-            format!("port {} looks like a slip: Redis listens on 6379", at.port),
-            at.ping(at.scheme(), DEFAULT_PORT),
-        ));
-    }
+    let mut list: Vec<Fix> = slip(at).into_iter().collect();
     if at.place.nearness == Nearness::ForeignPrivate {
         list.push(Fix::say(
             "outside-vpc",
@@ -61,6 +54,26 @@ pub(super) fn unanswered(at: &Circumstances) -> Vec<Fix> {
     ));
     list.push(local);
     list
+}
+
+fn slip(at: &Circumstances) -> Option<Fix> {
+    at.is_slip_of_a_port().then(|| {
+        Fix::paste(
+            "port",
+            format!(
+                "port {} looks like a slip: Redis listens on {DEFAULT_PORT}",
+                at.port
+            ),
+            at.ping(at.scheme(), DEFAULT_PORT),
+        )
+    })
+}
+
+fn check_the_port(at: &Circumstances) -> String {
+    format!(
+        "check the port: nothing listens on {} (Redis: {DEFAULT_PORT})",
+        at.port
+    )
 }
 
 fn security_group(at: &Circumstances) -> Fix {
@@ -105,16 +118,22 @@ pub(super) fn refused(code: Code, at: &Circumstances) -> Vec<Fix> {
     }
     match code {
         Code::TcpRefused => {
-            let mut list = vec![Fix::paste(
-                "port",
-                format!("check the port: nothing listens on {} (Redis: 6379)", at.port),
-                "ss -ltn",
-            )];
-            list.push(Fix::paste(
-                "start",
-                "start Redis, if it should run there",
-                "redis-server --port 6379",
-            ));
+            let mut list: Vec<Fix> = slip(at).into_iter().collect();
+            // Looking and starting is for the host that refuses: only here it is this one.
+            if at.place.nearness == Nearness::Loopback {
+                list.push(Fix::paste("port", check_the_port(at), "ss -ltn"));
+                list.push(Fix::paste(
+                    "start",
+                    "start Redis, if it should run there",
+                    format!("redis-server --port {}", at.port),
+                ));
+            } else {
+                list.push(Fix::say("port", check_the_port(at)));
+                list.push(Fix::say(
+                    "start",
+                    "start Redis on that host, if it should run there",
+                ));
+            }
             if at.place.in_container && at.place.nearness == Nearness::Loopback {
                 list.insert(
                     0,
