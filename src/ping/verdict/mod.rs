@@ -1,8 +1,14 @@
 //! The judge: a pure function from observations to one cause, with its evidence, its fixes and the warnings.
 
-mod network;
-mod protocol;
+mod auth;
+mod dns;
+mod foreign;
+mod ping;
+mod role;
+mod tcp;
+mod tls;
 mod warnings;
+mod words;
 
 #[cfg(test)]
 mod every_code;
@@ -15,8 +21,8 @@ use crate::exit::Exit;
 use crate::sanitize;
 use crate::target::{Target, UrlFault, UrlFaultKind};
 
-pub(in crate::ping) use network::{packets, seconds};
 pub use warnings::{is_uneven, median};
+pub(in crate::ping) use words::{packets, seconds};
 
 /// What a climb comes to.
 #[derive(Clone, Debug)]
@@ -76,12 +82,12 @@ impl Verdict {
 #[must_use]
 pub fn judge(target: &Target, seen: &Observations) -> Verdict {
     let circumstances = Circumstances::of(target, seen);
-    let blame = network::dns(target, seen)
-        .or_else(|| network::tcp(target, seen))
-        .or_else(|| network::tls(target, seen))
-        .or_else(|| protocol::conversation(target, seen))
-        .or_else(|| protocol::role(target, seen))
-        .or_else(|| protocol::unheard(seen));
+    let blame = dns::judge(target, seen)
+        .or_else(|| tcp::judge(target, seen))
+        .or_else(|| tls::judge(target, seen))
+        .or_else(|| ping::judge(target, seen))
+        .or_else(|| role::judge(seen))
+        .or_else(|| ping::unheard(seen));
     let finding = blame.map(|blame| blame.into_finding(target, &circumstances));
     Verdict {
         finding,

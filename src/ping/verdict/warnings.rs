@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Warning;
-use super::network::{age, describe};
+use super::tcp::describe;
+use super::words::{age, seconds};
 use crate::endpoint;
 use crate::ping::catalogue::{Circumstances, Code, fixes};
 use crate::ping::observation::{DialResult, Endpoint, Observations};
@@ -184,15 +185,15 @@ fn round_trips(round_trips: &[Duration]) -> Found {
     if median > SLOW {
         found.push((
             Code::LatencyHigh,
-            format!("the median round trip takes {}", super::network::seconds(median)),
+            format!("the median round trip takes {}", seconds(median)),
         ));
     }
     if is_uneven(round_trips) {
         let slowest = round_trips.iter().max().copied().unwrap_or_default();
         let words = format!(
             "the slowest round trip took {}, the median {}",
-            super::network::seconds(slowest),
-            super::network::seconds(median)
+            seconds(slowest),
+            seconds(median)
         );
         found.push((Code::LatencyJitter, words));
     }

@@ -1,0 +1,275 @@
+//! The verdict on what is said in answer to AUTH, PING and SELECT, or in their place.
+
+use super::foreign::{not_redis, not_redis_reply, quote, quoted};
+use super::tls::client_certificate;
+use super::words::{packets, seconds};
+use super::{Blame, auth};
+use crate::ping::catalogue::Code;
+use crate::ping::observation::{Experiment, Heard, Observations, StandIn, TlsResult};
+use crate::ping::rungs::tls::wants_client_certificate;
+use crate::target::Target;
+
+/// A wait that is no longer than this many journeys there and back proves little.
+const FEW_ROUND_TRIPS: u32 = 3;
+
+/// AUTH, PING and SELECT.
+pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
+    if let Some(Experiment::TlsHello { result, inside }) = &seen.experiment {
+        // Nothing but TLS is understood there; what runs inside it decides whether that is a Redis.
+        let has_answered = [&seen.login, &seen.ping]
+            .into_iter()
+            .flatten()
+            .any(|heard| matches!(heard, Heard::Reply(_)));
+        if result.is_tls() && !has_answered {
+            return Some(match inside {
+                Some(Heard::Other(received)) => not_redis(received, "inside TLS, on a second connection"),
+                _ => tls_required(seen),
+            });
+        }
+    }
+    if let Some(heard) = &seen.login
+        && !heard.is_ok()
+    {
+        return Some(auth::judge(target, heard, seen));
+    }
+    let heard = seen.ping.as_ref()?;
+    let stand_in = seen.stand_in.as_ref();
+    if heard.is_pong() || stand_in.is_some_and(StandIn::is_served) {
+        return seen
+            .select
+            .as_ref()
+            .and_then(|heard| refused_select(target, heard, seen));
+    }
+    // A PING that was renamed or forbidden hides what keeps every other command from being served.
+    if let Some(StandIn { name, heard }) = stand_in
+        && heard
+            .error()
+            .is_some_and(|error| !error.starts_with("NOPERM") && !error.starts_with("ERR"))
+    {
+        return Some(unusable(heard, name, seen));
+    }
+    // What was said of AUTH may come as late as this.
+    Some(unusable(&heard.without(target.password.as_ref()), "PING", seen))
+}
+
+fn tls_required(seen: &Observations) -> Blame {
+    let plain = match seen.login.as_ref().or(seen.ping.as_ref()) {
+        Some(Heard::Closed(_) | Heard::Reset(_)) => "the plain connection was closed without a reply",
+        Some(Heard::Other(_)) => "the plain PING was answered with a TLS alert",
+        _ => "the plain connection was met with silence",
+    };
+    Blame::proved(
+        Code::TlsRequired,
+        "the URL is plain, and the server speaks TLS there",
+    )
+    .because(plain)
+    .because("a TLS hello on a second connection was answered in TLS")
+}
+
+fn refused_select(target: &Target, heard: &Heard, seen: &Observations) -> Option<Blame> {
+    // A Sentinel knows no SELECT: that it is one is the greater truth.
+    if heard.is_granted() || seen.server.is_sentinel() {
+        return None;
+    }
+    let Some(error) = heard.error() else {
+        return Some(unusable(heard, "SELECT", seen));
+    };
+    let db = target.db;
+    if error.starts_with("NOPERM") {
+        return Some(no_permission(&["SELECT"], &error));
+    }
+    Some(
+        Blame::proved(Code::DbIndex, format!("the server has no database {db}"))
+            .because(quoted("SELECT", &error)),
+    )
+}
+
+/// What an answer other than the hoped-for one means.
+pub(super) fn unusable(heard: &Heard, command: &str, seen: &Observations) -> Blame {
+    match heard {
+        Heard::Reply(_) => match heard.error() {
+            Some(error) => refused(&error, command),
+            None => not_redis_reply(heard, command),
+        },
+        Heard::Other(received) => not_redis(received, &format!("to {command}")),
+        Heard::Alert(alert) if wants_client_certificate(alert) => client_certificate(alert),
+        Heard::Alert(alert) => {
+            Blame::likely(Code::ProtoClosed, "the server ends the TLS session with an alert")
+                .because(format!("the server sent the TLS alert {alert}"))
+        }
+        Heard::Closed(received) | Heard::Reset(received) => cut_short(heard, received, command, seen),
+        Heard::Silence(received) => silent(received, command, seen),
+    }
+}
+
+fn cut_short(heard: &Heard, received: &[u8], command: &str, seen: &Observations) -> Blame {
+    // What a second connection was told before it asked is what the first one's reset has eaten.
+    if let Some(Experiment::PlainPing(second)) = &seen.experiment {
+        if let Some(error) = second.error() {
+            return refused(&error, "a second connection");
+        }
+        match second {
+            Heard::Other(banner) => return not_redis(banner, "on a second connection"),
+            Heard::Reply(_) if !second.is_pong() => return not_redis_reply(second, "a second connection"),
+            _ => {}
+        }
+    }
+    // What had no time to be told apart is not told apart.
+    let is_untried = match &seen.experiment {
+        Some(Experiment::TlsHello { result, .. }) => *result == TlsResult::TimedOut,
+        Some(Experiment::NotConnected) => true,
+        _ => false,
+    };
+    let how = if matches!(heard, Heard::Reset(_)) {
+        "reset"
+    } else {
+        "closed"
+    };
+    let got = if received.is_empty() {
+        "nothing was received before".to_owned()
+    } else {
+        format!("received before: {}", quote(received))
+    };
+    let summary = format!("the connection was accepted, and {how} without a complete reply");
+    let blame = if is_untried {
+        Blame::likely(Code::ProtoClosed, summary)
+    } else {
+        Blame::proved(Code::ProtoClosed, summary)
+    };
+    blame
+        .because(format!("TCP connected; after {command} the connection was {how}"))
+        .because(got)
+        .because_all(
+            is_untried.then(|| {
+                "there was no time to see whether TLS is spoken there: try a longer --timeout".into()
+            }),
+        )
+}
+
+fn silent(received: &[u8], command: &str, seen: &Observations) -> Blame {
+    let waited = if seen.login.is_some() && seen.ping.is_none() {
+        seen.login_took
+    } else {
+        seen.ping_took
+    };
+    let is_slow = waited < seen.tcp_took.saturating_mul(FEW_ROUND_TRIPS);
+    let is_lost = seen.flow.is_some_and(|flow| flow.unacknowledged > 0);
+    let mut blame = if is_slow {
+        Blame::likely(Code::ServerSilent, "no answer came in the time that there was").because(format!(
+            "connecting alone took {}: it may only be far away, try a longer --timeout",
+            seconds(seen.tcp_took)
+        ))
+    } else if is_lost {
+        Blame::likely(
+            Code::ServerSilent,
+            "connections are accepted, and what is sent on them is lost on the way",
+        )
+    } else {
+        Blame::proved(
+            Code::ServerSilent,
+            "the server accepts connections and never answers",
+        )
+    }
+    .because(format!(
+        "TCP connected; {command} stayed without a complete reply for {}",
+        seconds(waited)
+    ));
+    if !received.is_empty() {
+        blame = blame.because(format!("only this arrived: {}", quote(received)));
+    }
+    blame = match &seen.experiment {
+        Some(Experiment::TlsHello { .. }) => {
+            blame.because("a TLS hello on a second connection got no answer either")
+        }
+        Some(Experiment::NotConnected) => blame.because("a second connection could not be made"),
+        _ => blame,
+    };
+    blame.because_all(seen.flow.map(packets))
+}
+
+/// An error reply that any command may be given.
+pub(super) fn refused(error: &str, command: &str) -> Blame {
+    let lower = error.to_lowercase();
+    let code = error.split(' ').next().unwrap_or_default();
+    let (cause, summary) = match code {
+        "NOAUTH" => (
+            Code::AuthRequired,
+            "the server wants a password, and the URL has none",
+        ),
+        "NOPERM" => return no_permission(&[command], error),
+        "DENIED" => (
+            Code::ServerProtectedMode,
+            "Redis is in protected mode: it takes clients of its own host only",
+        ),
+        "LOADING" => (
+            Code::ServerLoading,
+            "Redis is loading its data set, and answers once it is done",
+        ),
+        "BUSY" => (
+            Code::ServerBusy,
+            "a script keeps Redis busy; nobody else is served meanwhile",
+        ),
+        "OOM" => (
+            Code::ServerOutOfMemory,
+            "Redis is out of memory, and refuses to write",
+        ),
+        "MISCONF" => (
+            Code::ServerMisconf,
+            "Redis has stopped writes, because it cannot save its data to disk",
+        ),
+        "NOREPLICAS" => (
+            Code::ServerNoReplicas,
+            "too few replicas are in step, so Redis refuses to write",
+        ),
+        "READONLY" => (
+            Code::RoleReplica,
+            "this is a read-only replica: it refuses to write",
+        ),
+        "MASTERDOWN" => (
+            Code::RoleMasterDown,
+            "a replica that has lost its primary, and may not serve stale data",
+        ),
+        "CLUSTERDOWN" => (
+            Code::ClusterDown,
+            "the cluster is down: it does not serve this key's slot",
+        ),
+        // Before Redis 2.8 the refusal had no word of its own.
+        _ if error == "ERR operation not permitted" => (
+            Code::AuthRequired,
+            "the server wants a password, and the URL has none",
+        ),
+        _ if lower.contains("max number of clients") => (
+            Code::ServerMaxClients,
+            "Redis has as many clients as it takes, and turns new ones away",
+        ),
+        _ if lower.contains("without any password configured") || lower.contains("no password is set") => (
+            Code::AuthNotConfigured,
+            "the URL has a password, and the server has none set",
+        ),
+        _ => (
+            Code::ProtoNotRedis,
+            "what answers speaks Redis's protocol, and does not serve Redis's commands",
+        ),
+    };
+    Blame::proved(cause, summary).because(quoted(command, error))
+}
+
+pub(super) fn no_permission(commands: &[&str], error: &str) -> Blame {
+    let list = commands.join(", ");
+    Blame::proved(
+        Code::AuthNoPermission,
+        format!("logged in, and not allowed to run {list}"),
+    )
+    .because(quoted(commands.first().unwrap_or(&"a command"), error))
+}
+
+/// Nothing is well that was not heard to be: a climb that ended early without a cause is a silence.
+pub(super) fn unheard(seen: &Observations) -> Option<Blame> {
+    seen.ping.is_none().then(|| {
+        Blame::likely(
+            Code::ServerSilent,
+            "the server accepts connections, and no complete reply came",
+        )
+        .because("the climb ended before PING")
+    })
+}

@@ -1,0 +1,210 @@
+//! The verdict on a TLS handshake.
+
+use super::Blame;
+use super::foreign::{not_redis, not_redis_reply};
+use super::words::{age, ago, packets, seconds};
+use crate::ping::catalogue::Code;
+use crate::ping::experiment::looks_like_tls;
+use crate::ping::observation::{Experiment, Handshake, Heard, Observations, TlsResult};
+use crate::target::Target;
+
+pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
+    if !target.tls {
+        return None;
+    }
+    let plain = match &seen.experiment {
+        Some(Experiment::PlainPing(heard)) => Some(heard),
+        _ => None,
+    };
+    // What answers a plain PING decides, however the handshake failed.
+    let is_established = seen
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.result == TlsResult::Established);
+    if !is_established {
+        match plain {
+            Some(heard @ Heard::Reply(_)) if heard.is_pong() || heard.error().is_some() => {
+                return Some(not_offered(seen));
+            }
+            Some(heard @ Heard::Reply(_)) => {
+                return Some(not_redis_reply(heard, "a plain PING on a second connection"));
+            }
+            Some(Heard::Other(received)) if !looks_like_tls(received) => {
+                return Some(not_redis(received, "to a plain PING on a second connection"));
+            }
+            _ => {}
+        }
+    }
+    blame_handshake(seen.tls.as_ref()?, plain, seen.small_hello.as_ref())
+}
+
+fn not_offered(seen: &Observations) -> Blame {
+    let handshake = match seen.tls.as_ref().map(|tls| &tls.result) {
+        Some(TlsResult::NotTls) => "the TLS hello was answered with something that is no TLS",
+        Some(TlsResult::Closed) => "the TLS hello was answered by closing the connection",
+        _ => "the TLS hello was met with silence",
+    };
+    Blame::proved(
+        Code::TlsNotOffered,
+        "the URL asks for TLS, and the server speaks plain Redis there",
+    )
+    .because(handshake)
+    .because(match &seen.experiment {
+        Some(Experiment::PlainPing(heard)) if heard.error().is_some() => format!(
+            "a plain PING on a second connection was answered in Redis's way: {}",
+            crate::sanitize::line(&heard.error().unwrap_or_default())
+        ),
+        _ => "a plain PING on a second connection was answered by Redis".to_owned(),
+    })
+}
+
+fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsResult>) -> Option<Blame> {
+    let blame = match &tls.result {
+        TlsResult::Established => return None,
+        TlsResult::Untrusted(words) => untrusted(tls, words),
+        TlsResult::OtherName => Blame::proved(
+            Code::TlsNameMismatch,
+            format!("the certificate is not for {}", tls.expected_name),
+        )
+        .because("the names in it were held against the host of the URL, or --tls-name"),
+        TlsResult::Expired => {
+            let age = tls.certificate.as_ref().map(|found| -found.ends_in);
+            Blame::proved(
+                Code::TlsExpired,
+                format!("the certificate expired {}ago", age.map_or_else(String::new, ago)),
+            )
+            .because("its dates were held against the clock of this host")
+        }
+        TlsResult::NotValidYet => {
+            let wait = tls.certificate.as_ref().map(|found| found.begins_in);
+            let wait = wait.map_or_else(String::new, |wait| format!(": it begins in {}", age(wait)));
+            Blame::proved(
+                Code::TlsExpired,
+                format!("the certificate is not valid yet{wait}"),
+            )
+            .because("its dates were held against the clock of this host")
+        }
+        // OpenSSL's answer to a missing client certificate in TLS 1.2: after its own certificate was shown.
+        TlsResult::NothingInCommon(alert) if alert == "HandshakeFailure" && tls.certificate.is_some() => {
+            client_certificate(alert)
+        }
+        TlsResult::NothingInCommon(words) => Blame::proved(
+            Code::TlsVersion,
+            "server and client have no TLS version or cipher in common",
+        )
+        .because(format!("the handshake ended with: {words}")),
+        TlsResult::ClientCertificate(alert) => client_certificate(alert),
+        TlsResult::Refused(alert) if alert == "UnrecognisedName" => Blame::proved(
+            Code::TlsNameMismatch,
+            format!("the server has no certificate for {}", tls.expected_name),
+        )
+        .because(format!("the server sent the TLS alert {alert}")),
+        TlsResult::Refused(words) => Blame::likely(
+            Code::TlsVersion,
+            "the server ends the TLS handshake with an alert",
+        )
+        .because(format!("the handshake ended with: {words}")),
+        TlsResult::BadName(words) => Blame::proved(Code::TlsNameMismatch, words.clone())
+            .because("no handshake was tried: it needs a name to ask for"),
+        TlsResult::Unusable(words) => {
+            let code = if words.starts_with("--ca ") {
+                Code::TlsUntrusted
+            } else {
+                Code::TlsClientCert
+            };
+            Blame::proved(code, words.clone())
+                .because("no handshake was tried: an option for TLS cannot be used")
+        }
+        TlsResult::TimedOut => return Some(stalled(tls, plain, small)),
+        TlsResult::NotTls | TlsResult::Closed => return Some(closed(&tls.result, plain)),
+    };
+    Some(blame.because_all(certificate_evidence(tls)))
+}
+
+fn untrusted(tls: &Handshake, words: &str) -> Blame {
+    let certificate = tls.certificate.as_ref();
+    let signer = match certificate {
+        Some(found) if found.is_self_signed => "is signed by itself".to_owned(),
+        Some(found) => format!("is signed by {}, which is not trusted here", found.issuer),
+        None => "ends at no root that is trusted here".to_owned(),
+    };
+    Blame::proved(Code::TlsUntrusted, format!("the certificate {signer}"))
+        .because(format!("the check said: {words}"))
+}
+
+/// What the server says when it wants a client certificate, before or after the handshake.
+pub(super) fn client_certificate(alert: &str) -> Blame {
+    Blame::proved(
+        Code::TlsClientCert,
+        "the server wants a client certificate that it trusts",
+    )
+    .because(format!("the server sent the TLS alert {alert}"))
+}
+
+fn certificate_evidence(tls: &Handshake) -> Vec<String> {
+    let Some(found) = &tls.certificate else {
+        return Vec::new();
+    };
+    let ends = if found.ends_in < 0 {
+        format!("expired {}ago", ago(-found.ends_in))
+    } else {
+        format!("ends in {}", age(found.ends_in))
+    };
+    vec![
+        format!("certificate for {}", found.names.join(", ")),
+        format!("signed by {}; {ends}", found.issuer),
+    ]
+}
+
+fn stalled(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsResult>) -> Blame {
+    let waited = format!(
+        "TCP connected, and the TLS handshake was not done within {}",
+        seconds(tls.took)
+    );
+    if small.is_some_and(TlsResult::is_tls) {
+        return Blame::proved(
+            Code::TlsStalled,
+            "the TLS handshake starts, and its large packets are lost on the way",
+        )
+        .because(waited)
+        .because("a handshake in small packets (segments of 536 bytes), on another connection, was answered")
+        .because_all(tls.flow.filter(|flow| flow.out_of_order > 0).map(packets));
+    }
+    let blame = match plain {
+        Some(Heard::Silence(received)) if received.is_empty() => Blame::likely(
+            Code::ServerSilent,
+            "the server accepts connections and never says anything",
+        )
+        .because(waited)
+        .because("a plain PING on a second connection stayed unanswered too"),
+        Some(Heard::Closed(_) | Heard::Reset(_) | Heard::Other(_)) => {
+            Blame::proved(Code::TlsStalled, "the TLS handshake starts and never ends")
+                .because(waited)
+                .because("a plain PING on a second connection was turned away at once: small packets pass")
+        }
+        _ => Blame::likely(Code::TlsStalled, "the TLS handshake starts and never ends").because(waited),
+    };
+    blame.because_all(tls.flow.map(packets))
+}
+
+fn closed(result: &TlsResult, plain: Option<&Heard>) -> Blame {
+    let ended = if *result == TlsResult::NotTls {
+        "TCP connected; the TLS hello was answered with something that is no TLS"
+    } else {
+        "TCP connected; the server closed or broke off before a session was made"
+    };
+    let also = match plain {
+        Some(Heard::Silence(received)) if !received.is_empty() => {
+            "a plain PING on a second connection got no complete answer"
+        }
+        Some(Heard::Silence(_)) => "a plain PING on a second connection stayed unanswered",
+        Some(_) => "a plain PING on a second connection was turned away too",
+        None => "there was no time left for a second connection",
+    };
+    Blame::proved(
+        Code::ProtoClosed,
+        "the server accepts the connection and ends it in the TLS handshake",
+    )
+    .because(ended)
+    .because(also)
+}
