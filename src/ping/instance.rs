@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::place::Network;
+use super::network::Network;
 use crate::deadline::Deadline;
 use crate::sanitize;
 

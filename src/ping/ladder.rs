@@ -1,16 +1,17 @@
 //! The climb: a rung a layer, up to the first that fails, with the experiments that tell look-alikes apart.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, cmd};
 
+use super::beside::{Answered, PATIENCE, beside, with_company};
 use super::experiment;
-use super::observation::{Dial, DialResult, Endpoint, Experiment, Heard, Observations, StandIn, TlsResult};
+use super::observation::{Experiment, Heard, Observations, StandIn, TlsResult};
 use super::rungs::{auth, dns, role, tcp, tls};
-use super::{ClimbOptions, Event, Rung, WriteCheck, place, resolver};
+use super::{ClimbOptions, Event, Rung, WriteCheck, nodes, place, resolver};
 use crate::deadline::Deadline;
 use crate::endpoint;
 use crate::os;
@@ -19,18 +20,12 @@ use crate::wire::{Connection, Stream};
 
 /// When a connection attempt that is still open has met silence; long before its first retransmission.
 const NOT_AT_ONCE: Duration = Duration::from_millis(50);
-/// Part of the time after which silence is met by an experiment beside it.
-const PATIENCE: u32 = 4;
 /// Round trips that are always measured.
 const ROUND_TRIPS: usize = 5;
 /// Round trips more where the first ones look uneven: one slow answer may be chance.
 const MORE_ROUND_TRIPS: usize = 10;
 /// Round trips that the rest of the climb may take: ROLE and INFO, a cluster's state, the rehearsal.
 const RESERVED_ROUND_TRIPS: u32 = 8;
-/// What a cluster's other nodes get, at most, to take a connection.
-const NODE_BUDGET: Duration = Duration::from_secs(1);
-/// Nodes that are dialled at most; a large cluster is sampled.
-const MOST_NODES: usize = 64;
 
 /// Climbs as far as it goes. The connection is returned where Redis answered on it.
 pub(super) async fn climb(
@@ -129,7 +124,7 @@ impl Ladder<'_> {
     }
 
     async fn resolve(&mut self, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
-        let found = if let Some(address) = literal(host, port) {
+        let found = if let Some(address) = nodes::literal(host, port) {
             vec![address]
         } else {
             self.reach(Rung::Dns);
@@ -306,29 +301,13 @@ impl Ladder<'_> {
             self.seen.flow = connection.stream().tcp().and_then(|tcp| os::flow(&tcp.into()));
         }
         if self.seen.server.is_cluster() {
-            let nodes = role::announced(connection, self.deadline).await;
-            self.seen.announced = self.dial_nodes(nodes).await;
+            let announced = role::announced(connection, self.deadline).await;
+            self.seen.announced = nodes::dial(announced, self.serving, self.deadline).await;
         }
         if self.options.write_check == WriteCheck::Rehearse && !self.seen.server.is_sentinel() {
             self.seen.rehearsal = Some(role::rehearse(connection, &self.seen.server, self.deadline).await);
         }
         self.leave(Rung::Role);
-    }
-
-    /// By the rule of the happy eyeballs: each gets a second, or a third of the time.
-    async fn dial_nodes(&mut self, nodes: Vec<(String, u16)>) -> Vec<Dial> {
-        let budget = self.deadline.within(NODE_BUDGET.min(self.deadline.span() / 3));
-        let mut attempts = tokio::task::JoinSet::new();
-        for (index, (host, port)) in nodes.into_iter().take(MOST_NODES).enumerate() {
-            let here = self.serving;
-            attempts.spawn(async move { (index, dial_node(&host, port, here, budget).await) });
-        }
-        let mut dials: Vec<(usize, Dial)> = Vec::new();
-        while let Some(joined) = attempts.join_next().await {
-            dials.extend(joined);
-        }
-        dials.sort_by_key(|(index, _)| *index);
-        dials.into_iter().map(|(_, dial)| dial).collect()
     }
 
     /// Runs the first question of a plain connection; where it stays unanswered, a TLS hello beside it.
@@ -376,107 +355,6 @@ impl Ladder<'_> {
     fn leave(&mut self, rung: Rung) {
         (self.tell)(Event::Left(rung, &self.seen));
     }
-}
-
-/// What an answer says about the need for an experiment.
-trait Answered {
-    fn heard(&self) -> Option<&Heard>;
-
-    fn may_be_tls(&self) -> bool {
-        matches!(self.heard(), Some(Heard::Closed(_) | Heard::Reset(_)))
-            || matches!(self.heard(), Some(Heard::Other(bytes)) if bytes.first() == Some(&TLS_ALERT))
-    }
-
-    fn was_cut_short(&self) -> bool {
-        matches!(self.heard(), Some(Heard::Closed(bytes) | Heard::Reset(bytes)) if bytes.is_empty())
-    }
-}
-
-/// Content type of a TLS alert (RFC 8446, B.1).
-const TLS_ALERT: u8 = 0x15;
-
-impl Answered for Heard {
-    fn heard(&self) -> Option<&Heard> {
-        Some(self)
-    }
-}
-
-impl Answered for Option<Heard> {
-    fn heard(&self) -> Option<&Heard> {
-        self.as_ref()
-    }
-}
-
-/// Waits for `work` alone; `company` is asked meanwhile, and heard if it is done first.
-async fn with_company<T, C>(
-    work: impl Future<Output = T>,
-    company: impl Future<Output = C>,
-) -> (T, Option<C>) {
-    tokio::pin!(work);
-    tokio::select! {
-        biased;
-        done = &mut work => (done, None),
-        heard = company => (work.await, Some(heard)),
-    }
-}
-
-/// Waits for `rung`; after a quarter of the time in silence `experiment` starts beside it, and the rung goes on.
-///
-/// A decisive experiment ends the wait: then no rung is returned.
-async fn beside<T>(
-    rung: impl Future<Output = T>,
-    experiment: impl Future<Output = Experiment>,
-    deadline: Deadline,
-) -> (Option<T>, Option<Experiment>) {
-    tokio::pin!(rung);
-    if let Ok(done) = deadline.within(deadline.span() / PATIENCE).bound(&mut rung).await {
-        return (Some(done), None);
-    }
-    tokio::pin!(experiment);
-    tokio::select! {
-        biased;
-        done = &mut rung => (Some(done), None),
-        shown = &mut experiment => {
-            if shown.is_decisive() { (None, Some(shown)) } else { (Some(rung.await), Some(shown)) }
-        }
-    }
-}
-
-async fn dial_node(host: &str, port: u16, here: Option<SocketAddr>, deadline: Deadline) -> Dial {
-    let addresses: Vec<SocketAddr> = match (literal(host, port), here) {
-        (Some(address), _) => vec![address],
-        // "?" stands for a node whose address nobody knows yet; none at all for the one that was asked.
-        (None, Some(here)) if host.is_empty() => vec![SocketAddr::new(here.ip(), port)],
-        _ => {
-            let found = dns::observe(host, deadline).await.addresses;
-            found
-                .into_iter()
-                .map(|address| SocketAddr::new(address, port))
-                .collect()
-        }
-    };
-    let named = || Endpoint::Named(format!("{host}:{port}"));
-    if addresses.is_empty() {
-        let result = DialResult::Other("the name leads nowhere".into());
-        return Dial {
-            to: named(),
-            result,
-            took: deadline.elapsed(),
-        };
-    }
-    let (serving, mut dials) = tcp::observe(&addresses, deadline).await;
-    let at = serving.and_then(|(_, address)| dials.iter().position(|dial| dial.to == Endpoint::Ip(address)));
-    dials.swap_remove(at.unwrap_or(0))
-}
-
-fn literal(host: &str, port: u16) -> Option<SocketAddr> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Some(SocketAddr::new(address, port));
-    }
-    // fe80::1%2 has a zone, which only the socket address can hold.
-    host.contains('%')
-        .then(|| format!("[{host}]:{port}").parse().ok())
-        .flatten()
 }
 
 fn forbids_or_lacks(error: &str) -> bool {

@@ -2,11 +2,14 @@
 //!
 //! A rung only observes; [`judge`] is a pure function from observations to one cause; [`report`] renders.
 
+mod beside;
 pub mod catalogue;
 pub mod experiment;
 pub mod history;
 pub mod instance;
 mod ladder;
+mod network;
+mod nodes;
 pub mod observation;
 pub mod place;
 pub mod report;
