@@ -3,7 +3,9 @@
 //! Form: `redis[s]://[user][:password@]host[:port][/db]`, `unix://PATH`
 //! (<https://www.iana.org/assignments/uri-schemes/prov/redis>).
 
+mod faults;
 mod parse;
+mod parts;
 mod slips;
 
 use std::fmt;
