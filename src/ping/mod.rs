@@ -12,6 +12,7 @@ mod network;
 mod nodes;
 pub mod observation;
 pub mod place;
+mod question;
 pub mod report;
 mod resolver;
 pub mod rungs;

@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::deadline::Deadline;
 use crate::ping::observation::{Lookup, NameAnswer, NameServer};
-use crate::ping::resolver::{Resolvers, ask};
+use crate::ping::question::ask;
+use crate::ping::resolver::Resolvers;
 
 /// Part of the time after which a silent look-up is helped by questions of our own.
 const PATIENCE: u32 = 4;

@@ -900,3 +900,20 @@ fn a_user_whose_password_comes_from_elsewhere_is_no_slip() {
         .collect();
     assert_eq!(warned, [Code::AuthPlaintext]);
 }
+
+#[test]
+fn an_expired_intermediate_is_not_told_as_an_age_of_the_servers_own_certificate() {
+    let summary = |ends_in| {
+        let certificate = Certificate {
+            ends_in,
+            ..Certificate::default()
+        };
+        let seen = shaken(TlsResult::Expired, None, Some(certificate));
+        judge(&target("rediss://cache.example"), &seen)
+            .finding
+            .unwrap()
+            .summary
+    };
+    assert_eq!(summary(-3 * 86_400), "the certificate expired 3 days ago");
+    assert!(summary(86_400).contains("vouches for the server's own"));
+}

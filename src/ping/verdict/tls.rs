@@ -2,7 +2,7 @@
 
 use super::Blame;
 use super::foreign::{not_redis, not_redis_reply};
-use super::words::{age, ago, packets, seconds};
+use super::words::{age, packets, seconds};
 use crate::ping::catalogue::Code;
 use crate::ping::experiment::looks_like_tls;
 use crate::ping::observation::{Experiment, Handshake, Heard, Observations, TlsResult};
@@ -67,23 +67,29 @@ fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsRes
             format!("the certificate is not for {}", tls.expected_name),
         )
         .because("the names in it were held against the host of the URL, or --tls-name"),
-        TlsResult::Expired => {
-            let age = tls.certificate.as_ref().map(|found| -found.ends_in);
-            Blame::proved(
-                Code::TlsExpired,
-                format!("the certificate expired {}ago", age.map_or_else(String::new, ago)),
-            )
-            .because("its dates were held against the clock of this host")
-        }
-        TlsResult::NotValidYet => {
-            let wait = tls.certificate.as_ref().map(|found| found.begins_in);
-            let wait = wait.map_or_else(String::new, |wait| format!(": it begins in {}", age(wait)));
-            Blame::proved(
-                Code::TlsExpired,
-                format!("the certificate is not valid yet{wait}"),
-            )
-            .because("its dates were held against the clock of this host")
-        }
+        TlsResult::Expired => Blame::proved(
+            Code::TlsExpired,
+            match tls.certificate.as_ref().map(|found| found.ends_in) {
+                Some(ends_in) if ends_in < 0 => format!("the certificate expired {} ago", age(-ends_in)),
+                Some(_) => "a certificate that vouches for the server's own has expired".into(),
+                None => "the certificate has expired".into(),
+            },
+        )
+        .because("its dates were held against the clock of this host"),
+        TlsResult::NotValidYet => Blame::proved(
+            Code::TlsExpired,
+            match tls.certificate.as_ref().map(|found| found.begins_in) {
+                Some(begins_in) if begins_in > 0 => {
+                    format!(
+                        "the certificate is not valid yet: it begins in {}",
+                        age(begins_in)
+                    )
+                }
+                Some(_) => "a certificate that vouches for the server's own is not valid yet".into(),
+                None => "the certificate is not valid yet".into(),
+            },
+        )
+        .because("its dates were held against the clock of this host"),
         // OpenSSL's answer to a missing client certificate in TLS 1.2: after its own certificate was shown.
         TlsResult::NothingInCommon(alert) if alert == "HandshakeFailure" && tls.certificate.is_some() => {
             client_certificate(alert)
@@ -146,7 +152,7 @@ fn certificate_evidence(tls: &Handshake) -> Vec<String> {
         return Vec::new();
     };
     let ends = if found.ends_in < 0 {
-        format!("expired {}ago", ago(-found.ends_in))
+        format!("expired {} ago", age(-found.ends_in))
     } else {
         format!("ends in {}", age(found.ends_in))
     };

@@ -28,10 +28,6 @@ pub(in crate::ping) fn seconds(took: Duration) -> String {
     }
 }
 
-pub(super) fn ago(span: i64) -> String {
-    format!("{} ", age(span))
-}
-
 /// `3 days`, `5 hours`.
 pub(in crate::ping) fn age(span: i64) -> String {
     const STEPS: [(i64, &str); 3] = [(86_400, "day"), (3_600, "hour"), (60, "minute")];

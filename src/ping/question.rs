@@ -1,0 +1,265 @@
+//! Questions of our own to one name server, for the reason that the system's resolver does not give.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+
+use crate::deadline::Deadline;
+use crate::ping::observation::NameAnswer;
+use crate::ping::rungs::tcp::words;
+use crate::sanitize;
+
+/// Between two sends of the same question.
+const RETRY: Duration = Duration::from_millis(800);
+/// What the second family gets once the first has addresses (RFC 8305 suggests 50 ms, for browsers).
+const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
+/// The longest answer over UDP that is accepted (RFC 6891 suggests 4096).
+const LONGEST_DATAGRAM: usize = 4096;
+
+/// Asks one server for the A and AAAA records of a full name.
+pub(super) async fn ask(server: SocketAddr, name: &str, deadline: Deadline) -> NameAnswer {
+    let v4 = ask_for(server, name, RecordType::A, deadline);
+    let v6 = ask_for(server, name, RecordType::AAAA, deadline);
+    tokio::pin!(v4, v6);
+    tokio::select! {
+        first = &mut v4 => merge(first.clone(), second(&first, v6, deadline).await),
+        first = &mut v6 => merge(second(&first, v4, deadline).await, first),
+    }
+}
+
+/// Some servers never answer about one family: where the other has addresses, it is not waited for long.
+async fn second(
+    first: &NameAnswer,
+    rest: impl Future<Output = NameAnswer>,
+    deadline: Deadline,
+) -> NameAnswer {
+    let until = if matches!(first, NameAnswer::Addresses(_)) {
+        deadline.within(RESOLUTION_DELAY)
+    } else {
+        deadline
+    };
+    until.bound(rest).await.unwrap_or(NameAnswer::Silent)
+}
+
+/// "No address" is proved by both families alone: a failure of one may hide the address.
+fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
+    use NameAnswer as Said;
+    match (v4, v6) {
+        (Said::Addresses(mut all), Said::Addresses(more)) => {
+            all.extend(more);
+            Said::Addresses(all)
+        }
+        (found @ Said::Addresses(_), _) | (_, found @ Said::Addresses(_)) => found,
+        // A name that does not exist has nothing of any kind (RFC 8020).
+        (said @ (Said::NotFound | Said::DanglingAlias(_)), other)
+        | (other, said @ (Said::NotFound | Said::DanglingAlias(_))) => {
+            if other == Said::NoAddress {
+                other
+            } else {
+                said
+            }
+        }
+        (Said::NoAddress, other) | (other, Said::NoAddress) => other,
+        (refused @ Said::Refused(_), _) | (_, refused @ Said::Refused(_)) => refused,
+        (first, _) => first,
+    }
+}
+
+async fn ask_for(server: SocketAddr, name: &str, kind: RecordType, deadline: Deadline) -> NameAnswer {
+    let Some(question) = question(name, kind) else {
+        return NameAnswer::Malformed;
+    };
+    let Ok(bytes) = question.to_vec() else {
+        return NameAnswer::Malformed;
+    };
+    match over_udp(server, &question, &bytes, deadline).await {
+        Err(error) => NameAnswer::Unreachable(words(&error)),
+        Ok(None) => NameAnswer::Silent,
+        Ok(Some(answer)) if answer.metadata.truncation => over_tcp(server, &question, &bytes, deadline).await,
+        Ok(Some(answer)) => read(&answer),
+    }
+}
+
+fn question(name: &str, kind: RecordType) -> Option<Message> {
+    let mut message = Message::query();
+    message.metadata.recursion_desired = true;
+    // from_utf8 takes host names alone, in their international form; a resolver is asked for my_cache.example too.
+    let name = if name.is_ascii() {
+        Name::from_ascii(name)
+    } else {
+        Name::from_utf8(name)
+    };
+    message.add_query(Query::query(name.ok()?, kind));
+    Some(message)
+}
+
+async fn over_udp(
+    server: SocketAddr,
+    question: &Message,
+    bytes: &[u8],
+    deadline: Deadline,
+) -> io::Result<Option<Message>> {
+    let any: SocketAddr = if server.is_ipv4() {
+        ([0; 4], 0).into()
+    } else {
+        ([0_u16; 8], 0).into()
+    };
+    let socket = UdpSocket::bind(any).await?;
+    // A connected socket takes answers from that server only, and hears that nobody listens there.
+    socket.connect(server).await?;
+    let mut buffer = vec![0; LONGEST_DATAGRAM];
+    while !deadline.is_over() {
+        socket.send(bytes).await?;
+        let until = deadline.within(RETRY);
+        while let Ok(received) = until.bound(socket.recv(&mut buffer)).await {
+            if let Some(answer) = answer_to(question, &buffer[..received?]) {
+                return Ok(Some(answer));
+            }
+        }
+    }
+    Ok(None)
+}
+
+async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline: Deadline) -> NameAnswer {
+    let exchange = async {
+        let mut stream = TcpStream::connect(server).await?;
+        let length = u16::try_from(bytes.len()).map_err(io::Error::other)?;
+        stream.write_all(&[&length.to_be_bytes(), bytes].concat()).await?;
+        let mut answer = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut answer).await?;
+        io::Result::Ok(answer)
+    };
+    match deadline.bound(exchange).await {
+        Err(_) => NameAnswer::Silent,
+        Ok(Err(error)) => NameAnswer::Unreachable(format!("over TCP: {}", words(&error))),
+        Ok(Ok(bytes)) => answer_to(question, &bytes).map_or(NameAnswer::Malformed, |answer| read(&answer)),
+    }
+}
+
+/// The message, if it answers this very question.
+fn answer_to(question: &Message, bytes: &[u8]) -> Option<Message> {
+    let answer = Message::from_vec(bytes).ok()?;
+    (answer.metadata.id == question.metadata.id && answer.queries == question.queries).then_some(answer)
+}
+
+fn read(answer: &Message) -> NameAnswer {
+    let addresses: Vec<IpAddr> = answer
+        .answers
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::A(address) => Some(IpAddr::V4(address.0)),
+            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+            _ => None,
+        })
+        .collect();
+    match answer.metadata.response_code {
+        ResponseCode::NoError if addresses.is_empty() => NameAnswer::NoAddress,
+        ResponseCode::NoError => NameAnswer::Addresses(addresses),
+        ResponseCode::NXDomain => alias(answer).map_or(NameAnswer::NotFound, NameAnswer::DanglingAlias),
+        ResponseCode::ServFail => NameAnswer::Refused("SERVFAIL".into()),
+        ResponseCode::Refused => NameAnswer::Refused("REFUSED".into()),
+        other => NameAnswer::Refused(format!("{other}")),
+    }
+}
+
+/// The end of a chain of CNAMEs, as it can be shown.
+fn alias(answer: &Message) -> Option<String> {
+    answer.answers.iter().rev().find_map(|record| match &record.data {
+        RData::CNAME(name) => Some(sanitize::line(name.to_utf8().trim_end_matches('.')).into_owned()),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_one_family_is_not_taken_for_a_name_without_addresses() {
+        let refused = || NameAnswer::Refused("SERVFAIL".into());
+        for (v4, v6, together) in [
+            (refused(), NameAnswer::NoAddress, refused()),
+            (NameAnswer::NoAddress, NameAnswer::Silent, NameAnswer::Silent),
+            (
+                NameAnswer::NoAddress,
+                NameAnswer::NoAddress,
+                NameAnswer::NoAddress,
+            ),
+            (NameAnswer::NoAddress, NameAnswer::NotFound, NameAnswer::NoAddress),
+            (NameAnswer::Silent, NameAnswer::NotFound, NameAnswer::NotFound),
+            (NameAnswer::Silent, refused(), refused()),
+        ] {
+            assert_eq!(merge(v4.clone(), v6.clone()), together, "{v4:?} and {v6:?}");
+            assert_eq!(merge(v6, v4), together);
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_host_may_have_is_asked_for_all_the_same() {
+        assert!(question("my_cache.example.", RecordType::A).is_some());
+    }
+
+    #[test]
+    fn an_answer_to_another_question_is_no_answer() {
+        let asked = question("cache.example.", RecordType::A).unwrap();
+        let other = question("cache.example.", RecordType::A).unwrap();
+        assert!(answer_to(&asked, &asked.to_vec().unwrap()).is_some());
+        assert!(answer_to(&asked, b"\x00\x01garbage").is_none());
+        if other.metadata.id != asked.metadata.id {
+            assert!(answer_to(&asked, &other.to_vec().unwrap()).is_none());
+        }
+    }
+
+    mod any_bytes {
+        use super::*;
+        use hickory_proto::rr::rdata::A;
+        use hickory_proto::rr::{RData, Record};
+        use proptest::prelude::*;
+        use proptest::sample::Index;
+
+        /// An answer as servers give it, with some of its bytes changed, and cut or continued at its end.
+        fn mangled(asked: &Message, changes: &[(Index, u8)], end: Index, more: &[u8]) -> Vec<u8> {
+            let mut answer = asked.clone();
+            let name = Name::from_ascii("cache.example.").unwrap();
+            answer.add_answer(Record::from_rdata(name, 60, RData::A(A::new(10, 0, 0, 7))));
+            let mut bytes = answer.to_vec().unwrap();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            bytes.truncate(end.index(2 * bytes.len()));
+            bytes.extend_from_slice(more);
+            bytes
+        }
+
+        proptest! {
+            #[test]
+            fn are_an_answer_to_the_question_or_none(
+                changes in proptest::collection::vec(any::<(Index, u8)>(), 0..6),
+                end in any::<Index>(),
+                more in proptest::collection::vec(any::<u8>(), 0..20),
+            ) {
+                let asked = question("cache.example.", RecordType::A).unwrap();
+                let bytes = mangled(&asked, &changes, end, &more);
+                if let Some(answer) = answer_to(&asked, &bytes) {
+                    prop_assert_eq!(&answer.queries, &asked.queries);
+                    if let NameAnswer::Addresses(found) = read(&answer) {
+                        prop_assert!(!found.is_empty());
+                    }
+                }
+            }
+
+            #[test]
+            fn of_a_stranger_are_no_answer(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+                let asked = question("cache.example.", RecordType::A).unwrap();
+                let _ = answer_to(&asked, &bytes).map(|answer| read(&answer));
+            }
+        }
+    }
+}
