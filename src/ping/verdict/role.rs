@@ -122,6 +122,16 @@ fn refused_write(command: &str, error: &str, is_replica: bool) -> Option<Blame> 
             .because(quoted(command, error))
         });
     }
+    if error.to_lowercase().contains("unknown command") {
+        // ROLE and INFO have shown a Redis; what it does not know was taken from it.
+        return Some(
+            Blame::likely(
+                Code::AuthNoPermission,
+                format!("the server does not serve {command}: it was renamed or switched off"),
+            )
+            .because(quoted(command, error)),
+        );
+    }
     Some(refused(error, command))
 }
 

@@ -625,6 +625,7 @@ fn the_first_refusal_of_a_rehearsal_names_the_cause() {
         ),
         ("-NOPERM this user has no permissions", "auth.no_permission"),
         ("-CLUSTERDOWN Hash slot not served", "cluster.down"),
+        ("-ERR unknown command 'HSET'", "auth.no_permission"),
     ] {
         let rehearsal = Rehearsal {
             queued: vec![("MULTI", reply("+OK")), ("HSET", reply(refusal))],
