@@ -1,0 +1,101 @@
+//! Names that lead nowhere.
+
+use super::{cause, target};
+use crate::ping::catalogue::Code;
+use crate::ping::observation::{Lookup, NameAnswer, NameServer, Observations};
+use crate::ping::verdict::judge;
+
+#[test]
+fn each_answer_of_the_name_servers_has_its_cause() {
+    for (answer, expected) in [
+        (NameAnswer::NotFound, "dns.not_found"),
+        (NameAnswer::DanglingAlias("gone.example".into()), "dns.not_found"),
+        (NameAnswer::NoAddress, "dns.no_address"),
+        (NameAnswer::Silent, "dns.timeout"),
+        (
+            NameAnswer::Unreachable("connection refused".into()),
+            "dns.timeout",
+        ),
+        (NameAnswer::Refused("SERVFAIL".into()), "dns.server_failure"),
+        (NameAnswer::Refused("REFUSED".into()), "dns.server_failure"),
+    ] {
+        let server = NameServer {
+            address: "10.0.0.2:53".parse().unwrap(),
+            answer,
+        };
+        let dns = Lookup {
+            fault: Some("no".into()),
+            servers: vec![server],
+            ..Lookup::default()
+        };
+        let seen = Observations {
+            dns: Some(dns),
+            ..Observations::default()
+        };
+        assert_eq!(cause("redis://cache.example", &seen), Some(expected));
+    }
+}
+
+#[test]
+fn what_to_do_about_a_name_depends_on_what_is_known_of_it() {
+    let first_fix = |lookup: Lookup| {
+        let seen = Observations {
+            dns: Some(lookup),
+            ..Observations::default()
+        };
+        let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
+        (finding.code, finding.fixes[0].kind)
+    };
+    let said = |answer| {
+        let address = "10.0.0.2:53".parse().unwrap();
+        let servers = vec![NameServer { address, answer }];
+        Lookup {
+            servers,
+            ..Lookup::default()
+        }
+    };
+    assert_eq!(
+        first_fix(said(NameAnswer::NotFound)),
+        (Code::DnsNotFound, "spelling")
+    );
+    assert_eq!(
+        first_fix(said(NameAnswer::DanglingAlias("gone.example".into()))),
+        (Code::DnsNotFound, "alias")
+    );
+    assert_eq!(
+        first_fix(said(NameAnswer::NoAddress)),
+        (Code::DnsNoAddress, "spelling")
+    );
+    let excluded = Lookup {
+        addresses: vec!["10.0.3.17".parse().unwrap()],
+        ..Lookup::default()
+    };
+    assert_eq!(first_fix(excluded), (Code::DnsNoAddress, "family"));
+}
+
+#[test]
+fn an_address_of_the_family_that_is_excluded_was_never_dialled() {
+    for url in ["redis://[fd00::1]", "redis://10.0.3.17"] {
+        let finding = judge(&target(url), &Observations::default()).finding.unwrap();
+        assert_eq!(
+            (finding.code, finding.fixes[0].kind),
+            (Code::DnsNoAddress, "family")
+        );
+    }
+}
+
+#[test]
+fn a_host_without_a_resolver_is_told_so() {
+    let dns = Lookup {
+        fault: Some("Temporary failure in name resolution".into()),
+        is_unconfigured: true,
+        ..Lookup::default()
+    };
+    let seen = Observations {
+        dns: Some(dns),
+        ..Observations::default()
+    };
+    let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
+    assert_eq!(finding.code, Code::DnsTimeout);
+    assert!(finding.evidence[1].contains("/etc/resolv.conf"));
+}

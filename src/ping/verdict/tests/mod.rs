@@ -1,0 +1,67 @@
+//! The table of the judge: what was seen, and the one cause that it proves. One file a rung.
+
+mod auth;
+mod dns;
+mod ping;
+mod role;
+mod tcp;
+mod tls;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::judge;
+use crate::ping::observation::{
+    Certificate, Dial, DialResult, Endpoint, Experiment, Handshake, Heard, Observations, TlsResult,
+};
+use crate::target::Target;
+
+pub(in crate::ping::verdict) fn target(url: &str) -> Target {
+    Target::parse(url).unwrap()
+}
+
+pub(in crate::ping::verdict) fn dial(result: DialResult) -> Dial {
+    let address: SocketAddr = "10.0.3.17:6379".parse().unwrap();
+    Dial {
+        to: Endpoint::Ip(address),
+        result,
+        took: Duration::from_secs(3),
+    }
+}
+
+pub(in crate::ping::verdict) fn connected() -> Observations {
+    Observations {
+        dials: vec![dial(DialResult::Connected)],
+        ..Observations::default()
+    }
+}
+
+pub(in crate::ping::verdict) fn reply(text: &str) -> Heard {
+    Heard::Reply(redis::parse_redis_value(format!("{text}\r\n").as_bytes()).unwrap())
+}
+
+fn cause(url: &str, seen: &Observations) -> Option<&'static str> {
+    judge(&target(url), seen)
+        .finding
+        .map(|finding| finding.code.as_str())
+}
+
+pub(in crate::ping::verdict) fn shaken(
+    result: TlsResult,
+    experiment: Option<Heard>,
+    certificate: Option<Certificate>,
+) -> Observations {
+    let tls = Handshake {
+        result,
+        certificate,
+        expected_name: "cache.example".into(),
+        version: None,
+        took: Duration::from_secs(3),
+        flow: None,
+    };
+    Observations {
+        tls: Some(tls),
+        experiment: experiment.map(Experiment::PlainPing),
+        ..connected()
+    }
+}

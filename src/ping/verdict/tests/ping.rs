@@ -1,0 +1,248 @@
+//! What is said in answer to PING, or in its place.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::{cause, connected, dial, reply, shaken, target};
+use crate::os::Flow;
+use crate::ping::catalogue::Code;
+use crate::ping::observation::{DialResult, Experiment, Heard, Observations, StandIn, TlsResult};
+use crate::ping::verdict::{Certainty, judge};
+
+#[test]
+fn each_answer_to_ping_has_its_cause() {
+    for (answer, expected) in [
+        ("-NOAUTH Authentication required.", "auth.required"),
+        (
+            "-NOPERM this user has no permissions to run the 'ping' command",
+            "auth.no_permission",
+        ),
+        (
+            "-DENIED Redis is running in protected mode",
+            "server.protected_mode",
+        ),
+        (
+            "-LOADING Redis is loading the dataset in memory",
+            "server.loading",
+        ),
+        ("-BUSY Redis is busy running a script", "server.busy"),
+        (
+            "-MISCONF Redis is configured to save RDB snapshots",
+            "server.misconf",
+        ),
+        ("-MASTERDOWN Link with MASTER is down", "role.master_down"),
+        ("-ERR max number of clients reached", "server.max_clients"),
+        ("-ERR operation not permitted", "auth.required"),
+        ("+OK POP3 server ready", "proto.not_redis"),
+    ] {
+        let seen = Observations {
+            ping: Some(reply(answer)),
+            ..connected()
+        };
+        assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{answer}");
+    }
+}
+
+#[test]
+fn what_is_no_reply_has_its_cause() {
+    for (heard, expected) in [
+        (Heard::Silence(vec![]), "server.silent"),
+        (Heard::Silence(b"+PO".to_vec()), "server.silent"),
+        (Heard::Closed(vec![]), "proto.closed"),
+        (Heard::Reset(b"$5\r\nhe".to_vec()), "proto.closed"),
+        (
+            Heard::Other(b"HTTP/1.1 400 Bad Request".to_vec()),
+            "proto.not_redis",
+        ),
+        (Heard::Alert("CertificateRequired".into()), "tls.client_cert"),
+    ] {
+        let seen = Observations {
+            ping: Some(heard.clone()),
+            ..connected()
+        };
+        assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{heard:?}");
+    }
+}
+
+#[test]
+fn a_port_that_is_not_for_clients_is_worth_a_hint() {
+    let evidence = |url: &str| {
+        let seen = Observations {
+            ping: Some(Heard::Closed(vec![])),
+            ..connected()
+        };
+        judge(&target(url), &seen).finding.unwrap().evidence.join("\n")
+    };
+    assert!(evidence("redis://10.0.3.17:16379").contains("clients' port is 6379"));
+    assert!(evidence("redis://10.0.3.17:26379").contains("Sentinel"));
+    assert!(!evidence("redis://10.0.3.17:6379").contains("as a rule"));
+}
+
+#[test]
+fn a_climb_that_ended_early_is_never_called_well() {
+    assert_eq!(cause("redis://10.0.3.17", &connected()), Some("server.silent"));
+    assert_eq!(cause("rediss://10.0.3.17", &connected()), Some("server.silent"));
+}
+
+#[test]
+fn a_forbidden_ping_is_no_failure_where_another_command_answers() {
+    let seen = Observations {
+        ping: Some(reply("-NOPERM no")),
+        stand_in: Some(StandIn {
+            name: "ECHO",
+            heard: reply("+sessiontut"),
+        }),
+        ..connected()
+    };
+    assert_eq!(cause("redis://10.0.3.17", &seen), None);
+}
+
+#[test]
+fn a_silence_tells_lost_packets_from_a_stuck_process() {
+    for (flow, expected, first_fix) in [
+        (Flow::default(), "the host is there", "server"),
+        (
+            Flow {
+                unacknowledged: 2,
+                out_of_order: 0,
+            },
+            "never acknowledged",
+            "firewall",
+        ),
+        (
+            Flow {
+                unacknowledged: 0,
+                out_of_order: 1,
+            },
+            "larger one has not",
+            "server",
+        ),
+    ] {
+        let seen = Observations {
+            ping: Some(Heard::Silence(vec![])),
+            flow: Some(flow),
+            ..connected()
+        };
+        let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
+        assert_eq!(finding.code, Code::ServerSilent);
+        assert_eq!(finding.fixes[0].kind, first_fix);
+        assert!(
+            finding.evidence.last().unwrap().contains(expected),
+            "{:?}",
+            finding.evidence
+        );
+    }
+}
+
+#[test]
+fn what_stands_in_for_a_forbidden_ping_tells_what_keeps_all_commands_from_being_served() {
+    let refused = |ping: &str, stand_in: &str| {
+        let seen = Observations {
+            ping: Some(reply(ping)),
+            stand_in: Some(StandIn {
+                name: "HGETALL",
+                heard: reply(stand_in),
+            }),
+            ..connected()
+        };
+        cause("redis://10.0.3.17", &seen)
+    };
+    let renamed = "-ERR unknown command 'PING'";
+    assert_eq!(
+        refused(renamed, "-NOAUTH Authentication required."),
+        Some("auth.required")
+    );
+    assert_eq!(
+        refused("-NOPERM ping", "-LOADING Redis is loading"),
+        Some("server.loading")
+    );
+    assert_eq!(
+        refused("-NOPERM ping", "-NOPERM hgetall"),
+        Some("auth.no_permission")
+    );
+    assert_eq!(refused("-NOPERM ping", "-MOVED 7 10.0.3.18:6379"), None);
+    assert_eq!(refused(renamed, "*0"), None);
+}
+
+#[test]
+fn whoever_says_ok_or_pong_to_everything_is_no_redis() {
+    let seen = Observations {
+        login: Some(reply("+OK POP3 server ready")),
+        ..connected()
+    };
+    assert_eq!(cause("redis://:p@10.0.3.17", &seen), Some("proto.not_redis"));
+    let mut seen = Observations {
+        ping: Some(reply("+PONG")),
+        ..connected()
+    };
+    seen.server.role = Some(Value::SimpleString("PONG".into()));
+    assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
+    let greeted = shaken(TlsResult::NotTls, Some(reply("+OK POP3 server ready")), None);
+    assert_eq!(cause("rediss://cache.example", &greeted), Some("proto.not_redis"));
+}
+
+#[test]
+fn what_there_was_no_time_for_is_not_called_proved() {
+    let certainty = |seen: &Observations| {
+        judge(&target("redis://10.0.3.17"), seen)
+            .finding
+            .unwrap()
+            .certainty
+    };
+    let hello = |result| Observations {
+        ping: Some(Heard::Reset(vec![])),
+        experiment: Some(Experiment::TlsHello { result, inside: None }),
+        ..connected()
+    };
+    assert_eq!(certainty(&hello(TlsResult::TimedOut)), Certainty::Likely);
+    assert_eq!(certainty(&hello(TlsResult::Closed)), Certainty::Proved);
+    let silent = |connecting| Observations {
+        tcp_took: Duration::from_millis(connecting),
+        ping: Some(Heard::Silence(vec![])),
+        ping_took: Duration::from_secs(1),
+        ..connected()
+    };
+    assert_eq!(certainty(&silent(800)), Certainty::Likely);
+    assert_eq!(certainty(&silent(1)), Certainty::Proved);
+}
+
+#[test]
+fn a_line_to_paste_reaches_the_server_that_was_asked_about_and_holds_no_password() {
+    let command = |url: &str, seen: Observations| {
+        let finding = judge(&target(url), &seen).finding.unwrap();
+        let lines = finding.fixes.into_iter().filter_map(|fix| fix.command);
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let said = |answer: &str| Observations {
+        ping: Some(reply(answer)),
+        ..connected()
+    };
+    let busy = "-BUSY Redis is busy running a script";
+    assert_eq!(
+        command("redis://10.0.3.17:6380", said(busy)),
+        "redis-cli -h 10.0.3.17 -p 6380 SCRIPT KILL"
+    );
+    assert_eq!(
+        command("redis://ada:Plover-4417@cache.example", said(busy)),
+        "redis-cli -h cache.example -p 6379 --user ada --askpass SCRIPT KILL"
+    );
+    assert_eq!(
+        command("unix:///run/my%20redis.sock", said(busy)),
+        "redis-cli -s '/run/my redis.sock' SCRIPT KILL"
+    );
+    let plain = Observations {
+        experiment: Some(Experiment::PlainPing(reply("+PONG"))),
+        ..shaken(TlsResult::TimedOut, None, None)
+    };
+    assert_eq!(
+        command("rediss://ada:Plover-4417@cache.example:6380/3", plain),
+        "read -rs REDISCLI_AUTH; export REDISCLI_AUTH; sessiontut ping redis://ada@cache.example:6380/3"
+    );
+    // `ip route get` knows no names.
+    let silent = Observations {
+        dials: vec![dial(DialResult::NoRoute)],
+        ..Observations::default()
+    };
+    assert_eq!(command("redis://cache.example", silent), "ip route get 10.0.3.17");
+}

@@ -1,0 +1,222 @@
+//! Connections that are never made, and what to do about them depending on where we stand.
+
+use std::time::Duration;
+
+use super::{cause, dial, target};
+use crate::os::Icmp;
+use crate::ping::catalogue::Code;
+use crate::ping::observation::{By, Dial, DialResult, Endpoint, Lookup, Observations};
+use crate::ping::place::{Listener, Nearness, Place};
+use crate::ping::verdict::judge;
+
+#[test]
+fn each_end_of_a_connection_attempt_has_its_cause() {
+    let icmp = |v6, code| {
+        By::Icmp(Icmp {
+            v6,
+            kind: if v6 { 1 } else { 3 },
+            code,
+            from: None,
+        })
+    };
+    for (result, expected) in [
+        (DialResult::Timeout { syns: Some(3) }, "tcp.timeout"),
+        (DialResult::Refused, "tcp.refused"),
+        (DialResult::Unreachable(icmp(false, 1)), "tcp.unreachable"),
+        (DialResult::NoRoute, "tcp.unreachable"),
+        (DialResult::NoNeighbour, "tcp.unreachable"),
+        (DialResult::Prohibited(icmp(false, 13)), "tcp.prohibited"),
+        (
+            DialResult::Prohibited(By::ThisHost("permission denied".into())),
+            "tcp.prohibited",
+        ),
+    ] {
+        let seen = Observations {
+            dials: vec![dial(result)],
+            ..Observations::default()
+        };
+        assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected));
+    }
+}
+
+#[test]
+fn where_addresses_fail_differently_the_most_telling_one_names_the_cause() {
+    let timeout = || dial(DialResult::Timeout { syns: Some(3) });
+    let seen = Observations {
+        dials: vec![timeout(), dial(DialResult::Refused)],
+        ..Observations::default()
+    };
+    assert_eq!(cause("redis://cache.example", &seen), Some("tcp.refused"));
+    let seen = Observations {
+        dials: vec![dial(DialResult::NoRoute), timeout()],
+        ..Observations::default()
+    };
+    assert_eq!(cause("redis://cache.example", &seen), Some("tcp.timeout"));
+}
+
+#[test]
+fn a_name_that_leads_astray_is_shown_where_it_is_written() {
+    let evidence = |lookup: Lookup, to: &str| {
+        let dials = vec![Dial {
+            to: Endpoint::Ip(to.parse().unwrap()),
+            ..dial(DialResult::Refused)
+        }];
+        let seen = Observations {
+            dns: Some(lookup),
+            dials,
+            ..Observations::default()
+        };
+        judge(&target("redis://cache.example"), &seen)
+            .finding
+            .unwrap()
+            .evidence
+            .join("\n")
+    };
+    let found = |address: &str| Lookup {
+        addresses: vec![address.parse().unwrap()],
+        ..Lookup::default()
+    };
+    let by_file = Lookup {
+        hosts_file: Some("127.0.0.1".parse().unwrap()),
+        ..found("127.0.0.1")
+    };
+    assert!(evidence(by_file, "127.0.0.1:6379").contains("/etc/hosts says that cache.example is 127.0.0.1"));
+    assert!(evidence(found("0.0.0.0"), "0.0.0.0:6379").contains("blocked"));
+    assert!(!evidence(found("10.0.3.17"), "10.0.3.17:6379").contains("blocked"));
+}
+
+#[test]
+fn the_order_of_fixes_depends_on_where_we_stand() {
+    let kinds = |url: &str, nearness| {
+        let place = Some(Place {
+            nearness,
+            ..Place::default()
+        });
+        let dials = vec![dial(DialResult::Timeout { syns: Some(3) })];
+        let seen = Observations {
+            dials,
+            place,
+            ..Observations::default()
+        };
+        let finding = judge(&target(url), &seen).finding.unwrap();
+        finding.fixes.iter().map(|fix| fix.kind).collect::<Vec<_>>()
+    };
+    let far = [
+        "outside-vpc",
+        "security-group",
+        "network-acl",
+        "route",
+        "local-firewall",
+    ];
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::ForeignPrivate), far);
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::SameNetwork), far[1..]);
+    assert_eq!(
+        kinds("redis://127.0.0.1", Nearness::Loopback),
+        ["accept-queue", "local-firewall"]
+    );
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::Public), far[1..]);
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::Unknown), far[1..]);
+    let slip = kinds("redis://10.0.3.17:6739", Nearness::ForeignPrivate);
+    assert_eq!((slip[0], &slip[1..]), ("port", &far[..]));
+    assert_eq!(kinds("redis://10.0.3.17:11211", Nearness::SameNetwork)[0], "port");
+}
+
+#[test]
+fn a_full_queue_is_told_from_a_firewall_by_who_listens() {
+    for (listener, evidence, fixes) in [
+        (
+            Listener::Waiting(2),
+            "does not take those in its queue (2)",
+            &["accept-queue", "local-firewall"][..],
+        ),
+        (
+            Listener::Waiting(0),
+            "its queue is empty",
+            &["local-firewall", "accept-queue"],
+        ),
+        (Listener::Nobody, "no RST says so", &["local-firewall"]),
+    ] {
+        let place = Some(Place {
+            nearness: Nearness::Loopback,
+            listener: Some(listener),
+            ..Place::default()
+        });
+        let seen = Observations {
+            dials: vec![dial(DialResult::Timeout { syns: Some(3) })],
+            place,
+            ..Observations::default()
+        };
+        let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
+        assert!(
+            finding.evidence.join("\n").contains(evidence),
+            "{:?}",
+            finding.evidence
+        );
+        let kinds: Vec<_> = finding.fixes.iter().map(|fix| fix.kind).collect();
+        assert_eq!(kinds, fixes);
+    }
+}
+
+#[test]
+fn a_closed_port_is_looked_for_in_the_container_first_where_localhost_is_one() {
+    let kinds = |nearness, in_container| {
+        let place = Some(Place {
+            nearness,
+            in_container,
+            ..Place::default()
+        });
+        let seen = Observations {
+            dials: vec![dial(DialResult::Refused)],
+            place,
+            ..Observations::default()
+        };
+        let finding = judge(&target("redis://127.0.0.1"), &seen).finding.unwrap();
+        finding.fixes.iter().map(|fix| fix.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        kinds(Nearness::Loopback, true),
+        ["container", "port", "start", "bind"]
+    );
+    assert_eq!(kinds(Nearness::Loopback, false), ["port", "start", "bind"]);
+    assert_eq!(kinds(Nearness::SameNetwork, true), ["port", "start", "bind"]);
+}
+
+#[test]
+fn a_unix_socket_with_a_full_queue_is_no_matter_of_security_groups() {
+    let queue = Dial {
+        to: Endpoint::Named("/run/redis.sock".into()),
+        ..dial(DialResult::Timeout { syns: None })
+    };
+    let seen = Observations {
+        dials: vec![queue],
+        ..Observations::default()
+    };
+    let finding = judge(&target("unix:///run/redis.sock"), &seen).finding.unwrap();
+    assert_eq!(finding.code, Code::TcpTimeout);
+    assert_eq!(finding.fixes[0].kind, "accept-queue");
+    assert_eq!(finding.fixes.len(), 1);
+}
+
+#[test]
+fn a_syn_that_was_never_repeated_has_not_left_this_host() {
+    let one = |syns, took| Dial {
+        took: Duration::from_millis(took),
+        ..dial(DialResult::Timeout { syns })
+    };
+    let cause_of = |dial, refused_sends| {
+        let seen = Observations {
+            dials: vec![dial],
+            refused_sends,
+            ..Observations::default()
+        };
+        cause("redis://10.0.3.17", &seen)
+    };
+    assert_eq!(cause_of(one(Some(1), 3000), 0), Some("tcp.unreachable"));
+    assert_eq!(cause_of(one(Some(3), 3000), 2), Some("tcp.prohibited"));
+    // What other programs could not send meanwhile proves nothing about this one.
+    assert_eq!(cause_of(one(Some(3), 3000), 1), Some("tcp.timeout"));
+    assert_eq!(cause_of(one(Some(1), 3000), 1), Some("tcp.unreachable"));
+    // Within a second there is nothing to repeat yet.
+    assert_eq!(cause_of(one(Some(1), 1000), 0), Some("tcp.timeout"));
+    assert_eq!(cause_of(one(None, 3000), 0), Some("tcp.timeout"));
+}

@@ -1,0 +1,128 @@
+//! TLS that is missing, unexpected, not to be trusted or stuck.
+
+use super::{cause, connected, reply, shaken, target};
+use crate::ping::catalogue::Code;
+use crate::ping::observation::{Certificate, Experiment, Heard, Observations, TlsResult};
+use crate::ping::verdict::{Certainty, judge};
+
+#[test]
+fn a_plain_url_to_a_tls_port_says_so_and_https_is_no_redis() {
+    let hello = |inside| {
+        Some(Experiment::TlsHello {
+            result: TlsResult::Established,
+            inside,
+        })
+    };
+    let silent = || Observations {
+        ping: Some(Heard::Silence(vec![])),
+        ..connected()
+    };
+    let seen = Observations {
+        experiment: hello(Some(reply("+PONG"))),
+        ..silent()
+    };
+    assert_eq!(cause("redis://10.0.3.17", &seen), Some("tls.required"));
+    let seen = Observations {
+        experiment: hello(Some(Heard::Other(b"HTTP/1.1 400".to_vec()))),
+        ..silent()
+    };
+    assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
+}
+
+#[test]
+fn each_end_of_a_handshake_has_its_cause() {
+    for (result, plain, expected) in [
+        (
+            TlsResult::Untrusted("UnknownIssuer".into()),
+            None,
+            "tls.untrusted",
+        ),
+        (TlsResult::OtherName, None, "tls.name_mismatch"),
+        (TlsResult::BadName("x".into()), None, "tls.name_mismatch"),
+        (TlsResult::Unusable("--ca x: y".into()), None, "tls.untrusted"),
+        (TlsResult::Unusable("--key x: y".into()), None, "tls.client_cert"),
+        (TlsResult::Expired, None, "tls.expired"),
+        (TlsResult::NotValidYet, None, "tls.expired"),
+        (
+            TlsResult::NothingInCommon("ProtocolVersion".into()),
+            None,
+            "tls.version",
+        ),
+        (
+            TlsResult::ClientCertificate("CertificateRequired".into()),
+            None,
+            "tls.client_cert",
+        ),
+        (TlsResult::TimedOut, Some(reply("+PONG")), "tls.not_offered"),
+        (TlsResult::TimedOut, Some(Heard::Silence(vec![])), "server.silent"),
+        (TlsResult::TimedOut, Some(Heard::Reset(vec![])), "tls.stalled"),
+        (
+            TlsResult::NotTls,
+            Some(Heard::Other(b"SSH-2.0-x".to_vec())),
+            "proto.not_redis",
+        ),
+        (TlsResult::Closed, Some(Heard::Closed(vec![])), "proto.closed"),
+    ] {
+        let seen = shaken(result.clone(), plain, None);
+        assert_eq!(
+            cause("rediss://cache.example", &seen),
+            Some(expected),
+            "{result:?}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_client_certificate_in_tls_1_2_is_told_from_a_missing_cipher() {
+    let failure = || TlsResult::NothingInCommon("HandshakeFailure".into());
+    assert_eq!(
+        cause("rediss://h", &shaken(failure(), None, None)),
+        Some("tls.version")
+    );
+    let with_certificate = shaken(failure(), None, Some(Certificate::default()));
+    assert_eq!(cause("rediss://h", &with_certificate), Some("tls.client_cert"));
+}
+
+#[test]
+fn a_handshake_that_small_packets_pass_has_lost_its_large_ones() {
+    let small = |result| Observations {
+        small_hello: Some(result),
+        ..shaken(TlsResult::TimedOut, Some(Heard::Silence(vec![])), None)
+    };
+    let verdict = |seen: &Observations| {
+        let finding = judge(&target("rediss://cache.example"), seen).finding.unwrap();
+        (finding.code, finding.certainty)
+    };
+    assert_eq!(
+        verdict(&small(TlsResult::Established)),
+        (Code::TlsStalled, Certainty::Proved)
+    );
+    assert_eq!(
+        verdict(&small(TlsResult::TimedOut)),
+        (Code::ServerSilent, Certainty::Likely)
+    );
+}
+
+#[test]
+fn silence_that_admits_two_readings_is_called_likely() {
+    let seen = shaken(TlsResult::TimedOut, Some(Heard::Silence(vec![])), None);
+    let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
+    assert_eq!(finding.certainty, Certainty::Likely);
+}
+
+#[test]
+fn an_expired_intermediate_is_not_told_as_an_age_of_the_servers_own_certificate() {
+    let summary = |ends_in| {
+        let certificate = Certificate {
+            ends_in,
+            ..Certificate::default()
+        };
+        let seen = shaken(TlsResult::Expired, None, Some(certificate));
+        judge(&target("rediss://cache.example"), &seen)
+            .finding
+            .unwrap()
+            .summary
+    };
+    assert_eq!(summary(-3 * 86_400), "the certificate expired 3 days ago");
+    assert!(summary(86_400).contains("vouches for the server's own"));
+}
