@@ -128,12 +128,13 @@ fn element_at(bytes: &[u8], at: usize, limits: Limits) -> Result<Option<Element>
     if !b"+-:$*_#,(!=%~>|".contains(&kind) {
         return Err(Malformed::NotResp(at));
     }
-    let Some(length) = bytes[at + 1..].windows(2).position(|pair| pair == b"\r\n") else {
-        return if may_begin(kind, &bytes[at + 1..]) {
-            Ok(None)
-        } else {
-            Err(Malformed::NotResp(at))
-        };
+    let length = bytes[at + 1..].windows(2).position(|pair| pair == b"\r\n");
+    let end = length.map_or(bytes.len(), |length| at + 1 + length);
+    if !may_begin(kind, &bytes[at + 1..end]) {
+        return Err(Malformed::NotResp(at));
+    }
+    let Some(length) = length else {
+        return Ok(None);
     };
     let header = &bytes[at + 1..at + 1 + length];
     let end = at + 1 + length + 2;
@@ -164,7 +165,7 @@ fn element_at(bytes: &[u8], at: usize, limits: Limits) -> Result<Option<Element>
     Ok((element.end <= bytes.len()).then_some(element))
 }
 
-/// Whether these bytes can be the first of a header of that kind: other protocols wait for us behind such a byte.
+/// Whether a header of that kind can begin with these bytes: other protocols wait for us behind such a byte.
 fn may_begin(kind: u8, part: &[u8]) -> bool {
     match kind {
         b'+' | b'-' => !part.contains(&0),
