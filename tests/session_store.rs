@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use sessiontut::client;
 use sessiontut::deadline::Deadline;
 use sessiontut::session::{SessionStore, Token};
 use sessiontut::target::{Target, Trust};
-use support::http::try_send;
+use support::http::{connect, try_send};
 use support::wait::wait_for;
 use support::{App, RedisServer};
 
@@ -116,4 +117,32 @@ fn a_server_killed_at_any_moment_leaves_no_key_without_a_ttl() {
             assert!(server.pttl(&key) != -1, "{key} has no TTL");
         }
     }
+}
+
+#[test]
+fn a_hash_of_step_two_is_taken_back_though_its_visitor_hung_up() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--step", "2"]);
+    app.logged_in("bob").get("/").expect(200);
+    let ada = app.logged_in("ada");
+    // While Redis stands still the visit is on its way; whoever asked for it leaves before it is counted.
+    server.pause();
+    let mut stream = connect(app.port).unwrap();
+    stream.write_all(&ada.request("GET", "/", &[], None)).unwrap();
+    // It has been read when later ones on other connections are answered.
+    app.visitor().get("/").expect(200);
+    drop(stream);
+    app.visitor().get("/").expect(200);
+    server.resume();
+    wait_for("the visit to be counted", || {
+        let key = "sessiontut:user:ada".to_owned();
+        server.keys().contains(&key).then_some(())
+    });
+    let finished = app.stop().expect(0);
+    assert!(
+        finished.stderr.contains("deleted the 2 hashes"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(server.keys(), Vec::<String>::new());
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use redis::RedisError;
+use redis::{ErrorKind, RedisError};
 
 use super::fault::Fault;
 use super::link::Link;
@@ -68,6 +68,20 @@ pub(super) async fn visit(client: Client, key: &str, life: Life) -> Result<Trip,
     client.travel(batch.with(&[b"HGETALL", key.as_bytes()])).await
 }
 
+/// Counts a visit of step 2, and notes a hash that it made, also when whoever asked stops waiting: in a task of its own,
+/// since nothing but this process would ever delete the hash.
+pub(super) async fn visit_and_note(client: Client, key: &str, made: &Arc<Made>) -> Result<Trip, RedisError> {
+    let (key, made) = (key.to_owned(), made.clone());
+    let visit = tokio::spawn(async move {
+        let trip = visit(client, &key, Life::Endless).await?;
+        made.note(&key, &trip);
+        Ok(trip)
+    });
+    visit
+        .await
+        .unwrap_or_else(|_| Err((ErrorKind::Client, "the server is on its way down").into()))
+}
+
 /// The time that is left and the fields, where there is such a hash with an expiry; only reads.
 pub(super) async fn look(
     client: Client,
@@ -117,7 +131,7 @@ pub(super) struct Made(Mutex<HashSet<String>>);
 
 impl Made {
     /// A first visit means that the hash was not there before.
-    pub(super) fn note(&self, key: &str, visit: &Trip) {
+    fn note(&self, key: &str, visit: &Trip) {
         if visit.results().next() != Some(Reply::Integer(1)) {
             return;
         }

@@ -130,13 +130,13 @@ impl Sessions {
             return Ok(visit);
         };
         let key = counter::key(&name);
-        let trip = self
-            .link
-            .ask(deadline, |client| counter::visit(client, &key, life))
-            .await?;
-        if life == Life::Endless {
-            self.made.note(&key, &trip);
-        }
+        let work = |client| async {
+            match life {
+                Life::Endless => counter::visit_and_note(client, &key, &self.made).await,
+                Life::For(_) => counter::visit(client, &key, life).await,
+            }
+        };
+        let trip = self.link.ask(deadline, work).await?;
         visit.asked = Arc::new(Asked::new(std::slice::from_ref(&trip)));
         visit.earlier = self.history.add(&key, &visit.asked);
         visit.found = Found::Count {
