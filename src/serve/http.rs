@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,9 +25,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::stop::Stop;
 use crate::deadline::Deadline;
 
-/// Open at a time; under the 1,024 descriptors that a process customarily has. At the limit the connection that has
-/// been idle longest makes way, so that thousands of silent ones keep no visitor out.
+/// Open at a time, by all workers together; under the 1,024 descriptors that a process customarily has. At a worker's
+/// share the connection that has been idle longest makes way, so that thousands of silent ones keep no visitor out.
 const MOST_CONNECTIONS: usize = 960;
+/// The least that a worker may have open, however many there are.
+const LEAST_SHARE: usize = 16;
 /// For a whole request head, and between two requests of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often connections are looked at for that: a timer for each request would cost every request.
@@ -52,9 +55,15 @@ pub(super) trait Answer: Send + Sync + 'static {
     ) -> impl Future<Output = Response> + Send;
 }
 
-/// Serves connections of `listener` until `stop` turns true; then lets requests under way end within [`GRACE`].
-pub(super) async fn serve<A: Answer>(listener: TcpListener, app: Arc<A>, mut stop: Stop) {
-    let mut connections = Connections::default();
+/// Serves connections of `listener`, as one of so many workers, until `stop` turns true; then lets requests under way
+/// end within [`GRACE`].
+pub(super) async fn serve<A: Answer>(
+    listener: TcpListener,
+    workers: NonZeroUsize,
+    app: Arc<A>,
+    mut stop: Stop,
+) {
+    let mut connections = Connections::of_one_in(workers);
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stopping = stop.clone();
@@ -91,8 +100,9 @@ fn is_about_one_connection(fault: &io::Error) -> bool {
     )
 }
 
-#[derive(Default)]
 struct Connections {
+    /// As many as may be open.
+    most: usize,
     tasks: JoinSet<()>,
     open: HashMap<Id, Open>,
     turns: Arc<Turns>,
@@ -120,8 +130,18 @@ struct Open {
 }
 
 impl Connections {
+    fn of_one_in(workers: NonZeroUsize) -> Self {
+        Self {
+            most: (MOST_CONNECTIONS / workers).max(LEAST_SHARE),
+            tasks: JoinSet::new(),
+            open: HashMap::new(),
+            turns: Arc::default(),
+            swept: VecDeque::new(),
+        }
+    }
+
     fn welcome<A: Answer>(&mut self, stream: TcpStream, peer: SocketAddr, app: &Arc<A>, stop: &Stop) {
-        if self.open.len() >= MOST_CONNECTIONS {
+        if self.open.len() >= self.most {
             self.close_idlest();
         }
         // Event streams are small writes that nobody answers; Nagle's algorithm would hold them back.
@@ -259,4 +279,20 @@ async fn converse<A: Answer>(
         _ = stop.requested() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many as a process customarily has; the rest is for Redis and the runtimes.
+    const DESCRIPTORS: usize = 1024;
+
+    #[test]
+    fn idle_connections_to_several_workers_leave_descriptors_for_redis() {
+        for workers in [1, 2, 4, 16, 60] {
+            let most = Connections::of_one_in(NonZeroUsize::new(workers).unwrap()).most;
+            assert!(workers * most < DESCRIPTORS, "{workers} workers: {most} each");
+        }
+    }
 }

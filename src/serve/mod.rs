@@ -221,7 +221,7 @@ fn start_others(listener: &TcpListener, shared: &Arc<Shared>) -> io::Result<Vec<
 async fn work(listener: tokio::net::TcpListener, shared: Arc<Shared>, link: Arc<Link>) {
     let app = Arc::new(shared.app(link));
     let site = Arc::new(Site::new(app, shared.options.log.clone()));
-    http::serve(listener, site, shared.stop.clone()).await;
+    http::serve(listener, shared.options.workers, site, shared.stop.clone()).await;
 }
 
 /// Deletes step 2's hashes that this process made: nothing else ever would.
