@@ -226,10 +226,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
     pub listen: String,
     /// Seconds that a visit gives the session to live (steps 3 and 4)
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub ttl: u32,
     /// How long a session may live, however often it is visited (step 4): 90s, 30m, 8h, 7d
-    #[arg(long, value_name = "SPAN", default_value = "8h", value_parser = span)]
+    #[arg(long, value_name = "SPAN", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
     pub max_age: Duration,
     /// Mark the cookie Secure: browsers then send it over HTTPS only
     #[arg(long)]

@@ -220,6 +220,15 @@ fn two_lengths_and_other_ways_to_smuggle_a_request_are_refused() {
     still_serves(&app);
 }
 
+#[test]
+fn an_address_in_capitals_is_the_same_host() {
+    let server = RedisServer::start();
+    let app = app(&server);
+    let port = app.port;
+    let head = format!("GET HTTP://LOCALHOST:{port}/ HTTP/1.1\nHost: localhost:{port}");
+    send(port, &raw(&head, "")).expect(200);
+}
+
 /// Everything that the server sends until it closes the connection.
 fn everything(port: u16, request: &[u8]) -> String {
     let mut stream = connect(port).unwrap();
@@ -280,6 +289,23 @@ fn a_form_in_chunks_is_told_to_come_with_its_length() {
     send(app.port, &raw(&head, "c\r\nusername=ada\r\n0\r\n\r\n")).expect(411);
     let chunk = format!("5000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x5000));
     send(app.port, &raw(&head, &chunk)).expect(413);
+}
+
+#[test]
+fn a_short_form_in_chunks_is_not_called_too_long_because_its_client_asks_first() {
+    let server = RedisServer::start();
+    let app = app(&server);
+    let ask_first = |chunk: &str| {
+        let head = format!(
+            "POST /login HTTP/1.1\nHost: 127.0.0.1:{}\nTransfer-Encoding: chunked\nExpect: 100-continue",
+            app.port
+        );
+        everything(app.port, &raw(&head, chunk))
+    };
+    let short = ask_first("c\r\nusername=ada\r\n0\r\n\r\n");
+    assert!(short.contains("HTTP/1.1 411 "), "{short}");
+    let long = ask_first(&format!("5000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x5000)));
+    assert!(long.contains("HTTP/1.1 413 "), "{long}");
 }
 
 #[test]

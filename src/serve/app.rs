@@ -109,7 +109,12 @@ fn broken_rule<B>(request: &Request<B>) -> Option<&'static str> {
         (_, Some(_)) => Some("The request names two hosts"),
         (None, None) if request.version() == Version::HTTP_11 => Some("The request names no host"),
         (Some(host), None) => match request.uri().authority() {
-            Some(authority) if authority.as_str().as_bytes() != host.as_bytes() => {
+            Some(authority)
+                if !authority
+                    .as_str()
+                    .as_bytes()
+                    .eq_ignore_ascii_case(host.as_bytes()) =>
+            {
                 Some("The request's address and its Host differ")
             }
             None if !host.as_bytes().iter().all(can_be_in_a_host) => Some("The request's Host is no host"),

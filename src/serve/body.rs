@@ -32,10 +32,9 @@ pub(super) enum BodyFault {
 /// Reads the whole body.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, BodyFault> {
     let mut rest = body.into_data_stream();
-    // Whoever asks first is told before sending.
-    let asks_first = headers.contains_key(EXPECT);
     let is_too_long = announced(headers) > LONGEST;
-    if asks_first && (is_too_long || headers.contains_key(TRANSFER_ENCODING)) {
+    // Whoever asks first is told before sending; of chunks nobody knows yet how many there are.
+    if is_too_long && headers.contains_key(EXPECT) {
         return Err(BodyFault::TooLong);
     }
     let read = Deadline::after(TIMEOUT).bound(collect(&mut rest)).await;
