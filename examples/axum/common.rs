@@ -32,7 +32,8 @@ pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// The key that signs cookies; its length does not matter.
 pub fn signing_key() -> Outcome<Key> {
-    let secret = env::var("SECRET_KEY").map_err(|_| "SECRET_KEY is not set")?;
+    let secret =
+        env::var("SECRET_KEY").map_err(|_| "SECRET_KEY is not set")?;
     Ok(Key::derive_from(&Sha256::digest(secret)))
 }
 
@@ -61,7 +62,8 @@ impl From<RedisError> for RedisGone {
 impl IntoResponse for RedisGone {
     fn into_response(self) -> Response {
         let sorry = page("Sorry, the sessions are out of reach just now.");
-        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")], sorry).into_response()
+        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")], sorry)
+            .into_response()
     }
 }
 
@@ -95,7 +97,10 @@ struct Fields {
 impl<S: Send + Sync> FromRequest<S> for UserName {
     type Rejection = Response;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+    async fn from_request(
+        request: Request,
+        state: &S,
+    ) -> Result<Self, Response> {
         let site = request.headers().get("sec-fetch-site");
         if !matches!(
             site.map(|site| site.as_bytes()),
@@ -103,11 +108,14 @@ impl<S: Send + Sync> FromRequest<S> for UserName {
         ) {
             return Err(StatusCode::FORBIDDEN.into_response());
         }
-        let refused = || (StatusCode::UNPROCESSABLE_ENTITY, FORM).into_response();
+        let refused =
+            || (StatusCode::UNPROCESSABLE_ENTITY, FORM).into_response();
         let form = Form::<Fields>::from_request(request, state).await;
         let Form(fields) = form.map_err(|_| refused())?;
         let name = fields.username.trim();
-        if !(1..=64).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+        if !(1..=64).contains(&name.chars().count())
+            || name.chars().any(char::is_control)
+        {
             return Err(refused());
         }
         Ok(Self(name.to_owned()))

@@ -4,17 +4,24 @@ use axum::Router;
 use axum::response::{Html, Redirect};
 use axum::routing::get;
 use axum_extra::extract::SignedCookieJar;
-use common::{FORM, Outcome, UserName, cookie, escape, page, serve, signing_key};
+use common::{
+    FORM, Outcome, UserName, cookie, escape, page, serve, signing_key,
+};
 
 // region session
 async fn index(jar: SignedCookieJar) -> Html<String> {
     match jar.get("session") {
         None => page("You are not logged in"),
-        Some(session) => page(&format!("Logged in as {}", escape(session.value()))),
+        Some(session) => {
+            page(&format!("Logged in as {}", escape(session.value())))
+        }
     }
 }
 
-async fn login(jar: SignedCookieJar, UserName(name): UserName) -> (SignedCookieJar, Redirect) {
+async fn login(
+    jar: SignedCookieJar,
+    UserName(name): UserName,
+) -> (SignedCookieJar, Redirect) {
     (jar.add(cookie(name)), Redirect::to("/"))
 }
 

@@ -6,7 +6,10 @@ use axum::response::{Html, Redirect};
 use axum::routing::get;
 use axum_extra::extract::SignedCookieJar;
 use axum_extra::extract::cookie::Key;
-use common::{FORM, Outcome, RedisGone, UserName, connect, cookie, escape, page, serve, signing_key};
+use common::{
+    FORM, Outcome, RedisGone, UserName, connect, cookie, escape, page, serve,
+    signing_key,
+};
 use redis::aio::ConnectionManager;
 use redis::{AsyncCommands, RedisResult};
 
@@ -17,8 +20,13 @@ struct Shared {
 }
 
 // region visits
-async fn count_visit(redis: &mut ConnectionManager, name: &str) -> RedisResult<u64> {
-    redis.hincr(format!("sessiontut:user:{name}"), "visits", 1).await
+async fn count_visit(
+    redis: &mut ConnectionManager,
+    name: &str,
+) -> RedisResult<u64> {
+    redis
+        .hincr(format!("sessiontut:user:{name}"), "visits", 1)
+        .await
 }
 
 async fn index(
@@ -28,16 +36,16 @@ async fn index(
     let Some(session) = jar.get("session") else {
         return Ok(page("You are not logged in"));
     };
-    let name = session.value();
-    let visits = count_visit(&mut redis, name).await?;
-    Ok(page(&format!(
-        "Logged in as {}<br>Visits: {visits}",
-        escape(name)
-    )))
+    let visits = count_visit(&mut redis, session.value()).await?;
+    let name = escape(session.value());
+    Ok(page(&format!("Logged in as {name}<br>Visits: {visits}")))
 }
 // endregion visits
 
-async fn login(jar: SignedCookieJar, UserName(name): UserName) -> (SignedCookieJar, Redirect) {
+async fn login(
+    jar: SignedCookieJar,
+    UserName(name): UserName,
+) -> (SignedCookieJar, Redirect) {
     (jar.add(cookie(name)), Redirect::to("/"))
 }
 

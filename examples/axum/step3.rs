@@ -6,7 +6,10 @@ use axum::response::{Html, Redirect};
 use axum::routing::get;
 use axum_extra::extract::SignedCookieJar;
 use axum_extra::extract::cookie::Key;
-use common::{FORM, Outcome, RedisGone, UserName, connect, cookie, escape, page, serve, signing_key};
+use common::{
+    FORM, Outcome, RedisGone, UserName, connect, cookie, escape, page, serve,
+    signing_key,
+};
 use redis::RedisResult;
 use redis::aio::ConnectionManager;
 
@@ -17,7 +20,10 @@ struct Shared {
 }
 
 // region visits
-async fn count_visit(redis: &mut ConnectionManager, name: &str) -> RedisResult<u64> {
+async fn count_visit(
+    redis: &mut ConnectionManager,
+    name: &str,
+) -> RedisResult<u64> {
     let key = format!("sessiontut:user:{name}");
     let (visits,) = redis::pipe()
         .atomic() // MULTI … EXEC
@@ -37,15 +43,15 @@ async fn index(
     let Some(session) = jar.get("session") else {
         return Ok(page("You are not logged in"));
     };
-    let name = session.value();
-    let visits = count_visit(&mut redis, name).await?;
-    Ok(page(&format!(
-        "Logged in as {}<br>Visits: {visits}",
-        escape(name)
-    )))
+    let visits = count_visit(&mut redis, session.value()).await?;
+    let name = escape(session.value());
+    Ok(page(&format!("Logged in as {name}<br>Visits: {visits}")))
 }
 
-async fn login(jar: SignedCookieJar, UserName(name): UserName) -> (SignedCookieJar, Redirect) {
+async fn login(
+    jar: SignedCookieJar,
+    UserName(name): UserName,
+) -> (SignedCookieJar, Redirect) {
     (jar.add(cookie(name)), Redirect::to("/"))
 }
 

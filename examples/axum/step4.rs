@@ -8,7 +8,9 @@ use axum::extract::State;
 use axum::response::{Html, Redirect};
 use axum::routing::get;
 use axum_extra::extract::CookieJar;
-use common::{FORM, Outcome, RedisGone, UserName, connect, cookie, escape, page, serve};
+use common::{
+    FORM, Outcome, RedisGone, UserName, connect, cookie, escape, page, serve,
+};
 use redis::aio::ConnectionManager;
 use redis::{AsyncCommands, RedisResult};
 use sha2::{Digest, Sha256};
@@ -32,7 +34,8 @@ impl SessionStore {
     async fn create(&mut self, username: &str) -> RedisResult<String> {
         let token = random_token();
         let key = key(&token);
-        let fields = [("username", username), ("created", &now().to_string())];
+        let fields =
+            [("username", username), ("created", &now().to_string())];
         let _: () = redis::pipe()
             .atomic() // MULTI … EXEC
             .hset_multiple(&key, &fields)
@@ -46,16 +49,19 @@ impl SessionStore {
     // region visit
     async fn visit(&mut self, token: &str) -> RedisResult<Option<Session>> {
         let key = key(token);
-        let (visits, mut fields): (u64, HashMap<String, String>) = redis::pipe()
-            .atomic()
-            .hincr(&key, "visits", 1)
-            .expire(&key, IDLE_SECONDS)
-            .ignore()
-            .hgetall(&key)
-            .query_async(&mut self.redis)
-            .await?;
+        let (visits, mut fields): (u64, HashMap<String, String>) =
+            redis::pipe()
+                .atomic()
+                .hincr(&key, "visits", 1)
+                .expire(&key, IDLE_SECONDS)
+                .ignore()
+                .hgetall(&key)
+                .query_async(&mut self.redis)
+                .await?;
         match fields.remove("username") {
-            Some(username) if !is_too_old(&fields) => Ok(Some(Session { username, visits })),
+            Some(username) if !is_too_old(&fields) => {
+                Ok(Some(Session { username, visits }))
+            }
             _ => {
                 // HINCRBY has made a key for a token that is none.
                 let () = self.redis.del(&key).await?;
@@ -85,8 +91,12 @@ fn key(token: &str) -> String {
 // endregion key
 
 fn is_too_old(fields: &HashMap<String, String>) -> bool {
-    let created = fields.get("created").and_then(|created| created.parse().ok());
-    created.is_none_or(|created: u64| now().saturating_sub(created) > MAX_AGE_SECONDS)
+    let created = fields
+        .get("created")
+        .and_then(|created| created.parse().ok());
+    created.is_none_or(|created: u64| {
+        now().saturating_sub(created) > MAX_AGE_SECONDS
+    })
 }
 
 fn now() -> u64 {
@@ -94,16 +104,20 @@ fn now() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
-async fn index(State(mut store): State<SessionStore>, jar: CookieJar) -> Result<Html<String>, RedisGone> {
+async fn index(
+    State(mut store): State<SessionStore>,
+    jar: CookieJar,
+) -> Result<Html<String>, RedisGone> {
     let session = match jar.get("session") {
         Some(token) => store.visit(token.value()).await?,
         None => None,
     };
     Ok(match session {
         None => page("You are not logged in"),
-        Some(Session { username, visits }) => {
-            page(&format!("Logged in as {}<br>Visits: {visits}", escape(&username)))
-        }
+        Some(Session { username, visits }) => page(&format!(
+            "Logged in as {}<br>Visits: {visits}",
+            escape(&username)
+        )),
     })
 }
 

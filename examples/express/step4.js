@@ -18,26 +18,37 @@ class SessionStore {
   async create(username) {
     const token = randomBytes(32).toString('base64url');
     const key = this.key(token);
-    const together = this.redis.multi().hSet(key, { username, created: now() }).expire(key, IDLE_SECONDS);
+    const together = this.redis.multi() // MULTI … EXEC
+      .hSet(key, { username, created: now() })
+      .expire(key, IDLE_SECONDS);
     await answered(together.exec());
     return token;
   }
 
   key(token) {
-    return `sessiontut:session:${createHash('sha256').update(String(token)).digest('hex')}`;
+    const hash = createHash('sha256').update(String(token)).digest('hex');
+    return `sessiontut:session:${hash}`;
   }
   // endregion create
 
   // region visit
   async visit(token) {
     const key = this.key(token);
-    const together = this.redis.multi().hIncrBy(key, 'visits', 1).expire(key, IDLE_SECONDS).hGetAll(key);
+    const together = this.redis.multi()
+      .hIncrBy(key, 'visits', 1)
+      .expire(key, IDLE_SECONDS)
+      .hGetAll(key);
     const [, , session] = await answered(together.exec());
-    if (!session.username || now() - Number(session.created) > MAX_AGE_SECONDS) {
-      await answered(this.redis.del(key)); // HINCRBY has made a key for a token that is none
+    if (!session.username || this.isTooOld(session)) {
+      // HINCRBY has made a key for a token that is none.
+      await answered(this.redis.del(key));
       return null;
     }
     return session;
+  }
+
+  isTooOld(session) {
+    return now() - Number(session.created) > MAX_AGE_SECONDS;
   }
   // endregion visit
 

@@ -23,8 +23,9 @@ class SessionStore:
     def create(self, username):
         token = secrets.token_urlsafe(32)
         key = self.key(token)
+        session = {"username": username, "created": int(time.time())}
         with self.redis.pipeline() as together:  # MULTI … EXEC
-            together.hset(key, mapping={"username": username, "created": int(time.time())})
+            together.hset(key, mapping=session)
             together.expire(key, IDLE_SECONDS)
             together.execute()
         return token
@@ -42,7 +43,8 @@ class SessionStore:
             together.hgetall(key)
             session = together.execute()[-1]
         if "username" not in session or self.is_too_old(session):
-            self.redis.delete(key)  # HINCRBY has made a key for a token that is none
+            # HINCRBY has made a key for a token that is none.
+            self.redis.delete(key)
             return None
         return session
 
@@ -80,8 +82,9 @@ def login():
     name = posted_name()
     if old := request.cookies.get("session"):
         store.end(old)
+    token = store.create(name)
     answer = redirect("/", 303)
-    answer.set_cookie("session", store.create(name), httponly=True, samesite="Lax")
+    answer.set_cookie("session", token, httponly=True, samesite="Lax")
     return answer
 
 
