@@ -274,6 +274,11 @@ fn a_wrong_answer_explains_itself() {
     terminal.wait_for("1-2 answer");
     terminal.keys(&["2"]);
     terminal.wait_for("that would be -2");
+    // Neither is an answer, and the question stays where it is.
+    for key in ["Enter", "x"] {
+        terminal.keys(&[key]);
+        terminal.wait_for("press the number of an answer");
+    }
     terminal.keys(&["1"]);
     terminal.wait_for("nothing ends it");
     terminal.keys(&["Enter"]);
@@ -389,4 +394,84 @@ fn the_first_lessons_need_nothing_but_the_program() {
         "{}",
         again.stdout
     );
+}
+
+/// A learner in a lesson of one step, at its start.
+fn in_a_lesson(body: &str) -> (Learner, Terminal) {
+    let learner = Learner {
+        home: Home::new(),
+        lessons: Lessons::of(&[("01-only.md", &format!("# Only\n\n## Step\n\n{body}"))]),
+        server: RedisServer::start(),
+    };
+    let terminal = learner.sits_down();
+    (learner, terminal)
+}
+
+#[test]
+fn a_key_pressed_during_a_countdown_leaves_no_rubbish_and_skips_nothing() {
+    let (learner, terminal) =
+        in_a_lesson("```redis after=3s\n> PING\nPONG\n```\n\nThat was it.\n\n## Second\n\nText.\n");
+    terminal.wait_for("Enter wait and run");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("waiting 3 s");
+    terminal.keys(&["Enter", "x", "Enter"]);
+    terminal.wait_for("That was it.");
+    let screen = terminal.wait_for("Enter next");
+    assert!(
+        !screen.contains("waiting") && !screen.contains("step 2 of 2"),
+        "{screen}"
+    );
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn a_text_stands_apart_from_the_command_that_ran_before_it() {
+    let (_learner, terminal) = in_a_lesson("```sh run\nsessiontut ping\n```\n\nThat was ping.\n");
+    terminal.wait_for("yes, run it");
+    terminal.keys(&["Enter"]);
+    let screen = terminal.wait_for("That was ping.");
+    let lines: Vec<&str> = screen.lines().map(str::trim).collect();
+    let at = lines.iter().position(|line| *line == "That was ping.").unwrap();
+    assert_eq!(lines[at - 1], "", "{screen}");
+}
+
+#[test]
+fn a_list_of_clients_is_lines_and_not_one_long_string() {
+    let (_learner, terminal) = in_a_lesson("```redis\n> CLIENT LIST\n...\n```\n\nThose were all.\n");
+    terminal.wait_for("Enter run");
+    terminal.keys(&["Enter"]);
+    let screen = terminal.wait_for("Those were all.");
+    assert!(screen.contains("\nid=") && !screen.contains("\\n"), "{screen}");
+}
+
+#[test]
+fn who_has_finished_is_told_what_comes_next() {
+    let (learner, terminal) = in_a_lesson("Text.\n");
+    terminal.wait_for("Enter next");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("sessiontut drill");
+    terminal.line("echo status=$?");
+    terminal.wait_for("status=0");
+    assert!(terminal.is_sane() && learner.server.keys().is_empty());
+}
+
+#[test]
+fn an_expected_number_is_said_in_words() {
+    let (_learner, terminal) = in_a_lesson(
+        "```redis try\n> SET sessiontut:a 1 EX 50\nOK\n```\n\n```redis check\n> TTL sessiontut:a\n(integer) [1-100]\n```\n",
+    );
+    terminal.wait_for("redis>");
+    terminal.line("SET sessiontut:a 1");
+    let screen = terminal.wait_for("it should answer");
+    assert!(screen.contains("(integer) 1 to 100"), "{screen}");
+}
+
+#[test]
+fn keys_is_refused_with_what_does_the_same_on_our_keys_alone() {
+    let (_learner, terminal) = in_a_lesson("```redis try\n> PING\nPONG\n```\n");
+    terminal.wait_for("redis>");
+    terminal.line("KEYS *");
+    let screen = terminal.wait_for("SCAN 0 MATCH");
+    assert!(!screen.contains("did you mean"), "{screen}");
 }

@@ -1,5 +1,8 @@
 //! The lessons themselves: each is true on a real Redis, and leaves nothing behind.
 
+// Clippy knows tests by their attribute, and these are the functions that the tests call.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;
@@ -104,5 +107,58 @@ fn code_that_is_not_that_of_the_example_is_named_with_its_line() {
         "def count_visit(name):".to_owned(),
     ] {
         assert!(output.contains(&wanted), "{wanted} is not in:\n{output}");
+    }
+}
+
+/// Every fence of the lessons: its file, the words of its first line, and its body.
+fn fences() -> Vec<(String, String, String)> {
+    let mut fences = Vec::new();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // What lies between two fences of ``` is text and fence in turn.
+        for fence in text.split("\n```").skip(1).step_by(2) {
+            let (words, body) = fence.split_once('\n').unwrap_or((fence, ""));
+            fences.push((name.clone(), words.to_owned(), body.to_owned()));
+        }
+    }
+    fences
+}
+
+#[test]
+fn the_right_answer_is_not_always_the_first() {
+    let quizzes: Vec<String> = fences()
+        .into_iter()
+        .filter(|(_, words, _)| words == "quiz")
+        .map(|(_, _, body)| body)
+        .collect();
+    let place = |body: &String| {
+        body.lines()
+            .filter(|line| line.starts_with("- ["))
+            .position(|line| line.starts_with("- [x]"))
+    };
+    for wanted in 0..3 {
+        let there = quizzes.iter().filter(|body| place(body) == Some(wanted)).count();
+        assert!(
+            there * 2 < quizzes.len() && there * 5 > quizzes.len(),
+            "{there} of {} right answers are at place {}",
+            quizzes.len(),
+            wanted + 1
+        );
+    }
+}
+
+#[test]
+fn code_fits_a_window_of_80_columns() {
+    const ROOM_FOR_CODE: usize = 78;
+    for (file, words, body) in fences() {
+        // Prose, and what explains a wrong reply, is wrapped.
+        if words.starts_with("quiz") || words.starts_with("redis") {
+            continue;
+        }
+        for line in body.lines() {
+            assert!(line.chars().count() <= ROOM_FOR_CODE, "{file}: {words}: {line}");
+        }
     }
 }

@@ -135,7 +135,12 @@ fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
     drop(course);
     opening.close();
     Ok(match ended {
-        Ok(Ended::AllDone) => Exit::Ok,
+        Ok(Ended::AllDone) => {
+            ui::learn::parting(
+                "`sessiontut learn LESSON` opens one of them again; `sessiontut drill` asks what is wrong with a Redis",
+            );
+            Exit::Ok
+        }
         Ok(Ended::Left) => {
             ui::learn::parting("`sessiontut learn` goes on where you left");
             Exit::Ok

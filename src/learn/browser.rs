@@ -11,29 +11,46 @@ const VIEWS: usize = 3;
 /// An answer larger than this is not one of our pages.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Logs in as `name` at the app, and looks at its page as often as the lessons ask a learner to.
-///
-/// # Errors
-/// What was asked for and what came back instead.
-pub fn log_in_and_visit(app: SocketAddr, name: &str, deadline: Deadline) -> Result<(), String> {
-    let form = format!("username={name}");
-    let login = format!(
-        "POST /login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
-        form.len()
-    );
-    ask(app, "GET /login HTTP/1.1\r\n", "", "200", deadline)?;
-    let answer = ask(app, &login, &form, "303", deadline)?;
-    let cookie = cookie(&answer).ok_or("POST /login set no cookie")?;
-    for _ in 0..VIEWS {
-        ask(
-            app,
-            &format!("GET / HTTP/1.1\r\nCookie: {cookie}\r\n"),
-            "",
-            "200",
-            deadline,
-        )?;
+/// Somebody who has logged in.
+#[derive(Debug)]
+pub struct Visit {
+    app: SocketAddr,
+    cookie: String,
+}
+
+impl Visit {
+    /// Logs in as `name` at the app, and looks at its page as often as the lessons ask a learner to.
+    ///
+    /// # Errors
+    /// What was asked for and what came back instead.
+    pub fn log_in(app: SocketAddr, name: &str, deadline: Deadline) -> Result<Self, String> {
+        let form = format!("username={name}");
+        let login = format!(
+            "POST /login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+            form.len()
+        );
+        ask(app, "GET /login HTTP/1.1\r\n", "", "200", deadline)?;
+        let answer = ask(app, &login, &form, "303", deadline)?;
+        let cookie = cookie(&answer).ok_or("POST /login set no cookie")?;
+        let visit = Self { app, cookie };
+        for _ in 0..VIEWS {
+            visit.get("/", "200", deadline)?;
+        }
+        Ok(visit)
     }
-    Ok(())
+
+    /// Ends the session, as the lessons ask a learner to.
+    ///
+    /// # Errors
+    /// What came back instead.
+    pub fn log_out(self, deadline: Deadline) -> Result<(), String> {
+        self.get("/logout", "303", deadline)
+    }
+
+    fn get(&self, path: &str, status: &str, deadline: Deadline) -> Result<(), String> {
+        let head = format!("GET {path} HTTP/1.1\r\nCookie: {}\r\n", self.cookie);
+        ask(self.app, &head, "", status, deadline).map(|_| ())
+    }
 }
 
 /// Sends one request and returns the answer, which must have this status.

@@ -6,6 +6,7 @@ use super::lesson::{Exchange, Expected, Transcript};
 use super::link::Trouble;
 use super::pattern::Pattern;
 use super::scene::Scene;
+use crate::sanitize;
 use crate::wire;
 
 /// A command that was sent, what came back, and whether it was that which the lesson expects.
@@ -62,10 +63,34 @@ pub fn run(
     Ok(outcomes)
 }
 
+/// A reply as redis-cli prints it: reports that are text for people as they stand, all else by its type.
+#[must_use]
+pub fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
+    let word = |at: usize| {
+        words
+            .get(at)
+            .map_or(String::new(), |word| String::from_utf8_lossy(word).to_uppercase())
+    };
+    let is_report = matches!(
+        (word(0).as_str(), word(1).as_str()),
+        ("INFO", _)
+            | ("CLIENT", "LIST" | "INFO")
+            | ("CLUSTER", "INFO" | "NODES")
+            | ("MEMORY" | "LATENCY", "DOCTOR")
+    );
+    match reply {
+        Value::BulkString(text) if is_report => String::from_utf8_lossy(text)
+            .lines()
+            .map(|line| sanitize::line(line).into_owned())
+            .collect(),
+        _ => wire::reply_lines(reply),
+    }
+}
+
 /// What a lesson makes of a reply.
 #[must_use]
 pub fn judge(exchange: &Exchange, expected: Expected, reply: &Value) -> Outcome {
-    let got = wire::reply_lines(reply);
+    let got = printed(&exchange.words, reply);
     let wanted = match (&exchange.reply, expected) {
         (Some(pattern), _) => pattern.clone(),
         (None, Expected::Error) => Pattern::new(&["(error) [..]"]),

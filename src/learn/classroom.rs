@@ -196,6 +196,8 @@ pub enum Said<'a> {
     },
     /// Redis is being asked for the first time: that can take a while.
     Asking(&'a Target),
+    /// It has answered, or not.
+    AskingOver,
     /// A wait is over.
     CountdownOver,
     /// Redis does not answer; the learner has done nothing wrong.
@@ -220,6 +222,8 @@ pub enum Said<'a> {
     List(&'a [(&'a Lesson, Standing)]),
     /// What the learner asked for cannot be done: a line says why.
     Sorry(&'a str),
+    /// Commands of ours have written what they had to say.
+    CommandsOver,
     /// A command of ours ended, and not well.
     CommandEnded(&'a str),
     /// The lesson is gone through.

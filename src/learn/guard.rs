@@ -15,13 +15,11 @@ pub enum Forbidden {
     #[error("not sent: the key {0} is outside {PREFIX}, where everything of this lesson lives")]
     Outside(String),
     /// The command is not among those that a lesson sends.
-    #[error(
-        "not sent: {0} is not among the commands that a lesson sends, since not all its keys can be told"
-    )]
+    #[error("not sent: {0} is none of the commands that a lesson sends, each on keys that can be told")]
     Unknown(String),
-    /// SCAN walks over everybody's keys unless it is told not to.
-    #[error("not sent: SCAN without MATCH {PREFIX}… would walk over keys that are not ours")]
-    UnboundedScan,
+    /// KEYS, and SCAN unless it is told not to, walk over everybody's keys.
+    #[error("not sent: {0} would walk over keys that are not ours; SCAN 0 MATCH {PREFIX}* looks at ours")]
+    Walks(&'static str),
 }
 
 /// Where the keys of a command stand, in its words counted from 0 (the command itself).
@@ -39,6 +37,8 @@ pub(super) enum Keys {
     EveryOther,
     /// The pattern of MATCH.
     ScanPattern,
+    /// All there are.
+    Everybodys,
 }
 
 /// The keys of a command that may be sent.
@@ -63,6 +63,7 @@ pub fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
         Keys::Two => words.iter().skip(1).take(2).map(Vec::as_slice).collect(),
         Keys::All => words.iter().skip(1).map(Vec::as_slice).collect(),
         Keys::EveryOther => words.iter().skip(1).step_by(2).map(Vec::as_slice).collect(),
+        Keys::Everybodys => return Err(Forbidden::Walks("KEYS")),
         Keys::ScanPattern => {
             let pattern = words
                 .windows(2)
@@ -70,7 +71,7 @@ pub fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
                 .find(|pair| pair[0].eq_ignore_ascii_case(b"MATCH"));
             match pattern {
                 Some([_, pattern]) if pattern.starts_with(PREFIX.as_bytes()) => return Ok(Vec::new()),
-                _ => return Err(Forbidden::UnboundedScan),
+                _ => return Err(Forbidden::Walks("SCAN without MATCH")),
             }
         }
     };
@@ -139,6 +140,7 @@ pub(super) fn place(name: &str, subcommand: &str) -> Option<Keys> {
         "MEMORY" if subcommand == "USAGE" => Keys::At(2),
         "OBJECT" if matches!(subcommand, "ENCODING" | "FREQ" | "IDLETIME" | "REFCOUNT") => Keys::At(2),
         "SCAN" => Keys::ScanPattern,
+        "KEYS" => Keys::Everybodys,
         "DEL" | "EXISTS" | "MGET" | "TOUCH" | "UNLINK" | "WATCH" | "SDIFF" | "SINTER" | "SUNION" => Keys::All,
         "MSET" | "MSETNX" => Keys::EveryOther,
         "COPY" | "RENAME" | "RENAMENX" | "SMOVE" | "LMOVE" | "RPOPLPUSH" => Keys::Two,
@@ -368,7 +370,7 @@ mod tests {
         }
         assert_eq!(
             judged("CONFIG SET maxmemory 1").unwrap_err().to_string(),
-            "not sent: CONFIG SET is not among the commands that a lesson sends, since not all its keys can be told"
+            "not sent: CONFIG SET is none of the commands that a lesson sends, each on keys that can be told"
         );
     }
 }

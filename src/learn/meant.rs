@@ -1,6 +1,6 @@
 //! What somebody meant by a command that is not sent.
 
-use super::guard::{COMPLETIONS, PREFIX, place, upper};
+use super::guard::{COMPLETIONS, Keys, PREFIX, place, upper};
 use crate::sanitize;
 
 /// What somebody may have meant by a command that is not sent: a command that is one slip away, or the same with our
@@ -8,10 +8,13 @@ use crate::sanitize;
 #[must_use]
 pub(super) fn meant(words: &[Vec<u8>]) -> Option<String> {
     let name = upper(words, 0);
-    if place(&name, &upper(words, 1)).is_none() {
+    let Some(keys) = place(&name, &upper(words, 1)) else {
         let names = COMPLETIONS.iter().copied().filter(|known| !known.contains(' '));
         let (distance, nearest) = names.map(|known| (slips(&name, known), known)).min()?;
         return (distance <= MOST_SLIPS && distance * 3 <= name.len()).then(|| nearest.to_owned());
+    };
+    if matches!(keys, Keys::Everybodys | Keys::ScanPattern) {
+        return None;
     }
     let key = words.get(1)?;
     let text = std::str::from_utf8(key).ok()?;
@@ -58,6 +61,7 @@ mod tests {
             Some("sessiontut:user:ada")
         );
         assert_eq!(guessed("FLUSHALL"), None);
+        assert_eq!(guessed("KEYS user:*"), None);
         assert_eq!(guessed("xx"), None);
     }
 }

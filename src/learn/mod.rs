@@ -16,7 +16,7 @@ pub mod lock;
 mod meant;
 pub mod names;
 mod parse;
-mod pattern;
+pub mod pattern;
 pub mod progress;
 mod quiz;
 mod region;

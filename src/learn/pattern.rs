@@ -54,6 +54,20 @@ impl Pattern {
     }
 }
 
+/// A line of an expected reply, for people: `(integer) [1-10]` is `(integer) 1 to 10`.
+#[must_use]
+pub fn in_words(line: &str) -> String {
+    let piece = |piece: Piece| match piece {
+        Piece::Text(text) => text,
+        Piece::AnyText => "…".to_owned(),
+        Piece::Number { least, most } => format!("{least} to {most}"),
+    };
+    match line_of(line) {
+        Line::AnyLines => "…".to_owned(),
+        Line::Pieces(pieces) => pieces.into_iter().map(piece).collect(),
+    }
+}
+
 fn line_of(line: &str) -> Line {
     if line.trim() == "..." {
         return Line::AnyLines;

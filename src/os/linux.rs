@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, PipeReader};
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use libc::{c_int, c_void, socklen_t};
@@ -175,17 +175,30 @@ pub fn refused_sends() -> Option<u64> {
     values.split_whitespace().nth(at)?.parse().ok()
 }
 
-/// A terminal that hands over every key at once and shows none, until this is dropped.
-pub struct Raw<'a> {
-    terminal: BorrowedFd<'a>,
+/// A terminal that shows no key that is typed, until this is dropped.
+pub struct Muted {
+    terminal: OwnedFd,
     before: libc::termios,
 }
 
-impl<'a> Raw<'a> {
-    /// Switches `input`; none where it is no terminal.
+impl Muted {
+    /// A terminal that hands over every key at once, Ctrl-C too; none where it is no terminal.
     #[must_use]
-    pub fn new(input: &'a impl AsFd) -> Option<Self> {
-        let terminal = input.as_fd();
+    pub fn raw(input: &impl AsFd) -> Option<Self> {
+        Self::switch(input, |switched| {
+            // SAFETY: the structure was filled in by the kernel.
+            unsafe { libc::cfmakeraw(switched) };
+        })
+    }
+
+    /// A terminal that does all else as before: Ctrl-C is a signal. None where it is no terminal.
+    #[must_use]
+    pub fn new(input: &impl AsFd) -> Option<Self> {
+        Self::switch(input, |switched| switched.c_lflag &= !libc::ECHO)
+    }
+
+    fn switch(input: &impl AsFd, change: impl FnOnce(&mut libc::termios)) -> Option<Self> {
+        let terminal = input.as_fd().try_clone_to_owned().ok()?;
         // SAFETY: termios is plain data, for which zeros are valid.
         let mut before: libc::termios = unsafe { zeroed() };
         // SAFETY: the descriptor is open, and the structure outlives the call.
@@ -193,22 +206,27 @@ impl<'a> Raw<'a> {
             return None;
         }
         let mut switched = before;
-        // SAFETY: the structure was filled in above.
-        unsafe { libc::cfmakeraw(&raw mut switched) };
+        change(&mut switched);
         // What is written is still to begin each line at the left.
         switched.c_oflag = before.c_oflag;
-        set(terminal, &switched).then_some(Self { terminal, before })
+        set(&terminal, &switched).then_some(Self { terminal, before })
     }
 }
 
-impl Drop for Raw<'_> {
+impl Drop for Muted {
     fn drop(&mut self) {
         // A terminal that has gone has no need of it.
-        set(self.terminal, &self.before);
+        set(&self.terminal, &self.before);
     }
 }
 
-fn set(terminal: BorrowedFd<'_>, settings: &libc::termios) -> bool {
+/// Drops the keys that were typed and not yet read.
+pub fn drop_typed(input: &impl AsFd) {
+    // SAFETY: the descriptor is open. Where it is no terminal, there is nothing to drop.
+    unsafe { libc::tcflush(input.as_fd().as_raw_fd(), libc::TCIFLUSH) };
+}
+
+fn set(terminal: &OwnedFd, settings: &libc::termios) -> bool {
     // SAFETY: the descriptor is open, and the structure outlives the call.
     unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSADRAIN, settings) == 0 }
 }

@@ -11,7 +11,8 @@ mod kernel;
 mod kernel;
 
 pub use kernel::{
-    Raw, ask_for_icmp, await_key, flow, is_neighbour_missing, next_icmp, refused_sends, syns_sent,
+    Muted, ask_for_icmp, await_key, drop_typed, flow, is_neighbour_missing, next_icmp, refused_sends,
+    syns_sent,
 };
 
 use std::net::IpAddr;

@@ -1,7 +1,6 @@
 //! The portable fallback: nothing is known beyond what `std` reports.
 
 use std::io::{self, PipeReader};
-use std::marker::PhantomData;
 use std::net::IpAddr;
 
 use socket2::{SockRef, Socket};
@@ -43,15 +42,24 @@ pub fn refused_sends() -> Option<u64> {
 
 /// Does nothing: who reads a key switches the terminal.
 #[derive(Debug)]
-pub struct Raw<'a>(PhantomData<&'a ()>);
+pub struct Muted;
 
-impl<'a> Raw<'a> {
+impl Muted {
     /// Never: the terminal stays as it is.
     #[must_use]
-    pub fn new(_input: &'a impl Source) -> Option<Self> {
+    pub fn raw(_input: &impl Source) -> Option<Self> {
+        None
+    }
+
+    /// Never: the terminal stays as it is.
+    #[must_use]
+    pub fn new(_input: &impl Source) -> Option<Self> {
         None
     }
 }
+
+/// Does nothing: the keys stay.
+pub fn drop_typed(_input: &impl Source) {}
 
 /// Does not wait: who reads the key does.
 ///

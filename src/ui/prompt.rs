@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use dialoguer::console::{Key, Term, measure_text_width, style};
 
 use crate::learn::stop::{Interrupted, Stop};
-use crate::os::Raw;
+use crate::os::Muted;
 
 /// A line being typed, and where the cursor is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ const MOST_HISTORY: usize = 200;
 pub fn key(term: &Term, stop: &Stop) -> Result<Key, Interrupted> {
     let input = io::stdin();
     // From here on Ctrl-C is a key like others, which waits its turn: it cannot come unnoticed before the read.
-    let _raw = Raw::new(&input);
+    let _raw = Muted::raw(&input);
     loop {
         // The terminal itself is read where standard input is something else.
         if input.is_terminal() {

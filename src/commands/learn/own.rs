@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::cli::{Cli, Command, RedisArgs, ServeArgs};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::learn::browser;
+use crate::learn::browser::Visit;
 use crate::learn::names::FIRST_NAME;
 use crate::learn::unattended::Commands;
 use crate::secret::Secret;
@@ -41,6 +41,8 @@ pub(super) struct OwnCommands {
 struct Serving {
     end: oneshot::Sender<()>,
     thread: JoinHandle<Exit>,
+    /// Our own visit to it, where nobody else is there.
+    visit: Option<Visit>,
 }
 
 /// For the app to listen, or to say why it cannot.
@@ -94,13 +96,18 @@ impl OwnCommands {
                 _ => format!("{shown} did not get ready"),
             });
         };
-        self.serving = Some(Serving { end, thread });
-        match self.beside {
-            Beside::ForTheLearner => Ok(()),
+        let visit = match self.beside {
+            Beside::ForTheLearner => Ok(None),
             Beside::DrivenByUs => {
-                browser::log_in_and_visit(address, &self.name, Deadline::after(VISITS_WITHIN))
+                Visit::log_in(address, &self.name, Deadline::after(VISITS_WITHIN)).map(Some)
             }
-        }
+        };
+        let (visit, outcome) = match visit {
+            Ok(visit) => (visit, Ok(())),
+            Err(fault) => (None, Err(fault)),
+        };
+        self.serving = Some(Serving { end, thread, visit });
+        outcome
     }
 }
 
@@ -122,6 +129,13 @@ impl Commands for OwnCommands {
         match cli.command {
             Some(Command::Learn(_)) => Err(format!("{shown}: a lesson within a lesson")),
             Some(Command::Serve(args)) => self.serve(args, &shown),
+            // It asks a person.
+            Some(Command::Drill(_)) if self.beside == Beside::DrivenByUs => Ok(()),
+            // Whether the answer was right, it has said itself.
+            Some(Command::Drill(_)) => match super::super::run(cli) {
+                Exit::Ok | Exit::No => Ok(()),
+                exit => Err(format!("{shown} ended with status {}", exit as u8)),
+            },
             _ => match super::super::run(cli) {
                 Exit::Ok => Ok(()),
                 exit => Err(format!("{shown} ended with status {}", exit as u8)),
@@ -134,7 +148,11 @@ impl Commands for OwnCommands {
     }
 
     fn end(&mut self) {
-        if let Some(Serving { end, thread }) = self.serving.take() {
+        if let Some(Serving { end, thread, visit }) = self.serving.take() {
+            if let Some(visit) = visit {
+                // An app that has ended took nobody's session with it: that ends by its TTL.
+                let _ = visit.log_out(Deadline::after(VISITS_WITHIN));
+            }
             // It may have ended by itself, at Ctrl-C.
             let _ = end.send(());
             let _ = thread.join();

@@ -96,7 +96,7 @@ impl Course<'_> {
         let judged = self.with_redis(here, &mut |course| {
             let reply = course.scene.send(&typed)?;
             course.note_keys();
-            course.room.tell(&Said::Reply(&wire::reply_lines(&reply)));
+            course.room.tell(&Said::Reply(&check::printed(&typed, &reply)));
             course.judge_try(task, &typed, &reply)
         })?;
         self.save();

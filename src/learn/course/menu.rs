@@ -104,6 +104,7 @@ impl Course<'_> {
             Key::Ping => {
                 // Its own report says all there is to say, whatever it found.
                 let _ = self.commands.run(&["ping".to_owned()]);
+                self.room.tell(&Said::CommandsOver);
             }
             Key::FastLane => {
                 self.pace = Pace::FastLane;

@@ -20,7 +20,7 @@ impl Course<'_> {
         }
         self.room.tell(&Said::Asking(self.scene.link.target()));
         let staged = self.stage(here);
-        self.room.tell(&Said::CountdownOver);
+        self.room.tell(&Said::AskingOver);
         self.name = Name::Settled;
         match staged {
             Ok(()) => Ok(()),

@@ -174,6 +174,7 @@ impl Course<'_> {
             }
             self.scene.link.stop().check()?;
         }
+        self.room.tell(&Said::CommandsOver);
         Ok(Turn::On)
     }
 
@@ -212,6 +213,12 @@ impl Course<'_> {
         let Some(wait) = wait else {
             return Ok(());
         };
+        let waited = self.count_down(wait);
+        self.room.tell(&Said::CountdownOver);
+        waited
+    }
+
+    fn count_down(&mut self, wait: &Wait) -> Result<(), Trouble> {
         let deadline = Deadline::after(wait.span);
         while !deadline.is_over() {
             let ttl = match &wait.watch {
@@ -227,7 +234,6 @@ impl Course<'_> {
             });
             self.scene.link.sleep(TICK.min(deadline.left()))?;
         }
-        self.room.tell(&Said::CountdownOver);
         Ok(())
     }
 }

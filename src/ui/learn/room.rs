@@ -2,6 +2,8 @@
 
 mod show;
 
+use std::io;
+
 use colored::Colorize as _;
 use dialoguer::console::{Key as Pressed, truncate_str};
 
@@ -10,6 +12,7 @@ use super::screen::Screen;
 use crate::learn::classroom::{Classroom, Key, Offer, Picked, Said, Typed};
 use crate::learn::stop::{Interrupted, Stop};
 use crate::learn::{COMPLETIONS, Quiz};
+use crate::os::{self, Muted};
 use crate::sanitize;
 use crate::ui::prompt::{self, History};
 use crate::ui::{highlight, markdown};
@@ -22,6 +25,8 @@ pub struct Room {
     /// Where on the screen the commands about to run stand: each is written again with its reply.
     shown: Option<Shown>,
     legend: Legend,
+    /// What is typed while a command runs, or a wait goes on, is not to be written into it.
+    _muted: Option<Muted>,
 }
 
 /// Whether the keys that work at the command prompt are to be shown.
@@ -47,6 +52,7 @@ impl Room {
             history: History::default(),
             shown: None,
             legend: Legend::Shown,
+            _muted: Muted::new(&io::stdin()),
         }
     }
 }
@@ -73,9 +79,7 @@ impl Classroom for Room {
                 self.screen.put(&"Your turn: type it.".bold().to_string());
                 self.legend = Legend::Due;
             }
-            Said::Reply(lines) => self
-                .screen
-                .put_all(lines.iter().map(|line| line.yellow().to_string())),
+            Said::Reply(lines) => self.reply(lines),
             Said::Meaning(text) => self.say(text),
             Said::Forbidden { why, meant } => {
                 self.marked("!", &why.to_string());
@@ -124,7 +128,12 @@ impl Classroom for Room {
                 self.screen
                     .draw(&truncate_str(&text, width, "…").dimmed().to_string());
             }
-            Said::CountdownOver => self.screen.clear_line(),
+            Said::AskingOver => self.screen.clear_line(),
+            Said::CountdownOver => {
+                self.screen.clear_line();
+                // An impatient Enter was for the countdown, not for what comes after it.
+                os::drop_typed(&io::stdin());
+            }
             Said::Trouble(unanswered) => {
                 self.marked("✗", &format!("Redis: {unanswered}"));
                 if let Some(fix) = unanswered.fixes.first() {
@@ -175,6 +184,7 @@ impl Classroom for Room {
                 self.screen.put_all(lines);
             }
             Said::Sorry(line) => self.marked("!", line),
+            Said::CommandsOver => self.screen.gap_after_others(),
             Said::CommandEnded(what) => self.marked("!", what),
             Said::LessonDone(lesson) => {
                 self.screen.gap();
@@ -273,11 +283,7 @@ impl Classroom for Room {
                 match pressed? {
                     Pressed::Char(character) => character.to_string(),
                     Pressed::Escape => "q".to_owned(),
-                    _ => {
-                        // On the prompt line: the question is to stay in the window.
-                        lead = format!("press the number of an answer, 1-{count}  ");
-                        continue;
-                    }
+                    _ => String::new(),
                 }
             };
             self.screen.read();
@@ -288,6 +294,8 @@ impl Classroom for Room {
             } else if let Some(key) = keys::of_word(&numbers, offers).filter(|_| !numbers.trim().is_empty()) {
                 return Ok(Picked::Key(key));
             }
+            // On the prompt line: the question is to stay in the window.
+            lead = format!("press the number of an answer, 1-{count}  ");
         }
     }
 

@@ -108,6 +108,12 @@ impl Screen {
         }
     }
 
+    /// An empty line after what somebody else has written.
+    pub(super) fn gap_after_others(&mut self) {
+        self.after_gap = false;
+        self.gap();
+    }
+
     /// Takes back the rows written since `written` stood at `mark`, where they are still on the screen.
     pub(super) fn take_back(&mut self, mark: usize) {
         let rows = self.written - mark;

@@ -7,10 +7,13 @@ use colored::Colorize as _;
 use super::{Room, Shown};
 use crate::learn::check::{Outcome, Verdict};
 use crate::learn::classroom::Offer;
-use crate::learn::{Lesson, Quiz, Tab, Transcript};
+use crate::learn::{Lesson, Quiz, Tab, Transcript, pattern};
 use crate::sanitize;
 use crate::ui::learn::keys;
 use crate::ui::{highlight, markdown};
+
+/// A busy Redis has thousands of clients to list.
+const MOST_REPLY_LINES: usize = 60;
 
 impl Room {
     pub(super) fn lesson(&mut self, lesson: &Lesson, of: usize, step: usize) {
@@ -126,15 +129,23 @@ impl Room {
             self.screen.take_back(shown.before);
         }
         self.command_line(&outcome.command);
-        self.screen
-            .put_all(outcome.got.iter().map(|line| line.yellow().to_string()));
+        self.reply(&outcome.got);
         if let Verdict::Differs { expected, why } = &outcome.verdict {
-            self.marked("✗", &format!("the lesson expects {}", expected.join(" ")));
+            self.marked("✗", &format!("the lesson expects {}", readable(expected)));
             if let Some(why) = why {
                 self.say(why);
             }
         }
         self.screen.gap();
+    }
+
+    /// A reply, or as much of it as anyone reads.
+    pub(super) fn reply(&mut self, lines: &[String]) {
+        let shown = lines.iter().take(MOST_REPLY_LINES);
+        self.screen.put_all(shown.map(|line| line.yellow().to_string()));
+        if lines.len() > MOST_REPLY_LINES {
+            self.say(&format!("… and {} more lines", lines.len() - MOST_REPLY_LINES));
+        }
     }
 
     /// What the lesson looked at, what it found, and why that is.
@@ -144,7 +155,7 @@ impl Room {
         };
         self.marked("✗", "not yet");
         self.say(&format!("{} answers {}", outcome.command, outcome.got.join(" ")));
-        self.say(&format!("it should answer {}", expected.join(" ")));
+        self.say(&format!("it should answer {}", readable(expected)));
         if let Some(why) = why {
             self.say(why);
         }
@@ -179,17 +190,14 @@ impl Room {
             let (mark, word) = if answer.is_right {
                 ("✓", "right")
             } else {
-                ("✗", "no")
+                ("✗", "not right")
             };
             let why = if answer.why.is_empty() {
                 String::new()
             } else {
                 format!(": {}", answer.why)
             };
-            self.marked(
-                mark,
-                &format!("{} is {word}{why}", place + 1).replace("is no:", "is not right:"),
-            );
+            self.marked(mark, &format!("{} is {word}{why}", place + 1));
         }
         if !right
             && picked
@@ -209,6 +217,12 @@ impl Room {
         }
         self.say("Ctrl-C leaves at once; your place is kept, the lesson's keys are removed");
     }
+}
+
+/// An expected reply without the signs of its wildcards.
+fn readable(expected: &[String]) -> String {
+    let lines: Vec<String> = expected.iter().map(|line| pattern::in_words(line)).collect();
+    lines.join(" ")
 }
 
 /// What is left of a key's life, as PTTL says it.
