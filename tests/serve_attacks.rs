@@ -300,7 +300,11 @@ fn a_short_form_in_chunks_is_not_called_too_long_because_its_client_asks_first()
             "POST /login HTTP/1.1\nHost: 127.0.0.1:{}\nTransfer-Encoding: chunked\nExpect: 100-continue",
             app.port
         );
-        everything(app.port, &raw(&head, chunk))
+        // It stays: the server would take the end of what it sends for its leaving.
+        let mut stream = connect_and_send(app.port, &raw(&head, chunk));
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     };
     let short = ask_first("c\r\nusername=ada\r\n0\r\n\r\n");
     assert!(short.contains("HTTP/1.1 411 "), "{short}");
