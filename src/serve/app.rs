@@ -21,7 +21,6 @@ use super::log::{AccessLog, Entry};
 use super::origin::{Sender, sender};
 use super::page::{self, Frame, Home, Login, Notice};
 use super::sessions::{Sessions, Visit};
-use super::stop::Stop;
 use super::{assets, cookies, elsewhere, events, form, headers, source};
 use crate::deadline::Deadline;
 
@@ -33,11 +32,10 @@ const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("2");
 /// A running server's parts, shared by all connections of a worker.
 pub(super) struct App {
     pub(super) frame: Frame,
-    pub(super) sessions: Sessions,
+    pub(super) sessions: Arc<Sessions>,
     pub(super) cookies: cookies::Attributes,
     pub(super) elsewhere: Arc<elsewhere::Board>,
     pub(super) streams: events::Streams,
-    pub(super) stop: Stop,
 }
 
 /// The app behind its router: what a connection asks.
@@ -230,7 +228,7 @@ async fn logout(State(app): State<Arc<App>>, request: Request) -> Response {
 
 async fn watch_session(State(app): State<Arc<App>>, request: Request) -> Response {
     let who = app.sessions.who(cookies::session(request.headers()));
-    events::answer(app, who)
+    app.streams.answer(app.sessions.clone(), who)
 }
 
 async fn health(State(app): State<Arc<App>>) -> Response {

@@ -14,8 +14,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::app::App;
-use super::sessions::{Look, Who};
+use super::sessions::{Look, Sessions, Who};
 use super::stop::Stop;
 use crate::deadline::Deadline;
 
@@ -28,18 +27,15 @@ const MOST_STREAMS: usize = 256;
 /// When a browser that found no stream free asks again.
 const LATER: Duration = Duration::from_secs(10);
 
-/// Keeps count of the open streams.
+/// Opens streams, as many as there may be; a stop ends them all.
 #[derive(Clone, Debug)]
-pub(super) struct Streams(Arc<Semaphore>);
-
-impl Default for Streams {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_STREAMS)))
-    }
+pub(super) struct Streams {
+    free: Arc<Semaphore>,
+    stop: Stop,
 }
 
 struct Watcher {
-    app: Arc<App>,
+    sessions: Arc<Sessions>,
     who: Who,
     rhythm: Interval,
     stop: Stop,
@@ -47,29 +43,38 @@ struct Watcher {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Answers with the stream of `who`'s session; nobody's session needs none, and 204 tells a browser so.
-pub(super) fn answer(app: Arc<App>, who: Option<Who>) -> Response {
-    let Some(who) = who else {
-        return nobody();
-    };
-    let Ok(permit) = app.streams.0.clone().try_acquire_owned() else {
-        return crowded();
-    };
-    let mut rhythm = interval(RHYTHM);
-    rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let watcher = Watcher {
-        stop: app.stop.clone(),
-        app,
-        who,
-        rhythm,
-        is_over: false,
-        _permit: permit,
-    };
-    let events = stream::unfold(watcher, |mut watcher| async move {
-        let event = watcher.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(event), watcher))
-    });
-    streaming(Body::from_stream(events))
+impl Streams {
+    pub(super) fn new(stop: Stop) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(MOST_STREAMS)),
+            stop,
+        }
+    }
+
+    /// Answers with the stream of `who`'s session; nobody's session needs none, and 204 tells a browser so.
+    pub(super) fn answer(&self, sessions: Arc<Sessions>, who: Option<Who>) -> Response {
+        let Some(who) = who else {
+            return nobody();
+        };
+        let Ok(permit) = self.free.clone().try_acquire_owned() else {
+            return crowded();
+        };
+        let mut rhythm = interval(RHYTHM);
+        rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let watcher = Watcher {
+            sessions,
+            who,
+            rhythm,
+            stop: self.stop.clone(),
+            is_over: false,
+            _permit: permit,
+        };
+        let events = stream::unfold(watcher, |mut watcher| async move {
+            let event = watcher.next().await?;
+            Some((Ok::<_, std::convert::Infallible>(event), watcher))
+        });
+        streaming(Body::from_stream(events))
+    }
 }
 
 /// A browser does not ask again.
@@ -102,7 +107,7 @@ impl Watcher {
         tokio::select! {
             biased;
             () = self.stop.requested() => None,
-            event = Self::look(&self.app, &self.who, &mut self.rhythm) => {
+            event = Self::look(&self.sessions, &self.who, &mut self.rhythm) => {
                 let (event, is_over) = event;
                 self.is_over = is_over;
                 Some(event.into())
@@ -111,9 +116,9 @@ impl Watcher {
     }
 
     /// The next event, and whether it is the last one.
-    async fn look(app: &App, who: &Who, rhythm: &mut Interval) -> (String, bool) {
+    async fn look(sessions: &Sessions, who: &Who, rhythm: &mut Interval) -> (String, bool) {
         rhythm.tick().await;
-        match app.sessions.look(who, Deadline::after(LOOK_WITHIN)).await {
+        match sessions.look(who, Deadline::after(LOOK_WITHIN)).await {
             Ok(Look::Alive { left, fields }) => {
                 let look = json!({ "ttl_ms": left.as_millis(), "fields": fields });
                 (format!("event: look\ndata: {look}\n\n"), false)

@@ -161,7 +161,7 @@ impl Shared {
             history: Arc::default(),
             made: Arc::default(),
             board: Arc::new(Board::new(options.step)),
-            streams: events::Streams::default(),
+            streams: events::Streams::new(stop.clone()),
             opener,
             stop,
             options,
@@ -178,7 +178,7 @@ impl Shared {
         } = self.options;
         App {
             frame: page::Frame { step, ttl },
-            sessions: Sessions {
+            sessions: Arc::new(Sessions {
                 step,
                 ttl,
                 max_age,
@@ -186,11 +186,10 @@ impl Shared {
                 link,
                 history: self.history.clone(),
                 made: self.made.clone(),
-            },
+            }),
             cookies,
             elsewhere: self.board.clone(),
             streams: self.streams.clone(),
-            stop: self.stop.clone(),
         }
     }
 }
