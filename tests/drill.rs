@@ -119,3 +119,20 @@ fn a_wrong_answer_explains_itself() {
     terminal.wait_for("[!!] no: the server is still loading its data");
     terminal.wait_for("server.loading");
 }
+
+#[test]
+fn no_word_of_a_drill_is_cut_in_two_at_the_edge_of_the_window() {
+    let home = Home::new();
+    let terminal = Terminal::shell(&home, 60, 24, &[]);
+    terminal.line("clear; sessiontut drill silent");
+    terminal.wait_for("> 1 ");
+    terminal.keys(&["1"]);
+    let screen = terminal.wait_for("named so far");
+    let read = screen.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    for sentence in [
+        "Find out what, with any tool, in another terminal:",
+        "With a security group not even TCP would connect.",
+    ] {
+        assert!(read.contains(sentence), "{screen}");
+    }
+}

@@ -136,17 +136,17 @@ fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
     opening.close();
     Ok(match ended {
         Ok(Ended::AllDone) => {
-            ui::learn::parting(
+            ui::told(
                 "`sessiontut learn LESSON` opens one of them again; `sessiontut drill` asks what is wrong with a Redis",
             );
             Exit::Ok
         }
         Ok(Ended::Left) => {
-            ui::learn::parting("`sessiontut learn` goes on where you left");
+            ui::told("`sessiontut learn` goes on where you left");
             Exit::Ok
         }
         Err(_) => {
-            ui::learn::parting("left at once, and tidied up; `sessiontut learn` goes on where you left");
+            ui::told("left at once, and tidied up; `sessiontut learn` goes on where you left");
             Exit::Interrupted
         }
     })

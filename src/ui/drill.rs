@@ -5,7 +5,7 @@ use std::io;
 use colored::Colorize as _;
 use dialoguer::console::{Key, Term};
 
-use super::{answer, note, prompt};
+use super::{answer, note, prompt, told};
 use crate::drill::{Drill, FAULTS, Fault, Keeping, Outcome, Score};
 use crate::learn::stop::Stop;
 use crate::sanitize;
@@ -49,14 +49,14 @@ pub fn serving(drill: &Drill) {
 
 /// What there is to find out.
 pub fn task(drill: &Drill) {
-    answer("Something is wrong with this Redis. Find out what, with any tool, in another terminal:");
+    told("Something is wrong with this Redis. Find out what, with any tool, in another terminal:");
     answer("");
     answer(&format!("  {}", drill.url().bold()));
     if let Some(ca) = drill.ca() {
         answer(&format!("  its authority is trusted with --ca {}", ca.display()));
     }
     answer("");
-    answer("Then pick what it is: arrow keys and Enter, or the number.");
+    told("Then pick what it is: arrow keys and Enter, or the number.");
 }
 
 /// The fault that was picked; none where the learner left.
@@ -104,7 +104,7 @@ pub fn solution(fault: &Fault, outcome: Outcome, score: &Score) {
         Outcome::Right => answer(&format!("{} {}", "[ok]".green(), fault.title)),
         Outcome::Wrong => answer(&format!("{} no: {}", "[!!]".red(), fault.title)),
     }
-    answer(&format!(
+    told(&format!(
         "ping calls it {}. {}.",
         fault.code.as_str(),
         sentence(fault.evidence)

@@ -10,13 +10,13 @@ use std::time::Duration;
 use colored::Colorize as _;
 
 pub use room::Room;
+pub(super) use screen::width;
 
 use crate::learn::check::{Outcome, Verdict};
 use crate::learn::classroom::Standing;
 use crate::learn::unattended::{Event, Tally};
 use crate::learn::{Lesson, Refusal};
 use crate::sanitize;
-use crate::ui::markdown;
 
 /// The answer of `--check`: how many lessons are in order, and what is wrong with the others.
 pub fn checked(lessons: &[Lesson], refusals: &[Refusal]) {
@@ -43,13 +43,6 @@ pub fn refused(refusals: &[Refusal]) {
 pub fn note(line: &str) {
     // Nobody reads on when standard error is closed.
     let _ = writeln!(io::stderr(), "{}", sanitize::line(line));
-}
-
-/// The last line on a terminal: how to come back.
-pub fn parting(line: &str) {
-    for row in markdown::wrapped(line, screen::width()) {
-        answer(&row);
-    }
 }
 
 /// A line on standard output.

@@ -37,6 +37,13 @@ pub fn answer(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// Prints a sentence to somebody in front of a terminal: no word is cut in two at its edge.
+pub fn told(text: &str) {
+    for line in markdown::wrapped(text, learn::width()) {
+        answer(&line);
+    }
+}
+
 /// Prints one line beside the answer, on standard error.
 pub fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");

@@ -15,7 +15,7 @@ const WIDEST: usize = 88;
 const PROMPT_ROWS: usize = 2;
 
 /// Columns for text on standard output's terminal.
-pub(super) fn width() -> usize {
+pub(in crate::ui) fn width() -> usize {
     width_of(&Term::stdout())
 }
 
