@@ -470,3 +470,24 @@ fn lessons_need_neither_a_redis_nor_a_home() {
             .expect(0);
     }
 }
+
+#[test]
+fn a_file_that_is_no_page_of_text_is_refused_at_its_line() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    fs::write(lessons.file("04-latin.md"), b"# T\n\n## S\n\nna\xefve\n").unwrap();
+    fs::write(lessons.file("05-huge.md"), "# T\n\n## S\n\n".repeat(200_000)).unwrap();
+    fs::create_dir(lessons.file("06-folder.md")).unwrap();
+    let checked = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--check"])
+        .run()
+        .expect(1);
+    for wanted in [
+        "04-latin.md:5: not UTF-8",
+        "05-huge.md:1: larger than 1 MB",
+        "06-folder.md:1: cannot be read: a lesson is a plain file",
+        "1 lesson, ",
+    ] {
+        assert!(checked.stdout.contains(wanted), "{wanted}: {}", checked.stdout);
+    }
+}

@@ -180,7 +180,13 @@ impl Book {
     }
 }
 
-type Named = (String, io::Result<String>);
+type Named = (String, Result<String, Unread>);
+
+/// Why the text of a file cannot be had: its line, and what is wrong there.
+type Unread = (usize, String);
+
+/// A lesson is a page: what is larger was put here by mistake.
+const MOST_BYTES: u64 = 1024 * 1024;
 
 fn files_of(folder: &Path) -> io::Result<Vec<Named>> {
     let mut files = Vec::new();
@@ -194,10 +200,28 @@ fn files_of(folder: &Path) -> io::Result<Vec<Named>> {
         let is_lesson = name.to_lowercase().ends_with(".md") && !name.to_lowercase().starts_with("readme");
         if is_lesson && !name.starts_with('.') {
             let shown = folder.join(&name).to_string_lossy().into_owned();
-            files.push((shown, fs::read_to_string(&path)));
+            files.push((shown, text_of(&path)));
         }
     }
     Ok(files)
+}
+
+/// The text of a lesson file, of bounded size.
+fn text_of(path: &Path) -> Result<String, Unread> {
+    let cannot_be_read = |fault: io::Error| (1, format!("cannot be read: {fault}"));
+    let metadata = fs::metadata(path).map_err(cannot_be_read)?;
+    if !metadata.is_file() {
+        return Err((1, "cannot be read: a lesson is a plain file".into()));
+    }
+    if metadata.len() > MOST_BYTES {
+        return Err((1, "larger than 1 MB: a lesson is a page of text".into()));
+    }
+    let bytes = fs::read(path).map_err(cannot_be_read)?;
+    String::from_utf8(bytes).map_err(|fault| {
+        let before = &fault.as_bytes()[..fault.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        (line, "not UTF-8: save the file in that encoding".into())
+    })
 }
 
 fn book_of(mut files: Vec<Named>, name: &str) -> Book {
@@ -210,11 +234,11 @@ fn book_of(mut files: Vec<Named>, name: &str) -> Book {
     let mut book = Book::default();
     for (file, source) in files {
         let read = source
-            .map_err(|fault| {
+            .map_err(|(line, what)| {
                 vec![Refusal {
                     file: file.clone(),
-                    line: 1,
-                    what: format!("cannot be read: {fault}"),
+                    line,
+                    what,
                 }]
             })
             .and_then(|source| parse(&file, &names::under(&source, name)));

@@ -26,10 +26,17 @@ pub fn checked(lessons: &[Lesson], refusals: &[Refusal]) {
     let steps: usize = lessons.iter().map(|lesson| lesson.steps.len()).sum();
     let rest = match refusals.len() {
         0 => "nothing to mend".to_owned(),
-        1 => "1 thing to mend".to_owned(),
-        count => format!("{count} things to mend"),
+        count => counted(count, "thing", "things") + " to mend",
     };
-    answer(&format!("{} lessons, {steps} steps; {rest}", lessons.len()));
+    answer(&format!(
+        "{}, {}; {rest}",
+        counted(lessons.len(), "lesson", "lessons"),
+        counted(steps, "step", "steps")
+    ));
+}
+
+fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// Lesson files that cannot be used: the others go on.
@@ -133,14 +140,14 @@ fn differed(file: &str, outcome: &Outcome) {
 /// The end of `--yes`.
 pub fn tallied(tally: &Tally, refused: usize) {
     let mut parts = vec![
-        format!("{} lessons", tally.lessons),
+        counted(tally.lessons, "lesson", "lessons"),
         format!("{} replies and checks held", tally.held),
     ];
     if tally.skipped > 0 {
         parts.push(format!("{} skipped", tally.skipped));
     }
     if refused > 0 {
-        parts.push(format!("{refused} things wrong in lesson files"));
+        parts.push(counted(refused, "thing", "things") + " wrong in lesson files");
     }
     let (mark, rest) = match tally.failed {
         0 if refused == 0 => ("✓".green(), "all is as the lessons say".to_owned()),
