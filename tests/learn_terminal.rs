@@ -177,6 +177,48 @@ fn a_dead_redis_is_not_the_learners_mistake_and_the_lesson_goes_on_when_it_is_ba
 }
 
 #[test]
+fn a_replica_is_not_the_learners_mistake_and_the_lesson_goes_on_when_it_is_a_primary_again() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    learner.server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
+    terminal.line("EXPIRE sessiontut:user:ada 100");
+    let screen = terminal.wait_for("this is not about what you did");
+    assert!(
+        screen.contains("READONLY") && !screen.contains("not yet") && !screen.contains("One way to do it"),
+        "{screen}"
+    );
+    terminal.keys(&["Enter"]);
+    terminal.wait_until("the second refusal", |screen| {
+        screen.matches("this is not about").count() == 2
+    });
+    learner.server.ask(&["REPLICAOF", "NO", "ONE"]);
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("that is it");
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn a_long_wait_for_redis_says_what_it_waits_for_and_can_be_left() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    learner.server.pause();
+    terminal.line("EXPIRE sessiontut:user:ada 100");
+    terminal.wait_for("asking redis://127.0.0.1:");
+    learner.server.resume();
+    let screen = terminal.wait_for("that is it");
+    assert!(!screen.contains("asking"), "{screen}");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("wait and run");
+    learner.server.pause();
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("asking redis://127.0.0.1:");
+    terminal.keys(&["C-c"]);
+    learner.server.resume();
+    left_sanely(&terminal, &learner, 130);
+}
+
+#[test]
 fn ctrl_c_anywhere_leaves_the_terminal_sane_and_no_key_behind() {
     let learner = Learner::new();
     let at_a_key = learner.sits_down();

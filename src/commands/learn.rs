@@ -114,11 +114,8 @@ fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
         Ok(opening) => opening,
         Err(exit) => return Ok(exit),
     };
-    let scene = Scene::new(Link::new(
-        opening.choice.target.clone(),
-        opening.trust.clone(),
-        stop.clone(),
-    )?);
+    let link = Link::new(opening.choice.target.clone(), opening.trust.clone(), stop.clone())?;
+    let scene = Scene::new(link.telling(Box::new(ui::learn::asking)));
     let mut room = ui::learn::Room::new(stop.clone());
     let mut commands = OwnCommands::new(&args.redis, &opening.choice.target, Beside::ForTheLearner);
     let mut course = Course::new(shelf, book, progress, scene, &mut room, &mut commands, language);

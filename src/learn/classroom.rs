@@ -7,7 +7,6 @@ use super::guard::Forbidden;
 use super::lesson::{Hint, Language, Lesson, Markdown, Quiz, Shell, Tab, Transcript};
 use super::link::Unanswered;
 use super::stop::Interrupted;
-use crate::target::Target;
 
 /// Where a lesson is taught: says things to a learner, and asks.
 pub trait Classroom {
@@ -194,10 +193,6 @@ pub enum Said<'a> {
         /// The key whose life is shown, and what is left of it in milliseconds, as PTTL says it.
         watched: Option<(&'a str, i64)>,
     },
-    /// Redis is being asked for the first time: that can take a while.
-    Asking(&'a Target),
-    /// It has answered, or not.
-    AskingOver,
     /// A wait is over.
     CountdownOver,
     /// Redis does not answer; the learner has done nothing wrong.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use redis::{Cmd, Value};
@@ -26,12 +27,19 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Redirections that one command follows: a slot on the move needs two.
 const MOST_REDIRECTIONS: usize = 5;
 
+/// What nobody notices as a wait.
+const UNNOTICED: Duration = Duration::from_secs(1);
+
+/// Hears what is being waited for, and nothing when the wait is over.
+pub type Notice = Box<dyn FnMut(Option<&Target>)>;
+
 /// A way to Redis, and the connections that were made on it.
 pub struct Link {
     runtime: Runtime,
     target: Target,
     trust: Trust,
     stop: Stop,
+    notice: Notice,
     nodes: HashMap<String, Connection<Stream>>,
     /// The node of the last command, which commands without a key go to.
     current: Option<String>,
@@ -82,9 +90,17 @@ impl Link {
             target,
             trust,
             stop,
+            notice: Box::new(|_| {}),
             nodes: HashMap::new(),
             current: None,
         })
+    }
+
+    /// Has somebody told of waits that are long enough to be noticed.
+    #[must_use]
+    pub fn telling(mut self, notice: Notice) -> Self {
+        self.notice = notice;
+        self
     }
 
     /// Where it leads.
@@ -146,6 +162,7 @@ impl Link {
             target,
             trust,
             stop,
+            notice,
             nodes,
             current,
         } = self;
@@ -156,11 +173,15 @@ impl Link {
             current,
         };
         let answer = runtime.block_on(async {
+            let work = route.ask(&command);
             tokio::select! {
-                answer = route.ask(&command) => answer.map_err(Trouble::from),
+                answer = noticed(work, target, notice) => answer.map_err(Trouble::from),
                 () = stop.asked() => Err(Interrupted.into()),
             }
         });
+        if matches!(answer, Err(Trouble::Interrupted(_))) {
+            (self.notice)(None);
+        }
         if answer.is_err() {
             self.forget();
         }
@@ -233,6 +254,19 @@ impl Link {
     pub fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
         self.runtime.block_on(self.stop.sleep(span))
     }
+}
+
+/// Waits for `work`; from the second second on somebody is told what for.
+async fn noticed<T>(work: impl Future<Output = T>, target: &Target, notice: &mut Notice) -> T {
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => return done,
+        () = tokio::time::sleep(UNNOTICED) => notice(Some(target)),
+    }
+    let done = work.await;
+    notice(None);
+    done
 }
 
 /// The parts of a [`Link`] that sending needs.
@@ -344,7 +378,7 @@ async fn dial(target: &Target, trust: &Trust) -> Result<Connection<Stream>, Unan
     }
 }
 
-fn advice(fix: &Fix) -> String {
+pub(super) fn advice(fix: &Fix) -> String {
     match &fix.command {
         Some(command) => format!("{}: {command}", fix.text),
         None => fix.text.clone(),

@@ -19,6 +19,7 @@ mod parse;
 pub mod pattern;
 pub mod progress;
 mod quiz;
+mod refusal;
 mod region;
 pub mod scene;
 mod shelf;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::guard;
 use super::lesson::{Block, Lesson, Needs, Transcript};
 use super::link::{Link, Trouble};
+use super::{guard, refusal};
 use crate::deadline::Deadline;
 
 /// For removing the keys at the end, also of a lesson that was interrupted.
@@ -76,7 +76,7 @@ impl Scene {
             let keys: Vec<Vec<u8>> = keys.into_iter().map(<[u8]>::to_vec).collect();
             self.keys.extend(keys);
         }
-        let reply = self.link.ask(words)?;
+        let reply = self.ask(words)?;
         let is = |name: &[u8]| words.first().is_some_and(|word| word.eq_ignore_ascii_case(name));
         if is(b"MULTI") && reply == Value::Okay {
             self.transaction = Transaction::Open;
@@ -101,7 +101,7 @@ impl Scene {
                 .flatten()
                 .next();
             if let Some(key) = key {
-                self.link.ask(&[b"TYPE".to_vec(), key.to_vec()])?;
+                self.ask(&[b"TYPE".to_vec(), key.to_vec()])?;
             }
         }
         self.send(words)
@@ -116,8 +116,8 @@ impl Scene {
             self.link.ask_text(&["DISCARD"])?;
             self.transaction = Transaction::None;
         }
-        for key in &self.keys {
-            self.link.ask(&[b"DEL".to_vec(), key.clone()])?;
+        for key in self.keys.clone() {
+            self.ask(&[b"DEL".to_vec(), key])?;
         }
         Ok(())
     }
@@ -183,16 +183,30 @@ impl Scene {
         Ok(())
     }
 
+    /// A reply to the command; a Redis that cannot do its work just now has given none.
+    fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, Trouble> {
+        let reply = self.link.ask(words)?;
+        match refusal::of(&reply) {
+            None => Ok(reply),
+            Some(refused) => {
+                // After a failover another node has the name: the next attempt looks it up anew.
+                self.link.forget();
+                self.transaction = Transaction::None;
+                Err(refused.into())
+            }
+        }
+    }
+
     /// Takes `span` off what every key has left to live.
     fn let_pass(&mut self, span: Duration) -> Result<(), Trouble> {
         let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         for key in self.keys.clone() {
-            let Value::Int(left @ 0..) = self.link.ask(&[b"PTTL".to_vec(), key.clone()])? else {
+            let Value::Int(left @ 0..) = self.ask(&[b"PTTL".to_vec(), key.clone()])? else {
                 continue;
             };
             // Redis deletes a key whose TTL is set to the past.
             let left = (left - span).max(0).to_string().into_bytes();
-            self.link.ask(&[b"PEXPIRE".to_vec(), key, left])?;
+            self.ask(&[b"PEXPIRE".to_vec(), key, left])?;
         }
         Ok(())
     }

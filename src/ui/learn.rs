@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use colored::Colorize as _;
+use dialoguer::console::{Term, truncate_str};
 
 pub use room::Room;
 pub(super) use screen::width;
@@ -17,6 +18,7 @@ use crate::learn::classroom::Standing;
 use crate::learn::unattended::{Event, Tally};
 use crate::learn::{Lesson, Refusal};
 use crate::sanitize;
+use crate::target::Target;
 
 /// The answer of `--check`: how many lessons are in order, and what is wrong with the others.
 pub fn checked(lessons: &[Lesson], refusals: &[Refusal]) {
@@ -50,6 +52,18 @@ pub fn refused(refusals: &[Refusal]) {
 pub fn note(line: &str) {
     // Nobody reads on when standard error is closed.
     let _ = writeln!(io::stderr(), "{}", sanitize::line(line));
+}
+
+/// Draws what is being waited for on the bottom line, or takes it away.
+pub fn asking(target: Option<&Target>) {
+    let term = Term::stdout();
+    // A terminal that went away is met at the next question.
+    let _ = term.clear_line();
+    if let Some(target) = target {
+        let text = sanitize::line(&format!("asking {target}…")).into_owned();
+        let text = truncate_str(&text, width(), "…").dimmed().to_string();
+        let _ = term.write_str(&text).and_then(|()| term.flush());
+    }
 }
 
 /// A line on standard output.

@@ -18,9 +18,7 @@ impl Course<'_> {
         if !uses_redis(here.lesson) {
             return Ok(());
         }
-        self.room.tell(&Said::Asking(self.scene.link.target()));
         let staged = self.stage(here);
-        self.room.tell(&Said::AskingOver);
         self.name = Name::Settled;
         match staged {
             Ok(()) => Ok(()),

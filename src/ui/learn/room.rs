@@ -122,13 +122,6 @@ impl Classroom for Room {
                 let width = self.screen.width();
                 self.screen.draw(&truncate_str(&text, width, "…"));
             }
-            Said::Asking(target) => {
-                let text = sanitize::line(&format!("asking {target}…")).into_owned();
-                let width = self.screen.width();
-                self.screen
-                    .draw(&truncate_str(&text, width, "…").dimmed().to_string());
-            }
-            Said::AskingOver => self.screen.clear_line(),
             Said::CountdownOver => {
                 self.screen.clear_line();
                 // An impatient Enter was for the countdown, not for what comes after it.
