@@ -71,6 +71,23 @@ pub fn turn(path: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
+/// Keeps a damaged file under a name that none has had before, and says which.
+///
+/// # Errors
+/// What the file system says; the file is then where it was.
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut number = 1;
+    let aside = loop {
+        let aside = path.with_extension(format!("damaged-{number}"));
+        if fs::symlink_metadata(&aside).is_err() {
+            break aside;
+        }
+        number += 1;
+    };
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
 fn write_draft(draft: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -84,6 +101,21 @@ fn write_draft(draft: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_damaged_file_does_not_take_the_place_of_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jar.json");
+        let kept = ["one", "two"].map(|text| {
+            fs::write(&path, text).unwrap();
+            set_aside(&path).unwrap()
+        });
+        assert_eq!(
+            kept.map(|aside| fs::read_to_string(aside).unwrap()),
+            ["one", "two"]
+        );
+        assert!(!path.exists());
+    }
 
     #[test]
     fn a_file_is_written_whole_or_not_at_all() {

@@ -103,25 +103,22 @@ impl Score {
                     Keeping::Nowhere(reason),
                 )
             }
-            Err(_) => {
-                let aside = path.with_extension(format!("damaged-{}", random::hexadecimal::<4>()));
-                match fs::rename(&path, &aside) {
-                    Ok(()) => (
-                        Self {
-                            record: empty(),
-                            path: Some(path),
-                        },
-                        Keeping::SetAside(aside),
-                    ),
-                    Err(fault) => (
-                        Self {
-                            record: empty(),
-                            path: None,
-                        },
-                        Keeping::Nowhere(fault.to_string()),
-                    ),
-                }
-            }
+            Err(_) => match state::set_aside(&path) {
+                Ok(aside) => (
+                    Self {
+                        record: empty(),
+                        path: Some(path),
+                    },
+                    Keeping::SetAside(aside),
+                ),
+                Err(fault) => (
+                    Self {
+                        record: empty(),
+                        path: None,
+                    },
+                    Keeping::Nowhere(fault.to_string()),
+                ),
+            },
         }
     }
 

@@ -128,12 +128,12 @@ impl Progress {
 
     /// What is no progress of ours is kept under another name, and lessons begin anew.
     fn set_aside(file: PathBuf) -> (Self, Option<String>) {
-        let aside = file.with_extension("json.damaged");
-        let (shown, kept) = (file.display(), aside.display());
-        match fs::rename(&file, &aside) {
-            Ok(()) => {
+        let shown = file.display();
+        match state::set_aside(&file) {
+            Ok(aside) => {
                 let line = format!(
-                    "{shown} is no progress of ours, or damaged: kept as {kept}, and lessons begin anew"
+                    "{shown} is no progress of ours, or damaged: kept as {}, and lessons begin anew",
+                    aside.display()
                 );
                 (Self::fresh(file), Some(line))
             }
@@ -313,7 +313,7 @@ mod tests {
             let (mut progress, line) = Progress::read(Some(folder.path()));
             assert!(line.unwrap().contains("begin anew"), "{text}");
             assert_eq!(
-                fs::read_to_string(folder.path().join("progress.json.damaged")).unwrap(),
+                fs::read_to_string(folder.path().join("progress.damaged-1")).unwrap(),
                 text
             );
             progress.arrive("expire", 1);

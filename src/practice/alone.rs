@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::attach::Notice;
-use super::random;
 use super::server::{Options, Server};
 use crate::state;
 
@@ -97,8 +96,7 @@ pub(super) fn start(mut options: Options, notices: &mut Vec<Notice>) -> io::Resu
     };
     match started {
         Err(fault) if fault.kind() == io::ErrorKind::InvalidData => {
-            let path = file.with_extension(format!("damaged-{}", random::hexadecimal::<4>()));
-            fs::rename(file, &path)?;
+            let path = state::set_aside(file)?;
             notices.push(Notice::SetAside { path });
             Server::start(options)
         }

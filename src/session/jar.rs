@@ -127,9 +127,8 @@ impl Cookie {
 }
 
 fn set_aside(path: &Path) -> String {
-    let aside = path.with_extension("json.damaged");
-    match std::fs::rename(path, &aside) {
-        Ok(()) => format!(
+    match state::set_aside(path) {
+        Ok(aside) => format!(
             "{} was damaged: it is set aside as {}",
             path.display(),
             aside.display()
@@ -165,6 +164,6 @@ mod tests {
         std::fs::write(folder.path().join(FILE), b"{half").unwrap();
         let jar = Jar::open(folder.path());
         assert!(jar.complaint.unwrap().contains("set aside"));
-        assert!(folder.path().join("cookies.json.damaged").exists());
+        assert!(folder.path().join("cookies.damaged-1").exists());
     }
 }
