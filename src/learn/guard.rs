@@ -20,6 +20,11 @@ pub enum Forbidden {
     /// KEYS, and SCAN unless it is told not to, walk over everybody's keys.
     #[error("not sent: {0} would walk over keys that are not ours; SCAN 0 MATCH {PREFIX}* looks at ours")]
     Walks(&'static str),
+    /// Redis keeps its passwords among its settings.
+    #[error(
+        "not sent: CONFIG GET {0} may show a password of this Redis; name one setting, such as maxmemory-policy"
+    )]
+    Secret(String),
 }
 
 /// Where the keys of a command stand, in its words counted from 0 (the command itself).
@@ -39,6 +44,8 @@ pub(super) enum Keys {
     ScanPattern,
     /// All there are.
     Everybodys,
+    /// It has none; the words from 2 on are names of settings.
+    Settings,
 }
 
 /// The keys of a command that may be sent.
@@ -64,6 +71,13 @@ pub fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
         Keys::All => words.iter().skip(1).map(Vec::as_slice).collect(),
         Keys::EveryOther => words.iter().skip(1).step_by(2).map(Vec::as_slice).collect(),
         Keys::Everybodys => return Err(Forbidden::Walks("KEYS")),
+        Keys::Settings => {
+            let secret = words.iter().skip(2).find(|name| may_be_secret(name));
+            return match secret {
+                Some(name) => Err(Forbidden::Secret(sanitize::excerpt(name, 40))),
+                None => Ok(Vec::new()),
+            };
+        }
         Keys::ScanPattern => {
             let pattern = words
                 .windows(2)
@@ -120,6 +134,12 @@ pub const COMPLETIONS: &[&str] = &[
     "UNLINK",
 ];
 
+/// `requirepass`, `masterauth`, `tls-key-file-pass`, and every pattern that might match one of them.
+fn may_be_secret(setting: &[u8]) -> bool {
+    let name = String::from_utf8_lossy(setting).to_lowercase();
+    name.contains("pass") || name.contains("auth") || name.contains(['*', '?', '[', '\\'])
+}
+
 pub(super) fn place(name: &str, subcommand: &str) -> Option<Keys> {
     let keys = match name {
         "PING" | "ECHO" | "TIME" | "INFO" | "ROLE" | "DBSIZE" | "COMMAND" | "MULTI" | "EXEC" | "DISCARD"
@@ -134,7 +154,7 @@ pub(super) fn place(name: &str, subcommand: &str) -> Option<Keys> {
         {
             Keys::None
         }
-        "CONFIG" if subcommand == "GET" => Keys::None,
+        "CONFIG" if subcommand == "GET" => Keys::Settings,
         "LATENCY" if matches!(subcommand, "LATEST" | "DOCTOR") => Keys::None,
         "MEMORY" if matches!(subcommand, "STATS" | "DOCTOR") => Keys::None,
         "MEMORY" if subcommand == "USAGE" => Keys::At(2),
@@ -372,5 +392,20 @@ mod tests {
             judged("CONFIG SET maxmemory 1").unwrap_err().to_string(),
             "not sent: CONFIG SET is none of the commands that a lesson sends, each on keys that can be told"
         );
+    }
+
+    #[test]
+    fn a_password_among_the_settings_is_not_asked_for() {
+        for setting in [
+            "requirepass",
+            "MASTERAUTH",
+            "tls-key-file-pass",
+            "*",
+            "requirepas?",
+            "maxmemory requirepass",
+        ] {
+            assert!(judged(&format!("CONFIG GET {setting}")).is_err(), "{setting}");
+        }
+        assert!(judged("CONFIG GET maxmemory-policy").is_ok());
     }
 }
