@@ -5,6 +5,7 @@
 //! that is gone is passed over, so that an old list costs memory and nothing else.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,17 +13,19 @@ const ORDER: &str = "link/ping.order";
 
 fn main() {
     println!("cargo::rerun-if-changed={ORDER}");
-    let Some(root) = env::var_os("CARGO_MANIFEST_DIR") else {
+    let Some(folder) = env::var_os("OUT_DIR").map(PathBuf::from) else {
         return;
     };
+    // A copy, since a target folder may outlive the checkout that filled it.
+    let order = folder.join("ping.order");
+    if fs::copy(ORDER, &order).is_err() {
+        return;
+    }
     let arguments = [
-        format!(
-            "-Wl,--symbol-ordering-file={}",
-            Path::new(&root).join(ORDER).display()
-        ),
+        format!("-Wl,--symbol-ordering-file={}", order.display()),
         "-Wl,--no-warn-symbol-ordering".to_owned(),
     ];
-    if links_with(&arguments) {
+    if links_with(&folder, &arguments) {
         for argument in arguments {
             println!("cargo::rustc-link-arg-bins={argument}");
         }
@@ -30,16 +33,12 @@ fn main() {
 }
 
 /// Whether this target's linker knows the options: LLVM's does, GNU's and those of other systems do not.
-fn links_with(arguments: &[String]) -> bool {
-    let (Some(rustc), Some(target), Some(folder)) = (
-        env::var_os("RUSTC"),
-        env::var_os("TARGET"),
-        env::var_os("OUT_DIR"),
-    ) else {
+fn links_with(folder: &Path, arguments: &[String]) -> bool {
+    let (Some(rustc), Some(target)) = (env::var_os("RUSTC"), env::var_os("TARGET")) else {
         return false;
     };
-    let source = PathBuf::from(&folder).join("probe.rs");
-    if std::fs::write(&source, "fn main() {}").is_err() {
+    let source = folder.join("probe.rs");
+    if fs::write(&source, "fn main() {}").is_err() {
         return false;
     }
     let mut probe = Command::new(rustc);
