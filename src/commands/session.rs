@@ -1,6 +1,5 @@
 //! `login`, `visits`, `expire`, `session` and `logout`: one command a step of the tutorial.
 
-use std::fmt::Write as _;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use crate::exit::Exit;
 use crate::sanitize;
 use crate::session::jar::{Cookie, Ended, Jar};
 use crate::session::neighbours::{keys_of_others, notice};
+use crate::session::store::Session;
 use crate::session::{KEY_PREFIX, LONGEST_NAME, SessionStore, Token};
 use crate::signals::Signals;
 use crate::state;
@@ -63,10 +63,9 @@ pub(super) fn visits(args: &VisitsArgs) -> anyhow::Result<Exit> {
             let Some(token) = desk.cookie().token() else {
                 return Ok(desk.logged_out());
             };
-            let trip = desk.ask(desk.store.visit(&token.key())).await?;
+            let (session, trip) = desk.ask(desk.store.visit(&token.key())).await?;
             desk.show(&trip);
-            let visits = desk.store.read(&trip).map(|session| session.visits);
-            let Some(visits) = visits else {
+            let Some(Session { visits, .. }) = session else {
                 // What the visit stirred up must be gone before this program is.
                 let trip = desk.ask(desk.store.logout(&token)).await?;
                 desk.show(&trip);
@@ -348,11 +347,12 @@ impl Desk {
             return;
         }
         for (command, reply) in trip.exchanges() {
-            let mut text = String::from("> ");
-            // Writing to a String cannot fail.
-            let _ = command.write(&mut text);
-            let _ = write!(text, "\n{}", Indented(reply));
-            ui::note(&text);
+            let (mut asked, mut answered) = (Vec::new(), Vec::new());
+            // A Vec takes all that it is given.
+            let _ = command.write(&mut asked);
+            let _ = reply.write(&mut answered);
+            let answered = String::from_utf8_lossy(&answered).replace('\n', "\n  ");
+            ui::note(&format!("> {}\n  {answered}", String::from_utf8_lossy(&asked)));
         }
         ui::note(&format!(
             "  ({:.0} µs for this round trip)",
@@ -379,16 +379,5 @@ impl Desk {
         };
         ui::answer(&format!("logged out, because {why}"));
         Exit::No
-    }
-}
-
-/// A reply, each of its lines set in.
-struct Indented<'a>(Reply<'a>);
-
-impl std::fmt::Display for Indented<'_> {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut text = String::new();
-        self.0.write(&mut text)?;
-        write!(out, "  {}", text.replace('\n', "\n  "))
     }
 }

@@ -3,11 +3,9 @@
 //! A view for people, lost with the process and bounded: nothing of a session depends on it.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::{self, Write};
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-use askama::filters::{Escaper, Html};
 
 use crate::wire::Trip;
 
@@ -23,6 +21,7 @@ const ROOM: usize = 1024;
 /// The commands of one request and what they returned, as rows of HTML: written once, for this page and the next ones.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
+    /// HTML.
     pub(super) rows: String,
     commands: usize,
     /// How long the slowest took: commands of one round trip share its time.
@@ -31,85 +30,77 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn new(trips: &[Trip]) -> Self {
-        let mut asked = Self {
-            rows: String::with_capacity(ROOM),
-            commands: 0,
+        let mut rows = Vec::with_capacity(ROOM);
+        Self {
+            commands: trips.iter().map(|trip| write_rows(&mut rows, trip)).sum(),
             took: trips.iter().map(Trip::took).max(),
-        };
-        for trip in trips {
-            asked.write(trip);
-        }
-        asked
-    }
-
-    fn write(&mut self, trip: &Trip) {
-        let rows = &mut self.rows;
-        let micros = trip.took().as_micros().to_string();
-        for (command, reply) in trip.exchanges() {
-            // A row needs no closing tags, and a page has twenty of them.
-            rows.push_str("<tr><td><code>");
-            // Too long for its cell: it ends there, and the row goes on.
-            let _ = command.write(&mut Cell::new(rows));
-            rows.push_str("</code><td><code>");
-            let _ = reply.write(&mut Cell::new(rows));
-            rows.push_str("</code><td>");
-            rows.push_str(&micros);
-            rows.push('\n');
-            self.commands += 1;
+            // Only a character that was cut off at the end of its cell is none.
+            rows: String::from_utf8(rows)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
         }
     }
 }
 
-/// The inside of a table's cell: what is written is escaped, and ends where it gets too long.
+/// Writes a row for each command, and returns how many they are.
+fn write_rows(rows: &mut Vec<u8>, trip: &Trip) -> usize {
+    let micros = trip.took().as_micros().to_string();
+    let mut count = 0;
+    for (command, reply) in trip.exchanges() {
+        // A row needs no closing tags, and a page has twenty of them.
+        rows.extend_from_slice(b"<tr><td><code>");
+        write_cell(rows, |cell| command.write(cell));
+        rows.extend_from_slice(b"</code><td><code>");
+        write_cell(rows, |cell| reply.write(cell));
+        rows.extend_from_slice(b"</code><td>");
+        rows.extend_from_slice(micros.as_bytes());
+        rows.push(b'\n');
+        count += 1;
+    }
+    count
+}
+
+/// Writes the inside of a table's cell, escaped; it ends where it gets too long.
+fn write_cell(rows: &mut Vec<u8>, write: impl FnOnce(&mut Cell) -> io::Result<()>) {
+    let start = rows.len();
+    let written = write(&mut Cell { rows, room: SHOWN });
+    // Between tags a quote means itself, and replies are full of them. Most cells are plain: that is looked for first.
+    let is_markup = |byte: &u8| matches!(byte, b'<' | b'>' | b'&');
+    if rows[start..]
+        .iter()
+        .fold(false, |found, byte| found | is_markup(byte))
+    {
+        for byte in rows.split_off(start) {
+            match byte {
+                b'<' => rows.extend_from_slice(b"&lt;"),
+                b'>' => rows.extend_from_slice(b"&gt;"),
+                b'&' => rows.extend_from_slice(b"&amp;"),
+                _ => rows.push(byte),
+            }
+        }
+    }
+    if written.is_err() {
+        rows.extend_from_slice("…".as_bytes());
+    }
+}
+
+/// So many bytes more, and then it is full.
 struct Cell<'a> {
-    rows: &'a mut String,
+    rows: &'a mut Vec<u8>,
     room: usize,
 }
 
-impl<'a> Cell<'a> {
-    fn new(rows: &'a mut String) -> Self {
-        Self { rows, room: SHOWN }
-    }
-}
-
 impl Write for Cell<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let fits = shown(text, self.room);
-        let is_markup = |byte: u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'');
-        // Most texts are plain, and then it is cheaper to look first.
-        if fits.bytes().fold(false, |found, byte| found | is_markup(byte)) {
-            Html.write_escaped_str(&mut *self.rows, fits)?;
-        } else {
-            self.rows.push_str(fits);
-        }
-        self.room -= fits.len();
-        if fits.len() < text.len() {
-            self.rows.push('…');
-            return Err(fmt::Error);
-        }
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let fits = text.len().min(self.room);
+        self.rows.extend_from_slice(&text[..fits]);
+        self.room -= fits;
+        // Nothing taken is an error to whoever has more to write.
+        Ok(fits)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-
-    fn write_char(&mut self, character: char) -> fmt::Result {
-        match character {
-            // Around every field of a hash.
-            '"' if self.room > 0 => {
-                self.rows.push_str("&#34;");
-                self.room -= 1;
-                Ok(())
-            }
-            _ => self.write_str(character.encode_utf8(&mut [0; 4])),
-        }
-    }
-}
-
-/// The beginning of a text, at most `room` bytes of it.
-pub(super) fn shown(text: &str, room: usize) -> &str {
-    let mut end = room.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 /// The last commands of the sessions that were seen last.
@@ -210,7 +201,7 @@ mod tests {
         let earlier = rows(&history.add("a", &asked(26)));
         assert_eq!(earlier.matches("<tr>").count(), KEPT);
         assert!(earlier.starts_with("<tr><td><code>ECHO 6</code>"), "{earlier}");
-        assert!(!earlier.contains("<b>") && earlier.contains("b&#62;"));
+        assert!(!earlier.contains("<b>") && earlier.contains("&lt;b&gt;"));
     }
 
     #[test]

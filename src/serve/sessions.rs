@@ -13,7 +13,7 @@ use super::step::Step;
 use crate::client::Client;
 use crate::deadline::Deadline;
 use crate::session::cookie::SigningKey;
-use crate::session::store::{SessionStore, texts};
+use crate::session::store::{Session, SessionStore, texts};
 use crate::session::token::Token;
 use crate::wire::{Reply, Trip};
 
@@ -150,16 +150,10 @@ impl Sessions {
 
     async fn visit_bearer(&self, token: Token, deadline: Deadline) -> Result<Visit, Fault> {
         let key = token.key();
-        let work = |client| async {
-            let store = self.store(client);
-            let trip = store.visit(&key).await?;
-            let session = store.read(&trip);
-            let session = session.map(|session| (session.username.into_owned(), session.visits));
-            Ok((session, trip))
-        };
+        let work = |client| async { self.store(client).visit(&key).await };
         let (session, trip) = self.link.ask(deadline, work).await?;
         let asked = Arc::new(Asked::new(std::slice::from_ref(&trip)));
-        let Some((name, visits)) = session else {
+        let Some(Session { username, visits }) = session else {
             self.history.forget(&key);
             return Ok(Visit {
                 asked,
@@ -170,7 +164,7 @@ impl Sessions {
             earlier: self.history.add(&key, &asked),
             cookie: Cookie::Token(token),
             found: Found::Session {
-                name,
+                name: username,
                 visits,
                 key,
                 trip,

@@ -1,5 +1,6 @@
 //! Sessions in Redis: one hash each, never without a time to live.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::{ErrorKind, RedisError, Value};
@@ -18,21 +19,19 @@ pub struct SessionStore {
     pub max_age: Duration,
 }
 
-/// A session as Redis holds it; borrowed from the trip that brought it.
-pub struct Session<'a> {
+/// A session as a visit found it.
+pub struct Session {
     /// Who logged in.
-    pub username: std::borrow::Cow<'a, str>,
+    pub username: String,
     /// The counter, this visit included.
     pub visits: i64,
-    /// The whole hash.
-    pub fields: Reply<'a>,
 }
 
 impl SessionStore {
-    /// Counts a visit, in one round trip: what came back says whether there is a session, see [`SessionStore::read`].
+    /// Counts a visit, in one round trip, and returns the session, if there is one, and that trip.
     ///
     /// What a dead token stirs up is deleted, also when whoever asked stops waiting.
-    pub async fn visit(&self, key: &str) -> Result<Trip, RedisError> {
+    pub async fn visit(&self, key: &str) -> Result<(Option<Session>, Trip), RedisError> {
         let mut stirred = Stirred {
             client: &self.client,
             key,
@@ -47,32 +46,28 @@ impl SessionStore {
             ])
             .with(&[b"HGETALL", key.as_bytes()]);
         let trip = self.client.travel(batch).await?;
-        stirred.fate = match self.read(&trip) {
+        let session = self.read(&trip);
+        stirred.fate = match session {
             Some(_) => Fate::Alive,
             None => Fate::Dead,
         };
         drop(stirred);
-        Ok(trip)
+        Ok((session, trip))
     }
 
-    /// The session that a visit found.
-    pub fn read<'a>(&self, trip: &'a Trip) -> Option<Session<'a>> {
+    fn read(&self, trip: &Trip) -> Option<Session> {
         let mut results = trip.results();
         let (visits, _, fields) = (results.next()?, results.next()?, results.next()?);
         let visits = match visits {
             Reply::Integer(visits) => visits,
             _ => 0,
         };
-        let username = self.living(fields)?;
-        Some(Session {
-            username,
-            visits,
-            fields,
-        })
+        let username = self.living(fields)?.into_owned();
+        Some(Session { username, visits })
     }
 
     /// The user name of a hash that is a session and not too old.
-    fn living<'a>(&self, fields: Reply<'a>) -> Option<std::borrow::Cow<'a, str>> {
+    fn living<'a>(&self, fields: Reply<'a>) -> Option<Cow<'a, str>> {
         let Reply::Array(fields) = fields else {
             return None;
         };

@@ -1,5 +1,7 @@
 //! How long the next reply is, found without recursion and without believing any announced length.
 
+use super::raw::short_number;
+
 /// What one reply may cost at most.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -125,6 +127,22 @@ fn element_at(bytes: &[u8], at: usize, limits: Limits) -> Result<Option<Element>
     let Some(&kind) = bytes.get(at) else {
         return Ok(None);
     };
+    // What nearly all elements of nearly all replies are.
+    if let (b':' | b'$' | b'*', Some((number, length))) = (kind, short_number(&bytes[at + 1..])) {
+        let end = at + 1 + length;
+        let element = match kind {
+            b':' => Element { end, children: 0 },
+            b'$' => Element {
+                end: blob_end(bytes, number, end, limits)?,
+                children: 0,
+            },
+            _ => Element {
+                end,
+                children: number.unsigned_abs(),
+            },
+        };
+        return Ok((element.end <= bytes.len()).then_some(element));
+    }
     if !b"+-:$*_#,(!=%~>|".contains(&kind) {
         return Err(Malformed::NotResp(at));
     }
@@ -140,7 +158,7 @@ fn element_at(bytes: &[u8], at: usize, limits: Limits) -> Result<Option<Element>
     let end = at + 1 + length + 2;
     let element = match kind {
         b'$' | b'!' | b'=' => Element {
-            end: blob_end(bytes, at, header, end, limits)?,
+            end: blob_end(bytes, count_signed(header, at)?, end, limits)?,
             children: 0,
         },
         b'*' | b'~' | b'>' => Element {
@@ -174,16 +192,16 @@ fn may_begin(kind: u8, part: &[u8]) -> bool {
     }
 }
 
-fn blob_end(bytes: &[u8], at: usize, header: &[u8], end: usize, limits: Limits) -> Result<usize, Malformed> {
-    let length = count_signed(header, at)?;
+/// Where a string ends that is so long and begins at `start`.
+fn blob_end(bytes: &[u8], length: i64, start: usize, limits: Limits) -> Result<usize, Malformed> {
     if length < 0 {
-        return Ok(end);
+        return Ok(start);
     }
     let length = usize::try_from(length).map_err(|_| Malformed::TooLong)?;
     if length > limits.bytes {
         return Err(Malformed::TooLong);
     }
-    let tail = end + length;
+    let tail = start + length;
     match bytes.get(tail..tail + 2) {
         Some(b"\r\n") | None => Ok(tail + 2),
         Some(_) => Err(Malformed::NotResp(tail)),

@@ -118,7 +118,7 @@ impl Multiplexed {
         let begun = Instant::now();
         let received = self.exchange(&sent.bytes, sent.replies as u64).await?;
         let took = begun.elapsed();
-        Ok(Trip { sent, received, took })
+        Ok(Trip::new(sent, received, took))
     }
 
     /// Sends bytes that get so many replies.

@@ -2,7 +2,7 @@
 //!
 //! For the one path that is hot, and for what `ping` reads. Everywhere else a reply is a [`redis::Value`].
 
-use std::fmt::{self, Write};
+use std::io::{self, Write};
 
 use redis::Value;
 
@@ -49,6 +49,19 @@ impl<'a> Replies<'a> {
     #[must_use]
     pub fn count_left(&self) -> usize {
         self.left
+    }
+
+    /// Goes on where the elements of the array that was returned last end, if all of them were read.
+    fn go_on_behind(&mut self, elements: Self) {
+        if elements.left == 0 {
+            self.bytes = elements.bytes;
+            self.unread = elements.unread;
+        }
+    }
+
+    /// How many bytes have not been looked at.
+    pub(super) fn unread_bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Field and value, field and value: how a hash comes in RESP2.
@@ -132,35 +145,39 @@ impl<'a> Reply<'a> {
         })
     }
 
-    /// Writes the reply as redis-cli prints it, as [`super::reply_lines`] does for a [`redis::Value`].
+    /// Writes the reply as redis-cli prints it, as [`super::reply_lines`] does for a [`redis::Value`]: in UTF-8.
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn write(self, out: &mut impl Write) -> fmt::Result {
-        self.write_indented(out, 0)
+    pub fn write(self, out: &mut impl Write) -> io::Result<()> {
+        self.write_indented(out, 0, &mut Replies::new(&[], 0))
     }
 
-    fn write_indented(self, out: &mut impl Write, indent: usize) -> fmt::Result {
+    /// `behind` are the replies that follow: what was read of an array need not be read again to find them.
+    fn write_indented(self, out: &mut impl Write, indent: usize, behind: &mut Replies<'a>) -> io::Result<()> {
         match self {
-            Self::Nil => out.write_str("(nil)"),
+            Self::Nil => out.write_all(b"(nil)"),
             Self::Integer(value) => {
-                out.write_str("(integer) ")?;
+                out.write_all(b"(integer) ")?;
                 write_number(out, value)
             }
             Self::Bulk(bytes) => write_quoted(out, bytes),
             Self::Simple(bytes) => write_plain(out, bytes),
             Self::Error(bytes) => {
-                out.write_str("(error) ")?;
+                out.write_all(b"(error) ")?;
                 write_plain(out, bytes)
             }
-            Self::Unknown => out.write_str("(a reply of an unknown kind)"),
-            Self::Array(items) if items.left == 0 => out.write_str("(empty array)"),
-            Self::Array(items) => {
+            Self::Unknown => out.write_all(b"(a reply of an unknown kind)"),
+            Self::Array(items) if items.left == 0 => out.write_all(b"(empty array)"),
+            Self::Array(mut items) => {
                 let width = items.left.ilog10() as usize + 1;
-                for (index, item) in items.enumerate() {
+                let mut index = 0;
+                while let Some(item) = items.next() {
                     write_label(out, index, indent, width)?;
-                    item.write_indented(out, indent + width + 2)?;
+                    item.write_indented(out, indent + width + 2, &mut items)?;
+                    index += 1;
                 }
+                behind.go_on_behind(items);
                 Ok(())
             }
         }
@@ -168,7 +185,7 @@ impl<'a> Reply<'a> {
 }
 
 /// Without the machinery of `write!`, which costs more than all the rest of a reply.
-fn write_number(out: &mut impl Write, number: i64) -> fmt::Result {
+fn write_number(out: &mut impl Write, number: i64) -> io::Result<()> {
     let mut digits = [b'0'; 20];
     let mut rest = number.unsigned_abs();
     let mut first = digits.len() - 1;
@@ -179,14 +196,13 @@ fn write_number(out: &mut impl Write, number: i64) -> fmt::Result {
         digits[first] += (rest % 10) as u8;
     }
     if number < 0 {
-        out.write_char('-')?;
+        out.write_all(b"-")?;
     }
-    // Digits are UTF-8.
-    out.write_str(std::str::from_utf8(&digits[first..]).unwrap_or_default())
+    out.write_all(&digits[first..])
 }
 
 /// `1) ` before an element of an array; all but the first stand on a line of their own.
-fn write_label(out: &mut impl Write, index: usize, indent: usize, width: usize) -> fmt::Result {
+fn write_label(out: &mut impl Write, index: usize, indent: usize, width: usize) -> io::Result<()> {
     // In one piece, for as deep as people look.
     let mut label = [b' '; 64];
     let end = 1 + indent + width + 2;
@@ -206,72 +222,72 @@ fn write_label(out: &mut impl Write, index: usize, indent: usize, width: usize) 
         number /= 10;
     }
     let start = if index == 0 { 1 + indent } else { 0 };
-    // All of it is ASCII.
-    out.write_str(std::str::from_utf8(&label[start..end]).unwrap_or_default())
+    out.write_all(&label[start..end])
 }
 
 /// Writes the words of a command as redis-cli would accept them, as [`super::command_line`] does.
-pub(super) fn write_command<'a>(out: &mut impl Write, words: impl Iterator<Item = &'a [u8]>) -> fmt::Result {
+pub(super) fn write_command<'a>(
+    out: &mut impl Write,
+    words: impl Iterator<Item = &'a [u8]>,
+) -> io::Result<()> {
     for (index, word) in words.enumerate() {
         if index > 0 {
-            out.write_char(' ')?;
+            out.write_all(b" ")?;
         }
         let is_bare = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
-        match plain(word, is_bare) {
-            Some(text) if !text.is_empty() => out.write_str(text)?,
-            _ => write_quoted(out, word)?,
+        if !word.is_empty() && all(word, is_bare) {
+            out.write_all(word)?;
+        } else {
+            write_quoted(out, word)?;
         }
     }
     Ok(())
 }
 
-/// The bytes as text, if each of them is so; for ASCII only.
-fn plain(bytes: &[u8], is_so: impl Fn(&u8) -> bool) -> Option<&str> {
-    // The whole is looked at without an early end: most are so, and this way several bytes are looked at at a time.
-    let is_so = bytes.iter().fold(true, |so_far, byte| so_far & is_so(byte));
-    is_so.then(|| std::str::from_utf8(bytes).ok()).flatten()
+/// Whether each byte is so. The whole is looked at without an early end: most are, and this way several bytes are looked
+/// at at a time.
+fn all(bytes: &[u8], is_so: impl Fn(&u8) -> bool) -> bool {
+    bytes.iter().fold(true, |so_far, byte| so_far & is_so(byte))
 }
 
 /// Text that the server wrote itself; what could steer a terminal is made visible as everywhere.
-fn write_plain(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
-    match plain(bytes, |byte| matches!(byte, b' '..=b'~')) {
-        Some(text) => out.write_str(text),
-        None => out.write_str(&crate::sanitize::line(&String::from_utf8_lossy(bytes))),
+fn write_plain(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    if all(bytes, |byte| matches!(byte, b' '..=b'~')) {
+        out.write_all(bytes)
+    } else {
+        out.write_all(crate::sanitize::line(&String::from_utf8_lossy(bytes)).as_bytes())
     }
 }
 
 /// Redis's own quoting (`sdscatrepr`).
-fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
-    out.write_char('"')?;
-    let mut rest = bytes;
-    if let Some(text) = plain(bytes, |byte| {
-        matches!(byte, b' '..=b'~') & (*byte != b'"') & (*byte != b'\\')
-    }) {
-        out.write_str(text)?;
-        rest = &[];
+fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') & (*byte != b'"') & (*byte != b'\\');
+    out.write_all(b"\"")?;
+    if all(bytes, is_plain) {
+        out.write_all(bytes)?;
+        return out.write_all(b"\"");
     }
-    while !rest.is_empty() {
-        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    let mut rest = bytes;
+    loop {
         let plain = rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
         let (text, odd) = rest.split_at(plain);
-        // Printable ASCII is UTF-8.
-        out.write_str(std::str::from_utf8(text).unwrap_or_default())?;
-        rest = odd;
-        if let Some((&byte, after)) = odd.split_first() {
-            match byte {
-                b'"' => out.write_str("\\\"")?,
-                b'\\' => out.write_str("\\\\")?,
-                b'\n' => out.write_str("\\n")?,
-                b'\r' => out.write_str("\\r")?,
-                b'\t' => out.write_str("\\t")?,
-                0x07 => out.write_str("\\a")?,
-                0x08 => out.write_str("\\b")?,
-                _ => write!(out, "\\x{byte:02x}")?,
-            }
-            rest = after;
+        out.write_all(text)?;
+        let Some((&byte, after)) = odd.split_first() else {
+            break;
+        };
+        match byte {
+            b'"' => out.write_all(b"\\\"")?,
+            b'\\' => out.write_all(b"\\\\")?,
+            b'\n' => out.write_all(b"\\n")?,
+            b'\r' => out.write_all(b"\\r")?,
+            b'\t' => out.write_all(b"\\t")?,
+            0x07 => out.write_all(b"\\a")?,
+            0x08 => out.write_all(b"\\b")?,
+            _ => write!(out, "\\x{byte:02x}")?,
         }
+        rest = after;
     }
-    out.write_char('"')
+    out.write_all(b"\"")
 }
 
 /// The first line, and what follows.
@@ -281,18 +297,27 @@ fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The number that the first line is, if it is one, and what follows.
+#[inline]
 fn number(bytes: &[u8]) -> Option<(Option<i64>, &[u8])> {
-    // Nearly every number is a length of a few digits.
-    let mut value = 0_i64;
-    for (at, byte) in bytes.iter().enumerate().take(10) {
-        match byte {
-            b'0'..=b'9' => value = 10 * value + i64::from(byte - b'0'),
-            b'\r' if at > 0 => return Some((Some(value), bytes.get(at + 2..)?)),
-            _ => break,
-        }
+    if let Some((value, length)) = short_number(bytes) {
+        return Some((Some(value), &bytes[length..]));
     }
     let (header, rest) = line(bytes)?;
     Some((long_number(header), rest))
+}
+
+/// A number of a few digits, as nearly all of them are, and the length of its line.
+#[inline]
+pub(super) fn short_number(bytes: &[u8]) -> Option<(i64, usize)> {
+    let mut value = 0;
+    for (at, byte) in bytes.iter().enumerate().take(10) {
+        match byte {
+            b'0'..=b'9' => value = 10 * value + i64::from(byte - b'0'),
+            b'\r' if at > 0 && bytes.get(at + 1) == Some(&b'\n') => return Some((value, at + 2)),
+            _ => break,
+        }
+    }
+    None
 }
 
 fn long_number(header: &[u8]) -> Option<i64> {
@@ -360,8 +385,9 @@ mod tests {
 
     fn reads_alike(bytes: &[u8]) {
         let reply = Replies::new(bytes, 1).next().unwrap();
-        let mut written = String::new();
+        let mut written = Vec::new();
         reply.write(&mut written).unwrap();
+        let written = String::from_utf8(written).unwrap();
         let parsed = redis::parse_redis_value(bytes).unwrap();
         assert_eq!(written, reply_lines(&parsed).join("\n"));
         if !matches!(parsed, Value::ServerError(_)) {
@@ -388,9 +414,9 @@ mod tests {
     #[test]
     fn a_command_looks_the_same_too() {
         let words: [&[u8]; 4] = [b"HSET", b"sessiontut:user:ada", b"Ada L.", b""];
-        let mut written = String::new();
+        let mut written = Vec::new();
         write_command(&mut written, words.into_iter()).unwrap();
-        assert_eq!(written, command_line(&words));
+        assert_eq!(String::from_utf8(written).unwrap(), command_line(&words));
     }
 
     #[test]
@@ -398,7 +424,7 @@ mod tests {
         let bytes = b"*2\r\n$3\r\nfoo\r\n*1\r\n:1\r\n+OK\r\n$-1\r\n";
         assert_eq!(Replies::new(bytes, 3).count(), 3);
         for cut in 0..bytes.len() {
-            let mut written = String::new();
+            let mut written = Vec::new();
             for reply in Replies::new(&bytes[..cut], 3) {
                 reply.write(&mut written).unwrap();
             }

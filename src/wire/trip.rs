@@ -1,6 +1,6 @@
 //! One round trip: commands that are sent in one write, and everything that comes back for them, byte by byte.
 
-use std::fmt::{self, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use redis::{Pipeline, RedisError, ServerError, Value, parse_redis_value};
@@ -117,7 +117,7 @@ impl Batch {
         for value in values {
             encode(value, &mut received);
         }
-        Trip { sent, received, took }
+        Trip::new(sent, received, took)
     }
 }
 
@@ -135,12 +135,33 @@ pub(super) struct Sent {
 /// A round trip that is over.
 #[derive(Clone, Debug)]
 pub struct Trip {
-    pub(super) sent: Sent,
+    sent: Sent,
     pub(super) received: Vec<u8>,
-    pub(super) took: Duration,
+    /// Where in `received` the results begin, and how many they are.
+    results: (usize, usize),
+    took: Duration,
 }
 
 impl Trip {
+    pub(super) fn new(sent: Sent, received: Vec<u8>, took: Duration) -> Self {
+        let mut replies = Replies::new(&received, sent.replies);
+        let results = match sent.kind {
+            Kind::Pipeline => (0, sent.replies),
+            Kind::Transaction => match replies.nth(sent.replies - 1) {
+                Some(Reply::Array(results)) => {
+                    (received.len() - replies.unread_bytes(), results.count_left())
+                }
+                _ => (received.len(), 0),
+            },
+        };
+        Self {
+            sent,
+            received,
+            results,
+            took,
+        }
+    }
+
     /// From the moment that the commands were handed over to the arrival of the last reply.
     #[must_use]
     pub fn took(&self) -> Duration {
@@ -157,14 +178,8 @@ impl Trip {
     /// What the commands themselves returned; within a transaction that is what EXEC returned.
     #[must_use]
     pub fn results(&self) -> Replies<'_> {
-        let mut replies = Replies::new(&self.received, self.sent.replies);
-        if self.sent.kind == Kind::Pipeline {
-            return replies;
-        }
-        match replies.nth(self.sent.replies - 1) {
-            Some(Reply::Array(results)) => results,
-            _ => Replies::new(&[], 0),
-        }
+        let (start, count) = self.results;
+        Replies::new(&self.received[start..], count)
     }
 
     /// The first error among the replies, if there is one.
@@ -193,7 +208,7 @@ impl Command<'_> {
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn write(self, out: &mut impl Write) -> fmt::Result {
+    pub fn write(self, out: &mut impl Write) -> io::Result<()> {
         write_command(out, self.0.filter_map(Reply::text))
     }
 }
@@ -269,11 +284,7 @@ mod tests {
     use super::*;
 
     fn trip(batch: Batch, received: &[u8]) -> Trip {
-        Trip {
-            sent: batch.finish(),
-            received: received.to_vec(),
-            took: Duration::ZERO,
-        }
+        Trip::new(batch.finish(), received.to_vec(), Duration::ZERO)
     }
 
     fn visit() -> Batch {
@@ -287,15 +298,15 @@ mod tests {
     #[test]
     fn a_transaction_shows_every_command_with_its_reply() {
         let trip = trip(visit(), ANSWER).check().unwrap();
-        let mut shown = String::new();
+        let mut shown = Vec::new();
         for (command, reply) in trip.exchanges() {
             command.write(&mut shown).unwrap();
-            shown.push_str(" -> ");
+            shown.extend_from_slice(b" -> ");
             reply.write(&mut shown).unwrap();
-            shown.push('\n');
+            shown.push(b'\n');
         }
         assert_eq!(
-            shown,
+            String::from_utf8(shown).unwrap(),
             "MULTI -> OK\nHINCRBY key visits 1 -> QUEUED\nHGETALL key -> QUEUED\nEXEC -> 1) (integer) 3\n2) 1) \"visits\"\n   2) \"3\"\n"
         );
         let results: Vec<Reply> = trip.results().collect();
