@@ -4,8 +4,10 @@
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
 mod connection;
+mod driver;
 mod measure;
 mod multiplexed;
+mod queue;
 mod raw;
 mod recorder;
 mod show;
@@ -14,7 +16,8 @@ mod trip;
 
 pub use connection::{Connection, ReadError};
 pub use measure::{Limits, Malformed, measure};
-pub use multiplexed::{Broken, Multiplexed};
+pub use multiplexed::Multiplexed;
+pub use queue::Broken;
 pub use raw::{Replies, Reply};
 pub use recorder::{Exchange, Recorded, Recorder};
 pub use show::{command_line, error_text, reply_lines};

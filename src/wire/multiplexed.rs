@@ -2,27 +2,17 @@
 //!
 //! It tells what a caller has to know to stay correct: whether the bytes of a request can have reached the server.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::task::AtomicWaker;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, Value, parse_redis_value};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::oneshot;
+use redis::{Cmd, ErrorKind, Pipeline, RedisFuture, Value, parse_redis_value};
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::driver::Driver;
 use super::measure::{Gauge, Limits};
+use super::queue::{Broken, Shared};
 use super::trip::{Batch, Trip};
-
-/// Bytes that may wait to be sent: a server that reads nothing must not fill our memory.
-const MOST_WAITING: usize = 1024 * 1024;
-/// Bytes taken from the kernel at a time.
-const READ_CHUNK: usize = 16 * 1024;
 
 /// A shared connection that speaks RESP2; its clones are the same connection.
 #[derive(Clone, Debug)]
@@ -34,55 +24,8 @@ struct Handle(Arc<Shared>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.queue().is_abandoned = true;
-        self.0.driver.wake();
+        self.0.abandon();
     }
-}
-
-/// Why a request has no reply.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Broken {
-    /// The connection was no use before any byte of the request was sent: nothing was executed.
-    #[error("the connection was closed before anything was sent")]
-    NotSent,
-    /// It broke afterwards: the server may have executed the request.
-    #[error("the connection broke before the answer came: {0}")]
-    Lost(Arc<str>),
-}
-
-impl From<Broken> for RedisError {
-    fn from(broken: Broken) -> Self {
-        let kind = match broken {
-            Broken::NotSent => io::ErrorKind::NotConnected,
-            Broken::Lost(_) => io::ErrorKind::ConnectionReset,
-        };
-        io::Error::new(kind, broken).into()
-    }
-}
-
-#[derive(Debug)]
-struct Shared {
-    queue: Mutex<Queue>,
-    driver: AtomicWaker,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    outgoing: Vec<u8>,
-    /// Bytes ever put into `outgoing`.
-    queued: u64,
-    waiting: VecDeque<Waiting>,
-    is_closed: bool,
-    /// Nobody is left who could ask, or wait for an answer.
-    is_abandoned: bool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    replies: u64,
-    /// Where its first byte stands among all bytes ever queued.
-    starts: u64,
-    answer: oneshot::Sender<Result<Vec<u8>, Broken>>,
 }
 
 impl Multiplexed {
@@ -91,16 +34,9 @@ impl Multiplexed {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let shared = Arc::new(Shared {
-            queue: Mutex::default(),
-            driver: AtomicWaker::new(),
-        });
-        let mut driver = Driver::new(stream, shared.clone());
-        let drive = async move {
-            let end = poll_fn(|context| driver.poll(context)).await;
-            driver.close(&end);
-        };
-        (Self(Arc::new(Handle(shared))), drive)
+        let shared = Arc::new(Shared::default());
+        let driver = Driver::new(stream, shared.clone());
+        (Self(Arc::new(Handle(shared))), driver.drive())
     }
 
     /// Whether nothing that is asked from now on can reach the server.
@@ -123,184 +59,12 @@ impl Multiplexed {
 
     /// Sends bytes that get so many replies.
     async fn exchange(&self, bytes: &[u8], replies: u64) -> Result<Vec<u8>, Broken> {
-        let (answer, answered) = oneshot::channel();
-        {
-            let mut queue = self.0.0.queue();
-            if queue.is_closed || queue.outgoing.len() > MOST_WAITING {
-                return Err(Broken::NotSent);
-            }
-            let starts = queue.queued;
-            queue.outgoing.extend_from_slice(bytes);
-            queue.queued += bytes.len() as u64;
-            queue.waiting.push_back(Waiting {
-                replies,
-                starts,
-                answer,
-            });
-        }
-        self.0.0.driver.wake();
+        let answered = self.0.0.ask(bytes, replies)?;
         match answered.await {
             Ok(answer) => answer,
             // The driver was dropped with its runtime.
             Err(_) => Err(Broken::Lost("the connection's driver has ended".into())),
         }
-    }
-}
-
-impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Moves bytes between the stream and those who wait.
-struct Driver<S> {
-    stream: S,
-    shared: Arc<Shared>,
-    writing: Vec<u8>,
-    /// How much of `writing` the kernel has taken.
-    written: usize,
-    /// Bytes that ever left for the server.
-    gone: u64,
-    received: Vec<u8>,
-    chunk: Box<[u8; READ_CHUNK]>,
-    front: Option<Waiting>,
-    gauge: Gauge,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    fn new(stream: S, shared: Arc<Shared>) -> Self {
-        Self {
-            stream,
-            shared,
-            writing: Vec::new(),
-            written: 0,
-            gone: 0,
-            received: Vec::new(),
-            chunk: Box::new([0; READ_CHUNK]),
-            front: None,
-            gauge: Gauge::new(Limits::EXCHANGE),
-        }
-    }
-
-    /// Ready with the reason when the connection is over.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<String> {
-        self.shared.driver.register(context.waker());
-        if self.shared.queue().is_abandoned {
-            return Poll::Ready("nobody uses the connection any more".to_owned());
-        }
-        // Replies first: reading goes on while the server does not, or both ends could wait for each other.
-        if let Poll::Ready(end) = self.poll_read(context) {
-            return Poll::Ready(end);
-        }
-        match self.poll_write(context) {
-            Poll::Ready(Err(error)) => Poll::Ready(error.to_string()),
-            _ => Poll::Pending,
-        }
-    }
-
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<String> {
-        loop {
-            let mut chunk = ReadBuf::new(&mut self.chunk[..]);
-            if let Err(error) = ready!(Pin::new(&mut self.stream).poll_read(context, &mut chunk)) {
-                return Poll::Ready(error.to_string());
-            }
-            if chunk.filled().is_empty() {
-                return Poll::Ready("the server closed the connection".to_owned());
-            }
-            self.received.extend_from_slice(chunk.filled());
-            if let Err(end) = self.deliver() {
-                return Poll::Ready(end);
-            }
-        }
-    }
-
-    /// Hands complete replies to those who wait for them.
-    fn deliver(&mut self) -> Result<(), String> {
-        let mut start = 0;
-        loop {
-            let Some(front) = self.next_in_line() else {
-                if start < self.received.len() {
-                    return Err("the server sent something that nobody asked for".to_owned());
-                }
-                break;
-            };
-            let rest = &self.received[start..];
-            match self.gauge.measure(rest) {
-                Ok(Some(length)) => {
-                    // Whoever asked may have stopped waiting.
-                    let _ = front.answer.send(Ok(rest[..length].to_vec()));
-                    start += length;
-                }
-                Ok(None) => {
-                    self.front = Some(front);
-                    break;
-                }
-                Err(malformed) => {
-                    self.front = Some(front);
-                    return Err(malformed.to_string());
-                }
-            }
-        }
-        self.received.drain(..start);
-        Ok(())
-    }
-
-    fn next_in_line(&mut self) -> Option<Waiting> {
-        if let Some(front) = self.front.take() {
-            return Some(front);
-        }
-        let next = self.shared.queue().waiting.pop_front()?;
-        self.gauge.begin(next.replies);
-        Some(next)
-    }
-
-    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            if self.written == self.writing.len() {
-                self.writing.clear();
-                self.written = 0;
-                std::mem::swap(&mut self.writing, &mut self.shared.queue().outgoing);
-                if self.writing.is_empty() {
-                    return Pin::new(&mut self.stream).poll_flush(context);
-                }
-            }
-            let rest = &self.writing[self.written..];
-            let count = ready!(Pin::new(&mut self.stream).poll_write(context, rest))?;
-            if count == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.written += count;
-            self.gone += count as u64;
-        }
-    }
-
-    /// Tells everyone who waits that no reply will come, and whether the server can have seen the request.
-    fn close(&mut self, reason: &str) {
-        let waiting = {
-            let mut queue = self.shared.queue();
-            queue.is_closed = true;
-            std::mem::take(&mut queue.waiting)
-        };
-        let reason: Arc<str> = reason.into();
-        for waiting in self.front.take().into_iter().chain(waiting) {
-            let broken = if waiting.starts < self.gone {
-                Broken::Lost(reason.clone())
-            } else {
-                Broken::NotSent
-            };
-            let _ = waiting.answer.send(Err(broken));
-        }
-    }
-}
-
-impl<S> Drop for Driver<S> {
-    /// A driver that is dropped with its runtime leaves a connection on which nothing can be asked.
-    fn drop(&mut self) {
-        let mut queue = self.shared.queue();
-        queue.is_closed = true;
-        // Dropping the other ends tells those who wait.
-        queue.waiting.clear();
     }
 }
 
@@ -352,6 +116,7 @@ impl ConnectionLike for Multiplexed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::queue::MOST_WAITING;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     fn connected(room: usize) -> (Multiplexed, DuplexStream) {
