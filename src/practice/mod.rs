@@ -14,6 +14,8 @@ mod commands;
 mod connection;
 mod dict;
 mod hub;
+mod join;
+mod kept;
 mod manner;
 pub(crate) mod random;
 mod reply;
@@ -24,6 +26,7 @@ mod store;
 mod value;
 
 pub use alone::{Keep, Lone};
-pub use attach::{Attached, Fault, Notice, attach};
+pub use attach::{Attached, Fault, attach};
+pub use kept::Notice;
 pub use manner::Manner;
 pub use server::{Limits, Options, Server};
