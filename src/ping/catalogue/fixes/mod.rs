@@ -66,3 +66,8 @@ fn url(code: Code, at: &Circumstances) -> Vec<Fix> {
     }
     list
 }
+
+/// Looking at which way packets take, for a reason that differs.
+fn route(text: &str, at: &Circumstances) -> Fix {
+    Fix::paste("route", text, at.route())
+}

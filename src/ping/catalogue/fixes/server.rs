@@ -1,6 +1,6 @@
 //! What to do about what the server says, or does not say.
 
-use super::{Circumstances, Code, Fix};
+use super::{Circumstances, Code, Fix, route};
 use crate::ping::catalogue::circumstances::quoted;
 use crate::sanitize;
 
@@ -55,7 +55,7 @@ pub(super) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
                 "a firewall, a NAT or an asymmetric route lets the handshake pass and drops what follows: look at what \
                  lies between",
             ),
-            Fix::paste("route", "see which way the packets take", at.route()),
+            route("see which way the packets take", at),
         ],
         Code::ServerSilent => vec![
             Fix::say(

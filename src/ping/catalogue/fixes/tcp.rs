@@ -1,17 +1,13 @@
 //! What to do where there is no connection: the order depends on where we stand.
 
-use super::{Circumstances, Code, Fix};
+use super::{Circumstances, Code, Fix, route};
 use crate::ping::catalogue::circumstances::quoted;
 use crate::ping::place::{Listener, Nearness};
 use crate::target::DEFAULT_PORT;
 
 /// The order depends on where we stand.
 pub(super) fn unanswered(at: &Circumstances) -> Vec<Fix> {
-    let local = Fix::paste(
-        "local-firewall",
-        "look for a rule of this host's own firewall that drops it",
-        "sudo nft list ruleset",
-    );
+    let local = local_firewall("look for a rule of this host's own firewall that drops it");
     if let Some(path) = &at.socket {
         return vec![Fix::paste(
             "accept-queue",
@@ -47,13 +43,16 @@ pub(super) fn unanswered(at: &Circumstances) -> Vec<Fix> {
             at.port
         ),
     ));
-    list.push(Fix::paste(
-        "route",
+    list.push(route(
         "see which way the packets take; peered VPCs need routes on both sides",
-        at.route(),
+        at,
     ));
     list.push(local);
     list
+}
+
+fn local_firewall(text: &str) -> Fix {
+    Fix::paste("local-firewall", text, "sudo nft list ruleset")
 }
 
 fn slip(at: &Circumstances) -> Option<Fix> {
@@ -150,30 +149,22 @@ pub(super) fn refused(code: Code, at: &Circumstances) -> Vec<Fix> {
             list
         }
         Code::TcpUnreachable => vec![
-            Fix::paste("route", "see which way the packets take", at.route()),
+            route("see which way the packets take", at),
             Fix::say(
                 "address",
                 "the address may belong to a host that is gone, or to a network without a route here",
             ),
         ],
         _ if at.is_own_word => vec![
-            Fix::paste(
-                "local-firewall",
-                "look for the rule of this host that forbids it",
-                "sudo nft list ruleset",
-            ),
-            Fix::paste("route", "look for a prohibiting route", at.route()),
+            local_firewall("look for the rule of this host that forbids it"),
+            route("look for a prohibiting route", at),
         ],
         _ => vec![
             Fix::say(
                 "firewall",
                 "ask whoever runs the firewall that answered to allow this connection",
             ),
-            Fix::paste(
-                "local-firewall",
-                "it may also be this host's own",
-                "sudo nft list ruleset",
-            ),
+            local_firewall("it may also be this host's own"),
         ],
     }
 }
