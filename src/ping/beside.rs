@@ -2,7 +2,9 @@
 
 use std::future::Future;
 
-use super::observation::{Experiment, Heard};
+use super::heard::Heard;
+
+use super::observation::Experiment;
 use crate::deadline::Deadline;
 
 /// Part of the time after which silence is met by an experiment beside it.

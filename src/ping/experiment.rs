@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use redis::cmd;
 
-use super::observation::{Experiment, Heard, TlsResult};
+use super::heard::Heard;
+
+use super::observation::{Experiment, TlsResult};
 use super::rungs::tcp::Segments;
 use super::rungs::{auth, tcp, tls};
 use crate::deadline::Deadline;

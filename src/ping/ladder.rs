@@ -9,7 +9,8 @@ use redis::{Cmd, cmd};
 
 use super::beside::{Answered, PATIENCE, beside, with_company};
 use super::experiment;
-use super::observation::{Experiment, Heard, Observations, StandIn, TlsResult};
+use super::heard::Heard;
+use super::observation::{Experiment, Observations, StandIn, TlsResult};
 use super::rungs::{auth, dns, role, tcp, tls};
 use super::{ClimbOptions, Event, Rung, WriteCheck, nodes, place, resolver};
 use crate::deadline::Deadline;

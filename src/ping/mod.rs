@@ -5,6 +5,7 @@
 mod beside;
 pub mod catalogue;
 pub mod experiment;
+pub mod heard;
 pub mod history;
 pub mod instance;
 mod ladder;

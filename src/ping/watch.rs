@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use redis::cmd;
 
 use super::catalogue::Code;
-use super::observation::{Heard, Observations};
+use super::heard::Heard;
+use super::observation::Observations;
 use super::rungs::auth;
 use super::verdict::{Verdict, judge};
 use super::{ClimbOptions, climb};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::ping::Rung;
-use crate::ping::observation::{DialResult, Heard, Observations, TlsResult};
+use crate::ping::heard::Heard;
+use crate::ping::observation::{DialResult, Observations, TlsResult};
 use crate::ping::verdict::{Verdict, packets};
 use crate::target::{Address, Target};
 

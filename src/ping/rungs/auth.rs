@@ -3,7 +3,7 @@
 use redis::{Cmd, cmd};
 
 use crate::deadline::Deadline;
-use crate::ping::observation::Heard;
+use crate::ping::heard::Heard;
 use crate::target::Target;
 use crate::wire::{Connection, Limits, ReadError, Stream};
 

@@ -7,7 +7,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::auth::{self, ask};
 use crate::deadline::Deadline;
-use crate::ping::observation::{Heard, Rehearsal, Server};
+use crate::ping::heard::Heard;
+use crate::ping::observation::{Rehearsal, Server};
 use crate::wire::{Connection, Limits, Stream};
 
 /// Slots of a Redis cluster.

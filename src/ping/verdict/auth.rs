@@ -4,7 +4,8 @@ use super::Blame;
 use super::foreign::quoted;
 use super::ping::unusable;
 use crate::ping::catalogue::Code;
-use crate::ping::observation::{Heard, Observations};
+use crate::ping::heard::Heard;
+use crate::ping::observation::Observations;
 use crate::sanitize;
 use crate::target::Target;
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::tests::{connected, dial, reply, shaken, target};
 use super::{judge, judge_url};
 use crate::ping::catalogue::Code;
+use crate::ping::heard::Heard;
 use crate::ping::observation::{
-    By, Certificate, DialResult, Experiment, Heard, Lookup, NameAnswer, NameServer, Observations, Rehearsal,
+    By, Certificate, DialResult, Experiment, Lookup, NameAnswer, NameServer, Observations, Rehearsal,
     TlsResult,
 };
 use crate::target::Target;

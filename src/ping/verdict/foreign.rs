@@ -4,7 +4,7 @@ use redis::Value;
 
 use super::Blame;
 use crate::ping::catalogue::Code;
-use crate::ping::observation::Heard;
+use crate::ping::heard::Heard;
 use crate::sanitize;
 
 /// How much of a foreign answer is quoted.

@@ -5,7 +5,8 @@ use super::tls::client_certificate;
 use super::words::{packets, seconds};
 use super::{Blame, auth};
 use crate::ping::catalogue::Code;
-use crate::ping::observation::{Experiment, Heard, Observations, StandIn, TlsResult};
+use crate::ping::heard::Heard;
+use crate::ping::observation::{Experiment, Observations, StandIn, TlsResult};
 use crate::ping::rungs::tls::wants_client_certificate;
 use crate::target::Target;
 

@@ -9,7 +9,8 @@ use super::foreign::{not_redis_reply, quoted};
 use super::ping::{no_permission, refused, unusable};
 use super::words::{packets, seconds};
 use crate::ping::catalogue::Code;
-use crate::ping::observation::{Heard, Observations, Rehearsal};
+use crate::ping::heard::Heard;
+use crate::ping::observation::{Observations, Rehearsal};
 use crate::sanitize;
 
 /// Round trips of which several may not fit into the time.

@@ -5,7 +5,8 @@ use super::foreign::{not_redis, not_redis_reply};
 use super::words::{age, packets, seconds};
 use crate::ping::catalogue::Code;
 use crate::ping::experiment::looks_like_tls;
-use crate::ping::observation::{Experiment, Handshake, Heard, Observations, TlsResult};
+use crate::ping::heard::Heard;
+use crate::ping::observation::{Experiment, Handshake, Observations, TlsResult};
 use crate::target::Target;
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {

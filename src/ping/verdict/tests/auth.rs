@@ -2,7 +2,8 @@
 
 use super::{cause, connected, reply, target};
 use crate::ping::catalogue::Code;
-use crate::ping::observation::{Heard, Observations};
+use crate::ping::heard::Heard;
+use crate::ping::observation::Observations;
 use crate::ping::verdict::judge;
 
 #[test]

@@ -11,8 +11,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::judge;
+use crate::ping::heard::Heard;
 use crate::ping::observation::{
-    Certificate, Dial, DialResult, Endpoint, Experiment, Handshake, Heard, Observations, TlsResult,
+    Certificate, Dial, DialResult, Endpoint, Experiment, Handshake, Observations, TlsResult,
 };
 use crate::target::Target;
 

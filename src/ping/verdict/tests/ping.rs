@@ -7,7 +7,8 @@ use redis::Value;
 use super::{cause, connected, dial, reply, shaken, target};
 use crate::os::Flow;
 use crate::ping::catalogue::Code;
-use crate::ping::observation::{DialResult, Experiment, Heard, Observations, StandIn, TlsResult};
+use crate::ping::heard::Heard;
+use crate::ping::observation::{DialResult, Experiment, Observations, StandIn, TlsResult};
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]

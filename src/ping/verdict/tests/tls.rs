@@ -2,7 +2,8 @@
 
 use super::{cause, connected, reply, shaken, target};
 use crate::ping::catalogue::Code;
-use crate::ping::observation::{Certificate, Experiment, Heard, Observations, TlsResult};
+use crate::ping::heard::Heard;
+use crate::ping::observation::{Certificate, Experiment, Observations, TlsResult};
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]
