@@ -3,17 +3,9 @@
 mod support;
 
 use std::fs;
-use std::time::Duration;
 
-use support::lessons::COUNT;
-use support::{Authority, Cluster, Home, Lessons, RedisServer, valkey};
-
-/// What every `learn` here begins with.
-fn learn(lessons: &Lessons) -> Vec<String> {
-    ["learn", "--lessons", &lessons.path()]
-        .map(str::to_owned)
-        .to_vec()
-}
+use support::lessons::{COUNT, learn};
+use support::{Home, Lessons, RedisServer};
 
 #[test]
 fn a_lesson_runs_unattended_and_leaves_nothing_behind() {
@@ -50,36 +42,6 @@ fn a_lesson_runs_unattended_and_leaves_nothing_behind() {
         !home.state().join("progress.json").exists(),
         "--yes neither reads nor writes progress"
     );
-}
-
-#[test]
-fn a_lesson_holds_on_valkey_too() {
-    let Some(server) = valkey::start() else {
-        return;
-    };
-    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
-    Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&server.url())
-        .run()
-        .expect(0);
-    assert!(server.keys().is_empty());
-}
-
-#[test]
-fn a_lesson_follows_a_cluster_wherever_its_keys_are() {
-    let cluster = Cluster::start();
-    let more = "# More\n\n## Keys\n\n```redis\n> SET sessiontut:a 1\nOK\n> SET sessiontut:b 2\nOK\n> SET sessiontut:c 3\nOK\n> \
-                MULTI\nOK\n> INCR sessiontut:b\nQUEUED\n> EXEC\n1) (integer) 3\n```\n";
-    let lessons = Lessons::of(&[("03-count-visits.md", COUNT), ("04-more.md", more)]);
-    let home = Home::new();
-    home.sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&cluster.url())
-        .run()
-        .expect(0);
-    assert!(cluster.keys().is_empty(), "{:?}", cluster.keys());
 }
 
 #[test]
@@ -241,43 +203,6 @@ fn a_command_on_a_foreign_key_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_second_learner_runs_under_another_name_and_harms_nobody() {
-    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
-    let server = RedisServer::start();
-    server.ask(&["SET", "sessiontut:lesson:ada", "another-learner", "EX", "60"]);
-    server.ask(&["HSET", "sessiontut:user:ada", "visits", "41"]);
-    let finished = Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&server.url())
-        .run()
-        .expect(0);
-    assert!(
-        finished.stderr.contains("somebody else is in a lesson"),
-        "{}",
-        finished.stderr
-    );
-    assert_eq!(
-        server.hash("sessiontut:user:ada"),
-        [("visits".to_owned(), "41".to_owned())]
-    );
-    assert_eq!(server.keys(), ["sessiontut:lesson:ada", "sessiontut:user:ada"]);
-}
-
-#[test]
-fn an_unreachable_redis_is_no_wrong_answer() {
-    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
-    let closed = format!("redis://127.0.0.1:{}", support::ports::free_port());
-    let finished = Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&closed)
-        .run()
-        .expect(4);
-    assert!(!finished.output().contains("expected"), "{}", finished.output());
-}
-
-#[test]
 fn ctrl_c_ends_an_unattended_run_with_130_and_removes_the_keys() {
     let lesson = COUNT.replace("after=100ms", "after=90s");
     let lessons = Lessons::of(&[("03-count-visits.md", &lesson)]);
@@ -373,88 +298,6 @@ fn reset_forgets_one_lesson_or_all_and_removes_their_keys() {
         .run()
         .expect(2);
     assert!(wrong.stderr.contains("--list"), "{}", wrong.stderr);
-}
-
-#[test]
-fn a_password_is_used_and_never_shown_and_a_wrong_one_is_no_wrong_answer() {
-    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
-    let server = RedisServer::with().password("open-sesame").start();
-    let home = Home::new();
-    let ran = home
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&server.url())
-        .run()
-        .expect(0);
-    assert!(!ran.output().contains("sesame"), "{}", ran.output());
-    let wrong = server.url().replace("open-sesame", "open-barley");
-    let refused = home
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&wrong)
-        .run()
-        .expect(6);
-    assert!(!refused.output().contains("barley"), "{}", refused.output());
-    assert!(!refused.output().contains("expected"), "{}", refused.output());
-}
-
-#[test]
-fn a_lesson_runs_over_tls_and_says_when_the_certificate_is_not_trusted() {
-    let authority = Authority::new();
-    let server = RedisServer::with().tls(&authority.issue(&["127.0.0.1"])).start();
-    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
-    let ca = authority.ca().display().to_string();
-    let home = Home::new();
-    let run = |more: &[&str]| {
-        let program = home.sessiontut(learn(&lessons)).args(["--yes"]).args(more);
-        program.redis(&server.url()).run()
-    };
-    run(&["--ca", &ca]).expect(0);
-    let refused = run(&[]);
-    assert_ne!(refused.code(), Some(0));
-    assert!(!refused.output().contains("expected"), "{}", refused.output());
-}
-
-#[test]
-fn a_url_that_cannot_be_used_is_exit_status_2_in_the_words_of_ping() {
-    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
-    let finished = Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis("http://127.0.0.1:6379")
-        .run()
-        .expect(2);
-    assert!(finished.output().contains("url."), "{}", finished.output());
-}
-
-#[test]
-fn all_built_in_lessons_hold_on_the_practice_redis_on_redis_and_on_valkey() {
-    let home = Home::new();
-    home.run(["learn", "--check"]).expect(0);
-    let servers: Vec<RedisServer> = [Some(RedisServer::start()), valkey::start()]
-        .into_iter()
-        .flatten()
-        .collect();
-    let running: Vec<_> = servers
-        .iter()
-        .map(|server| {
-            let program = home.sessiontut(["learn", "--yes"]).redis(&server.url());
-            program.limit(Duration::from_secs(180)).start()
-        })
-        .collect();
-    let practice = home.sessiontut(["learn", "--yes"]).run().expect(0);
-    assert!(
-        practice
-            .stdout
-            .contains("skipped, it needs a Redis that is not the practice one"),
-        "{}",
-        practice.stdout
-    );
-    for (running, server) in running.into_iter().zip(&servers) {
-        let finished = running.finish().expect(0);
-        assert!(!finished.stdout.contains("skipped"), "{}", finished.stdout);
-        assert!(server.keys().is_empty(), "{:?}", server.keys());
-    }
 }
 
 #[test]

@@ -4,73 +4,9 @@ mod support;
 
 use std::fs;
 
+use support::learner::{Learner, left, left_sanely};
 use support::lessons::COUNT;
 use support::{Home, Lessons, RedisServer, Terminal};
-
-/// A learner in front of a terminal, with a Redis of their own.
-struct Learner {
-    home: Home,
-    lessons: Lessons,
-    server: RedisServer,
-}
-
-impl Learner {
-    fn new() -> Self {
-        Self {
-            home: Home::new(),
-            lessons: Lessons::of(&[("03-count-visits.md", COUNT), ("04-next.md", NEXT)]),
-            server: RedisServer::start(),
-        }
-    }
-
-    fn sits_down(&self) -> Terminal {
-        self.sits_down_at(80, 24)
-    }
-
-    fn sits_down_at(&self, columns: u16, rows: u16) -> Terminal {
-        self.sits_down_with(columns, rows, &[])
-    }
-
-    /// From a shell, which sees afterwards what became of the terminal.
-    fn sits_down_with(&self, columns: u16, rows: u16, variables: &[(&str, &str)]) -> Terminal {
-        let (url, lessons) = (self.server.url(), self.lessons.path());
-        let mut all = vec![("REDIS_URL", url.as_str()), ("LESSONS", lessons.as_str())];
-        all.extend(variables);
-        let terminal = Terminal::shell(&self.home, columns, rows, &all);
-        terminal.line("clear; sessiontut learn --lessons $LESSONS");
-        terminal
-    }
-
-    /// At the task of the second step.
-    fn at_the_task(&self) -> Terminal {
-        let terminal = self.sits_down();
-        terminal.wait_for("Enter run");
-        terminal.keys(&["Enter"]);
-        terminal.wait_for("Enter next");
-        terminal.keys(&["Enter"]);
-        terminal.wait_for("redis>");
-        terminal
-    }
-}
-
-const NEXT: &str =
-    "# What comes next\n\n## Code\n\n```python\nprint(1)\n```\n\n```javascript\nconsole.log(1);\n```\n";
-
-#[track_caller]
-fn left(terminal: &Terminal, status: i32) {
-    terminal.wait_until("how to come back", |screen| {
-        screen.replace('\n', " ").contains("goes on where you left")
-    });
-    terminal.line("echo status=$?");
-    terminal.wait_for(&format!("status={status}"));
-    assert!(terminal.is_sane());
-}
-
-#[track_caller]
-fn left_sanely(terminal: &Terminal, learner: &Learner, status: i32) {
-    left(terminal, status);
-    assert!(learner.server.keys().is_empty(), "{:?}", learner.server.keys());
-}
 
 #[test]
 fn a_lesson_goes_on_where_one_left() {
@@ -147,74 +83,6 @@ fn commands_and_keys_are_completed_and_come_back() {
         screen.trim_end().ends_with("redis> HGETALL sessiontut:user:ada")
     });
     terminal.keys(&["C-c"]);
-    left_sanely(&terminal, &learner, 130);
-}
-
-#[test]
-fn a_dead_redis_is_not_the_learners_mistake_and_the_lesson_goes_on_when_it_is_back() {
-    let mut learner = Learner::new();
-    let terminal = learner.at_the_task();
-    learner.server.kill();
-    terminal.line("EXPIRE sessiontut:user:ada 100");
-    let screen = terminal.wait_for("this is not about what you did");
-    assert!(
-        screen.contains("p ping") && !screen.contains("not yet"),
-        "{screen}"
-    );
-    terminal.keys(&["Enter"]);
-    terminal.wait_until("the second refusal", |screen| {
-        screen.matches("this is not about").count() == 2
-    });
-    learner.server.restart();
-    terminal.keys(&["Enter"]);
-    terminal.wait_for("that is it");
-    assert_eq!(
-        learner.server.hash("sessiontut:user:ada"),
-        [("visits".to_owned(), "1".to_owned())]
-    );
-    terminal.keys(&["q"]);
-    left_sanely(&terminal, &learner, 0);
-}
-
-#[test]
-fn a_replica_is_not_the_learners_mistake_and_the_lesson_goes_on_when_it_is_a_primary_again() {
-    let learner = Learner::new();
-    let terminal = learner.at_the_task();
-    learner.server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
-    terminal.line("EXPIRE sessiontut:user:ada 100");
-    let screen = terminal.wait_for("this is not about what you did");
-    assert!(
-        screen.contains("READONLY") && !screen.contains("not yet") && !screen.contains("One way to do it"),
-        "{screen}"
-    );
-    terminal.keys(&["Enter"]);
-    terminal.wait_until("the second refusal", |screen| {
-        screen.matches("this is not about").count() == 2
-    });
-    learner.server.ask(&["REPLICAOF", "NO", "ONE"]);
-    terminal.keys(&["Enter"]);
-    terminal.wait_for("that is it");
-    terminal.keys(&["q"]);
-    left_sanely(&terminal, &learner, 0);
-}
-
-#[test]
-fn a_long_wait_for_redis_says_what_it_waits_for_and_can_be_left() {
-    let learner = Learner::new();
-    let terminal = learner.at_the_task();
-    learner.server.pause();
-    terminal.line("EXPIRE sessiontut:user:ada 100");
-    terminal.wait_for("asking redis://127.0.0.1:");
-    learner.server.resume();
-    let screen = terminal.wait_for("that is it");
-    assert!(!screen.contains("asking"), "{screen}");
-    terminal.keys(&["Enter"]);
-    terminal.wait_for("wait and run");
-    learner.server.pause();
-    terminal.keys(&["Enter"]);
-    terminal.wait_for("asking redis://127.0.0.1:");
-    terminal.keys(&["C-c"]);
-    learner.server.resume();
     left_sanely(&terminal, &learner, 130);
 }
 
@@ -327,46 +195,6 @@ fn a_wrong_answer_explains_itself() {
     terminal.wait_for("lesson 3 done");
     terminal.keys(&["q"]);
     left_sanely(&terminal, &learner, 0);
-}
-
-#[test]
-fn a_second_learner_is_told_and_chooses_a_name() {
-    let learner = Learner::new();
-    learner
-        .server
-        .ask(&["SET", "sessiontut:lesson:ada", "another", "EX", "60"]);
-    learner.server.ask(&["SET", "orders:1", "theirs"]);
-    let terminal = learner.sits_down();
-    // The key of the other learner is one of ours.
-    terminal.wait_for("this Redis holds 1 key of others");
-    terminal.keys(&["Enter"]);
-    terminal.wait_for("somebody else is in a lesson");
-    terminal.line("Not A Name");
-    terminal.wait_for("cannot be used");
-    terminal.line("grace");
-    terminal.wait_for("HINCRBY sessiontut:user:grace visits 1");
-    terminal.keys(&["Enter"]);
-    terminal.wait_for("Enter next");
-    assert!(learner.server.hash("sessiontut:user:ada").is_empty());
-    assert_eq!(learner.server.hash("sessiontut:user:grace").len(), 1);
-    terminal.keys(&["q"]);
-    left(&terminal, 0);
-    let mut keys = learner.server.keys();
-    keys.sort();
-    assert_eq!(keys, ["orders:1", "sessiontut:lesson:ada"]);
-}
-
-#[test]
-fn nobody_is_told_of_keys_that_are_our_own() {
-    let learner = Learner::new();
-    learner
-        .server
-        .ask(&["SET", "sessiontut:session:old", "ours", "EX", "60"]);
-    let terminal = learner.sits_down();
-    let screen = terminal.wait_for("Enter run");
-    assert!(!screen.contains("of others"), "{screen}");
-    terminal.keys(&["q"]);
-    left(&terminal, 0);
 }
 
 #[test]

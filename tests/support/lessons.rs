@@ -89,3 +89,10 @@ impl Lessons {
         self.folder.path().join(name)
     }
 }
+
+/// What a `learn` of these lessons begins with.
+pub fn learn(lessons: &Lessons) -> Vec<String> {
+    ["learn", "--lessons", &lessons.path()]
+        .map(str::to_owned)
+        .to_vec()
+}

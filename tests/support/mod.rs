@@ -12,6 +12,7 @@ pub mod app;
 pub mod cluster;
 pub mod drive;
 pub mod http;
+pub mod learner;
 pub mod lessons;
 pub mod monitor;
 pub mod ports;

@@ -1,0 +1,266 @@
+//! Lessons on everything that a Redis can be: a cluster, behind TLS or a password, gone or standing still, and shared.
+
+mod support;
+
+use std::time::Duration;
+
+use support::learner::{Learner, left, left_sanely};
+use support::lessons::{COUNT, learn};
+use support::{Authority, Cluster, Home, Lessons, RedisServer, valkey};
+
+#[test]
+fn all_built_in_lessons_hold_on_the_practice_redis_on_redis_and_on_valkey() {
+    let home = Home::new();
+    home.run(["learn", "--check"]).expect(0);
+    let servers: Vec<RedisServer> = [Some(RedisServer::start()), valkey::start()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let running: Vec<_> = servers
+        .iter()
+        .map(|server| {
+            let program = home.sessiontut(["learn", "--yes"]).redis(&server.url());
+            program.limit(Duration::from_secs(180)).start()
+        })
+        .collect();
+    let practice = home.sessiontut(["learn", "--yes"]).run().expect(0);
+    assert!(
+        practice
+            .stdout
+            .contains("skipped, it needs a Redis that is not the practice one"),
+        "{}",
+        practice.stdout
+    );
+    for (running, server) in running.into_iter().zip(&servers) {
+        let finished = running.finish().expect(0);
+        assert!(!finished.stdout.contains("skipped"), "{}", finished.stdout);
+        assert!(server.keys().is_empty(), "{:?}", server.keys());
+    }
+}
+
+#[test]
+fn a_lesson_holds_on_valkey_too() {
+    let Some(server) = valkey::start() else {
+        return;
+    };
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+    assert!(server.keys().is_empty());
+}
+
+#[test]
+fn a_lesson_follows_a_cluster_wherever_its_keys_are() {
+    let cluster = Cluster::start();
+    let more = "# More\n\n## Keys\n\n```redis\n> SET sessiontut:a 1\nOK\n> SET sessiontut:b 2\nOK\n> SET sessiontut:c 3\nOK\n> \
+                MULTI\nOK\n> INCR sessiontut:b\nQUEUED\n> EXEC\n1) (integer) 3\n```\n";
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT), ("04-more.md", more)]);
+    let home = Home::new();
+    home.sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&cluster.url())
+        .run()
+        .expect(0);
+    assert!(cluster.keys().is_empty(), "{:?}", cluster.keys());
+}
+
+#[test]
+fn a_lesson_runs_over_tls_and_says_when_the_certificate_is_not_trusted() {
+    let authority = Authority::new();
+    let server = RedisServer::with().tls(&authority.issue(&["127.0.0.1"])).start();
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let ca = authority.ca().display().to_string();
+    let home = Home::new();
+    let run = |more: &[&str]| {
+        let program = home.sessiontut(learn(&lessons)).args(["--yes"]).args(more);
+        program.redis(&server.url()).run()
+    };
+    run(&["--ca", &ca]).expect(0);
+    let refused = run(&[]);
+    assert_ne!(refused.code(), Some(0));
+    assert!(!refused.output().contains("expected"), "{}", refused.output());
+}
+
+#[test]
+fn a_password_is_used_and_never_shown_and_a_wrong_one_is_no_wrong_answer() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let server = RedisServer::with().password("open-sesame").start();
+    let home = Home::new();
+    let ran = home
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+    assert!(!ran.output().contains("sesame"), "{}", ran.output());
+    let wrong = server.url().replace("open-sesame", "open-barley");
+    let refused = home
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&wrong)
+        .run()
+        .expect(6);
+    assert!(!refused.output().contains("barley"), "{}", refused.output());
+    assert!(!refused.output().contains("expected"), "{}", refused.output());
+}
+
+#[test]
+fn a_url_that_cannot_be_used_is_exit_status_2_in_the_words_of_ping() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis("http://127.0.0.1:6379")
+        .run()
+        .expect(2);
+    assert!(finished.output().contains("url."), "{}", finished.output());
+}
+
+#[test]
+fn an_unreachable_redis_is_no_wrong_answer() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let closed = format!("redis://127.0.0.1:{}", support::ports::free_port());
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&closed)
+        .run()
+        .expect(4);
+    assert!(!finished.output().contains("expected"), "{}", finished.output());
+}
+
+#[test]
+fn a_dead_redis_is_not_the_learners_mistake_and_the_lesson_goes_on_when_it_is_back() {
+    let mut learner = Learner::new();
+    let terminal = learner.at_the_task();
+    learner.server.kill();
+    terminal.line("EXPIRE sessiontut:user:ada 100");
+    let screen = terminal.wait_for("this is not about what you did");
+    assert!(
+        screen.contains("p ping") && !screen.contains("not yet"),
+        "{screen}"
+    );
+    terminal.keys(&["Enter"]);
+    terminal.wait_until("the second refusal", |screen| {
+        screen.matches("this is not about").count() == 2
+    });
+    learner.server.restart();
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("that is it");
+    assert_eq!(
+        learner.server.hash("sessiontut:user:ada"),
+        [("visits".to_owned(), "1".to_owned())]
+    );
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn a_replica_is_not_the_learners_mistake_and_the_lesson_goes_on_when_it_is_a_primary_again() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    learner.server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
+    terminal.line("EXPIRE sessiontut:user:ada 100");
+    let screen = terminal.wait_for("this is not about what you did");
+    assert!(
+        screen.contains("READONLY") && !screen.contains("not yet") && !screen.contains("One way to do it"),
+        "{screen}"
+    );
+    terminal.keys(&["Enter"]);
+    terminal.wait_until("the second refusal", |screen| {
+        screen.matches("this is not about").count() == 2
+    });
+    learner.server.ask(&["REPLICAOF", "NO", "ONE"]);
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("that is it");
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn a_long_wait_for_redis_says_what_it_waits_for_and_can_be_left() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    learner.server.pause();
+    terminal.line("EXPIRE sessiontut:user:ada 100");
+    terminal.wait_for("asking redis://127.0.0.1:");
+    learner.server.resume();
+    let screen = terminal.wait_for("that is it");
+    assert!(!screen.contains("asking"), "{screen}");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("wait and run");
+    learner.server.pause();
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("asking redis://127.0.0.1:");
+    terminal.keys(&["C-c"]);
+    learner.server.resume();
+    left_sanely(&terminal, &learner, 130);
+}
+
+#[test]
+fn a_second_learner_runs_under_another_name_and_harms_nobody() {
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let server = RedisServer::start();
+    server.ask(&["SET", "sessiontut:lesson:ada", "another-learner", "EX", "60"]);
+    server.ask(&["HSET", "sessiontut:user:ada", "visits", "41"]);
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .run()
+        .expect(0);
+    assert!(
+        finished.stderr.contains("somebody else is in a lesson"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(
+        server.hash("sessiontut:user:ada"),
+        [("visits".to_owned(), "41".to_owned())]
+    );
+    assert_eq!(server.keys(), ["sessiontut:lesson:ada", "sessiontut:user:ada"]);
+}
+
+#[test]
+fn a_second_learner_is_told_and_chooses_a_name() {
+    let learner = Learner::new();
+    learner
+        .server
+        .ask(&["SET", "sessiontut:lesson:ada", "another", "EX", "60"]);
+    learner.server.ask(&["SET", "orders:1", "theirs"]);
+    let terminal = learner.sits_down();
+    // The key of the other learner is one of ours.
+    terminal.wait_for("this Redis holds 1 key of others");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("somebody else is in a lesson");
+    terminal.line("Not A Name");
+    terminal.wait_for("cannot be used");
+    terminal.line("grace");
+    terminal.wait_for("HINCRBY sessiontut:user:grace visits 1");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter next");
+    assert!(learner.server.hash("sessiontut:user:ada").is_empty());
+    assert_eq!(learner.server.hash("sessiontut:user:grace").len(), 1);
+    terminal.keys(&["q"]);
+    left(&terminal, 0);
+    let mut keys = learner.server.keys();
+    keys.sort();
+    assert_eq!(keys, ["orders:1", "sessiontut:lesson:ada"]);
+}
+
+#[test]
+fn nobody_is_told_of_keys_that_are_our_own() {
+    let learner = Learner::new();
+    learner
+        .server
+        .ask(&["SET", "sessiontut:session:old", "ours", "EX", "60"]);
+    let terminal = learner.sits_down();
+    let screen = terminal.wait_for("Enter run");
+    assert!(!screen.contains("of others"), "{screen}");
+    terminal.keys(&["q"]);
+    left(&terminal, 0);
+}
