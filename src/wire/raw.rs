@@ -132,7 +132,7 @@ impl<'a> Reply<'a> {
     }
 
     /// The same as a value of its own; none for an error, and for what only RESP3 has. Of whole replies alone: recursion
-    /// and length are bounded by [`super::measure`].
+    /// and length are bounded by [`mod@super::measure`].
     pub(super) fn to_value(self) -> Option<Value> {
         Some(match self {
             Self::Simple(b"OK") => Value::Okay,
@@ -297,7 +297,7 @@ fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The number that the first line is, if it is one, and what follows.
-#[inline]
+#[inline(always)]
 fn number(bytes: &[u8]) -> Option<(Option<i64>, &[u8])> {
     if let Some((value, length)) = short_number(bytes) {
         return Some((Some(value), &bytes[length..]));
@@ -307,7 +307,7 @@ fn number(bytes: &[u8]) -> Option<(Option<i64>, &[u8])> {
 }
 
 /// A number of a few digits, as nearly all of them are, and the length of its line.
-#[inline]
+#[inline(always)]
 pub(super) fn short_number(bytes: &[u8]) -> Option<(i64, usize)> {
     let mut value = 0;
     for (at, byte) in bytes.iter().enumerate().take(10) {
