@@ -264,3 +264,39 @@ fn nobody_is_told_of_keys_that_are_our_own() {
     terminal.keys(&["q"]);
     left(&terminal, 0);
 }
+
+#[test]
+fn ctrl_c_in_a_ping_within_a_lesson_ends_the_ping_and_not_the_lesson() {
+    let learner = Learner::new();
+    let terminal = learner.sits_down();
+    terminal.wait_for("Enter run");
+    learner.server.pause();
+    terminal.keys(&["p"]);
+    terminal.wait_for("waiting for PONG");
+    terminal.keys(&["C-c"]);
+    let screen = terminal.wait_for("Enter run");
+    assert!(!screen.contains("waiting for PONG"), "{screen}");
+    learner.server.resume();
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter next");
+    terminal.keys(&["C-c"]);
+    left_sanely(&terminal, &learner, 130);
+}
+
+#[test]
+fn who_leaves_while_redis_is_silent_is_told_what_is_waited_for_and_not_that_all_is_tidy() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    learner.server.pause();
+    terminal.keys(&["C-c"]);
+    terminal.wait_for("asking redis://127.0.0.1:");
+    left(&terminal, 130);
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("could not be removed")
+            && !screen.contains("tidied up")
+            && !screen.contains("asking"),
+        "{screen}"
+    );
+    learner.server.resume();
+}

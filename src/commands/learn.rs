@@ -124,10 +124,9 @@ fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
     if course.guest == Guest::Agreed {
         opening.remember();
     }
-    if !course.tidy() {
-        ui::learn::note(
-            "the lesson's keys could not be removed just now: the next `sessiontut learn` does it",
-        );
+    let is_tidy = course.tidy();
+    if !is_tidy {
+        ui::note("the lesson's keys could not be removed just now: the next `sessiontut learn` does it");
     }
     drop(course);
     opening.close();
@@ -143,7 +142,10 @@ fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
             Exit::Ok
         }
         Err(_) => {
-            ui::told("left at once, and tidied up; `sessiontut learn` goes on where you left");
+            let how = if is_tidy { ", and tidied up" } else { "" };
+            ui::told(&format!(
+                "left at once{how}; `sessiontut learn` goes on where you left"
+            ));
             Exit::Interrupted
         }
     })

@@ -234,6 +234,7 @@ impl Link {
             runtime,
             target,
             trust,
+            notice,
             nodes,
             current,
             ..
@@ -244,7 +245,14 @@ impl Link {
             nodes,
             current,
         };
-        runtime.block_on(async { deadline.bound(route.ask(&command)).await.ok()?.ok() })
+        let answer = runtime.block_on(async {
+            let work = route.ask(&command);
+            deadline.bound(noticed(work, target, notice)).await.ok()?.ok()
+        });
+        if answer.is_none() {
+            (self.notice)(None);
+        }
+        answer
     }
 
     /// Sleeps for `span`.

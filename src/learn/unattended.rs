@@ -44,13 +44,37 @@ pub enum Event<'a> {
     },
 }
 
+/// A command of ours that did not end well.
+#[derive(Debug)]
+pub struct Failure {
+    /// The command and how it ended.
+    pub what: String,
+    /// Who ended it.
+    pub by: By,
+}
+
+/// Who ended a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The learner, with a Ctrl-C that the lesson hears as well.
+    CtrlC,
+    /// The command.
+    Itself,
+}
+
+impl From<String> for Failure {
+    fn from(what: String) -> Self {
+        Self { what, by: By::Itself }
+    }
+}
+
 /// Runs our own commands for a lesson.
 pub trait Commands {
     /// Runs one command line (without the leading `sessiontut`).
     ///
     /// # Errors
     /// The command and how it ended, where that was not well.
-    fn run(&mut self, words: &[String]) -> Result<(), String>;
+    fn run(&mut self, words: &[String]) -> Result<(), Failure>;
 
     /// Whether a command runs on beside the lesson.
     fn runs_beside(&self) -> bool;
@@ -184,7 +208,7 @@ impl LessonRun<'_> {
         self.wait(shell.wait.as_ref())?;
         for words in commands {
             self.scene.link.stop().check()?;
-            if let Err(what) = self.commands.run(words) {
+            if let Err(Failure { what, .. }) = self.commands.run(words) {
                 self.tally.failed += 1;
                 (self.tell)(Event::CommandFailed {
                     file: &self.lesson.file,

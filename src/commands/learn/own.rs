@@ -13,7 +13,7 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::learn::browser::Visit;
 use crate::learn::names::FIRST_NAME;
-use crate::learn::unattended::Commands;
+use crate::learn::unattended::{By, Commands, Failure};
 use crate::secret::Secret;
 use crate::target::Target;
 use crate::ui;
@@ -92,7 +92,7 @@ impl OwnCommands {
             .map_err(|fault| format!("{shown}: {fault}"))?;
         let Ok(address) = address.recv_timeout(READY_WITHIN) else {
             return Err(match thread.is_finished().then(|| thread.join()) {
-                Some(Ok(exit)) => format!("{shown} ended with status {}", exit as u8),
+                Some(Ok(exit)) => failure(shown, exit).what,
                 _ => format!("{shown} did not get ready"),
             });
         };
@@ -112,7 +112,7 @@ impl OwnCommands {
 }
 
 impl Commands for OwnCommands {
-    fn run(&mut self, words: &[String]) -> Result<(), String> {
+    fn run(&mut self, words: &[String]) -> Result<(), Failure> {
         let shown = format!("sessiontut {}", words.join(" "));
         let mut all = vec!["sessiontut".to_owned()];
         all.extend_from_slice(words);
@@ -127,18 +127,18 @@ impl Commands for OwnCommands {
             }
         }
         match cli.command {
-            Some(Command::Learn(_)) => Err(format!("{shown}: a lesson within a lesson")),
-            Some(Command::Serve(args)) => self.serve(args, &shown),
+            Some(Command::Learn(_)) => Err(format!("{shown}: a lesson within a lesson").into()),
+            Some(Command::Serve(args)) => Ok(self.serve(args, &shown)?),
             // It asks a person.
             Some(Command::Drill(_)) if self.beside == Beside::DrivenByUs => Ok(()),
             // Whether the answer was right, it has said itself.
             Some(Command::Drill(_)) => match super::super::run(cli) {
                 Exit::Ok | Exit::No => Ok(()),
-                exit => Err(format!("{shown} ended with status {}", exit as u8)),
+                exit => Err(failure(&shown, exit)),
             },
             _ => match super::super::run(cli) {
                 Exit::Ok => Ok(()),
-                exit => Err(format!("{shown} ended with status {}", exit as u8)),
+                exit => Err(failure(&shown, exit)),
             },
         }
     }
@@ -157,6 +157,16 @@ impl Commands for OwnCommands {
             let _ = end.send(());
             let _ = thread.join();
         }
+    }
+}
+
+fn failure(shown: &str, exit: Exit) -> Failure {
+    Failure {
+        what: format!("{shown} ended with status {}", exit as u8),
+        by: match exit {
+            Exit::Interrupted => By::CtrlC,
+            _ => By::Itself,
+        },
     }
 }
 

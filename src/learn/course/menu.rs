@@ -1,9 +1,15 @@
 //! What a learner can do anywhere in a lesson: look for help, look around, go elsewhere.
 
+use std::time::Duration;
+
 use super::{Course, Here, Pace, Turn, standings};
 use crate::learn::classroom::{Key, Offer, Said};
 use crate::learn::lesson::{Block, Tab};
 use crate::learn::stop::Interrupted;
+use crate::learn::unattended::{By, Failure};
+
+/// For a signal to be heard by everyone who listens.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) const QUIT: Offer = Offer {
     key: Key::Quit,
@@ -103,7 +109,9 @@ impl Course<'_> {
             Key::List => return self.list(),
             Key::Ping => {
                 // Its own report says all there is to say, whatever it found.
-                let _ = self.commands.run(&["ping".to_owned()]);
+                if let Err(failure) = self.commands.run(&["ping".to_owned()]) {
+                    self.outlive(&failure);
+                }
                 self.room.tell(&Said::CommandsOver);
             }
             Key::FastLane => {
@@ -117,6 +125,15 @@ impl Course<'_> {
             Key::Next | Key::No | Key::Solution => {}
         }
         Ok(None)
+    }
+
+    /// A Ctrl-C that ended a command within the lesson was not for the lesson.
+    pub(super) fn outlive(&self, failure: &Failure) {
+        if failure.by == By::CtrlC {
+            // Heard on another thread, which may be a moment behind.
+            let _ = self.scene.link.sleep(HEARD_WITHIN);
+            self.scene.link.stop().forgive();
+        }
     }
 
     /// Hints for the block at hand, or for the last task before it.

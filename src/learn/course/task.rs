@@ -168,9 +168,9 @@ impl Course<'_> {
             }
         }
         for words in commands {
-            if let Err(what) = self.commands.run(words) {
-                self.scene.link.stop().forgive();
-                self.room.tell(&Said::CommandEnded(&what));
+            if let Err(failure) = self.commands.run(words) {
+                self.outlive(&failure);
+                self.room.tell(&Said::CommandEnded(&failure.what));
             }
             self.scene.link.stop().check()?;
         }
