@@ -104,12 +104,15 @@ const PLAIN: Grammar = Grammar {
 };
 
 /// The lines of `code`, coloured where colours are on; a line that is wider than `width` goes on below, further in.
+///
+/// What a shell is to run is there to be pasted: its lines stay whole.
 pub(super) fn lines(code: &str, language: &str, width: usize) -> Vec<String> {
     let mut page = Lines {
         lines: vec![String::new()],
         column: 0,
         indentation: 0,
-        width,
+        width: if language == "sh" { usize::MAX } else { width },
+        word: Vec::new(),
     };
     for (kind, text) in words(code, grammar(language)) {
         for (row, part) in text.split('\n').enumerate() {
@@ -117,42 +120,59 @@ pub(super) fn lines(code: &str, language: &str, width: usize) -> Vec<String> {
                 page.begin_line();
             }
             for chunk in part.split_inclusive(' ') {
-                page.add(kind, chunk);
+                page.word.push((kind, chunk));
+                if chunk.ends_with(' ') {
+                    page.end_word();
+                }
             }
         }
     }
+    page.end_word();
     page.lines
 }
 
 /// How much further in the rest of a line stands.
 const HANGING: usize = 4;
 
-struct Lines {
+struct Lines<'c> {
     lines: Vec<String>,
     column: usize,
     indentation: usize,
     width: usize,
+    /// What has come since the last space.
+    word: Vec<(Kind, &'c str)>,
 }
 
-impl Lines {
+impl Lines<'_> {
     fn begin_line(&mut self) {
+        self.end_word();
         self.lines.push(String::new());
         self.column = 0;
         self.indentation = 0;
     }
 
-    fn add(&mut self, kind: Kind, chunk: &str) {
+    /// Writes the word where it fits; only one that is wider than a line is broken between its parts.
+    fn end_word(&mut self) {
+        let word = std::mem::take(&mut self.word);
+        let whole: usize = word.iter().map(|(_, chunk)| chunk.trim_end().width()).sum();
+        self.make_room(whole);
+        for (kind, chunk) in word {
+            self.make_room(chunk.trim_end().width());
+            if chunk.trim().is_empty() && self.column == self.indentation {
+                self.indentation += chunk.len();
+            }
+            self.column += chunk.width();
+            if let Some(line) = self.lines.last_mut() {
+                line.push_str(&painted(kind, chunk));
+            }
+        }
+    }
+
+    fn make_room(&mut self, columns: usize) {
         let margin = self.indentation + HANGING;
-        if self.column > margin && self.column + chunk.trim_end().width() > self.width {
+        if self.column > margin && self.column + columns > self.width {
             self.lines.push(" ".repeat(margin));
             self.column = margin;
-        }
-        if chunk.trim().is_empty() && self.column == self.indentation {
-            self.indentation += chunk.len();
-        }
-        self.column += chunk.width();
-        if let Some(line) = self.lines.last_mut() {
-            line.push_str(&painted(kind, chunk));
         }
     }
 }
@@ -293,6 +313,26 @@ mod tests {
                 "        signed, not secret"
             ]
         );
+    }
+
+    #[test]
+    fn a_word_of_code_is_broken_only_where_it_is_wider_than_a_line() {
+        colored::control::set_override(false);
+        assert_eq!(
+            lines("visits = redis.hincrby(key,\"visits\",1)", "python", 36),
+            ["visits = ", "    redis.hincrby(key,\"visits\",1)"]
+        );
+        assert_eq!(
+            lines("page(`Logged~in+as~${escape(name)}+again`)", "text", 24),
+            ["page(`Logged~in+as~${", "    escape(name)}+again`", "    )"]
+        );
+    }
+
+    #[test]
+    fn what_a_shell_is_to_run_stays_whole() {
+        colored::control::set_override(false);
+        let line = "export REDIS_URL='redis://my-cache.abc.ng.0001.use1.cache.amazonaws.com:6379/0'";
+        assert_eq!(lines(line, "sh", 30), [line]);
     }
 
     #[test]
