@@ -94,7 +94,7 @@ pub struct PingArgs {
     #[arg(long)]
     pub json: bool,
     /// Seconds that the whole climb may take, fractions allowed
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = timeout)]
+    #[arg(long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = timeout)]
     pub timeout: Duration,
     /// Rehearse the tutorial's commands on one key of our own, which does not stay
     #[arg(long)]
@@ -109,19 +109,19 @@ pub struct PingArgs {
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
     /// Ping this often on the connection that was made
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub count: Option<u32>,
     /// Ping until Ctrl-C: each round trip, every change, a summary; with --json an object a line
     #[arg(long, conflicts_with_all = ["count", "wait", "hold", "report"])]
     pub watch: bool,
     /// Seconds between two pings of --count and --watch, and two climbs of --wait
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = timeout)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true, value_parser = timeout)]
     pub interval: Duration,
     /// Climb again and again until Redis answers, for at most this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = timeout, conflicts_with_all = ["count", "hold"])]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with_all = ["count", "hold"])]
     pub wait: Option<Duration>,
     /// Stay idle for this many seconds, then ping again: finds connections that are dropped when idle
-    #[arg(long, value_name = "SECONDS", value_parser = timeout, conflicts_with = "count")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with = "count")]
     pub hold: Option<Duration>,
     /// Write everything that is known, without secrets, into this file: for a ticket
     #[arg(long, value_name = "FILE")]
@@ -141,6 +141,20 @@ fn timeout(text: &str) -> Result<Duration, String> {
         _ => Err("a number of seconds over 0 and up to 86400 is needed, such as 5 or 0.5".into()),
     }
 }
+
+/// A whole number within limits.
+fn whole<N: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<N, String> + Clone {
+    move |text| {
+        text.parse()
+            .ok()
+            .filter(|number| (least..=most).contains(number))
+            .and_then(|number| N::try_from(number).ok())
+            .ok_or_else(|| format!("a whole number from {least} to {most} is needed"))
+    }
+}
+
+/// Longest time to live that `serve` gives, in seconds: 136 years.
+const LONGEST_TTL: u64 = 4_294_967_295;
 
 /// Arguments of every step command.
 #[derive(Clone, Debug, Args)]
@@ -170,7 +184,7 @@ pub struct LoginArgs {
 #[derive(Debug, Args)]
 pub struct VisitsArgs {
     /// How many visits
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub times: u32,
     /// What all steps take
     #[command(flatten)]
@@ -181,7 +195,7 @@ pub struct VisitsArgs {
 #[derive(Debug, Args)]
 pub struct ExpireArgs {
     /// Seconds until the end
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true, value_parser = whole::<u32>(1, 86_400))]
     pub ttl: u32,
     /// What all steps take
     #[command(flatten)]
@@ -220,13 +234,13 @@ pub struct LearnArgs {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The step of the tutorial to serve: 1 cookie, 2 visits, 3 time to live, 4 session store
-    #[arg(long, value_name = "1..4", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=4))]
+    #[arg(long, value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
     pub step: u8,
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
     pub listen: String,
     /// Seconds that a visit gives the session to live (steps 3 and 4)
-    #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
     pub ttl: u32,
     /// How long a session may live, however often it is visited (step 4): 90s, 30m, 8h, 7d
     #[arg(long, value_name = "SPAN", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
@@ -238,7 +252,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FORMAT")]
     pub log: Option<LogFormat>,
     /// Threads, each with a runtime and a Redis connection of its own
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = whole::<u16>(1, 256))]
     pub workers: u16,
     /// Which Redis
     #[command(flatten)]
@@ -263,11 +277,11 @@ fn span(text: &str) -> Result<Duration, String> {
         "m" => 60,
         "h" => 3600,
         "d" => 86_400,
-        _ => return Err("a whole number and one of s, m, h, d is needed, such as 8h".into()),
+        _ => 0,
     };
-    match number.parse::<u32>() {
-        Ok(0) | Err(_) => Err("a whole number from 1 and one of s, m, h, d is needed, such as 8h".into()),
-        Ok(number) => Ok(Duration::from_secs(u64::from(number) * seconds_in_unit)),
+    match number.parse::<u32>().map_or(0, u64::from) * seconds_in_unit {
+        0 => Err("a whole number from 1 and one of s, m, h, d is needed, such as 8h".into()),
+        seconds => Ok(Duration::from_secs(seconds)),
     }
 }
 

@@ -72,6 +72,90 @@ fn a_url_that_cannot_be_used_is_2() {
 }
 
 #[test]
+fn a_file_for_tls_that_cannot_be_read_is_2_and_one_line_that_says_what_to_do() {
+    let home = Home::new();
+    let (missing, empty) = (home.path().join("no-such-file"), home.path().join("empty"));
+    std::fs::write(&empty, "").unwrap();
+    let certificate = Certificate::for_loopback();
+    let authority = certificate.authority();
+    let good = authority.to_str().unwrap();
+    for path in [&missing, &empty, &home.path().to_path_buf()] {
+        let path = path.to_str().unwrap();
+        for (option, options) in [
+            ("--ca", vec!["--ca", path]),
+            (
+                "--cert",
+                vec!["--cert", path, "--key", certificate.key().to_str().unwrap()],
+            ),
+            ("--key", vec!["--cert", good, "--key", path]),
+        ] {
+            let finished = home
+                .sessiontut(["ping", "--json", "rediss://127.0.0.1:1"])
+                .args(&options)
+                .run()
+                .expect(2);
+            assert_eq!(finished.stdout, "", "{options:?}");
+            assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+            let begin = format!("sessiontut: {option} {path}: ");
+            assert!(
+                finished.stderr.starts_with(&begin) && finished.stderr.contains("; name "),
+                "{}",
+                finished.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn an_option_out_of_its_range_is_2_and_says_what_is_expected() {
+    let seconds = "a whole number from 1 to 4294967295 is needed";
+    let span = "a whole number from 1 and one of s, m, h, d is needed, such as 8h";
+    let address = "an address and a port are needed, such as 127.0.0.1:5000";
+    for (words, expected) in [
+        ("serve --ttl -1", seconds),
+        ("serve --ttl=-1", seconds),
+        ("serve --ttl 0", seconds),
+        ("serve --ttl 99999999999", seconds),
+        ("serve --ttl 1.5", seconds),
+        ("serve --ttl x", seconds),
+        ("serve --max-age -1", span),
+        ("serve --max-age 0s", span),
+        ("serve --max-age 0", span),
+        ("serve --max-age x", span),
+        ("serve --max-age 8w", span),
+        ("serve --max-age 99999999999d", span),
+        ("serve --workers 0", "a whole number from 1 to 256 is needed"),
+        ("serve --workers -1", "a whole number from 1 to 256 is needed"),
+        ("serve --workers 257", "a whole number from 1 to 256 is needed"),
+        ("serve --step 5", "a whole number from 1 to 4 is needed"),
+        ("serve --listen x", address),
+        ("serve --listen :5000", address),
+        ("expire --ttl 0", "a whole number from 1 to 86400 is needed"),
+        ("expire --ttl -1", "a whole number from 1 to 86400 is needed"),
+        ("visits --times 0", "a whole number from 1 to 100000 is needed"),
+        ("visits --times -1", "a whole number from 1 to 100000 is needed"),
+        ("ping --count -1", "a whole number from 1 to 100000 is needed"),
+        (
+            "ping --timeout -1",
+            "a number of seconds over 0 and up to 86400 is needed",
+        ),
+        (
+            "ping --interval 0",
+            "a number of seconds over 0 and up to 86400 is needed",
+        ),
+    ] {
+        let finished = Home::new().run(words.split(' ')).expect(2);
+        assert_eq!(finished.stdout, "", "{words}");
+        assert!(finished.stderr.contains(expected), "{words}: {}", finished.stderr);
+        let said: Vec<&str> = finished.stderr.lines().filter(|line| !line.is_empty()).collect();
+        let rest = said
+            .get(1)
+            .is_none_or(|line| line.starts_with("For more information"));
+        assert!(said.len() <= 2 && rest, "{words}: {}", finished.stderr);
+    }
+}
+
+#[test]
 fn a_name_that_leads_nowhere_is_3() {
     // Which one of them depends on the resolver of this machine; RFC 6761 promises that none knows the name.
     let finished = ping(&["redis://no-such-name.invalid:6379"]).expect(3);

@@ -103,7 +103,9 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
         .and_then(Iterator::collect)
         .map_err(|error| fault(pem_fault("certificate", &error)))?;
     if all.is_empty() {
-        Err(fault("the file holds no certificate in PEM form".into()))
+        Err(fault(
+            "the file holds no certificate in PEM form; name one that does".into(),
+        ))
     } else {
         Ok(all)
     }
@@ -112,8 +114,11 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
 /// A file that cannot be read is another matter than one that holds something else.
 fn pem_fault(wanted: &str, error: &pem::Error) -> String {
     match error {
-        pem::Error::Io(error) => format!("cannot be read: {}", crate::ping::rungs::tcp::words(error)),
-        other => format!("no {wanted} in PEM form ({other})"),
+        pem::Error::Io(error) => format!(
+            "cannot be read: {}; name a PEM file that this user may read",
+            crate::ping::rungs::tcp::words(error)
+        ),
+        other => format!("no {wanted} in PEM form ({other}); name a file that holds one"),
     }
 }
 
