@@ -257,6 +257,8 @@ mod tests {
             "--source-group sg-0bbbb",
             "--port 6380",
             "--protocol tcp",
+            "--group-id \"$(aws ec2 describe-network-interfaces --region eu-central-1 \
+             --filters Name=addresses.private-ip-address,Values=10.0.3.17 ",
         ] {
             assert!(command.contains(part), "{part} is missing in: {command}");
         }

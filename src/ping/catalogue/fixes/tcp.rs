@@ -1,5 +1,7 @@
 //! What to do where there is no connection: the order depends on where we stand.
 
+use std::net::IpAddr;
+
 use super::{Circumstances, Code, Fix, route};
 use crate::ping::catalogue::circumstances::quoted;
 use crate::ping::place::{Listener, Nearness};
@@ -85,6 +87,7 @@ fn security_group(at: &Circumstances) -> Fix {
         .region
         .as_ref()
         .map_or_else(String::new, |region| format!(" --region {region}"));
+    let group = group_of_the_cache(at, &region);
     Fix::paste(
         "security-group",
         format!(
@@ -92,9 +95,27 @@ fn security_group(at: &Circumstances) -> Fix {
              whose source is the instance's security group"
         ),
         format!(
-            "aws ec2 authorize-security-group-ingress{region} --group-id sg-OF-THE-CACHE --protocol tcp --port {port} \
+            "aws ec2 authorize-security-group-ingress{region} --group-id {group} --protocol tcp --port {port} \
              --source-group {source}"
         ),
+    )
+}
+
+/// Only AWS knows it: the group of the network interface that has the address, whatever kind of cache that is.
+///
+/// Of two VPCs with the same addresses it may find the wrong one; there EC2 refuses the rule, whose groups do not meet.
+fn group_of_the_cache(at: &Circumstances, region: &str) -> String {
+    let Some(address) = at.address else {
+        return "sg-OF-THE-CACHE".to_owned();
+    };
+    let filter = match address {
+        IpAddr::V4(_) if at.place.nearness == Nearness::Public => "association.public-ip",
+        IpAddr::V4(_) => "addresses.private-ip-address",
+        IpAddr::V6(_) => "ipv6-addresses.ipv6-address",
+    };
+    format!(
+        "\"$(aws ec2 describe-network-interfaces{region} --filters Name={filter},Values={address} \
+         --query 'NetworkInterfaces[0].Groups[0].GroupId' --output text)\""
     )
 }
 
