@@ -4,9 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sessiontut::cli::Cli;
-use sessiontut::commands;
+use sessiontut::{commands, ui};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    commands::run(cli).into()
+    match Cli::try_parse() {
+        Ok(cli) => commands::run(cli),
+        Err(answer) => ui::parsed(&answer),
+    }
+    .into()
 }

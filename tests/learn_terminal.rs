@@ -209,7 +209,7 @@ fn progress_that_is_of_no_use_is_one_line_and_the_lesson_goes_on() {
         fs::write(learner.home.state().join("progress.json"), text).unwrap();
         let terminal = learner.sits_down();
         let screen = terminal.wait_for("Enter run");
-        assert!(screen.replace('\n', "").contains(said), "{screen}");
+        assert!(screen.replace('\n', " ").contains(said), "{screen}");
         terminal.keys(&["q"]);
         left_sanely(&terminal, &learner, 0);
     }
@@ -221,7 +221,7 @@ fn a_lesson_goes_on_without_a_home() {
     for home in ["", "/proc/no-such-home"] {
         let terminal = learner.sits_down_with(80, 24, &[("HOME", home), ("XDG_STATE_HOME", "")]);
         let screen = terminal.wait_for("Enter run");
-        assert!(screen.replace('\n', "").contains("not kept"), "{screen}");
+        assert!(screen.replace('\n', " ").contains("not kept"), "{screen}");
         terminal.keys(&["q"]);
         left_sanely(&terminal, &learner, 0);
     }

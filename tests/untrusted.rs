@@ -157,14 +157,21 @@ fn url() -> impl Strategy<Value = String> {
 fn everything_shown(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
     let mut shown: Vec<String> = steps::steps(target, seen, verdict)
         .iter()
-        .map(text::rung)
+        .map(|step| words(&text::rung(step)))
         .collect();
-    shown.push(text::headline(target, seen, verdict));
-    shown.extend(text::details(verdict));
+    shown.push(words(&text::headline(target, seen, verdict)));
+    shown.extend(text::details(verdict).iter().map(words));
     let report = json::render(target, seen, verdict, Duration::ZERO);
     shown.extend(strings_in(&report));
     shown.push(format!("{target} {target:?} {verdict:?}"));
     shown
+}
+
+fn words(line: &text::Line) -> String {
+    match line {
+        text::Line::Words { lead, text, .. } => format!("{lead}{text}"),
+        text::Line::Whole(line) => line.clone(),
+    }
 }
 
 /// The strings of a report, each as a script would print it.
@@ -184,7 +191,7 @@ fn shown_of_fault(fault: &UrlFault) -> Vec<String> {
         fault.meant.clone().unwrap_or_default(),
         format!("{fault:?}"),
     ];
-    shown.extend(text::details(&verdict));
+    shown.extend(text::details(&verdict).iter().map(words));
     shown.extend(strings_in(&json::render_url(fault, &verdict, Duration::ZERO)));
     shown
 }

@@ -55,9 +55,7 @@ pub(super) fn run(args: &LearnArgs) -> anyhow::Result<Exit> {
         return run_unattended(args, &shelf, book);
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        ui::learn::note(
-            "sessiontut: lessons need a terminal; without one, `learn --yes` runs them unattended",
-        );
+        ui::note("sessiontut: lessons need a terminal; without one, `learn --yes` runs them unattended");
         return Ok(Exit::Usage);
     }
     teach(args, &shelf, book)
@@ -75,7 +73,7 @@ fn check(shelf: &Shelf, book: Book) -> Exit {
 fn progress() -> Progress {
     let (progress, line) = Progress::read(crate::state::folder().as_deref());
     if let Some(line) = line {
-        ui::learn::note(&line);
+        ui::note(&line);
     }
     progress
 }
@@ -171,7 +169,7 @@ fn run_unattended(args: &LearnArgs, shelf: &Shelf, mut book: Book) -> anyhow::Re
     let mut commands = OwnCommands::new(&args.redis, &opening.choice.target, Beside::DrivenByUs);
     let ran = take_some_name(&mut scene).and_then(|(name, lock)| {
         if name != FIRST_NAME {
-            ui::learn::note(&format!(
+            ui::note(&format!(
                 "somebody else is in a lesson on this Redis: these run as {name}"
             ));
             if let Ok(renamed) = shelf.read(&name) {
@@ -206,9 +204,9 @@ fn run_unattended(args: &LearnArgs, shelf: &Shelf, mut book: Book) -> anyhow::Re
         }
         Err(Trouble::Interrupted(_)) => Exit::Interrupted,
         Err(Trouble::Redis(unanswered)) => {
-            ui::learn::note(&format!("sessiontut: the lessons could not go on: {unanswered}"));
+            ui::note(&format!("sessiontut: the lessons could not go on: {unanswered}"));
             for fix in &unanswered.fixes {
-                ui::learn::note(&format!("  {fix}"));
+                ui::note(&format!("  {fix}"));
             }
             unanswered.exit
         }
@@ -220,7 +218,7 @@ fn take_some_name(scene: &mut Scene) -> Result<(String, Option<Lock>), Trouble> 
     if !scene.link.is_practice()
         && let Some(others) = notice(scene.link.keys_of_others()?)
     {
-        ui::learn::note(&format!("{others}; only keys under sessiontut: are written"));
+        ui::note(&format!("{others}; only keys under sessiontut: are written"));
     }
     let mut name = FIRST_NAME.to_owned();
     loop {
@@ -270,7 +268,7 @@ fn reset(args: &LearnArgs, book: &Book, which: Option<&str>) -> anyhow::Result<E
         progress.note_keys(Vec::new());
     }
     if let Err(line) = progress.save() {
-        ui::learn::note(&line);
+        ui::note(&line);
     }
     opening.close();
     let names = match lessons.as_slice() {
@@ -279,13 +277,13 @@ fn reset(args: &LearnArgs, book: &Book, which: Option<&str>) -> anyhow::Result<E
     };
     Ok(match removed {
         Ok(()) => {
-            ui::learn::answer(&format!("{names} at the start; the keys are removed"));
+            ui::told(&format!("{names} at the start; the keys are removed"));
             Exit::Ok
         }
         Err(Trouble::Interrupted(_)) => Exit::Interrupted,
         Err(Trouble::Redis(unanswered)) => {
-            ui::learn::answer(&format!("{names} at the start"));
-            ui::learn::note(&format!(
+            ui::told(&format!("{names} at the start"));
+            ui::note(&format!(
                 "sessiontut: the keys could not be removed: {unanswered}"
             ));
             unanswered.exit
@@ -294,6 +292,6 @@ fn reset(args: &LearnArgs, book: &Book, which: Option<&str>) -> anyhow::Result<E
 }
 
 fn usage(line: &str) -> Exit {
-    ui::learn::note(&format!("sessiontut: {line}"));
+    ui::note(&format!("sessiontut: {line}"));
     Exit::Usage
 }

@@ -12,7 +12,6 @@ use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
 use crate::client;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::sanitize;
 use crate::session::jar::{Cookie, Ended, Jar};
 use crate::session::neighbours::{keys_of_others, notice};
 use crate::session::store::Session;
@@ -49,7 +48,7 @@ pub(super) fn login(args: &LoginArgs) -> anyhow::Result<Exit> {
         for trip in &trips {
             desk.show(trip);
         }
-        ui::answer(&format!("logged in as {}", sanitize::line(name)));
+        ui::told(&format!("logged in as {name}"));
         desk.show_cookie(&token);
         let look = desk.ask(desk.store.look(&token.key())).await?;
         desk.show(&look);
@@ -105,7 +104,7 @@ pub(super) fn expire(args: &ExpireArgs) -> anyhow::Result<Exit> {
             return Err(revived());
         }
         desk.keep(desk.cookie().with(Some(&token), Some(Ended::Expired)))?;
-        ui::answer("expired: the key is gone, and the session with it");
+        ui::told("expired: the key is gone, and the session with it");
         Ok(Exit::Ok)
     })
 }
@@ -352,7 +351,7 @@ impl Desk {
             let _ = command.write(&mut asked);
             let _ = reply.write(&mut answered);
             let answered = String::from_utf8_lossy(&answered).replace('\n', "\n  ");
-            ui::note(&format!("> {}\n  {answered}", String::from_utf8_lossy(&asked)));
+            ui::whole_note(&format!("> {}\n  {answered}", String::from_utf8_lossy(&asked)));
         }
         ui::note(&format!(
             "  ({:.0} µs for this round trip)",
@@ -377,7 +376,7 @@ impl Desk {
             (None, None) => "nobody has logged in here yet; `sessiontut login NAME` does",
             (Some(_), None) => "the session's key is gone: it has expired, or was deleted",
         };
-        ui::answer(&format!("logged out, because {why}"));
+        ui::told(&format!("logged out, because {why}"));
         Exit::No
     }
 }

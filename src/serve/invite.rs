@@ -43,7 +43,7 @@ pub fn invite(address: SocketAddr, instance: Option<&Instance>, user: &str) -> I
     let group = instance.groups.first().map_or("SECURITY-GROUP", String::as_str);
     let rule = format!(
         "the instance's security group must let you in: an inbound rule, Custom TCP, port {port}, source My IP: \
-         aws ec2 authorize-security-group-ingress --region {} --group-id {group} --protocol tcp --port {port} --cidr YOUR-IP/32",
+         `aws ec2 authorize-security-group-ingress --region {} --group-id {group} --protocol tcp --port {port} --cidr YOUR-IP/32`",
         instance.region
     );
     match name {

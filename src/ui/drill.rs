@@ -5,16 +5,15 @@ use std::io;
 use colored::Colorize as _;
 use dialoguer::console::{Key, Term};
 
-use super::{answer, note, prompt, told};
+use super::{answer, note, prompt, told, told_behind, window};
 use crate::drill::{Drill, FAULTS, Fault, Keeping, Outcome, Score};
 use crate::learn::stop::Stop;
-use crate::sanitize;
 
 /// All faults, and which were named.
 pub fn list(score: &Score) {
     for fault in FAULTS {
         let mark = if score.has_named(fault) { "[x]" } else { "[ ]" };
-        answer(&format!("{mark} {:<20} {}", fault.name, fault.title));
+        told_behind(&format!("{mark} {:<20} ", fault.name), fault.title);
     }
 }
 
@@ -22,20 +21,17 @@ pub fn list(score: &Score) {
 pub fn keeping(keeping: &Keeping) {
     match keeping {
         Keeping::Kept => {}
-        Keeping::Nowhere(reason) => note(&format!("the score is not kept: {}", sanitize::line(reason))),
+        Keeping::Nowhere(reason) => note(&format!("the score is not kept: {reason}")),
         Keeping::SetAside(path) => note(&format!(
             "the score's file was damaged and is now {}; it begins anew",
-            sanitize::line(&path.to_string_lossy())
+            path.display()
         )),
     }
 }
 
 /// The score could not be written.
 pub fn not_kept(reason: &io::Error) {
-    note(&format!(
-        "the score was not written down: {}",
-        sanitize::line(&reason.to_string())
-    ));
+    note(&format!("the score was not written down: {reason}"));
 }
 
 /// The URL on the first line, the authority to trust on the second where there is one.
@@ -53,7 +49,10 @@ pub fn task(drill: &Drill) {
     answer("");
     answer(&format!("  {}", drill.url().bold()));
     if let Some(ca) = drill.ca() {
-        answer(&format!("  its authority is trusted with --ca {}", ca.display()));
+        told_behind(
+            "  ",
+            &format!("its authority is trusted with `--ca {}`", ca.display()),
+        );
     }
     answer("");
     told("Then pick what it is: arrow keys and Enter, or the number.");
@@ -73,12 +72,14 @@ pub fn pick(choices: &[&'static Fault], stop: &Stop) -> Option<&'static Fault> {
 fn pick_on(term: &Term, choices: &[&'static Fault], stop: &Stop) -> Option<&'static Fault> {
     let mut at = 0;
     loop {
-        let width = usize::from(term.size().1).saturating_sub(1);
+        let mut rows = 0;
         for (index, fault) in choices.iter().enumerate() {
             let mark = if index == at { '>' } else { ' ' };
-            let line = format!("{mark} {} {}", index + 1, fault.title);
-            let line: String = line.chars().take(width).collect();
-            term.write_line(&line).ok()?;
+            let lead = format!("{mark} {} ", index + 1);
+            for line in window::fitted(&lead, fault.title, Some(window::width(term))) {
+                term.write_line(&line).ok()?;
+                rows += 1;
+            }
         }
         match prompt::key(term, stop) {
             Ok(Key::ArrowUp | Key::Char('k')) => at = at.checked_sub(1).unwrap_or(choices.len() - 1),
@@ -93,7 +94,7 @@ fn pick_on(term: &Term, choices: &[&'static Fault], stop: &Stop) -> Option<&'sta
             Ok(Key::Char('q') | Key::Escape) | Err(_) => return None,
             Ok(_) => {}
         }
-        term.clear_last_lines(choices.len()).ok()?;
+        term.clear_last_lines(rows).ok()?;
     }
 }
 
@@ -101,8 +102,8 @@ fn pick_on(term: &Term, choices: &[&'static Fault], stop: &Stop) -> Option<&'sta
 pub fn solution(fault: &Fault, outcome: Outcome, score: &Score) {
     answer("");
     match outcome {
-        Outcome::Right => answer(&format!("{} {}", "[ok]".green(), fault.title)),
-        Outcome::Wrong => answer(&format!("{} no: {}", "[!!]".red(), fault.title)),
+        Outcome::Right => told_behind(&format!("{} ", "[ok]".green()), fault.title),
+        Outcome::Wrong => told_behind(&format!("{} no: ", "[!!]".red()), fault.title),
     }
     told(&format!(
         "ping calls it {}. {}.",

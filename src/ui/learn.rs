@@ -4,15 +4,14 @@ mod keys;
 mod room;
 mod screen;
 
-use std::io::{self, Write as _};
 use std::time::Duration;
 
 use colored::Colorize as _;
 use dialoguer::console::{Term, truncate_str};
 
 pub use room::Room;
-pub(super) use screen::width;
 
+use super::{answer, note, told, told_behind, window};
 use crate::learn::check::{Outcome, Verdict};
 use crate::learn::classroom::Standing;
 use crate::learn::unattended::{Event, Tally};
@@ -23,14 +22,14 @@ use crate::target::Target;
 /// The answer of `--check`: how many lessons are in order, and what is wrong with the others.
 pub fn checked(lessons: &[Lesson], refusals: &[Refusal]) {
     for refusal in refusals {
-        answer(&sanitize::line(&refusal.to_string()));
+        told(&refusal.to_string());
     }
     let steps: usize = lessons.iter().map(|lesson| lesson.steps.len()).sum();
     let rest = match refusals.len() {
         0 => "nothing to mend".to_owned(),
         count => counted(count, "thing", "things") + " to mend",
     };
-    answer(&format!(
+    told(&format!(
         "{}, {}; {rest}",
         counted(lessons.len(), "lesson", "lessons"),
         counted(steps, "step", "steps")
@@ -48,12 +47,6 @@ pub fn refused(refusals: &[Refusal]) {
     }
 }
 
-/// A line on standard error.
-pub fn note(line: &str) {
-    // Nobody reads on when standard error is closed.
-    let _ = writeln!(io::stderr(), "{}", sanitize::line(line));
-}
-
 /// Draws what is being waited for on the bottom line, or takes it away.
 pub fn asking(target: Option<&Target>) {
     let term = Term::stdout();
@@ -61,25 +54,21 @@ pub fn asking(target: Option<&Target>) {
     let _ = term.clear_line();
     if let Some(target) = target {
         let text = sanitize::line(&format!("asking {target}…")).into_owned();
-        let text = truncate_str(&text, width(), "…").dimmed().to_string();
+        let text = truncate_str(&text, window::width(&term), "…")
+            .dimmed()
+            .to_string();
         let _ = term.write_str(&text).and_then(|()| term.flush());
     }
 }
 
-/// A line on standard output.
-pub fn answer(line: &str) {
-    // The reader of a pipe may have gone: that is its right.
-    let _ = writeln!(io::stdout(), "{line}");
-}
-
 /// `--list`.
 pub fn list(standings: &[(&Lesson, Standing)]) {
-    for line in list_lines(standings) {
+    for line in list_lines(standings, window::columns(&Term::stdout())) {
         answer(&line);
     }
 }
 
-fn list_lines(standings: &[(&Lesson, Standing)]) -> Vec<String> {
+fn list_lines(standings: &[(&Lesson, Standing)], columns: Option<usize>) -> Vec<String> {
     let widest = standings
         .iter()
         .map(|(lesson, _)| lesson.id.len())
@@ -92,9 +81,10 @@ fn list_lines(standings: &[(&Lesson, Standing)]) -> Vec<String> {
             Standing::Open => ("·".normal(), "open"),
         };
         let (id, title) = (&lesson.id, sanitize::line(&lesson.title));
-        format!("{mark} {word}  {:>2} {id:widest$}  {title}", lesson.number)
+        let lead = format!("{mark} {word}  {:>2} {id:widest$}  ", lesson.number);
+        window::fitted(&lead, &title, columns)
     };
-    standings.iter().map(line).collect()
+    standings.iter().flat_map(line).collect()
 }
 
 /// Something that happened in `--yes`.
@@ -102,26 +92,24 @@ pub fn unattended(event: &Event<'_>) {
     match event {
         Event::Lesson(lesson) => {
             let title = sanitize::line(&lesson.title);
-            answer(&format!("{} {title}", lesson.number).bold().to_string());
+            let columns = window::columns(&Term::stdout());
+            for line in window::fitted(&format!("{} ", lesson.number), &title, columns) {
+                answer(&line.bold().to_string());
+            }
         }
         Event::Held => {}
         Event::Differed { file, outcome } => differed(file, outcome),
         Event::Skipped { file, line } => {
-            answer(&format!(
-                "  {}:{line}: skipped, it needs a Redis that is not the practice one",
-                sanitize::line(file)
-            ));
+            let words = format!("{file}:{line}: skipped, it needs a Redis that is not the practice one");
+            told_behind("  ", &words);
         }
         Event::Waits(wait) => answer(&format!("  waits {}", seconds(wait.span))),
         Event::CommandFailed { file, line, what } => {
-            answer(&format!(
-                "{}:{line}\n  {}",
-                sanitize::line(file),
-                sanitize::line(what)
-            ));
+            told(&format!("{file}:{line}"));
+            told_behind("  ", what);
         }
         Event::OutOfTime(most) => {
-            answer(&format!(
+            told(&format!(
                 "lessons may take {} all together: the rest was not run",
                 seconds(*most)
             ));
@@ -139,15 +127,15 @@ fn differed(file: &str, outcome: &Outcome) {
             .red()
             .to_string(),
     );
-    answer(&format!("  command   {}", sanitize::line(&outcome.command)));
+    told_behind("  command   ", &outcome.command);
     for (name, lines) in [("expected", expected), ("got     ", &outcome.got)] {
         for (row, line) in lines.iter().enumerate() {
             let lead = if row == 0 { name } else { "        " };
-            answer(&format!("  {lead}  {}", sanitize::line(line)));
+            told_behind(&format!("  {lead}  "), line);
         }
     }
     if let Some(why) = why {
-        answer(&format!("  because   {}", sanitize::line(why)));
+        told_behind("  because   ", why);
     }
 }
 
@@ -169,7 +157,7 @@ pub fn tallied(tally: &Tally, refused: usize) {
         failed => ("✗".red(), format!("{failed} did not hold")),
     };
     parts.push(rest);
-    answer(&format!("{mark} {}", parts.join(", ")));
+    told_behind(&format!("{mark} "), &parts.join(", "));
 }
 
 fn seconds(span: Duration) -> String {

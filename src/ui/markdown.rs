@@ -10,7 +10,7 @@ use super::highlight;
 use crate::learn::MARKDOWN;
 use crate::sanitize;
 use table::Table;
-use wrap::{Look, Span, wrap};
+use wrap::{Look, Span, wrap, wrap_behind};
 
 /// The lines of a Markdown text, none wider than `width` columns where its words allow it.
 #[must_use]
@@ -26,11 +26,17 @@ pub fn lines(text: &str, width: usize) -> Vec<String> {
 /// Plain text, wrapped.
 #[must_use]
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(NARROWEST);
+    broken(&sanitize::line(text), width, width)
+}
+
+/// Plain text that has passed the sanitiser, wrapped; the first line has a room of its own.
+pub(super) fn broken(text: &str, first: usize, width: usize) -> Vec<String> {
     let span = Span {
-        text: sanitize::line(text).into_owned(),
+        text: text.to_owned(),
         look: Look::default(),
     };
-    wrap(&[span], width.max(NARROWEST))
+    wrap_behind(&[span], first, width)
 }
 
 /// A narrower page would have a word a line.

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use colored::Colorize as _;
 use dialoguer::console::{Key, Term};
 
-use super::prompt;
+use super::{prompt, window};
 use crate::learn::stop::{Interrupted, Stop};
 
 /// A line of the menu.
@@ -31,14 +31,12 @@ pub fn is_possible() -> bool {
 /// [`Interrupted`] by Ctrl-C or the end of the input.
 pub fn choose(redis: &str, items: &[Item]) -> Result<Option<Item>, Interrupted> {
     let term = Term::stdout();
-    let mut lines = vec![format!("Redis: {redis}"), String::new()];
+    let columns = Some(window::width(&term));
+    let mut lines = window::fitted("Redis: ", redis, columns);
+    lines.push(String::new());
     for item in items {
-        lines.push(format!(
-            "  {}  {:<9}{}",
-            item.key.to_string().bold(),
-            item.command,
-            item.about.dimmed()
-        ));
+        let lead = format!("  {}  {:<9}", item.key.to_string().bold(), item.command);
+        lines.extend(window::fitted(&lead, item.about, columns));
     }
     lines.push(format!("  {}  quit", "q".bold()));
     lines.push(String::new());

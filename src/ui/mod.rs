@@ -7,9 +7,9 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use clap::CommandFactory as _;
+use dialoguer::console::Term;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Cli;
 use crate::exit::Exit;
@@ -26,32 +26,67 @@ pub mod prompt;
 pub mod serve;
 pub mod waiting;
 pub mod watch;
+mod window;
 
-/// Prints a fault and its causes on standard error, in one line.
+/// Prints a fault and its causes on standard error.
 pub fn error(fault: &anyhow::Error) {
-    eprintln!("sessiontut: {}", sanitize::line(&format!("{fault:#}")));
+    note(&format!("sessiontut: {fault:#}"));
 }
 
-/// Prints one line of the answer. A reader that has gone away (`| head -1`) is no fault of ours.
+/// Prints one line of the answer, whole: an address, or what is to be pasted. A reader that has gone away
+/// (`| head -1`) is no fault of ours.
 pub fn answer(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Prints a sentence to somebody in front of a terminal: no word is cut in two at its edge.
+/// Prints a sentence of the answer: no word is cut in two at the edge of a window.
 pub fn told(text: &str) {
-    for line in markdown::wrapped(text, learn::width()) {
+    told_behind("", text);
+}
+
+/// The same, behind a mark or a name, whose colours are our own.
+pub fn told_behind(lead: &str, text: &str) {
+    let columns = window::columns(&Term::stdout());
+    for line in window::fitted(lead, &sanitize::line(text), columns) {
         answer(&line);
     }
 }
 
-/// Prints one line beside the answer, on standard error.
-pub fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// Prints a sentence beside the answer, on standard error: no word is cut in two at the edge of a window.
+pub fn note(text: &str) {
+    for line in window::lines(&sanitize::line(text), window::columns(&Term::stderr())) {
+        whole_note(&line);
+    }
 }
 
-/// Says what is wrong with the command line, in one line.
+/// Prints lines beside the answer as they are: what went over the wire, which can be pasted.
+pub fn whole_note(lines: &str) {
+    let _ = writeln!(std::io::stderr(), "{lines}");
+}
+
+/// Says what is wrong with the command line.
 pub fn usage(words: &str) {
-    note(&format!("sessiontut: {}", sanitize::line(words)));
+    note(&format!("sessiontut: {words}"));
+}
+
+/// The parser's answer: the help and the version, or what is wrong with the command line.
+pub fn parsed(answer: &clap::Error) -> Exit {
+    if !answer.use_stderr() {
+        // Clap fits its help to the window itself.
+        let _ = answer.print();
+        return Exit::Ok;
+    }
+    let columns = window::columns(&Term::stderr());
+    let words = answer.render();
+    let words = if dialoguer::console::colors_enabled_stderr() && columns.is_some() {
+        words.ansi().to_string()
+    } else {
+        words.to_string()
+    };
+    for line in words.lines() {
+        whole_note(&window::lines(line, columns).join("\n"));
+    }
+    Exit::Usage
 }
 
 /// Waits for `span`: a bar on a terminal, nothing elsewhere.
@@ -60,10 +95,7 @@ pub async fn countdown(what: &str, span: Duration) {
     if !std::io::stderr().is_terminal() {
         bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
     }
-    // The template is a constant of ours; should it ever be wrong, the default one serves.
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} s") {
-        bar.set_style(style);
-    }
+    bar.set_style(bar_style(" {pos}/{len} s"));
     bar.set_message(what.to_owned());
     for second in 0..=span.as_secs() {
         bar.set_position(second);
@@ -72,6 +104,21 @@ pub async fn countdown(what: &str, span: Duration) {
     }
     bar.finish_and_clear();
 }
+
+/// What is counted down, and a bar as long as the window allows.
+fn bar_style(behind: &str) -> ProgressStyle {
+    let bar = window::width(&Term::stderr())
+        .saturating_sub(LONGEST_COUNT)
+        .min(LONGEST_BAR);
+    // The template is a text of ours; should it ever be wrong, the default one serves.
+    ProgressStyle::with_template(&format!("{{msg}} {{bar:{bar}}}{behind}"))
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Columns of the longest words beside a bar.
+const LONGEST_COUNT: usize = 38;
+/// Columns of a bar.
+const LONGEST_BAR: usize = 30;
 
 /// A countdown: a bar on a terminal, a line a second elsewhere.
 #[derive(Debug)]
@@ -86,10 +133,7 @@ impl Countdown {
     pub fn new(what: &'static str, span: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(millis(span));
-            // The template is a constant of ours; should it ever be wrong, the default one serves.
-            if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30}") {
-                bar.set_style(style);
-            }
+            bar.set_style(bar_style(""));
             bar
         });
         Self { what, bar }
@@ -127,9 +171,9 @@ pub fn agrees(words: &str) -> bool {
         note(&format!("sessiontut: {words}"));
         return true;
     }
-    let prompt = format!("{words}. Go on?");
+    note(words);
     dialoguer::Confirm::new()
-        .with_prompt(prompt)
+        .with_prompt("Go on?")
         .default(true)
         .interact()
         .unwrap_or(false)

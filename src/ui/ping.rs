@@ -6,19 +6,24 @@ use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use colored::Colorize as _;
+use colored::{ColoredString, Colorize as _};
+use dialoguer::console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::window;
 use crate::deadline::Deadline;
 use crate::ping::observation::Observations;
 use crate::ping::report::steps::{self, Status, Step};
-use crate::ping::report::text;
+use crate::ping::report::text::{self, Line};
 use crate::ping::verdict::Verdict;
 use crate::ping::{Event, Rung};
 use crate::target::Target;
 
 /// How often the spinner turns; what takes less shows none.
 const TURN: Duration = Duration::from_millis(100);
+
+/// Columns of a report that goes elsewhere than to a terminal: people put it into tickets as it is.
+const PAGE: usize = 80;
 
 /// Shows a climb as it happens: a line a rung, and a spinner with what is waited for.
 #[derive(Debug)]
@@ -60,13 +65,13 @@ impl<'a> Climbing<'a> {
     pub fn show(&self, event: &Event<'_>) {
         let mut wait = self.wait();
         match event {
-            Event::Hint(words) if self.lines == Lines::Shown => print(&decorated(&steps::hint(words))),
+            Event::Hint(words) if self.lines == Lines::Shown => print_all(&decorated(&steps::hint(words))),
             Event::Hint(_) => {}
             Event::Reached(rung, deadline) => wait.rung = Some((*rung, *deadline)),
             Event::Left(rung, seen) => {
                 *wait = Wait::default();
                 if self.lines == Lines::Shown {
-                    print(&decorated(&steps::observed(*rung, self.target, seen)));
+                    print_all(&decorated(&steps::observed(*rung, self.target, seen)));
                 }
             }
         }
@@ -157,27 +162,34 @@ fn style() -> ProgressStyle {
 
 /// The verdict, behind the rungs.
 pub fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, lines: Lines) {
-    let headline = text::headline(target, seen, verdict);
-    print(&if verdict.finding.is_none() {
-        headline.green().to_string()
-    } else {
-        headline.red().bold().to_string()
-    });
+    print_all(&headline(target, seen, verdict));
     if lines == Lines::Shown || verdict.finding.is_some() {
-        for line in text::details(verdict) {
-            print(&line);
-        }
+        print_all(&details(verdict));
     }
 }
 
 /// The verdict on a URL that cannot be used.
 pub fn url_verdict(verdict: &Verdict) {
     if let Some(finding) = &verdict.finding {
-        print(&text::url_headline(finding).red().bold().to_string());
+        let lines = fitted(&text::url_headline(finding));
+        print_all(&painted(lines, |line| line.red().bold()));
     }
-    for line in text::details(verdict) {
-        print(&line);
+    print_all(&details(verdict));
+}
+
+/// The verdict's first sentence.
+pub(super) fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
+    let lines = fitted(&text::headline(target, seen, verdict));
+    if verdict.finding.is_none() {
+        painted(lines, |line| line.green())
+    } else {
+        painted(lines, |line| line.red().bold())
     }
+}
+
+/// Evidence, fixes and warnings.
+pub(super) fn details(verdict: &Verdict) -> Vec<String> {
+    text::details(verdict).iter().flat_map(fitted).collect()
 }
 
 /// One JSON object on a line of its own, wherever it goes: a stream of them is read line by line.
@@ -198,14 +210,33 @@ pub fn json(report: &serde_json::Value) {
     print(&text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
 }
 
-fn decorated(step: &Step) -> String {
-    let line = text::rung(step);
+fn decorated(step: &Step) -> Vec<String> {
+    let lines = fitted(&text::rung(step));
     match step.status {
-        Status::Ok => line,
-        Status::Warn => line.yellow().to_string(),
-        Status::Fail => line.red().to_string(),
-        Status::Skipped => line.dimmed().to_string(),
+        Status::Ok => lines,
+        Status::Warn => painted(lines, |line| line.yellow()),
+        Status::Fail => painted(lines, |line| line.red()),
+        Status::Skipped => painted(lines, |line| line.dimmed()),
     }
+}
+
+fn painted(lines: Vec<String>, paint: impl Fn(&str) -> ColoredString) -> Vec<String> {
+    lines.iter().map(|line| paint(line).to_string()).collect()
+}
+
+/// A line of the report, as wide as the window, or as a report's page.
+fn fitted(line: &Line) -> Vec<String> {
+    match line {
+        Line::Words { lead, further, text } => {
+            let columns = window::columns(&Term::stdout()).unwrap_or(PAGE).min(PAGE);
+            window::hanging(lead, *further, text, Some(columns))
+        }
+        Line::Whole(line) => vec![line.clone()],
+    }
+}
+
+fn print_all(lines: &[String]) {
+    lines.iter().for_each(|line| print(line));
 }
 
 /// A reader that has gone away (`| head -1`) is no fault of ours.

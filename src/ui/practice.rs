@@ -4,7 +4,6 @@ use std::io;
 
 use super::{answer, note};
 use crate::practice::Notice;
-use crate::sanitize;
 
 /// Says that no URL was given and who serves instead, and what else is to be known.
 pub fn in_use(notices: &[Notice]) {
@@ -16,22 +15,18 @@ pub fn in_use(notices: &[Notice]) {
 pub fn notice(notice: &Notice) {
     match notice {
         Notice::NotKept { reason } => note(&format!(
-            "its data is kept in memory only and ends with this command: the state folder cannot be used ({})",
-            sanitize::line(reason)
+            "its data is kept in memory only and ends with this command: the state folder cannot be used ({reason})"
         )),
         Notice::SetAside { path } => note(&format!(
             "its data file was damaged and is now {}; it begins anew, without data",
-            sanitize::line(&path.to_string_lossy())
+            path.display()
         )),
     }
 }
 
 /// Says that the data could not be saved.
 pub fn not_saved(fault: &io::Error) {
-    note(&format!(
-        "the practice Redis could not save its data: {}",
-        sanitize::line(&fault.to_string())
-    ));
+    note(&format!("the practice Redis could not save its data: {fault}"));
 }
 
 /// The URL of a practice Redis that runs alone, with its password: whoever started it has given it.

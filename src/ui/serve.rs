@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dialoguer::console::Term;
 use serde_json::json;
 
+use super::window;
 use crate::sanitize;
 use crate::serve::{Entry, Fault};
 
@@ -20,13 +22,17 @@ pub enum LogStyle {
 /// The one line on standard output: the server is ready.
 pub fn ready(line: &str) {
     // A reader that has gone away is no reason to stop serving.
-    let _ = writeln!(io::stdout().lock(), "{}", sanitize::line(line)).and_then(|()| io::stdout().flush());
+    super::told(line);
+    let _ = io::stdout().flush();
 }
 
 /// A line about something that happens outside of any request.
 pub fn note(style: LogStyle, text: &str) {
     match style {
-        LogStyle::Notes => line(&sanitize::line(text)),
+        LogStyle::Notes => {
+            let columns = window::columns(&Term::stderr());
+            line(&window::lines(&sanitize::line(text), columns).join("\n"));
+        }
         LogStyle::Json => {
             line(&json!({ "event": "note", "time": now(SystemTime::now()), "text": text }).to_string());
         }
@@ -41,7 +47,7 @@ pub fn fault(style: LogStyle, fault: &Fault) {
     }
     for fix in &fault.fixes {
         match &fix.command {
-            Some(command) => note(style, &format!("  {}: {command}", fix.text)),
+            Some(command) => note(style, &format!("  {}: `{command}`", fix.text)),
             None => note(style, &format!("  {}", fix.text)),
         }
     }

@@ -44,7 +44,7 @@ impl Spinner {
             return Self(None);
         }
         // The template is a constant of ours; should it ever be wrong, the default one serves.
-        let style = ProgressStyle::with_template("{spinner} {msg}")
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = ProgressBar::new_spinner().with_style(style).with_message(words);
         bar.tick();

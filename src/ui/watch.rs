@@ -4,10 +4,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use colored::Colorize as _;
+use dialoguer::console::Term;
 
-use super::ping::Lines;
+use super::ping::{self, Lines};
+use super::window;
 use crate::ping::history::History;
-use crate::ping::report::text;
 use crate::ping::watch::{Change, Probe};
 use crate::target::Target;
 
@@ -30,22 +31,17 @@ pub fn probe(
         writeln!(out, "{line}")?;
     }
     if lines == Lines::Shown {
+        let (mark, what) = match (probe.round_trip, &probe.verdict.finding) {
+            (Some(took), _) => ("[ok]", format!("{:>9}", milliseconds(took))),
+            (None, Some(finding)) => ("[!!]", finding.code.as_str().to_owned()),
+            (None, None) => ("[!!]", "no answer".to_owned()),
+        };
+        let line = format!("{mark} {:>4}  {what}  ", history.probes());
+        let room = window::width(&Term::stdout()).saturating_sub(line.len());
+        let graph = history.graph(GRAPH.min(room));
         let line = match probe.round_trip {
-            Some(took) => format!(
-                "[ok] {:>4}  {:>9}  {}",
-                history.probes(),
-                milliseconds(took),
-                history.graph(GRAPH).dimmed()
-            ),
-            None => {
-                let cause = probe
-                    .verdict
-                    .finding
-                    .as_ref()
-                    .map_or("no answer", |finding| finding.code.as_str());
-                let line = format!("[!!] {:>4}  {cause}  {}", history.probes(), history.graph(GRAPH));
-                line.red().to_string()
-            }
+            Some(_) => format!("{line}{}", graph.dimmed()),
+            None => format!("{line}{graph}").red().to_string(),
         };
         writeln!(out, "{line}")?;
     }
@@ -63,16 +59,12 @@ fn news(target: &Target, probe: &Probe, elapsed: Duration) -> Vec<String> {
         Change::OtherCause => Some(format!("{at}: still no answer, for another cause")),
         Change::Reconnected => Some(format!("{at}: the connection was lost; a new one works")),
     };
-    let mut lines: Vec<String> = what.map(|what| what.bold().to_string()).into_iter().collect();
+    let columns = window::columns(&Term::stdout());
+    let what = what.map(|what| window::lines(&what, columns)).unwrap_or_default();
+    let mut lines: Vec<String> = what.iter().map(|line| line.bold().to_string()).collect();
     if probe.change != Change::Reconnected {
-        let headline = text::headline(target, &probe.seen, &probe.verdict);
-        let headline = if probe.verdict.finding.is_none() {
-            headline.green()
-        } else {
-            headline.red().bold()
-        };
-        lines.push(headline.to_string());
-        lines.extend(text::details(&probe.verdict));
+        lines.extend(ping::headline(target, &probe.seen, &probe.verdict));
+        lines.extend(ping::details(&probe.verdict));
     }
     lines
 }
@@ -80,7 +72,11 @@ fn news(target: &Target, probe: &Probe, elapsed: Duration) -> Vec<String> {
 /// What all probes came to.
 pub fn summary(history: &History, elapsed: Duration) {
     let mut out = io::stdout().lock();
-    let mut lines = summary_lines(history, elapsed);
+    let columns = window::columns(&Term::stdout());
+    let mut lines: Vec<String> = summary_lines(history, elapsed)
+        .iter()
+        .flat_map(|line| window::lines(line, columns))
+        .collect();
     if io::stdout().is_terminal() {
         // The terminal has written ^C where the next line would begin.
         lines.insert(0, String::new());

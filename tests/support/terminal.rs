@@ -120,6 +120,18 @@ impl Terminal {
         self.ask(&["capture-pane", "-p", "-J", "-S", "-"])
     }
 
+    /// Lines that did not fit, which the terminal broke wherever its edge was.
+    pub fn broken_lines(&self) -> Vec<String> {
+        let columns = self.ask(&["display-message", "-p", "#{pane_width}"]);
+        let columns: usize = columns.trim().parse().unwrap();
+        let history = self.history();
+        let lines = history.lines().map(str::trim_end);
+        lines
+            .filter(|line| line.chars().count() > columns)
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// The screen with its colours, as escape sequences.
     pub fn coloured_screen(&self) -> String {
         self.ask(&["capture-pane", "-p", "-e"])

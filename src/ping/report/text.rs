@@ -1,6 +1,6 @@
 //! The report for people: a line a rung, then the verdict, its evidence, and numbered fixes to paste.
 //!
-//! It fits 80 columns and reads without colour.
+//! It reads without colour; who shows it breaks it where the window ends.
 
 use super::json::flavor;
 use super::steps::{Status, Step};
@@ -9,12 +9,46 @@ use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Finding, Verdict, median, seconds};
 use crate::target::{Origin, Target};
 
-/// Columns that the report keeps to, except for commands, which must stay whole to be pasted.
-pub const WIDTH: usize = 80;
+/// A line of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A sentence behind what stands before it.
+    Words {
+        /// What stands before it.
+        lead: String,
+        /// How many columns further in the sentence goes on, where it does not fit.
+        further: usize,
+        /// The sentence.
+        text: String,
+    },
+    /// Nothing, or a command, which must stay whole to be pasted.
+    Whole(String),
+}
+
+impl Line {
+    /// Goes on as far in as it began.
+    fn behind(lead: impl Into<String>, text: impl Into<String>) -> Self {
+        let lead = lead.into();
+        Self::Words {
+            further: lead.chars().count(),
+            lead,
+            text: text.into(),
+        }
+    }
+
+    /// Begins at the edge, and goes on further in.
+    fn hanging(further: usize, text: String) -> Self {
+        Self::Words {
+            lead: String::new(),
+            further,
+            text,
+        }
+    }
+}
 
 /// One rung: a mark that is a word too, its name, its time and what it came to.
 #[must_use]
-pub fn rung(step: &Step) -> String {
+pub fn rung(step: &Step) -> Line {
     let mark = match step.status {
         Status::Ok => "[ok]",
         Status::Warn => "[! ]",
@@ -26,16 +60,15 @@ pub fn rung(step: &Step) -> String {
         .filter(|took| !took.is_zero())
         .map(seconds)
         .unwrap_or_default();
-    wrapped(
-        &format!("{mark} {:<4} {took:>8}  ", step.rung.name()),
-        &step.detail,
+    Line::behind(
+        format!("{mark} {:<4} {took:>8}  ", step.rung.name()),
+        step.detail.as_str(),
     )
-    .join("\n")
 }
 
 /// The verdict's first line: what is to be known, if nothing else is read.
 #[must_use]
-pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> String {
+pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Line {
     let whose = match target.origin {
         Origin::Practice => "the built-in practice Redis (no URL was given, so this is not yours)",
         Origin::Given => "Redis",
@@ -53,7 +86,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Stri
                 .role_name()
                 .map_or_else(String::new, |role| format!(", {role}"));
             let role = crate::sanitize::line(&role).into_owned();
-            hanging(4, &format!("ok: {whose} answers{}{role}{speed}", version(seen))).join("\n")
+            Line::hanging(4, format!("ok: {whose} answers{}{role}{speed}", version(seen)))
         }
         Some(finding) => {
             let sure = match finding.certainty {
@@ -66,7 +99,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Stri
                 String::new()
             };
             let words = format!("{}: {whose}{sure}{}", finding.code.as_str(), finding.summary);
-            hanging(4, &words).join("\n")
+            Line::hanging(4, words)
         }
     }
 }
@@ -86,82 +119,43 @@ fn version(seen: &Observations) -> String {
 
 /// The first line about a URL that cannot be used.
 #[must_use]
-pub fn url_headline(finding: &Finding) -> String {
-    hanging(4, &format!("{}: {}", finding.code.as_str(), finding.summary)).join("\n")
+pub fn url_headline(finding: &Finding) -> Line {
+    Line::hanging(4, format!("{}: {}", finding.code.as_str(), finding.summary))
 }
 
 /// Evidence, fixes and warnings, behind the headline.
 #[must_use]
-pub fn details(verdict: &Verdict) -> Vec<String> {
+pub fn details(verdict: &Verdict) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(finding) = &verdict.finding {
-        lines.extend(finding.evidence.iter().flat_map(|fact| wrapped("  - ", fact)));
+        lines.extend(finding.evidence.iter().map(|fact| Line::behind("  - ", fact)));
         if !finding.fixes.is_empty() {
-            lines.push(String::new());
-            lines.push("What to do:".into());
+            lines.push(Line::Whole(String::new()));
+            lines.push(Line::Whole("What to do:".into()));
             lines.extend(numbered(&finding.fixes));
         }
     }
     for warning in &verdict.warnings {
-        let words = format!("{}: {}", warning.code.as_str(), warning.summary);
-        lines.extend(hanging(2, &format!("warning {words}")));
+        let words = format!("warning {}: {}", warning.code.as_str(), warning.summary);
+        lines.push(Line::hanging(2, words));
         lines.extend(warning.fixes.iter().flat_map(|fix| paragraph("  -> ", fix)));
     }
     lines
 }
 
-fn numbered(fixes: &[Fix]) -> Vec<String> {
-    let lines = fixes
+fn numbered(fixes: &[Fix]) -> impl Iterator<Item = Line> {
+    fixes
         .iter()
         .enumerate()
-        .flat_map(|(index, fix)| paragraph(&format!("{:>3}. ", index + 1), fix));
-    lines.collect()
+        .flat_map(|(index, fix)| paragraph(&format!("{:>3}. ", index + 1), fix))
 }
 
-fn paragraph(lead: &str, fix: &Fix) -> Vec<String> {
-    let mut lines = wrapped(lead, &fix.text);
-    lines.extend(fix.command.iter().map(|command| format!("       {command}")));
+fn paragraph(lead: &str, fix: &Fix) -> Vec<Line> {
+    let mut lines = vec![Line::behind(lead, &fix.text)];
+    lines.extend(
+        fix.command
+            .iter()
+            .map(|command| Line::Whole(format!("       {command}"))),
+    );
     lines
-}
-
-/// Wraps at blanks; lines after the first are indented by `indent`.
-fn hanging(indent: usize, text: &str) -> Vec<String> {
-    let mut lines = wrapped(&" ".repeat(indent), text);
-    if let Some(first) = lines.first_mut() {
-        first.drain(..indent);
-    }
-    lines
-}
-
-/// Wraps at blanks; lines after the first are indented as far as `lead` is long.
-fn wrapped(lead: &str, text: &str) -> Vec<String> {
-    let indent = lead.chars().count().min(WIDTH / 2);
-    let mut lines = Vec::new();
-    let mut line = lead.to_owned();
-    let mut is_fresh = true;
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        if !is_fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
-            is_fresh = true;
-        }
-        if !is_fresh {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_fresh = false;
-    }
-    lines.push(line);
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_text_keeps_to_the_width() {
-        let lines = wrapped("  - ", &"word ".repeat(60));
-        assert!(lines.len() > 3 && lines.iter().all(|line| line.chars().count() <= WIDTH));
-        assert!(lines[1].starts_with("    word"));
-    }
 }

@@ -173,7 +173,7 @@ impl Classroom for Room {
             Said::Language(language) => self.say(&format!("code in {language} from now on")),
             Said::OneLanguage => self.say("there is no code in several languages here"),
             Said::List(standings) => {
-                let lines = super::list_lines(standings);
+                let lines = super::list_lines(standings, Some(self.screen.width()));
                 self.screen.put_all(lines);
             }
             Said::Sorry(line) => self.marked("!", line),

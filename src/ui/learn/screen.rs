@@ -6,22 +6,10 @@ use colored::Colorize as _;
 use dialoguer::console::{Key, Term, measure_text_width};
 
 use crate::learn::stop::{Interrupted, Stop};
-use crate::ui::prompt;
-
-/// Text is not set wider than this, however wide the window is: longer lines are hard to read.
-const WIDEST: usize = 88;
+use crate::ui::{prompt, window};
 
 /// Lines that stay free for the prompt.
 const PROMPT_ROWS: usize = 2;
-
-/// Columns for text on standard output's terminal.
-pub(in crate::ui) fn width() -> usize {
-    width_of(&Term::stdout())
-}
-
-fn width_of(term: &Term) -> usize {
-    usize::from(term.size().1).clamp(20, WIDEST)
-}
 
 /// The line below all text.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,7 +58,7 @@ impl Screen {
 
     /// Columns for text.
     pub(super) fn width(&self) -> usize {
-        width_of(&self.term)
+        window::width(&self.term)
     }
 
     /// Writes a line; pauses first where it would push unread text out of the window.

@@ -1,6 +1,7 @@
 //! Text in several looks, broken into lines.
 
 use colored::{ColoredString, Colorize as _};
+use dialoguer::console::measure_text_width;
 use unicode_width::UnicodeWidthStr as _;
 
 /// Text in one look.
@@ -25,7 +26,13 @@ pub(super) fn plain_width(spans: &[Span]) -> usize {
 
 /// Breaks at spaces; a word that is wider than the page stands alone on its line, whole.
 pub(super) fn wrap(spans: &[Span], width: usize) -> Vec<String> {
+    wrap_behind(spans, width, width)
+}
+
+/// The same, where something stands before the text: the first line has a room of its own.
+pub(super) fn wrap_behind(spans: &[Span], first: usize, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
+    let mut room = first;
     let mut column = 0;
     // A space is only written once a word follows on the same line.
     let mut space: Option<Look> = None;
@@ -34,13 +41,15 @@ pub(super) fn wrap(spans: &[Span], width: usize) -> Vec<String> {
             Word::Space(look) => space = space.or(Some(look)),
             Word::Break => {
                 lines.push(String::new());
+                room = width;
                 column = 0;
                 space = None;
             }
             Word::Letters(parts) => {
-                let length: usize = parts.iter().map(|(text, _)| text.width()).sum();
-                if column > 0 && column + usize::from(space.is_some()) + length > width {
+                let length: usize = parts.iter().map(|(text, _)| measure_text_width(text)).sum();
+                if column > 0 && column + usize::from(space.is_some()) + length > room {
                     lines.push(String::new());
+                    room = width;
                     column = 0;
                     space = None;
                 }
@@ -82,7 +91,7 @@ fn words(spans: &[Span]) -> Vec<Word<'_>> {
                 words.push(Word::Space(span.look));
                 rest = &rest[1..];
             } else {
-                let end = rest.find([' ', '\t', '\n']).unwrap_or(rest.len());
+                let end = word_length(rest);
                 match words.last_mut() {
                     Some(Word::Letters(parts)) => parts.push((&rest[..end], span.look)),
                     _ => words.push(Word::Letters(vec![(&rest[..end], span.look)])),
@@ -92,6 +101,20 @@ fn words(spans: &[Span]) -> Vec<Word<'_>> {
         }
     }
     words
+}
+
+/// The length of the word that `text` begins with; what stands between two backticks is a command, and one word.
+fn word_length(text: &str) -> usize {
+    let mut at = 0;
+    while let Some(found) = text[at..].find([' ', '\t', '\n', '`']) {
+        at += found;
+        if !text[at..].starts_with('`') {
+            return at;
+        }
+        at += 1;
+        at += text[at..].find('`').map_or(0, |close| close + 1);
+    }
+    text.len()
 }
 
 pub(super) fn painted(text: &str, look: Look) -> ColoredString {

@@ -1,0 +1,111 @@
+//! Lines fitted to the window that they go to: broken between words there, whole where no terminal reads.
+
+use dialoguer::console::{Term, measure_text_width};
+
+use super::markdown::broken;
+
+/// Text is not set wider than this, however wide the window is: longer lines are hard to read.
+const WIDEST: usize = 88;
+
+/// A narrower window is not written for.
+const NARROWEST: usize = 20;
+
+/// How far in a text stands that has no room beside what comes before it.
+const BELOW: usize = 4;
+
+/// Columns for text in a terminal's window.
+pub(super) fn width(term: &Term) -> usize {
+    usize::from(term.size().1).clamp(NARROWEST, WIDEST)
+}
+
+/// The same; none where something else than a terminal reads: it breaks lines as it likes.
+pub(super) fn columns(term: &Term) -> Option<usize> {
+    term.is_term().then(|| width(term))
+}
+
+/// A sentence: what does not fit goes on below, as far in as the sentence itself begins.
+pub(super) fn lines(text: &str, columns: Option<usize>) -> Vec<String> {
+    let words = text.trim_start_matches(' ');
+    fitted(&text[..text.len() - words.len()], words, columns)
+}
+
+/// A sentence behind `lead`: what does not fit goes on below, as far in as the lead is wide.
+pub(super) fn fitted(lead: &str, text: &str, columns: Option<usize>) -> Vec<String> {
+    hanging(lead, measure_text_width(lead), text, columns)
+}
+
+/// A sentence behind `lead`: what does not fit goes on below, `further` columns in.
+pub(super) fn hanging(lead: &str, further: usize, text: &str, columns: Option<usize>) -> Vec<String> {
+    let Some(columns) = columns else {
+        return vec![format!("{lead}{text}")];
+    };
+    let taken = measure_text_width(lead);
+    if taken > columns / 2 {
+        let below = indented(BELOW, broken(text, columns - BELOW, columns - BELOW));
+        return [lead.trim_end().to_owned()].into_iter().chain(below).collect();
+    }
+    let further = further.min(columns / 2);
+    let mut broken = broken(text, columns - taken, columns - further).into_iter();
+    let first = format!("{lead}{}", broken.next().unwrap_or_default());
+    [first].into_iter().chain(indented(further, broken)).collect()
+}
+
+fn indented(columns: usize, lines: impl IntoIterator<Item = String>) -> impl Iterator<Item = String> {
+    lines
+        .into_iter()
+        .map(move |line| format!("{}{line}", " ".repeat(columns)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_is_broken_between_words_and_goes_on_as_far_in_as_it_began() {
+        assert_eq!(
+            lines("  the port is closed, the host is there", Some(24)),
+            ["  the port is closed,", "  the host is there"]
+        );
+        assert_eq!(
+            fitted("[ok] ", "connected to 127.0.0.1:6379", Some(24)),
+            ["[ok] connected to", "     127.0.0.1:6379"]
+        );
+        assert_eq!(
+            hanging("", 4, "tcp.refused: nothing listens there", Some(24)),
+            ["tcp.refused: nothing", "    listens there"]
+        );
+    }
+
+    #[test]
+    fn no_terminal_gets_whole_lines() {
+        let text = "two  blanks, ".repeat(20);
+        assert_eq!(fitted("  - ", &text, None), [format!("  - {text}")]);
+    }
+
+    #[test]
+    fn a_command_between_backticks_and_an_address_stay_in_one_piece() {
+        assert_eq!(
+            lines(
+                "on your computer run `ssh -N -L 5000:127.0.0.1:5000 ec2-user@host`, then open http://127.0.0.1:5000/ there",
+                Some(40)
+            ),
+            [
+                "on your computer run",
+                "`ssh -N -L 5000:127.0.0.1:5000 ec2-user@host`,",
+                "then open http://127.0.0.1:5000/ there"
+            ]
+        );
+        assert_eq!(
+            lines("it's a lone ` that opens nothing", Some(20)),
+            ["it's a lone ` that", "opens nothing"]
+        );
+    }
+
+    #[test]
+    fn a_lead_that_leaves_no_room_stands_alone() {
+        assert_eq!(
+            fitted("expired-certificate  ", "the certificate is old", Some(30)),
+            ["expired-certificate", "    the certificate is old"]
+        );
+    }
+}

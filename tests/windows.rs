@@ -1,0 +1,173 @@
+//! What people read in windows of 80 and of 40 columns: no word is cut in two at the edge, and what is to be pasted
+//! stays whole.
+
+// Clippy knows tests by their attribute, and some of these functions stand beside them.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Home, RedisServer, Terminal};
+
+/// An address at which nothing listens.
+const NOBODY: &str = "redis://127.0.0.1:1";
+
+/// A terminal in which these command lines were run one after the other.
+#[track_caller]
+fn after(home: &Home, columns: u16, lines: &[&str], variables: &[(&str, &str)]) -> Terminal {
+    let terminal = Terminal::shell(home, columns, 100, variables);
+    for (number, line) in lines.iter().enumerate() {
+        // Short, so that the command line itself fits the window.
+        std::fs::write(home.path().join("go"), line).unwrap();
+        terminal.line(&format!(". ./go; echo end {number}"));
+        terminal.wait_for(&format!("\nend {number}"));
+    }
+    terminal
+}
+
+/// What stands on the screen, as if it had been written on one line.
+fn read(terminal: &Terminal) -> String {
+    let screen = terminal.screen();
+    screen.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn nothing_is_broken(terminal: &Terminal) {
+    assert_eq!(
+        terminal.broken_lines(),
+        Vec::<String>::new(),
+        "{}",
+        terminal.screen()
+    );
+}
+
+#[test]
+fn a_note_of_serve_is_broken_between_words_and_its_commands_stay_whole() {
+    for columns in [80, 40] {
+        let home = Home::new();
+        let arguments = ["serve", "--listen", "0.0.0.0:0", "--redis", NOBODY];
+        let terminal = Terminal::sized(&home, &arguments, columns, 40, &[]);
+        terminal.wait_for("in its");
+        terminal.keys(&["C-c"]);
+        assert_eq!(terminal.exit_status(), 0);
+        nothing_is_broken(&terminal);
+        let said = read(&terminal);
+        for sentence in [
+            "it listens on every address of this host: from other computers, open port",
+            "Redis does not serve us; pages that need it answer 503 until it does",
+            "a Redis bound to 127.0.0.1 refuses others: see `bind` in its configuration",
+        ] {
+            assert!(said.contains(sentence), "{}", terminal.screen());
+        }
+        let screen = terminal.screen();
+        assert!(screen.contains("`redis-server --port 1`"), "{screen}");
+    }
+}
+
+#[test]
+fn elsewhere_than_in_a_window_a_note_of_serve_is_one_line() {
+    let home = Home::new();
+    let mut running = home
+        .sessiontut(["serve", "--listen", "0.0.0.0:0", "--redis", NOBODY])
+        .env("COLUMNS", "40")
+        .start();
+    let said = running.wait_for_stderr("configuration\n");
+    let note = "it listens on every address of this host: from other computers, open port";
+    let line = said.lines().find(|line| line.starts_with(note)).unwrap();
+    assert!(line.ends_with("at one of them"), "{said}");
+}
+
+#[test]
+fn no_word_of_any_command_is_cut_in_two_at_the_edge_of_the_window() {
+    for columns in [80, 40] {
+        let server = RedisServer::start();
+        let (home, url) = (Home::new(), server.url());
+        let terminal = after(
+            &home,
+            columns,
+            &[
+                "sessiontut ping $URL",
+                "sessiontut ping redis://127.0.0.1:1",
+                "sessiontut ping $URL?db=3",
+                "sessiontut ping http://127.0.0.1",
+                "sessiontut ping --ca /no/such/file rediss://127.0.0.1",
+                "sessiontut ping --quiet",
+                "sessiontut ping --timeout x",
+                "sessiontut serve --max-age x",
+                "sessiontut serve --listen x",
+                "sessiontut login -q ada; sessiontut visits -q; sessiontut expire -q --ttl 1; sessiontut visits -q",
+                "sessiontut login ''; sessiontut logout -q; sessiontut session -q; sessiontut visits --redis foo",
+                "sessiontut login ada --redis redis://127.0.0.1:1",
+                "sessiontut drill --list",
+                "sessiontut drill no-such-fault",
+                "sessiontut learn --list; sessiontut learn --yes 1; sessiontut learn no-such-lesson",
+                "sessiontut practice --listen 0.0.0.0:0",
+            ],
+            &[("URL", &url)],
+        );
+        let broken = terminal.broken_lines();
+        let pasted: Vec<&String> = broken
+            .iter()
+            .filter(|line| !line.trim().starts_with("export REDIS_URL="))
+            .collect();
+        assert!(pasted.is_empty(), "{pasted:#?}");
+    }
+}
+
+#[test]
+fn what_went_over_the_wire_stays_whole_in_a_narrow_window() {
+    let home = Home::new();
+    let terminal = after(&home, 40, &["sessiontut login ada"], &[]);
+    let whole = terminal.history();
+    let command = whole.lines().find(|line| line.starts_with("> HSET ")).unwrap();
+    assert!(command.contains(" username ada visits 0 created "), "{whole}");
+    assert!(whole.contains("no REDIS_URL is set: this is the\n"), "{whole}");
+}
+
+#[test]
+fn practice_the_menu_and_a_drill_fit_a_narrow_window() {
+    for (arguments, last) in [
+        (&["practice"][..], "ends it"),
+        (&[][..], "or Enter for learn"),
+        (&["drill", "silent"][..], "  4 "),
+    ] {
+        let home = Home::new();
+        let terminal = Terminal::sized(&home, arguments, 40, 24, &[]);
+        terminal.wait_for(last);
+        nothing_is_broken(&terminal);
+    }
+}
+
+#[test]
+fn the_answers_of_a_drill_are_shown_whole_and_drawn_again_in_their_place() {
+    let home = Home::new();
+    let terminal = Terminal::sized(&home, &["drill", "tls-only"], 40, 24, &[]);
+    terminal.wait_for("> 1 ");
+    terminal.keys(&["Down"]);
+    let screen = terminal.wait_for("> 2 ");
+    assert_eq!(
+        screen.matches("the server accepts and closes").count(),
+        1,
+        "{screen}"
+    );
+    assert!(
+        read(&terminal).contains("the URL asks for TLS, the server speaks none"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn a_lesson_without_a_place_for_progress_says_so_in_whole_words() {
+    for columns in [80, 40] {
+        let home = Home::new();
+        let nowhere = [("XDG_STATE_HOME", "/proc/none")];
+        let terminal = Terminal::sized(&home, &["learn"], columns, 60, &nowhere);
+        terminal.wait_for("answer");
+        nothing_is_broken(&terminal);
+        let said = read(&terminal);
+        assert!(
+            said.contains("so your progress is not kept"),
+            "{}",
+            terminal.screen()
+        );
+    }
+}
