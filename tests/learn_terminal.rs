@@ -143,6 +143,19 @@ fn a_lesson_fits_a_window_of_40_by_12() {
 }
 
 #[test]
+fn a_key_that_is_no_answer_leaves_no_rubbish_in_a_narrow_window() {
+    let home = Home::new();
+    let terminal = Terminal::sized(&home, &["learn", "1"], 40, 60, &[]);
+    terminal.wait_for("1-3 answer");
+    terminal.keys(&["x", "x", "x"]);
+    let screen = terminal.wait_for("press the number of an answer, 1-3");
+    assert!(!screen.contains("1-3 answer"), "{screen}");
+    terminal.keys(&["3"]);
+    let screen = terminal.wait_for("3 is right");
+    assert!(!screen.contains("press the number"), "{screen}");
+}
+
+#[test]
 fn one_can_look_around_without_losing_ones_place() {
     let learner = Learner::new();
     let terminal = learner.at_the_task();

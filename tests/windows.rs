@@ -156,6 +156,18 @@ fn the_answers_of_a_drill_are_shown_whole_and_drawn_again_in_their_place() {
 }
 
 #[test]
+fn a_wait_in_a_narrow_window_shows_how_long_it_takes_at_most() {
+    let server = RedisServer::start();
+    server.pause();
+    let home = Home::new();
+    let arguments = ["visits", "--redis", &server.url()];
+    let terminal = Terminal::sized(&home, &arguments, 40, 12, &[]);
+    terminal.wait_for("s more");
+    nothing_is_broken(&terminal);
+    server.resume();
+}
+
+#[test]
 fn a_lesson_without_a_place_for_progress_says_so_in_whole_words() {
     for columns in [80, 40] {
         let home = Home::new();

@@ -22,6 +22,12 @@ use crate::target::Target;
 /// How often the spinner turns; what takes less shows none.
 const TURN: Duration = Duration::from_millis(100);
 
+/// What is shown of a host's name while it is waited for.
+const LONGEST_HOST: usize = 40;
+/// The same, in a narrow window.
+const SHORTEST_HOST: usize = 4;
+/// Columns of the longest words and of the spinner beside it.
+const BESIDE_A_HOST: usize = 40;
 /// Columns of a report that goes elsewhere than to a terminal: people put it into tickets as it is.
 const PAGE: usize = 80;
 
@@ -101,7 +107,9 @@ impl<'a> Climbing<'a> {
 
     /// What is waited for, and how long at most.
     fn words(&self, rung: Rung, deadline: Deadline) -> String {
-        let host = crate::sanitize::excerpt(self.target.host().unwrap_or("the socket").as_bytes(), 40);
+        let host = self.target.host().unwrap_or("the socket");
+        let room = window::width(&Term::stderr()).saturating_sub(BESIDE_A_HOST);
+        let host = crate::sanitize::excerpt(host.as_bytes(), room.clamp(SHORTEST_HOST, LONGEST_HOST));
         let what = match rung {
             Rung::Url => "reading the URL".into(),
             Rung::Dns => format!("looking up {host}"),
@@ -172,7 +180,7 @@ pub fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, lines: L
 pub fn url_verdict(verdict: &Verdict) {
     if let Some(finding) = &verdict.finding {
         let lines = fitted(&text::url_headline(finding));
-        print_all(&painted(lines, |line| line.red().bold()));
+        print_all(&painted(&lines, |line| line.red().bold()));
     }
     print_all(&details(verdict));
 }
@@ -181,9 +189,9 @@ pub fn url_verdict(verdict: &Verdict) {
 pub(super) fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
     let lines = fitted(&text::headline(target, seen, verdict));
     if verdict.finding.is_none() {
-        painted(lines, |line| line.green())
+        painted(&lines, |line| line.green())
     } else {
-        painted(lines, |line| line.red().bold())
+        painted(&lines, |line| line.red().bold())
     }
 }
 
@@ -214,13 +222,13 @@ fn decorated(step: &Step) -> Vec<String> {
     let lines = fitted(&text::rung(step));
     match step.status {
         Status::Ok => lines,
-        Status::Warn => painted(lines, |line| line.yellow()),
-        Status::Fail => painted(lines, |line| line.red()),
-        Status::Skipped => painted(lines, |line| line.dimmed()),
+        Status::Warn => painted(&lines, |line| line.yellow()),
+        Status::Fail => painted(&lines, |line| line.red()),
+        Status::Skipped => painted(&lines, |line| line.dimmed()),
     }
 }
 
-fn painted(lines: Vec<String>, paint: impl Fn(&str) -> ColoredString) -> Vec<String> {
+fn painted(lines: &[String], paint: impl Fn(&str) -> ColoredString) -> Vec<String> {
     lines.iter().map(|line| paint(line).to_string()).collect()
 }
 

@@ -5,12 +5,16 @@ use std::io::IsTerminal as _;
 use std::pin::pin;
 use std::time::Duration;
 
+use dialoguer::console::{Term, truncate_str};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::window;
 use crate::deadline::Deadline;
 
 /// What nobody notices as a wait.
 const UNNOTICED: Duration = Duration::from_secs(1);
+/// Columns of the spinner, and of the blank behind it.
+const SPINNER: usize = 2;
 /// How often the spinner turns.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -44,7 +48,7 @@ impl Spinner {
             return Self(None);
         }
         // The template is a constant of ours; should it ever be wrong, the default one serves.
-        let style = ProgressStyle::with_template("{spinner} {wide_msg}")
+        let style = ProgressStyle::with_template("{spinner} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = ProgressBar::new_spinner().with_style(style).with_message(words);
         bar.tick();
@@ -67,9 +71,14 @@ impl Drop for Spinner {
     }
 }
 
+/// In a narrow window it is the name that is cut short, and not how long it takes.
 fn words(what: &str, deadline: Deadline) -> String {
-    format!(
-        "{what}, at most {:.0} s more",
-        deadline.left().as_secs_f64().ceil()
-    )
+    let left = format!(", at most {:.0} s more", deadline.left().as_secs_f64().ceil());
+    match window::columns(&Term::stderr()) {
+        Some(columns) => {
+            let room = columns.saturating_sub(SPINNER + left.len());
+            format!("{}{left}", truncate_str(what, room, "…"))
+        }
+        None => format!("{what}{left}"),
+    }
 }

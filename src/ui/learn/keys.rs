@@ -59,16 +59,18 @@ pub(super) fn line(offers: &[Offer], width: usize) -> String {
     if measure_text_width(&whole) <= width {
         return whole;
     }
-    let mut line = all.first().cloned().unwrap_or_default();
-    let rest = "  ? more  q quit";
-    for offer in offers.iter().skip(1).filter(|offer| offer.key != Key::Quit) {
-        let next = format!("{line}  {}", shown(offer));
-        if measure_text_width(&next) + rest.len() > width {
+    let mut kept = vec!["? more".to_owned(), "q quit".to_owned()];
+    let others = offers.iter().filter(|offer| offer.key != Key::Quit);
+    for (next, offer) in others.enumerate() {
+        kept.insert(next, shown(offer));
+        if measure_text_width(&kept.join("  ")) > width {
+            kept.remove(next);
             break;
         }
-        line = next;
     }
-    line + rest
+    // In a corner that small there are keys that need no word.
+    while measure_text_width(&kept.join("  ")) > width && kept.pop().is_some() {}
+    kept.join("  ")
 }
 
 fn shown(offer: &Offer) -> String {
@@ -109,6 +111,8 @@ mod tests {
             line(&OFFERS, 40),
             "Enter run  h hint  i list  ? more  q quit".replace("  i list", "")
         );
+        assert_eq!(line(&OFFERS, 20), "? more  q quit");
+        assert_eq!(line(&OFFERS, 3), "");
     }
 
     #[test]
