@@ -268,17 +268,18 @@ fn nobody_is_told_of_keys_that_are_our_own() {
 #[test]
 fn ctrl_c_in_a_ping_within_a_lesson_ends_the_ping_and_not_the_lesson() {
     let learner = Learner::new();
-    let terminal = learner.sits_down();
-    terminal.wait_for("Enter run");
+    let terminal = learner.at_the_task();
     learner.server.pause();
+    terminal.line("EXPIRE sessiontut:user:ada 100");
+    terminal.wait_for("Enter try again");
     terminal.keys(&["p"]);
     terminal.wait_for("waiting for PONG");
     terminal.keys(&["C-c"]);
-    let screen = terminal.wait_for("Enter run");
+    let screen = terminal.wait_for("Enter try again");
     assert!(!screen.contains("waiting for PONG"), "{screen}");
     learner.server.resume();
     terminal.keys(&["Enter"]);
-    terminal.wait_for("Enter next");
+    terminal.wait_for("that is it");
     terminal.keys(&["C-c"]);
     left_sanely(&terminal, &learner, 130);
 }
