@@ -5,16 +5,14 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use support::crowd::visit_exactly_during;
 use support::ports::free_port;
 use support::wait::wait_for;
-use support::{Answer, App, RedisServer, Visitor, valkey};
+use support::{Answer, App, Certificate, Proxy, RedisServer, Replies, Stunnel, Visitor, valkey};
 
 /// What a visitor may be kept waiting, and half a second for a busy machine.
 const PATIENCE: Duration = Duration::from_millis(2500);
@@ -162,13 +160,13 @@ fn a_redis_full_of_other_clients_is_said() {
 #[test]
 fn a_slow_redis_gives_503_in_time() {
     let server = RedisServer::start();
-    let slow = Slow::before(server.port());
+    let slow = Proxy::before(server.port());
     let app = App::start(&format!("redis://127.0.0.1:{}", slow.port), &["--ttl", "600"]);
     let mut ada = app.logged_in("ada");
-    slow.set(Duration::from_secs(2));
+    slow.replies(Replies::After(Duration::from_secs(2)));
     is_unavailable(ada.get("/"));
     is_unavailable(ada.get("/"));
-    slow.set(Duration::ZERO);
+    slow.replies(Replies::Pass);
     let page = wait_for("the page to be there again", || {
         Some(ada.get("/")).filter(|page| page.status == 200)
     });
@@ -178,12 +176,12 @@ fn a_slow_redis_gives_503_in_time() {
 #[test]
 fn the_hashes_of_many_users_are_taken_back_over_a_long_way() {
     let server = RedisServer::start();
-    let slow = Slow::before(server.port());
+    let slow = Proxy::before(server.port());
     let app = App::start(&format!("redis://127.0.0.1:{}", slow.port), &["--step", "2"]);
     for user in 0..40 {
         app.logged_in(&format!("user{user}")).get("/").expect(200);
     }
-    slow.set(Duration::from_millis(100));
+    slow.replies(Replies::After(Duration::from_millis(100)));
     let finished = app.stop().expect(0);
     assert!(
         finished.stderr.contains("deleted the 40 hashes"),
@@ -214,18 +212,113 @@ fn a_failed_delete_at_login_makes_no_new_session() {
 #[test]
 fn a_command_that_may_have_been_executed_is_never_repeated() {
     let server = RedisServer::start();
-    let proxy = Slow::before(server.port());
+    let proxy = Proxy::before(server.port());
     let app = App::start(&format!("redis://127.0.0.1:{}", proxy.port), &["--ttl", "600"]);
+    counts_once_whatever_breaks(&app, &proxy);
+}
+
+/// A visit whose reply is lost was executed and is not executed again, and the next one works.
+#[track_caller]
+fn counts_once_whatever_breaks(app: &App, proxy: &Proxy) {
+    let mut ada = app.logged_in("ada");
+    let mut visits = 0;
+    for (replies, words) in [
+        (Replies::Cut, "closed the connection before it answered"),
+        (Replies::HalfThenCut, "closed the connection before it answered"),
+        (Replies::HalfThenSilence, "no answer from Redis within"),
+    ] {
+        // The reply that breaks may be one to the app itself, which announces itself now and then.
+        let page = wait_for("a visit's reply to break", || {
+            proxy.replies(replies);
+            visits += 1;
+            Some(ada.get("/")).filter(|page| page.status != 200)
+        });
+        is_unavailable(page).says(words);
+        visits += 1;
+        assert_eq!(ada.get("/").expect(200).visits(), Some(visits), "{replies:?}");
+    }
+}
+
+/// Makes Redis save, and waits until it has, or has failed to.
+fn save(server: &RedisServer, outcome: &str) {
+    server.ask(&["BGSAVE"]);
+    wait_for("the save to end", || {
+        let told = server.ask(&["INFO", "persistence"]);
+        let told = redis::from_redis_value::<String>(told).unwrap();
+        let is_over = told.contains("rdb_bgsave_in_progress:0");
+        (is_over && told.contains(&format!("rdb_last_bgsave_status:{outcome}"))).then_some(())
+    });
+}
+
+#[test]
+fn a_redis_that_cannot_save_to_disk_is_said_and_never_loses_the_session() {
+    let server = RedisServer::with().line("save 3600 1000000").start();
+    let app = app(&server);
     let mut ada = app.logged_in("ada");
     assert_eq!(ada.get("/").visits(), Some(1));
-    proxy.cut_replies();
-    is_unavailable(ada.get("/"));
-    proxy.heal();
-    let page = wait_for("the page to be there again", || {
-        Some(ada.get("/")).filter(|page| page.status == 200)
+    // A folder that has the file's name: the save fails as on a full disk, whoever runs the test.
+    let in_the_way = server.socket().with_file_name("dump.rdb");
+    fs::create_dir(&in_the_way).unwrap();
+    save(&server, "err");
+    is_out_of_service(&ada, "server.misconf")
+        .says("cannot save its data to disk")
+        .says("look why the last save failed");
+    fs::remove_dir(&in_the_way).unwrap();
+    save(&server, "ok");
+    assert_eq!(ada.get("/").expect(200).visits(), Some(2));
+}
+
+fn over_tls(port: u16, certificate: &Certificate) -> App {
+    let authority = certificate.authority();
+    let arguments = ["--ttl", "600", "--ca", authority.to_str().unwrap()];
+    App::start(&format!("rediss://127.0.0.1:{port}"), &arguments)
+}
+
+#[test]
+fn a_tls_connection_that_breaks_in_the_middle_of_a_reply_is_503_and_nothing_is_counted_twice() {
+    let certificate = Certificate::for_loopback();
+    let server = RedisServer::with().tls(&certificate).start();
+    let proxy = Proxy::before(server.port());
+    let app = over_tls(proxy.port, &certificate);
+    counts_once_whatever_breaks(&app, &proxy);
+}
+
+#[test]
+fn a_tls_tunnel_that_goes_or_stands_still_gives_503_and_its_return_is_noticed_by_the_next_request() {
+    let certificate = Certificate::for_loopback();
+    let server = RedisServer::start();
+    let mut tunnel = Stunnel::in_front_of(server.port(), &certificate);
+    let app = over_tls(tunnel.port(), &certificate);
+    let mut ada = app.logged_in("ada");
+    assert_eq!(ada.get("/").visits(), Some(1));
+    tunnel.kill();
+    is_out_of_service(&ada, "tcp.refused").says("nothing listens on that port");
+    tunnel.restart();
+    assert_eq!(ada.get("/").expect(200).visits(), Some(2));
+    tunnel.pause();
+    is_out_of_service(&ada, "server.silent").says("the TLS handshake was not done");
+    tunnel.resume();
+    // What was sent may have been executed, once; it was never sent again.
+    let visits = ada.get("/").expect(200).visits().unwrap();
+    assert!((3..=4).contains(&visits), "{visits}");
+}
+
+#[test]
+fn a_tls_tunnel_that_dies_under_running_requests_loses_no_count() {
+    let certificate = Certificate::for_loopback();
+    let server = RedisServer::start();
+    let mut tunnel = Stunnel::in_front_of(server.port(), &certificate);
+    let app = over_tls(tunnel.port(), &certificate);
+    let ada = app.logged_in("ada");
+    visit_exactly_during(&ada, "Redis does not serve us now", |ten_more_requests| {
+        for _ in 0..3 {
+            ten_more_requests();
+            tunnel.kill();
+            ten_more_requests();
+            tunnel.restart();
+        }
+        ten_more_requests();
     });
-    // Executed, its reply lost, and not executed again.
-    assert_eq!(page.visits(), Some(3));
 }
 
 #[test]
@@ -306,63 +399,4 @@ fn a_valkey_serves_as_well() {
         ada.get("/logout").expect(303);
         ada.get("/").says("You are not logged in");
     }
-}
-
-/// A proxy before Redis that can delay replies, or lose them with the connection.
-struct Slow {
-    port: u16,
-    /// Milliseconds; [`CUT`] loses the replies.
-    delay: Arc<AtomicU64>,
-}
-
-const CUT: u64 = u64::MAX;
-
-impl Slow {
-    fn before(redis: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let delay = Arc::new(AtomicU64::new(0));
-        let shared = Arc::clone(&delay);
-        // It ends with the process: a test that fails leaves nothing that another could meet.
-        thread::spawn(move || {
-            for near in listener.incoming().flatten() {
-                let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, redis)) else {
-                    continue;
-                };
-                let (requests, replies) = (near.try_clone().unwrap(), far.try_clone().unwrap());
-                thread::spawn(move || pass(requests, far, &AtomicU64::new(0)));
-                let delay = Arc::clone(&shared);
-                thread::spawn(move || pass(replies, near, &delay));
-            }
-        });
-        Self { port, delay }
-    }
-
-    fn set(&self, delay: Duration) {
-        self.delay.store(delay.as_millis() as u64, Ordering::SeqCst);
-    }
-
-    fn cut_replies(&self) {
-        self.delay.store(CUT, Ordering::SeqCst);
-    }
-
-    fn heal(&self) {
-        self.set(Duration::ZERO);
-    }
-}
-
-/// Copies bytes until either end is closed, then closes both.
-fn pass(mut from: TcpStream, mut to: TcpStream, delay: &AtomicU64) {
-    let mut chunk = [0; 64 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut chunk) {
-        match delay.load(Ordering::SeqCst) {
-            CUT => break,
-            milliseconds => thread::sleep(Duration::from_millis(milliseconds)),
-        }
-        if to.write_all(&chunk[..count]).is_err() {
-            break;
-        }
-    }
-    let _ = from.shutdown(std::net::Shutdown::Both);
-    let _ = to.shutdown(std::net::Shutdown::Both);
 }

@@ -5,10 +5,7 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-
-use support::wait::wait_for;
+use support::crowd::visit_exactly_during;
 use support::{App, Certificate, Cluster, Home, RedisServer};
 
 /// Every step's routes and texts, for a handful of users: on a cluster they live on different nodes.
@@ -94,55 +91,11 @@ fn a_slot_that_moves_under_running_requests_loses_no_count() {
     let from = cluster.nodes.iter().find(|node| holds(node).is_some()).unwrap();
     let to = cluster.nodes.iter().find(|node| holds(node).is_none()).unwrap();
     let key = holds(&from).unwrap();
-    let (is_moved, answered) = (AtomicBool::new(false), AtomicU64::new(0));
-    let ten_more_requests = || {
-        let before = answered.load(Ordering::SeqCst);
-        wait_for("ten more requests", || {
-            (answered.load(Ordering::SeqCst) >= before + 10).then_some(())
-        });
-    };
-    let (mut visits, mut refused) = (Vec::new(), 0);
-    thread::scope(|scope| {
-        let visitors: Vec<_> = (0..4)
-            .map(|_| {
-                let (mut ada, is_moved, answered) = (ada.clone(), &is_moved, &answered);
-                scope.spawn(move || {
-                    let mut answers = vec![ada.get("/")];
-                    while !is_moved.load(Ordering::SeqCst) {
-                        answers.push(ada.get("/"));
-                        answered.fetch_add(1, Ordering::SeqCst);
-                    }
-                    answers
-                })
-            })
-            .collect();
+    visit_exactly_during(&ada, "moving this session to another node", |ten_more_requests| {
         move_slot_of(&key, from, to, ten_more_requests);
-        is_moved.store(true, Ordering::SeqCst);
-        for answer in visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()) {
-            match answer.status {
-                503 => {
-                    answer.says("moving this session to another node");
-                    refused += 1;
-                }
-                _ => visits.push(answer.expect(200).says("Logged in as ada").visits().unwrap()),
-            }
-        }
-    });
-    let last = wait_for("the page to be there", || {
-        let page = ada.clone().get("/");
-        (page.status == 200).then(|| page.visits().unwrap())
     });
     assert!(holds(&to).is_some() && holds(&from).is_none());
     assert!(to.pttl(&key) > 0);
-    let seen = visits.len() as u64;
-    visits.sort_unstable();
-    visits.dedup();
-    assert_eq!(visits.len() as u64, seen, "a number was shown twice");
-    // A refused request may have been counted, and none that was shown is lost.
-    assert!(
-        (seen + 1..=seen + refused + 1).contains(&last),
-        "{seen} pages and {refused} refusals, and {last} visits"
-    );
 }
 
 #[test]

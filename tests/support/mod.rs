@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod cluster;
+pub mod crowd;
 pub mod drive;
 pub mod http;
 pub mod learner;
@@ -18,6 +19,7 @@ pub mod monitor;
 pub mod ports;
 pub mod process;
 pub mod program;
+pub mod proxy;
 pub mod redis_server;
 pub mod sentinel;
 pub mod stunnel;
@@ -33,6 +35,7 @@ pub use http::{Answer, Visitor};
 pub use lessons::Lessons;
 pub use monitor::Monitor;
 pub use program::{Finished, Home, Program, Running};
+pub use proxy::{Proxy, Replies};
 pub use redis_server::{RedisServer, Settings};
 pub use sentinel::Sentinel;
 pub use stunnel::Stunnel;

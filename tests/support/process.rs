@@ -61,6 +61,21 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Stops it in its tracks. The signal is only asked for when `kill` returns: each thread may still end what it is at.
+    pub fn pause(&self) {
+        self.signal("STOP");
+        wait::wait_for("all of its threads to stand still", || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?;
+            let mut stats = tasks
+                .flatten()
+                .map(|task| fs::read_to_string(task.path().join("stat")));
+            let is_stopped = |stat: &str| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T"));
+            stats
+                .all(|stat| stat.is_ok_and(|stat| is_stopped(&stat)))
+                .then_some(())
+        });
+    }
+
     /// Sends a signal, such as `STOP`, `CONT` or `TERM`.
     pub fn signal(&self, name: &str) {
         signal(self.pid(), name);

@@ -199,7 +199,7 @@ impl RedisServer {
 
     /// Stops it in its tracks: connections stay open and nothing answers, until [`Self::resume`].
     pub fn pause(&self) {
-        self.process.signal("STOP");
+        self.process.pause();
     }
 
     /// Lets it go on after [`Self::pause`].

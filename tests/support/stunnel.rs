@@ -13,9 +13,9 @@ use super::tls::Certificate;
 /// A running stunnel.
 #[derive(Debug)]
 pub struct Stunnel {
-    _process: Process,
+    process: Process,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Stunnel {
@@ -23,7 +23,6 @@ impl Stunnel {
     pub fn in_front_of(backend_port: u16, certificate: &Certificate) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
-        let conf = folder.path().join("stunnel.conf");
         let (cert, key) = (certificate.cert(), certificate.key());
         let service = format!(
             "foreground = yes\npid =\n[redis]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:{backend_port}\n\
@@ -31,17 +30,33 @@ impl Stunnel {
             cert.display(),
             key.display()
         );
-        fs::write(&conf, service).unwrap();
-        let mut command = Command::new(required("stunnel", "stunnel4"));
-        command.arg(&conf);
-        let log = folder.path().join("stunnel.log");
-        let ready = || TcpStream::connect(("127.0.0.1", port)).is_ok();
-        let process = Process::start(command, &log, ready).unwrap_or_else(|log| panic!("stunnel: {log}"));
+        fs::write(folder.path().join("stunnel.conf"), service).unwrap();
         Self {
-            _process: process,
+            process: spawn(&folder, port),
             port,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Kills it; its port refuses from now on, until [`Self::restart`].
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again on the same port.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.process = spawn(&self.folder, self.port);
+    }
+
+    /// Stops it in its tracks: its port accepts and nothing passes, until [`Self::resume`].
+    pub fn pause(&self) {
+        self.process.pause();
+    }
+
+    /// Lets it go on after [`Self::pause`].
+    pub fn resume(&self) {
+        self.process.signal("CONT");
     }
 
     /// The TCP port that speaks TLS.
@@ -53,4 +68,12 @@ impl Stunnel {
     pub fn url(&self) -> String {
         format!("rediss://127.0.0.1:{}/0", self.port)
     }
+}
+
+fn spawn(folder: &TempDir, port: u16) -> Process {
+    let mut command = Command::new(required("stunnel", "stunnel4"));
+    command.arg(folder.path().join("stunnel.conf"));
+    let log = folder.path().join("stunnel.log");
+    let ready = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+    Process::start(command, &log, ready).unwrap_or_else(|log| panic!("stunnel: {log}"))
 }

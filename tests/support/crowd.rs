@@ -1,0 +1,65 @@
+//! Visitors of one session who go on while something happens to their Redis.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use super::http::Visitor;
+use super::wait::wait_for;
+
+/// Four visitors look at the page for as long as `event` lasts; it gets a way to wait for ten more of their requests.
+/// Each is a page with its own number, or a 503 that says `refusal`; and afterwards the count is what it has to be.
+#[track_caller]
+pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce(&dyn Fn())) {
+    let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let ten_more_requests = || {
+        let before = answered.load(Ordering::SeqCst);
+        wait_for("ten more requests", || {
+            (answered.load(Ordering::SeqCst) >= before + 10).then_some(())
+        });
+    };
+    let (mut visits, mut refused) = (Vec::new(), 0);
+    thread::scope(|scope| {
+        let visitors: Vec<_> = (0..4)
+            .map(|_| {
+                let (mut visitor, is_over, answered) = (session.clone(), &is_over, &answered);
+                scope.spawn(move || {
+                    let mut answers = vec![visitor.get("/")];
+                    while !is_over.load(Ordering::SeqCst) {
+                        answers.push(visitor.get("/"));
+                        answered.fetch_add(1, Ordering::SeqCst);
+                    }
+                    answers
+                })
+            })
+            .collect();
+        // A panic in the middle of it must not leave them going.
+        let happened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| event(&ten_more_requests)));
+        is_over.store(true, Ordering::SeqCst);
+        if let Err(panic) = happened {
+            std::panic::resume_unwind(panic);
+        }
+        for answer in visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()) {
+            assert!(answer.took.as_millis() < 2500, "{:?}", answer.took);
+            match answer.status {
+                503 => {
+                    answer.says(refusal);
+                    refused += 1;
+                }
+                _ => visits.push(answer.expect(200).says("Logged in as ada").visits().unwrap()),
+            }
+        }
+    });
+    let last = wait_for("the page to be there", || {
+        let page = session.clone().get("/");
+        (page.status == 200).then(|| page.visits().unwrap())
+    });
+    let seen = visits.len() as u64;
+    visits.sort_unstable();
+    visits.dedup();
+    assert_eq!(visits.len() as u64, seen, "a number was shown twice");
+    // A refused request may have been counted, and none that was shown is lost.
+    assert!(
+        (seen + 1..=seen + refused + 1).contains(&last),
+        "{seen} pages and {refused} refusals, and {last} visits"
+    );
+}
