@@ -64,3 +64,129 @@ impl Asset {
         format!("\"{hash:016x}\"")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// Text and what it stands on: WCAG 2.1, 1.4.3 asks for 4.5 to 1.
+    const TEXT: &[(&str, &str)] = &[
+        ("ink", "paper"),
+        ("ink", "card"),
+        ("ink", "code"),
+        ("soft", "paper"),
+        ("soft", "card"),
+        ("accent", "paper"),
+        ("accent", "card"),
+        ("on-accent", "accent"),
+        ("warn", "card"),
+    ];
+    /// Parts that must be seen to be used, the focus ring among them: 1.4.11 asks for 3 to 1.
+    const PARTS: &[(&str, &str)] = &[
+        ("accent", "paper"),
+        ("accent", "card"),
+        ("accent", "track"),
+        ("soft", "card"),
+    ];
+    /// What nothing depends on: the lines between parts, and the ring's bed, whose state the arc shows.
+    const DECORATION: &[&str] = &["line", "track"];
+
+    fn sheet() -> &'static str {
+        ALL[0].text
+    }
+
+    /// The colours of one `:root`.
+    fn colours(block: &str) -> HashMap<&str, &str> {
+        let (block, _) = block.split_once('}').unwrap();
+        let declared = block.lines().filter_map(|line| line.trim().strip_prefix("--"));
+        declared
+            .filter_map(|line| line.trim_end_matches(';').split_once(": #"))
+            .collect()
+    }
+
+    /// WCAG 2.1, relative luminance.
+    fn luminance(hex: &str) -> f64 {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
+            match value <= 0.04045 {
+                true => value / 12.92,
+                false => ((value + 0.055) / 1.055).powf(2.4),
+            }
+        };
+        0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
+    }
+
+    fn contrast(one: &str, other: &str) -> f64 {
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    #[test]
+    fn every_colour_stands_out_from_what_it_is_on_in_light_and_dark() {
+        assert!((contrast("000000", "ffffff") - 21.0).abs() < 0.01);
+        let roots: Vec<_> = sheet().split(":root {").skip(1).map(colours).collect();
+        let [light, dark] = &roots[..] else {
+            panic!("a light and a dark set of colours are expected");
+        };
+        for (scheme, colours) in [("light", light), ("dark", dark)] {
+            for (pairs, least) in [(TEXT, 4.5), (PARTS, 3.0)] {
+                for (front, ground) in pairs {
+                    let found = contrast(colours[front], colours[ground]);
+                    assert!(
+                        found >= least,
+                        "{scheme}: {front} on {ground} has {found:.2} to 1"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_colour_is_used_that_the_tables_do_not_hold() {
+        let fronts = |pairs: &'static [(&str, &str)]| pairs.iter().map(|(front, _)| *front);
+        for line in sheet().lines().map(str::trim) {
+            let Some((property, value)) = line.split_once(": ") else {
+                continue;
+            };
+            // What fades loses its contrast, whatever its colour.
+            assert_ne!(property, "opacity");
+            assert!(property.starts_with("--") || !value.contains('#'), "{line}");
+            let Some((_, colour)) = value.split_once("var(--") else {
+                continue;
+            };
+            let colour = colour.split(')').next().unwrap();
+            let is_held = match property {
+                "color" => fronts(TEXT).any(|front| front == colour),
+                "background" => TEXT.iter().any(|(_, ground)| *ground == colour),
+                "font" | "font-family" => true,
+                _ => fronts(PARTS).any(|part| part == colour) || DECORATION.contains(&colour),
+            };
+            assert!(is_held, "{line}");
+        }
+    }
+
+    #[test]
+    fn focus_is_shown_and_what_moves_can_be_stilled() {
+        assert!(sheet().contains(":focus-visible {\n  outline: 3px solid var(--accent);"));
+        assert!(!sheet().contains("outline: none") && !sheet().contains("outline: 0"));
+        let (moving, still) = sheet().split_once("prefers-reduced-motion: reduce) {").unwrap();
+        let still = still.split("\n}").next().unwrap();
+        assert!(!moving.contains("animation") && !moving.contains("scroll-behavior"));
+        for (before, _) in moving
+            .match_indices("transition:")
+            .map(|(at, _)| moving.split_at(at))
+        {
+            let selector = before
+                .rsplit('}')
+                .next()
+                .unwrap()
+                .split('{')
+                .next()
+                .unwrap()
+                .trim();
+            assert!(still.contains(selector), "{selector} moves for everybody");
+        }
+    }
+}
