@@ -220,3 +220,20 @@ fn the_access_log_is_json_and_never_holds_a_token() {
             .any(|entry| entry["path"] == "/login" && entry["status"] == 303)
     );
 }
+
+#[test]
+fn a_form_of_another_kind_is_told_which_kind_is_read() {
+    let server = RedisServer::start();
+    let app = app(&server);
+    let parts = "--x\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\nada\r\n--x--\r\n";
+    for (kind, body) in [
+        ("multipart/form-data; boundary=x", parts),
+        ("application/json", "{\"username\":\"ada\"}"),
+    ] {
+        let headers = [("Content-Type", kind)];
+        let answer = app
+            .visitor()
+            .ask("POST", "/login", &headers, Some(body.as_bytes()));
+        answer.expect(422).says("application/x-www-form-urlencoded");
+    }
+}

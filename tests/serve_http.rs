@@ -7,9 +7,11 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::http::{connect, read_answer, send};
+use support::process::required;
 use support::wait::{wait_for, within};
 use support::{App, RedisServer};
 
@@ -320,4 +322,53 @@ fn a_stop_waits_five_seconds_for_nobody_longer() {
     let stopping = Instant::now();
     assert_eq!(app.running.finish().code(), Some(0));
     assert!(stopping.elapsed() < Duration::from_secs(15));
+}
+
+#[test]
+fn what_is_no_request_at_all_is_refused_without_a_word_and_ends_its_connection() {
+    let server = RedisServer::start();
+    let app = app(&server);
+    for (request, status) in [
+        (raw("GET / HTTP/1.1\nno colon", ""), "400"),
+        (b"GET / HTTP/9.9\r\n\r\n".to_vec(), "400"),
+        (
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(),
+            "400",
+        ),
+        (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n".to_vec(), "400"),
+        (
+            raw(&format!("GET / HTTP/1.1\nX: {}", "x".repeat(20_000)), ""),
+            "431",
+        ),
+    ] {
+        // These answers come from below the app and carry none of its headers: so they must carry nothing to protect.
+        let answer = everything(app.port, &request);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(head.contains("connection: close"), "{answer}");
+        assert_eq!(body, "", "{answer}");
+    }
+    still_serves(&app);
+}
+
+#[test]
+fn idle_connections_to_several_workers_leave_descriptors_for_redis() {
+    const IDLE: usize = 1010;
+    /// As many as a process customarily has are 1,024; the rest is for Redis and the runtimes.
+    const MOST: usize = 1000;
+    // This process has such a limit itself, and holds the other ends.
+    let raised = Command::new(required("prlimit", "util-linux"))
+        .args(["--pid", &std::process::id().to_string(), "--nofile=4096"])
+        .status();
+    assert!(raised.unwrap().success());
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--workers", "2"]);
+    let _idle: Vec<TcpStream> = (0..IDLE).map(|_| connect(app.port).unwrap()).collect();
+    still_serves(&app);
+    // Those that make way do so in a moment, and all others after ten seconds of silence.
+    let few = within(Duration::from_secs(5), || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", app.running.pid()));
+        (open.unwrap().count() < MOST).then_some(())
+    });
+    assert!(few.is_some(), "{MOST} descriptors or more stay open");
 }

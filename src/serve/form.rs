@@ -10,8 +10,8 @@ pub(super) const LONGEST_NAME: usize = 64;
 /// Why a form logs nobody in; the text is for the person who filled it in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormFault {
-    /// No such field.
-    #[error("The form has no field “username”")]
+    /// No such field; in a form of another kind, such as multipart, it would not be found either.
+    #[error("The form, read as application/x-www-form-urlencoded, has no field “username”")]
     Missing,
     /// The field came twice, and only one of them could be meant.
     #[error("The form has the field “username” more than once")]
