@@ -1,6 +1,7 @@
 //! A shared connection to one Redis, or to a cluster, which knows when it has died.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -15,6 +16,7 @@ use redis::{
 use rustls::RootCertStore;
 
 use crate::deadline::Deadline;
+use crate::ping::catalogue::Circumstances;
 use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions, Verdict};
 use crate::target::{DEFAULT_PORT, Target, Trust};
@@ -25,7 +27,10 @@ const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A shared connection.
 #[derive(Clone)]
-pub struct Client(Connection);
+pub struct Client {
+    connection: Connection,
+    circumstances: Arc<Circumstances>,
+}
 
 #[derive(Clone)]
 enum Connection {
@@ -63,13 +68,18 @@ pub async fn open(target: &Target, trust: &Trust, deadline: Deadline) -> Result<
     let Some(connection) = climb.connection.filter(|_| verdict.finding.is_none()) else {
         return Err(unreachable(seen, verdict));
     };
+    let circumstances = Arc::new(Circumstances::of(target, &seen));
+    let client = |connection| Client {
+        connection,
+        circumstances,
+    };
     if seen.server.is_cluster() {
-        let why = match deadline.bound(Client::join(target, trust)).await {
+        let why = match deadline.bound(Connection::join(target, trust)).await {
             // The crate joins a cluster of which it reaches no node, and fails at the first command.
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "no node that it announces can be reached".into()
             }
-            Ok(Ok(client)) => return Ok(client),
+            Ok(Ok(cluster)) => return Ok(client(cluster)),
             Ok(Err(error)) => error.to_string(),
             Err(elapsed) => elapsed.to_string(),
         };
@@ -78,10 +88,10 @@ pub async fn open(target: &Target, trust: &Trust, deadline: Deadline) -> Result<
     }
     let (connection, driver) = Multiplexed::new(connection.into_stream());
     tokio::spawn(driver);
-    Ok(Client(Connection::Single(connection)))
+    Ok(client(Connection::Single(connection)))
 }
 
-impl Client {
+impl Connection {
     /// Connects to the whole cluster that a node belongs to.
     async fn join(target: &Target, trust: &Trust) -> Result<Self, RedisError> {
         let (host, port) = (
@@ -123,15 +133,17 @@ impl Client {
             builder = builder.certs(certificates(trust)?);
         }
         let connection = builder.build()?.get_async_connection().await?;
-        Ok(Self(Connection::Cluster(connection)))
+        Ok(Self::Cluster(connection))
     }
+}
 
+impl Client {
     /// Asks all of a batch in one round trip.
     ///
     /// # Errors
     /// The connection's, or the first error among the replies.
     pub async fn travel(&self, batch: Batch) -> Result<Trip, RedisError> {
-        match &self.0 {
+        match &self.connection {
             Connection::Single(connection) => connection.travel(batch).await?.check(),
             Connection::Cluster(connection) => {
                 let begun = Instant::now();
@@ -148,14 +160,19 @@ impl Client {
         }
     }
 
+    /// What advice about this Redis depends on.
+    pub fn circumstances(&self) -> &Arc<Circumstances> {
+        &self.circumstances
+    }
+
     /// Whether there are several nodes behind it.
     pub fn is_cluster(&self) -> bool {
-        matches!(self.0, Connection::Cluster(_))
+        matches!(self.connection, Connection::Cluster(_))
     }
 
     /// Whether the connection is known to be broken: nothing that is sent now could arrive.
     pub fn is_dead(&self) -> bool {
-        match &self.0 {
+        match &self.connection {
             Connection::Single(connection) => connection.is_closed(),
             // It finds its nodes anew by itself.
             Connection::Cluster(_) => false,
@@ -201,7 +218,7 @@ fn pem(certificate: &[u8]) -> String {
 
 impl ConnectionLike for Client {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match &mut self.0 {
+        match &mut self.connection {
             Connection::Single(connection) => connection.req_packed_command(command),
             Connection::Cluster(connection) => connection.req_packed_command(command),
         }
@@ -213,7 +230,7 @@ impl ConnectionLike for Client {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match &mut self.0 {
+        match &mut self.connection {
             Connection::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
             Connection::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
         }

@@ -262,10 +262,28 @@ fn a_redis_that_cannot_save_to_disk_is_said_and_never_loses_the_session() {
     save(&server, "err");
     is_out_of_service(&ada, "server.misconf")
         .says("cannot save its data to disk")
-        .says("look why the last save failed");
+        .says("look why the last save failed")
+        .says(&format!(
+            "redis-cli -h 127.0.0.1 -p {} INFO persistence",
+            server.port()
+        ));
     fs::remove_dir(&in_the_way).unwrap();
     save(&server, "ok");
     assert_eq!(ada.get("/").expect(200).visits(), Some(2));
+}
+
+#[test]
+fn what_a_page_says_to_paste_names_the_server_and_the_user_that_it_is_about() {
+    let server = RedisServer::with()
+        .line("user ada on >Plover-4417 ~sessiontut:* +@all")
+        .start();
+    let port = server.port();
+    let app = App::start(&format!("redis://ada:Plover-4417@127.0.0.1:{port}"), &[]);
+    let mut ada = app.logged_in("ada");
+    server.ask(&["ACL", "SETUSER", "ada", "-hincrby"]);
+    let page =
+        is_unavailable(ada.get("/")).says(&format!("redis-cli -h 127.0.0.1 -p {port} ACL SETUSER ada "));
+    assert!(!page.body.contains("Plover"), "{}", page.body);
 }
 
 fn over_tls(port: u16, certificate: &Certificate) -> App {

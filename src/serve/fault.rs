@@ -125,12 +125,13 @@ impl Fault {
             "no answer from Redis within {} ms: it is stopped, stuck or very slow",
             after.as_millis()
         );
-        Self::new(Code::ServerSilent, summary)
+        Self::new(Code::ServerSilent, summary, &Circumstances::default())
     }
 
     /// The server is on its way down.
     pub(super) fn interrupted() -> Self {
-        Self::new(Code::ServerSilent, "connecting to Redis was interrupted".into())
+        let summary = "connecting to Redis was interrupted".to_owned();
+        Self::new(Code::ServerSilent, summary, &Circumstances::default())
     }
 
     /// What a climb found in the way, in its own words.
@@ -147,8 +148,8 @@ impl Fault {
         }
     }
 
-    /// What an error of the client or of Redis itself stands for, and what becomes of the connection.
-    pub fn of_error(error: &RedisError) -> (Self, Connection) {
+    /// What an error of the client or of the Redis `at` that place stands for, and what becomes of the connection.
+    pub fn of_error(error: &RedisError, at: &Circumstances) -> (Self, Connection) {
         let replies = Replies::of(error);
         if let Some((code, text)) = replies.0.first() {
             let reply = format!("Redis replied: {code} {text}");
@@ -157,7 +158,7 @@ impl Fault {
                 .find(|(refusal, ..)| replies.0.iter().any(|(code, _)| code == refusal));
             let (mut fault, connection) = match refusal {
                 Some((_, cause, summary, connection)) => {
-                    (Self::new(*cause, (*summary).to_owned()), *connection)
+                    (Self::new(*cause, (*summary).to_owned(), at), *connection)
                 }
                 None => (Self::unexpected(), Connection::Keep),
             };
@@ -176,7 +177,7 @@ impl Fault {
                 "Redis closed the connection before it answered; the command may have been executed, so it is not repeated",
             ),
         };
-        let mut fault = Self::new(cause, summary.to_owned());
+        let mut fault = Self::new(cause, summary.to_owned(), at);
         fault.evidence.push(error.to_string());
         (fault, Connection::Replace)
     }
@@ -191,12 +192,12 @@ impl Fault {
         }
     }
 
-    fn new(code: Code, summary: String) -> Self {
+    fn new(code: Code, summary: String, at: &Circumstances) -> Self {
         Self {
             code: Cow::Borrowed(code.as_str()),
             summary,
             evidence: Vec::new(),
-            fixes: fixes(code, &Circumstances::default()),
+            fixes: fixes(code, at),
         }
     }
 }
@@ -229,7 +230,7 @@ mod tests {
         let Value::ServerError(error) = parse_redis_value(reply.as_bytes()).unwrap() else {
             panic!("{reply} is no error");
         };
-        Fault::of_error(&error.into())
+        Fault::of_error(&error.into(), &Circumstances::default())
     }
 
     #[test]

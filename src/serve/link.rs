@@ -71,10 +71,11 @@ impl Link {
     {
         let leased = self.client(deadline, OPEN_WITHIN).await?;
         let generation = leased.generation;
+        let circumstances = leased.client.circumstances().clone();
         match deadline.within(ASK_WITHIN).bound(work(leased.client)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                let (fault, connection) = Fault::of_error(&error);
+                let (fault, connection) = Fault::of_error(&error, &circumstances);
                 if connection == Connection::Replace {
                     self.retire(generation);
                 }
