@@ -4,7 +4,7 @@ mod support;
 
 use std::io::Write;
 
-use support::http::connect;
+use support::http::{connect, send};
 use support::wait::wait_for;
 use support::{App, RedisServer};
 
@@ -235,5 +235,18 @@ fn a_form_of_another_kind_is_told_which_kind_is_read() {
             .visitor()
             .ask("POST", "/login", &headers, Some(body.as_bytes()));
         answer.expect(422).says("application/x-www-form-urlencoded");
+    }
+}
+
+#[test]
+fn a_cookie_that_is_no_text_is_said_to_be_none_of_ours_and_goes_at_logout() {
+    let server = RedisServer::start();
+    for step in ["1", "4"] {
+        let app = App::start(&server.url(), &["--step", step]);
+        let head = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nCookie: session=");
+        let ask = |path: &str| send(app.port, &[head(path).as_bytes(), b"\xff\xfe\r\n\r\n"].concat());
+        ask("/").expect(200).says("and it counts as none");
+        let answer = ask("/logout").expect(303);
+        assert!(answer.header("set-cookie").unwrap().contains("Max-Age=0"));
     }
 }
