@@ -63,8 +63,8 @@ fn write_rows(rows: &mut Vec<u8>, trip: &Trip) -> usize {
 fn write_cell(rows: &mut Vec<u8>, write: impl FnOnce(&mut Cell) -> io::Result<()>) {
     let start = rows.len();
     let written = write(&mut Cell { rows, room: SHOWN });
-    // Between tags a quote means itself, and replies are full of them. Most cells are plain: that is looked for first.
-    let is_markup = |byte: &u8| matches!(byte, b'<' | b'>' | b'&');
+    // Most cells are plain, and then it is cheaper to look first.
+    let is_markup = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'');
     if rows[start..]
         .iter()
         .fold(false, |found, byte| found | is_markup(byte))
@@ -74,6 +74,8 @@ fn write_cell(rows: &mut Vec<u8>, write: impl FnOnce(&mut Cell) -> io::Result<()
                 b'<' => rows.extend_from_slice(b"&lt;"),
                 b'>' => rows.extend_from_slice(b"&gt;"),
                 b'&' => rows.extend_from_slice(b"&amp;"),
+                b'"' => rows.extend_from_slice(b"&#34;"),
+                b'\'' => rows.extend_from_slice(b"&#39;"),
                 _ => rows.push(byte),
             }
         }
