@@ -4,7 +4,9 @@ use redis::Value;
 
 use super::link::{At, Unanswered};
 use crate::ping::catalogue::{Circumstances, Code, fixes};
+use crate::ping::observation::Observations;
 use crate::sanitize;
+use crate::target::Target;
 use crate::wire::error_text;
 
 /// The first word of such a reply, and what `ping` calls it.
@@ -19,8 +21,8 @@ const REFUSALS: &[(&str, Code)] = &[
     ("CLUSTERDOWN", Code::ClusterDown),
 ];
 
-/// What a reply says of Redis itself, where it does.
-pub(super) fn of(reply: &Value) -> Option<Unanswered> {
+/// What a reply says of the Redis at `target` itself, where it does.
+pub(super) fn of(reply: &Value, target: &Target) -> Option<Unanswered> {
     let Value::ServerError(error) = reply else {
         return None;
     };
@@ -29,7 +31,7 @@ pub(super) fn of(reply: &Value) -> Option<Unanswered> {
     let (_, code) = REFUSALS.iter().find(|(known, _)| *known == word)?;
     Some(Unanswered {
         what: format!("it refuses: {}", sanitize::line(&text)),
-        fixes: fixes(*code, &Circumstances::default())
+        fixes: fixes(*code, &Circumstances::of(target, &Observations::default()))
             .iter()
             .map(super::link::advice)
             .collect(),
@@ -44,10 +46,17 @@ mod tests {
 
     #[test]
     fn what_redis_says_of_itself_is_told_from_what_it_says_of_a_command() {
-        let heard = |line: &str| of(&redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap());
+        let target = Target::parse("redis://10.0.0.7:6380").unwrap();
+        let heard = |line: &str| {
+            let reply = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+            of(&reply, &target)
+        };
         let refused = heard("READONLY You can't write against a read only replica.").unwrap();
         assert_eq!(refused.exit, Code::RoleReplica.exit());
         assert!(!refused.fixes.is_empty());
+        let stuck = heard("MISCONF Redis is configured to save RDB snapshots, and cannot").unwrap();
+        let fixes = stuck.fixes.join("\n");
+        assert!(fixes.contains("-h 10.0.0.7 -p 6380"), "{fixes}");
         assert!(heard("LOADING Redis is loading the dataset in memory").is_some());
         assert!(heard("WRONGTYPE Operation against a key").is_none());
         assert!(heard("NOPERM this user has no permissions").is_none());

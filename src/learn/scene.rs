@@ -186,7 +186,7 @@ impl Scene {
     /// A reply to the command; a Redis that cannot do its work just now has given none.
     fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, Trouble> {
         let reply = self.link.ask(words)?;
-        match refusal::of(&reply) {
+        match refusal::of(&reply, self.link.target()) {
             None => Ok(reply),
             Some(refused) => {
                 // After a failover another node has the name: the next attempt looks it up anew.
