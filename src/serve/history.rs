@@ -64,24 +64,35 @@ fn write_cell(rows: &mut Vec<u8>, write: impl FnOnce(&mut Cell) -> io::Result<()
     let start = rows.len();
     let written = write(&mut Cell { rows, room: SHOWN });
     // Most cells are plain, and then it is cheaper to look first.
-    let is_markup = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'');
     if rows[start..]
         .iter()
         .fold(false, |found, byte| found | is_markup(byte))
     {
-        for byte in rows.split_off(start) {
-            match byte {
-                b'<' => rows.extend_from_slice(b"&lt;"),
-                b'>' => rows.extend_from_slice(b"&gt;"),
-                b'&' => rows.extend_from_slice(b"&amp;"),
-                b'"' => rows.extend_from_slice(b"&#34;"),
-                b'\'' => rows.extend_from_slice(b"&#39;"),
-                _ => rows.push(byte),
-            }
+        let text = rows.split_off(start);
+        let mut rest = text.as_slice();
+        while let Some(at) = rest.iter().position(is_markup) {
+            rows.extend_from_slice(&rest[..at]);
+            rows.extend_from_slice(entity(rest[at]));
+            rest = &rest[at + 1..];
         }
+        rows.extend_from_slice(rest);
     }
     if written.is_err() {
         rows.extend_from_slice("…".as_bytes());
+    }
+}
+
+fn is_markup(byte: &u8) -> bool {
+    matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'')
+}
+
+fn entity(markup: u8) -> &'static [u8] {
+    match markup {
+        b'<' => b"&lt;",
+        b'>' => b"&gt;",
+        b'&' => b"&amp;",
+        b'"' => b"&#34;",
+        _ => b"&#39;",
     }
 }
 
