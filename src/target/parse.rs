@@ -266,6 +266,15 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_stands_there_twice_is_not_taken_for_ipv6() {
+        let message = |text: &str| parse(text).unwrap_err().message;
+        for text in ["redis://cache.example:6379:6379", "redis://10.0.0.1:6379:6380"] {
+            assert!(message(text).contains("more than one colon"), "{}", message(text));
+        }
+        assert!(message("redis://fd00::1:6379").contains("brackets"));
+    }
+
+    #[test]
     fn no_fault_shows_a_piece_of_the_password() {
         for text in [
             "redis://:Plover#4417@h",

@@ -138,11 +138,21 @@ impl<'a> Parts<'a> {
                 .authority
                 .split_once(':')
                 .map_or((self.authority, None), |(h, p)| (h, Some(p)))),
+            _ if self.starts_with_a_name() => Err(invalid(
+                text,
+                "there is more than one colon after the host: one colon and the port come there",
+            )),
             _ => Err(invalid(
                 text,
                 "an IPv6 address must stand in brackets, as in redis://[fd00::1]:6379/0",
             )),
         }
+    }
+
+    /// No group of an IPv6 address is what stands before the first colon.
+    fn starts_with_a_name(&self) -> bool {
+        let first = self.authority.split(':').next().unwrap_or_default();
+        !first.chars().all(|one| one.is_ascii_hexdigit())
     }
 
     pub(super) fn db(&self, text: &str) -> Result<u64, UrlFault> {

@@ -17,6 +17,9 @@ pub(super) fn probably_meant(text: &str) -> Option<String> {
     if bare.is_empty() {
         return None;
     }
+    if let Some(socket) = socket(bare) {
+        return Some(socket);
+    }
     let (scheme, rest) = split_scheme(bare);
     let (login, place) = match rest.rsplit_once('@') {
         Some((login, place)) => (masked_login(login), place),
@@ -25,6 +28,21 @@ pub(super) fn probably_meant(text: &str) -> Option<String> {
     let place = typed(place);
     let (host, tail) = split_host(&place)?;
     (!host.is_empty()).then(|| format!("{scheme}://{login}{host}{tail}"))
+}
+
+/// `/run/redis.sock`, `unix:/run/redis.sock` and `redis:///run/redis.sock` name a socket.
+fn socket(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+    let path = rest.trim_start_matches('/');
+    let is_one = scheme.ends_with("unix") || path.ends_with(".sock");
+    let is_path = match rest.len() - path.len() {
+        // A host stands behind two.
+        0 | 2 => false,
+        // What has its three already is wrong in another way.
+        slashes => slashes == 1 || !scheme.ends_with("unix"),
+    };
+    (is_one && is_path && !path.is_empty() && !path.contains(['@', '?', '#']))
+        .then(|| format!("unix:///{path}"))
 }
 
 /// The place as somebody would type it: hyphens for all dashes, nothing that cannot be seen.
@@ -163,6 +181,9 @@ mod tests {
             ("redis:/cache.example:6380", "redis://cache.example:6380/0"),
             ("rediss:cache.example", "rediss://cache.example:6379/0"),
             ("redis:6379", "redis://redis:6379/0"),
+            ("/run/redis.sock", "unix:///run/redis.sock"),
+            ("unix:/run/redis", "unix:///run/redis"),
+            ("redis:///run/redis.sock", "unix:///run/redis.sock"),
             (
                 "REDIS_URL=redis://cache.example/2",
                 "redis://cache.example:6379/2",
@@ -199,6 +220,13 @@ mod tests {
             ("redis://:Plover#4417-Q@10.0.0.1", "redis://:***@10.0.0.1:6379/0"),
         ] {
             assert_eq!(probably_meant(typed).as_deref(), Some(meant), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_for_another_reason_is_not_offered_again() {
+        for typed in ["unix://", "unix:///", "unix:///run/redis.sock?db=x"] {
+            assert_eq!(probably_meant(typed), None, "{typed}");
         }
     }
 
