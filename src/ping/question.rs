@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::op::{Message, MessageType, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -80,9 +80,9 @@ async fn ask_for(server: SocketAddr, name: &str, kind: RecordType, deadline: Dea
     };
     match over_udp(server, &question, &bytes, deadline).await {
         Err(error) => NameAnswer::Unreachable(words(&error)),
-        Ok(None) => NameAnswer::Silent,
-        Ok(Some(answer)) if answer.metadata.truncation => over_tcp(server, &question, &bytes, deadline).await,
-        Ok(Some(answer)) => read(&answer),
+        Ok(Err(none)) => none,
+        Ok(Ok(answer)) if answer.metadata.truncation => over_tcp(server, &question, &bytes, deadline).await,
+        Ok(Ok(answer)) => read(&answer),
     }
 }
 
@@ -99,12 +99,13 @@ fn question(name: &str, kind: RecordType) -> Option<Message> {
     Some(message)
 }
 
+/// The answer; or what came of waiting for one.
 async fn over_udp(
     server: SocketAddr,
     question: &Message,
     bytes: &[u8],
     deadline: Deadline,
-) -> io::Result<Option<Message>> {
+) -> io::Result<Result<Message, NameAnswer>> {
     let any: SocketAddr = if server.is_ipv4() {
         ([0; 4], 0).into()
     } else {
@@ -114,16 +115,18 @@ async fn over_udp(
     // A connected socket takes answers from that server only, and hears that nobody listens there.
     socket.connect(server).await?;
     let mut buffer = vec![0; LONGEST_DATAGRAM];
+    let mut none = NameAnswer::Silent;
     while !deadline.is_over() {
         socket.send(bytes).await?;
         let until = deadline.within(RETRY);
         while let Ok(received) = until.bound(socket.recv(&mut buffer)).await {
             if let Some(answer) = answer_to(question, &buffer[..received?]) {
-                return Ok(Some(answer));
+                return Ok(Ok(answer));
             }
+            none = NameAnswer::Malformed;
         }
     }
-    Ok(None)
+    Ok(Err(none))
 }
 
 async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline: Deadline) -> NameAnswer {
@@ -145,7 +148,11 @@ async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline
 /// The message, if it answers this very question.
 fn answer_to(question: &Message, bytes: &[u8]) -> Option<Message> {
     let answer = Message::from_vec(bytes).ok()?;
-    (answer.metadata.id == question.metadata.id && answer.queries == question.queries).then_some(answer)
+    let told = &answer.metadata;
+    let is_answer = told.message_type == MessageType::Response && told.id == question.metadata.id;
+    // Some servers refuse with a header alone.
+    let is_refusal = answer.queries.is_empty() && told.response_code != ResponseCode::NoError;
+    (is_answer && (answer.queries == question.queries || is_refusal)).then_some(answer)
 }
 
 fn read(answer: &Message) -> NameAnswer {
@@ -208,12 +215,31 @@ mod tests {
     #[test]
     fn an_answer_to_another_question_is_no_answer() {
         let asked = question("cache.example.", RecordType::A).unwrap();
-        let other = question("cache.example.", RecordType::A).unwrap();
-        assert!(answer_to(&asked, &asked.to_vec().unwrap()).is_some());
+        let heard = |answer: &Message| answer_to(&asked, &answer.to_vec().unwrap());
+        let mut answer = asked.clone();
+        answer.metadata.message_type = MessageType::Response;
+        assert!(heard(&answer).is_some());
         assert!(answer_to(&asked, b"\x00\x01garbage").is_none());
-        if other.metadata.id != asked.metadata.id {
-            assert!(answer_to(&asked, &other.to_vec().unwrap()).is_none());
-        }
+        answer.metadata.id ^= 1;
+        assert!(heard(&answer).is_none());
+    }
+
+    #[test]
+    fn a_question_that_is_sent_back_is_no_answer() {
+        let asked = question("cache.example.", RecordType::A).unwrap();
+        assert!(answer_to(&asked, &asked.to_vec().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_refusal_of_a_header_alone_is_an_answer() {
+        let asked = question("cache.example.", RecordType::A).unwrap();
+        let mut header = asked.clone();
+        header.metadata.message_type = MessageType::Response;
+        header.queries.clear();
+        assert!(answer_to(&asked, &header.to_vec().unwrap()).is_none());
+        header.metadata.response_code = ResponseCode::ServFail;
+        let answer = answer_to(&asked, &header.to_vec().unwrap()).unwrap();
+        assert_eq!(read(&answer), NameAnswer::Refused("SERVFAIL".into()));
     }
 
     mod any_bytes {
@@ -226,6 +252,7 @@ mod tests {
         /// An answer as servers give it, with some of its bytes changed, and cut or continued at its end.
         fn mangled(asked: &Message, changes: &[(Index, u8)], end: Index, more: &[u8]) -> Vec<u8> {
             let mut answer = asked.clone();
+            answer.metadata.message_type = MessageType::Response;
             let name = Name::from_ascii("cache.example.").unwrap();
             answer.add_answer(Record::from_rdata(name, 60, RData::A(A::new(10, 0, 0, 7))));
             let mut bytes = answer.to_vec().unwrap();
@@ -248,7 +275,8 @@ mod tests {
                 let asked = question("cache.example.", RecordType::A).unwrap();
                 let bytes = mangled(&asked, &changes, end, &more);
                 if let Some(answer) = answer_to(&asked, &bytes) {
-                    prop_assert_eq!(&answer.queries, &asked.queries);
+                    let is_refusal = answer.metadata.response_code != ResponseCode::NoError;
+                    prop_assert!(answer.queries == asked.queries || is_refusal);
                     if let NameAnswer::Addresses(found) = read(&answer) {
                         prop_assert!(!found.is_empty());
                     }
