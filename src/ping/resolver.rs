@@ -79,6 +79,17 @@ impl Resolvers {
         }
         names
     }
+
+    /// How many of the candidates, from the first on, may be the name that was meant. A full name is meant as it is,
+    /// before the search domains are tried; a single word is meant in them, and not as a name of its own.
+    #[must_use]
+    pub(super) fn meant(&self, host: &str) -> usize {
+        match host.matches('.').count() {
+            dots if dots >= self.ndots => 1,
+            0 => self.search.len().max(1),
+            _ => self.search.len() + 1,
+        }
+    }
 }
 
 /// The address that `/etc/hosts` (`hosts(5)`) gives the name, where it names it.
@@ -126,6 +137,9 @@ mod tests {
             ["cache.a.example.", "cache.b.example.", "cache."]
         );
         assert_eq!(resolvers.candidates("x.y.z")[0], "x.y.z.");
+        assert_eq!(resolvers.meant("cache"), 2);
+        assert_eq!(resolvers.meant("x.y"), 3);
+        assert_eq!(resolvers.meant("x.y.z"), 1);
         assert_eq!(resolvers.candidates("cache."), ["cache."]);
     }
 
@@ -157,6 +171,7 @@ mod tests {
                 let resolvers = Resolvers::parse(&text);
                 prop_assert!((1..=MOST_SERVERS).contains(&resolvers.servers.len()));
                 prop_assert!(!resolvers.candidates(&host).is_empty());
+                prop_assert!(resolvers.meant(&host) > 0);
             }
         }
     }

@@ -134,10 +134,11 @@ fn heard(found: Result<Found, oneshot::error::RecvError>) -> Lookup {
 /// Every name server of the system is asked at once; a server that has addresses ends the wait for the others.
 async fn ask_all(resolvers: Resolvers, host: &str, deadline: Deadline) -> Vec<NameServer> {
     let names = resolvers.candidates(host);
+    let meant = resolvers.meant(host);
     let mut questions = JoinSet::new();
     for (index, server) in resolvers.servers.iter().copied().enumerate() {
         let names = names.clone();
-        questions.spawn(async move { (index, ask_for_any(server, &names, deadline).await) });
+        questions.spawn(async move { (index, ask_for_any(server, &names, meant, deadline).await) });
     }
     let mut answers: Vec<NameAnswer> = vec![NameAnswer::Silent; resolvers.servers.len()];
     while let Some(joined) = questions.join_next().await {
@@ -154,17 +155,19 @@ async fn ask_all(resolvers: Resolvers, host: &str, deadline: Deadline) -> Vec<Na
         .collect()
 }
 
-/// Asks for each name in turn; the first that exists decides, then the first that is refused.
-async fn ask_for_any(server: SocketAddr, names: &[String], deadline: Deadline) -> NameAnswer {
+/// Asks for each name in turn; the first that exists decides, then the first that is refused among those `meant`.
+async fn ask_for_any(server: SocketAddr, names: &[String], meant: usize, deadline: Deadline) -> NameAnswer {
     let mut verdict = NameAnswer::NotFound;
-    for name in names {
+    for (index, name) in names.iter().enumerate() {
         match ask(server, name, deadline).await {
             NameAnswer::NotFound => {}
             dangling @ NameAnswer::DanglingAlias(_) => verdict = dangling,
             found @ NameAnswer::Addresses(_) => return found,
             NameAnswer::NoAddress => verdict = NameAnswer::NoAddress,
             other => {
-                if matches!(verdict, NameAnswer::NotFound | NameAnswer::DanglingAlias(_)) {
+                // That a search domain is refused does not make a full name exist.
+                let is_meant = index < meant;
+                if is_meant && matches!(verdict, NameAnswer::NotFound | NameAnswer::DanglingAlias(_)) {
                     verdict = other;
                 }
                 if deadline.left() < Duration::from_millis(1) {
@@ -174,4 +177,54 @@ async fn ask_for_any(server: SocketAddr, names: &[String], deadline: Deadline) -
         }
     }
     verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use hickory_proto::op::{Message, MessageType, ResponseCode};
+
+    use super::*;
+
+    /// A name server with one zone, `lab`, without a name in it; it refuses to speak of others.
+    fn name_server() -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((length, peer)) = socket.recv_from(&mut buffer) {
+                let mut message = Message::from_vec(&buffer[..length]).unwrap();
+                message.metadata.message_type = MessageType::Response;
+                message.metadata.response_code = if message.queries[0].name().to_ascii().ends_with(".lab.") {
+                    ResponseCode::NXDomain
+                } else {
+                    ResponseCode::Refused
+                };
+                socket.send_to(&message.to_vec().unwrap(), peer).unwrap();
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_search_domain_that_is_refused_does_not_hide_that_a_name_does_not_exist() {
+        let server = name_server();
+        let refused = || NameAnswer::Refused("REFUSED".into());
+        for (names, meant, expected) in [
+            // redis://cache.lab, and `search corp.example`
+            (["cache.lab.", "cache.lab.corp.example."], 1, NameAnswer::NotFound),
+            // redis://cache, and `search lab`
+            (["cache.lab.", "cache."], 1, NameAnswer::NotFound),
+            // redis://cache.example, and `search lab`
+            (["cache.example.", "cache.example.lab."], 1, refused()),
+            // redis://cache.example, `search lab` and `options ndots:5`
+            (["cache.example.lab.", "cache.example."], 2, refused()),
+        ] {
+            let names = names.map(str::to_owned);
+            let deadline = Deadline::after(Duration::from_secs(20));
+            let answer = ask_for_any(server, &names, meant, deadline).await;
+            assert_eq!(answer, expected, "{names:?}");
+        }
+    }
 }
