@@ -62,6 +62,10 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
             "one SYN was made, and none repeated: it still waits for a neighbour (the address itself, or the router \
              on the way there) that does not answer",
         ),
+        _ if is_one_packet(telling) => {
+            Blame::likely(Code::TcpTimeout, format!("{to} has not answered in the time that there was"))
+                .because("a single SYN proves little, since any packet may get lost: try a longer --timeout")
+        }
         _ => Blame::proved(Code::TcpTimeout, format!("{to} does not answer at all")),
     };
     let hold = target.tls || target.password.is_some();
@@ -136,6 +140,11 @@ fn is_refused_here(seen: &Observations) -> bool {
 /// The kernel repeats no SYN that still lies in a queue of this host.
 fn never_left(dial: &Dial) -> bool {
     matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && dial.took > TWO_SYNS
+}
+
+/// The time was over before the first SYN could be repeated.
+fn is_one_packet(dial: &Dial) -> bool {
+    matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && !never_left(dial)
 }
 
 fn rank(dial: &Dial) -> u8 {

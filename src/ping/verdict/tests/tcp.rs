@@ -7,7 +7,7 @@ use crate::os::Icmp;
 use crate::ping::catalogue::Code;
 use crate::ping::observation::{By, Dial, DialResult, Endpoint, Lookup, Observations};
 use crate::ping::place::{Listener, Nearness, Place};
-use crate::ping::verdict::judge;
+use crate::ping::verdict::{Certainty, judge};
 
 #[test]
 fn each_end_of_a_connection_attempt_has_its_cause() {
@@ -219,4 +219,24 @@ fn a_syn_that_was_never_repeated_has_not_left_this_host() {
     // Within a second there is nothing to repeat yet.
     assert_eq!(cause_of(one(Some(1), 1000), 0), Some("tcp.timeout"));
     assert_eq!(cause_of(one(None, 3000), 0), Some("tcp.timeout"));
+}
+
+#[test]
+fn one_unanswered_packet_proves_nothing() {
+    let certainty = |syns, took| {
+        let silent = Dial {
+            took: Duration::from_millis(took),
+            ..dial(DialResult::Timeout { syns: Some(syns) })
+        };
+        let seen = Observations {
+            dials: vec![silent],
+            ..Observations::default()
+        };
+        judge(&target("redis://10.0.3.17"), &seen)
+            .finding
+            .unwrap()
+            .certainty
+    };
+    assert_eq!(certainty(1, 300), Certainty::Likely);
+    assert_eq!(certainty(2, 2000), Certainty::Proved);
 }
