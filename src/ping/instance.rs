@@ -99,14 +99,25 @@ async fn describe(service: &str, source: Option<IpAddr>) -> Option<Instance> {
     let token = request(service, "PUT", "/latest/api/token", lifetime).await?;
     let metadata = Metadata { service, token };
     let interface = metadata.interface(source).await?;
+    let mut groups = metadata.words(&format!("{interface}/security-group-ids")).await;
+    groups.retain(|group| is_plain(group));
     let mut vpc_ranges = metadata.words(&format!("{interface}/vpc-ipv4-cidr-blocks")).await;
     vpc_ranges.extend(metadata.words(&format!("{interface}/vpc-ipv6-cidr-blocks")).await);
     Some(Instance {
-        region: metadata.get("placement/region").await?,
-        groups: metadata.words(&format!("{interface}/security-group-ids")).await,
+        region: metadata
+            .get("placement/region")
+            .await
+            .filter(|region| is_plain(region))?,
+        groups,
         vpc_ranges,
         public_name: metadata.get("public-hostname").await.unwrap_or_default(),
     })
+}
+
+/// Regions and groups go into lines to paste: whoever answers in the service's place writes no shell there.
+fn is_plain(word: &str) -> bool {
+    word.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 impl Metadata<'_> {
@@ -146,8 +157,9 @@ async fn request(service: &str, method: &str, path: &str, header: &str) -> Optio
     let head =
         format!("{method} {path} HTTP/1.0\r\nHost: {service}\r\n{header}\r\nContent-Length: 0\r\n\r\n");
     stream.write_all(head.as_bytes()).await.ok()?;
+    let mut stream = stream.take(LONGEST_ANSWER);
     let mut answer = Vec::new();
-    stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await.ok()?;
+    while !is_whole(&answer) && stream.read_buf(&mut answer).await.ok()? > 0 {}
     let answer = String::from_utf8(answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let is_ok = head.split_whitespace().nth(1) == Some("200");
@@ -156,6 +168,20 @@ async fn request(service: &str, method: &str, path: &str, header: &str) -> Optio
         .map(|line| sanitize::line(line.trim()).into_owned())
         .collect();
     is_ok.then(|| lines.join("\n"))
+}
+
+/// Whether all that the head announces is there: not every service closes after its answer.
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let announced = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_it = name.eq_ignore_ascii_case("content-length");
+        is_it.then(|| value.trim().parse::<usize>().ok()).flatten()
+    });
+    announced.is_some_and(|length| body.len() >= length)
 }
 
 #[cfg(test)]
@@ -194,10 +220,12 @@ mod tests {
         })
     }
 
-    fn metadata_service() -> String {
+    /// Closes after each answer, or says how long it is.
+    fn metadata_service(closes: bool) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         thread::spawn(move || {
+            let mut open = Vec::new();
             for mut stream in listener.incoming().flatten() {
                 let mut request = Vec::new();
                 let mut byte = [0];
@@ -211,14 +239,42 @@ mod tests {
                 } else {
                     "404 Not Found"
                 };
-                let _ = write!(stream, "HTTP/1.0 {status}\r\n\r\n{}", answer.unwrap_or_default());
+                let body = answer.unwrap_or_default();
+                if closes {
+                    let _ = write!(stream, "HTTP/1.0 {status}\r\n\r\n{body}");
+                } else {
+                    let length = body.len();
+                    let _ = write!(
+                        stream,
+                        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}"
+                    );
+                    open.push(stream);
+                }
             }
         });
         address
     }
 
     async fn described_from(source: &str) -> Instance {
-        describe(&metadata_service(), source.parse().ok()).await.unwrap()
+        describe(&metadata_service(true), source.parse().ok())
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_service_that_keeps_its_connections_open_is_not_waited_for() {
+        let service = metadata_service(false);
+        let described = describe(&service, "10.1.0.5".parse().ok());
+        let instance = Deadline::after(Duration::from_secs(20)).bound(described).await;
+        assert_eq!(instance.unwrap().unwrap().groups, ["sg-0aaaa"]);
+    }
+
+    #[test]
+    fn what_goes_into_a_line_to_paste_is_no_shell() {
+        assert!(is_plain("sg-0aaaa") && is_plain("eu-central-1"));
+        for words in ["eu; reboot", "sg-$(reboot)", "sg-`reboot`", "sg\nreboot"] {
+            assert!(!is_plain(words), "{words}");
+        }
     }
 
     #[tokio::test]
