@@ -48,6 +48,10 @@ pub(super) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
                 "server",
                 "look into the server's log: it may turn this client away",
             ),
+            Fix::say(
+                "maxclients",
+                "a Redis that speaks TLS and has no place left (maxclients) closes without a word",
+            ),
         ],
         Code::ServerSilent if at.loses_packets => vec![
             Fix::say(
