@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 
 use serde_json::Value;
-use support::{Certificate, Home, RedisServer};
+use support::{Authority, Certificate, Home, RedisServer};
 
 fn ping(arguments: &[&str]) -> Value {
     let finished = Home::new()
@@ -39,9 +39,38 @@ fn a_certificate_that_is_trusted_itself_may_be_an_authority_and_must_be_for_the_
     let ca = own.authority();
     let ca = ca.to_str().unwrap();
     assert_eq!(ping(&[&redis.url(), "--ca", ca])["ok"], true);
-    assert_eq!(ping(&[&redis.url()])["cause"], "tls.untrusted");
+    let answer = ping(&[&redis.url()]);
+    assert_eq!(answer["cause"], "tls.untrusted");
+    assert_eq!(answer["fixes"][0]["kind"], "ca", "{answer:#}");
     let elsewhere = ping(&[&redis.url(), "--ca", ca, "--tls-name", "cache.example"]);
     assert_eq!(elsewhere["cause"], "tls.name_mismatch");
+}
+
+#[test]
+fn a_certificate_for_clients_alone_is_not_blamed_on_a_signer_that_is_trusted() {
+    let authority = Authority::new();
+    let redis = RedisServer::with()
+        .tls(&authority.issue_for_a_client(&["127.0.0.1"]))
+        .start();
+    let ca = authority.ca();
+    let answer = ping(&[&redis.url(), "--ca", ca.to_str().unwrap()]);
+    assert_eq!(answer["cause"], "tls.untrusted", "{answer:#}");
+    let summary = answer["summary"].as_str().unwrap();
+    assert!(!summary.contains("not trusted"), "{summary}");
+    assert_eq!(answer["fixes"][0]["kind"], "certificate", "{answer:#}");
+}
+
+#[test]
+fn what_answers_a_tls_hello_and_is_mute_otherwise_is_something_else() {
+    let port = server(|mut stream| {
+        let mut heard = [0; 512];
+        if stream.read(&mut heard).is_ok_and(|length| length > 100) {
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        }
+        while stream.read(&mut heard).is_ok_and(|length| length > 0) {}
+    });
+    let answer = ping(&[&format!("rediss://127.0.0.1:{port}")]);
+    assert_eq!(answer["cause"], "proto.not_redis", "{answer:#}");
 }
 
 #[test]

@@ -215,6 +215,8 @@ pub enum TlsResult {
     Established,
     /// The chain ends at no trusted root.
     Untrusted(String),
+    /// The chain may end at a trusted root, and holds a certificate that is not fit for its purpose.
+    Unfit(String),
     /// The certificate is for other names.
     OtherName,
     /// Its time is over.

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use tempfile::TempDir;
 
 /// A certificate authority in a folder that lives as long as it and its certificates do.
@@ -57,24 +60,38 @@ impl Authority {
 
     /// A certificate for these names and addresses, valid within these times.
     pub fn issue_valid(&self, names: &[&str], from: SystemTime, until: SystemTime) -> Certificate {
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names.clone()).unwrap();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, names[0].as_str());
+        let mut params = leaf(names);
         params.not_before = from.into();
         params.not_after = until.into();
+        self.sign(names[0], &params)
+    }
+
+    /// A certificate that clients may show, and no server.
+    pub fn issue_for_a_client(&self, names: &[&str]) -> Certificate {
+        let mut params = leaf(names);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(names[0], &params)
+    }
+
+    fn sign(&self, name: &str, params: &CertificateParams) -> Certificate {
         let key = KeyPair::generate().unwrap();
         let issued = params.signed_by(&key, &self.issuer).unwrap();
         let number = fs::read_dir(self.folder.path()).unwrap().count();
         let certificate = Certificate {
-            name: format!("{number}-{}", names[0].replace(['*', ':', '/'], "_")),
+            name: format!("{number}-{}", name.replace(['*', ':', '/'], "_")),
             folder: Arc::clone(&self.folder),
         };
         fs::write(certificate.cert(), issued.pem()).unwrap();
         fs::write(certificate.key(), key.serialize_pem()).unwrap();
         certificate
     }
+}
+
+fn leaf(names: &[&str]) -> CertificateParams {
+    let all: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(all).unwrap();
+    params.distinguished_name.push(DnType::CommonName, names[0]);
+    params
 }
 
 impl Certificate {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::endpoint;
-use crate::ping::observation::{By, DialResult, Endpoint, NameAnswer, Observations};
+use crate::ping::observation::{By, DialResult, Endpoint, NameAnswer, Observations, TlsResult};
 use crate::ping::place::Place;
 use crate::sanitize;
 use crate::target::{Address, Doubt, Target};
@@ -29,6 +29,8 @@ pub struct Circumstances {
     pub primary: Option<String>,
     /// Whether what was sent on an open connection was never acknowledged.
     pub loses_packets: bool,
+    /// Whether the certificate would not do, whoever had signed it.
+    pub has_unfit_certificate: bool,
     /// The name that the host's name is a dangling alias of.
     pub alias: Option<String>,
     /// Whether there are addresses, all of the family that -4 or -6 excludes.
@@ -77,8 +79,10 @@ impl Circumstances {
                 _ => None,
             })
         });
+        let shaken = seen.tls.as_ref().map(|tls| &tls.result);
         Self {
             alias,
+            has_unfit_certificate: matches!(shaken, Some(TlsResult::Unfit(_))),
             has_other_family: seen.dials.is_empty() && lookup.is_none_or(|found| !found.addresses.is_empty()),
             loses_packets: flow.is_some_and(|flow| flow.unacknowledged > 0),
             host: target.host().unwrap_or_default().to_owned(),

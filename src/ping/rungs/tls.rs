@@ -19,7 +19,7 @@ use crate::ping::observation::{Handshake, TlsResult};
 use crate::sanitize;
 use crate::target::Trust;
 use crate::wire::Stream;
-use trust::{Judge, Seen, client_config};
+use trust::{Judge, NoRoots, Seen, client_config};
 
 pub use trust::config;
 
@@ -39,13 +39,20 @@ pub async fn observe(
     };
     // The handshake takes the stream with it when its time is over: a second handle outlives that.
     let socket = SockRef::from(&stream).try_clone().ok();
-    let (stream, result) = shake(stream, expected, config, deadline).await;
+    let (stream, mut result) = shake(stream, expected, config, deadline).await;
+    let certificate = seen.certificate();
+    // Whoever vouches for itself is trusted itself, and then need be fit for nothing else.
+    if let TlsResult::Unfit(words) = &result
+        && certificate.as_ref().is_some_and(|shown| shown.is_self_signed)
+    {
+        result = TlsResult::Untrusted(words.clone());
+    }
     let flow = socket
         .filter(|_| result == TlsResult::TimedOut)
         .and_then(|socket| os::flow(&SockRef::from(&socket)));
     let handshake = Handshake {
         result,
-        certificate: seen.certificate(),
+        certificate,
         expected_name: expected.to_owned(),
         version: stream.as_ref().and_then(version),
         took: started.elapsed(),
@@ -138,11 +145,16 @@ fn certificate_result(fault: &CertificateError) -> TlsResult {
         Fault::Expired | Fault::ExpiredContext { .. } => TlsResult::Expired,
         Fault::NotValidYet | Fault::NotValidYetContext { .. } => TlsResult::NotValidYet,
         Fault::NotValidForName | Fault::NotValidForNameContext { .. } => TlsResult::OtherName,
-        Fault::Other(OtherError(reason)) => {
-            TlsResult::Untrusted(sanitize::line(&reason.to_string()).into_owned())
-        }
-        other => TlsResult::Untrusted(sanitize::line(&other.to_string()).into_owned()),
+        // A wrong signature is that of another authority of the same name, as one made anew.
+        Fault::UnknownIssuer | Fault::BadSignature => TlsResult::Untrusted(shown(fault)),
+        Fault::Other(OtherError(reason)) if reason.is::<NoRoots>() => TlsResult::Untrusted(shown(reason)),
+        Fault::Other(OtherError(reason)) => TlsResult::Unfit(shown(reason)),
+        other => TlsResult::Unfit(shown(other)),
     }
+}
+
+fn shown(fault: &impl ToString) -> String {
+    sanitize::line(&fault.to_string()).into_owned()
 }
 
 fn alert_result(alert: AlertDescription) -> TlsResult {

@@ -1,9 +1,12 @@
 //! The verdict on what is said in answer to AUTH, PING and SELECT, or in their place.
 
+use std::time::Duration;
+
 use super::foreign::{not_redis, not_redis_reply, quote, quoted};
 use super::tls::client_certificate;
 use super::words::{packets, seconds};
 use super::{Blame, auth};
+use crate::os::Flow;
 use crate::ping::catalogue::Code;
 use crate::ping::heard::Heard;
 use crate::ping::observation::{Experiment, Observations, StandIn, TlsResult};
@@ -147,29 +150,56 @@ fn cut_short(heard: &Heard, received: &[u8], command: &str, seen: &Observations)
         )
 }
 
+/// What waiting without an answer proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Nothing: the journeys there and back take as long.
+    TooShort,
+    /// That what is sent does not arrive.
+    LostPackets,
+    /// That the other side has nothing to say.
+    InVain,
+}
+
+impl Wait {
+    pub(super) fn of(waited: Duration, connecting: Duration, flow: Option<Flow>) -> Self {
+        if waited < connecting.saturating_mul(FEW_ROUND_TRIPS) {
+            Self::TooShort
+        } else if flow.is_some_and(|flow| flow.unacknowledged > 0) {
+            Self::LostPackets
+        } else {
+            Self::InVain
+        }
+    }
+
+    pub(super) fn came_to(self, in_vain: &'static str) -> &'static str {
+        match self {
+            Self::TooShort => "no answer came in the time that there was",
+            Self::LostPackets => "connections are accepted, and what is sent on them is lost on the way",
+            Self::InVain => in_vain,
+        }
+    }
+}
+
+pub(super) fn far_away(connecting: Duration) -> String {
+    format!(
+        "connecting alone took {}: it may only be far away, try a longer --timeout",
+        seconds(connecting)
+    )
+}
+
 fn silent(received: &[u8], command: &str, seen: &Observations) -> Blame {
     let waited = if seen.login.is_some() && seen.ping.is_none() {
         seen.login_took
     } else {
         seen.ping_took
     };
-    let is_slow = waited < seen.tcp_took.saturating_mul(FEW_ROUND_TRIPS);
-    let is_lost = seen.flow.is_some_and(|flow| flow.unacknowledged > 0);
-    let mut blame = if is_slow {
-        Blame::likely(Code::ServerSilent, "no answer came in the time that there was").because(format!(
-            "connecting alone took {}: it may only be far away, try a longer --timeout",
-            seconds(seen.tcp_took)
-        ))
-    } else if is_lost {
-        Blame::likely(
-            Code::ServerSilent,
-            "connections are accepted, and what is sent on them is lost on the way",
-        )
-    } else {
-        Blame::proved(
-            Code::ServerSilent,
-            "the server accepts connections and never answers",
-        )
+    let wait = Wait::of(waited, seen.tcp_took, seen.flow);
+    let summary = wait.came_to("the server accepts connections and never answers");
+    let mut blame = match wait {
+        Wait::TooShort => Blame::likely(Code::ServerSilent, summary).because(far_away(seen.tcp_took)),
+        Wait::LostPackets => Blame::likely(Code::ServerSilent, summary),
+        Wait::InVain => Blame::proved(Code::ServerSilent, summary),
     }
     .because(format!(
         "TCP connected; {command} stayed without a complete reply for {}",

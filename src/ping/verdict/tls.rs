@@ -2,6 +2,7 @@
 
 use super::Blame;
 use super::foreign::{not_redis, not_redis_reply};
+use super::ping::{Wait, far_away};
 use super::words::{age, packets, seconds};
 use crate::ping::catalogue::Code;
 use crate::ping::experiment::looks_like_tls;
@@ -36,7 +37,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
             _ => {}
         }
     }
-    blame_handshake(seen.tls.as_ref()?, plain, seen.small_hello.as_ref())
+    blame_handshake(seen.tls.as_ref()?, plain, seen)
 }
 
 fn not_offered(seen: &Observations) -> Blame {
@@ -59,10 +60,16 @@ fn not_offered(seen: &Observations) -> Blame {
     })
 }
 
-fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsResult>) -> Option<Blame> {
+fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, seen: &Observations) -> Option<Blame> {
     let blame = match &tls.result {
         TlsResult::Established => return None,
         TlsResult::Untrusted(words) => untrusted(tls, words),
+        TlsResult::Unfit(words) => Blame::proved(
+            Code::TlsUntrusted,
+            "the certificate, or one that vouches for it, is not fit for a server",
+        )
+        .because(format!("the check said: {words}"))
+        .because("this is no matter of who signed it: a client that checks less may take it"),
         TlsResult::OtherName => Blame::proved(
             Code::TlsNameMismatch,
             format!("the certificate is not for {}", tls.expected_name),
@@ -122,8 +129,9 @@ fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsRes
             Blame::proved(code, words.clone())
                 .because("no handshake was tried: an option for TLS cannot be used")
         }
-        TlsResult::TimedOut => return Some(stalled(tls, plain, small)),
-        TlsResult::NotTls | TlsResult::Closed => return Some(closed(&tls.result, plain)),
+        TlsResult::TimedOut => return Some(stalled(tls, plain, seen)),
+        TlsResult::NotTls => return Some(neither(plain)),
+        TlsResult::Closed => return Some(closed(plain)),
     };
     Some(blame.because_all(certificate_evidence(tls)))
 }
@@ -163,12 +171,12 @@ fn certificate_evidence(tls: &Handshake) -> Vec<String> {
     ]
 }
 
-fn stalled(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsResult>) -> Blame {
+fn stalled(tls: &Handshake, plain: Option<&Heard>, seen: &Observations) -> Blame {
     let waited = format!(
         "TCP connected, and the TLS handshake was not done within {}",
         seconds(tls.took)
     );
-    if small.is_some_and(TlsResult::is_tls) {
+    if seen.small_hello.as_ref().is_some_and(TlsResult::is_tls) {
         return Blame::proved(
             Code::TlsStalled,
             "the TLS handshake starts, and its large packets are lost on the way",
@@ -177,10 +185,11 @@ fn stalled(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsResult>) ->
         .because("a handshake in small packets (segments of 536 bytes), on another connection, was answered")
         .because_all(tls.flow.filter(|flow| flow.out_of_order > 0).map(packets));
     }
+    let wait = Wait::of(tls.took, seen.tcp_took, tls.flow);
     let blame = match plain {
         Some(Heard::Silence(received)) if received.is_empty() => Blame::likely(
             Code::ServerSilent,
-            "the server accepts connections and never says anything",
+            wait.came_to("the server accepts connections and never says anything"),
         )
         .because(waited)
         .because("a plain PING on a second connection stayed unanswered too"),
@@ -191,27 +200,37 @@ fn stalled(tls: &Handshake, plain: Option<&Heard>, small: Option<&TlsResult>) ->
         }
         _ => Blame::likely(Code::TlsStalled, "the TLS handshake starts and never ends").because(waited),
     };
-    blame.because_all(tls.flow.map(packets))
+    blame
+        .because_all((wait == Wait::TooShort).then(|| far_away(seen.tcp_took)))
+        .because_all(tls.flow.map(packets))
 }
 
-fn closed(result: &TlsResult, plain: Option<&Heard>) -> Blame {
-    let ended = if *result == TlsResult::NotTls {
-        "TCP connected; the TLS hello was answered with something that is no TLS"
-    } else {
-        "TCP connected; the server closed or broke off before a session was made"
-    };
-    let also = match plain {
+/// Something answers, and what it is has shown on neither connection.
+fn neither(plain: Option<&Heard>) -> Blame {
+    Blame::likely(
+        Code::ProtoNotRedis,
+        "something that speaks neither TLS nor Redis's protocol answers there",
+    )
+    .because("TCP connected; the TLS hello was answered with something that is no TLS")
+    .because(on_a_second_connection(plain))
+}
+
+fn closed(plain: Option<&Heard>) -> Blame {
+    Blame::proved(
+        Code::ProtoClosed,
+        "the server accepts the connection and ends it in the TLS handshake",
+    )
+    .because("TCP connected; the server closed or broke off before a session was made")
+    .because(on_a_second_connection(plain))
+}
+
+fn on_a_second_connection(plain: Option<&Heard>) -> &'static str {
+    match plain {
         Some(Heard::Silence(received)) if !received.is_empty() => {
             "a plain PING on a second connection got no complete answer"
         }
         Some(Heard::Silence(_)) => "a plain PING on a second connection stayed unanswered",
         Some(_) => "a plain PING on a second connection was turned away too",
         None => "there was no time left for a second connection",
-    };
-    Blame::proved(
-        Code::ProtoClosed,
-        "the server accepts the connection and ends it in the TLS handshake",
-    )
-    .because(ended)
-    .because(also)
+    }
 }

@@ -15,6 +15,11 @@ pub(super) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
             "leave TLS out: the URL begins with redis:// (or switch encryption in transit on)",
             at.ping("redis", at.port),
         )],
+        Code::TlsUntrusted if at.has_unfit_certificate => say(
+            "certificate",
+            "have the server's certificate issued anew: signed with SHA-256, for servers (extendedKeyUsage \
+             serverAuth), and no authority's (basicConstraints CA:FALSE)",
+        ),
         Code::TlsUntrusted => vec![
             Fix::say(
                 "ca",

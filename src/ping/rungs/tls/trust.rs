@@ -147,7 +147,7 @@ enum Checked {
 /// Why nobody is trusted.
 #[derive(Debug, thiserror::Error)]
 #[error("this host trusts no authority at all: ca-certificates is missing, or SSL_CERT_FILE leads nowhere")]
-struct NoRoots;
+pub(super) struct NoRoots;
 
 /// Notes the certificate, then lets the real verifier judge it.
 #[derive(Debug)]

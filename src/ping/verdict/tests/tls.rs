@@ -1,6 +1,9 @@
 //! TLS that is missing, unexpected, not to be trusted or stuck.
 
+use std::time::Duration;
+
 use super::{cause, connected, reply, shaken, target};
+use crate::os::Flow;
 use crate::ping::catalogue::Code;
 use crate::ping::heard::Heard;
 use crate::ping::observation::{Certificate, Experiment, Observations, TlsResult};
@@ -62,7 +65,13 @@ fn each_end_of_a_handshake_has_its_cause() {
             Some(Heard::Other(b"SSH-2.0-x".to_vec())),
             "proto.not_redis",
         ),
+        (TlsResult::NotTls, Some(Heard::Silence(vec![])), "proto.not_redis"),
         (TlsResult::Closed, Some(Heard::Closed(vec![])), "proto.closed"),
+        (
+            TlsResult::Unfit("CaUsedAsEndEntity".into()),
+            None,
+            "tls.untrusted",
+        ),
     ] {
         let seen = shaken(result.clone(), plain, None);
         assert_eq!(
@@ -109,6 +118,47 @@ fn silence_that_admits_two_readings_is_called_likely() {
     let seen = shaken(TlsResult::TimedOut, Some(Heard::Silence(vec![])), None);
     let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
     assert_eq!(finding.certainty, Certainty::Likely);
+}
+
+#[test]
+fn a_silence_over_tls_tells_far_away_and_lost_packets_from_a_mute_server() {
+    let summary = |tcp_took, unacknowledged| {
+        let mut seen = shaken(TlsResult::TimedOut, Some(Heard::Silence(vec![])), None);
+        seen.tcp_took = Duration::from_millis(tcp_took);
+        seen.tls.as_mut().unwrap().flow = Some(Flow {
+            unacknowledged,
+            ..Flow::default()
+        });
+        let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
+        assert_eq!(
+            (finding.code, finding.certainty),
+            (Code::ServerSilent, Certainty::Likely)
+        );
+        let is_told = finding
+            .evidence
+            .iter()
+            .any(|fact| fact.contains("longer --timeout"));
+        (finding.summary, is_told)
+    };
+    let (far, is_told) = summary(1200, 0);
+    assert!(far.contains("in the time that there was") && is_told, "{far}");
+    let (lost, is_told) = summary(5, 2);
+    assert!(lost.contains("lost on the way") && !is_told, "{lost}");
+    assert!(summary(5, 0).0.contains("never says anything"));
+}
+
+#[test]
+fn a_certificate_that_is_not_fit_is_not_blamed_on_its_signer() {
+    let finding = |result| {
+        let seen = shaken(result, None, Some(Certificate::default()));
+        judge(&target("rediss://cache.example"), &seen).finding.unwrap()
+    };
+    let unfit = finding(TlsResult::Unfit("CaUsedAsEndEntity".into()));
+    assert!(!unfit.summary.contains("trusted"), "{}", unfit.summary);
+    assert_eq!(unfit.fixes[0].kind, "certificate");
+    let untrusted = finding(TlsResult::Untrusted("UnknownIssuer".into()));
+    assert!(untrusted.summary.contains("not trusted"), "{}", untrusted.summary);
+    assert_eq!(untrusted.fixes[0].kind, "ca");
 }
 
 #[test]
