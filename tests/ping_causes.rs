@@ -7,10 +7,11 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::Value;
-use support::{Authority, Certificate, Home, RedisServer};
+use support::{Authority, Certificate, Home, RedisServer, Stunnel};
 
 fn ping(arguments: &[&str]) -> Value {
     let finished = Home::new()
@@ -71,6 +72,27 @@ fn what_answers_a_tls_hello_and_is_mute_otherwise_is_something_else() {
     });
     let answer = ping(&[&format!("rediss://127.0.0.1:{port}")]);
     assert_eq!(answer["cause"], "proto.not_redis", "{answer:#}");
+}
+
+#[test]
+fn what_a_full_redis_says_is_heard_although_a_proxy_for_tls_has_lost_it_once() {
+    static VISITS: AtomicUsize = AtomicUsize::new(0);
+    let port = server(|mut stream| {
+        let mut heard = [0; 512];
+        if VISITS.fetch_add(1, Ordering::Relaxed) == 0 {
+            let _ = stream.read(&mut heard);
+            return;
+        }
+        stream
+            .write_all(b"-ERR max number of clients reached\r\n")
+            .unwrap();
+        while stream.read(&mut heard).is_ok_and(|length| length > 0) {}
+    });
+    let certificate = Certificate::for_loopback();
+    let proxy = Stunnel::in_front_of(port, &certificate);
+    let ca = certificate.authority();
+    let answer = ping(&[&proxy.url(), "--ca", ca.to_str().unwrap()]);
+    assert_eq!(answer["cause"], "server.max_clients", "{answer:#}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::observation::{Experiment, TlsResult};
 use super::rungs::tcp::Segments;
 use super::rungs::{auth, tcp, tls};
 use crate::deadline::Deadline;
+use crate::target::Trust;
 use crate::wire::{Connection, Stream};
 
 /// How long a server that speaks first is listened to before we speak.
@@ -23,14 +24,30 @@ pub async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
     let (Some(stream), _) = tcp::dial(address, deadline).await else {
         return Experiment::NotConnected;
     };
-    let mut connection = Connection::new(Stream::Tcp(stream));
+    Experiment::PlainPing(listen_and_ping(Stream::Tcp(stream), deadline).await)
+}
+
+/// The same inside a TLS session of its own, where one can be made.
+pub async fn ping_inside(
+    address: SocketAddr,
+    host: &str,
+    trust: &Trust,
+    deadline: Deadline,
+) -> Option<Experiment> {
+    let (stream, _) = tcp::dial(address, deadline).await;
+    let (stream, _) = tls::observe(stream?, host, trust, deadline).await;
+    Some(Experiment::PlainPing(listen_and_ping(stream?, deadline).await))
+}
+
+async fn listen_and_ping(stream: Stream, deadline: Deadline) -> Heard {
+    let mut connection = Connection::new(stream);
     match auth::listen(&mut connection, deadline.within(BANNER)).await {
         Heard::Silence(received) if received.is_empty() => {}
         // It has begun to speak, and is slow.
-        Heard::Silence(_) => return Experiment::PlainPing(auth::listen(&mut connection, deadline).await),
-        heard => return Experiment::PlainPing(heard),
+        Heard::Silence(_) => return auth::listen(&mut connection, deadline).await,
+        heard => return heard,
     }
-    Experiment::PlainPing(auth::ask(&mut connection, &cmd("PING"), deadline).await)
+    auth::ask(&mut connection, &cmd("PING"), deadline).await
 }
 
 /// Sends a TLS hello to a port that was asked for plain RESP; where the handshake is done, a PING inside it.

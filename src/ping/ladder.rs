@@ -313,10 +313,19 @@ impl Ladder<'_> {
 
     /// Runs the first question of a plain connection; where it stays unanswered, a TLS hello beside it.
     async fn with_hello<T: Answered>(&mut self, question: impl Future<Output = T>) -> Option<T> {
-        let (Some(address), false) = (self.serving, self.target.tls) else {
+        let Some(address) = self.serving else {
             return Some(question.await);
         };
         let host = self.target.host().unwrap_or_default();
+        if self.target.tls {
+            let answer = question.await;
+            if answer.was_cut_short() {
+                // What a server says and closes may be lost in the proxy that speaks TLS for it: listen before speaking.
+                let listened = experiment::ping_inside(address, host, self.trust, self.deadline).await;
+                self.seen.experiment = listened.or(self.seen.experiment.take());
+            }
+            return Some(answer);
+        }
         let hello = experiment::tls_hello(address, host, self.before_the_end());
         let (answer, mut experiment) = beside(question, hello, self.deadline).await;
         if experiment.is_none() && answer.as_ref().is_some_and(Answered::may_be_tls) {
