@@ -184,6 +184,7 @@ mod tests {
             ("/run/redis.sock", "unix:///run/redis.sock"),
             ("unix:/run/redis", "unix:///run/redis"),
             ("redis:///run/redis.sock", "unix:///run/redis.sock"),
+            ("tcp://cache.sock", "redis://cache.sock:6379/0"),
             (
                 "REDIS_URL=redis://cache.example/2",
                 "redis://cache.example:6379/2",

@@ -1,12 +1,16 @@
 //! The verdict on a name: without an address there is nothing to connect to.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::Blame;
 use super::words::seconds;
 use crate::ping::catalogue::Code;
 use crate::ping::observation::{Lookup, NameAnswer, Observations};
 use crate::target::Target;
+
+/// What a resolver may need for a name that it has to ask others for, and a lost packet to be sent again.
+const SLOW_RESOLVER: Duration = Duration::from_millis(1900);
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
     let host = target.host().unwrap_or_default();
@@ -51,6 +55,12 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
             Code::DnsNotFound,
             format!("this system's resolver does not find {host}"),
         )
+    } else if lookup.system_was_silent && lookup.took < SLOW_RESOLVER {
+        Blame::likely(
+            Code::DnsTimeout,
+            format!("no name server has answered for {host} in the time that there was"),
+        )
+        .because("a resolver that asks others may take as long: try a longer --timeout")
     } else {
         Blame::proved(
             Code::DnsTimeout,

@@ -198,7 +198,11 @@ fn stalled(tls: &Handshake, plain: Option<&Heard>, seen: &Observations) -> Blame
                 .because(waited)
                 .because("a plain PING on a second connection was turned away at once: small packets pass")
         }
-        _ => Blame::likely(Code::TlsStalled, "the TLS handshake starts and never ends").because(waited),
+        _ => Blame::likely(
+            Code::TlsStalled,
+            wait.came_to("the TLS handshake starts and never ends"),
+        )
+        .because(waited),
     };
     blame
         .because_all((wait == Wait::TooShort).then(|| far_away(seen.tcp_took)))

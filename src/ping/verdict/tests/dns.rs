@@ -1,9 +1,11 @@
 //! Names that lead nowhere.
 
+use std::time::Duration;
+
 use super::{cause, target};
 use crate::ping::catalogue::Code;
 use crate::ping::observation::{Lookup, NameAnswer, NameServer, Observations};
-use crate::ping::verdict::judge;
+use crate::ping::verdict::{Certainty, judge};
 
 #[test]
 fn each_answer_of_the_name_servers_has_its_cause() {
@@ -34,6 +36,26 @@ fn each_answer_of_the_name_servers_has_its_cause() {
         };
         assert_eq!(cause("redis://cache.example", &seen), Some(expected));
     }
+}
+
+#[test]
+fn a_short_wait_for_a_name_server_proves_nothing() {
+    let certainty = |took| {
+        let dns = Lookup {
+            system_was_silent: true,
+            took: Duration::from_millis(took),
+            ..Lookup::default()
+        };
+        let seen = Observations {
+            dns: Some(dns),
+            ..Observations::default()
+        };
+        let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
+        assert_eq!(finding.code, Code::DnsTimeout);
+        finding.certainty
+    };
+    assert_eq!(certainty(900), Certainty::Likely);
+    assert_eq!(certainty(2700), Certainty::Proved);
 }
 
 #[test]
