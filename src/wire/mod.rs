@@ -13,6 +13,7 @@ mod recorder;
 mod show;
 mod stream;
 mod trip;
+mod write;
 
 pub use connection::{Connection, ReadError};
 pub use measure::{Limits, Malformed, measure};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use redis::{Pipeline, RedisError, ServerError, Value, parse_redis_value};
 
-use super::raw::{Replies, Reply, write_command};
+use super::raw::{Replies, Reply};
+use super::write::write_command;
 
 /// Whether commands are executed together or one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
