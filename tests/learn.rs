@@ -49,12 +49,7 @@ fn a_changed_reply_is_told_with_its_place_the_command_and_both_replies() {
     let changed = COUNT.replacen("(integer) 1\n> TTL", "(integer) 7\n> TTL", 1);
     let lessons = Lessons::of(&[("03-count-visits.md", &changed)]);
     let server = RedisServer::start();
-    let finished = Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&server.url())
-        .run()
-        .expect(1);
+    let finished = lessons.run_on(&server.url()).expect(1);
     let place = format!("{}:10", lessons.file("03-count-visits.md").display());
     let lines: Vec<&str> = finished.stdout.lines().collect();
     let at = lines
@@ -88,12 +83,7 @@ fn a_wrong_state_is_explained_in_the_words_of_the_lesson() {
     );
     let lessons = Lessons::of(&[("03-count-visits.md", &changed)]);
     let server = RedisServer::start();
-    let finished = Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&server.url())
-        .run()
-        .expect(1);
+    let finished = lessons.run_on(&server.url()).expect(1);
     assert!(
         finished.stdout.contains("it has no time to live yet"),
         "{}",
@@ -186,12 +176,7 @@ fn a_command_on_a_foreign_key_is_refused_before_anything_is_sent() {
     let lessons = Lessons::of(&[("03-count-visits.md", &lesson)]);
     let server = RedisServer::start();
     server.ask(&["SET", "other", "theirs"]);
-    let finished = Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&server.url())
-        .run()
-        .expect(1);
+    let finished = lessons.run_on(&server.url()).expect(1);
     assert!(
         finished
             .output()

@@ -44,12 +44,7 @@ fn a_lesson_holds_on_valkey_too() {
         return;
     };
     let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
-    Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&server.url())
-        .run()
-        .expect(0);
+    lessons.run_on(&server.url()).expect(0);
     assert!(server.keys().is_empty());
 }
 
@@ -111,12 +106,7 @@ fn a_password_is_used_and_never_shown_and_a_wrong_one_is_no_wrong_answer() {
 #[test]
 fn a_url_that_cannot_be_used_is_exit_status_2_in_the_words_of_ping() {
     let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
-    let finished = Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis("http://127.0.0.1:6379")
-        .run()
-        .expect(2);
+    let finished = lessons.run_on("http://127.0.0.1:6379").expect(2);
     assert!(finished.output().contains("url."), "{}", finished.output());
 }
 
@@ -124,12 +114,7 @@ fn a_url_that_cannot_be_used_is_exit_status_2_in_the_words_of_ping() {
 fn an_unreachable_redis_is_no_wrong_answer() {
     let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
     let closed = format!("redis://127.0.0.1:{}", support::ports::free_port());
-    let finished = Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&closed)
-        .run()
-        .expect(4);
+    let finished = lessons.run_on(&closed).expect(4);
     assert!(!finished.output().contains("expected"), "{}", finished.output());
 }
 
@@ -207,12 +192,7 @@ fn a_second_learner_runs_under_another_name_and_harms_nobody() {
     let server = RedisServer::start();
     server.ask(&["SET", "sessiontut:lesson:ada", "another-learner", "EX", "60"]);
     server.ask(&["HSET", "sessiontut:user:ada", "visits", "41"]);
-    let finished = Home::new()
-        .sessiontut(learn(&lessons))
-        .args(["--yes"])
-        .redis(&server.url())
-        .run()
-        .expect(0);
+    let finished = lessons.run_on(&server.url()).expect(0);
     assert!(
         finished.stderr.contains("somebody else is in a lesson"),
         "{}",

@@ -175,16 +175,16 @@ fn on_ec2(listen: &str) -> (String, String) {
     })
 }
 
+/// The port that stands behind `host` in a URL.
+fn port_behind<'a>(host: &str, line: &'a str) -> &'a str {
+    let (_, rest) = line.split_once(host).unwrap();
+    rest.split('/').next().unwrap()
+}
+
 #[test]
 fn on_ec2_it_names_the_public_address_and_the_inbound_rule() {
     let (line, notes) = on_ec2("0.0.0.0:0");
-    let port = line
-        .split("example.com:")
-        .nth(1)
-        .unwrap()
-        .split('/')
-        .next()
-        .unwrap();
+    let port = port_behind("example.com:", &line);
     assert!(line.starts_with("open http://ec2-3-4-5-6.example.com:"), "{line}");
     let rule = format!("--region eu-central-1 --group-id sg-0a1b2c --protocol tcp --port {port}");
     assert!(notes.contains(&rule), "{notes}");
@@ -193,13 +193,7 @@ fn on_ec2_it_names_the_public_address_and_the_inbound_rule() {
 #[test]
 fn on_ec2_and_loopback_it_names_the_tunnel() {
     let (line, notes) = on_ec2("127.0.0.1:0");
-    let port = line
-        .split("127.0.0.1:")
-        .nth(1)
-        .unwrap()
-        .split('/')
-        .next()
-        .unwrap();
+    let port = port_behind("127.0.0.1:", &line);
     let tunnel = format!("ssh -N -L {port}:127.0.0.1:{port} ubuntu@ec2-3-4-5-6.example.com");
     assert!(notes.contains(&tunnel), "{notes}");
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+use super::program::{Finished, Home};
+
 /// A lesson with a demonstration, a task with hints, a wait and a quiz.
 pub const COUNT: &str = "\
 # Count visits
@@ -77,6 +79,15 @@ impl Lessons {
             fs::write(folder.path().join(name), text).unwrap();
         }
         Self { folder }
+    }
+
+    /// Runs them unattended, in a home of their own, on the Redis at `url`.
+    pub fn run_on(&self, url: &str) -> Finished {
+        Home::new()
+            .sessiontut(learn(self))
+            .args(["--yes"])
+            .redis(url)
+            .run()
     }
 
     /// Its path.
