@@ -7,6 +7,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use askama::filters::{Escaper, Html};
+
 use crate::wire::Trip;
 
 /// Commands that are kept for a session.
@@ -64,35 +66,19 @@ fn write_cell(rows: &mut Vec<u8>, write: impl FnOnce(&mut Cell) -> io::Result<()
     let start = rows.len();
     let written = write(&mut Cell { rows, room: SHOWN });
     // Most cells are plain, and then it is cheaper to look first.
+    let is_markup = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'');
     if rows[start..]
         .iter()
         .fold(false, |found, byte| found | is_markup(byte))
     {
         let text = rows.split_off(start);
-        let mut rest = text.as_slice();
-        while let Some(at) = rest.iter().position(is_markup) {
-            rows.extend_from_slice(&rest[..at]);
-            rows.extend_from_slice(entity(rest[at]));
-            rest = &rest[at + 1..];
-        }
-        rows.extend_from_slice(rest);
+        let mut escaped = String::with_capacity(2 * text.len());
+        // A String takes all that it is given.
+        let _ = Html.write_escaped_str(&mut escaped, &String::from_utf8_lossy(&text));
+        rows.append(&mut escaped.into_bytes());
     }
     if written.is_err() {
         rows.extend_from_slice("…".as_bytes());
-    }
-}
-
-fn is_markup(byte: &u8) -> bool {
-    matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'')
-}
-
-fn entity(markup: u8) -> &'static [u8] {
-    match markup {
-        b'<' => b"&lt;",
-        b'>' => b"&gt;",
-        b'&' => b"&amp;",
-        b'"' => b"&#34;",
-        _ => b"&#39;",
     }
 }
 
@@ -214,7 +200,7 @@ mod tests {
         let earlier = rows(&history.add("a", &asked(26)));
         assert_eq!(earlier.matches("<tr>").count(), KEPT);
         assert!(earlier.starts_with("<tr><td><code>ECHO 6</code>"), "{earlier}");
-        assert!(!earlier.contains("<b>") && earlier.contains("&lt;b&gt;"));
+        assert!(!earlier.contains("<b>") && earlier.contains("&#60;b&#62;"));
     }
 
     #[test]
