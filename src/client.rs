@@ -19,7 +19,7 @@ use crate::deadline::Deadline;
 use crate::ping::catalogue::Circumstances;
 use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions, Verdict};
-use crate::target::{DEFAULT_PORT, Target, Trust};
+use crate::redis_url::{DEFAULT_PORT, Target, Trust};
 use crate::wire::{Batch, Multiplexed, Trip};
 
 /// For a node of a cluster; the request's own deadline is shorter.

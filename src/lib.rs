@@ -18,17 +18,16 @@ pub mod ui;
 
 pub mod deadline;
 pub mod drill;
-pub mod endpoint;
 pub mod exit;
 pub mod learn;
 pub mod os;
 pub mod ping;
 pub mod practice;
+pub mod redis_url;
 pub mod sanitize;
 pub mod secret;
 pub mod serve;
 pub mod session;
 pub mod signals;
 pub mod state;
-pub mod target;
 pub mod wire;

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::ping;
 use crate::practice::{self, Attached};
 use crate::secret::Secret;
-use crate::target::{Target, Trust, UrlFault};
+use crate::redis_url::{Target, Trust, UrlFault};
 use crate::ui;
 
 /// A Redis, and what keeps it there while the command runs.

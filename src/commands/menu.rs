@@ -4,7 +4,7 @@ use clap::Parser as _;
 
 use crate::cli::Cli;
 use crate::exit::Exit;
-use crate::target::Target;
+use crate::redis_url::Target;
 use crate::ui::{self, menu::Item};
 
 const ITEMS: [Item; 5] = [

@@ -17,7 +17,7 @@ use crate::ping::rungs::tls;
 use crate::ping::verdict::Verdict;
 use crate::ping::{self, Climb, ClimbOptions, Family, WriteCheck};
 use crate::state;
-use crate::target::{Target, Trust, UrlFault};
+use crate::redis_url::{Target, Trust, UrlFault};
 use crate::ui;
 use crate::ui::ping::{Climbing, Lines};
 

@@ -18,7 +18,7 @@ use crate::session::store::Session;
 use crate::session::{KEY_PREFIX, LONGEST_NAME, SessionStore, Token};
 use crate::signals::Signals;
 use crate::state;
-use crate::target::{Origin, Target};
+use crate::redis_url::{Origin, Target};
 use crate::ui::{self, waiting::waiting};
 use crate::wire::{Batch, Reply, Trip};
 

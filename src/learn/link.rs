@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::ping::catalogue::Fix;
 use crate::ping::{self, ClimbOptions};
 use crate::session::neighbours::Census;
-use crate::target::{Address, Origin, Target, Trust};
+use crate::redis_url::{Address, Origin, Target, Trust};
 use crate::wire::{Connection, Limits, Stream, error_text};
 
 /// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.

@@ -6,7 +6,7 @@ use super::link::{At, Unanswered};
 use crate::ping::catalogue::{Circumstances, Code, fixes};
 use crate::ping::observation::Observations;
 use crate::sanitize;
-use crate::target::Target;
+use crate::redis_url::Target;
 use crate::wire::error_text;
 
 /// The first word of such a reply, and what `ping` calls it.

@@ -11,7 +11,7 @@ use super::observation::{Experiment, TlsResult};
 use super::rungs::tcp::Segments;
 use super::rungs::{auth, tcp, tls};
 use crate::deadline::Deadline;
-use crate::target::Trust;
+use crate::redis_url::Trust;
 use crate::wire::{Connection, Stream};
 
 /// How long a server that speaks first is listened to before we speak.

@@ -194,7 +194,7 @@ mod tests {
     use crate::ping::judge;
     use crate::ping::observation::{Dial, DialResult, Endpoint, Observations};
     use crate::ping::place::{Nearness, Place};
-    use crate::target::Target;
+    use crate::redis_url::Target;
 
     /// An instance with two interfaces in two VPCs, as the service describes it to whoever shows the token.
     fn answer(request: &str) -> Option<&'static str> {

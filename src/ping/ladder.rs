@@ -14,9 +14,9 @@ use super::observation::{Experiment, Observations, StandIn, TlsResult};
 use super::rungs::{auth, dns, role, tcp, tls};
 use super::{ClimbOptions, Event, Rung, WriteCheck, nodes, place, resolver};
 use crate::deadline::Deadline;
-use crate::endpoint;
+use crate::redis_url::provider;
 use crate::os;
-use crate::target::{Address, Target, Trust};
+use crate::redis_url::{Address, Target, Trust};
 use crate::wire::{Connection, Stream};
 
 /// When a connection attempt that is still open has met silence; long before its first retransmission.
@@ -61,7 +61,7 @@ struct Ladder<'a> {
 
 impl Ladder<'_> {
     async fn climb(&mut self) -> Option<Connection<Stream>> {
-        if let Some(hint) = self.target.host().and_then(endpoint::read) {
+        if let Some(hint) = self.target.host().and_then(provider::read) {
             for doubt in hint.doubts(self.target.tls, self.target.port()) {
                 (self.tell)(Event::Hint(&doubt));
             }

@@ -23,7 +23,7 @@ pub mod watch;
 use std::net::IpAddr;
 
 use crate::deadline::Deadline;
-use crate::target::{Target, Trust};
+use crate::redis_url::{Target, Trust};
 use crate::wire::{Connection, Stream};
 use observation::Observations;
 

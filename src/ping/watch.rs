@@ -11,7 +11,7 @@ use super::rungs::auth;
 use super::verdict::{Verdict, judge};
 use super::{ClimbOptions, climb};
 use crate::deadline::Deadline;
-use crate::target::{Target, Trust};
+use crate::redis_url::{Target, Trust};
 use crate::wire::{Connection, Stream};
 
 /// Part of the time after which silence is met by a climb beside it.

@@ -18,7 +18,7 @@ use super::server::{self, Options, Server};
 use crate::deadline::Deadline;
 use crate::secret::Secret;
 use crate::state;
-use crate::target::Target;
+use crate::redis_url::Target;
 
 const LOCK: &str = "practice.lock";
 const DATA: &str = "practice.data";

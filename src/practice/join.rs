@@ -15,7 +15,7 @@ use super::server::{self, Server};
 use crate::deadline::Deadline;
 use crate::secret::Secret;
 use crate::state;
-use crate::target::Target;
+use crate::redis_url::Target;
 
 const ADDRESS: &str = "practice.json";
 

@@ -17,7 +17,7 @@ use super::manner::Manner;
 use super::store::{Store, wall_clock};
 use super::{connection, random, snapshot};
 use crate::secret::Secret;
-use crate::target::{Address, Origin, Target};
+use crate::redis_url::{Address, Origin, Target};
 
 /// How a practice server is to be.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use crate::learn::classroom::Standing;
 use crate::learn::unattended::{Event, Tally};
 use crate::learn::{Lesson, Refusal};
 use crate::sanitize;
-use crate::target::Target;
+use crate::redis_url::Target;
 
 /// The answer of `--check`: how many lessons are in order, and what is wrong with the others.
 pub fn checked(lessons: &[Lesson], refusals: &[Refusal]) {

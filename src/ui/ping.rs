@@ -17,7 +17,7 @@ use crate::ping::report::steps::{self, Status, Step};
 use crate::ping::report::text::{self, Line};
 use crate::ping::verdict::Verdict;
 use crate::ping::{Event, Rung};
-use crate::target::Target;
+use crate::redis_url::Target;
 
 /// How often the spinner turns; what takes less shows none.
 const TURN: Duration = Duration::from_millis(100);

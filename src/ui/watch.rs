@@ -10,7 +10,7 @@ use super::ping::{self, Lines};
 use super::window;
 use crate::ping::history::History;
 use crate::ping::watch::{Change, Probe};
-use crate::target::Target;
+use crate::redis_url::Target;
 
 /// Probes that the graph shows.
 const GRAPH: usize = 24;

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::learn::course::Guest;
 use crate::session::jar::Jar;
 use crate::state;
-use crate::target::{Origin, Trust};
+use crate::redis_url::{Origin, Trust};
 
 /// A Redis, and what keeps it there.
 pub(super) struct Opening {

@@ -15,7 +15,7 @@ use crate::learn::browser::Visit;
 use crate::learn::names::FIRST_NAME;
 use crate::learn::unattended::{By, Commands, Failure};
 use crate::secret::Secret;
-use crate::target::Target;
+use crate::redis_url::Target;
 use crate::ui;
 
 /// Who uses what runs beside a lesson.

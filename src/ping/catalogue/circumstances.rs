@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::endpoint;
+use crate::redis_url::provider;
 use crate::ping::observation::{By, DialResult, Endpoint, NameAnswer, Observations, TlsResult};
 use crate::ping::place::Place;
 use crate::sanitize;
-use crate::target::{Address, Doubt, Target};
+use crate::redis_url::{Address, Doubt, Target};
 
 /// What advice depends on.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +60,7 @@ impl Circumstances {
         let place = seen.place.clone().unwrap_or_default();
         let named = target
             .host()
-            .and_then(endpoint::read)
+            .and_then(provider::read)
             .and_then(|hint| hint.region);
         let is_own_word = seen.refused_sends > 0
             || seen

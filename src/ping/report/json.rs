@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::steps::{Step, steps};
-use crate::endpoint;
+use crate::redis_url::provider;
 use crate::ping::Rung;
 use crate::ping::catalogue::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Verdict, median};
 use crate::sanitize;
-use crate::target::{Address, Origin, Target, UrlFault};
+use crate::redis_url::{Address, Origin, Target, UrlFault};
 use std::time::Duration;
 
 /// The report on a climb.
@@ -74,7 +74,7 @@ fn target_of(target: &Target) -> Value {
     let kind = match (&target.address, target.origin) {
         (_, Origin::Practice) => Some("practice"),
         (Address::Unix(_), _) => Some("unix"),
-        (Address::Tcp { host, .. }, _) => endpoint::read(host).map(|hint| hint.kind.name()),
+        (Address::Tcp { host, .. }, _) => provider::read(host).map(|hint| hint.kind.name()),
     };
     json!({
         "url": target.to_string(), "host": target.host(), "port": target.port(), "tls": target.tls, "db": target.db,

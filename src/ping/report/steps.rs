@@ -6,7 +6,7 @@ use crate::ping::Rung;
 use crate::ping::heard::Heard;
 use crate::ping::observation::{DialResult, Observations, TlsResult};
 use crate::ping::verdict::{Verdict, packets};
-use crate::target::{Address, Target};
+use crate::redis_url::{Address, Target};
 
 /// One rung of the report.
 #[derive(Clone, Debug)]

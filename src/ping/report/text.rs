@@ -7,7 +7,7 @@ use super::steps::{Status, Step};
 use crate::ping::catalogue::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Finding, Verdict, median, seconds};
-use crate::target::{Origin, Target};
+use crate::redis_url::{Origin, Target};
 
 /// A line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use redis::{Cmd, cmd};
 
 use crate::deadline::Deadline;
 use crate::ping::heard::Heard;
-use crate::target::Target;
+use crate::redis_url::Target;
 use crate::wire::{Connection, Limits, ReadError, Stream};
 
 /// Logs in with the URL's credentials; `None` where it has no password.

@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::os;
 use crate::ping::observation::{Handshake, TlsResult};
 use crate::sanitize;
-use crate::target::Trust;
+use crate::redis_url::Trust;
 use crate::wire::Stream;
 use trust::{Judge, NoRoots, Seen, client_config};
 

@@ -7,7 +7,7 @@ use crate::ping::catalogue::Code;
 use crate::ping::heard::Heard;
 use crate::ping::observation::Observations;
 use crate::sanitize;
-use crate::target::Target;
+use crate::redis_url::Target;
 
 /// What an answer to AUTH other than OK means.
 pub(super) fn judge(target: &Target, heard: &Heard, seen: &Observations) -> Blame {

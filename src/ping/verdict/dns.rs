@@ -7,7 +7,7 @@ use super::Blame;
 use super::words::seconds;
 use crate::ping::catalogue::Code;
 use crate::ping::observation::{Lookup, NameAnswer, Observations};
-use crate::target::Target;
+use crate::redis_url::Target;
 
 /// What a resolver may need for a name that it has to ask others for, and a lost packet to be sent again.
 const SLOW_RESOLVER: Duration = Duration::from_millis(1900);

@@ -10,7 +10,7 @@ use crate::ping::observation::{
     By, Certificate, DialResult, Experiment, Lookup, NameAnswer, NameServer, Observations, Rehearsal,
     TlsResult,
 };
-use crate::target::Target;
+use crate::redis_url::Target;
 
 /// What is judged: a URL that cannot be used, or what was seen behind one that can.
 enum Judged {

@@ -19,7 +19,7 @@ use super::catalogue::{Circumstances, Code, Fix, fixes};
 use super::observation::Observations;
 use crate::exit::Exit;
 use crate::sanitize;
-use crate::target::{Target, UrlFault, UrlFaultKind};
+use crate::redis_url::{Target, UrlFault, UrlFaultKind};
 
 pub use warnings::{is_uneven, median};
 pub(in crate::ping) use words::{packets, seconds};

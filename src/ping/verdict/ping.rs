@@ -11,7 +11,7 @@ use crate::ping::catalogue::Code;
 use crate::ping::heard::Heard;
 use crate::ping::observation::{Experiment, Observations, StandIn, TlsResult};
 use crate::ping::rungs::tls::wants_client_certificate;
-use crate::target::Target;
+use crate::redis_url::Target;
 
 /// A wait that is no longer than this many journeys there and back proves little.
 const FEW_ROUND_TRIPS: u32 = 3;

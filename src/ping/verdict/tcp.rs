@@ -8,7 +8,7 @@ use crate::os::Icmp;
 use crate::ping::catalogue::Code;
 use crate::ping::observation::{By, Dial, DialResult, Endpoint, Observations};
 use crate::ping::place::Listener;
-use crate::target::Target;
+use crate::redis_url::Target;
 
 /// Where all addresses fail, differently: refused, then prohibited, then unreachable, then time-out is the cause.
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {

@@ -8,7 +8,7 @@ use crate::ping::catalogue::Code;
 use crate::ping::experiment::looks_like_tls;
 use crate::ping::heard::Heard;
 use crate::ping::observation::{Experiment, Handshake, Observations, TlsResult};
-use crate::target::Target;
+use crate::redis_url::Target;
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
     if !target.tls {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::Warning;
 use super::tcp::describe;
 use super::words::{age, seconds};
-use crate::endpoint;
+use crate::redis_url::provider;
 use crate::ping::catalogue::{Circumstances, Code, fixes};
 use crate::ping::observation::{DialResult, Endpoint, Observations};
-use crate::target::{Address, Doubt, Target};
+use crate::redis_url::{Address, Doubt, Target};
 
 /// Median round trip over which it is called slow.
 const SLOW: Duration = Duration::from_millis(20);
@@ -203,7 +203,7 @@ fn round_trips(round_trips: &[Duration]) -> Found {
 /// What the URL itself suggests about a failure; worded as hints, never as causes.
 pub(super) fn hints(target: &Target, code: Code) -> Vec<String> {
     let mut hints = Vec::new();
-    if let Some(endpoint) = target.host().and_then(endpoint::read) {
+    if let Some(endpoint) = target.host().and_then(provider::read) {
         hints.extend(endpoint.hints(target.tls, target.port()));
     }
     hints.extend(

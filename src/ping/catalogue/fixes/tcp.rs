@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{Circumstances, Code, Fix, route};
 use crate::ping::catalogue::circumstances::quoted;
 use crate::ping::place::{Listener, Nearness};
-use crate::target::DEFAULT_PORT;
+use crate::redis_url::DEFAULT_PORT;
 
 /// The order depends on where we stand.
 pub(super) fn unanswered(at: &Circumstances) -> Vec<Fix> {

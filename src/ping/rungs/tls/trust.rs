@@ -16,7 +16,7 @@ use rustls::{
 use super::certificate;
 use crate::ping::observation::Certificate;
 use crate::sanitize;
-use crate::target::Trust;
+use crate::redis_url::Trust;
 
 /// The configuration that every TLS connection of ours uses: the system's roots, `SSL_CERT_FILE` and `--ca`.
 ///

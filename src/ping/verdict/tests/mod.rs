@@ -15,7 +15,7 @@ use crate::ping::heard::Heard;
 use crate::ping::observation::{
     Certificate, Dial, DialResult, Endpoint, Experiment, Handshake, Observations, TlsResult,
 };
-use crate::target::Target;
+use crate::redis_url::Target;
 
 pub(in crate::ping::verdict) fn target(url: &str) -> Target {
     Target::parse(url).unwrap()

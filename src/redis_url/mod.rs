@@ -6,6 +6,7 @@
 mod faults;
 mod parse;
 mod parts;
+pub mod provider;
 mod slips;
 
 use std::fmt;
@@ -115,7 +116,7 @@ impl Target {
     /// Reads a URL.
     ///
     /// ```
-    /// use sessiontut::target::Target;
+    /// use sessiontut::redis_url::Target;
     ///
     /// let target = Target::parse("rediss://ada:Plover-4417@cache.example/3").unwrap();
     /// assert_eq!(target.to_string(), "rediss://ada:***@cache.example:6379/3");
