@@ -11,23 +11,42 @@
 //! [`cli`] and [`commands`] are the front door, [`ui`] is the only place that prints; everything else returns
 //! typed values and knows no terminal. Dependencies point one way: front door → job → [`wire`].
 
-pub mod cli;
-pub mod client;
-pub mod commands;
-pub mod ui;
+mod cli;
+mod client;
+mod commands;
+mod exit;
+mod learn;
+mod os;
+mod serve;
+mod signals;
+mod state;
+mod ui;
+mod wire;
 
 pub mod deadline;
 pub mod drill;
-pub mod exit;
-pub mod learn;
-pub mod os;
 pub mod ping;
 pub mod practice;
 pub mod redis_url;
 pub mod sanitize;
 pub mod secret;
-pub mod serve;
 pub mod session;
-pub mod signals;
-pub mod state;
-pub mod wire;
+
+pub use cli::Cli;
+pub use client::{Client, Unreachable, open};
+pub use commands::run;
+pub use exit::Exit;
+pub use ui::parsed;
+
+/// Readers of untrusted input, for the tests and the fuzz targets only.
+#[doc(hidden)]
+pub mod untrusted {
+    pub use crate::learn::parse as parse_lesson;
+    pub use crate::ping::report::{json, steps, text};
+    pub use crate::ui::markdown;
+    pub use crate::wire::{Limits, measure};
+}
+
+#[cfg(test)]
+#[path = "../tests/support/golden.rs"]
+mod golden;

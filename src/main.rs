@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use sessiontut::cli::Cli;
-use sessiontut::{commands, ui};
+use sessiontut::Cli;
 
 fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(cli) => commands::run(cli),
-        Err(answer) => ui::parsed(&answer),
+        Ok(cli) => sessiontut::run(cli),
+        Err(answer) => sessiontut::parsed(&answer),
     }
     .into()
 }

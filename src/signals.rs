@@ -4,7 +4,7 @@ use std::io;
 
 /// What the system says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub(crate) enum Signal {
     /// Ctrl-C: SIGINT.
     Interrupt,
     /// SIGTERM, or SIGHUP when the terminal is closed; never on Windows.
@@ -14,7 +14,7 @@ pub enum Signal {
 /// Hears them; until it is dropped, they do nothing else.
 #[cfg(unix)]
 #[derive(Debug)]
-pub struct Signals([tokio::signal::unix::Signal; 3]);
+pub(crate) struct Signals([tokio::signal::unix::Signal; 3]);
 
 #[cfg(unix)]
 impl Signals {
@@ -22,7 +22,7 @@ impl Signals {
     ///
     /// # Errors
     /// The system's, where no handler can be installed.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self([
             signal(SignalKind::interrupt())?,
@@ -32,7 +32,7 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => Signal::Interrupt,

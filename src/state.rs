@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// `$XDG_STATE_HOME/sessiontut`, or `~/.local/state/sessiontut`
 /// (<https://specifications.freedesktop.org/basedir-spec/latest/>); none where there is no home.
 #[must_use]
-pub fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     let named = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -23,7 +23,7 @@ pub fn folder() -> Option<PathBuf> {
 ///
 /// # Errors
 /// When there is no home, or the folder cannot be made.
-pub fn open_folder() -> io::Result<PathBuf> {
+pub(crate) fn open_folder() -> io::Result<PathBuf> {
     let folder = folder()
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "neither XDG_STATE_HOME nor HOME is set"))?;
     let mut builder = fs::DirBuilder::new();
@@ -39,7 +39,7 @@ pub fn open_folder() -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// What the file system says; the file is then as it was before.
-pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let found = fs::canonicalize(path);
     let path = found.as_deref().unwrap_or(path);
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
@@ -60,7 +60,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the file system says of the lock file beside it.
-pub fn turn(path: &Path) -> io::Result<File> {
+pub(crate) fn turn(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -75,7 +75,7 @@ pub fn turn(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// What the file system says; the file is then where it was.
-pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut number = 1;
     let aside = loop {
         let aside = path.with_extension(format!("damaged-{number}"));

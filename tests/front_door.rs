@@ -5,7 +5,7 @@ mod support;
 use std::process::{Command, Stdio};
 
 use clap::CommandFactory;
-use sessiontut::cli::Cli;
+use sessiontut::Cli;
 use support::program::SESSIONTUT;
 use support::{Home, RedisServer, Terminal};
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use redis::Value;
 use sessiontut::practice::{Options, Server};
-use sessiontut::wire::{Limits, measure};
+use sessiontut::untrusted::{Limits, measure};
 use support::{RedisServer, valkey};
 
 /// Replies of these programs are small; a server that says more is wrong.

@@ -6,10 +6,9 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use sessiontut::client;
 use sessiontut::deadline::Deadline;
+use sessiontut::redis_url::{Target, Trust};
 use sessiontut::session::{SessionStore, Token};
-use sessiontut::target::{Target, Trust};
 use support::http::{connect, try_send};
 use support::wait::wait_for;
 use support::{App, RedisServer};
@@ -22,7 +21,7 @@ const RACERS: usize = 8;
 #[allow(clippy::unwrap_used, reason = "a test's helper")]
 async fn store(server: &RedisServer) -> SessionStore {
     let target = Target::parse(&server.url()).unwrap();
-    let client = client::open(
+    let client = sessiontut::open(
         &target,
         &Trust::default(),
         Deadline::after(Duration::from_secs(5)),

@@ -15,13 +15,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use sessiontut::deadline::Deadline;
-use sessiontut::ping::observation::Observations;
-use sessiontut::ping::report::{json, steps, text};
-use sessiontut::ping::{self, ClimbOptions, Verdict, WriteCheck};
-use sessiontut::target::{Target, Trust, UrlFault};
-use sessiontut::ui::markdown;
-use sessiontut::wire::{Limits, measure};
-use sessiontut::{learn, sanitize};
+use sessiontut::ping::{self, ClimbOptions, Observations, Verdict, WriteCheck};
+use sessiontut::redis_url::{Target, Trust, UrlFault};
+use sessiontut::sanitize;
+use sessiontut::untrusted::{Limits, json, markdown, measure, parse_lesson, steps, text};
 
 const SECRET: &str = "Plover4417";
 
@@ -462,6 +459,6 @@ proptest! {
             prop_assert!(!steers(&line), "{line:?}");
         }
         // Where it is refused, on which line and why; a panic would fail here.
-        let _ = learn::parse("01-t.md", &source);
+        let _ = parse_lesson("01-t.md", &source);
     }
 }

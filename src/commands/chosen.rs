@@ -7,8 +7,8 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping;
 use crate::practice::{self, Attached};
-use crate::secret::Secret;
 use crate::redis_url::{Target, Trust, UrlFault};
+use crate::secret::Secret;
 use crate::ui;
 
 /// A Redis, and what keeps it there while the command runs.

@@ -16,8 +16,8 @@ use crate::ping::report::json;
 use crate::ping::rungs::tls;
 use crate::ping::verdict::Verdict;
 use crate::ping::{self, Climb, ClimbOptions, Family, WriteCheck};
-use crate::state;
 use crate::redis_url::{Target, Trust, UrlFault};
+use crate::state;
 use crate::ui;
 use crate::ui::ping::{Climbing, Lines};
 

@@ -12,13 +12,13 @@ use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
 use crate::client;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::redis_url::{Origin, Target};
 use crate::session::jar::{Cookie, Ended, Jar};
 use crate::session::neighbours::{keys_of_others, notice};
 use crate::session::store::Session;
 use crate::session::{KEY_PREFIX, LONGEST_NAME, SessionStore, Token};
 use crate::signals::Signals;
 use crate::state;
-use crate::redis_url::{Origin, Target};
 use crate::ui::{self, waiting::waiting};
 use crate::wire::{Batch, Reply, Trip};
 

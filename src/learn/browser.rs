@@ -13,7 +13,7 @@ const MOST_BYTES: u64 = 1024 * 1024;
 
 /// Somebody who has logged in.
 #[derive(Debug)]
-pub struct Visit {
+pub(crate) struct Visit {
     app: SocketAddr,
     cookie: String,
 }
@@ -23,7 +23,7 @@ impl Visit {
     ///
     /// # Errors
     /// What was asked for and what came back instead.
-    pub fn log_in(app: SocketAddr, name: &str, deadline: Deadline) -> Result<Self, String> {
+    pub(crate) fn log_in(app: SocketAddr, name: &str, deadline: Deadline) -> Result<Self, String> {
         let form = format!("username={name}");
         let login = format!(
             "POST /login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
@@ -43,7 +43,7 @@ impl Visit {
     ///
     /// # Errors
     /// What came back instead.
-    pub fn log_out(self, deadline: Deadline) -> Result<(), String> {
+    pub(crate) fn log_out(self, deadline: Deadline) -> Result<(), String> {
         self.get("/logout", "303", deadline)
     }
 

@@ -11,7 +11,7 @@ use crate::wire;
 
 /// A command that was sent, what came back, and whether it was that which the lesson expects.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The line of the command in its file.
     pub line: usize,
     /// The command as the lesson writes it.
@@ -24,7 +24,7 @@ pub struct Outcome {
 
 /// Whether a reply was the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It was.
     Held,
     /// It was not.
@@ -39,7 +39,7 @@ pub enum Verdict {
 impl Outcome {
     /// Whether the reply was the expected one.
     #[must_use]
-    pub fn held(&self) -> bool {
+    pub(crate) fn held(&self) -> bool {
         self.verdict == Verdict::Held
     }
 }
@@ -48,7 +48,7 @@ impl Outcome {
 ///
 /// # Errors
 /// [`Trouble`] when Redis does not answer: that is no outcome.
-pub fn run(
+pub(crate) fn run(
     scene: &mut Scene,
     transcript: &Transcript,
     tell: &mut dyn FnMut(&Outcome),
@@ -65,7 +65,7 @@ pub fn run(
 
 /// A reply as redis-cli prints it: reports that are text for people as they stand, all else by its type.
 #[must_use]
-pub fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
+pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     let word = |at: usize| {
         words
             .get(at)
@@ -89,7 +89,7 @@ pub fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
 
 /// What a lesson makes of a reply.
 #[must_use]
-pub fn judge(exchange: &Exchange, expected: Expected, reply: &Value) -> Outcome {
+pub(crate) fn judge(exchange: &Exchange, expected: Expected, reply: &Value) -> Outcome {
     let got = printed(&exchange.words, reply);
     let wanted = match (&exchange.reply, expected) {
         (Some(pattern), _) => pattern.clone(),
@@ -124,7 +124,7 @@ fn why(exchange: &Exchange, got: &[String]) -> Option<String> {
 
 /// What a reply to a command means when another one was expected.
 #[must_use]
-pub fn explanation(command: &str, got: &str) -> Option<&'static str> {
+pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
     let meaning = match (command, got) {
         ("TTL" | "PTTL" | "EXPIRETIME" | "PEXPIRETIME", "(integer) -1") => {
             "the key is there, but has no TTL: EXPIRE came before the key existed, or something took the TTL away"

@@ -9,7 +9,7 @@ use super::link::Unanswered;
 use super::stop::Interrupted;
 
 /// Where a lesson is taught: says things to a learner, and asks.
-pub trait Classroom {
+pub(crate) trait Classroom {
     /// Shows what happens.
     fn tell(&mut self, said: &Said<'_>);
 
@@ -40,7 +40,7 @@ pub trait Classroom {
 
 /// What a learner can want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
+pub(crate) enum Key {
     /// Go on: run what is shown, look at the next part.
     Next,
     /// Show a hint.
@@ -67,7 +67,7 @@ pub enum Key {
 
 /// A key that is offered, and what it does here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offer {
+pub(crate) struct Offer {
     /// What it means.
     pub key: Key,
     /// What it does here, in a word or two.
@@ -76,7 +76,7 @@ pub struct Offer {
 
 /// What was typed where a command was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Typed {
+pub(crate) enum Typed {
     /// A command line.
     Command(String),
     /// One of the keys that were offered.
@@ -85,7 +85,7 @@ pub enum Typed {
 
 /// What was picked where an answer was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Picked {
+pub(crate) enum Picked {
     /// Answers, by their places from 0.
     Answers(Vec<usize>),
     /// One of the keys that were offered.
@@ -94,7 +94,7 @@ pub enum Picked {
 
 /// How far a lesson is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// Gone through.
     Done,
     /// The one the learner is in.
@@ -105,7 +105,7 @@ pub enum Standing {
 
 /// What happens in a lesson.
 #[derive(Debug)]
-pub enum Said<'a> {
+pub(crate) enum Said<'a> {
     /// A lesson begins, or goes on at a later step.
     Lesson {
         /// The lesson.

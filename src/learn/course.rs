@@ -17,7 +17,7 @@ use super::unattended::Commands;
 use menu::{LIST, QUIT};
 
 /// A learner's sitting.
-pub struct Course<'a> {
+pub(crate) struct Course<'a> {
     /// Where the lessons come from.
     pub shelf: &'a Shelf,
     /// The lessons, as they are for this learner's name.
@@ -45,7 +45,7 @@ pub struct Course<'a> {
 
 /// Whether a learner knows that a Redis holds other people's keys, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guest {
+pub(crate) enum Guest {
     /// They do, or it does not matter: the practice Redis is their own.
     Known,
     /// They are to be asked before the first write.
@@ -102,7 +102,7 @@ enum Turn {
 
 /// How a sitting ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// The learner left.
     Left,
     /// All lessons are gone through.
@@ -128,7 +128,7 @@ impl Here<'_> {
 
 impl<'a> Course<'a> {
     /// A sitting that has not begun.
-    pub fn new(
+    pub(crate) fn new(
         shelf: &'a Shelf,
         book: Book,
         progress: Progress,
@@ -159,7 +159,7 @@ impl<'a> Course<'a> {
     ///
     /// # Errors
     /// [`Interrupted`]. Either way [`Course::tidy`] is to be called next.
-    pub fn teach(&mut self, first: usize) -> Result<Ended, Interrupted> {
+    pub(crate) fn teach(&mut self, first: usize) -> Result<Ended, Interrupted> {
         let left_behind: Vec<Vec<u8>> = self
             .progress
             .keys()
@@ -191,7 +191,7 @@ impl<'a> Course<'a> {
     }
 
     /// Removes the keys and gives the name back; says whether that was possible.
-    pub fn tidy(&mut self) -> bool {
+    pub(crate) fn tidy(&mut self) -> bool {
         self.commands.end();
         let removed = self.scene.leave();
         if let Some(lock) = self.lock.take() {
@@ -362,7 +362,7 @@ impl<'a> Course<'a> {
 
 /// Every lesson and how far it is.
 #[must_use]
-pub fn standings<'b>(book: &'b Book, progress: &Progress) -> Vec<(&'b Lesson, Standing)> {
+pub(crate) fn standings<'b>(book: &'b Book, progress: &Progress) -> Vec<(&'b Lesson, Standing)> {
     let standing = |lesson: &Lesson| {
         if progress.current() == Some(lesson.id.as_str()) {
             Standing::Now

@@ -6,11 +6,11 @@
 use crate::sanitize;
 
 /// What every key of ours begins with.
-pub const PREFIX: &str = "sessiontut:";
+pub(crate) const PREFIX: &str = "sessiontut:";
 
 /// Why a command is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Forbidden {
+pub(crate) enum Forbidden {
     /// The command is on a key that is not ours.
     #[error("not sent: the key {0} is outside {PREFIX}, where everything of this lesson lives")]
     Outside(String),
@@ -52,7 +52,7 @@ pub(super) enum Keys {
 ///
 /// # Errors
 /// [`Forbidden`] when a key is outside [`PREFIX`], or the keys cannot be told.
-pub fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
+pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     let name = upper(words, 0);
     let Some(place) = place(&name, &upper(words, 1)) else {
         let shown = if has_subcommands(&name) { 2 } else { 1 };
@@ -96,7 +96,7 @@ pub fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
 }
 
 /// The commands that have a key, for completion at the prompt.
-pub const COMPLETIONS: &[&str] = &[
+pub(crate) const COMPLETIONS: &[&str] = &[
     "DEL",
     "EXISTS",
     "EXPIRE",

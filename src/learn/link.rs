@@ -14,8 +14,8 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::catalogue::Fix;
 use crate::ping::{self, ClimbOptions};
-use crate::session::neighbours::Census;
 use crate::redis_url::{Address, Origin, Target, Trust};
+use crate::session::neighbours::Census;
 use crate::wire::{Connection, Limits, Stream, error_text};
 
 /// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.
@@ -31,10 +31,10 @@ const MOST_REDIRECTIONS: usize = 5;
 const UNNOTICED: Duration = Duration::from_secs(1);
 
 /// Hears what is being waited for, and nothing when the wait is over.
-pub type Notice = Box<dyn FnMut(Option<&Target>)>;
+pub(crate) type Notice = Box<dyn FnMut(Option<&Target>)>;
 
 /// A way to Redis, and the connections that were made on it.
-pub struct Link {
+pub(crate) struct Link {
     runtime: Runtime,
     target: Target,
     trust: Trust,
@@ -47,7 +47,7 @@ pub struct Link {
 
 /// Why there is no reply: none of it is the learner's doing.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// Redis does not answer.
     #[error(transparent)]
     Redis(#[from] Unanswered),
@@ -59,7 +59,7 @@ pub enum Trouble {
 /// Redis does not answer, in the words of `ping`.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{what}")]
-pub struct Unanswered {
+pub(crate) struct Unanswered {
     /// What happened.
     pub what: String,
     /// What to do about it, most promising first.
@@ -72,7 +72,7 @@ pub struct Unanswered {
 
 /// When Redis did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
+pub(crate) enum At {
     /// On the way to it: `what` is then all there is to know.
     Connecting,
     /// On a connection that had worked.
@@ -84,7 +84,7 @@ impl Link {
     ///
     /// # Errors
     /// The system gives no runtime.
-    pub fn new(target: Target, trust: Trust, stop: Stop) -> io::Result<Self> {
+    pub(crate) fn new(target: Target, trust: Trust, stop: Stop) -> io::Result<Self> {
         Ok(Self {
             runtime: runtime::Builder::new_current_thread().enable_all().build()?,
             target,
@@ -98,43 +98,43 @@ impl Link {
 
     /// Has somebody told of waits that are long enough to be noticed.
     #[must_use]
-    pub fn telling(mut self, notice: Notice) -> Self {
+    pub(crate) fn telling(mut self, notice: Notice) -> Self {
         self.notice = notice;
         self
     }
 
     /// Where it leads.
     #[must_use]
-    pub fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Target {
         &self.target
     }
 
     /// How its end is trusted.
     #[must_use]
-    pub fn trust(&self) -> &Trust {
+    pub(crate) fn trust(&self) -> &Trust {
         &self.trust
     }
 
     /// What ends its waits.
     #[must_use]
-    pub fn stop(&self) -> &Stop {
+    pub(crate) fn stop(&self) -> &Stop {
         &self.stop
     }
 
     /// Whether it leads to the practice Redis.
     #[must_use]
-    pub fn is_practice(&self) -> bool {
+    pub(crate) fn is_practice(&self) -> bool {
         self.target.origin == Origin::Practice
     }
 
     /// Follows the target elsewhere: the practice Redis can move when another process takes over.
-    pub fn retarget(&mut self, target: Target) {
+    pub(crate) fn retarget(&mut self, target: Target) {
         self.target = target;
         self.forget();
     }
 
     /// Drops every connection; the next command makes new ones.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.nodes.clear();
         self.current = None;
     }
@@ -143,7 +143,7 @@ impl Link {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn connect(&mut self) -> Result<(), Trouble> {
+    pub(crate) fn connect(&mut self) -> Result<(), Trouble> {
         self.ask_text(&["PING"]).map(|_| ())
     }
 
@@ -151,7 +151,7 @@ impl Link {
     ///
     /// # Errors
     /// [`Trouble`]; the connections are forgotten then, since a late reply would answer the wrong command.
-    pub fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, Trouble> {
+    pub(crate) fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, Trouble> {
         self.stop.check()?;
         let mut command = Cmd::new();
         for word in words {
@@ -192,7 +192,7 @@ impl Link {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn ask_text(&mut self, words: &[&str]) -> Result<Value, Trouble> {
+    pub(crate) fn ask_text(&mut self, words: &[&str]) -> Result<Value, Trouble> {
         let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         self.ask(&words)
     }
@@ -201,7 +201,7 @@ impl Link {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn keys_of_others(&mut self) -> Result<Option<u64>, Trouble> {
+    pub(crate) fn keys_of_others(&mut self) -> Result<Option<u64>, Trouble> {
         let mut census = Census::default();
         while let Some(question) = census.question() {
             // In a cluster they are those of the node that we are at.
@@ -225,7 +225,7 @@ impl Link {
     }
 
     /// Tidies up after Ctrl-C: the same command, without heeding the signal, within `deadline`.
-    pub fn ask_at_the_end<W: AsRef<[u8]>>(&mut self, words: &[W], deadline: Deadline) -> Option<Value> {
+    pub(crate) fn ask_at_the_end<W: AsRef<[u8]>>(&mut self, words: &[W], deadline: Deadline) -> Option<Value> {
         let mut command = Cmd::new();
         for word in words {
             command.arg(word.as_ref());
@@ -259,7 +259,7 @@ impl Link {
     ///
     /// # Errors
     /// [`Interrupted`].
-    pub fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
+    pub(crate) fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
         self.runtime.block_on(self.stop.sleep(span))
     }
 }

@@ -22,7 +22,7 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(1);
 
 /// A name, held on a Redis.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     key: String,
     token: String,
     /// Its end tells the thread that renews to end.
@@ -31,7 +31,7 @@ pub struct Lock {
 
 /// Whether a name was free.
 #[derive(Debug)]
-pub enum Attempt {
+pub(crate) enum Attempt {
     /// It is ours now.
     Taken(Lock),
     /// Somebody else has it.
@@ -45,7 +45,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn take(link: &mut Link, name: &str) -> Result<Attempt, Trouble> {
+    pub(crate) fn take(link: &mut Link, name: &str) -> Result<Attempt, Trouble> {
         let key = format!("{PREFIX}lesson:{name}");
         let Some(token) = token() else {
             return Ok(Attempt::Impossible);
@@ -75,7 +75,7 @@ impl Lock {
     }
 
     /// Gives the name back.
-    pub fn release(self, link: &mut Link) {
+    pub(crate) fn release(self, link: &mut Link) {
         let deadline = Deadline::after(RELEASE_WITHIN);
         if link.ask_at_the_end(&["GET", &self.key], deadline) == Some(text(&self.token)) {
             link.ask_at_the_end(&["DEL", &self.key], deadline);

@@ -4,35 +4,36 @@
 //! lesson file ─▶ steps ─▶ run against Redis ─▶ check reply and state ─▶ tell ─▶ progress
 //! ```
 
-pub mod browser;
-pub mod check;
-pub mod classroom;
-pub mod course;
+pub(crate) mod browser;
+pub(crate) mod check;
+pub(crate) mod classroom;
+pub(crate) mod course;
 mod fence;
 mod guard;
 mod lesson;
-pub mod link;
-pub mod lock;
+pub(crate) mod link;
+pub(crate) mod lock;
 mod meant;
-pub mod names;
+pub(crate) mod names;
 mod parse;
-pub mod pattern;
-pub mod progress;
+pub(crate) mod pattern;
+pub(crate) mod progress;
 mod quiz;
 mod refusal;
 mod region;
-pub mod scene;
+pub(crate) mod scene;
 mod shelf;
-pub mod stop;
+pub(crate) mod stop;
 mod transcript;
-pub mod unattended;
+pub(crate) mod unattended;
 
-pub use guard::{COMPLETIONS, Forbidden, PREFIX, keys_of};
-pub use lesson::{
+pub(crate) use guard::{COMPLETIONS, Forbidden, PREFIX, keys_of};
+pub(crate) use lesson::{
     Answer, Block, Exchange, Expected, Hint, Language, Lesson, Markdown, Needs, Quiz, Refusal, Run, Shell,
     Step, Tab, Transcript, Wait, WrongReply,
 };
-pub use parse::{MARKDOWN, parse};
-pub use pattern::Pattern;
-pub use shelf::{Book, Shelf};
-pub use transcript::words;
+pub(crate) use parse::MARKDOWN;
+pub use parse::parse;
+pub(crate) use pattern::Pattern;
+pub(crate) use shelf::{Book, Shelf};
+pub(crate) use transcript::words;

@@ -3,14 +3,14 @@
 use super::guard::PREFIX;
 
 /// Who the lessons are written for.
-pub const FIRST_NAME: &str = "ada";
+pub(crate) const FIRST_NAME: &str = "ada";
 
 /// Longest name that a learner can choose, in characters.
 const LONGEST: usize = 20;
 
 /// Whether a learner can go by this name: it becomes a part of keys and of command lines.
 #[must_use]
-pub fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let is_plain =
         |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-';
     name.starts_with(|character: char| character.is_ascii_lowercase())
@@ -21,7 +21,7 @@ pub fn is_name(name: &str) -> bool {
 /// A lesson's source for another name: `ada` becomes `name` wherever it is a word, and keys without a name in them get
 /// one behind the prefix, so that no two learners share a key.
 #[must_use]
-pub fn under(source: &str, name: &str) -> String {
+pub(crate) fn under(source: &str, name: &str) -> String {
     if name == FIRST_NAME {
         return source.to_owned();
     }

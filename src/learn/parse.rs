@@ -11,7 +11,7 @@ use super::{quiz, transcript};
 use pieces::{Piece, What, hint_text, never_closes, pieces};
 
 /// The Markdown that lessons are written in: what the parser and whoever renders a lesson agree on.
-pub const MARKDOWN: Options = Options::ENABLE_TABLES
+pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_STRIKETHROUGH);
 

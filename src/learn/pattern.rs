@@ -56,7 +56,7 @@ impl Pattern {
 
 /// A line of an expected reply, for people: `(integer) [1-10]` is `(integer) 1 to 10`.
 #[must_use]
-pub fn in_words(line: &str) -> String {
+pub(crate) fn in_words(line: &str) -> String {
     let piece = |piece: Piece| match piece {
         Piece::Text(text) => text,
         Piece::AnyText => "…".to_owned(),

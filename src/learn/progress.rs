@@ -17,7 +17,7 @@ const MOST_BYTES: u64 = 1024 * 1024;
 
 /// What is kept between two sittings.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     record: Record,
     keeping: Keeping,
 }
@@ -50,7 +50,7 @@ struct Record {
 
 /// How far a lesson is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// The step to go on with, from 0.
     #[serde(default)]
     pub step: usize,
@@ -66,7 +66,7 @@ impl Progress {
     ///
     /// Without a folder nothing is kept.
     #[must_use]
-    pub fn read(folder: Option<&Path>) -> (Self, Option<String>) {
+    pub(crate) fn read(folder: Option<&Path>) -> (Self, Option<String>) {
         let Some(folder) = folder else {
             let line = "no home folder, so your progress is not kept this time (HOME or XDG_STATE_HOME would say where)";
             return (Self::nowhere(), Some(line.into()));
@@ -161,58 +161,58 @@ impl Progress {
 
     /// How far a lesson is.
     #[must_use]
-    pub fn of(&self, id: &str) -> Mark {
+    pub(crate) fn of(&self, id: &str) -> Mark {
         self.record.lessons.get(id).cloned().unwrap_or_default()
     }
 
     /// The lesson that was open last.
     #[must_use]
-    pub fn current(&self) -> Option<&str> {
+    pub(crate) fn current(&self) -> Option<&str> {
         self.record.current.as_deref()
     }
 
     /// The language that code was shown in last.
     #[must_use]
-    pub fn language(&self) -> Option<&str> {
+    pub(crate) fn language(&self) -> Option<&str> {
         self.record.language.as_deref()
     }
 
     /// Keys that a lesson may have left behind.
     #[must_use]
-    pub fn keys(&self) -> &[String] {
+    pub(crate) fn keys(&self) -> &[String] {
         &self.record.keys
     }
 
     /// The learner is at this step of this lesson.
-    pub fn arrive(&mut self, id: &str, step: usize) {
+    pub(crate) fn arrive(&mut self, id: &str, step: usize) {
         self.record.current = Some(id.to_owned());
         self.record.lessons.entry(id.to_owned()).or_default().step = step;
     }
 
     /// The learner has gone through this lesson: the next time it begins at its start.
-    pub fn finish(&mut self, id: &str) {
+    pub(crate) fn finish(&mut self, id: &str) {
         let mark = self.record.lessons.entry(id.to_owned()).or_default();
         mark.done = true;
         mark.step = 0;
     }
 
     /// The learner is in no lesson: all are gone through.
-    pub fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         self.record.current = None;
     }
 
     /// Code is shown in this language from now on.
-    pub fn prefer(&mut self, language: &str) {
+    pub(crate) fn prefer(&mut self, language: &str) {
         self.record.language = Some(language.to_owned());
     }
 
     /// These keys are to be removed the next time, should this sitting not come to it.
-    pub fn note_keys(&mut self, keys: Vec<String>) {
+    pub(crate) fn note_keys(&mut self, keys: Vec<String>) {
         self.record.keys = keys;
     }
 
     /// Forgets a lesson.
-    pub fn forget(&mut self, id: &str) {
+    pub(crate) fn forget(&mut self, id: &str) {
         self.record.lessons.remove(id);
         if self.record.current.as_deref() == Some(id) {
             self.record.current = None;
@@ -223,7 +223,7 @@ impl Progress {
     ///
     /// # Errors
     /// A line for the learner, the first time that it cannot be written.
-    pub fn save(&mut self) -> Result<(), String> {
+    pub(crate) fn save(&mut self) -> Result<(), String> {
         let Keeping::In(file) = &self.keeping else {
             return Ok(());
         };

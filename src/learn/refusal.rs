@@ -5,8 +5,8 @@ use redis::Value;
 use super::link::{At, Unanswered};
 use crate::ping::catalogue::{Circumstances, Code, fixes};
 use crate::ping::observation::Observations;
-use crate::sanitize;
 use crate::redis_url::Target;
+use crate::sanitize;
 use crate::wire::error_text;
 
 /// The first word of such a reply, and what `ping` calls it.

@@ -14,7 +14,7 @@ use crate::deadline::Deadline;
 const TIDY_WITHIN: Duration = Duration::from_secs(2);
 
 /// Redis, and the keys that a lesson has or may have there.
-pub struct Scene {
+pub(crate) struct Scene {
     /// The way to Redis.
     pub link: Link,
     keys: BTreeSet<Vec<u8>>,
@@ -30,7 +30,7 @@ enum Transaction {
 
 /// A point in a lesson: before this block of this step, both counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Point {
+pub(crate) struct Point {
     /// The step.
     pub step: usize,
     /// The block in it.
@@ -40,7 +40,7 @@ pub struct Point {
 impl Scene {
     /// Nothing is sent yet.
     #[must_use]
-    pub fn new(link: Link) -> Self {
+    pub(crate) fn new(link: Link) -> Self {
         Self {
             link,
             keys: BTreeSet::new(),
@@ -49,7 +49,7 @@ impl Scene {
     }
 
     /// Remembers keys that are to be removed with the others.
-    pub fn adopt(&mut self, keys: impl IntoIterator<Item = Vec<u8>>) {
+    pub(crate) fn adopt(&mut self, keys: impl IntoIterator<Item = Vec<u8>>) {
         let ours = keys
             .into_iter()
             .filter(|key| key.starts_with(guard::PREFIX.as_bytes()));
@@ -57,13 +57,13 @@ impl Scene {
     }
 
     /// The keys that a lesson may leave behind.
-    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.keys.iter().map(Vec::as_slice)
     }
 
     /// Whether commands are being queued for an EXEC.
     #[must_use]
-    pub fn is_in_transaction(&self) -> bool {
+    pub(crate) fn is_in_transaction(&self) -> bool {
         self.transaction == Transaction::Open
     }
 
@@ -71,7 +71,7 @@ impl Scene {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn send(&mut self, words: &[Vec<u8>]) -> Result<Value, Trouble> {
+    pub(crate) fn send(&mut self, words: &[Vec<u8>]) -> Result<Value, Trouble> {
         if let Ok(keys) = guard::keys_of(words) {
             let keys: Vec<Vec<u8>> = keys.into_iter().map(<[u8]>::to_vec).collect();
             self.keys.extend(keys);
@@ -92,7 +92,7 @@ impl Scene {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn send_at(&mut self, transcript: &Transcript, place: usize) -> Result<Value, Trouble> {
+    pub(crate) fn send_at(&mut self, transcript: &Transcript, place: usize) -> Result<Value, Trouble> {
         let words = &transcript.exchanges[place].words;
         if words[0].eq_ignore_ascii_case(b"MULTI") {
             let behind = transcript.exchanges[place..].iter();
@@ -111,7 +111,7 @@ impl Scene {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn clear(&mut self) -> Result<(), Trouble> {
+    pub(crate) fn clear(&mut self) -> Result<(), Trouble> {
         if self.transaction == Transaction::Open {
             self.link.ask_text(&["DISCARD"])?;
             self.transaction = Transaction::None;
@@ -123,7 +123,7 @@ impl Scene {
     }
 
     /// Removes every key at the end, whatever has happened; says whether that was possible.
-    pub fn leave(&mut self) -> bool {
+    pub(crate) fn leave(&mut self) -> bool {
         let deadline = Deadline::after(TIDY_WITHIN);
         if self.transaction == Transaction::Open {
             self.link.forget();
@@ -139,7 +139,7 @@ impl Scene {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn open(&mut self, lesson: &Lesson) -> Result<(), Trouble> {
+    pub(crate) fn open(&mut self, lesson: &Lesson) -> Result<(), Trouble> {
         self.adopt(keys_of(lesson));
         self.clear()
     }
@@ -149,7 +149,7 @@ impl Scene {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn set_up(&mut self, lesson: &Lesson, point: Point) -> Result<(), Trouble> {
+    pub(crate) fn set_up(&mut self, lesson: &Lesson, point: Point) -> Result<(), Trouble> {
         self.clear()?;
         for (step, part) in lesson.steps.iter().enumerate().take(point.step + 1) {
             let end = if step == point.step {

@@ -11,7 +11,7 @@ use super::{names, region};
 
 /// Where lessons come from.
 #[derive(Clone, Debug)]
-pub enum Shelf {
+pub(crate) enum Shelf {
     /// The program's own.
     BuiltIn,
     /// A folder of files `NN-id.md`.
@@ -20,7 +20,7 @@ pub enum Shelf {
 
 /// The lessons that could be read, and why others could not.
 #[derive(Clone, Debug, Default)]
-pub struct Book {
+pub(crate) struct Book {
     /// In their order.
     pub lessons: Vec<Lesson>,
     /// What is wrong with the other files.
@@ -75,7 +75,7 @@ impl Shelf {
     ///
     /// # Errors
     /// The folder cannot be listed.
-    pub fn read(&self, name: &str) -> io::Result<Book> {
+    pub(crate) fn read(&self, name: &str) -> io::Result<Book> {
         let files = match self {
             Self::BuiltIn => BUILT_IN
                 .iter()
@@ -101,7 +101,7 @@ impl Shelf {
 
     /// What is wrong with the regions that a lesson copies from example files.
     #[must_use]
-    pub fn differences(&self, lesson: &Lesson) -> Vec<Refusal> {
+    pub(crate) fn differences(&self, lesson: &Lesson) -> Vec<Refusal> {
         let blocks = lesson
             .steps
             .iter()
@@ -148,7 +148,7 @@ impl Book {
     ///
     /// # Errors
     /// A line that says why none, or which ones, are meant.
-    pub fn find(&self, word: &str) -> Result<usize, String> {
+    pub(crate) fn find(&self, word: &str) -> Result<usize, String> {
         let word = word.trim().to_lowercase();
         let exact = self
             .lessons

@@ -14,7 +14,7 @@ use crate::signals::{Signal, Signals};
 
 /// Tells whether the learner, or the system, wants this process to end.
 #[derive(Clone, Debug)]
-pub struct Stop {
+pub(crate) struct Stop {
     ask: Arc<watch::Sender<Wish>>,
     bell: Arc<Bell>,
 }
@@ -39,14 +39,14 @@ enum Wish {
 /// The lesson is to end now: Ctrl-C, or the terminal went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
-pub struct Interrupted;
+pub(crate) struct Interrupted;
 
 impl Stop {
     /// Catches SIGINT, SIGTERM and SIGHUP from now on, for the rest of the process's life.
     ///
     /// # Errors
     /// The system gives no thread or no descriptor.
-    pub fn on_signals() -> io::Result<Self> {
+    pub(crate) fn on_signals() -> io::Result<Self> {
         let stop = Self::by_nobody()?;
         let told = stop.clone();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -61,7 +61,7 @@ impl Stop {
     ///
     /// # Errors
     /// The system gives no descriptor.
-    pub fn by_nobody() -> io::Result<Self> {
+    pub(crate) fn by_nobody() -> io::Result<Self> {
         let (hear, ring) = io::pipe()?;
         Ok(Self {
             ask: Arc::new(watch::Sender::new(Wish::GoOn)),
@@ -73,7 +73,7 @@ impl Stop {
     ///
     /// # Errors
     /// [`Interrupted`] when the end is asked for, whether before the wait or within it.
-    pub fn await_key(&self, input: &impl Source) -> Result<(), Interrupted> {
+    pub(crate) fn await_key(&self, input: &impl Source) -> Result<(), Interrupted> {
         loop {
             self.check()?;
             match os::await_key(input, &self.bell.hear) {
@@ -99,7 +99,7 @@ impl Stop {
 
     /// Whether the end was asked for.
     #[must_use]
-    pub fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         *self.ask.borrow() != Wish::GoOn
     }
 
@@ -107,12 +107,12 @@ impl Stop {
     ///
     /// # Errors
     /// [`Interrupted`].
-    pub fn check(&self) -> Result<(), Interrupted> {
+    pub(crate) fn check(&self) -> Result<(), Interrupted> {
         if self.is_asked() { Err(Interrupted) } else { Ok(()) }
     }
 
     /// Forgets a Ctrl-C that was meant for a command within the lesson, which it has ended.
-    pub fn forgive(&self) {
+    pub(crate) fn forgive(&self) {
         self.ask.send_if_modified(|wish| {
             let was_for_the_command = *wish == Wish::Stop;
             if was_for_the_command {
@@ -123,7 +123,7 @@ impl Stop {
     }
 
     /// Resolves when the end is asked for.
-    pub async fn asked(&self) {
+    pub(crate) async fn asked(&self) {
         // It cannot fail: the sender is in our own hand.
         let _ = self.ask.subscribe().wait_for(|wish| *wish != Wish::GoOn).await;
     }
@@ -132,7 +132,7 @@ impl Stop {
     ///
     /// # Errors
     /// [`Interrupted`] when it was.
-    pub async fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
+    pub(crate) async fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
         tokio::select! {
             () = Deadline::after(span).sleep(span) => Ok(()),
             () = self.asked() => Err(Interrupted),

@@ -200,7 +200,7 @@ pub(super) fn own_commands(body: &str) -> Result<Vec<Vec<String>>, Vec<Wrong>> {
 ///
 /// `None` when a quote never closes, or is closed in the middle of a word.
 #[must_use]
-pub fn words(line: &str) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn words(line: &str) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();
     while let Some(first) = rest.chars().next() {

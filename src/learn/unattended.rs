@@ -10,7 +10,7 @@ use crate::deadline::Deadline;
 
 /// What happens while lessons run by themselves.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// A lesson begins.
     Lesson(&'a Lesson),
     /// A reply or a check held.
@@ -46,7 +46,7 @@ pub enum Event<'a> {
 
 /// A command of ours that did not end well.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The command and how it ended.
     pub what: String,
     /// Who ended it.
@@ -55,7 +55,7 @@ pub struct Failure {
 
 /// Who ended a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub(crate) enum By {
     /// The learner, with a Ctrl-C that the lesson hears as well.
     CtrlC,
     /// The command.
@@ -69,7 +69,7 @@ impl From<String> for Failure {
 }
 
 /// Runs our own commands for a lesson.
-pub trait Commands {
+pub(crate) trait Commands {
     /// Runs one command line (without the leading `sessiontut`).
     ///
     /// # Errors
@@ -85,7 +85,7 @@ pub trait Commands {
 
 /// How lessons held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Lessons that ran.
     pub lessons: usize,
     /// Replies and checks that held.
@@ -100,7 +100,7 @@ pub struct Tally {
 ///
 /// # Errors
 /// [`Trouble`] ends the run: nothing can be said about what was not run.
-pub fn run(
+pub(crate) fn run(
     lessons: &[&Lesson],
     scene: &mut Scene,
     commands: &mut dyn Commands,

@@ -16,7 +16,7 @@ use super::{Awaited, Flow, Icmp};
 /// Asks the kernel to queue ICMP errors for the socket, so that [`next_icmp`] can tell what came.
 ///
 /// Where the kernel does not, attempts are told apart by errno alone: nothing is lost but detail.
-pub fn ask_for_icmp(socket: &Socket) {
+pub(crate) fn ask_for_icmp(socket: &Socket) {
     let descriptor = socket.as_raw_fd();
     switch_on(descriptor, libc::IPPROTO_IP, libc::IP_RECVERR);
     switch_on(descriptor, libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
@@ -38,7 +38,7 @@ fn switch_on(descriptor: RawFd, level: c_int, option: c_int) {
 
 /// Takes the next ICMP error from the socket's queue. A RST leaves none there, which tells it from ICMP 3/3.
 #[must_use]
-pub fn next_icmp(socket: &SockRef<'_>) -> Option<Icmp> {
+pub(crate) fn next_icmp(socket: &SockRef<'_>) -> Option<Icmp> {
     let mut control = [0_u64; 64];
     let mut payload = [0_u8; 256];
     let mut slice = libc::iovec {
@@ -117,13 +117,13 @@ unsafe fn read_icmp(error: *const libc::sock_extended_err) -> Option<Icmp> {
 
 /// How many SYNs an unanswered attempt has sent so far.
 #[must_use]
-pub fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
+pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
     info(socket).map(|found| found.tcpi_total_retrans + 1)
 }
 
 /// What has become of the packets of an open connection. Kernels before 5.4 do not count those out of order: zero.
 #[must_use]
-pub fn flow(socket: &SockRef<'_>) -> Option<Flow> {
+pub(crate) fn flow(socket: &SockRef<'_>) -> Option<Flow> {
     info(socket).map(|found| Flow {
         unacknowledged: found.tcpi_unacked,
         out_of_order: found.tcpi_rcv_ooopack,
@@ -149,7 +149,7 @@ fn info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
 
 /// Whether this host has asked its own network for the address (ARP), and nobody has answered: then nothing was sent.
 #[must_use]
-pub fn is_neighbour_missing(address: IpAddr) -> bool {
+pub(crate) fn is_neighbour_missing(address: IpAddr) -> bool {
     let table = fs::read_to_string("/proc/net/arp").unwrap_or_default();
     lists_as_missing(&table, address)
 }
@@ -165,7 +165,7 @@ fn lists_as_missing(table: &str, address: IpAddr) -> bool {
 
 /// How many retransmissions this host's kernel itself has refused to send (a local firewall or policy), so far.
 #[must_use]
-pub fn refused_sends() -> Option<u64> {
+pub(crate) fn refused_sends() -> Option<u64> {
     let table = fs::read_to_string("/proc/net/netstat").ok()?;
     let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));
     let (names, values) = (rows.next()?, rows.next()?);
@@ -176,7 +176,7 @@ pub fn refused_sends() -> Option<u64> {
 }
 
 /// A terminal that shows no key that is typed, until this is dropped.
-pub struct Muted {
+pub(crate) struct Muted {
     terminal: OwnedFd,
     before: libc::termios,
 }
@@ -184,7 +184,7 @@ pub struct Muted {
 impl Muted {
     /// A terminal that hands over every key at once, Ctrl-C too; none where it is no terminal.
     #[must_use]
-    pub fn raw(input: &impl AsFd) -> Option<Self> {
+    pub(crate) fn raw(input: &impl AsFd) -> Option<Self> {
         Self::switch(input, |switched| {
             // SAFETY: the structure was filled in by the kernel.
             unsafe { libc::cfmakeraw(switched) };
@@ -193,7 +193,7 @@ impl Muted {
 
     /// A terminal that does all else as before: Ctrl-C is a signal. None where it is no terminal.
     #[must_use]
-    pub fn new(input: &impl AsFd) -> Option<Self> {
+    pub(crate) fn new(input: &impl AsFd) -> Option<Self> {
         Self::switch(input, |switched| switched.c_lflag &= !libc::ECHO)
     }
 
@@ -221,7 +221,7 @@ impl Drop for Muted {
 }
 
 /// Drops the keys that were typed and not yet read.
-pub fn drop_typed(input: &impl AsFd) {
+pub(crate) fn drop_typed(input: &impl AsFd) {
     // SAFETY: the descriptor is open. Where it is no terminal, there is nothing to drop.
     unsafe { libc::tcflush(input.as_fd().as_raw_fd(), libc::TCIFLUSH) };
 }
@@ -235,7 +235,7 @@ fn set(terminal: &OwnedFd, settings: &libc::termios) -> bool {
 ///
 /// # Errors
 /// The kernel's; a signal that this thread caught is no error.
-pub fn await_key(input: &impl AsFd, wake: &PipeReader) -> io::Result<Awaited> {
+pub(crate) fn await_key(input: &impl AsFd, wake: &PipeReader) -> io::Result<Awaited> {
     let readable = |descriptor: RawFd| libc::pollfd {
         fd: descriptor,
         events: libc::POLLIN,

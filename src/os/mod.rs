@@ -10,7 +10,7 @@ mod kernel;
 #[path = "other.rs"]
 mod kernel;
 
-pub use kernel::{
+pub(crate) use kernel::{
     Muted, ask_for_icmp, await_key, drop_typed, flow, is_neighbour_missing, next_icmp, refused_sends,
     syns_sent,
 };
@@ -18,14 +18,14 @@ pub use kernel::{
 use std::net::IpAddr;
 /// What keys come from.
 #[cfg(unix)]
-pub use std::os::fd::AsFd as Source;
+pub(crate) use std::os::fd::AsFd as Source;
 /// What keys come from.
 #[cfg(windows)]
 pub use std::os::windows::io::AsHandle as Source;
 
 /// What ended a wait for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awaited {
+pub(crate) enum Awaited {
     /// The input can be read.
     Key,
     /// The wait was woken from elsewhere.

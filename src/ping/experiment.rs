@@ -20,7 +20,7 @@ const BANNER: Duration = Duration::from_millis(120);
 const INSIDE: Duration = Duration::from_millis(700);
 
 /// Sends a plain PING to a port that was asked for TLS, after listening for a banner.
-pub async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
+pub(crate) async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
     let (Some(stream), _) = tcp::dial(address, deadline).await else {
         return Experiment::NotConnected;
     };
@@ -28,7 +28,7 @@ pub async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
 }
 
 /// The same inside a TLS session of its own, where one can be made.
-pub async fn ping_inside(
+pub(crate) async fn ping_inside(
     address: SocketAddr,
     host: &str,
     trust: &Trust,
@@ -53,7 +53,7 @@ async fn listen_and_ping(stream: Stream, deadline: Deadline) -> Heard {
 /// Sends a TLS hello to a port that was asked for plain RESP; where the handshake is done, a PING inside it.
 ///
 /// In small packets: where large ones are lost on the way, the question is still whether TLS is spoken.
-pub async fn tls_hello(address: SocketAddr, host: &str, deadline: Deadline) -> Experiment {
+pub(crate) async fn tls_hello(address: SocketAddr, host: &str, deadline: Deadline) -> Experiment {
     let (Some(stream), _) = tcp::dial_in(Segments::Small, address, deadline).await else {
         return Experiment::NotConnected;
     };
@@ -70,12 +70,12 @@ pub async fn tls_hello(address: SocketAddr, host: &str, deadline: Deadline) -> E
 
 /// Whether the bytes begin as an alert or a handshake record of TLS does (RFC 8446, 5.1).
 #[must_use]
-pub fn looks_like_tls(received: &[u8]) -> bool {
+pub(crate) fn looks_like_tls(received: &[u8]) -> bool {
     matches!(received, [0x15 | 0x16, 0x03, ..])
 }
 
 /// Tries a handshake in small packets, once the usual one has been silent for `silence`.
-pub async fn small_hello(
+pub(crate) async fn small_hello(
     address: SocketAddr,
     host: &str,
     silence: Duration,

@@ -15,7 +15,7 @@ const MISSED: char = '×';
 
 /// The probes so far.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     answered: u64,
     missed: u64,
     outages: u64,
@@ -26,7 +26,7 @@ pub struct History {
 
 /// Round trips, from the fastest to the slowest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Percentiles {
+pub(crate) struct Percentiles {
     /// The fastest.
     pub min: Duration,
     /// Half are as fast as this, or faster.
@@ -41,7 +41,7 @@ pub struct Percentiles {
 
 impl History {
     /// Notes one probe: the server's answer took so long, or none came.
-    pub fn note(&mut self, round_trip: Option<Duration>) {
+    pub(crate) fn note(&mut self, round_trip: Option<Duration>) {
         match round_trip {
             Some(took) => {
                 self.answered += 1;
@@ -58,25 +58,25 @@ impl History {
 
     /// Probes in all.
     #[must_use]
-    pub fn probes(&self) -> u64 {
+    pub(crate) fn probes(&self) -> u64 {
         self.answered + self.missed
     }
 
     /// Probes that were answered.
     #[must_use]
-    pub fn answered(&self) -> u64 {
+    pub(crate) fn answered(&self) -> u64 {
         self.answered
     }
 
     /// How often it fell silent, or was so from the start.
     #[must_use]
-    pub fn outages(&self) -> u64 {
+    pub(crate) fn outages(&self) -> u64 {
         self.outages
     }
 
     /// The round trips' percentiles, by the nearest rank; none without an answer.
     #[must_use]
-    pub fn percentiles(&self) -> Option<Percentiles> {
+    pub(crate) fn percentiles(&self) -> Option<Percentiles> {
         let mut sorted: Vec<Duration> = self.round_trips.iter().copied().collect();
         sorted.sort_unstable();
         let (min, max) = (*sorted.first()?, *sorted.last()?);
@@ -92,7 +92,7 @@ impl History {
 
     /// The last `width` probes as a graph of one line, scaled to what it shows.
     #[must_use]
-    pub fn graph(&self, width: usize) -> String {
+    pub(crate) fn graph(&self, width: usize) -> String {
         let shown: Vec<_> = self
             .recent
             .iter()

@@ -43,7 +43,7 @@ const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
 const LONGEST_ANSWER: u64 = 8 * 1024;
 
 /// Asks the metadata service, where there is one; `source` is the address that the probe was sent from.
-pub async fn observe(source: Option<IpAddr>, deadline: Deadline) -> Option<Instance> {
+pub(crate) async fn observe(source: Option<IpAddr>, deadline: Deadline) -> Option<Instance> {
     let service = service(|name| std::env::var(name).ok(), is_ec2)?;
     let until = deadline.within(METADATA_BUDGET);
     until.bound(describe(&service, source)).await.ok().flatten()

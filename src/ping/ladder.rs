@@ -14,8 +14,8 @@ use super::observation::{Experiment, Observations, StandIn, TlsResult};
 use super::rungs::{auth, dns, role, tcp, tls};
 use super::{ClimbOptions, Event, Rung, WriteCheck, nodes, place, resolver};
 use crate::deadline::Deadline;
-use crate::redis_url::provider;
 use crate::os;
+use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
 use crate::wire::{Connection, Stream};
 

@@ -3,30 +3,30 @@
 //! A rung only observes; [`judge`] is a pure function from observations to one cause; [`report`] renders.
 
 mod beside;
-pub mod catalogue;
-pub mod experiment;
-pub mod heard;
-pub mod history;
-pub mod instance;
+pub(crate) mod catalogue;
+pub(crate) mod experiment;
+pub(crate) mod heard;
+pub(crate) mod history;
+pub(crate) mod instance;
 mod ladder;
 mod network;
 mod nodes;
-pub mod observation;
-pub mod place;
+pub(crate) mod observation;
+pub(crate) mod place;
 mod question;
-pub mod report;
+pub(crate) mod report;
 mod resolver;
-pub mod rungs;
-pub mod verdict;
-pub mod watch;
+pub(crate) mod rungs;
+pub(crate) mod verdict;
+pub(crate) mod watch;
 
 use std::net::IpAddr;
 
 use crate::deadline::Deadline;
 use crate::redis_url::{Target, Trust};
 use crate::wire::{Connection, Stream};
-use observation::Observations;
 
+pub use observation::Observations;
 pub use verdict::{Verdict, judge, judge_cluster, judge_url};
 
 /// The layers, from the bottom up.

@@ -47,7 +47,7 @@ pub enum Nearness {
 }
 
 /// Looks at this host's networks and, on EC2, at the instance's own description.
-pub async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Place {
+pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Place {
     let Some((address, port)) = addresses.first().map(|first| (first.ip(), first.port())) else {
         return Place::default();
     };

@@ -19,7 +19,7 @@ const PATIENCE: u32 = 4;
 
 /// A Redis that is watched.
 #[derive(Debug)]
-pub struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     target: &'a Target,
     trust: &'a Trust,
     options: ClimbOptions,
@@ -39,7 +39,7 @@ enum State {
 
 /// What one probe came to.
 #[derive(Debug)]
-pub struct Probe {
+pub(crate) struct Probe {
     /// Everything that is known after it: that of the last climb, and this probe's own PING.
     pub seen: Observations,
     /// The verdict on that.
@@ -54,7 +54,7 @@ pub struct Probe {
 
 /// What is new since the probe before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Nothing.
     None,
     /// This is the first probe.
@@ -72,7 +72,7 @@ pub enum Change {
 impl<'a> Watch<'a> {
     /// Nothing is probed yet; a probe gives up after `patience`.
     #[must_use]
-    pub fn new(target: &'a Target, trust: &'a Trust, options: ClimbOptions, patience: Duration) -> Self {
+    pub(crate) fn new(target: &'a Target, trust: &'a Trust, options: ClimbOptions, patience: Duration) -> Self {
         Self {
             target,
             trust,
@@ -85,7 +85,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Probes once. A connection that turns out to be lost is replaced within the same probe, or the cause named.
-    pub async fn probe(&mut self) -> Probe {
+    pub(crate) async fn probe(&mut self) -> Probe {
         let deadline = Deadline::after(self.patience);
         let (round_trip, is_new) = match self.connection.take() {
             Some(connection) => self.probe_on(connection, deadline).await,

@@ -16,9 +16,9 @@ use super::kept::{self, Notice};
 use super::random;
 use super::server::{self, Options, Server};
 use crate::deadline::Deadline;
+use crate::redis_url::Target;
 use crate::secret::Secret;
 use crate::state;
-use crate::redis_url::Target;
 
 const LOCK: &str = "practice.lock";
 const DATA: &str = "practice.data";

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::server::{self, Server};
 use crate::deadline::Deadline;
+use crate::redis_url::Target;
 use crate::secret::Secret;
 use crate::state;
-use crate::redis_url::Target;
 
 const ADDRESS: &str = "practice.json";
 

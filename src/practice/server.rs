@@ -16,8 +16,8 @@ use super::hub::{Hub, Shared};
 use super::manner::Manner;
 use super::store::{Store, wall_clock};
 use super::{connection, random, snapshot};
-use crate::secret::Secret;
 use crate::redis_url::{Address, Origin, Target};
+use crate::secret::Secret;
 
 /// How a practice server is to be.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@
 mod faults;
 mod parse;
 mod parts;
-pub mod provider;
+pub(crate) mod provider;
 mod slips;
 
 use std::fmt;

@@ -4,7 +4,7 @@
 
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `NAME.ID.ng.0001.REGION.cache…` or `master.NAME…`: always the current primary.
     Primary,
     /// `NAME-ro.ID.ng.0001…` or `replica.NAME…`: spread over the replicas, read only.
@@ -23,7 +23,7 @@ pub enum Kind {
 
 /// What was read from a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hint {
+pub(crate) struct Hint {
     /// What the name is the name of.
     pub kind: Kind,
     /// Whether the form of the name is one that only endpoints with TLS have.
@@ -34,7 +34,7 @@ pub struct Hint {
 
 /// Reads a host name; `None` where it has no form of AWS's.
 #[must_use]
-pub fn read(host: &str) -> Option<Hint> {
+pub(crate) fn read(host: &str) -> Option<Hint> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let bare = host
         .strip_suffix(".amazonaws.com")
@@ -131,7 +131,7 @@ fn region(code: &str) -> Option<String> {
 impl Kind {
     /// The word in `ping --json`.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Primary => "elasticache-primary",
             Self::Reader => "elasticache-reader",
@@ -147,7 +147,7 @@ impl Kind {
 impl Hint {
     /// What the name suggests about a URL with it, a hint a line.
     #[must_use]
-    pub fn hints(&self, tls: bool, port: Option<u16>) -> Vec<String> {
+    pub(crate) fn hints(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut hints = self.doubts(tls, port);
         match self.kind {
             Kind::Configuration | Kind::Serverless | Kind::MemoryDb => {
@@ -165,7 +165,7 @@ impl Hint {
 
     /// Where the name suggests another URL than the one it stands in: worth saying before a packet is sent.
     #[must_use]
-    pub fn doubts(&self, tls: bool, port: Option<u16>) -> Vec<String> {
+    pub(crate) fn doubts(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut doubts = Vec::new();
         if self.kind == Kind::Memcached {
             doubts.push("the name suggests Memcached, which is another service than Redis".to_owned());

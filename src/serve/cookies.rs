@@ -26,7 +26,7 @@ pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether the browser may send the cookie over plain HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attributes {
+pub(crate) enum Attributes {
     /// Any connection: `HttpOnly; SameSite=Lax; Path=/`.
     Plain,
     /// HTTPS only: `Secure` as well.

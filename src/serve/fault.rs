@@ -10,7 +10,7 @@ use crate::ping::catalogue::{Circumstances, Code, Fix, fixes};
 
 /// Redis could not do what the request needs.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// The cause's code in ping's catalogue.
     pub code: Cow<'static, str>,
     /// What is wrong, in a sentence without its full stop.
@@ -23,7 +23,7 @@ pub struct Fault {
 
 /// What to do with a connection after an error on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connection {
+pub(crate) enum Connection {
     /// It is well: Redis said no to the command, not to us.
     Keep,
     /// It is broken, or leads to a server that is no use to us (any more): the next request opens another.
@@ -136,7 +136,7 @@ impl Fault {
 
     /// What a climb found in the way, in its own words.
     #[must_use]
-    pub fn of_verdict(verdict: &Verdict) -> Self {
+    pub(crate) fn of_verdict(verdict: &Verdict) -> Self {
         let Some(finding) = &verdict.finding else {
             return Self::interrupted();
         };
@@ -149,7 +149,7 @@ impl Fault {
     }
 
     /// What an error of the client or of the Redis `at` that place stands for, and what becomes of the connection.
-    pub fn of_error(error: &RedisError, at: &Circumstances) -> (Self, Connection) {
+    pub(crate) fn of_error(error: &RedisError, at: &Circumstances) -> (Self, Connection) {
         let replies = Replies::of(error);
         if let Some((code, text)) = replies.0.first() {
             let reply = format!("Redis replied: {code} {text}");

@@ -6,7 +6,7 @@ use crate::ping::instance::Instance;
 
 /// The address to open, and what has to be done for it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Invitation {
+pub(crate) struct Invitation {
     /// The address, as a URL.
     pub url: String,
     /// A line each.
@@ -15,7 +15,7 @@ pub struct Invitation {
 
 /// How to see what listens at `address`, on this EC2 instance if it is one; `user` can log in there.
 #[must_use]
-pub fn invite(address: SocketAddr, instance: Option<&Instance>, user: &str) -> Invitation {
+pub(crate) fn invite(address: SocketAddr, instance: Option<&Instance>, user: &str) -> Invitation {
     let port = address.port();
     let here = url(&from_here(address).to_string());
     let Some(instance) = instance else {

@@ -20,10 +20,10 @@ const OPEN_WITHIN: Duration = Duration::from_millis(1300);
 const ASK_WITHIN: Duration = Duration::from_millis(1100);
 
 /// Opens a client; it is asked again whenever the last one has died.
-pub type Opener = Arc<dyn Fn(Deadline) -> Opening + Send + Sync>;
+pub(crate) type Opener = Arc<dyn Fn(Deadline) -> Opening + Send + Sync>;
 
 /// A client on its way.
-pub type Opening = Pin<Box<dyn Future<Output = Result<Client, Fault>> + Send>>;
+pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<Client, Fault>> + Send>>;
 
 /// One shared connection and how to get another.
 pub(super) struct Link {

@@ -12,7 +12,7 @@ const CROWDED_PORT: u16 = 5000;
 
 /// Why there is nothing to listen on.
 #[derive(Debug, thiserror::Error)]
-pub enum ListenFault {
+pub(crate) enum ListenFault {
     /// The text names no address.
     #[error("cannot read the listen address {0:?}: an address and a port are needed, such as 127.0.0.1:5000")]
     Unreadable(String),
@@ -31,7 +31,7 @@ pub enum ListenFault {
 ///
 /// # Errors
 /// [`ListenFault`].
-pub fn bind(text: &str) -> Result<TcpListener, ListenFault> {
+pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenFault> {
     let address = address(text)?;
     listener(address).map_err(|fault| match fault.kind() {
         io::ErrorKind::AddrInUse => ListenFault::InUse(address, next_to(address)),

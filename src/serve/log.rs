@@ -11,11 +11,11 @@ use axum::http::{Method, StatusCode};
 const LONGEST_PATH: usize = 200;
 
 /// Takes a finished entry; it must not wait.
-pub type AccessLog = Arc<dyn Fn(Entry) + Send + Sync>;
+pub(crate) type AccessLog = Arc<dyn Fn(Entry) + Send + Sync>;
 
 /// One request and its answer.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// When the head of the request had arrived.
     pub at: SystemTime,
     /// Who asked.

@@ -37,13 +37,13 @@ use std::time::Duration;
 
 use tokio::runtime;
 
-pub use cookies::Attributes;
-pub use fault::{Connection, Fault};
-pub use invite::{Invitation, invite};
-pub use link::{Opener, Opening};
-pub use listen::{ListenFault, bind};
-pub use log::{AccessLog, Entry};
-pub use step::Step;
+pub(crate) use cookies::Attributes;
+pub(crate) use fault::{Connection, Fault};
+pub(crate) use invite::{Invitation, invite};
+pub(crate) use link::{Opener, Opening};
+pub(crate) use listen::{ListenFault, bind};
+pub(crate) use log::{AccessLog, Entry};
+pub(crate) use step::Step;
 
 use crate::deadline::Deadline;
 use crate::session::cookie::SigningKey;
@@ -59,7 +59,7 @@ use stop::{Stop, stop};
 const TAKE_BACK_WITHIN: Duration = Duration::from_secs(2);
 
 /// How to serve.
-pub struct Options {
+pub(crate) struct Options {
     /// Which of the four apps.
     pub step: Step,
     /// What a visit gives a session to live.
@@ -78,7 +78,7 @@ pub struct Options {
 
 /// What happens outside of any request.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// It listens, and a signal ends it gracefully.
     Ready(SocketAddr),
     /// Redis does not serve us at the start; the app runs all the same.
@@ -90,7 +90,7 @@ pub enum Event {
 }
 
 /// Takes events as they happen.
-pub type Listener = Arc<dyn Fn(Event) + Send + Sync>;
+pub(crate) type Listener = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// The parts that all workers share.
 struct Shared {
@@ -109,7 +109,7 @@ struct Shared {
 ///
 /// # Errors
 /// When the system gives no thread, no runtime or no descriptor.
-pub fn serve(listener: TcpListener, options: Options, opener: Opener, tell: &Listener) -> io::Result<()> {
+pub(crate) fn serve(listener: TcpListener, options: Options, opener: Opener, tell: &Listener) -> io::Result<()> {
     serve_until(std::future::pending(), listener, options, opener, tell)
 }
 
@@ -117,7 +117,7 @@ pub fn serve(listener: TcpListener, options: Options, opener: Opener, tell: &Lis
 ///
 /// # Errors
 /// When the system gives no thread, no runtime or no descriptor.
-pub fn serve_until(
+pub(crate) fn serve_until(
     end: impl Future<Output = ()>,
     listener: TcpListener,
     options: Options,

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// How far the app has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
+pub(crate) enum Step {
     /// The user name in a signed cookie; no Redis.
     Cookie = 1,
     /// Visits counted in a hash at the user's key.
@@ -17,23 +17,23 @@ pub enum Step {
 
 impl Step {
     /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Cookie, Self::Visits, Self::Ttl, Self::Store];
+    pub(crate) const ALL: [Self; 4] = [Self::Cookie, Self::Visits, Self::Ttl, Self::Store];
 
     /// The step with this number.
     #[must_use]
-    pub fn numbered(number: u8) -> Option<Self> {
+    pub(crate) fn numbered(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|step| step.number() == number)
     }
 
     /// 1 to 4.
     #[must_use]
-    pub fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         self as u8
     }
 
     /// What the step is called.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cookie => "a cookie session",
             Self::Visits => "visits in Redis",
@@ -44,7 +44,7 @@ impl Step {
 
     /// What it shows, in a sentence.
     #[must_use]
-    pub fn promise(self) -> &'static str {
+    pub(crate) fn promise(self) -> &'static str {
         match self {
             Self::Cookie => "The browser keeps the user name in a signed cookie, and Redis has no part in it",
             Self::Visits => "The cookie still holds the name; Redis counts the visits in a hash, for ever",
@@ -57,13 +57,13 @@ impl Step {
 
     /// Whether the cookie is the signed user name; else it is a token.
     #[must_use]
-    pub fn signs_the_name(self) -> bool {
+    pub(crate) fn signs_the_name(self) -> bool {
         self != Self::Store
     }
 
     /// Whether anything of this step is in Redis.
     #[must_use]
-    pub fn needs_redis(self) -> bool {
+    pub(crate) fn needs_redis(self) -> bool {
         self != Self::Cookie
     }
 }

@@ -13,7 +13,7 @@ const FILE: &str = "cookies.json";
 
 /// What is kept for one endpoint.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub struct Cookie {
+pub(crate) struct Cookie {
     /// The session's token; none where nobody has logged in, or somebody has logged out.
     token: Option<String>,
     /// How the last session ended, where this program ended it.
@@ -25,7 +25,7 @@ pub struct Cookie {
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// `sessiontut logout`.
     LoggedOut,
     /// `sessiontut expire` has seen the key go.
@@ -34,7 +34,7 @@ pub enum Ended {
 
 /// All cookies of this user.
 #[derive(Debug)]
-pub struct Jar {
+pub(crate) struct Jar {
     path: PathBuf,
     cookies: BTreeMap<String, Cookie>,
     /// What was wrong with the file, in one line.
@@ -44,7 +44,7 @@ pub struct Jar {
 impl Jar {
     /// Reads the jar of a state folder. A damaged one is set aside, and an empty one takes its place.
     #[must_use]
-    pub fn open(folder: &Path) -> Self {
+    pub(crate) fn open(folder: &Path) -> Self {
         let path = folder.join(FILE);
         let (cookies, complaint) = match std::fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => (BTreeMap::new(), None),
@@ -66,7 +66,7 @@ impl Jar {
 
     /// The cookie of an endpoint.
     #[must_use]
-    pub fn cookie(&self, endpoint: &str) -> Cookie {
+    pub(crate) fn cookie(&self, endpoint: &str) -> Cookie {
         self.cookies.get(endpoint).cloned().unwrap_or_default()
     }
 
@@ -74,7 +74,7 @@ impl Jar {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn keep(&mut self, endpoint: &str, cookie: Cookie) -> io::Result<()> {
+    pub(crate) fn keep(&mut self, endpoint: &str, cookie: Cookie) -> io::Result<()> {
         let _turn = state::turn(&self.path)?;
         if let Some(kept) = std::fs::read(&self.path)
             .ok()
@@ -102,13 +102,13 @@ impl std::fmt::Debug for Cookie {
 impl Cookie {
     /// The token of the session.
     #[must_use]
-    pub fn token(&self) -> Option<Token> {
+    pub(crate) fn token(&self) -> Option<Token> {
         Token::parse(self.token.as_deref()?)
     }
 
     /// The cookie of a Redis whose user knows that it holds other people's keys.
     #[must_use]
-    pub fn known(self) -> Self {
+    pub(crate) fn known(self) -> Self {
         Self {
             is_known: true,
             ..self
@@ -117,7 +117,7 @@ impl Cookie {
 
     /// The cookie with another token, or with none because the session has ended.
     #[must_use]
-    pub fn with(self, token: Option<&Token>, ended: Option<Ended>) -> Self {
+    pub(crate) fn with(self, token: Option<&Token>, ended: Option<Ended>) -> Self {
         Self {
             token: token.map(|token| token.reveal().to_owned()),
             ended,

@@ -1,10 +1,10 @@
 //! Sessions: cookie ⇄ [`SessionStore`] ⇄ Redis. One hash a session, under a key that only its token leads to.
 
-pub mod cookie;
-pub mod jar;
-pub mod neighbours;
-pub mod store;
-pub mod token;
+pub(crate) mod cookie;
+pub(crate) mod jar;
+pub(crate) mod neighbours;
+pub(crate) mod store;
+pub(crate) mod token;
 
 pub use cookie::SigningKey;
 pub use store::SessionStore;

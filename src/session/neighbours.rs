@@ -13,7 +13,7 @@ const PAGE: &[u8] = b"1000";
 
 /// Counts the keys that this program has not made, whoever carries the questions to Redis.
 #[derive(Debug, Default)]
-pub struct Census {
+pub(crate) struct Census {
     all: Option<u64>,
     ours: u64,
     /// Where the next look begins, while there is more to look at.
@@ -23,7 +23,7 @@ pub struct Census {
 impl Census {
     /// What to ask next; none when the count is complete.
     #[must_use]
-    pub fn question(&self) -> Option<Vec<Vec<u8>>> {
+    pub(crate) fn question(&self) -> Option<Vec<Vec<u8>>> {
         if self.all.is_none() {
             return Some(vec![b"DBSIZE".to_vec()]);
         }
@@ -40,20 +40,20 @@ impl Census {
     }
 
     /// The answer to DBSIZE; ours are then told apart where one node holds all keys, and they are few.
-    pub fn hear_size(&mut self, keys: i64, one_node: bool) {
+    pub(crate) fn hear_size(&mut self, keys: i64, one_node: bool) {
         self.all = Some(u64::try_from(keys).unwrap_or(0));
         self.cursor = (one_node && (1..=FEW).contains(&keys)).then(|| b"0".to_vec());
     }
 
     /// An answer to SCAN: how many keys of ours it shows, and where the next one begins.
-    pub fn hear_page(&mut self, cursor: &[u8], keys: usize) {
+    pub(crate) fn hear_page(&mut self, cursor: &[u8], keys: usize) {
         self.ours += keys as u64;
         self.cursor = (cursor != b"0").then(|| cursor.to_vec());
     }
 
     /// How many keys are not ours.
     #[must_use]
-    pub fn others(&self) -> u64 {
+    pub(crate) fn others(&self) -> u64 {
         self.all.unwrap_or(0).saturating_sub(self.ours)
     }
 }
@@ -63,7 +63,7 @@ impl Census {
 ///
 /// # Errors
 /// The connection's.
-pub async fn keys_of_others(client: &Client) -> Result<Option<u64>, RedisError> {
+pub(crate) async fn keys_of_others(client: &Client) -> Result<Option<u64>, RedisError> {
     match count(client).await {
         Ok(keys) => Ok(Some(keys)),
         // NOPERM: an application's user need not be able to count.
@@ -74,7 +74,7 @@ pub async fn keys_of_others(client: &Client) -> Result<Option<u64>, RedisError> 
 
 /// What the learner, or the user, is told of them; none where there are none.
 #[must_use]
-pub fn notice(others: Option<u64>) -> Option<String> {
+pub(crate) fn notice(others: Option<u64>) -> Option<String> {
     match others {
         Some(0) => None,
         Some(1) => Some("this Redis holds 1 key of others".to_owned()),

@@ -181,7 +181,7 @@ impl Drop for Stirred<'_> {
 }
 
 /// Field and value of each pair, as text.
-pub fn texts(fields: Reply<'_>) -> Vec<(String, String)> {
+pub(crate) fn texts(fields: Reply<'_>) -> Vec<(String, String)> {
     let text = |reply: Reply| String::from_utf8_lossy(reply.text().unwrap_or_default()).into_owned();
     match fields {
         Reply::Array(fields) => fields
@@ -193,7 +193,7 @@ pub fn texts(fields: Reply<'_>) -> Vec<(String, String)> {
 }
 
 /// The fields of an HGETALL, in either protocol.
-pub fn pairs(reply: &Value) -> Vec<(String, String)> {
+pub(crate) fn pairs(reply: &Value) -> Vec<(String, String)> {
     match reply {
         Value::Map(pairs) => pairs
             .iter()

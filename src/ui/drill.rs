@@ -10,7 +10,7 @@ use crate::drill::{Drill, FAULTS, Fault, Keeping, Outcome, Score};
 use crate::learn::stop::Stop;
 
 /// All faults, and which were named.
-pub fn list(score: &Score) {
+pub(crate) fn list(score: &Score) {
     for fault in FAULTS {
         let mark = if score.has_named(fault) { "[x]" } else { "[ ]" };
         told_behind(&format!("{mark} {:<20} ", fault.name), fault.title);
@@ -18,7 +18,7 @@ pub fn list(score: &Score) {
 }
 
 /// What is to be known of where the score is kept.
-pub fn keeping(keeping: &Keeping) {
+pub(crate) fn keeping(keeping: &Keeping) {
     match keeping {
         Keeping::Kept => {}
         Keeping::Nowhere(reason) => note(&format!("the score is not kept: {reason}")),
@@ -30,12 +30,12 @@ pub fn keeping(keeping: &Keeping) {
 }
 
 /// The score could not be written.
-pub fn not_kept(reason: &io::Error) {
+pub(crate) fn not_kept(reason: &io::Error) {
     note(&format!("the score was not written down: {reason}"));
 }
 
 /// The URL on the first line, the authority to trust on the second where there is one.
-pub fn serving(drill: &Drill) {
+pub(crate) fn serving(drill: &Drill) {
     answer(drill.url());
     if let Some(ca) = drill.ca() {
         answer(&ca.to_string_lossy());
@@ -44,7 +44,7 @@ pub fn serving(drill: &Drill) {
 }
 
 /// What there is to find out.
-pub fn task(drill: &Drill) {
+pub(crate) fn task(drill: &Drill) {
     told("Something is wrong with this Redis. Find out what, with any tool, in another terminal:");
     answer("");
     answer(&format!("  {}", drill.url().bold()));
@@ -60,7 +60,7 @@ pub fn task(drill: &Drill) {
 
 /// The fault that was picked; none where the learner left.
 #[must_use]
-pub fn pick(choices: &[&'static Fault], stop: &Stop) -> Option<&'static Fault> {
+pub(crate) fn pick(choices: &[&'static Fault], stop: &Stop) -> Option<&'static Fault> {
     let term = Term::stdout();
     // A cursor that cannot be hidden stays.
     let _ = term.hide_cursor();
@@ -99,7 +99,7 @@ fn pick_on(term: &Term, choices: &[&'static Fault], stop: &Stop) -> Option<&'sta
 }
 
 /// Whether it was right, and what tells the fault from its look-alikes.
-pub fn solution(fault: &Fault, outcome: Outcome, score: &Score) {
+pub(crate) fn solution(fault: &Fault, outcome: Outcome, score: &Score) {
     answer("");
     match outcome {
         Outcome::Right => told_behind(&format!("{} ", "[ok]".green()), fault.title),

@@ -9,18 +9,18 @@ use std::time::Duration;
 use colored::Colorize as _;
 use dialoguer::console::{Term, truncate_str};
 
-pub use room::Room;
+pub(crate) use room::Room;
 
 use super::{answer, note, told, told_behind, window};
 use crate::learn::check::{Outcome, Verdict};
 use crate::learn::classroom::Standing;
 use crate::learn::unattended::{Event, Tally};
 use crate::learn::{Lesson, Refusal};
-use crate::sanitize;
 use crate::redis_url::Target;
+use crate::sanitize;
 
 /// The answer of `--check`: how many lessons are in order, and what is wrong with the others.
-pub fn checked(lessons: &[Lesson], refusals: &[Refusal]) {
+pub(crate) fn checked(lessons: &[Lesson], refusals: &[Refusal]) {
     for refusal in refusals {
         told(&refusal.to_string());
     }
@@ -41,14 +41,14 @@ fn counted(count: usize, one: &str, several: &str) -> String {
 }
 
 /// Lesson files that cannot be used: the others go on.
-pub fn refused(refusals: &[Refusal]) {
+pub(crate) fn refused(refusals: &[Refusal]) {
     for refusal in refusals {
         note(&refusal.to_string());
     }
 }
 
 /// Draws what is being waited for on the bottom line, or takes it away.
-pub fn asking(target: Option<&Target>) {
+pub(crate) fn asking(target: Option<&Target>) {
     let term = Term::stdout();
     // A terminal that went away is met at the next question.
     let _ = term.clear_line();
@@ -62,7 +62,7 @@ pub fn asking(target: Option<&Target>) {
 }
 
 /// `--list`.
-pub fn list(standings: &[(&Lesson, Standing)]) {
+pub(crate) fn list(standings: &[(&Lesson, Standing)]) {
     for line in list_lines(standings, window::columns(&Term::stdout())) {
         answer(&line);
     }
@@ -88,7 +88,7 @@ fn list_lines(standings: &[(&Lesson, Standing)], columns: Option<usize>) -> Vec<
 }
 
 /// Something that happened in `--yes`.
-pub fn unattended(event: &Event<'_>) {
+pub(crate) fn unattended(event: &Event<'_>) {
     match event {
         Event::Lesson(lesson) => {
             let title = sanitize::line(&lesson.title);
@@ -140,7 +140,7 @@ fn differed(file: &str, outcome: &Outcome) {
 }
 
 /// The end of `--yes`.
-pub fn tallied(tally: &Tally, refused: usize) {
+pub(crate) fn tallied(tally: &Tally, refused: usize) {
     let mut parts = vec![
         counted(tally.lessons, "lesson", "lessons"),
         format!("{} replies and checks held", tally.held),

@@ -10,7 +10,7 @@ use crate::learn::stop::{Interrupted, Stop};
 
 /// A line of the menu.
 #[derive(Clone, Copy, Debug)]
-pub struct Item {
+pub(crate) struct Item {
     /// The key that chooses it.
     pub key: char,
     /// The subcommand behind it.
@@ -21,7 +21,7 @@ pub struct Item {
 
 /// Whether somebody sits in front of a terminal, who can choose.
 #[must_use]
-pub fn is_possible() -> bool {
+pub(crate) fn is_possible() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
@@ -29,7 +29,7 @@ pub fn is_possible() -> bool {
 ///
 /// # Errors
 /// [`Interrupted`] by Ctrl-C or the end of the input.
-pub fn choose(redis: &str, items: &[Item]) -> Result<Option<Item>, Interrupted> {
+pub(crate) fn choose(redis: &str, items: &[Item]) -> Result<Option<Item>, Interrupted> {
     let term = Term::stdout();
     let columns = Some(window::width(&term));
     let mut lines = window::fitted("Redis: ", redis, columns);

@@ -15,37 +15,37 @@ use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::sanitize;
 
-pub mod drill;
+pub(crate) mod drill;
 mod highlight;
-pub mod learn;
+pub(crate) mod learn;
 pub mod markdown;
-pub mod menu;
-pub mod ping;
-pub mod practice;
-pub mod prompt;
-pub mod serve;
-pub mod waiting;
-pub mod watch;
+pub(crate) mod menu;
+pub(crate) mod ping;
+pub(crate) mod practice;
+pub(crate) mod prompt;
+pub(crate) mod serve;
+pub(crate) mod waiting;
+pub(crate) mod watch;
 mod window;
 
 /// Prints a fault and its causes on standard error.
-pub fn error(fault: &anyhow::Error) {
+pub(crate) fn error(fault: &anyhow::Error) {
     note(&format!("sessiontut: {fault:#}"));
 }
 
 /// Prints one line of the answer, whole: an address, or what is to be pasted. A reader that has gone away
 /// (`| head -1`) is no fault of ours.
-pub fn answer(line: &str) {
+pub(crate) fn answer(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Prints a sentence of the answer: no word is cut in two at the edge of a window.
-pub fn told(text: &str) {
+pub(crate) fn told(text: &str) {
     told_behind("", text);
 }
 
 /// The same, behind a mark or a name, whose colours are our own.
-pub fn told_behind(lead: &str, text: &str) {
+pub(crate) fn told_behind(lead: &str, text: &str) {
     let columns = window::columns(&Term::stdout());
     for line in window::fitted(lead, &sanitize::line(text), columns) {
         answer(&line);
@@ -53,19 +53,19 @@ pub fn told_behind(lead: &str, text: &str) {
 }
 
 /// Prints a sentence beside the answer, on standard error: no word is cut in two at the edge of a window.
-pub fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     for line in window::lines(&sanitize::line(text), window::columns(&Term::stderr())) {
         whole_note(&line);
     }
 }
 
 /// Prints lines beside the answer as they are: what went over the wire, which can be pasted.
-pub fn whole_note(lines: &str) {
+pub(crate) fn whole_note(lines: &str) {
     let _ = writeln!(std::io::stderr(), "{lines}");
 }
 
 /// Says what is wrong with the command line.
-pub fn usage(words: &str) {
+pub(crate) fn usage(words: &str) {
     note(&format!("sessiontut: {words}"));
 }
 
@@ -90,7 +90,7 @@ pub fn parsed(answer: &clap::Error) -> Exit {
 }
 
 /// Waits for `span`: a bar on a terminal, nothing elsewhere.
-pub async fn countdown(what: &str, span: Duration) {
+pub(crate) async fn countdown(what: &str, span: Duration) {
     let bar = ProgressBar::new(span.as_secs());
     if !std::io::stderr().is_terminal() {
         bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
@@ -122,7 +122,7 @@ const LONGEST_BAR: usize = 30;
 
 /// A countdown: a bar on a terminal, a line a second elsewhere.
 #[derive(Debug)]
-pub struct Countdown {
+pub(crate) struct Countdown {
     what: &'static str,
     bar: Option<ProgressBar>,
 }
@@ -130,7 +130,7 @@ pub struct Countdown {
 impl Countdown {
     /// Begins at `span`.
     #[must_use]
-    pub fn new(what: &'static str, span: Duration) -> Self {
+    pub(crate) fn new(what: &'static str, span: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(millis(span));
             bar.set_style(bar_style(""));
@@ -140,7 +140,7 @@ impl Countdown {
     }
 
     /// Shows what is left.
-    pub fn show(&mut self, left: Duration) {
+    pub(crate) fn show(&mut self, left: Duration) {
         let words = format!("{} for {:.1} s more", self.what, left.as_secs_f64());
         match &self.bar {
             Some(bar) => {
@@ -166,7 +166,7 @@ fn millis(span: Duration) -> u64 {
 
 /// Says something and, on a terminal, asks whether to go on; elsewhere the line alone is enough.
 #[must_use]
-pub fn agrees(words: &str) -> bool {
+pub(crate) fn agrees(words: &str) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         note(&format!("sessiontut: {words}"));
         return true;
@@ -181,7 +181,7 @@ pub fn agrees(words: &str) -> bool {
 
 /// Prints the completions for a shell.
 #[must_use]
-pub fn completions(shell: clap_complete::Shell) -> Exit {
+pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sessiontut", &mut script);
     let _ = std::io::stdout().write_all(&script);
@@ -190,7 +190,7 @@ pub fn completions(shell: clap_complete::Shell) -> Exit {
 
 /// Prints the help.
 #[must_use]
-pub fn help(exit: Exit) -> Exit {
+pub(crate) fn help(exit: Exit) -> Exit {
     let help = Cli::command().render_long_help();
     let _ = write!(std::io::stdout(), "{help}");
     exit

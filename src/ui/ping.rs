@@ -33,7 +33,7 @@ const PAGE: usize = 80;
 
 /// Shows a climb as it happens: a line a rung, and a spinner with what is waited for.
 #[derive(Debug)]
-pub struct Climbing<'a> {
+pub(crate) struct Climbing<'a> {
     target: &'a Target,
     lines: Lines,
     // Told by the climb and turned by the clock, both in one thread; the climb's future wants to be Send.
@@ -49,7 +49,7 @@ struct Wait {
 
 /// Whether the rungs are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lines {
+pub(crate) enum Lines {
     /// A line a rung.
     Shown,
     /// The verdict alone.
@@ -59,7 +59,7 @@ pub enum Lines {
 impl<'a> Climbing<'a> {
     /// Nothing is shown yet.
     #[must_use]
-    pub fn new(target: &'a Target, lines: Lines) -> Self {
+    pub(crate) fn new(target: &'a Target, lines: Lines) -> Self {
         Self {
             target,
             lines,
@@ -68,7 +68,7 @@ impl<'a> Climbing<'a> {
     }
 
     /// Shows one event of the climb.
-    pub fn show(&self, event: &Event<'_>) {
+    pub(crate) fn show(&self, event: &Event<'_>) {
         let mut wait = self.wait();
         match event {
             Event::Hint(words) if self.lines == Lines::Shown => print_all(&decorated(&steps::hint(words))),
@@ -84,7 +84,7 @@ impl<'a> Climbing<'a> {
     }
 
     /// Waits for the climb; on a terminal, what takes long is counted down.
-    pub async fn beside<T>(&self, climb: impl Future<Output = T>) -> T {
+    pub(crate) async fn beside<T>(&self, climb: impl Future<Output = T>) -> T {
         let mut climb = pin!(climb);
         if !std::io::stderr().is_terminal() {
             return climb.await;
@@ -131,7 +131,7 @@ impl<'a> Climbing<'a> {
 }
 
 /// Waits between two climbs of `--wait`; on a terminal, with how long there will be more of them.
-pub async fn pause(until: Deadline, span: Duration) {
+pub(crate) async fn pause(until: Deadline, span: Duration) {
     let pause = until.within(span);
     let mut wait = Wait::default();
     while std::io::stderr().is_terminal() && !pause.is_over() {
@@ -169,7 +169,7 @@ fn style() -> ProgressStyle {
 }
 
 /// The verdict, behind the rungs.
-pub fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, lines: Lines) {
+pub(crate) fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, lines: Lines) {
     print_all(&headline(target, seen, verdict));
     if lines == Lines::Shown || verdict.finding.is_some() {
         print_all(&details(verdict));
@@ -177,7 +177,7 @@ pub fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, lines: L
 }
 
 /// The verdict on a URL that cannot be used.
-pub fn url_verdict(verdict: &Verdict) {
+pub(crate) fn url_verdict(verdict: &Verdict) {
     if let Some(finding) = &verdict.finding {
         let lines = fitted(&text::url_headline(finding));
         print_all(&painted(&lines, |line| line.red().bold()));
@@ -204,12 +204,12 @@ pub(super) fn details(verdict: &Verdict) -> Vec<String> {
 ///
 /// # Errors
 /// When the reader of standard output has gone away.
-pub fn json_line(report: &serde_json::Value) -> std::io::Result<()> {
+pub(crate) fn json_line(report: &serde_json::Value) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{report}")
 }
 
 /// One JSON object on a line of its own, or spread out where a person reads it.
-pub fn json(report: &serde_json::Value) {
+pub(crate) fn json(report: &serde_json::Value) {
     let text = if std::io::stdout().is_terminal() {
         serde_json::to_string_pretty(report)
     } else {

@@ -6,13 +6,13 @@ use super::{answer, note};
 use crate::practice::Notice;
 
 /// Says that no URL was given and who serves instead, and what else is to be known.
-pub fn in_use(notices: &[Notice]) {
+pub(crate) fn in_use(notices: &[Notice]) {
     note("no REDIS_URL is set: this is the built-in practice Redis");
     notices.iter().for_each(notice);
 }
 
 /// One line for one thing that a user should know.
-pub fn notice(notice: &Notice) {
+pub(crate) fn notice(notice: &Notice) {
     match notice {
         Notice::NotKept { reason } => note(&format!(
             "its data is kept in memory only and ends with this command: the state folder cannot be used ({reason})"
@@ -25,16 +25,16 @@ pub fn notice(notice: &Notice) {
 }
 
 /// Says that the data could not be saved.
-pub fn not_saved(fault: &io::Error) {
+pub(crate) fn not_saved(fault: &io::Error) {
     note(&format!("the practice Redis could not save its data: {fault}"));
 }
 
 /// The URL of a practice Redis that runs alone, with its password: whoever started it has given it.
-pub fn url(url: &str) {
+pub(crate) fn url(url: &str) {
     answer(url);
 }
 
 /// Says what it is, and how it ends.
-pub fn running() {
+pub(crate) fn running() {
     note("the practice Redis of sessiontut serves on loopback, for learning only; Ctrl-C ends it");
 }

@@ -16,7 +16,7 @@ struct Line {
 
 /// What a learner typed before, newest last.
 #[derive(Clone, Debug, Default)]
-pub struct History(Vec<String>);
+pub(crate) struct History(Vec<String>);
 
 /// Lines kept: more than anyone looks back for.
 const MOST_HISTORY: usize = 200;
@@ -25,7 +25,7 @@ const MOST_HISTORY: usize = 200;
 ///
 /// # Errors
 /// [`Interrupted`] by Ctrl-C, a signal, or the end of the input.
-pub fn key(term: &Term, stop: &Stop) -> Result<Key, Interrupted> {
+pub(crate) fn key(term: &Term, stop: &Stop) -> Result<Key, Interrupted> {
     let input = io::stdin();
     // From here on Ctrl-C is a key like others, which waits its turn: it cannot come unnoticed before the read.
     let _raw = Muted::raw(&input);
@@ -51,7 +51,7 @@ pub fn key(term: &Term, stop: &Stop) -> Result<Key, Interrupted> {
 ///
 /// # Errors
 /// [`Interrupted`].
-pub fn line(
+pub(crate) fn line(
     term: &Term,
     stop: &Stop,
     lead: &str,

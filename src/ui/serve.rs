@@ -12,7 +12,7 @@ use crate::serve::{Entry, Fault};
 
 /// How notes and requests are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogStyle {
+pub(crate) enum LogStyle {
     /// Notes as text, requests not at all.
     Notes,
     /// A JSON object a line, for notes and for requests.
@@ -20,14 +20,14 @@ pub enum LogStyle {
 }
 
 /// The one line on standard output: the server is ready.
-pub fn ready(line: &str) {
+pub(crate) fn ready(line: &str) {
     // A reader that has gone away is no reason to stop serving.
     super::told(line);
     let _ = io::stdout().flush();
 }
 
 /// A line about something that happens outside of any request.
-pub fn note(style: LogStyle, text: &str) {
+pub(crate) fn note(style: LogStyle, text: &str) {
     match style {
         LogStyle::Notes => {
             let columns = window::columns(&Term::stderr());
@@ -40,7 +40,7 @@ pub fn note(style: LogStyle, text: &str) {
 }
 
 /// Redis does not serve us: ping's verdict.
-pub fn fault(style: LogStyle, fault: &Fault) {
+pub(crate) fn fault(style: LogStyle, fault: &Fault) {
     note(style, &format!("{} ({})", fault.summary, fault.code));
     for fact in &fault.evidence {
         note(style, &format!("  {fact}"));
@@ -54,7 +54,7 @@ pub fn fault(style: LogStyle, fault: &Fault) {
 }
 
 /// A request, as a line of JSON.
-pub fn request(entry: &Entry) {
+pub(crate) fn request(entry: &Entry) {
     let entry = json!({
         "event": "request",
         "time": now(entry.at),

@@ -20,7 +20,7 @@ const TURN: Duration = Duration::from_millis(100);
 
 /// Waits for `work`, which ends by the deadline; from the second second on it shows `what`, and how long at most: a
 /// spinner on a terminal, one line elsewhere.
-pub async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future<Output = T>) -> T {
+pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     tokio::select! {
         biased;

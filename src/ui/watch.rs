@@ -19,7 +19,7 @@ const GRAPH: usize = 24;
 ///
 /// # Errors
 /// When the reader of standard output has gone away: nobody is left to watch for.
-pub fn probe(
+pub(crate) fn probe(
     target: &Target,
     probe: &Probe,
     history: &History,
@@ -70,7 +70,7 @@ fn news(target: &Target, probe: &Probe, elapsed: Duration) -> Vec<String> {
 }
 
 /// What all probes came to.
-pub fn summary(history: &History, elapsed: Duration) {
+pub(crate) fn summary(history: &History, elapsed: Duration) {
     let mut out = io::stdout().lock();
     let columns = window::columns(&Term::stdout());
     let mut lines: Vec<String> = summary_lines(history, elapsed)

@@ -16,7 +16,7 @@ use super::trip::{Batch, Trip};
 
 /// A shared connection that speaks RESP2; its clones are the same connection.
 #[derive(Clone, Debug)]
-pub struct Multiplexed(Arc<Handle>);
+pub(crate) struct Multiplexed(Arc<Handle>);
 
 /// What all clones hold together: with the last of them the connection ends.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Drop for Handle {
 
 impl Multiplexed {
     /// The connection over `stream`, and the driver that somebody has to poll for as long as it is used.
-    pub fn new<S>(stream: S) -> (Self, impl Future<Output = ()> + Send)
+    pub(crate) fn new<S>(stream: S) -> (Self, impl Future<Output = ()> + Send)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -41,7 +41,7 @@ impl Multiplexed {
 
     /// Whether nothing that is asked from now on can reach the server.
     #[must_use]
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.0.0.queue().is_closed
     }
 
@@ -49,7 +49,7 @@ impl Multiplexed {
     ///
     /// # Errors
     /// [`Broken`] says whether they can have been executed. An error *reply* is part of the trip.
-    pub async fn travel(&self, batch: Batch) -> Result<Trip, Broken> {
+    pub(crate) async fn travel(&self, batch: Batch) -> Result<Trip, Broken> {
         let sent = batch.finish();
         let begun = Instant::now();
         let received = self.exchange(&sent.bytes, sent.replies as u64).await?;

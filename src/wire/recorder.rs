@@ -8,7 +8,7 @@ use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 /// One command, what Redis answered, and how long that took.
 #[derive(Clone, Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     /// The command's name and arguments, as sent.
     pub command: Vec<Vec<u8>>,
     /// The reply; a connection that failed before one came has none.
@@ -19,12 +19,12 @@ pub struct Exchange {
 
 /// A list of exchanges that its clones share.
 #[derive(Clone, Debug, Default)]
-pub struct Recorder(Arc<Mutex<Vec<Exchange>>>);
+pub(crate) struct Recorder(Arc<Mutex<Vec<Exchange>>>);
 
 impl Recorder {
     /// Everything recorded since the last call.
     #[must_use]
-    pub fn take(&self) -> Vec<Exchange> {
+    pub(crate) fn take(&self) -> Vec<Exchange> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -51,14 +51,14 @@ fn argument_bytes(argument: &Arg<&[u8]>) -> Vec<u8> {
 
 /// A connection that notes in a [`Recorder`] whatever passes through it.
 #[derive(Clone)]
-pub struct Recorded<C> {
+pub(crate) struct Recorded<C> {
     inner: C,
     recorder: Recorder,
 }
 
 impl<C> Recorded<C> {
     /// Records what passes through `inner` from now on.
-    pub fn new(inner: C, recorder: Recorder) -> Self {
+    pub(crate) fn new(inner: C, recorder: Recorder) -> Self {
         Self { inner, recorder }
     }
 }

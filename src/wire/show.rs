@@ -6,14 +6,14 @@ use crate::sanitize;
 
 /// A command line that redis-cli would accept: `HSET sessiontut:user:ada name "Ada L."`.
 #[must_use]
-pub fn command_line<A: AsRef<[u8]>>(arguments: &[A]) -> String {
+pub(crate) fn command_line<A: AsRef<[u8]>>(arguments: &[A]) -> String {
     let words: Vec<String> = arguments.iter().map(|argument| word(argument.as_ref())).collect();
     words.join(" ")
 }
 
 /// A reply as redis-cli prints it to a terminal, a line each: `(integer) 1`, `"ada"`, `1) "a"`.
 #[must_use]
-pub fn reply_lines(reply: &Value) -> Vec<String> {
+pub(crate) fn reply_lines(reply: &Value) -> Vec<String> {
     match reply {
         Value::Nil => vec!["(nil)".into()],
         Value::Int(number) => vec![format!("(integer) {number}")],
@@ -39,7 +39,7 @@ pub fn reply_lines(reply: &Value) -> Vec<String> {
 
 /// The text of an error reply as it came over the wire, without the leading `-`.
 #[must_use]
-pub fn error_text(error: &ServerError) -> String {
+pub(crate) fn error_text(error: &ServerError) -> String {
     match error.details() {
         Some(details) => format!("{} {details}", error.code()),
         None => error.code().to_owned(),

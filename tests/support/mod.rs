@@ -12,6 +12,7 @@ pub mod app;
 pub mod cluster;
 pub mod crowd;
 pub mod drive;
+pub mod golden;
 pub mod http;
 pub mod learner;
 pub mod lessons;

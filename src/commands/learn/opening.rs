@@ -7,9 +7,9 @@ use crate::commands::chosen::{self, Choice};
 use crate::commands::session::endpoint;
 use crate::exit::Exit;
 use crate::learn::course::Guest;
+use crate::redis_url::{Origin, Trust};
 use crate::session::jar::Jar;
 use crate::state;
-use crate::redis_url::{Origin, Trust};
 
 /// A Redis, and what keeps it there.
 pub(super) struct Opening {

@@ -14,8 +14,8 @@ use crate::exit::Exit;
 use crate::learn::browser::Visit;
 use crate::learn::names::FIRST_NAME;
 use crate::learn::unattended::{By, Commands, Failure};
-use crate::secret::Secret;
 use crate::redis_url::Target;
+use crate::secret::Secret;
 use crate::ui;
 
 /// Who uses what runs beside a lesson.

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::redis_url::provider;
 use crate::ping::observation::{By, DialResult, Endpoint, NameAnswer, Observations, TlsResult};
 use crate::ping::place::Place;
-use crate::sanitize;
+use crate::redis_url::provider;
 use crate::redis_url::{Address, Doubt, Target};
+use crate::sanitize;
 
 /// What advice depends on.
 #[derive(Clone, Debug, Default)]

@@ -5,8 +5,8 @@ mod fixes;
 
 use crate::exit::Exit;
 
-pub use circumstances::Circumstances;
-pub use fixes::fixes;
+pub(crate) use circumstances::Circumstances;
+pub(crate) use fixes::fixes;
 
 macro_rules! codes {
     ($($variant:ident $code:literal $meaning:literal;)+) => {

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::steps::{Step, steps};
-use crate::redis_url::provider;
 use crate::ping::Rung;
 use crate::ping::catalogue::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Verdict, median};
-use crate::sanitize;
+use crate::redis_url::provider;
 use crate::redis_url::{Address, Origin, Target, UrlFault};
+use crate::sanitize;
 use std::time::Duration;
 
 /// The report on a climb.

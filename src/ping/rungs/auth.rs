@@ -8,7 +8,7 @@ use crate::redis_url::Target;
 use crate::wire::{Connection, Limits, ReadError, Stream};
 
 /// Logs in with the URL's credentials; `None` where it has no password.
-pub async fn observe(
+pub(crate) async fn observe(
     connection: &mut Connection<Stream>,
     target: &Target,
     deadline: Deadline,
@@ -23,7 +23,7 @@ pub async fn observe(
 }
 
 /// Sends one command and waits for what comes back, whatever it is.
-pub async fn ask(connection: &mut Connection<Stream>, command: &Cmd, deadline: Deadline) -> Heard {
+pub(crate) async fn ask(connection: &mut Connection<Stream>, command: &Cmd, deadline: Deadline) -> Heard {
     let sent = connection.send(std::slice::from_ref(command), deadline).await;
     let heard = listen(connection, deadline).await;
     match (sent, heard) {
@@ -34,7 +34,7 @@ pub async fn ask(connection: &mut Connection<Stream>, command: &Cmd, deadline: D
 }
 
 /// Waits for a reply, or for whatever comes in its place.
-pub async fn listen(connection: &mut Connection<Stream>, deadline: Deadline) -> Heard {
+pub(crate) async fn listen(connection: &mut Connection<Stream>, deadline: Deadline) -> Heard {
     let fault = match connection.reply(Limits::REPLY, deadline).await {
         Ok(value) => return Heard::Reply(value),
         Err(fault) => fault,

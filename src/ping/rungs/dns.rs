@@ -17,7 +17,7 @@ use crate::ping::resolver::Resolvers;
 const PATIENCE: u32 = 4;
 
 /// Looks the name up, by the system's resolver first; asks each name server itself where that fails or is silent.
-pub async fn observe(host: &str, deadline: Deadline) -> Lookup {
+pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     let started = Instant::now();
     let mut system = system_lookup(host);
     let first = deadline

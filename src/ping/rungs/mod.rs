@@ -1,7 +1,7 @@
 //! One file a rung; each observes its layer and judges nothing.
 
-pub mod auth;
-pub mod dns;
-pub mod role;
-pub mod tcp;
-pub mod tls;
+pub(crate) mod auth;
+pub(crate) mod dns;
+pub(crate) mod role;
+pub(crate) mod tcp;
+pub(crate) mod tls;

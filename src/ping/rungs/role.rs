@@ -19,7 +19,7 @@ const MOST_ATTEMPTS: u32 = 20_000;
 /// Asks ROLE and INFO, and what follows from them on a Sentinel or a cluster node.
 ///
 /// Refusals are data: an ACL may forbid any of these, and none is needed for "it answers".
-pub async fn observe(connection: &mut Connection<Stream>, deadline: Deadline) -> Server {
+pub(crate) async fn observe(connection: &mut Connection<Stream>, deadline: Deadline) -> Server {
     let questions = [cmd("ROLE"), cmd("INFO")];
     let Ok(mut replies) = connection.ask(&questions, Limits::REPLY, deadline).await else {
         return Server::default();
@@ -65,7 +65,7 @@ async fn observe_cluster(connection: &mut Connection<Stream>, server: &mut Serve
 }
 
 /// The node addresses that a cluster announces; an empty host means "the one that you have reached".
-pub async fn announced(connection: &mut Connection<Stream>, deadline: Deadline) -> Vec<(String, u16)> {
+pub(crate) async fn announced(connection: &mut Connection<Stream>, deadline: Deadline) -> Vec<(String, u16)> {
     let slots = [cmd("CLUSTER").arg("SLOTS").clone()];
     let Ok(replies) = connection.ask(&slots, Limits::TOPOLOGY, deadline).await else {
         return Vec::new();
@@ -86,7 +86,7 @@ pub async fn announced(connection: &mut Connection<Stream>, deadline: Deadline) 
 }
 
 /// Rehearses what the tutorial does, as one MULTI on one key, so that nothing stays behind.
-pub async fn rehearse(connection: &mut Connection<Stream>, server: &Server, deadline: Deadline) -> Rehearsal {
+pub(crate) async fn rehearse(connection: &mut Connection<Stream>, server: &Server, deadline: Deadline) -> Rehearsal {
     let key = if server.is_cluster() {
         key_of_this_node(connection, deadline).await
     } else {

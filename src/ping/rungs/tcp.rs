@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Dials every address; the first to connect serves, the others have until a second or a third of the time.
 ///
 /// Returns the stream with the address that serves, and the attempts in the order of `addresses`.
-pub async fn observe(
+pub(crate) async fn observe(
     addresses: &[SocketAddr],
     deadline: Deadline,
 ) -> (Option<(Stream, SocketAddr)>, Vec<Dial>) {
@@ -72,13 +72,13 @@ pub async fn observe(
 }
 
 /// One connection attempt, with everything that the kernel knows of its end.
-pub async fn dial(address: SocketAddr, deadline: Deadline) -> (Option<TcpStream>, Dial) {
+pub(crate) async fn dial(address: SocketAddr, deadline: Deadline) -> (Option<TcpStream>, Dial) {
     dial_in(Segments::Usual, address, deadline).await
 }
 
 /// How large the packets of a connection may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Segments {
+pub(crate) enum Segments {
     /// As large as the interface allows.
     Usual,
     /// So small that every path carries them: both ends keep to it.
@@ -89,7 +89,7 @@ pub enum Segments {
 const SMALL_SEGMENT: u32 = 536;
 
 /// One connection attempt, in packets of that size.
-pub async fn dial_in(
+pub(crate) async fn dial_in(
     segments: Segments,
     address: SocketAddr,
     deadline: Deadline,
@@ -152,7 +152,7 @@ async fn attempt(
 
 /// Connects to a unix socket.
 #[cfg(unix)]
-pub async fn observe_unix(path: &Path, deadline: Deadline) -> (Option<Stream>, Dial) {
+pub(crate) async fn observe_unix(path: &Path, deadline: Deadline) -> (Option<Stream>, Dial) {
     let started = Instant::now();
     let (stream, result) = match deadline.bound(tokio::net::UnixStream::connect(path)).await {
         Ok(Ok(stream)) => (Some(Stream::Unix(stream)), DialResult::Connected),

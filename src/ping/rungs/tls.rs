@@ -16,15 +16,15 @@ use tokio_rustls::TlsConnector;
 use crate::deadline::Deadline;
 use crate::os;
 use crate::ping::observation::{Handshake, TlsResult};
-use crate::sanitize;
 use crate::redis_url::Trust;
+use crate::sanitize;
 use crate::wire::Stream;
 use trust::{Judge, NoRoots, Seen, client_config};
 
-pub use trust::config;
+pub(crate) use trust::config;
 
 /// Shakes hands over a connected stream; the session only where the certificate can be trusted.
-pub async fn observe(
+pub(crate) async fn observe(
     stream: TcpStream,
     host: &str,
     trust: &Trust,
@@ -62,7 +62,7 @@ pub async fn observe(
 }
 
 /// Whether a peer speaks TLS at all: trusts whatever certificate it shows, and sends it nothing secret.
-pub async fn hello(stream: TcpStream, host: &str, deadline: Deadline) -> (Option<Stream>, TlsResult) {
+pub(crate) async fn hello(stream: TcpStream, host: &str, deadline: Deadline) -> (Option<Stream>, TlsResult) {
     match client_config(&Trust::default(), Judge::Nobody, &Arc::default()) {
         Ok(config) => shake(stream, host, config, deadline).await,
         Err(words) => (None, TlsResult::Unusable(words)),
@@ -70,7 +70,7 @@ pub async fn hello(stream: TcpStream, host: &str, deadline: Deadline) -> (Option
 }
 
 /// The alert that an I/O error of a TLS stream stands for: with TLS 1.3 a refused client hears of it when reading.
-pub fn alert_in(error: &io::Error) -> Option<String> {
+pub(crate) fn alert_in(error: &io::Error) -> Option<String> {
     match error.get_ref()?.downcast_ref::<Error>()? {
         Error::AlertReceived(alert) => Some(format!("{alert:?}")),
         _ => None,
@@ -78,7 +78,7 @@ pub fn alert_in(error: &io::Error) -> Option<String> {
 }
 
 /// Whether an alert's name says that the server wants another client certificate, or one at all.
-pub fn wants_client_certificate(alert: &str) -> bool {
+pub(crate) fn wants_client_certificate(alert: &str) -> bool {
     // RFC 8446, 6.2; servers of TLS 1.2 say HandshakeFailure, which alone proves nothing.
     [
         "CertificateRequired",

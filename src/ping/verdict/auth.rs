@@ -6,8 +6,8 @@ use super::ping::unusable;
 use crate::ping::catalogue::Code;
 use crate::ping::heard::Heard;
 use crate::ping::observation::Observations;
-use crate::sanitize;
 use crate::redis_url::Target;
+use crate::sanitize;
 
 /// What an answer to AUTH other than OK means.
 pub(super) fn judge(target: &Target, heard: &Heard, seen: &Observations) -> Blame {

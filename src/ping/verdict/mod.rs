@@ -18,10 +18,10 @@ mod tests;
 use super::catalogue::{Circumstances, Code, Fix, fixes};
 use super::observation::Observations;
 use crate::exit::Exit;
-use crate::sanitize;
 use crate::redis_url::{Target, UrlFault, UrlFaultKind};
+use crate::sanitize;
 
-pub use warnings::{is_uneven, median};
+pub(crate) use warnings::{is_uneven, median};
 pub(in crate::ping) use words::{packets, seconds};
 
 /// What a climb comes to.

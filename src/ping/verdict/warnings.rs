@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::Warning;
 use super::tcp::describe;
 use super::words::{age, seconds};
-use crate::redis_url::provider;
 use crate::ping::catalogue::{Circumstances, Code, fixes};
 use crate::ping::observation::{DialResult, Endpoint, Observations};
+use crate::redis_url::provider;
 use crate::redis_url::{Address, Doubt, Target};
 
 /// Median round trip over which it is called slow.
@@ -43,7 +43,7 @@ pub(super) fn all(target: &Target, seen: &Observations, circumstances: &Circumst
 
 /// Whether round trips look uneven: the slowest over five times the median, and over 10 ms.
 #[must_use]
-pub fn is_uneven(round_trips: &[Duration]) -> bool {
+pub(crate) fn is_uneven(round_trips: &[Duration]) -> bool {
     let median = median(round_trips);
     let slow = round_trips
         .iter()
@@ -54,7 +54,7 @@ pub fn is_uneven(round_trips: &[Duration]) -> bool {
 
 /// The middle one; zero where there is none.
 #[must_use]
-pub fn median(round_trips: &[Duration]) -> Duration {
+pub(crate) fn median(round_trips: &[Duration]) -> Duration {
     let mut sorted = round_trips.to_vec();
     sorted.sort();
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()

@@ -19,7 +19,7 @@ use crate::ui::{highlight, markdown};
 use show::life;
 
 /// A terminal, and the learner in front of it.
-pub struct Room {
+pub(crate) struct Room {
     screen: Screen,
     history: History,
     /// Where on the screen the commands about to run stand: each is written again with its reply.
@@ -46,7 +46,7 @@ struct Shown {
 impl Room {
     /// On standard output's terminal; `stop` ends every wait for a key.
     #[must_use]
-    pub fn new(stop: Stop) -> Self {
+    pub(crate) fn new(stop: Stop) -> Self {
         Self {
             screen: Screen::new(stop),
             history: History::default(),

@@ -9,7 +9,7 @@ use super::{Circumstances, Code, Fix};
 
 /// What to do, most promising first.
 #[must_use]
-pub fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
+pub(crate) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
     match code {
         Code::UrlInvalid | Code::UrlScheme | Code::UrlEncoding | Code::UrlSuspect => url(code, at),
         Code::DnsNotFound | Code::DnsNoAddress | Code::DnsTimeout | Code::DnsServerFailure => {

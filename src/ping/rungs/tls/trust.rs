@@ -15,14 +15,14 @@ use rustls::{
 
 use super::certificate;
 use crate::ping::observation::Certificate;
-use crate::sanitize;
 use crate::redis_url::Trust;
+use crate::sanitize;
 
 /// The configuration that every TLS connection of ours uses: the system's roots, `SSL_CERT_FILE` and `--ca`.
 ///
 /// # Errors
 /// In words, when a file of `--ca`, `--cert` or `--key` cannot be used.
-pub fn config(trust: &Trust) -> Result<ClientConfig, String> {
+pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
     client_config(trust, Judge::Roots, &Arc::default())
 }
 

@@ -1,0 +1,33 @@
+//! Golden files: the exact wording of messages and pages, one file per cause or page, in `tests/golden/`.
+//!
+//! `scripts/update-golden` writes them again after a change of wording. Tests that use them have `wording` in their
+//! names; all other tests assert codes, kinds and state instead of sentences.
+
+#![allow(dead_code, reason = "not every test uses golden files")]
+
+use std::fs;
+use std::path::Path;
+
+/// Compares `actual` with the golden file `tests/golden/NAME`, or writes that file if `UPDATE_GOLDEN` is set.
+///
+/// Replace values that differ from run to run (ports, times, versions) before the call.
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test's helper")]
+pub fn assert_golden(name: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    let actual = format!("{}\n", actual.trim_end());
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, actual).unwrap();
+        return;
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    if expected != actual {
+        panic!(
+            "the wording differs from {}; if that is intended, run scripts/update-golden\n\
+             --- expected\n{expected}--- actual\n{actual}",
+            path.display()
+        );
+    }
+}
