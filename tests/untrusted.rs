@@ -16,7 +16,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use sessiontut::deadline::Deadline;
 use sessiontut::ping::{self, ClimbOptions, Observations, Verdict, WriteCheck};
-use sessiontut::redis_url::{Target, Trust, UrlFault};
+use sessiontut::redis_url::{Target, Trust, UrlError};
 use sessiontut::sanitize;
 use sessiontut::untrusted::{Limits, json, markdown, measure, parse_lesson, steps, text};
 
@@ -181,11 +181,11 @@ fn strings_in(value: &serde_json::Value) -> Vec<String> {
     }
 }
 
-fn shown_of_fault(fault: &UrlFault) -> Vec<String> {
+fn shown_of_fault(fault: &UrlError) -> Vec<String> {
     let verdict = ping::judge_url(fault);
     let mut shown = vec![
         fault.message.clone(),
-        fault.meant.clone().unwrap_or_default(),
+        fault.suggestion.clone().unwrap_or_default(),
         format!("{fault:?}"),
     ];
     shown.extend(text::details(&verdict).iter().map(words));
@@ -257,7 +257,7 @@ impl Babbler {
         *self.script.lock().unwrap() = script;
         let target = Target::parse(&format!("redis://:{SECRET}@{}/1", self.address)).unwrap();
         let options = ClimbOptions {
-            write_check: WriteCheck::Rehearse,
+            write_check: WriteCheck::Run,
             ..ClimbOptions::default()
         };
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -7,7 +7,7 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping;
 use crate::practice::{self, Attached};
-use crate::redis_url::{Target, Trust, UrlFault};
+use crate::redis_url::{Target, Trust, UrlError};
 use crate::secret::Secret;
 use crate::ui;
 
@@ -21,7 +21,7 @@ pub(super) struct Choice {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The Redis of the URL, with the password of `REDISCLI_AUTH` where it has none; without a URL the practice Redis.
-pub(super) fn choose(url: Option<&str>) -> anyhow::Result<Result<Choice, UrlFault>> {
+pub(super) fn choose(url: Option<&str>) -> anyhow::Result<Result<Choice, UrlError>> {
     let password = std::env::var("REDISCLI_AUTH")
         .ok()
         .filter(|password| !password.is_empty())
@@ -43,8 +43,8 @@ pub(super) fn or_exit(url: Option<&str>) -> anyhow::Result<Result<Choice, Exit>>
         Err(fault) => {
             let verdict = ping::judge_url(&fault);
             let meant = fault
-                .meant
-                .map_or_else(String::new, |meant| format!("; probably meant: {meant}"));
+                .suggestion
+                .map_or_else(String::new, |meant| format!("; probably suggestion: {meant}"));
             let code = verdict
                 .finding
                 .as_ref()

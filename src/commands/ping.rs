@@ -16,7 +16,7 @@ use crate::ping::report::json;
 use crate::ping::rungs::tls;
 use crate::ping::verdict::Verdict;
 use crate::ping::{self, Climb, ClimbOptions, Family, WriteCheck};
-use crate::redis_url::{Target, Trust, UrlFault};
+use crate::redis_url::{Target, Trust, UrlError};
 use crate::state;
 use crate::ui;
 use crate::ui::ping::{Climbing, Lines};
@@ -62,7 +62,7 @@ fn usable(target: &Target, trust: &Trust) -> Result<(), String> {
     }
 }
 
-fn refuse(args: &PingArgs, fault: &UrlFault, deadline: Deadline) -> Exit {
+fn refuse(args: &PingArgs, fault: &UrlError, deadline: Deadline) -> Exit {
     let verdict = ping::judge_url(fault);
     let report = || json::render_url(fault, &verdict, deadline.elapsed());
     if args.json {
@@ -143,9 +143,9 @@ impl Call<'_> {
             _ => Family::Any,
         };
         let write_check = if self.args.write_check {
-            WriteCheck::Rehearse
+            WriteCheck::Run
         } else {
-            WriteCheck::ReadOnly
+            WriteCheck::Skip
         };
         ClimbOptions { family, write_check }
     }
@@ -153,7 +153,7 @@ impl Call<'_> {
     async fn climb(&self, deadline: Deadline, lines: Lines) -> Outcome {
         let options = self.options();
         let climbing = Climbing::new(self.target, lines);
-        let mut tell = |event: ping::Event<'_>| {
+        let mut tell = |event: ping::ClimbEvent<'_>| {
             if !self.args.json {
                 climbing.show(&event);
             }

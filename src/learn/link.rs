@@ -225,7 +225,11 @@ impl Link {
     }
 
     /// Tidies up after Ctrl-C: the same command, without heeding the signal, within `deadline`.
-    pub(crate) fn ask_at_the_end<W: AsRef<[u8]>>(&mut self, words: &[W], deadline: Deadline) -> Option<Value> {
+    pub(crate) fn ask_at_the_end<W: AsRef<[u8]>>(
+        &mut self,
+        words: &[W],
+        deadline: Deadline,
+    ) -> Option<Value> {
         let mut command = Cmd::new();
         for word in words {
             command.arg(word.as_ref());

@@ -11,7 +11,7 @@ use std::ptr;
 use libc::{c_int, c_void, socklen_t};
 use socket2::{SockRef, Socket};
 
-use super::{Awaited, Flow, Icmp};
+use super::{Awaited, Icmp, PacketCounts};
 
 /// Asks the kernel to queue ICMP errors for the socket, so that [`next_icmp`] can tell what came.
 ///
@@ -123,8 +123,8 @@ pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
 
 /// What has become of the packets of an open connection. Kernels before 5.4 do not count those out of order: zero.
 #[must_use]
-pub(crate) fn flow(socket: &SockRef<'_>) -> Option<Flow> {
-    info(socket).map(|found| Flow {
+pub(crate) fn packet_counts(socket: &SockRef<'_>) -> Option<PacketCounts> {
+    info(socket).map(|found| PacketCounts {
         unacknowledged: found.tcpi_unacked,
         out_of_order: found.tcpi_rcv_ooopack,
     })
@@ -165,7 +165,7 @@ fn lists_as_missing(table: &str, address: IpAddr) -> bool {
 
 /// How many retransmissions this host's kernel itself has refused to send (a local firewall or policy), so far.
 #[must_use]
-pub(crate) fn refused_sends() -> Option<u64> {
+pub(crate) fn blocked_retransmissions() -> Option<u64> {
     let table = fs::read_to_string("/proc/net/netstat").ok()?;
     let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));
     let (names, values) = (rows.next()?, rows.next()?);

@@ -11,8 +11,8 @@ mod kernel;
 mod kernel;
 
 pub(crate) use kernel::{
-    Muted, ask_for_icmp, await_key, drop_typed, flow, is_neighbour_missing, next_icmp, refused_sends,
-    syns_sent,
+    Muted, ask_for_icmp, await_key, blocked_retransmissions, drop_typed, is_neighbour_missing, next_icmp,
+    packet_counts, syns_sent,
 };
 
 use std::net::IpAddr;
@@ -34,7 +34,7 @@ pub(crate) enum Awaited {
 
 /// What the kernel knows of an open connection's packets (`tcp(7)`, TCP_INFO).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flow {
+pub struct PacketCounts {
     /// Packets of ours that the peer's kernel has not acknowledged.
     pub unacknowledged: u32,
     /// Packets that arrived while earlier ones were missing.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use socket2::{SockRef, Socket};
 
-use super::{Awaited, Flow, Icmp, Source};
+use super::{Awaited, Icmp, PacketCounts, Source};
 
 /// Does nothing: ICMP errors cannot be asked for here.
 pub fn ask_for_icmp(_socket: &Socket) {}
@@ -24,7 +24,7 @@ pub fn syns_sent(_socket: &SockRef<'_>) -> Option<u32> {
 
 /// Nothing is known of the packets.
 #[must_use]
-pub fn flow(_socket: &SockRef<'_>) -> Option<Flow> {
+pub fn packet_counts(_socket: &SockRef<'_>) -> Option<PacketCounts> {
     None
 }
 
@@ -36,7 +36,7 @@ pub fn is_neighbour_missing(_address: IpAddr) -> bool {
 
 /// Sends that the kernel itself refused are not counted.
 #[must_use]
-pub fn refused_sends() -> Option<u64> {
+pub fn blocked_retransmissions() -> Option<u64> {
     None
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::heard::Heard;
+use super::response::Response;
 
 use super::observation::Experiment;
 use crate::deadline::Deadline;
@@ -47,29 +47,29 @@ pub(super) async fn beside<T>(
 
 /// What an answer says about the need for an experiment.
 pub(super) trait Answered {
-    fn heard(&self) -> Option<&Heard>;
+    fn heard(&self) -> Option<&Response>;
 
     fn may_be_tls(&self) -> bool {
-        matches!(self.heard(), Some(Heard::Closed(_) | Heard::Reset(_)))
-            || matches!(self.heard(), Some(Heard::Other(bytes)) if bytes.first() == Some(&TLS_ALERT))
+        matches!(self.heard(), Some(Response::Closed(_) | Response::Reset(_)))
+            || matches!(self.heard(), Some(Response::NotResp(bytes)) if bytes.first() == Some(&TLS_ALERT))
     }
 
     fn was_cut_short(&self) -> bool {
-        matches!(self.heard(), Some(Heard::Closed(bytes) | Heard::Reset(bytes)) if bytes.is_empty())
+        matches!(self.heard(), Some(Response::Closed(bytes) | Response::Reset(bytes)) if bytes.is_empty())
     }
 }
 
 /// Content type of a TLS alert (RFC 8446, B.1).
 const TLS_ALERT: u8 = 0x15;
 
-impl Answered for Heard {
-    fn heard(&self) -> Option<&Heard> {
+impl Answered for Response {
+    fn heard(&self) -> Option<&Response> {
         Some(self)
     }
 }
 
-impl Answered for Option<Heard> {
-    fn heard(&self) -> Option<&Heard> {
+impl Answered for Option<Response> {
+    fn heard(&self) -> Option<&Response> {
         self.as_ref()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::cmd;
 
-use super::heard::Heard;
+use super::response::Response;
 
 use super::observation::{Experiment, TlsResult};
 use super::rungs::tcp::Segments;
@@ -39,12 +39,12 @@ pub(crate) async fn ping_inside(
     Some(Experiment::PlainPing(listen_and_ping(stream?, deadline).await))
 }
 
-async fn listen_and_ping(stream: Stream, deadline: Deadline) -> Heard {
+async fn listen_and_ping(stream: Stream, deadline: Deadline) -> Response {
     let mut connection = Connection::new(stream);
     match auth::listen(&mut connection, deadline.within(BANNER)).await {
-        Heard::Silence(received) if received.is_empty() => {}
+        Response::Timeout(received) if received.is_empty() => {}
         // It has begun to speak, and is slow.
-        Heard::Silence(_) => return auth::listen(&mut connection, deadline).await,
+        Response::Timeout(_) => return auth::listen(&mut connection, deadline).await,
         heard => return heard,
     }
     auth::ask(&mut connection, &cmd("PING"), deadline).await
@@ -65,7 +65,7 @@ pub(crate) async fn tls_hello(address: SocketAddr, host: &str, deadline: Deadlin
         }
         None => None,
     };
-    Experiment::TlsHello { result, inside }
+    Experiment::ClientHello { result, inside }
 }
 
 /// Whether the bytes begin as an alert or a handshake record of TLS does (RFC 8446, 5.1).
@@ -75,7 +75,7 @@ pub(crate) fn looks_like_tls(received: &[u8]) -> bool {
 }
 
 /// Tries a handshake in small packets, once the usual one has been silent for `silence`.
-pub(crate) async fn small_hello(
+pub(crate) async fn small_packet_handshake(
     address: SocketAddr,
     host: &str,
     silence: Duration,
@@ -92,10 +92,10 @@ impl Experiment {
     #[must_use]
     pub fn is_decisive(&self) -> bool {
         match self {
-            Self::PlainPing(Heard::Reply(_)) => true,
+            Self::PlainPing(Response::Reply(_)) => true,
             // An answer in TLS, even to plain text, is no reason to give the handshake up.
-            Self::PlainPing(Heard::Other(received)) => !looks_like_tls(received),
-            Self::TlsHello { result, .. } => result.is_tls(),
+            Self::PlainPing(Response::NotResp(received)) => !looks_like_tls(received),
+            Self::ClientHello { result, .. } => result.is_tls(),
             _ => false,
         }
     }

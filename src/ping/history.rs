@@ -15,7 +15,7 @@ const MISSED: char = '×';
 
 /// The probes so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct History {
+pub(crate) struct ProbeHistory {
     answered: u64,
     missed: u64,
     outages: u64,
@@ -39,7 +39,7 @@ pub(crate) struct Percentiles {
     pub max: Duration,
 }
 
-impl History {
+impl ProbeHistory {
     /// Notes one probe: the server's answer took so long, or none came.
     pub(crate) fn note(&mut self, round_trip: Option<Duration>) {
         match round_trip {
@@ -123,8 +123,8 @@ fn height(took: Duration, slowest: Duration) -> char {
 mod tests {
     use super::*;
 
-    fn history(milliseconds: &[Option<u64>]) -> History {
-        let mut history = History::default();
+    fn history(milliseconds: &[Option<u64>]) -> ProbeHistory {
+        let mut history = ProbeHistory::default();
         for span in milliseconds {
             history.note(span.map(Duration::from_millis));
         }
@@ -153,12 +153,12 @@ mod tests {
     fn the_graph_shows_the_latest_and_what_was_missed() {
         let history = history(&[Some(900), Some(1), Some(4), None, Some(8)]);
         assert_eq!(history.graph(4), "▁▄×█");
-        assert_eq!(History::default().graph(4), "");
+        assert_eq!(ProbeHistory::default().graph(4), "");
     }
 
     #[test]
     fn a_watch_of_days_stays_small() {
-        let mut history = History::default();
+        let mut history = ProbeHistory::default();
         for _ in 0..MOST_ROUND_TRIPS + 10 {
             history.note(Some(Duration::from_millis(1)));
         }

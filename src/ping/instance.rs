@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::ping::judge;
     use crate::ping::observation::{Dial, DialResult, Endpoint, Observations};
-    use crate::ping::place::{Nearness, Place};
+    use crate::ping::this_host::{Nearness, ThisHost};
     use crate::redis_url::Target;
 
     /// An instance with two interfaces in two VPCs, as the service describes it to whoever shows the token.
@@ -297,10 +297,10 @@ mod tests {
                 result: DialResult::Timeout { syns: Some(3) },
                 took: Duration::from_secs(3),
             }],
-            place: Some(Place {
+            this_host: Some(ThisHost {
                 nearness: Nearness::SameNetwork,
                 instance: Some(instance),
-                ..Place::default()
+                ..ThisHost::default()
             }),
             ..Observations::default()
         };

@@ -9,10 +9,10 @@ use redis::{Cmd, cmd};
 
 use super::beside::{Answered, PATIENCE, beside, with_company};
 use super::experiment;
-use super::heard::Heard;
-use super::observation::{Experiment, Observations, StandIn, TlsResult};
+use super::observation::{Experiment, Observations, PingSubstitute, TlsResult};
+use super::response::Response;
 use super::rungs::{auth, dns, role, tcp, tls};
-use super::{ClimbOptions, Event, Rung, WriteCheck, nodes, place, resolver};
+use super::{ClimbEvent, ClimbOptions, Rung, WriteCheck, nodes, resolver, this_host};
 use crate::deadline::Deadline;
 use crate::os;
 use crate::redis_url::provider;
@@ -34,7 +34,7 @@ pub(super) async fn climb(
     trust: &Trust,
     options: &ClimbOptions,
     deadline: Deadline,
-    tell: &mut (dyn FnMut(Event<'_>) + Send),
+    tell: &mut (dyn FnMut(ClimbEvent<'_>) + Send),
 ) -> (Observations, Option<Connection<Stream>>) {
     let mut ladder = Ladder {
         target,
@@ -54,16 +54,16 @@ struct Ladder<'a> {
     trust: &'a Trust,
     options: &'a ClimbOptions,
     deadline: Deadline,
-    tell: &'a mut (dyn FnMut(Event<'_>) + Send),
+    tell: &'a mut (dyn FnMut(ClimbEvent<'_>) + Send),
     seen: Observations,
     serving: Option<SocketAddr>,
 }
 
 impl Ladder<'_> {
     async fn climb(&mut self) -> Option<Connection<Stream>> {
-        if let Some(hint) = self.target.host().and_then(provider::read) {
-            for doubt in hint.doubts(self.target.tls, self.target.port()) {
-                (self.tell)(Event::Hint(&doubt));
+        if let Some(hint) = self.target.host().and_then(provider::endpoint_hint) {
+            for mismatch in hint.mismatches(self.target.tls, self.target.port()) {
+                (self.tell)(ClimbEvent::Hint(&mismatch));
             }
         }
         let stream = self.connect().await?;
@@ -97,11 +97,11 @@ impl Ladder<'_> {
         let silence = self.deadline.span() / PATIENCE;
         let place = async {
             self.deadline.sleep(NOT_AT_ONCE.min(silence)).await;
-            refused_before.get_or_init(os::refused_sends);
+            refused_before.get_or_init(os::blocked_retransmissions);
             self.deadline
                 .sleep(silence.saturating_sub(started.elapsed()))
                 .await;
-            place::observe(&addresses, self.deadline).await
+            this_host::observe(&addresses, self.deadline).await
         };
         let dialled = tcp::observe(&addresses, self.deadline);
         let ((serving, dials), place) = with_company(dialled, place).await;
@@ -111,10 +111,11 @@ impl Ladder<'_> {
             if let Some(lookup) = &mut self.seen.dns {
                 lookup.hosts_file = resolver::in_hosts_file(&host);
             }
-            let refused = os::refused_sends().zip(refused_before.into_inner().flatten());
-            self.seen.refused_sends = refused.map_or(0, |(after, before)| after.saturating_sub(before));
-            self.seen.place = match place {
-                None => Some(place::observe(&addresses, self.deadline).await),
+            let refused = os::blocked_retransmissions().zip(refused_before.into_inner().flatten());
+            self.seen.blocked_retransmissions =
+                refused.map_or(0, |(after, before)| after.saturating_sub(before));
+            self.seen.this_host = match place {
+                None => Some(this_host::observe(&addresses, self.deadline).await),
                 seen => seen,
             };
         }
@@ -160,10 +161,10 @@ impl Ladder<'_> {
         let handshake = tls::observe(plain, host, self.trust, self.deadline);
         let experiment = experiment::plain_ping(address, self.before_the_end());
         let silence = self.deadline.span() / PATIENCE;
-        let small = experiment::small_hello(address, host, silence, self.before_the_end());
+        let small = experiment::small_packet_handshake(address, host, silence, self.before_the_end());
         let both = beside(handshake, experiment, self.deadline);
         let ((shaken, mut experiment), small) = with_company(both, small).await;
-        self.seen.small_hello = small.flatten();
+        self.seen.small_packet_handshake = small.flatten();
         let stream = match shaken {
             Some((stream, handshake)) => {
                 let says_little = matches!(handshake.result, TlsResult::NotTls | TlsResult::Closed);
@@ -194,7 +195,7 @@ impl Ladder<'_> {
             .flatten();
         self.seen.login_took = started.elapsed();
         self.note_flow(connection, heard.as_ref());
-        let is_in = heard.as_ref().is_some_and(Heard::is_ok);
+        let is_in = heard.as_ref().is_some_and(Response::is_ok);
         self.seen.login = heard;
         self.leave(Rung::Auth);
         is_in.then_some(())
@@ -218,7 +219,7 @@ impl Ladder<'_> {
         if self.ping_error().is_some_and(|error| error.starts_with("NOAUTH")) {
             self.leave(Rung::Auth);
         }
-        let served = if self.seen.ping.as_ref().is_some_and(Heard::is_pong) {
+        let served = if self.seen.ping.as_ref().is_some_and(Response::is_pong) {
             self.seen.round_trips.push(self.seen.ping_took);
             Some(cmd("PING"))
         } else if self.ping_error().is_some_and(|error| forbids_or_lacks(&error)) {
@@ -238,7 +239,7 @@ impl Ladder<'_> {
     }
 
     fn ping_error(&self) -> Option<String> {
-        self.seen.ping.as_ref().and_then(Heard::error)
+        self.seen.ping.as_ref().and_then(Response::error)
     }
 
     /// `redis://ada@host` logs in where that user has no password (`nopass`), and many clients do it.
@@ -261,8 +262,11 @@ impl Ladder<'_> {
             let started = Instant::now();
             let heard = auth::ask(connection, &question, self.deadline).await;
             let is_refused_too = heard.error().is_some_and(|error| forbids_or_lacks(&error));
-            let stand_in = self.seen.stand_in.insert(StandIn { name, heard });
-            if stand_in.is_served() {
+            let ping_substitute = self.seen.ping_substitute.insert(PingSubstitute {
+                name,
+                response: heard,
+            });
+            if ping_substitute.is_served() {
                 self.seen.round_trips.push(started.elapsed());
                 return Some(question);
             }
@@ -278,7 +282,7 @@ impl Ladder<'_> {
             let started = Instant::now();
             if !matches!(
                 auth::ask(connection, question, self.deadline).await,
-                Heard::Reply(_)
+                Response::Reply(_)
             ) {
                 return;
             }
@@ -299,14 +303,17 @@ impl Ladder<'_> {
         self.reach(Rung::Role);
         self.seen.server = role::observe(connection, self.deadline).await;
         if self.seen.server.role.is_none() {
-            self.seen.flow = connection.stream().tcp().and_then(|tcp| os::flow(&tcp.into()));
+            self.seen.packets = connection
+                .stream()
+                .tcp()
+                .and_then(|tcp| os::packet_counts(&tcp.into()));
         }
         if self.seen.server.is_cluster() {
             let announced = role::announced(connection, self.deadline).await;
             self.seen.announced = nodes::dial(announced, self.serving, self.deadline).await;
         }
-        if self.options.write_check == WriteCheck::Rehearse && !self.seen.server.is_sentinel() {
-            self.seen.rehearsal = Some(role::rehearse(connection, &self.seen.server, self.deadline).await);
+        if self.options.write_check == WriteCheck::Run && !self.seen.server.is_sentinel() {
+            self.seen.write_test = Some(role::rehearse(connection, &self.seen.server, self.deadline).await);
         }
         self.leave(Rung::Role);
     }
@@ -352,18 +359,21 @@ impl Ladder<'_> {
     }
 
     /// What has become of the packets, where an answer did not come in time.
-    fn note_flow(&mut self, connection: &Connection<Stream>, heard: Option<&Heard>) {
-        if matches!(heard, Some(Heard::Silence(_))) {
-            self.seen.flow = connection.stream().tcp().and_then(|tcp| os::flow(&tcp.into()));
+    fn note_flow(&mut self, connection: &Connection<Stream>, heard: Option<&Response>) {
+        if matches!(heard, Some(Response::Timeout(_))) {
+            self.seen.packets = connection
+                .stream()
+                .tcp()
+                .and_then(|tcp| os::packet_counts(&tcp.into()));
         }
     }
 
     fn reach(&mut self, rung: Rung) {
-        (self.tell)(Event::Reached(rung, self.deadline));
+        (self.tell)(ClimbEvent::Started(rung, self.deadline));
     }
 
     fn leave(&mut self, rung: Rung) {
-        (self.tell)(Event::Left(rung, &self.seen));
+        (self.tell)(ClimbEvent::Finished(rung, &self.seen));
     }
 }
 

@@ -5,18 +5,18 @@
 mod beside;
 pub(crate) mod catalogue;
 pub(crate) mod experiment;
-pub(crate) mod heard;
 pub(crate) mod history;
 pub(crate) mod instance;
 mod ladder;
 mod network;
 mod nodes;
 pub(crate) mod observation;
-pub(crate) mod place;
 mod question;
 pub(crate) mod report;
 mod resolver;
+pub(crate) mod response;
 pub(crate) mod rungs;
+pub(crate) mod this_host;
 pub(crate) mod verdict;
 pub(crate) mod watch;
 
@@ -77,13 +77,13 @@ impl Rung {
 
 /// What a climb tells while it is under way.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum ClimbEvent<'a> {
     /// The name in the URL suggests another URL; told before a packet is sent.
     Hint(&'a str),
     /// A rung begins; it may take until the deadline.
-    Reached(Rung, Deadline),
+    Started(Rung, Deadline),
     /// A rung has been observed.
-    Left(Rung, &'a Observations),
+    Finished(Rung, &'a Observations),
 }
 
 /// What a climb does beyond reaching Redis.
@@ -122,9 +122,9 @@ impl Family {
 pub enum WriteCheck {
     /// Nothing is written.
     #[default]
-    ReadOnly,
+    Skip,
     /// The tutorial's commands are rehearsed on one key of our own.
-    Rehearse,
+    Run,
 }
 
 /// What a climb leaves: what was seen and, where Redis answered, the connection it answered on.
@@ -144,7 +144,7 @@ pub async fn climb(
     trust: &Trust,
     options: &ClimbOptions,
     deadline: Deadline,
-    tell: &mut (dyn FnMut(Event<'_>) + Send),
+    tell: &mut (dyn FnMut(ClimbEvent<'_>) + Send),
 ) -> Climb {
     // All the experiments that it may take are in it, which nobody wants to carry along.
     let (observations, connection) = Box::pin(ladder::climb(target, trust, options, deadline, tell)).await;

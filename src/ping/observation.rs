@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::heard::Heard;
-use crate::os::{Flow, Icmp};
+use super::response::Response;
+use crate::os::{Icmp, PacketCounts};
 
 /// Everything that one climb has seen; a rung that was not reached has left nothing.
 #[derive(Clone, Debug, Default)]
@@ -20,35 +20,35 @@ pub struct Observations {
     /// The TLS handshake, where the URL asks for one.
     pub tls: Option<Handshake>,
     /// What was answered to AUTH, where the URL has a password.
-    pub login: Option<Heard>,
+    pub login: Option<Response>,
     /// How long AUTH took.
     pub login_took: Duration,
     /// What was answered to PING.
-    pub ping: Option<Heard>,
+    pub ping: Option<Response>,
     /// How long that took.
     pub ping_took: Duration,
     /// What was answered to another harmless command, where PING itself is refused.
-    pub stand_in: Option<StandIn>,
+    pub ping_substitute: Option<PingSubstitute>,
     /// What was answered to SELECT, where the URL names a database other than 0.
-    pub select: Option<Heard>,
+    pub select: Option<Response>,
     /// What the server says about itself.
-    pub server: Server,
+    pub server: ServerInfo,
     /// Round trips, in the order they were measured.
     pub round_trips: Vec<Duration>,
     /// The rehearsal of the tutorial's commands, where it was asked for.
-    pub rehearsal: Option<Rehearsal>,
+    pub write_test: Option<WriteTest>,
     /// The second connection that was made to tell look-alikes apart.
     pub experiment: Option<Experiment>,
     /// The node addresses that a cluster announces, each dialled.
     pub announced: Vec<Dial>,
     /// Where we stand, where that was looked at.
-    pub place: Option<super::place::Place>,
+    pub this_host: Option<super::this_host::ThisHost>,
     /// What became of the packets of a connection on which an answer did not come in time.
-    pub flow: Option<Flow>,
+    pub packets: Option<PacketCounts>,
     /// How a TLS handshake in small packets ended, on a connection of its own, while the first one was waited for.
-    pub small_hello: Option<TlsResult>,
+    pub small_packet_handshake: Option<TlsResult>,
     /// Retransmissions that this host itself refused to send meanwhile.
-    pub refused_sends: u64,
+    pub blocked_retransmissions: u64,
 }
 
 impl Observations {
@@ -71,7 +71,7 @@ pub struct Lookup {
     /// What the system's resolver said instead.
     pub fault: Option<String>,
     /// The system's resolver was still at it when the time was over, or when a name server had answered us.
-    pub system_was_silent: bool,
+    pub system_timed_out: bool,
     /// The answer of each name server to our own question.
     pub servers: Vec<NameServer>,
     /// Whether this host has no name server configured, so that only itself could be asked.
@@ -105,7 +105,7 @@ pub enum NameAnswer {
     /// Another response code, such as SERVFAIL or REFUSED.
     Refused(String),
     /// Nothing came back.
-    Silent,
+    Timeout,
     /// The question could not be sent, or nobody listens there.
     Unreachable(String),
     /// What came back is no DNS answer to the question.
@@ -149,9 +149,9 @@ pub enum DialResult {
     /// RST, or nobody behind the socket.
     Refused,
     /// A firewall or a rule said no.
-    Prohibited(By),
+    Prohibited(ErrorSource),
     /// The network said that there is no way.
-    Unreachable(By),
+    Unreachable(ErrorSource),
     /// This host has no route for that family at all.
     NoRoute,
     /// Nobody in this host's own network answers for the address, so that nothing could be sent.
@@ -184,7 +184,7 @@ impl DialResult {
 
 /// Who or what ended an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum ErrorSource {
     /// An ICMP error.
     Icmp(Icmp),
     /// This host itself: the errno's text.
@@ -197,7 +197,7 @@ pub struct Handshake {
     /// How it ended.
     pub result: TlsResult,
     /// The certificate that the server showed, whatever was made of it.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<PeerCertificate>,
     /// The name that was expected in it.
     pub expected_name: String,
     /// Protocol version, such as `TLSv1.3`.
@@ -205,7 +205,7 @@ pub struct Handshake {
     /// How long it took.
     pub took: Duration,
     /// What became of the packets, where the time was over first.
-    pub flow: Option<Flow>,
+    pub packets: Option<PacketCounts>,
 }
 
 /// How a handshake ended.
@@ -216,7 +216,7 @@ pub enum TlsResult {
     /// The chain ends at no trusted root.
     Untrusted(String),
     /// The chain may end at a trusted root, and holds a certificate that is not fit for its purpose.
-    Unfit(String),
+    InvalidCertificate(String),
     /// The certificate is for other names.
     OtherName,
     /// Its time is over.
@@ -243,7 +243,7 @@ pub enum TlsResult {
 
 /// What a certificate says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Certificate {
+pub struct PeerCertificate {
     /// The names that it is for.
     pub names: Vec<String>,
     /// Who signed it.
@@ -258,18 +258,22 @@ pub struct Certificate {
 
 /// A command in PING's place.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StandIn {
+pub struct PingSubstitute {
     /// Its name.
     pub name: &'static str,
     /// What it was answered.
-    pub heard: Heard,
+    pub response: Response,
 }
 
-impl StandIn {
+impl PingSubstitute {
     /// Whether the server has served the command: a node of a cluster that names another one has, too.
     #[must_use]
     pub fn is_served(&self) -> bool {
-        self.heard.is_granted() || self.heard.error().is_some_and(|error| error.starts_with("MOVED"))
+        self.response.is_granted()
+            || self
+                .response
+                .error()
+                .is_some_and(|error| error.starts_with("MOVED"))
     }
 }
 
@@ -277,13 +281,13 @@ impl StandIn {
 #[derive(Clone, Debug)]
 pub enum Experiment {
     /// A plain PING to a port that was asked for TLS.
-    PlainPing(Heard),
+    PlainPing(Response),
     /// A TLS hello to a port that was asked for plain RESP.
-    TlsHello {
+    ClientHello {
         /// How the handshake ended, whoever signed the certificate.
         result: TlsResult,
         /// What a PING inside TLS was answered, where the handshake was done.
-        inside: Option<Heard>,
+        inside: Option<Response>,
     },
     /// The second connection could not be made.
     NotConnected,
@@ -291,7 +295,7 @@ pub enum Experiment {
 
 /// What the server says about itself; what it may not say is missing.
 #[derive(Clone, Debug, Default)]
-pub struct Server {
+pub struct ServerInfo {
     /// The reply to ROLE.
     pub role: Option<Value>,
     /// INFO's fields.
@@ -299,16 +303,16 @@ pub struct Server {
     /// CLUSTER INFO's `cluster_state`, or the error in its place.
     pub cluster_state: Option<String>,
     /// A read's answer on a cluster node.
-    pub cluster_read: Option<Heard>,
+    pub cluster_read: Option<Response>,
     /// The primary that a Sentinel knows: `HOST:PORT`.
     pub sentinel_primary: Option<String>,
 }
 
 /// The rehearsal of the tutorial's commands.
 #[derive(Clone, Debug)]
-pub struct Rehearsal {
+pub struct WriteTest {
     /// Each command's name, and what it was answered when queued.
-    pub queued: Vec<(&'static str, Heard)>,
+    pub queued: Vec<(&'static str, Response)>,
     /// What EXEC was answered.
-    pub executed: Heard,
+    pub executed: Response,
 }

@@ -44,7 +44,7 @@ async fn second(
     } else {
         deadline
     };
-    until.bound(rest).await.unwrap_or(NameAnswer::Silent)
+    until.bound(rest).await.unwrap_or(NameAnswer::Timeout)
 }
 
 /// "No address" is proved by both families alone: a failure of one may hide the address.
@@ -115,7 +115,7 @@ async fn over_udp(
     // A connected socket takes answers from that server only, and hears that nobody listens there.
     socket.connect(server).await?;
     let mut buffer = vec![0; LONGEST_DATAGRAM];
-    let mut none = NameAnswer::Silent;
+    let mut none = NameAnswer::Timeout;
     while !deadline.is_over() {
         socket.send(bytes).await?;
         let until = deadline.within(RETRY);
@@ -139,7 +139,7 @@ async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline
         io::Result::Ok(answer)
     };
     match deadline.bound(exchange).await {
-        Err(_) => NameAnswer::Silent,
+        Err(_) => NameAnswer::Timeout,
         Ok(Err(error)) => NameAnswer::Unreachable(format!("over TCP: {}", words(&error))),
         Ok(Ok(bytes)) => answer_to(question, &bytes).map_or(NameAnswer::Malformed, |answer| read(&answer)),
     }
@@ -192,15 +192,15 @@ mod tests {
         let refused = || NameAnswer::Refused("SERVFAIL".into());
         for (v4, v6, together) in [
             (refused(), NameAnswer::NoAddress, refused()),
-            (NameAnswer::NoAddress, NameAnswer::Silent, NameAnswer::Silent),
+            (NameAnswer::NoAddress, NameAnswer::Timeout, NameAnswer::Timeout),
             (
                 NameAnswer::NoAddress,
                 NameAnswer::NoAddress,
                 NameAnswer::NoAddress,
             ),
             (NameAnswer::NoAddress, NameAnswer::NotFound, NameAnswer::NoAddress),
-            (NameAnswer::Silent, NameAnswer::NotFound, NameAnswer::NotFound),
-            (NameAnswer::Silent, refused(), refused()),
+            (NameAnswer::Timeout, NameAnswer::NotFound, NameAnswer::NotFound),
+            (NameAnswer::Timeout, refused(), refused()),
         ] {
             assert_eq!(merge(v4.clone(), v6.clone()), together, "{v4:?} and {v6:?}");
             assert_eq!(merge(v6, v4), together);

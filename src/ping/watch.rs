@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use redis::cmd;
 
 use super::catalogue::Code;
-use super::heard::Heard;
 use super::observation::Observations;
+use super::response::Response;
 use super::rungs::auth;
 use super::verdict::{Verdict, judge};
 use super::{ClimbOptions, climb};
@@ -72,7 +72,12 @@ pub(crate) enum Change {
 impl<'a> Watch<'a> {
     /// Nothing is probed yet; a probe gives up after `patience`.
     #[must_use]
-    pub(crate) fn new(target: &'a Target, trust: &'a Trust, options: ClimbOptions, patience: Duration) -> Self {
+    pub(crate) fn new(
+        target: &'a Target,
+        trust: &'a Trust,
+        options: ClimbOptions,
+        patience: Duration,
+    ) -> Self {
         Self {
             target,
             trust,
@@ -137,7 +142,7 @@ impl<'a> Watch<'a> {
         }
         drop(answer);
         match answered {
-            Some((heard @ Heard::Reply(_), took)) => {
+            Some((heard @ Response::Reply(_), took)) => {
                 self.seen.ping = Some(heard);
                 self.seen.ping_took = took;
                 self.seen.round_trips = vec![took];

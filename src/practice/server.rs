@@ -195,7 +195,7 @@ pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
         password,
         db: 0,
         origin: Origin::Practice,
-        doubts: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

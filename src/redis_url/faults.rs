@@ -1,14 +1,14 @@
 //! What is wrong with a URL, in words that hold no piece of its password.
 
-use super::slips::probably_meant;
-use super::{UrlFault, UrlFaultKind};
+use super::slips::suggest;
+use super::{UrlError, UrlErrorKind};
 
-pub(super) fn bad_host(text: &str) -> UrlFault {
+pub(super) fn bad_host(text: &str) -> UrlError {
     invalid(text, "the host is neither a name nor an address")
 }
 
 /// Word processors make dashes of hyphens and leave characters that nobody sees; resolvers want ASCII.
-pub(super) fn foreign_to_hosts(text: &str, odd: char) -> UrlFault {
+pub(super) fn foreign_to_hosts(text: &str, odd: char) -> UrlError {
     let code = u32::from(odd);
     let message = if odd.is_alphanumeric() {
         format!("{odd} cannot stand in the name of a host: write an international name as xn--…")
@@ -20,15 +20,15 @@ pub(super) fn foreign_to_hosts(text: &str, odd: char) -> UrlFault {
     invalid(text, &message)
 }
 
-pub(super) fn invalid(text: &str, message: &str) -> UrlFault {
-    UrlFault {
-        kind: UrlFaultKind::Invalid,
+pub(super) fn invalid(text: &str, message: &str) -> UrlError {
+    UrlError {
+        kind: UrlErrorKind::Invalid,
         message: message.to_owned(),
-        meant: probably_meant(text),
+        suggestion: suggest(text),
     }
 }
 
-pub(super) fn must_be_encoded(text: &str, culprit: char) -> UrlFault {
+pub(super) fn must_be_encoded(text: &str, culprit: char) -> UrlError {
     let message = match culprit {
         '%' => "a % in the user name or password starts no escape: write it as %25".to_owned(),
         _ => format!(
@@ -36,9 +36,9 @@ pub(super) fn must_be_encoded(text: &str, culprit: char) -> UrlFault {
             u32::from(culprit)
         ),
     };
-    UrlFault {
-        kind: UrlFaultKind::Encoding,
+    UrlError {
+        kind: UrlErrorKind::Encoding,
         message,
-        meant: probably_meant(text),
+        suggestion: suggest(text),
     }
 }

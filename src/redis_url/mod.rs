@@ -37,7 +37,7 @@ pub struct Target {
     /// Whether the URL was given, or leads to the built-in practice Redis.
     pub origin: Origin,
     /// What is usable and yet probably not what was meant.
-    pub doubts: Vec<Doubt>,
+    pub warnings: Vec<UrlWarning>,
 }
 
 /// A TCP endpoint or a unix socket.
@@ -65,7 +65,7 @@ pub enum Origin {
 
 /// Something in a usable URL that many people or clients read in another way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub enum UrlWarning {
     /// `redis://secret@host`: what stands there is a user name.
     UserWithoutPassword,
     /// An `@` in the password as it is: the last one ends the password, but not in every client.
@@ -79,18 +79,18 @@ pub enum Doubt {
 /// Why a text is no URL that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct UrlFault {
+pub struct UrlError {
     /// Which kind of fault.
-    pub kind: UrlFaultKind,
+    pub kind: UrlErrorKind,
     /// What is wrong, and where; without any piece of the password.
     pub message: String,
     /// The URL that was probably meant, its password masked.
-    pub meant: Option<String>,
+    pub suggestion: Option<String>,
 }
 
 /// The three `url.*` causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UrlFaultKind {
+pub enum UrlErrorKind {
     /// No usable host, port or database.
     Invalid,
     /// A scheme that is not one of [`SCHEMES`].
@@ -123,8 +123,8 @@ impl Target {
     /// ```
     ///
     /// # Errors
-    /// [`UrlFault`] says which part cannot be used, and shows the URL that was probably meant.
-    pub fn parse(text: &str) -> Result<Self, UrlFault> {
+    /// [`UrlError`] says which part cannot be used, and shows the URL that was probably meant.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
         parse::parse(text)
     }
 
@@ -133,7 +133,8 @@ impl Target {
     pub fn with_password(mut self, password: Option<Secret>) -> Self {
         self.password = self.password.or(password);
         if self.password.is_some() {
-            self.doubts.retain(|doubt| *doubt != Doubt::UserWithoutPassword);
+            self.warnings
+                .retain(|warning| *warning != UrlWarning::UserWithoutPassword);
         }
         self
     }

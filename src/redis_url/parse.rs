@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use super::faults::{invalid, must_be_encoded};
 use super::parts::{Parts, decoded};
-use super::slips::probably_meant;
-use super::{Address, Doubt, Origin, SCHEMES, Target, UrlFault, UrlFaultKind};
+use super::slips::suggest;
+use super::{Address, Origin, SCHEMES, Target, UrlError, UrlErrorKind, UrlWarning};
 
 /// Longest path of a unix socket (`unix(7)`: 108 bytes with the zero at its end; 104 elsewhere).
 const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-pub(super) fn parse(text: &str) -> Result<Target, UrlFault> {
+pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
     refuse_wrapping(text)?;
     let (scheme, rest) = scheme_of(text)?;
     if matches!(scheme.as_str(), "unix" | "redis+unix") {
@@ -18,15 +18,15 @@ pub(super) fn parse(text: &str) -> Result<Target, UrlFault> {
     }
     let parts = Parts::of(text, rest)?;
     let (user, password) = parts.login(text)?;
-    let mut doubts = parts.doubts();
+    let mut warnings = parts.warnings();
     if user.is_some() && password.is_none() {
-        doubts.push(Doubt::UserWithoutPassword);
+        warnings.push(UrlWarning::UserWithoutPassword);
     }
     if password
         .as_ref()
         .is_some_and(|password| is_encoded_twice(password.reveal()))
     {
-        doubts.push(Doubt::EncodedTwice);
+        warnings.push(UrlWarning::EncodedTwice);
     }
     Ok(Target {
         address: parts.address(text)?,
@@ -35,16 +35,16 @@ pub(super) fn parse(text: &str) -> Result<Target, UrlFault> {
         password,
         db: parts.db(text)?,
         origin: Origin::Given,
-        doubts,
+        warnings,
     })
 }
 
-fn refuse_wrapping(text: &str) -> Result<(), UrlFault> {
+fn refuse_wrapping(text: &str) -> Result<(), UrlError> {
     if text.trim().is_empty() {
         let message =
             "the URL is empty; expected redis://HOST:6379/0 (is the variable that it comes from set?)";
-        return Err(UrlFault {
-            meant: None,
+        return Err(UrlError {
+            suggestion: None,
             ..invalid(text, message)
         });
     }
@@ -63,7 +63,7 @@ fn refuse_wrapping(text: &str) -> Result<(), UrlFault> {
     Ok(())
 }
 
-fn scheme_of(text: &str) -> Result<(String, &str), UrlFault> {
+fn scheme_of(text: &str) -> Result<(String, &str), UrlError> {
     let Some((scheme, rest)) = text.split_once("://") else {
         let known = SCHEMES.iter().any(|known| text.starts_with(&format!("{known}:")));
         return Err(if known {
@@ -92,18 +92,18 @@ fn scheme_of(text: &str) -> Result<(String, &str), UrlFault> {
             "the URL has no scheme: it begins with redis:// or rediss://",
         ));
     }
-    Err(UrlFault {
-        kind: UrlFaultKind::Scheme,
+    Err(UrlError {
+        kind: UrlErrorKind::Scheme,
         message: format!(
             "the scheme is {}://, which is not Redis's: redis:// is plain, rediss:// is TLS, unix:// is a socket",
             crate::sanitize::excerpt(scheme.as_bytes(), 20)
         ),
-        meant: probably_meant(text),
+        suggestion: suggest(text),
     })
 }
 
 /// `unix://[login@]/path/to/socket[?db=N]`: here, and only here, clients agree on `db`.
-fn unix_target(text: &str, rest: &str) -> Result<Target, UrlFault> {
+fn unix_target(text: &str, rest: &str) -> Result<Target, UrlError> {
     // Only a path that begins at once may hold an @ itself; elsewhere a login ends there.
     let (login, place) = match rest.rsplit_once('@') {
         Some((login, place)) if !rest.starts_with('/') => (Some(login), place),
@@ -117,16 +117,16 @@ fn unix_target(text: &str, rest: &str) -> Result<Target, UrlFault> {
     if path.len() > LONGEST_SOCKET {
         let message =
             format!("the path of a socket has at most {LONGEST_SOCKET} bytes, and this one has more");
-        return Err(UrlFault {
-            meant: None,
+        return Err(UrlError {
+            suggestion: None,
             ..invalid(text, &message)
         });
     }
     if path.trim_matches('/').is_empty() {
         let message =
             "the URL names no socket: after unix:// comes its path, as in unix:///run/redis/redis.sock";
-        return Err(UrlFault {
-            meant: None,
+        return Err(UrlError {
+            suggestion: None,
             ..invalid(text, message)
         });
     }
@@ -143,9 +143,9 @@ fn unix_target(text: &str, rest: &str) -> Result<Target, UrlFault> {
             .parse()
             .map_err(|_| invalid(text, "db must be the number of a database, as in ?db=0"))
     })?;
-    let mut doubts = parts.doubts();
-    doubts.retain(
-        |doubt| !matches!(doubt, Doubt::IgnoredOptions(names) if names.iter().all(|name| name == "db")),
+    let mut warnings = parts.warnings();
+    warnings.retain(
+        |warning| !matches!(warning, UrlWarning::IgnoredOptions(names) if names.iter().all(|name| name == "db")),
     );
     let address = Address::Unix(PathBuf::from(path));
     Ok(Target {
@@ -155,7 +155,7 @@ fn unix_target(text: &str, rest: &str) -> Result<Target, UrlFault> {
         password,
         db,
         origin: Origin::Given,
-        doubts,
+        warnings,
     })
 }
 
@@ -172,7 +172,7 @@ fn is_encoded_twice(password: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn kind(text: &str) -> UrlFaultKind {
+    fn kind(text: &str) -> UrlErrorKind {
         parse(text).expect_err(text).kind
     }
 
@@ -203,7 +203,7 @@ mod tests {
     fn passwords_are_decoded_and_the_last_at_sign_ends_them() {
         let target = parse("redis://ada:p%23q@r@h").unwrap();
         assert_eq!(target.password.unwrap().reveal(), "p#q@r");
-        assert_eq!(target.doubts, [Doubt::AtSignInPassword]);
+        assert_eq!(target.warnings, [UrlWarning::AtSignInPassword]);
     }
 
     #[test]
@@ -237,10 +237,10 @@ mod tests {
             "unix://",
             "redis://h/-1",
         ] {
-            assert_eq!(kind(text), UrlFaultKind::Invalid, "{text}");
+            assert_eq!(kind(text), UrlErrorKind::Invalid, "{text}");
         }
         for text in ["http://h", "redsi://h", "redis+tls://h", "tcp://h:6379"] {
-            assert_eq!(kind(text), UrlFaultKind::Scheme, "{text}");
+            assert_eq!(kind(text), UrlErrorKind::Scheme, "{text}");
         }
         for text in [
             "redis://:a#b@h",
@@ -252,7 +252,7 @@ mod tests {
             "redis://:a%zz@h",
             "redis://:a%@h",
         ] {
-            assert_eq!(kind(text), UrlFaultKind::Encoding, "{text}");
+            assert_eq!(kind(text), UrlErrorKind::Encoding, "{text}");
         }
     }
 
@@ -260,7 +260,7 @@ mod tests {
     fn what_a_word_processor_made_of_a_host_is_named_and_mended() {
         let fault = parse("redis://:Plover-4417@my\u{2013}cache.example\u{200b}:6379").unwrap_err();
         assert!(fault.message.contains("U+2013"), "{}", fault.message);
-        assert_eq!(fault.meant.unwrap(), "redis://:***@my-cache.example:6379/0");
+        assert_eq!(fault.suggestion.unwrap(), "redis://:***@my-cache.example:6379/0");
         let fault = parse("redis://bücher.example").unwrap_err();
         assert!(fault.message.contains("xn--"), "{}", fault.message);
     }
@@ -297,14 +297,20 @@ mod tests {
     fn options_that_clients_ignore_are_noticed() {
         let target = parse("redis://h/0?db=3&socket_timeout=5").unwrap();
         assert_eq!(
-            target.doubts,
-            [Doubt::IgnoredOptions(vec!["db".into(), "socket_timeout".into()])]
+            target.warnings,
+            [UrlWarning::IgnoredOptions(vec![
+                "db".into(),
+                "socket_timeout".into()
+            ])]
         );
         assert_eq!(
-            parse("redis://Plover-4417@h").unwrap().doubts,
-            [Doubt::UserWithoutPassword]
+            parse("redis://Plover-4417@h").unwrap().warnings,
+            [UrlWarning::UserWithoutPassword]
         );
-        assert_eq!(parse("redis://:a%2525@h").unwrap().doubts, [Doubt::EncodedTwice]);
-        assert!(parse("redis://:a%25@h").unwrap().doubts.is_empty());
+        assert_eq!(
+            parse("redis://:a%2525@h").unwrap().warnings,
+            [UrlWarning::EncodedTwice]
+        );
+        assert!(parse("redis://:a%25@h").unwrap().warnings.is_empty());
     }
 }

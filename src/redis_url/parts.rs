@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use percent_encoding::percent_decode_str;
 
 use super::faults::{bad_host, foreign_to_hosts, invalid, must_be_encoded};
-use super::{Address, DEFAULT_PORT, Doubt, UrlFault};
+use super::{Address, DEFAULT_PORT, UrlError, UrlWarning};
 use crate::secret::Secret;
 
 /// Longest host name that the DNS can hold (RFC 1035, 2.3.4).
@@ -22,7 +22,7 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn of(text: &str, rest: &'a str) -> Result<Self, UrlFault> {
+    pub(super) fn of(text: &str, rest: &'a str) -> Result<Self, UrlError> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (front, tail) = rest.split_at(end);
         if tail.contains('@') && !(names_a_place(front) && looks_like_a_query(tail)) {
@@ -43,7 +43,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    pub(super) fn login(&self, text: &str) -> Result<(Option<String>, Option<Secret>), UrlFault> {
+    pub(super) fn login(&self, text: &str) -> Result<(Option<String>, Option<Secret>), UrlError> {
         let Some(login) = self.login else {
             return Ok((None, None));
         };
@@ -57,10 +57,10 @@ impl<'a> Parts<'a> {
         Ok(((!user.is_empty()).then_some(user), password))
     }
 
-    pub(super) fn doubts(&self) -> Vec<Doubt> {
-        let mut doubts = Vec::new();
+    pub(super) fn warnings(&self) -> Vec<UrlWarning> {
+        let mut warnings = Vec::new();
         if self.login.is_some_and(|login| login.contains('@')) {
-            doubts.push(Doubt::AtSignInPassword);
+            warnings.push(UrlWarning::AtSignInPassword);
         }
         // What is no name of an option may be a piece of a password that has a ? in it.
         let options: Vec<String> = url::form_urlencoded::parse(self.query.as_bytes())
@@ -68,12 +68,12 @@ impl<'a> Parts<'a> {
             .filter(|name| is_option_name(name))
             .collect();
         if !options.is_empty() {
-            doubts.push(Doubt::IgnoredOptions(options));
+            warnings.push(UrlWarning::IgnoredOptions(options));
         }
-        doubts
+        warnings
     }
 
-    pub(super) fn address(&self, text: &str) -> Result<Address, UrlFault> {
+    pub(super) fn address(&self, text: &str) -> Result<Address, UrlError> {
         let (host, port) = self.host_and_port(text)?;
         let host = percent_decode_str(host)
             .decode_utf8()
@@ -94,8 +94,8 @@ impl<'a> Parts<'a> {
             let message = "the host is still the placeholder of an instruction: put the primary endpoint of your \
                            own cache there";
             let endpoint = "redis://NAME.xxxxxx.ng.0001.use1.cache.amazonaws.com:6379/0";
-            return Err(UrlFault {
-                meant: Some(endpoint.into()),
+            return Err(UrlError {
+                suggestion: Some(endpoint.into()),
                 ..invalid(text, message)
             });
         }
@@ -111,7 +111,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    fn host_and_port(&self, text: &str) -> Result<(&'a str, Option<&'a str>), UrlFault> {
+    fn host_and_port(&self, text: &str) -> Result<(&'a str, Option<&'a str>), UrlError> {
         if let Some(inside) = self.authority.strip_prefix('[') {
             let Some((address, port)) = inside.split_once(']') else {
                 return Err(invalid(
@@ -155,7 +155,7 @@ impl<'a> Parts<'a> {
         !first.chars().all(|one| one.is_ascii_hexdigit())
     }
 
-    pub(super) fn db(&self, text: &str) -> Result<u64, UrlFault> {
+    pub(super) fn db(&self, text: &str) -> Result<u64, UrlError> {
         let path = self.path.trim_matches('/');
         if path.is_empty() {
             return Ok(0);
@@ -206,7 +206,7 @@ fn looks_like_a_query(tail: &str) -> bool {
     })
 }
 
-pub(super) fn decoded(text: &str, part: &str) -> Result<String, UrlFault> {
+pub(super) fn decoded(text: &str, part: &str) -> Result<String, UrlError> {
     let bytes = part.as_bytes();
     for (at, _) in part.match_indices('%') {
         let is_escape = bytes
@@ -222,7 +222,7 @@ pub(super) fn decoded(text: &str, part: &str) -> Result<String, UrlFault> {
     Ok(decoded.into_owned())
 }
 
-fn port_number(text: &str, port: Option<&str>) -> Result<u16, UrlFault> {
+fn port_number(text: &str, port: Option<&str>) -> Result<u16, UrlError> {
     let Some(port) = port.filter(|port| !port.is_empty()) else {
         return Ok(DEFAULT_PORT);
     };

@@ -4,7 +4,7 @@
 
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum EndpointKind {
     /// `NAME.ID.ng.0001.REGION.cache…` or `master.NAME…`: always the current primary.
     Primary,
     /// `NAME-ro.ID.ng.0001…` or `replica.NAME…`: spread over the replicas, read only.
@@ -23,9 +23,9 @@ pub(crate) enum Kind {
 
 /// What was read from a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hint {
+pub(crate) struct EndpointHint {
     /// What the name is the name of.
-    pub kind: Kind,
+    pub kind: EndpointKind,
     /// Whether the form of the name is one that only endpoints with TLS have.
     pub tls: bool,
     /// The AWS region, where the name's code for it is known.
@@ -34,15 +34,15 @@ pub(crate) struct Hint {
 
 /// Reads a host name; `None` where it has no form of AWS's.
 #[must_use]
-pub(crate) fn read(host: &str) -> Option<Hint> {
+pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let bare = host
         .strip_suffix(".amazonaws.com")
         .or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
     if let Some((front, region)) = bare.split_once(".memorydb.") {
         let labels: Vec<&str> = front.split('.').collect();
-        return Some(Hint {
-            kind: Kind::MemoryDb,
+        return Some(EndpointHint {
+            kind: EndpointKind::MemoryDb,
             tls: !has_form_without_tls(&labels),
             region: Some(region.to_owned()),
         });
@@ -50,7 +50,7 @@ pub(crate) fn read(host: &str) -> Option<Hint> {
     let labels: Vec<&str> = bare.strip_suffix(".cache").unwrap_or(bare).split('.').collect();
     if labels.contains(&"cache") || bare.ends_with(".cache") {
         let (kind, tls) = kind_of(&labels);
-        return Some(Hint {
+        return Some(EndpointHint {
             kind,
             tls,
             region: labels.iter().rev().find_map(|label| region(label)),
@@ -59,20 +59,23 @@ pub(crate) fn read(host: &str) -> Option<Hint> {
     None
 }
 
-fn kind_of(labels: &[&str]) -> (Kind, bool) {
+fn kind_of(labels: &[&str]) -> (EndpointKind, bool) {
     let first = labels.first().copied().unwrap_or_default();
     let is_group = labels.contains(&"ng");
     match first {
-        _ if labels.contains(&"serverless") => (Kind::Serverless, true),
-        _ if labels.contains(&"cfg") => (Kind::Memcached, false),
-        "clustercfg" => (Kind::Configuration, true),
-        _ if labels.contains(&"clustercfg") => (Kind::Configuration, false),
-        "master" => (Kind::Primary, true),
-        "replica" => (Kind::Reader, true),
-        _ if first.ends_with("-ro") && is_group => (Kind::Reader, false),
-        _ if is_group => (Kind::Primary, false),
+        _ if labels.contains(&"serverless") => (EndpointKind::Serverless, true),
+        _ if labels.contains(&"cfg") => (EndpointKind::Memcached, false),
+        "clustercfg" => (EndpointKind::Configuration, true),
+        _ if labels.contains(&"clustercfg") => (EndpointKind::Configuration, false),
+        "master" => (EndpointKind::Primary, true),
+        "replica" => (EndpointKind::Reader, true),
+        _ if first.ends_with("-ro") && is_group => (EndpointKind::Reader, false),
+        _ if is_group => (EndpointKind::Primary, false),
         // NODE.GROUP.ID.REGION has TLS, NODE.ID.0001.REGION has none.
-        _ => (Kind::Node, labels.len() == 4 && !has_form_without_tls(labels)),
+        _ => (
+            EndpointKind::Node,
+            labels.len() == 4 && !has_form_without_tls(labels),
+        ),
     }
 }
 
@@ -128,7 +131,7 @@ fn region(code: &str) -> Option<String> {
     })
 }
 
-impl Kind {
+impl EndpointKind {
     /// The word in `ping --json`.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
@@ -144,38 +147,40 @@ impl Kind {
     }
 }
 
-impl Hint {
+impl EndpointHint {
     /// What the name suggests about a URL with it, a hint a line.
     #[must_use]
     pub(crate) fn hints(&self, tls: bool, port: Option<u16>) -> Vec<String> {
-        let mut hints = self.doubts(tls, port);
+        let mut hints = self.mismatches(tls, port);
         match self.kind {
-            Kind::Configuration | Kind::Serverless | Kind::MemoryDb => {
+            EndpointKind::Configuration | EndpointKind::Serverless | EndpointKind::MemoryDb => {
                 hints.push(
                     "the name suggests cluster mode: clients must speak the cluster protocol".to_owned(),
                 );
             }
-            Kind::Reader => {
+            EndpointKind::Reader => {
                 hints.push("the name suggests the reader endpoint, which takes no writes".to_owned());
             }
-            Kind::Memcached | Kind::Primary | Kind::Node => {}
+            EndpointKind::Memcached | EndpointKind::Primary | EndpointKind::Node => {}
         }
         hints
     }
 
     /// Where the name suggests another URL than the one it stands in: worth saying before a packet is sent.
     #[must_use]
-    pub(crate) fn doubts(&self, tls: bool, port: Option<u16>) -> Vec<String> {
-        let mut doubts = Vec::new();
-        if self.kind == Kind::Memcached {
-            doubts.push("the name suggests Memcached, which is another service than Redis".to_owned());
+    pub(crate) fn mismatches(&self, tls: bool, port: Option<u16>) -> Vec<String> {
+        let mut mismatches = Vec::new();
+        if self.kind == EndpointKind::Memcached {
+            mismatches.push("the name suggests Memcached, which is another service than Redis".to_owned());
         } else if self.tls && !tls {
-            doubts.push("the name suggests an endpoint with TLS: its URL begins with rediss://".to_owned());
+            mismatches
+                .push("the name suggests an endpoint with TLS: its URL begins with rediss://".to_owned());
         } else if tls && !self.tls {
-            doubts.push("the name suggests an endpoint without TLS: its URL begins with redis://".to_owned());
+            mismatches
+                .push("the name suggests an endpoint without TLS: its URL begins with redis://".to_owned());
         }
         if let Some(port) = port.filter(|port| !matches!(port, 6379 | 6380)) {
-            let usual = if self.kind == Kind::Serverless {
+            let usual = if self.kind == EndpointKind::Serverless {
                 "6379, and 6380 for readers"
             } else {
                 "6379"
@@ -185,9 +190,9 @@ impl Hint {
             } else {
                 format!("port {port} is unusual for such an endpoint")
             };
-            doubts.push(format!("{service}: the usual one is {usual}"));
+            mismatches.push(format!("{service}: the usual one is {usual}"));
         }
-        doubts
+        mismatches
     }
 }
 
@@ -202,120 +207,120 @@ mod tests {
         for (host, kind, tls, region) in [
             (
                 "shop.x1y2z3.ng.0001.use1.cache.amazonaws.com",
-                Kind::Primary,
+                EndpointKind::Primary,
                 false,
                 "us-east-1",
             ),
             (
                 "shop-ro.x1y2z3.ng.0001.euw1.cache.amazonaws.com",
-                Kind::Reader,
+                EndpointKind::Reader,
                 false,
                 "eu-west-1",
             ),
             (
                 "shop.x1y2z3.0001.apne1.cache.amazonaws.com",
-                Kind::Node,
+                EndpointKind::Node,
                 false,
                 "ap-northeast-1",
             ),
             (
                 "shop-001.x1y2z3.0001.euc1.cache.amazonaws.com",
-                Kind::Node,
+                EndpointKind::Node,
                 false,
                 "eu-central-1",
             ),
             (
                 "shop.x1y2z3.clustercfg.use2.cache.amazonaws.com",
-                Kind::Configuration,
+                EndpointKind::Configuration,
                 false,
                 "us-east-2",
             ),
             (
                 "clustercfg.shop.x1y2z3.use2.cache.amazonaws.com",
-                Kind::Configuration,
+                EndpointKind::Configuration,
                 true,
                 "us-east-2",
             ),
             (
                 "master.shop.x1y2z3.usw2.cache.amazonaws.com",
-                Kind::Primary,
+                EndpointKind::Primary,
                 true,
                 "us-west-2",
             ),
             (
                 "replica.shop.x1y2z3.usw2.cache.amazonaws.com",
-                Kind::Reader,
+                EndpointKind::Reader,
                 true,
                 "us-west-2",
             ),
             (
                 "shop-x1y2z3.serverless.use1.cache.amazonaws.com",
-                Kind::Serverless,
+                EndpointKind::Serverless,
                 true,
                 "us-east-1",
             ),
             (
                 "shop.x1y2z3.cfg.use1.cache.amazonaws.com",
-                Kind::Memcached,
+                EndpointKind::Memcached,
                 false,
                 "us-east-1",
             ),
             (
                 "shop.x1y2z3.ng.0001.cnn1.cache.amazonaws.com.cn",
-                Kind::Primary,
+                EndpointKind::Primary,
                 false,
                 "cn-north-1",
             ),
             (
                 "shop-001.shop.x1y2z3.euc1.cache.amazonaws.com",
-                Kind::Node,
+                EndpointKind::Node,
                 true,
                 "eu-central-1",
             ),
             (
                 "shop-0001-002.shop.x1y2z3.usgw1.cache.amazonaws.com",
-                Kind::Node,
+                EndpointKind::Node,
                 true,
                 "us-gov-west-1",
             ),
             (
                 "shop-0001-002.x1y2z3.0001.aps1.cache.amazonaws.com",
-                Kind::Node,
+                EndpointKind::Node,
                 false,
                 "ap-south-1",
             ),
             (
                 "master.shop.x1y2z3.cnw1.cache.amazonaws.com.cn",
-                Kind::Primary,
+                EndpointKind::Primary,
                 true,
                 "cn-northwest-1",
             ),
             (
                 "clustercfg.shop.x1y2z3.memorydb.us-east-1.amazonaws.com",
-                Kind::MemoryDb,
+                EndpointKind::MemoryDb,
                 true,
                 "us-east-1",
             ),
             (
                 "shop.x1y2z3.clustercfg.memorydb.us-east-1.amazonaws.com",
-                Kind::MemoryDb,
+                EndpointKind::MemoryDb,
                 false,
                 "us-east-1",
             ),
             (
                 "shop-0001-001.x1y2z3.0001.memorydb.eu-west-1.amazonaws.com",
-                Kind::MemoryDb,
+                EndpointKind::MemoryDb,
                 false,
                 "eu-west-1",
             ),
             (
                 "shop-0001-001.shop.x1y2z3.memorydb.eu-west-1.amazonaws.com",
-                Kind::MemoryDb,
+                EndpointKind::MemoryDb,
                 true,
                 "eu-west-1",
             ),
         ] {
-            let hint = read(host).expect(host);
+            let hint = endpoint_hint(host).expect(host);
             assert_eq!(
                 (hint.kind, hint.tls, hint.region.as_deref()),
                 (kind, tls, Some(region)),
@@ -329,15 +334,15 @@ mod tests {
             "ec2.amazonaws.com",
             "s3.us-east-1.amazonaws.com",
         ] {
-            assert_eq!(read(host), None, "{host}");
+            assert_eq!(endpoint_hint(host), None, "{host}");
         }
     }
 
     #[test]
     fn a_name_that_does_not_go_with_its_url_is_worth_a_hint() {
         let first = |name: &str, tls, port| {
-            let hint = read(&format!("{name}.amazonaws.com")).unwrap();
-            hint.doubts(tls, Some(port)).into_iter().next()
+            let hint = endpoint_hint(&format!("{name}.amazonaws.com")).unwrap();
+            hint.mismatches(tls, Some(port)).into_iter().next()
         };
         let with_tls = "master.shop.x1y2z3.usw2.cache";
         let without = "shop.x1y2z3.ng.0001.usw2.cache";

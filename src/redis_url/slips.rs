@@ -10,7 +10,7 @@ const MOST_DIGITS: usize = 9;
 /// Rebuilds what was probably meant from text that is no usable URL; the password never shows.
 ///
 /// Whatever stands between `://` and the last `@` may hold a secret, wherever it seems to end.
-pub(super) fn probably_meant(text: &str) -> Option<String> {
+pub(super) fn suggest(text: &str) -> Option<String> {
     let bare = text
         .trim()
         .trim_matches(['"', '\'', '`', '<', '>', '\u{201c}', '\u{201d}']);
@@ -169,7 +169,7 @@ fn tail(port: u16, db: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::probably_meant;
+    use super::suggest;
 
     #[test]
     fn common_slips_are_answered_with_the_url_that_was_meant() {
@@ -220,20 +220,20 @@ mod tests {
             ),
             ("redis://:Plover#4417-Q@10.0.0.1", "redis://:***@10.0.0.1:6379/0"),
         ] {
-            assert_eq!(probably_meant(typed).as_deref(), Some(meant), "{typed}");
+            assert_eq!(suggest(typed).as_deref(), Some(meant), "{typed}");
         }
     }
 
     #[test]
     fn what_is_no_url_for_another_reason_is_not_offered_again() {
         for typed in ["unix://", "unix:///", "unix:///run/redis.sock?db=x"] {
-            assert_eq!(probably_meant(typed), None, "{typed}");
+            assert_eq!(suggest(typed), None, "{typed}");
         }
     }
 
     #[test]
     fn no_piece_of_a_password_is_taken_for_a_user() {
-        let shown = probably_meant("redis://Plo#ver:4417@host").unwrap();
+        let shown = suggest("redis://Plo#ver:4417@host").unwrap();
         assert!(!shown.contains("Plo"), "{shown}");
     }
 }

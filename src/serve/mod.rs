@@ -109,7 +109,12 @@ struct Shared {
 ///
 /// # Errors
 /// When the system gives no thread, no runtime or no descriptor.
-pub(crate) fn serve(listener: TcpListener, options: Options, opener: Opener, tell: &Listener) -> io::Result<()> {
+pub(crate) fn serve(
+    listener: TcpListener,
+    options: Options,
+    opener: Opener,
+    tell: &Listener,
+) -> io::Result<()> {
     serve_until(std::future::pending(), listener, options, opener, tell)
 }
 

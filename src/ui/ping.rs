@@ -16,7 +16,7 @@ use crate::ping::observation::Observations;
 use crate::ping::report::steps::{self, Status, Step};
 use crate::ping::report::text::{self, Line};
 use crate::ping::verdict::Verdict;
-use crate::ping::{Event, Rung};
+use crate::ping::{ClimbEvent, Rung};
 use crate::redis_url::Target;
 
 /// How often the spinner turns; what takes less shows none.
@@ -68,13 +68,15 @@ impl<'a> Climbing<'a> {
     }
 
     /// Shows one event of the climb.
-    pub(crate) fn show(&self, event: &Event<'_>) {
+    pub(crate) fn show(&self, event: &ClimbEvent<'_>) {
         let mut wait = self.wait();
         match event {
-            Event::Hint(words) if self.lines == Lines::Shown => print_all(&decorated(&steps::hint(words))),
-            Event::Hint(_) => {}
-            Event::Reached(rung, deadline) => wait.rung = Some((*rung, *deadline)),
-            Event::Left(rung, seen) => {
+            ClimbEvent::Hint(words) if self.lines == Lines::Shown => {
+                print_all(&decorated(&steps::hint(words)))
+            }
+            ClimbEvent::Hint(_) => {}
+            ClimbEvent::Started(rung, deadline) => wait.rung = Some((*rung, *deadline)),
+            ClimbEvent::Finished(rung, seen) => {
                 *wait = Wait::default();
                 if self.lines == Lines::Shown {
                     print_all(&decorated(&steps::observed(*rung, self.target, seen)));

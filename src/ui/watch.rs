@@ -8,7 +8,7 @@ use dialoguer::console::Term;
 
 use super::ping::{self, Lines};
 use super::window;
-use crate::ping::history::History;
+use crate::ping::history::ProbeHistory;
 use crate::ping::watch::{Change, Probe};
 use crate::redis_url::Target;
 
@@ -22,7 +22,7 @@ const GRAPH: usize = 24;
 pub(crate) fn probe(
     target: &Target,
     probe: &Probe,
-    history: &History,
+    history: &ProbeHistory,
     elapsed: Duration,
     lines: Lines,
 ) -> io::Result<()> {
@@ -70,7 +70,7 @@ fn news(target: &Target, probe: &Probe, elapsed: Duration) -> Vec<String> {
 }
 
 /// What all probes came to.
-pub(crate) fn summary(history: &History, elapsed: Duration) {
+pub(crate) fn summary(history: &ProbeHistory, elapsed: Duration) {
     let mut out = io::stdout().lock();
     let columns = window::columns(&Term::stdout());
     let mut lines: Vec<String> = summary_lines(history, elapsed)
@@ -85,7 +85,7 @@ pub(crate) fn summary(history: &History, elapsed: Duration) {
     let _ = writeln!(out, "{}", lines.join("\n"));
 }
 
-fn summary_lines(history: &History, elapsed: Duration) -> Vec<String> {
+fn summary_lines(history: &ProbeHistory, elapsed: Duration) -> Vec<String> {
     let (probes, answered) = (history.probes(), history.answered());
     let missed = probes - answered;
     let mut line = format!(
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_summary_tells_what_was_answered_and_how_fast() {
-        let mut history = History::default();
+        let mut history = ProbeHistory::default();
         for span in [Some(1), Some(3), None, None] {
             history.note(span.map(Duration::from_millis));
         }
@@ -134,7 +134,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            summary_lines(&History::default(), Duration::ZERO),
+            summary_lines(&ProbeHistory::default(), Duration::ZERO),
             ["0 probes in 0.0 s, 0 answered"]
         );
     }

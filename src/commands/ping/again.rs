@@ -7,9 +7,9 @@ use redis::cmd;
 use super::{Call, Outcome};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::ping::heard::Heard;
-use crate::ping::history::History;
+use crate::ping::history::ProbeHistory;
 use crate::ping::report::json;
+use crate::ping::response::Response;
 use crate::ping::rungs::auth;
 use crate::ping::watch::{Probe, Watch};
 use crate::ui;
@@ -19,7 +19,7 @@ impl Call<'_> {
     /// Probes until Ctrl-C, and sums up then; also ends, in silence, where nobody reads any more.
     pub(super) async fn watch(&self) -> anyhow::Result<Exit> {
         let started = Instant::now();
-        let mut history = History::default();
+        let mut history = ProbeHistory::default();
         let exit = tokio::select! {
             _ = tokio::signal::ctrl_c() => Exit::Interrupted,
             () = self.probe_on(started, &mut history) => Exit::Ok,
@@ -30,7 +30,7 @@ impl Call<'_> {
         Ok(exit)
     }
 
-    async fn probe_on(&self, started: Instant, history: &mut History) {
+    async fn probe_on(&self, started: Instant, history: &mut ProbeHistory) {
         let mut watch = Watch::new(self.target, self.trust, self.options(), self.args.timeout);
         loop {
             let begun = Instant::now();
@@ -44,7 +44,7 @@ impl Call<'_> {
         }
     }
 
-    fn show(&self, probe: &Probe, history: &History, elapsed: Duration) -> std::io::Result<()> {
+    fn show(&self, probe: &Probe, history: &ProbeHistory, elapsed: Duration) -> std::io::Result<()> {
         if !self.args.json {
             return ui::watch::probe(self.target, probe, history, elapsed, self.lines());
         }
@@ -134,7 +134,7 @@ impl Call<'_> {
             let sent = Instant::now();
             let heard = auth::ask(&mut connection, &cmd("PING"), deadline).await;
             let took = sent.elapsed();
-            let is_answered = matches!(heard, Heard::Reply(_));
+            let is_answered = matches!(heard, Response::Reply(_));
             seen.ping = Some(heard);
             if !is_answered {
                 seen.ping_took = took;

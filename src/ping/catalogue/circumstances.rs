@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::ping::observation::{By, DialResult, Endpoint, NameAnswer, Observations, TlsResult};
-use crate::ping::place::Place;
+use crate::ping::observation::{DialResult, Endpoint, ErrorSource, NameAnswer, Observations, TlsResult};
+use crate::ping::this_host::ThisHost;
 use crate::redis_url::provider;
-use crate::redis_url::{Address, Doubt, Target};
+use crate::redis_url::{Address, Target, UrlWarning};
 use crate::sanitize;
 
 /// What advice depends on.
@@ -20,9 +20,9 @@ pub struct Circumstances {
     /// Whether the URL asks for TLS.
     pub tls: bool,
     /// The URL that was probably meant, its password masked.
-    pub meant: Option<String>,
+    pub suggestion: Option<String>,
     /// Where we stand.
-    pub place: Place,
+    pub this_host: ThisHost,
     /// The region that the name or the instance tells.
     pub region: Option<String>,
     /// The primary that a Sentinel knows.
@@ -57,21 +57,21 @@ impl Circumstances {
     /// Gathers them from the target and what was seen.
     #[must_use]
     pub fn of(target: &Target, seen: &Observations) -> Self {
-        let place = seen.place.clone().unwrap_or_default();
+        let this_host = seen.this_host.clone().unwrap_or_default();
         let named = target
             .host()
-            .and_then(provider::read)
+            .and_then(provider::endpoint_hint)
             .and_then(|hint| hint.region);
-        let is_own_word = seen.refused_sends > 0
+        let is_own_word = seen.blocked_retransmissions > 0
             || seen
                 .dials
                 .iter()
-                .any(|dial| matches!(dial.result, DialResult::Prohibited(By::ThisHost(_))));
+                .any(|dial| matches!(dial.result, DialResult::Prohibited(ErrorSource::ThisHost(_))));
         let socket = match &target.address {
             Address::Unix(path) => Some(sanitize::line(&path.display().to_string()).into_owned()),
             Address::Tcp { .. } => None,
         };
-        let flow = seen.flow.or(seen.tls.as_ref().and_then(|tls| tls.flow));
+        let flow = seen.packets.or(seen.tls.as_ref().and_then(|tls| tls.packets));
         let lookup = seen.dns.as_ref();
         let alias = lookup.and_then(|lookup| {
             lookup.servers.iter().find_map(|server| match &server.answer {
@@ -82,19 +82,19 @@ impl Circumstances {
         let shaken = seen.tls.as_ref().map(|tls| &tls.result);
         Self {
             alias,
-            has_unfit_certificate: matches!(shaken, Some(TlsResult::Unfit(_))),
+            has_unfit_certificate: matches!(shaken, Some(TlsResult::InvalidCertificate(_))),
             has_other_family: seen.dials.is_empty() && lookup.is_none_or(|found| !found.addresses.is_empty()),
             loses_packets: flow.is_some_and(|flow| flow.unacknowledged > 0),
             host: target.host().unwrap_or_default().to_owned(),
             port: target.port().unwrap_or_default(),
             tls: target.tls,
-            meant: None,
-            region: place
+            suggestion: None,
+            region: this_host
                 .instance
                 .as_ref()
                 .map(|instance| instance.region.clone())
                 .or(named),
-            place,
+            this_host,
             primary: seen.server.sentinel_primary.clone(),
             is_own_word,
             socket,
@@ -105,11 +105,11 @@ impl Circumstances {
             user: target.user.clone().filter(|_| target.password.is_some()),
             has_password: target.password.is_some(),
             db: target.db,
-            has_lone_user: target.doubts.contains(&Doubt::UserWithoutPassword),
+            has_lone_user: target.warnings.contains(&UrlWarning::UserWithoutPassword),
             has_options: target
-                .doubts
+                .warnings
                 .iter()
-                .any(|doubt| matches!(doubt, Doubt::IgnoredOptions(_))),
+                .any(|doubt| matches!(doubt, UrlWarning::IgnoredOptions(_))),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::ping::catalogue::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Verdict, median};
 use crate::redis_url::provider;
-use crate::redis_url::{Address, Origin, Target, UrlFault};
+use crate::redis_url::{Address, Origin, Target, UrlError};
 use crate::sanitize;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: 
 
 /// The report on a URL that cannot be used.
 #[must_use]
-pub fn render_url(fault: &UrlFault, verdict: &Verdict, elapsed: Duration) -> Value {
+pub fn render_url(fault: &UrlError, verdict: &Verdict, elapsed: Duration) -> Value {
     let mut report = frame(verdict, elapsed);
     report["steps"] =
         json!([{"name": "url", "status": "fail", "ms": 0.0, "detail": fault.message, "addresses": []}]);
@@ -74,7 +74,7 @@ fn target_of(target: &Target) -> Value {
     let kind = match (&target.address, target.origin) {
         (_, Origin::Practice) => Some("practice"),
         (Address::Unix(_), _) => Some("unix"),
-        (Address::Tcp { host, .. }, _) => provider::read(host).map(|hint| hint.kind.name()),
+        (Address::Tcp { host, .. }, _) => provider::endpoint_hint(host).map(|hint| hint.kind.name()),
     };
     json!({
         "url": target.to_string(), "host": target.host(), "port": target.port(), "tls": target.tls, "db": target.db,

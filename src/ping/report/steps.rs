@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::ping::Rung;
-use crate::ping::heard::Heard;
 use crate::ping::observation::{DialResult, Observations, TlsResult};
+use crate::ping::response::Response;
 use crate::ping::verdict::{Verdict, packets};
 use crate::redis_url::{Address, Target};
 
@@ -219,14 +219,17 @@ fn auth(target: &Target, seen: &Observations) -> Seen {
 }
 
 fn ping(seen: &Observations) -> Seen {
-    let stand_in = seen.stand_in.as_ref().filter(|stand_in| stand_in.is_served());
-    match (&seen.ping, stand_in) {
+    let ping_substitute = seen
+        .ping_substitute
+        .as_ref()
+        .filter(|ping_substitute| ping_substitute.is_served());
+    match (&seen.ping, ping_substitute) {
         (None, _) => skipped("not reached"),
         (Some(heard), _) if heard.is_pong() => (Status::Ok, Some(seen.ping_took), "PONG".into()),
-        (Some(_), Some(stand_in)) => (
+        (Some(_), Some(ping_substitute)) => (
             Status::Ok,
             Some(seen.ping_took),
-            format!("PING is refused, {} is answered", stand_in.name),
+            format!("PING is refused, {} is answered", ping_substitute.name),
         ),
         // Asked for a password: that is the rung below.
         (Some(heard), None) if asks_for_login(heard) => skipped("not let in"),
@@ -234,13 +237,13 @@ fn ping(seen: &Observations) -> Seen {
     }
 }
 
-fn asks_for_login(heard: &Heard) -> bool {
+fn asks_for_login(heard: &Response) -> bool {
     heard.error().is_some_and(|error| error.starts_with("NOAUTH"))
 }
 
 fn role(seen: &Observations) -> Seen {
     if seen.server.role.is_none() {
-        return match seen.flow.filter(|_| !seen.round_trips.is_empty()) {
+        return match seen.packets.filter(|_| !seen.round_trips.is_empty()) {
             Some(flow) => (
                 Status::Warn,
                 None,

@@ -3,7 +3,7 @@
 use redis::{Cmd, cmd};
 
 use crate::deadline::Deadline;
-use crate::ping::heard::Heard;
+use crate::ping::response::Response;
 use crate::redis_url::Target;
 use crate::wire::{Connection, Limits, ReadError, Stream};
 
@@ -12,7 +12,7 @@ pub(crate) async fn observe(
     connection: &mut Connection<Stream>,
     target: &Target,
     deadline: Deadline,
-) -> Option<Heard> {
+) -> Option<Response> {
     let password = target.password.as_ref()?;
     let mut command = cmd("AUTH");
     if let Some(user) = &target.user {
@@ -23,31 +23,31 @@ pub(crate) async fn observe(
 }
 
 /// Sends one command and waits for what comes back, whatever it is.
-pub(crate) async fn ask(connection: &mut Connection<Stream>, command: &Cmd, deadline: Deadline) -> Heard {
+pub(crate) async fn ask(connection: &mut Connection<Stream>, command: &Cmd, deadline: Deadline) -> Response {
     let sent = connection.send(std::slice::from_ref(command), deadline).await;
     let heard = listen(connection, deadline).await;
     match (sent, heard) {
         // A server that refuses at once may have closed before we wrote: what it said is still there to read.
-        (Err(ReadError::Io(_)), Heard::Silence(received)) => Heard::Closed(received),
+        (Err(ReadError::Io(_)), Response::Timeout(received)) => Response::Closed(received),
         (_, heard) => heard,
     }
 }
 
 /// Waits for a reply, or for whatever comes in its place.
-pub(crate) async fn listen(connection: &mut Connection<Stream>, deadline: Deadline) -> Heard {
+pub(crate) async fn listen(connection: &mut Connection<Stream>, deadline: Deadline) -> Response {
     let fault = match connection.reply(Limits::REPLY, deadline).await {
-        Ok(value) => return Heard::Reply(value),
+        Ok(value) => return Response::Reply(value),
         Err(fault) => fault,
     };
     let received = connection.received().to_vec();
     match fault {
-        ReadError::TimedOut => Heard::Silence(received),
-        ReadError::Closed => Heard::Closed(received),
-        ReadError::Malformed(_) => Heard::Other(received),
+        ReadError::TimedOut => Response::Timeout(received),
+        ReadError::Closed => Response::Closed(received),
+        ReadError::Malformed(_) => Response::NotResp(received),
         ReadError::Io(error) => match super::tls::alert_in(&error) {
-            Some(alert) => Heard::Alert(alert),
-            None if error.kind() == std::io::ErrorKind::UnexpectedEof => Heard::Closed(received),
-            None => Heard::Reset(received),
+            Some(alert) => Response::Alert(alert),
+            None if error.kind() == std::io::ErrorKind::UnexpectedEof => Response::Closed(received),
+            None => Response::Reset(received),
         },
     }
 }

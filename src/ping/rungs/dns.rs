@@ -27,14 +27,14 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     let mut lookup = match first {
         Ok(found) => heard(found),
         Err(_) => Lookup {
-            system_was_silent: true,
+            system_timed_out: true,
             ..Lookup::default()
         },
     };
     if lookup.addresses.is_empty() {
         // What is left afterwards must do for the connection, if an address is found at all.
         let questions = deadline.within(deadline.left().mul_f64(0.9));
-        if lookup.system_was_silent {
+        if lookup.system_timed_out {
             help_silent(host, &mut lookup, system, questions).await;
         } else {
             let resolvers = Resolvers::of_system();
@@ -61,7 +61,7 @@ async fn help_silent(host: &str, lookup: &mut Lookup, system: oneshot::Receiver<
             found = &mut system, if system_is_open => {
                 system_is_open = false;
                 let found = heard(found);
-                lookup.system_was_silent = false;
+                lookup.system_timed_out = false;
                 if !found.addresses.is_empty() {
                     lookup.addresses = found.addresses;
                     return;
@@ -140,7 +140,7 @@ async fn ask_all(resolvers: Resolvers, host: &str, deadline: Deadline) -> Vec<Na
         let names = names.clone();
         questions.spawn(async move { (index, ask_for_any(server, &names, meant, deadline).await) });
     }
-    let mut answers: Vec<NameAnswer> = vec![NameAnswer::Silent; resolvers.servers.len()];
+    let mut answers: Vec<NameAnswer> = vec![NameAnswer::Timeout; resolvers.servers.len()];
     while let Some(joined) = questions.join_next().await {
         let Ok((index, answer)) = joined else { continue };
         let is_found = matches!(answer, NameAnswer::Addresses(_));

@@ -7,8 +7,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::auth::{self, ask};
 use crate::deadline::Deadline;
-use crate::ping::heard::Heard;
-use crate::ping::observation::{Rehearsal, Server};
+use crate::ping::observation::{ServerInfo, WriteTest};
+use crate::ping::response::Response;
 use crate::wire::{Connection, Limits, Stream};
 
 /// Slots of a Redis cluster.
@@ -19,16 +19,16 @@ const MOST_ATTEMPTS: u32 = 20_000;
 /// Asks ROLE and INFO, and what follows from them on a Sentinel or a cluster node.
 ///
 /// Refusals are data: an ACL may forbid any of these, and none is needed for "it answers".
-pub(crate) async fn observe(connection: &mut Connection<Stream>, deadline: Deadline) -> Server {
+pub(crate) async fn observe(connection: &mut Connection<Stream>, deadline: Deadline) -> ServerInfo {
     let questions = [cmd("ROLE"), cmd("INFO")];
     let Ok(mut replies) = connection.ask(&questions, Limits::REPLY, deadline).await else {
-        return Server::default();
+        return ServerInfo::default();
     };
     let info = replies.pop();
-    let mut server = Server {
+    let mut server = ServerInfo {
         role: replies.pop(),
         fields: fields_of(info.as_ref()),
-        ..Server::default()
+        ..ServerInfo::default()
     };
     if server.fields.is_empty() {
         // No ACL can forbid HELLO, and it tells the least that there is to know.
@@ -50,10 +50,10 @@ pub(crate) async fn observe(connection: &mut Connection<Stream>, deadline: Deadl
     server
 }
 
-async fn observe_cluster(connection: &mut Connection<Stream>, server: &mut Server, deadline: Deadline) {
+async fn observe_cluster(connection: &mut Connection<Stream>, server: &mut ServerInfo, deadline: Deadline) {
     let state = ask(connection, cmd("CLUSTER").arg("INFO"), deadline).await;
     let fields = match &state {
-        Heard::Reply(value) => fields_of(Some(value)),
+        Response::Reply(value) => fields_of(Some(value)),
         _ => BTreeMap::new(),
     };
     server.cluster_state = fields.get("cluster_state").cloned();
@@ -86,13 +86,17 @@ pub(crate) async fn announced(connection: &mut Connection<Stream>, deadline: Dea
 }
 
 /// Rehearses what the tutorial does, as one MULTI on one key, so that nothing stays behind.
-pub(crate) async fn rehearse(connection: &mut Connection<Stream>, server: &Server, deadline: Deadline) -> Rehearsal {
+pub(crate) async fn rehearse(
+    connection: &mut Connection<Stream>,
+    server: &ServerInfo,
+    deadline: Deadline,
+) -> WriteTest {
     let key = if server.is_cluster() {
         key_of_this_node(connection, deadline).await
     } else {
         random_key()
     };
-    let rehearsal: [(&'static str, Cmd); 5] = [
+    let commands: [(&'static str, Cmd); 5] = [
         ("HSET", cmd("HSET").arg(&key).arg("username").arg("ping").clone()),
         ("HINCRBY", cmd("HINCRBY").arg(&key).arg("visits").arg(1).clone()),
         ("EXPIRE", cmd("EXPIRE").arg(&key).arg(10).clone()),
@@ -102,24 +106,24 @@ pub(crate) async fn rehearse(connection: &mut Connection<Stream>, server: &Serve
     // MULTI alone first: were it forbidden, what follows it would be executed, and might stay behind.
     let opened = ask(connection, &cmd("MULTI"), deadline).await;
     if !opened.is_granted() {
-        return Rehearsal {
+        return WriteTest {
             queued: vec![("MULTI", opened.clone())],
             executed: opened,
         };
     }
-    let mut commands: Vec<Cmd> = rehearsal.iter().map(|(_, command)| command.clone()).collect();
-    commands.push(cmd("EXEC"));
-    if connection.send(&commands, deadline).await.is_err() {
-        return Rehearsal {
+    let mut queue: Vec<Cmd> = commands.iter().map(|(_, command)| command.clone()).collect();
+    queue.push(cmd("EXEC"));
+    if connection.send(&queue, deadline).await.is_err() {
+        return WriteTest {
             queued: Vec::new(),
             executed: auth::listen(connection, deadline).await,
         };
     }
     let mut queued = vec![("MULTI", opened)];
-    for (name, _) in rehearsal {
+    for (name, _) in commands {
         queued.push((name, auth::listen(connection, deadline).await));
     }
-    Rehearsal {
+    WriteTest {
         queued,
         executed: auth::listen(connection, deadline).await,
     }
@@ -168,7 +172,7 @@ fn random_key() -> String {
     format!("sessiontut:ping:{:016x}", u64::from_be_bytes(bytes))
 }
 
-impl Server {
+impl ServerInfo {
     /// A field of INFO.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
@@ -199,7 +203,7 @@ impl Server {
     /// Whether this is a node of a cluster.
     #[must_use]
     pub fn is_cluster(&self) -> bool {
-        let read = self.cluster_read.as_ref().and_then(Heard::error);
+        let read = self.cluster_read.as_ref().and_then(Response::error);
         self.field("cluster_enabled") == Some("1")
             || self.field("redis_mode") == Some("cluster")
             || self.cluster_state.is_some()
@@ -224,8 +228,8 @@ impl Server {
     }
 }
 
-fn primary_of(masters: &Heard) -> Option<String> {
-    let Heard::Reply(masters) = masters else {
+fn primary_of(masters: &Response) -> Option<String> {
+    let Response::Reply(masters) = masters else {
         return None;
     };
     let fields: Vec<String> = items(items(Some(masters)).first())
@@ -257,8 +261,8 @@ fn fields_of(reply: Option<&Value>) -> BTreeMap<String, String> {
 }
 
 /// The fields of INFO that HELLO's list of names and values holds too.
-fn greeting_of(greeting: &Heard) -> BTreeMap<String, String> {
-    let Heard::Reply(greeting) = greeting else {
+fn greeting_of(greeting: &Response) -> BTreeMap<String, String> {
+    let Response::Reply(greeting) = greeting else {
         return BTreeMap::new();
     };
     let pairs = items(Some(greeting)).chunks_exact(2);
@@ -301,15 +305,15 @@ mod tests {
     fn a_greeting_tells_what_info_would() {
         let greeting = "*14\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n+proto\r\n:2\r\n+id\r\n:9\r\n\
             +mode\r\n+cluster\r\n+role\r\n+replica\r\n+modules\r\n*0\r\n";
-        let server = Server {
-            fields: greeting_of(&Heard::Reply(
+        let server = ServerInfo {
+            fields: greeting_of(&Response::Reply(
                 redis::parse_redis_value(greeting.as_bytes()).unwrap(),
             )),
-            ..Server::default()
+            ..ServerInfo::default()
         };
         assert!(server.is_cluster() && server.is_replica());
         assert_eq!(server.field("redis_version"), Some("7.0.15"));
         let refused = redis::parse_redis_value(b"-ERR unknown command 'HELLO'\r\n").unwrap();
-        assert!(greeting_of(&Heard::Reply(refused)).is_empty());
+        assert!(greeting_of(&Response::Reply(refused)).is_empty());
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::deadline::Deadline;
 use crate::os;
-use crate::ping::observation::{By, Dial, DialResult, Endpoint};
+use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource};
 use crate::wire::Stream;
 
 /// Between the starts of two attempts (RFC 8305, "Connection Attempt Delay", allows 100 ms to 2 s).
@@ -191,7 +191,7 @@ fn unix_result(error: &io::Error) -> DialResult {
         }
         // A socket of datagrams: nobody takes connections there.
         _ if error.raw_os_error() == Some(libc::EPROTOTYPE) => DialResult::Refused,
-        io::ErrorKind::PermissionDenied => DialResult::Prohibited(By::ThisHost(words(error))),
+        io::ErrorKind::PermissionDenied => DialResult::Prohibited(ErrorSource::ThisHost(words(error))),
         // The queue of the listener is full: a stuck server.
         io::ErrorKind::WouldBlock => DialResult::Timeout { syns: None },
         _ => DialResult::Other(words(error)),
@@ -216,9 +216,9 @@ fn was_accepted(error: &io::Error) -> bool {
 fn ended(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
     if let Some(icmp) = os::next_icmp(socket) {
         return if says_prohibited(icmp) {
-            DialResult::Prohibited(By::Icmp(icmp))
+            DialResult::Prohibited(ErrorSource::Icmp(icmp))
         } else {
-            DialResult::Unreachable(By::Icmp(icmp))
+            DialResult::Unreachable(ErrorSource::Icmp(icmp))
         };
     }
     local(error)
@@ -229,9 +229,9 @@ fn local(error: &io::Error) -> DialResult {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::ConnectionRefused => DialResult::Refused,
-        Kind::PermissionDenied => DialResult::Prohibited(By::ThisHost(words(error))),
+        Kind::PermissionDenied => DialResult::Prohibited(ErrorSource::ThisHost(words(error))),
         Kind::NetworkUnreachable | Kind::AddrNotAvailable => DialResult::NoRoute,
-        Kind::HostUnreachable => DialResult::Unreachable(By::ThisHost(words(error))),
+        Kind::HostUnreachable => DialResult::Unreachable(ErrorSource::ThisHost(words(error))),
         Kind::TimedOut => DialResult::Timeout { syns: None },
         _ if is_missing_family(error) => DialResult::NoRoute,
         _ => DialResult::Other(words(error)),

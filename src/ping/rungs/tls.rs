@@ -42,21 +42,21 @@ pub(crate) async fn observe(
     let (stream, mut result) = shake(stream, expected, config, deadline).await;
     let certificate = seen.certificate();
     // Whoever vouches for itself is trusted itself, and then need be fit for nothing else.
-    if let TlsResult::Unfit(words) = &result
+    if let TlsResult::InvalidCertificate(words) = &result
         && certificate.as_ref().is_some_and(|shown| shown.is_self_signed)
     {
         result = TlsResult::Untrusted(words.clone());
     }
-    let flow = socket
+    let packets = socket
         .filter(|_| result == TlsResult::TimedOut)
-        .and_then(|socket| os::flow(&SockRef::from(&socket)));
+        .and_then(|socket| os::packet_counts(&SockRef::from(&socket)));
     let handshake = Handshake {
         result,
         certificate,
         expected_name: expected.to_owned(),
         version: stream.as_ref().and_then(version),
         took: started.elapsed(),
-        flow,
+        packets,
     };
     (stream, handshake)
 }
@@ -148,8 +148,8 @@ fn certificate_result(fault: &CertificateError) -> TlsResult {
         // A wrong signature is that of another authority of the same name, as one made anew.
         Fault::UnknownIssuer | Fault::BadSignature => TlsResult::Untrusted(shown(fault)),
         Fault::Other(OtherError(reason)) if reason.is::<NoRoots>() => TlsResult::Untrusted(shown(reason)),
-        Fault::Other(OtherError(reason)) => TlsResult::Unfit(shown(reason)),
-        other => TlsResult::Unfit(shown(other)),
+        Fault::Other(OtherError(reason)) => TlsResult::InvalidCertificate(shown(reason)),
+        other => TlsResult::InvalidCertificate(shown(other)),
     }
 }
 
@@ -176,7 +176,7 @@ fn unusable(expected: &str, words: String) -> Handshake {
         expected_name: expected.to_owned(),
         version: None,
         took: Duration::ZERO,
-        flow: None,
+        packets: None,
     }
 }
 

@@ -4,13 +4,13 @@ use super::Blame;
 use super::foreign::quoted;
 use super::ping::unusable;
 use crate::ping::catalogue::Code;
-use crate::ping::heard::Heard;
 use crate::ping::observation::Observations;
+use crate::ping::response::Response;
 use crate::redis_url::Target;
 use crate::sanitize;
 
 /// What an answer to AUTH other than OK means.
-pub(super) fn judge(target: &Target, heard: &Heard, seen: &Observations) -> Blame {
+pub(super) fn judge(target: &Target, heard: &Response, seen: &Observations) -> Blame {
     let shown = heard.without(target.password.as_ref());
     // Judged as it was said: "no password is set" is no less true where the password is "password".
     let (Some(error), Some(said)) = (heard.error(), shown.error()) else {

@@ -55,7 +55,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
             Code::DnsNotFound,
             format!("this system's resolver does not find {host}"),
         )
-    } else if lookup.system_was_silent && lookup.took < SLOW_RESOLVER {
+    } else if lookup.system_timed_out && lookup.took < SLOW_RESOLVER {
         Blame::likely(
             Code::DnsTimeout,
             format!("no name server has answered for {host} in the time that there was"),
@@ -92,7 +92,7 @@ fn dangling(lookup: &Lookup) -> Option<&str> {
 
 fn dns_evidence(lookup: &Lookup) -> Vec<String> {
     let mut facts = Vec::new();
-    if lookup.system_was_silent {
+    if lookup.system_timed_out {
         facts.push(format!(
             "the system's resolver gave no answer within {}",
             seconds(lookup.took)
@@ -117,7 +117,7 @@ fn dns_evidence(lookup: &Lookup) -> Vec<String> {
                 format!("says that it is an alias (CNAME) of {end}, which does not exist (NXDOMAIN)")
             }
             NameAnswer::Refused(code) => format!("answers {code}"),
-            NameAnswer::Silent => "does not answer".into(),
+            NameAnswer::Timeout => "does not answer".into(),
             NameAnswer::Unreachable(words) => format!("cannot be asked: {words}"),
             NameAnswer::Malformed => "answers something that is no answer".into(),
         };

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::tests::{connected, dial, reply, shaken, target};
 use super::{judge, judge_url};
 use crate::ping::catalogue::Code;
-use crate::ping::heard::Heard;
 use crate::ping::observation::{
-    By, Certificate, DialResult, Experiment, Lookup, NameAnswer, NameServer, Observations, Rehearsal,
-    TlsResult,
+    DialResult, ErrorSource, Experiment, Lookup, NameAnswer, NameServer, Observations, PeerCertificate,
+    TlsResult, WriteTest,
 };
+use crate::ping::response::Response;
 use crate::redis_url::Target;
 
 /// What is judged: a URL that cannot be used, or what was seen behind one that can.
@@ -64,12 +64,12 @@ fn row(code: Code) -> Judged {
         Judged::Seen(PLAIN, Box::new(seen))
     };
     let refused = |answer: &str| {
-        let rehearsal = Rehearsal {
+        let rehearsal = WriteTest {
             queued: vec![("HSET", reply(answer))],
             executed: reply("-EXECABORT"),
         };
         let seen = Observations {
-            rehearsal: Some(rehearsal),
+            write_test: Some(rehearsal),
             ..pong()
         };
         Judged::Seen(PLAIN, Box::new(seen))
@@ -81,7 +81,7 @@ fn row(code: Code) -> Judged {
         Code::UrlSuspect => seen("redis://secret@10.0.3.17", pong()),
         Code::DnsNotFound => named(NameAnswer::NotFound),
         Code::DnsNoAddress => named(NameAnswer::NoAddress),
-        Code::DnsTimeout => named(NameAnswer::Silent),
+        Code::DnsTimeout => named(NameAnswer::Timeout),
         Code::DnsServerFailure => named(NameAnswer::Refused("SERVFAIL".into())),
         Code::DnsPartial => {
             let mut partly = pong();
@@ -91,15 +91,17 @@ fn row(code: Code) -> Judged {
         Code::TcpTimeout => dialled(DialResult::Timeout { syns: Some(3) }),
         Code::TcpRefused => dialled(DialResult::Refused),
         Code::TcpUnreachable => dialled(DialResult::NoRoute),
-        Code::TcpProhibited => dialled(DialResult::Prohibited(By::ThisHost("permission denied".into()))),
+        Code::TcpProhibited => dialled(DialResult::Prohibited(ErrorSource::ThisHost(
+            "permission denied".into(),
+        ))),
         Code::TlsRequired => {
-            let hello = Experiment::TlsHello {
+            let hello = Experiment::ClientHello {
                 result: TlsResult::Established,
                 inside: Some(reply("+PONG")),
             };
             let silent = Observations {
                 experiment: Some(hello),
-                ..heard(Heard::Silence(vec![]))
+                ..heard(Response::Timeout(vec![]))
             };
             seen(PLAIN, silent)
         }
@@ -109,11 +111,14 @@ fn row(code: Code) -> Judged {
         Code::TlsExpired => shook(TlsResult::Expired),
         Code::TlsVersion => shook(TlsResult::NothingInCommon("ProtocolVersion".into())),
         Code::TlsClientCert => shook(TlsResult::ClientCertificate("CertificateRequired".into())),
-        Code::TlsStalled => seen(TLS, shaken(TlsResult::TimedOut, Some(Heard::Reset(vec![])), None)),
+        Code::TlsStalled => seen(
+            TLS,
+            shaken(TlsResult::TimedOut, Some(Response::Reset(vec![])), None),
+        ),
         Code::TlsExpiresSoon => {
-            let certificate = Certificate {
+            let certificate = PeerCertificate {
                 ends_in: 5 * 86_400,
-                ..Certificate::default()
+                ..PeerCertificate::default()
             };
             let shaken = shaken(TlsResult::Established, None, Some(certificate));
             let soon = Observations {
@@ -130,9 +135,9 @@ fn row(code: Code) -> Judged {
         ),
         Code::AuthNoPermission => refused("-NOPERM this user has no permissions"),
         Code::AuthPlaintext => seen("redis://:p@10.0.3.17", pong()),
-        Code::ProtoNotRedis => seen(PLAIN, heard(Heard::Other(b"SSH-2.0-x".to_vec()))),
-        Code::ProtoClosed => seen(PLAIN, heard(Heard::Closed(vec![]))),
-        Code::ServerSilent => seen(PLAIN, heard(Heard::Silence(vec![]))),
+        Code::ProtoNotRedis => seen(PLAIN, heard(Response::NotResp(b"SSH-2.0-x".to_vec()))),
+        Code::ProtoClosed => seen(PLAIN, heard(Response::Closed(vec![]))),
+        Code::ServerSilent => seen(PLAIN, heard(Response::Timeout(vec![]))),
         Code::ServerMaxClients => said("-ERR max number of clients reached"),
         Code::ServerProtectedMode => said("-DENIED Redis is running in protected mode"),
         Code::ServerLoading => said("-LOADING Redis is loading the dataset in memory"),

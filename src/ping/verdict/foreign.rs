@@ -4,17 +4,17 @@ use redis::Value;
 
 use super::Blame;
 use crate::ping::catalogue::Code;
-use crate::ping::heard::Heard;
+use crate::ping::response::Response;
 use crate::sanitize;
 
 /// How much of a foreign answer is quoted.
 const QUOTED: usize = 60;
 
 /// A reply in Redis's protocol that no Redis gives to that command.
-pub(super) fn not_redis_reply(heard: &Heard, command: &str) -> Blame {
+pub(super) fn not_redis_reply(heard: &Response, command: &str) -> Blame {
     let shown = match heard {
-        Heard::Reply(Value::SimpleString(text)) => sanitize::excerpt(text.as_bytes(), QUOTED),
-        Heard::Reply(value) => crate::wire::reply_lines(value)
+        Response::Reply(Value::SimpleString(text)) => sanitize::excerpt(text.as_bytes(), QUOTED),
+        Response::Reply(value) => crate::wire::reply_lines(value)
             .first()
             .cloned()
             .unwrap_or_default(),

@@ -18,7 +18,7 @@ mod tests;
 use super::catalogue::{Circumstances, Code, Fix, fixes};
 use super::observation::Observations;
 use crate::exit::Exit;
-use crate::redis_url::{Target, UrlFault, UrlFaultKind};
+use crate::redis_url::{Target, UrlError, UrlErrorKind};
 use crate::sanitize;
 
 pub(crate) use warnings::{is_uneven, median};
@@ -122,14 +122,14 @@ pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, wh
 
 /// The verdict on a URL that cannot be used.
 #[must_use]
-pub fn judge_url(fault: &UrlFault) -> Verdict {
+pub fn judge_url(fault: &UrlError) -> Verdict {
     let code = match fault.kind {
-        UrlFaultKind::Invalid => Code::UrlInvalid,
-        UrlFaultKind::Scheme => Code::UrlScheme,
-        UrlFaultKind::Encoding => Code::UrlEncoding,
+        UrlErrorKind::Invalid => Code::UrlInvalid,
+        UrlErrorKind::Scheme => Code::UrlScheme,
+        UrlErrorKind::Encoding => Code::UrlEncoding,
     };
     let circumstances = Circumstances {
-        meant: fault.meant.clone(),
+        suggestion: fault.suggestion.clone(),
         ..Circumstances::default()
     };
     let finding = Finding {

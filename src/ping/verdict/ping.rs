@@ -6,10 +6,10 @@ use super::foreign::{not_redis, not_redis_reply, quote, quoted};
 use super::tls::client_certificate;
 use super::words::{packets, seconds};
 use super::{Blame, auth};
-use crate::os::Flow;
+use crate::os::PacketCounts;
 use crate::ping::catalogue::Code;
-use crate::ping::heard::Heard;
-use crate::ping::observation::{Experiment, Observations, StandIn, TlsResult};
+use crate::ping::observation::{Experiment, Observations, PingSubstitute, TlsResult};
+use crate::ping::response::Response;
 use crate::ping::rungs::tls::wants_client_certificate;
 use crate::redis_url::Target;
 
@@ -18,15 +18,17 @@ const FEW_ROUND_TRIPS: u32 = 3;
 
 /// AUTH, PING and SELECT.
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
-    if let Some(Experiment::TlsHello { result, inside }) = &seen.experiment {
+    if let Some(Experiment::ClientHello { result, inside }) = &seen.experiment {
         // Nothing but TLS is understood there; what runs inside it decides whether that is a Redis.
         let has_answered = [&seen.login, &seen.ping]
             .into_iter()
             .flatten()
-            .any(|heard| matches!(heard, Heard::Reply(_)));
+            .any(|heard| matches!(heard, Response::Reply(_)));
         if result.is_tls() && !has_answered {
             return Some(match inside {
-                Some(Heard::Other(received)) => not_redis(received, "inside TLS, on a second connection"),
+                Some(Response::NotResp(received)) => {
+                    not_redis(received, "inside TLS, on a second connection")
+                }
                 _ => tls_required(seen),
             });
         }
@@ -37,15 +39,18 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
         return Some(auth::judge(target, heard, seen));
     }
     let heard = seen.ping.as_ref()?;
-    let stand_in = seen.stand_in.as_ref();
-    if heard.is_pong() || stand_in.is_some_and(StandIn::is_served) {
+    let ping_substitute = seen.ping_substitute.as_ref();
+    if heard.is_pong() || ping_substitute.is_some_and(PingSubstitute::is_served) {
         return seen
             .select
             .as_ref()
             .and_then(|heard| refused_select(target, heard, seen));
     }
     // A PING that was renamed or forbidden hides what keeps every other command from being served.
-    if let Some(StandIn { name, heard }) = stand_in
+    if let Some(PingSubstitute {
+        name,
+        response: heard,
+    }) = ping_substitute
         && heard
             .error()
             .is_some_and(|error| !error.starts_with("NOPERM") && !error.starts_with("ERR"))
@@ -58,8 +63,8 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
 
 fn tls_required(seen: &Observations) -> Blame {
     let plain = match seen.login.as_ref().or(seen.ping.as_ref()) {
-        Some(Heard::Closed(_) | Heard::Reset(_)) => "the plain connection was closed without a reply",
-        Some(Heard::Other(_)) => "the plain PING was answered with a TLS alert",
+        Some(Response::Closed(_) | Response::Reset(_)) => "the plain connection was closed without a reply",
+        Some(Response::NotResp(_)) => "the plain PING was answered with a TLS alert",
         _ => "the plain connection was met with silence",
     };
     Blame::proved(
@@ -70,7 +75,7 @@ fn tls_required(seen: &Observations) -> Blame {
     .because("a TLS hello on a second connection was answered in TLS")
 }
 
-fn refused_select(target: &Target, heard: &Heard, seen: &Observations) -> Option<Blame> {
+fn refused_select(target: &Target, heard: &Response, seen: &Observations) -> Option<Blame> {
     // A Sentinel knows no SELECT: that it is one is the greater truth.
     if heard.is_granted() || seen.server.is_sentinel() {
         return None;
@@ -89,42 +94,42 @@ fn refused_select(target: &Target, heard: &Heard, seen: &Observations) -> Option
 }
 
 /// What an answer other than the hoped-for one means.
-pub(super) fn unusable(heard: &Heard, command: &str, seen: &Observations) -> Blame {
+pub(super) fn unusable(heard: &Response, command: &str, seen: &Observations) -> Blame {
     match heard {
-        Heard::Reply(_) => match heard.error() {
+        Response::Reply(_) => match heard.error() {
             Some(error) => refused(&error, command),
             None => not_redis_reply(heard, command),
         },
-        Heard::Other(received) => not_redis(received, &format!("to {command}")),
-        Heard::Alert(alert) if wants_client_certificate(alert) => client_certificate(alert),
-        Heard::Alert(alert) => {
+        Response::NotResp(received) => not_redis(received, &format!("to {command}")),
+        Response::Alert(alert) if wants_client_certificate(alert) => client_certificate(alert),
+        Response::Alert(alert) => {
             Blame::likely(Code::ProtoClosed, "the server ends the TLS session with an alert")
                 .because(format!("the server sent the TLS alert {alert}"))
         }
-        Heard::Closed(received) | Heard::Reset(received) => cut_short(heard, received, command, seen),
-        Heard::Silence(received) => silent(received, command, seen),
+        Response::Closed(received) | Response::Reset(received) => cut_short(heard, received, command, seen),
+        Response::Timeout(received) => silent(received, command, seen),
     }
 }
 
-fn cut_short(heard: &Heard, received: &[u8], command: &str, seen: &Observations) -> Blame {
+fn cut_short(heard: &Response, received: &[u8], command: &str, seen: &Observations) -> Blame {
     // What a second connection was told before it asked is what the first one's reset has eaten.
     if let Some(Experiment::PlainPing(second)) = &seen.experiment {
         if let Some(error) = second.error() {
             return refused(&error, "a second connection");
         }
         match second {
-            Heard::Other(banner) => return not_redis(banner, "on a second connection"),
-            Heard::Reply(_) if !second.is_pong() => return not_redis_reply(second, "a second connection"),
+            Response::NotResp(banner) => return not_redis(banner, "on a second connection"),
+            Response::Reply(_) if !second.is_pong() => return not_redis_reply(second, "a second connection"),
             _ => {}
         }
     }
     // What had no time to be told apart is not told apart.
     let is_untried = match &seen.experiment {
-        Some(Experiment::TlsHello { result, .. }) => *result == TlsResult::TimedOut,
+        Some(Experiment::ClientHello { result, .. }) => *result == TlsResult::TimedOut,
         Some(Experiment::NotConnected) => true,
         _ => false,
     };
-    let how = if matches!(heard, Heard::Reset(_)) {
+    let how = if matches!(heard, Response::Reset(_)) {
         "reset"
     } else {
         "closed"
@@ -162,7 +167,7 @@ pub(super) enum Wait {
 }
 
 impl Wait {
-    pub(super) fn of(waited: Duration, connecting: Duration, flow: Option<Flow>) -> Self {
+    pub(super) fn of(waited: Duration, connecting: Duration, flow: Option<PacketCounts>) -> Self {
         if waited < connecting.saturating_mul(FEW_ROUND_TRIPS) {
             Self::TooShort
         } else if flow.is_some_and(|flow| flow.unacknowledged > 0) {
@@ -194,7 +199,7 @@ fn silent(received: &[u8], command: &str, seen: &Observations) -> Blame {
     } else {
         seen.ping_took
     };
-    let wait = Wait::of(waited, seen.tcp_took, seen.flow);
+    let wait = Wait::of(waited, seen.tcp_took, seen.packets);
     let summary = wait.came_to("the server accepts connections and never answers");
     let mut blame = match wait {
         Wait::TooShort => Blame::likely(Code::ServerSilent, summary).because(far_away(seen.tcp_took)),
@@ -209,13 +214,13 @@ fn silent(received: &[u8], command: &str, seen: &Observations) -> Blame {
         blame = blame.because(format!("only this arrived: {}", quote(received)));
     }
     blame = match &seen.experiment {
-        Some(Experiment::TlsHello { .. }) => {
+        Some(Experiment::ClientHello { .. }) => {
             blame.because("a TLS hello on a second connection got no answer either")
         }
         Some(Experiment::NotConnected) => blame.because("a second connection could not be made"),
         _ => blame,
     };
-    blame.because_all(seen.flow.map(packets))
+    blame.because_all(seen.packets.map(packets))
 }
 
 /// An error reply that any command may be given.

@@ -9,8 +9,8 @@ use super::foreign::{not_redis_reply, quoted};
 use super::ping::{no_permission, refused, unusable};
 use super::words::{packets, seconds};
 use crate::ping::catalogue::Code;
-use crate::ping::heard::Heard;
-use crate::ping::observation::{Observations, Rehearsal};
+use crate::ping::observation::{Observations, WriteTest};
+use crate::ping::response::Response;
 use crate::sanitize;
 
 /// Round trips of which several may not fit into the time.
@@ -36,7 +36,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Blame> {
             .because_all(primary),
         );
     }
-    cluster(seen).or_else(|| rehearsal(seen.rehearsal.as_ref()?, seen))
+    cluster(seen).or_else(|| rehearsal(seen.write_test.as_ref()?, seen))
 }
 
 /// ROLE is answered with a list or an error: whoever says something else only knows how to say PONG.
@@ -44,7 +44,7 @@ fn not_a_role(role: Option<&Value>) -> Option<Blame> {
     match role? {
         Value::Array(_) | Value::ServerError(_) | Value::Nil => None,
         other => {
-            let blame = not_redis_reply(&Heard::Reply(other.clone()), "ROLE");
+            let blame = not_redis_reply(&Response::Reply(other.clone()), "ROLE");
             Some(blame.because("PING was answered with PONG, whatever that is worth there"))
         }
     }
@@ -56,7 +56,7 @@ fn cluster(seen: &Observations) -> Option<Blame> {
     let read = server
         .cluster_read
         .as_ref()
-        .and_then(Heard::error)
+        .and_then(Response::error)
         .filter(|error| error.starts_with("CLUSTERDOWN"));
     if state.is_none() && read.is_none() {
         return None;
@@ -76,15 +76,15 @@ fn cluster(seen: &Observations) -> Option<Blame> {
 }
 
 /// The first refusal names the truth: EXEC's own error only repeats that there was one.
-fn rehearsal(rehearsal: &Rehearsal, seen: &Observations) -> Option<Blame> {
+fn rehearsal(write_test: &WriteTest, seen: &Observations) -> Option<Blame> {
     let is_replica = seen.server.is_replica();
-    let denied: Vec<&str> = rehearsal
+    let denied: Vec<&str> = write_test
         .queued
         .iter()
         .filter(|(_, heard)| heard.error().is_some_and(|error| error.starts_with("NOPERM")))
         .map(|(name, _)| *name)
         .collect();
-    let first = rehearsal
+    let first = write_test
         .queued
         .iter()
         .find_map(|(name, heard)| Some((*name, heard.error()?)));
@@ -95,16 +95,16 @@ fn rehearsal(rehearsal: &Rehearsal, seen: &Observations) -> Option<Blame> {
             Some(no_permission(&denied, &error))
         };
     }
-    if let Some(error) = rehearsal.executed.error() {
+    if let Some(error) = write_test.executed.error() {
         return refused_write("EXEC", &error, is_replica);
     }
-    match &rehearsal.executed {
-        Heard::Reply(Value::Array(replies)) => replies.iter().find_map(|reply| match reply {
+    match &write_test.executed {
+        Response::Reply(Value::Array(replies)) => replies.iter().find_map(|reply| match reply {
             Value::ServerError(error) => refused_write("EXEC", &crate::wire::error_text(error), is_replica),
             _ => None,
         }),
-        Heard::Reply(_) => None,
-        Heard::Silence(_) => Some(fell_silent(seen)),
+        Response::Reply(_) => None,
+        Response::Timeout(_) => Some(fell_silent(seen)),
         other => Some(unusable(other, "the rehearsal", &Observations::default())),
     }
 }
@@ -149,5 +149,5 @@ fn fell_silent(seen: &Observations) -> Blame {
             seconds(super::median(&seen.round_trips))
         )
     }))
-    .because_all(seen.flow.map(packets))
+    .because_all(seen.packets.map(packets))
 }

@@ -6,8 +6,8 @@ use super::Blame;
 use super::words::seconds;
 use crate::os::Icmp;
 use crate::ping::catalogue::Code;
-use crate::ping::observation::{By, Dial, DialResult, Endpoint, Observations};
-use crate::ping::place::Listener;
+use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Observations};
+use crate::ping::this_host::LocalListener;
 use crate::redis_url::Target;
 
 /// Where all addresses fail, differently: refused, then prohibited, then unreachable, then time-out is the cause.
@@ -26,11 +26,11 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
             Code::TcpRefused,
             format!("{to} refuses: nothing listens on that port"),
         ),
-        DialResult::Prohibited(By::ThisHost(_)) => Blame::proved(
+        DialResult::Prohibited(ErrorSource::ThisHost(_)) => Blame::proved(
             Code::TcpProhibited,
             format!("this host itself forbids the connection to {to}"),
         ),
-        DialResult::Prohibited(By::Icmp(_)) => Blame::proved(
+        DialResult::Prohibited(ErrorSource::Icmp(_)) => Blame::proved(
             Code::TcpProhibited,
             format!("a firewall answers for {to}, and says no"),
         ),
@@ -48,7 +48,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
         )
         .because(format!(
             "the kernel could not send {} of the repeated SYNs",
-            seen.refused_sends
+            seen.blocked_retransmissions
         )),
         _ if matches!(to, Endpoint::Named(_)) => Blame::proved(
             Code::TcpTimeout,
@@ -85,16 +85,16 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
 
 /// On this very host, who listens tells a full queue from a firewall.
 fn queue(seen: &Observations, telling: &Dial) -> Option<String> {
-    let listener = seen.place.as_ref()?.listener?;
+    let listener = seen.this_host.as_ref()?.listener?;
     let is_silence = matches!(telling.result, DialResult::Timeout { .. });
     is_silence.then(|| match listener {
-        Listener::Nobody => {
+        LocalListener::Missing => {
             "nobody listens there, and no RST says so: a firewall of this host drops it".into()
         }
-        Listener::Waiting(0) => {
+        LocalListener::Backlog(0) => {
             "a server listens there, its queue is empty: a firewall of this host drops it".into()
         }
-        Listener::Waiting(count) => {
+        LocalListener::Backlog(count) => {
             format!("the server that listens there does not take those in its queue ({count}): it is full")
         }
     })
@@ -134,7 +134,7 @@ fn is_refused_here(seen: &Observations) -> bool {
         _ => 0,
     });
     let repeated: u64 = repeated.sum();
-    repeated > 0 && seen.refused_sends >= repeated
+    repeated > 0 && seen.blocked_retransmissions >= repeated
 }
 
 /// The kernel repeats no SYN that still lies in a queue of this host.
@@ -188,10 +188,10 @@ pub(super) fn describe(dial: &Dial) -> String {
     }
 }
 
-fn by_whom(by: &By) -> String {
+fn by_whom(by: &ErrorSource) -> String {
     match by {
-        By::ThisHost(words) => format!("refused by this host itself: {words}"),
-        By::Icmp(icmp) => {
+        ErrorSource::ThisHost(words) => format!("refused by this host itself: {words}"),
+        ErrorSource::Icmp(icmp) => {
             let from = icmp
                 .from
                 .map_or_else(|| "somebody on the way".to_owned(), |from| from.to_string());

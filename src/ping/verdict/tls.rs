@@ -6,8 +6,8 @@ use super::ping::{Wait, far_away};
 use super::words::{age, packets, seconds};
 use crate::ping::catalogue::Code;
 use crate::ping::experiment::looks_like_tls;
-use crate::ping::heard::Heard;
 use crate::ping::observation::{Experiment, Handshake, Observations, TlsResult};
+use crate::ping::response::Response;
 use crate::redis_url::Target;
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
@@ -25,13 +25,13 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
         .is_some_and(|tls| tls.result == TlsResult::Established);
     if !is_established {
         match plain {
-            Some(heard @ Heard::Reply(_)) if heard.is_pong() || heard.error().is_some() => {
+            Some(heard @ Response::Reply(_)) if heard.is_pong() || heard.error().is_some() => {
                 return Some(not_offered(seen));
             }
-            Some(heard @ Heard::Reply(_)) => {
+            Some(heard @ Response::Reply(_)) => {
                 return Some(not_redis_reply(heard, "a plain PING on a second connection"));
             }
-            Some(Heard::Other(received)) if !looks_like_tls(received) => {
+            Some(Response::NotResp(received)) if !looks_like_tls(received) => {
                 return Some(not_redis(received, "to a plain PING on a second connection"));
             }
             _ => {}
@@ -60,11 +60,11 @@ fn not_offered(seen: &Observations) -> Blame {
     })
 }
 
-fn blame_handshake(tls: &Handshake, plain: Option<&Heard>, seen: &Observations) -> Option<Blame> {
+fn blame_handshake(tls: &Handshake, plain: Option<&Response>, seen: &Observations) -> Option<Blame> {
     let blame = match &tls.result {
         TlsResult::Established => return None,
         TlsResult::Untrusted(words) => untrusted(tls, words),
-        TlsResult::Unfit(words) => Blame::proved(
+        TlsResult::InvalidCertificate(words) => Blame::proved(
             Code::TlsUntrusted,
             "the certificate, or one that vouches for it, is not fit for a server",
         )
@@ -171,29 +171,33 @@ fn certificate_evidence(tls: &Handshake) -> Vec<String> {
     ]
 }
 
-fn stalled(tls: &Handshake, plain: Option<&Heard>, seen: &Observations) -> Blame {
+fn stalled(tls: &Handshake, plain: Option<&Response>, seen: &Observations) -> Blame {
     let waited = format!(
         "TCP connected, and the TLS handshake was not done within {}",
         seconds(tls.took)
     );
-    if seen.small_hello.as_ref().is_some_and(TlsResult::is_tls) {
+    if seen
+        .small_packet_handshake
+        .as_ref()
+        .is_some_and(TlsResult::is_tls)
+    {
         return Blame::proved(
             Code::TlsStalled,
             "the TLS handshake starts, and its large packets are lost on the way",
         )
         .because(waited)
         .because("a handshake in small packets (segments of 536 bytes), on another connection, was answered")
-        .because_all(tls.flow.filter(|flow| flow.out_of_order > 0).map(packets));
+        .because_all(tls.packets.filter(|flow| flow.out_of_order > 0).map(packets));
     }
-    let wait = Wait::of(tls.took, seen.tcp_took, tls.flow);
+    let wait = Wait::of(tls.took, seen.tcp_took, tls.packets);
     let blame = match plain {
-        Some(Heard::Silence(received)) if received.is_empty() => Blame::likely(
+        Some(Response::Timeout(received)) if received.is_empty() => Blame::likely(
             Code::ServerSilent,
             wait.came_to("the server accepts connections and never says anything"),
         )
         .because(waited)
         .because("a plain PING on a second connection stayed unanswered too"),
-        Some(Heard::Closed(_) | Heard::Reset(_) | Heard::Other(_)) => {
+        Some(Response::Closed(_) | Response::Reset(_) | Response::NotResp(_)) => {
             Blame::proved(Code::TlsStalled, "the TLS handshake starts and never ends")
                 .because(waited)
                 .because("a plain PING on a second connection was turned away at once: small packets pass")
@@ -206,11 +210,11 @@ fn stalled(tls: &Handshake, plain: Option<&Heard>, seen: &Observations) -> Blame
     };
     blame
         .because_all((wait == Wait::TooShort).then(|| far_away(seen.tcp_took)))
-        .because_all(tls.flow.map(packets))
+        .because_all(tls.packets.map(packets))
 }
 
 /// Something answers, and what it is has shown on neither connection.
-fn neither(plain: Option<&Heard>) -> Blame {
+fn neither(plain: Option<&Response>) -> Blame {
     Blame::likely(
         Code::ProtoNotRedis,
         "something that speaks neither TLS nor Redis's protocol answers there",
@@ -219,7 +223,7 @@ fn neither(plain: Option<&Heard>) -> Blame {
     .because(on_a_second_connection(plain))
 }
 
-fn closed(plain: Option<&Heard>) -> Blame {
+fn closed(plain: Option<&Response>) -> Blame {
     Blame::proved(
         Code::ProtoClosed,
         "the server accepts the connection and ends it in the TLS handshake",
@@ -228,12 +232,12 @@ fn closed(plain: Option<&Heard>) -> Blame {
     .because(on_a_second_connection(plain))
 }
 
-fn on_a_second_connection(plain: Option<&Heard>) -> &'static str {
+fn on_a_second_connection(plain: Option<&Response>) -> &'static str {
     match plain {
-        Some(Heard::Silence(received)) if !received.is_empty() => {
+        Some(Response::Timeout(received)) if !received.is_empty() => {
             "a plain PING on a second connection got no complete answer"
         }
-        Some(Heard::Silence(_)) => "a plain PING on a second connection stayed unanswered",
+        Some(Response::Timeout(_)) => "a plain PING on a second connection stayed unanswered",
         Some(_) => "a plain PING on a second connection was turned away too",
         None => "there was no time left for a second connection",
     }

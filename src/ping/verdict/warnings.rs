@@ -8,7 +8,7 @@ use super::words::{age, seconds};
 use crate::ping::catalogue::{Circumstances, Code, fixes};
 use crate::ping::observation::{DialResult, Endpoint, Observations};
 use crate::redis_url::provider;
-use crate::redis_url::{Address, Doubt, Target};
+use crate::redis_url::{Address, Target, UrlWarning};
 
 /// Median round trip over which it is called slow.
 const SLOW: Duration = Duration::from_millis(20);
@@ -63,16 +63,16 @@ pub(crate) fn median(round_trips: &[Duration]) -> Duration {
 type Found = Vec<(Code, String)>;
 
 fn url(target: &Target) -> Found {
-    let describe = |doubt: &Doubt| match doubt {
-        Doubt::UserWithoutPassword => Some((
+    let describe = |doubt: &UrlWarning| match doubt {
+        UrlWarning::UserWithoutPassword => Some((
             Code::UrlSuspect,
             "what stands before the @ is a user name without a password".to_owned(),
         )),
-        Doubt::AtSignInPassword => Some((
+        UrlWarning::AtSignInPassword => Some((
             Code::UrlEncoding,
             "the password holds an @ as it is: not every client reads that alike".to_owned(),
         )),
-        Doubt::IgnoredOptions(names) => {
+        UrlWarning::IgnoredOptions(names) => {
             let names: Vec<_> = names
                 .iter()
                 .map(|name| crate::sanitize::excerpt(name.as_bytes(), 40))
@@ -85,9 +85,9 @@ fn url(target: &Target) -> Found {
                 ),
             ))
         }
-        Doubt::EncodedTwice => None,
+        UrlWarning::EncodedTwice => None,
     };
-    target.doubts.iter().filter_map(describe).collect()
+    target.warnings.iter().filter_map(describe).collect()
 }
 
 fn connection(target: &Target, seen: &Observations) -> Found {
@@ -203,7 +203,7 @@ fn round_trips(round_trips: &[Duration]) -> Found {
 /// What the URL itself suggests about a failure; worded as hints, never as causes.
 pub(super) fn hints(target: &Target, code: Code) -> Vec<String> {
     let mut hints = Vec::new();
-    if let Some(endpoint) = target.host().and_then(provider::read) {
+    if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {
         hints.extend(endpoint.hints(target.tls, target.port()));
     }
     hints.extend(
@@ -212,13 +212,13 @@ pub(super) fn hints(target: &Target, code: Code) -> Vec<String> {
             .filter(|_| code != Code::RoleSentinel)
             .and_then(port),
     );
-    if code == Code::AuthFailed && target.doubts.contains(&Doubt::EncodedTwice) {
+    if code == Code::AuthFailed && target.warnings.contains(&UrlWarning::EncodedTwice) {
         hints.push(
             "the password still holds a percent escape once decoded: it was probably encoded twice"
                 .to_owned(),
         );
     }
-    if code == Code::AuthRequired && target.doubts.contains(&Doubt::UserWithoutPassword) {
+    if code == Code::AuthRequired && target.warnings.contains(&UrlWarning::UserWithoutPassword) {
         hints.push(
             "redis://secret@host names a user; a password stands behind a colon: redis://:secret@host"
                 .to_owned(),

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::os::Flow;
+use crate::os::PacketCounts;
 
 /// What has become of the packets while an answer was waited for in vain.
-pub(in crate::ping) fn packets(flow: Flow) -> String {
+pub(in crate::ping) fn packets(flow: PacketCounts) -> String {
     match flow {
-        Flow {
+        PacketCounts {
             unacknowledged: 1.., ..
         } => "what was sent was never acknowledged: packets are lost once the connection is made".into(),
-        Flow {
+        PacketCounts {
             out_of_order: 1.., ..
         } => "later packets have arrived, and an earlier, larger one has not: it is lost on the way".into(),
         _ => "every packet of ours was acknowledged: the host is there, and no answer comes from it".into(),

@@ -51,7 +51,7 @@ fn url(code: Code, at: &Circumstances) -> Vec<Fix> {
             "give options to the client in its code, not behind the ? of the URL",
         ));
     }
-    if let Some(meant) = &at.meant {
+    if let Some(meant) = &at.suggestion {
         list.push(Fix::paste(
             "url",
             "this was probably meant (*** stands for the password)",

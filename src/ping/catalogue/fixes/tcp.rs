@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{Circumstances, Code, Fix, route};
 use crate::ping::catalogue::circumstances::quoted;
-use crate::ping::place::{Listener, Nearness};
+use crate::ping::this_host::{LocalListener, Nearness};
 use crate::redis_url::DEFAULT_PORT;
 
 /// The order depends on where we stand.
@@ -17,20 +17,20 @@ pub(super) fn unanswered(at: &Circumstances) -> Vec<Fix> {
             format!("ss -lx src {}", quoted(path)),
         )];
     }
-    if at.place.nearness == Nearness::Loopback {
+    if at.this_host.nearness == Nearness::Loopback {
         let queue = Fix::paste(
             "accept-queue",
             "the server's accept queue may be full (Recv-Q at Send-Q): it is stuck, or takes no more clients",
             format!("ss -ltn 'sport = :{}'", at.port),
         );
-        return match at.place.listener {
-            Some(Listener::Nobody) => vec![local],
-            Some(Listener::Waiting(0)) => vec![local, queue],
+        return match at.this_host.listener {
+            Some(LocalListener::Missing) => vec![local],
+            Some(LocalListener::Backlog(0)) => vec![local, queue],
             _ => vec![queue, local],
         };
     }
     let mut list: Vec<Fix> = slip(at).into_iter().collect();
-    if at.place.nearness == Nearness::ForeignPrivate {
+    if at.this_host.nearness == Nearness::ForeignPrivate {
         list.push(Fix::say(
             "outside-vpc",
             "the address is private and no network of this host holds it: an ElastiCache is reachable from inside its \
@@ -79,7 +79,7 @@ fn check_the_port(at: &Circumstances) -> String {
 
 fn security_group(at: &Circumstances) -> Fix {
     let port = at.port;
-    let instance = at.place.instance.as_ref();
+    let instance = at.this_host.instance.as_ref();
     let source = instance
         .and_then(|instance| instance.groups.first())
         .map_or("sg-OF-THIS-INSTANCE", String::as_str);
@@ -109,7 +109,7 @@ fn group_of_the_cache(at: &Circumstances, region: &str) -> String {
         return "sg-OF-THE-CACHE".to_owned();
     };
     let filter = match address {
-        IpAddr::V4(_) if at.place.nearness == Nearness::Public => "association.public-ip",
+        IpAddr::V4(_) if at.this_host.nearness == Nearness::Public => "association.public-ip",
         IpAddr::V4(_) => "addresses.private-ip-address",
         IpAddr::V6(_) => "ipv6-addresses.ipv6-address",
     };
@@ -140,7 +140,7 @@ pub(super) fn refused(code: Code, at: &Circumstances) -> Vec<Fix> {
         Code::TcpRefused => {
             let mut list: Vec<Fix> = slip(at).into_iter().collect();
             // Looking and starting is for the host that refuses: only here it is this one.
-            if at.place.nearness == Nearness::Loopback {
+            if at.this_host.nearness == Nearness::Loopback {
                 list.push(Fix::paste("port", check_the_port(at), "ss -ltn"));
                 list.push(Fix::paste(
                     "start",
@@ -154,7 +154,7 @@ pub(super) fn refused(code: Code, at: &Circumstances) -> Vec<Fix> {
                     "start Redis on that host, if it should run there",
                 ));
             }
-            if at.place.in_container && at.place.nearness == Nearness::Loopback {
+            if at.this_host.in_container && at.this_host.nearness == Nearness::Loopback {
                 list.insert(
                     0,
                     Fix::say(

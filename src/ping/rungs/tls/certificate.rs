@@ -6,14 +6,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::ping::observation::Certificate;
+use crate::ping::observation::PeerCertificate;
 use crate::sanitize;
 
 /// Names of a certificate that are kept; some carry thousands.
 const MOST_NAMES: usize = 12;
 
 /// What the certificate says, as it can be shown; none where it cannot be read at all.
-pub(super) fn read(der: &CertificateDer<'_>) -> Option<Certificate> {
+pub(super) fn read(der: &CertificateDer<'_>) -> Option<PeerCertificate> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -34,7 +34,7 @@ pub(super) fn read(der: &CertificateDer<'_>) -> Option<Certificate> {
         );
     }
     names.truncate(MOST_NAMES);
-    Some(Certificate {
+    Some(PeerCertificate {
         names,
         issuer: safe(&certificate.issuer().to_string()),
         is_self_signed: certificate.issuer() == certificate.subject(),

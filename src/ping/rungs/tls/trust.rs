@@ -14,7 +14,7 @@ use rustls::{
 };
 
 use super::certificate;
-use crate::ping::observation::Certificate;
+use crate::ping::observation::PeerCertificate;
 use crate::redis_url::Trust;
 use crate::sanitize;
 
@@ -128,10 +128,10 @@ fn shown(path: &Path) -> String {
 
 /// The certificate that was shown, kept for the report.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<Option<Certificate>>);
+pub(super) struct Seen(Mutex<Option<PeerCertificate>>);
 
 impl Seen {
-    pub(super) fn certificate(&self) -> Option<Certificate> {
+    pub(super) fn certificate(&self) -> Option<PeerCertificate> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{cause, connected, reply, target};
 use crate::ping::catalogue::Code;
-use crate::ping::heard::Heard;
 use crate::ping::observation::Observations;
+use crate::ping::response::Response;
 use crate::ping::verdict::judge;
 
 #[test]
@@ -24,8 +24,8 @@ fn each_answer_to_auth_and_select_has_its_cause() {
     for (answer, expected) in [
         (reply("-ERR DB index is out of range"), Some("db.index")),
         (reply("-NOPERM no SELECT"), Some("auth.no_permission")),
-        (Heard::Closed(vec![]), Some("proto.closed")),
-        (Heard::Silence(vec![]), Some("server.silent")),
+        (Response::Closed(vec![]), Some("proto.closed")),
+        (Response::Timeout(vec![]), Some("server.silent")),
         (reply("+OK"), None),
     ] {
         let seen = Observations {

@@ -13,7 +13,7 @@ fn each_answer_of_the_name_servers_has_its_cause() {
         (NameAnswer::NotFound, "dns.not_found"),
         (NameAnswer::DanglingAlias("gone.example".into()), "dns.not_found"),
         (NameAnswer::NoAddress, "dns.no_address"),
-        (NameAnswer::Silent, "dns.timeout"),
+        (NameAnswer::Timeout, "dns.timeout"),
         (
             NameAnswer::Unreachable("connection refused".into()),
             "dns.timeout",
@@ -42,7 +42,7 @@ fn each_answer_of_the_name_servers_has_its_cause() {
 fn a_short_wait_for_a_name_server_proves_nothing() {
     let certainty = |took| {
         let dns = Lookup {
-            system_was_silent: true,
+            system_timed_out: true,
             took: Duration::from_millis(took),
             ..Lookup::default()
         };

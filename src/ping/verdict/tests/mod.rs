@@ -11,10 +11,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::judge;
-use crate::ping::heard::Heard;
 use crate::ping::observation::{
-    Certificate, Dial, DialResult, Endpoint, Experiment, Handshake, Observations, TlsResult,
+    Dial, DialResult, Endpoint, Experiment, Handshake, Observations, PeerCertificate, TlsResult,
 };
+use crate::ping::response::Response;
 use crate::redis_url::Target;
 
 pub(in crate::ping::verdict) fn target(url: &str) -> Target {
@@ -37,8 +37,8 @@ pub(in crate::ping::verdict) fn connected() -> Observations {
     }
 }
 
-pub(in crate::ping::verdict) fn reply(text: &str) -> Heard {
-    Heard::Reply(redis::parse_redis_value(format!("{text}\r\n").as_bytes()).unwrap())
+pub(in crate::ping::verdict) fn reply(text: &str) -> Response {
+    Response::Reply(redis::parse_redis_value(format!("{text}\r\n").as_bytes()).unwrap())
 }
 
 fn cause(url: &str, seen: &Observations) -> Option<&'static str> {
@@ -49,8 +49,8 @@ fn cause(url: &str, seen: &Observations) -> Option<&'static str> {
 
 pub(in crate::ping::verdict) fn shaken(
     result: TlsResult,
-    experiment: Option<Heard>,
-    certificate: Option<Certificate>,
+    experiment: Option<Response>,
+    certificate: Option<PeerCertificate>,
 ) -> Observations {
     let tls = Handshake {
         result,
@@ -58,7 +58,7 @@ pub(in crate::ping::verdict) fn shaken(
         expected_name: "cache.example".into(),
         version: None,
         took: Duration::from_secs(3),
-        flow: None,
+        packets: None,
     };
     Observations {
         tls: Some(tls),

@@ -5,10 +5,10 @@ use std::time::Duration;
 use redis::Value;
 
 use super::{cause, connected, dial, reply, shaken, target};
-use crate::os::Flow;
+use crate::os::PacketCounts;
 use crate::ping::catalogue::Code;
-use crate::ping::heard::Heard;
-use crate::ping::observation::{DialResult, Experiment, Observations, StandIn, TlsResult};
+use crate::ping::observation::{DialResult, Experiment, Observations, PingSubstitute, TlsResult};
+use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]
@@ -48,15 +48,15 @@ fn each_answer_to_ping_has_its_cause() {
 #[test]
 fn what_is_no_reply_has_its_cause() {
     for (heard, expected) in [
-        (Heard::Silence(vec![]), "server.silent"),
-        (Heard::Silence(b"+PO".to_vec()), "server.silent"),
-        (Heard::Closed(vec![]), "proto.closed"),
-        (Heard::Reset(b"$5\r\nhe".to_vec()), "proto.closed"),
+        (Response::Timeout(vec![]), "server.silent"),
+        (Response::Timeout(b"+PO".to_vec()), "server.silent"),
+        (Response::Closed(vec![]), "proto.closed"),
+        (Response::Reset(b"$5\r\nhe".to_vec()), "proto.closed"),
         (
-            Heard::Other(b"HTTP/1.1 400 Bad Request".to_vec()),
+            Response::NotResp(b"HTTP/1.1 400 Bad Request".to_vec()),
             "proto.not_redis",
         ),
-        (Heard::Alert("CertificateRequired".into()), "tls.client_cert"),
+        (Response::Alert("CertificateRequired".into()), "tls.client_cert"),
     ] {
         let seen = Observations {
             ping: Some(heard.clone()),
@@ -70,7 +70,7 @@ fn what_is_no_reply_has_its_cause() {
 fn a_port_that_is_not_for_clients_is_worth_a_hint() {
     let evidence = |url: &str| {
         let seen = Observations {
-            ping: Some(Heard::Closed(vec![])),
+            ping: Some(Response::Closed(vec![])),
             ..connected()
         };
         judge(&target(url), &seen).finding.unwrap().evidence.join("\n")
@@ -90,9 +90,9 @@ fn a_climb_that_ended_early_is_never_called_well() {
 fn a_forbidden_ping_is_no_failure_where_another_command_answers() {
     let seen = Observations {
         ping: Some(reply("-NOPERM no")),
-        stand_in: Some(StandIn {
+        ping_substitute: Some(PingSubstitute {
             name: "ECHO",
-            heard: reply("+sessiontut"),
+            response: reply("+sessiontut"),
         }),
         ..connected()
     };
@@ -102,9 +102,9 @@ fn a_forbidden_ping_is_no_failure_where_another_command_answers() {
 #[test]
 fn a_silence_tells_lost_packets_from_a_stuck_process() {
     for (flow, expected, first_fix) in [
-        (Flow::default(), "the host is there", "server"),
+        (PacketCounts::default(), "the host is there", "server"),
         (
-            Flow {
+            PacketCounts {
                 unacknowledged: 2,
                 out_of_order: 0,
             },
@@ -112,7 +112,7 @@ fn a_silence_tells_lost_packets_from_a_stuck_process() {
             "firewall",
         ),
         (
-            Flow {
+            PacketCounts {
                 unacknowledged: 0,
                 out_of_order: 1,
             },
@@ -121,8 +121,8 @@ fn a_silence_tells_lost_packets_from_a_stuck_process() {
         ),
     ] {
         let seen = Observations {
-            ping: Some(Heard::Silence(vec![])),
-            flow: Some(flow),
+            ping: Some(Response::Timeout(vec![])),
+            packets: Some(flow),
             ..connected()
         };
         let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
@@ -138,12 +138,12 @@ fn a_silence_tells_lost_packets_from_a_stuck_process() {
 
 #[test]
 fn what_stands_in_for_a_forbidden_ping_tells_what_keeps_all_commands_from_being_served() {
-    let refused = |ping: &str, stand_in: &str| {
+    let refused = |ping: &str, ping_substitute: &str| {
         let seen = Observations {
             ping: Some(reply(ping)),
-            stand_in: Some(StandIn {
+            ping_substitute: Some(PingSubstitute {
                 name: "HGETALL",
-                heard: reply(stand_in),
+                response: reply(ping_substitute),
             }),
             ..connected()
         };
@@ -192,15 +192,15 @@ fn what_there_was_no_time_for_is_not_called_proved() {
             .certainty
     };
     let hello = |result| Observations {
-        ping: Some(Heard::Reset(vec![])),
-        experiment: Some(Experiment::TlsHello { result, inside: None }),
+        ping: Some(Response::Reset(vec![])),
+        experiment: Some(Experiment::ClientHello { result, inside: None }),
         ..connected()
     };
     assert_eq!(certainty(&hello(TlsResult::TimedOut)), Certainty::Likely);
     assert_eq!(certainty(&hello(TlsResult::Closed)), Certainty::Proved);
     let silent = |connecting| Observations {
         tcp_took: Duration::from_millis(connecting),
-        ping: Some(Heard::Silence(vec![])),
+        ping: Some(Response::Timeout(vec![])),
         ping_took: Duration::from_secs(1),
         ..connected()
     };

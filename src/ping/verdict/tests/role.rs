@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::{cause, connected, dial, reply, target};
 use crate::ping::catalogue::Code;
-use crate::ping::observation::{DialResult, Observations, Rehearsal};
+use crate::ping::observation::{DialResult, Observations, WriteTest};
 use crate::ping::verdict::judge;
 
 #[test]
@@ -26,7 +26,7 @@ fn a_primary_that_sends_writes_elsewhere_is_no_replica() {
     let moved = |role: &str| {
         let mut seen = Observations {
             ping: Some(reply("+PONG")),
-            rehearsal: Some(Rehearsal {
+            write_test: Some(WriteTest {
                 queued: vec![
                     ("MULTI", reply("+OK")),
                     ("HSET", reply("-MOVED 7 10.0.3.18:6379")),
@@ -65,13 +65,13 @@ fn the_first_refusal_of_a_rehearsal_names_the_cause() {
         ("-CLUSTERDOWN Hash slot not served", "cluster.down"),
         ("-ERR unknown command 'HSET'", "auth.no_permission"),
     ] {
-        let rehearsal = Rehearsal {
+        let rehearsal = WriteTest {
             queued: vec![("MULTI", reply("+OK")), ("HSET", reply(refusal))],
             executed: reply("-EXECABORT Transaction discarded because of previous errors."),
         };
         let seen = Observations {
             ping: Some(reply("+PONG")),
-            rehearsal: Some(rehearsal),
+            write_test: Some(rehearsal),
             ..connected()
         };
         assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{refusal}");

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::{cause, dial, target};
 use crate::os::Icmp;
 use crate::ping::catalogue::Code;
-use crate::ping::observation::{By, Dial, DialResult, Endpoint, Lookup, Observations};
-use crate::ping::place::{Listener, Nearness, Place};
+use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Lookup, Observations};
+use crate::ping::this_host::{LocalListener, Nearness, ThisHost};
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]
 fn each_end_of_a_connection_attempt_has_its_cause() {
     let icmp = |v6, code| {
-        By::Icmp(Icmp {
+        ErrorSource::Icmp(Icmp {
             v6,
             kind: if v6 { 1 } else { 3 },
             code,
@@ -27,7 +27,7 @@ fn each_end_of_a_connection_attempt_has_its_cause() {
         (DialResult::NoNeighbour, "tcp.unreachable"),
         (DialResult::Prohibited(icmp(false, 13)), "tcp.prohibited"),
         (
-            DialResult::Prohibited(By::ThisHost("permission denied".into())),
+            DialResult::Prohibited(ErrorSource::ThisHost("permission denied".into())),
             "tcp.prohibited",
         ),
     ] {
@@ -88,14 +88,14 @@ fn a_name_that_leads_astray_is_shown_where_it_is_written() {
 #[test]
 fn the_order_of_fixes_depends_on_where_we_stand() {
     let kinds = |url: &str, nearness| {
-        let place = Some(Place {
+        let this_host = Some(ThisHost {
             nearness,
-            ..Place::default()
+            ..ThisHost::default()
         });
         let dials = vec![dial(DialResult::Timeout { syns: Some(3) })];
         let seen = Observations {
             dials,
-            place,
+            this_host,
             ..Observations::default()
         };
         let finding = judge(&target(url), &seen).finding.unwrap();
@@ -125,25 +125,25 @@ fn the_order_of_fixes_depends_on_where_we_stand() {
 fn a_full_queue_is_told_from_a_firewall_by_who_listens() {
     for (listener, evidence, fixes) in [
         (
-            Listener::Waiting(2),
+            LocalListener::Backlog(2),
             "does not take those in its queue (2)",
             &["accept-queue", "local-firewall"][..],
         ),
         (
-            Listener::Waiting(0),
+            LocalListener::Backlog(0),
             "its queue is empty",
             &["local-firewall", "accept-queue"],
         ),
-        (Listener::Nobody, "no RST says so", &["local-firewall"]),
+        (LocalListener::Missing, "no RST says so", &["local-firewall"]),
     ] {
-        let place = Some(Place {
+        let this_host = Some(ThisHost {
             nearness: Nearness::Loopback,
             listener: Some(listener),
-            ..Place::default()
+            ..ThisHost::default()
         });
         let seen = Observations {
             dials: vec![dial(DialResult::Timeout { syns: Some(3) })],
-            place,
+            this_host,
             ..Observations::default()
         };
         let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
@@ -160,14 +160,14 @@ fn a_full_queue_is_told_from_a_firewall_by_who_listens() {
 #[test]
 fn a_closed_port_is_looked_for_in_the_container_first_where_localhost_is_one() {
     let kinds = |nearness, in_container| {
-        let place = Some(Place {
+        let this_host = Some(ThisHost {
             nearness,
             in_container,
-            ..Place::default()
+            ..ThisHost::default()
         });
         let seen = Observations {
             dials: vec![dial(DialResult::Refused)],
-            place,
+            this_host,
             ..Observations::default()
         };
         let finding = judge(&target("redis://127.0.0.1"), &seen).finding.unwrap();
@@ -203,10 +203,10 @@ fn a_syn_that_was_never_repeated_has_not_left_this_host() {
         took: Duration::from_millis(took),
         ..dial(DialResult::Timeout { syns })
     };
-    let cause_of = |dial, refused_sends| {
+    let cause_of = |dial, blocked_retransmissions| {
         let seen = Observations {
             dials: vec![dial],
-            refused_sends,
+            blocked_retransmissions,
             ..Observations::default()
         };
         cause("redis://10.0.3.17", &seen)

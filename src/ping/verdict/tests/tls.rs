@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use super::{cause, connected, reply, shaken, target};
-use crate::os::Flow;
+use crate::os::PacketCounts;
 use crate::ping::catalogue::Code;
-use crate::ping::heard::Heard;
-use crate::ping::observation::{Certificate, Experiment, Observations, TlsResult};
+use crate::ping::observation::{Experiment, Observations, PeerCertificate, TlsResult};
+use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]
 fn a_plain_url_to_a_tls_port_says_so_and_https_is_no_redis() {
     let hello = |inside| {
-        Some(Experiment::TlsHello {
+        Some(Experiment::ClientHello {
             result: TlsResult::Established,
             inside,
         })
     };
     let silent = || Observations {
-        ping: Some(Heard::Silence(vec![])),
+        ping: Some(Response::Timeout(vec![])),
         ..connected()
     };
     let seen = Observations {
@@ -27,7 +27,7 @@ fn a_plain_url_to_a_tls_port_says_so_and_https_is_no_redis() {
     };
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("tls.required"));
     let seen = Observations {
-        experiment: hello(Some(Heard::Other(b"HTTP/1.1 400".to_vec()))),
+        experiment: hello(Some(Response::NotResp(b"HTTP/1.1 400".to_vec()))),
         ..silent()
     };
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
@@ -58,17 +58,25 @@ fn each_end_of_a_handshake_has_its_cause() {
             "tls.client_cert",
         ),
         (TlsResult::TimedOut, Some(reply("+PONG")), "tls.not_offered"),
-        (TlsResult::TimedOut, Some(Heard::Silence(vec![])), "server.silent"),
-        (TlsResult::TimedOut, Some(Heard::Reset(vec![])), "tls.stalled"),
+        (
+            TlsResult::TimedOut,
+            Some(Response::Timeout(vec![])),
+            "server.silent",
+        ),
+        (TlsResult::TimedOut, Some(Response::Reset(vec![])), "tls.stalled"),
         (
             TlsResult::NotTls,
-            Some(Heard::Other(b"SSH-2.0-x".to_vec())),
+            Some(Response::NotResp(b"SSH-2.0-x".to_vec())),
             "proto.not_redis",
         ),
-        (TlsResult::NotTls, Some(Heard::Silence(vec![])), "proto.not_redis"),
-        (TlsResult::Closed, Some(Heard::Closed(vec![])), "proto.closed"),
         (
-            TlsResult::Unfit("CaUsedAsEndEntity".into()),
+            TlsResult::NotTls,
+            Some(Response::Timeout(vec![])),
+            "proto.not_redis",
+        ),
+        (TlsResult::Closed, Some(Response::Closed(vec![])), "proto.closed"),
+        (
+            TlsResult::InvalidCertificate("CaUsedAsEndEntity".into()),
             None,
             "tls.untrusted",
         ),
@@ -89,15 +97,15 @@ fn a_missing_client_certificate_in_tls_1_2_is_told_from_a_missing_cipher() {
         cause("rediss://h", &shaken(failure(), None, None)),
         Some("tls.version")
     );
-    let with_certificate = shaken(failure(), None, Some(Certificate::default()));
+    let with_certificate = shaken(failure(), None, Some(PeerCertificate::default()));
     assert_eq!(cause("rediss://h", &with_certificate), Some("tls.client_cert"));
 }
 
 #[test]
 fn a_handshake_that_small_packets_pass_has_lost_its_large_ones() {
     let small = |result| Observations {
-        small_hello: Some(result),
-        ..shaken(TlsResult::TimedOut, Some(Heard::Silence(vec![])), None)
+        small_packet_handshake: Some(result),
+        ..shaken(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None)
     };
     let verdict = |seen: &Observations| {
         let finding = judge(&target("rediss://cache.example"), seen).finding.unwrap();
@@ -115,7 +123,7 @@ fn a_handshake_that_small_packets_pass_has_lost_its_large_ones() {
 
 #[test]
 fn silence_that_admits_two_readings_is_called_likely() {
-    let seen = shaken(TlsResult::TimedOut, Some(Heard::Silence(vec![])), None);
+    let seen = shaken(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None);
     let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
     assert_eq!(finding.certainty, Certainty::Likely);
 }
@@ -123,11 +131,11 @@ fn silence_that_admits_two_readings_is_called_likely() {
 #[test]
 fn a_silence_over_tls_tells_far_away_and_lost_packets_from_a_mute_server() {
     let summary = |tcp_took, unacknowledged| {
-        let mut seen = shaken(TlsResult::TimedOut, Some(Heard::Silence(vec![])), None);
+        let mut seen = shaken(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None);
         seen.tcp_took = Duration::from_millis(tcp_took);
-        seen.tls.as_mut().unwrap().flow = Some(Flow {
+        seen.tls.as_mut().unwrap().packets = Some(PacketCounts {
             unacknowledged,
-            ..Flow::default()
+            ..PacketCounts::default()
         });
         let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
         assert_eq!(
@@ -150,10 +158,10 @@ fn a_silence_over_tls_tells_far_away_and_lost_packets_from_a_mute_server() {
 #[test]
 fn a_certificate_that_is_not_fit_is_not_blamed_on_its_signer() {
     let finding = |result| {
-        let seen = shaken(result, None, Some(Certificate::default()));
+        let seen = shaken(result, None, Some(PeerCertificate::default()));
         judge(&target("rediss://cache.example"), &seen).finding.unwrap()
     };
-    let unfit = finding(TlsResult::Unfit("CaUsedAsEndEntity".into()));
+    let unfit = finding(TlsResult::InvalidCertificate("CaUsedAsEndEntity".into()));
     assert!(!unfit.summary.contains("trusted"), "{}", unfit.summary);
     assert_eq!(unfit.fixes[0].kind, "certificate");
     let untrusted = finding(TlsResult::Untrusted("UnknownIssuer".into()));
@@ -164,9 +172,9 @@ fn a_certificate_that_is_not_fit_is_not_blamed_on_its_signer() {
 #[test]
 fn an_expired_intermediate_is_not_told_as_an_age_of_the_servers_own_certificate() {
     let summary = |ends_in| {
-        let certificate = Certificate {
+        let certificate = PeerCertificate {
             ends_in,
-            ..Certificate::default()
+            ..PeerCertificate::default()
         };
         let seen = shaken(TlsResult::Expired, None, Some(certificate));
         judge(&target("rediss://cache.example"), &seen)

@@ -10,7 +10,7 @@ use crate::deadline::Deadline;
 
 /// This host, as seen from the address that it tried to reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct ThisHost {
     /// Where the target lies, seen from here.
     pub nearness: Nearness,
     /// Whether this process runs in a container, where `localhost` is the container.
@@ -18,16 +18,16 @@ pub struct Place {
     /// The EC2 instance that this is, where it is one.
     pub instance: Option<Instance>,
     /// Who listens on the port, where the target is this very host and the system shows it.
-    pub listener: Option<Listener>,
+    pub listener: Option<LocalListener>,
 }
 
 /// Whether a port of this host has a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listener {
+pub enum LocalListener {
     /// Nobody listens there.
-    Nobody,
+    Missing,
     /// So many connections wait to be taken.
-    Waiting(u32),
+    Backlog(u32),
 }
 
 /// Where an address lies, seen from here.
@@ -47,9 +47,9 @@ pub enum Nearness {
 }
 
 /// Looks at this host's networks and, on EC2, at the instance's own description.
-pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Place {
+pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> ThisHost {
     let Some((address, port)) = addresses.first().map(|first| (first.ip(), first.port())) else {
-        return Place::default();
+        return ThisHost::default();
     };
     let source = source_for(address);
     let instance = instance::observe(source, deadline).await;
@@ -59,7 +59,7 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Pla
         _ if in_vpc => Nearness::SameNetwork,
         seen => seen,
     };
-    Place {
+    ThisHost {
         nearness,
         in_container: in_container(),
         instance,
@@ -67,13 +67,13 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Pla
     }
 }
 
-fn listener(port: u16) -> Option<Listener> {
+fn listener(port: u16) -> Option<LocalListener> {
     let tables: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())
         .collect();
     let waiting = tables.iter().filter_map(|table| waiting(table, port)).max();
-    (!tables.is_empty()).then(|| waiting.map_or(Listener::Nobody, Listener::Waiting))
+    (!tables.is_empty()).then(|| waiting.map_or(LocalListener::Missing, LocalListener::Backlog))
 }
 
 /// How many connections wait for those who listen on the port (`proc_pid_net(5)`: a listener's receive queue).

@@ -6,22 +6,22 @@ use crate::secret::{MASK, Secret};
 
 /// What came back to a question.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Heard {
+pub enum Response {
     /// A complete reply.
     Reply(Value),
     /// No complete reply before the deadline.
-    Silence(Vec<u8>),
+    Timeout(Vec<u8>),
     /// The peer closed the connection first.
     Closed(Vec<u8>),
     /// The peer reset the connection first.
     Reset(Vec<u8>),
     /// Something that is no RESP.
-    Other(Vec<u8>),
+    NotResp(Vec<u8>),
     /// A TLS alert instead of a reply.
     Alert(String),
 }
 
-impl Heard {
+impl Response {
     /// The error reply's text, where that is what came.
     #[must_use]
     pub fn error(&self) -> Option<String> {
@@ -40,10 +40,10 @@ impl Heard {
         let masked = |said: &[u8]| masked(said, password);
         match self {
             Self::Reply(value) => Self::Reply(reply_without(value, password)),
-            Self::Silence(said) => Self::Silence(masked(said)),
+            Self::Timeout(said) => Self::Timeout(masked(said)),
             Self::Closed(said) => Self::Closed(masked(said)),
             Self::Reset(said) => Self::Reset(masked(said)),
-            Self::Other(said) => Self::Other(masked(said)),
+            Self::NotResp(said) => Self::NotResp(masked(said)),
             Self::Alert(_) => self.clone(),
         }
     }
