@@ -16,7 +16,7 @@ use redis::{
 use rustls::RootCertStore;
 
 use crate::deadline::Deadline;
-use crate::ping::catalogue::Circumstances;
+use crate::ping::causes::FixContext;
 use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions, Verdict};
 use crate::redis_url::{DEFAULT_PORT, Target, Trust};
@@ -29,7 +29,7 @@ const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Client {
     connection: Connection,
-    circumstances: Arc<Circumstances>,
+    context: Arc<FixContext>,
 }
 
 #[derive(Clone)]
@@ -68,11 +68,8 @@ pub async fn open(target: &Target, trust: &Trust, deadline: Deadline) -> Result<
     let Some(connection) = climb.connection.filter(|_| verdict.finding.is_none()) else {
         return Err(unreachable(seen, verdict));
     };
-    let circumstances = Arc::new(Circumstances::of(target, &seen));
-    let client = |connection| Client {
-        connection,
-        circumstances,
-    };
+    let context = Arc::new(FixContext::of(target, &seen));
+    let client = |connection| Client { connection, context };
     if seen.server.is_cluster() {
         let why = match deadline.bound(Connection::join(target, trust)).await {
             // The crate joins a cluster of which it reaches no node, and fails at the first command.
@@ -161,8 +158,8 @@ impl Client {
     }
 
     /// What advice about this Redis depends on.
-    pub fn circumstances(&self) -> &Arc<Circumstances> {
-        &self.circumstances
+    pub fn fix_context(&self) -> &Arc<FixContext> {
+        &self.context
     }
 
     /// Whether there are several nodes behind it.

@@ -45,15 +45,15 @@ fn ping_names_the_fault_of_every_drill() {
         let (_, codes) = named(&home, drill.url(), drill.ca(), fault);
         let is_beside = matches!(fault.setting, Setting::ClusterNode | Setting::Slow);
         let holds = if is_beside {
-            codes.iter().any(|code| code == fault.code.as_str())
+            codes.iter().any(|code| code == fault.cause.code())
         } else {
-            codes.first().is_some_and(|code| code == fault.code.as_str())
+            codes.first().is_some_and(|code| code == fault.cause.code())
         };
         if !holds {
             wrong.push(format!(
                 "{}: {codes:?}, and not {}",
                 fault.name,
-                fault.code.as_str()
+                fault.cause.code()
             ));
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn or_exit(url: Option<&str>) -> anyhow::Result<Result<Choice, Exit>>
             let code = verdict
                 .finding
                 .as_ref()
-                .map_or("", |finding| finding.code.as_str());
+                .map_or("", |finding| finding.cause.code());
             ui::usage(&format!("{code}: {}{meant}", fault.message));
             Ok(Err(verdict.exit()))
         }

@@ -1,6 +1,6 @@
 //! The faults: one entry each.
 
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 
 /// A fault to be named.
 #[derive(Debug)]
@@ -10,7 +10,7 @@ pub struct Fault {
     /// What is wrong, as the list of answers has it.
     pub title: &'static str,
     /// What `ping` says of it.
-    pub code: Code,
+    pub cause: Cause,
     /// How the endpoint is broken.
     pub setting: Setting,
     /// The evidence that tells it from its look-alikes.
@@ -67,7 +67,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "refused",
         title: "nothing listens on the port",
-        code: Code::TcpRefused,
+        cause: Cause::TcpRefused,
         setting: Setting::Refused,
         evidence: "the answer (RST) came at once: the host is reachable and says that nobody is there. A firewall that \
                    drops packets is silent instead, and a stopped server still accepts",
@@ -76,7 +76,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "dropped",
         title: "packets are dropped: nothing at all comes back",
-        code: Code::TcpTimeout,
+        cause: Cause::TcpTimeout,
         setting: Setting::Dropped,
         evidence: "SYN packets went out and neither an answer nor a refusal came back. A security group looks the same \
                    from outside; on loopback it is a full accept queue, whose server no longer takes connections out",
@@ -85,7 +85,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "closed",
         title: "the server accepts and closes at once",
-        code: Code::ProtoClosed,
+        cause: Cause::ProtoClosed,
         setting: Setting::Closed,
         evidence: "TCP connects, and then the connection ends without a byte. Redis says why it turns a client away; \
                    a proxy without a backend does not",
@@ -94,7 +94,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "silent",
         title: "the server accepts and never answers",
-        code: Code::ServerSilent,
+        cause: Cause::ServerSilent,
         setting: Setting::Silent,
         evidence: "TCP connects, so the network is fine, and neither a PING nor a TLS hello gets an answer: a stopped or \
                    stuck process. With a security group not even TCP would connect",
@@ -103,7 +103,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "http",
         title: "it is not Redis: a web server answers",
-        code: Code::ProtoNotRedis,
+        cause: Cause::ProtoNotRedis,
         setting: Setting::Http,
         evidence: "the answer begins with HTTP/1.1, and no Redis reply begins with an H: the port is another service's",
         look_alikes: ["closed", "tls-only", "loading", "silent"],
@@ -111,7 +111,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "tls-only",
         title: "the server speaks TLS, the URL is plain",
-        code: Code::TlsRequired,
+        cause: Cause::TlsRequired,
         setting: Setting::TlsOnly,
         evidence: "a plain PING gets no Redis reply, and a TLS handshake on a second connection succeeds: the URL must \
                    begin with rediss://",
@@ -120,7 +120,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "plain-only",
         title: "the URL asks for TLS, the server speaks none",
-        code: Code::TlsNotOffered,
+        cause: Cause::TlsNotOffered,
         setting: Setting::PlainOnly,
         evidence: "the TLS hello gets silence, because there is no line end in it for which Redis waits, and a plain PING on a \
                    second connection is answered: the URL must begin with redis://",
@@ -129,7 +129,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "expired-certificate",
         title: "the certificate is out of date",
-        code: Code::TlsExpired,
+        cause: Cause::TlsExpired,
         setting: Setting::ExpiredCertificate,
         evidence: "the authority is trusted and the name is right, and the last day in the certificate has passed. Compare \
                    with this machine's clock, which can be wrong as well",
@@ -138,7 +138,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "wrong-name",
         title: "the certificate is for another name",
-        code: Code::TlsNameMismatch,
+        cause: Cause::TlsNameMismatch,
         setting: Setting::WrongName,
         evidence: "the certificate is valid and trusted, and the URL's host is not among its names: that happens with a \
                    CNAME, an address instead of a name, or a tunnel (--tls-name says what to expect)",
@@ -147,7 +147,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "wrong-password",
         title: "the password is wrong",
-        code: Code::AuthFailed,
+        cause: Cause::AuthFailed,
         setting: Setting::WrongPassword,
         evidence: "AUTH got WRONGPASS. Without a password it would be NOAUTH, and a user who may log in but do nothing gets \
                    NOPERM",
@@ -156,7 +156,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "acl",
         title: "logged in, and the ACL forbids the commands",
-        code: Code::AuthNoPermission,
+        cause: Cause::AuthNoPermission,
         setting: Setting::Forbidden,
         evidence: "the login worked and the commands get NOPERM: the password is right, the user's rules are not",
         look_alikes: ["wrong-password", "replica", "loading", "cluster"],
@@ -164,7 +164,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "max-clients",
         title: "the server has no room for another client",
-        code: Code::ServerMaxClients,
+        cause: Cause::ServerMaxClients,
         setting: Setting::MaxClients,
         evidence: "before anything was asked, the server said `max number of clients reached` and closed: look for a pool \
                    that leaks connections",
@@ -173,7 +173,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "loading",
         title: "the server is still loading its data",
-        code: Code::ServerLoading,
+        cause: Cause::ServerLoading,
         setting: Setting::Loading,
         evidence: "it answers LOADING to a PING: it has just started, and will serve when its data is in memory",
         look_alikes: ["slow", "silent", "replica", "max-clients"],
@@ -181,7 +181,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "replica",
         title: "it is a replica: it reads and does not write",
-        code: Code::RoleReplica,
+        cause: Cause::RoleReplica,
         setting: Setting::Replica,
         evidence: "PING is answered, and a write gets READONLY: the URL leads to a reader endpoint, or to a node that is no \
                    longer the primary",
@@ -190,7 +190,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "cluster",
         title: "it is a cluster: the key is on another node",
-        code: Code::ClusterMode,
+        cause: Cause::ClusterMode,
         setting: Setting::ClusterNode,
         evidence: "PING is answered, and a command with a key gets MOVED with another address: the client must speak the \
                    cluster's protocol",
@@ -199,7 +199,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "slow",
         title: "it works, and every round trip is slow",
-        code: Code::LatencyHigh,
+        cause: Cause::LatencyHigh,
         setting: Setting::Slow,
         evidence: "every command is answered, a tenth of a second late. A page that asks Redis ten times waits a whole second: \
                    look for a server in another zone or region",

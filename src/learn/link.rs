@@ -12,7 +12,7 @@ use tokio::runtime::{self, Runtime};
 use super::stop::{Interrupted, Stop};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::ping::catalogue::Fix;
+use crate::ping::causes::Fix;
 use crate::ping::{self, ClimbOptions};
 use crate::redis_url::{Address, Origin, Target, Trust};
 use crate::session::neighbours::Census;

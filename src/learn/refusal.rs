@@ -3,22 +3,22 @@
 use redis::Value;
 
 use super::link::{At, Unanswered};
-use crate::ping::catalogue::{Circumstances, Code, fixes};
+use crate::ping::causes::{Cause, FixContext};
 use crate::ping::observation::Observations;
 use crate::redis_url::Target;
 use crate::sanitize;
 use crate::wire::error_text;
 
 /// The first word of such a reply, and what `ping` calls it.
-const REFUSALS: &[(&str, Code)] = &[
-    ("READONLY", Code::RoleReplica),
-    ("MASTERDOWN", Code::RoleMasterDown),
-    ("LOADING", Code::ServerLoading),
-    ("BUSY", Code::ServerBusy),
-    ("OOM", Code::ServerOutOfMemory),
-    ("MISCONF", Code::ServerMisconf),
-    ("NOREPLICAS", Code::ServerNoReplicas),
-    ("CLUSTERDOWN", Code::ClusterDown),
+const REFUSALS: &[(&str, Cause)] = &[
+    ("READONLY", Cause::RoleReplica),
+    ("MASTERDOWN", Cause::RoleMasterDown),
+    ("LOADING", Cause::ServerLoading),
+    ("BUSY", Cause::ServerBusy),
+    ("OOM", Cause::ServerOutOfMemory),
+    ("MISCONF", Cause::ServerMisconf),
+    ("NOREPLICAS", Cause::ServerNoReplicas),
+    ("CLUSTERDOWN", Cause::ClusterDown),
 ];
 
 /// What a reply says of the Redis at `target` itself, where it does.
@@ -31,7 +31,8 @@ pub(super) fn of(reply: &Value, target: &Target) -> Option<Unanswered> {
     let (_, code) = REFUSALS.iter().find(|(known, _)| *known == word)?;
     Some(Unanswered {
         what: format!("it refuses: {}", sanitize::line(&text)),
-        fixes: fixes(*code, &Circumstances::of(target, &Observations::default()))
+        fixes: code
+            .fixes(&FixContext::of(target, &Observations::default()))
             .iter()
             .map(super::link::advice)
             .collect(),
@@ -52,7 +53,7 @@ mod tests {
             of(&reply, &target)
         };
         let refused = heard("READONLY You can't write against a read only replica.").unwrap();
-        assert_eq!(refused.exit, Code::RoleReplica.exit());
+        assert_eq!(refused.exit, Cause::RoleReplica.exit());
         assert!(!refused.fixes.is_empty());
         let stuck = heard("MISCONF Redis is configured to save RDB snapshots, and cannot").unwrap();
         let fixes = stuck.fixes.join("\n");

@@ -3,7 +3,7 @@
 //! A rung only observes; [`judge`] is a pure function from observations to one cause; [`report`] renders.
 
 mod beside;
-pub(crate) mod catalogue;
+pub(crate) mod causes;
 pub(crate) mod experiment;
 pub(crate) mod history;
 pub(crate) mod instance;

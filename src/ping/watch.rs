@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use redis::cmd;
 
-use super::catalogue::Code;
+use super::causes::Cause;
 use super::observation::Observations;
 use super::response::Response;
 use super::rungs::auth;
@@ -34,7 +34,7 @@ pub(crate) struct Watch<'a> {
 enum State {
     Unknown,
     Up,
-    Down(Code),
+    Down(Cause),
 }
 
 /// What one probe came to.
@@ -100,7 +100,7 @@ impl<'a> Watch<'a> {
         let now = verdict
             .finding
             .as_ref()
-            .map_or(State::Up, |finding| State::Down(finding.code));
+            .map_or(State::Up, |finding| State::Down(finding.cause));
         if now != State::Up {
             self.connection = None;
         }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn only_what_is_new_is_a_change() {
-        let (refused, silent) = (State::Down(Code::TcpRefused), State::Down(Code::TcpTimeout));
+        let (refused, silent) = (State::Down(Cause::TcpRefused), State::Down(Cause::TcpTimeout));
         for (before, now, is_new, expected) in [
             (State::Unknown, State::Up, true, Change::First),
             (State::Unknown, refused, true, Change::First),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError};
 
 use crate::ping::Verdict;
-use crate::ping::catalogue::{Circumstances, Code, Fix, fixes};
+use crate::ping::causes::{Cause, Fix, FixContext};
 
 /// Redis could not do what the request needs.
 #[derive(Clone, Debug)]
@@ -31,88 +31,88 @@ pub(crate) enum Connection {
 }
 
 /// Redis's error codes (the first word of an error reply) and what they mean for a page that has to write.
-const REFUSALS: &[(&str, Code, &str, Connection)] = &[
+const REFUSALS: &[(&str, Cause, &str, Connection)] = &[
     (
         "READONLY",
-        Code::RoleReplica,
+        Cause::RoleReplica,
         "this Redis is a read-only replica (after a failover the old primary is one), and the session must be written",
         Connection::Replace,
     ),
     (
         "OOM",
-        Code::ServerOutOfMemory,
+        Cause::ServerOutOfMemory,
         "Redis is out of memory and refuses to write",
         Connection::Keep,
     ),
     (
         "MISCONF",
-        Code::ServerMisconf,
+        Cause::ServerMisconf,
         "Redis has stopped writes because it cannot save its data to disk",
         Connection::Keep,
     ),
     (
         "NOREPLICAS",
-        Code::ServerNoReplicas,
+        Cause::ServerNoReplicas,
         "Redis has too few replicas in reach and refuses to write",
         Connection::Keep,
     ),
     (
         "LOADING",
-        Code::ServerLoading,
+        Cause::ServerLoading,
         "Redis is loading its data set and does not serve yet",
         Connection::Keep,
     ),
     (
         "BUSY",
-        Code::ServerBusy,
+        Cause::ServerBusy,
         "Redis is busy running a script and serves nobody else",
         Connection::Keep,
     ),
     (
         "MASTERDOWN",
-        Code::RoleMasterDown,
+        Cause::RoleMasterDown,
         "this Redis is a replica that has lost its primary",
         Connection::Replace,
     ),
     (
         "CLUSTERDOWN",
-        Code::ClusterDown,
+        Cause::ClusterDown,
         "the Redis cluster is down: some of its slots have no node that serves them",
         Connection::Keep,
     ),
     (
         "TRYAGAIN",
-        Code::ClusterDown,
+        Cause::ClusterDown,
         "the Redis cluster is moving this session to another node just now",
         Connection::Keep,
     ),
     (
         "ASK",
-        Code::ClusterDown,
+        Cause::ClusterDown,
         "the Redis cluster is moving this session to another node just now",
         Connection::Keep,
     ),
     (
         "MOVED",
-        Code::ClusterDown,
+        Cause::ClusterDown,
         "the Redis cluster is moving this session to another node just now",
         Connection::Keep,
     ),
     (
         "NOAUTH",
-        Code::AuthRequired,
+        Cause::AuthRequired,
         "Redis wants a password now",
         Connection::Replace,
     ),
     (
         "WRONGPASS",
-        Code::AuthFailed,
+        Cause::AuthFailed,
         "Redis does not accept the user name and password",
         Connection::Replace,
     ),
     (
         "NOPERM",
-        Code::AuthNoPermission,
+        Cause::AuthNoPermission,
         "this Redis user may not run a command that the session needs",
         Connection::Replace,
     ),
@@ -125,13 +125,13 @@ impl Fault {
             "no answer from Redis within {} ms: it is stopped, stuck or very slow",
             after.as_millis()
         );
-        Self::new(Code::ServerSilent, summary, &Circumstances::default())
+        Self::new(Cause::ServerSilent, summary, &FixContext::default())
     }
 
     /// The server is on its way down.
     pub(super) fn interrupted() -> Self {
         let summary = "connecting to Redis was interrupted".to_owned();
-        Self::new(Code::ServerSilent, summary, &Circumstances::default())
+        Self::new(Cause::ServerSilent, summary, &FixContext::default())
     }
 
     /// What a climb found in the way, in its own words.
@@ -141,7 +141,7 @@ impl Fault {
             return Self::interrupted();
         };
         Self {
-            code: Cow::Borrowed(finding.code.as_str()),
+            code: Cow::Borrowed(finding.cause.code()),
             summary: finding.summary.clone(),
             evidence: finding.evidence.clone(),
             fixes: finding.fixes.clone(),
@@ -149,7 +149,7 @@ impl Fault {
     }
 
     /// What an error of the client or of the Redis `at` that place stands for, and what becomes of the connection.
-    pub(crate) fn of_error(error: &RedisError, at: &Circumstances) -> (Self, Connection) {
+    pub(crate) fn of_error(error: &RedisError, at: &FixContext) -> (Self, Connection) {
         let replies = Replies::of(error);
         if let Some((code, text)) = replies.0.first() {
             let reply = format!("Redis replied: {code} {text}");
@@ -166,14 +166,14 @@ impl Fault {
             return (fault, connection);
         }
         let (cause, summary) = match error {
-            _ if error.is_connection_refusal() => (Code::TcpRefused, "nothing listens at Redis's address"),
-            _ if error.is_timeout() => (Code::ServerSilent, "no answer from Redis in time"),
+            _ if error.is_connection_refusal() => (Cause::TcpRefused, "nothing listens at Redis's address"),
+            _ if error.is_timeout() => (Cause::ServerSilent, "no answer from Redis in time"),
             _ if error.kind() == ErrorKind::Parse => (
-                Code::ProtoNotRedis,
+                Cause::ProtoNotRedis,
                 "what answers there does not speak Redis's protocol",
             ),
             _ => (
-                Code::ProtoClosed,
+                Cause::ProtoClosed,
                 "Redis closed the connection before it answered; the command may have been executed, so it is not repeated",
             ),
         };
@@ -192,12 +192,12 @@ impl Fault {
         }
     }
 
-    fn new(code: Code, summary: String, at: &Circumstances) -> Self {
+    fn new(cause: Cause, summary: String, at: &FixContext) -> Self {
         Self {
-            code: Cow::Borrowed(code.as_str()),
+            code: Cow::Borrowed(cause.code()),
             summary,
             evidence: Vec::new(),
-            fixes: fixes(code, at),
+            fixes: cause.fixes(at),
         }
     }
 }
@@ -230,7 +230,7 @@ mod tests {
         let Value::ServerError(error) = parse_redis_value(reply.as_bytes()).unwrap() else {
             panic!("{reply} is no error");
         };
-        Fault::of_error(&error.into(), &Circumstances::default())
+        Fault::of_error(&error.into(), &FixContext::default())
     }
 
     #[test]

@@ -71,11 +71,11 @@ impl Link {
     {
         let leased = self.client(deadline, OPEN_WITHIN).await?;
         let generation = leased.generation;
-        let circumstances = leased.client.circumstances().clone();
+        let context = leased.client.fix_context().clone();
         match deadline.within(ASK_WITHIN).bound(work(leased.client)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                let (fault, connection) = Fault::of_error(&error, &circumstances);
+                let (fault, connection) = Fault::of_error(&error, &context);
                 if connection == Connection::Replace {
                     self.retire(generation);
                 }

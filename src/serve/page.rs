@@ -13,7 +13,7 @@ use axum::response::Response;
 use super::headers;
 use super::history::Asked;
 use super::step::Step;
-use crate::ping::catalogue::Fix;
+use crate::ping::causes::Fix;
 use crate::wire::{Replies, Reply};
 
 /// What every page of a running server has in common.

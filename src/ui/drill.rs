@@ -107,7 +107,7 @@ pub(crate) fn solution(fault: &Fault, outcome: Outcome, score: &Score) {
     }
     told(&format!(
         "ping calls it {}. {}.",
-        fault.code.as_str(),
+        fault.cause.code(),
         sentence(fault.evidence)
     ));
     answer(&format!("named so far: {} of {}", score.named(), FAULTS.len()));

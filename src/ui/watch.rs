@@ -33,7 +33,7 @@ pub(crate) fn probe(
     if lines == Lines::Shown {
         let (mark, what) = match (probe.round_trip, &probe.verdict.finding) {
             (Some(took), _) => ("[ok]", format!("{:>9}", milliseconds(took))),
-            (None, Some(finding)) => ("[!!]", finding.code.as_str().to_owned()),
+            (None, Some(finding)) => ("[!!]", finding.cause.code().to_owned()),
             (None, None) => ("[!!]", "no answer".to_owned()),
         };
         let line = format!("{mark} {:>4}  {what}  ", history.probes());

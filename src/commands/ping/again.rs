@@ -60,7 +60,7 @@ impl Call<'_> {
         loop {
             let one = Deadline::after(self.args.timeout.min(until.left()).max(Duration::from_millis(1)));
             let outcome = self.climb(one, Lines::Hidden).await;
-            let cause = outcome.verdict.finding.as_ref().map(|finding| finding.code);
+            let cause = outcome.verdict.finding.as_ref().map(|finding| finding.cause);
             if cause.is_none() || until.is_over() {
                 let exit = self.conclude(&outcome);
                 if cause.is_none() {
@@ -73,7 +73,7 @@ impl Call<'_> {
             }
             if told != cause {
                 told = cause;
-                let code = cause.map_or("", crate::ping::catalogue::Code::as_str);
+                let code = cause.map_or("", crate::ping::causes::Cause::code);
                 ui::note(&format!(
                     "{code}: trying again for {:.0} s more",
                     until.left().as_secs_f64()

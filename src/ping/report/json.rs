@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::steps::{Step, steps};
 use crate::ping::Rung;
-use crate::ping::catalogue::Fix;
+use crate::ping::causes::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Verdict, median};
 use crate::redis_url::provider;
@@ -45,7 +45,7 @@ fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
         "schema": 1,
         "ok": finding.is_none(),
         "target": null,
-        "cause": finding.map(|finding| finding.code.as_str()),
+        "cause": finding.map(|finding| finding.cause.code()),
         "certainty": finding.map(|finding| match finding.certainty {
             Certainty::Proved => "proved",
             Certainty::Likely => "likely",
@@ -54,7 +54,7 @@ fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
         "evidence": finding.map(|finding| finding.evidence.clone()).unwrap_or_default(),
         "fixes": finding.map(|finding| fixes_of(&finding.fixes)).unwrap_or_default(),
         "warnings": verdict.warnings.iter().map(|warning| json!({
-            "code": warning.code.as_str(), "summary": warning.summary, "fixes": fixes_of(&warning.fixes),
+            "code": warning.cause.code(), "summary": warning.summary, "fixes": fixes_of(&warning.fixes),
         })).collect::<Vec<_>>(),
         "steps": [],
         "server": null,

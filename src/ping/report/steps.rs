@@ -55,7 +55,7 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Ste
         .map(|rung| observed(*rung, target, seen))
         .collect();
     for warning in &verdict.warnings {
-        let rung = rung_of(warning.code.as_str());
+        let rung = rung_of(warning.cause.code());
         if let Some(step) = steps
             .iter_mut()
             .find(|step| step.rung == rung && step.status == Status::Ok)

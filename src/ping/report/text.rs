@@ -4,7 +4,7 @@
 
 use super::json::flavor;
 use super::steps::{Status, Step};
-use crate::ping::catalogue::Fix;
+use crate::ping::causes::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Finding, Verdict, median, seconds};
 use crate::redis_url::{Origin, Target};
@@ -98,7 +98,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Line
             } else {
                 String::new()
             };
-            let words = format!("{}: {whose}{sure}{}", finding.code.as_str(), finding.summary);
+            let words = format!("{}: {whose}{sure}{}", finding.cause.code(), finding.summary);
             Line::hanging(4, words)
         }
     }
@@ -120,7 +120,7 @@ fn version(seen: &Observations) -> String {
 /// The first line about a URL that cannot be used.
 #[must_use]
 pub fn url_headline(finding: &Finding) -> Line {
-    Line::hanging(4, format!("{}: {}", finding.code.as_str(), finding.summary))
+    Line::hanging(4, format!("{}: {}", finding.cause.code(), finding.summary))
 }
 
 /// Evidence, fixes and warnings, behind the headline.
@@ -136,7 +136,7 @@ pub fn details(verdict: &Verdict) -> Vec<Line> {
         }
     }
     for warning in &verdict.warnings {
-        let words = format!("warning {}: {}", warning.code.as_str(), warning.summary);
+        let words = format!("warning {}: {}", warning.cause.code(), warning.summary);
         lines.push(Line::hanging(2, words));
         lines.extend(warning.fixes.iter().flat_map(|fix| paragraph("  -> ", fix)));
     }

@@ -3,7 +3,7 @@
 use super::Blame;
 use super::foreign::quoted;
 use super::ping::unusable;
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::Observations;
 use crate::ping::response::Response;
 use crate::redis_url::Target;
@@ -23,21 +23,21 @@ pub(super) fn judge(target: &Target, heard: &Response, seen: &Observations) -> B
         && (lower.contains("without any password configured") || lower.contains("no password is set"))
     {
         return Blame::proved(
-            Code::AuthNotConfigured,
+            Cause::AuthNotConfigured,
             "the URL has a password, and the server has none set",
         )
         .because(quoted("AUTH", &said));
     }
     if lower.contains("unknown command") {
         return Blame::proved(
-            Code::AuthNotConfigured,
+            Cause::AuthNotConfigured,
             "the URL has a password, and the server knows no log-in",
         )
         .because(quoted("AUTH", &said));
     }
     if target.user.is_some() && lower.contains("wrong number of arguments") {
         return Blame::proved(
-            Code::AuthFailed,
+            Cause::AuthFailed,
             "the server takes a password alone, and the URL names a user too",
         )
         .because(quoted("AUTH", &said))
@@ -52,7 +52,7 @@ pub(super) fn judge(target: &Target, heard: &Response, seen: &Observations) -> B
             |user| format!("the user {}", sanitize::line(user)),
         );
         let mut blame = Blame::proved(
-            Code::AuthFailed,
+            Cause::AuthFailed,
             format!("the server does not accept the password for {user}"),
         )
         .because(quoted("AUTH", &said))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Blame;
 use super::words::seconds;
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{Lookup, NameAnswer, Observations};
 use crate::redis_url::Target;
 
@@ -25,7 +25,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
         };
         return seen.dials.is_empty().then(|| {
             Blame::proved(
-                Code::DnsNoAddress,
+                Cause::DnsNoAddress,
                 format!("{host} has no address of the family that was asked for"),
             )
             .because(format!("it has addresses of {families} alone"))
@@ -34,36 +34,36 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
     let said = |wanted: fn(&NameAnswer) -> bool| lookup.servers.iter().any(|server| wanted(&server.answer));
     let blame = if said(|answer| *answer == NameAnswer::NoAddress) {
         Blame::proved(
-            Code::DnsNoAddress,
+            Cause::DnsNoAddress,
             format!("the name {host} exists and has no A or AAAA record"),
         )
     } else if let Some(end) = dangling(lookup) {
         Blame::proved(
-            Code::DnsNotFound,
+            Cause::DnsNotFound,
             format!("the name {host} is an alias of {end}, which does not exist"),
         )
     } else if said(|answer| *answer == NameAnswer::NotFound) {
-        Blame::proved(Code::DnsNotFound, format!("the name {host} does not exist"))
+        Blame::proved(Cause::DnsNotFound, format!("the name {host} does not exist"))
     } else if said(|answer| matches!(answer, NameAnswer::Refused(_) | NameAnswer::Malformed)) {
         Blame::proved(
-            Code::DnsServerFailure,
+            Cause::DnsServerFailure,
             format!("the name server cannot or will not answer for {host}"),
         )
     } else if said(|answer| matches!(answer, NameAnswer::Addresses(_))) {
         // The servers know the name, and the system's resolver does not ask them.
         Blame::likely(
-            Code::DnsNotFound,
+            Cause::DnsNotFound,
             format!("this system's resolver does not find {host}"),
         )
     } else if lookup.system_timed_out && lookup.took < SLOW_RESOLVER {
         Blame::likely(
-            Code::DnsTimeout,
+            Cause::DnsTimeout,
             format!("no name server has answered for {host} in the time that there was"),
         )
         .because("a resolver that asks others may take as long: try a longer --timeout")
     } else {
         Blame::proved(
-            Code::DnsTimeout,
+            Cause::DnsTimeout,
             format!("no name server answers, so {host} has no address"),
         )
     };
@@ -76,7 +76,7 @@ fn excluded(host: &str, seen: &Observations) -> Option<Blame> {
     let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
     Some(
         Blame::proved(
-            Code::DnsNoAddress,
+            Cause::DnsNoAddress,
             format!("{host} is no address of the family that was asked for"),
         )
         .because(format!("it is an address of {family}: nothing was sent to it")),

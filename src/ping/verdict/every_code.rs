@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::tests::{connected, dial, reply, shaken, target};
 use super::{judge, judge_url};
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{
     DialResult, ErrorSource, Experiment, Lookup, NameAnswer, NameServer, Observations, PeerCertificate,
     TlsResult, WriteTest,
@@ -19,7 +19,7 @@ enum Judged {
 }
 
 /// One row for each code of the catalogue: a code without one does not compile.
-fn row(code: Code) -> Judged {
+fn row(cause: Cause) -> Judged {
     const PLAIN: &str = "redis://10.0.3.17";
     const TLS: &str = "rediss://cache.example";
     let seen = |url, seen| Judged::Seen(url, Box::new(seen));
@@ -74,27 +74,27 @@ fn row(code: Code) -> Judged {
         };
         Judged::Seen(PLAIN, Box::new(seen))
     };
-    match code {
-        Code::UrlInvalid => Judged::Url("redis://cache.example:port"),
-        Code::UrlScheme => Judged::Url("http://cache.example:6379"),
-        Code::UrlEncoding => Judged::Url("redis://:Plo#ver@cache.example"),
-        Code::UrlSuspect => seen("redis://secret@10.0.3.17", pong()),
-        Code::DnsNotFound => named(NameAnswer::NotFound),
-        Code::DnsNoAddress => named(NameAnswer::NoAddress),
-        Code::DnsTimeout => named(NameAnswer::Timeout),
-        Code::DnsServerFailure => named(NameAnswer::Refused("SERVFAIL".into())),
-        Code::DnsPartial => {
+    match cause {
+        Cause::UrlInvalid => Judged::Url("redis://cache.example:port"),
+        Cause::UrlScheme => Judged::Url("http://cache.example:6379"),
+        Cause::UrlEncoding => Judged::Url("redis://:Plo#ver@cache.example"),
+        Cause::UrlSuspect => seen("redis://secret@10.0.3.17", pong()),
+        Cause::DnsNotFound => named(NameAnswer::NotFound),
+        Cause::DnsNoAddress => named(NameAnswer::NoAddress),
+        Cause::DnsTimeout => named(NameAnswer::Timeout),
+        Cause::DnsServerFailure => named(NameAnswer::Refused("SERVFAIL".into())),
+        Cause::DnsPartial => {
             let mut partly = pong();
             partly.dials.push(dial(DialResult::Timeout { syns: Some(2) }));
             seen("redis://cache.example", partly)
         }
-        Code::TcpTimeout => dialled(DialResult::Timeout { syns: Some(3) }),
-        Code::TcpRefused => dialled(DialResult::Refused),
-        Code::TcpUnreachable => dialled(DialResult::NoRoute),
-        Code::TcpProhibited => dialled(DialResult::Prohibited(ErrorSource::ThisHost(
+        Cause::TcpTimeout => dialled(DialResult::Timeout { syns: Some(3) }),
+        Cause::TcpRefused => dialled(DialResult::Refused),
+        Cause::TcpUnreachable => dialled(DialResult::NoRoute),
+        Cause::TcpProhibited => dialled(DialResult::Prohibited(ErrorSource::ThisHost(
             "permission denied".into(),
         ))),
-        Code::TlsRequired => {
+        Cause::TlsRequired => {
             let hello = Experiment::ClientHello {
                 result: TlsResult::Established,
                 inside: Some(reply("+PONG")),
@@ -105,17 +105,17 @@ fn row(code: Code) -> Judged {
             };
             seen(PLAIN, silent)
         }
-        Code::TlsNotOffered => seen(TLS, shaken(TlsResult::TimedOut, Some(reply("+PONG")), None)),
-        Code::TlsUntrusted => shook(TlsResult::Untrusted("UnknownIssuer".into())),
-        Code::TlsNameMismatch => shook(TlsResult::OtherName),
-        Code::TlsExpired => shook(TlsResult::Expired),
-        Code::TlsVersion => shook(TlsResult::NothingInCommon("ProtocolVersion".into())),
-        Code::TlsClientCert => shook(TlsResult::ClientCertificate("CertificateRequired".into())),
-        Code::TlsStalled => seen(
+        Cause::TlsNotOffered => seen(TLS, shaken(TlsResult::TimedOut, Some(reply("+PONG")), None)),
+        Cause::TlsUntrusted => shook(TlsResult::Untrusted("UnknownIssuer".into())),
+        Cause::TlsNameMismatch => shook(TlsResult::OtherName),
+        Cause::TlsExpired => shook(TlsResult::Expired),
+        Cause::TlsVersion => shook(TlsResult::NothingInCommon("ProtocolVersion".into())),
+        Cause::TlsClientCert => shook(TlsResult::ClientCertificate("CertificateRequired".into())),
+        Cause::TlsStalled => seen(
             TLS,
             shaken(TlsResult::TimedOut, Some(Response::Reset(vec![])), None),
         ),
-        Code::TlsExpiresSoon => {
+        Cause::TlsExpiresSoon => {
             let certificate = PeerCertificate {
                 ends_in: 5 * 86_400,
                 ..PeerCertificate::default()
@@ -127,55 +127,55 @@ fn row(code: Code) -> Judged {
             };
             seen(TLS, soon)
         }
-        Code::AuthRequired => said("-NOAUTH Authentication required."),
-        Code::AuthFailed => seen("redis://:p@10.0.3.17", login("-WRONGPASS invalid pair")),
-        Code::AuthNotConfigured => seen(
+        Cause::AuthRequired => said("-NOAUTH Authentication required."),
+        Cause::AuthFailed => seen("redis://:p@10.0.3.17", login("-WRONGPASS invalid pair")),
+        Cause::AuthNotConfigured => seen(
             "redis://:p@10.0.3.17",
             login("-ERR AUTH <password> called without any password configured for the default user."),
         ),
-        Code::AuthNoPermission => refused("-NOPERM this user has no permissions"),
-        Code::AuthPlaintext => seen("redis://:p@10.0.3.17", pong()),
-        Code::ProtoNotRedis => seen(PLAIN, heard(Response::NotResp(b"SSH-2.0-x".to_vec()))),
-        Code::ProtoClosed => seen(PLAIN, heard(Response::Closed(vec![]))),
-        Code::ServerSilent => seen(PLAIN, heard(Response::Timeout(vec![]))),
-        Code::ServerMaxClients => said("-ERR max number of clients reached"),
-        Code::ServerProtectedMode => said("-DENIED Redis is running in protected mode"),
-        Code::ServerLoading => said("-LOADING Redis is loading the dataset in memory"),
-        Code::ServerBusy => said("-BUSY Redis is busy running a script"),
-        Code::ServerOutOfMemory => refused("-OOM command not allowed when used memory > 'maxmemory'."),
-        Code::ServerMisconf => said("-MISCONF Redis is configured to save RDB snapshots"),
-        Code::ServerNoReplicas => refused("-NOREPLICAS Not enough good replicas to write."),
-        Code::ServerEviction => serving(&[
+        Cause::AuthNoPermission => refused("-NOPERM this user has no permissions"),
+        Cause::AuthPlaintext => seen("redis://:p@10.0.3.17", pong()),
+        Cause::ProtoNotRedis => seen(PLAIN, heard(Response::NotResp(b"SSH-2.0-x".to_vec()))),
+        Cause::ProtoClosed => seen(PLAIN, heard(Response::Closed(vec![]))),
+        Cause::ServerSilent => seen(PLAIN, heard(Response::Timeout(vec![]))),
+        Cause::ServerMaxClients => said("-ERR max number of clients reached"),
+        Cause::ServerProtectedMode => said("-DENIED Redis is running in protected mode"),
+        Cause::ServerLoading => said("-LOADING Redis is loading the dataset in memory"),
+        Cause::ServerBusy => said("-BUSY Redis is busy running a script"),
+        Cause::ServerOutOfMemory => refused("-OOM command not allowed when used memory > 'maxmemory'."),
+        Cause::ServerMisconf => said("-MISCONF Redis is configured to save RDB snapshots"),
+        Cause::ServerNoReplicas => refused("-NOREPLICAS Not enough good replicas to write."),
+        Cause::ServerEviction => serving(&[
             ("maxmemory", "1000000"),
             ("used_memory", "1000"),
             ("maxmemory_policy", "allkeys-lru"),
         ]),
-        Code::RoleReplica => refused("-READONLY You can't write against a read only replica."),
-        Code::RoleMasterDown => said("-MASTERDOWN Link with MASTER is down"),
-        Code::RoleSentinel => serving(&[("redis_mode", "sentinel")]),
-        Code::ClusterMode => serving(&[("cluster_enabled", "1")]),
-        Code::ClusterDown => refused("-CLUSTERDOWN Hash slot not served"),
-        Code::ClusterUnreachableNodes => {
+        Cause::RoleReplica => refused("-READONLY You can't write against a read only replica."),
+        Cause::RoleMasterDown => said("-MASTERDOWN Link with MASTER is down"),
+        Cause::RoleSentinel => serving(&[("redis_mode", "sentinel")]),
+        Cause::ClusterMode => serving(&[("cluster_enabled", "1")]),
+        Cause::ClusterDown => refused("-CLUSTERDOWN Hash slot not served"),
+        Cause::ClusterUnreachableNodes => {
             let mut announced = pong();
             announced.server.cluster_state = Some("ok".into());
             announced.announced = vec![dial(DialResult::Refused)];
             seen(PLAIN, announced)
         }
-        Code::DbIndex => {
+        Cause::DbIndex => {
             let refused = Observations {
                 select: Some(reply("-ERR DB index is out of range")),
                 ..pong()
             };
             seen("redis://10.0.3.17/99", refused)
         }
-        Code::LatencyHigh => {
+        Cause::LatencyHigh => {
             let slow = Observations {
                 round_trips: vec![Duration::from_millis(40); 5],
                 ..pong()
             };
             seen(PLAIN, slow)
         }
-        Code::LatencyJitter => {
+        Cause::LatencyJitter => {
             let mut uneven = pong();
             uneven.round_trips = vec![Duration::from_millis(1); 5];
             uneven.round_trips[2] = Duration::from_millis(80);
@@ -186,14 +186,14 @@ fn row(code: Code) -> Judged {
 
 #[test]
 fn every_code_of_the_catalogue_is_reached_with_evidence_and_with_something_to_do() {
-    for code in Code::ALL.iter().copied() {
+    for code in Cause::ALL.iter().copied() {
         let verdict = match row(code) {
             Judged::Url(url) => judge_url(&Target::parse(url).unwrap_err()),
             Judged::Seen(url, seen) => judge(&target(url), &seen),
         };
         let fixes = match &verdict.finding {
             Some(finding) => {
-                assert_eq!(finding.code, code, "{}", finding.summary);
+                assert_eq!(finding.cause, code, "{}", finding.summary);
                 assert!(
                     !finding.summary.is_empty() && !finding.evidence.is_empty(),
                     "{code:?}"
@@ -201,7 +201,7 @@ fn every_code_of_the_catalogue_is_reached_with_evidence_and_with_something_to_do
                 &finding.fixes
             }
             None => {
-                let codes: Vec<Code> = verdict.warnings.iter().map(|warning| warning.code).collect();
+                let codes: Vec<Cause> = verdict.warnings.iter().map(|warning| warning.cause).collect();
                 let at = codes.iter().position(|warned| *warned == code);
                 &verdict.warnings[at.unwrap_or_else(|| panic!("{code:?} is not in {codes:?}"))].fixes
             }
@@ -218,7 +218,7 @@ fn every_code_of_the_catalogue_is_reached_with_evidence_and_with_something_to_do
 
 #[test]
 fn a_verdict_depends_on_nothing_but_what_was_seen() {
-    for code in Code::ALL.iter().copied() {
+    for code in Cause::ALL.iter().copied() {
         if let Judged::Seen(url, seen) = row(code) {
             let judged = || format!("{:?}", judge(&target(url), &seen));
             assert_eq!(judged(), judged());

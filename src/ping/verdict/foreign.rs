@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::Blame;
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::response::Response;
 use crate::sanitize;
 
@@ -22,7 +22,7 @@ pub(super) fn not_redis_reply(heard: &Response, command: &str) -> Blame {
     };
     let named = name_of(format!("+{shown}").as_bytes()).map_or_else(String::new, |name| format!(": {name}"));
     Blame::proved(
-        Code::ProtoNotRedis,
+        Cause::ProtoNotRedis,
         format!("something that is not Redis answers{named}"),
     )
     .because(format!(
@@ -34,7 +34,7 @@ pub(super) fn not_redis_reply(heard: &Response, command: &str) -> Blame {
 /// Something else answers; it is named where its first bytes tell.
 pub(super) fn not_redis(received: &[u8], when: &str) -> Blame {
     let named = name_of(received).map_or_else(|| "something that is not Redis".into(), str::to_owned);
-    Blame::proved(Code::ProtoNotRedis, format!("{named} answers there, not Redis"))
+    Blame::proved(Cause::ProtoNotRedis, format!("{named} answers there, not Redis"))
         .because(format!("received {when}: {}", quote(received)))
 }
 

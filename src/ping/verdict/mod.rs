@@ -15,7 +15,7 @@ mod every_code;
 #[cfg(test)]
 mod tests;
 
-use super::catalogue::{Circumstances, Code, Fix, fixes};
+use super::causes::{Cause, Fix, FixContext};
 use super::observation::Observations;
 use crate::exit::Exit;
 use crate::redis_url::{Target, UrlError, UrlErrorKind};
@@ -37,7 +37,7 @@ pub struct Verdict {
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The cause.
-    pub code: Code,
+    pub cause: Cause,
     /// Whether the evidence admits another.
     pub certainty: Certainty,
     /// What is wrong, in one sentence.
@@ -61,7 +61,7 @@ pub enum Certainty {
 #[derive(Clone, Debug)]
 pub struct Warning {
     /// Which.
-    pub code: Code,
+    pub cause: Cause,
     /// What was seen, in one sentence.
     pub summary: String,
     /// What to do.
@@ -74,45 +74,45 @@ impl Verdict {
     pub fn exit(&self) -> Exit {
         self.finding
             .as_ref()
-            .map_or(Exit::Ok, |finding| finding.code.exit())
+            .map_or(Exit::Ok, |finding| finding.cause.exit())
     }
 }
 
 /// Names the one cause of what was seen, or none, and the warnings.
 #[must_use]
 pub fn judge(target: &Target, seen: &Observations) -> Verdict {
-    let circumstances = Circumstances::of(target, seen);
+    let context = FixContext::of(target, seen);
     let blame = dns::judge(target, seen)
         .or_else(|| tcp::judge(target, seen))
         .or_else(|| tls::judge(target, seen))
         .or_else(|| ping::judge(target, seen))
         .or_else(|| role::judge(seen))
         .or_else(|| ping::unheard(seen));
-    let finding = blame.map(|blame| blame.into_finding(target, &circumstances));
+    let finding = blame.map(|blame| blame.into_finding(target, &context));
     Verdict {
         finding,
-        warnings: warnings::all(target, seen, &circumstances),
+        warnings: warnings::all(target, seen, &context),
     }
 }
 
 /// The verdict on a cluster that could not be joined, although the node that was named answers.
 #[must_use]
 pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, why: &str) -> Verdict {
-    let code = Code::ClusterUnreachableNodes;
+    let cause = Cause::ClusterUnreachableNodes;
     let (known, warnings): (Vec<_>, Vec<_>) = verdict
         .warnings
         .iter()
         .cloned()
-        .partition(|warning| warning.code == code);
+        .partition(|warning| warning.cause == cause);
     let mut evidence = vec![format!("{target} itself answers")];
     evidence.extend(known.into_iter().map(|warning| warning.summary));
     evidence.push(format!("joining the cluster failed: {}", sanitize::line(why)));
     let finding = Finding {
-        code,
+        cause,
         certainty: Certainty::Likely,
         summary: "the cluster that this node belongs to could not be joined".into(),
         evidence,
-        fixes: fixes(code, &Circumstances::of(target, seen)),
+        fixes: cause.fixes(&FixContext::of(target, seen)),
     };
     Verdict {
         finding: Some(finding),
@@ -123,21 +123,21 @@ pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, wh
 /// The verdict on a URL that cannot be used.
 #[must_use]
 pub fn judge_url(fault: &UrlError) -> Verdict {
-    let code = match fault.kind {
-        UrlErrorKind::Invalid => Code::UrlInvalid,
-        UrlErrorKind::Scheme => Code::UrlScheme,
-        UrlErrorKind::Encoding => Code::UrlEncoding,
+    let cause = match fault.kind {
+        UrlErrorKind::Invalid => Cause::UrlInvalid,
+        UrlErrorKind::Scheme => Cause::UrlScheme,
+        UrlErrorKind::Encoding => Cause::UrlEncoding,
     };
-    let circumstances = Circumstances {
+    let context = FixContext {
         suggestion: fault.suggestion.clone(),
-        ..Circumstances::default()
+        ..FixContext::default()
     };
     let finding = Finding {
-        code,
+        cause,
         certainty: Certainty::Proved,
         summary: fault.message.clone(),
         evidence: vec!["no packet was sent: the URL itself cannot be used".into()],
-        fixes: fixes(code, &circumstances),
+        fixes: cause.fixes(&context),
     };
     Verdict {
         finding: Some(finding),
@@ -147,26 +147,26 @@ pub fn judge_url(fault: &UrlError) -> Verdict {
 
 /// A cause and its evidence, before the fixes are added.
 struct Blame {
-    code: Code,
+    cause: Cause,
     certainty: Certainty,
     summary: String,
     evidence: Vec<String>,
 }
 
 impl Blame {
-    fn proved(code: Code, summary: impl Into<String>) -> Self {
+    fn proved(cause: Cause, summary: impl Into<String>) -> Self {
         Self {
-            code,
+            cause,
             certainty: Certainty::Proved,
             summary: summary.into(),
             evidence: Vec::new(),
         }
     }
 
-    fn likely(code: Code, summary: impl Into<String>) -> Self {
+    fn likely(cause: Cause, summary: impl Into<String>) -> Self {
         Self {
             certainty: Certainty::Likely,
-            ..Self::proved(code, summary)
+            ..Self::proved(cause, summary)
         }
     }
 
@@ -180,12 +180,12 @@ impl Blame {
         self
     }
 
-    fn into_finding(self, target: &Target, circumstances: &Circumstances) -> Finding {
+    fn into_finding(self, target: &Target, context: &FixContext) -> Finding {
         let mut evidence = self.evidence;
-        evidence.extend(warnings::hints(target, self.code));
-        let fixes = fixes(self.code, circumstances);
+        evidence.extend(warnings::hints(target, self.cause));
+        let fixes = self.cause.fixes(context);
         Finding {
-            code: self.code,
+            cause: self.cause,
             certainty: self.certainty,
             summary: self.summary,
             evidence,

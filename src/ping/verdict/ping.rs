@@ -7,7 +7,7 @@ use super::tls::client_certificate;
 use super::words::{packets, seconds};
 use super::{Blame, auth};
 use crate::os::PacketCounts;
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations, PingSubstitute, TlsResult};
 use crate::ping::response::Response;
 use crate::ping::rungs::tls::wants_client_certificate;
@@ -68,7 +68,7 @@ fn tls_required(seen: &Observations) -> Blame {
         _ => "the plain connection was met with silence",
     };
     Blame::proved(
-        Code::TlsRequired,
+        Cause::TlsRequired,
         "the URL is plain, and the server speaks TLS there",
     )
     .because(plain)
@@ -88,7 +88,7 @@ fn refused_select(target: &Target, heard: &Response, seen: &Observations) -> Opt
         return Some(no_permission(&["SELECT"], &error));
     }
     Some(
-        Blame::proved(Code::DbIndex, format!("the server has no database {db}"))
+        Blame::proved(Cause::DbIndex, format!("the server has no database {db}"))
             .because(quoted("SELECT", &error)),
     )
 }
@@ -102,10 +102,11 @@ pub(super) fn unusable(heard: &Response, command: &str, seen: &Observations) -> 
         },
         Response::NotResp(received) => not_redis(received, &format!("to {command}")),
         Response::Alert(alert) if wants_client_certificate(alert) => client_certificate(alert),
-        Response::Alert(alert) => {
-            Blame::likely(Code::ProtoClosed, "the server ends the TLS session with an alert")
-                .because(format!("the server sent the TLS alert {alert}"))
-        }
+        Response::Alert(alert) => Blame::likely(
+            Cause::ProtoClosed,
+            "the server ends the TLS session with an alert",
+        )
+        .because(format!("the server sent the TLS alert {alert}")),
         Response::Closed(received) | Response::Reset(received) => cut_short(heard, received, command, seen),
         Response::Timeout(received) => silent(received, command, seen),
     }
@@ -141,9 +142,9 @@ fn cut_short(heard: &Response, received: &[u8], command: &str, seen: &Observatio
     };
     let summary = format!("the connection was accepted, and {how} without a complete reply");
     let blame = if is_untried {
-        Blame::likely(Code::ProtoClosed, summary)
+        Blame::likely(Cause::ProtoClosed, summary)
     } else {
-        Blame::proved(Code::ProtoClosed, summary)
+        Blame::proved(Cause::ProtoClosed, summary)
     };
     blame
         .because(format!("TCP connected; after {command} the connection was {how}"))
@@ -202,9 +203,9 @@ fn silent(received: &[u8], command: &str, seen: &Observations) -> Blame {
     let wait = Wait::of(waited, seen.tcp_took, seen.packets);
     let summary = wait.came_to("the server accepts connections and never answers");
     let mut blame = match wait {
-        Wait::TooShort => Blame::likely(Code::ServerSilent, summary).because(far_away(seen.tcp_took)),
-        Wait::LostPackets => Blame::likely(Code::ServerSilent, summary),
-        Wait::InVain => Blame::proved(Code::ServerSilent, summary),
+        Wait::TooShort => Blame::likely(Cause::ServerSilent, summary).because(far_away(seen.tcp_took)),
+        Wait::LostPackets => Blame::likely(Cause::ServerSilent, summary),
+        Wait::InVain => Blame::proved(Cause::ServerSilent, summary),
     }
     .because(format!(
         "TCP connected; {command} stayed without a complete reply for {}",
@@ -229,61 +230,61 @@ pub(super) fn refused(error: &str, command: &str) -> Blame {
     let code = error.split(' ').next().unwrap_or_default();
     let (cause, summary) = match code {
         "NOAUTH" => (
-            Code::AuthRequired,
+            Cause::AuthRequired,
             "the server wants a password, and the URL has none",
         ),
         "NOPERM" => return no_permission(&[command], error),
         "DENIED" => (
-            Code::ServerProtectedMode,
+            Cause::ServerProtectedMode,
             "Redis is in protected mode: it takes clients of its own host only",
         ),
         "LOADING" => (
-            Code::ServerLoading,
+            Cause::ServerLoading,
             "Redis is loading its data set, and answers once it is done",
         ),
         "BUSY" => (
-            Code::ServerBusy,
+            Cause::ServerBusy,
             "a script keeps Redis busy; nobody else is served meanwhile",
         ),
         "OOM" => (
-            Code::ServerOutOfMemory,
+            Cause::ServerOutOfMemory,
             "Redis is out of memory, and refuses to write",
         ),
         "MISCONF" => (
-            Code::ServerMisconf,
+            Cause::ServerMisconf,
             "Redis has stopped writes, because it cannot save its data to disk",
         ),
         "NOREPLICAS" => (
-            Code::ServerNoReplicas,
+            Cause::ServerNoReplicas,
             "too few replicas are in step, so Redis refuses to write",
         ),
         "READONLY" => (
-            Code::RoleReplica,
+            Cause::RoleReplica,
             "this is a read-only replica: it refuses to write",
         ),
         "MASTERDOWN" => (
-            Code::RoleMasterDown,
+            Cause::RoleMasterDown,
             "a replica that has lost its primary, and may not serve stale data",
         ),
         "CLUSTERDOWN" => (
-            Code::ClusterDown,
+            Cause::ClusterDown,
             "the cluster is down: it does not serve this key's slot",
         ),
         // Before Redis 2.8 the refusal had no word of its own.
         _ if error == "ERR operation not permitted" => (
-            Code::AuthRequired,
+            Cause::AuthRequired,
             "the server wants a password, and the URL has none",
         ),
         _ if lower.contains("max number of clients") => (
-            Code::ServerMaxClients,
+            Cause::ServerMaxClients,
             "Redis has as many clients as it takes, and turns new ones away",
         ),
         _ if lower.contains("without any password configured") || lower.contains("no password is set") => (
-            Code::AuthNotConfigured,
+            Cause::AuthNotConfigured,
             "the URL has a password, and the server has none set",
         ),
         _ => (
-            Code::ProtoNotRedis,
+            Cause::ProtoNotRedis,
             "what answers speaks Redis's protocol, and does not serve Redis's commands",
         ),
     };
@@ -293,7 +294,7 @@ pub(super) fn refused(error: &str, command: &str) -> Blame {
 pub(super) fn no_permission(commands: &[&str], error: &str) -> Blame {
     let list = commands.join(", ");
     Blame::proved(
-        Code::AuthNoPermission,
+        Cause::AuthNoPermission,
         format!("logged in, and not allowed to run {list}"),
     )
     .because(quoted(commands.first().unwrap_or(&"a command"), error))
@@ -303,7 +304,7 @@ pub(super) fn no_permission(commands: &[&str], error: &str) -> Blame {
 pub(super) fn unheard(seen: &Observations) -> Option<Blame> {
     seen.ping.is_none().then(|| {
         Blame::likely(
-            Code::ServerSilent,
+            Cause::ServerSilent,
             "the server accepts connections, and no complete reply came",
         )
         .because("the climb ended before PING")

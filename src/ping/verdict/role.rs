@@ -8,7 +8,7 @@ use super::Blame;
 use super::foreign::{not_redis_reply, quoted};
 use super::ping::{no_permission, refused, unusable};
 use super::words::{packets, seconds};
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{Observations, WriteTest};
 use crate::ping::response::Response;
 use crate::sanitize;
@@ -29,7 +29,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Blame> {
             .map(|primary| format!("it watches the primary at {primary}"));
         return Some(
             Blame::proved(
-                Code::RoleSentinel,
+                Cause::RoleSentinel,
                 "a Sentinel answers there, which holds no data",
             )
             .because("ROLE and INFO say that it is a Sentinel")
@@ -67,7 +67,7 @@ fn cluster(seen: &Observations) -> Option<Blame> {
     ];
     Some(
         Blame::proved(
-            Code::ClusterDown,
+            Cause::ClusterDown,
             "the node answers, and the cluster that it belongs to is down",
         )
         .because("PING was answered with PONG")
@@ -117,7 +117,7 @@ fn refused_write(command: &str, error: &str, is_replica: bool) -> Option<Blame> 
         // A primary that sends elsewhere serves another slot, or none: clients of the cluster protocol follow it.
         return is_replica.then(|| {
             Blame::proved(
-                Code::RoleReplica,
+                Cause::RoleReplica,
                 "this node of the cluster is a replica: it sends writes to its primary",
             )
             .because(quoted(command, error))
@@ -127,7 +127,7 @@ fn refused_write(command: &str, error: &str, is_replica: bool) -> Option<Blame> 
         // ROLE and INFO have shown a Redis; what it does not know was taken from it.
         return Some(
             Blame::likely(
-                Code::AuthNoPermission,
+                Cause::AuthNoPermission,
                 format!("the server does not serve {command}: it was renamed or switched off"),
             )
             .because(quoted(command, error)),
@@ -139,7 +139,7 @@ fn refused_write(command: &str, error: &str, is_replica: bool) -> Option<Blame> 
 /// PING was answered, and what followed it was not.
 fn fell_silent(seen: &Observations) -> Blame {
     Blame::likely(
-        Code::ServerSilent,
+        Cause::ServerSilent,
         "the server answers PING, and falls silent afterwards",
     )
     .because("the rehearsal of the tutorial's commands stayed without an answer")

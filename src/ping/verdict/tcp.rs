@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Blame;
 use super::words::seconds;
 use crate::os::Icmp;
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Observations};
 use crate::ping::this_host::LocalListener;
 use crate::redis_url::Target;
@@ -19,31 +19,31 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
     let to = &telling.to;
     let blame = match &telling.result {
         DialResult::Refused if matches!(to, Endpoint::Named(_)) => Blame::proved(
-            Code::TcpRefused,
+            Cause::TcpRefused,
             format!("no server listens behind the socket {to}"),
         ),
         DialResult::Refused => Blame::proved(
-            Code::TcpRefused,
+            Cause::TcpRefused,
             format!("{to} refuses: nothing listens on that port"),
         ),
         DialResult::Prohibited(ErrorSource::ThisHost(_)) => Blame::proved(
-            Code::TcpProhibited,
+            Cause::TcpProhibited,
             format!("this host itself forbids the connection to {to}"),
         ),
         DialResult::Prohibited(ErrorSource::Icmp(_)) => Blame::proved(
-            Code::TcpProhibited,
+            Cause::TcpProhibited,
             format!("a firewall answers for {to}, and says no"),
         ),
         DialResult::Unreachable(_) | DialResult::Other(_) => {
-            Blame::proved(Code::TcpUnreachable, format!("there is no way to {to}"))
+            Blame::proved(Cause::TcpUnreachable, format!("there is no way to {to}"))
         }
         DialResult::NoNeighbour => Blame::proved(
-            Code::TcpUnreachable,
+            Cause::TcpUnreachable,
             format!("nobody in this host's own network is {to}"),
         ),
-        DialResult::NoRoute => Blame::proved(Code::TcpUnreachable, format!("this host has no route to {to}")),
+        DialResult::NoRoute => Blame::proved(Cause::TcpUnreachable, format!("this host has no route to {to}")),
         _ if is_refused_here(seen) => Blame::likely(
-            Code::TcpProhibited,
+            Cause::TcpProhibited,
             format!("this host's own firewall drops what is sent to {to}"),
         )
         .because(format!(
@@ -51,11 +51,11 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
             seen.blocked_retransmissions
         )),
         _ if matches!(to, Endpoint::Named(_)) => Blame::proved(
-            Code::TcpTimeout,
+            Cause::TcpTimeout,
             format!("the server behind {to} takes no connection: its queue is full"),
         ),
         _ if never_left(telling) => Blame::likely(
-            Code::TcpUnreachable,
+            Cause::TcpUnreachable,
             format!("what is sent to {to} never leaves this host"),
         )
         .because(
@@ -63,10 +63,10 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
              on the way there) that does not answer",
         ),
         _ if is_one_packet(telling) => {
-            Blame::likely(Code::TcpTimeout, format!("{to} has not answered in the time that there was"))
+            Blame::likely(Cause::TcpTimeout, format!("{to} has not answered in the time that there was"))
                 .because("a single SYN proves little, since any packet may get lost: try a longer --timeout")
         }
-        _ => Blame::proved(Code::TcpTimeout, format!("{to} does not answer at all")),
+        _ => Blame::proved(Cause::TcpTimeout, format!("{to} does not answer at all")),
     };
     let hold = target.tls || target.password.is_some();
     let untried = if hold {

@@ -4,7 +4,7 @@ use super::Blame;
 use super::foreign::{not_redis, not_redis_reply};
 use super::ping::{Wait, far_away};
 use super::words::{age, packets, seconds};
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::experiment::looks_like_tls;
 use crate::ping::observation::{Experiment, Handshake, Observations, TlsResult};
 use crate::ping::response::Response;
@@ -47,7 +47,7 @@ fn not_offered(seen: &Observations) -> Blame {
         _ => "the TLS hello was met with silence",
     };
     Blame::proved(
-        Code::TlsNotOffered,
+        Cause::TlsNotOffered,
         "the URL asks for TLS, and the server speaks plain Redis there",
     )
     .because(handshake)
@@ -65,18 +65,18 @@ fn blame_handshake(tls: &Handshake, plain: Option<&Response>, seen: &Observation
         TlsResult::Established => return None,
         TlsResult::Untrusted(words) => untrusted(tls, words),
         TlsResult::InvalidCertificate(words) => Blame::proved(
-            Code::TlsUntrusted,
+            Cause::TlsUntrusted,
             "the certificate, or one that vouches for it, is not fit for a server",
         )
         .because(format!("the check said: {words}"))
         .because("this is no matter of who signed it: a client that checks less may take it"),
         TlsResult::OtherName => Blame::proved(
-            Code::TlsNameMismatch,
+            Cause::TlsNameMismatch,
             format!("the certificate is not for {}", tls.expected_name),
         )
         .because("the names in it were held against the host of the URL, or --tls-name"),
         TlsResult::Expired => Blame::proved(
-            Code::TlsExpired,
+            Cause::TlsExpired,
             match tls.certificate.as_ref().map(|found| found.ends_in) {
                 Some(ends_in) if ends_in < 0 => format!("the certificate expired {} ago", age(-ends_in)),
                 Some(_) => "a certificate that vouches for the server's own has expired".into(),
@@ -85,7 +85,7 @@ fn blame_handshake(tls: &Handshake, plain: Option<&Response>, seen: &Observation
         )
         .because("its dates were held against the clock of this host"),
         TlsResult::NotValidYet => Blame::proved(
-            Code::TlsExpired,
+            Cause::TlsExpired,
             match tls.certificate.as_ref().map(|found| found.begins_in) {
                 Some(begins_in) if begins_in > 0 => {
                     format!(
@@ -103,28 +103,28 @@ fn blame_handshake(tls: &Handshake, plain: Option<&Response>, seen: &Observation
             client_certificate(alert)
         }
         TlsResult::NothingInCommon(words) => Blame::proved(
-            Code::TlsVersion,
+            Cause::TlsVersion,
             "server and client have no TLS version or cipher in common",
         )
         .because(format!("the handshake ended with: {words}")),
         TlsResult::ClientCertificate(alert) => client_certificate(alert),
         TlsResult::Refused(alert) if alert == "UnrecognisedName" => Blame::proved(
-            Code::TlsNameMismatch,
+            Cause::TlsNameMismatch,
             format!("the server has no certificate for {}", tls.expected_name),
         )
         .because(format!("the server sent the TLS alert {alert}")),
         TlsResult::Refused(words) => Blame::likely(
-            Code::TlsVersion,
+            Cause::TlsVersion,
             "the server ends the TLS handshake with an alert",
         )
         .because(format!("the handshake ended with: {words}")),
-        TlsResult::BadName(words) => Blame::proved(Code::TlsNameMismatch, words.clone())
+        TlsResult::BadName(words) => Blame::proved(Cause::TlsNameMismatch, words.clone())
             .because("no handshake was tried: it needs a name to ask for"),
         TlsResult::Unusable(words) => {
             let code = if words.starts_with("--ca ") {
-                Code::TlsUntrusted
+                Cause::TlsUntrusted
             } else {
-                Code::TlsClientCert
+                Cause::TlsClientCert
             };
             Blame::proved(code, words.clone())
                 .because("no handshake was tried: an option for TLS cannot be used")
@@ -143,14 +143,14 @@ fn untrusted(tls: &Handshake, words: &str) -> Blame {
         Some(found) => format!("is signed by {}, which is not trusted here", found.issuer),
         None => "ends at no root that is trusted here".to_owned(),
     };
-    Blame::proved(Code::TlsUntrusted, format!("the certificate {signer}"))
+    Blame::proved(Cause::TlsUntrusted, format!("the certificate {signer}"))
         .because(format!("the check said: {words}"))
 }
 
 /// What the server says when it wants a client certificate, before or after the handshake.
 pub(super) fn client_certificate(alert: &str) -> Blame {
     Blame::proved(
-        Code::TlsClientCert,
+        Cause::TlsClientCert,
         "the server wants a client certificate that it trusts",
     )
     .because(format!("the server sent the TLS alert {alert}"))
@@ -182,7 +182,7 @@ fn stalled(tls: &Handshake, plain: Option<&Response>, seen: &Observations) -> Bl
         .is_some_and(TlsResult::is_tls)
     {
         return Blame::proved(
-            Code::TlsStalled,
+            Cause::TlsStalled,
             "the TLS handshake starts, and its large packets are lost on the way",
         )
         .because(waited)
@@ -192,18 +192,18 @@ fn stalled(tls: &Handshake, plain: Option<&Response>, seen: &Observations) -> Bl
     let wait = Wait::of(tls.took, seen.tcp_took, tls.packets);
     let blame = match plain {
         Some(Response::Timeout(received)) if received.is_empty() => Blame::likely(
-            Code::ServerSilent,
+            Cause::ServerSilent,
             wait.came_to("the server accepts connections and never says anything"),
         )
         .because(waited)
         .because("a plain PING on a second connection stayed unanswered too"),
         Some(Response::Closed(_) | Response::Reset(_) | Response::NotResp(_)) => {
-            Blame::proved(Code::TlsStalled, "the TLS handshake starts and never ends")
+            Blame::proved(Cause::TlsStalled, "the TLS handshake starts and never ends")
                 .because(waited)
                 .because("a plain PING on a second connection was turned away at once: small packets pass")
         }
         _ => Blame::likely(
-            Code::TlsStalled,
+            Cause::TlsStalled,
             wait.came_to("the TLS handshake starts and never ends"),
         )
         .because(waited),
@@ -216,7 +216,7 @@ fn stalled(tls: &Handshake, plain: Option<&Response>, seen: &Observations) -> Bl
 /// Something answers, and what it is has shown on neither connection.
 fn neither(plain: Option<&Response>) -> Blame {
     Blame::likely(
-        Code::ProtoNotRedis,
+        Cause::ProtoNotRedis,
         "something that speaks neither TLS nor Redis's protocol answers there",
     )
     .because("TCP connected; the TLS hello was answered with something that is no TLS")
@@ -225,7 +225,7 @@ fn neither(plain: Option<&Response>) -> Blame {
 
 fn closed(plain: Option<&Response>) -> Blame {
     Blame::proved(
-        Code::ProtoClosed,
+        Cause::ProtoClosed,
         "the server accepts the connection and ends it in the TLS handshake",
     )
     .because("TCP connected; the server closed or broke off before a session was made")

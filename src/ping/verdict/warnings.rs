@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Warning;
 use super::tcp::describe;
 use super::words::{age, seconds};
-use crate::ping::catalogue::{Circumstances, Code, fixes};
+use crate::ping::causes::{Cause, FixContext};
 use crate::ping::observation::{DialResult, Endpoint, Observations};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, UrlWarning};
@@ -25,7 +25,7 @@ const SOON: i64 = 14 * 86_400;
 /// Percent of maxmemory from which on any policy is worth a warning.
 const NEARLY_FULL: u64 = 90;
 
-pub(super) fn all(target: &Target, seen: &Observations, circumstances: &Circumstances) -> Vec<Warning> {
+pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) -> Vec<Warning> {
     let found = [
         url(target),
         connection(target, seen),
@@ -33,10 +33,10 @@ pub(super) fn all(target: &Target, seen: &Observations, circumstances: &Circumst
         cluster(seen),
         round_trips(&seen.round_trips),
     ];
-    let warn = |(code, summary)| Warning {
-        code,
+    let warn = |(cause, summary): (Cause, String)| Warning {
+        cause,
         summary,
-        fixes: fixes(code, circumstances),
+        fixes: cause.fixes(context),
     };
     found.into_iter().flatten().map(warn).collect()
 }
@@ -60,16 +60,16 @@ pub(crate) fn median(round_trips: &[Duration]) -> Duration {
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
-type Found = Vec<(Code, String)>;
+type Found = Vec<(Cause, String)>;
 
 fn url(target: &Target) -> Found {
     let describe = |doubt: &UrlWarning| match doubt {
         UrlWarning::UserWithoutPassword => Some((
-            Code::UrlSuspect,
+            Cause::UrlSuspect,
             "what stands before the @ is a user name without a password".to_owned(),
         )),
         UrlWarning::AtSignInPassword => Some((
-            Code::UrlEncoding,
+            Cause::UrlEncoding,
             "the password holds an @ as it is: not every client reads that alike".to_owned(),
         )),
         UrlWarning::IgnoredOptions(names) => {
@@ -78,7 +78,7 @@ fn url(target: &Target) -> Found {
                 .map(|name| crate::sanitize::excerpt(name.as_bytes(), 40))
                 .collect();
             Some((
-                Code::UrlSuspect,
+                Cause::UrlSuspect,
                 format!(
                     "many clients ignore what stands behind the ?: {}",
                     names.join(", ")
@@ -100,14 +100,14 @@ fn connection(target: &Target, seen: &Observations) -> Found {
         .collect();
     if !dead.is_empty() && dead.len() < seen.dials.len() {
         found.push((
-            Code::DnsPartial,
+            Cause::DnsPartial,
             format!("some of the name's addresses do not work: {}", dead.join("; ")),
         ));
     }
     let certificate = seen.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
     if let Some(certificate) = certificate.filter(|found| (0..SOON).contains(&found.ends_in)) {
         found.push((
-            Code::TlsExpiresSoon,
+            Cause::TlsExpiresSoon,
             format!("the certificate expires in {}", age(certificate.ends_in)),
         ));
     }
@@ -117,7 +117,7 @@ fn connection(target: &Target, seen: &Observations) -> Found {
         });
     if target.password.is_some() && !target.tls && crosses_a_network {
         found.push((
-            Code::AuthPlaintext,
+            Cause::AuthPlaintext,
             "the password crosses the network unencrypted".to_owned(),
         ));
     }
@@ -129,13 +129,13 @@ fn server(seen: &Observations) -> Found {
     let server = &seen.server;
     if server.is_replica() {
         found.push((
-            Code::RoleReplica,
+            Cause::RoleReplica,
             "a read-only replica: the tutorial's writes fail there".to_owned(),
         ));
     }
     if server.has_lost_its_primary() {
         found.push((
-            Code::RoleMasterDown,
+            Cause::RoleMasterDown,
             "the replica has lost its primary, and answers with stale data".to_owned(),
         ));
     }
@@ -148,7 +148,7 @@ fn server(seen: &Observations) -> Found {
         let percent = used.saturating_mul(100) / most;
         let policy = crate::sanitize::line(policy);
         found.push((
-            Code::ServerEviction,
+            Cause::ServerEviction,
             format!("maxmemory-policy is {policy}, and {percent} % of maxmemory is used"),
         ));
     }
@@ -160,7 +160,7 @@ fn cluster(seen: &Observations) -> Found {
         return Vec::new();
     }
     let mut found = vec![(
-        Code::ClusterMode,
+        Cause::ClusterMode,
         "cluster mode is on: clients must speak the cluster protocol".to_owned(),
     )];
     let dead: Vec<_> = seen
@@ -172,7 +172,7 @@ fn cluster(seen: &Observations) -> Found {
     if !dead.is_empty() {
         let list = dead.join("; ");
         found.push((
-            Code::ClusterUnreachableNodes,
+            Cause::ClusterUnreachableNodes,
             format!("announced by the cluster, and not reachable: {list}"),
         ));
     }
@@ -184,7 +184,7 @@ fn round_trips(round_trips: &[Duration]) -> Found {
     let median = median(round_trips);
     if median > SLOW {
         found.push((
-            Code::LatencyHigh,
+            Cause::LatencyHigh,
             format!("the median round trip takes {}", seconds(median)),
         ));
     }
@@ -195,13 +195,13 @@ fn round_trips(round_trips: &[Duration]) -> Found {
             seconds(slowest),
             seconds(median)
         );
-        found.push((Code::LatencyJitter, words));
+        found.push((Cause::LatencyJitter, words));
     }
     found
 }
 
 /// What the URL itself suggests about a failure; worded as hints, never as causes.
-pub(super) fn hints(target: &Target, code: Code) -> Vec<String> {
+pub(super) fn hints(target: &Target, cause: Cause) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {
         hints.extend(endpoint.hints(target.tls, target.port()));
@@ -209,16 +209,16 @@ pub(super) fn hints(target: &Target, code: Code) -> Vec<String> {
     hints.extend(
         target
             .port()
-            .filter(|_| code != Code::RoleSentinel)
+            .filter(|_| cause != Cause::RoleSentinel)
             .and_then(port),
     );
-    if code == Code::AuthFailed && target.warnings.contains(&UrlWarning::EncodedTwice) {
+    if cause == Cause::AuthFailed && target.warnings.contains(&UrlWarning::EncodedTwice) {
         hints.push(
             "the password still holds a percent escape once decoded: it was probably encoded twice"
                 .to_owned(),
         );
     }
-    if code == Code::AuthRequired && target.warnings.contains(&UrlWarning::UserWithoutPassword) {
+    if cause == Cause::AuthRequired && target.warnings.contains(&UrlWarning::UserWithoutPassword) {
         hints.push(
             "redis://secret@host names a user; a password stands behind a colon: redis://:secret@host"
                 .to_owned(),

@@ -1,7 +1,7 @@
 //! Log-ins.
 
 use super::{cause, connected, reply, target};
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::Observations;
 use crate::ping::response::Response;
 use crate::ping::verdict::judge;
@@ -72,10 +72,10 @@ fn a_user_whose_password_comes_from_elsewhere_is_no_slip() {
         ping: Some(reply("+PONG")),
         ..connected()
     };
-    let warned: Vec<Code> = judge(&target, &seen)
+    let warned: Vec<Cause> = judge(&target, &seen)
         .warnings
         .iter()
-        .map(|warning| warning.code)
+        .map(|warning| warning.cause)
         .collect();
-    assert_eq!(warned, [Code::AuthPlaintext]);
+    assert_eq!(warned, [Cause::AuthPlaintext]);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{cause, target};
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{Lookup, NameAnswer, NameServer, Observations};
 use crate::ping::verdict::{Certainty, judge};
 
@@ -51,7 +51,7 @@ fn a_short_wait_for_a_name_server_proves_nothing() {
             ..Observations::default()
         };
         let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
-        assert_eq!(finding.code, Code::DnsTimeout);
+        assert_eq!(finding.cause, Cause::DnsTimeout);
         finding.certainty
     };
     assert_eq!(certainty(900), Certainty::Likely);
@@ -66,7 +66,7 @@ fn what_to_do_about_a_name_depends_on_what_is_known_of_it() {
             ..Observations::default()
         };
         let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
-        (finding.code, finding.fixes[0].kind)
+        (finding.cause, finding.fixes[0].kind)
     };
     let said = |answer| {
         let address = "10.0.0.2:53".parse().unwrap();
@@ -78,21 +78,21 @@ fn what_to_do_about_a_name_depends_on_what_is_known_of_it() {
     };
     assert_eq!(
         first_fix(said(NameAnswer::NotFound)),
-        (Code::DnsNotFound, "spelling")
+        (Cause::DnsNotFound, "spelling")
     );
     assert_eq!(
         first_fix(said(NameAnswer::DanglingAlias("gone.example".into()))),
-        (Code::DnsNotFound, "alias")
+        (Cause::DnsNotFound, "alias")
     );
     assert_eq!(
         first_fix(said(NameAnswer::NoAddress)),
-        (Code::DnsNoAddress, "spelling")
+        (Cause::DnsNoAddress, "spelling")
     );
     let excluded = Lookup {
         addresses: vec!["10.0.3.17".parse().unwrap()],
         ..Lookup::default()
     };
-    assert_eq!(first_fix(excluded), (Code::DnsNoAddress, "family"));
+    assert_eq!(first_fix(excluded), (Cause::DnsNoAddress, "family"));
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn an_address_of_the_family_that_is_excluded_was_never_dialled() {
     for url in ["redis://[fd00::1]", "redis://10.0.3.17"] {
         let finding = judge(&target(url), &Observations::default()).finding.unwrap();
         assert_eq!(
-            (finding.code, finding.fixes[0].kind),
-            (Code::DnsNoAddress, "family")
+            (finding.cause, finding.fixes[0].kind),
+            (Cause::DnsNoAddress, "family")
         );
     }
 }
@@ -118,6 +118,6 @@ fn a_host_without_a_resolver_is_told_so() {
         ..Observations::default()
     };
     let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
-    assert_eq!(finding.code, Code::DnsTimeout);
+    assert_eq!(finding.cause, Cause::DnsTimeout);
     assert!(finding.evidence[1].contains("/etc/resolv.conf"));
 }

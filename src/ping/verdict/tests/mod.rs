@@ -44,7 +44,7 @@ pub(in crate::ping::verdict) fn reply(text: &str) -> Response {
 fn cause(url: &str, seen: &Observations) -> Option<&'static str> {
     judge(&target(url), seen)
         .finding
-        .map(|finding| finding.code.as_str())
+        .map(|finding| finding.cause.code())
 }
 
 pub(in crate::ping::verdict) fn shaken(

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::{cause, connected, dial, reply, shaken, target};
 use crate::os::PacketCounts;
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{DialResult, Experiment, Observations, PingSubstitute, TlsResult};
 use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
@@ -126,7 +126,7 @@ fn a_silence_tells_lost_packets_from_a_stuck_process() {
             ..connected()
         };
         let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
-        assert_eq!(finding.code, Code::ServerSilent);
+        assert_eq!(finding.cause, Cause::ServerSilent);
         assert_eq!(finding.fixes[0].kind, first_fix);
         assert!(
             finding.evidence.last().unwrap().contains(expected),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Value;
 
 use super::{cause, connected, dial, reply, target};
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{DialResult, Observations, WriteTest};
 use crate::ping::verdict::judge;
 
@@ -86,7 +86,7 @@ fn a_cluster_that_forbids_info_is_known_by_where_it_sends_a_read() {
     };
     seen.server.cluster_read = Some(reply("-MOVED 7 10.0.3.18:6379"));
     let warnings = judge(&target("redis://10.0.3.17"), &seen).warnings;
-    assert_eq!(warnings[0].code, Code::ClusterMode);
+    assert_eq!(warnings[0].cause, Cause::ClusterMode);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_working_connection_warns_of_what_it_shows() {
         verdict
             .warnings
             .iter()
-            .map(|warning| warning.code)
+            .map(|warning| warning.cause)
             .collect::<Vec<_>>()
     };
     let mut seen = Observations {
@@ -105,20 +105,20 @@ fn a_working_connection_warns_of_what_it_shows() {
         ..connected()
     };
     assert_eq!(warned("redis://10.0.3.17", &seen), []);
-    assert_eq!(warned("redis://:p@10.0.3.17", &seen), [Code::AuthPlaintext]);
-    assert_eq!(warned("redis://secret@10.0.3.17", &seen), [Code::UrlSuspect]);
+    assert_eq!(warned("redis://:p@10.0.3.17", &seen), [Cause::AuthPlaintext]);
+    assert_eq!(warned("redis://secret@10.0.3.17", &seen), [Cause::UrlSuspect]);
     seen.round_trips = vec![Duration::from_millis(40); 5];
-    assert_eq!(warned("redis://10.0.3.17", &seen), [Code::LatencyHigh]);
+    assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::LatencyHigh]);
     seen.round_trips = [
         vec![Duration::from_millis(1); 13],
         vec![Duration::from_millis(80); 2],
     ]
     .concat();
-    assert_eq!(warned("redis://10.0.3.17", &seen), [Code::LatencyJitter]);
+    assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::LatencyJitter]);
     seen.round_trips.clear();
     seen.dials.push(dial(DialResult::Timeout { syns: None }));
-    assert_eq!(warned("redis://10.0.3.17", &seen), [Code::DnsPartial]);
+    assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::DnsPartial]);
     seen.dials.pop();
     seen.server.role = Some(Value::Array(vec![Value::BulkString(b"slave".to_vec())]));
-    assert_eq!(warned("redis://10.0.3.17", &seen), [Code::RoleReplica]);
+    assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::RoleReplica]);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{cause, dial, target};
 use crate::os::Icmp;
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Lookup, Observations};
 use crate::ping::this_host::{LocalListener, Nearness, ThisHost};
 use crate::ping::verdict::{Certainty, judge};
@@ -192,7 +192,7 @@ fn a_unix_socket_with_a_full_queue_is_no_matter_of_security_groups() {
         ..Observations::default()
     };
     let finding = judge(&target("unix:///run/redis.sock"), &seen).finding.unwrap();
-    assert_eq!(finding.code, Code::TcpTimeout);
+    assert_eq!(finding.cause, Cause::TcpTimeout);
     assert_eq!(finding.fixes[0].kind, "accept-queue");
     assert_eq!(finding.fixes.len(), 1);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{cause, connected, reply, shaken, target};
 use crate::os::PacketCounts;
-use crate::ping::catalogue::Code;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations, PeerCertificate, TlsResult};
 use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
@@ -109,15 +109,15 @@ fn a_handshake_that_small_packets_pass_has_lost_its_large_ones() {
     };
     let verdict = |seen: &Observations| {
         let finding = judge(&target("rediss://cache.example"), seen).finding.unwrap();
-        (finding.code, finding.certainty)
+        (finding.cause, finding.certainty)
     };
     assert_eq!(
         verdict(&small(TlsResult::Established)),
-        (Code::TlsStalled, Certainty::Proved)
+        (Cause::TlsStalled, Certainty::Proved)
     );
     assert_eq!(
         verdict(&small(TlsResult::TimedOut)),
-        (Code::ServerSilent, Certainty::Likely)
+        (Cause::ServerSilent, Certainty::Likely)
     );
 }
 
@@ -139,8 +139,8 @@ fn a_silence_over_tls_tells_far_away_and_lost_packets_from_a_mute_server() {
         });
         let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
         assert_eq!(
-            (finding.code, finding.certainty),
-            (Code::ServerSilent, Certainty::Likely)
+            (finding.cause, finding.certainty),
+            (Cause::ServerSilent, Certainty::Likely)
         );
         let is_told = finding
             .evidence

@@ -1,8 +1,8 @@
 //! What to do about a name without an address.
 
-use super::{Circumstances, Code, Fix};
+use super::{Cause, Fix, FixContext};
 
-pub(super) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
+pub(super) fn fixes(cause: Cause, at: &FixContext) -> Vec<Fix> {
     let spelling = Fix::say(
         "spelling",
         "copy the primary endpoint anew from the console: a letter too many is the usual reason",
@@ -17,26 +17,26 @@ pub(super) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
         "cat /etc/resolv.conf",
     );
     let query = Fix::paste("query", "ask by hand", format!("getent hosts {}", at.host));
-    match code {
-        Code::DnsTimeout => vec![
+    match cause {
+        Cause::DnsTimeout => vec![
             resolver,
             Fix::say(
                 "local-firewall",
                 "port 53, UDP and TCP, must be allowed out to the name server",
             ),
         ],
-        Code::DnsServerFailure => vec![resolver, query],
-        Code::DnsNoAddress if at.has_other_family => vec![Fix::say(
+        Cause::DnsServerFailure => vec![resolver, query],
+        Cause::DnsNoAddress if at.has_other_family => vec![Fix::say(
             "family",
             "leave -4 or -6 out: there are addresses of the other family alone",
         )],
-        Code::DnsNotFound if at.alias.is_some() => {
+        Cause::DnsNotFound if at.alias.is_some() => {
             let end = at.alias.as_deref().unwrap_or_default();
             let renew =
                 format!("let the alias point to a name that exists: {end} may be a cache that was deleted");
             vec![Fix::say("alias", renew), private, query]
         }
-        Code::DnsNoAddress => vec![
+        Cause::DnsNoAddress => vec![
             spelling,
             private,
             Fix::say(

@@ -12,7 +12,7 @@ use crate::sanitize;
 
 /// What advice depends on.
 #[derive(Clone, Debug, Default)]
-pub struct Circumstances {
+pub struct FixContext {
     /// Host of the target.
     pub host: String,
     /// Port of the target.
@@ -53,7 +53,7 @@ pub struct Circumstances {
     pub has_options: bool,
 }
 
-impl Circumstances {
+impl FixContext {
     /// Gathers them from the target and what was seen.
     #[must_use]
     pub fn of(target: &Target, seen: &Observations) -> Self {

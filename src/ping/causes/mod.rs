@@ -1,28 +1,31 @@
 //! Every cause and warning: its code, its exit status, and the kind of each fix. The one place for each fact.
 
-mod circumstances;
-mod fixes;
+mod context;
+mod dns;
+mod server;
+mod tcp;
+mod tls;
+mod url;
 
 use crate::exit::Exit;
 
-pub(crate) use circumstances::Circumstances;
-pub(crate) use fixes::fixes;
+pub(crate) use context::FixContext;
 
 macro_rules! codes {
     ($($variant:ident $code:literal $meaning:literal;)+) => {
         /// What `ping` can say: a cause, or a warning beside a connection that works.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Code {
+        pub enum Cause {
             $(#[doc = $meaning] $variant,)+
         }
 
-        impl Code {
+        impl Cause {
             /// Every code.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             /// The code that scripts rely on.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code,)+ }
             }
 
@@ -85,11 +88,17 @@ codes! {
     LatencyJitter "latency.jitter" "round trips are uneven";
 }
 
-impl Code {
+impl Cause {
+    /// What to do about it, most promising first.
+    #[must_use]
+    pub fn fixes(self, at: &FixContext) -> Vec<Fix> {
+        url::fixes(self, at)
+    }
+
     /// The exit status of a `ping` that ends with this cause.
     #[must_use]
     pub fn exit(self) -> Exit {
-        match self.as_str().split('.').next().unwrap_or_default() {
+        match self.code().split('.').next().unwrap_or_default() {
             "url" => Exit::Usage,
             "dns" => Exit::Dns,
             "tcp" => Exit::Tcp,
@@ -139,8 +148,8 @@ mod tests {
 
     #[test]
     fn every_code_belongs_to_an_exit_status_of_the_table() {
-        for code in Code::ALL {
-            assert!(code.as_str().contains('.') && !code.meaning().is_empty());
+        for code in Cause::ALL {
+            assert!(code.code().contains('.') && !code.meaning().is_empty());
             assert_ne!(code.exit(), Exit::Ok);
         }
     }

@@ -1,26 +1,26 @@
 //! What to do about TLS that is missing, unexpected, not to be trusted or stuck.
 
-use super::{Circumstances, Code, Fix};
+use super::{Cause, Fix, FixContext};
 
-pub(super) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
+pub(super) fn fixes(cause: Cause, at: &FixContext) -> Vec<Fix> {
     let say = |kind, text: &str| vec![Fix::say(kind, text)];
-    match code {
-        Code::TlsRequired => vec![Fix::paste(
+    match cause {
+        Cause::TlsRequired => vec![Fix::paste(
             "tls",
             "use TLS: the URL begins with rediss://",
             at.ping("rediss", at.port),
         )],
-        Code::TlsNotOffered => vec![Fix::paste(
+        Cause::TlsNotOffered => vec![Fix::paste(
             "tls",
             "leave TLS out: the URL begins with redis:// (or switch encryption in transit on)",
             at.ping("redis", at.port),
         )],
-        Code::TlsUntrusted if at.has_unfit_certificate => say(
+        Cause::TlsUntrusted if at.has_unfit_certificate => say(
             "certificate",
             "have the server's certificate issued anew: signed with SHA-256, for servers (extendedKeyUsage \
              serverAuth), and no authority's (basicConstraints CA:FALSE)",
         ),
-        Code::TlsUntrusted => vec![
+        Cause::TlsUntrusted => vec![
             Fix::say(
                 "ca",
                 "trust the authority that signed it: --ca FILE, or SSL_CERT_FILE",
@@ -32,23 +32,23 @@ pub(super) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
             ),
             Fix::say("chain", "the server must also send the intermediate certificates"),
         ],
-        Code::TlsNameMismatch => say(
+        Cause::TlsNameMismatch => say(
             "tls-name",
             "connect by a name that the certificate is for; through a tunnel or a CNAME, add --tls-name NAME",
         ),
-        Code::TlsExpired => vec![
+        Cause::TlsExpired => vec![
             Fix::paste("clock", "check the clock of this host first", "timedatectl"),
             Fix::say("certificate", "renew the server's certificate"),
         ],
-        Code::TlsVersion => say(
+        Cause::TlsVersion => say(
             "tls-version",
             "let the server offer TLS 1.2 or 1.3 with a modern cipher",
         ),
-        Code::TlsClientCert => say(
+        Cause::TlsClientCert => say(
             "client-certificate",
             "give the client certificate: --cert FILE --key FILE",
         ),
-        Code::TlsStalled => vec![
+        Cause::TlsStalled => vec![
             Fix::paste(
                 "mtu",
                 "large packets may be lost on the way: try a smaller MTU",
@@ -63,7 +63,7 @@ pub(super) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
             ),
             Fix::say("proxy", "a proxy in between may have no backend"),
         ],
-        Code::TlsExpiresSoon => say("certificate", "renew the server's certificate"),
+        Cause::TlsExpiresSoon => say("certificate", "renew the server's certificate"),
         _ => Vec::new(),
     }
 }

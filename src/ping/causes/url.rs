@@ -1,51 +1,46 @@
 //! What to do about each cause: the one place where advice stands. One file a rung, as in the verdict.
 
-mod dns;
-mod server;
-mod tcp;
-mod tls;
-
-use super::{Circumstances, Code, Fix};
+use super::{Cause, Fix, FixContext, dns, server, tcp, tls};
 
 /// What to do, most promising first.
 #[must_use]
-pub(crate) fn fixes(code: Code, at: &Circumstances) -> Vec<Fix> {
-    match code {
-        Code::UrlInvalid | Code::UrlScheme | Code::UrlEncoding | Code::UrlSuspect => url(code, at),
-        Code::DnsNotFound | Code::DnsNoAddress | Code::DnsTimeout | Code::DnsServerFailure => {
-            dns::fixes(code, at)
+pub(crate) fn fixes(cause: Cause, at: &FixContext) -> Vec<Fix> {
+    match cause {
+        Cause::UrlInvalid | Cause::UrlScheme | Cause::UrlEncoding | Cause::UrlSuspect => url(cause, at),
+        Cause::DnsNotFound | Cause::DnsNoAddress | Cause::DnsTimeout | Cause::DnsServerFailure => {
+            dns::fixes(cause, at)
         }
-        Code::TcpTimeout => tcp::unanswered(at),
-        Code::TcpRefused | Code::TcpUnreachable | Code::TcpProhibited => tcp::refused(code, at),
-        Code::TlsRequired
-        | Code::TlsNotOffered
-        | Code::TlsUntrusted
-        | Code::TlsNameMismatch
-        | Code::TlsExpired
-        | Code::TlsVersion
-        | Code::TlsClientCert
-        | Code::TlsStalled
-        | Code::TlsExpiresSoon => tls::fixes(code, at),
-        _ => server::fixes(code, at),
+        Cause::TcpTimeout => tcp::unanswered(at),
+        Cause::TcpRefused | Cause::TcpUnreachable | Cause::TcpProhibited => tcp::refused(cause, at),
+        Cause::TlsRequired
+        | Cause::TlsNotOffered
+        | Cause::TlsUntrusted
+        | Cause::TlsNameMismatch
+        | Cause::TlsExpired
+        | Cause::TlsVersion
+        | Cause::TlsClientCert
+        | Cause::TlsStalled
+        | Cause::TlsExpiresSoon => tls::fixes(cause, at),
+        _ => server::fixes(cause, at),
     }
 }
 
-fn url(code: Code, at: &Circumstances) -> Vec<Fix> {
+fn url(cause: Cause, at: &FixContext) -> Vec<Fix> {
     let mut list = Vec::new();
-    if code == Code::UrlEncoding {
+    if cause == Cause::UrlEncoding {
         list.push(Fix::paste(
             "encode",
             "percent-encode the user name and the password (this reads it without showing it)",
             "python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'",
         ));
     }
-    if code == Code::UrlSuspect && at.has_lone_user {
+    if cause == Cause::UrlSuspect && at.has_lone_user {
         list.push(Fix::say(
             "url",
             "a password stands behind a colon, as in redis://:PASSWORD@HOST:6379/0",
         ));
     }
-    if code == Code::UrlSuspect && at.has_options {
+    if cause == Cause::UrlSuspect && at.has_options {
         list.push(Fix::say(
             "url",
             "give options to the client in its code, not behind the ? of the URL",
@@ -68,6 +63,6 @@ fn url(code: Code, at: &Circumstances) -> Vec<Fix> {
 }
 
 /// Looking at which way packets take, for a reason that differs.
-fn route(text: &str, at: &Circumstances) -> Fix {
+pub(super) fn route(text: &str, at: &FixContext) -> Fix {
     Fix::paste("route", text, at.route())
 }

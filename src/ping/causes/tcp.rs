@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use super::{Circumstances, Code, Fix, route};
-use crate::ping::catalogue::circumstances::quoted;
+use super::url::route;
+use super::{Cause, Fix, FixContext};
+use crate::ping::causes::context::quoted;
 use crate::ping::this_host::{LocalListener, Nearness};
 use crate::redis_url::DEFAULT_PORT;
 
 /// The order depends on where we stand.
-pub(super) fn unanswered(at: &Circumstances) -> Vec<Fix> {
+pub(super) fn unanswered(at: &FixContext) -> Vec<Fix> {
     let local = local_firewall("look for a rule of this host's own firewall that drops it");
     if let Some(path) = &at.socket {
         return vec![Fix::paste(
@@ -57,7 +58,7 @@ fn local_firewall(text: &str) -> Fix {
     Fix::paste("local-firewall", text, "sudo nft list ruleset")
 }
 
-fn slip(at: &Circumstances) -> Option<Fix> {
+fn slip(at: &FixContext) -> Option<Fix> {
     at.is_slip_of_a_port().then(|| {
         Fix::paste(
             "port",
@@ -70,14 +71,14 @@ fn slip(at: &Circumstances) -> Option<Fix> {
     })
 }
 
-fn check_the_port(at: &Circumstances) -> String {
+fn check_the_port(at: &FixContext) -> String {
     format!(
         "check the port: nothing listens on {} (Redis: {DEFAULT_PORT})",
         at.port
     )
 }
 
-fn security_group(at: &Circumstances) -> Fix {
+fn security_group(at: &FixContext) -> Fix {
     let port = at.port;
     let instance = at.this_host.instance.as_ref();
     let source = instance
@@ -104,7 +105,7 @@ fn security_group(at: &Circumstances) -> Fix {
 /// Only AWS knows it: the group of the network interface that has the address, whatever kind of cache that is.
 ///
 /// Of two VPCs with the same addresses it may find the wrong one; there EC2 refuses the rule, whose groups do not meet.
-fn group_of_the_cache(at: &Circumstances, region: &str) -> String {
+fn group_of_the_cache(at: &FixContext, region: &str) -> String {
     let Some(address) = at.address else {
         return "sg-OF-THE-CACHE".to_owned();
     };
@@ -119,7 +120,7 @@ fn group_of_the_cache(at: &Circumstances, region: &str) -> String {
     )
 }
 
-pub(super) fn refused(code: Code, at: &Circumstances) -> Vec<Fix> {
+pub(super) fn refused(cause: Cause, at: &FixContext) -> Vec<Fix> {
     if let Some(path) = &at.socket {
         let look = Fix::paste(
             "socket",
@@ -130,14 +131,14 @@ pub(super) fn refused(code: Code, at: &Circumstances) -> Vec<Fix> {
             "start",
             "start the server, and let its `unixsocket` name this path",
         );
-        return if code == Code::TcpProhibited {
+        return if cause == Cause::TcpProhibited {
             vec![look]
         } else {
             vec![look, start]
         };
     }
-    match code {
-        Code::TcpRefused => {
+    match cause {
+        Cause::TcpRefused => {
             let mut list: Vec<Fix> = slip(at).into_iter().collect();
             // Looking and starting is for the host that refuses: only here it is this one.
             if at.this_host.nearness == Nearness::Loopback {
@@ -169,7 +170,7 @@ pub(super) fn refused(code: Code, at: &Circumstances) -> Vec<Fix> {
             ));
             list
         }
-        Code::TcpUnreachable => vec![
+        Cause::TcpUnreachable => vec![
             route("see which way the packets take", at),
             Fix::say(
                 "address",
