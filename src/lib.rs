@@ -9,19 +9,18 @@
 //! ```
 //!
 //! [`cli`] and [`commands`] are the front door, [`ui`] is the only place that prints; everything else returns
-//! typed values and knows no terminal. Dependencies point one way: front door → job → [`wire`].
+//! typed values and knows no terminal. Dependencies point one way: front door → job → [`redis_client`].
 
 mod cli;
-mod client;
 mod commands;
 mod exit;
 mod learn;
 mod os;
+mod redis_client;
 mod serve;
 mod signals;
 mod state;
 mod ui;
-mod wire;
 
 pub mod deadline;
 pub mod drill;
@@ -33,9 +32,9 @@ pub mod secret;
 pub mod session;
 
 pub use cli::Cli;
-pub use client::{Client, Unreachable, open};
 pub use commands::run;
 pub use exit::Exit;
+pub use redis_client::{Client, Unreachable, open};
 pub use ui::parsed;
 
 /// Readers of untrusted input, for the tests and the fuzz targets only.
@@ -43,8 +42,8 @@ pub use ui::parsed;
 pub mod untrusted {
     pub use crate::learn::parse as parse_lesson;
     pub use crate::ping::report::{json, steps, text};
+    pub use crate::redis_client::{Limits, measure};
     pub use crate::ui::markdown;
-    pub use crate::wire::{Limits, measure};
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use tokio::runtime::Builder;
 
 use super::chosen;
 use crate::cli::{LogFormat, ServeArgs};
-use crate::client;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::instance::{self, Instance};
+use crate::redis_client;
 use crate::serve::{self, Attributes, Event, Fault, Invitation, Options, Step};
 use crate::session::cookie::SigningKey;
 use crate::ui::serve::{self as show, LogStyle};
@@ -76,7 +76,7 @@ pub(super) fn run_until(
         // The verdict must be there before the request's own time is over.
         let deadline = deadline.within(deadline.left().mul_f64(0.9));
         Box::pin(async move {
-            let opened = client::open(&target, &trust, deadline).await;
+            let opened = redis_client::open(&target, &trust, deadline).await;
             opened.map_err(|unreachable| Fault::of_verdict(&unreachable.verdict))
         })
     });

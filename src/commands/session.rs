@@ -9,9 +9,10 @@ use tokio::runtime::Builder;
 
 use super::chosen;
 use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
-use crate::client;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::redis_client;
+use crate::redis_client::{Batch, Reply, Trip};
 use crate::redis_url::{Origin, Target};
 use crate::session::jar::{Cookie, Ended, Jar};
 use crate::session::neighbours::{keys_of_others, notice};
@@ -20,7 +21,6 @@ use crate::session::{KEY_PREFIX, LONGEST_NAME, SessionStore, Token};
 use crate::signals::Signals;
 use crate::state;
 use crate::ui::{self, waiting::waiting};
-use crate::wire::{Batch, Reply, Trip};
 
 /// What any access gives a session to live.
 const IDLE: Duration = Duration::from_secs(30 * 60);
@@ -201,7 +201,7 @@ fn hearing_signals(
         let deadline = Deadline::after(PATIENCE);
         let what = format!("waiting for {}", choice.target);
         let opened = tokio::select! {
-            opened = waiting(&what, deadline, client::open(&choice.target, &trust, deadline)) => opened,
+            opened = waiting(&what, deadline, redis_client::open(&choice.target, &trust, deadline)) => opened,
             _ = signals.next() => return Ok(Exit::Interrupted),
         };
         let client = match opened {
@@ -226,7 +226,7 @@ fn hearing_signals(
     ended
 }
 
-fn refused(unreachable: &client::Unreachable) -> Exit {
+fn refused(unreachable: &redis_client::Unreachable) -> Exit {
     ui::ping::verdict(
         &unreachable.target,
         &unreachable.seen,

@@ -6,8 +6,8 @@ use super::lesson::{Exchange, Expected, Transcript};
 use super::link::Trouble;
 use super::pattern::Pattern;
 use super::scene::Scene;
+use crate::redis_client;
 use crate::sanitize;
-use crate::wire;
 
 /// A command that was sent, what came back, and whether it was that which the lesson expects.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
             .lines()
             .map(|line| sanitize::line(line).into_owned())
             .collect(),
-        _ => wire::reply_lines(reply),
+        _ => redis_client::reply_lines(reply),
     }
 }
 

@@ -14,9 +14,9 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::causes::Fix;
 use crate::ping::{self, ClimbOptions};
+use crate::redis_client::{Connection, Limits, Stream, error_text};
 use crate::redis_url::{Address, Origin, Target, Trust};
 use crate::session::neighbours::Census;
-use crate::wire::{Connection, Limits, Stream, error_text};
 
 /// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

@@ -5,9 +5,9 @@ use redis::Value;
 use super::link::{At, Unanswered};
 use crate::ping::causes::{Cause, FixContext};
 use crate::ping::observation::Observations;
+use crate::redis_client::error_text;
 use crate::redis_url::Target;
 use crate::sanitize;
-use crate::wire::error_text;
 
 /// The first word of such a reply, and what `ping` calls it.
 const REFUSALS: &[(&str, Cause)] = &[

@@ -11,8 +11,8 @@ use super::observation::{Experiment, TlsResult};
 use super::rungs::tcp::Segments;
 use super::rungs::{auth, tcp, tls};
 use crate::deadline::Deadline;
+use crate::redis_client::{Connection, Stream};
 use crate::redis_url::Trust;
-use crate::wire::{Connection, Stream};
 
 /// How long a server that speaks first is listened to before we speak.
 const BANNER: Duration = Duration::from_millis(120);

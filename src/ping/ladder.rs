@@ -15,9 +15,9 @@ use super::rungs::{auth, dns, role, tcp, tls};
 use super::{ClimbEvent, ClimbOptions, Rung, WriteCheck, nodes, resolver, this_host};
 use crate::deadline::Deadline;
 use crate::os;
+use crate::redis_client::{Connection, Stream};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
-use crate::wire::{Connection, Stream};
 
 /// When a connection attempt that is still open has met silence; long before its first retransmission.
 const NOT_AT_ONCE: Duration = Duration::from_millis(50);

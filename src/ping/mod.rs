@@ -23,8 +23,8 @@ pub(crate) mod watch;
 use std::net::IpAddr;
 
 use crate::deadline::Deadline;
+use crate::redis_client::{Connection, Stream};
 use crate::redis_url::{Target, Trust};
-use crate::wire::{Connection, Stream};
 
 pub use observation::Observations;
 pub use verdict::{Verdict, judge, judge_cluster, judge_url};

@@ -26,7 +26,7 @@ impl Response {
     #[must_use]
     pub fn error(&self) -> Option<String> {
         match self {
-            Self::Reply(Value::ServerError(error)) => Some(crate::wire::error_text(error)),
+            Self::Reply(Value::ServerError(error)) => Some(crate::redis_client::error_text(error)),
             _ => None,
         }
     }
@@ -86,7 +86,7 @@ fn reply_without(reply: &Value, password: &Secret) -> Value {
         Value::BulkString(bytes) => Value::BulkString(masked(bytes, password)),
         Value::Array(items) => Value::Array(items.iter().map(|item| reply_without(item, password)).collect()),
         Value::ServerError(error) => {
-            let text = crate::wire::error_text(error).replace(password.reveal(), MASK);
+            let text = crate::redis_client::error_text(error).replace(password.reveal(), MASK);
             // An error of several lines keeps its first.
             redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap_or(Value::Nil)
         }

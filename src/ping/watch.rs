@@ -11,8 +11,8 @@ use super::rungs::auth;
 use super::verdict::{Verdict, judge};
 use super::{ClimbOptions, climb};
 use crate::deadline::Deadline;
+use crate::redis_client::{Connection, Stream};
 use crate::redis_url::{Target, Trust};
-use crate::wire::{Connection, Stream};
 
 /// Part of the time after which silence is met by a climb beside it.
 const PATIENCE: u32 = 4;

@@ -10,10 +10,10 @@ use redis::{ErrorKind, RedisError};
 use super::fault::Fault;
 use super::link::Link;
 use super::step::Step;
-use crate::client::Client;
 use crate::deadline::Deadline;
+use crate::redis_client::Client;
+use crate::redis_client::{Batch, Reply, Trip};
 use crate::session::store::texts;
-use crate::wire::{Batch, Reply, Trip};
 
 /// What every key of ours begins with.
 const PREFIX: &str = "sessiontut:user:";

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::fault::Fault;
 use super::link::Link;
-use crate::client::Client;
 use crate::deadline::Deadline;
-use crate::wire::Batch;
+use crate::redis_client::Batch;
+use crate::redis_client::Client;
 
 const KEY: &[u8] = b"sessiontut:health";
 

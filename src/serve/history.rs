@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use askama::filters::{Escaper, Html};
 
-use crate::wire::Trip;
+use crate::redis_client::Trip;
 
 /// Commands that are kept for a session.
 const KEPT: usize = 20;
@@ -176,7 +176,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Batch;
+    use crate::redis_client::Batch;
     use redis::Value;
 
     fn asked(number: usize) -> Arc<Asked> {

@@ -15,8 +15,8 @@ use super::invite::from_elsewhere;
 use super::link::Link;
 use super::page::Neighbour;
 use super::{Event, Fault, Listener, Shared, Step};
-use crate::client::Client;
 use crate::deadline::Deadline;
+use crate::redis_client::Client;
 use crate::session::store::pairs;
 
 /// The key of an instance, less its address.

@@ -11,8 +11,8 @@ use redis::RedisError;
 use tokio::sync::watch;
 
 use super::fault::{Connection, Fault};
-use crate::client::Client;
 use crate::deadline::Deadline;
+use crate::redis_client::Client;
 
 /// For connecting, logging in and finding out what is wrong.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);

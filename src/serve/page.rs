@@ -14,7 +14,7 @@ use super::headers;
 use super::history::Asked;
 use super::step::Step;
 use crate::ping::causes::Fix;
-use crate::wire::{Replies, Reply};
+use crate::redis_client::{Replies, Reply};
 
 /// What every page of a running server has in common.
 #[derive(Clone, Debug)]

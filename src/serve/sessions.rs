@@ -10,12 +10,12 @@ use super::history::{Asked, History};
 use super::link::Link;
 use super::page;
 use super::step::Step;
-use crate::client::Client;
 use crate::deadline::Deadline;
+use crate::redis_client::Client;
+use crate::redis_client::{Reply, Trip};
 use crate::session::cookie::SigningKey;
 use crate::session::store::{Session, SessionStore, texts};
 use crate::session::token::Token;
-use crate::wire::{Reply, Trip};
 
 /// Everything that turns a cookie into a session; one a worker.
 pub(super) struct Sessions {

@@ -3,8 +3,8 @@
 use redis::RedisError;
 
 use super::KEY_PREFIX;
-use crate::client::Client;
-use crate::wire::{Batch, Reply};
+use crate::redis_client::Client;
+use crate::redis_client::{Batch, Reply};
 
 /// Up to so many keys, ours are counted to tell them from others'; a Redis with more has another use than ours.
 const FEW: i64 = 10_000;

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use redis::{ErrorKind, RedisError, Value};
 
 use super::token::Token;
-use crate::client::Client;
-use crate::wire::{Batch, Reply, Trip};
+use crate::redis_client::Client;
+use crate::redis_client::{Batch, Reply, Trip};
 
 /// Sessions behind tokens.
 pub struct SessionStore {

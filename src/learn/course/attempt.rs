@@ -11,7 +11,7 @@ use crate::learn::link::Trouble;
 use crate::learn::meant::meant;
 use crate::learn::stop::Interrupted;
 use crate::learn::transcript::words;
-use crate::wire;
+use crate::redis_client;
 
 /// Tries that do not do it before the solution is shown.
 const TRIES_BEFORE_SOLUTION: usize = 2;
@@ -130,7 +130,7 @@ impl Course<'_> {
     /// The state counts, or, where nothing reads it, the reply.
     fn judge_try(&mut self, task: &Task<'_>, typed: &[Vec<u8>], reply: &Value) -> Result<Judged, Trouble> {
         let command = String::from_utf8_lossy(&typed[0]).to_uppercase();
-        let lines = wire::reply_lines(reply);
+        let lines = redis_client::reply_lines(reply);
         let is_error = matches!(reply, Value::ServerError(_));
         if self.scene.is_in_transaction() {
             self.room.tell(&Said::Queued);

@@ -4,8 +4,8 @@ use redis::{Cmd, cmd};
 
 use crate::deadline::Deadline;
 use crate::ping::response::Response;
+use crate::redis_client::{Connection, Limits, ReadError, Stream};
 use crate::redis_url::Target;
-use crate::wire::{Connection, Limits, ReadError, Stream};
 
 /// Logs in with the URL's credentials; `None` where it has no password.
 pub(crate) async fn observe(

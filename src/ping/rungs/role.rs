@@ -9,7 +9,7 @@ use super::auth::{self, ask};
 use crate::deadline::Deadline;
 use crate::ping::observation::{ServerInfo, WriteTest};
 use crate::ping::response::Response;
-use crate::wire::{Connection, Limits, Stream};
+use crate::redis_client::{Connection, Limits, Stream};
 
 /// Slots of a Redis cluster.
 const SLOTS: u16 = 16384;

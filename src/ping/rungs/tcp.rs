@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::deadline::Deadline;
 use crate::os;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource};
-use crate::wire::Stream;
+use crate::redis_client::Stream;
 
 /// Between the starts of two attempts (RFC 8305, "Connection Attempt Delay", allows 100 ms to 2 s).
 const STAGGER: Duration = Duration::from_millis(100);

@@ -16,9 +16,9 @@ use tokio_rustls::TlsConnector;
 use crate::deadline::Deadline;
 use crate::os;
 use crate::ping::observation::{Handshake, TlsResult};
+use crate::redis_client::Stream;
 use crate::redis_url::Trust;
 use crate::sanitize;
-use crate::wire::Stream;
 use trust::{Judge, NoRoots, Seen, client_config};
 
 pub(crate) use trust::config;

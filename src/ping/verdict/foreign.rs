@@ -14,7 +14,7 @@ const QUOTED: usize = 60;
 pub(super) fn not_redis_reply(heard: &Response, command: &str) -> Blame {
     let shown = match heard {
         Response::Reply(Value::SimpleString(text)) => sanitize::excerpt(text.as_bytes(), QUOTED),
-        Response::Reply(value) => crate::wire::reply_lines(value)
+        Response::Reply(value) => crate::redis_client::reply_lines(value)
             .first()
             .cloned()
             .unwrap_or_default(),

@@ -100,7 +100,9 @@ fn rehearsal(write_test: &WriteTest, seen: &Observations) -> Option<Blame> {
     }
     match &write_test.executed {
         Response::Reply(Value::Array(replies)) => replies.iter().find_map(|reply| match reply {
-            Value::ServerError(error) => refused_write("EXEC", &crate::wire::error_text(error), is_replica),
+            Value::ServerError(error) => {
+                refused_write("EXEC", &crate::redis_client::error_text(error), is_replica)
+            }
             _ => None,
         }),
         Response::Reply(_) => None,

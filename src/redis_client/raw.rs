@@ -213,7 +213,7 @@ fn skip(mut bytes: &[u8], count: usize) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::reply_lines;
+    use crate::redis_client::reply_lines;
 
     #[test]
     fn a_reply_read_in_place_looks_like_a_parsed_one() {

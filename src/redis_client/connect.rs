@@ -15,12 +15,12 @@ use redis::{
 };
 use rustls::RootCertStore;
 
+use super::{Batch, Multiplexed, Trip};
 use crate::deadline::Deadline;
 use crate::ping::causes::FixContext;
 use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions, Verdict};
 use crate::redis_url::{DEFAULT_PORT, Target, Trust};
-use crate::wire::{Batch, Multiplexed, Trip};
 
 /// For a node of a cluster; the request's own deadline is shorter.
 const NODE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 //! Replies are the `redis` crate's [`redis::Value`] everywhere, whoever read them. Spec:
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
+mod connect;
 mod connection;
 mod driver;
 mod measure;
@@ -15,6 +16,7 @@ mod stream;
 mod trip;
 mod write;
 
+pub use connect::{Client, Unreachable, open};
 pub(crate) use connection::{Connection, ReadError};
 pub use measure::{Limits, measure};
 pub(crate) use multiplexed::Multiplexed;

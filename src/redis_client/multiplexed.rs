@@ -116,7 +116,7 @@ impl ConnectionLike for Multiplexed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::queue::MOST_WAITING;
+    use crate::redis_client::queue::MOST_WAITING;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     fn connected(room: usize) -> (Multiplexed, DuplexStream) {

@@ -155,7 +155,7 @@ fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::command_line;
+    use crate::redis_client::command_line;
 
     #[test]
     fn a_command_looks_the_same_too() {
