@@ -6,6 +6,7 @@
 mod connect;
 mod connection;
 mod driver;
+pub(crate) mod error_replies;
 mod measure;
 mod multiplexed;
 mod queue;

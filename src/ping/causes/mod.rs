@@ -29,7 +29,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $code,)+ }
             }
 
-            /// The truth that it stands for, in one line.
+            /// What is wrong, in one line.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)+ }
@@ -40,52 +40,52 @@ macro_rules! codes {
 
 codes! {
     UrlInvalid "url.invalid" "the URL cannot be used";
-    UrlScheme "url.scheme" "the URL's scheme is not Redis's";
-    UrlEncoding "url.encoding" "the URL's user name or password holds a character that must be percent-encoded";
-    UrlSuspect "url.suspect" "the URL probably does not say what was meant";
-    DnsNotFound "dns.not_found" "the name does not exist";
-    DnsNoAddress "dns.no_address" "the name exists and has no address";
-    DnsTimeout "dns.timeout" "no name server answers";
-    DnsServerFailure "dns.server_failure" "the name server cannot or will not answer";
-    DnsPartial "dns.partial" "some addresses of the name do not answer";
-    TcpTimeout "tcp.timeout" "packets go out and nothing at all comes back";
-    TcpRefused "tcp.refused" "nothing listens there";
-    TcpUnreachable "tcp.unreachable" "there is no way to that address";
-    TcpProhibited "tcp.prohibited" "a firewall or a rule says no";
-    TlsRequired "tls.required" "the server speaks TLS, and the URL is plain";
-    TlsNotOffered "tls.not_offered" "the server speaks plain Redis, and the URL asks for TLS";
-    TlsUntrusted "tls.untrusted" "the certificate is signed by nobody that is trusted here";
+    UrlScheme "url.scheme" "the URL scheme is not a Redis scheme";
+    UrlEncoding "url.encoding" "the user name or password in the URL contains a character that must be percent-encoded";
+    UrlSuspect "url.suspect" "the URL is probably not what you meant";
+    DnsNotFound "dns.not_found" "the host name does not exist";
+    DnsNoAddress "dns.no_address" "the host name exists but has no address";
+    DnsTimeout "dns.timeout" "no name server replies";
+    DnsServerFailure "dns.server_failure" "the name server cannot or will not resolve the host name";
+    DnsPartial "dns.partial" "some addresses of the host name do not work";
+    TcpTimeout "tcp.timeout" "connection attempts get no reply at all";
+    TcpRefused "tcp.refused" "no process is listening on the port";
+    TcpUnreachable "tcp.unreachable" "the address is unreachable";
+    TcpProhibited "tcp.prohibited" "a firewall or rule blocks the connection";
+    TlsRequired "tls.required" "the server speaks TLS, but the URL is redis://";
+    TlsNotOffered "tls.not_offered" "the server does not speak TLS, but the URL is rediss://";
+    TlsUntrusted "tls.untrusted" "the certificate is not signed by a trusted CA";
     TlsNameMismatch "tls.name_mismatch" "the certificate is for other names";
-    TlsExpired "tls.expired" "the certificate is not valid now";
-    TlsVersion "tls.version" "no TLS version or cipher in common";
-    TlsClientCert "tls.client_cert" "the server wants a client certificate that it trusts";
-    TlsStalled "tls.stalled" "the TLS handshake starts and never ends";
+    TlsExpired "tls.expired" "the certificate has expired or is not valid yet";
+    TlsVersion "tls.version" "client and server have no TLS version or cipher in common";
+    TlsClientCert "tls.client_cert" "the server requires a client certificate that it trusts";
+    TlsStalled "tls.stalled" "the TLS handshake starts but never completes";
     TlsExpiresSoon "tls.expires_soon" "the certificate expires soon";
-    AuthRequired "auth.required" "the server wants a password, and the URL has none";
-    AuthFailed "auth.failed" "the password, or the user name, is wrong";
-    AuthNotConfigured "auth.not_configured" "the URL has a password, and the server has none set";
-    AuthNoPermission "auth.no_permission" "logged in, and not allowed to do what is needed";
-    AuthPlaintext "auth.plaintext" "the password crosses the network unencrypted";
-    ProtoNotRedis "proto.not_redis" "something that is not Redis answers";
-    ProtoClosed "proto.closed" "the connection is accepted, and then closed without a reply";
-    ServerSilent "server.silent" "the connection is accepted, and no reply ever comes";
-    ServerMaxClients "server.max_clients" "Redis has as many clients as it takes";
-    ServerProtectedMode "server.protected_mode" "Redis is in protected mode and takes local clients only";
-    ServerLoading "server.loading" "Redis is loading its data";
-    ServerBusy "server.busy" "Redis is busy with a script";
+    AuthRequired "auth.required" "a password is required, but none was given";
+    AuthFailed "auth.failed" "the user name or password is wrong";
+    AuthNotConfigured "auth.not_configured" "a password was given, but the server has none set";
+    AuthNoPermission "auth.no_permission" "the user is not allowed to run a required command";
+    AuthPlaintext "auth.plaintext" "the password is sent over the network unencrypted";
+    ProtoNotRedis "proto.not_redis" "the server is not a Redis server";
+    ProtoClosed "proto.closed" "the server accepts the connection, then closes it without a complete reply";
+    ServerSilent "server.silent" "the server accepts the connection but never replies";
+    ServerMaxClients "server.max_clients" "Redis has reached maxclients and rejects new connections";
+    ServerProtectedMode "server.protected_mode" "Redis is in protected mode and accepts only local clients";
+    ServerLoading "server.loading" "Redis is still loading its data set";
+    ServerBusy "server.busy" "a long-running script blocks Redis for all other clients";
     ServerOutOfMemory "server.out_of_memory" "Redis is out of memory and refuses writes";
-    ServerMisconf "server.misconf" "Redis has stopped writes, because it cannot save its data";
-    ServerNoReplicas "server.no_replicas" "Redis has too few replicas and refuses writes";
-    ServerEviction "server.eviction" "Redis may throw sessions away when memory runs short";
-    RoleReplica "role.replica" "a read-only replica";
-    RoleMasterDown "role.master_down" "a replica that has lost its primary";
-    RoleSentinel "role.sentinel" "a Sentinel, which holds no data";
-    ClusterMode "cluster.mode" "a node of a cluster: clients must speak the cluster protocol";
+    ServerMisconf "server.misconf" "Redis refuses writes because it cannot save its data to disk";
+    ServerNoReplicas "server.no_replicas" "too few in-sync replicas: Redis refuses writes";
+    ServerEviction "server.eviction" "Redis may evict sessions when memory is full";
+    RoleReplica "role.replica" "the server is a read-only replica";
+    RoleMasterDown "role.master_down" "the server is a replica that has lost its primary";
+    RoleSentinel "role.sentinel" "the server is a Sentinel, which stores no data";
+    ClusterMode "cluster.mode" "the server is a cluster node; clients must use the cluster protocol";
     ClusterDown "cluster.down" "the cluster is down";
-    ClusterUnreachableNodes "cluster.unreachable_nodes" "the cluster announces addresses that cannot be reached from here";
-    DbIndex "db.index" "there is no database of that number";
+    ClusterUnreachableNodes "cluster.unreachable_nodes" "the cluster announces node addresses that cannot be reached from here";
+    DbIndex "db.index" "the server has no database with that number";
     LatencyHigh "latency.high" "round trips are slow";
-    LatencyJitter "latency.jitter" "round trips are uneven";
+    LatencyJitter "latency.jitter" "round trip times vary widely";
 }
 
 impl Cause {

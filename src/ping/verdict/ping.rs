@@ -11,6 +11,7 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations, PingSubstitute, TlsResult};
 use crate::ping::response::Response;
 use crate::ping::rungs::tls::wants_client_certificate;
+use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_url::Target;
 
 /// A wait that is no longer than this many journeys there and back proves little.
@@ -224,71 +225,17 @@ fn silent(received: &[u8], command: &str, seen: &Observations) -> Blame {
     blame.because_all(seen.packets.map(packets))
 }
 
-/// An error reply that any command may be given.
+/// Judges an error reply that any command may get.
 pub(super) fn refused(error: &str, command: &str) -> Blame {
-    let lower = error.to_lowercase();
-    let code = error.split(' ').next().unwrap_or_default();
-    let (cause, summary) = match code {
-        "NOAUTH" => (
-            Cause::AuthRequired,
-            "the server wants a password, and the URL has none",
-        ),
-        "NOPERM" => return no_permission(&[command], error),
-        "DENIED" => (
-            Cause::ServerProtectedMode,
-            "Redis is in protected mode: it takes clients of its own host only",
-        ),
-        "LOADING" => (
-            Cause::ServerLoading,
-            "Redis is loading its data set, and answers once it is done",
-        ),
-        "BUSY" => (
-            Cause::ServerBusy,
-            "a script keeps Redis busy; nobody else is served meanwhile",
-        ),
-        "OOM" => (
-            Cause::ServerOutOfMemory,
-            "Redis is out of memory, and refuses to write",
-        ),
-        "MISCONF" => (
-            Cause::ServerMisconf,
-            "Redis has stopped writes, because it cannot save its data to disk",
-        ),
-        "NOREPLICAS" => (
-            Cause::ServerNoReplicas,
-            "too few replicas are in step, so Redis refuses to write",
-        ),
-        "READONLY" => (
-            Cause::RoleReplica,
-            "this is a read-only replica: it refuses to write",
-        ),
-        "MASTERDOWN" => (
-            Cause::RoleMasterDown,
-            "a replica that has lost its primary, and may not serve stale data",
-        ),
-        "CLUSTERDOWN" => (
-            Cause::ClusterDown,
-            "the cluster is down: it does not serve this key's slot",
-        ),
-        // Before Redis 2.8 the refusal had no word of its own.
-        _ if error == "ERR operation not permitted" => (
-            Cause::AuthRequired,
-            "the server wants a password, and the URL has none",
-        ),
-        _ if lower.contains("max number of clients") => (
-            Cause::ServerMaxClients,
-            "Redis has as many clients as it takes, and turns new ones away",
-        ),
-        _ if lower.contains("without any password configured") || lower.contains("no password is set") => (
-            Cause::AuthNotConfigured,
-            "the URL has a password, and the server has none set",
-        ),
-        _ => (
+    match ErrorReply::of(error) {
+        Some(reply) if reply.cause == Cause::AuthNoPermission => no_permission(&[command], error),
+        Some(reply) => Blame::proved(reply.cause, reply.summary()).because(quoted(command, error)),
+        None => Blame::proved(
             Cause::ProtoNotRedis,
-            "what answers speaks Redis's protocol, and does not serve Redis's commands",
-        ),
-    };
-    Blame::proved(cause, summary).because(quoted(command, error))
+            "the server speaks RESP but does not support Redis commands",
+        )
+        .because(quoted(command, error)),
+    }
 }
 
 pub(super) fn no_permission(commands: &[&str], error: &str) -> Blame {

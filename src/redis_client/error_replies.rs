@@ -1,0 +1,129 @@
+//! Redis error replies and the cause that each one stands for: the one table for ping, serve, learn and the steps.
+//!
+//! Most error replies begin with a code in capitals; a few older ones can be recognised only by their text:
+//! <https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>.
+
+use crate::ping::causes::Cause;
+
+/// An error reply that says something about Redis or the login, rather than about the arguments of a command.
+#[derive(Debug)]
+pub(crate) struct ErrorReply {
+    /// The first word of the reply, or a part of its text in lower case.
+    marker: &'static str,
+    /// The cause that `ping` reports for it; its fixes are the advice.
+    pub cause: Cause,
+    /// What is refused.
+    pub scope: Scope,
+    /// Whether a new connection may succeed: the name may lead to another server by now.
+    pub reconnect: bool,
+}
+
+/// What an error reply refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// This command, for this user or this key.
+    Command,
+    /// This login.
+    Login,
+    /// All commands, or all writes.
+    Server,
+}
+
+const ERROR_REPLIES: &[ErrorReply] = &[
+    row("NOAUTH", Cause::AuthRequired, Scope::Login).reconnect(),
+    row("WRONGPASS", Cause::AuthFailed, Scope::Login).reconnect(),
+    row("NOPERM", Cause::AuthNoPermission, Scope::Command).reconnect(),
+    row("DENIED", Cause::ServerProtectedMode, Scope::Server).reconnect(),
+    row("LOADING", Cause::ServerLoading, Scope::Server),
+    row("BUSY", Cause::ServerBusy, Scope::Server),
+    row("OOM", Cause::ServerOutOfMemory, Scope::Server),
+    row("MISCONF", Cause::ServerMisconf, Scope::Server),
+    row("NOREPLICAS", Cause::ServerNoReplicas, Scope::Server),
+    row("READONLY", Cause::RoleReplica, Scope::Server).reconnect(),
+    row("MASTERDOWN", Cause::RoleMasterDown, Scope::Server).reconnect(),
+    row("CLUSTERDOWN", Cause::ClusterDown, Scope::Server),
+    row("MOVED", Cause::ClusterDown, Scope::Command),
+    row("ASK", Cause::ClusterDown, Scope::Command),
+    row("TRYAGAIN", Cause::ClusterDown, Scope::Command),
+    row("max number of clients", Cause::ServerMaxClients, Scope::Server).reconnect(),
+    row(
+        "without any password configured",
+        Cause::AuthNotConfigured,
+        Scope::Login,
+    ),
+    // Before Redis 6.
+    row("no password is set", Cause::AuthNotConfigured, Scope::Login),
+    row("invalid password", Cause::AuthFailed, Scope::Login).reconnect(),
+    row("invalid username", Cause::AuthFailed, Scope::Login).reconnect(),
+    // Before Redis 2.8.
+    row("err operation not permitted", Cause::AuthRequired, Scope::Login).reconnect(),
+];
+
+const fn row(marker: &'static str, cause: Cause, scope: Scope) -> ErrorReply {
+    ErrorReply {
+        marker,
+        cause,
+        scope,
+        reconnect: false,
+    }
+}
+
+impl ErrorReply {
+    const fn reconnect(mut self) -> Self {
+        self.reconnect = true;
+        self
+    }
+
+    /// Finds the row for an error reply: its text as it came over the wire, without the leading `-`.
+    #[must_use]
+    pub(crate) fn of(text: &str) -> Option<&'static Self> {
+        let code = text.split(' ').next().unwrap_or_default();
+        let lower = text.to_lowercase();
+        let find = |matches: &dyn Fn(&str) -> bool| ERROR_REPLIES.iter().find(|reply| matches(reply.marker));
+        find(&|marker| code == marker).or_else(|| find(&|marker| lower.contains(marker)))
+    }
+
+    /// What is wrong, in one sentence without a full stop.
+    #[must_use]
+    pub(crate) fn summary(&self) -> &'static str {
+        match self.marker {
+            "MOVED" | "ASK" | "TRYAGAIN" => "the cluster is moving this key to another node",
+            _ => self.cause.meaning(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_recognised_by_its_code_or_by_its_text() {
+        let found = |text| ErrorReply::of(text).map(|reply| (reply.cause, reply.scope));
+        for (text, expected) in [
+            (
+                "READONLY You can't write against a read only replica.",
+                Some((Cause::RoleReplica, Scope::Server)),
+            ),
+            (
+                "ERR max number of clients reached",
+                Some((Cause::ServerMaxClients, Scope::Server)),
+            ),
+            // Protected mode mentions the missing password too.
+            (
+                "DENIED Redis is running in protected mode because protected mode is enabled and no password is set",
+                Some((Cause::ServerProtectedMode, Scope::Server)),
+            ),
+            (
+                "ERR Client sent AUTH, but no password is set",
+                Some((Cause::AuthNotConfigured, Scope::Login)),
+            ),
+            ("ERR unknown command 'READONLY'", None),
+            ("BUSYGROUP Consumer Group name already exists", None),
+            ("WRONGTYPE Operation against a key", None),
+            ("", None),
+        ] {
+            assert_eq!(found(text), expected, "{text}");
+        }
+    }
+}
