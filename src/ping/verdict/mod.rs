@@ -11,8 +11,6 @@ mod warnings;
 mod words;
 
 #[cfg(test)]
-mod every_code;
-#[cfg(test)]
 mod tests;
 
 use super::causes::{Cause, Fix, FixContext};

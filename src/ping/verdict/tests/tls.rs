@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{cause, connected, reply, shaken, target};
+use super::{cause, connected, handshake, reply, target};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations, PeerCertificate, TlsResult};
@@ -81,7 +81,7 @@ fn each_end_of_a_handshake_has_its_cause() {
             "tls.untrusted",
         ),
     ] {
-        let seen = shaken(result.clone(), plain, None);
+        let seen = handshake(result.clone(), plain, None);
         assert_eq!(
             cause("rediss://cache.example", &seen),
             Some(expected),
@@ -94,10 +94,10 @@ fn each_end_of_a_handshake_has_its_cause() {
 fn a_missing_client_certificate_in_tls_1_2_is_told_from_a_missing_cipher() {
     let failure = || TlsResult::NothingInCommon("HandshakeFailure".into());
     assert_eq!(
-        cause("rediss://h", &shaken(failure(), None, None)),
+        cause("rediss://h", &handshake(failure(), None, None)),
         Some("tls.version")
     );
-    let with_certificate = shaken(failure(), None, Some(PeerCertificate::default()));
+    let with_certificate = handshake(failure(), None, Some(PeerCertificate::default()));
     assert_eq!(cause("rediss://h", &with_certificate), Some("tls.client_cert"));
 }
 
@@ -105,7 +105,7 @@ fn a_missing_client_certificate_in_tls_1_2_is_told_from_a_missing_cipher() {
 fn a_handshake_that_small_packets_pass_has_lost_its_large_ones() {
     let small = |result| Observations {
         small_packet_handshake: Some(result),
-        ..shaken(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None)
+        ..handshake(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None)
     };
     let verdict = |seen: &Observations| {
         let finding = judge(&target("rediss://cache.example"), seen).finding.unwrap();
@@ -123,15 +123,15 @@ fn a_handshake_that_small_packets_pass_has_lost_its_large_ones() {
 
 #[test]
 fn silence_that_admits_two_readings_is_called_likely() {
-    let seen = shaken(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None);
+    let seen = handshake(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None);
     let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
     assert_eq!(finding.certainty, Certainty::Likely);
 }
 
 #[test]
-fn a_silence_over_tls_tells_far_away_and_lost_packets_from_a_mute_server() {
-    let summary = |tcp_took, unacknowledged| {
-        let mut seen = shaken(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None);
+fn a_timeout_over_tls_distinguishes_a_far_server_and_lost_packets_from_a_silent_server() {
+    let judged = |tcp_took, unacknowledged| {
+        let mut seen = handshake(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None);
         seen.tcp_took = Duration::from_millis(tcp_took);
         seen.tls.as_mut().unwrap().packets = Some(PacketCounts {
             unacknowledged,
@@ -142,46 +142,41 @@ fn a_silence_over_tls_tells_far_away_and_lost_packets_from_a_mute_server() {
             (finding.cause, finding.certainty),
             (Cause::ServerSilent, Certainty::Likely)
         );
-        let is_told = finding
-            .evidence
-            .iter()
-            .any(|fact| fact.contains("longer --timeout"));
-        (finding.summary, is_told)
+        let suggests_a_longer_timeout = finding.evidence.iter().any(|fact| fact.contains("--timeout"));
+        (finding.summary, suggests_a_longer_timeout)
     };
-    let (far, is_told) = summary(1200, 0);
-    assert!(far.contains("in the time that there was") && is_told, "{far}");
-    let (lost, is_told) = summary(5, 2);
-    assert!(lost.contains("lost on the way") && !is_told, "{lost}");
-    assert!(summary(5, 0).0.contains("never says anything"));
+    let (far, far_timeout) = judged(1200, 0);
+    let (lost, lost_timeout) = judged(5, 2);
+    let (silent, silent_timeout) = judged(5, 0);
+    assert_eq!((far_timeout, lost_timeout, silent_timeout), (true, false, false));
+    assert!(far != lost && far != silent && lost != silent);
 }
 
 #[test]
-fn a_certificate_that_is_not_fit_is_not_blamed_on_its_signer() {
+fn an_invalid_certificate_is_not_reported_as_an_unknown_ca() {
     let finding = |result| {
-        let seen = shaken(result, None, Some(PeerCertificate::default()));
+        let seen = handshake(result, None, Some(PeerCertificate::default()));
         judge(&target("rediss://cache.example"), &seen).finding.unwrap()
     };
-    let unfit = finding(TlsResult::InvalidCertificate("CaUsedAsEndEntity".into()));
-    assert!(!unfit.summary.contains("trusted"), "{}", unfit.summary);
-    assert_eq!(unfit.fixes[0].kind, "certificate");
+    let invalid = finding(TlsResult::InvalidCertificate("CaUsedAsEndEntity".into()));
+    assert_eq!(invalid.fixes[0].kind, "certificate");
     let untrusted = finding(TlsResult::Untrusted("UnknownIssuer".into()));
-    assert!(untrusted.summary.contains("not trusted"), "{}", untrusted.summary);
     assert_eq!(untrusted.fixes[0].kind, "ca");
 }
 
 #[test]
-fn an_expired_intermediate_is_not_told_as_an_age_of_the_servers_own_certificate() {
+fn an_expired_intermediate_is_not_reported_as_the_age_of_the_servers_own_certificate() {
     let summary = |ends_in| {
         let certificate = PeerCertificate {
             ends_in,
             ..PeerCertificate::default()
         };
-        let seen = shaken(TlsResult::Expired, None, Some(certificate));
+        let seen = handshake(TlsResult::Expired, None, Some(certificate));
         judge(&target("rediss://cache.example"), &seen)
             .finding
             .unwrap()
             .summary
     };
-    assert_eq!(summary(-3 * 86_400), "the certificate expired 3 days ago");
-    assert!(summary(86_400).contains("vouches for the server's own"));
+    assert!(summary(-3 * 86_400).contains("3 days"));
+    assert!(!summary(86_400).contains("day"));
 }

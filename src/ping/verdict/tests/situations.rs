@@ -1,0 +1,804 @@
+//! Situations that lead to each cause and warning, and what the report says about them.
+//!
+//! A cause without a situation does not compile. The wording is in `tests/golden/causes/`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::{connected, dial, handshake, reply, target};
+use crate::golden::assert_golden;
+use crate::os::{Icmp, PacketCounts};
+use crate::ping::causes::Cause;
+use crate::ping::instance::Instance;
+use crate::ping::observation::{
+    Dial, DialResult, Endpoint, ErrorSource, Experiment, Lookup, NameAnswer, NameServer, Observations,
+    PeerCertificate, TlsResult, WriteTest,
+};
+use crate::ping::report::text::{self, Line};
+use crate::ping::response::Response;
+use crate::ping::this_host::{LocalListener, Nearness, ThisHost};
+use crate::ping::verdict::{Verdict, judge, judge_url};
+use crate::redis_url::Target;
+
+/// A URL, and what was observed behind it; nothing, if the URL itself is unusable.
+struct Situation {
+    title: &'static str,
+    url: &'static str,
+    seen: Option<Box<Observations>>,
+}
+
+impl Situation {
+    fn judge(&self) -> Verdict {
+        match &self.seen {
+            Some(seen) => judge(&target(self.url), seen),
+            None => judge_url(&Target::parse(self.url).unwrap_err()),
+        }
+    }
+
+    /// The report as people read it, before it is broken into lines.
+    fn report(&self) -> String {
+        let verdict = self.judge();
+        let headline = match &self.seen {
+            Some(seen) => text::headline(&target(self.url), seen, &verdict),
+            None => text::url_headline(verdict.finding.as_ref().unwrap()),
+        };
+        let mut report = String::new();
+        for line in [vec![headline], text::details(&verdict)].concat() {
+            match line {
+                Line::Words { lead, text, .. } => writeln!(report, "{lead}{text}").unwrap(),
+                Line::Whole(line) => writeln!(report, "{line}").unwrap(),
+            }
+        }
+        report
+    }
+}
+
+const IP: &str = "redis://10.0.3.17";
+const IP_WITH_LOGIN: &str = "redis://ada:Plover-4417@10.0.3.17";
+const NAME: &str = "redis://cache.example";
+const TLS: &str = "rediss://cache.example";
+const SOCKET: &str = "unix:///run/redis.sock";
+
+fn bad_url(title: &'static str, url: &'static str) -> Situation {
+    Situation {
+        title,
+        url,
+        seen: None,
+    }
+}
+
+fn seen(title: &'static str, url: &'static str, seen: Observations) -> Situation {
+    let seen = Some(Box::new(seen));
+    Situation { title, url, seen }
+}
+
+fn lookup(lookup: Lookup) -> Observations {
+    Observations {
+        dns: Some(lookup),
+        ..Observations::default()
+    }
+}
+
+fn resolved(title: &'static str, answer: NameAnswer) -> Situation {
+    let address = "10.0.0.2:53".parse().unwrap();
+    let servers = vec![NameServer { address, answer }];
+    seen(
+        title,
+        NAME,
+        lookup(Lookup {
+            servers,
+            ..Lookup::default()
+        }),
+    )
+}
+
+fn dialled(result: DialResult) -> Observations {
+    Observations {
+        dials: vec![dial(result)],
+        ..Observations::default()
+    }
+}
+
+fn socket(result: DialResult) -> Observations {
+    Observations {
+        dials: vec![Dial {
+            to: Endpoint::Named("/run/redis.sock".into()),
+            ..dial(result)
+        }],
+        ..Observations::default()
+    }
+}
+
+fn from_here(nearness: Nearness, seen: Observations) -> Observations {
+    let this_host = Some(ThisHost {
+        nearness,
+        ..ThisHost::default()
+    });
+    Observations { this_host, ..seen }
+}
+
+fn icmp(code: u8) -> ErrorSource {
+    ErrorSource::Icmp(Icmp {
+        v6: false,
+        kind: 3,
+        code,
+        from: Some("10.0.3.1".parse().unwrap()),
+    })
+}
+
+const SILENCE: DialResult = DialResult::Timeout { syns: Some(3) };
+
+/// No reply from a server on this host, whose port has this listener.
+fn silence_here(listener: LocalListener) -> Observations {
+    let mut seen = from_here(Nearness::Loopback, dialled(SILENCE));
+    seen.this_host.as_mut().unwrap().listener = Some(listener);
+    seen
+}
+
+fn ping(response: Response) -> Observations {
+    Observations {
+        ping: Some(response),
+        ping_took: Duration::from_secs(3),
+        ..connected()
+    }
+}
+
+fn error(reply_text: &str) -> Observations {
+    ping(reply(reply_text))
+}
+
+fn login(reply_text: &str) -> Observations {
+    Observations {
+        login: Some(reply(reply_text)),
+        ..connected()
+    }
+}
+
+fn pong() -> Observations {
+    ping(reply("+PONG"))
+}
+
+fn info(fields: &[(&str, &str)]) -> Observations {
+    let mut seen = pong();
+    seen.server.fields = fields
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect();
+    seen
+}
+
+fn write_refused(reply_text: &str) -> Observations {
+    Observations {
+        write_test: Some(WriteTest {
+            queued: vec![("HSET", reply(reply_text))],
+            executed: reply("-EXECABORT Transaction discarded because of previous errors."),
+        }),
+        ..pong()
+    }
+}
+
+fn tls(result: TlsResult) -> Observations {
+    handshake(
+        result,
+        None,
+        Some(PeerCertificate {
+            names: vec!["shop.example".into(), "*.shop.example".into()],
+            issuer: "CN=Example CA".into(),
+            is_self_signed: false,
+            begins_in: -86_400,
+            ends_in: 90 * 86_400,
+        }),
+    )
+}
+
+fn tls_timeout(plain_ping: Response) -> Observations {
+    handshake(TlsResult::TimedOut, Some(plain_ping), None)
+}
+
+fn packets(unacknowledged: u32, out_of_order: u32, mut seen: Observations) -> Observations {
+    seen.packets = Some(PacketCounts {
+        unacknowledged,
+        out_of_order,
+    });
+    seen
+}
+
+fn second_connection(result: TlsResult, seen: Observations) -> Observations {
+    let experiment = Some(Experiment::ClientHello { result, inside: None });
+    Observations { experiment, ..seen }
+}
+
+#[allow(clippy::too_many_lines, reason = "one arm for each cause")]
+fn situations(cause: Cause) -> Vec<Situation> {
+    match cause {
+        Cause::UrlInvalid => vec![
+            bad_url("a port that is not a number", "redis://cache.example:port"),
+            bad_url("no scheme", "cache.example:6379"),
+        ],
+        Cause::UrlScheme => vec![bad_url("a web page", "http://cache.example:6379")],
+        Cause::UrlEncoding => vec![bad_url("# in the password", "redis://:Plo#ver@cache.example")],
+        Cause::UrlSuspect => vec![
+            seen("a user without a password", "redis://secret@10.0.3.17", pong()),
+            seen("options", "redis://10.0.3.17?socket_timeout=3", pong()),
+        ],
+        Cause::DnsNotFound => vec![
+            resolved("NXDOMAIN", NameAnswer::NotFound),
+            resolved(
+                "a dangling alias",
+                NameAnswer::DanglingAlias("old.example".into()),
+            ),
+            resolved(
+                "the resolver does not ask the server that knows",
+                NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
+            ),
+        ],
+        Cause::DnsNoAddress => vec![
+            resolved("no A or AAAA record", NameAnswer::NoAddress),
+            seen(
+                "a name of the other family",
+                NAME,
+                lookup(Lookup {
+                    addresses: vec!["10.0.3.17".parse().unwrap()],
+                    ..Lookup::default()
+                }),
+            ),
+            seen("an address of the other family", IP, Observations::default()),
+        ],
+        Cause::DnsTimeout => vec![
+            resolved("no reply", NameAnswer::Timeout),
+            resolved(
+                "unreachable",
+                NameAnswer::Unreachable("connection refused".into()),
+            ),
+            seen(
+                "a short wait",
+                NAME,
+                lookup(Lookup {
+                    system_timed_out: true,
+                    took: Duration::from_millis(900),
+                    ..Lookup::default()
+                }),
+            ),
+            seen(
+                "no resolver configured",
+                NAME,
+                lookup(Lookup {
+                    fault: Some("Temporary failure in name resolution".into()),
+                    is_unconfigured: true,
+                    ..Lookup::default()
+                }),
+            ),
+        ],
+        Cause::DnsServerFailure => vec![
+            resolved("SERVFAIL", NameAnswer::Refused("SERVFAIL".into())),
+            resolved("nonsense", NameAnswer::Malformed),
+        ],
+        Cause::DnsPartial => {
+            let mut partly = pong();
+            partly.dials.push(dial(DialResult::Timeout { syns: Some(2) }));
+            vec![seen("one of two addresses", NAME, partly)]
+        }
+        Cause::TcpTimeout => {
+            let mut on_ec2 = from_here(Nearness::SameNetwork, dialled(SILENCE));
+            on_ec2.this_host.as_mut().unwrap().instance = Some(Instance {
+                region: "eu-central-1".into(),
+                groups: vec!["sg-0123456789abcdef0".into()],
+                ..Instance::default()
+            });
+            let short = Dial {
+                took: Duration::from_millis(300),
+                ..dial(DialResult::Timeout { syns: Some(1) })
+            };
+            let single_syn = Observations {
+                dials: vec![short],
+                ..Observations::default()
+            };
+            vec![
+                seen(
+                    "a private network",
+                    IP_WITH_LOGIN,
+                    from_here(Nearness::ForeignPrivate, dialled(SILENCE)),
+                ),
+                seen("on EC2", IP, on_ec2),
+                seen(
+                    "a port typo",
+                    "redis://10.0.3.17:6739",
+                    from_here(Nearness::Public, dialled(SILENCE)),
+                ),
+                seen("a single SYN", IP, single_syn),
+                seen(
+                    "a full queue on this host",
+                    IP,
+                    silence_here(LocalListener::Backlog(2)),
+                ),
+                seen(
+                    "an empty queue on this host",
+                    IP,
+                    silence_here(LocalListener::Backlog(0)),
+                ),
+                seen(
+                    "no listener on this host",
+                    IP,
+                    silence_here(LocalListener::Missing),
+                ),
+                seen(
+                    "a unix socket",
+                    SOCKET,
+                    socket(DialResult::Timeout { syns: None }),
+                ),
+            ]
+        }
+        Cause::TcpRefused => {
+            let mut container = from_here(Nearness::Loopback, dialled(DialResult::Refused));
+            container.this_host.as_mut().unwrap().in_container = true;
+            let named = |hosts_file: Option<&str>, to: &str| Observations {
+                dns: Some(Lookup {
+                    addresses: vec![to.parse().unwrap()],
+                    hosts_file: hosts_file.map(|address| address.parse().unwrap()),
+                    ..Lookup::default()
+                }),
+                dials: vec![Dial {
+                    to: Endpoint::Ip(format!("{to}:6379").parse().unwrap()),
+                    ..dial(DialResult::Refused)
+                }],
+                ..Observations::default()
+            };
+            vec![
+                seen("another host", IP, dialled(DialResult::Refused)),
+                seen("this host, in a container", "redis://127.0.0.1", container),
+                seen("a name in /etc/hosts", NAME, named(Some("10.0.9.9"), "10.0.9.9")),
+                seen("a blocked name", NAME, named(None, "0.0.0.0")),
+                seen("a unix socket", SOCKET, socket(DialResult::Refused)),
+            ]
+        }
+        Cause::TcpUnreachable => vec![
+            seen("no route", IP, dialled(DialResult::NoRoute)),
+            seen("no neighbour", IP, dialled(DialResult::NoNeighbour)),
+            seen("an ICMP error", IP, dialled(DialResult::Unreachable(icmp(1)))),
+            seen(
+                "a SYN that never left",
+                IP,
+                dialled(DialResult::Timeout { syns: Some(1) }),
+            ),
+            seen(
+                "another error",
+                IP,
+                dialled(DialResult::Other("protocol not available".into())),
+            ),
+        ],
+        Cause::TcpProhibited => {
+            let here = DialResult::Prohibited(ErrorSource::ThisHost("permission denied".into()));
+            let blocked = Observations {
+                blocked_retransmissions: 2,
+                ..dialled(SILENCE)
+            };
+            vec![
+                seen(
+                    "a firewall on the way",
+                    IP,
+                    dialled(DialResult::Prohibited(icmp(13))),
+                ),
+                seen("a rule of this host", IP, dialled(here.clone())),
+                seen("blocked retransmissions", IP, blocked),
+                seen("a unix socket", SOCKET, socket(here)),
+            ]
+        }
+        Cause::TlsRequired => vec![
+            seen(
+                "no reply",
+                IP_WITH_LOGIN,
+                second_connection(TlsResult::Established, ping(Response::Timeout(vec![]))),
+            ),
+            seen(
+                "closed",
+                IP,
+                second_connection(TlsResult::Established, ping(Response::Closed(vec![]))),
+            ),
+        ],
+        Cause::TlsNotOffered => vec![
+            seen("no reply", TLS, tls_timeout(reply("+PONG"))),
+            seen(
+                "closed",
+                TLS,
+                handshake(
+                    TlsResult::Closed,
+                    Some(reply("-NOAUTH Authentication required.")),
+                    None,
+                ),
+            ),
+            seen(
+                "not TLS",
+                TLS,
+                handshake(TlsResult::NotTls, Some(reply("+PONG")), None),
+            ),
+        ],
+        Cause::TlsUntrusted => {
+            let mut self_signed = tls(TlsResult::Untrusted("self-signed".into()));
+            if let Some(certificate) = &mut self_signed.tls.as_mut().unwrap().certificate {
+                certificate.is_self_signed = true;
+            }
+            vec![
+                seen(
+                    "an unknown CA",
+                    TLS,
+                    tls(TlsResult::Untrusted("unknown issuer".into())),
+                ),
+                seen("self-signed", TLS, self_signed),
+                seen(
+                    "not for servers",
+                    TLS,
+                    tls(TlsResult::InvalidCertificate("a CA certificate".into())),
+                ),
+                seen(
+                    "a wrong option",
+                    TLS,
+                    handshake(TlsResult::Unusable("--ca x.pem: no such file".into()), None, None),
+                ),
+            ]
+        }
+        Cause::TlsNameMismatch => vec![
+            seen("other names", TLS, tls(TlsResult::OtherName)),
+            seen(
+                "an alert",
+                TLS,
+                tls(TlsResult::Refused("UnrecognisedName".into())),
+            ),
+            seen(
+                "an impossible name",
+                TLS,
+                handshake(TlsResult::BadName("not a name".into()), None, None),
+            ),
+        ],
+        Cause::TlsExpired => {
+            let dated = |result: TlsResult, begins_in, ends_in| {
+                let mut seen = tls(result);
+                if let Some(certificate) = &mut seen.tls.as_mut().unwrap().certificate {
+                    (certificate.begins_in, certificate.ends_in) = (begins_in, ends_in);
+                }
+                seen
+            };
+            vec![
+                seen("the server's", TLS, dated(TlsResult::Expired, -90_000, -7200)),
+                seen("an issuer's", TLS, dated(TlsResult::Expired, -90_000, 90_000)),
+                seen("not yet", TLS, dated(TlsResult::NotValidYet, 90_000, 900_000)),
+                seen(
+                    "an issuer's, not yet",
+                    TLS,
+                    dated(TlsResult::NotValidYet, -90_000, 900_000),
+                ),
+            ]
+        }
+        Cause::TlsVersion => vec![
+            seen(
+                "a version",
+                TLS,
+                handshake(TlsResult::NothingInCommon("protocol version".into()), None, None),
+            ),
+            seen(
+                "another alert",
+                TLS,
+                handshake(TlsResult::Refused("internal error".into()), None, None),
+            ),
+        ],
+        Cause::TlsClientCert => vec![
+            seen(
+                "required",
+                TLS,
+                tls(TlsResult::ClientCertificate("certificate required".into())),
+            ),
+            seen(
+                "a wrong option",
+                TLS,
+                handshake(
+                    TlsResult::Unusable("--key x.pem: no such file".into()),
+                    None,
+                    None,
+                ),
+            ),
+        ],
+        Cause::TlsStalled => {
+            let small = Observations {
+                small_packet_handshake: Some(TlsResult::Established),
+                ..tls_timeout(Response::Timeout(vec![]))
+            };
+            vec![
+                seen(
+                    "plain text is rejected",
+                    TLS,
+                    tls_timeout(Response::Reset(vec![])),
+                ),
+                seen("small packets get through", TLS, small),
+                seen(
+                    "no second connection",
+                    TLS,
+                    handshake(TlsResult::TimedOut, None, None),
+                ),
+            ]
+        }
+        Cause::TlsExpiresSoon => {
+            let mut soon = Observations {
+                ping: Some(reply("+PONG")),
+                ..tls(TlsResult::Established)
+            };
+            if let Some(certificate) = &mut soon.tls.as_mut().unwrap().certificate {
+                certificate.ends_in = 5 * 86_400;
+            }
+            vec![seen("in 5 days", TLS, soon)]
+        }
+        Cause::AuthRequired => vec![
+            seen("no password", IP, error("-NOAUTH Authentication required.")),
+            seen(
+                "a user only",
+                "redis://secret@10.0.3.17",
+                error("-NOAUTH Authentication required."),
+            ),
+        ],
+        Cause::AuthFailed => vec![
+            seen(
+                "a user",
+                IP_WITH_LOGIN,
+                login("-WRONGPASS invalid username-password pair or user is disabled."),
+            ),
+            seen(
+                "encoded twice",
+                "redis://:Plover%252F4417@10.0.3.17",
+                login("-WRONGPASS invalid pair"),
+            ),
+            seen(
+                "an IAM token",
+                "redis://ada:cache%2F%3FAction=connect@10.0.3.17",
+                login("-WRONGPASS invalid pair"),
+            ),
+            seen(
+                "before Redis 6",
+                IP_WITH_LOGIN,
+                login("-ERR wrong number of arguments for 'auth' command"),
+            ),
+        ],
+        Cause::AuthNotConfigured => vec![
+            seen(
+                "no password set",
+                "redis://:p@10.0.3.17",
+                login("-ERR AUTH <password> called without any password configured for the default user."),
+            ),
+            seen(
+                "no AUTH",
+                "redis://:p@10.0.3.17",
+                login("-ERR unknown command 'AUTH'"),
+            ),
+        ],
+        Cause::AuthNoPermission => vec![
+            seen(
+                "a forbidden write",
+                IP_WITH_LOGIN,
+                write_refused("-NOPERM this user has no permissions"),
+            ),
+            seen(
+                "a renamed command",
+                IP,
+                write_refused("-ERR unknown command 'HSET'"),
+            ),
+        ],
+        Cause::AuthPlaintext => vec![seen("a password", "redis://:p@10.0.3.17", pong())],
+        Cause::ProtoNotRedis => vec![
+            seen("SSH", IP, ping(Response::NotResp(b"SSH-2.0-x".to_vec()))),
+            seen("unknown", IP, ping(Response::NotResp(b"hello".to_vec()))),
+            seen("POP3", IP, error("+OK POP3 server ready")),
+            seen("an unknown error", IP, error("-ERR no such service")),
+            seen(
+                "neither TLS nor RESP",
+                TLS,
+                handshake(TlsResult::NotTls, Some(Response::Timeout(vec![])), None),
+            ),
+        ],
+        Cause::ProtoClosed => vec![
+            seen("closed", IP, ping(Response::Closed(vec![]))),
+            seen(
+                "reset in a reply",
+                IP,
+                ping(Response::Reset(b"$5\r\nhe".to_vec())),
+            ),
+            seen(
+                "no time for TLS",
+                IP,
+                second_connection(TlsResult::TimedOut, ping(Response::Reset(vec![]))),
+            ),
+            seen(
+                "in the handshake",
+                TLS,
+                handshake(TlsResult::Closed, Some(Response::Closed(vec![])), None),
+            ),
+            seen(
+                "the port of a cluster's bus",
+                "redis://10.0.3.17:16379",
+                ping(Response::Closed(vec![])),
+            ),
+        ],
+        Cause::ServerSilent => {
+            let mut far = tls_timeout(Response::Timeout(vec![]));
+            far.tcp_took = Duration::from_millis(1200);
+            let after_ping = Observations {
+                write_test: Some(WriteTest {
+                    queued: vec![],
+                    executed: Response::Timeout(vec![]),
+                }),
+                round_trips: vec![Duration::from_millis(300); 3],
+                ..pong()
+            };
+            vec![
+                seen(
+                    "no reply",
+                    IP,
+                    packets(
+                        0,
+                        0,
+                        second_connection(TlsResult::TimedOut, ping(Response::Timeout(vec![]))),
+                    ),
+                ),
+                seen("part of a reply", IP, ping(Response::Timeout(b"+PO".to_vec()))),
+                seen(
+                    "lost requests",
+                    IP,
+                    packets(2, 0, ping(Response::Timeout(vec![]))),
+                ),
+                seen("a lost reply", IP, packets(0, 1, ping(Response::Timeout(vec![])))),
+                seen("TLS", TLS, tls_timeout(Response::Timeout(vec![]))),
+                seen("far away", TLS, far),
+                seen("after PING", IP, after_ping),
+                seen("ended before PING", IP, connected()),
+            ]
+        }
+        Cause::ServerMaxClients => vec![seen(
+            "PING",
+            IP_WITH_LOGIN,
+            error("-ERR max number of clients reached"),
+        )],
+        Cause::ServerProtectedMode => vec![seen(
+            "PING",
+            IP,
+            error("-DENIED Redis is running in protected mode"),
+        )],
+        Cause::ServerLoading => vec![seen(
+            "PING",
+            IP_WITH_LOGIN,
+            error("-LOADING Redis is loading the dataset in memory"),
+        )],
+        Cause::ServerBusy => vec![seen(
+            "PING",
+            SOCKET,
+            error("-BUSY Redis is busy running a script"),
+        )],
+        Cause::ServerOutOfMemory => vec![seen(
+            "HSET",
+            IP,
+            write_refused("-OOM command not allowed when used memory > 'maxmemory'."),
+        )],
+        Cause::ServerMisconf => vec![seen(
+            "PING",
+            IP,
+            error("-MISCONF Redis is configured to save RDB snapshots"),
+        )],
+        Cause::ServerNoReplicas => vec![seen(
+            "HSET",
+            IP,
+            write_refused("-NOREPLICAS Not enough good replicas to write."),
+        )],
+        Cause::ServerEviction => vec![seen(
+            "allkeys-lru",
+            IP,
+            info(&[
+                ("maxmemory", "1000000"),
+                ("used_memory", "1000"),
+                ("maxmemory_policy", "allkeys-lru"),
+            ]),
+        )],
+        Cause::RoleReplica => {
+            let mut moved = write_refused("-MOVED 7 10.0.3.18:6379");
+            moved.server.role = Some(redis::Value::Array(vec![redis::Value::BulkString(
+                "slave".into(),
+            )]));
+            vec![
+                seen(
+                    "HSET",
+                    IP,
+                    write_refused("-READONLY You can't write against a read only replica."),
+                ),
+                seen("a node of a cluster", IP, moved),
+                seen("a warning", IP, info(&[("role", "slave")])),
+            ]
+        }
+        Cause::RoleMasterDown => vec![
+            seen("HSET", IP, write_refused("-MASTERDOWN Link with MASTER is down")),
+            seen(
+                "a warning",
+                IP,
+                info(&[("role", "slave"), ("master_link_status", "down")]),
+            ),
+        ],
+        Cause::RoleSentinel => {
+            let mut known = info(&[("redis_mode", "sentinel")]);
+            known.server.sentinel_primary = Some("10.0.3.18:6379".into());
+            vec![
+                seen("a known primary", "redis://10.0.3.17:26379", known),
+                seen("no primary", IP, info(&[("redis_mode", "sentinel")])),
+            ]
+        }
+        Cause::ClusterMode => vec![seen("INFO", IP, info(&[("cluster_enabled", "1")]))],
+        Cause::ClusterDown => {
+            let mut state = info(&[("cluster_enabled", "1")]);
+            state.server.cluster_state = Some("fail".into());
+            vec![
+                seen(
+                    "HSET",
+                    IP_WITH_LOGIN,
+                    write_refused("-CLUSTERDOWN Hash slot not served"),
+                ),
+                seen("CLUSTER INFO", IP, state),
+            ]
+        }
+        Cause::ClusterUnreachableNodes => {
+            let mut announced = pong();
+            announced.server.cluster_state = Some("ok".into());
+            announced.announced = vec![dial(DialResult::Refused)];
+            vec![seen("a refused connection", IP, announced)]
+        }
+        Cause::DbIndex => {
+            let refused = Observations {
+                select: Some(reply("-ERR DB index is out of range")),
+                ..pong()
+            };
+            vec![seen("SELECT", "redis://10.0.3.17/99", refused)]
+        }
+        Cause::LatencyHigh => {
+            let slow = Observations {
+                round_trips: vec![Duration::from_millis(40); 5],
+                ..pong()
+            };
+            vec![seen("40 ms", IP, slow)]
+        }
+        Cause::LatencyJitter => {
+            let mut uneven = pong();
+            uneven.round_trips = vec![Duration::from_millis(1); 5];
+            uneven.round_trips[2] = Duration::from_millis(80);
+            vec![seen("one of 80 ms", IP, uneven)]
+        }
+    }
+}
+
+#[test]
+fn every_cause_is_found_with_evidence_and_with_fixes() {
+    for cause in Cause::ALL.iter().copied() {
+        for situation in situations(cause) {
+            let verdict = situation.judge();
+            let title = situation.title;
+            let fixes = match &verdict.finding {
+                Some(finding) => {
+                    assert_eq!(finding.cause, cause, "{title}");
+                    assert!(!finding.summary.is_empty(), "{cause:?}, {title}");
+                    assert!(!finding.evidence.is_empty(), "{cause:?}, {title}");
+                    &finding.fixes
+                }
+                None => {
+                    let warning = verdict.warnings.iter().find(|warning| warning.cause == cause);
+                    &warning.unwrap_or_else(|| panic!("{cause:?}, {title}")).fixes
+                }
+            };
+            let is_complete = |fix: &crate::ping::causes::Fix| !fix.kind.is_empty() && !fix.text.is_empty();
+            assert!(
+                !fixes.is_empty() && fixes.iter().all(is_complete),
+                "{cause:?}, {title}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_wording_of_every_cause() {
+    for cause in Cause::ALL.iter().copied() {
+        let mut text = format!("{}: {}\n", cause.code(), cause.meaning());
+        for situation in situations(cause) {
+            writeln!(text, "\n## {}\n{}", situation.title, situation.report()).unwrap();
+        }
+        assert_golden(&format!("causes/{}.txt", cause.code()), &text);
+    }
+}
