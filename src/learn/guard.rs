@@ -1,335 +1,155 @@
-//! Which commands a lesson may send: those whose keys we can tell, and only on keys of ours.
+//! The commands a lesson may run: those on the list below, and only on keys that begin with [`PREFIX`].
 //!
-//! Where the keys stand is from `COMMAND INFO` of Redis 7 (<https://redis.io/docs/latest/develop/reference/key-specs/>).
-//! What is not in the table is not sent: a list of what is dangerous would never be complete.
+//! This is a list of allowed commands, because a list of dangerous ones would never be complete.
 
+use crate::redis_client::command_table::{CommandInfo, PRACTICE, REAL_ONLY, find, find_name};
 use crate::sanitize;
-
-/// What every key of ours begins with.
-pub(crate) const PREFIX: &str = "sessiontut:";
+pub(crate) use crate::session::KEY_PREFIX as PREFIX;
 
 /// Why a command is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Forbidden {
-    /// The command is on a key that is not ours.
-    #[error("not sent: the key {0} is outside {PREFIX}, where everything of this lesson lives")]
-    Outside(String),
-    /// The command is not among those that a lesson sends.
-    #[error("not sent: {0} is none of the commands that a lesson sends, each on keys that can be told")]
-    Unknown(String),
-    /// KEYS, and SCAN unless it is told not to, walk over everybody's keys.
-    #[error("not sent: {0} would walk over keys that are not ours; SCAN 0 MATCH {PREFIX}* looks at ours")]
-    Walks(&'static str),
-    /// Redis keeps its passwords among its settings.
+    /// A key does not begin with [`PREFIX`].
+    #[error("not sent: the key {0} does not begin with {PREFIX}, as all keys of the lessons do")]
+    ForeignKey(String),
+    /// The command is not on the list.
+    #[error("not sent: {0} is not on the list of commands a lesson may run")]
+    Unlisted(String),
+    /// KEYS and an unrestricted SCAN read every key of the database.
+    #[error("not sent: {0} would scan other keys; use SCAN 0 MATCH {PREFIX}*")]
+    ScansAllKeys(&'static str),
+    /// Some settings are passwords.
     #[error(
-        "not sent: CONFIG GET {0} may show a password of this Redis; name one setting, such as maxmemory-policy"
+        "not sent: CONFIG GET {0} could show a password; name a single setting, such as maxmemory-policy"
     )]
-    Secret(String),
+    PasswordSetting(String),
 }
 
-/// Where the keys of a command stand, in its words counted from 0 (the command itself).
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Keys {
-    /// It has none.
-    None,
-    /// One word.
-    At(usize),
-    /// Two words from 1 on.
-    Two,
-    /// All words from 1 on.
-    All,
-    /// Every second word from 1 on.
-    EveryOther,
-    /// The pattern of MATCH.
-    ScanPattern,
-    /// All there are.
-    Everybodys,
-    /// It has none; the words from 2 on are names of settings.
-    Settings,
+/// Every command with keys is allowed. Of those without keys, these are allowed because they change nothing …
+const READ_ONLY: &[&str] = &[
+    "acl|cat",
+    "acl|whoami",
+    "client|getname",
+    "client|id",
+    "client|info",
+    "client|list",
+    "cluster|countkeysinslot",
+    "cluster|info",
+    "cluster|keyslot",
+    "cluster|myid",
+    "cluster|nodes",
+    "cluster|shards",
+    "cluster|slots",
+    "command",
+    "command|count",
+    "command|docs",
+    "command|info",
+    "command|list",
+    "config|get",
+    "dbsize",
+    "echo",
+    "info",
+    "keys",
+    "memory|doctor",
+    "memory|stats",
+    "ping",
+    "role",
+    "scan",
+    "time",
+];
+/// … and these because a transaction needs them, or because they do no harm.
+const HARMLESS: &[&str] = &[
+    "discard",
+    "exec",
+    "lastsave",
+    "latency|doctor",
+    "latency|latest",
+    "multi",
+    "unwatch",
+    "wait",
+];
+
+/// The command of a request, if it is on the list of commands a lesson may run.
+pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
+    let is_listed = |command: &&CommandInfo| {
+        command.keys.0 > 0 || READ_ONLY.contains(&command.name) || HARMLESS.contains(&command.name)
+    };
+    find(&[PRACTICE, REAL_ONLY], words).filter(is_listed)
 }
 
 /// The keys of a command that may be sent.
 ///
 /// # Errors
-/// [`Forbidden`] when a key is outside [`PREFIX`], or the keys cannot be told.
+/// [`Forbidden`] if the command must not be sent.
 pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
-    let name = upper(words, 0);
-    let Some(place) = place(&name, &upper(words, 1)) else {
-        let shown = if has_subcommands(&name) { 2 } else { 1 };
-        let shown = words
-            .iter()
-            .take(shown)
-            .map(Vec::as_slice)
-            .collect::<Vec<_>>()
-            .join(&b' ');
-        return Err(Forbidden::Unknown(sanitize::excerpt(&shown, 40)));
+    let Some(command) = listed(words) else {
+        return Err(Forbidden::Unlisted(shown_name(words)));
     };
-    let keys: Vec<&[u8]> = match place {
-        Keys::None => Vec::new(),
-        Keys::At(at) => words.iter().skip(at).take(1).map(Vec::as_slice).collect(),
-        Keys::Two => words.iter().skip(1).take(2).map(Vec::as_slice).collect(),
-        Keys::All => words.iter().skip(1).map(Vec::as_slice).collect(),
-        Keys::EveryOther => words.iter().skip(1).step_by(2).map(Vec::as_slice).collect(),
-        Keys::Everybodys => return Err(Forbidden::Walks("KEYS")),
-        Keys::Settings => {
-            let secret = words.iter().skip(2).find(|name| may_be_secret(name));
-            return match secret {
-                Some(name) => Err(Forbidden::Secret(sanitize::excerpt(name, 40))),
-                None => Ok(Vec::new()),
-            };
-        }
-        Keys::ScanPattern => {
-            let pattern = words
-                .windows(2)
-                .rev()
-                .find(|pair| pair[0].eq_ignore_ascii_case(b"MATCH"));
-            match pattern {
-                Some([_, pattern]) if pattern.starts_with(PREFIX.as_bytes()) => return Ok(Vec::new()),
-                _ => return Err(Forbidden::Walks("SCAN without MATCH")),
+    match command.name {
+        "keys" => return Err(Forbidden::ScansAllKeys("KEYS")),
+        "scan" => {
+            // Redis uses the last pattern.
+            let mut options = words.windows(2).rev();
+            let pattern = options.find(|pair| pair[0].eq_ignore_ascii_case(b"MATCH"));
+            if !pattern.is_some_and(|pair| pair[1].starts_with(PREFIX.as_bytes())) {
+                return Err(Forbidden::ScansAllKeys("SCAN without MATCH"));
             }
         }
-    };
+        "config|get" => {
+            if let Some(name) = words.iter().skip(2).find(|name| may_match_password(name)) {
+                return Err(Forbidden::PasswordSetting(sanitize::excerpt(name, 40)));
+            }
+        }
+        _ => {}
+    }
+    let keys = command.keys_in(words);
     match keys.iter().find(|key| !key.starts_with(PREFIX.as_bytes())) {
-        Some(foreign) => Err(Forbidden::Outside(sanitize::excerpt(foreign, 60))),
+        Some(foreign) => Err(Forbidden::ForeignKey(sanitize::excerpt(foreign, 60))),
         None => Ok(keys),
     }
 }
 
-/// The commands that have a key, for completion at the prompt.
-pub(crate) const COMPLETIONS: &[&str] = &[
-    "DEL",
-    "EXISTS",
-    "EXPIRE",
-    "EXPIRETIME",
-    "GET",
-    "GETDEL",
-    "GETEX",
-    "HDEL",
-    "HEXISTS",
-    "HGET",
-    "HGETALL",
-    "HINCRBY",
-    "HKEYS",
-    "HLEN",
-    "HMGET",
-    "HSET",
-    "HSETNX",
-    "HVALS",
-    "INCR",
-    "INCRBY",
-    "MEMORY USAGE",
-    "OBJECT ENCODING",
-    "PERSIST",
-    "PEXPIRE",
-    "PING",
-    "PTTL",
-    "RENAME",
-    "SADD",
-    "SET",
-    "SETEX",
-    "SMEMBERS",
-    "STRLEN",
-    "TTL",
-    "TYPE",
-    "UNLINK",
-];
+/// The name of a command, with its subcommand if it has some.
+fn shown_name(words: &[Vec<u8>]) -> String {
+    let is_container = || {
+        let command = find_name(&[PRACTICE, REAL_ONLY], &lower(words.first()?))?;
+        let mut others = PRACTICE.iter().chain(REAL_ONLY);
+        others.any(|other| command.contains(other)).then_some(())
+    };
+    let count = if is_container().is_some() { 2 } else { 1 };
+    let shown: Vec<&[u8]> = words.iter().take(count).map(Vec::as_slice).collect();
+    sanitize::excerpt(&shown.join(&b' '), 40)
+}
 
-/// `requirepass`, `masterauth`, `tls-key-file-pass`, and every pattern that might match one of them.
-fn may_be_secret(setting: &[u8]) -> bool {
-    let name = String::from_utf8_lossy(setting).to_lowercase();
+/// Matches `requirepass`, `masterauth`, `tls-key-file-pass`, and every pattern that may include one of them.
+fn may_match_password(setting: &[u8]) -> bool {
+    let name = lower(setting);
     name.contains("pass") || name.contains("auth") || name.contains(['*', '?', '[', '\\'])
 }
 
-pub(super) fn place(name: &str, subcommand: &str) -> Option<Keys> {
-    let keys = match name {
-        "PING" | "ECHO" | "TIME" | "INFO" | "ROLE" | "DBSIZE" | "COMMAND" | "MULTI" | "EXEC" | "DISCARD"
-        | "UNWATCH" | "WAIT" | "LASTSAVE" => Keys::None,
-        "ACL" if matches!(subcommand, "WHOAMI" | "CAT") => Keys::None,
-        "CLIENT" if matches!(subcommand, "ID" | "INFO" | "GETNAME" | "LIST") => Keys::None,
-        "CLUSTER"
-            if matches!(
-                subcommand,
-                "INFO" | "KEYSLOT" | "SLOTS" | "SHARDS" | "NODES" | "MYID" | "COUNTKEYSINSLOT"
-            ) =>
-        {
-            Keys::None
-        }
-        "CONFIG" if subcommand == "GET" => Keys::Settings,
-        "LATENCY" if matches!(subcommand, "LATEST" | "DOCTOR") => Keys::None,
-        "MEMORY" if matches!(subcommand, "STATS" | "DOCTOR") => Keys::None,
-        "MEMORY" if subcommand == "USAGE" => Keys::At(2),
-        "OBJECT" if matches!(subcommand, "ENCODING" | "FREQ" | "IDLETIME" | "REFCOUNT") => Keys::At(2),
-        "SCAN" => Keys::ScanPattern,
-        "KEYS" => Keys::Everybodys,
-        "DEL" | "EXISTS" | "MGET" | "TOUCH" | "UNLINK" | "WATCH" | "SDIFF" | "SINTER" | "SUNION" => Keys::All,
-        "MSET" | "MSETNX" => Keys::EveryOther,
-        "COPY" | "RENAME" | "RENAMENX" | "SMOVE" | "LMOVE" | "RPOPLPUSH" => Keys::Two,
-        _ if has_one_key(name) => Keys::At(1),
-        _ => return None,
-    };
-    Some(keys)
-}
-
-/// Whether a command changes nothing, so that it is no attempt at a task.
+/// Whether a command, named by its first word, changes nothing: then it is not an attempt at a task.
 #[must_use]
 pub(super) fn only_reads(command: &str) -> bool {
-    matches!(
-        command,
-        "PING"
-            | "ECHO"
-            | "TIME"
-            | "INFO"
-            | "ROLE"
-            | "DBSIZE"
-            | "COMMAND"
-            | "SCAN"
-            | "MEMORY"
-            | "OBJECT"
-            | "TTL"
-            | "PTTL"
-            | "EXPIRETIME"
-            | "PEXPIRETIME"
-            | "TYPE"
-            | "EXISTS"
-            | "GET"
-            | "MGET"
-            | "STRLEN"
-            | "HGET"
-            | "HGETALL"
-            | "HEXISTS"
-            | "HKEYS"
-            | "HLEN"
-            | "HMGET"
-            | "HVALS"
-            | "HSCAN"
-            | "HSTRLEN"
-            | "SMEMBERS"
-            | "SCARD"
-            | "SISMEMBER"
-            | "LRANGE"
-            | "LLEN"
-            | "ZRANGE"
-            | "CONFIG"
-            | "CLIENT"
-            | "CLUSTER"
-            | "ACL"
-    )
+    let name = lower(command.as_bytes());
+    let is_it = |info: &&CommandInfo| {
+        let rest = info.name.strip_prefix(&name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('|'))
+    };
+    let mut all = PRACTICE.iter().chain(REAL_ONLY).filter(is_it);
+    all.any(|info| info.has_flag("readonly") || READ_ONLY.contains(&info.name))
 }
 
-fn has_subcommands(name: &str) -> bool {
-    matches!(
-        name,
-        "ACL"
-            | "CLIENT"
-            | "CLUSTER"
-            | "CONFIG"
-            | "LATENCY"
-            | "MEMORY"
-            | "OBJECT"
-            | "PUBSUB"
-            | "SCRIPT"
-            | "XGROUP"
-    )
+fn lower(word: &[u8]) -> String {
+    String::from_utf8_lossy(word).to_ascii_lowercase()
 }
 
-/// Commands with one key, their second word.
-fn has_one_key(name: &str) -> bool {
-    const GENERIC: &[&str] = &[
-        "EXPIRE",
-        "EXPIREAT",
-        "EXPIRETIME",
-        "PERSIST",
-        "PEXPIRE",
-        "PEXPIREAT",
-        "PEXPIRETIME",
-        "PTTL",
-        "TTL",
-        "TYPE",
-    ];
-    const STRINGS: &[&str] = &[
-        "APPEND",
-        "BITCOUNT",
-        "BITPOS",
-        "DECR",
-        "DECRBY",
-        "GET",
-        "GETBIT",
-        "GETDEL",
-        "GETEX",
-        "GETRANGE",
-        "GETSET",
-        "INCR",
-        "INCRBY",
-        "INCRBYFLOAT",
-        "PSETEX",
-        "SET",
-        "SETBIT",
-        "SETEX",
-        "SETNX",
-        "SETRANGE",
-        "STRLEN",
-    ];
-    const HASHES: &[&str] = &[
-        "HDEL",
-        "HEXISTS",
-        "HEXPIRE",
-        "HGET",
-        "HGETALL",
-        "HINCRBY",
-        "HINCRBYFLOAT",
-        "HKEYS",
-        "HLEN",
-        "HMGET",
-        "HMSET",
-        "HPERSIST",
-        "HPEXPIRE",
-        "HPTTL",
-        "HRANDFIELD",
-        "HSCAN",
-        "HSET",
-        "HSETNX",
-        "HSTRLEN",
-        "HTTL",
-        "HVALS",
-    ];
-    const LISTS: &[&str] = &[
-        "LINDEX", "LINSERT", "LLEN", "LPOP", "LPOS", "LPUSH", "LPUSHX", "LRANGE", "LREM", "LSET", "LTRIM",
-        "RPOP", "RPUSH", "RPUSHX",
-    ];
-    const SETS: &[&str] = &[
-        "SADD",
-        "SCARD",
-        "SISMEMBER",
-        "SMEMBERS",
-        "SMISMEMBER",
-        "SPOP",
-        "SRANDMEMBER",
-        "SREM",
-        "SSCAN",
-        "ZADD",
-        "ZCARD",
-        "ZCOUNT",
-        "ZINCRBY",
-        "ZPOPMAX",
-        "ZPOPMIN",
-        "ZRANGE",
-        "ZRANK",
-        "ZREM",
-        "ZREVRANK",
-        "ZSCAN",
-        "ZSCORE",
-    ];
-    [GENERIC, STRINGS, HASHES, LISTS, SETS]
-        .iter()
-        .any(|names| names.contains(&name))
-}
-
-pub(super) fn upper(words: &[Vec<u8>], at: usize) -> String {
-    words
-        .get(at)
-        .map(|word| String::from_utf8_lossy(word).to_uppercase())
-        .unwrap_or_default()
-}
+/// The commands that the prompt completes.
+#[rustfmt::skip]
+pub(crate) const COMPLETIONS: &[&str] = &[
+    "DEL", "EXISTS", "EXPIRE", "EXPIRETIME", "GET", "GETDEL", "GETEX", "HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY",
+    "HKEYS", "HLEN", "HMGET", "HSET", "HSETNX", "HVALS", "INCR", "INCRBY", "MEMORY USAGE", "OBJECT ENCODING", "PERSIST",
+    "PEXPIRE", "PING", "PTTL", "RENAME", "SADD", "SET", "SETEX", "SMEMBERS", "STRLEN", "TTL", "TYPE", "UNLINK",
+];
 
 #[cfg(test)]
 mod tests {
@@ -388,10 +208,30 @@ mod tests {
         ] {
             assert!(judged(line).is_err(), "{line}");
         }
-        assert_eq!(
-            judged("CONFIG SET maxmemory 1").unwrap_err().to_string(),
-            "not sent: CONFIG SET is none of the commands that a lesson sends, each on keys that can be told"
-        );
+    }
+
+    #[test]
+    fn the_reason_is_that_of_the_first_word_that_is_wrong() {
+        let reason = |line: &str| judged(line).unwrap_err();
+        assert_eq!(reason("CONFIG SET a 1"), Forbidden::Unlisted("CONFIG SET".into()));
+        assert_eq!(reason("FLUSHDB ASYNC"), Forbidden::Unlisted("FLUSHDB".into()));
+        assert_eq!(reason("SET other 1"), Forbidden::ForeignKey("other".into()));
+        assert_eq!(reason("KEYS *"), Forbidden::ScansAllKeys("KEYS"));
+        assert_eq!(reason("CONFIG GET *"), Forbidden::PasswordSetting("*".into()));
+    }
+
+    #[test]
+    fn commands_that_change_nothing_are_not_attempts() {
+        for name in [
+            "GET", "hgetall", "TTL", "SCAN", "MEMORY", "OBJECT", "CONFIG", "CLIENT", "PING", "COMMAND",
+        ] {
+            assert!(only_reads(name), "{name}");
+        }
+        for name in [
+            "SET", "HINCRBY", "GETEX", "MULTI", "EXEC", "WATCH", "WAIT", "FOO", "",
+        ] {
+            assert!(!only_reads(name), "{name}");
+        }
     }
 
     #[test]

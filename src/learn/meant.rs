@@ -1,19 +1,19 @@
 //! What somebody meant by a command that is not sent.
 
-use super::guard::{COMPLETIONS, Keys, PREFIX, place, upper};
+use super::guard::{COMPLETIONS, PREFIX, listed};
 use crate::sanitize;
 
 /// What somebody may have meant by a command that is not sent: a command that is one slip away, or the same with our
 /// prefix before its key.
 #[must_use]
 pub(super) fn meant(words: &[Vec<u8>]) -> Option<String> {
-    let name = upper(words, 0);
-    let Some(keys) = place(&name, &upper(words, 1)) else {
+    let Some(command) = listed(words) else {
+        let name = String::from_utf8_lossy(words.first()?).to_uppercase();
         let names = COMPLETIONS.iter().copied().filter(|known| !known.contains(' '));
         let (distance, nearest) = names.map(|known| (slips(&name, known), known)).min()?;
         return (distance <= MOST_SLIPS && distance * 3 <= name.len()).then(|| nearest.to_owned());
     };
-    if matches!(keys, Keys::Everybodys | Keys::ScanPattern) {
+    if matches!(command.name, "keys" | "scan") {
         return None;
     }
     let key = words.get(1)?;

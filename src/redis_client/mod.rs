@@ -3,6 +3,7 @@
 //! Replies are the `redis` crate's [`redis::Value`] everywhere, whoever read them. Spec:
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
+pub(crate) mod command_table;
 mod connect;
 mod connection;
 mod driver;
