@@ -178,9 +178,7 @@ fn a_command_on_a_foreign_key_is_refused_before_anything_is_sent() {
     server.ask(&["SET", "other", "theirs"]);
     let finished = lessons.run_on(&server.url()).expect(1);
     assert!(
-        finished
-            .output()
-            .contains("03-count-visits.md:12: not sent:"),
+        finished.output().contains("03-count-visits.md:12: not sent:"),
         "{}",
         finished.output()
     );
