@@ -1,84 +1,143 @@
-//! What to do where there is no connection: the order depends on where we stand.
+//! Fixes for connections that cannot be made. Their order depends on where this host is.
 
 use std::net::IpAddr;
 
-use super::url::route;
-use super::{Cause, Fix, FixContext};
-use crate::ping::causes::context::quoted;
+use super::fix::{FixContext, Fixes, advise, shell_quoted};
 use crate::ping::this_host::{LocalListener, Nearness};
 use crate::redis_url::DEFAULT_PORT;
 
-/// The order depends on where we stand.
-pub(super) fn unanswered(at: &FixContext) -> Vec<Fix> {
-    let local = local_firewall("look for a rule of this host's own firewall that drops it");
+pub(super) fn timeout(at: &FixContext) -> Fixes {
     if let Some(path) = &at.socket {
-        return vec![Fix::paste(
+        return advise(
             "accept-queue",
-            "the server's accept queue is full (Recv-Q over Send-Q): it is stuck, or takes no more clients",
-            format!("ss -lx src {}", quoted(path)),
-        )];
+            "check the server: its accept queue is full (Recv-Q above Send-Q), so it is stuck or accepts no more \
+             clients",
+        )
+        .command(format!("ss -lx src {}", shell_quoted(path)));
     }
     if at.this_host.nearness == Nearness::Loopback {
-        let queue = Fix::paste(
-            "accept-queue",
-            "the server's accept queue may be full (Recv-Q at Send-Q): it is stuck, or takes no more clients",
-            format!("ss -ltn 'sport = :{}'", at.port),
-        );
-        return match at.this_host.listener {
-            Some(LocalListener::Missing) => vec![local],
-            Some(LocalListener::Backlog(0)) => vec![local, queue],
-            _ => vec![queue, local],
-        };
+        return timeout_on_this_host(at);
     }
-    let mut list: Vec<Fix> = slip(at).into_iter().collect();
-    if at.this_host.nearness == Nearness::ForeignPrivate {
-        list.push(Fix::say(
+    let outside_vpc = (at.this_host.nearness == Nearness::ForeignPrivate).then(|| {
+        advise(
             "outside-vpc",
-            "the address is private and no network of this host holds it: an ElastiCache is reachable from inside its \
-             VPC only. Run this on an EC2 instance in that VPC (or through a VPN, a peering or a tunnel)",
-        ));
-    }
-    list.push(security_group(at));
-    list.push(Fix::say(
-        "network-acl",
-        format!(
-            "the subnets' network ACLs must allow TCP {} in, and the ephemeral ports 1024-65535 back",
-            at.port
-        ),
-    ));
-    list.push(route(
-        "see which way the packets take; peered VPCs need routes on both sides",
-        at,
-    ));
-    list.push(local);
-    list
-}
-
-fn local_firewall(text: &str) -> Fix {
-    Fix::paste("local-firewall", text, "sudo nft list ruleset")
-}
-
-fn slip(at: &FixContext) -> Option<Fix> {
-    at.is_slip_of_a_port().then(|| {
-        Fix::paste(
-            "port",
+            "run this inside the VPC of the cache, on an EC2 instance (or through a VPN, a peering or a tunnel): the \
+             address is private, this host is in no network that contains it, and ElastiCache is reachable only from \
+             inside its VPC",
+        )
+    });
+    security_group(at)
+        .after(outside_vpc)
+        .after(port_typo(at))
+        .and(
+            "network-acl",
             format!(
-                "port {} looks like a slip: Redis listens on {DEFAULT_PORT}",
+                "check the subnets' network ACLs: allow TCP {} in, and the ephemeral ports 1024-65535 back",
                 at.port
             ),
-            at.ping(at.scheme(), DEFAULT_PORT),
         )
-    })
+        .and_all(route(
+            at,
+            "check the route that packets take; peered VPCs need routes on both sides",
+        ))
+        .and_all(local_firewall(
+            "check for a rule in this host's own firewall that drops the packets",
+        ))
 }
 
-fn check_the_port(at: &FixContext) -> String {
-    format!(
-        "check the port: nothing listens on {} (Redis: {DEFAULT_PORT})",
-        at.port
+fn timeout_on_this_host(at: &FixContext) -> Fixes {
+    let firewall = local_firewall("check for a rule in this host's own firewall that drops the packets");
+    let queue = advise(
+        "accept-queue",
+        "check the accept queue: if it is full (Recv-Q equals Send-Q), the server is stuck or accepts no more clients",
+    )
+    .command(format!("ss -ltn 'sport = :{}'", at.port));
+    match at.this_host.listener {
+        Some(LocalListener::Missing) => firewall,
+        Some(LocalListener::Backlog(0)) => firewall.and_all(queue),
+        _ => queue.and_all(firewall),
+    }
+}
+
+pub(super) fn refused(at: &FixContext) -> Fixes {
+    if let Some(path) = &at.socket {
+        return socket(path).and(
+            "start",
+            "start the server, with this path as `unixsocket` in its configuration",
+        );
+    }
+    let is_here = at.this_host.nearness == Nearness::Loopback;
+    let port = advise(
+        "port",
+        format!(
+            "check the port: no process is listening on {} (Redis: {DEFAULT_PORT})",
+            at.port
+        ),
+    );
+    // Only on this host can a command show who listens, or start Redis.
+    let start = "start Redis, if it should run there";
+    let fixes = if is_here {
+        port.command("ss -ltn")
+            .and("start", start)
+            .command(format!("redis-server --port {}", at.port))
+    } else {
+        port.and("start", start)
+    };
+    let container = (at.this_host.in_container && is_here).then(|| {
+        advise(
+            "container",
+            "in a container, localhost is the container: use the host's name",
+        )
+    });
+    fixes.after(port_typo(at)).after(container).and(
+        "bind",
+        "check `bind` in the Redis configuration: a Redis bound to 127.0.0.1 refuses other hosts",
     )
 }
 
-fn security_group(at: &FixContext) -> Fix {
+pub(super) fn prohibited(at: &FixContext) -> Fixes {
+    if let Some(path) = &at.socket {
+        return socket(path);
+    }
+    if at.is_blocked_here {
+        local_firewall("check for the rule in this host's firewall that forbids the connection")
+            .and_all(route(at, "check for a route that prohibits it"))
+    } else {
+        advise(
+            "firewall",
+            "ask the administrator of the firewall that replied to allow this connection",
+        )
+        .and_all(local_firewall("check this host's own firewall too"))
+    }
+}
+
+/// Shows the route to the server.
+pub(super) fn route(at: &FixContext, text: &str) -> Fixes {
+    advise("route", text).command(at.route())
+}
+
+fn socket(path: &str) -> Fixes {
+    advise("socket", "check the socket and its permissions").command(format!("ls -l {}", shell_quoted(path)))
+}
+
+fn local_firewall(text: &str) -> Fixes {
+    advise("local-firewall", text).command("sudo nft list ruleset")
+}
+
+fn port_typo(at: &FixContext) -> Option<Fixes> {
+    at.is_port_typo().then(|| {
+        advise(
+            "port",
+            format!(
+                "check the port: {} looks like a typo; Redis uses {DEFAULT_PORT}",
+                at.port
+            ),
+        )
+        .command(at.ping("", at.scheme(), DEFAULT_PORT))
+    })
+}
+
+fn security_group(at: &FixContext) -> Fixes {
     let port = at.port;
     let instance = at.this_host.instance.as_ref();
     let source = instance
@@ -89,22 +148,22 @@ fn security_group(at: &FixContext) -> Fix {
         .as_ref()
         .map_or_else(String::new, |region| format!(" --region {region}"));
     let group = group_of_the_cache(at, &region);
-    Fix::paste(
+    advise(
         "security-group",
         format!(
-            "the security group of the cache must let this instance in: an inbound Custom TCP rule for port {port} \
-             whose source is the instance's security group"
-        ),
-        format!(
-            "aws ec2 authorize-security-group-ingress{region} --group-id {group} --protocol tcp --port {port} \
-             --source-group {source}"
+            "add an inbound rule to the security group of the cache: Custom TCP, port {port}, with the instance's \
+             security group as its source"
         ),
     )
+    .command(format!(
+        "aws ec2 authorize-security-group-ingress{region} --group-id {group} --protocol tcp --port {port} \
+         --source-group {source}"
+    ))
 }
 
-/// Only AWS knows it: the group of the network interface that has the address, whatever kind of cache that is.
+/// A shell expression for the security group of the network interface that has the address, for any kind of cache.
 ///
-/// Of two VPCs with the same addresses it may find the wrong one; there EC2 refuses the rule, whose groups do not meet.
+/// If two VPCs use the same addresses, it may find the wrong group; EC2 then rejects the rule.
 fn group_of_the_cache(at: &FixContext, region: &str) -> String {
     let Some(address) = at.address else {
         return "sg-OF-THE-CACHE".to_owned();
@@ -118,75 +177,4 @@ fn group_of_the_cache(at: &FixContext, region: &str) -> String {
         "\"$(aws ec2 describe-network-interfaces{region} --filters Name={filter},Values={address} \
          --query 'NetworkInterfaces[0].Groups[0].GroupId' --output text)\""
     )
-}
-
-pub(super) fn refused(cause: Cause, at: &FixContext) -> Vec<Fix> {
-    if let Some(path) = &at.socket {
-        let look = Fix::paste(
-            "socket",
-            "look at the socket and its permissions",
-            format!("ls -l {}", quoted(path)),
-        );
-        let start = Fix::say(
-            "start",
-            "start the server, and let its `unixsocket` name this path",
-        );
-        return if cause == Cause::TcpProhibited {
-            vec![look]
-        } else {
-            vec![look, start]
-        };
-    }
-    match cause {
-        Cause::TcpRefused => {
-            let mut list: Vec<Fix> = slip(at).into_iter().collect();
-            // Looking and starting is for the host that refuses: only here it is this one.
-            if at.this_host.nearness == Nearness::Loopback {
-                list.push(Fix::paste("port", check_the_port(at), "ss -ltn"));
-                list.push(Fix::paste(
-                    "start",
-                    "start Redis, if it should run there",
-                    format!("redis-server --port {}", at.port),
-                ));
-            } else {
-                list.push(Fix::say("port", check_the_port(at)));
-                list.push(Fix::say(
-                    "start",
-                    "start Redis on that host, if it should run there",
-                ));
-            }
-            if at.this_host.in_container && at.this_host.nearness == Nearness::Loopback {
-                list.insert(
-                    0,
-                    Fix::say(
-                        "container",
-                        "in a container, localhost is the container itself: name the host",
-                    ),
-                );
-            }
-            list.push(Fix::say(
-                "bind",
-                "a Redis bound to 127.0.0.1 refuses others: see `bind` in its configuration",
-            ));
-            list
-        }
-        Cause::TcpUnreachable => vec![
-            route("see which way the packets take", at),
-            Fix::say(
-                "address",
-                "the address may belong to a host that is gone, or to a network without a route here",
-            ),
-        ],
-        _ if at.is_own_word => vec![
-            local_firewall("look for the rule of this host that forbids it"),
-            route("look for a prohibiting route", at),
-        ],
-        _ => vec![
-            Fix::say(
-                "firewall",
-                "ask whoever runs the firewall that answered to allow this connection",
-            ),
-            local_firewall("it may also be this host's own"),
-        ],
-    }
 }

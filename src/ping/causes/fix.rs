@@ -1,0 +1,258 @@
+//! Fixes, what they depend on, and the commands in them.
+
+use std::net::IpAddr;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::ping::observation::{DialResult, Endpoint, ErrorSource, NameAnswer, Observations, TlsResult};
+use crate::ping::this_host::ThisHost;
+use crate::redis_url::provider;
+use crate::redis_url::{Address, Target, UrlWarning};
+use crate::sanitize;
+
+/// Something that may solve the problem.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Fix {
+    /// A word for scripts, such as `security-group`.
+    pub kind: &'static str,
+    /// What to do, for people.
+    pub text: String,
+    /// A command that can be pasted unchanged into a POSIX shell.
+    pub command: Option<String>,
+}
+
+/// One or more fixes, the most promising first. It cannot be empty, so that every cause has a fix.
+pub(super) struct Fixes(Vec<Fix>);
+
+/// Begins a list of fixes.
+pub(super) fn advise(kind: &'static str, text: impl Into<String>) -> Fixes {
+    Fixes(Vec::new()).and(kind, text)
+}
+
+impl Fixes {
+    /// Adds a fix.
+    pub(super) fn and(mut self, kind: &'static str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let command = None;
+        self.0.push(Fix { kind, text, command });
+        self
+    }
+
+    /// Adds a command to the last fix.
+    pub(super) fn command(mut self, command: impl Into<String>) -> Self {
+        if let Some(last) = self.0.last_mut() {
+            last.command = Some(command.into());
+        }
+        self
+    }
+
+    /// Adds all fixes of another list.
+    pub(super) fn and_all(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// Puts `first` before the others, if there is one.
+    pub(super) fn after(self, first: Option<Self>) -> Self {
+        match first {
+            Some(first) => first.and_all(self),
+            None => self,
+        }
+    }
+}
+
+impl From<Fixes> for Vec<Fix> {
+    fn from(fixes: Fixes) -> Self {
+        fixes.0
+    }
+}
+
+/// What the fixes depend on.
+#[derive(Clone, Debug, Default)]
+pub struct FixContext {
+    /// Host in the URL.
+    pub host: String,
+    /// Port in the URL.
+    pub port: u16,
+    /// Whether the URL is `rediss://`.
+    pub tls: bool,
+    /// The URL that was probably meant, its password masked.
+    pub suggestion: Option<String>,
+    /// The network of this host.
+    pub this_host: ThisHost,
+    /// The AWS region, from the host name or the EC2 instance.
+    pub region: Option<String>,
+    /// The primary that the Sentinel watches: `HOST:PORT`.
+    pub primary: Option<String>,
+    /// Whether bytes sent on the connection were never acknowledged.
+    pub loses_packets: bool,
+    /// Whether the certificate is unsuitable, whatever its issuer.
+    pub has_invalid_certificate: bool,
+    /// The name that does not exist, although the host's CNAME points to it.
+    pub alias: Option<String>,
+    /// Whether there are addresses, but `-4` or `-6` excludes them all.
+    pub has_excluded_addresses: bool,
+    /// Whether this host itself blocked the connection.
+    pub is_blocked_here: bool,
+    /// The path of the unix socket in the URL.
+    pub socket: Option<String>,
+    /// The first address that was dialled, for programs that do not resolve names.
+    pub address: Option<IpAddr>,
+    /// The ACL user that logs in.
+    pub user: Option<String>,
+    /// Whether a password is used. No command may contain it.
+    pub has_password: bool,
+    /// Database number in the URL.
+    pub db: u64,
+    /// Whether the URL has a user but no password.
+    pub has_user_only: bool,
+    /// Whether the URL has query parameters.
+    pub has_query: bool,
+}
+
+impl FixContext {
+    /// Collects what the URL and the observations say.
+    #[must_use]
+    pub fn of(target: &Target, seen: &Observations) -> Self {
+        let this_host = seen.this_host.clone().unwrap_or_default();
+        let instance = this_host.instance.as_ref();
+        let endpoint = target.host().and_then(provider::endpoint_hint);
+        let blocked_dial =
+            |result: &DialResult| matches!(result, DialResult::Prohibited(ErrorSource::ThisHost(_)));
+        let lookup = seen.dns.as_ref();
+        let packets = seen.packets.or(seen.tls.as_ref().and_then(|tls| tls.packets));
+        let handshake = seen.tls.as_ref().map(|tls| &tls.result);
+        Self {
+            host: target.host().unwrap_or_default().to_owned(),
+            port: target.port().unwrap_or_default(),
+            tls: target.tls,
+            suggestion: None,
+            region: instance
+                .map(|instance| instance.region.clone())
+                .or(endpoint.and_then(|endpoint| endpoint.region)),
+            primary: seen.server.sentinel_primary.clone(),
+            loses_packets: packets.is_some_and(|packets| packets.unacknowledged > 0),
+            has_invalid_certificate: matches!(handshake, Some(TlsResult::InvalidCertificate(_))),
+            alias: lookup.and_then(|lookup| {
+                lookup.servers.iter().find_map(|server| match &server.answer {
+                    NameAnswer::DanglingAlias(end) => Some(end.clone()),
+                    _ => None,
+                })
+            }),
+            has_excluded_addresses: seen.dials.is_empty()
+                && lookup.is_none_or(|lookup| !lookup.addresses.is_empty()),
+            is_blocked_here: seen.blocked_retransmissions > 0
+                || seen.dials.iter().any(|dial| blocked_dial(&dial.result)),
+            socket: match &target.address {
+                Address::Unix(path) => Some(sanitize::line(&path.display().to_string()).into_owned()),
+                Address::Tcp { .. } => None,
+            },
+            address: seen.dials.iter().find_map(|dial| match &dial.to {
+                Endpoint::Ip(address) => Some(address.ip()),
+                Endpoint::Named(_) => None,
+            }),
+            user: target.user.clone().filter(|_| target.password.is_some()),
+            has_password: target.password.is_some(),
+            db: target.db,
+            has_user_only: target.warnings.contains(&UrlWarning::UserWithoutPassword),
+            has_query: target
+                .warnings
+                .iter()
+                .any(|warning| matches!(warning, UrlWarning::IgnoredOptions(_))),
+            this_host,
+        }
+    }
+
+    /// A command that pings this server, with options, or by another scheme or port. It reads the password without
+    /// showing it.
+    pub(super) fn ping(&self, options: &str, scheme: &str, port: u16) -> String {
+        let read_password = if self.has_password {
+            "read -rs REDISCLI_AUTH; export REDISCLI_AUTH; "
+        } else {
+            ""
+        };
+        let user = self.user.as_ref().map_or_else(String::new, |user| {
+            format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
+        });
+        let (host, db) = (bracketed(&self.host), self.db);
+        format!("{read_password}sessiontut ping {options}{scheme}://{user}{host}:{port}/{db}")
+    }
+
+    /// The scheme of the URL.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.tls { "rediss" } else { "redis" }
+    }
+
+    /// A redis-cli command for this server. redis-cli asks for the password itself.
+    pub(super) fn redis_cli(&self, arguments: &str) -> String {
+        format!(
+            "redis-cli{}{} {arguments}",
+            self.address_options(),
+            self.login_options()
+        )
+    }
+
+    /// The options of redis-cli that say where to connect; none for its own default.
+    pub(super) fn address_options(&self) -> String {
+        match &self.socket {
+            Some(path) => format!(" -s {}", shell_quoted(path)),
+            None if self.host.is_empty() => String::new(),
+            None => {
+                let tls = if self.tls { " --tls" } else { "" };
+                format!(" -h {} -p {}{tls}", self.host, self.port)
+            }
+        }
+    }
+
+    /// The options of redis-cli that log in.
+    pub(super) fn login_options(&self) -> String {
+        let user = self.user.as_ref().map_or_else(String::new, |user| {
+            format!(" --user {}", shell_quoted(&sanitize::line(user)))
+        });
+        if self.has_password {
+            format!("{user} --askpass")
+        } else {
+            String::new()
+        }
+    }
+
+    /// `HOST:PORT`.
+    pub(super) fn host_and_port(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
+    }
+
+    /// A command that shows the route to the server. `ip route get` does not resolve names.
+    pub(super) fn route(&self) -> String {
+        let address = self
+            .address
+            .map_or_else(|| self.host.clone(), |address| address.to_string());
+        format!("ip route get {address}")
+    }
+
+    /// Whether the port is 6379 or 6380 with digits swapped or mistyped, or Memcached's port.
+    pub(super) fn is_port_typo(&self) -> bool {
+        matches!(
+            self.port,
+            6378 | 6739 | 6397 | 6381 | 6389 | 6369 | 3679 | 7369 | 637 | 11211
+        )
+    }
+}
+
+/// A host as it is written in a URL.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
+}
+
+/// Quotes one word for a POSIX shell.
+pub(super) fn shell_quoted(word: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_bare) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,105 @@
+//! Fixes for URLs that cannot be used and host names without an address.
+
+use super::fix::{FixContext, Fixes, advise};
+
+/// Suggests a URL.
+pub(super) fn another_url(at: &FixContext) -> Fixes {
+    suggestion(at)
+        .unwrap_or_else(|| advise("url", "set the URL").command("export REDIS_URL='redis://HOST:6379/0'"))
+}
+
+fn suggestion(at: &FixContext) -> Option<Fixes> {
+    at.suggestion.as_ref().map(|url| {
+        advise(
+            "url",
+            "use this URL, which is probably what you meant (*** stands for the password)",
+        )
+        .command(format!("export REDIS_URL='{url}'"))
+    })
+}
+
+pub(super) fn encoding(at: &FixContext) -> Fixes {
+    let fixes = advise(
+        "encode",
+        "percent-encode the user name and the password (this command reads the text without showing it)",
+    )
+    .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'");
+    match suggestion(at) {
+        Some(url) => fixes.and_all(url),
+        None => fixes,
+    }
+}
+
+pub(super) fn suspect_url(at: &FixContext) -> Fixes {
+    let query = at.has_query.then(|| {
+        advise(
+            "url",
+            "set client options in the code, not in the URL's query string",
+        )
+    });
+    let user = at.has_user_only.then(|| {
+        advise(
+            "url",
+            "put a colon before the password: redis://:PASSWORD@HOST:6379/0",
+        )
+    });
+    match (user, query) {
+        (Some(user), Some(query)) => user.and_all(query),
+        (Some(fixes), None) | (None, Some(fixes)) => fixes,
+        (None, None) => another_url(at),
+    }
+}
+
+pub(super) fn not_found(at: &FixContext) -> Fixes {
+    let fixes = match &at.alias {
+        Some(end) => advise(
+            "alias",
+            format!("point the CNAME at an existing name: {end} may be a cache that was deleted"),
+        ),
+        None => spelling(),
+    };
+    private_zone(fixes).and_all(query(at))
+}
+
+pub(super) fn no_address(at: &FixContext) -> Fixes {
+    if at.has_excluded_addresses {
+        return advise(
+            "family",
+            "remove -4 or -6: all addresses belong to the other family",
+        );
+    }
+    private_zone(spelling())
+        .and(
+            "rebind-protection",
+            "query another resolver: many home routers hide names with private addresses (\"DNS rebind protection\")",
+        )
+        .and_all(query(at))
+}
+
+fn spelling() -> Fixes {
+    advise(
+        "spelling",
+        "copy the primary endpoint from the console again; usually it is a typo",
+    )
+}
+
+fn private_zone(fixes: Fixes) -> Fixes {
+    fixes.and(
+        "private-zone",
+        "if the name is in a private zone, look it up from an instance in its VPC: it is known only there",
+    )
+}
+
+/// Checks this host's resolver.
+pub(super) fn resolver() -> Fixes {
+    advise(
+        "resolver",
+        "check the name servers of this host; in a VPC, enableDnsSupport must be on",
+    )
+    .command("cat /etc/resolv.conf")
+}
+
+/// Looks the name up by hand.
+pub(super) fn query(at: &FixContext) -> Fixes {
+    advise("query", "look the name up by hand").command(format!("getent hosts {}", at.host))
+}
