@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use support::learner::{Learner, left, left_sanely};
+use support::learner::{Learner, left, left_sanely, shown};
 use support::lessons::{COUNT, learn};
 use support::{Authority, Cluster, Home, Lessons, RedisServer, valkey};
 
@@ -24,13 +24,7 @@ fn all_built_in_lessons_hold_on_the_practice_redis_on_redis_and_on_valkey() {
         })
         .collect();
     let practice = home.sessiontut(["learn", "--yes"]).run().expect(0);
-    assert!(
-        practice
-            .stdout
-            .contains("skipped, it needs a Redis that is not the practice one"),
-        "{}",
-        practice.stdout
-    );
+    assert!(practice.stdout.contains("  skipped   "), "{}", practice.stdout);
     for (running, server) in running.into_iter().zip(&servers) {
         let finished = running.finish().expect(0);
         assert!(!finished.stdout.contains("skipped"), "{}", finished.stdout);
@@ -124,18 +118,18 @@ fn a_dead_redis_is_not_the_learners_mistake_and_the_lesson_goes_on_when_it_is_ba
     let terminal = learner.at_the_task();
     learner.server.kill();
     terminal.line("EXPIRE sessiontut:user:ada 100");
-    let screen = terminal.wait_for("this is not about what you did");
+    let screen = terminal.wait_for(shown::UNAVAILABLE);
     assert!(
-        screen.contains("p ping") && !screen.contains("not yet"),
+        screen.contains("p ping") && !screen.contains(shown::NOT_YET),
         "{screen}"
     );
     terminal.keys(&["Enter"]);
     terminal.wait_until("the second refusal", |screen| {
-        screen.matches("this is not about").count() == 2
+        screen.matches(shown::UNAVAILABLE).count() == 2
     });
     learner.server.restart();
     terminal.keys(&["Enter"]);
-    terminal.wait_for("that is it");
+    terminal.wait_for(shown::CORRECT);
     assert_eq!(
         learner.server.hash("sessiontut:user:ada"),
         [("visits".to_owned(), "1".to_owned())]
@@ -150,18 +144,18 @@ fn a_replica_is_not_the_learners_mistake_and_the_lesson_goes_on_when_it_is_a_pri
     let terminal = learner.at_the_task();
     learner.server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
     terminal.line("EXPIRE sessiontut:user:ada 100");
-    let screen = terminal.wait_for("this is not about what you did");
+    let screen = terminal.wait_for(shown::UNAVAILABLE);
     assert!(
-        screen.contains("READONLY") && !screen.contains("not yet") && !screen.contains("One way to do it"),
+        screen.contains("READONLY") && !screen.contains(shown::NOT_YET) && !screen.contains(shown::SOLUTION),
         "{screen}"
     );
     terminal.keys(&["Enter"]);
     terminal.wait_until("the second refusal", |screen| {
-        screen.matches("this is not about").count() == 2
+        screen.matches(shown::UNAVAILABLE).count() == 2
     });
     learner.server.ask(&["REPLICAOF", "NO", "ONE"]);
     terminal.keys(&["Enter"]);
-    terminal.wait_for("that is it");
+    terminal.wait_for(shown::CORRECT);
     terminal.keys(&["q"]);
     left_sanely(&terminal, &learner, 0);
 }
@@ -172,15 +166,15 @@ fn a_long_wait_for_redis_says_what_it_waits_for_and_can_be_left() {
     let terminal = learner.at_the_task();
     learner.server.pause();
     terminal.line("EXPIRE sessiontut:user:ada 100");
-    terminal.wait_for("asking redis://127.0.0.1:");
+    terminal.wait_for(shown::WAITING_FOR_REDIS);
     learner.server.resume();
-    let screen = terminal.wait_for("that is it");
-    assert!(!screen.contains("asking"), "{screen}");
+    let screen = terminal.wait_for(shown::CORRECT);
+    assert!(!screen.contains(shown::WAITING_FOR_REDIS), "{screen}");
     terminal.keys(&["Enter"]);
     terminal.wait_for("wait and run");
     learner.server.pause();
     terminal.keys(&["Enter"]);
-    terminal.wait_for("asking redis://127.0.0.1:");
+    terminal.wait_for(shown::WAITING_FOR_REDIS);
     terminal.keys(&["C-c"]);
     learner.server.resume();
     left_sanely(&terminal, &learner, 130);
@@ -194,7 +188,7 @@ fn a_second_learner_runs_under_another_name_and_harms_nobody() {
     server.ask(&["HSET", "sessiontut:user:ada", "visits", "41"]);
     let finished = lessons.run_on(&server.url()).expect(0);
     assert!(
-        finished.stderr.contains("somebody else is in a lesson"),
+        finished.stderr.contains(shown::NAME_IN_USE),
         "{}",
         finished.stderr
     );
@@ -214,11 +208,11 @@ fn a_second_learner_is_told_and_chooses_a_name() {
     learner.server.ask(&["SET", "orders:1", "theirs"]);
     let terminal = learner.sits_down();
     // The key of the other learner is one of ours.
-    terminal.wait_for("this Redis holds 1 key of others");
+    terminal.wait_for(shown::OTHER_KEYS);
     terminal.keys(&["Enter"]);
-    terminal.wait_for("somebody else is in a lesson");
+    terminal.wait_for(shown::NAME_IN_USE);
     terminal.line("Not A Name");
-    terminal.wait_for("cannot be used");
+    terminal.wait_for(shown::NAME_RULE);
     terminal.line("grace");
     terminal.wait_for("HINCRBY sessiontut:user:grace visits 1");
     terminal.keys(&["Enter"]);
@@ -240,7 +234,7 @@ fn nobody_is_told_of_keys_that_are_our_own() {
         .ask(&["SET", "sessiontut:session:old", "ours", "EX", "60"]);
     let terminal = learner.sits_down();
     let screen = terminal.wait_for("Enter run");
-    assert!(!screen.contains("of others"), "{screen}");
+    assert!(!screen.contains(shown::OTHER_KEYS), "{screen}");
     terminal.keys(&["q"]);
     left(&terminal, 0);
 }
@@ -259,7 +253,7 @@ fn ctrl_c_in_a_ping_within_a_lesson_ends_the_ping_and_not_the_lesson() {
     assert!(!screen.contains("waiting for PONG"), "{screen}");
     learner.server.resume();
     terminal.keys(&["Enter"]);
-    terminal.wait_for("that is it");
+    terminal.wait_for(shown::CORRECT);
     terminal.keys(&["C-c"]);
     left_sanely(&terminal, &learner, 130);
 }
@@ -270,13 +264,11 @@ fn who_leaves_while_redis_is_silent_is_told_what_is_waited_for_and_not_that_all_
     let terminal = learner.at_the_task();
     learner.server.pause();
     terminal.keys(&["C-c"]);
-    terminal.wait_for("asking redis://127.0.0.1:");
+    terminal.wait_for(shown::WAITING_FOR_REDIS);
     left(&terminal, 130);
     let screen = terminal.screen();
     assert!(
-        screen.contains("could not be removed")
-            && !screen.contains("tidied up")
-            && !screen.contains("asking"),
+        screen.contains(shown::NOT_REMOVED) && !screen.contains(shown::WAITING_FOR_REDIS),
         "{screen}"
     );
     learner.server.resume();

@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use support::learner::{Learner, left, left_sanely};
+use support::learner::{Learner, left, left_sanely, shown};
 use support::lessons::COUNT;
 use support::{Home, Lessons, RedisServer, Terminal};
 
@@ -32,7 +32,7 @@ fn a_lesson_goes_on_where_one_left() {
         [("visits".to_owned(), "1".to_owned())]
     );
     again.line("EXPIRE sessiontut:user:ada 50");
-    again.wait_for("that is it");
+    again.wait_for(shown::CORRECT);
     again.keys(&["q"]);
     left_sanely(&again, &learner, 0);
 }
@@ -50,16 +50,13 @@ fn a_wrong_try_is_explained_and_hints_and_the_solution_follow() {
     terminal.line("EXPIRE sessiontut:user:eve 100");
     terminal.wait_for("it has no time to live yet");
     let screen = terminal.screen();
-    assert!(
-        !screen.contains("One way to do it"),
-        "one try is not two:\n{screen}"
-    );
+    assert!(!screen.contains(shown::SOLUTION), "one try is not two:\n{screen}");
     terminal.line("EXPIER sessiontut:user:ada 100");
     terminal.wait_for("did you mean EXPIRE?");
     terminal.line("EXPIRE user:ada 100");
     terminal.wait_for("did you mean sessiontut:user:ada?");
     terminal.line("PERSIST sessiontut:user:ada");
-    terminal.wait_for("One way to do it");
+    terminal.wait_for(shown::SOLUTION);
     terminal.wait_until("an empty prompt", |screen| screen.trim_end().ends_with("redis>"));
     terminal.keys(&["Enter"]);
     terminal.wait_for("Enter next");
@@ -108,7 +105,7 @@ fn ctrl_c_anywhere_leaves_the_terminal_sane_and_no_key_behind() {
     in_a_wait.keys(&["Enter"]);
     in_a_wait.wait_for("Enter wait and run");
     in_a_wait.keys(&["Enter"]);
-    in_a_wait.wait_for("s to live: sessiontut:user:ada");
+    in_a_wait.wait_for(shown::TTL_OF_ADA);
     in_a_wait.keys(&["C-c"]);
     left_sanely(&in_a_wait, &learner, 130);
 
@@ -130,9 +127,9 @@ fn a_lesson_fits_a_window_of_40_by_12() {
     terminal.keys(&["Enter"]);
     terminal.wait_for("redis>");
     terminal.line("EXPIRE sessiontut:user:ada 100");
-    terminal.wait_for("that is it");
+    terminal.wait_for(shown::CORRECT);
     terminal.keys(&["?"]);
-    terminal.wait_for("Ctrl-C leaves at once");
+    terminal.wait_for(shown::ALL_KEYS);
     terminal.keys(&["q"]);
     left_sanely(&terminal, &learner, 0);
     assert!(
@@ -148,11 +145,11 @@ fn a_key_that_is_no_answer_leaves_no_rubbish_in_a_narrow_window() {
     let terminal = Terminal::sized(&home, &["learn", "1"], 40, 60, &[]);
     terminal.wait_for("1-3 answer");
     terminal.keys(&["x", "x", "x"]);
-    let screen = terminal.wait_for("press the number of an answer, 1-3");
+    let screen = terminal.wait_for(shown::NOT_AN_ANSWER);
     assert!(!screen.contains("1-3 answer"), "{screen}");
     terminal.keys(&["3"]);
     let screen = terminal.wait_for("3 is right");
-    assert!(!screen.contains("press the number"), "{screen}");
+    assert!(!screen.contains(shown::NOT_AN_ANSWER), "{screen}");
 }
 
 #[test]
@@ -169,17 +166,17 @@ fn one_can_look_around_without_losing_ones_place() {
     terminal.keys(&["i"]);
     terminal.wait_for("go to");
     terminal.line("3");
-    terminal.wait_for("going on where you left, at step 2");
+    terminal.wait_for("at step 2");
     terminal.line("r");
     terminal.wait_for("redis>");
     terminal.line("b");
     terminal.wait_for("Enter run");
     terminal.keys(&["f"]);
-    terminal.wait_for("the fast lane");
+    terminal.wait_for(shown::ONLY_TASKS);
     // The prompt of before is still on the screen: this is the one behind the fast lane.
     terminal.wait_until("the prompt of step 2", |screen| {
         screen
-            .split("the fast lane")
+            .split(shown::ONLY_TASKS)
             .nth(1)
             .is_some_and(|below| below.contains("redis>"))
     });
@@ -200,7 +197,7 @@ fn a_wrong_answer_explains_itself() {
     // Neither is an answer, and the question stays where it is.
     for key in ["Enter", "x"] {
         terminal.keys(&[key]);
-        terminal.wait_for("press the number of an answer");
+        terminal.wait_for(shown::NOT_AN_ANSWER);
     }
     terminal.keys(&["1"]);
     terminal.wait_for("nothing ends it");
@@ -211,20 +208,19 @@ fn a_wrong_answer_explains_itself() {
 }
 
 #[test]
-fn progress_that_is_of_no_use_is_one_line_and_the_lesson_goes_on() {
-    for (text, said) in [
-        ("{", "begin anew"),
-        ("[1]", "begin anew"),
-        (r#"{"version":9}"#, "newer sessiontut"),
-    ] {
+fn a_progress_file_that_cannot_be_used_does_not_stop_a_lesson() {
+    for (text, is_kept) in [("{", false), ("[1]", false), (r#"{"version":9}"#, true)] {
         let learner = Learner::new();
         fs::create_dir_all(learner.home.state()).unwrap();
-        fs::write(learner.home.state().join("progress.json"), text).unwrap();
+        let file = learner.home.state().join("progress.json");
+        fs::write(&file, text).unwrap();
         let terminal = learner.sits_down();
-        let screen = terminal.wait_for("Enter run");
-        assert!(screen.replace('\n', " ").contains(said), "{screen}");
+        terminal.wait_for("Enter run");
         terminal.keys(&["q"]);
         left_sanely(&terminal, &learner, 0);
+        assert_eq!(fs::read_to_string(&file).unwrap() == text, is_kept, "{text}");
+        let set_aside = learner.home.state().join("progress.damaged-1");
+        assert_eq!(set_aside.exists(), !is_kept, "{text}");
     }
 }
 
@@ -234,7 +230,7 @@ fn a_lesson_goes_on_without_a_home() {
     for home in ["", "/proc/no-such-home"] {
         let terminal = learner.sits_down_with(80, 24, &[("HOME", home), ("XDG_STATE_HOME", "")]);
         let screen = terminal.wait_for("Enter run");
-        assert!(screen.replace('\n', " ").contains("not kept"), "{screen}");
+        assert!(screen.replace('\n', " ").contains(shown::NOT_SAVED), "{screen}");
         terminal.keys(&["q"]);
         left_sanely(&terminal, &learner, 0);
     }
@@ -271,12 +267,7 @@ fn the_first_lessons_need_nothing_but_the_program() {
     terminal.wait_for("2) \"ada\"");
     terminal.keys(&["C-c"]);
     left(&terminal, 130);
-    let again = home.run(["learn", "--yes", "3"]).expect(0);
-    assert!(
-        again.stdout.contains("all is as the lessons say"),
-        "{}",
-        again.stdout
-    );
+    home.run(["learn", "--yes", "3"]).expect(0);
 }
 
 /// A learner in a lesson of one step, at its start.
@@ -346,7 +337,7 @@ fn an_expected_number_is_said_in_words() {
     );
     terminal.wait_for("redis>");
     terminal.line("SET sessiontut:a 1");
-    let screen = terminal.wait_for("it should answer");
+    let screen = terminal.wait_for(shown::EXPECTED);
     assert!(screen.contains("(integer) 1 to 100"), "{screen}");
 }
 

@@ -1,297 +1,294 @@
 //! `sessiontut learn`.
 
-mod opening;
-mod own;
+mod in_process;
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::chosen;
+use super::session::endpoint;
 use crate::cli::LearnArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::learn::connection::{Connection, SendError};
 use crate::learn::course::{Course, Ended, Guest, standings};
-use crate::learn::link::{Link, Trouble};
-use crate::learn::lock::{Attempt, Lock};
-use crate::learn::names::FIRST_NAME;
+use crate::learn::learner::Learner;
+use crate::learn::lesson_files::{LessonFiles, Lessons};
+use crate::learn::name::FIRST_NAME;
 use crate::learn::progress::Progress;
-use crate::learn::scene::Scene;
-use crate::learn::stop::Stop;
-use crate::learn::{Book, Language, Lesson, Shelf, unattended};
-use crate::session::neighbours::notice;
+use crate::learn::sandbox::Sandbox;
+use crate::learn::stop::{Interrupted, Stop};
+use crate::learn::{Language, Lesson, LessonError};
+use crate::redis_url::{Origin, Target};
+use crate::session::jar::Jar;
+use crate::state;
 use crate::ui;
-use opening::Opening;
-use own::{Beside, OwnCommands};
+use crate::ui::learn::{Robot, TerminalLearner};
+use in_process::User;
 
-/// What all lessons together may take when they run by themselves.
+/// Time limit for all lessons with `--yes`.
 const UNATTENDED_WITHIN: Duration = Duration::from_secs(180);
 
-/// The language that code is shown in when nobody has said which.
-const FIRST_LANGUAGE: &str = "python";
+const DEFAULT_LANGUAGE: &str = "python";
 
 pub(super) fn run(args: &LearnArgs) -> anyhow::Result<Exit> {
-    let shelf = args.lessons.clone().map_or(Shelf::BuiltIn, Shelf::Folder);
-    let book = match shelf.read(FIRST_NAME) {
-        Ok(book) => book,
-        Err(fault) => return Ok(usage(&format!("cannot list the lessons in {shelf}: {fault}"))),
+    let files = args
+        .lessons
+        .clone()
+        .map_or(LessonFiles::BuiltIn, LessonFiles::Folder);
+    let lessons = match files.read(FIRST_NAME) {
+        Ok(lessons) => lessons,
+        Err(error) => return Ok(usage(&format!("cannot list the lessons in {files}: {error}"))),
     };
     if args.check {
-        return Ok(check(&shelf, book));
+        return Ok(check(&files, lessons));
     }
-    ui::learn::refused(&book.refusals);
-    if book.lessons.is_empty() {
-        anyhow::bail!("there is no lesson in {shelf}");
+    for error in &lessons.errors {
+        ui::note(&error.to_string());
+    }
+    if lessons.list.is_empty() {
+        anyhow::bail!("there are no lessons in {files}");
     }
     if args.list {
-        let progress = progress();
-        ui::learn::list(&standings(&book, &progress));
+        ui::learn::list(&standings(&lessons, &progress()));
         return Ok(Exit::Ok);
     }
     if let Some(which) = &args.reset {
-        return reset(args, &book, which.as_deref());
+        return reset(args, &lessons, which.as_deref());
     }
-    if args.yes {
-        return run_unattended(args, &shelf, book);
+    let is_terminal = || std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !args.yes && !is_terminal() {
+        return Ok(usage(
+            "lessons need a terminal; use `learn --yes` to run them unattended",
+        ));
     }
-    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        ui::note("sessiontut: lessons need a terminal; without one, `learn --yes` runs them unattended");
-        return Ok(Exit::Usage);
-    }
-    teach(args, &shelf, book)
+    teach(args, &files, lessons)
 }
 
-fn check(shelf: &Shelf, book: Book) -> Exit {
-    let mut refusals = book.refusals;
-    refusals.extend(book.lessons.iter().flat_map(|lesson| shelf.differences(lesson)));
-    refusals.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    ui::learn::checked(&book.lessons, &refusals);
-    if refusals.is_empty() { Exit::Ok } else { Exit::No }
+fn check(files: &LessonFiles, lessons: Lessons) -> Exit {
+    let mut errors = lessons.errors;
+    errors.extend(
+        lessons
+            .list
+            .iter()
+            .flat_map(|lesson| files.compare_examples(lesson)),
+    );
+    errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    ui::learn::checked(&lessons.list, &errors);
+    if errors.is_empty() { Exit::Ok } else { Exit::No }
 }
 
-/// The learner's progress; what is wrong with it is said in one line.
 fn progress() -> Progress {
-    let (progress, line) = Progress::read(crate::state::folder().as_deref());
-    if let Some(line) = line {
-        ui::note(&line);
+    let (progress, problem) = Progress::read(state::folder().as_deref());
+    if let Some(problem) = problem {
+        ui::note(&problem);
     }
     progress
 }
 
-/// The place of the lesson to begin with.
-fn first(args: &LearnArgs, book: &Book, progress: &Progress) -> Result<usize, String> {
+/// The index of the lesson to start with: the one named, the current one, or the first that is open.
+fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usize, String> {
     if let Some(word) = &args.lesson {
-        return book.find(word);
+        return lessons.find(word);
     }
     let current = progress.current();
-    let left = book
-        .lessons
-        .iter()
-        .position(|lesson| Some(lesson.id.as_str()) == current);
-    let open = || {
-        book.lessons
-            .iter()
-            .position(|lesson| !progress.of(&lesson.id).done)
-    };
-    Ok(left.or_else(open).unwrap_or(0))
+    let is_current = |lesson: &Lesson| Some(lesson.id.as_str()) == current;
+    let is_open = |lesson: &Lesson| !progress.of(&lesson.id).done;
+    let position = |is: &dyn Fn(&Lesson) -> bool| lessons.list.iter().position(is);
+    Ok(position(&is_current).or_else(|| position(&is_open)).unwrap_or(0))
 }
 
-/// Lessons by hand.
-fn teach(args: &LearnArgs, shelf: &Shelf, book: Book) -> anyhow::Result<Exit> {
-    let mut progress = progress();
-    let place = match first(args, &book, &progress) {
-        Ok(place) => place,
-        Err(line) => return Ok(usage(&line)),
+/// A person takes the lessons at the terminal, or with `--yes` the robot takes all lessons or the one named. The robot
+/// neither reads nor writes progress.
+fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> anyhow::Result<Exit> {
+    let deadline = args.yes.then(|| Deadline::after(UNATTENDED_WITHIN));
+    let mut progress = if args.yes {
+        Progress::in_memory()
+    } else {
+        progress()
+    };
+    let first = match first(args, &lessons, &progress) {
+        Ok(first) => first,
+        Err(problem) => return Ok(usage(&problem)),
     };
     if let Some(language) = &args.lang {
-        progress.prefer(&Language::named(language).0);
+        progress.set_language(&Language::named(language).0);
     }
-    let language = Language::named(progress.language().unwrap_or(FIRST_LANGUAGE));
+    let language = Language::named(progress.language().unwrap_or(DEFAULT_LANGUAGE));
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
-    let opening = match Opening::new(&args.redis)? {
-        Ok(opening) => opening,
+    let choice = match chosen::or_exit(args.redis.url.as_deref())? {
+        Ok(choice) => choice,
         Err(exit) => return Ok(exit),
     };
-    let link = Link::new(opening.choice.target.clone(), opening.trust.clone(), stop.clone())?;
-    let scene = Scene::new(link.telling(Box::new(ui::learn::asking)));
-    let mut room = ui::learn::Room::new(stop.clone());
-    let mut commands = OwnCommands::new(&args.redis, &opening.choice.target, Beside::ForTheLearner);
-    let mut course = Course::new(shelf, book, progress, scene, &mut room, &mut commands, language);
-    course.guest = opening.guest();
-    let ended = course.teach(place);
-    if course.guest == Guest::Agreed {
-        opening.remember();
-    }
-    let is_tidy = course.tidy();
-    if !is_tidy {
-        ui::note("the lesson's keys could not be removed just now: the next `sessiontut learn` does it");
-    }
+    let target = &choice.target;
+    let mut connection = Connection::new(target.clone(), chosen::trust(&args.redis.trust), stop.clone())?;
+    let user = if args.yes { User::Robot } else { User::Person };
+    let mut run_command = |words: &[String]| in_process::run(words, &args.redis, target, user);
+    let errors = std::mem::take(&mut lessons.errors);
+    let mut robot = Robot::new(args.lesson.is_some());
+    let mut person = None;
+    let learner: &mut dyn Learner = if args.yes {
+        &mut robot
+    } else {
+        connection = connection.telling(Box::new(ui::learn::waiting_for));
+        person.insert(TerminalLearner::new(stop))
+    };
+    let sandbox = Sandbox::new(connection);
+    let mut course = Course::new(
+        files,
+        lessons,
+        progress,
+        sandbox,
+        learner,
+        &mut run_command,
+        language,
+    );
+    course.guest = guest(args, target);
+    course.deadline = deadline;
+    let ended = course.teach(first);
+    let guest = course.guest;
+    let removed = course.clean_up();
     drop(course);
-    opening.close();
+    drop(person);
+    if guest == Guest::Agreed && !args.yes {
+        remember_guest(target);
+    }
+    if !removed {
+        ui::note("the lesson's keys could not be removed; the next `sessiontut learn` removes them");
+    }
+    choice.close();
     Ok(match ended {
+        Err(Interrupted) if args.yes => Exit::Interrupted,
+        Ok(ended) if args.yes => report(&robot, ended, &errors),
+        _ => good_bye(ended),
+    })
+}
+
+fn good_bye(ended: Result<Ended, Interrupted>) -> Exit {
+    match ended {
         Ok(Ended::AllDone) => {
             ui::told(
-                "`sessiontut learn LESSON` opens one of them again; `sessiontut drill` asks what is wrong with a Redis",
+                "`sessiontut learn LESSON` repeats a lesson; `sessiontut drill` lets you practise diagnosis",
             );
             Exit::Ok
         }
-        Ok(Ended::Left) => {
-            ui::told("`sessiontut learn` goes on where you left");
+        Ok(_) => {
+            ui::told("`sessiontut learn` continues where you left off");
             Exit::Ok
         }
-        Err(_) => {
-            let how = if is_tidy { ", and tidied up" } else { "" };
-            ui::told(&format!(
-                "left at once{how}; `sessiontut learn` goes on where you left"
-            ));
+        Err(Interrupted) => {
+            ui::told("interrupted; `sessiontut learn` continues where you left off");
             Exit::Interrupted
         }
-    })
+    }
 }
 
-/// `--yes`: all lessons, or the one that is named, from their start; progress is neither read nor written.
-fn run_unattended(args: &LearnArgs, shelf: &Shelf, mut book: Book) -> anyhow::Result<Exit> {
-    let deadline = Deadline::after(UNATTENDED_WITHIN);
-    let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
-    let only = match args.lesson.as_deref().map(|word| book.find(word)).transpose() {
-        Ok(only) => only,
-        Err(line) => return Ok(usage(&line)),
-    };
-    let opening = match Opening::new(&args.redis)? {
-        Ok(opening) => opening,
-        Err(exit) => return Ok(exit),
-    };
-    let mut scene = Scene::new(Link::new(
-        opening.choice.target.clone(),
-        opening.trust.clone(),
-        stop,
-    )?);
-    let mut commands = OwnCommands::new(&args.redis, &opening.choice.target, Beside::DrivenByUs);
-    let ran = take_some_name(&mut scene).and_then(|(name, lock)| {
-        if name != FIRST_NAME {
-            ui::note(&format!(
-                "somebody else is in a lesson on this Redis: these run as {name}"
-            ));
-            if let Ok(renamed) = shelf.read(&name) {
-                book = renamed;
-            }
+/// The result of `--yes`.
+fn report(robot: &Robot, ended: Ended, errors: &[LessonError]) -> Exit {
+    if let Some(unavailable) = robot.unavailable() {
+        ui::note(&format!("sessiontut: the lessons stopped: {unavailable}"));
+        for fix in &unavailable.fixes {
+            ui::note(&format!("  {fix}"));
         }
-        commands.name = name;
-        let lessons: Vec<&Lesson> = match only {
-            Some(place) => book.lessons.get(place).into_iter().collect(),
-            None => book.lessons.iter().collect(),
-        };
-        let ran = unattended::run(&lessons, &mut scene, &mut commands, deadline, &mut |event| {
-            ui::learn::unattended(&event);
-        });
-        scene.leave();
-        if let Some(lock) = lock {
-            lock.release(&mut scene.link);
-        }
-        ran
-    });
-    opening.close();
-    Ok(match ran {
-        Ok(tally) => {
-            // A lesson that was asked for by name does not answer for the others.
-            let refused = if only.is_some() { 0 } else { book.refusals.len() };
-            ui::learn::tallied(&tally, refused);
-            if tally.failed == 0 && refused == 0 {
-                Exit::Ok
-            } else {
-                Exit::No
-            }
-        }
-        Err(Trouble::Interrupted(_)) => Exit::Interrupted,
-        Err(Trouble::Redis(unanswered)) => {
-            ui::note(&format!("sessiontut: the lessons could not go on: {unanswered}"));
-            for fix in &unanswered.fixes {
-                ui::note(&format!("  {fix}"));
-            }
-            unanswered.exit
-        }
-    })
+        return unavailable.exit;
+    }
+    if ended == Ended::OutOfTime {
+        let limit = UNATTENDED_WITHIN.as_secs();
+        ui::note(&format!(
+            "sessiontut: the lessons stopped at their time limit of {limit} s"
+        ));
+    }
+    // Errors in other files do not matter if a lesson was named.
+    let errors = if robot.takes_one_lesson() { &[] } else { errors };
+    let passed = robot.summarize(errors);
+    if passed && ended != Ended::OutOfTime {
+        Exit::Ok
+    } else {
+        Exit::No
+    }
 }
 
-/// Nobody is there to choose a name: the lessons' own, or one that nobody has.
-fn take_some_name(scene: &mut Scene) -> Result<(String, Option<Lock>), Trouble> {
-    if !scene.link.is_practice()
-        && let Some(others) = notice(scene.link.keys_of_others()?)
-    {
-        ui::note(&format!("{others}; only keys under sessiontut: are written"));
+fn guest(args: &LearnArgs, target: &Target) -> Guest {
+    let is_known = || !args.yes && jar().is_some_and(|jar| jar.cookie(&endpoint(target)).is_known);
+    if target.origin == Origin::Practice || is_known() {
+        Guest::Known
+    } else {
+        Guest::ToAsk
     }
-    let mut name = FIRST_NAME.to_owned();
-    loop {
-        match Lock::take(&mut scene.link, &name)? {
-            Attempt::Taken(lock) => return Ok((name, Some(lock))),
-            Attempt::Impossible => return Ok((name, None)),
-            Attempt::Busy => name = format!("{FIRST_NAME}-{}", opening::random_letters()),
-        }
+}
+
+/// Does not ask again on this Redis.
+fn remember_guest(target: &Target) {
+    if let Some(mut jar) = jar() {
+        let endpoint = endpoint(target);
+        let cookie = jar.cookie(&endpoint).known();
+        // If it cannot be saved, the learner is asked again.
+        let _ = jar.keep(&endpoint, cookie);
     }
+}
+
+fn jar() -> Option<Jar> {
+    Some(Jar::open(&state::open_folder().ok()?))
 }
 
 /// `--reset`: forgets progress, and removes the keys.
-fn reset(args: &LearnArgs, book: &Book, which: Option<&str>) -> anyhow::Result<Exit> {
+fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> anyhow::Result<Exit> {
     let mut progress = progress();
-    let word = which
-        .or(args.lesson.as_deref())
-        .or(progress.current())
-        .map(str::to_owned);
-    let lessons: Vec<&Lesson> = match word.as_deref() {
-        Some("all") => book.lessons.iter().collect(),
-        Some(word) => match book.find(word) {
-            Ok(place) => vec![&book.lessons[place]],
-            Err(line) => return Ok(usage(&line)),
+    let word = which.or(args.lesson.as_deref()).or(progress.current());
+    let reset: Vec<&Lesson> = match word {
+        Some("all") => lessons.list.iter().collect(),
+        Some(word) => match lessons.find(word) {
+            Ok(index) => vec![&lessons.list[index]],
+            Err(problem) => return Ok(usage(&problem)),
         },
         None => {
             return Ok(usage(
-                "you are in no lesson; name one, or `all`: `sessiontut learn --reset all`",
+                "no lesson is in progress; use `sessiontut learn --reset LESSON` or `--reset all`",
             ));
         }
     };
-    for lesson in &lessons {
+    for lesson in &reset {
         progress.forget(&lesson.id);
     }
-    let opening = match Opening::new(&args.redis)? {
-        Ok(opening) => opening,
+    let choice = match chosen::or_exit(args.redis.url.as_deref())? {
+        Ok(choice) => choice,
         Err(exit) => return Ok(exit),
     };
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
-    let mut scene = Scene::new(Link::new(
-        opening.choice.target.clone(),
-        opening.trust.clone(),
-        stop,
-    )?);
-    scene.adopt(progress.keys().iter().map(|key| key.clone().into_bytes()));
-    let removed = lessons.iter().try_for_each(|lesson| scene.open(lesson));
+    let trust = chosen::trust(&args.redis.trust);
+    let mut sandbox = Sandbox::new(Connection::new(choice.target.clone(), trust, stop)?);
+    sandbox.adopt(progress.keys().iter().map(|key| key.clone().into_bytes()));
+    let removed = reset.iter().try_for_each(|lesson| sandbox.open(lesson));
     if removed.is_ok() {
-        progress.note_keys(Vec::new());
+        progress.set_keys(Vec::new());
     }
-    if let Err(line) = progress.save() {
-        ui::note(&line);
+    if let Err(problem) = progress.save() {
+        ui::note(&problem);
     }
-    opening.close();
-    let names = match lessons.as_slice() {
-        [lesson] => format!("lesson {} begins", lesson.number),
-        _ => "all lessons begin".to_owned(),
+    choice.close();
+    let what = match reset.as_slice() {
+        [lesson] => format!("lesson {} starts", lesson.number),
+        _ => "all lessons start".to_owned(),
     };
     Ok(match removed {
         Ok(()) => {
-            ui::told(&format!("{names} at the start; the keys are removed"));
+            ui::told(&format!("{what} from the beginning; their keys are removed"));
             Exit::Ok
         }
-        Err(Trouble::Interrupted(_)) => Exit::Interrupted,
-        Err(Trouble::Redis(unanswered)) => {
-            ui::told(&format!("{names} at the start"));
+        Err(SendError::Interrupted(_)) => Exit::Interrupted,
+        Err(SendError::Unavailable(unavailable)) => {
+            ui::told(&format!("{what} from the beginning"));
             ui::note(&format!(
-                "sessiontut: the keys could not be removed: {unanswered}"
+                "sessiontut: the keys could not be removed: {unavailable}"
             ));
-            unanswered.exit
+            unavailable.exit
         }
     })
 }
 
-fn usage(line: &str) -> Exit {
-    ui::note(&format!("sessiontut: {line}"));
+fn usage(problem: &str) -> Exit {
+    ui::note(&format!("sessiontut: {problem}"));
     Exit::Usage
 }

@@ -2,10 +2,10 @@
 
 use redis::Value;
 
+use super::connection::SendError;
 use super::lesson::{Exchange, Expected, Transcript};
-use super::link::Trouble;
 use super::pattern::Pattern;
-use super::scene::Scene;
+use super::sandbox::Sandbox;
 use crate::redis_client;
 use crate::sanitize;
 
@@ -44,23 +44,20 @@ impl Outcome {
     }
 }
 
-/// Sends the commands of a transcript one by one; `tell` hears of each when its reply is there.
+/// Sends the commands of a transcript one by one, and shows each with its reply.
 ///
 /// # Errors
-/// [`Trouble`] when Redis does not answer: that is no outcome.
+/// [`SendError`].
 pub(crate) fn run(
-    scene: &mut Scene,
+    sandbox: &mut Sandbox,
     transcript: &Transcript,
-    tell: &mut dyn FnMut(&Outcome),
-) -> Result<Vec<Outcome>, Trouble> {
-    let mut outcomes = Vec::with_capacity(transcript.exchanges.len());
-    for (place, exchange) in transcript.exchanges.iter().enumerate() {
-        let reply = scene.send_at(transcript, place)?;
-        let outcome = judge(exchange, transcript.expected, &reply);
-        tell(&outcome);
-        outcomes.push(outcome);
+    show: &mut dyn FnMut(&Outcome),
+) -> Result<(), SendError> {
+    for (index, exchange) in transcript.exchanges.iter().enumerate() {
+        let reply = sandbox.send_at(transcript, index)?;
+        show(&judge(exchange, transcript.expected, &reply));
     }
-    Ok(outcomes)
+    Ok(())
 }
 
 /// A reply as redis-cli prints it: reports that are text for people as they stand, all else by its type.

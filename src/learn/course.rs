@@ -1,204 +1,169 @@
-//! Lessons by hand: step by step, with the learner deciding where to go.
+//! A course: takes a [`Learner`] through lessons, step by step. The learner decides where to go.
 
 mod attempt;
+mod blocks;
 mod menu;
-mod staging;
-mod task;
+mod setup;
 
-use super::classroom::{Classroom, Key, Offer, Said, Standing};
-use super::lesson::{Block, Language, Lesson, Tab, Transcript};
-use super::link::Trouble;
-use super::lock::Lock;
+use super::app::{App, RunCommand};
+use super::learner::{Event, Key, Learner, Mark, Offer, Standing};
+use super::lesson::{Block, Language, Lesson, Tab};
+use super::lesson_files::{LessonFiles, Lessons};
+use super::name::NameLock;
 use super::progress::Progress;
-use super::scene::{Point, Scene};
-use super::shelf::{Book, Shelf};
+use super::sandbox::Sandbox;
 use super::stop::Interrupted;
-use super::unattended::Commands;
+use crate::deadline::Deadline;
 use menu::{LIST, QUIT};
 
-/// A learner's sitting.
+/// Lessons, a learner, and the learner's place.
 pub(crate) struct Course<'a> {
-    /// Where the lessons come from.
-    pub shelf: &'a Shelf,
-    /// The lessons, as they are for this learner's name.
-    pub book: Book,
-    /// What is kept between sittings.
-    pub progress: Progress,
-    /// Redis.
-    pub scene: Scene,
-    /// The learner.
-    pub room: &'a mut dyn Classroom,
-    /// Our own commands.
-    pub commands: &'a mut dyn Commands,
-    /// The language that code is shown in.
-    pub language: Language,
-    /// Whether the learner knows that this Redis is other people's, too.
+    files: &'a LessonFiles,
+    /// The lessons with the learner's name in them.
+    lessons: Lessons,
+    progress: Progress,
+    sandbox: Sandbox,
+    learner: &'a mut dyn Learner,
+    run_command: &'a mut RunCommand<'a>,
+    /// The language of code blocks.
+    language: Language,
     pub guest: Guest,
-    lock: Option<Lock>,
-    pace: Pace,
-    staging: Staging,
-    name: Name,
-    shell: Answer,
-    /// Hints of the step that were shown, by their place.
+    /// When the course has to be over.
+    pub deadline: Option<Deadline>,
+    /// The app that a `serve` of the lesson started.
+    app: Option<App>,
+    lock: Option<NameLock>,
+    /// The learner has just chosen another name, so the text on the screen is out of date.
+    renamed: bool,
+    /// The lesson's keys are as they should be at this point.
+    keys_ready: bool,
+    fast_lane: bool,
+    /// The last `sh run` of this step was not run.
+    command_skipped: bool,
+    /// Indexes of the hints that were shown in this step.
     hints_shown: Vec<usize>,
 }
 
-/// Whether a learner knows that a Redis holds other people's keys, too.
+/// Whether the learner has been told that this Redis is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guest {
-    /// They do, or it does not matter: the practice Redis is their own.
+    /// Told before, or it is the learner's own practice Redis.
     Known,
-    /// They are to be asked before the first write.
+    /// Ask before the first write.
     ToAsk,
-    /// They were asked, and agreed.
+    /// Asked now, and agreed.
     Agreed,
 }
 
-/// How much of a lesson is shown.
+/// Why a block ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pace {
-    /// All of it.
-    Full,
-    /// Only its tasks: "I know this, let me prove it".
-    FastLane,
-}
-
-/// Whether the lesson's keys are as they must be at this point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Staging {
-    Stale,
-    Ready,
-}
-
-/// Whether the lesson's text is the one for the learner's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
-    Settled,
-    /// It was chosen just now: what is shown is still another learner's.
-    New,
-}
-
-/// What the learner said to the last command that the lesson would run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    Run,
-    NotNow,
-}
-
-/// Where the learner goes from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    /// On to what follows.
-    On,
-    /// This step again.
+enum Leave {
+    /// Continue with the next block.
+    Skip,
+    /// Start this step again.
     Redo,
-    /// The step before.
+    /// Go to the step before.
     Back,
-    /// Another lesson, by its place.
-    Go(usize),
-    /// Away.
-    Leave,
+    /// Go to another lesson, by its index.
+    Lesson(usize),
+    Quit,
+    Interrupted,
 }
 
-/// How a sitting ended.
+impl From<Interrupted> for Leave {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
+}
+
+/// How a course ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The learner left.
     Left,
-    /// All lessons are gone through.
     AllDone,
+    OutOfTime,
 }
 
-/// One step, for whoever teaches a part of it.
+/// A place in a lesson: a block of a step, both counted from 0.
 #[derive(Clone, Copy)]
-struct Here<'l> {
+struct Place<'l> {
     lesson: &'l Lesson,
     step: usize,
     block: usize,
 }
 
-impl Here<'_> {
-    fn point(self) -> Point {
-        Point {
-            step: self.step,
-            block: self.block,
-        }
+impl Place<'_> {
+    fn blocks(&self) -> &[Block] {
+        &self.lesson.steps[self.step].blocks
     }
 }
 
 impl<'a> Course<'a> {
-    /// A sitting that has not begun.
     pub(crate) fn new(
-        shelf: &'a Shelf,
-        book: Book,
+        files: &'a LessonFiles,
+        lessons: Lessons,
         progress: Progress,
-        scene: Scene,
-        room: &'a mut dyn Classroom,
-        commands: &'a mut dyn Commands,
+        sandbox: Sandbox,
+        learner: &'a mut dyn Learner,
+        run_command: &'a mut RunCommand<'a>,
         language: Language,
     ) -> Self {
         Self {
-            shelf,
-            book,
+            files,
+            lessons,
             progress,
-            scene,
-            room,
-            commands,
+            sandbox,
+            learner,
+            run_command,
             language,
             guest: Guest::Known,
+            deadline: None,
+            app: None,
             lock: None,
-            pace: Pace::Full,
-            staging: Staging::Stale,
-            name: Name::Settled,
-            shell: Answer::Run,
+            renamed: false,
+            keys_ready: false,
+            fast_lane: false,
+            command_skipped: false,
             hints_shown: Vec::new(),
         }
     }
 
-    /// Teaches from this lesson on, until the learner leaves or has seen all.
+    /// Teaches from the lesson at index `first` on, until the learner leaves or all lessons are done.
+    /// Call [`Course::clean_up`] afterwards, whatever the result is.
     ///
     /// # Errors
-    /// [`Interrupted`]. Either way [`Course::tidy`] is to be called next.
+    /// [`Interrupted`].
     pub(crate) fn teach(&mut self, first: usize) -> Result<Ended, Interrupted> {
-        let left_behind: Vec<Vec<u8>> = self
-            .progress
-            .keys()
-            .iter()
-            .map(|key| key.clone().into_bytes())
-            .collect();
-        self.scene.adopt(left_behind);
-        let mut place = first;
-        while place < self.book.lessons.len() {
-            let turn = self.lesson(place)?;
-            self.commands.end();
-            self.pace = Pace::Full;
-            match turn {
-                Turn::Leave => return Ok(Ended::Left),
-                Turn::Go(other) => place = other,
-                _ => place += 1,
+        let left_behind = self.progress.keys().iter().map(|key| key.clone().into_bytes());
+        self.sandbox.adopt(left_behind);
+        let mut index = first;
+        loop {
+            let ended = self.lesson(index);
+            self.stop_app();
+            self.fast_lane = false;
+            match ended {
+                Ok(Some(next)) | Err(Leave::Lesson(next)) => index = next,
+                Ok(None) => {
+                    self.say(Mark::Success, "all lessons are done");
+                    return Ok(Ended::AllDone);
+                }
+                Err(Leave::Interrupted) if self.is_out_of_time() => return Ok(Ended::OutOfTime),
+                Err(Leave::Interrupted) => return Err(Interrupted),
+                Err(_) => return Ok(Ended::Left),
             }
         }
-        let all_done = self
-            .book
-            .lessons
-            .iter()
-            .all(|lesson| self.progress.of(&lesson.id).done);
-        if all_done {
-            self.room.tell(&Said::AllDone);
-            return Ok(Ended::AllDone);
-        }
-        Ok(Ended::Left)
     }
 
-    /// Removes the keys and gives the name back; says whether that was possible.
-    pub(crate) fn tidy(&mut self) -> bool {
-        self.commands.end();
-        let removed = self.scene.leave();
+    /// Removes the lesson's keys and releases the learner's name; returns whether all keys could be removed.
+    pub(crate) fn clean_up(&mut self) -> bool {
+        self.stop_app();
+        let removed = self.sandbox.remove_at_the_end();
         if let Some(lock) = self.lock.take() {
-            lock.release(&mut self.scene.link);
+            lock.release(&mut self.sandbox.connection);
         }
         if removed {
-            self.progress.note_keys(Vec::new());
+            self.progress.set_keys(Vec::new());
         } else {
             self.note_keys();
         }
@@ -206,143 +171,126 @@ impl<'a> Course<'a> {
         removed
     }
 
-    fn lesson(&mut self, place: usize) -> Result<Turn, Interrupted> {
-        let id = self.book.lessons[place].id.clone();
-        let mut step = self
-            .progress
-            .of(&id)
-            .step
-            .min(self.book.lessons[place].steps.len() - 1);
-        self.staging = Staging::Stale;
-        let mut is_new = true;
-        loop {
-            // Fetched anew each time: under another name it is another text.
-            let lesson = self.book.lessons[place].clone();
-            if is_new {
-                self.room.tell(&Said::Lesson {
-                    lesson: &lesson,
-                    of: self.book.lessons.len(),
-                    step,
-                });
-                is_new = false;
-                self.approach(Here {
-                    lesson: &lesson,
-                    step,
-                    block: 0,
-                })?;
-                if step == 0 {
-                    self.introduce(&lesson);
-                }
-                continue;
+    /// Teaches one lesson; returns the index of the one that follows, or `None` when all are done.
+    fn lesson(&mut self, index: usize) -> Result<Option<usize>, Leave> {
+        let mut lesson = self.lessons.list[index].clone();
+        let mut step = self.progress.of(&lesson.id).step.min(lesson.steps.len() - 1);
+        self.keys_ready = false;
+        self.learner.show(&Event::Lesson {
+            lesson: &lesson,
+            of: self.lessons.list.len(),
+            step,
+        });
+        self.prepare(Place {
+            lesson: &lesson,
+            step,
+            block: 0,
+        })?;
+        // The learner may have chosen another name, which changes the text.
+        lesson = self.lessons.list[index].clone();
+        if step == 0 {
+            for block in &lesson.introduction {
+                self.show_text(block);
             }
-            if step >= lesson.steps.len() {
-                return self.end_of(&lesson, place);
-            }
-            self.progress.arrive(&id, step);
+        }
+        while step < lesson.steps.len() {
+            self.progress.arrive(&lesson.id, step);
             self.save();
-            match self.step(&lesson, step)? {
-                Turn::On => step += 1,
-                Turn::Redo => self.staging = Staging::Stale,
-                Turn::Back => {
+            match self.step(&lesson, step) {
+                Ok(()) => step += 1,
+                Err(Leave::Redo) => self.keys_ready = false,
+                Err(Leave::Back) => {
                     step = step.saturating_sub(1);
-                    self.staging = Staging::Stale;
+                    self.keys_ready = false;
                 }
-                Turn::Go(other) if other == place => {
+                Err(Leave::Lesson(other)) if other == index => {
                     step = 0;
-                    self.staging = Staging::Stale;
+                    self.keys_ready = false;
                 }
-                turn => return Ok(turn),
+                Err(leave) => return Err(leave),
             }
+            lesson = self.lessons.list[index].clone();
         }
+        self.end_lesson(&lesson, index)
     }
 
-    fn introduce(&mut self, lesson: &Lesson) {
-        for block in &lesson.introduction {
-            self.show(block);
-        }
-    }
-
-    fn end_of(&mut self, lesson: &Lesson, place: usize) -> Result<Turn, Interrupted> {
+    fn end_lesson(&mut self, lesson: &Lesson, index: usize) -> Result<Option<usize>, Leave> {
         self.progress.finish(&lesson.id);
-        let open = |other: &usize| !self.progress.of(&self.book.lessons[*other].id).done;
-        let following = (place + 1 < self.book.lessons.len()).then_some(place + 1);
-        let next = following.or_else(|| (0..self.book.lessons.len()).find(open));
-        if next.is_none() {
-            self.progress.rest();
-        }
-        if let Some(next) = next {
-            let id = self.book.lessons[next].id.clone();
-            self.progress.arrive(&id, self.progress.of(&id).step);
+        let list = &self.lessons.list;
+        let following = (index + 1 < list.len()).then_some(index + 1);
+        let open = || list.iter().position(|other| !self.progress.of(&other.id).done);
+        let next = following.or_else(open);
+        match next.map(|next| list[next].id.clone()) {
+            Some(id) => self.progress.arrive(&id, self.progress.of(&id).step),
+            None => self.progress.leave_lesson(),
         }
         self.save();
-        self.room.tell(&Said::LessonDone(lesson));
-        if let Err(Trouble::Interrupted(interrupted)) = self.scene.clear() {
-            return Err(interrupted);
-        }
+        self.learner.show(&Event::LessonDone(lesson));
+        // If Redis is unavailable, the keys are removed when the course ends.
+        let _ = self.sandbox.clear();
         let Some(next) = next else {
-            return Ok(Turn::On);
+            return Ok(None);
         };
         let does = if following.is_some() {
             "next lesson"
         } else {
-            "a lesson that is still open"
+            "next open lesson"
         };
         loop {
-            match self.room.key(&[Offer { key: Key::Next, does }, LIST, QUIT])? {
-                Key::Next => return Ok(Turn::Go(next)),
-                Key::List => {
-                    if let Some(turn) = self.list()? {
-                        return Ok(turn);
-                    }
-                }
-                _ => return Ok(Turn::Leave),
+            match self
+                .learner
+                .press(&[Offer { key: Key::Next, does }, LIST, QUIT])?
+            {
+                Key::Next => return Ok(Some(next)),
+                Key::List => self.list()?,
+                _ => return Err(Leave::Quit),
             }
         }
     }
 
-    fn step(&mut self, lesson: &Lesson, step: usize) -> Result<Turn, Interrupted> {
+    fn step(&mut self, lesson: &Lesson, step: usize) -> Result<(), Leave> {
         self.hints_shown.clear();
-        self.shell = Answer::Run;
-        self.room.tell(&Said::Step { lesson, step });
+        self.command_skipped = false;
+        self.learner.show(&Event::Step { lesson, step });
         let blocks = &lesson.steps[step].blocks;
         for (block, content) in blocks.iter().enumerate() {
-            let here = Here { lesson, step, block };
-            let turn = match content {
-                Block::Prose(_) | Block::Code(_) => {
-                    if self.pace == Pace::Full {
-                        self.show(content);
-                    }
-                    Turn::On
-                }
-                Block::Shell(shell) => self.shell(here, shell)?,
-                Block::Redis(transcript) => self.demonstrate(here, transcript)?,
-                Block::Try { solution, checks } => self.attempt(here, solution, checks)?,
-                Block::Check(check) => self.check(here, check)?,
-                Block::Quiz(quiz) => self.quiz(here, quiz)?,
-            };
-            if turn != Turn::On {
-                return Ok(turn);
+            self.check_time()?;
+            match self.block(Place { lesson, step, block }, content) {
+                Ok(()) | Err(Leave::Skip) => {}
+                Err(leave) => return Err(leave),
             }
         }
-        if self.pace == Pace::FastLane {
-            return Ok(Turn::On);
+        if self.fast_lane {
+            return Ok(());
         }
-        let here = Here {
-            lesson,
-            step,
-            block: blocks.len(),
-        };
-        self.choose(here, "next", &mut |_| Turn::On)
+        let block = blocks.len();
+        self.wait_for_next(Place { lesson, step, block }, "next")
     }
 
-    fn show(&mut self, block: &Block) {
+    fn block(&mut self, place: Place<'_>, block: &Block) -> Result<(), Leave> {
         match block {
-            Block::Prose(text) => self.room.tell(&Said::Prose(text)),
+            Block::Prose(_) | Block::Code(_) => {
+                if !self.fast_lane {
+                    self.show_text(block);
+                }
+                Ok(())
+            }
+            Block::Shell(shell) => self.shell(place, shell),
+            Block::Redis(transcript) => self.demonstrate(place, transcript),
+            Block::Try { solution, checks } => self.attempt(place, solution, checks),
+            Block::Check(check) => self.check(place, check),
+            Block::Quiz(quiz) => self.quiz(place, quiz),
+        }
+    }
+
+    fn show_text(&mut self, block: &Block) {
+        match block {
+            Block::Prose(text) => self.learner.show(&Event::Prose(text)),
             Block::Code(tabs) => {
                 let shown = self.tab_of(tabs);
-                self.room.tell(&Said::Code { tabs, shown });
+                self.learner.show(&Event::Code { tabs, shown });
             }
-            Block::Shell(shell) => self.room.tell(&Said::Shell(shell)),
+            Block::Shell(shell) => self.learner.show(&Event::Shell(shell)),
             _ => {}
         }
     }
@@ -353,32 +301,41 @@ impl<'a> Course<'a> {
             .unwrap_or(0)
     }
 
-    pub(super) fn save(&mut self) {
-        if let Err(line) = self.progress.save() {
-            self.room.tell(&Said::Note(&line));
+    fn say(&mut self, mark: Mark, text: &str) {
+        self.learner.show(&Event::Message(mark, text));
+    }
+
+    fn save(&mut self) {
+        if let Err(problem) = self.progress.save() {
+            self.say(Mark::Plain, &problem);
         }
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        self.deadline.is_some_and(Deadline::is_over)
+    }
+
+    /// Ends the course at its deadline, by the same way as Ctrl-C does.
+    fn check_time(&self) -> Result<(), Interrupted> {
+        if self.is_out_of_time() {
+            return Err(Interrupted);
+        }
+        Ok(())
     }
 }
 
-/// Every lesson and how far it is.
+/// Every lesson and its progress.
 #[must_use]
-pub(crate) fn standings<'b>(book: &'b Book, progress: &Progress) -> Vec<(&'b Lesson, Standing)> {
+pub(crate) fn standings<'l>(lessons: &'l Lessons, progress: &Progress) -> Vec<(&'l Lesson, Standing)> {
     let standing = |lesson: &Lesson| {
         if progress.current() == Some(lesson.id.as_str()) {
-            Standing::Now
+            Standing::Current
         } else if progress.of(&lesson.id).done {
             Standing::Done
         } else {
             Standing::Open
         }
     };
-    book.lessons
-        .iter()
-        .map(|lesson| (lesson, standing(lesson)))
-        .collect()
-}
-
-/// Whether a transcript can be shown on this Redis.
-fn can_run(scene: &Scene, transcript: &Transcript) -> bool {
-    transcript.needs == super::lesson::Needs::AnyRedis || !scene.link.is_practice()
+    let all = lessons.list.iter();
+    all.map(|lesson| (lesson, standing(lesson))).collect()
 }

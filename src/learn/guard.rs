@@ -143,6 +143,29 @@ fn lower(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_lowercase()
 }
 
+/// The largest number of typos in a command name.
+const MOST_TYPOS: usize = 2;
+
+/// What the learner may have meant by a command that was not sent: a command name at most two typos away, or the key with
+/// our prefix.
+#[must_use]
+pub(super) fn suggestion(words: &[Vec<u8>]) -> Option<String> {
+    let Some(command) = listed(words) else {
+        let name = String::from_utf8_lossy(words.first()?).to_uppercase();
+        let names = COMPLETIONS.iter().filter(|known| !known.contains(' '));
+        let (typos, nearest) = names
+            .map(|known| (strsim::osa_distance(&name, known), known))
+            .min()?;
+        return (typos <= MOST_TYPOS && typos * 3 <= name.len()).then(|| (*nearest).to_owned());
+    };
+    if matches!(command.name, "keys" | "scan") {
+        return None;
+    }
+    let key = std::str::from_utf8(words.get(1)?).ok()?;
+    let is_foreign = !key.starts_with(PREFIX) && !key.is_empty() && !key.contains('*');
+    is_foreign.then(|| format!("{PREFIX}{}", sanitize::line(key)))
+}
+
 /// The commands that the prompt completes.
 #[rustfmt::skip]
 pub(crate) const COMPLETIONS: &[&str] = &[
@@ -247,5 +270,20 @@ mod tests {
             assert!(judged(&format!("CONFIG GET {setting}")).is_err(), "{setting}");
         }
         assert!(judged("CONFIG GET maxmemory-policy").is_ok());
+    }
+
+    #[test]
+    fn typos_and_missing_prefixes_get_a_suggestion() {
+        for (line, wanted) in [
+            ("HINCBY sessiontut:a visits 1", Some("HINCRBY")),
+            ("exprie sessiontut:a 10", Some("EXPIRE")),
+            ("HGETALL user:ada", Some("sessiontut:user:ada")),
+            ("FLUSHALL", None),
+            ("KEYS user:*", None),
+            ("xx", None),
+        ] {
+            let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+            assert_eq!(suggestion(&words).as_deref(), wanted, "{line}");
+        }
     }
 }

@@ -219,6 +219,16 @@ pub struct Quiz {
     pub answers: Vec<Answer>,
 }
 
+impl Quiz {
+    /// The indexes of the right answers.
+    #[must_use]
+    pub fn right_answers(&self) -> Vec<usize> {
+        let answers = self.answers.iter().enumerate();
+        let right = answers.filter(|(_, answer)| answer.is_right);
+        right.map(|(index, _)| index).collect()
+    }
+}
+
 /// One answer of a quiz.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -233,7 +243,7 @@ pub struct Answer {
 /// Why a lesson file is not read, or one of the reasons.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
-pub struct Refusal {
+pub struct LessonError {
     /// The file as messages name it.
     pub file: String,
     /// The line, from 1.

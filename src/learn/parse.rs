@@ -5,7 +5,9 @@ mod pieces;
 use pulldown_cmark::{HeadingLevel, Options};
 
 use super::fence::{Fence, Kind};
-use super::lesson::{Block, Expected, Hint, Lesson, Markdown, Refusal, Run, Shell, Step, Tab, Transcript};
+use super::lesson::{
+    Block, Expected, Hint, Lesson, LessonError, Markdown, Run, Shell, Step, Tab, Transcript,
+};
 use super::transcript::{Replies, Wrong};
 use super::{quiz, transcript};
 use pieces::{Piece, What, hint_text, never_closes, pieces};
@@ -19,7 +21,7 @@ pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of its lines.
-pub fn parse(file: &str, source: &str) -> Result<Lesson, Vec<Refusal>> {
+pub fn parse(file: &str, source: &str) -> Result<Lesson, Vec<LessonError>> {
     // Some editors put a byte order mark before the title.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let mut reading = Reading::new(file, source);
@@ -63,7 +65,7 @@ struct Reading<'a> {
     early_hints: Vec<Markdown>,
     /// Whether the piece before was a fence of code that a tab can join.
     after_code: bool,
-    refusals: Vec<Refusal>,
+    errors: Vec<LessonError>,
 }
 
 impl<'a> Reading<'a> {
@@ -77,7 +79,7 @@ impl<'a> Reading<'a> {
             steps: Vec::new(),
             early_hints: Vec::new(),
             after_code: false,
-            refusals: Vec::new(),
+            errors: Vec::new(),
         }
     }
 
@@ -309,14 +311,9 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn finish(mut self, (number, id): (u32, String)) -> Result<Lesson, Vec<Refusal>> {
+    fn finish(mut self, (number, id): (u32, String)) -> Result<Lesson, Vec<LessonError>> {
         self.settle_early_hints();
-        if self.title.is_none()
-            && !self
-                .refusals
-                .iter()
-                .any(|refusal| refusal.what.contains("# Title"))
-        {
+        if self.title.is_none() && !self.errors.iter().any(|refusal| refusal.what.contains("# Title")) {
             self.refuse(1, "the lesson has no title: write `# Title`");
         }
         if self.steps.is_empty() {
@@ -330,14 +327,14 @@ impl<'a> Reading<'a> {
             });
             if let Some(line) = unsolved {
                 let what = "nothing judges this `try`: write its reply, or a `redis check` behind it";
-                self.refusals.push(Refusal {
+                self.errors.push(LessonError {
                     file: self.file.to_owned(),
                     line,
                     what: what.into(),
                 });
             }
         }
-        if self.refusals.is_empty() {
+        if self.errors.is_empty() {
             Ok(Lesson {
                 id,
                 number,
@@ -348,13 +345,13 @@ impl<'a> Reading<'a> {
                 steps: self.steps,
             })
         } else {
-            self.refusals.sort_by_key(|refusal| refusal.line);
-            Err(self.refusals)
+            self.errors.sort_by_key(|refusal| refusal.line);
+            Err(self.errors)
         }
     }
 
     fn refuse(&mut self, line: usize, what: &str) {
-        self.refusals.push(Refusal {
+        self.errors.push(LessonError {
             file: self.file.to_owned(),
             line,
             what: what.to_owned(),

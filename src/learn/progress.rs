@@ -1,4 +1,4 @@
-//! Where the learner is, by the lessons' ids: a JSON file that is never allowed to stop a lesson.
+//! The learner's progress, by lesson id, in a JSON file. A file that cannot be used never stops a lesson.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,181 +6,154 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::state;
 
-/// The form of the file that this program writes.
+/// The version of the file format.
 const VERSION: u64 = 1;
 
-/// A file larger than this is none of ours.
+/// A larger file is not a progress file.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// What is kept between two sittings.
 #[derive(Debug)]
 pub(crate) struct Progress {
     record: Record,
-    keeping: Keeping,
+    /// `None`: not saved.
+    file: Option<PathBuf>,
 }
 
-/// Whether progress is written down.
-#[derive(Debug)]
-enum Keeping {
-    In(PathBuf),
-    /// Not, and the learner has been told why.
-    Nowhere,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Record {
     version: u64,
-    /// The id of the lesson that was open last.
+    /// The id of the current lesson.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     current: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     language: Option<String>,
-    /// Ids that this program does not know stay: another set of lessons has them.
+    /// Unknown ids are kept: they belong to another folder of lessons.
     #[serde(default)]
-    lessons: BTreeMap<String, Mark>,
-    /// Keys that a lesson may have left behind, if it could not tidy up.
+    lessons: BTreeMap<String, LessonProgress>,
+    /// Keys that still have to be removed if the program did not end normally.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     keys: Vec<String>,
     #[serde(flatten)]
-    unknown: serde_json::Map<String, serde_json::Value>,
+    unknown: Map<String, Value>,
 }
 
-/// How far a lesson is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Mark {
-    /// The step to go on with, from 0.
+pub(crate) struct LessonProgress {
+    /// The step to continue with, from 0.
     #[serde(default)]
     pub step: usize,
-    /// Whether it was gone through to its end.
     #[serde(default)]
     pub done: bool,
     #[serde(flatten)]
-    unknown: serde_json::Map<String, serde_json::Value>,
+    unknown: Map<String, Value>,
 }
 
 impl Progress {
-    /// Reads the file; also returns a line for the learner where it is of no use, or cannot be kept.
-    ///
-    /// Without a folder nothing is kept.
+    /// Reads `progress.json` in the folder. Also returns a message if it cannot be used or saved.
     #[must_use]
     pub(crate) fn read(folder: Option<&Path>) -> (Self, Option<String>) {
         let Some(folder) = folder else {
-            let line = "no home folder, so your progress is not kept this time (HOME or XDG_STATE_HOME would say where)";
-            return (Self::nowhere(), Some(line.into()));
+            let problem = "progress will not be saved: set HOME or XDG_STATE_HOME";
+            return (Self::in_memory(), Some(problem.into()));
         };
         let file = folder.join("progress.json");
         match content(&file) {
             Ok(None) => match fs::create_dir_all(folder).and_then(|()| can_write(folder)) {
-                Ok(()) => (Self::fresh(file), None),
-                Err(fault) => {
-                    let line = format!(
-                        "{} cannot be written ({fault}), so your progress is not kept",
-                        folder.display()
-                    );
-                    (Self::nowhere(), Some(line))
-                }
+                Ok(()) => (Self::new(Some(file)), None),
+                Err(error) => (Self::in_memory(), Some(not_saved(&file, &error))),
             },
             Ok(Some(text)) => Self::from_text(file, &text),
-            Err(fault) => {
-                let line = format!(
-                    "{} cannot be read ({fault}), so your progress is not kept",
-                    file.display()
-                );
-                (Self::nowhere(), Some(line))
-            }
+            Err(error) => (Self::in_memory(), Some(not_saved(&file, &error))),
         }
     }
 
     fn from_text(file: PathBuf, text: &str) -> (Self, Option<String>) {
-        let version = serde_json::from_str::<serde_json::Value>(text)
-            .ok()
-            .and_then(|value| value.get("version")?.as_u64());
-        if version.is_some_and(|version| version > VERSION) {
-            let shown = file.display();
-            let line = format!(
-                "{shown} was written by a newer sessiontut: it is left alone, and progress is not kept"
-            );
-            return (Self::nowhere(), Some(line));
+        let json = serde_json::from_str::<Value>(text).unwrap_or_default();
+        if json
+            .get("version")
+            .and_then(Value::as_u64)
+            .is_some_and(|version| version > VERSION)
+        {
+            let problem = not_saved(&file, &"written by a newer sessiontut");
+            return (Self::in_memory(), Some(problem));
         }
-        match serde_json::from_str::<Record>(text) {
-            Ok(record) if record.version == VERSION => {
-                let line = can_write(file.parent().unwrap_or(Path::new(".")))
-                    .err()
-                    .map(|fault| {
-                        format!(
-                            "{} cannot be written ({fault}), so new progress is not kept",
-                            file.display()
-                        )
-                    });
-                let keeping = if line.is_none() {
-                    Keeping::In(file)
-                } else {
-                    Keeping::Nowhere
-                };
-                (Self { record, keeping }, line)
-            }
+        match serde_json::from_value::<Record>(json) {
+            Ok(record) if record.version == VERSION => match can_write(file.parent().unwrap_or(&file)) {
+                Ok(()) => {
+                    let file = Some(file);
+                    (Self { record, file }, None)
+                }
+                Err(error) => {
+                    let problem = not_saved(&file, &error);
+                    (Self { record, file: None }, Some(problem))
+                }
+            },
             _ => Self::set_aside(file),
         }
     }
 
-    /// What is no progress of ours is kept under another name, and lessons begin anew.
+    /// Renames a damaged file, and starts without progress.
     fn set_aside(file: PathBuf) -> (Self, Option<String>) {
-        let shown = file.display();
         match state::set_aside(&file) {
-            Ok(aside) => {
-                let line = format!(
-                    "{shown} is no progress of ours, or damaged: kept as {}, and lessons begin anew",
-                    aside.display()
+            Ok(renamed) => {
+                let problem = format!(
+                    "{} is damaged and was renamed to {}; lessons start from the beginning",
+                    file.display(),
+                    renamed.display()
                 );
-                (Self::fresh(file), Some(line))
+                (Self::new(Some(file)), Some(problem))
             }
-            Err(fault) => {
-                let line =
-                    format!("{shown} is damaged and cannot be set aside ({fault}), so progress is not kept");
-                (Self::nowhere(), Some(line))
-            }
+            Err(error) => (Self::in_memory(), Some(not_saved(&file, &error))),
         }
     }
 
-    fn fresh(file: PathBuf) -> Self {
-        Self {
-            record: Record::empty(),
-            keeping: Keeping::In(file),
-        }
+    fn new(file: Option<PathBuf>) -> Self {
+        let record = Record {
+            version: VERSION,
+            ..Record::default()
+        };
+        Self { record, file }
     }
 
-    fn nowhere() -> Self {
-        Self {
-            record: Record::empty(),
-            keeping: Keeping::Nowhere,
-        }
-    }
-
-    /// How far a lesson is.
+    /// Progress that is neither read nor saved.
     #[must_use]
-    pub(crate) fn of(&self, id: &str) -> Mark {
+    pub(crate) fn in_memory() -> Self {
+        Self::new(None)
+    }
+
+    #[must_use]
+    pub(crate) fn of(&self, id: &str) -> LessonProgress {
         self.record.lessons.get(id).cloned().unwrap_or_default()
     }
 
-    /// The lesson that was open last.
+    /// The id of the current lesson.
     #[must_use]
     pub(crate) fn current(&self) -> Option<&str> {
         self.record.current.as_deref()
     }
 
-    /// The language that code was shown in last.
+    /// The language of code blocks.
     #[must_use]
     pub(crate) fn language(&self) -> Option<&str> {
         self.record.language.as_deref()
     }
 
-    /// Keys that a lesson may have left behind.
+    pub(crate) fn set_language(&mut self, language: &str) {
+        self.record.language = Some(language.to_owned());
+    }
+
+    /// Keys that still have to be removed.
     #[must_use]
     pub(crate) fn keys(&self) -> &[String] {
         &self.record.keys
+    }
+
+    pub(crate) fn set_keys(&mut self, keys: Vec<String>) {
+        self.record.keys = keys;
     }
 
     /// The learner is at this step of this lesson.
@@ -189,29 +162,19 @@ impl Progress {
         self.record.lessons.entry(id.to_owned()).or_default().step = step;
     }
 
-    /// The learner has gone through this lesson: the next time it begins at its start.
+    /// The lesson is done; the next time it starts at its first step.
     pub(crate) fn finish(&mut self, id: &str) {
-        let mark = self.record.lessons.entry(id.to_owned()).or_default();
-        mark.done = true;
-        mark.step = 0;
+        let lesson = self.record.lessons.entry(id.to_owned()).or_default();
+        lesson.done = true;
+        lesson.step = 0;
     }
 
-    /// The learner is in no lesson: all are gone through.
-    pub(crate) fn rest(&mut self) {
+    /// All lessons are done, so none is current.
+    pub(crate) fn leave_lesson(&mut self) {
         self.record.current = None;
     }
 
-    /// Code is shown in this language from now on.
-    pub(crate) fn prefer(&mut self, language: &str) {
-        self.record.language = Some(language.to_owned());
-    }
-
-    /// These keys are to be removed the next time, should this sitting not come to it.
-    pub(crate) fn note_keys(&mut self, keys: Vec<String>) {
-        self.record.keys = keys;
-    }
-
-    /// Forgets a lesson.
+    /// Forgets the progress of a lesson.
     pub(crate) fn forget(&mut self, id: &str) {
         self.record.lessons.remove(id);
         if self.record.current.as_deref() == Some(id) {
@@ -219,55 +182,43 @@ impl Progress {
         }
     }
 
-    /// Writes it down, whole or not at all.
+    /// Saves the file atomically.
     ///
     /// # Errors
-    /// A line for the learner, the first time that it cannot be written.
+    /// A message for the learner, the first time only.
     pub(crate) fn save(&mut self) -> Result<(), String> {
-        let Keeping::In(file) = &self.keeping else {
+        let Some(file) = &self.file else {
             return Ok(());
         };
-        let written = serde_json::to_vec_pretty(&self.record)
+        let saved = serde_json::to_vec_pretty(&self.record)
             .map_err(io::Error::other)
             .and_then(|text| state::write(file, &text));
-        let Err(fault) = written else {
+        let Err(error) = saved else {
             return Ok(());
         };
-        let line = format!(
-            "{} cannot be written ({fault}), so new progress is not kept",
-            file.display()
-        );
-        self.keeping = Keeping::Nowhere;
-        Err(line)
+        let problem = not_saved(file, &error);
+        self.file = None;
+        Err(problem)
     }
 }
 
-impl Record {
-    fn empty() -> Self {
-        Self {
-            version: VERSION,
-            current: None,
-            language: None,
-            lessons: BTreeMap::new(),
-            keys: Vec::new(),
-            unknown: serde_json::Map::new(),
-        }
-    }
+fn not_saved(file: &Path, why: &dyn std::fmt::Display) -> String {
+    format!("progress will not be saved: {}: {why}", file.display())
 }
 
-/// The text of the file; `None` where there is none.
+/// The text of the file; `None` if it does not exist.
 fn content(file: &Path) -> io::Result<Option<String>> {
     match fs::metadata(file) {
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(fault) => Err(fault),
-        Ok(about) if !about.is_file() => Err(io::Error::other("not a file")),
-        // Neither JSON nor small: set aside like anything else that is not ours.
-        Ok(about) if about.len() > MOST_BYTES => Ok(Some(String::new())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("not a regular file")),
+        // An empty text is not valid JSON, so the file is set aside.
+        Ok(metadata) if metadata.len() > MOST_BYTES => Ok(Some(String::new())),
         Ok(_) => fs::read(file).map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned())),
     }
 }
 
-/// Whether files can be made in a folder: asked by making one, since permissions alone do not tell.
+/// Creates a file in the folder, because its permissions alone do not show whether that is possible.
 fn can_write(folder: &Path) -> io::Result<()> {
     let probe = folder.join(format!(".probe-{}", std::process::id()));
     fs::write(&probe, b"")?;
@@ -284,8 +235,8 @@ mod tests {
         let file = folder.path().join("progress.json");
         let text = r#"{"version":1,"lessons":{"of-others":{"step":3,"done":true,"stars":5}},"mood":"good"}"#;
         fs::write(&file, text).unwrap();
-        let (mut progress, line) = Progress::read(Some(folder.path()));
-        assert_eq!(line, None);
+        let (mut progress, problem) = Progress::read(Some(folder.path()));
+        assert_eq!(problem, None);
         progress.arrive("expire", 2);
         progress.save().unwrap();
         let (progress, _) = Progress::read(Some(folder.path()));
@@ -299,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_ours_is_set_aside_and_said_in_one_line() {
+    fn a_damaged_file_is_set_aside_and_reported() {
         for text in [
             "{",
             "[]",
@@ -310,8 +261,8 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("progress.json"), text).unwrap();
-            let (mut progress, line) = Progress::read(Some(folder.path()));
-            assert!(line.unwrap().contains("begin anew"), "{text}");
+            let (mut progress, problem) = Progress::read(Some(folder.path()));
+            assert!(problem.is_some(), "{text}");
             assert_eq!(
                 fs::read_to_string(folder.path().join("progress.damaged-1")).unwrap(),
                 text
@@ -326,25 +277,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("progress.json");
         fs::write(&file, "{\"version\":2,\"steps\":[]}").unwrap();
-        let (mut progress, line) = Progress::read(Some(folder.path()));
-        assert!(line.unwrap().contains("newer"));
+        let (mut progress, problem) = Progress::read(Some(folder.path()));
+        assert!(problem.is_some());
         progress.arrive("expire", 1);
         progress.save().unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "{\"version\":2,\"steps\":[]}");
     }
 
     #[test]
-    fn without_a_place_nothing_is_kept_and_nothing_fails() {
-        let (mut progress, line) = Progress::read(None);
-        assert!(line.unwrap().contains("no home folder"));
+    fn without_a_folder_nothing_is_saved_and_nothing_fails() {
+        let (mut progress, problem) = Progress::read(None);
+        assert!(problem.is_some());
         progress.arrive("expire", 1);
         assert_eq!(progress.save(), Ok(()));
 
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("not-a-folder");
         fs::write(&file, "").unwrap();
-        let (mut progress, line) = Progress::read(Some(&file.join("state")));
-        assert!(line.unwrap().contains("not kept"));
+        let (mut progress, problem) = Progress::read(Some(&file.join("state")));
+        assert!(problem.is_some());
         assert_eq!(progress.save(), Ok(()));
     }
 }

@@ -112,7 +112,7 @@ impl Stop {
     }
 
     /// Forgets a Ctrl-C that was meant for a command within the lesson, which it has ended.
-    pub(crate) fn forgive(&self) {
+    pub(crate) fn ignore_interrupt(&self) {
         self.ask.send_if_modified(|wish| {
             let was_for_the_command = *wish == Wish::Stop;
             if was_for_the_command {
@@ -188,7 +188,7 @@ mod tests {
     fn a_signal_that_was_forgiven_takes_no_key_away_and_the_next_one_is_heard() {
         let stop = Stop::by_nobody().unwrap();
         stop.hear(Wish::Stop);
-        stop.forgive();
+        stop.ignore_interrupt();
         let (keys, mut learner) = io::pipe().unwrap();
         learner.write_all(b"k").unwrap();
         assert_eq!(stop.await_key(&keys), Ok(()));

@@ -5,6 +5,26 @@ use super::program::Home;
 use super::redis_server::RedisServer;
 use super::terminal::Terminal;
 
+/// Parts of the texts that tests wait for on the screen. The full wording is in `tests/golden/learn/`.
+pub mod shown {
+    pub const CORRECT: &str = "✓ correct";
+    pub const SOLUTION: &str = "Solution:";
+    pub const NOT_YET: &str = "✗ not yet";
+    pub const UNAVAILABLE: &str = "✗ Redis:";
+    pub const WAITING_FOR_REDIS: &str = "waiting for redis://127.0.0.1:";
+    pub const OTHER_KEYS: &str = "lessons write only keys";
+    pub const NAME_IN_USE: &str = "another learner uses the name";
+    pub const NAME_RULE: &str = "a name has at most";
+    pub const TTL_OF_ADA: &str = "sessiontut:user:ada: TTL";
+    pub const ALL_KEYS: &str = "Ctrl-C quits at once";
+    pub const NOT_AN_ANSWER: &str = "type the number of an answer";
+    pub const ONLY_TASKS: &str = "only the tasks of this lesson";
+    pub const EXPECTED: &str = "expected:";
+    pub const CONTINUES: &str = "continues where you left off";
+    pub const NOT_SAVED: &str = "progress will not be saved";
+    pub const NOT_REMOVED: &str = "could not be removed";
+}
+
 /// A learner in front of a terminal, with a Redis of their own.
 pub struct Learner {
     pub home: Home,
@@ -54,8 +74,8 @@ impl Learner {
 /// The lesson has been left with this exit status, and the terminal is as it was.
 #[track_caller]
 pub fn left(terminal: &Terminal, status: i32) {
-    terminal.wait_until("how to come back", |screen| {
-        screen.replace('\n', " ").contains("goes on where you left")
+    terminal.wait_until("how to continue", |screen| {
+        screen.replace('\n', " ").contains(shown::CONTINUES)
     });
     terminal.line("echo status=$?");
     terminal.wait_for(&format!("status={status}"));

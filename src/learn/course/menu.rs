@@ -1,217 +1,159 @@
-//! What a learner can do anywhere in a lesson: look for help, look around, go elsewhere.
+//! What a learner can do anywhere in a lesson: ask for a hint, look around, go elsewhere.
 
 use std::time::Duration;
 
-use super::{Course, Here, Pace, Turn, standings};
-use crate::learn::classroom::{Key, Offer, Said};
+use super::{Course, Leave, Place, standings};
+use crate::learn::app::CommandFailure;
+use crate::learn::learner::{Event, Key, Mark, Offer};
 use crate::learn::lesson::{Block, Tab};
-use crate::learn::stop::Interrupted;
-use crate::learn::unattended::{By, Failure};
 
-/// For a signal to be heard by everyone who listens.
-const HEARD_WITHIN: Duration = Duration::from_secs(1);
+/// Time for the thread that listens for signals to notice a Ctrl-C.
+const SIGNAL_DELAY: Duration = Duration::from_secs(1);
 
-pub(super) const QUIT: Offer = Offer {
-    key: Key::Quit,
-    does: "quit",
-};
-pub(super) const LIST: Offer = Offer {
-    key: Key::List,
-    does: "list",
-};
-const REDO: Offer = Offer {
-    key: Key::Redo,
-    does: "redo",
-};
-const BACK: Offer = Offer {
-    key: Key::Back,
-    does: "back",
-};
-const LANGUAGE: Offer = Offer {
-    key: Key::Language,
-    does: "language",
-};
-const HINT: Offer = Offer {
-    key: Key::Hint,
-    does: "hint",
-};
-const SOLUTION: Offer = Offer {
-    key: Key::Solution,
-    does: "solution",
-};
-const FAST_LANE: Offer = Offer {
-    key: Key::FastLane,
-    does: "I know this",
-};
-pub(super) const PING: Offer = Offer {
-    key: Key::Ping,
-    does: "ping",
-};
+pub(super) const QUIT: Offer = offer(Key::Quit, "quit");
+pub(super) const LIST: Offer = offer(Key::List, "list");
+pub(super) const PING: Offer = offer(Key::Ping, "ping");
+
+pub(super) const fn offer(key: Key, does: &'static str) -> Offer {
+    Offer { key, does }
+}
 
 impl Course<'_> {
-    /// Asks what to do, and does it, until the learner goes on or away.
-    pub(super) fn choose(
-        &mut self,
-        here: Here<'_>,
-        next: &'static str,
-        on: &mut dyn FnMut(&mut Self) -> Turn,
-    ) -> Result<Turn, Interrupted> {
+    /// Obeys the learner's keys until the learner continues.
+    pub(super) fn wait_for_next(&mut self, place: Place<'_>, next: &'static str) -> Result<(), Leave> {
         loop {
-            let offers = self.offers(here, next);
-            let key = self.room.key(&offers)?;
-            if key == Key::Next {
-                return Ok(on(self));
-            }
-            if let Some(turn) = self.obey(here, key)? {
-                return Ok(turn);
+            let offers = self.offers(place, next);
+            match self.learner.press(&offers)? {
+                Key::Next => return Ok(()),
+                key => self.obey(place, key)?,
             }
         }
     }
 
-    /// What can be done at a point of a lesson.
-    pub(super) fn offers(&self, here: Here<'_>, next: &'static str) -> Vec<Offer> {
-        let step = &here.lesson.steps[here.step];
-        let mut offers = vec![Offer {
-            key: Key::Next,
-            does: next,
-        }];
-        if !self.hints_for(here).is_empty() {
-            offers.push(HINT);
-        }
-        if matches!(step.blocks.get(here.block), Some(Block::Try { .. })) {
-            offers.push(SOLUTION);
-        }
-        if languages_before(here).len() > 1 {
-            offers.push(LANGUAGE);
-        }
-        offers.extend([LIST, REDO]);
-        if here.step > 0 {
-            offers.push(BACK);
-        }
-        if self.pace == Pace::Full
-            && here
-                .lesson
-                .steps
-                .iter()
-                .any(|step| step.blocks.iter().any(is_task))
-        {
-            offers.push(FAST_LANE);
-        }
-        offers.extend([PING, QUIT]);
-        offers
+    /// The keys that work at a place of a lesson.
+    pub(super) fn offers(&self, place: Place<'_>, next: &'static str) -> Vec<Offer> {
+        let is_task = |block: &Block| matches!(block, Block::Try { .. } | Block::Quiz(_));
+        let is_try = matches!(place.blocks().get(place.block), Some(Block::Try { .. }));
+        let mut steps = place.lesson.steps.iter();
+        let has_tasks = steps.any(|step| step.blocks.iter().any(is_task));
+        let offers = [
+            (true, offer(Key::Next, next)),
+            (!self.hints_for(place).is_empty(), offer(Key::Hint, "hint")),
+            (is_try, offer(Key::Solution, "solution")),
+            (
+                languages_before(place).len() > 1,
+                offer(Key::Language, "language"),
+            ),
+            (true, LIST),
+            (true, offer(Key::Redo, "redo")),
+            (place.step > 0, offer(Key::Back, "back")),
+            (!self.fast_lane && has_tasks, offer(Key::FastLane, "only tasks")),
+            (true, PING),
+            (true, QUIT),
+        ];
+        let offered = offers.into_iter().filter(|(works, _)| *works);
+        offered.map(|(_, offer)| offer).collect()
     }
 
-    /// Does what a key means anywhere; `None` when the learner stays where they are.
-    pub(super) fn obey(&mut self, here: Here<'_>, key: Key) -> Result<Option<Turn>, Interrupted> {
+    /// Does what a key means anywhere in a lesson.
+    pub(super) fn obey(&mut self, place: Place<'_>, key: Key) -> Result<(), Leave> {
         match key {
-            Key::Hint => self.hint(here),
-            Key::Language => self.next_language(here),
+            Key::Hint => self.hint(place),
+            Key::Language => self.next_language(place),
             Key::List => return self.list(),
             Key::Ping => {
-                // Its own report says all there is to say, whatever it found.
-                if let Err(failure) = self.commands.run(&["ping".to_owned()]) {
-                    self.outlive(&failure);
+                // Its report has told the learner everything.
+                if let Err(failure) = (self.run_command)(&["ping".to_owned()]) {
+                    self.ignore_interrupt_of(&failure);
                 }
-                self.room.tell(&Said::CommandsOver);
+                self.learner.show(&Event::CommandOutput);
             }
             Key::FastLane => {
-                self.pace = Pace::FastLane;
-                self.room.tell(&Said::FastLane);
-                return Ok(Some(Turn::Redo));
+                self.fast_lane = true;
+                self.say(Mark::Success, "only the tasks of this lesson, without the text");
+                return Err(Leave::Redo);
             }
-            Key::Redo => return Ok(Some(Turn::Redo)),
-            Key::Back => return Ok(Some(Turn::Back)),
-            Key::Quit => return Ok(Some(Turn::Leave)),
+            Key::Redo => return Err(Leave::Redo),
+            Key::Back => return Err(Leave::Back),
+            Key::Quit => return Err(Leave::Quit),
             Key::Next | Key::No | Key::Solution => {}
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// A Ctrl-C that ended a command within the lesson was not for the lesson.
-    pub(super) fn outlive(&self, failure: &Failure) {
-        if failure.by == By::CtrlC {
-            // Heard on another thread, which may be a moment behind.
-            let _ = self.scene.link.sleep(HEARD_WITHIN);
-            self.scene.link.stop().forgive();
+    /// A Ctrl-C that ended a command within the lesson does not end the lesson.
+    pub(super) fn ignore_interrupt_of(&self, failure: &CommandFailure) {
+        if failure.interrupted {
+            let connection = &self.sandbox.connection;
+            let _ = connection.sleep(SIGNAL_DELAY);
+            connection.stop().ignore_interrupt();
         }
     }
 
-    /// Hints for the block at hand, or for the last task before it.
-    fn hints_for(&self, here: Here<'_>) -> Vec<usize> {
-        let hints = &here.lesson.steps[here.step].hints;
-        let block = hints
-            .iter()
-            .map(|hint| hint.block)
-            .filter(|block| *block <= here.block)
-            .max();
+    /// Indexes of the hints for this block, or for the last task before it.
+    fn hints_for(&self, place: Place<'_>) -> Vec<usize> {
+        let hints = &place.lesson.steps[place.step].hints;
+        let blocks = hints.iter().map(|hint| hint.block);
+        let block = blocks.filter(|block| *block <= place.block).max();
         (0..hints.len())
-            .filter(|place| Some(hints[*place].block) == block)
+            .filter(|index| Some(hints[*index].block) == block)
             .collect()
     }
 
-    fn hint(&mut self, here: Here<'_>) {
-        let places = self.hints_for(here);
-        let next = places.iter().position(|place| !self.hints_shown.contains(place));
-        // After the last one, the last one again.
-        let Some(number) = next.or(places.len().checked_sub(1)) else {
-            return self.room.tell(&Said::NoHint);
+    /// Shows the next hint; after the last one, the last one again.
+    fn hint(&mut self, place: Place<'_>) {
+        let indexes = self.hints_for(place);
+        let next = indexes.iter().position(|index| !self.hints_shown.contains(index));
+        let Some(number) = next.or(indexes.len().checked_sub(1)) else {
+            return;
         };
-        let place = places[number];
-        self.hints_shown.push(place);
-        let hint = &here.lesson.steps[here.step].hints[place];
-        self.room.tell(&Said::Hint {
-            hint,
-            number: number + 1,
-            of: places.len(),
+        self.hints_shown.push(indexes[number]);
+        self.learner.show(&Event::Hint {
+            hint: &place.lesson.steps[place.step].hints[indexes[number]],
+            number,
+            of: indexes.len(),
         });
     }
 
-    fn next_language(&mut self, here: Here<'_>) {
-        let tabs = languages_before(here);
-        if tabs.len() < 2 {
-            return self.room.tell(&Said::OneLanguage);
+    fn next_language(&mut self, place: Place<'_>) {
+        let tabs = languages_before(place);
+        if tabs.is_empty() {
+            return;
         }
-        let next = (self.tab_of(tabs) + 1) % tabs.len();
-        self.language = tabs[next].language.clone();
-        self.progress.prefer(&self.language.0);
+        let shown = (self.tab_of(tabs) + 1) % tabs.len();
+        self.language = tabs[shown].language.clone();
+        self.progress.set_language(&self.language.0);
         self.save();
-        self.room.tell(&Said::Language(&self.language));
-        self.room.tell(&Said::Code { tabs, shown: next });
+        self.learner.show(&Event::Code { tabs, shown });
     }
 
-    pub(super) fn list(&mut self) -> Result<Option<Turn>, Interrupted> {
-        self.room
-            .tell(&Said::List(&standings(&self.book, &self.progress)));
+    /// Shows the list of lessons; leaves for one of them if the learner chooses one.
+    pub(super) fn list(&mut self) -> Result<(), Leave> {
+        let standings = standings(&self.lessons, &self.progress);
+        self.learner.show(&Event::Lessons(&standings));
         let word = self
-            .room
-            .line("go to (number, name, a part of a word; Enter: stay)")?;
+            .learner
+            .type_line("go to lesson (number, name or part of a word; Enter: stay here)")?;
         if word.trim().is_empty() {
-            return Ok(None);
+            return Ok(());
         }
-        match self.book.find(&word) {
-            Ok(place) => Ok(Some(Turn::Go(place))),
-            Err(line) => {
-                self.room.tell(&Said::Sorry(&line));
-                Ok(None)
+        match self.lessons.find(&word) {
+            Ok(index) => Err(Leave::Lesson(index)),
+            Err(problem) => {
+                self.say(Mark::Warning, &problem);
+                Ok(())
             }
         }
     }
 }
 
-/// The code block that the learner has before them: the last one that was shown in this step.
-fn languages_before<'l>(here: Here<'l>) -> &'l [Tab] {
-    let blocks = &here.lesson.steps[here.step].blocks;
-    let shown = blocks
-        .iter()
-        .take(here.block)
-        .rev()
-        .find_map(|block| match block {
-            Block::Code(tabs) => Some(tabs.as_slice()),
-            _ => None,
-        });
-    shown.unwrap_or_default()
-}
-
-fn is_task(block: &Block) -> bool {
-    matches!(block, Block::Try { .. } | Block::Quiz(_))
+/// The last code block before this place in the step.
+fn languages_before<'l>(place: Place<'l>) -> &'l [Tab] {
+    let blocks = &place.lesson.steps[place.step].blocks;
+    let mut before = blocks.iter().take(place.block).rev();
+    let code = before.find_map(|block| match block {
+        Block::Code(tabs) => Some(tabs.as_slice()),
+        _ => None,
+    });
+    code.unwrap_or_default()
 }

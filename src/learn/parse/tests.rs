@@ -1,7 +1,8 @@
 //! Lesson files, right and wrong.
 
 use super::*;
-use crate::learn::{Needs, Pattern};
+use crate::learn::lesson::Needs;
+use crate::learn::pattern::Pattern;
 use std::time::Duration;
 
 const WHOLE: &str = r##"# Count visits
@@ -177,9 +178,9 @@ fn what_is_wrong_is_said_with_its_line_and_what_would_be_right() {
             "begin it at the margin",
         ),
     ] {
-        let refusals = parse("lessons/01-t.md", &format!("{good}{rest}")).unwrap_err();
-        assert_eq!(refusals[0].line, line, "{rest}\n{refusals:?}");
-        assert!(refusals[0].what.contains(part), "{rest}\n{refusals:?}");
+        let errors = parse("lessons/01-t.md", &format!("{good}{rest}")).unwrap_err();
+        assert_eq!(errors[0].line, line, "{rest}\n{errors:?}");
+        assert!(errors[0].what.contains(part), "{rest}\n{errors:?}");
     }
     for (file, source, line, part) in [
         ("lessons/readable.md", "# T\n## S\n", 1, "NN-id.md"),
@@ -193,9 +194,9 @@ fn what_is_wrong_is_said_with_its_line_and_what_would_be_right() {
         ),
         ("lessons/01-t.md", "", 1, "no title"),
     ] {
-        let refusals = parse(file, source).unwrap_err();
-        assert_eq!(refusals[0].line, line, "{source}\n{refusals:?}");
-        assert!(refusals[0].what.contains(part), "{source}\n{refusals:?}");
+        let errors = parse(file, source).unwrap_err();
+        assert_eq!(errors[0].line, line, "{source}\n{errors:?}");
+        assert!(errors[0].what.contains(part), "{source}\n{errors:?}");
     }
 }
 
@@ -263,9 +264,9 @@ mod any_text {
         #[test]
         fn is_a_lesson_or_is_refused_on_one_of_its_lines(lines in proptest::collection::vec(line(), 0..40)) {
             let source = lines.join("\n");
-            if let Err(refusals) = parse("lessons/01-t.md", &source) {
-                prop_assert!(!refusals.is_empty());
-                for refusal in refusals {
+            if let Err(errors) = parse("lessons/01-t.md", &source) {
+                prop_assert!(!errors.is_empty());
+                for refusal in errors {
                     prop_assert!((1..=source.lines().count() + 1).contains(&refusal.line), "{refusal}");
                 }
             }

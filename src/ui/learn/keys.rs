@@ -2,7 +2,7 @@
 
 use dialoguer::console::{Key as Pressed, measure_text_width};
 
-use crate::learn::classroom::{Key, Offer};
+use crate::learn::learner::{Key, Offer};
 
 /// The character of a key, as it is shown.
 pub(super) fn sign(key: Key) -> &'static str {

@@ -1,21 +1,21 @@
-//! The parts of a lesson as a terminal shows them.
+//! How the parts of a lesson look in a terminal.
 
 use std::time::Duration;
 
 use colored::Colorize as _;
 
-use super::{Room, Shown};
+use super::keys;
+use super::terminal::{Rows, TerminalLearner};
 use crate::learn::check::{Outcome, Verdict};
-use crate::learn::classroom::Offer;
-use crate::learn::{Lesson, Quiz, Tab, Transcript, pattern};
+use crate::learn::learner::{Mark, Offer};
+use crate::learn::{Exchange, Lesson, Quiz, Tab, pattern};
 use crate::sanitize;
-use crate::ui::learn::keys;
 use crate::ui::{highlight, markdown};
 
-/// A busy Redis has thousands of clients to list.
+/// CLIENT LIST may return thousands of lines.
 const MOST_REPLY_LINES: usize = 60;
 
-impl Room {
+impl TerminalLearner {
     pub(super) fn lesson(&mut self, lesson: &Lesson, of: usize, step: usize) {
         self.screen.gap();
         let title = format!("Lesson {} of {of}: {}", lesson.number, lesson.title);
@@ -31,7 +31,7 @@ impl Room {
                     .collect(),
             );
         } else if step > 0 {
-            self.say(&format!("going on where you left, at step {}", step + 1));
+            self.say(&format!("continues at step {}", step + 1));
         }
     }
 
@@ -50,7 +50,7 @@ impl Room {
         self.screen.gap();
     }
 
-    /// Lines with an empty one behind them.
+    /// Lines, then an empty one.
     pub(super) fn block(&mut self, lines: Vec<String>) {
         self.screen.put_all(lines);
         self.screen.gap();
@@ -60,20 +60,17 @@ impl Room {
         self.screen.put_all(markdown::wrapped(text, self.screen.width()));
     }
 
-    pub(super) fn marked(&mut self, mark: &str, text: &str) {
-        let painted = match mark {
-            "✓" => mark.green().bold(),
-            "✗" => mark.red().bold(),
-            _ => mark.yellow().bold(),
+    pub(super) fn marked(&mut self, mark: Mark, text: &str) {
+        let mark = match mark {
+            Mark::Plain => return self.say(text),
+            Mark::Success => "✓".green().bold(),
+            Mark::Failure => "✗".red().bold(),
+            Mark::Warning => "!".yellow().bold(),
         };
-        let lines = markdown::wrapped(text, self.screen.width().saturating_sub(2));
-        for (row, line) in lines.into_iter().enumerate() {
-            let lead = if row == 0 {
-                painted.to_string()
-            } else {
-                " ".to_owned()
-            };
+        let mut lead = mark.to_string();
+        for line in markdown::wrapped(text, self.screen.width().saturating_sub(2)) {
             self.screen.put(&format!("{lead} {line}"));
+            lead = " ".to_owned();
         }
     }
 
@@ -104,34 +101,34 @@ impl Room {
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
     }
 
-    pub(super) fn commands(&mut self, transcript: &Transcript) {
+    pub(super) fn pending_commands(&mut self, exchanges: &[Exchange]) {
         let before = self.screen.written;
-        self.command_lines(transcript);
+        self.commands(exchanges);
         let after = self.screen.written;
-        self.shown = Some(Shown { before, after });
+        self.pending = Some(Rows { before, after });
     }
 
-    pub(super) fn command_lines(&mut self, transcript: &Transcript) {
-        for exchange in &transcript.exchanges {
+    pub(super) fn commands(&mut self, exchanges: &[Exchange]) {
+        for exchange in exchanges {
             self.command_line(&exchange.source);
         }
     }
 
-    pub(super) fn command_line(&mut self, source: &str) {
+    fn command_line(&mut self, source: &str) {
         self.screen
             .put(&format!("{} {}", ">".dimmed(), sanitize::line(source).bold()));
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
-        if let Some(shown) = self.shown.take()
-            && shown.after == self.screen.written
+        if let Some(pending) = self.pending.take()
+            && pending.after == self.screen.written
         {
-            self.screen.take_back(shown.before);
+            self.screen.take_back(pending.before);
         }
         self.command_line(&outcome.command);
         self.reply(&outcome.got);
         if let Verdict::Differs { expected, why } = &outcome.verdict {
-            self.marked("✗", &format!("the lesson expects {}", readable(expected)));
+            self.marked(Mark::Failure, &format!("expected: {}", readable(expected)));
             if let Some(why) = why {
                 self.say(why);
             }
@@ -139,7 +136,7 @@ impl Room {
         self.screen.gap();
     }
 
-    /// A reply, or as much of it as anyone reads.
+    /// A reply, or its first lines.
     pub(super) fn reply(&mut self, lines: &[String]) {
         let shown = lines.iter().take(MOST_REPLY_LINES);
         self.screen.put_all(shown.map(|line| line.yellow().to_string()));
@@ -148,14 +145,14 @@ impl Room {
         }
     }
 
-    /// What the lesson looked at, what it found, and why that is.
+    /// The check that failed, and why.
     pub(super) fn not_yet(&mut self, outcome: &Outcome) {
         let Verdict::Differs { expected, why } = &outcome.verdict else {
             return;
         };
-        self.marked("✗", "not yet");
-        self.say(&format!("{} answers {}", outcome.command, outcome.got.join(" ")));
-        self.say(&format!("it should answer {}", readable(expected)));
+        self.marked(Mark::Failure, "not yet");
+        self.say(&format!("{} returns {}", outcome.command, outcome.got.join(" ")));
+        self.say(&format!("expected: {}", readable(expected)));
         if let Some(why) = why {
             self.say(why);
         }
@@ -177,62 +174,58 @@ impl Room {
             }
         }
         if quiz.answers.iter().filter(|answer| answer.is_right).count() > 1 {
-            self.say("more than one is right");
+            self.say("more than one answer is right");
         }
         self.screen.gap();
     }
 
-    pub(super) fn answered(&mut self, right: bool, picked: &[usize], quiz: &Quiz) {
-        for place in picked {
-            let Some(answer) = quiz.answers.get(*place) else {
-                continue;
+    pub(super) fn answered(&mut self, quiz: &Quiz, picked: &[usize]) {
+        let answers = picked
+            .iter()
+            .filter_map(|index| Some((index, quiz.answers.get(*index)?)));
+        let mut all_right = true;
+        for (index, answer) in answers {
+            let (mark, word) = match answer.is_right {
+                true => (Mark::Success, "right"),
+                false => (Mark::Failure, "wrong"),
             };
-            let (mark, word) = if answer.is_right {
-                ("✓", "right")
-            } else {
-                ("✗", "not right")
+            let why = match answer.why.as_str() {
+                "" => String::new(),
+                why => format!(": {why}"),
             };
-            let why = if answer.why.is_empty() {
-                String::new()
-            } else {
-                format!(": {}", answer.why)
-            };
-            self.marked(mark, &format!("{} is {word}{why}", place + 1));
+            all_right &= answer.is_right;
+            self.marked(mark, &format!("{} is {word}{why}", index + 1));
         }
-        if !right
-            && picked
-                .iter()
-                .all(|place| quiz.answers.get(*place).is_some_and(|answer| answer.is_right))
-        {
-            self.say("there is more that is right");
+        if all_right && picked != quiz.right_answers() {
+            self.say("another answer is right as well");
         }
         self.screen.gap();
     }
 
-    /// All keys, one a line.
+    /// Lists all keys, one per line.
     pub(super) fn explain(&mut self, offers: &[Offer]) {
         for offer in offers {
             self.screen
                 .put(&format!("{:>7}  {}", keys::sign(offer.key), offer.does));
         }
-        self.say("Ctrl-C leaves at once; your place is kept, the lesson's keys are removed");
+        self.say("Ctrl-C quits at once; your progress is saved, and the lesson's keys are removed");
     }
 }
 
-/// An expected reply without the signs of its wildcards.
+/// An expected reply with its wildcards in words.
 fn readable(expected: &[String]) -> String {
     let lines: Vec<String> = expected.iter().map(|line| pattern::in_words(line)).collect();
     lines.join(" ")
 }
 
-/// What is left of a key's life, as PTTL says it.
-pub(super) fn life(key: &str, ttl: i64) -> String {
+/// The TTL of a key, from the reply of PTTL.
+pub(super) fn remaining(key: &str, pttl: i64) -> String {
     let key = sanitize::line(key);
-    match ttl {
-        -2 => format!("gone: {key}"),
-        -1 => format!("no TTL: {key}"),
+    match pttl {
+        -2 => format!("{key}: no such key"),
+        -1 => format!("{key}: no TTL"),
         left => format!(
-            "{:.1} s to live: {key}",
+            "{key}: TTL {:.1} s",
             Duration::from_millis(left.unsigned_abs()).as_secs_f64()
         ),
     }

@@ -12,11 +12,14 @@ use tokio::runtime::{self, Runtime};
 use super::stop::{Interrupted, Stop};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::ping::causes::Fix;
+use crate::ping::causes::{Fix, FixContext};
+use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions};
-use crate::redis_client::{Connection, Limits, Stream, error_text};
 use crate::redis_url::{Address, Origin, Target, Trust};
+use crate::sanitize;
 use crate::session::neighbours::Census;
+use crate::redis_client::error_replies::{ErrorReply, Scope};
+use crate::redis_client::{self, Limits, Stream, error_text};
 
 /// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -34,23 +37,23 @@ const UNNOTICED: Duration = Duration::from_secs(1);
 pub(crate) type Notice = Box<dyn FnMut(Option<&Target>)>;
 
 /// A way to Redis, and the connections that were made on it.
-pub(crate) struct Link {
+pub(crate) struct Connection {
     runtime: Runtime,
     target: Target,
     trust: Trust,
     stop: Stop,
     notice: Notice,
-    nodes: HashMap<String, Connection<Stream>>,
+    nodes: HashMap<String, redis_client::Connection<Stream>>,
     /// The node of the last command, which commands without a key go to.
     current: Option<String>,
 }
 
 /// Why there is no reply: none of it is the learner's doing.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum SendError {
     /// Redis does not answer.
     #[error(transparent)]
-    Redis(#[from] Unanswered),
+    Unavailable(#[from] Unavailable),
     /// Ctrl-C.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -59,27 +62,18 @@ pub(crate) enum Trouble {
 /// Redis does not answer, in the words of `ping`.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{what}")]
-pub(crate) struct Unanswered {
+pub(crate) struct Unavailable {
     /// What happened.
     pub what: String,
     /// What to do about it, most promising first.
     pub fixes: Vec<String>,
     /// The status that `ping` would exit with.
     pub exit: Exit,
-    /// When.
-    pub at: At,
+    /// It happened while connecting, so `what` is all that is known. If not, an established connection broke.
+    pub while_connecting: bool,
 }
 
-/// When Redis did not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum At {
-    /// On the way to it: `what` is then all there is to know.
-    Connecting,
-    /// On a connection that had worked.
-    Asking,
-}
-
-impl Link {
+impl Connection {
     /// A way to `target`; nothing is connected yet.
     ///
     /// # Errors
@@ -109,10 +103,10 @@ impl Link {
         &self.target
     }
 
-    /// How its end is trusted.
-    #[must_use]
-    pub(crate) fn trust(&self) -> &Trust {
-        &self.trust
+    /// Opens another connection to the same Redis.
+    pub(crate) fn another(&self) -> impl FnOnce() -> io::Result<Self> + Send + 'static {
+        let (target, trust, stop) = (self.target.clone(), self.trust.clone(), self.stop.clone());
+        move || Self::new(target, trust, stop)
     }
 
     /// What ends its waits.
@@ -127,31 +121,17 @@ impl Link {
         self.target.origin == Origin::Practice
     }
 
-    /// Follows the target elsewhere: the practice Redis can move when another process takes over.
-    pub(crate) fn retarget(&mut self, target: Target) {
-        self.target = target;
-        self.forget();
-    }
-
     /// Drops every connection; the next command makes new ones.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.nodes.clear();
         self.current = None;
-    }
-
-    /// Connects, where nothing is connected.
-    ///
-    /// # Errors
-    /// [`Trouble`].
-    pub(crate) fn connect(&mut self) -> Result<(), Trouble> {
-        self.ask_text(&["PING"]).map(|_| ())
     }
 
     /// Sends one command and returns its reply; an error reply is a reply.
     ///
     /// # Errors
-    /// [`Trouble`]; the connections are forgotten then, since a late reply would answer the wrong command.
-    pub(crate) fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, Trouble> {
+    /// [`SendError`]; the connections are forgotten then, since a late reply would answer the wrong command.
+    pub(crate) fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, SendError> {
         self.stop.check()?;
         let mut command = Cmd::new();
         for word in words {
@@ -175,15 +155,20 @@ impl Link {
         let answer = runtime.block_on(async {
             let work = route.ask(&command);
             tokio::select! {
-                answer = noticed(work, target, notice) => answer.map_err(Trouble::from),
+                answer = noticed(work, target, notice) => answer.map_err(SendError::from),
                 () = stop.asked() => Err(Interrupted.into()),
             }
         });
-        if matches!(answer, Err(Trouble::Interrupted(_))) {
+        if matches!(answer, Err(SendError::Interrupted(_))) {
             (self.notice)(None);
         }
+        let answer = answer.and_then(|reply| match unavailable(&reply, &self.target) {
+            None => Ok(reply),
+            Some(refused) => Err(refused.into()),
+        });
         if answer.is_err() {
-            self.forget();
+            // A late reply would answer the wrong command. After a failover, the host name leads to another node.
+            self.close();
         }
         answer
     }
@@ -191,8 +176,8 @@ impl Link {
     /// The same, with words that are text.
     ///
     /// # Errors
-    /// [`Trouble`].
-    pub(crate) fn ask_text(&mut self, words: &[&str]) -> Result<Value, Trouble> {
+    /// [`SendError`].
+    pub(crate) fn ask_text(&mut self, words: &[&str]) -> Result<Value, SendError> {
         let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         self.ask(&words)
     }
@@ -200,8 +185,8 @@ impl Link {
     /// How many keys there are that this program has not made; none where this user may not ask.
     ///
     /// # Errors
-    /// [`Trouble`].
-    pub(crate) fn keys_of_others(&mut self) -> Result<Option<u64>, Trouble> {
+    /// [`SendError`].
+    pub(crate) fn other_keys(&mut self) -> Result<Option<u64>, SendError> {
         let mut census = Census::default();
         while let Some(question) = census.question() {
             // In a cluster they are those of the node that we are at.
@@ -281,16 +266,16 @@ async fn noticed<T>(work: impl Future<Output = T>, target: &Target, notice: &mut
     done
 }
 
-/// The parts of a [`Link`] that sending needs.
+/// The parts of a [`Connection`] that sending needs.
 struct Route<'a> {
     target: &'a Target,
     trust: &'a Trust,
-    nodes: &'a mut HashMap<String, Connection<Stream>>,
+    nodes: &'a mut HashMap<String, redis_client::Connection<Stream>>,
     current: &'a mut Option<String>,
 }
 
 impl Route<'_> {
-    async fn ask(&mut self, command: &Cmd) -> Result<Value, Unanswered> {
+    async fn ask(&mut self, command: &Cmd) -> Result<Value, Unavailable> {
         let mut node = self.current.clone().unwrap_or_default();
         let mut asking = false;
         for _ in 0..MOST_REDIRECTIONS {
@@ -302,16 +287,16 @@ impl Route<'_> {
             asking = !moved;
             node = to;
         }
-        Err(Unanswered {
+        Err(Unavailable {
             what: "the cluster sends us in circles: it may be moving slots just now".into(),
             fixes: Vec::new(),
             exit: Exit::Server,
-            at: At::Asking,
+            while_connecting: false,
         })
     }
 
     /// Asks one node: the empty name is the target itself.
-    async fn ask_node(&mut self, node: &str, command: &Cmd, asking: bool) -> Result<Value, Unanswered> {
+    async fn ask_node(&mut self, node: &str, command: &Cmd, asking: bool) -> Result<Value, Unavailable> {
         let address = self.address_of(node);
         let connection = match self.nodes.entry(node.to_owned()) {
             Entry::Occupied(known) => known.into_mut(),
@@ -327,11 +312,11 @@ impl Route<'_> {
             .await;
         match answer {
             Ok(mut replies) => Ok(replies.pop().unwrap_or(Value::Nil)),
-            Err(fault) => Err(Unanswered {
+            Err(fault) => Err(Unavailable {
                 what: fault.to_string(),
                 fixes: Vec::new(),
                 exit: Exit::Server,
-                at: At::Asking,
+                while_connecting: false,
             }),
         }
     }
@@ -368,31 +353,69 @@ fn redirection(reply: &Value) -> Option<(bool, String)> {
 }
 
 /// Climbs as `ping` does, and goes on with the very connection that answered.
-async fn dial(target: &Target, trust: &Trust) -> Result<Connection<Stream>, Unanswered> {
+async fn dial(target: &Target, trust: &Trust) -> Result<redis_client::Connection<Stream>, Unavailable> {
     let deadline = Deadline::after(CONNECT_WITHIN);
     let climb = ping::climb(target, trust, &ClimbOptions::default(), deadline, &mut |_| {}).await;
     let verdict = ping::judge(target, &climb.observations);
     let exit = verdict.exit();
     match (climb.connection, verdict.finding) {
         (Some(connection), None) => Ok(connection),
-        (_, Some(finding)) => Err(Unanswered {
+        (_, Some(finding)) => Err(Unavailable {
             what: finding.summary,
             fixes: finding.fixes.iter().map(advice).collect(),
             exit,
-            at: At::Connecting,
+            while_connecting: true,
         }),
-        (None, None) => Err(Unanswered {
+        (None, None) => Err(Unavailable {
             what: format!("{target} does not answer"),
             fixes: Vec::new(),
             exit: Exit::Server,
-            at: At::Connecting,
+            while_connecting: true,
         }),
     }
 }
 
-pub(super) fn advice(fix: &Fix) -> String {
+fn advice(fix: &Fix) -> String {
     match &fix.command {
         Some(command) => format!("{}: {command}", fix.text),
         None => fix.text.clone(),
+    }
+}
+
+/// What an error reply says about the Redis itself, rather than about the command.
+fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
+    let Value::ServerError(error) = reply else {
+        return None;
+    };
+    let text = error_text(error);
+    let known = ErrorReply::of(&text).filter(|known| known.scope == Scope::Server)?;
+    let fixes = known.cause.fixes(&FixContext::of(target, &Observations::default()));
+    Some(Unavailable {
+        what: format!("{}: {}", known.summary(), sanitize::line(&text)),
+        fixes: fixes.iter().map(advice).collect(),
+        exit: known.cause.exit(),
+        while_connecting: true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reply_about_redis_itself_is_not_a_reply_to_the_command() {
+        let target = Target::parse("redis://10.0.0.7:6380").unwrap();
+        let found = |line: &str| {
+            let reply = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+            unavailable(&reply, &target)
+        };
+        let replica = found("READONLY You can't write against a read only replica.").unwrap();
+        assert_eq!(replica.exit, Exit::Server);
+        assert!(!replica.fixes.is_empty());
+        let fixes = found("MISCONF Redis is configured to save RDB snapshots, and cannot").unwrap().fixes;
+        assert!(fixes.join("\n").contains("-h 10.0.0.7 -p 6380"), "{fixes:?}");
+        assert!(found("LOADING Redis is loading the dataset in memory").is_some());
+        assert!(found("WRONGTYPE Operation against a key").is_none());
+        assert!(found("NOPERM this user has no permissions").is_none());
     }
 }

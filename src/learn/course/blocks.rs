@@ -1,0 +1,243 @@
+//! The other blocks of a step: commands that are run for the learner, checks, shell commands, quizzes.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::menu::{QUIT, offer};
+use super::{Course, Leave, Place};
+use crate::deadline::Deadline;
+use crate::learn::check::{self, Outcome};
+use crate::learn::connection::SendError;
+use crate::learn::learner::{Event, Key, Mark, Picked};
+use crate::learn::lesson::{Block, Needs, Quiz, Run, Shell, Transcript, Wait};
+
+/// How often a countdown is drawn.
+const TICK: Duration = Duration::from_millis(200);
+
+const NEEDS_REAL_REDIS: &str = "not run: needs a Redis other than the practice Redis (set REDIS_URL)";
+
+impl Course<'_> {
+    /// A `redis` fence: shown, then run.
+    pub(super) fn demonstrate(&mut self, place: Place<'_>, transcript: &Transcript) -> Result<(), Leave> {
+        if !self.can_run(transcript.needs) {
+            self.skip(transcript);
+            return Ok(());
+        }
+        if !self.fast_lane {
+            self.learner.show(&Event::Commands(transcript));
+            let next = match transcript.wait {
+                Some(_) => "wait and run",
+                None => "run",
+            };
+            self.wait_for_next(place, next)?;
+        }
+        self.with_redis(place, &mut |course| {
+            course.wait(transcript.wait.as_ref())?;
+            let learner = &mut *course.learner;
+            check::run(&mut course.sandbox, transcript, &mut |outcome| {
+                learner.show(&Event::Ran(outcome));
+            })
+        })
+    }
+
+    /// Runs checks silently; returns the first reply that is not the expected one.
+    pub(super) fn failed_check(&mut self, checks: &[Transcript]) -> Result<Option<Outcome>, SendError> {
+        for check in checks {
+            if !self.can_run(check.needs) {
+                self.learner.show(&Event::Skipped {
+                    line: check.line,
+                    commands: &[],
+                    why: NEEDS_REAL_REDIS,
+                });
+                continue;
+            }
+            self.wait(check.wait.as_ref())?;
+            let learner = &mut *self.learner;
+            let mut failed = None;
+            check::run(&mut self.sandbox, check, &mut |outcome| {
+                learner.show(&Event::Checked(outcome));
+                if failed.is_none() && !outcome.held() {
+                    failed = Some(outcome.clone());
+                }
+            })?;
+            if failed.is_some() {
+                return Ok(failed);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A `redis check` after a shell command.
+    pub(super) fn check(&mut self, place: Place<'_>, check: &Transcript) -> Result<(), Leave> {
+        if !self.can_run(check.needs) {
+            self.skip(check);
+            return Ok(());
+        }
+        if self.command_skipped {
+            self.learner.show(&Event::Skipped {
+                line: check.line,
+                commands: &[],
+                why: "not checked: the command before it was not run",
+            });
+            return Ok(());
+        }
+        let mut before = place.blocks()[..place.block].iter().rev();
+        let shell = before.find_map(|block| match block {
+            Block::Shell(shell) => Some(shell),
+            _ => None,
+        });
+        // The learner does something in another window, and says when it is done.
+        if self.app.is_some() || shell.is_some_and(|shell| shell.run == Run::ShownOnly) {
+            self.wait_for_next(place, "check")?;
+        }
+        loop {
+            let checks = std::slice::from_ref(check);
+            let failed = self.with_redis(place, &mut |course| course.failed_check(checks))?;
+            let Some(outcome) = failed else {
+                self.say(Mark::Success, "correct");
+                return Ok(());
+            };
+            self.learner.show(&Event::NotYet(&outcome));
+            let again = offer(Key::Next, "check again");
+            let skip = offer(Key::No, "continue anyway");
+            match self.learner.press(&[again, skip, QUIT])? {
+                Key::Next => {}
+                Key::No => return Ok(()),
+                _ => return Err(Leave::Quit),
+            }
+        }
+    }
+
+    /// A `sh` fence is shown. `sh run` is also run, if the learner agrees.
+    pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
+        let Run::InProcess(commands) = &shell.run else {
+            if !self.fast_lane {
+                self.learner.show(&Event::Shell(shell));
+            }
+            return Ok(());
+        };
+        self.learner.show(&Event::Shell(shell));
+        if !self.can_run(shell.needs) {
+            self.learner.show(&Event::Skipped {
+                line: shell.line,
+                commands: &[],
+                why: NEEDS_REAL_REDIS,
+            });
+            self.command_skipped = true;
+            return Ok(());
+        }
+        let mut offers = self.offers(place, "yes, run it");
+        offers.insert(1, offer(Key::No, "not now"));
+        loop {
+            match self.learner.press(&offers)? {
+                Key::Next => break,
+                Key::No => {
+                    self.command_skipped = true;
+                    return Ok(());
+                }
+                key => self.obey(place, key)?,
+            }
+        }
+        if let Some(wait) = &shell.wait {
+            self.with_redis(place, &mut |course| course.wait(Some(wait)))?;
+        }
+        for words in commands {
+            self.run_own(shell.line, words);
+            self.sandbox.connection.stop().check()?;
+        }
+        self.learner.show(&Event::CommandOutput);
+        Ok(())
+    }
+
+    /// Runs a command of this program; `serve` runs in the background until the lesson ends.
+    fn run_own(&mut self, line: usize, words: &[String]) {
+        if words.first().is_some_and(|word| word == "serve") {
+            // One app at a time: both listen on the same port.
+            self.stop_app();
+        }
+        let failed = match (self.run_command)(words) {
+            Ok(None) => Ok(()),
+            Ok(Some(app)) => {
+                let used = self.learner.use_app(app.address);
+                self.app = Some(app);
+                used
+            }
+            Err(failure) => {
+                self.ignore_interrupt_of(&failure);
+                Err(failure.what)
+            }
+        };
+        if let Err(what) = &failed {
+            self.learner.show(&Event::CommandFailed { line, what });
+        }
+    }
+
+    pub(super) fn stop_app(&mut self) {
+        if let Some(app) = self.app.take() {
+            self.learner.leave_app();
+            app.stop();
+        }
+    }
+
+    /// A `quiz` fence, until the answer is right.
+    pub(super) fn quiz(&mut self, place: Place<'_>, quiz: &Quiz) -> Result<(), Leave> {
+        self.learner.show(&Event::Quiz(quiz));
+        let right = quiz.right_answers();
+        loop {
+            let offers = self.offers(place, "skip");
+            match self.learner.pick(quiz, &offers)? {
+                Picked::Answers(picked) => {
+                    let picked = &picked[..];
+                    self.learner.show(&Event::Answered { quiz, picked });
+                    if picked == right {
+                        return Ok(());
+                    }
+                }
+                Picked::Key(Key::Next) => return Ok(()),
+                Picked::Key(key) => self.obey(place, key)?,
+            }
+        }
+    }
+
+    /// Whether a block can be run on this Redis.
+    pub(super) fn can_run(&self, needs: Needs) -> bool {
+        needs == Needs::AnyRedis || !self.sandbox.connection.is_practice()
+    }
+
+    pub(super) fn skip(&mut self, transcript: &Transcript) {
+        self.learner.show(&Event::Skipped {
+            line: transcript.line,
+            commands: &transcript.exchanges,
+            why: NEEDS_REAL_REDIS,
+        });
+    }
+
+    /// Waits, and shows the TTL of the key that the wait watches.
+    pub(super) fn wait(&mut self, wait: Option<&Wait>) -> Result<(), SendError> {
+        let Some(wait) = wait else {
+            return Ok(());
+        };
+        let waited = self.count_down(wait);
+        self.learner.show(&Event::CountdownOver);
+        waited
+    }
+
+    fn count_down(&mut self, wait: &Wait) -> Result<(), SendError> {
+        let deadline = Deadline::after(wait.span);
+        while !deadline.is_over() {
+            self.check_time()?;
+            let pttl = match &wait.watch {
+                Some(key) => match self.sandbox.connection.ask_text(&["PTTL", key])? {
+                    Value::Int(left) => Some(left),
+                    _ => None,
+                },
+                None => None,
+            };
+            let left = deadline.left();
+            self.learner.show(&Event::Countdown { wait, left, pttl });
+            self.sandbox.connection.sleep(TICK.min(left))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! Prepares Redis for a block: takes the learner's name, sets the lesson's keys up, and reports a Redis that is
+//! unavailable.
+
+use super::menu::{LIST, PING, QUIT, offer};
+use super::{Course, Guest, Leave, Place};
+use crate::exit::Exit;
+use crate::learn::connection::{SendError, Unavailable};
+use crate::learn::learner::{Event, Key, Mark};
+use crate::learn::lesson::{Block, Lesson};
+use crate::learn::name::{self, FIRST_NAME, NameLock, Taken};
+use crate::learn::stop::Interrupted;
+use crate::session::neighbours::notice;
+
+impl Course<'_> {
+    /// Sets the keys up before the text of the lesson is shown, because another name changes the text.
+    pub(super) fn prepare(&mut self, place: Place<'_>) -> Result<(), Leave> {
+        if !uses_redis(place.lesson) {
+            return Ok(());
+        }
+        let ready = self.set_up(place);
+        self.renamed = false;
+        match ready {
+            Ok(()) => Ok(()),
+            Err(SendError::Interrupted(_)) => Err(Leave::Interrupted),
+            Err(SendError::Unavailable(unavailable)) => {
+                self.learner.show(&Event::Unavailable(&unavailable));
+                self.say(
+                    Mark::Plain,
+                    "you can read on: the next command tries to connect again",
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs `work`, which uses Redis. If Redis is unavailable, asks the learner what to do, and runs `work` again when it
+    /// is available.
+    ///
+    /// # Errors
+    /// [`Leave`] if the learner goes elsewhere.
+    pub(super) fn with_redis<T>(
+        &mut self,
+        place: Place<'_>,
+        work: &mut dyn FnMut(&mut Self) -> Result<T, SendError>,
+    ) -> Result<T, Leave> {
+        let mut is_first_break = true;
+        loop {
+            let ready = self.set_up(place);
+            if ready.is_ok() && std::mem::take(&mut self.renamed) {
+                return Err(Leave::Redo);
+            }
+            let unavailable = match ready.and_then(|()| work(self)) {
+                Ok(done) => return Ok(done),
+                Err(SendError::Interrupted(_)) => return Err(Leave::Interrupted),
+                Err(SendError::Unavailable(unavailable)) => unavailable,
+            };
+            self.keys_ready = false;
+            // An established connection can break although Redis is well. If it is not, a new connection shows why.
+            let again = match unavailable.while_connecting {
+                true => Err(unavailable.clone().into()),
+                false => self.set_up(place),
+            };
+            match again {
+                Ok(()) if is_first_break => {
+                    let text =
+                        format!("{unavailable}; connected again, and the lesson's keys are set up again");
+                    self.say(Mark::Warning, &text);
+                }
+                Ok(()) => self.wait_for_redis(place, &unavailable)?,
+                Err(SendError::Unavailable(now)) => self.wait_for_redis(place, &now)?,
+                Err(SendError::Interrupted(_)) => return Err(Leave::Interrupted),
+            }
+            is_first_break = false;
+        }
+    }
+
+    /// Shows why Redis is unavailable, until it is available again.
+    fn wait_for_redis(&mut self, place: Place<'_>, unavailable: &Unavailable) -> Result<(), Leave> {
+        self.learner.show(&Event::Unavailable(unavailable));
+        let again = offer(Key::Next, "try again");
+        let skip = offer(Key::No, "continue without it");
+        loop {
+            match self.learner.press(&[again, PING, skip, LIST, QUIT])? {
+                Key::Next => match self.set_up(place) {
+                    Ok(()) => {
+                        self.say(
+                            Mark::Success,
+                            "Redis is available, and the lesson's keys are set up again",
+                        );
+                        return Ok(());
+                    }
+                    Err(SendError::Interrupted(_)) => return Err(Leave::Interrupted),
+                    Err(SendError::Unavailable(now)) => self.learner.show(&Event::Unavailable(&now)),
+                },
+                Key::No => return Err(Leave::Skip),
+                key => self.obey(place, key)?,
+            }
+        }
+    }
+
+    /// Sets the lesson's keys up as they should be at this place, unless they are.
+    fn set_up(&mut self, place: Place<'_>) -> Result<(), SendError> {
+        if self.keys_ready {
+            return Ok(());
+        }
+        self.take_name()?;
+        // Another name changes the keys.
+        let same = |lesson: &&Lesson| lesson.id == place.lesson.id;
+        let lesson = self
+            .lessons
+            .list
+            .iter()
+            .find(same)
+            .unwrap_or(place.lesson)
+            .clone();
+        self.sandbox.open(&lesson)?;
+        self.note_keys();
+        self.save();
+        self.sandbox.set_up(&lesson, place.step, place.block)?;
+        self.keys_ready = true;
+        Ok(())
+    }
+
+    /// Takes the name that the lessons are written for, or one that the learner chooses if another learner uses it.
+    fn take_name(&mut self) -> Result<(), SendError> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        self.ask_as_a_guest()?;
+        let mut name = FIRST_NAME.to_owned();
+        while self.lock.is_none() {
+            match NameLock::take(&mut self.sandbox.connection, &name)? {
+                Taken::Yes(lock) => self.lock = Some(lock),
+                Taken::NotPossible => return Ok(()),
+                Taken::InUse => {
+                    let text = format!("another learner uses the name {name:?} on this Redis");
+                    self.say(Mark::Warning, &text);
+                    name = self.another_name()?;
+                }
+            }
+        }
+        if name != FIRST_NAME {
+            if let Ok(lessons) = self.files.read(&name)
+                && lessons.list.len() == self.lessons.list.len()
+            {
+                self.lessons = lessons;
+            }
+            self.renamed = true;
+            let text = format!("your name is {name}: the lesson's keys and commands contain it");
+            self.say(Mark::Success, &text);
+        }
+        Ok(())
+    }
+
+    /// Tells the learner that this Redis holds other keys, and asks before the first write.
+    fn ask_as_a_guest(&mut self) -> Result<(), SendError> {
+        if self.guest != Guest::ToAsk {
+            return Ok(());
+        }
+        if let Some(others) = notice(self.sandbox.connection.other_keys()?) {
+            let text = format!(
+                "{others}; lessons write only keys that start with sessiontut:, and remove them at the end"
+            );
+            self.say(Mark::Warning, &text);
+            let offers = [offer(Key::Next, "continue"), offer(Key::No, "do not use it")];
+            if self.learner.press(&offers)? != Key::Next {
+                return Err(SendError::Unavailable(Unavailable {
+                    what: "not used: nothing was written to it".into(),
+                    fixes: vec![
+                        "set REDIS_URL to another Redis, or unset it to use the practice Redis".into(),
+                    ],
+                    exit: Exit::No,
+                    while_connecting: true,
+                }));
+            }
+        }
+        self.guest = Guest::Agreed;
+        Ok(())
+    }
+
+    fn another_name(&mut self) -> Result<String, Interrupted> {
+        let mut question = "choose another name; it becomes part of your keys, so they do not collide";
+        loop {
+            let name = self.learner.type_line(question)?.trim().to_lowercase();
+            if name::is_valid(&name) {
+                return Ok(name);
+            }
+            question = "a name has at most 20 letters a-z, digits and hyphens, and starts with a letter";
+        }
+    }
+
+    /// Remembers the keys, so that the next run can remove them if this one cannot.
+    pub(super) fn note_keys(&mut self) {
+        self.progress.set_keys(self.sandbox.key_names());
+    }
+}
+
+fn uses_redis(lesson: &Lesson) -> bool {
+    let runs = |block: &Block| matches!(block, Block::Redis(_) | Block::Try { .. } | Block::Check(_));
+    lesson.steps.iter().any(|step| step.blocks.iter().any(runs))
+}

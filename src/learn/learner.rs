@@ -1,0 +1,167 @@
+//! Who takes a lesson: the person at the terminal, or the robot of `learn --yes`. Both are shown the same events and are
+//! asked the same questions.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::check::Outcome;
+use super::connection::Unavailable;
+use super::lesson::{Exchange, Hint, Lesson, Markdown, Quiz, Shell, Tab, Transcript, Wait};
+use super::stop::Interrupted;
+
+/// Takes lessons. Every question ends with [`Interrupted`] on Ctrl-C, or at the end of the input.
+pub(crate) trait Learner {
+    fn show(&mut self, event: &Event<'_>);
+
+    /// Asks for one of these keys; Enter means the first.
+    fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted>;
+
+    /// Asks for a Redis command, or for one of the keys. `keys` are the Redis keys to complete.
+    fn type_command(&mut self, keys: &[String], offers: &[Offer]) -> Result<Typed, Interrupted>;
+
+    /// Asks for the right answers of a quiz, or for one of the keys.
+    fn pick(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted>;
+
+    /// Asks for a line of text. `problem` says why the line before was not accepted.
+    fn type_line(&mut self, question: &str) -> Result<String, Interrupted>;
+
+    /// The app runs at this address: the robot logs in and visits the page, as the lesson asks a person to do.
+    ///
+    /// # Errors
+    /// The request, and what came back instead of the page.
+    fn use_app(&mut self, address: SocketAddr) -> Result<(), String>;
+
+    /// The app is about to stop.
+    fn leave_app(&mut self);
+}
+
+/// A key, by its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// Continue: run what is shown, or go to the next part.
+    Next,
+    Hint,
+    Solution,
+    /// List the lessons, and choose one.
+    List,
+    /// Show code in the next language.
+    Language,
+    /// Start this step again.
+    Redo,
+    /// Go back to the step before.
+    Back,
+    /// Show only the tasks of this lesson.
+    FastLane,
+    /// Run `ping` on this Redis.
+    Ping,
+    /// Decline what [`Key::Next`] would do.
+    No,
+    Quit,
+}
+
+/// A key that works here, and what it does, in one to three words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub key: Key,
+    pub does: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Typed {
+    Command(String),
+    Key(Key),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Picked {
+    /// The indexes of answers, in order.
+    Answers(Vec<usize>),
+    Key(Key),
+}
+
+/// Progress of a lesson.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Done,
+    Current,
+    Open,
+}
+
+/// The kind of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Plain,
+    Success,
+    Warning,
+    Failure,
+}
+
+/// What happens in a lesson. Steps and hints are counted from 0.
+#[derive(Debug)]
+pub(crate) enum Event<'a> {
+    /// A lesson starts, or continues at a later step.
+    Lesson {
+        lesson: &'a Lesson,
+        of: usize,
+        step: usize,
+    },
+    Step {
+        lesson: &'a Lesson,
+        step: usize,
+    },
+    Prose(&'a Markdown),
+    /// Code in several languages, one of which is shown.
+    Code {
+        tabs: &'a [Tab],
+        shown: usize,
+    },
+    Shell(&'a Shell),
+    /// Redis commands that are about to be run.
+    Commands(&'a Transcript),
+    /// One of them was run.
+    Ran(&'a Outcome),
+    /// A `redis check`, or one command of it, was run silently.
+    Checked(&'a Outcome),
+    /// The learner should type commands.
+    Try,
+    /// The reply to a typed command, as redis-cli prints it.
+    Reply(&'a [String]),
+    /// The task is not done yet: the check that failed.
+    NotYet(&'a Outcome),
+    Solution(&'a Transcript),
+    Hint {
+        hint: &'a Hint,
+        number: usize,
+        of: usize,
+    },
+    Quiz(&'a Quiz),
+    Answered {
+        quiz: &'a Quiz,
+        picked: &'a [usize],
+    },
+    /// A fence was not run.
+    Skipped {
+        line: usize,
+        commands: &'a [Exchange],
+        why: &'static str,
+    },
+    Countdown {
+        wait: &'a Wait,
+        left: Duration,
+        /// The reply of PTTL for the key that the wait watches.
+        pttl: Option<i64>,
+    },
+    CountdownOver,
+    /// Redis did not answer, or cannot serve requests now.
+    Unavailable(&'a Unavailable),
+    Lessons(&'a [(&'a Lesson, Standing)]),
+    /// A command of this program has finished writing to the terminal.
+    CommandOutput,
+    CommandFailed {
+        line: usize,
+        what: &'a str,
+    },
+    LessonDone(&'a Lesson),
+    /// One sentence for the learner.
+    Message(Mark, &'a str),
+}

@@ -1,0 +1,387 @@
+//! Lesson files: compiled into the program, or in a folder.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::lesson::{Block, Lesson, LessonError, Tab};
+use super::name;
+use super::parse::{number_and_id, parse};
+
+/// A file above this limit is not a lesson.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// The source of lessons.
+#[derive(Clone, Debug)]
+pub(crate) enum LessonFiles {
+    BuiltIn,
+    /// A folder of files `NN-id.md`.
+    Folder(PathBuf),
+}
+
+/// The lessons of all valid files, and the errors in the others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lessons {
+    /// In order.
+    pub list: Vec<Lesson>,
+    pub errors: Vec<LessonError>,
+}
+
+macro_rules! built_in {
+    ($($file:literal),+ $(,)?) => {
+        &[$(($file, include_str!(concat!("../../lessons/", $file)))),+]
+    };
+}
+
+/// Names and contents of the files in `lessons/`.
+const BUILT_IN: &[(&str, &str)] = built_in![
+    "01-cookie-session.md",
+    "02-reach-redis.md",
+    "03-count-visits.md",
+    "04-expire.md",
+    "05-session-store.md",
+    "06-in-a-browser.md",
+    "07-in-production.md",
+    "08-troubleshooting.md",
+];
+
+impl fmt::Display for LessonFiles {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => out.write_str("the built-in lessons"),
+            Self::Folder(folder) => write!(out, "{}", folder.display()),
+        }
+    }
+}
+
+impl LessonFiles {
+    /// Reads all lessons, with the learner's name in them. An invalid file does not make the others unavailable.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub(crate) fn read(&self, name: &str) -> io::Result<Lessons> {
+        let files = match self {
+            Self::BuiltIn => BUILT_IN
+                .iter()
+                .map(|(name, source)| (format!("lessons/{name}"), Ok((*source).to_owned())))
+                .collect(),
+            Self::Folder(folder) => files_in(folder)?,
+        };
+        Ok(lessons_of(files, name))
+    }
+
+    /// The text of an example file. `path` is relative to the project, which is the parent of the folder.
+    fn example(&self, path: &str) -> Option<String> {
+        match self {
+            // The examples are available if the program runs in its own source folder.
+            Self::BuiltIn => fs::read_to_string(path).ok(),
+            Self::Folder(folder) => {
+                let project = folder.canonicalize().ok()?;
+                let read = |root: &Path| fs::read_to_string(root.join(path)).ok();
+                project.parent().and_then(read).or_else(|| read(&project))
+            }
+        }
+    }
+
+    /// Compares the lesson's `from=PATH#REGION` fences with the example files.
+    #[must_use]
+    pub(crate) fn compare_examples(&self, lesson: &Lesson) -> Vec<LessonError> {
+        let steps = lesson.steps.iter().flat_map(|step| &step.blocks);
+        let tabs = steps.chain(&lesson.introduction).flat_map(|block| match block {
+            Block::Code(tabs) => tabs.as_slice(),
+            _ => &[],
+        });
+        let compared = tabs.filter_map(|tab| self.compare_example(tab));
+        compared
+            .map(|(line, what)| LessonError {
+                file: lesson.file.clone(),
+                line,
+                what,
+            })
+            .collect()
+    }
+
+    /// The line that differs, and how.
+    fn compare_example(&self, tab: &Tab) -> Option<Problem> {
+        let (path, name) = tab.from.as_ref()?;
+        let Some(source) = self.example(path) else {
+            return match self {
+                Self::BuiltIn => None,
+                Self::Folder(_) => Some((tab.line, format!("`from=`: there is no file {path}"))),
+            };
+        };
+        let Some(region) = region(&source, name) else {
+            let what =
+                format!("{path} has no region `{name}`: mark it with `region {name}` and `endregion {name}`");
+            return Some((tab.line, what));
+        };
+        let (row, ours, theirs) = first_difference(&tab.text, &region)?;
+        let what = format!("differs from {path}#{name}: here `{ours}`, there `{theirs}`");
+        Some((tab.line + 1 + row, what))
+    }
+}
+
+impl Lessons {
+    /// The index of a lesson, by its number, its id, or a part of its id or title.
+    ///
+    /// # Errors
+    /// A message: no lesson matches, or several do.
+    pub(crate) fn find(&self, word: &str) -> Result<usize, String> {
+        let word = word.trim().to_lowercase();
+        let is_exact = |lesson: &Lesson| lesson.id == word || word.parse() == Ok(lesson.number);
+        if let Some(index) = self.list.iter().position(is_exact) {
+            return Ok(index);
+        }
+        let has = |lesson: &Lesson| lesson.id.contains(&word) || lesson.title.to_lowercase().contains(&word);
+        let indexes: Vec<usize> = (0..self.list.len())
+            .filter(|index| !word.is_empty() && has(&self.list[*index]))
+            .collect();
+        match indexes.as_slice() {
+            [index] => Ok(*index),
+            [] => Err(format!(
+                "there is no lesson {word:?}; `sessiontut learn --list` lists all lessons"
+            )),
+            several => {
+                let lessons = several.iter().map(|index| &self.list[*index]);
+                let names: Vec<String> = lessons
+                    .map(|lesson| format!("{} {}", lesson.number, lesson.id))
+                    .collect();
+                Err(format!("{word:?} matches several lessons: {}", names.join(", ")))
+            }
+        }
+    }
+}
+
+/// A line, and what is wrong there.
+type Problem = (usize, String);
+
+/// A file as messages name it, and its text.
+type File = (String, Result<String, Problem>);
+
+fn files_in(folder: &Path) -> io::Result<Vec<File>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let lower = name.to_lowercase();
+        if lower.ends_with(".md") && !lower.starts_with("readme") && !name.starts_with('.') {
+            let shown = folder.join(&name).to_string_lossy().into_owned();
+            files.push((shown, text_of(&path)));
+        }
+    }
+    Ok(files)
+}
+
+fn text_of(path: &Path) -> Result<String, Problem> {
+    let cannot_read = |error: io::Error| (1, format!("cannot be read: {error}"));
+    let metadata = fs::metadata(path).map_err(cannot_read)?;
+    if !metadata.is_file() {
+        return Err((1, "not a regular file".into()));
+    }
+    if metadata.len() > MOST_BYTES {
+        return Err((1, "larger than 1 MB".into()));
+    }
+    let bytes = fs::read(path).map_err(cannot_read)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        (line, "not UTF-8".into())
+    })
+}
+
+fn lessons_of(mut files: Vec<File>, name: &str) -> Lessons {
+    files.sort_by_key(|(file, _)| {
+        let number = number_and_id(file).map_or(u32::MAX, |(number, _)| number);
+        (number, file.clone())
+    });
+    let mut lessons = Lessons::default();
+    for (file, text) in files {
+        let error = |(line, what)| LessonError {
+            file: file.clone(),
+            line,
+            what,
+        };
+        let parsed = text
+            .map_err(|problem| vec![error(problem)])
+            .and_then(|text| parse(&file, &name::rename(&text, name)));
+        match parsed {
+            Ok(lesson) => match duplicate(&lessons, &lesson) {
+                Some(what) => lessons.errors.push(error((1, what))),
+                None => lessons.list.push(lesson),
+            },
+            Err(errors) => lessons.errors.extend(errors),
+        }
+    }
+    lessons
+}
+
+/// Progress is stored by id, and the order is by number, so both have to be unique.
+fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
+    let is_same = |other: &&Lesson| other.id == lesson.id || other.number == lesson.number;
+    let other = lessons.list.iter().find(is_same)?;
+    let what = if other.id == lesson.id { "id" } else { "number" };
+    Some(format!("has the same {what} as {}", other.file))
+}
+
+/// The lines between the comments `region NAME` and `endregion NAME`, without their common indentation and without the
+/// markers of other regions.
+fn region(source: &str, name: &str) -> Option<Vec<String>> {
+    let mut open = false;
+    let mut closed = false;
+    let mut lines = Vec::new();
+    for line in source.lines() {
+        match marker(line) {
+            Some(("region", found)) if found == name => open = true,
+            Some(("endregion", found)) if open && found == name => {
+                closed = true;
+                break;
+            }
+            Some(_) => {}
+            None if open => lines.push(line.trim_end().to_owned()),
+            None => {}
+        }
+    }
+    (open && closed).then(|| dedented(lines))
+}
+
+/// The first line (from 0) in which the text of a fence differs from a region, with both lines.
+fn first_difference(text: &str, region: &[String]) -> Option<(usize, String, String)> {
+    let text = dedented(text.lines().map(|line| line.trim_end().to_owned()).collect());
+    (0..text.len().max(region.len()))
+        .map(|row| {
+            let line = |lines: &[String]| lines.get(row).cloned().unwrap_or_default();
+            (row, line(&text), line(region))
+        })
+        .find(|(_, ours, theirs)| ours != theirs)
+}
+
+/// `region NAME` or `endregion NAME` in a comment line.
+fn marker(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    let comment = ["//", "#", "--", ";"]
+        .iter()
+        .find_map(|sign| line.strip_prefix(sign))?;
+    let (word, name) = comment
+        .trim()
+        .trim_start_matches('#')
+        .split_once(char::is_whitespace)?;
+    matches!(word, "region" | "endregion").then_some((word, name.trim()))
+}
+
+fn dedented(mut lines: Vec<String>) -> Vec<String> {
+    let blank = |line: &String| line.trim().is_empty();
+    while lines.last().is_some_and(blank) {
+        lines.pop();
+    }
+    let leading = lines.iter().take_while(|line| blank(line)).count();
+    lines.drain(..leading);
+    let indentation = lines
+        .iter()
+        .filter(|line| !blank(line))
+        .map(|line| line.len() - line.trim_start_matches([' ', '\t']).len())
+        .min()
+        .unwrap_or(0);
+    lines
+        .into_iter()
+        .map(|line| line.get(indentation..).unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_in_the_folder_is_compiled_in() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("lessons");
+        let mut files: Vec<(String, String)> = files_in(&folder)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(file, source)| (file.rsplit('/').next().unwrap().to_owned(), source.unwrap()))
+            .collect();
+        files.sort();
+        let compiled_in: Vec<(String, String)> = BUILT_IN
+            .iter()
+            .map(|(name, source)| ((*name).to_owned(), (*source).to_owned()))
+            .collect();
+        assert_eq!(
+            compiled_in, files,
+            "BUILT_IN in src/learn/lesson_files.rs lists every file of lessons/, in order"
+        );
+    }
+
+    #[test]
+    fn the_built_in_lessons_are_in_order() {
+        let lessons = LessonFiles::BuiltIn.read(name::FIRST_NAME).unwrap();
+        assert_eq!(lessons.errors, []);
+        let differences: Vec<LessonError> = lessons
+            .list
+            .iter()
+            .flat_map(|lesson| LessonFiles::BuiltIn.compare_examples(lesson))
+            .collect();
+        assert_eq!(differences, []);
+    }
+
+    #[test]
+    fn a_lesson_is_found_by_number_id_or_a_part_of_a_word() {
+        let named = |name: &str, title: &str| {
+            (
+                format!("lessons/{name}"),
+                Ok(format!("# {title}\n\n## S\n\ntext\n")),
+            )
+        };
+        let files = vec![
+            named("10-last.md", "Expire again"),
+            named("02-expire.md", "Let it expire"),
+            named("03-count.md", "Count visits"),
+            named("03-other.md", "Same number"),
+            named("04-count.md", "Same id"),
+        ];
+        let lessons = lessons_of(files, name::FIRST_NAME);
+        let ids: Vec<&str> = lessons.list.iter().map(|lesson| lesson.id.as_str()).collect();
+        assert_eq!(ids, ["expire", "count", "last"]);
+        assert_eq!(lessons.errors.len(), 2);
+        for (word, place) in [
+            ("3", 1),
+            ("03", 1),
+            ("10", 2),
+            ("expire", 0),
+            ("visi", 1),
+            ("LAST", 2),
+        ] {
+            assert_eq!(lessons.find(word), Ok(place), "{word}");
+        }
+        assert!(lessons.find("again").is_ok());
+        assert!(lessons.find("e").is_err() && lessons.find("").is_err());
+    }
+
+    const SOURCE: &str = "import x\n\ndef a():\n    # region one\n    b()\n    # region two\n    if c:\n        d()\n    # endregion two\n    # endregion one\n";
+
+    #[test]
+    fn a_region_is_what_lies_between_its_markers() {
+        assert_eq!(region(SOURCE, "one").unwrap(), ["b()", "if c:", "    d()"]);
+        assert_eq!(region(SOURCE, "two").unwrap(), ["if c:", "    d()"]);
+        assert_eq!(region(SOURCE, "three"), None);
+        assert_eq!(region("// #region a\nx\n// #endregion a\n", "a").unwrap(), ["x"]);
+        assert_eq!(region("# region a\nx\n", "a"), None);
+    }
+
+    #[test]
+    fn a_difference_names_its_line() {
+        let two = region(SOURCE, "two").unwrap();
+        assert_eq!(first_difference("if c:\n    d()\n", &two), None);
+        assert_eq!(
+            first_difference("if c:\n    e()\n", &two),
+            Some((1, "    e()".into(), "    d()".into()))
+        );
+        assert_eq!(
+            first_difference("if c:\n", &two),
+            Some((1, String::new(), "    d()".into()))
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! The name in a lesson's keys: `ada`, or another one for a second learner on the same Redis. A lock in Redis shows that
+//! a name is in use.
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use redis::Value;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::connection::{Connection, SendError};
+use super::guard::PREFIX;
+use crate::deadline::Deadline;
+
+/// The name that the lessons are written with.
+pub(crate) const FIRST_NAME: &str = "ada";
+
+/// Most characters of a name.
+const LONGEST: usize = 20;
+
+/// TTL of the lock, in seconds: a process that died blocks its name no longer than this.
+const LOCK_TTL: &str = "30";
+
+/// Two renewals in a row may fail.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+
+const RELEASE_WITHIN: Duration = Duration::from_secs(1);
+
+/// A name that this process holds on a Redis.
+#[derive(Debug)]
+pub(crate) struct NameLock {
+    key: String,
+    token: String,
+    /// Dropping it ends the thread that renews the lock.
+    _renewing: Sender<()>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Taken {
+    Yes(NameLock),
+    /// Another learner holds it.
+    InUse,
+    /// This Redis rejects the lock key (an ACL, a replica): the lesson continues without a lock.
+    NotPossible,
+}
+
+impl NameLock {
+    /// Acquires the lock on `name` if it is free.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub(crate) fn take(connection: &mut Connection, name: &str) -> Result<Taken, SendError> {
+        let key = format!("{PREFIX}lesson:{name}");
+        let Some(token) = random_hex::<8>() else {
+            return Ok(Taken::NotPossible);
+        };
+        match connection.ask_text(&["SET", &key, &token, "NX", "EX", LOCK_TTL])? {
+            Value::Okay => {}
+            Value::Nil => return Ok(Taken::InUse),
+            _ => return Ok(Taken::NotPossible),
+        }
+        let (renewing, ended) = mpsc::channel();
+        let lock = Self {
+            key,
+            token,
+            _renewing: renewing,
+        };
+        let (key, token) = (lock.key.clone(), lock.token.clone());
+        let another = connection.another();
+        let renewer = move || {
+            if let Ok(mut connection) = another() {
+                while ended.recv_timeout(RENEW_EVERY) == Err(RecvTimeoutError::Timeout) {
+                    renew(&mut connection, &key, &token);
+                }
+            }
+        };
+        // Without this thread the lock expires, and another learner could take the same name.
+        let _ = thread::Builder::new().name("lesson lock".into()).spawn(renewer);
+        Ok(Taken::Yes(lock))
+    }
+
+    pub(crate) fn release(self, connection: &mut Connection) {
+        let deadline = Deadline::after(RELEASE_WITHIN);
+        if connection.ask_at_the_end(&["GET", &self.key], deadline) == Some(text(&self.token)) {
+            connection.ask_at_the_end(&["DEL", &self.key], deadline);
+        }
+    }
+}
+
+/// Extends the lock, or takes it again if Redis has lost it.
+fn renew(connection: &mut Connection, key: &str, token: &str) {
+    // The lesson's own commands will report the same error.
+    let _ = match connection.ask_text(&["GET", key]) {
+        Ok(Value::Nil) => connection.ask_text(&["SET", key, token, "NX", "EX", LOCK_TTL]),
+        Ok(value) if value == text(token) => connection.ask_text(&["EXPIRE", key, LOCK_TTL]),
+        other => other,
+    };
+}
+
+fn text(token: &str) -> Value {
+    Value::BulkString(token.as_bytes().to_vec())
+}
+
+/// Random bytes as hexadecimal digits.
+#[must_use]
+pub(crate) fn random_hex<const BYTES: usize>() -> Option<String> {
+    let mut bytes = [0; BYTES];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether a learner can choose this name: it becomes part of keys and command lines.
+#[must_use]
+pub(crate) fn is_valid(name: &str) -> bool {
+    let is_plain =
+        |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-';
+    name.starts_with(|character: char| character.is_ascii_lowercase())
+        && name.len() <= LONGEST
+        && name.chars().all(is_plain)
+}
+
+/// A lesson's source with another name: replaces `ada` where it is a whole word, and adds the name to keys that do not
+/// contain one, so that two learners never share a key.
+#[must_use]
+pub(crate) fn rename(source: &str, name: &str) -> String {
+    if name == FIRST_NAME {
+        return source.to_owned();
+    }
+    let mut text = String::with_capacity(source.len() + source.len() / 16);
+    let mut rest = source;
+    while let Some(at) = rest.find(PREFIX) {
+        text.push_str(&renamed(&rest[..at], name));
+        let key = &rest[at..];
+        let end = key.find(ends_key).unwrap_or(key.len());
+        let (key, behind) = key.split_at(end);
+        text.push_str(&renamed_key(key, name));
+        rest = behind;
+    }
+    text.push_str(&renamed(rest, name));
+    text
+}
+
+fn ends_key(character: char) -> bool {
+    character.is_whitespace() || "\"'`()<>,;|".contains(character)
+}
+
+fn renamed_key(key: &str, name: &str) -> String {
+    let own = key.strip_prefix(PREFIX).unwrap_or(key);
+    if own.split([':', '.']).any(|part| part == FIRST_NAME) {
+        renamed(key, name)
+    } else {
+        format!("{PREFIX}{name}:{own}")
+    }
+}
+
+/// Replaces the first name where it is a whole word.
+fn renamed(text: &str, name: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(FIRST_NAME) {
+        let (before, behind) = (&rest[..at], &rest[at + FIRST_NAME.len()..]);
+        let joins = |character: char| character.is_alphanumeric() || character == '_';
+        let is_word = !before.ends_with(joins) && !behind.starts_with(joins);
+        result.push_str(before);
+        result.push_str(if is_word { name } else { FIRST_NAME });
+        rest = behind;
+    }
+    result.push_str(rest);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lesson_under_another_name_shares_no_key_with_the_first() {
+        for (source, theirs) in [
+            (
+                "> HGET sessiontut:user:ada visits",
+                "> HGET sessiontut:user:grace visits",
+            ),
+            (
+                "`sessiontut:user:ada`, said ada. Canada!",
+                "`sessiontut:user:grace`, said grace. Canada!",
+            ),
+            ("> GET sessiontut:counter", "> GET sessiontut:grace:counter"),
+            ("sessiontut login ada", "sessiontut login grace"),
+            ("SCAN 0 MATCH sessiontut:*", "SCAN 0 MATCH sessiontut:grace:*"),
+            (
+                "\"ada\" watch=sessiontut:user:ada",
+                "\"grace\" watch=sessiontut:user:grace",
+            ),
+        ] {
+            assert_eq!(rename(source, "grace"), theirs);
+            assert_eq!(rename(source, FIRST_NAME), source);
+        }
+    }
+
+    #[test]
+    fn a_name_is_short_and_plain() {
+        assert!(is_valid("grace-2"));
+        for name in ["", "Grace", "a b", "a:b", "-a", "*", &"a".repeat(21)] {
+            assert!(!is_valid(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The robot that takes lessons in `learn --yes`: it runs every solution, and counts the replies that are as expected.
+
+use std::net::SocketAddr;
+
+use colored::Colorize as _;
+use dialoguer::console::Term;
+
+use super::{counted, seconds};
+use crate::learn::LessonError;
+use crate::learn::Quiz;
+use crate::learn::app::Visitor;
+use crate::learn::check::{Outcome, Verdict};
+use crate::learn::connection::Unavailable;
+use crate::learn::learner::{Event, Key, Learner, Mark, Offer, Picked, Typed};
+use crate::learn::name::{FIRST_NAME, random_hex};
+use crate::learn::stop::Interrupted;
+use crate::sanitize;
+use crate::ui::{answer, note, told, told_behind, window};
+
+pub(crate) struct Robot {
+    takes_one_lesson: bool,
+    /// The file of the current lesson.
+    file: String,
+    /// The name in the lesson's keys, to log in with.
+    name: String,
+    visitor: Option<Visitor>,
+    tally: Tally,
+    /// Why the lessons ended early.
+    unavailable: Option<Unavailable>,
+    quits: bool,
+    solution_shown: bool,
+    /// A check has just failed: do not check again.
+    check_failed: bool,
+    waiting: bool,
+}
+
+#[derive(Default)]
+struct Tally {
+    lessons: usize,
+    /// Replies of commands and checks.
+    expected: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Robot {
+    #[must_use]
+    pub(crate) fn new(takes_one_lesson: bool) -> Self {
+        Self {
+            takes_one_lesson,
+            file: String::new(),
+            name: FIRST_NAME.to_owned(),
+            visitor: None,
+            tally: Tally::default(),
+            unavailable: None,
+            quits: false,
+            solution_shown: false,
+            check_failed: false,
+            waiting: false,
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn takes_one_lesson(&self) -> bool {
+        self.takes_one_lesson
+    }
+
+    /// Why the lessons ended early, if Redis was unavailable.
+    #[must_use]
+    pub(crate) fn unavailable(&self) -> Option<&Unavailable> {
+        self.unavailable.as_ref()
+    }
+
+    /// Prints the summary; returns whether everything was as expected.
+    pub(crate) fn summarize(&self, errors: &[LessonError]) -> bool {
+        let tally = &self.tally;
+        let mut parts = vec![
+            counted(tally.lessons, "lesson"),
+            format!("{} as expected", counted_replies(tally.expected)),
+        ];
+        if tally.failed > 0 {
+            parts.push(format!("{} not as expected", tally.failed));
+        }
+        if tally.skipped > 0 {
+            parts.push(format!("{} skipped", tally.skipped));
+        }
+        if !errors.is_empty() {
+            parts.push(format!("{} in lesson files", counted(errors.len(), "error")));
+        }
+        let passed = tally.failed == 0 && errors.is_empty();
+        let mark = if passed { "✓".green() } else { "✗".red() };
+        told_behind(&format!("{mark} "), &parts.join(", "));
+        passed
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        match &outcome.verdict {
+            Verdict::Held => self.tally.expected += 1,
+            Verdict::Differs { expected, why } => {
+                self.tally.failed += 1;
+                self.print_difference(outcome, expected, why.as_deref());
+            }
+        }
+    }
+
+    /// Where, the command, the expected reply and the actual one, on adjacent lines.
+    fn print_difference(&self, outcome: &Outcome, expected: &[String], why: Option<&str>) {
+        let place = format!("{}:{}", sanitize::line(&self.file), outcome.line);
+        answer(&place.red().to_string());
+        told_behind("  command   ", &outcome.command);
+        for (name, lines) in [("expected", expected), ("got     ", &outcome.got)] {
+            for (row, line) in lines.iter().enumerate() {
+                let lead = if row == 0 { name } else { "        " };
+                told_behind(&format!("  {lead}  "), line);
+            }
+        }
+        if let Some(why) = why {
+            told_behind("  because   ", why);
+        }
+    }
+}
+
+impl Learner for Robot {
+    fn show(&mut self, event: &Event<'_>) {
+        self.check_failed = false;
+        match event {
+            Event::Lesson { lesson, .. } => {
+                self.file.clone_from(&lesson.file);
+                self.tally.lessons += 1;
+                let title = sanitize::line(&lesson.title);
+                let columns = window::columns(&Term::stdout());
+                for line in window::fitted(&format!("{} ", lesson.number), &title, columns) {
+                    answer(&line.bold().to_string());
+                }
+            }
+            Event::Ran(outcome) | Event::Checked(outcome) => self.count(outcome),
+            Event::NotYet(_) => self.check_failed = true,
+            Event::Try => self.solution_shown = false,
+            Event::Solution(_) => self.solution_shown = true,
+            Event::Skipped { line, why, .. } => {
+                self.tally.skipped += 1;
+                told_behind("  skipped   ", &format!("{}:{line}: {why}", self.file));
+            }
+            Event::Countdown { wait, .. } => {
+                if !std::mem::replace(&mut self.waiting, true) {
+                    answer(&format!("  waiting   {}", seconds(wait.span)));
+                }
+            }
+            Event::CountdownOver => self.waiting = false,
+            Event::CommandFailed { line, what } => {
+                self.tally.failed += 1;
+                told(&format!("{}:{line}", self.file));
+                told_behind("  ", what);
+            }
+            Event::Unavailable(unavailable) => {
+                self.unavailable = Some((*unavailable).clone());
+                self.quits = true;
+            }
+            Event::LessonDone(_) => self.quits |= self.takes_one_lesson,
+            Event::Message(Mark::Warning, text) => note(text),
+            _ => {}
+        }
+    }
+
+    fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted> {
+        Ok(if self.quits {
+            Key::Quit
+        } else if self.check_failed && offers.iter().any(|offer| offer.key == Key::No) {
+            Key::No
+        } else {
+            Key::Next
+        })
+    }
+
+    /// Shows the solution and has it run, which compares its replies as well.
+    fn type_command(&mut self, _keys: &[String], _offers: &[Offer]) -> Result<Typed, Interrupted> {
+        Ok(Typed::Key(match (self.quits, self.solution_shown) {
+            (true, _) => Key::Quit,
+            (false, false) => Key::Solution,
+            (false, true) => Key::Next,
+        }))
+    }
+
+    fn pick(&mut self, quiz: &Quiz, _offers: &[Offer]) -> Result<Picked, Interrupted> {
+        Ok(if self.quits {
+            Picked::Key(Key::Quit)
+        } else {
+            Picked::Answers(quiz.right_answers())
+        })
+    }
+
+    /// The only line that a course asks the robot for is another name.
+    fn type_line(&mut self, _question: &str) -> Result<String, Interrupted> {
+        let suffix = random_hex::<3>().unwrap_or_else(|| "robot".into());
+        self.name = format!("{FIRST_NAME}-{suffix}");
+        note(&format!("the lessons run with the name {}", self.name));
+        Ok(self.name.clone())
+    }
+
+    fn use_app(&mut self, address: SocketAddr) -> Result<(), String> {
+        self.visitor = Some(Visitor::log_in(address, &self.name)?);
+        Ok(())
+    }
+
+    fn leave_app(&mut self) {
+        if let Some(visitor) = self.visitor.take() {
+            // If the app has already stopped, the session expires by its TTL.
+            let _ = visitor.log_out();
+        }
+    }
+}
+
+fn counted_replies(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "reply" } else { "replies" })
+}

@@ -1,0 +1,299 @@
+//! A person at the terminal.
+
+use std::io;
+use std::net::SocketAddr;
+
+use colored::Colorize as _;
+use dialoguer::console::{Key as Pressed, truncate_str};
+
+use super::keys;
+use super::screen::Screen;
+use super::show::remaining;
+use crate::learn::learner::{Event, Key, Learner, Mark, Offer, Picked, Typed};
+use crate::learn::stop::{Interrupted, Stop};
+use crate::learn::{COMPLETIONS, Quiz};
+use crate::os::{self, Muted};
+use crate::sanitize;
+use crate::ui::prompt::{self, History};
+use crate::ui::{highlight, markdown};
+
+pub(crate) struct TerminalLearner {
+    pub(super) screen: Screen,
+    history: History,
+    /// The rows of the commands that are about to run: each is printed again with its reply.
+    pub(super) pending: Option<Rows>,
+    /// The keys are listed before the next prompt for a command.
+    list_keys: bool,
+    /// Typed text is not echoed while a command runs or a wait goes on.
+    _muted: Option<Muted>,
+}
+
+/// Rows on the screen: the number of rows written before and after them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) before: usize,
+    pub(super) after: usize,
+}
+
+impl TerminalLearner {
+    /// `stop` ends every wait for a key.
+    #[must_use]
+    pub(crate) fn new(stop: Stop) -> Self {
+        Self {
+            screen: Screen::new(stop),
+            history: History::default(),
+            pending: None,
+            list_keys: false,
+            _muted: Muted::new(&io::stdin()),
+        }
+    }
+}
+
+impl Learner for TerminalLearner {
+    fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Lesson { lesson, of, step } => self.lesson(lesson, *of, *step),
+            Event::Step { lesson, step } => self.step(lesson, *step),
+            Event::Prose(text) => self.block(markdown::lines(&text.text, self.screen.width())),
+            Event::Code { tabs, shown } => self.code(tabs, *shown),
+            Event::Shell(shell) => {
+                let lines = highlight::lines(&sanitize::lines(&shell.text), "sh", self.screen.width() - 4);
+                let prompt = "$".dimmed();
+                self.block(lines.iter().map(|line| format!("  {prompt} {line}")).collect());
+            }
+            Event::Commands(transcript) => self.pending_commands(&transcript.exchanges),
+            Event::Ran(outcome) => self.outcome(outcome),
+            Event::Checked(_) => {}
+            Event::Try => {
+                self.screen.put(&"Your turn: type a command.".bold().to_string());
+                self.list_keys = true;
+            }
+            Event::Reply(lines) => self.reply(lines),
+            Event::NotYet(outcome) => self.not_yet(outcome),
+            Event::Solution(transcript) => {
+                self.screen.put(&"Solution:".bold().to_string());
+                self.commands(&transcript.exchanges);
+                self.say("type it, or press Enter to run it");
+            }
+            Event::Hint { hint, number, of } => {
+                let title = match of {
+                    1 => "Hint".to_owned(),
+                    _ => format!("Hint {} of {of}", number + 1),
+                };
+                self.screen.put(&title.cyan().bold().to_string());
+                self.block(markdown::lines(&hint.text.text, self.screen.width()));
+            }
+            Event::Quiz(quiz) => self.question(quiz),
+            Event::Answered { quiz, picked } => self.answered(quiz, picked),
+            Event::Skipped { commands, why, .. } => {
+                self.commands(commands);
+                self.say(why);
+            }
+            Event::Countdown { wait, left, pttl } => {
+                let seconds = left.as_secs_f64().ceil();
+                let ttl = match (&wait.watch, pttl) {
+                    (Some(key), Some(pttl)) => format!("  ·  {}", remaining(key, *pttl)),
+                    _ => String::new(),
+                };
+                let text = format!("waiting {seconds:.0} s{ttl}");
+                self.screen.draw(&truncate_str(&text, self.screen.width(), "…"));
+            }
+            Event::CountdownOver => {
+                self.screen.clear_line();
+                // Keys pressed during the countdown do not belong to the next question.
+                os::drop_typed(&io::stdin());
+            }
+            Event::Unavailable(unavailable) => {
+                self.marked(Mark::Failure, &format!("Redis: {unavailable}"));
+                if let Some(fix) = unavailable.fixes.first() {
+                    self.say(&format!("to fix it: {fix}"));
+                }
+                self.say("your command is not the cause");
+            }
+            Event::Lessons(standings) => {
+                let lines = super::list_lines(standings, Some(self.screen.width()));
+                self.screen.put_all(lines);
+            }
+            Event::CommandOutput => self.screen.gap_after_others(),
+            Event::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
+            Event::LessonDone(lesson) => {
+                self.screen.gap();
+                let title = sanitize::line(&lesson.title);
+                self.marked(Mark::Success, &format!("lesson {} done: {title}", lesson.number));
+            }
+            Event::Message(mark, text) => self.marked(*mark, text),
+        }
+    }
+
+    fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted> {
+        self.screen.interrupted?;
+        if self.screen.take_quit() {
+            return Ok(Key::Quit);
+        }
+        loop {
+            self.screen
+                .draw(&keys::line(offers, self.screen.width() - 1).dimmed().to_string());
+            let pressed = prompt::key(&self.screen.term, &self.screen.stop);
+            self.screen.clear_line();
+            self.screen.read();
+            match pressed? {
+                Pressed::Char('?') => self.explain(offers),
+                pressed => {
+                    if let Some(key) = keys::meaning(&pressed, offers) {
+                        return Ok(key);
+                    }
+                }
+            }
+        }
+    }
+
+    fn type_command(&mut self, known: &[String], offers: &[Offer]) -> Result<Typed, Interrupted> {
+        self.screen.interrupted?;
+        if self.screen.take_quit() {
+            return Ok(Typed::Key(Key::Quit));
+        }
+        let solution_shown = offers.first().is_some_and(|offer| offer.does != "skip");
+        if std::mem::take(&mut self.list_keys) {
+            let keys = keys::line(&offers[1..], self.screen.width() - 1);
+            self.screen.put(&keys.dimmed().to_string());
+        }
+        loop {
+            let lead = "redis> ".bold().to_string();
+            let typed = prompt::line(
+                &self.screen.term,
+                &self.screen.stop,
+                &lead,
+                &mut self.history,
+                &|before| completions(before, known),
+            )?;
+            self.screen.read();
+            let typed = typed.trim();
+            match typed {
+                "?" | "help" => self.explain(offers),
+                "" if !solution_shown => {
+                    self.say("type a Redis command, h for a hint, s for the solution, or ? for all keys");
+                }
+                _ => {
+                    return Ok(match keys::of_word(typed, offers) {
+                        Some(key) => Typed::Key(key),
+                        None => Typed::Command(typed.to_owned()),
+                    });
+                }
+            }
+        }
+    }
+
+    fn pick(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted> {
+        self.screen.interrupted?;
+        if self.screen.take_quit() {
+            return Ok(Picked::Key(Key::Quit));
+        }
+        let rights = quiz.answers.iter().filter(|answer| answer.is_right).count();
+        let count = quiz.answers.len();
+        let mut lead = format!("1-{count} answer  ");
+        loop {
+            let numbers = if rights > 1 || quiz.answers.len() > 9 {
+                let lead = "numbers, for example 1 3> ".bold().to_string();
+                prompt::line(
+                    &self.screen.term,
+                    &self.screen.stop,
+                    &lead,
+                    &mut History::default(),
+                    &|_| Vec::new(),
+                )?
+            } else {
+                let keys = keys::line(&offers[1..], self.screen.width().saturating_sub(lead.len() + 1));
+                self.screen.draw(&format!("{lead}{keys}").dimmed().to_string());
+                let pressed = prompt::key(&self.screen.term, &self.screen.stop);
+                self.screen.clear_line();
+                match pressed? {
+                    Pressed::Char(character) => character.to_string(),
+                    Pressed::Escape => "q".to_owned(),
+                    _ => String::new(),
+                }
+            };
+            self.screen.read();
+            if numbers.trim() == "?" {
+                self.explain(offers);
+            } else if let Some(picked) = picked(&numbers, count) {
+                return Ok(Picked::Answers(picked));
+            } else if let Some(key) = keys::of_word(&numbers, offers).filter(|_| !numbers.trim().is_empty()) {
+                return Ok(Picked::Key(key));
+            }
+            // On the prompt line, so that the question does not scroll out of the window.
+            lead = format!("type the number of an answer, 1-{count}  ");
+        }
+    }
+
+    fn type_line(&mut self, question: &str) -> Result<String, Interrupted> {
+        self.screen.interrupted?;
+        self.screen
+            .put_all(markdown::wrapped(question, self.screen.width()));
+        let line = prompt::line(
+            &self.screen.term,
+            &self.screen.stop,
+            "> ",
+            &mut History::default(),
+            &|_| Vec::new(),
+        )?;
+        self.screen.read();
+        Ok(line)
+    }
+
+    /// A person uses a browser.
+    fn use_app(&mut self, _address: SocketAddr) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn leave_app(&mut self) {}
+}
+
+/// The indexes of answers that were typed by number, in order.
+fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
+    let mut places = Vec::new();
+    for number in numbers.split([' ', ',']).filter(|part| !part.is_empty()) {
+        let number: usize = number.parse().ok()?;
+        places.push(number.checked_sub(1).filter(|place| *place < answers)?);
+    }
+    places.sort_unstable();
+    places.dedup();
+    (!places.is_empty()).then_some(places)
+}
+
+/// Completions of the last word: command names for the first word, keys for the others.
+fn completions(before: &str, keys: &[String]) -> Vec<String> {
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let is_first = !before.trim_start().contains(char::is_whitespace);
+    if is_first {
+        let upper = word.to_uppercase();
+        return COMPLETIONS
+            .iter()
+            .filter(|name| name.starts_with(&upper))
+            .map(|name| (*name).to_owned())
+            .collect();
+    }
+    keys.iter().filter(|key| key.starts_with(word)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_complete_first_and_keys_behind_them() {
+        let keys = vec!["sessiontut:user:ada".to_owned()];
+        assert_eq!(completions("hinc", &keys), ["HINCRBY"]);
+        assert_eq!(completions("TTL sess", &keys), ["sessiontut:user:ada"]);
+        assert_eq!(completions("TTL ", &keys), ["sessiontut:user:ada"]);
+    }
+
+    #[test]
+    fn answers_are_picked_by_number() {
+        assert_eq!(picked("2", 3), Some(vec![1]));
+        assert_eq!(picked("3, 1", 3), Some(vec![0, 2]));
+        assert_eq!(picked("4", 3), None);
+        assert_eq!(picked("0", 3), None);
+        assert_eq!(picked("h", 3), None);
+        assert_eq!(picked("", 3), None);
+    }
+}
