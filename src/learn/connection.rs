@@ -15,11 +15,11 @@ use crate::exit::Exit;
 use crate::ping::causes::{Fix, FixContext};
 use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions};
+use crate::redis_client::error_replies::{ErrorReply, Scope};
+use crate::redis_client::{self, Limits, Stream, error_text};
 use crate::redis_url::{Address, Origin, Target, Trust};
 use crate::sanitize;
 use crate::session::neighbours::Census;
-use crate::redis_client::error_replies::{ErrorReply, Scope};
-use crate::redis_client::{self, Limits, Stream, error_text};
 
 /// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -389,7 +389,9 @@ fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
     };
     let text = error_text(error);
     let known = ErrorReply::of(&text).filter(|known| known.scope == Scope::Server)?;
-    let fixes = known.cause.fixes(&FixContext::of(target, &Observations::default()));
+    let fixes = known
+        .cause
+        .fixes(&FixContext::of(target, &Observations::default()));
     Some(Unavailable {
         what: format!("{}: {}", known.summary(), sanitize::line(&text)),
         fixes: fixes.iter().map(advice).collect(),
@@ -412,7 +414,9 @@ mod tests {
         let replica = found("READONLY You can't write against a read only replica.").unwrap();
         assert_eq!(replica.exit, Exit::Server);
         assert!(!replica.fixes.is_empty());
-        let fixes = found("MISCONF Redis is configured to save RDB snapshots, and cannot").unwrap().fixes;
+        let fixes = found("MISCONF Redis is configured to save RDB snapshots, and cannot")
+            .unwrap()
+            .fixes;
         assert!(fixes.join("\n").contains("-h 10.0.0.7 -p 6380"), "{fixes:?}");
         assert!(found("LOADING Redis is loading the dataset in memory").is_some());
         assert!(found("WRONGTYPE Operation against a key").is_none());
