@@ -121,7 +121,7 @@ fn the_source_of_each_step_can_be_read_and_nothing_else() {
     }
     for (language, word) in [
         ("rust", "pub fn generate"),
-        ("flask", "together.hincrby("),
+        ("flask", "pipe.hincrby("),
         ("express", ".hIncrBy(key"),
         ("axum", ".hincr("),
     ] {

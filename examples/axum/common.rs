@@ -1,4 +1,4 @@
-//! What all steps share: settings, the page, and what a login form may send.
+//! Code that all stages share: settings, the page, and validation of the login form.
 
 use std::env;
 use std::error::Error;
@@ -26,11 +26,11 @@ pub const FORM: Html<&str> = Html(
 "#,
 );
 
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// The key that signs cookies; its length does not matter.
+/// The key that signs cookies, derived from SECRET_KEY, which may have any length.
 pub fn signing_key() -> Outcome<Key> {
     let secret =
         env::var("SECRET_KEY").map_err(|_| "SECRET_KEY is not set")?;
@@ -38,31 +38,31 @@ pub fn signing_key() -> Outcome<Key> {
 }
 
 // region connect
-/// A connection that mends itself. What it was asked while broken fails: nothing is sent twice.
+/// Opens a connection that reconnects by itself. Commands sent while it is broken fail; nothing is sent twice.
 pub async fn connect() -> Outcome<ConnectionManager> {
     let url = env::var("REDIS_URL").map_err(|_| "REDIS_URL is not set")?;
     let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(PATIENCE))
-        .set_response_timeout(Some(PATIENCE));
+        .set_connection_timeout(Some(TIMEOUT))
+        .set_response_timeout(Some(TIMEOUT));
     let client = redis::Client::open(url)?;
     Ok(client.get_connection_manager_with_config(config).await?)
 }
 // endregion connect
 
-/// Redis did not do what it was asked, and nobody can say whether it will have.
-pub struct RedisGone;
+/// Redis did not reply, so the command may or may not have been executed.
+pub struct RedisUnavailable;
 
-impl From<RedisError> for RedisGone {
+impl From<RedisError> for RedisUnavailable {
     fn from(error: RedisError) -> Self {
         eprintln!("redis: {error}");
         Self
     }
 }
 
-impl IntoResponse for RedisGone {
+impl IntoResponse for RedisUnavailable {
     fn into_response(self) -> Response {
-        let sorry = page("Sorry, the sessions are out of reach just now.");
-        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")], sorry)
+        let body = page("Redis is unavailable. Please try again.");
+        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")], body)
             .into_response()
     }
 }
@@ -77,7 +77,7 @@ pub fn escape(text: &str) -> impl std::fmt::Display + '_ {
     html_escape::encode_safe(text)
 }
 
-/// The session's cookie; behind HTTPS it should be `secure(true)` as well.
+/// The session's cookie; behind HTTPS, add `secure(true)`.
 pub fn cookie(value: String) -> Cookie<'static> {
     Cookie::build(("session", value))
         .http_only(true)
@@ -86,7 +86,7 @@ pub fn cookie(value: String) -> Cookie<'static> {
         .build()
 }
 
-/// The user name that our own login form has sent.
+/// The user name from a form that was sent by this site.
 pub struct UserName(pub String);
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! Step 2: Redis counts the visits; the cookie is the same as before.
+//! Stage 2: Redis counts the visits; the cookie is the same as in stage 1.
 
 use axum::Router;
 use axum::extract::{FromRef, State};
@@ -7,8 +7,8 @@ use axum::routing::get;
 use axum_extra::extract::SignedCookieJar;
 use axum_extra::extract::cookie::Key;
 use common::{
-    FORM, Outcome, RedisGone, UserName, connect, cookie, escape, page, serve,
-    signing_key,
+    FORM, Outcome, RedisUnavailable, UserName, connect, cookie, escape, page,
+    serve, signing_key,
 };
 use redis::aio::ConnectionManager;
 use redis::{AsyncCommands, RedisResult};
@@ -32,7 +32,7 @@ async fn count_visit(
 async fn index(
     State(mut redis): State<ConnectionManager>,
     jar: SignedCookieJar,
-) -> Result<Html<String>, RedisGone> {
+) -> Result<Html<String>, RedisUnavailable> {
     let Some(session) = jar.get("session") else {
         return Ok(page("You are not logged in"));
     };

@@ -1,4 +1,4 @@
-//! Step 3: who stays away for 10 seconds starts again from 1.
+//! Stage 3: after 10 seconds without a visit, the count starts from 1 again.
 
 use axum::Router;
 use axum::extract::{FromRef, State};
@@ -7,8 +7,8 @@ use axum::routing::get;
 use axum_extra::extract::SignedCookieJar;
 use axum_extra::extract::cookie::Key;
 use common::{
-    FORM, Outcome, RedisGone, UserName, connect, cookie, escape, page, serve,
-    signing_key,
+    FORM, Outcome, RedisUnavailable, UserName, connect, cookie, escape, page,
+    serve, signing_key,
 };
 use redis::RedisResult;
 use redis::aio::ConnectionManager;
@@ -39,7 +39,7 @@ async fn count_visit(
 async fn index(
     State(mut redis): State<ConnectionManager>,
     jar: SignedCookieJar,
-) -> Result<Html<String>, RedisGone> {
+) -> Result<Html<String>, RedisUnavailable> {
     let Some(session) = jar.get("session") else {
         return Ok(page("You are not logged in"));
     };

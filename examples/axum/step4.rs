@@ -1,4 +1,4 @@
-//! Step 4: the cookie holds a random token, and a session store everything else.
+//! Stage 4: the cookie contains a random token; a session store keeps everything else.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +9,8 @@ use axum::response::{Html, Redirect};
 use axum::routing::get;
 use axum_extra::extract::CookieJar;
 use common::{
-    FORM, Outcome, RedisGone, UserName, connect, cookie, escape, page, serve,
+    FORM, Outcome, RedisUnavailable, UserName, connect, cookie, escape, page,
+    serve,
 };
 use redis::aio::ConnectionManager;
 use redis::{AsyncCommands, RedisResult};
@@ -18,7 +19,7 @@ use sha2::{Digest, Sha256};
 const IDLE_SECONDS: i64 = 10;
 const MAX_AGE_SECONDS: u64 = 8 * 60 * 60;
 
-/// Sessions in Redis. Every access refreshes the TTL.
+/// Sessions in Redis. Every visit refreshes the TTL.
 #[derive(Clone)]
 struct SessionStore {
     redis: ConnectionManager,
@@ -63,7 +64,7 @@ impl SessionStore {
                 Ok(Some(Session { username, visits }))
             }
             _ => {
-                // HINCRBY has made a key for a token that is none.
+                // No valid session: delete the key HINCRBY may have created.
                 let () = self.redis.del(&key).await?;
                 Ok(None)
             }
@@ -107,7 +108,7 @@ fn now() -> u64 {
 async fn index(
     State(mut store): State<SessionStore>,
     jar: CookieJar,
-) -> Result<Html<String>, RedisGone> {
+) -> Result<Html<String>, RedisUnavailable> {
     let session = match jar.get("session") {
         Some(token) => store.visit(token.value()).await?,
         None => None,
@@ -126,7 +127,7 @@ async fn login(
     State(mut store): State<SessionStore>,
     jar: CookieJar,
     UserName(name): UserName,
-) -> Result<(CookieJar, Redirect), RedisGone> {
+) -> Result<(CookieJar, Redirect), RedisUnavailable> {
     if let Some(old) = jar.get("session") {
         store.end(old.value()).await?;
     }
@@ -137,7 +138,7 @@ async fn login(
 async fn logout(
     State(mut store): State<SessionStore>,
     jar: CookieJar,
-) -> Result<(CookieJar, Redirect), RedisGone> {
+) -> Result<(CookieJar, Redirect), RedisUnavailable> {
     if let Some(token) = jar.get("session") {
         store.end(token.value()).await?;
     }

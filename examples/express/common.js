@@ -1,4 +1,4 @@
-// What all steps share: settings, the page, and what a login form may send.
+// Code that all stages share: settings, the page, and validation of the login form.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import cookieParser from 'cookie-parser';
@@ -30,7 +30,7 @@ export async function connect() {
   if (!REDIS_URL) throw new Error('REDIS_URL is not set');
   const redis = createClient({
     url: REDIS_URL,
-    // While Redis is away, requests fail at once instead of queueing up.
+    // While Redis is unavailable, commands fail at once instead of being queued.
     disableOfflineQueue: true,
     socket: { connectTimeout: 1000, reconnectStrategy: (retries) => Math.min(100 * retries, 1000) },
   });
@@ -40,17 +40,17 @@ export async function connect() {
 }
 // endregion connect
 
-export class RedisGone extends Error {}
+export class RedisUnavailable extends Error {}
 
-// What Redis answers, or an error when it takes too long or breaks off. Nothing is sent twice.
-export async function answered(reply) {
+// Waits up to a second for a reply, and throws RedisUnavailable if it does not arrive. Nothing is sent twice.
+export async function withTimeout(reply) {
   const late = sleep(1000, undefined, { ref: false }).then(() => {
-    throw new Error('no answer within a second');
+    throw new Error('no reply within a second');
   });
   try {
     return await Promise.race([reply, late]);
   } catch (cause) {
-    throw new RedisGone('redis', { cause });
+    throw new RedisUnavailable('redis', { cause });
   }
 }
 
@@ -62,7 +62,8 @@ export function escape(text) {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
-// The form's user name; `undefined` when the answer is given already: there is none, or another site sent the form.
+// Returns the form's user name. If it is invalid (422) or another site sent the form (403), sends the response and
+// returns undefined.
 export function postedName(request, response) {
   if (!['same-origin', 'none'].includes(request.get('Sec-Fetch-Site') ?? 'none')) {
     response.sendStatus(403);
@@ -79,8 +80,8 @@ export function postedName(request, response) {
 
 export function serve(app) {
   app.use((error, request, response, next) => {
-    if (!(error instanceof RedisGone)) return next(error);
-    response.status(503).set('Retry-After', '2').send(page('Sorry, the sessions are out of reach just now.'));
+    if (!(error instanceof RedisUnavailable)) return next(error);
+    response.status(503).set('Retry-After', '2').send(page('Redis is unavailable. Please try again.'));
   });
   const server = app.listen(Number(PORT), HOST, () => {
     console.log(`http://${HOST}:${server.address().port}/`);

@@ -1,13 +1,13 @@
-// Step 2: Redis counts the visits; the cookie is the same as before.
+// Stage 2: Redis counts the visits; the cookie is the same as in stage 1.
 
-import { COOKIE, FORM, answered, connect, escape, newApp, page, postedName, serve } from './common.js';
+import { COOKIE, FORM, withTimeout, connect, escape, newApp, page, postedName, serve } from './common.js';
 
 const app = newApp();
 const redis = await connect();
 
 // region visits
 function countVisit(name) {
-  return answered(redis.hIncrBy(`sessiontut:user:${name}`, 'visits', 1));
+  return withTimeout(redis.hIncrBy(`sessiontut:user:${name}`, 'visits', 1));
 }
 
 app.get('/', async (request, response) => {

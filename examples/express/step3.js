@@ -1,6 +1,6 @@
-// Step 3: who stays away for 10 seconds starts again from 1.
+// Stage 3: after 10 seconds without a visit, the count starts from 1 again.
 
-import { COOKIE, FORM, answered, connect, escape, newApp, page, postedName, serve } from './common.js';
+import { COOKIE, FORM, withTimeout, connect, escape, newApp, page, postedName, serve } from './common.js';
 
 const app = newApp();
 const redis = await connect();
@@ -8,8 +8,8 @@ const redis = await connect();
 // region visits
 async function countVisit(name) {
   const key = `sessiontut:user:${name}`;
-  const together = redis.multi().hIncrBy(key, 'visits', 1).expire(key, 10);
-  const [visits] = await answered(together.exec());
+  const multi = redis.multi().hIncrBy(key, 'visits', 1).expire(key, 10);
+  const [visits] = await withTimeout(multi.exec());
   return visits;
 }
 // endregion visits

@@ -1,14 +1,14 @@
-// Step 4: the cookie holds a random token, and a session store everything else.
+// Stage 4: the cookie contains a random token; a session store keeps everything else.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { COOKIE, FORM, answered, connect, escape, newApp, page, postedName, serve } from './common.js';
+import { COOKIE, FORM, withTimeout, connect, escape, newApp, page, postedName, serve } from './common.js';
 
 const IDLE_SECONDS = 10;
 const MAX_AGE_SECONDS = 8 * 60 * 60;
 
 const now = () => Math.floor(Date.now() / 1000);
 
-// Sessions in Redis. Every access refreshes the TTL.
+// Sessions in Redis. Every visit refreshes the TTL.
 class SessionStore {
   constructor(redis) {
     this.redis = redis;
@@ -18,10 +18,10 @@ class SessionStore {
   async create(username) {
     const token = randomBytes(32).toString('base64url');
     const key = this.key(token);
-    const together = this.redis.multi() // MULTI … EXEC
+    const multi = this.redis.multi() // MULTI … EXEC
       .hSet(key, { username, created: now() })
       .expire(key, IDLE_SECONDS);
-    await answered(together.exec());
+    await withTimeout(multi.exec());
     return token;
   }
 
@@ -34,14 +34,14 @@ class SessionStore {
   // region visit
   async visit(token) {
     const key = this.key(token);
-    const together = this.redis.multi()
+    const multi = this.redis.multi()
       .hIncrBy(key, 'visits', 1)
       .expire(key, IDLE_SECONDS)
       .hGetAll(key);
-    const [, , session] = await answered(together.exec());
+    const [, , session] = await withTimeout(multi.exec());
     if (!session.username || this.isTooOld(session)) {
-      // HINCRBY has made a key for a token that is none.
-      await answered(this.redis.del(key));
+      // No valid session: delete the key HINCRBY may have created.
+      await withTimeout(this.redis.del(key));
       return null;
     }
     return session;
@@ -54,7 +54,7 @@ class SessionStore {
 
   // region end
   async end(token) {
-    await answered(this.redis.del(this.key(token)));
+    await withTimeout(this.redis.del(this.key(token)));
   }
   // endregion end
 }

@@ -1,4 +1,4 @@
-"""What all steps share: settings, the page, and what a login form may send."""
+"""Code that all stages share: settings, the page, and validation of the login form."""
 
 import os
 import unicodedata
@@ -20,9 +20,9 @@ FORM = """<!doctype html>
 def new_app(name):
     app = Flask(name)
     app.secret_key = os.environ["SECRET_KEY"]
-    # HttpOnly is Flask's default already.
+    # HttpOnly is Flask's default.
     app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
-    app.register_error_handler(RedisError, redis_is_gone)
+    app.register_error_handler(RedisError, redis_is_unavailable)
     return app
 
 
@@ -33,14 +33,14 @@ def connect():
         decode_responses=True,
         socket_connect_timeout=1,
         socket_timeout=1,
-        # A command whose answer got lost may have been executed: counting twice is worse than an error.
+        # Never retry: if the reply was lost, the command may have been executed, and a retry would count twice.
         retry=Retry(NoBackoff(), 0),
     )
 # endregion connect
 
 
-def redis_is_gone(error):
-    return page("Sorry, the sessions are out of reach just now."), 503, {"Retry-After": "2"}
+def redis_is_unavailable(error):
+    return page("Redis is unavailable. Please try again."), 503, {"Retry-After": "2"}
 
 
 def page(body):
@@ -48,7 +48,7 @@ def page(body):
 
 
 def posted_name():
-    """The form's user name. Ends the request where there is none, or where another site sent the form."""
+    """Returns the form's user name. Aborts with 403 for a form from another site, and with 422 for an invalid name."""
     if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
         abort(403)
     name = request.form.get("username", "").strip()

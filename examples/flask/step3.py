@@ -1,4 +1,4 @@
-"""Step 3: who stays away for 10 seconds starts again from 1."""
+"""Stage 3: after 10 seconds without a visit, the count starts from 1 again."""
 
 from flask import redirect, session
 from markupsafe import escape
@@ -12,10 +12,10 @@ redis = connect()
 # region visits
 def count_visit(name):
     key = f"sessiontut:user:{name}"
-    with redis.pipeline() as together:  # MULTI … EXEC
-        together.hincrby(key, "visits", 1)
-        together.expire(key, 10)
-        visits, _ = together.execute()
+    with redis.pipeline() as pipe:  # MULTI … EXEC
+        pipe.hincrby(key, "visits", 1)
+        pipe.expire(key, 10)
+        visits, _ = pipe.execute()
     return visits
 # endregion visits
 

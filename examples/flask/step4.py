@@ -1,4 +1,4 @@
-"""Step 4: the cookie holds a random token, and a session store everything else."""
+"""Stage 4: the cookie contains a random token; a session store keeps everything else."""
 
 import hashlib
 import secrets
@@ -14,7 +14,7 @@ MAX_AGE_SECONDS = 8 * 60 * 60
 
 
 class SessionStore:
-    """Sessions in Redis. Every access refreshes the TTL."""
+    """Sessions in Redis. Every visit refreshes the TTL."""
 
     def __init__(self, redis):
         self.redis = redis
@@ -24,10 +24,10 @@ class SessionStore:
         token = secrets.token_urlsafe(32)
         key = self.key(token)
         session = {"username": username, "created": int(time.time())}
-        with self.redis.pipeline() as together:  # MULTI … EXEC
-            together.hset(key, mapping=session)
-            together.expire(key, IDLE_SECONDS)
-            together.execute()
+        with self.redis.pipeline() as pipe:  # MULTI … EXEC
+            pipe.hset(key, mapping=session)
+            pipe.expire(key, IDLE_SECONDS)
+            pipe.execute()
         return token
 
     def key(self, token):
@@ -37,13 +37,13 @@ class SessionStore:
     # region visit
     def visit(self, token):
         key = self.key(token)
-        with self.redis.pipeline() as together:
-            together.hincrby(key, "visits", 1)
-            together.expire(key, IDLE_SECONDS)
-            together.hgetall(key)
-            session = together.execute()[-1]
+        with self.redis.pipeline() as pipe:
+            pipe.hincrby(key, "visits", 1)
+            pipe.expire(key, IDLE_SECONDS)
+            pipe.hgetall(key)
+            session = pipe.execute()[-1]
         if "username" not in session or self.is_too_old(session):
-            # HINCRBY has made a key for a token that is none.
+            # No valid session: delete the key HINCRBY may have created.
             self.redis.delete(key)
             return None
         return session
@@ -83,18 +83,18 @@ def login():
     if old := request.cookies.get("session"):
         store.end(old)
     token = store.create(name)
-    answer = redirect("/", 303)
-    answer.set_cookie("session", token, httponly=True, samesite="Lax")
-    return answer
+    response = redirect("/", 303)
+    response.set_cookie("session", token, httponly=True, samesite="Lax")
+    return response
 
 
 @app.get("/logout")
 def logout():
     if token := request.cookies.get("session"):
         store.end(token)
-    answer = redirect("/", 303)
-    answer.delete_cookie("session", httponly=True, samesite="Lax")
-    return answer
+    response = redirect("/", 303)
+    response.delete_cookie("session", httponly=True, samesite="Lax")
+    return response
 # endregion login
 
 
