@@ -1,59 +1,65 @@
-//! `sessiontut ping`: choose the target, climb, judge, render.
+//! `sessiontut ping`: parses the options, runs the check, renders the result.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use serde_json::Value;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
 use super::chosen;
 use crate::cli::PingArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::ping::observation::Observations;
+use crate::ping::modes::{Check, Diagnosis, Mode, ModeEvent};
 use crate::ping::report::json;
 use crate::ping::rungs::tls;
-use crate::ping::verdict::Verdict;
-use crate::ping::{self, Climb, ClimbOptions, Family, WriteCheck};
+use crate::ping::watch::{ProbeHistory, ProbeResult, watch};
+use crate::ping::{self, ClimbOptions, Family, WriteCheck};
 use crate::redis_url::{Target, Trust, UrlError};
 use crate::state;
 use crate::ui;
-use crate::ui::ping::{Climbing, Lines};
-
-mod again;
-
-/// Longer than a healthy Redis nearby takes for everything: handling signals costs as much as a round trip.
-const AT_ONCE: Duration = Duration::from_millis(20);
+use crate::ui::ping::{ProgressDisplay, Verbosity};
 
 pub(super) fn run(args: &PingArgs) -> anyhow::Result<Exit> {
     let deadline = Deadline::after(args.timeout);
     let trust = chosen::trust(&args.redis.trust);
-    let named = args.url.as_deref().or(args.redis.url.as_deref());
-    let choice = match chosen::choose(named)? {
+    let url = args.url.as_deref().or(args.redis.url.as_deref());
+    let choice = match chosen::choose(url)? {
         Ok(choice) => choice,
-        Err(fault) => return Ok(refuse(args, &fault, deadline)),
+        Err(error) => return Ok(reject_url(args, &error, deadline)),
     };
-    if let Err(words) = usable(&choice.target, &trust) {
-        ui::usage(&words);
+    if let Err(message) = check_tls_options(&choice.target, &trust) {
+        ui::usage(&message);
         return Ok(Exit::Usage);
     }
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("no runtime for this command")?;
-    let call = Call {
-        args,
+        .context("cannot start the async runtime")?;
+    let check = Check {
         target: &choice.target,
         trust: &trust,
+        options: climb_options(args),
+        timeout: args.timeout,
+        interval: args.interval,
     };
-    let exit = call.run(&runtime, deadline);
+    let exit = runtime.block_on(async {
+        if args.watch {
+            run_watch(args, &check).await
+        } else {
+            tokio::select! {
+                exit = run_check(args, &check, deadline) => exit,
+                () = ctrl_c() => Exit::Interrupted,
+            }
+        }
+    });
     choice.close();
-    exit
+    Ok(exit)
 }
 
-/// The options for TLS are read before anything is sent: a missing file is wrong usage, not a broken server.
-fn usable(target: &Target, trust: &Trust) -> Result<(), String> {
+/// Reads the TLS files before anything is sent: a missing file is a usage error, not a connection failure.
+fn check_tls_options(target: &Target, trust: &Trust) -> Result<(), String> {
     let is_given = trust.ca.is_some() || trust.cert.is_some();
     if target.tls && is_given {
         tls::config(trust).map(drop)
@@ -62,131 +68,118 @@ fn usable(target: &Target, trust: &Trust) -> Result<(), String> {
     }
 }
 
-fn refuse(args: &PingArgs, fault: &UrlError, deadline: Deadline) -> Exit {
-    let verdict = ping::judge_url(fault);
-    let report = || json::render_url(fault, &verdict, deadline.elapsed());
+fn climb_options(args: &PingArgs) -> ClimbOptions {
+    let family = match (args.v4, args.v6) {
+        (true, _) => Family::V4,
+        (_, true) => Family::V6,
+        _ => Family::Any,
+    };
+    let write_check = if args.write_check {
+        WriteCheck::Run
+    } else {
+        WriteCheck::Skip
+    };
+    ClimbOptions { family, write_check }
+}
+
+fn verbosity(args: &PingArgs) -> Verbosity {
+    if args.quiet || args.json {
+        Verbosity::VerdictOnly
+    } else {
+        Verbosity::Steps
+    }
+}
+
+async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Exit {
+    let mode = match (args.wait, args.hold, args.count) {
+        (Some(patience), ..) => Mode::Wait(patience),
+        (_, Some(idle), _) => Mode::Hold(idle),
+        (_, _, Some(count)) => Mode::Count(count),
+        _ => Mode::Once,
+    };
+    // --wait may climb many times, and shows only the last result.
+    let steps = if args.wait.is_some() {
+        Verbosity::VerdictOnly
+    } else {
+        verbosity(args)
+    };
+    let display = ProgressDisplay::new(check.target, steps);
+    let mut tell = |event: ModeEvent<'_>| {
+        if !(args.json && matches!(event, ModeEvent::Climb(_))) {
+            display.show(&event);
+        }
+    };
+    let diagnosis = display.wait_for(check.run(mode, deadline, &mut tell)).await;
+    let exit = conclude(args, check.target, &diagnosis);
+    if args.wait.is_some() && diagnosis.verdict.finding.is_none() {
+        ui::ping::answered_after(deadline.elapsed());
+    }
+    exit
+}
+
+/// Waits for Ctrl-C. If no handler can be installed, the signal ends the program by itself.
+async fn ctrl_c() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Probes until Ctrl-C, then prints a summary. Ends silently if the reader of the output goes away.
+async fn run_watch(args: &PingArgs, check: &Check<'_>) -> Exit {
+    let started = Instant::now();
+    let mut history = ProbeHistory::default();
+    let show = |result: &ProbeResult, history: &ProbeHistory| {
+        if !args.json {
+            return ui::watch::probe(check.target, result, history, started.elapsed(), verbosity(args));
+        }
+        let mut report = json::render(check.target, &result.seen, &result.verdict, result.took);
+        report["probe"] = history.probes().into();
+        ui::ping::json_line(&report)
+    };
+    tokio::select! {
+        _ = watch(check, &mut history, show) => return Exit::Ok,
+        () = ctrl_c() => {}
+    }
+    if !args.json {
+        ui::watch::summary(&history, started.elapsed());
+    }
+    Exit::Interrupted
+}
+
+fn reject_url(args: &PingArgs, error: &UrlError, deadline: Deadline) -> Exit {
+    let verdict = ping::judge_url(error);
+    let report = || json::render_url(error, &verdict, deadline.elapsed());
     if args.json {
         ui::ping::json(&report());
     } else {
         ui::ping::url_verdict(&verdict);
     }
-    file(args.report.as_deref(), report, verdict.exit())
+    write_report(args.report.as_deref(), report, verdict.exit())
 }
 
-/// Writes the report where one is wanted. The verdict is told before: a full disk does not hide it.
-fn file(path: Option<&Path>, report: impl Fn() -> Value, exit: Exit) -> Exit {
+fn conclude(args: &PingArgs, target: &Target, diagnosis: &Diagnosis) -> Exit {
+    let Diagnosis {
+        observations: seen,
+        verdict,
+        elapsed,
+    } = diagnosis;
+    let report = || json::render(target, seen, verdict, *elapsed);
+    if args.json {
+        ui::ping::json(&report());
+    } else {
+        ui::ping::verdict(target, seen, verdict, verbosity(args));
+    }
+    write_report(args.report.as_deref(), report, verdict.exit())
+}
+
+/// Writes the `--report` file. The verdict has been printed before, so that a full disk does not hide it.
+fn write_report(path: Option<&Path>, report: impl Fn() -> Value, exit: Exit) -> Exit {
     let Some(path) = path else { return exit };
     match state::write(path, format!("{:#}\n", report()).as_bytes()) {
         Ok(()) => exit,
         Err(error) => {
             ui::error(&anyhow!(error).context(format!("cannot write the report to {}", path.display())));
             if exit == Exit::Ok { Exit::No } else { exit }
-        }
-    }
-}
-
-/// What was asked, about which Redis.
-struct Call<'a> {
-    args: &'a PingArgs,
-    target: &'a Target,
-    trust: &'a Trust,
-}
-
-/// What one climb came to.
-struct Outcome {
-    climb: Climb,
-    verdict: Verdict,
-    elapsed: Duration,
-}
-
-impl Call<'_> {
-    fn run(&self, runtime: &Runtime, deadline: Deadline) -> anyhow::Result<Exit> {
-        if self.args.watch {
-            return runtime.block_on(self.watch());
-        }
-        let work = async {
-            match (self.args.wait, self.args.hold, self.args.count) {
-                (Some(patience), ..) => self.wait(patience).await,
-                (_, Some(idle), _) => self.hold(idle, deadline).await,
-                (_, _, Some(count)) => self.count(count, deadline).await,
-                _ => self.once(deadline).await,
-            }
-        };
-        runtime.block_on(async {
-            tokio::select! {
-                exit = work => exit,
-                () = self.interrupted() => Ok(Exit::Interrupted),
-            }
-        })
-    }
-
-    /// Waits for Ctrl-C; a climb that is over at once does without, and ends by the signal itself until then.
-    async fn interrupted(&self) {
-        if self.args.wait.or(self.args.hold).is_none() && self.args.count.is_none() {
-            tokio::time::sleep(AT_ONCE).await;
-        }
-        // Where it cannot be heard, the signal ends the program by itself.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    async fn once(&self, deadline: Deadline) -> anyhow::Result<Exit> {
-        let outcome = self.climb(deadline, self.lines()).await;
-        Ok(self.conclude(&outcome))
-    }
-
-    fn options(&self) -> ClimbOptions {
-        let family = match (self.args.v4, self.args.v6) {
-            (true, _) => Family::V4,
-            (_, true) => Family::V6,
-            _ => Family::Any,
-        };
-        let write_check = if self.args.write_check {
-            WriteCheck::Run
-        } else {
-            WriteCheck::Skip
-        };
-        ClimbOptions { family, write_check }
-    }
-
-    async fn climb(&self, deadline: Deadline, lines: Lines) -> Outcome {
-        let options = self.options();
-        let climbing = Climbing::new(self.target, lines);
-        let mut tell = |event: ping::ClimbEvent<'_>| {
-            if !self.args.json {
-                climbing.show(&event);
-            }
-        };
-        let climb = ping::climb(self.target, self.trust, &options, deadline, &mut tell);
-        let climb = climbing.beside(climb).await;
-        let verdict = ping::judge(self.target, &climb.observations);
-        Outcome {
-            climb,
-            verdict,
-            elapsed: deadline.elapsed(),
-        }
-    }
-
-    fn conclude(&self, outcome: &Outcome) -> Exit {
-        let report = || json::render(self.target, self.seen(outcome), &outcome.verdict, outcome.elapsed);
-        if self.args.json {
-            ui::ping::json(&report());
-        } else {
-            ui::ping::verdict(self.target, self.seen(outcome), &outcome.verdict, self.lines());
-        }
-        file(self.args.report.as_deref(), report, outcome.verdict.exit())
-    }
-
-    fn seen<'o>(&self, outcome: &'o Outcome) -> &'o Observations {
-        &outcome.climb.observations
-    }
-
-    fn lines(&self) -> Lines {
-        if self.args.quiet || self.args.json {
-            Lines::Hidden
-        } else {
-            Lines::Shown
         }
     }
 }

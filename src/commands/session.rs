@@ -231,7 +231,7 @@ fn refused(unreachable: &redis_client::Unreachable) -> Exit {
         &unreachable.target,
         &unreachable.seen,
         &unreachable.verdict,
-        ui::ping::Lines::Hidden,
+        ui::ping::Verbosity::VerdictOnly,
     );
     unreachable.verdict.exit()
 }

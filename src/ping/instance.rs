@@ -1,55 +1,57 @@
-//! The EC2 instance that this host is, as its metadata service describes it.
+//! The EC2 instance metadata of this host, for the fixes that name security groups.
+//!
+//! IMDSv2 is two plain HTTP/1.0 requests, written here because the AWS SDK would add far more than this file.
 
 use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::network::Network;
 use crate::deadline::Deadline;
 use crate::sanitize;
 
-/// What the metadata service says about an EC2 instance.
+/// An EC2 instance, as its metadata service describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
-    /// Region, such as `eu-central-1`.
+    /// The region, such as `eu-central-1`.
     pub region: String,
-    /// Ids of the security groups of the interface that the probe used.
+    /// The security group IDs of the interface that the connection used.
     pub groups: Vec<String>,
-    /// Ranges of the interface's VPC, as `10.0.0.0/16`.
+    /// The CIDR blocks of the interface's VPC, such as `10.0.0.0/16`.
     pub vpc_ranges: Vec<String>,
-    /// The public DNS name; empty where it has none.
+    /// The public DNS name, or an empty string.
     pub public_name: String,
 }
 
 impl Instance {
-    /// Whether the address lies in the instance's VPC.
+    /// Whether the address is in the instance's VPC.
     pub(super) fn holds(&self, address: IpAddr) -> bool {
         self.vpc_ranges
             .iter()
-            .filter_map(|range| Network::parse(range))
-            .any(|network| network.holds(address))
+            .filter_map(|range| range.parse::<IpNet>().ok())
+            .any(|network| network.contains(&address))
     }
 }
 
-/// The metadata service answers within a few milliseconds, or it is not there.
+/// The metadata service replies within a few milliseconds, or does not exist.
 const METADATA_BUDGET: Duration = Duration::from_millis(150);
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
 const METADATA_ADDRESS: &str = "169.254.169.254:80";
 const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
-/// The longest answer that is read: the largest value, a list of groups, has a few hundred bytes.
-const LONGEST_ANSWER: u64 = 8 * 1024;
+/// The most bytes to read: the largest value, a list of groups, has a few hundred.
+const LONGEST_RESPONSE: u64 = 8 * 1024;
 
-/// Asks the metadata service, where there is one; `source` is the address that the probe was sent from.
+/// Queries the metadata service, if there is one. `source` is the local address of the connection.
 pub(crate) async fn observe(source: Option<IpAddr>, deadline: Deadline) -> Option<Instance> {
     let service = service(|name| std::env::var(name).ok(), is_ec2)?;
     let until = deadline.within(METADATA_BUDGET);
     until.bound(describe(&service, source)).await.ok().flatten()
 }
 
-/// `HOST:PORT` of the metadata service, where there is one to ask (the AWS SDKs' own settings decide first).
+/// `HOST:PORT` of the metadata service. The AWS SDKs' environment variables take precedence.
 fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> bool) -> Option<String> {
     if setting("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return None;
@@ -67,7 +69,7 @@ fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> bool) -> Op
     is_ec2().then(|| address.to_owned())
 }
 
-/// Of `http://HOST[:PORT]/`.
+/// The `HOST:PORT` in `http://HOST[:PORT]/`; the default port is 80.
 fn host_and_port(endpoint: &str) -> Option<String> {
     let authority = endpoint.strip_prefix("http://").unwrap_or(endpoint);
     let authority = authority.split('/').next().filter(|host| !host.is_empty())?;
@@ -81,14 +83,14 @@ fn host_and_port(endpoint: &str) -> Option<String> {
     })
 }
 
-/// EC2 writes its name into the firmware's tables; elsewhere nobody is asked.
+/// Whether the firmware's tables identify EC2. Elsewhere, nothing is queried.
 fn is_ec2() -> bool {
     let reads = |path: &str| fs::read_to_string(path).unwrap_or_default().to_lowercase();
     reads("/sys/class/dmi/id/sys_vendor").contains("amazon ec2")
         || reads("/sys/hypervisor/uuid").starts_with("ec2")
 }
 
-/// The service, with the token that it wants to see.
+/// The service and the token that each request needs.
 struct Metadata<'a> {
     service: &'a str,
     token: String,
@@ -114,7 +116,7 @@ async fn describe(service: &str, source: Option<IpAddr>) -> Option<Instance> {
     })
 }
 
-/// Regions and groups go into lines to paste: whoever answers in the service's place writes no shell there.
+/// Regions and groups go into shell commands to paste, so a fake service must not inject shell code.
 fn is_plain(word: &str) -> bool {
     word.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -131,7 +133,7 @@ impl Metadata<'_> {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// The path of the interface that the probe left by; of the first one where that cannot be told (in a container).
+    /// The path of the interface with the source address. In a container there is none, so use the first interface.
     async fn interface(&self, source: Option<IpAddr>) -> Option<String> {
         const ALL: &str = "network/interfaces/macs";
         let source = source.map(|address| address.to_string());
@@ -151,17 +153,17 @@ impl Metadata<'_> {
     }
 }
 
-/// One HTTP/1.0 request; the body of a 200, made harmless.
+/// Sends one HTTP/1.0 request. Returns the body of a 200 response, made safe to print.
 async fn request(service: &str, method: &str, path: &str, header: &str) -> Option<String> {
     let mut stream = TcpStream::connect(service).await.ok()?;
     let head =
         format!("{method} {path} HTTP/1.0\r\nHost: {service}\r\n{header}\r\nContent-Length: 0\r\n\r\n");
     stream.write_all(head.as_bytes()).await.ok()?;
-    let mut stream = stream.take(LONGEST_ANSWER);
-    let mut answer = Vec::new();
-    while !is_whole(&answer) && stream.read_buf(&mut answer).await.ok()? > 0 {}
-    let answer = String::from_utf8(answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let mut stream = stream.take(LONGEST_RESPONSE);
+    let mut response = Vec::new();
+    while !is_complete(&response) && stream.read_buf(&mut response).await.ok()? > 0 {}
+    let response = String::from_utf8(response).ok()?;
+    let (head, body) = response.split_once("\r\n\r\n")?;
     let is_ok = head.split_whitespace().nth(1) == Some("200");
     let lines: Vec<_> = body
         .lines()
@@ -170,18 +172,18 @@ async fn request(service: &str, method: &str, path: &str, header: &str) -> Optio
     is_ok.then(|| lines.join("\n"))
 }
 
-/// Whether all that the head announces is there: not every service closes after its answer.
-fn is_whole(answer: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(answer);
+/// Whether the whole body has arrived: some services keep the connection open.
+fn is_complete(response: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(response);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
         return false;
     };
-    let announced = head.lines().find_map(|line| {
+    let content_length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         let is_it = name.eq_ignore_ascii_case("content-length");
         is_it.then(|| value.trim().parse::<usize>().ok()).flatten()
     });
-    announced.is_some_and(|length| body.len() >= length)
+    content_length.is_some_and(|length| body.len() >= length)
 }
 
 #[cfg(test)]
@@ -196,7 +198,7 @@ mod tests {
     use crate::ping::this_host::{Nearness, ThisHost};
     use crate::redis_url::Target;
 
-    /// An instance with two interfaces in two VPCs, as the service describes it to whoever shows the token.
+    /// An instance with two interfaces in two VPCs, as the service describes it to requests with the token.
     fn answer(request: &str) -> Option<&'static str> {
         let line = request.lines().next()?;
         if line.starts_with("PUT /latest/api/token ") {
@@ -220,7 +222,7 @@ mod tests {
         })
     }
 
-    /// Closes after each answer, or says how long it is.
+    /// Closes after each response, or sends a Content-Length.
     fn metadata_service(closes: bool) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_service_that_keeps_its_connections_open_is_not_waited_for() {
+    async fn a_service_that_keeps_its_connections_open_causes_no_wait() {
         let service = metadata_service(false);
         let described = describe(&service, "10.1.0.5".parse().ok());
         let instance = Deadline::after(Duration::from_secs(20)).bound(described).await;
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_into_a_line_to_paste_is_no_shell() {
+    fn only_plain_words_go_into_a_command_to_paste() {
         assert!(is_plain("sg-0aaaa") && is_plain("eu-central-1"));
         for words in ["eu; reboot", "sg-$(reboot)", "sg-`reboot`", "sg\nreboot"] {
             assert!(!is_plain(words), "{words}");
@@ -278,12 +280,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_interface_that_the_probe_left_by_is_described() {
+    async fn the_interface_of_the_connection_is_described() {
         let second = described_from("10.0.3.98").await;
         assert_eq!(second.groups, ["sg-0bbbb", "sg-0cccc"]);
         assert!(second.holds("10.9.1.1".parse().unwrap()) && !second.holds("10.1.0.9".parse().unwrap()));
         assert_eq!(described_from("10.1.0.5").await.groups, ["sg-0aaaa"]);
-        // The bridge of a container is no interface of the instance.
+        // A container's bridge is not an interface of the instance.
         assert_eq!(described_from("172.17.0.2").await.groups, ["sg-0aaaa"]);
     }
 
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_of_the_sdks_decide_whether_and_where_to_ask() {
+    fn the_sdk_settings_decide_whether_and_what_to_query() {
         let asked = |name: &'static str, value: &'static str, is_ec2| {
             service(|wanted| (wanted == name).then(|| value.to_owned()), is_ec2)
         };

@@ -1,19 +1,14 @@
 //! `ping`: url → target → ladder → observations → verdict → report.
 //!
-//! A rung only observes; [`judge`] is a pure function from observations to one cause; [`report`] renders.
+//! A rung only observes. [`judge`] is a pure function from observations to one cause. [`report`] renders it.
 
-mod beside;
 pub(crate) mod causes;
-pub(crate) mod experiment;
-pub(crate) mod history;
+mod experiments;
 pub(crate) mod instance;
 mod ladder;
-mod network;
-mod nodes;
+pub(crate) mod modes;
 pub(crate) mod observation;
-mod question;
 pub(crate) mod report;
-mod resolver;
 pub(crate) mod response;
 pub(crate) mod rungs;
 pub(crate) mod this_host;
@@ -29,27 +24,27 @@ use crate::redis_url::{Target, Trust};
 pub use observation::Observations;
 pub use verdict::{Verdict, judge, judge_cluster, judge_url};
 
-/// The layers, from the bottom up.
+/// The layers that are checked, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rung {
-    /// Reading the URL.
+    /// Parsing the URL.
     Url,
-    /// Looking the name up.
+    /// The lookup of the host name.
     Dns,
-    /// Connecting.
+    /// The connection.
     Tcp,
     /// The TLS handshake.
     Tls,
-    /// Logging in.
+    /// The login.
     Auth,
-    /// PING, and its round trips.
+    /// PING and its round trip times.
     Ping,
-    /// What the server is.
+    /// What the server reports about itself.
     Role,
 }
 
 impl Rung {
-    /// All of them, from the bottom up.
+    /// All rungs, in order.
     pub const ALL: [Self; 7] = [
         Self::Url,
         Self::Dns,
@@ -61,7 +56,6 @@ impl Rung {
     ];
 
     /// The name in reports.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Url => "url",
@@ -75,35 +69,35 @@ impl Rung {
     }
 }
 
-/// What a climb tells while it is under way.
+/// What a climb reports while it runs.
 #[derive(Debug)]
 pub enum ClimbEvent<'a> {
-    /// The name in the URL suggests another URL; told before a packet is sent.
+    /// The host name suggests a different URL. Sent before any packet.
     Hint(&'a str),
-    /// A rung begins; it may take until the deadline.
+    /// A rung starts, and may take until the deadline.
     Started(Rung, Deadline),
-    /// A rung has been observed.
+    /// A rung has ended.
     Finished(Rung, &'a Observations),
 }
 
-/// What a climb does beyond reaching Redis.
+/// Options of a climb.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClimbOptions {
     /// Which addresses to dial.
     pub family: Family,
-    /// Whether to rehearse the tutorial's commands.
+    /// Whether to run the tutorial's commands.
     pub write_check: WriteCheck,
 }
 
 /// `-4` and `-6`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Family {
-    /// Both.
+    /// IPv4 and IPv6.
     #[default]
     Any,
-    /// IPv4 alone.
+    /// IPv4 only.
     V4,
-    /// IPv6 alone.
+    /// IPv6 only.
     V6,
 }
 
@@ -120,25 +114,25 @@ impl Family {
 /// `--write-check`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WriteCheck {
-    /// Nothing is written.
+    /// Write nothing.
     #[default]
     Skip,
-    /// The tutorial's commands are rehearsed on one key of our own.
+    /// Run the tutorial's commands on a temporary key.
     Run,
 }
 
-/// What a climb leaves: what was seen and, where Redis answered, the connection it answered on.
+/// The result of a climb: the observations and, if Redis answered, the connection.
 #[derive(Debug)]
 pub struct Climb {
-    /// Everything that was seen.
+    /// What each rung observed.
     pub observations: Observations,
     /// Logged in, with the database selected.
     pub connection: Option<Connection<Stream>>,
 }
 
-/// Climbs the connection one layer at a time, up to the first that fails.
+/// Checks the connection one layer at a time, up to the first that fails.
 ///
-/// No rung, look-up or experiment outlives the deadline.
+/// No rung, lookup or experiment outlives the deadline.
 pub async fn climb(
     target: &Target,
     trust: &Trust,
@@ -146,7 +140,7 @@ pub async fn climb(
     deadline: Deadline,
     tell: &mut (dyn FnMut(ClimbEvent<'_>) + Send),
 ) -> Climb {
-    // All the experiments that it may take are in it, which nobody wants to carry along.
+    // The future is large because it contains every experiment.
     let (observations, connection) = Box::pin(ladder::climb(target, trust, options, deadline, tell)).await;
     Climb {
         observations,

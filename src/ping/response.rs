@@ -1,29 +1,63 @@
-//! What came back to a question, a reply or not, and the same with the password masked.
+//! One command on ping's connection, and what came back for it.
 
-use redis::Value;
+use std::io;
 
+use redis::{Cmd, Value};
+
+use super::rungs::tls;
+use crate::deadline::Deadline;
+use crate::redis_client::{Connection, Limits, ReadError, Stream};
 use crate::secret::{MASK, Secret};
 
-/// What came back to a question.
+/// What came back for a command. The bytes are an incomplete reply, or data that is not RESP.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
-    /// A complete reply.
+    /// A complete reply, which may be an error reply.
     Reply(Value),
     /// No complete reply before the deadline.
     Timeout(Vec<u8>),
-    /// The peer closed the connection first.
+    /// The peer closed the connection before a complete reply.
     Closed(Vec<u8>),
-    /// The peer reset the connection first.
+    /// The peer reset the connection before a complete reply.
     Reset(Vec<u8>),
-    /// Something that is no RESP.
+    /// Data that is not RESP.
     NotResp(Vec<u8>),
-    /// A TLS alert instead of a reply.
+    /// A TLS alert; its name.
     Alert(String),
 }
 
+/// Sends one command and waits for the response.
+pub(super) async fn ask(connection: &mut Connection<Stream>, command: &Cmd, deadline: Deadline) -> Response {
+    let sent = connection.send(std::slice::from_ref(command), deadline).await;
+    let response = receive(connection, deadline).await;
+    match (sent, response) {
+        // A server may refuse us and close before we write. What it sent first can still be read.
+        (Err(ReadError::Io(_)), Response::Timeout(received)) => Response::Closed(received),
+        (_, response) => response,
+    }
+}
+
+/// Waits for a reply, without sending anything.
+pub(super) async fn receive(connection: &mut Connection<Stream>, deadline: Deadline) -> Response {
+    let error = match connection.reply(Limits::REPLY, deadline).await {
+        Ok(value) => return Response::Reply(value),
+        Err(error) => error,
+    };
+    let received = connection.received().to_vec();
+    match error {
+        ReadError::TimedOut => Response::Timeout(received),
+        ReadError::Closed => Response::Closed(received),
+        ReadError::Malformed(_) => Response::NotResp(received),
+        ReadError::Io(error) => match tls::alert_in(&error) {
+            Some(alert) => Response::Alert(alert),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => Response::Closed(received),
+            None => Response::Reset(received),
+        },
+    }
+}
+
 impl Response {
-    /// The error reply's text, where that is what came.
-    #[must_use]
+    /// The text of an error reply.
     pub fn error(&self) -> Option<String> {
         match self {
             Self::Reply(Value::ServerError(error)) => Some(crate::redis_client::error_text(error)),
@@ -31,37 +65,46 @@ impl Response {
         }
     }
 
-    /// The same without the password, which some servers repeat in what they say of a command they do not know.
-    #[must_use]
+    /// The same with the password masked: some servers echo the arguments of an unknown command.
     pub fn without(&self, password: Option<&Secret>) -> Self {
         let Some(password) = password else {
             return self.clone();
         };
-        let masked = |said: &[u8]| masked(said, password);
         match self {
             Self::Reply(value) => Self::Reply(reply_without(value, password)),
-            Self::Timeout(said) => Self::Timeout(masked(said)),
-            Self::Closed(said) => Self::Closed(masked(said)),
-            Self::Reset(said) => Self::Reset(masked(said)),
-            Self::NotResp(said) => Self::NotResp(masked(said)),
+            Self::Timeout(bytes) => Self::Timeout(masked(bytes, password)),
+            Self::Closed(bytes) => Self::Closed(masked(bytes, password)),
+            Self::Reset(bytes) => Self::Reset(masked(bytes, password)),
+            Self::NotResp(bytes) => Self::NotResp(masked(bytes, password)),
             Self::Alert(_) => self.clone(),
         }
     }
 
-    /// Whether a reply came that is no error.
-    #[must_use]
+    /// Whether this is a reply other than an error.
     pub fn is_granted(&self) -> bool {
         matches!(self, Self::Reply(value) if !matches!(value, Value::ServerError(_)))
     }
 
-    /// Whether it is `OK`, which is all that a log-in is answered when it succeeds.
-    #[must_use]
+    /// Whether this is `OK`, the only reply to a successful AUTH.
     pub fn is_ok(&self) -> bool {
         matches!(self, Self::Reply(Value::Okay))
     }
 
-    /// Whether it is `PONG`.
-    #[must_use]
+    /// Whether a TLS server may have sent this in reply to plain text.
+    pub(super) fn may_be_tls(&self) -> bool {
+        match self {
+            Self::Closed(_) | Self::Reset(_) => true,
+            Self::NotResp(bytes) => bytes.first() == Some(&TLS_ALERT),
+            _ => false,
+        }
+    }
+
+    /// Whether the peer ended the connection without sending anything.
+    pub(super) fn is_empty_close(&self) -> bool {
+        matches!(self, Self::Closed(bytes) | Self::Reset(bytes) if bytes.is_empty())
+    }
+
+    /// Whether this is `PONG`.
     pub fn is_pong(&self) -> bool {
         match self {
             Self::Reply(Value::SimpleString(text)) => text == "PONG",
@@ -71,12 +114,15 @@ impl Response {
     }
 }
 
-fn masked(said: &[u8], password: &Secret) -> Vec<u8> {
-    let text = String::from_utf8_lossy(said);
+/// Content type of a TLS alert (RFC 8446, B.1).
+const TLS_ALERT: u8 = 0x15;
+
+fn masked(bytes: &[u8], password: &Secret) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes);
     if text.contains(password.reveal()) {
         text.replace(password.reveal(), MASK).into_bytes()
     } else {
-        said.to_vec()
+        bytes.to_vec()
     }
 }
 
@@ -87,7 +133,7 @@ fn reply_without(reply: &Value, password: &Secret) -> Value {
         Value::Array(items) => Value::Array(items.iter().map(|item| reply_without(item, password)).collect()),
         Value::ServerError(error) => {
             let text = crate::redis_client::error_text(error).replace(password.reveal(), MASK);
-            // An error of several lines keeps its first.
+            // Only the first line is kept.
             redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap_or(Value::Nil)
         }
         other => other.clone(),

@@ -1,52 +1,53 @@
-//! Where we stand: decides the order of the fixes where nothing comes back.
+//! This host's networks, container and EC2 instance: after a timeout, they decide the order of the fixes.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
+use ipnet::IpNet;
+
 use super::instance::{self, Instance};
-use super::network::{Network, networks_v4, networks_v6};
 use crate::deadline::Deadline;
 
-/// This host, as seen from the address that it tried to reach.
+/// What matters about this host for reaching the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThisHost {
-    /// Where the target lies, seen from here.
+    /// Where the target is, relative to this host.
     pub nearness: Nearness,
-    /// Whether this process runs in a container, where `localhost` is the container.
+    /// Whether this process runs in a container, where `localhost` is the container itself.
     pub in_container: bool,
-    /// The EC2 instance that this is, where it is one.
+    /// This host's EC2 instance, if it is one.
     pub instance: Option<Instance>,
-    /// Who listens on the port, where the target is this very host and the system shows it.
+    /// Whether a process listens on the port. Known only if the target is this host, and on Linux.
     pub listener: Option<LocalListener>,
 }
 
-/// Whether a port of this host has a listener.
+/// Whether a process listens on a port of this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalListener {
-    /// Nobody listens there.
+    /// No process listens.
     Missing,
-    /// So many connections wait to be taken.
+    /// A process listens, and this many connections wait for it to accept them.
     Backlog(u32),
 }
 
-/// Where an address lies, seen from here.
+/// Where an address is, relative to this host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Nearness {
-    /// This very host.
+    /// It is this host.
     Loopback,
-    /// A private address in a network that this host is in, or has a route of its own to.
+    /// A private address in a network that this host is in, or has a specific route to.
     SameNetwork,
-    /// A private address that only the default route leads to.
+    /// A private address that is reached only by the default route.
     ForeignPrivate,
     /// A public address.
     Public,
-    /// This system does not show its routes.
+    /// This system does not show its routing table.
     #[default]
     Unknown,
 }
 
-/// Looks at this host's networks and, on EC2, at the instance's own description.
+/// Reads this host's networks and, on EC2, the instance metadata.
 pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> ThisHost {
     let Some((address, port)) = addresses.first().map(|first| (first.ip(), first.port())) else {
         return ThisHost::default();
@@ -72,24 +73,24 @@ fn listener(port: u16) -> Option<LocalListener> {
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())
         .collect();
-    let waiting = tables.iter().filter_map(|table| waiting(table, port)).max();
-    (!tables.is_empty()).then(|| waiting.map_or(LocalListener::Missing, LocalListener::Backlog))
+    let backlog = tables.iter().filter_map(|table| backlog(table, port)).max();
+    (!tables.is_empty()).then(|| backlog.map_or(LocalListener::Missing, LocalListener::Backlog))
 }
 
-/// How many connections wait for those who listen on the port (`proc_pid_net(5)`: a listener's receive queue).
-fn waiting(table: &str, port: u16) -> Option<u32> {
-    const LISTENS: &str = "0A";
+/// How many connections wait to be accepted on the port (`proc_pid_net(5)`: a listener's receive queue).
+fn backlog(table: &str, port: u16) -> Option<u32> {
+    const LISTEN: &str = "0A";
     let ending = format!(":{port:04X}");
     let queue = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_it = fields.get(1)?.ends_with(&ending) && *fields.get(3)? == LISTENS;
+        let is_it = fields.get(1)?.ends_with(&ending) && *fields.get(3)? == LISTEN;
         let (_, received) = fields.get(4)?.split_once(':')?;
         is_it.then(|| u32::from_str_radix(received, 16).ok()).flatten()
     };
     table.lines().skip(1).filter_map(queue).max()
 }
 
-/// The address that the kernel speaks from when it speaks to this one; nothing is sent to find out.
+/// The source address that the kernel would use for this destination. Sends nothing.
 fn source_for(address: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -100,11 +101,11 @@ fn source_for(address: IpAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// Any port but 0 does.
+/// Any port except 0 works.
 const DISCARD_PORT: u16 = 9;
 
 fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
-    // Whoever speaks to its own address speaks from it.
+    // Traffic to one of this host's own addresses has that address as its source.
     if address.is_loopback() || address.is_unspecified() || source == Some(address) {
         return Nearness::Loopback;
     }
@@ -115,23 +116,54 @@ fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
     if !is_private {
         return Nearness::Public;
     }
-    let (path, networks): (_, fn(&str) -> Vec<Network>) = match address {
+    let (path, networks): (_, fn(&str) -> Vec<IpNet>) = match address {
         IpAddr::V4(_) => ("/proc/net/route", networks_v4),
         IpAddr::V6(_) => ("/proc/net/ipv6_route", networks_v6),
     };
     match fs::read_to_string(path) {
-        Ok(table) if networks(&table).iter().any(|network| network.holds(address)) => Nearness::SameNetwork,
+        Ok(table) if networks(&table).iter().any(|network| network.contains(&address)) => {
+            Nearness::SameNetwork
+        }
         Ok(_) => Nearness::ForeignPrivate,
         Err(_) => Nearness::Unknown,
     }
 }
 
-/// 100.64.0.0/10, carriers' and some VPCs' own space (RFC 6598).
+/// 100.64.0.0/10: carrier-grade NAT, also used inside some VPCs (RFC 6598).
 fn is_shared(address: Ipv4Addr) -> bool {
     matches!(address.octets(), [100, 64..128, ..])
 }
 
-/// What Docker, Podman, Kubernetes, ECS and systemd-nspawn leave behind for those inside.
+/// Flag of a route that rejects packets (`RTF_REJECT` in `route.h`).
+const REJECT: u32 = 0x0200;
+
+/// The networks in the routing table (`proc_pid_net(5)`), without the default route and rejecting routes.
+fn networks_v4(table: &str) -> Vec<IpNet> {
+    let network = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let number = |at: usize| u32::from_str_radix(fields.get(at)?, 16).ok();
+        let (base, flags, mask) = (number(1)?.swap_bytes(), number(3)?, number(7)?.swap_bytes());
+        let (base, mask) = (Ipv4Addr::from(base), Ipv4Addr::from(mask));
+        let network = IpNet::with_netmask(base.into(), mask.into()).ok()?;
+        (network.prefix_len() > 0 && flags & REJECT == 0).then_some(network)
+    };
+    table.lines().skip(1).filter_map(network).collect()
+}
+
+/// The same for `/proc/net/ipv6_route`: the first fields are the destination and its prefix length, the ninth the flags.
+fn networks_v6(table: &str) -> Vec<IpNet> {
+    let network = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let base = u128::from_str_radix(fields.first()?, 16).ok()?;
+        let length = u8::from_str_radix(fields.get(1)?, 16).ok()?;
+        let flags = u32::from_str_radix(fields.get(8)?, 16).ok()?;
+        let network = IpNet::new(Ipv6Addr::from(base).into(), length).ok()?;
+        (length > 0 && flags & REJECT == 0).then_some(network)
+    };
+    table.lines().filter_map(network).collect()
+}
+
+/// Checks the traces of Docker, Podman, Kubernetes, ECS and systemd-nspawn.
 fn in_container() -> bool {
     const FILES: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
     const VARIABLES: [&str; 3] = [
@@ -155,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_of_this_host_is_as_near_as_loopback() {
+    fn an_address_of_this_host_counts_as_loopback() {
         let near =
             |address: &str, source: &str| nearness(address.parse().unwrap(), Some(source.parse().unwrap()));
         assert_eq!(near("127.0.0.1", "127.0.0.1"), Nearness::Loopback);
@@ -169,22 +201,54 @@ mod tests {
     }
 
     #[test]
-    fn the_connections_that_wait_for_a_listener_are_counted() {
+    fn connections_that_wait_to_be_accepted_are_counted() {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n\
             0: 0100007F:18EB 00000000:0000 0A 00000000:00000003 00:00000000\n\
             1: 0100007F:18EB 0100007F:C1D2 01 00000000:000000FF 00:00000000\n\
             2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000\n";
-        assert_eq!(waiting(table, 6379), Some(3));
-        assert_eq!(waiting(table, 22), Some(0));
-        assert_eq!(waiting(table, 80), None);
+        assert_eq!(backlog(table, 6379), Some(3));
+        assert_eq!(backlog(table, 22), Some(0));
+        assert_eq!(backlog(table, 80), None);
     }
 
     #[test]
-    fn control_groups_name_the_container_they_are_of() {
+    fn control_groups_reveal_a_container() {
         assert!(names_a_container(
             "0::/kubepods.slice/kubepods-burstable.slice/x\n"
         ));
         assert!(names_a_container("12:pids:/docker/0123\n"));
         assert!(!names_a_container("0::/init.scope\n"));
+    }
+
+    fn holds(networks: &[IpNet], address: &str) -> bool {
+        let address: IpAddr = address.parse().unwrap();
+        networks.iter().any(|network| network.contains(&address))
+    }
+
+    #[test]
+    fn a_default_route_does_not_put_an_address_in_this_network() {
+        let table = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
+            eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+            eth0\t0000000A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
+        let networks = networks_v4(table);
+        assert!(holds(&networks, "10.0.3.17"));
+        assert!(!holds(&networks, "10.1.3.17"));
+    }
+
+    #[test]
+    fn default_and_rejecting_ipv6_routes_are_ignored() {
+        let zero = "0".repeat(32);
+        let route = |to: &str, bits: &str, flags: &str| {
+            format!("{to} {bits} {zero} 00 {zero} 00000400 00000001 00000000 {flags}     eth0\n")
+        };
+        let table = [
+            route("fd770001000000000000000000000000", "40", "00000001"),
+            route(&zero, "00", "00450003"),
+            route("fd770002000000000000000000000000", "40", "00200200"),
+        ]
+        .concat();
+        let networks = networks_v6(&table);
+        assert!(holds(&networks, "fd77:1::2"));
+        assert!(!holds(&networks, "fd77:2::2"));
     }
 }

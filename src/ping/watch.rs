@@ -1,194 +1,342 @@
-//! Probe after probe: a PING on the connection that stands, and a whole climb wherever none does.
+//! `--watch`: one PING per interval on an open connection, and a whole climb whenever there is none.
 
+use std::collections::VecDeque;
+use std::io;
 use std::time::{Duration, Instant};
 
-use redis::cmd;
+use tokio::time::sleep_until;
 
 use super::causes::Cause;
+use super::modes::Check;
 use super::observation::Observations;
 use super::response::Response;
-use super::rungs::auth;
+use super::rungs::ping;
 use super::verdict::{Verdict, judge};
-use super::{ClimbOptions, climb};
+use super::{climb, experiments};
 use crate::deadline::Deadline;
 use crate::redis_client::{Connection, Stream};
-use crate::redis_url::{Target, Trust};
 
-/// Part of the time after which silence is met by a climb beside it.
-const PATIENCE: u32 = 4;
-
-/// A Redis that is watched.
-#[derive(Debug)]
-pub(crate) struct Watch<'a> {
-    target: &'a Target,
-    trust: &'a Trust,
-    options: ClimbOptions,
-    patience: Duration,
-    connection: Option<Connection<Stream>>,
-    seen: Observations,
-    state: State,
+/// Probes once per interval, and passes each result to `show`.
+///
+/// # Errors
+/// Ends with the error of `show`: the reader of the output has gone away.
+pub(crate) async fn watch(
+    check: &Check<'_>,
+    history: &mut ProbeHistory,
+    mut show: impl FnMut(&ProbeResult, &ProbeHistory) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut watch = Watch {
+        check,
+        connection: None,
+        seen: Observations::default(),
+        state: WatchState::Unknown,
+    };
+    loop {
+        let started = Instant::now();
+        let result = watch.probe().await;
+        history.add(result.round_trip);
+        show(&result, history)?;
+        // Measured from the start, so that slow replies do not reduce the number of probes.
+        sleep_until((started + check.interval).into()).await;
+    }
 }
 
-/// What the last probe came to.
+struct Watch<'a> {
+    check: &'a Check<'a>,
+    connection: Option<Connection<Stream>>,
+    seen: Observations,
+    state: WatchState,
+}
+
+/// The result of the previous probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum WatchState {
     Unknown,
     Up,
     Down(Cause),
 }
 
-/// What one probe came to.
+/// The result of one probe.
 #[derive(Debug)]
-pub(crate) struct Probe {
-    /// Everything that is known after it: that of the last climb, and this probe's own PING.
+pub(crate) struct ProbeResult {
+    /// The observations of the last climb, with this probe's own PING.
     pub seen: Observations,
-    /// The verdict on that.
     pub verdict: Verdict,
-    /// How long the server took to answer; none where it did not.
+    /// The server's response time; `None` without a response.
     pub round_trip: Option<Duration>,
-    /// How long the probe took.
+    /// How long the whole probe took.
     pub took: Duration,
-    /// What is new since the probe before it.
     pub change: Change,
 }
 
-/// What is new since the probe before.
+/// The difference from the previous probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Nothing.
     None,
     /// This is the first probe.
     First,
-    /// It answered, and no longer does.
-    Fell,
-    /// It did not answer, and does again.
-    Rose,
-    /// It still does not answer, for another cause.
+    /// Redis no longer answers.
+    Down,
+    /// Redis answers again.
+    Up,
+    /// Redis still does not answer, but for another cause.
     OtherCause,
-    /// It answers, but on a new connection: the old one was lost.
+    /// Redis answers on a new connection, because the old one was lost.
     Reconnected,
 }
 
-impl<'a> Watch<'a> {
-    /// Nothing is probed yet; a probe gives up after `patience`.
-    #[must_use]
-    pub(crate) fn new(
-        target: &'a Target,
-        trust: &'a Trust,
-        options: ClimbOptions,
-        patience: Duration,
-    ) -> Self {
-        Self {
-            target,
-            trust,
-            options,
-            patience,
-            connection: None,
-            seen: Observations::default(),
-            state: State::Unknown,
-        }
-    }
-
-    /// Probes once. A connection that turns out to be lost is replaced within the same probe, or the cause named.
-    pub(crate) async fn probe(&mut self) -> Probe {
-        let deadline = Deadline::after(self.patience);
+impl Watch<'_> {
+    /// Probes once. If the connection turns out to be lost, the same probe replaces it or finds the cause.
+    async fn probe(&mut self) -> ProbeResult {
+        let deadline = Deadline::after(self.check.timeout);
         let (round_trip, is_new) = match self.connection.take() {
-            Some(connection) => self.probe_on(connection, deadline).await,
+            Some(connection) => self.ping(connection, deadline).await,
             None => (self.climb(deadline).await, true),
         };
-        let verdict = judge(self.target, &self.seen);
-        let now = verdict
-            .finding
-            .as_ref()
-            .map_or(State::Up, |finding| State::Down(finding.cause));
-        if now != State::Up {
+        let verdict = judge(self.check.target, &self.seen);
+        let state = match &verdict.finding {
+            None => WatchState::Up,
+            Some(finding) => WatchState::Down(finding.cause),
+        };
+        if state != WatchState::Up {
             self.connection = None;
         }
-        let change = change(self.state, now, is_new);
-        self.state = now;
-        // Where PING is forbidden, another command was answered: its way there and back took no less.
+        let change = change(self.state, state, is_new);
+        self.state = state;
+        // If PING is forbidden, the first round trip was that of the refusal.
         let round_trip = round_trip.or(Some(self.seen.ping_took));
-        Probe {
+        ProbeResult {
             seen: self.seen.clone(),
-            round_trip: round_trip.filter(|_| now == State::Up),
+            round_trip: round_trip.filter(|_| state == WatchState::Up),
             verdict,
             took: deadline.elapsed(),
             change,
         }
     }
 
-    /// PING on the connection that stands; where it stays silent or is lost, a climb beside it tells why.
-    async fn probe_on(
+    /// Sends PING on the open connection. Without a reply, a climb runs at the same time to find the cause.
+    ///
+    /// Returns the round trip, and whether the connection is new.
+    async fn ping(
         &mut self,
         mut connection: Connection<Stream>,
         deadline: Deadline,
     ) -> (Option<Duration>, bool) {
         let sent = Instant::now();
-        let mut answer = Box::pin(async {
-            let heard = auth::ask(&mut connection, &cmd("PING"), deadline).await;
-            (heard, sent.elapsed())
+        let mut pong = Box::pin(async {
+            let response = ping::observe(&mut connection, deadline).await;
+            (response, sent.elapsed())
         });
-        let mut answered = deadline
-            .within(self.patience / PATIENCE)
-            .bound(&mut answer)
-            .await
-            .ok();
-        if answered.is_none() {
-            tokio::select! {
+        let patience = deadline.within(experiments::patience(deadline));
+        let (response, took) = match patience.bound(&mut pong).await {
+            Ok(prompt) => prompt,
+            Err(_) => tokio::select! {
                 biased;
                 round_trip = self.climb(deadline) => return (round_trip, true),
-                late = &mut answer => answered = Some(late),
-            }
+                late = &mut pong => late,
+            },
+        };
+        drop(pong);
+        if !matches!(response, Response::Reply(_)) {
+            return (self.climb(deadline).await, true);
         }
-        drop(answer);
-        match answered {
-            Some((heard @ Response::Reply(_), took)) => {
-                self.seen.ping = Some(heard);
-                self.seen.ping_took = took;
-                self.seen.round_trips = vec![took];
-                self.connection = Some(connection);
-                (Some(took), false)
-            }
-            _ => (self.climb(deadline).await, true),
-        }
+        self.seen.ping = Some(response);
+        self.seen.ping_took = took;
+        self.seen.round_trips = vec![took];
+        self.connection = Some(connection);
+        (Some(took), false)
     }
 
     async fn climb(&mut self, deadline: Deadline) -> Option<Duration> {
-        let climbed = climb(self.target, self.trust, &self.options, deadline, &mut |_| {}).await;
+        let check = self.check;
+        let climbed = climb(check.target, check.trust, &check.options, deadline, &mut |_| {}).await;
         self.seen = climbed.observations;
         self.connection = climbed.connection;
-        // The first round trip has the server's greeting of a new client in it: the last is the typical one.
+        // The first round trip includes the server's work for a new client, so the last one is more typical.
         self.seen.round_trips.last().copied()
     }
 }
 
-fn change(before: State, now: State, is_new: bool) -> Change {
+fn change(before: WatchState, now: WatchState, is_new: bool) -> Change {
     match (before, now) {
-        (State::Unknown, _) => Change::First,
-        (State::Up, State::Up) if is_new => Change::Reconnected,
-        (State::Up, State::Down(_)) => Change::Fell,
-        (State::Down(_), State::Up) => Change::Rose,
-        (State::Down(before), State::Down(now)) if before != now => Change::OtherCause,
+        (WatchState::Unknown, _) => Change::First,
+        (WatchState::Up, WatchState::Up) if is_new => Change::Reconnected,
+        (WatchState::Up, WatchState::Down(_)) => Change::Down,
+        (WatchState::Down(_), WatchState::Up) => Change::Up,
+        (WatchState::Down(before), WatchState::Down(now)) if before != now => Change::OtherCause,
         _ => Change::None,
     }
+}
+
+/// The most round trips to keep for percentiles: one day at one per second.
+const MOST_ROUND_TRIPS: usize = 86_400;
+/// The most probes to keep for the graph.
+const MOST_RECENT: usize = 60;
+
+/// The graph's characters, lowest first.
+const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// The graph's character for a probe without a response.
+const MISSED: char = '×';
+
+/// Counts and round trips of the probes so far; its size is limited, however long the watch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProbeHistory {
+    answered: u64,
+    missed: u64,
+    outages: u64,
+    is_down: bool,
+    round_trips: VecDeque<Duration>,
+    recent: VecDeque<Option<Duration>>,
+}
+
+/// Percentiles of the round trips (nearest rank).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Percentiles {
+    pub min: Duration,
+    pub p50: Duration,
+    pub p90: Duration,
+    pub p99: Duration,
+    pub max: Duration,
+}
+
+impl ProbeHistory {
+    /// Adds one probe: its round trip, or `None` without a response.
+    pub(crate) fn add(&mut self, round_trip: Option<Duration>) {
+        match round_trip {
+            Some(took) => {
+                self.answered += 1;
+                keep(&mut self.round_trips, took, MOST_ROUND_TRIPS);
+            }
+            None => {
+                self.missed += 1;
+                self.outages += u64::from(!self.is_down);
+            }
+        }
+        self.is_down = round_trip.is_none();
+        keep(&mut self.recent, round_trip, MOST_RECENT);
+    }
+
+    pub(crate) fn probes(&self) -> u64 {
+        self.answered + self.missed
+    }
+
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// How often Redis stopped answering; a first probe without a response counts too.
+    pub(crate) fn outages(&self) -> u64 {
+        self.outages
+    }
+
+    /// `None` without any response.
+    pub(crate) fn percentiles(&self) -> Option<Percentiles> {
+        let mut sorted: Vec<Duration> = self.round_trips.iter().copied().collect();
+        sorted.sort_unstable();
+        let (min, max) = (*sorted.first()?, *sorted.last()?);
+        let at = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1];
+        Some(Percentiles {
+            min,
+            p50: at(50),
+            p90: at(90),
+            p99: at(99),
+            max,
+        })
+    }
+
+    /// The last `width` probes as a one-line graph, scaled to the slowest of them.
+    pub(crate) fn graph(&self, width: usize) -> String {
+        let shown: Vec<_> = self
+            .recent
+            .iter()
+            .skip(self.recent.len().saturating_sub(width))
+            .collect();
+        let slowest = shown.iter().filter_map(|probe| **probe).max().unwrap_or_default();
+        shown
+            .iter()
+            .map(|probe| probe.map_or(MISSED, |took| height(took, slowest)))
+            .collect()
+    }
+}
+
+/// Adds the item, and drops the oldest one beyond `most`.
+fn keep<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
+    if queue.len() == most {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}
+
+fn height(took: Duration, slowest: Duration) -> char {
+    let (took, slowest) = (took.as_micros(), slowest.as_micros().max(1));
+    let step = (took * HEIGHTS.len() as u128).div_ceil(slowest).max(1) - 1;
+    HEIGHTS[usize::try_from(step).unwrap_or(0).min(HEIGHTS.len() - 1)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn history(milliseconds: &[Option<u64>]) -> ProbeHistory {
+        let mut history = ProbeHistory::default();
+        for span in milliseconds {
+            history.add(span.map(Duration::from_millis));
+        }
+        history
+    }
+
     #[test]
-    fn only_what_is_new_is_a_change() {
-        let (refused, silent) = (State::Down(Cause::TcpRefused), State::Down(Cause::TcpTimeout));
+    fn percentiles_are_measured_round_trips() {
+        let spans: Vec<Option<u64>> = (1..=200).map(Some).collect();
+        let found = history(&spans).percentiles().unwrap();
+        let expected = [1, 100, 180, 198, 200].map(Duration::from_millis);
+        assert_eq!([found.min, found.p50, found.p90, found.p99, found.max], expected);
+        assert_eq!(history(&[None]).percentiles(), None);
+    }
+
+    #[test]
+    fn an_outage_counts_once_however_long_it_is() {
+        let history = history(&[Some(1), None, None, None, Some(1), None]);
+        assert_eq!(
+            (history.probes(), history.answered(), history.outages()),
+            (6, 2, 2)
+        );
+    }
+
+    #[test]
+    fn the_graph_shows_the_latest_probes_and_the_missed_ones() {
+        let history = history(&[Some(900), Some(1), Some(4), None, Some(8)]);
+        assert_eq!(history.graph(4), "▁▄×█");
+        assert_eq!(ProbeHistory::default().graph(4), "");
+    }
+
+    #[test]
+    fn the_history_of_a_long_watch_stays_small() {
+        let mut history = ProbeHistory::default();
+        for _ in 0..MOST_ROUND_TRIPS + 10 {
+            history.add(Some(Duration::from_millis(1)));
+        }
+        assert_eq!(
+            (history.round_trips.len(), history.recent.len()),
+            (MOST_ROUND_TRIPS, MOST_RECENT)
+        );
+    }
+
+    #[test]
+    fn only_differences_are_changes() {
+        let (refused, timeout) = (
+            WatchState::Down(Cause::TcpRefused),
+            WatchState::Down(Cause::TcpTimeout),
+        );
         for (before, now, is_new, expected) in [
-            (State::Unknown, State::Up, true, Change::First),
-            (State::Unknown, refused, true, Change::First),
-            (State::Up, State::Up, false, Change::None),
-            (State::Up, State::Up, true, Change::Reconnected),
-            (State::Up, refused, true, Change::Fell),
+            (WatchState::Unknown, WatchState::Up, true, Change::First),
+            (WatchState::Unknown, refused, true, Change::First),
+            (WatchState::Up, WatchState::Up, false, Change::None),
+            (WatchState::Up, WatchState::Up, true, Change::Reconnected),
+            (WatchState::Up, refused, true, Change::Down),
             (refused, refused, true, Change::None),
-            (refused, silent, true, Change::OtherCause),
-            (silent, State::Up, true, Change::Rose),
+            (refused, timeout, true, Change::OtherCause),
+            (timeout, WatchState::Up, true, Change::Up),
         ] {
             assert_eq!(change(before, now, is_new), expected, "{before:?} {now:?}");
         }

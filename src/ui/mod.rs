@@ -89,22 +89,6 @@ pub fn parsed(answer: &clap::Error) -> Exit {
     Exit::Usage
 }
 
-/// Waits for `span`: a bar on a terminal, nothing elsewhere.
-pub(crate) async fn countdown(what: &str, span: Duration) {
-    let bar = ProgressBar::new(span.as_secs());
-    if !std::io::stderr().is_terminal() {
-        bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
-    }
-    bar.set_style(bar_style(" {pos}/{len} s"));
-    bar.set_message(what.to_owned());
-    for second in 0..=span.as_secs() {
-        bar.set_position(second);
-        let left = span.saturating_sub(Duration::from_secs(second));
-        tokio::time::sleep(left.min(Duration::from_secs(1))).await;
-    }
-    bar.finish_and_clear();
-}
-
 /// What is counted down, and a bar as long as the window allows.
 fn bar_style(behind: &str) -> ProgressStyle {
     let bar = window::width(&Term::stderr())

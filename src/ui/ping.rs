@@ -1,4 +1,4 @@
-//! How `ping` looks on a terminal and elsewhere.
+//! The output of `ping`, on a terminal and elsewhere.
 
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::window;
 use crate::deadline::Deadline;
+use crate::ping::modes::ModeEvent;
 use crate::ping::observation::Observations;
 use crate::ping::report::steps::{self, Status, Step};
 use crate::ping::report::text::{self, Line};
@@ -19,166 +20,188 @@ use crate::ping::verdict::Verdict;
 use crate::ping::{ClimbEvent, Rung};
 use crate::redis_url::Target;
 
-/// How often the spinner turns; what takes less shows none.
+/// How often the spinner turns. A shorter wait shows none.
 const TURN: Duration = Duration::from_millis(100);
 
-/// What is shown of a host's name while it is waited for.
+/// The most characters of a host name beside the spinner.
 const LONGEST_HOST: usize = 40;
-/// The same, in a narrow window.
+/// The same in a narrow window.
 const SHORTEST_HOST: usize = 4;
-/// Columns of the longest words and of the spinner beside it.
+/// Columns of the spinner and the longest text beside a host name.
 const BESIDE_A_HOST: usize = 40;
-/// Columns of a report that goes elsewhere than to a terminal: people put it into tickets as it is.
+/// Columns if the output is not a terminal: people paste it into tickets.
 const PAGE: usize = 80;
 
-/// Shows a climb as it happens: a line a rung, and a spinner with what is waited for.
+/// Shows progress: one line per rung, and on a terminal a spinner that says what is being waited for.
 #[derive(Debug)]
-pub(crate) struct Climbing<'a> {
+pub(crate) struct ProgressDisplay<'a> {
     target: &'a Target,
-    lines: Lines,
-    // Told by the climb and turned by the clock, both in one thread; the climb's future wants to be Send.
-    wait: Mutex<Wait>,
+    verbosity: Verbosity,
+    // The check's future must be Send, so this is not a RefCell.
+    spinner: Mutex<Spinner>,
 }
 
-/// What is waited for, and how that is shown.
-#[derive(Debug, Default)]
-struct Wait {
-    rung: Option<(Rung, Deadline)>,
-    spinner: Option<ProgressBar>,
-}
-
-/// Whether the rungs are shown.
+/// How much to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lines {
-    /// A line a rung.
-    Shown,
-    /// The verdict alone.
-    Hidden,
+pub(crate) enum Verbosity {
+    /// One line per rung, then the verdict.
+    Steps,
+    VerdictOnly,
 }
 
-impl<'a> Climbing<'a> {
-    /// Nothing is shown yet.
-    #[must_use]
-    pub(crate) fn new(target: &'a Target, lines: Lines) -> Self {
+/// The current wait. Its line is cleared from the terminal on drop.
+#[derive(Debug, Default)]
+struct Spinner {
+    waiting_for: Option<(String, Deadline)>,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> ProgressDisplay<'a> {
+    pub(crate) fn new(target: &'a Target, verbosity: Verbosity) -> Self {
         Self {
             target,
-            lines,
-            wait: Mutex::default(),
+            verbosity,
+            spinner: Mutex::default(),
         }
     }
 
-    /// Shows one event of the climb.
-    pub(crate) fn show(&self, event: &ClimbEvent<'_>) {
-        let mut wait = self.wait();
+    pub(crate) fn show(&self, event: &ModeEvent<'_>) {
         match event {
-            ClimbEvent::Hint(words) if self.lines == Lines::Shown => {
-                print_all(&decorated(&steps::hint(words)))
+            ModeEvent::Climb(event) => self.show_climb(event),
+            ModeEvent::Failed(cause, until) => {
+                let left = until.left().as_secs_f64();
+                self.note(&format!("{}: retrying for up to {left:.0} s more", cause.code()));
             }
+            ModeEvent::Paused(until) => self.wait("waiting until Redis answers".into(), *until),
+            ModeEvent::Idle(until) => {
+                let span = until.span().as_secs_f64();
+                self.note(&format!("connected; staying idle for {span:.0} s"));
+                self.wait("staying idle".into(), *until);
+            }
+            ModeEvent::Dropped => {
+                self.note("the connection worked, but not after the idle time: something dropped it");
+            }
+            ModeEvent::Pong(number, took) => {
+                if self.verbosity == Verbosity::Steps {
+                    print(&format!("ping {number}: {}", milliseconds(*took)));
+                }
+            }
+        }
+    }
+
+    fn show_climb(&self, event: &ClimbEvent<'_>) {
+        let prints_steps = self.verbosity == Verbosity::Steps;
+        match event {
+            ClimbEvent::Hint(text) if prints_steps => print_all(&decorated(&steps::hint(text))),
             ClimbEvent::Hint(_) => {}
-            ClimbEvent::Started(rung, deadline) => wait.rung = Some((*rung, *deadline)),
+            ClimbEvent::Started(rung, deadline) => self.wait(self.activity(*rung), *deadline),
             ClimbEvent::Finished(rung, seen) => {
-                *wait = Wait::default();
-                if self.lines == Lines::Shown {
+                self.clear();
+                if prints_steps {
                     print_all(&decorated(&steps::observed(*rung, self.target, seen)));
                 }
             }
         }
     }
 
-    /// Waits for the climb; on a terminal, what takes long is counted down.
-    pub(crate) async fn beside<T>(&self, climb: impl Future<Output = T>) -> T {
-        let mut climb = pin!(climb);
-        if !std::io::stderr().is_terminal() {
-            return climb.await;
-        }
-        loop {
+    /// Waits for `work`. On a terminal, shows a spinner if a wait takes longer than [`TURN`].
+    pub(crate) async fn wait_for<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let is_terminal = std::io::stderr().is_terminal();
+        let result = loop {
             tokio::select! {
                 biased;
-                done = &mut climb => return done,
-                () = tokio::time::sleep(TURN) => self.turn(),
+                done = &mut work => break done,
+                () = tokio::time::sleep(TURN), if is_terminal => self.spinner().turn(),
             }
-        }
+        };
+        self.clear();
+        result
     }
 
-    fn turn(&self) {
-        let mut wait = self.wait();
-        if let Some((rung, deadline)) = wait.rung {
-            wait.show(self.words(rung, deadline));
-        }
-    }
-
-    /// What is waited for, and how long at most.
-    fn words(&self, rung: Rung, deadline: Deadline) -> String {
+    fn activity(&self, rung: Rung) -> String {
         let host = self.target.host().unwrap_or("the socket");
         let room = window::width(&Term::stderr()).saturating_sub(BESIDE_A_HOST);
         let host = crate::sanitize::excerpt(host.as_bytes(), room.clamp(SHORTEST_HOST, LONGEST_HOST));
-        let what = match rung {
-            Rung::Url => "reading the URL".into(),
+        match rung {
+            Rung::Url => "parsing the URL".into(),
             Rung::Dns => format!("looking up {host}"),
             Rung::Tcp => match self.target.port() {
                 Some(port) => format!("connecting to {host}, port {port}"),
                 None => "connecting to the socket".into(),
             },
             Rung::Tls => "waiting for the TLS handshake".into(),
-            Rung::Auth => "waiting for the answer to AUTH".into(),
+            Rung::Auth => "waiting for the reply to AUTH".into(),
             Rung::Ping => "waiting for PONG".into(),
-            Rung::Role => "asking what it is".into(),
+            Rung::Role => "querying the server's role".into(),
+        }
+    }
+
+    /// Prints a line to standard error, above the spinner.
+    fn note(&self, text: &str) {
+        self.clear();
+        super::note(text);
+    }
+
+    fn wait(&self, what: String, deadline: Deadline) {
+        self.spinner().waiting_for = Some((what, deadline));
+    }
+
+    fn clear(&self) {
+        *self.spinner() = Spinner::default();
+    }
+
+    fn spinner(&self) -> MutexGuard<'_, Spinner> {
+        self.spinner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Spinner {
+    fn turn(&mut self) {
+        let Some((what, deadline)) = &self.waiting_for else {
+            return;
         };
-        format!("{what}: {:.0} s left", deadline.left().as_secs_f64().ceil())
-    }
-
-    fn wait(&self) -> MutexGuard<'_, Wait> {
-        self.wait.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Waits between two climbs of `--wait`; on a terminal, with how long there will be more of them.
-pub(crate) async fn pause(until: Deadline, span: Duration) {
-    let pause = until.within(span);
-    let mut wait = Wait::default();
-    while std::io::stderr().is_terminal() && !pause.is_over() {
-        wait.show(format!(
-            "waiting until it answers: {:.0} s left",
-            until.left().as_secs_f64().ceil()
-        ));
-        pause.sleep(TURN).await;
-    }
-    pause.sleep(span).await;
-}
-
-impl Wait {
-    fn show(&mut self, words: String) {
-        let spinner = self
-            .spinner
+        let left = deadline.left().as_secs_f64().ceil();
+        let bar = self
+            .bar
             .get_or_insert_with(|| ProgressBar::new_spinner().with_style(style()));
-        spinner.set_message(words);
-        spinner.tick();
+        bar.set_message(format!("{what}: {left:.0} s left"));
+        bar.tick();
     }
 }
 
-impl Drop for Wait {
+impl Drop for Spinner {
     fn drop(&mut self) {
-        if let Some(spinner) = self.spinner.take() {
-            spinner.finish_and_clear();
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
     }
 }
 
 fn style() -> ProgressStyle {
-    // The template is a constant of ours; should it ever be wrong, the default one serves.
+    // The template is a valid constant, so the fallback is never used.
     ProgressStyle::with_template("     {spinner} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// The verdict, behind the rungs.
-pub(crate) fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, lines: Lines) {
+/// Says how long `--wait` took, on standard error.
+pub(crate) fn answered_after(elapsed: Duration) {
+    super::note(&format!("Redis answers after {:.1} s", elapsed.as_secs_f64()));
+}
+
+pub(super) fn milliseconds(took: Duration) -> String {
+    format!("{:.3} ms", took.as_secs_f64() * 1000.0)
+}
+
+/// Prints the verdict, which follows the rungs.
+pub(crate) fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, verbosity: Verbosity) {
     print_all(&headline(target, seen, verdict));
-    if lines == Lines::Shown || verdict.finding.is_some() {
+    if verbosity == Verbosity::Steps || verdict.finding.is_some() {
         print_all(&details(verdict));
     }
 }
 
-/// The verdict on a URL that cannot be used.
+/// Prints the verdict on an invalid URL.
 pub(crate) fn url_verdict(verdict: &Verdict) {
     if let Some(finding) = &verdict.finding {
         let lines = fitted(&text::url_headline(finding));
@@ -202,15 +225,15 @@ pub(super) fn details(verdict: &Verdict) -> Vec<String> {
     text::details(verdict).iter().flat_map(fitted).collect()
 }
 
-/// One JSON object on a line of its own, wherever it goes: a stream of them is read line by line.
+/// Prints one JSON object on one line.
 ///
 /// # Errors
-/// When the reader of standard output has gone away.
+/// The reader of standard output has gone away.
 pub(crate) fn json_line(report: &serde_json::Value) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{report}")
 }
 
-/// One JSON object on a line of its own, or spread out where a person reads it.
+/// Prints one JSON object: indented on a terminal, otherwise on one line.
 pub(crate) fn json(report: &serde_json::Value) {
     let text = if std::io::stdout().is_terminal() {
         serde_json::to_string_pretty(report)
@@ -234,7 +257,7 @@ fn painted(lines: &[String], paint: impl Fn(&str) -> ColoredString) -> Vec<Strin
     lines.iter().map(|line| paint(line).to_string()).collect()
 }
 
-/// A line of the report, as wide as the window, or as a report's page.
+/// Wraps a line of the report to the window, but to no more than [`PAGE`] columns.
 fn fitted(line: &Line) -> Vec<String> {
     match line {
         Line::Words { lead, further, text } => {
@@ -249,7 +272,7 @@ fn print_all(lines: &[String]) {
     lines.iter().for_each(|line| print(line));
 }
 
-/// A reader that has gone away (`| head -1`) is no fault of ours.
+/// Prints a line. If the reader has gone away (`| head -1`), that is not an error.
 fn print(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! How `ping --watch` looks: a line a probe with a small graph, the verdict where it changes, and a summary.
+//! The output of `ping --watch`: one line per probe with a small graph, the verdict when it changes, and a summary.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -6,31 +6,30 @@ use std::time::Duration;
 use colored::Colorize as _;
 use dialoguer::console::Term;
 
-use super::ping::{self, Lines};
+use super::ping::{self, Verbosity, milliseconds};
 use super::window;
-use crate::ping::history::ProbeHistory;
-use crate::ping::watch::{Change, Probe};
+use crate::ping::watch::{Change, ProbeHistory, ProbeResult};
 use crate::redis_url::Target;
 
-/// Probes that the graph shows.
+/// The most probes in the graph.
 const GRAPH: usize = 24;
 
-/// Shows one probe.
+/// Prints one probe.
 ///
 /// # Errors
-/// When the reader of standard output has gone away: nobody is left to watch for.
+/// The reader of standard output has gone away.
 pub(crate) fn probe(
     target: &Target,
-    probe: &Probe,
+    probe: &ProbeResult,
     history: &ProbeHistory,
     elapsed: Duration,
-    lines: Lines,
+    verbosity: Verbosity,
 ) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for line in news(target, probe, elapsed) {
+    for line in describe_change(target, probe, elapsed) {
         writeln!(out, "{line}")?;
     }
-    if lines == Lines::Shown {
+    if verbosity == Verbosity::Steps {
         let (mark, what) = match (probe.round_trip, &probe.verdict.finding) {
             (Some(took), _) => ("[ok]", format!("{:>9}", milliseconds(took))),
             (None, Some(finding)) => ("[!!]", finding.cause.code().to_owned()),
@@ -48,20 +47,15 @@ pub(crate) fn probe(
     out.flush()
 }
 
-/// What has changed, with the verdict where it is another.
-fn news(target: &Target, probe: &Probe, elapsed: Duration) -> Vec<String> {
-    let at = format!("after {:.1} s", elapsed.as_secs_f64());
-    let what = match probe.change {
-        Change::None => return Vec::new(),
-        Change::First => None,
-        Change::Fell => Some(format!("{at}: it no longer answers")),
-        Change::Rose => Some(format!("{at}: it answers again")),
-        Change::OtherCause => Some(format!("{at}: still no answer, for another cause")),
-        Change::Reconnected => Some(format!("{at}: the connection was lost; a new one works")),
-    };
+/// Describes a change, with the new verdict.
+fn describe_change(target: &Target, probe: &ProbeResult, elapsed: Duration) -> Vec<String> {
+    if probe.change == Change::None {
+        return Vec::new();
+    }
     let columns = window::columns(&Term::stdout());
-    let what = what.map(|what| window::lines(&what, columns)).unwrap_or_default();
-    let mut lines: Vec<String> = what.iter().map(|line| line.bold().to_string()).collect();
+    let text = change_text(probe.change, elapsed);
+    let text = text.map(|text| window::lines(&text, columns)).unwrap_or_default();
+    let mut lines: Vec<String> = text.iter().map(|line| line.bold().to_string()).collect();
     if probe.change != Change::Reconnected {
         lines.extend(ping::headline(target, &probe.seen, &probe.verdict));
         lines.extend(ping::details(&probe.verdict));
@@ -69,7 +63,18 @@ fn news(target: &Target, probe: &Probe, elapsed: Duration) -> Vec<String> {
     lines
 }
 
-/// What all probes came to.
+fn change_text(change: Change, elapsed: Duration) -> Option<String> {
+    let what = match change {
+        Change::None | Change::First => return None,
+        Change::Down => "Redis no longer answers",
+        Change::Up => "Redis answers again",
+        Change::OtherCause => "Redis still does not answer, but for another cause",
+        Change::Reconnected => "the connection was lost, but a new one works",
+    };
+    Some(format!("after {:.1} s: {what}", elapsed.as_secs_f64()))
+}
+
+/// Prints totals and percentiles.
 pub(crate) fn summary(history: &ProbeHistory, elapsed: Duration) {
     let mut out = io::stdout().lock();
     let columns = window::columns(&Term::stdout());
@@ -78,10 +83,10 @@ pub(crate) fn summary(history: &ProbeHistory, elapsed: Duration) {
         .flat_map(|line| window::lines(line, columns))
         .collect();
     if io::stdout().is_terminal() {
-        // The terminal has written ^C where the next line would begin.
+        // The terminal has printed ^C at the start of this line.
         lines.insert(0, String::new());
     }
-    // A reader that has gone away is no fault of ours.
+    // If the reader has gone away, that is not an error.
     let _ = writeln!(out, "{}", lines.join("\n"));
 }
 
@@ -96,7 +101,7 @@ fn summary_lines(history: &ProbeHistory, elapsed: Duration) -> Vec<String> {
         let share = missed.saturating_mul(100).div_ceil(probes);
         let outages = history.outages();
         let times = if outages == 1 { "outage" } else { "outages" };
-        line.push_str(&format!(", {missed} not ({share} %), {outages} {times}"));
+        line.push_str(&format!(", {missed} failed ({share} %), {outages} {times}"));
     }
     let mut lines = vec![line];
     if let Some(found) = history.percentiles() {
@@ -112,30 +117,25 @@ fn summary_lines(history: &ProbeHistory, elapsed: Duration) -> Vec<String> {
     lines
 }
 
-fn milliseconds(took: Duration) -> String {
-    format!("{:.3} ms", took.as_secs_f64() * 1000.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_tells_what_was_answered_and_how_fast() {
-        let mut history = ProbeHistory::default();
-        for span in [Some(1), Some(3), None, None] {
-            history.note(span.map(Duration::from_millis));
+    fn the_wording_of_changes_and_of_the_summary() {
+        let mut text = String::new();
+        let changes = [Change::Down, Change::Up, Change::OtherCause, Change::Reconnected];
+        for change in changes {
+            text.push_str(&change_text(change, Duration::from_secs(90)).unwrap());
+            text.push('\n');
         }
-        assert_eq!(
-            summary_lines(&history, Duration::from_secs(4)),
-            [
-                "4 probes in 4.0 s, 2 answered, 2 not (50 %), 1 outage",
-                "round trip: min 1.000 ms, p50 1.000 ms, p90 3.000 ms, p99 3.000 ms, max 3.000 ms",
-            ]
-        );
-        assert_eq!(
-            summary_lines(&ProbeHistory::default(), Duration::ZERO),
-            ["0 probes in 0.0 s, 0 answered"]
-        );
+        let mut history = ProbeHistory::default();
+        text.push_str(&summary_lines(&history, Duration::ZERO).join("\n"));
+        for milliseconds in [Some(1), Some(3), None, None] {
+            history.add(milliseconds.map(Duration::from_millis));
+        }
+        text.push('\n');
+        text.push_str(&summary_lines(&history, Duration::from_secs(4)).join("\n"));
+        crate::golden::assert_golden("ping/watch.txt", &text);
     }
 }

@@ -1,4 +1,7 @@
-//! The DNS rung: the look-up as the application sees it, and our own questions for the reason where it fails.
+//! The DNS rung: the lookup as an application sees it and, if it fails, our own queries to find out why.
+
+mod query;
+mod system_config;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -9,58 +12,72 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::deadline::Deadline;
+use crate::ping::experiments::patience;
 use crate::ping::observation::{Lookup, NameAnswer, NameServer};
-use crate::ping::question::ask;
-use crate::ping::resolver::Resolvers;
+use system_config::SystemConfig;
 
-/// Part of the time after which a silent look-up is helped by questions of our own.
-const PATIENCE: u32 = 4;
+pub(crate) use system_config::in_hosts_file;
 
-/// Looks the name up, by the system's resolver first; asks each name server itself where that fails or is silent.
+/// Looks the name up with the system's resolver.
+///
+/// If that fails, or takes more than a quarter of the time, each name server is queried too.
 pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     let started = Instant::now();
     let mut system = system_lookup(host);
-    let first = deadline
-        .within(deadline.span() / PATIENCE)
-        .bound(&mut system)
-        .await;
+    let first = deadline.within(patience(deadline)).bound(&mut system).await;
     let mut lookup = match first {
-        Ok(found) => heard(found),
+        Ok(found) => system_result(found),
         Err(_) => Lookup {
             system_timed_out: true,
             ..Lookup::default()
         },
     };
     if lookup.addresses.is_empty() {
-        // What is left afterwards must do for the connection, if an address is found at all.
-        let questions = deadline.within(deadline.left().mul_f64(0.9));
+        // Leave some time for the connection, in case a query finds an address.
+        let until = deadline.within(deadline.left().mul_f64(0.9));
         if lookup.system_timed_out {
-            help_silent(host, &mut lookup, system, questions).await;
+            query_beside_system(host, &mut lookup, system, until).await;
         } else {
-            let resolvers = Resolvers::of_system();
-            lookup.is_unconfigured = resolvers.is_unconfigured;
-            lookup.servers = ask_all(resolvers, host, questions).await;
+            let config = SystemConfig::read();
+            lookup.is_unconfigured = config.is_unconfigured;
+            lookup.servers = query_all(config, host, until).await;
         }
     }
     lookup.took = started.elapsed();
     lookup
 }
 
-type Found = Result<Vec<IpAddr>, String>;
+/// The address of a host that is an IP address, and so needs no lookup.
+pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Some(SocketAddr::new(address, port));
+    }
+    // IpAddr does not parse the zone in fe80::1%2, but SocketAddr does.
+    host.contains('%')
+        .then(|| format!("[{host}]:{port}").parse().ok())
+        .flatten()
+}
 
-/// The system may still answer: whoever has addresses first wins.
-async fn help_silent(host: &str, lookup: &mut Lookup, system: oneshot::Receiver<Found>, until: Deadline) {
-    let resolvers = Resolvers::of_system();
-    lookup.is_unconfigured = resolvers.is_unconfigured;
-    let questions = ask_all(resolvers, host, until);
-    tokio::pin!(questions);
-    tokio::pin!(system);
-    let mut system_is_open = true;
+/// The addresses that getaddrinfo returned, or its error message.
+type SystemResult = Result<Vec<IpAddr>, String>;
+
+/// Queries the name servers while the system lookup continues. The first to find addresses ends the wait.
+async fn query_beside_system(
+    host: &str,
+    lookup: &mut Lookup,
+    system: oneshot::Receiver<SystemResult>,
+    until: Deadline,
+) {
+    let config = SystemConfig::read();
+    lookup.is_unconfigured = config.is_unconfigured;
+    let queries = query_all(config, host, until);
+    tokio::pin!(queries, system);
+    let mut system_is_pending = true;
     loop {
         tokio::select! {
-            found = &mut system, if system_is_open => {
-                system_is_open = false;
-                let found = heard(found);
+            found = &mut system, if system_is_pending => {
+                system_is_pending = false;
+                let found = system_result(found);
                 lookup.system_timed_out = false;
                 if !found.addresses.is_empty() {
                     lookup.addresses = found.addresses;
@@ -68,7 +85,7 @@ async fn help_silent(host: &str, lookup: &mut Lookup, system: oneshot::Receiver<
                 }
                 lookup.fault = found.fault;
             }
-            servers = &mut questions => {
+            servers = &mut queries => {
                 lookup.addresses = addresses_of(&servers);
                 lookup.servers = servers;
                 return;
@@ -87,61 +104,51 @@ fn addresses_of(servers: &[NameServer]) -> Vec<IpAddr> {
         .unwrap_or_default()
 }
 
-/// getaddrinfo knows no deadline: it runs in a thread that nobody waits for.
-fn system_lookup(host: &str) -> oneshot::Receiver<Found> {
+/// Runs getaddrinfo in a detached thread, because it has no timeout.
+fn system_lookup(host: &str) -> oneshot::Receiver<SystemResult> {
     let (report, found) = oneshot::channel();
     let host = host.to_owned();
-    let spawned = thread::Builder::new().name("getaddrinfo".into()).spawn(move || {
+    // If no thread can be started, the channel closes: the lookup counts as failed.
+    let _ = thread::Builder::new().name("getaddrinfo".into()).spawn(move || {
         let answer = (host.as_str(), 0)
             .to_socket_addrs()
             .map_err(|error| error.to_string());
         let mut seen = HashSet::new();
         let unique = answer.map(|all| all.map(|one| one.ip()).filter(|one| seen.insert(*one)).collect());
-        // Nobody may be listening any more.
+        // The receiver is gone if the wait has ended.
         let _ = report.send(unique);
     });
-    // Without a thread the channel closes, which reads as a look-up that failed.
-    drop(spawned);
     found
 }
 
-fn heard(found: Result<Found, oneshot::error::RecvError>) -> Lookup {
-    match found {
-        Ok(Ok(addresses)) if !addresses.is_empty() => Lookup {
-            addresses,
-            ..Lookup::default()
-        },
-        Ok(Ok(_)) => Lookup {
-            fault: Some("no address".into()),
-            ..Lookup::default()
-        },
-        Ok(Err(words)) => {
-            let words = words
-                .trim_start_matches("failed to lookup address information: ")
-                .to_owned();
-            Lookup {
-                fault: Some(words),
-                ..Lookup::default()
-            }
+fn system_result(found: Result<SystemResult, oneshot::error::RecvError>) -> Lookup {
+    let (addresses, fault) = match found {
+        Ok(Ok(addresses)) if addresses.is_empty() => (addresses, Some("no address".to_owned())),
+        Ok(Ok(addresses)) => (addresses, None),
+        Ok(Err(error)) => {
+            let text = error.trim_start_matches("failed to lookup address information: ");
+            (Vec::new(), Some(text.to_owned()))
         }
-        Err(_) => Lookup {
-            fault: Some("the look-up could not be started".into()),
-            ..Lookup::default()
-        },
+        Err(_) => (Vec::new(), Some("the lookup could not be started".to_owned())),
+    };
+    Lookup {
+        addresses,
+        fault,
+        ..Lookup::default()
     }
 }
 
-/// Every name server of the system is asked at once; a server that has addresses ends the wait for the others.
-async fn ask_all(resolvers: Resolvers, host: &str, deadline: Deadline) -> Vec<NameServer> {
-    let names = resolvers.candidates(host);
-    let meant = resolvers.meant(host);
-    let mut questions = JoinSet::new();
-    for (index, server) in resolvers.servers.iter().copied().enumerate() {
+/// Queries all configured name servers at once. The first that returns addresses ends the wait for the others.
+async fn query_all(config: SystemConfig, host: &str, deadline: Deadline) -> Vec<NameServer> {
+    let names = config.candidates(host);
+    let plausible = config.plausible_candidates(host);
+    let mut queries = JoinSet::new();
+    for (index, server) in config.servers.iter().copied().enumerate() {
         let names = names.clone();
-        questions.spawn(async move { (index, ask_for_any(server, &names, meant, deadline).await) });
+        queries.spawn(async move { (index, query_candidates(server, &names, plausible, deadline).await) });
     }
-    let mut answers: Vec<NameAnswer> = vec![NameAnswer::Timeout; resolvers.servers.len()];
-    while let Some(joined) = questions.join_next().await {
+    let mut answers: Vec<NameAnswer> = vec![NameAnswer::Timeout; config.servers.len()];
+    while let Some(joined) = queries.join_next().await {
         let Ok((index, answer)) = joined else { continue };
         let is_found = matches!(answer, NameAnswer::Addresses(_));
         answers[index] = answer;
@@ -149,26 +156,31 @@ async fn ask_all(resolvers: Resolvers, host: &str, deadline: Deadline) -> Vec<Na
             break;
         }
     }
-    let servers = resolvers.servers.into_iter().zip(answers);
+    let servers = config.servers.into_iter().zip(answers);
     servers
         .map(|(address, answer)| NameServer { address, answer })
         .collect()
 }
 
-/// Asks for each name in turn; the first that exists decides, then the first that is refused among those `meant`.
-async fn ask_for_any(server: SocketAddr, names: &[String], meant: usize, deadline: Deadline) -> NameAnswer {
-    let mut verdict = NameAnswer::NotFound;
+/// Queries each name in turn. The first that exists decides; otherwise the first failure among the `plausible` names.
+async fn query_candidates(
+    server: SocketAddr,
+    names: &[String],
+    plausible: usize,
+    deadline: Deadline,
+) -> NameAnswer {
+    let mut result = NameAnswer::NotFound;
     for (index, name) in names.iter().enumerate() {
-        match ask(server, name, deadline).await {
+        match query::query(server, name, deadline).await {
             NameAnswer::NotFound => {}
-            dangling @ NameAnswer::DanglingAlias(_) => verdict = dangling,
+            dangling @ NameAnswer::DanglingAlias(_) => result = dangling,
             found @ NameAnswer::Addresses(_) => return found,
-            NameAnswer::NoAddress => verdict = NameAnswer::NoAddress,
+            NameAnswer::NoAddress => result = NameAnswer::NoAddress,
             other => {
-                // That a search domain is refused does not make a full name exist.
-                let is_meant = index < meant;
-                if is_meant && matches!(verdict, NameAnswer::NotFound | NameAnswer::DanglingAlias(_)) {
-                    verdict = other;
+                // A refused search domain says nothing about the full name.
+                if index < plausible && matches!(result, NameAnswer::NotFound | NameAnswer::DanglingAlias(_))
+                {
+                    result = other;
                 }
                 if deadline.left() < Duration::from_millis(1) {
                     break;
@@ -176,7 +188,7 @@ async fn ask_for_any(server: SocketAddr, names: &[String], meant: usize, deadlin
             }
         }
     }
-    verdict
+    result
 }
 
 #[cfg(test)]
@@ -187,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    /// A name server with one zone, `lab`, without a name in it; it refuses to speak of others.
+    /// A name server with one zone, `lab`, which is empty; it refuses queries for others.
     fn name_server() -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
@@ -211,7 +223,7 @@ mod tests {
     async fn a_search_domain_that_is_refused_does_not_hide_that_a_name_does_not_exist() {
         let server = name_server();
         let refused = || NameAnswer::Refused("REFUSED".into());
-        for (names, meant, expected) in [
+        for (names, plausible, expected) in [
             // redis://cache.lab, and `search corp.example`
             (["cache.lab.", "cache.lab.corp.example."], 1, NameAnswer::NotFound),
             // redis://cache, and `search lab`
@@ -223,7 +235,7 @@ mod tests {
         ] {
             let names = names.map(str::to_owned);
             let deadline = Deadline::after(Duration::from_secs(20));
-            let answer = ask_for_any(server, &names, meant, deadline).await;
+            let answer = query_candidates(server, &names, plausible, deadline).await;
             assert_eq!(answer, expected, "{names:?}");
         }
     }

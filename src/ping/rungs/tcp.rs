@@ -1,4 +1,4 @@
-//! The TCP rung: dials every address, 100 ms apart, and notes how each attempt ended.
+//! The TCP rung: connects to every address, starting 100 ms apart, and records how each attempt ends.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,23 +15,23 @@ use crate::os;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource};
 use crate::redis_client::Stream;
 
-/// Between the starts of two attempts (RFC 8305, "Connection Attempt Delay", allows 100 ms to 2 s).
+/// Time between the starts of two attempts (RFC 8305, "Connection Attempt Delay", allows 100 ms to 2 s).
 const STAGGER: Duration = Duration::from_millis(100);
-/// What the other addresses get, at most, once one is connected.
+/// Time limit for the other addresses once one has connected, unless a third of the timeout is less.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Dials every address; the first to connect serves, the others have until a second or a third of the time.
+/// Dials every address and uses the first that connects. No attempt is cancelled: a slow one must show how it ends.
 ///
-/// Returns the stream with the address that serves, and the attempts in the order of `addresses`.
+/// Returns the stream with its address, and all attempts in the order of `addresses`.
 pub(crate) async fn observe(
     addresses: &[SocketAddr],
     deadline: Deadline,
 ) -> (Option<(Stream, SocketAddr)>, Vec<Dial>) {
     if let [address] = addresses {
-        let (stream, dial) = dial(*address, deadline).await;
+        let (stream, dial) = dial(*address, SegmentSize::Default, deadline).await;
         return (stream.map(|stream| (Stream::Tcp(stream), *address)), vec![dial]);
     }
-    // Each attempt must have told what it knows of its silence before the time is over.
+    // An attempt that gets no reply must end, and be recorded, before the deadline.
     let each_until = deadline.within(deadline.left().mul_f64(0.98));
     let others_until = deadline.within(GRACE.min(deadline.span() / 3));
     let (report, mut ended) = mpsc::unbounded_channel();
@@ -41,22 +41,26 @@ pub(crate) async fn observe(
         attempts.spawn(async move {
             let stagger = u32::try_from(index).unwrap_or(u32::MAX);
             deadline.sleep(STAGGER.saturating_mul(stagger)).await;
-            // Whoever listens may have what it needs already: then nobody misses the report.
-            let _ = report.send((index, dial(address, each_until).await));
+            // The receiver is gone if the wait has ended.
+            let _ = report.send((index, dial(address, SegmentSize::Default, each_until).await));
         });
     }
     drop(report);
     let mut dials: Vec<Option<Dial>> = vec![None; addresses.len()];
-    let mut serving = None;
+    let mut connected = None;
     let started = Instant::now();
     loop {
-        let until = if serving.is_some() { others_until } else { deadline };
+        let until = if connected.is_some() {
+            others_until
+        } else {
+            deadline
+        };
         let Ok(Some((index, (stream, dial)))) = until.bound(ended.recv()).await else {
             break;
         };
         dials[index] = Some(dial);
-        if serving.is_none() {
-            serving = stream.map(|stream| (Stream::Tcp(stream), addresses[index]));
+        if connected.is_none() {
+            connected = stream.map(|stream| (Stream::Tcp(stream), addresses[index]));
         }
     }
     let unanswered = |address: SocketAddr| Dial {
@@ -68,34 +72,29 @@ pub(crate) async fn observe(
         .into_iter()
         .zip(addresses)
         .map(|(dial, address)| dial.unwrap_or_else(|| unanswered(*address)));
-    (serving, dials.collect())
+    (connected, dials.collect())
 }
 
-/// One connection attempt, with everything that the kernel knows of its end.
-pub(crate) async fn dial(address: SocketAddr, deadline: Deadline) -> (Option<TcpStream>, Dial) {
-    dial_in(Segments::Usual, address, deadline).await
-}
-
-/// How large the packets of a connection may be.
+/// The largest TCP segments that both ends of a connection may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Segments {
-    /// As large as the interface allows.
-    Usual,
-    /// So small that every path carries them: both ends keep to it.
+pub(crate) enum SegmentSize {
+    /// The system's.
+    Default,
+    /// Small enough for every path.
     Small,
 }
 
-/// The segment size that goes with the smallest packet that every host takes (RFC 9293, 3.7.1).
+/// The segment size that every host must accept (RFC 9293, 3.7.1).
 const SMALL_SEGMENT: u32 = 536;
 
-/// One connection attempt, in packets of that size.
-pub(crate) async fn dial_in(
-    segments: Segments,
+/// Makes one connection attempt, and records what the kernel knows about its end.
+pub(crate) async fn dial(
     address: SocketAddr,
+    segments: SegmentSize,
     deadline: Deadline,
 ) -> (Option<TcpStream>, Dial) {
     let started = Instant::now();
-    let (stream, result) = match attempt(segments, address, deadline).await {
+    let (stream, result) = match attempt(address, segments, deadline).await {
         Ok(stream) => (Some(stream), DialResult::Connected),
         Err(result) => (None, result),
     };
@@ -110,25 +109,27 @@ pub(crate) async fn dial_in(
 }
 
 async fn attempt(
-    segments: Segments,
     address: SocketAddr,
+    segments: SegmentSize,
     deadline: Deadline,
 ) -> Result<TcpStream, DialResult> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
-        .map_err(|error| local(&error))?;
+        .map_err(|error| local_failure(&error))?;
     os::ask_for_icmp(&socket);
     #[cfg(unix)]
-    if segments == Segments::Small {
-        // Where the system refuses, the packets are of the usual size: the experiment then shows nothing new.
+    if segments == SegmentSize::Small {
+        // If the system refuses, the experiment runs with the default size and shows nothing new.
         let _ = socket.set_tcp_mss(SMALL_SEGMENT);
     }
-    socket.set_nonblocking(true).map_err(|error| local(&error))?;
+    socket
+        .set_nonblocking(true)
+        .map_err(|error| local_failure(&error))?;
     match socket.connect(&address.into()) {
         Ok(()) => {}
-        Err(error) if is_under_way(&error) => {}
-        Err(error) => return Err(ended(&SockRef::from(&socket), &error)),
+        Err(error) if is_in_progress(&error) => {}
+        Err(error) => return Err(failure(&SockRef::from(&socket), &error)),
     }
-    let stream = TcpStream::from_std(socket.into()).map_err(|error| local(&error))?;
+    let stream = TcpStream::from_std(socket.into()).map_err(|error| local_failure(&error))?;
     if deadline.bound(stream.writable()).await.is_err() {
         if os::is_neighbour_missing(address.ip()) {
             return Err(DialResult::NoNeighbour);
@@ -137,16 +138,16 @@ async fn attempt(
             syns: os::syns_sent(&SockRef::from(&stream)),
         });
     }
-    // SO_ERROR clears itself when read: this is the one place that reads it.
+    // Reading SO_ERROR clears it, so it is read only here.
     match stream.take_error() {
         Ok(None) => {
-            // A reply of a few bytes must not wait for another to fill its packet.
+            // Send small commands at once (no Nagle delay).
             let _ = stream.set_nodelay(true);
             Ok(stream)
         }
-        // A RST in answer to a SYN reads "refused": this peer had accepted, and ended it before we looked.
+        // A RST in reply to a SYN is reported as "refused". Here the peer had accepted, and then closed or reset.
         Ok(Some(error)) if was_accepted(&error) => Ok(stream),
-        Ok(Some(error)) | Err(error) => Err(ended(&SockRef::from(&stream), &error)),
+        Ok(Some(error)) | Err(error) => Err(failure(&SockRef::from(&stream), &error)),
     }
 }
 
@@ -169,9 +170,9 @@ pub(crate) async fn observe_unix(path: &Path, deadline: Deadline) -> (Option<Str
     )
 }
 
-/// There are no unix sockets here.
+/// Fails: this system has no unix sockets.
 #[cfg(not(unix))]
-pub async fn observe_unix(path: &Path, _deadline: Deadline) -> (Option<Stream>, Dial) {
+pub(crate) async fn observe_unix(path: &Path, _deadline: Deadline) -> (Option<Stream>, Dial) {
     let result = DialResult::Other("this system has no unix sockets".into());
     (
         None,
@@ -189,16 +190,16 @@ fn unix_result(error: &io::Error) -> DialResult {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused => {
             DialResult::Refused
         }
-        // A socket of datagrams: nobody takes connections there.
+        // A datagram socket accepts no connections.
         _ if error.raw_os_error() == Some(libc::EPROTOTYPE) => DialResult::Refused,
-        io::ErrorKind::PermissionDenied => DialResult::Prohibited(ErrorSource::ThisHost(words(error))),
-        // The queue of the listener is full: a stuck server.
+        io::ErrorKind::PermissionDenied => DialResult::Prohibited(ErrorSource::ThisHost(errno_text(error))),
+        // The listener's queue is full: the server is stuck.
         io::ErrorKind::WouldBlock => DialResult::Timeout { syns: None },
-        _ => DialResult::Other(words(error)),
+        _ => DialResult::Other(errno_text(error)),
     }
 }
 
-fn is_under_way(error: &io::Error) -> bool {
+fn is_in_progress(error: &io::Error) -> bool {
     #[cfg(unix)]
     let pending = error.raw_os_error() == Some(libc::EINPROGRESS);
     #[cfg(not(unix))]
@@ -213,28 +214,28 @@ fn was_accepted(error: &io::Error) -> bool {
     )
 }
 
-fn ended(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
+fn failure(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
     if let Some(icmp) = os::next_icmp(socket) {
-        return if says_prohibited(icmp) {
+        return if is_prohibited(icmp) {
             DialResult::Prohibited(ErrorSource::Icmp(icmp))
         } else {
             DialResult::Unreachable(ErrorSource::Icmp(icmp))
         };
     }
-    local(error)
+    local_failure(error)
 }
 
-/// Without an ICMP error in the queue the errno is this host's own word, or a RST's.
-fn local(error: &io::Error) -> DialResult {
+/// Interprets an errno without a queued ICMP error: it comes from this host, or from a RST.
+fn local_failure(error: &io::Error) -> DialResult {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::ConnectionRefused => DialResult::Refused,
-        Kind::PermissionDenied => DialResult::Prohibited(ErrorSource::ThisHost(words(error))),
+        Kind::PermissionDenied => DialResult::Prohibited(ErrorSource::ThisHost(errno_text(error))),
         Kind::NetworkUnreachable | Kind::AddrNotAvailable => DialResult::NoRoute,
-        Kind::HostUnreachable => DialResult::Unreachable(ErrorSource::ThisHost(words(error))),
+        Kind::HostUnreachable => DialResult::Unreachable(ErrorSource::ThisHost(errno_text(error))),
         Kind::TimedOut => DialResult::Timeout { syns: None },
         _ if is_missing_family(error) => DialResult::NoRoute,
-        _ => DialResult::Other(words(error)),
+        _ => DialResult::Other(errno_text(error)),
     }
 }
 
@@ -245,8 +246,8 @@ fn is_missing_family(error: &io::Error) -> bool {
     return error.kind() == io::ErrorKind::Unsupported;
 }
 
-/// Codes by which a firewall says no: RFC 792, RFC 1812 5.2.7.1; RFC 4443 3.1.
-fn says_prohibited(icmp: os::Icmp) -> bool {
+/// Whether the ICMP code is one that firewalls send: RFC 792, RFC 1812 5.2.7.1; RFC 4443 3.1.
+fn is_prohibited(icmp: os::Icmp) -> bool {
     if icmp.v6 {
         // 1 administratively prohibited, 4 port unreachable, 5 source address policy, 6 reject route
         icmp.kind == 1 && matches!(icmp.code, 1 | 4 | 5 | 6)
@@ -257,8 +258,8 @@ fn says_prohibited(icmp: os::Icmp) -> bool {
     }
 }
 
-/// The system's words, without its number for them.
-pub(in crate::ping) fn words(error: &io::Error) -> String {
+/// The system's error message without the error number.
+pub(in crate::ping) fn errno_text(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());
     text[..end].to_lowercase()

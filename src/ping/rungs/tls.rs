@@ -1,7 +1,6 @@
-//! The TLS rung: one handshake, and the certificate that the server showed, whatever was made of it.
+//! The TLS rung: one handshake, and the server's certificate, accepted or not.
 
-mod certificate;
-mod trust;
+mod verify;
 
 use std::io;
 use std::sync::Arc;
@@ -19,11 +18,11 @@ use crate::ping::observation::{Handshake, TlsResult};
 use crate::redis_client::Stream;
 use crate::redis_url::Trust;
 use crate::sanitize;
-use trust::{Judge, NoRoots, Seen, client_config};
+use verify::{NoRoots, SeenCertificate, Verification, client_config};
 
-pub(crate) use trust::config;
+pub(crate) use verify::config;
 
-/// Shakes hands over a connected stream; the session only where the certificate can be trusted.
+/// Does the handshake. Returns a stream only if the certificate is accepted.
 pub(crate) async fn observe(
     stream: TcpStream,
     host: &str,
@@ -31,21 +30,21 @@ pub(crate) async fn observe(
     deadline: Deadline,
 ) -> (Option<Stream>, Handshake) {
     let expected = trust.tls_name.as_deref().unwrap_or(host).trim_end_matches('.');
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(SeenCertificate::default());
     let started = Instant::now();
-    let config = match client_config(trust, Judge::Roots, &seen) {
+    let config = match client_config(trust, Verification::Full, &seen) {
         Ok(config) => config,
-        Err(words) => return (None, unusable(expected, words)),
+        Err(message) => return (None, unusable(expected, message)),
     };
-    // The handshake takes the stream with it when its time is over: a second handle outlives that.
+    // On a timeout the handshake drops its stream, so keep a second handle for the packet counts.
     let socket = SockRef::from(&stream).try_clone().ok();
-    let (stream, mut result) = shake(stream, expected, config, deadline).await;
-    let certificate = seen.certificate();
-    // Whoever vouches for itself is trusted itself, and then need be fit for nothing else.
-    if let TlsResult::InvalidCertificate(words) = &result
-        && certificate.as_ref().is_some_and(|shown| shown.is_self_signed)
+    let (stream, mut result) = handshake(stream, expected, config, deadline).await;
+    let certificate = seen.get();
+    // A self-signed certificate need only be trusted, so report it as untrusted, not as invalid.
+    if let TlsResult::InvalidCertificate(reason) = &result
+        && certificate.as_ref().is_some_and(|one| one.is_self_signed)
     {
-        result = TlsResult::Untrusted(words.clone());
+        result = TlsResult::Untrusted(reason.clone());
     }
     let packets = socket
         .filter(|_| result == TlsResult::TimedOut)
@@ -61,15 +60,19 @@ pub(crate) async fn observe(
     (stream, handshake)
 }
 
-/// Whether a peer speaks TLS at all: trusts whatever certificate it shows, and sends it nothing secret.
-pub(crate) async fn hello(stream: TcpStream, host: &str, deadline: Deadline) -> (Option<Stream>, TlsResult) {
-    match client_config(&Trust::default(), Judge::Nobody, &Arc::default()) {
-        Ok(config) => shake(stream, host, config, deadline).await,
-        Err(words) => (None, TlsResult::Unusable(words)),
+/// Does the handshake with any certificate, to find out whether the peer speaks TLS. Send no secrets over the stream.
+pub(crate) async fn handshake_unverified(
+    stream: TcpStream,
+    host: &str,
+    deadline: Deadline,
+) -> (Option<Stream>, TlsResult) {
+    match client_config(&Trust::default(), Verification::None, &Arc::default()) {
+        Ok(config) => handshake(stream, host, config, deadline).await,
+        Err(message) => (None, TlsResult::Unusable(message)),
     }
 }
 
-/// The alert that an I/O error of a TLS stream stands for: with TLS 1.3 a refused client hears of it when reading.
+/// The name of the alert in an I/O error. In TLS 1.3, a server's rejection of the client arrives with the first read.
 pub(crate) fn alert_in(error: &io::Error) -> Option<String> {
     match error.get_ref()?.downcast_ref::<Error>()? {
         Error::AlertReceived(alert) => Some(format!("{alert:?}")),
@@ -77,26 +80,23 @@ pub(crate) fn alert_in(error: &io::Error) -> Option<String> {
     }
 }
 
-/// Whether an alert's name says that the server wants another client certificate, or one at all.
-pub(crate) fn wants_client_certificate(alert: &str) -> bool {
-    // RFC 8446, 6.2; servers of TLS 1.2 say HandshakeFailure, which alone proves nothing.
+/// Whether the alert means that the server requires a client certificate, or rejects the one we sent.
+pub(crate) fn requires_client_certificate(alert: &str) -> bool {
+    // RFC 8446, 6.2. TLS 1.2 servers send HandshakeFailure, which has other causes too.
     [
         "CertificateRequired",
         "BadCertificate",
         "UnknownCA",
         "CertificateUnknown",
         "AccessDenied",
+        "CertificateExpired",
+        "CertificateRevoked",
+        "UnsupportedCertificate",
     ]
     .contains(&alert)
-        || [
-            "CertificateExpired",
-            "CertificateRevoked",
-            "UnsupportedCertificate",
-        ]
-        .contains(&alert)
 }
 
-async fn shake(
+async fn handshake(
     stream: TcpStream,
     name: &str,
     config: ClientConfig,
@@ -107,7 +107,7 @@ async fn shake(
         return (
             None,
             TlsResult::BadName(format!(
-                "no certificate can be for {}; --tls-name gives another name",
+                "{} cannot be in a certificate; use --tls-name to expect another name",
                 sanitize::line(&name)
             )),
         );
@@ -126,7 +126,7 @@ fn result_of(error: &io::Error) -> TlsResult {
     };
     match fault {
         Error::InvalidCertificate(fault) => certificate_result(fault),
-        // Whoever sends the hello back, as an echo does, says nothing that a server of TLS would.
+        // An echo server returns our own ClientHello, which no TLS server would send.
         Error::InvalidMessage(_)
         | Error::InappropriateMessage { .. }
         | Error::InappropriateHandshakeMessage { .. } => TlsResult::NotTls,
@@ -134,7 +134,7 @@ fn result_of(error: &io::Error) -> TlsResult {
             TlsResult::NothingInCommon(sanitize::line(&fault.to_string()).into_owned())
         }
         Error::AlertReceived(alert) => alert_result(*alert),
-        Error::NoCertificatesPresented => TlsResult::Untrusted("the server shows no certificate".into()),
+        Error::NoCertificatesPresented => TlsResult::Untrusted("the server sent no certificate".into()),
         other => TlsResult::Refused(sanitize::line(&other.to_string()).into_owned()),
     }
 }
@@ -145,7 +145,7 @@ fn certificate_result(fault: &CertificateError) -> TlsResult {
         Fault::Expired | Fault::ExpiredContext { .. } => TlsResult::Expired,
         Fault::NotValidYet | Fault::NotValidYetContext { .. } => TlsResult::NotValidYet,
         Fault::NotValidForName | Fault::NotValidForNameContext { .. } => TlsResult::OtherName,
-        // A wrong signature is that of another authority of the same name, as one made anew.
+        // A wrong signature means a different CA with the same name, such as one that was regenerated.
         Fault::UnknownIssuer | Fault::BadSignature => TlsResult::Untrusted(shown(fault)),
         Fault::Other(OtherError(reason)) if reason.is::<NoRoots>() => TlsResult::Untrusted(shown(reason)),
         Fault::Other(OtherError(reason)) => TlsResult::InvalidCertificate(shown(reason)),
@@ -164,14 +164,14 @@ fn alert_result(alert: AlertDescription) -> TlsResult {
         Alert::ProtocolVersion | Alert::InsufficientSecurity | Alert::HandshakeFailure => {
             TlsResult::NothingInCommon(name)
         }
-        _ if wants_client_certificate(&name) => TlsResult::ClientCertificate(name),
+        _ if requires_client_certificate(&name) => TlsResult::ClientCertificate(name),
         _ => TlsResult::Refused(name),
     }
 }
 
-fn unusable(expected: &str, words: String) -> Handshake {
+fn unusable(expected: &str, message: String) -> Handshake {
     Handshake {
-        result: TlsResult::Unusable(words),
+        result: TlsResult::Unusable(message),
         certificate: None,
         expected_name: expected.to_owned(),
         version: None,

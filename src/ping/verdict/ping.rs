@@ -10,7 +10,7 @@ use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations, PingSubstitute, TlsResult};
 use crate::ping::response::Response;
-use crate::ping::rungs::tls::wants_client_certificate;
+use crate::ping::rungs::tls::requires_client_certificate;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_url::Target;
 
@@ -102,7 +102,7 @@ pub(super) fn unusable(heard: &Response, command: &str, seen: &Observations) -> 
             None => not_redis_reply(heard, command),
         },
         Response::NotResp(received) => not_redis(received, &format!("to {command}")),
-        Response::Alert(alert) if wants_client_certificate(alert) => client_certificate(alert),
+        Response::Alert(alert) if requires_client_certificate(alert) => client_certificate(alert),
         Response::Alert(alert) => Blame::likely(
             Cause::ProtoClosed,
             "the server ends the TLS session with an alert",

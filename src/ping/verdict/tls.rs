@@ -5,7 +5,7 @@ use super::foreign::{not_redis, not_redis_reply};
 use super::ping::{Wait, far_away};
 use super::words::{age, packets, seconds};
 use crate::ping::causes::Cause;
-use crate::ping::experiment::looks_like_tls;
+use crate::ping::experiments::looks_like_tls;
 use crate::ping::observation::{Experiment, Handshake, Observations, TlsResult};
 use crate::ping::response::Response;
 use crate::redis_url::Target;

@@ -1,4 +1,4 @@
-//! Questions of our own to one name server, for the reason that the system's resolver does not give.
+//! Our own DNS query to one name server, because the system's resolver does not report which server failed, and how.
 
 use std::future::Future;
 use std::io;
@@ -12,20 +12,20 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use crate::deadline::Deadline;
 use crate::ping::observation::NameAnswer;
-use crate::ping::rungs::tcp::words;
+use crate::ping::rungs::tcp::errno_text;
 use crate::sanitize;
 
-/// Between two sends of the same question.
+/// Time between two sends of the same query.
 const RETRY: Duration = Duration::from_millis(800);
-/// What the second family gets once the first has addresses (RFC 8305 suggests 50 ms, for browsers).
+/// How long to wait for the second address family once the first has addresses (RFC 8305 suggests 50 ms, for browsers).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
-/// The longest answer over UDP that is accepted (RFC 6891 suggests 4096).
+/// The longest UDP response we accept (RFC 6891 suggests 4096).
 const LONGEST_DATAGRAM: usize = 4096;
 
-/// Asks one server for the A and AAAA records of a full name.
-pub(super) async fn ask(server: SocketAddr, name: &str, deadline: Deadline) -> NameAnswer {
-    let v4 = ask_for(server, name, RecordType::A, deadline);
-    let v6 = ask_for(server, name, RecordType::AAAA, deadline);
+/// Queries one server for the A and AAAA records of a fully qualified name.
+pub(super) async fn query(server: SocketAddr, name: &str, deadline: Deadline) -> NameAnswer {
+    let v4 = query_records(server, name, RecordType::A, deadline);
+    let v6 = query_records(server, name, RecordType::AAAA, deadline);
     tokio::pin!(v4, v6);
     tokio::select! {
         first = &mut v4 => merge(first.clone(), second(&first, v6, deadline).await),
@@ -33,7 +33,7 @@ pub(super) async fn ask(server: SocketAddr, name: &str, deadline: Deadline) -> N
     }
 }
 
-/// Some servers never answer about one family: where the other has addresses, it is not waited for long.
+/// Some servers never respond for one family, so do not wait long for it if the other has addresses.
 async fn second(
     first: &NameAnswer,
     rest: impl Future<Output = NameAnswer>,
@@ -47,31 +47,31 @@ async fn second(
     until.bound(rest).await.unwrap_or(NameAnswer::Timeout)
 }
 
-/// "No address" is proved by both families alone: a failure of one may hide the address.
+/// Only two "no address" responses prove that there is no address: a failed query may hide one.
 fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
-    use NameAnswer as Said;
+    use NameAnswer as Answer;
     match (v4, v6) {
-        (Said::Addresses(mut all), Said::Addresses(more)) => {
+        (Answer::Addresses(mut all), Answer::Addresses(more)) => {
             all.extend(more);
-            Said::Addresses(all)
+            Answer::Addresses(all)
         }
-        (found @ Said::Addresses(_), _) | (_, found @ Said::Addresses(_)) => found,
-        // A name that does not exist has nothing of any kind (RFC 8020).
-        (said @ (Said::NotFound | Said::DanglingAlias(_)), other)
-        | (other, said @ (Said::NotFound | Said::DanglingAlias(_))) => {
-            if other == Said::NoAddress {
+        (found @ Answer::Addresses(_), _) | (_, found @ Answer::Addresses(_)) => found,
+        // A name that does not exist has no records of any type (RFC 8020).
+        (missing @ (Answer::NotFound | Answer::DanglingAlias(_)), other)
+        | (other, missing @ (Answer::NotFound | Answer::DanglingAlias(_))) => {
+            if other == Answer::NoAddress {
                 other
             } else {
-                said
+                missing
             }
         }
-        (Said::NoAddress, other) | (other, Said::NoAddress) => other,
-        (refused @ Said::Refused(_), _) | (_, refused @ Said::Refused(_)) => refused,
+        (Answer::NoAddress, other) | (other, Answer::NoAddress) => other,
+        (refused @ Answer::Refused(_), _) | (_, refused @ Answer::Refused(_)) => refused,
         (first, _) => first,
     }
 }
 
-async fn ask_for(server: SocketAddr, name: &str, kind: RecordType, deadline: Deadline) -> NameAnswer {
+async fn query_records(server: SocketAddr, name: &str, kind: RecordType, deadline: Deadline) -> NameAnswer {
     let Some(question) = question(name, kind) else {
         return NameAnswer::Malformed;
     };
@@ -79,17 +79,19 @@ async fn ask_for(server: SocketAddr, name: &str, kind: RecordType, deadline: Dea
         return NameAnswer::Malformed;
     };
     match over_udp(server, &question, &bytes, deadline).await {
-        Err(error) => NameAnswer::Unreachable(words(&error)),
-        Ok(Err(none)) => none,
-        Ok(Ok(answer)) if answer.metadata.truncation => over_tcp(server, &question, &bytes, deadline).await,
-        Ok(Ok(answer)) => read(&answer),
+        Err(error) => NameAnswer::Unreachable(errno_text(&error)),
+        Ok(Err(failure)) => failure,
+        Ok(Ok(response)) if response.metadata.truncation => {
+            over_tcp(server, &question, &bytes, deadline).await
+        }
+        Ok(Ok(response)) => read(&response),
     }
 }
 
 fn question(name: &str, kind: RecordType) -> Option<Message> {
     let mut message = Message::query();
     message.metadata.recursion_desired = true;
-    // from_utf8 takes host names alone, in their international form; a resolver is asked for my_cache.example too.
+    // from_utf8 accepts only valid (international) host names, but names such as my_cache.example are in use.
     let name = if name.is_ascii() {
         Name::from_ascii(name)
     } else {
@@ -99,7 +101,7 @@ fn question(name: &str, kind: RecordType) -> Option<Message> {
     Some(message)
 }
 
-/// The answer; or what came of waiting for one.
+/// Returns the response, or why there is none.
 async fn over_udp(
     server: SocketAddr,
     question: &Message,
@@ -112,21 +114,21 @@ async fn over_udp(
         ([0_u16; 8], 0).into()
     };
     let socket = UdpSocket::bind(any).await?;
-    // A connected socket takes answers from that server only, and hears that nobody listens there.
+    // A connected socket receives only from that server, and reports ICMP errors such as "port unreachable".
     socket.connect(server).await?;
     let mut buffer = vec![0; LONGEST_DATAGRAM];
-    let mut none = NameAnswer::Timeout;
+    let mut failure = NameAnswer::Timeout;
     while !deadline.is_over() {
         socket.send(bytes).await?;
         let until = deadline.within(RETRY);
         while let Ok(received) = until.bound(socket.recv(&mut buffer)).await {
-            if let Some(answer) = answer_to(question, &buffer[..received?]) {
+            if let Some(answer) = response_to(question, &buffer[..received?]) {
                 return Ok(Ok(answer));
             }
-            none = NameAnswer::Malformed;
+            failure = NameAnswer::Malformed;
         }
     }
-    Ok(Err(none))
+    Ok(Err(failure))
 }
 
 async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline: Deadline) -> NameAnswer {
@@ -140,18 +142,18 @@ async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline
     };
     match deadline.bound(exchange).await {
         Err(_) => NameAnswer::Timeout,
-        Ok(Err(error)) => NameAnswer::Unreachable(format!("over TCP: {}", words(&error))),
-        Ok(Ok(bytes)) => answer_to(question, &bytes).map_or(NameAnswer::Malformed, |answer| read(&answer)),
+        Ok(Err(error)) => NameAnswer::Unreachable(format!("over TCP: {}", errno_text(&error))),
+        Ok(Ok(bytes)) => response_to(question, &bytes).map_or(NameAnswer::Malformed, |answer| read(&answer)),
     }
 }
 
-/// The message, if it answers this very question.
-fn answer_to(question: &Message, bytes: &[u8]) -> Option<Message> {
+/// Parses the bytes, if they are a response to this query.
+fn response_to(question: &Message, bytes: &[u8]) -> Option<Message> {
     let answer = Message::from_vec(bytes).ok()?;
-    let told = &answer.metadata;
-    let is_answer = told.message_type == MessageType::Response && told.id == question.metadata.id;
-    // Some servers refuse with a header alone.
-    let is_refusal = answer.queries.is_empty() && told.response_code != ResponseCode::NoError;
+    let header = &answer.metadata;
+    let is_answer = header.message_type == MessageType::Response && header.id == question.metadata.id;
+    // Some servers refuse with a header only.
+    let is_refusal = answer.queries.is_empty() && header.response_code != ResponseCode::NoError;
     (is_answer && (answer.queries == question.queries || is_refusal)).then_some(answer)
 }
 
@@ -175,7 +177,7 @@ fn read(answer: &Message) -> NameAnswer {
     }
 }
 
-/// The end of a chain of CNAMEs, as it can be shown.
+/// The end of a chain of CNAMEs, made safe to print.
 fn alias(answer: &Message) -> Option<String> {
     answer.answers.iter().rev().find_map(|record| match &record.data {
         RData::CNAME(name) => Some(sanitize::line(name.to_utf8().trim_end_matches('.')).into_owned()),
@@ -208,18 +210,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_host_may_have_is_asked_for_all_the_same() {
+    fn a_name_that_no_host_may_have_is_still_queried() {
         assert!(question("my_cache.example.", RecordType::A).is_some());
     }
 
     #[test]
-    fn an_answer_to_another_question_is_no_answer() {
+    fn an_response_to_another_question_is_no_answer() {
         let asked = question("cache.example.", RecordType::A).unwrap();
-        let heard = |answer: &Message| answer_to(&asked, &answer.to_vec().unwrap());
+        let heard = |answer: &Message| response_to(&asked, &answer.to_vec().unwrap());
         let mut answer = asked.clone();
         answer.metadata.message_type = MessageType::Response;
         assert!(heard(&answer).is_some());
-        assert!(answer_to(&asked, b"\x00\x01garbage").is_none());
+        assert!(response_to(&asked, b"\x00\x01garbage").is_none());
         answer.metadata.id ^= 1;
         assert!(heard(&answer).is_none());
     }
@@ -227,7 +229,7 @@ mod tests {
     #[test]
     fn a_question_that_is_sent_back_is_no_answer() {
         let asked = question("cache.example.", RecordType::A).unwrap();
-        assert!(answer_to(&asked, &asked.to_vec().unwrap()).is_none());
+        assert!(response_to(&asked, &asked.to_vec().unwrap()).is_none());
     }
 
     #[test]
@@ -236,9 +238,9 @@ mod tests {
         let mut header = asked.clone();
         header.metadata.message_type = MessageType::Response;
         header.queries.clear();
-        assert!(answer_to(&asked, &header.to_vec().unwrap()).is_none());
+        assert!(response_to(&asked, &header.to_vec().unwrap()).is_none());
         header.metadata.response_code = ResponseCode::ServFail;
-        let answer = answer_to(&asked, &header.to_vec().unwrap()).unwrap();
+        let answer = response_to(&asked, &header.to_vec().unwrap()).unwrap();
         assert_eq!(read(&answer), NameAnswer::Refused("SERVFAIL".into()));
     }
 
@@ -267,14 +269,14 @@ mod tests {
 
         proptest! {
             #[test]
-            fn are_an_answer_to_the_question_or_none(
+            fn are_an_response_to_the_question_or_none(
                 changes in proptest::collection::vec(any::<(Index, u8)>(), 0..6),
                 end in any::<Index>(),
                 more in proptest::collection::vec(any::<u8>(), 0..20),
             ) {
                 let asked = question("cache.example.", RecordType::A).unwrap();
                 let bytes = mangled(&asked, &changes, end, &more);
-                if let Some(answer) = answer_to(&asked, &bytes) {
+                if let Some(answer) = response_to(&asked, &bytes) {
                     let is_refusal = answer.metadata.response_code != ResponseCode::NoError;
                     prop_assert!(answer.queries == asked.queries || is_refusal);
                     if let NameAnswer::Addresses(found) = read(&answer) {
@@ -286,7 +288,7 @@ mod tests {
             #[test]
             fn of_a_stranger_are_no_answer(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
                 let asked = question("cache.example.", RecordType::A).unwrap();
-                let _ = answer_to(&asked, &bytes).map(|answer| read(&answer));
+                let _ = response_to(&asked, &bytes).map(|answer| read(&answer));
             }
         }
     }

@@ -1,0 +1,152 @@
+//! Experiments on a second connection, which distinguish causes that look alike on the first.
+//!
+//! An experiment runs concurrently with the rung it explains. It never replaces the rung, and never outlives it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use redis::cmd;
+
+use super::observation::{Experiment, TlsResult};
+use super::response::{Response, ask, receive};
+use super::rungs::tcp::SegmentSize;
+use super::rungs::{tcp, tls};
+use crate::deadline::Deadline;
+use crate::redis_client::{Connection, Stream};
+use crate::redis_url::Trust;
+
+/// How long to listen for a banner before we send anything.
+const BANNER: Duration = Duration::from_millis(120);
+/// How long to wait for a reply inside TLS, once the handshake has shown that TLS is spoken.
+const INSIDE_TLS: Duration = Duration::from_millis(700);
+
+/// How long a rung waits for a reply before experiments start: a quarter of the time.
+pub(super) fn patience(deadline: Deadline) -> Duration {
+    deadline.span() / 4
+}
+
+/// Runs both futures concurrently until `work` is done. `side` is cancelled if it has not finished by then.
+pub(super) async fn with_side_task<T, S>(
+    work: impl Future<Output = T>,
+    side: impl Future<Output = S>,
+) -> (T, Option<S>) {
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => (done, None),
+        result = side => (work.await, Some(result)),
+    }
+}
+
+/// Waits for `rung`. After [`patience`], `experiment` starts and runs concurrently.
+///
+/// If the rung ends first, the experiment is cancelled. A decisive experiment cancels the rung: its result is `None`.
+pub(super) async fn with_experiment<T>(
+    rung: impl Future<Output = T>,
+    experiment: impl Future<Output = Experiment>,
+    deadline: Deadline,
+) -> (Option<T>, Option<Experiment>) {
+    tokio::pin!(rung);
+    if let Ok(done) = deadline.within(patience(deadline)).bound(&mut rung).await {
+        return (Some(done), None);
+    }
+    tokio::pin!(experiment);
+    tokio::select! {
+        biased;
+        done = &mut rung => (Some(done), None),
+        result = &mut experiment => {
+            if result.is_decisive() { (None, Some(result)) } else { (Some(rung.await), Some(result)) }
+        }
+    }
+}
+
+/// Sends a plain PING to a port where the URL expects TLS, after listening for a banner.
+pub(super) async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
+    let (Some(stream), _) = tcp::dial(address, SegmentSize::Default, deadline).await else {
+        return Experiment::NotConnected;
+    };
+    Experiment::PlainPing(listen_and_ping(Stream::Tcp(stream), deadline).await)
+}
+
+/// Does the same inside TLS. Returns `None` without a TLS session.
+pub(super) async fn ping_inside_tls(
+    address: SocketAddr,
+    host: &str,
+    trust: &Trust,
+    deadline: Deadline,
+) -> Option<Experiment> {
+    let (stream, _) = tcp::dial(address, SegmentSize::Default, deadline).await;
+    let (stream, _) = tls::observe(stream?, host, trust, deadline).await;
+    Some(Experiment::PlainPing(listen_and_ping(stream?, deadline).await))
+}
+
+async fn listen_and_ping(stream: Stream, deadline: Deadline) -> Response {
+    let mut connection = Connection::new(stream);
+    match receive(&mut connection, deadline.within(BANNER)).await {
+        Response::Timeout(received) if received.is_empty() => {}
+        // The banner has begun, so wait for the rest.
+        Response::Timeout(_) => return receive(&mut connection, deadline).await,
+        banner => return banner,
+    }
+    ask(&mut connection, &cmd("PING"), deadline).await
+}
+
+/// Sends a ClientHello to a port where the URL expects plain RESP and, if the handshake completes, a PING inside TLS.
+///
+/// Uses small packets, so that the result does not depend on the path's MTU.
+pub(super) async fn client_hello(address: SocketAddr, host: &str, deadline: Deadline) -> Experiment {
+    let (Some(stream), _) = tcp::dial(address, SegmentSize::Small, deadline).await else {
+        return Experiment::NotConnected;
+    };
+    let (stream, result) = tls::handshake_unverified(stream, host, deadline).await;
+    let inside = match stream {
+        Some(stream) => {
+            let mut connection = Connection::new(stream);
+            Some(ask(&mut connection, &cmd("PING"), deadline.within(INSIDE_TLS)).await)
+        }
+        None => None,
+    };
+    Experiment::ClientHello { result, inside }
+}
+
+/// Waits for `delay`, then tries a handshake in small packets: if it completes, the path drops large ones.
+pub(super) async fn small_packet_handshake(
+    address: SocketAddr,
+    host: &str,
+    delay: Duration,
+    deadline: Deadline,
+) -> Option<TlsResult> {
+    deadline.sleep(delay).await;
+    let (stream, _) = tcp::dial(address, SegmentSize::Small, deadline).await;
+    let (_, result) = tls::handshake_unverified(stream?, host, deadline).await;
+    Some(result)
+}
+
+/// Whether the bytes begin like a TLS alert or handshake record (RFC 8446, 5.1).
+pub(super) fn looks_like_tls(received: &[u8]) -> bool {
+    matches!(received, [0x15 | 0x16, 0x03, ..])
+}
+
+impl Experiment {
+    /// Whether this proves what the port speaks, so that there is no need to wait for the first connection.
+    pub(super) fn is_decisive(&self) -> bool {
+        match self {
+            Self::PlainPing(Response::Reply(_)) => true,
+            // A TLS server may send an alert in reply to plain text, but the handshake may still complete.
+            Self::PlainPing(Response::NotResp(received)) => !looks_like_tls(received),
+            Self::ClientHello { result, .. } => result.is_tls(),
+            _ => false,
+        }
+    }
+}
+
+impl TlsResult {
+    /// Whether the peer sent TLS, successful or not.
+    pub(super) fn is_tls(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotTls | Self::Closed | Self::TimedOut | Self::Unusable(_) | Self::BadName(_)
+        )
+    }
+}

@@ -1,0 +1,172 @@
+//! The modes of `ping` that end with one diagnosis: a single climb, `--wait`, `--hold` and `--count`.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::causes::Cause;
+use super::observation::Observations;
+use super::response::Response;
+use super::rungs::ping;
+use super::verdict::{Verdict, judge};
+use super::{Climb, ClimbEvent, ClimbOptions, climb};
+use crate::deadline::Deadline;
+use crate::redis_client::{Connection, Stream};
+use crate::redis_url::{Target, Trust};
+
+/// What to check, and within which limits.
+#[derive(Debug)]
+pub(crate) struct Check<'a> {
+    pub target: &'a Target,
+    pub trust: &'a Trust,
+    pub options: ClimbOptions,
+    /// Limit of one climb, and of each later PING.
+    pub timeout: Duration,
+    /// Time between two climbs of `--wait`, and two PINGs of `--count` and `--watch`.
+    pub interval: Duration,
+}
+
+/// When the check ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mode {
+    /// After one climb.
+    Once,
+    /// When Redis answers, or after this time.
+    Wait(Duration),
+    /// After one more PING on the same connection, which stays idle for this time.
+    Hold(Duration),
+    /// After this many PINGs on the same connection.
+    Count(u32),
+}
+
+/// What a mode reports while it runs.
+#[derive(Debug)]
+pub(crate) enum ModeEvent<'a> {
+    Climb(ClimbEvent<'a>),
+    /// `--wait`: the climb failed with another cause than the last; more will follow until the deadline.
+    Failed(Cause, Deadline),
+    /// `--wait`: the pause before the next climb, of which there may be more until the deadline.
+    Paused(Deadline),
+    /// `--hold`: the connection stays idle until the deadline.
+    Idle(Deadline),
+    /// `--hold`: the connection worked before the idle time, but not after it.
+    Dropped,
+    /// `--count`: the number of a PING, and its round trip.
+    Pong(u32, Duration),
+}
+
+/// The result: observations, the verdict on them, and the time they took.
+#[derive(Debug)]
+pub(crate) struct Diagnosis {
+    pub observations: Observations,
+    pub verdict: Verdict,
+    pub elapsed: Duration,
+}
+
+type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);
+
+impl Check<'_> {
+    /// Runs the mode. `deadline` is that of the first climb.
+    pub(crate) async fn run(&self, mode: Mode, deadline: Deadline, tell: Tell<'_>) -> Diagnosis {
+        if let Mode::Wait(patience) = mode {
+            return self.wait(Deadline::after(patience), tell).await;
+        }
+        let Climb {
+            observations: mut seen,
+            connection,
+        } = self.climb(deadline, tell).await;
+        let verdict = judge(self.target, &seen);
+        let Some(connection) = connection.filter(|_| verdict.finding.is_none()) else {
+            return diagnosis(seen, verdict, deadline);
+        };
+        match mode {
+            Mode::Hold(idle) => self.hold(&mut seen, connection, idle, tell).await,
+            Mode::Count(count) => self.count(&mut seen, connection, count, tell).await,
+            Mode::Once | Mode::Wait(_) => return diagnosis(seen, verdict, deadline),
+        }
+        let verdict = judge(self.target, &seen);
+        if matches!(mode, Mode::Hold(_)) && verdict.finding.is_some() {
+            tell(ModeEvent::Dropped);
+        }
+        diagnosis(seen, verdict, deadline)
+    }
+
+    async fn climb(&self, deadline: Deadline, tell: Tell<'_>) -> Climb {
+        let mut tell = |event: ClimbEvent<'_>| tell(ModeEvent::Climb(event));
+        climb(self.target, self.trust, &self.options, deadline, &mut tell).await
+    }
+
+    /// Climbs until Redis answers.
+    async fn wait(&self, until: Deadline, tell: Tell<'_>) -> Diagnosis {
+        let mut last_cause = None;
+        loop {
+            let deadline = Deadline::after(self.timeout.min(until.left()).max(Duration::from_millis(1)));
+            let seen = self.climb(deadline, tell).await.observations;
+            let verdict = judge(self.target, &seen);
+            let Some(cause) = verdict
+                .finding
+                .as_ref()
+                .map(|finding| finding.cause)
+                .filter(|_| !until.is_over())
+            else {
+                return diagnosis(seen, verdict, deadline);
+            };
+            if last_cause.replace(cause) != Some(cause) {
+                tell(ModeEvent::Failed(cause, until));
+            }
+            tell(ModeEvent::Paused(until));
+            until.sleep(self.interval).await;
+        }
+    }
+
+    /// Leaves the connection idle, then sends PING: a NAT gateway or a load balancer may drop idle connections.
+    async fn hold(
+        &self,
+        seen: &mut Observations,
+        mut connection: Connection<Stream>,
+        idle: Duration,
+        tell: Tell<'_>,
+    ) {
+        let until = Deadline::after(idle);
+        tell(ModeEvent::Idle(until));
+        until.sleep(idle).await;
+        self.ping(seen, &mut connection).await;
+    }
+
+    /// Sends PING `count` times, or until one gets no reply. The report then holds these round trips.
+    async fn count(
+        &self,
+        seen: &mut Observations,
+        mut connection: Connection<Stream>,
+        count: u32,
+        tell: Tell<'_>,
+    ) {
+        seen.round_trips.clear();
+        for number in 1..=count {
+            let took = self.ping(seen, &mut connection).await;
+            if !matches!(seen.ping, Some(Response::Reply(_))) {
+                return;
+            }
+            seen.round_trips.push(took);
+            tell(ModeEvent::Pong(number, took));
+            if number < count {
+                sleep(self.interval).await;
+            }
+        }
+    }
+
+    async fn ping(&self, seen: &mut Observations, connection: &mut Connection<Stream>) -> Duration {
+        let sent = Instant::now();
+        seen.ping = Some(ping::observe(connection, Deadline::after(self.timeout)).await);
+        seen.ping_took = sent.elapsed();
+        seen.ping_took
+    }
+}
+
+fn diagnosis(observations: Observations, verdict: Verdict, deadline: Deadline) -> Diagnosis {
+    Diagnosis {
+        observations,
+        verdict,
+        elapsed: deadline.elapsed(),
+    }
+}

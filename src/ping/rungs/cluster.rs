@@ -1,0 +1,119 @@
+//! A cluster's nodes: which addresses it announces, whether they can be dialled, and which slots this node serves.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use redis::{Value, cmd};
+use tokio::task::JoinSet;
+
+use super::role::{items, random_key, text};
+use super::{dns, tcp};
+use crate::deadline::Deadline;
+use crate::ping::observation::{Dial, DialResult, Endpoint};
+use crate::redis_client::{Connection, Limits, Stream};
+
+/// Time limit for dialling the announced nodes, unless a third of the timeout is less.
+const NODE_BUDGET: Duration = Duration::from_secs(1);
+/// Most nodes to dial; a larger cluster is sampled.
+const MOST_NODES: usize = 64;
+/// Hash slots of a cluster.
+const SLOTS: u16 = 16384;
+/// Most random keys to try for this node's slots: enough even if it serves only two slots in a thousand.
+const MOST_ATTEMPTS: u32 = 20_000;
+
+/// Asks for the announced node addresses and dials each of them.
+pub(crate) async fn observe(
+    connection: &mut Connection<Stream>,
+    this_node: Option<SocketAddr>,
+    deadline: Deadline,
+) -> Vec<Dial> {
+    let nodes = announced(connection, deadline).await;
+    let until = deadline.within(NODE_BUDGET.min(deadline.span() / 3));
+    let mut attempts = JoinSet::new();
+    for (index, (host, port)) in nodes.into_iter().take(MOST_NODES).enumerate() {
+        attempts.spawn(async move { (index, dial_node(&host, port, this_node, until).await) });
+    }
+    let mut dials: Vec<(usize, Dial)> = attempts.join_all().await;
+    dials.sort_by_key(|(index, _)| *index);
+    dials.into_iter().map(|(_, dial)| dial).collect()
+}
+
+/// The distinct node addresses in CLUSTER SLOTS. An empty host stands for this node's own.
+async fn announced(connection: &mut Connection<Stream>, deadline: Deadline) -> Vec<(String, u16)> {
+    let slots = [cmd("CLUSTER").arg("SLOTS").clone()];
+    let Ok(replies) = connection.ask(&slots, Limits::TOPOLOGY, deadline).await else {
+        return Vec::new();
+    };
+    let mut nodes = Vec::new();
+    // Each range is [first slot, last slot, primary, replica, …].
+    for node in items(replies.first())
+        .iter()
+        .flat_map(|range| items(Some(range)).iter().skip(2))
+    {
+        if let [host, Value::Int(port), ..] = items(Some(node)) {
+            let node = (text(host).unwrap_or_default(), u16::try_from(*port).unwrap_or(0));
+            if !nodes.contains(&node) {
+                nodes.push(node);
+            }
+        }
+    }
+    nodes
+}
+
+async fn dial_node(host: &str, port: u16, this_node: Option<SocketAddr>, deadline: Deadline) -> Dial {
+    let addresses: Vec<SocketAddr> = match (dns::literal_address(host, port), this_node) {
+        (Some(address), _) => vec![address],
+        (None, Some(this_node)) if host.is_empty() => vec![SocketAddr::new(this_node.ip(), port)],
+        // "?" is a node whose address is not known yet; its lookup fails.
+        _ => {
+            let found = dns::observe(host, deadline).await.addresses;
+            let with_port = |address: IpAddr| SocketAddr::new(address, port);
+            found.into_iter().map(with_port).collect()
+        }
+    };
+    if addresses.is_empty() {
+        return Dial {
+            to: Endpoint::Named(format!("{host}:{port}")),
+            result: DialResult::Other("the name cannot be resolved".into()),
+            took: deadline.elapsed(),
+        };
+    }
+    let (connected, mut dials) = tcp::observe(&addresses, deadline).await;
+    let at =
+        connected.and_then(|(_, address)| dials.iter().position(|dial| dial.to == Endpoint::Ip(address)));
+    dials.swap_remove(at.unwrap_or(0))
+}
+
+/// Returns a random key in a slot that this node serves, because a node refuses the keys of other nodes.
+pub(crate) async fn key_of_this_node(connection: &mut Connection<Stream>, deadline: Deadline) -> String {
+    let own = own_slots(connection, deadline).await;
+    if own.is_empty() {
+        return random_key();
+    }
+    let is_own = |key: &String| {
+        let slot = i64::from(crc16::State::<crc16::XMODEM>::calculate(key.as_bytes()) % SLOTS);
+        own.iter().any(|(first, last)| (*first..=*last).contains(&slot))
+    };
+    let mut keys = (0..MOST_ATTEMPTS).map(|_| random_key());
+    keys.find(is_own).unwrap_or_else(random_key)
+}
+
+async fn own_slots(connection: &mut Connection<Stream>, deadline: Deadline) -> Vec<(i64, i64)> {
+    let commands = [
+        cmd("CLUSTER").arg("MYID").clone(),
+        cmd("CLUSTER").arg("SLOTS").clone(),
+    ];
+    let Ok(replies) = connection.ask(&commands, Limits::TOPOLOGY, deadline).await else {
+        return Vec::new();
+    };
+    let id = replies.first().and_then(text);
+    let mut ranges = Vec::new();
+    for range in items(replies.get(1)) {
+        if let [Value::Int(first), Value::Int(last), primary, ..] = items(Some(range))
+            && items(Some(primary)).get(2).and_then(text) == id
+        {
+            ranges.push((*first, *last));
+        }
+    }
+    ranges
+}

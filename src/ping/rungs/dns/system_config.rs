@@ -1,0 +1,159 @@
+//! This system's DNS configuration: `/etc/resolv.conf` and `/etc/hosts`.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+
+use resolv_conf::{Config, ScopedIp};
+
+/// The system's name servers and search domains (`resolv.conf(5)`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SystemConfig {
+    /// In the order of the file; glibc uses the first three.
+    pub servers: Vec<SocketAddr>,
+    /// Whether the file names no server or is missing. Like glibc, we then query a server on this host.
+    pub is_unconfigured: bool,
+    search: Vec<String>,
+    ndots: usize,
+}
+
+/// glibc's `MAXNS`.
+const MOST_SERVERS: usize = 3;
+const DNS_PORT: u16 = 53;
+
+impl SystemConfig {
+    /// Reads `/etc/resolv.conf`.
+    pub(super) fn read() -> Self {
+        Self::parse(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
+    }
+
+    fn parse(text: &str) -> Self {
+        // Like glibc, ignore what cannot be parsed.
+        let (config, _) = Config::parse_with_errors(text.as_bytes());
+        let addresses = config.nameservers.iter().filter_map(socket_address);
+        let mut servers: Vec<_> = addresses.take(MOST_SERVERS).collect();
+        let is_unconfigured = servers.is_empty();
+        if is_unconfigured {
+            servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
+        }
+        Self {
+            servers,
+            is_unconfigured,
+            search: config
+                .get_last_search_or_domain()
+                .map(ToString::to_string)
+                .collect(),
+            ndots: usize::try_from(config.ndots).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// The fully qualified names that the system's resolver would query for `host`, in its order.
+    pub(super) fn candidates(&self, host: &str) -> Vec<String> {
+        if host.ends_with('.') {
+            return vec![host.to_owned()];
+        }
+        let plain = format!("{host}.");
+        let mut names: Vec<String> = self
+            .search
+            .iter()
+            .map(|domain| format!("{host}.{}.", domain.trim_matches('.')))
+            .collect();
+        if host.matches('.').count() >= self.ndots {
+            names.insert(0, plain);
+        } else {
+            names.push(plain);
+        }
+        names
+    }
+
+    /// How many of the first [`Self::candidates`] the user may have meant.
+    ///
+    /// With at least `ndots` dots, only the name itself; for a single word, only its forms in the search domains.
+    pub(super) fn plausible_candidates(&self, host: &str) -> usize {
+        match host.matches('.').count() {
+            dots if dots >= self.ndots => 1,
+            0 => self.search.len().max(1),
+            _ => self.search.len() + 1,
+        }
+    }
+}
+
+fn socket_address(server: &ScopedIp) -> Option<SocketAddr> {
+    match server {
+        ScopedIp::V4(address) => Some((*address, DNS_PORT).into()),
+        ScopedIp::V6(address, None) => Some((*address, DNS_PORT).into()),
+        // Only an interface's number can be used here, not its name.
+        ScopedIp::V6(address, Some(zone)) => {
+            Some(SocketAddrV6::new(*address, DNS_PORT, 0, zone.parse().ok()?).into())
+        }
+    }
+}
+
+/// The address that `/etc/hosts` (`hosts(5)`) lists for the name.
+pub(crate) fn in_hosts_file(host: &str) -> Option<IpAddr> {
+    listed(&fs::read_to_string("/etc/hosts").ok()?, host)
+}
+
+fn listed(table: &str, host: &str) -> Option<IpAddr> {
+    let host = host.trim_end_matches('.');
+    table.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let address = words.next()?.parse().ok()?;
+        words
+            .any(|name| name.eq_ignore_ascii_case(host))
+            .then_some(address)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_name_is_tried_in_the_search_domains_first() {
+        let config =
+            SystemConfig::parse("nameserver 10.0.0.2\nsearch a.example b.example\noptions ndots:2\n");
+        assert_eq!(config.servers, ["10.0.0.2:53".parse().unwrap()]);
+        assert_eq!(
+            config.candidates("cache"),
+            ["cache.a.example.", "cache.b.example.", "cache."]
+        );
+        assert_eq!(config.candidates("x.y.z")[0], "x.y.z.");
+        assert_eq!(config.plausible_candidates("cache"), 2);
+        assert_eq!(config.plausible_candidates("x.y"), 3);
+        assert_eq!(config.plausible_candidates("x.y.z"), 1);
+        assert_eq!(config.candidates("cache."), ["cache."]);
+    }
+
+    #[test]
+    fn without_a_resolv_conf_this_host_is_queried() {
+        assert_eq!(
+            SystemConfig::parse("# nothing\n").servers,
+            ["127.0.0.1:53".parse().unwrap()]
+        );
+        assert!(SystemConfig::parse("").is_unconfigured);
+        let link_local = SystemConfig::parse("nameserver fe80::1%2\n");
+        assert!(link_local.servers.len() == 1 && !link_local.is_unconfigured);
+    }
+
+    #[test]
+    fn the_hosts_file_is_read_without_its_comments() {
+        let table = "127.0.0.1 localhost\n# 10.0.0.1 Cache.example\n10.0.0.2 db cache.example # 10.0.0.3\n";
+        assert_eq!(listed(table, "CACHE.example."), Some("10.0.0.2".parse().unwrap()));
+        assert_eq!(listed(table, "other.example"), None);
+    }
+
+    mod any_text {
+        use super::*;
+        use proptest::prelude::*;
+
+        proptest! {
+            #[test]
+            fn is_a_configuration(text in "((nameserver|search|domain|options|#)[ -~\t]{0,30}\n|.{0,20}\n){0,8}", host in "[a-z.%-]{0,20}") {
+                let config = SystemConfig::parse(&text);
+                prop_assert!((1..=MOST_SERVERS).contains(&config.servers.len()));
+                prop_assert!(!config.candidates(&host).is_empty());
+                prop_assert!(config.plausible_candidates(&host) > 0);
+            }
+        }
+    }
+}
