@@ -251,9 +251,6 @@ pub struct ServeArgs {
     /// Write requests and notes to standard error, a JSON object a line
     #[arg(long, value_name = "FORMAT")]
     pub log: Option<LogFormat>,
-    /// Threads, each with a runtime and a Redis connection of its own
-    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = whole::<u16>(1, 256))]
-    pub workers: u16,
     /// Which Redis
     #[command(flatten)]
     pub redis: RedisArgs,

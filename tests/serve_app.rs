@@ -348,9 +348,9 @@ fn a_taken_port_is_one_line_and_exit_status_two() {
 }
 
 #[test]
-fn several_workers_serve_the_same_sessions() {
+fn concurrent_visits_of_one_session_are_all_counted() {
     let server = RedisServer::start();
-    let app = App::start(&server.url(), &["--workers", "3"]);
+    let app = App::start(&server.url(), &[]);
     let ada = app.logged_in("ada");
     let visitors: Vec<Visitor> = (0..30).map(|_| ada.clone()).collect();
     let mut visits: Vec<u64> = std::thread::scope(|scope| {

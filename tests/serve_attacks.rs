@@ -245,7 +245,7 @@ fn a_cookie_that_is_no_text_is_said_to_be_none_of_ours_and_goes_at_logout() {
         let app = App::start(&server.url(), &["--step", step]);
         let head = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nCookie: session=");
         let ask = |path: &str| send(app.port, &[head(path).as_bytes(), b"\xff\xfe\r\n\r\n"].concat());
-        ask("/").expect(200).says("and it counts as none");
+        ask("/").expect(200).says("You are not logged in");
         let answer = ask("/logout").expect(303);
         assert!(answer.header("set-cookie").unwrap().contains("Max-Age=0"));
     }

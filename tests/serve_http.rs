@@ -352,7 +352,7 @@ fn what_is_no_request_at_all_is_refused_without_a_word_and_ends_its_connection()
 }
 
 #[test]
-fn idle_connections_to_several_workers_leave_descriptors_for_redis() {
+fn idle_connections_leave_descriptors_for_redis() {
     const IDLE: usize = 1010;
     /// As many as a process customarily has are 1,024; the rest is for Redis and the runtimes.
     const MOST: usize = 1000;
@@ -362,7 +362,7 @@ fn idle_connections_to_several_workers_leave_descriptors_for_redis() {
         .status();
     assert!(raised.unwrap().success());
     let server = RedisServer::start();
-    let app = App::start(&server.url(), &["--workers", "2"]);
+    let app = App::start(&server.url(), &[]);
     let _idle: Vec<TcpStream> = (0..IDLE).map(|_| connect(app.port).unwrap()).collect();
     still_serves(&app);
     // Those that make way do so in a moment, and all others after ten seconds of silence.

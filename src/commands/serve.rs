@@ -2,7 +2,6 @@
 
 use std::env;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::instance::{self, Instance};
 use crate::redis_client;
-use crate::serve::{self, Attributes, Event, Fault, Invitation, Options, Step};
+use crate::serve::{self, Event, Fault, HowToOpen, Options, Step};
 use crate::session::cookie::SigningKey;
 use crate::ui::serve::{self as show, LogStyle};
 
@@ -53,13 +52,8 @@ pub(super) fn run_until(
         step,
         ttl: Duration::from_secs(args.ttl.into()),
         max_age: args.max_age,
-        cookies: if args.secure_cookies {
-            Attributes::Secure
-        } else {
-            Attributes::Plain
-        },
+        secure_cookies: args.secure_cookies,
         key: signing_key(step, style)?,
-        workers: NonZeroUsize::new(args.workers.into()).unwrap_or(NonZeroUsize::MIN),
         log: match style {
             LogStyle::Json => Some(Arc::new(|entry| show::request(&entry))),
             LogStyle::Notes => None,
@@ -82,9 +76,13 @@ pub(super) fn run_until(
     });
     let instance = instance()?;
     let user = env::var("USER").unwrap_or_else(|_| EC2_USER.to_owned());
-    let tell: serve::Listener = Arc::new(move |event| match event {
+    let tell: serve::OnEvent = Arc::new(move |event| match event {
         Event::Ready(address) => {
-            say_what_to_open(style, step, &serve::invite(address, instance.as_ref(), &user));
+            say_what_to_open(
+                style,
+                step,
+                &serve::how_to_open(address, instance.as_ref(), &user),
+            );
             ready(address);
         }
         event => tell(style, event),
@@ -98,9 +96,9 @@ pub(super) fn run_until(
 }
 
 /// Says what to open, and what has to be done for it.
-fn say_what_to_open(style: LogStyle, step: Step, invitation: &Invitation) {
-    show::ready(&format!("open {} ({step})", invitation.url));
-    for text in &invitation.notes {
+fn say_what_to_open(style: LogStyle, step: Step, how: &HowToOpen) {
+    show::ready(&format!("open {} ({step})", how.url));
+    for text in &how.notes {
         show::note(style, text);
     }
 }
@@ -122,13 +120,13 @@ fn tell(style: LogStyle, event: Event) {
             );
             show::fault(style, &fault);
         }
-        Event::TakenBack(count) => {
+        Event::Deleted(count) => {
             show::note(
                 style,
                 &format!("deleted the {} that this run of step 2 made", hashes(count)),
             );
         }
-        Event::LeftBehind(count, fault) => {
+        Event::NotDeleted(count, fault) => {
             show::note(
                 style,
                 &format!(

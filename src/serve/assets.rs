@@ -1,9 +1,8 @@
 //! The style sheet, the script and the icon, from inside the binary.
 
-use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 /// A file that never changes while the program runs.
 pub(super) struct Asset {
@@ -32,28 +31,21 @@ pub(super) static ALL: [Asset; 3] = [
 ];
 
 impl Asset {
-    /// The file, or 304 where the browser has it already.
-    pub(super) fn answer(&self, headers: &HeaderMap) -> Response {
+    /// The file, or 304 if the browser already has it.
+    pub(super) async fn respond(&self, request_headers: HeaderMap) -> Response {
         let tag = self.tag();
-        let has_it = headers
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .any(|known| known.as_bytes() == tag.as_bytes());
-        let mut response = if has_it {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        } else {
-            Response::new(Body::from(self.text))
-        };
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
-        // Kept, and asked about each time: another version of the program may stand at the same address next.
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if let Ok(tag) = HeaderValue::from_str(&tag) {
-            headers.insert(ETAG, tag);
+        let mut known = request_headers.get_all(IF_NONE_MATCH).iter();
+        let is_known = known.any(|known| known.as_bytes() == tag.as_bytes());
+        let headers = [
+            (CONTENT_TYPE, self.kind.to_owned()),
+            // Browsers keep it but ask each time: another version of the program may run at the same address next.
+            (CACHE_CONTROL, "no-cache".to_owned()),
+            (ETAG, tag),
+        ];
+        match is_known {
+            true => (StatusCode::NOT_MODIFIED, headers).into_response(),
+            false => (headers, self.text).into_response(),
         }
-        response
     }
 
     /// FNV-1a over the text: tells versions apart, protects nothing.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use askama::Template;
 
-use super::page::{Elsewhere, Neighbour, OtherStep};
+use super::pages::{Elsewhere, Neighbour, OtherStep};
 use super::step::Step;
 
 /// Rendered once, and again when an instance comes or goes.

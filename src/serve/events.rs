@@ -13,9 +13,9 @@ use futures_util::stream;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use super::sessions::{Look, Sessions, Who};
-use super::stop::Stop;
 use crate::deadline::Deadline;
 
 /// Between two looks.
@@ -31,20 +31,20 @@ const LATER: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     free: Arc<Semaphore>,
-    stop: Stop,
+    stop: CancellationToken,
 }
 
 struct Watcher {
     sessions: Arc<Sessions>,
     who: Who,
     rhythm: Interval,
-    stop: Stop,
+    stop: CancellationToken,
     is_over: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Streams {
-    pub(super) fn new(stop: Stop) -> Self {
+    pub(super) fn new(stop: CancellationToken) -> Self {
         Self {
             free: Arc::new(Semaphore::new(MOST_STREAMS)),
             stop,
@@ -106,7 +106,7 @@ impl Watcher {
         }
         tokio::select! {
             biased;
-            () = self.stop.requested() => None,
+            () = self.stop.cancelled() => None,
             event = Self::look(&self.sessions, &self.who, &mut self.rhythm) => {
                 let (event, is_over) = event;
                 self.is_over = is_over;

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use redis::{Value, pipe};
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
+use super::address::from_elsewhere;
+use super::elsewhere::Board;
 use super::health;
-use super::invite::from_elsewhere;
 use super::link::Link;
-use super::page::Neighbour;
-use super::{Event, Fault, Listener, Shared, Step};
+use super::pages::Neighbour;
+use super::{Event, Fault, OnEvent, Step};
 use crate::deadline::Deadline;
 use crate::redis_client::Client;
 use crate::session::store::pairs;
@@ -35,18 +37,25 @@ const WITHIN: Duration = Duration::from_millis(1500);
 const MOST: usize = 32;
 
 /// Announces this instance and looks for others until the server stops; the first time it also tells what is wrong with Redis.
-pub(super) async fn announce(shared: Arc<Shared>, link: Arc<Link>, tell: Listener) {
-    if !shared.options.step.needs_redis() {
+pub(super) async fn announce(
+    address: SocketAddr,
+    step: Step,
+    link: Arc<Link>,
+    board: Arc<Board>,
+    stop: CancellationToken,
+    tell: OnEvent,
+) {
+    if !step.needs_redis() {
         return;
     }
-    let mut stop = shared.stop.clone();
+    let address = from_elsewhere(address);
     let mut rhythm = interval(RHYTHM);
     rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tell = Some(tell);
     loop {
         tokio::select! {
             biased;
-            _ = stop.requested() => break,
+            () = stop.cancelled() => break,
             _ = rhythm.tick() => {}
         }
         let turn = async {
@@ -55,26 +64,26 @@ pub(super) async fn announce(shared: Arc<Shared>, link: Arc<Link>, tell: Listene
             {
                 tell(Event::Unreachable(fault));
             }
-            let round = link.ask(Deadline::after(WITHIN), |client| round(client, &shared));
+            let round = link.ask(Deadline::after(WITHIN), |client| round(client, address, step));
             // Who finds no others has sessions all the same.
             if let Ok(neighbours) = round.await {
-                shared.board.show(neighbours);
+                board.show(neighbours);
             }
         };
         tokio::select! {
             biased;
-            _ = stop.requested() => break,
+            () = stop.cancelled() => break,
             () = turn => {}
         }
     }
     // Gone or not, the key dies within its ten seconds.
-    let _ = withdraw(&link, from_elsewhere(shared.address)).await;
+    let _ = withdraw(&link, address).await;
 }
 
 /// Announces, and returns the others.
-async fn round(mut client: Client, shared: &Shared) -> redis::RedisResult<Vec<Neighbour>> {
-    let address = from_elsewhere(shared.address).to_string();
-    let what = format!("step {}", shared.options.step.number());
+async fn round(mut client: Client, address: SocketAddr, step: Step) -> redis::RedisResult<Vec<Neighbour>> {
+    let address = address.to_string();
+    let what = format!("step {}", step.number());
     let key = format!("{PREFIX}{address}");
     pipe()
         .atomic()

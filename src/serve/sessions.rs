@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::health;
 use super::history::{Asked, History};
 use super::link::Link;
-use super::page;
+use super::pages;
 use super::step::Step;
 use crate::deadline::Deadline;
 use crate::redis_client::Client;
@@ -277,13 +277,13 @@ impl Visit {
     }
 
     /// The hash as the page shows it.
-    pub(super) fn hash_view(&self) -> Option<page::Hash<'_>> {
+    pub(super) fn hash_view(&self) -> Option<pages::Hash<'_>> {
         let (key, trip, life) = match &self.found {
             Found::Nobody | Found::Name(_) => return None,
             Found::Count { key, trip, life, .. } => (key, trip, life.span()),
             Found::Session { key, trip, ttl, .. } => (key, trip, Some(*ttl)),
         };
-        Some(page::Hash {
+        Some(pages::Hash {
             key,
             fields: trip.results().last()?,
             left: life.map(|life| life.as_secs()),
@@ -291,17 +291,17 @@ impl Visit {
     }
 
     /// The cookie as the page shows it.
-    pub(super) fn cookie_view(&self) -> page::Cookie<'_> {
+    pub(super) fn cookie_view(&self) -> pages::Cookie<'_> {
         match (&self.cookie, &self.found) {
             (Cookie::Signed(signature), Found::Name(name) | Found::Count { name, .. }) => {
-                page::Cookie::Signed { name, signature }
+                pages::Cookie::Signed { name, signature }
             }
-            (Cookie::Token(token), Found::Session { key, .. }) => page::Cookie::Token {
+            (Cookie::Token(token), Found::Session { key, .. }) => pages::Cookie::Token {
                 start: token.start(),
                 key,
             },
-            (Cookie::Refused(why), _) => page::Cookie::Refused { why },
-            _ => page::Cookie::Absent,
+            (Cookie::Refused(why), _) => pages::Cookie::Refused { why },
+            _ => pages::Cookie::Absent,
         }
     }
 }

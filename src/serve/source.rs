@@ -1,6 +1,6 @@
 //! `/source`: the code behind each step, as it runs here and in three frameworks.
 
-use super::page::{Frame, Source, SourceFile, Tab};
+use super::pages::{Layout, Source, SourceFile, Tab};
 use super::step::Step;
 
 struct Language {
@@ -18,9 +18,9 @@ struct File {
 }
 
 /// The page that a query asks for: `lang=rust|flask|express|axum`, `step=1..4`; without them the first language, and the step that runs.
-pub(super) fn page<'a>(frame: &'a Frame, query: &str) -> Option<Source<'a>> {
+pub(super) fn page(layout: Layout, query: &str) -> Option<Source> {
     let mut language = LANGUAGES.first()?;
-    let mut step = frame.step;
+    let mut step = layout.step;
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match &*name {
             "lang" => language = LANGUAGES.iter().find(|language| language.id == value)?,
@@ -30,7 +30,7 @@ pub(super) fn page<'a>(frame: &'a Frame, query: &str) -> Option<Source<'a>> {
     }
     let files = language.steps[usize::from(step.number() - 1)];
     Some(Source {
-        frame,
+        layout,
         step,
         languages: LANGUAGES
             .iter()

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::window;
 use crate::sanitize;
-use crate::serve::{Entry, Fault};
+use crate::serve::{Fault, LogEntry};
 
 /// How notes and requests are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) fn fault(style: LogStyle, fault: &Fault) {
 }
 
 /// A request, as a line of JSON.
-pub(crate) fn request(entry: &Entry) {
+pub(crate) fn request(entry: &LogEntry) {
     let entry = json!({
         "event": "request",
         "time": now(entry.at),

@@ -1,31 +1,31 @@
 //! The pages: what they show, and the templates that escape it.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use axum::response::{Html, IntoResponse, Response};
 
-use super::headers;
+use super::extractors::FormError;
+use super::fault::Fault;
 use super::history::Asked;
+use super::router::RETRY_AFTER_FAULT;
 use super::step::Step;
-use crate::ping::causes::Fix;
 use crate::redis_client::{Replies, Reply};
 
 /// What every page of a running server has in common.
-#[derive(Clone, Debug)]
-pub(super) struct Frame {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
     /// The step that this server shows, for as long as it runs.
     pub(super) step: Step,
     /// What a visit gives the session to live.
     pub(super) ttl: Duration,
 }
 
-impl Frame {
+impl Layout {
     /// Whether anything on the page changes by itself.
     fn is_live(&self) -> bool {
         self.step >= Step::Ttl
@@ -98,7 +98,7 @@ const MOST_OF_A_FIELD: usize = 400;
 #[derive(Template)]
 #[template(path = "home.html")]
 pub(super) struct Home<'a> {
-    pub(super) frame: &'a Frame,
+    pub(super) layout: Layout,
     pub(super) name: Option<&'a str>,
     pub(super) visits: Option<i64>,
     pub(super) cookie: Cookie<'a>,
@@ -139,38 +139,29 @@ pub(super) struct Neighbour {
 /// `GET /login`.
 #[derive(Template)]
 #[template(path = "login.html")]
-pub(super) struct Login<'a> {
-    pub(super) frame: &'a Frame,
-    /// What was wrong with the form that came before.
+pub(super) struct LoginPage {
+    pub(super) layout: Layout,
+    /// Why the form was refused.
     pub(super) message: Option<String>,
 }
 
-/// A page that only says something: faults, unknown addresses.
+/// Any response from 400 on, except a login form with a message.
 #[derive(Template)]
-#[template(path = "notice.html")]
-pub(super) struct Notice<'a> {
-    pub(super) frame: &'a Frame,
-    pub(super) title: &'a str,
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    layout: Layout,
+    title: &'a str,
     /// A sentence without its full stop.
-    pub(super) text: &'a str,
-    /// What is known about it, and what to do.
-    pub(super) trouble: Option<Trouble<'a>>,
-    /// The text of the button that leads home.
-    pub(super) again: &'a str,
-}
-
-/// A fault of Redis, beyond its sentence.
-#[derive(Debug)]
-pub(super) struct Trouble<'a> {
-    pub(super) evidence: &'a [String],
-    pub(super) fixes: &'a [Fix],
+    text: &'a str,
+    /// Present if Redis is the reason.
+    redis: Option<&'a Fault>,
 }
 
 /// `GET /source`.
 #[derive(Template)]
 #[template(path = "source.html")]
-pub(super) struct Source<'a> {
-    pub(super) frame: &'a Frame,
+pub(super) struct Source {
+    pub(super) layout: Layout,
     pub(super) step: Step,
     pub(super) languages: Vec<Tab>,
     pub(super) steps: Vec<Tab>,
@@ -192,57 +183,69 @@ pub(super) struct Tab {
     pub(super) is_current: bool,
 }
 
-/// The page as an answer.
-pub(super) fn answer(status: StatusCode, page: &impl Template) -> Response {
-    let mut sheet = Sheet::take();
-    // Rendering fails only where a value's Display does, and none of ours can.
-    let status = match page.render_into(&mut sheet.0) {
-        Ok(()) => status,
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+/// The response with this page.
+pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// A page with the status and one sentence, without its full stop.
+pub(super) fn error(layout: Layout, status: StatusCode, text: &str) -> Response {
+    let error = ErrorPage {
+        layout,
+        title: status.canonical_reason().unwrap_or("Error"),
+        text,
+        redis: None,
     };
-    let mut response = Response::new(Body::from(Bytes::from_owner(sheet)));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers::page();
+    page(status, &error)
+}
+
+/// 500, after a panic.
+pub(super) fn internal_error(layout: Layout) -> Response {
+    error(
+        layout,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "This request failed because of an error in sessiontut; the server is still running",
+    )
+}
+
+/// 403, for a login form from another site.
+pub(super) fn cross_site_form(layout: Layout) -> Response {
+    let text = "The form came from another site, so the login was refused";
+    close_connection(error(layout, StatusCode::FORBIDDEN, text))
+}
+
+/// The login page with a message if a field is wrong, or an error page if the whole form is.
+pub(super) fn refused_form(layout: Layout, fault: &FormError) -> Response {
+    let (status, message) = (fault.status(), fault.to_string());
+    if status != StatusCode::UNPROCESSABLE_ENTITY {
+        return close_connection(error(layout, status, &message));
+    }
+    let login = LoginPage {
+        layout,
+        message: Some(message),
+    };
+    page(status, &login)
+}
+
+/// 503, with ping's explanation.
+pub(super) fn unavailable(layout: Layout, fault: &Fault) -> Response {
+    let error = ErrorPage {
+        layout,
+        title: "Redis is unavailable",
+        text: &fault.summary,
+        redis: Some(fault),
+    };
+    let retry = [(RETRY_AFTER, RETRY_AFTER_FAULT)];
+    (retry, page(StatusCode::SERVICE_UNAVAILABLE, &error)).into_response()
+}
+
+/// Makes this the last response on its connection, because the bytes that follow may not be a request.
+pub(super) fn close_connection(mut response: Response) -> Response {
     response
-}
-
-/// Enough for a page of step 4 with its last commands, so that its buffer never grows.
-const ROOM: usize = 8 * 1024;
-/// Buffers that a worker keeps for pages to come; more are in use when more are sent at a time.
-const KEPT: usize = 64;
-
-thread_local! {
-    static SHEETS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A buffer for a page. It is used again once the page is sent: making and freeing one takes longer than writing it.
-struct Sheet(String);
-
-impl Sheet {
-    fn take() -> Self {
-        let kept = SHEETS.with_borrow_mut(Vec::pop);
-        Self(kept.unwrap_or_else(|| String::with_capacity(ROOM)))
-    }
-}
-
-impl AsRef<[u8]> for Sheet {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl Drop for Sheet {
-    fn drop(&mut self) {
-        let mut text = std::mem::take(&mut self.0);
-        // One that had to grow would keep its memory for nothing. The thread, and the list with it, may be at its end.
-        if text.capacity() == ROOM {
-            text.clear();
-            let _ = SHEETS.try_with(|sheets| {
-                let mut sheets = sheets.borrow_mut();
-                if sheets.len() < KEPT {
-                    sheets.push(text);
-                }
-            });
-        }
-    }
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }

@@ -1,12 +1,87 @@
-//! What to open to see the app, from where people sit: their browser is seldom on an EC2 instance.
+//! Where to listen, and the URL under which people find the app: their browser is seldom on the EC2 instance.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::ping::instance::Instance;
 
+/// Connections that the system keeps waiting until they are accepted.
+const BACKLOG: i32 = 1024;
+/// Taken by AirPlay on macOS, and by many a Flask app.
+const CROWDED_PORT: u16 = 5000;
+
+/// Why there is nothing to listen on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    /// The text names no address.
+    #[error("cannot read the listen address {0:?}: an address and a port are needed, such as 127.0.0.1:5000")]
+    Unreadable(String),
+    /// The name in it leads nowhere.
+    #[error("the host of the listen address {0:?} has no address: {1}")]
+    Unresolved(String, io::Error),
+    /// Somebody listens there already.
+    #[error("port {} of {} is in use: try --listen {}", .0.port(), .0.ip(), .1)]
+    InUse(SocketAddr, SocketAddr),
+    /// The system refuses.
+    #[error("cannot listen on {0}: {1}")]
+    Refused(SocketAddr, io::Error),
+}
+
+/// Listens on `text`: an address and a port, or a host name and a port.
+///
+/// # Errors
+/// [`ListenError`].
+pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
+    let address = address(text)?;
+    listener(address).map_err(|fault| match fault.kind() {
+        io::ErrorKind::AddrInUse => ListenError::InUse(address, next_to(address)),
+        _ => ListenError::Refused(address, fault),
+    })
+}
+
+fn address(text: &str) -> Result<SocketAddr, ListenError> {
+    let unreadable = || ListenError::Unreadable(text.to_owned());
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(unreadable)?;
+    let port: u16 = port.parse().map_err(|_| unreadable())?;
+    let is_name = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '.');
+    if host.is_empty() || !host.chars().all(is_name) {
+        return Err(unreadable());
+    }
+    let unresolved = |fault| ListenError::Unresolved(text.to_owned(), fault);
+    let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unresolved)?.collect();
+    // `localhost` has two addresses; what people type afterwards is the older.
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found.first().copied().ok_or_else(unreadable)
+}
+
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A server that was stopped a moment ago leaves connections in TIME-WAIT; on Windows the option means another thing.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Another port to try.
+fn next_to(address: SocketAddr) -> SocketAddr {
+    let port = match address.port() {
+        u16::MAX => CROWDED_PORT,
+        port => port + 1,
+    };
+    SocketAddr::new(address.ip(), port)
+}
+
 /// The address to open, and what has to be done for it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Invitation {
+pub(crate) struct HowToOpen {
     /// The address, as a URL.
     pub url: String,
     /// A line each.
@@ -15,7 +90,7 @@ pub(crate) struct Invitation {
 
 /// How to see what listens at `address`, on this EC2 instance if it is one; `user` can log in there.
 #[must_use]
-pub(crate) fn invite(address: SocketAddr, instance: Option<&Instance>, user: &str) -> Invitation {
+pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user: &str) -> HowToOpen {
     let port = address.port();
     let here = url(&from_here(address).to_string());
     let Some(instance) = instance else {
@@ -26,13 +101,13 @@ pub(crate) fn invite(address: SocketAddr, instance: Option<&Instance>, user: &st
         } else {
             Vec::new()
         };
-        return Invitation { url: here, notes };
+        return HowToOpen { url: here, notes };
     };
     let name = Some(instance.public_name.as_str()).filter(|name| !name.is_empty());
     if address.ip().is_loopback() {
         let host = name.unwrap_or("THIS-INSTANCE");
         let near = from_here(address);
-        return Invitation {
+        return HowToOpen {
             url: here,
             notes: vec![format!(
                 "this is an EC2 instance: on your own computer run `ssh -N -L {port}:{near} {user}@{host}`, \
@@ -47,11 +122,11 @@ pub(crate) fn invite(address: SocketAddr, instance: Option<&Instance>, user: &st
         instance.region
     );
     match name {
-        Some(name) => Invitation {
+        Some(name) => HowToOpen {
             url: url(&format!("{name}:{port}")),
             notes: vec![rule],
         },
-        None => Invitation {
+        None => HowToOpen {
             url: here,
             notes: vec![
                 "this EC2 instance has no public name: it can be opened from inside its VPC alone".to_owned(),
@@ -109,6 +184,38 @@ fn outward(family: IpAddr) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_listen_address_is_an_address_and_a_port() {
+        for text in ["127.0.0.1:0", "localhost:0", "[::1]:0", "0.0.0.0:0"] {
+            assert!(address(text).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "5000",
+            ":5000",
+            "127.0.0.1",
+            "localhost:",
+            "localhost:70000",
+            "::1:5000x",
+            "a b:1",
+            "http://x:1",
+        ] {
+            assert!(matches!(address(text), Err(ListenError::Unreadable(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_taken_port_names_the_next_one() {
+        let taken = bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let fault = bind(&format!("127.0.0.1:{port}")).unwrap_err().to_string();
+        let next = next_to(taken.local_addr().unwrap());
+        assert_eq!(
+            fault,
+            format!("port {port} of 127.0.0.1 is in use: try --listen {next}")
+        );
+    }
+
     fn instance(public_name: &str) -> Instance {
         Instance {
             region: "eu-central-1".into(),
@@ -118,8 +225,8 @@ mod tests {
         }
     }
 
-    fn at(address: &str, instance: Option<&Instance>) -> Invitation {
-        invite(address.parse().unwrap(), instance, "ec2-user")
+    fn at(address: &str, instance: Option<&Instance>) -> HowToOpen {
+        how_to_open(address.parse().unwrap(), instance, "ec2-user")
     }
 
     #[test]

@@ -1,0 +1,263 @@
+//! What the handlers read from a request: the session cookie and the login form.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::{CONTENT_LENGTH, COOKIE, EXPECT, TRANSFER_ENCODING};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum_extra::extract::cookie::Cookie;
+use futures_util::StreamExt;
+use percent_encoding::percent_decode;
+
+use super::pages;
+use super::router::App;
+use crate::deadline::Deadline;
+use crate::session::LONGEST_NAME;
+
+/// The name of the session cookie.
+pub(super) const COOKIE_NAME: &str = "session";
+/// The name of the form field.
+const FIELD: &str = "username";
+/// Bytes that a form may have.
+const LONGEST_FORM: usize = 16 * 1024;
+/// Bytes beyond that which are read and discarded: a client that is cut off while it sends never sees the response.
+const DISCARDED: usize = 1024 * 1024;
+/// For the whole form to arrive.
+const FORM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The value of the first `session` cookie that is not empty.
+///
+/// `CookieJar` keeps only the last of several cookies with one name, but browsers send the most specific one first
+/// (RFC 6265, section 5.4).
+pub(super) struct SessionCookie(pub(super) Option<String>);
+
+impl SessionCookie {
+    fn find(headers: &HeaderMap) -> Self {
+        let value = headers
+            .get_all(COOKIE)
+            .iter()
+            // Other cookies of the host may contain any bytes.
+            .flat_map(|header| Cookie::split_parse(String::from_utf8_lossy(header.as_bytes())))
+            .filter_map(Result::ok)
+            .find(|cookie| cookie.name() == COOKIE_NAME && !cookie.value().is_empty())
+            .map(|cookie| cookie.value().to_owned());
+        Self(value)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for SessionCookie {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::find(&parts.headers))
+    }
+}
+
+/// The user name from the login form, valid and without surrounding white space.
+pub(super) struct LoginForm(pub(super) String);
+
+impl FromRequest<Arc<App>> for LoginForm {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let name = match read_form(&parts.headers, body).await {
+            Ok(form) => user_name(&form),
+            Err(error) => Err(error),
+        };
+        name.map(Self)
+            .map_err(|error| pages::refused_form(app.layout, &error))
+    }
+}
+
+/// Why a login form is refused. The texts are for the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FormError {
+    #[error("A form may have at most 16 KiB")]
+    TooLarge,
+    /// Forms have a length; accepting two ways to state it is how requests get smuggled (RFC 9112, section 11.2).
+    #[error("Send the form with a Content-Length, not in chunks")]
+    Chunked,
+    #[error("The form did not arrive within 5 seconds")]
+    TimedOut,
+    #[error("The form was cut off")]
+    Incomplete,
+    #[error("The field “username” is missing from the form, which must be application/x-www-form-urlencoded")]
+    Missing,
+    #[error("The field “username” occurs more than once")]
+    Duplicate,
+    #[error("The form is not UTF-8")]
+    NotUtf8,
+    #[error("Please enter a name")]
+    Empty,
+    #[error("A name may have at most 64 characters")]
+    NameTooLong,
+    #[error("A name must not contain control characters")]
+    ControlCharacter,
+}
+
+impl FormError {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Chunked => StatusCode::LENGTH_REQUIRED,
+            Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::Incomplete => StatusCode::BAD_REQUEST,
+            Self::Missing
+            | Self::Duplicate
+            | Self::NotUtf8
+            | Self::Empty
+            | Self::NameTooLong
+            | Self::ControlCharacter => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+}
+
+async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormError> {
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok());
+    let is_too_large = length
+        .and_then(|length| length.parse().ok())
+        .is_some_and(|length: usize| length > LONGEST_FORM);
+    // A client that asks before it sends can be refused at once.
+    if is_too_large && headers.contains_key(EXPECT) {
+        return Err(FormError::TooLarge);
+    }
+    let form = Deadline::after(FORM_TIMEOUT)
+        .bound(collect(body.into_data_stream()))
+        .await;
+    let form = form.map_err(|_| match is_too_large {
+        true => FormError::TooLarge,
+        false => FormError::TimedOut,
+    })??;
+    match headers.contains_key(TRANSFER_ENCODING) {
+        true => Err(FormError::Chunked),
+        false => Ok(form),
+    }
+}
+
+async fn collect(mut body: BodyDataStream) -> Result<Vec<u8>, FormError> {
+    let mut form = Vec::new();
+    let mut received = 0;
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|_| FormError::Incomplete)?;
+        received += chunk.len();
+        if received <= LONGEST_FORM {
+            form.extend_from_slice(&chunk);
+        } else if received > LONGEST_FORM + DISCARDED {
+            break;
+        }
+    }
+    match received <= LONGEST_FORM {
+        true => Ok(form),
+        false => Err(FormError::TooLarge),
+    }
+}
+
+fn user_name(form: &[u8]) -> Result<String, FormError> {
+    // `form_urlencoded` replaces what is not UTF-8.
+    percent_decode(form)
+        .decode_utf8()
+        .map_err(|_| FormError::NotUtf8)?;
+    let mut names = url::form_urlencoded::parse(form).filter(|(name, _)| name == FIELD);
+    let (_, name) = names.next().ok_or(FormError::Missing)?;
+    if names.next().is_some() {
+        return Err(FormError::Duplicate);
+    }
+    let name = name.trim();
+    if name.chars().any(char::is_control) {
+        Err(FormError::ControlCharacter)
+    } else if name.is_empty() {
+        Err(FormError::Empty)
+    } else if name.chars().count() > LONGEST_NAME {
+        Err(FormError::NameTooLong)
+    } else {
+        Ok(name.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn the_first_session_cookie_with_a_value_counts() {
+        for (lines, found) in [
+            (&[&b"session=abc"[..]][..], Some("abc")),
+            (&[b"a=b;session=abc; c=d"], Some("abc")),
+            (&[b"x=\xff\xfe; \tsession=abc\t"], Some("abc")),
+            (
+                &[b"session; sessions=x; __Host-session=y; session=abc"],
+                Some("abc"),
+            ),
+            (&[b"session=abc", b"session=def"], Some("abc")),
+            (&[b"session=abc; session=def"], Some("abc")),
+            (&[b"session=; session=abc"], Some("abc")),
+            (&[b"session=\"abc\""], Some("\"abc\"")),
+            (&[b"session=a=b"], Some("a=b")),
+            // A cookie that is not UTF-8 is not skipped: it can be neither a token nor a signed name.
+            (&[b"session=\xff; session=abc"], Some("\u{fffd}")),
+            (&[b"session="], None),
+            (&[b"Session=abc"], None),
+            (&[b"a=b, session=abc"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+            }
+            let shown: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
+            assert_eq!(SessionCookie::find(&headers).0.as_deref(), found, "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_trimmed_and_decoded() {
+        for (body, name) in [
+            ("username=ada", "ada"),
+            ("username=+Ada+Lovelace+", "Ada Lovelace"),
+            ("x=1&username=%C3%A9va&y", "éva"),
+            ("%75sername=ada", "ada"),
+            ("username=a%3Db=c%26d", "a=b=c&d"),
+            ("username=%3Cscript%3E", "<script>"),
+            ("username=100%", "100%"),
+        ] {
+            assert_eq!(user_name(body.as_bytes()).as_deref(), Ok(name), "{body}");
+        }
+        let longest = "é".repeat(LONGEST_NAME);
+        assert_eq!(
+            user_name(format!("username={longest}").as_bytes()),
+            Ok(longest.clone())
+        );
+    }
+
+    #[test]
+    fn an_invalid_form_is_refused_with_its_reason() {
+        for (body, error) in [
+            (&b""[..], FormError::Missing),
+            (b"user=ada", FormError::Missing),
+            (b"{\"username\":\"ada\"}", FormError::Missing),
+            (b"username=ada&username=eve", FormError::Duplicate),
+            (b"username=ada&user%6eame=ada", FormError::Duplicate),
+            (b"username=%ff", FormError::NotUtf8),
+            (b"username=\xff", FormError::NotUtf8),
+            (b"username=", FormError::Empty),
+            (b"username", FormError::Empty),
+            (b"username=%20+", FormError::Empty),
+            (b"username=a%00b", FormError::ControlCharacter),
+            (b"username=a%0d%0aSet-Cookie:x", FormError::ControlCharacter),
+            (b"username=%c2%85x%c2%9b", FormError::ControlCharacter),
+        ] {
+            assert_eq!(user_name(body), Err(error), "{}", String::from_utf8_lossy(body));
+        }
+        let too_long = format!("username={}", "a".repeat(LONGEST_NAME + 1));
+        assert_eq!(user_name(too_long.as_bytes()), Err(FormError::NameTooLong));
+    }
+}

@@ -1,0 +1,181 @@
+//! The routes, and what their handlers answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use serde_json::json;
+use tower_http::csrf::CsrfLayer;
+
+use super::extractors::{COOKIE_NAME, LoginForm, SessionCookie};
+use super::fault::Fault;
+use super::layers::{self, AccessLog};
+use super::pages::{self, Home, Layout, LoginPage};
+use super::sessions::Sessions;
+use super::{assets, elsewhere, events, source};
+use crate::deadline::Deadline;
+
+/// From the head of a request to its response: 0.2 s less than the two that a visitor may have to wait.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
+/// Seconds after which a client should try again.
+pub(super) const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("2");
+
+/// The state that all handlers share.
+pub(super) struct App {
+    pub(super) layout: Layout,
+    pub(super) sessions: Arc<Sessions>,
+    /// Whether browsers may send the cookie over HTTPS only.
+    pub(super) secure_cookies: bool,
+    pub(super) elsewhere: Arc<elsewhere::Board>,
+    pub(super) streams: events::Streams,
+}
+
+/// The routes of `app`, within their layers.
+pub(super) fn router(app: App, log: Option<AccessLog>) -> Router {
+    let layout = app.layout;
+    let csrf = CsrfLayer::new().with_rejection_response(move |_| pages::cross_site_form(layout));
+    let mut router = Router::new()
+        // A HEAD request must not count a visit or end a session.
+        .route("/", get(home).head(empty_page))
+        .route("/login", get(login_page).post(log_in).layer(csrf))
+        .route("/logout", get(log_out).head(empty_page))
+        .route("/events", get(watch_session).head(empty_page))
+        .route("/healthz", get(health))
+        .route("/source", get(show_source));
+    for asset in &assets::ALL {
+        router = router.route(asset.path, get(|headers| asset.respond(headers)));
+    }
+    let router = router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(Arc::new(app));
+    layers::add(router, layout, log)
+}
+
+async fn home(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie) -> Response {
+    let deadline = Deadline::after(ANSWER_WITHIN);
+    let visit = match app.sessions.visit(cookie.as_deref(), deadline).await {
+        Ok(visit) => visit,
+        Err(fault) => return pages::unavailable(app.layout, &fault),
+    };
+    let elsewhere = app.elsewhere.rendered();
+    pages::page(
+        StatusCode::OK,
+        &Home {
+            layout: app.layout,
+            name: visit.name(),
+            visits: visit.visits(),
+            cookie: visit.cookie_view(),
+            hash: visit.hash_view(),
+            asked: &visit.asked,
+            earlier: &visit.earlier,
+            elsewhere: &elsewhere,
+        },
+    )
+}
+
+async fn login_page(State(app): State<Arc<App>>) -> Response {
+    let page = LoginPage {
+        layout: app.layout,
+        message: None,
+    };
+    pages::page(StatusCode::OK, &page)
+}
+
+async fn log_in(
+    State(app): State<Arc<App>>,
+    SessionCookie(previous): SessionCookie,
+    LoginForm(name): LoginForm,
+) -> Response {
+    let deadline = Deadline::after(ANSWER_WITHIN);
+    match app.sessions.login(&name, previous.as_deref(), deadline).await {
+        Ok(value) => (set_cookie(app.session_cookie(value)), Redirect::to("/")).into_response(),
+        Err(fault) => pages::unavailable(app.layout, &fault),
+    }
+}
+
+async fn log_out(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie) -> Response {
+    let Some(cookie) = cookie else {
+        return Redirect::to("/").into_response();
+    };
+    match app.sessions.logout(&cookie, Deadline::after(ANSWER_WITHIN)).await {
+        Ok(()) => {
+            let mut cookie = app.session_cookie(String::new());
+            cookie.make_removal();
+            (set_cookie(cookie), Redirect::to("/")).into_response()
+        }
+        // The cookie stays, so that the visitor can try again and end the session.
+        Err(fault) => pages::unavailable(app.layout, &fault),
+    }
+}
+
+impl App {
+    fn session_cookie(&self, value: String) -> Cookie<'static> {
+        Cookie::build((COOKIE_NAME, value))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.secure_cookies)
+            .build()
+    }
+}
+
+fn set_cookie(cookie: Cookie<'static>) -> CookieJar {
+    CookieJar::new().add(cookie)
+}
+
+async fn watch_session(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie) -> Response {
+    let who = app.sessions.who(cookie.as_deref());
+    app.streams.answer(app.sessions.clone(), who)
+}
+
+async fn health(State(app): State<Arc<App>>) -> Response {
+    let step = app.layout.step.number();
+    let json = |health: serde_json::Value| ([(CONTENT_TYPE, "application/json")], format!("{health}\n"));
+    match app.sessions.health(Deadline::after(ANSWER_WITHIN)).await {
+        Ok(()) => json(json!({ "ok": true, "step": step })).into_response(),
+        Err(Fault { code, summary, .. }) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(RETRY_AFTER, RETRY_AFTER_FAULT)],
+            json(json!({ "ok": false, "step": step, "cause": code, "summary": summary })),
+        )
+            .into_response(),
+    }
+}
+
+async fn show_source(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+    match source::page(app.layout, &query.unwrap_or_default()) {
+        Some(page) => pages::page(StatusCode::OK, &page),
+        None => pages::error(
+            app.layout,
+            StatusCode::NOT_FOUND,
+            "There is no such language or step",
+        ),
+    }
+}
+
+async fn empty_page() -> Html<&'static str> {
+    Html("")
+}
+
+async fn not_found(State(app): State<Arc<App>>) -> Response {
+    pages::error(
+        app.layout,
+        StatusCode::NOT_FOUND,
+        "There is no page at this address",
+    )
+}
+
+async fn method_not_allowed(State(app): State<Arc<App>>) -> Response {
+    pages::error(
+        app.layout,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This address does not support that method",
+    )
+}

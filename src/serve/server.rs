@@ -1,0 +1,185 @@
+//! HTTP/1.1 on a listener, with limits on connections, on the size of a request's head and on the time it may take.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::ConnectInfo;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+/// Open at a time: less than the 1,024 descriptors that a process usually may have.
+const MOST_CONNECTIONS: usize = 960;
+/// For a whole request head, and between two requests of a connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request's line and headers.
+const LONGEST_HEAD: usize = 16 * 1024;
+/// Headers of a request.
+const MOST_HEADERS: usize = 64;
+/// For requests that are being answered when the server is told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+/// Before the next attempt, after the system refused a connection (no descriptors left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves connections of `listener` until `stop`; then finishes the requests that are being answered, within
+/// [`GRACE`].
+pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let mut connections = Connections::default();
+    let graceful = GracefulShutdown::new();
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = accept(listener, &router, &mut connections, &graceful) => {}
+    }
+    if timeout(GRACE, graceful.shutdown()).await.is_err() {
+        connections.close_all();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    router: &Router,
+    connections: &mut Connections,
+    graceful: &GracefulShutdown,
+) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) if is_about_one_connection(&error) => continue,
+            Err(_) => {
+                connections.close_one();
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if places.available_permits() == 0 {
+            connections.close_one();
+        }
+        // The semaphore is never closed.
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
+        let connection = connections.add();
+        tokio::spawn(serve_connection(
+            stream,
+            peer,
+            router.clone(),
+            connection,
+            graceful.watcher(),
+            place,
+        ));
+    }
+}
+
+/// The client closed the connection before it was accepted.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    connection: Arc<Connection>,
+    graceful: Watcher,
+    _place: OwnedSemaphorePermit,
+) {
+    // Nagle's algorithm would delay the small writes of an event stream.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+        connection.set(Activity::Answering);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let response = router.clone().call(request.map(Body::new));
+        let connection = &connection;
+        async move {
+            let response = response.await;
+            // A connection with an event stream keeps answering.
+            if let Ok(response) = &response
+                && response.body().size_hint().exact().is_some()
+            {
+                connection.set(Activity::Waiting);
+            }
+            response
+        }
+    });
+    let http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(LONGEST_HEAD)
+        .max_headers(MOST_HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        // A broken connection needs no report: its client knows.
+        _ = graceful.watch(http) => {}
+        () = connection.close.notified() => {}
+    }
+}
+
+/// All open connections.
+#[derive(Default)]
+struct Connections(Vec<Weak<Connection>>);
+
+struct Connection {
+    activity: Mutex<(Activity, Instant)>,
+    close: Notify,
+}
+
+/// What a connection does; the order in which they are closed to make room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Activity {
+    /// Waits for a request.
+    Waiting,
+    /// Answers a request.
+    Answering,
+}
+
+impl Connection {
+    fn set(&self, activity: Activity) {
+        *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = (activity, Instant::now());
+    }
+
+    fn activity(&self) -> (Activity, Instant) {
+        *self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connections {
+    fn add(&mut self) -> Arc<Connection> {
+        let connection = Arc::new(Connection {
+            activity: Mutex::new((Activity::Waiting, Instant::now())),
+            close: Notify::new(),
+        });
+        self.0.retain(|open| open.strong_count() > 0);
+        self.0.push(Arc::downgrade(&connection));
+        connection
+    }
+
+    /// Closes the connection that has waited longest for a request; if none waits, the one that has been answering
+    /// longest.
+    fn close_one(&mut self) {
+        let open = self.0.iter().filter_map(Weak::upgrade);
+        if let Some(connection) = open.min_by_key(|open| open.activity()) {
+            connection.close.notify_one();
+        }
+    }
+
+    fn close_all(&self) {
+        for connection in self.0.iter().filter_map(Weak::upgrade) {
+            connection.close.notify_one();
+        }
+    }
+}
