@@ -32,10 +32,9 @@ pub mod secret;
 pub mod session;
 
 pub use cli::Cli;
-pub use commands::run;
+pub use commands::{Error, parse, report, run};
 pub use exit::Exit;
 pub use redis_client::{Client, Unreachable, open};
-pub use ui::parsed;
 
 /// Readers of untrusted input, for the tests and the fuzz targets only.
 #[doc(hidden)]

@@ -1,14 +1,9 @@
-//! Parses the command line, dispatches, and maps the result to an exit status.
+//! Parses the command line, runs the command, prints its error, and exits with its status.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use sessiontut::Cli;
-
 fn main() -> ExitCode {
-    match Cli::try_parse() {
-        Ok(cli) => sessiontut::run(cli),
-        Err(answer) => sessiontut::parsed(&answer),
-    }
-    .into()
+    let outcome = sessiontut::parse(std::env::args_os()).and_then(sessiontut::run);
+    let exit = outcome.unwrap_or_else(|error| sessiontut::report(&error));
+    exit.into()
 }

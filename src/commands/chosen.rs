@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use super::Error;
 use crate::cli::TrustArgs;
 use crate::deadline::Deadline;
-use crate::exit::Exit;
-use crate::ping;
 use crate::practice::{self, Attached};
-use crate::redis_url::{Target, Trust, UrlError};
+use crate::redis_url::{Target, Trust};
 use crate::secret::Secret;
 use crate::ui;
 
@@ -20,44 +19,25 @@ pub(super) struct Choice {
 /// How long the practice Redis of another process may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The Redis of the URL, with the password of `REDISCLI_AUTH` where it has none; without a URL the practice Redis.
-pub(super) fn choose(url: Option<&str>) -> anyhow::Result<Result<Choice, UrlError>> {
+/// The Redis of the URL, with the password of `REDISCLI_AUTH` if the URL has none; without a URL, the practice Redis.
+pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
+    let Some(url) = url else {
+        // Never a Redis that merely happens to listen on the usual port.
+        return Choice::practice();
+    };
     let password = std::env::var("REDISCLI_AUTH")
         .ok()
         .filter(|password| !password.is_empty())
         .map(Secret::new);
-    let Some(url) = url else {
-        // Never somebody's Redis that merely happens to listen where one usually does.
-        return Ok(Ok(Choice::practice()?));
-    };
-    Ok(Target::parse(url).map(|target| Choice {
-        target: target.with_password(password),
+    Ok(Choice {
+        target: Target::parse(url)?.with_password(password),
         practice: None,
-    }))
-}
-
-/// The same; where the URL cannot be used, says so in one line, and how to exit.
-pub(super) fn or_exit(url: Option<&str>) -> anyhow::Result<Result<Choice, Exit>> {
-    match choose(url)? {
-        Ok(choice) => Ok(Ok(choice)),
-        Err(fault) => {
-            let verdict = ping::judge_url(&fault);
-            let meant = fault
-                .suggestion
-                .map_or_else(String::new, |meant| format!("; probably suggestion: {meant}"));
-            let code = verdict
-                .finding
-                .as_ref()
-                .map_or("", |finding| finding.cause.code());
-            ui::usage(&format!("{code}: {}{meant}", fault.message));
-            Ok(Err(verdict.exit()))
-        }
-    }
+    })
 }
 
 impl Choice {
-    fn practice() -> anyhow::Result<Self> {
-        let attached = practice::attach(Deadline::after(PATIENCE))?;
+    fn practice() -> Result<Self, Error> {
+        let attached = practice::attach(Deadline::after(PATIENCE)).map_err(anyhow::Error::from)?;
         ui::practice::in_use(attached.notices());
         Ok(Self {
             target: attached.target(),

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 
+use super::Error;
 use super::practice::until_told_to_end;
 use crate::cli::DrillArgs;
 use crate::drill::{self, FAULTS, Fault, Outcome, Score};
@@ -11,17 +12,8 @@ use crate::exit::Exit;
 use crate::learn::stop::Stop;
 use crate::ui;
 
-pub(super) fn run(args: &DrillArgs) -> anyhow::Result<Exit> {
-    let chosen = match args.fault.as_deref().map(|name| (name, drill::find(name))) {
-        Some((name, None)) => {
-            ui::usage(&format!(
-                "drill {name}: there is no such fault; drill --list shows them"
-            ));
-            return Ok(Exit::Usage);
-        }
-        Some((_, found)) => found,
-        None => None,
-    };
+pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
+    let chosen = args.fault.as_deref().map(named).transpose()?;
     let (score, keeping) = Score::load();
     if args.list {
         ui::drill::list(&score);
@@ -31,17 +23,24 @@ pub(super) fn run(args: &DrillArgs) -> anyhow::Result<Exit> {
         return serve(chosen.unwrap_or_else(|| score.next()));
     }
     if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
-        ui::usage(
-            "drill asks what is wrong, which needs a terminal; drill --serve FAULT runs an endpoint without asking",
-        );
-        return Ok(Exit::Usage);
+        return Err(Error::usage(
+            "drill needs a terminal; use drill --serve FAULT to run an endpoint without the quiz",
+        ));
     }
     ui::drill::keeping(&keeping);
     ask(chosen.unwrap_or_else(|| score.next()), score)
 }
 
+fn named(name: &str) -> Result<&'static Fault, Error> {
+    drill::find(name).ok_or_else(|| {
+        Error::usage(format!(
+            "drill {name}: unknown fault; drill --list shows all faults"
+        ))
+    })
+}
+
 /// Runs the endpoint alone, as `practice` does.
-fn serve(fault: &Fault) -> anyhow::Result<Exit> {
+fn serve(fault: &Fault) -> Result<Exit, Error> {
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::serving(&endpoint);
     until_told_to_end()?;
@@ -49,12 +48,12 @@ fn serve(fault: &Fault) -> anyhow::Result<Exit> {
 }
 
 /// Runs the endpoint until the learner has said what is wrong with it.
-fn ask(fault: &'static Fault, mut score: Score) -> anyhow::Result<Exit> {
+fn ask(fault: &'static Fault, mut score: Score) -> Result<Exit, Error> {
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::task(&endpoint);
     let Some(picked) = ui::drill::pick(&choices(fault), &stop) else {
-        return Ok(Exit::Interrupted);
+        return Err(Error::Interrupted);
     };
     let outcome = if picked.name == fault.name {
         Outcome::Right

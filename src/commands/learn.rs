@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::Error;
 use super::chosen;
 use super::session::endpoint;
 use crate::cli::LearnArgs;
@@ -33,15 +34,14 @@ const UNATTENDED_WITHIN: Duration = Duration::from_secs(180);
 
 const DEFAULT_LANGUAGE: &str = "python";
 
-pub(super) fn run(args: &LearnArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &LearnArgs) -> Result<Exit, Error> {
     let files = args
         .lessons
         .clone()
         .map_or(LessonFiles::BuiltIn, LessonFiles::Folder);
-    let lessons = match files.read(FIRST_NAME) {
-        Ok(lessons) => lessons,
-        Err(error) => return Ok(usage(&format!("cannot list the lessons in {files}: {error}"))),
-    };
+    let lessons = files
+        .read(FIRST_NAME)
+        .map_err(|error| Error::usage(format!("cannot list the lessons in {files}: {error}")))?;
     if args.check {
         return Ok(check(&files, lessons));
     }
@@ -49,7 +49,7 @@ pub(super) fn run(args: &LearnArgs) -> anyhow::Result<Exit> {
         ui::note(&error.to_string());
     }
     if lessons.list.is_empty() {
-        anyhow::bail!("there are no lessons in {files}");
+        return Err(anyhow::anyhow!("there are no lessons in {files}").into());
     }
     if args.list {
         ui::learn::list(&standings(&lessons, &progress()));
@@ -60,7 +60,7 @@ pub(super) fn run(args: &LearnArgs) -> anyhow::Result<Exit> {
     }
     let is_terminal = || std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if !args.yes && !is_terminal() {
-        return Ok(usage(
+        return Err(Error::usage(
             "lessons need a terminal; use `learn --yes` to run them unattended",
         ));
     }
@@ -102,26 +102,20 @@ fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usi
 
 /// A person takes the lessons at the terminal, or with `--yes` the robot takes all lessons or the one named. The robot
 /// neither reads nor writes progress.
-fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> anyhow::Result<Exit> {
+fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<Exit, Error> {
     let deadline = args.yes.then(|| Deadline::after(UNATTENDED_WITHIN));
     let mut progress = if args.yes {
         Progress::in_memory()
     } else {
         progress()
     };
-    let first = match first(args, &lessons, &progress) {
-        Ok(first) => first,
-        Err(problem) => return Ok(usage(&problem)),
-    };
+    let first = first(args, &lessons, &progress).map_err(Error::Usage)?;
     if let Some(language) = &args.lang {
         progress.set_language(&Language::named(language).0);
     }
     let language = Language::named(progress.language().unwrap_or(DEFAULT_LANGUAGE));
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
-    let choice = match chosen::or_exit(args.redis.url.as_deref())? {
-        Ok(choice) => choice,
-        Err(exit) => return Ok(exit),
-    };
+    let choice = chosen::choose(args.redis.url.as_deref())?;
     let target = &choice.target;
     let mut connection = Connection::new(target.clone(), chosen::trust(&args.redis.trust), stop.clone())?;
     let user = if args.yes { User::Robot } else { User::Person };
@@ -234,17 +228,14 @@ fn jar() -> Option<Jar> {
 }
 
 /// `--reset`: forgets progress, and removes the keys.
-fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> anyhow::Result<Exit> {
+fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exit, Error> {
     let mut progress = progress();
     let word = which.or(args.lesson.as_deref()).or(progress.current());
     let reset: Vec<&Lesson> = match word {
         Some("all") => lessons.list.iter().collect(),
-        Some(word) => match lessons.find(word) {
-            Ok(index) => vec![&lessons.list[index]],
-            Err(problem) => return Ok(usage(&problem)),
-        },
+        Some(word) => vec![&lessons.list[lessons.find(word).map_err(Error::Usage)?]],
         None => {
-            return Ok(usage(
+            return Err(Error::usage(
                 "no lesson is in progress; use `sessiontut learn --reset LESSON` or `--reset all`",
             ));
         }
@@ -252,10 +243,7 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> anyhow::Re
     for lesson in &reset {
         progress.forget(&lesson.id);
     }
-    let choice = match chosen::or_exit(args.redis.url.as_deref())? {
-        Ok(choice) => choice,
-        Err(exit) => return Ok(exit),
-    };
+    let choice = chosen::choose(args.redis.url.as_deref())?;
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let trust = chosen::trust(&args.redis.trust);
     let mut sandbox = Sandbox::new(Connection::new(choice.target.clone(), trust, stop)?);
@@ -286,9 +274,4 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> anyhow::Re
             unavailable.exit
         }
     })
-}
-
-fn usage(problem: &str) -> Exit {
-    ui::note(&format!("sessiontut: {problem}"));
-    Exit::Usage
 }

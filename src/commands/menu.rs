@@ -1,8 +1,6 @@
 //! A bare `sessiontut`: on a terminal a menu of what one can do next, elsewhere the help.
 
-use clap::Parser as _;
-
-use crate::cli::Cli;
+use super::Error;
 use crate::exit::Exit;
 use crate::redis_url::Target;
 use crate::ui::{self, menu::Item};
@@ -19,16 +17,16 @@ const fn item(key: char, command: &'static str, about: &'static str) -> Item {
     Item { key, command, about }
 }
 
-pub(super) fn run() -> Exit {
+pub(super) fn run() -> Result<Exit, Error> {
     if !ui::menu::is_possible() {
-        return ui::help(Exit::Usage);
+        return Ok(ui::help(Exit::Usage));
     }
     match ui::menu::choose(&redis(), &ITEMS) {
-        Ok(Some(item)) if item.command == "help" => ui::help(Exit::Ok),
+        Ok(Some(item)) if item.command == "help" => Ok(ui::help(Exit::Ok)),
         // As if it had been typed, so that every option has its default.
-        Ok(Some(item)) => super::run(Cli::parse_from(["sessiontut", item.command])),
-        Ok(None) => Exit::Ok,
-        Err(_) => Exit::Interrupted,
+        Ok(Some(item)) => super::parse(["sessiontut", item.command]).and_then(super::run),
+        Ok(None) => Ok(Exit::Ok),
+        Err(_) => Err(Error::Interrupted),
     }
 }
 

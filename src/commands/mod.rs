@@ -1,7 +1,8 @@
-//! One file a subcommand: from its arguments to the job behind it, and from the job's result to an exit status.
+//! One file per subcommand: from its arguments to the job behind it, and from the job's result to an exit status.
 
 mod chosen;
 mod drill;
+mod error;
 mod learn;
 mod menu;
 mod ping;
@@ -9,14 +10,29 @@ mod practice;
 mod serve;
 mod session;
 
+use std::ffi::OsString;
+
+use clap::Parser as _;
+
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
 use crate::ui;
+pub use error::Error;
 
-/// Runs the subcommand that was asked for.
-#[must_use]
-pub fn run(cli: Cli) -> Exit {
-    let outcome = match cli.command {
+/// Parses the command line.
+///
+/// # Errors
+/// [`Error::CommandLine`]; `--help` and `--version` are among them, with exit status 0.
+pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, Error> {
+    Cli::try_parse_from(words).map_err(Error::from)
+}
+
+/// Runs a subcommand, or shows the menu if none was given.
+///
+/// # Errors
+/// Whatever kept the command from doing its job. It has not been printed yet: see [`report`].
+pub fn run(cli: Cli) -> Result<Exit, Error> {
+    match cli.command {
         Some(Command::Learn(args)) => learn::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Practice(args)) => practice::run(args),
@@ -28,10 +44,13 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Session(args)) => session::session(&args),
         Some(Command::Logout(args)) => session::logout(&args),
         Some(Command::Completions { shell }) => Ok(ui::completions(shell)),
-        None => Ok(menu::run()),
-    };
-    outcome.unwrap_or_else(|fault| {
-        ui::error(&fault);
-        Exit::No
-    })
+        None => menu::run(),
+    }
+}
+
+/// Prints an error, and returns the exit status that goes with it.
+#[must_use]
+pub fn report(error: &Error) -> Exit {
+    ui::error(error);
+    error.exit()
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
-use super::chosen;
+use super::{Error, chosen};
 use crate::cli::PingArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
@@ -21,18 +21,16 @@ use crate::state;
 use crate::ui;
 use crate::ui::ping::{ProgressDisplay, Verbosity};
 
-pub(super) fn run(args: &PingArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
     let deadline = Deadline::after(args.timeout);
     let trust = chosen::trust(&args.redis.trust);
     let url = args.url.as_deref().or(args.redis.url.as_deref());
-    let choice = match chosen::choose(url)? {
+    let choice = match chosen::choose(url) {
         Ok(choice) => choice,
-        Err(error) => return Ok(reject_url(args, &error, deadline)),
+        Err(Error::Url(error)) => return Ok(reject_url(args, &error, deadline)),
+        Err(error) => return Err(error),
     };
-    if let Err(message) = check_tls_options(&choice.target, &trust) {
-        ui::usage(&message);
-        return Ok(Exit::Usage);
-    }
+    check_tls_options(&choice.target, &trust).map_err(Error::Usage)?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -178,7 +176,8 @@ fn write_report(path: Option<&Path>, report: impl Fn() -> Value, exit: Exit) -> 
     match state::write(path, format!("{:#}\n", report()).as_bytes()) {
         Ok(()) => exit,
         Err(error) => {
-            ui::error(&anyhow!(error).context(format!("cannot write the report to {}", path.display())));
+            let error = anyhow!(error).context(format!("cannot write the report to {}", path.display()));
+            ui::error(&error.into());
             if exit == Exit::Ok { Exit::No } else { exit }
         }
     }

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::Error;
 use crate::cli::PracticeArgs;
 use crate::exit::Exit;
 use crate::practice::{Keep, Lone, Options, Server};
@@ -13,14 +14,8 @@ use crate::secret::Secret;
 use crate::signals::Signals;
 use crate::ui;
 
-pub(super) fn run(args: PracticeArgs) -> anyhow::Result<Exit> {
-    let listen = match loopback(&args.listen) {
-        Ok(listen) => listen,
-        Err(words) => {
-            ui::usage(&words);
-            return Ok(Exit::Usage);
-        }
-    };
+pub(super) fn run(args: PracticeArgs) -> Result<Exit, Error> {
+    let listen = loopback(&args.listen).map_err(Error::Usage)?;
     let password = args
         .password
         .filter(|password| !password.is_empty())
@@ -39,14 +34,15 @@ pub(super) fn run(args: PracticeArgs) -> anyhow::Result<Exit> {
                 io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
             ) =>
         {
-            ui::usage(&format!(
+            return Err(Error::usage(format!(
                 "--listen {listen}: {}; choose another port, or 0 for a free one",
                 reason(&fault)
-            ));
-            return Ok(Exit::Usage);
+            )));
         }
         Err(fault) => {
-            return Err(fault).with_context(|| format!("the practice Redis cannot start on {listen}"));
+            return Err(anyhow!(fault)
+                .context(format!("the practice Redis cannot start on {listen}"))
+                .into());
         }
     };
     ui::practice::url(&url(&server, password.as_ref()));

@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::runtime::Builder;
 
-use super::chosen;
+use super::{Error, chosen};
 use crate::cli::{LogFormat, ServeArgs};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
@@ -26,7 +26,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(500);
 /// Who logs in on Amazon Linux.
 const EC2_USER: &str = "ec2-user";
 
-pub(super) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &ServeArgs) -> Result<Exit, Error> {
     run_until(args, std::future::pending(), |_| {})
 }
 
@@ -35,18 +35,13 @@ pub(super) fn run_until(
     args: &ServeArgs,
     end: impl Future<Output = ()>,
     ready: impl Fn(SocketAddr) + Send + Sync + 'static,
-) -> anyhow::Result<Exit> {
+) -> Result<Exit, Error> {
     let style = match args.log {
         Some(LogFormat::Json) => LogStyle::Json,
         None => LogStyle::Notes,
     };
-    let listener = match serve::bind(&args.listen) {
-        Ok(listener) => listener,
-        Err(fault) => {
-            crate::ui::error(&fault.into());
-            return Ok(Exit::Usage);
-        }
-    };
+    let listener =
+        serve::bind(&args.listen).map_err(|fault| Error::usage(format!("{:#}", anyhow!(fault))))?;
     let step = Step::numbered(args.step).ok_or_else(|| anyhow!("there is no step {}", args.step))?;
     let options = Options {
         step,
@@ -59,10 +54,7 @@ pub(super) fn run_until(
             LogStyle::Notes => None,
         },
     };
-    let choice = match chosen::or_exit(args.redis.url.as_deref())? {
-        Ok(choice) => Arc::new(choice),
-        Err(exit) => return Ok(exit),
-    };
+    let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let trust = chosen::trust(&args.redis.trust);
     let shared = Arc::clone(&choice);
     let opener: serve::Opener = Arc::new(move |deadline| {
@@ -104,7 +96,7 @@ fn say_what_to_open(style: LogStyle, step: Step, how: &HowToOpen) {
 }
 
 /// The EC2 instance that this is, where it is one.
-fn instance() -> anyhow::Result<Option<Instance>> {
+fn instance() -> Result<Option<Instance>, Error> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(instance::observe(None, Deadline::after(LOOK_AROUND))))
 }
@@ -147,7 +139,7 @@ fn hashes(count: usize) -> String {
 }
 
 /// The key of `SECRET_KEY`; without one, a random key for this run.
-fn signing_key(step: Step, style: LogStyle) -> anyhow::Result<Arc<SigningKey>> {
+fn signing_key(step: Step, style: LogStyle) -> Result<Arc<SigningKey>, Error> {
     match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
         Some(key) => {
             let bytes = key.as_encoded_bytes();

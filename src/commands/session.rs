@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 use redis::RedisError;
 use tokio::runtime::Builder;
 
-use super::chosen;
+use super::{Error, chosen};
 use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
@@ -29,14 +29,13 @@ const LIFETIME: Duration = Duration::from_secs(8 * 3600);
 /// What connecting, or one round trip, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) fn login(args: &LoginArgs) -> anyhow::Result<Exit> {
+pub(super) fn login(args: &LoginArgs) -> Result<Exit, Error> {
     let name = args.name.trim();
     let length = name.chars().count();
     if length == 0 || length > LONGEST_NAME || name.chars().any(char::is_control) {
-        ui::usage(&format!(
+        return Err(Error::usage(format!(
             "a name has 1 to {LONGEST_NAME} characters and no control characters, such as ada"
-        ));
-        return Ok(Exit::Usage);
+        )));
     }
     at_the_desk(&args.step, async |desk| {
         if !desk.may_write().await? {
@@ -56,7 +55,7 @@ pub(super) fn login(args: &LoginArgs) -> anyhow::Result<Exit> {
     })
 }
 
-pub(super) fn visits(args: &VisitsArgs) -> anyhow::Result<Exit> {
+pub(super) fn visits(args: &VisitsArgs) -> Result<Exit, Error> {
     at_the_desk(&args.step, async |desk| {
         for _ in 0..args.times {
             let Some(token) = desk.cookie().token() else {
@@ -76,7 +75,7 @@ pub(super) fn visits(args: &VisitsArgs) -> anyhow::Result<Exit> {
     })
 }
 
-pub(super) fn expire(args: &ExpireArgs) -> anyhow::Result<Exit> {
+pub(super) fn expire(args: &ExpireArgs) -> Result<Exit, Error> {
     hearing_signals(&args.step, async |desk, signals| {
         let Some(token) = desk.cookie().token() else {
             return Ok(desk.logged_out());
@@ -90,7 +89,7 @@ pub(super) fn expire(args: &ExpireArgs) -> anyhow::Result<Exit> {
             counted = desk.let_expire(&key, args.ttl) => counted?,
             _ = signals.next() => {
                 desk.give_back(&key, had.saturating_sub(began.elapsed())).await?;
-                return Ok(Exit::Interrupted);
+                return Err(Error::Interrupted);
             }
         };
         if counted == CountDown::Revived {
@@ -109,7 +108,7 @@ pub(super) fn expire(args: &ExpireArgs) -> anyhow::Result<Exit> {
     })
 }
 
-pub(super) fn session(args: &StepArgs) -> anyhow::Result<Exit> {
+pub(super) fn session(args: &StepArgs) -> Result<Exit, Error> {
     at_the_desk(args, async |desk| {
         let Some(token) = desk.cookie().token() else {
             return Ok(desk.logged_out());
@@ -126,7 +125,7 @@ pub(super) fn session(args: &StepArgs) -> anyhow::Result<Exit> {
     })
 }
 
-pub(super) fn logout(args: &StepArgs) -> anyhow::Result<Exit> {
+pub(super) fn logout(args: &StepArgs) -> Result<Exit, Error> {
     at_the_desk(args, async |desk| {
         let cookie = desk.cookie();
         let Some(token) = cookie.token() else {
@@ -159,19 +158,18 @@ enum CountDown {
     Revived,
 }
 
-fn revived() -> anyhow::Error {
-    anyhow!("the session did not expire: somebody has visited it meanwhile, which gave it its time again")
+fn revived() -> Error {
+    Error::Other(anyhow!(
+        "the session did not expire: somebody has visited it meanwhile, which gave it its time again"
+    ))
 }
 
 /// Opens Redis and the cookie jar, and runs `work` there; a signal ends it where it is.
-fn at_the_desk(
-    args: &StepArgs,
-    work: impl AsyncFnOnce(&Desk) -> anyhow::Result<Exit>,
-) -> anyhow::Result<Exit> {
+fn at_the_desk(args: &StepArgs, work: impl AsyncFnOnce(&Desk) -> Result<Exit, Error>) -> Result<Exit, Error> {
     hearing_signals(args, async |desk, signals| {
         tokio::select! {
             done = work(desk) => done,
-            _ = signals.next() => Ok(Exit::Interrupted),
+            _ = signals.next() => Err(Error::Interrupted),
         }
     })
 }
@@ -179,12 +177,9 @@ fn at_the_desk(
 /// The same for work that has something to undo when a signal comes.
 fn hearing_signals(
     args: &StepArgs,
-    work: impl AsyncFnOnce(&Desk, &mut Signals) -> anyhow::Result<Exit>,
-) -> anyhow::Result<Exit> {
-    let choice = match chosen::or_exit(args.redis.url.as_deref())? {
-        Ok(choice) => choice,
-        Err(exit) => return Ok(exit),
-    };
+    work: impl AsyncFnOnce(&Desk, &mut Signals) -> Result<Exit, Error>,
+) -> Result<Exit, Error> {
+    let choice = chosen::choose(args.redis.url.as_deref())?;
     let folder =
         state::open_folder().context("the session is kept in the state folder, which cannot be opened")?;
     let jar = Jar::open(&folder);
@@ -202,12 +197,9 @@ fn hearing_signals(
         let what = format!("waiting for {}", choice.target);
         let opened = tokio::select! {
             opened = waiting(&what, deadline, redis_client::open(&choice.target, &trust, deadline)) => opened,
-            _ = signals.next() => return Ok(Exit::Interrupted),
+            _ = signals.next() => return Err(Error::Interrupted),
         };
-        let client = match opened {
-            Ok(client) => client,
-            Err(unreachable) => return Ok(refused(&unreachable)),
-        };
+        let client = opened?;
         let desk = Desk {
             store: SessionStore {
                 client,
@@ -226,16 +218,6 @@ fn hearing_signals(
     ended
 }
 
-fn refused(unreachable: &redis_client::Unreachable) -> Exit {
-    ui::ping::verdict(
-        &unreachable.target,
-        &unreachable.seen,
-        &unreachable.verdict,
-        ui::ping::Verbosity::VerdictOnly,
-    );
-    unreachable.verdict.exit()
-}
-
 /// One session an endpoint; user and password do not make another Redis of it.
 pub(super) fn endpoint(target: &Target) -> String {
     match (target.origin, target.host(), target.port()) {
@@ -250,29 +232,30 @@ impl Desk {
         self.jar.borrow().cookie(&self.endpoint)
     }
 
-    fn keep(&self, cookie: Cookie) -> anyhow::Result<()> {
+    fn keep(&self, cookie: Cookie) -> Result<(), Error> {
         let kept = self.jar.borrow_mut().keep(&self.endpoint, cookie);
-        kept.context("the session cannot be kept in the state folder")
+        Ok(kept.context("the session cannot be kept in the state folder")?)
     }
 
     /// Waits for Redis, but not for ever.
-    async fn ask<T>(&self, work: impl Future<Output = Result<T, RedisError>>) -> anyhow::Result<T> {
+    async fn ask<T>(&self, work: impl Future<Output = Result<T, RedisError>>) -> Result<T, Error> {
         let deadline = Deadline::after(PATIENCE);
         match waiting("waiting for Redis", deadline, deadline.bound(work)).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(anyhow!("Redis refuses: {error}")),
+            Ok(Err(error)) => Err(anyhow!("Redis refuses: {error}").into()),
             Err(_) => Err(anyhow!(
                 "Redis gave no answer within {} s; `sessiontut ping` tells why",
                 PATIENCE.as_secs()
-            )),
+            )
+            .into()),
         }
     }
 
-    async fn travel(&self, batch: Batch) -> anyhow::Result<Trip> {
+    async fn travel(&self, batch: Batch) -> Result<Trip, Error> {
         self.ask(self.store.client.travel(batch)).await
     }
 
-    async fn time_left(&self, key: &str) -> anyhow::Result<Option<Duration>> {
+    async fn time_left(&self, key: &str) -> Result<Option<Duration>, Error> {
         let trip = self
             .travel(Batch::pipeline().with(&[b"PTTL", key.as_bytes()]))
             .await?;
@@ -283,7 +266,7 @@ impl Desk {
         })
     }
 
-    async fn let_expire(&self, key: &str, ttl: u32) -> anyhow::Result<CountDown> {
+    async fn let_expire(&self, key: &str, ttl: u32) -> Result<CountDown, Error> {
         let seconds = ttl.to_string();
         let trip = self
             .travel(Batch::pipeline().with(&[b"EXPIRE", key.as_bytes(), seconds.as_bytes()]))
@@ -293,7 +276,7 @@ impl Desk {
     }
 
     /// Undoes the EXPIRE of a countdown that was interrupted.
-    async fn give_back(&self, key: &str, left: Duration) -> anyhow::Result<()> {
+    async fn give_back(&self, key: &str, left: Duration) -> Result<(), Error> {
         let left = left.as_millis().to_string();
         let trip = self
             .travel(Batch::pipeline().with(&[b"PEXPIRE", key.as_bytes(), left.as_bytes()]))
@@ -304,7 +287,7 @@ impl Desk {
     }
 
     /// Looks at the key's own TTL once a second, until there is no key.
-    async fn count_down(&self, key: &str, ttl: Duration) -> anyhow::Result<CountDown> {
+    async fn count_down(&self, key: &str, ttl: Duration) -> Result<CountDown, Error> {
         let mut countdown = ui::Countdown::new("the session lives", ttl);
         loop {
             let trip = self
@@ -326,7 +309,7 @@ impl Desk {
     }
 
     /// The first write to a Redis that holds other keys says so; on a terminal it asks.
-    async fn may_write(&self) -> anyhow::Result<bool> {
+    async fn may_write(&self) -> Result<bool, Error> {
         let cookie = self.cookie();
         if cookie.is_known || self.origin == Origin::Practice {
             return Ok(true);

@@ -12,7 +12,9 @@ use dialoguer::console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Cli;
+use crate::commands::Error;
 use crate::exit::Exit;
+use crate::redis_url::UrlError;
 use crate::sanitize;
 
 pub(crate) mod drill;
@@ -28,9 +30,34 @@ pub(crate) mod waiting;
 pub(crate) mod watch;
 mod window;
 
-/// Prints a fault and its causes on standard error.
-pub(crate) fn error(fault: &anyhow::Error) {
-    note(&format!("sessiontut: {fault:#}"));
+/// Prints a command's error: help that was asked for goes to standard output, everything else to standard error.
+pub(crate) fn error(error: &Error) {
+    match error {
+        Error::CommandLine(answer) => command_line(answer),
+        Error::Usage(message) => note(&format!("sessiontut: {message}")),
+        Error::Url(fault) => url(fault),
+        Error::Unreachable(found) => {
+            ping::verdict(
+                &found.target,
+                &found.seen,
+                &found.verdict,
+                ping::Verbosity::VerdictOnly,
+            );
+        }
+        Error::Interrupted => {}
+        Error::Other(error) => note(&format!("sessiontut: {error:#}")),
+    }
+}
+
+fn url(error: &UrlError) {
+    let code = crate::ping::judge_url(error)
+        .finding
+        .map_or("", |finding| finding.cause.code());
+    let meant = error
+        .suggestion
+        .as_ref()
+        .map_or_else(String::new, |url| format!("; probably meant: {url}"));
+    note(&format!("sessiontut: {code}: {}{meant}", error.message));
 }
 
 /// Prints one line of the answer, whole: an address, or what is to be pasted. A reader that has gone away
@@ -64,17 +91,11 @@ pub(crate) fn whole_note(lines: &str) {
     let _ = writeln!(std::io::stderr(), "{lines}");
 }
 
-/// Says what is wrong with the command line.
-pub(crate) fn usage(words: &str) {
-    note(&format!("sessiontut: {words}"));
-}
-
-/// The parser's answer: the help and the version, or what is wrong with the command line.
-pub fn parsed(answer: &clap::Error) -> Exit {
+fn command_line(answer: &clap::Error) {
     if !answer.use_stderr() {
-        // Clap fits its help to the window itself.
+        // Clap wraps its help itself.
         let _ = answer.print();
-        return Exit::Ok;
+        return;
     }
     let columns = window::columns(&Term::stderr());
     let words = answer.render();
@@ -86,7 +107,6 @@ pub fn parsed(answer: &clap::Error) -> Exit {
     for line in words.lines() {
         whole_note(&window::lines(line, columns).join("\n"));
     }
-    Exit::Usage
 }
 
 /// What is counted down, and a bar as long as the window allows.

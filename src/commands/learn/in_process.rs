@@ -9,11 +9,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::oneshot;
 
 use crate::cli::{Cli, Command, RedisArgs, ServeArgs};
+use crate::commands;
 use crate::exit::Exit;
 use crate::learn::app::{App, CommandFailure};
 use crate::redis_url::Target;
 use crate::secret::Secret;
-use crate::ui;
 
 /// Time limit for the app to listen.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ pub(super) fn run(
         Some(Command::Drill(_)) if user == User::Robot => return Ok(None),
         _ => {}
     }
-    match super::super::run(cli) {
+    match commands::run(cli).unwrap_or_else(|error| commands::report(&error)) {
         Exit::Ok => Ok(None),
         // The drill has already shown that the answer was wrong.
         Exit::No if is_drill => Ok(None),
@@ -80,13 +80,10 @@ fn serve(mut args: ServeArgs, target: &Target, user: User) -> Result<App, String
         let until = async {
             let _ = is_shut_down.await;
         };
-        let served = super::super::serve::run_until(&args, until, move |address| {
+        let served = commands::serve::run_until(&args, until, move |address| {
             let _ = ready.send(address);
         });
-        served.unwrap_or_else(|error| {
-            ui::error(&error);
-            Exit::No
-        })
+        served.unwrap_or_else(|error| commands::report(&error))
     };
     let thread = thread::Builder::new().name("serve".into()).spawn(run);
     let thread = thread.map_err(|error| error.to_string())?;

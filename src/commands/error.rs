@@ -1,0 +1,73 @@
+//! The error of every command.
+
+use crate::exit::Exit;
+use crate::ping;
+use crate::redis_client::Unreachable;
+use crate::redis_url::UrlError;
+
+/// Why a command could not do its job.
+#[derive(Debug)]
+pub enum Error {
+    /// The parser's answer: a wrong command line, but also `--help` and `--version`.
+    CommandLine(clap::Error),
+    /// An argument that the parser accepted but the command cannot use.
+    Usage(String),
+    /// The Redis URL cannot be used.
+    Url(UrlError),
+    /// Redis cannot be reached or used; carries `ping`'s verdict.
+    Unreachable(Box<Unreachable>),
+    /// Ctrl-C, SIGTERM or SIGHUP.
+    Interrupted,
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl Error {
+    /// The exit status for this error.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::CommandLine(answer) if !answer.use_stderr() => Exit::Ok,
+            Self::CommandLine(_) | Self::Usage(_) => Exit::Usage,
+            Self::Url(fault) => ping::judge_url(fault).exit(),
+            Self::Unreachable(unreachable) => unreachable.verdict.exit(),
+            Self::Interrupted => Exit::Interrupted,
+            Self::Other(_) => Exit::No,
+        }
+    }
+
+    /// A usage error with this message.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+}
+
+impl From<clap::Error> for Error {
+    fn from(answer: clap::Error) -> Self {
+        Self::CommandLine(answer)
+    }
+}
+
+impl From<UrlError> for Error {
+    fn from(fault: UrlError) -> Self {
+        Self::Url(fault)
+    }
+}
+
+impl From<Box<Unreachable>> for Error {
+    fn from(unreachable: Box<Unreachable>) -> Self {
+        Self::Unreachable(unreachable)
+    }
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::Other(error.into())
+    }
+}
