@@ -1,4 +1,4 @@
-//! Runs a transcript and judges every reply; says why a wrong one came where that can be told.
+//! Runs a transcript, compares every reply with the expected one, and explains wrong replies.
 
 use redis::Value;
 
@@ -9,35 +9,31 @@ use super::sandbox::Sandbox;
 use crate::redis_client;
 use crate::sanitize;
 
-/// A command that was sent, what came back, and whether it was that which the lesson expects.
+/// A command, its reply, and the verdict.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    /// The line of the command in its file.
+    /// The line of the command in the lesson file.
     pub line: usize,
-    /// The command as the lesson writes it.
+    /// The command as written in the lesson.
     pub command: String,
     /// The reply as redis-cli prints it.
     pub got: Vec<String>,
-    /// What the lesson makes of it.
     pub verdict: Verdict,
 }
 
-/// Whether a reply was the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It was.
+    /// The reply is as expected.
     Held,
-    /// It was not.
     Differs {
         /// The expected reply, with its wildcards.
         expected: Vec<String>,
-        /// Why the one that came did, where the lesson or Redis's own rules tell.
+        /// The reason for the actual reply, if it is known.
         why: Option<String>,
     },
 }
 
 impl Outcome {
-    /// Whether the reply was the expected one.
     #[must_use]
     pub(crate) fn held(&self) -> bool {
         self.verdict == Verdict::Held
@@ -60,7 +56,7 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// A reply as redis-cli prints it: reports that are text for people as they stand, all else by its type.
+/// The lines of a reply as redis-cli prints it. Reports such as INFO are printed as text, other replies by their type.
 #[must_use]
 pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     let word = |at: usize| {
@@ -84,7 +80,7 @@ pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     }
 }
 
-/// What a lesson makes of a reply.
+/// Compares a reply with the expected one.
 #[must_use]
 pub(crate) fn judge(exchange: &Exchange, expected: Expected, reply: &Value) -> Outcome {
     let got = printed(&exchange.words, reply);
@@ -109,41 +105,38 @@ pub(crate) fn judge(exchange: &Exchange, expected: Expected, reply: &Value) -> O
     }
 }
 
-/// The lesson's own explanation of a wrong reply; else what Redis's rules tell.
+/// The lesson's explanation of a wrong reply, or a general one.
 fn why(exchange: &Exchange, got: &[String]) -> Option<String> {
-    let told = exchange.wrong.iter().find(|wrong| wrong.reply.matches(got));
-    if let Some(wrong) = told {
+    if let Some(wrong) = exchange.wrong.iter().find(|wrong| wrong.reply.matches(got)) {
         return Some(wrong.why.clone());
     }
     let command = String::from_utf8_lossy(&exchange.words[0]).to_uppercase();
     explanation(&command, got.first()?).map(str::to_owned)
 }
 
-/// What a reply to a command means when another one was expected.
+/// A general explanation of an unexpected reply.
 #[must_use]
 pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
     let meaning = match (command, got) {
         ("TTL" | "PTTL" | "EXPIRETIME" | "PEXPIRETIME", "(integer) -1") => {
-            "the key is there, but has no TTL: EXPIRE came before the key existed, or something took the TTL away"
+            "the key exists but has no TTL: EXPIRE was sent before the key existed, or a later command removed the TTL"
         }
         ("TTL" | "PTTL" | "EXPIRETIME" | "PEXPIRETIME", "(integer) -2") => {
-            "there is no such key: it was never made, or its time is over"
+            "there is no such key: it was never created, or it has expired"
         }
         ("EXPIRE" | "PEXPIRE" | "PERSIST" | "EXISTS" | "DEL" | "UNLINK", "(integer) 0") => {
-            "there is no such key, so there was nothing to do"
+            "there is no such key, so the command did nothing"
         }
-        ("GET" | "HGET" | "GETDEL" | "GETEX", "(nil)") => {
-            "nothing is stored there: look at the name of the key and field"
-        }
+        ("GET" | "HGET" | "GETDEL" | "GETEX", "(nil)") => "there is no such key or field: check the names",
         ("HGETALL" | "HKEYS" | "HVALS" | "SMEMBERS" | "LRANGE", "(empty array)") => "there is no such key",
         ("TYPE", "none") => "there is no such key",
         _ if got.starts_with("(error) WRONGTYPE") => {
-            "the key holds another type of value: DEL it, then begin again"
+            "the key holds a value of another type; delete it with DEL, then try again"
         }
-        _ if got.starts_with("(error) READONLY") => "this is a replica: only the primary takes writes",
-        _ if got.starts_with("(error) NOPERM") => "this user's ACL does not allow that",
-        _ if got.starts_with("(error) OOM") => "Redis is out of memory, and its policy evicts nothing",
-        _ if got.starts_with("(error) ERR wrong number of arguments") => "a word is missing, or one too many",
+        _ if got.starts_with("(error) NOPERM") => "this user's ACL does not allow the command",
+        _ if got.starts_with("(error) ERR wrong number of arguments") => {
+            "an argument is missing, or there is one too many"
+        }
         _ => return None,
     };
     Some(meaning)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::check::Outcome;
 use super::connection::Unavailable;
-use super::lesson::{Exchange, Hint, Lesson, Markdown, Quiz, Shell, Tab, Transcript, Wait};
+use super::lesson::{Exchange, Hint, Lesson, Quiz, Shell, Tab, Transcript, Wait};
 use super::stop::Interrupted;
 
 /// Takes lessons. Every question ends with [`Interrupted`] on Ctrl-C, or at the end of the input.
@@ -109,7 +109,8 @@ pub(crate) enum Event<'a> {
         lesson: &'a Lesson,
         step: usize,
     },
-    Prose(&'a Markdown),
+    /// Markdown.
+    Prose(&'a str),
     /// Code in several languages, one of which is shown.
     Code {
         tabs: &'a [Tab],

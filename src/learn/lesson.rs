@@ -1,193 +1,153 @@
-//! What a lesson is once it is read: a title, a promise, and steps made of blocks.
+//! A lesson: a title, a promise, and steps made of blocks. Lines are counted from 1.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::pattern::Pattern;
 
-/// One lesson file, read.
+/// One lesson file.
 #[derive(Clone, Debug)]
 pub struct Lesson {
-    /// What progress is kept by: the `id` of `NN-id.md`.
+    /// The `id` of `NN-id.md`, by which progress is stored.
     pub id: String,
-    /// Its place in the order: the `NN` of `NN-id.md`.
+    /// The `NN` of `NN-id.md`: its place in the order.
     pub number: u32,
-    /// The file as messages name it: `lessons/03-count-visits.md`.
+    /// The file as messages name it, for example `lessons/03-count-visits.md`.
     pub file: String,
-    /// The `# Title`.
     pub title: String,
-    /// The first blockquote under the title, as plain text; empty where there is none.
+    /// The first blockquote under the title as plain text; may be empty.
     pub promise: String,
-    /// What stands between the promise and the first step; nothing in it is run.
+    /// The blocks before the first step; none of them is run.
     pub introduction: Vec<Block>,
-    /// The steps, in order; there is at least one.
+    /// At least one.
     pub steps: Vec<Step>,
 }
 
-/// One `## Title` and what stands under it.
+/// One `## Title` with its blocks.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The step's title.
     pub title: String,
-    /// The line of the title, from 1.
-    pub line: usize,
-    /// What is shown, run and asked, in order.
     pub blocks: Vec<Block>,
-    /// The step's hints, each for one of the blocks.
     pub hints: Vec<Hint>,
 }
 
-/// One piece of a step.
 #[derive(Clone, Debug)]
 pub enum Block {
-    /// Shown as it stands.
-    Prose(Markdown),
-    /// Shown, run when the learner says so, every reply compared.
+    /// Markdown.
+    Prose(String),
+    /// Shown, then run; every reply is compared.
     Redis(Transcript),
-    /// The learner types; judged by the checks that follow it, or by the reply where there are none.
+    /// The learner types. Judged by the checks, or by the reply if there are none.
     Try {
-        /// One way to do it.
         solution: Transcript,
-        /// What must then be found in Redis.
         checks: Vec<Transcript>,
     },
-    /// Run silently: judges the state.
+    /// Run silently.
     Check(Transcript),
-    /// A command line for the shell.
     Shell(Shell),
-    /// Code in one language, or the same in several: tabs.
+    /// The same code in one or more languages.
     Code(Vec<Tab>),
-    /// A question and its answers.
     Quiz(Quiz),
 }
 
-/// A part of the lesson's own Markdown source.
-#[derive(Clone, Debug)]
-pub struct Markdown {
-    /// Its first line in the file, from 1.
-    pub line: usize,
-    /// The source.
-    pub text: String,
-}
-
-/// A folded hint.
 #[derive(Clone, Debug)]
 pub struct Hint {
-    /// What is shown.
-    pub text: Markdown,
+    /// Markdown.
+    pub text: String,
     /// The index of the block that it helps with.
     pub block: usize,
 }
 
-/// Commands and the replies they must have.
+/// Commands and their expected replies.
 #[derive(Clone, Debug)]
 pub struct Transcript {
-    /// The line of the fence, from 1.
+    /// The line of the fence.
     pub line: usize,
-    /// Command by command.
     pub exchanges: Vec<Exchange>,
-    /// What kind of reply is expected.
     pub expected: Expected,
-    /// What to wait for first.
     pub wait: Option<Wait>,
-    /// Which Redis can show it.
     pub needs: Needs,
 }
 
 /// One command and its expected reply.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// The line of the command, from 1.
     pub line: usize,
-    /// The command as the lesson writes it.
+    /// The command as written in the lesson.
     pub source: String,
-    /// The command's words, as sent.
+    /// The words of the command.
     pub words: Vec<Vec<u8>>,
-    /// The expected reply; `None` where the lesson leaves it open.
+    /// `None`: any reply.
     pub reply: Option<Pattern>,
-    /// Wrong replies that the lesson can explain.
+    /// Wrong replies that the lesson explains.
     pub wrong: Vec<WrongReply>,
 }
 
-/// A wrong reply, and what it tells: `! (integer) -1: why`.
+/// `! (integer) -1: why`
 #[derive(Clone, Debug)]
 pub struct WrongReply {
-    /// The reply.
     pub reply: Pattern,
-    /// Why it came.
     pub why: String,
 }
 
-/// Whether a transcript is expected to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// The replies as they are written.
+    /// The replies as written.
     Replies,
-    /// An error: of its commands without a written reply each, of the others at least one.
+    /// An error (`fails`): for every command without a written reply, or for at least one with a written reply.
     Error,
 }
 
-/// Which Redis a block can be run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// Any.
     AnyRedis,
-    /// One that is not the practice Redis (`real`).
+    /// A Redis other than the practice Redis (`real`).
     RealRedis,
 }
 
-/// A wait before a transcript is run.
+/// A wait before a block is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// How long (`after=11s`).
+    /// `after=11s`
     pub span: Duration,
-    /// The key whose TTL counts down meanwhile (`watch=KEY`).
+    /// `watch=KEY`: the key whose TTL is shown during the wait.
     pub watch: Option<String>,
 }
 
-/// A fence of shell commands.
+/// Shell commands.
 #[derive(Clone, Debug)]
 pub struct Shell {
-    /// The line of the fence, from 1.
+    /// The line of the fence.
     pub line: usize,
-    /// The text, as shown.
     pub text: String,
-    /// Whether we run it.
     pub run: Run,
-    /// What to wait for first.
     pub wait: Option<Wait>,
-    /// Which Redis can show it.
     pub needs: Needs,
 }
 
-/// Whether a shell fence is run, and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Run {
-    /// Only shown.
     ShownOnly,
-    /// Our own commands, run in this process: their words, without the leading `sessiontut`.
+    /// Commands of this program, run in this process: their words, without `sessiontut`.
     InProcess(Vec<Vec<String>>),
 }
 
 /// Code in one language.
 #[derive(Clone, Debug)]
 pub struct Tab {
-    /// The line of the fence, from 1.
+    /// The line of the fence.
     pub line: usize,
-    /// Its language.
     pub language: Language,
-    /// The code.
     pub text: String,
-    /// The region of an example file that it must equal: path and region (`from=PATH#REGION`).
+    /// The path and region of the example that the text must equal (`from=PATH#REGION`).
     pub from: Option<(String, String)>,
 }
 
-/// The language of a fence: its first word, in lower case; `text` where it has none.
+/// The first word of a fence, in lower case; `text` if there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Language(pub String);
 
 impl Language {
-    /// The language that a person means: by its name, a short form, or the framework of our examples.
+    /// Also understands short names, and the frameworks of the examples.
     #[must_use]
     pub fn named(word: &str) -> Self {
         let word = word.to_lowercase();
@@ -202,21 +162,19 @@ impl Language {
     }
 }
 
-impl fmt::Display for Language {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-/// A question with answers to choose from.
 #[derive(Clone, Debug)]
 pub struct Quiz {
-    /// The line of the fence, from 1.
-    pub line: usize,
-    /// What is asked.
     pub question: String,
-    /// The answers, in order; at least one is right.
+    /// At least one is right.
     pub answers: Vec<Answer>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub text: String,
+    pub is_right: bool,
+    /// Why it is right or wrong; not empty if it is wrong.
+    pub why: String,
 }
 
 impl Quiz {
@@ -229,25 +187,12 @@ impl Quiz {
     }
 }
 
-/// One answer of a quiz.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The answer.
-    pub text: String,
-    /// Whether it is right.
-    pub is_right: bool,
-    /// Why it is right or wrong; a wrong one always has it.
-    pub why: String,
-}
-
-/// Why a lesson file is not read, or one of the reasons.
+/// An error in a lesson file: what is wrong, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
 pub struct LessonError {
     /// The file as messages name it.
     pub file: String,
-    /// The line, from 1.
     pub line: usize,
-    /// What is wrong, and what would be right.
     pub what: String,
 }

@@ -8,7 +8,6 @@ pub(crate) mod app;
 pub(crate) mod check;
 pub(crate) mod connection;
 pub(crate) mod course;
-mod fence;
 mod guard;
 pub(crate) mod learner;
 mod lesson;
@@ -17,10 +16,8 @@ pub(crate) mod name;
 mod parse;
 pub(crate) mod pattern;
 pub(crate) mod progress;
-mod quiz;
 pub(crate) mod sandbox;
 pub(crate) mod stop;
-mod transcript;
 
 pub(crate) use guard::COMPLETIONS;
 pub(crate) use lesson::{Exchange, Language, Lesson, LessonError, Quiz, Tab};

@@ -1,8 +1,7 @@
-//! The expected reply of a lesson: redis-cli's words with wildcards.
+//! An expected reply: lines as redis-cli prints them, with wildcards.
 //!
-//! `[..]` is any text in a line, a line `...` any number of lines, `[1-10]` a whole number in that range.
+//! `[..]` is any text in a line, `[1-10]` is a number in that range, and a line `...` is any number of lines.
 
-/// An expected reply, line by line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     source: Vec<String>,
@@ -12,31 +11,42 @@ pub struct Pattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Line {
     AnyLines,
-    Pieces(Vec<Piece>),
+    Parts(Vec<Part>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum Part {
     Text(String),
     AnyText,
     Number { least: i64, most: i64 },
 }
 
 impl Pattern {
-    /// The pattern that these lines of a lesson describe.
     pub fn new<S: AsRef<str>>(lines: &[S]) -> Self {
-        let source: Vec<String> = lines
-            .iter()
-            .map(|line| line.as_ref().trim_end().to_owned())
-            .collect();
-        let lines = source.iter().map(|line| line_of(line)).collect();
+        let lines = lines.iter().map(|line| line.as_ref().trim_end().to_owned());
+        let source: Vec<String> = lines.collect();
+        let lines = source.iter().map(|line| parse_line(line)).collect();
         Self { source, lines }
     }
 
-    /// Whether a reply, as redis-cli prints it, is the one expected.
+    /// Whether the lines of a reply match.
     pub fn matches<S: AsRef<str>>(&self, reply: &[S]) -> bool {
         let reply: Vec<&str> = reply.iter().map(|line| line.as_ref().trim_end()).collect();
-        lines_match(&self.lines, &reply)
+        // Whether the pattern so far can end before a row of the reply: the cost is bounded, unlike with backtracking.
+        let mut ends = start(reply.len());
+        for line in &self.lines {
+            ends = match line {
+                Line::AnyLines => after_any(&ends),
+                Line::Parts(parts) => {
+                    let matching = |row: usize| {
+                        let text = reply.get(row)?;
+                        parts_match(parts, text).then_some(row + 1)
+                    };
+                    after(&ends, matching)
+                }
+            };
+        }
+        ends[reply.len()]
     }
 
     /// The lines as the lesson has them.
@@ -45,7 +55,6 @@ impl Pattern {
         &self.source
     }
 
-    /// Whether it describes an error reply.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.source
@@ -54,38 +63,36 @@ impl Pattern {
     }
 }
 
-/// A line of an expected reply, for people: `(integer) [1-10]` is `(integer) 1 to 10`.
+/// A line of an expected reply for people: `(integer) [1-10]` becomes `(integer) 1 to 10`.
 #[must_use]
 pub(crate) fn in_words(line: &str) -> String {
-    let piece = |piece: Piece| match piece {
-        Piece::Text(text) => text,
-        Piece::AnyText => "…".to_owned(),
-        Piece::Number { least, most } => format!("{least} to {most}"),
+    let part = |part: Part| match part {
+        Part::Text(text) => text,
+        Part::AnyText => "…".to_owned(),
+        Part::Number { least, most } => format!("{least} to {most}"),
     };
-    match line_of(line) {
+    match parse_line(line) {
         Line::AnyLines => "…".to_owned(),
-        Line::Pieces(pieces) => pieces.into_iter().map(piece).collect(),
+        Line::Parts(parts) => parts.into_iter().map(part).collect(),
     }
 }
 
-fn line_of(line: &str) -> Line {
+fn parse_line(line: &str) -> Line {
     if line.trim() == "..." {
         return Line::AnyLines;
     }
-    let mut pieces = Vec::new();
+    let mut parts = Vec::new();
     let mut text = String::new();
     let mut rest = line;
     while let Some(open) = rest.find('[') {
         text.push_str(&rest[..open]);
         rest = &rest[open..];
-        let wildcard = rest
-            .find(']')
-            .and_then(|close| Some((wildcard(&rest[1..close])?, close)));
-        if let Some((piece, close)) = wildcard {
+        let close = rest.find(']').unwrap_or(0);
+        if let Some(part) = rest.get(1..close).and_then(wildcard) {
             if !text.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut text)));
+                parts.push(Part::Text(std::mem::take(&mut text)));
             }
-            pieces.push(piece);
+            parts.push(part);
             rest = &rest[close + 1..];
         } else {
             text.push('[');
@@ -94,103 +101,74 @@ fn line_of(line: &str) -> Line {
     }
     text.push_str(rest);
     if !text.is_empty() {
-        pieces.push(Piece::Text(text));
+        parts.push(Part::Text(text));
     }
-    Line::Pieces(pieces)
+    Line::Parts(parts)
 }
 
-fn wildcard(inside: &str) -> Option<Piece> {
+fn wildcard(inside: &str) -> Option<Part> {
     if inside == ".." {
-        return Some(Piece::AnyText);
+        return Some(Part::AnyText);
     }
-    // The first character may be a sign, so the dash in the middle is looked for behind it.
-    let dash = inside
-        .char_indices()
-        .skip(1)
-        .find(|(_, character)| *character == '-')?
-        .0;
+    // A dash at the start is a sign.
+    let mut dashes = inside.match_indices('-').map(|(at, _)| at);
+    let dash = dashes.find(|at| *at > 0)?;
     let least = inside[..dash].trim().parse().ok()?;
     let most = inside[dash + 1..].trim().parse().ok()?;
-    (least <= most).then_some(Piece::Number { least, most })
+    (least <= most).then_some(Part::Number { least, most })
 }
 
-/// Wildcards are tried from the shortest match on. Cost is bounded by lines² and characters² of one reply:
-/// of several wildcards in a row only the last one ever needs another try.
-fn lines_match(pattern: &[Line], reply: &[&str]) -> bool {
-    let (mut at, mut row) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while row < reply.len() {
-        match pattern.get(at) {
-            Some(Line::AnyLines) => {
-                retry = Some((at + 1, row));
-                at += 1;
-                continue;
-            }
-            Some(Line::Pieces(pieces)) if pieces_match(pieces, reply[row]) => {
-                at += 1;
-                row += 1;
-                continue;
-            }
-            _ => {}
-        }
-        let Some((after, from)) = retry else {
-            return false;
+fn parts_match(parts: &[Part], text: &str) -> bool {
+    let mut ends = start(text.len());
+    for part in parts {
+        ends = match part {
+            Part::AnyText => after_any(&ends),
+            Part::Text(literal) => after(&ends, |at| {
+                let is_here = text.as_bytes()[at..].starts_with(literal.as_bytes());
+                is_here.then_some(at + literal.len())
+            }),
+            Part::Number { least, most } => after(&ends, |at| number_end(text, at, *least, *most)),
         };
-        retry = Some((after, from + 1));
-        at = after;
-        row = from + 1;
-    }
-    pattern[at..].iter().all(|line| *line == Line::AnyLines)
-}
-
-fn pieces_match(pieces: &[Piece], text: &str) -> bool {
-    // Positions in `text` that the pieces so far can end at, as flags: no backtracking, so no blow-up.
-    let mut ends = vec![false; text.len() + 1];
-    ends[0] = true;
-    for piece in pieces {
-        let mut next = vec![false; text.len() + 1];
-        match piece {
-            Piece::AnyText => {
-                let first = ends.iter().position(|end| *end).unwrap_or(next.len());
-                next[first..].fill(true);
-            }
-            Piece::Text(literal) => {
-                for start in positions(&ends) {
-                    if text.as_bytes()[start..].starts_with(literal.as_bytes()) {
-                        next[start + literal.len()] = true;
-                    }
-                }
-            }
-            Piece::Number { least, most } => {
-                for start in positions(&ends) {
-                    if let Some(end) = number_end(text, start, *least, *most) {
-                        next[end] = true;
-                    }
-                }
-            }
-        }
-        ends = next;
     }
     ends[text.len()]
 }
 
-fn positions(ends: &[bool]) -> impl Iterator<Item = usize> + '_ {
-    ends.iter().enumerate().filter(|(_, end)| **end).map(|(at, _)| at)
+/// Only position 0 of `len` is reached.
+fn start(len: usize) -> Vec<bool> {
+    let mut ends = vec![false; len + 1];
+    ends[0] = true;
+    ends
 }
 
-/// Where a whole number that starts at `start` ends, if it lies in the range: never a part of a longer number.
-fn number_end(text: &str, start: usize, least: i64, most: i64) -> Option<usize> {
+/// The positions that can be reached from `ends` by one step.
+fn after(ends: &[bool], step: impl Fn(usize) -> Option<usize>) -> Vec<bool> {
+    let mut next = vec![false; ends.len()];
+    for at in (0..ends.len()).filter(|at| ends[*at]) {
+        if let Some(end) = step(at) {
+            next[end] = true;
+        }
+    }
+    next
+}
+
+fn after_any(ends: &[bool]) -> Vec<bool> {
+    let first = ends.iter().position(|end| *end).unwrap_or(ends.len());
+    (0..ends.len()).map(|at| at >= first).collect()
+}
+
+/// The end of a whole number that starts at `at`, if it is in the range. Part of a longer number does not count.
+fn number_end(text: &str, at: usize, least: i64, most: i64) -> Option<usize> {
     let bytes = text.as_bytes();
-    if start > 0 && bytes[start - 1].is_ascii_digit() {
+    if at > 0 && bytes[at - 1].is_ascii_digit() {
         return None;
     }
-    let signed = usize::from(bytes.get(start) == Some(&b'-'));
-    let digits = bytes[start + signed..]
+    let sign = usize::from(bytes.get(at) == Some(&b'-'));
+    let digits = bytes
         .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    let end = start + signed + digits;
-    let number: i64 = text.get(start..end)?.parse().ok()?;
+        .skip(at + sign)
+        .take_while(|byte| byte.is_ascii_digit());
+    let end = at + sign + digits.count();
+    let number: i64 = text.get(at..end)?.parse().ok()?;
     (least..=most).contains(&number).then_some(end)
 }
 

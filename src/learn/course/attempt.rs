@@ -8,7 +8,7 @@ use crate::learn::connection::SendError;
 use crate::learn::guard;
 use crate::learn::learner::{Event, Key, Mark, Typed};
 use crate::learn::lesson::{Expected, Transcript};
-use crate::learn::transcript::words;
+use crate::learn::parse::transcript::words;
 
 /// Failed tries before the solution is shown.
 const TRIES_BEFORE_SOLUTION: usize = 2;

@@ -109,7 +109,7 @@ fn every_part_of_the_format_finds_its_place() {
     let hints: Vec<(usize, &str)> = lesson.steps[0]
         .hints
         .iter()
-        .map(|hint| (hint.block, hint.text.text.as_str()))
+        .map(|hint| (hint.block, hint.text.as_str()))
         .collect();
     assert_eq!(hints, [(3, "The same once more."), (3, "Really `the same`.")]);
 
@@ -125,13 +125,13 @@ fn every_part_of_the_format_finds_its_place() {
         panic!("{:#?}", lesson.steps[1].blocks);
     };
     assert!(
-        prose.text.contains(
+        prose.contains(
             "- of two
 
 | a | b |"
         ),
         "{}",
-        prose.text
+        prose
     );
     assert_eq!(waiting.needs, Needs::RealRedis);
     assert_eq!(waiting.wait.as_ref().unwrap().span, Duration::from_millis(1500));
@@ -206,7 +206,7 @@ fn every_mistake_of_a_file_is_told_at_once() {
     let lines: Vec<usize> = parse("01-t.md", source)
         .unwrap_err()
         .iter()
-        .map(|refusal| refusal.line)
+        .map(|error| error.line)
         .collect();
     assert_eq!(lines, [3, 5, 10]);
 }
@@ -262,12 +262,12 @@ mod any_text {
 
     proptest! {
         #[test]
-        fn is_a_lesson_or_is_refused_on_one_of_its_lines(lines in proptest::collection::vec(line(), 0..40)) {
+        fn is_a_lesson_or_is_rejected_on_one_of_its_lines(lines in proptest::collection::vec(line(), 0..40)) {
             let source = lines.join("\n");
             if let Err(errors) = parse("lessons/01-t.md", &source) {
                 prop_assert!(!errors.is_empty());
-                for refusal in errors {
-                    prop_assert!((1..=source.lines().count() + 1).contains(&refusal.line), "{refusal}");
+                for error in errors {
+                    prop_assert!((1..=source.lines().count() + 1).contains(&error.line), "{error}");
                 }
             }
         }

@@ -54,7 +54,7 @@ impl Learner for TerminalLearner {
         match event {
             Event::Lesson { lesson, of, step } => self.lesson(lesson, *of, *step),
             Event::Step { lesson, step } => self.step(lesson, *step),
-            Event::Prose(text) => self.block(markdown::lines(&text.text, self.screen.width())),
+            Event::Prose(text) => self.block(markdown::lines(text, self.screen.width())),
             Event::Code { tabs, shown } => self.code(tabs, *shown),
             Event::Shell(shell) => {
                 let lines = highlight::lines(&sanitize::lines(&shell.text), "sh", self.screen.width() - 4);
@@ -81,7 +81,7 @@ impl Learner for TerminalLearner {
                     _ => format!("Hint {} of {of}", number + 1),
                 };
                 self.screen.put(&title.cyan().bold().to_string());
-                self.block(markdown::lines(&hint.text.text, self.screen.width()));
+                self.block(markdown::lines(&hint.text, self.screen.width()));
             }
             Event::Quiz(quiz) => self.question(quiz),
             Event::Answered { quiz, picked } => self.answered(quiz, picked),

@@ -1,88 +1,82 @@
-//! The body of a `redis` fence: `> COMMAND`, its reply as redis-cli prints it, and `! reply: why` lines.
+//! The bodies of `redis` and `sh run` fences, and the words of a command line.
 
-use super::guard;
-use super::lesson::{Exchange, Expected, Needs, Transcript, Wait, WrongReply};
-use super::pattern::Pattern;
+use super::Problem;
+use super::fence::Fence;
+use crate::learn::guard;
+use crate::learn::lesson::{Exchange, Expected, Transcript, WrongReply};
+use crate::learn::pattern::Pattern;
 
-/// What is wrong, on which line of the body (from 0).
-pub(super) type Wrong = (usize, String);
-
-/// How complete the replies of a transcript must be.
+/// Whether every command needs an expected reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replies {
-    /// Every command has one.
-    Written,
-    /// They may be left out: something else judges.
+    Required,
     Optional,
 }
 
-/// Reads the body of a `redis` fence that stands at `line`.
+/// The body of a `redis` fence at `line`: `> COMMAND`, its reply as redis-cli prints it, and `! reply: why` lines.
 ///
 /// # Errors
-/// What is wrong with the body, line by line.
-pub(super) fn read(
+/// The problems, with their rows in the body (from 0).
+pub(super) fn parse(
     body: &str,
     line: usize,
-    expected: Expected,
+    fence: &Fence,
     replies: Replies,
-    wait: Option<Wait>,
-    needs: Needs,
-) -> Result<Transcript, Vec<Wrong>> {
-    let mut wrongs = Vec::new();
+) -> Result<Transcript, Vec<Problem>> {
+    let mut problems = Vec::new();
     let mut exchanges: Vec<Exchange> = Vec::new();
     let mut reply: Vec<&str> = Vec::new();
     for (row, text) in body.lines().enumerate() {
+        let mut problem = |what: &str| problems.push((row, what.to_owned()));
         if let Some(source) = text.strip_prefix('>') {
-            close(&mut exchanges, &mut reply);
+            end_reply(&mut exchanges, &mut reply);
             match exchange(source.trim(), line + 1 + row) {
                 Ok(exchange) => exchanges.push(exchange),
-                Err(what) => wrongs.push((row, what)),
+                Err(what) => problem(&what),
             }
         } else if let Some(explained) = text.strip_prefix('!') {
             match (wrong_reply(explained.trim()), exchanges.last_mut()) {
                 (Some(explained), Some(exchange)) => exchange.wrong.push(explained),
-                (None, _) => wrongs.push((row, "write a wrong reply as `! (integer) -1: why`".into())),
-                (_, None) => wrongs.push((
-                    row,
-                    "a wrong reply stands under a command: `> COMMAND` first".into(),
-                )),
+                (None, _) => problem("explain a wrong reply like this: `! (integer) -1: why`"),
+                (_, None) => problem("a `!` line must follow a command: `> COMMAND`"),
             }
+        } else if text.trim().is_empty() {
+            reply.push(text);
         } else if exchanges
             .last()
             .is_some_and(|exchange| !exchange.wrong.is_empty())
-            && !text.trim().is_empty()
         {
-            wrongs.push((row, "the reply stands before its `!` lines".into()));
-        } else if exchanges.is_empty() && wrongs.is_empty() && !text.trim().is_empty() {
-            wrongs.push((row, "a `redis` fence begins with `> COMMAND`".into()));
+            problem("the reply must come before its `!` lines");
+        } else if exchanges.is_empty() && problems.is_empty() {
+            problems.push((row, "a `redis` fence must start with `> COMMAND`".into()));
         } else {
             reply.push(text);
         }
     }
-    close(&mut exchanges, &mut reply);
-    if exchanges.is_empty() && wrongs.is_empty() {
-        wrongs.push((
+    end_reply(&mut exchanges, &mut reply);
+    if exchanges.is_empty() && problems.is_empty() {
+        problems.push((
             0,
-            "an empty `redis` fence: write `> COMMAND` and its reply".into(),
+            "this `redis` fence is empty: add `> COMMAND` and its reply".into(),
         ));
     }
     let transcript = Transcript {
         line,
         exchanges,
-        expected,
-        wait,
-        needs,
+        expected: fence.expected,
+        wait: fence.wait.clone(),
+        needs: fence.needs,
     };
-    missing_replies(&transcript, replies, &mut wrongs);
-    if wrongs.is_empty() {
+    problems.extend(missing_replies(&transcript, replies));
+    if problems.is_empty() {
         Ok(transcript)
     } else {
-        Err(wrongs)
+        Err(problems)
     }
 }
 
 fn exchange(source: &str, line: usize) -> Result<Exchange, String> {
-    let words = words(source).ok_or_else(|| format!("a quote that never closes in `{source}`"))?;
+    let words = words(source).ok_or_else(|| format!("a quote is not closed in `{source}`"))?;
     if words.is_empty() {
         return Err("a command is missing after `>`".into());
     }
@@ -96,52 +90,42 @@ fn exchange(source: &str, line: usize) -> Result<Exchange, String> {
     })
 }
 
-fn close(exchanges: &mut [Exchange], reply: &mut Vec<&str>) {
-    let is_blank = |text: &&str| text.trim().is_empty();
-    while reply.last().is_some_and(is_blank) {
-        reply.pop();
-    }
-    let leading = reply.iter().take_while(|text| is_blank(text)).count();
+/// Adds the lines of a reply, without blank lines around them, to the last exchange.
+fn end_reply(exchanges: &mut [Exchange], reply: &mut Vec<&str>) {
+    let is_text = |text: &&str| !text.trim().is_empty();
     if let Some(exchange) = exchanges.last_mut()
-        && leading < reply.len()
+        && let (Some(first), Some(last)) = (reply.iter().position(is_text), reply.iter().rposition(is_text))
     {
-        exchange.reply = Some(Pattern::new(&reply[leading..]));
+        exchange.reply = Some(Pattern::new(&reply[first..=last]));
     }
     reply.clear();
 }
 
-fn missing_replies(transcript: &Transcript, replies: Replies, wrongs: &mut Vec<Wrong>) {
+fn missing_replies(transcript: &Transcript, replies: Replies) -> Vec<Problem> {
     let row = |exchange: &Exchange| exchange.line - transcript.line - 1;
-    if transcript.expected == Expected::Error {
-        let is_open = |exchange: &Exchange| exchange.reply.as_ref().is_none_or(Pattern::is_error);
-        if let (false, Some(last)) = (
-            transcript.exchanges.iter().any(is_open),
-            transcript.exchanges.last(),
-        ) {
-            wrongs.push((
-                row(last),
-                "`fails` expects an error: write `(error) WRONGTYPE [..]`".into(),
-            ));
+    let mut exchanges = transcript.exchanges.iter();
+    match (transcript.expected, replies) {
+        (Expected::Error, _) => {
+            let may_fail = |exchange: &Exchange| exchange.reply.as_ref().is_none_or(Pattern::is_error);
+            let what = "`fails` needs an error reply, for example `(error) WRONGTYPE [..]`";
+            let last = transcript.exchanges.last().filter(|_| !exchanges.any(may_fail));
+            last.map(|last| (row(last), what.into())).into_iter().collect()
         }
-    } else if replies == Replies::Written {
-        for exchange in transcript
-            .exchanges
-            .iter()
-            .filter(|exchange| exchange.reply.is_none())
-        {
-            let what = format!(
-                "no reply to `{}`: write what redis-cli prints, or `...` for anything",
-                exchange.source
-            );
-            wrongs.push((row(exchange), what));
+        (Expected::Replies, Replies::Optional) => Vec::new(),
+        (Expected::Replies, Replies::Required) => {
+            let what = |exchange: &Exchange| {
+                let source = &exchange.source;
+                format!("`{source}` has no reply: add what redis-cli prints, or `...` for any reply")
+            };
+            let missing = exchanges.filter(|exchange| exchange.reply.is_none());
+            missing.map(|exchange| (row(exchange), what(exchange))).collect()
         }
     }
 }
 
-/// `(integer) -1: why`: the reply ends at the first `: ` that is not inside quotes.
+/// `(integer) -1: why`. The reply ends at the first `: ` that is not inside quotes.
 fn wrong_reply(text: &str) -> Option<WrongReply> {
-    let mut quoted = false;
-    let mut escaped = false;
+    let (mut quoted, mut escaped) = (false, false);
     for (at, character) in text.char_indices() {
         match character {
             _ if escaped => escaped = false,
@@ -149,10 +133,7 @@ fn wrong_reply(text: &str) -> Option<WrongReply> {
             '"' => quoted = !quoted,
             ':' if !quoted && text[at + 1..].starts_with(' ') => {
                 let (reply, why) = (text[..at].trim(), text[at + 1..].trim());
-                if reply.is_empty() || why.is_empty() {
-                    return None;
-                }
-                return Some(WrongReply {
+                return (!reply.is_empty() && !why.is_empty()).then(|| WrongReply {
                     reply: Pattern::new(&[reply]),
                     why: why.to_owned(),
                 });
@@ -163,42 +144,42 @@ fn wrong_reply(text: &str) -> Option<WrongReply> {
     None
 }
 
-/// The commands of a `sh run` fence, each one of ours.
-pub(super) fn own_commands(body: &str) -> Result<Vec<Vec<String>>, Vec<Wrong>> {
+/// The commands of a `sh run` fence, without `sessiontut`.
+///
+/// # Errors
+/// The problems, with their rows in the body (from 0).
+pub(super) fn own_commands(body: &str) -> Result<Vec<Vec<String>>, Vec<Problem>> {
     let mut commands = Vec::new();
-    let mut wrongs = Vec::new();
+    let mut problems = Vec::new();
     for (row, text) in body.lines().enumerate() {
         let text = text.trim().strip_prefix("$ ").unwrap_or(text.trim());
         if text.is_empty() || text.starts_with('#') {
             continue;
         }
-        let words: Option<Vec<String>> = words(text).map(|words| {
-            words
-                .into_iter()
-                .map(|word| String::from_utf8_lossy(&word).into_owned())
-                .collect()
-        });
-        match words.as_deref() {
-            Some([name, arguments @ ..]) if name == "sessiontut" => commands.push(arguments.to_vec()),
-            _ => wrongs.push((
-                row,
-                "`sh run` runs commands of ours alone: write `sessiontut …`, or `sh` to show it".into(),
-            )),
+        let words = words(text).unwrap_or_default();
+        let words = words
+            .iter()
+            .map(|word| String::from_utf8_lossy(word).into_owned());
+        match words.collect::<Vec<_>>().as_slice() {
+            [name, arguments @ ..] if name == "sessiontut" => commands.push(arguments.to_vec()),
+            _ => {
+                let what = "`sh run` can run only `sessiontut …`; use `sh` to show another command";
+                problems.push((row, what.into()));
+            }
         }
     }
-    if commands.is_empty() && wrongs.is_empty() {
-        wrongs.push((0, "nothing to run: write `sessiontut …`".into()));
+    if commands.is_empty() && problems.is_empty() {
+        problems.push((0, "this `sh run` fence is empty: add `sessiontut …`".into()));
     }
-    if wrongs.is_empty() {
+    if problems.is_empty() {
         Ok(commands)
     } else {
-        Err(wrongs)
+        Err(problems)
     }
 }
 
-/// Splits a command line as redis-cli does (`sdssplitargs`): quotes, and escapes within double quotes.
-///
-/// `None` when a quote never closes, or is closed in the middle of a word.
+/// Splits a command line into words as redis-cli does (`sdssplitargs`), with quotes, and escapes in double quotes.
+/// Returns `None` if a quote is not closed, or is closed inside a word.
 #[must_use]
 pub(crate) fn words(line: &str) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
@@ -274,15 +255,8 @@ fn double_quoted(text: &str) -> Option<(Vec<u8>, usize)> {
 mod tests {
     use super::*;
 
-    fn plain(body: &str) -> Result<Transcript, Vec<Wrong>> {
-        read(
-            body,
-            10,
-            Expected::Replies,
-            Replies::Written,
-            None,
-            Needs::AnyRedis,
-        )
+    fn plain(body: &str) -> Result<Transcript, Vec<Problem>> {
+        parse(body, 10, &Fence::parse("redis").unwrap(), Replies::Required)
     }
 
     #[test]

@@ -1,36 +1,26 @@
 //! The body of a `quiz` fence: a question, and its answers as a task list, each followed by `: why`.
 
-use super::lesson::{Answer, Quiz};
-use super::transcript::Wrong;
+use super::Problem;
+use crate::learn::lesson::{Answer, Quiz};
 
-/// Reads the body of a `quiz` fence that stands at `line`.
-///
 /// # Errors
-/// What is wrong with it, on which line of the body (from 0).
-pub(super) fn read(body: &str, line: usize) -> Result<Quiz, Vec<Wrong>> {
+/// The problems, with their rows in the body (from 0).
+pub(super) fn parse(body: &str) -> Result<Quiz, Vec<Problem>> {
     let mut question = String::new();
     let mut answers: Vec<(usize, Answer)> = Vec::new();
-    let mut wrongs = Vec::new();
+    let mut problems = Vec::new();
     for (row, text) in body.lines().enumerate() {
         let text = text.trim();
-        if let Some((is_right, text)) = task(text) {
-            answers.push((
-                row,
-                Answer {
-                    text: text.to_owned(),
-                    is_right,
-                    why: String::new(),
-                },
-            ));
+        if let Some((is_right, text)) = task_item(text) {
+            let (text, why) = (text.to_owned(), String::new());
+            answers.push((row, Answer { text, is_right, why }));
         } else if text.starts_with("- ") || text.starts_with("* ") {
-            wrongs.push((
-                row,
-                "an answer begins with `- [x]` (right) or `- [ ]` (wrong)".into(),
-            ));
+            let what = "an answer must start with `- [x]` (right) or `- [ ]` (wrong)";
+            problems.push((row, what.into()));
         } else if let Some(why) = text.strip_prefix(':') {
             match answers.last_mut() {
                 Some((_, answer)) => append(&mut answer.why, why),
-                None => wrongs.push((row, "`: why` stands under an answer".into())),
+                None => problems.push((row, "`: why` must follow an answer".into())),
             }
         } else {
             match answers.last_mut() {
@@ -41,47 +31,42 @@ pub(super) fn read(body: &str, line: usize) -> Result<Quiz, Vec<Wrong>> {
         }
     }
     for (row, answer) in &mut answers {
-        why_on_the_same_line(answer);
+        split_why(answer);
         if !answer.is_right && answer.why.is_empty() {
-            wrongs.push((
+            problems.push((
                 *row,
-                "a wrong answer explains itself: write `: why` on the line under it".into(),
+                "a wrong answer needs an explanation: add `: why` below it".into(),
             ));
         }
     }
     let answers: Vec<Answer> = answers.into_iter().map(|(_, answer)| answer).collect();
     if question.is_empty() {
-        wrongs.push((0, "a quiz begins with its question".into()));
+        problems.push((0, "the question is missing; it comes before the answers".into()));
     }
     if !answers.iter().any(|answer| answer.is_right) {
-        wrongs.push((0, "no answer is right: mark one with `- [x]`".into()));
+        problems.push((0, "there is no right answer: mark one with `- [x]`".into()));
     }
-    if wrongs.is_empty() {
-        Ok(Quiz {
-            line,
-            question,
-            answers,
-        })
+    problems.sort();
+    if problems.is_empty() {
+        Ok(Quiz { question, answers })
     } else {
-        wrongs.sort();
-        Err(wrongs)
+        Err(problems)
     }
 }
 
-fn task(text: &str) -> Option<(bool, &str)> {
+/// Whether a task item is ticked, and its text.
+fn task_item(text: &str) -> Option<(bool, &str)> {
     let item = text
         .strip_prefix("- ")
         .or_else(|| text.strip_prefix("* "))?
         .trim_start();
-    if let Some(text) = item.strip_prefix("[ ]") {
-        return Some((false, text.trim()));
-    }
-    let text = item.strip_prefix("[x]").or_else(|| item.strip_prefix("[X]"))?;
-    Some((true, text.trim()))
+    let unticked = item.strip_prefix("[ ]").map(|text| (false, text.trim()));
+    let ticked = || item.strip_prefix("[x]").or_else(|| item.strip_prefix("[X]"));
+    unticked.or_else(|| Some((true, ticked()?.trim())))
 }
 
-/// `- [ ] it is gone: that would be -2` reads as well as two lines do.
-fn why_on_the_same_line(answer: &mut Answer) {
+/// The explanation may be on the same line: `- [ ] it is gone: that would be -2`.
+fn split_why(answer: &mut Answer) {
     if answer.why.is_empty()
         && let Some((text, why)) = answer.text.split_once(": ")
         && !text.trim().is_empty()
@@ -106,7 +91,7 @@ mod tests {
     #[test]
     fn a_quiz_is_a_question_and_answers_with_reasons() {
         let body = "What does a TTL\nof -1 mean?\n\n- [x] it stays for ever\n  : nothing ends it\n- [ ] the key\n  is gone\n  : that would\n  be -2\n- [ ] an error: TTL never fails\n";
-        let quiz = read(body, 4).unwrap();
+        let quiz = parse(body).unwrap();
         assert_eq!(quiz.question, "What does a TTL of -1 mean?");
         let answers: Vec<_> = quiz
             .answers
@@ -135,13 +120,13 @@ mod tests {
     #[test]
     fn a_quiz_without_reasons_or_a_right_answer_is_an_error() {
         for (body, row) in INVALID {
-            assert_eq!(read(body, 1).unwrap_err()[0].0, *row, "{body}");
+            assert_eq!(parse(body).unwrap_err()[0].0, *row, "{body}");
         }
     }
 
     #[test]
     fn wording_of_errors() {
-        let message = |(body, _): &(&str, usize)| format!("{body}  {}\n\n", read(body, 1).unwrap_err()[0].1);
+        let message = |(body, _): &(&str, usize)| format!("{body}  {}\n\n", parse(body).unwrap_err()[0].1);
         let messages: String = INVALID.iter().map(message).collect();
         crate::golden::assert_golden("learn/quiz-errors.txt", &messages);
     }

@@ -1,4 +1,4 @@
-//! A Markdown document, cut into its top-level pieces.
+//! Splits a Markdown document into its top-level pieces.
 
 use std::ops::Range;
 
@@ -9,27 +9,27 @@ use super::MARKDOWN;
 /// A top-level piece of the document.
 pub(super) struct Piece {
     pub(super) range: Range<usize>,
-    pub(super) what: What,
+    pub(super) content: Content,
 }
 
-pub(super) enum What {
+pub(super) enum Content {
     Heading(HeadingLevel, String),
     Quote(String),
     Fence {
         info: String,
         body: String,
     },
-    /// `<details>` … `</details>`, possibly over several pieces; `is_closed` tells whether the end was found.
+    /// `<details>` … `</details>`, which may span several pieces.
     Details {
         is_closed: bool,
     },
-    /// Anything else; the languages and offsets of fences inside lists and quotes go with it.
     Prose {
+        /// Offset and info line of fences inside lists and quotes.
         nested: Vec<(usize, String)>,
     },
 }
 
-/// Cuts the document into its top-level pieces.
+/// Splits a document into its top-level pieces.
 pub(super) fn pieces(source: &str) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut depth = 0_usize;
@@ -58,30 +58,30 @@ pub(super) fn pieces(source: &str) -> Vec<Piece> {
                 if depth > 0 {
                     continue;
                 }
-                let what = match (tag, info.take()) {
-                    (TagEnd::Heading(level), _) => What::Heading(level, text.trim().to_owned()),
-                    (TagEnd::BlockQuote(_), _) if nested.is_empty() => What::Quote(text.trim().to_owned()),
-                    (TagEnd::CodeBlock, Some(info)) => What::Fence {
+                let content = match (tag, info.take()) {
+                    (TagEnd::Heading(level), _) => Content::Heading(level, text.trim().to_owned()),
+                    (TagEnd::BlockQuote(_), _) if nested.is_empty() => Content::Quote(text.trim().to_owned()),
+                    (TagEnd::CodeBlock, Some(info)) => Content::Fence {
                         info,
                         body: text.clone(),
                     },
-                    (TagEnd::HtmlBlock, _) if is_details_start(&source[range.clone()]) => What::Details {
+                    (TagEnd::HtmlBlock, _) if is_details_start(&source[range.clone()]) => Content::Details {
                         is_closed: source[range.clone()].contains("</details>"),
                     },
-                    _ => What::Prose {
+                    _ => Content::Prose {
                         nested: std::mem::take(&mut nested),
                     },
                 };
-                add(&mut pieces, Piece { range, what }, source);
+                add(&mut pieces, Piece { range, content }, source);
             }
             Event::Text(more) | Event::Code(more) => text.push_str(&more),
             Event::SoftBreak | Event::HardBreak => text.push(' '),
-            // A rule, outside of everything.
+            // A horizontal rule.
             _ if depth == 0 => add(
                 &mut pieces,
                 Piece {
                     range,
-                    what: What::Prose { nested: Vec::new() },
+                    content: Content::Prose { nested: Vec::new() },
                 },
                 source,
             ),
@@ -95,16 +95,19 @@ fn is_details_start(html: &str) -> bool {
     html.trim_start().starts_with("<details")
 }
 
-/// Adds a piece, or makes it part of the `<details>` that is still open.
+/// Adds a piece, or extends a `<details>` that is not closed yet.
 fn add(pieces: &mut Vec<Piece>, piece: Piece, source: &str) {
     match pieces.last_mut() {
         Some(Piece {
             range,
-            what: What::Details { is_closed },
+            content: Content::Details { is_closed },
         }) if !*is_closed => {
-            let is_html = matches!(piece.what, What::Prose { .. })
+            let is_html = matches!(piece.content, Content::Prose { .. })
                 && source[piece.range.clone()].trim_start().starts_with('<');
-            if matches!(piece.what, What::Heading(HeadingLevel::H1 | HeadingLevel::H2, _)) {
+            if matches!(
+                piece.content,
+                Content::Heading(HeadingLevel::H1 | HeadingLevel::H2, _)
+            ) {
                 pieces.push(piece);
                 return;
             }
@@ -115,8 +118,8 @@ fn add(pieces: &mut Vec<Piece>, piece: Piece, source: &str) {
     }
 }
 
-/// Why a fence does not end where its author meant it to.
-pub(super) fn never_closes(fence: &str, line: usize) -> Option<String> {
+/// The problem of a fence that is not closed.
+pub(super) fn unclosed(fence: &str, line: usize) -> Option<String> {
     let unindented = fence.trim_start();
     let sign = unindented.chars().next()?;
     let length = unindented
@@ -131,10 +134,10 @@ pub(super) fn never_closes(fence: &str, line: usize) -> Option<String> {
             .map(|rest| rest.trim_start_matches(sign));
         rest.is_some_and(|rest| !rest.trim().is_empty() && !rest.contains(sign))
     });
-    let advice = format!("this fence never closes: write `{ticks}` on a line of its own behind it");
+    let advice = format!("this fence is not closed: add a line with {ticks} after it");
     if let Some((row, _)) = swallowed {
         return Some(format!(
-            "{advice} (line {} begins another one inside it)",
+            "{advice} (line {} starts another fence inside it)",
             line + row
         ));
     }
@@ -146,7 +149,7 @@ pub(super) fn never_closes(fence: &str, line: usize) -> Option<String> {
     (!closed).then_some(advice)
 }
 
-/// What `<details><summary>Hint</summary>` … `</details>` hides.
+/// The text inside `<details><summary>Hint</summary>` … `</details>`.
 pub(super) fn hint_text(details: &str) -> String {
     let inside = details.find('>').map_or("", |end| &details[end + 1..]);
     let inside = inside.rfind("</details>").map_or(inside, |end| &inside[..end]);
