@@ -1,13 +1,12 @@
-//! A Redis URL, taken apart; it can be shown without its password.
+//! Redis URLs: parsing, typo suggestions, display without the password, and what a host name reveals.
 //!
 //! Form: `redis[s]://[user][:password@]host[:port][/db]`, `unix://PATH`
 //! (<https://www.iana.org/assignments/uri-schemes/prov/redis>).
 
-mod faults;
+mod error;
 mod parse;
-mod parts;
 pub(crate) mod provider;
-mod slips;
+mod suggestion;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,28 +14,30 @@ use std::path::PathBuf;
 use crate::sanitize;
 use crate::secret::{MASK, Secret};
 
-/// The port where a URL names none.
+pub use error::{UrlError, UrlErrorKind};
+
+/// The port of a URL without one.
 pub const DEFAULT_PORT: u16 = 6379;
 
-/// The schemes that are understood.
+/// The supported schemes.
 pub const SCHEMES: [&str; 6] = ["redis", "rediss", "valkey", "valkeys", "redis+unix", "unix"];
 
-/// Everything that a URL says about where Redis is and how to log in.
+/// A parsed URL: where Redis is, and how to log in.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Where to connect.
     pub address: Address,
     /// Whether the URL asks for TLS (`rediss`, `valkeys`).
     pub tls: bool,
-    /// The ACL user, where the URL names one.
+    /// The ACL user, if the URL has one.
     pub user: Option<String>,
-    /// The password, where the URL or `REDISCLI_AUTH` has one.
+    /// The password in the URL or in `REDISCLI_AUTH`.
     pub password: Option<Secret>,
-    /// The number of the database to select.
+    /// The database number to select.
     pub db: u64,
-    /// Whether the URL was given, or leads to the built-in practice Redis.
+    /// Whether the user gave the URL, or it is that of the practice Redis.
     pub origin: Origin,
-    /// What is usable and yet probably not what was meant.
+    /// Things in the URL that are valid but probably not intended.
     pub warnings: Vec<UrlWarning>,
 }
 
@@ -54,66 +55,43 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// Whose Redis it is.
+/// Where a target comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Named by the user.
+    /// The user gave a URL.
     Given,
-    /// Built in: no URL was given.
+    /// No URL was given, so the built-in practice Redis is used.
     Practice,
 }
 
-/// Something in a usable URL that many people or clients read in another way.
+/// Something in a valid URL that people or other clients often understand differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UrlWarning {
-    /// `redis://secret@host`: what stands there is a user name.
+    /// `redis://secret@host`: the text before the @ is a user name, not a password.
     UserWithoutPassword,
-    /// An `@` in the password as it is: the last one ends the password, but not in every client.
+    /// The password contains an unencoded `@`. The last one ends the password, but not in every client.
     AtSignInPassword,
-    /// The password holds `%25`: it was probably encoded twice.
+    /// The decoded password still contains an escape, so it was probably encoded twice.
     EncodedTwice,
-    /// Options behind the `?`, which many clients ignore without a word; their names.
+    /// The names of options after the `?`, which many clients silently ignore.
     IgnoredOptions(Vec<String>),
 }
 
-/// Why a text is no URL that can be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct UrlError {
-    /// Which kind of fault.
-    pub kind: UrlErrorKind,
-    /// What is wrong, and where; without any piece of the password.
-    pub message: String,
-    /// The URL that was probably meant, its password masked.
-    pub suggestion: Option<String>,
-}
-
-/// The three `url.*` causes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UrlErrorKind {
-    /// No usable host, port or database.
-    Invalid,
-    /// A scheme that is not one of [`SCHEMES`].
-    Scheme,
-    /// The user or password holds a character that must be percent-encoded.
-    Encoding,
-}
-
-/// How to trust, and be trusted by, a TLS server; from the command line.
+/// The TLS options of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// `--ca`: a PEM file of authorities to trust besides the system's.
+    /// `--ca`: a PEM file with CAs to trust in addition to the system's.
     pub ca: Option<PathBuf>,
     /// `--cert`: a PEM file with the client's certificate chain.
     pub cert: Option<PathBuf>,
     /// `--key`: a PEM file with the client's private key.
     pub key: Option<PathBuf>,
-    /// `--tls-name`: the name to expect in the server's certificate, instead of the URL's host.
+    /// `--tls-name`: the name to expect in the server's certificate instead of the URL's host.
     pub tls_name: Option<String>,
 }
 
 impl Target {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// ```
     /// use sessiontut::redis_url::Target;
@@ -123,12 +101,12 @@ impl Target {
     /// ```
     ///
     /// # Errors
-    /// [`UrlError`] says which part cannot be used, and shows the URL that was probably meant.
+    /// [`UrlError`] says which part is wrong, and suggests the URL that was probably meant.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         parse::parse(text)
     }
 
-    /// The same target with a password from elsewhere (`REDISCLI_AUTH`), where its URL has none.
+    /// Adds a password from elsewhere (`REDISCLI_AUTH`), unless the URL has one.
     #[must_use]
     pub fn with_password(mut self, password: Option<Secret>) -> Self {
         self.password = self.password.or(password);
@@ -159,10 +137,10 @@ impl Target {
 }
 
 impl fmt::Display for Target {
-    /// The URL with its password masked.
+    /// Writes the URL with the password masked.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "rediss" } else { "redis" };
-        // A user without a password is, more often than not, a password in the wrong place.
+        // A user without a password is often a password in the wrong place, so mask it too.
         let login = match (&self.user, &self.password) {
             (None, None) => String::new(),
             (Some(_), None) => format!("{MASK}@"),

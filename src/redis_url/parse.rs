@@ -1,134 +1,115 @@
-//! From the text of a URL to a [`Target`], or to what is wrong with it.
+//! Parses the text of a URL into a [`Target`].
 
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
-use super::faults::{invalid, must_be_encoded};
-use super::parts::{Parts, decoded};
-use super::slips::suggest;
-use super::{Address, Origin, SCHEMES, Target, UrlError, UrlErrorKind, UrlWarning};
+use percent_encoding::percent_decode_str;
 
-/// Longest path of a unix socket (`unix(7)`: 108 bytes with the zero at its end; 104 elsewhere).
-const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+use super::error::{invalid, invalid_host_character, unencoded};
+use super::suggestion::suggest;
+use super::{Address, DEFAULT_PORT, Origin, SCHEMES, Target, UrlError, UrlErrorKind, UrlWarning};
+use crate::secret::Secret;
+
+/// Longest path of a unix socket (`unix(7)`: 108 bytes with the final zero; 104 on other systems).
+const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+/// Longest host name in the DNS (RFC 1035, 2.3.4).
+const LONGEST_NAME: usize = 253;
+/// Longest label of a host name (RFC 1035, 2.3.4).
+const LONGEST_LABEL: usize = 63;
 
 pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
-    refuse_wrapping(text)?;
-    let (scheme, rest) = scheme_of(text)?;
+    check_surroundings(text)?;
+    let (scheme, rest) = split_scheme(text)?;
     if matches!(scheme.as_str(), "unix" | "redis+unix") {
-        return unix_target(text, rest);
+        return parse_unix(text, rest);
     }
-    let parts = Parts::of(text, rest)?;
-    let (user, password) = parts.login(text)?;
-    let mut warnings = parts.warnings();
-    if user.is_some() && password.is_none() {
-        warnings.push(UrlWarning::UserWithoutPassword);
-    }
-    if password
-        .as_ref()
-        .is_some_and(|password| is_encoded_twice(password.reveal()))
-    {
-        warnings.push(UrlWarning::EncodedTwice);
-    }
+    let parts = Parts::split(text, rest)?;
+    let (user, password) = parse_login(text, parts.login)?;
+    let warnings = warnings(&parts, user.as_deref(), password.as_ref(), false);
     Ok(Target {
-        address: parts.address(text)?,
+        address: parse_address(text, parts.authority)?,
         tls: matches!(scheme.as_str(), "rediss" | "valkeys"),
         user,
         password,
-        db: parts.db(text)?,
+        db: parse_db(text, parts.path)?,
         origin: Origin::Given,
         warnings,
     })
 }
 
-fn refuse_wrapping(text: &str) -> Result<(), UrlError> {
+/// Rejects text around or inside the URL that comes from a shell or a file.
+fn check_surroundings(text: &str) -> Result<(), UrlError> {
     if text.trim().is_empty() {
         let message =
-            "the URL is empty; expected redis://HOST:6379/0 (is the variable that it comes from set?)";
-        return Err(UrlError {
-            suggestion: None,
-            ..invalid(text, message)
-        });
+            "the URL is empty; expected redis://HOST:6379/0 (is the variable that should contain it set?)";
+        return Err(invalid(text, message).without_suggestion());
     }
     if text.trim().starts_with(['"', '\'', '`', '\u{201c}', '<']) {
-        return Err(invalid(
-            text,
-            "there are quotes around the URL: they belong to the shell, not into the value",
-        ));
+        let message = "the URL is in quotes: they belong in the shell command, not in the value";
+        return Err(invalid(text, message));
     }
     if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
-        return Err(invalid(
-            text,
-            "there is a blank or a control character in the URL",
-        ));
+        return Err(invalid(text, "the URL contains a space or a control character"));
     }
     Ok(())
 }
 
-fn scheme_of(text: &str) -> Result<(String, &str), UrlError> {
+/// Returns the scheme in lower case, and the text after `://`.
+fn split_scheme(text: &str) -> Result<(String, &str), UrlError> {
+    let no_scheme = || invalid(text, "the URL has no scheme: start it with redis:// or rediss://");
     let Some((scheme, rest)) = text.split_once("://") else {
-        let known = SCHEMES.iter().any(|known| text.starts_with(&format!("{known}:")));
-        return Err(if known {
+        let is_known = SCHEMES.iter().any(|known| text.starts_with(&format!("{known}:")));
+        return Err(if is_known {
             invalid(
                 text,
-                "after the scheme come a colon and two slashes, as in redis://HOST:6379/0",
+                "the scheme must be followed by ://, as in redis://HOST:6379/0",
             )
         } else {
-            invalid(
-                text,
-                "the URL has no scheme: it begins with redis:// or rediss://",
-            )
+            no_scheme()
         });
     };
     let lower = scheme.to_ascii_lowercase();
     if SCHEMES.contains(&lower.as_str()) {
         return Ok((lower, rest));
     }
-    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-    if !is_scheme {
-        return Err(invalid(
-            text,
-            "the URL has no scheme: it begins with redis:// or rediss://",
-        ));
+    let is_scheme_character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        || !scheme.chars().all(is_scheme_character)
+    {
+        return Err(no_scheme());
     }
     Err(UrlError {
         kind: UrlErrorKind::Scheme,
         message: format!(
-            "the scheme is {}://, which is not Redis's: redis:// is plain, rediss:// is TLS, unix:// is a socket",
+            "{}:// is not a Redis scheme: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
             crate::sanitize::excerpt(scheme.as_bytes(), 20)
         ),
         suggestion: suggest(text),
     })
 }
 
-/// `unix://[login@]/path/to/socket[?db=N]`: here, and only here, clients agree on `db`.
-fn unix_target(text: &str, rest: &str) -> Result<Target, UrlError> {
-    // Only a path that begins at once may hold an @ itself; elsewhere a login ends there.
+/// Parses `unix://[login@]/path/to/socket[?db=N]`. Clients agree on `db` only in this form.
+fn parse_unix(text: &str, rest: &str) -> Result<Target, UrlError> {
+    // If the path comes first, an @ is part of it. Otherwise it ends the login.
     let (login, place) = match rest.rsplit_once('@') {
         Some((login, place)) if !rest.starts_with('/') => (Some(login), place),
         _ => (None, rest),
     };
     if let Some(culprit) = login.and_then(|login| login.chars().find(|one| matches!(one, '/' | '?' | '#'))) {
-        return Err(must_be_encoded(text, culprit));
+        return Err(unencoded(text, culprit));
     }
     let (path, query) = place.split_once('?').unwrap_or((place, ""));
-    let path = decoded(text, path)?;
-    if path.len() > LONGEST_SOCKET {
-        let message =
-            format!("the path of a socket has at most {LONGEST_SOCKET} bytes, and this one has more");
-        return Err(UrlError {
-            suggestion: None,
-            ..invalid(text, &message)
-        });
+    let path = decode(text, path)?;
+    if path.len() > LONGEST_SOCKET_PATH {
+        let message = format!(
+            "the path of a socket may have at most {LONGEST_SOCKET_PATH} bytes, but this one has more"
+        );
+        return Err(invalid(text, &message).without_suggestion());
     }
     if path.trim_matches('/').is_empty() {
         let message =
-            "the URL names no socket: after unix:// comes its path, as in unix:///run/redis/redis.sock";
-        return Err(UrlError {
-            suggestion: None,
-            ..invalid(text, message)
-        });
+            "the URL names no socket: put its path after unix://, as in unix:///run/redis/redis.sock";
+        return Err(invalid(text, message).without_suggestion());
     }
     let parts = Parts {
         login,
@@ -136,36 +117,252 @@ fn unix_target(text: &str, rest: &str) -> Result<Target, UrlError> {
         path: "",
         query,
     };
-    let (user, password) = parts.login(text)?;
+    let (user, password) = parse_login(text, login)?;
     let db = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "db");
-    let db = db.map_or(Ok(0), |(_, value)| {
-        value
-            .parse()
-            .map_err(|_| invalid(text, "db must be the number of a database, as in ?db=0"))
-    })?;
-    let mut warnings = parts.warnings();
-    warnings.retain(
-        |warning| !matches!(warning, UrlWarning::IgnoredOptions(names) if names.iter().all(|name| name == "db")),
-    );
-    let address = Address::Unix(PathBuf::from(path));
+    let db = db.map_or(Ok(0), |(_, value)| value.parse());
     Ok(Target {
-        address,
+        address: Address::Unix(PathBuf::from(path)),
         tls: false,
+        warnings: warnings(&parts, user.as_deref(), password.as_ref(), true),
         user,
         password,
-        db,
+        db: db.map_err(|_| invalid(text, "db must be a database number, as in ?db=0"))?,
         origin: Origin::Given,
-        warnings,
     })
 }
 
-fn is_encoded_twice(password: &str) -> bool {
-    let bytes = password.as_bytes();
-    password.match_indices('%').any(|(at, _)| {
-        bytes
-            .get(at + 1..at + 3)
-            .is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
+/// The parts of `[login@]authority[/path][?query]`, not yet decoded.
+struct Parts<'a> {
+    login: Option<&'a str>,
+    authority: &'a str,
+    path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn split(text: &str, rest: &'a str) -> Result<Self, UrlError> {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (front, tail) = rest.split_at(end);
+        if tail.contains('@') && !(may_be_host_and_port(front) && is_query_with_at_sign(tail)) {
+            // The password contains the character at which the text was split.
+            return Err(unencoded(text, tail.chars().next().unwrap_or('/')));
+        }
+        let (login, authority) = match front.rsplit_once('@') {
+            Some((login, authority)) => (Some(login), authority),
+            None => (None, front),
+        };
+        let tail = tail.split('#').next().unwrap_or_default();
+        let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+        Ok(Self {
+            login,
+            authority,
+            path,
+            query,
+        })
+    }
+}
+
+/// Whether this may be `HOST` or `HOST:PORT`, unlike `:password` or `user:password`.
+fn may_be_host_and_port(front: &str) -> bool {
+    let place = front.rsplit_once('@').map_or(front, |(_, place)| place);
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !place.ends_with(']') => (host, port),
+        _ => (place, ""),
+    };
+    !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether an @ is in the value of an option, as in `/0?email=a@b`, and so does not end a password.
+fn is_query_with_at_sign(tail: &str) -> bool {
+    tail.split_once('?').is_some_and(|(path, query)| {
+        path.trim_matches('/').chars().all(|c| c.is_ascii_digit())
+            && query.contains('=')
+            && query.find('=') < query.find('@')
     })
+}
+
+fn parse_login(text: &str, login: Option<&str>) -> Result<(Option<String>, Option<Secret>), UrlError> {
+    let login = login.unwrap_or_default();
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let (user, password) = (decode(text, user)?, decode(text, password)?);
+    let user = (!user.is_empty()).then_some(user);
+    let password = (!password.is_empty()).then(|| Secret::new(password));
+    Ok((user, password))
+}
+
+fn warnings(
+    parts: &Parts<'_>,
+    user: Option<&str>,
+    password: Option<&Secret>,
+    is_unix: bool,
+) -> Vec<UrlWarning> {
+    let mut warnings = Vec::new();
+    if parts.login.is_some_and(|login| login.contains('@')) {
+        warnings.push(UrlWarning::AtSignInPassword);
+    }
+    // Text that is not an option name may be part of a password with a ? in it, so it is not shown.
+    let is_option_name = |name: &str| {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        !name.is_empty() && name.chars().all(is_allowed)
+    };
+    let options: Vec<String> = url::form_urlencoded::parse(parts.query.as_bytes())
+        .map(|(name, _)| name.into_owned())
+        .filter(|name| is_option_name(name))
+        .collect();
+    let is_understood = is_unix && options.iter().all(|name| name == "db");
+    if !options.is_empty() && !is_understood {
+        warnings.push(UrlWarning::IgnoredOptions(options));
+    }
+    match password {
+        None if user.is_some() => warnings.push(UrlWarning::UserWithoutPassword),
+        Some(password) if escapes(password.reveal()) > 0 => warnings.push(UrlWarning::EncodedTwice),
+        _ => {}
+    }
+    warnings
+}
+
+fn parse_address(text: &str, authority: &str) -> Result<Address, UrlError> {
+    let (host, port) = split_port(text, authority)?;
+    let bad_host = || invalid(text, "the host is neither a name nor an address");
+    let host = percent_decode_str(host).decode_utf8().map_err(|_| bad_host())?;
+    if host.is_empty() {
+        let message = "the URL names no host: put a host name or an address after redis://";
+        return Err(invalid(text, message));
+    }
+    if host.contains(['$', '{', '}']) || (host.len() > 2 && host.starts_with('%') && host.ends_with('%')) {
+        let message = "the host is the name of a variable that was not replaced by its value";
+        return Err(invalid(text, message));
+    }
+    if is_placeholder(&host) {
+        let message = "the host is a placeholder: replace it with the primary endpoint of your own cache";
+        return Err(UrlError {
+            suggestion: Some("redis://NAME.xxxxxx.ng.0001.use1.cache.amazonaws.com:6379/0".into()),
+            ..invalid(text, message)
+        });
+    }
+    if let Some(character) = host.chars().find(|character| !character.is_ascii()) {
+        return Err(invalid_host_character(text, character));
+    }
+    if host.parse::<Ipv6Addr>().is_err() && !is_host_name(&host) {
+        return Err(bad_host());
+    }
+    Ok(Address::Tcp {
+        host: host.into_owned(),
+        port: parse_port(text, port)?,
+    })
+}
+
+/// Splits the host (an IPv6 address without its brackets) from the port, which may be empty.
+fn split_port<'a>(text: &str, authority: &'a str) -> Result<(&'a str, &'a str), UrlError> {
+    if let Some(inside) = authority.strip_prefix('[') {
+        let Some((address, port)) = inside.split_once(']') else {
+            return Err(invalid(text, "the bracket before the IPv6 address is not closed"));
+        };
+        let without_zone = address.split('%').next().unwrap_or_default();
+        if without_zone.parse::<Ipv6Addr>().is_err() {
+            return Err(invalid(text, "the part in brackets is not an IPv6 address"));
+        }
+        return match port.strip_prefix(':') {
+            None if !port.is_empty() => Err(invalid(
+                text,
+                "after the bracket, only a colon and the port may follow",
+            )),
+            port => Ok((address, port.unwrap_or_default())),
+        };
+    }
+    if authority.contains(',') {
+        return Err(invalid(text, "the URL names several hosts: use one of them"));
+    }
+    let (first, rest) = authority.split_once(':').unwrap_or((authority, ""));
+    if !rest.contains(':') {
+        return Ok((first, rest));
+    }
+    let is_ipv6_group = first.chars().all(|one| one.is_ascii_hexdigit());
+    Err(if is_ipv6_group {
+        invalid(
+            text,
+            "an IPv6 address must be in brackets, as in redis://[fd00::1]:6379/0",
+        )
+    } else {
+        invalid(
+            text,
+            "there is more than one colon after the host: expected HOST:PORT",
+        )
+    })
+}
+
+fn parse_port(text: &str, port: &str) -> Result<u16, UrlError> {
+    if port.is_empty() {
+        return Ok(DEFAULT_PORT);
+    }
+    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse::<u16>() {
+        Ok(number @ 1..) if is_number => Ok(number),
+        _ if is_number => Err(invalid(
+            text,
+            "the port is out of range: use a number from 1 to 65535",
+        )),
+        _ => Err(invalid(text, "the port is not a number from 1 to 65535")),
+    }
+}
+
+fn parse_db(text: &str, path: &str) -> Result<u64, UrlError> {
+    match path.trim_matches('/') {
+        "" => Ok(0),
+        db => db.parse().map_err(|_| {
+            invalid(
+                text,
+                "the part after the last slash must be a database number, such as /0",
+            )
+        }),
+    }
+}
+
+/// Whether the host is what instructions write in place of the reader's own endpoint.
+fn is_placeholder(host: &str) -> bool {
+    let dashed = host.to_ascii_lowercase().replace('_', "-");
+    matches!(host, "HOST" | "HOSTNAME" | "ENDPOINT" | "ADDRESS")
+        || host.contains('<')
+        || host.contains(".xxxxxx.")
+        || dashed.contains("your-")
+        || dashed == "primary-endpoint"
+}
+
+fn is_host_name(host: &str) -> bool {
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    let is_label = |label: &str| {
+        // A label that starts or ends with a hyphen is invalid (RFC 952), and resolvers do not query it.
+        (1..=LONGEST_LABEL).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    };
+    // Ipv6Addr does not parse the zone of an address such as fe80::1%eth0.
+    let is_scoped = host
+        .split_once('%')
+        .is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok());
+    is_scoped || (bare.len() <= LONGEST_NAME && bare.split('.').all(is_label))
+}
+
+/// Decodes percent-encoding; every % must start an escape.
+fn decode(text: &str, part: &str) -> Result<String, UrlError> {
+    if part.matches('%').count() != escapes(part) {
+        return Err(unencoded(text, '%'));
+    }
+    let decoded = percent_decode_str(part).decode_utf8();
+    Ok(decoded.map_err(|_| unencoded(text, '%'))?.into_owned())
+}
+
+/// The number of % that two hexadecimal digits follow.
+fn escapes(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let is_escape = |at: usize| {
+        let digits = bytes.get(at + 1..at + 3);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    text.match_indices('%').filter(|(at, _)| is_escape(*at)).count()
 }
 
 #[cfg(test)]
@@ -177,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_url_is_read() {
+    fn every_form_of_url_is_parsed() {
         for (text, shown) in [
             ("redis://h", "redis://h:6379/0"),
             ("rediss://h:6380/2", "rediss://h:6380/2"),
@@ -200,14 +397,14 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_decoded_and_the_last_at_sign_ends_them() {
+    fn passwords_are_decoded_and_end_at_the_last_at_sign() {
         let target = parse("redis://ada:p%23q@r@h").unwrap();
         assert_eq!(target.password.unwrap().reveal(), "p#q@r");
         assert_eq!(target.warnings, [UrlWarning::AtSignInPassword]);
     }
 
     #[test]
-    fn what_is_unusable_is_told_apart() {
+    fn unusable_urls_get_the_right_kind_of_error() {
         for text in [
             "",
             "  ",
@@ -257,16 +454,16 @@ mod tests {
     }
 
     #[test]
-    fn what_a_word_processor_made_of_a_host_is_named_and_mended() {
-        let fault = parse("redis://:Plover-4417@my\u{2013}cache.example\u{200b}:6379").unwrap_err();
-        assert!(fault.message.contains("U+2013"), "{}", fault.message);
-        assert_eq!(fault.suggestion.unwrap(), "redis://:***@my-cache.example:6379/0");
-        let fault = parse("redis://bücher.example").unwrap_err();
-        assert!(fault.message.contains("xn--"), "{}", fault.message);
+    fn typographic_characters_in_a_host_are_named_and_replaced() {
+        let error = parse("redis://:Plover-4417@my\u{2013}cache.example\u{200b}:6379").unwrap_err();
+        assert!(error.message.contains("U+2013"), "{}", error.message);
+        assert_eq!(error.suggestion.unwrap(), "redis://:***@my-cache.example:6379/0");
+        let error = parse("redis://bücher.example").unwrap_err();
+        assert!(error.message.contains("xn--"), "{}", error.message);
     }
 
     #[test]
-    fn a_port_that_stands_there_twice_is_not_taken_for_ipv6() {
+    fn a_repeated_port_is_not_mistaken_for_ipv6() {
         let message = |text: &str| parse(text).unwrap_err().message;
         for text in ["redis://cache.example:6379:6379", "redis://10.0.0.1:6379:6380"] {
             assert!(message(text).contains("more than one colon"), "{}", message(text));
@@ -275,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn no_fault_shows_a_piece_of_the_password() {
+    fn no_error_shows_part_of_the_password() {
         for text in [
             "redis://:Plover#4417@h",
             "redis://bob:Plover/4417@h",
@@ -287,14 +484,14 @@ mod tests {
             "'redis://:Plover-4417@h'",
             "bob:Plover@4417@h",
         ] {
-            let fault = parse(text).expect_err(text);
-            let shown = format!("{fault} {fault:?}");
+            let error = parse(text).expect_err(text);
+            let shown = format!("{error} {error:?}");
             assert!(!shown.contains("Plover") && !shown.contains("4417"), "{shown}");
         }
     }
 
     #[test]
-    fn options_that_clients_ignore_are_noticed() {
+    fn options_that_clients_ignore_cause_a_warning() {
         let target = parse("redis://h/0?db=3&socket_timeout=5").unwrap();
         assert_eq!(
             target.warnings,

@@ -1,94 +1,102 @@
-//! What a host name tells before a packet is sent: the endpoint grammar of Amazon ElastiCache and MemoryDB.
+//! What a host name alone suggests: the endpoint names of Amazon ElastiCache and MemoryDB.
 //!
-//! Forms: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>. A name only suggests.
+//! Forms: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
 
-/// What a name is the name of.
+use EndpointKind::{Configuration, Memcached, MemoryDb, Node, Primary, Reader, Serverless};
+
+/// The kind of endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndpointKind {
-    /// `NAME.ID.ng.0001.REGION.cache…` or `master.NAME…`: always the current primary.
+    /// Always the current primary.
     Primary,
-    /// `NAME-ro.ID.ng.0001…` or `replica.NAME…`: spread over the replicas, read only.
+    /// Distributes connections over the replicas; read only.
     Reader,
-    /// `NAME-001.ID.0001…` or, with TLS, `NAME-001.NAME.ID…`: one node, whatever its role.
+    /// One node, whatever its role.
     Node,
-    /// `clustercfg…`: cluster mode, for clients of the cluster protocol.
+    /// Cluster mode; needs a cluster client.
     Configuration,
-    /// `NAME-ID.serverless…`: TLS and the cluster protocol.
+    /// Always TLS and cluster mode.
     Serverless,
-    /// `NAME.ID.cfg…`: a Memcached cluster.
     Memcached,
-    /// `….memorydb.…`: MemoryDB, always a cluster.
+    /// Always cluster mode.
     MemoryDb,
 }
 
-/// What was read from a name.
+/// The names, without `.amazonaws.com`, with the kind of endpoint and whether it has TLS. The first match counts.
+///
+/// `*` is any label, `**` any number of labels, `#` a four-digit shard, and `R` the region.
+const PATTERNS: [(&str, EndpointKind, bool); 14] = [
+    ("**.serverless.R.cache", Serverless, true),
+    ("**.cfg.R.cache", Memcached, false),
+    ("clustercfg.*.*.R.cache", Configuration, true),
+    ("**.clustercfg.R.cache", Configuration, false),
+    ("master.*.*.R.cache", Primary, true),
+    ("replica.*.*.R.cache", Reader, true),
+    ("*-ro.*.ng.#.R.cache", Reader, false),
+    ("**.ng.#.R.cache", Primary, false),
+    ("**.#.R.cache", Node, false),
+    ("*.*.*.R.cache", Node, true),
+    ("**.R.cache", Node, false),
+    ("**.clustercfg.memorydb.R", MemoryDb, false),
+    ("**.#.memorydb.R", MemoryDb, false),
+    ("**.memorydb.R", MemoryDb, true),
+];
+
+/// What a host name suggests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointHint {
-    /// What the name is the name of.
     pub kind: EndpointKind,
-    /// Whether the form of the name is one that only endpoints with TLS have.
+    /// Whether the form of the name is that of an endpoint with TLS.
     pub tls: bool,
-    /// The AWS region, where the name's code for it is known.
+    /// The AWS region, if the name contains a known region code.
     pub region: Option<String>,
 }
 
-/// Reads a host name; `None` where it has no form of AWS's.
-#[must_use]
+/// Returns `None` for a name that is not an ElastiCache or MemoryDB endpoint.
 pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let bare = host
+    let name = host
         .strip_suffix(".amazonaws.com")
         .or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
-    if let Some((front, region)) = bare.split_once(".memorydb.") {
-        let labels: Vec<&str> = front.split('.').collect();
-        return Some(EndpointHint {
-            kind: EndpointKind::MemoryDb,
-            tls: !has_form_without_tls(&labels),
-            region: Some(region.to_owned()),
-        });
-    }
-    let labels: Vec<&str> = bare.strip_suffix(".cache").unwrap_or(bare).split('.').collect();
-    if labels.contains(&"cache") || bare.ends_with(".cache") {
-        let (kind, tls) = kind_of(&labels);
-        return Some(EndpointHint {
-            kind,
-            tls,
-            region: labels.iter().rev().find_map(|label| region(label)),
-        });
-    }
-    None
+    PATTERNS.iter().find_map(|(pattern, kind, tls)| {
+        let code = match_pattern(pattern, name)?;
+        Some(EndpointHint {
+            kind: *kind,
+            tls: *tls,
+            region: region(code),
+        })
+    })
 }
 
-fn kind_of(labels: &[&str]) -> (EndpointKind, bool) {
-    let first = labels.first().copied().unwrap_or_default();
-    let is_group = labels.contains(&"ng");
-    match first {
-        _ if labels.contains(&"serverless") => (EndpointKind::Serverless, true),
-        _ if labels.contains(&"cfg") => (EndpointKind::Memcached, false),
-        "clustercfg" => (EndpointKind::Configuration, true),
-        _ if labels.contains(&"clustercfg") => (EndpointKind::Configuration, false),
-        "master" => (EndpointKind::Primary, true),
-        "replica" => (EndpointKind::Reader, true),
-        _ if first.ends_with("-ro") && is_group => (EndpointKind::Reader, false),
-        _ if is_group => (EndpointKind::Primary, false),
-        // NODE.GROUP.ID.REGION has TLS, NODE.ID.0001.REGION has none.
-        _ => (
-            EndpointKind::Node,
-            labels.len() == 4 && !has_form_without_tls(labels),
-        ),
+/// Compares label by label from the end. Returns the label in place of `R`.
+fn match_pattern<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
+    let mut labels = name.rsplit('.');
+    let mut region = "";
+    for wanted in pattern.rsplit('.') {
+        if wanted == "**" {
+            return labels.next().map(|_| region);
+        }
+        let label = labels.next()?;
+        let matches = match wanted {
+            "*" => true,
+            "R" => {
+                region = label;
+                true
+            }
+            "#" => label.len() == 4 && label.bytes().all(|byte| byte.is_ascii_digit()),
+            _ => match wanted.strip_prefix('*') {
+                Some(suffix) => label.ends_with(suffix),
+                None => label == wanted,
+            },
+        };
+        if !matches {
+            return None;
+        }
     }
+    labels.next().is_none().then_some(region)
 }
 
-/// Without TLS, what the name is of stands behind it (`NAME.ID.clustercfg`, `NAME.ID.0001`); with TLS, before it.
-fn has_form_without_tls(labels: &[&str]) -> bool {
-    let is_shard = |label: &&str| label.len() == 4 && label.bytes().all(|byte| byte.is_ascii_digit());
-    labels
-        .iter()
-        .skip(1)
-        .any(|label| *label == "clustercfg" || is_shard(label))
-}
-
-/// `use1` → `us-east-1`. The code is the first letters of the area, then of the direction, then the number.
+/// Expands `use1` to `us-east-1`: abbreviations of area and direction, and a number.
 fn region(code: &str) -> Option<String> {
     const AREAS: [(&str, &str); 12] = [
         ("usg", "us-gov"),
@@ -115,14 +123,14 @@ fn region(code: &str) -> Option<String> {
         ("w", "west"),
         ("c", "central"),
     ];
-    // The one code that does not spell its region: Ningxia's, in NAME.ID.0001.cnw1.cache.amazonaws.com.cn.
+    // Ningxia's code is the only irregular one.
     if code == "cnw1" {
         return Some("cn-northwest-1".to_owned());
     }
     let number = code.chars().last().filter(char::is_ascii_digit)?;
     let letters = code.strip_suffix(number)?;
     if code.contains('-') {
-        return (code.matches('-').count() == 2).then(|| code.to_owned());
+        return Some(code.to_owned());
     }
     AREAS.iter().find_map(|(short, area)| {
         let rest = letters.strip_prefix(short)?;
@@ -132,8 +140,7 @@ fn region(code: &str) -> Option<String> {
 }
 
 impl EndpointKind {
-    /// The word in `ping --json`.
-    #[must_use]
+    /// The value in `ping --json`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Primary => "elasticache-primary",
@@ -148,49 +155,44 @@ impl EndpointKind {
 }
 
 impl EndpointHint {
-    /// What the name suggests about a URL with it, a hint a line.
-    #[must_use]
+    /// What the name suggests about the endpoint, one hint per line.
     pub(crate) fn hints(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut hints = self.mismatches(tls, port);
         match self.kind {
             EndpointKind::Configuration | EndpointKind::Serverless | EndpointKind::MemoryDb => {
-                hints.push(
-                    "the name suggests cluster mode: clients must speak the cluster protocol".to_owned(),
-                );
+                hints
+                    .push("the name suggests cluster mode: clients must use the cluster protocol".to_owned());
             }
             EndpointKind::Reader => {
-                hints.push("the name suggests the reader endpoint, which takes no writes".to_owned());
+                hints.push("the name suggests a reader endpoint, which rejects writes".to_owned());
             }
             EndpointKind::Memcached | EndpointKind::Primary | EndpointKind::Node => {}
         }
         hints
     }
 
-    /// Where the name suggests another URL than the one it stands in: worth saying before a packet is sent.
-    #[must_use]
+    /// Where the URL does not match what its host name suggests.
     pub(crate) fn mismatches(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut mismatches = Vec::new();
         if self.kind == EndpointKind::Memcached {
-            mismatches.push("the name suggests Memcached, which is another service than Redis".to_owned());
+            mismatches.push("the name suggests Memcached, which is not Redis".to_owned());
         } else if self.tls && !tls {
-            mismatches
-                .push("the name suggests an endpoint with TLS: its URL begins with rediss://".to_owned());
+            mismatches.push("the name suggests an endpoint with TLS: use rediss://".to_owned());
         } else if tls && !self.tls {
-            mismatches
-                .push("the name suggests an endpoint without TLS: its URL begins with redis://".to_owned());
+            mismatches.push("the name suggests an endpoint without TLS: use redis://".to_owned());
         }
         if let Some(port) = port.filter(|port| !matches!(port, 6379 | 6380)) {
             let usual = if self.kind == EndpointKind::Serverless {
-                "6379, and 6380 for readers"
+                "6379, or 6380 for reads"
             } else {
                 "6379"
             };
             let service = if port == MEMCACHED_PORT {
-                "port 11211 is Memcached's".to_owned()
+                "port 11211 is the Memcached port".to_owned()
             } else {
                 format!("port {port} is unusual for such an endpoint")
             };
-            mismatches.push(format!("{service}: the usual one is {usual}"));
+            mismatches.push(format!("{service}: the usual port is {usual}"));
         }
         mismatches
     }
@@ -203,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_endpoint_is_told_apart() {
+    fn every_form_of_endpoint_is_recognised() {
         for (host, kind, tls, region) in [
             (
                 "shop.x1y2z3.ng.0001.use1.cache.amazonaws.com",
@@ -339,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_does_not_go_with_its_url_is_worth_a_hint() {
+    fn a_url_that_does_not_match_its_host_name_gets_a_hint() {
         let first = |name: &str, tls, port| {
             let hint = endpoint_hint(&format!("{name}.amazonaws.com")).unwrap();
             hint.mismatches(tls, Some(port)).into_iter().next()

@@ -1,15 +1,16 @@
-//! URL slips that people really make, each answered with the URL that was probably meant.
+//! Suggests the URL that was probably meant, for typos that people really make.
+
+use std::net::Ipv6Addr;
 
 use super::{DEFAULT_PORT, SCHEMES};
+use crate::secret::MASK;
 
-/// What stands where the password was.
-const MASK: &str = "***";
-/// Digits of a database's number.
+/// The most digits of a database number.
 const MOST_DIGITS: usize = 9;
 
-/// Rebuilds what was probably meant from text that is no usable URL; the password never shows.
+/// Rebuilds a URL from unusable text, without the password.
 ///
-/// Whatever stands between `://` and the last `@` may hold a secret, wherever it seems to end.
+/// Everything between `://` and the last `@` may be secret, even if the password seems to end earlier.
 pub(super) fn suggest(text: &str) -> Option<String> {
     let bare = text
         .trim()
@@ -17,7 +18,7 @@ pub(super) fn suggest(text: &str) -> Option<String> {
     if bare.is_empty() {
         return None;
     }
-    if let Some(socket) = socket(bare) {
+    if let Some(socket) = suggest_socket(bare) {
         return Some(socket);
     }
     let (scheme, rest) = split_scheme(bare);
@@ -25,28 +26,28 @@ pub(super) fn suggest(text: &str) -> Option<String> {
         Some((login, place)) => (masked_login(login), place),
         None => (String::new(), rest),
     };
-    let place = typed(place);
+    let place = to_typed_characters(place);
     let (host, tail) = split_host(&place)?;
     (!host.is_empty()).then(|| format!("{scheme}://{login}{host}{tail}"))
 }
 
-/// `/run/redis.sock`, `unix:/run/redis.sock` and `redis:///run/redis.sock` name a socket.
-fn socket(text: &str) -> Option<String> {
+/// Recognises `/run/redis.sock`, `unix:/run/redis.sock` and `redis:///run/redis.sock`.
+fn suggest_socket(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
     let path = rest.trim_start_matches('/');
     let is_one = scheme.ends_with("unix") || path.ends_with(".sock");
     let is_path = match rest.len() - path.len() {
-        // A host stands behind two.
+        // A host follows two slashes.
         0 | 2 => false,
-        // What has its three already is wrong in another way.
+        // unix:/// is correct, so something else is wrong.
         slashes => slashes == 1 || !scheme.ends_with("unix"),
     };
     (is_one && is_path && !path.is_empty() && !path.contains(['@', '?', '#']))
         .then(|| format!("unix:///{path}"))
 }
 
-/// The place as somebody would type it: hyphens for all dashes, nothing that cannot be seen.
-fn typed(place: &str) -> String {
+/// Replaces all dashes with hyphens, and removes invisible characters.
+fn to_typed_characters(place: &str) -> String {
     place
         .chars()
         .filter(|character| {
@@ -64,9 +65,9 @@ fn typed(place: &str) -> String {
 
 fn split_scheme(text: &str) -> (&'static str, &str) {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return split_crippled_scheme(text);
+        return split_incomplete_scheme(text);
     };
-    // In front of it may stand `export REDIS_URL=`, or another scheme.
+    // `export REDIS_URL=` or another scheme may come first.
     let scheme = scheme.rsplit([' ', '=']).next().unwrap_or(scheme);
     let is_doubled = rest
         .split_once("://")
@@ -77,8 +78,8 @@ fn split_scheme(text: &str) -> (&'static str, &str) {
     (meant_scheme(scheme), rest)
 }
 
-/// `redis:/HOST`, `redis:HOST` and `redis//HOST`; but `redis:6379` is a host of that name with its port.
-fn split_crippled_scheme(text: &str) -> (&'static str, &str) {
+/// Recognises `redis:/HOST`, `redis:HOST` and `redis//HOST`, but `redis:6379` is a host and its port.
+fn split_incomplete_scheme(text: &str) -> (&'static str, &str) {
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (scheme, rest) = text.split_at(end);
     let place = rest.trim_start_matches([':', '/']);
@@ -98,9 +99,9 @@ fn meant_scheme(scheme: &str) -> &'static str {
     let says_tls = lower
         .split(['+', '-', '.'])
         .any(|word| matches!(word, "rediss" | "valkeys" | "tls" | "ssl"));
-    // redsis, reddiss: one letter more than redis, and an s at the end.
-    let is_slip = lower.starts_with('r') && lower.ends_with('s') && lower.len() > 5;
-    if says_tls || is_slip { "rediss" } else { "redis" }
+    // redsis and reddiss are typos of rediss.
+    let is_typo = lower.starts_with('r') && lower.ends_with('s') && lower.len() > 5;
+    if says_tls || is_typo { "rediss" } else { "redis" }
 }
 
 fn masked_login(login: &str) -> String {
@@ -110,13 +111,13 @@ fn masked_login(login: &str) -> String {
     }
 }
 
-/// A user name that can be shown: nothing in it hints that it is a piece of a password.
+/// Whether a user name can be shown: with other characters, it may be part of a password.
 fn is_plain_user(user: &str) -> bool {
     user.chars()
         .all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.'))
 }
 
-/// The host, in brackets where it is an IPv6 address, and a port and database that can be used.
+/// Returns the host (an IPv6 address in brackets), and a valid `:PORT/DB`.
 fn split_host(place: &str) -> Option<(String, String)> {
     let end = place.find(['/', '?', '#']).unwrap_or(place.len());
     let (authority, path) = place.split_at(end);
@@ -125,13 +126,13 @@ fn split_host(place: &str) -> Option<(String, String)> {
         .chars()
         .take_while(char::is_ascii_digit)
         .collect();
-    // Of several hosts, the first.
+    // Use the first of several hosts.
     let authority = authority.split(',').next().unwrap_or_default();
     if let Some((address, port)) = ipv6_with_port(authority) {
         return Some((format!("[{address}]"), tail(port, &db)));
     }
     let bare = authority.trim_matches(['[', ']']);
-    if bare.parse::<std::net::Ipv6Addr>().is_ok() {
+    if bare.parse::<Ipv6Addr>().is_ok() {
         return Some((format!("[{bare}]"), tail(DEFAULT_PORT, &db)));
     }
     let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
@@ -146,19 +147,19 @@ fn split_host(place: &str) -> Option<(String, String)> {
     is_host.then(|| (host.to_owned(), tail(port, &db)))
 }
 
-/// `fd00::1:6379` is an address by itself; a group that looks like a port of Redis is taken for one.
+/// `fd00::1:6379` is a valid address, but if its last group looks like a Redis port, treat it as one.
 fn ipv6_with_port(authority: &str) -> Option<(String, u16)> {
     let (address, port) = authority.rsplit_once(':')?;
     let is_closed = address.ends_with(']');
     let looks_like_a_port = port.len() == 5 || port.starts_with("63") || port.starts_with("700");
     let address = address.trim_matches(['[', ']']);
-    address.parse::<std::net::Ipv6Addr>().ok()?;
+    address.parse::<Ipv6Addr>().ok()?;
     let port = port.parse().ok().filter(|port| *port != 0)?;
     (is_closed || looks_like_a_port).then(|| (address.to_owned(), port))
 }
 
 fn tail(port: u16, db: &str) -> String {
-    // More digits than any server counts databases with are a slip of their own.
+    // A number with too many digits is a typo too.
     let db = if db.is_empty() || db.len() > MOST_DIGITS {
         "0"
     } else {
@@ -172,7 +173,7 @@ mod tests {
     use super::suggest;
 
     #[test]
-    fn common_slips_are_answered_with_the_url_that_was_meant() {
+    fn common_typos_get_the_url_that_was_meant() {
         for (typed, meant) in [
             ("cache.example", "redis://cache.example:6379/0"),
             ("cache.example:6380", "redis://cache.example:6380/0"),
@@ -225,14 +226,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_for_another_reason_is_not_offered_again() {
+    fn an_invalid_socket_url_gets_no_suggestion() {
         for typed in ["unix://", "unix:///", "unix:///run/redis.sock?db=x"] {
             assert_eq!(suggest(typed), None, "{typed}");
         }
     }
 
     #[test]
-    fn no_piece_of_a_password_is_taken_for_a_user() {
+    fn no_part_of_a_password_is_shown_as_a_user() {
         let shown = suggest("redis://Plo#ver:4417@host").unwrap();
         assert!(!shown.contains("Plo"), "{shown}");
     }
