@@ -1,7 +1,7 @@
-/* Starts one program and says how long it ran (ns), its peak memory (KB), and its exit status.
+/* Runs one program, and prints its run time (ns), its peak memory (KB) and its exit status.
  *
- * A small parent of its own: a child that is forked from a larger one, such as Python, is charged with that one's
- * memory until it calls exec, and the kernel remembers it as the peak. */
+ * This is a separate small program because a forked child counts its parent's memory as its own until it calls exec, and
+ * the kernel keeps that as the peak. The memory of Python would hide that of the measured program. */
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>

@@ -1,4 +1,4 @@
-"""Flask with a session store of its own on redis-py: one pipeline a page view."""
+"""Flask with a hand-written session store on redis-py: one pipeline per page view."""
 
 import os
 import secrets

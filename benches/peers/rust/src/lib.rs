@@ -1,8 +1,8 @@
-//! What the peers have in common: their settings and the page.
+//! Code that all peers share: settings and the page.
 
 use std::env;
 
-/// A setting from the environment.
+/// Reads a setting from the environment.
 pub fn setting(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
 }
@@ -12,14 +12,14 @@ pub fn port() -> u16 {
     setting("PORT").parse().expect("PORT is a port")
 }
 
-/// Makes pages of one size.
+/// Generates pages of a fixed size.
 #[derive(Clone)]
 pub struct Page {
     filling: String,
 }
 
 impl Page {
-    /// Pages of `PAGE_BYTES` bytes.
+    /// Creates a generator of pages with `PAGE_BYTES` bytes.
     pub fn from_environment() -> Self {
         let bytes: usize = setting("PAGE_BYTES").parse().expect("PAGE_BYTES is a number");
         Self {
@@ -27,7 +27,7 @@ impl Page {
         }
     }
 
-    /// A page that says this, and is as long as all others.
+    /// Returns a page with this text, padded to the fixed size.
     pub fn saying(&self, text: &str) -> String {
         let mut page = String::with_capacity(self.filling.len());
         page.push_str(text);

@@ -1,4 +1,4 @@
-//! The stack of `sessiontut serve` with a constant body: what no session can be faster than.
+//! The HTTP stack of `sessiontut serve` with a constant body: the upper limit for any session store on it.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -19,7 +19,7 @@ use peers::{Page, port};
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
                    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The headers that ours sends.
+/// The headers that `sessiontut serve` sends.
 const HEADERS: [(&str, &str); 6] = [
     ("content-security-policy", CSP),
     ("x-frame-options", "DENY"),
