@@ -1,6 +1,6 @@
-//! The tutorial's app in each framework, and our own: one drive for all of them, on a real Redis.
+//! Runs one test scenario against `sessiontut serve` and the examples in every framework, on a real Redis.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
@@ -31,7 +31,7 @@ fn the_flask_app_passes_the_drive() {
 
 #[test]
 fn the_express_app_passes_the_drive() {
-    // Node looks for packages beside the file that asks for them.
+    // Node searches for packages beside the importing file.
     let folder = TempDir::new().unwrap();
     for file in fs::read_dir(example("express")).unwrap() {
         let path = file.unwrap().path();
@@ -84,7 +84,7 @@ fn passes(program: &dyn Fn(u8) -> Command) {
     }
 }
 
-/// The port of the address that an app has said to open.
+/// Returns the port of the address that an app has printed.
 fn port_in(log: &Path) -> Option<u16> {
     let said = fs::read_to_string(log).ok()?;
     let (_, rest) = said.split_once("http://127.0.0.1:")?;

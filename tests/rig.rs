@@ -1,4 +1,4 @@
-//! What the other tests stand on: that the servers are real, and go when they should.
+//! Tests the test support itself: the servers work, and end when dropped.
 
 mod support;
 

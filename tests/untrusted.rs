@@ -1,8 +1,8 @@
-//! Whatever comes from outside, no panic, nothing that steers a terminal, and no secret in any output.
+//! For any input from outside: no panic, no terminal control characters in the output, and no secret in it.
 //!
-//! `PROPTEST_CASES` sets the number of cases of each property; those with a server take a quarter of it.
+//! `PROPTEST_CASES` sets the number of cases per property; properties with a server run a quarter of it.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
@@ -22,7 +22,7 @@ use sessiontut::untrusted::{Limits, json, markdown, measure, parse_lesson, steps
 
 const SECRET: &str = "Plover4417";
 
-/// No file is left for a case that failed: the test names it, and it belongs into the table of its module.
+/// Failed cases are not saved to a file. The test prints them; add them to the table of test cases of their module.
 fn config(part: u32) -> Config {
     let usual = Config::default();
     Config {
@@ -32,7 +32,7 @@ fn config(part: u32) -> Config {
     }
 }
 
-/// What a terminal would obey, or what turns its text around.
+/// Terminal control characters, and characters that reverse the direction of text.
 fn steers(text: &str) -> bool {
     let is_layout = |character| character == '\n';
     text.chars().any(|character| {
@@ -46,7 +46,7 @@ fn is_harmless(shown: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Text that means harm, or merely trouble.
+/// Malicious or unusual text.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         select(vec![
@@ -82,7 +82,7 @@ fn hostile() -> impl Strategy<Value = String> {
 
 // --- URLs -------------------------------------------------------------------------------------------------------
 
-/// A URL as people and their scripts mangle it; whatever stands before its last `@` is secret or may be.
+/// A malformed URL of the kind that people and scripts produce. Everything before its last `@` may be secret.
 fn url() -> impl Strategy<Value = String> {
     let scheme = prop_oneof![
         select(vec![
@@ -144,13 +144,13 @@ fn url() -> impl Strategy<Value = String> {
     ];
     (scheme, login, host, tail)
         .prop_map(|(scheme, login, host, tail)| format!("{scheme}{login}{host}{tail}"))
-        // What follows there is a path, which may hold an @ and has no login before it.
+        // After unix:/// comes a path, which may contain an @ but no user name or password.
         .prop_filter("the path of a socket", |url| {
             !url.to_lowercase().contains("unix:///")
         })
 }
 
-/// Everything that people and scripts may see of a climb.
+/// All output of one `ping`, for people and for scripts.
 fn everything_shown(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
     let mut shown: Vec<String> = steps::steps(target, seen, verdict)
         .iter()
@@ -171,7 +171,7 @@ fn words(line: &text::Line) -> String {
     }
 }
 
-/// The strings of a report, each as a script would print it.
+/// Returns the strings in a report, as a script would print them.
 fn strings_in(value: &serde_json::Value) -> Vec<String> {
     match value {
         serde_json::Value::String(text) => vec![text.clone()],
@@ -224,7 +224,7 @@ proptest! {
 
 // --- Servers ----------------------------------------------------------------------------------------------------
 
-/// Says the same to everyone who connects, at once, whatever it is asked; then closes.
+/// A server that sends the same bytes on every connection at once, whatever it receives, and then closes.
 struct Babbler {
     address: SocketAddr,
     script: Arc<Mutex<Vec<u8>>>,
@@ -240,11 +240,11 @@ impl Babbler {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let script = says.lock().unwrap().clone();
-                // In a thread of its own: the experiments come on a second connection. Who has heard enough goes away.
+                // In a separate thread, because experiments use a second connection. The client may disconnect early.
                 thread::spawn(move || {
                     let _ = stream.write_all(&script);
                     let _ = stream.shutdown(Shutdown::Write);
-                    // Read to the end: a reset would eat what was said.
+                    // Read everything, because unread bytes would cause a reset, which discards what was sent.
                     let _ = stream.read_to_end(&mut Vec::new());
                 });
             }
@@ -252,7 +252,7 @@ impl Babbler {
         Self { address, script }
     }
 
-    /// Climbs to it with everything that a climb can ask; what is shown of that.
+    /// Runs `ping` against it with all options, and returns the output.
     fn climb(&self, script: Vec<u8>) -> (Verdict, Vec<String>) {
         *self.script.lock().unwrap() = script;
         let target = Target::parse(&format!("redis://:{SECRET}@{}/1", self.address)).unwrap();
@@ -278,7 +278,7 @@ impl Babbler {
     }
 }
 
-/// One reply, or something like it.
+/// A valid or malformed reply.
 fn reply() -> impl Strategy<Value = Vec<u8>> {
     let bulk = |text: String| {
         [
@@ -344,7 +344,7 @@ fn reply() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A stranger to AUTH that repeats what it was told, as real ones do: at once, or a reply too late.
+/// A server without AUTH that echoes its arguments in an error, as real ones do, at once or one reply late.
 fn echo() -> impl Strategy<Value = Vec<u8>> {
     let words = select(vec![
         format!("-ERR unknown command 'AUTH', with args beginning with: '{SECRET}'\r\n"),
@@ -361,7 +361,7 @@ fn echo() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(first, words, more)| format!("{first}{words}{more}").into_bytes())
 }
 
-/// What a server says from the first byte on: often polite for a while.
+/// All bytes that a server sends; often they start with valid replies.
 fn script() -> impl Strategy<Value = Vec<u8>> {
     let pongs = "+PONG\r\n".repeat(4);
     let polite = select(vec![
@@ -395,7 +395,7 @@ proptest! {
         let whole = measure(&bytes, limits);
         if let Ok(Some(length)) = whole {
             prop_assert!(length <= bytes.len() && length <= limits.bytes);
-            // What follows belongs to the next reply, and what is missing is asked for.
+            // Extra bytes belong to the next reply; missing bytes are requested.
             prop_assert_eq!(measure(&bytes[..length], limits), whole);
             let part = cut.index(length);
             prop_assert_eq!(measure(&bytes[..part], limits), Ok(None));
@@ -449,16 +449,16 @@ proptest! {
 
     #[test]
     fn a_lesson_of_a_stranger_is_shown_without_harm(source in lesson(), width in 0_usize..100) {
-        // Colours of our own would hide those of the lesson.
+        // Colours from the program would hide those of the lesson.
         colored::control::set_override(false);
         for line in markdown::lines(&source, width) {
-            // A tab in code is left to the terminal.
+            // Tabs in code are kept.
             prop_assert!(!steers(&line.replace('\t', " ")) && !line.contains('\n'), "{line:?}");
         }
         for line in markdown::wrapped(&source, width) {
             prop_assert!(!steers(&line), "{line:?}");
         }
-        // Where it is refused, on which line and why; a panic would fail here.
+        // Errors are expected; only a panic fails the test.
         let _ = parse_lesson("01-t.md", &source);
     }
 }

@@ -6,26 +6,26 @@ use super::program::{Finished, Home, Running};
 /// A running app; killed when dropped.
 #[derive(Debug)]
 pub struct App {
-    /// Where it listens.
+    /// The port it listens on.
     pub port: u16,
     pub running: Running,
     _home: Home,
 }
 
 impl App {
-    /// Starts it on a Redis, with more arguments.
+    /// Starts it with this Redis URL and further arguments.
     #[track_caller]
     pub fn start(redis: &str, arguments: &[&str]) -> Self {
         Self::start_in(Home::new(), Some(redis), arguments, &[])
     }
 
-    /// Starts it without naming a Redis.
+    /// Starts it without `REDIS_URL`.
     #[track_caller]
     pub fn without_redis(arguments: &[&str]) -> Self {
         Self::start_in(Home::new(), None, arguments, &[])
     }
 
-    /// Starts it with variables of the environment.
+    /// Starts it with these environment variables.
     #[track_caller]
     pub fn start_in(home: Home, redis: Option<&str>, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut program = home.sessiontut(["serve"]).args(arguments);
@@ -56,12 +56,12 @@ impl App {
         }
     }
 
-    /// A newcomer.
+    /// Returns a visitor without cookies.
     pub fn visitor(&self) -> Visitor {
         Visitor::at(self.port)
     }
 
-    /// Someone who has just logged in.
+    /// Returns a visitor who has just logged in.
     #[track_caller]
     pub fn logged_in(&self, name: &str) -> Visitor {
         let mut visitor = self.visitor();
@@ -69,7 +69,7 @@ impl App {
         visitor
     }
 
-    /// Ends it as Ctrl-C or a service manager does.
+    /// Stops it with a signal, as Ctrl-C or a service manager does.
     #[track_caller]
     pub fn stop(self) -> Finished {
         self.running.terminate();

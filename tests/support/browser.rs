@@ -1,6 +1,6 @@
-//! Headless Chromium, driven through WebDriver.
+//! Headless Chromium, controlled through WebDriver.
 
-// A module of its own test: its items are for that one.
+// Only one test uses this module.
 #![allow(unreachable_pub)]
 
 use std::path::{Path, PathBuf};
@@ -23,16 +23,16 @@ pub enum Scripts {
     Off,
 }
 
-/// A browser with an empty profile; it ends with its value.
+/// A browser with an empty profile, closed when dropped.
 pub struct Browser {
-    /// What drives it.
+    /// The WebDriver process.
     pub client: Client,
     driver: Process,
     _folder: TempDir,
 }
 
 impl Browser {
-    /// Starts one.
+    /// Starts the browser.
     pub async fn start(scripts: Scripts) -> Self {
         let folder = TempDir::new().unwrap();
         let (driver, port) = driver(folder.path());
@@ -58,7 +58,7 @@ impl Browser {
             .unwrap();
     }
 
-    /// Fills in the login form and sends it.
+    /// Fills in the login form and submits it.
     pub async fn log_in(&self, port: u16, name: &str) {
         self.open(port, "/login").await;
         let field = self
@@ -82,16 +82,16 @@ impl Browser {
             .unwrap();
     }
 
-    /// The visible text of the first element that matches; empty where there is none.
+    /// Returns the visible text of the first matching element, or an empty string if none matches.
     pub async fn text(&self, css: &str) -> String {
         match self.client.find(Locator::Css(css)).await {
-            // The page may be replaced between the two.
+            // The page may be replaced between finding the element and reading its text.
             Ok(element) => element.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         }
     }
 
-    /// An attribute of the first element that matches.
+    /// Returns an attribute of the first matching element.
     pub async fn attribute(&self, css: &str, name: &str) -> Option<String> {
         let element = self.client.find(Locator::Css(css)).await.ok()?;
         element.attr(name).await.ok()?
@@ -110,20 +110,20 @@ impl Browser {
                 }
                 assert!(
                     tokio::time::Instant::now() < end,
-                    "{caller}: waited in vain for {wanted:?} in {css}: {text:?}"
+                    "{caller}: timed out waiting for {wanted:?} in {css}: {text:?}"
                 );
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         }
     }
 
-    /// A command of Chromium's own protocol.
+    /// Sends a command of the Chrome DevTools Protocol.
     pub async fn chromium(&self, command: &'static str, parameters: Value) -> Value {
         let command = ChromiumCommand { command, parameters };
         self.client.issue_cmd(command).await.unwrap()
     }
 
-    /// Light or dark, and how wide.
+    /// Sets the colour scheme and the size of the window.
     pub async fn look_like(&self, scheme: &str, width: u32, height: u32) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.chromium("Emulation.setEmulatedMedia", json!({ "features": features }))
@@ -133,7 +133,7 @@ impl Browser {
         self.chromium("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
-    /// A picture of the whole page, kept among the build's files for whoever wants to see it.
+    /// Saves a screenshot of the whole page under target/.
     pub async fn picture(&self, name: &str) -> PathBuf {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
         std::fs::create_dir_all(&folder).unwrap();
@@ -142,14 +142,14 @@ impl Browser {
         path
     }
 
-    /// Ends the session in order.
+    /// Closes the browser session.
     pub async fn close(self) {
         let _ = self.client.clone().close().await;
     }
 }
 
 impl Drop for Browser {
-    /// Told to end, the driver ends its browser as well; killed, it would leave it running.
+    /// Sends SIGTERM to the driver, which then stops its browser. After SIGKILL, the browser would keep running.
     fn drop(&mut self) {
         self.driver.signal("TERM");
         let _ = wait::within(PATIENCE, || self.driver.has_ended().then_some(()));

@@ -1,4 +1,4 @@
-//! A real cluster of three primaries, all slots served.
+//! A real cluster of three primaries that cover all slots.
 
 use super::ports::free_port;
 use super::redis_server::{RedisServer, Settings};
@@ -7,20 +7,20 @@ use super::wait;
 const SLOTS: usize = 16384;
 const NODES: usize = 3;
 
-/// Three redis-servers that agree.
+/// Three redis-servers that form a cluster.
 #[derive(Debug)]
 pub struct Cluster {
-    /// The primaries, in the order of their slots.
+    /// The primaries, ordered by slot.
     pub nodes: Vec<RedisServer>,
 }
 
 impl Cluster {
-    /// Starts it on Debian's redis-server; ready when this returns.
+    /// Starts the installed redis-server three times, and waits until the cluster is ready.
     pub fn start() -> Self {
         Self::of(&Settings::default())
     }
 
-    /// Starts it with these settings on every node.
+    /// Starts every node with these settings.
     pub fn of(settings: &Settings) -> Self {
         let nodes: Vec<(RedisServer, u16)> = (0..NODES).map(|_| node(settings)).collect();
         let (first, first_bus) = &nodes[0];
@@ -45,12 +45,12 @@ impl Cluster {
         }
     }
 
-    /// The URL of its first node.
+    /// Returns the URL of the first node.
     pub fn url(&self) -> String {
         self.nodes[0].url()
     }
 
-    /// The names of all keys on all nodes, sorted.
+    /// Returns the names of all keys on all nodes, sorted.
     pub fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = self.nodes.iter().flat_map(RedisServer::keys).collect();
         keys.sort();
@@ -58,7 +58,8 @@ impl Cluster {
     }
 }
 
-/// One node and the port of its cluster bus (10000 above its own could be taken, or beyond the last port).
+/// Starts one node, and returns it with its cluster bus port. The default (the node's port plus 10000) could be taken
+/// or out of range.
 fn node(settings: &Settings) -> (RedisServer, u16) {
     let bus = free_port();
     let node = settings

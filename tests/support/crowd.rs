@@ -1,4 +1,4 @@
-//! Visitors of one session who go on while something happens to their Redis.
+//! Visitors who keep loading the page of one session while something happens to its Redis.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -6,8 +6,8 @@ use std::thread;
 use super::http::Visitor;
 use super::wait::wait_for;
 
-/// Four visitors look at the page for as long as `event` lasts; it gets a way to wait for ten more of their requests.
-/// Each is a page with its own number, or a 503 that says `refusal`; and afterwards the count is what it has to be.
+/// Four visitors load the page while `event` runs. `event` receives a function that waits for ten more requests.
+/// Every response must be a page with a different count, or a 503 that contains `refusal`. Then checks the final count.
 #[track_caller]
 pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce(&dyn Fn())) {
     let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -32,7 +32,7 @@ pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce
                 })
             })
             .collect();
-        // A panic in the middle of it must not leave them going.
+        // Stops the visitors even if `event` panics.
         let happened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| event(&ten_more_requests)));
         is_over.store(true, Ordering::SeqCst);
         if let Err(panic) = happened {
@@ -57,7 +57,7 @@ pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce
     visits.sort_unstable();
     visits.dedup();
     assert_eq!(visits.len() as u64, seen, "a number was shown twice");
-    // A refused request may have been counted, and none that was shown is lost.
+    // A request that got a 503 may have been counted, but every count that was shown must be included.
     assert!(
         (seen + 1..=seen + refused + 1).contains(&last),
         "{seen} pages and {refused} refusals, and {last} visits"

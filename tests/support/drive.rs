@@ -1,16 +1,16 @@
-//! What every app of the tutorial does, in whatever language: one drive for ours and for the examples.
+//! One test scenario for all apps of the tutorial: `sessiontut serve` and the examples in every language.
 
 use super::http::{Answer, Visitor};
 use super::redis_server::RedisServer;
 use super::wait::wait_for;
 
-/// The idle limit of steps 3 and 4, in milliseconds.
+/// The idle limit of stages 3 and 4, in milliseconds.
 const TTL: i64 = 10_000;
 
 const SCRIPT: &str = "<script>alert(1)</script>";
 
-/// Uses the app of a step, which listens on `port` with an empty Redis, as a visitor would; looks into Redis at each turn.
-/// At the end that Redis is killed.
+/// Uses the app on `port`, which starts with an empty Redis, as a visitor would, and checks Redis after every step.
+/// Kills Redis at the end.
 #[track_caller]
 pub fn drive(step: u8, port: u16, redis: &mut RedisServer) {
     let drive = Drive { step, port };
@@ -30,7 +30,7 @@ pub fn drive(step: u8, port: u16, redis: &mut RedisServer) {
     drive.says_when_redis_is_gone(visitor);
 }
 
-/// The keys of sessions: instances of our own app announce themselves with keys of their own.
+/// Returns the keys of sessions, without the keys that instances of `sessiontut serve` use to announce themselves.
 pub fn session_keys(redis: &RedisServer) -> Vec<String> {
     let mut keys = redis.keys();
     keys.retain(|key| !key.starts_with("sessiontut:instance"));
@@ -54,7 +54,7 @@ impl Drive {
         visitor
     }
 
-    /// Where the data of a visitor is; in step 1 nowhere.
+    /// The key of a visitor's data; `None` in stage 1.
     fn key(&self, redis: &RedisServer, name: &str) -> Option<String> {
         match self.step {
             1 => None,
@@ -137,7 +137,7 @@ impl Drive {
         let mut changed = good.clone();
         let last = changed.pop();
         changed.push(if last == Some('A') { 'B' } else { 'A' });
-        // The last sign of base64 may carry no bits; the first always does.
+        // Change the first character, because the last character of base64 may contain only padding bits.
         let first = if good.starts_with('A') { "B" } else { "A" };
         let swapped = format!("{first}{}", &good[1..]);
         for cookie in [
@@ -179,7 +179,7 @@ impl Drive {
         }
     }
 
-    /// Waits for Redis itself to end the session, after the app's own TTL was found and shortened.
+    /// Checks the TTL that the app has set, shortens it, and waits until Redis removes the key.
     fn ends_when_idle(&self, redis: &RedisServer) {
         let mut visitor = self.logged_in("edsger");
         visitor.get("/").says("Visits: 1");
@@ -239,7 +239,7 @@ impl Drive {
     }
 }
 
-/// What a dead token stirs up may be deleted apart from its request.
+/// The hash created for an invalid token may be deleted after the response.
 fn leaves_no_key(redis: &RedisServer, key: &str) {
     wait_for("the key of a session that is over to go", || {
         (redis.pttl(key) == -2).then_some(())

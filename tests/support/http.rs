@@ -1,38 +1,38 @@
-//! A plain HTTP client that shows everything: what a test sends is what goes over the wire.
+//! A minimal HTTP client that sends exactly the bytes a test specifies.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// Nothing that is asked of a server on this machine takes longer.
+/// Time limit for one response from a local server.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A visitor with one cookie jar.
 #[derive(Clone, Debug)]
 pub struct Visitor {
     port: u16,
-    /// The `session` cookie's value, as the server set it last.
+    /// The value of the `session` cookie that the server set last.
     pub cookie: Option<String>,
 }
 
-/// What a server answered.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
-    /// In order, names in lower case.
+    /// In the received order, with names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
-    /// From the request to the end of the answer.
+    /// Time from sending the request to the end of the response.
     pub took: Duration,
 }
 
 impl Visitor {
-    /// A newcomer to the server on this port.
+    /// Creates a visitor without cookies for the server on this port.
     pub fn at(port: u16) -> Self {
         Self { port, cookie: None }
     }
 
-    /// The same visitor, at another server.
+    /// Returns the same visitor for a server on another port.
     pub fn moved_to(&self, port: u16) -> Self {
         Self {
             port,
@@ -40,7 +40,7 @@ impl Visitor {
         }
     }
 
-    /// The same address, with this cookie.
+    /// Returns a visitor of the same server with this cookie.
     pub fn with_cookie(&self, cookie: &str) -> Self {
         Self {
             port: self.port,
@@ -48,20 +48,20 @@ impl Visitor {
         }
     }
 
-    /// GETs a path; keeps the cookie that it sets.
+    /// GETs a path, and stores the cookie from the response.
     #[track_caller]
     pub fn get(&mut self, path: &str) -> Answer {
         self.ask("GET", path, &[], None)
     }
 
-    /// Fills in the login form.
+    /// Submits the login form.
     #[track_caller]
     pub fn log_in(&mut self, name: &str) -> Answer {
         let body = format!("username={}", url_encoded(name));
         self.post_login(&[], body.as_bytes())
     }
 
-    /// POSTs a body to `/login`, with more headers.
+    /// POSTs a body to `/login` with additional headers.
     #[track_caller]
     pub fn post_login(&mut self, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut all = vec![("Content-Type", "application/x-www-form-urlencoded")];
@@ -69,7 +69,7 @@ impl Visitor {
         self.ask("POST", "/login", &all, Some(body))
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a new connection.
     #[track_caller]
     pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
         let answer = send(self.port, &self.request(method, path, headers, body));
@@ -77,7 +77,7 @@ impl Visitor {
         answer
     }
 
-    /// The bytes of a request.
+    /// Returns the bytes of a request.
     pub fn request(
         &self,
         method: &str,
@@ -118,19 +118,19 @@ impl Visitor {
 }
 
 impl Answer {
-    /// The first header of this name.
+    /// Returns the first header with this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    /// All headers of this name.
+    /// Returns all headers with this name.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let matching = self.headers.iter().filter(move |(found, _)| found == name);
         matching.map(|(_, value)| value.as_str())
     }
 
-    /// The N of the page's `Visits: N`.
+    /// Returns the N of the page's `Visits: N`.
     pub fn visits(&self) -> Option<u64> {
         let text = self.text();
         let (_, rest) = text.split_once("Visits: ")?;
@@ -138,7 +138,7 @@ impl Answer {
         digits.parse().ok()
     }
 
-    /// The page as its reader sees it: without tags, entities resolved.
+    /// Returns the page's text without tags, with entities decoded.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let mut rest = self.body.as_str();
@@ -150,7 +150,7 @@ impl Answer {
         unescaped(&text)
     }
 
-    /// Panics unless the page says this.
+    /// Panics unless the page contains this text.
     #[track_caller]
     pub fn says(self, wanted: &str) -> Self {
         assert!(
@@ -162,7 +162,7 @@ impl Answer {
         self
     }
 
-    /// Panics unless it has this status.
+    /// Panics unless the response has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?}\n{}", self.headers, self.body);
@@ -190,7 +190,7 @@ fn unescaped(text: &str) -> String {
     (plain + rest).replace("&amp;", "&")
 }
 
-/// Percent-encodes all but letters and digits.
+/// Percent-encodes everything except letters and digits.
 pub fn url_encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -200,22 +200,22 @@ pub fn url_encoded(text: &str) -> String {
         .collect()
 }
 
-/// Sends these bytes and reads one answer.
+/// Sends these bytes and reads one response.
 #[track_caller]
 pub fn send(port: u16, request: &[u8]) -> Answer {
     try_send(port, request).unwrap_or_else(|error| panic!("no answer: {error}"))
 }
 
-/// Sends these bytes and reads one answer, if one comes.
+/// Sends these bytes and reads one response, if there is one.
 pub fn try_send(port: u16, request: &[u8]) -> Result<Answer, String> {
     let started = Instant::now();
     let mut stream = connect(port).map_err(|error| error.to_string())?;
-    // A server may answer, and close, before it has read everything.
+    // A server may respond and close before it has read everything.
     let _ = stream.write_all(request);
     read_answer(&mut stream, started)
 }
 
-/// A connection with a time-out.
+/// Opens a connection with timeouts.
 pub fn connect(port: u16) -> std::io::Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
@@ -224,7 +224,7 @@ pub fn connect(port: u16) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads one answer: to its Content-Length, or to the end of the connection.
+/// Reads one response, up to its Content-Length or the end of the connection.
 pub fn read_answer(stream: &mut TcpStream, started: Instant) -> Result<Answer, String> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 16 * 1024];

@@ -1,4 +1,4 @@
-//! A learner who goes through a lesson in a real terminal.
+//! A learner who takes a lesson in a real terminal.
 
 use super::lessons::{COUNT, Lessons};
 use super::program::Home;
@@ -25,7 +25,7 @@ pub mod shown {
     pub const NOT_REMOVED: &str = "could not be removed";
 }
 
-/// A learner in front of a terminal, with a Redis of their own.
+/// A learner at a terminal, with a separate Redis.
 pub struct Learner {
     pub home: Home,
     pub lessons: Lessons,
@@ -49,7 +49,7 @@ impl Learner {
         self.sits_down_with(columns, rows, &[])
     }
 
-    /// From a shell, which sees afterwards what became of the terminal.
+    /// Starts the lesson from a shell, so that a test can check the terminal's state afterwards.
     pub fn sits_down_with(&self, columns: u16, rows: u16, variables: &[(&str, &str)]) -> Terminal {
         let (url, lessons) = (self.server.url(), self.lessons.path());
         let mut all = vec![("REDIS_URL", url.as_str()), ("LESSONS", lessons.as_str())];
@@ -59,7 +59,7 @@ impl Learner {
         terminal
     }
 
-    /// At the task of the second step.
+    /// Advances to the task of the second step.
     pub fn at_the_task(&self) -> Terminal {
         let terminal = self.sits_down();
         terminal.wait_for("Enter run");
@@ -71,7 +71,7 @@ impl Learner {
     }
 }
 
-/// The lesson has been left with this exit status, and the terminal is as it was.
+/// Checks that the lesson ended with this exit status and that the terminal was restored.
 #[track_caller]
 pub fn left(terminal: &Terminal, status: i32) {
     terminal.wait_until("how to continue", |screen| {
@@ -82,7 +82,7 @@ pub fn left(terminal: &Terminal, status: i32) {
     assert!(terminal.is_sane());
 }
 
-/// The same, and no key has stayed.
+/// Checks the same, and that no key is left.
 #[track_caller]
 pub fn left_sanely(terminal: &Terminal, learner: &Learner, status: i32) {
     left(terminal, status);

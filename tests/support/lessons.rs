@@ -1,4 +1,4 @@
-//! Lesson files for tests: short ones, with all that the format has.
+//! Short lesson files for tests that use every feature of the format.
 
 use std::fs;
 use std::path::PathBuf;
@@ -72,7 +72,7 @@ pub struct Lessons {
 }
 
 impl Lessons {
-    /// A folder with these files, by name.
+    /// Creates a folder with these files (name and text).
     pub fn of(files: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         for (name, text) in files {
@@ -81,7 +81,7 @@ impl Lessons {
         Self { folder }
     }
 
-    /// Runs them unattended, in a home of their own, on the Redis at `url`.
+    /// Runs them unattended, in a new home folder, on the Redis at `url`.
     pub fn run_on(&self, url: &str) -> Finished {
         Home::new()
             .sessiontut(learn(self))
@@ -90,18 +90,18 @@ impl Lessons {
             .run()
     }
 
-    /// Its path.
+    /// Returns the folder's path.
     pub fn path(&self) -> String {
         self.folder.path().display().to_string()
     }
 
-    /// The path of one of its files.
+    /// Returns the path of one of its files.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }
 
-/// What a `learn` of these lessons begins with.
+/// Returns the first arguments of a `learn` command for these lessons.
 pub fn learn(lessons: &Lessons) -> Vec<String> {
     ["learn", "--lessons", &lessons.path()]
         .map(str::to_owned)

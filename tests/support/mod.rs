@@ -1,11 +1,11 @@
 //! Real servers, a real terminal and the binary under test, for the tests in this folder.
 //!
-//! Whatever is started here ends when its value is dropped, also when the test panics. A part that this machine lacks
-//! fails the test with the name of the package that has it: nothing is skipped in silence.
+//! Everything that is started here ends when its value is dropped, even if the test panics. If a required program is
+//! missing, the test fails and names the package to install; no test is skipped silently.
 
-// Every test binary compiles all of this and uses its own part of it.
+// Every test binary compiles all of this but uses only a part.
 #![allow(dead_code, unreachable_pub, unused_imports)]
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 pub mod app;

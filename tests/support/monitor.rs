@@ -1,4 +1,4 @@
-//! `MONITOR` beside a command under test: what a Redis was really asked.
+//! Records the commands that a Redis receives during a test, with `MONITOR`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -8,7 +8,7 @@ use std::thread;
 use super::redis_server::RedisServer;
 use super::wait;
 
-/// Everything that a server is asked over TCP while this value lives.
+/// Records all commands that a server receives over TCP until dropped.
 #[derive(Debug)]
 pub struct Monitor {
     lines: Arc<Mutex<Vec<String>>>,
@@ -30,16 +30,17 @@ impl Monitor {
             }
         });
         let monitor = Self { lines, socket };
-        // Two times +OK: from here on it listens.
+        // After the second +OK, MONITOR is active.
         wait::wait_for("MONITOR to start", || {
             (monitor.lines.lock().unwrap().len() >= 2).then_some(())
         });
         monitor
     }
 
-    /// The commands so far, in order, each as its words. The tests' own, over the unix socket, are left out.
+    /// Returns the commands so far in order, each as a list of words, without those that the tests sent over the unix
+    /// socket.
     pub fn commands(&self, server: &RedisServer) -> Vec<Vec<String>> {
-        // The mark comes last: once it is heard, so is everything before it.
+        // Once the marker command has been received, so have all earlier commands.
         let mark = format!("mark-{}", self.lines.lock().unwrap().len());
         server.ask(&["ECHO", &mark]);
         wait::wait_for("MONITOR to catch up", || {
@@ -61,12 +62,12 @@ impl Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        // The reader's thread ends with the connection.
+        // The reading thread ends with the connection.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }
 
-/// The words of a line such as `+1700000000.1 [0 127.0.0.1:4242] "HINCRBY" "key" "visits" "1"`.
+/// Returns the words of a line such as `+1700000000.1 [0 127.0.0.1:4242] "HINCRBY" "key" "visits" "1"`.
 fn words(line: &str) -> Option<Vec<String>> {
     let (_, quoted) = line.split_once("] \"")?;
     let quoted = quoted.strip_suffix('"')?;

@@ -1,9 +1,9 @@
-//! TCP ports on loopback that nobody listens on.
+//! Free TCP ports on loopback.
 
 use std::net::{Ipv4Addr, TcpListener};
 
-/// A port that was free a moment ago. Another process may take it before it is used: whoever starts a server on it
-/// tries again with another one (see [`super::process::Process::start`]).
+/// Returns a port that is currently free. Another process may take it before it is used, so code that starts a server
+/// on it must retry with another port (see [`super::process::Process::start`]).
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()

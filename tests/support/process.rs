@@ -1,4 +1,4 @@
-//! A server of somebody else's as a child process: it dies with its value.
+//! Runs a third-party server as a child process, killed when dropped.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` with its output in `log`, and waits until `ready`; the log's end where it ends before that.
+    /// Starts `command` with its output in `log`, and waits until `ready`. If it exits first, returns the end of the log.
     pub fn start(mut command: Command, log: &Path, mut ready: impl FnMut() -> bool) -> Result<Self, String> {
         let output = File::create(log).unwrap();
         let child = command
@@ -39,32 +39,33 @@ impl Process {
         Ok(process)
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has said so far.
+    /// Returns its output so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Whether it has ended by itself.
+    /// Returns whether it has exited.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Ends it at once, as a power cut would.
+    /// Kills it at once with SIGKILL.
     pub fn kill(&mut self) {
-        // It may have ended already: then there is nothing to kill.
+        // It may already have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Stops it in its tracks. The signal is only asked for when `kill` returns: each thread may still end what it is at.
+    /// Pauses it with SIGSTOP, and waits until all its threads have stopped: the signal is delivered some time after `kill`
+    /// returns.
     pub fn pause(&self) {
         self.signal("STOP");
-        wait::wait_for("all of its threads to stand still", || {
+        wait::wait_for("all its threads to stop", || {
             let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?;
             let mut stats = tasks
                 .flatten()
@@ -88,7 +89,7 @@ impl Drop for Process {
     }
 }
 
-/// Sends the signal `name` (`INT`, `TERM`, `STOP` …) to a process that this test has started.
+/// Sends the signal `name` (`INT`, `TERM`, `STOP` …) to a process that this test started.
 pub fn signal(pid: u32, name: &str) {
     let status = Command::new("kill")
         .args([format!("-{name}"), pid.to_string()])
@@ -97,18 +98,18 @@ pub fn signal(pid: u32, name: &str) {
     assert!(status.success(), "kill -{name} {pid}: {status}");
 }
 
-/// The path of a program that a test needs; fails with what to install where it is missing.
+/// Returns the path of a program that a test requires. If it is missing, fails and names the package to install.
 pub fn required(program: &str, debian_package: &str) -> PathBuf {
     on_path(program).unwrap_or_else(|| {
         panic!("{program} is not installed: apt-get install {debian_package} (scripts/test installs all that is needed)")
     })
 }
 
-/// The path of a program, where it is installed.
+/// Returns the path of a program, if it is installed.
 pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
-        // Debian keeps some servers where only root looks.
+        // Debian installs some servers in /usr/sbin, which is often missing from PATH.
         .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
         .map(|folder| folder.join(program))
         .find(|candidate| candidate.is_file())

@@ -1,4 +1,4 @@
-//! The binary under test, at home in a folder of its own.
+//! Runs the binary under test in a separate home folder.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -13,37 +13,37 @@ use tempfile::TempDir;
 use super::process::signal;
 use super::wait;
 
-/// How long one run of the program may take before the test ends it and fails.
+/// Time limit for one run of the program; then the test kills it and fails.
 const HARD_LIMIT: Duration = Duration::from_secs(120);
 
-/// The path of the binary under test.
+/// Returns the path of the binary under test.
 pub const SESSIONTUT: &str = env!("CARGO_BIN_EXE_sessiontut");
 
-/// A home folder and a state folder of a user who has nothing: no Redis, no secrets, no cloud.
+/// A temporary home folder and state folder, without settings for Redis, secrets or a cloud.
 #[derive(Debug)]
 pub struct Home {
     folder: TempDir,
 }
 
 impl Home {
-    /// A new, empty one.
+    /// Creates an empty home folder.
     pub fn new() -> Self {
         Self {
             folder: TempDir::new().unwrap(),
         }
     }
 
-    /// The home folder.
+    /// Returns the home folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The program's own part of the state folder.
+    /// Returns the program's state folder.
     pub fn state(&self) -> PathBuf {
         self.folder.path().join("state/sessiontut")
     }
 
-    /// The environment of this home, and nothing of the machine's own.
+    /// Returns the environment variables for this home, without those of the machine.
     pub fn environment(&self) -> Vec<(String, String)> {
         let home = self.folder.path().display();
         let path = std::env::var("PATH").unwrap_or_default();
@@ -60,7 +60,7 @@ impl Home {
         .to_vec()
     }
 
-    /// The program, to be given arguments: `home.sessiontut(["ping", "--json"])`.
+    /// Prepares a run with these arguments, for example `home.sessiontut(["ping", "--json"])`.
     pub fn sessiontut<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Program {
         let mut command = Command::new(SESSIONTUT);
         command
@@ -75,7 +75,7 @@ impl Home {
         }
     }
 
-    /// Runs the program to its end.
+    /// Runs the program until it exits.
     #[track_caller]
     pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
         self.sessiontut(arguments).run()
@@ -96,31 +96,31 @@ impl Program {
         self.env("REDIS_URL", url)
     }
 
-    /// Sets a variable of the environment.
+    /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// More arguments.
+    /// Adds arguments.
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.command.args(arguments);
         self
     }
 
-    /// What stands on its standard input, which is empty otherwise.
+    /// Sets its standard input (default: empty).
     pub fn input(mut self, text: &str) -> Self {
         self.input = Some(text.as_bytes().to_vec());
         self
     }
 
-    /// Another hard limit than two minutes.
+    /// Sets the time limit (default: two minutes).
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Runs it to its end.
+    /// Runs it until it exits.
     #[track_caller]
     pub fn run(self) -> Finished {
         self.start().finish()
@@ -139,7 +139,7 @@ impl Program {
             .unwrap_or_else(|error| panic!("{words}: {error}"));
         let mut input = child.stdin.take().unwrap();
         if let Some(text) = self.input {
-            // A program that does not want its input may have closed it.
+            // The program may have closed its input without reading it.
             let _ = input.write_all(&text);
         }
         drop(input);
@@ -159,7 +159,7 @@ impl Program {
 
 type Collected = Arc<Mutex<Vec<u8>>>;
 
-/// Reads `source` to its end in a thread of its own, so that the program never waits for its reader.
+/// Reads `source` to its end in a separate thread, so that the program never blocks on a full pipe.
 fn collect(mut source: impl Read + Send + 'static) -> (Collected, JoinHandle<()>) {
     let collected = Collected::default();
     let into = Arc::clone(&collected);
@@ -172,7 +172,7 @@ fn collect(mut source: impl Read + Send + 'static) -> (Collected, JoinHandle<()>
     (collected, reader)
 }
 
-/// The program while it runs; killed when dropped.
+/// The running program, killed when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -185,39 +185,39 @@ pub struct Running {
 }
 
 impl Running {
-    /// The process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Whether it has ended.
+    /// Returns whether it has exited.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Standard output so far.
+    /// Returns standard output so far.
     pub fn stdout(&self) -> String {
         text(&self.stdout)
     }
 
-    /// Standard error so far.
+    /// Returns standard error so far.
     pub fn stderr(&self) -> String {
         text(&self.stderr)
     }
 
-    /// Waits until standard output holds `wanted`, and returns the whole of it.
+    /// Waits until standard output contains `wanted`, and returns all of it.
     #[track_caller]
     pub fn wait_for_stdout(&mut self, wanted: &str) -> String {
         self.wait_until(wanted, Self::stdout)
     }
 
-    /// Waits until standard error holds `wanted`, and returns the whole of it.
+    /// Waits until standard error contains `wanted`, and returns all of it.
     #[track_caller]
     pub fn wait_for_stderr(&mut self, wanted: &str) -> String {
         self.wait_until(wanted, Self::stderr)
     }
 
-    /// Waits for the first whole line of standard output, and returns it without its end.
+    /// Waits for the first complete line of standard output, and returns it without its newline.
     #[track_caller]
     pub fn first_line(&mut self) -> String {
         let output = self.wait_for_stdout("\n");
@@ -233,10 +233,10 @@ impl Running {
         });
         match seen {
             Some(seen) if seen.contains(wanted) => seen,
-            // What it said last may have arrived after the look, before its end was seen.
+            // Check once more, because the last output may have arrived just before the program exited.
             _ if output(self).contains(wanted) => output(self),
             _ => panic!(
-                "{}: waited in vain for {wanted:?}\nstdout: {}\nstderr: {}",
+                "{}: timed out waiting for {wanted:?}\nstdout: {}\nstderr: {}",
                 self.words,
                 self.stdout(),
                 self.stderr()
@@ -244,24 +244,24 @@ impl Running {
         }
     }
 
-    /// Ctrl-C.
+    /// Sends SIGINT, like Ctrl-C.
     pub fn interrupt(&self) {
         signal(self.pid(), "INT");
     }
 
-    /// What a service manager sends first.
+    /// Sends SIGTERM, like a service manager.
     pub fn terminate(&self) {
         signal(self.pid(), "TERM");
     }
 
-    /// Ends it at once, as a power cut would.
+    /// Kills it at once with SIGKILL.
     pub fn kill(&mut self) {
-        // It may have ended already: then there is nothing to kill.
+        // It may already have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Waits for its end; kills it and fails the test at the hard limit.
+    /// Waits until it exits. At the time limit, kills it and fails the test.
     #[track_caller]
     pub fn finish(mut self) -> Finished {
         let left = self.limit.saturating_sub(self.started.elapsed());
@@ -298,7 +298,7 @@ fn text(collected: &Collected) -> String {
     String::from_utf8_lossy(&collected.lock().unwrap()).into_owned()
 }
 
-/// How a run of the program ended.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Finished {
     words: String,
@@ -307,17 +307,17 @@ pub struct Finished {
     pub stdout: String,
     /// Standard error.
     pub stderr: String,
-    /// From start to end.
+    /// Duration of the run.
     pub took: Duration,
 }
 
 impl Finished {
-    /// The exit status; none where a signal ended it.
+    /// The exit status; `None` if a signal ended it.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// Fails the test, with all that was said, unless the exit status is `code`.
+    /// Fails the test and shows all output, unless the exit status is `code`.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(
@@ -331,18 +331,18 @@ impl Finished {
         self
     }
 
-    /// Standard output as JSON.
+    /// Parses standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
             panic!(
-                "{}: no JSON on standard output ({error})\nstdout: {}\nstderr: {}",
+                "{}: standard output is not JSON ({error})\nstdout: {}\nstderr: {}",
                 self.words, self.stdout, self.stderr
             )
         })
     }
 
-    /// Both outputs, for what must be in neither.
+    /// Returns standard output and standard error together.
     pub fn output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }

@@ -1,4 +1,4 @@
-//! A proxy before Redis that can be slow with the replies, lose one with its connection, or stop in the middle of it.
+//! A proxy in front of Redis that can delay replies, drop one with its connection, or stop in the middle of one.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -9,28 +9,28 @@ use std::time::Duration;
 /// A running proxy.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where it listens on loopback.
+    /// The port it listens on, on loopback.
     pub port: u16,
     replies: Arc<Mutex<Replies>>,
 }
 
-/// What becomes of the bytes that come back.
+/// What the proxy does with replies.
 #[derive(Clone, Copy, Debug)]
 pub enum Replies {
-    /// They pass.
+    /// Forwards them.
     Pass,
-    /// They pass after a while.
+    /// Forwards them after a delay.
     After(Duration),
-    /// The next is lost, with its connection; all others pass.
+    /// Drops the next reply and closes its connection; forwards all others.
     Cut,
-    /// Half of the next passes, then its connection ends; all others pass.
+    /// Forwards half of the next reply, then closes its connection; forwards all others.
     HalfThenCut,
-    /// Half of the next passes, and its connection stays and brings nothing more; all others pass.
+    /// Forwards half of the next reply, then sends nothing more on that connection; forwards all others.
     HalfThenSilence,
 }
 
 impl Replies {
-    /// What becomes of the bytes that are here now.
+    /// Decides what to do with the bytes just received.
     fn take(&mut self) -> Self {
         let now = *self;
         if !matches!(now, Self::After(_)) {
@@ -41,7 +41,7 @@ impl Replies {
 }
 
 impl Proxy {
-    /// In front of a port of loopback. It ends with the process: a test that fails leaves nothing that another could meet.
+    /// Starts a proxy in front of a port on loopback. It runs until the test process exits.
     pub fn before(redis: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -61,13 +61,13 @@ impl Proxy {
         Self { port, replies }
     }
 
-    /// From now on.
+    /// Changes what it does with later replies.
     pub fn replies(&self, replies: Replies) {
         *self.replies.lock().unwrap() = replies;
     }
 }
 
-/// Copies bytes until either end is closed, then closes both.
+/// Copies bytes until either side closes, then closes both.
 fn pass(mut from: TcpStream, mut to: TcpStream, how: impl Fn() -> Replies) {
     let mut chunk = [0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut chunk) {

@@ -1,4 +1,4 @@
-//! A real redis-server on a free port of loopback, alone in a folder that goes with it.
+//! A real redis-server on a free loopback port, in a temporary folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use super::ports::free_port;
 use super::process::{Process, required};
 use super::tls::Certificate;
 
-/// The user that the tests themselves log in as, whatever the default user may do.
+/// The user that the tests log in as, independently of the default user's permissions.
 const OPERATOR: &str = "operator";
 const OPERATOR_PASSWORD: &str = "operator-password";
 
-/// Ports to try before giving up: each may be taken between its choice and its use.
+/// Number of ports to try, because another process may take a port before the server binds it.
 const ATTEMPTS: usize = 5;
 
-/// What a [`RedisServer`] is to be like.
+/// Builder for a [`RedisServer`].
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     program: Option<PathBuf>,
@@ -29,31 +29,31 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Another server program, such as Valkey's.
+    /// Uses another server program, such as Valkey.
     pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
         self.program = Some(path.into());
         self
     }
 
-    /// `requirepass`: the default user's password, which [`RedisServer::url`] then holds.
+    /// Sets the default user's password (`requirepass`), which [`RedisServer::url`] then contains.
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
         self.line(&format!("requirepass {password}"))
     }
 
-    /// The port speaks TLS with this certificate, and trusts clients of the same authority without asking for one.
+    /// Uses TLS with this certificate. Accepts client certificates from the same CA, but does not require one.
     pub fn tls(mut self, certificate: &Certificate) -> Self {
         self.certificate = Some(certificate.clone());
         self
     }
 
-    /// One line of redis.conf: a directive, or an ACL user (`user ada on >secret ~sessiontut:* +@all`).
+    /// Adds a line to redis.conf, for example an ACL user (`user ada on >secret ~sessiontut:* +@all`).
     pub fn line(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
         self
     }
 
-    /// Starts it; ready when this returns.
+    /// Starts the server, and waits until it is ready.
     pub fn start(self) -> RedisServer {
         let folder = TempDir::new().unwrap();
         let mut said = String::new();
@@ -71,7 +71,7 @@ impl Settings {
                 Err(log) => said = log,
             }
         }
-        panic!("redis-server does not start: {said}");
+        panic!("redis-server did not start: {said}");
     }
 
     fn spawn(&self, folder: &Path, port: u16) -> Result<Process, String> {
@@ -120,22 +120,22 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// A plain one, without a password.
+    /// Starts a server with default settings and no password.
     pub fn start() -> Self {
         Settings::default().start()
     }
 
-    /// One with settings of its own.
+    /// Returns a builder for a server with other settings.
     pub fn with() -> Settings {
         Settings::default()
     }
 
-    /// The TCP port on 127.0.0.1.
+    /// Returns the TCP port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The URL that leads to it, with the password where it has one.
+    /// Returns its URL, with the password if it has one.
     pub fn url(&self) -> String {
         let scheme = if self.settings.certificate.is_some() {
             "rediss"
@@ -150,17 +150,17 @@ impl RedisServer {
         format!("{scheme}://{login}127.0.0.1:{}/0", self.port)
     }
 
-    /// The path of its unix socket, which works whatever the port speaks.
+    /// Returns the path of its unix socket, which never uses TLS.
     pub fn socket(&self) -> PathBuf {
         socket(self.folder.path())
     }
 
-    /// A connection as the operator, over the unix socket.
+    /// Connects as the tests' user, over the unix socket.
     pub fn connection(&self) -> Connection {
         connect(self.folder.path()).unwrap()
     }
 
-    /// The reply to one command, asked as the operator; an error reply fails the test.
+    /// Sends a command as the tests' user and returns the reply; an error reply fails the test.
     #[track_caller]
     pub fn ask(&self, words: &[&str]) -> Value {
         let mut command = redis::cmd(words[0]);
@@ -170,14 +170,14 @@ impl RedisServer {
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// The names of all keys of database 0, sorted.
+    /// Returns the names of all keys in database 0, sorted.
     pub fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection()).unwrap();
         keys.sort();
         keys
     }
 
-    /// The fields of a hash, sorted.
+    /// Returns the fields of a hash, sorted.
     pub fn hash(&self, key: &str) -> Vec<(String, String)> {
         let mut fields: Vec<(String, String)> = redis::cmd("HGETALL")
             .arg(key)
@@ -187,32 +187,32 @@ impl RedisServer {
         fields
     }
 
-    /// What is left of a key's life in milliseconds, as PTTL says it: -1 without a TTL, -2 without a key.
+    /// Returns a key's PTTL: its TTL in milliseconds, -1 without a TTL, or -2 if the key does not exist.
     pub fn pttl(&self, key: &str) -> i64 {
         redis::cmd("PTTL").arg(key).query(&mut self.connection()).unwrap()
     }
 
-    /// Listens to every command that it is sent from now on.
+    /// Records every command that it receives from now on.
     pub fn monitor(&self) -> Monitor {
         Monitor::start(self)
     }
 
-    /// Stops it in its tracks: connections stay open and nothing answers, until [`Self::resume`].
+    /// Pauses it with SIGSTOP: connections stay open, but get no replies until [`Self::resume`].
     pub fn pause(&self) {
         self.process.pause();
     }
 
-    /// Lets it go on after [`Self::pause`].
+    /// Resumes it after [`Self::pause`].
     pub fn resume(&self) {
         self.process.signal("CONT");
     }
 
-    /// Kills it; its port refuses from now on, until [`Self::restart`].
+    /// Kills it; its port refuses connections until [`Self::restart`].
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again on the same port and folder, with what it had saved.
+    /// Starts it again on the same port, with the data it has saved.
     pub fn restart(&mut self) {
         self.kill();
         let _ = fs::remove_file(self.socket());
@@ -222,12 +222,12 @@ impl RedisServer {
             .unwrap_or_else(|log| panic!("redis-server does not start again on port {}: {log}", self.port));
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// What it has logged so far.
+    /// Returns its log so far.
     pub fn log(&self) -> String {
         self.process.log()
     }

@@ -1,4 +1,4 @@
-//! A real Sentinel that watches a redis-server.
+//! A real Sentinel that monitors a redis-server.
 
 use std::fs;
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use super::ports::free_port;
 use super::process::{Process, required};
 use super::redis_server::RedisServer;
 
-/// A running Sentinel, which knows its primary by the name `primary`.
+/// A running Sentinel whose primary has the name `primary`.
 #[derive(Debug)]
 pub struct Sentinel {
     _process: Process,
@@ -19,7 +19,7 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    /// Watches `server`; listens when this returns.
+    /// Starts a Sentinel that monitors `server`, and waits until it listens.
     pub fn watching(server: &RedisServer) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
@@ -44,7 +44,7 @@ impl Sentinel {
         }
     }
 
-    /// The URL that leads to the Sentinel itself.
+    /// Returns the URL of the Sentinel.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }

@@ -1,4 +1,4 @@
-//! stunnel in front of a plain port: a TLS server that Redis knows nothing of.
+//! stunnel in front of a port without TLS, as an independent TLS server.
 
 use std::fs;
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ pub struct Stunnel {
 }
 
 impl Stunnel {
-    /// Speaks TLS with `certificate`, and passes on to `backend_port` of loopback.
+    /// Starts it with `certificate`, forwarding to `backend_port` on loopback.
     pub fn in_front_of(backend_port: u16, certificate: &Certificate) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
@@ -38,7 +38,7 @@ impl Stunnel {
         }
     }
 
-    /// Kills it; its port refuses from now on, until [`Self::restart`].
+    /// Kills it; its port refuses connections until [`Self::restart`].
     pub fn kill(&mut self) {
         self.process.kill();
     }
@@ -49,22 +49,22 @@ impl Stunnel {
         self.process = spawn(&self.folder, self.port);
     }
 
-    /// Stops it in its tracks: its port accepts and nothing passes, until [`Self::resume`].
+    /// Pauses it with SIGSTOP: its port accepts connections, but forwards nothing until [`Self::resume`].
     pub fn pause(&self) {
         self.process.pause();
     }
 
-    /// Lets it go on after [`Self::pause`].
+    /// Resumes it after [`Self::pause`].
     pub fn resume(&self) {
         self.process.signal("CONT");
     }
 
-    /// The TCP port that speaks TLS.
+    /// Returns its TLS port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The URL that leads through it.
+    /// Returns the URL of its TLS port.
     pub fn url(&self) -> String {
         format!("rediss://127.0.0.1:{}/0", self.port)
     }

@@ -1,4 +1,4 @@
-//! A real terminal (tmux, on a socket of its own): what a person sees and types.
+//! A real terminal (tmux on a private socket): what a person sees and types.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use super::process::required;
 use super::program::{Home, SESSIONTUT};
 use super::wait;
 
-/// Keeps the screen after the program's end, and tmux's own habits out of the way.
+/// Keeps the screen after the program exits, and turns off tmux features that would interfere.
 const CONFIGURATION: &str = "\
 set -g remain-on-exit on
 set -g remain-on-exit-format ''
@@ -19,19 +19,19 @@ set -g default-terminal tmux-256color
 set -g history-limit 5000
 ";
 
-/// A terminal with one program in it; closed, and the program hung up on, when dropped.
+/// A terminal that runs one program. Dropping it closes the terminal, which sends SIGHUP to the program.
 #[derive(Debug)]
 pub struct Terminal {
     folder: TempDir,
 }
 
 impl Terminal {
-    /// A terminal of 80×24 that runs the program under test with these arguments.
+    /// Opens an 80×24 terminal that runs the program under test with these arguments.
     pub fn start(home: &Home, arguments: &[&str]) -> Self {
         Self::sized(home, arguments, 80, 24, &[])
     }
 
-    /// The same with a size and further variables.
+    /// Opens a terminal with another size and further environment variables.
     pub fn sized(
         home: &Home,
         arguments: &[&str],
@@ -44,11 +44,11 @@ impl Terminal {
         Self::run(home, &words, columns, rows, variables)
     }
 
-    /// A terminal with a shell in it, whose prompt is `$ ` and whose path leads to `sessiontut`.
+    /// Opens a terminal with a shell whose prompt is `$ ` and whose PATH contains `sessiontut`.
     pub fn shell(home: &Home, columns: u16, rows: u16, variables: &[(&str, &str)]) -> Self {
         let bin = home.path().join("bin");
         fs::create_dir_all(&bin).unwrap();
-        // A second shell in the same home finds it there already.
+        // A second shell in the same home finds it already there.
         let _ = std::os::unix::fs::symlink(SESSIONTUT, bin.join("sessiontut"));
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
         let mut all = vec![("PATH", path.as_str()), ("PS1", "$ "), ("ENV", "")];
@@ -58,7 +58,7 @@ impl Terminal {
         terminal
     }
 
-    /// A terminal that runs `words`.
+    /// Opens a terminal that runs the command `words`.
     pub fn run(home: &Home, words: &[&str], columns: u16, rows: u16, variables: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("tmux.conf"), CONFIGURATION).unwrap();
@@ -78,7 +78,7 @@ impl Terminal {
             "-y",
             &rows.to_string(),
         ]);
-        // With env in front there are always several words, which tmux runs as they are, without a shell.
+        // tmux runs a command of several words without a shell; `env` makes sure that there are several.
         command.args(["--", "env"]).args(words);
         succeed(&command.output().unwrap());
         terminal
@@ -99,7 +99,7 @@ impl Terminal {
         self.ask(&[&["send-keys", "--"], names].concat());
     }
 
-    /// Types text as it stands.
+    /// Types text literally.
     pub fn text(&self, text: &str) {
         self.ask(&["send-keys", "-l", "--", text]);
     }
@@ -110,17 +110,17 @@ impl Terminal {
         self.keys(&["Enter"]);
     }
 
-    /// What stands on the screen now, without trailing blanks.
+    /// Returns the screen's text without trailing blanks.
     pub fn screen(&self) -> String {
         self.ask(&["capture-pane", "-p"])
     }
 
-    /// The screen and what has scrolled away above it; lines that the terminal wrapped are joined.
+    /// Returns the screen and the lines that have scrolled off it; joins lines that the terminal wrapped.
     pub fn history(&self) -> String {
         self.ask(&["capture-pane", "-p", "-J", "-S", "-"])
     }
 
-    /// Lines that did not fit, which the terminal broke wherever its edge was.
+    /// Returns the lines that were too long, so that the terminal wrapped them.
     pub fn broken_lines(&self) -> Vec<String> {
         let columns = self.ask(&["display-message", "-p", "#{pane_width}"]);
         let columns: usize = columns.trim().parse().unwrap();
@@ -132,18 +132,18 @@ impl Terminal {
             .collect()
     }
 
-    /// The screen with its colours, as escape sequences.
+    /// Returns the screen with escape sequences for its colours.
     pub fn coloured_screen(&self) -> String {
         self.ask(&["capture-pane", "-p", "-e"])
     }
 
-    /// Waits until `wanted` stands on the screen, and returns the screen.
+    /// Waits until the screen contains `wanted`, and returns the screen.
     #[track_caller]
     pub fn wait_for(&self, wanted: &str) -> String {
         self.wait_until(&format!("{wanted:?}"), |screen| screen.contains(wanted))
     }
 
-    /// Waits until the screen is as wanted, and returns it; fails with the screen that stood there at the end.
+    /// Waits until the condition holds for the screen, and returns the screen. On a timeout, fails and shows it.
     #[track_caller]
     pub fn wait_until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let mut screen = String::new();
@@ -153,20 +153,20 @@ impl Terminal {
         });
         assert!(
             found.is_some(),
-            "waited in vain for {what} on this screen:\n{screen}"
+            "timed out waiting for {what} on this screen:\n{screen}"
         );
         screen
     }
 
-    /// Waits until the program has ended, and returns its exit status.
+    /// Waits until the program exits, and returns its exit status.
     #[track_caller]
     pub fn exit_status(&self) -> i32 {
         let ended = wait::within(wait::PATIENCE, || {
             let state = self.ask(&["display-message", "-p", "#{pane_dead} #{pane_dead_status}"]);
             let (dead, status) = state.trim_end_matches('\n').split_once(' ')?;
             if dead == "1" && status.is_empty() {
-                // tmux 3.3 misses the signal of a child that dies while another is reaped; the next child's end
-                // makes it look again.
+                // tmux 3.3 misses a child that exits while it reaps another; the exit of a further child
+                // makes it check again.
                 self.ask(&["run-shell", "true"]);
             }
             (!status.is_empty()).then(|| status.to_owned())
@@ -180,7 +180,7 @@ impl Terminal {
         }
     }
 
-    /// Changes the size of the window.
+    /// Resizes the window.
     pub fn resize(&self, columns: u16, rows: u16) {
         self.ask(&[
             "resize-window",
@@ -191,7 +191,7 @@ impl Terminal {
         ]);
     }
 
-    /// Whether the terminal is as a shell wants it: echoing, line by line, cursor shown.
+    /// Returns whether the terminal is in its normal state: echo on, line mode, cursor visible.
     pub fn is_sane(&self) -> bool {
         let tty = self.ask(&["display-message", "-p", "#{pane_tty}"]);
         let settings = Command::new("stty")
@@ -210,7 +210,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It has gone already where nothing was left in it.
+        // tmux has already exited if no window was left.
         let _ = self.tmux().arg("kill-server").output();
     }
 }

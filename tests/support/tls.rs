@@ -1,4 +1,4 @@
-//! Certificate authorities and certificates of our own.
+//! Certificate authorities and certificates for tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// A certificate authority in a folder that lives as long as it and its certificates do.
+/// A certificate authority, in a folder that exists as long as the CA and its certificates.
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     folder: Arc<TempDir>,
 }
 
-/// A certificate, its key and its authority's certificate, as PEM files.
+/// A certificate, its key and its CA's certificate, as PEM files.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     name: String,
@@ -26,7 +26,7 @@ pub struct Certificate {
 }
 
 impl Authority {
-    /// A new one, which nobody trusts yet.
+    /// Creates a new CA.
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params
@@ -47,18 +47,18 @@ impl Authority {
         }
     }
 
-    /// Its own certificate: what `--ca` takes.
+    /// Returns the CA's certificate, for `--ca`.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// A certificate for these names and addresses, valid today.
+    /// Issues a certificate for these names and addresses that is valid today.
     pub fn issue(&self, names: &[&str]) -> Certificate {
         let now = SystemTime::now();
         self.issue_valid(names, now - DAY, now + 365 * DAY)
     }
 
-    /// A certificate for these names and addresses, valid within these times.
+    /// Issues a certificate for these names and addresses with this validity period.
     pub fn issue_valid(&self, names: &[&str], from: SystemTime, until: SystemTime) -> Certificate {
         let mut params = leaf(names);
         params.not_before = from.into();
@@ -66,7 +66,7 @@ impl Authority {
         self.sign(names[0], &params)
     }
 
-    /// A certificate that clients may show, and no server.
+    /// Issues a certificate for client authentication only.
     pub fn issue_for_a_client(&self, names: &[&str]) -> Certificate {
         let mut params = leaf(names);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -95,12 +95,12 @@ fn leaf(names: &[&str]) -> CertificateParams {
 }
 
 impl Certificate {
-    /// For 127.0.0.1, ::1 and localhost, by an authority of its own.
+    /// Issues a certificate for 127.0.0.1, ::1 and localhost from a new CA.
     pub fn for_loopback() -> Self {
         Authority::new().issue(&["localhost", "127.0.0.1", "::1"])
     }
 
-    /// What `openssl req -x509` makes: an authority that shows its own certificate, for these names.
+    /// Creates a self-signed CA certificate for these names, as `openssl req -x509` does.
     pub fn signed_by_itself(names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -117,17 +117,17 @@ impl Certificate {
         certificate
     }
 
-    /// The certificate's PEM file.
+    /// Returns the certificate's PEM file.
     pub fn cert(&self) -> PathBuf {
         self.file("crt")
     }
 
-    /// The private key's PEM file.
+    /// Returns the private key's PEM file.
     pub fn key(&self) -> PathBuf {
         self.file("key")
     }
 
-    /// The authority's PEM file: what `--ca` takes.
+    /// Returns the CA's PEM file, for `--ca`.
     pub fn authority(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }

@@ -1,23 +1,23 @@
-//! What `scripts/test` has installed for the tests alone, beside what cargo builds.
+//! Tools that `scripts/test` installs for the tests.
 
 use std::path::{Path, PathBuf};
 
-/// The Python of the tests' own virtual environment: redis-py and what the Flask example needs.
+/// Returns the Python of the tests' virtual environment, which has redis-py and the packages of the Flask example.
 pub fn python() -> PathBuf {
     installed("venv/bin/python")
 }
 
-/// The `node_modules` folder with what `examples/EXAMPLE/package.json` asks for.
+/// Returns the `node_modules` folder with the packages of `examples/EXAMPLE/package.json`.
 pub fn node_modules(example: &str) -> PathBuf {
     installed(&format!("{example}/node_modules"))
 }
 
-/// The axum example's program for a step.
+/// Returns the axum example's program for a stage.
 pub fn axum_example(step: u8) -> PathBuf {
     installed(&format!("axum/debug/step{step}"))
 }
 
-/// The real Valkey, where there is one for this machine.
+/// Returns the path of Valkey, which may not be available on this platform.
 pub fn valkey_server() -> Option<PathBuf> {
     let path = folder().join("valkey-server");
     path.exists().then_some(path)

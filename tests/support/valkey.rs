@@ -1,14 +1,15 @@
-//! A real Valkey, where this machine has one: the second reference after Debian's Redis.
+//! A real Valkey, if available: a second reference besides the installed Redis.
 
 use std::path::PathBuf;
 
 use super::redis_server::{RedisServer, Settings};
 use super::{process, tools};
 
-/// Names the valkey-server to test against, instead of the one that `scripts/test` installs.
+/// Environment variable with the path of a valkey-server to use instead of the one that `scripts/test` installs.
 pub const VARIABLE: &str = "SESSIONTUT_VALKEY_SERVER";
 
-/// The path of valkey-server. Without one, a line says that the test goes on without; a wrong path fails.
+/// Returns the path of valkey-server. If there is none, prints that the test continues without it. Fails if the path in
+/// the variable is wrong.
 pub fn program() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
@@ -26,7 +27,7 @@ pub fn program() -> Option<PathBuf> {
     found
 }
 
-/// A plain Valkey, where there is one.
+/// Starts a Valkey with default settings, if it is available.
 pub fn start() -> Option<RedisServer> {
     Some(Settings::default().program(program()?).start())
 }
