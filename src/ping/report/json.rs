@@ -1,10 +1,9 @@
-//! The `--json` report: one object, whose form scripts rely on (schema 1).
+//! The `--json` report: one object. Scripts rely on its form (schema 1).
 
 use serde_json::{Value, json};
 
 use super::steps::{Step, steps};
 use crate::ping::Rung;
-use crate::ping::causes::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Verdict, median};
 use crate::redis_url::provider;
@@ -12,7 +11,7 @@ use crate::redis_url::{Address, Origin, Target, UrlError};
 use crate::sanitize;
 use std::time::Duration;
 
-/// The report on a climb.
+/// Returns the report on a run.
 #[must_use]
 pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: Duration) -> Value {
     let mut report = frame(verdict, elapsed);
@@ -30,7 +29,7 @@ pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: 
     report
 }
 
-/// The report on a URL that cannot be used.
+/// Returns the report on a URL that cannot be used.
 #[must_use]
 pub fn render_url(fault: &UrlError, verdict: &Verdict, elapsed: Duration) -> Value {
     let mut report = frame(verdict, elapsed);
@@ -52,22 +51,15 @@ fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
         }),
         "summary": finding.map_or("Redis answers", |finding| finding.summary.as_str()),
         "evidence": finding.map(|finding| finding.evidence.clone()).unwrap_or_default(),
-        "fixes": finding.map(|finding| fixes_of(&finding.fixes)).unwrap_or_default(),
+        "fixes": finding.map(|finding| finding.fixes.as_slice()).unwrap_or_default(),
         "warnings": verdict.warnings.iter().map(|warning| json!({
-            "code": warning.cause.code(), "summary": warning.summary, "fixes": fixes_of(&warning.fixes),
+            "code": warning.cause.code(), "summary": warning.summary, "fixes": warning.fixes,
         })).collect::<Vec<_>>(),
         "steps": [],
         "server": null,
         "rtt_ms": null,
         "elapsed_ms": milliseconds(elapsed),
     })
-}
-
-fn fixes_of(fixes: &[Fix]) -> Vec<Value> {
-    fixes
-        .iter()
-        .map(|fix| json!({"kind": fix.kind, "text": fix.text, "command": fix.command}))
-        .collect()
 }
 
 fn target_of(target: &Target) -> Value {
@@ -112,7 +104,7 @@ fn server_of(seen: &Observations) -> Value {
     json!({"version": version, "flavor": flavor(seen), "mode": mode, "role": role})
 }
 
-/// Which server it is, by the marks that each leaves in INFO.
+/// Recognises the server by its fields in INFO.
 #[must_use]
 pub fn flavor(seen: &Observations) -> Option<&'static str> {
     let server = &seen.server;
@@ -141,7 +133,7 @@ fn round_trips_of(round_trips: &[Duration]) -> Value {
     })
 }
 
-/// Milliseconds, to the microsecond.
+/// Converts to milliseconds, rounded to a microsecond.
 fn milliseconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }

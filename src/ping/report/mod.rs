@@ -1,4 +1,4 @@
-//! Two renderers of the same verdict: text for people, JSON for scripts.
+//! Renders a verdict as text for people and as JSON for scripts.
 
 pub mod json;
 pub mod steps;

@@ -1,34 +1,35 @@
-//! The rungs of a report, each with its status; derived from what was seen, for both renderers.
+//! The checks of a report and their status: the same for text and JSON.
 
 use std::time::Duration;
 
 use crate::ping::Rung;
 use crate::ping::observation::{DialResult, Observations, TlsResult};
 use crate::ping::response::Response;
-use crate::ping::verdict::{Verdict, packets};
+use crate::ping::verdict::{Verdict, describe_packets};
 use crate::redis_url::{Address, Target};
+use crate::sanitize;
 
-/// One rung of the report.
+/// One check of the report.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Which.
+    /// Which check.
     pub rung: Rung,
-    /// How it went.
+    /// Its result.
     pub status: Status,
-    /// How long it took; none where it was skipped.
+    /// How long it took; `None` if it was skipped.
     pub took: Option<Duration>,
-    /// What it came to, in words.
+    /// What was found, in a few words.
     pub detail: String,
 }
 
-/// How a rung went.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// As hoped.
+    /// Passed.
     Ok,
-    /// It works, but.
+    /// Passed, but there is a warning.
     Warn,
-    /// The cause lies here.
+    /// Failed.
     Fail,
     /// Not needed, or not reached.
     Skipped,
@@ -47,7 +48,7 @@ impl Status {
     }
 }
 
-/// All rungs, with the failing one and those with warnings marked.
+/// Returns all checks; the verdict marks one as failed and others as having warnings.
 #[must_use]
 pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Step> {
     let mut steps: Vec<Step> = Rung::ALL
@@ -64,18 +65,19 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Ste
         }
     }
     if let Some(finding) = &verdict.finding {
-        // What failed is the last rung that was tried, unless an earlier one has failed by itself.
+        // If no check has failed by itself, the last one that was tried has the cause.
         if !steps.iter().any(|step| step.status == Status::Fail) {
             let last = steps.iter_mut().rev().find(|step| step.took.is_some());
             if let Some(step) = last {
                 step.status = Status::Fail;
-                step.detail = finding.summary.clone();
+                step.detail.clone_from(&finding.summary);
             }
         }
     }
     steps
 }
 
+/// The check that a warning belongs to.
 fn rung_of(code: &str) -> Rung {
     match code.split('.').next().unwrap_or_default() {
         "url" => Rung::Url,
@@ -88,7 +90,7 @@ fn rung_of(code: &str) -> Rung {
     }
 }
 
-/// One rung as it was seen, without the verdict's view of it.
+/// Returns one check as it was observed, before there is a verdict.
 #[must_use]
 pub fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step {
     let (status, took, detail) = match rung {
@@ -108,157 +110,138 @@ pub fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step {
     }
 }
 
-/// What the URL's name suggests, as a rung that may be doubted.
+/// Returns a hint that the host name gives, as a check of the URL with a warning.
 #[must_use]
-pub fn hint(words: &str) -> Step {
+pub fn hint(text: &str) -> Step {
     Step {
         rung: Rung::Url,
         status: Status::Warn,
         took: None,
-        detail: words.to_owned(),
+        detail: text.to_owned(),
     }
 }
 
-type Seen = (Status, Option<Duration>, String);
+type Outcome = (Status, Option<Duration>, String);
 
-fn skipped(why: &str) -> Seen {
+fn skipped(why: &str) -> Outcome {
     (Status::Skipped, None, why.to_owned())
 }
 
-fn dns(target: &Target, seen: &Observations) -> Seen {
+fn passed(took: Duration, detail: impl Into<String>) -> Outcome {
+    (Status::Ok, Some(took), detail.into())
+}
+
+fn failed(took: Duration, detail: impl Into<String>) -> Outcome {
+    (Status::Fail, Some(took), detail.into())
+}
+
+fn dns(target: &Target, seen: &Observations) -> Outcome {
     let Some(lookup) = &seen.dns else {
         return skipped(match target.address {
-            Address::Unix(_) => "a unix socket has no name",
-            Address::Tcp { .. } => "the host is an address",
+            Address::Unix(_) => "a unix socket has no host name",
+            Address::Tcp { .. } => "the host is an IP address",
         });
     };
     if lookup.addresses.is_empty() {
-        return (Status::Fail, Some(lookup.took), "no address".into());
+        return failed(lookup.took, "no address");
     }
-    let list: Vec<_> = lookup.addresses.iter().map(ToString::to_string).collect();
-    (Status::Ok, Some(lookup.took), list.join(", "))
+    let addresses: Vec<_> = lookup.addresses.iter().map(ToString::to_string).collect();
+    passed(lookup.took, addresses.join(", "))
 }
 
-fn tcp(seen: &Observations) -> Seen {
+fn tcp(seen: &Observations) -> Outcome {
     if seen.dials.is_empty() {
         return skipped("not reached");
     }
-    match seen
-        .dials
-        .iter()
-        .find(|dial| dial.result == DialResult::Connected)
-    {
-        Some(dial) => (
-            Status::Ok,
-            Some(seen.tcp_took),
-            format!("connected to {}", dial.to),
-        ),
+    let mut dials = seen.dials.iter();
+    match dials.find(|dial| dial.result == DialResult::Connected) {
+        Some(dial) => passed(seen.tcp_took, format!("connected to {}", dial.to)),
         None => {
-            // The evidence says more of each.
-            let list = seen
+            let results = seen
                 .dials
                 .iter()
                 .map(|dial| format!("{} {}", dial.to, dial.result.name()));
-            (
-                Status::Fail,
-                Some(seen.tcp_took),
-                list.collect::<Vec<_>>().join(", "),
-            )
+            failed(seen.tcp_took, results.collect::<Vec<_>>().join(", "))
         }
     }
 }
 
-fn tls(target: &Target, seen: &Observations) -> Seen {
+fn tls(target: &Target, seen: &Observations) -> Outcome {
     if !target.tls {
-        return skipped("the URL asks for none");
+        return skipped("the URL is not rediss://");
     }
     let Some(tls) = &seen.tls else {
         return if seen.experiment.is_some() {
-            (
-                Status::Fail,
-                Some(Duration::ZERO),
-                "the handshake was not answered in TLS".into(),
-            )
+            failed(Duration::ZERO, "the reply to the ClientHello was not TLS")
         } else {
             skipped("not reached")
         };
     };
     if tls.result != TlsResult::Established {
-        return (Status::Fail, Some(tls.took), "no session".into());
+        return failed(tls.took, "the handshake failed");
     }
-    // rustls says TLSv1_3.
+    // rustls writes TLSv1_3.
     let version = tls
         .version
         .as_deref()
         .unwrap_or_default()
         .replace("TLSv", "TLS ")
         .replace('_', ".");
-    (
-        Status::Ok,
-        Some(tls.took),
+    passed(
+        tls.took,
         format!("{version}, certificate for {}", tls.expected_name),
     )
 }
 
-fn auth(target: &Target, seen: &Observations) -> Seen {
+fn auth(target: &Target, seen: &Observations) -> Outcome {
     match &seen.login {
-        Some(heard) if heard.is_ok() => {
+        Some(response) if response.is_ok() => {
             let user = target.user.as_deref().unwrap_or("default");
-            let words = format!("logged in as {}", crate::sanitize::line(user));
-            (Status::Ok, Some(seen.login_took), words)
+            passed(seen.login_took, format!("logged in as {}", sanitize::line(user)))
         }
-        Some(_) => (Status::Fail, Some(seen.login_took), "not let in".into()),
-        None if seen.ping.as_ref().is_some_and(asks_for_login) => (
-            Status::Fail,
-            Some(seen.ping_took),
-            "a password is asked for".into(),
-        ),
+        Some(_) => failed(seen.login_took, "the login failed"),
+        None if seen.ping.as_ref().is_some_and(requires_login) => {
+            failed(seen.ping_took, "a password is required")
+        }
         None if target.password.is_none() => skipped("the URL has no password"),
         None => skipped("not reached"),
     }
 }
 
-fn ping(seen: &Observations) -> Seen {
-    let ping_substitute = seen
-        .ping_substitute
-        .as_ref()
-        .filter(|ping_substitute| ping_substitute.is_served());
-    match (&seen.ping, ping_substitute) {
-        (None, _) => skipped("not reached"),
-        (Some(heard), _) if heard.is_pong() => (Status::Ok, Some(seen.ping_took), "PONG".into()),
-        (Some(_), Some(ping_substitute)) => (
-            Status::Ok,
-            Some(seen.ping_took),
-            format!("PING is refused, {} is answered", ping_substitute.name),
+fn ping(seen: &Observations) -> Outcome {
+    let Some(response) = &seen.ping else {
+        return skipped("not reached");
+    };
+    match seen.ping_substitute.as_ref() {
+        _ if response.is_pong() => passed(seen.ping_took, "PONG"),
+        Some(other) if other.is_served() => passed(
+            seen.ping_took,
+            format!("PING is refused, but {} is allowed", other.name),
         ),
-        // Asked for a password: that is the rung below.
-        (Some(heard), None) if asks_for_login(heard) => skipped("not let in"),
-        (Some(_), None) => (Status::Fail, Some(seen.ping_took), "no PONG".into()),
+        // The auth check has failed.
+        _ if requires_login(response) => skipped("not logged in"),
+        _ => failed(seen.ping_took, "no PONG"),
     }
 }
 
-fn asks_for_login(heard: &Response) -> bool {
-    heard.error().is_some_and(|error| error.starts_with("NOAUTH"))
+fn requires_login(response: &Response) -> bool {
+    response.error().is_some_and(|error| error.starts_with("NOAUTH"))
 }
 
-fn role(seen: &Observations) -> Seen {
+fn role(seen: &Observations) -> Outcome {
     if seen.server.role.is_none() {
         return match seen.packets.filter(|_| !seen.round_trips.is_empty()) {
-            Some(flow) => (
-                Status::Warn,
-                None,
-                format!(
-                    "no answer to ROLE and INFO, which is a large one; {}",
-                    packets(flow)
-                ),
-            ),
+            Some(packets) => {
+                let packets = describe_packets(packets);
+                let detail = format!("no reply to ROLE and INFO, whose reply is large; {packets}");
+                (Status::Warn, None, detail)
+            }
             None => skipped("not reached"),
         };
     }
-    let role = seen.server.role_name().unwrap_or_else(|| "role not told".into());
-    (
-        Status::Ok,
-        Some(Duration::ZERO),
-        crate::sanitize::line(&role).into_owned(),
-    )
+    let role = seen
+        .server
+        .role_name()
+        .unwrap_or_else(|| "the server does not report its role".into());
+    passed(Duration::ZERO, sanitize::line(&role))
 }

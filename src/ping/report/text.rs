@@ -1,6 +1,6 @@
-//! The report for people: a line a rung, then the verdict, its evidence, and numbered fixes to paste.
+//! The report for people: one line per check, then the verdict with its evidence and numbered fixes.
 //!
-//! It reads without colour; who shows it breaks it where the window ends.
+//! It is readable without colour. The caller breaks the lines to fit the window.
 
 use super::json::flavor;
 use super::steps::{Status, Step};
@@ -8,26 +8,27 @@ use crate::ping::causes::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Finding, Verdict, median, seconds};
 use crate::redis_url::{Origin, Target};
+use crate::sanitize;
 
 /// A line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// A sentence behind what stands before it.
+    /// Text that may be wrapped.
     Words {
-        /// What stands before it.
+        /// What precedes the text, such as `  1. `.
         lead: String,
-        /// How many columns further in the sentence goes on, where it does not fit.
+        /// The indentation, in columns, of the lines after the first.
         further: usize,
-        /// The sentence.
+        /// The text.
         text: String,
     },
-    /// Nothing, or a command, which must stay whole to be pasted.
+    /// An empty line, or a command, which must not be wrapped.
     Whole(String),
 }
 
 impl Line {
-    /// Goes on as far in as it began.
-    fn behind(lead: impl Into<String>, text: impl Into<String>) -> Self {
+    /// Text whose later lines are aligned with its first.
+    fn aligned(lead: impl Into<String>, text: impl Into<String>) -> Self {
         let lead = lead.into();
         Self::Words {
             further: lead.chars().count(),
@@ -36,7 +37,7 @@ impl Line {
         }
     }
 
-    /// Begins at the edge, and goes on further in.
+    /// Text without a lead, whose later lines are indented.
     fn hanging(further: usize, text: String) -> Self {
         Self::Words {
             lead: String::new(),
@@ -46,7 +47,7 @@ impl Line {
     }
 }
 
-/// One rung: a mark that is a word too, its name, its time and what it came to.
+/// Returns the line of one check: status, name, time and detail.
 #[must_use]
 pub fn rung(step: &Step) -> Line {
     let mark = match step.status {
@@ -60,46 +61,41 @@ pub fn rung(step: &Step) -> Line {
         .filter(|took| !took.is_zero())
         .map(seconds)
         .unwrap_or_default();
-    Line::behind(
+    Line::aligned(
         format!("{mark} {:<4} {took:>8}  ", step.rung.name()),
         step.detail.as_str(),
     )
 }
 
-/// The verdict's first line: what is to be known, if nothing else is read.
+/// Returns the first line of the verdict, which makes sense without the others.
 #[must_use]
 pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Line {
-    let whose = match target.origin {
-        Origin::Practice => "the built-in practice Redis (no URL was given, so this is not yours)",
-        Origin::Given => "Redis",
+    let practice = match target.origin {
+        Origin::Practice => "the built-in practice Redis (no URL was given, so this is not your own)",
+        Origin::Given => "",
     };
     match &verdict.finding {
         None => {
+            let name = if practice.is_empty() { "Redis" } else { practice };
+            let role = seen.server.role_name();
+            let role = role.map_or_else(String::new, |role| format!(", {}", sanitize::line(&role)));
             let median = median(&seen.round_trips);
             let speed = if median.is_zero() {
                 String::new()
             } else {
                 format!(", round trip {}", seconds(median))
             };
-            let role = seen
-                .server
-                .role_name()
-                .map_or_else(String::new, |role| format!(", {role}"));
-            let role = crate::sanitize::line(&role).into_owned();
-            Line::hanging(4, format!("ok: {whose} answers{}{role}{speed}", version(seen)))
+            let version = version(seen);
+            Line::hanging(4, format!("ok: {name} answers{version}{role}{speed}"))
         }
         Some(finding) => {
-            let sure = match finding.certainty {
+            let certainty = match finding.certainty {
                 Certainty::Proved => "",
                 Certainty::Likely => "probably: ",
             };
-            let whose = if target.origin == Origin::Practice {
-                format!("{whose}: ")
-            } else {
-                String::new()
-            };
-            let words = format!("{}: {whose}{sure}{}", finding.cause.code(), finding.summary);
-            Line::hanging(4, words)
+            let separator = if practice.is_empty() { "" } else { ": " };
+            let (code, summary) = (finding.cause.code(), &finding.summary);
+            Line::hanging(4, format!("{code}: {practice}{separator}{certainty}{summary}"))
         }
     }
 }
@@ -112,46 +108,39 @@ fn version(seen: &Observations) -> String {
         "redis_version"
     };
     match seen.server.field(field) {
-        Some(version) => format!(" ({name} {})", crate::sanitize::excerpt(version.as_bytes(), 20)),
+        Some(version) => format!(" ({name} {})", sanitize::excerpt(version.as_bytes(), 20)),
         None => String::new(),
     }
 }
 
-/// The first line about a URL that cannot be used.
+/// Returns the first line of the verdict on a URL that cannot be used.
 #[must_use]
 pub fn url_headline(finding: &Finding) -> Line {
     Line::hanging(4, format!("{}: {}", finding.cause.code(), finding.summary))
 }
 
-/// Evidence, fixes and warnings, behind the headline.
+/// Returns the evidence, the fixes and the warnings.
 #[must_use]
 pub fn details(verdict: &Verdict) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(finding) = &verdict.finding {
-        lines.extend(finding.evidence.iter().map(|fact| Line::behind("  - ", fact)));
-        if !finding.fixes.is_empty() {
-            lines.push(Line::Whole(String::new()));
-            lines.push(Line::Whole("What to do:".into()));
-            lines.extend(numbered(&finding.fixes));
+        lines.extend(finding.evidence.iter().map(|fact| Line::aligned("  - ", fact)));
+        lines.push(Line::Whole(String::new()));
+        lines.push(Line::Whole("What to do:".into()));
+        for (index, fix) in finding.fixes.iter().enumerate() {
+            lines.extend(fix_lines(&format!("{:>3}. ", index + 1), fix));
         }
     }
     for warning in &verdict.warnings {
-        let words = format!("warning {}: {}", warning.cause.code(), warning.summary);
-        lines.push(Line::hanging(2, words));
-        lines.extend(warning.fixes.iter().flat_map(|fix| paragraph("  -> ", fix)));
+        let (code, summary) = (warning.cause.code(), &warning.summary);
+        lines.push(Line::hanging(2, format!("warning {code}: {summary}")));
+        lines.extend(warning.fixes.iter().flat_map(|fix| fix_lines("  -> ", fix)));
     }
     lines
 }
 
-fn numbered(fixes: &[Fix]) -> impl Iterator<Item = Line> {
-    fixes
-        .iter()
-        .enumerate()
-        .flat_map(|(index, fix)| paragraph(&format!("{:>3}. ", index + 1), fix))
-}
-
-fn paragraph(lead: &str, fix: &Fix) -> Vec<Line> {
-    let mut lines = vec![Line::behind(lead, &fix.text)];
+fn fix_lines(lead: &str, fix: &Fix) -> Vec<Line> {
+    let mut lines = vec![Line::aligned(lead, &fix.text)];
     lines.extend(
         fix.command
             .iter()

@@ -1,128 +1,111 @@
-//! The verdict on a name: without an address there is nothing to connect to.
+//! The verdict on the host name.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Blame;
-use super::words::seconds;
+use super::finding::{Finding, seconds};
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Lookup, NameAnswer, Observations};
 use crate::redis_url::Target;
+use crate::sanitize;
 
-/// What a resolver may need for a name that it has to ask others for, and a lost packet to be sent again.
+/// A recursive resolver may take this long if it has to query others and one packet is lost.
 const SLOW_RESOLVER: Duration = Duration::from_millis(1900);
 
-pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
+pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     let host = target.host().unwrap_or_default();
     let Some(lookup) = &seen.dns else {
-        return excluded(host, seen);
+        return judge_address(host, seen);
     };
-    if !lookup.addresses.is_empty() {
-        let families = if lookup.addresses.iter().any(std::net::IpAddr::is_ipv4) {
-            "IPv4"
-        } else {
-            "IPv6"
-        };
+    if let Some(address) = lookup.addresses.first() {
         return seen.dials.is_empty().then(|| {
-            Blame::proved(
-                Cause::DnsNoAddress,
-                format!("{host} has no address of the family that was asked for"),
-            )
-            .because(format!("it has addresses of {families} alone"))
+            Finding::proved(Cause::DnsNoAddress)
+                .summary(format!("{host} has no address of the requested family"))
+                .fact(format!("it has only {} addresses", family(*address)))
         });
     }
-    let said = |wanted: fn(&NameAnswer) -> bool| lookup.servers.iter().any(|server| wanted(&server.answer));
-    let blame = if said(|answer| *answer == NameAnswer::NoAddress) {
-        Blame::proved(
-            Cause::DnsNoAddress,
-            format!("the name {host} exists and has no A or AAAA record"),
-        )
-    } else if let Some(end) = dangling(lookup) {
-        Blame::proved(
-            Cause::DnsNotFound,
-            format!("the name {host} is an alias of {end}, which does not exist"),
-        )
-    } else if said(|answer| *answer == NameAnswer::NotFound) {
-        Blame::proved(Cause::DnsNotFound, format!("the name {host} does not exist"))
-    } else if said(|answer| matches!(answer, NameAnswer::Refused(_) | NameAnswer::Malformed)) {
-        Blame::proved(
-            Cause::DnsServerFailure,
-            format!("the name server cannot or will not answer for {host}"),
-        )
-    } else if said(|answer| matches!(answer, NameAnswer::Addresses(_))) {
-        // The servers know the name, and the system's resolver does not ask them.
-        Blame::likely(
-            Cause::DnsNotFound,
-            format!("this system's resolver does not find {host}"),
-        )
+    let any = |wanted: fn(&NameAnswer) -> bool| lookup.servers.iter().any(|server| wanted(&server.answer));
+    let alias = lookup.servers.iter().find_map(|server| match &server.answer {
+        NameAnswer::DanglingAlias(end) => Some(end),
+        _ => None,
+    });
+    let finding = if any(|answer| *answer == NameAnswer::NoAddress) {
+        Finding::proved(Cause::DnsNoAddress).summary(format!("{host} exists but has no A or AAAA record"))
+    } else if let Some(end) = alias {
+        Finding::proved(Cause::DnsNotFound)
+            .summary(format!("{host} is an alias of {end}, which does not exist"))
+    } else if any(|answer| *answer == NameAnswer::NotFound) {
+        Finding::proved(Cause::DnsNotFound).summary(format!("the name {host} does not exist"))
+    } else if any(|answer| matches!(answer, NameAnswer::Refused(_) | NameAnswer::Malformed)) {
+        Finding::proved(Cause::DnsServerFailure)
+            .summary(format!("the name server cannot or will not resolve {host}"))
+    } else if any(|answer| matches!(answer, NameAnswer::Addresses(_))) {
+        // The name servers know the name, but the system's resolver does not use them.
+        Finding::likely(Cause::DnsNotFound).summary(format!("this system's resolver does not find {host}"))
     } else if lookup.system_timed_out && lookup.took < SLOW_RESOLVER {
-        Blame::likely(
-            Cause::DnsTimeout,
-            format!("no name server has answered for {host} in the time that there was"),
-        )
-        .because("a resolver that asks others may take as long: try a longer --timeout")
+        Finding::likely(Cause::DnsTimeout)
+            .summary(format!("no name server replied for {host} before the timeout"))
+            .fact("a resolver that has to query others may need longer: try a longer --timeout")
     } else {
-        Blame::proved(
-            Cause::DnsTimeout,
-            format!("no name server answers, so {host} has no address"),
-        )
+        Finding::proved(Cause::DnsTimeout)
+            .summary(format!("no name server replies, so {host} cannot be resolved"))
     };
-    Some(blame.because_all(dns_evidence(lookup)))
+    Some(finding.facts(evidence(lookup)))
 }
 
-/// An address of the one family, and `-4` or `-6` asks for the other.
-fn excluded(host: &str, seen: &Observations) -> Option<Blame> {
-    let address = host.parse::<IpAddr>().ok().filter(|_| seen.dials.is_empty())?;
-    let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+/// Judges a URL with an IP address of the family that `-4` or `-6` excludes.
+fn judge_address(host: &str, seen: &Observations) -> Option<Finding> {
+    let address: IpAddr = host.parse().ok().filter(|_| seen.dials.is_empty())?;
     Some(
-        Blame::proved(
-            Cause::DnsNoAddress,
-            format!("{host} is no address of the family that was asked for"),
-        )
-        .because(format!("it is an address of {family}: nothing was sent to it")),
+        Finding::proved(Cause::DnsNoAddress)
+            .summary(format!("{host} is not an address of the requested family"))
+            .fact(format!(
+                "it is an {} address, so nothing was sent to it",
+                family(address)
+            )),
     )
 }
 
-fn dangling(lookup: &Lookup) -> Option<&str> {
-    lookup.servers.iter().find_map(|server| match &server.answer {
-        NameAnswer::DanglingAlias(end) => Some(end.as_str()),
-        _ => None,
-    })
+fn join(addresses: &[IpAddr]) -> String {
+    let addresses: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
+    addresses.join(", ")
 }
 
-fn dns_evidence(lookup: &Lookup) -> Vec<String> {
+fn family(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "IPv4" } else { "IPv6" }
+}
+
+fn evidence(lookup: &Lookup) -> Vec<String> {
     let mut facts = Vec::new();
     if lookup.system_timed_out {
         facts.push(format!(
-            "the system's resolver gave no answer within {}",
+            "the system's resolver did not reply within {}",
             seconds(lookup.took)
         ));
-    } else if let Some(fault) = &lookup.fault {
+    } else if let Some(error) = &lookup.fault {
         facts.push(format!(
-            "the system's resolver says: {}",
-            crate::sanitize::line(fault)
+            "the system's resolver reports: {}",
+            sanitize::line(error)
         ));
     }
     if lookup.is_unconfigured {
-        facts.push(
-            "/etc/resolv.conf is missing or names no name server, so this host itself was asked".into(),
-        );
+        facts.push("/etc/resolv.conf is missing or names no server, so this host itself was queried".into());
     }
     for server in &lookup.servers {
-        let said = match &server.answer {
-            NameAnswer::Addresses(found) => format!("answers {} addresses", found.len()),
-            NameAnswer::NoAddress => "says that the name exists, without A or AAAA record".into(),
-            NameAnswer::NotFound => "says that the name does not exist (NXDOMAIN)".into(),
+        let answer = match &server.answer {
+            NameAnswer::Addresses(addresses) => format!("returns {}", join(addresses)),
+            NameAnswer::NoAddress => "reports that the name exists without an A or AAAA record".into(),
+            NameAnswer::NotFound => "reports that the name does not exist (NXDOMAIN)".into(),
             NameAnswer::DanglingAlias(end) => {
-                format!("says that it is an alias (CNAME) of {end}, which does not exist (NXDOMAIN)")
+                format!("reports an alias (CNAME) of {end}, which does not exist (NXDOMAIN)")
             }
-            NameAnswer::Refused(code) => format!("answers {code}"),
-            NameAnswer::Timeout => "does not answer".into(),
-            NameAnswer::Unreachable(words) => format!("cannot be asked: {words}"),
-            NameAnswer::Malformed => "answers something that is no answer".into(),
+            NameAnswer::Refused(code) => format!("replies {code}"),
+            NameAnswer::Timeout => "does not reply".into(),
+            NameAnswer::Unreachable(error) => format!("cannot be reached: {error}"),
+            NameAnswer::Malformed => "sends a malformed response".into(),
         };
-        facts.push(format!("name server {} {said}", server.address));
+        facts.push(format!("name server {} {answer}", server.address));
     }
-    facts.push("no connection was tried: there is no address to connect to".into());
+    facts.push("no connection was tried: there is no address".into());
     facts
 }

@@ -1,56 +1,49 @@
-//! The verdict on what the server is, and on the rehearsal of the tutorial's commands.
+//! The verdict on the server's role and on the write test.
 
 use std::time::Duration;
 
 use redis::Value;
 
-use super::Blame;
-use super::foreign::{not_redis_reply, quoted};
-use super::ping::{no_permission, refused, unusable};
-use super::words::{packets, seconds};
+use super::finding::{Finding, describe_packets, replied, seconds};
+use super::reply::{error_reply, no_permission, unexpected_reply, unusable};
+use super::warnings::median;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Observations, WriteTest};
 use crate::ping::response::Response;
 use crate::sanitize;
 
-/// Round trips of which several may not fit into the time.
-const SLOW: Duration = Duration::from_millis(100);
+/// With slower round trips, the write test may not fit into the timeout.
+const SLOW_ROUND_TRIP: Duration = Duration::from_millis(100);
 
-/// What the server is, and what the rehearsal showed.
-pub(super) fn judge(seen: &Observations) -> Option<Blame> {
-    let server = &seen.server;
-    if let Some(blame) = not_a_role(server.role.as_ref()) {
-        return Some(blame);
-    }
-    if server.is_sentinel() {
-        let primary = server
-            .sentinel_primary
-            .as_ref()
-            .map(|primary| format!("it watches the primary at {primary}"));
-        return Some(
-            Blame::proved(
-                Cause::RoleSentinel,
-                "a Sentinel answers there, which holds no data",
-            )
-            .because("ROLE and INFO say that it is a Sentinel")
-            .because_all(primary),
-        );
-    }
-    cluster(seen).or_else(|| rehearsal(seen.write_test.as_ref()?, seen))
+pub(super) fn judge(seen: &Observations) -> Option<Finding> {
+    not_a_role(seen)
+        .or_else(|| sentinel(seen))
+        .or_else(|| cluster(seen))
+        .or_else(|| write_test(seen.write_test.as_ref()?, seen))
 }
 
-/// ROLE is answered with a list or an error: whoever says something else only knows how to say PONG.
-fn not_a_role(role: Option<&Value>) -> Option<Blame> {
-    match role? {
+/// Redis answers ROLE with a list or an error. Anything else comes from a server that imitates only PING.
+fn not_a_role(seen: &Observations) -> Option<Finding> {
+    match seen.server.role.as_ref()? {
         Value::Array(_) | Value::ServerError(_) | Value::Nil => None,
-        other => {
-            let blame = not_redis_reply(&Response::Reply(other.clone()), "ROLE");
-            Some(blame.because("PING was answered with PONG, whatever that is worth there"))
-        }
+        other => Some(
+            unexpected_reply(&Response::Reply(other.clone()), "ROLE")
+                .fact("PING got PONG, but Redis does not answer ROLE like this"),
+        ),
     }
 }
 
-fn cluster(seen: &Observations) -> Option<Blame> {
+fn sentinel(seen: &Observations) -> Option<Finding> {
+    let server = &seen.server;
+    let primary = server.sentinel_primary.as_ref();
+    server.is_sentinel().then(|| {
+        Finding::proved(Cause::RoleSentinel)
+            .fact("ROLE and INFO report a Sentinel")
+            .facts(primary.map(|primary| format!("it watches the primary at {primary}")))
+    })
+}
+
+fn cluster(seen: &Observations) -> Option<Finding> {
     let server = &seen.server;
     let state = server.cluster_state.as_deref().filter(|state| *state != "ok");
     let read = server
@@ -61,95 +54,77 @@ fn cluster(seen: &Observations) -> Option<Blame> {
     if state.is_none() && read.is_none() {
         return None;
     }
-    let facts = [
-        state.map(|state| format!("CLUSTER INFO says cluster_state:{}", sanitize::line(state))),
-        read.map(|error| quoted("GET", &error)),
-    ];
     Some(
-        Blame::proved(
-            Cause::ClusterDown,
-            "the node answers, and the cluster that it belongs to is down",
-        )
-        .because("PING was answered with PONG")
-        .because_all(facts.into_iter().flatten()),
+        Finding::proved(Cause::ClusterDown)
+            .summary("the node answers, but its cluster is down")
+            .fact("PING got PONG")
+            .facts(state.map(|state| format!("CLUSTER INFO reports cluster_state:{}", sanitize::line(state))))
+            .facts(read.map(|error| replied("GET", &error))),
     )
 }
 
-/// The first refusal names the truth: EXEC's own error only repeats that there was one.
-fn rehearsal(write_test: &WriteTest, seen: &Observations) -> Option<Blame> {
-    let is_replica = seen.server.is_replica();
-    let denied: Vec<&str> = write_test
+/// Judges the first refused command. The error of EXEC only repeats that one was refused.
+fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
+    let errors: Vec<(&str, String)> = test
         .queued
         .iter()
-        .filter(|(_, heard)| heard.error().is_some_and(|error| error.starts_with("NOPERM")))
-        .map(|(name, _)| *name)
+        .filter_map(|(name, response)| Some((*name, response.error()?)))
         .collect();
-    let first = write_test
-        .queued
-        .iter()
-        .find_map(|(name, heard)| Some((*name, heard.error()?)));
-    if let Some((name, error)) = first {
+    if let Some((name, error)) = errors.first() {
+        let denied: Vec<&str> = errors
+            .iter()
+            .filter(|(_, error)| error.starts_with("NOPERM"))
+            .map(|(name, _)| *name)
+            .collect();
         return if denied.is_empty() {
-            refused_write(name, &error, is_replica)
+            refused_write(name, error, seen)
         } else {
-            Some(no_permission(&denied, &error))
+            Some(no_permission(&denied, error))
         };
     }
-    if let Some(error) = write_test.executed.error() {
-        return refused_write("EXEC", &error, is_replica);
-    }
-    match &write_test.executed {
-        Response::Reply(Value::Array(replies)) => replies.iter().find_map(|reply| match reply {
-            Value::ServerError(error) => {
-                refused_write("EXEC", &crate::redis_client::error_text(error), is_replica)
-            }
-            _ => None,
-        }),
-        Response::Reply(_) => None,
-        Response::Timeout(_) => Some(fell_silent(seen)),
-        other => Some(unusable(other, "the rehearsal", &Observations::default())),
+    match &test.executed {
+        Response::Reply(Value::Array(replies)) => replies
+            .iter()
+            .find_map(|reply| refused_write("EXEC", &Response::Reply(reply.clone()).error()?, seen)),
+        Response::Reply(_) => refused_write("EXEC", &test.executed.error()?, seen),
+        Response::Timeout(_) => Some(no_reply(seen)),
+        other => Some(unusable(other, "the write test", &Observations::default())),
     }
 }
 
-fn refused_write(command: &str, error: &str, is_replica: bool) -> Option<Blame> {
+fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Finding> {
     let error = error
         .strip_prefix("EXECABORT Transaction discarded because of: ")
         .unwrap_or(error);
-    if error.starts_with("MOVED") || error.starts_with("ASK") {
-        // A primary that sends elsewhere serves another slot, or none: clients of the cluster protocol follow it.
-        return is_replica.then(|| {
-            Blame::proved(
-                Cause::RoleReplica,
-                "this node of the cluster is a replica: it sends writes to its primary",
-            )
-            .because(quoted(command, error))
-        });
-    }
-    if error.to_lowercase().contains("unknown command") {
-        // ROLE and INFO have shown a Redis; what it does not know was taken from it.
-        return Some(
-            Blame::likely(
-                Cause::AuthNoPermission,
-                format!("the server does not serve {command}: it was renamed or switched off"),
-            )
-            .because(quoted(command, error)),
-        );
-    }
-    Some(refused(error, command))
+    let finding = if error.starts_with("MOVED") || error.starts_with("ASK") {
+        // A primary redirects because the slot is on another node; clients of the cluster protocol follow.
+        if !seen.server.is_replica() {
+            return None;
+        }
+        Finding::proved(Cause::RoleReplica)
+            .summary("this cluster node is a replica: it redirects writes to its primary")
+    } else if error.to_lowercase().contains("unknown command") {
+        // ROLE and INFO have shown that this is Redis, so the command was renamed or disabled.
+        Finding::likely(Cause::AuthNoPermission).summary(format!(
+            "the server does not support {command}: it was renamed or disabled"
+        ))
+    } else {
+        return Some(error_reply(error, command));
+    };
+    Some(finding.fact(replied(command, error)))
 }
 
-/// PING was answered, and what followed it was not.
-fn fell_silent(seen: &Observations) -> Blame {
-    Blame::likely(
-        Cause::ServerSilent,
-        "the server answers PING, and falls silent afterwards",
-    )
-    .because("the rehearsal of the tutorial's commands stayed without an answer")
-    .because_all(super::median(&seen.round_trips).gt(&SLOW).then(|| {
-        format!(
-            "a round trip takes {}: try a longer --timeout",
-            seconds(super::median(&seen.round_trips))
-        )
-    }))
-    .because_all(seen.packets.map(packets))
+/// Judges a write test without a reply, after PING had one.
+fn no_reply(seen: &Observations) -> Finding {
+    let round_trip = median(&seen.round_trips);
+    Finding::likely(Cause::ServerSilent)
+        .summary("the server answers PING, but then stops replying")
+        .fact("the write test got no reply")
+        .facts((round_trip > SLOW_ROUND_TRIP).then(|| {
+            format!(
+                "a round trip takes {}: try a longer --timeout",
+                seconds(round_trip)
+            )
+        }))
+        .facts(seen.packets.map(describe_packets))
 }

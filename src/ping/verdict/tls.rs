@@ -1,179 +1,155 @@
-//! The verdict on a TLS handshake.
+//! The verdict on the TLS handshake.
 
-use super::Blame;
-use super::foreign::{not_redis, not_redis_reply};
-use super::ping::{Wait, far_away};
-use super::words::{age, packets, seconds};
+use super::finding::{Finding, age, describe_packets, seconds};
+use super::reply::{NoReply, client_certificate, far_away, not_redis, unexpected_reply};
 use crate::ping::causes::Cause;
 use crate::ping::experiments::looks_like_tls;
-use crate::ping::observation::{Experiment, Handshake, Observations, TlsResult};
+use crate::ping::observation::{Experiment, Handshake, Observations, PeerCertificate, TlsResult};
 use crate::ping::response::Response;
 use crate::redis_url::Target;
+use crate::sanitize;
 
-pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Blame> {
-    if !target.tls {
+pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
+    let handshake = seen.tls.as_ref();
+    let is_established = handshake.is_some_and(|tls| tls.result == TlsResult::Established);
+    if !target.tls || is_established {
         return None;
     }
-    let plain = match &seen.experiment {
-        Some(Experiment::PlainPing(heard)) => Some(heard),
+    let plain_ping = match &seen.experiment {
+        Some(Experiment::PlainPing(response)) => Some(response),
         _ => None,
     };
-    // What answers a plain PING decides, however the handshake failed.
-    let is_established = seen
-        .tls
-        .as_ref()
-        .is_some_and(|tls| tls.result == TlsResult::Established);
-    if !is_established {
-        match plain {
-            Some(heard @ Response::Reply(_)) if heard.is_pong() || heard.error().is_some() => {
-                return Some(not_offered(seen));
-            }
-            Some(heard @ Response::Reply(_)) => {
-                return Some(not_redis_reply(heard, "a plain PING on a second connection"));
-            }
-            Some(Response::NotResp(received)) if !looks_like_tls(received) => {
-                return Some(not_redis(received, "to a plain PING on a second connection"));
-            }
-            _ => {}
+    // A plain-text reply decides, however the handshake failed.
+    match plain_ping {
+        Some(response @ Response::Reply(_)) if response.is_pong() || response.error().is_some() => {
+            Some(not_offered(handshake, response))
         }
+        Some(response @ Response::Reply(_)) => Some(unexpected_reply(
+            response,
+            "a plain-text PING on a second connection",
+        )),
+        Some(Response::NotResp(received)) if !looks_like_tls(received) => Some(not_redis(
+            received,
+            "in reply to a plain-text PING on a second connection",
+        )),
+        _ => Some(judge_handshake(handshake?, plain_ping, seen)),
     }
-    blame_handshake(seen.tls.as_ref()?, plain, seen)
 }
 
-fn not_offered(seen: &Observations) -> Blame {
-    let handshake = match seen.tls.as_ref().map(|tls| &tls.result) {
-        Some(TlsResult::NotTls) => "the TLS hello was answered with something that is no TLS",
-        Some(TlsResult::Closed) => "the TLS hello was answered by closing the connection",
-        _ => "the TLS hello was met with silence",
-    };
-    Blame::proved(
-        Cause::TlsNotOffered,
-        "the URL asks for TLS, and the server speaks plain Redis there",
-    )
-    .because(handshake)
-    .because(match &seen.experiment {
-        Some(Experiment::PlainPing(heard)) if heard.error().is_some() => format!(
-            "a plain PING on a second connection was answered in Redis's way: {}",
-            crate::sanitize::line(&heard.error().unwrap_or_default())
-        ),
-        _ => "a plain PING on a second connection was answered by Redis".to_owned(),
-    })
+fn not_offered(handshake: Option<&Handshake>, plain_ping: &Response) -> Finding {
+    Finding::proved(Cause::TlsNotOffered)
+        .fact(match handshake.map(|tls| &tls.result) {
+            Some(TlsResult::NotTls) => "the reply to the ClientHello was not TLS",
+            Some(TlsResult::Closed) => "the server closed the connection after the ClientHello",
+            _ => "the ClientHello got no reply",
+        })
+        .fact(match plain_ping.error() {
+            Some(error) => format!(
+                "a plain-text PING on a second connection got a Redis error: {}",
+                sanitize::line(&error)
+            ),
+            None => "a plain-text PING on a second connection got PONG".to_owned(),
+        })
 }
 
-fn blame_handshake(tls: &Handshake, plain: Option<&Response>, seen: &Observations) -> Option<Blame> {
-    let blame = match &tls.result {
-        TlsResult::Established => return None,
-        TlsResult::Untrusted(words) => untrusted(tls, words),
-        TlsResult::InvalidCertificate(words) => Blame::proved(
-            Cause::TlsUntrusted,
-            "the certificate, or one that vouches for it, is not fit for a server",
-        )
-        .because(format!("the check said: {words}"))
-        .because("this is no matter of who signed it: a client that checks less may take it"),
-        TlsResult::OtherName => Blame::proved(
-            Cause::TlsNameMismatch,
-            format!("the certificate is not for {}", tls.expected_name),
-        )
-        .because("the names in it were held against the host of the URL, or --tls-name"),
-        TlsResult::Expired => Blame::proved(
-            Cause::TlsExpired,
-            match tls.certificate.as_ref().map(|found| found.ends_in) {
-                Some(ends_in) if ends_in < 0 => format!("the certificate expired {} ago", age(-ends_in)),
-                Some(_) => "a certificate that vouches for the server's own has expired".into(),
-                None => "the certificate has expired".into(),
-            },
-        )
-        .because("its dates were held against the clock of this host"),
-        TlsResult::NotValidYet => Blame::proved(
-            Cause::TlsExpired,
-            match tls.certificate.as_ref().map(|found| found.begins_in) {
-                Some(begins_in) if begins_in > 0 => {
-                    format!(
-                        "the certificate is not valid yet: it begins in {}",
-                        age(begins_in)
-                    )
-                }
-                Some(_) => "a certificate that vouches for the server's own is not valid yet".into(),
-                None => "the certificate is not valid yet".into(),
-            },
-        )
-        .because("its dates were held against the clock of this host"),
-        // OpenSSL's answer to a missing client certificate in TLS 1.2: after its own certificate was shown.
+fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) -> Finding {
+    let finding = match &tls.result {
+        TlsResult::TimedOut | TlsResult::Established => return stalled(tls, plain_ping, seen),
+        TlsResult::NotTls => return not_tls(plain_ping),
+        TlsResult::Closed => return closed(plain_ping),
+        TlsResult::Untrusted(error) => untrusted(tls).fact(format!("certificate check: {error}")),
+        TlsResult::InvalidCertificate(error) => Finding::proved(Cause::TlsUntrusted)
+            .summary("the certificate, or an issuer's, is not valid for server authentication")
+            .fact(format!("certificate check: {error}"))
+            .fact("the issuer is not the problem; a less strict client may accept it"),
+        TlsResult::OtherName => Finding::proved(Cause::TlsNameMismatch)
+            .summary(format!("the certificate is not for {}", tls.expected_name))
+            .fact("its names were compared with the URL's host or --tls-name"),
+        TlsResult::Expired => expired(tls, "has expired", |certificate| {
+            (certificate.ends_in < 0)
+                .then(|| format!("the certificate expired {} ago", age(-certificate.ends_in)))
+        }),
+        TlsResult::NotValidYet => expired(tls, "is not valid yet", |certificate| {
+            (certificate.begins_in > 0).then(|| {
+                format!(
+                    "the certificate is not valid yet: it begins in {}",
+                    age(certificate.begins_in)
+                )
+            })
+        }),
+        // With TLS 1.2, OpenSSL sends this alert for a missing client certificate, after its own certificate.
         TlsResult::NothingInCommon(alert) if alert == "HandshakeFailure" && tls.certificate.is_some() => {
             client_certificate(alert)
         }
-        TlsResult::NothingInCommon(words) => Blame::proved(
-            Cause::TlsVersion,
-            "server and client have no TLS version or cipher in common",
-        )
-        .because(format!("the handshake ended with: {words}")),
+        TlsResult::NothingInCommon(error) => {
+            Finding::proved(Cause::TlsVersion).fact(format!("the handshake ended with: {error}"))
+        }
         TlsResult::ClientCertificate(alert) => client_certificate(alert),
-        TlsResult::Refused(alert) if alert == "UnrecognisedName" => Blame::proved(
-            Cause::TlsNameMismatch,
-            format!("the server has no certificate for {}", tls.expected_name),
-        )
-        .because(format!("the server sent the TLS alert {alert}")),
-        TlsResult::Refused(words) => Blame::likely(
-            Cause::TlsVersion,
-            "the server ends the TLS handshake with an alert",
-        )
-        .because(format!("the handshake ended with: {words}")),
-        TlsResult::BadName(words) => Blame::proved(Cause::TlsNameMismatch, words.clone())
-            .because("no handshake was tried: it needs a name to ask for"),
-        TlsResult::Unusable(words) => {
-            let code = if words.starts_with("--ca ") {
+        TlsResult::Refused(alert) if alert == "UnrecognisedName" => Finding::proved(Cause::TlsNameMismatch)
+            .summary(format!("the server has no certificate for {}", tls.expected_name))
+            .fact(format!("the server sent the TLS alert {alert}")),
+        TlsResult::Refused(error) => Finding::likely(Cause::TlsVersion)
+            .summary("the server ends the TLS handshake with an alert")
+            .fact(format!("the handshake ended with: {error}")),
+        TlsResult::BadName(error) => Finding::proved(Cause::TlsNameMismatch)
+            .summary(error)
+            .fact("no handshake was tried: it needs a valid name"),
+        TlsResult::Unusable(error) => {
+            let is_ca = error.starts_with("--ca ");
+            Finding::proved(if is_ca {
                 Cause::TlsUntrusted
             } else {
                 Cause::TlsClientCert
-            };
-            Blame::proved(code, words.clone())
-                .because("no handshake was tried: an option for TLS cannot be used")
+            })
+            .summary(error)
+            .fact("no handshake was tried: a TLS option cannot be used")
         }
-        TlsResult::TimedOut => return Some(stalled(tls, plain, seen)),
-        TlsResult::NotTls => return Some(neither(plain)),
-        TlsResult::Closed => return Some(closed(plain)),
     };
-    Some(blame.because_all(certificate_evidence(tls)))
+    finding.facts(certificate_facts(tls))
 }
 
-fn untrusted(tls: &Handshake, words: &str) -> Blame {
-    let certificate = tls.certificate.as_ref();
-    let signer = match certificate {
-        Some(found) if found.is_self_signed => "is signed by itself".to_owned(),
-        Some(found) => format!("is signed by {}, which is not trusted here", found.issuer),
-        None => "ends at no root that is trusted here".to_owned(),
+fn untrusted(tls: &Handshake) -> Finding {
+    Finding::proved(Cause::TlsUntrusted).summary(match &tls.certificate {
+        Some(found) if found.is_self_signed => "the certificate is self-signed".to_owned(),
+        Some(found) => format!(
+            "the certificate is signed by {}, which is not trusted here",
+            found.issuer
+        ),
+        None => "the certificate chain does not end at a CA that is trusted here".to_owned(),
+    })
+}
+
+/// `state` says what is wrong with the dates of the server's certificate, or `None` if an issuer's are wrong.
+fn expired(tls: &Handshake, what: &str, state: fn(&PeerCertificate) -> Option<String>) -> Finding {
+    let summary = match &tls.certificate {
+        Some(certificate) => {
+            state(certificate).unwrap_or_else(|| format!("an issuer certificate in the chain {what}"))
+        }
+        None => format!("the certificate {what}"),
     };
-    Blame::proved(Cause::TlsUntrusted, format!("the certificate {signer}"))
-        .because(format!("the check said: {words}"))
+    Finding::proved(Cause::TlsExpired)
+        .summary(summary)
+        .fact("its dates were checked against this host's clock")
 }
 
-/// What the server says when it wants a client certificate, before or after the handshake.
-pub(super) fn client_certificate(alert: &str) -> Blame {
-    Blame::proved(
-        Cause::TlsClientCert,
-        "the server wants a client certificate that it trusts",
-    )
-    .because(format!("the server sent the TLS alert {alert}"))
-}
-
-fn certificate_evidence(tls: &Handshake) -> Vec<String> {
-    let Some(found) = &tls.certificate else {
+fn certificate_facts(tls: &Handshake) -> Vec<String> {
+    let Some(certificate) = &tls.certificate else {
         return Vec::new();
     };
-    let ends = if found.ends_in < 0 {
-        format!("expired {} ago", age(-found.ends_in))
+    let ends = if certificate.ends_in < 0 {
+        format!("expired {} ago", age(-certificate.ends_in))
     } else {
-        format!("ends in {}", age(found.ends_in))
+        format!("expires in {}", age(certificate.ends_in))
     };
     vec![
-        format!("certificate for {}", found.names.join(", ")),
-        format!("signed by {}; {ends}", found.issuer),
+        format!("certificate for {}", certificate.names.join(", ")),
+        format!("signed by {}; {ends}", certificate.issuer),
     ]
 }
 
-fn stalled(tls: &Handshake, plain: Option<&Response>, seen: &Observations) -> Blame {
+fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) -> Finding {
     let waited = format!(
-        "TCP connected, and the TLS handshake was not done within {}",
+        "TCP connected, but the TLS handshake was not complete within {}",
         seconds(tls.took)
     );
     if seen
@@ -181,64 +157,55 @@ fn stalled(tls: &Handshake, plain: Option<&Response>, seen: &Observations) -> Bl
         .as_ref()
         .is_some_and(TlsResult::is_tls)
     {
-        return Blame::proved(
-            Cause::TlsStalled,
-            "the TLS handshake starts, and its large packets are lost on the way",
-        )
-        .because(waited)
-        .because("a handshake in small packets (segments of 536 bytes), on another connection, was answered")
-        .because_all(tls.packets.filter(|flow| flow.out_of_order > 0).map(packets));
+        let out_of_order = tls.packets.filter(|packets| packets.out_of_order > 0);
+        return Finding::proved(Cause::TlsStalled)
+            .summary("the TLS handshake starts, but its large packets are lost on the way")
+            .fact(waited)
+            .fact("a handshake in small packets (536-byte segments) on another connection got a reply")
+            .facts(out_of_order.map(describe_packets));
     }
-    let wait = Wait::of(tls.took, seen.tcp_took, tls.packets);
-    let blame = match plain {
-        Some(Response::Timeout(received)) if received.is_empty() => Blame::likely(
-            Cause::ServerSilent,
-            wait.came_to("the server accepts connections and never says anything"),
-        )
-        .because(waited)
-        .because("a plain PING on a second connection stayed unanswered too"),
+    let reason = NoReply::of(tls.took, seen.tcp_took, tls.packets);
+    let finding = match plain_ping {
+        Some(Response::Timeout(received)) if received.is_empty() => Finding::likely(Cause::ServerSilent)
+            .summary(reason.summary().unwrap_or(Cause::ServerSilent.meaning()))
+            .fact(waited)
+            .fact("a plain-text PING on a second connection got no reply either"),
         Some(Response::Closed(_) | Response::Reset(_) | Response::NotResp(_)) => {
-            Blame::proved(Cause::TlsStalled, "the TLS handshake starts and never ends")
-                .because(waited)
-                .because("a plain PING on a second connection was turned away at once: small packets pass")
+            Finding::proved(Cause::TlsStalled).fact(waited).fact(
+                "a plain-text PING on a second connection was rejected at once, so small packets get through",
+            )
         }
-        _ => Blame::likely(
-            Cause::TlsStalled,
-            wait.came_to("the TLS handshake starts and never ends"),
-        )
-        .because(waited),
+        _ => Finding::likely(Cause::TlsStalled)
+            .summary(reason.summary().unwrap_or(Cause::TlsStalled.meaning()))
+            .fact(waited),
     };
-    blame
-        .because_all((wait == Wait::TooShort).then(|| far_away(seen.tcp_took)))
-        .because_all(tls.packets.map(packets))
+    finding
+        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp_took)))
+        .facts(tls.packets.map(describe_packets))
 }
 
-/// Something answers, and what it is has shown on neither connection.
-fn neither(plain: Option<&Response>) -> Blame {
-    Blame::likely(
-        Cause::ProtoNotRedis,
-        "something that speaks neither TLS nor Redis's protocol answers there",
-    )
-    .because("TCP connected; the TLS hello was answered with something that is no TLS")
-    .because(on_a_second_connection(plain))
+/// Judges a reply that is not TLS, from a server that does not answer a plain-text PING either.
+fn not_tls(plain_ping: Option<&Response>) -> Finding {
+    Finding::likely(Cause::ProtoNotRedis)
+        .summary("the server speaks neither TLS nor the Redis protocol")
+        .fact("TCP connected; the reply to the ClientHello was not TLS")
+        .fact(on_a_second_connection(plain_ping))
 }
 
-fn closed(plain: Option<&Response>) -> Blame {
-    Blame::proved(
-        Cause::ProtoClosed,
-        "the server accepts the connection and ends it in the TLS handshake",
-    )
-    .because("TCP connected; the server closed or broke off before a session was made")
-    .because(on_a_second_connection(plain))
+fn closed(plain_ping: Option<&Response>) -> Finding {
+    Finding::proved(Cause::ProtoClosed)
+        .summary("the server accepts the connection, but closes it during the TLS handshake")
+        .fact("TCP connected; the server closed or reset the connection before the handshake was complete")
+        .fact(on_a_second_connection(plain_ping))
 }
 
-fn on_a_second_connection(plain: Option<&Response>) -> &'static str {
-    match plain {
+fn on_a_second_connection(plain_ping: Option<&Response>) -> &'static str {
+    match plain_ping {
         Some(Response::Timeout(received)) if !received.is_empty() => {
-            "a plain PING on a second connection got no complete answer"
+            "a plain-text PING on a second connection got no complete reply"
         }
-        Some(Response::Timeout(_)) => "a plain PING on a second connection stayed unanswered",
-        Some(_) => "a plain PING on a second connection was turned away too",
-        None => "there was no time left for a second connection",
+        Some(Response::Timeout(_)) => "a plain-text PING on a second connection got no reply",
+        Some(_) => "a plain-text PING on a second connection was rejected too",
+        None => "there was no time for a second connection",
     }
 }

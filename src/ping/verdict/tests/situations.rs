@@ -558,12 +558,12 @@ fn situations(cause: Cause) -> Vec<Situation> {
         Cause::AuthNotConfigured => vec![
             seen(
                 "no password set",
-                "redis://:p@10.0.3.17",
+                "redis://:Plover-4417@10.0.3.17",
                 login("-ERR AUTH <password> called without any password configured for the default user."),
             ),
             seen(
                 "no AUTH",
-                "redis://:p@10.0.3.17",
+                "redis://:Plover-4417@10.0.3.17",
                 login("-ERR unknown command 'AUTH'"),
             ),
         ],
@@ -579,7 +579,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 write_refused("-ERR unknown command 'HSET'"),
             ),
         ],
-        Cause::AuthPlaintext => vec![seen("a password", "redis://:p@10.0.3.17", pong())],
+        Cause::AuthPlaintext => vec![seen("a password", "redis://:Plover-4417@10.0.3.17", pong())],
         Cause::ProtoNotRedis => vec![
             seen("SSH", IP, ping(Response::NotResp(b"SSH-2.0-x".to_vec()))),
             seen("unknown", IP, ping(Response::NotResp(b"hello".to_vec()))),
@@ -797,7 +797,7 @@ fn the_wording_of_every_cause() {
     for cause in Cause::ALL.iter().copied() {
         let mut text = format!("{}: {}\n", cause.code(), cause.meaning());
         for situation in situations(cause) {
-            writeln!(text, "\n## {}\n{}", situation.title, situation.report()).unwrap();
+            write!(text, "\n## {}\n{}", situation.title, situation.report()).unwrap();
         }
         assert_golden(&format!("causes/{}.txt", cause.code()), &text);
     }

@@ -1,0 +1,142 @@
+//! The types of a verdict, and how durations and packets are described in it.
+
+use std::time::Duration;
+
+use crate::exit::Exit;
+use crate::os::PacketCounts;
+use crate::ping::causes::{Cause, Fix};
+use crate::sanitize;
+
+/// The result of a run: one cause, or none if Redis answers.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What is wrong; `None` if Redis answers.
+    pub finding: Option<Finding>,
+    /// Problems of a connection that works.
+    pub warnings: Vec<Warning>,
+}
+
+/// One cause, its evidence and its fixes.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The cause.
+    pub cause: Cause,
+    /// Whether another cause is possible.
+    pub certainty: Certainty,
+    /// What is wrong, in one sentence.
+    pub summary: String,
+    /// What was observed, one fact per line.
+    pub evidence: Vec<String>,
+    /// What to do, the most promising first.
+    pub fixes: Vec<Fix>,
+}
+
+/// How certain a cause is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// Nothing else explains the observations.
+    Proved,
+    /// The best explanation of the observations.
+    Likely,
+}
+
+/// A problem of a connection that works.
+#[derive(Clone, Debug)]
+pub struct Warning {
+    /// Which problem.
+    pub cause: Cause,
+    /// What was observed, in one sentence.
+    pub summary: String,
+    /// What to do, the most promising first.
+    pub fixes: Vec<Fix>,
+}
+
+impl Verdict {
+    /// The exit status of a `ping` with this verdict.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.finding
+            .as_ref()
+            .map_or(Exit::Ok, |finding| finding.cause.exit())
+    }
+}
+
+/// A finding begins with a cause; its fixes are added at the end, when everything is known that they depend on.
+impl Finding {
+    pub(super) fn proved(cause: Cause) -> Self {
+        Self {
+            cause,
+            certainty: Certainty::Proved,
+            summary: cause.meaning().to_owned(),
+            evidence: Vec::new(),
+            fixes: Vec::new(),
+        }
+    }
+
+    pub(super) fn likely(cause: Cause) -> Self {
+        Self {
+            certainty: Certainty::Likely,
+            ..Self::proved(cause)
+        }
+    }
+
+    /// Replaces the summary, which is the meaning of the cause unless more is known.
+    pub(super) fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = summary.into();
+        self
+    }
+
+    /// Adds a fact to the evidence.
+    pub(super) fn fact(mut self, fact: impl Into<String>) -> Self {
+        self.evidence.push(fact.into());
+        self
+    }
+
+    /// Adds facts to the evidence.
+    pub(super) fn facts(mut self, facts: impl IntoIterator<Item = String>) -> Self {
+        self.evidence.extend(facts);
+        self
+    }
+}
+
+/// Reports the reply to a command.
+pub(super) fn replied(command: &str, reply: &str) -> String {
+    format!("reply to {command}: {}", sanitize::excerpt(reply.as_bytes(), 160))
+}
+
+/// Describes what the kernel knows about the packets of a connection without a reply.
+pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
+    match packets {
+        PacketCounts {
+            unacknowledged: 1.., ..
+        } => "the data that was sent was never acknowledged: packets are lost after the connection is made"
+            .into(),
+        PacketCounts {
+            out_of_order: 1.., ..
+        } => "later packets arrived, but an earlier, larger one did not: it is lost on the way".into(),
+        _ => "every packet was acknowledged: the host is up, but the server does not reply".into(),
+    }
+}
+
+/// Formats a short duration: `3.0 s`, `12.3 ms`.
+pub(in crate::ping) fn seconds(took: Duration) -> String {
+    if took < Duration::from_millis(1) {
+        format!("{:.0} µs", took.as_secs_f64() * 1e6)
+    } else if took < Duration::from_secs(1) {
+        format!("{:.1} ms", took.as_secs_f64() * 1000.0)
+    } else {
+        format!("{:.1} s", took.as_secs_f64())
+    }
+}
+
+/// Formats a long duration in seconds: `3 days`, `5 hours`.
+pub(super) fn age(span: i64) -> String {
+    const UNITS: [(i64, &str); 3] = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    for (size, name) in UNITS {
+        let count = span / size;
+        if count > 0 {
+            return format!("{count} {name}{}", if count == 1 { "" } else { "s" });
+        }
+    }
+    format!("{span} seconds")
+}

@@ -1,0 +1,237 @@
+//! What a response other than the expected one means, whatever the command was.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::finding::{Finding, describe_packets, replied, seconds};
+use crate::os::PacketCounts;
+use crate::ping::causes::Cause;
+use crate::ping::observation::{Experiment, Observations, TlsResult};
+use crate::ping::response::Response;
+use crate::ping::rungs::tls::requires_client_certificate;
+use crate::redis_client::error_replies::ErrorReply;
+use crate::sanitize;
+
+/// How many bytes of an unknown protocol are quoted.
+const QUOTED: usize = 60;
+
+/// A wait proves little unless it is longer than this many round trips.
+const FEW_ROUND_TRIPS: u32 = 3;
+
+/// Judges a response that is not what the command should get.
+pub(super) fn unusable(response: &Response, command: &str, seen: &Observations) -> Finding {
+    match response {
+        Response::Reply(_) => match response.error() {
+            Some(error) => error_reply(&error, command),
+            None => unexpected_reply(response, command),
+        },
+        Response::NotResp(received) => not_redis(received, &format!("in reply to {command}")),
+        Response::Alert(alert) if requires_client_certificate(alert) => client_certificate(alert),
+        Response::Alert(alert) => Finding::likely(Cause::ProtoClosed)
+            .summary("the server ends the TLS session with an alert")
+            .fact(format!("the server sent the TLS alert {alert}")),
+        Response::Closed(received) => closed("closed", received, command, seen),
+        Response::Reset(received) => closed("reset", received, command, seen),
+        Response::Timeout(received) => timeout(received, command, seen),
+    }
+}
+
+/// Judges an error reply.
+pub(super) fn error_reply(error: &str, command: &str) -> Finding {
+    match ErrorReply::of(error) {
+        Some(reply) if reply.cause == Cause::AuthNoPermission => no_permission(&[command], error),
+        Some(reply) => Finding::proved(reply.cause)
+            .summary(reply.summary())
+            .fact(replied(command, error)),
+        None => Finding::proved(Cause::ProtoNotRedis)
+            .summary("the server speaks RESP but does not support Redis commands")
+            .fact(replied(command, error)),
+    }
+}
+
+/// Judges commands that the user may not run.
+pub(super) fn no_permission(commands: &[&str], error: &str) -> Finding {
+    let list = commands.join(", ");
+    Finding::proved(Cause::AuthNoPermission)
+        .summary(format!(
+            "the login works, but this user is not allowed to run {list}"
+        ))
+        .fact(replied(commands.first().unwrap_or(&"a command"), error))
+}
+
+/// Judges a TLS alert that asks for a client certificate, during or after the handshake.
+pub(super) fn client_certificate(alert: &str) -> Finding {
+    Finding::proved(Cause::TlsClientCert).fact(format!("the server sent the TLS alert {alert}"))
+}
+
+/// Judges a reply in RESP that Redis never gives to this command.
+pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
+    let shown = match response {
+        Response::Reply(Value::SimpleString(text)) => sanitize::excerpt(text.as_bytes(), QUOTED),
+        Response::Reply(value) => crate::redis_client::reply_lines(value)
+            .first()
+            .cloned()
+            .unwrap_or_default(),
+        _ => String::new(),
+    };
+    let summary = match protocol(format!("+{shown}").as_bytes()) {
+        Some(name) => format!("the server is {name}, not Redis"),
+        None => Cause::ProtoNotRedis.meaning().to_owned(),
+    };
+    let shown = sanitize::excerpt(shown.as_bytes(), QUOTED);
+    Finding::proved(Cause::ProtoNotRedis)
+        .summary(summary)
+        .fact(format!("reply to {command}: {shown}"))
+}
+
+/// Judges bytes that are not RESP.
+pub(super) fn not_redis(received: &[u8], when: &str) -> Finding {
+    let summary = match protocol(received) {
+        Some(name) => format!("the server is {name}, not Redis"),
+        None => Cause::ProtoNotRedis.meaning().to_owned(),
+    };
+    Finding::proved(Cause::ProtoNotRedis)
+        .summary(summary)
+        .fact(format!("received {when}: {}", quote(received)))
+}
+
+/// Recognises a server by the first bytes it sends.
+fn protocol(received: &[u8]) -> Option<&'static str> {
+    let starts = |prefix: &[u8]| received.starts_with(prefix);
+    let text = String::from_utf8_lossy(&received[..received.len().min(512)]).to_lowercase();
+    Some(match () {
+        () if starts(b"HTTP/") || text.starts_with("<!doctype") || text.starts_with("<html") => {
+            "an HTTP server"
+        }
+        () if starts(b"SSH-") => "an SSH server",
+        () if starts(b"220") && text.contains("ftp") => "an FTP server",
+        () if starts(b"220") || starts(b"554 ") || starts(b"421 ") => "an SMTP server",
+        () if starts(b"* OK") || starts(b"* BYE") => "an IMAP server",
+        () if starts(b"+OK") => "a POP3 server",
+        () if starts(b"ERROR\r\n") || starts(b"CLIENT_ERROR") || starts(b"SERVER_ERROR") => {
+            "a memcached server"
+        }
+        () if starts(b"AMQP") => "an AMQP broker (RabbitMQ)",
+        () if text.contains("mysql") || text.contains("mariadb") || received.get(3..5) == Some(b"\0\x0a") => {
+            "a MySQL or MariaDB server"
+        }
+        () if starts(b"INFO {") => "a NATS server",
+        () if starts(b"RFB ") => "a VNC server",
+        () if text.contains("postgres") || starts(b"E\0\0\0") => "a PostgreSQL server",
+        _ => return None,
+    })
+}
+
+fn quote(received: &[u8]) -> String {
+    format!("\"{}\"", sanitize::excerpt(received, QUOTED))
+}
+
+fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
+    // The RST on the first connection discarded what the server sent; the second connection shows it.
+    if let Some(Experiment::PlainPing(second)) = &seen.experiment {
+        if let Some(error) = second.error() {
+            return error_reply(&error, "PING on a second connection");
+        }
+        match second {
+            Response::NotResp(banner) => return not_redis(banner, "on a second connection"),
+            Response::Reply(_) if !second.is_pong() => {
+                return unexpected_reply(second, "PING on a second connection");
+            }
+            _ => {}
+        }
+    }
+    let is_tls_untested = match &seen.experiment {
+        Some(Experiment::ClientHello { result, .. }) => *result == TlsResult::TimedOut,
+        Some(Experiment::NotConnected) => true,
+        _ => false,
+    };
+    let finding = if is_tls_untested {
+        Finding::likely(Cause::ProtoClosed)
+    } else {
+        Finding::proved(Cause::ProtoClosed)
+    };
+    finding
+        .summary(format!(
+            "the server accepted the connection, but {how} it without a complete reply"
+        ))
+        .fact(format!("TCP connected; after {command} the connection was {how}"))
+        .fact(if received.is_empty() {
+            "nothing was received before that".to_owned()
+        } else {
+            format!("received before that: {}", quote(received))
+        })
+        .facts(is_tls_untested.then(|| {
+            "there was no time to test whether the server speaks TLS: try a longer --timeout".into()
+        }))
+}
+
+fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
+    let waited = if seen.login.is_some() && seen.ping.is_none() {
+        seen.login_took
+    } else {
+        seen.ping_took
+    };
+    let reason = NoReply::of(waited, seen.tcp_took, seen.packets);
+    let finding = match reason {
+        NoReply::ShortTimeout => Finding::likely(Cause::ServerSilent).fact(far_away(seen.tcp_took)),
+        NoReply::LostPackets => Finding::likely(Cause::ServerSilent),
+        NoReply::SilentServer => Finding::proved(Cause::ServerSilent),
+    };
+    finding
+        .summary(reason.summary().unwrap_or(Cause::ServerSilent.meaning()))
+        .fact(format!(
+            "TCP connected; {command} got no complete reply within {}",
+            seconds(waited)
+        ))
+        .facts((!received.is_empty()).then(|| format!("only this was received: {}", quote(received))))
+        .facts(match &seen.experiment {
+            Some(Experiment::ClientHello { .. }) => {
+                Some("a ClientHello on a second connection got no reply either".into())
+            }
+            Some(Experiment::NotConnected) => Some("a second connection could not be made".into()),
+            _ => None,
+        })
+        .facts(seen.packets.map(describe_packets))
+}
+
+/// Why no reply came on an open connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoReply {
+    /// The round trip may take as long as the timeout.
+    ShortTimeout,
+    /// The request does not arrive.
+    LostPackets,
+    /// The server does not reply.
+    SilentServer,
+}
+
+impl NoReply {
+    /// `connecting` is how long the TCP handshake took: one round trip.
+    pub(super) fn of(waited: Duration, connecting: Duration, packets: Option<PacketCounts>) -> Self {
+        if waited < connecting.saturating_mul(FEW_ROUND_TRIPS) {
+            Self::ShortTimeout
+        } else if packets.is_some_and(|packets| packets.unacknowledged > 0) {
+            Self::LostPackets
+        } else {
+            Self::SilentServer
+        }
+    }
+
+    /// What is wrong, unless it is the server.
+    pub(super) fn summary(self) -> Option<&'static str> {
+        match self {
+            Self::ShortTimeout => Some("no reply before the timeout"),
+            Self::LostPackets => Some("the server accepts the connection, but later packets to it are lost"),
+            Self::SilentServer => None,
+        }
+    }
+}
+
+/// Reports a long round trip.
+pub(super) fn far_away(connecting: Duration) -> String {
+    format!(
+        "connecting alone took {}: the server may only be far away, so try a longer --timeout",
+        seconds(connecting)
+    )
+}
