@@ -233,22 +233,22 @@ pub struct LearnArgs {
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// The step of the tutorial to serve: 1 cookie, 2 visits, 3 time to live, 4 session store
+    /// Tutorial step to serve: 1 signed cookie, 2 visits, 3 TTL, 4 session store
     #[arg(long, value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
     pub step: u8,
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
     pub listen: String,
-    /// Seconds that a visit gives the session to live (steps 3 and 4)
+    /// Session TTL in seconds, reset by each visit (steps 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
     pub ttl: u32,
-    /// How long a session may live, however often it is visited (step 4): 90s, 30m, 8h, 7d
+    /// Maximum lifetime of a session, even if it is visited (step 4): 90s, 30m, 8h, 7d
     #[arg(long, value_name = "SPAN", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
     pub max_age: Duration,
-    /// Mark the cookie Secure: browsers then send it over HTTPS only
+    /// Mark the cookie Secure, so that browsers send it only over HTTPS
     #[arg(long)]
     pub secure_cookies: bool,
-    /// Write requests and notes to standard error, a JSON object a line
+    /// Log requests and notes to standard error as JSON, one object per line
     #[arg(long, value_name = "FORMAT")]
     pub log: Option<LogFormat>,
     /// Which Redis

@@ -110,7 +110,7 @@ fn a_file_for_tls_that_cannot_be_read_is_2_and_one_line_that_says_what_to_do() {
 fn an_option_out_of_its_range_is_2_and_says_what_is_expected() {
     let seconds = "a whole number from 1 to 4294967295 is needed";
     let span = "a whole number from 1 and one of s, m, h, d is needed, such as 8h";
-    let address = "an address and a port are needed, such as 127.0.0.1:5000";
+    let address = "127.0.0.1:5000";
     for (words, expected) in [
         ("serve --ttl -1", seconds),
         ("serve --ttl=-1", seconds),

@@ -5,7 +5,8 @@ mod support;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use support::http::{connect, try_send};
+use support::golden::assert_golden;
+use support::http::{connect, send, try_send, unescaped};
 use support::{App, Monitor, RedisServer};
 
 fn app(server: &RedisServer, step: &str) -> App {
@@ -110,14 +111,10 @@ fn the_source_of_each_step_can_be_read_and_nothing_else() {
     let server = RedisServer::start();
     let app = app(&server, "3");
     let mut visitor = app.visitor();
-    visitor
-        .get("/source")
-        .expect(200)
-        .says("Step 3: a time to live")
-        .says("HINCRBY");
+    visitor.get("/source").expect(200).says("visits");
     for step in ["1", "2", "3", "4"] {
         let page = visitor.get(&format!("/source?lang=rust&step={step}")).expect(200);
-        page.says(&format!("Step {step}: "));
+        assert!(page.body.contains(&format!("data-source-step=\"{step}\"")));
     }
     for (language, word) in [
         ("rust", "pub fn generate"),
@@ -234,4 +231,157 @@ fn too_many_watchers_are_told_to_come_again() {
     while !watch().1.ends_with("event: look") {
         assert!(Instant::now() < end, "no stream is free again");
     }
+}
+
+/// The text that people see on a page, one line per block and table row, without what differs from run to run.
+fn visible(page: &str, variable: &[(&str, &str)]) -> String {
+    let (_, body) = page.split_once("<body").unwrap_or_default();
+    let mut lines = Vec::new();
+    for line in body.lines() {
+        let line = match line
+            .strip_suffix("</td></tr>")
+            .and_then(|row| row.rsplit_once("<td>"))
+        {
+            Some((row, micros)) if micros.parse::<u64>().is_ok() => format!("{row} | N"),
+            _ => line.replace("</dt><dd>", ": "),
+        };
+        let line = line
+            .replace("</th><t", " | </th><t")
+            .replace("</td><t", " | </td><t");
+        let mut text = String::new();
+        for part in line.split('<') {
+            text.push_str(part.split_once('>').map_or(part, |(_, after)| after));
+        }
+        let mut text = unescaped(&text);
+        for (value, name) in variable {
+            text = text.replace(value, name);
+        }
+        if !text.trim().is_empty() {
+            lines.push(without_times(text.trim()));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Replaces spans of time, and times since 1970.
+fn without_times(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let replaced = words.iter().enumerate().map(|(index, word)| {
+        let unit = words.get(index + 1).copied().unwrap_or_default();
+        let is_span = word.parse::<f64>().is_ok() && (unit.starts_with("µs") || unit.starts_with("ms"));
+        let plain = word.trim_matches('"');
+        match plain.parse::<u64>() {
+            _ if is_span => "N".to_owned(),
+            Ok(1_000_000_000..) => word.replace(plain, "SECONDS"),
+            _ => (*word).to_owned(),
+        }
+    });
+    replaced.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn refused_cookies_wording() {
+    let server = RedisServer::start();
+    for (step, cookie, name) in [
+        ("1", "x", "signature"),
+        ("4", "x", "no-token"),
+        ("4", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "no-session"),
+    ] {
+        let app = app(&server, step);
+        let page = app.visitor().with_cookie(cookie).get("/").body;
+        let (_, section) = page.split_once("<h2 id=\"cookie\"").unwrap_or_default();
+        let (section, _) = section.split_once("</section>").unwrap_or_default();
+        let section = format!("<body>\n<h2{section}");
+        assert_golden(&format!("pages/cookie-{name}.txt"), &visible(&section, &[]));
+    }
+}
+
+#[test]
+fn login_and_error_pages_wording() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut visitor = app.visitor();
+    let login = visitor.get("/login").expect(200);
+    assert_golden("pages/login.txt", &visible(&login.body, &[]));
+    let long = format!("username={}", "x".repeat(65));
+    let messages: Vec<String> = [
+        "user=eve",
+        "username=",
+        "username=eve&username=eve",
+        "username=%ff",
+        "username=a%0ab",
+        &long,
+    ]
+    .iter()
+    .map(|form| {
+        let page = visitor.post_login(&[], form.as_bytes()).expect(422);
+        let message = page.body.lines().find(|line| line.contains("role=\"alert\""));
+        visible(&format!("<body>\n{}", message.unwrap_or_default()), &[])
+    })
+    .collect();
+    assert_golden("pages/login-messages.txt", &messages.join("\n"));
+
+    let head = |lines: &str| format!("{lines}\r\n\r\n").into_bytes();
+    let large = vec![b'x'; 20_000];
+    for (name, answer) in [
+        ("not-found", visitor.get("/nowhere").expect(404)),
+        ("source-not-found", visitor.get("/source?step=5").expect(404)),
+        (
+            "method-not-allowed",
+            visitor.ask("DELETE", "/", &[], None).expect(405),
+        ),
+        (
+            "cross-site",
+            visitor
+                .post_login(&[("Sec-Fetch-Site", "cross-site")], b"")
+                .expect(403),
+        ),
+        ("too-large", visitor.post_login(&[], &large).expect(413)),
+        (
+            "chunked",
+            send(
+                app.port,
+                b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            )
+            .expect(411),
+        ),
+        (
+            "two-hosts",
+            send(app.port, &head("GET / HTTP/1.1\r\nHost: x\r\nHost: x")),
+        ),
+        ("no-host", send(app.port, &head("GET / HTTP/1.1"))),
+        (
+            "invalid-host",
+            send(app.port, &head("GET / HTTP/1.1\r\nHost: a b")),
+        ),
+        (
+            "other-host",
+            send(app.port, &head("GET http://y/ HTTP/1.1\r\nHost: x")),
+        ),
+    ] {
+        let (_, main) = answer.body.split_once("<main").unwrap_or_default();
+        let (main, _) = main.split_once("</main>").unwrap_or_default();
+        let main = format!("<body>\n<main{main}");
+        assert_golden(&format!("pages/error-{name}.txt"), &visible(&main, &[]));
+    }
+}
+
+#[test]
+fn redis_is_unavailable_wording() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut ada = app.logged_in("ada");
+    let port = server.port().to_string();
+    drop(server);
+    let page = ada.get("/").expect(503).body;
+    assert_golden("pages/redis-unavailable.txt", &visible(&page, &[(&port, "PORT")]));
+}
+
+#[test]
+fn source_page_wording() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let page = app.visitor().get("/source?lang=flask&step=2").expect(200).body;
+    let (page, _) = page.split_once("<pre").unwrap_or_default();
+    assert_golden("pages/source.txt", &visible(page, &[]));
 }

@@ -52,8 +52,8 @@ fn a_note_of_serve_is_broken_between_words_and_its_commands_stay_whole() {
         nothing_is_broken(&terminal);
         let said = read(&terminal);
         for sentence in [
-            "it listens on every address of this host: from other computers, open port",
-            "Redis does not serve us; pages that need it answer 503 until it does",
+            "the server listens on all addresses of this host: from another computer, open port",
+            "Redis is unavailable; pages that need it return 503 until it is back",
             "a Redis bound to 127.0.0.1 refuses others: see `bind` in its configuration",
         ] {
             assert!(said.contains(sentence), "{}", terminal.screen());
@@ -71,7 +71,7 @@ fn elsewhere_than_in_a_window_a_note_of_serve_is_one_line() {
         .env("COLUMNS", "40")
         .start();
     let said = running.wait_for_stderr("configuration\n");
-    let note = "it listens on every address of this host: from other computers, open port";
+    let note = "the server listens on all addresses of this host: from another computer, open port";
     let line = said.lines().find(|line| line.starts_with(note)).unwrap();
     assert!(line.ends_with("at one of them"), "{said}");
 }

@@ -19,18 +19,18 @@ use crate::serve::{self, Event, Fault, HowToOpen, Options, Step};
 use crate::session::cookie::SigningKey;
 use crate::ui::serve::{self as show, LogStyle};
 
-/// Bytes that a `SECRET_KEY` should have: 128 bits.
+/// Shortest `SECRET_KEY` that causes no warning, in bytes.
 const SHORT_KEY: usize = 16;
-/// For finding out where this host is; the metadata service has a shorter time of its own.
-const LOOK_AROUND: Duration = Duration::from_millis(500);
-/// Who logs in on Amazon Linux.
+/// For asking the EC2 metadata service, which has a shorter timeout of its own.
+const METADATA_WITHIN: Duration = Duration::from_millis(500);
+/// The login name on Amazon Linux.
 const EC2_USER: &str = "ec2-user";
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Error> {
     run_until(args, std::future::pending(), |_| {})
 }
 
-/// Serves beside something else in this process, until `end` resolves; `ready` hears the address.
+/// Serves until a signal or until `end` resolves; calls `ready` with the address.
 pub(super) fn run_until(
     args: &ServeArgs,
     end: impl Future<Output = ()>,
@@ -70,7 +70,7 @@ pub(super) fn run_until(
     let user = env::var("USER").unwrap_or_else(|_| EC2_USER.to_owned());
     let tell: serve::OnEvent = Arc::new(move |event| match event {
         Event::Ready(address) => {
-            say_what_to_open(
+            print_how_to_open(
                 style,
                 step,
                 &serve::how_to_open(address, instance.as_ref(), &user),
@@ -87,44 +87,41 @@ pub(super) fn run_until(
     Ok(Exit::Ok)
 }
 
-/// Says what to open, and what has to be done for it.
-fn say_what_to_open(style: LogStyle, step: Step, how: &HowToOpen) {
+/// Prints the URL to open, and what must be done first.
+fn print_how_to_open(style: LogStyle, step: Step, how: &HowToOpen) {
     show::ready(&format!("open {} ({step})", how.url));
     for text in &how.notes {
         show::note(style, text);
     }
 }
 
-/// The EC2 instance that this is, where it is one.
+/// The EC2 instance that this host is, if it is one.
 fn instance() -> Result<Option<Instance>, Error> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(instance::observe(None, Deadline::after(LOOK_AROUND))))
+    Ok(runtime.block_on(instance::observe(None, Deadline::after(METADATA_WITHIN))))
 }
 
 fn tell(style: LogStyle, event: Event) {
     match event {
-        // Said by `say_what_to_open`.
+        // Printed by `print_how_to_open`.
         Event::Ready(_) => {}
         Event::Unreachable(fault) => {
             show::note(
                 style,
-                "Redis does not serve us; pages that need it answer 503 until it does",
+                "Redis is unavailable; pages that need it return 503 until it is back",
             );
             show::fault(style, &fault);
         }
         Event::Deleted(count) => {
             show::note(
                 style,
-                &format!("deleted the {} that this run of step 2 made", hashes(count)),
+                &format!("deleted the {} that step 2 created", hashes(count)),
             );
         }
         Event::NotDeleted(count, fault) => {
             show::note(
                 style,
-                &format!(
-                    "could not delete the {} that this run of step 2 made",
-                    hashes(count)
-                ),
+                &format!("could not delete the {} that step 2 created", hashes(count)),
             );
             show::fault(style, &fault);
         }
@@ -138,27 +135,26 @@ fn hashes(count: usize) -> String {
     }
 }
 
-/// The key of `SECRET_KEY`; without one, a random key for this run.
+/// The key from `SECRET_KEY`, or a random key for this run.
 fn signing_key(step: Step, style: LogStyle) -> Result<Arc<SigningKey>, Error> {
     match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
         Some(key) => {
             let bytes = key.as_encoded_bytes();
             if bytes.len() < SHORT_KEY {
-                let text = "SECRET_KEY has under 16 bytes and can be guessed: `openssl rand -hex 32` makes a good one";
+                let text = "SECRET_KEY is shorter than 16 bytes and can be guessed; generate one with `openssl rand -hex 32`";
                 show::note(style, text);
             }
             Ok(Arc::new(SigningKey::new(bytes)))
         }
         None => {
             if step.signs_the_name() {
-                let text =
-                    "no SECRET_KEY: cookies are signed with a random key, and count until this run ends";
+                let text = "no SECRET_KEY: cookies are signed with a random key and valid for this run only";
                 show::note(style, text);
             }
             let mut bytes = [0; 32];
             SystemRandom::new()
                 .fill(&mut bytes)
-                .map_err(|_| anyhow!("the system gives no random bytes"))?;
+                .map_err(|_| anyhow!("cannot get random bytes from the system"))?;
             Ok(Arc::new(SigningKey::new(&bytes)))
         }
     }

@@ -7,24 +7,24 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::ping::instance::Instance;
 
-/// Connections that the system keeps waiting until they are accepted.
+/// Connections that the system queues until they are accepted.
 const BACKLOG: i32 = 1024;
-/// Taken by AirPlay on macOS, and by many a Flask app.
-const CROWDED_PORT: u16 = 5000;
+/// The tutorial's port.
+const DEFAULT_PORT: u16 = 5000;
 
-/// Why there is nothing to listen on.
+/// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
-    /// The text names no address.
-    #[error("cannot read the listen address {0:?}: an address and a port are needed, such as 127.0.0.1:5000")]
+    /// The text is not an address and a port.
+    #[error("invalid listen address {0:?}: use an address and a port, such as 127.0.0.1:5000")]
     Unreadable(String),
-    /// The name in it leads nowhere.
-    #[error("the host of the listen address {0:?} has no address: {1}")]
+    /// The host name has no address.
+    #[error("cannot resolve the host of the listen address {0:?}: {1}")]
     Unresolved(String, io::Error),
-    /// Somebody listens there already.
-    #[error("port {} of {} is in use: try --listen {}", .0.port(), .0.ip(), .1)]
+    /// Another process listens there; the second address is a suggestion.
+    #[error("port {} of {} is in use; try --listen {}", .0.port(), .0.ip(), .1)]
     InUse(SocketAddr, SocketAddr),
-    /// The system refuses.
+    /// Any other error of the system.
     #[error("cannot listen on {0}: {1}")]
     Refused(SocketAddr, io::Error),
 }
@@ -54,14 +54,14 @@ fn address(text: &str) -> Result<SocketAddr, ListenError> {
     }
     let unresolved = |fault| ListenError::Unresolved(text.to_owned(), fault);
     let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unresolved)?.collect();
-    // `localhost` has two addresses; what people type afterwards is the older.
+    // `localhost` has two addresses; people usually type 127.0.0.1 afterwards.
     found.sort_by_key(SocketAddr::is_ipv6);
     found.first().copied().ok_or_else(unreadable)
 }
 
 fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A server that was stopped a moment ago leaves connections in TIME-WAIT; on Windows the option means another thing.
+    // A server that has just stopped leaves connections in TIME-WAIT. On Windows the option means something else.
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -73,22 +73,22 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 /// Another port to try.
 fn next_to(address: SocketAddr) -> SocketAddr {
     let port = match address.port() {
-        u16::MAX => CROWDED_PORT,
+        u16::MAX => DEFAULT_PORT,
         port => port + 1,
     };
     SocketAddr::new(address.ip(), port)
 }
 
-/// The address to open, and what has to be done for it.
+/// The URL to open, and what must be done first.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HowToOpen {
-    /// The address, as a URL.
+    /// The URL.
     pub url: String,
-    /// A line each.
+    /// One line each.
     pub notes: Vec<String>,
 }
 
-/// How to see what listens at `address`, on this EC2 instance if it is one; `user` can log in there.
+/// How to open what listens at `address`; `instance` is the EC2 instance that this host is, and `user` can log in there.
 #[must_use]
 pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user: &str) -> HowToOpen {
     let port = address.port();
@@ -96,7 +96,7 @@ pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user
     let Some(instance) = instance else {
         let notes = if address.ip().is_unspecified() {
             vec![format!(
-                "it listens on every address of this host: from other computers, open port {port} at one of them"
+                "the server listens on all addresses of this host: from another computer, open port {port} at one of them"
             )]
         } else {
             Vec::new()
@@ -117,7 +117,7 @@ pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user
     }
     let group = instance.groups.first().map_or("SECURITY-GROUP", String::as_str);
     let rule = format!(
-        "the instance's security group must let you in: an inbound rule, Custom TCP, port {port}, source My IP: \
+        "the instance's security group must allow your address; add an inbound rule (Custom TCP, port {port}, source My IP): \
          `aws ec2 authorize-security-group-ingress --region {} --group-id {group} --protocol tcp --port {port} --cidr YOUR-IP/32`",
         instance.region
     );
@@ -129,7 +129,8 @@ pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user
         None => HowToOpen {
             url: here,
             notes: vec![
-                "this EC2 instance has no public name: it can be opened from inside its VPC alone".to_owned(),
+                "this EC2 instance has no public name, so it is reachable only from inside its VPC"
+                    .to_owned(),
                 rule,
             ],
         },
@@ -140,7 +141,7 @@ fn url(authority: &str) -> String {
     format!("http://{authority}/")
 }
 
-/// Where this host itself finds what listens at `address`.
+/// The address under which this host reaches `address`.
 fn from_here(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -150,7 +151,7 @@ fn from_here(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Where others find what listens at `address`: 0.0.0.0 leads everyone to themselves.
+/// The address under which other hosts reach `address`, which may be 0.0.0.0.
 pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     if !address.ip().is_unspecified() {
         return address;
@@ -161,9 +162,9 @@ pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The address that this host uses towards others. Connecting a datagram socket sends nothing; it asks for the route.
+/// The local address of this host's default route. Connecting a datagram socket sends no packet.
 fn outward(family: IpAddr) -> Option<IpAddr> {
-    // Addresses that documentation may use, and nobody has (RFC 5737, RFC 3849).
+    // Addresses reserved for documentation (RFC 5737, RFC 3849).
     let (any, far): (SocketAddr, SocketAddr) = match family {
         IpAddr::V4(_) => (
             (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -212,7 +213,7 @@ mod tests {
         let next = next_to(taken.local_addr().unwrap());
         assert_eq!(
             fault,
-            format!("port {port} of 127.0.0.1 is in use: try --listen {next}")
+            format!("port {port} of 127.0.0.1 is in use; try --listen {next}")
         );
     }
 

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-/// How far the app has come.
+/// A step of the tutorial's app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     /// The user name in a signed cookie; no Redis.
     Cookie = 1,
     /// Visits counted in a hash at the user's key.
     Visits = 2,
-    /// The same, and the hash expires.
+    /// The same, but the hash expires.
     Ttl = 3,
-    /// A random token in the cookie, the session behind it in Redis.
+    /// A random token in the cookie; the session is in Redis.
     Store = 4,
 }
 
@@ -31,37 +31,39 @@ impl Step {
         self as u8
     }
 
-    /// What the step is called.
+    /// The name of the step.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Cookie => "a cookie session",
+            Self::Cookie => "signed cookie",
             Self::Visits => "visits in Redis",
-            Self::Ttl => "a time to live",
-            Self::Store => "a session store",
+            Self::Ttl => "visits with a TTL",
+            Self::Store => "session store",
         }
     }
 
-    /// What it shows, in a sentence.
+    /// What the step shows, in a sentence without its full stop.
     #[must_use]
-    pub(crate) fn promise(self) -> &'static str {
+    pub(crate) fn summary(self) -> &'static str {
         match self {
-            Self::Cookie => "The browser keeps the user name in a signed cookie, and Redis has no part in it",
-            Self::Visits => "The cookie still holds the name; Redis counts the visits in a hash, for ever",
-            Self::Ttl => "The same hash, and every visit gives it a few more seconds to live",
+            Self::Cookie => "The browser keeps the user name in a signed cookie; Redis is not used",
+            Self::Visits => {
+                "The cookie still holds the name; Redis counts the visits in a hash without a TTL"
+            }
+            Self::Ttl => "The hash now has a TTL, which every visit resets",
             Self::Store => {
-                "The cookie holds a random token and nothing else; the session lives in Redis, and dies there"
+                "The cookie holds only a random token; the session is stored in Redis, and expires there"
             }
         }
     }
 
-    /// Whether the cookie is the signed user name; else it is a token.
+    /// Whether the cookie is the signed user name; otherwise it is a token.
     #[must_use]
     pub(crate) fn signs_the_name(self) -> bool {
         self != Self::Store
     }
 
-    /// Whether anything of this step is in Redis.
+    /// Whether this step uses Redis.
     #[must_use]
     pub(crate) fn needs_redis(self) -> bool {
         self != Self::Cookie

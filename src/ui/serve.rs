@@ -1,4 +1,4 @@
-//! What `sessiontut serve` says: the address to open on standard output, notes and the access log on standard error.
+//! Output of `sessiontut serve`: the URL on standard output, notes and the access log on standard error.
 
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,20 +13,20 @@ use crate::serve::{Fault, LogEntry};
 /// How notes and requests are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogStyle {
-    /// Notes as text, requests not at all.
+    /// Notes as text, and no requests.
     Notes,
-    /// A JSON object a line, for notes and for requests.
+    /// One JSON object per line, for notes and requests.
     Json,
 }
 
-/// The one line on standard output: the server is ready.
+/// Prints the one line on standard output: the server is ready.
 pub(crate) fn ready(line: &str) {
-    // A reader that has gone away is no reason to stop serving.
+    // Keep serving even if the reader of standard output is gone.
     super::told(line);
     let _ = io::stdout().flush();
 }
 
-/// A line about something that happens outside of any request.
+/// Prints a message that does not belong to a request.
 pub(crate) fn note(style: LogStyle, text: &str) {
     match style {
         LogStyle::Notes => {
@@ -39,7 +39,7 @@ pub(crate) fn note(style: LogStyle, text: &str) {
     }
 }
 
-/// Redis does not serve us: ping's verdict.
+/// Prints ping's verdict on an unavailable Redis.
 pub(crate) fn fault(style: LogStyle, fault: &Fault) {
     note(style, &format!("{} ({})", fault.summary, fault.code));
     for fact in &fault.evidence {
@@ -53,7 +53,7 @@ pub(crate) fn fault(style: LogStyle, fault: &Fault) {
     }
 }
 
-/// A request, as a line of JSON.
+/// Logs a request as one line of JSON.
 pub(crate) fn request(entry: &LogEntry) {
     let entry = json!({
         "event": "request",
@@ -68,7 +68,7 @@ pub(crate) fn request(entry: &LogEntry) {
     line(&entry.to_string());
 }
 
-/// Seconds since 1970, to the millisecond.
+/// Seconds since 1970, with milliseconds.
 fn now(time: SystemTime) -> f64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     #[expect(
@@ -80,6 +80,6 @@ fn now(time: SystemTime) -> f64 {
 }
 
 fn line(text: &str) {
-    // One write a line, so that lines of several threads never mix.
+    // One write per line, so that lines of several threads never mix.
     let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }

@@ -170,7 +170,8 @@ impl Answer {
     }
 }
 
-fn unescaped(text: &str) -> String {
+/// Resolves the entities that the templates write.
+pub fn unescaped(text: &str) -> String {
     let text = &text
         .replace("&lt;", "<")
         .replace("&gt;", ">")

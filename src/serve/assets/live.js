@@ -1,4 +1,4 @@
-// Lets the ring run down beside the key's time to live. The page says everything without it.
+// Counts the key's TTL down. The page is complete without this script.
 "use strict";
 
 (() => {
@@ -13,7 +13,7 @@
   let shown = whole;
 
   const draw = (milliseconds) => {
-    // A refill jumps; only running down is drawn as time passing.
+    // Animates only the countdown: a visit resets the TTL at once.
     view.classList.toggle("running", milliseconds < shown);
     shown = milliseconds;
     arc.setAttribute("stroke-dashoffset", 100 - Math.min(100, (milliseconds / whole) * 100));
@@ -35,7 +35,7 @@
     );
   };
 
-  // A screen reader reads what changes: the same words again each second would never let it rest.
+  // Screen readers read every change, so the same text must not be set again each second.
   const say = (text) => {
     if (ended.textContent !== text) ended.textContent = text;
   };
@@ -70,15 +70,15 @@
       const waits = source.readyState === EventSource.CONNECTING;
       say(
         waits
-          ? "The app does not answer: the time shown may be over"
-          : "The cookie is gone: the next visit is logged out",
+          ? "The server does not respond, so the TTL shown may be out of date"
+          : "The cookie is no longer valid: the next visit will be logged out",
       );
     });
 
     return source;
   };
 
-  // A browser keeps at most six connections to a host: with a stream in each tab the seventh would never load.
+  // Browsers open at most six connections per host: if every tab kept a stream, the seventh would never load.
   let source = null;
   const look = () => {
     source?.close();
