@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 
+use support::golden::assert_golden;
 use support::lessons::{COUNT, learn};
 use support::{Home, Lessons, RedisServer};
 
@@ -68,6 +69,30 @@ fn a_changed_reply_is_told_with_its_place_the_command_and_both_replies() {
         finished.stdout
     );
     assert!(server.keys().is_empty());
+}
+
+#[test]
+fn wording_of_an_unattended_run() {
+    let changed = COUNT
+        .replacen("(integer) 1\n> TTL", "(integer) 7\n> TTL", 1)
+        .replacen(
+            "EXPIRE sessiontut:user:ada 100\n",
+            "PERSIST sessiontut:user:ada\n",
+            1,
+        );
+    let real = "# Real\n\n## S\n\n```redis real\n> PING\nPONG\n```\n\n```sh run\nsessiontut drill no-such-fault --nope\n```\n";
+    let lessons = Lessons::of(&[
+        ("03-count-visits.md", &changed),
+        ("04-real.md", real),
+        ("05-broken.md", "# Broken\n"),
+    ]);
+    let finished = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .run()
+        .expect(1);
+    let text = format!("{}\n--- standard error\n{}", finished.stdout, finished.stderr);
+    assert_golden("learn/unattended.txt", &text.replace(&lessons.path(), "lessons"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 
+use support::golden::assert_golden;
 use support::learner::{Learner, left, left_sanely, shown};
 use support::lessons::COUNT;
 use support::{Home, Lessons, RedisServer, Terminal};
@@ -63,6 +64,54 @@ fn a_wrong_try_is_explained_and_hints_and_the_solution_follow() {
     assert!(learner.server.pttl("sessiontut:user:ada") > 0);
     terminal.keys(&["q"]);
     left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn wording_of_a_lesson() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    terminal.line("HGET sessiontut:user:ada \"visits");
+    terminal.line("h");
+    terminal.line("EXPIER sessiontut:user:ada 100");
+    terminal.wait_for("did you mean EXPIRE?");
+    terminal.line("EXPIRE user:ada 100");
+    terminal.line("KEYS *");
+    terminal.line("MULTI");
+    terminal.line("DISCARD");
+    terminal.line("GET sessiontut:user:ada");
+    terminal.line("PERSIST sessiontut:user:ada");
+    terminal.wait_for(shown::SOLUTION);
+    terminal.line("?");
+    terminal.wait_for(shown::ALL_KEYS);
+    terminal.wait_until("an empty prompt", |screen| screen.trim_end().ends_with("redis>"));
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter next");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter wait and run");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("WRONGTYPE");
+    terminal.wait_for("Enter next");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("1-2 answer");
+    terminal.keys(&["2"]);
+    terminal.wait_for("2 is");
+    terminal.keys(&["1"]);
+    terminal.wait_for("1 is");
+    terminal.wait_for("Enter next");
+    terminal.keys(&["i"]);
+    terminal.wait_for("go to");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter next");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter next lesson");
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+    let text = terminal.history();
+    let text = text.split("step 2 of 4").nth(1).unwrap_or_default();
+    assert_golden(
+        "learn/lesson.txt",
+        text.split("echo status").next().unwrap_or_default(),
+    );
 }
 
 #[test]

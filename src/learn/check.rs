@@ -124,7 +124,8 @@ pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
         ("TTL" | "PTTL" | "EXPIRETIME" | "PEXPIRETIME", "(integer) -2") => {
             "there is no such key: it was never created, or it has expired"
         }
-        ("EXPIRE" | "PEXPIRE" | "PERSIST" | "EXISTS" | "DEL" | "UNLINK", "(integer) 0") => {
+        ("PERSIST", "(integer) 0") => "there is no such key, or it has no TTL",
+        ("EXPIRE" | "PEXPIRE" | "EXISTS" | "DEL" | "UNLINK", "(integer) 0") => {
             "there is no such key, so the command did nothing"
         }
         ("GET" | "HGET" | "GETDEL" | "GETEX", "(nil)") => "there is no such key or field: check the names",

@@ -1,4 +1,4 @@
-//! The commands a lesson may run: those on the list below, and only on keys that begin with [`PREFIX`].
+//! The commands a lesson may run: those on the list below, and only on keys that start with [`PREFIX`].
 //!
 //! This is a list of allowed commands, because a list of dangerous ones would never be complete.
 
@@ -9,8 +9,8 @@ pub(crate) use crate::session::KEY_PREFIX as PREFIX;
 /// Why a command is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Forbidden {
-    /// A key does not begin with [`PREFIX`].
-    #[error("not sent: the key {0} does not begin with {PREFIX}, as all keys of the lessons do")]
+    /// A key does not start with [`PREFIX`].
+    #[error("not sent: the key {0} must start with {PREFIX}")]
     ForeignKey(String),
     /// The command is not on the list.
     #[error("not sent: {0} is not on the list of commands a lesson may run")]

@@ -143,7 +143,7 @@ impl Course<'_> {
             }
             return Ok(Verdict::Rejected);
         }
-        let only_reads = guard::only_reads(&command);
+        let only_reads = guard::only_reads(&command) || command == "DISCARD";
         if task.checks.is_empty() {
             let Some(last) = task.solution.exchanges.last() else {
                 return Ok(Verdict::Done);

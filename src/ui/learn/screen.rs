@@ -1,4 +1,4 @@
-//! Lines on a terminal, a window full at a time.
+//! Writes lines to a terminal, and pauses when the window is full.
 
 use std::io::{self, Write as _};
 
@@ -8,37 +8,23 @@ use dialoguer::console::{Key, Term, measure_text_width};
 use crate::learn::stop::{Interrupted, Stop};
 use crate::ui::{prompt, window};
 
-/// Lines that stay free for the prompt.
+/// Lines left free for the prompt.
 const PROMPT_ROWS: usize = 2;
-
-/// The line below all text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Bottom {
-    Empty,
-    Drawn,
-}
-
-/// Whether the learner has had enough of a text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Quits {
-    No,
-    Yes,
-}
 
 pub(super) struct Screen {
     pub(super) term: Term,
     pub(super) stop: Stop,
     /// Rows written since the learner was last asked.
     rows: usize,
-    /// Rows written in all: tells whether anything came after something else.
+    /// Rows written in total.
     pub(super) written: usize,
-    /// Whether something is drawn on the bottom line.
-    bottom: Bottom,
-    /// Whether the last line is empty: two of them in a row say no more than one.
+    /// The bottom line has a text that will be cleared.
+    is_drawn: bool,
+    /// The last line is empty.
     after_gap: bool,
-    /// `q` at a pause: nothing more is written, and the next question has its answer.
-    quits: Quits,
-    /// Ctrl-C at a pause: said at the next question.
+    /// `q` was pressed at a pause: nothing more is written, and the next question is answered with it.
+    quits: bool,
+    /// Ctrl-C was pressed at a pause: the next question returns it.
     pub(super) interrupted: Result<(), Interrupted>,
 }
 
@@ -49,9 +35,9 @@ impl Screen {
             stop,
             rows: 0,
             written: 0,
-            bottom: Bottom::Empty,
+            is_drawn: false,
             after_gap: true,
-            quits: Quits::No,
+            quits: false,
             interrupted: Ok(()),
         }
     }
@@ -61,9 +47,9 @@ impl Screen {
         window::width(&self.term)
     }
 
-    /// Writes a line; pauses first where it would push unread text out of the window.
+    /// Writes a line. Pauses first if it would push unread text out of the window.
     pub(super) fn put(&mut self, line: &str) {
-        if self.interrupted.is_err() || self.quits == Quits::Yes {
+        if self.interrupted.is_err() || self.quits {
             return;
         }
         self.clear_line();
@@ -79,7 +65,7 @@ impl Screen {
         self.rows += rows;
         self.written += rows;
         self.after_gap = line.is_empty();
-        // A terminal that went away is met at the next question.
+        // If the terminal is gone, the next question notices it.
         let _ = writeln!(io::stdout(), "{line}");
     }
 
@@ -96,13 +82,13 @@ impl Screen {
         }
     }
 
-    /// An empty line after what somebody else has written.
+    /// An empty line after the output of a command.
     pub(super) fn gap_after_others(&mut self) {
         self.after_gap = false;
         self.gap();
     }
 
-    /// Takes back the rows written since `written` stood at `mark`, where they are still on the screen.
+    /// Deletes the rows written since `written` was `mark`, if they are still on the screen.
     pub(super) fn take_back(&mut self, mark: usize) {
         let rows = self.written - mark;
         if rows < usize::from(self.term.size().0) && self.term.clear_last_lines(rows).is_ok() {
@@ -113,17 +99,17 @@ impl Screen {
 
     /// Whether `q` was pressed at a pause since the last question.
     pub(super) fn take_quit(&mut self) -> bool {
-        std::mem::replace(&mut self.quits, Quits::No) == Quits::Yes
+        std::mem::take(&mut self.quits)
     }
 
-    /// What was written has been read: a new window full begins.
+    /// The learner has read everything so far.
     pub(super) fn read(&mut self) {
         self.rows = 0;
     }
 
-    /// Draws on the bottom line; [`Screen::clear_line`] takes it away again.
+    /// Writes on the bottom line, until [`Screen::clear_line`].
     pub(super) fn draw(&mut self, text: &str) {
-        self.bottom = Bottom::Drawn;
+        self.is_drawn = true;
         let _ = self
             .term
             .clear_line()
@@ -132,7 +118,7 @@ impl Screen {
     }
 
     pub(super) fn clear_line(&mut self) {
-        if std::mem::replace(&mut self.bottom, Bottom::Empty) == Bottom::Drawn {
+        if std::mem::take(&mut self.is_drawn) {
             let _ = self.term.clear_line();
         }
     }
@@ -142,7 +128,7 @@ impl Screen {
         loop {
             match prompt::key(&self.term, &self.stop) {
                 Ok(Key::Char('q' | 'Q') | Key::Escape) => {
-                    self.quits = Quits::Yes;
+                    self.quits = true;
                     break;
                 }
                 Ok(Key::Enter | Key::Char(_) | Key::ArrowDown | Key::PageDown) => break,

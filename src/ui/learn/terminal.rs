@@ -49,6 +49,35 @@ impl TerminalLearner {
     }
 }
 
+impl TerminalLearner {
+    /// Whether `q` was pressed at a pause in the text.
+    fn has_quit(&mut self) -> Result<bool, Interrupted> {
+        self.screen.interrupted?;
+        Ok(self.screen.take_quit())
+    }
+
+    /// Reads one key; `line` is shown while it waits.
+    fn read_key(&mut self, line: &str) -> Result<Pressed, Interrupted> {
+        self.screen.draw(&line.dimmed().to_string());
+        let pressed = prompt::key(&self.screen.term, &self.screen.stop);
+        self.screen.clear_line();
+        self.screen.read();
+        pressed
+    }
+
+    fn read_line(
+        &mut self,
+        lead: &str,
+        history: &mut History,
+        complete: &dyn Fn(&str) -> Vec<String>,
+    ) -> Result<String, Interrupted> {
+        let lead = lead.bold().to_string();
+        let line = prompt::line(&self.screen.term, &self.screen.stop, &lead, history, complete)?;
+        self.screen.read();
+        Ok(line)
+    }
+}
+
 impl Learner for TerminalLearner {
     fn show(&mut self, event: &Event<'_>) {
         match event {
@@ -126,17 +155,12 @@ impl Learner for TerminalLearner {
     }
 
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted> {
-        self.screen.interrupted?;
-        if self.screen.take_quit() {
+        if self.has_quit()? {
             return Ok(Key::Quit);
         }
         loop {
-            self.screen
-                .draw(&keys::line(offers, self.screen.width() - 1).dimmed().to_string());
-            let pressed = prompt::key(&self.screen.term, &self.screen.stop);
-            self.screen.clear_line();
-            self.screen.read();
-            match pressed? {
+            let line = keys::line(offers, self.screen.width() - 1);
+            match self.read_key(&line)? {
                 Pressed::Char('?') => self.explain(offers),
                 pressed => {
                     if let Some(key) = keys::meaning(&pressed, offers) {
@@ -148,76 +172,64 @@ impl Learner for TerminalLearner {
     }
 
     fn type_command(&mut self, known: &[String], offers: &[Offer]) -> Result<Typed, Interrupted> {
-        self.screen.interrupted?;
-        if self.screen.take_quit() {
+        if self.has_quit()? {
             return Ok(Typed::Key(Key::Quit));
         }
-        let solution_shown = offers.first().is_some_and(|offer| offer.does != "skip");
         if std::mem::take(&mut self.list_keys) {
             let keys = keys::line(&offers[1..], self.screen.width() - 1);
             self.screen.put(&keys.dimmed().to_string());
         }
-        loop {
-            let lead = "redis> ".bold().to_string();
-            let typed = prompt::line(
-                &self.screen.term,
-                &self.screen.stop,
-                &lead,
-                &mut self.history,
-                &|before| completions(before, known),
-            )?;
-            self.screen.read();
-            let typed = typed.trim();
-            match typed {
+        let enter_has_meaning = offers.first().is_some_and(|offer| offer.does != "skip");
+        let mut history = std::mem::take(&mut self.history);
+        let typed = loop {
+            let complete = |before: &str| completions(before, known);
+            let line = match self.read_line("redis> ", &mut history, &complete) {
+                Ok(line) => line,
+                Err(interrupted) => break Err(interrupted),
+            };
+            match line.trim() {
                 "?" | "help" => self.explain(offers),
-                "" if !solution_shown => {
+                "" if !enter_has_meaning => {
                     self.say("type a Redis command, h for a hint, s for the solution, or ? for all keys");
                 }
-                _ => {
-                    return Ok(match keys::of_word(typed, offers) {
+                line => {
+                    break Ok(match keys::of_word(line, offers) {
                         Some(key) => Typed::Key(key),
-                        None => Typed::Command(typed.to_owned()),
+                        None => Typed::Command(line.to_owned()),
                     });
                 }
             }
-        }
+        };
+        self.history = history;
+        typed
     }
 
     fn pick(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted> {
-        self.screen.interrupted?;
-        if self.screen.take_quit() {
+        if self.has_quit()? {
             return Ok(Picked::Key(Key::Quit));
         }
-        let rights = quiz.answers.iter().filter(|answer| answer.is_right).count();
         let count = quiz.answers.len();
+        let takes_a_line = quiz.right_answers().len() > 1 || count > 9;
         let mut lead = format!("1-{count} answer  ");
         loop {
-            let numbers = if rights > 1 || quiz.answers.len() > 9 {
-                let lead = "numbers, for example 1 3> ".bold().to_string();
-                prompt::line(
-                    &self.screen.term,
-                    &self.screen.stop,
-                    &lead,
-                    &mut History::default(),
-                    &|_| Vec::new(),
-                )?
+            let typed = if takes_a_line {
+                self.read_line("numbers, for example 1 3> ", &mut History::default(), &|_| {
+                    Vec::new()
+                })?
             } else {
                 let keys = keys::line(&offers[1..], self.screen.width().saturating_sub(lead.len() + 1));
-                self.screen.draw(&format!("{lead}{keys}").dimmed().to_string());
-                let pressed = prompt::key(&self.screen.term, &self.screen.stop);
-                self.screen.clear_line();
-                match pressed? {
+                match self.read_key(&format!("{lead}{keys}"))? {
                     Pressed::Char(character) => character.to_string(),
                     Pressed::Escape => "q".to_owned(),
                     _ => String::new(),
                 }
             };
-            self.screen.read();
-            if numbers.trim() == "?" {
+            let typed = typed.trim();
+            if typed == "?" {
                 self.explain(offers);
-            } else if let Some(picked) = picked(&numbers, count) {
+            } else if let Some(picked) = picked(typed, count) {
                 return Ok(Picked::Answers(picked));
-            } else if let Some(key) = keys::of_word(&numbers, offers).filter(|_| !numbers.trim().is_empty()) {
+            } else if let Some(key) = keys::of_word(typed, offers).filter(|_| !typed.is_empty()) {
                 return Ok(Picked::Key(key));
             }
             // On the prompt line, so that the question does not scroll out of the window.
@@ -227,17 +239,8 @@ impl Learner for TerminalLearner {
 
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted> {
         self.screen.interrupted?;
-        self.screen
-            .put_all(markdown::wrapped(question, self.screen.width()));
-        let line = prompt::line(
-            &self.screen.term,
-            &self.screen.stop,
-            "> ",
-            &mut History::default(),
-            &|_| Vec::new(),
-        )?;
-        self.screen.read();
-        Ok(line)
+        self.say(question);
+        self.read_line("> ", &mut History::default(), &|_| Vec::new())
     }
 
     /// A person uses a browser.
