@@ -46,7 +46,7 @@ fn a_note_of_serve_is_broken_between_words_and_its_commands_stay_whole() {
         let home = Home::new();
         let arguments = ["serve", "--listen", "0.0.0.0:0", "--redis", NOBODY];
         let terminal = Terminal::sized(&home, &arguments, columns, 40, &[]);
-        terminal.wait_for("in its");
+        terminal.wait_for("`bind`");
         terminal.keys(&["C-c"]);
         assert_eq!(terminal.exit_status(), 0);
         nothing_is_broken(&terminal);
@@ -54,7 +54,7 @@ fn a_note_of_serve_is_broken_between_words_and_its_commands_stay_whole() {
         for sentence in [
             "the server listens on all addresses of this host: from another computer, open port",
             "Redis is unavailable; pages that need it return 503 until it is back",
-            "a Redis bound to 127.0.0.1 refuses others: see `bind` in its configuration",
+            "check `bind` in the Redis configuration: a Redis bound to 127.0.0.1 refuses other hosts",
         ] {
             assert!(said.contains(sentence), "{}", terminal.screen());
         }
@@ -70,7 +70,7 @@ fn elsewhere_than_in_a_window_a_note_of_serve_is_one_line() {
         .sessiontut(["serve", "--listen", "0.0.0.0:0", "--redis", NOBODY])
         .env("COLUMNS", "40")
         .start();
-    let said = running.wait_for_stderr("configuration\n");
+    let said = running.wait_for_stderr("refuses other hosts\n");
     let note = "the server listens on all addresses of this host: from another computer, open port";
     let line = said.lines().find(|line| line.starts_with(note)).unwrap();
     assert!(line.ends_with("at one of them"), "{said}");
