@@ -126,6 +126,9 @@ pub struct PingArgs {
     /// Write everything that is known, without secrets, into this file: for a ticket
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// List all causes and warnings with their exit statuses
+    #[arg(long)]
+    pub codes: bool,
     /// The same, by option; last, since what follows would stand under its heading
     #[command(flatten)]
     pub redis: RedisArgs,

@@ -288,3 +288,26 @@ fn whatever_is_no_unix_socket_that_takes_connections_refuses_them() {
         "url.invalid"
     );
 }
+
+#[test]
+fn the_readme_has_the_table_that_ping_codes_prints() {
+    let listed = Home::new().sessiontut(["ping", "--codes"]).run().stdout;
+    let row = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (code, exit) = (words.next().unwrap(), words.next().unwrap());
+        let meaning: Vec<&str> = words.collect();
+        format!("| `{code}` | {exit} | {} |", meaning.join(" "))
+    };
+    let expected: Vec<String> = listed.lines().skip(1).map(row).collect();
+    let readme = include_str!("../README.md");
+    let (_, table) = readme.split_once("<!-- causes -->\n").unwrap();
+    let (table, _) = table.split_once("<!-- /causes -->").unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).collect();
+    assert!(expected.len() > 40, "{listed}");
+    assert_eq!(
+        rows,
+        expected,
+        "put this into README.md:\n{}",
+        expected.join("\n")
+    );
+}

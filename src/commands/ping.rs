@@ -22,6 +22,10 @@ use crate::ui;
 use crate::ui::ping::{ProgressDisplay, Verbosity};
 
 pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
+    if args.codes {
+        ui::ping::codes();
+        return Ok(Exit::Ok);
+    }
     let deadline = Deadline::after(args.timeout);
     let trust = chosen::trust(&args.redis.trust);
     let url = args.url.as_deref().or(args.redis.url.as_deref());

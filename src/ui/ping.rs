@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::window;
 use crate::deadline::Deadline;
+use crate::ping::causes::Cause;
 use crate::ping::modes::ModeEvent;
 use crate::ping::observation::Observations;
 use crate::ping::report::steps::{self, Status, Step};
@@ -223,6 +224,15 @@ pub(super) fn headline(target: &Target, seen: &Observations, verdict: &Verdict) 
 /// Evidence, fixes and warnings.
 pub(super) fn details(verdict: &Verdict) -> Vec<String> {
     text::details(verdict).iter().flat_map(fitted).collect()
+}
+
+/// Prints all causes and warnings: code, exit status and meaning, one per line.
+pub(crate) fn codes() {
+    print(&format!("{:<25}  exit  meaning", "code"));
+    for cause in Cause::ALL {
+        let exit = cause.exit() as u8;
+        print(&format!("{:<25}  {exit:>4}  {}", cause.code(), cause.meaning()));
+    }
 }
 
 /// Prints one JSON object on one line.

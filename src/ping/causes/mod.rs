@@ -12,10 +12,10 @@ use fix::{Fixes, advise, shell_quoted};
 
 pub(crate) use fix::{Fix, FixContext};
 
-/// Declares [`Cause`]. A row is `Variant "code" "meaning" => fixes;` and `fixes` is a function from a
-/// [`FixContext`] to at least one fix.
+/// Declares [`Cause`]. A row is `Variant "code" ExitStatus "meaning" => fixes;` and `fixes` is a function from a
+/// [`FixContext`] to at least one fix. The exit status of a row that is only a warning is `Ok`.
 macro_rules! causes {
-    ($($variant:ident $code:literal $meaning:literal => $fixes:expr;)+) => {
+    ($($variant:ident $code:literal $exit:ident $meaning:literal => $fixes:expr;)+) => {
         /// Why a connection fails, or a warning about a connection that works.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Cause {
@@ -38,6 +38,12 @@ macro_rules! causes {
                 match self { $(Self::$variant => $meaning,)+ }
             }
 
+            /// The exit status of a `ping` that reports it.
+            #[must_use]
+            pub fn exit(self) -> Exit {
+                match self { $(Self::$variant => Exit::$exit,)+ }
+            }
+
             /// What to do, the most promising first. There is at least one fix.
             #[must_use]
             pub fn fixes(self, at: &FixContext) -> Vec<Fix> {
@@ -50,45 +56,45 @@ macro_rules! causes {
 
 causes! {
     // The URL
-    UrlInvalid "url.invalid" "the URL cannot be used" => names::another_url;
-    UrlScheme "url.scheme" "the URL scheme is not a Redis scheme" => names::another_url;
-    UrlEncoding "url.encoding"
-        "the user name or password in the URL contains a character that must be percent-encoded"
+    UrlInvalid "url.invalid" Usage "the URL cannot be used" => names::another_url;
+    UrlScheme "url.scheme" Usage "the URL scheme is not a Redis scheme" => names::another_url;
+    UrlEncoding "url.encoding" Usage
+        "the user name or password contains a character that must be percent-encoded"
         => names::encoding;
-    UrlSuspect "url.suspect" "the URL is probably not what you meant" => names::suspect_url;
+    UrlSuspect "url.suspect" Ok "the URL is probably not what you meant" => names::suspect_url;
 
     // The host name
-    DnsNotFound "dns.not_found" "the host name does not exist" => names::not_found;
-    DnsNoAddress "dns.no_address" "the host name exists but has no address" => names::no_address;
-    DnsTimeout "dns.timeout" "no name server replies" => |_| {
+    DnsNotFound "dns.not_found" Dns "the host name does not exist" => names::not_found;
+    DnsNoAddress "dns.no_address" Dns "the host name exists but has no address" => names::no_address;
+    DnsTimeout "dns.timeout" Dns "no name server replies" => |_| {
         names::resolver().and("local-firewall", "allow port 53 (UDP and TCP) from this host to the name server")
     };
-    DnsServerFailure "dns.server_failure" "the name server cannot or will not resolve the host name" => |at| {
+    DnsServerFailure "dns.server_failure" Dns "the name server cannot or will not resolve the host name" => |at| {
         names::resolver().and_all(names::query(at))
     };
-    DnsPartial "dns.partial" "some addresses of the host name do not work" => |_| advise(
+    DnsPartial "dns.partial" Ok "some addresses of the host name do not work" => |_| advise(
         "address",
         "remove the failing address from the DNS records, or repair its host",
     );
 
     // The connection
-    TcpTimeout "tcp.timeout" "connection attempts get no reply at all" => tcp::timeout;
-    TcpRefused "tcp.refused" "no process is listening on the port" => tcp::refused;
-    TcpUnreachable "tcp.unreachable" "the address is unreachable" => |at| {
+    TcpTimeout "tcp.timeout" Tcp "connection attempts get no reply at all" => tcp::timeout;
+    TcpRefused "tcp.refused" Tcp "no process is listening on the port" => tcp::refused;
+    TcpUnreachable "tcp.unreachable" Tcp "the address is unreachable" => |at| {
         tcp::route(at, "check the route that packets take")
             .and("address", "check the address: its host may be gone, or its network may have no route from here")
     };
-    TcpProhibited "tcp.prohibited" "a firewall or rule blocks the connection" => tcp::prohibited;
+    TcpProhibited "tcp.prohibited" Tcp "a firewall or rule blocks the connection" => tcp::prohibited;
 
     // TLS
-    TlsRequired "tls.required" "the server speaks TLS, but the URL is redis://" => |at| {
+    TlsRequired "tls.required" Tls "the server speaks TLS, but the URL is redis://" => |at| {
         advise("tls", "use TLS: change redis:// to rediss:// in the URL").command(at.ping("", "rediss", at.port))
     };
-    TlsNotOffered "tls.not_offered" "the URL is rediss://, but the server does not speak TLS" => |at| advise(
+    TlsNotOffered "tls.not_offered" Tls "the URL is rediss://, but the server does not speak TLS" => |at| advise(
         "tls",
         "change rediss:// to redis:// in the URL, or enable encryption in transit on the server",
     ).command(at.ping("", "redis", at.port));
-    TlsUntrusted "tls.untrusted" "the certificate is not signed by a trusted CA" => |at| {
+    TlsUntrusted "tls.untrusted" Tls "the certificate is not signed by a trusted CA" => |at| {
         if at.has_invalid_certificate {
             advise(
                 "certificate",
@@ -102,46 +108,46 @@ causes! {
                 .and("chain", "configure the server to send its intermediate certificates too")
         }
     };
-    TlsNameMismatch "tls.name_mismatch" "the certificate is for other names" => |_| advise(
+    TlsNameMismatch "tls.name_mismatch" Tls "the certificate is for other names" => |_| advise(
         "tls-name",
         "use a host name that the certificate lists; through a tunnel or a CNAME, add --tls-name NAME",
     );
-    TlsExpired "tls.expired" "the certificate has expired or is not valid yet" => |_| {
+    TlsExpired "tls.expired" Tls "the certificate has expired or is not valid yet" => |_| {
         advise("clock", "check this host's clock first").command("timedatectl")
             .and("certificate", "renew the server certificate")
     };
-    TlsVersion "tls.version" "client and server have no TLS version or cipher in common" => |_| {
+    TlsVersion "tls.version" Tls "client and server have no TLS version or cipher in common" => |_| {
         advise("tls-version", "enable TLS 1.2 or 1.3 with a modern cipher on the server")
     };
-    TlsClientCert "tls.client_cert" "the server requires a client certificate that it trusts" => |_| {
+    TlsClientCert "tls.client_cert" Tls "the server requires a client certificate that it trusts" => |_| {
         advise("client-certificate", "pass a client certificate: --cert FILE --key FILE")
     };
-    TlsStalled "tls.stalled" "the TLS handshake starts but never completes" => |at| {
+    TlsStalled "tls.stalled" Tls "the TLS handshake starts but never completes" => |at| {
         advise("mtu", "large packets may be lost on the way: try a smaller MTU")
             .command(format!("sudo ip link set dev \"$({} | grep -oP 'dev \\K\\S+')\" mtu 1200", at.route()))
             .and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls")
             .and("proxy", "check whether a proxy on the way has lost its backend")
     };
-    TlsExpiresSoon "tls.expires_soon" "the certificate expires soon" => |_| {
+    TlsExpiresSoon "tls.expires_soon" Ok "the certificate expires soon" => |_| {
         advise("certificate", "renew the server certificate")
     };
 
     // The login
-    AuthRequired "auth.required" "a password is required, but none was given" => |_| {
+    AuthRequired "auth.required" Auth "a password is required, but none was given" => |_| {
         advise("password", "set the password in the environment, where `ps` does not show it")
             .command("read -rs REDISCLI_AUTH; export REDISCLI_AUTH")
             .and("password", "or put it into the URL: redis://:PASSWORD@HOST:6379/0")
     };
-    AuthFailed "auth.failed" "the user name or password is wrong" => |_| {
+    AuthFailed "auth.failed" Auth "the user name or password is wrong" => |_| {
         advise("password", "check the password, and percent-encode it in the URL").and(
             "user",
             "check the user name (ElastiCache: the user must be enabled and in the cache's user group)",
         )
     };
-    AuthNotConfigured "auth.not_configured" "a password was given, but the server has none set" => |_| {
+    AuthNotConfigured "auth.not_configured" Auth "a password was given, but the server has none set" => |_| {
         advise("password", "remove the password from the URL, or set one on the server")
     };
-    AuthNoPermission "auth.no_permission" "the user is not allowed to run a required command" => |at| advise(
+    AuthNoPermission "auth.no_permission" Auth "the user is not allowed to run a required command" => |at| advise(
         "acl",
         "as an administrator, allow the user the tutorial's commands and keys (ElastiCache: in the user's access \
          string)",
@@ -150,22 +156,22 @@ causes! {
         at.address_options(),
         shell_quoted(&crate::sanitize::line(at.user.as_deref().unwrap_or("default")))
     ));
-    AuthPlaintext "auth.plaintext" "the password is sent over the network unencrypted" => |_| {
+    AuthPlaintext "auth.plaintext" Ok "the password is sent over the network unencrypted" => |_| {
         advise("tls", "enable encryption in transit, and use rediss://")
     };
 
     // The protocol
-    ProtoNotRedis "proto.not_redis" "the server is not a Redis server" => |_| {
+    ProtoNotRedis "proto.not_redis" Server "the server is not a Redis server" => |_| {
         advise("port", "check the host and port: another service is listening there")
     };
-    ProtoClosed "proto.closed" "the server accepts the connection, then closes it without a complete reply" => |_| {
+    ProtoClosed "proto.closed" Server "the server accepts the connection, then closes it without a complete reply" => |_| {
         advise("proxy", "check whether a proxy or load balancer on the way has a healthy backend")
             .and("server", "check the server's log: it may reject this client")
             .and("maxclients", "check maxclients: a TLS Redis at this limit closes new connections without an error")
     };
 
     // The server
-    ServerSilent "server.silent" "the server accepts the connection but never replies" => |at| {
+    ServerSilent "server.silent" Server "the server accepts the connection but never replies" => |at| {
         if at.loses_packets {
             let text = "check the firewalls, NAT and routes in between: the TCP handshake gets through, but later \
                         packets are dropped";
@@ -175,89 +181,74 @@ causes! {
                 .and("proxy", "check whether a proxy or load balancer on the way has lost its backend")
         }
     };
-    ServerMaxClients "server.max_clients" "Redis has reached maxclients and rejects new connections" => |at| {
+    ServerMaxClients "server.max_clients" Server "Redis has reached maxclients and rejects new connections" => |at| {
         advise("pool", "use connection pools in the applications, and close idle connections (`timeout`)")
             .and("maxclients", "raise the limit").command(at.redis_cli("CONFIG SET maxclients 10000"))
     };
-    ServerProtectedMode "server.protected_mode" "Redis is in protected mode and accepts only local clients" => |_| {
+    ServerProtectedMode "server.protected_mode" Server "Redis is in protected mode and accepts only local clients" => |_| {
         advise("password", "set a password (requirepass, or an ACL user), which ends protected mode")
             .and("bind", "bind the server to the address that clients use")
     };
-    ServerLoading "server.loading" "Redis is still loading its data set" => |at| {
+    ServerLoading "server.loading" Server "Redis is still loading its data set" => |at| {
         advise("wait", "wait until loading is done").command(at.ping("--wait 120 ", at.scheme(), at.port))
     };
-    ServerBusy "server.busy" "a long-running script blocks Redis for all other clients" => |at| {
+    ServerBusy "server.busy" Server "a long-running script blocks Redis for all other clients" => |at| {
         advise("script", "stop the script (this fails once the script has written data)")
             .command(at.redis_cli("SCRIPT KILL"))
     };
-    ServerOutOfMemory "server.out_of_memory" "Redis is out of memory and refuses writes" => |_| {
+    ServerOutOfMemory "server.out_of_memory" Server "Redis is out of memory and refuses writes" => |_| {
         advise("memory", "use a larger node, or raise maxmemory")
             .and("ttl", "set a TTL on every key, and use a volatile-* maxmemory-policy")
     };
-    ServerMisconf "server.misconf" "Redis refuses writes because it cannot save its data to disk" => |at| {
+    ServerMisconf "server.misconf" Server "Redis refuses writes because it cannot save its data to disk" => |at| {
         advise("disk", "check why the last save failed (disk full? directory missing?)")
             .command(at.redis_cli("INFO persistence"))
     };
-    ServerNoReplicas "server.no_replicas" "too few in-sync replicas: Redis refuses writes" => |_| {
+    ServerNoReplicas "server.no_replicas" Server "too few in-sync replicas: Redis refuses writes" => |_| {
         advise("replicas", "restart the missing replicas, or lower min-replicas-to-write")
     };
-    ServerEviction "server.eviction" "Redis may evict sessions when memory is full" => |_| advise(
+    ServerEviction "server.eviction" Ok "Redis may evict sessions when memory is full" => |_| advise(
         "eviction",
         "use maxmemory-policy noeviction or volatile-ttl for sessions, and monitor the memory",
     );
 
     // The role
-    RoleReplica "role.replica" "the server is a read-only replica" => |_| {
+    RoleReplica "role.replica" Server "the server is a read-only replica" => |_| {
         advise("endpoint", "use the primary endpoint: only the primary accepts writes")
     };
-    RoleMasterDown "role.master_down" "the server is a replica that has lost its primary" => |_| {
+    RoleMasterDown "role.master_down" Server "the server is a replica that has lost its primary" => |_| {
         advise("failover", "restart the primary, or promote a replica by a failover")
     };
-    RoleSentinel "role.sentinel" "the server is a Sentinel, which stores no data" => |at| {
+    RoleSentinel "role.sentinel" Server "the server is a Sentinel, which stores no data" => |at| {
         let fixes = advise("endpoint", "connect to the primary that the Sentinel watches");
         match &at.primary {
             Some(primary) => fixes.command(format!("sessiontut ping {}://{primary}/0", at.scheme())),
             None => fixes,
         }
     };
-    ClusterMode "cluster.mode" "the server is a cluster node; clients must use the cluster protocol" => |_| {
+    ClusterMode "cluster.mode" Server "the server is a cluster node; clients must use the cluster protocol" => |_| {
         advise("client", "use your client's cluster class (redis-py: RedisCluster)")
     };
-    ClusterDown "cluster.down" "the cluster is down" => |at| {
+    ClusterDown "cluster.down" Server "the cluster is down" => |at| {
         advise("cluster", "check which slots have no node")
             .command(format!("redis-cli --cluster check {}{}", at.host_and_port(), at.login_options()))
     };
-    ClusterUnreachableNodes "cluster.unreachable_nodes"
+    ClusterUnreachableNodes "cluster.unreachable_nodes" Server
         "the cluster announces node addresses that cannot be reached from here"
         => |_| advise(
             "announce",
             "configure the nodes to announce reachable addresses (cluster-announce-ip), or connect from inside their \
              network",
         );
-    DbIndex "db.index" "the server has no database with that number" => |_| {
+    DbIndex "db.index" Server "the server has no database with that number" => |_| {
         advise("db", "use database 0: clusters have only this one, and other servers usually have 16")
     };
 
     // The latency
-    LatencyHigh "latency.high" "round trips are slow" => |_| {
+    LatencyHigh "latency.high" Ok "round trips are slow" => |_| {
         advise("region", "run the application in the cache's region, preferably in its availability zone")
     };
-    LatencyJitter "latency.jitter" "round trip times vary widely" => |at| {
+    LatencyJitter "latency.jitter" Ok "round trip times vary widely" => |at| {
         advise("latency", "check which commands are slow on the server").command(at.redis_cli("SLOWLOG GET 10"))
     };
-}
-
-impl Cause {
-    /// The exit status of a `ping` that fails with this cause.
-    #[must_use]
-    pub fn exit(self) -> Exit {
-        match self.code().split('.').next().unwrap_or_default() {
-            "url" => Exit::Usage,
-            "dns" => Exit::Dns,
-            "tcp" => Exit::Tcp,
-            "tls" => Exit::Tls,
-            "auth" => Exit::Auth,
-            _ => Exit::Server,
-        }
-    }
 }

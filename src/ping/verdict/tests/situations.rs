@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{connected, dial, handshake, reply, target};
+use crate::exit::Exit;
 use crate::golden::assert_golden;
 use crate::os::{Icmp, PacketCounts};
 use crate::ping::causes::Cause;
@@ -775,6 +776,7 @@ fn every_cause_is_found_with_evidence_and_with_fixes() {
                 Some(finding) => {
                     assert_eq!(finding.cause, cause, "{title}");
                     assert!(!finding.summary.is_empty(), "{cause:?}, {title}");
+                    assert_ne!(verdict.exit(), Exit::Ok, "{cause:?}, {title}");
                     assert!(!finding.evidence.is_empty(), "{cause:?}, {title}");
                     &finding.fixes
                 }
