@@ -1,4 +1,4 @@
-//! What each rung saw: plain facts, without a judgement.
+//! What each rung observed: facts without judgement.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -8,52 +8,51 @@ use redis::Value;
 use super::response::Response;
 use crate::os::{Icmp, PacketCounts};
 
-/// Everything that one climb has seen; a rung that was not reached has left nothing.
+/// The observations of one climb. Fields of rungs that were not reached are empty.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
-    /// The look-up of the host name; none for an address or a socket.
+    /// The lookup of the host name; `None` for an IP address or a unix socket.
     pub dns: Option<Lookup>,
-    /// The connection attempts, one an address.
+    /// The connection attempts, one per address.
     pub dials: Vec<Dial>,
-    /// How long it took until the first address was connected, or until all had failed.
+    /// How long the connection attempts took together.
     pub tcp_took: Duration,
-    /// The TLS handshake, where the URL asks for one.
+    /// The TLS handshake, if the URL asks for TLS.
     pub tls: Option<Handshake>,
-    /// What was answered to AUTH, where the URL has a password.
+    /// The response to AUTH, if the URL has a password.
     pub login: Option<Response>,
-    /// How long AUTH took.
+    /// The time until the response to AUTH.
     pub login_took: Duration,
-    /// What was answered to PING.
+    /// The response to PING.
     pub ping: Option<Response>,
-    /// How long that took.
+    /// The time until the response to PING.
     pub ping_took: Duration,
-    /// What was answered to another harmless command, where PING itself is refused.
+    /// The response to another harmless command, if PING is forbidden or missing.
     pub ping_substitute: Option<PingSubstitute>,
-    /// What was answered to SELECT, where the URL names a database other than 0.
+    /// The response to SELECT, if the URL names a database other than 0.
     pub select: Option<Response>,
-    /// What the server says about itself.
+    /// What the server reports about itself.
     pub server: ServerInfo,
-    /// Round trips, in the order they were measured.
+    /// Round trip times, in the order of measurement.
     pub round_trips: Vec<Duration>,
-    /// The rehearsal of the tutorial's commands, where it was asked for.
+    /// The result of `--write-check`.
     pub write_test: Option<WriteTest>,
-    /// The second connection that was made to tell look-alikes apart.
+    /// What a second connection showed, if the first needed an explanation.
     pub experiment: Option<Experiment>,
-    /// The node addresses that a cluster announces, each dialled.
+    /// The connection attempts to the nodes that a cluster announces.
     pub announced: Vec<Dial>,
-    /// Where we stand, where that was looked at.
+    /// This host's networks, if the connection failed.
     pub this_host: Option<super::this_host::ThisHost>,
-    /// What became of the packets of a connection on which an answer did not come in time.
+    /// The packet counts of a connection on which a reply timed out.
     pub packets: Option<PacketCounts>,
-    /// How a TLS handshake in small packets ended, on a connection of its own, while the first one was waited for.
+    /// The result of a second TLS handshake, in small packets, that ran while the first one got no reply.
     pub small_packet_handshake: Option<TlsResult>,
-    /// Retransmissions that this host itself refused to send meanwhile.
+    /// Retransmissions that this host's kernel could not send during the attempts.
     pub blocked_retransmissions: u64,
 }
 
 impl Observations {
-    /// Whether a cluster announces nodes, and none of them can be dialled.
-    #[must_use]
+    /// Whether a cluster announces nodes but none of them can be reached.
     pub fn reaches_no_announced_node(&self) -> bool {
         !self.announced.is_empty()
             && self
@@ -63,67 +62,59 @@ impl Observations {
     }
 }
 
-/// A look-up as the application sees it, and each name server's own answer where that came to nothing.
+/// A lookup as the application sees it and, if it fails, the answers of each name server.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
     /// The addresses found, in the order of the system's resolver.
     pub addresses: Vec<IpAddr>,
-    /// What the system's resolver said instead.
+    /// The error message of the system's resolver.
     pub fault: Option<String>,
-    /// The system's resolver was still at it when the time was over, or when a name server had answered us.
+    /// Whether the system's resolver had not returned before the deadline, or before a name server answered us.
     pub system_timed_out: bool,
-    /// The answer of each name server to our own question.
+    /// The answer of each name server to our own queries.
     pub servers: Vec<NameServer>,
-    /// Whether this host has no name server configured, so that only itself could be asked.
+    /// Whether no name server is configured, so that only one on this host was queried.
     pub is_unconfigured: bool,
-    /// What `/etc/hosts` says of the name, where the addresses found did not serve.
+    /// The name's address in `/etc/hosts`, if the connection failed.
     pub hosts_file: Option<IpAddr>,
-    /// How long the look-up took.
     pub took: Duration,
 }
 
-/// One name server and what it said.
+/// A name server and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameServer {
-    /// Its address.
     pub address: SocketAddr,
-    /// What it said.
     pub answer: NameAnswer,
 }
 
-/// What a name server says about a name.
+/// A name server's answer about a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameAnswer {
-    /// It has addresses.
     Addresses(Vec<IpAddr>),
-    /// The name exists, and has no address.
+    /// The name exists but has no address.
     NoAddress,
     /// NXDOMAIN.
     NotFound,
-    /// NXDOMAIN for the name that this one is an alias (CNAME) of.
+    /// The name is an alias (CNAME) of this name, which does not exist.
     DanglingAlias(String),
     /// Another response code, such as SERVFAIL or REFUSED.
     Refused(String),
-    /// Nothing came back.
     Timeout,
-    /// The question could not be sent, or nobody listens there.
+    /// The query could not be sent, or no server listens; the error message.
     Unreachable(String),
-    /// What came back is no DNS answer to the question.
+    /// The data received is not a DNS response to the query.
     Malformed,
 }
 
 /// One connection attempt.
 #[derive(Clone, Debug)]
 pub struct Dial {
-    /// Where to: `ADDRESS:PORT`, or the path of a socket.
     pub to: Endpoint,
-    /// How it ended.
     pub result: DialResult,
-    /// How long that took.
     pub took: Duration,
 }
 
-/// What was dialled.
+/// The destination of a connection attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// An IP address and a port.
@@ -146,28 +137,26 @@ impl std::fmt::Display for Endpoint {
 pub enum DialResult {
     /// Connected.
     Connected,
-    /// RST, or nobody behind the socket.
+    /// RST or, for a unix socket, no listener.
     Refused,
-    /// A firewall or a rule said no.
+    /// A firewall or a rule rejected it.
     Prohibited(ErrorSource),
-    /// The network said that there is no way.
+    /// An ICMP error reports that the network or host is unreachable.
     Unreachable(ErrorSource),
-    /// This host has no route for that family at all.
+    /// This host has no route for the address family.
     NoRoute,
-    /// Nobody in this host's own network answers for the address, so that nothing could be sent.
+    /// No ARP reply for an address in this host's network, so that no SYN was sent.
     NoNeighbour,
-    /// Nothing came back.
     Timeout {
-        /// SYNs sent until then, where the kernel tells.
+        /// The number of SYNs sent, if the kernel reports it.
         syns: Option<u32>,
     },
-    /// Something else, in the system's words.
+    /// Another error; the system's message.
     Other(String),
 }
 
 impl DialResult {
-    /// The word in JSON.
-    #[must_use]
+    /// The value in JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Connected => "connected",
@@ -182,60 +171,53 @@ impl DialResult {
     }
 }
 
-/// Who or what ended an attempt.
+/// What reported an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorSource {
-    /// An ICMP error.
     Icmp(Icmp),
-    /// This host itself: the errno's text.
+    /// This host; its error message.
     ThisHost(String),
 }
 
-/// A TLS handshake and what came of it.
+/// A TLS handshake.
 #[derive(Clone, Debug)]
 pub struct Handshake {
-    /// How it ended.
     pub result: TlsResult,
-    /// The certificate that the server showed, whatever was made of it.
+    /// The server's certificate, accepted or not.
     pub certificate: Option<PeerCertificate>,
-    /// The name that was expected in it.
+    /// The name that must be in the certificate.
     pub expected_name: String,
-    /// Protocol version, such as `TLSv1.3`.
+    /// The protocol version, such as `TLSv1_3`.
     pub version: Option<String>,
-    /// How long it took.
     pub took: Duration,
-    /// What became of the packets, where the time was over first.
+    /// The packet counts after a timeout.
     pub packets: Option<PacketCounts>,
 }
 
 /// How a handshake ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsResult {
-    /// A session.
     Established,
-    /// The chain ends at no trusted root.
+    /// The chain does not end at a trusted root.
     Untrusted(String),
-    /// The chain may end at a trusted root, and holds a certificate that is not fit for its purpose.
+    /// A certificate in the chain is not valid for its purpose, whether or not the root is trusted.
     InvalidCertificate(String),
     /// The certificate is for other names.
     OtherName,
-    /// Its time is over.
     Expired,
-    /// Its time has not begun.
     NotValidYet,
     /// No version or cipher in common.
     NothingInCommon(String),
-    /// The server wants a certificate of the client, or refuses the one given.
+    /// The server requires a client certificate, or rejects the one sent.
     ClientCertificate(String),
-    /// Another alert, or a breach of the protocol.
+    /// Another alert, or a protocol violation.
     Refused(String),
-    /// The server answered something that is no TLS.
+    /// The server sent something other than TLS.
     NotTls,
-    /// The server closed (or reset) the connection.
+    /// The server closed or reset the connection.
     Closed,
-    /// The deadline passed.
     TimedOut,
-    /// The host's name, or `--tls-name`, can stand in no certificate.
+    /// The host name or `--tls-name` cannot be in any certificate.
     BadName(String),
     /// The options for TLS (`--ca`, `--cert`, `--key`) cannot be used.
     Unusable(String),
@@ -244,30 +226,26 @@ pub enum TlsResult {
 /// What a certificate says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// The names that it is for.
+    /// The names that it is valid for.
     pub names: Vec<String>,
-    /// Who signed it.
     pub issuer: String,
-    /// Whether it is signed by itself.
+    /// Whether issuer and subject are the same.
     pub is_self_signed: bool,
-    /// Seconds from now until it begins to be valid; negative when that is past.
+    /// Seconds until it becomes valid; negative if it already is.
     pub begins_in: i64,
-    /// Seconds from now until it ends; negative when that is past.
+    /// Seconds until it expires; negative if it has.
     pub ends_in: i64,
 }
 
-/// A command in PING's place.
+/// A command that was sent because PING is forbidden or missing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PingSubstitute {
-    /// Its name.
     pub name: &'static str,
-    /// What it was answered.
     pub response: Response,
 }
 
 impl PingSubstitute {
-    /// Whether the server has served the command: a node of a cluster that names another one has, too.
-    #[must_use]
+    /// Whether the server ran the command. A cluster node that redirects it works too.
     pub fn is_served(&self) -> bool {
         self.response.is_granted()
             || self
@@ -280,39 +258,39 @@ impl PingSubstitute {
 /// What a second connection showed.
 #[derive(Clone, Debug)]
 pub enum Experiment {
-    /// A plain PING to a port that was asked for TLS.
+    /// The response to a plain PING, on a port where the URL expects TLS.
     PlainPing(Response),
-    /// A TLS hello to a port that was asked for plain RESP.
+    /// A TLS handshake, on a port where the URL expects plain RESP.
     ClientHello {
-        /// How the handshake ended, whoever signed the certificate.
+        /// Its result; any certificate is accepted.
         result: TlsResult,
-        /// What a PING inside TLS was answered, where the handshake was done.
+        /// The response to a PING inside TLS.
         inside: Option<Response>,
     },
     /// The second connection could not be made.
     NotConnected,
 }
 
-/// What the server says about itself; what it may not say is missing.
+/// What the server reports about itself. Replies that an ACL forbids are missing.
 #[derive(Clone, Debug, Default)]
 pub struct ServerInfo {
     /// The reply to ROLE.
     pub role: Option<Value>,
-    /// INFO's fields.
+    /// The fields of INFO.
     pub fields: std::collections::BTreeMap<String, String>,
-    /// CLUSTER INFO's `cluster_state`, or the error in its place.
+    /// `cluster_state` in CLUSTER INFO.
     pub cluster_state: Option<String>,
-    /// A read's answer on a cluster node.
+    /// The response to a read on a cluster node.
     pub cluster_read: Option<Response>,
-    /// The primary that a Sentinel knows: `HOST:PORT`.
+    /// The primary that a Sentinel reports: `HOST:PORT`.
     pub sentinel_primary: Option<String>,
 }
 
-/// The rehearsal of the tutorial's commands.
+/// The responses to the tutorial's commands in one MULTI.
 #[derive(Clone, Debug)]
 pub struct WriteTest {
-    /// Each command's name, and what it was answered when queued.
+    /// Each command with its response, normally QUEUED.
     pub queued: Vec<(&'static str, Response)>,
-    /// What EXEC was answered.
+    /// The response to EXEC.
     pub executed: Response,
 }
