@@ -1,7 +1,6 @@
-//! Linux: TCP_INFO (`tcp(7)`), the error queue (`ip(7)`, IP_RECVERR), and a terminal's keys (`poll(2)`, `termios(3)`).
-#![allow(unsafe_code)] // calls of the C library with structures that std does not know
+//! Linux: TCP_INFO (`tcp(7)`), a socket's error queue (`ip(7)`, IP_RECVERR), and a terminal's keys (`poll(2)`, `termios(3)`).
+#![allow(unsafe_code)] // C library calls with structures that std does not have
 
-use std::fs;
 use std::io::{self, PipeReader};
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,18 +12,18 @@ use socket2::{SockRef, Socket};
 
 use super::{Awaited, Icmp, PacketCounts};
 
-/// Asks the kernel to queue ICMP errors for the socket, so that [`next_icmp`] can tell what came.
+/// Asks the kernel to queue ICMP errors for the socket, for [`next_icmp_error`].
 ///
-/// Where the kernel does not, attempts are told apart by errno alone: nothing is lost but detail.
-pub(crate) fn ask_for_icmp(socket: &Socket) {
+/// If that fails, only errno distinguishes the results of connection attempts.
+pub(crate) fn queue_icmp_errors(socket: &Socket) {
     let descriptor = socket.as_raw_fd();
-    switch_on(descriptor, libc::IPPROTO_IP, libc::IP_RECVERR);
-    switch_on(descriptor, libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
+    enable(descriptor, libc::IPPROTO_IP, libc::IP_RECVERR);
+    enable(descriptor, libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
 }
 
-fn switch_on(descriptor: RawFd, level: c_int, option: c_int) {
+fn enable(descriptor: RawFd, level: c_int, option: c_int) {
     let on: c_int = 1;
-    // SAFETY: the option takes a c_int, whose address and size are given; it outlives the call.
+    // SAFETY: the option takes a c_int. Its address and size are given, and it outlives the call.
     unsafe {
         libc::setsockopt(
             descriptor,
@@ -36,22 +35,21 @@ fn switch_on(descriptor: RawFd, level: c_int, option: c_int) {
     }
 }
 
-/// Takes the next ICMP error from the socket's queue. A RST leaves none there, which tells it from ICMP 3/3.
-#[must_use]
-pub(crate) fn next_icmp(socket: &SockRef<'_>) -> Option<Icmp> {
+/// Takes the next ICMP error from the socket's queue. A RST leaves none there, unlike ICMP 3/3.
+pub(crate) fn next_icmp_error(socket: &SockRef<'_>) -> Option<Icmp> {
     let mut control = [0_u64; 64];
     let mut payload = [0_u8; 256];
     let mut slice = libc::iovec {
         iov_base: payload.as_mut_ptr().cast::<c_void>(),
         iov_len: payload.len(),
     };
-    // SAFETY: msghdr is plain data, for which zeroes are valid.
+    // SAFETY: msghdr is plain data, and all zeros are a valid value.
     let mut message: libc::msghdr = unsafe { zeroed() };
     message.msg_iov = &raw mut slice;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast::<c_void>();
     message.msg_controllen = size_of_val(&control) as _;
-    // SAFETY: every pointer in the message leads to a live buffer of the given length.
+    // SAFETY: every pointer in the message points to a live buffer of the given length.
     let received = unsafe {
         libc::recvmsg(
             socket.as_raw_fd(),
@@ -63,7 +61,7 @@ pub(crate) fn next_icmp(socket: &SockRef<'_>) -> Option<Icmp> {
         return None;
     }
     // SAFETY: the kernel has filled msg_control up to msg_controllen with well-formed headers, each followed by
-    // a sock_extended_err and the offender's address; the buffer is aligned as u64 and still alive.
+    // a sock_extended_err and the sender's address. The buffer is aligned as u64 and still alive.
     unsafe {
         let mut header = libc::CMSG_FIRSTHDR(&raw const message);
         while !header.is_null() {
@@ -84,24 +82,24 @@ pub(crate) fn next_icmp(socket: &SockRef<'_>) -> Option<Icmp> {
 }
 
 /// # Safety
-/// `error` must point to a `sock_extended_err` that the offender's address follows.
+/// `error` must point to a `sock_extended_err` that is followed by the sender's address.
 unsafe fn read_icmp(error: *const libc::sock_extended_err) -> Option<Icmp> {
-    // SAFETY: promised by the caller; read_unaligned, since control data is aligned for its header only.
-    let (found, offender) = unsafe { (error.read_unaligned(), error.add(1)) };
+    // SAFETY: the caller guarantees it. Control data is aligned only for its header, hence read_unaligned.
+    let (found, sender) = unsafe { (error.read_unaligned(), error.add(1)) };
     let v6 = match found.ee_origin {
         libc::SO_EE_ORIGIN_ICMP => false,
         libc::SO_EE_ORIGIN_ICMP6 => true,
         _ => return None,
     };
-    // SAFETY: the address begins right behind the error, and its family says how long it is.
+    // SAFETY: the address starts right after the error, and its family determines its length.
     let from = unsafe {
-        match c_int::from(offender.cast::<libc::sa_family_t>().read_unaligned()) {
+        match c_int::from(sender.cast::<libc::sa_family_t>().read_unaligned()) {
             libc::AF_INET => {
-                let address = offender.cast::<libc::sockaddr_in>().read_unaligned();
+                let address = sender.cast::<libc::sockaddr_in>().read_unaligned();
                 Some(IpAddr::V4(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr))))
             }
             libc::AF_INET6 => {
-                let address = offender.cast::<libc::sockaddr_in6>().read_unaligned();
+                let address = sender.cast::<libc::sockaddr_in6>().read_unaligned();
                 Some(IpAddr::V6(Ipv6Addr::from(address.sin6_addr.s6_addr)))
             }
             _ => None,
@@ -115,26 +113,24 @@ unsafe fn read_icmp(error: *const libc::sock_extended_err) -> Option<Icmp> {
     })
 }
 
-/// How many SYNs an unanswered attempt has sent so far.
-#[must_use]
+/// The number of SYNs that an unanswered attempt has sent so far.
 pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
-    info(socket).map(|found| found.tcpi_total_retrans + 1)
+    tcp_info(socket).map(|info| info.tcpi_total_retrans + 1)
 }
 
-/// What has become of the packets of an open connection. Kernels before 5.4 do not count those out of order: zero.
-#[must_use]
+/// The packet counts of an open connection. Kernels before 5.4 report no out-of-order packets.
 pub(crate) fn packet_counts(socket: &SockRef<'_>) -> Option<PacketCounts> {
-    info(socket).map(|found| PacketCounts {
-        unacknowledged: found.tcpi_unacked,
-        out_of_order: found.tcpi_rcv_ooopack,
+    tcp_info(socket).map(|info| PacketCounts {
+        unacknowledged: info.tcpi_unacked,
+        out_of_order: info.tcpi_rcv_ooopack,
     })
 }
 
-fn info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
-    // SAFETY: tcp_info is plain data, for which zeroes are valid.
+fn tcp_info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
+    // SAFETY: tcp_info is plain data, and all zeros are a valid value.
     let mut found: libc::tcp_info = unsafe { zeroed() };
     let mut length = size_of::<libc::tcp_info>() as socklen_t;
-    // SAFETY: the buffer is as long as the length says, and the kernel writes no more than that.
+    // SAFETY: the buffer has the given length, and the kernel writes no more than that.
     let status = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -145,34 +141,6 @@ fn info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
         )
     };
     (status == 0).then_some(found)
-}
-
-/// Whether this host has asked its own network for the address (ARP), and nobody has answered: then nothing was sent.
-#[must_use]
-pub(crate) fn is_neighbour_missing(address: IpAddr) -> bool {
-    let table = fs::read_to_string("/proc/net/arp").unwrap_or_default();
-    lists_as_missing(&table, address)
-}
-
-/// The columns are address, hardware type, flags, hardware address, mask and device (`arp(7)`); no flag: no answer.
-fn lists_as_missing(table: &str, address: IpAddr) -> bool {
-    table.lines().skip(1).any(|line| {
-        let mut fields = line.split_whitespace();
-        let is_it = fields.next().and_then(|field| field.parse().ok()) == Some(address);
-        is_it && fields.nth(1) == Some("0x0")
-    })
-}
-
-/// How many retransmissions this host's kernel itself has refused to send (a local firewall or policy), so far.
-#[must_use]
-pub(crate) fn blocked_retransmissions() -> Option<u64> {
-    let table = fs::read_to_string("/proc/net/netstat").ok()?;
-    let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));
-    let (names, values) = (rows.next()?, rows.next()?);
-    let at = names
-        .split_whitespace()
-        .position(|name| name == "TCPRetransFail")?;
-    values.split_whitespace().nth(at)?.parse().ok()
 }
 
 /// A terminal that shows no key that is typed, until this is dropped.
@@ -258,20 +226,5 @@ pub(crate) fn await_key(input: &impl AsFd, wake: &PipeReader) -> io::Result<Awai
         } else {
             Awaited::Wake
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_neighbour_without_a_flag_is_missing() {
-        let table = "IP address       HW type     Flags       HW address            Mask     Device\n\
-            10.0.3.1         0x1         0x2         02:00:00:00:00:01     *        eth0\n\
-            10.0.3.17        0x1         0x0         00:00:00:00:00:00     *        eth0\n";
-        let is_missing = |address: &str| lists_as_missing(table, address.parse().unwrap());
-        assert!(is_missing("10.0.3.17"));
-        assert!(!is_missing("10.0.3.1") && !is_missing("10.0.3.2"));
     }
 }

@@ -1,7 +1,6 @@
-//! What only the kernel knows about a connection attempt, behind one portable face.
+//! What the kernel knows about a connection attempt. The only module with unsafe code.
 //!
-//! The one module that may hold unsafe code; elsewhere than on Linux it knows nothing and says so. `--cfg portable`
-//! has that on Linux too, which `scripts/test` compiles.
+//! On other systems than Linux, these functions return nothing. `--cfg portable` selects that on Linux too.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "linux.rs"]
@@ -11,8 +10,7 @@ mod kernel;
 mod kernel;
 
 pub(crate) use kernel::{
-    Muted, ask_for_icmp, await_key, blocked_retransmissions, drop_typed, is_neighbour_missing, next_icmp,
-    packet_counts, syns_sent,
+    Muted, await_key, drop_typed, next_icmp_error, packet_counts, queue_icmp_errors, syns_sent,
 };
 
 use std::net::IpAddr;
@@ -32,12 +30,12 @@ pub(crate) enum Awaited {
     Wake,
 }
 
-/// What the kernel knows of an open connection's packets (`tcp(7)`, TCP_INFO).
+/// Packet counts of an open connection (`tcp(7)`, TCP_INFO).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PacketCounts {
-    /// Packets of ours that the peer's kernel has not acknowledged.
+    /// Packets sent that the peer has not acknowledged.
     pub unacknowledged: u32,
-    /// Packets that arrived while earlier ones were missing.
+    /// Packets received while an earlier one was missing.
     pub out_of_order: u32,
 }
 
@@ -48,8 +46,8 @@ pub struct Icmp {
     pub v6: bool,
     /// ICMP type: 3 or, for ICMPv6, 1 is "destination unreachable".
     pub kind: u8,
-    /// ICMP code: why.
+    /// ICMP code: the reason.
     pub code: u8,
-    /// Who sent it, where the kernel says so.
+    /// The sender, if the kernel reports it.
     pub from: Option<IpAddr>,
 }

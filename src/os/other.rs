@@ -1,42 +1,22 @@
-//! The portable fallback: nothing is known beyond what `std` reports.
+//! The fallback for other systems: nothing is known beyond what `std` reports.
 
 use std::io::{self, PipeReader};
-use std::net::IpAddr;
 
 use socket2::{SockRef, Socket};
 
 use super::{Awaited, Icmp, PacketCounts, Source};
 
-/// Does nothing: ICMP errors cannot be asked for here.
-pub fn ask_for_icmp(_socket: &Socket) {}
+pub(crate) fn queue_icmp_errors(_socket: &Socket) {}
 
-/// No ICMP error is ever known.
-#[must_use]
-pub fn next_icmp(_socket: &SockRef<'_>) -> Option<Icmp> {
+pub(crate) fn next_icmp_error(_socket: &SockRef<'_>) -> Option<Icmp> {
     None
 }
 
-/// The number of SYNs is not known.
-#[must_use]
-pub fn syns_sent(_socket: &SockRef<'_>) -> Option<u32> {
+pub(crate) fn syns_sent(_socket: &SockRef<'_>) -> Option<u32> {
     None
 }
 
-/// Nothing is known of the packets.
-#[must_use]
-pub fn packet_counts(_socket: &SockRef<'_>) -> Option<PacketCounts> {
-    None
-}
-
-/// The neighbours are not known.
-#[must_use]
-pub fn is_neighbour_missing(_address: IpAddr) -> bool {
-    false
-}
-
-/// Sends that the kernel itself refused are not counted.
-#[must_use]
-pub fn blocked_retransmissions() -> Option<u64> {
+pub(crate) fn packet_counts(_socket: &SockRef<'_>) -> Option<PacketCounts> {
     None
 }
 

@@ -1,6 +1,6 @@
 //! The EC2 instance metadata of this host, for the fixes that name security groups.
 //!
-//! IMDSv2 is two plain HTTP/1.0 requests, written here because the AWS SDK would add far more than this file.
+//! IMDSv2 is a PUT for a token and a few GETs, so this file sends them itself: the AWS SDK would be far larger.
 
 use std::fs;
 use std::net::IpAddr;

@@ -106,7 +106,7 @@ impl Ladder<'_> {
         let patience = patience(self.deadline);
         let this_host = async {
             self.deadline.sleep(BEFORE_RETRANSMISSION.min(patience)).await;
-            blocked_before.get_or_init(os::blocked_retransmissions);
+            blocked_before.get_or_init(this_host::blocked_retransmissions);
             self.deadline
                 .sleep(patience.saturating_sub(started.elapsed()))
                 .await;
@@ -120,7 +120,7 @@ impl Ladder<'_> {
             if let Some(lookup) = &mut self.seen.dns {
                 lookup.hosts_file = dns::in_hosts_file(host);
             }
-            let blocked = os::blocked_retransmissions().zip(blocked_before.into_inner().flatten());
+            let blocked = this_host::blocked_retransmissions().zip(blocked_before.into_inner().flatten());
             self.seen.blocked_retransmissions =
                 blocked.map_or(0, |(after, before)| after.saturating_sub(before));
             self.seen.this_host = match this_host {

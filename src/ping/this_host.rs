@@ -163,6 +163,32 @@ fn networks_v6(table: &str) -> Vec<IpNet> {
     table.lines().filter_map(network).collect()
 }
 
+/// Whether this host has sent ARP requests for the address without a reply. Then it cannot send a SYN.
+pub(super) fn is_arp_unanswered(address: IpAddr) -> bool {
+    let table = fs::read_to_string("/proc/net/arp").unwrap_or_default();
+    lists_as_unanswered(&table, address)
+}
+
+/// The columns are address, hardware type, flags, hardware address, mask and device (`arp(7)`). Flags 0: no reply.
+fn lists_as_unanswered(table: &str, address: IpAddr) -> bool {
+    table.lines().skip(1).any(|line| {
+        let mut fields = line.split_whitespace();
+        let is_it = fields.next().and_then(|field| field.parse().ok()) == Some(address);
+        is_it && fields.nth(1) == Some("0x0")
+    })
+}
+
+/// The number of retransmissions so far that this host's kernel could not send: a local firewall or policy drops them.
+pub(super) fn blocked_retransmissions() -> Option<u64> {
+    let table = fs::read_to_string("/proc/net/netstat").ok()?;
+    let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));
+    let (names, values) = (rows.next()?, rows.next()?);
+    let at = names
+        .split_whitespace()
+        .position(|name| name == "TCPRetransFail")?;
+    values.split_whitespace().nth(at)?.parse().ok()
+}
+
 /// Checks the traces of Docker, Podman, Kubernetes, ECS and systemd-nspawn.
 fn in_container() -> bool {
     const FILES: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
@@ -250,5 +276,15 @@ mod tests {
         let networks = networks_v6(&table);
         assert!(holds(&networks, "fd77:1::2"));
         assert!(!holds(&networks, "fd77:2::2"));
+    }
+
+    #[test]
+    fn a_neighbour_without_a_flag_is_unanswered() {
+        let table = "IP address       HW type     Flags       HW address            Mask     Device\n\
+            10.0.3.1         0x1         0x2         02:00:00:00:00:01     *        eth0\n\
+            10.0.3.17        0x1         0x0         00:00:00:00:00:00     *        eth0\n";
+        let is_unanswered = |address: &str| lists_as_unanswered(table, address.parse().unwrap());
+        assert!(is_unanswered("10.0.3.17"));
+        assert!(!is_unanswered("10.0.3.1") && !is_unanswered("10.0.3.2"));
     }
 }

@@ -98,20 +98,6 @@ fn match_pattern<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
 
 /// Expands `use1` to `us-east-1`: abbreviations of area and direction, and a number.
 fn region(code: &str) -> Option<String> {
-    const AREAS: [(&str, &str); 12] = [
-        ("usg", "us-gov"),
-        ("us", "us"),
-        ("eu", "eu"),
-        ("ap", "ap"),
-        ("sa", "sa"),
-        ("ca", "ca"),
-        ("me", "me"),
-        ("af", "af"),
-        ("cn", "cn"),
-        ("il", "il"),
-        ("mx", "mx"),
-        ("uk", "uk"),
-    ];
     const DIRECTIONS: [(&str, &str); 9] = [
         ("ne", "northeast"),
         ("nw", "northwest"),
@@ -132,11 +118,12 @@ fn region(code: &str) -> Option<String> {
     if code.contains('-') {
         return Some(code.to_owned());
     }
-    AREAS.iter().find_map(|(short, area)| {
-        let rest = letters.strip_prefix(short)?;
-        let (_, direction) = DIRECTIONS.iter().find(|(short, _)| *short == rest)?;
-        Some(format!("{area}-{direction}-{number}"))
-    })
+    let (area, rest) = match letters.strip_prefix("usg") {
+        Some(rest) => ("us-gov", rest),
+        None => letters.split_at_checked(2)?,
+    };
+    let (_, direction) = DIRECTIONS.iter().find(|(short, _)| *short == rest)?;
+    Some(format!("{area}-{direction}-{number}"))
 }
 
 impl EndpointKind {

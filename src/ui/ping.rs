@@ -39,7 +39,7 @@ pub(crate) struct ProgressDisplay<'a> {
     target: &'a Target,
     verbosity: Verbosity,
     // The check's future must be Send, so this is not a RefCell.
-    spinner: Mutex<Spinner>,
+    spinner: Mutex<ProgressSpinner>,
 }
 
 /// How much to print.
@@ -52,7 +52,7 @@ pub(crate) enum Verbosity {
 
 /// The current wait. Its line is cleared from the terminal on drop.
 #[derive(Debug, Default)]
-struct Spinner {
+struct ProgressSpinner {
     waiting_for: Option<(String, Deadline)>,
     bar: Option<ProgressBar>,
 }
@@ -149,15 +149,15 @@ impl<'a> ProgressDisplay<'a> {
     }
 
     fn clear(&self) {
-        *self.spinner() = Spinner::default();
+        *self.spinner() = ProgressSpinner::default();
     }
 
-    fn spinner(&self) -> MutexGuard<'_, Spinner> {
+    fn spinner(&self) -> MutexGuard<'_, ProgressSpinner> {
         self.spinner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Spinner {
+impl ProgressSpinner {
     fn turn(&mut self) {
         let Some((what, deadline)) = &self.waiting_for else {
             return;
@@ -171,7 +171,7 @@ impl Spinner {
     }
 }
 
-impl Drop for Spinner {
+impl Drop for ProgressSpinner {
     fn drop(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::{Value, cmd};
-use tokio::task::JoinSet;
 
 use super::role::{items, random_key, text};
 use super::{dns, tcp};
@@ -29,13 +29,8 @@ pub(crate) async fn observe(
 ) -> Vec<Dial> {
     let nodes = announced(connection, deadline).await;
     let until = deadline.within(NODE_BUDGET.min(deadline.span() / 3));
-    let mut attempts = JoinSet::new();
-    for (index, (host, port)) in nodes.into_iter().take(MOST_NODES).enumerate() {
-        attempts.spawn(async move { (index, dial_node(&host, port, this_node, until).await) });
-    }
-    let mut dials: Vec<(usize, Dial)> = attempts.join_all().await;
-    dials.sort_by_key(|(index, _)| *index);
-    dials.into_iter().map(|(_, dial)| dial).collect()
+    let sample = nodes.iter().take(MOST_NODES);
+    join_all(sample.map(|(host, port)| dial_node(host, *port, this_node, until))).await
 }
 
 /// The distinct node addresses in CLUSTER SLOTS. An empty host stands for this node's own.

@@ -8,8 +8,9 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 
 use crate::deadline::Deadline;
 use crate::ping::experiments::patience;
@@ -142,24 +143,25 @@ fn system_result(found: Result<SystemResult, oneshot::error::RecvError>) -> Look
 async fn query_all(config: SystemConfig, host: &str, deadline: Deadline) -> Vec<NameServer> {
     let names = config.candidates(host);
     let plausible = config.plausible_candidates(host);
-    let mut queries = JoinSet::new();
-    for (index, server) in config.servers.iter().copied().enumerate() {
-        let names = names.clone();
-        queries.spawn(async move { (index, query_candidates(server, &names, plausible, deadline).await) });
-    }
-    let mut answers: Vec<NameAnswer> = vec![NameAnswer::Timeout; config.servers.len()];
-    while let Some(joined) = queries.join_next().await {
-        let Ok((index, answer)) = joined else { continue };
-        let is_found = matches!(answer, NameAnswer::Addresses(_));
-        answers[index] = answer;
-        if is_found {
+    let unanswered = |address: &SocketAddr| NameServer {
+        address: *address,
+        answer: NameAnswer::Timeout,
+    };
+    let mut servers: Vec<NameServer> = config.servers.iter().map(unanswered).collect();
+    let query = |(index, address): (usize, SocketAddr)| {
+        let names = &names;
+        async move { (index, query_candidates(address, names, plausible, deadline).await) }
+    };
+    let mut queries: FuturesUnordered<_> = config.servers.into_iter().enumerate().map(query).collect();
+    while let Some((index, answer)) = queries.next().await {
+        let has_addresses = matches!(answer, NameAnswer::Addresses(_));
+        servers[index].answer = answer;
+        if has_addresses {
             break;
         }
     }
-    let servers = config.servers.into_iter().zip(answers);
+    drop(queries);
     servers
-        .map(|(address, answer)| NameServer { address, answer })
-        .collect()
 }
 
 /// Queries each name in turn. The first that exists decides; otherwise the first failure among the `plausible` names.

@@ -1,18 +1,20 @@
 //! The TCP rung: connects to every address, starting 100 ms apart, and records how each attempt ends.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 use crate::deadline::Deadline;
 use crate::os;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource};
+use crate::ping::this_host;
 use crate::redis_client::Stream;
 
 /// Time between the starts of two attempts (RFC 8305, "Connection Attempt Delay", allows 100 ms to 2 s).
@@ -20,59 +22,50 @@ const STAGGER: Duration = Duration::from_millis(100);
 /// Time limit for the other addresses once one has connected, unless a third of the timeout is less.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Dials every address and uses the first that connects. No attempt is cancelled: a slow one must show how it ends.
+/// Dials every address and uses the first that connects. The other attempts continue for [`GRACE`], for the report.
 ///
 /// Returns the stream with its address, and all attempts in the order of `addresses`.
 pub(crate) async fn observe(
     addresses: &[SocketAddr],
     deadline: Deadline,
 ) -> (Option<(Stream, SocketAddr)>, Vec<Dial>) {
-    if let [address] = addresses {
-        let (stream, dial) = dial(*address, SegmentSize::Default, deadline).await;
-        return (stream.map(|stream| (Stream::Tcp(stream), *address)), vec![dial]);
-    }
     // An attempt that gets no reply must end, and be recorded, before the deadline.
     let each_until = deadline.within(deadline.left().mul_f64(0.98));
     let others_until = deadline.within(GRACE.min(deadline.span() / 3));
-    let (report, mut ended) = mpsc::unbounded_channel();
-    let mut attempts = JoinSet::new();
-    for (index, address) in addresses.iter().copied().enumerate() {
-        let report = report.clone();
-        attempts.spawn(async move {
-            let stagger = u32::try_from(index).unwrap_or(u32::MAX);
-            deadline.sleep(STAGGER.saturating_mul(stagger)).await;
-            // The receiver is gone if the wait has ended.
-            let _ = report.send((index, dial(address, SegmentSize::Default, each_until).await));
-        });
-    }
-    drop(report);
-    let mut dials: Vec<Option<Dial>> = vec![None; addresses.len()];
-    let mut connected = None;
     let started = Instant::now();
+    let staggered = |(address, number): (&SocketAddr, u32)| {
+        let address = *address;
+        async move {
+            deadline.sleep(STAGGER.saturating_mul(number)).await;
+            (address, dial(address, SegmentSize::Default, each_until).await)
+        }
+    };
+    let mut attempts: FuturesUnordered<_> = addresses.iter().zip(0..).map(staggered).collect();
+    let mut dials = HashMap::new();
+    let mut connected = None;
     loop {
         let until = if connected.is_some() {
             others_until
         } else {
             deadline
         };
-        let Ok(Some((index, (stream, dial)))) = until.bound(ended.recv()).await else {
+        let Ok(Some((address, (stream, dial)))) = until.bound(attempts.next()).await else {
             break;
         };
-        dials[index] = Some(dial);
-        if connected.is_none() {
-            connected = stream.map(|stream| (Stream::Tcp(stream), addresses[index]));
+        dials.insert(address, dial);
+        if let (None, Some(stream)) = (&connected, stream) {
+            connected = Some((Stream::Tcp(stream), address));
         }
     }
-    let unanswered = |address: SocketAddr| Dial {
-        to: Endpoint::Ip(address),
-        result: DialResult::Timeout { syns: None },
-        took: started.elapsed(),
+    let dial_or_timeout = |address: &SocketAddr| {
+        dials.remove(address).unwrap_or_else(|| Dial {
+            to: Endpoint::Ip(*address),
+            result: DialResult::Timeout { syns: None },
+            took: started.elapsed(),
+        })
     };
-    let dials = dials
-        .into_iter()
-        .zip(addresses)
-        .map(|(dial, address)| dial.unwrap_or_else(|| unanswered(*address)));
-    (connected, dials.collect())
+    let dials = addresses.iter().map(dial_or_timeout).collect();
+    (connected, dials)
 }
 
 /// The largest TCP segments that both ends of a connection may send.
@@ -115,7 +108,7 @@ async fn attempt(
 ) -> Result<TcpStream, DialResult> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
         .map_err(|error| local_failure(&error))?;
-    os::ask_for_icmp(&socket);
+    os::queue_icmp_errors(&socket);
     #[cfg(unix)]
     if segments == SegmentSize::Small {
         // If the system refuses, the experiment runs with the default size and shows nothing new.
@@ -131,7 +124,7 @@ async fn attempt(
     }
     let stream = TcpStream::from_std(socket.into()).map_err(|error| local_failure(&error))?;
     if deadline.bound(stream.writable()).await.is_err() {
-        if os::is_neighbour_missing(address.ip()) {
+        if this_host::is_arp_unanswered(address.ip()) {
             return Err(DialResult::NoNeighbour);
         }
         return Err(DialResult::Timeout {
@@ -215,7 +208,7 @@ fn was_accepted(error: &io::Error) -> bool {
 }
 
 fn failure(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
-    if let Some(icmp) = os::next_icmp(socket) {
+    if let Some(icmp) = os::next_icmp_error(socket) {
         return if is_prohibited(icmp) {
             DialResult::Prohibited(ErrorSource::Icmp(icmp))
         } else {
