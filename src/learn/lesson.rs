@@ -6,7 +6,7 @@ use super::pattern::Pattern;
 
 /// One lesson file.
 #[derive(Clone, Debug)]
-pub struct Lesson {
+pub(crate) struct Lesson {
     /// The `id` of `NN-id.md`, by which progress is stored.
     pub id: String,
     /// The `NN` of `NN-id.md`: its place in the order.
@@ -24,14 +24,14 @@ pub struct Lesson {
 
 /// One `## Title` with its blocks.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub(crate) struct Step {
     pub title: String,
     pub blocks: Vec<Block>,
     pub hints: Vec<Hint>,
 }
 
 #[derive(Clone, Debug)]
-pub enum Block {
+pub(crate) enum Block {
     /// Markdown.
     Prose(String),
     /// Shown, then run; every reply is compared.
@@ -50,7 +50,7 @@ pub enum Block {
 }
 
 #[derive(Clone, Debug)]
-pub struct Hint {
+pub(crate) struct Hint {
     /// Markdown.
     pub text: String,
     /// The index of the block that it helps with.
@@ -59,7 +59,7 @@ pub struct Hint {
 
 /// Commands and their expected replies.
 #[derive(Clone, Debug)]
-pub struct Transcript {
+pub(crate) struct Transcript {
     /// The line of the fence.
     pub line: usize,
     pub exchanges: Vec<Exchange>,
@@ -70,7 +70,7 @@ pub struct Transcript {
 
 /// One command and its expected reply.
 #[derive(Clone, Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     pub line: usize,
     /// The command as written in the lesson.
     pub source: String,
@@ -84,13 +84,13 @@ pub struct Exchange {
 
 /// `! (integer) -1: why`
 #[derive(Clone, Debug)]
-pub struct WrongReply {
+pub(crate) struct WrongReply {
     pub reply: Pattern,
     pub why: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
+pub(crate) enum Expected {
     /// The replies as written.
     Replies,
     /// An error (`fails`): for every command without a written reply, or for at least one with a written reply.
@@ -98,7 +98,7 @@ pub enum Expected {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
+pub(crate) enum Needs {
     AnyRedis,
     /// A Redis other than the practice Redis (`real`).
     RealRedis,
@@ -106,7 +106,7 @@ pub enum Needs {
 
 /// A wait before a block is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wait {
+pub(crate) struct Wait {
     /// `after=11s`
     pub span: Duration,
     /// `watch=KEY`: the key whose TTL is shown during the wait.
@@ -115,7 +115,7 @@ pub struct Wait {
 
 /// Shell commands.
 #[derive(Clone, Debug)]
-pub struct Shell {
+pub(crate) struct Shell {
     /// The line of the fence.
     pub line: usize,
     pub text: String,
@@ -125,7 +125,7 @@ pub struct Shell {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Run {
+pub(crate) enum Run {
     ShownOnly,
     /// Commands of this program, run in this process: their words, without `sessiontut`.
     InProcess(Vec<Vec<String>>),
@@ -133,7 +133,7 @@ pub enum Run {
 
 /// Code in one language.
 #[derive(Clone, Debug)]
-pub struct Tab {
+pub(crate) struct Tab {
     /// The line of the fence.
     pub line: usize,
     pub language: Language,
@@ -144,12 +144,12 @@ pub struct Tab {
 
 /// The first word of a fence, in lower case; `text` if there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Language(pub String);
+pub(crate) struct Language(pub String);
 
 impl Language {
     /// Also understands short names, and the frameworks of the examples.
     #[must_use]
-    pub fn named(word: &str) -> Self {
+    pub(crate) fn named(word: &str) -> Self {
         let word = word.to_lowercase();
         Self(match word.as_str() {
             "py" | "flask" => "python".into(),
@@ -163,14 +163,14 @@ impl Language {
 }
 
 #[derive(Clone, Debug)]
-pub struct Quiz {
+pub(crate) struct Quiz {
     pub question: String,
     /// At least one is right.
     pub answers: Vec<Answer>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub text: String,
     pub is_right: bool,
     /// Why it is right or wrong; not empty if it is wrong.
@@ -180,7 +180,7 @@ pub struct Answer {
 impl Quiz {
     /// The indexes of the right answers.
     #[must_use]
-    pub fn right_answers(&self) -> Vec<usize> {
+    pub(crate) fn right_answers(&self) -> Vec<usize> {
         let answers = self.answers.iter().enumerate();
         let right = answers.filter(|(_, answer)| answer.is_right);
         right.map(|(index, _)| index).collect()
@@ -190,7 +190,7 @@ impl Quiz {
 /// An error in a lesson file: what is wrong, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
-pub struct LessonError {
+pub(crate) struct LessonError {
     /// The file as messages name it.
     pub file: String,
     pub line: usize,

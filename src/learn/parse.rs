@@ -25,7 +25,7 @@ pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
 ///
 /// # Errors
 /// All errors, in the order of their lines.
-pub fn parse(file: &str, source: &str) -> Result<Lesson, Vec<LessonError>> {
+pub(crate) fn parse(file: &str, source: &str) -> Result<Lesson, Vec<LessonError>> {
     // Some editors start a file with a byte order mark.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let mut parser = Parser {

@@ -3,7 +3,7 @@
 //! `[..]` is any text in a line, `[1-10]` is a number in that range, and a line `...` is any number of lines.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     source: Vec<String>,
     lines: Vec<Line>,
 }
@@ -22,7 +22,7 @@ enum Part {
 }
 
 impl Pattern {
-    pub fn new<S: AsRef<str>>(lines: &[S]) -> Self {
+    pub(crate) fn new<S: AsRef<str>>(lines: &[S]) -> Self {
         let lines = lines.iter().map(|line| line.as_ref().trim_end().to_owned());
         let source: Vec<String> = lines.collect();
         let lines = source.iter().map(|line| parse_line(line)).collect();
@@ -30,7 +30,7 @@ impl Pattern {
     }
 
     /// Whether the lines of a reply match.
-    pub fn matches<S: AsRef<str>>(&self, reply: &[S]) -> bool {
+    pub(crate) fn matches<S: AsRef<str>>(&self, reply: &[S]) -> bool {
         let reply: Vec<&str> = reply.iter().map(|line| line.as_ref().trim_end()).collect();
         // Whether the pattern so far can end before a row of the reply: the cost is bounded, unlike with backtracking.
         let mut ends = start(reply.len());
@@ -51,12 +51,12 @@ impl Pattern {
 
     /// The lines as the lesson has them.
     #[must_use]
-    pub fn source(&self) -> &[String] {
+    pub(crate) fn source(&self) -> &[String] {
         &self.source
     }
 
     #[must_use]
-    pub fn is_error(&self) -> bool {
+    pub(crate) fn is_error(&self) -> bool {
         self.source
             .first()
             .is_some_and(|line| line.starts_with("(error)"))

@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin, noticed by every wait of a lesson, so that a lesson always ends by tidying up.
+//! Ctrl-C and other termination signals. Every wait of a lesson ends on them, so that a lesson always cleans up.
 
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::sync::Arc;
@@ -12,126 +12,117 @@ use crate::deadline::Deadline;
 use crate::os::{self, Awaited, Source};
 use crate::signals::{Signal, Signals};
 
-/// Tells whether the learner, or the system, wants this process to end.
+/// Shows whether a signal has arrived. Clones share the state.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
-    ask: Arc<watch::Sender<Wish>>,
-    bell: Arc<Bell>,
+    state: Arc<watch::Sender<State>>,
+    /// Readable after a signal, which ends a wait for a key even if the wait starts later.
+    wake: Arc<(PipeReader, PipeWriter)>,
 }
 
-/// A pipe that can be read once a wish was heard: it ends a wait for a key, however late the wait began.
-#[derive(Debug)]
-struct Bell {
-    hear: PipeReader,
-    ring: PipeWriter,
-}
-
-/// What the system, or the learner, wants of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wish {
-    GoOn,
-    /// Ctrl-C: whatever is in front of the learner.
-    Stop,
-    /// The whole process.
-    End,
+enum State {
+    Running,
+    /// Ctrl-C, which may have been meant for a command within the lesson.
+    Interrupted,
+    /// SIGTERM or SIGHUP.
+    Terminated,
 }
 
-/// The lesson is to end now: Ctrl-C, or the terminal went away.
+/// Ctrl-C was pressed, a termination signal arrived, or the terminal is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
 impl Stop {
-    /// Catches SIGINT, SIGTERM and SIGHUP from now on, for the rest of the process's life.
+    /// Catches SIGINT, SIGTERM and SIGHUP until the process ends.
     ///
     /// # Errors
-    /// The system gives no thread or no descriptor.
+    /// A thread or a pipe cannot be created.
     pub(crate) fn on_signals() -> io::Result<Self> {
-        let stop = Self::by_nobody()?;
-        let told = stop.clone();
+        let stop = Self::without_signals()?;
+        let shared = stop.clone();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let signals = runtime.block_on(async { Signals::listen() })?;
         thread::Builder::new()
             .name("signals".into())
-            .spawn(move || runtime.block_on(watch_for(signals, &told)))?;
+            .spawn(move || runtime.block_on(watch_for(signals, &shared)))?;
         Ok(stop)
     }
 
-    /// Hears no signal: they do what they do by themselves.
+    /// Catches no signals, so that they keep their default effect.
     ///
     /// # Errors
-    /// The system gives no descriptor.
-    pub(crate) fn by_nobody() -> io::Result<Self> {
-        let (hear, ring) = io::pipe()?;
+    /// A pipe cannot be created.
+    pub(crate) fn without_signals() -> io::Result<Self> {
         Ok(Self {
-            ask: Arc::new(watch::Sender::new(Wish::GoOn)),
-            bell: Arc::new(Bell { hear, ring }),
+            state: Arc::new(watch::Sender::new(State::Running)),
+            wake: Arc::new(io::pipe()?),
         })
     }
 
-    /// Waits until `input` has a key to be read.
+    /// Waits until `input` has a key to read.
     ///
     /// # Errors
-    /// [`Interrupted`] when the end is asked for, whether before the wait or within it.
+    /// [`Interrupted`] by a signal, before or during the wait.
     pub(crate) fn await_key(&self, input: &impl Source) -> Result<(), Interrupted> {
+        let (wake, _) = &*self.wake;
         loop {
             self.check()?;
-            match os::await_key(input, &self.bell.hear) {
+            match os::await_key(input, wake) {
                 Ok(Awaited::Key) => return self.check(),
-                // It may have rung for a wish that was forgiven since: then it is quiet from now on.
+                // If the signal has been ignored since, wait on.
                 Ok(Awaited::Wake) => {
-                    let _ = (&self.bell.hear).read(&mut [0]);
+                    let _ = { wake }.read(&mut [0]);
                 }
                 Err(_) => return Err(Interrupted),
             }
         }
     }
 
-    fn hear(&self, wish: Wish) {
-        self.ask.send_modify(|asked| {
-            if *asked != Wish::End {
-                *asked = wish;
+    fn set(&self, state: State) {
+        self.state.send_modify(|current| {
+            if *current != State::Terminated {
+                *current = state;
             }
         });
-        // It cannot be full: nobody presses Ctrl-C that often.
-        let _ = (&self.bell.ring).write(&[0]);
+        let (_, wake) = &*self.wake;
+        let _ = { wake }.write(&[0]);
     }
 
-    /// Whether the end was asked for.
-    #[must_use]
-    pub(crate) fn is_asked(&self) -> bool {
-        *self.ask.borrow() != Wish::GoOn
+    /// # Errors
+    /// [`Interrupted`] if a signal has arrived.
+    pub(crate) fn check(&self) -> Result<(), Interrupted> {
+        if *self.state.borrow() == State::Running {
+            Ok(())
+        } else {
+            Err(Interrupted)
+        }
     }
 
-    /// The end, if it was asked for.
+    /// Ignores a Ctrl-C that has ended a command within the lesson.
+    pub(crate) fn ignore_interrupt(&self) {
+        self.state.send_modify(|state| {
+            if *state == State::Interrupted {
+                *state = State::Running;
+            }
+        });
+    }
+
+    /// Resolves when a signal has arrived.
+    pub(crate) async fn asked(&self) {
+        // It fails only if the sender is gone, and `self` holds it.
+        let _ = self
+            .state
+            .subscribe()
+            .wait_for(|state| *state != State::Running)
+            .await;
+    }
+
+    /// Sleeps for `span`, or until a signal arrives.
     ///
     /// # Errors
     /// [`Interrupted`].
-    pub(crate) fn check(&self) -> Result<(), Interrupted> {
-        if self.is_asked() { Err(Interrupted) } else { Ok(()) }
-    }
-
-    /// Forgets a Ctrl-C that was meant for a command within the lesson, which it has ended.
-    pub(crate) fn ignore_interrupt(&self) {
-        self.ask.send_if_modified(|wish| {
-            let was_for_the_command = *wish == Wish::Stop;
-            if was_for_the_command {
-                *wish = Wish::GoOn;
-            }
-            was_for_the_command
-        });
-    }
-
-    /// Resolves when the end is asked for.
-    pub(crate) async fn asked(&self) {
-        // It cannot fail: the sender is in our own hand.
-        let _ = self.ask.subscribe().wait_for(|wish| *wish != Wish::GoOn).await;
-    }
-
-    /// Sleeps for `span`, less if the end is asked for.
-    ///
-    /// # Errors
-    /// [`Interrupted`] when it was.
     pub(crate) async fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
         tokio::select! {
             () = Deadline::after(span).sleep(span) => Ok(()),
@@ -142,9 +133,9 @@ impl Stop {
 
 async fn watch_for(mut signals: Signals, stop: &Stop) {
     loop {
-        stop.hear(match signals.next().await {
-            Signal::Interrupt => Wish::Stop,
-            Signal::End => Wish::End,
+        stop.set(match signals.next().await {
+            Signal::Interrupt => State::Interrupted,
+            Signal::End => State::Terminated,
         });
     }
 }
@@ -155,13 +146,12 @@ mod tests {
 
     use super::*;
 
-    /// Waits for a key that nobody presses.
-    fn wait_in_vain(stop: &Stop) -> mpsc::Receiver<Result<(), Interrupted>> {
+    /// Waits for a key that is never pressed.
+    fn wait_without_key(stop: &Stop) -> mpsc::Receiver<Result<(), Interrupted>> {
         let (end, ended) = mpsc::channel();
         let stop = stop.clone();
         thread::spawn(move || {
-            let wait = io::pipe().map(|(keys, _nobody)| stop.await_key(&keys));
-            // Who does not wait for the end any more has failed already.
+            let wait = io::pipe().map(|(keys, _writer)| stop.await_key(&keys));
             let _ = end.send(wait.unwrap_or(Ok(())));
         });
         ended
@@ -174,33 +164,33 @@ mod tests {
 
     #[test]
     fn a_signal_ends_a_wait_for_a_key_whether_it_comes_before_or_within() {
-        let before = Stop::by_nobody().unwrap();
-        before.hear(Wish::Stop);
-        is_interrupted(&wait_in_vain(&before));
+        let before = Stop::without_signals().unwrap();
+        before.set(State::Interrupted);
+        is_interrupted(&wait_without_key(&before));
 
-        let within = Stop::by_nobody().unwrap();
-        let wait = wait_in_vain(&within);
-        within.hear(Wish::Stop);
+        let within = Stop::without_signals().unwrap();
+        let wait = wait_without_key(&within);
+        within.set(State::Interrupted);
         is_interrupted(&wait);
     }
 
     #[test]
-    fn a_signal_that_was_forgiven_takes_no_key_away_and_the_next_one_is_heard() {
-        let stop = Stop::by_nobody().unwrap();
-        stop.hear(Wish::Stop);
+    fn an_ignored_signal_takes_no_key_and_the_next_one_interrupts() {
+        let stop = Stop::without_signals().unwrap();
+        stop.set(State::Interrupted);
         stop.ignore_interrupt();
-        let (keys, mut learner) = io::pipe().unwrap();
-        learner.write_all(b"k").unwrap();
+        let (keys, mut keyboard) = io::pipe().unwrap();
+        keyboard.write_all(b"k").unwrap();
         assert_eq!(stop.await_key(&keys), Ok(()));
-        let wait = wait_in_vain(&stop);
-        stop.hear(Wish::End);
+        let wait = wait_without_key(&stop);
+        stop.set(State::Terminated);
         is_interrupted(&wait);
     }
 
     #[test]
-    fn a_signal_of_the_system_is_heard_by_a_wait_for_a_key() {
+    fn sigint_ends_a_wait_for_a_key() {
         let stop = Stop::on_signals().unwrap();
-        let wait = wait_in_vain(&stop);
+        let wait = wait_without_key(&stop);
         let me = std::process::id().to_string();
         assert!(
             std::process::Command::new("kill")

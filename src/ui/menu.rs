@@ -54,7 +54,7 @@ pub(crate) fn choose(redis: &str, items: &[Item]) -> Result<Option<Item>, Interr
 
 fn wait_for_key(term: &Term, items: &[Item]) -> Result<Option<Item>, Interrupted> {
     // The signals keep what they do for the command that follows.
-    let stop = Stop::by_nobody().map_err(|_| Interrupted)?;
+    let stop = Stop::without_signals().map_err(|_| Interrupted)?;
     loop {
         let key = match prompt::key(term, &stop)? {
             Key::Enter => return Ok(items.first().copied()),
