@@ -1,11 +1,11 @@
-//! One absolute instant that a command must not outlive; made once, handed down to every wait.
+//! The time limit of a command: one absolute instant, created once and passed to everything that waits.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-/// A moment in time, and when the clock towards it was started.
+/// A time limit, and when it was set.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     started: Instant,
@@ -18,16 +18,16 @@ pub struct Deadline {
 pub struct Elapsed;
 
 impl Deadline {
-    /// A deadline that lies `span` from now.
+    /// Creates a deadline `span` from now.
     #[must_use]
     pub fn after(span: Duration) -> Self {
         let started = Instant::now();
-        // A span too long for the clock means "never" to whoever asked for it: a century is as good.
+        // A span that overflows the clock means "never", so use a century.
         let at = started.checked_add(span).unwrap_or_else(|| started + CENTURY);
         Self { started, at }
     }
 
-    /// The same clock, but never later than `span` from now: the budget of one part of the work.
+    /// Returns the deadline of one part of the work: `span` from now, but not later than `self`.
     #[must_use]
     pub fn within(self, span: Duration) -> Self {
         let at = Instant::now()
@@ -39,45 +39,45 @@ impl Deadline {
         }
     }
 
-    /// The whole span from the start of the clock to the deadline.
+    /// Returns the time from the start to the deadline.
     #[must_use]
     pub fn span(self) -> Duration {
         self.at.saturating_duration_since(self.started)
     }
 
-    /// What is left; zero once it has passed.
+    /// Returns the remaining time; zero once the deadline has passed.
     #[must_use]
     pub fn left(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
 
-    /// How long the clock has been running.
+    /// Returns the time since the start.
     #[must_use]
     pub fn elapsed(self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Whether nothing is left.
+    /// Returns whether the deadline has passed.
     #[must_use]
     pub fn is_over(self) -> bool {
         self.left().is_zero()
     }
 
-    /// The instant itself, for interfaces that want one.
+    /// Returns the deadline as an instant.
     #[must_use]
     pub fn at(self) -> Instant {
         self.at
     }
 
-    /// Waits for `work`, but not beyond the deadline.
+    /// Waits for `work` until the deadline.
     ///
     /// # Errors
-    /// [`Elapsed`] when the deadline passes first; the work is dropped then.
+    /// [`Elapsed`] if the deadline passes first; `work` is then dropped.
     pub async fn bound<F: Future>(self, work: F) -> Result<F::Output, Elapsed> {
         timeout_at(self.at.into(), work).await.map_err(|_| Elapsed)
     }
 
-    /// Sleeps for `span`, or until the deadline where that comes first.
+    /// Sleeps for `span`, but not beyond the deadline.
     pub async fn sleep(self, span: Duration) {
         tokio::time::sleep_until(self.within(span).at.into()).await;
     }

@@ -6,22 +6,21 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It worked; for `ping`: Redis answers.
+    /// Success; for `ping`, Redis works.
     Ok = 0,
-    /// The command's own answer is no (`visits` when logged out, a lesson that did not hold), or something
-    /// happened that the tool did not expect of itself.
+    /// The command failed (`visits` when logged out, a reply in a lesson that differs), or an internal error occurred.
     No = 1,
-    /// Wrong usage, or a URL that cannot be used (`url.*`).
+    /// Wrong usage, or an invalid URL (`url.*`).
     Usage = 2,
-    /// The name leads nowhere (`dns.*`).
+    /// The name cannot be resolved (`dns.*`).
     Dns = 3,
     /// No connection (`tcp.*`).
     Tcp = 4,
     /// No TLS session (`tls.*`).
     Tls = 5,
-    /// Not let in (`auth.*`).
+    /// Login refused (`auth.*`).
     Auth = 6,
-    /// Connected, and no use (`proto.*`, `server.*`, `role.*`, `cluster.*`, `db.*`).
+    /// Server unusable (`proto.*`, `server.*`, `role.*`, `cluster.*`, `db.*`).
     Server = 7,
     /// Ctrl-C.
     Interrupted = 130,

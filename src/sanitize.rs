@@ -1,23 +1,23 @@
-//! The one sanitiser that text from outside passes before a person sees it.
+//! Makes text from outside safe to display. All such text passes through here.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Makes control characters visible (`\x1b`, `\u{202e}`), so that no text from outside can steer a terminal.
+/// Escapes control characters (`\x1b`, `\u{202e}`), so that the text cannot control the terminal.
 ///
-/// Line feeds and tabs become `\n` and `\t` as well: the result is always a single line.
+/// Also escapes newlines and tabs, so that the result is always a single line.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// Like [`line()`], but leaves line feeds and tabs: for text that is meant to span lines, such as a lesson.
+/// Like [`line()`], but keeps newlines and tabs, for text of several lines such as a lesson.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| matches!(character, '\n' | '\t'))
 }
 
-/// The first `most` characters of bytes from the network, made harmless; `…` shows where they were cut.
+/// Returns the first `most` characters of bytes from the network, escaped. If some are left out, `…` follows.
 #[must_use]
 pub fn excerpt(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -33,14 +33,14 @@ pub fn excerpt(bytes: &[u8], most: usize) -> String {
 fn escape(text: &str, allowed: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text
         .chars()
-        .any(|character| steers_a_terminal(character) && !allowed(character))
+        .any(|character| is_control(character) && !allowed(character))
     {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 8);
     for character in text.chars() {
         match character {
-            _ if !steers_a_terminal(character) || allowed(character) => safe.push(character),
+            _ if !is_control(character) || allowed(character) => safe.push(character),
             '\n' => safe.push_str("\\n"),
             '\r' => safe.push_str("\\r"),
             '\t' => safe.push_str("\\t"),
@@ -52,12 +52,12 @@ fn escape(text: &str, allowed: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 fn write_escape(safe: &mut String, escape: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail; the trait alone returns a Result.
+    // Writing to a String cannot fail.
     let _ = safe.write_fmt(escape);
 }
 
-/// Control characters, and the marks that reorder or hide the text around them (Unicode TR 36, section 2.3).
-fn steers_a_terminal(character: char) -> bool {
+/// Returns whether this is a control character, or a mark that reorders or hides text (Unicode TR 36, section 2.3).
+fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_steers_a_terminal_passes() {
+    fn control_characters_are_escaped() {
         for (text, shown) in [
             ("plain text, ünïcödé", "plain text, ünïcödé"),
             ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),

@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-/// What every secret looks like to `Debug` and `Display`.
+/// What `Debug` and `Display` show instead of the secret.
 pub const MASK: &str = "***";
 
-/// A string whose only way out is [`Secret::reveal`].
+/// A string that only [`Secret::reveal`] returns.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text into custody.
+    /// Wraps the text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself: for the wire, never for a person.
+    /// Returns the text, for sending it to a server, never for display.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

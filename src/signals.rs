@@ -1,27 +1,27 @@
-//! The system's wish that the program end, heard from the moment that one begins to listen.
+//! Termination signals.
 
 use std::io;
 
-/// What the system says.
+/// A signal that asks the program to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// Ctrl-C: SIGINT.
     Interrupt,
-    /// SIGTERM, or SIGHUP when the terminal is closed; never on Windows.
+    /// SIGTERM, or SIGHUP when the terminal is closed; not on Windows.
     End,
 }
 
-/// Hears them; until it is dropped, they do nothing else.
+/// Receives these signals. Until it is dropped, they have no other effect.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals([tokio::signal::unix::Signal; 3]);
 
 #[cfg(unix)]
 impl Signals {
-    /// Begins to listen; within a runtime.
+    /// Installs the handlers. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// The system's, where no handler can be installed.
+    /// If a handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self([
@@ -31,7 +31,7 @@ impl Signals {
         ]))
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) -> Signal {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
@@ -42,24 +42,24 @@ impl Signals {
     }
 }
 
-/// Hears Ctrl-C; until it is dropped, that does nothing else.
+/// Receives Ctrl-C. Until it is dropped, Ctrl-C has no other effect.
 #[cfg(windows)]
 #[derive(Debug)]
 pub struct Signals(tokio::signal::windows::CtrlC);
 
 #[cfg(windows)]
 impl Signals {
-    /// Begins to listen; within a runtime.
+    /// Installs the handlers. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// The system's, where no handler can be installed.
+    /// If a handler cannot be installed.
     pub fn listen() -> io::Result<Self> {
         tokio::signal::windows::ctrl_c().map(Self)
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> Signal {
-        // A stream that has ended will never bring one.
+        // After the end of the stream there are no more signals.
         match self.0.recv().await {
             Some(()) => Signal::Interrupt,
             None => std::future::pending().await,

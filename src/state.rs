@@ -1,11 +1,11 @@
-//! The user's state folder, and files that are written whole or not at all.
+//! The user's state folder, and atomic writes of files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// `$XDG_STATE_HOME/sessiontut`, or `~/.local/state/sessiontut`
-/// (<https://specifications.freedesktop.org/basedir-spec/latest/>); none where there is no home.
+/// (<https://specifications.freedesktop.org/basedir-spec/latest/>); `None` if `HOME` is not set either.
 #[must_use]
 pub(crate) fn folder() -> Option<PathBuf> {
     let named = |name: &str| {
@@ -19,10 +19,10 @@ pub(crate) fn folder() -> Option<PathBuf> {
     Some(state.join("sessiontut"))
 }
 
-/// The state folder, made with mode 0700 where it is missing.
+/// Returns the state folder. If it does not exist, creates it with mode 0700.
 ///
 /// # Errors
-/// When there is no home, or the folder cannot be made.
+/// If there is no home folder, or the state folder cannot be created.
 pub(crate) fn open_folder() -> io::Result<PathBuf> {
     let folder = folder()
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "neither XDG_STATE_HOME nor HOME is set"))?;
@@ -34,11 +34,10 @@ pub(crate) fn open_folder() -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Writes a file whole or not at all, readable by its owner alone. Links are followed; a device or a pipe is written
-/// to, never replaced.
+/// Writes a file atomically, readable only by its owner. Follows links. Writes to a device or a pipe without replacing it.
 ///
 /// # Errors
-/// What the file system says; the file is then as it was before.
+/// If the file cannot be written; it is then unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let found = fs::canonicalize(path);
     let path = found.as_deref().unwrap_or(path);
@@ -50,31 +49,31 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let draft = path.with_file_name(name);
     let written = write_draft(&draft, content).and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
-        // Nothing half-written stays; the error that is reported is the first one.
+        // Remove the incomplete draft, but report the first error.
         let _ = fs::remove_file(&draft);
     }
     written
 }
 
-/// Waits until no other process changes this file; none does until what is returned is dropped.
+/// Waits for the exclusive lock of this file, which is released when the returned file is dropped.
 ///
 /// # Errors
-/// What the file system says of the lock file beside it.
+/// If the lock file beside it cannot be opened or locked.
 pub(crate) fn turn(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let lock = options.open(path.with_extension("lock"))?;
-    // Held for no longer than reading and writing a small file takes.
+    // Other processes hold it only while they read and write a small file.
     lock.lock()?;
     Ok(lock)
 }
 
-/// Keeps a damaged file under a name that none has had before, and says which.
+/// Renames a damaged file to an unused name, and returns that name.
 ///
 /// # Errors
-/// What the file system says; the file is then where it was.
+/// If it cannot be renamed.
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut number = 1;
     let aside = loop {

@@ -1,6 +1,6 @@
-//! A password is in no output, no file that may be handed on, and no title of a process.
+//! Passwords never appear in output, in files that users may share, or in process titles.
 
-// Clippy knows tests by their attribute, and some of these functions stand beside them.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -92,7 +92,7 @@ fn a_password_of_the_environment_is_in_no_title_of_a_process() {
     running.finish();
 }
 
-/// The command lines of a process and of its children.
+/// Returns the command lines of a process and its children.
 fn titles_of_family(pid: u32) -> Vec<String> {
     let mut titles = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {

@@ -1,4 +1,4 @@
-//! A broken endpoint that runs.
+//! Starts a broken endpoint.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,35 +13,35 @@ use super::tls::{self, AuthorityFile, Certificate};
 use crate::practice::{Limits, Manner, Options, Server};
 use crate::secret::Secret;
 
-/// The password of a drill's server, and the one that its URL has when that is to be wrong.
+/// The password of a drill's server, and a wrong one for its URL.
 const PASSWORD: &str = "practice-makes-perfect";
 const WRONG_PASSWORD: &str = "practise-makes-perfect";
 
-/// How late each answer of the slow endpoint comes.
+/// How long the slow endpoint delays each reply.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Connections that are tried to fill an accept queue: with a backlog of 0 the kernel keeps one.
+/// Number of connections that fill the accept queue. With a backlog of 0, the kernel still queues one.
 const FILLERS: usize = 4;
 
-/// A broken endpoint; it ends when dropped.
+/// A running broken endpoint, stopped when dropped.
 #[derive(Debug)]
 pub struct Drill {
     url: String,
     authority: Option<AuthorityFile>,
-    // In the order in which they end: what hands on before what it hands on to.
+    // Dropped in this order: a proxy before the server behind it.
     _lanes: Vec<Lane>,
     _servers: Vec<Server>,
     _sockets: Vec<Socket>,
 }
 
 impl Drill {
-    /// The URL to find out about.
+    /// Returns the URL to diagnose.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The authority to trust (`--ca`), where the endpoint speaks TLS.
+    /// Returns the file of the CA to trust (`--ca`), if the endpoint uses TLS.
     #[must_use]
     pub fn ca(&self) -> Option<&Path> {
         self.authority.as_ref().map(|file| file.0.as_path())
@@ -61,7 +61,7 @@ impl Drill {
 /// Starts an endpoint with this fault on a free port of loopback.
 ///
 /// # Errors
-/// No port, thread or certificate could be had.
+/// If a port, thread or certificate cannot be created.
 pub fn start(fault: &Fault) -> io::Result<Drill> {
     match fault.setting {
         Setting::Refused => refused(),
@@ -159,14 +159,14 @@ fn cluster() -> io::Result<Drill> {
     Ok(drill)
 }
 
-/// A port that is ours, so that nobody else can come to listen on it.
+/// Binds a port without listening on it, so that no other process can use it.
 fn bound() -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))?;
     let address = socket
         .local_addr()?
         .as_socket()
-        .ok_or_else(|| io::Error::other("a port without a number"))?;
+        .ok_or_else(|| io::Error::other("the socket has no port"))?;
     Ok((socket, address))
 }
 
@@ -177,7 +177,7 @@ fn refused() -> io::Result<Drill> {
     Ok(drill)
 }
 
-/// A listener that nobody accepts from: once its queue is full the kernel drops every further SYN.
+/// A listener that never accepts. Once its queue is full, the kernel drops every further SYN.
 fn dropped() -> io::Result<Drill> {
     let (listener, address) = bound()?;
     listener.listen(0)?;
@@ -185,7 +185,7 @@ fn dropped() -> io::Result<Drill> {
     for _ in 0..FILLERS {
         let filler = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         filler.set_nonblocking(true)?;
-        // It connects until the queue is full; those after that hang, as they should.
+        // Connections succeed until the queue is full; the others hang, as intended.
         let _ = filler.connect(&SockAddr::from(address));
         drill._sockets.push(filler);
     }

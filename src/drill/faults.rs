@@ -1,62 +1,62 @@
-//! The faults: one entry each.
+//! The table of faults, one entry per drill.
 
 use crate::ping::causes::Cause;
 
-/// A fault to be named.
+/// A fault that the learner has to identify.
 #[derive(Debug)]
 pub struct Fault {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What is wrong, as the list of answers has it.
+    /// What is wrong, as shown in the list of answers.
     pub title: &'static str,
-    /// What `ping` says of it.
+    /// The cause that `ping` reports.
     pub cause: Cause,
     /// How the endpoint is broken.
     pub setting: Setting,
-    /// The evidence that tells it from its look-alikes.
+    /// The evidence that distinguishes it from similar faults.
     pub evidence: &'static str,
-    /// The names of what it is easily taken for.
+    /// The names of similar faults, offered as wrong answers.
     pub look_alikes: [&'static str; 4],
 }
 
 /// How an endpoint is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// Nobody listens.
+    /// No process listens on the port.
     Refused,
-    /// The queue of connections is full, and nobody takes them out of it.
+    /// The accept queue is full, and the server does not accept connections.
     Dropped,
-    /// It speaks TLS, and the URL is plain.
+    /// The server requires TLS, but the URL is `redis://`.
     TlsOnly,
-    /// It speaks plain Redis, and the URL asks for TLS.
+    /// The server does not support TLS, but the URL is `rediss://`.
     PlainOnly,
-    /// The URL has another password.
+    /// The URL contains a wrong password.
     WrongPassword,
-    /// The user may do nothing.
+    /// The user may not run any command.
     Forbidden,
-    /// It only reads.
+    /// The server is a read-only replica.
     Replica,
-    /// Its keys are on another node.
+    /// The server is a cluster node; the keys are on another node.
     ClusterNode,
-    /// It has no room for a client.
+    /// The server has reached maxclients.
     MaxClients,
-    /// It loads its data.
+    /// The server is loading its data.
     Loading,
-    /// It takes connections and says nothing.
+    /// The server accepts connections but does not reply.
     Silent,
-    /// It is a web server.
+    /// The server is a web server.
     Http,
-    /// It closes whatever connects.
+    /// The server closes every connection at once.
     Closed,
-    /// Its certificate is out of date.
+    /// The certificate has expired.
     ExpiredCertificate,
-    /// Its certificate is somebody else's.
+    /// The certificate is for another name.
     WrongName,
-    /// It takes its time.
+    /// The server replies slowly.
     Slow,
 }
 
-/// The fault of this name.
+/// Returns the fault with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Fault> {
     FAULTS.iter().find(|fault| fault.name == name)
@@ -66,73 +66,75 @@ pub fn find(name: &str) -> Option<&'static Fault> {
 pub static FAULTS: &[Fault] = &[
     Fault {
         name: "refused",
-        title: "nothing listens on the port",
+        title: "no process listens on the port",
         cause: Cause::TcpRefused,
         setting: Setting::Refused,
-        evidence: "the answer (RST) came at once: the host is reachable and says that nobody is there. A firewall that \
-                   drops packets is silent instead, and a stopped server still accepts",
+        evidence: "the connection is refused at once (RST), so the host is reachable but no process listens on the \
+                   port. A firewall that drops packets sends no reply, and a paused server process still accepts \
+                   connections",
         look_alikes: ["dropped", "closed", "silent", "max-clients"],
     },
     Fault {
         name: "dropped",
-        title: "packets are dropped: nothing at all comes back",
+        title: "packets are dropped, so there is no reply at all",
         cause: Cause::TcpTimeout,
         setting: Setting::Dropped,
-        evidence: "SYN packets went out and neither an answer nor a refusal came back. A security group looks the same \
-                   from outside; on loopback it is a full accept queue, whose server no longer takes connections out",
+        evidence: "SYN packets get neither a SYN-ACK nor a RST. This is also how a security group that blocks you \
+                   looks. Here, the server's accept queue is full, because it no longer accepts connections",
         look_alikes: ["refused", "silent", "closed", "slow"],
     },
     Fault {
         name: "closed",
-        title: "the server accepts and closes at once",
+        title: "the server accepts connections and closes them at once",
         cause: Cause::ProtoClosed,
         setting: Setting::Closed,
-        evidence: "TCP connects, and then the connection ends without a byte. Redis says why it turns a client away; \
-                   a proxy without a backend does not",
+        evidence: "TCP connects, but the server closes the connection without sending a byte. Redis sends an error \
+                   when it rejects a client; a proxy without a backend does not",
         look_alikes: ["refused", "silent", "tls-only", "max-clients"],
     },
     Fault {
         name: "silent",
-        title: "the server accepts and never answers",
+        title: "the server accepts connections but never replies",
         cause: Cause::ServerSilent,
         setting: Setting::Silent,
-        evidence: "TCP connects, so the network is fine, and neither a PING nor a TLS hello gets an answer: a stopped or \
-                   stuck process. With a security group not even TCP would connect",
+        evidence: "TCP connects, so the network works, but neither PING nor a ClientHello gets a reply: the process \
+                   is stopped or stuck. If a security group blocked you, TCP would not connect",
         look_alikes: ["dropped", "tls-only", "slow", "closed"],
     },
     Fault {
         name: "http",
-        title: "it is not Redis: a web server answers",
+        title: "the server is not Redis but a web server",
         cause: Cause::ProtoNotRedis,
         setting: Setting::Http,
-        evidence: "the answer begins with HTTP/1.1, and no Redis reply begins with an H: the port is another service's",
+        evidence: "the reply starts with HTTP/1.1, and no Redis reply starts with H: the port belongs to another \
+                   service",
         look_alikes: ["closed", "tls-only", "loading", "silent"],
     },
     Fault {
         name: "tls-only",
-        title: "the server speaks TLS, the URL is plain",
+        title: "the server requires TLS, but the URL is redis://",
         cause: Cause::TlsRequired,
         setting: Setting::TlsOnly,
-        evidence: "a plain PING gets no Redis reply, and a TLS handshake on a second connection succeeds: the URL must \
-                   begin with rediss://",
+        evidence: "PING without TLS gets no Redis reply, but a TLS handshake on a second connection succeeds: the URL \
+                   must start with rediss://",
         look_alikes: ["plain-only", "silent", "closed", "wrong-password"],
     },
     Fault {
         name: "plain-only",
-        title: "the URL asks for TLS, the server speaks none",
+        title: "the URL is rediss://, but the server does not support TLS",
         cause: Cause::TlsNotOffered,
         setting: Setting::PlainOnly,
-        evidence: "the TLS hello gets silence, because there is no line end in it for which Redis waits, and a plain PING on a \
-                   second connection is answered: the URL must begin with redis://",
+        evidence: "the ClientHello gets no reply, because Redis waits for a newline that it does not contain, but \
+                   PING without TLS on a second connection works: the URL must start with redis://",
         look_alikes: ["tls-only", "silent", "expired-certificate", "wrong-name"],
     },
     Fault {
         name: "expired-certificate",
-        title: "the certificate is out of date",
+        title: "the certificate has expired",
         cause: Cause::TlsExpired,
         setting: Setting::ExpiredCertificate,
-        evidence: "the authority is trusted and the name is right, and the last day in the certificate has passed. Compare \
-                   with this machine's clock, which can be wrong as well",
+        evidence: "the CA is trusted and the name matches, but the certificate's end date has passed. Check this \
+                   host's clock, too: it may be wrong",
         look_alikes: ["wrong-name", "tls-only", "plain-only", "closed"],
     },
     Fault {
@@ -140,8 +142,8 @@ pub static FAULTS: &[Fault] = &[
         title: "the certificate is for another name",
         cause: Cause::TlsNameMismatch,
         setting: Setting::WrongName,
-        evidence: "the certificate is valid and trusted, and the URL's host is not among its names: that happens with a \
-                   CNAME, an address instead of a name, or a tunnel (--tls-name says what to expect)",
+        evidence: "the certificate is valid and trusted, but does not list the host of the URL. This happens if you \
+                   connect through a CNAME, an IP address or a tunnel; --tls-name sets the name to expect",
         look_alikes: ["expired-certificate", "tls-only", "plain-only", "wrong-password"],
     },
     Fault {
@@ -149,25 +151,26 @@ pub static FAULTS: &[Fault] = &[
         title: "the password is wrong",
         cause: Cause::AuthFailed,
         setting: Setting::WrongPassword,
-        evidence: "AUTH got WRONGPASS. Without a password it would be NOAUTH, and a user who may log in but do nothing gets \
-                   NOPERM",
+        evidence: "AUTH returns WRONGPASS. If the password were missing, commands would return NOAUTH; if the user \
+                   lacked permissions, they would return NOPERM",
         look_alikes: ["acl", "loading", "tls-only", "max-clients"],
     },
     Fault {
         name: "acl",
-        title: "logged in, and the ACL forbids the commands",
+        title: "the login works, but the ACL forbids the commands",
         cause: Cause::AuthNoPermission,
         setting: Setting::Forbidden,
-        evidence: "the login worked and the commands get NOPERM: the password is right, the user's rules are not",
+        evidence: "the login succeeds, but commands return NOPERM: the password is right, but the user's ACL rules \
+                   are not",
         look_alikes: ["wrong-password", "replica", "loading", "cluster"],
     },
     Fault {
         name: "max-clients",
-        title: "the server has no room for another client",
+        title: "the server has reached its limit of clients",
         cause: Cause::ServerMaxClients,
         setting: Setting::MaxClients,
-        evidence: "before anything was asked, the server said `max number of clients reached` and closed: look for a pool \
-                   that leaks connections",
+        evidence: "before it receives any command, the server sends `max number of clients reached` and closes the \
+                   connection: look for a pool that leaks connections",
         look_alikes: ["closed", "loading", "wrong-password", "refused"],
     },
     Fault {
@@ -175,34 +178,34 @@ pub static FAULTS: &[Fault] = &[
         title: "the server is still loading its data",
         cause: Cause::ServerLoading,
         setting: Setting::Loading,
-        evidence: "it answers LOADING to a PING: it has just started, and will serve when its data is in memory",
+        evidence: "PING returns LOADING: the server has just started, and will work once its data is in memory",
         look_alikes: ["slow", "silent", "replica", "max-clients"],
     },
     Fault {
         name: "replica",
-        title: "it is a replica: it reads and does not write",
+        title: "the server is a replica and rejects writes",
         cause: Cause::RoleReplica,
         setting: Setting::Replica,
-        evidence: "PING is answered, and a write gets READONLY: the URL leads to a reader endpoint, or to a node that is no \
-                   longer the primary",
+        evidence: "PING works, but a write returns READONLY: the URL leads to a reader endpoint, or to a node that is \
+                   no longer the primary",
         look_alikes: ["acl", "cluster", "loading", "wrong-password"],
     },
     Fault {
         name: "cluster",
-        title: "it is a cluster: the key is on another node",
+        title: "the server is a cluster node, and the key is on another node",
         cause: Cause::ClusterMode,
         setting: Setting::ClusterNode,
-        evidence: "PING is answered, and a command with a key gets MOVED with another address: the client must speak the \
-                   cluster's protocol",
+        evidence: "PING works, but a command with a key returns MOVED and another address: the client must support \
+                   the cluster protocol",
         look_alikes: ["replica", "acl", "loading", "closed"],
     },
     Fault {
         name: "slow",
-        title: "it works, and every round trip is slow",
+        title: "the server works, but every round trip is slow",
         cause: Cause::LatencyHigh,
         setting: Setting::Slow,
-        evidence: "every command is answered, a tenth of a second late. A page that asks Redis ten times waits a whole second: \
-                   look for a server in another zone or region",
+        evidence: "every command works, but takes a tenth of a second. A page that sends ten commands one by one \
+                   takes a whole second: check whether the server is in another zone or region",
         look_alikes: ["loading", "silent", "dropped", "replica"],
     },
 ];

@@ -1,6 +1,7 @@
-//! Endpoints on loopback that are broken on purpose: who names the fault from the outside has learned it.
+//! Deliberately broken endpoints on loopback, for practising diagnosis.
 //!
-//! [`FAULTS`] is the one table: what is broken, which cause `ping` must name, and what tells it from its look-alikes.
+//! [`FAULTS`] is the table of all faults: what is broken, which cause `ping` reports, and the evidence that
+//! distinguishes it from similar faults. `endpoint.rs` starts an endpoint for each.
 
 mod endpoint;
 mod faults;

@@ -1,4 +1,4 @@
-//! Which faults were named, in a file of the state folder that is never allowed to stop a drill.
+//! Which faults the learner has identified, saved in the state folder. A problem with the file never stops a drill.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,30 +11,30 @@ use crate::practice::random;
 use crate::state;
 
 const FILE: &str = "drill.json";
-/// The form of the file that this program writes.
+/// The version of the file format.
 const VERSION: u64 = 1;
 
-/// How an answer was.
+/// The result of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The fault was named.
+    /// The fault was identified.
     Right,
-    /// It was taken for another.
+    /// Another fault was chosen.
     Wrong,
 }
 
-/// Where the score is kept.
+/// Whether the score is saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keeping {
-    /// In the state folder.
+    /// Saved in the state folder.
     Kept,
-    /// Nowhere, and why.
+    /// Not saved, with the reason.
     Nowhere(String),
-    /// In a new file: the old one was damaged, and is here now.
+    /// Saved in a new file; the old one was damaged and was renamed to this path.
     SetAside(PathBuf),
 }
 
-/// What was named so far.
+/// The faults identified so far.
 #[derive(Debug)]
 pub struct Score {
     record: Record,
@@ -48,6 +48,15 @@ struct Record {
     faults: BTreeMap<String, Tally>,
 }
 
+impl Record {
+    fn empty() -> Self {
+        Self {
+            version: VERSION,
+            faults: BTreeMap::new(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Tally {
     #[serde(default)]
@@ -57,75 +66,45 @@ struct Tally {
 }
 
 impl Score {
-    /// Reads it; where that cannot be done it begins anew, and why is told.
+    /// Reads the score. If that is not possible, starts with an empty one, and returns the reason.
     #[must_use]
     pub fn load() -> (Self, Keeping) {
-        let empty = || Record {
-            version: VERSION,
-            faults: BTreeMap::new(),
-        };
         let path = match state::open_folder() {
             Ok(folder) => folder.join(FILE),
-            Err(fault) => {
-                return (
-                    Self {
-                        record: empty(),
-                        path: None,
-                    },
-                    Keeping::Nowhere(fault.to_string()),
-                );
-            }
+            Err(fault) => return Self::unsaved(fault.to_string()),
         };
         let Ok(text) = fs::read(&path) else {
-            return (
-                Self {
-                    record: empty(),
-                    path: Some(path),
-                },
-                Keeping::Kept,
-            );
+            return (Self::new(Record::empty(), path), Keeping::Kept);
         };
         match serde_json::from_slice::<Record>(&text) {
-            Ok(record) if record.version <= VERSION => (
-                Self {
-                    record,
-                    path: Some(path),
-                },
-                Keeping::Kept,
-            ),
-            Ok(_) => {
-                let reason = format!("{} is of a newer sessiontut", path.display());
-                (
-                    Self {
-                        record: empty(),
-                        path: None,
-                    },
-                    Keeping::Nowhere(reason),
-                )
-            }
+            Ok(record) if record.version <= VERSION => (Self::new(record, path), Keeping::Kept),
+            Ok(_) => Self::unsaved(format!("{} was written by a newer sessiontut", path.display())),
             Err(_) => match state::set_aside(&path) {
-                Ok(aside) => (
-                    Self {
-                        record: empty(),
-                        path: Some(path),
-                    },
-                    Keeping::SetAside(aside),
-                ),
-                Err(fault) => (
-                    Self {
-                        record: empty(),
-                        path: None,
-                    },
-                    Keeping::Nowhere(fault.to_string()),
-                ),
+                Ok(aside) => (Self::new(Record::empty(), path), Keeping::SetAside(aside)),
+                Err(fault) => Self::unsaved(fault.to_string()),
             },
         }
     }
 
-    /// Notes an answer, and writes the score down.
+    fn new(record: Record, path: PathBuf) -> Self {
+        Self {
+            record,
+            path: Some(path),
+        }
+    }
+
+    fn unsaved(reason: String) -> (Self, Keeping) {
+        let score = Self {
+            record: Record::empty(),
+            path: None,
+        };
+        (score, Keeping::Nowhere(reason))
+    }
+
+    /// Records an answer, and saves the score.
     ///
     /// # Errors
-    /// It could not be written; it still counts until the end of this command.
+    /// If the score cannot be saved; the answer still counts until the command ends.
     pub fn note(&mut self, fault: &Fault, outcome: Outcome) -> std::io::Result<()> {
         let tally = self.record.faults.entry(fault.name.to_owned()).or_default();
         let count = match outcome {
@@ -140,7 +119,7 @@ impl Score {
         state::write(path, &text)
     }
 
-    /// Whether a fault was named at least once.
+    /// Returns whether a fault was identified at least once.
     #[must_use]
     pub fn has_named(&self, fault: &Fault) -> bool {
         self.record
@@ -149,13 +128,13 @@ impl Score {
             .is_some_and(|tally| tally.right > 0)
     }
 
-    /// How many faults were named.
+    /// Returns how many faults were identified.
     #[must_use]
     pub fn named(&self) -> usize {
         FAULTS.iter().filter(|fault| self.has_named(fault)).count()
     }
 
-    /// One that was not named yet, picked at random; any one when all were.
+    /// Returns a random fault that was not identified yet, or any fault if all were.
     #[must_use]
     pub fn next(&self) -> &'static Fault {
         let open: Vec<&'static Fault> = FAULTS.iter().filter(|fault| !self.has_named(fault)).collect();

@@ -1,4 +1,4 @@
-//! Certificates for drills: an authority that nobody trusts until it is told to, and what it has signed.
+//! Certificates for drills, signed by a new CA that no client trusts without `--ca`.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -15,29 +15,29 @@ use crate::practice::random;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What a certificate is to be like.
+/// Which certificate the server uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Certificate {
-    /// For this endpoint, today.
+    /// Valid, for this endpoint.
     Right,
-    /// For this endpoint, until last month.
+    /// Expired a month ago, for this endpoint.
     Expired,
-    /// For somebody else, today.
+    /// Valid, for another host.
     Misnamed,
 }
 
-/// The authority's certificate in a file, which goes with this value.
+/// The file with the CA's certificate, removed when dropped.
 #[derive(Debug)]
 pub(super) struct AuthorityFile(pub(super) PathBuf);
 
 impl Drop for AuthorityFile {
     fn drop(&mut self) {
-        // A file that is gone already is as good.
+        // It may already have been removed.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// A new authority, and how a server with a certificate of it speaks TLS.
+/// Creates a CA and the TLS configuration of a server with a certificate from it.
 pub(super) fn server(certificate: Certificate) -> io::Result<(AuthorityFile, Arc<ServerConfig>)> {
     let mut authority = CertificateParams::default();
     authority
