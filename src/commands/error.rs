@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::ping;
-use crate::redis_client::Unreachable;
+use crate::redis_client::connect::Unreachable;
 use crate::redis_url::UrlError;
 
 /// Why a command could not do its job.

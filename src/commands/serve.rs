@@ -14,7 +14,7 @@ use crate::cli::{LogFormat, ServeArgs};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::instance::{self, Instance};
-use crate::redis_client;
+use crate::redis_client::connect;
 use crate::serve::{self, Event, Fault, HowToOpen, Options, Step};
 use crate::session::cookie::SigningKey;
 use crate::ui::serve::{self as show, LogStyle};
@@ -62,7 +62,7 @@ pub(super) fn run_until(
         // The verdict must be there before the request's own time is over.
         let deadline = deadline.within(deadline.left().mul_f64(0.9));
         Box::pin(async move {
-            let opened = redis_client::open(&target, &trust, deadline).await;
+            let opened = connect::open(&target, &trust, deadline).await;
             opened.map_err(|unreachable| Fault::of_verdict(&unreachable.verdict))
         })
     });

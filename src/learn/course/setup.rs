@@ -9,7 +9,7 @@ use crate::learn::learner::{Event, Key, Mark};
 use crate::learn::lesson::{Block, Lesson};
 use crate::learn::name::{self, FIRST_NAME, NameLock, Taken};
 use crate::learn::stop::Interrupted;
-use crate::session::neighbours::notice;
+use crate::session::other_keys::notice;
 
 impl Course<'_> {
     /// Sets the keys up before the text of the lesson is shown, because another name changes the text.
