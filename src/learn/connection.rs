@@ -9,7 +9,6 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 use tokio::runtime::{self, Runtime};
 
-use super::stop::{Interrupted, Stop};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::causes::{Fix, FixContext};
@@ -20,6 +19,7 @@ use crate::redis_client::{self, Limits, Stream, error_text};
 use crate::redis_url::{Address, Origin, Target, Trust};
 use crate::sanitize;
 use crate::session::other_keys::OtherKeys;
+use crate::signals::{Interrupted, Stop};
 
 /// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
