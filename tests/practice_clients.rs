@@ -7,16 +7,16 @@ mod support;
 
 use std::process::{Command, Output};
 
-use sessiontut::practice::{Options, Server};
+use sessiontut::practice::{Server, ServerOptions};
 use sessiontut::secret::Secret;
 use support::{process, tools};
 
 const PASSWORD: &str = "Plover-4417";
 
 fn server() -> Server {
-    let options = Options {
+    let options = ServerOptions {
         password: Some(Secret::new(PASSWORD)),
-        ..Options::default()
+        ..ServerOptions::default()
     };
     Server::start(options).unwrap()
 }

@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use sessiontut::practice::{Limits, Options, Server};
+use sessiontut::practice::{Server, ServerLimits, ServerOptions};
 use sessiontut::secret::Secret;
 use support::{RedisServer, wait};
 
@@ -40,17 +40,17 @@ fn still_serves(address: SocketAddr) {
     assert_eq!(&reply, b"+PONG\r\n");
 }
 
-fn limited(limits: Limits) -> Server {
-    Server::start(Options {
+fn limited(limits: ServerLimits) -> Server {
+    Server::start(ServerOptions {
         limits,
-        ..Options::default()
+        ..ServerOptions::default()
     })
     .unwrap()
 }
 
 #[test]
 fn violations_of_the_protocol_end_as_they_do_in_redis() {
-    let ours = Server::start(Options::default()).unwrap();
+    let ours = Server::start(ServerOptions::default()).unwrap();
     let theirs = RedisServer::start();
     let reference = SocketAddr::from(([127, 0, 0, 1], theirs.port()));
     let nested = b"*1\r\n".repeat(1_000_000);
@@ -94,9 +94,9 @@ fn violations_of_the_protocol_end_as_they_do_in_redis() {
 
 #[test]
 fn strangers_may_announce_little() {
-    let options = Options {
+    let options = ServerOptions {
         password: Some(Secret::new("right")),
-        ..Options::default()
+        ..ServerOptions::default()
     };
     let server = Server::start(options).unwrap();
     for (attack, said) in [
@@ -126,7 +126,7 @@ fn strangers_may_announce_little() {
 
 #[test]
 fn half_a_gigabyte_is_refused_when_it_is_announced() {
-    let server = Server::start(Options::default()).unwrap();
+    let server = Server::start(ServerOptions::default()).unwrap();
     let mut stream = connect(server.address());
     stream
         .write_all(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\n")
@@ -140,9 +140,9 @@ fn half_a_gigabyte_is_refused_when_it_is_announced() {
 
 #[test]
 fn a_client_that_never_reads_is_cut_off_and_costs_little() {
-    let limits = Limits {
+    let limits = ServerLimits {
         output_each: 1 << 20,
-        ..Limits::default()
+        ..ServerLimits::default()
     };
     let server = limited(limits);
     let mut greedy = connect(server.address());
@@ -160,9 +160,9 @@ fn a_client_that_never_reads_is_cut_off_and_costs_little() {
 
 #[test]
 fn one_client_more_than_allowed_is_told_so_and_there_is_room_when_one_has_gone() {
-    let server = limited(Limits {
+    let server = limited(ServerLimits {
         clients: 8,
-        ..Limits::default()
+        ..ServerLimits::default()
     });
     let mut crowd: Vec<TcpStream> = (0..8).map(|_| connect(server.address())).collect();
     for stream in &mut crowd {
@@ -184,10 +184,10 @@ fn one_client_more_than_allowed_is_told_so_and_there_is_room_when_one_has_gone()
 
 #[test]
 fn a_request_that_never_ends_loses_its_place() {
-    let server = limited(Limits {
+    let server = limited(ServerLimits {
         clients: 4,
         patience: Duration::from_millis(200),
-        ..Limits::default()
+        ..ServerLimits::default()
     });
     let mut slow: Vec<TcpStream> = (0..4).map(|_| connect(server.address())).collect();
     for stream in &mut slow {
@@ -201,9 +201,9 @@ fn a_request_that_never_ends_loses_its_place() {
 
 #[test]
 fn an_idle_client_keeps_its_place() {
-    let server = limited(Limits {
+    let server = limited(ServerLimits {
         patience: Duration::from_millis(50),
-        ..Limits::default()
+        ..ServerLimits::default()
     });
     let mut idle = connect(server.address());
     let mut loris = connect(server.address());
@@ -217,9 +217,9 @@ fn an_idle_client_keeps_its_place() {
 
 #[test]
 fn a_full_data_set_refuses_writes_in_redis_words_and_still_serves_reads() {
-    let server = limited(Limits {
+    let server = limited(ServerLimits {
         data: 100_000,
-        ..Limits::default()
+        ..ServerLimits::default()
     });
     let mut stream = connect(server.address());
     let mut script = String::new();
@@ -238,9 +238,9 @@ fn a_full_data_set_refuses_writes_in_redis_words_and_still_serves_reads() {
 #[test]
 fn no_address_but_loopback_is_listened_on() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
-        let options = Options {
+        let options = ServerOptions {
             listen: address.parse().unwrap(),
-            ..Options::default()
+            ..ServerOptions::default()
         };
         let fault = Server::start(options).unwrap_err();
         assert!(fault.to_string().contains("not a loopback address"), "{fault}");
@@ -249,7 +249,7 @@ fn no_address_but_loopback_is_listened_on() {
 
 #[test]
 fn random_bytes_never_end_the_server() {
-    let server = Server::start(Options::default()).unwrap();
+    let server = Server::start(ServerOptions::default()).unwrap();
     let mut seed = 0x5e55_1007_u64;
     for _ in 0..300 {
         let mut stream = connect(server.address());

@@ -1,19 +1,20 @@
 //! Which Redis a command talks to: the one that was named, or the built-in practice Redis.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
 use crate::cli::TrustArgs;
 use crate::deadline::Deadline;
-use crate::practice::{self, Attached};
+use crate::practice::PracticeRedis;
 use crate::redis_url::{Target, Trust};
 use crate::secret::Secret;
 use crate::ui;
 
-/// A Redis, and what keeps it there while the command runs.
+/// The Redis that a command uses.
 pub(super) struct Choice {
     pub(super) target: Target,
-    practice: Option<Attached>,
+    practice: Option<Arc<PracticeRedis>>,
 }
 
 /// How long the practice Redis of another process may take to answer.
@@ -37,25 +38,34 @@ pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
 
 impl Choice {
     fn practice() -> Result<Self, Error> {
-        let attached = practice::attach(Deadline::after(PATIENCE)).map_err(anyhow::Error::from)?;
-        ui::practice::in_use(attached.notices());
+        let practice = PracticeRedis::default();
+        let target = practice
+            .attach(Deadline::after(PATIENCE))
+            .map_err(anyhow::Error::from)?;
+        ui::practice::in_use(&practice.notices());
         Ok(Self {
-            target: attached.target(),
-            practice: Some(attached),
+            target,
+            practice: Some(Arc::new(practice)),
         })
     }
 
-    /// Where it is now: a practice Redis moves when the command that served it ends.
+    /// The target of a new connection. It may differ from the first one if it is the practice Redis, because the process
+    /// that served it may have ended.
+    ///
+    /// This may block for a few seconds.
     pub(super) fn target_now(&self) -> Target {
-        self.practice
-            .as_ref()
-            .map_or_else(|| self.target.clone(), Attached::target)
+        let attach = |practice: &Arc<PracticeRedis>| practice.attach(Deadline::after(PATIENCE));
+        // If it cannot be attached, connecting to the old target reports why.
+        let attached = self.practice.as_ref().map(attach);
+        attached
+            .and_then(Result::ok)
+            .unwrap_or_else(|| self.target.clone())
     }
 
-    /// Lets go of it; says so where the practice Redis could not save its data.
-    pub(super) fn close(self) {
-        if let Some(Err(fault)) = self.practice.map(Attached::close) {
-            ui::practice::not_saved(&fault);
+    /// Ends the practice Redis if this process serves it, and reports if its data could not be saved.
+    pub(super) fn close(&self) {
+        if let Some(Err(error)) = self.practice.as_ref().map(|practice| practice.close()) {
+            ui::practice::not_saved(&error);
         }
     }
 }

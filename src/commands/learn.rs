@@ -3,6 +3,7 @@
 mod in_process;
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,10 +21,10 @@ use crate::learn::lesson_files::{LessonFiles, Lessons};
 use crate::learn::name::FIRST_NAME;
 use crate::learn::progress::Progress;
 use crate::learn::sandbox::Sandbox;
+use crate::learn::stop::{Interrupted, Stop};
 use crate::learn::{Language, Lesson, LessonError};
 use crate::redis_url::{Origin, Target};
 use crate::session::jar::Jar;
-use crate::signals::{Interrupted, Stop};
 use crate::state;
 use crate::ui;
 use crate::ui::learn::{Robot, TerminalLearner};
@@ -115,9 +116,11 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     }
     let language = Language::named(progress.language().unwrap_or(DEFAULT_LANGUAGE));
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
-    let choice = chosen::choose(args.redis.url.as_deref())?;
+    let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let target = &choice.target;
     let mut connection = Connection::new(target.clone(), chosen::trust(&args.redis.trust), stop.clone())?;
+    let current = Arc::clone(&choice);
+    connection = connection.following(Arc::new(move || current.target_now()));
     let user = if args.yes { User::Robot } else { User::Person };
     let mut run_command = |words: &[String]| in_process::run(words, &args.redis, target, user);
     let errors = std::mem::take(&mut lessons.errors);

@@ -9,9 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Error;
 use crate::cli::PracticeArgs;
 use crate::exit::Exit;
-use crate::practice::{Keep, Lone, Options, Server};
+use crate::practice::{Server, ServerOptions, start_standalone};
 use crate::secret::Secret;
-use crate::signals;
+use crate::signals::Signals;
 use crate::ui;
 
 pub(super) fn run(args: PracticeArgs) -> Result<Exit, Error> {
@@ -20,52 +20,51 @@ pub(super) fn run(args: PracticeArgs) -> Result<Exit, Error> {
         .password
         .filter(|password| !password.is_empty())
         .map(Secret::new);
-    let mut lone = Lone::open(if args.no_save { Keep::Nothing } else { Keep::Saved });
-    let options = Options {
+    let options = ServerOptions {
         listen,
         password: password.clone(),
-        ..Options::default()
+        ..ServerOptions::default()
     };
-    let server = match lone.start(options) {
+    let (server, notices) = match start_standalone(options, !args.no_save) {
         Ok(started) => started,
-        Err(fault)
+        Err(error)
             if matches!(
-                fault.kind(),
+                error.kind(),
                 io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
             ) =>
         {
             return Err(Error::usage(format!(
                 "--listen {listen}: {}; choose another port, or 0 for a free one",
-                reason(&fault)
+                reason(&error)
             )));
         }
-        Err(fault) => {
-            return Err(anyhow!(fault)
+        Err(error) => {
+            return Err(anyhow!(error)
                 .context(format!("the practice Redis cannot start on {listen}"))
                 .into());
         }
     };
     ui::practice::url(&url(&server, password.as_ref()));
     ui::practice::running();
-    lone.notices().iter().for_each(ui::practice::notice);
-    signals::wait()?;
+    notices.iter().for_each(ui::practice::notice);
+    until_told_to_end()?;
     server
         .stop()
         .context("the practice Redis could not save its data")?;
     Ok(Exit::Ok)
 }
 
-fn reason(fault: &io::Error) -> &'static str {
-    if fault.kind() == io::ErrorKind::AddrInUse {
-        "the port is taken"
+fn reason(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        "the port is in use"
     } else {
-        "this port needs rights that you do not have"
+        "this port needs privileges that you do not have"
     }
 }
 
-/// The address to listen on, or what is wrong with it.
+/// The address to listen on, or an error message.
 fn loopback(listen: &str) -> Result<SocketAddr, String> {
-    let unreadable = || format!("--listen {listen}: an address and a port are needed, such as 127.0.0.1:0");
+    let unreadable = || format!("--listen {listen}: expected an address and a port, such as 127.0.0.1:0");
     let address = listen
         .parse()
         .ok()
@@ -79,7 +78,7 @@ fn loopback(listen: &str) -> Result<SocketAddr, String> {
         Ok(address)
     } else {
         Err(format!(
-            "--listen {listen}: the practice Redis listens on loopback only (127.0.0.1 or [::1]); it is not made for a network"
+            "--listen {listen}: the practice Redis listens on loopback only (127.0.0.1 or [::1])"
         ))
     }
 }
@@ -89,4 +88,15 @@ fn url(server: &Server, password: Option<&Secret>) -> String {
         format!(":{}@", utf8_percent_encode(password.reveal(), NON_ALPHANUMERIC))
     });
     format!("redis://{login}{}/0", server.address())
+}
+
+/// Waits for Ctrl-C, SIGTERM or SIGHUP, which are the normal ways to end such a command.
+pub(super) fn until_told_to_end() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        Signals::listen()?.next().await;
+        Ok(())
+    })
 }

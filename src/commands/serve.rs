@@ -14,7 +14,7 @@ use crate::cli::{LogFormat, ServeArgs};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::instance::{self, Instance};
-use crate::redis_client::connect;
+use crate::redis_client;
 use crate::serve::{self, Event, Fault, HowToOpen, Options, Step};
 use crate::session::cookie::SigningKey;
 use crate::ui::serve::{self as show, LogStyle};
@@ -58,11 +58,16 @@ pub(super) fn run_until(
     let trust = chosen::trust(&args.redis.trust);
     let shared = Arc::clone(&choice);
     let opener: serve::Opener = Arc::new(move |deadline| {
-        let (target, trust) = (shared.target_now(), trust.clone());
+        let (shared, trust) = (Arc::clone(&shared), trust.clone());
         // The verdict must be there before the request's own time is over.
         let deadline = deadline.within(deadline.left().mul_f64(0.9));
         Box::pin(async move {
-            let opened = connect::open(&target, &trust, deadline).await;
+            let fallback = shared.target.clone();
+            let attaching = tokio::task::spawn_blocking(move || shared.target_now());
+            // Without a target in time, connecting to the old one reports why.
+            let attached = deadline.within(deadline.left() / 2).bound(attaching).await;
+            let target = attached.ok().and_then(Result::ok).unwrap_or(fallback);
+            let opened = redis_client::open(&target, &trust, deadline).await;
             opened.map_err(|unreachable| Fault::of_verdict(&unreachable.verdict))
         })
     });
@@ -80,10 +85,7 @@ pub(super) fn run_until(
         event => tell(style, event),
     });
     serve::serve_until(end, listener, options, opener, &tell)?;
-    // The requests' own shares of it ended with them.
-    if let Some(choice) = Arc::into_inner(choice) {
-        choice.close();
-    }
+    choice.close();
     Ok(Exit::Ok)
 }
 

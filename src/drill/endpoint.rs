@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::faults::{Fault, Setting};
 use super::lane::{Conduct, Lane};
 use super::tls::{self, AuthorityFile, Certificate};
-use crate::practice::{Limits, Manner, Options, Server};
+use crate::practice::{Server, ServerLimits, ServerOptions, SimulatedFault};
 use crate::secret::Secret;
 
 /// The password of a drill's server, and a wrong one for its URL.
@@ -72,22 +72,22 @@ pub fn start(fault: &Fault) -> io::Result<Drill> {
         Setting::TlsOnly => over_tls("redis", Certificate::Right),
         Setting::ExpiredCertificate => over_tls("rediss", Certificate::Expired),
         Setting::WrongName => over_tls("rediss", Certificate::Misnamed),
-        Setting::PlainOnly => served("rediss", "", Options::default()),
-        Setting::WrongPassword => served("redis", &login(WRONG_PASSWORD), locked(Manner::Healthy)),
-        Setting::Forbidden => served("redis", &login(PASSWORD), locked(Manner::Forbidding)),
-        Setting::Loading => served("redis", "", mannered(Manner::Loading)),
-        Setting::Replica => served("redis", "", mannered(Manner::Replica)),
+        Setting::PlainOnly => served("rediss", "", ServerOptions::default()),
+        Setting::WrongPassword => served("redis", &login(WRONG_PASSWORD), locked(SimulatedFault::None)),
+        Setting::Forbidden => served("redis", &login(PASSWORD), locked(SimulatedFault::NoPermission)),
+        Setting::Loading => served("redis", "", with_fault(SimulatedFault::Loading)),
+        Setting::Replica => served("redis", "", with_fault(SimulatedFault::Replica)),
         Setting::MaxClients => {
-            let limits = Limits {
+            let limits = ServerLimits {
                 clients: 0,
-                ..Limits::default()
+                ..ServerLimits::default()
             };
             served(
                 "redis",
                 "",
-                Options {
+                ServerOptions {
                     limits,
-                    ..Options::default()
+                    ..ServerOptions::default()
                 },
             )
         }
@@ -100,22 +100,22 @@ fn login(password: &str) -> String {
     format!(":{password}@")
 }
 
-fn mannered(manner: Manner) -> Options {
-    Options {
-        manner,
-        ..Options::default()
+fn with_fault(fault: SimulatedFault) -> ServerOptions {
+    ServerOptions {
+        fault,
+        ..ServerOptions::default()
     }
 }
 
-fn locked(manner: Manner) -> Options {
-    Options {
+fn locked(fault: SimulatedFault) -> ServerOptions {
+    ServerOptions {
         password: Some(Secret::new(PASSWORD)),
-        manner,
-        ..Options::default()
+        fault,
+        ..ServerOptions::default()
     }
 }
 
-fn served(scheme: &str, login: &str, options: Options) -> io::Result<Drill> {
+fn served(scheme: &str, login: &str, options: ServerOptions) -> io::Result<Drill> {
     let server = Server::start(options)?;
     let mut drill = Drill::at(scheme, login, server.address());
     drill._servers.push(server);
@@ -131,7 +131,7 @@ fn behind(conduct: Conduct) -> io::Result<Drill> {
 
 fn over_tls(scheme: &str, certificate: Certificate) -> io::Result<Drill> {
     let (authority, config) = tls::server(certificate)?;
-    let server = Server::start(Options::default())?;
+    let server = Server::start(ServerOptions::default())?;
     let lane = Lane::open(Conduct::Unwrap(server.address(), config))?;
     let mut drill = Drill::at(scheme, "", lane.address);
     drill.authority = Some(authority);
@@ -141,20 +141,18 @@ fn over_tls(scheme: &str, certificate: Certificate) -> io::Result<Drill> {
 }
 
 fn slow() -> io::Result<Drill> {
-    let server = Server::start(Options::default())?;
+    let server = Server::start(ServerOptions::default())?;
     let mut drill = behind(Conduct::Delay(server.address(), LATE))?;
     drill._servers.push(server);
     Ok(drill)
 }
 
 fn cluster() -> io::Result<Drill> {
-    let other = Server::start(Options::default())?;
-    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let manner = Manner::ClusterNode {
-        elsewhere: other.address(),
-        here,
+    let other = Server::start(ServerOptions::default())?;
+    let fault = SimulatedFault::ClusterNode {
+        other: other.address(),
     };
-    let mut drill = served("redis", "", mannered(manner))?;
+    let mut drill = served("redis", "", with_fault(fault))?;
     drill._servers.push(other);
     Ok(drill)
 }

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Value};
 use tokio::runtime::{self, Runtime};
 
+use super::stop::{Interrupted, Stop};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::causes::{Fix, FixContext};
@@ -18,8 +20,7 @@ use crate::redis_client::error_replies::{ErrorReply, Scope};
 use crate::redis_client::{self, Limits, Stream, error_text};
 use crate::redis_url::{Address, Origin, Target, Trust};
 use crate::sanitize;
-use crate::session::other_keys::OtherKeys;
-use crate::signals::{Interrupted, Stop};
+use crate::session::neighbours::Census;
 
 /// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -36,10 +37,14 @@ const UNNOTICED: Duration = Duration::from_secs(1);
 /// Hears what is being waited for, and nothing when the wait is over.
 pub(crate) type Notice = Box<dyn FnMut(Option<&Target>)>;
 
+/// Returns the target of a new connection; see [`Connection::following`].
+pub(crate) type CurrentTarget = Arc<dyn Fn() -> Target + Send + Sync>;
+
 /// A way to Redis, and the connections that were made on it.
 pub(crate) struct Connection {
     runtime: Runtime,
     target: Target,
+    current_target: Option<CurrentTarget>,
     trust: Trust,
     stop: Stop,
     notice: Notice,
@@ -82,6 +87,7 @@ impl Connection {
         Ok(Self {
             runtime: runtime::Builder::new_current_thread().enable_all().build()?,
             target,
+            current_target: None,
             trust,
             stop,
             notice: Box::new(|_| {}),
@@ -97,6 +103,19 @@ impl Connection {
         self
     }
 
+    /// Asks for the target again before every new connection: the process that served the practice Redis may have ended.
+    #[must_use]
+    pub(crate) fn following(mut self, current_target: CurrentTarget) -> Self {
+        self.current_target = Some(current_target);
+        self
+    }
+
+    fn update_target(&mut self) {
+        if let Some(current_target) = self.current_target.as_ref().filter(|_| self.nodes.is_empty()) {
+            self.target = current_target();
+        }
+    }
+
     /// Where it leads.
     #[must_use]
     pub(crate) fn target(&self) -> &Target {
@@ -106,7 +125,14 @@ impl Connection {
     /// Opens another connection to the same Redis.
     pub(crate) fn another(&self) -> impl FnOnce() -> io::Result<Self> + Send + 'static {
         let (target, trust, stop) = (self.target.clone(), self.trust.clone(), self.stop.clone());
-        move || Self::new(target, trust, stop)
+        let current_target = self.current_target.clone();
+        move || {
+            let connection = Self::new(target, trust, stop)?;
+            Ok(match current_target {
+                Some(current_target) => connection.following(current_target),
+                None => connection,
+            })
+        }
     }
 
     /// What ends its waits.
@@ -132,15 +158,12 @@ impl Connection {
     /// # Errors
     /// [`SendError`]; the connections are forgotten then, since a late reply would answer the wrong command.
     pub(crate) fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, SendError> {
+        self.stop.check()?;
+        self.update_target();
         let mut command = Cmd::new();
         for word in words {
             command.arg(word.as_slice());
         }
-        self.send(&command)
-    }
-
-    fn send(&mut self, command: &Cmd) -> Result<Value, SendError> {
-        self.stop.check()?;
         let Self {
             runtime,
             target,
@@ -149,6 +172,7 @@ impl Connection {
             notice,
             nodes,
             current,
+            ..
         } = self;
         let mut route = Route {
             target,
@@ -157,7 +181,7 @@ impl Connection {
             current,
         };
         let answer = runtime.block_on(async {
-            let work = route.ask(command);
+            let work = route.ask(&command);
             tokio::select! {
                 answer = noticed(work, target, notice) => answer.map_err(SendError::from),
                 () = stop.asked() => Err(Interrupted.into()),
@@ -191,16 +215,26 @@ impl Connection {
     /// # Errors
     /// [`SendError`].
     pub(crate) fn other_keys(&mut self) -> Result<Option<u64>, SendError> {
-        let mut others = OtherKeys::default();
-        while let Some(command) = others.command() {
-            let reply = self.send(&command)?;
-            if matches!(reply, Value::ServerError(_)) {
-                return Ok(None);
+        let mut census = Census::default();
+        while let Some(question) = census.question() {
+            // In a cluster they are those of the node that we are at.
+            match self.ask(&question)? {
+                Value::Int(all) => census.hear_size(all, true),
+                Value::Array(page) => {
+                    let cursor = match page.first() {
+                        Some(Value::BulkString(cursor)) => cursor.as_slice(),
+                        _ => b"0",
+                    };
+                    let keys = match page.get(1) {
+                        Some(Value::Array(keys)) => keys.len(),
+                        _ => 0,
+                    };
+                    census.hear_page(cursor, keys);
+                }
+                _ => return Ok(None),
             }
-            // In a cluster, these are the keys of the current node.
-            others.read(&reply, false);
         }
-        Ok(Some(others.count()))
+        Ok(Some(census.others()))
     }
 
     /// Tidies up after Ctrl-C: the same command, without heeding the signal, within `deadline`.
@@ -209,6 +243,7 @@ impl Connection {
         words: &[W],
         deadline: Deadline,
     ) -> Option<Value> {
+        self.update_target();
         let mut command = Cmd::new();
         for word in words {
             command.arg(word.as_ref());
@@ -302,7 +337,7 @@ impl Route<'_> {
             .chain([command.clone()])
             .collect();
         let answer = connection
-            .ask(&commands, Limits::LARGE, Deadline::after(ANSWER_WITHIN))
+            .ask(&commands, Limits::TOPOLOGY, Deadline::after(ANSWER_WITHIN))
             .await;
         match answer {
             Ok(mut replies) => Ok(replies.pop().unwrap_or(Value::Nil)),

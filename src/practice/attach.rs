@@ -1,20 +1,21 @@
-//! One practice Redis for all commands of a user: whoever holds the lock in the state folder serves, the others join.
+//! One practice Redis for all commands of a user: the process that holds a lock file in the state folder serves, and the
+//! others connect to it.
 //!
-//! Who has joined takes over, on the same port and with the same password, when the process that served ends: a client
-//! only has to connect again.
+//! An address file names the port, a random password and the server's run id. The run id is checked, because ports are
+//! reused; the password is needed, because every user of the machine can connect to loopback.
 
-use std::fs::{self, File};
-use std::io;
-use std::net::{Ipv4Addr, TcpStream};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::join::{GREETING, Joined, ServerAddress, announce, join, wait_for_end, wait_for_guests, withdraw};
-use super::kept::{self, Notice};
+use serde::{Deserialize, Serialize};
+
+use super::data_file::{self, DataNotice, open_lock};
 use super::random;
-use super::server::{self, Options, Server};
+use super::server::{self, ATTACHED, Server, ServerOptions};
 use crate::deadline::Deadline;
 use crate::redis_url::Target;
 use crate::secret::Secret;
@@ -22,301 +23,289 @@ use crate::state;
 
 const LOCK: &str = "practice.lock";
 const DATA: &str = "practice.data";
+const ADDRESS: &str = "practice.json";
 
-/// How often a lock that another holds is tried again.
+/// How often a lock that another process holds is tried again.
 const RETRY: Duration = Duration::from_millis(10);
+/// How long a server may take to prove that it is the one in the address file.
+const VERIFY_WITHIN: Duration = Duration::from_millis(500);
+/// Bytes of its reply that are read at most.
+const LONGEST_REPLY: usize = 8 * 1024;
+/// How long a server waits at its end for the processes that are connected to it.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Why there is no practice Redis.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub(crate) enum AttachError {
     /// No server could be started.
     #[error("the practice Redis cannot start on 127.0.0.1: {0}")]
     Start(#[source] io::Error),
-    /// Another process holds the lock, and no server answered in time.
-    #[error("another sessiontut process serves the practice Redis and does not answer; end it, or try again")]
-    Silent,
+    /// Another process holds the lock, but no server answered before the deadline.
+    #[error("another sessiontut process serves the practice Redis but does not answer; end it, or try again")]
+    NoReply,
 }
 
-/// A practice Redis that this process serves, or that it has joined. Keep it for as long as it is needed.
-#[derive(Debug)]
-pub struct Attached {
-    shared: Arc<Shared>,
-    /// The state folder; none where it cannot be used.
-    folder: Option<PathBuf>,
-    notices: Vec<Notice>,
-    watcher: Option<JoinHandle<()>>,
-}
-
-/// Serves the practice Redis in a thread of this process, or joins the process of this user that serves it.
-///
-/// # Errors
-/// [`Fault`] where no server can be started, or the one that serves does not answer before the deadline.
-pub fn attach(deadline: Deadline) -> Result<Attached, Fault> {
-    match state::open_folder().and_then(|folder| open_lock(&folder).map(|lock| (folder, lock))) {
-        Ok((folder, lock)) => attach_in(&folder, lock, deadline),
-        Err(fault) => in_memory(&fault),
-    }
-}
-
-fn attach_in(folder: &Path, mut lock: File, deadline: Deadline) -> Result<Attached, Fault> {
-    loop {
-        match lock.try_lock() {
-            Ok(()) => {
-                let mut notices = Vec::new();
-                let role = match serve(folder, lock, None, &mut notices) {
-                    Ok(role) => role,
-                    Err(fault) if fault.kind() == io::ErrorKind::AddrInUse => {
-                        return Err(Fault::Start(fault));
-                    }
-                    Err(fault) => return in_memory(&fault),
-                };
-                return Ok(Attached {
-                    shared: Shared::new(role),
-                    folder: Some(folder.to_path_buf()),
-                    notices,
-                    watcher: None,
-                });
-            }
-            Err(fs::TryLockError::Error(fault)) => return in_memory(&fault),
-            Err(fs::TryLockError::WouldBlock) => {}
-        }
-        if let Some(joined) = join(folder, deadline) {
-            return Ok(Attached::joined(folder.to_path_buf(), lock, joined));
-        }
-        // Between taking the lock and writing its address a server cannot be found yet.
-        if deadline.is_over() {
-            return Err(Fault::Silent);
-        }
-        std::thread::sleep(RETRY.min(deadline.left()));
-        lock = open_lock(folder).map_err(Fault::Start)?;
-    }
-}
-
-/// A server for this command alone.
-fn in_memory(reason: &io::Error) -> Result<Attached, Fault> {
-    let options = Options {
-        password: Some(new_password()),
-        ..Options::default()
-    };
-    let server = Server::start(options).map_err(Fault::Start)?;
-    let notice = Notice::NotKept {
-        reason: reason.to_string(),
-    };
-    Ok(Attached {
-        shared: Shared::new(Role::Serving { server, lock: None }),
-        folder: None,
-        notices: vec![notice],
-        watcher: None,
-    })
-}
-
-impl Attached {
-    fn joined(folder: PathBuf, lock: File, joined: Joined) -> Self {
-        let guard = joined.guard.try_clone();
-        let shared = Shared::new(Role::Joined(joined));
-        let watched = Arc::clone(&shared);
-        let kept = folder.clone();
-        // Without a watcher the command still works; it only cannot take over.
-        let watcher = guard.ok().and_then(|guard| {
-            std::thread::Builder::new()
-                .name("practice-watch".into())
-                .spawn(move || watch(&watched, &folder, lock, guard))
-                .ok()
-        });
-        Self {
-            shared,
-            folder: Some(kept),
-            notices: Vec::new(),
-            watcher,
-        }
-    }
-
-    /// How to reach it and log in, as of now: it stays the same for as long as its port can be had.
-    #[must_use]
-    pub fn target(&self) -> Target {
-        match &*self.shared.role() {
-            Role::Serving { server, .. } => server.target(),
-            Role::Joined(joined) => joined.address.target(),
-            Role::Over => server::target((Ipv4Addr::LOCALHOST, 0).into(), None),
-        }
-    }
-
-    /// What the user should be told, once.
-    #[must_use]
-    pub fn notices(&self) -> &[Notice] {
-        &self.notices
-    }
-
-    /// Lets go: saves the data and ends the server where this process serves.
-    ///
-    /// # Errors
-    /// The data could not be saved.
-    pub fn close(mut self) -> io::Result<()> {
-        self.end()
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        let role = std::mem::replace(&mut *self.shared.role(), Role::Over);
-        self.shared.over.notify_all();
-        let saved = match role {
-            // The lock goes after the server: its successor finds everything saved.
-            Role::Serving { server, lock } => {
-                if let Some(folder) = &self.folder {
-                    wait_for_guests(folder, &server);
-                }
-                let saved = server.stop();
-                drop(lock);
-                saved
-            }
-            Role::Joined(joined) => {
-                // Wakes the watcher, which then finds that all is over.
-                let _ = joined.guard.shutdown(std::net::Shutdown::Both);
-                Ok(())
-            }
-            Role::Over => Ok(()),
-        };
-        if let Some(watcher) = self.watcher.take() {
-            // It has nothing left to do, and a fault of its own would change nothing now.
-            let _ = watcher.join();
-        }
-        saved
-    }
-}
-
-impl Drop for Attached {
-    fn drop(&mut self) {
-        // Whoever wants to know whether all was saved calls `close`.
-        let _ = self.end();
-    }
-}
-
-#[derive(Debug)]
-struct Shared {
+/// The practice Redis of this user, as one process uses it.
+#[derive(Debug, Default)]
+pub(crate) struct PracticeRedis {
     role: Mutex<Role>,
-    over: Condvar,
-}
-
-impl Shared {
-    fn new(role: Role) -> Arc<Self> {
-        Arc::new(Self {
-            role: Mutex::new(role),
-            over: Condvar::new(),
-        })
-    }
-
-    fn role(&self) -> MutexGuard<'_, Role> {
-        self.role.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits a moment, or until all is over; whether it is.
-    fn is_over_after(&self, span: Duration) -> bool {
-        let role = self.role();
-        let waited = self
-            .over
-            .wait_timeout_while(role, span, |role| !matches!(role, Role::Over));
-        let (role, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        matches!(*role, Role::Over)
-    }
+    notices: Mutex<Vec<DataNotice>>,
 }
 
 #[derive(Debug)]
 enum Role {
-    /// This process has the lock (none where nothing is kept) and serves.
-    Serving { server: Server, lock: Option<File> },
-    /// Another process serves.
-    Joined(Joined),
-    /// Closed.
-    Over,
+    /// This process is not attached. The address is that of the server it was attached to before.
+    Detached(Option<ServerAddress>),
+    /// This process serves. Without a state folder, nothing is saved and no other process can connect.
+    Serving { server: Server, folder: Option<PathBuf> },
+    /// Another process serves. It waits for this connection at its end, so that no command is cut off.
+    Connected {
+        address: ServerAddress,
+        _connection: TcpStream,
+    },
+}
+
+impl Default for Role {
+    fn default() -> Self {
+        Self::Detached(None)
+    }
+}
+
+impl PracticeRedis {
+    /// Returns the address of the practice Redis. If no process serves it, this process does from now on.
+    ///
+    /// Call it again whenever a connection is dead: the process that served may have ended. The data is then loaded
+    /// again, and if possible the port and the password stay the same.
+    ///
+    /// # Errors
+    /// [`AttachError`] if no server can be started, or the one that serves does not answer before the deadline.
+    pub(crate) fn attach(&self, deadline: Deadline) -> Result<Target, AttachError> {
+        let mut role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Role::Serving { server, .. } = &*role {
+            return Ok(server.target());
+        }
+        let before = match std::mem::take(&mut *role) {
+            Role::Connected { address, .. } => Some(address),
+            Role::Detached(before) => before,
+            Role::Serving { .. } => None,
+        };
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        match attach(before.as_ref(), deadline, &mut notices) {
+            Ok((attached, target)) => {
+                *role = attached;
+                Ok(target)
+            }
+            Err(error) => {
+                *role = Role::Detached(before);
+                Err(error)
+            }
+        }
+    }
+
+    /// What the user should know, as far as it is known now.
+    pub(crate) fn notices(&self) -> Vec<DataNotice> {
+        let notices = self.notices.lock();
+        notices.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Detaches. If this process serves, this ends the server and saves the data.
+    ///
+    /// # Errors
+    /// The data could not be saved.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        let mut role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::take(&mut *role) {
+            Role::Serving { server, folder } => {
+                if let Some(folder) = folder {
+                    // If it stays, new processes are refused by the port that it names, and wait for the lock.
+                    let _ = withdraw(&folder);
+                }
+                server.stop_after(GRACE)
+            }
+            Role::Detached(_) | Role::Connected { .. } => Ok(()),
+        }
+    }
+}
+
+impl Drop for PracticeRedis {
+    fn drop(&mut self) {
+        // `close` reports errors.
+        let _ = self.close();
+    }
+}
+
+fn attach(
+    before: Option<&ServerAddress>,
+    deadline: Deadline,
+    notices: &mut Vec<DataNotice>,
+) -> Result<(Role, Target), AttachError> {
+    let folder = match state::open_folder() {
+        Ok(folder) => folder,
+        Err(error) => return serve_in_memory(&error, notices),
+    };
+    loop {
+        // A lock that could not be taken is opened again, because the file may have been replaced.
+        let lock = match open_lock(&folder.join(LOCK)) {
+            Ok(lock) => lock,
+            Err(error) => return serve_in_memory(&error, notices),
+        };
+        match lock.try_lock() {
+            Ok(()) => {
+                return match serve(&folder, &lock, before, notices) {
+                    Ok(server) => {
+                        let target = server.target();
+                        let folder = Some(folder);
+                        Ok((Role::Serving { server, folder }, target))
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(AttachError::Start(error)),
+                    Err(error) => serve_in_memory(&error, notices),
+                };
+            }
+            Err(TryLockError::Error(error)) => return serve_in_memory(&error, notices),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if let Some((address, connection)) = connect(&folder, deadline) {
+            let target = address.target();
+            let _connection = connection;
+            return Ok((Role::Connected { address, _connection }, target));
+        }
+        // The other process has not written the address file yet, or it is ending.
+        if deadline.is_over() {
+            return Err(AttachError::NoReply);
+        }
+        std::thread::sleep(RETRY.min(deadline.left()));
+    }
+}
+
+/// Starts a server for this process alone.
+fn serve_in_memory(reason: &io::Error, notices: &mut Vec<DataNotice>) -> Result<(Role, Target), AttachError> {
+    let options = ServerOptions {
+        password: Some(new_password()),
+        ..ServerOptions::default()
+    };
+    let server = Server::start(options).map_err(AttachError::Start)?;
+    notices.push(DataNotice::MemoryOnly {
+        reason: reason.to_string(),
+    });
+    let target = server.target();
+    Ok((Role::Serving { server, folder: None }, target))
+}
+
+/// Starts a server for all processes; the lock is held.
+fn serve(
+    folder: &Path,
+    lock: &File,
+    before: Option<&ServerAddress>,
+    notices: &mut Vec<DataNotice>,
+) -> io::Result<Server> {
+    // No process may send a password to the port of a server that has ended.
+    withdraw(folder)?;
+    let data = folder.join(DATA);
+    let mut options = ServerOptions {
+        password: Some(new_password()),
+        ..ServerOptions::default()
+    };
+    if let Some(before) = before {
+        options.listen = before.socket();
+        options.password = Some(before.password());
+    }
+    let server = match data_file::start(options.clone(), &data, lock.try_clone()?, notices) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && before.is_some() => {
+            options.listen = (Ipv4Addr::LOCALHOST, 0).into();
+            options.password = Some(new_password());
+            data_file::start(options, &data, lock.try_clone()?, notices)
+        }
+        other => other,
+    }?;
+    ServerAddress::of(&server).announce(folder)?;
+    Ok(server)
 }
 
 fn new_password() -> Secret {
     Secret::new(random::hexadecimal::<16>())
 }
 
-fn open_lock(folder: &Path) -> io::Result<File> {
-    kept::open_lock(&folder.join(LOCK))
+/// The contents of the address file.
+#[derive(Clone, Serialize, Deserialize)]
+struct ServerAddress {
+    port: u16,
+    password: String,
+    run_id: String,
 }
 
-/// Serves with the lock in hand; like `before` where a server is to be replaced.
-fn serve(
-    folder: &Path,
-    lock: File,
-    before: Option<&ServerAddress>,
-    notices: &mut Vec<Notice>,
-) -> io::Result<Role> {
-    // Nobody may be led to the port of a server that is gone.
-    withdraw(folder)?;
-    let mut options = Options {
-        password: Some(before.map_or_else(new_password, ServerAddress::password)),
-        file: Some(folder.join(DATA)),
-        ..Options::default()
-    };
-    if let Some(before) = before {
-        options.listen = before.socket();
+impl std::fmt::Debug for ServerAddress {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "ServerAddress {{ port: {}, run_id: {} }}",
+            self.port, self.run_id
+        )
     }
-    let server = match kept::start(options.clone(), notices) {
-        // Somebody else has the port now.
-        Err(fault) if fault.kind() == io::ErrorKind::AddrInUse && before.is_some() => {
-            options.listen = (Ipv4Addr::LOCALHOST, 0).into();
-            options.password = Some(new_password());
-            kept::start(options, notices)
-        }
-        other => other,
-    }?;
-    announce(folder, &server)?;
-    Ok(Role::Serving {
-        server,
-        lock: Some(lock),
-    })
 }
 
-/// Waits for the end of the server that was joined; then serves in its place, or joins the one that does.
-fn watch(shared: &Shared, folder: &Path, mut lock: File, mut guard: TcpStream) {
-    loop {
-        wait_for_end(&mut guard);
-        loop {
-            if shared.is_over_after(Duration::ZERO) {
-                return;
-            }
-            match lock.try_lock() {
-                Ok(()) => {
-                    take_over(shared, folder, lock);
-                    return;
-                }
-                Err(fs::TryLockError::Error(_)) => return,
-                Err(fs::TryLockError::WouldBlock) => {}
-            }
-            if let Some(joined) = join(folder, Deadline::after(GREETING)) {
-                let Ok(next) = joined.guard.try_clone() else {
-                    return;
-                };
-                let mut role = shared.role();
-                if matches!(*role, Role::Over) {
-                    return;
-                }
-                *role = Role::Joined(joined);
-                guard = next;
-                break;
-            }
-            if shared.is_over_after(RETRY) {
-                return;
-            }
-            match open_lock(folder) {
-                Ok(opened) => lock = opened,
-                Err(_) => return,
-            }
+impl ServerAddress {
+    fn of(server: &Server) -> Self {
+        let password = server.target().password;
+        Self {
+            port: server.address().port(),
+            password: password.map_or_else(String::new, |password| password.reveal().to_owned()),
+            run_id: server.run_id().to_owned(),
         }
     }
+
+    fn socket(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    fn target(&self) -> Target {
+        server::target(self.socket(), Some(self.password()))
+    }
+
+    fn password(&self) -> Secret {
+        Secret::new(self.password.clone())
+    }
+
+    fn announce(&self, folder: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec(self).map_err(io::Error::other)?;
+        state::write(&folder.join(ADDRESS), &text)
+    }
 }
 
-fn take_over(shared: &Shared, folder: &Path, lock: File) {
-    let mut role = shared.role();
-    let Role::Joined(joined) = &*role else {
-        return;
-    };
-    // A watcher has nobody to tell; what was set aside lies in the folder. Where no server can be started, the
-    // commands that need it say that theirs is gone.
-    if let Ok(serving) = serve(folder, lock, Some(&joined.address), &mut Vec::new()) {
-        *role = serving;
+fn withdraw(folder: &Path) -> io::Result<()> {
+    match fs::remove_file(folder.join(ADDRESS)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
+}
+
+/// Connects to the server in the address file, if it is the one that wrote the file.
+fn connect(folder: &Path, deadline: Deadline) -> Option<(ServerAddress, TcpStream)> {
+    let text = fs::read(folder.join(ADDRESS)).ok()?;
+    let address: ServerAddress = serde_json::from_slice(&text).ok()?;
+    let connection = connect_verified(&address, deadline).ok()??;
+    Some((address, connection))
+}
+
+fn connect_verified(address: &ServerAddress, deadline: Deadline) -> io::Result<Option<TcpStream>> {
+    let deadline = deadline.within(VERIFY_WITHIN);
+    let left = || deadline.left().max(Duration::from_millis(1));
+    let mut stream = TcpStream::connect_timeout(&address.socket(), left())?;
+    stream.set_write_timeout(Some(left()))?;
+    let password = &address.password;
+    let request = format!("AUTH {password}\r\nCLIENT SETNAME {ATTACHED}\r\nINFO server\r\n");
+    stream.write_all(request.as_bytes())?;
+    let run_id = format!("run_id:{}\r\n", address.run_id);
+    let mut reply = Vec::new();
+    let mut chunk = [0; 1024];
+    while reply.len() < LONGEST_REPLY && !deadline.is_over() {
+        stream.set_read_timeout(Some(left()))?;
+        match stream.read(&mut chunk)? {
+            0 => break,
+            count => reply.extend_from_slice(&chunk[..count]),
+        }
+        if reply.starts_with(b"+OK\r\n+OK\r\n") && String::from_utf8_lossy(&reply).contains(&run_id) {
+            return Ok(Some(stream));
+        }
+    }
+    Ok(None)
 }

@@ -1,4 +1,4 @@
-//! What the server knows of one connection, and the bytes that wait to be sent to it.
+//! The state of one client connection, and the replies that wait to be sent to it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -8,83 +8,83 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::commands::Spec;
 use super::reply::{Protocol, Reply};
 use super::request::Words;
+use super::state::{ServerLimits, ServerState};
+use crate::redis_client::command_table::CommandInfo;
 
-/// How a connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Course {
-    /// It serves.
+pub(super) enum ConnectionState {
     Open,
-    /// It ends once everything queued has been sent (QUIT, a violation of the protocol).
+    /// To be closed when all replies have been sent (QUIT, a protocol error).
     Closing,
-    /// It ends at once (CLIENT KILL, a peer that never reads).
+    /// To be closed at once (CLIENT KILL, a client that does not read its replies).
     Dead,
 }
 
-/// Commands between MULTI and EXEC.
+/// The commands between MULTI and EXEC.
 #[derive(Debug, Default)]
-pub(super) struct Transaction {
-    pub(super) queued: Vec<(&'static Spec, Words)>,
-    /// A command could not be queued: EXEC will refuse.
-    pub(super) is_spoiled: bool,
-    /// What the queue takes in memory.
+pub(super) struct QueuedTransaction {
+    pub(super) queued: Vec<(&'static CommandInfo, Words)>,
+    /// A command could not be queued, so EXEC will fail.
+    pub(super) has_error: bool,
+    /// Approximate memory use of the queue.
     pub(super) bytes: usize,
 }
 
-/// How long a connection answers nothing (WAIT).
+/// How long WAIT blocks a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pause {
-    /// Until then.
     Until(Instant),
-    /// As long as it lives.
-    Endless,
+    Forever,
 }
 
-/// One connection. The server runs in one thread: cells are enough.
+/// One connection. All of a server runs in one thread, so cells are enough.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct ConnectedClient {
     pub(super) id: u64,
     pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) since: Instant,
     pub(super) last_seen: Cell<Instant>,
     pub(super) last_command: Cell<&'static str>,
-    pub(super) course: Cell<Course>,
-    pub(super) is_known: Cell<bool>,
+    pub(super) state: Cell<ConnectionState>,
+    pub(super) is_authenticated: Cell<bool>,
     pub(super) protocol: Cell<Protocol>,
     pub(super) db: Cell<usize>,
     pub(super) name: RefCell<Vec<u8>>,
+    /// Name and version of the client library.
     pub(super) library: RefCell<[Vec<u8>; 2]>,
     pub(super) is_monitor: Cell<bool>,
     pub(super) channels: RefCell<BTreeSet<Vec<u8>>>,
-    pub(super) transaction: RefCell<Option<Transaction>>,
-    /// Raised by the store when a watched key changes.
-    pub(super) is_disturbed: Rc<Cell<bool>>,
+    pub(super) transaction: RefCell<Option<QueuedTransaction>>,
+    /// Set by the store when a watched key changes.
+    pub(super) watched_key_changed: Rc<Cell<bool>>,
     pub(super) is_watching: Cell<bool>,
     pub(super) pause: Cell<Option<Pause>>,
-    pub(super) outbox: Outbox,
+    pub(super) limits: ServerLimits,
+    output: RefCell<Vec<u8>>,
+    /// Bytes of replies that the kernel has not taken yet.
+    unsent: Cell<usize>,
+    unsent_by_all: Rc<Cell<usize>>,
+    /// There is something to send, or `state` has changed.
+    pub(super) wake: Notify,
 }
 
-impl Client {
-    pub(super) fn new(
-        id: u64,
-        peer: SocketAddr,
-        local: SocketAddr,
-        is_known: bool,
-        output: Rc<Output>,
-    ) -> Self {
+impl ConnectedClient {
+    /// Adds a connection to the server's state.
+    pub(super) fn enter(server: &mut ServerState, peer: SocketAddr, local: SocketAddr) -> Rc<Self> {
         let now = Instant::now();
-        Self {
-            id,
+        server.last_client_id += 1;
+        let client = Rc::new(Self {
+            id: server.last_client_id,
             peer,
             local,
             since: now,
             last_seen: Cell::new(now),
             last_command: Cell::new("NULL"),
-            course: Cell::new(Course::Open),
-            is_known: Cell::new(is_known),
+            state: Cell::new(ConnectionState::Open),
+            is_authenticated: Cell::new(server.password.is_none()),
             protocol: Cell::new(Protocol::Resp2),
             db: Cell::new(0),
             name: RefCell::default(),
@@ -92,117 +92,75 @@ impl Client {
             is_monitor: Cell::new(false),
             channels: RefCell::default(),
             transaction: RefCell::default(),
-            is_disturbed: Rc::default(),
+            watched_key_changed: Rc::default(),
             is_watching: Cell::new(false),
             pause: Cell::new(None),
-            outbox: Outbox::new(output),
-        }
+            limits: server.limits,
+            output: RefCell::default(),
+            unsent: Cell::new(0),
+            unsent_by_all: Rc::clone(&server.unsent),
+            wake: Notify::new(),
+        });
+        server.clients.insert(client.id, Rc::clone(&client));
+        client
     }
 
-    /// Queues a reply. Whoever lets too many wait is cut off, as Redis does at its output buffer limit.
+    /// Queues a reply. As in Redis, a client that leaves too many replies unread is disconnected.
     pub(super) fn send(&self, reply: &Reply) {
-        if self.course.get() == Course::Dead {
+        if self.state.get() == ConnectionState::Dead {
             return;
         }
-        if self.outbox.push(reply, self.protocol.get()) == Room::Exhausted {
-            self.end(Course::Dead);
+        let mut output = self.output.borrow_mut();
+        let before = output.len();
+        reply.encode(self.protocol.get(), &mut output);
+        let added = output.len() - before;
+        self.unsent.set(self.unsent.get() + added);
+        self.unsent_by_all.set(self.unsent_by_all.get() + added);
+        self.wake.notify_one();
+        if self.unsent.get() > self.limits.output_each || self.unsent_by_all.get() > self.limits.output {
+            self.end(ConnectionState::Dead);
         }
     }
 
-    /// Ends the connection, now or once everything is sent.
-    pub(super) fn end(&self, course: Course) {
-        if self.course.get() != Course::Dead {
-            self.course.set(course);
+    /// Closes the connection, now or when everything has been sent.
+    pub(super) fn end(&self, state: ConnectionState) {
+        if self.state.get() != ConnectionState::Dead {
+            self.state.set(state);
         }
-        self.outbox.wake.notify_one();
+        self.wake.notify_one();
     }
 
-    /// Whether it can only receive messages, as RESP2 has it after SUBSCRIBE.
+    /// Whether it has subscribed to a channel; in RESP2 it can then run few other commands.
     pub(super) fn is_subscriber(&self) -> bool {
         !self.channels.borrow().is_empty()
     }
-}
 
-/// What all connections together may let wait.
-#[derive(Debug)]
-pub(super) struct Output {
-    waiting: Cell<usize>,
-    limit: usize,
-    each: usize,
-}
+    /// Bytes of replies that have not been sent.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.get()
+    }
 
-impl Output {
-    /// `limit` bytes for all together, `each` for one.
-    pub(super) fn new(limit: usize, each: usize) -> Rc<Self> {
-        Rc::new(Self {
-            waiting: Cell::new(0),
-            limit,
-            each,
-        })
+    /// Drops the queued replies.
+    pub(super) fn discard_output(&self) {
+        let output = self.take_output();
+        self.note_sent(output.len());
+    }
+
+    /// Removes and returns the queued replies, in order to send them.
+    pub(super) fn take_output(&self) -> Vec<u8> {
+        std::mem::take(&mut self.output.borrow_mut())
+    }
+
+    /// Subtracts bytes that the kernel has taken.
+    pub(super) fn note_sent(&self, count: usize) {
+        self.unsent.set(self.unsent.get().saturating_sub(count));
+        let all = self.unsent_by_all.get();
+        self.unsent_by_all.set(all.saturating_sub(count));
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Room {
-    Left,
-    Exhausted,
-}
-
-/// Bytes that wait to be sent on one connection.
-#[derive(Debug)]
-pub(super) struct Outbox {
-    bytes: RefCell<Vec<u8>>,
-    /// Queued here or under way, and not yet with the kernel.
-    waiting: Cell<usize>,
-    all: Rc<Output>,
-    /// There is something to send, or the connection's course has changed.
-    pub(super) wake: Notify,
-}
-
-impl Outbox {
-    fn new(all: Rc<Output>) -> Self {
-        Self {
-            bytes: RefCell::default(),
-            waiting: Cell::new(0),
-            all,
-            wake: Notify::new(),
-        }
-    }
-
-    fn push(&self, reply: &Reply, protocol: Protocol) -> Room {
-        let mut bytes = self.bytes.borrow_mut();
-        let before = bytes.len();
-        reply.encode(protocol, &mut bytes);
-        let added = bytes.len() - before;
-        self.waiting.set(self.waiting.get() + added);
-        self.all.waiting.set(self.all.waiting.get() + added);
-        self.wake.notify_one();
-        if self.waiting.get() > self.all.each || self.all.waiting.get() > self.all.limit {
-            Room::Exhausted
-        } else {
-            Room::Left
-        }
-    }
-
-    /// Takes what is queued, to send it.
-    pub(super) fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut self.bytes.borrow_mut())
-    }
-
-    /// Bytes that the kernel has taken.
-    pub(super) fn sent(&self, count: usize) {
-        self.waiting.set(self.waiting.get().saturating_sub(count));
-        self.all.waiting.set(self.all.waiting.get().saturating_sub(count));
-    }
-
-    /// Bytes that wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.get()
-    }
-}
-
-impl Drop for Outbox {
+impl Drop for ConnectedClient {
     fn drop(&mut self) {
-        self.sent(self.waiting.get());
+        self.note_sent(self.unsent.get());
     }
 }

@@ -1,146 +1,123 @@
-//! A map from bytes that can be walked in pieces while it changes.
+//! A map from names to values that keeps the order of insertion and can be read in parts while it changes.
 
-use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use super::random;
 
-/// Cursors of SCAN fit into the whole numbers of every client (JavaScript's have 53 bits).
-const CURSOR_BITS: u32 = 48;
-
-/// Entries in the order of a keyed hash of their names.
+/// Entries in order of insertion. Replacing a value keeps its place.
 ///
-/// That order gives SCAN its promise: a cursor is a place in it, so whatever is there from the first call to the last
-/// is met exactly once, however much comes and goes in between.
+/// A SCAN cursor is a position in that order. An entry that is there from the first call of a scan to the last is
+/// therefore returned exactly once, whatever is added or removed in between.
 #[derive(Clone, Debug)]
 pub(super) struct Dict<V> {
-    hasher: RandomState,
-    // A bucket holds the entries that share a hash: nearly always one.
-    buckets: BTreeMap<u64, Vec<(Vec<u8>, V)>>,
-    length: usize,
+    positions: HashMap<Rc<[u8]>, u64>,
+    entries: BTreeMap<u64, (Rc<[u8]>, V)>,
+    next: u64,
 }
 
 impl<V> Default for Dict<V> {
     fn default() -> Self {
         Self {
-            hasher: RandomState::new(),
-            buckets: BTreeMap::new(),
-            length: 0,
+            positions: HashMap::new(),
+            entries: BTreeMap::new(),
+            // As a cursor, 0 means the start and the end of a scan.
+            next: 1,
         }
     }
 }
 
 impl<V> Dict<V> {
     pub(super) fn len(&self) -> usize {
-        self.length
+        self.entries.len()
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Option<&V> {
-        let bucket = self.buckets.get(&self.place(name))?;
-        bucket.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+        let entry = self.entries.get(self.positions.get(name)?);
+        entry.map(|(_, value)| value)
     }
 
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut V> {
-        let place = self.place(name);
-        let bucket = self.buckets.get_mut(&place)?;
-        bucket
-            .iter_mut()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
+        let entry = self.entries.get_mut(self.positions.get(name)?);
+        entry.map(|(_, value)| value)
     }
 
-    /// Puts an entry in and returns the one that it replaces.
-    pub(super) fn insert(&mut self, name: Vec<u8>, value: V) -> Option<V> {
-        let bucket = self.buckets.entry(self.place(&name)).or_default();
-        if let Some((_, old)) = bucket.iter_mut().find(|(key, _)| *key == name) {
+    /// Inserts an entry and returns the value that it replaces.
+    pub(super) fn insert(&mut self, name: &[u8], value: V) -> Option<V> {
+        if let Some(old) = self.get_mut(name) {
             return Some(std::mem::replace(old, value));
         }
-        bucket.push((name, value));
-        self.length += 1;
+        let name: Rc<[u8]> = name.into();
+        self.positions.insert(Rc::clone(&name), self.next);
+        self.entries.insert(self.next, (name, value));
+        self.next += 1;
         None
     }
 
     pub(super) fn remove(&mut self, name: &[u8]) -> Option<V> {
-        let place = self.place(name);
-        let bucket = self.buckets.get_mut(&place)?;
-        let index = bucket.iter().position(|(key, _)| key == name)?;
-        let (_, value) = bucket.swap_remove(index);
-        if bucket.is_empty() {
-            self.buckets.remove(&place);
-        }
-        self.length -= 1;
-        Some(value)
+        let position = self.positions.remove(name)?;
+        self.entries.remove(&position).map(|(_, value)| value)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Vec<u8>, &V)> {
-        self.buckets.values().flatten().map(|(key, value)| (key, value))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &V)> {
+        self.entries.values().map(|(name, value)| (&**name, value))
     }
 
-    /// At least `count` entries from `cursor` on (0: from the start), and the cursor that goes on (0: at the end).
-    pub(super) fn walk(&self, cursor: u64, count: usize) -> (u64, Vec<(&Vec<u8>, &V)>) {
-        let mut found = Vec::new();
-        for (place, bucket) in self.buckets.range(cursor..) {
-            if found.len() >= count {
-                return (*place, found);
-            }
-            found.extend(bucket.iter().map(|(key, value)| (key, value)));
-        }
-        (0, found)
+    /// Up to `count` entries from `cursor` on (0: from the start), and the next cursor (0: the scan is complete).
+    pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &V)>) {
+        let mut rest = self.entries.range(cursor..);
+        let found = rest.by_ref().take(count);
+        let found = found.map(|(_, (name, value))| (&**name, value)).collect();
+        (rest.next().map_or(0, |(position, _)| *position), found)
     }
 
-    /// An entry picked at random.
-    pub(super) fn pick(&self) -> Option<(&Vec<u8>, &V)> {
-        let place = random::number() >> (64 - CURSOR_BITS);
-        let mut from_there = self.buckets.range(place..).chain(self.buckets.iter());
-        let (_, bucket) = from_there.next()?;
-        bucket.first().map(|(key, value)| (key, value))
-    }
-
-    /// Never 0, which means the start as a cursor and the end as an answer.
-    fn place(&self, name: &[u8]) -> u64 {
-        (self.hasher.hash_one(name) >> (64 - CURSOR_BITS)).max(1)
+    /// A random entry. Entries that follow a gap are more likely than others.
+    pub(super) fn random_entry(&self) -> Option<(&[u8], &V)> {
+        let from = random::number() % self.next;
+        let mut from_there = self.entries.range(from..).chain(self.entries.iter());
+        from_there.next().map(|(_, (name, value))| (&**name, value))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     #[test]
-    fn a_walk_meets_everything_that_stays_exactly_once() {
+    fn a_scan_returns_every_entry_that_stays_exactly_once() {
         let mut dict = Dict::default();
         for number in 0..1000 {
-            dict.insert(format!("stays:{number}").into_bytes(), ());
+            dict.insert(format!("stays:{number}").as_bytes(), ());
         }
-        let mut met: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        let mut seen: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
         let (mut cursor, mut round) = (0, 0);
         loop {
-            let (next, found) = dict.walk(cursor, 10);
-            for (key, ()) in found {
-                *met.entry(key.clone()).or_default() += 1;
+            let (next, found) = dict.scan(cursor, 10);
+            for (name, ()) in found {
+                *seen.entry(name.to_vec()).or_default() += 1;
             }
             cursor = next;
             if cursor == 0 {
                 break;
             }
-            dict.insert(format!("comes:{round}").into_bytes(), ());
+            dict.insert(format!("comes:{round}").as_bytes(), ());
             dict.remove(format!("comes:{}", round / 2).as_bytes());
+            dict.insert(b"stays:7", ());
             round += 1;
         }
         for number in 0..1000 {
-            assert_eq!(met.get(format!("stays:{number}").as_bytes()), Some(&1));
+            assert_eq!(seen.get(format!("stays:{number}").as_bytes()), Some(&1));
         }
     }
 
     #[test]
     fn entries_come_and_go() {
         let mut dict = Dict::default();
-        assert_eq!(dict.insert(b"a".to_vec(), 1), None);
-        assert_eq!(dict.insert(b"a".to_vec(), 2), Some(1));
+        assert_eq!(dict.insert(b"a", 1), None);
+        assert_eq!(dict.insert(b"a", 2), Some(1));
         *dict.get_mut(b"a").unwrap() += 1;
-        assert_eq!(dict.pick(), Some((&b"a".to_vec(), &3)));
+        assert_eq!(dict.random_entry(), Some((&b"a"[..], &3)));
         assert_eq!(dict.remove(b"a"), Some(3));
-        assert_eq!((dict.len(), dict.get(b"a")), (0, None));
+        assert_eq!((dict.len(), dict.get(b"a"), dict.random_entry()), (0, None, None));
     }
 }

@@ -1,32 +1,31 @@
 //! The practice Redis: a small Redis-compatible server on loopback, so that everything works on a machine without Redis.
 //!
 //! ```text
-//! bytes ─▶ request ─▶ command (looked up in one table) ─▶ store ─▶ reply ─▶ bytes
+//! bytes ─▶ request ─▶ command (looked up in the command table) ─▶ store ─▶ reply ─▶ bytes
 //! ```
 //!
-//! [`attach`] is the way to it for commands; [`Server`] is the server itself, in a thread of its own. Its replies are byte for byte those of Redis 7.0;
-//! `tests/practice_differential.rs` holds it to that.
+//! [`PracticeRedis`] is what commands use; [`Server`] is the server itself, in a thread of its own. Its replies are those
+//! of Redis 7.0, byte for byte; `tests/practice_differential.rs` compares them.
 
-mod alone;
 mod attach;
 mod client;
+mod command;
 mod commands;
 mod connection;
+mod data_file;
 mod dict;
-mod hub;
-mod join;
-mod kept;
-mod manner;
 pub(crate) mod random;
 mod reply;
 mod request;
 mod server;
+mod simulated_fault;
 mod snapshot;
+mod state;
 mod store;
 mod value;
 
-pub use alone::{Keep, Lone};
-pub use attach::{Attached, Fault, attach};
-pub use kept::Notice;
-pub use manner::Manner;
-pub use server::{Limits, Options, Server};
+pub(crate) use attach::PracticeRedis;
+pub(crate) use data_file::{DataNotice, start_standalone};
+pub use server::{Server, ServerOptions};
+pub use simulated_fault::SimulatedFault;
+pub use state::ServerLimits;

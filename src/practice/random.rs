@@ -1,8 +1,8 @@
-//! Randomness for names that nobody may guess, and for picks that nobody needs to repeat.
+//! Random numbers and names.
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// Random bytes as lower-case hexadecimal digits, two a byte.
+/// Random bytes in hexadecimal, two digits each.
 pub(crate) fn hexadecimal<const BYTES: usize>() -> String {
     bytes::<BYTES>()
         .iter()
@@ -10,7 +10,6 @@ pub(crate) fn hexadecimal<const BYTES: usize>() -> String {
         .collect()
 }
 
-/// A random number.
 pub(crate) fn number() -> u64 {
     u64::from_le_bytes(bytes::<8>())
 }
@@ -19,6 +18,6 @@ fn bytes<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     SystemRandom::new()
         .fill(&mut bytes)
-        .expect("the operating system always has randomness");
+        .expect("the operating system provides random bytes");
     bytes
 }

@@ -1,13 +1,13 @@
-//! Replies, and how RESP2 and RESP3 write them.
+//! Replies and their encoding in RESP2 and RESP3.
 
 use std::borrow::Cow;
 
-/// A version of the protocol that a connection speaks.
+/// The protocol version of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// The version that every connection begins with.
+    /// The version that every connection starts with.
     Resp2,
-    /// The version that `HELLO 3` asks for.
+    /// The version after `HELLO 3`.
     Resp3,
 }
 
@@ -20,36 +20,30 @@ impl Protocol {
     }
 }
 
-/// What a command answers.
+/// The reply to a command.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reply {
     /// `+OK`
     Ok,
-    /// A line that is made up as it goes (MONITOR).
-    Status(String),
-    /// A short text that is known beforehand.
-    Simple(&'static str),
+    /// A simple string.
+    Status(Cow<'static, str>),
     /// An error, its code first.
     Error(Cow<'static, str>),
-    /// A number.
     Int(i64),
-    /// Bytes.
     Bulk(Vec<u8>),
-    /// No value.
     Nil,
-    /// No array: what EXEC answers when a watched key has changed.
+    /// A null array: the reply to EXEC if a watched key has changed.
     NilArray,
-    /// Replies in an order.
     Array(Vec<Reply>),
-    /// Pairs; a flat array in RESP2.
+    /// A flat array in RESP2.
     Map(Vec<(Reply, Reply)>),
-    /// Replies without an order; an array in RESP2.
+    /// An array in RESP2.
     Set(Vec<Reply>),
-    /// Pairs that are arrays of two in RESP3 and a flat array in RESP2 (HRANDFIELD … WITHVALUES).
+    /// Arrays of two in RESP3, a flat array in RESP2 (HRANDFIELD … WITHVALUES).
     Pairs(Vec<(Reply, Reply)>),
-    /// Out of band in RESP3; an array in RESP2.
+    /// An array in RESP2.
     Push(Vec<Reply>),
-    /// A text for people (INFO); plain bytes in RESP2.
+    /// A bulk string in RESP2.
     Verbatim(String),
     /// Several replies to one command (SUBSCRIBE), or none.
     Many(Vec<Reply>),
@@ -60,7 +54,7 @@ impl Reply {
         Self::Bulk(text.into())
     }
 
-    /// Bytes, or no value.
+    /// A bulk string, or nil.
     pub(super) fn maybe(bytes: Option<Vec<u8>>) -> Self {
         bytes.map_or(Self::Nil, Self::Bulk)
     }
@@ -69,39 +63,38 @@ impl Reply {
         Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
     }
 
-    pub(super) fn truth(holds: bool) -> Self {
-        Self::Int(i64::from(holds))
+    pub(super) fn truth(is_true: bool) -> Self {
+        Self::Int(i64::from(is_true))
     }
 
     pub(super) fn bulks(items: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self::Array(items.into_iter().map(Self::Bulk).collect())
     }
 
-    /// Writes the reply as it goes over the wire.
+    /// Appends the reply in the given protocol.
     pub(super) fn encode(&self, protocol: Protocol, out: &mut Vec<u8>) {
-        let is_new = protocol == Protocol::Resp3;
+        let is_resp3 = protocol == Protocol::Resp3;
         match self {
             Self::Ok => out.extend_from_slice(b"+OK\r\n"),
-            Self::Simple(text) => line(out, b'+', text),
             Self::Status(text) => line(out, b'+', text),
-            // A line feed would end the error and begin another reply.
+            // A line break would end the error and start another reply.
             Self::Error(text) => line(out, b'-', &text.replace(['\r', '\n'], " ")),
             Self::Int(number) => line(out, b':', &number.to_string()),
             Self::Bulk(bytes) => blob(out, b'$', b"", bytes),
-            Self::Nil if is_new => out.extend_from_slice(b"_\r\n"),
+            Self::Nil if is_resp3 => out.extend_from_slice(b"_\r\n"),
             Self::Nil => out.extend_from_slice(b"$-1\r\n"),
-            Self::NilArray if is_new => out.extend_from_slice(b"_\r\n"),
+            Self::NilArray if is_resp3 => out.extend_from_slice(b"_\r\n"),
             Self::NilArray => out.extend_from_slice(b"*-1\r\n"),
-            Self::Verbatim(text) if is_new => blob(out, b'=', b"txt:", text.as_bytes()),
+            Self::Verbatim(text) if is_resp3 => blob(out, b'=', b"txt:", text.as_bytes()),
             Self::Verbatim(text) => blob(out, b'$', b"", text.as_bytes()),
             Self::Array(items) => list(out, b'*', items, protocol),
-            Self::Set(items) => list(out, if is_new { b'~' } else { b'*' }, items, protocol),
-            Self::Push(items) => list(out, if is_new { b'>' } else { b'*' }, items, protocol),
-            Self::Map(pairs) if is_new => {
+            Self::Set(items) => list(out, if is_resp3 { b'~' } else { b'*' }, items, protocol),
+            Self::Push(items) => list(out, if is_resp3 { b'>' } else { b'*' }, items, protocol),
+            Self::Map(pairs) if is_resp3 => {
                 line(out, b'%', &pairs.len().to_string());
                 flat(out, pairs, protocol);
             }
-            Self::Pairs(pairs) if is_new => {
+            Self::Pairs(pairs) if is_resp3 => {
                 line(out, b'*', &pairs.len().to_string());
                 for pair in pairs {
                     out.extend_from_slice(b"*2\r\n");

@@ -1,42 +1,42 @@
-//! Reads requests, inline and multibulk, with Redis's own limits and words (`networking.c` of Redis 7.0).
+//! Reads requests, inline and multibulk, with the limits and error texts of Redis 7.0 (`networking.c`).
 
 /// A command name and its arguments.
 pub(super) type Words = Vec<Vec<u8>>;
 
 /// Bytes of an inline request, and of any header line.
 const LINE_LIMIT: usize = 64 * 1024;
-/// Redis lets who has not logged in yet send this many words …
-const STRANGERS_WORDS: i64 = 10;
+/// Before authentication, a request may have this many words …
+const UNAUTHENTICATED_WORDS: i64 = 10;
 /// … of this many bytes each.
-const STRANGERS_BYTES: i64 = 16 * 1024;
-/// What a word costs in memory beside its bytes.
+const UNAUTHENTICATED_BYTES: i64 = 16 * 1024;
+/// The memory that a word needs in addition to its bytes.
 const WORD_COST: usize = 48;
 
-/// What may be sent, and by whom.
+/// Limits of one request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// Bytes that one request may hold in memory.
+pub(super) struct RequestLimits {
+    /// Bytes in memory.
     pub(super) bytes: usize,
-    /// Whether the sender has yet to log in.
-    pub(super) stranger: bool,
+    /// Whether the client has logged in.
+    pub(super) is_authenticated: bool,
 }
 
-/// What stands at the start of the bytes received.
+/// The result of reading one request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
-    /// A whole request; one without words is to be ignored.
+    /// A complete request; without words it must be ignored.
     Request(Words),
     /// More bytes are needed.
     Partial,
 }
 
-/// The end of a connection: the text that follows `-ERR Protocol error: `.
+/// A protocol error, after which the connection is closed: the text that follows `-ERR Protocol error: `.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Violation(pub(super) String);
+pub(super) struct ProtocolError(pub(super) String);
 
-/// Bytes received and not yet answered.
+/// Bytes that have arrived, and requests read from them.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct RequestReader {
     received: Vec<u8>,
     at: usize,
     /// The multibulk request that is being read.
@@ -47,13 +47,13 @@ pub(super) struct Reader {
 struct Multibulk {
     missing: i64,
     words: Words,
-    /// The announced length of the word that comes next.
+    /// The announced length of the next word.
     length: Option<usize>,
     cost: usize,
 }
 
-impl Reader {
-    /// Takes in bytes from the network.
+impl RequestReader {
+    /// Appends bytes from the network.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         if self.at > 0 {
             self.received.drain(..self.at);
@@ -62,22 +62,22 @@ impl Reader {
         self.received.extend_from_slice(bytes);
     }
 
-    /// Whether a request has begun and is not complete.
+    /// Whether a request has begun but is not complete.
     pub(super) fn is_inside_request(&self) -> bool {
         self.open.is_some() || self.at < self.received.len()
     }
 
-    /// Takes the next request out of what was received.
+    /// Removes and returns the next request.
     ///
     /// # Errors
-    /// [`Violation`] in Redis's words; the connection cannot go on after it.
-    pub(super) fn next(&mut self, bounds: Bounds) -> Result<Parsed, Violation> {
+    /// [`ProtocolError`]; the connection must then be closed.
+    pub(super) fn next(&mut self, limits: RequestLimits) -> Result<Parsed, ProtocolError> {
         if self.open.is_none() {
             match self.received.get(self.at) {
                 None => return Ok(Parsed::Partial),
                 Some(b'*') => match self.header("too big mbulk count string")? {
                     None => return Ok(Parsed::Partial),
-                    Some(line) => self.open = Multibulk::announced(&line, bounds)?,
+                    Some(line) => self.open = Multibulk::announced(&line, limits)?,
                 },
                 Some(_) => return self.inline(),
             }
@@ -85,17 +85,17 @@ impl Reader {
                 return Ok(Parsed::Request(Words::new()));
             }
         }
-        self.words(bounds)
+        self.words(limits)
     }
 
-    fn words(&mut self, bounds: Bounds) -> Result<Parsed, Violation> {
+    fn words(&mut self, limits: RequestLimits) -> Result<Parsed, ProtocolError> {
         let Some(mut open) = self.open.take() else {
             return Ok(Parsed::Partial);
         };
         while open.missing > 0 {
             let length = match open.length {
                 Some(length) => length,
-                None => match self.word_length(&open, bounds)? {
+                None => match self.word_length(&open, limits)? {
                     Some(length) => length,
                     None => {
                         self.open = Some(open);
@@ -104,7 +104,7 @@ impl Reader {
                 },
             };
             open.length = Some(length);
-            // As in Redis, the two bytes after a word are taken for the end of its line unseen.
+            // Like Redis, this does not check the two bytes that end the line.
             if self.received.len() - self.at < length + 2 {
                 self.open = Some(open);
                 return Ok(Parsed::Partial);
@@ -118,35 +118,39 @@ impl Reader {
         Ok(Parsed::Request(open.words))
     }
 
-    fn word_length(&mut self, open: &Multibulk, bounds: Bounds) -> Result<Option<usize>, Violation> {
+    fn word_length(
+        &mut self,
+        open: &Multibulk,
+        limits: RequestLimits,
+    ) -> Result<Option<usize>, ProtocolError> {
         let Some(line) = self.header("too big bulk count string")? else {
             return Ok(None);
         };
         if line.first() != Some(&b'$') {
             let found = char::from(line.first().copied().unwrap_or(b'\r'));
-            return Err(violation(format!("expected '$', got '{found}'")));
+            return Err(protocol_error(format!("expected '$', got '{found}'")));
         }
-        let invalid = || violation("invalid bulk length");
+        let invalid = || protocol_error("invalid bulk length");
         let length = integer(&line[1..])
             .filter(|length| *length >= 0)
             .ok_or_else(invalid)?;
-        if bounds.stranger && length > STRANGERS_BYTES {
-            return Err(violation("unauthenticated bulk length"));
+        if !limits.is_authenticated && length > UNAUTHENTICATED_BYTES {
+            return Err(protocol_error("unauthenticated bulk length"));
         }
         let length = usize::try_from(length).map_err(|_| invalid())?;
-        // An announcement is refused before a byte of it is kept.
-        if length.saturating_add(open.cost + WORD_COST) > bounds.bytes {
+        // Refused on announcement, before any byte is stored.
+        if length.saturating_add(open.cost + WORD_COST) > limits.bytes {
             return Err(invalid());
         }
         Ok(Some(length))
     }
 
-    /// The line that begins here, up to its carriage return, which the byte after it must have followed.
-    fn header(&mut self, too_long: &str) -> Result<Option<Vec<u8>>, Violation> {
+    /// The next line, up to its carriage return, once the byte after that has arrived.
+    fn header(&mut self, too_long: &str) -> Result<Option<Vec<u8>>, ProtocolError> {
         let rest = &self.received[self.at..];
         let end = rest.iter().take(LINE_LIMIT + 1).position(|byte| *byte == b'\r');
         match end {
-            None if rest.len() > LINE_LIMIT => Err(violation(too_long)),
+            None if rest.len() > LINE_LIMIT => Err(protocol_error(too_long)),
             Some(end) if end + 1 < rest.len() => {
                 let line = rest[..end].to_vec();
                 self.at += end + 2;
@@ -156,34 +160,34 @@ impl Reader {
         }
     }
 
-    fn inline(&mut self) -> Result<Parsed, Violation> {
+    fn inline(&mut self) -> Result<Parsed, ProtocolError> {
         let rest = &self.received[self.at..];
         let Some(end) = rest.iter().take(LINE_LIMIT + 1).position(|byte| *byte == b'\n') else {
             return if rest.len() > LINE_LIMIT {
-                Err(violation("too big inline request"))
+                Err(protocol_error("too big inline request"))
             } else {
                 Ok(Parsed::Partial)
             };
         };
         let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-        let words = split(line).ok_or_else(|| violation("unbalanced quotes in request"))?;
+        let words = split(line).ok_or_else(|| protocol_error("unbalanced quotes in request"))?;
         self.at += end + 1;
         Ok(Parsed::Request(words))
     }
 }
 
 impl Multibulk {
-    /// None where the header announces no words at all.
-    fn announced(line: &[u8], bounds: Bounds) -> Result<Option<Self>, Violation> {
+    /// None if the header announces no words.
+    fn announced(line: &[u8], limits: RequestLimits) -> Result<Option<Self>, ProtocolError> {
         let count = integer(&line[1..])
             .filter(|count| *count <= i64::from(i32::MAX))
-            .ok_or_else(|| violation("invalid multibulk length"))?;
-        if bounds.stranger && count > STRANGERS_WORDS {
-            return Err(violation("unauthenticated multibulk length"));
+            .ok_or_else(|| protocol_error("invalid multibulk length"))?;
+        if !limits.is_authenticated && count > UNAUTHENTICATED_WORDS {
+            return Err(protocol_error("unauthenticated multibulk length"));
         }
         let open = Self {
             missing: count,
-            // Room is made as words arrive, never because they were announced.
+            // Memory grows as words arrive, not when they are announced.
             words: Words::new(),
             length: None,
             cost: 0,
@@ -192,17 +196,17 @@ impl Multibulk {
     }
 }
 
-fn violation(text: impl Into<String>) -> Violation {
-    Violation(text.into())
+fn protocol_error(text: impl Into<String>) -> ProtocolError {
+    ProtocolError(text.into())
 }
 
-/// A decimal number in the one way of writing it that Redis accepts (`string2ll`): no sign `+`, no leading zeros.
+/// An integer in the only notation that Redis accepts (`string2ll`): without `+` and leading zeros.
 pub(super) fn integer(text: &[u8]) -> Option<i64> {
     let number: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (number.to_string().as_bytes() == text).then_some(number)
 }
 
-/// Splits a line into words by the rules of `sdssplitargs`; none where quotes do not match.
+/// Splits a line into words by the rules of `sdssplitargs`; none if quotes do not match.
 fn split(line: &[u8]) -> Option<Words> {
     let mut words = Words::new();
     let mut bytes = line.iter().copied().peekable();
@@ -278,21 +282,21 @@ fn is_space(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    const KNOWN: Bounds = Bounds {
+    const AUTHENTICATED: RequestLimits = RequestLimits {
         bytes: 1 << 20,
-        stranger: false,
+        is_authenticated: true,
     };
-    const STRANGER: Bounds = Bounds {
+    const UNAUTHENTICATED: RequestLimits = RequestLimits {
         bytes: 1 << 20,
-        stranger: true,
+        is_authenticated: false,
     };
 
-    fn requests(pieces: &[&[u8]], bounds: Bounds) -> Result<Vec<Words>, Violation> {
-        let mut reader = Reader::default();
+    fn requests(pieces: &[&[u8]], limits: RequestLimits) -> Result<Vec<Words>, ProtocolError> {
+        let mut reader = RequestReader::default();
         let mut found = Vec::new();
         for piece in pieces {
             reader.feed(piece);
-            while let Parsed::Request(words) = reader.next(bounds)? {
+            while let Parsed::Request(words) = reader.next(limits)? {
                 found.push(words);
             }
         }
@@ -302,55 +306,63 @@ mod tests {
     #[test]
     fn a_request_split_at_any_byte_is_the_same_request() {
         let sent = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\na\r\nb\r\nPING 'a b' \"c\\x41\\n\"\r\n*0\r\n*1\r\n$4\r\nQUIT\r\n";
-        let whole = requests(&[sent], KNOWN).unwrap();
+        let whole = requests(&[sent], AUTHENTICATED).unwrap();
         assert_eq!(whole.len(), 4);
         assert_eq!(whole[1], [&b"PING"[..], b"a b", b"cA\n"]);
         for cut in 0..sent.len() {
             let (head, tail) = sent.split_at(cut);
-            assert_eq!(requests(&[head, tail], KNOWN).unwrap(), whole, "cut at {cut}");
+            assert_eq!(
+                requests(&[head, tail], AUTHENTICATED).unwrap(),
+                whole,
+                "cut at {cut}"
+            );
         }
         let single: Vec<&[u8]> = sent.chunks(1).collect();
-        assert_eq!(requests(&single, KNOWN).unwrap(), whole);
+        assert_eq!(requests(&single, AUTHENTICATED).unwrap(), whole);
     }
 
     #[test]
-    fn violations_are_told_in_redis_own_words() {
+    fn protocol_errors_have_the_texts_of_redis() {
         let long = [b'x'; LINE_LIMIT + 2];
         let long_count = [&b"*"[..], &[b'1'; LINE_LIMIT + 2]].concat();
-        for (sent, bounds, said) in [
-            (&b"*x\r\n"[..], KNOWN, "invalid multibulk length"),
-            (b"*2147483648\r\n", KNOWN, "invalid multibulk length"),
-            (b"*11\r\n", STRANGER, "unauthenticated multibulk length"),
-            (b"*1\r\n$16385\r\n", STRANGER, "unauthenticated bulk length"),
-            (b"*1\r\n$-1\r\n", KNOWN, "invalid bulk length"),
-            (b"*1\r\n$01\r\n", KNOWN, "invalid bulk length"),
-            (b"*1\r\n$536870912\r\n", KNOWN, "invalid bulk length"),
-            (b"*1\r\n*1\r\n", KNOWN, "expected '$', got '*'"),
-            (b"GET \"k\r\n", KNOWN, "unbalanced quotes in request"),
-            (b"GET \"k\"x\r\n", KNOWN, "unbalanced quotes in request"),
-            (&long, KNOWN, "too big inline request"),
-            (&long_count, KNOWN, "too big mbulk count string"),
+        for (sent, limits, said) in [
+            (&b"*x\r\n"[..], AUTHENTICATED, "invalid multibulk length"),
+            (b"*2147483648\r\n", AUTHENTICATED, "invalid multibulk length"),
+            (b"*11\r\n", UNAUTHENTICATED, "unauthenticated multibulk length"),
+            (
+                b"*1\r\n$16385\r\n",
+                UNAUTHENTICATED,
+                "unauthenticated bulk length",
+            ),
+            (b"*1\r\n$-1\r\n", AUTHENTICATED, "invalid bulk length"),
+            (b"*1\r\n$01\r\n", AUTHENTICATED, "invalid bulk length"),
+            (b"*1\r\n$536870912\r\n", AUTHENTICATED, "invalid bulk length"),
+            (b"*1\r\n*1\r\n", AUTHENTICATED, "expected '$', got '*'"),
+            (b"GET \"k\r\n", AUTHENTICATED, "unbalanced quotes in request"),
+            (b"GET \"k\"x\r\n", AUTHENTICATED, "unbalanced quotes in request"),
+            (&long, AUTHENTICATED, "too big inline request"),
+            (&long_count, AUTHENTICATED, "too big mbulk count string"),
         ] {
-            assert_eq!(requests(&[sent], bounds), Err(violation(said)));
+            assert_eq!(requests(&[sent], limits), Err(protocol_error(said)));
         }
     }
 
     #[test]
-    fn two_thousand_million_announced_words_cost_nothing() {
-        let mut reader = Reader::default();
+    fn announcing_two_billion_words_needs_no_memory() {
+        let mut reader = RequestReader::default();
         reader.feed(b"*2147483647\r\n$1\r\na\r\n");
-        assert_eq!(reader.next(KNOWN), Ok(Parsed::Partial));
+        assert_eq!(reader.next(AUTHENTICATED), Ok(Parsed::Partial));
         assert!(reader.open.is_some_and(|open| open.words.capacity() < 100));
     }
 
     #[test]
-    fn many_small_words_are_bounded_too() {
-        let mut reader = Reader::default();
+    fn many_small_words_are_limited_too() {
+        let mut reader = RequestReader::default();
         reader.feed(b"*2147483647\r\n");
         let refused = (0..100_000).find_map(|_| {
             reader.feed(b"$0\r\n\r\n");
-            reader.next(KNOWN).err()
+            reader.next(AUTHENTICATED).err()
         });
-        assert_eq!(refused, Some(violation("invalid bulk length")));
+        assert_eq!(refused, Some(protocol_error("invalid bulk length")));
     }
 }

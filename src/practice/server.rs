@@ -1,176 +1,163 @@
 //! The server itself: a listener on loopback in a thread of its own.
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use super::hub::{Hub, Shared};
-use super::manner::Manner;
+use super::client::ConnectedClient;
+use super::simulated_fault::SimulatedFault;
+use super::state::{ServerLimits, ServerState, SharedState, Statistics};
 use super::store::{Store, wall_clock};
 use super::{connection, random, snapshot};
 use crate::redis_url::{Address, Origin, Target};
 use crate::secret::Secret;
 
-/// How a practice server is to be.
+/// The configuration of a practice server.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// Where to listen: a loopback address; port 0 takes a free one.
+pub struct ServerOptions {
+    /// A loopback address; port 0 means a free port.
     pub listen: SocketAddr,
-    /// The password that clients must give.
+    /// The password that clients need.
     pub password: Option<Secret>,
-    /// The file that the data is loaded from, and saved to while the server runs and when it ends.
-    pub file: Option<PathBuf>,
-    /// How much it serves before it refuses.
-    pub limits: Limits,
-    /// What the server calls itself in `INFO`; made up where none is given.
-    pub run_id: Option<String>,
-    /// How it behaves.
-    pub manner: Manner,
+    /// The file that data is loaded from, and saved to while the server runs and when it ends.
+    pub data: Option<PathBuf>,
+    /// The limits of the server.
+    pub limits: ServerLimits,
+    /// The fault that the server simulates.
+    pub fault: SimulatedFault,
 }
 
-impl Default for Options {
-    /// A free port, no password, nothing kept.
+impl Default for ServerOptions {
+    /// A free port, no password, nothing saved.
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             password: None,
-            file: None,
-            limits: Limits::default(),
-            run_id: None,
-            manner: Manner::Healthy,
+            data: None,
+            limits: ServerLimits::default(),
+            fault: SimulatedFault::None,
         }
     }
 }
 
-/// How much a server serves before it refuses.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections at a time.
-    pub clients: usize,
-    /// Bytes of the data set; beyond them writes get Redis's OOM error.
-    pub data: usize,
-    /// Bytes of one request, and of one transaction's queue.
-    pub request: usize,
-    /// Bytes of replies that one client may leave unread.
-    pub output_each: usize,
-    /// Bytes of replies that all clients together may leave unread.
-    pub output: usize,
-    /// How long a request may take to arrive once its first byte is there.
-    pub patience: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            clients: 256,
-            data: 64 * MEGABYTE,
-            request: 16 * MEGABYTE,
-            output_each: 64 * MEGABYTE,
-            output: 128 * MEGABYTE,
-            patience: Duration::from_secs(60),
-        }
-    }
-}
-
-const MEGABYTE: usize = 1024 * 1024;
-/// How often keys that nobody asks for are looked at, and changes are saved.
+/// How often expired keys are removed, and the server checks whether to save.
 const HEARTBEAT: Duration = Duration::from_millis(100);
-/// How long changes may wait to be saved: what a power cut can cost.
+/// How long a change may wait to be saved, so how much a crash can lose.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// Connections that wait to be accepted.
+/// The client name of the connection that each attached process keeps open.
+pub(super) const ATTACHED: &str = "sessiontut-attached";
+/// How often a server that is ending looks for attached processes.
+const RECOUNT: Duration = Duration::from_millis(10);
+/// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// A running practice Redis; it ends when dropped.
+/// A running practice Redis, which ends when dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     password: Option<Secret>,
     run_id: String,
-    stop: Option<oneshot::Sender<()>>,
+    /// Ends the server; the duration is how long it waits for attached processes.
+    stop: Option<oneshot::Sender<Duration>>,
     thread: Option<JoinHandle<io::Result<()>>>,
+    /// The lock on the data file, released after the server has saved and ended.
+    lock: Option<File>,
 }
 
 impl Server {
-    /// Starts it; it accepts connections when this returns.
+    /// Starts a server, which accepts connections when this returns.
     ///
     /// # Errors
-    /// An address that is not loopback, a port that is taken, a data file that cannot be read
-    /// ([`io::ErrorKind::InvalidData`] where it is damaged), or no thread to be had.
-    pub fn start(options: Options) -> io::Result<Self> {
+    /// The address is not loopback, the port is in use, the data file cannot be read or is damaged
+    /// ([`io::ErrorKind::InvalidData`]), or the thread cannot be started.
+    pub fn start(options: ServerOptions) -> io::Result<Self> {
         if !options.listen.ip().is_loopback() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!(
-                    "{} is not a loopback address, and the practice Redis listens on no other",
-                    options.listen.ip()
-                ),
+                format!("{} is not a loopback address", options.listen.ip()),
             ));
         }
         let listener = listener(options.listen)?;
         let address = listener.local_addr()?;
-        // Read before the thread starts: a damaged file is the caller's to decide on.
-        let saved = match &options.file {
+        // Read here, so that the caller learns of a damaged file.
+        let saved = match &options.data {
             Some(file) => snapshot::read(file)?,
             None => None,
         };
-        let run_id = options.run_id.clone().unwrap_or_else(random::hexadecimal::<20>);
+        let run_id = random::hexadecimal::<20>();
         let (stop, stopped) = oneshot::channel();
         let password = options.password.clone();
         let thread_id = run_id.clone();
         let thread = std::thread::Builder::new()
             .name("practice-redis".into())
-            .spawn(move || serve_until(stopped, listener, options, saved.as_deref(), thread_id))?;
+            .spawn(move || run(stopped, listener, options, saved.as_deref(), thread_id))?;
         Ok(Self {
             address,
             password,
             run_id,
             stop: Some(stop),
             thread: Some(thread),
+            lock: None,
         })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it calls itself in `INFO`.
+    /// The run id, as in `INFO`.
     #[must_use]
-    pub fn run_id(&self) -> &str {
+    pub(super) fn run_id(&self) -> &str {
         &self.run_id
     }
 
-    /// How to reach it and log in.
+    /// The address and password.
     #[must_use]
-    pub fn target(&self) -> Target {
+    pub(super) fn target(&self) -> Target {
         target(self.address, self.password.clone())
     }
 
-    /// Ends it: closes its connections and its port, and saves its data.
+    /// Holds a file lock for as long as the server runs.
+    pub(super) fn keep_locked(&mut self, lock: File) {
+        self.lock = Some(lock);
+    }
+
+    /// Closes the port and all connections, and saves the data.
     ///
     /// # Errors
     /// The data could not be saved.
     pub fn stop(mut self) -> io::Result<()> {
-        self.end()
+        self.end(Duration::ZERO)
     }
 
-    fn end(&mut self) -> io::Result<()> {
+    /// The same, but first waits until no other process is attached, for at most `grace`.
+    ///
+    /// # Errors
+    /// The data could not be saved.
+    pub(super) fn stop_after(mut self, grace: Duration) -> io::Result<()> {
+        self.end(grace)
+    }
+
+    fn end(&mut self, grace: Duration) -> io::Result<()> {
         if let Some(stop) = self.stop.take() {
-            // A thread that has ended already does not listen any more.
-            let _ = stop.send(());
+            // This fails only if the thread has ended already.
+            let _ = stop.send(grace);
         }
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(outcome)) => outcome,
-            Some(Err(_)) => Err(io::Error::other("the practice Redis ended by a fault of its own")),
+            Some(Err(_)) => Err(io::Error::other("the practice Redis crashed")),
             None => Ok(()),
         }
     }
@@ -178,12 +165,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nobody is left to be told; `stop` is there for those who want to know.
-        let _ = self.end();
+        // `stop` reports errors.
+        let _ = self.end(Duration::ZERO);
     }
 }
 
-/// How to reach a practice Redis at an address.
+/// The target for a practice Redis at this address.
 pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
     Target {
         address: Address::Tcp {
@@ -201,8 +188,8 @@ pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
 
 fn listener(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of an earlier server that still fade away must not keep its successor from the port.
-    // On Windows the same option would let two servers share one port.
+    // Otherwise connections in TIME_WAIT would keep the next server from using the port. On Windows the option would
+    // let two servers share one port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -211,10 +198,10 @@ fn listener(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-fn serve_until(
-    stopped: oneshot::Receiver<()>,
+fn run(
+    stopped: oneshot::Receiver<Duration>,
     listener: std::net::TcpListener,
-    options: Options,
+    options: ServerOptions,
     saved: Option<&[u8]>,
     run_id: String,
 ) -> io::Result<()> {
@@ -224,88 +211,112 @@ fn serve_until(
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, async {
         let listener = TcpListener::from_std(listener)?;
-        let port = listener.local_addr()?.port();
-        let hub = Hub::new(Store::default(), options.password, options.limits, run_id, port);
-        let hub: Shared = Rc::new(hub.into());
-        if let Some(saved) = saved {
-            snapshot::restore(saved, &hub);
-        }
-        hub.borrow_mut().manner = options.manner;
-        let mut keeper = Keeper {
-            file: options.file,
-            saved: hub.borrow().store.changes(),
+        let mut state = ServerState {
+            store: Store::default(),
+            clients: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            password: options.password,
+            limits: options.limits,
+            fault: SimulatedFault::None,
+            run_id,
+            port: listener.local_addr()?.port(),
+            since: Instant::now(),
+            statistics: Statistics::default(),
+            unsent: Rc::default(),
+            last_client_id: 0,
         };
+        if let Some(saved) = saved {
+            snapshot::restore(saved, &mut state);
+        }
+        state.fault = options.fault;
+        let mut saver = Saver {
+            file: options.data,
+            saved: state.store.changes(),
+        };
+        let state: SharedState = Rc::new(state.into());
+        let grace = tokio::select! {
+            () = accept(&listener, &state) => Duration::ZERO,
+            () = expire_and_save(&state, &mut saver) => Duration::ZERO,
+            // An error means that the handle was dropped, which ends the server as well.
+            grace = stopped => grace.unwrap_or_default(),
+        };
+        // An attached process may still open connections. After the grace period they are cut.
         tokio::select! {
-            () = accept(&listener, &hub) => {}
-            () = beat(&hub, &mut keeper) => {}
-            // An error means that the handle is gone, which ends the server as well.
-            _ = stopped => {}
+            () = accept(&listener, &state) => {}
+            () = all_detached(&state) => {}
+            () = tokio::time::sleep(grace) => {}
         }
         drop(listener);
-        keeper.save(&hub)
+        saver.save(&state)
     })
 }
 
-async fn accept(listener: &TcpListener, hub: &Shared) {
+/// Waits until no other process is attached.
+async fn all_detached(state: &SharedState) {
+    let is_attached = |client: &Rc<ConnectedClient>| *client.name.borrow() == ATTACHED.as_bytes();
+    while state.borrow().clients.values().any(is_attached) {
+        tokio::time::sleep(RECOUNT).await;
+    }
+}
+
+async fn accept(listener: &TcpListener, state: &SharedState) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                admit(stream, peer, hub);
-            }
-            // Out of file descriptors, or the peer has gone already: others are still served.
+            Ok((stream, peer)) => admit(stream, peer, state),
+            // Out of file descriptors, or the client is gone already.
             Err(_) => tokio::time::sleep(HEARTBEAT).await,
         }
     }
 }
 
-fn admit(stream: TcpStream, peer: SocketAddr, hub: &Shared) {
+fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let Ok(local) = stream.local_addr() else {
         return;
     };
-    // Replies are small and somebody waits for each.
+    // Replies are small, and a client waits for each. Without the option they only come later.
     let _ = stream.set_nodelay(true);
-    let mut shared = hub.borrow_mut();
-    shared.counts.connections += 1;
-    if shared.clients.len() >= shared.limits.clients {
-        shared.counts.rejected += 1;
-        // A new connection's buffer is empty: the line fits, or the peer has gone.
+    let mut server = state.borrow_mut();
+    server.statistics.connections += 1;
+    if server.clients.len() >= server.limits.clients {
+        server.statistics.rejected += 1;
+        // The send buffer of a new connection is empty, so the line fits.
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
         return;
     }
-    let client = connection::enter(&mut shared, peer, local);
-    tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(hub)));
+    let client = ConnectedClient::enter(&mut server, peer, local);
+    tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(state)));
 }
 
-async fn beat(hub: &Shared, keeper: &mut Keeper) {
-    let mut last_save = tokio::time::Instant::now();
+async fn expire_and_save(state: &SharedState, saver: &mut Saver) {
+    let mut last_save = Instant::now();
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        hub.borrow_mut().store.advance(wall_clock());
+        state.borrow_mut().store.advance(wall_clock());
         if last_save.elapsed() >= SAVE_EVERY {
-            // A full disk now may have room later; the last save, at the end, is the one that tells.
-            let _ = keeper.save(hub);
-            last_save = tokio::time::Instant::now();
+            // A full disk may have room later; an error of the last save, at the end, is reported.
+            let _ = saver.save(state);
+            last_save = Instant::now();
         }
     }
 }
 
 /// Saves the data when it has changed.
-struct Keeper {
+struct Saver {
     file: Option<PathBuf>,
+    /// The store's number of changes at the last save.
     saved: u64,
 }
 
-impl Keeper {
-    fn save(&mut self, hub: &Shared) -> io::Result<()> {
+impl Saver {
+    fn save(&mut self, state: &SharedState) -> io::Result<()> {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        let mut hub = hub.borrow_mut();
-        hub.store.advance(wall_clock());
-        let changes = hub.store.changes();
-        if changes != self.saved {
-            snapshot::write(file, &hub.store)?;
-            self.saved = changes;
+        let store = &mut state.borrow_mut().store;
+        store.advance(wall_clock());
+        if store.changes() != self.saved {
+            snapshot::write(file, store)?;
+            self.saved = store.changes();
         }
         Ok(())
     }

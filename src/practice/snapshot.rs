@@ -1,4 +1,4 @@
-//! The data between two runs: a file of the commands that bring it back, with the hash of its contents in the first line.
+//! The data file: the commands that restore the data, after a first line with their hash.
 
 use std::fs;
 use std::io;
@@ -7,66 +7,65 @@ use std::path::Path;
 
 use ring::digest::{SHA256, digest};
 
-use super::hub::Shared;
-use super::request::{Bounds, Parsed, Reader};
+use super::client::ConnectedClient;
+use super::commands;
+use super::request::{Parsed, RequestLimits, RequestReader};
+use super::state::ServerState;
 use super::store::{DATABASES, Store};
 use super::value::Value;
-use super::{commands, connection};
 use crate::state;
 
-/// What the first line begins with; the number changes with the format.
-const MARK: &str = "sessiontut practice data 1 ";
+/// The start of the first line; the number changes with the format.
+const HEADER: &str = "sessiontut practice data 1 ";
 
-/// Writes the data to a file that is there either as it was or as it is now, for its owner alone.
-///
-/// # Errors
-/// The folder or the file cannot be written.
+/// Writes the data to a file with mode 0600, completely or not at all.
 pub(super) fn write(file: &Path, store: &Store) -> io::Result<()> {
     let body = body(store);
-    let mut whole = format!("{MARK}{}\n", hash(&body)).into_bytes();
-    whole.extend(body);
-    state::write(file, &whole)
+    let mut content = format!("{HEADER}{}\n", hash(&body)).into_bytes();
+    content.extend(body);
+    state::write(file, &content)
 }
 
-/// The commands in a file; none where there is no file.
+/// Reads the commands of a file; none if there is no file.
 ///
 /// # Errors
-/// It cannot be read, or ([`io::ErrorKind::InvalidData`]) is not what was written.
+/// The file cannot be read, or it is damaged ([`io::ErrorKind::InvalidData`]).
 pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
-    let whole = match fs::read(file) {
-        Ok(whole) => whole,
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(fault) => return Err(fault),
+    let content = match fs::read(file) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
     };
-    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "not the data that was saved");
-    let end = whole.iter().position(|byte| *byte == b'\n').ok_or_else(damaged)?;
-    let body = &whole[end + 1..];
-    if whole[..end] != *format!("{MARK}{}", hash(body)).as_bytes() {
+    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the data file is damaged");
+    let end = content
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or_else(damaged)?;
+    let body = &content[end + 1..];
+    if content[..end] != *format!("{HEADER}{}", hash(body)).as_bytes() {
         return Err(damaged());
     }
     Ok(Some(body.to_vec()))
 }
 
 /// Runs the commands that [`read`] returned.
-pub(super) fn restore(saved: &[u8], hub: &Shared) {
-    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut hub = hub.borrow_mut();
-    let client = connection::enter(&mut hub, nobody, nobody);
-    client.is_known.set(true);
-    let bounds = Bounds {
+pub(super) fn restore(saved: &[u8], server: &mut ServerState) {
+    let no_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let client = ConnectedClient::enter(server, no_address, no_address);
+    client.is_authenticated.set(true);
+    let limits = RequestLimits {
         bytes: usize::MAX,
-        stranger: false,
+        is_authenticated: true,
     };
-    let mut reader = Reader::default();
+    let mut reader = RequestReader::default();
     reader.feed(saved);
-    while let Ok(Parsed::Request(words)) = reader.next(bounds) {
+    while let Ok(Parsed::Request(words)) = reader.next(limits) {
         if !words.is_empty() {
-            commands::run(&mut hub, &client, words);
-            // Nobody reads the replies.
-            client.outbox.sent(client.outbox.take().len());
+            commands::run(server, &client, words);
+            client.discard_output();
         }
     }
-    hub.leave(&client);
+    server.remove_client(&client);
 }
 
 fn body(store: &Store) -> Vec<u8> {
@@ -79,7 +78,7 @@ fn body(store: &Store) -> Vec<u8> {
         command(&mut out, &[b"SELECT", db.to_string().as_bytes()]);
         for (name, entry) in keys.iter() {
             match &entry.value {
-                Value::Text(text) => command(&mut out, &[b"SET", name, &text.bytes]),
+                Value::Text(text) => command(&mut out, &[b"SET", name, text]),
                 Value::Hash(hash) => {
                     for (field, value) in hash.pairs() {
                         command(&mut out, &[b"HSET", name, field, value]);

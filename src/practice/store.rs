@@ -1,4 +1,4 @@
-//! The data set: sixteen databases of keys that end at their millisecond.
+//! The data set: sixteen databases of keys that expire at a given millisecond.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
@@ -8,39 +8,33 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::dict::Dict;
 use super::value::Value;
 
-/// Databases that SELECT can choose from, as in Redis's own default.
+/// The number of databases, as in Redis's default configuration.
 pub(super) const DATABASES: usize = 16;
-/// What a key costs in memory beside its name and value.
+/// The memory that a key needs in addition to its name and value.
 const KEY_COST: usize = 96;
 
-/// A moment in milliseconds since 1970.
+/// A time in milliseconds since 1970.
 pub(super) type Moment = i64;
 
-/// The time on the wall.
 pub(super) fn wall_clock() -> Moment {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Where a key lives: the number of its database, and its name.
-type Place = (usize, Vec<u8>);
-
-/// A value and the end of its life.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct KeyEntry {
     pub(super) value: Value,
-    /// When the key is gone; none: never.
+    /// When the key expires, if ever.
     pub(super) expires: Option<Moment>,
 }
 
-/// All databases.
 #[derive(Debug)]
 pub(super) struct Store {
-    databases: Vec<Dict<Entry>>,
-    /// Every key with an end, the earliest first.
-    endings: BTreeSet<(Moment, usize, Vec<u8>)>,
-    /// Flags to raise when a key changes (WATCH).
-    watched: HashMap<Place, Vec<Rc<Cell<bool>>>>,
+    databases: Vec<Dict<KeyEntry>>,
+    /// Every key that expires, the earliest first.
+    expiries: BTreeSet<(Moment, usize, Vec<u8>)>,
+    /// Flags to set when a key (database, name) changes, for WATCH.
+    watched: HashMap<(usize, Vec<u8>), Vec<Rc<Cell<bool>>>>,
     used: usize,
     changes: u64,
     expired: u64,
@@ -51,7 +45,7 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             databases: (0..DATABASES).map(|_| Dict::default()).collect(),
-            endings: BTreeSet::new(),
+            expiries: BTreeSet::new(),
             watched: HashMap::new(),
             used: 0,
             changes: 0,
@@ -62,10 +56,10 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Moves the clock and removes what has come to its end: nobody sees a key after its millisecond.
+    /// Sets the clock and removes the keys that have expired by then.
     pub(super) fn advance(&mut self, now: Moment) {
         self.now = now;
-        while let Some((moment, db, name)) = self.endings.first().cloned() {
+        while let Some((moment, db, name)) = self.expiries.first().cloned() {
             if moment > now {
                 break;
             }
@@ -74,12 +68,12 @@ impl Store {
         }
     }
 
-    /// The moment that counts as now for the command that runs.
+    /// The time at which the current command runs.
     pub(super) fn now(&self) -> Moment {
         self.now
     }
 
-    /// About how many bytes the data set takes.
+    /// Approximate memory use of the data set, in bytes.
     pub(super) fn used(&self) -> usize {
         self.used
     }
@@ -89,32 +83,31 @@ impl Store {
         self.changes
     }
 
-    /// How many keys have come to their end.
+    /// The number of keys that have expired.
     pub(super) fn expired(&self) -> u64 {
         self.expired
     }
 
-    /// The keys of one database.
-    pub(super) fn database(&self, db: usize) -> &Dict<Entry> {
+    pub(super) fn database(&self, db: usize) -> &Dict<KeyEntry> {
         &self.databases[db]
     }
 
-    pub(super) fn get(&self, db: usize, name: &[u8]) -> Option<&Entry> {
+    pub(super) fn get(&self, db: usize, name: &[u8]) -> Option<&KeyEntry> {
         self.databases[db].get(name)
     }
 
-    /// Puts a key in the place of whatever was there.
+    /// Creates or replaces a key.
     pub(super) fn put(&mut self, db: usize, name: &[u8], value: Value, expires: Option<Moment>) {
-        self.take_out(db, name);
+        self.take(db, name);
         self.used += KEY_COST + name.len() + value.bytes();
         if let Some(moment) = expires {
-            self.endings.insert((moment, db, name.to_vec()));
+            self.expiries.insert((moment, db, name.to_vec()));
         }
-        self.databases[db].insert(name.to_vec(), Entry { value, expires });
+        self.databases[db].insert(name, KeyEntry { value, expires });
         self.changed(db, name);
     }
 
-    /// Changes a value in place. What `change` leaves empty is removed with its key.
+    /// Changes a value in place, and removes its key if it is empty afterwards. The caller reports the change.
     pub(super) fn edit<R>(
         &mut self,
         db: usize,
@@ -127,42 +120,41 @@ impl Store {
         let (after, is_empty) = (entry.value.bytes(), entry.value.is_empty());
         self.used = (self.used + after).saturating_sub(before);
         if is_empty {
-            self.take_out(db, name);
+            self.take(db, name);
         }
         Some(result)
     }
 
-    /// Sets or takes away the end of a key's life.
     pub(super) fn set_expiry(&mut self, db: usize, name: &[u8], expires: Option<Moment>) {
         let Some(entry) = self.databases[db].get_mut(name) else {
             return;
         };
         let old = std::mem::replace(&mut entry.expires, expires);
         if let Some(moment) = old {
-            self.endings.remove(&(moment, db, name.to_vec()));
+            self.expiries.remove(&(moment, db, name.to_vec()));
         }
         if let Some(moment) = expires {
-            self.endings.insert((moment, db, name.to_vec()));
+            self.expiries.insert((moment, db, name.to_vec()));
         }
         self.changed(db, name);
     }
 
-    /// Removes a key and hands it out.
-    pub(super) fn remove(&mut self, db: usize, name: &[u8]) -> Option<Entry> {
-        let entry = self.take_out(db, name)?;
+    /// Removes a key and returns it.
+    pub(super) fn remove(&mut self, db: usize, name: &[u8]) -> Option<KeyEntry> {
+        let entry = self.take(db, name)?;
         self.changed(db, name);
         Some(entry)
     }
 
     /// Removes all keys of a database.
     pub(super) fn clear(&mut self, db: usize) {
-        let names: Vec<Vec<u8>> = self.databases[db].iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<Vec<u8>> = self.databases[db].iter().map(|(name, _)| name.to_vec()).collect();
         for name in names {
             self.remove(db, &name);
         }
     }
 
-    /// Notes that a key has changed, for those who watch it and for saving.
+    /// Records a change of a key, for WATCH and for saving.
     pub(super) fn changed(&mut self, db: usize, name: &[u8]) {
         self.changes += 1;
         if self.watched.is_empty() {
@@ -173,7 +165,7 @@ impl Store {
         }
     }
 
-    /// Raises `flag` when the key changes from now on.
+    /// Sets `flag` at the next change of the key.
     pub(super) fn watch(&mut self, db: usize, name: &[u8], flag: &Rc<Cell<bool>>) {
         let flags = self.watched.entry((db, name.to_vec())).or_default();
         if !flags.iter().any(|known| Rc::ptr_eq(known, flag)) {
@@ -181,7 +173,7 @@ impl Store {
         }
     }
 
-    /// Ends all watching by the owner of `flag`.
+    /// Undoes every [`Store::watch`] with this flag.
     pub(super) fn unwatch(&mut self, flag: &Rc<Cell<bool>>) {
         self.watched.retain(|_, flags| {
             flags.retain(|known| !Rc::ptr_eq(known, flag));
@@ -189,13 +181,12 @@ impl Store {
         });
     }
 
-    fn take_out(&mut self, db: usize, name: &[u8]) -> Option<Entry> {
+    fn take(&mut self, db: usize, name: &[u8]) -> Option<KeyEntry> {
         let entry = self.databases[db].remove(name)?;
-        self.used = self
-            .used
-            .saturating_sub(KEY_COST + name.len() + entry.value.bytes());
+        let freed = KEY_COST + name.len() + entry.value.bytes();
+        self.used = self.used.saturating_sub(freed);
         if let Some(moment) = entry.expires {
-            self.endings.remove(&(moment, db, name.to_vec()));
+            self.expiries.remove(&(moment, db, name.to_vec()));
         }
         Some(entry)
     }
@@ -204,12 +195,12 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::practice::value::Text;
+    use crate::practice::value::HashValue;
 
     #[test]
-    fn a_key_is_gone_at_its_millisecond_and_so_is_its_memory() {
+    fn a_key_and_its_memory_are_gone_at_its_millisecond() {
         let mut store = Store::default();
-        store.put(0, b"k", Value::Text(Text::new(b"v".to_vec())), Some(1000));
+        store.put(0, b"k", Value::Text(b"v".to_vec()), Some(1000));
         store.advance(999);
         assert!(store.get(0, b"k").is_some());
         store.advance(1000);
@@ -218,10 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn who_watches_a_key_hears_of_its_end() {
+    fn expiry_counts_as_a_change_of_a_watched_key() {
         let mut store = Store::default();
         let flag = Rc::new(Cell::new(false));
-        store.put(0, b"k", Value::Text(Text::new(b"v".to_vec())), Some(1000));
+        store.put(0, b"k", Value::Text(b"v".to_vec()), Some(1000));
         store.watch(0, b"k", &flag);
         store.advance(1000);
         assert!(flag.get());
@@ -230,15 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_given_back_to_the_last_byte() {
+    fn all_memory_is_released() {
         let mut store = Store::default();
         for number in 0..100u32 {
-            store.put(
-                0,
-                b"hash",
-                Value::Hash(super::super::value::Hash::default()),
-                None,
-            );
+            store.put(0, b"hash", Value::Hash(HashValue::default()), None);
             store.edit(0, b"hash", |value| {
                 if let Value::Hash(hash) = value {
                     for field in 0..=number * 2 {

@@ -1,7 +1,5 @@
-//! What a key can hold, in the encodings of Redis 7.0: small hashes keep the order of their fields, small sets of
-//! numbers are sorted. Learners see both in HGETALL and SMEMBERS.
-
-use std::collections::BTreeSet;
+//! The values of keys, with the encodings of Redis 7.0 as far as learners see them: small hashes keep the order of their
+//! fields (HGETALL), sets of integers are sorted (SMEMBERS).
 
 use super::dict::Dict;
 use super::request::integer;
@@ -12,22 +10,21 @@ const LISTPACK_ENTRIES: usize = 128;
 const LISTPACK_VALUE: usize = 64;
 /// `set-max-intset-entries`
 const INTSET_ENTRIES: usize = 512;
-/// The longest string that Redis allocates in one piece with its header.
+/// The longest string that Redis allocates together with its header.
 const EMBEDDED: usize = 44;
-/// What an element costs in memory beside its bytes.
+/// The memory that an element needs in addition to its bytes.
 const ELEMENT_COST: usize = 48;
 
-/// A value.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    Text(Text),
-    Hash(Hash),
-    Set(Set),
+    Text(Vec<u8>),
+    Hash(HashValue),
+    Set(SetValue),
 }
 
 impl Value {
-    /// The word of TYPE.
-    pub(super) fn kind(&self) -> &'static str {
+    /// The reply to TYPE.
+    pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) => "string",
             Self::Hash(_) => "hash",
@@ -35,32 +32,28 @@ impl Value {
         }
     }
 
-    /// The word of OBJECT ENCODING.
+    /// The reply to OBJECT ENCODING.
     pub(super) fn encoding(&self) -> &'static str {
         match self {
-            Self::Text(text) => text.encoding(),
-            Self::Hash(Hash {
-                fields: Fields::Small(_),
-                ..
-            }) => "listpack",
-            Self::Set(Set {
-                members: Members::Numbers(_),
-                ..
-            }) => "intset",
+            Self::Text(text) if integer(text).is_some() => "int",
+            Self::Text(text) if text.len() <= EMBEDDED => "embstr",
+            Self::Text(_) => "raw",
+            Self::Hash(hash) if hash.is_small => "listpack",
+            Self::Set(set) if set.has_only_integers => "intset",
             Self::Hash(_) | Self::Set(_) => "hashtable",
         }
     }
 
-    /// About how much memory it takes.
+    /// Approximate memory use.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Text(text) => text.bytes.len(),
+            Self::Text(text) => text.len(),
             Self::Hash(hash) => hash.bytes,
             Self::Set(set) => set.bytes,
         }
     }
 
-    /// Whether nothing is left in it: such a key is removed.
+    /// Whether the last element is gone; Redis then removes the key.
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Text(_) => false,
@@ -70,290 +63,145 @@ impl Value {
     }
 }
 
-/// A string.
-#[derive(Clone, Debug)]
-pub(super) struct Text {
-    pub(super) bytes: Vec<u8>,
-    form: Form,
-}
-
-/// How Redis would keep a string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// As a number where it is one.
-    Compact,
-    /// As it was computed, even where it looks like a number.
-    Computed,
-    /// With room to grow: APPEND was here.
-    Growing,
-}
-
-impl Text {
-    pub(super) fn new(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            form: Form::Compact,
-        }
-    }
-
-    /// The result of INCRBYFLOAT, which stays a string.
-    pub(super) fn computed(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            form: Form::Computed,
-        }
-    }
-
-    pub(super) fn append(&mut self, more: &[u8]) {
-        self.bytes.extend_from_slice(more);
-        self.form = Form::Growing;
-    }
-
-    fn encoding(&self) -> &'static str {
-        match self.form {
-            Form::Growing => "raw",
-            Form::Compact if integer(&self.bytes).is_some() => "int",
-            _ if self.bytes.len() <= EMBEDDED => "embstr",
-            _ => "raw",
-        }
-    }
-}
-
 /// A field and its value.
-pub(super) type Pair<'a> = (&'a Vec<u8>, &'a Vec<u8>);
+pub(super) type Pair<'a> = (&'a [u8], &'a Vec<u8>);
 
-/// Fields and their values.
 #[derive(Clone, Debug)]
-pub(super) struct Hash {
-    fields: Fields,
+pub(super) struct HashValue {
+    fields: Dict<Vec<u8>>,
     bytes: usize,
+    /// Whether Redis would use a listpack. A hash that has grown stays a hash table.
+    is_small: bool,
 }
 
-#[derive(Clone, Debug)]
-enum Fields {
-    /// In the order in which they came.
-    Small(Vec<(Vec<u8>, Vec<u8>)>),
-    Large(Dict<Vec<u8>>),
-}
-
-impl Default for Hash {
+impl Default for HashValue {
     fn default() -> Self {
         Self {
-            fields: Fields::Small(Vec::new()),
+            fields: Dict::default(),
             bytes: 0,
+            is_small: true,
         }
     }
 }
 
-impl Hash {
+impl HashValue {
     pub(super) fn len(&self) -> usize {
-        match &self.fields {
-            Fields::Small(fields) => fields.len(),
-            Fields::Large(fields) => fields.len(),
-        }
+        self.fields.len()
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Option<&Vec<u8>> {
-        match &self.fields {
-            Fields::Small(fields) => fields
-                .iter()
-                .find(|(field, _)| field == name)
-                .map(|(_, value)| value),
-            Fields::Large(fields) => fields.get(name),
-        }
+        self.fields.get(name)
     }
 
     /// Sets a field; whether it is new.
     pub(super) fn set(&mut self, name: &[u8], value: Vec<u8>) -> bool {
-        if name.len() > LISTPACK_VALUE || value.len() > LISTPACK_VALUE {
-            self.grow();
-        }
-        let added = value.len();
-        let old = match &mut self.fields {
-            Fields::Large(fields) => fields.insert(name.to_vec(), value),
-            Fields::Small(fields) => match fields.iter_mut().find(|(field, _)| field == name) {
-                Some((_, old)) => Some(std::mem::replace(old, value)),
-                None => {
-                    fields.push((name.to_vec(), value));
-                    None
-                }
-            },
-        };
-        self.bytes += added;
+        self.note_sizes(&[name, &value]);
+        self.bytes += value.len();
+        let old = self.fields.insert(name, value);
         match &old {
             Some(old) => self.bytes -= old.len(),
             None => self.bytes += name.len() + ELEMENT_COST,
         }
-        if self.len() > LISTPACK_ENTRIES {
-            self.grow();
-        }
+        self.is_small &= self.len() <= LISTPACK_ENTRIES;
         old.is_none()
     }
 
-    /// Becomes a table where one of the words that a command is about to set is long, as Redis does before it sets any.
-    pub(super) fn make_room_for(&mut self, words: &[Vec<u8>]) {
-        if words.iter().any(|word| word.len() > LISTPACK_VALUE) {
-            self.grow();
-        }
+    /// Turns into a hash table if a word that a command is about to set is long; Redis does so before it sets any.
+    pub(super) fn note_sizes<W: AsRef<[u8]>>(&mut self, words: &[W]) {
+        self.is_small &= words.iter().all(|word| word.as_ref().len() <= LISTPACK_VALUE);
     }
 
-    /// Removes a field; whether it was there.
+    /// Removes a field; whether it existed.
     pub(super) fn remove(&mut self, name: &[u8]) -> bool {
-        let old = match &mut self.fields {
-            Fields::Large(fields) => fields.remove(name),
-            Fields::Small(fields) => {
-                let index = fields.iter().position(|(field, _)| field == name);
-                index.map(|index| fields.remove(index).1)
-            }
-        };
+        let old = self.fields.remove(name);
         if let Some(old) = &old {
             self.bytes -= old.len() + name.len() + ELEMENT_COST;
         }
         old.is_some()
     }
 
-    /// All fields, in the order in which they are shown.
     pub(super) fn pairs(&self) -> Vec<Pair<'_>> {
-        match &self.fields {
-            Fields::Small(fields) => fields.iter().map(|(field, value)| (field, value)).collect(),
-            Fields::Large(fields) => fields.iter().collect(),
+        self.fields.iter().collect()
+    }
+
+    /// One part of an HSCAN; a small hash is returned whole.
+    pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Pair<'_>>) {
+        if self.is_small {
+            (0, self.pairs())
+        } else {
+            self.fields.scan(cursor, count)
         }
     }
 
-    /// A part of the fields for HSCAN; a small hash comes in one piece.
-    pub(super) fn walk(&self, cursor: u64, count: usize) -> (u64, Vec<Pair<'_>>) {
-        match &self.fields {
-            Fields::Small(_) => (0, self.pairs()),
-            Fields::Large(fields) => fields.walk(cursor, count),
-        }
-    }
-
-    /// A field picked at random.
-    pub(super) fn pick(&self) -> Option<(&Vec<u8>, &Vec<u8>)> {
-        match &self.fields {
-            Fields::Small(fields) if fields.is_empty() => None,
-            Fields::Small(fields) => {
-                let index = usize::try_from(super::random::number() % fields.len() as u64).unwrap_or(0);
-                fields.get(index).map(|(field, value)| (field, value))
-            }
-            Fields::Large(fields) => fields.pick(),
-        }
-    }
-
-    fn grow(&mut self) {
-        if let Fields::Small(fields) = &mut self.fields {
-            let mut table = Dict::default();
-            for (field, value) in fields.drain(..) {
-                table.insert(field, value);
-            }
-            self.fields = Fields::Large(table);
-        }
+    pub(super) fn random_pair(&self) -> Option<Pair<'_>> {
+        self.fields.random_entry()
     }
 }
 
-/// Members, each once.
 #[derive(Clone, Debug)]
-pub(super) struct Set {
-    members: Members,
+pub(super) struct SetValue {
+    members: Dict<()>,
     bytes: usize,
+    /// Whether Redis would use an intset. A set that has grown, or had another member, stays a hash table.
+    has_only_integers: bool,
 }
 
-#[derive(Clone, Debug)]
-enum Members {
-    Numbers(BTreeSet<i64>),
-    Any(Dict<()>),
-}
-
-impl Default for Set {
+impl Default for SetValue {
     fn default() -> Self {
         Self {
-            members: Members::Numbers(BTreeSet::new()),
+            members: Dict::default(),
             bytes: 0,
+            has_only_integers: true,
         }
     }
 }
 
-impl Set {
+impl SetValue {
     pub(super) fn len(&self) -> usize {
-        match &self.members {
-            Members::Numbers(members) => members.len(),
-            Members::Any(members) => members.len(),
-        }
+        self.members.len()
     }
 
     pub(super) fn contains(&self, member: &[u8]) -> bool {
-        match &self.members {
-            Members::Numbers(members) => integer(member).is_some_and(|number| members.contains(&number)),
-            Members::Any(members) => members.get(member).is_some(),
-        }
+        self.members.get(member).is_some()
     }
 
     /// Adds a member; whether it is new.
     pub(super) fn add(&mut self, member: &[u8]) -> bool {
-        let number = integer(member);
-        if number.is_none() {
-            self.grow();
-        }
-        let is_new = match (&mut self.members, number) {
-            (Members::Numbers(members), Some(number)) => members.insert(number),
-            (Members::Any(members), _) => {
-                members.get(member).is_none() && members.insert(member.to_vec(), ()).is_none()
-            }
-            (Members::Numbers(_), None) => false,
-        };
+        let is_new = self.members.insert(member, ()).is_none();
         if is_new {
             self.bytes += member.len() + ELEMENT_COST;
-        }
-        if matches!(&self.members, Members::Numbers(members) if members.len() > INTSET_ENTRIES) {
-            self.grow();
+            self.has_only_integers &= integer(member).is_some() && self.len() <= INTSET_ENTRIES;
         }
         is_new
     }
 
-    /// Removes a member; whether it was there.
+    /// Removes a member; whether it existed.
     pub(super) fn remove(&mut self, member: &[u8]) -> bool {
-        let was_there = match &mut self.members {
-            Members::Numbers(members) => integer(member).is_some_and(|number| members.remove(&number)),
-            Members::Any(members) => members.remove(member).is_some(),
-        };
-        if was_there {
+        let existed = self.members.remove(member).is_some();
+        if existed {
             self.bytes -= member.len() + ELEMENT_COST;
         }
-        was_there
+        existed
     }
 
-    /// All members, in the order in which they are shown.
+    /// All members; integers in ascending order.
     pub(super) fn members(&self) -> Vec<Vec<u8>> {
-        match &self.members {
-            Members::Numbers(members) => members
-                .iter()
-                .map(|number| number.to_string().into_bytes())
-                .collect(),
-            Members::Any(members) => members.iter().map(|(member, ())| member.clone()).collect(),
+        let mut members: Vec<Vec<u8>> = self.members.iter().map(|(member, ())| member.to_vec()).collect();
+        if self.has_only_integers {
+            members.sort_by_key(|member| integer(member));
         }
+        members
     }
 
-    /// A part of the members for SSCAN; a set of numbers comes in one piece.
-    pub(super) fn walk(&self, cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>) {
-        match &self.members {
-            Members::Numbers(_) => (0, self.members()),
-            Members::Any(members) => {
-                let (next, found) = members.walk(cursor, count);
-                (
-                    next,
-                    found.into_iter().map(|(member, ())| member.clone()).collect(),
-                )
-            }
+    /// One part of an SSCAN; a set of integers is returned whole.
+    pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>) {
+        if self.has_only_integers {
+            return (0, self.members());
         }
-    }
-
-    fn grow(&mut self) {
-        if let Members::Numbers(numbers) = &self.members {
-            let mut table = Dict::default();
-            for number in numbers {
-                table.insert(number.to_string().into_bytes(), ());
-            }
-            self.members = Members::Any(table);
-        }
+        let (next, found) = self.members.scan(cursor, count);
+        (
+            next,
+            found.into_iter().map(|(member, ())| member.to_vec()).collect(),
+        )
     }
 }

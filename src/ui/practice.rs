@@ -1,40 +1,37 @@
-//! What is said about the practice Redis.
+//! Messages about the practice Redis.
 
 use std::io;
 
 use super::{answer, note};
-use crate::practice::Notice;
+use crate::practice::DataNotice;
 
-/// Says that no URL was given and who serves instead, and what else is to be known.
-pub(crate) fn in_use(notices: &[Notice]) {
-    note("no REDIS_URL is set: this is the built-in practice Redis");
+/// Says that the practice Redis is used because no URL was given.
+pub(crate) fn in_use(notices: &[DataNotice]) {
+    note("REDIS_URL is not set: using the built-in practice Redis");
     notices.iter().for_each(notice);
 }
 
-/// One line for one thing that a user should know.
-pub(crate) fn notice(notice: &Notice) {
+pub(crate) fn notice(notice: &DataNotice) {
     match notice {
-        Notice::NotKept { reason } => note(&format!(
-            "its data is kept in memory only and ends with this command: the state folder cannot be used ({reason})"
+        DataNotice::MemoryOnly { reason } => note(&format!(
+            "its data is in memory only and is lost when this command ends: the state folder cannot be used ({reason})"
         )),
-        Notice::SetAside { path } => note(&format!(
-            "its data file was damaged and is now {}; it begins anew, without data",
+        DataNotice::SetAside { path } => note(&format!(
+            "its data file was damaged and is now {}; starting empty",
             path.display()
         )),
     }
 }
 
-/// Says that the data could not be saved.
-pub(crate) fn not_saved(fault: &io::Error) {
-    note(&format!("the practice Redis could not save its data: {fault}"));
+pub(crate) fn not_saved(error: &io::Error) {
+    note(&format!("the practice Redis could not save its data: {error}"));
 }
 
-/// The URL of a practice Redis that runs alone, with its password: whoever started it has given it.
+/// Prints the URL of `sessiontut practice`, with the password that the user chose.
 pub(crate) fn url(url: &str) {
     answer(url);
 }
 
-/// Says what it is, and how it ends.
 pub(crate) fn running() {
-    note("the practice Redis of sessiontut serves on loopback, for learning only; Ctrl-C ends it");
+    note("this is the practice Redis of sessiontut, on loopback and for learning only; stop it with Ctrl-C");
 }

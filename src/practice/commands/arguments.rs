@@ -1,76 +1,219 @@
-//! Words that several commands read in the same way.
+//! Arguments that several commands share: options, floating-point numbers, SCAN options and glob patterns.
 
-use super::{NOT_AN_INTEGER, Refusal, SYNTAX};
+use crate::practice::command::{CommandError, NOT_AN_INTEGER, SYNTAX};
 use crate::practice::request::integer;
 
-/// A word that must be a whole number.
-pub(super) fn number(word: &[u8]) -> Result<i64, Refusal> {
-    integer(word).ok_or(NOT_AN_INTEGER)
-}
-
-/// The error for a number that is none of these.
-pub(super) fn out_of_range(least: i64, most: i64) -> Refusal {
-    Refusal::new(format!(
-        "ERR value is out of range, value must between {least} and {most}"
-    ))
-}
-
-/// Whether a word is this option, in whatever case.
+/// Whether a word is this option; case does not matter.
 pub(super) fn is(word: &[u8], option: &str) -> bool {
     word.eq_ignore_ascii_case(option.as_bytes())
 }
 
-/// What SCAN, HSCAN and SSCAN have in common: `[MATCH pattern] [COUNT count] [TYPE type]`.
-pub(super) struct Scan<'a> {
-    pub(super) cursor: u64,
-    pub(super) pattern: Option<&'a [u8]>,
+pub(super) fn lower(word: &[u8]) -> String {
+    String::from_utf8_lossy(word).to_ascii_lowercase()
+}
+
+/// A word as C would print it: at most `most` bytes, and nothing from a zero byte on.
+pub(super) fn shown(word: &[u8], most: usize) -> String {
+    let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
+    String::from_utf8_lossy(&word[..end.min(most)]).into_owned()
+}
+
+/// The error for an integer that is out of range.
+pub(super) fn out_of_range(least: i64, most: i64) -> CommandError {
+    CommandError::new(format!(
+        "ERR value is out of range, value must between {least} and {most}"
+    ))
+}
+
+/// A number for INCRBYFLOAT. Infinity is a number, but one that no sum accepts.
+pub(super) fn float(word: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(word).ok()?;
+    let number: f64 = text.parse().ok()?;
+    let is_spelled_out = text.contains(['i', 'I']);
+    (number.is_finite() || (number.is_infinite() && is_spelled_out)).then_some(number)
+}
+
+/// A finite sum as INCRBYFLOAT prints it, rounded to the 15 digits that a 64-bit float represents exactly.
+pub(super) fn float_text(sum: f64) -> Result<String, CommandError> {
+    if !sum.is_finite() {
+        return Err(CommandError::new("ERR increment would produce NaN or Infinity"));
+    }
+    let rounded = format!("{sum:.14e}").parse().unwrap_or(sum);
+    // An integer keeps all its digits, and no zero is negative.
+    let exact = if sum.fract() == 0.0 { sum } else { rounded };
+    Ok((exact + 0.0).to_string())
+}
+
+/// The arguments of SCAN, HSCAN and SSCAN: `cursor [MATCH pattern] [COUNT count] [TYPE type]`.
+pub(super) struct ScanOptions<'a> {
+    pattern: Option<&'a [u8]>,
     pub(super) count: usize,
-    pub(super) kind: Option<&'a [u8]>,
+    pub(super) type_name: Option<&'a [u8]>,
 }
 
-/// Whether TYPE may be among the options.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kinds {
-    Any,
-    Chosen,
-}
-
-/// A cursor as SCAN hands it out.
-pub(super) fn cursor(word: &[u8]) -> Result<u64, Refusal> {
+pub(super) fn cursor(word: &[u8]) -> Result<u64, CommandError> {
     let text = std::str::from_utf8(word).unwrap_or_default();
-    // As C reads unsigned numbers: a minus counts down from the largest.
+    // C's strtoul accepts a minus and wraps around.
     let number: Option<u64> = match text.strip_prefix('-') {
         Some(rest) => rest.parse().ok().map(u64::wrapping_neg),
         None => text.parse().ok(),
     };
-    number.ok_or(Refusal::new("ERR invalid cursor"))
+    number.ok_or(CommandError::new("ERR invalid cursor"))
 }
 
-/// The options after a cursor.
-pub(super) fn scan(cursor: u64, options: &[Vec<u8>], kinds: Kinds) -> Result<Scan<'_>, Refusal> {
-    let mut scan = Scan {
-        cursor,
-        pattern: None,
-        count: 10,
-        kind: None,
-    };
-    for pair in options.chunks(2) {
-        let [option, value] = pair else {
-            return Err(SYNTAX);
+impl<'a> ScanOptions<'a> {
+    /// Reads the options after the cursor.
+    pub(super) fn read(options: &'a [Vec<u8>], allows_type: bool) -> Result<Self, CommandError> {
+        let mut scan = Self {
+            pattern: None,
+            count: 10,
+            type_name: None,
         };
-        if is(option, "count") {
-            let count = number(value)?;
-            scan.count = usize::try_from(count)
-                .ok()
-                .filter(|count| *count >= 1)
-                .ok_or(SYNTAX)?;
-        } else if is(option, "match") {
-            scan.pattern = Some(value);
-        } else if is(option, "type") && kinds == Kinds::Chosen {
-            scan.kind = Some(value);
-        } else {
-            return Err(SYNTAX);
+        for pair in options.chunks(2) {
+            let [option, value] = pair else {
+                return Err(SYNTAX);
+            };
+            if is(option, "count") {
+                let count = integer(value).ok_or(NOT_AN_INTEGER)?;
+                let count = usize::try_from(count).ok().filter(|count| *count >= 1);
+                scan.count = count.ok_or(SYNTAX)?;
+            } else if is(option, "match") {
+                scan.pattern = Some(value);
+            } else if is(option, "type") && allows_type {
+                scan.type_name = Some(value);
+            } else {
+                return Err(SYNTAX);
+            }
+        }
+        Ok(scan)
+    }
+
+    pub(super) fn accepts(&self, name: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| matches(pattern, name))
+    }
+}
+
+/// Whether `text` matches a glob pattern as in Redis's `stringmatchlen`: `*`, `?`, `[a-z]`, `[^a]`, and a backslash that
+/// escapes the next character.
+///
+/// Backtracks to the last star only, so that the time is at most the product of both lengths.
+pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut pos) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while pos < text.len() {
+        if pattern.get(at) == Some(&b'*') {
+            star = Some((at + 1, pos));
+            at += 1;
+            continue;
+        }
+        if let Some(length) = one(&pattern[at..], text[pos]) {
+            at += length;
+            pos += 1;
+            continue;
+        }
+        let Some((after, from)) = star else {
+            return false;
+        };
+        star = Some((after, from + 1));
+        (at, pos) = (after, from + 1);
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
+/// The number of pattern bytes that match this byte, if they do.
+fn one(pattern: &[u8], byte: u8) -> Option<usize> {
+    match pattern {
+        [] => None,
+        [b'?', ..] => Some(1),
+        [b'[', rest @ ..] => class(rest, byte).map(|length| length + 1),
+        [b'\\', literal, ..] => (*literal == byte).then_some(2),
+        [literal, ..] => (*literal == byte).then_some(1),
+    }
+}
+
+fn class(pattern: &[u8], byte: u8) -> Option<usize> {
+    let is_negated = pattern.first() == Some(&b'^');
+    let mut at = usize::from(is_negated);
+    let mut is_in = false;
+    loop {
+        match &pattern[at..] {
+            // Without a closing bracket, the class ends with the pattern.
+            [] => break,
+            [b']', ..] => {
+                at += 1;
+                break;
+            }
+            [b'\\', literal, ..] => {
+                is_in |= *literal == byte;
+                at += 2;
+            }
+            [low, b'-', high, ..] => {
+                let (low, high) = (*low.min(high), *low.max(high));
+                is_in |= (low..=high).contains(&byte);
+                at += 3;
+            }
+            [literal, ..] => {
+                is_in |= *literal == byte;
+                at += 1;
+            }
         }
     }
-    Ok(scan)
+    (is_in != is_negated).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_rounded_and_finite() {
+        for (one, two, sum) in [
+            ("0.1", "0.2", Some("0.3")),
+            ("10.50", "0.1", Some("10.6")),
+            ("5.0e3", "2.0e2", Some("5200")),
+            ("-1", "1", Some("0")),
+            ("-0.5", "0.25", Some("-0.25")),
+            ("-0", "-0", Some("0")),
+            ("1e308", "1e308", None),
+            ("inf", "1", None),
+        ] {
+            let sum_of = float(one.as_bytes()).unwrap() + float(two.as_bytes()).unwrap();
+            assert_eq!(float_text(sum_of).ok().as_deref(), sum, "{one} + {two}");
+        }
+        for text in ["", " 1", "1 ", "a", "nan", ".", "1e5000", "e1"] {
+            assert_eq!(float(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_as_in_redis() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("h?llo", "hello", true),
+            ("h*llo", "heeeello", true),
+            ("h[ae]llo", "hillo", false),
+            ("h[^e]llo", "hallo", true),
+            ("h[a-b]llo", "hbllo", true),
+            ("h\\*llo", "h*llo", true),
+            ("h\\*llo", "hello", false),
+            ("sessiontut:*:x", "sessiontut:a:b:x", true),
+            ("a", "", false),
+            ("", "a", false),
+            ("*a*b*c", "xxaxxbxxc", true),
+        ] {
+            assert_eq!(
+                matches(pattern.as_bytes(), text.as_bytes()),
+                expected,
+                "{pattern} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_hostile_pattern_takes_no_longer_than_another() {
+        let pattern = b"a*".repeat(2000);
+        let mut text = b"a".repeat(10_000);
+        text.push(b'b');
+        assert!(!matches(&[&pattern[..], b"c"].concat(), &text));
+    }
 }

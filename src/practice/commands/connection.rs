@@ -1,33 +1,34 @@
-//! The connection itself: who speaks, in which protocol, to which database.
+//! Commands about connections: login, protocol, database, CLIENT.
 
-use super::arguments::{is, number, out_of_range};
-use super::{Call, Outcome, Refusal, SYNTAX, wrong_arity};
-use crate::practice::client::Course;
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use super::arguments::{is, out_of_range, shown};
+use super::server::VERSION;
+use crate::practice::client::{ConnectedClient, ConnectionState};
+use crate::practice::command::{CommandError, CommandResult, Invocation, SYNTAX, wrong_arity};
 use crate::practice::reply::{Protocol, Reply};
 use crate::practice::request::integer;
 use crate::practice::store::DATABASES;
 
-/// The Redis whose commands and words this server has.
-pub(super) const VERSION: &str = "7.0.15";
-
-pub(super) fn ping(call: &mut Call<'_>) -> Outcome {
+pub(super) fn ping(call: &mut Invocation<'_>) -> CommandResult {
     if call.words.len() > 2 {
-        return Err(wrong_arity(call.spec));
+        return Err(wrong_arity(call.command));
     }
     let message = call.words.get(1);
     if call.client.is_subscriber() && call.client.protocol.get() == Protocol::Resp2 {
         let message = message.cloned().unwrap_or_default();
         return Ok(Reply::Array(vec![Reply::text("pong"), Reply::Bulk(message)]));
     }
-    Ok(message.map_or(Reply::Simple("PONG"), |message| Reply::text(message.as_slice())))
+    Ok(match message {
+        Some(message) => Reply::text(message.as_slice()),
+        None => Reply::Status("PONG".into()),
+    })
 }
 
-pub(super) fn echo(call: &mut Call<'_>) -> Outcome {
-    Ok(Reply::text(call.word(1)))
-}
-
-pub(super) fn select(call: &mut Call<'_>) -> Outcome {
-    let index = number(call.word(1))?;
+pub(super) fn select(call: &mut Invocation<'_>) -> CommandResult {
+    let index = call.number(1)?;
     if i32::try_from(index).is_err() {
         return Err(out_of_range(i32::MIN.into(), i32::MAX.into()));
     }
@@ -36,33 +37,31 @@ pub(super) fn select(call: &mut Call<'_>) -> Outcome {
             call.client.db.set(index);
             Ok(Reply::Ok)
         }
-        _ => Err(Refusal::new("ERR DB index is out of range")),
+        _ => Err(CommandError::new("ERR DB index is out of range")),
     }
 }
 
-pub(super) fn quit(call: &mut Call<'_>) -> Outcome {
-    call.client.end(Course::Closing);
+pub(super) fn quit(call: &mut Invocation<'_>) -> CommandResult {
+    call.client.end(ConnectionState::Closing);
     Ok(Reply::Ok)
 }
 
-pub(super) fn reset(call: &mut Call<'_>) -> Outcome {
+pub(super) fn reset(call: &mut Invocation<'_>) -> CommandResult {
     let client = call.client;
     client.transaction.borrow_mut().take();
-    call.hub.unwatch(client);
-    for channel in std::mem::take(&mut *client.channels.borrow_mut()) {
-        call.hub.silence(client.id, &channel);
-    }
+    call.state.unwatch(client);
+    call.state.unsubscribe_all(client);
     client.is_monitor.set(false);
     client.db.set(0);
     client.protocol.set(Protocol::Resp2);
     client.name.borrow_mut().clear();
-    client.is_known.set(call.hub.password.is_none());
-    Ok(Reply::Simple("RESET"))
+    client.is_authenticated.set(call.state.password.is_none());
+    Ok(Reply::Status("RESET".into()))
 }
 
-pub(super) fn auth(call: &mut Call<'_>) -> Outcome {
+pub(super) fn auth(call: &mut Invocation<'_>) -> CommandResult {
     match &call.words[1..] {
-        [_] if call.hub.password.is_none() => Err(Refusal::new(
+        [_] if call.state.password.is_none() => Err(CommandError::new(
             "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
         )),
         [password] => log_in(call, b"default", password),
@@ -72,40 +71,38 @@ pub(super) fn auth(call: &mut Call<'_>) -> Outcome {
     .map(|()| Reply::Ok)
 }
 
-fn log_in(call: &Call<'_>, user: &[u8], password: &[u8]) -> Result<(), Refusal> {
-    let is_right = match &call.hub.password {
+fn log_in(call: &Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
+    let is_right = match &call.state.password {
         None => true,
         Some(expected) => is_same(expected.reveal().as_bytes(), password),
     };
     if user != b"default" || !is_right {
-        return Err(Refusal::new(
+        return Err(CommandError::new(
             "WRONGPASS invalid username-password pair or user is disabled.",
         ));
     }
-    call.client.is_known.set(true);
+    call.client.is_authenticated.set(true);
     Ok(())
 }
 
-/// Compares in a time that tells nothing about where two passwords differ.
+/// Compares two passwords by their hashes, so that the time does not reveal where they differ.
 fn is_same(expected: &[u8], given: &[u8]) -> bool {
     let digest = |bytes| ring::digest::digest(&ring::digest::SHA256, bytes);
     digest(expected).as_ref() == digest(given).as_ref()
 }
 
-pub(super) fn hello(call: &mut Call<'_>) -> Outcome {
+pub(super) fn hello(call: &mut Invocation<'_>) -> CommandResult {
     let words = call.words;
-    let protocol = match words.get(1) {
+    let protocol = match words.get(1).map(|word| integer(word)) {
         None => None,
-        Some(word) => Some(match integer(word) {
-            None => {
-                return Err(Refusal::new(
-                    "ERR Protocol version is not an integer or out of range",
-                ));
-            }
-            Some(2) => Protocol::Resp2,
-            Some(3) => Protocol::Resp3,
-            Some(_) => return Err(Refusal::new("NOPROTO unsupported protocol version")),
-        }),
+        Some(Some(2)) => Some(Protocol::Resp2),
+        Some(Some(3)) => Some(Protocol::Resp3),
+        Some(Some(_)) => return Err(CommandError::new("NOPROTO unsupported protocol version")),
+        Some(None) => {
+            return Err(CommandError::new(
+                "ERR Protocol version is not an integer or out of range",
+            ));
+        }
     };
     let mut login = None;
     let mut name = None;
@@ -117,15 +114,13 @@ pub(super) fn hello(call: &mut Call<'_>) -> Outcome {
                 at += 3;
             }
             [given, ..] if is(option, "setname") => {
-                if !super::clients::is_name(given) {
-                    return Err(super::clients::BAD_NAME);
-                }
+                check_name(given)?;
                 name = Some(given);
                 at += 2;
             }
             _ => {
-                let option = super::shown(option, usize::MAX);
-                return Err(Refusal::new(format!(
+                let option = shown(option, usize::MAX);
+                return Err(CommandError::new(format!(
                     "ERR Syntax error in HELLO option '{option}'"
                 )));
             }
@@ -134,8 +129,8 @@ pub(super) fn hello(call: &mut Call<'_>) -> Outcome {
     if let Some((user, password)) = login {
         log_in(call, user, password)?;
     }
-    if !call.client.is_known.get() {
-        return Err(Refusal::new(
+    if !call.client.is_authenticated.get() {
+        return Err(CommandError::new(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));
     }
@@ -145,12 +140,11 @@ pub(super) fn hello(call: &mut Call<'_>) -> Outcome {
     if let Some(protocol) = protocol {
         call.client.protocol.set(protocol);
     }
-    let id = i64::try_from(call.client.id).unwrap_or(i64::MAX);
     let facts = [
         ("server", Reply::text("redis")),
         ("version", Reply::text(VERSION)),
         ("proto", Reply::Int(call.client.protocol.get().number())),
-        ("id", Reply::Int(id)),
+        ("id", client_id(call.client)),
         ("mode", Reply::text("standalone")),
         ("role", Reply::text("master")),
         ("modules", Reply::Array(Vec::new())),
@@ -158,4 +152,139 @@ pub(super) fn hello(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::Map(
         facts.map(|(name, fact)| (Reply::text(name), fact)).into(),
     ))
+}
+
+fn check_name(name: &[u8]) -> Result<(), CommandError> {
+    const INVALID: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
+    is_printable(name)
+        .then_some(())
+        .ok_or(CommandError(Cow::Borrowed(INVALID)))
+}
+
+/// Whether a word may be part of a line of CLIENT LIST.
+fn is_printable(word: &[u8]) -> bool {
+    word.iter().all(u8::is_ascii_graphic)
+}
+
+pub(super) fn client_id(client: &ConnectedClient) -> Reply {
+    Reply::Int(i64::try_from(client.id).unwrap_or(i64::MAX))
+}
+
+pub(super) fn client_info(call: &mut Invocation<'_>) -> CommandResult {
+    Ok(Reply::Verbatim(format!("{}\n", description(call.client))))
+}
+
+pub(super) fn client_setname(call: &mut Invocation<'_>) -> CommandResult {
+    let name = call.word(2);
+    check_name(name)?;
+    *call.client.name.borrow_mut() = name.to_vec();
+    Ok(Reply::Ok)
+}
+
+pub(super) fn client_getname(call: &mut Invocation<'_>) -> CommandResult {
+    let name = call.client.name.borrow();
+    Ok(Reply::maybe((!name.is_empty()).then(|| name.clone())))
+}
+
+pub(super) fn client_setinfo(call: &mut Invocation<'_>) -> CommandResult {
+    let (option, value) = (call.word(2), call.word(3));
+    let shown = shown(option, usize::MAX);
+    let index = match shown.to_ascii_lowercase().as_str() {
+        "lib-name" => 0,
+        "lib-ver" => 1,
+        _ => return Err(CommandError::new(format!("ERR Unrecognized option '{shown}'"))),
+    };
+    if !is_printable(value) {
+        return Err(CommandError::new(format!(
+            "ERR {shown} cannot contain spaces, newlines or special characters."
+        )));
+    }
+    call.client.library.borrow_mut()[index] = value.to_vec();
+    Ok(Reply::Ok)
+}
+
+/// CLIENT NO-EVICT and NO-TOUCH, which have no effect: clients are not evicted, and access times are not recorded.
+pub(super) fn client_on_or_off(call: &mut Invocation<'_>) -> CommandResult {
+    let word = call.word(2);
+    let is_valid = is(word, "on") || is(word, "off");
+    is_valid.then_some(Reply::Ok).ok_or(SYNTAX)
+}
+
+pub(super) fn client_list(call: &mut Invocation<'_>) -> CommandResult {
+    let mut clients: Vec<&Rc<ConnectedClient>> = call.state.clients.values().collect();
+    match &call.words[2..] {
+        [] => {}
+        [option, name] if is(option, "type") => match name.to_ascii_lowercase().as_slice() {
+            b"normal" => clients.retain(|client| !client.is_subscriber()),
+            b"pubsub" => clients.retain(|client| client.is_subscriber()),
+            b"master" | b"replica" | b"slave" => clients.clear(),
+            _ => {
+                let name = shown(name, usize::MAX);
+                return Err(CommandError::new(format!("ERR Unknown client type '{name}'")));
+            }
+        },
+        [option, ids @ ..] if is(option, "id") && !ids.is_empty() => {
+            let ids: Option<Vec<i64>> = ids.iter().map(|id| integer(id)).collect();
+            let ids = ids.ok_or(CommandError::new("ERR Invalid client ID"))?;
+            clients.retain(|client| ids.iter().any(|id| u64::try_from(*id) == Ok(client.id)));
+        }
+        _ => return Err(SYNTAX),
+    }
+    let lines = clients.iter().map(|client| description(client) + "\n");
+    Ok(Reply::Verbatim(lines.collect()))
+}
+
+/// `CLIENT KILL ip:port`; Redis also knows filters.
+pub(super) fn client_kill(call: &mut Invocation<'_>) -> CommandResult {
+    let [address] = &call.words[2..] else {
+        return Err(SYNTAX);
+    };
+    let address: Option<SocketAddr> = std::str::from_utf8(address)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let mut clients = call.state.clients.values();
+    let Some(found) = clients.find(|client| Some(client.peer) == address) else {
+        return Err(CommandError::new("ERR No such client"));
+    };
+    // A client that ends its own connection still gets the reply.
+    found.end(if found.id == call.client.id {
+        ConnectionState::Closing
+    } else {
+        ConnectionState::Dead
+    });
+    Ok(Reply::Ok)
+}
+
+/// A client as CLIENT LIST shows it. Values that this server does not measure are 0.
+fn description(client: &ConnectedClient) -> String {
+    let flags = match client {
+        _ if client.is_monitor.get() => "O",
+        _ if client.is_subscriber() => "P",
+        _ if client.transaction.borrow().is_some() => "x",
+        _ => "N",
+    };
+    let queued = client
+        .transaction
+        .borrow()
+        .as_ref()
+        .map_or(-1, |open| i64::try_from(open.queued.len()).unwrap_or(i64::MAX));
+    let library = client.library.borrow();
+    format!(
+        "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db={} sub={} psub=0 ssub=0 multi={queued} \
+         qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem=0 events=r cmd={} \
+         user=default redir=-1 resp={} lib-name={} lib-ver={}",
+        client.id,
+        client.peer,
+        client.local,
+        String::from_utf8_lossy(&client.name.borrow()),
+        client.since.elapsed().as_secs(),
+        client.last_seen.get().elapsed().as_secs(),
+        client.db.get(),
+        client.channels.borrow().len(),
+        client.unsent(),
+        client.last_command.get(),
+        client.protocol.get().number(),
+        String::from_utf8_lossy(&library[0]),
+        String::from_utf8_lossy(&library[1]),
+    )
 }

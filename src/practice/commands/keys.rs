@@ -1,75 +1,73 @@
-//! Keys as such: their lives, names and kinds.
+//! Commands on keys of any type.
 
-use super::arguments::{Kinds, cursor, is, number, scan};
-use super::pattern::matches;
-use super::{Call, Outcome, Refusal, SYNTAX};
+use super::arguments::{ScanOptions, cursor, is, matches, shown};
+use crate::practice::command::{CommandError, CommandResult, Invocation, SYNTAX};
 use crate::practice::reply::Reply;
-use crate::practice::store::DATABASES;
+use crate::practice::store::{DATABASES, Moment};
 
-pub(super) fn del(call: &mut Call<'_>) -> Outcome {
-    let (db, words) = (call.db(), call.words);
-    let removed = words[1..]
+pub(super) fn del(call: &mut Invocation<'_>) -> CommandResult {
+    let db = call.db();
+    let removed = call.words[1..]
         .iter()
-        .filter(|key| call.hub.store.remove(db, key).is_some());
+        .filter(|key| call.state.store.remove(db, key).is_some());
     Ok(Reply::count(removed.count()))
 }
 
-pub(super) fn unlink(call: &mut Call<'_>) -> Outcome {
-    del(call)
+pub(super) fn exists(call: &mut Invocation<'_>) -> CommandResult {
+    let existing = call.words[1..].iter().filter(|key| call.entry(key).is_some());
+    Ok(Reply::count(existing.count()))
 }
 
-pub(super) fn exists(call: &mut Call<'_>) -> Outcome {
-    let there = call.words[1..]
-        .iter()
-        .filter(|key| call.hub.store.get(call.db(), key).is_some());
-    Ok(Reply::count(there.count()))
+pub(super) fn type_name(call: &mut Invocation<'_>) -> CommandResult {
+    let entry = call.entry(call.word(1));
+    Ok(Reply::Status(
+        entry.map_or("none", |entry| entry.value.type_name()).into(),
+    ))
 }
 
-pub(super) fn touch(call: &mut Call<'_>) -> Outcome {
-    exists(call)
+pub(super) fn encoding(call: &mut Invocation<'_>) -> CommandResult {
+    let entry = call.entry(call.word(2));
+    Ok(entry.map_or(Reply::Nil, |entry| Reply::text(entry.value.encoding())))
 }
 
-pub(super) fn kind(call: &mut Call<'_>) -> Outcome {
-    let entry = call.hub.store.get(call.db(), call.word(1));
-    Ok(Reply::Simple(entry.map_or("none", |entry| entry.value.kind())))
-}
-
-/// What a number in an EXPIRE means.
+/// The unit of an expiry time: a span from now, or a Unix time.
 #[derive(Clone, Copy)]
-struct Clock {
-    scale: i64,
-    base: i64,
+pub(super) enum TimeUnit {
+    Seconds,
+    Milliseconds,
+    UnixSeconds,
+    UnixMilliseconds,
 }
 
-pub(super) fn expire(call: &mut Call<'_>) -> Outcome {
-    let base = call.now();
-    set_end(call, Clock { scale: 1000, base })
+impl TimeUnit {
+    /// The moment that `amount` stands for; none if it overflows.
+    pub(super) fn moment(self, amount: i64, now: Moment) -> Option<Moment> {
+        let (scale, base) = match self {
+            Self::Seconds => (1000, now),
+            Self::Milliseconds => (1, now),
+            Self::UnixSeconds => (1000, 0),
+            Self::UnixMilliseconds => (1, 0),
+        };
+        amount.checked_mul(scale)?.checked_add(base)
+    }
 }
 
-pub(super) fn pexpire(call: &mut Call<'_>) -> Outcome {
-    let base = call.now();
-    set_end(call, Clock { scale: 1, base })
+pub(super) fn invalid_expire_time(call: &Invocation<'_>) -> CommandError {
+    let name = call.command.name;
+    CommandError::new(format!("ERR invalid expire time in '{name}' command"))
 }
 
-pub(super) fn expireat(call: &mut Call<'_>) -> Outcome {
-    set_end(call, Clock { scale: 1000, base: 0 })
-}
-
-pub(super) fn pexpireat(call: &mut Call<'_>) -> Outcome {
-    set_end(call, Clock { scale: 1, base: 0 })
-}
-
-/// The conditions NX, XX, GT and LT.
+/// The conditions of EXPIRE: NX, XX, GT and LT.
 #[derive(Default)]
-struct Conditions {
+struct ExpireConditions {
     nx: bool,
     xx: bool,
     gt: bool,
     lt: bool,
 }
 
-impl Conditions {
-    fn read(options: &[Vec<u8>]) -> Result<Self, Refusal> {
+impl ExpireConditions {
+    fn read(options: &[Vec<u8>]) -> Result<Self, CommandError> {
         let mut conditions = Self::default();
         for option in options {
             let flag = match option {
@@ -78,160 +76,129 @@ impl Conditions {
                 gt if is(gt, "gt") => &mut conditions.gt,
                 lt if is(lt, "lt") => &mut conditions.lt,
                 other => {
-                    let other = super::shown(other, usize::MAX);
-                    return Err(Refusal::new(format!("ERR Unsupported option {other}")));
+                    let other = shown(other, usize::MAX);
+                    return Err(CommandError::new(format!("ERR Unsupported option {other}")));
                 }
             };
             *flag = true;
         }
         if conditions.nx && (conditions.xx || conditions.gt || conditions.lt) {
-            return Err(Refusal::new(
+            return Err(CommandError::new(
                 "ERR NX and XX, GT or LT options at the same time are not compatible",
             ));
         }
         if conditions.gt && conditions.lt {
-            return Err(Refusal::new(
+            return Err(CommandError::new(
                 "ERR GT and LT options at the same time are not compatible",
             ));
         }
         Ok(conditions)
     }
 
-    /// Whether a key that ends at `current` may end at `moment` instead.
-    fn hold(&self, current: Option<i64>, moment: i64) -> bool {
-        // A key without an end ends later than any other.
-        let current_end = current.unwrap_or(i64::MAX);
+    /// Whether a key that expires at `current` may expire at `moment` instead. A key that never expires counts as
+    /// expiring later than any other.
+    fn allow(&self, current: Option<Moment>, moment: Moment) -> bool {
         !(self.nx && current.is_some()
             || self.xx && current.is_none()
-            || self.gt && (current.is_none() || moment <= current_end)
-            || self.lt && current.is_some() && moment >= current_end)
+            || self.gt && current.is_none_or(|current| moment <= current)
+            || self.lt && current.is_some_and(|current| moment >= current))
     }
 }
 
-fn set_end(call: &mut Call<'_>, clock: Clock) -> Outcome {
-    let words = call.words;
-    let conditions = Conditions::read(&words[3..])?;
-    let amount = number(&words[2])?;
-    let moment = amount
-        .checked_mul(clock.scale)
-        .and_then(|span| span.checked_add(clock.base));
-    let Some(moment) = moment else {
-        return Err(Refusal::new(format!(
-            "ERR invalid expire time in '{}' command",
-            call.spec.name
-        )));
-    };
-    let (db, key) = (call.db(), &words[1]);
-    let Some(entry) = call.hub.store.get(db, key) else {
-        return Ok(Reply::Int(0));
-    };
-    if !conditions.hold(entry.expires, moment) {
+pub(super) fn expire(call: &mut Invocation<'_>, unit: TimeUnit) -> CommandResult {
+    let conditions = ExpireConditions::read(&call.words[3..])?;
+    let amount = call.number(2)?;
+    let moment = unit.moment(amount, call.now());
+    let moment = moment.ok_or_else(|| invalid_expire_time(call))?;
+    let key = call.word(1);
+    let is_allowed = |current| conditions.allow(current, moment);
+    if !call.entry(key).is_some_and(|entry| is_allowed(entry.expires)) {
         return Ok(Reply::Int(0));
     }
-    if moment <= call.now() {
-        call.hub.store.remove(db, key);
-    } else {
-        call.hub.store.set_expiry(db, key, Some(moment));
-    }
+    expire_at(call, key, moment);
     Ok(Reply::Int(1))
 }
 
-pub(super) fn ttl(call: &mut Call<'_>) -> Outcome {
-    left(call, |moment, now| (moment - now + 500) / 1000)
+/// Sets when a key expires; removes it if that is now or in the past.
+pub(super) fn expire_at(call: &mut Invocation<'_>, key: &[u8], moment: Moment) {
+    let db = call.db();
+    if moment <= call.now() {
+        call.state.store.remove(db, key);
+    } else {
+        call.state.store.set_expiry(db, key, Some(moment));
+    }
 }
 
-pub(super) fn pttl(call: &mut Call<'_>) -> Outcome {
-    left(call, |moment, now| moment - now)
-}
-
-pub(super) fn expiretime(call: &mut Call<'_>) -> Outcome {
-    left(call, |moment, _| (moment + 500) / 1000)
-}
-
-pub(super) fn pexpiretime(call: &mut Call<'_>) -> Outcome {
-    left(call, |moment, _| moment)
-}
-
-/// -2 without a key, -1 without an end.
-fn left(call: &mut Call<'_>, tell: fn(i64, i64) -> i64) -> Outcome {
-    let entry = call.hub.store.get(call.db(), call.word(1));
+/// TTL and its relatives: -2 if there is no key, -1 if it never expires.
+pub(super) fn time_left(call: &mut Invocation<'_>, show: fn(Moment, Moment) -> i64) -> CommandResult {
+    let entry = call.entry(call.word(1));
     Ok(Reply::Int(match entry.map(|entry| entry.expires) {
         None => -2,
         Some(None) => -1,
-        Some(Some(moment)) => tell(moment, call.now()),
+        Some(Some(moment)) => show(moment, call.now()),
     }))
 }
 
-pub(super) fn persist(call: &mut Call<'_>) -> Outcome {
-    let (db, words) = (call.db(), call.words);
-    let has_end = call
-        .hub
-        .store
-        .get(db, &words[1])
-        .is_some_and(|entry| entry.expires.is_some());
-    if has_end {
-        call.hub.store.set_expiry(db, &words[1], None);
+pub(super) fn persist(call: &mut Invocation<'_>) -> CommandResult {
+    let (db, key) = (call.db(), call.word(1));
+    let expires = call.expiry_of(key).is_some();
+    if expires {
+        call.state.store.set_expiry(db, key, None);
     }
-    Ok(Reply::truth(has_end))
+    Ok(Reply::truth(expires))
 }
 
-pub(super) fn rename(call: &mut Call<'_>) -> Outcome {
-    let (db, words) = (call.db(), call.words);
-    let (from, to) = (&words[1], &words[2]);
-    if call.hub.store.get(db, from).is_none() {
-        return Err(Refusal::new("ERR no such key"));
+pub(super) fn rename(call: &mut Invocation<'_>) -> CommandResult {
+    let (db, from, to) = (call.db(), call.word(1), call.word(2));
+    if call.entry(from).is_none() {
+        return Err(CommandError::new("ERR no such key"));
     }
     if from != to
-        && let Some(entry) = call.hub.store.remove(db, from)
+        && let Some(entry) = call.state.store.remove(db, from)
     {
-        call.hub.store.put(db, to, entry.value, entry.expires);
+        call.put(to, entry.value, entry.expires);
     }
     Ok(Reply::Ok)
 }
 
-pub(super) fn scan_keys(call: &mut Call<'_>) -> Outcome {
+pub(super) fn scan(call: &mut Invocation<'_>) -> CommandResult {
     let from = cursor(call.word(1))?;
-    let scan = scan(from, &call.words[2..], Kinds::Chosen)?;
-    let (next, found) = call.hub.store.database(call.db()).walk(scan.cursor, scan.count);
+    let options = ScanOptions::read(&call.words[2..], true)?;
+    let (next, found) = call.state.store.database(call.db()).scan(from, options.count);
     let names = found.into_iter().filter(|(name, entry)| {
-        scan.pattern.is_none_or(|pattern| matches(pattern, name))
-            && scan.kind.is_none_or(|kind| is(kind, entry.value.kind()))
+        let type_name = entry.value.type_name();
+        options.accepts(name) && options.type_name.is_none_or(|wanted| is(wanted, type_name))
     });
-    let names = Reply::bulks(names.map(|(name, _)| name.clone()));
+    let names = Reply::bulks(names.map(|(name, _)| name.to_vec()));
     Ok(Reply::Array(vec![Reply::text(next.to_string()), names]))
 }
 
-pub(super) fn keys(call: &mut Call<'_>) -> Outcome {
-    let names = call.hub.store.database(call.db()).iter().map(|(name, _)| name);
-    let names = names.filter(|name| matches(call.word(1), name));
-    Ok(Reply::bulks(names.cloned()))
+pub(super) fn keys(call: &mut Invocation<'_>) -> CommandResult {
+    let names = call.state.store.database(call.db()).iter();
+    let names = names.filter(|(name, _)| matches(call.word(1), name));
+    Ok(Reply::bulks(names.map(|(name, _)| name.to_vec())))
 }
 
-pub(super) fn dbsize(call: &mut Call<'_>) -> Outcome {
-    Ok(Reply::count(call.hub.store.database(call.db()).len()))
+pub(super) fn dbsize(call: &mut Invocation<'_>) -> CommandResult {
+    Ok(Reply::count(call.state.store.database(call.db()).len()))
 }
 
-pub(super) fn flushdb(call: &mut Call<'_>) -> Outcome {
-    check_flush(call)?;
-    call.hub.store.clear(call.db());
+pub(super) fn flushdb(call: &mut Invocation<'_>) -> CommandResult {
+    check_flush_option(call)?;
+    call.state.store.clear(call.db());
     Ok(Reply::Ok)
 }
 
-pub(super) fn flushall(call: &mut Call<'_>) -> Outcome {
-    check_flush(call)?;
-    (0..DATABASES).for_each(|db| call.hub.store.clear(db));
+pub(super) fn flushall(call: &mut Invocation<'_>) -> CommandResult {
+    check_flush_option(call)?;
+    (0..DATABASES).for_each(|db| call.state.store.clear(db));
     Ok(Reply::Ok)
 }
 
-fn check_flush(call: &Call<'_>) -> Result<(), Refusal> {
+fn check_flush_option(call: &Invocation<'_>) -> Result<(), CommandError> {
     match &call.words[1..] {
         [] => Ok(()),
         [option] if is(option, "sync") || is(option, "async") => Ok(()),
         _ => Err(SYNTAX),
     }
-}
-
-pub(super) fn encoding(call: &mut Call<'_>) -> Outcome {
-    let entry = call.hub.store.get(call.db(), call.word(2));
-    Ok(entry.map_or(Reply::Nil, |entry| Reply::text(entry.value.encoding())))
 }

@@ -1,261 +1,245 @@
-//! What a request does: looks its command up, checks what Redis checks, runs or queues it, and answers.
+//! Runs requests: finds the command, makes the checks that Redis makes, then queues or runs it.
 
 mod arguments;
-mod catalogue;
-mod clients;
 mod connection;
-mod decimal;
 mod hashes;
 mod keys;
-mod pattern;
-mod pubsub;
+mod messages;
 mod server;
 mod sets;
 mod strings;
-mod table;
 mod transactions;
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::client::{Client, Course};
-use super::hub::Hub;
+use self::arguments::shown;
+use self::keys::TimeUnit;
+use super::client::{ConnectedClient, ConnectionState};
+use super::command::{CommandError, CommandResult, Invocation, OUT_OF_MEMORY, SYNTAX, wrong_arity};
 use super::reply::{Protocol, Reply};
 use super::request::Words;
-use super::store::{Moment, wall_clock};
+use super::state::ServerState;
+use super::store::wall_clock;
+use crate::redis_client::command_table::{CommandInfo, PRACTICE, find};
 
-/// One command of the table.
-#[derive(Debug)]
-pub(super) struct Spec {
-    /// In lower case; `CONTAINER|NAME` for a subcommand.
-    name: &'static str,
-    /// Words with the name; negative: at least so many.
-    arity: i64,
-    /// Redis's own words for what it does, apart by spaces.
-    flags: &'static str,
-    /// The first word that is a key, the last (negative: from the end), and the step between.
-    keys: (i64, i64, i64),
-    /// The ACL categories, apart by spaces.
-    categories: &'static str,
-    /// The Redis that had it first.
-    since: &'static str,
-    /// The chapter of Redis's documentation.
-    group: &'static str,
-    run: fn(&mut Call<'_>) -> Outcome,
-}
+/// The memory that a word in a transaction's queue needs in addition to its bytes.
+const QUEUED_WORD_COST: usize = 48;
 
-impl Spec {
-    fn has(&self, flag: &str) -> bool {
-        self.flags.split(' ').any(|known| known == flag)
-    }
-
-    fn fits(&self, words: usize) -> bool {
-        let words = i64::try_from(words).unwrap_or(i64::MAX);
-        if self.arity < 0 {
-            words >= -self.arity
-        } else {
-            words == self.arity
-        }
-    }
-}
-
-/// A reply, or why there is none.
-type Outcome = Result<Reply, Refusal>;
-
-/// An error reply: its code and text.
-#[derive(Debug, PartialEq, Eq)]
-struct Refusal(Cow<'static, str>);
-
-impl Refusal {
-    fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self(text.into())
-    }
-}
-
-impl From<Refusal> for Reply {
-    fn from(refusal: Refusal) -> Self {
-        Self::Error(refusal.0)
-    }
-}
-
-const SYNTAX: Refusal = Refusal(Cow::Borrowed("ERR syntax error"));
-const WRONG_TYPE: Refusal = Refusal(Cow::Borrowed(
-    "WRONGTYPE Operation against a key holding the wrong kind of value",
-));
-const NOT_AN_INTEGER: Refusal = Refusal(Cow::Borrowed("ERR value is not an integer or out of range"));
-const NOT_A_FLOAT: Refusal = Refusal(Cow::Borrowed("ERR value is not a valid float"));
-const OUT_OF_MEMORY: Refusal = Refusal(Cow::Borrowed(
-    "OOM command not allowed when used memory > 'maxmemory'.",
-));
-
-/// A command at work.
-struct Call<'a> {
-    hub: &'a mut Hub,
-    client: &'a Rc<Client>,
-    words: &'a [Vec<u8>],
-    spec: &'static Spec,
-    /// Whether EXEC runs it: then it may not block.
-    in_transaction: bool,
-}
-
-impl Call<'_> {
-    fn db(&self) -> usize {
-        self.client.db.get()
-    }
-
-    fn now(&self) -> Moment {
-        self.hub.store.now()
-    }
-
-    /// The word at `index`, which the command's arity promises.
-    fn word(&self, index: usize) -> &[u8] {
-        self.words.get(index).map_or(&[], Vec::as_slice)
-    }
-}
-
-/// Answers one request.
-pub(super) fn run(hub: &mut Hub, client: &Rc<Client>, words: Words) {
+/// Runs one request of a client, which gets the reply.
+pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: Words) {
     client.last_seen.set(Instant::now());
-    if is_a_web_page(&words[0]) {
-        client.end(Course::Dead);
+    if is_http(&words[0]) {
+        client.end(ConnectionState::Dead);
         return;
     }
-    hub.store.advance(wall_clock());
-    hub.counts.commands += 1;
-    if client.is_known.get()
-        && let Some(reply) = hub.manner.answer(&words, hub.port)
+    state.store.advance(wall_clock());
+    state.statistics.commands += 1;
+    if client.is_authenticated.get()
+        && let Some(reply) = state.fault.reply(&words, state.port)
     {
         client.send(&reply);
         return;
     }
-    match admit(hub, client, &words) {
-        Err(refusal) => {
+    match check(state, client, &words) {
+        Err(error) => {
             if let Some(transaction) = client.transaction.borrow_mut().as_mut() {
-                transaction.is_spoiled = true;
+                transaction.has_error = true;
             }
-            client.send(&answer_to_refused(hub, client, &words, refusal).into());
+            let error = if words[0].eq_ignore_ascii_case(b"exec") {
+                transactions::abort(state, client, &error)
+            } else {
+                error
+            };
+            client.send(&error.into());
         }
-        Ok(spec) if is_queued(client, spec) => queue(hub, client, spec, words),
-        Ok(spec) => {
-            let reply = perform(hub, client, spec, &words, false);
+        Ok(command) if is_queued(client, command) => queue(state, client, command, words),
+        Ok(command) => {
+            let reply = execute(state, client, command, &words, false);
             client.send(&reply);
         }
     }
 }
 
-/// A refused EXEC ends its transaction, and says so.
-fn answer_to_refused(hub: &mut Hub, client: &Client, words: &[Vec<u8>], refusal: Refusal) -> Refusal {
-    if !words[0].eq_ignore_ascii_case(b"exec") {
-        return refusal;
-    }
-    client.transaction.borrow_mut().take();
-    hub.unwatch(client);
-    let why = refusal.0.strip_prefix("ERR ").unwrap_or(&refusal.0);
-    Refusal::new(format!("EXECABORT Transaction discarded because of: {why}"))
-}
-
-/// What a command is, for who answers in its place.
-pub(super) struct Traits {
-    pub(super) name: &'static str,
-    pub(super) writes: bool,
-    pub(super) has_keys: bool,
-    pub(super) runs_while_loading: bool,
-    pub(super) is_for_strangers: bool,
-}
-
-/// What the command of this request is; none where it is not known.
-pub(super) fn traits(words: &[Vec<u8>]) -> Option<Traits> {
-    let spec = table::find(&lower(&words[0]))?;
-    Some(Traits {
-        name: spec.name,
-        writes: spec.has("write"),
-        has_keys: spec.keys.0 > 0,
-        runs_while_loading: spec.has("loading"),
-        is_for_strangers: spec.has("no_auth"),
-    })
-}
-
-/// Browsers let any page post to loopback: as in Redis, a request that looks like HTTP ends the connection.
-fn is_a_web_page(name: &[u8]) -> bool {
+/// Any web page can make a browser POST to loopback; as in Redis, a request that looks like HTTP ends the connection.
+fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
-/// Runs a command that has been let through, and shows it to those who MONITOR.
-fn perform(
-    hub: &mut Hub,
-    client: &Rc<Client>,
-    spec: &'static Spec,
+/// Runs a command that has passed all checks, and shows it to the clients that use MONITOR.
+fn execute(
+    state: &mut ServerState,
+    client: &Rc<ConnectedClient>,
+    command: &'static CommandInfo,
     words: &[Vec<u8>],
     in_transaction: bool,
 ) -> Reply {
-    client.last_command.set(spec.name);
-    let mut call = Call {
-        hub,
+    client.last_command.set(command.name);
+    let mut call = Invocation {
+        state,
         client,
         words,
-        spec,
+        command,
         in_transaction,
     };
-    let reply = (spec.run)(&mut call).unwrap_or_else(Reply::from);
-    if !spec.has("admin") {
-        hub.show(client, words);
+    let reply = dispatch(&mut call).unwrap_or_else(Reply::from);
+    if !command.has_flag("admin") {
+        state.show_to_monitors(client, words);
     }
     reply
 }
 
-/// The checks before a command, in Redis's order.
-fn admit(hub: &Hub, client: &Client, words: &[Vec<u8>]) -> Result<&'static Spec, Refusal> {
-    let spec = look_up(words)?;
-    if !spec.fits(words.len()) {
-        return Err(wrong_arity(spec));
+fn dispatch(call: &mut Invocation<'_>) -> CommandResult {
+    match call.command.name {
+        "acl|whoami" => Ok(Reply::text("default")),
+        "append" => strings::append(call),
+        "auth" => connection::auth(call),
+        "client|getname" => connection::client_getname(call),
+        "client|id" => Ok(connection::client_id(call.client)),
+        "client|info" => connection::client_info(call),
+        "client|kill" => connection::client_kill(call),
+        "client|list" => connection::client_list(call),
+        "client|no-evict" | "client|no-touch" => connection::client_on_or_off(call),
+        "client|setinfo" => connection::client_setinfo(call),
+        "client|setname" => connection::client_setname(call),
+        "cluster|info" | "readonly" => Err(CommandError::new(
+            "ERR This instance has cluster support disabled",
+        )),
+        "command" => Ok(server::command_info_of_all()),
+        "command|count" => Ok(server::command_count()),
+        "command|info" => server::command_info(call),
+        "command|list" => server::command_list(call),
+        "config|get" => server::config_get(call),
+        "dbsize" => keys::dbsize(call),
+        "decr" => strings::add(call, -1),
+        "decrby" => strings::decrby(call),
+        "del" | "unlink" => keys::del(call),
+        "discard" => transactions::discard(call),
+        "echo" => Ok(Reply::text(call.word(1))),
+        "exec" => transactions::exec(call),
+        "exists" | "touch" => keys::exists(call),
+        "expire" => keys::expire(call, TimeUnit::Seconds),
+        "expireat" => keys::expire(call, TimeUnit::UnixSeconds),
+        "expiretime" => keys::time_left(call, |moment, _| (moment + 500) / 1000),
+        "flushall" => keys::flushall(call),
+        "flushdb" => keys::flushdb(call),
+        "get" => strings::get(call),
+        "getdel" => strings::getdel(call),
+        "getex" => strings::getex(call),
+        "getset" => strings::getset(call),
+        "hdel" => hashes::hdel(call),
+        "hello" => connection::hello(call),
+        "hexists" => hashes::hexists(call),
+        "hget" => hashes::hget(call),
+        "hgetall" => hashes::hgetall(call),
+        "hincrby" => hashes::hincrby(call),
+        "hincrbyfloat" => hashes::hincrbyfloat(call),
+        "hkeys" => hashes::hkeys(call),
+        "hlen" => hashes::hlen(call),
+        "hmget" => hashes::hmget(call),
+        "hmset" => hashes::hset(call).map(|_| Reply::Ok),
+        "hrandfield" => hashes::hrandfield(call),
+        "hscan" => hashes::hscan(call),
+        "hset" => hashes::hset(call).map(Reply::count),
+        "hsetnx" => hashes::hsetnx(call),
+        "hstrlen" => hashes::hstrlen(call),
+        "hvals" => hashes::hvals(call),
+        "incr" => strings::add(call, 1),
+        "incrby" => call.number(2).and_then(|amount| strings::add(call, amount)),
+        "incrbyfloat" => strings::incrbyfloat(call),
+        "info" => server::info(call),
+        "keys" => keys::keys(call),
+        "mget" => strings::mget(call),
+        "monitor" => server::monitor(call),
+        "mset" => strings::mset(call),
+        "multi" => transactions::multi(call),
+        "object|encoding" => keys::encoding(call),
+        "persist" => keys::persist(call),
+        "pexpire" => keys::expire(call, TimeUnit::Milliseconds),
+        "pexpireat" => keys::expire(call, TimeUnit::UnixMilliseconds),
+        "pexpiretime" => keys::time_left(call, |moment, _| moment),
+        "ping" => connection::ping(call),
+        "psetex" => strings::setex(call, TimeUnit::Milliseconds),
+        "pttl" => keys::time_left(call, |moment, now| moment - now),
+        "publish" => Ok(Reply::count(call.state.publish(call.word(1), call.word(2)))),
+        "pubsub|channels" => messages::channels(call),
+        "quit" => connection::quit(call),
+        "rename" => keys::rename(call),
+        "reset" => connection::reset(call),
+        "role" => Ok(server::role()),
+        "sadd" => sets::sadd(call),
+        "scan" => keys::scan(call),
+        "scard" => sets::scard(call),
+        "select" => connection::select(call),
+        "set" => strings::set(call),
+        "setex" => strings::setex(call, TimeUnit::Seconds),
+        "setnx" => strings::setnx(call),
+        "sismember" => sets::sismember(call),
+        "smembers" => sets::smembers(call),
+        "smismember" => sets::smismember(call),
+        "srem" => sets::srem(call),
+        "sscan" => sets::sscan(call),
+        "strlen" => strings::strlen(call),
+        "subscribe" => messages::subscribe(call),
+        "time" => Ok(server::time()),
+        "ttl" => keys::time_left(call, |moment, now| (moment - now + 500) / 1000),
+        "type" => keys::type_name(call),
+        "unsubscribe" => messages::unsubscribe(call),
+        "unwatch" => transactions::unwatch(call),
+        "wait" => server::wait(call),
+        "watch" => transactions::watch(call),
+        // A container without a subcommand, which its arity does not allow.
+        _ => Err(SYNTAX),
     }
-    if !client.is_known.get() && !spec.has("no_auth") {
-        return Err(Refusal::new("NOAUTH Authentication required."));
+}
+
+/// The checks before a command runs, in Redis's order.
+fn check(
+    state: &ServerState,
+    client: &ConnectedClient,
+    words: &[Vec<u8>],
+) -> Result<&'static CommandInfo, CommandError> {
+    let command = look_up(words)?;
+    if !command.accepts(words.len()) {
+        return Err(wrong_arity(command));
     }
-    let is_in_transaction = client.transaction.borrow().is_some();
-    let ends_transaction = matches!(spec.name, "exec" | "discard" | "multi" | "quit" | "reset");
-    let grows = spec.has("denyoom") || (is_in_transaction && !ends_transaction);
-    if grows && hub.store.used() > hub.limits.data {
+    if !client.is_authenticated.get() && !command.has_flag("no_auth") {
+        return Err(CommandError::new("NOAUTH Authentication required."));
+    }
+    let in_transaction = client.transaction.borrow().is_some();
+    let ends_transaction = matches!(command.name, "exec" | "discard" | "multi" | "quit" | "reset");
+    let needs_memory = command.has_flag("denyoom") || (in_transaction && !ends_transaction);
+    if needs_memory && state.store.used() > state.limits.data {
         return Err(OUT_OF_MEMORY);
     }
-    let may_speak = matches!(spec.name, "ping" | "subscribe" | "unsubscribe" | "quit" | "reset");
-    if client.protocol.get() == Protocol::Resp2 && client.is_subscriber() && !may_speak {
-        return Err(Refusal::new(format!(
+    let is_for_subscribers = matches!(
+        command.name,
+        "ping" | "subscribe" | "unsubscribe" | "quit" | "reset"
+    );
+    if client.protocol.get() == Protocol::Resp2 && client.is_subscriber() && !is_for_subscribers {
+        return Err(CommandError::new(format!(
             "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-            spec.name
+            command.name
         )));
     }
-    Ok(spec)
+    Ok(command)
 }
 
-fn wrong_arity(spec: &Spec) -> Refusal {
-    Refusal::new(format!(
-        "ERR wrong number of arguments for '{}' command",
-        spec.name
-    ))
+fn look_up(words: &[Vec<u8>]) -> Result<&'static CommandInfo, CommandError> {
+    let command = find(&[PRACTICE], words).ok_or_else(|| unknown_command(words))?;
+    let is_container = || PRACTICE.iter().any(|other| command.contains(other));
+    match words.get(1) {
+        Some(subcommand) if !command.name.contains('|') && is_container() => Err(CommandError::new(format!(
+            "ERR unknown subcommand '{}'. Try {} HELP.",
+            shown(subcommand, 128),
+            command.name.to_uppercase()
+        ))),
+        _ => Ok(command),
+    }
 }
 
-fn look_up(words: &[Vec<u8>]) -> Result<&'static Spec, Refusal> {
-    let name = lower(&words[0]);
-    let Some(spec) = table::find(&name) else {
-        return Err(unknown_command(words));
-    };
-    let Some(subcommand) = words.get(1).filter(|_| catalogue::is_container(spec)) else {
-        return Ok(spec);
-    };
-    table::find(&format!("{name}|{}", lower(subcommand))).ok_or_else(|| {
-        let (shown, container) = (shown(subcommand, 128), name.to_uppercase());
-        Refusal::new(format!("ERR unknown subcommand '{shown}'. Try {container} HELP."))
-    })
-}
-
-fn lower(word: &[u8]) -> String {
-    String::from_utf8_lossy(word).to_ascii_lowercase()
-}
-
-fn unknown_command(words: &[Vec<u8>]) -> Refusal {
+fn unknown_command(words: &[Vec<u8>]) -> CommandError {
     let mut arguments = String::new();
     for word in &words[1..] {
         if arguments.len() >= 128 {
@@ -266,75 +250,32 @@ fn unknown_command(words: &[Vec<u8>]) -> Refusal {
         let _ = write!(arguments, "'{}' ", shown(word, room));
     }
     let name = shown(&words[0], 128);
-    Refusal::new(format!(
+    CommandError::new(format!(
         "ERR unknown command '{name}', with args beginning with: {arguments}"
     ))
 }
 
-/// At most so many bytes of a word, and none after a zero byte: what C prints of it.
-fn shown(word: &[u8], most: usize) -> String {
-    let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
-    String::from_utf8_lossy(&word[..end.min(most)]).into_owned()
-}
-
-fn is_queued(client: &Client, spec: &Spec) -> bool {
+fn is_queued(client: &ConnectedClient, command: &CommandInfo) -> bool {
     let runs_at_once = matches!(
-        spec.name,
+        command.name,
         "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
     );
     client.transaction.borrow().is_some() && !runs_at_once
 }
 
-fn queue(hub: &Hub, client: &Client, spec: &'static Spec, words: Words) {
+fn queue(state: &ServerState, client: &ConnectedClient, command: &'static CommandInfo, words: Words) {
     let mut transaction = client.transaction.borrow_mut();
     let Some(open) = transaction.as_mut() else {
         return;
     };
-    open.bytes += words
-        .iter()
-        .map(|word| word.len() + QUEUED_WORD_COST)
-        .sum::<usize>();
-    if open.bytes > hub.limits.request {
-        open.is_spoiled = true;
+    let sizes = words.iter().map(|word| word.len() + QUEUED_WORD_COST);
+    open.bytes += sizes.sum::<usize>();
+    if open.bytes > state.limits.request {
+        open.has_error = true;
         open.queued.clear();
         client.send(&OUT_OF_MEMORY.into());
         return;
     }
-    open.queued.push((spec, words));
-    client.send(&Reply::Simple("QUEUED"));
-}
-
-/// What a word in a transaction's queue costs beside its bytes.
-const QUEUED_WORD_COST: usize = 48;
-
-/// A command as MONITOR shows it: `1700000000.123456 [0 127.0.0.1:4242] "get" "k"`.
-pub(super) fn monitor_line(now: Moment, client: &Client, words: &[Vec<u8>]) -> String {
-    let (seconds, micros) = (now / 1000, now % 1000 * 1000);
-    let mut line = format!("{seconds}.{micros:06} [{} {}]", client.db.get(), client.peer);
-    let is_secret = words
-        .first()
-        .is_some_and(|name| name.eq_ignore_ascii_case(b"auth") || name.eq_ignore_ascii_case(b"hello"));
-    for (index, word) in words.iter().enumerate() {
-        line.push_str(" \"");
-        let word: &[u8] = if is_secret && index > 0 {
-            b"(redacted)"
-        } else {
-            word
-        };
-        for &byte in word {
-            match byte {
-                b'"' => line.push_str("\\\""),
-                b'\\' => line.push_str("\\\\"),
-                b'\n' => line.push_str("\\n"),
-                b'\r' => line.push_str("\\r"),
-                b'\t' => line.push_str("\\t"),
-                0x07 => line.push_str("\\a"),
-                0x08 => line.push_str("\\b"),
-                b' '..=b'~' => line.push(char::from(byte)),
-                _ => line.push_str(&format!("\\x{byte:02x}")),
-            }
-        }
-        line.push('"');
-    }
-    line
+    open.queued.push((command, words));
+    client.send(&Reply::Status("QUEUED".into()));
 }

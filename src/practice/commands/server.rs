@@ -1,84 +1,82 @@
-//! The server as such: INFO, ROLE, CONFIG GET and the like.
+//! Commands about the server: INFO, ROLE, CONFIG GET, COMMAND and the like.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::arguments::number;
-use super::connection::VERSION;
-use super::pattern::matches;
-use super::{Call, Outcome, Refusal};
+use super::arguments::{lower, matches};
 use crate::practice::client::Pause;
+use crate::practice::command::{CommandError, CommandResult, Invocation, SYNTAX};
 use crate::practice::reply::Reply;
+use crate::practice::request::integer;
+use crate::practice::state::ServerState;
 use crate::practice::store::DATABASES;
+use crate::redis_client::command_table::{CommandInfo, PRACTICE, find_name};
 
-/// What `INFO` calls this server: nobody shall take it for a real Redis.
-pub(super) const NAME: &str = "sessiontut-practice";
+/// The version of Redis that this server imitates.
+pub(super) const VERSION: &str = "7.0.15";
+/// The server's name in INFO, so that it is not mistaken for a real Redis.
+const NAME: &str = "sessiontut-practice";
 
-pub(super) fn role(_: &mut Call<'_>) -> Outcome {
-    Ok(Reply::Array(vec![
+pub(super) fn role() -> Reply {
+    Reply::Array(vec![
         Reply::text("master"),
         Reply::Int(0),
         Reply::Array(Vec::new()),
-    ]))
+    ])
 }
 
-pub(super) fn time(_: &mut Call<'_>) -> Outcome {
+pub(super) fn time() -> Reply {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let parts = [now.as_secs().to_string(), now.subsec_micros().to_string()];
-    Ok(Reply::bulks(parts.map(String::into_bytes)))
+    Reply::bulks(parts.map(String::into_bytes))
 }
 
-pub(super) fn monitor(call: &mut Call<'_>) -> Outcome {
+pub(super) fn monitor(call: &mut Invocation<'_>) -> CommandResult {
     if call.in_transaction {
-        return Err(Refusal::new("ERR MONITOR isn't allowed for DENY BLOCKING client"));
+        return Err(CommandError::new(
+            "ERR MONITOR isn't allowed for DENY BLOCKING client",
+        ));
     }
     call.client.is_monitor.set(true);
     Ok(Reply::Ok)
 }
 
-pub(super) fn wait(call: &mut Call<'_>) -> Outcome {
-    let replicas = number(call.word(1))?;
-    let timeout = crate::practice::request::integer(call.word(2))
-        .ok_or(Refusal::new("ERR timeout is not an integer or out of range"))?;
+pub(super) fn wait(call: &mut Invocation<'_>) -> CommandResult {
+    let replicas = call.number(1)?;
+    let timeout =
+        integer(call.word(2)).ok_or(CommandError::new("ERR timeout is not an integer or out of range"))?;
     let Ok(timeout) = u64::try_from(timeout) else {
-        return Err(Refusal::new("ERR timeout is negative"));
+        return Err(CommandError::new("ERR timeout is negative"));
     };
     if replicas <= 0 || call.in_transaction {
         return Ok(Reply::Int(0));
     }
-    // There are no replicas: only the time-out ends it.
-    let until = (timeout > 0)
-        .then(|| Instant::now().checked_add(Duration::from_millis(timeout)))
-        .flatten();
-    call.client
-        .pause
-        .set(Some(until.map_or(Pause::Endless, Pause::Until)));
+    // There are no replicas, so only the timeout ends the wait; 0 means no timeout.
+    let until = Instant::now().checked_add(Duration::from_millis(timeout));
+    let pause = until.filter(|_| timeout > 0).map_or(Pause::Forever, Pause::Until);
+    call.client.pause.set(Some(pause));
     Ok(Reply::Many(Vec::new()))
 }
 
-const NO_CLUSTER: &str = "ERR This instance has cluster support disabled";
+type Facts = Vec<(String, String)>;
 
-pub(super) fn readonly(_: &mut Call<'_>) -> Outcome {
-    Err(Refusal::new(NO_CLUSTER))
+fn facts(facts: &[(&str, &dyn Display)]) -> Facts {
+    facts
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.to_string()))
+        .collect()
 }
 
-pub(super) fn whoami(_: &mut Call<'_>) -> Outcome {
-    Ok(Reply::text("default"))
-}
-
-pub(super) fn info(call: &mut Call<'_>) -> Outcome {
-    if call.spec.name == "cluster|info" {
-        return Err(Refusal::new(NO_CLUSTER));
-    }
-    let wanted: Vec<String> = call.words[1..].iter().map(|word| super::lower(word)).collect();
+pub(super) fn info(call: &mut Invocation<'_>) -> CommandResult {
+    let wanted: Vec<String> = call.words[1..].iter().map(|word| lower(word)).collect();
     let is_wanted = |section: &str| {
-        wanted.is_empty()
-            || wanted.iter().any(|word| {
-                *word == section.to_lowercase() || matches!(word.as_str(), "all" | "default" | "everything")
-            })
+        let includes = |word: &String| {
+            *word == section.to_lowercase() || matches!(word.as_str(), "all" | "default" | "everything")
+        };
+        wanted.is_empty() || wanted.iter().any(includes)
     };
     let mut text = String::new();
-    for (name, facts) in sections(call) {
+    for (name, facts) in sections(call.state) {
         if is_wanted(name) {
             if !text.is_empty() {
                 text.push_str("\r\n");
@@ -93,120 +91,149 @@ pub(super) fn info(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::Verbatim(text))
 }
 
-type Facts = Vec<(String, String)>;
-
-fn sections(call: &Call<'_>) -> Vec<(&'static str, Facts)> {
-    let hub = &*call.hub;
-    let up = hub.since.elapsed().as_secs();
+fn sections(state: &ServerState) -> Vec<(&'static str, Facts)> {
+    let uptime = state.since.elapsed().as_secs();
+    let server = facts(&[
+        ("redis_version", &VERSION),
+        ("server_name", &NAME),
+        ("redis_mode", &"standalone"),
+        ("os", &std::env::consts::OS),
+        ("arch_bits", &usize::BITS),
+        ("process_id", &std::process::id()),
+        ("run_id", &state.run_id),
+        ("tcp_port", &state.port),
+        ("uptime_in_seconds", &uptime),
+        ("uptime_in_days", &(uptime / 86400)),
+    ]);
+    let clients = facts(&[
+        ("connected_clients", &state.clients.len()),
+        ("maxclients", &state.limits.clients),
+    ]);
+    let memory = facts(&[
+        ("used_memory", &state.store.used()),
+        ("maxmemory", &state.limits.data),
+        ("maxmemory_policy", &"noeviction"),
+    ]);
+    let statistics = facts(&[
+        ("total_connections_received", &state.statistics.connections),
+        ("total_commands_processed", &state.statistics.commands),
+        ("rejected_connections", &state.statistics.rejected),
+        ("expired_keys", &state.store.expired()),
+        ("evicted_keys", &0),
+        ("keyspace_hits", &state.statistics.hits),
+        ("keyspace_misses", &state.statistics.misses),
+    ]);
+    let replication = facts(&[("role", &"master"), ("connected_slaves", &0)]);
     vec![
-        (
-            "Server",
-            facts(&[
-                ("redis_version", &VERSION),
-                ("server_name", &NAME),
-                ("redis_mode", &"standalone"),
-                ("os", &std::env::consts::OS),
-                ("arch_bits", &usize::BITS),
-                ("process_id", &std::process::id()),
-                ("run_id", &hub.run_id),
-                ("tcp_port", &hub.port),
-                ("uptime_in_seconds", &up),
-                ("uptime_in_days", &(up / 86400)),
-            ]),
-        ),
-        (
-            "Clients",
-            facts(&[
-                ("connected_clients", &hub.clients.len()),
-                ("maxclients", &hub.limits.clients),
-            ]),
-        ),
-        (
-            "Memory",
-            facts(&[
-                ("used_memory", &hub.store.used()),
-                ("maxmemory", &hub.limits.data),
-                ("maxmemory_policy", &"noeviction"),
-            ]),
-        ),
+        ("Server", server),
+        ("Clients", clients),
+        ("Memory", memory),
         ("Persistence", facts(&[("loading", &0)])),
-        (
-            "Stats",
-            facts(&[
-                ("total_connections_received", &hub.counts.connections),
-                ("total_commands_processed", &hub.counts.commands),
-                ("rejected_connections", &hub.counts.rejected),
-                ("expired_keys", &hub.store.expired()),
-                ("evicted_keys", &0),
-                ("keyspace_hits", &hub.counts.hits),
-                ("keyspace_misses", &hub.counts.misses),
-            ]),
-        ),
-        (
-            "Replication",
-            facts(&[("role", &"master"), ("connected_slaves", &0)]),
-        ),
+        ("Stats", statistics),
+        ("Replication", replication),
         ("Cluster", facts(&[("cluster_enabled", &0)])),
-        ("Keyspace", keyspace(call)),
+        ("Keyspace", keyspace(state)),
     ]
 }
 
-fn facts(facts: &[(&str, &dyn std::fmt::Display)]) -> Facts {
-    facts
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.to_string()))
-        .collect()
-}
-
-fn keyspace(call: &Call<'_>) -> Facts {
+fn keyspace(state: &ServerState) -> Facts {
     let mut facts = Facts::new();
     for db in 0..DATABASES {
-        let keys = call.hub.store.database(db);
+        let keys = state.store.database(db);
         if keys.len() > 0 {
-            let ends: Vec<i64> = keys.iter().filter_map(|(_, entry)| entry.expires).collect();
-            let count = i64::try_from(ends.len()).unwrap_or(i64::MAX).max(1);
-            let left: i64 = ends.iter().map(|end| (end - call.now()) / count).sum();
-            let line = format!("keys={},expires={},avg_ttl={left}", keys.len(), ends.len());
+            let expiries: Vec<i64> = keys.iter().filter_map(|(_, entry)| entry.expires).collect();
+            let count = i64::try_from(expiries.len()).unwrap_or(i64::MAX).max(1);
+            let now = state.store.now();
+            let average: i64 = expiries.iter().map(|moment| (moment - now) / count).sum();
+            let line = format!("keys={},expires={},avg_ttl={average}", keys.len(), expiries.len());
             facts.push((format!("db{db}"), line));
         }
     }
     facts
 }
 
-pub(super) fn get(call: &mut Call<'_>) -> Outcome {
-    let patterns: Vec<String> = call.words[2..].iter().map(|word| super::lower(word)).collect();
-    let shown = settings(call).into_iter().filter(|(name, _)| {
-        patterns
-            .iter()
-            .any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
-    });
-    Ok(Reply::Map(
-        shown
-            .map(|(name, value)| (Reply::text(name), Reply::text(value)))
-            .collect(),
-    ))
+pub(super) fn config_get(call: &mut Invocation<'_>) -> CommandResult {
+    let patterns: Vec<String> = call.words[2..].iter().map(|word| lower(word)).collect();
+    let is_wanted = |name: &str| {
+        let mut patterns = patterns.iter();
+        patterns.any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
+    };
+    let shown = settings(call.state)
+        .into_iter()
+        .filter(|(name, _)| is_wanted(name));
+    let shown = shown.map(|(name, value)| (Reply::text(name), Reply::text(value)));
+    Ok(Reply::Map(shown.collect()))
 }
 
-/// What clients and benchmarks ask for.
-fn settings(call: &Call<'_>) -> Facts {
-    let hub = &*call.hub;
-    let password = hub.password.as_ref().map_or("", |_| crate::secret::MASK);
+/// The settings that clients and benchmarks read.
+fn settings(state: &ServerState) -> Facts {
+    let password = state.password.as_ref().map_or("", |_| crate::secret::MASK);
     facts(&[
         ("appendonly", &"no"),
         ("bind", &"127.0.0.1"),
         ("databases", &DATABASES),
         ("hash-max-listpack-entries", &128),
         ("hash-max-listpack-value", &64),
-        ("maxclients", &hub.limits.clients),
-        ("maxmemory", &hub.limits.data),
+        ("maxclients", &state.limits.clients),
+        ("maxmemory", &state.limits.data),
         ("maxmemory-policy", &"noeviction"),
         ("notify-keyspace-events", &""),
-        ("port", &hub.port),
-        ("proto-max-bulk-len", &hub.limits.request),
+        ("port", &state.port),
+        ("proto-max-bulk-len", &state.limits.request),
         ("requirepass", &password),
         ("save", &""),
         ("set-max-intset-entries", &512),
         ("tcp-keepalive", &300),
         ("timeout", &0),
+    ])
+}
+
+fn commands() -> impl Iterator<Item = &'static CommandInfo> {
+    PRACTICE.iter().filter(|command| !command.name.contains('|'))
+}
+
+pub(super) fn command_info_of_all() -> Reply {
+    Reply::Array(commands().map(description).collect())
+}
+
+pub(super) fn command_count() -> Reply {
+    Reply::count(commands().count())
+}
+
+pub(super) fn command_list(call: &mut Invocation<'_>) -> CommandResult {
+    if call.words.len() > 2 {
+        return Err(SYNTAX);
+    }
+    let names = commands().map(|command| Reply::text(command.name));
+    Ok(Reply::Array(names.collect()))
+}
+
+pub(super) fn command_info(call: &mut Invocation<'_>) -> CommandResult {
+    if call.words.len() == 2 {
+        return Ok(command_info_of_all());
+    }
+    let wanted = call.words[2..].iter();
+    let found = wanted.map(|name| find_name(&[PRACTICE], &lower(name)).map_or(Reply::Nil, description));
+    Ok(Reply::Array(found.collect()))
+}
+
+/// One command as COMMAND INFO shows it, without tips and key specifications.
+fn description(command: &'static CommandInfo) -> Reply {
+    let (first, last, step) = command.keys;
+    let statuses = |words: &mut dyn Iterator<Item = String>| {
+        Reply::Set(words.map(|word| Reply::Status(word.into())).collect())
+    };
+    let subcommands = PRACTICE.iter().filter(|other| command.contains(other));
+    Reply::Array(vec![
+        Reply::text(command.name),
+        Reply::Int(command.arity),
+        statuses(&mut command.flags().map(str::to_owned)),
+        Reply::Int(first),
+        Reply::Int(last),
+        Reply::Int(step),
+        statuses(&mut command.categories().into_iter().map(|name| format!("@{name}"))),
+        Reply::Set(Vec::new()),
+        Reply::Set(Vec::new()),
+        Reply::Array(subcommands.map(description).collect()),
     ])
 }

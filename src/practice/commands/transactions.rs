@@ -1,66 +1,75 @@
 //! MULTI, EXEC and WATCH.
 
-use super::{Call, Outcome, Refusal};
-use crate::practice::client::Transaction;
+use crate::practice::client::{ConnectedClient, QueuedTransaction};
+use crate::practice::command::{CommandError, CommandResult, Invocation};
 use crate::practice::reply::Reply;
+use crate::practice::state::ServerState;
 
-pub(super) fn multi(call: &mut Call<'_>) -> Outcome {
+pub(super) fn multi(call: &mut Invocation<'_>) -> CommandResult {
     let mut transaction = call.client.transaction.borrow_mut();
     if transaction.is_some() {
-        return Err(Refusal::new("ERR MULTI calls can not be nested"));
+        return Err(CommandError::new("ERR MULTI calls can not be nested"));
     }
-    *transaction = Some(Transaction::default());
+    *transaction = Some(QueuedTransaction::default());
     Ok(Reply::Ok)
 }
 
-pub(super) fn exec(call: &mut Call<'_>) -> Outcome {
+pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     let Some(transaction) = call.client.transaction.borrow_mut().take() else {
-        return Err(Refusal::new("ERR EXEC without MULTI"));
+        return Err(CommandError::new("ERR EXEC without MULTI"));
     };
-    let is_disturbed = call.client.is_disturbed.get();
-    call.hub.unwatch(call.client);
-    if transaction.is_spoiled {
-        return Err(Refusal::new(
+    let watched_key_changed = call.client.watched_key_changed.get();
+    call.state.unwatch(call.client);
+    if transaction.has_error {
+        return Err(CommandError::new(
             "EXECABORT Transaction discarded because of previous errors.",
         ));
     }
-    if is_disturbed {
+    if watched_key_changed {
         return Ok(Reply::NilArray);
     }
     let mut replies = Vec::with_capacity(transaction.queued.len());
-    for (spec, words) in &transaction.queued {
-        // The clock stands still within a transaction, but a key can be given an end that has passed.
-        call.hub.store.advance(call.hub.store.now());
-        replies.push(super::perform(call.hub, call.client, spec, words, true));
+    for (command, words) in &transaction.queued {
+        // The clock stops during a transaction, but a command may have set an expiry in the past.
+        call.state.store.advance(call.state.store.now());
+        replies.push(super::execute(call.state, call.client, command, words, true));
     }
     Ok(Reply::Array(replies))
 }
 
-pub(super) fn discard(call: &mut Call<'_>) -> Outcome {
+/// Discards the transaction of an EXEC that was refused; returns EXEC's own error.
+pub(super) fn abort(state: &mut ServerState, client: &ConnectedClient, error: &CommandError) -> CommandError {
+    client.transaction.borrow_mut().take();
+    state.unwatch(client);
+    let why = error.0.strip_prefix("ERR ").unwrap_or(&error.0);
+    CommandError::new(format!("EXECABORT Transaction discarded because of: {why}"))
+}
+
+pub(super) fn discard(call: &mut Invocation<'_>) -> CommandResult {
     if call.client.transaction.borrow_mut().take().is_none() {
-        return Err(Refusal::new("ERR DISCARD without MULTI"));
+        return Err(CommandError::new("ERR DISCARD without MULTI"));
     }
-    call.hub.unwatch(call.client);
+    call.state.unwatch(call.client);
     Ok(Reply::Ok)
 }
 
-pub(super) fn watch(call: &mut Call<'_>) -> Outcome {
-    if call.client.transaction.borrow().is_some() {
-        return Err(Refusal::new("ERR WATCH inside MULTI is not allowed"));
+pub(super) fn watch(call: &mut Invocation<'_>) -> CommandResult {
+    let client = call.client;
+    if client.transaction.borrow().is_some() {
+        return Err(CommandError::new("ERR WATCH inside MULTI is not allowed"));
     }
-    // A transaction that is lost already watches nothing more.
-    if !call.client.is_disturbed.get() {
+    // If a watched key has changed already, the transaction will fail in any case.
+    if !client.watched_key_changed.get() {
         for key in &call.words[1..] {
-            call.hub
-                .store
-                .watch(call.client.db.get(), key, &call.client.is_disturbed);
+            let db = client.db.get();
+            call.state.store.watch(db, key, &client.watched_key_changed);
         }
-        call.client.is_watching.set(true);
+        client.is_watching.set(true);
     }
     Ok(Reply::Ok)
 }
 
-pub(super) fn unwatch(call: &mut Call<'_>) -> Outcome {
-    call.hub.unwatch(call.client);
+pub(super) fn unwatch(call: &mut Invocation<'_>) -> CommandResult {
+    call.state.unwatch(call.client);
     Ok(Reply::Ok)
 }

@@ -1,0 +1,136 @@
+//! A running command, and its result.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use super::client::ConnectedClient;
+use super::reply::Reply;
+use super::request::integer;
+use super::state::ServerState;
+use super::store::{KeyEntry, Moment};
+use super::value::{HashValue, SetValue, Value};
+use crate::redis_client::command_table::CommandInfo;
+
+pub(super) type CommandResult = Result<Reply, CommandError>;
+
+/// An error reply: its code and text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct CommandError(pub(super) Cow<'static, str>);
+
+impl CommandError {
+    pub(super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<CommandError> for Reply {
+    fn from(error: CommandError) -> Self {
+        Self::Error(error.0)
+    }
+}
+
+pub(super) const SYNTAX: CommandError = CommandError(Cow::Borrowed("ERR syntax error"));
+pub(super) const WRONG_TYPE: CommandError = CommandError(Cow::Borrowed(
+    "WRONGTYPE Operation against a key holding the wrong kind of value",
+));
+pub(super) const NOT_AN_INTEGER: CommandError =
+    CommandError(Cow::Borrowed("ERR value is not an integer or out of range"));
+pub(super) const NOT_A_FLOAT: CommandError = CommandError(Cow::Borrowed("ERR value is not a valid float"));
+pub(super) const OVERFLOW: CommandError =
+    CommandError(Cow::Borrowed("ERR increment or decrement would overflow"));
+pub(super) const OUT_OF_MEMORY: CommandError = CommandError(Cow::Borrowed(
+    "OOM command not allowed when used memory > 'maxmemory'.",
+));
+
+pub(super) fn wrong_arity(command: &CommandInfo) -> CommandError {
+    let name = command.name;
+    CommandError::new(format!("ERR wrong number of arguments for '{name}' command"))
+}
+
+/// A command that runs for a client.
+pub(super) struct Invocation<'a> {
+    pub(super) state: &'a mut ServerState,
+    pub(super) client: &'a Rc<ConnectedClient>,
+    pub(super) words: &'a [Vec<u8>],
+    pub(super) command: &'static CommandInfo,
+    /// Whether EXEC runs it; it must not block then.
+    pub(super) in_transaction: bool,
+}
+
+impl<'a> Invocation<'a> {
+    pub(super) fn db(&self) -> usize {
+        self.client.db.get()
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.state.store.now()
+    }
+
+    /// The word at `index`; the command's arity guarantees that there is one.
+    pub(super) fn word(&self, index: usize) -> &'a [u8] {
+        self.words.get(index).map_or(&[], Vec::as_slice)
+    }
+
+    /// The integer at `index`.
+    pub(super) fn number(&self, index: usize) -> Result<i64, CommandError> {
+        integer(self.word(index)).ok_or(NOT_AN_INTEGER)
+    }
+
+    pub(super) fn entry(&self, key: &[u8]) -> Option<&KeyEntry> {
+        self.state.store.get(self.db(), key)
+    }
+
+    pub(super) fn expiry_of(&self, key: &[u8]) -> Option<Moment> {
+        self.entry(key).and_then(|entry| entry.expires)
+    }
+
+    pub(super) fn text(&self, key: &[u8]) -> Result<Option<&Vec<u8>>, CommandError> {
+        match self.entry(key).map(|entry| &entry.value) {
+            None => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(WRONG_TYPE),
+        }
+    }
+
+    /// The hash at the command's key.
+    pub(super) fn hash(&self) -> Result<Option<&HashValue>, CommandError> {
+        match self.entry(self.word(1)).map(|entry| &entry.value) {
+            None => Ok(None),
+            Some(Value::Hash(hash)) => Ok(Some(hash)),
+            Some(_) => Err(WRONG_TYPE),
+        }
+    }
+
+    /// The set at the command's key.
+    pub(super) fn set(&self) -> Result<Option<&SetValue>, CommandError> {
+        match self.entry(self.word(1)).map(|entry| &entry.value) {
+            None => Ok(None),
+            Some(Value::Set(set)) => Ok(Some(set)),
+            Some(_) => Err(WRONG_TYPE),
+        }
+    }
+
+    pub(super) fn put(&mut self, key: &[u8], value: Value, expires: Option<Moment>) {
+        let db = self.db();
+        self.state.store.put(db, key, value, expires);
+    }
+
+    /// Changes the value at the command's key with a function that returns how much it has changed.
+    pub(super) fn edit(&mut self, change: impl FnOnce(&mut Value) -> usize) -> usize {
+        let (db, key) = (self.db(), self.word(1));
+        let changes = self.state.store.edit(db, key, change).unwrap_or(0);
+        if changes > 0 {
+            self.state.store.changed(db, key);
+        }
+        changes
+    }
+
+    /// Counts a key that was or was not found.
+    pub(super) fn count_lookup(&mut self, is_hit: bool) {
+        if is_hit {
+            self.state.statistics.hits += 1;
+        } else {
+            self.state.statistics.misses += 1;
+        }
+    }
+}

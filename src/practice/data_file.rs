@@ -1,0 +1,93 @@
+//! Servers whose data is saved in the state folder: the lock file, which lets one process at a time use a data file, and
+//! what happens if the data file cannot be used.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::server::{Server, ServerOptions};
+use crate::state;
+
+const STANDALONE_LOCK: &str = "practice-alone.lock";
+const STANDALONE_DATA: &str = "practice-alone.data";
+
+/// What a user should know about the data of a practice Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DataNotice {
+    /// The data is not saved.
+    MemoryOnly { reason: String },
+    /// The data file was damaged. It was renamed to `path`, and the server started without data.
+    SetAside { path: PathBuf },
+}
+
+/// Opens a lock file, which only its owner can read.
+pub(super) fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Starts a server with a data file. Sets the file aside if it is damaged, and leaves it alone if it cannot be read.
+pub(super) fn start(
+    mut options: ServerOptions,
+    data: &Path,
+    lock: File,
+    notices: &mut Vec<DataNotice>,
+) -> io::Result<Server> {
+    options.data = Some(data.to_owned());
+    let mut server = match Server::start(options.clone()) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            let path = state::set_aside(data)?;
+            notices.push(DataNotice::SetAside { path });
+            Server::start(options)
+        }
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied
+                && data.exists()
+                && File::open(data).is_err() =>
+        {
+            notices.push(DataNotice::MemoryOnly {
+                reason: format!("{}: {error}", data.display()),
+            });
+            options.data = None;
+            Server::start(options)
+        }
+        other => other,
+    }?;
+    server.keep_locked(lock);
+    Ok(server)
+}
+
+/// Starts the server of `sessiontut practice`, whose data is separate from that of the other commands.
+///
+/// # Errors
+/// As [`Server::start`].
+pub(crate) fn start_standalone(
+    options: ServerOptions,
+    saves_data: bool,
+) -> io::Result<(Server, Vec<DataNotice>)> {
+    let mut notices = Vec::new();
+    if !saves_data {
+        return Ok((Server::start(options)?, notices));
+    }
+    let server = match lock_standalone() {
+        Ok((folder, lock)) => start(options, &folder.join(STANDALONE_DATA), lock, &mut notices),
+        Err(reason) => {
+            notices.push(DataNotice::MemoryOnly { reason });
+            Server::start(options)
+        }
+    };
+    Ok((server?, notices))
+}
+
+fn lock_standalone() -> Result<(PathBuf, File), String> {
+    let folder = state::open_folder().map_err(|error| error.to_string())?;
+    let lock = open_lock(&folder.join(STANDALONE_LOCK)).map_err(|error| error.to_string())?;
+    match lock.try_lock() {
+        Ok(()) => Ok((folder, lock)),
+        Err(TryLockError::WouldBlock) => Err("another `sessiontut practice` is using it".into()),
+        Err(TryLockError::Error(error)) => Err(error.to_string()),
+    }
+}
