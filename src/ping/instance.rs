@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use url::Url;
 
 use crate::deadline::Deadline;
 use crate::sanitize;
@@ -69,18 +70,10 @@ fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> bool) -> Op
     is_ec2().then(|| address.to_owned())
 }
 
-/// The `HOST:PORT` in `http://HOST[:PORT]/`; the default port is 80.
+/// The `HOST:PORT` in a URL.
 fn host_and_port(endpoint: &str) -> Option<String> {
-    let authority = endpoint.strip_prefix("http://").unwrap_or(endpoint);
-    let authority = authority.split('/').next().filter(|host| !host.is_empty())?;
-    let has_port = authority
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()) && !authority.ends_with(']'));
-    Some(if has_port {
-        authority.to_owned()
-    } else {
-        format!("{authority}:80")
-    })
+    let url = Url::parse(endpoint).ok()?;
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
 /// Whether the firmware's tables identify EC2. Elsewhere, nothing is queried.

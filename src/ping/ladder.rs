@@ -11,7 +11,7 @@ use super::experiments::{self, patience, with_experiment, with_side_task};
 use super::observation::{Experiment, Observations, TlsResult};
 use super::response::{Response, ask};
 use super::rungs::{auth, cluster, dns, ping, role, tcp, tls};
-use super::{ClimbEvent, ClimbOptions, Rung, WriteCheck, this_host};
+use super::{Climb, ClimbEvent, ClimbOptions, Rung, WriteCheck, this_host};
 use crate::deadline::Deadline;
 use crate::os;
 use crate::redis_client::{Connection, Stream};
@@ -22,14 +22,16 @@ use crate::secret::Secret;
 /// When to count this host's blocked retransmissions: long before a connection attempt's first one, after 1 s.
 const BEFORE_RETRANSMISSION: Duration = Duration::from_millis(50);
 
-/// Climbs as far as possible. Returns the connection if Redis answered on it.
-pub(super) async fn climb(
+/// Checks the connection one layer at a time, up to the first that fails.
+///
+/// No rung, lookup or experiment outlives the deadline.
+pub async fn climb(
     target: &Target,
     trust: &Trust,
     options: &ClimbOptions,
     deadline: Deadline,
     tell: &mut (dyn FnMut(ClimbEvent<'_>) + Send),
-) -> (Observations, Option<Connection<Stream>>) {
+) -> Climb {
     let mut ladder = Ladder {
         target,
         trust,
@@ -39,8 +41,12 @@ pub(super) async fn climb(
         seen: Observations::default(),
         connected_to: None,
     };
-    let connection = ladder.climb().await;
-    (ladder.seen, connection)
+    // The future is large because it contains every experiment.
+    let connection = Box::pin(ladder.climb()).await;
+    Climb {
+        observations: ladder.seen,
+        connection,
+    }
 }
 
 struct Ladder<'a> {

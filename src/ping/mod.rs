@@ -19,8 +19,8 @@ use std::net::IpAddr;
 
 use crate::deadline::Deadline;
 use crate::redis_client::{Connection, Stream};
-use crate::redis_url::{Target, Trust};
 
+pub use ladder::climb;
 pub use observation::Observations;
 pub use verdict::{Verdict, judge, judge_cluster, judge_url};
 
@@ -128,22 +128,4 @@ pub struct Climb {
     pub observations: Observations,
     /// Logged in, with the database selected.
     pub connection: Option<Connection<Stream>>,
-}
-
-/// Checks the connection one layer at a time, up to the first that fails.
-///
-/// No rung, lookup or experiment outlives the deadline.
-pub async fn climb(
-    target: &Target,
-    trust: &Trust,
-    options: &ClimbOptions,
-    deadline: Deadline,
-    tell: &mut (dyn FnMut(ClimbEvent<'_>) + Send),
-) -> Climb {
-    // The future is large because it contains every experiment.
-    let (observations, connection) = Box::pin(ladder::climb(target, trust, options, deadline, tell)).await;
-    Climb {
-        observations,
-        connection,
-    }
 }

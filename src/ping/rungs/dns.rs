@@ -72,27 +72,22 @@ async fn query_beside_system(
     let config = SystemConfig::read();
     lookup.is_unconfigured = config.is_unconfigured;
     let queries = query_all(config, host, until);
-    tokio::pin!(queries, system);
-    let mut system_is_pending = true;
-    loop {
-        tokio::select! {
-            found = &mut system, if system_is_pending => {
-                system_is_pending = false;
-                let found = system_result(found);
-                lookup.system_timed_out = false;
-                if !found.addresses.is_empty() {
-                    lookup.addresses = found.addresses;
-                    return;
-                }
-                lookup.fault = found.fault;
-            }
-            servers = &mut queries => {
-                lookup.addresses = addresses_of(&servers);
-                lookup.servers = servers;
+    tokio::pin!(queries);
+    let servers = tokio::select! {
+        servers = &mut queries => servers,
+        found = system => {
+            let found = system_result(found);
+            lookup.system_timed_out = false;
+            if !found.addresses.is_empty() {
+                lookup.addresses = found.addresses;
                 return;
             }
+            lookup.fault = found.fault;
+            queries.await
         }
-    }
+    };
+    lookup.addresses = addresses_of(&servers);
+    lookup.servers = servers;
 }
 
 fn addresses_of(servers: &[NameServer]) -> Vec<IpAddr> {

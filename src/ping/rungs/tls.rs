@@ -18,7 +18,7 @@ use crate::ping::observation::{Handshake, TlsResult};
 use crate::redis_client::Stream;
 use crate::redis_url::Trust;
 use crate::sanitize;
-use verify::{NoRoots, SeenCertificate, Verification, client_config};
+use verify::{NoRoots, SeenCertificate, recording_config, unverified_config};
 
 pub(crate) use verify::config;
 
@@ -32,7 +32,7 @@ pub(crate) async fn observe(
     let expected = trust.tls_name.as_deref().unwrap_or(host).trim_end_matches('.');
     let seen = Arc::new(SeenCertificate::default());
     let started = Instant::now();
-    let config = match client_config(trust, Verification::Full, &seen) {
+    let config = match recording_config(trust, &seen) {
         Ok(config) => config,
         Err(message) => return (None, unusable(expected, message)),
     };
@@ -66,7 +66,7 @@ pub(crate) async fn handshake_unverified(
     host: &str,
     deadline: Deadline,
 ) -> (Option<Stream>, TlsResult) {
-    match client_config(&Trust::default(), Verification::None, &Arc::default()) {
+    match unverified_config() {
         Ok(config) => handshake(stream, host, config, deadline).await,
         Err(message) => (None, TlsResult::Unusable(message)),
     }

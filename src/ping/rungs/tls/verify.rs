@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme,
 };
-
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::ping::observation::PeerCertificate;
@@ -26,42 +26,16 @@ use crate::sanitize;
 /// # Errors
 /// Returns a message if the file in `--ca`, `--cert` or `--key` cannot be used.
 pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
-    client_config(trust, Verification::Full, &Arc::default())
+    recording_config(trust, &Arc::default())
 }
 
-/// How to check the server's certificate.
-#[derive(Clone, Copy)]
-pub(super) enum Verification {
-    /// Against the trusted CAs, the name and the dates.
-    Full,
-    /// Not at all, to find out whether the server speaks TLS.
-    None,
-}
-
-pub(super) fn client_config(
-    trust: &Trust,
-    verification: Verification,
-    seen: &Arc<SeenCertificate>,
-) -> Result<ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
-    let verifier = Arc::new(Verifier {
-        inner: match verification {
-            Verification::Full => verifier_for(roots(trust)?, &provider)?,
-            Verification::None => InnerVerifier::AcceptAll,
-        },
-        trust: trust.clone(),
-        seen: seen.clone(),
-        algorithms: provider.signature_verification_algorithms,
-    });
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier);
+/// The same configuration, which also records the server's certificate.
+pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenCertificate>) -> Result<ClientConfig, String> {
+    let builder = builder(Some(Trusted::load(trust)?), seen)?;
     match (&trust.cert, &trust.key) {
         (Some(cert), Some(key)) => {
             let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| format!("--key {}: {}", shown(key), pem_fault("private key", &error)))?;
+                .map_err(|error| format!("--key {}: {}", shown(key), pem_error("private key", &error)))?;
             builder
                 .with_client_auth_cert(certificates("--cert", cert)?, key)
                 .map_err(|error| format!("--cert and --key do not match: {error}"))
@@ -70,54 +44,74 @@ pub(super) fn client_config(
     }
 }
 
-/// webpki needs at least one root, but minimal containers have none.
-fn verifier_for(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<InnerVerifier, String> {
-    if roots.is_empty() {
-        return Ok(InnerVerifier::NoRoots);
-    }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map(InnerVerifier::WebPki)
-        .map_err(|error| format!("cannot use the trusted CAs: {error}"))
+/// A configuration that accepts any certificate, to find out whether a server speaks TLS.
+pub(super) fn unverified_config() -> Result<ClientConfig, String> {
+    Ok(builder(None, &Arc::default())?.with_no_client_auth())
 }
 
-/// Whether the certificate itself, not only its issuer, is among the trusted ones.
-fn is_trusted_itself(certificate: &CertificateDer<'_>, trust: &Trust) -> bool {
-    let own = trust.ca.as_ref().and_then(|path| certificates("--ca", path).ok());
-    own.unwrap_or_default()
-        .iter()
-        .chain(&rustls_native_certs::load_native_certs().certs)
-        .any(|trusted| trusted == certificate)
+fn builder(
+    trusted: Option<Trusted>,
+    seen: &Arc<SeenCertificate>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, String> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Verifier {
+        trusted,
+        seen: seen.clone(),
+        algorithms: provider.signature_verification_algorithms,
+    };
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?.dangerous();
+    Ok(builder.with_custom_certificate_verifier(Arc::new(verifier)))
 }
 
-fn roots(trust: &Trust) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    // A system CA that cannot be parsed is skipped. If it was needed, the handshake ends as untrusted.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = &trust.ca {
-        for certificate in certificates("--ca", path)? {
-            roots
-                .add(certificate)
-                .map_err(|error| format!("--ca {}: {error}", shown(path)))?;
+/// The trusted certificates: the system's and those in `--ca`.
+#[derive(Debug)]
+struct Trusted {
+    certificates: Vec<CertificateDer<'static>>,
+    /// `None` without any CA, as in minimal containers: webpki needs at least one.
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+}
+
+impl Trusted {
+    fn load(trust: &Trust) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        let mut all = rustls_native_certs::load_native_certs().certs;
+        // A system CA that cannot be parsed is skipped. If it was needed, the handshake ends as untrusted.
+        roots.add_parsable_certificates(all.iter().cloned());
+        if let Some(path) = &trust.ca {
+            for certificate in certificates("--ca", path)? {
+                let added = roots.add(certificate.clone());
+                added.map_err(|error| format!("--ca {}: {error}", shown(path)))?;
+                all.push(certificate);
+            }
         }
+        let verifier = (!roots.is_empty()).then(|| {
+            let provider = Arc::new(ring::default_provider());
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()
+        });
+        Ok(Self {
+            certificates: all,
+            verifier: verifier
+                .transpose()
+                .map_err(|error| format!("cannot use the trusted CAs: {error}"))?,
+        })
     }
-    Ok(roots)
 }
 
 fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let fault = |words: String| format!("{option} {}: {words}", shown(path));
+    let error = |message: String| format!("{option} {}: {message}", shown(path));
     let all: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
-        .map_err(|error| fault(pem_fault("certificate", &error)))?;
+        .map_err(|cause| error(pem_error("certificate", &cause)))?;
     if all.is_empty() {
-        Err(fault("the file contains no PEM certificate".into()))
+        Err(error("the file contains no PEM certificate".into()))
     } else {
         Ok(all)
     }
 }
 
 /// Says whether the file cannot be read or contains something else.
-fn pem_fault(wanted: &str, error: &pem::Error) -> String {
+fn pem_error(wanted: &str, error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => format!(
             "cannot be read: {}; check the path and its permissions",
@@ -141,24 +135,16 @@ impl SeenCertificate {
     }
 }
 
-/// What decides whether a certificate is accepted.
-#[derive(Debug)]
-enum InnerVerifier {
-    WebPki(Arc<WebPkiServerVerifier>),
-    NoRoots,
-    AcceptAll,
-}
-
 /// Why every certificate is rejected.
 #[derive(Debug, thiserror::Error)]
 #[error("this host trusts no CA: ca-certificates is missing, or SSL_CERT_FILE is wrong")]
 pub(super) struct NoRoots;
 
-/// Records the certificate, then delegates to the inner verifier.
+/// Records the certificate, then verifies it with webpki.
 #[derive(Debug)]
 struct Verifier {
-    inner: InnerVerifier,
-    trust: Trust,
+    /// `None`: accept any certificate.
+    trusted: Option<Trusted>,
     seen: Arc<SeenCertificate>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -173,16 +159,15 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = read_certificate(end_entity);
-        let inner = match &self.inner {
-            InnerVerifier::WebPki(inner) => inner,
-            InnerVerifier::NoRoots => {
-                return Err(CertificateError::Other(OtherError(Arc::new(NoRoots))).into());
-            }
-            InnerVerifier::AcceptAll => return Ok(ServerCertVerified::assertion()),
+        let Some(trusted) = &self.trusted else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let Some(inner) = &trusted.verifier else {
+            return Err(CertificateError::Other(OtherError(Arc::new(NoRoots))).into());
         };
         let verified = inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         // `openssl req -x509` makes a CA certificate. webpki rejects those as server certificates, even if trusted.
-        if verified.is_err() && is_trusted_itself(end_entity, &self.trust) {
+        if verified.is_err() && trusted.certificates.contains(end_entity) {
             return self.verify_name_and_dates(end_entity, server_name);
         }
         verified
