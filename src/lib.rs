@@ -34,7 +34,7 @@ pub mod session;
 pub use cli::Cli;
 pub use commands::{Error, parse, report, run};
 pub use exit::Exit;
-pub use redis_client::{Client, Unreachable, open};
+pub use redis_client::connect::{RedisConnection, Unreachable, open};
 
 /// Readers of untrusted input, for the tests and the fuzz targets only.
 #[doc(hidden)]

@@ -1,27 +1,43 @@
-//! Termination signals.
+//! Termination signals, and the async runtime in which they are awaited.
 
 use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-/// A signal that asks the program to end.
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use crate::deadline::Deadline;
+
+/// A runtime on the calling thread, with timers and sockets.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// A signal that asks the process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// Ctrl-C: SIGINT.
     Interrupt,
-    /// SIGTERM, or SIGHUP when the terminal is closed; not on Windows.
-    End,
+    /// SIGTERM, or SIGHUP when the terminal is closed; never on Windows.
+    Terminate,
 }
 
-/// Receives these signals. Until it is dropped, they have no other effect.
+/// The termination signals. They no longer end the process by themselves once this has been created.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals([tokio::signal::unix::Signal; 3]);
 
 #[cfg(unix)]
 impl Signals {
-    /// Installs the handlers. Must be called within a tokio runtime.
+    /// Installs the handlers; call it within a runtime.
     ///
     /// # Errors
-    /// If a handler cannot be installed.
+    /// The system's, if a handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self([
@@ -31,38 +47,174 @@ impl Signals {
         ]))
     }
 
-    /// Waits for the next signal.
+    /// Waits for the next one.
     pub(crate) async fn next(&mut self) -> Signal {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => Signal::Interrupt,
-            _ = terminate.recv() => Signal::End,
-            _ = hangup.recv() => Signal::End,
+            _ = terminate.recv() => Signal::Terminate,
+            _ = hangup.recv() => Signal::Terminate,
         }
     }
 }
 
-/// Receives Ctrl-C. Until it is dropped, Ctrl-C has no other effect.
+/// Ctrl-C. It no longer ends the process by itself once this has been created.
 #[cfg(windows)]
 #[derive(Debug)]
-pub struct Signals(tokio::signal::windows::CtrlC);
+pub(crate) struct Signals(tokio::signal::windows::CtrlC);
 
 #[cfg(windows)]
 impl Signals {
-    /// Installs the handlers. Must be called within a tokio runtime.
+    /// Installs the handler; call it within a runtime.
     ///
     /// # Errors
-    /// If a handler cannot be installed.
-    pub fn listen() -> io::Result<Self> {
+    /// The system's, if the handler cannot be installed.
+    pub(crate) fn listen() -> io::Result<Self> {
         tokio::signal::windows::ctrl_c().map(Self)
     }
 
-    /// Waits for the next signal.
-    pub async fn next(&mut self) -> Signal {
-        // After the end of the stream there are no more signals.
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) -> Signal {
         match self.0.recv().await {
             Some(()) => Signal::Interrupt,
             None => std::future::pending().await,
         }
+    }
+}
+
+/// Waits for Ctrl-C. If no handler can be installed, the signal ends the program by itself.
+pub(crate) async fn ctrl_c() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits for any termination signal.
+///
+/// # Errors
+/// The system's, if a handler cannot be installed.
+pub(crate) fn wait() -> io::Result<()> {
+    runtime()?.block_on(async {
+        Signals::listen()?.next().await;
+        Ok(())
+    })
+}
+
+/// Ctrl-C, a termination signal, or a closed terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub(crate) struct Interrupted;
+
+/// The termination signals as a flag: every wait observes it, so that cleanup always runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop(Arc<watch::Sender<Option<Signal>>>);
+
+impl Stop {
+    /// Catches SIGINT, SIGTERM and SIGHUP until the process ends.
+    ///
+    /// # Errors
+    /// The system's, if a thread cannot be started or a handler not be installed.
+    pub(crate) fn on_signals() -> io::Result<Self> {
+        let stop = Self::without_signals();
+        let flag = stop.clone();
+        let runtime = runtime()?;
+        let mut signals = runtime.block_on(async { Signals::listen() })?;
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    flag.set(signals.next().await);
+                }
+            });
+        })?;
+        Ok(stop)
+    }
+
+    /// A flag that no signal sets.
+    pub(crate) fn without_signals() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+
+    fn set(&self, signal: Signal) {
+        self.0.send_modify(|received| {
+            if *received != Some(Signal::Terminate) {
+                *received = Some(signal);
+            }
+        });
+    }
+
+    /// Whether a signal has come.
+    #[must_use]
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
+    /// Fails if a signal has come.
+    ///
+    /// # Errors
+    /// [`Interrupted`].
+    pub(crate) fn check(&self) -> Result<(), Interrupted> {
+        if self.is_asked() { Err(Interrupted) } else { Ok(()) }
+    }
+
+    /// Forgets a Ctrl-C that has ended a command within the lesson, and is not meant for the lesson.
+    pub(crate) fn ignore_interrupt(&self) {
+        self.0.send_if_modified(|received| {
+            let is_ctrl_c = *received == Some(Signal::Interrupt);
+            if is_ctrl_c {
+                *received = None;
+            }
+            is_ctrl_c
+        });
+    }
+
+    /// Waits until a signal has come.
+    pub(crate) async fn asked(&self) {
+        // It cannot fail, because the sender belongs to `self`.
+        let _ = self.0.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Sleeps for `span`.
+    ///
+    /// # Errors
+    /// [`Interrupted`] as soon as a signal comes.
+    pub(crate) async fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
+        tokio::select! {
+            () = Deadline::after(span).sleep(span) => Ok(()),
+            () = self.asked() => Err(Interrupted),
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_ends_a_sleep_and_can_be_ignored_unless_it_ends_the_process() {
+        let sleep = |stop: &Stop| {
+            let runtime = runtime().unwrap();
+            runtime.block_on(stop.sleep(Duration::from_secs(30)))
+        };
+        let stop = Stop::without_signals();
+        stop.set(Signal::Interrupt);
+        assert_eq!(sleep(&stop), Err(Interrupted));
+        stop.ignore_interrupt();
+        assert_eq!(stop.check(), Ok(()));
+        stop.set(Signal::Terminate);
+        stop.ignore_interrupt();
+        assert_eq!(stop.check(), Err(Interrupted));
+    }
+
+    #[test]
+    fn a_signal_of_the_system_sets_the_flag() {
+        let stop = Stop::on_signals().unwrap();
+        let process = std::process::id().to_string();
+        let kill = std::process::Command::new("kill")
+            .args(["-INT", &process])
+            .status();
+        assert!(kill.unwrap().success());
+        let runtime = runtime().unwrap();
+        let asked = runtime.block_on(Deadline::after(Duration::from_secs(30)).bound(stop.asked()));
+        assert_eq!(asked, Ok(()));
     }
 }

@@ -94,8 +94,8 @@ fn a_right_answer_counts_and_a_damaged_score_is_no_obstacle() {
     fs::create_dir_all(home.state()).unwrap();
     fs::write(home.state().join("drill.json"), "{").unwrap();
     let terminal = Terminal::start(&home, &["drill", "refused"]);
-    terminal.wait_for(&format!("1 {}", drill::find("refused").unwrap().title));
-    terminal.keys(&["1"]);
+    terminal.wait_for(&format!("> 1 {}", drill::find("refused").unwrap().title));
+    terminal.keys(&["Enter"]);
     terminal.wait_for("named so far: 1 of");
     let list = home.run(["drill", "--list"]).expect(0).stdout;
     assert!(list.contains("[x] refused"), "{list}");
@@ -115,7 +115,7 @@ fn a_wrong_answer_explains_itself() {
     let home = Home::new();
     let terminal = Terminal::start(&home, &["drill", "loading"]);
     terminal.wait_for("> 1 ");
-    terminal.keys(&["1"]);
+    terminal.keys(&["Enter"]);
     terminal.wait_for(drill::find("loading").unwrap().title);
     terminal.wait_for("server.loading");
 }
@@ -126,7 +126,7 @@ fn no_word_of_a_drill_is_cut_in_two_at_the_edge_of_the_window() {
     let terminal = Terminal::shell(&home, 60, 24, &[]);
     terminal.line("clear; sessiontut drill silent");
     terminal.wait_for("> 1 ");
-    terminal.keys(&["1"]);
+    terminal.keys(&["Enter"]);
     let screen = terminal.wait_for("named so far");
     let read = screen.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let (_, evidence) = drill::find("silent").unwrap().evidence.split_at(1);

@@ -97,22 +97,22 @@ fn a_reader_that_goes_away_is_no_panic() {
 }
 
 #[test]
-fn a_bare_call_on_a_terminal_offers_what_comes_next() {
+fn without_a_subcommand_a_terminal_shows_the_menu() {
     let server = RedisServer::start();
     let home = Home::new();
     let url = server.url();
     let terminal = Terminal::shell(&home, 80, 24, &[("REDIS_URL", url.as_str())]);
     terminal.line("clear; sessiontut; echo it ended with $?");
-    let menu = terminal.wait_for("or Enter for learn");
+    let menu = terminal.wait_for("> learn");
     assert!(menu.contains(&format!("{url} (REDIS_URL)")), "{menu}");
-    // A key that stands for nothing is no choice.
-    terminal.keys(&["x"]);
-    terminal.keys(&["p"]);
+    terminal.keys(&["x", "Down"]);
+    terminal.wait_for("> ping");
+    terminal.keys(&["Enter"]);
     terminal.wait_for("it ended with 0");
     assert!(terminal.screen().contains("ok: "), "{}", terminal.screen());
-    for (key, status) in [("q", 0), ("C-c", 130)] {
+    for (key, status) in [("q", 0), ("Escape", 0), ("C-c", 130)] {
         terminal.line("clear; sessiontut; echo it ended with $?");
-        terminal.wait_for("or Enter for learn");
+        terminal.wait_for("> learn");
         terminal.keys(&[key]);
         terminal.wait_for(&format!("it ended with {status}"));
         assert!(terminal.is_sane());
@@ -120,7 +120,7 @@ fn a_bare_call_on_a_terminal_offers_what_comes_next() {
 }
 
 #[test]
-fn a_bare_call_elsewhere_is_answered_with_the_help() {
+fn without_a_subcommand_and_a_terminal_the_help_is_printed() {
     let finished = Home::new().run([] as [&str; 0]).expect(2);
     assert!(
         finished.stdout.contains("Usage: sessiontut"),

@@ -1,6 +1,6 @@
-//! Causes that look alike, each told from its neighbour on a real server or a real socket.
+//! Causes that look alike, distinguished on real servers and sockets.
 
-// Clippy knows tests by their attribute, and some of these functions stand beside them.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -21,7 +21,7 @@ fn ping(arguments: &[&str]) -> Value {
     finished.json()
 }
 
-/// A server that does this with everyone who connects; its port.
+/// Starts a server that runs `serve` for each connection. Returns its port.
 fn server(serve: fn(TcpStream)) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -34,7 +34,7 @@ fn server(serve: fn(TcpStream)) -> u16 {
 }
 
 #[test]
-fn a_certificate_that_is_trusted_itself_may_be_an_authority_and_must_be_for_the_name() {
+fn a_trusted_self_signed_certificate_may_be_a_ca_but_must_match_the_name() {
     let own = Certificate::signed_by_itself(&["127.0.0.1"]);
     let redis = RedisServer::with().tls(&own).start();
     let ca = own.authority();
@@ -48,7 +48,7 @@ fn a_certificate_that_is_trusted_itself_may_be_an_authority_and_must_be_for_the_
 }
 
 #[test]
-fn a_certificate_for_clients_alone_is_not_blamed_on_a_signer_that_is_trusted() {
+fn a_client_only_certificate_from_a_trusted_ca_needs_reissuing() {
     let authority = Authority::new();
     let redis = RedisServer::with()
         .tls(&authority.issue_for_a_client(&["127.0.0.1"]))
@@ -60,7 +60,7 @@ fn a_certificate_for_clients_alone_is_not_blamed_on_a_signer_that_is_trusted() {
 }
 
 #[test]
-fn what_answers_a_tls_hello_and_is_mute_otherwise_is_something_else() {
+fn a_server_that_replies_only_to_a_client_hello_is_not_redis() {
     let port = server(|mut stream| {
         let mut heard = [0; 512];
         if stream.read(&mut heard).is_ok_and(|length| length > 100) {
@@ -73,7 +73,7 @@ fn what_answers_a_tls_hello_and_is_mute_otherwise_is_something_else() {
 }
 
 #[test]
-fn what_a_full_redis_says_is_heard_although_a_proxy_for_tls_has_lost_it_once() {
+fn maxclients_is_reported_although_a_tls_proxy_lost_the_error_once() {
     static VISITS: AtomicUsize = AtomicUsize::new(0);
     let port = server(|mut stream| {
         let mut heard = [0; 512];
@@ -94,7 +94,7 @@ fn what_a_full_redis_says_is_heard_although_a_proxy_for_tls_has_lost_it_once() {
 }
 
 #[test]
-fn a_host_without_a_single_root_trusts_nobody_and_still_tells_tls_from_plain() {
+fn a_host_without_any_root_ca_still_distinguishes_tls_from_plain_text() {
     let certificate = Certificate::for_loopback();
     let secure = RedisServer::with().tls(&certificate).start();
     let plain = RedisServer::start();
@@ -120,7 +120,7 @@ fn a_host_without_a_single_root_trusts_nobody_and_still_tells_tls_from_plain() {
 }
 
 #[test]
-fn a_server_that_answers_ping_and_closes_at_select_is_not_well() {
+fn a_server_that_closes_the_connection_at_select_is_not_ok() {
     let port = server(|mut stream| {
         let mut heard = [0; 512];
         while let Ok(length @ 1..) = stream.read(&mut heard) {
@@ -138,13 +138,13 @@ fn a_server_that_answers_ping_and_closes_at_select_is_not_well() {
 }
 
 #[test]
-fn a_server_that_resets_whoever_it_accepts_is_not_a_closed_port() {
+fn a_server_that_resets_every_connection_is_not_a_closed_port() {
     let port = server(|stream| {
         socket2::SockRef::from(&stream)
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
     });
-    // The reset may come before anybody looks at the connection, or later: it is the same truth.
+    // The reset may come before or after the first read; the cause is the same.
     for _ in 0..20 {
         let answer = ping(&[&format!("redis://127.0.0.1:{port}")]);
         assert_eq!(answer["cause"], "proto.closed", "{answer:#}");
@@ -152,7 +152,7 @@ fn a_server_that_resets_whoever_it_accepts_is_not_a_closed_port() {
 }
 
 #[test]
-fn a_name_of_an_endpoint_with_tls_in_a_plain_url_is_doubted_before_anything_is_tried() {
+fn a_plain_url_with_the_name_of_a_tls_endpoint_gets_a_hint_first() {
     let url = "redis://master.shop.x1y2z3.usw2.cache.amazonaws.com";
     let finished = Home::new().sessiontut(["ping", url, "--timeout", "0.5"]).run();
     let first = finished.stdout.lines().next().unwrap();
@@ -160,10 +160,10 @@ fn a_name_of_an_endpoint_with_tls_in_a_plain_url_is_doubted_before_anything_is_t
 }
 
 #[test]
-fn a_full_accept_queue_on_this_host_is_no_matter_of_security_groups() {
+fn a_full_accept_queue_on_this_host_does_not_suggest_security_groups() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    // To listen again is to shorten the queue: one place, which the first connection takes.
+    // Listening again shortens the queue to one place, which the first connection takes.
     socket2::SockRef::from(&listener).listen(0).unwrap();
     let queued: Vec<socket2::Socket> = (0..4)
         .map(|_| {
@@ -181,10 +181,10 @@ fn a_full_accept_queue_on_this_host_is_no_matter_of_security_groups() {
 }
 
 #[test]
-fn half_a_handshake_is_a_stalled_one_and_never_well() {
+fn an_incomplete_handshake_is_stalled() {
     let port = server(|mut stream| {
         let mut heard = [0; 512];
-        // The first bytes of a ServerHello, whatever was asked, and then nothing.
+        // Only the first bytes of a ServerHello.
         if stream.read(&mut heard).is_ok_and(|length| length > 0) {
             stream.write_all(b"\x16\x03\x03\x00\x7a\x02\x00").unwrap();
         }
@@ -194,7 +194,7 @@ fn half_a_handshake_is_a_stalled_one_and_never_well() {
     assert_eq!(answer["cause"], "tls.stalled", "{answer:#}");
 }
 
-/// A server with one user that may do this; the URL that logs in as it.
+/// Starts a server with one user and these ACL rules. Returns it and the URL that logs in as this user.
 fn server_of_a_user(rules: &str, lines: &[&str]) -> (RedisServer, String) {
     let settings = lines
         .iter()
@@ -205,7 +205,7 @@ fn server_of_a_user(rules: &str, lines: &[&str]) -> (RedisServer, String) {
 }
 
 #[test]
-fn a_user_with_the_tutorials_rights_alone_is_well() {
+fn a_user_with_only_the_tutorials_permissions_is_ok() {
     let rules = "~sessiontut:* -@all +hset +hincrby +expire +hgetall +del +multi +exec";
     let (_server, url) = server_of_a_user(rules, &[]);
     for options in [&[][..], &["--write-check"]] {
@@ -216,13 +216,13 @@ fn a_user_with_the_tutorials_rights_alone_is_well() {
 }
 
 #[test]
-fn a_database_out_of_range_is_found_without_ping() {
+fn a_database_out_of_range_is_found_if_ping_is_forbidden() {
     let (_server, url) = server_of_a_user("~* +@all -ping", &[]);
     assert_eq!(ping(&[&format!("{url}/99")])["cause"], "db.index");
 }
 
 #[test]
-fn what_a_user_may_not_ask_info_for_is_told_by_the_greeting() {
+fn the_reply_to_hello_shows_the_role_if_info_is_forbidden() {
     let lines = ["replicaof 127.0.0.1 1"];
     let (_server, url) = server_of_a_user("~* +@all -info -role", &lines);
     let answer = ping(&[&url]);
@@ -232,7 +232,7 @@ fn what_a_user_may_not_ask_info_for_is_told_by_the_greeting() {
 }
 
 #[test]
-fn a_user_without_a_password_is_logged_in_by_its_name_alone() {
+fn a_user_without_a_password_logs_in_by_name() {
     let server = RedisServer::with()
         .line("user default off")
         .line("user ada on nopass ~* +@all")
@@ -244,7 +244,7 @@ fn a_user_without_a_password_is_logged_in_by_its_name_alone() {
 }
 
 #[test]
-fn a_greeting_whose_first_byte_is_one_of_redis_is_not_waited_for() {
+fn a_banner_that_begins_like_resp_is_recognised_at_once() {
     let port = server(|mut stream| {
         stream.write_all(b"_\0\0\0\n8.0.32-0ubuntu0.22.04.2\0").unwrap();
         while stream.read(&mut [0; 512]).is_ok_and(|length| length > 0) {}
@@ -256,7 +256,7 @@ fn a_greeting_whose_first_byte_is_one_of_redis_is_not_waited_for() {
 }
 
 #[test]
-fn an_echo_is_no_server_of_tls_and_no_redis() {
+fn an_echo_server_is_neither_tls_nor_redis() {
     let port = server(|mut stream| {
         let mut heard = [0; 4096];
         while let Ok(length @ 1..) = stream.read(&mut heard) {
@@ -272,7 +272,7 @@ fn an_echo_is_no_server_of_tls_and_no_redis() {
 }
 
 #[test]
-fn whatever_is_no_unix_socket_that_takes_connections_refuses_them() {
+fn a_path_that_is_not_a_listening_unix_socket_is_refused() {
     let home = Home::new();
     let file = home.path().join("file");
     std::fs::write(&file, "").unwrap();

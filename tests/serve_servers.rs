@@ -91,7 +91,7 @@ fn a_slot_that_moves_under_running_requests_loses_no_count() {
     let from = cluster.nodes.iter().find(|node| holds(node).is_some()).unwrap();
     let to = cluster.nodes.iter().find(|node| holds(node).is_none()).unwrap();
     let key = holds(&from).unwrap();
-    visit_exactly_during(&ada, "moving this session to another node", |ten_more_requests| {
+    visit_exactly_during(&ada, "cluster.down", |ten_more_requests| {
         move_slot_of(&key, from, to, ten_more_requests);
     });
     assert!(holds(&to).is_some() && holds(&from).is_none());

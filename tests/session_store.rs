@@ -1,4 +1,4 @@
-//! What holds of a session whatever races with it: a logout ends it, nothing revives it, nothing outlives its time.
+//! Races with the end of a session: a logout ends it, nothing revives it, and no key is left without a TTL.
 
 mod support;
 
@@ -6,6 +6,7 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
+use sessiontut::RedisConnection;
 use sessiontut::deadline::Deadline;
 use sessiontut::redis_url::{Target, Trust};
 use sessiontut::session::{SessionStore, Token};
@@ -19,31 +20,31 @@ const ROUNDS: usize = 100;
 const RACERS: usize = 8;
 
 #[allow(clippy::unwrap_used, reason = "a test's helper")]
-async fn store(server: &RedisServer) -> SessionStore {
+async fn connection(server: &RedisServer) -> RedisConnection {
     let target = Target::parse(&server.url()).unwrap();
-    let client = sessiontut::open(
-        &target,
-        &Trust::default(),
-        Deadline::after(Duration::from_secs(5)),
-    )
-    .await
-    .unwrap();
+    let deadline = Deadline::after(Duration::from_secs(5));
+    sessiontut::open(&target, &Trust::default(), deadline)
+        .await
+        .unwrap()
+}
+
+fn store(redis: &RedisConnection) -> SessionStore<RedisConnection> {
     SessionStore {
-        client,
+        redis: redis.clone(),
         ttl: Duration::from_secs(600),
         max_age: Duration::from_secs(3600),
     }
 }
 
-/// Visits the session on connections of their own while `end` ends it; in the end there must be no key.
+/// Visits the session on two connections while `end` ends it; afterwards there must be no key.
 #[allow(clippy::unwrap_used, reason = "a test's helper")]
 async fn nothing_survives(server: &RedisServer, end: impl AsyncFn(&Token)) {
-    let visitors = [store(server).await, store(server).await];
+    let connections = [connection(server).await, connection(server).await];
     for _ in 0..ROUNDS {
-        let (token, _) = visitors[0].login("ada", None).await.unwrap();
-        let key = token.key();
+        let token = store(&connections[0]).create("ada").await.unwrap();
         let visit = async |number: usize| {
-            visitors[number % visitors.len()].visit(&key).await.unwrap();
+            let mut store = store(&connections[number % connections.len()]);
+            store.visit(&token).await.unwrap();
         };
         tokio::join!(
             async {
@@ -59,17 +60,15 @@ async fn nothing_survives(server: &RedisServer, end: impl AsyncFn(&Token)) {
             },
         );
     }
-    wait_for("what the visits stirred up to be deleted", || {
-        server.keys().is_empty().then_some(())
-    });
+    assert_eq!(server.keys(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_visit_that_races_with_the_logout_does_not_revive_the_session() {
     let server = RedisServer::start();
-    let desk = store(&server).await;
+    let redis = connection(&server).await;
     nothing_survives(&server, async |token| {
-        desk.logout(token).await.unwrap();
+        store(&redis).end(token).await.unwrap();
     })
     .await;
 }
@@ -144,4 +143,48 @@ fn a_hash_of_step_two_is_taken_back_though_its_visitor_hung_up() {
         finished.stderr
     );
     assert_eq!(server.keys(), Vec::<String>::new());
+}
+
+/// What a shared connection must withstand.
+mod large_replies {
+    use super::*;
+
+    /// Longer than any reply that is accepted.
+    const LARGE: usize = 1_100_000;
+
+    #[tokio::test]
+    #[allow(clippy::unwrap_used, reason = "a test")]
+    async fn a_session_over_1_mb_fails_alone_on_a_connection_that_others_share() {
+        let server = RedisServer::start();
+        let redis = connection(&server).await;
+        let (ada, bob) = (
+            store(&redis).create("ada").await.unwrap(),
+            store(&redis).create("bob").await.unwrap(),
+        );
+        server.ask(&["HSET", &ada.key(), "large", &"x".repeat(LARGE)]);
+        for round in 1..=20 {
+            let (mut first, mut second, mut third) = (store(&redis), store(&redis), store(&redis));
+            let (before, large, after) =
+                tokio::join!(first.visit(&bob), second.visit(&ada), third.visit(&bob));
+            assert!(large.is_err());
+            let visits = [before, after].map(|visit| visit.unwrap().unwrap().visits);
+            assert_eq!(visits, [2 * round - 1, 2 * round]);
+        }
+    }
+
+    #[tokio::test]
+    #[allow(clippy::unwrap_used, reason = "a test")]
+    async fn a_field_that_is_not_utf8_is_no_error() {
+        let server = RedisServer::start();
+        let redis = connection(&server).await;
+        let ada = store(&redis).create("ada").await.unwrap();
+        redis::cmd("HSET")
+            .arg(ada.key())
+            .arg(b"\xff\xfe")
+            .arg(b"\xff")
+            .exec(&mut server.connection())
+            .unwrap();
+        let session = store(&redis).visit(&ada).await.unwrap().unwrap();
+        assert_eq!((session.username.as_str(), session.visits), ("ada", 1));
+    }
 }

@@ -33,7 +33,7 @@ fn config(part: u32) -> Config {
 }
 
 /// Terminal control characters, and characters that reverse the direction of text.
-fn steers(text: &str) -> bool {
+fn controls_terminal(text: &str) -> bool {
     let is_layout = |character| character == '\n';
     text.chars().any(|character| {
         !is_layout(character) && sanitize::line(&character.to_string()).len() > character.len_utf8()
@@ -41,7 +41,10 @@ fn steers(text: &str) -> bool {
 }
 
 fn is_harmless(shown: &str) -> Result<(), TestCaseError> {
-    prop_assert!(!steers(shown), "steers a terminal: {shown:?}");
+    prop_assert!(
+        !controls_terminal(shown),
+        "controls_terminal a terminal: {shown:?}"
+    );
     prop_assert!(!shown.contains(SECRET), "shows the secret: {shown}");
     Ok(())
 }
@@ -181,7 +184,7 @@ fn strings_in(value: &serde_json::Value) -> Vec<String> {
     }
 }
 
-fn shown_of_fault(fault: &UrlError) -> Vec<String> {
+fn everything_shown_of_url_error(fault: &UrlError) -> Vec<String> {
     let verdict = ping::judge_url(fault);
     let mut shown = vec![
         fault.message.clone(),
@@ -197,7 +200,7 @@ proptest! {
     #![proptest_config(config(1))]
 
     #[test]
-    fn any_text_is_a_url_or_is_refused_in_one_harmless_line(url in url()) {
+    fn any_text_is_a_url_or_is_rejected_in_one_harmless_line(url in url()) {
         let shown = match Target::parse(&url) {
             Ok(target) => {
                 let seen = Observations::default();
@@ -206,7 +209,7 @@ proptest! {
             }
             Err(fault) => {
                 prop_assert!(!fault.message.is_empty() && !fault.message.contains('\n'), "{fault:?}");
-                shown_of_fault(&fault)
+                everything_shown_of_url_error(&fault)
             }
         };
         for line in shown {
@@ -215,9 +218,9 @@ proptest! {
     }
 
     #[test]
-    fn any_text_at_all_is_read_as_a_url_without_a_panic(text in ".*") {
+    fn any_text_is_parsed_as_a_url_without_a_panic(text in ".*") {
         if let Err(fault) = Target::parse(&text) {
-            prop_assert!(!steers(&fault.message), "{fault:?}");
+            prop_assert!(!controls_terminal(&fault.message), "{fault:?}");
         }
     }
 }
@@ -375,7 +378,7 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn whatever_a_server_says_the_report_is_harmless() {
+fn the_report_is_harmless_whatever_the_server_sends() {
     let server = Babbler::start();
     let mut runner = TestRunner::new(config(4));
     runner
@@ -390,7 +393,7 @@ proptest! {
     #![proptest_config(config(1))]
 
     #[test]
-    fn a_reply_is_measured_alike_in_one_piece_and_in_many(bytes in script(), cut in any::<prop::sample::Index>()) {
+    fn the_length_of_a_reply_does_not_depend_on_how_it_is_split(bytes in script(), cut in any::<prop::sample::Index>()) {
         let limits = Limits { bytes: 256, depth: 3 };
         let whole = measure(&bytes, limits);
         if let Ok(Some(length)) = whole {
@@ -448,15 +451,15 @@ proptest! {
     #![proptest_config(config(1))]
 
     #[test]
-    fn a_lesson_of_a_stranger_is_shown_without_harm(source in lesson(), width in 0_usize..100) {
+    fn an_untrusted_lesson_is_displayed_without_harm(source in lesson(), width in 0_usize..100) {
         // Colours from the program would hide those of the lesson.
         colored::control::set_override(false);
         for line in markdown::lines(&source, width) {
             // Tabs in code are kept.
-            prop_assert!(!steers(&line.replace('\t', " ")) && !line.contains('\n'), "{line:?}");
+            prop_assert!(!controls_terminal(&line.replace('\t', " ")) && !line.contains('\n'), "{line:?}");
         }
         for line in markdown::wrapped(&source, width) {
-            prop_assert!(!steers(&line), "{line:?}");
+            prop_assert!(!controls_terminal(&line), "{line:?}");
         }
         // Errors are expected; only a panic fails the test.
         let _ = is_valid_lesson("01-t.md", &source);

@@ -131,7 +131,7 @@ fn what_went_over_the_wire_stays_whole_in_a_narrow_window() {
 fn practice_the_menu_and_a_drill_fit_a_narrow_window() {
     for (arguments, last) in [
         (&["practice"][..], "Ctrl-C"),
-        (&[][..], "or Enter for learn"),
+        (&[][..], "help"),
         (&["drill", "silent"][..], "  4 "),
     ] {
         let home = Home::new();

@@ -5,11 +5,10 @@ use std::io::IsTerminal as _;
 use anyhow::Context as _;
 
 use super::Error;
-use super::practice::until_told_to_end;
 use crate::cli::DrillArgs;
 use crate::drill::{self, FAULTS, Fault, Outcome, Score};
 use crate::exit::Exit;
-use crate::learn::stop::Stop;
+use crate::signals::{self, Stop};
 use crate::ui;
 
 pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
@@ -43,7 +42,7 @@ fn named(name: &str) -> Result<&'static Fault, Error> {
 fn serve(fault: &Fault) -> Result<Exit, Error> {
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::serving(&endpoint);
-    until_told_to_end()?;
+    signals::wait()?;
     Ok(Exit::Ok)
 }
 
@@ -52,7 +51,7 @@ fn ask(fault: &'static Fault, mut score: Score) -> Result<Exit, Error> {
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::task(&endpoint);
-    let Some(picked) = ui::drill::pick(&choices(fault), &stop) else {
+    let Some(picked) = ui::drill::pick(&choices(fault), &stop)? else {
         return Err(Error::Interrupted);
     };
     let outcome = if picked.name == fault.name {

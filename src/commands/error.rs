@@ -2,8 +2,9 @@
 
 use crate::exit::Exit;
 use crate::ping;
-use crate::redis_client::Unreachable;
+use crate::redis_client::connect::Unreachable;
 use crate::redis_url::UrlError;
+use crate::signals::Interrupted;
 
 /// Why a command could not do its job.
 #[derive(Debug)]
@@ -63,6 +64,12 @@ impl From<Box<Unreachable>> for Error {
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
         Self::Other(error)
+    }
+}
+
+impl From<Interrupted> for Error {
+    fn from(Interrupted: Interrupted) -> Self {
+        Self::Interrupted
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::PracticeArgs;
 use crate::exit::Exit;
 use crate::practice::{Server, ServerOptions, start_standalone};
 use crate::secret::Secret;
-use crate::signals::Signals;
+use crate::signals;
 use crate::ui;
 
 pub(super) fn run(args: PracticeArgs) -> Result<Exit, Error> {
@@ -47,7 +47,7 @@ pub(super) fn run(args: PracticeArgs) -> Result<Exit, Error> {
     ui::practice::url(&url(&server, password.as_ref()));
     ui::practice::running();
     notices.iter().for_each(ui::practice::notice);
-    until_told_to_end()?;
+    signals::wait()?;
     server
         .stop()
         .context("the practice Redis could not save its data")?;
@@ -88,15 +88,4 @@ fn url(server: &Server, password: Option<&Secret>) -> String {
         format!(":{}@", utf8_percent_encode(password.reveal(), NON_ALPHANUMERIC))
     });
     format!("redis://{login}{}/0", server.address())
-}
-
-/// Waits for Ctrl-C, SIGTERM or SIGHUP, which are the normal ways to end such a command.
-pub(super) fn until_told_to_end() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        Signals::listen()?.next().await;
-        Ok(())
-    })
 }

@@ -14,7 +14,7 @@ use crate::cli::{LogFormat, ServeArgs};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::instance::{self, Instance};
-use crate::redis_client;
+use crate::redis_client::connect;
 use crate::serve::{self, Event, Fault, HowToOpen, Options, Step};
 use crate::session::cookie::SigningKey;
 use crate::ui::serve::{self as show, LogStyle};
@@ -67,7 +67,7 @@ pub(super) fn run_until(
             // Without a target in time, connecting to the old one reports why.
             let attached = deadline.within(deadline.left() / 2).bound(attaching).await;
             let target = attached.ok().and_then(Result::ok).unwrap_or(fallback);
-            let opened = redis_client::open(&target, &trust, deadline).await;
+            let opened = connect::open(&target, &trust, deadline).await;
             opened.map_err(|unreachable| Fault::of_verdict(&unreachable.verdict))
         })
     });

@@ -10,7 +10,6 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 use tokio::runtime::{self, Runtime};
 
-use super::stop::{Interrupted, Stop};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::causes::{Fix, FixContext};
@@ -20,7 +19,8 @@ use crate::redis_client::error_replies::{ErrorReply, Scope};
 use crate::redis_client::{self, Limits, Stream, error_text};
 use crate::redis_url::{Address, Origin, Target, Trust};
 use crate::sanitize;
-use crate::session::neighbours::Census;
+use crate::session::other_keys::OtherKeys;
+use crate::signals::{Interrupted, Stop};
 
 /// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -158,12 +158,16 @@ impl Connection {
     /// # Errors
     /// [`SendError`]; the connections are forgotten then, since a late reply would answer the wrong command.
     pub(crate) fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, SendError> {
-        self.stop.check()?;
-        self.update_target();
         let mut command = Cmd::new();
         for word in words {
             command.arg(word.as_slice());
         }
+        self.send(&command)
+    }
+
+    fn send(&mut self, command: &Cmd) -> Result<Value, SendError> {
+        self.stop.check()?;
+        self.update_target();
         let Self {
             runtime,
             target,
@@ -181,7 +185,7 @@ impl Connection {
             current,
         };
         let answer = runtime.block_on(async {
-            let work = route.ask(&command);
+            let work = route.ask(command);
             tokio::select! {
                 answer = noticed(work, target, notice) => answer.map_err(SendError::from),
                 () = stop.asked() => Err(Interrupted.into()),
@@ -215,26 +219,16 @@ impl Connection {
     /// # Errors
     /// [`SendError`].
     pub(crate) fn other_keys(&mut self) -> Result<Option<u64>, SendError> {
-        let mut census = Census::default();
-        while let Some(question) = census.question() {
-            // In a cluster they are those of the node that we are at.
-            match self.ask(&question)? {
-                Value::Int(all) => census.hear_size(all, true),
-                Value::Array(page) => {
-                    let cursor = match page.first() {
-                        Some(Value::BulkString(cursor)) => cursor.as_slice(),
-                        _ => b"0",
-                    };
-                    let keys = match page.get(1) {
-                        Some(Value::Array(keys)) => keys.len(),
-                        _ => 0,
-                    };
-                    census.hear_page(cursor, keys);
-                }
-                _ => return Ok(None),
+        let mut others = OtherKeys::default();
+        while let Some(command) = others.command() {
+            let reply = self.send(&command)?;
+            if matches!(reply, Value::ServerError(_)) {
+                return Ok(None);
             }
+            // In a cluster, these are the keys of the current node.
+            others.read(&reply, false);
         }
-        Ok(Some(census.others()))
+        Ok(Some(others.count()))
     }
 
     /// Tidies up after Ctrl-C: the same command, without heeding the signal, within `deadline`.
@@ -337,7 +331,7 @@ impl Route<'_> {
             .chain([command.clone()])
             .collect();
         let answer = connection
-            .ask(&commands, Limits::TOPOLOGY, Deadline::after(ANSWER_WITHIN))
+            .ask(&commands, Limits::LARGE, Deadline::after(ANSWER_WITHIN))
             .await;
         match answer {
             Ok(mut replies) => Ok(replies.pop().unwrap_or(Value::Nil)),

@@ -12,8 +12,8 @@ use super::lesson_files::{LessonFiles, Lessons};
 use super::name::NameLock;
 use super::progress::Progress;
 use super::sandbox::Sandbox;
-use super::stop::Interrupted;
 use crate::deadline::Deadline;
+use crate::signals::Interrupted;
 use menu::{LIST, QUIT};
 
 /// Lessons, a learner, and the learner's place.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::check::Outcome;
 use super::connection::Unavailable;
 use super::lesson::{Exchange, Hint, Lesson, Quiz, Shell, Tab, Transcript, Wait};
-use super::stop::Interrupted;
+use crate::signals::Interrupted;
 
 /// Takes lessons. Every question ends with [`Interrupted`] on Ctrl-C, or at the end of the input.
 pub(crate) trait Learner {

@@ -17,7 +17,6 @@ mod parse;
 pub(crate) mod pattern;
 pub(crate) mod progress;
 pub(crate) mod sandbox;
-pub(crate) mod stop;
 
 pub(crate) use guard::COMPLETIONS;
 pub(crate) use lesson::{Exchange, Language, Lesson, LessonError, Quiz, Tab};

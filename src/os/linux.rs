@@ -1,16 +1,15 @@
-//! Linux: TCP_INFO (`tcp(7)`), a socket's error queue (`ip(7)`, IP_RECVERR), and a terminal's keys (`poll(2)`, `termios(3)`).
+//! Linux: TCP_INFO (`tcp(7)`), and a socket's error queue (`ip(7)`, IP_RECVERR).
 #![allow(unsafe_code)] // C library calls with structures that std does not have
 
-use std::io::{self, PipeReader};
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
 use libc::{c_int, c_void, socklen_t};
 use socket2::{SockRef, Socket};
 
-use super::{Awaited, Icmp, PacketCounts};
+use super::{Icmp, PacketCounts};
 
 /// Asks the kernel to queue ICMP errors for the socket, for [`next_icmp_error`].
 ///
@@ -141,90 +140,4 @@ fn tcp_info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
         )
     };
     (status == 0).then_some(found)
-}
-
-/// A terminal that shows no key that is typed, until this is dropped.
-pub(crate) struct Muted {
-    terminal: OwnedFd,
-    before: libc::termios,
-}
-
-impl Muted {
-    /// A terminal that hands over every key at once, Ctrl-C too; none where it is no terminal.
-    #[must_use]
-    pub(crate) fn raw(input: &impl AsFd) -> Option<Self> {
-        Self::switch(input, |switched| {
-            // SAFETY: the structure was filled in by the kernel.
-            unsafe { libc::cfmakeraw(switched) };
-        })
-    }
-
-    /// A terminal that does all else as before: Ctrl-C is a signal. None where it is no terminal.
-    #[must_use]
-    pub(crate) fn new(input: &impl AsFd) -> Option<Self> {
-        Self::switch(input, |switched| switched.c_lflag &= !libc::ECHO)
-    }
-
-    fn switch(input: &impl AsFd, change: impl FnOnce(&mut libc::termios)) -> Option<Self> {
-        let terminal = input.as_fd().try_clone_to_owned().ok()?;
-        // SAFETY: termios is plain data, for which zeros are valid.
-        let mut before: libc::termios = unsafe { zeroed() };
-        // SAFETY: the descriptor is open, and the structure outlives the call.
-        if unsafe { libc::tcgetattr(terminal.as_raw_fd(), &raw mut before) } != 0 {
-            return None;
-        }
-        let mut switched = before;
-        change(&mut switched);
-        // What is written is still to begin each line at the left.
-        switched.c_oflag = before.c_oflag;
-        set(&terminal, &switched).then_some(Self { terminal, before })
-    }
-}
-
-impl Drop for Muted {
-    fn drop(&mut self) {
-        // A terminal that has gone has no need of it.
-        set(&self.terminal, &self.before);
-    }
-}
-
-/// Drops the keys that were typed and not yet read.
-pub(crate) fn drop_typed(input: &impl AsFd) {
-    // SAFETY: the descriptor is open. Where it is no terminal, there is nothing to drop.
-    unsafe { libc::tcflush(input.as_fd().as_raw_fd(), libc::TCIFLUSH) };
-}
-
-fn set(terminal: &OwnedFd, settings: &libc::termios) -> bool {
-    // SAFETY: the descriptor is open, and the structure outlives the call.
-    unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSADRAIN, settings) == 0 }
-}
-
-/// Waits until a key can be read, or something is written to the other end of `wake`, which goes first.
-///
-/// # Errors
-/// The kernel's; a signal that this thread caught is no error.
-pub(crate) fn await_key(input: &impl AsFd, wake: &PipeReader) -> io::Result<Awaited> {
-    let readable = |descriptor: RawFd| libc::pollfd {
-        fd: descriptor,
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    let mut both = [readable(wake.as_raw_fd()), readable(input.as_fd().as_raw_fd())];
-    loop {
-        // SAFETY: both structures are ours, as many as we say, and outlive the call.
-        let ready = unsafe { libc::poll(both.as_mut_ptr(), both.len() as libc::nfds_t, -1) };
-        if ready < 0 {
-            let error = io::Error::last_os_error();
-            // Whoever hears the signal says so by `wake`.
-            if error.kind() == io::ErrorKind::Interrupted {
-                continue;
-            }
-            return Err(error);
-        }
-        return Ok(if both[0].revents == 0 {
-            Awaited::Key
-        } else {
-            Awaited::Wake
-        });
-    }
 }

@@ -9,26 +9,9 @@ mod kernel;
 #[path = "other.rs"]
 mod kernel;
 
-pub(crate) use kernel::{
-    Muted, await_key, drop_typed, next_icmp_error, packet_counts, queue_icmp_errors, syns_sent,
-};
+pub(crate) use kernel::{next_icmp_error, packet_counts, queue_icmp_errors, syns_sent};
 
 use std::net::IpAddr;
-/// What keys come from.
-#[cfg(unix)]
-pub(crate) use std::os::fd::AsFd as Source;
-/// What keys come from.
-#[cfg(windows)]
-pub use std::os::windows::io::AsHandle as Source;
-
-/// What ended a wait for a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    /// The input can be read.
-    Key,
-    /// The wait was woken from elsewhere.
-    Wake,
-}
 
 /// Packet counts of an open connection (`tcp(7)`, TCP_INFO).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,60 +1,79 @@
-//! A shared connection to one Redis, or to a cluster, which knows when it has died.
+//! Connects to a Redis or a cluster: with the checks of `ping`, and then with the connection types of the `redis` crate.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use redis::aio::ConnectionLike;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::{
-    ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisConnectionInfo,
-    RedisError, RedisFuture, TlsCertificates, Value,
+    Arg, AsyncConnectionConfig, ClientTlsConfig, Cmd, ConnectionAddr, IntoConnectionInfo, Pipeline,
+    RedisConnectionInfo, RedisError, RedisFuture, RedisResult, TlsCertificates, Value,
 };
 use rustls::RootCertStore;
+use tokio::task::JoinHandle;
 
-use super::{Batch, Multiplexed, Trip};
+use super::framing::Limits;
+use super::limited::LimitedReplies;
+use super::stream::Stream;
 use crate::deadline::Deadline;
 use crate::ping::causes::FixContext;
 use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions, Verdict};
 use crate::redis_url::{DEFAULT_PORT, Target, Trust};
 
-/// For a node of a cluster; the request's own deadline is shorter.
+/// For connecting to a cluster node, and for each of its replies; a request's own deadline is shorter.
 const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A shared connection.
+/// A connection that requests share: each clone is the same connection.
 #[derive(Clone)]
-pub struct Client {
-    connection: Connection,
-    context: Arc<FixContext>,
+pub struct RedisConnection {
+    kind: Kind,
+    fix_context: Arc<FixContext>,
 }
 
 #[derive(Clone)]
-enum Connection {
-    Single(Multiplexed),
+enum Kind {
+    Single {
+        connection: MultiplexedConnection,
+        driver: Arc<Driver>,
+    },
     Cluster(ClusterConnection),
 }
 
-/// Why there is no client: what `ping` says of it.
+/// The task that moves the bytes. It ends when the connection does, and the crate gives no other sign of that.
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why there is no connection: what `ping` found.
 #[derive(Debug)]
 pub struct Unreachable {
-    /// What was tried.
+    /// The Redis that was tried.
     pub target: Target,
-    /// What was seen.
+    /// Observations of the checks.
     pub seen: Observations,
-    /// What that comes to.
+    /// The cause, with evidence and fixes.
     pub verdict: Verdict,
 }
 
-/// Climbs the connection as `ping` does, and goes on with the very stream that answered; on a cluster's node, with
-/// the cluster.
+/// Runs the checks of `ping`, and keeps the stream on which Redis answered. A cluster node leads to the whole cluster.
 ///
 /// # Errors
-/// [`Unreachable`] carries the verdict of the climb.
-pub async fn open(target: &Target, trust: &Trust, deadline: Deadline) -> Result<Client, Box<Unreachable>> {
+/// [`Unreachable`] carries the verdict of the checks.
+pub async fn open(
+    target: &Target,
+    trust: &Trust,
+    deadline: Deadline,
+) -> Result<RedisConnection, Box<Unreachable>> {
     let climb = ping::climb(target, trust, &ClimbOptions::default(), deadline, &mut |_| {}).await;
     let seen = climb.observations;
     let verdict = ping::judge(target, &seen);
@@ -65,120 +84,145 @@ pub async fn open(target: &Target, trust: &Trust, deadline: Deadline) -> Result<
             verdict,
         })
     };
-    let Some(connection) = climb.connection.filter(|_| verdict.finding.is_none()) else {
+    let Some(probe) = climb.connection.filter(|_| verdict.finding.is_none()) else {
         return Err(unreachable(seen, verdict));
     };
-    let context = Arc::new(FixContext::of(target, &seen));
-    let client = |connection| Client { connection, context };
+    let fix_context = Arc::new(FixContext::of(target, &seen));
+    let connected = |kind| RedisConnection { kind, fix_context };
     if seen.server.is_cluster() {
-        let why = match deadline.bound(Connection::join(target, trust)).await {
-            // The crate joins a cluster of which it reaches no node, and fails at the first command.
+        let why = match deadline.bound(join_cluster(target, trust)).await {
+            // The crate joins a cluster even if it can reach none of its nodes, and fails at the first command.
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "no node that it announces can be reached".into()
             }
-            Ok(Ok(cluster)) => return Ok(client(cluster)),
+            Ok(Ok(cluster)) => return Ok(connected(Kind::Cluster(cluster))),
             Ok(Err(error)) => error.to_string(),
             Err(elapsed) => elapsed.to_string(),
         };
         let verdict = ping::judge_cluster(target, &seen, &verdict, &why);
         return Err(unreachable(seen, verdict));
     }
-    let (connection, driver) = Multiplexed::new(connection.into_stream());
-    tokio::spawn(driver);
-    Ok(client(Connection::Single(connection)))
-}
-
-impl Connection {
-    /// Connects to the whole cluster that a node belongs to.
-    async fn join(target: &Target, trust: &Trust) -> Result<Self, RedisError> {
-        let (host, port) = (
-            target.host().unwrap_or_default().to_owned(),
-            target.port().unwrap_or(DEFAULT_PORT),
-        );
-        let address = if target.tls {
-            ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: false,
-                tls_params: None,
-            }
-        } else {
-            ConnectionAddr::Tcp(host, port)
-        };
-        let mut settings = RedisConnectionInfo::default();
-        if let Some(password) = &target.password {
-            settings = settings.set_password(password.reveal());
-        }
-        if let Some(user) = &target.user {
-            settings = settings.set_username(user);
-        }
-        Self::cluster(
-            address.into_connection_info()?.set_redis_settings(settings),
-            trust,
-        )
-        .await
-    }
-
-    async fn cluster(node: ConnectionInfo, trust: &Trust) -> Result<Self, RedisError> {
-        let over_tls = matches!(node.addr(), ConnectionAddr::TcpTls { .. });
-        let mut builder = ClusterClientBuilder::new([node])
-            .connection_timeout(NODE_TIMEOUT)
-            .response_timeout(NODE_TIMEOUT)
-            // A redirection was not executed and may be followed; nothing else is ever sent twice.
-            .retries(0);
-        if over_tls {
-            builder = builder.certs(certificates(trust)?);
-        }
-        let connection = builder.build()?.get_async_connection().await?;
-        Ok(Self::Cluster(connection))
+    match share(probe.into_stream()).await {
+        Ok(single) => Ok(connected(single)),
+        // It sends nothing, so it can fail only if the runtime is shutting down.
+        Err(_) => Err(unreachable(seen, verdict)),
     }
 }
 
-impl Client {
-    /// Asks all of a batch in one round trip.
+/// Lets requests share a stream that is logged in already.
+async fn share(stream: Stream) -> RedisResult<Kind> {
+    // Nothing is sent to set the connection up, and each request has a deadline of its own.
+    let info = RedisConnectionInfo::default().set_skip_set_lib_name();
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    let stream = LimitedReplies::new(stream, Limits::LARGE);
+    let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
+    let driver = Arc::new(Driver(tokio::spawn(driver)));
+    Ok(Kind::Single { connection, driver })
+}
+
+/// Connects to the cluster that a node belongs to.
+async fn join_cluster(target: &Target, trust: &Trust) -> RedisResult<ClusterConnection> {
+    let (host, port) = (
+        target.host().unwrap_or_default().to_owned(),
+        target.port().unwrap_or(DEFAULT_PORT),
+    );
+    let address = if target.tls {
+        ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: false,
+            tls_params: None,
+        }
+    } else {
+        ConnectionAddr::Tcp(host, port)
+    };
+    let mut settings = RedisConnectionInfo::default();
+    if let Some(password) = &target.password {
+        settings = settings.set_password(password.reveal());
+    }
+    if let Some(user) = &target.user {
+        settings = settings.set_username(user);
+    }
+    let node = address.into_connection_info()?.set_redis_settings(settings);
+    let mut builder = ClusterClientBuilder::new([node])
+        .connection_timeout(NODE_TIMEOUT)
+        .response_timeout(NODE_TIMEOUT)
+        // The crate still follows redirections, which were not executed; nothing else may be sent twice.
+        .retries(0);
+    if target.tls {
+        builder = builder.certs(certificates(trust)?);
+    }
+    builder.build()?.get_async_connection().await
+}
+
+impl RedisConnection {
+    /// Sends one command and returns its reply; an error reply is a value, not an error.
     ///
     /// # Errors
-    /// The connection's, or the first error among the replies.
-    pub async fn travel(&self, batch: Batch) -> Result<Trip, RedisError> {
-        match &self.connection {
-            Connection::Single(connection) => connection.travel(batch).await?.check(),
-            Connection::Cluster(connection) => {
-                let begun = Instant::now();
-                let pipeline = batch.to_pipeline();
-                let commands = pipeline.cmd_iter().count();
-                let mut connection = connection.clone();
-                let values = if pipeline.is_transaction() {
-                    connection.req_packed_commands(&pipeline, commands + 1, 1).await?
-                } else {
-                    connection.req_packed_commands(&pipeline, 0, commands).await?
-                };
-                batch.answered(&values, begun.elapsed()).check()
+    /// The connection failed.
+    pub(crate) async fn reply(&mut self, command: &Cmd) -> RedisResult<Value> {
+        as_value(self.req_packed_command(command).await)
+    }
+
+    /// Does the same on the cluster node that serves `key`: MULTI and EXEC have no key of their own.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub(crate) async fn reply_from(&mut self, command: &Cmd, key: &[u8]) -> RedisResult<Value> {
+        match &mut self.kind {
+            Kind::Single { .. } => self.reply(command).await,
+            Kind::Cluster(cluster) => {
+                let node = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
+                let node = RoutingInfo::SingleNode(node);
+                as_value(cluster.route_command(command.clone(), node).await)
             }
         }
     }
 
     /// What advice about this Redis depends on.
-    pub fn fix_context(&self) -> &Arc<FixContext> {
-        &self.context
+    pub(crate) fn fix_context(&self) -> &Arc<FixContext> {
+        &self.fix_context
     }
 
-    /// Whether there are several nodes behind it.
-    pub fn is_cluster(&self) -> bool {
-        matches!(self.connection, Connection::Cluster(_))
+    /// Whether it leads to a cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.kind, Kind::Cluster(_))
     }
 
-    /// Whether the connection is known to be broken: nothing that is sent now could arrive.
-    pub fn is_dead(&self) -> bool {
-        match &self.connection {
-            Connection::Single(connection) => connection.is_closed(),
-            // It finds its nodes anew by itself.
-            Connection::Cluster(_) => false,
+    /// Whether the connection has ended: nothing that is sent now could arrive.
+    pub(crate) fn is_closed(&self) -> bool {
+        match &self.kind {
+            Kind::Single { driver, .. } => driver.0.is_finished(),
+            // It reconnects to its nodes by itself.
+            Kind::Cluster(_) => false,
         }
     }
 }
 
-/// What the cluster's nodes are trusted by and shown. The crate takes the system's authorities or those of a file:
-/// `--ca` adds to them, as it does for a single server.
+/// The cluster connection returns some error replies as errors.
+fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
+    let error = match reply {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    match error.clone().into_server_errors().as_deref() {
+        Some([(_, reply), ..]) => Ok(Value::ServerError(reply.clone())),
+        _ => Err(error),
+    }
+}
+
+/// The crate updates its map of slots if a single command is redirected, but not if a transaction is: sends one.
+async fn refresh_slots(cluster: &mut ClusterConnection, transaction: &Pipeline, error: &RedisError) {
+    let replies = error.clone().into_server_errors();
+    let is_moved = replies.is_some_and(|replies| replies.iter().any(|(_, reply)| reply.code() == "MOVED"));
+    let first = transaction.cmd_iter().next();
+    if is_moved && let Some(Arg::Simple(key)) = first.and_then(|command| command.args_iter().nth(1)) {
+        let _ = cluster.req_packed_command(redis::cmd("PTTL").arg(key)).await;
+    }
+}
+
+/// Certificates for the connections to a cluster's nodes. The crate trusts either the system's CAs or those of a file, but
+/// `--ca` adds to the system's, as it does for a single server.
 fn certificates(trust: &Trust) -> Result<TlsCertificates, RedisError> {
     let read = |path: &Path| std::fs::read(path);
     let client_tls = match (&trust.cert, &trust.key) {
@@ -192,7 +236,7 @@ fn certificates(trust: &Trust) -> Result<TlsCertificates, RedisError> {
         Some(ca) => {
             let mut bundle = read(ca)?;
             for authority in rustls_native_certs::load_native_certs().certs {
-                // One that cannot be read would make the crate refuse the whole bundle.
+                // One invalid certificate would make the crate refuse the whole bundle.
                 if RootCertStore::empty().add(authority.clone()).is_ok() {
                     bundle.extend_from_slice(pem(&authority).as_bytes());
                 }
@@ -207,17 +251,17 @@ fn certificates(trust: &Trust) -> Result<TlsCertificates, RedisError> {
     })
 }
 
-/// RFC 7468; the reader does not mind a long line.
+/// RFC 7468; parsers accept a long line.
 fn pem(certificate: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(certificate);
     format!("\n-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
-impl ConnectionLike for Client {
+impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match &mut self.connection {
-            Connection::Single(connection) => connection.req_packed_command(command),
-            Connection::Cluster(connection) => connection.req_packed_command(command),
+        match &mut self.kind {
+            Kind::Single { connection, .. } => connection.req_packed_command(command),
+            Kind::Cluster(connection) => connection.req_packed_command(command),
         }
     }
 
@@ -227,9 +271,17 @@ impl ConnectionLike for Client {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match &mut self.connection {
-            Connection::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
-            Connection::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        match &mut self.kind {
+            Kind::Single { connection, .. } => connection.req_packed_commands(pipeline, offset, count),
+            Kind::Cluster(connection) => Box::pin(async move {
+                let replies = connection.req_packed_commands(pipeline, offset, count).await;
+                if let Err(error) = &replies
+                    && pipeline.is_transaction()
+                {
+                    refresh_slots(connection, pipeline, error).await;
+                }
+                replies
+            }),
         }
     }
 

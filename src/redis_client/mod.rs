@@ -1,30 +1,23 @@
-//! RESP over any stream: what was sent, what came back, and how long it took.
+//! Everything that speaks to Redis.
 //!
-//! Replies are the `redis` crate's [`redis::Value`] everywhere, whoever read them. Spec:
-//! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
+//! - [`connect`] runs the checks of `ping`, and then uses the connection types of the `redis` crate, with [`limited`] replies.
+//! - [`probe`] is the connection that the checks themselves use: one command at a time, with the received bytes as evidence.
+//! - [`recorded`] notes commands and replies, and [`show`] prints them as redis-cli does.
+//! - [`error_replies`] says what Redis's error replies mean.
 
 pub(crate) mod command_table;
-mod connect;
-mod connection;
-mod driver;
+pub(crate) mod connect;
 pub(crate) mod error_replies;
-mod measure;
-mod multiplexed;
-mod queue;
-mod raw;
-mod recorder;
+mod framing;
+mod limited;
+mod probe;
+mod recorded;
 mod show;
 mod stream;
-mod trip;
-mod write;
 
-pub use connect::{Client, Unreachable, open};
-pub(crate) use connection::{Connection, ReadError};
-pub use measure::{Limits, measure};
-pub(crate) use multiplexed::Multiplexed;
-pub(crate) use queue::Broken;
-pub(crate) use raw::{Replies, Reply};
-pub(crate) use recorder::{Exchange, Recorded, Recorder};
-pub(crate) use show::{command_line, error_text, quoted, reply_lines};
+pub use framing::{Limits, measure};
+pub(crate) use limited::REPLY_TOO_LARGE;
+pub(crate) use probe::{Connection, ReadError};
+pub(crate) use recorded::{Exchange, Recorded};
+pub(crate) use show::{clipped, command_line, error_text, quoted, reply_lines, write_command, write_reply};
 pub(crate) use stream::Stream;
-pub(crate) use trip::{Batch, Trip};

@@ -1,40 +1,26 @@
-//! Commands and replies as redis-cli prints them, made harmless for a terminal.
+//! Commands and replies as redis-cli prints them, with control characters made visible.
+
+use std::fmt::{self, Write};
 
 use redis::{ServerError, Value};
 
 use crate::sanitize;
 
-/// A command line that redis-cli would accept: `HSET sessiontut:user:ada name "Ada L."`.
+/// A command as it can be pasted into redis-cli: `HSET sessiontut:user:ada name "Ada L."`.
 #[must_use]
-pub(crate) fn command_line<A: AsRef<[u8]>>(arguments: &[A]) -> String {
-    let words: Vec<String> = arguments.iter().map(|argument| word(argument.as_ref())).collect();
-    words.join(" ")
+pub(crate) fn command_line<A: AsRef<[u8]>>(words: &[A]) -> String {
+    let mut line = String::new();
+    // Writing into a String cannot fail.
+    let _ = write_command(&mut line, words);
+    line
 }
 
-/// A reply as redis-cli prints it to a terminal, a line each: `(integer) 1`, `"ada"`, `1) "a"`.
+/// A reply as redis-cli prints it to a terminal, one item per line: `(integer) 1`, `"ada"`, `1) "a"`.
 #[must_use]
 pub(crate) fn reply_lines(reply: &Value) -> Vec<String> {
-    match reply {
-        Value::Nil => vec!["(nil)".into()],
-        Value::Int(number) => vec![format!("(integer) {number}")],
-        Value::BulkString(bytes) => vec![quoted(bytes)],
-        Value::SimpleString(text) => vec![sanitize::line(text).into_owned()],
-        Value::Okay => vec!["OK".into()],
-        Value::Double(number) => vec![format!("(double) {number}")],
-        Value::Boolean(truth) => vec![format!("({truth})")],
-        Value::VerbatimString { text, .. } => vec![quoted(text.as_bytes())],
-        Value::BigNumber(digits) => vec![format!("(big number) {}", String::from_utf8_lossy(digits))],
-        Value::ServerError(error) => vec![format!("(error) {}", sanitize::line(&error_text(error)))],
-        Value::Array(items) | Value::Set(items) | Value::Push { data: items, .. } => numbered(items),
-        Value::Map(pairs) => numbered(
-            &pairs
-                .iter()
-                .flat_map(|(key, value)| [key.clone(), value.clone()])
-                .collect::<Vec<_>>(),
-        ),
-        Value::Attribute { data, .. } => reply_lines(data),
-        _ => vec!["(a reply of an unknown kind)".into()],
-    }
+    let mut text = String::new();
+    let _ = write_reply(&mut text, reply);
+    text.lines().map(str::to_owned).collect()
 }
 
 /// The text of an error reply as it came over the wire, without the leading `-`.
@@ -46,53 +32,133 @@ pub(crate) fn error_text(error: &ServerError) -> String {
     }
 }
 
-fn numbered(items: &[Value]) -> Vec<String> {
-    if items.is_empty() {
-        return vec!["(empty array)".into()];
-    }
-    let width = items.len().to_string().len();
-    let mut lines = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let mark = format!("{:>width$}) ", index + 1);
-        for (row, text) in reply_lines(item).into_iter().enumerate() {
-            let lead = if row == 0 {
-                mark.clone()
-            } else {
-                " ".repeat(mark.len())
-            };
-            lines.push(lead + &text);
-        }
-    }
-    lines
-}
-
-fn word(argument: &[u8]) -> String {
-    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
-    match std::str::from_utf8(argument) {
-        Ok(text) if !text.is_empty() && argument.iter().all(is_plain) => text.to_owned(),
-        _ => quoted(argument),
-    }
-}
-
-/// Text as redis-cli and MONITOR quote it (`sdscatrepr`): bytes outside printable ASCII become `\xNN`.
+/// Redis's own quoting (`sdscatrepr`): bytes outside printable ASCII become `\xNN`.
+#[must_use]
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 2);
-    text.push('"');
-    for &byte in bytes {
-        match byte {
-            b'"' => text.push_str("\\\""),
-            b'\\' => text.push_str("\\\\"),
-            b'\n' => text.push_str("\\n"),
-            b'\r' => text.push_str("\\r"),
-            b'\t' => text.push_str("\\t"),
-            0x07 => text.push_str("\\a"),
-            0x08 => text.push_str("\\b"),
-            b' '..=b'~' => text.push(char::from(byte)),
-            _ => text.push_str(&format!("\\x{byte:02x}")),
+    let _ = write_quoted(&mut text, bytes);
+    text
+}
+
+/// What `write` writes, up to so many bytes; an ellipsis marks what is left out.
+#[must_use]
+pub(crate) fn clipped(bytes: usize, write: impl FnOnce(&mut Clipped) -> fmt::Result) -> String {
+    let mut clipped = Clipped {
+        text: String::new(),
+        room: bytes,
+    };
+    if write(&mut clipped).is_err() {
+        clipped.text.push('…');
+    }
+    clipped.text
+}
+
+/// Takes a limited number of bytes. More is an error, so that the writer stops early.
+#[derive(Debug)]
+pub(crate) struct Clipped {
+    text: String,
+    room: usize,
+}
+
+impl Write for Clipped {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut fits = text.len().min(self.room);
+        while !text.is_char_boundary(fits) {
+            fits -= 1;
+        }
+        self.text.push_str(&text[..fits]);
+        self.room -= fits;
+        if fits < text.len() {
+            Err(fmt::Error)
+        } else {
+            Ok(())
         }
     }
-    text.push('"');
-    text
+}
+
+/// Writes a command, see [`command_line`].
+pub(crate) fn write_command<A: AsRef<[u8]>>(out: &mut impl Write, words: &[A]) -> fmt::Result {
+    for (index, word) in words.iter().map(AsRef::as_ref).enumerate() {
+        if index > 0 {
+            out.write_char(' ')?;
+        }
+        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+        match std::str::from_utf8(word) {
+            Ok(text) if !text.is_empty() && word.iter().all(is_plain) => out.write_str(text)?,
+            _ => write_quoted(out, word)?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes a reply, see [`reply_lines`].
+pub(crate) fn write_reply(out: &mut impl Write, reply: &Value) -> fmt::Result {
+    write_indented(out, reply, 0)
+}
+
+fn write_indented(out: &mut impl Write, reply: &Value, indent: usize) -> fmt::Result {
+    match reply {
+        Value::Nil => out.write_str("(nil)"),
+        Value::Int(number) => write!(out, "(integer) {number}"),
+        Value::BulkString(bytes) => write_quoted(out, bytes),
+        Value::SimpleString(text) => out.write_str(&sanitize::line(text)),
+        Value::Okay => out.write_str("OK"),
+        Value::Double(number) => write!(out, "(double) {number}"),
+        Value::Boolean(truth) => write!(out, "({truth})"),
+        Value::VerbatimString { text, .. } => write_quoted(out, text.as_bytes()),
+        Value::BigNumber(digits) => {
+            let digits = String::from_utf8_lossy(digits);
+            write!(out, "(big number) {}", sanitize::line(&digits))
+        }
+        Value::ServerError(error) => write!(out, "(error) {}", sanitize::line(&error_text(error))),
+        Value::Array(items) | Value::Set(items) | Value::Push { data: items, .. } => {
+            write_numbered(out, items.iter(), items.len(), indent)
+        }
+        Value::Map(pairs) => {
+            let items = pairs.iter().flat_map(|(key, value)| [key, value]);
+            write_numbered(out, items, 2 * pairs.len(), indent)
+        }
+        Value::Attribute { data, .. } => write_indented(out, data, indent),
+        _ => out.write_str("(a reply of an unknown kind)"),
+    }
+}
+
+fn write_numbered<'a>(
+    out: &mut impl Write,
+    items: impl Iterator<Item = &'a Value>,
+    count: usize,
+    indent: usize,
+) -> fmt::Result {
+    if count == 0 {
+        return out.write_str("(empty array)");
+    }
+    let width = count.ilog10() as usize + 1;
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            write!(out, "\n{:indent$}", "")?;
+        }
+        write!(out, "{:>width$}) ", index + 1)?;
+        write_indented(out, item, indent + width + 2)?;
+    }
+    Ok(())
+}
+
+fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
+    out.write_char('"')?;
+    for &byte in bytes {
+        match byte {
+            b'"' => out.write_str("\\\"")?,
+            b'\\' => out.write_str("\\\\")?,
+            b'\n' => out.write_str("\\n")?,
+            b'\r' => out.write_str("\\r")?,
+            b'\t' => out.write_str("\\t")?,
+            0x07 => out.write_str("\\a")?,
+            0x08 => out.write_str("\\b")?,
+            b' '..=b'~' => out.write_char(char::from(byte))?,
+            _ => write!(out, "\\x{byte:02x}")?,
+        }
+    }
+    out.write_char('"')
 }
 
 #[cfg(test)]

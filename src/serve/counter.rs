@@ -1,109 +1,84 @@
-//! Steps 2 and 3: visits counted in a hash at the user's own key.
+//! Steps 2 and 3: visits counted in a hash under the user's name.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use redis::{ErrorKind, RedisError};
+use redis::aio::ConnectionLike;
+use redis::{AsyncCommands, RedisResult};
 
 use super::fault::Fault;
 use super::link::Link;
-use super::step::Step;
 use crate::deadline::Deadline;
-use crate::redis_client::Client;
-use crate::redis_client::{Batch, Reply, Trip};
-use crate::session::store::texts;
+use crate::session::KEY_PREFIX;
+use crate::session::store::Fields;
 
-/// What every key of ours begins with.
-const PREFIX: &str = "sessiontut:user:";
-/// Keys of step 2 that are remembered for the clean-up at the end.
-const MOST_MADE: usize = 100_000;
-/// Keys that are deleted without waiting in between: a round trip each would take as long as the network is far.
-const DELETED_AT_ONCE: usize = 1000;
-
-/// How long a visit lets the hash live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// Step 2.
-    Endless,
-    /// Step 3.
-    For(Duration),
-}
-
-impl Life {
-    /// The life that a step gives; none where it has no hash at the user's key.
-    pub(super) fn of(step: Step, ttl: Duration) -> Option<Self> {
-        match step {
-            Step::Visits => Some(Self::Endless),
-            Step::Ttl => Some(Self::For(ttl)),
-            Step::Cookie | Step::Store => None,
-        }
-    }
-
-    pub(super) fn span(self) -> Option<Duration> {
-        match self {
-            Self::Endless => None,
-            Self::For(ttl) => Some(ttl),
-        }
-    }
-}
-
+// region counter
 /// The key of a user's hash.
 pub(super) fn key(name: &str) -> String {
-    format!("{PREFIX}{name}")
+    format!("{KEY_PREFIX}user:{name}")
 }
 
-/// Counts a visit. The increment and the expiry go in one MULTI: no crash between them can leave a key for ever.
-pub(super) async fn visit(client: Client, key: &str, life: Life) -> Result<Trip, RedisError> {
-    let increment: [&[u8]; 4] = [b"HINCRBY", key.as_bytes(), b"visits", b"1"];
-    let batch = match life {
-        Life::Endless => Batch::pipeline().with(&increment),
-        Life::For(ttl) => Batch::transaction().with(&increment).with(&[
-            b"EXPIRE",
-            key.as_bytes(),
-            ttl.as_secs().to_string().as_bytes(),
-        ]),
-    };
-    client.travel(batch.with(&[b"HGETALL", key.as_bytes()])).await
-}
-
-/// Counts a visit of step 2, and notes a hash that it made, also when whoever asked stops waiting: in a task of its own,
-/// since nothing but this process would ever delete the hash.
-pub(super) async fn visit_and_note(client: Client, key: &str, made: &Arc<Made>) -> Result<Trip, RedisError> {
-    let (key, made) = (key.to_owned(), made.clone());
-    let visit = tokio::spawn(async move {
-        let trip = visit(client, &key, Life::Endless).await?;
-        made.note(&key, &trip);
-        Ok(trip)
-    });
-    visit
-        .await
-        .unwrap_or_else(|_| Err((ErrorKind::Client, "the server is on its way down").into()))
-}
-
-/// The time that is left and the fields, where there is such a hash with an expiry; only reads.
-pub(super) async fn look(
-    client: Client,
+/// Counts a visit, in one round trip; returns the new count and the whole hash.
+pub(super) async fn visit(
+    redis: &mut (impl ConnectionLike + Send),
     key: &str,
-) -> Result<Option<(Duration, Vec<(String, String)>)>, RedisError> {
-    let batch = Batch::pipeline()
-        .with(&[b"PTTL", key.as_bytes()])
-        .with(&[b"HGETALL", key.as_bytes()]);
-    let trip = client.travel(batch).await?;
-    let mut results = trip.results();
-    // -2: no key; -1: no expiry, which is another step's.
-    let left = match results.next() {
-        Some(Reply::Integer(left)) => u64::try_from(left).ok().map(Duration::from_millis),
-        _ => None,
-    };
-    Ok(left.zip(results.next().map(texts)))
+    ttl: Option<Duration>,
+) -> RedisResult<(i64, Fields)> {
+    let mut commands = redis::pipe();
+    commands.hincr(key, "visits", 1);
+    if let Some(ttl) = ttl {
+        // Step 3. MULTI ensures that no crash in between leaves a key without a TTL.
+        commands
+            .atomic()
+            .expire(key, ttl.as_secs().cast_signed())
+            .ignore();
+    }
+    commands.hgetall(key).query_async(redis).await
+}
+// endregion counter
+
+/// Returns the TTL and the fields of a hash that has a TTL, without refreshing it.
+pub(super) async fn look(
+    redis: &mut (impl ConnectionLike + Send),
+    key: &str,
+) -> RedisResult<Option<(Duration, Fields)>> {
+    let (left, fields): (i64, Fields) = redis::pipe().pttl(key).hgetall(key).query_async(redis).await?;
+    // -2 is a key that does not exist; -1 is a key without a TTL, which step 2 created.
+    let left = u64::try_from(left).ok().map(Duration::from_millis);
+    Ok(left.map(|left| (left, fields)))
 }
 
-/// Deletes the hashes at `keys`, one command each: on a cluster every key has a node of its own.
+/// Keys of step 2 that are remembered for the clean-up.
+const MOST_CREATED: usize = 100_000;
+/// Keys that are deleted in one round trip, because the network may be slow.
+const DELETED_AT_ONCE: usize = 1000;
+
+/// The hashes that this process created in step 2. They have no TTL, so they are deleted when the server stops.
+#[derive(Debug, Default)]
+pub(super) struct CreatedKeys(Mutex<HashSet<String>>);
+
+impl CreatedKeys {
+    /// Remembers the key of a first visit: its hash did not exist before.
+    pub(super) fn note(&self, key: &str, visits: i64) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if visits == 1 && keys.len() < MOST_CREATED {
+            keys.insert(key.to_owned());
+        }
+    }
+
+    /// Returns all keys, and forgets them.
+    pub(super) fn take(&self) -> Vec<String> {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.drain().collect()
+    }
+}
+
+/// Deletes the hashes at `keys`, with one command each: a cluster spreads them over its nodes.
 ///
 /// # Errors
-/// How many of them may still be there, and why.
+/// How many of them may still exist, and why.
 pub(super) async fn delete(
     link: &Arc<Link>,
     keys: &[String],
@@ -111,39 +86,16 @@ pub(super) async fn delete(
 ) -> Result<(), (usize, Fault)> {
     let mut left = keys.len();
     for part in keys.chunks(DELETED_AT_ONCE) {
-        link.ask(deadline, |client| async move {
-            try_join_all(part.iter().map(|key| {
-                let delete = Batch::pipeline().with(&[b"DEL", key.as_bytes()]);
-                client.travel(delete)
-            }))
-            .await
+        link.ask(deadline, |redis| async move {
+            let delete = |key| {
+                let mut redis = redis.clone();
+                async move { redis.del::<_, ()>(key).await }
+            };
+            try_join_all(part.iter().map(delete)).await
         })
         .await
         .map_err(|fault| (left, fault))?;
         left -= part.len();
     }
     Ok(())
-}
-
-/// The hashes of step 2 that this process made: nothing else would ever delete them.
-#[derive(Debug, Default)]
-pub(super) struct Made(Mutex<HashSet<String>>);
-
-impl Made {
-    /// A first visit means that the hash was not there before.
-    fn note(&self, key: &str, visit: &Trip) {
-        if visit.results().next() != Some(Reply::Integer(1)) {
-            return;
-        }
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.len() < MOST_MADE {
-            made.insert(key.to_owned());
-        }
-    }
-
-    /// All of them; none afterwards.
-    pub(super) fn take(&self) -> Vec<String> {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        made.drain().collect()
-    }
 }

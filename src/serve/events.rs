@@ -1,44 +1,47 @@
-//! `/events`: a look at the session's hash and its time to live, once a second, as server-sent events.
+//! `/events`: the session's hash and TTL once a second, as server-sent events.
 //!
-//! A look only reads. If it refreshed anything, a session whose page is open would never end.
+//! The stream only reads: if it refreshed the TTL, a session whose page is open would never expire.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
-use axum::response::Response;
-use futures_util::stream;
+use axum::response::sse::Event;
+use axum::response::{IntoResponse, Response, Sse};
+use futures_util::stream::{self, iter};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::sessions::{Look, Sessions, Who};
+use super::sessions::{Identity, Sessions};
 use crate::deadline::Deadline;
 
-/// Between two looks.
-const RHYTHM: Duration = Duration::from_secs(1);
-/// For one look.
-const LOOK_WITHIN: Duration = Duration::from_millis(1500);
-/// Streams open at a time: each asks Redis once a second.
+/// Between two reads.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// Time limit for one read.
+const READ_WITHIN: Duration = Duration::from_millis(1500);
+/// Streams open at a time: each queries Redis once a second.
 const MOST_STREAMS: usize = 256;
-/// When a browser that found no stream free asks again.
-const LATER: Duration = Duration::from_secs(10);
+/// When a browser that found no free stream tries again.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// Opens streams, as many as there may be; a stop ends them all.
+/// Opens streams up to a limit, and ends them all when the server stops.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     free: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
-struct Watcher {
+/// One open stream.
+struct Watch {
     sessions: Arc<Sessions>,
-    who: Who,
-    rhythm: Interval,
+    visitor: Identity,
+    ticks: Interval,
     stop: CancellationToken,
+    /// Events of the last read that were not sent yet.
+    pending: Vec<Event>,
     is_over: bool,
     _permit: OwnedSemaphorePermit,
 }
@@ -51,93 +54,84 @@ impl Streams {
         }
     }
 
-    /// Answers with the stream of `who`'s session; nobody's session needs none, and 204 tells a browser so.
-    pub(super) fn answer(&self, sessions: Arc<Sessions>, who: Option<Who>) -> Response {
-        let Some(who) = who else {
-            return nobody();
+    /// Answers with the stream of the visitor's session.
+    pub(super) fn answer(&self, sessions: Arc<Sessions>, visitor: Option<Identity>) -> Response {
+        let Some(visitor) = visitor else {
+            // A browser does not reconnect after a 204.
+            return StatusCode::NO_CONTENT.into_response();
         };
         let Ok(permit) = self.free.clone().try_acquire_owned() else {
-            return crowded();
+            // Not a 503, after which a browser would never reconnect.
+            let text = "Too many pages are open: this one is updated again when another is closed";
+            let event = event("fault", text).retry(RETRY_AFTER);
+            return Sse::new(iter([Ok::<_, Infallible>(event)])).into_response();
         };
-        let mut rhythm = interval(RHYTHM);
-        rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let watcher = Watcher {
+        let mut ticks = interval(READ_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let watch = Watch {
             sessions,
-            who,
-            rhythm,
+            visitor,
+            ticks,
             stop: self.stop.clone(),
+            pending: Vec::new(),
             is_over: false,
             _permit: permit,
         };
-        let events = stream::unfold(watcher, |mut watcher| async move {
-            let event = watcher.next().await?;
-            Some((Ok::<_, std::convert::Infallible>(event), watcher))
+        let events = stream::unfold(watch, |mut watch| async move {
+            let event = watch.next().await?;
+            Some((Ok::<_, Infallible>(event), watch))
         });
-        streaming(Body::from_stream(events))
+        Sse::new(events).into_response()
     }
 }
 
-/// A browser does not ask again.
-fn nobody() -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
-}
-
-/// A stream that ends at once, and not a 503: after one of those a browser would never ask again.
-fn crowded() -> Response {
-    let again = LATER.as_millis();
-    let text = "Too many pages are watched at once: this one stands still until another is closed";
-    streaming(format!("retry: {again}\n{}", event("fault", text)).into())
-}
-
-fn streaming(events: Body) -> Response {
-    let mut response = Response::new(events);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    response
-}
-
-impl Watcher {
-    async fn next(&mut self) -> Option<Bytes> {
-        if self.is_over {
-            return None;
-        }
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => None,
-            event = Self::look(&self.sessions, &self.who, &mut self.rhythm) => {
-                let (event, is_over) = event;
-                self.is_over = is_over;
-                Some(event.into())
+impl Watch {
+    async fn next(&mut self) -> Option<Event> {
+        if self.pending.is_empty() && !self.is_over {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                _ = self.ticks.tick() => {}
             }
+            let stop = self.stop.clone();
+            self.pending = tokio::select! {
+                biased;
+                () = stop.cancelled() => return None,
+                events = self.read() => events,
+            };
         }
+        self.pending.pop()
     }
 
-    /// The next event, and whether it is the last one.
-    async fn look(sessions: &Sessions, who: &Who, rhythm: &mut Interval) -> (String, bool) {
-        rhythm.tick().await;
-        match sessions.look(who, Deadline::after(LOOK_WITHIN)).await {
-            Ok(Look::Alive { left, fields }) => {
+    /// Reads the session; the events to send, the last one first.
+    async fn read(&mut self) -> Vec<Event> {
+        let deadline = Deadline::after(READ_WITHIN);
+        match self.sessions.look(&self.visitor, deadline).await {
+            Ok(Some((left, fields))) => {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let fields: Vec<_> = fields
+                    .iter()
+                    .map(|(name, value)| (text(name), text(value)))
+                    .collect();
                 let look = json!({ "ttl_ms": left.as_millis(), "fields": fields });
-                (format!("event: look\ndata: {look}\n\n"), false)
+                vec![Event::default().event("look").data(look.to_string())]
             }
-            Ok(Look::Gone) if who.can_come_back() => {
-                let text = "The key is gone: the next visit counts from 1";
-                (event("gone", text), false)
+            Ok(None) if self.visitor.outlives_its_hash() => {
+                vec![event("gone", "The key has expired: the next visit counts from 1")]
             }
-            Ok(Look::Gone) => {
-                let text = "The session has ended: its key is gone, and the next visit is logged out";
-                // `end` tells the script to close: a browser would open a stream that just ended again.
-                (event("gone", text) + &event("end", ""), true)
+            Ok(None) => {
+                self.is_over = true;
+                let text = "The session has ended: its key is gone, so the next visit is logged out";
+                // `end` tells the script to close the stream, which a browser would otherwise open again.
+                vec![event("end", ""), event("gone", text)]
             }
-            Err(fault) => (event("fault", &fault.summary), false),
+            Err(fault) => vec![event("fault", &fault.summary)],
         }
     }
 }
 
-fn event(name: &str, text: &str) -> String {
-    let data = json!({ "text": text });
-    format!("event: {name}\ndata: {data}\n\n")
+fn event(name: &str, text: &str) -> Event {
+    Event::default()
+        .event(name)
+        .data(json!({ "text": text }).to_string())
 }

@@ -1,4 +1,4 @@
-//! What stands between a request and Redis, in the words that `sessiontut ping` would use.
+//! Why a request could not be served by Redis, in the words of `sessiontut ping`.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,15 +7,17 @@ use redis::{ErrorKind, RedisError};
 
 use crate::ping::Verdict;
 use crate::ping::causes::{Cause, Fix, FixContext};
+use crate::redis_client::error_replies::ErrorReply;
+use crate::redis_client::{REPLY_TOO_LARGE, error_text};
 
 /// Redis could not do what the request needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
-    /// The cause's code in ping's catalogue.
+    /// The code of the cause, as in `ping`.
     pub code: Cow<'static, str>,
-    /// What is wrong, in a sentence without its full stop.
+    /// What is wrong, in a sentence without a full stop.
     pub summary: String,
-    /// What was seen, a fact a line.
+    /// Evidence, one fact per line.
     pub evidence: Vec<String>,
     /// What to do about it.
     pub fixes: Vec<Fix>,
@@ -24,117 +26,29 @@ pub(crate) struct Fault {
 /// What to do with a connection after an error on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Connection {
-    /// It is well: Redis said no to the command, not to us.
+    /// It works: Redis refused only the command.
     Keep,
-    /// It is broken, or leads to a server that is no use to us (any more): the next request opens another.
+    /// It is broken, or leads to a server that is not usable (any more): the next request opens another.
     Replace,
 }
 
-/// Redis's error codes (the first word of an error reply) and what they mean for a page that has to write.
-const REFUSALS: &[(&str, Cause, &str, Connection)] = &[
-    (
-        "READONLY",
-        Cause::RoleReplica,
-        "this Redis is a read-only replica (after a failover the old primary is one), and the session must be written",
-        Connection::Replace,
-    ),
-    (
-        "OOM",
-        Cause::ServerOutOfMemory,
-        "Redis is out of memory and refuses to write",
-        Connection::Keep,
-    ),
-    (
-        "MISCONF",
-        Cause::ServerMisconf,
-        "Redis has stopped writes because it cannot save its data to disk",
-        Connection::Keep,
-    ),
-    (
-        "NOREPLICAS",
-        Cause::ServerNoReplicas,
-        "Redis has too few replicas in reach and refuses to write",
-        Connection::Keep,
-    ),
-    (
-        "LOADING",
-        Cause::ServerLoading,
-        "Redis is loading its data set and does not serve yet",
-        Connection::Keep,
-    ),
-    (
-        "BUSY",
-        Cause::ServerBusy,
-        "Redis is busy running a script and serves nobody else",
-        Connection::Keep,
-    ),
-    (
-        "MASTERDOWN",
-        Cause::RoleMasterDown,
-        "this Redis is a replica that has lost its primary",
-        Connection::Replace,
-    ),
-    (
-        "CLUSTERDOWN",
-        Cause::ClusterDown,
-        "the Redis cluster is down: some of its slots have no node that serves them",
-        Connection::Keep,
-    ),
-    (
-        "TRYAGAIN",
-        Cause::ClusterDown,
-        "the Redis cluster is moving this session to another node just now",
-        Connection::Keep,
-    ),
-    (
-        "ASK",
-        Cause::ClusterDown,
-        "the Redis cluster is moving this session to another node just now",
-        Connection::Keep,
-    ),
-    (
-        "MOVED",
-        Cause::ClusterDown,
-        "the Redis cluster is moving this session to another node just now",
-        Connection::Keep,
-    ),
-    (
-        "NOAUTH",
-        Cause::AuthRequired,
-        "Redis wants a password now",
-        Connection::Replace,
-    ),
-    (
-        "WRONGPASS",
-        Cause::AuthFailed,
-        "Redis does not accept the user name and password",
-        Connection::Replace,
-    ),
-    (
-        "NOPERM",
-        Cause::AuthNoPermission,
-        "this Redis user may not run a command that the session needs",
-        Connection::Replace,
-    ),
-];
-
 impl Fault {
-    /// Redis, or something before it, kept silent.
+    /// No reply came.
     pub(super) fn no_answer(after: Duration) -> Self {
         let summary = format!(
-            "no answer from Redis within {} ms: it is stopped, stuck or very slow",
+            "no reply from Redis within {} ms: it is stopped, blocked or very slow",
             after.as_millis()
         );
         Self::new(Cause::ServerSilent, summary, &FixContext::default())
     }
 
-    /// The server is on its way down.
+    /// The server is shutting down.
     pub(super) fn interrupted() -> Self {
         let summary = "connecting to Redis was interrupted".to_owned();
         Self::new(Cause::ServerSilent, summary, &FixContext::default())
     }
 
-    /// What a climb found in the way, in its own words.
+    /// What the checks found.
     #[must_use]
     pub(crate) fn of_verdict(verdict: &Verdict) -> Self {
         let Some(finding) = &verdict.finding else {
@@ -148,77 +62,90 @@ impl Fault {
         }
     }
 
-    /// What an error of the client or of the Redis `at` that place stands for, and what becomes of the connection.
-    pub(crate) fn of_error(error: &RedisError, at: &FixContext) -> (Self, Connection) {
-        let replies = Replies::of(error);
-        if let Some((code, text)) = replies.0.first() {
-            let reply = format!("Redis replied: {code} {text}");
-            let refusal = REFUSALS
-                .iter()
-                .find(|(refusal, ..)| replies.0.iter().any(|(code, _)| code == refusal));
-            let (mut fault, connection) = match refusal {
-                Some((_, cause, summary, connection)) => {
-                    (Self::new(*cause, (*summary).to_owned(), at), *connection)
-                }
-                None => (Self::unexpected(), Connection::Keep),
-            };
-            fault.evidence.push(reply);
-            return (fault, connection);
+    /// What an error means, and what to do with the connection.
+    pub(crate) fn of_error(error: &RedisError, context: &FixContext) -> (Self, Connection) {
+        let replies = error_replies(error);
+        if let Some(first) = replies.first() {
+            return Self::of_replies(first, &replies, context);
         }
-        let (cause, summary) = match error {
-            _ if error.is_connection_refusal() => (Cause::TcpRefused, "nothing listens at Redis's address"),
-            _ if error.is_timeout() => (Cause::ServerSilent, "no answer from Redis in time"),
-            _ if error.kind() == ErrorKind::Parse => (
+        let (cause, summary) = match error.kind() {
+            _ if error.is_connection_refusal() => {
+                (Cause::TcpRefused, "nothing listens at the address of Redis")
+            }
+            _ if error.is_timeout() => (Cause::ServerSilent, "no reply from Redis before the timeout"),
+            ErrorKind::Parse => (
                 Cause::ProtoNotRedis,
-                "what answers there does not speak Redis's protocol",
+                "the server does not speak the Redis protocol",
             ),
+            // Such as a transaction that was not executed: EXEC returned nil.
+            ErrorKind::UnexpectedReturnType => {
+                let fault = Self::unexpected("Redis returned an unexpected reply", error.to_string());
+                return (fault, Connection::Keep);
+            }
             _ => (
                 Cause::ProtoClosed,
-                "Redis closed the connection before it answered; the command may have been executed, so it is not repeated",
+                "Redis closed the connection before it replied; the command may have been executed, so it is not repeated",
             ),
         };
-        let mut fault = Self::new(cause, summary.to_owned(), at);
+        let mut fault = Self::new(cause, summary.to_owned(), context);
         fault.evidence.push(error.to_string());
         (fault, Connection::Replace)
     }
 
-    /// A refusal that `ping` has no name for: it asks nothing that could be refused like that.
-    fn unexpected() -> Self {
+    /// A refused command of a transaction says more than the error reply to EXEC.
+    fn of_replies(first: &str, replies: &[String], context: &FixContext) -> (Self, Connection) {
+        if first.starts_with(REPLY_TOO_LARGE) {
+            let summary = "the session in Redis is larger than 1 MB, so it was not loaded";
+            let evidence = "the reply was discarded as it arrived".to_owned();
+            return (Self::unexpected(summary, evidence), Connection::Keep);
+        }
+        let evidence = format!("Redis replied: {first}");
+        match replies.iter().find_map(|reply| ErrorReply::of(reply)) {
+            Some(reply) => {
+                let mut fault = Self::new(reply.cause, reply.summary().to_owned(), context);
+                fault.evidence.push(evidence);
+                let connection = if reply.reconnect {
+                    Connection::Replace
+                } else {
+                    Connection::Keep
+                };
+                (fault, connection)
+            }
+            None => {
+                let fault = Self::unexpected("Redis refused a command of the session", evidence);
+                (fault, Connection::Keep)
+            }
+        }
+    }
+
+    /// An error that `ping` has no cause for.
+    fn unexpected(summary: &str, evidence: String) -> Self {
         Self {
             code: Cow::Borrowed("proto.unexpected"),
-            summary: "Redis refused a command of the session".to_owned(),
-            evidence: Vec::new(),
+            summary: summary.to_owned(),
+            evidence: vec![evidence],
             fixes: Vec::new(),
         }
     }
 
-    fn new(cause: Cause, summary: String, at: &FixContext) -> Self {
+    fn new(cause: Cause, summary: String, context: &FixContext) -> Self {
         Self {
             code: Cow::Borrowed(cause.code()),
             summary,
             evidence: Vec::new(),
-            fixes: cause.fixes(at),
+            fixes: cause.fixes(context),
         }
     }
 }
 
-/// The error replies within an error, code and text; of a transaction, those of its commands.
-struct Replies(Vec<(String, String)>);
-
-impl Replies {
-    fn of(error: &RedisError) -> Self {
-        if let Some(errors) = error.clone().into_server_errors() {
-            let replies = errors.iter().map(|(_, error)| {
-                let text = error.details().unwrap_or_default().to_owned();
-                (error.code().to_owned(), text)
-            });
-            return Self(replies.collect());
-        }
-        let reply = error
-            .code()
-            .map(|code| (code.to_owned(), error.detail().unwrap_or_default().to_owned()));
-        Self(reply.into_iter().collect())
-    }
+/// The texts of the error replies within an error; for a transaction, those of its commands.
+fn error_replies(error: &RedisError) -> Vec<String> {
+    let replies = error.clone().into_server_errors();
+    replies
+        .iter()
+        .flat_map(|replies| replies.iter())
+        .map(|(_, reply)| error_text(reply))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,23 +1,24 @@
-//! Whether Redis serves: what a visit does, at a key that is gone when the answer comes.
+//! Whether Redis is usable: does what a visit does, on a key that the same transaction deletes.
 //!
-//! A PING would be answered by a replica, or by a Redis out of memory, while every page says 503.
+//! PING would succeed on a replica, or on a Redis out of memory, while every page returns 503.
 
 use std::sync::Arc;
 
 use super::fault::Fault;
 use super::link::Link;
 use crate::deadline::Deadline;
-use crate::redis_client::Batch;
-use crate::redis_client::Client;
+use crate::session::KEY_PREFIX;
 
-const KEY: &[u8] = b"sessiontut:health";
-
-/// Counts at a key, and deletes it, in one transaction.
+/// Counts at a key and deletes it, in one transaction.
 pub(super) async fn check(link: &Arc<Link>, deadline: Deadline) -> Result<(), Fault> {
-    let visit = Batch::transaction()
-        .with(&[b"HINCRBY", KEY, b"checks", b"1"])
-        .with(&[b"DEL", KEY]);
-    let work = |client: Client| async move { client.travel(visit).await };
-    link.ask(deadline, work).await?;
-    Ok(())
+    let key = format!("{KEY_PREFIX}health");
+    link.ask(deadline, |mut redis| async move {
+        redis::pipe()
+            .atomic()
+            .hincr(&key, "checks", 1)
+            .del(&key)
+            .exec_async(&mut redis)
+            .await
+    })
+    .await
 }

@@ -1,108 +1,59 @@
-//! What Redis was asked for a session: the rows of a page, and the last ones of each session.
+//! The Redis commands of a request, as the page shows them, and the last ones of each session.
 //!
-//! A view for people, lost with the process and bounded: nothing of a session depends on it.
+//! For display only: bounded, and lost when the process ends.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use askama::filters::{Escaper, Html};
+use crate::redis_client::{Exchange, clipped, write_command, write_reply};
 
-use crate::redis_client::Trip;
-
-/// Commands that are kept for a session.
+/// Commands that are kept per session.
 const KEPT: usize = 20;
-/// Sessions that are remembered; the one not seen for longest makes way.
+/// Sessions that are remembered; a new one replaces the one that was not used for longest.
 const MOST_SESSIONS: usize = 256;
-/// Bytes of a command or a reply that are shown: nobody reads more, and a foreign field may be of any size.
+/// Bytes of a command or a reply that are shown: a field that someone else wrote may have any size.
 const SHOWN: usize = 1000;
-/// Bytes that the rows of a page view take; the allocator hands out up to so many without searching.
-const ROOM: usize = 1024;
 
-/// The commands of one request and what they returned, as rows of HTML: written once, for this page and the next ones.
+/// The commands of one request.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
-    /// HTML.
-    pub(super) rows: String,
-    commands: usize,
-    /// How long the slowest took: commands of one round trip share its time.
+pub(super) struct Commands {
+    pub(super) rows: Vec<Row>,
+    /// Time of the slowest: commands of one round trip share its time.
     pub(super) took: Option<Duration>,
 }
 
-impl Asked {
-    pub(super) fn new(trips: &[Trip]) -> Self {
-        let mut rows = Vec::with_capacity(ROOM);
+/// A command and its reply, as redis-cli prints them.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) command: String,
+    pub(super) reply: String,
+    pub(super) micros: u128,
+}
+
+impl Commands {
+    pub(super) fn new(exchanges: &[Exchange]) -> Self {
         Self {
-            commands: trips.iter().map(|trip| write_rows(&mut rows, trip)).sum(),
-            took: trips.iter().map(Trip::took).max(),
-            // Only a character that was cut off at the end of its cell is none.
-            rows: String::from_utf8(rows)
-                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+            rows: exchanges.iter().map(Row::new).collect(),
+            took: exchanges.iter().map(|exchange| exchange.took).max(),
         }
     }
 }
 
-/// Writes a row for each command, and returns how many they are.
-fn write_rows(rows: &mut Vec<u8>, trip: &Trip) -> usize {
-    let micros = trip.took().as_micros().to_string();
-    let mut count = 0;
-    for (command, reply) in trip.exchanges() {
-        // A row needs no closing tags, and a page has twenty of them.
-        rows.extend_from_slice(b"<tr><td><code>");
-        write_cell(rows, |cell| command.write(cell));
-        rows.extend_from_slice(b"</code><td><code>");
-        write_cell(rows, |cell| reply.write(cell));
-        rows.extend_from_slice(b"</code><td>");
-        rows.extend_from_slice(micros.as_bytes());
-        rows.push(b'\n');
-        count += 1;
-    }
-    count
-}
-
-/// Writes the inside of a table's cell, escaped; it ends where it gets too long.
-fn write_cell(rows: &mut Vec<u8>, write: impl FnOnce(&mut Cell) -> io::Result<()>) {
-    let start = rows.len();
-    let written = write(&mut Cell { rows, room: SHOWN });
-    // Most cells are plain, and then it is cheaper to look first.
-    let is_markup = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'');
-    if rows[start..]
-        .iter()
-        .fold(false, |found, byte| found | is_markup(byte))
-    {
-        let text = rows.split_off(start);
-        let mut escaped = String::with_capacity(2 * text.len());
-        // A String takes all that it is given.
-        let _ = Html.write_escaped_str(&mut escaped, &String::from_utf8_lossy(&text));
-        rows.append(&mut escaped.into_bytes());
-    }
-    if written.is_err() {
-        rows.extend_from_slice("…".as_bytes());
+impl Row {
+    fn new(exchange: &Exchange) -> Self {
+        Self {
+            command: clipped(SHOWN, |text| write_command(text, &exchange.command)),
+            reply: clipped(SHOWN, |text| match &exchange.reply {
+                Some(reply) => write_reply(text, reply),
+                None => Ok(()),
+            }),
+            micros: exchange.took.as_micros(),
+        }
     }
 }
 
-/// So many bytes more, and then it is full.
-struct Cell<'a> {
-    rows: &'a mut Vec<u8>,
-    room: usize,
-}
-
-impl Write for Cell<'_> {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        let fits = text.len().min(self.room);
-        self.rows.extend_from_slice(&text[..fits]);
-        self.room -= fits;
-        // Nothing taken is an error to whoever has more to write.
-        Ok(fits)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The last commands of the sessions that were seen last.
+/// The last commands of the sessions that were used last.
 #[derive(Debug, Default)]
 pub(super) struct History {
     sessions: Mutex<Sessions>,
@@ -110,64 +61,63 @@ pub(super) struct History {
 
 #[derive(Debug, Default)]
 struct Sessions {
-    kept: HashMap<String, Kept>,
-    seen: u64,
+    by_key: HashMap<String, Session>,
+    /// Counts the calls, to find the session that was not used for longest.
+    clock: u64,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    requests: VecDeque<Arc<Asked>>,
-    commands: usize,
-    seen: u64,
+struct Session {
+    requests: VecDeque<Arc<Commands>>,
+    used: u64,
 }
 
 impl History {
-    /// Adds what was asked for the session at `key`; returns what had been asked before, oldest first.
-    pub(super) fn add(&self, key: &str, asked: &Arc<Asked>) -> Vec<Arc<Asked>> {
+    /// Adds the commands of a request for the session at `key`; returns the earlier ones, oldest first.
+    pub(super) fn add(&self, key: &str, commands: &Arc<Commands>) -> Vec<Arc<Commands>> {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.seen += 1;
-        let seen = sessions.seen;
-        if !sessions.kept.contains_key(key) {
+        sessions.clock += 1;
+        let clock = sessions.clock;
+        if !sessions.by_key.contains_key(key) {
             sessions.make_room();
-            sessions.kept.insert(key.to_owned(), Kept::default());
         }
-        let Some(kept) = sessions.kept.get_mut(key) else {
-            return Vec::new();
-        };
-        kept.seen = seen;
-        kept.add(asked)
+        let session = sessions.by_key.entry(key.to_owned()).or_default();
+        session.used = clock;
+        session.add(commands)
     }
 
     /// Forgets a session that has ended.
     pub(super) fn forget(&self, key: &str) {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.kept.remove(key);
+        sessions.by_key.remove(key);
     }
 }
 
 impl Sessions {
     fn make_room(&mut self) {
-        if self.kept.len() < MOST_SESSIONS {
+        if self.by_key.len() < MOST_SESSIONS {
             return;
         }
-        let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.seen);
+        let oldest = self.by_key.iter().min_by_key(|(_, session)| session.used);
         if let Some(key) = oldest.map(|(key, _)| key.clone()) {
-            self.kept.remove(&key);
+            self.by_key.remove(&key);
         }
     }
 }
 
-impl Kept {
-    /// Whole requests are kept, as many as fit into [`KEPT`] commands.
-    fn add(&mut self, asked: &Arc<Asked>) -> Vec<Arc<Asked>> {
+impl Session {
+    /// Keeps whole requests, as many as fit into [`KEPT`] commands.
+    fn add(&mut self, commands: &Arc<Commands>) -> Vec<Arc<Commands>> {
         let earlier = self.requests.iter().cloned().collect();
-        self.commands += asked.commands;
-        self.requests.push_back(asked.clone());
-        while self.commands > KEPT {
-            match self.requests.pop_front() {
-                Some(oldest) => self.commands -= oldest.commands,
-                None => break,
-            }
+        self.requests.push_back(commands.clone());
+        while self
+            .requests
+            .iter()
+            .map(|request| request.rows.len())
+            .sum::<usize>()
+            > KEPT
+        {
+            self.requests.pop_front();
         }
         earlier
     }
@@ -176,50 +126,51 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redis_client::Batch;
     use redis::Value;
 
-    fn asked(number: usize) -> Arc<Asked> {
-        let batch = Batch::pipeline().with(&[b"ECHO", number.to_string().as_bytes()]);
-        let trip = batch.answered(&[Value::BulkString(b"<b>".to_vec())], Duration::from_micros(70));
-        Arc::new(Asked::new(&[trip]))
+    fn commands(text: &str, reply: Value) -> Arc<Commands> {
+        let exchange = Exchange {
+            command: vec![b"ECHO".to_vec(), text.into()],
+            reply: Some(reply),
+            took: Duration::from_micros(70),
+            ends_round_trip: true,
+        };
+        Arc::new(Commands::new(&[exchange]))
     }
 
-    fn rows(asked: &[Arc<Asked>]) -> String {
-        asked.iter().map(|asked| asked.rows.as_str()).collect()
+    fn numbered(number: usize) -> Arc<Commands> {
+        commands(&number.to_string(), Value::Nil)
     }
 
     #[test]
-    fn the_last_twenty_of_a_session_are_kept_escaped_and_apart() {
+    fn the_last_twenty_of_a_session_are_kept_apart_from_others() {
         let history = History::default();
-        assert!(history.add("a", &asked(0)).is_empty());
+        assert!(history.add("a", &numbered(0)).is_empty());
         for number in 1..=25 {
-            history.add("a", &asked(number));
+            history.add("a", &numbered(number));
         }
-        assert!(history.add("b", &asked(99)).is_empty());
-        let earlier = rows(&history.add("a", &asked(26)));
-        assert_eq!(earlier.matches("<tr>").count(), KEPT);
-        assert!(earlier.starts_with("<tr><td><code>ECHO 6</code>"), "{earlier}");
-        assert!(!earlier.contains("<b>") && earlier.contains("&#60;b&#62;"));
+        assert!(history.add("b", &numbered(99)).is_empty());
+        let earlier = history.add("a", &numbered(26));
+        assert_eq!(earlier.len(), KEPT);
+        assert_eq!(earlier[0].rows[0].command, "ECHO 6");
     }
 
     #[test]
     fn a_flood_of_sessions_is_forgotten_oldest_first() {
         let history = History::default();
         for number in 0..MOST_SESSIONS + 10 {
-            history.add(&number.to_string(), &asked(1));
+            history.add(&number.to_string(), &numbered(1));
         }
-        let kept = history.sessions.lock().unwrap().kept.len();
-        assert_eq!(kept, MOST_SESSIONS);
-        assert!(history.add("0", &asked(1)).is_empty());
+        assert_eq!(history.sessions.lock().unwrap().by_key.len(), MOST_SESSIONS);
+        assert!(history.add("0", &numbered(1)).is_empty());
     }
 
     #[test]
     fn a_reply_of_any_size_costs_a_row_of_bounded_size() {
-        let batch = Batch::pipeline().with(&[&[b'x'; 100_000]]);
-        let trip = batch.answered(&[Value::BulkString(vec![b'\xff'; 100_000])], Duration::ZERO);
-        let long = Asked::new(&[trip]);
-        assert!(long.rows.len() < 4 * SHOWN);
-        assert!(long.rows.ends_with("…</code><td>0\n"));
+        let long = commands(&"x".repeat(100_000), Value::BulkString(vec![b'\xff'; 100_000]));
+        for text in [&long.rows[0].command, &long.rows[0].reply] {
+            assert!(text.len() < SHOWN + 10);
+            assert!(text.ends_with('…'));
+        }
     }
 }

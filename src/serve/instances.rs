@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Value, pipe};
+use redis::{AsyncCommands, RedisResult, pipe};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -18,13 +18,13 @@ use super::link::Link;
 use super::pages::Neighbour;
 use super::{Event, Fault, OnEvent, Step};
 use crate::deadline::Deadline;
-use crate::redis_client::Client;
-use crate::session::store::pairs;
+use crate::redis_client::connect::RedisConnection;
+use crate::session::store::Fields;
 
 /// The key of an instance, less its address.
 const PREFIX: &str = "sessiontut:instance:";
-/// The field of what it serves.
-const SERVES: &str = "serves";
+/// The field that names its step.
+const STEP: &str = "serves";
 /// The hash of all their addresses.
 const DIRECTORY: &str = "sessiontut:instances";
 /// What an announcement lives, unless it is repeated.
@@ -64,7 +64,7 @@ pub(super) async fn announce(
             {
                 tell(Event::Unreachable(fault));
             }
-            let round = link.ask(Deadline::after(WITHIN), |client| round(client, address, step));
+            let round = link.ask(Deadline::after(WITHIN), |redis| round(redis, address, step));
             // Who finds no others has sessions all the same.
             if let Ok(neighbours) = round.await {
                 board.show(neighbours);
@@ -80,70 +80,47 @@ pub(super) async fn announce(
     let _ = withdraw(&link, address).await;
 }
 
-/// Announces, and returns the others.
-async fn round(mut client: Client, address: SocketAddr, step: Step) -> redis::RedisResult<Vec<Neighbour>> {
+/// Announces this instance, and returns the others.
+async fn round(mut redis: RedisConnection, address: SocketAddr, step: Step) -> RedisResult<Vec<Neighbour>> {
     let address = address.to_string();
-    let what = format!("step {}", step.number());
+    let step = format!("step {}", step.number());
     let key = format!("{PREFIX}{address}");
+    let ttl = LIFE.as_secs().cast_signed();
     pipe()
         .atomic()
-        .cmd("HSET")
-        .arg(&key)
-        .arg(SERVES)
-        .arg(&what)
-        .cmd("EXPIRE")
-        .arg(&key)
-        .arg(LIFE.as_secs())
-        .exec_async(&mut client)
+        .hset(&key, STEP, &step)
+        .expire(&key, ttl)
+        .exec_async(&mut redis)
         .await?;
-    let (_, _, listed): (Value, Value, Value) = pipe()
+    let (_, _, listed): (i64, i64, Fields) = pipe()
         .atomic()
-        .cmd("HSET")
-        .arg(DIRECTORY)
-        .arg(&address)
-        .arg(&what)
-        .cmd("EXPIRE")
-        .arg(DIRECTORY)
-        .arg(LIFE.as_secs())
-        .cmd("HGETALL")
-        .arg(DIRECTORY)
-        .query_async(&mut client)
+        .hset(DIRECTORY, &address, &step)
+        .expire(DIRECTORY, ttl)
+        .hgetall(DIRECTORY)
+        .query_async(&mut redis)
         .await?;
-    let mut neighbours = Vec::new();
-    for (listed, _) in pairs(&listed)
-        .into_iter()
-        .filter(|(listed, _)| *listed != address)
-        .take(MOST)
-    {
-        let what: Option<Vec<u8>> = redis::cmd("HGET")
-            .arg(format!("{PREFIX}{listed}"))
-            .arg(SERVES)
-            .query_async(&mut client)
-            .await
-            // It may be no hash at all: then it is none of ours.
-            .unwrap_or(None);
-        match what.as_deref().and_then(|what| neighbour(&listed, what)) {
-            Some(neighbour) => neighbours.push(neighbour),
-            None => {
-                redis::cmd("HDEL")
-                    .arg(DIRECTORY)
-                    .arg(&listed)
-                    .exec_async(&mut client)
-                    .await?;
-            }
+    let mut others = Vec::new();
+    let listed = listed.iter().map(|(listed, _)| listed);
+    for listed in listed.filter(|listed| **listed != address.as_bytes()).take(MOST) {
+        let key = [PREFIX.as_bytes(), listed].concat();
+        // The key may hold something else than a hash: then it is not an instance.
+        let step: Option<Vec<u8>> = redis.hget(key, STEP).await.unwrap_or(None);
+        match step.and_then(|step| neighbour(listed, &step)) {
+            Some(other) => others.push(other),
+            None => redis.hdel(DIRECTORY, listed).await?,
         }
     }
-    neighbours.sort_by(|one, other| one.url.cmp(&other.url));
-    Ok(neighbours)
+    others.sort_by(|one, other| one.url.cmp(&other.url));
+    Ok(others)
 }
 
-/// A link to an instance, where what stands in Redis is an address and a step and nothing else.
-fn neighbour(address: &str, what: &[u8]) -> Option<Neighbour> {
-    let address: SocketAddr = address.parse().ok()?;
+/// A link to an instance; `None` if Redis contains anything but an address and a step.
+fn neighbour(address: &[u8], step: &[u8]) -> Option<Neighbour> {
+    let address: SocketAddr = std::str::from_utf8(address).ok()?.parse().ok()?;
     if address.ip().is_unspecified() {
         return None;
     }
-    let number = std::str::from_utf8(what).ok()?.strip_prefix("step ")?;
+    let number = std::str::from_utf8(step).ok()?.strip_prefix("step ")?;
     let step = Step::numbered(number.parse().ok()?)?;
     Some(Neighbour {
         url: format!("http://{address}/"),
@@ -153,16 +130,9 @@ fn neighbour(address: &str, what: &[u8]) -> Option<Neighbour> {
 
 async fn withdraw(link: &Arc<Link>, address: SocketAddr) -> Result<(), Fault> {
     let address = address.to_string();
-    link.ask(Deadline::after(WITHIN), |mut client| async move {
-        redis::cmd("DEL")
-            .arg(format!("{PREFIX}{address}"))
-            .exec_async(&mut client)
-            .await?;
-        redis::cmd("HDEL")
-            .arg(DIRECTORY)
-            .arg(address)
-            .exec_async(&mut client)
-            .await
+    link.ask(Deadline::after(WITHIN), |mut redis| async move {
+        let () = redis.del(format!("{PREFIX}{address}")).await?;
+        redis.hdel(DIRECTORY, address).await
     })
     .await
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::fault::{Connection, Fault};
 use crate::deadline::Deadline;
-use crate::redis_client::Client;
+use crate::redis_client::connect::RedisConnection;
 
 /// For connecting, logging in and finding out what is wrong.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
@@ -23,7 +23,7 @@ const ASK_WITHIN: Duration = Duration::from_millis(1100);
 pub(crate) type Opener = Arc<dyn Fn(Deadline) -> Opening + Send + Sync>;
 
 /// A client on its way.
-pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<Client, Fault>> + Send>>;
+pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<RedisConnection, Fault>> + Send>>;
 
 /// One shared connection and how to get another.
 pub(super) struct Link {
@@ -41,7 +41,7 @@ struct State {
 /// The current client; the number tells it from the one that follows.
 #[derive(Clone)]
 pub(super) struct Leased {
-    pub(super) client: Client,
+    pub(super) client: RedisConnection,
     generation: u64,
 }
 
@@ -64,7 +64,7 @@ impl Link {
     pub(super) async fn ask<T, W>(
         self: &Arc<Self>,
         deadline: Deadline,
-        work: impl FnOnce(Client) -> W,
+        work: impl FnOnce(RedisConnection) -> W,
     ) -> Result<T, Fault>
     where
         W: Future<Output = Result<T, RedisError>>,
@@ -138,7 +138,7 @@ impl Link {
         attempt
     }
 
-    fn install(&self, client: Client) -> Leased {
+    fn install(&self, client: RedisConnection) -> Leased {
         let mut state = self.state();
         state.generation += 1;
         let leased = Leased {
@@ -178,7 +178,11 @@ impl Link {
 
 impl State {
     fn living(&mut self) -> Option<Leased> {
-        if self.client.as_ref().is_some_and(|leased| leased.client.is_dead()) {
+        if self
+            .client
+            .as_ref()
+            .is_some_and(|leased| leased.client.is_closed())
+        {
             self.client = None;
         }
         self.client.clone()

@@ -109,9 +109,9 @@ pub(crate) fn serve_until(
             key: options.key,
             link: link.clone(),
             history: Arc::new(History::default()),
-            made: Arc::default(),
+            created: Arc::default(),
         });
-        let made = sessions.made.clone();
+        let created = sessions.created.clone();
         let app = App {
             layout: Layout {
                 step,
@@ -141,7 +141,7 @@ pub(crate) fn serve_until(
         let end = async {
             // If one of the tasks panicked, the panic has been printed.
             let _ = tokio::join!(server, announcer);
-            delete_created(&made, &link, on_event).await;
+            delete_created(&created, &link, on_event).await;
         };
         tokio::select! {
             () = end => {}
@@ -152,13 +152,13 @@ pub(crate) fn serve_until(
 }
 
 /// Deletes the hashes that step 2 created in this run: they have no TTL.
-async fn delete_created(made: &counter::Made, link: &Arc<Link>, on_event: &OnEvent) {
-    let made = made.take();
-    if made.is_empty() {
+async fn delete_created(created: &counter::CreatedKeys, link: &Arc<Link>, on_event: &OnEvent) {
+    let keys = created.take();
+    if keys.is_empty() {
         return;
     }
-    match counter::delete(link, &made, Deadline::after(DELETE_WITHIN)).await {
-        Ok(()) => on_event(Event::Deleted(made.len())),
+    match counter::delete(link, &keys, Deadline::after(DELETE_WITHIN)).await {
+        Ok(()) => on_event(Event::Deleted(keys.len())),
         Err((left, fault)) => on_event(Event::NotDeleted(left, fault)),
     }
 }

@@ -11,10 +11,10 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::extractors::FormError;
 use super::fault::Fault;
-use super::history::Asked;
+use super::history::Commands;
 use super::router::RETRY_AFTER_FAULT;
 use super::step::Step;
-use crate::redis_client::{Replies, Reply};
+use crate::session::store::Fields;
 
 /// What every page of a running server has in common.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +66,7 @@ pub(super) enum Cookie<'a> {
 #[derive(Debug)]
 pub(super) struct Hash<'a> {
     pub(super) key: &'a str,
-    /// An HGETALL's reply.
-    pub(super) fields: Reply<'a>,
+    pub(super) fields: &'a Fields,
     /// Seconds to live; none: for ever.
     pub(super) left: Option<u64>,
 }
@@ -75,17 +74,12 @@ pub(super) struct Hash<'a> {
 impl Hash<'_> {
     /// The fields, as many and as much of them as a page has room for.
     fn shown(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        let fields = match self.fields {
-            Reply::Array(fields) => fields,
-            _ => Replies::new(&[], 0),
-        };
-        let fields = fields.pairs().take(MOST_FIELDS);
+        let fields = self.fields.iter().take(MOST_FIELDS);
         fields.map(|(name, value)| (beginning(name), beginning(value)))
     }
 }
 
-fn beginning(reply: Reply<'_>) -> Cow<'_, str> {
-    let bytes = reply.text().unwrap_or_default();
+fn beginning(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_OF_A_FIELD)])
 }
 
@@ -104,9 +98,9 @@ pub(super) struct Home<'a> {
     pub(super) cookie: Cookie<'a>,
     pub(super) hash: Option<Hash<'a>>,
     /// What this page asked Redis.
-    pub(super) asked: &'a Asked,
+    pub(super) asked: &'a Commands,
     /// What the session's pages asked before.
-    pub(super) earlier: &'a [Arc<Asked>],
+    pub(super) earlier: &'a [Arc<Commands>],
     /// A rendered [`Elsewhere`].
     pub(super) elsewhere: &'a str,
 }

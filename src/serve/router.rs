@@ -73,7 +73,7 @@ async fn home(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie)
             visits: visit.visits(),
             cookie: visit.cookie_view(),
             hash: visit.hash_view(),
-            asked: &visit.asked,
+            asked: &visit.commands,
             earlier: &visit.earlier,
             elsewhere: &elsewhere,
         },
@@ -131,7 +131,7 @@ fn set_cookie(cookie: Cookie<'static>) -> CookieJar {
 }
 
 async fn watch_session(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie) -> Response {
-    let who = app.sessions.who(cookie.as_deref());
+    let who = app.sessions.identity(cookie.as_deref());
     app.streams.answer(app.sessions.clone(), who)
 }
 

@@ -1,23 +1,24 @@
-//! From a cookie to what the page shows of its session, over Redis where the step has one.
+//! From a cookie to the session that the page shows.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::counter::{self, Life, Made};
+use redis::{ErrorKind, RedisResult};
+
+use super::counter::{self, CreatedKeys};
 use super::fault::Fault;
 use super::health;
-use super::history::{Asked, History};
+use super::history::{Commands, History};
 use super::link::Link;
 use super::pages;
 use super::step::Step;
 use crate::deadline::Deadline;
-use crate::redis_client::Client;
-use crate::redis_client::{Reply, Trip};
-use crate::session::cookie::SigningKey;
-use crate::session::store::{Session, SessionStore, texts};
-use crate::session::token::Token;
+use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::{Exchange, Recorded};
+use crate::session::store::{Fields, SessionStore};
+use crate::session::{SigningKey, Token};
 
-/// Everything that turns a cookie into a session; one a worker.
+/// Everything that turns a cookie into a session.
 pub(super) struct Sessions {
     pub(super) step: Step,
     pub(super) ttl: Duration,
@@ -25,79 +26,55 @@ pub(super) struct Sessions {
     pub(super) key: Arc<SigningKey>,
     pub(super) link: Arc<Link>,
     pub(super) history: Arc<History>,
-    pub(super) made: Arc<Made>,
+    pub(super) created: Arc<CreatedKeys>,
 }
 
-/// Who a cookie says that a visitor is; whether the session lives is for Redis to say.
-pub(super) enum Who {
+/// The visitor, as far as the cookie alone says. Only Redis knows whether the session is valid.
+pub(super) enum Identity {
     /// Steps 1 to 3: a name that we signed.
-    Named(String),
-    /// Step 4: something that can be one of our tokens.
-    Bearer(Token),
+    Name(String),
+    /// Step 4: a text in the form of a token.
+    Token(Token),
 }
 
-impl Who {
-    /// Whether a hash that has expired starts anew with the next visit.
-    pub(super) fn can_come_back(&self) -> bool {
-        matches!(self, Self::Named(_))
+impl Identity {
+    /// Whether the next visit starts a new hash after this one has expired.
+    pub(super) fn outlives_its_hash(&self) -> bool {
+        matches!(self, Self::Name(_))
     }
 }
 
-/// What a visit of the page found.
+/// What a page view found.
 pub(super) struct Visit {
-    found: Found,
+    name: Option<String>,
+    visits: Option<i64>,
     cookie: Cookie,
-    /// What this visit asked Redis.
-    pub(super) asked: Arc<Asked>,
-    /// What was asked for the session before.
-    pub(super) earlier: Vec<Arc<Asked>>,
+    hash: Option<Hash>,
+    /// The Redis commands of this page view.
+    pub(super) commands: Arc<Commands>,
+    /// The earlier commands of the session.
+    pub(super) earlier: Vec<Arc<Commands>>,
 }
 
-/// Who is logged in, and the round trip that brought their session.
-enum Found {
-    Nobody,
-    /// Step 1.
-    Name(String),
-    /// Steps 2 and 3.
-    Count {
-        name: String,
-        key: String,
-        trip: Trip,
-        life: Life,
-    },
-    /// Step 4.
-    Session {
-        name: String,
-        visits: i64,
-        key: String,
-        trip: Trip,
-        ttl: Duration,
-    },
-}
-
-/// What the browser's cookie turned out to hold, as far as [`Found`] does not say.
+/// What the browser's cookie contains.
 enum Cookie {
     Absent,
     Refused(&'static str),
-    /// A signed name, and the beginning of its signature.
+    /// The beginning of the name's signature.
     Signed(String),
     Token(Token),
 }
 
-/// What a look at a session finds.
-pub(super) enum Look {
-    /// It lives.
-    Alive {
-        left: Duration,
-        fields: Vec<(String, String)>,
-    },
-    /// Its key is gone.
-    Gone,
+/// The session's hash, as this page view left it.
+struct Hash {
+    key: String,
+    fields: Fields,
+    ttl: Option<Duration>,
 }
 
-const BAD_SIGNATURE: &str = "its signature does not match, so somebody changed it, or another key signed it";
-const NO_TOKEN: &str = "it cannot be one of our tokens, so Redis is not even asked";
-const DEAD_TOKEN: &str = "it may have been a token of ours, and no session is at its key (any more)";
+const BAD_SIGNATURE: &str = "its signature does not match: someone changed it, or another key signed it";
+const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried";
+const NO_SESSION: &str = "it looks like a token, but no session has its key (any more)";
 
 impl Sessions {
     /// Counts a visit of the session that the cookie names, in one round trip.
@@ -105,125 +82,127 @@ impl Sessions {
         let Some(cookie) = cookie else {
             return Ok(Visit::logged_out(Cookie::Absent));
         };
-        match self.who(Some(cookie)) {
+        match self.identity(Some(cookie)) {
             None if self.step.signs_the_name() => Ok(Visit::logged_out(Cookie::Refused(BAD_SIGNATURE))),
-            None => Ok(Visit::logged_out(Cookie::Refused(NO_TOKEN))),
-            Some(Who::Named(name)) => self.visit_named(name, cookie, deadline).await,
-            Some(Who::Bearer(token)) => self.visit_bearer(token, deadline).await,
+            None => Ok(Visit::logged_out(Cookie::Refused(NOT_A_TOKEN))),
+            Some(Identity::Name(name)) => self.visit_name(name, cookie, deadline).await,
+            Some(Identity::Token(token)) => self.visit_token(token, deadline).await,
         }
     }
 
-    /// Who the cookie says that the visitor is; `None` where it is none of ours.
-    pub(super) fn who(&self, cookie: Option<&str>) -> Option<Who> {
+    /// The visitor that the cookie names; `None` if the cookie is invalid.
+    pub(super) fn identity(&self, cookie: Option<&str>) -> Option<Identity> {
         let cookie = cookie?;
         if self.step.signs_the_name() {
-            self.key.verify(cookie).map(Who::Named)
+            self.key.verify(cookie).map(Identity::Name)
         } else {
-            Token::parse(cookie).map(Who::Bearer)
+            Token::parse(cookie).map(Identity::Token)
         }
     }
 
-    async fn visit_named(&self, name: String, cookie: &str, deadline: Deadline) -> Result<Visit, Fault> {
+    async fn visit_name(&self, name: String, cookie: &str, deadline: Deadline) -> Result<Visit, Fault> {
         let mut visit = Visit::logged_out(Cookie::Signed(signature_start(cookie)));
-        let Some(life) = Life::of(self.step, self.ttl) else {
-            visit.found = Found::Name(name);
-            return Ok(visit);
-        };
-        let key = counter::key(&name);
-        let work = |client| async {
-            match life {
-                Life::Endless => counter::visit_and_note(client, &key, &self.made).await,
-                Life::For(_) => counter::visit(client, &key, life).await,
-            }
-        };
-        let trip = self.link.ask(deadline, work).await?;
-        visit.asked = Arc::new(Asked::new(std::slice::from_ref(&trip)));
-        visit.earlier = self.history.add(&key, &visit.asked);
-        visit.found = Found::Count {
-            name,
-            key,
-            trip,
-            life,
-        };
+        if self.step.needs_redis() {
+            let key = counter::key(&name);
+            let ttl = (self.step == Step::Ttl).then_some(self.ttl);
+            let work = |redis| count_visit(redis, key.clone(), ttl, self.created.clone());
+            let (visits, fields, exchanges) = self.link.ask(deadline, work).await?;
+            visit.visits = Some(visits);
+            visit.commands = Arc::new(Commands::new(&exchanges));
+            visit.earlier = self.history.add(&key, &visit.commands);
+            visit.hash = Some(Hash { key, fields, ttl });
+        }
+        visit.name = Some(name);
         Ok(visit)
     }
 
-    async fn visit_bearer(&self, token: Token, deadline: Deadline) -> Result<Visit, Fault> {
+    async fn visit_token(&self, token: Token, deadline: Deadline) -> Result<Visit, Fault> {
         let key = token.key();
-        let work = |client| async { self.store(client).visit(&key).await };
-        let (session, trip) = self.link.ask(deadline, work).await?;
-        let asked = Arc::new(Asked::new(std::slice::from_ref(&trip)));
-        let Some(Session { username, visits }) = session else {
+        let work = |redis| {
+            let (mut store, token) = (self.store(redis), token.clone());
+            in_a_task(async move {
+                let session = store.visit(&token).await?;
+                Ok((session, store.redis.take()))
+            })
+        };
+        let (session, exchanges) = self.link.ask(deadline, work).await?;
+        let commands = Arc::new(Commands::new(&exchanges));
+        let Some(session) = session else {
             self.history.forget(&key);
             return Ok(Visit {
-                asked,
-                ..Visit::logged_out(Cookie::Refused(DEAD_TOKEN))
+                commands,
+                ..Visit::logged_out(Cookie::Refused(NO_SESSION))
             });
         };
         Ok(Visit {
-            earlier: self.history.add(&key, &asked),
+            name: Some(session.username),
+            visits: Some(session.visits),
             cookie: Cookie::Token(token),
-            found: Found::Session {
-                name: username,
-                visits,
+            earlier: self.history.add(&key, &commands),
+            commands,
+            hash: Some(Hash {
                 key,
-                trip,
-                ttl: self.ttl,
-            },
-            asked,
+                fields: session.fields,
+                ttl: Some(self.ttl),
+            }),
         })
     }
 
-    /// Starts a session for `name`, ends the one that the cookie named, and returns the cookie's new value.
+    /// Starts a session for `name`, after ending the one that the cookie names; returns the cookie's new value.
     pub(super) async fn login(
         &self,
         name: &str,
-        before: Option<&str>,
+        cookie: Option<&str>,
         deadline: Deadline,
     ) -> Result<String, Fault> {
         if self.step.signs_the_name() {
             return Ok(self.key.sign(name));
         }
-        let before = before.and_then(Token::parse);
-        let work = |client| async { self.store(client).login(name, before.as_ref()).await };
-        let (token, trips) = self.link.ask(deadline, work).await?;
-        if let Some(before) = &before {
-            self.history.forget(&before.key());
+        let old = cookie.and_then(Token::parse);
+        let work = |redis| async {
+            let mut store = self.store(redis);
+            if let Some(old) = &old {
+                store.end(old).await?;
+            }
+            let token = store.create(name).await?;
+            Ok((token, store.redis.take()))
+        };
+        let (token, exchanges) = self.link.ask(deadline, work).await?;
+        if let Some(old) = &old {
+            self.history.forget(&old.key());
         }
-        self.history.add(&token.key(), &Arc::new(Asked::new(&trips)));
+        self.history
+            .add(&token.key(), &Arc::new(Commands::new(&exchanges)));
         Ok(token.reveal().to_owned())
     }
 
     /// Ends the session that the cookie names, on the server as well.
     pub(super) async fn logout(&self, cookie: &str, deadline: Deadline) -> Result<(), Fault> {
-        let Some(Who::Bearer(token)) = self.who(Some(cookie)) else {
+        let Some(Identity::Token(token)) = self.identity(Some(cookie)) else {
             return Ok(());
         };
-        let work = |client| async { self.store(client).logout(&token).await };
+        let work = |redis| async { self.store(redis).end(&token).await };
         self.link.ask(deadline, work).await?;
         self.history.forget(&token.key());
         Ok(())
     }
 
-    /// Looks at a session without touching it.
-    pub(super) async fn look(&self, who: &Who, deadline: Deadline) -> Result<Look, Fault> {
-        let work = |client| async {
-            match who {
-                Who::Named(name) => counter::look(client, &counter::key(name)).await,
-                Who::Bearer(token) => {
-                    let store = self.store(client);
-                    let look = store.look(&token.key()).await?;
-                    Ok(store.left(&look).map(|(left, fields)| (left, texts(fields))))
-                }
+    /// Reads a session without refreshing it: its TTL and fields, or `None` if its key does not exist.
+    pub(super) async fn look(
+        &self,
+        visitor: &Identity,
+        deadline: Deadline,
+    ) -> Result<Option<(Duration, Fields)>, Fault> {
+        let work = |mut redis| async {
+            match visitor {
+                Identity::Name(name) => counter::look(&mut redis, &counter::key(name)).await,
+                Identity::Token(token) => self.store(redis).look(token).await,
             }
         };
-        Ok(match self.link.ask(deadline, work).await? {
-            Some((left, fields)) => Look::Alive { left, fields },
-            None => Look::Gone,
-        })
+        self.link.ask(deadline, work).await
     }
 
-    /// Whether Redis serves; a step that needs none is always well.
+    /// Whether Redis is usable; step 1 does not need it.
     pub(super) async fn health(&self, deadline: Deadline) -> Result<(), Fault> {
         if self.step.needs_redis() {
             health::check(&self.link, deadline).await?;
@@ -231,16 +210,43 @@ impl Sessions {
         Ok(())
     }
 
-    fn store(&self, client: Client) -> SessionStore {
+    fn store(&self, redis: RedisConnection) -> SessionStore<Recorded<RedisConnection>> {
         SessionStore {
-            client,
+            redis: Recorded::new(redis),
             ttl: self.ttl,
             max_age: self.max_age,
         }
     }
 }
 
-/// The first characters of a signed cookie's signature: all of it would hand the cookie to any script.
+/// Counts a visit of steps 2 and 3. A hash that step 2 creates is noted in any case: nothing else would delete it.
+async fn count_visit(
+    redis: RedisConnection,
+    key: String,
+    ttl: Option<Duration>,
+    created: Arc<CreatedKeys>,
+) -> RedisResult<(i64, Fields, Vec<Exchange>)> {
+    in_a_task(async move {
+        let mut redis = Recorded::new(redis);
+        let (visits, fields) = counter::visit(&mut redis, &key, ttl).await?;
+        if ttl.is_none() {
+            created.note(&key, visits);
+        }
+        Ok((visits, fields, redis.take()))
+    })
+    .await
+}
+
+/// Runs `work` to its end even if the visitor disconnects, which drops the request: what a visit creates for an invalid
+/// token must be deleted.
+async fn in_a_task<T: Send + 'static>(
+    work: impl Future<Output = RedisResult<T>> + Send + 'static,
+) -> RedisResult<T> {
+    let stopped = |_| Err((ErrorKind::Client, "the server is shutting down").into());
+    tokio::spawn(work).await.unwrap_or_else(stopped)
+}
+
+/// The first characters of a cookie's signature: all of it would give the cookie to any script.
 fn signature_start(cookie: &str) -> String {
     let signature = cookie.rsplit('.').next().unwrap_or_default();
     signature.chars().take(6).collect()
@@ -249,58 +255,44 @@ fn signature_start(cookie: &str) -> String {
 impl Visit {
     fn logged_out(cookie: Cookie) -> Self {
         Self {
-            found: Found::Nobody,
+            name: None,
+            visits: None,
             cookie,
-            asked: Arc::default(),
+            hash: None,
+            commands: Arc::default(),
             earlier: Vec::new(),
         }
     }
 
     /// Who is logged in.
     pub(super) fn name(&self) -> Option<&str> {
-        match &self.found {
-            Found::Nobody => None,
-            Found::Name(name) | Found::Count { name, .. } | Found::Session { name, .. } => Some(name),
-        }
+        self.name.as_deref()
     }
 
     /// The counter, as HINCRBY returned it.
     pub(super) fn visits(&self) -> Option<i64> {
-        match &self.found {
-            Found::Nobody | Found::Name(_) => None,
-            Found::Session { visits, .. } => Some(*visits),
-            Found::Count { trip, .. } => match trip.results().next()? {
-                Reply::Integer(visits) => Some(visits),
-                _ => None,
-            },
-        }
+        self.visits
     }
 
     /// The hash as the page shows it.
     pub(super) fn hash_view(&self) -> Option<pages::Hash<'_>> {
-        let (key, trip, life) = match &self.found {
-            Found::Nobody | Found::Name(_) => return None,
-            Found::Count { key, trip, life, .. } => (key, trip, life.span()),
-            Found::Session { key, trip, ttl, .. } => (key, trip, Some(*ttl)),
-        };
+        let hash = self.hash.as_ref()?;
         Some(pages::Hash {
-            key,
-            fields: trip.results().last()?,
-            left: life.map(|life| life.as_secs()),
+            key: &hash.key,
+            fields: &hash.fields,
+            left: hash.ttl.map(|ttl| ttl.as_secs()),
         })
     }
 
     /// The cookie as the page shows it.
     pub(super) fn cookie_view(&self) -> pages::Cookie<'_> {
-        match (&self.cookie, &self.found) {
-            (Cookie::Signed(signature), Found::Name(name) | Found::Count { name, .. }) => {
-                pages::Cookie::Signed { name, signature }
-            }
-            (Cookie::Token(token), Found::Session { key, .. }) => pages::Cookie::Token {
+        match (&self.cookie, self.name(), &self.hash) {
+            (Cookie::Signed(signature), Some(name), _) => pages::Cookie::Signed { name, signature },
+            (Cookie::Token(token), _, Some(hash)) => pages::Cookie::Token {
                 start: token.start(),
-                key,
+                key: &hash.key,
             },
-            (Cookie::Refused(why), _) => pages::Cookie::Refused { why },
+            (Cookie::Refused(why), ..) => pages::Cookie::Refused { why },
             _ => pages::Cookie::Absent,
         }
     }

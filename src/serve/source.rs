@@ -86,7 +86,7 @@ static LANGUAGES: [Language; 4] = [
             &[file!("src/session/cookie.rs")],
             &[file!("src/serve/counter.rs")],
             &[file!("src/serve/counter.rs")],
-            &[file!("src/session/store.rs"), file!("src/session/token.rs")],
+            &[file!("src/session/store.rs"), file!("src/session/cookie.rs")],
         ],
     },
     Language {

@@ -1,10 +1,16 @@
-//! A user name, signed so that nobody without the key can change it.
+//! What the session cookie holds: in steps 1 to 3 the signed user name, in step 4 a random token.
+
+use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use ring::digest::{SHA256, digest};
 use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
 
-/// HMAC-SHA-256 over the name.
+use super::KEY_PREFIX;
+
+/// A key for HMAC-SHA-256. Without it, nobody can change the user name in a cookie.
 #[derive(Debug)]
 pub struct SigningKey(hmac::Key);
 
@@ -14,7 +20,7 @@ impl SigningKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// `NAME.SIGNATURE`, both in base64url: safe in a cookie.
+    /// `NAME.SIGNATURE`, both in base64url.
     pub fn sign(&self, name: &str) -> String {
         let signature = hmac::sign(&self.0, name.as_bytes());
         format!("{}.{}", BASE64.encode(name), BASE64.encode(signature))
@@ -27,4 +33,53 @@ impl SigningKey {
         hmac::verify(&self.0, &name, &signature).ok()?;
         String::from_utf8(name).ok()
     }
+}
+
+const TOKEN_BYTES: usize = 32;
+
+/// 256 random bits in base64url.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// A new token.
+    ///
+    /// # Errors
+    /// The system returned no random bytes.
+    pub fn generate() -> io::Result<Self> {
+        random_text::<TOKEN_BYTES>().map(Self)
+    }
+
+    /// The token in a cookie, if it has the form of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        // An over-long token must fit too, so that its length can be checked.
+        let mut bytes = [0; TOKEN_BYTES + 4];
+        let count = BASE64.decode_slice(text, &mut bytes).ok()?;
+        (count == TOKEN_BYTES).then(|| Self(text.to_owned()))
+    }
+
+    /// The whole token: only for the cookie.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// The first 6 characters, for display.
+    pub fn start(&self) -> &str {
+        &self.0[..6]
+    }
+
+    /// The key of its session: a hash, so that read access to Redis is not enough to log in.
+    pub fn key(&self) -> String {
+        let hash = digest(&SHA256, self.0.as_bytes());
+        format!("{KEY_PREFIX}session:{}", BASE64.encode(&hash.as_ref()[..16]))
+    }
+}
+
+/// So many random bytes from the system, in base64url.
+pub(crate) fn random_text<const BYTES: usize>() -> io::Result<String> {
+    let mut bytes = [0; BYTES];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| io::Error::other("the system returned no random bytes"))?;
+    Ok(BASE64.encode(bytes))
 }

@@ -1,17 +1,46 @@
-//! Sessions: cookie ⇄ [`SessionStore`] ⇄ Redis. One hash a session, under a key that only its token leads to.
+//! Sessions: cookie ⇄ [`SessionStore`] ⇄ Redis.
 
 pub(crate) mod cookie;
 pub(crate) mod jar;
-pub(crate) mod neighbours;
+pub(crate) mod other_keys;
 pub(crate) mod store;
-pub(crate) mod token;
 
-pub use cookie::SigningKey;
+pub use cookie::{SigningKey, Token};
 pub use store::SessionStore;
-pub use token::Token;
 
-/// Characters that a user name may have, after trimming.
-pub const LONGEST_NAME: usize = 64;
-
-/// What every key of ours begins with: we are guests on other people's Redis.
+/// Prefix of every key that this program writes: the Redis may belong to someone else.
 pub const KEY_PREFIX: &str = "sessiontut:";
+
+/// Longest user name, in characters (Unicode scalars).
+pub(crate) const LONGEST_NAME: usize = 64;
+
+/// Why a text is not a user name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NameError {
+    /// Nothing but white space.
+    #[error("the name is empty")]
+    Empty,
+    /// More than [`LONGEST_NAME`] characters.
+    #[error("a name has at most {LONGEST_NAME} characters")]
+    TooLong,
+    /// Such as a line feed or an escape.
+    #[error("a name contains no control characters")]
+    Control,
+}
+
+/// The user name in a text: without the white space around it.
+///
+/// # Errors
+/// [`NameError`].
+pub(crate) fn user_name(text: &str) -> Result<&str, NameError> {
+    let name = text.trim();
+    if name.chars().any(char::is_control) {
+        Err(NameError::Control)
+    } else if name.is_empty() {
+        Err(NameError::Empty)
+    } else if name.chars().count() > LONGEST_NAME {
+        Err(NameError::TooLong)
+    } else {
+        Ok(name)
+    }
+}

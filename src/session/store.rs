@@ -1,219 +1,114 @@
-//! Sessions in Redis: one hash each, never without a time to live.
+//! Sessions in Redis: one hash each, never without a TTL.
 
-use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redis::{ErrorKind, RedisError, Value};
+use redis::aio::ConnectionLike;
+use redis::{AsyncCommands, RedisResult};
 
-use super::token::Token;
-use crate::redis_client::Client;
-use crate::redis_client::{Batch, Reply, Trip};
+use super::cookie::Token;
 
-/// Sessions behind tokens.
-pub struct SessionStore {
-    /// The connection that all requests share.
-    pub client: Client,
-    /// What any access gives a session to live.
+/// The fields of a hash, in Redis's order. Bytes, because anyone with access to Redis can add a field that is not UTF-8.
+pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+// region store
+/// Sessions, each under a key that only its token leads to.
+pub struct SessionStore<C> {
+    /// The connection to Redis.
+    pub redis: C,
+    /// TTL of a session; each visit resets it.
     pub ttl: Duration,
-    /// How long a session may live at most.
+    /// Longest life of a session, however often it is visited.
     pub max_age: Duration,
 }
 
-/// A session as a visit found it.
+/// A valid session.
 pub struct Session {
     /// Who logged in.
     pub username: String,
-    /// The counter, this visit included.
+    /// The number of visits, including this one.
     pub visits: i64,
+    /// The whole hash.
+    pub fields: Fields,
 }
 
-impl SessionStore {
-    /// Counts a visit, in one round trip, and returns the session, if there is one, and that trip.
-    ///
-    /// What a dead token stirs up is deleted, also when whoever asked stops waiting.
-    pub async fn visit(&self, key: &str) -> Result<(Option<Session>, Trip), RedisError> {
-        let mut stirred = Stirred {
-            client: &self.client,
-            key,
-            fate: Fate::Unknown,
-        };
-        let batch = Batch::transaction()
-            .with(&[b"HINCRBY", key.as_bytes(), b"visits", b"1"])
-            .with(&[
-                b"EXPIRE",
-                key.as_bytes(),
-                self.ttl.as_secs().to_string().as_bytes(),
-            ])
-            .with(&[b"HGETALL", key.as_bytes()]);
-        let trip = self.client.travel(batch).await?;
-        let session = self.read(&trip);
-        stirred.fate = match session {
-            Some(_) => Fate::Alive,
-            None => Fate::Dead,
-        };
-        drop(stirred);
-        Ok((session, trip))
+impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
+    // region create
+    /// Starts a session. MULTI ensures that its key never exists without a TTL.
+    pub async fn create(&mut self, username: &str) -> RedisResult<Token> {
+        let token = Token::generate()?;
+        let created = now().to_string();
+        redis::pipe()
+            .atomic() // MULTI … EXEC
+            .cmd("HSET")
+            .arg(token.key())
+            .arg(&[("username", username), ("visits", "0"), ("created", &created)])
+            .expire(token.key(), seconds(self.ttl))
+            .exec_async(&mut self.redis)
+            .await?;
+        Ok(token)
     }
+    // endregion create
 
-    fn read(&self, trip: &Trip) -> Option<Session> {
-        let mut results = trip.results();
-        let (visits, _, fields) = (results.next()?, results.next()?, results.next()?);
-        let visits = match visits {
-            Reply::Integer(visits) => visits,
-            _ => 0,
-        };
-        let username = self.living(fields)?.into_owned();
-        Some(Session { username, visits })
-    }
-
-    /// The user name of a hash that is a session and not too old.
-    fn living<'a>(&self, fields: Reply<'a>) -> Option<Cow<'a, str>> {
-        let Reply::Array(fields) = fields else {
-            return None;
-        };
-        let (mut username, mut created) = (None, None);
-        for (name, value) in fields.pairs() {
-            match name.text()? {
-                b"username" => username = value.text(),
-                b"created" => created = std::str::from_utf8(value.text()?).ok()?.parse::<u64>().ok(),
-                _ => {}
-            }
+    // region visit
+    /// Counts a visit in one round trip. Returns `None` if the token has no session.
+    pub async fn visit(&mut self, token: &Token) -> RedisResult<Option<Session>> {
+        let (visits, fields): (i64, Fields) = redis::pipe()
+            .atomic()
+            .hincr(token.key(), "visits", 1)
+            .expire(token.key(), seconds(self.ttl))
+            .ignore()
+            .hgetall(token.key())
+            .query_async(&mut self.redis)
+            .await?;
+        if let Some(username) = self.valid_user(&fields) {
+            return Ok(Some(Session {
+                username,
+                visits,
+                fields,
+            }));
         }
-        let is_too_old = now() >= created?.saturating_add(self.max_age.as_secs());
-        (!is_too_old).then_some(String::from_utf8_lossy(username?))
+        // HINCRBY has just created this key again.
+        self.end(token).await?;
+        Ok(None)
+    }
+    // endregion visit
+
+    // region end
+    /// Ends a session.
+    pub async fn end(&mut self, token: &Token) -> RedisResult<()> {
+        self.redis.del(token.key()).await
+    }
+    // endregion end
+
+    /// Returns the TTL and the fields of a session, without refreshing it.
+    pub async fn look(&mut self, token: &Token) -> RedisResult<Option<(Duration, Fields)>> {
+        let (left, fields): (i64, Fields) = redis::pipe()
+            .pttl(token.key())
+            .hgetall(token.key())
+            .query_async(&mut self.redis)
+            .await?;
+        // -2 is a key that does not exist.
+        let left = u64::try_from(left).ok().map(Duration::from_millis);
+        let is_valid = self.valid_user(&fields).is_some();
+        Ok(left.filter(|_| is_valid).map(|left| (left, fields)))
     }
 
-    /// Asks what is left of the session's life, and for its fields; touches nothing. See [`SessionStore::left`].
-    pub async fn look(&self, key: &str) -> Result<Trip, RedisError> {
-        let batch = Batch::pipeline()
-            .with(&[b"PTTL", key.as_bytes()])
-            .with(&[b"HGETALL", key.as_bytes()]);
-        self.client.travel(batch).await
-    }
-
-    /// What a look found: the time left, and the fields; none where there is no session, or one that is too old.
-    pub fn left<'a>(&self, look: &'a Trip) -> Option<(Duration, Reply<'a>)> {
-        let mut results = look.results();
-        let left = match results.next()? {
-            Reply::Integer(left) => Duration::from_millis(u64::try_from(left).ok()?),
-            _ => return None,
-        };
-        let fields = results.next()?;
-        self.living(fields)?;
-        Some((left, fields))
-    }
-
-    /// Deletes the old session, then makes a new one.
-    pub async fn login(&self, name: &str, old: Option<&Token>) -> Result<(Token, Vec<Trip>), RedisError> {
-        let mut trips = Vec::new();
-        if let Some(old) = old {
-            trips.push(self.logout(old).await?);
-        }
-        let token = Token::generate().ok_or((ErrorKind::Client, "the system gives no random bytes"))?;
-        let (key, created, ttl) = (token.key(), now().to_string(), self.ttl.as_secs().to_string());
-        let key = key.as_bytes();
-        let words: [&[u8]; 8] = [
-            b"HSET",
-            key,
-            b"username",
-            name.as_bytes(),
-            b"visits",
-            b"0",
-            b"created",
-            created.as_bytes(),
-        ];
-        let batch = Batch::transaction()
-            .with(&words)
-            .with(&[b"EXPIRE", key, ttl.as_bytes()]);
-        trips.push(self.client.travel(batch).await?);
-        Ok((token, trips))
-    }
-
-    /// Deletes the session.
-    pub async fn logout(&self, token: &Token) -> Result<Trip, RedisError> {
-        self.client
-            .travel(Batch::pipeline().with(&[b"DEL", token.key().as_bytes()]))
-            .await
+    /// The user of a hash that is a session and not too old.
+    fn valid_user(&self, fields: &Fields) -> Option<String> {
+        let created: u64 = field(fields, "created")?.parse().ok()?;
+        let is_too_old = now() >= created.saturating_add(self.max_age.as_secs());
+        field(fields, "username").filter(|_| !is_too_old)
     }
 }
+// endregion store
 
-/// A key that may have been made by asking for it.
-struct Stirred<'a> {
-    client: &'a Client,
-    key: &'a str,
-    fate: Fate,
+fn field(fields: &Fields, name: &str) -> Option<String> {
+    let (_, value) = fields.iter().find(|(field, _)| field == name.as_bytes())?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// Nobody waited for the answer.
-    Unknown,
-    Alive,
-    Dead,
-}
-
-impl Drop for Stirred<'_> {
-    /// In a task of its own: a client that hangs up cannot prevent it.
-    fn drop(&mut self) {
-        let fate = self.fate;
-        if fate == Fate::Alive {
-            return;
-        }
-        let (client, key) = (self.client.clone(), self.key.to_owned());
-        tokio::spawn(async move {
-            if fate == Fate::Unknown {
-                // The connection keeps the order: this is answered after what was under way.
-                let asked = client.travel(Batch::pipeline().with(&[b"HEXISTS", key.as_bytes(), b"username"]));
-                let is_session = match asked.await {
-                    Ok(trip) => trip.results().next() != Some(Reply::Integer(0)),
-                    Err(_) => true,
-                };
-                if is_session {
-                    return;
-                }
-            }
-            // Redis may be gone; the key then dies by its time to live.
-            let _ = client
-                .travel(Batch::pipeline().with(&[b"DEL", key.as_bytes()]))
-                .await;
-        });
-    }
-}
-
-/// Field and value of each pair, as text.
-pub(crate) fn texts(fields: Reply<'_>) -> Vec<(String, String)> {
-    let text = |reply: Reply| String::from_utf8_lossy(reply.text().unwrap_or_default()).into_owned();
-    match fields {
-        Reply::Array(fields) => fields
-            .pairs()
-            .map(|(name, value)| (text(name), text(value)))
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// The fields of an HGETALL, in either protocol.
-pub(crate) fn pairs(reply: &Value) -> Vec<(String, String)> {
-    match reply {
-        Value::Map(pairs) => pairs
-            .iter()
-            .map(|(name, value)| (text(name), text(value)))
-            .collect(),
-        Value::Array(items) => items
-            .chunks_exact(2)
-            .map(|pair| (text(&pair[0]), text(&pair[1])))
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Value::SimpleString(text) => text.clone(),
-        Value::Int(number) => number.to_string(),
-        _ => String::new(),
-    }
+fn seconds(ttl: Duration) -> i64 {
+    i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn now() -> u64 {

@@ -3,11 +3,10 @@
 use std::io;
 
 use colored::Colorize as _;
-use dialoguer::console::{Key, Term};
 
-use super::{answer, note, prompt, told, told_behind, window};
+use super::{answer, menu, note, told, told_behind};
 use crate::drill::{Drill, FAULTS, Fault, Keeping, Outcome, Score};
-use crate::learn::stop::Stop;
+use crate::signals::{Interrupted, Stop};
 
 /// All faults, and which were named.
 pub(crate) fn list(score: &Score) {
@@ -55,47 +54,19 @@ pub(crate) fn task(drill: &Drill) {
         );
     }
     answer("");
-    told("Then pick what it is: arrow keys and Enter, or the number.");
 }
 
-/// The fault that was picked; none where the learner left.
-#[must_use]
-pub(crate) fn pick(choices: &[&'static Fault], stop: &Stop) -> Option<&'static Fault> {
-    let term = Term::stdout();
-    // A cursor that cannot be hidden stays.
-    let _ = term.hide_cursor();
-    let picked = pick_on(&term, choices, stop);
-    let _ = term.show_cursor();
-    picked
-}
-
-fn pick_on(term: &Term, choices: &[&'static Fault], stop: &Stop) -> Option<&'static Fault> {
-    let mut at = 0;
-    loop {
-        let mut rows = 0;
-        for (index, fault) in choices.iter().enumerate() {
-            let mark = if index == at { '>' } else { ' ' };
-            let lead = format!("{mark} {} ", index + 1);
-            for line in window::fitted(&lead, fault.title, Some(window::width(term))) {
-                term.write_line(&line).ok()?;
-                rows += 1;
-            }
-        }
-        match prompt::key(term, stop) {
-            Ok(Key::ArrowUp | Key::Char('k')) => at = at.checked_sub(1).unwrap_or(choices.len() - 1),
-            Ok(Key::ArrowDown | Key::Char('j')) => at = (at + 1) % choices.len(),
-            Ok(Key::Enter) => return choices.get(at).copied(),
-            Ok(Key::Char(digit)) if digit.is_ascii_digit() => {
-                let number = digit.to_digit(10).and_then(|number| usize::try_from(number).ok());
-                if let Some(fault) = number.and_then(|number| choices.get(number.checked_sub(1)?)) {
-                    return Some(fault);
-                }
-            }
-            Ok(Key::Char('q') | Key::Escape) | Err(_) => return None,
-            Ok(_) => {}
-        }
-        term.clear_last_lines(rows).ok()?;
-    }
+/// Asks which fault it is; returns `None` if the learner leaves.
+///
+/// # Errors
+/// Ctrl-C, a signal, or a closed terminal.
+pub(crate) fn pick(choices: &[&'static Fault], stop: &Stop) -> Result<Option<&'static Fault>, Interrupted> {
+    let items = choices
+        .iter()
+        .enumerate()
+        .map(|(index, fault)| (format!("{}", index + 1), fault.title));
+    let picked = menu::select("Then choose what it is", items, stop)?;
+    Ok(picked.and_then(|index| choices.get(index).copied()))
 }
 
 /// Whether it was right, and what tells the fault from its look-alikes.

@@ -1,72 +1,92 @@
-//! What a bare `sessiontut` shows on a terminal: what one can do next, by a single key.
+//! Menus.
 
+use std::io;
 use std::io::IsTerminal as _;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
-use colored::Colorize as _;
-use dialoguer::console::{Key, Term};
+use dialoguer::Select;
+use dialoguer::console::Term;
 
-use super::{prompt, window};
-use crate::learn::stop::{Interrupted, Stop};
+use super::echo::TerminalModes;
+use super::{told_behind, window};
+use crate::signals::{Interrupted, Stop};
 
-/// A line of the menu.
+/// How often a menu checks for a signal.
+const SIGNAL_CHECK: Duration = Duration::from_millis(100);
+/// Columns of the mark before the selected item.
+const MARK: usize = 2;
+
+/// An item of the main menu: a subcommand and what it does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Item {
-    /// The key that chooses it.
-    pub key: char,
-    /// The subcommand behind it.
-    pub command: &'static str,
-    /// What it does.
-    pub about: &'static str,
+    pub(crate) command: &'static str,
+    pub(crate) about: &'static str,
 }
 
-/// Whether somebody sits in front of a terminal, who can choose.
+/// Whether standard input and output are a terminal.
 #[must_use]
 pub(crate) fn is_possible() -> bool {
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Shows the menu and waits for a key: an item's own, Enter for the first one, or `q` for none.
+/// Shows the main menu; returns `None` for `q` or Esc.
 ///
 /// # Errors
-/// [`Interrupted`] by Ctrl-C or the end of the input.
-pub(crate) fn choose(redis: &str, items: &[Item]) -> Result<Option<Item>, Interrupted> {
-    let term = Term::stdout();
-    let columns = Some(window::width(&term));
-    let mut lines = window::fitted("Redis: ", redis, columns);
-    lines.push(String::new());
-    for item in items {
-        let lead = format!("  {}  {:<9}", item.key.to_string().bold(), item.command);
-        lines.extend(window::fitted(&lead, item.about, columns));
-    }
-    lines.push(format!("  {}  quit", "q".bold()));
-    lines.push(String::new());
-    let first = items.first().map_or("", |item| item.command);
-    let shown = term
-        .write_line(&lines.join("\n"))
-        .and_then(|()| term.write_str(&format!("a key, or Enter for {first}: ")));
-    if shown.is_err() {
-        return Err(Interrupted);
-    }
-    let chosen = wait_for_key(&term, items);
-    let _ = term.write_line("");
-    chosen
+/// Ctrl-C, a signal, or a closed terminal.
+pub(crate) fn choose<'i>(
+    redis: &str,
+    items: &'i [Item],
+    stop: &Stop,
+) -> Result<Option<&'i Item>, Interrupted> {
+    told_behind("Redis: ", redis);
+    let rows = items
+        .iter()
+        .map(|item| (format!("{:<7}", item.command), item.about));
+    let chosen = select("Choose with the arrow keys and Enter; q quits", rows, stop)?;
+    Ok(chosen.and_then(|index| items.get(index)))
 }
 
-fn wait_for_key(term: &Term, items: &[Item]) -> Result<Option<Item>, Interrupted> {
-    // The signals keep what they do for the command that follows.
-    let stop = Stop::without_signals().map_err(|_| Interrupted)?;
-    loop {
-        let key = match prompt::key(term, &stop)? {
-            Key::Enter => return Ok(items.first().copied()),
-            Key::Escape => return Ok(None),
-            Key::Char(key) => key.to_ascii_lowercase(),
-            _ => continue,
-        };
-        if key == 'q' {
-            return Ok(None);
+/// Lets the user select one of the items, each a name and a text; returns its index, or `None` for `q` or Esc.
+///
+/// # Errors
+/// Ctrl-C, a signal, or a closed terminal.
+pub(crate) fn select<'i>(
+    prompt: &str,
+    items: impl Iterator<Item = (String, &'i str)>,
+    stop: &Stop,
+) -> Result<Option<usize>, Interrupted> {
+    let columns = window::width(&Term::stdout()) - MARK;
+    let margin = format!("\n{}", " ".repeat(MARK));
+    let items: Vec<String> = items
+        .map(|(name, text)| window::fitted(&format!("{name} "), text, Some(columns)).join(&margin))
+        .collect();
+    let prompt = prompt.to_owned();
+    interruptible(stop, move || {
+        let menu = Select::new().with_prompt(prompt).report(false);
+        menu.items(items).default(0).interact_on_opt(&Term::stdout())
+    })
+}
+
+/// Waits for the answer to a question, or for a signal: dialoguer would notice no other than Ctrl-C.
+fn interruptible(
+    stop: &Stop,
+    ask: impl FnOnce() -> dialoguer::Result<Option<usize>> + Send + 'static,
+) -> Result<Option<usize>, Interrupted> {
+    let _restored = TerminalModes::save();
+    let (sender, answer) = mpsc::channel();
+    thread::spawn(move || sender.send(ask()));
+    let answer = loop {
+        match answer.recv_timeout(SIGNAL_CHECK) {
+            Ok(answer) => break answer.map_err(|_| Interrupted),
+            Err(RecvTimeoutError::Timeout) if !stop.is_asked() => {}
+            Err(_) => break Err(Interrupted),
         }
-        if let Some(item) = items.iter().find(|item| item.key == key) {
-            return Ok(Some(*item));
-        }
+    };
+    if answer.is_err() {
+        // A closed terminal needs no cursor.
+        let _ = Term::stdout().show_cursor();
     }
+    answer
 }

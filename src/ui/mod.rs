@@ -18,6 +18,7 @@ use crate::redis_url::UrlError;
 use crate::sanitize;
 
 pub(crate) mod drill;
+mod echo;
 mod highlight;
 pub(crate) mod learn;
 pub mod markdown;

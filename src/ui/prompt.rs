@@ -1,286 +1,315 @@
-//! One line at the bottom of the terminal: single keys, or a line to edit with history and completion.
+//! Terminal input: single keys, and a line to edit with history and completion.
 
-use std::io::{self, IsTerminal as _};
+use std::collections::VecDeque;
+use std::io::{self, Write as _};
+use std::time::Duration;
 
-use dialoguer::console::{Key, Term, measure_text_width, style};
+use crossterm::cursor::MoveToColumn;
+use crossterm::event::{
+    self, DisableBracketedPaste, EnableBracketedPaste, Event, KeyEvent, KeyEventKind, KeyModifiers,
+};
+use crossterm::style::Print;
+use crossterm::terminal::{self, Clear, ClearType};
+use crossterm::{execute, queue};
+use dialoguer::console::{measure_text_width, style};
+use tui_input::backend::crossterm::to_input_request;
+use tui_input::{Input, InputRequest};
 
-use crate::learn::stop::{Interrupted, Stop};
-use crate::os::Muted;
+pub(crate) use crossterm::event::KeyCode as Key;
 
-/// A line being typed, and where the cursor is in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Line {
-    text: Vec<char>,
-    cursor: usize,
+use super::echo;
+use crate::signals::{Interrupted, Stop};
+
+/// How often a wait for a key checks for a signal.
+const SIGNAL_CHECK: Duration = Duration::from_millis(100);
+const LONGEST_HISTORY: usize = 200;
+
+/// Raw mode with bracketed paste: Ctrl-C and Ctrl-Z arrive as keys, and pasted text as a single event.
+struct RawMode;
+
+impl RawMode {
+    fn enable() -> io::Result<Self> {
+        terminal::enable_raw_mode()?;
+        let mode = Self;
+        execute!(io::stdout(), EnableBracketedPaste)?;
+        Ok(mode)
+    }
 }
 
-/// What a learner typed before, newest last.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct History(Vec<String>);
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        // Nothing can be restored on a terminal that has been closed.
+        let _ = execute!(io::stdout(), DisableBracketedPaste);
+        let _ = terminal::disable_raw_mode();
+    }
+}
 
-/// Lines kept: more than anyone looks back for.
-const MOST_HISTORY: usize = 200;
-
-/// One key.
+/// Waits for a key; pasted text is ignored. `Key::Null` means that the terminal may have changed: draw again.
 ///
 /// # Errors
-/// [`Interrupted`] by Ctrl-C, a signal, or the end of the input.
-pub(crate) fn key(term: &Term, stop: &Stop) -> Result<Key, Interrupted> {
-    let input = io::stdin();
-    // From here on Ctrl-C is a key like others, which waits its turn: it cannot come unnoticed before the read.
-    let _raw = Muted::raw(&input);
+/// Ctrl-C, Ctrl-D, a signal, or a closed terminal.
+pub(crate) fn key(stop: &Stop) -> Result<Key, Interrupted> {
+    let mut mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
     loop {
-        // The terminal itself is read where standard input is something else.
-        if input.is_terminal() {
-            stop.await_key(&input)?;
-        }
-        match term.read_key_raw() {
-            Ok(Key::CtrlC) => return Err(Interrupted),
-            // Ctrl-D; the kernel keeps one that came before this wait as a zero.
-            Ok(Key::Char('\x04' | '\0')) => return Err(Interrupted),
-            Ok(Key::UnknownEscSeq(_) | Key::Unknown) => {}
-            Ok(key) => return Ok(key),
-            Err(_) => return Err(Interrupted),
-        }
-    }
-}
-
-/// A line, edited in place; longer than the window, it moves sideways under it.
-///
-/// `complete` returns how the text before the cursor can end: its last word, completed in every way there is.
-///
-/// # Errors
-/// [`Interrupted`].
-pub(crate) fn line(
-    term: &Term,
-    stop: &Stop,
-    lead: &str,
-    history: &mut History,
-    complete: &dyn Fn(&str) -> Vec<String>,
-) -> Result<String, Interrupted> {
-    let mut line = Line::default();
-    let mut past = history.0.len();
-    loop {
-        draw(term, lead, &line).map_err(|_| Interrupted)?;
-        match key(term, stop) {
-            Ok(Key::Enter) => break,
-            Ok(Key::ArrowUp) if past > 0 => {
-                past -= 1;
-                line = Line::of(&history.0[past]);
-            }
-            Ok(Key::ArrowDown) if past < history.0.len() => {
-                past += 1;
-                line = history
-                    .0
-                    .get(past)
-                    .map_or_else(Line::default, |text| Line::of(text));
-            }
-            Ok(Key::Tab) => {
-                let ways = complete(&line.before_cursor());
-                if let Some(several) = line.complete(&ways) {
-                    show_ways(term, &several).map_err(|_| Interrupted)?;
-                }
-            }
-            Ok(key) => line.edit(&key),
-            Err(interrupted) => {
-                // The next thing written belongs on a line of its own.
-                let _ = term.write_line("");
-                return Err(interrupted);
-            }
-        }
-    }
-    let _ = term.write_line("");
-    let text: String = line.text.iter().collect();
-    history.add(&text);
-    Ok(text)
-}
-
-impl History {
-    fn add(&mut self, text: &str) {
-        if text.trim().is_empty() || self.0.last().is_some_and(|last| last == text) {
-            return;
-        }
-        self.0.push(text.to_owned());
-        if self.0.len() > MOST_HISTORY {
-            self.0.remove(0);
-        }
-    }
-}
-
-impl Line {
-    fn of(text: &str) -> Self {
-        let text: Vec<char> = text.chars().collect();
-        Self {
-            cursor: text.len(),
-            text,
-        }
-    }
-
-    fn before_cursor(&self) -> String {
-        self.text[..self.cursor].iter().collect()
-    }
-
-    fn edit(&mut self, key: &Key) {
-        match key {
-            Key::ArrowLeft => self.cursor = self.cursor.saturating_sub(1),
-            Key::ArrowRight => self.cursor = (self.cursor + 1).min(self.text.len()),
-            Key::Home => self.cursor = 0,
-            Key::End => self.cursor = self.text.len(),
-            Key::Backspace if self.cursor > 0 => {
-                self.cursor -= 1;
-                self.text.remove(self.cursor);
-            }
-            Key::Del if self.cursor < self.text.len() => {
-                self.text.remove(self.cursor);
-            }
-            // Ctrl-U, Ctrl-K and Ctrl-W, as in a shell.
-            Key::Char('\x15') => {
-                self.text.drain(..self.cursor);
-                self.cursor = 0;
-            }
-            Key::Char('\x0b') => self.text.truncate(self.cursor),
-            Key::Char('\x17') => {
-                let is_space = |character: &char| character.is_whitespace();
-                let word = self.text[..self.cursor]
-                    .iter()
-                    .rev()
-                    .skip_while(|character| is_space(character));
-                let letters = word.clone().take_while(|character| !is_space(character)).count();
-                let start = word.count() - letters;
-                self.text.drain(start..self.cursor);
-                self.cursor = start;
-            }
-            Key::Char(character) if !character.is_control() => {
-                self.text.insert(self.cursor, *character);
-                self.cursor += 1;
-            }
+        match event(stop, &mut mode)? {
+            Event::Key(key) if (key.modifiers - KeyModifiers::SHIFT).is_empty() => return Ok(key.code),
+            Event::Resize(..) => return Ok(Key::Null),
             _ => {}
         }
     }
+}
 
-    /// Completes the last word as far as all ways agree; returns them where they do not go further together.
-    fn complete(&mut self, ways: &[String]) -> Option<Vec<String>> {
-        let before = self.before_cursor();
-        let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-        let common = common_start(ways);
-        let typed = word.chars().count();
-        let is_further = common.chars().count() > typed;
-        if is_further || ways.len() == 1 {
-            let mut completed: Vec<char> = common.chars().collect();
-            if ways.len() == 1
-                && self
-                    .text
-                    .get(self.cursor)
-                    .is_none_or(|next| !next.is_whitespace())
-            {
-                completed.push(' ');
+/// The next event. Ctrl-Z suspends the program, which returns a `Resize` when it continues.
+fn event(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> {
+    loop {
+        stop.check()?;
+        if !event::poll(SIGNAL_CHECK).map_err(|_| Interrupted)? {
+            continue;
+        }
+        let key = match event::read().map_err(|_| Interrupted)? {
+            Event::Key(key) if key.kind == KeyEventKind::Release => continue,
+            Event::Key(key) => key,
+            event => return Ok(event),
+        };
+        match (key.modifiers, key.code) {
+            // A Ctrl-D that was typed before raw mode arrives as NUL, which is Ctrl-Space.
+            (KeyModifiers::CONTROL, Key::Char('c' | 'd' | ' ')) => return Err(Interrupted),
+            (KeyModifiers::CONTROL, Key::Char('z')) if cfg!(unix) => {
+                *mode = None;
+                echo::suspend();
+                *mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
+                let (columns, rows) = terminal::size().unwrap_or_default();
+                return Ok(Event::Resize(columns, rows));
             }
-            let start = self.cursor - typed;
-            self.cursor = start + completed.len();
-            self.text.splice(start..start + typed, completed);
+            // An Enter that was typed before raw mode arrives as a line feed, which is Ctrl-J.
+            (KeyModifiers::CONTROL, Key::Char('j')) => {
+                return Ok(Event::Key(KeyEvent::new(Key::Enter, KeyModifiers::NONE)));
+            }
+            _ => return Ok(Event::Key(key)),
         }
-        (!is_further && ways.len() > 1).then(|| ways.to_vec())
     }
 }
 
-fn common_start(ways: &[String]) -> String {
-    let Some((first, others)) = ways.split_first() else {
-        return String::new();
-    };
-    let agree = |at: usize, character: char| {
-        others
-            .iter()
-            .all(|other| other.chars().nth(at) == Some(character))
-    };
-    first
-        .chars()
-        .enumerate()
-        .take_while(|(at, character)| agree(*at, *character))
-        .map(|(_, character)| character)
-        .collect()
+/// Reads lines, and remembers them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LineEditor {
+    /// Newest last.
+    history: Vec<String>,
+    /// The lines of a paste after its first: each is filled in at one of the next prompts.
+    pasted: VecDeque<String>,
 }
 
-fn draw(term: &Term, lead: &str, line: &Line) -> io::Result<()> {
-    let columns = usize::from(term.size().1).max(10);
-    let room = columns.saturating_sub(measure_text_width(lead) + 1).max(4);
-    // The part of the line that holds the cursor, a few characters before it included.
-    let first = if line.cursor < room {
-        0
-    } else {
-        line.cursor - room + 1
-    };
-    let shown: String = line.text.iter().skip(first).take(room).collect();
-    term.clear_line()?;
-    term.write_str(lead)?;
-    term.write_str(&shown)?;
-    let behind: String = line
-        .text
-        .iter()
-        .skip(line.cursor)
-        .take(room - (line.cursor - first))
-        .collect();
-    let back = measure_text_width(&behind);
-    if back > 0 {
-        term.move_cursor_left(back)?;
-    }
-    term.flush()
-}
-
-fn show_ways(term: &Term, ways: &[String]) -> io::Result<()> {
-    let columns = usize::from(term.size().1).max(10);
-    let mut row = String::new();
-    term.write_line("")?;
-    for way in ways {
-        if measure_text_width(&row) + measure_text_width(way) + 2 >= columns {
-            term.write_line(&style(&row).dim().to_string())?;
-            row.clear();
+impl LineEditor {
+    /// Reads a line. One that is longer than the window scrolls sideways.
+    ///
+    /// `complete` returns all completions of the last word of the text before the cursor.
+    ///
+    /// # Errors
+    /// Ctrl-C, Ctrl-D, a signal, or a closed terminal.
+    pub(crate) fn read(
+        &mut self,
+        prompt: &str,
+        stop: &Stop,
+        complete: &dyn Fn(&str) -> Vec<String>,
+    ) -> Result<String, Interrupted> {
+        let line = {
+            let mut mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
+            self.edit(prompt, stop, &mut mode, complete)
+        };
+        // The next output starts on its own line.
+        let _ = writeln!(io::stdout());
+        if let Ok(line) = &line {
+            self.remember(line);
         }
-        row.push_str(way);
-        row.push_str("  ");
+        line
     }
-    term.write_line(&style(&row).dim().to_string())
+
+    fn edit(
+        &mut self,
+        prompt: &str,
+        stop: &Stop,
+        mode: &mut Option<RawMode>,
+        complete: &dyn Fn(&str) -> Vec<String>,
+    ) -> Result<String, Interrupted> {
+        let mut input = Input::new(self.pasted.pop_front().unwrap_or_default());
+        // The entry of the history that is shown; one past the last is the line being typed.
+        let mut shown = self.history.len();
+        loop {
+            draw(prompt, &input).map_err(|_| Interrupted)?;
+            let event = event(stop, mode)?;
+            match &event {
+                Event::Paste(text) => self.paste(&mut input, text),
+                Event::Key(key) => match key.code {
+                    Key::Enter => return Ok(input.value().to_owned()),
+                    Key::Esc => input.reset(),
+                    Key::Up | Key::Down => {
+                        shown = match key.code {
+                            Key::Up => shown.saturating_sub(1),
+                            _ => (shown + 1).min(self.history.len()),
+                        };
+                        input = Input::new(self.history.get(shown).cloned().unwrap_or_default());
+                    }
+                    Key::Tab => {
+                        let completions = complete(before_cursor(&input));
+                        if !complete_word(&mut input, &completions) && completions.len() > 1 {
+                            list(&completions).map_err(|_| Interrupted)?;
+                        }
+                    }
+                    _ => {
+                        if let Some(request) = to_input_request(&event) {
+                            input.handle(request);
+                        }
+                    }
+                },
+                _ => {}
+            }
+        }
+    }
+
+    fn remember(&mut self, line: &str) {
+        if line.trim().is_empty() || self.history.last().is_some_and(|last| last == line) {
+            return;
+        }
+        self.history.push(line.to_owned());
+        if self.history.len() > LONGEST_HISTORY {
+            self.history.remove(0);
+        }
+    }
+
+    /// Inserts the first line, and keeps the others: nothing runs before the learner presses Enter.
+    fn paste(&mut self, input: &mut Input, text: &str) {
+        let mut lines = text
+            .split(['\r', '\n'])
+            .map(|line| line.replace('\t', " ").replace(char::is_control, ""))
+            .filter(|line| !line.trim().is_empty());
+        insert(input, &lines.next().unwrap_or_default());
+        self.pasted.extend(lines);
+    }
+}
+
+fn insert(input: &mut Input, text: &str) {
+    for character in text.chars() {
+        input.handle(InputRequest::InsertChar(character));
+    }
+}
+
+fn before_cursor(input: &Input) -> &str {
+    let text = input.value();
+    let end = text.char_indices().nth(input.cursor());
+    &text[..end.map_or(text.len(), |(end, _)| end)]
+}
+
+/// Extends the word before the cursor as far as all completions agree; returns whether that changed it.
+fn complete_word(input: &mut Input, completions: &[String]) -> bool {
+    let before = before_cursor(input);
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let typed = word.chars().count();
+    let common = common_prefix(completions);
+    let is_only_one = completions.len() == 1;
+    if common.chars().count() <= typed && !is_only_one {
+        return false;
+    }
+    let after = input.value()[before.len()..].chars().next();
+    let needs_space = is_only_one && !after.is_some_and(char::is_whitespace);
+    for _ in 0..typed {
+        input.handle(InputRequest::DeletePrevChar);
+    }
+    insert(input, common);
+    if needs_space {
+        insert(input, " ");
+    }
+    true
+}
+
+fn common_prefix(words: &[String]) -> &str {
+    let Some((first, others)) = words.split_first() else {
+        return "";
+    };
+    let mut prefix = first.as_str();
+    while !others.iter().all(|other| other.starts_with(prefix)) {
+        let mut characters = prefix.chars();
+        characters.next_back();
+        prefix = characters.as_str();
+    }
+    prefix
+}
+
+fn columns() -> usize {
+    terminal::size().map_or(80, |(columns, _)| usize::from(columns).max(10))
+}
+
+fn draw(prompt: &str, input: &Input) -> io::Result<()> {
+    let start = measure_text_width(prompt);
+    let room = columns().saturating_sub(start + 1).max(4);
+    let scroll = input.visual_scroll(room);
+    let mut visible = String::new();
+    let mut column = 0;
+    for character in input.value().chars() {
+        let end = column + measure_text_width(character.encode_utf8(&mut [0; 4]));
+        if column >= scroll && end <= scroll + room {
+            visible.push(character);
+        }
+        column = end;
+    }
+    let cursor = start + input.visual_cursor().max(scroll) - scroll;
+    execute!(
+        io::stdout(),
+        MoveToColumn(0),
+        Clear(ClearType::CurrentLine),
+        Print(prompt),
+        Print(visible),
+        MoveToColumn(u16::try_from(cursor).unwrap_or(u16::MAX))
+    )
+}
+
+/// Lists completions below the line.
+fn list(completions: &[String]) -> io::Result<()> {
+    let text = completions.join("  ");
+    let mut out = io::stdout();
+    for row in super::window::lines(&text, Some(columns())) {
+        queue!(out, Print("\r\n"), Print(style(row).dim()))?;
+    }
+    queue!(out, Print("\r\n"))?;
+    out.flush()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn typed(text: &str) -> Line {
-        Line::of(text)
+    fn completed(text: &str, completions: &[&str]) -> (bool, String) {
+        let mut input = Input::new(text.to_owned());
+        let completions: Vec<String> = completions.iter().map(|word| (*word).to_owned()).collect();
+        (complete_word(&mut input, &completions), input.value().to_owned())
     }
 
     #[test]
-    fn a_line_is_edited_as_in_a_shell() {
-        let mut line = typed("HGET sessiontut:a vists");
-        line.edit(&Key::Char('\x17'));
-        assert_eq!(line.before_cursor(), "HGET sessiontut:a ");
-        line.edit(&Key::Home);
-        line.edit(&Key::Del);
-        line.edit(&Key::Char('h'));
-        line.edit(&Key::ArrowRight);
-        line.edit(&Key::Backspace);
-        assert_eq!(line.text.iter().collect::<String>(), "hET sessiontut:a ");
-        line.edit(&Key::Char('\x0b'));
-        assert_eq!(line.text, ['h']);
-        line.edit(&Key::Char('\x15'));
-        assert_eq!(line, Line::default());
-        line.edit(&Key::Backspace);
-        line.edit(&Key::Char('\x17'));
-        line.edit(&Key::Char('\x01'));
-        assert_eq!(line, Line::default());
+    fn a_word_is_completed_as_far_as_all_completions_agree() {
+        assert_eq!(completed("hi", &["HINCRBY"]), (true, "HINCRBY ".to_owned()));
+        assert_eq!(
+            completed("TTL EXP", &["EXPIRE", "EXPIRETIME"]),
+            (true, "TTL EXPIRE".to_owned())
+        );
+        let unchanged = (false, "EXPIRE".to_owned());
+        assert_eq!(completed("EXPIRE", &["EXPIRE", "EXPIRETIME"]), unchanged);
+        assert_eq!(completed("EXPIRE", &[]), unchanged);
     }
 
     #[test]
-    fn completion_goes_as_far_as_all_ways_agree() {
-        let ways = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let mut line = typed("hi");
-        assert_eq!(line.complete(&ways(&["HINCRBY"])), None);
-        assert_eq!(line.before_cursor(), "HINCRBY ");
-        let mut line = typed("EXP");
-        assert_eq!(line.complete(&ways(&["EXPIRE", "EXPIRETIME"])), None);
-        assert_eq!(line.before_cursor(), "EXPIRE");
-        assert_eq!(line.complete(&ways(&["EXPIRE", "EXPIRETIME"])).unwrap().len(), 2);
-        assert_eq!(line.complete(&[]), None);
-        assert_eq!(line.before_cursor(), "EXPIRE");
+    fn a_paste_of_several_lines_fills_in_one_line_per_prompt() {
+        let mut editor = LineEditor::default();
+        let mut input = Input::new("> ".to_owned());
+        editor.paste(&mut input, "MULTI\r\n\nINCR\tn\x1b\nEXEC");
+        assert_eq!(input.value(), "> MULTI");
+        assert_eq!(editor.pasted, ["INCR n", "EXEC"]);
+    }
+
+    #[test]
+    fn the_history_keeps_no_empty_line_and_no_line_twice_in_a_row() {
+        let mut editor = LineEditor::default();
+        for line in ["GET a", "GET a", " ", "TTL a"] {
+            editor.remember(line);
+        }
+        assert_eq!(editor.history, ["GET a", "TTL a"]);
     }
 }

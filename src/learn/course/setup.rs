@@ -8,8 +8,8 @@ use crate::learn::connection::{SendError, Unavailable};
 use crate::learn::learner::{Event, Key, Mark};
 use crate::learn::lesson::{Block, Lesson};
 use crate::learn::name::{self, FIRST_NAME, NameLock, Taken};
-use crate::learn::stop::Interrupted;
-use crate::session::neighbours::notice;
+use crate::session::other_keys::notice;
+use crate::signals::Interrupted;
 
 impl Course<'_> {
     /// Sets the keys up before the text of the lesson is shown, because another name changes the text.

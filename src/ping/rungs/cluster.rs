@@ -36,7 +36,7 @@ pub(crate) async fn observe(
 /// The distinct node addresses in CLUSTER SLOTS. An empty host stands for this node's own.
 async fn announced(connection: &mut Connection<Stream>, deadline: Deadline) -> Vec<(String, u16)> {
     let slots = [cmd("CLUSTER").arg("SLOTS").clone()];
-    let Ok(replies) = connection.ask(&slots, Limits::TOPOLOGY, deadline).await else {
+    let Ok(replies) = connection.ask(&slots, Limits::LARGE, deadline).await else {
         return Vec::new();
     };
     let mut nodes = Vec::new();
@@ -98,7 +98,7 @@ async fn own_slots(connection: &mut Connection<Stream>, deadline: Deadline) -> V
         cmd("CLUSTER").arg("MYID").clone(),
         cmd("CLUSTER").arg("SLOTS").clone(),
     ];
-    let Ok(replies) = connection.ask(&commands, Limits::TOPOLOGY, deadline).await else {
+    let Ok(replies) = connection.ask(&commands, Limits::LARGE, deadline).await else {
         return Vec::new();
     };
     let id = replies.first().and_then(text);

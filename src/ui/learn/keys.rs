@@ -1,8 +1,9 @@
 //! Which key means what, and the one line that says so.
 
-use dialoguer::console::{Key as Pressed, measure_text_width};
+use dialoguer::console::measure_text_width;
 
 use crate::learn::learner::{Key, Offer};
+use crate::ui::prompt::Key as Pressed;
 
 /// The character of a key, as it is shown.
 pub(super) fn sign(key: Key) -> &'static str {
@@ -26,7 +27,7 @@ pub(super) fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
     let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
     match pressed {
         Pressed::Enter => offers.first().map(|offer| offer.key),
-        Pressed::Escape => offered(Key::Quit),
+        Pressed::Esc => offered(Key::Quit),
         Pressed::Char(character) => of_word(&character.to_lowercase().to_string(), offers),
         _ => None,
     }

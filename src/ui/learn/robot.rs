@@ -13,8 +13,8 @@ use crate::learn::check::{Outcome, Verdict};
 use crate::learn::connection::Unavailable;
 use crate::learn::learner::{Event, Key, Learner, Mark, Offer, Picked, Typed};
 use crate::learn::name::{FIRST_NAME, random_hex};
-use crate::learn::stop::Interrupted;
 use crate::sanitize;
+use crate::signals::Interrupted;
 use crate::ui::{answer, note, told, told_behind, window};
 
 pub(crate) struct Robot {

@@ -3,10 +3,11 @@
 use std::io::{self, Write as _};
 
 use colored::Colorize as _;
-use dialoguer::console::{Key, Term, measure_text_width};
+use dialoguer::console::{Term, measure_text_width};
 
-use crate::learn::stop::{Interrupted, Stop};
-use crate::ui::{prompt, window};
+use crate::signals::{Interrupted, Stop};
+use crate::ui::prompt::{self, Key};
+use crate::ui::window;
 
 /// Lines left free for the prompt.
 const PROMPT_ROWS: usize = 2;
@@ -126,12 +127,12 @@ impl Screen {
     fn pause(&mut self) {
         self.draw(&"Enter more".dimmed().to_string());
         loop {
-            match prompt::key(&self.term, &self.stop) {
-                Ok(Key::Char('q' | 'Q') | Key::Escape) => {
+            match prompt::key(&self.stop) {
+                Ok(Key::Char('q' | 'Q') | Key::Esc) => {
                     self.quits = true;
                     break;
                 }
-                Ok(Key::Enter | Key::Char(_) | Key::ArrowDown | Key::PageDown) => break,
+                Ok(Key::Enter | Key::Char(_) | Key::Down | Key::PageDown) => break,
                 Ok(_) => {}
                 Err(interrupted) => {
                     self.interrupted = Err(interrupted);

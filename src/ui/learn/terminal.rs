@@ -1,31 +1,30 @@
 //! A person at the terminal.
 
-use std::io;
 use std::net::SocketAddr;
 
 use colored::Colorize as _;
-use dialoguer::console::{Key as Pressed, truncate_str};
+use dialoguer::console::truncate_str;
 
 use super::keys;
 use super::screen::Screen;
 use super::show::remaining;
 use crate::learn::learner::{Event, Key, Learner, Mark, Offer, Picked, Typed};
-use crate::learn::stop::{Interrupted, Stop};
 use crate::learn::{COMPLETIONS, Quiz};
-use crate::os::{self, Muted};
 use crate::sanitize;
-use crate::ui::prompt::{self, History};
+use crate::signals::{Interrupted, Stop};
+use crate::ui::echo::{self, TerminalModes};
+use crate::ui::prompt::{self, Key as Pressed, LineEditor};
 use crate::ui::{highlight, markdown};
 
 pub(crate) struct TerminalLearner {
     pub(super) screen: Screen,
-    history: History,
+    editor: LineEditor,
     /// The rows of the commands that are about to run: each is printed again with its reply.
     pub(super) pending: Option<Rows>,
     /// The keys are listed before the next prompt for a command.
     list_keys: bool,
     /// Typed text is not echoed while a command runs or a wait goes on.
-    _muted: Option<Muted>,
+    _without_echo: Option<TerminalModes>,
 }
 
 /// Rows on the screen: the number of rows written before and after them.
@@ -41,10 +40,10 @@ impl TerminalLearner {
     pub(crate) fn new(stop: Stop) -> Self {
         Self {
             screen: Screen::new(stop),
-            history: History::default(),
+            editor: LineEditor::default(),
             pending: None,
             list_keys: false,
-            _muted: Muted::new(&io::stdin()),
+            _without_echo: TerminalModes::without_echo(),
         }
     }
 }
@@ -59,7 +58,7 @@ impl TerminalLearner {
     /// Reads one key; `line` is shown while it waits.
     fn read_key(&mut self, line: &str) -> Result<Pressed, Interrupted> {
         self.screen.draw(&line.dimmed().to_string());
-        let pressed = prompt::key(&self.screen.term, &self.screen.stop);
+        let pressed = prompt::key(&self.screen.stop);
         self.screen.clear_line();
         self.screen.read();
         pressed
@@ -68,11 +67,11 @@ impl TerminalLearner {
     fn read_line(
         &mut self,
         lead: &str,
-        history: &mut History,
+        editor: &mut LineEditor,
         complete: &dyn Fn(&str) -> Vec<String>,
     ) -> Result<String, Interrupted> {
         let lead = lead.bold().to_string();
-        let line = prompt::line(&self.screen.term, &self.screen.stop, &lead, history, complete)?;
+        let line = editor.read(&lead, &self.screen.stop, complete)?;
         self.screen.read();
         Ok(line)
     }
@@ -130,7 +129,7 @@ impl Learner for TerminalLearner {
             Event::CountdownOver => {
                 self.screen.clear_line();
                 // Keys pressed during the countdown do not belong to the next question.
-                os::drop_typed(&io::stdin());
+                echo::discard_typed();
             }
             Event::Unavailable(unavailable) => {
                 self.marked(Mark::Failure, &format!("Redis: {unavailable}"));
@@ -180,10 +179,10 @@ impl Learner for TerminalLearner {
             self.screen.put(&keys.dimmed().to_string());
         }
         let enter_has_meaning = offers.first().is_some_and(|offer| offer.does != "skip");
-        let mut history = std::mem::take(&mut self.history);
+        let mut editor = std::mem::take(&mut self.editor);
         let typed = loop {
             let complete = |before: &str| completions(before, known);
-            let line = match self.read_line("redis> ", &mut history, &complete) {
+            let line = match self.read_line("redis> ", &mut editor, &complete) {
                 Ok(line) => line,
                 Err(interrupted) => break Err(interrupted),
             };
@@ -200,7 +199,7 @@ impl Learner for TerminalLearner {
                 }
             }
         };
-        self.history = history;
+        self.editor = editor;
         typed
     }
 
@@ -213,14 +212,14 @@ impl Learner for TerminalLearner {
         let mut lead = format!("1-{count} answer  ");
         loop {
             let typed = if takes_a_line {
-                self.read_line("numbers, for example 1 3> ", &mut History::default(), &|_| {
+                self.read_line("numbers, for example 1 3> ", &mut LineEditor::default(), &|_| {
                     Vec::new()
                 })?
             } else {
                 let keys = keys::line(&offers[1..], self.screen.width().saturating_sub(lead.len() + 1));
                 match self.read_key(&format!("{lead}{keys}"))? {
                     Pressed::Char(character) => character.to_string(),
-                    Pressed::Escape => "q".to_owned(),
+                    Pressed::Esc => "q".to_owned(),
                     _ => String::new(),
                 }
             };
@@ -240,7 +239,7 @@ impl Learner for TerminalLearner {
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted> {
         self.screen.interrupted?;
         self.say(question);
-        self.read_line("> ", &mut History::default(), &|_| Vec::new())
+        self.read_line("> ", &mut LineEditor::default(), &|_| Vec::new())
     }
 
     /// A person uses a browser.

@@ -1,4 +1,4 @@
-//! Log-ins.
+//! Replies to AUTH and SELECT.
 
 use super::{cause, connected, reply, target};
 use crate::ping::causes::Cause;
@@ -38,7 +38,7 @@ fn each_answer_to_auth_and_select_has_its_cause() {
 }
 
 #[test]
-fn a_server_before_redis_6_refuses_the_user_name_and_not_the_password() {
+fn a_server_before_redis_6_rejects_the_user_name_not_the_password() {
     let login = |answer: &str| Observations {
         login: Some(reply(answer)),
         ..connected()
@@ -64,7 +64,7 @@ fn a_server_before_redis_6_refuses_the_user_name_and_not_the_password() {
 }
 
 #[test]
-fn a_user_whose_password_comes_from_elsewhere_is_no_slip() {
+fn a_user_whose_password_is_given_separately_is_not_suspect() {
     let target =
         target("redis://ada@10.0.3.17").with_password(Some(crate::secret::Secret::new("Plover-4417")));
     let seen = Observations {

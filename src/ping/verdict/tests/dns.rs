@@ -1,4 +1,4 @@
-//! Names that lead nowhere.
+//! Host names that cannot be resolved.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn a_short_wait_for_a_name_server_proves_nothing() {
 }
 
 #[test]
-fn what_to_do_about_a_name_depends_on_what_is_known_of_it() {
+fn the_fixes_for_a_name_depend_on_the_lookup() {
     let first_fix = |lookup: Lookup| {
         let seen = Observations {
             dns: Some(lookup),
@@ -96,7 +96,7 @@ fn what_to_do_about_a_name_depends_on_what_is_known_of_it() {
 }
 
 #[test]
-fn an_address_of_the_family_that_is_excluded_was_never_dialled() {
+fn an_address_of_the_excluded_family_has_no_address_to_dial() {
     for url in ["redis://[fd00::1]", "redis://10.0.3.17"] {
         let finding = judge(&target(url), &Observations::default()).finding.unwrap();
         assert_eq!(
@@ -107,7 +107,7 @@ fn an_address_of_the_family_that_is_excluded_was_never_dialled() {
 }
 
 #[test]
-fn a_host_without_a_resolver_is_told_so() {
+fn the_evidence_names_resolv_conf_if_no_resolver_is_configured() {
     let dns = Lookup {
         fault: Some("Temporary failure in name resolution".into()),
         is_unconfigured: true,

@@ -1,4 +1,4 @@
-//! What is said in answer to PING, or in its place.
+//! Responses to PING and to the command that replaces it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn each_answer_to_ping_has_its_cause() {
 }
 
 #[test]
-fn what_is_no_reply_has_its_cause() {
+fn each_response_without_a_reply_has_its_cause() {
     for (heard, expected) in [
         (Response::Timeout(vec![]), "server.silent"),
         (Response::Timeout(b"+PO".to_vec()), "server.silent"),
@@ -82,13 +82,13 @@ fn a_port_that_is_not_for_clients_adds_a_fact_to_the_evidence() {
 }
 
 #[test]
-fn a_climb_that_ended_early_is_never_called_well() {
+fn a_run_that_ended_before_ping_is_never_ok() {
     assert_eq!(cause("redis://10.0.3.17", &connected()), Some("server.silent"));
     assert_eq!(cause("rediss://10.0.3.17", &connected()), Some("server.silent"));
 }
 
 #[test]
-fn a_forbidden_ping_is_no_failure_where_another_command_answers() {
+fn a_forbidden_ping_is_ok_if_another_command_works() {
     let seen = Observations {
         ping: Some(reply("-NOPERM no")),
         ping_substitute: Some(PingSubstitute {
@@ -124,7 +124,7 @@ fn lost_packets_are_distinguished_from_a_stuck_process() {
 }
 
 #[test]
-fn what_stands_in_for_a_forbidden_ping_tells_what_keeps_all_commands_from_being_served() {
+fn the_substitute_for_a_forbidden_ping_shows_why_no_command_is_served() {
     let refused = |ping: &str, ping_substitute: &str| {
         let seen = Observations {
             ping: Some(reply(ping)),
@@ -154,7 +154,7 @@ fn what_stands_in_for_a_forbidden_ping_tells_what_keeps_all_commands_from_being_
 }
 
 #[test]
-fn whoever_says_ok_or_pong_to_everything_is_no_redis() {
+fn a_server_that_always_replies_ok_or_pong_is_not_redis() {
     let seen = Observations {
         login: Some(reply("+OK POP3 server ready")),
         ..connected()
@@ -171,7 +171,7 @@ fn whoever_says_ok_or_pong_to_everything_is_no_redis() {
 }
 
 #[test]
-fn what_there_was_no_time_for_is_not_called_proved() {
+fn a_cause_is_only_likely_if_there_was_no_time_for_an_experiment() {
     let certainty = |seen: &Observations| {
         judge(&target("redis://10.0.3.17"), seen)
             .finding
@@ -196,7 +196,7 @@ fn what_there_was_no_time_for_is_not_called_proved() {
 }
 
 #[test]
-fn a_line_to_paste_reaches_the_server_that_was_asked_about_and_holds_no_password() {
+fn commands_address_the_same_server_and_contain_no_password() {
     let command = |url: &str, seen: Observations| {
         let finding = judge(&target(url), &seen).finding.unwrap();
         let lines = finding.fixes.into_iter().filter_map(|fix| fix.command);
@@ -227,7 +227,7 @@ fn a_line_to_paste_reaches_the_server_that_was_asked_about_and_holds_no_password
         command("rediss://ada:Plover-4417@cache.example:6380/3", plain),
         "read -rs REDISCLI_AUTH; export REDISCLI_AUTH; sessiontut ping redis://ada@cache.example:6380/3"
     );
-    // `ip route get` knows no names.
+    // `ip route get` does not resolve names.
     let silent = Observations {
         dials: vec![dial(DialResult::NoRoute)],
         ..Observations::default()

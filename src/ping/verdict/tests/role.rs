@@ -1,4 +1,4 @@
-//! What the server is, whether it takes writes, and what is worth a warning.
+//! The role of the server, the write test, and warnings.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::ping::observation::{DialResult, Observations, WriteTest};
 use crate::ping::verdict::judge;
 
 #[test]
-fn a_sentinel_that_knows_no_databases_is_a_sentinel_first() {
+fn a_sentinel_without_select_is_reported_as_a_sentinel() {
     let mut seen = Observations {
         ping: Some(reply("+PONG")),
         select: Some(reply("-ERR unknown command 'SELECT'")),
@@ -22,7 +22,7 @@ fn a_sentinel_that_knows_no_databases_is_a_sentinel_first() {
 }
 
 #[test]
-fn a_primary_that_sends_writes_elsewhere_is_no_replica() {
+fn a_primary_that_redirects_writes_is_not_a_replica() {
     let moved = |role: &str| {
         let mut seen = Observations {
             ping: Some(reply("+PONG")),
@@ -43,7 +43,7 @@ fn a_primary_that_sends_writes_elsewhere_is_no_replica() {
 }
 
 #[test]
-fn the_first_refusal_of_a_rehearsal_names_the_cause() {
+fn the_first_refused_command_of_a_write_test_gives_the_cause() {
     for (refusal, expected) in [
         (
             "-OOM command not allowed when used memory > 'maxmemory'.",
@@ -79,7 +79,7 @@ fn the_first_refusal_of_a_rehearsal_names_the_cause() {
 }
 
 #[test]
-fn a_cluster_that_forbids_info_is_known_by_where_it_sends_a_read() {
+fn a_redirected_read_reveals_a_cluster_that_forbids_info() {
     let mut seen = Observations {
         ping: Some(reply("+PONG")),
         ..connected()
@@ -90,7 +90,7 @@ fn a_cluster_that_forbids_info_is_known_by_where_it_sends_a_read() {
 }
 
 #[test]
-fn a_working_connection_warns_of_what_it_shows() {
+fn each_observation_on_a_working_connection_has_its_warning() {
     let warned = |url: &str, seen: &Observations| {
         let verdict = judge(&target(url), seen);
         assert!(verdict.finding.is_none());

@@ -1,4 +1,4 @@
-//! Connections that are never made, and what to do about them depending on where we stand.
+//! Failed connection attempts, and their fixes, which depend on the network of this host.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::ping::this_host::{LocalListener, Nearness, ThisHost};
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]
-fn each_end_of_a_connection_attempt_has_its_cause() {
+fn each_result_of_a_connection_attempt_has_its_cause() {
     let icmp = |v6, code| {
         ErrorSource::Icmp(Icmp {
             v6,
@@ -40,7 +40,7 @@ fn each_end_of_a_connection_attempt_has_its_cause() {
 }
 
 #[test]
-fn where_addresses_fail_differently_the_most_telling_one_names_the_cause() {
+fn if_addresses_fail_in_different_ways_the_most_specific_gives_the_cause() {
     let timeout = || dial(DialResult::Timeout { syns: Some(3) });
     let seen = Observations {
         dials: vec![timeout(), dial(DialResult::Refused)],
@@ -55,7 +55,7 @@ fn where_addresses_fail_differently_the_most_telling_one_names_the_cause() {
 }
 
 #[test]
-fn a_name_that_leads_astray_is_shown_where_it_is_written() {
+fn the_evidence_shows_where_a_misleading_name_is_defined() {
     let evidence = |lookup: Lookup, to: &str| {
         let dials = vec![Dial {
             to: Endpoint::Ip(to.parse().unwrap()),
@@ -90,7 +90,7 @@ fn a_name_that_leads_astray_is_shown_where_it_is_written() {
 }
 
 #[test]
-fn the_order_of_fixes_depends_on_where_we_stand() {
+fn the_order_of_fixes_depends_on_this_hosts_network() {
     let kinds = |url: &str, nearness| {
         let this_host = Some(ThisHost {
             nearness,
@@ -149,7 +149,7 @@ fn a_full_queue_is_distinguished_from_a_firewall_by_the_listener() {
 }
 
 #[test]
-fn a_closed_port_is_looked_for_in_the_container_first_where_localhost_is_one() {
+fn in_a_container_the_first_fix_for_a_closed_port_is_the_container() {
     let kinds = |nearness, in_container| {
         let this_host = Some(ThisHost {
             nearness,
@@ -173,7 +173,7 @@ fn a_closed_port_is_looked_for_in_the_container_first_where_localhost_is_one() {
 }
 
 #[test]
-fn a_unix_socket_with_a_full_queue_is_no_matter_of_security_groups() {
+fn a_unix_socket_with_a_full_queue_does_not_suggest_security_groups() {
     let queue = Dial {
         to: Endpoint::Named("/run/redis.sock".into()),
         ..dial(DialResult::Timeout { syns: None })
@@ -189,7 +189,7 @@ fn a_unix_socket_with_a_full_queue_is_no_matter_of_security_groups() {
 }
 
 #[test]
-fn a_syn_that_was_never_repeated_has_not_left_this_host() {
+fn a_syn_that_was_never_retransmitted_has_not_left_this_host() {
     let one = |syns, took| Dial {
         took: Duration::from_millis(took),
         ..dial(DialResult::Timeout { syns })
@@ -204,16 +204,16 @@ fn a_syn_that_was_never_repeated_has_not_left_this_host() {
     };
     assert_eq!(cause_of(one(Some(1), 3000), 0), Some("tcp.unreachable"));
     assert_eq!(cause_of(one(Some(3), 3000), 2), Some("tcp.prohibited"));
-    // What other programs could not send meanwhile proves nothing about this one.
+    // The counter includes other programs, so a single blocked packet proves nothing.
     assert_eq!(cause_of(one(Some(3), 3000), 1), Some("tcp.timeout"));
     assert_eq!(cause_of(one(Some(1), 3000), 1), Some("tcp.unreachable"));
-    // Within a second there is nothing to repeat yet.
+    // The first retransmission comes after one second.
     assert_eq!(cause_of(one(Some(1), 1000), 0), Some("tcp.timeout"));
     assert_eq!(cause_of(one(None, 3000), 0), Some("tcp.timeout"));
 }
 
 #[test]
-fn one_unanswered_packet_proves_nothing() {
+fn one_unanswered_syn_proves_nothing() {
     let certainty = |syns, took| {
         let silent = Dial {
             took: Duration::from_millis(took),

@@ -1,4 +1,4 @@
-//! TLS that is missing, unexpected, not to be trusted or stuck.
+//! TLS handshakes that fail or stall.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]
-fn a_plain_url_to_a_tls_port_says_so_and_https_is_no_redis() {
+fn a_plain_url_to_a_tls_port_is_tls_required_unless_it_is_https() {
     let hello = |inside| {
         Some(Experiment::ClientHello {
             result: TlsResult::Established,
@@ -34,7 +34,7 @@ fn a_plain_url_to_a_tls_port_says_so_and_https_is_no_redis() {
 }
 
 #[test]
-fn each_end_of_a_handshake_has_its_cause() {
+fn each_result_of_a_handshake_has_its_cause() {
     for (result, plain, expected) in [
         (
             TlsResult::Untrusted("UnknownIssuer".into()),
@@ -91,7 +91,7 @@ fn each_end_of_a_handshake_has_its_cause() {
 }
 
 #[test]
-fn a_missing_client_certificate_in_tls_1_2_is_told_from_a_missing_cipher() {
+fn a_missing_client_certificate_in_tls_1_2_is_distinguished_from_a_missing_cipher() {
     let failure = || TlsResult::NothingInCommon("HandshakeFailure".into());
     assert_eq!(
         cause("rediss://h", &handshake(failure(), None, None)),
@@ -102,7 +102,7 @@ fn a_missing_client_certificate_in_tls_1_2_is_told_from_a_missing_cipher() {
 }
 
 #[test]
-fn a_handshake_that_small_packets_pass_has_lost_its_large_ones() {
+fn a_handshake_that_works_in_small_packets_has_lost_large_ones() {
     let small = |result| Observations {
         small_packet_handshake: Some(result),
         ..handshake(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None)
@@ -122,7 +122,7 @@ fn a_handshake_that_small_packets_pass_has_lost_its_large_ones() {
 }
 
 #[test]
-fn silence_that_admits_two_readings_is_called_likely() {
+fn a_timeout_with_two_explanations_is_only_likely() {
     let seen = handshake(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None);
     let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
     assert_eq!(finding.certainty, Certainty::Likely);

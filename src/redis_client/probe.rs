@@ -1,22 +1,23 @@
-//! One connection that speaks RESP: sends commands, reads bounded replies.
+//! The connection that `ping` checks with: it sends a command, and reads the reply within limits.
+//!
+//! What arrives is evidence even if it is not a reply, so the bytes stay available after an error.
 
 use std::io;
 
 use redis::{Cmd, Value, parse_redis_value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::measure::{Limits, Malformed, measure};
-use super::raw::{Replies, Reply};
+use super::framing::{Limits, Malformed, measure};
 use crate::deadline::{Deadline, Elapsed};
 
-/// A RESP connection over a stream that somebody else has connected.
+/// A RESP connection over a connected stream.
 #[derive(Debug)]
 pub struct Connection<S> {
     stream: S,
     received: Vec<u8>,
 }
 
-/// Why no reply was read. What had arrived until then stays in [`Connection::received`].
+/// Why no reply was read. What arrived until then stays in [`Connection::received`].
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The deadline passed.
@@ -25,7 +26,7 @@ pub enum ReadError {
     /// The peer closed the connection before a reply was complete.
     #[error("the server closed the connection")]
     Closed,
-    /// What arrived is not RESP, or more than is accepted.
+    /// What arrived is not RESP, or is over the limits.
     #[error("the answer is not a Redis reply: {0}")]
     Malformed(#[from] Malformed),
     /// The connection broke.
@@ -51,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends `commands` in one write and returns their replies, in order.
     ///
     /// # Errors
-    /// [`ReadError`] when a reply does not come, whole and within the limits, before the deadline. An error
+    /// [`ReadError`] if a reply does not arrive, whole and within the limits, before the deadline. An error
     /// *reply* is a [`Value::ServerError`], not an error.
     pub async fn ask(
         &mut self,
@@ -84,11 +85,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Reads one reply.
     ///
     /// # Errors
-    /// [`ReadError`] when it does not come, whole and within the limits, before the deadline.
+    /// [`ReadError`] if it does not arrive, whole and within the limits, before the deadline.
     pub async fn reply(&mut self, limits: Limits, deadline: Deadline) -> Result<Value, ReadError> {
         loop {
             if let Some(length) = measure(&self.received, limits)? {
-                let value = value(&self.received[..length])?;
+                let reply = &self.received[..length];
+                let value = parse_redis_value(reply).map_err(|_| Malformed::NotResp(0))?;
                 self.received.drain(..length);
                 return Ok(value);
             }
@@ -99,12 +101,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// What has arrived and belongs to no reply that was returned: the evidence after an error.
+    /// The bytes that arrived after the last reply that was returned: the evidence after an error.
     pub fn received(&self) -> &[u8] {
         &self.received
     }
 
-    /// Gives the stream back; bytes that were received and not consumed are lost.
+    /// Returns the stream; received bytes that were not consumed are lost.
     pub fn into_stream(self) -> S {
         self.stream
     }
@@ -115,16 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Reads a whole reply, in place where it is one of the usual kinds: the general parser begins with a look at what the
-/// processor can do, and that takes longer than all round trips of a ping together where the machine is a virtual one.
-fn value(bytes: &[u8]) -> Result<Value, Malformed> {
-    match Replies::new(bytes, 1).next().and_then(Reply::to_value) {
-        Some(value) => Ok(value),
-        None => parse_redis_value(bytes).map_err(|_| Malformed::NotResp(0)),
-    }
-}
-
-/// Bytes that there is room for before each read.
+/// Room for new bytes before each read.
 const READ_CHUNK: usize = 4096;
 
 #[cfg(test)]

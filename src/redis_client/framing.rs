@@ -1,0 +1,304 @@
+//! Finds where a RESP reply ends, without recursion and without trusting an announced length.
+//!
+//! The parser of the `redis` crate is told neither a longest reply nor a deepest nesting. Both are checked here, before it
+//! sees the bytes. Spec: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
+
+/// Limits for one reply.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Length of the whole reply in bytes.
+    pub bytes: usize,
+    /// Arrays within arrays. The parser recurses, so this must stay below its own limit of 100.
+    pub depth: usize,
+}
+
+impl Limits {
+    /// For a server that is not trusted yet: 64 kB.
+    pub const REPLY: Self = Self {
+        bytes: 64 * 1024,
+        depth: 16,
+    };
+    /// For a server that accepted our login, and for a cluster's topology: 1 MB.
+    pub const LARGE: Self = Self {
+        bytes: 1024 * 1024,
+        depth: 16,
+    };
+}
+
+/// Why bytes are not an acceptable reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// The bytes are not RESP.
+    #[error("not RESP at byte {0}")]
+    NotResp(usize),
+    /// The reply is longer than the limit, or announces that it will be.
+    #[error("a reply longer than the limit")]
+    TooLong,
+    /// Arrays are nested deeper than the limit.
+    #[error("a reply nested deeper than the limit")]
+    TooDeep,
+}
+
+/// The length in bytes of the first reply in `bytes`; `None` while it is incomplete.
+///
+/// # Errors
+/// [`Malformed`] as soon as no continuation could make it a reply within the limits.
+pub fn measure(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed> {
+    Measure::new(limits).length(bytes)
+}
+
+/// Measures a reply that arrives in pieces; what was measured is not looked at again.
+#[derive(Debug)]
+pub(super) struct Measure {
+    limits: Limits,
+    /// Elements still to come, on each level that is open.
+    open: Vec<u64>,
+    /// Where the next element starts.
+    at: usize,
+}
+
+impl Measure {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            open: vec![1],
+            at: 0,
+        }
+    }
+
+    /// The length of the reply that starts at the first byte; `None` while it is incomplete.
+    pub(super) fn length(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+        while let Some(missing) = self.open.last_mut() {
+            if *missing == 0 {
+                self.open.pop();
+                continue;
+            }
+            let Some(header) = header_at(bytes, self.at)? else {
+                return self.incomplete(bytes);
+            };
+            let end = match header.then {
+                Then::Nothing => header.end,
+                Then::Text(length) if length > self.limits.bytes as u64 => return Err(Malformed::TooLong),
+                Then::Text(length) => match text_end(bytes, header.end, length as usize)? {
+                    Some(end) => end,
+                    None => return self.incomplete(bytes),
+                },
+                Then::Elements(_) => header.end,
+            };
+            *missing -= 1;
+            self.at = end;
+            if let Then::Elements(count @ 1..) = header.then {
+                self.open.push(count);
+                // The shortest element takes three bytes: more elements than that cannot fit.
+                if count > (self.limits.bytes / 3) as u64 {
+                    return Err(Malformed::TooLong);
+                }
+                if self.open.len() > self.limits.depth + 1 {
+                    return Err(Malformed::TooDeep);
+                }
+            }
+        }
+        if self.at > self.limits.bytes {
+            Err(Malformed::TooLong)
+        } else {
+            Ok(Some(self.at))
+        }
+    }
+
+    fn incomplete(&self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+        if bytes.len() >= self.limits.bytes {
+            Err(Malformed::TooLong)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// After an error: the bytes that were measured, and what is still to come.
+    pub(super) fn rest(&self) -> (usize, Rest) {
+        let elements = self
+            .open
+            .iter()
+            .fold(0, |sum: u64, level| sum.saturating_add(*level));
+        (self.at, Rest { elements, text: 0 })
+    }
+}
+
+/// What is still to come of a reply that is being discarded.
+#[derive(Debug)]
+pub(super) struct Rest {
+    elements: u64,
+    /// Bytes of a string that has begun, and of its line end.
+    text: u64,
+}
+
+impl Rest {
+    /// How many of `bytes` belong to the reply, and whether it ends there.
+    pub(super) fn skip(&mut self, bytes: &[u8]) -> Result<(usize, bool), Malformed> {
+        let mut at = 0;
+        loop {
+            let text = self.text.min((bytes.len() - at) as u64);
+            self.text -= text;
+            at += text as usize;
+            if self.text == 0 && self.elements == 0 {
+                return Ok((at, true));
+            }
+            let Some(header) = header_at(bytes, at)? else {
+                return if bytes.len() - at > LONGEST_LINE {
+                    Err(Malformed::TooLong)
+                } else {
+                    Ok((at, false))
+                };
+            };
+            at = header.end;
+            self.elements -= 1;
+            match header.then {
+                Then::Nothing => {}
+                Then::Text(length) => self.text = length.saturating_add(2),
+                Then::Elements(count) => self.elements = self.elements.saturating_add(count),
+            }
+        }
+    }
+}
+
+/// Of a reply that is being discarded, so much of a line is kept until its end comes.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// The line that an element starts with.
+struct Header {
+    /// Where the line ends.
+    end: usize,
+    then: Then,
+}
+
+/// What follows a header.
+#[derive(Clone, Copy)]
+enum Then {
+    Nothing,
+    /// A string of so many bytes, and a line end.
+    Text(u64),
+    Elements(u64),
+}
+
+fn header_at(bytes: &[u8], at: usize) -> Result<Option<Header>, Malformed> {
+    let Some(&kind) = bytes.get(at) else {
+        return Ok(None);
+    };
+    if !b"+-:$*_#,(!=%~>|".contains(&kind) {
+        return Err(Malformed::NotResp(at));
+    }
+    let line = &bytes[at + 1..];
+    let length = line.windows(2).position(|pair| pair == b"\r\n");
+    let line = &line[..length.unwrap_or(line.len())];
+    if !may_begin(kind, line) {
+        return Err(Malformed::NotResp(at));
+    }
+    if length.is_none() {
+        return Ok(None);
+    }
+    let number = || number(line, at);
+    // A length below zero is RESP2's null.
+    let count = || number().map(|number| u64::try_from(number).unwrap_or(0));
+    let then = match kind {
+        b'$' | b'!' | b'=' => match u64::try_from(number()?) {
+            Ok(length) => Then::Text(length),
+            Err(_) => Then::Nothing,
+        },
+        b'*' | b'~' | b'>' => Then::Elements(count()?),
+        b'%' => Then::Elements(count()?.saturating_mul(2)),
+        // An attribute is followed by the reply that it describes.
+        b'|' => Then::Elements(count()?.saturating_mul(2).saturating_add(1)),
+        b':' => number().map(|_| Then::Nothing)?,
+        _ => Then::Nothing,
+    };
+    let end = at + 1 + line.len() + 2;
+    Ok(Some(Header { end, then }))
+}
+
+/// Whether the line of a header of that kind can begin with these bytes: other protocols start with the same byte.
+fn may_begin(kind: u8, part: &[u8]) -> bool {
+    match kind {
+        b'+' | b'-' => !part.contains(&0),
+        b'_' => part.iter().all(|byte| *byte == b'\r'),
+        _ => part.iter().all(|byte| byte.is_ascii_graphic() || *byte == b'\r'),
+    }
+}
+
+/// Where a string of that length ends; `None` while it is incomplete.
+fn text_end(bytes: &[u8], start: usize, length: usize) -> Result<Option<usize>, Malformed> {
+    let tail = start + length;
+    match bytes.get(tail..tail + 2) {
+        Some(b"\r\n") => Ok(Some(tail + 2)),
+        Some(_) => Err(Malformed::NotResp(tail)),
+        None => Ok(None),
+    }
+}
+
+fn number(line: &[u8], at: usize) -> Result<i64, Malformed> {
+    let text = std::str::from_utf8(line).map_err(|_| Malformed::NotResp(at))?;
+    text.parse().map_err(|_| Malformed::NotResp(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_reply_is_measured_and_a_part_of_it_is_not() {
+        for reply in [
+            &b"+PONG\r\n"[..],
+            b"-ERR no\r\n",
+            b":-12\r\n",
+            b"$5\r\nhe\r\no\r\n",
+            b"$-1\r\n",
+            b"*-1\r\n",
+            b"*0\r\n",
+            b"*2\r\n$3\r\nfoo\r\n*1\r\n:1\r\n",
+            b"%1\r\n+key\r\n~2\r\n:1\r\n:2\r\n",
+            b"|1\r\n+ttl\r\n:3\r\n+OK\r\n",
+            b"_\r\n",
+            b"=7\r\ntxt:foo\r\n",
+        ] {
+            let mut stream = reply.to_vec();
+            stream.extend_from_slice(b"+NEXT");
+            assert_eq!(
+                measure(&stream, Limits::REPLY),
+                Ok(Some(reply.len())),
+                "{reply:?}"
+            );
+            for cut in 0..reply.len() {
+                assert_eq!(
+                    measure(&reply[..cut], Limits::REPLY),
+                    Ok(None),
+                    "{:?}",
+                    &reply[..cut]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_told_apart_at_their_first_byte() {
+        assert_eq!(
+            measure(b"HTTP/1.1 400", Limits::REPLY),
+            Err(Malformed::NotResp(0))
+        );
+        assert_eq!(measure(b"$3\r\nfooXX", Limits::REPLY), Err(Malformed::NotResp(7)));
+        assert_eq!(measure(b"*x\r\n", Limits::REPLY), Err(Malformed::NotResp(0)));
+        // A greeting of MySQL's, whose first byte is its length: 95, 36 or 43.
+        for length in [b'_', b'$', b'+'] {
+            let greeting = [length, 0, 0, 0, 10, b'8', b'.', b'0'];
+            assert_eq!(measure(&greeting, Limits::REPLY), Err(Malformed::NotResp(0)));
+        }
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_before_it_arrives() {
+        assert_eq!(measure(b"$536870912\r\n", Limits::REPLY), Err(Malformed::TooLong));
+        assert_eq!(measure(b"*1000000\r\n", Limits::REPLY), Err(Malformed::TooLong));
+        assert_eq!(
+            measure(&b"*1\r\n".repeat(100_000), Limits::REPLY),
+            Err(Malformed::TooDeep)
+        );
+        assert_eq!(measure(&[b'+'; 70_000], Limits::REPLY), Err(Malformed::TooLong));
+    }
+}

@@ -1,0 +1,121 @@
+//! Notes which commands were sent to Redis, what it replied, and how long that took.
+
+use std::time::{Duration, Instant};
+
+use redis::aio::ConnectionLike;
+use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
+
+/// A command and its reply.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange {
+    /// The command's name and arguments, as sent.
+    pub command: Vec<Vec<u8>>,
+    /// The reply; `None` if the connection failed first.
+    pub reply: Option<Value>,
+    /// Time until the reply was decoded; the commands of one round trip share its time.
+    pub took: Duration,
+    /// Whether it is the last command of its round trip.
+    pub ends_round_trip: bool,
+}
+
+/// A connection that notes what passes through it.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded<C> {
+    connection: C,
+    exchanges: Vec<Exchange>,
+}
+
+impl<C> Recorded<C> {
+    /// Records what passes through `connection` from now on.
+    pub(crate) fn new(connection: C) -> Self {
+        Self {
+            connection,
+            exchanges: Vec::new(),
+        }
+    }
+
+    /// The connection itself, for commands that are not worth showing.
+    pub(crate) fn unrecorded(&mut self) -> &mut C {
+        &mut self.connection
+    }
+
+    /// Everything recorded since the last call.
+    pub(crate) fn take(&mut self) -> Vec<Exchange> {
+        std::mem::take(&mut self.exchanges)
+    }
+
+    fn note(&mut self, command: &Cmd, reply: Option<Value>, took: Duration) {
+        self.exchanges.push(Exchange {
+            command: command.args_iter().map(argument).collect(),
+            reply,
+            took,
+            ends_round_trip: false,
+        });
+    }
+
+    fn end_round_trip(&mut self) {
+        if let Some(last) = self.exchanges.last_mut() {
+            last.ends_round_trip = true;
+        }
+    }
+
+    /// The crate sends MULTI and EXEC around the commands, and returns only the reply to EXEC.
+    fn note_transaction(&mut self, pipeline: &Pipeline, executed: Option<Value>, took: Duration) {
+        let reply = |text: Value| executed.is_some().then_some(text);
+        self.note(&redis::cmd("MULTI"), reply(Value::Okay), took);
+        for command in pipeline.cmd_iter() {
+            self.note(command, reply(Value::SimpleString("QUEUED".into())), took);
+        }
+        self.note(&redis::cmd("EXEC"), executed, took);
+    }
+}
+
+fn argument(argument: Arg<&[u8]>) -> Vec<u8> {
+    match argument {
+        Arg::Simple(bytes) => bytes.to_vec(),
+        // The cursor of a SCAN that has not begun.
+        _ => b"0".to_vec(),
+    }
+}
+
+impl<C: ConnectionLike + Send> ConnectionLike for Recorded<C> {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let sent = Instant::now();
+            let reply = self.connection.req_packed_command(command).await;
+            self.note(command, reply.as_ref().ok().cloned(), sent.elapsed());
+            self.end_round_trip();
+            reply
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let sent = Instant::now();
+            let replies = self.connection.req_packed_commands(pipeline, offset, count).await;
+            let took = sent.elapsed();
+            if pipeline.is_transaction() {
+                self.note_transaction(pipeline, reply_at(&replies, 0), took);
+            } else {
+                for (index, command) in pipeline.cmd_iter().enumerate() {
+                    self.note(command, reply_at(&replies, index), took);
+                }
+            }
+            self.end_round_trip();
+            replies
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.connection.get_db()
+    }
+}
+
+fn reply_at(replies: &RedisResult<Vec<Value>>, index: usize) -> Option<Value> {
+    replies.as_ref().ok()?.get(index).cloned()
+}
