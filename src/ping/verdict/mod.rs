@@ -17,7 +17,8 @@ use super::observation::Observations;
 use crate::redis_url::{Target, UrlError, UrlErrorKind};
 use crate::sanitize;
 
-pub use finding::{Certainty, Finding, Verdict, Warning};
+pub use finding::Verdict;
+pub(crate) use finding::{Certainty, Finding};
 pub(in crate::ping) use finding::{describe_packets, seconds};
 pub(crate) use warnings::{is_uneven, median};
 
