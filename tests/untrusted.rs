@@ -155,7 +155,7 @@ fn url() -> impl Strategy<Value = String> {
 
 /// All output of one `ping`, for people and for scripts.
 fn everything_shown(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
-    let mut shown: Vec<String> = steps::steps(target, seen, verdict)
+    let mut shown: Vec<String> = steps(target, seen, verdict)
         .iter()
         .map(|step| words(&text::rung(step)))
         .collect();

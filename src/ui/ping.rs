@@ -15,8 +15,8 @@ use crate::deadline::Deadline;
 use crate::ping::causes::Cause;
 use crate::ping::modes::ModeEvent;
 use crate::ping::observation::Observations;
-use crate::ping::report::steps::{self, Status, Step};
 use crate::ping::report::text::{self, Line};
+use crate::ping::report::{self, Status, Step};
 use crate::ping::verdict::Verdict;
 use crate::ping::{ClimbEvent, Rung};
 use crate::redis_url::Target;
@@ -93,13 +93,13 @@ impl<'a> ProgressDisplay<'a> {
     fn show_climb(&self, event: &ClimbEvent<'_>) {
         let prints_steps = self.verbosity == Verbosity::Steps;
         match event {
-            ClimbEvent::Hint(text) if prints_steps => print_all(&decorated(&steps::hint(text))),
+            ClimbEvent::Hint(text) if prints_steps => print_all(&decorated(&report::hint(text))),
             ClimbEvent::Hint(_) => {}
             ClimbEvent::Started(rung, deadline) => self.wait(self.activity(*rung), *deadline),
             ClimbEvent::Finished(rung, seen) => {
                 self.clear();
                 if prints_steps {
-                    print_all(&decorated(&steps::observed(*rung, self.target, seen)));
+                    print_all(&decorated(&report::observed(*rung, self.target, seen)));
                 }
             }
         }

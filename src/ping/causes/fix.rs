@@ -46,9 +46,10 @@ impl Fixes {
         self
     }
 
-    /// Adds all fixes of another list.
-    pub(super) fn and_all(mut self, others: Self) -> Self {
-        self.0.extend(others.0);
+    /// Adds all fixes of another list, if there is one.
+    pub(super) fn and_all(mut self, others: impl Into<Option<Self>>) -> Self {
+        self.0
+            .extend(others.into().into_iter().flat_map(|others| others.0));
         self
     }
 

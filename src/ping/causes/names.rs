@@ -19,34 +19,32 @@ fn suggestion(at: &FixContext) -> Option<Fixes> {
 }
 
 pub(super) fn encoding(at: &FixContext) -> Fixes {
-    let fixes = advise(
-        "encode",
-        "percent-encode the user name and the password (this command reads the text without showing it)",
-    )
-    .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'");
-    match suggestion(at) {
-        Some(url) => fixes.and_all(url),
-        None => fixes,
-    }
+    let text =
+        "percent-encode the user name and the password (this command reads the text without showing it)";
+    advise("encode", text)
+        .command(
+            "python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'",
+        )
+        .and_all(suggestion(at))
 }
 
 pub(super) fn suspect_url(at: &FixContext) -> Fixes {
-    let query = at.has_query.then(|| {
+    let query = || {
         advise(
             "url",
             "set client options in the code, not in the URL's query string",
         )
-    });
-    let user = at.has_user_only.then(|| {
+    };
+    if at.has_user_only {
         advise(
             "url",
             "put a colon before the password: redis://:PASSWORD@HOST:6379/0",
         )
-    });
-    match (user, query) {
-        (Some(user), Some(query)) => user.and_all(query),
-        (Some(fixes), None) | (None, Some(fixes)) => fixes,
-        (None, None) => another_url(at),
+        .and_all(at.has_query.then(query))
+    } else if at.has_query {
+        query()
+    } else {
+        another_url(at)
     }
 }
 

@@ -1,15 +1,16 @@
 //! The `--json` report: one object. Scripts rely on its form (schema 1).
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::steps::{Step, steps};
+use super::{Step, steps};
 use crate::ping::Rung;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Verdict, median};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Origin, Target, UrlError};
 use crate::sanitize;
-use std::time::Duration;
 
 /// Returns the report on a run.
 #[must_use]

@@ -1,5 +1,250 @@
-//! Renders a verdict as text for people and as JSON for scripts.
+//! Renders a verdict as text for people and as JSON for scripts. Both show the same checks with the same status.
 
 pub mod json;
-pub mod steps;
 pub mod text;
+
+use std::time::Duration;
+
+use crate::ping::Rung;
+use crate::ping::observation::{DialResult, Observations, TlsResult};
+use crate::ping::response::Response;
+use crate::ping::verdict::{Verdict, describe_packets};
+use crate::redis_url::{Address, Target};
+use crate::sanitize;
+
+/// One check of the report.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Which check.
+    pub rung: Rung,
+    /// Its result.
+    pub status: Status,
+    /// How long it took; `None` if it was skipped.
+    pub took: Option<Duration>,
+    /// What was found, in a few words.
+    pub detail: String,
+}
+
+/// The result of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Passed.
+    Ok,
+    /// Passed, but there is a warning.
+    Warn,
+    /// Failed.
+    Fail,
+    /// Not needed, or not reached.
+    Skipped,
+}
+
+impl Status {
+    /// The word in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Returns all checks; the verdict marks one as failed and others as having warnings.
+#[must_use]
+pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Step> {
+    let mut steps: Vec<Step> = Rung::ALL
+        .iter()
+        .map(|rung| observed(*rung, target, seen))
+        .collect();
+    for warning in &verdict.warnings {
+        let rung = rung_of(warning.cause.code());
+        if let Some(step) = steps
+            .iter_mut()
+            .find(|step| step.rung == rung && step.status == Status::Ok)
+        {
+            step.status = Status::Warn;
+        }
+    }
+    if let Some(finding) = &verdict.finding {
+        // If no check has failed by itself, the last one that was tried has the cause.
+        if !steps.iter().any(|step| step.status == Status::Fail) {
+            let last = steps.iter_mut().rev().find(|step| step.took.is_some());
+            if let Some(step) = last {
+                step.status = Status::Fail;
+                step.detail.clone_from(&finding.summary);
+            }
+        }
+    }
+    steps
+}
+
+/// The check that a warning belongs to.
+fn rung_of(code: &str) -> Rung {
+    match code.split('.').next().unwrap_or_default() {
+        "url" => Rung::Url,
+        "dns" => Rung::Dns,
+        "tcp" => Rung::Tcp,
+        "tls" => Rung::Tls,
+        "auth" => Rung::Auth,
+        "latency" => Rung::Ping,
+        _ => Rung::Role,
+    }
+}
+
+/// Returns one check as it was observed, before there is a verdict.
+#[must_use]
+pub fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step {
+    let (status, took, detail) = match rung {
+        Rung::Url => (Status::Ok, Some(Duration::ZERO), target.to_string()),
+        Rung::Dns => dns(target, seen),
+        Rung::Tcp => tcp(seen),
+        Rung::Tls => tls(target, seen),
+        Rung::Auth => auth(target, seen),
+        Rung::Ping => ping(seen),
+        Rung::Role => role(seen),
+    };
+    Step {
+        rung,
+        status,
+        took,
+        detail,
+    }
+}
+
+/// Returns a hint that the host name gives, as a check of the URL with a warning.
+#[must_use]
+pub fn hint(text: &str) -> Step {
+    Step {
+        rung: Rung::Url,
+        status: Status::Warn,
+        took: None,
+        detail: text.to_owned(),
+    }
+}
+
+type Outcome = (Status, Option<Duration>, String);
+
+fn skipped(why: &str) -> Outcome {
+    (Status::Skipped, None, why.to_owned())
+}
+
+fn passed(took: Duration, detail: impl Into<String>) -> Outcome {
+    (Status::Ok, Some(took), detail.into())
+}
+
+fn failed(took: Duration, detail: impl Into<String>) -> Outcome {
+    (Status::Fail, Some(took), detail.into())
+}
+
+fn dns(target: &Target, seen: &Observations) -> Outcome {
+    let Some(lookup) = &seen.dns else {
+        return skipped(match target.address {
+            Address::Unix(_) => "a unix socket has no host name",
+            Address::Tcp { .. } => "the host is an IP address",
+        });
+    };
+    if lookup.addresses.is_empty() {
+        return failed(lookup.took, "no address");
+    }
+    let addresses: Vec<_> = lookup.addresses.iter().map(ToString::to_string).collect();
+    passed(lookup.took, addresses.join(", "))
+}
+
+fn tcp(seen: &Observations) -> Outcome {
+    if seen.dials.is_empty() {
+        return skipped("not reached");
+    }
+    let mut dials = seen.dials.iter();
+    match dials.find(|dial| dial.result == DialResult::Connected) {
+        Some(dial) => passed(seen.tcp_took, format!("connected to {}", dial.to)),
+        None => {
+            let results = seen
+                .dials
+                .iter()
+                .map(|dial| format!("{} {}", dial.to, dial.result.name()));
+            failed(seen.tcp_took, results.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn tls(target: &Target, seen: &Observations) -> Outcome {
+    if !target.tls {
+        return skipped("the URL is not rediss://");
+    }
+    let Some(tls) = &seen.tls else {
+        return if seen.experiment.is_some() {
+            failed(Duration::ZERO, "the reply to the ClientHello was not TLS")
+        } else {
+            skipped("not reached")
+        };
+    };
+    if tls.result != TlsResult::Established {
+        return failed(tls.took, "the handshake failed");
+    }
+    // rustls writes TLSv1_3.
+    let version = tls
+        .version
+        .as_deref()
+        .unwrap_or_default()
+        .replace("TLSv", "TLS ")
+        .replace('_', ".");
+    passed(
+        tls.took,
+        format!("{version}, certificate for {}", tls.expected_name),
+    )
+}
+
+fn auth(target: &Target, seen: &Observations) -> Outcome {
+    match &seen.login {
+        Some(response) if response.is_ok() => {
+            let user = target.user.as_deref().unwrap_or("default");
+            passed(seen.login_took, format!("logged in as {}", sanitize::line(user)))
+        }
+        Some(_) => failed(seen.login_took, "the login failed"),
+        None if seen.ping.as_ref().is_some_and(requires_login) => {
+            failed(seen.ping_took, "a password is required")
+        }
+        None if target.password.is_none() => skipped("the URL has no password"),
+        None => skipped("not reached"),
+    }
+}
+
+fn ping(seen: &Observations) -> Outcome {
+    let Some(response) = &seen.ping else {
+        return skipped("not reached");
+    };
+    match seen.ping_substitute.as_ref() {
+        _ if response.is_pong() => passed(seen.ping_took, "PONG"),
+        Some(other) if other.is_served() => passed(
+            seen.ping_took,
+            format!("PING is refused, but {} is allowed", other.name),
+        ),
+        // The auth check has failed.
+        _ if requires_login(response) => skipped("not logged in"),
+        _ => failed(seen.ping_took, "no PONG"),
+    }
+}
+
+fn requires_login(response: &Response) -> bool {
+    response.error().is_some_and(|error| error.starts_with("NOAUTH"))
+}
+
+fn role(seen: &Observations) -> Outcome {
+    if seen.server.role.is_none() {
+        return match seen.packets.filter(|_| !seen.round_trips.is_empty()) {
+            Some(packets) => {
+                let packets = describe_packets(packets);
+                let detail = format!("no reply to ROLE and INFO, whose reply is large; {packets}");
+                (Status::Warn, None, detail)
+            }
+            None => skipped("not reached"),
+        };
+    }
+    let role = seen
+        .server
+        .role_name()
+        .unwrap_or_else(|| "the server does not report its role".into());
+    passed(Duration::ZERO, sanitize::line(&role))
+}

@@ -3,7 +3,7 @@
 //! It is readable without colour. The caller breaks the lines to fit the window.
 
 use super::json::flavor;
-use super::steps::{Status, Step};
+use super::{Status, Step};
 use crate::ping::causes::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Finding, Verdict, median, seconds};

@@ -75,25 +75,21 @@ pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
             .unwrap_or_default(),
         _ => String::new(),
     };
-    let summary = match protocol(format!("+{shown}").as_bytes()) {
-        Some(name) => format!("the server is {name}, not Redis"),
-        None => Cause::ProtoNotRedis.meaning().to_owned(),
-    };
     let shown = sanitize::excerpt(shown.as_bytes(), QUOTED);
-    Finding::proved(Cause::ProtoNotRedis)
-        .summary(summary)
-        .fact(format!("reply to {command}: {shown}"))
+    another_server(format!("+{shown}").as_bytes()).fact(format!("reply to {command}: {shown}"))
 }
 
 /// Judges bytes that are not RESP.
 pub(super) fn not_redis(received: &[u8], when: &str) -> Finding {
-    let summary = match protocol(received) {
-        Some(name) => format!("the server is {name}, not Redis"),
-        None => Cause::ProtoNotRedis.meaning().to_owned(),
-    };
-    Finding::proved(Cause::ProtoNotRedis)
-        .summary(summary)
-        .fact(format!("received {when}: {}", quote(received)))
+    another_server(received).fact(format!("received {when}: {}", quote(received)))
+}
+
+fn another_server(received: &[u8]) -> Finding {
+    let finding = Finding::proved(Cause::ProtoNotRedis);
+    match protocol(received) {
+        Some(name) => finding.summary(format!("the server is {name}, not Redis")),
+        None => finding,
+    }
 }
 
 /// Recognises a server by the first bytes it sends.

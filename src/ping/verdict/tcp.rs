@@ -50,44 +50,61 @@ fn rank(dial: &Dial) -> u8 {
 fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
     let to = &dial.to;
     let is_socket = matches!(to, Endpoint::Named(_));
-    match &dial.result {
-        DialResult::Refused if is_socket => {
-            Finding::proved(Cause::TcpRefused).summary(format!("no process is listening on the socket {to}"))
-        }
-        DialResult::Refused => Finding::proved(Cause::TcpRefused).summary(format!(
-            "{to} refuses connections: no process is listening on that port"
-        )),
-        DialResult::Prohibited(ErrorSource::ThisHost(_)) => Finding::proved(Cause::TcpProhibited)
-            .summary(format!("this host itself blocks the connection to {to}")),
-        DialResult::Prohibited(ErrorSource::Icmp(_)) => {
-            Finding::proved(Cause::TcpProhibited).summary(format!("a firewall rejects connections to {to}"))
-        }
+    let (cause, summary) = match &dial.result {
+        DialResult::Refused if is_socket => (
+            Cause::TcpRefused,
+            format!("no process is listening on the socket {to}"),
+        ),
+        DialResult::Refused => (
+            Cause::TcpRefused,
+            format!("{to} refuses connections: no process is listening on that port"),
+        ),
+        DialResult::Prohibited(ErrorSource::ThisHost(_)) => (
+            Cause::TcpProhibited,
+            format!("this host itself blocks the connection to {to}"),
+        ),
+        DialResult::Prohibited(ErrorSource::Icmp(_)) => (
+            Cause::TcpProhibited,
+            format!("a firewall rejects connections to {to}"),
+        ),
         DialResult::Unreachable(_) | DialResult::Other(_) => {
-            Finding::proved(Cause::TcpUnreachable).summary(format!("{to} is unreachable"))
+            (Cause::TcpUnreachable, format!("{to} is unreachable"))
         }
-        DialResult::NoNeighbour => Finding::proved(Cause::TcpUnreachable)
-            .summary(format!("no ARP/NDP reply for {to} on this network")),
-        DialResult::NoRoute => {
-            Finding::proved(Cause::TcpUnreachable).summary(format!("this host has no route to {to}"))
-        }
-        _ if is_blocked_here(seen) => Finding::likely(Cause::TcpProhibited)
+        DialResult::NoNeighbour => (
+            Cause::TcpUnreachable,
+            format!("no ARP/NDP reply for {to} on this network"),
+        ),
+        DialResult::NoRoute => (Cause::TcpUnreachable, format!("this host has no route to {to}")),
+        DialResult::Timeout { .. } | DialResult::Connected => return judge_timeout(dial, seen),
+    };
+    Finding::proved(cause).summary(summary)
+}
+
+fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
+    let to = &dial.to;
+    if is_blocked_here(seen) {
+        let blocked = seen.blocked_retransmissions;
+        Finding::likely(Cause::TcpProhibited)
             .summary(format!("this host's own firewall drops packets to {to}"))
             .fact(format!(
-                "the kernel could not send {} of the retransmitted SYNs",
-                seen.blocked_retransmissions
-            )),
-        _ if is_socket => Finding::proved(Cause::TcpTimeout).summary(format!(
+                "the kernel could not send {blocked} of the retransmitted SYNs"
+            ))
+    } else if matches!(to, Endpoint::Named(_)) {
+        Finding::proved(Cause::TcpTimeout).summary(format!(
             "the server at {to} accepts no connection: its queue is full"
-        )),
-        _ if never_left(dial) => Finding::likely(Cause::TcpUnreachable)
+        ))
+    } else if never_left(dial) {
+        Finding::likely(Cause::TcpUnreachable)
             .summary(format!("packets to {to} never leave this host"))
             .fact(
                 "one SYN queued, none retransmitted: the destination or its gateway does not answer ARP/NDP",
-            ),
-        _ if is_single_syn(dial) => Finding::likely(Cause::TcpTimeout)
+            )
+    } else if is_single_syn(dial) {
+        Finding::likely(Cause::TcpTimeout)
             .summary(format!("{to} did not reply before the timeout"))
-            .fact("only one SYN was sent, and it may have been lost: try a longer --timeout"),
-        _ => Finding::proved(Cause::TcpTimeout).summary(format!("{to} does not reply at all")),
+            .fact("only one SYN was sent, and it may have been lost: try a longer --timeout")
+    } else {
+        Finding::proved(Cause::TcpTimeout).summary(format!("{to} does not reply at all"))
     }
 }
 
