@@ -1,6 +1,7 @@
 //! The time limit of a command: one absolute instant, created once and passed to everything that waits.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
@@ -81,6 +82,14 @@ impl Deadline {
     pub async fn sleep(self, span: Duration) {
         tokio::time::sleep_until(self.within(span).at.into()).await;
     }
+}
+
+/// Shorter waits go unnoticed, so nothing is reported about them.
+const UNNOTICED: Duration = Duration::from_secs(1);
+
+/// Returns the result of `work` if it is there within a second; otherwise the caller reports what it is waiting for.
+pub(crate) async fn if_quick<T>(work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    tokio::time::timeout(UNNOTICED, work).await.ok()
 }
 
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 /// `$XDG_STATE_HOME/sessiontut`, or `~/.local/state/sessiontut`
 /// (<https://specifications.freedesktop.org/basedir-spec/latest/>); `None` if `HOME` is not set either.
 #[must_use]
@@ -44,15 +46,12 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return OpenOptions::new().write(true).open(path)?.write_all(content);
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let draft = path.with_file_name(name);
-    let written = write_draft(&draft, content).and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        // Remove the incomplete draft, but report the first error.
-        let _ = fs::remove_file(&draft);
-    }
-    written
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Waits for the exclusive lock of this file, which is released when the returned file is dropped.
@@ -85,16 +84,6 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     };
     fs::rename(path, &aside)?;
     Ok(aside)
-}
-
-fn write_draft(draft: &Path, content: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(draft)?;
-    file.write_all(content)?;
-    file.sync_all()
 }
 
 #[cfg(test)]

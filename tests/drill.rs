@@ -96,7 +96,8 @@ fn a_right_answer_counts_and_a_damaged_score_is_no_obstacle() {
     let terminal = Terminal::start(&home, &["drill", "refused"]);
     terminal.wait_for(&format!("> 1 {}", drill::find("refused").unwrap().title));
     terminal.keys(&["Enter"]);
-    terminal.wait_for("named so far: 1 of");
+    terminal.wait_for("[ok]");
+    terminal.wait_for(&format!("1 of {}", FAULTS.len()));
     let list = home.run(["drill", "--list"]).expect(0).stdout;
     assert!(list.contains("[x] refused"), "{list}");
     let aside = fs::read_dir(home.state()).unwrap().filter(|entry| {
@@ -127,7 +128,7 @@ fn no_word_of_a_drill_is_cut_in_two_at_the_edge_of_the_window() {
     terminal.line("clear; sessiontut drill silent");
     terminal.wait_for("> 1 ");
     terminal.keys(&["Enter"]);
-    let screen = terminal.wait_for("named so far");
+    let screen = terminal.wait_for(&format!("of {}", FAULTS.len()));
     let read = screen.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let (_, evidence) = drill::find("silent").unwrap().evidence.split_at(1);
     assert!(read.contains(evidence), "{screen}");

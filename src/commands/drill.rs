@@ -6,14 +6,14 @@ use anyhow::Context as _;
 
 use super::Error;
 use crate::cli::DrillArgs;
-use crate::drill::{self, FAULTS, Fault, Outcome, Score};
+use crate::drill::{self, Answer, FAULTS, Fault, Score};
 use crate::exit::Exit;
 use crate::signals::{self, Stop};
 use crate::ui;
 
 pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
     let chosen = args.fault.as_deref().map(named).transpose()?;
-    let (score, keeping) = Score::load();
+    let (score, saved) = Score::load();
     if args.list {
         ui::drill::list(&score);
         return Ok(Exit::Ok);
@@ -26,7 +26,7 @@ pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
             "drill needs a terminal; use drill --serve FAULT to run an endpoint without the quiz",
         ));
     }
-    ui::drill::keeping(&keeping);
+    ui::drill::saved_score(&saved);
     ask(chosen.unwrap_or_else(|| score.next()), score)
 }
 
@@ -54,19 +54,19 @@ fn ask(fault: &'static Fault, mut score: Score) -> Result<Exit, Error> {
     let Some(picked) = ui::drill::pick(&choices(fault), &stop)? else {
         return Err(Error::Interrupted);
     };
-    let outcome = if picked.name == fault.name {
-        Outcome::Right
+    let answer = if picked.name == fault.name {
+        Answer::Right
     } else {
-        Outcome::Wrong
+        Answer::Wrong
     };
-    let noted = score.note(fault, outcome);
-    ui::drill::solution(fault, outcome, &score);
+    let noted = score.note(fault, answer);
+    ui::drill::solution(fault, answer, &score);
     if let Err(reason) = noted {
-        ui::drill::not_kept(&reason);
+        ui::drill::not_saved(&reason);
     }
-    Ok(match outcome {
-        Outcome::Right => Exit::Ok,
-        Outcome::Wrong => Exit::No,
+    Ok(match answer {
+        Answer::Right => Exit::Ok,
+        Answer::Wrong => Exit::No,
     })
 }
 

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use serde_json::Value;
-use tokio::runtime::Builder;
 
 use super::{Error, chosen};
 use crate::cli::PingArgs;
@@ -17,6 +16,7 @@ use crate::ping::rungs::tls;
 use crate::ping::watch::{ProbeHistory, ProbeResult, watch};
 use crate::ping::{self, ClimbOptions, Family, WriteCheck};
 use crate::redis_url::{Target, Trust, UrlError};
+use crate::signals;
 use crate::state;
 use crate::ui;
 use crate::ui::ping::{ProgressDisplay, Verbosity};
@@ -35,10 +35,7 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         Err(error) => return Err(error),
     };
     check_tls_options(&choice.target, &trust).map_err(Error::Usage)?;
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the async runtime")?;
+    let runtime = signals::runtime()?;
     let check = Check {
         target: &choice.target,
         trust: &trust,
@@ -52,7 +49,7 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         } else {
             tokio::select! {
                 exit = run_check(args, &check, deadline) => exit,
-                () = ctrl_c() => Exit::Interrupted,
+                () = signals::ctrl_c() => Exit::Interrupted,
             }
         }
     });
@@ -119,13 +116,6 @@ async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Ex
     exit
 }
 
-/// Waits for Ctrl-C. If no handler can be installed, the signal ends the program by itself.
-async fn ctrl_c() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
 /// Probes until Ctrl-C, then prints a summary. Ends silently if the reader of the output goes away.
 async fn run_watch(args: &PingArgs, check: &Check<'_>) -> Exit {
     let started = Instant::now();
@@ -140,7 +130,7 @@ async fn run_watch(args: &PingArgs, check: &Check<'_>) -> Exit {
     };
     tokio::select! {
         _ = watch(check, &mut history, show) => return Exit::Ok,
-        () = ctrl_c() => {}
+        () = signals::ctrl_c() => {}
     }
     if !args.json {
         ui::watch::summary(&history, started.elapsed());

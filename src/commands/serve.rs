@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::runtime::Builder;
 
 use super::{Error, chosen};
 use crate::cli::{LogFormat, ServeArgs};
@@ -17,6 +16,7 @@ use crate::ping::instance::{self, Instance};
 use crate::redis_client::connect;
 use crate::serve::{self, Event, Fault, HowToOpen, Options, Step};
 use crate::session::cookie::SigningKey;
+use crate::signals;
 use crate::ui::serve::{self as show, LogStyle};
 
 /// Shortest `SECRET_KEY` that causes no warning, in bytes.
@@ -99,7 +99,7 @@ fn print_how_to_open(style: LogStyle, step: Step, how: &HowToOpen) {
 
 /// The EC2 instance that this host is, if it is one.
 fn instance() -> Result<Option<Instance>, Error> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = signals::runtime()?;
     Ok(runtime.block_on(instance::observe(None, Deadline::after(METADATA_WITHIN))))
 }
 

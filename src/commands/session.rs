@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use redis::{AsyncCommands, RedisResult};
-use tokio::runtime::Builder;
 
 use super::{Error, chosen};
 use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
@@ -16,7 +15,7 @@ use crate::redis_url::{Origin, Target};
 use crate::session::jar::{Cookie, Ended, Jar};
 use crate::session::other_keys::{count_other_keys, notice};
 use crate::session::{self, KEY_PREFIX, SessionStore, Token};
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::state;
 use crate::ui::{self, waiting::waiting};
 
@@ -168,10 +167,7 @@ fn run_with_signals(
     if let Some(complaint) = &jar.complaint {
         ui::note(&format!("sessiontut: {complaint}"));
     }
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("no runtime for this command")?;
+    let runtime = signals::runtime()?;
     let ended = runtime.block_on(async {
         let mut signals = Signals::listen().context("cannot install signal handlers")?;
         let trust = chosen::trust(&args.redis.trust);

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tempfile::TempPath;
 
+use super::broken_server::{Behaviour, BrokenServer, Certificate, tls_server};
 use super::faults::{Fault, Setting};
-use super::lane::{Conduct, Lane};
-use super::tls::{self, AuthorityFile, Certificate};
 use crate::practice::{Server, ServerLimits, ServerOptions, SimulatedFault};
 use crate::secret::Secret;
 
@@ -27,9 +27,9 @@ const FILLERS: usize = 4;
 #[derive(Debug)]
 pub struct Drill {
     url: String,
-    authority: Option<AuthorityFile>,
+    ca: Option<TempPath>,
     // Dropped in this order: a proxy before the server behind it.
-    _lanes: Vec<Lane>,
+    _broken_servers: Vec<BrokenServer>,
     _servers: Vec<Server>,
     _sockets: Vec<Socket>,
 }
@@ -44,14 +44,14 @@ impl Drill {
     /// Returns the file of the CA to trust (`--ca`), if the endpoint uses TLS.
     #[must_use]
     pub fn ca(&self) -> Option<&Path> {
-        self.authority.as_ref().map(|file| file.0.as_path())
+        self.ca.as_deref()
     }
 
     fn at(scheme: &str, login: &str, address: SocketAddr) -> Self {
         Self {
             url: format!("{scheme}://{login}{address}/0"),
-            authority: None,
-            _lanes: Vec::new(),
+            ca: None,
+            _broken_servers: Vec::new(),
             _servers: Vec::new(),
             _sockets: Vec::new(),
         }
@@ -66,9 +66,9 @@ pub fn start(fault: &Fault) -> io::Result<Drill> {
     match fault.setting {
         Setting::Refused => refused(),
         Setting::Dropped => dropped(),
-        Setting::Closed => behind(Conduct::Close),
-        Setting::Silent => behind(Conduct::Ignore),
-        Setting::Http => behind(Conduct::WebServer),
+        Setting::Closed => behind(Behaviour::Close),
+        Setting::Silent => behind(Behaviour::Ignore),
+        Setting::Http => behind(Behaviour::WebServer),
         Setting::TlsOnly => over_tls("redis", Certificate::Right),
         Setting::ExpiredCertificate => over_tls("rediss", Certificate::Expired),
         Setting::WrongName => over_tls("rediss", Certificate::Misnamed),
@@ -122,27 +122,27 @@ fn served(scheme: &str, login: &str, options: ServerOptions) -> io::Result<Drill
     Ok(drill)
 }
 
-fn behind(conduct: Conduct) -> io::Result<Drill> {
-    let lane = Lane::open(conduct)?;
-    let mut drill = Drill::at("redis", "", lane.address);
-    drill._lanes.push(lane);
+fn behind(behaviour: Behaviour) -> io::Result<Drill> {
+    let broken = BrokenServer::start(behaviour)?;
+    let mut drill = Drill::at("redis", "", broken.address);
+    drill._broken_servers.push(broken);
     Ok(drill)
 }
 
 fn over_tls(scheme: &str, certificate: Certificate) -> io::Result<Drill> {
-    let (authority, config) = tls::server(certificate)?;
+    let (ca, config) = tls_server(certificate)?;
     let server = Server::start(ServerOptions::default())?;
-    let lane = Lane::open(Conduct::Unwrap(server.address(), config))?;
-    let mut drill = Drill::at(scheme, "", lane.address);
-    drill.authority = Some(authority);
-    drill._lanes.push(lane);
+    let broken = BrokenServer::start(Behaviour::TerminateTls(server.address(), config))?;
+    let mut drill = Drill::at(scheme, "", broken.address);
+    drill.ca = Some(ca);
+    drill._broken_servers.push(broken);
     drill._servers.push(server);
     Ok(drill)
 }
 
 fn slow() -> io::Result<Drill> {
     let server = Server::start(ServerOptions::default())?;
-    let mut drill = behind(Conduct::Delay(server.address(), LATE))?;
+    let mut drill = behind(Behaviour::Delay(server.address(), LATE))?;
     drill._servers.push(server);
     Ok(drill)
 }

@@ -3,12 +3,11 @@
 //! [`FAULTS`] is the table of all faults: what is broken, which cause `ping` reports, and the evidence that
 //! distinguishes it from similar faults. `endpoint.rs` starts an endpoint for each.
 
+mod broken_server;
 mod endpoint;
 mod faults;
-mod lane;
 mod score;
-mod tls;
 
 pub use endpoint::{Drill, start};
 pub use faults::{FAULTS, Fault, Setting, find};
-pub use score::{Keeping, Outcome, Score};
+pub use score::{Answer, SavedScore, Score};

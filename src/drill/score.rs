@@ -14,9 +14,9 @@ const FILE: &str = "drill.json";
 /// The version of the file format.
 const VERSION: u64 = 1;
 
-/// The result of an answer.
+/// The learner's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Answer {
     /// The fault was identified.
     Right,
     /// Another fault was chosen.
@@ -25,13 +25,13 @@ pub enum Outcome {
 
 /// Whether the score is saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keeping {
+pub enum SavedScore {
     /// Saved in the state folder.
-    Kept,
+    Saved,
     /// Not saved, with the reason.
-    Nowhere(String),
+    Unsaved(String),
     /// Saved in a new file; the old one was damaged and was renamed to this path.
-    SetAside(PathBuf),
+    Damaged(PathBuf),
 }
 
 /// The faults identified so far.
@@ -68,19 +68,19 @@ struct Tally {
 impl Score {
     /// Reads the score. If that is not possible, starts with an empty one, and returns the reason.
     #[must_use]
-    pub fn load() -> (Self, Keeping) {
+    pub fn load() -> (Self, SavedScore) {
         let path = match state::open_folder() {
             Ok(folder) => folder.join(FILE),
             Err(fault) => return Self::unsaved(fault.to_string()),
         };
         let Ok(text) = fs::read(&path) else {
-            return (Self::new(Record::empty(), path), Keeping::Kept);
+            return (Self::new(Record::empty(), path), SavedScore::Saved);
         };
         match serde_json::from_slice::<Record>(&text) {
-            Ok(record) if record.version <= VERSION => (Self::new(record, path), Keeping::Kept),
+            Ok(record) if record.version <= VERSION => (Self::new(record, path), SavedScore::Saved),
             Ok(_) => Self::unsaved(format!("{} was written by a newer sessiontut", path.display())),
             Err(_) => match state::set_aside(&path) {
-                Ok(aside) => (Self::new(Record::empty(), path), Keeping::SetAside(aside)),
+                Ok(aside) => (Self::new(Record::empty(), path), SavedScore::Damaged(aside)),
                 Err(fault) => Self::unsaved(fault.to_string()),
             },
         }
@@ -93,23 +93,23 @@ impl Score {
         }
     }
 
-    fn unsaved(reason: String) -> (Self, Keeping) {
+    fn unsaved(reason: String) -> (Self, SavedScore) {
         let score = Self {
             record: Record::empty(),
             path: None,
         };
-        (score, Keeping::Nowhere(reason))
+        (score, SavedScore::Unsaved(reason))
     }
 
     /// Records an answer, and saves the score.
     ///
     /// # Errors
     /// If the score cannot be saved; the answer still counts until the command ends.
-    pub fn note(&mut self, fault: &Fault, outcome: Outcome) -> std::io::Result<()> {
+    pub fn note(&mut self, fault: &Fault, answer: Answer) -> std::io::Result<()> {
         let tally = self.record.faults.entry(fault.name.to_owned()).or_default();
-        let count = match outcome {
-            Outcome::Right => &mut tally.right,
-            Outcome::Wrong => &mut tally.wrong,
+        let count = match answer {
+            Answer::Right => &mut tally.right,
+            Answer::Wrong => &mut tally.wrong,
         };
         *count = count.saturating_add(1);
         let Some(path) = &self.path else {
@@ -137,8 +137,8 @@ impl Score {
     /// Returns a random fault that was not identified yet, or any fault if all were.
     #[must_use]
     pub fn next(&self) -> &'static Fault {
-        let open: Vec<&'static Fault> = FAULTS.iter().filter(|fault| !self.has_named(fault)).collect();
-        let from: Vec<&'static Fault> = if open.is_empty() {
+        let open: Vec<&Fault> = FAULTS.iter().filter(|fault| !self.has_named(fault)).collect();
+        let from = if open.is_empty() {
             FAULTS.iter().collect()
         } else {
             open

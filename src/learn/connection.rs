@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Value};
-use tokio::runtime::{self, Runtime};
+use tokio::runtime::Runtime;
 
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, if_quick};
 use crate::exit::Exit;
 use crate::ping::causes::{Fix, FixContext};
 use crate::ping::observation::Observations;
@@ -20,7 +20,7 @@ use crate::redis_client::{self, Limits, Stream, error_text};
 use crate::redis_url::{Address, Origin, Target, Trust};
 use crate::sanitize;
 use crate::session::other_keys::OtherKeys;
-use crate::signals::{Interrupted, Stop};
+use crate::signals::{self, Interrupted, Stop};
 
 /// What one command may take: a lesson's commands are answered in milliseconds by any Redis that is well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -30,9 +30,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Redirections that one command follows: a slot on the move needs two.
 const MOST_REDIRECTIONS: usize = 5;
-
-/// What nobody notices as a wait.
-const UNNOTICED: Duration = Duration::from_secs(1);
 
 /// Hears what is being waited for, and nothing when the wait is over.
 pub(crate) type Notice = Box<dyn FnMut(Option<&Target>)>;
@@ -85,7 +82,7 @@ impl Connection {
     /// The system gives no runtime.
     pub(crate) fn new(target: Target, trust: Trust, stop: Stop) -> io::Result<Self> {
         Ok(Self {
-            runtime: runtime::Builder::new_current_thread().enable_all().build()?,
+            runtime: signals::runtime()?,
             target,
             current_target: None,
             trust,
@@ -276,14 +273,13 @@ impl Connection {
     }
 }
 
-/// Waits for `work`; from the second second on somebody is told what for.
+/// Waits for `work`; after one second, `notice` reports what for.
 async fn noticed<T>(work: impl Future<Output = T>, target: &Target, notice: &mut Notice) -> T {
     let mut work = pin!(work);
-    tokio::select! {
-        biased;
-        done = &mut work => return done,
-        () = tokio::time::sleep(UNNOTICED) => notice(Some(target)),
+    if let Some(done) = if_quick(work.as_mut()).await {
+        return done;
     }
+    notice(Some(target));
     let done = work.await;
     notice(None);
     done

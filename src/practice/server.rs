@@ -205,9 +205,7 @@ fn run(
     saved: Option<&[u8]>,
     run_id: String,
 ) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = crate::signals::runtime()?;
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, async {
         let listener = TcpListener::from_std(listener)?;

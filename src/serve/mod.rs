@@ -27,7 +27,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::{HowToOpen, bind, how_to_open};
@@ -38,7 +37,7 @@ pub(crate) use step::Step;
 
 use crate::deadline::Deadline;
 use crate::session::cookie::SigningKey;
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use elsewhere::Board;
 use history::History;
 use link::Link;
@@ -93,7 +92,7 @@ pub(crate) fn serve_until(
     opener: Opener,
     on_event: &OnEvent,
 ) -> io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = signals::runtime()?;
     runtime.block_on(async {
         let address = listener.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(listener)?;

@@ -1,14 +1,14 @@
-//! The drill in the terminal: the task, the list of answers, the solution.
+//! Shows a drill's task, answers and solution.
 
 use std::io;
 
 use colored::Colorize as _;
 
 use super::{answer, menu, note, told, told_behind};
-use crate::drill::{Drill, FAULTS, Fault, Keeping, Outcome, Score};
+use crate::drill::{Answer, Drill, FAULTS, Fault, SavedScore, Score};
 use crate::signals::{Interrupted, Stop};
 
-/// All faults, and which were named.
+/// Lists all faults, and marks those that the learner has identified.
 pub(crate) fn list(score: &Score) {
     for fault in FAULTS {
         let mark = if score.has_named(fault) { "[x]" } else { "[ ]" };
@@ -16,42 +16,39 @@ pub(crate) fn list(score: &Score) {
     }
 }
 
-/// What is to be known of where the score is kept.
-pub(crate) fn keeping(keeping: &Keeping) {
-    match keeping {
-        Keeping::Kept => {}
-        Keeping::Nowhere(reason) => note(&format!("the score is not kept: {reason}")),
-        Keeping::SetAside(path) => note(&format!(
-            "the score's file was damaged and is now {}; it begins anew",
+/// Reports a problem with the file of the score.
+pub(crate) fn saved_score(saved: &SavedScore) {
+    match saved {
+        SavedScore::Saved => {}
+        SavedScore::Unsaved(reason) => note(&format!("your score is not saved: {reason}")),
+        SavedScore::Damaged(path) => note(&format!(
+            "the score file was damaged and has been renamed to {}; starting with an empty score",
             path.display()
         )),
     }
 }
 
-/// The score could not be written.
-pub(crate) fn not_kept(reason: &io::Error) {
-    note(&format!("the score was not written down: {reason}"));
+/// Reports that the score could not be saved.
+pub(crate) fn not_saved(reason: &io::Error) {
+    note(&format!("your score could not be saved: {reason}"));
 }
 
-/// The URL on the first line, the authority to trust on the second where there is one.
+/// Prints the URL on the first line and, for TLS, the CA file on the second.
 pub(crate) fn serving(drill: &Drill) {
     answer(drill.url());
     if let Some(ca) = drill.ca() {
         answer(&ca.to_string_lossy());
     }
-    note("an endpoint that is broken on purpose, on loopback; Ctrl-C ends it");
+    note("serving a deliberately broken endpoint on loopback; Ctrl-C stops it");
 }
 
-/// What there is to find out.
+/// Shows the endpoint to diagnose.
 pub(crate) fn task(drill: &Drill) {
-    told("Something is wrong with this Redis. Find out what, with any tool, in another terminal:");
+    told("Something is wrong with this Redis. Find out what, using any tool in another terminal:");
     answer("");
     answer(&format!("  {}", drill.url().bold()));
     if let Some(ca) = drill.ca() {
-        told_behind(
-            "  ",
-            &format!("its authority is trusted with `--ca {}`", ca.display()),
-        );
+        told_behind("  ", &format!("trust its CA with `--ca {}`", ca.display()));
     }
     answer("");
 }
@@ -69,19 +66,23 @@ pub(crate) fn pick(choices: &[&'static Fault], stop: &Stop) -> Result<Option<&'s
     Ok(picked.and_then(|index| choices.get(index).copied()))
 }
 
-/// Whether it was right, and what tells the fault from its look-alikes.
-pub(crate) fn solution(fault: &Fault, outcome: Outcome, score: &Score) {
+/// Shows whether the answer was right, and the evidence that identifies the fault.
+pub(crate) fn solution(fault: &Fault, given: Answer, score: &Score) {
     answer("");
-    match outcome {
-        Outcome::Right => told_behind(&format!("{} ", "[ok]".green()), fault.title),
-        Outcome::Wrong => told_behind(&format!("{} no: ", "[!!]".red()), fault.title),
+    match given {
+        Answer::Right => told_behind(&format!("{} ", "[ok]".green()), fault.title),
+        Answer::Wrong => told_behind(&format!("{} wrong: ", "[!!]".red()), fault.title),
     }
     told(&format!(
-        "ping calls it {}. {}.",
+        "ping reports {}. {}.",
         fault.cause.code(),
         sentence(fault.evidence)
     ));
-    answer(&format!("named so far: {} of {}", score.named(), FAULTS.len()));
+    answer(&format!(
+        "identified so far: {} of {}",
+        score.named(),
+        FAULTS.len()
+    ));
 }
 
 fn sentence(text: &str) -> String {

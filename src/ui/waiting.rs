@@ -1,4 +1,4 @@
-//! Waits that are longer than a second show what they wait for.
+//! Reports on waits longer than a second.
 
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -9,23 +9,19 @@ use dialoguer::console::{Term, truncate_str};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::window;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, if_quick};
 
-/// What nobody notices as a wait.
-const UNNOTICED: Duration = Duration::from_secs(1);
 /// Columns of the spinner, and of the blank behind it.
 const SPINNER: usize = 2;
 /// How often the spinner turns.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Waits for `work`, which ends by the deadline; from the second second on it shows `what`, and how long at most: a
-/// spinner on a terminal, one line elsewhere.
+/// Waits for `work`, which ends by the deadline. After one second, reports `what` and the time left: a spinner on a
+/// terminal, one line elsewhere.
 pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
-    tokio::select! {
-        biased;
-        done = &mut work => return done,
-        () = deadline.sleep(UNNOTICED) => {}
+    if let Some(done) = if_quick(work.as_mut()).await {
+        return done;
     }
     let spinner = Spinner::show(what, deadline);
     loop {
@@ -37,7 +33,7 @@ pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future
     }
 }
 
-/// Gone from the terminal when it is dropped.
+/// Cleared when dropped.
 struct Spinner(Option<ProgressBar>);
 
 impl Spinner {
@@ -71,7 +67,7 @@ impl Drop for Spinner {
     }
 }
 
-/// In a narrow window it is the name that is cut short, and not how long it takes.
+/// In a narrow window the name is shortened, not the time left.
 fn words(what: &str, deadline: Deadline) -> String {
     let left = format!(", at most {:.0} s more", deadline.left().as_secs_f64().ceil());
     match window::columns(&Term::stderr()) {
