@@ -1,4 +1,4 @@
-//! The command line: clap types and nothing else.
+//! The command line, as clap types.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,73 +9,73 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// What to do; none: a menu on a terminal, this help elsewhere
+    /// Subcommand to run (without one: a menu on a terminal, this help elsewhere)
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 const AFTER_HELP: &str = "\
 Environment:
-  REDIS_URL       the Redis to use; without one the built-in practice Redis serves
-  REDISCLI_AUTH   its password, where the URL has none
-  NO_COLOR        no colours
+  REDIS_URL       Redis to use (default: the built-in practice Redis)
+  REDISCLI_AUTH   password to use if the URL has none
+  NO_COLOR        disable colours
 
-Exit status: 0 it answers · 1 the answer is no · 2 usage or URL · 3 DNS · 4 TCP · 5 TLS · 6 AUTH · 7 server
+Exit status: 0 success · 1 failure · 2 usage or URL · 3 DNS · 4 TCP · 5 TLS · 6 AUTH · 7 server
              130 interrupted";
 
 /// The subcommands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Is Redis reachable, and if not, why?
+    /// Find out whether Redis is reachable, and if not, why
     Ping(PingArgs),
-    /// Lessons, step by step; goes on where you left
+    /// Take the lessons; resumes where you left off
     Learn(LearnArgs),
-    /// Simulate a login: make a session; show the cookie and the hash behind it
+    /// Simulate a login: create a session, and show its cookie and hash
     Login(LoginArgs),
-    /// Count a visit: HINCRBY on the current session
+    /// Count a visit: run HINCRBY on the current session
     Visits(VisitsArgs),
-    /// EXPIRE the current session and watch it count down to its end
+    /// Let the current session expire, and watch the countdown
     Expire(ExpireArgs),
-    /// The current session: cookie, hash, time left; touches nothing
+    /// Show the current cookie, hash and TTL; refreshes nothing
     Session(StepArgs),
-    /// End the current session
+    /// Log out: delete the current session
     Logout(StepArgs),
-    /// Serve the app in a browser, with a view into its Redis
+    /// Serve the app for a browser, and show its data in Redis
     Serve(ServeArgs),
-    /// The built-in Redis on a port of its own
+    /// Run the built-in practice Redis on its own port
     Practice(PracticeArgs),
-    /// An endpoint that is broken on purpose: can you name what is wrong?
+    /// Practise diagnosing a deliberately broken endpoint
     Drill(DrillArgs),
-    /// Print the completions for a shell
+    /// Print the completion script for a shell
     Completions {
-        /// Which shell
+        /// Shell to print it for
         shell: clap_complete::Shell,
     },
 }
 
-/// Which Redis, and how to trust it: on every command.
+/// The Redis to use, and its TLS options.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RedisArgs {
-    /// The Redis to use: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix://PATH`
-    // hide_env_values: the URL may hold a password.
+    /// Redis to use: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix://PATH`
+    // hide_env_values: the URL may contain a password.
     #[arg(long = "redis", value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
     pub url: Option<String>,
-    /// How to trust it
+    /// TLS options
     #[command(flatten)]
     pub trust: TrustArgs,
 }
 
-/// How to trust, and be trusted by, a TLS server.
+/// TLS options.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "TLS")]
 pub struct TrustArgs {
-    /// Trust the authorities in this PEM file, besides the system's
+    /// Trust the CAs in this PEM file as well as the system's
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Show this client certificate (PEM)
+    /// Send this client certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
-    /// The client certificate's private key (PEM)
+    /// Use this private key for the client certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
     /// Expect this name in the server's certificate (through a tunnel or a CNAME)
@@ -86,89 +86,89 @@ pub struct TrustArgs {
 /// Arguments of `ping`.
 #[derive(Debug, Args)]
 pub struct PingArgs {
-    /// The Redis to reach [default: $REDIS_URL; prefer that: everyone sees a command line in `ps`]
-    // An id of its own: --redis has the other.
+    /// Redis to check [default: $REDIS_URL, which unlike a command line is not visible in `ps`]
+    // The id `url` belongs to --redis.
     #[arg(id = "ping_url", value_name = "URL")]
     pub url: Option<String>,
-    /// One JSON object on standard output
+    /// Print one JSON object to standard output
     #[arg(long)]
     pub json: bool,
-    /// Seconds that the whole climb may take, fractions allowed
+    /// Overall time limit in seconds (fractions allowed)
     #[arg(long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = timeout)]
     pub timeout: Duration,
-    /// Rehearse the tutorial's commands on one key of our own, which does not stay
+    /// Run the tutorial's commands on a temporary key
     #[arg(long)]
     pub write_check: bool,
-    /// Dial IPv4 addresses only
+    /// Use IPv4 addresses only
     #[arg(short = '4', conflicts_with = "v6")]
     pub v4: bool,
-    /// Dial IPv6 addresses only
+    /// Use IPv6 addresses only
     #[arg(short = '6')]
     pub v6: bool,
-    /// The verdict alone
+    /// Print only the verdict
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
-    /// Ping this often on the connection that was made
+    /// Send N PINGs on the established connection
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub count: Option<u32>,
-    /// Ping until Ctrl-C: each round trip, every change, a summary; with --json an object a line
+    /// Ping until Ctrl-C, and print each round trip, each change and a summary (with --json: one object per line)
     #[arg(long, conflicts_with_all = ["count", "wait", "hold", "report"])]
     pub watch: bool,
-    /// Seconds between two pings of --count and --watch, and two climbs of --wait
+    /// Seconds between two PINGs of --count and --watch, and two attempts of --wait
     #[arg(long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true, value_parser = timeout)]
     pub interval: Duration,
-    /// Climb again and again until Redis answers, for at most this many seconds
+    /// Retry until Redis answers, for at most this many seconds
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with_all = ["count", "hold"])]
     pub wait: Option<Duration>,
-    /// Stay idle for this many seconds, then ping again: finds connections that are dropped when idle
+    /// Stay idle for this many seconds, then ping again (finds firewalls that drop idle connections)
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with = "count")]
     pub hold: Option<Duration>,
-    /// Write everything that is known, without secrets, into this file: for a ticket
+    /// Write a full report, without secrets, to this file (for a support ticket)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// List all causes and warnings with their exit statuses
     #[arg(long)]
     pub codes: bool,
-    /// The same, by option; last, since what follows would stand under its heading
+    /// Last, because its heading applies to all options after it
     #[command(flatten)]
     pub redis: RedisArgs,
 }
 
-/// Longest span that an option takes: a day.
+/// The longest time span that an option accepts: one day.
 const LONGEST_SECONDS: f64 = 86_400.0;
 
-/// A positive number of seconds.
+/// Parses a positive number of seconds.
 fn timeout(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= LONGEST_SECONDS => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("a number of seconds over 0 and up to 86400 is needed, such as 5 or 0.5".into()),
+        _ => Err("expected a number of seconds above 0, up to 86400, such as 5 or 0.5".into()),
     }
 }
 
-/// A whole number within limits.
+/// Parses a whole number within limits.
 fn whole<N: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<N, String> + Clone {
     move |text| {
         text.parse()
             .ok()
             .filter(|number| (least..=most).contains(number))
             .and_then(|number| N::try_from(number).ok())
-            .ok_or_else(|| format!("a whole number from {least} to {most} is needed"))
+            .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
     }
 }
 
-/// Longest time to live that `serve` gives, in seconds: 136 years.
+/// The longest TTL of `serve` in seconds: 136 years.
 const LONGEST_TTL: u64 = 4_294_967_295;
 
 /// Arguments of every step command.
 #[derive(Clone, Debug, Args)]
 pub struct StepArgs {
-    /// The answer alone, without the Redis commands
+    /// Print only the result, without the Redis commands
     #[arg(long, short)]
     pub quiet: bool,
-    /// Show the whole session token
+    /// Show the complete session token
     #[arg(long)]
     pub show_token: bool,
-    /// Which Redis
+    /// The Redis to use
     #[command(flatten)]
     pub redis: RedisArgs,
 }
@@ -176,9 +176,9 @@ pub struct StepArgs {
 /// Arguments of `login`.
 #[derive(Debug, Args)]
 pub struct LoginArgs {
-    /// Who logs in: 1 to 64 characters
+    /// Name of the user (1 to 64 characters)
     pub name: String,
-    /// What all steps take
+    /// Options of all step commands
     #[command(flatten)]
     pub step: StepArgs,
 }
@@ -186,10 +186,10 @@ pub struct LoginArgs {
 /// Arguments of `visits`.
 #[derive(Debug, Args)]
 pub struct VisitsArgs {
-    /// How many visits
+    /// Number of visits
     #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub times: u32,
-    /// What all steps take
+    /// Options of all step commands
     #[command(flatten)]
     pub step: StepArgs,
 }
@@ -197,10 +197,10 @@ pub struct VisitsArgs {
 /// Arguments of `expire`.
 #[derive(Debug, Args)]
 pub struct ExpireArgs {
-    /// Seconds until the end
+    /// Seconds until the session expires
     #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true, value_parser = whole::<u32>(1, 86_400))]
     pub ttl: u32,
-    /// What all steps take
+    /// Options of all step commands
     #[command(flatten)]
     pub step: StepArgs,
 }
@@ -208,27 +208,27 @@ pub struct ExpireArgs {
 /// Arguments of `learn`.
 #[derive(Debug, Args)]
 pub struct LearnArgs {
-    /// The lesson: its number, its name, or a part of a word of its title [default: where you left]
+    /// Lesson to take: its number, its name, or part of its title [default: where you left off]
     pub lesson: Option<String>,
-    /// List the lessons: done, now, open
+    /// List the lessons, and which are done
     #[arg(long, conflicts_with_all = ["yes", "reset", "check"])]
     pub list: bool,
-    /// Forget the progress of a lesson (the one you are in, if none is named) or of all, and remove its keys
+    /// Reset the progress of a lesson (default: the current one) or of all lessons, and delete their keys
     #[arg(long, value_name = "LESSON|all", num_args = 0..=1, conflicts_with_all = ["yes", "check"])]
     pub reset: Option<Option<String>>,
-    /// Run unattended: type the solutions, wait the waits, exit with 0 only if everything held
+    /// Run unattended with the solutions and real waits; exit 0 only if every check passes
     #[arg(long)]
     pub yes: bool,
     /// Show code in this language: python, javascript, rust
     #[arg(long, value_name = "LANGUAGE")]
     pub lang: Option<String>,
-    /// Take the lessons (NN-id.md) from this folder
+    /// Read the lessons (NN-id.md) from this folder
     #[arg(long, value_name = "DIR")]
     pub lessons: Option<PathBuf>,
-    /// Only load the lessons, and say what is wrong with them
+    /// Validate the lessons without running them
     #[arg(long, conflicts_with = "yes")]
     pub check: bool,
-    /// Which Redis
+    /// The Redis to use
     #[command(flatten)]
     pub redis: RedisArgs,
 }
@@ -254,19 +254,19 @@ pub struct ServeArgs {
     /// Log requests and notes to standard error as JSON, one object per line
     #[arg(long, value_name = "FORMAT")]
     pub log: Option<LogFormat>,
-    /// Which Redis
+    /// The Redis to use
     #[command(flatten)]
     pub redis: RedisArgs,
 }
 
-/// How to write the access log.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum LogFormat {
-    /// A JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// A time span: a whole number and s, m, h or d; without a letter it is seconds.
+/// Parses a time span: a whole number and s, m, h or d. Without a letter, it is in seconds.
 fn span(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.find(|character: char| !character.is_ascii_digit()) {
         Some(at) => text.split_at(at),
@@ -280,7 +280,7 @@ fn span(text: &str) -> Result<Duration, String> {
         _ => 0,
     };
     match number.parse::<u32>().map_or(0, u64::from) * seconds_in_unit {
-        0 => Err("a whole number from 1 and one of s, m, h, d is needed, such as 8h".into()),
+        0 => Err("expected a whole number above 0 and s, m, h or d, such as 8h".into()),
         seconds => Ok(Duration::from_secs(seconds)),
     }
 }
@@ -288,13 +288,13 @@ fn span(text: &str) -> Result<Duration, String> {
 /// Arguments of `practice`.
 #[derive(Debug, Args)]
 pub struct PracticeArgs {
-    /// Where to listen: a loopback address; port 0 takes a free one
+    /// Loopback address to listen on (port 0: any free port)
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// The password that clients must give (everyone sees a command line in `ps`)
+    /// Password that clients must send (command lines are visible to everyone in `ps`)
     #[arg(long, value_name = "PASSWORD")]
     pub password: Option<String>,
-    /// Begin empty, and forget everything at the end
+    /// Start empty, and save nothing
     #[arg(long)]
     pub no_save: bool,
 }
@@ -302,12 +302,12 @@ pub struct PracticeArgs {
 /// Arguments of `drill`.
 #[derive(Debug, Args)]
 pub struct DrillArgs {
-    /// The fault, by the name that --list shows [default: one that you have not named yet]
+    /// Fault to diagnose, as shown by --list [default: a random one that you have not identified yet]
     pub fault: Option<String>,
-    /// List the faults, and which you have named
+    /// List the faults, and which you have identified
     #[arg(long, conflicts_with_all = ["fault", "serve"])]
     pub list: bool,
-    /// Only run the endpoint, without asking: its URL is the first line, its authority's file the second
+    /// Run the endpoint without the quiz; prints its URL and, for TLS, its CA file
     #[arg(long)]
     pub serve: bool,
 }

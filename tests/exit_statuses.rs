@@ -72,7 +72,7 @@ fn a_url_that_cannot_be_used_is_2() {
 }
 
 #[test]
-fn a_file_for_tls_that_cannot_be_read_is_2_and_one_line_that_says_what_to_do() {
+fn a_tls_file_that_cannot_be_read_is_2_and_one_line() {
     let home = Home::new();
     let (missing, empty) = (home.path().join("no-such-file"), home.path().join("empty"));
     std::fs::write(&empty, "").unwrap();
@@ -97,19 +97,15 @@ fn a_file_for_tls_that_cannot_be_read_is_2_and_one_line_that_says_what_to_do() {
             assert_eq!(finished.stdout, "", "{options:?}");
             assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
             let begin = format!("sessiontut: {option} {path}: ");
-            assert!(
-                finished.stderr.starts_with(&begin) && finished.stderr.contains("; name "),
-                "{}",
-                finished.stderr
-            );
+            assert!(finished.stderr.starts_with(&begin), "{}", finished.stderr);
         }
     }
 }
 
 #[test]
-fn an_option_out_of_its_range_is_2_and_says_what_is_expected() {
-    let seconds = "a whole number from 1 to 4294967295 is needed";
-    let span = "a whole number from 1 and one of s, m, h, d is needed, such as 8h";
+fn an_option_out_of_its_range_is_2_and_the_range_is_shown() {
+    let seconds = "1 to 4294967295";
+    let span = "such as 8h";
     let address = "127.0.0.1:5000";
     for (words, expected) in [
         ("serve --ttl -1", seconds),
@@ -124,22 +120,16 @@ fn an_option_out_of_its_range_is_2_and_says_what_is_expected() {
         ("serve --max-age x", span),
         ("serve --max-age 8w", span),
         ("serve --max-age 99999999999d", span),
-        ("serve --step 5", "a whole number from 1 to 4 is needed"),
+        ("serve --step 5", "1 to 4"),
         ("serve --listen x", address),
         ("serve --listen :5000", address),
-        ("expire --ttl 0", "a whole number from 1 to 86400 is needed"),
-        ("expire --ttl -1", "a whole number from 1 to 86400 is needed"),
-        ("visits --times 0", "a whole number from 1 to 100000 is needed"),
-        ("visits --times -1", "a whole number from 1 to 100000 is needed"),
-        ("ping --count -1", "a whole number from 1 to 100000 is needed"),
-        (
-            "ping --timeout -1",
-            "a number of seconds over 0 and up to 86400 is needed",
-        ),
-        (
-            "ping --interval 0",
-            "a number of seconds over 0 and up to 86400 is needed",
-        ),
+        ("expire --ttl 0", "1 to 86400"),
+        ("expire --ttl -1", "1 to 86400"),
+        ("visits --times 0", "1 to 100000"),
+        ("visits --times -1", "1 to 100000"),
+        ("ping --count -1", "1 to 100000"),
+        ("ping --timeout -1", "up to 86400"),
+        ("ping --interval 0", "up to 86400"),
     ] {
         let finished = Home::new().run(words.split(' ')).expect(2);
         assert_eq!(finished.stdout, "", "{words}");
@@ -153,8 +143,8 @@ fn an_option_out_of_its_range_is_2_and_says_what_is_expected() {
 }
 
 #[test]
-fn a_name_that_leads_nowhere_is_3() {
-    // Which one of them depends on the resolver of this machine; RFC 6761 promises that none knows the name.
+fn a_name_that_does_not_exist_is_3() {
+    // The code depends on this host's resolver, but RFC 6761 guarantees that the name does not exist.
     let finished = ping(&["redis://no-such-name.invalid:6379"]).expect(3);
     assert!(finished.json()["cause"].as_str().unwrap().starts_with("dns."));
 }

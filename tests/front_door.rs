@@ -1,4 +1,4 @@
-//! The front door: help, version, slips on the command line, pipes, and what never comes out.
+//! The command line: help, version, typos, pipes and the menu.
 
 mod support;
 
@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use clap::CommandFactory;
 use sessiontut::Cli;
+use support::golden::assert_golden;
 use support::program::SESSIONTUT;
 use support::{Home, RedisServer, Terminal};
 
@@ -33,34 +34,52 @@ fn the_version_is_the_crates() {
 }
 
 #[test]
-fn every_subcommand_explains_itself_within_80_columns() {
+fn every_subcommand_has_help_within_100_columns() {
     let home = Home::new();
     let help = home.run(["--help"]).expect(0).stdout;
-    for name in subcommands() {
+    for command in Cli::command().get_subcommands() {
+        let name = command.get_name();
         assert!(
             help.contains(&format!("\n  {name}")),
-            "--help does not show {name}:\n{help}"
+            "--help does not list {name}:\n{help}"
         );
-        let own = home.run([&name, "--help"]).expect(0).stdout;
+        let own = home.run([name, "--help"]).expect(0).stdout;
         for line in own.lines().chain(help.lines()) {
-            assert!(line.chars().count() <= 100, "too wide for a terminal: {line:?}");
+            assert!(line.chars().count() <= 100, "too wide: {line:?}");
         }
-        assert!(own.contains("Usage: sessiontut"), "{own}");
+        for option in command.get_arguments().filter_map(|argument| argument.get_long()) {
+            assert!(
+                own.contains(&format!("--{option}")),
+                "{name} --help lacks --{option}"
+            );
+        }
     }
 }
 
 #[test]
-fn a_slip_on_the_command_line_is_one_error_and_exit_status_2() {
+fn the_wording_of_the_help() {
     let home = Home::new();
-    let mut slips = vec![vec!["pong".to_owned()], vec!["--no-such-option".to_owned()]];
-    slips.extend(
+    assert_golden("help/sessiontut.txt", &home.run(["--help"]).expect(0).stdout);
+    for name in subcommands() {
+        assert_golden(
+            &format!("help/{name}.txt"),
+            &home.run([&name, "--help"]).expect(0).stdout,
+        );
+    }
+}
+
+#[test]
+fn a_typo_on_the_command_line_is_one_error_and_exit_status_2() {
+    let home = Home::new();
+    let mut typos = vec![vec!["pong".to_owned()], vec!["--no-such-option".to_owned()]];
+    typos.extend(
         subcommands()
             .into_iter()
             .map(|name| vec![name, "--no-such-option".to_owned()]),
     );
-    for slip in slips {
-        let finished = home.run(&slip).expect(2);
-        assert_eq!(finished.stdout, "", "{slip:?}");
+    for typo in typos {
+        let finished = home.run(&typo).expect(2);
+        assert_eq!(finished.stdout, "", "{typo:?}");
         assert_eq!(
             finished.stderr.matches("error:").count(),
             1,
@@ -68,7 +87,7 @@ fn a_slip_on_the_command_line_is_one_error_and_exit_status_2() {
             finished.stderr
         );
         assert!(
-            finished.stderr.contains(slip.last().unwrap()),
+            finished.stderr.contains(typo.last().unwrap()),
             "{}",
             finished.stderr
         );
