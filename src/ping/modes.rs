@@ -103,19 +103,20 @@ impl Check<'_> {
             let deadline = Deadline::after(self.timeout.min(until.left()).max(Duration::from_millis(1)));
             let seen = self.climb(deadline, tell).await.observations;
             let verdict = judge(self.target, &seen);
-            let Some(cause) = verdict
-                .finding
-                .as_ref()
-                .map(|finding| finding.cause)
-                .filter(|_| !until.is_over())
-            else {
-                return diagnosis(seen, verdict, deadline);
+            let cause = verdict.finding.as_ref().map(|finding| finding.cause);
+            let diagnosis = diagnosis(seen, verdict, deadline);
+            let Some(cause) = cause else {
+                return diagnosis;
             };
-            if last_cause.replace(cause) != Some(cause) {
+            if !until.is_over() && last_cause.replace(cause) != Some(cause) {
                 tell(ModeEvent::Failed(cause, until));
             }
             tell(ModeEvent::Paused(until));
             until.sleep(self.interval).await;
+            // A climb without time left would report a timeout instead of the cause.
+            if until.is_over() {
+                return diagnosis;
+            }
         }
     }
 

@@ -103,7 +103,7 @@ impl Watch<'_> {
         }
         let change = change(self.state, state, is_new);
         self.state = state;
-        // If PING is forbidden, the first round trip was that of the refusal.
+        // Without a measured round trip, use the time of the first PING.
         let round_trip = round_trip.or(Some(self.seen.ping_took));
         ProbeResult {
             seen: self.seen.clone(),
