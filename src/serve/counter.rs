@@ -8,8 +8,8 @@ use futures_util::future::try_join_all;
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult};
 
+use super::connection_manager::ConnectionManager;
 use super::fault::Fault;
-use super::link::Link;
 use crate::deadline::Deadline;
 use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;
@@ -80,21 +80,22 @@ impl CreatedKeys {
 /// # Errors
 /// How many of them may still exist, and why.
 pub(super) async fn delete(
-    link: &Arc<Link>,
+    redis: &Arc<ConnectionManager>,
     keys: &[String],
     deadline: Deadline,
 ) -> Result<(), (usize, Fault)> {
     let mut left = keys.len();
     for part in keys.chunks(DELETED_AT_ONCE) {
-        link.ask(deadline, |redis| async move {
-            let delete = |key| {
-                let mut redis = redis.clone();
-                async move { redis.del::<_, ()>(key).await }
-            };
-            try_join_all(part.iter().map(delete)).await
-        })
-        .await
-        .map_err(|fault| (left, fault))?;
+        redis
+            .run(deadline, |redis| async move {
+                let delete = |key| {
+                    let mut redis = redis.clone();
+                    async move { redis.del::<_, ()>(key).await }
+                };
+                try_join_all(part.iter().map(delete)).await
+            })
+            .await
+            .map_err(|fault| (left, fault))?;
         left -= part.len();
     }
     Ok(())

@@ -23,13 +23,13 @@ pub(crate) struct Fault {
     pub fixes: Vec<Fix>,
 }
 
-/// What to do with a connection after an error on it.
+/// Whether the next request needs a new connection after an error on this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Connection {
-    /// It works: Redis refused only the command.
-    Keep,
-    /// It is broken, or leads to a server that is not usable (any more): the next request opens another.
-    Replace,
+pub(crate) enum Reconnect {
+    /// No: Redis refused only the command.
+    No,
+    /// Yes: the connection is broken, or leads to a server that is not usable (any more).
+    Yes,
 }
 
 impl Fault {
@@ -62,8 +62,8 @@ impl Fault {
         }
     }
 
-    /// What an error means, and what to do with the connection.
-    pub(crate) fn of_error(error: &RedisError, context: &FixContext) -> (Self, Connection) {
+    /// What an error means, and whether the next request needs a new connection.
+    pub(crate) fn of_error(error: &RedisError, context: &FixContext) -> (Self, Reconnect) {
         let replies = error_replies(error);
         if let Some(first) = replies.first() {
             return Self::of_replies(first, &replies, context);
@@ -80,7 +80,7 @@ impl Fault {
             // Such as a transaction that was not executed: EXEC returned nil.
             ErrorKind::UnexpectedReturnType => {
                 let fault = Self::unexpected("Redis returned an unexpected reply", error.to_string());
-                return (fault, Connection::Keep);
+                return (fault, Reconnect::No);
             }
             _ => (
                 Cause::ProtoClosed,
@@ -89,31 +89,31 @@ impl Fault {
         };
         let mut fault = Self::new(cause, summary.to_owned(), context);
         fault.evidence.push(error.to_string());
-        (fault, Connection::Replace)
+        (fault, Reconnect::Yes)
     }
 
     /// A refused command of a transaction says more than the error reply to EXEC.
-    fn of_replies(first: &str, replies: &[String], context: &FixContext) -> (Self, Connection) {
+    fn of_replies(first: &str, replies: &[String], context: &FixContext) -> (Self, Reconnect) {
         if first.starts_with(REPLY_TOO_LARGE) {
             let summary = "the session in Redis is larger than 1 MB, so it was not loaded";
             let evidence = "the reply was discarded as it arrived".to_owned();
-            return (Self::unexpected(summary, evidence), Connection::Keep);
+            return (Self::unexpected(summary, evidence), Reconnect::No);
         }
         let evidence = format!("Redis replied: {first}");
         match replies.iter().find_map(|reply| ErrorReply::of(reply)) {
             Some(reply) => {
                 let mut fault = Self::new(reply.cause, reply.summary().to_owned(), context);
                 fault.evidence.push(evidence);
-                let connection = if reply.reconnect {
-                    Connection::Replace
+                let reconnect = if reply.reconnect {
+                    Reconnect::Yes
                 } else {
-                    Connection::Keep
+                    Reconnect::No
                 };
-                (fault, connection)
+                (fault, reconnect)
             }
             None => {
                 let fault = Self::unexpected("Redis refused a command of the session", evidence);
-                (fault, Connection::Keep)
+                (fault, Reconnect::No)
             }
         }
     }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use redis::{Value, parse_redis_value};
 
-    fn fault(reply: &str) -> (Fault, Connection) {
+    fn fault(reply: &str) -> (Fault, Reconnect) {
         let Value::ServerError(error) = parse_redis_value(reply.as_bytes()).unwrap() else {
             panic!("{reply} is no error");
         };
@@ -162,45 +162,45 @@ mod tests {
 
     #[test]
     fn what_redis_refuses_has_pings_code() {
-        for (reply, code, connection) in [
+        for (reply, code, reconnect) in [
             (
                 "-READONLY You can't write against a read only replica.\r\n",
                 "role.replica",
-                Connection::Replace,
+                Reconnect::Yes,
             ),
             (
                 "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
                 "server.out_of_memory",
-                Connection::Keep,
+                Reconnect::No,
             ),
             (
                 "-LOADING Redis is loading the dataset in memory\r\n",
                 "server.loading",
-                Connection::Keep,
+                Reconnect::No,
             ),
             (
                 "-CLUSTERDOWN Hash slot not served\r\n",
                 "cluster.down",
-                Connection::Keep,
+                Reconnect::No,
             ),
             (
                 "-NOAUTH Authentication required.\r\n",
                 "auth.required",
-                Connection::Replace,
+                Reconnect::Yes,
             ),
             (
                 "-MISCONF Redis is configured to save RDB snapshots\r\n",
                 "server.misconf",
-                Connection::Keep,
+                Reconnect::No,
             ),
             (
                 "-WRONGTYPE Operation against a key\r\n",
                 "proto.unexpected",
-                Connection::Keep,
+                Reconnect::No,
             ),
         ] {
             let (fault, found) = fault(reply);
-            assert_eq!((&*fault.code, found), (code, connection), "{reply}");
+            assert_eq!((&*fault.code, found), (code, reconnect), "{reply}");
             assert!(!fault.evidence[0].contains('\r'), "{:?}", fault.evidence);
         }
     }

@@ -4,21 +4,21 @@
 
 use std::sync::Arc;
 
+use super::connection_manager::ConnectionManager;
 use super::fault::Fault;
-use super::link::Link;
 use crate::deadline::Deadline;
 use crate::session::KEY_PREFIX;
 
 /// Counts at a key and deletes it, in one transaction.
-pub(super) async fn check(link: &Arc<Link>, deadline: Deadline) -> Result<(), Fault> {
+pub(super) async fn check(redis: &Arc<ConnectionManager>, deadline: Deadline) -> Result<(), Fault> {
     let key = format!("{KEY_PREFIX}health");
-    link.ask(deadline, |mut redis| async move {
+    let check = |mut redis| async move {
         redis::pipe()
             .atomic()
             .hincr(&key, "checks", 1)
             .del(&key)
             .exec_async(&mut redis)
             .await
-    })
-    .await
+    };
+    redis.run(deadline, check).await
 }

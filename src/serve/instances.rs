@@ -1,138 +1,159 @@
-//! Instances over one Redis announce themselves and find each other.
+//! Instances on the same Redis announce themselves and find each other.
 //!
-//! An instance is a hash with a short life (a user who may do what sessions need may do this as well): who stops takes it back, who dies is forgotten. Their addresses also stand in
-//! one hash, so that nobody has to scan a Redis that belongs to others; what it says beyond a living key is stale.
+//! Each instance has a hash with a short TTL: it is deleted when the instance stops, and expires if it crashes. One more
+//! hash lists their addresses, so that nobody has to scan a Redis that belongs to others; an address in it without a hash
+//! of its own is stale. Only commands that sessions need are used, because the user may not be allowed others.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{AsyncCommands, RedisResult, pipe};
+use redis::{AsyncCommands, RedisResult};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::address::from_elsewhere;
-use super::elsewhere::Board;
+use super::connection_manager::ConnectionManager;
 use super::health;
-use super::link::Link;
-use super::pages::Neighbour;
 use super::{Event, Fault, OnEvent, Step};
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
+use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;
 
-/// The key of an instance, less its address.
-const PREFIX: &str = "sessiontut:instance:";
-/// The field that names its step.
+/// The field of an instance's hash that names its step.
 const STEP: &str = "serves";
-/// The hash of all their addresses.
-const DIRECTORY: &str = "sessiontut:instances";
-/// What an announcement lives, unless it is repeated.
-const LIFE: Duration = Duration::from_secs(10);
+/// TTL of an announcement, in seconds.
+const TTL: i64 = 10;
 /// Between two announcements.
-const RHYTHM: Duration = Duration::from_secs(2);
-/// For one announcement.
-const WITHIN: Duration = Duration::from_millis(1500);
-/// Instances that are looked at: anyone may write into the hash.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(2);
+/// Time limit for one announcement.
+const ANNOUNCE_WITHIN: Duration = Duration::from_millis(1500);
+/// Instances that are looked up: anyone may write into the list.
 const MOST: usize = 32;
 
-/// Announces this instance and looks for others until the server stops; the first time it also tells what is wrong with Redis.
+/// Another instance on the same Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OtherInstance {
+    pub(super) url: String,
+    pub(super) step: Step,
+}
+
+/// The other instances, as last seen.
+#[derive(Debug, Default)]
+pub(super) struct OtherInstances(Mutex<Arc<[OtherInstance]>>);
+
+impl OtherInstances {
+    pub(super) fn get(&self) -> Arc<[OtherInstance]> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, instances: Vec<OtherInstance>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = instances.into();
+    }
+}
+
+/// Announces this instance and looks for others until the server stops. The first time, it also reports a Redis that is
+/// unavailable.
 pub(super) async fn announce(
     address: SocketAddr,
     step: Step,
-    link: Arc<Link>,
-    board: Arc<Board>,
+    redis: Arc<ConnectionManager>,
+    others: Arc<OtherInstances>,
     stop: CancellationToken,
-    tell: OnEvent,
+    on_event: OnEvent,
 ) {
     if !step.needs_redis() {
         return;
     }
-    let address = from_elsewhere(address);
-    let mut rhythm = interval(RHYTHM);
-    rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut tell = Some(tell);
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            _ = rhythm.tick() => {}
-        }
-        let turn = async {
-            if let Some(tell) = tell.take()
-                && let Err(fault) = health::check(&link, Deadline::after(WITHIN)).await
+    let address = from_elsewhere(address).to_string();
+    let mut ticks = interval(ANNOUNCE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut first_time = Some(on_event);
+    let announcements = async {
+        loop {
+            ticks.tick().await;
+            if let Some(on_event) = first_time.take()
+                && let Err(fault) = health::check(&redis, Deadline::after(ANNOUNCE_WITHIN)).await
             {
-                tell(Event::Unreachable(fault));
+                on_event(Event::Unreachable(fault));
             }
-            let round = link.ask(Deadline::after(WITHIN), |redis| round(redis, address, step));
-            // Who finds no others has sessions all the same.
-            if let Ok(neighbours) = round.await {
-                board.show(neighbours);
+            let deadline = Deadline::after(ANNOUNCE_WITHIN);
+            let found = redis.run(deadline, |redis| announce_once(redis, &address, step));
+            // The pages work without the list.
+            if let Ok(found) = found.await {
+                others.set(found);
             }
-        };
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            () = turn => {}
         }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = announcements => {}
     }
-    // Gone or not, the key dies within its ten seconds.
-    let _ = withdraw(&link, address).await;
+    // If this fails, the hash expires.
+    let _ = withdraw(&redis, &address).await;
+}
+
+fn key(address: &str) -> String {
+    format!("{KEY_PREFIX}instance:{address}")
+}
+
+/// The hash that lists the addresses of all instances.
+fn directory() -> String {
+    format!("{KEY_PREFIX}instances")
 }
 
 /// Announces this instance, and returns the others.
-async fn round(mut redis: RedisConnection, address: SocketAddr, step: Step) -> RedisResult<Vec<Neighbour>> {
-    let address = address.to_string();
-    let step = format!("step {}", step.number());
-    let key = format!("{PREFIX}{address}");
-    let ttl = LIFE.as_secs().cast_signed();
-    pipe()
-        .atomic()
-        .hset(&key, STEP, &step)
-        .expire(&key, ttl)
-        .exec_async(&mut redis)
-        .await?;
-    let (_, _, listed): (i64, i64, Fields) = pipe()
-        .atomic()
-        .hset(DIRECTORY, &address, &step)
-        .expire(DIRECTORY, ttl)
-        .hgetall(DIRECTORY)
-        .query_async(&mut redis)
-        .await?;
+async fn announce_once(
+    mut redis: RedisConnection,
+    address: &str,
+    step: Step,
+) -> RedisResult<Vec<OtherInstance>> {
+    let text = format!("step {}", step.number());
+    // If the list cannot be read, its TTL is not reset: someone else has written into it.
+    let listed: Fields = redis.hgetall(directory()).await?;
+    for (hash, field) in [(key(address), STEP), (directory(), address)] {
+        redis::pipe()
+            .atomic()
+            .hset(&hash, field, &text)
+            .expire(&hash, TTL)
+            .exec_async(&mut redis)
+            .await?;
+    }
     let mut others = Vec::new();
-    let listed = listed.iter().map(|(listed, _)| listed);
-    for listed in listed.filter(|listed| **listed != address.as_bytes()).take(MOST) {
-        let key = [PREFIX.as_bytes(), listed].concat();
-        // The key may hold something else than a hash: then it is not an instance.
-        let step: Option<Vec<u8>> = redis.hget(key, STEP).await.unwrap_or(None);
-        match step.and_then(|step| neighbour(listed, &step)) {
+    let listed = listed.iter().map(|(listed, _)| String::from_utf8_lossy(listed));
+    for listed in listed.filter(|listed| listed != address).take(MOST) {
+        // If the key is not a hash, it does not belong to an instance.
+        let text: Option<Vec<u8>> = redis.hget(key(&listed), STEP).await.unwrap_or(None);
+        match text.and_then(|text| other_instance(&listed, &text)) {
             Some(other) => others.push(other),
-            None => redis.hdel(DIRECTORY, listed).await?,
+            None => redis.hdel(directory(), &*listed).await?,
         }
     }
     others.sort_by(|one, other| one.url.cmp(&other.url));
     Ok(others)
 }
 
-/// A link to an instance; `None` if Redis contains anything but an address and a step.
-fn neighbour(address: &[u8], step: &[u8]) -> Option<Neighbour> {
-    let address: SocketAddr = std::str::from_utf8(address).ok()?.parse().ok()?;
+/// `None` if Redis contains anything but an address and a step.
+fn other_instance(address: &str, step: &[u8]) -> Option<OtherInstance> {
+    let address: SocketAddr = address.parse().ok()?;
     if address.ip().is_unspecified() {
         return None;
     }
     let number = std::str::from_utf8(step).ok()?.strip_prefix("step ")?;
-    let step = Step::numbered(number.parse().ok()?)?;
-    Some(Neighbour {
+    Some(OtherInstance {
         url: format!("http://{address}/"),
-        what: format!("step {}", step.number()),
+        step: Step::numbered(number.parse().ok()?)?,
     })
 }
 
-async fn withdraw(link: &Arc<Link>, address: SocketAddr) -> Result<(), Fault> {
-    let address = address.to_string();
-    link.ask(Deadline::after(WITHIN), |mut redis| async move {
-        let () = redis.del(format!("{PREFIX}{address}")).await?;
-        redis.hdel(DIRECTORY, address).await
-    })
-    .await
+async fn withdraw(redis: &Arc<ConnectionManager>, address: &str) -> Result<(), Fault> {
+    let deadline = Deadline::after(ANNOUNCE_WITHIN);
+    redis
+        .run(deadline, |mut redis| async move {
+            let () = redis.del(key(address)).await?;
+            redis.hdel(directory(), address).await
+        })
+        .await
 }

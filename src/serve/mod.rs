@@ -5,8 +5,8 @@
 
 mod address;
 mod assets;
+mod connection_manager;
 mod counter;
-mod elsewhere;
 mod events;
 mod extractors;
 mod fault;
@@ -14,7 +14,6 @@ mod health;
 mod history;
 mod instances;
 mod layers;
-mod link;
 mod pages;
 mod router;
 mod server;
@@ -30,17 +29,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::{HowToOpen, bind, how_to_open};
+pub(crate) use connection_manager::Opener;
 pub(crate) use fault::Fault;
 pub(crate) use layers::{AccessLog, LogEntry};
-pub(crate) use link::Opener;
 pub(crate) use step::Step;
 
 use crate::deadline::Deadline;
 use crate::session::cookie::SigningKey;
 use crate::signals::{self, Signals};
-use elsewhere::Board;
+use connection_manager::ConnectionManager;
 use history::History;
-use link::Link;
 use pages::Layout;
 use router::App;
 use sessions::Sessions;
@@ -98,15 +96,15 @@ pub(crate) fn serve_until(
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let mut signals = Signals::listen()?;
         let stop = CancellationToken::new();
-        let link = Link::new(opener);
+        let redis = ConnectionManager::new(opener);
         let step = options.step;
-        let elsewhere = Arc::new(Board::new(step));
+        let other_instances = Arc::<instances::OtherInstances>::default();
         let sessions = Arc::new(Sessions {
             step,
             ttl: options.ttl,
             max_age: options.max_age,
             key: options.key,
-            link: link.clone(),
+            redis: redis.clone(),
             history: Arc::new(History::default()),
             created: Arc::default(),
         });
@@ -118,7 +116,7 @@ pub(crate) fn serve_until(
             },
             sessions,
             secure_cookies: options.secure_cookies,
-            elsewhere: elsewhere.clone(),
+            other_instances: other_instances.clone(),
             streams: events::Streams::new(stop.clone()),
         };
         let router = router::router(app, options.log);
@@ -126,8 +124,8 @@ pub(crate) fn serve_until(
         let announcer = tokio::spawn(instances::announce(
             address,
             step,
-            link.clone(),
-            elsewhere,
+            redis.clone(),
+            other_instances,
             stop.clone(),
             on_event.clone(),
         ));
@@ -140,7 +138,7 @@ pub(crate) fn serve_until(
         let end = async {
             // If one of the tasks panicked, the panic has been printed.
             let _ = tokio::join!(server, announcer);
-            delete_created(&created, &link, on_event).await;
+            delete_created(&created, &redis, on_event).await;
         };
         tokio::select! {
             () = end => {}
@@ -151,12 +149,12 @@ pub(crate) fn serve_until(
 }
 
 /// Deletes the hashes that step 2 created in this run: they have no TTL.
-async fn delete_created(created: &counter::CreatedKeys, link: &Arc<Link>, on_event: &OnEvent) {
+async fn delete_created(created: &counter::CreatedKeys, redis: &Arc<ConnectionManager>, on_event: &OnEvent) {
     let keys = created.take();
     if keys.is_empty() {
         return;
     }
-    match counter::delete(link, &keys, Deadline::after(DELETE_WITHIN)).await {
+    match counter::delete(redis, &keys, Deadline::after(DELETE_WITHIN)).await {
         Ok(()) => on_event(Event::Deleted(keys.len())),
         Err((left, fault)) => on_event(Event::NotDeleted(left, fault)),
     }

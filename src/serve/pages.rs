@@ -12,6 +12,7 @@ use axum::response::{Html, IntoResponse, Response};
 use super::extractors::FormError;
 use super::fault::Fault;
 use super::history::Commands;
+use super::instances::OtherInstance;
 use super::router::RETRY_AFTER_FAULT;
 use super::step::Step;
 use crate::session::store::Fields;
@@ -29,6 +30,11 @@ impl Layout {
     /// Whether anything on the page changes by itself.
     fn is_live(&self) -> bool {
         self.step >= Step::Ttl
+    }
+
+    fn other_steps(&self) -> impl Iterator<Item = Step> {
+        let running = self.step;
+        Step::ALL.into_iter().filter(move |step| *step != running)
     }
 
     fn ttl_seconds(&self) -> u64 {
@@ -101,33 +107,8 @@ pub(super) struct Home<'a> {
     pub(super) asked: &'a Commands,
     /// What the session's pages asked before.
     pub(super) earlier: &'a [Arc<Commands>],
-    /// A rendered [`Elsewhere`].
-    pub(super) elsewhere: &'a str,
-}
-
-/// How to start the other steps, and where other instances are.
-#[derive(Template)]
-#[template(path = "elsewhere.html")]
-pub(super) struct Elsewhere<'a> {
-    pub(super) step: Step,
-    pub(super) steps: Vec<OtherStep>,
-    pub(super) instances: &'a [Neighbour],
-}
-
-/// A step that this server does not show.
-#[derive(Debug)]
-pub(super) struct OtherStep {
-    pub(super) step: Step,
-    /// Where its line suggests to listen.
-    pub(super) port: u16,
-}
-
-/// Another instance on the same Redis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Neighbour {
-    pub(super) url: String,
-    /// What it serves: "step 4".
-    pub(super) what: String,
+    /// The other instances on the same Redis.
+    pub(super) instances: &'a [OtherInstance],
 }
 
 /// `GET /login`.

@@ -15,10 +15,11 @@ use tower_http::csrf::CsrfLayer;
 
 use super::extractors::{COOKIE_NAME, LoginForm, SessionCookie};
 use super::fault::Fault;
+use super::instances::OtherInstances;
 use super::layers::{self, AccessLog};
 use super::pages::{self, Home, Layout, LoginPage};
 use super::sessions::Sessions;
-use super::{assets, elsewhere, events, source};
+use super::{assets, events, source};
 use crate::deadline::Deadline;
 
 /// From the head of a request to its response: 0.2 s less than the two that a visitor may have to wait.
@@ -32,7 +33,7 @@ pub(super) struct App {
     pub(super) sessions: Arc<Sessions>,
     /// Whether browsers may send the cookie over HTTPS only.
     pub(super) secure_cookies: bool,
-    pub(super) elsewhere: Arc<elsewhere::Board>,
+    pub(super) other_instances: Arc<OtherInstances>,
     pub(super) streams: events::Streams,
 }
 
@@ -64,7 +65,6 @@ async fn home(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie)
         Ok(visit) => visit,
         Err(fault) => return pages::unavailable(app.layout, &fault),
     };
-    let elsewhere = app.elsewhere.rendered();
     pages::page(
         StatusCode::OK,
         &Home {
@@ -75,7 +75,7 @@ async fn home(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie)
             hash: visit.hash_view(),
             asked: &visit.commands,
             earlier: &visit.earlier,
-            elsewhere: &elsewhere,
+            instances: &app.other_instances.get(),
         },
     )
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisResult};
 
+use super::connection_manager::ConnectionManager;
 use super::counter::{self, CreatedKeys};
 use super::fault::Fault;
 use super::health;
 use super::history::{Commands, History};
-use super::link::Link;
 use super::pages;
 use super::step::Step;
 use crate::deadline::Deadline;
@@ -24,7 +24,7 @@ pub(super) struct Sessions {
     pub(super) ttl: Duration,
     pub(super) max_age: Duration,
     pub(super) key: Arc<SigningKey>,
-    pub(super) link: Arc<Link>,
+    pub(super) redis: Arc<ConnectionManager>,
     pub(super) history: Arc<History>,
     pub(super) created: Arc<CreatedKeys>,
 }
@@ -72,7 +72,7 @@ struct Hash {
     ttl: Option<Duration>,
 }
 
-const BAD_SIGNATURE: &str = "its signature does not match: someone changed it, or another key signed it";
+const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key";
 const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried";
 const NO_SESSION: &str = "it looks like a token, but no session has its key (any more)";
 
@@ -106,7 +106,7 @@ impl Sessions {
             let key = counter::key(&name);
             let ttl = (self.step == Step::Ttl).then_some(self.ttl);
             let work = |redis| count_visit(redis, key.clone(), ttl, self.created.clone());
-            let (visits, fields, exchanges) = self.link.ask(deadline, work).await?;
+            let (visits, fields, exchanges) = self.redis.run(deadline, work).await?;
             visit.visits = Some(visits);
             visit.commands = Arc::new(Commands::new(&exchanges));
             visit.earlier = self.history.add(&key, &visit.commands);
@@ -125,7 +125,7 @@ impl Sessions {
                 Ok((session, store.redis.take()))
             })
         };
-        let (session, exchanges) = self.link.ask(deadline, work).await?;
+        let (session, exchanges) = self.redis.run(deadline, work).await?;
         let commands = Arc::new(Commands::new(&exchanges));
         let Some(session) = session else {
             self.history.forget(&key);
@@ -167,7 +167,7 @@ impl Sessions {
             let token = store.create(name).await?;
             Ok((token, store.redis.take()))
         };
-        let (token, exchanges) = self.link.ask(deadline, work).await?;
+        let (token, exchanges) = self.redis.run(deadline, work).await?;
         if let Some(old) = &old {
             self.history.forget(&old.key());
         }
@@ -182,7 +182,7 @@ impl Sessions {
             return Ok(());
         };
         let work = |redis| async { self.store(redis).end(&token).await };
-        self.link.ask(deadline, work).await?;
+        self.redis.run(deadline, work).await?;
         self.history.forget(&token.key());
         Ok(())
     }
@@ -199,13 +199,13 @@ impl Sessions {
                 Identity::Token(token) => self.store(redis).look(token).await,
             }
         };
-        self.link.ask(deadline, work).await
+        self.redis.run(deadline, work).await
     }
 
     /// Whether Redis is usable; step 1 does not need it.
     pub(super) async fn health(&self, deadline: Deadline) -> Result<(), Fault> {
         if self.step.needs_redis() {
-            health::check(&self.link, deadline).await?;
+            health::check(&self.redis, deadline).await?;
         }
         Ok(())
     }

@@ -1,0 +1,187 @@
+//! Keeps one shared connection to Redis: opens it when it is needed, and replaces it when it is known to be closed.
+//!
+//! Only connecting is ever repeated. A command that was sent may have been executed, so its request fails.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::RedisError;
+use tokio::sync::watch;
+
+use super::fault::{Fault, Reconnect};
+use crate::deadline::Deadline;
+use crate::redis_client::connect::RedisConnection;
+
+/// Time limit for connecting, which includes finding out what is wrong.
+const OPEN_WITHIN: Duration = Duration::from_millis(1300);
+/// Time limit for the commands of a request; the rest of a visitor's two seconds is for finding out why there is no reply.
+const RUN_WITHIN: Duration = Duration::from_millis(1100);
+
+/// Opens a connection.
+pub(crate) type Opener = Arc<dyn Fn(Deadline) -> Opening + Send + Sync>;
+
+/// A connection that is being opened.
+pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<RedisConnection, Fault>> + Send>>;
+
+/// The connection that requests share, and how to open another.
+pub(super) struct ConnectionManager {
+    opener: Opener,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Numbered>,
+    attempt: Option<Attempt>,
+    /// The number of the newest connection.
+    newest: u64,
+}
+
+/// A connection, with a number that distinguishes it from the next one.
+#[derive(Clone)]
+struct Numbered {
+    connection: RedisConnection,
+    number: u64,
+}
+
+/// An attempt to connect; all requests that need a connection wait for it.
+#[derive(Clone)]
+struct Attempt {
+    began: Instant,
+    outcome: watch::Receiver<Option<Result<Numbered, Fault>>>,
+}
+
+impl ConnectionManager {
+    pub(super) fn new(opener: Opener) -> Arc<Self> {
+        Arc::new(Self {
+            opener,
+            state: Mutex::default(),
+        })
+    }
+
+    /// Runs `work` on the current connection, or on a new one if the current one is closed.
+    pub(super) async fn run<T, W>(
+        self: &Arc<Self>,
+        deadline: Deadline,
+        work: impl FnOnce(RedisConnection) -> W,
+    ) -> Result<T, Fault>
+    where
+        W: Future<Output = Result<T, RedisError>>,
+    {
+        let Numbered { connection, number } = self.connection(deadline, OPEN_WITHIN).await?;
+        let context = connection.fix_context().clone();
+        match deadline.within(RUN_WITHIN).bound(work(connection)).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                let (fault, reconnect) = Fault::of_error(&error, &context);
+                if reconnect == Reconnect::Yes {
+                    self.drop_connection(number);
+                }
+                Err(fault)
+            }
+            Err(_) => {
+                self.drop_connection(number);
+                Err(self.why_no_reply(deadline).await)
+            }
+        }
+    }
+
+    /// The current connection, or the next one, which may take `within` to open.
+    async fn connection(self: &Arc<Self>, deadline: Deadline, within: Duration) -> Result<Numbered, Fault> {
+        let arrived = Instant::now();
+        let mut last = None;
+        loop {
+            let attempt = {
+                let mut state = self.state();
+                if let Some(current) = state.open_connection() {
+                    return Ok(current);
+                }
+                self.attempt(&mut state, within)
+            };
+            match deadline.bound(attempt.result()).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                // It began before this request arrived, so Redis may be back by now.
+                Ok(Err(fault)) if attempt.began < arrived => last = Some(fault),
+                Ok(Err(fault)) => return Err(fault),
+                // An earlier fault says more than a timeout.
+                Err(_) => return Err(last.unwrap_or_else(|| Fault::no_answer(deadline.span()))),
+            }
+        }
+    }
+
+    /// The attempt in progress, or a new one.
+    fn attempt(self: &Arc<Self>, state: &mut State, within: Duration) -> Attempt {
+        if let Some(attempt) = state.attempt.as_ref().filter(|attempt| !attempt.is_over()) {
+            return attempt.clone();
+        }
+        let (sender, outcome) = watch::channel(None);
+        let attempt = Attempt {
+            began: Instant::now(),
+            outcome,
+        };
+        state.attempt = Some(attempt.clone());
+        let manager = self.clone();
+        // In a task: the visitor who needed it first may disconnect while others wait for it.
+        tokio::spawn(async move {
+            let deadline = Deadline::after(within);
+            let opened = match deadline.bound((manager.opener)(deadline)).await {
+                Ok(opened) => opened,
+                Err(_) => Err(Fault::no_answer(within)),
+            };
+            sender.send_replace(Some(opened.map(|connection| manager.keep(connection))));
+        });
+        attempt
+    }
+
+    fn keep(&self, connection: RedisConnection) -> Numbered {
+        let mut state = self.state();
+        state.newest += 1;
+        let number = state.newest;
+        let current = Numbered { connection, number };
+        state.current = Some(current.clone());
+        current
+    }
+
+    /// Stops using a connection; requests that wait for replies on it still get them.
+    fn drop_connection(&self, number: u64) {
+        let mut state = self.state();
+        state.current.take_if(|current| current.number == number);
+    }
+
+    /// Finds out why an open connection brought no reply, in the time that is left.
+    async fn why_no_reply(self: &Arc<Self>, deadline: Deadline) -> Fault {
+        // A tenth less, so that the fault is there before the deadline.
+        match self.connection(deadline, deadline.left().mul_f64(0.9)).await {
+            // A new connection works: the old one was at fault, or Redis was slow.
+            Ok(_) => Fault::no_answer(RUN_WITHIN),
+            Err(fault) => fault,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn open_connection(&mut self) -> Option<Numbered> {
+        self.current.take_if(|current| current.connection.is_closed());
+        self.current.clone()
+    }
+}
+
+impl Attempt {
+    fn is_over(&self) -> bool {
+        self.outcome.borrow().is_some() || self.outcome.has_changed().is_err()
+    }
+
+    async fn result(&self) -> Result<Numbered, Fault> {
+        let mut outcome = self.outcome.clone();
+        match outcome.wait_for(Option::is_some).await {
+            Ok(done) => done.clone().unwrap_or_else(|| Err(Fault::interrupted())),
+            Err(_) => Err(Fault::interrupted()),
+        }
+    }
+}
