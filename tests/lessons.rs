@@ -85,7 +85,14 @@ fn a_reply_that_is_not_true_is_named_with_its_line() {
 fn code_that_is_not_that_of_the_example_is_named_with_its_line() {
     let project = TempDir::new().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for file in ["flask/step2.py", "express/step2.js", "axum/step2.rs"] {
+    for file in [
+        "flask/common.py",
+        "flask/step2.py",
+        "express/common.js",
+        "express/step2.js",
+        "axum/common.rs",
+        "axum/step2.rs",
+    ] {
         let copy = project.path().join("examples").join(file);
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
         fs::copy(source.join("examples").join(file), copy).unwrap();

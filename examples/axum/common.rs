@@ -38,7 +38,8 @@ pub fn signing_key() -> Outcome<Key> {
 }
 
 // region connect
-/// Opens a connection that reconnects by itself. Commands sent while it is broken fail; nothing is sent twice.
+/// Opens a connection that reconnects by itself. Commands sent while it is
+/// broken fail; nothing is sent twice.
 pub async fn connect() -> Outcome<ConnectionManager> {
     let url = env::var("REDIS_URL").map_err(|_| "REDIS_URL is not set")?;
     let config = ConnectionManagerConfig::new()

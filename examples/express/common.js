@@ -30,9 +30,12 @@ export async function connect() {
   if (!REDIS_URL) throw new Error('REDIS_URL is not set');
   const redis = createClient({
     url: REDIS_URL,
-    // While Redis is unavailable, commands fail at once instead of being queued.
+    // Without Redis, commands fail at once instead of being queued.
     disableOfflineQueue: true,
-    socket: { connectTimeout: 1000, reconnectStrategy: (retries) => Math.min(100 * retries, 1000) },
+    socket: {
+      connectTimeout: 1000,
+      reconnectStrategy: (retries) => Math.min(100 * retries, 1000),
+    },
   });
   redis.on('error', (error) => console.error(`redis: ${error.message}`));
   await redis.connect();

@@ -33,7 +33,8 @@ def connect():
         decode_responses=True,
         socket_connect_timeout=1,
         socket_timeout=1,
-        # Never retry: if the reply was lost, the command may have been executed, and a retry would count twice.
+        # Never retry: a command may have been executed although its reply
+        # was lost, and would then count twice.
         retry=Retry(NoBackoff(), 0),
     )
 # endregion connect

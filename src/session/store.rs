@@ -36,12 +36,12 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     /// Starts a session. MULTI ensures that its key never exists without a TTL.
     pub async fn create(&mut self, username: &str) -> RedisResult<Token> {
         let token = Token::generate()?;
-        let created = now().to_string();
         redis::pipe()
             .atomic() // MULTI … EXEC
             .cmd("HSET")
             .arg(token.key())
-            .arg(&[("username", username), ("visits", "0"), ("created", &created)])
+            .arg(&[("username", username), ("visits", "0")])
+            .arg(&[("created", now())])
             .expire(token.key(), seconds(self.ttl))
             .exec_async(&mut self.redis)
             .await?;
@@ -50,7 +50,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     // endregion create
 
     // region visit
-    /// Counts a visit in one round trip. Returns `None` if the token has no session.
+    /// Counts a visit in one round trip. Returns `None` without a session.
     pub async fn visit(&mut self, token: &Token) -> RedisResult<Option<Session>> {
         let (visits, fields): (i64, Fields) = redis::pipe()
             .atomic()
@@ -67,7 +67,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
                 fields,
             }));
         }
-        // HINCRBY has just created this key again.
+        // No valid session: delete the key HINCRBY may have created.
         self.end(token).await?;
         Ok(None)
     }
