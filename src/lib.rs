@@ -1,15 +1,19 @@
 //! sessiontut: learn server-side sessions in Redis, and find out why a Redis connection fails.
 //!
-//! Three jobs, each a straight line:
+//! The program does three jobs, each a straight line:
 //!
 //! ```text
-//! ping    url ─▶ target ─▶ ladder (a rung a layer, plus experiments) ─▶ observations ─▶ verdict ─▶ report
-//! learn   lesson file ─▶ steps ─▶ run against Redis ─▶ check reply and state ─▶ tell ─▶ progress
-//! serve   request ─▶ session (cookie ⇄ SessionStore ⇄ Redis) ─▶ page
+//! ping    URL → rungs (one check per layer, plus experiments) → observations → verdict → report
+//! learn   lesson file → steps → commands on Redis → replies and state compared → progress
+//! serve   request → session (cookie ⇄ SessionStore ⇄ Redis) → page
 //! ```
 //!
-//! [`cli`] and [`commands`] are the front door, [`ui`] is the only place that prints; everything else returns
-//! typed values and knows no terminal. Dependencies point one way: front door → job → [`redis_client`].
+//! `cli` and `commands` parse the command line and start a job. The jobs return typed values and events; only `ui`
+//! prints. Dependencies point in one direction: commands → job → `session` and `redis_client`. ARCHITECTURE.md walks
+//! through each job, file by file.
+//!
+//! This crate exports only what the program and its tests need. The entry points of the jobs are [`ping::climb`] and
+//! [`ping::judge`], [`is_valid_lesson`], and [`session::SessionStore`].
 
 mod cli;
 mod commands;
@@ -34,12 +38,12 @@ pub mod session;
 pub use cli::Cli;
 pub use commands::{Error, parse, report, run};
 pub use exit::Exit;
+pub use learn::is_valid_lesson;
 pub use redis_client::connect::{RedisConnection, Unreachable, open};
 
-/// Readers of untrusted input, for the tests and the fuzz targets only.
+/// Functions that read untrusted input, only for tests and fuzz targets.
 #[doc(hidden)]
 pub mod untrusted {
-    pub use crate::learn::is_valid_lesson;
     pub use crate::ping::report::{json, steps, text};
     pub use crate::redis_client::{Limits, measure};
     pub use crate::ui::markdown;

@@ -15,10 +15,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use sessiontut::deadline::Deadline;
+use sessiontut::is_valid_lesson;
 use sessiontut::ping::{self, ClimbOptions, Observations, Verdict, WriteCheck};
 use sessiontut::redis_url::{Target, Trust, UrlError};
 use sessiontut::sanitize;
-use sessiontut::untrusted::{Limits, is_valid_lesson, json, markdown, measure, steps, text};
+use sessiontut::untrusted::{Limits, json, markdown, measure, steps, text};
 
 const SECRET: &str = "Plover4417";
 

@@ -22,7 +22,13 @@ pub(crate) use guard::COMPLETIONS;
 pub(crate) use lesson::{Exchange, Language, Lesson, LessonError, Quiz, Tab};
 pub(crate) use parse::MARKDOWN;
 
-/// Parses a lesson file, and returns whether it is valid. For tests with untrusted input.
+/// Parses a lesson file, and returns whether it is valid.
+///
+/// ```
+/// let lesson = "# Reach Redis\n\n> You will send PING. *1 minute*\n\n## PING\n\n```redis\n> PING\nPONG\n```\n";
+/// assert!(sessiontut::is_valid_lesson("01-reach.md", lesson));
+/// assert!(!sessiontut::is_valid_lesson("01-reach.md", &lesson.replace("redis", "redis maybe")));
+/// ```
 #[must_use]
 pub fn is_valid_lesson(file: &str, source: &str) -> bool {
     parse::parse(file, source).is_ok()

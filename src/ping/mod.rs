@@ -1,6 +1,25 @@
-//! `ping`: url → target → ladder → observations → verdict → report.
+//! `ping`: URL → rungs → observations → verdict → report.
 //!
-//! A rung only observes. [`judge`] is a pure function from observations to one cause. [`report`] renders it.
+//! A rung only observes. [`judge`] is a pure function from observations to one cause.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use sessiontut::deadline::Deadline;
+//! use sessiontut::ping::{self, ClimbOptions};
+//! use sessiontut::redis_url::{Target, Trust};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let target = Target::parse("redis://127.0.0.1:6379")?;
+//! let (trust, options) = (Trust::default(), ClimbOptions::default());
+//! let deadline = Deadline::after(Duration::from_secs(5));
+//! let climb = ping::climb(&target, &trust, &options, deadline, &mut |_event| {}).await;
+//! let verdict = ping::judge(&target, &climb.observations);
+//! if let Some(finding) = verdict.finding {
+//!     eprintln!("{}: {}", finding.cause.code(), finding.summary);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub(crate) mod causes;
 mod experiments;

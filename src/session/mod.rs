@@ -1,4 +1,29 @@
 //! Sessions: cookie ⇄ [`SessionStore`] ⇄ Redis.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use sessiontut::deadline::Deadline;
+//! use sessiontut::redis_url::{Target, Trust};
+//! use sessiontut::session::SessionStore;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let target = Target::parse("redis://127.0.0.1:6379")?;
+//! let deadline = Deadline::after(Duration::from_secs(2));
+//! let redis = sessiontut::open(&target, &Trust::default(), deadline)
+//!     .await
+//!     .map_err(|unreachable| format!("{:?}", unreachable.verdict))?;
+//! let mut store = SessionStore {
+//!     redis,
+//!     ttl: Duration::from_secs(30 * 60),
+//!     max_age: Duration::from_secs(8 * 60 * 60),
+//! };
+//! let token = store.create("ada").await?;
+//! let session = store.visit(&token).await?;
+//! assert_eq!(session.map(|session| session.visits), Some(1));
+//! store.end(&token).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub(crate) mod cookie;
 pub(crate) mod jar;
