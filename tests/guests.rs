@@ -1,14 +1,15 @@
-//! We are guests on the learner's Redis: only keys under `sessiontut:`, none without a TTL left behind.
+//! What all commands do to the learner's Redis: they use only keys that start with `sessiontut:`, and leave none
+//! without a TTL.
 
 mod support;
 
 use support::program::Home;
 use support::{App, Monitor, RedisServer};
 
-/// A key of somebody else, which must come through everything unread and unchanged.
+/// A key that sessiontut did not create, which must not be read or changed.
 const FOREIGN: &str = "orders:4711";
 
-/// Commands that a guest never sends, whatever their keys.
+/// Commands that sessiontut never sends.
 const FORBIDDEN: [&str; 6] = ["FLUSHALL", "FLUSHDB", "KEYS", "RANDOMKEY", "SHUTDOWN", "SWAPDB"];
 
 fn somebody_elses_redis() -> RedisServer {
@@ -17,7 +18,7 @@ fn somebody_elses_redis() -> RedisServer {
     server
 }
 
-/// Holds what was asked of Redis, and what is left there, against the rule; the number of times that keys were named.
+/// Checks the commands that Redis received, and the keys that are left. Returns how many keys the commands named.
 #[track_caller]
 fn assert_only_our_keys(server: &RedisServer, monitor: &Monitor, arguments: &[&str]) -> usize {
     let mut touched = 0;
@@ -54,18 +55,18 @@ fn assert_only_our_keys(server: &RedisServer, monitor: &Monitor, arguments: &[&s
     touched
 }
 
-/// The keys of a command, as the server itself reads them.
+/// Returns the keys of a command, as the server reports them.
 fn keys_of(server: &RedisServer, words: &[String]) -> Vec<String> {
     let mut command = redis::cmd("COMMAND");
     command.arg("GETKEYS").arg(words);
-    // Most commands that have no keys, such as PING, are an error here.
+    // The server returns an error for most commands without keys, such as PING.
     command.query(&mut server.connection()).unwrap_or_default()
 }
 
 #[test]
 fn the_app_touches_our_keys_alone() {
     let server = somebody_elses_redis();
-    // Step 2 promises no TTL: what it made is deleted at the stop.
+    // Stage 2 sets no TTL; the keys it created are deleted when it stops.
     for step in ["1", "2", "3", "4"] {
         let monitor = server.monitor();
         let app = App::start(&server.url(), &["--step", step]);

@@ -1,4 +1,4 @@
-//! Lessons through the binary, without a person: loading, running unattended, progress, what stays in Redis.
+//! Lessons without a person: loading, `learn --yes`, progress, and the keys that remain in Redis.
 
 mod support;
 

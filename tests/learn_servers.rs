@@ -1,4 +1,4 @@
-//! Lessons on everything that a Redis can be: a cluster, behind TLS or a password, gone or standing still, and shared.
+//! Lessons on different servers: a cluster, with TLS or a password, stopped or paused, and shared with other learners.
 
 mod support;
 
@@ -207,7 +207,7 @@ fn a_second_learner_is_told_and_chooses_a_name() {
         .ask(&["SET", "sessiontut:lesson:ada", "another", "EX", "60"]);
     learner.server.ask(&["SET", "orders:1", "theirs"]);
     let terminal = learner.sits_down();
-    // The key of the other learner is one of ours.
+    // The other learner's key also starts with `sessiontut:`.
     terminal.wait_for(shown::OTHER_KEYS);
     terminal.keys(&["Enter"]);
     terminal.wait_for(shown::NAME_IN_USE);

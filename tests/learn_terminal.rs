@@ -1,4 +1,4 @@
-//! Lessons in a real terminal, by keys alone.
+//! Lessons in a real terminal, controlled by keys.
 
 mod support;
 
@@ -27,7 +27,7 @@ fn a_lesson_goes_on_where_one_left() {
         screen.contains("step 2 of 4") && !screen.contains("step 1 of 4"),
         "{screen}"
     );
-    // What step 1 had made is there again.
+    // The data of step 1 has been set up again.
     assert_eq!(
         learner.server.hash("sessiontut:user:ada"),
         [("visits".to_owned(), "1".to_owned())]
@@ -222,7 +222,7 @@ fn one_can_look_around_without_losing_ones_place() {
     terminal.wait_for("Enter run");
     terminal.keys(&["f"]);
     terminal.wait_for(shown::ONLY_TASKS);
-    // The prompt of before is still on the screen: this is the one behind the fast lane.
+    // The earlier prompt is still on the screen; wait for the one after the fast lane was switched on.
     terminal.wait_until("the prompt of step 2", |screen| {
         screen
             .split(shown::ONLY_TASKS)
@@ -243,7 +243,7 @@ fn a_wrong_answer_explains_itself() {
     terminal.wait_for("1-2 answer");
     terminal.keys(&["2"]);
     terminal.wait_for("that would be -2");
-    // Neither is an answer, and the question stays where it is.
+    // Neither key answers the question, so it stays on the screen.
     for key in ["Enter", "x"] {
         terminal.keys(&[key]);
         terminal.wait_for(shown::NOT_AN_ANSWER);
@@ -319,7 +319,7 @@ fn the_first_lessons_need_nothing_but_the_program() {
     home.run(["learn", "--yes", "3"]).expect(0);
 }
 
-/// A learner in a lesson of one step, at its start.
+/// A learner at the start of a lesson with one step.
 fn in_a_lesson(body: &str) -> (Learner, Terminal) {
     let learner = Learner {
         home: Home::new(),

@@ -1,6 +1,7 @@
-//! One practice Redis for all commands of a user: who serves, who joins, who takes over, and what is kept.
+//! All commands of a user share one practice Redis: which process serves it, how others join or take over, and which
+//! data is kept.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
@@ -25,7 +26,7 @@ fn visits(home: &Home) -> String {
     home.run(["visits"]).expect(0).stdout
 }
 
-/// `practice` alone, and its URL.
+/// Starts `practice`, and returns it with its URL.
 fn practice(home: &Home, arguments: &[&str]) -> (Running, String) {
     let mut running = home.sessiontut([&["practice"], arguments].concat()).start();
     let url = running.first_line();
@@ -40,7 +41,7 @@ fn ask(url: &str, words: &[&str]) -> redis::Value {
         .unwrap()
 }
 
-/// The long-running command that holds the practice Redis: the app.
+/// Starts the app, a long-running command that serves the practice Redis.
 fn serve(home: &Home) -> Running {
     let mut running = home.sessiontut(["serve", "--listen", "127.0.0.1:0"]).start();
     running.wait_for_stdout("http://127.0.0.1:");
@@ -51,7 +52,7 @@ fn address(home: &Home) -> serde_json::Value {
     address_if_there(home).unwrap()
 }
 
-/// There is none while one server takes over from another.
+/// There is no server while one process takes over from another.
 fn address_if_there(home: &Home) -> Option<serde_json::Value> {
     let text = fs::read(home.state().join(ADDRESS)).ok()?;
     Some(serde_json::from_slice(&text).unwrap())
@@ -158,7 +159,7 @@ fn without_a_state_folder_the_practice_redis_works_and_says_that_nothing_stays()
 fn an_address_that_leads_elsewhere_is_not_believed() {
     let home = Home::new();
     log_in(&home);
-    // Somebody else's server has the port that the file names, and takes any password.
+    // Another program's server has the port in the file, and accepts any password.
     let other = Home::new();
     let (_stranger, url) = practice(&other, &["--no-save"]);
     let port: u16 = url
@@ -267,7 +268,7 @@ fn a_second_practice_runs_without_the_data_of_the_first_and_says_so() {
     second.wait_for_stderr("memory only");
 }
 
-/// Whether somebody answers with this run id on the port of the address file.
+/// Returns whether a server with this run id replies on the port in the address file.
 fn answers(home: &Home) -> bool {
     let address = address(home);
     let port = u16::try_from(address["port"].as_u64().unwrap()).unwrap();

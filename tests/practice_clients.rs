@@ -1,6 +1,7 @@
-//! The usual clients work with the practice Redis: redis-cli, redis-benchmark, redis-py, node-redis and the redis crate.
+//! The usual clients work with the practice Redis: redis-cli, redis-benchmark, redis-py, node-redis and the redis
+//! crate.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;

@@ -2,7 +2,7 @@
 //!
 //! `cases/practice/*.txt` holds the programs, `cases/practice_differences.txt` what is known to differ, and why.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;

@@ -1,6 +1,6 @@
 //! Bytes that no friendly client sends: an error in Redis's words or a closed connection, and others are served on.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;

@@ -1,6 +1,6 @@
 //! The app's contract, step by step: routes, texts, cookies, and what stands in Redis afterwards.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;

@@ -1,6 +1,6 @@
 //! The app in a real browser, as a person meets it.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;

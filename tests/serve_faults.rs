@@ -1,6 +1,6 @@
 //! Redis in trouble: every request that needs it is told so within two seconds, and works again as soon as Redis does.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;

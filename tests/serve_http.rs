@@ -1,6 +1,6 @@
 //! The usual attacks on a server that speaks HTTP, and its end.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
 
 mod support;

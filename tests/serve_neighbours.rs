@@ -1,6 +1,6 @@
-//! Where an instance is found: by other instances on its Redis, and from the browser of whoever started it.
+//! Finding an instance: other instances on the same Redis find it, and it prints the address to open in a browser.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
@@ -108,7 +108,7 @@ fn an_instance_on_every_address_is_announced_at_one_that_leads_there() {
         keys.find(|key| key.starts_with("sessiontut:instance:"))
     });
     assert!(!announced.contains("0.0.0.0"), "{announced}");
-    // What others write there leads nobody to their own machine.
+    // Addresses that other clients write there must not become links to other hosts.
     server.ask(&["HSET", "sessiontut:instances", "0.0.0.0:81", "step 4"]);
     server.ask(&["SET", "sessiontut:instance:0.0.0.0:81", "step 4"]);
     let app = App::start(&server.url(), &[]);
@@ -122,7 +122,8 @@ fn an_instance_on_every_address_is_announced_at_one_that_leads_there() {
     running.finish().expect(0);
 }
 
-/// The metadata service of an EC2 instance (IMDSv2: nothing without a token), until the process ends.
+/// Starts a metadata service like that of an EC2 instance (IMDSv2, which requires a token). It runs until the process
+/// exits.
 fn metadata_service() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -156,11 +157,11 @@ fn metadata_service() -> String {
     format!("http://{address}/")
 }
 
-/// Starts step 1 on an EC2 instance, listening there; its line and its notes.
+/// Starts stage 1 on a simulated EC2 instance, and returns its first line and its notes.
 #[track_caller]
 fn on_ec2(listen: &str) -> (String, String) {
     let service = metadata_service();
-    // The service has 150 ms to answer, which a busy machine may miss.
+    // The service must reply within 150 ms, which a busy machine may miss.
     wait_for("the metadata service to answer in time", || {
         let mut running = Home::new()
             .sessiontut(["serve", "--step", "1", "--listen", listen])
@@ -175,7 +176,7 @@ fn on_ec2(listen: &str) -> (String, String) {
     })
 }
 
-/// The port that stands behind `host` in a URL.
+/// Returns the port after `host` in a URL.
 fn port_behind<'a>(host: &str, line: &'a str) -> &'a str {
     let (_, rest) = line.split_once(host).unwrap();
     rest.split('/').next().unwrap()

@@ -1,6 +1,6 @@
-//! The same app over everything that a Redis can be: with a password, over TLS, as a cluster of three.
+//! The app on different servers: with a password, with TLS, and on a cluster.
 
-// Clippy knows tests by their attribute, and these are the functions that the tests call.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
@@ -8,7 +8,7 @@ mod support;
 use support::crowd::visit_exactly_during;
 use support::{App, Certificate, Cluster, Home, RedisServer};
 
-/// Every step's routes and texts, for a handful of users: on a cluster they live on different nodes.
+/// Tests the routes and texts of every stage for several users, whose keys are on different nodes of a cluster.
 #[track_caller]
 fn serves_every_step(redis: &str, arguments: &[&str]) {
     for step in ["1", "2", "3", "4"] {
@@ -57,8 +57,8 @@ fn a_node_of_the_cluster_that_goes_is_503_in_time_for_its_sessions_alone() {
     assert!(answers.iter().any(|answer| answer.status == 200));
 }
 
-/// Moves a key's slot to another node, as `redis-cli --cluster reshard` does it.
-/// `pause` comes before and after the key itself goes: some requests meet the half moved slot without it, some with it.
+/// Moves a key's slot to another node, as `redis-cli --cluster reshard` does. Waits for `pause` before and after it
+/// moves the key, so that requests find the slot in both states.
 #[track_caller]
 fn move_slot_of(key: &str, from: &RedisServer, to: &RedisServer, pause: impl Fn()) {
     let text = |value: redis::Value| redis::from_redis_value::<String>(value).unwrap();

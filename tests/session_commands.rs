@@ -1,4 +1,4 @@
-//! The step commands through the binary, on real servers: plain, TLS and a cluster.
+//! The step commands on real servers: without TLS, with TLS, and on a cluster.
 
 mod support;
 
@@ -8,7 +8,7 @@ use support::program::{Home, Running};
 use support::redis_server::RedisServer;
 use support::tls::Certificate;
 
-/// A home whose Redis is given by URL and options.
+/// A home folder with the URL and options of a Redis.
 struct Desk {
     home: Home,
     url: String,
@@ -24,7 +24,7 @@ impl Desk {
         }
     }
 
-    /// Runs one command; returns its exit status and its answer.
+    /// Runs one command, and returns its exit status and standard output.
     fn run(&self, words: &str) -> (Option<i32>, String) {
         let words: Vec<&str> = words
             .split(' ')
@@ -34,7 +34,7 @@ impl Desk {
         (finished.code(), finished.stdout.clone())
     }
 
-    /// Login, visits, expiry and logout: the same on every kind of Redis.
+    /// Tests login, visits, expiry and logout, which must work on every kind of Redis.
     fn live_and_die(&self) {
         let (code, answer) = self.run("login ada");
         assert_eq!(code, Some(0), "{answer}");

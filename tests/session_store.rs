@@ -14,9 +14,9 @@ use support::http::{connect, try_send};
 use support::wait::wait_for;
 use support::{App, RedisServer};
 
-/// Races enough that both orders happen.
+/// Enough races that both orders occur.
 const ROUNDS: usize = 100;
-/// Visits that race with one end of the session.
+/// Number of visits that race with the end of a session.
 const RACERS: usize = 8;
 
 #[allow(clippy::unwrap_used, reason = "a test's helper")]
@@ -36,7 +36,7 @@ fn store(redis: &RedisConnection) -> SessionStore<RedisConnection> {
     }
 }
 
-/// Visits the session on two connections while `end` ends it; afterwards there must be no key.
+/// Visits the session on two connections while `end` ends it. Then no key may exist.
 #[allow(clippy::unwrap_used, reason = "a test's helper")]
 async fn nothing_survives(server: &RedisServer, end: impl AsyncFn(&Token)) {
     let connections = [connection(server).await, connection(server).await];

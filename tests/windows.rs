@@ -1,22 +1,21 @@
-//! What people read in windows of 80 and of 40 columns: no word is cut in two at the edge, and what is to be pasted
-//! stays whole.
+//! Output in windows of 80 and 40 columns: words are not split at the edge, and commands to paste stay on one line.
 
-// Clippy knows tests by their attribute, and some of these functions stand beside them.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
 use support::{Home, RedisServer, Terminal};
 
-/// An address at which nothing listens.
+/// An address where no process listens.
 const NOBODY: &str = "redis://127.0.0.1:1";
 
-/// A terminal in which these command lines were run one after the other.
+/// Returns a terminal after these command lines were run in it, one after another.
 #[track_caller]
 fn after(home: &Home, columns: u16, lines: &[&str], variables: &[(&str, &str)]) -> Terminal {
     let terminal = Terminal::shell(home, columns, 100, variables);
     for (number, line) in lines.iter().enumerate() {
-        // Short, so that the command line itself fits the window.
+        // A short command line, so that it fits the window.
         std::fs::write(home.path().join("go"), line).unwrap();
         terminal.line(&format!(". ./go; echo end {number}"));
         terminal.wait_for(&format!("\nend {number}"));
@@ -24,7 +23,7 @@ fn after(home: &Home, columns: u16, lines: &[&str], variables: &[(&str, &str)]) 
     terminal
 }
 
-/// What stands on the screen, as if it had been written on one line.
+/// Returns the text on the screen as one line.
 fn read(terminal: &Terminal) -> String {
     let screen = terminal.screen();
     screen.lines().map(str::trim).collect::<Vec<_>>().join(" ")
