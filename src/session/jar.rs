@@ -1,4 +1,4 @@
-//! The command line's own sessions, kept like a browser's cookies: one an endpoint, in the state folder, mode 0600.
+//! The session cookies of the step commands, one per endpoint, in a file of the state folder with mode 0600.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,14 +11,14 @@ use crate::state;
 
 const FILE: &str = "cookies.json";
 
-/// What is kept for one endpoint.
+/// State saved for one endpoint.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Cookie {
-    /// The session's token; none where nobody has logged in, or somebody has logged out.
+    /// The session's token; `None` before a login and after a logout.
     token: Option<String>,
-    /// How the last session ended, where this program ended it.
+    /// How the last session ended, if this program ended it.
     pub ended: Option<Ended>,
-    /// Whether the user knows that this Redis holds other people's keys too.
+    /// Whether the user has confirmed that this Redis also holds other keys.
     #[serde(default)]
     pub is_known: bool,
 }
@@ -26,9 +26,9 @@ pub(crate) struct Cookie {
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ended {
-    /// `sessiontut logout`.
+    /// By `sessiontut logout`.
     LoggedOut,
-    /// `sessiontut expire` has seen the key go.
+    /// The key expired while `sessiontut expire` watched.
     Expired,
 }
 
@@ -37,12 +37,12 @@ pub(crate) enum Ended {
 pub(crate) struct Jar {
     path: PathBuf,
     cookies: BTreeMap<String, Cookie>,
-    /// What was wrong with the file, in one line.
+    /// What is wrong with the file, in one line.
     pub complaint: Option<String>,
 }
 
 impl Jar {
-    /// Reads the jar of a state folder. A damaged one is set aside, and an empty one takes its place.
+    /// Reads the jar of a state folder. Renames a damaged file, and starts with an empty jar.
     #[must_use]
     pub(crate) fn open(folder: &Path) -> Self {
         let path = folder.join(FILE);
@@ -64,16 +64,16 @@ impl Jar {
         }
     }
 
-    /// The cookie of an endpoint.
+    /// Returns the cookie of an endpoint.
     #[must_use]
     pub(crate) fn cookie(&self, endpoint: &str) -> Cookie {
         self.cookies.get(endpoint).cloned().unwrap_or_default()
     }
 
-    /// Puts a cookie in its place, on disk too, beside those that other processes have kept meanwhile.
+    /// Replaces a cookie in memory and on disk, and keeps the cookies that other processes have saved meanwhile.
     ///
     /// # Errors
-    /// What the file system says.
+    /// If the file cannot be read or written.
     pub(crate) fn keep(&mut self, endpoint: &str, cookie: Cookie) -> io::Result<()> {
         let _turn = state::turn(&self.path)?;
         if let Some(kept) = std::fs::read(&self.path)
@@ -89,7 +89,7 @@ impl Jar {
 }
 
 impl std::fmt::Debug for Cookie {
-    /// Without the token, which is a secret.
+    /// Leaves out the token, which is a secret.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Cookie")
             .field("has_token", &self.token.is_some())
@@ -100,13 +100,13 @@ impl std::fmt::Debug for Cookie {
 }
 
 impl Cookie {
-    /// The token of the session.
+    /// Returns the session's token.
     #[must_use]
     pub(crate) fn token(&self) -> Option<Token> {
         Token::parse(self.token.as_deref()?)
     }
 
-    /// The cookie of a Redis whose user knows that it holds other people's keys.
+    /// Returns a cookie that records the user's confirmation that this Redis also holds other keys.
     #[must_use]
     pub(crate) fn known(self) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl Cookie {
         }
     }
 
-    /// The cookie with another token, or with none because the session has ended.
+    /// Returns the cookie with another token, or without one because the session has ended.
     #[must_use]
     pub(crate) fn with(self, token: Option<&Token>, ended: Option<Ended>) -> Self {
         Self {

@@ -1,11 +1,11 @@
-//! Colours for the code in lessons: keywords, strings, comments and numbers of the few languages shown.
+//! Colours the code in lessons: keywords, strings, comments and numbers of the few languages shown.
 //!
-//! A full highlighter brings grammars, a regex engine and a megabyte; four kinds of words are enough to read by.
+//! A highlighting crate would add grammars, a regex engine and a megabyte; four kinds of words are enough here.
 
 use colored::Colorize as _;
 use unicode_width::UnicodeWidthStr as _;
 
-/// A kind of word that gets a colour.
+/// A kind of word with a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Plain,
@@ -15,10 +15,10 @@ enum Kind {
     Number,
 }
 
-/// What is special in a language.
+/// The syntax of a language.
 struct Grammar {
     comment: &'static str,
-    /// Quotes, each with its end; longer ones come first.
+    /// Opening and closing quotes, longest first.
     quotes: &'static [(&'static str, &'static str)],
     keywords: &'static [&'static str],
 }
@@ -103,9 +103,9 @@ const PLAIN: Grammar = Grammar {
     keywords: &[],
 };
 
-/// The lines of `code`, coloured where colours are on; a line that is wider than `width` goes on below, further in.
+/// Returns the lines of `code`, coloured if colours are on. Wraps lines wider than `width`, and indents their rest.
 ///
-/// What a shell is to run is there to be pasted: its lines stay whole.
+/// Does not wrap shell commands, so that they can be pasted.
 pub(super) fn lines(code: &str, language: &str, width: usize) -> Vec<String> {
     let mut page = Lines {
         lines: vec![String::new()],
@@ -131,7 +131,7 @@ pub(super) fn lines(code: &str, language: &str, width: usize) -> Vec<String> {
     page.lines
 }
 
-/// How much further in the rest of a line stands.
+/// Additional indentation of the rest of a line.
 const HANGING: usize = 4;
 
 struct Lines<'c> {
@@ -139,7 +139,7 @@ struct Lines<'c> {
     column: usize,
     indentation: usize,
     width: usize,
-    /// What has come since the last space.
+    /// The text since the last space.
     word: Vec<(Kind, &'c str)>,
 }
 
@@ -151,7 +151,7 @@ impl Lines<'_> {
         self.indentation = 0;
     }
 
-    /// Writes the word where it fits; only one that is wider than a line is broken between its parts.
+    /// Writes the word. Breaks it between its parts only if it is wider than a line.
     fn end_word(&mut self) {
         let word = std::mem::take(&mut self.word);
         let whole: usize = word.iter().map(|(_, chunk)| chunk.trim_end().width()).sum();
@@ -197,11 +197,11 @@ fn grammar(language: &str) -> &'static Grammar {
     }
 }
 
-/// Cuts code into words of one kind each; together they are the code.
+/// Splits code into words of one kind each; joined, they are the code again.
 fn words<'c>(code: &'c str, grammar: &Grammar) -> Vec<(Kind, &'c str)> {
     let mut words = Vec::new();
     let mut rest = code;
-    // Whether the character before belongs to a name, in which a digit or a keyword is nothing special.
+    // Whether the previous character belongs to a name, in which digits and keywords have no meaning.
     let mut in_name = false;
     while let Some(first) = rest.chars().next() {
         let (kind, length) = next_word(rest, first, in_name, grammar);
@@ -238,8 +238,8 @@ fn is_of_name(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
-/// The length of a quotation that `text` begins with; one that never closes ends with its line, or with the text
-/// where it may span lines.
+/// Returns the length of the string literal at the start of `text`. An unclosed one ends with its line, or with the text
+/// if it may span lines.
 fn quoted_length(text: &str, open: &str, close: &str) -> usize {
     let spans_lines = open.len() > 1 || open == "`";
     let mut at = open.len();

@@ -1,4 +1,4 @@
-//! Markdown for a terminal: wrapped to a width, with tables, lists and code; plain text where colours are off.
+//! Renders Markdown for a terminal: wrapped to a width, with tables, lists and code; without colours as plain text.
 
 mod table;
 mod wrap;
@@ -12,7 +12,7 @@ use crate::sanitize;
 use table::Table;
 use wrap::{Look, Span, wrap, wrap_behind};
 
-/// The lines of a Markdown text, none wider than `width` columns where its words allow it.
+/// Returns the lines of a Markdown text, at most `width` columns wide if its words allow.
 #[must_use]
 pub fn lines(text: &str, width: usize) -> Vec<String> {
     let text = sanitize::lines(text);
@@ -23,14 +23,14 @@ pub fn lines(text: &str, width: usize) -> Vec<String> {
     page.lines
 }
 
-/// Plain text, wrapped.
+/// Wraps plain text.
 #[must_use]
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(NARROWEST);
     broken(&sanitize::line(text), width, width)
 }
 
-/// Plain text that has passed the sanitiser, wrapped; the first line has a room of its own.
+/// Wraps plain text that has been sanitised; the first line has a separate width.
 pub(super) fn broken(text: &str, first: usize, width: usize) -> Vec<String> {
     let span = Span {
         text: text.to_owned(),
@@ -39,10 +39,10 @@ pub(super) fn broken(text: &str, first: usize, width: usize) -> Vec<String> {
     wrap_behind(&[span], first, width)
 }
 
-/// A narrower page would have a word a line.
+/// Minimum width: a narrower page would have one word per line.
 const NARROWEST: usize = 16;
 
-/// What stands left of the text: the first line of a block has its own mark.
+/// The text in the left margin; the first line of a block has a different one.
 #[derive(Clone, Debug)]
 struct Margin {
     first: String,
@@ -55,7 +55,7 @@ struct Page {
     spans: Vec<Span>,
     look: Look,
     margins: Vec<Margin>,
-    /// The number of the next item of each open list; `None` in bulleted ones.
+    /// The number of the next item of each open list; `None` for bulleted lists.
     lists: Vec<Option<u64>>,
     code: Option<(String, String)>,
     table: Option<Table>,
@@ -90,7 +90,7 @@ impl Page {
         match event {
             Event::Start(tag) => self.open(tag),
             Event::End(tag) => self.close(tag),
-            // Once more: `&#27;` has become a character only now.
+            // Sanitise again, because `&#27;` has become a character only now.
             Event::Text(text) => match &mut self.code {
                 Some((code, _)) => code.push_str(&sanitize::lines(&text)),
                 None => self.add(&sanitize::line(&text)),
@@ -246,7 +246,7 @@ impl Page {
         });
     }
 
-    /// Of HTML only `<br>` means something here; comments and tags are left out, as a browser does.
+    /// Of HTML, only `<br>` has an effect; comments and other tags are left out.
     fn add_html(&mut self, html: &str) {
         if html.starts_with("<br") {
             self.add("\n");
@@ -264,7 +264,7 @@ impl Page {
         }
     }
 
-    /// Columns right of the margins.
+    /// Width without the margins.
     fn room(&self) -> usize {
         let margin: usize = self.margins.iter().map(|margin| margin.rest.width()).sum();
         self.width.saturating_sub(margin).max(NARROWEST)

@@ -1,40 +1,40 @@
-//! Lines fitted to the window that they go to: broken between words there, whole where no terminal reads.
+//! Fits lines to the terminal's window, breaking them between words. Pipes and files get whole lines.
 
 use dialoguer::console::{Term, measure_text_width};
 
 use super::markdown::broken;
 
-/// Text is not set wider than this, however wide the window is: longer lines are hard to read.
+/// Maximum width of text, even in a wider window, because longer lines are hard to read.
 const WIDEST: usize = 88;
 
-/// A narrower window is not written for.
+/// Minimum width that is supported.
 const NARROWEST: usize = 20;
 
-/// How far in a text stands that has no room beside what comes before it.
+/// Indentation of a text that does not fit beside its lead.
 const BELOW: usize = 4;
 
-/// Columns for text in a terminal's window.
+/// Returns the width for text in a terminal's window.
 pub(super) fn width(term: &Term) -> usize {
     usize::from(term.size().1).clamp(NARROWEST, WIDEST)
 }
 
-/// The same; none where something else than a terminal reads: it breaks lines as it likes.
+/// Returns the same, or `None` if the output is not a terminal.
 pub(super) fn columns(term: &Term) -> Option<usize> {
     term.is_term().then(|| width(term))
 }
 
-/// A sentence: what does not fit goes on below, as far in as the sentence itself begins.
+/// Wraps a sentence, and indents its further lines like the first.
 pub(super) fn lines(text: &str, columns: Option<usize>) -> Vec<String> {
     let words = text.trim_start_matches(' ');
     fitted(&text[..text.len() - words.len()], words, columns)
 }
 
-/// A sentence behind `lead`: what does not fit goes on below, as far in as the lead is wide.
+/// Wraps a sentence after `lead`, and indents its further lines by the width of the lead.
 pub(super) fn fitted(lead: &str, text: &str, columns: Option<usize>) -> Vec<String> {
     hanging(lead, measure_text_width(lead), text, columns)
 }
 
-/// A sentence behind `lead`: what does not fit goes on below, `further` columns in.
+/// Wraps a sentence after `lead`, and indents its further lines by `further` columns.
 pub(super) fn hanging(lead: &str, further: usize, text: &str, columns: Option<usize>) -> Vec<String> {
     let Some(columns) = columns else {
         return vec![format!("{lead}{text}")];

@@ -1,15 +1,15 @@
-//! Tables: in columns where they fit, else row by row.
+//! Renders tables: in columns if they fit, otherwise row by row.
 
 use super::wrap::{Look, Span, painted, plain_width, wrap};
 
-/// Rows of cells; the first row names the columns.
+/// Rows of cells; the first row contains the column names.
 #[derive(Default)]
 pub(super) struct Table {
     pub(super) rows: Vec<Vec<Vec<Span>>>,
 }
 
 impl Table {
-    /// In columns where they fit; else row by row, each cell behind the name of its column.
+    /// Renders columns if they fit, otherwise each row as a list of column names and cells.
     pub(super) fn lines(&self, width: usize) -> Vec<String> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)

@@ -1,10 +1,10 @@
-//! Text in several looks, broken into lines.
+//! Breaks styled text into lines.
 
 use colored::{ColoredString, Colorize as _};
 use dialoguer::console::measure_text_width;
 use unicode_width::UnicodeWidthStr as _;
 
-/// Text in one look.
+/// Text in one style.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
     pub(super) text: String,
@@ -24,17 +24,17 @@ pub(super) fn plain_width(spans: &[Span]) -> usize {
     spans.iter().map(|span| span.text.width()).sum()
 }
 
-/// Breaks at spaces; a word that is wider than the page stands alone on its line, whole.
+/// Breaks text at spaces. A word that is wider than the page gets its own line.
 pub(super) fn wrap(spans: &[Span], width: usize) -> Vec<String> {
     wrap_behind(spans, width, width)
 }
 
-/// The same, where something stands before the text: the first line has a room of its own.
+/// Breaks text whose first line has a separate width, because something precedes it.
 pub(super) fn wrap_behind(spans: &[Span], first: usize, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut room = first;
     let mut column = 0;
-    // A space is only written once a word follows on the same line.
+    // Write a space only when a word follows on the same line.
     let mut space: Option<Look> = None;
     for word in words(spans) {
         match word {
@@ -78,7 +78,7 @@ enum Word<'s> {
     Break,
 }
 
-/// Words can have several looks: `**bo**ld` is one.
+/// A word can have several styles: `**bo**ld` is one word.
 fn words(spans: &[Span]) -> Vec<Word<'_>> {
     let mut words = Vec::new();
     for span in spans {
@@ -103,7 +103,7 @@ fn words(spans: &[Span]) -> Vec<Word<'_>> {
     words
 }
 
-/// The length of the word that `text` begins with; what stands between two backticks is a command, and one word.
+/// Returns the length of the first word in `text`. Text between two backticks is a command, which counts as one word.
 fn word_length(text: &str) -> usize {
     let mut at = 0;
     while let Some(found) = text[at..].find([' ', '\t', '\n', '`']) {
