@@ -1,10 +1,10 @@
-//! The style sheet, the script and the icon, from inside the binary.
+//! The style sheet, the script and the icon, which are part of the binary.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-/// A file that never changes while the program runs.
+/// A file that does not change while the program runs.
 pub(super) struct Asset {
     pub(super) path: &'static str,
     kind: &'static str,
@@ -48,7 +48,7 @@ impl Asset {
         }
     }
 
-    /// FNV-1a over the text: tells versions apart, protects nothing.
+    /// FNV-1a over the text, to distinguish versions.
     fn tag(&self) -> String {
         let hash = self.text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

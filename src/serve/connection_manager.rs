@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::fault::{Fault, Reconnect};
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
+use crate::session::KEY_PREFIX;
 
 /// Time limit for connecting, which includes finding out what is wrong.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
@@ -158,6 +159,21 @@ impl ConnectionManager {
             Ok(_) => Fault::no_answer(RUN_WITHIN),
             Err(fault) => fault,
         }
+    }
+
+    /// Whether Redis is usable: does what a visit does, on a key that the same transaction deletes. PING would succeed
+    /// on a replica, or on a Redis out of memory, while every page returns 503.
+    pub(super) async fn check(self: &Arc<Self>, deadline: Deadline) -> Result<(), Fault> {
+        let key = format!("{KEY_PREFIX}health");
+        let check = |mut redis| async move {
+            redis::pipe()
+                .atomic()
+                .hincr(&key, "checks", 1)
+                .del(&key)
+                .exec_async(&mut redis)
+                .await
+        };
+        self.run(deadline, check).await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

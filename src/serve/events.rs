@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::pages::shown;
 use super::sessions::{Identity, Sessions};
 use crate::deadline::Deadline;
 
@@ -108,12 +109,7 @@ impl Watch {
         let deadline = Deadline::after(READ_WITHIN);
         match self.sessions.look(&self.visitor, deadline).await {
             Ok(Some((left, fields))) => {
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                let fields: Vec<_> = fields
-                    .iter()
-                    .map(|(name, value)| (text(name), text(value)))
-                    .collect();
-                let look = json!({ "ttl_ms": left.as_millis(), "fields": fields });
+                let look = json!({ "ttl_ms": left.as_millis(), "fields": shown(&fields) });
                 vec![Event::default().event("look").data(look.to_string())]
             }
             Ok(None) if self.visitor.outlives_its_hash() => {

@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::address::from_elsewhere;
 use super::connection_manager::ConnectionManager;
-use super::health;
 use super::{Event, Fault, OnEvent, Step};
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
@@ -74,7 +73,7 @@ pub(super) async fn announce(
         loop {
             ticks.tick().await;
             if let Some(on_event) = first_time.take()
-                && let Err(fault) = health::check(&redis, Deadline::after(ANNOUNCE_WITHIN)).await
+                && let Err(fault) = redis.check(Deadline::after(ANNOUNCE_WITHIN)).await
             {
                 on_event(Event::Unreachable(fault));
             }

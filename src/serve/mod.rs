@@ -1,7 +1,7 @@
 //! The tutorial's app in a browser: request ─▶ session (cookie ⇄ `SessionStore` ⇄ Redis) ─▶ page.
 //!
-//! Nothing about a session lives in this process but the view of its last commands: any number of instances over one
-//! Redis serve the same sessions, and one that dies takes none with it.
+//! This process stores nothing about a session except its last commands, which the page shows. Any number of instances
+//! on one Redis serve the same sessions, and stopping one loses none.
 
 mod address;
 mod assets;
@@ -10,7 +10,6 @@ mod counter;
 mod events;
 mod extractors;
 mod fault;
-mod health;
 mod history;
 mod instances;
 mod layers;

@@ -1,6 +1,5 @@
-//! The pages: what they show, and the templates that escape it.
+//! What the pages show; the templates escape it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,24 +16,18 @@ use super::router::RETRY_AFTER_FAULT;
 use super::step::Step;
 use crate::session::store::Fields;
 
-/// What every page of a running server has in common.
+/// What all pages of a running server show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
-    /// The step that this server shows, for as long as it runs.
     pub(super) step: Step,
-    /// What a visit gives the session to live.
+    /// The TTL that each visit sets.
     pub(super) ttl: Duration,
 }
 
 impl Layout {
-    /// Whether anything on the page changes by itself.
+    /// Whether the home page counts a TTL down.
     fn is_live(&self) -> bool {
         self.step >= Step::Ttl
-    }
-
-    fn other_steps(&self) -> impl Iterator<Item = Step> {
-        let running = self.step;
-        Step::ALL.into_iter().filter(move |step| *step != running)
     }
 
     fn ttl_seconds(&self) -> u64 {
@@ -42,73 +35,89 @@ impl Layout {
     }
 }
 
-/// What the browser's cookie turned out to hold.
-#[derive(Debug)]
-pub(super) enum Cookie<'a> {
-    /// There was none.
-    Absent,
-    /// There was one that counts as none.
-    Refused {
-        /// The reason, as half a sentence.
-        why: &'static str,
-    },
-    /// Steps 1 to 3.
-    Signed {
-        /// The user name in it.
-        name: &'a str,
-        /// The beginning of the signature: the whole of it would undo `HttpOnly`.
-        signature: &'a str,
-    },
-    /// Step 4.
-    Token {
-        /// The first 6 characters.
-        start: &'a str,
-        /// The Redis key that is derived from the whole.
-        key: &'a str,
-    },
-}
-
-/// The session's hash, as Redis returned it with this page's visit.
-#[derive(Debug)]
-pub(super) struct Hash<'a> {
-    pub(super) key: &'a str,
-    pub(super) fields: &'a Fields,
-    /// Seconds to live; none: for ever.
-    pub(super) left: Option<u64>,
-}
-
-impl Hash<'_> {
-    /// The fields, as many and as much of them as a page has room for.
-    fn shown(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        let fields = self.fields.iter().take(MOST_FIELDS);
-        fields.map(|(name, value)| (beginning(name), beginning(value)))
-    }
-}
-
-fn beginning(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_OF_A_FIELD)])
-}
-
-/// Fields of a hash that are shown: a session has three, and anyone with access to Redis can add more.
-const MOST_FIELDS: usize = 20;
-/// Bytes of a field that are shown; a user name has at most 256.
-const MOST_OF_A_FIELD: usize = 400;
-
 /// `GET /`.
 #[derive(Template)]
 #[template(path = "home.html")]
 pub(super) struct Home<'a> {
     pub(super) layout: Layout,
-    pub(super) name: Option<&'a str>,
-    pub(super) visits: Option<i64>,
-    pub(super) cookie: Cookie<'a>,
-    pub(super) hash: Option<Hash<'a>>,
-    /// What this page asked Redis.
-    pub(super) asked: &'a Commands,
-    /// What the session's pages asked before.
-    pub(super) earlier: &'a [Arc<Commands>],
-    /// The other instances on the same Redis.
+    pub(super) visit: &'a Visit,
     pub(super) instances: &'a [OtherInstance],
+}
+
+/// What the home page shows of a visit.
+#[derive(Debug)]
+pub(super) struct Visit {
+    /// The user, if the visitor is logged in.
+    pub(super) name: Option<String>,
+    /// The counter, as HINCRBY returned it.
+    pub(super) visits: Option<i64>,
+    pub(super) cookie: CookieView,
+    pub(super) hash: Option<HashView>,
+    /// The Redis commands of this visit.
+    pub(super) commands: Arc<Commands>,
+    /// The earlier commands of the session.
+    pub(super) earlier: Vec<Arc<Commands>>,
+}
+
+/// What the home page shows of the cookie.
+#[derive(Debug)]
+pub(super) enum CookieView {
+    Absent,
+    /// The reason, as half a sentence.
+    Ignored(&'static str),
+    /// Steps 1 to 3: the beginning of the signature, because the whole signature would make `HttpOnly` useless.
+    Signed {
+        signature: String,
+    },
+    /// Step 4: the first 6 characters of the token, and the Redis key derived from the whole token.
+    Token {
+        start: String,
+        key: String,
+    },
+}
+
+/// What the home page shows of the hash in Redis.
+#[derive(Debug)]
+pub(super) struct HashView {
+    pub(super) key: String,
+    pub(super) fields: Vec<(String, String)>,
+    /// In seconds.
+    pub(super) ttl: Option<u64>,
+}
+
+impl HashView {
+    pub(super) fn new(key: String, fields: &Fields, ttl: Option<Duration>) -> Self {
+        Self {
+            key,
+            fields: shown(fields),
+            ttl: ttl.map(|ttl| ttl.as_secs()),
+        }
+    }
+}
+
+/// Fields of a hash that are shown: a session has three, but anyone with access to Redis can add more.
+const MOST_FIELDS: usize = 20;
+/// Bytes of a field that are shown; a user name has at most 256.
+const LONGEST_FIELD: usize = 400;
+
+/// The first fields of a hash, shortened.
+pub(super) fn shown(fields: &Fields) -> Vec<(String, String)> {
+    let beginning = |bytes: &[u8]| {
+        let bytes = &bytes[..bytes.len().min(LONGEST_FIELD)];
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    let fields = fields.iter().take(MOST_FIELDS);
+    fields
+        .map(|(name, value)| (beginning(name), beginning(value)))
+        .collect()
+}
+
+impl Home<'_> {
+    /// The steps that this server does not show, and the ports that the page suggests for them.
+    fn other_steps(&self) -> impl Iterator<Item = (Step, u16)> {
+        let others = Step::ALL.into_iter().filter(|step| *step != self.layout.step);
+        others.map(|step| (step, 5000 + u16::from(step.number())))
+    }
 }
 
 /// `GET /login`.
@@ -143,14 +152,14 @@ pub(super) struct Source {
     pub(super) files: Vec<SourceFile>,
 }
 
-/// A file, to read.
+/// A source file.
 #[derive(Debug)]
 pub(super) struct SourceFile {
     pub(super) path: &'static str,
     pub(super) text: String,
 }
 
-/// One of several to choose from.
+/// A link to another language or step.
 #[derive(Debug)]
 pub(super) struct Tab {
     pub(super) name: String,

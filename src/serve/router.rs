@@ -65,19 +65,12 @@ async fn home(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie)
         Ok(visit) => visit,
         Err(fault) => return pages::unavailable(app.layout, &fault),
     };
-    pages::page(
-        StatusCode::OK,
-        &Home {
-            layout: app.layout,
-            name: visit.name(),
-            visits: visit.visits(),
-            cookie: visit.cookie_view(),
-            hash: visit.hash_view(),
-            asked: &visit.commands,
-            earlier: &visit.earlier,
-            instances: &app.other_instances.get(),
-        },
-    )
+    let home = Home {
+        layout: app.layout,
+        visit: &visit,
+        instances: &app.other_instances.get(),
+    };
+    pages::page(StatusCode::OK, &home)
 }
 
 async fn login_page(State(app): State<Arc<App>>) -> Response {

@@ -8,9 +8,8 @@ use redis::{ErrorKind, RedisResult};
 use super::connection_manager::ConnectionManager;
 use super::counter::{self, CreatedKeys};
 use super::fault::Fault;
-use super::health;
 use super::history::{Commands, History};
-use super::pages;
+use super::pages::{CookieView, HashView, Visit};
 use super::step::Step;
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
@@ -44,34 +43,6 @@ impl Identity {
     }
 }
 
-/// What a page view found.
-pub(super) struct Visit {
-    name: Option<String>,
-    visits: Option<i64>,
-    cookie: Cookie,
-    hash: Option<Hash>,
-    /// The Redis commands of this page view.
-    pub(super) commands: Arc<Commands>,
-    /// The earlier commands of the session.
-    pub(super) earlier: Vec<Arc<Commands>>,
-}
-
-/// What the browser's cookie contains.
-enum Cookie {
-    Absent,
-    Refused(&'static str),
-    /// The beginning of the name's signature.
-    Signed(String),
-    Token(Token),
-}
-
-/// The session's hash, as this page view left it.
-struct Hash {
-    key: String,
-    fields: Fields,
-    ttl: Option<Duration>,
-}
-
 const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key";
 const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried";
 const NO_SESSION: &str = "it looks like a token, but no session has its key (any more)";
@@ -80,11 +51,11 @@ impl Sessions {
     /// Counts a visit of the session that the cookie names, in one round trip.
     pub(super) async fn visit(&self, cookie: Option<&str>, deadline: Deadline) -> Result<Visit, Fault> {
         let Some(cookie) = cookie else {
-            return Ok(Visit::logged_out(Cookie::Absent));
+            return Ok(Visit::logged_out(CookieView::Absent));
         };
         match self.identity(Some(cookie)) {
-            None if self.step.signs_the_name() => Ok(Visit::logged_out(Cookie::Refused(BAD_SIGNATURE))),
-            None => Ok(Visit::logged_out(Cookie::Refused(NOT_A_TOKEN))),
+            None if self.step.signs_the_name() => Ok(Visit::logged_out(CookieView::Ignored(BAD_SIGNATURE))),
+            None => Ok(Visit::logged_out(CookieView::Ignored(NOT_A_TOKEN))),
             Some(Identity::Name(name)) => self.visit_name(name, cookie, deadline).await,
             Some(Identity::Token(token)) => self.visit_token(token, deadline).await,
         }
@@ -101,7 +72,9 @@ impl Sessions {
     }
 
     async fn visit_name(&self, name: String, cookie: &str, deadline: Deadline) -> Result<Visit, Fault> {
-        let mut visit = Visit::logged_out(Cookie::Signed(signature_start(cookie)));
+        let mut visit = Visit::logged_out(CookieView::Signed {
+            signature: signature_start(cookie),
+        });
         if self.step.needs_redis() {
             let key = counter::key(&name);
             let ttl = (self.step == Step::Ttl).then_some(self.ttl);
@@ -110,7 +83,7 @@ impl Sessions {
             visit.visits = Some(visits);
             visit.commands = Arc::new(Commands::new(&exchanges));
             visit.earlier = self.history.add(&key, &visit.commands);
-            visit.hash = Some(Hash { key, fields, ttl });
+            visit.hash = Some(HashView::new(key, &fields, ttl));
         }
         visit.name = Some(name);
         Ok(visit)
@@ -131,20 +104,19 @@ impl Sessions {
             self.history.forget(&key);
             return Ok(Visit {
                 commands,
-                ..Visit::logged_out(Cookie::Refused(NO_SESSION))
+                ..Visit::logged_out(CookieView::Ignored(NO_SESSION))
             });
         };
         Ok(Visit {
             name: Some(session.username),
             visits: Some(session.visits),
-            cookie: Cookie::Token(token),
+            cookie: CookieView::Token {
+                start: token.start().to_owned(),
+                key: key.clone(),
+            },
             earlier: self.history.add(&key, &commands),
             commands,
-            hash: Some(Hash {
-                key,
-                fields: session.fields,
-                ttl: Some(self.ttl),
-            }),
+            hash: Some(HashView::new(key, &session.fields, Some(self.ttl))),
         })
     }
 
@@ -205,7 +177,7 @@ impl Sessions {
     /// Whether Redis is usable; step 1 does not need it.
     pub(super) async fn health(&self, deadline: Deadline) -> Result<(), Fault> {
         if self.step.needs_redis() {
-            health::check(&self.redis, deadline).await?;
+            self.redis.check(deadline).await?;
         }
         Ok(())
     }
@@ -253,7 +225,7 @@ fn signature_start(cookie: &str) -> String {
 }
 
 impl Visit {
-    fn logged_out(cookie: Cookie) -> Self {
+    fn logged_out(cookie: CookieView) -> Self {
         Self {
             name: None,
             visits: None,
@@ -261,39 +233,6 @@ impl Visit {
             hash: None,
             commands: Arc::default(),
             earlier: Vec::new(),
-        }
-    }
-
-    /// Who is logged in.
-    pub(super) fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// The counter, as HINCRBY returned it.
-    pub(super) fn visits(&self) -> Option<i64> {
-        self.visits
-    }
-
-    /// The hash as the page shows it.
-    pub(super) fn hash_view(&self) -> Option<pages::Hash<'_>> {
-        let hash = self.hash.as_ref()?;
-        Some(pages::Hash {
-            key: &hash.key,
-            fields: &hash.fields,
-            left: hash.ttl.map(|ttl| ttl.as_secs()),
-        })
-    }
-
-    /// The cookie as the page shows it.
-    pub(super) fn cookie_view(&self) -> pages::Cookie<'_> {
-        match (&self.cookie, self.name(), &self.hash) {
-            (Cookie::Signed(signature), Some(name), _) => pages::Cookie::Signed { name, signature },
-            (Cookie::Token(token), _, Some(hash)) => pages::Cookie::Token {
-                start: token.start(),
-                key: &hash.key,
-            },
-            (Cookie::Refused(why), ..) => pages::Cookie::Refused { why },
-            _ => pages::Cookie::Absent,
         }
     }
 }

@@ -1,14 +1,14 @@
-//! `/source`: the code behind each step, as it runs here and in three frameworks.
+//! `/source`: the code of each step, as in this server and in three frameworks.
 
 use super::pages::{Layout, Source, SourceFile, Tab};
 use super::step::Step;
 
 struct Language {
-    /// In the address.
+    /// In the URL.
     id: &'static str,
     /// On the tab.
     name: &'static str,
-    /// What belongs to each step, the file to read first at the front.
+    /// The files of each step, the most important one first.
     steps: [&'static [File]; 4],
 }
 
@@ -17,7 +17,8 @@ struct File {
     text: &'static str,
 }
 
-/// The page that a query asks for: `lang=rust|flask|express|axum`, `step=1..4`; without them the first language, and the step that runs.
+/// The page for a query: `lang=rust|flask|express|axum` and `step=1..4`. The defaults are the first language and the step
+/// of this server.
 pub(super) fn page(layout: Layout, query: &str) -> Option<Source> {
     let mut language = LANGUAGES.first()?;
     let mut step = layout.step;
@@ -45,7 +46,7 @@ pub(super) fn page(layout: Layout, query: &str) -> Option<Source> {
 }
 
 impl File {
-    /// Without the marks that tell the lessons which part to show.
+    /// The file without the comments that mark regions for the lessons.
     fn shown(&self) -> SourceFile {
         let is_mark = |line: &&str| {
             let text = line.trim_start().trim_start_matches(['#', '/']);
@@ -70,18 +71,36 @@ fn tab(name: String, language: &Language, step: Step, is_current: bool) -> Tab {
 
 /// A file of this repository, as it was when the program was compiled.
 macro_rules! file {
-    ($path:literal) => {
+    ($($path:literal),+) => {
         File {
-            path: $path,
-            text: include_str!(concat!("../../", $path)),
+            path: concat!($($path),+),
+            text: include_str!(concat!("../../", $($path),+)),
         }
+    };
+}
+
+/// The four steps in `examples/`.
+macro_rules! examples {
+    ($folder:literal, $extension:literal) => {
+        [
+            examples!($folder, $extension, "1"),
+            examples!($folder, $extension, "2"),
+            examples!($folder, $extension, "3"),
+            examples!($folder, $extension, "4"),
+        ]
+    };
+    ($folder:literal, $extension:literal, $step:literal) => {
+        &[
+            file!("examples/", $folder, "/step", $step, ".", $extension),
+            file!("examples/", $folder, "/common.", $extension),
+        ]
     };
 }
 
 static LANGUAGES: [Language; 4] = [
     Language {
         id: "rust",
-        name: "Rust, as it runs here",
+        name: "Rust, as in this server",
         steps: [
             &[file!("src/session/cookie.rs")],
             &[file!("src/serve/counter.rs")],
@@ -92,55 +111,16 @@ static LANGUAGES: [Language; 4] = [
     Language {
         id: "flask",
         name: "Python, Flask",
-        steps: [
-            &[
-                file!("examples/flask/step1.py"),
-                file!("examples/flask/common.py"),
-            ],
-            &[
-                file!("examples/flask/step2.py"),
-                file!("examples/flask/common.py"),
-            ],
-            &[
-                file!("examples/flask/step3.py"),
-                file!("examples/flask/common.py"),
-            ],
-            &[
-                file!("examples/flask/step4.py"),
-                file!("examples/flask/common.py"),
-            ],
-        ],
+        steps: examples!("flask", "py"),
     },
     Language {
         id: "express",
         name: "JavaScript, Express",
-        steps: [
-            &[
-                file!("examples/express/step1.js"),
-                file!("examples/express/common.js"),
-            ],
-            &[
-                file!("examples/express/step2.js"),
-                file!("examples/express/common.js"),
-            ],
-            &[
-                file!("examples/express/step3.js"),
-                file!("examples/express/common.js"),
-            ],
-            &[
-                file!("examples/express/step4.js"),
-                file!("examples/express/common.js"),
-            ],
-        ],
+        steps: examples!("express", "js"),
     },
     Language {
         id: "axum",
         name: "Rust, axum",
-        steps: [
-            &[file!("examples/axum/step1.rs"), file!("examples/axum/common.rs")],
-            &[file!("examples/axum/step2.rs"), file!("examples/axum/common.rs")],
-            &[file!("examples/axum/step3.rs"), file!("examples/axum/common.rs")],
-            &[file!("examples/axum/step4.rs"), file!("examples/axum/common.rs")],
-        ],
+        steps: examples!("axum", "rs"),
     },
 ];
