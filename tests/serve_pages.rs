@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use support::golden::assert_golden;
 use support::http::{connect, send, try_send, unescaped};
-use support::{App, Monitor, RedisServer};
+use support::{App, Home, Monitor, RedisServer};
 
 fn app(server: &RedisServer, step: &str) -> App {
     App::start(&server.url(), &["--step", step])
@@ -243,7 +243,9 @@ fn visible(page: &str, variable: &[(&str, &str)]) -> String {
             .strip_suffix("</td></tr>")
             .and_then(|row| row.rsplit_once("<td>"))
         {
-            Some((row, micros)) if micros.parse::<u64>().is_ok() => format!("{row} | N"),
+            Some((row, micros)) if !row.starts_with("<tr><th") && micros.parse::<u64>().is_ok() => {
+                format!("{row} | N")
+            }
             _ => line.replace("</dt><dd>", ": "),
         };
         let line = line
@@ -278,6 +280,36 @@ fn without_times(line: &str) -> String {
         }
     });
     replaced.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn home_pages_wording() {
+    let server = RedisServer::start();
+    for step in ["1", "2", "3", "4"] {
+        let app = App::start_in(
+            Home::new(),
+            Some(&server.url()),
+            &["--step", step],
+            &[("SECRET_KEY", "correct horse battery staple")],
+        );
+        let logged_out = app.visitor().get("/").body;
+        assert_golden(
+            &format!("pages/home-step{step}-logged-out.txt"),
+            &visible(&logged_out, &[]),
+        );
+        let mut ada = app.logged_in("ada");
+        ada.get("/");
+        let page = ada.get("/").body;
+        let mut variable = Vec::new();
+        let keys = server.keys();
+        let session = keys.iter().find(|key| key.starts_with("sessiontut:session:"));
+        let token = ada.cookie.clone().unwrap();
+        if let Some(key) = session {
+            variable.extend([(key.as_str(), "KEY"), (&token[..6], "TOKEN")]);
+        }
+        assert_golden(&format!("pages/home-step{step}.txt"), &visible(&page, &variable));
+        app.stop().expect(0);
+    }
 }
 
 #[test]
