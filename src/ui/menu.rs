@@ -44,7 +44,7 @@ pub(crate) fn choose<'i>(
     let rows = items
         .iter()
         .map(|item| (format!("{:<7}", item.command), item.about));
-    let chosen = select("Choose with the arrow keys and Enter; q quits", rows, stop)?;
+    let chosen = select("Choose with arrows and Enter (q quits)", rows, stop)?;
     Ok(chosen.and_then(|index| items.get(index)))
 }
 
