@@ -20,6 +20,7 @@ mod commands;
 mod exit;
 mod learn;
 mod os;
+mod random;
 mod redis_client;
 mod serve;
 mod signals;

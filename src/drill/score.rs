@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::faults::{FAULTS, Fault};
-use crate::practice::random;
+use crate::random;
 use crate::state;
 
 const FILE: &str = "drill.json";

@@ -14,9 +14,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::data_file::{self, DataNotice, open_lock};
-use super::random;
 use super::server::{self, ATTACHED, Server, ServerOptions};
 use crate::deadline::Deadline;
+use crate::random;
 use crate::redis_url::Target;
 use crate::secret::Secret;
 use crate::state;
@@ -46,13 +46,12 @@ pub(crate) enum AttachError {
 }
 
 /// The practice Redis of this user, as one process uses it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct PracticeRedis {
     role: Mutex<Role>,
     notices: Mutex<Vec<DataNotice>>,
 }
 
-#[derive(Debug)]
 enum Role {
     /// This process is not attached. The address is that of the server it was attached to before.
     Detached(Option<ServerAddress>),
@@ -145,24 +144,21 @@ fn attach(
     };
     loop {
         // A lock that could not be taken is opened again, because the file may have been replaced.
-        let lock = match open_lock(&folder.join(LOCK)) {
-            Ok(lock) => lock,
-            Err(error) => return serve_in_memory(&error, notices),
+        let lock = match open_lock(&folder.join(LOCK)).map(|lock| (lock.try_lock(), lock)) {
+            Ok((Ok(()), lock)) => Some(lock),
+            Ok((Err(TryLockError::WouldBlock), _)) => None,
+            Ok((Err(TryLockError::Error(error)), _)) | Err(error) => return serve_in_memory(&error, notices),
         };
-        match lock.try_lock() {
-            Ok(()) => {
-                return match serve(&folder, &lock, before, notices) {
-                    Ok(server) => {
-                        let target = server.target();
-                        let folder = Some(folder);
-                        Ok((Role::Serving { server, folder }, target))
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(AttachError::Start(error)),
-                    Err(error) => serve_in_memory(&error, notices),
-                };
-            }
-            Err(TryLockError::Error(error)) => return serve_in_memory(&error, notices),
-            Err(TryLockError::WouldBlock) => {}
+        if let Some(lock) = lock {
+            return match serve(&folder, &lock, before, notices) {
+                Ok(server) => {
+                    let target = server.target();
+                    let folder = Some(folder);
+                    Ok((Role::Serving { server, folder }, target))
+                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(AttachError::Start(error)),
+                Err(error) => serve_in_memory(&error, notices),
+            };
         }
         if let Some((address, connection)) = connect(&folder, deadline) {
             let target = address.target();
@@ -231,16 +227,6 @@ struct ServerAddress {
     port: u16,
     password: String,
     run_id: String,
-}
-
-impl std::fmt::Debug for ServerAddress {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            out,
-            "ServerAddress {{ port: {}, run_id: {} }}",
-            self.port, self.run_id
-        )
-    }
 }
 
 impl ServerAddress {

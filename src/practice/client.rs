@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::reply::{Protocol, Reply};
 use super::request::Words;
 use super::state::{ServerLimits, ServerState};
+use super::store::ChangeFlag;
 use crate::redis_client::command_table::CommandInfo;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +59,7 @@ pub(super) struct ConnectedClient {
     pub(super) is_monitor: Cell<bool>,
     pub(super) channels: RefCell<BTreeSet<Vec<u8>>>,
     pub(super) transaction: RefCell<Option<QueuedTransaction>>,
-    /// Set by the store when a watched key changes.
-    pub(super) watched_key_changed: Rc<Cell<bool>>,
+    pub(super) watched_key_changed: ChangeFlag,
     pub(super) is_watching: Cell<bool>,
     pub(super) pause: Cell<Option<Pause>>,
     pub(super) limits: ServerLimits,

@@ -8,7 +8,7 @@ use super::reply::Reply;
 use super::request::integer;
 use super::state::ServerState;
 use super::store::{KeyEntry, Moment};
-use super::value::{HashValue, SetValue, Value};
+use super::value::{Collection, Value};
 use crate::redis_client::command_table::CommandInfo;
 
 pub(super) type CommandResult = Result<Reply, CommandError>;
@@ -93,7 +93,7 @@ impl<'a> Invocation<'a> {
     }
 
     /// The hash at the command's key.
-    pub(super) fn hash(&self) -> Result<Option<&HashValue>, CommandError> {
+    pub(super) fn hash(&self) -> Result<Option<&Collection>, CommandError> {
         match self.entry(self.word(1)).map(|entry| &entry.value) {
             None => Ok(None),
             Some(Value::Hash(hash)) => Ok(Some(hash)),
@@ -102,7 +102,7 @@ impl<'a> Invocation<'a> {
     }
 
     /// The set at the command's key.
-    pub(super) fn set(&self) -> Result<Option<&SetValue>, CommandError> {
+    pub(super) fn set(&self) -> Result<Option<&Collection>, CommandError> {
         match self.entry(self.word(1)).map(|entry| &entry.value) {
             None => Ok(None),
             Some(Value::Set(set)) => Ok(Some(set)),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::random;
+use crate::random;
 
 /// Entries in order of insertion. Replacing a value keeps its place.
 ///

@@ -14,7 +14,6 @@ mod commands;
 mod connection;
 mod data_file;
 mod dict;
-pub(crate) mod random;
 mod reply;
 mod request;
 mod server;

@@ -18,7 +18,8 @@ use super::client::ConnectedClient;
 use super::simulated_fault::SimulatedFault;
 use super::state::{ServerLimits, ServerState, SharedState, Statistics};
 use super::store::{Store, wall_clock};
-use super::{connection, random, snapshot};
+use super::{connection, snapshot};
+use crate::random;
 use crate::redis_url::{Address, Origin, Target};
 use crate::secret::Secret;
 

@@ -85,8 +85,8 @@ fn body(store: &Store) -> Vec<u8> {
                     }
                 }
                 Value::Set(set) => {
-                    for member in set.members() {
-                        command(&mut out, &[b"SADD", name, &member]);
+                    for (member, _) in set.pairs() {
+                        command(&mut out, &[b"SADD", name, member]);
                     }
                 }
             }

@@ -21,6 +21,9 @@ pub(super) fn wall_clock() -> Moment {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Set when a watched key has changed.
+pub(super) type ChangeFlag = Rc<Cell<bool>>;
+
 #[derive(Clone, Debug)]
 pub(super) struct KeyEntry {
     pub(super) value: Value,
@@ -34,7 +37,7 @@ pub(super) struct Store {
     /// Every key that expires, the earliest first.
     expiries: BTreeSet<(Moment, usize, Vec<u8>)>,
     /// Flags to set when a key (database, name) changes, for WATCH.
-    watched: HashMap<(usize, Vec<u8>), Vec<Rc<Cell<bool>>>>,
+    watched: HashMap<(usize, Vec<u8>), Vec<ChangeFlag>>,
     used: usize,
     changes: u64,
     expired: u64,
@@ -166,7 +169,7 @@ impl Store {
     }
 
     /// Sets `flag` at the next change of the key.
-    pub(super) fn watch(&mut self, db: usize, name: &[u8], flag: &Rc<Cell<bool>>) {
+    pub(super) fn watch(&mut self, db: usize, name: &[u8], flag: &ChangeFlag) {
         let flags = self.watched.entry((db, name.to_vec())).or_default();
         if !flags.iter().any(|known| Rc::ptr_eq(known, flag)) {
             flags.push(Rc::clone(flag));
@@ -174,7 +177,7 @@ impl Store {
     }
 
     /// Undoes every [`Store::watch`] with this flag.
-    pub(super) fn unwatch(&mut self, flag: &Rc<Cell<bool>>) {
+    pub(super) fn unwatch(&mut self, flag: &ChangeFlag) {
         self.watched.retain(|_, flags| {
             flags.retain(|known| !Rc::ptr_eq(known, flag));
             !flags.is_empty()
@@ -195,7 +198,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::practice::value::HashValue;
+    use crate::practice::value::Collection;
 
     #[test]
     fn a_key_and_its_memory_are_gone_at_its_millisecond() {
@@ -224,11 +227,11 @@ mod tests {
     fn all_memory_is_released() {
         let mut store = Store::default();
         for number in 0..100u32 {
-            store.put(0, b"hash", Value::Hash(HashValue::default()), None);
+            store.put(0, b"hash", Value::Hash(Collection::empty_hash()), None);
             store.edit(0, b"hash", |value| {
                 if let Value::Hash(hash) = value {
                     for field in 0..=number * 2 {
-                        hash.set(&field.to_be_bytes(), vec![0; field as usize]);
+                        hash.set_fields(&[(&field.to_be_bytes(), &vec![0; field as usize])]);
                     }
                     hash.remove(&0u32.to_be_bytes());
                 }

@@ -18,8 +18,9 @@ const ELEMENT_COST: usize = 48;
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Text(Vec<u8>),
-    Hash(HashValue),
-    Set(SetValue),
+    Hash(Collection),
+    /// The values of the collection are empty.
+    Set(Collection),
 }
 
 impl Value {
@@ -38,8 +39,8 @@ impl Value {
             Self::Text(text) if integer(text).is_some() => "int",
             Self::Text(text) if text.len() <= EMBEDDED => "embstr",
             Self::Text(_) => "raw",
-            Self::Hash(hash) if hash.is_small => "listpack",
-            Self::Set(set) if set.has_only_integers => "intset",
+            Self::Hash(hash) if hash.is_compact => "listpack",
+            Self::Set(set) if set.is_compact => "intset",
             Self::Hash(_) | Self::Set(_) => "hashtable",
         }
     }
@@ -48,8 +49,7 @@ impl Value {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
-            Self::Hash(hash) => hash.bytes,
-            Self::Set(set) => set.bytes,
+            Self::Hash(elements) | Self::Set(elements) => elements.bytes,
         }
     }
 
@@ -57,151 +57,107 @@ impl Value {
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Text(_) => false,
-            Self::Hash(hash) => hash.len() == 0,
-            Self::Set(set) => set.len() == 0,
+            Self::Hash(elements) | Self::Set(elements) => elements.len() == 0,
         }
     }
 }
 
-/// A field and its value.
+/// An element's name and value.
 pub(super) type Pair<'a> = (&'a [u8], &'a Vec<u8>);
 
+/// The elements of a hash or a set.
 #[derive(Clone, Debug)]
-pub(super) struct HashValue {
-    fields: Dict<Vec<u8>>,
+pub(super) struct Collection {
+    elements: Dict<Vec<u8>>,
     bytes: usize,
-    /// Whether Redis would use a listpack. A hash that has grown stays a hash table.
-    is_small: bool,
+    /// Whether Redis would use the compact encoding. It never returns to that once it has changed to a hash table.
+    is_compact: bool,
+    is_set: bool,
 }
 
-impl Default for HashValue {
-    fn default() -> Self {
+impl Collection {
+    pub(super) fn empty_hash() -> Self {
         Self {
-            fields: Dict::default(),
+            elements: Dict::default(),
             bytes: 0,
-            is_small: true,
+            is_compact: true,
+            is_set: false,
         }
     }
-}
 
-impl HashValue {
+    pub(super) fn empty_set() -> Self {
+        Self {
+            is_set: true,
+            ..Self::empty_hash()
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.fields.len()
+        self.elements.len()
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Option<&Vec<u8>> {
-        self.fields.get(name)
+        self.elements.get(name)
     }
 
-    /// Sets a field; whether it is new.
-    pub(super) fn set(&mut self, name: &[u8], value: Vec<u8>) -> bool {
-        self.note_sizes(&[name, &value]);
+    /// Sets fields of a hash; returns how many are new.
+    pub(super) fn set_fields(&mut self, fields: &[(&[u8], &[u8])]) -> usize {
+        let is_short = |(name, value): &(&[u8], &[u8])| name.len().max(value.len()) <= LISTPACK_VALUE;
+        // Redis looks at all of them before it sets any.
+        self.is_compact &= fields.iter().all(is_short);
+        let mut added = 0;
+        for (name, value) in fields {
+            added += usize::from(self.insert(name, value.to_vec()));
+            self.is_compact &= self.len() <= LISTPACK_ENTRIES;
+        }
+        added
+    }
+
+    /// Adds a member to a set; whether it is new.
+    pub(super) fn add_member(&mut self, member: &[u8]) -> bool {
+        let is_new = self.insert(member, Vec::new());
+        self.is_compact &= integer(member).is_some() && self.len() <= INTSET_ENTRIES;
+        is_new
+    }
+
+    fn insert(&mut self, name: &[u8], value: Vec<u8>) -> bool {
         self.bytes += value.len();
-        let old = self.fields.insert(name, value);
+        let old = self.elements.insert(name, value);
         match &old {
             Some(old) => self.bytes -= old.len(),
             None => self.bytes += name.len() + ELEMENT_COST,
         }
-        self.is_small &= self.len() <= LISTPACK_ENTRIES;
         old.is_none()
     }
 
-    /// Turns into a hash table if a word that a command is about to set is long; Redis does so before it sets any.
-    pub(super) fn note_sizes<W: AsRef<[u8]>>(&mut self, words: &[W]) {
-        self.is_small &= words.iter().all(|word| word.as_ref().len() <= LISTPACK_VALUE);
-    }
-
-    /// Removes a field; whether it existed.
+    /// Removes an element; whether it existed.
     pub(super) fn remove(&mut self, name: &[u8]) -> bool {
-        let old = self.fields.remove(name);
+        let old = self.elements.remove(name);
         if let Some(old) = &old {
             self.bytes -= old.len() + name.len() + ELEMENT_COST;
         }
         old.is_some()
     }
 
+    /// All elements in order of insertion, but the members of a compact set in ascending order.
     pub(super) fn pairs(&self) -> Vec<Pair<'_>> {
-        self.fields.iter().collect()
+        let mut pairs: Vec<Pair<'_>> = self.elements.iter().collect();
+        if self.is_set && self.is_compact {
+            pairs.sort_by_key(|(member, _)| integer(member));
+        }
+        pairs
     }
 
-    /// One part of an HSCAN; a small hash is returned whole.
+    /// One part of a scan; a compact collection is returned whole.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Pair<'_>>) {
-        if self.is_small {
+        if self.is_compact {
             (0, self.pairs())
         } else {
-            self.fields.scan(cursor, count)
+            self.elements.scan(cursor, count)
         }
     }
 
     pub(super) fn random_pair(&self) -> Option<Pair<'_>> {
-        self.fields.random_entry()
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct SetValue {
-    members: Dict<()>,
-    bytes: usize,
-    /// Whether Redis would use an intset. A set that has grown, or had another member, stays a hash table.
-    has_only_integers: bool,
-}
-
-impl Default for SetValue {
-    fn default() -> Self {
-        Self {
-            members: Dict::default(),
-            bytes: 0,
-            has_only_integers: true,
-        }
-    }
-}
-
-impl SetValue {
-    pub(super) fn len(&self) -> usize {
-        self.members.len()
-    }
-
-    pub(super) fn contains(&self, member: &[u8]) -> bool {
-        self.members.get(member).is_some()
-    }
-
-    /// Adds a member; whether it is new.
-    pub(super) fn add(&mut self, member: &[u8]) -> bool {
-        let is_new = self.members.insert(member, ()).is_none();
-        if is_new {
-            self.bytes += member.len() + ELEMENT_COST;
-            self.has_only_integers &= integer(member).is_some() && self.len() <= INTSET_ENTRIES;
-        }
-        is_new
-    }
-
-    /// Removes a member; whether it existed.
-    pub(super) fn remove(&mut self, member: &[u8]) -> bool {
-        let existed = self.members.remove(member).is_some();
-        if existed {
-            self.bytes -= member.len() + ELEMENT_COST;
-        }
-        existed
-    }
-
-    /// All members; integers in ascending order.
-    pub(super) fn members(&self) -> Vec<Vec<u8>> {
-        let mut members: Vec<Vec<u8>> = self.members.iter().map(|(member, ())| member.to_vec()).collect();
-        if self.has_only_integers {
-            members.sort_by_key(|member| integer(member));
-        }
-        members
-    }
-
-    /// One part of an SSCAN; a set of integers is returned whole.
-    pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>) {
-        if self.has_only_integers {
-            return (0, self.members());
-        }
-        let (next, found) = self.members.scan(cursor, count);
-        (
-            next,
-            found.into_iter().map(|(member, ())| member.to_vec()).collect(),
-        )
+        self.elements.random_entry()
     }
 }

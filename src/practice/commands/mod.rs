@@ -1,12 +1,11 @@
 //! Runs requests: finds the command, makes the checks that Redis makes, then queues or runs it.
 
 mod arguments;
+mod collections;
 mod connection;
-mod hashes;
 mod keys;
 mod messages;
 mod server;
-mod sets;
 mod strings;
 mod transactions;
 
@@ -128,23 +127,23 @@ fn dispatch(call: &mut Invocation<'_>) -> CommandResult {
         "getdel" => strings::getdel(call),
         "getex" => strings::getex(call),
         "getset" => strings::getset(call),
-        "hdel" => hashes::hdel(call),
+        "hdel" => collections::hdel(call),
         "hello" => connection::hello(call),
-        "hexists" => hashes::hexists(call),
-        "hget" => hashes::hget(call),
-        "hgetall" => hashes::hgetall(call),
-        "hincrby" => hashes::hincrby(call),
-        "hincrbyfloat" => hashes::hincrbyfloat(call),
-        "hkeys" => hashes::hkeys(call),
-        "hlen" => hashes::hlen(call),
-        "hmget" => hashes::hmget(call),
-        "hmset" => hashes::hset(call).map(|_| Reply::Ok),
-        "hrandfield" => hashes::hrandfield(call),
-        "hscan" => hashes::hscan(call),
-        "hset" => hashes::hset(call).map(Reply::count),
-        "hsetnx" => hashes::hsetnx(call),
-        "hstrlen" => hashes::hstrlen(call),
-        "hvals" => hashes::hvals(call),
+        "hexists" => collections::hexists(call),
+        "hget" => collections::hget(call),
+        "hgetall" => collections::hgetall(call),
+        "hincrby" => collections::hincrby(call),
+        "hincrbyfloat" => collections::hincrbyfloat(call),
+        "hkeys" => collections::hkeys(call),
+        "hlen" => collections::hlen(call),
+        "hmget" => collections::hmget(call),
+        "hmset" => collections::hset(call).map(|_| Reply::Ok),
+        "hrandfield" => collections::hrandfield(call),
+        "hscan" => collections::hscan(call),
+        "hset" => collections::hset(call).map(Reply::count),
+        "hsetnx" => collections::hsetnx(call),
+        "hstrlen" => collections::hstrlen(call),
+        "hvals" => collections::hvals(call),
         "incr" => strings::add(call, 1),
         "incrby" => call.number(2).and_then(|amount| strings::add(call, amount)),
         "incrbyfloat" => strings::incrbyfloat(call),
@@ -168,18 +167,18 @@ fn dispatch(call: &mut Invocation<'_>) -> CommandResult {
         "rename" => keys::rename(call),
         "reset" => connection::reset(call),
         "role" => Ok(server::role()),
-        "sadd" => sets::sadd(call),
+        "sadd" => collections::sadd(call),
         "scan" => keys::scan(call),
-        "scard" => sets::scard(call),
+        "scard" => collections::scard(call),
         "select" => connection::select(call),
         "set" => strings::set(call),
         "setex" => strings::setex(call, TimeUnit::Seconds),
         "setnx" => strings::setnx(call),
-        "sismember" => sets::sismember(call),
-        "smembers" => sets::smembers(call),
-        "smismember" => sets::smismember(call),
-        "srem" => sets::srem(call),
-        "sscan" => sets::sscan(call),
+        "sismember" => collections::sismember(call),
+        "smembers" => collections::smembers(call),
+        "smismember" => collections::smismember(call),
+        "srem" => collections::srem(call),
+        "sscan" => collections::sscan(call),
         "strlen" => strings::strlen(call),
         "subscribe" => messages::subscribe(call),
         "time" => Ok(server::time()),

@@ -45,13 +45,6 @@ fn time_unit(option: &[u8]) -> Option<TimeUnit> {
     .map(|(_, unit)| unit)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum SetCondition {
-    Always,
-    IfMissing,
-    IfExists,
-}
-
 /// What SET and GETEX do with the expiry of a key.
 enum ExpiryOption<'a> {
     Remove,
@@ -60,16 +53,15 @@ enum ExpiryOption<'a> {
 }
 
 pub(super) fn set(call: &mut Invocation<'_>) -> CommandResult {
-    let mut condition = SetCondition::Always;
     let mut expiry = ExpiryOption::Remove;
-    let mut returns_old = false;
+    let (mut if_missing, mut if_exists, mut returns_old) = (false, false, false);
     let mut options = call.words[3..].iter();
     while let Some(option) = options.next() {
         let is_unset = matches!(expiry, ExpiryOption::Remove);
-        if is(option, "nx") && condition != SetCondition::IfExists {
-            condition = SetCondition::IfMissing;
-        } else if is(option, "xx") && condition != SetCondition::IfMissing {
-            condition = SetCondition::IfExists;
+        if is(option, "nx") && !if_exists {
+            if_missing = true;
+        } else if is(option, "xx") && !if_missing {
+            if_exists = true;
         } else if is(option, "get") {
             returns_old = true;
         } else if is(option, "keepttl") && !matches!(expiry, ExpiryOption::Set(..)) {
@@ -92,12 +84,7 @@ pub(super) fn set(call: &mut Invocation<'_>) -> CommandResult {
         None
     };
     let exists = call.entry(key).is_some();
-    let is_met = match condition {
-        SetCondition::Always => true,
-        SetCondition::IfMissing => !exists,
-        SetCondition::IfExists => exists,
-    };
-    if !is_met {
+    if (if_missing && exists) || (if_exists && !exists) {
         return Ok(old.unwrap_or(Reply::Nil));
     }
     call.put_text(key, call.word(2), expires);

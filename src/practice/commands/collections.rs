@@ -1,13 +1,13 @@
-//! Commands on hashes.
+//! Commands on hashes and sets.
 
 use super::arguments::{ScanOptions, cursor, float, float_text, is, out_of_range};
 use crate::practice::command::{
     CommandError, CommandResult, Invocation, NOT_A_FLOAT, OVERFLOW, SYNTAX, wrong_arity,
 };
-use crate::practice::random;
 use crate::practice::reply::Reply;
 use crate::practice::request::integer;
-use crate::practice::value::{HashValue, Pair, Value};
+use crate::practice::value::{Collection, Pair, Value};
+use crate::random;
 
 /// The most fields that HRANDFIELD returns if they may repeat.
 const MOST_REPEATED: i64 = 1_000_000;
@@ -16,16 +16,12 @@ impl Invocation<'_> {
     /// Sets fields of the hash at the command's key, which is created if it is missing; returns how many are new.
     fn set_fields(&mut self, fields: &[(&[u8], &[u8])]) -> Result<usize, CommandError> {
         if self.hash()?.is_none() {
-            self.put(self.word(1), Value::Hash(HashValue::default()), None);
+            self.put(self.word(1), Value::Hash(Collection::empty_hash()), None);
         }
         let mut added = 0;
         self.edit(|value| {
             if let Value::Hash(hash) = value {
-                for (name, text) in fields {
-                    hash.note_sizes(&[name, text]);
-                }
-                let is_new = |(name, text): &&(&[u8], &[u8])| hash.set(name, text.to_vec());
-                added = fields.iter().filter(is_new).count();
+                added = hash.set_fields(fields);
             }
             fields.len()
         });
@@ -38,7 +34,7 @@ impl Invocation<'_> {
     }
 
     fn pairs(&self) -> Result<Vec<Pair<'_>>, CommandError> {
-        Ok(self.hash()?.map(HashValue::pairs).unwrap_or_default())
+        Ok(self.hash()?.map(Collection::pairs).unwrap_or_default())
     }
 }
 
@@ -110,7 +106,7 @@ pub(super) fn hexists(call: &mut Invocation<'_>) -> CommandResult {
 }
 
 pub(super) fn hlen(call: &mut Invocation<'_>) -> CommandResult {
-    Ok(Reply::count(call.hash()?.map_or(0, HashValue::len)))
+    Ok(Reply::count(call.hash()?.map_or(0, Collection::len)))
 }
 
 pub(super) fn hstrlen(call: &mut Invocation<'_>) -> CommandResult {
@@ -144,24 +140,36 @@ pub(super) fn hincrbyfloat(call: &mut Invocation<'_>) -> CommandResult {
 
 pub(super) fn hscan(call: &mut Invocation<'_>) -> CommandResult {
     let from = cursor(call.word(2))?;
-    let Some(hash) = call.hash()? else {
+    scan(call, from, call.hash()?, |(field, value)| {
+        vec![field.to_vec(), value.clone()]
+    })
+}
+
+pub(super) fn sscan(call: &mut Invocation<'_>) -> CommandResult {
+    let from = cursor(call.word(2))?;
+    scan(call, from, call.set()?, |(member, _)| vec![member.to_vec()])
+}
+
+/// HSCAN and SSCAN; `show` returns what is listed of an element.
+fn scan(
+    call: &Invocation<'_>,
+    from: u64,
+    collection: Option<&Collection>,
+    show: fn(Pair<'_>) -> Vec<Vec<u8>>,
+) -> CommandResult {
+    let Some(collection) = collection else {
         return Ok(Reply::Array(vec![Reply::text("0"), Reply::Array(Vec::new())]));
     };
     let options = ScanOptions::read(&call.words[3..], false)?;
-    let (next, found) = hash.scan(from, options.count);
-    let items = found
-        .into_iter()
-        .filter(|(field, _)| options.accepts(field))
-        .flat_map(|(field, value)| [field.to_vec(), value.clone()]);
-    Ok(Reply::Array(vec![
-        Reply::text(next.to_string()),
-        Reply::bulks(items),
-    ]))
+    let (next, found) = collection.scan(from, options.count);
+    let found = found.into_iter().filter(|(name, _)| options.accepts(name));
+    let items = Reply::bulks(found.flat_map(show));
+    Ok(Reply::Array(vec![Reply::text(next.to_string()), items]))
 }
 
 pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     if call.words.len() == 2 {
-        let field = call.hash()?.and_then(HashValue::random_pair);
+        let field = call.hash()?.and_then(Collection::random_pair);
         return Ok(Reply::maybe(field.map(|(field, _)| field.to_vec())));
     }
     let count = call.number(2)?;
@@ -187,7 +195,7 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
 }
 
 /// `count` different fields, or, if `count` is negative, that many fields that may repeat.
-fn random_pairs(hash: &HashValue, count: i64) -> Vec<Pair<'_>> {
+fn random_pairs(hash: &Collection, count: i64) -> Vec<Pair<'_>> {
     if count < 0 {
         let all = 0..count.unsigned_abs();
         return all.filter_map(|_| hash.random_pair()).collect();
@@ -205,4 +213,51 @@ fn random_pairs(hash: &HashValue, count: i64) -> Vec<Pair<'_>> {
     }
     pairs.truncate(wanted);
     pairs
+}
+
+pub(super) fn sadd(call: &mut Invocation<'_>) -> CommandResult {
+    if call.set()?.is_none() {
+        call.put(call.word(1), Value::Set(Collection::empty_set()), None);
+    }
+    let members = &call.words[2..];
+    let added = call.edit(|value| match value {
+        Value::Set(set) => members.iter().filter(|member| set.add_member(member)).count(),
+        _ => 0,
+    });
+    Ok(Reply::count(added))
+}
+
+pub(super) fn srem(call: &mut Invocation<'_>) -> CommandResult {
+    call.set()?;
+    let members = &call.words[2..];
+    let removed = call.edit(|value| match value {
+        Value::Set(set) => members.iter().filter(|member| set.remove(member)).count(),
+        _ => 0,
+    });
+    Ok(Reply::count(removed))
+}
+
+pub(super) fn smembers(call: &mut Invocation<'_>) -> CommandResult {
+    let members = call.set()?.map(Collection::pairs).unwrap_or_default();
+    let members = members.into_iter().map(|(member, _)| Reply::text(member));
+    Ok(Reply::Set(members.collect()))
+}
+
+pub(super) fn scard(call: &mut Invocation<'_>) -> CommandResult {
+    Ok(Reply::count(call.set()?.map_or(0, Collection::len)))
+}
+
+pub(super) fn sismember(call: &mut Invocation<'_>) -> CommandResult {
+    let member = call.word(2);
+    Ok(Reply::truth(
+        call.set()?.is_some_and(|set| set.get(member).is_some()),
+    ))
+}
+
+pub(super) fn smismember(call: &mut Invocation<'_>) -> CommandResult {
+    let set = call.set()?;
+    let contained = call.words[2..]
+        .iter()
+        .map(|member| Reply::truth(set.is_some_and(|set| set.get(member).is_some())));
+    Ok(Reply::Array(contained.collect()))
 }
