@@ -21,7 +21,7 @@ fn a_lesson_runs_unattended_and_leaves_nothing_behind() {
         .redis(&server.url())
         .run()
         .expect(0);
-    assert!(finished.stdout.contains("5 replies"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("5 of 5 replies"), "{}", finished.stdout);
     assert_eq!(server.keys(), ["other"]);
     for command in monitor.commands(&server) {
         let key = command.get(1).map(String::as_str).unwrap_or_default();
@@ -144,7 +144,7 @@ fn one_bad_file_takes_no_other_down() {
         .redis(&server.url())
         .run()
         .expect(1);
-    assert!(ran.stdout.contains("5 replies"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("5 of 5 replies"), "{}", ran.stdout);
     assert!(ran.stderr.contains(&line), "{}", ran.stderr);
     home.sessiontut(learn(&lessons))
         .args(["--yes", "count"])

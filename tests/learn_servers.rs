@@ -46,7 +46,7 @@ fn a_lesson_holds_on_valkey_too() {
 fn a_lesson_follows_a_cluster_wherever_its_keys_are() {
     let cluster = Cluster::start();
     let more = "# More\n\n## Keys\n\n```redis\n> SET sessiontut:a 1\nOK\n> SET sessiontut:b 2\nOK\n> SET sessiontut:c 3\nOK\n> \
-                MULTI\nOK\n> INCR sessiontut:b\nQUEUED\n> EXEC\n1) (integer) 3\n```\n";
+                MULTI\nOK\n> PING\nQUEUED\n> INCR sessiontut:b\nQUEUED\n> EXEC\n1) PONG\n2) (integer) 3\n```\n";
     let lessons = Lessons::of(&[("03-count-visits.md", COUNT), ("04-more.md", more)]);
     let home = Home::new();
     home.sessiontut(learn(&lessons))

@@ -152,8 +152,12 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     if guest == Guest::Agreed && !args.yes {
         remember_guest(target);
     }
-    if !removed {
-        ui::note("the lesson's keys could not be removed; the next `sessiontut learn` removes them");
+    match (removed, args.yes) {
+        (true, _) => {}
+        (false, true) => ui::note("the lesson's keys could not be removed"),
+        (false, false) => {
+            ui::note("the lesson's keys could not be removed; the next `sessiontut learn` removes them");
+        }
     }
     choice.close();
     Ok(match ended {
@@ -184,7 +188,7 @@ fn good_bye(ended: Result<Ended, Interrupted>) -> Exit {
 
 /// The result of `--yes`.
 fn report(robot: &Robot, ended: Ended, errors: &[LessonError]) -> Exit {
-    if let Some(unavailable) = robot.unavailable() {
+    if let Some(unavailable) = &robot.unavailable {
         ui::note(&format!("sessiontut: the lessons stopped: {unavailable}"));
         for fix in &unavailable.fixes {
             ui::note(&format!("  {fix}"));
@@ -198,7 +202,7 @@ fn report(robot: &Robot, ended: Ended, errors: &[LessonError]) -> Exit {
         ));
     }
     // Errors in other files do not matter if a lesson was named.
-    let errors = if robot.takes_one_lesson() { &[] } else { errors };
+    let errors = if robot.takes_one_lesson { &[] } else { errors };
     let passed = robot.summarize(errors);
     if passed && ended != Ended::OutOfTime {
         Exit::Ok

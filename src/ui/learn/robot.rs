@@ -18,15 +18,15 @@ use crate::signals::Interrupted;
 use crate::ui::{answer, note, told, told_behind, window};
 
 pub(crate) struct Robot {
-    takes_one_lesson: bool,
+    pub(crate) takes_one_lesson: bool,
     /// The file of the current lesson.
     file: String,
     /// The name in the lesson's keys, to log in with.
     name: String,
     visitor: Option<Visitor>,
     tally: Tally,
-    /// Why the lessons ended early.
-    unavailable: Option<Unavailable>,
+    /// Why the lessons ended early, if Redis was unavailable.
+    pub(crate) unavailable: Option<Unavailable>,
     quits: bool,
     solution_shown: bool,
     /// A check has just failed: do not check again.
@@ -37,9 +37,10 @@ pub(crate) struct Robot {
 #[derive(Default)]
 struct Tally {
     lessons: usize,
-    /// Replies of commands and checks.
-    expected: usize,
-    failed: usize,
+    /// Replies to commands and checks.
+    replies: usize,
+    unexpected: usize,
+    failed_commands: usize,
     skipped: usize,
 }
 
@@ -60,26 +61,19 @@ impl Robot {
         }
     }
 
-    #[must_use]
-    pub(crate) fn takes_one_lesson(&self) -> bool {
-        self.takes_one_lesson
-    }
-
-    /// Why the lessons ended early, if Redis was unavailable.
-    #[must_use]
-    pub(crate) fn unavailable(&self) -> Option<&Unavailable> {
-        self.unavailable.as_ref()
-    }
-
     /// Prints the summary; returns whether everything was as expected.
     pub(crate) fn summarize(&self, errors: &[LessonError]) -> bool {
         let tally = &self.tally;
         let mut parts = vec![
             counted(tally.lessons, "lesson"),
-            format!("{} as expected", counted_replies(tally.expected)),
+            format!(
+                "{} of {} replies as expected",
+                tally.replies - tally.unexpected,
+                tally.replies
+            ),
         ];
-        if tally.failed > 0 {
-            parts.push(format!("{} not as expected", tally.failed));
+        if tally.failed_commands > 0 {
+            parts.push(format!("{} failed", counted(tally.failed_commands, "command")));
         }
         if tally.skipped > 0 {
             parts.push(format!("{} skipped", tally.skipped));
@@ -87,19 +81,17 @@ impl Robot {
         if !errors.is_empty() {
             parts.push(format!("{} in lesson files", counted(errors.len(), "error")));
         }
-        let passed = tally.failed == 0 && errors.is_empty();
+        let passed = tally.unexpected + tally.failed_commands + errors.len() == 0;
         let mark = if passed { "✓".green() } else { "✗".red() };
         told_behind(&format!("{mark} "), &parts.join(", "));
         passed
     }
 
     fn count(&mut self, outcome: &Outcome) {
-        match &outcome.verdict {
-            Verdict::Held => self.tally.expected += 1,
-            Verdict::Differs { expected, why } => {
-                self.tally.failed += 1;
-                self.print_difference(outcome, expected, why.as_deref());
-            }
+        self.tally.replies += 1;
+        if let Verdict::Differs { expected, why } = &outcome.verdict {
+            self.tally.unexpected += 1;
+            self.print_difference(outcome, expected, why.as_deref());
         }
     }
 
@@ -141,14 +133,13 @@ impl Learner for Robot {
                 self.tally.skipped += 1;
                 told_behind("  skipped   ", &format!("{}:{line}: {why}", self.file));
             }
-            Event::Countdown { wait, .. } => {
-                if !std::mem::replace(&mut self.waiting, true) {
-                    answer(&format!("  waiting   {}", seconds(wait.span)));
-                }
+            Event::Countdown { wait, .. } if !self.waiting => {
+                self.waiting = true;
+                answer(&format!("  waiting   {}", seconds(wait.span)));
             }
             Event::CountdownOver => self.waiting = false,
             Event::CommandFailed { line, what } => {
-                self.tally.failed += 1;
+                self.tally.failed_commands += 1;
                 told(&format!("{}:{line}", self.file));
                 told_behind("  ", what);
             }
@@ -208,8 +199,4 @@ impl Learner for Robot {
             let _ = visitor.log_out();
         }
     }
-}
-
-fn counted_replies(count: usize) -> String {
-    format!("{count} {}", if count == 1 { "reply" } else { "replies" })
 }
