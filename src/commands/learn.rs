@@ -14,7 +14,7 @@ use super::session::endpoint;
 use crate::cli::LearnArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
-use crate::learn::connection::{Connection, SendError};
+use crate::learn::connection::{LessonConnection, SendError};
 use crate::learn::course::{Course, Ended, Guest, standings};
 use crate::learn::learner::Learner;
 use crate::learn::lesson_files::{LessonFiles, Lessons};
@@ -118,9 +118,10 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let target = &choice.target;
-    let mut connection = Connection::new(target.clone(), chosen::trust(&args.redis.trust), stop.clone())?;
+    let trust = chosen::trust(&args.redis.trust);
     let current = Arc::clone(&choice);
-    connection = connection.following(Arc::new(move || current.target_now()));
+    let mut connection = LessonConnection::new(target.clone(), trust, stop.clone())?
+        .following(Arc::new(move || current.target_now()));
     let user = if args.yes { User::Robot } else { User::Person };
     let mut run_command = |words: &[String]| in_process::run(words, &args.redis, target, user);
     let errors = std::mem::take(&mut lessons.errors);
@@ -129,7 +130,7 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     let learner: &mut dyn Learner = if args.yes {
         &mut robot
     } else {
-        connection = connection.telling(Box::new(ui::learn::waiting_for));
+        connection = connection.with_notice(Box::new(ui::learn::waiting_for));
         person.insert(TerminalLearner::new(stop))
     };
     let sandbox = Sandbox::new(connection);
@@ -253,7 +254,7 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
     let choice = chosen::choose(args.redis.url.as_deref())?;
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let trust = chosen::trust(&args.redis.trust);
-    let mut sandbox = Sandbox::new(Connection::new(choice.target.clone(), trust, stop)?);
+    let mut sandbox = Sandbox::new(LessonConnection::new(choice.target.clone(), trust, stop)?);
     sandbox.adopt(progress.keys().iter().map(|key| key.clone().into_bytes()));
     let removed = reset.iter().try_for_each(|lesson| sandbox.open(lesson));
     if removed.is_ok() {

@@ -49,8 +49,8 @@ pub(crate) fn run(
     transcript: &Transcript,
     show: &mut dyn FnMut(&Outcome),
 ) -> Result<(), SendError> {
-    for (index, exchange) in transcript.exchanges.iter().enumerate() {
-        let reply = sandbox.send_at(transcript, index)?;
+    for exchange in &transcript.exchanges {
+        let reply = sandbox.send(&exchange.words)?;
         show(&judge(exchange, transcript.expected, &reply));
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::Value;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::connection::{Connection, SendError};
+use super::connection::{LessonConnection, SendError};
 use super::guard::PREFIX;
 use crate::deadline::Deadline;
 
@@ -49,12 +49,12 @@ impl NameLock {
     ///
     /// # Errors
     /// [`SendError`].
-    pub(crate) fn take(connection: &mut Connection, name: &str) -> Result<Taken, SendError> {
+    pub(crate) fn take(connection: &mut LessonConnection, name: &str) -> Result<Taken, SendError> {
         let key = format!("{PREFIX}lesson:{name}");
         let Some(token) = random_hex::<8>() else {
             return Ok(Taken::NotPossible);
         };
-        match connection.ask_text(&["SET", &key, &token, "NX", "EX", LOCK_TTL])? {
+        match connection.ask(&["SET", &key, &token, "NX", "EX", LOCK_TTL])? {
             Value::Okay => {}
             Value::Nil => return Ok(Taken::InUse),
             _ => return Ok(Taken::NotPossible),
@@ -79,7 +79,7 @@ impl NameLock {
         Ok(Taken::Yes(lock))
     }
 
-    pub(crate) fn release(self, connection: &mut Connection) {
+    pub(crate) fn release(self, connection: &mut LessonConnection) {
         let deadline = Deadline::after(RELEASE_WITHIN);
         if connection.ask_at_the_end(&["GET", &self.key], deadline) == Some(text(&self.token)) {
             connection.ask_at_the_end(&["DEL", &self.key], deadline);
@@ -88,11 +88,11 @@ impl NameLock {
 }
 
 /// Extends the lock, or takes it again if Redis has lost it.
-fn renew(connection: &mut Connection, key: &str, token: &str) {
+fn renew(connection: &mut LessonConnection, key: &str, token: &str) {
     // The lesson's own commands will report the same error.
-    let _ = match connection.ask_text(&["GET", key]) {
-        Ok(Value::Nil) => connection.ask_text(&["SET", key, token, "NX", "EX", LOCK_TTL]),
-        Ok(value) if value == text(token) => connection.ask_text(&["EXPIRE", key, LOCK_TTL]),
+    let _ = match connection.ask(&["GET", key]) {
+        Ok(Value::Nil) => connection.ask(&["SET", key, token, "NX", "EX", LOCK_TTL]),
+        Ok(value) if value == text(token) => connection.ask(&["EXPIRE", key, LOCK_TTL]),
         other => other,
     };
 }

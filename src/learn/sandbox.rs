@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::connection::{Connection, SendError};
+use super::connection::{LessonConnection, SendError};
 use super::guard;
 use super::lesson::{Block, Lesson, Needs, Transcript};
 use crate::deadline::Deadline;
@@ -15,19 +15,25 @@ const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// A connection, and the keys that the lesson may have created.
 pub(crate) struct Sandbox {
-    pub connection: Connection,
+    pub connection: LessonConnection,
     keys: BTreeSet<Vec<u8>>,
-    /// MULTI was sent, and EXEC was not.
+    /// MULTI was sent or held, and EXEC was not sent.
     in_transaction: bool,
+    /// In a cluster: MULTI and the commands after it, until the first key shows which node they are for.
+    held: Vec<Vec<Vec<u8>>>,
+    /// In a cluster: a key of the node that runs the transaction.
+    node: Option<Vec<u8>>,
 }
 
 impl Sandbox {
     #[must_use]
-    pub(crate) fn new(connection: Connection) -> Self {
+    pub(crate) fn new(connection: LessonConnection) -> Self {
         Self {
             connection,
             keys: BTreeSet::new(),
             in_transaction: false,
+            held: Vec::new(),
+            node: None,
         }
     }
 
@@ -52,42 +58,41 @@ impl Sandbox {
 
     /// Sends a command that [`guard::keys_of`] allows, and remembers its keys.
     ///
+    /// In a cluster, a transaction goes to the node of its first key. MULTI has no key, so it is sent with the first
+    /// command that has one; until then, the replies are those that Redis would give.
+    ///
     /// # Errors
     /// [`SendError`].
     pub(crate) fn send(&mut self, words: &[Vec<u8>]) -> Result<Value, SendError> {
-        if let Ok(keys) = guard::keys_of(words) {
-            let keys: Vec<Vec<u8>> = keys.into_iter().map(<[u8]>::to_vec).collect();
-            self.keys.extend(keys);
-        }
-        let reply = self.ask(words)?;
+        let keys = guard::keys_of(words).unwrap_or_default();
+        self.keys.extend(keys.iter().map(|key| key.to_vec()));
         let is = |name: &[u8]| words.first().is_some_and(|word| word.eq_ignore_ascii_case(name));
-        if is(b"MULTI") && reply == Value::Okay {
+        let starts = is(b"MULTI") && !self.in_transaction;
+        let ends = is(b"EXEC") || is(b"DISCARD");
+        if starts && self.connection.is_cluster() {
             self.in_transaction = true;
-        } else if is(b"EXEC") || is(b"DISCARD") {
-            self.in_transaction = false;
+            self.held.push(words.to_vec());
+            return Ok(Value::Okay);
         }
-        Ok(reply)
-    }
-
-    /// Sends the command at `index` of a transcript.
-    ///
-    /// In a cluster, MULTI goes to the node of the transaction's first key.
-    ///
-    /// # Errors
-    /// [`SendError`].
-    pub(crate) fn send_at(&mut self, transcript: &Transcript, index: usize) -> Result<Value, SendError> {
-        let words = &transcript.exchanges[index].words;
-        if words[0].eq_ignore_ascii_case(b"MULTI") {
-            let behind = transcript.exchanges[index..].iter();
-            let key = behind
-                .filter_map(|exchange| guard::keys_of(&exchange.words).ok())
-                .flatten()
-                .next();
-            if let Some(key) = key {
-                self.ask(&[b"TYPE".to_vec(), key.to_vec()])?;
+        if !self.held.is_empty() {
+            if keys.is_empty() && !ends {
+                self.held.push(words.to_vec());
+                return Ok(Value::SimpleString("QUEUED".into()));
+            }
+            let first = keys.first().copied().unwrap_or(guard::PREFIX.as_bytes());
+            self.node = Some(first.to_vec());
+            for held in std::mem::take(&mut self.held) {
+                self.ask(&held)?;
             }
         }
-        self.send(words)
+        let reply = self.ask(words)?;
+        if starts && reply == Value::Okay {
+            self.in_transaction = true;
+        } else if ends {
+            self.in_transaction = false;
+            self.node = None;
+        }
+        Ok(reply)
     }
 
     /// Removes every key of the lesson.
@@ -96,8 +101,7 @@ impl Sandbox {
     /// [`SendError`].
     pub(crate) fn clear(&mut self) -> Result<(), SendError> {
         if self.in_transaction {
-            self.connection.ask_text(&["DISCARD"])?;
-            self.in_transaction = false;
+            self.send(&[b"DISCARD".to_vec()])?;
         }
         for key in self.keys.clone() {
             self.ask(&[b"DEL".to_vec(), key])?;
@@ -153,17 +157,22 @@ impl Sandbox {
         if let Some(wait) = &transcript.wait {
             self.shorten_ttls(wait.span)?;
         }
-        for index in 0..transcript.exchanges.len() {
-            self.send_at(transcript, index)?;
+        for exchange in &transcript.exchanges {
+            self.send(&exchange.words)?;
         }
         Ok(())
     }
 
     fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, SendError> {
-        let asked = self.connection.ask(words);
+        let asked = match &self.node {
+            Some(key) => self.connection.ask_node_of(key, words),
+            None => self.connection.ask(words),
+        };
         if asked.is_err() {
             // The connection is closed, and its transaction with it.
             self.in_transaction = false;
+            self.held.clear();
+            self.node = None;
         }
         asked
     }

@@ -228,7 +228,7 @@ impl Course<'_> {
         while !deadline.is_over() {
             self.check_time()?;
             let pttl = match &wait.watch {
-                Some(key) => match self.sandbox.connection.ask_text(&["PTTL", key])? {
+                Some(key) => match self.sandbox.connection.ask(&["PTTL", key])? {
                     Value::Int(left) => Some(left),
                     _ => None,
                 },

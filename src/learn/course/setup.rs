@@ -56,9 +56,9 @@ impl Course<'_> {
             };
             self.keys_ready = false;
             // An established connection can break although Redis is well. If it is not, a new connection shows why.
-            let again = match unavailable.while_connecting {
-                true => Err(unavailable.clone().into()),
-                false => self.set_up(place),
+            let again = match unavailable.was_connected {
+                true => self.set_up(place),
+                false => Err(unavailable.clone().into()),
             };
             match again {
                 Ok(()) if is_first_break => {
@@ -170,7 +170,7 @@ impl Course<'_> {
                         "set REDIS_URL to another Redis, or unset it to use the practice Redis".into(),
                     ],
                     exit: Exit::No,
-                    while_connecting: true,
+                    was_connected: false,
                 }));
             }
         }
