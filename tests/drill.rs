@@ -116,7 +116,7 @@ fn a_wrong_answer_explains_itself() {
     let home = Home::new();
     let terminal = Terminal::start(&home, &["drill", "loading"]);
     terminal.wait_for("> 1 ");
-    terminal.keys(&["Enter"]);
+    terminal.keys(&["1"]);
     terminal.wait_for(drill::find("loading").unwrap().title);
     terminal.wait_for("server.loading");
 }

@@ -126,9 +126,15 @@ fn without_a_subcommand_a_terminal_shows_the_menu() {
     assert!(menu.contains(&format!("{url} (REDIS_URL)")), "{menu}");
     terminal.keys(&["x", "Down"]);
     terminal.wait_for("> ping");
-    terminal.keys(&["Enter"]);
+    for key in ["Enter", "p"] {
+        terminal.keys(&[key]);
+        terminal.wait_for("it ended with 0");
+        assert!(terminal.screen().contains("ok: "), "{}", terminal.screen());
+        terminal.line("clear; sessiontut; echo it ended with $?");
+        terminal.wait_for("> learn");
+    }
+    terminal.keys(&["h"]);
     terminal.wait_for("it ended with 0");
-    assert!(terminal.screen().contains("ok: "), "{}", terminal.screen());
     for (key, status) in [("q", 0), ("Escape", 0), ("C-c", 130)] {
         terminal.line("clear; sessiontut; echo it ended with $?");
         terminal.wait_for("> learn");

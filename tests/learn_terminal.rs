@@ -3,11 +3,12 @@
 mod support;
 
 use std::fs;
+use std::time::Duration;
 
 use support::golden::assert_golden;
 use support::learner::{Learner, left, left_sanely, shown};
 use support::lessons::COUNT;
-use support::{Home, Lessons, RedisServer, Terminal};
+use support::{Home, Lessons, RedisServer, Terminal, wait};
 
 #[test]
 fn a_lesson_goes_on_where_one_left() {
@@ -164,6 +165,79 @@ fn ctrl_c_anywhere_leaves_the_terminal_sane_and_no_key_behind() {
     by_a_signal.wait_for("Enter wait and run");
     by_a_signal.keys(&["C-d"]);
     left_sanely(&by_a_signal, &learner, 130);
+}
+
+#[test]
+fn sigterm_at_a_prompt_or_a_menu_restores_the_terminal() {
+    let learner = Learner::new();
+    let at_a_command = learner.at_the_task();
+    at_a_command.text("EXPIRE half");
+    at_a_command.signal("TERM");
+    left_sanely(&at_a_command, &learner, 130);
+
+    at_a_command.line("clear; sessiontut; echo status=$?");
+    at_a_command.wait_for("> learn");
+    at_a_command.signal("TERM");
+    at_a_command.wait_for("status=130");
+    assert!(at_a_command.is_sane());
+}
+
+/// Kills the terminal while the program waits for `shown`, after Enter was pressed at each of `before`.
+#[track_caller]
+fn ends_with_its_terminal(learner: &Learner, arguments: &[&str], before: &[&str], shown: &str) {
+    let url = learner.server.url();
+    let terminal = Terminal::sized(&learner.home, arguments, 40, 12, &[("REDIS_URL", &url)]);
+    for text in before {
+        terminal.wait_for(text);
+        terminal.keys(&["Enter"]);
+    }
+    terminal.wait_for(shown);
+    let stat = format!("/proc/{}/stat", terminal.disappear());
+    let ended = wait::within(Duration::from_secs(10), || {
+        // A zombie has ended, too.
+        let state = fs::read_to_string(&stat).unwrap_or_default();
+        (state.is_empty() || state.contains(") Z ")).then_some(())
+    });
+    assert!(
+        ended.is_some(),
+        "it still runs after its terminal disappeared at {shown:?}"
+    );
+    assert!(learner.server.keys().is_empty(), "{:?}", learner.server.keys());
+}
+
+#[test]
+fn the_program_ends_when_its_terminal_disappears() {
+    let learner = Learner::new();
+    let folder = learner.lessons.path();
+    let lesson = ["learn", "--lessons", &folder, "3"];
+    ends_with_its_terminal(&learner, &lesson, &[], "Enter run");
+    ends_with_its_terminal(&learner, &lesson, &["Enter run", "Enter next"], "redis>");
+    ends_with_its_terminal(&learner, &[], &[], "> learn");
+}
+
+#[test]
+fn the_prompt_can_be_suspended_cleared_and_pasted_into() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    let ends_with = |line: &str| {
+        terminal.wait_until(line, |screen| screen.trim_end().ends_with(line));
+    };
+    terminal.text("EXPIRE half");
+    terminal.keys(&["C-z"]);
+    ends_with("$");
+    assert!(terminal.is_sane());
+    terminal.line("fg");
+    ends_with("redis> EXPIRE half");
+    terminal.keys(&["Escape"]);
+    ends_with("redis>");
+
+    terminal.paste("HGETALL sessiontut:user:ada\nHLEN sessiontut:user:ada\n");
+    ends_with("redis> HGETALL sessiontut:user:ada");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("2) \"1\"");
+    ends_with("redis> HLEN sessiontut:user:ada");
+    terminal.keys(&["C-c"]);
+    left_sanely(&terminal, &learner, 130);
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub(crate) fn pick(choices: &[&'static Fault], stop: &Stop) -> Result<Option<&'s
         .iter()
         .enumerate()
         .map(|(index, fault)| (format!("{}", index + 1), fault.title));
-    let picked = menu::select("Then choose what it is", items, stop)?;
+    let picked = menu::select("Then choose what it is:", items, stop)?;
     Ok(picked.and_then(|index| choices.get(index).copied()))
 }
 

@@ -12,13 +12,13 @@ mod unix {
         LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr,
     };
 
-    /// The terminal's modes, which are restored on drop.
+    /// The terminal's modes before they were changed; restored on drop.
     #[derive(Debug)]
     pub(crate) struct TerminalModes(Termios);
 
     impl TerminalModes {
-        /// Restores the current modes on drop; `None` if standard input is not a terminal.
-        pub(crate) fn save() -> Option<Self> {
+        /// The current modes; `None` if standard input is not a terminal.
+        fn save() -> Option<Self> {
             tcgetattr(io::stdin()).ok().map(Self)
         }
 
@@ -53,7 +53,7 @@ mod unix {
             with_echo.local_modes.insert(LocalModes::ECHO);
             let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &with_echo);
         }
-        // If it cannot be stopped, it just goes on.
+        // If that fails, the program continues.
         let _ = kill_current_process_group(Signal::TSTP);
     }
 }
@@ -67,10 +67,6 @@ mod other {
     pub(crate) struct TerminalModes;
 
     impl TerminalModes {
-        pub(crate) fn save() -> Option<Self> {
-            None
-        }
-
         pub(crate) fn without_echo() -> Option<Self> {
             None
         }

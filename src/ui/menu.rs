@@ -1,20 +1,15 @@
 //! Menus.
 
-use std::io;
-use std::io::IsTerminal as _;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
+use std::io::{self, IsTerminal as _};
 
-use dialoguer::Select;
+use colored::Colorize as _;
 use dialoguer::console::Term;
 
 use super::echo::TerminalModes;
-use super::{told_behind, window};
+use super::prompt::{self, Key};
+use super::{answer, told_behind, window};
 use crate::signals::{Interrupted, Stop};
 
-/// How often a menu checks for a signal.
-const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 /// Columns of the mark before the selected item.
 const MARK: usize = 2;
 
@@ -44,11 +39,12 @@ pub(crate) fn choose<'i>(
     let rows = items
         .iter()
         .map(|item| (format!("{:<7}", item.command), item.about));
-    let chosen = select("Choose with arrows and Enter (q quits)", rows, stop)?;
+    let chosen = select("Press a letter, or arrows and Enter:", rows, stop)?;
     Ok(chosen.and_then(|index| items.get(index)))
 }
 
-/// Lets the user select one of the items, each a name and a text; returns its index, or `None` for `q` or Esc.
+/// Lets the user select one of the items, each a name and a text: with the arrows and Enter, or with the first character
+/// of its name. Returns its index, or `None` for `q` or Esc.
 ///
 /// # Errors
 /// Ctrl-C, a signal, or a closed terminal.
@@ -57,36 +53,47 @@ pub(crate) fn select<'i>(
     items: impl Iterator<Item = (String, &'i str)>,
     stop: &Stop,
 ) -> Result<Option<usize>, Interrupted> {
-    let columns = window::width(&Term::stdout()) - MARK;
-    let margin = format!("\n{}", " ".repeat(MARK));
-    let items: Vec<String> = items
-        .map(|(name, text)| window::fitted(&format!("{name} "), text, Some(columns)).join(&margin))
-        .collect();
-    let prompt = prompt.to_owned();
-    interruptible(stop, move || {
-        let menu = Select::new().with_prompt(prompt).report(false);
-        menu.items(items).default(0).interact_on_opt(&Term::stdout())
-    })
+    let term = Term::stdout();
+    let items: Vec<_> = items.collect();
+    let _without_echo = TerminalModes::without_echo();
+    let mut selected = 0;
+    loop {
+        let rows = rows(prompt, &items, selected, window::width(&term));
+        rows.iter().for_each(|row| answer(row));
+        let key = prompt::key(stop);
+        // If the terminal has been closed, there is nothing to clear.
+        let _ = term.clear_last_lines(rows.len());
+        match key? {
+            Key::Up => selected = selected.checked_sub(1).unwrap_or(items.len() - 1),
+            Key::Down | Key::Tab => selected = (selected + 1) % items.len(),
+            Key::Enter => return Ok(Some(selected)),
+            Key::Esc | Key::Char('q' | 'Q') => return Ok(None),
+            Key::Char(typed) => {
+                let typed = typed.to_ascii_lowercase();
+                let chosen = items.iter().position(|(name, _)| name.starts_with(typed));
+                if chosen.is_some() {
+                    return Ok(chosen);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
-/// Waits for the answer to a question, or for a signal: dialoguer would notice no other than Ctrl-C.
-fn interruptible(
-    stop: &Stop,
-    ask: impl FnOnce() -> dialoguer::Result<Option<usize>> + Send + 'static,
-) -> Result<Option<usize>, Interrupted> {
-    let _restored = TerminalModes::save();
-    let (sender, answer) = mpsc::channel();
-    thread::spawn(move || sender.send(ask()));
-    let answer = loop {
-        match answer.recv_timeout(SIGNAL_CHECK) {
-            Ok(answer) => break answer.map_err(|_| Interrupted),
-            Err(RecvTimeoutError::Timeout) if !stop.is_asked() => {}
-            Err(_) => break Err(Interrupted),
+/// The lines of a menu that is as wide as `columns`.
+fn rows(prompt: &str, items: &[(String, &str)], selected: usize, columns: usize) -> Vec<String> {
+    let mut rows = window::lines(prompt, Some(columns));
+    for (index, (name, text)) in items.iter().enumerate() {
+        let mut mark = if index == selected {
+            ">".green()
+        } else {
+            " ".normal()
+        };
+        for line in window::fitted(&format!("{name} "), text, Some(columns - MARK)) {
+            rows.push(format!("{mark} {line}"));
+            mark = " ".normal();
         }
-    };
-    if answer.is_err() {
-        // A closed terminal needs no cursor.
-        let _ = Term::stdout().show_cursor();
     }
-    answer
+    rows.push("  q quit".dimmed().to_string());
+    rows
 }

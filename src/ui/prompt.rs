@@ -1,7 +1,7 @@
 //! Terminal input: single keys, and a line to edit with history and completion.
 
 use std::collections::VecDeque;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use crossterm::cursor::MoveToColumn;
@@ -63,6 +63,10 @@ pub(crate) fn key(stop: &Stop) -> Result<Key, Interrupted> {
 fn event(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> {
     loop {
         stop.check()?;
+        // crossterm reports neither an event nor an error when the terminal is closed.
+        if !io::stdin().is_terminal() {
+            return Err(Interrupted);
+        }
         if !event::poll(SIGNAL_CHECK).map_err(|_| Interrupted)? {
             continue;
         }

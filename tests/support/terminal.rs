@@ -110,6 +110,40 @@ impl Terminal {
         self.keys(&["Enter"]);
     }
 
+    /// Pastes text, between brackets if the program has asked for them.
+    pub fn paste(&self, text: &str) {
+        self.ask(&["set-buffer", "--", text]);
+        self.ask(&["paste-buffer", "-p"]);
+    }
+
+    /// Sends a signal to the program in the foreground, and returns its process id.
+    pub fn signal(&self, signal: &str) -> u32 {
+        let process = self.foreground();
+        kill(signal, process);
+        process
+    }
+
+    /// Kills tmux, so that the terminal disappears; returns the process id of the program in the foreground.
+    pub fn disappear(&self) -> u32 {
+        let process = self.foreground();
+        kill(
+            "KILL",
+            self.ask(&["display-message", "-p", "#{pid}"])
+                .trim()
+                .parse()
+                .unwrap(),
+        );
+        process
+    }
+
+    /// The process id of the program in the foreground (`tpgid` in proc_pid_stat(5)).
+    fn foreground(&self) -> u32 {
+        let first = self.ask(&["display-message", "-p", "#{pane_pid}"]);
+        let stat = fs::read_to_string(format!("/proc/{}/stat", first.trim())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        fields.split(' ').nth(5).unwrap().parse().unwrap()
+    }
+
     /// Returns the screen's text without trailing blanks.
     pub fn screen(&self) -> String {
         self.ask(&["capture-pane", "-p"])
@@ -213,6 +247,13 @@ impl Drop for Terminal {
         // tmux has already exited if no window was left.
         let _ = self.tmux().arg("kill-server").output();
     }
+}
+
+fn kill(signal: &str, process: u32) {
+    let status = Command::new("kill")
+        .args([format!("-{signal}"), process.to_string()])
+        .status();
+    assert!(status.unwrap().success());
 }
 
 #[track_caller]
