@@ -192,12 +192,16 @@ fn ends_with_its_terminal(learner: &Learner, arguments: &[&str], before: &[&str]
         terminal.keys(&["Enter"]);
     }
     terminal.wait_for(shown);
-    let stat = format!("/proc/{}/stat", terminal.disappear());
+    let process = terminal.disappear();
+    let stat = format!("/proc/{process}/stat");
     let ended = wait::within(Duration::from_secs(10), || {
         // A zombie has ended, too.
         let state = fs::read_to_string(&stat).unwrap_or_default();
         (state.is_empty() || state.contains(") Z ")).then_some(())
     });
+    if ended.is_none() {
+        support::terminal::kill("KILL", process);
+    }
     assert!(
         ended.is_some(),
         "it still runs after its terminal disappeared at {shown:?}"

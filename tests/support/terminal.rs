@@ -249,7 +249,8 @@ impl Drop for Terminal {
     }
 }
 
-fn kill(signal: &str, process: u32) {
+/// Sends a signal to a process.
+pub fn kill(signal: &str, process: u32) {
     let status = Command::new("kill")
         .args([format!("-{signal}"), process.to_string()])
         .status();
