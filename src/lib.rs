@@ -51,5 +51,6 @@ pub mod untrusted {
 }
 
 #[cfg(test)]
+#[allow(unreachable_pub)] // The integration tests include it, too.
 #[path = "../tests/support/golden.rs"]
 mod golden;

@@ -8,11 +8,11 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use sessiontut::drill::{self, FAULTS, Fault, Setting};
+use sessiontut::drill::{self, DrillFault, FAULTS, Setting};
 use support::{Home, Terminal};
 
 /// Runs `ping`, and returns its exit status and the codes of its cause and warnings.
-fn named(home: &Home, url: &str, ca: Option<&Path>, fault: &Fault) -> (Option<i32>, Vec<String>) {
+fn named(home: &Home, url: &str, ca: Option<&Path>, fault: &DrillFault) -> (Option<i32>, Vec<String>) {
     let mut arguments = vec!["ping", "--json", "--timeout", "4"];
     // A replica is an error only for a client that writes.
     if fault.setting == Setting::Replica {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::Error;
 use crate::cli::DrillArgs;
-use crate::drill::{self, Answer, FAULTS, Fault, Score};
+use crate::drill::{self, DrillFault, FAULTS, Guess, Score};
 use crate::exit::Exit;
 use crate::signals::{self, Stop};
 use crate::ui;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
     ask(chosen.unwrap_or_else(|| score.next()), score)
 }
 
-fn named(name: &str) -> Result<&'static Fault, Error> {
+fn named(name: &str) -> Result<&'static DrillFault, Error> {
     drill::find(name).ok_or_else(|| {
         Error::usage(format!(
             "drill {name}: unknown fault; drill --list shows all faults"
@@ -39,7 +39,7 @@ fn named(name: &str) -> Result<&'static Fault, Error> {
 }
 
 /// Runs the endpoint alone, as `practice` does.
-fn serve(fault: &Fault) -> Result<Exit, Error> {
+fn serve(fault: &DrillFault) -> Result<Exit, Error> {
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::serving(&endpoint);
     signals::wait()?;
@@ -47,7 +47,7 @@ fn serve(fault: &Fault) -> Result<Exit, Error> {
 }
 
 /// Runs the endpoint until the learner has said what is wrong with it.
-fn ask(fault: &'static Fault, mut score: Score) -> Result<Exit, Error> {
+fn ask(fault: &'static DrillFault, mut score: Score) -> Result<Exit, Error> {
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::task(&endpoint);
@@ -55,9 +55,9 @@ fn ask(fault: &'static Fault, mut score: Score) -> Result<Exit, Error> {
         return Err(Error::Interrupted);
     };
     let answer = if picked.name == fault.name {
-        Answer::Right
+        Guess::Right
     } else {
-        Answer::Wrong
+        Guess::Wrong
     };
     let noted = score.note(fault, answer);
     ui::drill::solution(fault, answer, &score);
@@ -65,13 +65,13 @@ fn ask(fault: &'static Fault, mut score: Score) -> Result<Exit, Error> {
         ui::drill::not_saved(&reason);
     }
     Ok(match answer {
-        Answer::Right => Exit::Ok,
-        Answer::Wrong => Exit::No,
+        Guess::Right => Exit::Ok,
+        Guess::Wrong => Exit::No,
     })
 }
 
 /// The fault and its look-alikes, in the order of the table: their places tell nothing.
-fn choices(fault: &Fault) -> Vec<&'static Fault> {
-    let is_shown = |other: &&Fault| other.name == fault.name || fault.look_alikes.contains(&other.name);
+fn choices(fault: &DrillFault) -> Vec<&'static DrillFault> {
+    let is_shown = |other: &&DrillFault| other.name == fault.name || fault.look_alikes.contains(&other.name);
     FAULTS.iter().filter(is_shown).collect()
 }

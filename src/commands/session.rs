@@ -85,7 +85,7 @@ pub(super) fn expire(args: &ExpireArgs) -> Result<Exit, Error> {
         };
         let exists: bool = step.reply(async |store| store.redis.exists(&key).await).await?;
         step.show_commands();
-        if exists || outcome == Countdown::Reset {
+        if exists || outcome == Expiry::Reset {
             return Err(anyhow!("the session did not expire: another visit reset its TTL").into());
         }
         step.keep(step.cookie().with(Some(&token), Some(Ended::Expired)))?;
@@ -127,8 +127,8 @@ pub(super) fn logout(args: &StepArgs) -> Result<Exit, Error> {
 
 type Store = SessionStore<Recorded<RedisConnection>>;
 
-/// What a step command works with.
-struct Step {
+/// What every step command needs.
+struct StepContext {
     store: Store,
     jar: Jar,
     endpoint: String,
@@ -139,7 +139,7 @@ struct Step {
 
 /// How a countdown ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Countdown {
+enum Expiry {
     /// The key has expired.
     Expired,
     /// A visit reset the TTL.
@@ -147,7 +147,10 @@ enum Countdown {
 }
 
 /// Connects to Redis, opens the cookie jar, and runs `work`; a signal ends it at once.
-fn run(args: &StepArgs, work: impl AsyncFnOnce(&mut Step) -> Result<Exit, Error>) -> Result<Exit, Error> {
+fn run(
+    args: &StepArgs,
+    work: impl AsyncFnOnce(&mut StepContext) -> Result<Exit, Error>,
+) -> Result<Exit, Error> {
     run_with_signals(args, async |step, signals| {
         tokio::select! {
             done = work(step) => done,
@@ -159,7 +162,7 @@ fn run(args: &StepArgs, work: impl AsyncFnOnce(&mut Step) -> Result<Exit, Error>
 /// Does the same for work that undoes something when a signal comes.
 fn run_with_signals(
     args: &StepArgs,
-    work: impl AsyncFnOnce(&mut Step, &mut Signals) -> Result<Exit, Error>,
+    work: impl AsyncFnOnce(&mut StepContext, &mut Signals) -> Result<Exit, Error>,
 ) -> Result<Exit, Error> {
     let choice = chosen::choose(args.redis.url.as_deref())?;
     let folder = state::open_folder().context("cannot open the state folder, which keeps the session")?;
@@ -177,7 +180,7 @@ fn run_with_signals(
             opened = waiting(&what, deadline, connect::open(&choice.target, &trust, deadline)) => opened,
             _ = signals.next() => return Err(Error::Interrupted),
         };
-        let mut step = Step {
+        let mut step = StepContext {
             store: SessionStore {
                 redis: Recorded::new(opened?),
                 ttl: TTL,
@@ -204,7 +207,7 @@ pub(super) fn endpoint(target: &Target) -> String {
     }
 }
 
-impl Step {
+impl StepContext {
     fn cookie(&self) -> Cookie {
         self.jar.cookie(&self.endpoint)
     }
@@ -236,19 +239,19 @@ impl Step {
     }
 
     /// Shortens the TTL, and reads it once a second until the key has expired.
-    async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<Countdown, Error> {
+    async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<Expiry, Error> {
         let () = self
             .reply(async |store| store.redis.expire(key, ttl.into()).await)
             .await?;
         self.show_commands();
         let ttl = Duration::from_secs(ttl.into());
-        let mut countdown = ui::Countdown::new("the session lives", ttl);
+        let mut countdown = ui::waiting::Countdown::new("the session lives", ttl);
         loop {
             let left = self.ttl_of(key).await?;
             self.store.redis.take();
             match left {
-                None => return Ok(Countdown::Expired),
-                Some(left) if left > ttl => return Ok(Countdown::Reset),
+                None => return Ok(Expiry::Expired),
+                Some(left) if left > ttl => return Ok(Expiry::Reset),
                 Some(left) => {
                     countdown.show(left);
                     // One more millisecond: then the key has expired.

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tempfile::TempPath;
 
 use super::broken_server::{Behaviour, BrokenServer, Certificate, tls_server};
-use super::faults::{Fault, Setting};
+use super::faults::{DrillFault, Setting};
 use crate::practice::{Server, ServerLimits, ServerOptions, SimulatedFault};
 use crate::secret::Secret;
 
@@ -62,7 +62,7 @@ impl Drill {
 ///
 /// # Errors
 /// If a port, thread or certificate cannot be created.
-pub fn start(fault: &Fault) -> io::Result<Drill> {
+pub fn start(fault: &DrillFault) -> io::Result<Drill> {
     match fault.setting {
         Setting::Refused => refused(),
         Setting::Dropped => dropped(),

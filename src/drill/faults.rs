@@ -4,7 +4,7 @@ use crate::ping::causes::Cause;
 
 /// A fault that the learner has to identify.
 #[derive(Debug)]
-pub struct Fault {
+pub struct DrillFault {
     /// Its name on the command line.
     pub name: &'static str,
     /// What is wrong, as shown in the list of answers.
@@ -58,13 +58,13 @@ pub enum Setting {
 
 /// Returns the fault with this name.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static Fault> {
+pub fn find(name: &str) -> Option<&'static DrillFault> {
     FAULTS.iter().find(|fault| fault.name == name)
 }
 
 /// All faults, from the lowest layer up.
-pub static FAULTS: &[Fault] = &[
-    Fault {
+pub static FAULTS: &[DrillFault] = &[
+    DrillFault {
         name: "refused",
         title: "no process listens on the port",
         cause: Cause::TcpRefused,
@@ -74,7 +74,7 @@ pub static FAULTS: &[Fault] = &[
                    connections",
         look_alikes: ["dropped", "closed", "silent", "max-clients"],
     },
-    Fault {
+    DrillFault {
         name: "dropped",
         title: "packets are dropped, so there is no reply at all",
         cause: Cause::TcpTimeout,
@@ -83,7 +83,7 @@ pub static FAULTS: &[Fault] = &[
                    looks. Here, the server's accept queue is full, because it no longer accepts connections",
         look_alikes: ["refused", "silent", "closed", "slow"],
     },
-    Fault {
+    DrillFault {
         name: "closed",
         title: "the server accepts connections and closes them at once",
         cause: Cause::ProtoClosed,
@@ -92,7 +92,7 @@ pub static FAULTS: &[Fault] = &[
                    when it rejects a client; a proxy without a backend does not",
         look_alikes: ["refused", "silent", "tls-only", "max-clients"],
     },
-    Fault {
+    DrillFault {
         name: "silent",
         title: "the server accepts connections but never replies",
         cause: Cause::ServerSilent,
@@ -101,7 +101,7 @@ pub static FAULTS: &[Fault] = &[
                    is stopped or stuck. If a security group blocked you, TCP would not connect",
         look_alikes: ["dropped", "tls-only", "slow", "closed"],
     },
-    Fault {
+    DrillFault {
         name: "http",
         title: "the server is not Redis but a web server",
         cause: Cause::ProtoNotRedis,
@@ -110,7 +110,7 @@ pub static FAULTS: &[Fault] = &[
                    service",
         look_alikes: ["closed", "tls-only", "loading", "silent"],
     },
-    Fault {
+    DrillFault {
         name: "tls-only",
         title: "the server requires TLS, but the URL is redis://",
         cause: Cause::TlsRequired,
@@ -119,7 +119,7 @@ pub static FAULTS: &[Fault] = &[
                    must start with rediss://",
         look_alikes: ["plain-only", "silent", "closed", "wrong-password"],
     },
-    Fault {
+    DrillFault {
         name: "plain-only",
         title: "the URL is rediss://, but the server does not support TLS",
         cause: Cause::TlsNotOffered,
@@ -128,7 +128,7 @@ pub static FAULTS: &[Fault] = &[
                    PING without TLS on a second connection works: the URL must start with redis://",
         look_alikes: ["tls-only", "silent", "expired-certificate", "wrong-name"],
     },
-    Fault {
+    DrillFault {
         name: "expired-certificate",
         title: "the certificate has expired",
         cause: Cause::TlsExpired,
@@ -137,7 +137,7 @@ pub static FAULTS: &[Fault] = &[
                    host's clock, too: it may be wrong",
         look_alikes: ["wrong-name", "tls-only", "plain-only", "closed"],
     },
-    Fault {
+    DrillFault {
         name: "wrong-name",
         title: "the certificate is for another name",
         cause: Cause::TlsNameMismatch,
@@ -146,7 +146,7 @@ pub static FAULTS: &[Fault] = &[
                    connect through a CNAME, an IP address or a tunnel; --tls-name sets the name to expect",
         look_alikes: ["expired-certificate", "tls-only", "plain-only", "wrong-password"],
     },
-    Fault {
+    DrillFault {
         name: "wrong-password",
         title: "the password is wrong",
         cause: Cause::AuthFailed,
@@ -155,7 +155,7 @@ pub static FAULTS: &[Fault] = &[
                    lacked permissions, they would return NOPERM",
         look_alikes: ["acl", "loading", "tls-only", "max-clients"],
     },
-    Fault {
+    DrillFault {
         name: "acl",
         title: "the login works, but the ACL forbids the commands",
         cause: Cause::AuthNoPermission,
@@ -164,7 +164,7 @@ pub static FAULTS: &[Fault] = &[
                    are not",
         look_alikes: ["wrong-password", "replica", "loading", "cluster"],
     },
-    Fault {
+    DrillFault {
         name: "max-clients",
         title: "the server has reached its limit of clients",
         cause: Cause::ServerMaxClients,
@@ -173,7 +173,7 @@ pub static FAULTS: &[Fault] = &[
                    connection: look for a pool that leaks connections",
         look_alikes: ["closed", "loading", "wrong-password", "refused"],
     },
-    Fault {
+    DrillFault {
         name: "loading",
         title: "the server is still loading its data",
         cause: Cause::ServerLoading,
@@ -181,7 +181,7 @@ pub static FAULTS: &[Fault] = &[
         evidence: "PING returns LOADING: the server has just started, and will work once its data is in memory",
         look_alikes: ["slow", "silent", "replica", "max-clients"],
     },
-    Fault {
+    DrillFault {
         name: "replica",
         title: "the server is a replica and rejects writes",
         cause: Cause::RoleReplica,
@@ -190,7 +190,7 @@ pub static FAULTS: &[Fault] = &[
                    no longer the primary",
         look_alikes: ["acl", "cluster", "loading", "wrong-password"],
     },
-    Fault {
+    DrillFault {
         name: "cluster",
         title: "the server is a cluster node, and the key is on another node",
         cause: Cause::ClusterMode,
@@ -199,7 +199,7 @@ pub static FAULTS: &[Fault] = &[
                    the cluster protocol",
         look_alikes: ["replica", "acl", "loading", "closed"],
     },
-    Fault {
+    DrillFault {
         name: "slow",
         title: "the server works, but every round trip is slow",
         cause: Cause::LatencyHigh,

@@ -9,5 +9,5 @@ mod faults;
 mod score;
 
 pub use endpoint::{Drill, start};
-pub use faults::{FAULTS, Fault, Setting, find};
-pub use score::{Answer, SavedScore, Score};
+pub use faults::{DrillFault, FAULTS, Setting, find};
+pub use score::{Guess, SavedScore, Score};

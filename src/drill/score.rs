@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::faults::{FAULTS, Fault};
+use super::faults::{DrillFault, FAULTS};
 use crate::random;
 use crate::state;
 
@@ -16,7 +16,7 @@ const VERSION: u64 = 1;
 
 /// The learner's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Guess {
     /// The fault was identified.
     Right,
     /// Another fault was chosen.
@@ -37,18 +37,18 @@ pub enum SavedScore {
 /// The faults identified so far.
 #[derive(Debug)]
 pub struct Score {
-    record: Record,
+    file: ScoreFile,
     path: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Record {
+struct ScoreFile {
     version: u64,
     #[serde(default)]
-    faults: BTreeMap<String, Tally>,
+    faults: BTreeMap<String, Guesses>,
 }
 
-impl Record {
+impl ScoreFile {
     fn empty() -> Self {
         Self {
             version: VERSION,
@@ -58,7 +58,7 @@ impl Record {
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Tally {
+struct Guesses {
     #[serde(default)]
     right: u32,
     #[serde(default)]
@@ -74,28 +74,28 @@ impl Score {
             Err(fault) => return Self::unsaved(fault.to_string()),
         };
         let Ok(text) = fs::read(&path) else {
-            return (Self::new(Record::empty(), path), SavedScore::Saved);
+            return (Self::new(ScoreFile::empty(), path), SavedScore::Saved);
         };
-        match serde_json::from_slice::<Record>(&text) {
-            Ok(record) if record.version <= VERSION => (Self::new(record, path), SavedScore::Saved),
+        match serde_json::from_slice::<ScoreFile>(&text) {
+            Ok(file) if file.version <= VERSION => (Self::new(file, path), SavedScore::Saved),
             Ok(_) => Self::unsaved(format!("{} was written by a newer sessiontut", path.display())),
             Err(_) => match state::set_aside(&path) {
-                Ok(aside) => (Self::new(Record::empty(), path), SavedScore::Damaged(aside)),
+                Ok(aside) => (Self::new(ScoreFile::empty(), path), SavedScore::Damaged(aside)),
                 Err(fault) => Self::unsaved(fault.to_string()),
             },
         }
     }
 
-    fn new(record: Record, path: PathBuf) -> Self {
+    fn new(file: ScoreFile, path: PathBuf) -> Self {
         Self {
-            record,
+            file,
             path: Some(path),
         }
     }
 
     fn unsaved(reason: String) -> (Self, SavedScore) {
         let score = Self {
-            record: Record::empty(),
+            file: ScoreFile::empty(),
             path: None,
         };
         (score, SavedScore::Unsaved(reason))
@@ -105,27 +105,27 @@ impl Score {
     ///
     /// # Errors
     /// If the score cannot be saved; the answer still counts until the command ends.
-    pub fn note(&mut self, fault: &Fault, answer: Answer) -> std::io::Result<()> {
-        let tally = self.record.faults.entry(fault.name.to_owned()).or_default();
+    pub fn note(&mut self, fault: &DrillFault, answer: Guess) -> std::io::Result<()> {
+        let guesses = self.file.faults.entry(fault.name.to_owned()).or_default();
         let count = match answer {
-            Answer::Right => &mut tally.right,
-            Answer::Wrong => &mut tally.wrong,
+            Guess::Right => &mut guesses.right,
+            Guess::Wrong => &mut guesses.wrong,
         };
         *count = count.saturating_add(1);
         let Some(path) = &self.path else {
             return Ok(());
         };
-        let text = serde_json::to_vec_pretty(&self.record).map_err(std::io::Error::other)?;
+        let text = serde_json::to_vec_pretty(&self.file).map_err(std::io::Error::other)?;
         state::write(path, &text)
     }
 
     /// Returns whether a fault was identified at least once.
     #[must_use]
-    pub fn has_named(&self, fault: &Fault) -> bool {
-        self.record
+    pub fn has_named(&self, fault: &DrillFault) -> bool {
+        self.file
             .faults
             .get(fault.name)
-            .is_some_and(|tally| tally.right > 0)
+            .is_some_and(|guesses| guesses.right > 0)
     }
 
     /// Returns how many faults were identified.
@@ -136,8 +136,8 @@ impl Score {
 
     /// Returns a random fault that was not identified yet, or any fault if all were.
     #[must_use]
-    pub fn next(&self) -> &'static Fault {
-        let open: Vec<&Fault> = FAULTS.iter().filter(|fault| !self.has_named(fault)).collect();
+    pub fn next(&self) -> &'static DrillFault {
+        let open: Vec<&DrillFault> = FAULTS.iter().filter(|fault| !self.has_named(fault)).collect();
         let from = if open.is_empty() {
             FAULTS.iter().collect()
         } else {

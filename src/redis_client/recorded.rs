@@ -46,7 +46,7 @@ impl<C> Recorded<C> {
 
     fn note(&mut self, command: &Cmd, reply: Option<Value>, took: Duration) {
         self.exchanges.push(Exchange {
-            command: command.args_iter().map(argument).collect(),
+            command: command.args_iter().map(|argument| bytes_of(&argument)).collect(),
             reply,
             took,
             ends_round_trip: false,
@@ -70,7 +70,7 @@ impl<C> Recorded<C> {
     }
 }
 
-fn argument(argument: Arg<&[u8]>) -> Vec<u8> {
+fn bytes_of(argument: &Arg<&[u8]>) -> Vec<u8> {
     match argument {
         Arg::Simple(bytes) => bytes.to_vec(),
         // The cursor of a SCAN that has not begun.

@@ -8,7 +8,7 @@ use redis::{AsyncCommands, RedisResult};
 use super::cookie::Token;
 
 /// The fields of a hash, in Redis's order. Bytes, because anyone with access to Redis can add a field that is not UTF-8.
-pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 // region store
 /// Sessions, each under a key that only its token leads to.

@@ -5,7 +5,7 @@ use std::io;
 use colored::Colorize as _;
 
 use super::{answer, menu, note, told, told_behind};
-use crate::drill::{Answer, Drill, FAULTS, Fault, SavedScore, Score};
+use crate::drill::{Drill, DrillFault, FAULTS, Guess, SavedScore, Score};
 use crate::signals::{Interrupted, Stop};
 
 /// Lists all faults, and marks those that the learner has identified.
@@ -57,7 +57,10 @@ pub(crate) fn task(drill: &Drill) {
 ///
 /// # Errors
 /// Ctrl-C, a signal, or a closed terminal.
-pub(crate) fn pick(choices: &[&'static Fault], stop: &Stop) -> Result<Option<&'static Fault>, Interrupted> {
+pub(crate) fn pick(
+    choices: &[&'static DrillFault],
+    stop: &Stop,
+) -> Result<Option<&'static DrillFault>, Interrupted> {
     let items = choices
         .iter()
         .enumerate()
@@ -67,11 +70,11 @@ pub(crate) fn pick(choices: &[&'static Fault], stop: &Stop) -> Result<Option<&'s
 }
 
 /// Shows whether the answer was right, and the evidence that identifies the fault.
-pub(crate) fn solution(fault: &Fault, given: Answer, score: &Score) {
+pub(crate) fn solution(fault: &DrillFault, given: Guess, score: &Score) {
     answer("");
     match given {
-        Answer::Right => told_behind(&format!("{} ", "[ok]".green()), fault.title),
-        Answer::Wrong => told_behind(&format!("{} wrong: ", "[!!]".red()), fault.title),
+        Guess::Right => told_behind(&format!("{} ", "[ok]".green()), fault.title),
+        Guess::Wrong => told_behind(&format!("{} wrong: ", "[!!]".red()), fault.title),
     }
     told(&format!(
         "ping reports {}. {}.",

@@ -12,7 +12,7 @@ use crate::sanitize;
 use table::Table;
 use wrap::{Look, Span, wrap, wrap_behind};
 
-/// Returns the lines of a Markdown text, at most `width` columns wide if its words allow.
+/// Returns the lines of a Markdown text, at most `width` columns wide if its words and its code allow.
 #[must_use]
 pub fn lines(text: &str, width: usize) -> Vec<String> {
     let text = sanitize::lines(text);
@@ -215,7 +215,7 @@ impl Page {
             }
             TagEnd::CodeBlock => {
                 if let Some((code, language)) = self.code.take() {
-                    for line in highlight::lines(code.trim_end(), &language, self.room().saturating_sub(2)) {
+                    for line in highlight::lines(code.trim_end(), &language) {
                         self.push_line(&format!("  {line}"));
                     }
                 }

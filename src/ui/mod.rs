@@ -1,15 +1,13 @@
-//! The only place that prints, colours, prompts and draws.
+//! Everything that is printed or read on the terminal.
 //!
-//! Standard output is the answer; standard error is progress and notes.
+//! Answers go to standard output; progress and notes go to standard error.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
 
 use clap::CommandFactory as _;
 use dialoguer::console::Term;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Cli;
 use crate::commands::Error;
@@ -36,7 +34,7 @@ pub(crate) fn error(error: &Error) {
     match error {
         Error::CommandLine(answer) => command_line(answer),
         Error::Usage(message) => note(&format!("sessiontut: {message}")),
-        Error::Url(fault) => url(fault),
+        Error::Url(error) => url(error),
         Error::Unreachable(found) => {
             ping::verdict(
                 &found.target,
@@ -61,18 +59,17 @@ fn url(error: &UrlError) {
     note(&format!("sessiontut: {code}: {}{meant}", error.message));
 }
 
-/// Prints one line of the answer, whole: an address, or what is to be pasted. A reader that has gone away
-/// (`| head -1`) is no fault of ours.
+/// Prints one line of the answer without wrapping it, such as an address. A closed pipe (`| head -1`) is no error.
 pub(crate) fn answer(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Prints a sentence of the answer: no word is cut in two at the edge of a window.
+/// Prints a sentence of the answer, wrapped between words.
 pub(crate) fn told(text: &str) {
     told_behind("", text);
 }
 
-/// The same, behind a mark or a name, whose colours are our own.
+/// Prints a sentence after a mark or a name, which may contain colours.
 pub(crate) fn told_behind(lead: &str, text: &str) {
     let columns = window::columns(&Term::stdout());
     for line in window::fitted(lead, &sanitize::line(text), columns) {
@@ -80,14 +77,14 @@ pub(crate) fn told_behind(lead: &str, text: &str) {
     }
 }
 
-/// Prints a sentence beside the answer, on standard error: no word is cut in two at the edge of a window.
+/// Prints a sentence on standard error, wrapped between words.
 pub(crate) fn note(text: &str) {
     for line in window::lines(&sanitize::line(text), window::columns(&Term::stderr())) {
         whole_note(&line);
     }
 }
 
-/// Prints lines beside the answer as they are: what went over the wire, which can be pasted.
+/// Prints lines on standard error without wrapping them.
 pub(crate) fn whole_note(lines: &str) {
     let _ = writeln!(std::io::stderr(), "{lines}");
 }
@@ -110,66 +107,7 @@ fn command_line(answer: &clap::Error) {
     }
 }
 
-/// What is counted down, and a bar as long as the window allows.
-fn bar_style(behind: &str) -> ProgressStyle {
-    let bar = window::width(&Term::stderr())
-        .saturating_sub(LONGEST_COUNT)
-        .min(LONGEST_BAR);
-    // The template is a text of ours; should it ever be wrong, the default one serves.
-    ProgressStyle::with_template(&format!("{{msg}} {{bar:{bar}}}{behind}"))
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-/// Columns of the longest words beside a bar.
-const LONGEST_COUNT: usize = 38;
-/// Columns of a bar.
-const LONGEST_BAR: usize = 30;
-
-/// A countdown: a bar on a terminal, a line a second elsewhere.
-#[derive(Debug)]
-pub(crate) struct Countdown {
-    what: &'static str,
-    bar: Option<ProgressBar>,
-}
-
-impl Countdown {
-    /// Begins at `span`.
-    #[must_use]
-    pub(crate) fn new(what: &'static str, span: Duration) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(millis(span));
-            bar.set_style(bar_style(""));
-            bar
-        });
-        Self { what, bar }
-    }
-
-    /// Shows what is left.
-    pub(crate) fn show(&mut self, left: Duration) {
-        let words = format!("{} for {:.1} s more", self.what, left.as_secs_f64());
-        match &self.bar {
-            Some(bar) => {
-                bar.set_message(words);
-                bar.set_position(millis(left));
-            }
-            None => note(&words),
-        }
-    }
-}
-
-impl Drop for Countdown {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Says something and, on a terminal, asks whether to go on; elsewhere the line alone is enough.
+/// Prints a message and, on a terminal, asks whether to continue.
 #[must_use]
 pub(crate) fn agrees(words: &str) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
@@ -178,7 +116,7 @@ pub(crate) fn agrees(words: &str) -> bool {
     }
     note(words);
     dialoguer::Confirm::new()
-        .with_prompt("Go on?")
+        .with_prompt("Continue?")
         .default(true)
         .interact()
         .unwrap_or(false)

@@ -1,4 +1,4 @@
-//! Reports on waits longer than a second.
+//! Progress of a wait: a spinner, or a countdown.
 
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use dialoguer::console::{Term, truncate_str};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::window;
+use super::{note, window};
 use crate::deadline::{Deadline, if_quick};
 
 /// Columns of the spinner, and of the blank behind it.
@@ -40,10 +40,10 @@ impl Spinner {
     fn show(what: &str, deadline: Deadline) -> Self {
         let words = words(what, deadline);
         if !std::io::stderr().is_terminal() {
-            super::note(&words);
+            note(&words);
             return Self(None);
         }
-        // The template is a constant of ours; should it ever be wrong, the default one serves.
+        // The template is valid, so the default is never used.
         let style = ProgressStyle::with_template("{spinner} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = ProgressBar::new_spinner().with_style(style).with_message(words);
@@ -77,4 +77,63 @@ fn words(what: &str, deadline: Deadline) -> String {
         }
         None => format!("{what}{left}"),
     }
+}
+
+/// A message, and a bar as long as the window allows.
+fn bar_style() -> ProgressStyle {
+    let bar = window::width(&Term::stderr())
+        .saturating_sub(LONGEST_COUNT)
+        .min(LONGEST_BAR);
+    // The template is valid, so the default is never used.
+    ProgressStyle::with_template(&format!("{{msg}} {{bar:{bar}}}"))
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Columns of the longest message beside a bar.
+const LONGEST_COUNT: usize = 38;
+/// Columns of a bar.
+const LONGEST_BAR: usize = 30;
+
+/// A countdown: a bar on a terminal, and one line per call elsewhere.
+#[derive(Debug)]
+pub(crate) struct Countdown {
+    what: &'static str,
+    bar: Option<ProgressBar>,
+}
+
+impl Countdown {
+    /// Starts at `span`.
+    #[must_use]
+    pub(crate) fn new(what: &'static str, span: Duration) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(millis(span));
+            bar.set_style(bar_style());
+            bar
+        });
+        Self { what, bar }
+    }
+
+    /// Shows how much time is left.
+    pub(crate) fn show(&mut self, left: Duration) {
+        let words = format!("{} for {:.1} s more", self.what, left.as_secs_f64());
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(words);
+                bar.set_position(millis(left));
+            }
+            None => note(&words),
+        }
+    }
+}
+
+impl Drop for Countdown {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

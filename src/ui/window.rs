@@ -10,7 +10,7 @@ const WIDEST: usize = 88;
 /// Minimum width that is supported.
 const NARROWEST: usize = 20;
 
-/// Indentation of a text that does not fit beside its lead.
+/// Indentation of a text that does not fit next to its lead.
 const BELOW: usize = 4;
 
 /// Returns the width for text in a terminal's window.
@@ -18,7 +18,7 @@ pub(super) fn width(term: &Term) -> usize {
     usize::from(term.size().1).clamp(NARROWEST, WIDEST)
 }
 
-/// Returns the same, or `None` if the output is not a terminal.
+/// Returns the same width, or `None` if the output is not a terminal.
 pub(super) fn columns(term: &Term) -> Option<usize> {
     term.is_term().then(|| width(term))
 }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sentence_is_broken_between_words_and_goes_on_as_far_in_as_it_began() {
+    fn a_sentence_is_wrapped_between_words_and_keeps_its_indentation() {
         assert_eq!(
             lines("  the port is closed, the host is there", Some(24)),
             ["  the port is closed,", "  the host is there"]
@@ -77,13 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn no_terminal_gets_whole_lines() {
+    fn lines_are_not_wrapped_without_a_terminal() {
         let text = "two  blanks, ".repeat(20);
         assert_eq!(fitted("  - ", &text, None), [format!("  - {text}")]);
     }
 
     #[test]
-    fn a_command_between_backticks_and_an_address_stay_in_one_piece() {
+    fn a_command_in_backquotes_and_an_address_are_not_wrapped() {
         assert_eq!(
             lines(
                 "on your computer run `ssh -N -L 5000:127.0.0.1:5000 ec2-user@host`, then open http://127.0.0.1:5000/ there",
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lead_that_leaves_no_room_stands_alone() {
+    fn a_lead_that_leaves_no_room_gets_its_own_line() {
         assert_eq!(
             fitted("expired-certificate  ", "the certificate is old", Some(30)),
             ["expired-certificate", "    the certificate is old"]

@@ -95,7 +95,7 @@ fn rung_of(code: &str) -> Rung {
 
 /// Returns one check as it was observed, before there is a verdict.
 #[must_use]
-pub fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step {
+pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step {
     let (status, took, detail) = match rung {
         Rung::Url => (Status::Ok, Some(Duration::ZERO), target.to_string()),
         Rung::Dns => dns(target, seen),
@@ -115,7 +115,7 @@ pub fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step {
 
 /// Returns a hint that the host name gives, as a check of the URL with a warning.
 #[must_use]
-pub fn hint(text: &str) -> Step {
+pub(crate) fn hint(text: &str) -> Step {
     Step {
         rung: Rung::Url,
         status: Status::Warn,

@@ -93,11 +93,7 @@ impl TerminalLearner {
             self.screen
                 .put(&format!("  {}  {}", names.join(" "), "l: next".dimmed()));
         }
-        let lines = highlight::lines(
-            &sanitize::lines(&tab.text),
-            &tab.language.0,
-            self.screen.width() - 2,
-        );
+        let lines = highlight::lines(&sanitize::lines(&tab.text), &tab.language.0);
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
     }
 

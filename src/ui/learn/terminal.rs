@@ -85,7 +85,7 @@ impl Learner for TerminalLearner {
             Event::Prose(text) => self.block(markdown::lines(text, self.screen.width())),
             Event::Code { tabs, shown } => self.code(tabs, *shown),
             Event::Shell(shell) => {
-                let lines = highlight::lines(&sanitize::lines(&shell.text), "sh", self.screen.width() - 4);
+                let lines = highlight::lines(&sanitize::lines(&shell.text), "sh");
                 let prompt = "$".dimmed();
                 self.block(lines.iter().map(|line| format!("  {prompt} {line}")).collect());
             }
