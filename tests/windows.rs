@@ -169,7 +169,9 @@ fn a_lesson_without_a_place_for_progress_says_so_in_whole_words() {
         let nowhere = [("XDG_STATE_HOME", "/proc/none")];
         let terminal = Terminal::sized(&home, &["learn"], columns, 60, &nowhere);
         terminal.wait_for("answer");
-        nothing_is_broken(&terminal);
+        // Code is indented; it is not wrapped, so that it can be copied.
+        let broken = terminal.broken_lines();
+        assert!(broken.iter().all(|line| line.starts_with("  ")), "{broken:#?}");
         let screen = read(&terminal);
         assert!(screen.contains("/proc/none/sessiontut/progress.json"), "{screen}");
     }

@@ -6,7 +6,7 @@ use colored::Colorize as _;
 
 /// A kind of token, each with its own colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token {
+enum TokenKind {
     Plain,
     Keyword,
     Text,
@@ -68,13 +68,13 @@ pub(super) fn lines(code: &str, language: &str) -> Vec<String> {
     painted.split('\n').map(str::to_owned).collect()
 }
 
-fn paint(token: Token, text: &str) -> String {
+fn paint(token: TokenKind, text: &str) -> String {
     match token {
-        Token::Plain => text.to_owned(),
-        Token::Keyword => text.magenta().to_string(),
-        Token::Text => text.green().to_string(),
-        Token::Comment => text.bright_black().to_string(),
-        Token::Number => text.cyan().to_string(),
+        TokenKind::Plain => text.to_owned(),
+        TokenKind::Keyword => text.magenta().to_string(),
+        TokenKind::Text => text.green().to_string(),
+        TokenKind::Comment => text.bright_black().to_string(),
+        TokenKind::Number => text.cyan().to_string(),
     }
 }
 
@@ -89,7 +89,7 @@ fn grammar(language: &str) -> &'static Grammar {
 }
 
 /// Splits code into tokens; joined, they are the code again.
-fn tokens<'c>(code: &'c str, grammar: &Grammar) -> Vec<(Token, &'c str)> {
+fn tokens<'c>(code: &'c str, grammar: &Grammar) -> Vec<(TokenKind, &'c str)> {
     let mut tokens = Vec::new();
     let mut rest = code;
     while let Some(first) = rest.chars().next() {
@@ -101,31 +101,31 @@ fn tokens<'c>(code: &'c str, grammar: &Grammar) -> Vec<(Token, &'c str)> {
     tokens
 }
 
-fn next_token(rest: &str, first: char, grammar: &Grammar) -> (Token, usize) {
+fn next_token(rest: &str, first: char, grammar: &Grammar) -> (TokenKind, usize) {
     if !grammar.comment.is_empty() && rest.starts_with(grammar.comment) {
-        return (Token::Comment, rest.find('\n').unwrap_or(rest.len()));
+        return (TokenKind::Comment, rest.find('\n').unwrap_or(rest.len()));
     }
     if let Some((open, close)) = grammar.quotes.iter().find(|(open, _)| rest.starts_with(open)) {
         let token = if *open == "/*" {
-            Token::Comment
+            TokenKind::Comment
         } else {
-            Token::Text
+            TokenKind::Text
         };
         return (token, quoted_length(rest, open, close));
     }
     if !is_of_name(first) {
-        return (Token::Plain, first.len_utf8());
+        return (TokenKind::Plain, first.len_utf8());
     }
     let word = rest
         .split(|character| !is_of_name(character))
         .next()
         .unwrap_or(rest);
     let token = if grammar.keywords.split(' ').any(|keyword| keyword == word) {
-        Token::Keyword
+        TokenKind::Keyword
     } else if first.is_ascii_digit() && !grammar.comment.is_empty() {
-        Token::Number
+        TokenKind::Number
     } else {
-        Token::Plain
+        TokenKind::Plain
     };
     (token, word.len())
 }
@@ -160,10 +160,10 @@ fn quoted_length(text: &str, open: &str, close: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn special(code: &str, language: &str) -> Vec<(Token, String)> {
+    fn special(code: &str, language: &str) -> Vec<(TokenKind, String)> {
         tokens(code, grammar(language))
             .into_iter()
-            .filter(|(token, _)| *token != Token::Plain)
+            .filter(|(token, _)| *token != TokenKind::Plain)
             .map(|(token, text)| (token, text.to_owned()))
             .collect()
     }
@@ -177,20 +177,20 @@ mod tests {
                 "python"
             ),
             [
-                word(Token::Keyword, "def"),
-                word(Token::Comment, "# count"),
-                word(Token::Keyword, "return"),
-                word(Token::Text, "\"a \\\" def\""),
-                word(Token::Text, "'10'"),
-                word(Token::Number, "10"),
+                word(TokenKind::Keyword, "def"),
+                word(TokenKind::Comment, "# count"),
+                word(TokenKind::Keyword, "return"),
+                word(TokenKind::Text, "\"a \\\" def\""),
+                word(TokenKind::Text, "'10'"),
+                word(TokenKind::Number, "10"),
             ]
         );
         assert_eq!(
             special("const x = `a\nb`; /* two\nlines */ undefine", "javascript"),
             [
-                word(Token::Keyword, "const"),
-                word(Token::Text, "`a\nb`"),
-                word(Token::Comment, "/* two\nlines */"),
+                word(TokenKind::Keyword, "const"),
+                word(TokenKind::Text, "`a\nb`"),
+                word(TokenKind::Comment, "/* two\nlines */"),
             ]
         );
         assert_eq!(special("fn 10 \"x\"", "text"), []);
