@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::session::DEFAULT_TTL;
+
 /// Learn server-side sessions in Redis, and find out why a Redis connection fails.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = AFTER_HELP)]
@@ -243,7 +245,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
     pub listen: String,
     /// Session TTL in seconds, reset by each visit (steps 3 and 4)
-    #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
     pub ttl: u32,
     /// Maximum lifetime of a session, even if it is visited (step 4): 90s, 30m, 8h, 7d
     #[arg(long, value_name = "SPAN", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
@@ -310,4 +312,24 @@ pub struct DrillArgs {
     /// Run the endpoint without the quiz; prints its URL and, for TLS, its CA file
     #[arg(long)]
     pub serve: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deadline::DEFAULT_TIMEOUT;
+    use crate::session::DEFAULT_MAX_AGE;
+
+    #[test]
+    fn defaults_are_those_of_the_other_commands() {
+        let command = |words: &str| Cli::parse_from(words.split(' ')).command;
+        let Some(Command::Ping(ping)) = command("sessiontut ping") else {
+            panic!("not ping");
+        };
+        assert_eq!(ping.timeout, DEFAULT_TIMEOUT);
+        let Some(Command::Serve(serve)) = command("sessiontut serve") else {
+            panic!("not serve");
+        };
+        assert_eq!(serve.max_age, DEFAULT_MAX_AGE);
+    }
 }

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
+/// Default time limit for connecting to Redis, and for a reply; also the default of `ping --timeout`.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A time limit, and when it was set.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {

@@ -1,6 +1,15 @@
-//! Random numbers and names.
+//! Random bytes from the system, for tokens, keys and names.
 
 use ring::rand::{SecureRandom, SystemRandom};
+
+/// Random bytes.
+pub(crate) fn bytes<const BYTES: usize>() -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .expect("the operating system provides random bytes");
+    bytes
+}
 
 /// Random bytes in hexadecimal, two digits each.
 pub(crate) fn hexadecimal<const BYTES: usize>() -> String {
@@ -10,14 +19,7 @@ pub(crate) fn hexadecimal<const BYTES: usize>() -> String {
         .collect()
 }
 
+/// A random number.
 pub(crate) fn number() -> u64 {
-    u64::from_le_bytes(bytes::<8>())
-}
-
-fn bytes<const BYTES: usize>() -> [u8; BYTES] {
-    let mut bytes = [0; BYTES];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .expect("the operating system provides random bytes");
-    bytes
+    u64::from_le_bytes(bytes())
 }

@@ -168,10 +168,10 @@ fn everything_shown(target: &Target, seen: &Observations, verdict: &Verdict) -> 
     shown
 }
 
-fn words(line: &text::Line) -> String {
+fn words(line: &text::ReportLine) -> String {
     match line {
-        text::Line::Words { lead, text, .. } => format!("{lead}{text}"),
-        text::Line::Whole(line) => line.clone(),
+        text::ReportLine::Words { lead, text, .. } => format!("{lead}{text}"),
+        text::ReportLine::Whole(line) => line.clone(),
     }
 }
 

@@ -1,11 +1,10 @@
 //! Which Redis a command talks to: the one that was named, or the built-in practice Redis.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Error;
 use crate::cli::TrustArgs;
-use crate::deadline::Deadline;
+use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::practice::PracticeRedis;
 use crate::redis_url::{Target, Trust};
 use crate::secret::Secret;
@@ -16,9 +15,6 @@ pub(super) struct Choice {
     pub(super) target: Target,
     practice: Option<Arc<PracticeRedis>>,
 }
-
-/// How long the practice Redis of another process may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The Redis of the URL, with the password of `REDISCLI_AUTH` if the URL has none; without a URL, the practice Redis.
 pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
@@ -40,7 +36,7 @@ impl Choice {
     fn practice() -> Result<Self, Error> {
         let practice = PracticeRedis::default();
         let target = practice
-            .attach(Deadline::after(PATIENCE))
+            .attach(Deadline::after(DEFAULT_TIMEOUT))
             .map_err(anyhow::Error::from)?;
         ui::practice::in_use(&practice.notices());
         Ok(Self {
@@ -54,7 +50,7 @@ impl Choice {
     ///
     /// This may block for a few seconds.
     pub(super) fn target_now(&self) -> Target {
-        let attach = |practice: &Arc<PracticeRedis>| practice.attach(Deadline::after(PATIENCE));
+        let attach = |practice: &Arc<PracticeRedis>| practice.attach(Deadline::after(DEFAULT_TIMEOUT));
         // If it cannot be attached, connecting to the old target reports why.
         let attached = self.practice.as_ref().map(attach);
         attached

@@ -3,6 +3,7 @@
 use crate::exit::Exit;
 use crate::ping;
 use crate::redis_client::connect::Unreachable;
+use crate::redis_client::fault::RedisFault;
 use crate::redis_url::UrlError;
 use crate::signals::Interrupted;
 
@@ -17,6 +18,8 @@ pub enum Error {
     Url(UrlError),
     /// Redis cannot be reached or used; carries `ping`'s verdict.
     Unreachable(Box<Unreachable>),
+    /// Redis refused a command, or did not reply to it.
+    Refused(Box<RedisFault>),
     /// Ctrl-C, SIGTERM or SIGHUP.
     Interrupted,
     /// Anything else.
@@ -32,6 +35,7 @@ impl Error {
             Self::CommandLine(_) | Self::Usage(_) => Exit::Usage,
             Self::Url(fault) => ping::judge_url(fault).exit(),
             Self::Unreachable(unreachable) => unreachable.verdict.exit(),
+            Self::Refused(fault) => fault.exit,
             Self::Interrupted => Exit::Interrupted,
             Self::Other(_) => Exit::No,
         }
@@ -58,6 +62,12 @@ impl From<UrlError> for Error {
 impl From<Box<Unreachable>> for Error {
     fn from(unreachable: Box<Unreachable>) -> Self {
         Self::Unreachable(unreachable)
+    }
+}
+
+impl From<RedisFault> for Error {
+    fn from(fault: RedisFault) -> Self {
+        Self::Refused(Box::new(fault))
     }
 }
 

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use ring::rand::{SecureRandom, SystemRandom};
 
 use super::{Error, chosen};
 use crate::cli::{LogFormat, ServeArgs};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::instance::{self, Instance};
+use crate::random;
 use crate::redis_client::connect;
-use crate::serve::{self, Event, Fault, HowToOpen, Options, Step};
+use crate::redis_client::fault::RedisFault;
+use crate::serve::{self, AppStep, HowToOpen, ServeOptions, ServerEvent};
 use crate::session::cookie::SigningKey;
 use crate::signals;
 use crate::ui::serve::{self as show, LogStyle};
@@ -42,13 +43,13 @@ pub(super) fn run_until(
     };
     let listener =
         serve::bind(&args.listen).map_err(|fault| Error::usage(format!("{:#}", anyhow!(fault))))?;
-    let step = Step::numbered(args.step).ok_or_else(|| anyhow!("there is no step {}", args.step))?;
-    let options = Options {
+    let step = AppStep::numbered(args.step).ok_or_else(|| anyhow!("there is no step {}", args.step))?;
+    let options = ServeOptions {
         step,
         ttl: Duration::from_secs(args.ttl.into()),
         max_age: args.max_age,
         secure_cookies: args.secure_cookies,
-        key: signing_key(step, style)?,
+        key: signing_key(step, style),
         log: match style {
             LogStyle::Json => Some(Arc::new(|entry| show::request(&entry))),
             LogStyle::Notes => None,
@@ -68,13 +69,13 @@ pub(super) fn run_until(
             let attached = deadline.within(deadline.left() / 2).bound(attaching).await;
             let target = attached.ok().and_then(Result::ok).unwrap_or(fallback);
             let opened = connect::open(&target, &trust, deadline).await;
-            opened.map_err(|unreachable| Fault::of_verdict(&unreachable.verdict))
+            opened.map_err(|unreachable| RedisFault::of_verdict(&unreachable.verdict))
         })
     });
     let instance = instance()?;
     let user = env::var("USER").unwrap_or_else(|_| EC2_USER.to_owned());
     let tell: serve::OnEvent = Arc::new(move |event| match event {
-        Event::Ready(address) => {
+        ServerEvent::Ready(address) => {
             print_how_to_open(
                 style,
                 step,
@@ -90,7 +91,7 @@ pub(super) fn run_until(
 }
 
 /// Prints the URL to open, and what must be done first.
-fn print_how_to_open(style: LogStyle, step: Step, how: &HowToOpen) {
+fn print_how_to_open(style: LogStyle, step: AppStep, how: &HowToOpen) {
     show::ready(&format!("open {} ({step})", how.url));
     for text in &how.notes {
         show::note(style, text);
@@ -103,24 +104,24 @@ fn instance() -> Result<Option<Instance>, Error> {
     Ok(runtime.block_on(instance::observe(None, Deadline::after(METADATA_WITHIN))))
 }
 
-fn tell(style: LogStyle, event: Event) {
+fn tell(style: LogStyle, event: ServerEvent) {
     match event {
         // Printed by `print_how_to_open`.
-        Event::Ready(_) => {}
-        Event::Unreachable(fault) => {
+        ServerEvent::Ready(_) => {}
+        ServerEvent::Unreachable(fault) => {
             show::note(
                 style,
                 "Redis is unavailable; pages that need it return 503 until it is back",
             );
             show::fault(style, &fault);
         }
-        Event::Deleted(count) => {
+        ServerEvent::Deleted(count) => {
             show::note(
                 style,
                 &format!("deleted the {} that step 2 created", hashes(count)),
             );
         }
-        Event::NotDeleted(count, fault) => {
+        ServerEvent::NotDeleted(count, fault) => {
             show::note(
                 style,
                 &format!("could not delete the {} that step 2 created", hashes(count)),
@@ -138,7 +139,7 @@ fn hashes(count: usize) -> String {
 }
 
 /// The key from `SECRET_KEY`, or a random key for this run.
-fn signing_key(step: Step, style: LogStyle) -> Result<Arc<SigningKey>, Error> {
+fn signing_key(step: AppStep, style: LogStyle) -> Arc<SigningKey> {
     match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
         Some(key) => {
             let bytes = key.as_encoded_bytes();
@@ -146,18 +147,14 @@ fn signing_key(step: Step, style: LogStyle) -> Result<Arc<SigningKey>, Error> {
                 let text = "SECRET_KEY is shorter than 16 bytes and can be guessed; generate one with `openssl rand -hex 32`";
                 show::note(style, text);
             }
-            Ok(Arc::new(SigningKey::new(bytes)))
+            Arc::new(SigningKey::new(bytes))
         }
         None => {
             if step.signs_the_name() {
                 let text = "no SECRET_KEY: cookies are signed with a random key and valid for this run only";
                 show::note(style, text);
             }
-            let mut bytes = [0; 32];
-            SystemRandom::new()
-                .fill(&mut bytes)
-                .map_err(|_| anyhow!("cannot get random bytes from the system"))?;
-            Ok(Arc::new(SigningKey::new(&bytes)))
+            Arc::new(SigningKey::new(&random::bytes::<32>()))
         }
     }
 }

@@ -7,24 +7,18 @@ use redis::{AsyncCommands, RedisResult};
 
 use super::{Error, chosen};
 use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
-use crate::deadline::Deadline;
+use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::exit::Exit;
 use crate::redis_client::connect::{self, RedisConnection};
+use crate::redis_client::fault::RedisFault;
 use crate::redis_client::{Recorded, command_line, reply_lines};
 use crate::redis_url::{Origin, Target};
-use crate::session::jar::{Cookie, Ended, Jar};
+use crate::session::jar::{Jar, SessionEnd, StoredCookie};
 use crate::session::other_keys::{count_other_keys, notice};
-use crate::session::{self, KEY_PREFIX, SessionStore, Token};
+use crate::session::{self, DEFAULT_MAX_AGE, KEY_PREFIX, STEP_TTL, SessionStore, Token};
 use crate::signals::{self, Signals};
 use crate::state;
 use crate::ui::{self, waiting::waiting};
-
-/// TTL of a session; each visit resets it.
-const TTL: Duration = Duration::from_secs(30 * 60);
-/// Longest life of a session.
-const MAX_AGE: Duration = Duration::from_secs(8 * 3600);
-/// Time limit for connecting, and for each reply.
-const REPLY_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn login(args: &LoginArgs) -> Result<Exit, Error> {
     let name = session::user_name(&args.name)
@@ -85,10 +79,10 @@ pub(super) fn expire(args: &ExpireArgs) -> Result<Exit, Error> {
         };
         let exists: bool = step.reply(async |store| store.redis.exists(&key).await).await?;
         step.show_commands();
-        if exists || outcome == Expiry::Reset {
+        if exists || outcome == CountdownEnd::Reset {
             return Err(anyhow!("the session did not expire: another visit reset its TTL").into());
         }
-        step.keep(step.cookie().with(Some(&token), Some(Ended::Expired)))?;
+        step.keep(step.cookie().with(Some(&token), Some(SessionEnd::Expired)))?;
         ui::told("expired: the key is gone, and the session with it");
         Ok(Exit::Ok)
     })
@@ -119,7 +113,7 @@ pub(super) fn logout(args: &StepArgs) -> Result<Exit, Error> {
         };
         step.reply(async |store| store.end(&token).await).await?;
         step.show_commands();
-        step.keep(cookie.with(None, Some(Ended::LoggedOut)))?;
+        step.keep(cookie.with(None, Some(SessionEnd::LoggedOut)))?;
         ui::answer("logged out");
         Ok(Exit::Ok)
     })
@@ -127,8 +121,8 @@ pub(super) fn logout(args: &StepArgs) -> Result<Exit, Error> {
 
 type Store = SessionStore<Recorded<RedisConnection>>;
 
-/// What every step command needs.
-struct StepContext {
+/// What a step command works with.
+struct StepCommand {
     store: Store,
     jar: Jar,
     endpoint: String,
@@ -139,7 +133,7 @@ struct StepContext {
 
 /// How a countdown ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Expiry {
+enum CountdownEnd {
     /// The key has expired.
     Expired,
     /// A visit reset the TTL.
@@ -149,7 +143,7 @@ enum Expiry {
 /// Connects to Redis, opens the cookie jar, and runs `work`; a signal ends it at once.
 fn run(
     args: &StepArgs,
-    work: impl AsyncFnOnce(&mut StepContext) -> Result<Exit, Error>,
+    work: impl AsyncFnOnce(&mut StepCommand) -> Result<Exit, Error>,
 ) -> Result<Exit, Error> {
     run_with_signals(args, async |step, signals| {
         tokio::select! {
@@ -162,7 +156,7 @@ fn run(
 /// Does the same for work that undoes something when a signal comes.
 fn run_with_signals(
     args: &StepArgs,
-    work: impl AsyncFnOnce(&mut StepContext, &mut Signals) -> Result<Exit, Error>,
+    work: impl AsyncFnOnce(&mut StepCommand, &mut Signals) -> Result<Exit, Error>,
 ) -> Result<Exit, Error> {
     let choice = chosen::choose(args.redis.url.as_deref())?;
     let folder = state::open_folder().context("cannot open the state folder, which keeps the session")?;
@@ -174,17 +168,17 @@ fn run_with_signals(
     let ended = runtime.block_on(async {
         let mut signals = Signals::listen().context("cannot install signal handlers")?;
         let trust = chosen::trust(&args.redis.trust);
-        let deadline = Deadline::after(REPLY_WITHIN);
+        let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let what = format!("waiting for {}", choice.target);
         let opened = tokio::select! {
             opened = waiting(&what, deadline, connect::open(&choice.target, &trust, deadline)) => opened,
             _ = signals.next() => return Err(Error::Interrupted),
         };
-        let mut step = StepContext {
+        let mut step = StepCommand {
             store: SessionStore {
                 redis: Recorded::new(opened?),
-                ttl: TTL,
-                max_age: MAX_AGE,
+                ttl: STEP_TTL,
+                max_age: DEFAULT_MAX_AGE,
             },
             jar,
             endpoint: endpoint(&choice.target),
@@ -207,28 +201,26 @@ pub(super) fn endpoint(target: &Target) -> String {
     }
 }
 
-impl StepContext {
-    fn cookie(&self) -> Cookie {
+impl StepCommand {
+    fn cookie(&self) -> StoredCookie {
         self.jar.cookie(&self.endpoint)
     }
 
-    fn keep(&mut self, cookie: Cookie) -> Result<(), Error> {
+    fn keep(&mut self, cookie: StoredCookie) -> Result<(), Error> {
         let kept = self.jar.keep(&self.endpoint, cookie);
         Ok(kept.context("cannot save the session in the state folder")?)
     }
 
-    /// Waits for Redis, up to a time limit.
+    /// Runs `work` with the store. If Redis refuses it or does not reply in time, the error has the cause and exit status of
+    /// `ping`.
     async fn reply<T>(&mut self, work: impl AsyncFnOnce(&mut Store) -> RedisResult<T>) -> Result<T, Error> {
-        let deadline = Deadline::after(REPLY_WITHIN);
+        let deadline = Deadline::after(DEFAULT_TIMEOUT);
+        let context = self.store.redis.unrecorded().fix_context().clone();
         let work = deadline.bound(work(&mut self.store));
         match waiting("waiting for Redis", deadline, work).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(anyhow!("Redis refused: {error}").into()),
-            Err(_) => Err(anyhow!(
-                "no reply from Redis within {} s; run `sessiontut ping` to find out why",
-                REPLY_WITHIN.as_secs()
-            )
-            .into()),
+            Ok(Err(error)) => Err(RedisFault::of_error(&error, &context).0.into()),
+            Err(_) => Err(RedisFault::no_answer(DEFAULT_TIMEOUT).into()),
         }
     }
 
@@ -239,7 +231,7 @@ impl StepContext {
     }
 
     /// Shortens the TTL, and reads it once a second until the key has expired.
-    async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<Expiry, Error> {
+    async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<CountdownEnd, Error> {
         let () = self
             .reply(async |store| store.redis.expire(key, ttl.into()).await)
             .await?;
@@ -250,8 +242,8 @@ impl StepContext {
             let left = self.ttl_of(key).await?;
             self.store.redis.take();
             match left {
-                None => return Ok(Expiry::Expired),
-                Some(left) if left > ttl => return Ok(Expiry::Reset),
+                None => return Ok(CountdownEnd::Expired),
+                Some(left) if left > ttl => return Ok(CountdownEnd::Reset),
                 Some(left) => {
                     countdown.show(left);
                     // One more millisecond: then the key has expired.
@@ -319,8 +311,8 @@ impl StepContext {
     fn logged_out(&self) -> Exit {
         let cookie = self.cookie();
         let why = match (cookie.token(), cookie.ended) {
-            (_, Some(Ended::Expired)) => "the session's key has expired",
-            (_, Some(Ended::LoggedOut)) => "you have logged out",
+            (_, Some(SessionEnd::Expired)) => "the session's key has expired",
+            (_, Some(SessionEnd::LoggedOut)) => "you have logged out",
             (None, None) => "you have not logged in yet; run `sessiontut login NAME`",
             (Some(_), None) => "the session's key is gone: it has expired, or was deleted",
         };

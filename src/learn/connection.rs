@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::{Cmd, RedisResult, Value};
 use tokio::runtime::Runtime;
 
-use crate::deadline::{Deadline, if_quick};
+use crate::deadline::{DEFAULT_TIMEOUT, Deadline, if_quick};
 use crate::exit::Exit;
 use crate::ping::causes::{Fix, FixContext};
 use crate::ping::observation::Observations;
@@ -19,11 +19,6 @@ use crate::redis_url::{Origin, Target, Trust};
 use crate::sanitize;
 use crate::session::other_keys::count_other_keys;
 use crate::signals::{self, Interrupted, Stop};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The commands of lessons take milliseconds.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Called with the Redis that the program waits for, and with `None` when the wait is over.
 pub(crate) type WaitNotice = Box<dyn FnMut(Option<&Target>)>;
@@ -254,11 +249,11 @@ async fn send<T>(
         Some(redis) => redis,
         None => redis.insert(connect(target, trust).await?),
     };
-    let done = Deadline::after(REPLY_TIMEOUT).bound(work(redis)).await;
+    let done = Deadline::after(DEFAULT_TIMEOUT).bound(work(redis)).await;
     let what = match done {
         Ok(Ok(reply)) => return Ok(reply),
         Ok(Err(error)) => format!("the connection failed: {error}"),
-        Err(_) => format!("no reply within {} s", REPLY_TIMEOUT.as_secs()),
+        Err(_) => format!("no reply within {} s", DEFAULT_TIMEOUT.as_secs()),
     };
     Err(Unavailable {
         what,
@@ -269,7 +264,7 @@ async fn send<T>(
 }
 
 async fn connect(target: &Target, trust: &Trust) -> Result<RedisConnection, Unavailable> {
-    let opened = connect::open(target, trust, Deadline::after(CONNECT_TIMEOUT)).await;
+    let opened = connect::open(target, trust, Deadline::after(DEFAULT_TIMEOUT)).await;
     opened.map_err(|unreachable| {
         let verdict = unreachable.verdict;
         let exit = verdict.exit();

@@ -6,11 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use redis::Value;
-use ring::rand::{SecureRandom, SystemRandom};
 
 use super::connection::{LessonConnection, SendError};
 use super::guard::PREFIX;
 use crate::deadline::Deadline;
+use crate::random;
 
 /// The name that the lessons are written with.
 pub(crate) const FIRST_NAME: &str = "ada";
@@ -51,9 +51,7 @@ impl NameLock {
     /// [`SendError`].
     pub(crate) fn take(connection: &mut LessonConnection, name: &str) -> Result<Taken, SendError> {
         let key = format!("{PREFIX}lesson:{name}");
-        let Some(token) = random_hex::<8>() else {
-            return Ok(Taken::NotPossible);
-        };
+        let token = random::hexadecimal::<8>();
         match connection.ask(&["SET", &key, &token, "NX", "EX", LOCK_TTL])? {
             Value::Okay => {}
             Value::Nil => return Ok(Taken::InUse),
@@ -99,14 +97,6 @@ fn renew(connection: &mut LessonConnection, key: &str, token: &str) {
 
 fn text(token: &str) -> Value {
     Value::BulkString(token.as_bytes().to_vec())
-}
-
-/// Random bytes as hexadecimal digits.
-#[must_use]
-pub(crate) fn random_hex<const BYTES: usize>() -> Option<String> {
-    let mut bytes = [0; BYTES];
-    SystemRandom::new().fill(&mut bytes).ok()?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Whether a learner can choose this name: it becomes part of keys and command lines.

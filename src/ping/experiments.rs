@@ -13,7 +13,7 @@ use super::response::{Response, ask, receive};
 use super::rungs::tcp::SegmentSize;
 use super::rungs::{tcp, tls};
 use crate::deadline::Deadline;
-use crate::redis_client::{Connection, Stream};
+use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::Trust;
 
 /// How long to listen for a banner before we send anything.
@@ -82,7 +82,7 @@ pub(super) async fn ping_inside_tls(
 }
 
 async fn listen_and_ping(stream: Stream, deadline: Deadline) -> Response {
-    let mut connection = Connection::new(stream);
+    let mut connection = ProbeConnection::new(stream);
     match receive(&mut connection, deadline.within(BANNER)).await {
         Response::Timeout(received) if received.is_empty() => {}
         // The banner has begun, so wait for the rest.
@@ -102,7 +102,7 @@ pub(super) async fn client_hello(address: SocketAddr, host: &str, deadline: Dead
     let (stream, result) = tls::handshake_unverified(stream, host, deadline).await;
     let inside = match stream {
         Some(stream) => {
-            let mut connection = Connection::new(stream);
+            let mut connection = ProbeConnection::new(stream);
             Some(ask(&mut connection, &cmd("PING"), deadline.within(INSIDE_TLS)).await)
         }
         None => None,

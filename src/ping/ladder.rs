@@ -14,7 +14,7 @@ use super::rungs::{auth, cluster, dns, ping, role, tcp, tls};
 use super::{Climb, ClimbEvent, ClimbOptions, Rung, WriteCheck, this_host};
 use crate::deadline::Deadline;
 use crate::os;
-use crate::redis_client::{Connection, Stream};
+use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
 use crate::secret::Secret;
@@ -62,7 +62,7 @@ struct Ladder<'a> {
 
 /// Each rung returns `None` if the climb ends there.
 impl Ladder<'_> {
-    async fn climb(&mut self) -> Option<Connection<Stream>> {
+    async fn climb(&mut self) -> Option<ProbeConnection<Stream>> {
         self.hint_at_url_mismatches();
         let stream = match &self.target.address {
             Address::Unix(path) => self.unix(path).await?,
@@ -72,7 +72,7 @@ impl Ladder<'_> {
             }
         };
         let stream = self.tls(stream).await?;
-        let mut connection = Connection::new(stream);
+        let mut connection = ProbeConnection::new(stream);
         self.auth(&mut connection).await?;
         self.ping(&mut connection).await?;
         self.role(&mut connection).await;
@@ -186,7 +186,7 @@ impl Ladder<'_> {
         stream
     }
 
-    async fn auth(&mut self, connection: &mut Connection<Stream>) -> Option<()> {
+    async fn auth(&mut self, connection: &mut ProbeConnection<Stream>) -> Option<()> {
         let Some(password) = &self.target.password else {
             return Some(());
         };
@@ -203,7 +203,7 @@ impl Ladder<'_> {
         is_logged_in.then_some(())
     }
 
-    async fn ping(&mut self, connection: &mut Connection<Stream>) -> Option<()> {
+    async fn ping(&mut self, connection: &mut ProbeConnection<Stream>) -> Option<()> {
         self.start(Rung::Ping);
         let started = Instant::now();
         let response = self
@@ -246,7 +246,7 @@ impl Ladder<'_> {
         answered.map(drop)
     }
 
-    async fn role(&mut self, connection: &mut Connection<Stream>) {
+    async fn role(&mut self, connection: &mut ProbeConnection<Stream>) {
         self.start(Rung::Role);
         self.seen.server = role::observe(connection, self.deadline).await;
         if self.seen.server.role.is_none() {
@@ -270,7 +270,7 @@ impl Ladder<'_> {
     }
 
     /// For `redis://ada@host`, tries an empty password as many clients do: the user may be `nopass`.
-    async fn log_in_without_password(&mut self, connection: &mut Connection<Stream>) {
+    async fn log_in_without_password(&mut self, connection: &mut ProbeConnection<Stream>) {
         if let (Some(user), None) = (&self.target.user, &self.target.password) {
             let login =
                 auth::observe(connection, Some(user), &Secret::new(String::new()), self.deadline).await;
@@ -322,7 +322,7 @@ impl Ladder<'_> {
         self.deadline.within(self.deadline.left().mul_f64(0.95))
     }
 
-    fn record_packets(&mut self, connection: &Connection<Stream>, response: Option<&Response>) {
+    fn record_packets(&mut self, connection: &ProbeConnection<Stream>, response: Option<&Response>) {
         if matches!(response, Some(Response::Timeout(_))) {
             self.seen.packets = packets(connection);
         }
@@ -337,7 +337,7 @@ impl Ladder<'_> {
     }
 }
 
-fn packets(connection: &Connection<Stream>) -> Option<os::PacketCounts> {
+fn packets(connection: &ProbeConnection<Stream>) -> Option<os::PacketCounts> {
     connection
         .stream()
         .tcp()

@@ -37,7 +37,7 @@ pub(crate) mod watch;
 use std::net::IpAddr;
 
 use crate::deadline::Deadline;
-use crate::redis_client::{Connection, Stream};
+use crate::redis_client::{ProbeConnection, Stream};
 
 pub use ladder::climb;
 pub use observation::Observations;
@@ -146,5 +146,5 @@ pub struct Climb {
     /// What each rung observed.
     pub observations: Observations,
     /// Logged in, with the database selected.
-    pub connection: Option<Connection<Stream>>,
+    pub connection: Option<ProbeConnection<Stream>>,
 }

@@ -11,7 +11,7 @@ use super::rungs::ping;
 use super::verdict::{Verdict, judge};
 use super::{Climb, ClimbEvent, ClimbOptions, climb};
 use crate::deadline::Deadline;
-use crate::redis_client::{Connection, Stream};
+use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Target, Trust};
 
 /// What to check, and within which limits.
@@ -124,7 +124,7 @@ impl Check<'_> {
     async fn hold(
         &self,
         seen: &mut Observations,
-        mut connection: Connection<Stream>,
+        mut connection: ProbeConnection<Stream>,
         idle: Duration,
         tell: Tell<'_>,
     ) {
@@ -138,7 +138,7 @@ impl Check<'_> {
     async fn count(
         &self,
         seen: &mut Observations,
-        mut connection: Connection<Stream>,
+        mut connection: ProbeConnection<Stream>,
         count: u32,
         tell: Tell<'_>,
     ) {
@@ -156,7 +156,7 @@ impl Check<'_> {
         }
     }
 
-    async fn ping(&self, seen: &mut Observations, connection: &mut Connection<Stream>) -> Duration {
+    async fn ping(&self, seen: &mut Observations, connection: &mut ProbeConnection<Stream>) -> Duration {
         let sent = Instant::now();
         seen.ping = Some(ping::observe(connection, Deadline::after(self.timeout)).await);
         seen.ping_took = sent.elapsed();

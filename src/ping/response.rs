@@ -6,7 +6,7 @@ use redis::{Cmd, Value};
 
 use super::rungs::tls;
 use crate::deadline::Deadline;
-use crate::redis_client::{Connection, Limits, ReadError, Stream};
+use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
 use crate::secret::{MASK, Secret};
 
 /// What came back for a command. The bytes are an incomplete reply, or data that is not RESP.
@@ -27,7 +27,11 @@ pub enum Response {
 }
 
 /// Sends one command and waits for the response.
-pub(super) async fn ask(connection: &mut Connection<Stream>, command: &Cmd, deadline: Deadline) -> Response {
+pub(super) async fn ask(
+    connection: &mut ProbeConnection<Stream>,
+    command: &Cmd,
+    deadline: Deadline,
+) -> Response {
     let sent = connection.send(std::slice::from_ref(command), deadline).await;
     let response = receive(connection, deadline).await;
     match (sent, response) {
@@ -38,7 +42,7 @@ pub(super) async fn ask(connection: &mut Connection<Stream>, command: &Cmd, dead
 }
 
 /// Waits for a reply, without sending anything.
-pub(super) async fn receive(connection: &mut Connection<Stream>, deadline: Deadline) -> Response {
+pub(super) async fn receive(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
     let error = match connection.reply(Limits::REPLY, deadline).await {
         Ok(value) => return Response::Reply(value),
         Err(error) => error,

@@ -14,7 +14,7 @@ use super::rungs::ping;
 use super::verdict::{Verdict, judge};
 use super::{climb, experiments};
 use crate::deadline::Deadline;
-use crate::redis_client::{Connection, Stream};
+use crate::redis_client::{ProbeConnection, Stream};
 
 /// Probes once per interval, and passes each result to `show`.
 ///
@@ -43,7 +43,7 @@ pub(crate) async fn watch(
 
 struct Watch<'a> {
     check: &'a Check<'a>,
-    connection: Option<Connection<Stream>>,
+    connection: Option<ProbeConnection<Stream>>,
     seen: Observations,
     state: WatchState,
 }
@@ -119,7 +119,7 @@ impl Watch<'_> {
     /// Returns the round trip, and whether the connection is new.
     async fn ping(
         &mut self,
-        mut connection: Connection<Stream>,
+        mut connection: ProbeConnection<Stream>,
         deadline: Deadline,
     ) -> (Option<Duration>, bool) {
         let sent = Instant::now();

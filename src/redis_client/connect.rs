@@ -32,12 +32,12 @@ const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection that requests share: each clone is the same connection.
 #[derive(Clone)]
 pub struct RedisConnection {
-    kind: Kind,
+    kind: SingleOrCluster,
     fix_context: Arc<FixContext>,
 }
 
 #[derive(Clone)]
-enum Kind {
+enum SingleOrCluster {
     Single {
         connection: MultiplexedConnection,
         driver: Arc<Driver>,
@@ -95,7 +95,7 @@ pub async fn open(
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "no node that it announces can be reached".into()
             }
-            Ok(Ok(cluster)) => return Ok(connected(Kind::Cluster(cluster))),
+            Ok(Ok(cluster)) => return Ok(connected(SingleOrCluster::Cluster(cluster))),
             Ok(Err(error)) => error.to_string(),
             Err(elapsed) => elapsed.to_string(),
         };
@@ -110,14 +110,14 @@ pub async fn open(
 }
 
 /// Lets requests share a stream that is logged in already.
-async fn share(stream: Stream) -> RedisResult<Kind> {
+async fn share(stream: Stream) -> RedisResult<SingleOrCluster> {
     // Nothing is sent to set the connection up, and each request has a deadline of its own.
     let info = RedisConnectionInfo::default().set_skip_set_lib_name();
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
     let stream = LimitedReplies::new(stream, Limits::LARGE);
     let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
     let driver = Arc::new(Driver(tokio::spawn(driver)));
-    Ok(Kind::Single { connection, driver })
+    Ok(SingleOrCluster::Single { connection, driver })
 }
 
 /// Connects to the cluster that a node belongs to.
@@ -170,8 +170,8 @@ impl RedisConnection {
     /// The connection failed.
     pub(crate) async fn reply_from(&mut self, command: &Cmd, key: &[u8]) -> RedisResult<Value> {
         match &mut self.kind {
-            Kind::Single { .. } => self.reply(command).await,
-            Kind::Cluster(cluster) => {
+            SingleOrCluster::Single { .. } => self.reply(command).await,
+            SingleOrCluster::Cluster(cluster) => {
                 let node = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
                 let node = RoutingInfo::SingleNode(node);
                 as_value(cluster.route_command(command.clone(), node).await)
@@ -186,15 +186,15 @@ impl RedisConnection {
 
     /// Whether it leads to a cluster.
     pub(crate) fn is_cluster(&self) -> bool {
-        matches!(self.kind, Kind::Cluster(_))
+        matches!(self.kind, SingleOrCluster::Cluster(_))
     }
 
     /// Whether the connection has ended: nothing that is sent now could arrive.
     pub(crate) fn is_closed(&self) -> bool {
         match &self.kind {
-            Kind::Single { driver, .. } => driver.0.is_finished(),
+            SingleOrCluster::Single { driver, .. } => driver.0.is_finished(),
             // It reconnects to its nodes by itself.
-            Kind::Cluster(_) => false,
+            SingleOrCluster::Cluster(_) => false,
         }
     }
 }
@@ -260,8 +260,8 @@ fn pem(certificate: &[u8]) -> String {
 impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match &mut self.kind {
-            Kind::Single { connection, .. } => connection.req_packed_command(command),
-            Kind::Cluster(connection) => connection.req_packed_command(command),
+            SingleOrCluster::Single { connection, .. } => connection.req_packed_command(command),
+            SingleOrCluster::Cluster(connection) => connection.req_packed_command(command),
         }
     }
 
@@ -272,8 +272,10 @@ impl ConnectionLike for RedisConnection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match &mut self.kind {
-            Kind::Single { connection, .. } => connection.req_packed_commands(pipeline, offset, count),
-            Kind::Cluster(connection) => Box::pin(async move {
+            SingleOrCluster::Single { connection, .. } => {
+                connection.req_packed_commands(pipeline, offset, count)
+            }
+            SingleOrCluster::Cluster(connection) => Box::pin(async move {
                 let replies = connection.req_packed_commands(pipeline, offset, count).await;
                 if let Err(error) = &replies
                     && pipeline.is_transaction()

@@ -26,11 +26,11 @@ pub(super) struct LimitedReplies<S> {
     /// How much of `held` is whole replies.
     complete: usize,
     /// The reply after those.
-    reply: Reply,
+    reply: ReplyInProgress,
 }
 
 #[derive(Debug)]
-enum Reply {
+enum ReplyInProgress {
     Measured(Measure),
     Discarded(Rest),
 }
@@ -42,7 +42,7 @@ impl<S> LimitedReplies<S> {
             limits,
             held: Vec::new(),
             complete: 0,
-            reply: Reply::Measured(Measure::new(limits)),
+            reply: ReplyInProgress::Measured(Measure::new(limits)),
         }
     }
 
@@ -51,20 +51,20 @@ impl<S> LimitedReplies<S> {
         while self.complete < self.held.len() {
             let received = &self.held[self.complete..];
             match &mut self.reply {
-                Reply::Measured(measure) => match measure.length(received) {
+                ReplyInProgress::Measured(measure) => match measure.length(received) {
                     Ok(None) => break,
                     Ok(Some(length)) => {
                         self.complete += length;
-                        self.reply = Reply::Measured(Measure::new(self.limits));
+                        self.reply = ReplyInProgress::Measured(Measure::new(self.limits));
                     }
                     Err(Malformed::TooLong | Malformed::TooDeep) => {
                         let (measured, rest) = measure.rest();
                         self.held.drain(self.complete..self.complete + measured);
-                        self.reply = Reply::Discarded(rest);
+                        self.reply = ReplyInProgress::Discarded(rest);
                     }
                     Err(not_resp) => return Err(not_resp),
                 },
-                Reply::Discarded(rest) => {
+                ReplyInProgress::Discarded(rest) => {
                     let (skipped, is_over) = rest.skip(received)?;
                     self.held.drain(self.complete..self.complete + skipped);
                     if !is_over {
@@ -74,7 +74,7 @@ impl<S> LimitedReplies<S> {
                         format!("-{REPLY_TOO_LARGE} the reply is larger than this client accepts\r\n");
                     self.held.splice(self.complete..self.complete, error.bytes());
                     self.complete += error.len();
-                    self.reply = Reply::Measured(Measure::new(self.limits));
+                    self.reply = ReplyInProgress::Measured(Measure::new(self.limits));
                 }
             }
         }

@@ -3,11 +3,12 @@
 //! - [`connect`] runs the checks of `ping`, and then uses the connection types of the `redis` crate, with [`limited`] replies.
 //! - [`probe`] is the connection that the checks themselves use: one command at a time, with the received bytes as evidence.
 //! - [`recorded`] notes commands and replies, and [`show`] prints them as redis-cli does.
-//! - [`error_replies`] says what Redis's error replies mean.
+//! - [`error_replies`] says what Redis's error replies mean, and [`fault`] what any error means.
 
 pub(crate) mod command_table;
 pub(crate) mod connect;
 pub(crate) mod error_replies;
+pub(crate) mod fault;
 mod framing;
 mod limited;
 mod probe;
@@ -17,7 +18,7 @@ mod stream;
 
 pub use framing::{Limits, measure};
 pub(crate) use limited::REPLY_TOO_LARGE;
-pub(crate) use probe::{Connection, ReadError};
-pub(crate) use recorded::{Exchange, Recorded};
+pub(crate) use probe::{ProbeConnection, ReadError};
+pub(crate) use recorded::{Recorded, RecordedCommand};
 pub(crate) use show::{clipped, command_line, error_text, quoted, reply_lines, write_command, write_reply};
 pub(crate) use stream::Stream;

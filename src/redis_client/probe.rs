@@ -12,12 +12,12 @@ use crate::deadline::{Deadline, Elapsed};
 
 /// A RESP connection over a connected stream.
 #[derive(Debug)]
-pub struct Connection<S> {
+pub struct ProbeConnection<S> {
     stream: S,
     received: Vec<u8>,
 }
 
-/// Why no reply was read. What arrived until then stays in [`Connection::received`].
+/// Why no reply was read. What arrived until then stays in [`ProbeConnection::received`].
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The deadline passed.
@@ -40,7 +40,7 @@ impl From<Elapsed> for ReadError {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     /// A connection over `stream`, with nothing sent or received yet.
     pub fn new(stream: S) -> Self {
         Self {
@@ -128,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_reply_split_at_every_byte_is_read_whole() {
         let (near, mut far) = tokio::io::duplex(64);
-        let mut connection = Connection::new(near);
+        let mut connection = ProbeConnection::new(near);
         let writer = tokio::spawn(async move {
             for byte in b"*2\r\n$3\r\nfoo\r\n:7\r\n+OK\r\n" {
                 far.write_all(&[*byte]).await.unwrap();
@@ -155,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn half_a_reply_is_kept_as_evidence() {
         let (near, mut far) = tokio::io::duplex(64);
-        let mut connection = Connection::new(near);
+        let mut connection = ProbeConnection::new(near);
         far.write_all(b"$5\r\nhe").await.unwrap();
         let deadline = Deadline::after(Duration::from_millis(20));
         assert!(matches!(

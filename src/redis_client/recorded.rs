@@ -7,7 +7,7 @@ use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 /// A command and its reply.
 #[derive(Clone, Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct RecordedCommand {
     /// The command's name and arguments, as sent.
     pub command: Vec<Vec<u8>>,
     /// The reply; `None` if the connection failed first.
@@ -22,7 +22,7 @@ pub(crate) struct Exchange {
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded<C> {
     connection: C,
-    exchanges: Vec<Exchange>,
+    exchanges: Vec<RecordedCommand>,
 }
 
 impl<C> Recorded<C> {
@@ -40,12 +40,12 @@ impl<C> Recorded<C> {
     }
 
     /// Everything recorded since the last call.
-    pub(crate) fn take(&mut self) -> Vec<Exchange> {
+    pub(crate) fn take(&mut self) -> Vec<RecordedCommand> {
         std::mem::take(&mut self.exchanges)
     }
 
     fn note(&mut self, command: &Cmd, reply: Option<Value>, took: Duration) {
-        self.exchanges.push(Exchange {
+        self.exchanges.push(RecordedCommand {
             command: command.args_iter().map(|argument| bytes_of(&argument)).collect(),
             reply,
             took,

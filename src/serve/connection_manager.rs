@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use redis::RedisError;
 use tokio::sync::watch;
 
-use super::fault::{Fault, Reconnect};
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::fault::{Reconnect, RedisFault};
 use crate::session::KEY_PREFIX;
 
 /// Time limit for connecting, which includes finding out what is wrong.
@@ -24,7 +24,7 @@ const RUN_WITHIN: Duration = Duration::from_millis(1100);
 pub(crate) type Opener = Arc<dyn Fn(Deadline) -> Opening + Send + Sync>;
 
 /// A connection that is being opened.
-pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<RedisConnection, Fault>> + Send>>;
+pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<RedisConnection, RedisFault>> + Send>>;
 
 /// The connection that requests share, and how to open another.
 pub(super) struct ConnectionManager {
@@ -51,7 +51,7 @@ struct Numbered {
 #[derive(Clone)]
 struct Attempt {
     began: Instant,
-    outcome: watch::Receiver<Option<Result<Numbered, Fault>>>,
+    outcome: watch::Receiver<Option<Result<Numbered, RedisFault>>>,
 }
 
 impl ConnectionManager {
@@ -67,7 +67,7 @@ impl ConnectionManager {
         self: &Arc<Self>,
         deadline: Deadline,
         work: impl FnOnce(RedisConnection) -> W,
-    ) -> Result<T, Fault>
+    ) -> Result<T, RedisFault>
     where
         W: Future<Output = Result<T, RedisError>>,
     {
@@ -76,7 +76,7 @@ impl ConnectionManager {
         match deadline.within(RUN_WITHIN).bound(work(connection)).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => {
-                let (fault, reconnect) = Fault::of_error(&error, &context);
+                let (fault, reconnect) = RedisFault::of_error(&error, &context);
                 if reconnect == Reconnect::Yes {
                     self.drop_connection(number);
                 }
@@ -90,7 +90,11 @@ impl ConnectionManager {
     }
 
     /// The current connection, or the next one, which may take `within` to open.
-    async fn connection(self: &Arc<Self>, deadline: Deadline, within: Duration) -> Result<Numbered, Fault> {
+    async fn connection(
+        self: &Arc<Self>,
+        deadline: Deadline,
+        within: Duration,
+    ) -> Result<Numbered, RedisFault> {
         let arrived = Instant::now();
         let mut last = None;
         loop {
@@ -107,7 +111,7 @@ impl ConnectionManager {
                 Ok(Err(fault)) if attempt.began < arrived => last = Some(fault),
                 Ok(Err(fault)) => return Err(fault),
                 // An earlier fault says more than a timeout.
-                Err(_) => return Err(last.unwrap_or_else(|| Fault::no_answer(deadline.span()))),
+                Err(_) => return Err(last.unwrap_or_else(|| RedisFault::no_answer(deadline.span()))),
             }
         }
     }
@@ -129,7 +133,7 @@ impl ConnectionManager {
             let deadline = Deadline::after(within);
             let opened = match deadline.bound((manager.opener)(deadline)).await {
                 Ok(opened) => opened,
-                Err(_) => Err(Fault::no_answer(within)),
+                Err(_) => Err(RedisFault::no_answer(within)),
             };
             sender.send_replace(Some(opened.map(|connection| manager.keep(connection))));
         });
@@ -152,18 +156,18 @@ impl ConnectionManager {
     }
 
     /// Finds out why an open connection brought no reply, in the time that is left.
-    async fn why_no_reply(self: &Arc<Self>, deadline: Deadline) -> Fault {
+    async fn why_no_reply(self: &Arc<Self>, deadline: Deadline) -> RedisFault {
         // A tenth less, so that the fault is there before the deadline.
         match self.connection(deadline, deadline.left().mul_f64(0.9)).await {
             // A new connection works: the old one was at fault, or Redis was slow.
-            Ok(_) => Fault::no_answer(RUN_WITHIN),
+            Ok(_) => RedisFault::no_answer(RUN_WITHIN),
             Err(fault) => fault,
         }
     }
 
     /// Whether Redis is usable: does what a visit does, on a key that the same transaction deletes. PING would succeed
     /// on a replica, or on a Redis out of memory, while every page returns 503.
-    pub(super) async fn check(self: &Arc<Self>, deadline: Deadline) -> Result<(), Fault> {
+    pub(super) async fn check(self: &Arc<Self>, deadline: Deadline) -> Result<(), RedisFault> {
         let key = format!("{KEY_PREFIX}health");
         let check = |mut redis| async move {
             redis::pipe()
@@ -193,11 +197,11 @@ impl Attempt {
         self.outcome.borrow().is_some() || self.outcome.has_changed().is_err()
     }
 
-    async fn result(&self) -> Result<Numbered, Fault> {
+    async fn result(&self) -> Result<Numbered, RedisFault> {
         let mut outcome = self.outcome.clone();
         match outcome.wait_for(Option::is_some).await {
-            Ok(done) => done.clone().unwrap_or_else(|| Err(Fault::interrupted())),
-            Err(_) => Err(Fault::interrupted()),
+            Ok(done) => done.clone().unwrap_or_else(|| Err(RedisFault::interrupted())),
+            Err(_) => Err(RedisFault::interrupted()),
         }
     }
 }

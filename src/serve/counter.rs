@@ -9,8 +9,8 @@ use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult};
 
 use super::connection_manager::ConnectionManager;
-use super::fault::Fault;
 use crate::deadline::Deadline;
+use crate::redis_client::fault::RedisFault;
 use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;
 
@@ -83,7 +83,7 @@ pub(super) async fn delete(
     redis: &Arc<ConnectionManager>,
     keys: &[String],
     deadline: Deadline,
-) -> Result<(), (usize, Fault)> {
+) -> Result<(), (usize, RedisFault)> {
     let mut left = keys.len();
     for part in keys.chunks(DELETED_AT_ONCE) {
         redis

@@ -36,7 +36,7 @@ pub(super) struct Streams {
 }
 
 /// One open stream.
-struct Watch {
+struct SessionStream {
     sessions: Arc<Sessions>,
     visitor: Identity,
     ticks: Interval,
@@ -69,7 +69,7 @@ impl Streams {
         };
         let mut ticks = interval(READ_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let watch = Watch {
+        let watch = SessionStream {
             sessions,
             visitor,
             ticks,
@@ -86,7 +86,7 @@ impl Streams {
     }
 }
 
-impl Watch {
+impl SessionStream {
     async fn next(&mut self) -> Option<Event> {
         if self.pending.is_empty() && !self.is_over {
             tokio::select! {

@@ -15,9 +15,9 @@ use futures_util::StreamExt;
 use percent_encoding::percent_decode;
 
 use super::pages;
-use super::router::App;
+use super::router::AppState;
 use crate::deadline::Deadline;
-use crate::session::LONGEST_NAME;
+use crate::session::{self, NameError};
 
 /// The name of the session cookie.
 pub(super) const COOKIE_NAME: &str = "session";
@@ -61,13 +61,13 @@ impl<S: Sync> FromRequestParts<S> for SessionCookie {
 /// The user name from the login form, valid and without surrounding white space.
 pub(super) struct LoginForm(pub(super) String);
 
-impl FromRequest<Arc<App>> for LoginForm {
+impl FromRequest<Arc<AppState>> for LoginForm {
     type Rejection = Response;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
+    async fn from_request(request: Request, app: &Arc<AppState>) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
         let name = match read_form(&parts.headers, body).await {
-            Ok(form) => user_name(&form),
+            Ok(form) => name_in(&form),
             Err(error) => Err(error),
         };
         name.map(Self)
@@ -93,12 +93,8 @@ pub(super) enum FormError {
     Duplicate,
     #[error("The form is not UTF-8")]
     NotUtf8,
-    #[error("Please enter a name")]
-    Empty,
-    #[error("A name may have at most 64 characters")]
-    NameTooLong,
-    #[error("A name must not contain control characters")]
-    ControlCharacter,
+    #[error("This name cannot be used: {0}")]
+    Name(#[from] NameError),
 }
 
 impl FormError {
@@ -108,12 +104,9 @@ impl FormError {
             Self::Chunked => StatusCode::LENGTH_REQUIRED,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::Incomplete => StatusCode::BAD_REQUEST,
-            Self::Missing
-            | Self::Duplicate
-            | Self::NotUtf8
-            | Self::Empty
-            | Self::NameTooLong
-            | Self::ControlCharacter => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Missing | Self::Duplicate | Self::NotUtf8 | Self::Name(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
         }
     }
 }
@@ -160,7 +153,7 @@ async fn collect(mut body: BodyDataStream) -> Result<Vec<u8>, FormError> {
     }
 }
 
-fn user_name(form: &[u8]) -> Result<String, FormError> {
+fn name_in(form: &[u8]) -> Result<String, FormError> {
     // `form_urlencoded` replaces what is not UTF-8.
     percent_decode(form)
         .decode_utf8()
@@ -170,21 +163,13 @@ fn user_name(form: &[u8]) -> Result<String, FormError> {
     if names.next().is_some() {
         return Err(FormError::Duplicate);
     }
-    let name = name.trim();
-    if name.chars().any(char::is_control) {
-        Err(FormError::ControlCharacter)
-    } else if name.is_empty() {
-        Err(FormError::Empty)
-    } else if name.chars().count() > LONGEST_NAME {
-        Err(FormError::NameTooLong)
-    } else {
-        Ok(name.to_owned())
-    }
+    Ok(session::user_name(&name)?.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::LONGEST_NAME;
     use axum::http::HeaderValue;
 
     #[test]
@@ -229,11 +214,11 @@ mod tests {
             ("username=%3Cscript%3E", "<script>"),
             ("username=100%", "100%"),
         ] {
-            assert_eq!(user_name(body.as_bytes()).as_deref(), Ok(name), "{body}");
+            assert_eq!(name_in(body.as_bytes()).as_deref(), Ok(name), "{body}");
         }
         let longest = "é".repeat(LONGEST_NAME);
         assert_eq!(
-            user_name(format!("username={longest}").as_bytes()),
+            name_in(format!("username={longest}").as_bytes()),
             Ok(longest.clone())
         );
     }
@@ -248,16 +233,22 @@ mod tests {
             (b"username=ada&user%6eame=ada", FormError::Duplicate),
             (b"username=%ff", FormError::NotUtf8),
             (b"username=\xff", FormError::NotUtf8),
-            (b"username=", FormError::Empty),
-            (b"username", FormError::Empty),
-            (b"username=%20+", FormError::Empty),
-            (b"username=a%00b", FormError::ControlCharacter),
-            (b"username=a%0d%0aSet-Cookie:x", FormError::ControlCharacter),
-            (b"username=%c2%85x%c2%9b", FormError::ControlCharacter),
+            (b"username=", FormError::Name(NameError::Empty)),
+            (b"username", FormError::Name(NameError::Empty)),
+            (b"username=%20+", FormError::Name(NameError::Empty)),
+            (b"username=a%00b", FormError::Name(NameError::Control)),
+            (
+                b"username=a%0d%0aSet-Cookie:x",
+                FormError::Name(NameError::Control),
+            ),
+            (b"username=%c2%85x%c2%9b", FormError::Name(NameError::Control)),
         ] {
-            assert_eq!(user_name(body), Err(error), "{}", String::from_utf8_lossy(body));
+            assert_eq!(name_in(body), Err(error), "{}", String::from_utf8_lossy(body));
         }
         let too_long = format!("username={}", "a".repeat(LONGEST_NAME + 1));
-        assert_eq!(user_name(too_long.as_bytes()), Err(FormError::NameTooLong));
+        assert_eq!(
+            name_in(too_long.as_bytes()),
+            Err(FormError::Name(NameError::TooLong))
+        );
     }
 }

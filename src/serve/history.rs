@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::redis_client::{Exchange, clipped, write_command, write_reply};
+use crate::redis_client::{RecordedCommand, clipped, write_command, write_reply};
 
 /// Commands that are kept per session.
 const KEPT: usize = 20;
@@ -32,7 +32,7 @@ pub(super) struct Row {
 }
 
 impl Commands {
-    pub(super) fn new(exchanges: &[Exchange]) -> Self {
+    pub(super) fn new(exchanges: &[RecordedCommand]) -> Self {
         Self {
             rows: exchanges.iter().map(Row::new).collect(),
             took: exchanges.iter().map(|exchange| exchange.took).max(),
@@ -41,7 +41,7 @@ impl Commands {
 }
 
 impl Row {
-    fn new(exchange: &Exchange) -> Self {
+    fn new(exchange: &RecordedCommand) -> Self {
         Self {
             command: clipped(SHOWN, |text| write_command(text, &exchange.command)),
             reply: clipped(SHOWN, |text| match &exchange.reply {
@@ -56,18 +56,18 @@ impl Row {
 /// The last commands of the sessions that were used last.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    sessions: Mutex<Sessions>,
+    sessions: Mutex<SessionHistories>,
 }
 
 #[derive(Debug, Default)]
-struct Sessions {
-    by_key: HashMap<String, Session>,
+struct SessionHistories {
+    by_key: HashMap<String, SessionHistory>,
     /// Counts the calls, to find the session that was not used for longest.
     clock: u64,
 }
 
 #[derive(Debug, Default)]
-struct Session {
+struct SessionHistory {
     requests: VecDeque<Arc<Commands>>,
     used: u64,
 }
@@ -93,7 +93,7 @@ impl History {
     }
 }
 
-impl Sessions {
+impl SessionHistories {
     fn make_room(&mut self) {
         if self.by_key.len() < MOST_SESSIONS {
             return;
@@ -105,7 +105,7 @@ impl Sessions {
     }
 }
 
-impl Session {
+impl SessionHistory {
     /// Keeps whole requests, as many as fit into [`KEPT`] commands.
     fn add(&mut self, commands: &Arc<Commands>) -> Vec<Arc<Commands>> {
         let earlier = self.requests.iter().cloned().collect();
@@ -129,7 +129,7 @@ mod tests {
     use redis::Value;
 
     fn commands(text: &str, reply: Value) -> Arc<Commands> {
-        let exchange = Exchange {
+        let exchange = RecordedCommand {
             command: vec![b"ECHO".to_vec(), text.into()],
             reply: Some(reply),
             took: Duration::from_micros(70),

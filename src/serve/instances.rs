@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::address::from_elsewhere;
 use super::connection_manager::ConnectionManager;
-use super::{Event, Fault, OnEvent, Step};
+use super::{AppStep, OnEvent, ServerEvent};
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::fault::RedisFault;
 use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;
 
@@ -35,7 +36,7 @@ const MOST: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OtherInstance {
     pub(super) url: String,
-    pub(super) step: Step,
+    pub(super) step: AppStep,
 }
 
 /// The other instances, as last seen.
@@ -56,7 +57,7 @@ impl OtherInstances {
 /// unavailable.
 pub(super) async fn announce(
     address: SocketAddr,
-    step: Step,
+    step: AppStep,
     redis: Arc<ConnectionManager>,
     others: Arc<OtherInstances>,
     stop: CancellationToken,
@@ -75,7 +76,7 @@ pub(super) async fn announce(
             if let Some(on_event) = first_time.take()
                 && let Err(fault) = redis.check(Deadline::after(ANNOUNCE_WITHIN)).await
             {
-                on_event(Event::Unreachable(fault));
+                on_event(ServerEvent::Unreachable(fault));
             }
             let deadline = Deadline::after(ANNOUNCE_WITHIN);
             let found = redis.run(deadline, |redis| announce_once(redis, &address, step));
@@ -107,7 +108,7 @@ fn directory() -> String {
 async fn announce_once(
     mut redis: RedisConnection,
     address: &str,
-    step: Step,
+    step: AppStep,
 ) -> RedisResult<Vec<OtherInstance>> {
     let text = format!("step {}", step.number());
     // If the list cannot be read, its TTL is not reset: someone else has written into it.
@@ -143,11 +144,11 @@ fn other_instance(address: &str, step: &[u8]) -> Option<OtherInstance> {
     let number = std::str::from_utf8(step).ok()?.strip_prefix("step ")?;
     Some(OtherInstance {
         url: format!("http://{address}/"),
-        step: Step::numbered(number.parse().ok()?)?,
+        step: AppStep::numbered(number.parse().ok()?)?,
     })
 }
 
-async fn withdraw(redis: &Arc<ConnectionManager>, address: &str) -> Result<(), Fault> {
+async fn withdraw(redis: &Arc<ConnectionManager>, address: &str) -> Result<(), RedisFault> {
     let deadline = Deadline::after(ANNOUNCE_WITHIN);
     redis
         .run(deadline, |mut redis| async move {

@@ -133,7 +133,7 @@ mod tests {
     use axum::routing::get;
     use tower::Service;
 
-    use super::super::Step;
+    use super::super::AppStep;
     use super::*;
 
     #[tokio::test]
@@ -143,7 +143,7 @@ mod tests {
             panic!("in a handler")
         }
         let layout = Layout {
-            step: Step::Store,
+            step: AppStep::Store,
             ttl: Duration::from_secs(10),
         };
         let mut router = add(Router::new().route("/", get(panics)), layout, None);

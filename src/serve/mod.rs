@@ -9,7 +9,6 @@ mod connection_manager;
 mod counter;
 mod events;
 mod extractors;
-mod fault;
 mod history;
 mod instances;
 mod layers;
@@ -29,26 +28,26 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::{HowToOpen, bind, how_to_open};
 pub(crate) use connection_manager::Opener;
-pub(crate) use fault::Fault;
 pub(crate) use layers::{AccessLog, LogEntry};
-pub(crate) use step::Step;
+pub(crate) use step::AppStep;
 
 use crate::deadline::Deadline;
+use crate::redis_client::fault::RedisFault;
 use crate::session::cookie::SigningKey;
 use crate::signals::{self, Signals};
 use connection_manager::ConnectionManager;
 use history::History;
 use pages::Layout;
-use router::App;
+use router::AppState;
 use sessions::Sessions;
 
 /// For deleting the hashes of step 2 at the end.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The command's options.
-pub(crate) struct Options {
+pub(crate) struct ServeOptions {
     /// Which of the four apps.
-    pub step: Step,
+    pub step: AppStep,
     /// The TTL that each visit sets.
     pub ttl: Duration,
     /// The lifetime of a session, however often it is visited.
@@ -63,19 +62,19 @@ pub(crate) struct Options {
 
 /// What happens outside of any request.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(crate) enum ServerEvent {
     /// The server listens, and a signal stops it gracefully.
     Ready(SocketAddr),
     /// Redis is unavailable at the start; the app runs all the same.
-    Unreachable(Fault),
+    Unreachable(RedisFault),
     /// So many hashes of step 2 were deleted at the end.
     Deleted(usize),
     /// So many hashes of step 2 could not be deleted.
-    NotDeleted(usize, Fault),
+    NotDeleted(usize, RedisFault),
 }
 
 /// Receives events as they happen.
-pub(crate) type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;
+pub(crate) type OnEvent = Arc<dyn Fn(ServerEvent) + Send + Sync>;
 
 /// Serves the app on `listener` until SIGINT or SIGTERM or until `end` resolves; then ends event streams at once,
 /// finishes other requests, and deletes what step 2 created in Redis. A second signal skips the rest.
@@ -85,7 +84,7 @@ pub(crate) type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;
 pub(crate) fn serve_until(
     end: impl Future<Output = ()>,
     listener: TcpListener,
-    options: Options,
+    options: ServeOptions,
     opener: Opener,
     on_event: &OnEvent,
 ) -> io::Result<()> {
@@ -108,7 +107,7 @@ pub(crate) fn serve_until(
             created: Arc::default(),
         });
         let created = sessions.created.clone();
-        let app = App {
+        let app = AppState {
             layout: Layout {
                 step,
                 ttl: options.ttl,
@@ -128,7 +127,7 @@ pub(crate) fn serve_until(
             stop.clone(),
             on_event.clone(),
         ));
-        on_event(Event::Ready(address));
+        on_event(ServerEvent::Ready(address));
         tokio::select! {
             _ = signals.next() => {}
             () = end => {}
@@ -154,7 +153,7 @@ async fn delete_created(created: &counter::CreatedKeys, redis: &Arc<ConnectionMa
         return;
     }
     match counter::delete(redis, &keys, Deadline::after(DELETE_WITHIN)).await {
-        Ok(()) => on_event(Event::Deleted(keys.len())),
-        Err((left, fault)) => on_event(Event::NotDeleted(left, fault)),
+        Ok(()) => on_event(ServerEvent::Deleted(keys.len())),
+        Err((left, fault)) => on_event(ServerEvent::NotDeleted(left, fault)),
     }
 }

@@ -9,17 +9,17 @@ use axum::http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::extractors::FormError;
-use super::fault::Fault;
 use super::history::Commands;
 use super::instances::OtherInstance;
 use super::router::RETRY_AFTER_FAULT;
-use super::step::Step;
+use super::step::AppStep;
+use crate::redis_client::fault::RedisFault;
 use crate::session::store::Fields;
 
 /// What all pages of a running server show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
-    pub(super) step: Step,
+    pub(super) step: AppStep,
     /// The TTL that each visit sets.
     pub(super) ttl: Duration,
 }
@@ -27,7 +27,7 @@ pub(super) struct Layout {
 impl Layout {
     /// Whether the home page counts a TTL down.
     fn is_live(&self) -> bool {
-        self.step >= Step::Ttl
+        self.step >= AppStep::Ttl
     }
 
     fn ttl_seconds(&self) -> u64 {
@@ -114,8 +114,8 @@ pub(super) fn shown(fields: &Fields) -> Vec<(String, String)> {
 
 impl Home<'_> {
     /// The steps that this server does not show, and the ports that the page suggests for them.
-    fn other_steps(&self) -> impl Iterator<Item = (Step, u16)> {
-        let others = Step::ALL.into_iter().filter(|step| *step != self.layout.step);
+    fn other_steps(&self) -> impl Iterator<Item = (AppStep, u16)> {
+        let others = AppStep::ALL.into_iter().filter(|step| *step != self.layout.step);
         others.map(|step| (step, 5000 + u16::from(step.number())))
     }
 }
@@ -138,7 +138,7 @@ struct ErrorPage<'a> {
     /// A sentence without its full stop.
     text: &'a str,
     /// Present if Redis is the reason.
-    redis: Option<&'a Fault>,
+    redis: Option<&'a RedisFault>,
 }
 
 /// `GET /source`.
@@ -146,9 +146,9 @@ struct ErrorPage<'a> {
 #[template(path = "source.html")]
 pub(super) struct Source {
     pub(super) layout: Layout,
-    pub(super) step: Step,
-    pub(super) languages: Vec<Tab>,
-    pub(super) steps: Vec<Tab>,
+    pub(super) step: AppStep,
+    pub(super) languages: Vec<TabLink>,
+    pub(super) steps: Vec<TabLink>,
     pub(super) files: Vec<SourceFile>,
 }
 
@@ -161,7 +161,7 @@ pub(super) struct SourceFile {
 
 /// A link to another language or step.
 #[derive(Debug)]
-pub(super) struct Tab {
+pub(super) struct TabLink {
     pub(super) name: String,
     pub(super) url: String,
     pub(super) is_current: bool,
@@ -215,7 +215,7 @@ pub(super) fn refused_form(layout: Layout, fault: &FormError) -> Response {
 }
 
 /// 503, with ping's explanation.
-pub(super) fn unavailable(layout: Layout, fault: &Fault) -> Response {
+pub(super) fn unavailable(layout: Layout, fault: &RedisFault) -> Response {
     let error = ErrorPage {
         layout,
         title: "Redis is unavailable",

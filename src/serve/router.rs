@@ -14,13 +14,13 @@ use serde_json::json;
 use tower_http::csrf::CsrfLayer;
 
 use super::extractors::{COOKIE_NAME, LoginForm, SessionCookie};
-use super::fault::Fault;
 use super::instances::OtherInstances;
 use super::layers::{self, AccessLog};
 use super::pages::{self, Home, Layout, LoginPage};
 use super::sessions::Sessions;
 use super::{assets, events, source};
 use crate::deadline::Deadline;
+use crate::redis_client::fault::RedisFault;
 
 /// From the head of a request to its response: 0.2 s less than the two that a visitor may have to wait.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
@@ -28,7 +28,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
 pub(super) const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("2");
 
 /// The state that all handlers share.
-pub(super) struct App {
+pub(super) struct AppState {
     pub(super) layout: Layout,
     pub(super) sessions: Arc<Sessions>,
     /// Whether browsers may send the cookie over HTTPS only.
@@ -38,7 +38,7 @@ pub(super) struct App {
 }
 
 /// The routes of `app`, within their layers.
-pub(super) fn router(app: App, log: Option<AccessLog>) -> Router {
+pub(super) fn router(app: AppState, log: Option<AccessLog>) -> Router {
     let layout = app.layout;
     let csrf = CsrfLayer::new().with_rejection_response(move |_| pages::cross_site_form(layout));
     let mut router = Router::new()
@@ -59,7 +59,7 @@ pub(super) fn router(app: App, log: Option<AccessLog>) -> Router {
     layers::add(router, layout, log)
 }
 
-async fn home(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie) -> Response {
+async fn home(State(app): State<Arc<AppState>>, SessionCookie(cookie): SessionCookie) -> Response {
     let deadline = Deadline::after(ANSWER_WITHIN);
     let visit = match app.sessions.visit(cookie.as_deref(), deadline).await {
         Ok(visit) => visit,
@@ -73,7 +73,7 @@ async fn home(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie)
     pages::page(StatusCode::OK, &home)
 }
 
-async fn login_page(State(app): State<Arc<App>>) -> Response {
+async fn login_page(State(app): State<Arc<AppState>>) -> Response {
     let page = LoginPage {
         layout: app.layout,
         message: None,
@@ -82,7 +82,7 @@ async fn login_page(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn log_in(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<AppState>>,
     SessionCookie(previous): SessionCookie,
     LoginForm(name): LoginForm,
 ) -> Response {
@@ -93,7 +93,7 @@ async fn log_in(
     }
 }
 
-async fn log_out(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie) -> Response {
+async fn log_out(State(app): State<Arc<AppState>>, SessionCookie(cookie): SessionCookie) -> Response {
     let Some(cookie) = cookie else {
         return Redirect::to("/").into_response();
     };
@@ -108,7 +108,7 @@ async fn log_out(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCook
     }
 }
 
-impl App {
+impl AppState {
     fn session_cookie(&self, value: String) -> Cookie<'static> {
         Cookie::build((COOKIE_NAME, value))
             .path("/")
@@ -123,17 +123,17 @@ fn set_cookie(cookie: Cookie<'static>) -> CookieJar {
     CookieJar::new().add(cookie)
 }
 
-async fn watch_session(State(app): State<Arc<App>>, SessionCookie(cookie): SessionCookie) -> Response {
+async fn watch_session(State(app): State<Arc<AppState>>, SessionCookie(cookie): SessionCookie) -> Response {
     let who = app.sessions.identity(cookie.as_deref());
     app.streams.answer(app.sessions.clone(), who)
 }
 
-async fn health(State(app): State<Arc<App>>) -> Response {
+async fn health(State(app): State<Arc<AppState>>) -> Response {
     let step = app.layout.step.number();
     let json = |health: serde_json::Value| ([(CONTENT_TYPE, "application/json")], format!("{health}\n"));
     match app.sessions.health(Deadline::after(ANSWER_WITHIN)).await {
         Ok(()) => json(json!({ "ok": true, "step": step })).into_response(),
-        Err(Fault { code, summary, .. }) => (
+        Err(RedisFault { code, summary, .. }) => (
             StatusCode::SERVICE_UNAVAILABLE,
             [(RETRY_AFTER, RETRY_AFTER_FAULT)],
             json(json!({ "ok": false, "step": step, "cause": code, "summary": summary })),
@@ -142,7 +142,7 @@ async fn health(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-async fn show_source(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+async fn show_source(State(app): State<Arc<AppState>>, RawQuery(query): RawQuery) -> Response {
     match source::page(app.layout, &query.unwrap_or_default()) {
         Some(page) => pages::page(StatusCode::OK, &page),
         None => pages::error(
@@ -157,7 +157,7 @@ async fn empty_page() -> Html<&'static str> {
     Html("")
 }
 
-async fn not_found(State(app): State<Arc<App>>) -> Response {
+async fn not_found(State(app): State<Arc<AppState>>) -> Response {
     pages::error(
         app.layout,
         StatusCode::NOT_FOUND,
@@ -165,7 +165,7 @@ async fn not_found(State(app): State<Arc<App>>) -> Response {
     )
 }
 
-async fn method_not_allowed(State(app): State<Arc<App>>) -> Response {
+async fn method_not_allowed(State(app): State<Arc<AppState>>) -> Response {
     pages::error(
         app.layout,
         StatusCode::METHOD_NOT_ALLOWED,

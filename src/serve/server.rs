@@ -94,7 +94,7 @@ async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    connection: Arc<Connection>,
+    connection: Arc<ClientConnection>,
     graceful: Watcher,
     _place: OwnedSemaphorePermit,
 ) {
@@ -131,9 +131,9 @@ async fn serve_connection(
 
 /// All open connections.
 #[derive(Default)]
-struct Connections(Vec<Weak<Connection>>);
+struct Connections(Vec<Weak<ClientConnection>>);
 
-struct Connection {
+struct ClientConnection {
     activity: Mutex<(Activity, Instant)>,
     close: Notify,
 }
@@ -147,7 +147,7 @@ enum Activity {
     Answering,
 }
 
-impl Connection {
+impl ClientConnection {
     fn set(&self, activity: Activity) {
         *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = (activity, Instant::now());
     }
@@ -158,8 +158,8 @@ impl Connection {
 }
 
 impl Connections {
-    fn add(&mut self) -> Arc<Connection> {
-        let connection = Arc::new(Connection {
+    fn add(&mut self) -> Arc<ClientConnection> {
+        let connection = Arc::new(ClientConnection {
             activity: Mutex::new((Activity::Waiting, Instant::now())),
             close: Notify::new(),
         });

@@ -7,19 +7,19 @@ use redis::{ErrorKind, RedisResult};
 
 use super::connection_manager::ConnectionManager;
 use super::counter::{self, CreatedKeys};
-use super::fault::Fault;
 use super::history::{Commands, History};
 use super::pages::{CookieView, HashView, Visit};
-use super::step::Step;
+use super::step::AppStep;
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
-use crate::redis_client::{Exchange, Recorded};
+use crate::redis_client::fault::RedisFault;
+use crate::redis_client::{Recorded, RecordedCommand};
 use crate::session::store::{Fields, SessionStore};
 use crate::session::{SigningKey, Token};
 
 /// Everything that turns a cookie into a session.
 pub(super) struct Sessions {
-    pub(super) step: Step,
+    pub(super) step: AppStep,
     pub(super) ttl: Duration,
     pub(super) max_age: Duration,
     pub(super) key: Arc<SigningKey>,
@@ -49,7 +49,7 @@ const NO_SESSION: &str = "it looks like a token, but no session has its key (any
 
 impl Sessions {
     /// Counts a visit of the session that the cookie names, in one round trip.
-    pub(super) async fn visit(&self, cookie: Option<&str>, deadline: Deadline) -> Result<Visit, Fault> {
+    pub(super) async fn visit(&self, cookie: Option<&str>, deadline: Deadline) -> Result<Visit, RedisFault> {
         let Some(cookie) = cookie else {
             return Ok(Visit::logged_out(CookieView::Absent));
         };
@@ -71,13 +71,13 @@ impl Sessions {
         }
     }
 
-    async fn visit_name(&self, name: String, cookie: &str, deadline: Deadline) -> Result<Visit, Fault> {
+    async fn visit_name(&self, name: String, cookie: &str, deadline: Deadline) -> Result<Visit, RedisFault> {
         let mut visit = Visit::logged_out(CookieView::Signed {
             signature: signature_start(cookie),
         });
         if self.step.needs_redis() {
             let key = counter::key(&name);
-            let ttl = (self.step == Step::Ttl).then_some(self.ttl);
+            let ttl = (self.step == AppStep::Ttl).then_some(self.ttl);
             let work = |redis| count_visit(redis, key.clone(), ttl, self.created.clone());
             let (visits, fields, exchanges) = self.redis.run(deadline, work).await?;
             visit.visits = Some(visits);
@@ -89,7 +89,7 @@ impl Sessions {
         Ok(visit)
     }
 
-    async fn visit_token(&self, token: Token, deadline: Deadline) -> Result<Visit, Fault> {
+    async fn visit_token(&self, token: Token, deadline: Deadline) -> Result<Visit, RedisFault> {
         let key = token.key();
         let work = |redis| {
             let (mut store, token) = (self.store(redis), token.clone());
@@ -126,7 +126,7 @@ impl Sessions {
         name: &str,
         cookie: Option<&str>,
         deadline: Deadline,
-    ) -> Result<String, Fault> {
+    ) -> Result<String, RedisFault> {
         if self.step.signs_the_name() {
             return Ok(self.key.sign(name));
         }
@@ -149,7 +149,7 @@ impl Sessions {
     }
 
     /// Ends the session that the cookie names, on the server as well.
-    pub(super) async fn logout(&self, cookie: &str, deadline: Deadline) -> Result<(), Fault> {
+    pub(super) async fn logout(&self, cookie: &str, deadline: Deadline) -> Result<(), RedisFault> {
         let Some(Identity::Token(token)) = self.identity(Some(cookie)) else {
             return Ok(());
         };
@@ -164,7 +164,7 @@ impl Sessions {
         &self,
         visitor: &Identity,
         deadline: Deadline,
-    ) -> Result<Option<(Duration, Fields)>, Fault> {
+    ) -> Result<Option<(Duration, Fields)>, RedisFault> {
         let work = |mut redis| async {
             match visitor {
                 Identity::Name(name) => counter::look(&mut redis, &counter::key(name)).await,
@@ -175,7 +175,7 @@ impl Sessions {
     }
 
     /// Whether Redis is usable; step 1 does not need it.
-    pub(super) async fn health(&self, deadline: Deadline) -> Result<(), Fault> {
+    pub(super) async fn health(&self, deadline: Deadline) -> Result<(), RedisFault> {
         if self.step.needs_redis() {
             self.redis.check(deadline).await?;
         }
@@ -197,7 +197,7 @@ async fn count_visit(
     key: String,
     ttl: Option<Duration>,
     created: Arc<CreatedKeys>,
-) -> RedisResult<(i64, Fields, Vec<Exchange>)> {
+) -> RedisResult<(i64, Fields, Vec<RecordedCommand>)> {
     in_a_task(async move {
         let mut redis = Recorded::new(redis);
         let (visits, fields) = counter::visit(&mut redis, &key, ttl).await?;

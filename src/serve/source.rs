@@ -1,18 +1,18 @@
 //! `/source`: the code of each step, as in this server and in three frameworks.
 
-use super::pages::{Layout, Source, SourceFile, Tab};
-use super::step::Step;
+use super::pages::{Layout, Source, SourceFile, TabLink};
+use super::step::AppStep;
 
-struct Language {
+struct SourceLanguage {
     /// In the URL.
     id: &'static str,
     /// On the tab.
     name: &'static str,
     /// The files of each step, the most important one first.
-    steps: [&'static [File]; 4],
+    steps: [&'static [EmbeddedFile]; 4],
 }
 
-struct File {
+struct EmbeddedFile {
     path: &'static str,
     text: &'static str,
 }
@@ -25,7 +25,7 @@ pub(super) fn page(layout: Layout, query: &str) -> Option<Source> {
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match &*name {
             "lang" => language = LANGUAGES.iter().find(|language| language.id == value)?,
-            "step" => step = Step::numbered(value.parse().ok()?)?,
+            "step" => step = AppStep::numbered(value.parse().ok()?)?,
             _ => {}
         }
     }
@@ -37,15 +37,15 @@ pub(super) fn page(layout: Layout, query: &str) -> Option<Source> {
             .iter()
             .map(|other| tab(other.name.to_owned(), other, step, other.id == language.id))
             .collect(),
-        steps: Step::ALL
+        steps: AppStep::ALL
             .into_iter()
             .map(|other| tab(format!("Step {}", other.number()), language, other, other == step))
             .collect(),
-        files: files.iter().map(File::shown).collect(),
+        files: files.iter().map(EmbeddedFile::shown).collect(),
     })
 }
 
-impl File {
+impl EmbeddedFile {
     /// The file without the comments that mark regions for the lessons.
     fn shown(&self) -> SourceFile {
         let is_mark = |line: &&str| {
@@ -60,9 +60,9 @@ impl File {
     }
 }
 
-fn tab(name: String, language: &Language, step: Step, is_current: bool) -> Tab {
+fn tab(name: String, language: &SourceLanguage, step: AppStep, is_current: bool) -> TabLink {
     let url = format!("/source?lang={}&step={}", language.id, step.number());
-    Tab {
+    TabLink {
         name,
         url,
         is_current,
@@ -72,7 +72,7 @@ fn tab(name: String, language: &Language, step: Step, is_current: bool) -> Tab {
 /// A file of this repository, as it was when the program was compiled.
 macro_rules! file {
     ($($path:literal),+) => {
-        File {
+        EmbeddedFile {
             path: concat!($($path),+),
             text: include_str!(concat!("../../", $($path),+)),
         }
@@ -97,8 +97,8 @@ macro_rules! examples {
     };
 }
 
-static LANGUAGES: [Language; 4] = [
-    Language {
+static LANGUAGES: [SourceLanguage; 4] = [
+    SourceLanguage {
         id: "rust",
         name: "Rust, as in this server",
         steps: [
@@ -108,17 +108,17 @@ static LANGUAGES: [Language; 4] = [
             &[file!("src/session/store.rs"), file!("src/session/cookie.rs")],
         ],
     },
-    Language {
+    SourceLanguage {
         id: "flask",
         name: "Python, Flask",
         steps: examples!("flask", "py"),
     },
-    Language {
+    SourceLanguage {
         id: "express",
         name: "JavaScript, Express",
         steps: examples!("express", "js"),
     },
-    Language {
+    SourceLanguage {
         id: "axum",
         name: "Rust, axum",
         steps: examples!("axum", "rs"),

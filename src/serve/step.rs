@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A step of the tutorial's app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Step {
+pub(crate) enum AppStep {
     /// The user name in a signed cookie; no Redis.
     Cookie = 1,
     /// Visits counted in a hash at the user's key.
@@ -15,7 +15,7 @@ pub(crate) enum Step {
     Store = 4,
 }
 
-impl Step {
+impl AppStep {
     /// All of them, in order.
     pub(crate) const ALL: [Self; 4] = [Self::Cookie, Self::Visits, Self::Ttl, Self::Store];
 
@@ -70,7 +70,7 @@ impl Step {
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for AppStep {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "step {}: {}", self.number(), self.name())
     }

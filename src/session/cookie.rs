@@ -1,16 +1,14 @@
 //! What the session cookie holds: in steps 1 to 3 the signed user name, in step 4 a random token.
 
-use std::io;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::digest::{SHA256, digest};
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 
 use super::KEY_PREFIX;
+use crate::random;
 
-/// A key for HMAC-SHA-256. Without it, nobody can change the user name in a cookie.
+/// A key for HMAC-SHA-256: only its owner can make or change a signed cookie.
 #[derive(Debug)]
 pub struct SigningKey(hmac::Key);
 
@@ -43,16 +41,14 @@ pub struct Token(String);
 
 impl Token {
     /// A new token.
-    ///
-    /// # Errors
-    /// The system returned no random bytes.
-    pub fn generate() -> io::Result<Self> {
-        random_text::<TOKEN_BYTES>().map(Self)
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(BASE64.encode(random::bytes::<TOKEN_BYTES>()))
     }
 
-    /// The token in a cookie, if it has the form of one.
+    /// The token in a cookie; `None` if the text does not have the form of a token.
     pub fn parse(text: &str) -> Option<Self> {
-        // An over-long token must fit too, so that its length can be checked.
+        // Four spare bytes: a text that is too long must not fail to decode, but fail the check of its length.
         let mut bytes = [0; TOKEN_BYTES + 4];
         let count = BASE64.decode_slice(text, &mut bytes).ok()?;
         (count == TOKEN_BYTES).then(|| Self(text.to_owned()))
@@ -73,13 +69,4 @@ impl Token {
         let hash = digest(&SHA256, self.0.as_bytes());
         format!("{KEY_PREFIX}session:{}", BASE64.encode(&hash.as_ref()[..16]))
     }
-}
-
-/// So many random bytes from the system, in base64url.
-pub(crate) fn random_text<const BYTES: usize>() -> io::Result<String> {
-    let mut bytes = [0; BYTES];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| io::Error::other("the system returned no random bytes"))?;
-    Ok(BASE64.encode(bytes))
 }

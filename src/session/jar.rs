@@ -13,11 +13,11 @@ const FILE: &str = "cookies.json";
 
 /// State saved for one endpoint.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Cookie {
+pub(crate) struct StoredCookie {
     /// The session's token; `None` before a login and after a logout.
     token: Option<String>,
     /// How the last session ended, if this program ended it.
-    pub ended: Option<Ended>,
+    pub ended: Option<SessionEnd>,
     /// Whether the user has confirmed that this Redis also holds other keys.
     #[serde(default)]
     pub is_known: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Cookie {
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Ended {
+pub(crate) enum SessionEnd {
     /// By `sessiontut logout`.
     LoggedOut,
     /// The key expired while `sessiontut expire` watched.
@@ -36,7 +36,7 @@ pub(crate) enum Ended {
 #[derive(Debug)]
 pub(crate) struct Jar {
     path: PathBuf,
-    cookies: BTreeMap<String, Cookie>,
+    cookies: BTreeMap<String, StoredCookie>,
     /// What is wrong with the file, in one line.
     pub complaint: Option<String>,
 }
@@ -66,7 +66,7 @@ impl Jar {
 
     /// Returns the cookie of an endpoint.
     #[must_use]
-    pub(crate) fn cookie(&self, endpoint: &str) -> Cookie {
+    pub(crate) fn cookie(&self, endpoint: &str) -> StoredCookie {
         self.cookies.get(endpoint).cloned().unwrap_or_default()
     }
 
@@ -74,7 +74,7 @@ impl Jar {
     ///
     /// # Errors
     /// If the file cannot be read or written.
-    pub(crate) fn keep(&mut self, endpoint: &str, cookie: Cookie) -> io::Result<()> {
+    pub(crate) fn keep(&mut self, endpoint: &str, cookie: StoredCookie) -> io::Result<()> {
         let _turn = state::turn(&self.path)?;
         if let Some(kept) = std::fs::read(&self.path)
             .ok()
@@ -88,10 +88,10 @@ impl Jar {
     }
 }
 
-impl std::fmt::Debug for Cookie {
+impl std::fmt::Debug for StoredCookie {
     /// Leaves out the token, which is a secret.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Cookie")
+        out.debug_struct("StoredCookie")
             .field("has_token", &self.token.is_some())
             .field("ended", &self.ended)
             .field("is_known", &self.is_known)
@@ -99,7 +99,7 @@ impl std::fmt::Debug for Cookie {
     }
 }
 
-impl Cookie {
+impl StoredCookie {
     /// Returns the session's token.
     #[must_use]
     pub(crate) fn token(&self) -> Option<Token> {
@@ -117,7 +117,7 @@ impl Cookie {
 
     /// Returns the cookie with another token, or without one because the session has ended.
     #[must_use]
-    pub(crate) fn with(self, token: Option<&Token>, ended: Option<Ended>) -> Self {
+    pub(crate) fn with(self, token: Option<&Token>, ended: Option<SessionEnd>) -> Self {
         Self {
             token: token.map(|token| token.reveal().to_owned()),
             ended,
@@ -145,8 +145,10 @@ mod tests {
     fn two_processes_keep_their_cookies_side_by_side() {
         let folder = tempfile::tempdir().unwrap();
         let (mut one, mut other) = (Jar::open(folder.path()), Jar::open(folder.path()));
-        one.keep("one:6379/0", Cookie::default().known()).unwrap();
-        other.keep("other:6379/0", Cookie::default().known()).unwrap();
+        one.keep("one:6379/0", StoredCookie::default().known()).unwrap();
+        other
+            .keep("other:6379/0", StoredCookie::default().known())
+            .unwrap();
         let jar = Jar::open(folder.path());
         assert!(jar.cookie("one:6379/0").is_known && jar.cookie("other:6379/0").is_known);
     }
@@ -154,9 +156,9 @@ mod tests {
     #[test]
     fn cookies_outlive_the_program_and_a_damaged_jar_is_set_aside() {
         let folder = tempfile::tempdir().unwrap();
-        let token = Token::generate().unwrap();
+        let token = Token::generate();
         let mut jar = Jar::open(folder.path());
-        jar.keep("cache:6379/0", Cookie::default().with(Some(&token), None))
+        jar.keep("cache:6379/0", StoredCookie::default().with(Some(&token), None))
             .unwrap();
         let found = Jar::open(folder.path()).cookie("cache:6379/0").token().unwrap();
         assert_eq!(found.reveal(), token.reveal());

@@ -33,8 +33,17 @@ pub(crate) mod store;
 pub use cookie::{SigningKey, Token};
 pub use store::SessionStore;
 
-/// Prefix of every key that this program writes: the Redis may belong to someone else.
+use std::time::Duration;
+
+/// Prefix of every key that this program writes, because the Redis may also hold other keys.
 pub const KEY_PREFIX: &str = "sessiontut:";
+
+/// Default TTL of a session, in seconds; each visit resets it. Short, so that `serve` shows a session expire.
+pub(crate) const DEFAULT_TTL: u32 = 10;
+/// Default TTL of a session of the step commands, which are typed one by one.
+pub(crate) const STEP_TTL: Duration = Duration::from_secs(30 * 60);
+/// Default longest lifetime of a session, however often it is visited.
+pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(8 * 3600);
 
 /// Longest user name, in characters (Unicode scalars).
 pub(crate) const LONGEST_NAME: usize = 64;
@@ -46,14 +55,14 @@ pub(crate) enum NameError {
     #[error("the name is empty")]
     Empty,
     /// More than [`LONGEST_NAME`] characters.
-    #[error("a name has at most {LONGEST_NAME} characters")]
+    #[error("a name may have at most {LONGEST_NAME} characters")]
     TooLong,
-    /// Such as a line feed or an escape.
-    #[error("a name contains no control characters")]
+    /// Such as a line feed.
+    #[error("a name must not contain control characters")]
     Control,
 }
 
-/// The user name in a text: without the white space around it.
+/// The one rule for user names. Returns the name without the white space around it.
 ///
 /// # Errors
 /// [`NameError`].

@@ -35,7 +35,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     // region create
     /// Starts a session. MULTI ensures that its key never exists without a TTL.
     pub async fn create(&mut self, username: &str) -> RedisResult<Token> {
-        let token = Token::generate()?;
+        let token = Token::generate();
         redis::pipe()
             .atomic() // MULTI … EXEC
             .cmd("HSET")

@@ -12,6 +12,7 @@ use dialoguer::console::Term;
 use crate::cli::Cli;
 use crate::commands::Error;
 use crate::exit::Exit;
+use crate::redis_client::fault::RedisFault;
 use crate::redis_url::UrlError;
 use crate::sanitize;
 
@@ -44,8 +45,22 @@ pub(crate) fn error(error: &Error) {
             );
         }
         Error::Interrupted => {}
+        Error::Refused(fault) => {
+            note(&format!("sessiontut: {}", fault_lines(fault).join("\n")));
+        }
         Error::Other(error) => note(&format!("sessiontut: {error:#}")),
     }
+}
+
+/// The cause, the evidence and the fixes, one per line.
+fn fault_lines(fault: &RedisFault) -> Vec<String> {
+    let cause = format!("{} ({})", fault.summary, fault.code);
+    let evidence = fault.evidence.iter().map(|fact| format!("  {fact}"));
+    let fixes = fault.fixes.iter().map(|fix| match &fix.command {
+        Some(command) => format!("  {}: `{command}`", fix.text),
+        None => format!("  {}", fix.text),
+    });
+    [cause].into_iter().chain(evidence).chain(fixes).collect()
 }
 
 fn url(error: &UrlError) {

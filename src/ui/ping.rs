@@ -15,8 +15,8 @@ use crate::deadline::Deadline;
 use crate::ping::causes::Cause;
 use crate::ping::modes::ModeEvent;
 use crate::ping::observation::Observations;
-use crate::ping::report::text::{self, Line};
-use crate::ping::report::{self, Status, Step};
+use crate::ping::report::text::{self, ReportLine};
+use crate::ping::report::{self, ReportStep, Status};
 use crate::ping::verdict::Verdict;
 use crate::ping::{ClimbEvent, Rung};
 use crate::redis_url::Target;
@@ -253,7 +253,7 @@ pub(crate) fn json(report: &serde_json::Value) {
     print(&text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
 }
 
-fn decorated(step: &Step) -> Vec<String> {
+fn decorated(step: &ReportStep) -> Vec<String> {
     let lines = fitted(&text::rung(step));
     match step.status {
         Status::Ok => lines,
@@ -268,13 +268,13 @@ fn painted(lines: &[String], paint: impl Fn(&str) -> ColoredString) -> Vec<Strin
 }
 
 /// Wraps a line of the report to the window, but to no more than [`PAGE`] columns.
-fn fitted(line: &Line) -> Vec<String> {
+fn fitted(line: &ReportLine) -> Vec<String> {
     match line {
-        Line::Words { lead, further, text } => {
+        ReportLine::Words { lead, further, text } => {
             let columns = window::columns(&Term::stdout()).unwrap_or(PAGE).min(PAGE);
             window::hanging(lead, *further, text, Some(columns))
         }
-        Line::Whole(line) => vec![line.clone()],
+        ReportLine::Whole(line) => vec![line.clone()],
     }
 }
 

@@ -7,8 +7,9 @@ use dialoguer::console::Term;
 use serde_json::json;
 
 use super::window;
+use crate::redis_client::fault::RedisFault;
 use crate::sanitize;
-use crate::serve::{Fault, LogEntry};
+use crate::serve::LogEntry;
 
 /// How notes and requests are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +40,10 @@ pub(crate) fn note(style: LogStyle, text: &str) {
     }
 }
 
-/// Prints ping's verdict on an unavailable Redis.
-pub(crate) fn fault(style: LogStyle, fault: &Fault) {
-    note(style, &format!("{} ({})", fault.summary, fault.code));
-    for fact in &fault.evidence {
-        note(style, &format!("  {fact}"));
-    }
-    for fix in &fault.fixes {
-        match &fix.command {
-            Some(command) => note(style, &format!("  {}: `{command}`", fix.text)),
-            None => note(style, &format!("  {}", fix.text)),
-        }
+/// Prints why Redis is unavailable.
+pub(crate) fn fault(style: LogStyle, fault: &RedisFault) {
+    for line in super::fault_lines(fault) {
+        note(style, &line);
     }
 }
 

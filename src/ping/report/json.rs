@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Step, steps};
+use super::{ReportStep, steps};
 use crate::ping::Rung;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Verdict, median};
@@ -75,7 +75,7 @@ fn target_of(target: &Target) -> Value {
     })
 }
 
-fn step_of(step: &Step, seen: &Observations) -> Value {
+fn step_of(step: &ReportStep, seen: &Observations) -> Value {
     let addresses: Vec<Value> = if step.rung == Rung::Tcp {
         let rows = seen.dials.iter().map(|dial| {
             json!({"address": dial.to.to_string(), "result": dial.result.name(), "ms": milliseconds(dial.took)})

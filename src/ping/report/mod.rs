@@ -14,7 +14,7 @@ use crate::sanitize;
 
 /// One check of the report.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct ReportStep {
     /// Which check.
     pub rung: Rung,
     /// Its result.
@@ -53,8 +53,8 @@ impl Status {
 
 /// Returns all checks; the verdict marks one as failed and others as having warnings.
 #[must_use]
-pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Step> {
-    let mut steps: Vec<Step> = Rung::ALL
+pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<ReportStep> {
+    let mut steps: Vec<ReportStep> = Rung::ALL
         .iter()
         .map(|rung| observed(*rung, target, seen))
         .collect();
@@ -95,7 +95,7 @@ fn rung_of(code: &str) -> Rung {
 
 /// Returns one check as it was observed, before there is a verdict.
 #[must_use]
-pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step {
+pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> ReportStep {
     let (status, took, detail) = match rung {
         Rung::Url => (Status::Ok, Some(Duration::ZERO), target.to_string()),
         Rung::Dns => dns(target, seen),
@@ -105,7 +105,7 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step
         Rung::Ping => ping(seen),
         Rung::Role => role(seen),
     };
-    Step {
+    ReportStep {
         rung,
         status,
         took,
@@ -115,8 +115,8 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Step
 
 /// Returns a hint that the host name gives, as a check of the URL with a warning.
 #[must_use]
-pub(crate) fn hint(text: &str) -> Step {
-    Step {
+pub(crate) fn hint(text: &str) -> ReportStep {
+    ReportStep {
         rung: Rung::Url,
         status: Status::Warn,
         took: None,

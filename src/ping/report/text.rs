@@ -3,7 +3,7 @@
 //! It is readable without colour. The caller breaks the lines to fit the window.
 
 use super::json::flavor;
-use super::{Status, Step};
+use super::{ReportStep, Status};
 use crate::ping::causes::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Finding, Verdict, median, seconds};
@@ -12,7 +12,7 @@ use crate::sanitize;
 
 /// A line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum ReportLine {
     /// Text that may be wrapped.
     Words {
         /// What precedes the text, such as `  1. `.
@@ -26,7 +26,7 @@ pub enum Line {
     Whole(String),
 }
 
-impl Line {
+impl ReportLine {
     /// Text whose later lines are aligned with its first.
     fn aligned(lead: impl Into<String>, text: impl Into<String>) -> Self {
         let lead = lead.into();
@@ -49,7 +49,7 @@ impl Line {
 
 /// Returns the line of one check: status, name, time and detail.
 #[must_use]
-pub fn rung(step: &Step) -> Line {
+pub fn rung(step: &ReportStep) -> ReportLine {
     let mark = match step.status {
         Status::Ok => "[ok]",
         Status::Warn => "[! ]",
@@ -61,7 +61,7 @@ pub fn rung(step: &Step) -> Line {
         .filter(|took| !took.is_zero())
         .map(seconds)
         .unwrap_or_default();
-    Line::aligned(
+    ReportLine::aligned(
         format!("{mark} {:<4} {took:>8}  ", step.rung.name()),
         step.detail.as_str(),
     )
@@ -69,7 +69,7 @@ pub fn rung(step: &Step) -> Line {
 
 /// Returns the first line of the verdict, which makes sense without the others.
 #[must_use]
-pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Line {
+pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> ReportLine {
     let practice = match target.origin {
         Origin::Practice => "the built-in practice Redis (no URL was given, so this is not your own)",
         Origin::Given => "",
@@ -86,7 +86,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Line
                 format!(", round trip {}", seconds(median))
             };
             let version = version(seen);
-            Line::hanging(4, format!("ok: {name} answers{version}{role}{speed}"))
+            ReportLine::hanging(4, format!("ok: {name} answers{version}{role}{speed}"))
         }
         Some(finding) => {
             let certainty = match finding.certainty {
@@ -95,7 +95,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Line
             };
             let separator = if practice.is_empty() { "" } else { ": " };
             let (code, summary) = (finding.cause.code(), &finding.summary);
-            Line::hanging(4, format!("{code}: {practice}{separator}{certainty}{summary}"))
+            ReportLine::hanging(4, format!("{code}: {practice}{separator}{certainty}{summary}"))
         }
     }
 }
@@ -115,36 +115,41 @@ fn version(seen: &Observations) -> String {
 
 /// Returns the first line of the verdict on a URL that cannot be used.
 #[must_use]
-pub fn url_headline(finding: &Finding) -> Line {
-    Line::hanging(4, format!("{}: {}", finding.cause.code(), finding.summary))
+pub fn url_headline(finding: &Finding) -> ReportLine {
+    ReportLine::hanging(4, format!("{}: {}", finding.cause.code(), finding.summary))
 }
 
 /// Returns the evidence, the fixes and the warnings.
 #[must_use]
-pub fn details(verdict: &Verdict) -> Vec<Line> {
+pub fn details(verdict: &Verdict) -> Vec<ReportLine> {
     let mut lines = Vec::new();
     if let Some(finding) = &verdict.finding {
-        lines.extend(finding.evidence.iter().map(|fact| Line::aligned("  - ", fact)));
-        lines.push(Line::Whole(String::new()));
-        lines.push(Line::Whole("What to do:".into()));
+        lines.extend(
+            finding
+                .evidence
+                .iter()
+                .map(|fact| ReportLine::aligned("  - ", fact)),
+        );
+        lines.push(ReportLine::Whole(String::new()));
+        lines.push(ReportLine::Whole("What to do:".into()));
         for (index, fix) in finding.fixes.iter().enumerate() {
             lines.extend(fix_lines(&format!("{:>3}. ", index + 1), fix));
         }
     }
     for warning in &verdict.warnings {
         let (code, summary) = (warning.cause.code(), &warning.summary);
-        lines.push(Line::hanging(2, format!("warning {code}: {summary}")));
+        lines.push(ReportLine::hanging(2, format!("warning {code}: {summary}")));
         lines.extend(warning.fixes.iter().flat_map(|fix| fix_lines("  -> ", fix)));
     }
     lines
 }
 
-fn fix_lines(lead: &str, fix: &Fix) -> Vec<Line> {
-    let mut lines = vec![Line::aligned(lead, &fix.text)];
+fn fix_lines(lead: &str, fix: &Fix) -> Vec<ReportLine> {
+    let mut lines = vec![ReportLine::aligned(lead, &fix.text)];
     lines.extend(
         fix.command
             .iter()
-            .map(|command| Line::Whole(format!("       {command}"))),
+            .map(|command| ReportLine::Whole(format!("       {command}"))),
     );
     lines
 }

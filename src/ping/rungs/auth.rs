@@ -4,12 +4,12 @@ use redis::cmd;
 
 use crate::deadline::Deadline;
 use crate::ping::response::{Response, ask};
-use crate::redis_client::{Connection, Stream};
+use crate::redis_client::{ProbeConnection, Stream};
 use crate::secret::Secret;
 
 /// Logs in: without a user, with the one-argument AUTH.
 pub(crate) async fn observe(
-    connection: &mut Connection<Stream>,
+    connection: &mut ProbeConnection<Stream>,
     user: Option<&str>,
     password: &Secret,
     deadline: Deadline,

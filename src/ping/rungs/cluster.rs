@@ -10,7 +10,7 @@ use super::role::{items, random_key, text};
 use super::{dns, tcp};
 use crate::deadline::Deadline;
 use crate::ping::observation::{Dial, DialResult, Endpoint};
-use crate::redis_client::{Connection, Limits, Stream};
+use crate::redis_client::{Limits, ProbeConnection, Stream};
 
 /// Time limit for dialling the announced nodes, unless a third of the timeout is less.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ const MOST_ATTEMPTS: u32 = 20_000;
 
 /// Asks for the announced node addresses and dials each of them.
 pub(crate) async fn observe(
-    connection: &mut Connection<Stream>,
+    connection: &mut ProbeConnection<Stream>,
     this_node: Option<SocketAddr>,
     deadline: Deadline,
 ) -> Vec<Dial> {
@@ -34,7 +34,7 @@ pub(crate) async fn observe(
 }
 
 /// The distinct node addresses in CLUSTER SLOTS. An empty host stands for this node's own.
-async fn announced(connection: &mut Connection<Stream>, deadline: Deadline) -> Vec<(String, u16)> {
+async fn announced(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Vec<(String, u16)> {
     let slots = [cmd("CLUSTER").arg("SLOTS").clone()];
     let Ok(replies) = connection.ask(&slots, Limits::LARGE, deadline).await else {
         return Vec::new();
@@ -80,7 +80,7 @@ async fn dial_node(host: &str, port: u16, this_node: Option<SocketAddr>, deadlin
 }
 
 /// Returns a random key in a slot that this node serves, because a node refuses the keys of other nodes.
-pub(crate) async fn key_of_this_node(connection: &mut Connection<Stream>, deadline: Deadline) -> String {
+pub(crate) async fn key_of_this_node(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> String {
     let own = own_slots(connection, deadline).await;
     if own.is_empty() {
         return random_key();
@@ -93,7 +93,7 @@ pub(crate) async fn key_of_this_node(connection: &mut Connection<Stream>, deadli
     keys.find(is_own).unwrap_or_else(random_key)
 }
 
-async fn own_slots(connection: &mut Connection<Stream>, deadline: Deadline) -> Vec<(i64, i64)> {
+async fn own_slots(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Vec<(i64, i64)> {
     let commands = [
         cmd("CLUSTER").arg("MYID").clone(),
         cmd("CLUSTER").arg("SLOTS").clone(),

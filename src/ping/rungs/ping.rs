@@ -8,7 +8,8 @@ use crate::deadline::Deadline;
 use crate::ping::observation::PingSubstitute;
 use crate::ping::response::{Response, ask};
 use crate::ping::verdict::is_uneven;
-use crate::redis_client::{Connection, Stream};
+use crate::redis_client::{ProbeConnection, Stream};
+use crate::session::KEY_PREFIX;
 
 /// Round trips that are always measured.
 const ROUND_TRIPS: usize = 5;
@@ -18,7 +19,7 @@ const MORE_ROUND_TRIPS: usize = 10;
 const RESERVED_ROUND_TRIPS: u32 = 8;
 
 /// Sends PING and returns the response.
-pub(crate) async fn observe(connection: &mut Connection<Stream>, deadline: Deadline) -> Response {
+pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
     ask(connection, &cmd("PING"), deadline).await
 }
 
@@ -32,7 +33,7 @@ pub(crate) fn is_unavailable(error: &str) -> bool {
 
 /// Tries other commands until one is available. Returns the last result, the command and its round trip.
 pub(crate) async fn try_substitutes(
-    connection: &mut Connection<Stream>,
+    connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,
 ) -> (PingSubstitute, Cmd, Duration) {
     let echo = cmd("ECHO").arg("sessiontut").clone();
@@ -45,13 +46,13 @@ pub(crate) async fn try_substitutes(
         return (substitute, echo, round_trip);
     }
     // The tutorial needs HGETALL, so even a user with few permissions may run it.
-    let hgetall = cmd("HGETALL").arg("sessiontut:ping").clone();
+    let hgetall = cmd("HGETALL").arg(format!("{KEY_PREFIX}ping")).clone();
     let (substitute, round_trip) = try_substitute(connection, "HGETALL", &hgetall, deadline).await;
     (substitute, hgetall, round_trip)
 }
 
 async fn try_substitute(
-    connection: &mut Connection<Stream>,
+    connection: &mut ProbeConnection<Stream>,
     name: &'static str,
     command: &Cmd,
     deadline: Deadline,
@@ -63,7 +64,7 @@ async fn try_substitute(
 
 /// Adds round trips of `command` to those already measured.
 pub(crate) async fn measure(
-    connection: &mut Connection<Stream>,
+    connection: &mut ProbeConnection<Stream>,
     command: &Cmd,
     round_trips: &mut Vec<Duration>,
     deadline: Deadline,

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use redis::{Value, cmd};
-use ring::rand::{SecureRandom, SystemRandom};
 
 use super::cluster;
 use crate::deadline::Deadline;
 use crate::ping::observation::{ServerInfo, WriteTest};
 use crate::ping::response::{Response, ask, receive};
-use crate::redis_client::{Connection, Limits, Stream};
+use crate::random;
+use crate::redis_client::{Limits, ProbeConnection, Stream};
+use crate::session::KEY_PREFIX;
 
 /// Sends ROLE and INFO and, to a Sentinel or a cluster node, what follows from their replies.
 ///
 /// An ACL may forbid each of these commands, so an error reply is not a failure.
-pub(crate) async fn observe(connection: &mut Connection<Stream>, deadline: Deadline) -> ServerInfo {
+pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> ServerInfo {
     let commands = [cmd("ROLE"), cmd("INFO")];
     let Ok(mut replies) = connection.ask(&commands, Limits::REPLY, deadline).await else {
         return ServerInfo::default();
@@ -44,7 +45,11 @@ pub(crate) async fn observe(connection: &mut Connection<Stream>, deadline: Deadl
     server
 }
 
-async fn observe_cluster(connection: &mut Connection<Stream>, server: &mut ServerInfo, deadline: Deadline) {
+async fn observe_cluster(
+    connection: &mut ProbeConnection<Stream>,
+    server: &mut ServerInfo,
+    deadline: Deadline,
+) {
     let state = ask(connection, cmd("CLUSTER").arg("INFO"), deadline).await;
     let fields = match &state {
         Response::Reply(value) => info_fields(Some(value)),
@@ -54,13 +59,14 @@ async fn observe_cluster(connection: &mut Connection<Stream>, server: &mut Serve
     // If CLUSTER INFO is forbidden, a read still shows CLUSTERDOWN.
     let is_forbidden = state.error().is_some_and(|error| error.starts_with("NOPERM"));
     if server.cluster_state.is_some() || server.field("cluster_enabled") == Some("1") || is_forbidden {
-        server.cluster_read = Some(ask(connection, cmd("GET").arg("sessiontut:ping"), deadline).await);
+        server.cluster_read =
+            Some(ask(connection, cmd("GET").arg(format!("{KEY_PREFIX}ping")), deadline).await);
     }
 }
 
 /// Runs the tutorial's commands on a temporary key, in one MULTI, so that nothing is left behind.
 pub(crate) async fn write_test(
-    connection: &mut Connection<Stream>,
+    connection: &mut ProbeConnection<Stream>,
     server: &ServerInfo,
     deadline: Deadline,
 ) -> WriteTest {
@@ -104,10 +110,7 @@ pub(crate) async fn write_test(
 
 /// A key that no other program uses.
 pub(super) fn random_key() -> String {
-    let mut bytes = [0_u8; 8];
-    // Without random bytes the key is still ours, and still deleted.
-    let _ = SystemRandom::new().fill(&mut bytes);
-    format!("sessiontut:ping:{:016x}", u64::from_be_bytes(bytes))
+    format!("{KEY_PREFIX}ping:{}", random::hexadecimal::<8>())
 }
 
 impl ServerInfo {

@@ -12,7 +12,8 @@ use crate::learn::app::Visitor;
 use crate::learn::check::{Outcome, Verdict};
 use crate::learn::connection::Unavailable;
 use crate::learn::learner::{Event, Key, Learner, Mark, Offer, Picked, Typed};
-use crate::learn::name::{FIRST_NAME, random_hex};
+use crate::learn::name::FIRST_NAME;
+use crate::random;
 use crate::sanitize;
 use crate::signals::Interrupted;
 use crate::ui::{answer, note, told, told_behind, window};
@@ -182,8 +183,7 @@ impl Learner for Robot {
 
     /// The only line that a course asks the robot for is another name.
     fn type_line(&mut self, _question: &str) -> Result<String, Interrupted> {
-        let suffix = random_hex::<3>().unwrap_or_else(|| "robot".into());
-        self.name = format!("{FIRST_NAME}-{suffix}");
+        self.name = format!("{FIRST_NAME}-{}", random::hexadecimal::<3>());
         note(&format!("the lessons run with the name {}", self.name));
         Ok(self.name.clone())
     }

@@ -15,7 +15,7 @@ use crate::ping::observation::{
     Dial, DialResult, Endpoint, ErrorSource, Experiment, Lookup, NameAnswer, NameServer, Observations,
     PeerCertificate, TlsResult, WriteTest,
 };
-use crate::ping::report::text::{self, Line};
+use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;
 use crate::ping::this_host::{LocalListener, Nearness, ThisHost};
 use crate::ping::verdict::{Verdict, judge, judge_url};
@@ -46,8 +46,8 @@ impl Situation {
         let mut report = String::new();
         for line in [vec![headline], text::details(&verdict)].concat() {
             match line {
-                Line::Words { lead, text, .. } => writeln!(report, "{lead}{text}").unwrap(),
-                Line::Whole(line) => writeln!(report, "{line}").unwrap(),
+                ReportLine::Words { lead, text, .. } => writeln!(report, "{lead}{text}").unwrap(),
+                ReportLine::Whole(line) => writeln!(report, "{line}").unwrap(),
             }
         }
         report

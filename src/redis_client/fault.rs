@@ -1,21 +1,24 @@
-//! Why a request could not be served by Redis, in the words of `sessiontut ping`.
+//! Why Redis could not do what a command needs, with the causes of `sessiontut ping`.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use redis::{ErrorKind, RedisError};
 
+use super::error_replies::ErrorReply;
+use super::{REPLY_TOO_LARGE, error_text};
+use crate::exit::Exit;
 use crate::ping::Verdict;
 use crate::ping::causes::{Cause, Fix, FixContext};
-use crate::redis_client::error_replies::ErrorReply;
-use crate::redis_client::{REPLY_TOO_LARGE, error_text};
+use crate::sanitize;
 
-/// Redis could not do what the request needs.
+/// Why Redis could not do what `serve` or a step command needs.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
-    /// The code of the cause, as in `ping`.
-    pub code: Cow<'static, str>,
-    /// What is wrong, in a sentence without a full stop.
+pub struct RedisFault {
+    /// The code of the cause, as in `ping`; `proto.unexpected` if `ping` has no cause for it.
+    pub code: &'static str,
+    /// The exit status that `ping` would have.
+    pub exit: Exit,
+    /// What is wrong, in one sentence without a full stop.
     pub summary: String,
     /// Evidence, one fact per line.
     pub evidence: Vec<String>,
@@ -32,9 +35,9 @@ pub(crate) enum Reconnect {
     Yes,
 }
 
-impl Fault {
-    /// No reply came.
-    pub(super) fn no_answer(after: Duration) -> Self {
+impl RedisFault {
+    /// No reply arrived before the timeout.
+    pub(crate) fn no_answer(after: Duration) -> Self {
         let summary = format!(
             "no reply from Redis within {} ms: it is stopped, blocked or very slow",
             after.as_millis()
@@ -42,20 +45,21 @@ impl Fault {
         Self::new(Cause::ServerSilent, summary, &FixContext::default())
     }
 
-    /// The server is shutting down.
-    pub(super) fn interrupted() -> Self {
+    /// This program is shutting down.
+    pub(crate) fn interrupted() -> Self {
         let summary = "connecting to Redis was interrupted".to_owned();
         Self::new(Cause::ServerSilent, summary, &FixContext::default())
     }
 
-    /// What the checks found.
+    /// The result of ping's checks.
     #[must_use]
     pub(crate) fn of_verdict(verdict: &Verdict) -> Self {
         let Some(finding) = &verdict.finding else {
             return Self::interrupted();
         };
         Self {
-            code: Cow::Borrowed(finding.cause.code()),
+            code: finding.cause.code(),
+            exit: finding.cause.exit(),
             summary: finding.summary.clone(),
             evidence: finding.evidence.clone(),
             fixes: finding.fixes.clone(),
@@ -87,29 +91,31 @@ impl Fault {
                 "Redis closed the connection before it replied; the command may have been executed, so it is not repeated",
             ),
         };
-        let mut fault = Self::new(cause, summary.to_owned(), context);
-        fault.evidence.push(error.to_string());
-        (fault, Reconnect::Yes)
+        let fault = Self::new(cause, summary.to_owned(), context);
+        (fault.fact(error.to_string()), Reconnect::Yes)
     }
 
-    /// A refused command of a transaction says more than the error reply to EXEC.
+    /// In a transaction, the reply to the refused command says more than the error reply to EXEC.
     fn of_replies(first: &str, replies: &[String], context: &FixContext) -> (Self, Reconnect) {
         if first.starts_with(REPLY_TOO_LARGE) {
             let summary = "the session in Redis is larger than 1 MB, so it was not loaded";
             let evidence = "the reply was discarded as it arrived".to_owned();
             return (Self::unexpected(summary, evidence), Reconnect::No);
         }
-        let evidence = format!("Redis replied: {first}");
+        let evidence = format!("Redis replied: {}", sanitize::line(first));
         match replies.iter().find_map(|reply| ErrorReply::of(reply)) {
             Some(reply) => {
-                let mut fault = Self::new(reply.cause, reply.summary().to_owned(), context);
-                fault.evidence.push(evidence);
-                let reconnect = if reply.reconnect {
-                    Reconnect::Yes
-                } else {
-                    Reconnect::No
+                let reconnect = match reply.reconnect {
+                    true => Reconnect::Yes,
+                    false => Reconnect::No,
                 };
-                (fault, reconnect)
+                let fault = Self::new(reply.cause, reply.summary().to_owned(), context);
+                (fault.fact(evidence), reconnect)
+            }
+            None if first.to_lowercase().contains("unknown command") => {
+                let summary = "Redis does not support a command of the session: it was renamed or disabled";
+                let fault = Self::new(Cause::AuthNoPermission, summary.to_owned(), context);
+                (fault.fact(evidence), Reconnect::No)
             }
             None => {
                 let fault = Self::unexpected("Redis refused a command of the session", evidence);
@@ -121,7 +127,8 @@ impl Fault {
     /// An error that `ping` has no cause for.
     fn unexpected(summary: &str, evidence: String) -> Self {
         Self {
-            code: Cow::Borrowed("proto.unexpected"),
+            code: "proto.unexpected",
+            exit: Exit::No,
             summary: summary.to_owned(),
             evidence: vec![evidence],
             fixes: Vec::new(),
@@ -130,11 +137,17 @@ impl Fault {
 
     fn new(cause: Cause, summary: String, context: &FixContext) -> Self {
         Self {
-            code: Cow::Borrowed(cause.code()),
+            code: cause.code(),
+            exit: cause.exit(),
             summary,
             evidence: Vec::new(),
             fixes: cause.fixes(context),
         }
+    }
+
+    fn fact(mut self, fact: String) -> Self {
+        self.evidence.push(fact);
+        self
     }
 }
 
@@ -153,11 +166,11 @@ mod tests {
     use super::*;
     use redis::{Value, parse_redis_value};
 
-    fn fault(reply: &str) -> (Fault, Reconnect) {
+    fn fault(reply: &str) -> (RedisFault, Reconnect) {
         let Value::ServerError(error) = parse_redis_value(reply.as_bytes()).unwrap() else {
             panic!("{reply} is no error");
         };
-        Fault::of_error(&error.into(), &FixContext::default())
+        RedisFault::of_error(&error.into(), &FixContext::default())
     }
 
     #[test]
@@ -194,13 +207,18 @@ mod tests {
                 Reconnect::No,
             ),
             (
+                "-ERR unknown command 'MULTI'\r\n",
+                "auth.no_permission",
+                Reconnect::No,
+            ),
+            (
                 "-WRONGTYPE Operation against a key\r\n",
                 "proto.unexpected",
                 Reconnect::No,
             ),
         ] {
             let (fault, found) = fault(reply);
-            assert_eq!((&*fault.code, found), (code, reconnect), "{reply}");
+            assert_eq!((fault.code, found), (code, reconnect), "{reply}");
             assert!(!fault.evidence[0].contains('\r'), "{:?}", fault.evidence);
         }
     }
