@@ -1,5 +1,4 @@
-//! What all commands do to the learner's Redis: they use only keys that start with `sessiontut:`, and leave none
-//! without a TTL.
+//! In the learner's Redis, all commands use only keys that start with `sessiontut:`, and leave none without a TTL.
 
 mod support;
 
@@ -12,7 +11,7 @@ const FOREIGN: &str = "orders:4711";
 /// Commands that sessiontut never sends.
 const FORBIDDEN: [&str; 6] = ["FLUSHALL", "FLUSHDB", "KEYS", "RANDOMKEY", "SHUTDOWN", "SWAPDB"];
 
-fn somebody_elses_redis() -> RedisServer {
+fn redis_with_another_key() -> RedisServer {
     let server = RedisServer::start();
     server.ask(&["SET", FOREIGN, "two books"]);
     server
@@ -42,15 +41,15 @@ fn assert_only_our_keys(server: &RedisServer, monitor: &Monitor, arguments: &[&s
         }
     }
     for key in server.keys() {
-        let mortal = server.pttl(&key) != -1;
+        let has_ttl = server.pttl(&key) != -1;
         assert!(
-            key == FOREIGN || (key.starts_with("sessiontut:") && mortal),
+            key == FOREIGN || (key.starts_with("sessiontut:") && has_ttl),
             "{arguments:?} left {key}"
         );
     }
     assert!(
         server.keys().contains(&FOREIGN.to_owned()),
-        "{arguments:?} took somebody else's key"
+        "{arguments:?} deleted the other key"
     );
     touched
 }
@@ -64,8 +63,8 @@ fn keys_of(server: &RedisServer, words: &[String]) -> Vec<String> {
 }
 
 #[test]
-fn the_app_touches_our_keys_alone() {
-    let server = somebody_elses_redis();
+fn serve_uses_only_keys_with_the_prefix() {
+    let server = redis_with_another_key();
     // Stage 2 sets no TTL; the keys it created are deleted when it stops.
     for step in ["1", "2", "3", "4"] {
         let monitor = server.monitor();
@@ -77,13 +76,16 @@ fn the_app_touches_our_keys_alone() {
         ada.get("/logout").expect(303);
         app.stop().expect(0);
         let touched = assert_only_our_keys(&server, &monitor, &["serve", "--step", step]);
-        assert!(touched > 0 || step == "1", "step {step} asked nothing of Redis");
+        assert!(
+            touched > 0 || step == "1",
+            "step {step} sent no command with a key"
+        );
     }
 }
 
 #[test]
-fn the_step_commands_and_ping_touch_our_keys_alone() {
-    let server = somebody_elses_redis();
+fn the_step_commands_and_ping_use_only_keys_with_the_prefix() {
+    let server = redis_with_another_key();
     let home = Home::new();
     for words in [
         "ping",
@@ -104,7 +106,7 @@ fn the_step_commands_and_ping_touch_our_keys_alone() {
         let touched = assert_only_our_keys(&server, &monitor, &words);
         assert!(
             touched > 0 || words[0] == "ping" || words == ["visits"],
-            "{words:?} asked nothing of Redis"
+            "{words:?} sent no command with a key"
         );
     }
     assert_eq!(server.keys(), [FOREIGN]);

@@ -107,6 +107,25 @@ fn assets_are_sent_once() {
 }
 
 #[test]
+fn the_source_page_shows_the_session_store_of_the_lesson() {
+    let lesson = include_str!("../lessons/05-session-store.md");
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let page = app.visitor().get("/source?lang=rust&step=4").expect(200).body;
+    let page: Vec<String> = unescaped(&page)
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .collect();
+    for method in ["create", "visit", "end"] {
+        let fence = format!("```rust from=src/session/store.rs#{method}\n");
+        let (_, rest) = lesson.split_once(&fence).expect(method);
+        let (code, _) = rest.split_once("\n```").expect(method);
+        let code: Vec<String> = code.lines().map(|line| line.trim().to_owned()).collect();
+        assert!(page.windows(code.len()).any(|part| part == code), "{method}");
+    }
+}
+
+#[test]
 fn the_source_of_each_step_can_be_read_and_nothing_else() {
     let server = RedisServer::start();
     let app = app(&server, "3");

@@ -8,14 +8,14 @@ use support::program::{Home, Running};
 use support::redis_server::RedisServer;
 use support::tls::Certificate;
 
-/// A home folder with the URL and options of a Redis.
-struct Desk {
+/// A home folder, and the URL of a Redis with the options that it requires.
+struct Client {
     home: Home,
     url: String,
     options: Vec<String>,
 }
 
-impl Desk {
+impl Client {
     fn at(url: &str) -> Self {
         Self {
             home: Home::new(),
@@ -35,7 +35,7 @@ impl Desk {
     }
 
     /// Tests login, visits, expiry and logout, which must work on every kind of Redis.
-    fn live_and_die(&self) {
+    fn log_in_expire_and_log_out(&self) {
         let (code, answer) = self.run("login ada");
         assert_eq!(code, Some(0), "{answer}");
         assert!(answer.contains("logged in as ada"), "{answer}");
@@ -46,7 +46,7 @@ impl Desk {
         );
         let (code, answer) = self.run("expire --ttl 1");
         assert_eq!(code, Some(0), "{answer}");
-        assert!(answer.contains("the key is gone"), "{answer}");
+        assert!(answer.starts_with("expired:"), "{answer}");
         let (code, answer) = self.run("visits");
         assert_eq!(code, Some(1));
         assert!(answer.starts_with("logged out, because"), "{answer}");
@@ -57,38 +57,38 @@ impl Desk {
 }
 
 #[test]
-fn a_session_lives_and_dies_on_a_plain_redis() {
+fn a_session_starts_and_ends_on_a_plain_redis() {
     let server = RedisServer::start();
-    Desk::at(&server.url()).live_and_die();
+    Client::at(&server.url()).log_in_expire_and_log_out();
     assert_eq!(server.keys(), Vec::<String>::new());
 }
 
 #[test]
-fn a_session_lives_and_dies_over_tls() {
+fn a_session_starts_and_ends_over_tls() {
     let certificate = Certificate::for_loopback();
     let server = RedisServer::with().tls(&certificate).start();
-    let mut desk = Desk::at(&server.url());
-    desk.options = vec!["--ca".into(), certificate.authority().display().to_string()];
-    desk.live_and_die();
+    let mut client = Client::at(&server.url());
+    client.options = vec!["--ca".into(), certificate.authority().display().to_string()];
+    client.log_in_expire_and_log_out();
 }
 
 #[test]
-fn a_session_lives_and_dies_in_a_cluster() {
+fn a_session_starts_and_ends_in_a_cluster() {
     let cluster = Cluster::start();
-    Desk::at(&cluster.url()).live_and_die();
+    Client::at(&cluster.url()).log_in_expire_and_log_out();
     assert_eq!(cluster.keys(), Vec::<String>::new());
 }
 
 #[test]
-fn a_session_lives_and_dies_in_a_cluster_that_asks_for_client_certificates() {
+fn a_session_starts_and_ends_in_a_cluster_that_requires_client_certificates() {
     let certificate = Certificate::for_loopback();
     let settings = RedisServer::with()
         .tls(&certificate)
         .line("tls-cluster yes")
         .line("tls-auth-clients yes");
     let cluster = Cluster::of(&settings);
-    let mut desk = Desk::at(&cluster.url());
-    desk.options = [
+    let mut client = Client::at(&cluster.url());
+    client.options = [
         ("--ca", certificate.authority()),
         ("--cert", certificate.cert()),
         ("--key", certificate.key()),
@@ -96,75 +96,75 @@ fn a_session_lives_and_dies_in_a_cluster_that_asks_for_client_certificates() {
     .into_iter()
     .flat_map(|(option, file)| [option.to_owned(), file.display().to_string()])
     .collect();
-    desk.live_and_die();
+    client.log_in_expire_and_log_out();
     assert_eq!(cluster.keys(), Vec::<String>::new());
 }
 
 #[test]
-fn a_cluster_that_announces_dead_addresses_is_named() {
-    let nobody = free_port();
-    let cluster = Cluster::of(&RedisServer::with().line(&format!("cluster-announce-port {nobody}")));
-    let desk = Desk::at(&cluster.url());
-    let finished = desk
+fn a_cluster_that_announces_unreachable_addresses_is_reported() {
+    let unused = free_port();
+    let cluster = Cluster::of(&RedisServer::with().line(&format!("cluster-announce-port {unused}")));
+    let client = Client::at(&cluster.url());
+    let finished = client
         .home
         .sessiontut(["login", "ada"])
-        .redis(&desk.url)
+        .redis(&client.url)
         .run()
         .expect(7);
     let answer = finished.stdout;
     assert!(answer.contains("cluster.unreachable_nodes"), "{answer}");
-    assert!(answer.contains(&format!("127.0.0.1:{nobody}")), "{answer}");
+    assert!(answer.contains(&format!("127.0.0.1:{unused}")), "{answer}");
     assert_eq!(cluster.keys(), Vec::<String>::new());
 }
 
 #[test]
-fn a_session_never_lacks_a_ttl_and_looking_does_not_refresh_it() {
+fn a_session_always_has_a_ttl_and_showing_it_does_not_reset_the_ttl() {
     let server = RedisServer::start();
-    let desk = Desk::at(&server.url());
-    desk.run("login ada");
+    let client = Client::at(&server.url());
+    client.run("login ada");
     let keys = server.keys();
     assert_eq!(keys.len(), 1, "{keys:?}");
     assert!(keys[0].starts_with("sessiontut:session:"));
     server.ask(&["EXPIRE", &keys[0], "100"]);
-    desk.run("session");
+    client.run("session");
     let left = server.pttl(&keys[0]);
     assert!((1..=100_000).contains(&left), "{left}");
 }
 
 #[test]
-fn a_new_login_ends_the_old_session_and_never_takes_its_token_over() {
+fn a_new_login_ends_the_old_session_and_generates_a_new_token() {
     let server = RedisServer::start();
-    let desk = Desk::at(&server.url());
-    desk.run("login ada");
+    let client = Client::at(&server.url());
+    client.run("login ada");
     let old = server.keys();
-    desk.run("login bob");
+    client.run("login bob");
     let new = server.keys();
     assert_eq!(new.len(), 1);
     assert_ne!(old, new);
 }
 
 #[test]
-fn a_visit_with_a_dead_token_leaves_no_key_behind() {
+fn a_visit_with_an_expired_token_leaves_no_key_behind() {
     let server = RedisServer::start();
-    let desk = Desk::at(&server.url());
-    desk.run("login ada");
+    let client = Client::at(&server.url());
+    client.run("login ada");
     for key in server.keys() {
         server.ask(&["DEL", &key]);
     }
-    assert_eq!(desk.run("visits").0, Some(1));
+    assert_eq!(client.run("visits").0, Some(1));
     assert_eq!(server.keys(), Vec::<String>::new());
 }
 
 #[test]
-fn a_signal_gives_the_session_back_the_time_that_it_had() {
+fn a_signal_during_expire_restores_the_previous_ttl() {
     let server = RedisServer::start();
-    let desk = Desk::at(&server.url());
-    desk.run("login ada");
+    let client = Client::at(&server.url());
+    client.run("login ada");
     for signal in [Running::interrupt, Running::terminate] {
-        let mut running = desk
+        let mut running = client
             .home
             .sessiontut(["expire", "--ttl", "60"])
-            .redis(&desk.url)
+            .redis(&client.url)
             .start();
         running.wait_for_stderr("the session lives for");
         signal(&running);
@@ -175,17 +175,17 @@ fn a_signal_gives_the_session_back_the_time_that_it_had() {
 }
 
 #[test]
-fn a_countdown_ends_when_a_visit_gives_the_session_its_time_again() {
+fn a_countdown_ends_when_a_visit_resets_the_ttl() {
     let server = RedisServer::start();
-    let desk = Desk::at(&server.url());
-    desk.run("login ada");
-    let mut running = desk
+    let client = Client::at(&server.url());
+    client.run("login ada");
+    let mut running = client
         .home
         .sessiontut(["expire", "--ttl", "60"])
-        .redis(&desk.url)
+        .redis(&client.url)
         .start();
     running.wait_for_stderr("the session lives for");
-    assert_eq!(desk.run("visits").0, Some(0));
+    assert_eq!(client.run("visits").0, Some(0));
     let finished = running.finish();
     assert_eq!(finished.code(), Some(1));
     assert!(
@@ -196,12 +196,13 @@ fn a_countdown_ends_when_a_visit_gives_the_session_its_time_again() {
 }
 
 #[test]
-fn the_token_is_shown_by_its_first_characters_unless_asked_for() {
+fn only_the_first_characters_of_the_token_are_shown_without_show_token() {
     let server = RedisServer::start();
-    let desk = Desk::at(&server.url());
-    desk.run("login ada");
+    let client = Client::at(&server.url());
+    client.run("login ada");
     let cookie = |words: &str| {
-        desk.run(words)
+        client
+            .run(words)
             .1
             .lines()
             .find(|line| line.starts_with("cookie:"))
@@ -215,12 +216,12 @@ fn the_token_is_shown_by_its_first_characters_unless_asked_for() {
 }
 
 #[test]
-fn a_name_that_no_form_would_take_is_wrong_usage() {
+fn a_name_that_the_login_form_would_refuse_is_a_usage_error() {
     let server = RedisServer::start();
-    let desk = Desk::at(&server.url());
+    let client = Client::at(&server.url());
     let long = "x".repeat(65);
     for name in ["", "   ", "a\u{7}b", long.as_str()] {
-        let finished = desk.home.sessiontut(["login", name]).redis(&desk.url).run();
+        let finished = client.home.sessiontut(["login", name]).redis(&client.url).run();
         assert_eq!(finished.code(), Some(2), "{name:?}");
         assert!(finished.stderr.contains("name"), "{}", finished.stderr);
     }
@@ -228,15 +229,16 @@ fn a_name_that_no_form_would_take_is_wrong_usage() {
 }
 
 #[test]
-fn a_redis_that_holds_other_keys_is_named_once() {
+fn other_keys_in_redis_are_reported_once() {
     let server = RedisServer::start();
-    server.ask(&["SET", "somebody:else", "1"]);
-    let desk = Desk::at(&server.url());
+    server.ask(&["SET", "orders:4711", "1"]);
+    let client = Client::at(&server.url());
     let told = |words: &str| {
         let words: Vec<_> = words.split(' ').collect();
-        desk.home
+        client
+            .home
             .sessiontut(words)
-            .redis(&desk.url)
+            .redis(&client.url)
             .run()
             .stderr
             .contains("did not create")
@@ -246,20 +248,16 @@ fn a_redis_that_holds_other_keys_is_named_once() {
 }
 
 #[test]
-fn a_redis_that_holds_our_keys_alone_is_not_called_somebody_elses() {
+fn keys_of_sessiontut_are_not_reported_as_other_keys() {
     let server = RedisServer::start();
-    Desk::at(&server.url()).run("login ada");
-    let stranger = Desk::at(&server.url());
-    let finished = stranger
-        .home
-        .sessiontut(["login", "grace"])
-        .redis(&stranger.url)
-        .run();
+    Client::at(&server.url()).run("login ada");
+    let other = Client::at(&server.url());
+    let finished = other.home.sessiontut(["login", "grace"]).redis(&other.url).run();
     assert!(!finished.stderr.contains("did not create"), "{}", finished.stderr);
 }
 
 #[test]
-fn a_user_who_may_do_no_more_than_the_app_needs_can_log_in() {
+fn a_user_with_only_the_permissions_of_the_app_can_log_in() {
     let server = RedisServer::start();
     server.ask(&[
         "ACL",
@@ -281,11 +279,11 @@ fn a_user_who_may_do_no_more_than_the_app_needs_can_log_in() {
         "+del",
         "+exists",
     ]);
-    let desk = Desk::at(&format!("redis://app:Plover-4417@127.0.0.1:{}", server.port()));
-    let finished = desk
+    let client = Client::at(&format!("redis://app:Plover-4417@127.0.0.1:{}", server.port()));
+    let finished = client
         .home
         .sessiontut(["login", "ada"])
-        .redis(&desk.url)
+        .redis(&client.url)
         .run()
         .expect(0);
     assert!(
@@ -295,28 +293,28 @@ fn a_user_who_may_do_no_more_than_the_app_needs_can_log_in() {
         "{}",
         finished.stderr
     );
-    assert_eq!(desk.run("visits").0, Some(0));
+    assert_eq!(client.run("visits").0, Some(0));
 }
 
 #[test]
-fn a_hash_that_is_no_session_is_not_shown_as_one() {
+fn a_hash_without_username_is_not_a_session() {
     let server = RedisServer::start();
-    let desk = Desk::at(&server.url());
-    desk.run("login ada");
+    let client = Client::at(&server.url());
+    client.run("login ada");
     let key = server.keys().remove(0);
     server.ask(&["HDEL", &key, "username"]);
-    let (code, answer) = desk.run("session");
+    let (code, answer) = client.run("session");
     assert_eq!(code, Some(1), "{answer}");
     assert!(answer.starts_with("logged out, because"), "{answer}");
 }
 
 #[test]
-fn a_long_wait_says_what_it_waits_for() {
+fn a_long_wait_reports_what_it_is_waiting_for() {
     let server = RedisServer::start();
-    let desk = Desk::at(&server.url());
-    desk.run("login ada");
+    let client = Client::at(&server.url());
+    client.run("login ada");
     server.pause();
-    let finished = desk.home.sessiontut(["visits"]).redis(&desk.url).run();
+    let finished = client.home.sessiontut(["visits"]).redis(&client.url).run();
     server.resume();
     assert_eq!(finished.code(), Some(7));
     assert!(
@@ -327,10 +325,27 @@ fn a_long_wait_says_what_it_waits_for() {
 }
 
 #[test]
-fn a_redis_that_cannot_be_reached_is_named_in_the_words_of_ping() {
+fn an_unreachable_redis_is_reported_with_pings_cause() {
     let server = RedisServer::with().password("Plover-4417").start();
-    let desk = Desk::at(&format!("redis://127.0.0.1:{}", server.port()));
-    let (code, answer) = desk.run("login ada");
+    let client = Client::at(&format!("redis://127.0.0.1:{}", server.port()));
+    let (code, answer) = client.run("login ada");
     assert_eq!(code, Some(6));
     assert!(answer.contains("auth.required"), "{answer}");
+}
+
+#[test]
+fn a_refused_command_is_reported_with_pings_cause_and_exit_status() {
+    let server = RedisServer::start();
+    let client = Client::at(&server.url());
+    client.run("login ada");
+    server.ask(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
+    let status_and_output = |words: &[&str]| {
+        let finished = client.home.sessiontut(words).redis(&client.url).run();
+        (finished.code(), finished.output())
+    };
+    for words in [&["visits"][..], &["logout"], &["login", "bob"]] {
+        let (status, output) = status_and_output(words);
+        assert_eq!(status, Some(7), "{words:?}: {output}");
+        assert!(output.contains("role.replica"), "{words:?}: {output}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Races with the end of a session: a logout ends it, nothing revives it, and no key is left without a TTL.
+//! Races with the end of a session: no visit recreates a session that has ended, and no key is left without a TTL.
 
 mod support;
 
@@ -79,7 +79,7 @@ async fn a_visit_that_races_with_the_expiry_does_not_revive_the_session() {
     let mut connection = server.connection();
     let connection = std::sync::Mutex::new(&mut connection);
     nothing_survives(&server, async |token| {
-        // A time in the past: the key goes as one does whose time has come.
+        // With a time in the past, the key expires at once.
         redis::cmd("PEXPIREAT")
             .arg(token.key())
             .arg(1)
@@ -104,10 +104,10 @@ fn a_server_killed_at_any_moment_leaves_no_key_without_a_ttl() {
         thread::scope(|scope| {
             for request in [&visit, &login, &visit, &login] {
                 let port = app.port;
-                // Ends with the server: then no answer comes.
+                // When the server is killed, there is no response.
                 scope.spawn(move || while try_send(port, request).is_ok() {});
             }
-            // Each time at another moment of what is under way.
+            // In each round, the server is killed at a different moment.
             wait_for("logins", || (server.keys().len() > before + round).then_some(()));
             app.running.kill();
         });
@@ -118,16 +118,16 @@ fn a_server_killed_at_any_moment_leaves_no_key_without_a_ttl() {
 }
 
 #[test]
-fn a_hash_of_step_two_is_taken_back_though_its_visitor_hung_up() {
+fn a_hash_of_step_2_is_deleted_even_if_its_visitor_disconnected() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--step", "2"]);
     app.logged_in("bob").get("/").expect(200);
     let ada = app.logged_in("ada");
-    // While Redis stands still the visit is on its way; whoever asked for it leaves before it is counted.
+    // While Redis is paused, the visit waits for it. The visitor disconnects before the visit is counted.
     server.pause();
     let mut stream = connect(app.port).unwrap();
     stream.write_all(&ada.request("GET", "/", &[], None)).unwrap();
-    // It has been read when later ones on other connections are answered.
+    // When a later request on another connection is answered, this one has been read.
     app.visitor().get("/").expect(200);
     drop(stream);
     app.visitor().get("/").expect(200);
@@ -145,7 +145,7 @@ fn a_hash_of_step_two_is_taken_back_though_its_visitor_hung_up() {
     assert_eq!(server.keys(), Vec::<String>::new());
 }
 
-/// What a shared connection must withstand.
+/// Replies that must not disturb other requests on a shared connection.
 mod large_replies {
     use super::*;
 
@@ -154,7 +154,7 @@ mod large_replies {
 
     #[tokio::test]
     #[allow(clippy::unwrap_used, reason = "a test")]
-    async fn a_session_over_1_mb_fails_alone_on_a_connection_that_others_share() {
+    async fn a_session_over_1_mb_fails_only_its_own_request() {
         let server = RedisServer::start();
         let redis = connection(&server).await;
         let (ada, bob) = (
@@ -174,7 +174,7 @@ mod large_replies {
 
     #[tokio::test]
     #[allow(clippy::unwrap_used, reason = "a test")]
-    async fn a_field_that_is_not_utf8_is_no_error() {
+    async fn a_field_that_is_not_utf8_is_not_an_error() {
         let server = RedisServer::start();
         let redis = connection(&server).await;
         let ada = store(&redis).create("ada").await.unwrap();

@@ -225,7 +225,8 @@ fn guest(args: &LearnArgs, target: &Target) -> Guest {
 fn remember_guest(target: &Target) {
     if let Some(mut jar) = jar() {
         let endpoint = endpoint(target);
-        let cookie = jar.cookie(&endpoint).known();
+        let mut cookie = jar.cookie(&endpoint);
+        cookie.is_known = true;
         // If it cannot be saved, the learner is asked again.
         let _ = jar.keep(&endpoint, cookie);
     }

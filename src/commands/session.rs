@@ -1,4 +1,4 @@
-//! `login`, `visits`, `expire`, `session` and `logout`: one command for each step of the tutorial.
+//! `login`, `visits`, `expire`, `session` and `logout`: one command per step of the tutorial.
 
 use std::time::{Duration, Instant};
 
@@ -70,8 +70,8 @@ pub(super) fn expire(args: &ExpireArgs) -> Result<Exit, Error> {
         };
         step.show_commands();
         let began = Instant::now();
-        let outcome = tokio::select! {
-            outcome = step.let_expire(&key, args.ttl) => outcome?,
+        let has_expired = tokio::select! {
+            has_expired = step.let_expire(&key, args.ttl) => has_expired?,
             _ = signals.next() => {
                 step.restore_ttl(&key, had.saturating_sub(began.elapsed())).await?;
                 return Err(Error::Interrupted);
@@ -79,11 +79,11 @@ pub(super) fn expire(args: &ExpireArgs) -> Result<Exit, Error> {
         };
         let exists: bool = step.reply(async |store| store.redis.exists(&key).await).await?;
         step.show_commands();
-        if exists || outcome == CountdownEnd::Reset {
+        if exists || !has_expired {
             return Err(anyhow!("the session did not expire: another visit reset its TTL").into());
         }
         step.keep(step.cookie().with(Some(&token), Some(SessionEnd::Expired)))?;
-        ui::told("expired: the key is gone, and the session with it");
+        ui::told("expired: the key is gone, so the session has ended");
         Ok(Exit::Ok)
     })
 }
@@ -121,7 +121,7 @@ pub(super) fn logout(args: &StepArgs) -> Result<Exit, Error> {
 
 type Store = SessionStore<Recorded<RedisConnection>>;
 
-/// What a step command works with.
+/// The session store and the stored cookies that a step command uses.
 struct StepCommand {
     store: Store,
     jar: Jar,
@@ -129,15 +129,6 @@ struct StepCommand {
     origin: Origin,
     is_quiet: bool,
     shows_token: bool,
-}
-
-/// How a countdown ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum CountdownEnd {
-    /// The key has expired.
-    Expired,
-    /// A visit reset the TTL.
-    Reset,
 }
 
 /// Connects to Redis, opens the cookie jar, and runs `work`; a signal ends it at once.
@@ -153,13 +144,13 @@ fn run(
     })
 }
 
-/// Does the same for work that undoes something when a signal comes.
+/// Does the same for a command that must undo something when a signal arrives.
 fn run_with_signals(
     args: &StepArgs,
     work: impl AsyncFnOnce(&mut StepCommand, &mut Signals) -> Result<Exit, Error>,
 ) -> Result<Exit, Error> {
     let choice = chosen::choose(args.redis.url.as_deref())?;
-    let folder = state::open_folder().context("cannot open the state folder, which keeps the session")?;
+    let folder = state::open_folder().context("cannot open the state folder, where the session is saved")?;
     let jar = Jar::open(&folder);
     if let Some(complaint) = &jar.complaint {
         ui::note(&format!("sessiontut: {complaint}"));
@@ -192,7 +183,7 @@ fn run_with_signals(
     ended
 }
 
-/// The endpoint that a session belongs to; user and password make no difference.
+/// The endpoint that a session belongs to. It does not include the user or the password.
 pub(super) fn endpoint(target: &Target) -> String {
     match (target.origin, target.host(), target.port()) {
         (Origin::Practice, ..) => "practice".to_owned(),
@@ -230,8 +221,9 @@ impl StepCommand {
         Ok(u64::try_from(left).ok().map(Duration::from_millis))
     }
 
-    /// Shortens the TTL, and reads it once a second until the key has expired.
-    async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<CountdownEnd, Error> {
+    /// Shortens the TTL, and reads it once a second until the key has expired. Returns whether it has: a visit may have reset
+    /// the TTL.
+    async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<bool, Error> {
         let () = self
             .reply(async |store| store.redis.expire(key, ttl.into()).await)
             .await?;
@@ -242,31 +234,31 @@ impl StepCommand {
             let left = self.ttl_of(key).await?;
             self.store.redis.take();
             match left {
-                None => return Ok(CountdownEnd::Expired),
-                Some(left) if left > ttl => return Ok(CountdownEnd::Reset),
+                None => return Ok(true),
+                Some(left) if left > ttl => return Ok(false),
                 Some(left) => {
                     countdown.show(left);
-                    // One more millisecond: then the key has expired.
+                    // One more millisecond, so that the key has expired by then.
                     tokio::time::sleep(left.min(Duration::from_secs(1)) + Duration::from_millis(1)).await;
                 }
             }
         }
     }
 
-    /// Undoes the EXPIRE of a countdown that was interrupted.
+    /// Undoes the EXPIRE of an interrupted countdown.
     async fn restore_ttl(&mut self, key: &str, left: Duration) -> Result<(), Error> {
         let left = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
         let () = self
             .reply(async |store| store.redis.pexpire(key, left).await)
             .await?;
         self.show_commands();
-        ui::note("interrupted: the session's previous TTL is restored");
+        ui::note("interrupted: the session's previous TTL was restored");
         Ok(())
     }
 
-    /// Before the first write to a Redis that holds other keys: says so, and on a terminal asks.
+    /// Whether the command may write. If this Redis holds other keys, prints a message and, on a terminal, asks first.
     async fn may_write(&mut self) -> Result<bool, Error> {
-        let cookie = self.cookie();
+        let mut cookie = self.cookie();
         if cookie.is_known || self.origin == Origin::Practice {
             return Ok(true);
         }
@@ -278,7 +270,8 @@ impl StepCommand {
         {
             return Ok(false);
         }
-        self.keep(cookie.known())?;
+        cookie.is_known = true;
+        self.keep(cookie)?;
         Ok(true)
     }
 
@@ -314,7 +307,7 @@ impl StepCommand {
             (_, Some(SessionEnd::Expired)) => "the session's key has expired",
             (_, Some(SessionEnd::LoggedOut)) => "you have logged out",
             (None, None) => "you have not logged in yet; run `sessiontut login NAME`",
-            (Some(_), None) => "the session's key is gone: it has expired, or was deleted",
+            (Some(_), None) => "the session's key is gone: it has expired or was deleted",
         };
         ui::told(&format!("logged out, because {why}"));
         Exit::No

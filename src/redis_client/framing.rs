@@ -1,7 +1,7 @@
 //! Finds where a RESP reply ends, without recursion and without trusting an announced length.
 //!
-//! The parser of the `redis` crate is told neither a longest reply nor a deepest nesting. Both are checked here, before it
-//! sees the bytes. Spec: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
+//! The parser of the `redis` crate has no limit for the length of a reply or for its nesting. Both are checked here, before
+//! the parser sees the bytes. Spec: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
 /// Limits for one reply.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ pub fn measure(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed>
     Measure::new(limits).length(bytes)
 }
 
-/// Measures a reply that arrives in pieces; what was measured is not looked at again.
+/// Measures a reply that arrives in pieces, and reads each byte only once.
 #[derive(Debug)]
 pub(super) struct Measure {
     limits: Limits,
@@ -160,7 +160,7 @@ impl Rest {
     }
 }
 
-/// Of a reply that is being discarded, so much of a line is kept until its end comes.
+/// Longest line of a reply that is being discarded, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;
 
 /// The line that an element starts with.
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_whole_reply_is_measured_and_a_part_of_it_is_not() {
+    fn a_complete_reply_is_measured_and_an_incomplete_one_is_not() {
         for reply in [
             &b"+PONG\r\n"[..],
             b"-ERR no\r\n",
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn other_protocols_are_told_apart_at_their_first_byte() {
+    fn other_protocols_are_recognised_at_their_first_byte() {
         assert_eq!(
             measure(b"HTTP/1.1 400", Limits::REPLY),
             Err(Malformed::NotResp(0))
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_fit_is_refused_before_it_arrives() {
+    fn a_reply_over_the_limits_is_refused_before_it_has_arrived() {
         assert_eq!(measure(b"$536870912\r\n", Limits::REPLY), Err(Malformed::TooLong));
         assert_eq!(measure(b"*1000000\r\n", Limits::REPLY), Err(Malformed::TooLong));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Limits what a reply may cost on a connection that requests share.
+//! Limits the memory that a reply may take on a connection that requests share.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -21,7 +21,7 @@ pub(crate) const REPLY_TOO_LARGE: &str = "REPLYTOOLARGE";
 pub(super) struct LimitedReplies<S> {
     stream: S,
     limits: Limits,
-    /// What was received and not passed on yet.
+    /// Received bytes that were not passed on yet.
     held: Vec<u8>,
     /// How much of `held` is whole replies.
     complete: usize,
@@ -141,7 +141,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { bytes: 64, depth: 2 };
 
-    /// What comes out for what goes in, piece by piece.
+    /// Returns what is passed on if `sent` arrives in pieces of this size.
     async fn passed(sent: &[u8], piece: usize) -> io::Result<String> {
         let (near, mut far) = duplex(piece);
         let sent = sent.to_vec();

@@ -1,6 +1,6 @@
-//! The connection that `ping` checks with: it sends a command, and reads the reply within limits.
+//! The connection that `ping` uses for its checks: it sends a command, and reads the reply within limits.
 //!
-//! What arrives is evidence even if it is not a reply, so the bytes stay available after an error.
+//! Received bytes are evidence even if they are not a reply, so they stay available after an error.
 
 use std::io;
 
@@ -21,13 +21,13 @@ pub struct ProbeConnection<S> {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The deadline passed.
-    #[error("no complete reply within the time")]
+    #[error("no complete reply before the timeout")]
     TimedOut,
     /// The peer closed the connection before a reply was complete.
     #[error("the server closed the connection")]
     Closed,
-    /// What arrived is not RESP, or is over the limits.
-    #[error("the answer is not a Redis reply: {0}")]
+    /// The received bytes are not RESP, or are over the limits.
+    #[error("the response is not a Redis reply: {0}")]
     Malformed(#[from] Malformed),
     /// The connection broke.
     #[error("the connection broke: {0}")]

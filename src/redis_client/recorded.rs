@@ -1,4 +1,4 @@
-//! Notes which commands were sent to Redis, what it replied, and how long that took.
+//! Records the commands that were sent to Redis, the replies, and how long they took.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub(crate) struct RecordedCommand {
     pub ends_round_trip: bool,
 }
 
-/// A connection that notes what passes through it.
+/// A connection that records commands and replies.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded<C> {
     connection: C,
@@ -34,7 +34,7 @@ impl<C> Recorded<C> {
         }
     }
 
-    /// The connection itself, for commands that are not worth showing.
+    /// The connection itself, for commands that should not be shown.
     pub(crate) fn unrecorded(&mut self) -> &mut C {
         &mut self.connection
     }

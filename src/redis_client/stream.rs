@@ -1,4 +1,4 @@
-//! The three kinds of connection that Redis is spoken over.
+//! The byte stream to Redis: TCP, TLS or a unix socket.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// The TCP socket underneath, for whoever asks the kernel about it; none under a unix socket.
+    /// The TCP socket, about which the kernel can be asked; `None` for a unix socket.
     #[must_use]
     pub fn tcp(&self) -> Option<&TcpStream> {
         match self {

@@ -1,4 +1,4 @@
-//! Where to listen, and the URL under which people find the app: their browser is seldom on the EC2 instance.
+//! The address to listen on, and the URL to open in a browser, which is seldom on the EC2 instance itself.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};

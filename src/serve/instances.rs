@@ -1,8 +1,8 @@
 //! Instances on the same Redis announce themselves and find each other.
 //!
 //! Each instance has a hash with a short TTL: it is deleted when the instance stops, and expires if it crashes. One more
-//! hash lists their addresses, so that nobody has to scan a Redis that belongs to others; an address in it without a hash
-//! of its own is stale. Only commands that sessions need are used, because the user may not be allowed others.
+//! hash lists their addresses, so that no instance has to scan all keys; an address in it without a hash of its
+//! own is stale. Only commands that sessions need are used, because the Redis user may not be allowed others.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

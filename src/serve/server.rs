@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-/// Open at a time: less than the 1,024 descriptors that a process usually may have.
+/// Connections open at a time: fewer than the 1,024 file descriptors that a process may usually have.
 const MOST_CONNECTIONS: usize = 960;
 /// For a whole request head, and between two requests of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const LONGEST_HEAD: usize = 16 * 1024;
 /// Headers of a request.
 const MOST_HEADERS: usize = 64;
-/// For requests that are being answered when the server is told to stop.
+/// Time limit for requests that are being answered when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 /// Before the next attempt, after the system refused a connection (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

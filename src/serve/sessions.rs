@@ -28,7 +28,7 @@ pub(super) struct Sessions {
     pub(super) created: Arc<CreatedKeys>,
 }
 
-/// The visitor, as far as the cookie alone says. Only Redis knows whether the session is valid.
+/// The visitor according to the cookie. Whether the session is valid is known only after a query to Redis.
 pub(super) enum Identity {
     /// Steps 1 to 3: a name that we signed.
     Name(String),

@@ -1,64 +1,14 @@
 //! Whether a Redis holds keys that this program did not create. The user is told before the first write.
 
-use redis::{Cmd, RedisError, Value, cmd};
+use redis::{RedisError, Value, cmd};
 
 use super::KEY_PREFIX;
 use crate::redis_client::connect::RedisConnection;
 
-/// Our own keys are counted, and subtracted, only in a Redis with at most so many keys.
-const FEW: i64 = 10_000;
+/// This program's keys are counted, and subtracted, only in a Redis with at most this many keys.
+const FEW: u64 = 10_000;
 /// Keys per SCAN.
 const PAGE: usize = 1000;
-
-/// Counts the keys that this program did not create.
-#[derive(Debug, Default)]
-pub(crate) struct OtherKeys {
-    all: Option<u64>,
-    ours: u64,
-    /// Where the next SCAN starts; `None` if there is nothing more to scan.
-    cursor: Option<Vec<u8>>,
-}
-
-impl OtherKeys {
-    /// The next command to send; `None` when the count is complete.
-    #[must_use]
-    pub(crate) fn command(&self) -> Option<Cmd> {
-        if self.all.is_none() {
-            return Some(cmd("DBSIZE"));
-        }
-        let mut scan = cmd("SCAN");
-        scan.arg(self.cursor.as_ref()?);
-        scan.arg("MATCH").arg(format!("{KEY_PREFIX}*"));
-        scan.arg("COUNT").arg(PAGE);
-        Some(scan)
-    }
-
-    /// Reads the reply to [`OtherKeys::command`]. A cluster's keys are not scanned: each node has its own cursor.
-    pub(crate) fn read(&mut self, reply: &Value, is_cluster: bool) {
-        match reply {
-            Value::Int(keys) => {
-                self.all = Some(u64::try_from(*keys).unwrap_or(0));
-                self.cursor = (!is_cluster && (1..=FEW).contains(keys)).then(|| b"0".to_vec());
-            }
-            Value::Array(page) => {
-                self.cursor = match page.first() {
-                    Some(Value::BulkString(cursor)) if cursor != b"0" => Some(cursor.clone()),
-                    _ => None,
-                };
-                if let Some(Value::Array(keys)) = page.get(1) {
-                    self.ours += keys.len() as u64;
-                }
-            }
-            _ => (self.all, self.cursor) = (Some(self.all.unwrap_or(0)), None),
-        }
-    }
-
-    /// How many keys are not ours.
-    #[must_use]
-    pub(crate) fn count(&self) -> u64 {
-        self.all.unwrap_or(0).saturating_sub(self.ours)
-    }
-}
 
 /// Counts the keys that this program did not create; in a cluster or a large Redis, all keys. `None` if this user is not
 /// allowed to count them.
@@ -66,30 +16,43 @@ impl OtherKeys {
 /// # Errors
 /// The connection failed.
 pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Option<u64>, RedisError> {
-    let mut others = OtherKeys::default();
-    while let Some(command) = others.command() {
-        let reply = redis.reply(&command).await?;
-        // Such as NOPERM.
-        if matches!(reply, Value::ServerError(_)) {
-            return Ok(None);
-        }
-        others.read(&reply, redis.is_cluster());
+    let Value::Int(all) = redis.reply(&cmd("DBSIZE")).await? else {
+        // An error reply, such as NOPERM.
+        return Ok(None);
+    };
+    let all = u64::try_from(all).unwrap_or(0);
+    // Each node of a cluster has its own cursor.
+    if all == 0 || all > FEW || redis.is_cluster() {
+        return Ok(Some(all));
     }
-    Ok(Some(others.count()))
+    let mut ours = 0;
+    let mut cursor = b"0".to_vec();
+    loop {
+        let mut scan = cmd("SCAN");
+        scan.arg(&cursor).arg("MATCH").arg(format!("{KEY_PREFIX}*"));
+        let Value::Array(page) = redis.reply(scan.arg("COUNT").arg(PAGE)).await? else {
+            return Ok(None);
+        };
+        if let Some(Value::Array(keys)) = page.get(1) {
+            ours += keys.len() as u64;
+        }
+        match page.into_iter().next() {
+            Some(Value::BulkString(next)) if next != b"0" => cursor = next,
+            _ => return Ok(Some(all.saturating_sub(ours))),
+        }
+    }
 }
 
 /// The message about other keys; `None` if there are none.
 #[must_use]
 pub(crate) fn notice(others: Option<u64>) -> Option<String> {
-    match others {
-        Some(0) => None,
-        Some(1) => Some("this Redis already holds 1 key that sessiontut did not create".to_owned()),
-        Some(keys) => Some(format!(
-            "this Redis already holds {keys} keys that sessiontut did not create"
-        )),
-        None => Some(
-            "this Redis may hold keys that sessiontut did not create (this user is not allowed to count them)"
-                .to_owned(),
-        ),
-    }
+    let keys = match others {
+        Some(0) => return None,
+        Some(1) => "already holds 1 key that sessiontut did not create".to_owned(),
+        Some(keys) => format!("already holds {keys} keys that sessiontut did not create"),
+        None => {
+            "may hold keys that sessiontut did not create (this user is not allowed to count them)".to_owned()
+        }
+    };
+    Some(format!("this Redis {keys}"))
 }

@@ -1,4 +1,4 @@
-//! Sessions in Redis: one hash each, never without a TTL.
+//! Sessions in Redis: one hash per session, always with a TTL.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,20 +10,19 @@ use super::cookie::Token;
 /// The fields of a hash, in Redis's order. Bytes, because anyone with access to Redis can add a field that is not UTF-8.
 pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-// region store
-/// Sessions, each under a key that only its token leads to.
+/// Sessions in Redis. A session's key can only be computed from its token.
 pub struct SessionStore<C> {
     /// The connection to Redis.
     pub redis: C,
     /// TTL of a session; each visit resets it.
     pub ttl: Duration,
-    /// Longest life of a session, however often it is visited.
+    /// Longest lifetime of a session, however often it is visited.
     pub max_age: Duration,
 }
 
 /// A valid session.
 pub struct Session {
-    /// Who logged in.
+    /// The user who logged in.
     pub username: String,
     /// The number of visits, including this one.
     pub visits: i64,
@@ -100,7 +99,6 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
         field(fields, "username").filter(|_| !is_too_old)
     }
 }
-// endregion store
 
 fn field(fields: &Fields, name: &str) -> Option<String> {
     let (_, value) = fields.iter().find(|(field, _)| field == name.as_bytes())?;
