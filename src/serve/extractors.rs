@@ -93,7 +93,7 @@ pub(super) enum FormError {
     Duplicate,
     #[error("The form is not UTF-8")]
     NotUtf8,
-    #[error("This name cannot be used: {0}")]
+    #[error("{}", sentence(*.0))]
     Name(#[from] NameError),
 }
 
@@ -109,6 +109,12 @@ impl FormError {
             }
         }
     }
+}
+
+/// The error with a capital letter.
+fn sentence(error: NameError) -> String {
+    let text = error.to_string();
+    format!("{}{}", text[..1].to_uppercase(), &text[1..])
 }
 
 async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormError> {
