@@ -122,7 +122,7 @@ pub(super) fn logout(args: &StepArgs) -> Result<Exit, Error> {
 type Store = SessionStore<Recorded<RedisConnection>>;
 
 /// The session store and the stored cookies that a step command uses.
-struct StepCommand {
+struct StepContext {
     store: Store,
     jar: Jar,
     endpoint: String,
@@ -134,7 +134,7 @@ struct StepCommand {
 /// Connects to Redis, opens the cookie jar, and runs `work`; a signal ends it at once.
 fn run(
     args: &StepArgs,
-    work: impl AsyncFnOnce(&mut StepCommand) -> Result<Exit, Error>,
+    work: impl AsyncFnOnce(&mut StepContext) -> Result<Exit, Error>,
 ) -> Result<Exit, Error> {
     run_with_signals(args, async |step, signals| {
         tokio::select! {
@@ -147,7 +147,7 @@ fn run(
 /// Does the same for a command that must undo something when a signal arrives.
 fn run_with_signals(
     args: &StepArgs,
-    work: impl AsyncFnOnce(&mut StepCommand, &mut Signals) -> Result<Exit, Error>,
+    work: impl AsyncFnOnce(&mut StepContext, &mut Signals) -> Result<Exit, Error>,
 ) -> Result<Exit, Error> {
     let choice = chosen::choose(args.redis.url.as_deref())?;
     let folder = state::open_folder().context("cannot open the state folder, where the session is saved")?;
@@ -165,7 +165,7 @@ fn run_with_signals(
             opened = waiting(&what, deadline, connect::open(&choice.target, &trust, deadline)) => opened,
             _ = signals.next() => return Err(Error::Interrupted),
         };
-        let mut step = StepCommand {
+        let mut step = StepContext {
             store: SessionStore {
                 redis: Recorded::new(opened?),
                 ttl: STEP_TTL,
@@ -192,7 +192,7 @@ pub(super) fn endpoint(target: &Target) -> String {
     }
 }
 
-impl StepCommand {
+impl StepContext {
     fn cookie(&self) -> StoredCookie {
         self.jar.cookie(&self.endpoint)
     }
