@@ -1,16 +1,16 @@
 //! Renders Markdown for a terminal: wrapped to a width, with tables, lists and code; without colours as plain text.
 
+mod span;
 mod table;
-mod wrap;
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::highlight;
+use super::{highlight, window};
 use crate::learn::MARKDOWN;
 use crate::sanitize;
+use span::{Look, Span, wrap};
 use table::Table;
-use wrap::{Look, Span, wrap, wrap_behind};
 
 /// Returns the lines of a Markdown text, at most `width` columns wide if its words and its code allow.
 #[must_use]
@@ -26,17 +26,7 @@ pub fn lines(text: &str, width: usize) -> Vec<String> {
 /// Wraps plain text.
 #[must_use]
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(NARROWEST);
-    broken(&sanitize::line(text), width, width)
-}
-
-/// Wraps plain text that has been sanitised; the first line has a separate width.
-pub(super) fn broken(text: &str, first: usize, width: usize) -> Vec<String> {
-    let span = Span {
-        text: text.to_owned(),
-        look: Look::default(),
-    };
-    wrap_behind(&[span], first, width)
+    window::wrapped(&sanitize::line(text), "", "", width.max(NARROWEST))
 }
 
 /// Minimum width: a narrower page would have one word per line.

@@ -1,8 +1,10 @@
 //! Fits lines to the terminal's window, breaking them between words. Pipes and files get whole lines.
 
-use dialoguer::console::{Term, measure_text_width};
+use std::borrow::Cow;
+use std::iter;
 
-use super::markdown::broken;
+use dialoguer::console::{Term, measure_text_width};
+use textwrap::{WordSeparator, WordSplitter, WrapAlgorithm, core::Word};
 
 /// Maximum width of text, even in a wider window, because longer lines are hard to read.
 const WIDEST: usize = 88;
@@ -39,21 +41,57 @@ pub(super) fn hanging(lead: &str, further: usize, text: &str, columns: Option<us
     let Some(columns) = columns else {
         return vec![format!("{lead}{text}")];
     };
-    let taken = measure_text_width(lead);
-    if taken > columns / 2 {
-        let below = indented(BELOW, broken(text, columns - BELOW, columns - BELOW));
-        return [lead.trim_end().to_owned()].into_iter().chain(below).collect();
+    if measure_text_width(lead) > columns / 2 {
+        let margin = " ".repeat(BELOW);
+        let mut lines = vec![lead.trim_end().to_owned()];
+        lines.extend(wrapped(text, &margin, &margin, columns));
+        return lines;
     }
-    let further = further.min(columns / 2);
-    let mut broken = broken(text, columns - taken, columns - further).into_iter();
-    let first = format!("{lead}{}", broken.next().unwrap_or_default());
-    [first].into_iter().chain(indented(further, broken)).collect()
+    wrapped(text, lead, &" ".repeat(further.min(columns / 2)), columns)
 }
 
-fn indented(columns: usize, lines: impl IntoIterator<Item = String>) -> impl Iterator<Item = String> {
-    lines
+/// Wraps text between words, after `first` on the first line and `rest` on the others. A word that is wider than a line
+/// gets its own line.
+pub(super) fn wrapped(text: &str, first: &str, rest: &str, width: usize) -> Vec<String> {
+    if text.is_empty() {
+        return vec![first.to_owned()];
+    }
+    let options = textwrap::Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .break_words(false)
+        .word_separator(WordSeparator::Custom(words))
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    textwrap::wrap(text, options)
         .into_iter()
-        .map(move |line| format!("{}{line}", " ".repeat(columns)))
+        .map(Cow::into_owned)
+        .collect()
+}
+
+/// Splits a line into words, each with the spaces after it.
+fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    let mut rest = line;
+    Box::new(iter::from_fn(move || {
+        let after = rest[word_length(rest)..].trim_start_matches(' ');
+        let (word, after) = rest.split_at(rest.len() - after.len());
+        rest = after;
+        (!word.is_empty()).then(|| Word::from(word))
+    }))
+}
+
+/// Returns the length of the first word in `text`. Text between two backquotes is a command, which counts as one word.
+fn word_length(text: &str) -> usize {
+    let mut at = 0;
+    while let Some(found) = text[at..].find([' ', '`']) {
+        at += found;
+        if !text[at..].starts_with('`') {
+            return at;
+        }
+        at += 1;
+        at += text[at..].find('`').map_or(0, |close| close + 1);
+    }
+    text.len()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Renders tables: in columns if they fit, otherwise row by row.
 
-use super::wrap::{Look, Span, painted, plain_width, wrap};
+use super::span::{Look, Span, painted, plain_width, wrap};
 
 /// Rows of cells; the first row contains the column names.
 #[derive(Default)]
