@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use colored::{ColoredString, Colorize as _};
 use dialoguer::console::Term;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use super::window;
 use crate::deadline::Deadline;
@@ -163,19 +163,13 @@ impl ProgressSpinner {
             return;
         };
         let left = deadline.left().as_secs_f64().ceil();
-        let bar = self
-            .bar
-            .get_or_insert_with(|| ProgressBar::new_spinner().with_style(style()));
+        let bar = self.bar.get_or_insert_with(|| {
+            ProgressBar::new_spinner()
+                .with_style(style())
+                .with_finish(ProgressFinish::AndClear)
+        });
         bar.set_message(format!("{what}: {left:.0} s left"));
         bar.tick();
-    }
-}
-
-impl Drop for ProgressSpinner {
-    fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use dialoguer::console::{Term, truncate_str};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use super::{note, window};
 use crate::deadline::{Deadline, if_quick};
@@ -23,48 +23,33 @@ pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future
     if let Some(done) = if_quick(work.as_mut()).await {
         return done;
     }
-    let spinner = Spinner::show(what, deadline);
+    let spinner = spinner(what, deadline);
     loop {
         tokio::select! {
             biased;
             done = &mut work => return done,
-            () = tokio::time::sleep(TURN) => spinner.turn(what, deadline),
+            () = tokio::time::sleep(TURN) => if let Some(spinner) = &spinner {
+                spinner.set_message(words(what, deadline));
+                spinner.tick();
+            },
         }
     }
 }
 
-/// Cleared when dropped.
-struct Spinner(Option<ProgressBar>);
-
-impl Spinner {
-    fn show(what: &str, deadline: Deadline) -> Self {
-        let words = words(what, deadline);
-        if !std::io::stderr().is_terminal() {
-            note(&words);
-            return Self(None);
-        }
-        // The template is valid, so the default is never used.
-        let style = ProgressStyle::with_template("{spinner} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner());
-        let bar = ProgressBar::new_spinner().with_style(style).with_message(words);
-        bar.tick();
-        Self(Some(bar))
+/// A spinner on a terminal, which is cleared on drop; elsewhere, prints one line.
+fn spinner(what: &str, deadline: Deadline) -> Option<ProgressBar> {
+    let words = words(what, deadline);
+    if !std::io::stderr().is_terminal() {
+        note(&words);
+        return None;
     }
-
-    fn turn(&self, what: &str, deadline: Deadline) {
-        if let Some(bar) = &self.0 {
-            bar.set_message(words(what, deadline));
-            bar.tick();
-        }
-    }
-}
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
-    }
+    // The template is valid, so the default is never used.
+    let style =
+        ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_style(style).with_message(words);
+    let bar = bar.with_finish(ProgressFinish::AndClear);
+    bar.tick();
+    Some(bar)
 }
 
 /// In a narrow window the name is shortened, not the time left.
@@ -94,7 +79,7 @@ const LONGEST_COUNT: usize = 38;
 /// Columns of a bar.
 const LONGEST_BAR: usize = 30;
 
-/// A countdown: a bar on a terminal, and one line per call elsewhere.
+/// A countdown: a bar on a terminal, which is cleared on drop; elsewhere, one line per call.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     what: &'static str,
@@ -105,10 +90,11 @@ impl Countdown {
     /// Starts at `span`.
     #[must_use]
     pub(crate) fn new(what: &'static str, span: Duration) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(millis(span));
-            bar.set_style(bar_style());
-            bar
+        let is_terminal = std::io::stderr().is_terminal();
+        let bar = is_terminal.then(|| {
+            ProgressBar::new(millis(span))
+                .with_style(bar_style())
+                .with_finish(ProgressFinish::AndClear)
         });
         Self { what, bar }
     }
@@ -122,14 +108,6 @@ impl Countdown {
                 bar.set_position(millis(left));
             }
             None => note(&words),
-        }
-    }
-}
-
-impl Drop for Countdown {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
         }
     }
 }
