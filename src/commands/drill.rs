@@ -1,7 +1,5 @@
 //! `sessiontut drill`.
 
-use std::io::IsTerminal as _;
-
 use anyhow::Context as _;
 
 use super::Error;
@@ -21,7 +19,7 @@ pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
     if args.serve {
         return serve(chosen.unwrap_or_else(|| score.next()));
     }
-    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+    if !ui::is_interactive() {
         return Err(Error::usage(
             "drill needs a terminal; use drill --serve FAULT to run an endpoint without the quiz",
         ));

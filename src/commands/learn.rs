@@ -2,7 +2,6 @@
 
 mod in_process;
 
-use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,8 +58,7 @@ pub(super) fn run(args: &LearnArgs) -> Result<Exit, Error> {
     if let Some(which) = &args.reset {
         return reset(args, &lessons, which.as_deref());
     }
-    let is_terminal = || std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if !args.yes && !is_terminal() {
+    if !args.yes && !ui::is_interactive() {
         return Err(Error::usage(
             "lessons need a terminal; use `learn --yes` to run them unattended",
         ));

@@ -19,7 +19,7 @@ const fn item(command: &'static str, about: &'static str) -> Item {
 }
 
 pub(super) fn run() -> Result<Exit, Error> {
-    if !ui::menu::is_possible() {
+    if !ui::is_interactive() {
         return Ok(ui::help(Exit::Usage));
     }
     let stop = Stop::on_signals()?;

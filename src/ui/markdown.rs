@@ -16,7 +16,10 @@ use table::Table;
 #[must_use]
 pub fn lines(text: &str, width: usize) -> Vec<String> {
     let text = sanitize::lines(text);
-    let mut page = Page::new(width.max(NARROWEST));
+    let mut page = Page {
+        width: width.max(NARROWEST),
+        ..Page::default()
+    };
     for event in Parser::new_ext(&text, MARKDOWN) {
         page.take(event);
     }
@@ -39,6 +42,7 @@ struct Margin {
     rest: String,
 }
 
+#[derive(Default)]
 struct Page {
     width: usize,
     lines: Vec<String>,
@@ -51,31 +55,10 @@ struct Page {
     table: Option<Table>,
     link: Option<String>,
     /// Whether an empty line is due before the next block.
-    gap: Gap,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gap {
-    None,
-    Due,
+    gap_due: bool,
 }
 
 impl Page {
-    fn new(width: usize) -> Self {
-        Self {
-            width,
-            lines: Vec::new(),
-            spans: Vec::new(),
-            look: Look::default(),
-            margins: Vec::new(),
-            lists: Vec::new(),
-            code: None,
-            table: None,
-            link: None,
-            gap: Gap::None,
-        }
-    }
-
     fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Start(tag) => self.open(tag),
@@ -101,7 +84,7 @@ impl Page {
                 self.begin_block();
                 let rule = "─".repeat(self.room().min(40));
                 self.push_line(&rule);
-                self.gap = Gap::Due;
+                self.gap_due = true;
             }
             Event::TaskListMarker(done) => self.add(if done { "[x] " } else { "[ ] " }),
             Event::InlineHtml(html) => self.add_html(&html),
@@ -146,7 +129,7 @@ impl Page {
                 self.lists.push(start);
             }
             Tag::Item => {
-                self.gap = Gap::None;
+                self.gap_due = false;
                 let mark = match self.lists.last_mut() {
                     Some(Some(number)) => {
                         *number += 1;
@@ -188,20 +171,16 @@ impl Page {
             TagEnd::Item => {
                 self.flush();
                 self.margins.pop();
-                self.gap = Gap::None;
+                self.gap_due = false;
             }
             TagEnd::List(_) => {
                 self.lists.pop();
-                self.gap = if self.lists.is_empty() {
-                    Gap::Due
-                } else {
-                    Gap::None
-                };
+                self.gap_due = self.lists.is_empty();
             }
             TagEnd::BlockQuote(_) => {
                 self.flush();
                 self.margins.pop();
-                self.gap = Gap::Due;
+                self.gap_due = true;
             }
             TagEnd::CodeBlock => {
                 if let Some((code, language)) = self.code.take() {
@@ -209,7 +188,7 @@ impl Page {
                         self.push_line(&format!("  {line}"));
                     }
                 }
-                self.gap = Gap::Due;
+                self.gap_due = true;
             }
             TagEnd::TableCell => {
                 let cell = std::mem::take(&mut self.spans);
@@ -223,7 +202,7 @@ impl Page {
                         self.push_line(&line);
                     }
                 }
-                self.gap = Gap::Due;
+                self.gap_due = true;
             }
             _ => {}
         }
@@ -262,16 +241,16 @@ impl Page {
 
     fn begin_block(&mut self) {
         self.flush();
-        if self.gap == Gap::Due && !self.lines.is_empty() {
+        if self.gap_due && !self.lines.is_empty() {
             let bars: String = self.margins.iter().map(|margin| margin.rest.as_str()).collect();
             self.lines.push(bars.trim_end().to_owned());
         }
-        self.gap = Gap::None;
+        self.gap_due = false;
     }
 
     fn end_block(&mut self) {
         self.flush();
-        self.gap = Gap::Due;
+        self.gap_due = true;
     }
 
     fn flush(&mut self) {

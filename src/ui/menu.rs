@@ -1,7 +1,5 @@
 //! Menus.
 
-use std::io::{self, IsTerminal as _};
-
 use colored::Colorize as _;
 use dialoguer::console::Term;
 
@@ -18,12 +16,6 @@ const MARK: usize = 2;
 pub(crate) struct Item {
     pub(crate) command: &'static str,
     pub(crate) about: &'static str,
-}
-
-/// Whether standard input and output are a terminal.
-#[must_use]
-pub(crate) fn is_possible() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 /// Shows the main menu; returns `None` for `q` or Esc.

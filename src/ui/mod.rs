@@ -30,6 +30,12 @@ pub(crate) mod waiting;
 pub(crate) mod watch;
 mod window;
 
+/// Whether standard input and output are a terminal.
+#[must_use]
+pub(crate) fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
 /// Prints a command's error: help that was asked for goes to standard output, everything else to standard error.
 pub(crate) fn error(error: &Error) {
     match error {
