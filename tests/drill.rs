@@ -71,11 +71,11 @@ fn an_endpoint_can_run_without_asking_and_ends_cleanly() {
     assert_eq!((code, codes), (Some(5), vec!["tls.name_mismatch".to_owned()]));
     running.interrupt();
     running.finish().expect(0);
-    assert!(!Path::new(lines[1]).exists(), "the authority's file stays behind");
+    assert!(!Path::new(lines[1]).exists(), "the CA file was not removed");
 }
 
 #[test]
-fn without_a_terminal_drill_says_what_to_do_instead() {
+fn drill_without_a_terminal_is_a_usage_error() {
     let home = Home::new();
     assert_eq!(home.run(["drill", "refused"]).expect(2).stderr.lines().count(), 1);
     assert_eq!(
@@ -89,7 +89,7 @@ fn without_a_terminal_drill_says_what_to_do_instead() {
 }
 
 #[test]
-fn a_right_answer_counts_and_a_damaged_score_is_no_obstacle() {
+fn a_right_answer_counts_even_if_the_score_file_is_damaged() {
     let home = Home::new();
     fs::create_dir_all(home.state()).unwrap();
     fs::write(home.state().join("drill.json"), "{").unwrap();
@@ -122,7 +122,7 @@ fn a_wrong_answer_explains_itself() {
 }
 
 #[test]
-fn no_word_of_a_drill_is_cut_in_two_at_the_edge_of_the_window() {
+fn a_drill_splits_no_word_at_the_edge_of_the_window() {
     let home = Home::new();
     let terminal = Terminal::shell(&home, 60, 24, &[]);
     terminal.line("clear; sessiontut drill silent");

@@ -59,7 +59,7 @@ fn a_healthy_redis_answers_with_its_version_role_and_round_trips() {
     assert_eq!(answer["warnings"], json!([]));
     assert!(answer["rtt_ms"]["min"].as_f64().unwrap() > 0.0);
     let redis::Value::BulkString(info) = server.ask(&["INFO", "server"]) else {
-        panic!("INFO is no text")
+        panic!("INFO did not return text")
     };
     let version = answer["server"]["version"].as_str().unwrap();
     assert!(String::from_utf8_lossy(&info).contains(&format!("redis_version:{version}\r\n")));
@@ -72,7 +72,7 @@ fn a_url_that_cannot_be_used_is_2() {
 }
 
 #[test]
-fn a_tls_file_that_cannot_be_read_is_2_and_one_line() {
+fn an_unreadable_tls_file_is_2_and_one_line() {
     let home = Home::new();
     let (missing, empty) = (home.path().join("no-such-file"), home.path().join("empty"));
     std::fs::write(&empty, "").unwrap();
@@ -155,7 +155,7 @@ fn a_closed_port_is_4() {
 }
 
 #[test]
-fn tls_where_plain_was_asked_and_the_reverse_are_5() {
+fn tls_on_one_side_only_is_5() {
     let certificate = Certificate::for_loopback();
     let tls = RedisServer::with().tls(&certificate).start();
     fails_with(&format!("redis://127.0.0.1:{}", tls.port()), "tls.required", 5);
@@ -168,7 +168,7 @@ fn tls_where_plain_was_asked_and_the_reverse_are_5() {
 }
 
 #[test]
-fn an_authority_that_nobody_trusts_is_5_and_ca_trusts_it() {
+fn an_untrusted_certificate_is_5_unless_ca_names_its_authority() {
     let certificate = Certificate::for_loopback();
     let server = RedisServer::with().tls(&certificate).start();
     fails_with(&server.url(), "tls.untrusted", 5);
@@ -215,7 +215,7 @@ fn a_server_full_of_clients_is_7() {
     fails_with(&server.url(), "server.max_clients", 7);
 }
 
-/// An HTTP server that answers every connection as one does that understood nothing.
+/// An HTTP server that replies to every request with 400.
 fn http_server() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -224,7 +224,7 @@ fn http_server() -> u16 {
         for mut stream in listener.incoming().flatten() {
             thread::spawn(move || {
                 let mut request = [0; 1024];
-                // Whoever connects and goes away again gets no answer.
+                // A client that disconnects without a request gets no reply.
                 if matches!(stream.read(&mut request), Ok(1..)) {
                     let _ = stream.write_all(
                         b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",

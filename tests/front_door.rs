@@ -19,12 +19,12 @@ fn subcommands() -> Vec<String> {
 }
 
 #[test]
-fn the_command_line_contradicts_itself_nowhere() {
+fn the_command_line_definition_is_consistent() {
     Cli::command().debug_assert();
 }
 
 #[test]
-fn the_version_is_the_crates() {
+fn the_version_is_that_of_the_crate() {
     let finished = Home::new().run(["--version"]).expect(0);
     assert_eq!(
         finished.stdout,
@@ -95,7 +95,7 @@ fn a_typo_on_the_command_line_is_one_error_and_exit_status_2() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_panic() {
+fn a_closed_pipe_causes_no_panic() {
     let home = Home::new();
     for arguments in [vec!["--help"], vec!["completions", "bash"]] {
         let mut child = Command::new(SESSIONTUT)

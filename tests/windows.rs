@@ -8,7 +8,7 @@ mod support;
 use support::{Home, RedisServer, Terminal};
 
 /// An address where no process listens.
-const NOBODY: &str = "redis://127.0.0.1:1";
+const CLOSED: &str = "redis://127.0.0.1:1";
 
 /// Returns a terminal after these command lines were run in it, one after another.
 #[track_caller]
@@ -40,10 +40,10 @@ fn nothing_is_broken(terminal: &Terminal) {
 }
 
 #[test]
-fn a_note_of_serve_is_broken_between_words_and_its_commands_stay_whole() {
+fn notes_of_serve_are_wrapped_between_words_except_in_commands() {
     for columns in [80, 40] {
         let home = Home::new();
-        let arguments = ["serve", "--listen", "0.0.0.0:0", "--redis", NOBODY];
+        let arguments = ["serve", "--listen", "0.0.0.0:0", "--redis", CLOSED];
         let terminal = Terminal::sized(&home, &arguments, columns, 40, &[]);
         terminal.wait_for("`bind`");
         terminal.keys(&["C-c"]);
@@ -71,7 +71,7 @@ fn without_digits(text: &str) -> String {
 fn serve_outside_a_terminal() -> String {
     let home = Home::new();
     let mut running = home
-        .sessiontut(["serve", "--listen", "0.0.0.0:0", "--redis", NOBODY])
+        .sessiontut(["serve", "--listen", "0.0.0.0:0", "--redis", CLOSED])
         .env("COLUMNS", "40")
         .start();
     running.wait_for_stderr("`bind`");
@@ -87,7 +87,7 @@ fn a_note_of_serve_is_one_line_outside_a_terminal() {
 }
 
 #[test]
-fn no_word_of_any_command_is_cut_in_two_at_the_edge_of_the_window() {
+fn no_command_splits_a_word_at_the_edge_of_the_window() {
     for columns in [80, 40] {
         let server = RedisServer::start();
         let (home, url) = (Home::new(), server.url());
@@ -124,7 +124,7 @@ fn no_word_of_any_command_is_cut_in_two_at_the_edge_of_the_window() {
 }
 
 #[test]
-fn what_went_over_the_wire_stays_whole_in_a_narrow_window() {
+fn redis_commands_are_not_wrapped_in_a_narrow_window() {
     let home = Home::new();
     let terminal = after(&home, 40, &["sessiontut login ada"], &[]);
     let whole = terminal.history();
@@ -149,7 +149,7 @@ fn practice_the_menu_and_a_drill_fit_a_narrow_window() {
 }
 
 #[test]
-fn the_answers_of_a_drill_are_shown_whole_and_drawn_again_in_their_place() {
+fn the_answers_of_a_drill_are_shown_whole_and_redrawn_in_place() {
     let home = Home::new();
     let terminal = Terminal::sized(&home, &["drill", "tls-only"], 40, 24, &[]);
     terminal.wait_for("> 1 ");
@@ -174,7 +174,7 @@ fn a_wait_in_a_narrow_window_shows_how_long_it_takes_at_most() {
 }
 
 #[test]
-fn a_lesson_without_a_place_for_progress_says_so_in_whole_words() {
+fn a_note_about_unsaved_progress_is_wrapped_between_words() {
     for columns in [80, 40] {
         let home = Home::new();
         let nowhere = [("XDG_STATE_HOME", "/proc/none")];
