@@ -65,7 +65,7 @@ fn keys_of(server: &RedisServer, words: &[String]) -> Vec<String> {
 #[test]
 fn serve_uses_only_keys_with_the_prefix() {
     let server = redis_with_another_key();
-    // Stage 2 sets no TTL; the keys it created are deleted when it stops.
+    // Step 2 sets no TTL; the keys it created are deleted when it stops.
     for step in ["1", "2", "3", "4"] {
         let monitor = server.monitor();
         let app = App::start(&server.url(), &["--step", step]);

@@ -157,7 +157,7 @@ fn metadata_service() -> String {
     format!("http://{address}/")
 }
 
-/// Starts stage 1 on a simulated EC2 instance, and returns its first line and its notes.
+/// Starts step 1 on a simulated EC2 instance, and returns its first line and its notes.
 #[track_caller]
 fn on_ec2(listen: &str) -> (String, String) {
     let service = metadata_service();

@@ -8,7 +8,7 @@ mod support;
 use support::crowd::visit_exactly_during;
 use support::{App, Certificate, Cluster, Home, RedisServer};
 
-/// Tests the routes and texts of every stage for several users, whose keys are on different nodes of a cluster.
+/// Tests the routes and texts of every step for several users, whose keys are on different nodes of a cluster.
 #[track_caller]
 fn serves_every_step(redis: &str, arguments: &[&str]) {
     for step in ["1", "2", "3", "4"] {

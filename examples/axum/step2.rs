@@ -1,4 +1,4 @@
-//! Stage 2: Redis counts the visits; the cookie is the same as in stage 1.
+//! Step 2: Redis counts the visits; the cookie is the same as in step 1.
 
 use axum::Router;
 use axum::extract::{FromRef, State};

@@ -1,4 +1,4 @@
-//! Stage 3: after 10 seconds without a visit, the count starts from 1 again.
+//! Step 3: after 10 seconds without a visit, the count starts from 1 again.
 
 use axum::Router;
 use axum::extract::{FromRef, State};

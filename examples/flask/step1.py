@@ -1,4 +1,4 @@
-"""Stage 1: the whole session is a signed cookie. Redis is not used."""
+"""Step 1: the whole session is a signed cookie. Redis is not used."""
 
 from flask import redirect, session
 from markupsafe import escape

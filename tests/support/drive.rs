@@ -4,7 +4,7 @@ use super::http::{Answer, Visitor};
 use super::redis_server::RedisServer;
 use super::wait::wait_for;
 
-/// The idle limit of stages 3 and 4, in milliseconds.
+/// The idle limit of steps 3 and 4, in milliseconds.
 const TTL: i64 = 10_000;
 
 const SCRIPT: &str = "<script>alert(1)</script>";
@@ -54,7 +54,7 @@ impl Drive {
         visitor
     }
 
-    /// The key of a visitor's data; `None` in stage 1.
+    /// The key of a visitor's data; `None` in step 1.
     fn key(&self, redis: &RedisServer, name: &str) -> Option<String> {
         match self.step {
             1 => None,

@@ -12,7 +12,7 @@ pub fn node_modules(example: &str) -> PathBuf {
     installed(&format!("{example}/node_modules"))
 }
 
-/// Returns the axum example's program for a stage.
+/// Returns the axum example's program for a step.
 pub fn axum_example(step: u8) -> PathBuf {
     installed(&format!("axum/debug/step{step}"))
 }
