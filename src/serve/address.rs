@@ -3,12 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 
-use socket2::{Domain, Protocol, Socket, Type};
-
 use crate::ping::instance::Instance;
 
-/// Connections that the system queues until they are accepted.
-const BACKLOG: i32 = 1024;
 /// The tutorial's port.
 const DEFAULT_PORT: u16 = 5000;
 
@@ -35,10 +31,13 @@ pub(crate) enum ListenError {
 /// [`ListenError`].
 pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
     let address = address(text)?;
-    listener(address).map_err(|fault| match fault.kind() {
+    let refused = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => ListenError::InUse(address, next_to(address)),
-        _ => ListenError::Refused(address, fault),
-    })
+        _ => ListenError::Refused(address, error),
+    };
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    Ok(listener)
 }
 
 fn address(text: &str) -> Result<SocketAddr, ListenError> {
@@ -57,17 +56,6 @@ fn address(text: &str) -> Result<SocketAddr, ListenError> {
     // `localhost` has two addresses; people usually type 127.0.0.1 afterwards.
     found.sort_by_key(SocketAddr::is_ipv6);
     found.first().copied().ok_or_else(unreadable)
-}
-
-fn listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A server that has just stopped leaves connections in TIME-WAIT. On Windows the option means something else.
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 /// Another port to try.
@@ -165,18 +153,12 @@ pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
 /// The local address of this host's default route. Connecting a datagram socket sends no packet.
 fn outward(family: IpAddr) -> Option<IpAddr> {
     // Addresses reserved for documentation (RFC 5737, RFC 3849).
-    let (any, far): (SocketAddr, SocketAddr) = match family {
-        IpAddr::V4(_) => (
-            (Ipv4Addr::UNSPECIFIED, 0).into(),
-            (Ipv4Addr::new(192, 0, 2, 1), 9).into(),
-        ),
-        IpAddr::V6(_) => (
-            (Ipv6Addr::UNSPECIFIED, 0).into(),
-            (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into(),
-        ),
+    let (any, documentation) = match family {
+        IpAddr::V4(_) => ("0.0.0.0:0", "192.0.2.1:9"),
+        IpAddr::V6(_) => ("[::]:0", "[2001:db8::1]:9"),
     };
     let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(far).ok()?;
+    socket.connect(documentation).ok()?;
     let ip = socket.local_addr().ok()?.ip();
     (!ip.is_unspecified()).then_some(ip)
 }

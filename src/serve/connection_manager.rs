@@ -2,13 +2,12 @@
 //!
 //! Only connecting is ever repeated. A command that was sent may have been executed, so its request fails.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use redis::RedisError;
-use tokio::sync::watch;
 
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
@@ -21,10 +20,8 @@ const OPEN_WITHIN: Duration = Duration::from_millis(1300);
 const RUN_WITHIN: Duration = Duration::from_millis(1100);
 
 /// Opens a connection.
-pub(crate) type Opener = Arc<dyn Fn(Deadline) -> Opening + Send + Sync>;
-
-/// A connection that is being opened.
-pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<RedisConnection, RedisFault>> + Send>>;
+pub(crate) type Opener =
+    Arc<dyn Fn(Deadline) -> BoxFuture<'static, Result<RedisConnection, RedisFault>> + Send + Sync>;
 
 /// The connection that requests share, and how to open another.
 pub(super) struct ConnectionManager {
@@ -51,7 +48,7 @@ struct Numbered {
 #[derive(Clone)]
 struct Attempt {
     began: Instant,
-    outcome: watch::Receiver<Option<Result<Numbered, RedisFault>>>,
+    outcome: Shared<BoxFuture<'static, Result<Numbered, RedisFault>>>,
 }
 
 impl ConnectionManager {
@@ -105,7 +102,7 @@ impl ConnectionManager {
                 }
                 self.attempt(&mut state, within)
             };
-            match deadline.bound(attempt.result()).await {
+            match deadline.bound(attempt.outcome.clone()).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 // It began before this request arrived, so Redis may be back by now.
                 Ok(Err(fault)) if attempt.began < arrived => last = Some(fault),
@@ -118,25 +115,29 @@ impl ConnectionManager {
 
     /// The attempt in progress, or a new one.
     fn attempt(self: &Arc<Self>, state: &mut State, within: Duration) -> Attempt {
-        if let Some(attempt) = state.attempt.as_ref().filter(|attempt| !attempt.is_over()) {
+        if let Some(attempt) = state
+            .attempt
+            .as_ref()
+            .filter(|attempt| attempt.outcome.peek().is_none())
+        {
             return attempt.clone();
         }
-        let (sender, outcome) = watch::channel(None);
-        let attempt = Attempt {
-            began: Instant::now(),
-            outcome,
-        };
-        state.attempt = Some(attempt.clone());
         let manager = self.clone();
         // In a task: the visitor who needed it first may disconnect while others wait for it.
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let deadline = Deadline::after(within);
             let opened = match deadline.bound((manager.opener)(deadline)).await {
                 Ok(opened) => opened,
                 Err(_) => Err(RedisFault::no_answer(within)),
             };
-            sender.send_replace(Some(opened.map(|connection| manager.keep(connection))));
+            opened.map(|connection| manager.keep(connection))
         });
+        let outcome = async move { task.await.unwrap_or_else(|_| Err(RedisFault::interrupted())) };
+        let attempt = Attempt {
+            began: Instant::now(),
+            outcome: outcome.boxed().shared(),
+        };
+        state.attempt = Some(attempt.clone());
         attempt
     }
 
@@ -146,6 +147,7 @@ impl ConnectionManager {
         let number = state.newest;
         let current = Numbered { connection, number };
         state.current = Some(current.clone());
+        state.attempt = None;
         current
     }
 
@@ -189,19 +191,5 @@ impl State {
     fn open_connection(&mut self) -> Option<Numbered> {
         self.current.take_if(|current| current.connection.is_closed());
         self.current.clone()
-    }
-}
-
-impl Attempt {
-    fn is_over(&self) -> bool {
-        self.outcome.borrow().is_some() || self.outcome.has_changed().is_err()
-    }
-
-    async fn result(&self) -> Result<Numbered, RedisFault> {
-        let mut outcome = self.outcome.clone();
-        match outcome.wait_for(Option::is_some).await {
-            Ok(done) => done.clone().unwrap_or_else(|| Err(RedisFault::interrupted())),
-            Err(_) => Err(RedisFault::interrupted()),
-        }
     }
 }

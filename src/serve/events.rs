@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response, Sse};
+use futures_util::StreamExt;
 use futures_util::stream::{self, iter};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -35,12 +36,11 @@ pub(super) struct Streams {
     stop: CancellationToken,
 }
 
-/// One open stream.
+/// The open stream of one visitor.
 struct SessionStream {
     sessions: Arc<Sessions>,
     visitor: Identity,
     ticks: Interval,
-    stop: CancellationToken,
     /// Events of the last read that were not sent yet.
     pending: Vec<Event>,
     is_over: bool,
@@ -69,37 +69,28 @@ impl Streams {
         };
         let mut ticks = interval(READ_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let watch = SessionStream {
+        let session = SessionStream {
             sessions,
             visitor,
             ticks,
-            stop: self.stop.clone(),
             pending: Vec::new(),
             is_over: false,
             _permit: permit,
         };
-        let events = stream::unfold(watch, |mut watch| async move {
-            let event = watch.next().await?;
-            Some((Ok::<_, Infallible>(event), watch))
+        let events = stream::unfold(session, |mut session| async move {
+            let event = session.next().await?;
+            Some((Ok::<_, Infallible>(event), session))
         });
-        Sse::new(events).into_response()
+        let stopped = self.stop.clone().cancelled_owned();
+        Sse::new(events.take_until(stopped)).into_response()
     }
 }
 
 impl SessionStream {
     async fn next(&mut self) -> Option<Event> {
         if self.pending.is_empty() && !self.is_over {
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return None,
-                _ = self.ticks.tick() => {}
-            }
-            let stop = self.stop.clone();
-            self.pending = tokio::select! {
-                biased;
-                () = stop.cancelled() => return None,
-                events = self.read() => events,
-            };
+            self.ticks.tick().await;
+            self.pending = self.read().await;
         }
         self.pending.pop()
     }

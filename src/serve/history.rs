@@ -2,7 +2,7 @@
 //!
 //! For display only: bounded, and lost when the process ends.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,73 +53,38 @@ impl Row {
     }
 }
 
-/// The last commands of the sessions that were used last.
+/// The last commands of the sessions that were used last; the newest session is at the end.
 #[derive(Debug, Default)]
-pub(super) struct History {
-    sessions: Mutex<SessionHistories>,
-}
+pub(super) struct History(Mutex<VecDeque<(String, Requests)>>);
 
-#[derive(Debug, Default)]
-struct SessionHistories {
-    by_key: HashMap<String, SessionHistory>,
-    /// Counts the calls, to find the session that was not used for longest.
-    clock: u64,
-}
-
-#[derive(Debug, Default)]
-struct SessionHistory {
-    requests: VecDeque<Arc<Commands>>,
-    used: u64,
-}
+/// The commands of a session's requests, oldest first.
+type Requests = Vec<Arc<Commands>>;
 
 impl History {
     /// Adds the commands of a request for the session at `key`; returns the earlier ones, oldest first.
     pub(super) fn add(&self, key: &str, commands: &Arc<Commands>) -> Vec<Arc<Commands>> {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.clock += 1;
-        let clock = sessions.clock;
-        if !sessions.by_key.contains_key(key) {
-            sessions.make_room();
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = sessions.iter().rposition(|(other, _)| other == key);
+        let (key, earlier) = found
+            .and_then(|found| sessions.remove(found))
+            .unwrap_or_else(|| (key.to_owned(), Vec::new()));
+        if sessions.len() == MOST_SESSIONS {
+            sessions.pop_front();
         }
-        let session = sessions.by_key.entry(key.to_owned()).or_default();
-        session.used = clock;
-        session.add(commands)
+        let mut kept = earlier.clone();
+        kept.push(commands.clone());
+        // Whole requests, as many as fit.
+        while kept.iter().map(|request| request.rows.len()).sum::<usize>() > KEPT {
+            kept.remove(0);
+        }
+        sessions.push_back((key, kept));
+        earlier
     }
 
     /// Forgets a session that has ended.
     pub(super) fn forget(&self, key: &str) {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.by_key.remove(key);
-    }
-}
-
-impl SessionHistories {
-    fn make_room(&mut self) {
-        if self.by_key.len() < MOST_SESSIONS {
-            return;
-        }
-        let oldest = self.by_key.iter().min_by_key(|(_, session)| session.used);
-        if let Some(key) = oldest.map(|(key, _)| key.clone()) {
-            self.by_key.remove(&key);
-        }
-    }
-}
-
-impl SessionHistory {
-    /// Keeps whole requests, as many as fit into [`KEPT`] commands.
-    fn add(&mut self, commands: &Arc<Commands>) -> Vec<Arc<Commands>> {
-        let earlier = self.requests.iter().cloned().collect();
-        self.requests.push_back(commands.clone());
-        while self
-            .requests
-            .iter()
-            .map(|request| request.rows.len())
-            .sum::<usize>()
-            > KEPT
-        {
-            self.requests.pop_front();
-        }
-        earlier
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|(other, _)| other != key);
     }
 }
 
@@ -161,7 +126,7 @@ mod tests {
         for number in 0..MOST_SESSIONS + 10 {
             history.add(&number.to_string(), &numbered(1));
         }
-        assert_eq!(history.sessions.lock().unwrap().by_key.len(), MOST_SESSIONS);
+        assert_eq!(history.0.lock().unwrap().len(), MOST_SESSIONS);
         assert!(history.add("0", &numbered(1)).is_empty());
     }
 

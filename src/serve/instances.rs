@@ -5,10 +5,11 @@
 //! own is stale. Only commands that sessions need are used, because the Redis user may not be allowed others.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{AsyncCommands, RedisResult};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -39,27 +40,13 @@ pub(super) struct OtherInstance {
     pub(super) step: AppStep,
 }
 
-/// The other instances, as last seen.
-#[derive(Debug, Default)]
-pub(super) struct OtherInstances(Mutex<Arc<[OtherInstance]>>);
-
-impl OtherInstances {
-    pub(super) fn get(&self) -> Arc<[OtherInstance]> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, instances: Vec<OtherInstance>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = instances.into();
-    }
-}
-
 /// Announces this instance and looks for others until the server stops. The first time, it also reports a Redis that is
 /// unavailable.
 pub(super) async fn announce(
     address: SocketAddr,
     step: AppStep,
     redis: Arc<ConnectionManager>,
-    others: Arc<OtherInstances>,
+    others: watch::Sender<Vec<OtherInstance>>,
     stop: CancellationToken,
     on_event: OnEvent,
 ) {
@@ -82,7 +69,7 @@ pub(super) async fn announce(
             let found = redis.run(deadline, |redis| announce_once(redis, &address, step));
             // The pages work without the list.
             if let Ok(found) = found.await {
-                others.set(found);
+                others.send_replace(found);
             }
         }
     };

@@ -24,6 +24,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::{HowToOpen, bind, how_to_open};
@@ -96,7 +97,7 @@ pub(crate) fn serve_until(
         let stop = CancellationToken::new();
         let redis = ConnectionManager::new(opener);
         let step = options.step;
-        let other_instances = Arc::<instances::OtherInstances>::default();
+        let (seen_instances, other_instances) = watch::channel(Vec::new());
         let sessions = Arc::new(Sessions {
             step,
             ttl: options.ttl,
@@ -114,7 +115,7 @@ pub(crate) fn serve_until(
             },
             sessions,
             secure_cookies: options.secure_cookies,
-            other_instances: other_instances.clone(),
+            other_instances,
             streams: events::Streams::new(stop.clone()),
         };
         let router = router::router(app, options.log);
@@ -123,7 +124,7 @@ pub(crate) fn serve_until(
             address,
             step,
             redis.clone(),
-            other_instances,
+            seen_instances,
             stop.clone(),
             on_event.clone(),
         ));

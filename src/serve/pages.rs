@@ -12,6 +12,7 @@ use super::extractors::FormError;
 use super::history::Commands;
 use super::instances::OtherInstance;
 use super::router::RETRY_AFTER_FAULT;
+use super::source::SourceFile;
 use super::step::AppStep;
 use crate::redis_client::fault::RedisFault;
 use crate::session::store::Fields;
@@ -44,8 +45,8 @@ pub(super) struct Home<'a> {
     pub(super) instances: &'a [OtherInstance],
 }
 
-/// What the home page shows of a visit.
-#[derive(Debug)]
+/// What the home page shows of a visit. By default, the visitor has no cookie.
+#[derive(Debug, Default)]
 pub(super) struct Visit {
     /// The user, if the visitor is logged in.
     pub(super) name: Option<String>,
@@ -60,20 +61,16 @@ pub(super) struct Visit {
 }
 
 /// What the home page shows of the cookie.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum CookieView {
+    #[default]
     Absent,
     /// The reason, as half a sentence.
     Ignored(&'static str),
     /// Steps 1 to 3: the beginning of the signature, because the whole signature would make `HttpOnly` useless.
-    Signed {
-        signature: String,
-    },
+    Signed { signature: String },
     /// Step 4: the first 6 characters of the token, and the Redis key derived from the whole token.
-    Token {
-        start: String,
-        key: String,
-    },
+    Token { start: String, key: String },
 }
 
 /// What the home page shows of the hash in Redis.
@@ -149,14 +146,7 @@ pub(super) struct Source {
     pub(super) step: AppStep,
     pub(super) languages: Vec<TabLink>,
     pub(super) steps: Vec<TabLink>,
-    pub(super) files: Vec<SourceFile>,
-}
-
-/// A source file.
-#[derive(Debug)]
-pub(super) struct SourceFile {
-    pub(super) path: &'static str,
-    pub(super) text: String,
+    pub(super) files: &'static [SourceFile],
 }
 
 /// A link to another language or step.

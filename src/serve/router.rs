@@ -11,10 +11,11 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use serde_json::json;
+use tokio::sync::watch;
 use tower_http::csrf::CsrfLayer;
 
 use super::extractors::{COOKIE_NAME, LoginForm, SessionCookie};
-use super::instances::OtherInstances;
+use super::instances::OtherInstance;
 use super::layers::{self, AccessLog};
 use super::pages::{self, Home, Layout, LoginPage};
 use super::sessions::Sessions;
@@ -33,7 +34,8 @@ pub(super) struct AppState {
     pub(super) sessions: Arc<Sessions>,
     /// Whether browsers may send the cookie over HTTPS only.
     pub(super) secure_cookies: bool,
-    pub(super) other_instances: Arc<OtherInstances>,
+    /// The other instances on this Redis, as last seen.
+    pub(super) other_instances: watch::Receiver<Vec<OtherInstance>>,
     pub(super) streams: events::Streams,
 }
 
@@ -68,7 +70,7 @@ async fn home(State(app): State<Arc<AppState>>, SessionCookie(cookie): SessionCo
     let home = Home {
         layout: app.layout,
         visit: &visit,
-        instances: &app.other_instances.get(),
+        instances: &app.other_instances.borrow(),
     };
     pages::page(StatusCode::OK, &home)
 }

@@ -13,7 +13,7 @@ use super::step::AppStep;
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
 use crate::redis_client::fault::RedisFault;
-use crate::redis_client::{Recorded, RecordedCommand};
+use crate::redis_client::Recorded;
 use crate::session::store::{Fields, SessionStore};
 use crate::session::{SigningKey, Token};
 
@@ -51,11 +51,11 @@ impl Sessions {
     /// Counts a visit of the session that the cookie names, in one round trip.
     pub(super) async fn visit(&self, cookie: Option<&str>, deadline: Deadline) -> Result<Visit, RedisFault> {
         let Some(cookie) = cookie else {
-            return Ok(Visit::logged_out(CookieView::Absent));
+            return Ok(Visit::default());
         };
         match self.identity(Some(cookie)) {
-            None if self.step.signs_the_name() => Ok(Visit::logged_out(CookieView::Ignored(BAD_SIGNATURE))),
-            None => Ok(Visit::logged_out(CookieView::Ignored(NOT_A_TOKEN))),
+            None if self.step.signs_the_name() => Ok(ignored(BAD_SIGNATURE)),
+            None => Ok(ignored(NOT_A_TOKEN)),
             Some(Identity::Name(name)) => self.visit_name(name, cookie, deadline).await,
             Some(Identity::Token(token)) => self.visit_token(token, deadline).await,
         }
@@ -72,13 +72,25 @@ impl Sessions {
     }
 
     async fn visit_name(&self, name: String, cookie: &str, deadline: Deadline) -> Result<Visit, RedisFault> {
-        let mut visit = Visit::logged_out(CookieView::Signed {
-            signature: signature_start(cookie),
-        });
+        let mut visit = Visit {
+            cookie: CookieView::Signed {
+                signature: signature_start(cookie),
+            },
+            ..Visit::default()
+        };
         if self.step.needs_redis() {
             let key = counter::key(&name);
             let ttl = (self.step == AppStep::Ttl).then_some(self.ttl);
-            let work = |redis| count_visit(redis, key.clone(), ttl, self.created.clone());
+            let work = |redis| {
+                let (mut redis, key, created) = (Recorded::new(redis), key.clone(), self.created.clone());
+                in_a_task(async move {
+                    let (visits, fields) = counter::visit(&mut redis, &key, ttl).await?;
+                    if ttl.is_none() {
+                        created.note(&key, visits);
+                    }
+                    Ok((visits, fields, redis.take()))
+                })
+            };
             let (visits, fields, exchanges) = self.redis.run(deadline, work).await?;
             visit.visits = Some(visits);
             visit.commands = Arc::new(Commands::new(&exchanges));
@@ -104,7 +116,7 @@ impl Sessions {
             self.history.forget(&key);
             return Ok(Visit {
                 commands,
-                ..Visit::logged_out(CookieView::Ignored(NO_SESSION))
+                ..ignored(NO_SESSION)
             });
         };
         Ok(Visit {
@@ -191,26 +203,8 @@ impl Sessions {
     }
 }
 
-/// Counts a visit of steps 2 and 3. A hash that step 2 creates is noted in any case: nothing else would delete it.
-async fn count_visit(
-    redis: RedisConnection,
-    key: String,
-    ttl: Option<Duration>,
-    created: Arc<CreatedKeys>,
-) -> RedisResult<(i64, Fields, Vec<RecordedCommand>)> {
-    in_a_task(async move {
-        let mut redis = Recorded::new(redis);
-        let (visits, fields) = counter::visit(&mut redis, &key, ttl).await?;
-        if ttl.is_none() {
-            created.note(&key, visits);
-        }
-        Ok((visits, fields, redis.take()))
-    })
-    .await
-}
-
 /// Runs `work` to its end even if the visitor disconnects, which drops the request: what a visit creates for an invalid
-/// token must be deleted.
+/// token must be deleted, and a hash that step 2 creates must be noted, because nothing else would delete it.
 async fn in_a_task<T: Send + 'static>(
     work: impl Future<Output = RedisResult<T>> + Send + 'static,
 ) -> RedisResult<T> {
@@ -224,15 +218,10 @@ fn signature_start(cookie: &str) -> String {
     signature.chars().take(6).collect()
 }
 
-impl Visit {
-    fn logged_out(cookie: CookieView) -> Self {
-        Self {
-            name: None,
-            visits: None,
-            cookie,
-            hash: None,
-            commands: Arc::default(),
-            earlier: Vec::new(),
-        }
+/// A visit without a session, and the reason as half a sentence.
+fn ignored(reason: &'static str) -> Visit {
+    Visit {
+        cookie: CookieView::Ignored(reason),
+        ..Visit::default()
     }
 }

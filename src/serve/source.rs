@@ -1,6 +1,6 @@
 //! `/source`: the code of each step, as in this server and in three frameworks.
 
-use super::pages::{Layout, Source, SourceFile, TabLink};
+use super::pages::{Layout, Source, TabLink};
 use super::step::AppStep;
 
 struct SourceLanguage {
@@ -9,11 +9,13 @@ struct SourceLanguage {
     /// On the tab.
     name: &'static str,
     /// The files of each step, the most important one first.
-    steps: [&'static [EmbeddedFile]; 4],
+    steps: [&'static [SourceFile]; 4],
 }
 
-struct EmbeddedFile {
-    path: &'static str,
+/// A file of this repository, as it was when the program was compiled.
+#[derive(Debug)]
+pub(super) struct SourceFile {
+    pub(super) path: &'static str,
     text: &'static str,
 }
 
@@ -41,22 +43,19 @@ pub(super) fn page(layout: Layout, query: &str) -> Option<Source> {
             .into_iter()
             .map(|other| tab(format!("Step {}", other.number()), language, other, other == step))
             .collect(),
-        files: files.iter().map(EmbeddedFile::shown).collect(),
+        files,
     })
 }
 
-impl EmbeddedFile {
-    /// The file without the comments that mark regions for the lessons.
-    fn shown(&self) -> SourceFile {
+impl SourceFile {
+    /// The text without the comments that mark regions for the lessons.
+    pub(super) fn shown(&self) -> String {
         let is_mark = |line: &&str| {
             let text = line.trim_start().trim_start_matches(['#', '/']);
             text.starts_with(" region ") || text.starts_with(" endregion ")
         };
         let lines: Vec<&str> = self.text.lines().filter(|line| !is_mark(line)).collect();
-        SourceFile {
-            path: self.path,
-            text: lines.join("\n"),
-        }
+        lines.join("\n")
     }
 }
 
@@ -69,10 +68,10 @@ fn tab(name: String, language: &SourceLanguage, step: AppStep, is_current: bool)
     }
 }
 
-/// A file of this repository, as it was when the program was compiled.
+/// A [`SourceFile`] from its path.
 macro_rules! file {
     ($($path:literal),+) => {
-        EmbeddedFile {
+        SourceFile {
             path: concat!($($path),+),
             text: include_str!(concat!("../../", $($path),+)),
         }
