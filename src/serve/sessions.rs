@@ -11,9 +11,9 @@ use super::history::{Commands, History};
 use super::pages::{CookieView, HashView, Visit};
 use super::step::AppStep;
 use crate::deadline::Deadline;
+use crate::redis_client::Recorded;
 use crate::redis_client::connect::RedisConnection;
 use crate::redis_client::fault::RedisFault;
-use crate::redis_client::Recorded;
 use crate::session::store::{Fields, SessionStore};
 use crate::session::{SigningKey, Token};
 
