@@ -210,7 +210,7 @@ impl StepContext {
         let work = deadline.bound(work(&mut self.store));
         match waiting("waiting for Redis", deadline, work).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(RedisFault::of_error(&error, &context).0.into()),
+            Ok(Err(error)) => Err(RedisFault::of_error(&error, &context).into()),
             Err(_) => Err(RedisFault::no_answer(DEFAULT_TIMEOUT).into()),
         }
     }

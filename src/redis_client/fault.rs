@@ -24,15 +24,8 @@ pub struct RedisFault {
     pub evidence: Vec<String>,
     /// What to do about it.
     pub fixes: Vec<Fix>,
-}
-
-/// Whether the next request needs a new connection after an error on this one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reconnect {
-    /// No: Redis refused only the command.
-    No,
-    /// Yes: the connection is broken, or leads to a server that is not usable (any more).
-    Yes,
+    /// Whether the next command needs a new connection: this one is broken, or leads to a server that cannot be used.
+    pub reconnect: bool,
 }
 
 impl RedisFault {
@@ -63,11 +56,12 @@ impl RedisFault {
             summary: finding.summary.clone(),
             evidence: finding.evidence.clone(),
             fixes: finding.fixes.clone(),
+            reconnect: true,
         }
     }
 
-    /// What an error means, and whether the next request needs a new connection.
-    pub(crate) fn of_error(error: &RedisError, context: &FixContext) -> (Self, Reconnect) {
+    /// The cause of an error; its fixes depend on `context`.
+    pub(crate) fn of_error(error: &RedisError, context: &FixContext) -> Self {
         let replies = error_replies(error);
         if let Some(first) = replies.first() {
             return Self::of_replies(first, &replies, context);
@@ -83,8 +77,7 @@ impl RedisFault {
             ),
             // Such as a transaction that was not executed: EXEC returned nil.
             ErrorKind::UnexpectedReturnType => {
-                let fault = Self::unexpected("Redis returned an unexpected reply", error.to_string());
-                return (fault, Reconnect::No);
+                return Self::unexpected("Redis returned an unexpected reply", error.to_string());
             }
             _ => (
                 Cause::ProtoClosed,
@@ -92,35 +85,34 @@ impl RedisFault {
             ),
         };
         let fault = Self::new(cause, summary.to_owned(), context);
-        (fault.fact(error.to_string()), Reconnect::Yes)
+        fault.fact(error.to_string())
     }
 
     /// In a transaction, the reply to the refused command says more than the error reply to EXEC.
-    fn of_replies(first: &str, replies: &[String], context: &FixContext) -> (Self, Reconnect) {
+    fn of_replies(first: &str, replies: &[String], context: &FixContext) -> Self {
         if first.starts_with(REPLY_TOO_LARGE) {
             let summary = "the session in Redis is larger than 1 MB, so it was not loaded";
             let evidence = "the reply was discarded as it arrived".to_owned();
-            return (Self::unexpected(summary, evidence), Reconnect::No);
+            return Self::unexpected(summary, evidence);
         }
         let evidence = format!("Redis replied: {}", sanitize::line(first));
         match replies.iter().find_map(|reply| ErrorReply::of(reply)) {
             Some(reply) => {
-                let reconnect = match reply.reconnect {
-                    true => Reconnect::Yes,
-                    false => Reconnect::No,
-                };
                 let fault = Self::new(reply.cause, reply.summary().to_owned(), context);
-                (fault.fact(evidence), reconnect)
+                Self {
+                    reconnect: reply.reconnect,
+                    ..fault.fact(evidence)
+                }
             }
             None if first.to_lowercase().contains("unknown command") => {
                 let summary = "Redis does not support a command of the session: it was renamed or disabled";
                 let fault = Self::new(Cause::AuthNoPermission, summary.to_owned(), context);
-                (fault.fact(evidence), Reconnect::No)
+                Self {
+                    reconnect: false,
+                    ..fault.fact(evidence)
+                }
             }
-            None => {
-                let fault = Self::unexpected("Redis refused a command of the session", evidence);
-                (fault, Reconnect::No)
-            }
+            None => Self::unexpected("Redis refused a command of the session", evidence),
         }
     }
 
@@ -132,6 +124,7 @@ impl RedisFault {
             summary: summary.to_owned(),
             evidence: vec![evidence],
             fixes: Vec::new(),
+            reconnect: false,
         }
     }
 
@@ -142,6 +135,7 @@ impl RedisFault {
             summary,
             evidence: Vec::new(),
             fixes: cause.fixes(context),
+            reconnect: true,
         }
     }
 
@@ -166,59 +160,47 @@ mod tests {
     use super::*;
     use redis::{Value, parse_redis_value};
 
-    fn fault(reply: &str) -> (RedisFault, Reconnect) {
+    fn fault(reply: &str) -> RedisFault {
         let Value::ServerError(error) = parse_redis_value(reply.as_bytes()).unwrap() else {
-            panic!("{reply} is no error");
+            panic!("{reply} is not an error");
         };
         RedisFault::of_error(&error.into(), &FixContext::default())
     }
 
     #[test]
-    fn what_redis_refuses_has_pings_code() {
+    fn a_refused_command_has_pings_code() {
         for (reply, code, reconnect) in [
             (
                 "-READONLY You can't write against a read only replica.\r\n",
                 "role.replica",
-                Reconnect::Yes,
+                true,
             ),
             (
                 "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
                 "server.out_of_memory",
-                Reconnect::No,
+                false,
             ),
             (
                 "-LOADING Redis is loading the dataset in memory\r\n",
                 "server.loading",
-                Reconnect::No,
+                false,
             ),
-            (
-                "-CLUSTERDOWN Hash slot not served\r\n",
-                "cluster.down",
-                Reconnect::No,
-            ),
-            (
-                "-NOAUTH Authentication required.\r\n",
-                "auth.required",
-                Reconnect::Yes,
-            ),
+            ("-CLUSTERDOWN Hash slot not served\r\n", "cluster.down", false),
+            ("-NOAUTH Authentication required.\r\n", "auth.required", true),
             (
                 "-MISCONF Redis is configured to save RDB snapshots\r\n",
                 "server.misconf",
-                Reconnect::No,
+                false,
             ),
-            (
-                "-ERR unknown command 'MULTI'\r\n",
-                "auth.no_permission",
-                Reconnect::No,
-            ),
+            ("-ERR unknown command 'MULTI'\r\n", "auth.no_permission", false),
             (
                 "-WRONGTYPE Operation against a key\r\n",
                 "proto.unexpected",
-                Reconnect::No,
+                false,
             ),
         ] {
-            let (fault, found) = fault(reply);
-            assert_eq!((fault.code, found), (code, reconnect), "{reply}");
+            let fault = fault(reply);
+            assert_eq!((fault.code, fault.reconnect), (code, reconnect), "{reply}");
             assert!(!fault.evidence[0].contains('\r'), "{:?}", fault.evidence);
         }
     }

@@ -11,7 +11,7 @@ use redis::RedisError;
 
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
-use crate::redis_client::fault::{Reconnect, RedisFault};
+use crate::redis_client::fault::RedisFault;
 use crate::session::KEY_PREFIX;
 
 /// Time limit for connecting, which includes finding out what is wrong.
@@ -73,8 +73,8 @@ impl ConnectionManager {
         match deadline.within(RUN_WITHIN).bound(work(connection)).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => {
-                let (fault, reconnect) = RedisFault::of_error(&error, &context);
-                if reconnect == Reconnect::Yes {
+                let fault = RedisFault::of_error(&error, &context);
+                if fault.reconnect {
                     self.drop_connection(number);
                 }
                 Err(fault)
