@@ -11,7 +11,7 @@ use support::lessons::COUNT;
 use support::{Home, Lessons, RedisServer, Terminal, wait};
 
 #[test]
-fn a_lesson_goes_on_where_one_left() {
+fn a_lesson_continues_where_the_learner_left_off() {
     let learner = Learner::new();
     let terminal = learner.sits_down();
     terminal.wait_for("After this you can count");
@@ -40,7 +40,7 @@ fn a_lesson_goes_on_where_one_left() {
 }
 
 #[test]
-fn a_wrong_try_is_explained_and_hints_and_the_solution_follow() {
+fn a_wrong_try_gets_an_explanation_then_hints_then_the_solution() {
     let learner = Learner::new();
     let terminal = learner.at_the_task();
     terminal.line("h");
@@ -116,7 +116,7 @@ fn wording_of_a_lesson() {
 }
 
 #[test]
-fn commands_and_keys_are_completed_and_come_back() {
+fn commands_and_keys_are_completed_and_kept_in_the_history() {
     let learner = Learner::new();
     let terminal = learner.at_the_task();
     terminal.text("hgeta");
@@ -267,7 +267,7 @@ fn a_lesson_fits_a_window_of_40_by_12() {
 }
 
 #[test]
-fn a_key_that_is_no_answer_leaves_no_rubbish_in_a_narrow_window() {
+fn a_key_that_is_not_an_answer_leaves_the_screen_clean() {
     let home = Home::new();
     let terminal = Terminal::sized(&home, &["learn", "1"], 40, 60, &[]);
     terminal.wait_for("1-3 answer");
@@ -280,7 +280,7 @@ fn a_key_that_is_no_answer_leaves_no_rubbish_in_a_narrow_window() {
 }
 
 #[test]
-fn one_can_look_around_without_losing_ones_place() {
+fn visiting_other_steps_keeps_the_current_place() {
     let learner = Learner::new();
     let terminal = learner.at_the_task();
     terminal.line("list");
@@ -335,7 +335,7 @@ fn a_wrong_answer_explains_itself() {
 }
 
 #[test]
-fn a_progress_file_that_cannot_be_used_does_not_stop_a_lesson() {
+fn an_unusable_progress_file_does_not_stop_a_lesson() {
     for (text, is_kept) in [("{", false), ("[1]", false), (r#"{"version":9}"#, true)] {
         let learner = Learner::new();
         fs::create_dir_all(learner.home.state()).unwrap();
@@ -352,7 +352,7 @@ fn a_progress_file_that_cannot_be_used_does_not_stop_a_lesson() {
 }
 
 #[test]
-fn a_lesson_goes_on_without_a_home() {
+fn a_lesson_works_without_a_home_folder() {
     let learner = Learner::new();
     for home in ["", "/proc/no-such-home"] {
         let terminal = learner.sits_down_with(80, 24, &[("HOME", home), ("XDG_STATE_HOME", "")]);
@@ -364,7 +364,7 @@ fn a_lesson_goes_on_without_a_home() {
 }
 
 #[test]
-fn a_long_text_comes_a_window_at_a_time() {
+fn a_long_text_is_shown_page_by_page() {
     let learner = Learner::new();
     let paragraphs: Vec<String> = (1..=20)
         .map(|number| format!("Sentence number {number}."))
@@ -384,7 +384,7 @@ fn a_long_text_comes_a_window_at_a_time() {
 }
 
 #[test]
-fn the_first_lessons_need_nothing_but_the_program() {
+fn the_first_lessons_need_only_the_program() {
     let home = Home::new();
     let terminal = Terminal::shell(&home, 80, 24, &[]);
     terminal.line("clear; sessiontut learn 3");
@@ -409,7 +409,7 @@ fn in_a_lesson(body: &str) -> (Learner, Terminal) {
 }
 
 #[test]
-fn a_key_pressed_during_a_countdown_leaves_no_rubbish_and_skips_nothing() {
+fn a_key_pressed_during_a_countdown_has_no_effect() {
     let (learner, terminal) =
         in_a_lesson("```redis after=3s\n> PING\nPONG\n```\n\nThat was it.\n\n## Second\n\nText.\n");
     terminal.wait_for("Enter wait and run");
@@ -427,7 +427,7 @@ fn a_key_pressed_during_a_countdown_leaves_no_rubbish_and_skips_nothing() {
 }
 
 #[test]
-fn a_text_stands_apart_from_the_command_that_ran_before_it() {
+fn an_empty_line_separates_a_command_from_the_text_after_it() {
     let (_learner, terminal) = in_a_lesson("```sh run\nsessiontut ping\n```\n\nThat was ping.\n");
     terminal.wait_for("yes, run it");
     terminal.keys(&["Enter"]);
@@ -438,7 +438,7 @@ fn a_text_stands_apart_from_the_command_that_ran_before_it() {
 }
 
 #[test]
-fn a_list_of_clients_is_lines_and_not_one_long_string() {
+fn client_list_is_shown_line_by_line() {
     let (_learner, terminal) = in_a_lesson("```redis\n> CLIENT LIST\n...\n```\n\nThose were all.\n");
     terminal.wait_for("Enter run");
     terminal.keys(&["Enter"]);
@@ -447,7 +447,7 @@ fn a_list_of_clients_is_lines_and_not_one_long_string() {
 }
 
 #[test]
-fn who_has_finished_is_told_what_comes_next() {
+fn after_the_last_lesson_the_program_suggests_a_drill() {
     let (learner, terminal) = in_a_lesson("Text.\n");
     terminal.wait_for("Enter next");
     terminal.keys(&["Enter"]);
@@ -458,7 +458,7 @@ fn who_has_finished_is_told_what_comes_next() {
 }
 
 #[test]
-fn an_expected_number_is_said_in_words() {
+fn an_expected_range_is_shown_in_words() {
     let (_learner, terminal) = in_a_lesson(
         "```redis try\n> SET sessiontut:a 1 EX 50\nOK\n```\n\n```redis check\n> TTL sessiontut:a\n(integer) [1-100]\n```\n",
     );
@@ -469,7 +469,7 @@ fn an_expected_number_is_said_in_words() {
 }
 
 #[test]
-fn keys_is_refused_with_what_does_the_same_on_our_keys_alone() {
+fn keys_is_refused_and_scan_is_suggested() {
     let (_learner, terminal) = in_a_lesson("```redis try\n> PING\nPONG\n```\n");
     terminal.wait_for("redis>");
     terminal.line("KEYS *");

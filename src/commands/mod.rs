@@ -1,4 +1,4 @@
-//! One file per subcommand: from its arguments to the job behind it, and from the job's result to an exit status.
+//! The subcommands, one file each: parse the arguments, do the job, and turn its result into an exit status.
 
 mod chosen;
 mod drill;

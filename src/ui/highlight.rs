@@ -61,7 +61,7 @@ const PLAIN: Grammar = Grammar {
 pub(super) fn lines(code: &str, language: &str) -> Vec<String> {
     let mut painted = String::new();
     for (token, text) in tokens(code, grammar(language)) {
-        // A token can span lines, and each of them is printed by itself.
+        // A token can span lines, which are printed separately.
         let parts: Vec<String> = text.split('\n').map(|part| paint(token, part)).collect();
         painted.push_str(&parts.join("\n"));
     }

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use super::{note, window};
 use crate::deadline::{Deadline, if_quick};
 
-/// Columns of the spinner, and of the blank behind it.
+/// Columns of the spinner and the space after it.
 const SPINNER: usize = 2;
 /// How often the spinner turns.
 const TURN: Duration = Duration::from_millis(100);

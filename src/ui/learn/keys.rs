@@ -1,4 +1,4 @@
-//! Which key means what, and the one line that says so.
+//! The meaning of each key, and the line that lists the keys.
 
 use dialoguer::console::measure_text_width;
 
@@ -53,7 +53,7 @@ pub(super) fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
     offered(key)
 }
 
-/// The offers in one line of at most `width` columns: those that do not fit are behind `?`.
+/// The offers in one line of at most `width` columns: those that do not fit are shown after `?`.
 pub(super) fn line(offers: &[Offer], width: usize) -> String {
     let all: Vec<String> = offers.iter().map(shown).collect();
     let whole = all.join("  ");
@@ -69,7 +69,7 @@ pub(super) fn line(offers: &[Offer], width: usize) -> String {
             break;
         }
     }
-    // In a corner that small there are keys that need no word.
+    // A very narrow window shows fewer keys, or none; they work all the same.
     while measure_text_width(&kept.join("  ")) > width && kept.pop().is_some() {}
     kept.join("  ")
 }

@@ -23,7 +23,7 @@ pub(crate) struct TerminalLearner {
     pub(super) pending: Option<Rows>,
     /// The keys are listed before the next prompt for a command.
     list_keys: bool,
-    /// Typed text is not echoed while a command runs or a wait goes on.
+    /// Typed text is not echoed while a command runs or the lesson waits.
     _without_echo: Option<TerminalModes>,
 }
 

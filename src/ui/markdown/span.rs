@@ -31,7 +31,7 @@ pub(super) fn wrap(spans: &[Span], width: usize) -> Vec<String> {
     window::wrapped(&text, "", "", width)
 }
 
-/// Paints each word by itself, so that no colour extends over the end of a line.
+/// Paints each word separately, so that no colour extends over the end of a line.
 fn painted_words(span: &Span) -> String {
     let paint_word = |word: &str| match word {
         "" => String::new(),
