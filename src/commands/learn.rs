@@ -14,13 +14,13 @@ use crate::cli::LearnArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::learn::connection::{LessonConnection, SendError};
-use crate::learn::course::{Course, Ended, Guest, standings};
+use crate::learn::course::{Course, CourseEnd, Guest, standings};
 use crate::learn::learner::Learner;
 use crate::learn::lesson_files::{LessonFiles, Lessons};
 use crate::learn::name::FIRST_NAME;
 use crate::learn::progress::Progress;
 use crate::learn::sandbox::Sandbox;
-use crate::learn::{Language, Lesson, LessonError};
+use crate::learn::{CodeLanguage, Lesson, LessonError};
 use crate::redis_url::{Origin, Target};
 use crate::session::jar::Jar;
 use crate::signals::{Interrupted, Stop};
@@ -110,9 +110,9 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     };
     let first = first(args, &lessons, &progress).map_err(Error::Usage)?;
     if let Some(language) = &args.lang {
-        progress.set_language(&Language::named(language).0);
+        progress.set_language(&CodeLanguage::named(language).0);
     }
-    let language = Language::named(progress.language().unwrap_or(DEFAULT_LANGUAGE));
+    let language = CodeLanguage::named(progress.language().unwrap_or(DEFAULT_LANGUAGE));
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let target = &choice.target;
@@ -166,9 +166,9 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     })
 }
 
-fn good_bye(ended: Result<Ended, Interrupted>) -> Exit {
+fn good_bye(ended: Result<CourseEnd, Interrupted>) -> Exit {
     match ended {
-        Ok(Ended::AllDone) => {
+        Ok(CourseEnd::AllDone) => {
             ui::told(
                 "`sessiontut learn LESSON` repeats a lesson; `sessiontut drill` lets you practise diagnosis",
             );
@@ -186,7 +186,7 @@ fn good_bye(ended: Result<Ended, Interrupted>) -> Exit {
 }
 
 /// The result of `--yes`.
-fn report(robot: &Robot, ended: Ended, errors: &[LessonError]) -> Exit {
+fn report(robot: &Robot, ended: CourseEnd, errors: &[LessonError]) -> Exit {
     if let Some(unavailable) = &robot.unavailable {
         ui::note(&format!("sessiontut: the lessons stopped: {unavailable}"));
         for fix in &unavailable.fixes {
@@ -194,7 +194,7 @@ fn report(robot: &Robot, ended: Ended, errors: &[LessonError]) -> Exit {
         }
         return unavailable.exit;
     }
-    if ended == Ended::OutOfTime {
+    if ended == CourseEnd::OutOfTime {
         let limit = UNATTENDED_WITHIN.as_secs();
         ui::note(&format!(
             "sessiontut: the lessons stopped at their time limit of {limit} s"
@@ -203,7 +203,7 @@ fn report(robot: &Robot, ended: Ended, errors: &[LessonError]) -> Exit {
     // Errors in other files do not matter if a lesson was named.
     let errors = if robot.takes_one_lesson { &[] } else { errors };
     let passed = robot.summarize(errors);
-    if passed && ended != Ended::OutOfTime {
+    if passed && ended != CourseEnd::OutOfTime {
         Exit::Ok
     } else {
         Exit::No

@@ -11,7 +11,7 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 
 /// Runs one command line, without the leading `sessiontut`, in this process. Returns the app if it is `serve`.
-pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<App>, CommandFailure> + 'a;
+pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<RunningApp>, CommandFailure> + 'a;
 
 #[derive(Debug)]
 pub(crate) struct CommandFailure {
@@ -23,13 +23,13 @@ pub(crate) struct CommandFailure {
 
 /// The app, served by a thread of this process.
 #[derive(Debug)]
-pub(crate) struct App {
+pub(crate) struct RunningApp {
     pub address: SocketAddr,
     pub shut_down: oneshot::Sender<()>,
     pub thread: JoinHandle<Exit>,
 }
 
-impl App {
+impl RunningApp {
     pub(crate) fn stop(self) {
         // Both fail only if Ctrl-C has already stopped it.
         let _ = self.shut_down.send(());

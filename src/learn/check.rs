@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::connection::SendError;
-use super::lesson::{Exchange, Expected, Transcript};
+use super::lesson::{Expected, LessonExchange, Transcript};
 use super::pattern::Pattern;
 use super::sandbox::Sandbox;
 use crate::redis_client;
@@ -18,11 +18,11 @@ pub(crate) struct Outcome {
     pub command: String,
     /// The reply as redis-cli prints it.
     pub got: Vec<String>,
-    pub verdict: Verdict,
+    pub verdict: ReplyVerdict,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ReplyVerdict {
     /// The reply is as expected.
     Held,
     Differs {
@@ -36,7 +36,7 @@ pub(crate) enum Verdict {
 impl Outcome {
     #[must_use]
     pub(crate) fn held(&self) -> bool {
-        self.verdict == Verdict::Held
+        self.verdict == ReplyVerdict::Held
     }
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
 
 /// Compares a reply with the expected one.
 #[must_use]
-pub(crate) fn judge(exchange: &Exchange, expected: Expected, reply: &Value) -> Outcome {
+pub(crate) fn judge(exchange: &LessonExchange, expected: Expected, reply: &Value) -> Outcome {
     let got = printed(&exchange.words, reply);
     let wanted = match (&exchange.reply, expected) {
         (Some(pattern), _) => pattern.clone(),
@@ -90,9 +90,9 @@ pub(crate) fn judge(exchange: &Exchange, expected: Expected, reply: &Value) -> O
         (None, Expected::Replies) => Pattern::new(&["..."]),
     };
     let verdict = if wanted.matches(&got) {
-        Verdict::Held
+        ReplyVerdict::Held
     } else {
-        Verdict::Differs {
+        ReplyVerdict::Differs {
             expected: wanted.source().to_vec(),
             why: why(exchange, &got),
         }
@@ -106,7 +106,7 @@ pub(crate) fn judge(exchange: &Exchange, expected: Expected, reply: &Value) -> O
 }
 
 /// The lesson's explanation of a wrong reply, or a general one.
-fn why(exchange: &Exchange, got: &[String]) -> Option<String> {
+fn why(exchange: &LessonExchange, got: &[String]) -> Option<String> {
     if let Some(wrong) = exchange.wrong.iter().find(|wrong| wrong.reply.matches(got)) {
         return Some(wrong.why.clone());
     }

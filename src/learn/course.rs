@@ -5,9 +5,9 @@ mod blocks;
 mod menu;
 mod setup;
 
-use super::app::{App, RunCommand};
-use super::learner::{Event, Key, Learner, Mark, Offer, Standing};
-use super::lesson::{Block, Language, Lesson, Tab};
+use super::app::{RunCommand, RunningApp};
+use super::learner::{CourseEvent, Key, Learner, Mark, Offer, Standing};
+use super::lesson::{Block, CodeLanguage, CodeTab, Lesson};
 use super::lesson_files::{LessonFiles, Lessons};
 use super::name::NameLock;
 use super::progress::Progress;
@@ -26,12 +26,12 @@ pub(crate) struct Course<'a> {
     learner: &'a mut dyn Learner,
     run_command: &'a mut RunCommand<'a>,
     /// The language of code blocks.
-    language: Language,
+    language: CodeLanguage,
     pub guest: Guest,
     /// When the course has to be over.
     pub deadline: Option<Deadline>,
     /// The app that a `serve` of the lesson started.
-    app: Option<App>,
+    app: Option<RunningApp>,
     lock: Option<NameLock>,
     /// The learner has just chosen another name, so the text on the screen is out of date.
     renamed: bool,
@@ -78,7 +78,7 @@ impl From<Interrupted> for Leave {
 
 /// How a course ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum CourseEnd {
     /// The learner left.
     Left,
     AllDone,
@@ -107,7 +107,7 @@ impl<'a> Course<'a> {
         sandbox: Sandbox,
         learner: &'a mut dyn Learner,
         run_command: &'a mut RunCommand<'a>,
-        language: Language,
+        language: CodeLanguage,
     ) -> Self {
         Self {
             files,
@@ -134,7 +134,7 @@ impl<'a> Course<'a> {
     ///
     /// # Errors
     /// [`Interrupted`].
-    pub(crate) fn teach(&mut self, first: usize) -> Result<Ended, Interrupted> {
+    pub(crate) fn teach(&mut self, first: usize) -> Result<CourseEnd, Interrupted> {
         let left_behind = self.progress.keys().iter().map(|key| key.clone().into_bytes());
         self.sandbox.adopt(left_behind);
         let mut index = first;
@@ -146,11 +146,11 @@ impl<'a> Course<'a> {
                 Ok(Some(next)) | Err(Leave::Lesson(next)) => index = next,
                 Ok(None) => {
                     self.say(Mark::Success, "all lessons are done");
-                    return Ok(Ended::AllDone);
+                    return Ok(CourseEnd::AllDone);
                 }
-                Err(Leave::Interrupted) if self.is_out_of_time() => return Ok(Ended::OutOfTime),
+                Err(Leave::Interrupted) if self.is_out_of_time() => return Ok(CourseEnd::OutOfTime),
                 Err(Leave::Interrupted) => return Err(Interrupted),
-                Err(_) => return Ok(Ended::Left),
+                Err(_) => return Ok(CourseEnd::Left),
             }
         }
     }
@@ -176,7 +176,7 @@ impl<'a> Course<'a> {
         let mut lesson = self.lessons.list[index].clone();
         let mut step = self.progress.of(&lesson.id).step.min(lesson.steps.len() - 1);
         self.keys_ready = false;
-        self.learner.show(&Event::Lesson {
+        self.learner.show(&CourseEvent::Lesson {
             lesson: &lesson,
             of: self.lessons.list.len(),
             step,
@@ -225,7 +225,7 @@ impl<'a> Course<'a> {
             None => self.progress.leave_lesson(),
         }
         self.save();
-        self.learner.show(&Event::LessonDone(lesson));
+        self.learner.show(&CourseEvent::LessonDone(lesson));
         // If Redis is unavailable, the keys are removed when the course ends.
         let _ = self.sandbox.clear();
         let Some(next) = next else {
@@ -251,7 +251,7 @@ impl<'a> Course<'a> {
     fn step(&mut self, lesson: &Lesson, step: usize) -> Result<(), Leave> {
         self.hints_shown.clear();
         self.command_skipped = false;
-        self.learner.show(&Event::Step { lesson, step });
+        self.learner.show(&CourseEvent::Step { lesson, step });
         let blocks = &lesson.steps[step].blocks;
         for (block, content) in blocks.iter().enumerate() {
             self.check_time()?;
@@ -285,24 +285,24 @@ impl<'a> Course<'a> {
 
     fn show_text(&mut self, block: &Block) {
         match block {
-            Block::Prose(text) => self.learner.show(&Event::Prose(text)),
+            Block::Prose(text) => self.learner.show(&CourseEvent::Prose(text)),
             Block::Code(tabs) => {
                 let shown = self.tab_of(tabs);
-                self.learner.show(&Event::Code { tabs, shown });
+                self.learner.show(&CourseEvent::Code { tabs, shown });
             }
-            Block::Shell(shell) => self.learner.show(&Event::Shell(shell)),
+            Block::Shell(shell) => self.learner.show(&CourseEvent::Shell(shell)),
             _ => {}
         }
     }
 
-    fn tab_of(&self, tabs: &[Tab]) -> usize {
+    fn tab_of(&self, tabs: &[CodeTab]) -> usize {
         tabs.iter()
             .position(|tab| tab.language == self.language)
             .unwrap_or(0)
     }
 
     fn say(&mut self, mark: Mark, text: &str) {
-        self.learner.show(&Event::Message(mark, text));
+        self.learner.show(&CourseEvent::Message(mark, text));
     }
 
     fn save(&mut self) {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::check::Outcome;
 use super::connection::Unavailable;
-use super::lesson::{Exchange, Hint, Lesson, Quiz, Shell, Tab, Transcript, Wait};
+use super::lesson::{CodeTab, Hint, Lesson, LessonExchange, Quiz, Shell, Transcript, Wait};
 use crate::signals::Interrupted;
 
 /// Takes lessons. Every question ends with [`Interrupted`] on Ctrl-C, or at the end of the input.
 pub(crate) trait Learner {
-    fn show(&mut self, event: &Event<'_>);
+    fn show(&mut self, event: &CourseEvent<'_>);
 
     /// Asks for one of these keys; Enter means the first.
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted>;
@@ -98,7 +98,7 @@ pub(crate) enum Mark {
 
 /// What happens in a lesson. Steps and hints are counted from 0.
 #[derive(Debug)]
-pub(crate) enum Event<'a> {
+pub(crate) enum CourseEvent<'a> {
     /// A lesson starts, or continues at a later step.
     Lesson {
         lesson: &'a Lesson,
@@ -113,7 +113,7 @@ pub(crate) enum Event<'a> {
     Prose(&'a str),
     /// Code in several languages, one of which is shown.
     Code {
-        tabs: &'a [Tab],
+        tabs: &'a [CodeTab],
         shown: usize,
     },
     Shell(&'a Shell),
@@ -143,7 +143,7 @@ pub(crate) enum Event<'a> {
     /// A fence was not run.
     Skipped {
         line: usize,
-        commands: &'a [Exchange],
+        commands: &'a [LessonExchange],
         why: &'static str,
     },
     Countdown {

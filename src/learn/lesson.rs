@@ -19,12 +19,12 @@ pub(crate) struct Lesson {
     /// The blocks before the first step; none of them is run.
     pub introduction: Vec<Block>,
     /// At least one.
-    pub steps: Vec<Step>,
+    pub steps: Vec<LessonStep>,
 }
 
 /// One `## Title` with its blocks.
 #[derive(Clone, Debug)]
-pub(crate) struct Step {
+pub(crate) struct LessonStep {
     pub title: String,
     pub blocks: Vec<Block>,
     pub hints: Vec<Hint>,
@@ -45,7 +45,7 @@ pub(crate) enum Block {
     Check(Transcript),
     Shell(Shell),
     /// The same code in one or more languages.
-    Code(Vec<Tab>),
+    Code(Vec<CodeTab>),
     Quiz(Quiz),
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Hint {
 pub(crate) struct Transcript {
     /// The line of the fence.
     pub line: usize,
-    pub exchanges: Vec<Exchange>,
+    pub exchanges: Vec<LessonExchange>,
     pub expected: Expected,
     pub wait: Option<Wait>,
     pub needs: Needs,
@@ -70,7 +70,7 @@ pub(crate) struct Transcript {
 
 /// One command and its expected reply.
 #[derive(Clone, Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct LessonExchange {
     pub line: usize,
     /// The command as written in the lesson.
     pub source: String,
@@ -133,10 +133,10 @@ pub(crate) enum Run {
 
 /// Code in one language.
 #[derive(Clone, Debug)]
-pub(crate) struct Tab {
+pub(crate) struct CodeTab {
     /// The line of the fence.
     pub line: usize,
-    pub language: Language,
+    pub language: CodeLanguage,
     pub text: String,
     /// The path and region of the example that the text must equal (`from=PATH#REGION`).
     pub from: Option<(String, String)>,
@@ -144,9 +144,9 @@ pub(crate) struct Tab {
 
 /// The first word of a fence, in lower case; `text` if there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Language(pub String);
+pub(crate) struct CodeLanguage(pub String);
 
-impl Language {
+impl CodeLanguage {
     /// Also understands short names, and the frameworks of the examples.
     #[must_use]
     pub(crate) fn named(word: &str) -> Self {

@@ -5,8 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::lesson::{Block, Lesson, LessonError, Tab};
+use super::lesson::{Block, CodeTab, Lesson, LessonError};
 use super::name;
+use super::parse::Problem;
 use super::parse::{number_and_id, parse};
 
 /// A file above this limit is not a lesson.
@@ -103,7 +104,7 @@ impl LessonFiles {
     }
 
     /// The line that differs, and how.
-    fn compare_example(&self, tab: &Tab) -> Option<Problem> {
+    fn compare_example(&self, tab: &CodeTab) -> Option<Problem> {
         let (path, name) = tab.from.as_ref()?;
         let Some(source) = self.example(path) else {
             return match self {
@@ -153,13 +154,10 @@ impl Lessons {
     }
 }
 
-/// A line, and what is wrong there.
-type Problem = (usize, String);
-
 /// A file as messages name it, and its text.
-type File = (String, Result<String, Problem>);
+type LessonFile = (String, Result<String, Problem>);
 
-fn files_in(folder: &Path) -> io::Result<Vec<File>> {
+fn files_in(folder: &Path) -> io::Result<Vec<LessonFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -194,7 +192,7 @@ fn text_of(path: &Path) -> Result<String, Problem> {
     })
 }
 
-fn lessons_of(mut files: Vec<File>, name: &str) -> Lessons {
+fn lessons_of(mut files: Vec<LessonFile>, name: &str) -> Lessons {
     files.sort_by_key(|(file, _)| {
         let number = number_and_id(file).map_or(u32::MAX, |(number, _)| number);
         (number, file.clone())

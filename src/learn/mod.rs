@@ -19,7 +19,7 @@ pub(crate) mod progress;
 pub(crate) mod sandbox;
 
 pub(crate) use guard::COMPLETIONS;
-pub(crate) use lesson::{Exchange, Language, Lesson, LessonError, Quiz, Tab};
+pub(crate) use lesson::{CodeLanguage, CodeTab, Lesson, LessonError, LessonExchange, Quiz};
 pub(crate) use parse::MARKDOWN;
 
 /// Parses a lesson file, and returns whether it is valid.

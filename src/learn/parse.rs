@@ -7,14 +7,16 @@ pub(crate) mod transcript;
 
 use pulldown_cmark::{HeadingLevel, Options};
 
-use fence::{Fence, Kind};
+use fence::{Fence, FenceKind};
 use markdown::{Content, Piece, hint_text, pieces, unclosed};
 use transcript::Replies;
 
-use super::lesson::{Block, Expected, Hint, Lesson, LessonError, Run, Shell, Step, Tab, Transcript};
+use super::lesson::{
+    Block, CodeTab, Expected, Hint, Lesson, LessonError, LessonStep, Run, Shell, Transcript,
+};
 
-/// A row of a fence's body (from 0), and what is wrong there.
-type Problem = (usize, String);
+/// What is wrong, and where: a line of the file, or a row of a fence's body (from 0).
+pub(super) type Problem = (usize, String);
 
 /// The Markdown extensions of lessons, for parsing and for display.
 pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
@@ -66,7 +68,7 @@ struct Parser<'a> {
     title: Option<String>,
     promise: Option<String>,
     introduction: Vec<Block>,
-    steps: Vec<Step>,
+    steps: Vec<LessonStep>,
     /// Hints before the first task of a step.
     early_hints: Vec<String>,
     /// The piece before was a code fence.
@@ -124,7 +126,7 @@ impl Parser<'_> {
             self.error(line, "the step has no title: add `## Title`");
         }
         self.settle_early_hints();
-        self.steps.push(Step {
+        self.steps.push(LessonStep {
             title: text.to_owned(),
             blocks: Vec::new(),
             hints: Vec::new(),
@@ -180,32 +182,32 @@ impl Parser<'_> {
             Ok(fence) => fence,
             Err(what) => return self.error(line, &what),
         };
-        if self.steps.is_empty() && !matches!(fence.kind, Kind::Code(_) | Kind::Shell) {
+        if self.steps.is_empty() && !matches!(fence.kind, FenceKind::Code(_) | FenceKind::Shell) {
             return self.error(line, "this fence must come after the first `## Title`");
         }
         let block = match fence.kind {
-            Kind::Redis => {
+            FenceKind::Redis => {
                 let parsed = transcript::parse(body, line, &fence, Replies::Required);
                 self.body(line, parsed).map(Block::Redis)
             }
-            Kind::RedisTry => {
+            FenceKind::RedisTry => {
                 let parsed = transcript::parse(body, line, &fence, Replies::Optional);
                 let checks = Vec::new();
                 self.body(line, parsed)
                     .map(|solution| Block::Try { solution, checks })
             }
-            Kind::RedisCheck => {
+            FenceKind::RedisCheck => {
                 let parsed = transcript::parse(body, line, &fence, Replies::Required);
                 self.body(line, parsed).and_then(|check| self.take_check(check))
             }
-            Kind::Shell => Some(shell(body, line, fence, Run::ShownOnly)),
-            Kind::ShellRun => self
+            FenceKind::Shell => Some(shell(body, line, fence, Run::ShownOnly)),
+            FenceKind::ShellRun => self
                 .body(line, transcript::own_commands(body))
                 .map(|commands| shell(body, line, fence, Run::InProcess(commands))),
-            Kind::Quiz => self.body(line, quiz::parse(body)).map(Block::Quiz),
-            Kind::Code(language) => {
+            FenceKind::Quiz => self.body(line, quiz::parse(body)).map(Block::Quiz),
+            FenceKind::Code(language) => {
                 self.after_code = true;
-                let tab = Tab {
+                let tab = CodeTab {
                     line,
                     language,
                     text: body.trim_end().to_owned(),
@@ -245,8 +247,8 @@ impl Parser<'_> {
     }
 
     /// Adjacent code in different languages is one block.
-    fn take_code(&mut self, tab: Tab, was_code: bool) -> Option<Block> {
-        let is_new = |tabs: &[Tab]| tabs.iter().all(|other| other.language != tab.language);
+    fn take_code(&mut self, tab: CodeTab, was_code: bool) -> Option<Block> {
+        let is_new = |tabs: &[CodeTab]| tabs.iter().all(|other| other.language != tab.language);
         match self.blocks().last_mut() {
             Some(Block::Code(tabs)) if was_code && is_new(tabs) => {
                 tabs.push(tab);

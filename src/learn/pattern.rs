@@ -5,11 +5,11 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
     source: Vec<String>,
-    lines: Vec<Line>,
+    lines: Vec<PatternLine>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Line {
+enum PatternLine {
     AnyLines,
     Parts(Vec<Part>),
 }
@@ -36,8 +36,8 @@ impl Pattern {
         let mut ends = start(reply.len());
         for line in &self.lines {
             ends = match line {
-                Line::AnyLines => after_any(&ends),
-                Line::Parts(parts) => {
+                PatternLine::AnyLines => after_any(&ends),
+                PatternLine::Parts(parts) => {
                     let matching = |row: usize| {
                         let text = reply.get(row)?;
                         parts_match(parts, text).then_some(row + 1)
@@ -72,14 +72,14 @@ pub(crate) fn in_words(line: &str) -> String {
         Part::Number { least, most } => format!("{least} to {most}"),
     };
     match parse_line(line) {
-        Line::AnyLines => "…".to_owned(),
-        Line::Parts(parts) => parts.into_iter().map(part).collect(),
+        PatternLine::AnyLines => "…".to_owned(),
+        PatternLine::Parts(parts) => parts.into_iter().map(part).collect(),
     }
 }
 
-fn parse_line(line: &str) -> Line {
+fn parse_line(line: &str) -> PatternLine {
     if line.trim() == "..." {
-        return Line::AnyLines;
+        return PatternLine::AnyLines;
     }
     let mut parts = Vec::new();
     let mut text = String::new();
@@ -103,7 +103,7 @@ fn parse_line(line: &str) -> Line {
     if !text.is_empty() {
         parts.push(Part::Text(text));
     }
-    Line::Parts(parts)
+    PatternLine::Parts(parts)
 }
 
 fn wildcard(inside: &str) -> Option<Part> {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::cli::{Cli, Command, RedisArgs, ServeArgs};
 use crate::commands;
 use crate::exit::Exit;
-use crate::learn::app::{App, CommandFailure};
+use crate::learn::app::{CommandFailure, RunningApp};
 use crate::redis_url::Target;
 use crate::secret::Secret;
 
@@ -31,7 +31,7 @@ pub(super) fn run(
     redis: &RedisArgs,
     target: &Target,
     user: User,
-) -> Result<Option<App>, CommandFailure> {
+) -> Result<Option<RunningApp>, CommandFailure> {
     let shown = format!("sessiontut {}", words.join(" "));
     let fail = |what: String| CommandFailure {
         what: format!("{shown}: {what}"),
@@ -67,7 +67,7 @@ pub(super) fn run(
 }
 
 /// Serves the app in a thread; returns when it listens.
-fn serve(mut args: ServeArgs, target: &Target, user: User) -> Result<App, String> {
+fn serve(mut args: ServeArgs, target: &Target, user: User) -> Result<RunningApp, String> {
     if user == User::Robot {
         // Only the robot needs the address, and the default port may be in use.
         "127.0.0.1:0".clone_into(&mut args.listen);
@@ -88,7 +88,7 @@ fn serve(mut args: ServeArgs, target: &Target, user: User) -> Result<App, String
     let thread = thread::Builder::new().name("serve".into()).spawn(run);
     let thread = thread.map_err(|error| error.to_string())?;
     match address.recv_timeout(READY_WITHIN) {
-        Ok(address) => Ok(App {
+        Ok(address) => Ok(RunningApp {
             address,
             shut_down,
             thread,

@@ -6,7 +6,7 @@ use super::{Course, Leave, Place};
 use crate::learn::check::{self, Outcome};
 use crate::learn::connection::SendError;
 use crate::learn::guard;
-use crate::learn::learner::{Event, Key, Mark, Typed};
+use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
 use crate::learn::lesson::{Expected, Transcript};
 use crate::learn::parse::transcript::words;
 
@@ -25,7 +25,7 @@ struct Task<'t> {
 }
 
 /// What a typed command achieved.
-enum Verdict {
+enum AttemptVerdict {
     Done,
     /// It changed nothing, so it does not count as a try.
     ReadOnly,
@@ -46,7 +46,7 @@ impl Course<'_> {
             return Ok(());
         }
         self.with_redis(place, &mut |course| course.wait(solution.wait.as_ref()))?;
-        self.learner.show(&Event::Try);
+        self.learner.show(&CourseEvent::Try);
         let mut task = Task {
             solution,
             checks,
@@ -96,19 +96,19 @@ impl Course<'_> {
             course.note_keys();
             course
                 .learner
-                .show(&Event::Reply(&check::printed(&typed, &reply)));
+                .show(&CourseEvent::Reply(&check::printed(&typed, &reply)));
             course.judge(task, &typed, &reply)
         })?;
         self.save();
         match verdict {
-            Verdict::Done => {
+            AttemptVerdict::Done => {
                 self.say(Mark::Success, "correct");
                 return Ok(true);
             }
-            Verdict::ReadOnly => {}
-            Verdict::Rejected => self.count_try(task),
-            Verdict::NotYet(outcome) => {
-                self.learner.show(&Event::NotYet(&outcome));
+            AttemptVerdict::ReadOnly => {}
+            AttemptVerdict::Rejected => self.count_try(task),
+            AttemptVerdict::NotYet(outcome) => {
+                self.learner.show(&CourseEvent::NotYet(&outcome));
                 self.count_try(task);
             }
         }
@@ -124,46 +124,51 @@ impl Course<'_> {
 
     fn show_solution(&mut self, task: &mut Task<'_>) {
         task.solution_shown = true;
-        self.learner.show(&Event::Solution(task.solution));
+        self.learner.show(&CourseEvent::Solution(task.solution));
     }
 
     /// Judges by the state that the checks read, or by the reply if there are no checks.
-    fn judge(&mut self, task: &Task<'_>, typed: &[Vec<u8>], reply: &Value) -> Result<Verdict, SendError> {
+    fn judge(
+        &mut self,
+        task: &Task<'_>,
+        typed: &[Vec<u8>],
+        reply: &Value,
+    ) -> Result<AttemptVerdict, SendError> {
         let command = String::from_utf8_lossy(&typed[0]).to_uppercase();
         if self.sandbox.is_in_transaction() {
             self.say(
                 Mark::Plain,
                 "queued: EXEC runs the queued commands, DISCARD drops them",
             );
-            return Ok(Verdict::ReadOnly);
+            return Ok(AttemptVerdict::ReadOnly);
         }
         if matches!(reply, Value::ServerError(_)) && task.solution.expected == Expected::Replies {
             if let Some(meaning) = check::explanation(&command, &check::printed(typed, reply)[0]) {
                 self.say(Mark::Plain, meaning);
             }
-            return Ok(Verdict::Rejected);
+            return Ok(AttemptVerdict::Rejected);
         }
         let only_reads = guard::only_reads(&command) || command == "DISCARD";
         if task.checks.is_empty() {
             let Some(last) = task.solution.exchanges.last() else {
-                return Ok(Verdict::Done);
+                return Ok(AttemptVerdict::Done);
             };
             let outcome = check::judge(last, task.solution.expected, reply);
             let is_other_command = !last.words[0].eq_ignore_ascii_case(&typed[0]);
             return Ok(match outcome.held() {
-                true => Verdict::Done,
-                false if only_reads && is_other_command => Verdict::ReadOnly,
-                false => Verdict::NotYet(outcome),
+                true => AttemptVerdict::Done,
+                false if only_reads && is_other_command => AttemptVerdict::ReadOnly,
+                false => AttemptVerdict::NotYet(outcome),
             });
         }
         // A command that changes nothing is not worth the wait of a check.
         if only_reads && task.checks.iter().any(|check| check.wait.is_some()) {
-            return Ok(Verdict::ReadOnly);
+            return Ok(AttemptVerdict::ReadOnly);
         }
         Ok(match self.failed_check(task.checks)? {
-            None => Verdict::Done,
-            Some(_) if only_reads => Verdict::ReadOnly,
-            Some(outcome) => Verdict::NotYet(outcome),
+            None => AttemptVerdict::Done,
+            Some(_) if only_reads => AttemptVerdict::ReadOnly,
+            Some(outcome) => AttemptVerdict::NotYet(outcome),
         })
     }
 
@@ -175,12 +180,12 @@ impl Course<'_> {
         let failed = self.with_redis(place, &mut |course| {
             let learner = &mut *course.learner;
             check::run(&mut course.sandbox, task.solution, &mut |outcome| {
-                learner.show(&Event::Ran(outcome));
+                learner.show(&CourseEvent::Ran(outcome));
             })?;
             course.failed_check(task.checks)
         })?;
         if let Some(outcome) = failed {
-            self.learner.show(&Event::NotYet(&outcome));
+            self.learner.show(&CourseEvent::NotYet(&outcome));
         }
         Ok(())
     }

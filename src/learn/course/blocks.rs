@@ -9,7 +9,7 @@ use super::{Course, Leave, Place};
 use crate::deadline::Deadline;
 use crate::learn::check::{self, Outcome};
 use crate::learn::connection::SendError;
-use crate::learn::learner::{Event, Key, Mark, Picked};
+use crate::learn::learner::{CourseEvent, Key, Mark, Picked};
 use crate::learn::lesson::{Block, Needs, Quiz, Run, Shell, Transcript, Wait};
 
 /// How often a countdown is drawn.
@@ -25,7 +25,7 @@ impl Course<'_> {
             return Ok(());
         }
         if !self.fast_lane {
-            self.learner.show(&Event::Commands(transcript));
+            self.learner.show(&CourseEvent::Commands(transcript));
             let next = match transcript.wait {
                 Some(_) => "wait and run",
                 None => "run",
@@ -36,7 +36,7 @@ impl Course<'_> {
             course.wait(transcript.wait.as_ref())?;
             let learner = &mut *course.learner;
             check::run(&mut course.sandbox, transcript, &mut |outcome| {
-                learner.show(&Event::Ran(outcome));
+                learner.show(&CourseEvent::Ran(outcome));
             })
         })
     }
@@ -45,7 +45,7 @@ impl Course<'_> {
     pub(super) fn failed_check(&mut self, checks: &[Transcript]) -> Result<Option<Outcome>, SendError> {
         for check in checks {
             if !self.can_run(check.needs) {
-                self.learner.show(&Event::Skipped {
+                self.learner.show(&CourseEvent::Skipped {
                     line: check.line,
                     commands: &[],
                     why: NEEDS_REAL_REDIS,
@@ -56,7 +56,7 @@ impl Course<'_> {
             let learner = &mut *self.learner;
             let mut failed = None;
             check::run(&mut self.sandbox, check, &mut |outcome| {
-                learner.show(&Event::Checked(outcome));
+                learner.show(&CourseEvent::Checked(outcome));
                 if failed.is_none() && !outcome.held() {
                     failed = Some(outcome.clone());
                 }
@@ -75,7 +75,7 @@ impl Course<'_> {
             return Ok(());
         }
         if self.command_skipped {
-            self.learner.show(&Event::Skipped {
+            self.learner.show(&CourseEvent::Skipped {
                 line: check.line,
                 commands: &[],
                 why: "not checked: the command before it was not run",
@@ -98,7 +98,7 @@ impl Course<'_> {
                 self.say(Mark::Success, "correct");
                 return Ok(());
             };
-            self.learner.show(&Event::NotYet(&outcome));
+            self.learner.show(&CourseEvent::NotYet(&outcome));
             let again = offer(Key::Next, "check again");
             let skip = offer(Key::No, "continue anyway");
             match self.learner.press(&[again, skip, QUIT])? {
@@ -113,13 +113,13 @@ impl Course<'_> {
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
         let Run::InProcess(commands) = &shell.run else {
             if !self.fast_lane {
-                self.learner.show(&Event::Shell(shell));
+                self.learner.show(&CourseEvent::Shell(shell));
             }
             return Ok(());
         };
-        self.learner.show(&Event::Shell(shell));
+        self.learner.show(&CourseEvent::Shell(shell));
         if !self.can_run(shell.needs) {
-            self.learner.show(&Event::Skipped {
+            self.learner.show(&CourseEvent::Skipped {
                 line: shell.line,
                 commands: &[],
                 why: NEEDS_REAL_REDIS,
@@ -146,7 +146,7 @@ impl Course<'_> {
             self.run_own(shell.line, words);
             self.sandbox.connection.stop().check()?;
         }
-        self.learner.show(&Event::CommandOutput);
+        self.learner.show(&CourseEvent::CommandOutput);
         Ok(())
     }
 
@@ -169,7 +169,7 @@ impl Course<'_> {
             }
         };
         if let Err(what) = &failed {
-            self.learner.show(&Event::CommandFailed { line, what });
+            self.learner.show(&CourseEvent::CommandFailed { line, what });
         }
     }
 
@@ -182,14 +182,14 @@ impl Course<'_> {
 
     /// A `quiz` fence, until the answer is right.
     pub(super) fn quiz(&mut self, place: Place<'_>, quiz: &Quiz) -> Result<(), Leave> {
-        self.learner.show(&Event::Quiz(quiz));
+        self.learner.show(&CourseEvent::Quiz(quiz));
         let right = quiz.right_answers();
         loop {
             let offers = self.offers(place, "skip");
             match self.learner.pick(quiz, &offers)? {
                 Picked::Answers(picked) => {
                     let picked = &picked[..];
-                    self.learner.show(&Event::Answered { quiz, picked });
+                    self.learner.show(&CourseEvent::Answered { quiz, picked });
                     if picked == right {
                         return Ok(());
                     }
@@ -206,7 +206,7 @@ impl Course<'_> {
     }
 
     pub(super) fn skip(&mut self, transcript: &Transcript) {
-        self.learner.show(&Event::Skipped {
+        self.learner.show(&CourseEvent::Skipped {
             line: transcript.line,
             commands: &transcript.exchanges,
             why: NEEDS_REAL_REDIS,
@@ -219,7 +219,7 @@ impl Course<'_> {
             return Ok(());
         };
         let waited = self.count_down(wait);
-        self.learner.show(&Event::CountdownOver);
+        self.learner.show(&CourseEvent::CountdownOver);
         waited
     }
 
@@ -235,7 +235,7 @@ impl Course<'_> {
                 None => None,
             };
             let left = deadline.left();
-            self.learner.show(&Event::Countdown { wait, left, pttl });
+            self.learner.show(&CourseEvent::Countdown { wait, left, pttl });
             self.sandbox.connection.sleep(TICK.min(left))?;
         }
         Ok(())

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Course, Leave, Place, standings};
 use crate::learn::app::CommandFailure;
-use crate::learn::learner::{Event, Key, Mark, Offer};
-use crate::learn::lesson::{Block, Tab};
+use crate::learn::learner::{CourseEvent, Key, Mark, Offer};
+use crate::learn::lesson::{Block, CodeTab};
 
 /// Time for the thread that listens for signals to notice a Ctrl-C.
 const SIGNAL_DELAY: Duration = Duration::from_secs(1);
@@ -66,7 +66,7 @@ impl Course<'_> {
                 if let Err(failure) = (self.run_command)(&["ping".to_owned()]) {
                     self.ignore_interrupt_of(&failure);
                 }
-                self.learner.show(&Event::CommandOutput);
+                self.learner.show(&CourseEvent::CommandOutput);
             }
             Key::FastLane => {
                 self.fast_lane = true;
@@ -108,7 +108,7 @@ impl Course<'_> {
             return;
         };
         self.hints_shown.push(indexes[number]);
-        self.learner.show(&Event::Hint {
+        self.learner.show(&CourseEvent::Hint {
             hint: &place.lesson.steps[place.step].hints[indexes[number]],
             number,
             of: indexes.len(),
@@ -124,13 +124,13 @@ impl Course<'_> {
         self.language = tabs[shown].language.clone();
         self.progress.set_language(&self.language.0);
         self.save();
-        self.learner.show(&Event::Code { tabs, shown });
+        self.learner.show(&CourseEvent::Code { tabs, shown });
     }
 
     /// Shows the list of lessons; leaves for one of them if the learner chooses one.
     pub(super) fn list(&mut self) -> Result<(), Leave> {
         let standings = standings(&self.lessons, &self.progress);
-        self.learner.show(&Event::Lessons(&standings));
+        self.learner.show(&CourseEvent::Lessons(&standings));
         let word = self
             .learner
             .type_line("go to lesson (number, name or part of a word; Enter: stay here)")?;
@@ -148,7 +148,7 @@ impl Course<'_> {
 }
 
 /// The last code block before this place in the step.
-fn languages_before<'l>(place: Place<'l>) -> &'l [Tab] {
+fn languages_before<'l>(place: Place<'l>) -> &'l [CodeTab] {
     let blocks = &place.lesson.steps[place.step].blocks;
     let mut before = blocks.iter().take(place.block).rev();
     let code = before.find_map(|block| match block {

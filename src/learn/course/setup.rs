@@ -5,7 +5,7 @@ use super::menu::{LIST, PING, QUIT, offer};
 use super::{Course, Guest, Leave, Place};
 use crate::exit::Exit;
 use crate::learn::connection::{SendError, Unavailable};
-use crate::learn::learner::{Event, Key, Mark};
+use crate::learn::learner::{CourseEvent, Key, Mark};
 use crate::learn::lesson::{Block, Lesson};
 use crate::learn::name::{self, FIRST_NAME, NameLock, Taken};
 use crate::session::other_keys::notice;
@@ -23,7 +23,7 @@ impl Course<'_> {
             Ok(()) => Ok(()),
             Err(SendError::Interrupted(_)) => Err(Leave::Interrupted),
             Err(SendError::Unavailable(unavailable)) => {
-                self.learner.show(&Event::Unavailable(&unavailable));
+                self.learner.show(&CourseEvent::Unavailable(&unavailable));
                 self.say(
                     Mark::Plain,
                     "you can read on: the next command tries to connect again",
@@ -76,7 +76,7 @@ impl Course<'_> {
 
     /// Shows why Redis is unavailable, until it is available again.
     fn wait_for_redis(&mut self, place: Place<'_>, unavailable: &Unavailable) -> Result<(), Leave> {
-        self.learner.show(&Event::Unavailable(unavailable));
+        self.learner.show(&CourseEvent::Unavailable(unavailable));
         let again = offer(Key::Next, "try again");
         let skip = offer(Key::No, "continue without it");
         loop {
@@ -90,7 +90,7 @@ impl Course<'_> {
                         return Ok(());
                     }
                     Err(SendError::Interrupted(_)) => return Err(Leave::Interrupted),
-                    Err(SendError::Unavailable(now)) => self.learner.show(&Event::Unavailable(&now)),
+                    Err(SendError::Unavailable(now)) => self.learner.show(&CourseEvent::Unavailable(&now)),
                 },
                 Key::No => return Err(Leave::Skip),
                 key => self.obey(place, key)?,

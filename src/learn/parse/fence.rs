@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::learn::guard::PREFIX;
-use crate::learn::lesson::{Expected, Language, Needs, Wait};
+use crate::learn::lesson::{CodeLanguage, Expected, Needs, Wait};
 
 #[derive(Clone, Debug)]
 pub(super) struct Fence {
-    pub(super) kind: Kind,
+    pub(super) kind: FenceKind,
     pub(super) expected: Expected,
     pub(super) wait: Option<Wait>,
     pub(super) needs: Needs,
@@ -16,14 +16,14 @@ pub(super) struct Fence {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FenceKind {
     Redis,
     RedisTry,
     RedisCheck,
     Shell,
     ShellRun,
     Quiz,
-    Code(Language),
+    Code(CodeLanguage),
 }
 
 /// The longest wait: the time limit of `learn --yes`.
@@ -41,10 +41,10 @@ impl Fence {
         let mut words = info.split_whitespace();
         let language = words.next().unwrap_or("text");
         let (kind, allowed) = match language {
-            "redis" => (Kind::Redis, REDIS_WORDS),
-            "sh" => (Kind::Shell, SHELL_WORDS),
-            "quiz" => (Kind::Quiz, QUIZ_WORDS),
-            _ => (Kind::Code(Language::named(language)), CODE_WORDS),
+            "redis" => (FenceKind::Redis, REDIS_WORDS),
+            "sh" => (FenceKind::Shell, SHELL_WORDS),
+            "quiz" => (FenceKind::Quiz, QUIZ_WORDS),
+            _ => (FenceKind::Code(CodeLanguage::named(language)), CODE_WORDS),
         };
         let mut fence = Self {
             kind,
@@ -55,17 +55,20 @@ impl Fence {
         };
         let (mut after, mut watch) = (None, None);
         for word in words {
-            let is_redis = matches!(fence.kind, Kind::Redis | Kind::RedisTry | Kind::RedisCheck);
-            let is_shell = matches!(fence.kind, Kind::Shell | Kind::ShellRun);
-            let is_code = matches!(fence.kind, Kind::Code(_));
+            let is_redis = matches!(
+                fence.kind,
+                FenceKind::Redis | FenceKind::RedisTry | FenceKind::RedisCheck
+            );
+            let is_shell = matches!(fence.kind, FenceKind::Shell | FenceKind::ShellRun);
+            let is_code = matches!(fence.kind, FenceKind::Code(_));
             match word.split_once('=').unwrap_or((word, "")) {
-                ("try", "") if fence.kind == Kind::Redis => fence.kind = Kind::RedisTry,
-                ("check", "") if fence.kind == Kind::Redis => fence.kind = Kind::RedisCheck,
+                ("try", "") if fence.kind == FenceKind::Redis => fence.kind = FenceKind::RedisTry,
+                ("check", "") if fence.kind == FenceKind::Redis => fence.kind = FenceKind::RedisCheck,
                 ("try" | "check", "") if is_redis => {
                     return Err("use two fences: one with `try` and one with `check`".into());
                 }
                 ("fails", "") if is_redis => fence.expected = Expected::Error,
-                ("run", "") if is_shell => fence.kind = Kind::ShellRun,
+                ("run", "") if is_shell => fence.kind = FenceKind::ShellRun,
                 ("real", "") => fence.needs = Needs::RealRedis,
                 ("after", time) if is_redis || is_shell => after = Some(duration(time)?),
                 ("watch", key) if is_redis || is_shell => watch = Some(watched(key)?),
@@ -139,22 +142,22 @@ mod tests {
     #[test]
     fn every_word_of_the_format_is_understood() {
         for (info, kind) in [
-            ("redis", Kind::Redis),
-            ("redis fails", Kind::Redis),
-            ("redis try", Kind::RedisTry),
-            ("redis try fails real", Kind::RedisTry),
+            ("redis", FenceKind::Redis),
+            ("redis fails", FenceKind::Redis),
+            ("redis try", FenceKind::RedisTry),
+            ("redis try fails real", FenceKind::RedisTry),
             (
                 "redis check after=11s watch=sessiontut:user:ada",
-                Kind::RedisCheck,
+                FenceKind::RedisCheck,
             ),
-            ("sh", Kind::Shell),
-            ("sh run", Kind::ShellRun),
-            ("quiz", Kind::Quiz),
+            ("sh", FenceKind::Shell),
+            ("sh run", FenceKind::ShellRun),
+            ("quiz", FenceKind::Quiz),
             (
                 "python from=examples/flask/app.py#step2",
-                Kind::Code(Language("python".into())),
+                FenceKind::Code(CodeLanguage("python".into())),
             ),
-            ("", Kind::Code(Language("text".into()))),
+            ("", FenceKind::Code(CodeLanguage("text".into()))),
         ] {
             assert_eq!(Fence::parse(info).unwrap().kind, kind, "{info}");
         }

@@ -3,7 +3,7 @@
 use super::Problem;
 use super::fence::Fence;
 use crate::learn::guard;
-use crate::learn::lesson::{Exchange, Expected, Transcript, WrongReply};
+use crate::learn::lesson::{Expected, LessonExchange, Transcript, WrongReply};
 use crate::learn::pattern::Pattern;
 
 /// Whether every command needs an expected reply.
@@ -24,7 +24,7 @@ pub(super) fn parse(
     replies: Replies,
 ) -> Result<Transcript, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut exchanges: Vec<Exchange> = Vec::new();
+    let mut exchanges: Vec<LessonExchange> = Vec::new();
     let mut reply: Vec<&str> = Vec::new();
     for (row, text) in body.lines().enumerate() {
         let mut problem = |what: &str| problems.push((row, what.to_owned()));
@@ -75,13 +75,13 @@ pub(super) fn parse(
     }
 }
 
-fn exchange(source: &str, line: usize) -> Result<Exchange, String> {
+fn exchange(source: &str, line: usize) -> Result<LessonExchange, String> {
     let words = words(source).ok_or_else(|| format!("a quote is not closed in `{source}`"))?;
     if words.is_empty() {
         return Err("a command is missing after `>`".into());
     }
     guard::keys_of(&words).map_err(|forbidden| forbidden.to_string())?;
-    Ok(Exchange {
+    Ok(LessonExchange {
         line,
         source: source.to_owned(),
         words,
@@ -91,7 +91,7 @@ fn exchange(source: &str, line: usize) -> Result<Exchange, String> {
 }
 
 /// Adds the lines of a reply, without blank lines around them, to the last exchange.
-fn end_reply(exchanges: &mut [Exchange], reply: &mut Vec<&str>) {
+fn end_reply(exchanges: &mut [LessonExchange], reply: &mut Vec<&str>) {
     let is_text = |text: &&str| !text.trim().is_empty();
     if let Some(exchange) = exchanges.last_mut()
         && let (Some(first), Some(last)) = (reply.iter().position(is_text), reply.iter().rposition(is_text))
@@ -102,18 +102,18 @@ fn end_reply(exchanges: &mut [Exchange], reply: &mut Vec<&str>) {
 }
 
 fn missing_replies(transcript: &Transcript, replies: Replies) -> Vec<Problem> {
-    let row = |exchange: &Exchange| exchange.line - transcript.line - 1;
+    let row = |exchange: &LessonExchange| exchange.line - transcript.line - 1;
     let mut exchanges = transcript.exchanges.iter();
     match (transcript.expected, replies) {
         (Expected::Error, _) => {
-            let may_fail = |exchange: &Exchange| exchange.reply.as_ref().is_none_or(Pattern::is_error);
+            let may_fail = |exchange: &LessonExchange| exchange.reply.as_ref().is_none_or(Pattern::is_error);
             let what = "`fails` needs an error reply, for example `(error) WRONGTYPE [..]`";
             let last = transcript.exchanges.last().filter(|_| !exchanges.any(may_fail));
             last.map(|last| (row(last), what.into())).into_iter().collect()
         }
         (Expected::Replies, Replies::Optional) => Vec::new(),
         (Expected::Replies, Replies::Required) => {
-            let what = |exchange: &Exchange| {
+            let what = |exchange: &LessonExchange| {
                 let source = &exchange.source;
                 format!("`{source}` has no reply: add what redis-cli prints, or `...` for any reply")
             };

@@ -9,9 +9,9 @@ use super::{counted, seconds};
 use crate::learn::LessonError;
 use crate::learn::Quiz;
 use crate::learn::app::Visitor;
-use crate::learn::check::{Outcome, Verdict};
+use crate::learn::check::{Outcome, ReplyVerdict};
 use crate::learn::connection::Unavailable;
-use crate::learn::learner::{Event, Key, Learner, Mark, Offer, Picked, Typed};
+use crate::learn::learner::{CourseEvent, Key, Learner, Mark, Offer, Picked, Typed};
 use crate::learn::name::FIRST_NAME;
 use crate::random;
 use crate::sanitize;
@@ -90,7 +90,7 @@ impl Robot {
 
     fn count(&mut self, outcome: &Outcome) {
         self.tally.replies += 1;
-        if let Verdict::Differs { expected, why } = &outcome.verdict {
+        if let ReplyVerdict::Differs { expected, why } = &outcome.verdict {
             self.tally.unexpected += 1;
             self.print_difference(outcome, expected, why.as_deref());
         }
@@ -114,10 +114,10 @@ impl Robot {
 }
 
 impl Learner for Robot {
-    fn show(&mut self, event: &Event<'_>) {
+    fn show(&mut self, event: &CourseEvent<'_>) {
         self.check_failed = false;
         match event {
-            Event::Lesson { lesson, .. } => {
+            CourseEvent::Lesson { lesson, .. } => {
                 self.file.clone_from(&lesson.file);
                 self.tally.lessons += 1;
                 let title = sanitize::line(&lesson.title);
@@ -126,30 +126,30 @@ impl Learner for Robot {
                     answer(&line.bold().to_string());
                 }
             }
-            Event::Ran(outcome) | Event::Checked(outcome) => self.count(outcome),
-            Event::NotYet(_) => self.check_failed = true,
-            Event::Try => self.solution_shown = false,
-            Event::Solution(_) => self.solution_shown = true,
-            Event::Skipped { line, why, .. } => {
+            CourseEvent::Ran(outcome) | CourseEvent::Checked(outcome) => self.count(outcome),
+            CourseEvent::NotYet(_) => self.check_failed = true,
+            CourseEvent::Try => self.solution_shown = false,
+            CourseEvent::Solution(_) => self.solution_shown = true,
+            CourseEvent::Skipped { line, why, .. } => {
                 self.tally.skipped += 1;
                 told_behind("  skipped   ", &format!("{}:{line}: {why}", self.file));
             }
-            Event::Countdown { wait, .. } if !self.waiting => {
+            CourseEvent::Countdown { wait, .. } if !self.waiting => {
                 self.waiting = true;
                 answer(&format!("  waiting   {}", seconds(wait.span)));
             }
-            Event::CountdownOver => self.waiting = false,
-            Event::CommandFailed { line, what } => {
+            CourseEvent::CountdownOver => self.waiting = false,
+            CourseEvent::CommandFailed { line, what } => {
                 self.tally.failed_commands += 1;
                 told(&format!("{}:{line}", self.file));
                 told_behind("  ", what);
             }
-            Event::Unavailable(unavailable) => {
+            CourseEvent::Unavailable(unavailable) => {
                 self.unavailable = Some((*unavailable).clone());
                 self.quits = true;
             }
-            Event::LessonDone(_) => self.quits |= self.takes_one_lesson,
-            Event::Message(Mark::Warning, text) => note(text),
+            CourseEvent::LessonDone(_) => self.quits |= self.takes_one_lesson,
+            CourseEvent::Message(Mark::Warning, text) => note(text),
             _ => {}
         }
     }

@@ -6,9 +6,9 @@ use colored::Colorize as _;
 
 use super::keys;
 use super::terminal::{Rows, TerminalLearner};
-use crate::learn::check::{Outcome, Verdict};
+use crate::learn::check::{Outcome, ReplyVerdict};
 use crate::learn::learner::{Mark, Offer};
-use crate::learn::{Exchange, Lesson, Quiz, Tab, pattern};
+use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz, pattern};
 use crate::sanitize;
 use crate::ui::{highlight, markdown};
 
@@ -74,7 +74,7 @@ impl TerminalLearner {
         }
     }
 
-    pub(super) fn code(&mut self, tabs: &[Tab], shown: usize) {
+    pub(super) fn code(&mut self, tabs: &[CodeTab], shown: usize) {
         let Some(tab) = tabs.get(shown) else {
             return;
         };
@@ -97,14 +97,14 @@ impl TerminalLearner {
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
     }
 
-    pub(super) fn pending_commands(&mut self, exchanges: &[Exchange]) {
+    pub(super) fn pending_commands(&mut self, exchanges: &[LessonExchange]) {
         let before = self.screen.written;
         self.commands(exchanges);
         let after = self.screen.written;
         self.pending = Some(Rows { before, after });
     }
 
-    pub(super) fn commands(&mut self, exchanges: &[Exchange]) {
+    pub(super) fn commands(&mut self, exchanges: &[LessonExchange]) {
         for exchange in exchanges {
             self.command_line(&exchange.source);
         }
@@ -123,7 +123,7 @@ impl TerminalLearner {
         }
         self.command_line(&outcome.command);
         self.reply(&outcome.got);
-        if let Verdict::Differs { expected, why } = &outcome.verdict {
+        if let ReplyVerdict::Differs { expected, why } = &outcome.verdict {
             self.marked(Mark::Failure, &format!("expected: {}", readable(expected)));
             if let Some(why) = why {
                 self.say(why);
@@ -143,7 +143,7 @@ impl TerminalLearner {
 
     /// The check that failed, and why.
     pub(super) fn not_yet(&mut self, outcome: &Outcome) {
-        let Verdict::Differs { expected, why } = &outcome.verdict else {
+        let ReplyVerdict::Differs { expected, why } = &outcome.verdict else {
             return;
         };
         self.marked(Mark::Failure, "not yet");

@@ -8,7 +8,7 @@ use dialoguer::console::truncate_str;
 use super::keys;
 use super::screen::Screen;
 use super::show::remaining;
-use crate::learn::learner::{Event, Key, Learner, Mark, Offer, Picked, Typed};
+use crate::learn::learner::{CourseEvent, Key, Learner, Mark, Offer, Picked, Typed};
 use crate::learn::{COMPLETIONS, Quiz};
 use crate::sanitize;
 use crate::signals::{Interrupted, Stop};
@@ -78,32 +78,32 @@ impl TerminalLearner {
 }
 
 impl Learner for TerminalLearner {
-    fn show(&mut self, event: &Event<'_>) {
+    fn show(&mut self, event: &CourseEvent<'_>) {
         match event {
-            Event::Lesson { lesson, of, step } => self.lesson(lesson, *of, *step),
-            Event::Step { lesson, step } => self.step(lesson, *step),
-            Event::Prose(text) => self.block(markdown::lines(text, self.screen.width())),
-            Event::Code { tabs, shown } => self.code(tabs, *shown),
-            Event::Shell(shell) => {
+            CourseEvent::Lesson { lesson, of, step } => self.lesson(lesson, *of, *step),
+            CourseEvent::Step { lesson, step } => self.step(lesson, *step),
+            CourseEvent::Prose(text) => self.block(markdown::lines(text, self.screen.width())),
+            CourseEvent::Code { tabs, shown } => self.code(tabs, *shown),
+            CourseEvent::Shell(shell) => {
                 let lines = highlight::lines(&sanitize::lines(&shell.text), "sh");
                 let prompt = "$".dimmed();
                 self.block(lines.iter().map(|line| format!("  {prompt} {line}")).collect());
             }
-            Event::Commands(transcript) => self.pending_commands(&transcript.exchanges),
-            Event::Ran(outcome) => self.outcome(outcome),
-            Event::Checked(_) => {}
-            Event::Try => {
+            CourseEvent::Commands(transcript) => self.pending_commands(&transcript.exchanges),
+            CourseEvent::Ran(outcome) => self.outcome(outcome),
+            CourseEvent::Checked(_) => {}
+            CourseEvent::Try => {
                 self.screen.put(&"Your turn: type a command.".bold().to_string());
                 self.list_keys = true;
             }
-            Event::Reply(lines) => self.reply(lines),
-            Event::NotYet(outcome) => self.not_yet(outcome),
-            Event::Solution(transcript) => {
+            CourseEvent::Reply(lines) => self.reply(lines),
+            CourseEvent::NotYet(outcome) => self.not_yet(outcome),
+            CourseEvent::Solution(transcript) => {
                 self.screen.put(&"Solution:".bold().to_string());
                 self.commands(&transcript.exchanges);
                 self.say("type it, or press Enter to run it");
             }
-            Event::Hint { hint, number, of } => {
+            CourseEvent::Hint { hint, number, of } => {
                 let title = match of {
                     1 => "Hint".to_owned(),
                     _ => format!("Hint {} of {of}", number + 1),
@@ -111,13 +111,13 @@ impl Learner for TerminalLearner {
                 self.screen.put(&title.cyan().bold().to_string());
                 self.block(markdown::lines(&hint.text, self.screen.width()));
             }
-            Event::Quiz(quiz) => self.question(quiz),
-            Event::Answered { quiz, picked } => self.answered(quiz, picked),
-            Event::Skipped { commands, why, .. } => {
+            CourseEvent::Quiz(quiz) => self.question(quiz),
+            CourseEvent::Answered { quiz, picked } => self.answered(quiz, picked),
+            CourseEvent::Skipped { commands, why, .. } => {
                 self.commands(commands);
                 self.say(why);
             }
-            Event::Countdown { wait, left, pttl } => {
+            CourseEvent::Countdown { wait, left, pttl } => {
                 let seconds = left.as_secs_f64().ceil();
                 let ttl = match (&wait.watch, pttl) {
                     (Some(key), Some(pttl)) => format!("  ·  {}", remaining(key, *pttl)),
@@ -126,30 +126,30 @@ impl Learner for TerminalLearner {
                 let text = format!("waiting {seconds:.0} s{ttl}");
                 self.screen.draw(&truncate_str(&text, self.screen.width(), "…"));
             }
-            Event::CountdownOver => {
+            CourseEvent::CountdownOver => {
                 self.screen.clear_line();
                 // Keys pressed during the countdown do not belong to the next question.
                 echo::discard_typed();
             }
-            Event::Unavailable(unavailable) => {
+            CourseEvent::Unavailable(unavailable) => {
                 self.marked(Mark::Failure, &format!("Redis: {unavailable}"));
                 if let Some(fix) = unavailable.fixes.first() {
                     self.say(&format!("to fix it: {fix}"));
                 }
                 self.say("your command is not the cause");
             }
-            Event::Lessons(standings) => {
+            CourseEvent::Lessons(standings) => {
                 let lines = super::list_lines(standings, Some(self.screen.width()));
                 self.screen.put_all(lines);
             }
-            Event::CommandOutput => self.screen.gap_after_others(),
-            Event::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
-            Event::LessonDone(lesson) => {
+            CourseEvent::CommandOutput => self.screen.gap_after_others(),
+            CourseEvent::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
+            CourseEvent::LessonDone(lesson) => {
                 self.screen.gap();
                 let title = sanitize::line(&lesson.title);
                 self.marked(Mark::Success, &format!("lesson {} done: {title}", lesson.number));
             }
-            Event::Message(mark, text) => self.marked(*mark, text),
+            CourseEvent::Message(mark, text) => self.marked(*mark, text),
         }
     }
 
