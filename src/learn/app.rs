@@ -17,7 +17,7 @@ pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<RunningAp
 pub(crate) struct CommandFailure {
     /// The command and how it ended.
     pub what: String,
-    /// It was ended by Ctrl-C.
+    /// Ctrl-C ended it.
     pub interrupted: bool,
 }
 
@@ -98,7 +98,7 @@ fn exchange(app: SocketAddr, request: &str) -> io::Result<String> {
     let deadline = Deadline::after(TIMEOUT);
     let mut stream = TcpStream::connect_timeout(&app, TIMEOUT)?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    // A zero timeout would mean none.
+    // `set_read_timeout` refuses a timeout of zero.
     stream.set_read_timeout(Some(deadline.left().max(Duration::from_millis(1))))?;
     stream.write_all(request.as_bytes())?;
     let mut response = Vec::new();

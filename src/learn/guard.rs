@@ -109,7 +109,7 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     }
 }
 
-/// The name of a command, with its subcommand if it has some.
+/// The name of a command, with its subcommand if it has one.
 fn shown_name(words: &[Vec<u8>]) -> String {
     let is_container = || {
         let command = find_name(&[PRACTICE, REAL_ONLY], &lower(words.first()?))?;
@@ -127,7 +127,7 @@ fn may_match_password(setting: &[u8]) -> bool {
     name.contains("pass") || name.contains("auth") || name.contains(['*', '?', '[', '\\'])
 }
 
-/// Whether a command, named by its first word, changes nothing: then it is not an attempt at a task.
+/// Whether a command, given by its first word, changes nothing. Such a command does not count as an attempt at a task.
 #[must_use]
 pub(super) fn only_reads(command: &str) -> bool {
     let name = lower(command.as_bytes());

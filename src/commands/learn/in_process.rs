@@ -51,7 +51,7 @@ pub(super) fn run(
     match cli.command {
         Some(Command::Learn(_)) => return Err(fail("a lesson cannot run `learn`".into())),
         Some(Command::Serve(args)) => return serve(args, target, user).map(Some).map_err(fail),
-        // It asks a person.
+        // A drill asks questions that only a person can answer.
         Some(Command::Drill(_)) if user == User::Robot => return Ok(None),
         _ => {}
     }
