@@ -8,14 +8,14 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use sessiontut::drill::{self, DrillFault, FAULTS, Setting};
+use sessiontut::drill::{self, DrillFault, FAULTS};
 use support::{Home, Terminal};
 
 /// Runs `ping`, and returns its exit status and the codes of its cause and warnings.
 fn named(home: &Home, url: &str, ca: Option<&Path>, fault: &DrillFault) -> (Option<i32>, Vec<String>) {
     let mut arguments = vec!["ping", "--json", "--timeout", "4"];
     // A replica is an error only for a client that writes.
-    if fault.setting == Setting::Replica {
+    if fault.name == "replica" {
         arguments.push("--write-check");
     }
     let ca = ca.map(|path| path.to_string_lossy().into_owned());
@@ -43,7 +43,7 @@ fn ping_names_the_fault_of_every_drill() {
     for fault in FAULTS {
         let drill = drill::start(fault).unwrap();
         let (_, codes) = named(&home, drill.url(), drill.ca(), fault);
-        let is_beside = matches!(fault.setting, Setting::ClusterNode | Setting::Slow);
+        let is_beside = matches!(fault.name, "cluster" | "slow");
         let holds = if is_beside {
             codes.iter().any(|code| code == fault.cause.code())
         } else {

@@ -1,4 +1,4 @@
-//! Starts a broken endpoint.
+//! Starts the broken endpoints.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,13 +9,13 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tempfile::TempPath;
 
 use super::broken_server::{Behaviour, BrokenServer, Certificate, tls_server};
-use super::faults::{DrillFault, Setting};
-use crate::practice::{Server, ServerLimits, ServerOptions, SimulatedFault};
+use super::faults::DrillFault;
+use crate::practice::{Server, ServerOptions, SimulatedFault};
 use crate::secret::Secret;
 
 /// The password of a drill's server, and a wrong one for its URL.
-const PASSWORD: &str = "practice-makes-perfect";
-const WRONG_PASSWORD: &str = "practise-makes-perfect";
+pub(super) const PASSWORD: &str = "practice-makes-perfect";
+pub(super) const WRONG_PASSWORD: &str = "practise-makes-perfect";
 
 /// How long the slow endpoint delays each reply.
 const LATE: Duration = Duration::from_millis(100);
@@ -63,73 +63,48 @@ impl Drill {
 /// # Errors
 /// If a port, thread or certificate cannot be created.
 pub fn start(fault: &DrillFault) -> io::Result<Drill> {
-    match fault.setting {
-        Setting::Refused => refused(),
-        Setting::Dropped => dropped(),
-        Setting::Closed => behind(Behaviour::Close),
-        Setting::Silent => behind(Behaviour::Ignore),
-        Setting::Http => behind(Behaviour::WebServer),
-        Setting::TlsOnly => over_tls("redis", Certificate::Right),
-        Setting::ExpiredCertificate => over_tls("rediss", Certificate::Expired),
-        Setting::WrongName => over_tls("rediss", Certificate::Misnamed),
-        Setting::PlainOnly => served("rediss", "", ServerOptions::default()),
-        Setting::WrongPassword => served("redis", &login(WRONG_PASSWORD), locked(SimulatedFault::None)),
-        Setting::Forbidden => served("redis", &login(PASSWORD), locked(SimulatedFault::NoPermission)),
-        Setting::Loading => served("redis", "", with_fault(SimulatedFault::Loading)),
-        Setting::Replica => served("redis", "", with_fault(SimulatedFault::Replica)),
-        Setting::MaxClients => {
-            let limits = ServerLimits {
-                clients: 0,
-                ..ServerLimits::default()
-            };
-            served(
-                "redis",
-                "",
-                ServerOptions {
-                    limits,
-                    ..ServerOptions::default()
-                },
-            )
-        }
-        Setting::ClusterNode => cluster(),
-        Setting::Slow => slow(),
-    }
+    (fault.endpoint)()
 }
 
-fn login(password: &str) -> String {
-    format!(":{password}@")
-}
-
-fn with_fault(fault: SimulatedFault) -> ServerOptions {
-    ServerOptions {
+pub(super) fn with_fault(fault: SimulatedFault) -> io::Result<Drill> {
+    let options = ServerOptions {
         fault,
         ..ServerOptions::default()
-    }
+    };
+    served("redis", "", options)
 }
 
-fn locked(fault: SimulatedFault) -> ServerOptions {
-    ServerOptions {
+/// A server with a password; the URL contains this one.
+pub(super) fn with_password(password: &str, fault: SimulatedFault) -> io::Result<Drill> {
+    let options = ServerOptions {
         password: Some(Secret::new(PASSWORD)),
         fault,
         ..ServerOptions::default()
-    }
+    };
+    served("redis", &format!(":{password}@"), options)
 }
 
-fn served(scheme: &str, login: &str, options: ServerOptions) -> io::Result<Drill> {
+pub(super) fn without_clients() -> io::Result<Drill> {
+    let mut options = ServerOptions::default();
+    options.limits.clients = 0;
+    served("redis", "", options)
+}
+
+pub(super) fn served(scheme: &str, login: &str, options: ServerOptions) -> io::Result<Drill> {
     let server = Server::start(options)?;
     let mut drill = Drill::at(scheme, login, server.address());
     drill._servers.push(server);
     Ok(drill)
 }
 
-fn behind(behaviour: Behaviour) -> io::Result<Drill> {
+pub(super) fn behind(behaviour: Behaviour) -> io::Result<Drill> {
     let broken = BrokenServer::start(behaviour)?;
     let mut drill = Drill::at("redis", "", broken.address);
     drill._broken_servers.push(broken);
     Ok(drill)
 }
 
-fn over_tls(scheme: &str, certificate: Certificate) -> io::Result<Drill> {
+pub(super) fn over_tls(scheme: &str, certificate: Certificate) -> io::Result<Drill> {
     let (ca, config) = tls_server(certificate)?;
     let server = Server::start(ServerOptions::default())?;
     let broken = BrokenServer::start(Behaviour::TerminateTls(server.address(), config))?;
@@ -140,19 +115,19 @@ fn over_tls(scheme: &str, certificate: Certificate) -> io::Result<Drill> {
     Ok(drill)
 }
 
-fn slow() -> io::Result<Drill> {
+pub(super) fn slow() -> io::Result<Drill> {
     let server = Server::start(ServerOptions::default())?;
     let mut drill = behind(Behaviour::Delay(server.address(), LATE))?;
     drill._servers.push(server);
     Ok(drill)
 }
 
-fn cluster() -> io::Result<Drill> {
+pub(super) fn cluster() -> io::Result<Drill> {
     let other = Server::start(ServerOptions::default())?;
     let fault = SimulatedFault::ClusterNode {
         other: other.address(),
     };
-    let mut drill = served("redis", "", with_fault(fault))?;
+    let mut drill = with_fault(fault)?;
     drill._servers.push(other);
     Ok(drill)
 }
@@ -168,7 +143,7 @@ fn bound() -> io::Result<(Socket, SocketAddr)> {
     Ok((socket, address))
 }
 
-fn refused() -> io::Result<Drill> {
+pub(super) fn refused() -> io::Result<Drill> {
     let (socket, address) = bound()?;
     let mut drill = Drill::at("redis", "", address);
     drill._sockets.push(socket);
@@ -176,7 +151,7 @@ fn refused() -> io::Result<Drill> {
 }
 
 /// A listener that never accepts. Once its queue is full, the kernel drops every further SYN.
-fn dropped() -> io::Result<Drill> {
+pub(super) fn dropped() -> io::Result<Drill> {
     let (listener, address) = bound()?;
     listener.listen(0)?;
     let mut drill = Drill::at("redis", "", address);

@@ -1,6 +1,14 @@
 //! The table of faults, one entry per drill.
 
+use std::io;
+
+use super::broken_server::{Behaviour, Certificate};
+use super::endpoint::{
+    Drill, PASSWORD, WRONG_PASSWORD, behind, cluster, dropped, over_tls, refused, served, slow, with_fault,
+    with_password, without_clients,
+};
 use crate::ping::causes::Cause;
+use crate::practice::{ServerOptions, SimulatedFault};
 
 /// A fault that the learner has to identify.
 #[derive(Debug)]
@@ -11,49 +19,12 @@ pub struct DrillFault {
     pub title: &'static str,
     /// The cause that `ping` reports.
     pub cause: Cause,
-    /// How the endpoint is broken.
-    pub setting: Setting,
+    /// Starts the broken endpoint on a free port of loopback.
+    pub(super) endpoint: fn() -> io::Result<Drill>,
     /// The evidence that distinguishes it from similar faults.
     pub evidence: &'static str,
     /// The names of similar faults, offered as wrong answers.
     pub look_alikes: [&'static str; 4],
-}
-
-/// How an endpoint is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Setting {
-    /// No process listens on the port.
-    Refused,
-    /// The accept queue is full, and the server does not accept connections.
-    Dropped,
-    /// The server requires TLS, but the URL is `redis://`.
-    TlsOnly,
-    /// The server does not support TLS, but the URL is `rediss://`.
-    PlainOnly,
-    /// The URL contains a wrong password.
-    WrongPassword,
-    /// The user may not run any command.
-    Forbidden,
-    /// The server is a read-only replica.
-    Replica,
-    /// The server is a cluster node; the keys are on another node.
-    ClusterNode,
-    /// The server has reached maxclients.
-    MaxClients,
-    /// The server is loading its data.
-    Loading,
-    /// The server accepts connections but does not reply.
-    Silent,
-    /// The server is a web server.
-    Http,
-    /// The server closes every connection at once.
-    Closed,
-    /// The certificate has expired.
-    ExpiredCertificate,
-    /// The certificate is for another name.
-    WrongName,
-    /// The server replies slowly.
-    Slow,
 }
 
 /// Returns the fault with this name.
@@ -68,7 +39,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "refused",
         title: "no process listens on the port",
         cause: Cause::TcpRefused,
-        setting: Setting::Refused,
+        endpoint: refused,
         evidence: "the connection is refused at once (RST), so the host is reachable but no process listens on the \
                    port. A firewall that drops packets sends no reply, and a paused server process still accepts \
                    connections",
@@ -78,7 +49,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "dropped",
         title: "packets are dropped, so there is no reply at all",
         cause: Cause::TcpTimeout,
-        setting: Setting::Dropped,
+        endpoint: dropped,
         evidence: "SYN packets get neither a SYN-ACK nor a RST. This is also how a security group that blocks you \
                    looks. Here, the server's accept queue is full, because it no longer accepts connections",
         look_alikes: ["refused", "silent", "closed", "slow"],
@@ -87,7 +58,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "closed",
         title: "the server accepts connections and closes them at once",
         cause: Cause::ProtoClosed,
-        setting: Setting::Closed,
+        endpoint: || behind(Behaviour::Close),
         evidence: "TCP connects, but the server closes the connection without sending a byte. Redis sends an error \
                    when it rejects a client; a proxy without a backend does not",
         look_alikes: ["refused", "silent", "tls-only", "max-clients"],
@@ -96,7 +67,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "silent",
         title: "the server accepts connections but never replies",
         cause: Cause::ServerSilent,
-        setting: Setting::Silent,
+        endpoint: || behind(Behaviour::Ignore),
         evidence: "TCP connects, so the network works, but neither PING nor a ClientHello gets a reply: the process \
                    is stopped or stuck. If a security group blocked you, TCP would not connect",
         look_alikes: ["dropped", "tls-only", "slow", "closed"],
@@ -105,7 +76,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "http",
         title: "the server is not Redis but a web server",
         cause: Cause::ProtoNotRedis,
-        setting: Setting::Http,
+        endpoint: || behind(Behaviour::WebServer),
         evidence: "the reply starts with HTTP/1.1, and no Redis reply starts with H: the port belongs to another \
                    service",
         look_alikes: ["closed", "tls-only", "loading", "silent"],
@@ -114,7 +85,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "tls-only",
         title: "the server requires TLS, but the URL is redis://",
         cause: Cause::TlsRequired,
-        setting: Setting::TlsOnly,
+        endpoint: || over_tls("redis", Certificate::Right),
         evidence: "PING without TLS gets no Redis reply, but a TLS handshake on a second connection succeeds: the URL \
                    must start with rediss://",
         look_alikes: ["plain-only", "silent", "closed", "wrong-password"],
@@ -123,7 +94,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "plain-only",
         title: "the URL is rediss://, but the server does not support TLS",
         cause: Cause::TlsNotOffered,
-        setting: Setting::PlainOnly,
+        endpoint: || served("rediss", "", ServerOptions::default()),
         evidence: "the ClientHello gets no reply, because Redis waits for a newline that it does not contain, but \
                    PING without TLS on a second connection works: the URL must start with redis://",
         look_alikes: ["tls-only", "silent", "expired-certificate", "wrong-name"],
@@ -132,7 +103,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "expired-certificate",
         title: "the certificate has expired",
         cause: Cause::TlsExpired,
-        setting: Setting::ExpiredCertificate,
+        endpoint: || over_tls("rediss", Certificate::Expired),
         evidence: "the CA is trusted and the name matches, but the certificate's end date has passed. Check this \
                    host's clock, too: it may be wrong",
         look_alikes: ["wrong-name", "tls-only", "plain-only", "closed"],
@@ -141,7 +112,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "wrong-name",
         title: "the certificate is for another name",
         cause: Cause::TlsNameMismatch,
-        setting: Setting::WrongName,
+        endpoint: || over_tls("rediss", Certificate::Misnamed),
         evidence: "the certificate is valid and trusted, but does not list the host of the URL. This happens if you \
                    connect through a CNAME, an IP address or a tunnel; --tls-name sets the name to expect",
         look_alikes: ["expired-certificate", "tls-only", "plain-only", "wrong-password"],
@@ -150,7 +121,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "wrong-password",
         title: "the password is wrong",
         cause: Cause::AuthFailed,
-        setting: Setting::WrongPassword,
+        endpoint: || with_password(WRONG_PASSWORD, SimulatedFault::None),
         evidence: "AUTH returns WRONGPASS. If the password were missing, commands would return NOAUTH; if the user \
                    lacked permissions, they would return NOPERM",
         look_alikes: ["acl", "loading", "tls-only", "max-clients"],
@@ -159,7 +130,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "acl",
         title: "the login works, but the ACL forbids the commands",
         cause: Cause::AuthNoPermission,
-        setting: Setting::Forbidden,
+        endpoint: || with_password(PASSWORD, SimulatedFault::NoPermission),
         evidence: "the login succeeds, but commands return NOPERM: the password is right, but the user's ACL rules \
                    are not",
         look_alikes: ["wrong-password", "replica", "loading", "cluster"],
@@ -168,7 +139,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "max-clients",
         title: "the server has reached its limit of clients",
         cause: Cause::ServerMaxClients,
-        setting: Setting::MaxClients,
+        endpoint: without_clients,
         evidence: "before it receives any command, the server sends `max number of clients reached` and closes the \
                    connection: look for a pool that leaks connections",
         look_alikes: ["closed", "loading", "wrong-password", "refused"],
@@ -177,7 +148,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "loading",
         title: "the server is still loading its data",
         cause: Cause::ServerLoading,
-        setting: Setting::Loading,
+        endpoint: || with_fault(SimulatedFault::Loading),
         evidence: "PING returns LOADING: the server has just started, and will work once its data is in memory",
         look_alikes: ["slow", "silent", "replica", "max-clients"],
     },
@@ -185,7 +156,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "replica",
         title: "the server is a replica and rejects writes",
         cause: Cause::RoleReplica,
-        setting: Setting::Replica,
+        endpoint: || with_fault(SimulatedFault::Replica),
         evidence: "PING works, but a write returns READONLY: the URL leads to a reader endpoint, or to a node that is \
                    no longer the primary",
         look_alikes: ["acl", "cluster", "loading", "wrong-password"],
@@ -194,7 +165,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "cluster",
         title: "the server is a cluster node, and the key is on another node",
         cause: Cause::ClusterMode,
-        setting: Setting::ClusterNode,
+        endpoint: cluster,
         evidence: "PING works, but a command with a key returns MOVED and another address: the client must support \
                    the cluster protocol",
         look_alikes: ["replica", "acl", "loading", "closed"],
@@ -203,7 +174,7 @@ pub static FAULTS: &[DrillFault] = &[
         name: "slow",
         title: "the server works, but every round trip is slow",
         cause: Cause::LatencyHigh,
-        setting: Setting::Slow,
+        endpoint: slow,
         evidence: "every command works, but takes a tenth of a second. A page that sends ten commands one by one \
                    takes a whole second: check whether the server is in another zone or region",
         look_alikes: ["loading", "silent", "dropped", "replica"],

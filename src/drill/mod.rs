@@ -1,7 +1,7 @@
 //! Deliberately broken endpoints on loopback, for practising diagnosis.
 //!
-//! [`FAULTS`] is the table of all faults: what is broken, which cause `ping` reports, and the evidence that
-//! distinguishes it from similar faults. `endpoint.rs` starts an endpoint for each.
+//! [`FAULTS`] is the table of all faults: which cause `ping` reports, the evidence that distinguishes it from similar
+//! faults, and the function of `endpoint.rs` that starts the broken endpoint.
 
 mod broken_server;
 mod endpoint;
@@ -9,5 +9,5 @@ mod faults;
 mod score;
 
 pub use endpoint::{Drill, start};
-pub use faults::{DrillFault, FAULTS, Setting, find};
+pub use faults::{DrillFault, FAULTS, find};
 pub use score::{Guess, SavedScore, Score};

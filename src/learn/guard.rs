@@ -2,7 +2,7 @@
 //!
 //! This is a list of allowed commands, because a list of dangerous ones would never be complete.
 
-use crate::redis_client::command_table::{CommandInfo, PRACTICE, REAL_ONLY, find, find_name};
+use crate::practice::command_table::{CommandInfo, PRACTICE, REAL_ONLY, find, find_name};
 use crate::sanitize;
 pub(crate) use crate::session::KEY_PREFIX as PREFIX;
 

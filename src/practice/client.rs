@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::commands::command_table::CommandInfo;
 use super::reply::{Protocol, Reply};
 use super::request::Words;
 use super::state::{ServerLimits, ServerState};
 use super::store::ChangeFlag;
-use crate::redis_client::command_table::CommandInfo;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionState {

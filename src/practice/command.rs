@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::client::ConnectedClient;
+use super::commands::command_table::CommandInfo;
 use super::reply::Reply;
 use super::request::integer;
 use super::state::ServerState;
 use super::store::{KeyEntry, Moment};
 use super::value::{Collection, Value};
-use crate::redis_client::command_table::CommandInfo;
 
 pub(super) type CommandResult = Result<Reply, CommandError>;
 

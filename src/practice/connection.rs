@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::client::{ConnectedClient, ConnectionState, Pause};
 use super::commands;
 use super::reply::Reply;
-use super::request::{Parsed, RequestLimits, RequestReader};
+use super::request::{RequestLimits, RequestReader};
 use super::state::SharedState;
 
 /// Bytes read from the kernel at a time.
@@ -115,9 +115,9 @@ impl ConnectionTask {
                 is_authenticated: client.is_authenticated.get(),
             };
             match self.reader.next(limits) {
-                Ok(Parsed::Request(words)) if words.is_empty() => {}
-                Ok(Parsed::Request(words)) => commands::run(&mut server.borrow_mut(), client, words),
-                Ok(Parsed::Partial) => return false,
+                Ok(Some(words)) if words.is_empty() => {}
+                Ok(Some(words)) => commands::run(&mut server.borrow_mut(), client, words),
+                Ok(None) => return false,
                 Err(error) => {
                     let text = format!("ERR Protocol error: {}", error.0);
                     client.send(&Reply::Error(text.into()));

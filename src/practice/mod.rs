@@ -24,6 +24,7 @@ mod store;
 mod value;
 
 pub(crate) use attach::PracticeRedis;
+pub(crate) use commands::command_table;
 pub(crate) use data_file::{DataNotice, start_standalone};
 pub use server::{Server, ServerOptions};
 pub use simulated_fault::SimulatedFault;

@@ -21,15 +21,6 @@ pub(super) struct RequestLimits {
     pub(super) is_authenticated: bool,
 }
 
-/// The result of reading one request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
-    /// A complete request; without words it must be ignored.
-    Request(Words),
-    /// More bytes are needed.
-    Partial,
-}
-
 /// A protocol error, after which the connection is closed: the text that follows `-ERR Protocol error: `.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ProtocolError(pub(super) String);
@@ -67,30 +58,30 @@ impl RequestReader {
         self.open.is_some() || self.at < self.received.len()
     }
 
-    /// Removes and returns the next request.
+    /// Removes and returns the next request; `None` while it is incomplete. A request without words must be ignored.
     ///
     /// # Errors
     /// [`ProtocolError`]; the connection must then be closed.
-    pub(super) fn next(&mut self, limits: RequestLimits) -> Result<Parsed, ProtocolError> {
+    pub(super) fn next(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
         if self.open.is_none() {
             match self.received.get(self.at) {
-                None => return Ok(Parsed::Partial),
+                None => return Ok(None),
                 Some(b'*') => match self.header("too big mbulk count string")? {
-                    None => return Ok(Parsed::Partial),
+                    None => return Ok(None),
                     Some(line) => self.open = Multibulk::announced(&line, limits)?,
                 },
                 Some(_) => return self.inline(),
             }
             if self.open.is_none() {
-                return Ok(Parsed::Request(Words::new()));
+                return Ok(Some(Words::new()));
             }
         }
         self.words(limits)
     }
 
-    fn words(&mut self, limits: RequestLimits) -> Result<Parsed, ProtocolError> {
+    fn words(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
         let Some(mut open) = self.open.take() else {
-            return Ok(Parsed::Partial);
+            return Ok(None);
         };
         while open.missing > 0 {
             let length = match open.length {
@@ -99,7 +90,7 @@ impl RequestReader {
                     Some(length) => length,
                     None => {
                         self.open = Some(open);
-                        return Ok(Parsed::Partial);
+                        return Ok(None);
                     }
                 },
             };
@@ -107,7 +98,7 @@ impl RequestReader {
             // Like Redis, this does not check the two bytes that end the line.
             if self.received.len() - self.at < length + 2 {
                 self.open = Some(open);
-                return Ok(Parsed::Partial);
+                return Ok(None);
             }
             open.words.push(self.received[self.at..self.at + length].to_vec());
             self.at += length + 2;
@@ -115,7 +106,7 @@ impl RequestReader {
             open.missing -= 1;
             open.length = None;
         }
-        Ok(Parsed::Request(open.words))
+        Ok(Some(open.words))
     }
 
     fn word_length(
@@ -160,19 +151,19 @@ impl RequestReader {
         }
     }
 
-    fn inline(&mut self) -> Result<Parsed, ProtocolError> {
+    fn inline(&mut self) -> Result<Option<Words>, ProtocolError> {
         let rest = &self.received[self.at..];
         let Some(end) = rest.iter().take(LINE_LIMIT + 1).position(|byte| *byte == b'\n') else {
             return if rest.len() > LINE_LIMIT {
                 Err(protocol_error("too big inline request"))
             } else {
-                Ok(Parsed::Partial)
+                Ok(None)
             };
         };
         let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
         let words = split(line).ok_or_else(|| protocol_error("unbalanced quotes in request"))?;
         self.at += end + 1;
-        Ok(Parsed::Request(words))
+        Ok(Some(words))
     }
 }
 
@@ -296,7 +287,7 @@ mod tests {
         let mut found = Vec::new();
         for piece in pieces {
             reader.feed(piece);
-            while let Parsed::Request(words) = reader.next(limits)? {
+            while let Some(words) = reader.next(limits)? {
                 found.push(words);
             }
         }
@@ -351,7 +342,7 @@ mod tests {
     fn announcing_two_billion_words_needs_no_memory() {
         let mut reader = RequestReader::default();
         reader.feed(b"*2147483647\r\n$1\r\na\r\n");
-        assert_eq!(reader.next(AUTHENTICATED), Ok(Parsed::Partial));
+        assert_eq!(reader.next(AUTHENTICATED), Ok(None));
         assert!(reader.open.is_some_and(|open| open.words.capacity() < 100));
     }
 

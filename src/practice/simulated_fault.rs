@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
+use super::commands::command_table::{CommandInfo, PRACTICE, find};
 use super::reply::Reply;
-use crate::redis_client::command_table::{CommandInfo, PRACTICE, find};
 
 /// A fault of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

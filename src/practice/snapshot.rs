@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 
 use super::client::ConnectedClient;
 use super::commands;
-use super::request::{Parsed, RequestLimits, RequestReader};
+use super::request::{RequestLimits, RequestReader};
 use super::state::ServerState;
 use super::store::{DATABASES, Store};
 use super::value::Value;
@@ -59,7 +59,7 @@ pub(super) fn restore(saved: &[u8], server: &mut ServerState) {
     };
     let mut reader = RequestReader::default();
     reader.feed(saved);
-    while let Ok(Parsed::Request(words)) = reader.next(limits) {
+    while let Ok(Some(words)) = reader.next(limits) {
         if !words.is_empty() {
             commands::run(server, &client, words);
             client.discard_output();

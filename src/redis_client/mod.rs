@@ -5,7 +5,6 @@
 //! - [`recorded`] notes commands and replies, and [`show`] prints them as redis-cli does.
 //! - [`error_replies`] says what Redis's error replies mean, and [`fault`] what any error means.
 
-pub(crate) mod command_table;
 pub(crate) mod connect;
 pub(crate) mod error_replies;
 pub(crate) mod fault;

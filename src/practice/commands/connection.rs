@@ -41,6 +41,13 @@ pub(super) fn select(call: &mut Invocation<'_>) -> CommandResult {
     }
 }
 
+/// CLUSTER INFO and READONLY.
+pub(super) fn no_cluster(_call: &mut Invocation<'_>) -> CommandResult {
+    Err(CommandError::new(
+        "ERR This instance has cluster support disabled",
+    ))
+}
+
 pub(super) fn quit(call: &mut Invocation<'_>) -> CommandResult {
     call.client.end(ConnectionState::Closing);
     Ok(Reply::Ok)

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod collections;
+pub(crate) mod command_table;
 mod connection;
 mod keys;
 mod messages;
@@ -14,14 +15,13 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use self::arguments::shown;
-use self::keys::TimeUnit;
+use self::command_table::{CommandInfo, PRACTICE, find};
 use super::client::{ConnectedClient, ConnectionState};
-use super::command::{CommandError, CommandResult, Invocation, OUT_OF_MEMORY, SYNTAX, wrong_arity};
+use super::command::{CommandError, Invocation, OUT_OF_MEMORY, SYNTAX, wrong_arity};
 use super::reply::{Protocol, Reply};
 use super::request::Words;
 use super::state::ServerState;
 use super::store::wall_clock;
-use crate::redis_client::command_table::{CommandInfo, PRACTICE, find};
 
 /// The memory that a word in a transaction's queue needs in addition to its bytes.
 const QUEUED_WORD_COST: usize = 48;
@@ -82,115 +82,13 @@ fn execute(
         command,
         in_transaction,
     };
-    let reply = dispatch(&mut call).unwrap_or_else(Reply::from);
+    // A container without a subcommand has no function; its arity does not allow it here.
+    let run = command.run.unwrap_or(|_| Err(SYNTAX));
+    let reply = run(&mut call).unwrap_or_else(Reply::from);
     if !command.has_flag("admin") {
         state.show_to_monitors(client, words);
     }
     reply
-}
-
-fn dispatch(call: &mut Invocation<'_>) -> CommandResult {
-    match call.command.name {
-        "acl|whoami" => Ok(Reply::text("default")),
-        "append" => strings::append(call),
-        "auth" => connection::auth(call),
-        "client|getname" => connection::client_getname(call),
-        "client|id" => Ok(connection::client_id(call.client)),
-        "client|info" => connection::client_info(call),
-        "client|kill" => connection::client_kill(call),
-        "client|list" => connection::client_list(call),
-        "client|no-evict" | "client|no-touch" => connection::client_on_or_off(call),
-        "client|setinfo" => connection::client_setinfo(call),
-        "client|setname" => connection::client_setname(call),
-        "cluster|info" | "readonly" => Err(CommandError::new(
-            "ERR This instance has cluster support disabled",
-        )),
-        "command" => Ok(server::command_info_of_all()),
-        "command|count" => Ok(server::command_count()),
-        "command|info" => server::command_info(call),
-        "command|list" => server::command_list(call),
-        "config|get" => server::config_get(call),
-        "dbsize" => keys::dbsize(call),
-        "decr" => strings::add(call, -1),
-        "decrby" => strings::decrby(call),
-        "del" | "unlink" => keys::del(call),
-        "discard" => transactions::discard(call),
-        "echo" => Ok(Reply::text(call.word(1))),
-        "exec" => transactions::exec(call),
-        "exists" | "touch" => keys::exists(call),
-        "expire" => keys::expire(call, TimeUnit::Seconds),
-        "expireat" => keys::expire(call, TimeUnit::UnixSeconds),
-        "expiretime" => keys::time_left(call, |moment, _| (moment + 500) / 1000),
-        "flushall" => keys::flushall(call),
-        "flushdb" => keys::flushdb(call),
-        "get" => strings::get(call),
-        "getdel" => strings::getdel(call),
-        "getex" => strings::getex(call),
-        "getset" => strings::getset(call),
-        "hdel" => collections::hdel(call),
-        "hello" => connection::hello(call),
-        "hexists" => collections::hexists(call),
-        "hget" => collections::hget(call),
-        "hgetall" => collections::hgetall(call),
-        "hincrby" => collections::hincrby(call),
-        "hincrbyfloat" => collections::hincrbyfloat(call),
-        "hkeys" => collections::hkeys(call),
-        "hlen" => collections::hlen(call),
-        "hmget" => collections::hmget(call),
-        "hmset" => collections::hset(call).map(|_| Reply::Ok),
-        "hrandfield" => collections::hrandfield(call),
-        "hscan" => collections::hscan(call),
-        "hset" => collections::hset(call).map(Reply::count),
-        "hsetnx" => collections::hsetnx(call),
-        "hstrlen" => collections::hstrlen(call),
-        "hvals" => collections::hvals(call),
-        "incr" => strings::add(call, 1),
-        "incrby" => call.number(2).and_then(|amount| strings::add(call, amount)),
-        "incrbyfloat" => strings::incrbyfloat(call),
-        "info" => server::info(call),
-        "keys" => keys::keys(call),
-        "mget" => strings::mget(call),
-        "monitor" => server::monitor(call),
-        "mset" => strings::mset(call),
-        "multi" => transactions::multi(call),
-        "object|encoding" => keys::encoding(call),
-        "persist" => keys::persist(call),
-        "pexpire" => keys::expire(call, TimeUnit::Milliseconds),
-        "pexpireat" => keys::expire(call, TimeUnit::UnixMilliseconds),
-        "pexpiretime" => keys::time_left(call, |moment, _| moment),
-        "ping" => connection::ping(call),
-        "psetex" => strings::setex(call, TimeUnit::Milliseconds),
-        "pttl" => keys::time_left(call, |moment, now| moment - now),
-        "publish" => Ok(Reply::count(call.state.publish(call.word(1), call.word(2)))),
-        "pubsub|channels" => messages::channels(call),
-        "quit" => connection::quit(call),
-        "rename" => keys::rename(call),
-        "reset" => connection::reset(call),
-        "role" => Ok(server::role()),
-        "sadd" => collections::sadd(call),
-        "scan" => keys::scan(call),
-        "scard" => collections::scard(call),
-        "select" => connection::select(call),
-        "set" => strings::set(call),
-        "setex" => strings::setex(call, TimeUnit::Seconds),
-        "setnx" => strings::setnx(call),
-        "sismember" => collections::sismember(call),
-        "smembers" => collections::smembers(call),
-        "smismember" => collections::smismember(call),
-        "srem" => collections::srem(call),
-        "sscan" => collections::sscan(call),
-        "strlen" => strings::strlen(call),
-        "subscribe" => messages::subscribe(call),
-        "time" => Ok(server::time()),
-        "ttl" => keys::time_left(call, |moment, now| (moment - now + 500) / 1000),
-        "type" => keys::type_name(call),
-        "unsubscribe" => messages::unsubscribe(call),
-        "unwatch" => transactions::unwatch(call),
-        "wait" => server::wait(call),
-        "watch" => transactions::watch(call),
-        // A container without a subcommand, which its arity does not allow.
-        _ => Err(SYNTAX),
-    }
 }
 
 /// The checks before a command runs, in Redis's order.

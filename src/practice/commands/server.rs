@@ -4,13 +4,13 @@ use std::fmt::{Display, Write as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::arguments::{lower, matches};
+use super::command_table::{CommandInfo, PRACTICE, find_name};
 use crate::practice::client::Pause;
 use crate::practice::command::{CommandError, CommandResult, Invocation, SYNTAX};
 use crate::practice::reply::Reply;
 use crate::practice::request::integer;
 use crate::practice::state::ServerState;
 use crate::practice::store::DATABASES;
-use crate::redis_client::command_table::{CommandInfo, PRACTICE, find_name};
 
 /// The version of Redis that this server imitates.
 pub(super) const VERSION: &str = "7.0.15";

@@ -1,0 +1,356 @@
+//! The table of commands: arity, flags, key positions, ACL categories, and the function that runs each.
+//!
+//! The practice Redis and the list of commands a lesson may run share this table. Its contents are those of
+//! `COMMAND INFO` of Redis 7.0 (<https://redis.io/docs/latest/commands/command/>), which a test compares.
+
+use super::keys::{self, TimeUnit};
+use super::{collections, connection, messages, server, strings, transactions};
+use crate::practice::command::{CommandResult, Invocation};
+use crate::practice::reply::Reply;
+
+/// One command or subcommand.
+#[derive(Debug)]
+pub(crate) struct CommandInfo {
+    /// In lower case; a subcommand is `container|name`.
+    pub(crate) name: &'static str,
+    /// The number of words including the name; negative: at least that many.
+    pub(crate) arity: i64,
+    /// Redis's flags, separated by spaces.
+    flags: &'static str,
+    /// The index of the first key among the words, of the last one (negative: from the end), and the step between them.
+    pub(crate) keys: KeyPositions,
+    /// The ACL categories that do not follow from the flags, separated by spaces.
+    categories: &'static str,
+    /// Runs it in the practice Redis.
+    pub(super) run: Option<Handler>,
+}
+
+type Handler = fn(&mut Invocation<'_>) -> CommandResult;
+
+type KeyPositions = (i64, i64, i64);
+
+impl CommandInfo {
+    pub(crate) fn has_flag(&self, flag: &str) -> bool {
+        self.flags().any(|known| known == flag)
+    }
+
+    pub(crate) fn flags(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.flags.split_whitespace()
+    }
+
+    /// All ACL categories, without the `@`.
+    pub(crate) fn categories(&self) -> Vec<&'static str> {
+        let mut categories: Vec<_> = self.categories.split_whitespace().collect();
+        for (flag, category) in [("write", "write"), ("readonly", "read"), ("pubsub", "pubsub")] {
+            if self.has_flag(flag) {
+                categories.push(category);
+            }
+        }
+        if self.has_flag("admin") {
+            categories.extend(["admin", "dangerous"]);
+        }
+        categories.push(if self.has_flag("fast") { "fast" } else { "slow" });
+        categories
+    }
+
+    pub(crate) fn accepts(&self, words: usize) -> bool {
+        let words = i64::try_from(words).unwrap_or(i64::MAX);
+        words == self.arity || (self.arity < 0 && words >= -self.arity)
+    }
+
+    /// The keys among the words of a request.
+    pub(crate) fn keys_in<'a>(&self, words: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
+        let (first, last, step) = self.keys;
+        let Some(first) = usize::try_from(first).ok().filter(|first| *first > 0) else {
+            return Vec::new();
+        };
+        let end = match usize::try_from(last) {
+            Ok(last) => last + 1,
+            Err(_) => words.len(),
+        };
+        let step = usize::try_from(step).unwrap_or(1).max(1);
+        let words = words.iter().take(end).skip(first).step_by(step);
+        words.map(Vec::as_slice).collect()
+    }
+
+    /// Whether `other` is a subcommand of this command.
+    pub(crate) fn contains(&self, other: &Self) -> bool {
+        let rest = other.name.strip_prefix(self.name);
+        rest.is_some_and(|rest| rest.starts_with('|'))
+    }
+}
+
+/// Finds the command of a request in one or more tables: the subcommand if the first word is a container.
+pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
+    let lower = |at: usize| {
+        let word = words.get(at)?;
+        Some(String::from_utf8_lossy(word).to_ascii_lowercase())
+    };
+    let name = lower(0)?;
+    let subcommand = lower(1).and_then(|second| find_name(tables, &format!("{name}|{second}")));
+    subcommand.or_else(|| find_name(tables, &name))
+}
+
+/// Finds a command by its name in lower case.
+pub(crate) fn find_name(tables: &[&'static [CommandInfo]], name: &str) -> Option<&'static CommandInfo> {
+    tables.iter().find_map(|table| {
+        let index = table.binary_search_by(|command| command.name.cmp(name)).ok()?;
+        table.get(index)
+    })
+}
+
+const fn command(
+    name: &'static str,
+    arity: i64,
+    flags: &'static str,
+    keys: KeyPositions,
+    categories: &'static str,
+    run: Handler,
+) -> CommandInfo {
+    let mut command = listed(name, arity, flags, keys, categories);
+    command.run = Some(run);
+    command
+}
+
+/// A container, or a command that only a real Redis runs.
+const fn listed(
+    name: &'static str,
+    arity: i64,
+    flags: &'static str,
+    keys: KeyPositions,
+    categories: &'static str,
+) -> CommandInfo {
+    CommandInfo {
+        name,
+        arity,
+        flags,
+        keys,
+        categories,
+        run: None,
+    }
+}
+
+const NONE: KeyPositions = (0, 0, 0);
+const FIRST: KeyPositions = (1, 1, 1);
+const SECOND: KeyPositions = (2, 2, 1);
+const TWO: KeyPositions = (1, 2, 1);
+const ALL: KeyPositions = (1, -1, 1);
+const PAIRS: KeyPositions = (1, -1, 2);
+
+/// The commands that the practice Redis implements, sorted by name.
+#[rustfmt::skip]
+pub(crate) static PRACTICE: &[CommandInfo] = &[
+    listed("acl", -2, "", NONE, ""),
+    command("acl|whoami", 2, "noscript loading stale", NONE, "", |_| Ok(Reply::text("default"))),
+    command("append", 3, "write denyoom fast", FIRST, "string", strings::append),
+    command("auth", -2, "noscript loading stale fast no_auth allow_busy", NONE, "connection", connection::auth),
+    listed("client", -2, "", NONE, ""),
+    command("client|getname", 2, "noscript loading stale", NONE, "connection", connection::client_getname),
+    command("client|id", 2, "noscript loading stale", NONE, "connection", |call| Ok(connection::client_id(call.client))),
+    command("client|info", 2, "noscript loading stale", NONE, "connection", connection::client_info),
+    command("client|kill", -3, "admin noscript loading stale", NONE, "connection", connection::client_kill),
+    command("client|list", -2, "admin noscript loading stale", NONE, "connection", connection::client_list),
+    command("client|no-evict", 3, "admin noscript loading stale", NONE, "connection", connection::client_on_or_off),
+    command("client|no-touch", 3, "noscript loading stale", NONE, "connection", connection::client_on_or_off),
+    command("client|setinfo", 4, "noscript loading stale", NONE, "connection", connection::client_setinfo),
+    command("client|setname", 3, "noscript loading stale", NONE, "connection", connection::client_setname),
+    listed("cluster", -2, "", NONE, ""),
+    command("cluster|info", 2, "stale", NONE, "", connection::no_cluster),
+    command("command", -1, "loading stale", NONE, "connection", |_| Ok(server::command_info_of_all())),
+    command("command|count", 2, "loading stale", NONE, "connection", |_| Ok(server::command_count())),
+    command("command|info", -2, "loading stale", NONE, "connection", server::command_info),
+    command("command|list", -2, "loading stale", NONE, "connection", server::command_list),
+    listed("config", -2, "", NONE, ""),
+    command("config|get", -3, "admin noscript loading stale", NONE, "", server::config_get),
+    command("dbsize", 1, "readonly fast", NONE, "keyspace", keys::dbsize),
+    command("decr", 2, "write denyoom fast", FIRST, "string", |call| strings::add(call, -1)),
+    command("decrby", 3, "write denyoom fast", FIRST, "string", strings::decrby),
+    command("del", -2, "write", ALL, "keyspace", keys::del),
+    command("discard", 1, "noscript loading stale fast allow_busy", NONE, "transaction", transactions::discard),
+    command("echo", 2, "loading stale fast", NONE, "connection", |call| Ok(Reply::text(call.word(1)))),
+    command("exec", 1, "noscript loading stale skip_slowlog", NONE, "transaction", transactions::exec),
+    command("exists", -2, "readonly fast", ALL, "keyspace", keys::exists),
+    command("expire", -3, "write fast", FIRST, "keyspace", |call| keys::expire(call, TimeUnit::Seconds)),
+    command("expireat", -3, "write fast", FIRST, "keyspace", |call| keys::expire(call, TimeUnit::UnixSeconds)),
+    command("expiretime", 2, "readonly fast", FIRST, "keyspace", |call| keys::time_left(call, |moment, _| (moment + 500) / 1000)),
+    command("flushall", -1, "write", NONE, "keyspace dangerous", keys::flushall),
+    command("flushdb", -1, "write", NONE, "keyspace dangerous", keys::flushdb),
+    command("get", 2, "readonly fast", FIRST, "string", strings::get),
+    command("getdel", 2, "write fast", FIRST, "string", strings::getdel),
+    command("getex", -2, "write fast", FIRST, "string", strings::getex),
+    command("getset", 3, "write denyoom fast", FIRST, "string", strings::getset),
+    command("hdel", -3, "write fast", FIRST, "hash", collections::hdel),
+    command("hello", -1, "noscript loading stale fast no_auth allow_busy", NONE, "connection", connection::hello),
+    command("hexists", 3, "readonly fast", FIRST, "hash", collections::hexists),
+    command("hget", 3, "readonly fast", FIRST, "hash", collections::hget),
+    command("hgetall", 2, "readonly", FIRST, "hash", collections::hgetall),
+    command("hincrby", 4, "write denyoom fast", FIRST, "hash", collections::hincrby),
+    command("hincrbyfloat", 4, "write denyoom fast", FIRST, "hash", collections::hincrbyfloat),
+    command("hkeys", 2, "readonly", FIRST, "hash", collections::hkeys),
+    command("hlen", 2, "readonly fast", FIRST, "hash", collections::hlen),
+    command("hmget", -3, "readonly fast", FIRST, "hash", collections::hmget),
+    command("hmset", -4, "write denyoom fast", FIRST, "hash", |call| collections::hset(call).map(|_| Reply::Ok)),
+    command("hrandfield", -2, "readonly", FIRST, "hash", collections::hrandfield),
+    command("hscan", -3, "readonly", FIRST, "hash", collections::hscan),
+    command("hset", -4, "write denyoom fast", FIRST, "hash", |call| collections::hset(call).map(Reply::count)),
+    command("hsetnx", 4, "write denyoom fast", FIRST, "hash", collections::hsetnx),
+    command("hstrlen", 3, "readonly fast", FIRST, "hash", collections::hstrlen),
+    command("hvals", 2, "readonly", FIRST, "hash", collections::hvals),
+    command("incr", 2, "write denyoom fast", FIRST, "string", |call| strings::add(call, 1)),
+    command("incrby", 3, "write denyoom fast", FIRST, "string", |call| call.number(2).and_then(|amount| strings::add(call, amount))),
+    command("incrbyfloat", 3, "write denyoom fast", FIRST, "string", strings::incrbyfloat),
+    command("info", -1, "loading stale", NONE, "dangerous", server::info),
+    command("keys", 2, "readonly", NONE, "keyspace dangerous", keys::keys),
+    command("mget", -2, "readonly fast", ALL, "string", strings::mget),
+    command("monitor", 1, "admin noscript loading stale", NONE, "", server::monitor),
+    command("mset", -3, "write denyoom", PAIRS, "string", strings::mset),
+    command("multi", 1, "noscript loading stale fast allow_busy", NONE, "transaction", transactions::multi),
+    listed("object", -2, "", NONE, ""),
+    command("object|encoding", 3, "readonly", SECOND, "keyspace", keys::encoding),
+    command("persist", 2, "write fast", FIRST, "keyspace", keys::persist),
+    command("pexpire", -3, "write fast", FIRST, "keyspace", |call| keys::expire(call, TimeUnit::Milliseconds)),
+    command("pexpireat", -3, "write fast", FIRST, "keyspace", |call| keys::expire(call, TimeUnit::UnixMilliseconds)),
+    command("pexpiretime", 2, "readonly fast", FIRST, "keyspace", |call| keys::time_left(call, |moment, _| moment)),
+    command("ping", -1, "fast", NONE, "connection", connection::ping),
+    command("psetex", 4, "write denyoom", FIRST, "string", |call| strings::setex(call, TimeUnit::Milliseconds)),
+    command("pttl", 2, "readonly fast", FIRST, "keyspace", |call| keys::time_left(call, |moment, now| moment - now)),
+    command("publish", 3, "pubsub loading stale fast", NONE, "", |call| Ok(Reply::count(call.state.publish(call.word(1), call.word(2))))),
+    listed("pubsub", -2, "", NONE, ""),
+    command("pubsub|channels", -2, "pubsub loading stale", NONE, "", messages::channels),
+    command("quit", -1, "noscript loading stale fast no_auth allow_busy", NONE, "connection", connection::quit),
+    command("readonly", 1, "loading stale fast", NONE, "connection", connection::no_cluster),
+    command("rename", 3, "write", TWO, "keyspace", keys::rename),
+    command("reset", 1, "noscript loading stale fast no_auth allow_busy", NONE, "connection", connection::reset),
+    command("role", 1, "noscript loading stale fast", NONE, "admin dangerous", |_| Ok(server::role())),
+    command("sadd", -3, "write denyoom fast", FIRST, "set", collections::sadd),
+    command("scan", -2, "readonly", NONE, "keyspace", keys::scan),
+    command("scard", 2, "readonly fast", FIRST, "set", collections::scard),
+    command("select", 2, "loading stale fast", NONE, "connection", connection::select),
+    command("set", -3, "write denyoom", FIRST, "string", strings::set),
+    command("setex", 4, "write denyoom", FIRST, "string", |call| strings::setex(call, TimeUnit::Seconds)),
+    command("setnx", 3, "write denyoom fast", FIRST, "string", strings::setnx),
+    command("sismember", 3, "readonly fast", FIRST, "set", collections::sismember),
+    command("smembers", 2, "readonly", FIRST, "set", collections::smembers),
+    command("smismember", -3, "readonly fast", FIRST, "set", collections::smismember),
+    command("srem", -3, "write fast", FIRST, "set", collections::srem),
+    command("sscan", -3, "readonly", FIRST, "set", collections::sscan),
+    command("strlen", 2, "readonly fast", FIRST, "string", strings::strlen),
+    command("subscribe", -2, "pubsub noscript loading stale", NONE, "", messages::subscribe),
+    command("time", 1, "loading stale fast", NONE, "", |_| Ok(server::time())),
+    command("touch", -2, "readonly fast", ALL, "keyspace", keys::exists),
+    command("ttl", 2, "readonly fast", FIRST, "keyspace", |call| keys::time_left(call, |moment, now| (moment - now + 500) / 1000)),
+    command("type", 2, "readonly fast", FIRST, "keyspace", keys::type_name),
+    command("unlink", -2, "write fast", ALL, "keyspace", keys::del),
+    command("unsubscribe", -1, "pubsub noscript loading stale", NONE, "", messages::unsubscribe),
+    command("unwatch", 1, "noscript loading stale fast allow_busy", NONE, "transaction", transactions::unwatch),
+    command("wait", 3, "noscript", NONE, "connection", server::wait),
+    command("watch", -2, "noscript loading stale fast allow_busy", ALL, "transaction", transactions::watch),
+];
+
+/// More commands that a lesson may run on a real Redis, sorted by name.
+#[rustfmt::skip]
+pub(crate) static REAL_ONLY: &[CommandInfo] = &[
+    listed("acl|cat", -2, "noscript loading stale", NONE, ""),
+    listed("bitcount", -2, "readonly", FIRST, "bitmap"),
+    listed("bitpos", -3, "readonly", FIRST, "bitmap"),
+    listed("cluster|countkeysinslot", 3, "stale", NONE, ""),
+    listed("cluster|keyslot", 3, "stale", NONE, ""),
+    listed("cluster|myid", 2, "stale", NONE, ""),
+    listed("cluster|nodes", 2, "stale", NONE, ""),
+    listed("cluster|shards", 2, "stale", NONE, ""),
+    listed("cluster|slots", 2, "stale", NONE, ""),
+    listed("command|docs", -2, "loading stale", NONE, "connection"),
+    listed("copy", -3, "write denyoom", TWO, "keyspace"),
+    listed("getbit", 3, "readonly fast", FIRST, "bitmap"),
+    listed("getrange", 4, "readonly", FIRST, "string"),
+    listed("hexpire", -6, "write denyoom fast", FIRST, "hash"),
+    listed("hpersist", -5, "write fast", FIRST, "hash"),
+    listed("hpexpire", -6, "write denyoom fast", FIRST, "hash"),
+    listed("hpttl", -5, "readonly fast", FIRST, "hash"),
+    listed("httl", -5, "readonly fast", FIRST, "hash"),
+    listed("lastsave", 1, "loading stale fast", NONE, "admin dangerous"),
+    listed("latency", -2, "", NONE, ""),
+    listed("latency|doctor", 2, "admin noscript loading stale", NONE, ""),
+    listed("latency|latest", 2, "admin noscript loading stale", NONE, ""),
+    listed("lindex", 3, "readonly", FIRST, "list"),
+    listed("linsert", 5, "write denyoom", FIRST, "list"),
+    listed("llen", 2, "readonly fast", FIRST, "list"),
+    listed("lmove", 5, "write denyoom", TWO, "list"),
+    listed("lpop", -2, "write fast", FIRST, "list"),
+    listed("lpos", -3, "readonly", FIRST, "list"),
+    listed("lpush", -3, "write denyoom fast", FIRST, "list"),
+    listed("lpushx", -3, "write denyoom fast", FIRST, "list"),
+    listed("lrange", 4, "readonly", FIRST, "list"),
+    listed("lrem", 4, "write", FIRST, "list"),
+    listed("lset", 4, "write denyoom", FIRST, "list"),
+    listed("ltrim", 4, "write", FIRST, "list"),
+    listed("memory", -2, "", NONE, ""),
+    listed("memory|doctor", 2, "", NONE, ""),
+    listed("memory|stats", 2, "", NONE, ""),
+    listed("memory|usage", -3, "readonly", SECOND, ""),
+    listed("msetnx", -3, "write denyoom", PAIRS, "string"),
+    listed("object|freq", 3, "readonly", SECOND, "keyspace"),
+    listed("object|idletime", 3, "readonly", SECOND, "keyspace"),
+    listed("object|refcount", 3, "readonly", SECOND, "keyspace"),
+    listed("renamenx", 3, "write fast", TWO, "keyspace"),
+    listed("rpop", -2, "write fast", FIRST, "list"),
+    listed("rpoplpush", 3, "write denyoom", TWO, "list"),
+    listed("rpush", -3, "write denyoom fast", FIRST, "list"),
+    listed("rpushx", -3, "write denyoom fast", FIRST, "list"),
+    listed("sdiff", -2, "readonly", ALL, "set"),
+    listed("setbit", 4, "write denyoom", FIRST, "bitmap"),
+    listed("setrange", 4, "write denyoom", FIRST, "string"),
+    listed("sinter", -2, "readonly", ALL, "set"),
+    listed("smove", 4, "write fast", TWO, "set"),
+    listed("spop", -2, "write fast", FIRST, "set"),
+    listed("srandmember", -2, "readonly", FIRST, "set"),
+    listed("sunion", -2, "readonly", ALL, "set"),
+    listed("zadd", -4, "write denyoom fast", FIRST, "sortedset"),
+    listed("zcard", 2, "readonly fast", FIRST, "sortedset"),
+    listed("zcount", 4, "readonly fast", FIRST, "sortedset"),
+    listed("zincrby", 4, "write denyoom fast", FIRST, "sortedset"),
+    listed("zpopmax", -2, "write fast", FIRST, "sortedset"),
+    listed("zpopmin", -2, "write fast", FIRST, "sortedset"),
+    listed("zrange", -4, "readonly", FIRST, "sortedset"),
+    listed("zrank", 3, "readonly fast", FIRST, "sortedset"),
+    listed("zrem", -3, "write fast", FIRST, "sortedset"),
+    listed("zrevrank", 3, "readonly fast", FIRST, "sortedset"),
+    listed("zscan", -3, "readonly", FIRST, "sortedset"),
+    listed("zscore", 3, "readonly fast", FIRST, "sortedset"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_found_by_its_name() {
+        for command in PRACTICE.iter().chain(REAL_ONLY) {
+            let found = find_name(&[PRACTICE, REAL_ONLY], command.name);
+            assert!(
+                found.is_some_and(|found| std::ptr::eq(found, command)),
+                "{}",
+                command.name
+            );
+        }
+    }
+
+    #[test]
+    fn keys_are_found_at_their_positions() {
+        for (line, keys) in [
+            ("PING", &[][..]),
+            ("get k", &["k"]),
+            ("GET", &[]),
+            ("DEL a b c", &["a", "b", "c"]),
+            ("MSET a 1 b 2", &["a", "b"]),
+            ("RENAME a b", &["a", "b"]),
+            ("SMOVE a b member", &["a", "b"]),
+            ("MEMORY USAGE k SAMPLES 0", &["k"]),
+        ] {
+            let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+            let found = find(&[PRACTICE, REAL_ONLY], &words).unwrap().keys_in(&words);
+            let expected: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
+            assert_eq!(found, expected, "{line}");
+        }
+    }
+}
