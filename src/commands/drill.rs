@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use super::Error;
 use crate::cli::DrillArgs;
-use crate::drill::{self, DrillFault, FAULTS, Guess, Score};
+use crate::drill::{self, DrillFault, FAULTS, Score};
 use crate::exit::Exit;
 use crate::signals::{self, Stop};
 use crate::ui;
@@ -52,20 +52,13 @@ fn ask(fault: &'static DrillFault, mut score: Score) -> Result<Exit, Error> {
     let Some(picked) = ui::drill::pick(&choices(fault), &stop)? else {
         return Err(Error::Interrupted);
     };
-    let answer = if picked.name == fault.name {
-        Guess::Right
-    } else {
-        Guess::Wrong
-    };
-    let noted = score.note(fault, answer);
-    ui::drill::solution(fault, answer, &score);
+    let is_right = picked.name == fault.name;
+    let noted = score.note(fault, is_right);
+    ui::drill::solution(fault, is_right, &score);
     if let Err(reason) = noted {
         ui::drill::not_saved(&reason);
     }
-    Ok(match answer {
-        Guess::Right => Exit::Ok,
-        Guess::Wrong => Exit::No,
-    })
+    Ok(if is_right { Exit::Ok } else { Exit::No })
 }
 
 /// The fault and its look-alikes, in the order of the table: their places tell nothing.

@@ -14,15 +14,6 @@ const FILE: &str = "drill.json";
 /// The version of the file format.
 const VERSION: u64 = 1;
 
-/// The learner's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guess {
-    /// The fault was identified.
-    Right,
-    /// Another fault was chosen.
-    Wrong,
-}
-
 /// Whether the score is saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SavedScore {
@@ -105,11 +96,12 @@ impl Score {
     ///
     /// # Errors
     /// If the score cannot be saved; the answer still counts until the command ends.
-    pub fn note(&mut self, fault: &DrillFault, answer: Guess) -> std::io::Result<()> {
+    pub fn note(&mut self, fault: &DrillFault, is_right: bool) -> std::io::Result<()> {
         let guesses = self.file.faults.entry(fault.name.to_owned()).or_default();
-        let count = match answer {
-            Guess::Right => &mut guesses.right,
-            Guess::Wrong => &mut guesses.wrong,
+        let count = if is_right {
+            &mut guesses.right
+        } else {
+            &mut guesses.wrong
         };
         *count = count.saturating_add(1);
         let Some(path) = &self.path else {

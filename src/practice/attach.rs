@@ -175,11 +175,7 @@ fn attach(
 
 /// Starts a server for this process alone.
 fn serve_in_memory(reason: &io::Error, notices: &mut Vec<DataNotice>) -> Result<(Role, Target), AttachError> {
-    let options = ServerOptions {
-        password: Some(new_password()),
-        ..ServerOptions::default()
-    };
-    let server = Server::start(options).map_err(AttachError::Start)?;
+    let server = Server::start(new_options()).map_err(AttachError::Start)?;
     notices.push(DataNotice::MemoryOnly {
         reason: reason.to_string(),
     });
@@ -197,19 +193,14 @@ fn serve(
     // No process may send a password to the port of a server that has ended.
     withdraw(folder)?;
     let data = folder.join(DATA);
-    let mut options = ServerOptions {
-        password: Some(new_password()),
-        ..ServerOptions::default()
-    };
+    let mut options = new_options();
     if let Some(before) = before {
         options.listen = before.socket();
         options.password = Some(before.password());
     }
-    let server = match data_file::start(options.clone(), &data, lock.try_clone()?, notices) {
+    let server = match data_file::start(options, &data, lock.try_clone()?, notices) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && before.is_some() => {
-            options.listen = (Ipv4Addr::LOCALHOST, 0).into();
-            options.password = Some(new_password());
-            data_file::start(options, &data, lock.try_clone()?, notices)
+            data_file::start(new_options(), &data, lock.try_clone()?, notices)
         }
         other => other,
     }?;
@@ -217,8 +208,12 @@ fn serve(
     Ok(server)
 }
 
-fn new_password() -> Secret {
-    Secret::new(random::hexadecimal::<16>())
+/// A free port, and a random password.
+fn new_options() -> ServerOptions {
+    ServerOptions {
+        password: Some(Secret::new(random::hexadecimal::<16>())),
+        ..ServerOptions::default()
+    }
 }
 
 /// The contents of the address file.
@@ -268,11 +263,11 @@ fn withdraw(folder: &Path) -> io::Result<()> {
 fn connect(folder: &Path, deadline: Deadline) -> Option<(ServerAddress, TcpStream)> {
     let text = fs::read(folder.join(ADDRESS)).ok()?;
     let address: ServerAddress = serde_json::from_slice(&text).ok()?;
-    let connection = connect_verified(&address, deadline).ok()??;
+    let connection = verified(&address, deadline).ok()??;
     Some((address, connection))
 }
 
-fn connect_verified(address: &ServerAddress, deadline: Deadline) -> io::Result<Option<TcpStream>> {
+fn verified(address: &ServerAddress, deadline: Deadline) -> io::Result<Option<TcpStream>> {
     let deadline = deadline.within(VERIFY_WITHIN);
     let left = || deadline.left().max(Duration::from_millis(1));
     let mut stream = TcpStream::connect_timeout(&address.socket(), left())?;

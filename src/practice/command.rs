@@ -17,8 +17,8 @@ pub(super) type CommandResult = Result<Reply, CommandError>;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CommandError(pub(super) Cow<'static, str>);
 
-impl CommandError {
-    pub(super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
+impl<T: Into<Cow<'static, str>>> From<T> for CommandError {
+    fn from(text: T) -> Self {
         Self(text.into())
     }
 }
@@ -44,7 +44,7 @@ pub(super) const OUT_OF_MEMORY: CommandError = CommandError(Cow::Borrowed(
 
 pub(super) fn wrong_arity(command: &CommandInfo) -> CommandError {
     let name = command.name;
-    CommandError::new(format!("ERR wrong number of arguments for '{name}' command"))
+    format!("ERR wrong number of arguments for '{name}' command").into()
 }
 
 /// A command that runs for a client.

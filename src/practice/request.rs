@@ -36,6 +36,7 @@ pub(super) struct RequestReader {
 
 #[derive(Debug)]
 struct Multibulk {
+    /// The number of words still to come; zero or less if the header announces none.
     missing: i64,
     words: Words,
     /// The announced length of the next word.
@@ -63,42 +64,38 @@ impl RequestReader {
     /// # Errors
     /// [`ProtocolError`]; the connection must then be closed.
     pub(super) fn next(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
-        if self.open.is_none() {
-            match self.received.get(self.at) {
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => match self.received.get(self.at) {
                 None => return Ok(None),
                 Some(b'*') => match self.header("too big mbulk count string")? {
                     None => return Ok(None),
-                    Some(line) => self.open = Multibulk::announced(&line, limits)?,
+                    Some(line) => Multibulk::announced(&line, limits)?,
                 },
                 Some(_) => return self.inline(),
-            }
-            if self.open.is_none() {
-                return Ok(Some(Words::new()));
-            }
+            },
+        };
+        if self.read_words(&mut open, limits)? {
+            return Ok(Some(open.words));
         }
-        self.words(limits)
+        self.open = Some(open);
+        Ok(None)
     }
 
-    fn words(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
-        let Some(mut open) = self.open.take() else {
-            return Ok(None);
-        };
+    /// Reads the words that have arrived; whether the request is complete.
+    fn read_words(&mut self, open: &mut Multibulk, limits: RequestLimits) -> Result<bool, ProtocolError> {
         while open.missing > 0 {
             let length = match open.length {
                 Some(length) => length,
-                None => match self.word_length(&open, limits)? {
+                None => match self.word_length(open, limits)? {
                     Some(length) => length,
-                    None => {
-                        self.open = Some(open);
-                        return Ok(None);
-                    }
+                    None => return Ok(false),
                 },
             };
             open.length = Some(length);
             // Like Redis, this does not check the two bytes that end the line.
             if self.received.len() - self.at < length + 2 {
-                self.open = Some(open);
-                return Ok(None);
+                return Ok(false);
             }
             open.words.push(self.received[self.at..self.at + length].to_vec());
             self.at += length + 2;
@@ -106,7 +103,7 @@ impl RequestReader {
             open.missing -= 1;
             open.length = None;
         }
-        Ok(Some(open.words))
+        Ok(true)
     }
 
     fn word_length(
@@ -168,22 +165,20 @@ impl RequestReader {
 }
 
 impl Multibulk {
-    /// None if the header announces no words.
-    fn announced(line: &[u8], limits: RequestLimits) -> Result<Option<Self>, ProtocolError> {
+    fn announced(line: &[u8], limits: RequestLimits) -> Result<Self, ProtocolError> {
         let count = integer(&line[1..])
             .filter(|count| *count <= i64::from(i32::MAX))
             .ok_or_else(|| protocol_error("invalid multibulk length"))?;
         if !limits.is_authenticated && count > UNAUTHENTICATED_WORDS {
             return Err(protocol_error("unauthenticated multibulk length"));
         }
-        let open = Self {
+        Ok(Self {
             missing: count,
             // Memory grows as words arrive, not when they are announced.
             words: Words::new(),
             length: None,
             cost: 0,
-        };
-        Ok((count > 0).then_some(open))
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use colored::Colorize as _;
 
 use super::{answer, menu, note, told, told_behind};
-use crate::drill::{Drill, DrillFault, FAULTS, Guess, SavedScore, Score};
+use crate::drill::{Drill, DrillFault, FAULTS, SavedScore, Score};
 use crate::signals::{Interrupted, Stop};
 
 /// Lists all faults, and marks those that the learner has identified.
@@ -70,11 +70,12 @@ pub(crate) fn pick(
 }
 
 /// Shows whether the answer was right, and the evidence that identifies the fault.
-pub(crate) fn solution(fault: &DrillFault, given: Guess, score: &Score) {
+pub(crate) fn solution(fault: &DrillFault, is_right: bool, score: &Score) {
     answer("");
-    match given {
-        Guess::Right => told_behind(&format!("{} ", "[ok]".green()), fault.title),
-        Guess::Wrong => told_behind(&format!("{} wrong: ", "[!!]".red()), fault.title),
+    if is_right {
+        told_behind(&format!("{} ", "[ok]".green()), fault.title);
+    } else {
+        told_behind(&format!("{} wrong: ", "[!!]".red()), fault.title);
     }
     told(&format!(
         "ping reports {}. {}.",

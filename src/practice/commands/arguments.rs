@@ -20,9 +20,7 @@ pub(super) fn shown(word: &[u8], most: usize) -> String {
 
 /// The error for an integer that is out of range.
 pub(super) fn out_of_range(least: i64, most: i64) -> CommandError {
-    CommandError::new(format!(
-        "ERR value is out of range, value must between {least} and {most}"
-    ))
+    format!("ERR value is out of range, value must between {least} and {most}").into()
 }
 
 /// A number for INCRBYFLOAT. Infinity is a number, but one that no sum accepts.
@@ -36,7 +34,7 @@ pub(super) fn float(word: &[u8]) -> Option<f64> {
 /// A finite sum as INCRBYFLOAT prints it, rounded to the 15 digits that a 64-bit float represents exactly.
 pub(super) fn float_text(sum: f64) -> Result<String, CommandError> {
     if !sum.is_finite() {
-        return Err(CommandError::new("ERR increment would produce NaN or Infinity"));
+        return Err("ERR increment would produce NaN or Infinity".into());
     }
     let rounded = format!("{sum:.14e}").parse().unwrap_or(sum);
     // An integer keeps all its digits, and no zero is negative.
@@ -58,7 +56,7 @@ pub(super) fn cursor(word: &[u8]) -> Result<u64, CommandError> {
         Some(rest) => rest.parse().ok().map(u64::wrapping_neg),
         None => text.parse().ok(),
     };
-    number.ok_or(CommandError::new("ERR invalid cursor"))
+    number.ok_or_else(|| "ERR invalid cursor".into())
 }
 
 impl<'a> ScanOptions<'a> {

@@ -93,12 +93,23 @@ pub(super) fn hvals(call: &mut Invocation<'_>) -> CommandResult {
 
 pub(super) fn hdel(call: &mut Invocation<'_>) -> CommandResult {
     call.hash()?;
-    let fields = &call.words[2..];
-    let removed = call.edit(|value| match value {
-        Value::Hash(hash) => fields.iter().filter(|field| hash.remove(field)).count(),
-        _ => 0,
-    });
-    Ok(Reply::count(removed))
+    Ok(remove(call))
+}
+
+pub(super) fn srem(call: &mut Invocation<'_>) -> CommandResult {
+    call.set()?;
+    Ok(remove(call))
+}
+
+/// Removes the named elements; the reply is the number of those that existed.
+fn remove(call: &mut Invocation<'_>) -> Reply {
+    let names = &call.words[2..];
+    Reply::count(call.edit(|value| match value {
+        Value::Hash(elements) | Value::Set(elements) => {
+            names.iter().filter(|name| elements.remove(name)).count()
+        }
+        Value::Text(_) => 0,
+    }))
 }
 
 pub(super) fn hexists(call: &mut Invocation<'_>) -> CommandResult {
@@ -117,7 +128,7 @@ pub(super) fn hincrby(call: &mut Invocation<'_>) -> CommandResult {
     let amount = call.number(3)?;
     let old = match call.field()? {
         None => 0,
-        Some(value) => integer(value).ok_or(CommandError::new("ERR hash value is not an integer"))?,
+        Some(value) => integer(value).ok_or("ERR hash value is not an integer")?,
     };
     let sum = old.checked_add(amount).ok_or(OVERFLOW)?;
     call.set_fields(&[(call.word(2), sum.to_string().as_bytes())])?;
@@ -127,11 +138,11 @@ pub(super) fn hincrby(call: &mut Invocation<'_>) -> CommandResult {
 pub(super) fn hincrbyfloat(call: &mut Invocation<'_>) -> CommandResult {
     let amount = float(call.word(3)).ok_or(NOT_A_FLOAT)?;
     if amount.is_infinite() {
-        return Err(CommandError::new("ERR value is NaN or Infinity"));
+        return Err("ERR value is NaN or Infinity".into());
     }
     let old = match call.field()? {
         None => 0.0,
-        Some(value) => float(value).ok_or(CommandError::new("ERR hash value is not a float"))?,
+        Some(value) => float(value).ok_or("ERR hash value is not a float")?,
     };
     let sum = float_text(old + amount)?;
     call.set_fields(&[(call.word(2), sum.as_bytes())])?;
@@ -182,7 +193,7 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
         _ => return Err(SYNTAX),
     };
     if count < -MOST_REPEATED {
-        return Err(CommandError::new("ERR value is out of range"));
+        return Err("ERR value is out of range".into());
     }
     let Some(hash) = call.hash()? else {
         return Ok(Reply::Array(Vec::new()));
@@ -225,16 +236,6 @@ pub(super) fn sadd(call: &mut Invocation<'_>) -> CommandResult {
         _ => 0,
     });
     Ok(Reply::count(added))
-}
-
-pub(super) fn srem(call: &mut Invocation<'_>) -> CommandResult {
-    call.set()?;
-    let members = &call.words[2..];
-    let removed = call.edit(|value| match value {
-        Value::Set(set) => members.iter().filter(|member| set.remove(member)).count(),
-        _ => 0,
-    });
-    Ok(Reply::count(removed))
 }
 
 pub(super) fn smembers(call: &mut Invocation<'_>) -> CommandResult {

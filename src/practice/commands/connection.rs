@@ -1,6 +1,5 @@
 //! Commands about connections: login, protocol, database, CLIENT.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -37,15 +36,13 @@ pub(super) fn select(call: &mut Invocation<'_>) -> CommandResult {
             call.client.db.set(index);
             Ok(Reply::Ok)
         }
-        _ => Err(CommandError::new("ERR DB index is out of range")),
+        _ => Err("ERR DB index is out of range".into()),
     }
 }
 
 /// CLUSTER INFO and READONLY.
 pub(super) fn no_cluster(_call: &mut Invocation<'_>) -> CommandResult {
-    Err(CommandError::new(
-        "ERR This instance has cluster support disabled",
-    ))
+    Err("ERR This instance has cluster support disabled".into())
 }
 
 pub(super) fn quit(call: &mut Invocation<'_>) -> CommandResult {
@@ -68,9 +65,11 @@ pub(super) fn reset(call: &mut Invocation<'_>) -> CommandResult {
 
 pub(super) fn auth(call: &mut Invocation<'_>) -> CommandResult {
     match &call.words[1..] {
-        [_] if call.state.password.is_none() => Err(CommandError::new(
-            "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
-        )),
+        [_] if call.state.password.is_none() => Err(
+            "ERR AUTH <password> called without any password configured for the default user. \
+             Are you sure your configuration is correct?"
+                .into(),
+        ),
         [password] => log_in(call, b"default", password),
         [user, password] => log_in(call, user, password),
         _ => Err(SYNTAX),
@@ -84,9 +83,7 @@ fn log_in(call: &Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(), Com
         Some(expected) => is_same(expected.reveal().as_bytes(), password),
     };
     if user != b"default" || !is_right {
-        return Err(CommandError::new(
-            "WRONGPASS invalid username-password pair or user is disabled.",
-        ));
+        return Err("WRONGPASS invalid username-password pair or user is disabled.".into());
     }
     call.client.is_authenticated.set(true);
     Ok(())
@@ -104,11 +101,9 @@ pub(super) fn hello(call: &mut Invocation<'_>) -> CommandResult {
         None => None,
         Some(Some(2)) => Some(Protocol::Resp2),
         Some(Some(3)) => Some(Protocol::Resp3),
-        Some(Some(_)) => return Err(CommandError::new("NOPROTO unsupported protocol version")),
+        Some(Some(_)) => return Err("NOPROTO unsupported protocol version".into()),
         Some(None) => {
-            return Err(CommandError::new(
-                "ERR Protocol version is not an integer or out of range",
-            ));
+            return Err("ERR Protocol version is not an integer or out of range".into());
         }
     };
     let mut login = None;
@@ -127,9 +122,7 @@ pub(super) fn hello(call: &mut Invocation<'_>) -> CommandResult {
             }
             _ => {
                 let option = shown(option, usize::MAX);
-                return Err(CommandError::new(format!(
-                    "ERR Syntax error in HELLO option '{option}'"
-                )));
+                return Err(format!("ERR Syntax error in HELLO option '{option}'").into());
             }
         }
     }
@@ -137,9 +130,8 @@ pub(super) fn hello(call: &mut Invocation<'_>) -> CommandResult {
         log_in(call, user, password)?;
     }
     if !call.client.is_authenticated.get() {
-        return Err(CommandError::new(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
-        ));
+        return Err("NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time".into());
     }
     if let Some(name) = name {
         name.clone_into(&mut call.client.name.borrow_mut());
@@ -162,10 +154,11 @@ pub(super) fn hello(call: &mut Invocation<'_>) -> CommandResult {
 }
 
 fn check_name(name: &[u8]) -> Result<(), CommandError> {
-    const INVALID: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
-    is_printable(name)
-        .then_some(())
-        .ok_or(CommandError(Cow::Borrowed(INVALID)))
+    if is_printable(name) {
+        Ok(())
+    } else {
+        Err("ERR Client names cannot contain spaces, newlines or special characters.".into())
+    }
 }
 
 /// Whether a word may be part of a line of CLIENT LIST.
@@ -199,12 +192,10 @@ pub(super) fn client_setinfo(call: &mut Invocation<'_>) -> CommandResult {
     let index = match shown.to_ascii_lowercase().as_str() {
         "lib-name" => 0,
         "lib-ver" => 1,
-        _ => return Err(CommandError::new(format!("ERR Unrecognized option '{shown}'"))),
+        _ => return Err(format!("ERR Unrecognized option '{shown}'").into()),
     };
     if !is_printable(value) {
-        return Err(CommandError::new(format!(
-            "ERR {shown} cannot contain spaces, newlines or special characters."
-        )));
+        return Err(format!("ERR {shown} cannot contain spaces, newlines or special characters.").into());
     }
     call.client.library.borrow_mut()[index] = value.to_vec();
     Ok(Reply::Ok)
@@ -227,12 +218,12 @@ pub(super) fn client_list(call: &mut Invocation<'_>) -> CommandResult {
             b"master" | b"replica" | b"slave" => clients.clear(),
             _ => {
                 let name = shown(name, usize::MAX);
-                return Err(CommandError::new(format!("ERR Unknown client type '{name}'")));
+                return Err(format!("ERR Unknown client type '{name}'").into());
             }
         },
         [option, ids @ ..] if is(option, "id") && !ids.is_empty() => {
             let ids: Option<Vec<i64>> = ids.iter().map(|id| integer(id)).collect();
-            let ids = ids.ok_or(CommandError::new("ERR Invalid client ID"))?;
+            let ids = ids.ok_or("ERR Invalid client ID")?;
             clients.retain(|client| ids.iter().any(|id| u64::try_from(*id) == Ok(client.id)));
         }
         _ => return Err(SYNTAX),
@@ -251,7 +242,7 @@ pub(super) fn client_kill(call: &mut Invocation<'_>) -> CommandResult {
         .and_then(|text| text.parse().ok());
     let mut clients = call.state.clients.values();
     let Some(found) = clients.find(|client| Some(client.peer) == address) else {
-        return Err(CommandError::new("ERR No such client"));
+        return Err("ERR No such client".into());
     };
     // A client that ends its own connection still gets the reply.
     found.end(if found.id == call.client.id {

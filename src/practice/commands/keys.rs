@@ -54,7 +54,7 @@ impl TimeUnit {
 
 pub(super) fn invalid_expire_time(call: &Invocation<'_>) -> CommandError {
     let name = call.command.name;
-    CommandError::new(format!("ERR invalid expire time in '{name}' command"))
+    format!("ERR invalid expire time in '{name}' command").into()
 }
 
 /// The conditions of EXPIRE: NX, XX, GT and LT.
@@ -77,20 +77,16 @@ impl ExpireConditions {
                 lt if is(lt, "lt") => &mut conditions.lt,
                 other => {
                     let other = shown(other, usize::MAX);
-                    return Err(CommandError::new(format!("ERR Unsupported option {other}")));
+                    return Err(format!("ERR Unsupported option {other}").into());
                 }
             };
             *flag = true;
         }
         if conditions.nx && (conditions.xx || conditions.gt || conditions.lt) {
-            return Err(CommandError::new(
-                "ERR NX and XX, GT or LT options at the same time are not compatible",
-            ));
+            return Err("ERR NX and XX, GT or LT options at the same time are not compatible".into());
         }
         if conditions.gt && conditions.lt {
-            return Err(CommandError::new(
-                "ERR GT and LT options at the same time are not compatible",
-            ));
+            return Err("ERR GT and LT options at the same time are not compatible".into());
         }
         Ok(conditions)
     }
@@ -151,7 +147,7 @@ pub(super) fn persist(call: &mut Invocation<'_>) -> CommandResult {
 pub(super) fn rename(call: &mut Invocation<'_>) -> CommandResult {
     let (db, from, to) = (call.db(), call.word(1), call.word(2));
     if call.entry(from).is_none() {
-        return Err(CommandError::new("ERR no such key"));
+        return Err("ERR no such key".into());
     }
     if from != to
         && let Some(entry) = call.state.store.remove(db, from)

@@ -1,7 +1,7 @@
 //! Publish and subscribe.
 
 use super::arguments::matches;
-use crate::practice::command::{CommandError, CommandResult, Invocation};
+use crate::practice::command::{CommandResult, Invocation};
 use crate::practice::reply::Reply;
 
 pub(super) fn subscribe(call: &mut Invocation<'_>) -> CommandResult {
@@ -47,7 +47,7 @@ pub(super) fn channels(call: &mut Invocation<'_>) -> CommandResult {
         [pattern] => Some(pattern),
         _ => {
             let text = "ERR unknown subcommand or wrong number of arguments for 'CHANNELS'. Try PUBSUB HELP.";
-            return Err(CommandError::new(text));
+            return Err(text.into());
         }
     };
     let names = call.state.channels.keys();

@@ -102,7 +102,7 @@ fn check(
         return Err(wrong_arity(command));
     }
     if !client.is_authenticated.get() && !command.has_flag("no_auth") {
-        return Err(CommandError::new("NOAUTH Authentication required."));
+        return Err("NOAUTH Authentication required.".into());
     }
     let in_transaction = client.transaction.borrow().is_some();
     let ends_transaction = matches!(command.name, "exec" | "discard" | "multi" | "quit" | "reset");
@@ -115,10 +115,12 @@ fn check(
         "ping" | "subscribe" | "unsubscribe" | "quit" | "reset"
     );
     if client.protocol.get() == Protocol::Resp2 && client.is_subscriber() && !is_for_subscribers {
-        return Err(CommandError::new(format!(
-            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+        return Err(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+             allowed in this context",
             command.name
-        )));
+        )
+        .into());
     }
     Ok(command)
 }
@@ -127,11 +129,12 @@ fn look_up(words: &[Vec<u8>]) -> Result<&'static CommandInfo, CommandError> {
     let command = find(&[PRACTICE], words).ok_or_else(|| unknown_command(words))?;
     let is_container = || PRACTICE.iter().any(|other| command.contains(other));
     match words.get(1) {
-        Some(subcommand) if !command.name.contains('|') && is_container() => Err(CommandError::new(format!(
+        Some(subcommand) if !command.name.contains('|') && is_container() => Err(format!(
             "ERR unknown subcommand '{}'. Try {} HELP.",
             shown(subcommand, 128),
             command.name.to_uppercase()
-        ))),
+        )
+        .into()),
         _ => Ok(command),
     }
 }
@@ -147,9 +150,7 @@ fn unknown_command(words: &[Vec<u8>]) -> CommandError {
         let _ = write!(arguments, "'{}' ", shown(word, room));
     }
     let name = shown(&words[0], 128);
-    CommandError::new(format!(
-        "ERR unknown command '{name}', with args beginning with: {arguments}"
-    ))
+    format!("ERR unknown command '{name}', with args beginning with: {arguments}").into()
 }
 
 fn is_queued(client: &ConnectedClient, command: &CommandInfo) -> bool {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::arguments::{lower, matches};
 use super::command_table::{CommandInfo, PRACTICE, find_name};
 use crate::practice::client::Pause;
-use crate::practice::command::{CommandError, CommandResult, Invocation, SYNTAX};
+use crate::practice::command::{CommandResult, Invocation, SYNTAX};
 use crate::practice::reply::Reply;
 use crate::practice::request::integer;
 use crate::practice::state::ServerState;
@@ -33,9 +33,7 @@ pub(super) fn time() -> Reply {
 
 pub(super) fn monitor(call: &mut Invocation<'_>) -> CommandResult {
     if call.in_transaction {
-        return Err(CommandError::new(
-            "ERR MONITOR isn't allowed for DENY BLOCKING client",
-        ));
+        return Err("ERR MONITOR isn't allowed for DENY BLOCKING client".into());
     }
     call.client.is_monitor.set(true);
     Ok(Reply::Ok)
@@ -43,10 +41,9 @@ pub(super) fn monitor(call: &mut Invocation<'_>) -> CommandResult {
 
 pub(super) fn wait(call: &mut Invocation<'_>) -> CommandResult {
     let replicas = call.number(1)?;
-    let timeout =
-        integer(call.word(2)).ok_or(CommandError::new("ERR timeout is not an integer or out of range"))?;
+    let timeout = integer(call.word(2)).ok_or("ERR timeout is not an integer or out of range")?;
     let Ok(timeout) = u64::try_from(timeout) else {
-        return Err(CommandError::new("ERR timeout is negative"));
+        return Err("ERR timeout is negative".into());
     };
     if replicas <= 0 || call.in_transaction {
         return Ok(Reply::Int(0));

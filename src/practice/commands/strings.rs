@@ -168,10 +168,7 @@ pub(super) fn mset(call: &mut Invocation<'_>) -> CommandResult {
 
 pub(super) fn decrby(call: &mut Invocation<'_>) -> CommandResult {
     let amount = call.number(2)?.checked_neg();
-    add(
-        call,
-        amount.ok_or(CommandError::new("ERR decrement would overflow"))?,
-    )
+    add(call, amount.ok_or("ERR decrement would overflow")?)
 }
 
 pub(super) fn add(call: &mut Invocation<'_>, amount: i64) -> CommandResult {
@@ -206,9 +203,7 @@ pub(super) fn append(call: &mut Invocation<'_>) -> CommandResult {
         return Ok(Reply::count(more.len()));
     };
     if length + more.len() > LONGEST {
-        return Err(CommandError::new(
-            "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
-        ));
+        return Err("ERR string exceeds maximum allowed size (proto-max-bulk-len)".into());
     }
     call.edit(|value| {
         if let Value::Text(text) = value {

@@ -8,7 +8,7 @@ use crate::practice::state::ServerState;
 pub(super) fn multi(call: &mut Invocation<'_>) -> CommandResult {
     let mut transaction = call.client.transaction.borrow_mut();
     if transaction.is_some() {
-        return Err(CommandError::new("ERR MULTI calls can not be nested"));
+        return Err("ERR MULTI calls can not be nested".into());
     }
     *transaction = Some(QueuedTransaction::default());
     Ok(Reply::Ok)
@@ -16,14 +16,12 @@ pub(super) fn multi(call: &mut Invocation<'_>) -> CommandResult {
 
 pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     let Some(transaction) = call.client.transaction.borrow_mut().take() else {
-        return Err(CommandError::new("ERR EXEC without MULTI"));
+        return Err("ERR EXEC without MULTI".into());
     };
     let watched_key_changed = call.client.watched_key_changed.get();
     call.state.unwatch(call.client);
     if transaction.has_error {
-        return Err(CommandError::new(
-            "EXECABORT Transaction discarded because of previous errors.",
-        ));
+        return Err("EXECABORT Transaction discarded because of previous errors.".into());
     }
     if watched_key_changed {
         return Ok(Reply::NilArray);
@@ -42,12 +40,12 @@ pub(super) fn abort(state: &mut ServerState, client: &ConnectedClient, error: &C
     client.transaction.borrow_mut().take();
     state.unwatch(client);
     let why = error.0.strip_prefix("ERR ").unwrap_or(&error.0);
-    CommandError::new(format!("EXECABORT Transaction discarded because of: {why}"))
+    format!("EXECABORT Transaction discarded because of: {why}").into()
 }
 
 pub(super) fn discard(call: &mut Invocation<'_>) -> CommandResult {
     if call.client.transaction.borrow_mut().take().is_none() {
-        return Err(CommandError::new("ERR DISCARD without MULTI"));
+        return Err("ERR DISCARD without MULTI".into());
     }
     call.state.unwatch(call.client);
     Ok(Reply::Ok)
@@ -56,7 +54,7 @@ pub(super) fn discard(call: &mut Invocation<'_>) -> CommandResult {
 pub(super) fn watch(call: &mut Invocation<'_>) -> CommandResult {
     let client = call.client;
     if client.transaction.borrow().is_some() {
-        return Err(CommandError::new("ERR WATCH inside MULTI is not allowed"));
+        return Err("ERR WATCH inside MULTI is not allowed".into());
     }
     // If a watched key has changed already, the transaction will fail in any case.
     if !client.watched_key_changed.get() {
