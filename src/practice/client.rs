@@ -140,12 +140,6 @@ impl ConnectedClient {
         self.unsent.get()
     }
 
-    /// Drops the queued replies.
-    pub(super) fn discard_output(&self) {
-        let output = self.take_output();
-        self.note_sent(output.len());
-    }
-
     /// Removes and returns the queued replies, in order to send them.
     pub(super) fn take_output(&self) -> Vec<u8> {
         std::mem::take(&mut self.output.borrow_mut())

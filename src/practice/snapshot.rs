@@ -62,7 +62,7 @@ pub(super) fn restore(saved: &[u8], server: &mut ServerState) {
     while let Ok(Some(words)) = reader.next(limits) {
         if !words.is_empty() {
             commands::run(server, &client, words);
-            client.discard_output();
+            client.note_sent(client.take_output().len());
         }
     }
     server.remove_client(&client);

@@ -107,25 +107,32 @@ const fn command(
     categories: &'static str,
     run: Handler,
 ) -> CommandInfo {
-    let mut command = listed(name, arity, flags, keys, categories);
-    command.run = Some(run);
-    command
-}
-
-/// A container, or a command that only a real Redis runs.
-const fn listed(
-    name: &'static str,
-    arity: i64,
-    flags: &'static str,
-    keys: KeyPositions,
-    categories: &'static str,
-) -> CommandInfo {
     CommandInfo {
         name,
         arity,
         flags,
         keys,
         categories,
+        run: Some(run),
+    }
+}
+
+/// The first word of commands of two words.
+const fn container(name: &'static str) -> CommandInfo {
+    CommandInfo {
+        arity: -2,
+        ..real(name, "", NONE)
+    }
+}
+
+/// A command of a real Redis, with what decides whether a lesson may run it: its keys, and whether it only reads.
+const fn real(name: &'static str, flags: &'static str, keys: KeyPositions) -> CommandInfo {
+    CommandInfo {
+        name,
+        arity: -1,
+        flags,
+        keys,
+        categories: "",
         run: None,
     }
 }
@@ -140,11 +147,11 @@ const PAIRS: KeyPositions = (1, -1, 2);
 /// The commands that the practice Redis implements, sorted by name.
 #[rustfmt::skip]
 pub(crate) static PRACTICE: &[CommandInfo] = &[
-    listed("acl", -2, "", NONE, ""),
+    container("acl"),
     command("acl|whoami", 2, "noscript loading stale", NONE, "", |_| Ok(Reply::text("default"))),
     command("append", 3, "write denyoom fast", FIRST, "string", strings::append),
     command("auth", -2, "noscript loading stale fast no_auth allow_busy", NONE, "connection", connection::auth),
-    listed("client", -2, "", NONE, ""),
+    container("client"),
     command("client|getname", 2, "noscript loading stale", NONE, "connection", connection::client_getname),
     command("client|id", 2, "noscript loading stale", NONE, "connection", |call| Ok(connection::client_id(call.client))),
     command("client|info", 2, "noscript loading stale", NONE, "connection", connection::client_info),
@@ -154,13 +161,13 @@ pub(crate) static PRACTICE: &[CommandInfo] = &[
     command("client|no-touch", 3, "noscript loading stale", NONE, "connection", connection::client_on_or_off),
     command("client|setinfo", 4, "noscript loading stale", NONE, "connection", connection::client_setinfo),
     command("client|setname", 3, "noscript loading stale", NONE, "connection", connection::client_setname),
-    listed("cluster", -2, "", NONE, ""),
+    container("cluster"),
     command("cluster|info", 2, "stale", NONE, "", connection::no_cluster),
     command("command", -1, "loading stale", NONE, "connection", |_| Ok(server::command_info_of_all())),
     command("command|count", 2, "loading stale", NONE, "connection", |_| Ok(server::command_count())),
     command("command|info", -2, "loading stale", NONE, "connection", server::command_info),
     command("command|list", -2, "loading stale", NONE, "connection", server::command_list),
-    listed("config", -2, "", NONE, ""),
+    container("config"),
     command("config|get", -3, "admin noscript loading stale", NONE, "", server::config_get),
     command("dbsize", 1, "readonly fast", NONE, "keyspace", keys::dbsize),
     command("decr", 2, "write denyoom fast", FIRST, "string", |call| strings::add(call, -1)),
@@ -205,7 +212,7 @@ pub(crate) static PRACTICE: &[CommandInfo] = &[
     command("monitor", 1, "admin noscript loading stale", NONE, "", server::monitor),
     command("mset", -3, "write denyoom", PAIRS, "string", strings::mset),
     command("multi", 1, "noscript loading stale fast allow_busy", NONE, "transaction", transactions::multi),
-    listed("object", -2, "", NONE, ""),
+    container("object"),
     command("object|encoding", 3, "readonly", SECOND, "keyspace", keys::encoding),
     command("persist", 2, "write fast", FIRST, "keyspace", keys::persist),
     command("pexpire", -3, "write fast", FIRST, "keyspace", |call| keys::expire(call, TimeUnit::Milliseconds)),
@@ -215,7 +222,7 @@ pub(crate) static PRACTICE: &[CommandInfo] = &[
     command("psetex", 4, "write denyoom", FIRST, "string", |call| strings::setex(call, TimeUnit::Milliseconds)),
     command("pttl", 2, "readonly fast", FIRST, "keyspace", |call| keys::time_left(call, |moment, now| moment - now)),
     command("publish", 3, "pubsub loading stale fast", NONE, "", |call| Ok(Reply::count(call.state.publish(call.word(1), call.word(2))))),
-    listed("pubsub", -2, "", NONE, ""),
+    container("pubsub"),
     command("pubsub|channels", -2, "pubsub loading stale", NONE, "", messages::channels),
     command("quit", -1, "noscript loading stale fast no_auth allow_busy", NONE, "connection", connection::quit),
     command("readonly", 1, "loading stale fast", NONE, "connection", connection::no_cluster),
@@ -250,73 +257,29 @@ pub(crate) static PRACTICE: &[CommandInfo] = &[
 /// More commands that a lesson may run on a real Redis, sorted by name.
 #[rustfmt::skip]
 pub(crate) static REAL_ONLY: &[CommandInfo] = &[
-    listed("acl|cat", -2, "noscript loading stale", NONE, ""),
-    listed("bitcount", -2, "readonly", FIRST, "bitmap"),
-    listed("bitpos", -3, "readonly", FIRST, "bitmap"),
-    listed("cluster|countkeysinslot", 3, "stale", NONE, ""),
-    listed("cluster|keyslot", 3, "stale", NONE, ""),
-    listed("cluster|myid", 2, "stale", NONE, ""),
-    listed("cluster|nodes", 2, "stale", NONE, ""),
-    listed("cluster|shards", 2, "stale", NONE, ""),
-    listed("cluster|slots", 2, "stale", NONE, ""),
-    listed("command|docs", -2, "loading stale", NONE, "connection"),
-    listed("copy", -3, "write denyoom", TWO, "keyspace"),
-    listed("getbit", 3, "readonly fast", FIRST, "bitmap"),
-    listed("getrange", 4, "readonly", FIRST, "string"),
-    listed("hexpire", -6, "write denyoom fast", FIRST, "hash"),
-    listed("hpersist", -5, "write fast", FIRST, "hash"),
-    listed("hpexpire", -6, "write denyoom fast", FIRST, "hash"),
-    listed("hpttl", -5, "readonly fast", FIRST, "hash"),
-    listed("httl", -5, "readonly fast", FIRST, "hash"),
-    listed("lastsave", 1, "loading stale fast", NONE, "admin dangerous"),
-    listed("latency", -2, "", NONE, ""),
-    listed("latency|doctor", 2, "admin noscript loading stale", NONE, ""),
-    listed("latency|latest", 2, "admin noscript loading stale", NONE, ""),
-    listed("lindex", 3, "readonly", FIRST, "list"),
-    listed("linsert", 5, "write denyoom", FIRST, "list"),
-    listed("llen", 2, "readonly fast", FIRST, "list"),
-    listed("lmove", 5, "write denyoom", TWO, "list"),
-    listed("lpop", -2, "write fast", FIRST, "list"),
-    listed("lpos", -3, "readonly", FIRST, "list"),
-    listed("lpush", -3, "write denyoom fast", FIRST, "list"),
-    listed("lpushx", -3, "write denyoom fast", FIRST, "list"),
-    listed("lrange", 4, "readonly", FIRST, "list"),
-    listed("lrem", 4, "write", FIRST, "list"),
-    listed("lset", 4, "write denyoom", FIRST, "list"),
-    listed("ltrim", 4, "write", FIRST, "list"),
-    listed("memory", -2, "", NONE, ""),
-    listed("memory|doctor", 2, "", NONE, ""),
-    listed("memory|stats", 2, "", NONE, ""),
-    listed("memory|usage", -3, "readonly", SECOND, ""),
-    listed("msetnx", -3, "write denyoom", PAIRS, "string"),
-    listed("object|freq", 3, "readonly", SECOND, "keyspace"),
-    listed("object|idletime", 3, "readonly", SECOND, "keyspace"),
-    listed("object|refcount", 3, "readonly", SECOND, "keyspace"),
-    listed("renamenx", 3, "write fast", TWO, "keyspace"),
-    listed("rpop", -2, "write fast", FIRST, "list"),
-    listed("rpoplpush", 3, "write denyoom", TWO, "list"),
-    listed("rpush", -3, "write denyoom fast", FIRST, "list"),
-    listed("rpushx", -3, "write denyoom fast", FIRST, "list"),
-    listed("sdiff", -2, "readonly", ALL, "set"),
-    listed("setbit", 4, "write denyoom", FIRST, "bitmap"),
-    listed("setrange", 4, "write denyoom", FIRST, "string"),
-    listed("sinter", -2, "readonly", ALL, "set"),
-    listed("smove", 4, "write fast", TWO, "set"),
-    listed("spop", -2, "write fast", FIRST, "set"),
-    listed("srandmember", -2, "readonly", FIRST, "set"),
-    listed("sunion", -2, "readonly", ALL, "set"),
-    listed("zadd", -4, "write denyoom fast", FIRST, "sortedset"),
-    listed("zcard", 2, "readonly fast", FIRST, "sortedset"),
-    listed("zcount", 4, "readonly fast", FIRST, "sortedset"),
-    listed("zincrby", 4, "write denyoom fast", FIRST, "sortedset"),
-    listed("zpopmax", -2, "write fast", FIRST, "sortedset"),
-    listed("zpopmin", -2, "write fast", FIRST, "sortedset"),
-    listed("zrange", -4, "readonly", FIRST, "sortedset"),
-    listed("zrank", 3, "readonly fast", FIRST, "sortedset"),
-    listed("zrem", -3, "write fast", FIRST, "sortedset"),
-    listed("zrevrank", 3, "readonly fast", FIRST, "sortedset"),
-    listed("zscan", -3, "readonly", FIRST, "sortedset"),
-    listed("zscore", 3, "readonly fast", FIRST, "sortedset"),
+    real("acl|cat", "", NONE), real("bitcount", "readonly", FIRST), real("bitpos", "readonly", FIRST),
+    real("cluster|countkeysinslot", "", NONE), real("cluster|keyslot", "", NONE), real("cluster|myid", "", NONE),
+    real("cluster|nodes", "", NONE), real("cluster|shards", "", NONE), real("cluster|slots", "", NONE),
+    real("command|docs", "", NONE), real("copy", "write", TWO), real("getbit", "readonly", FIRST),
+    real("getrange", "readonly", FIRST), real("hexpire", "write", FIRST), real("hpersist", "write", FIRST),
+    real("hpexpire", "write", FIRST), real("hpttl", "readonly", FIRST), real("httl", "readonly", FIRST),
+    real("lastsave", "", NONE), real("latency", "", NONE), real("latency|doctor", "", NONE),
+    real("latency|latest", "", NONE), real("lindex", "readonly", FIRST), real("linsert", "write", FIRST),
+    real("llen", "readonly", FIRST), real("lmove", "write", TWO), real("lpop", "write", FIRST),
+    real("lpos", "readonly", FIRST), real("lpush", "write", FIRST), real("lpushx", "write", FIRST),
+    real("lrange", "readonly", FIRST), real("lrem", "write", FIRST), real("lset", "write", FIRST),
+    real("ltrim", "write", FIRST), real("memory", "", NONE), real("memory|doctor", "", NONE),
+    real("memory|stats", "", NONE), real("memory|usage", "readonly", SECOND), real("msetnx", "write", PAIRS),
+    real("object|freq", "readonly", SECOND), real("object|idletime", "readonly", SECOND),
+    real("object|refcount", "readonly", SECOND), real("renamenx", "write", TWO), real("rpop", "write", FIRST),
+    real("rpoplpush", "write", TWO), real("rpush", "write", FIRST), real("rpushx", "write", FIRST),
+    real("sdiff", "readonly", ALL), real("setbit", "write", FIRST), real("setrange", "write", FIRST),
+    real("sinter", "readonly", ALL), real("smove", "write", TWO), real("spop", "write", FIRST),
+    real("srandmember", "readonly", FIRST), real("sunion", "readonly", ALL), real("zadd", "write", FIRST),
+    real("zcard", "readonly", FIRST), real("zcount", "readonly", FIRST), real("zincrby", "write", FIRST),
+    real("zpopmax", "write", FIRST), real("zpopmin", "write", FIRST), real("zrange", "readonly", FIRST),
+    real("zrank", "readonly", FIRST), real("zrem", "write", FIRST), real("zrevrank", "readonly", FIRST),
+    real("zscan", "readonly", FIRST), real("zscore", "readonly", FIRST),
 ];
 
 #[cfg(test)]
