@@ -59,7 +59,7 @@ fn address_if_there(home: &Home) -> Option<serde_json::Value> {
 }
 
 #[test]
-fn a_session_lives_from_one_command_to_the_next_without_any_redis() {
+fn a_session_lasts_from_one_command_to_the_next_without_a_redis() {
     let home = Home::new();
     log_in(&home);
     assert!(visits(&home).contains("Visits: 1"));
@@ -67,7 +67,7 @@ fn a_session_lives_from_one_command_to_the_next_without_any_redis() {
 }
 
 #[test]
-fn what_is_kept_is_for_its_owner_alone() {
+fn only_the_owner_can_read_the_saved_data() {
     let home = Home::new();
     log_in(&home);
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -90,7 +90,7 @@ fn commands_that_run_at_the_same_time_share_one_redis() {
 }
 
 #[test]
-fn a_damaged_file_is_set_aside_with_one_clear_line() {
+fn a_damaged_file_is_renamed_and_reported_in_one_line() {
     for damage in [
         &b""[..],
         b"\x00\xff\x00",
@@ -121,7 +121,7 @@ fn a_damaged_file_is_set_aside_with_one_clear_line() {
 }
 
 #[test]
-fn half_a_file_is_damaged_too() {
+fn a_truncated_file_counts_as_damaged() {
     let home = Home::new();
     log_in(&home);
     let whole = fs::read(home.state().join(DATA)).unwrap();
@@ -130,7 +130,7 @@ fn half_a_file_is_damaged_too() {
 }
 
 #[test]
-fn without_a_state_folder_the_practice_redis_works_and_says_that_nothing_stays() {
+fn without_a_state_folder_the_practice_redis_works_and_warns_that_nothing_is_saved() {
     let home = Home::new();
     let nowhere = home.path().join("file");
     fs::write(&nowhere, "").unwrap();
@@ -156,7 +156,7 @@ fn without_a_state_folder_the_practice_redis_works_and_says_that_nothing_stays()
 }
 
 #[test]
-fn an_address_that_leads_elsewhere_is_not_believed() {
+fn an_address_file_with_the_port_of_another_server_is_ignored() {
     let home = Home::new();
     log_in(&home);
     // Another program's server has the port in the file, and accepts any password.
@@ -195,7 +195,7 @@ fn a_killed_process_loses_no_more_than_a_second() {
 }
 
 #[test]
-fn keys_end_at_their_moment_also_while_nobody_serves() {
+fn keys_expire_while_no_process_serves() {
     let home = Home::new();
     let (running, url) = practice(&home, &[]);
     ask(&url, &["SET", "short", "v", "PX", "1"]);
@@ -223,7 +223,7 @@ fn keys_end_at_their_moment_also_while_nobody_serves() {
 }
 
 #[test]
-fn practice_ends_cleanly_on_both_signals_and_keeps_nothing_if_told_so() {
+fn practice_ends_cleanly_on_both_signals_and_saves_nothing_on_request() {
     let home = Home::new();
     for arguments in [&["--no-save"][..], &["--no-save", "--password", "p@ss/word"]] {
         let (running, url) = practice(&home, arguments);
@@ -240,7 +240,7 @@ fn practice_ends_cleanly_on_both_signals_and_keeps_nothing_if_told_so() {
 }
 
 #[test]
-fn practice_refuses_addresses_that_it_cannot_or_will_not_listen_on() {
+fn practice_refuses_addresses_that_are_in_use_or_not_loopback() {
     let home = Home::new();
     let (_running, url) = practice(&home, &["--no-save"]);
     let taken = url
@@ -261,7 +261,7 @@ fn practice_refuses_addresses_that_it_cannot_or_will_not_listen_on() {
 }
 
 #[test]
-fn a_second_practice_runs_without_the_data_of_the_first_and_says_so() {
+fn a_second_practice_starts_without_the_data_of_the_first_and_reports_it() {
     let home = Home::new();
     let (_first, _) = practice(&home, &[]);
     let (mut second, _) = practice(&home, &[]);
@@ -287,7 +287,7 @@ fn answers(home: &Home) -> bool {
 }
 
 #[test]
-fn a_long_command_takes_over_on_the_same_port_when_the_first_one_ends() {
+fn another_process_takes_over_on_the_same_port_when_the_server_ends() {
     let home = Home::new();
     log_in(&home);
     let first = serve(&home);
@@ -295,7 +295,7 @@ fn a_long_command_takes_over_on_the_same_port_when_the_first_one_ends() {
     let second = serve(&home);
     first.interrupt();
     first.finish();
-    wait::wait_for("the second one to take over", || {
+    wait::wait_for("the second process to take over", || {
         let now = address_if_there(&home)?;
         (now != before && answers(&home)).then_some(())
     });
@@ -307,14 +307,14 @@ fn a_long_command_takes_over_on_the_same_port_when_the_first_one_ends() {
 }
 
 #[test]
-fn a_killed_server_is_replaced_by_who_had_joined_it() {
+fn another_process_takes_over_when_the_server_is_killed() {
     let home = Home::new();
     log_in(&home);
     let mut first = serve(&home);
     let before = address(&home);
     let _second = serve(&home);
     first.kill();
-    wait::wait_for("the second one to take over", || {
+    wait::wait_for("the second process to take over", || {
         let now = address_if_there(&home)?;
         (now != before && answers(&home)).then_some(())
     });

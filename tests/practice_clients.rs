@@ -33,17 +33,17 @@ fn output(command: &mut Command) -> String {
         stdout,
         stderr,
     } = command.output().unwrap();
-    let said = format!(
+    let printed = format!(
         "{}{}",
         String::from_utf8_lossy(&stdout),
         String::from_utf8_lossy(&stderr)
     );
-    assert!(status.success(), "{command:?}: {status}\n{said}");
-    said
+    assert!(status.success(), "{command:?}: {status}\n{printed}");
+    printed
 }
 
 #[test]
-fn redis_cli_asks_and_is_answered() {
+fn redis_cli_works() {
     let server = server();
     let cli = |arguments: &[&str]| {
         let mut command = Command::new(process::required("redis-cli", "redis-tools"));
@@ -84,7 +84,7 @@ fn redis_benchmark_runs() {
 }
 
 #[test]
-fn the_redis_crate_speaks_both_protocols() {
+fn the_redis_crate_works_with_both_protocols() {
     let server = server();
     for protocol in ["", "?protocol=resp3"] {
         let client = redis::Client::open(format!("{}{protocol}", url(&server))).unwrap();
@@ -139,7 +139,7 @@ print("all held")
 "#;
 
 #[test]
-fn redis_py_speaks_both_protocols() {
+fn redis_py_works_with_both_protocols() {
     let server = server();
     let said = output(Command::new(tools::python()).args(["-c", PYTHON, &url(&server)]));
     assert_eq!(said.trim(), "all held");

@@ -1,6 +1,7 @@
-//! The practice Redis beside a real redis-server, and a real Valkey where there is one: same commands, same bytes.
+//! Compares the practice Redis with a real redis-server, and with Valkey if it is installed: the same commands must get the
+//! same bytes.
 //!
-//! `cases/practice/*.txt` holds the programs, `cases/practice_differences.txt` what is known to differ, and why.
+//! `cases/practice/*.txt` contains the programs, `cases/practice_differences.txt` the known differences and their reasons.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -19,29 +20,29 @@ use sessiontut::practice::{Server, ServerOptions};
 use sessiontut::untrusted::{Limits, measure};
 use support::{RedisServer, valkey};
 
-/// Replies of these programs are small; a server that says more is wrong.
+/// The replies to these programs are small; a larger one is a fault of the server.
 const LIMITS: Limits = Limits {
     bytes: 4 * 1024 * 1024,
     depth: 32,
 };
-/// A reply takes milliseconds; without one for so long there is none.
+/// A reply takes milliseconds; after this time, none will come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
-fn the_practice_redis_answers_as_debians_redis_does() {
+fn replies_are_those_of_redis() {
     let server = RedisServer::start();
     compare("redis", server.port());
 }
 
 #[test]
-fn the_practice_redis_answers_as_valkey_does() {
+fn replies_are_those_of_valkey() {
     if let Some(server) = valkey::start() {
         compare("valkey", server.port());
     }
 }
 
 #[test]
-fn random_programs_leave_the_same_replies_and_the_same_state() {
+fn random_programs_get_the_same_replies_and_leave_the_same_data() {
     let server = RedisServer::start();
     let practice = Server::start(ServerOptions::default()).unwrap();
     let seed = std::env::var("SESSIONTUT_SEED")
@@ -118,16 +119,16 @@ fn protocol_of(seed: u64) -> u8 {
 enum Look {
     /// Byte for byte.
     Exact,
-    /// Without order: Redis promises none.
+    /// In any order, because Redis guarantees none.
     Unordered,
-    /// Its kind alone: it holds ids, times or versions.
+    /// Only its kind, because it contains ids, times or versions.
     Kind,
-    /// A number that may be a little off: it counts what time is left.
+    /// A number that may differ slightly, because it is the time left.
     Near,
 }
 
 struct Command {
-    /// The connection that sends it: `a` unless the line begins with `@b`.
+    /// The connection that sends it: `a`, unless the line begins with `@b`.
     connection: char,
     look: Look,
     words: Vec<Vec<u8>>,
@@ -145,8 +146,8 @@ struct Program {
     commands: Vec<Command>,
 }
 
-/// `# name` begins a program; a line is a command. `~` before it: without order; `?`: its kind alone; `≈`: about so
-/// much; `@b`: on another connection; `<` alone: reads what that connection was sent.
+/// `# name` begins a program, and each line after it is a command. A prefix says how the reply is compared: `~` in any
+/// order, `?` only its kind, `≈` approximately. `@b` uses another connection; a single `<` reads what the server sent to it.
 fn programs() -> Vec<Program> {
     let folder = cases().join("practice");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -190,7 +191,7 @@ fn command(line: &str) -> Command {
     }
 }
 
-/// Words apart by spaces; `"…"` holds spaces, `\xNN` and `\n`; `{N*c}` is `c` N times.
+/// Splits a line at spaces; `"…"` may contain spaces, `\xNN` and `\n`, and `{N*c}` is `c` repeated N times.
 fn words(line: &str) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut bytes = line.bytes().peekable();
@@ -275,7 +276,7 @@ fn compare(reference: &str, port: u16) {
     );
 }
 
-/// The differences that are known, and the reason of each: `reference | file: program | command | reason`.
+/// The known differences and their reasons, one per line: `reference | file: program | command | reason`.
 fn known_differences(reference: &str) -> BTreeMap<String, String> {
     let text = fs::read_to_string(cases().join("practice_differences.txt")).unwrap();
     let mut known = BTreeMap::new();
@@ -299,7 +300,7 @@ fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
 }
 
-/// Runs a program on an empty data set; what came back for each of its commands.
+/// Runs a program on an empty data set, and returns the reply to each of its commands.
 fn run(program: &Program, port: u16, protocol: u8) -> Vec<Vec<u8>> {
     Wire::open(port, 2).ask(&words("FLUSHALL"));
     let mut wires: BTreeMap<char, Wire> = BTreeMap::new();
@@ -317,7 +318,7 @@ fn run(program: &Program, port: u16, protocol: u8) -> Vec<Vec<u8>> {
     replies
 }
 
-/// One connection, and its bytes as they are.
+/// A connection that returns replies as they were sent.
 struct Wire {
     stream: TcpStream,
     received: Vec<u8>,
@@ -346,7 +347,7 @@ impl Wire {
             request.extend(word);
             request.extend(b"\r\n");
         }
-        // A server that has closed says so on reading.
+        // If the server has closed the connection, reading shows it.
         let _ = self.stream.write_all(&request);
         let mut replies = self.reply();
         let name = words[0].to_ascii_lowercase();
@@ -358,7 +359,7 @@ impl Wire {
         replies
     }
 
-    /// The next reply as it came; what there was where the connection ended.
+    /// The next reply, or what was received of it before the connection ended.
     fn reply(&mut self) -> Vec<u8> {
         loop {
             match measure(&self.received, LIMITS) {
@@ -379,7 +380,7 @@ impl Wire {
     }
 }
 
-/// A reply as text, made comparable.
+/// A reply as text that can be compared.
 fn shown(_words: &[Vec<u8>], reply: &[u8], look: Look) -> String {
     match look {
         Look::Exact => reply.escape_ascii().to_string(),
@@ -390,7 +391,7 @@ fn shown(_words: &[Vec<u8>], reply: &[u8], look: Look) -> String {
                 .chars()
                 .filter(|character| character.is_ascii_digit() || *character == '-')
                 .collect();
-            // Two servers are asked one after the other.
+            // The two servers get the command one after the other.
             digits
                 .parse::<i64>()
                 .map_or(text, |number| ((number + 5000) / 10_000).to_string())
@@ -416,7 +417,7 @@ fn sorted(value: &Value) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// All keys with their values and ends, sorted.
+/// All keys with their values and expiry times, sorted.
 fn state(port: u16) -> Vec<String> {
     let wire = &mut Wire::open(port, 2);
     let keys = redis::parse_redis_value(&wire.ask(&words("KEYS *"))).unwrap();
@@ -445,7 +446,7 @@ fn state(port: u16) -> Vec<String> {
     state
 }
 
-/// A generator whose numbers a seed repeats (splitmix64).
+/// A random number generator with a seed (splitmix64).
 struct Dice(u64);
 
 impl Dice {
@@ -462,7 +463,7 @@ impl Dice {
     }
 }
 
-/// Shapes of commands: K a key, F a field or member, V a value, N a number, T a moment far ahead, X any flag.
+/// Patterns of commands: K is a key, F a field or member, V a value, N a number, T a time far ahead, X any flag.
 const SHAPES: &[&str] = &[
     "SET K V",
     "SET K V NX",
@@ -554,7 +555,7 @@ fn random_program(seed: u64, length: usize) -> Vec<Command> {
                 .iter()
                 .map(|word| repeated(word.as_bytes()).unwrap_or_else(|| word.clone().into_bytes()));
             let words = words.collect();
-            // Inside a transaction the reply to EXEC holds unordered ones.
+            // The reply to EXEC contains the unordered replies of a transaction.
             let look = if shape == "EXEC" { Look::Unordered } else { look };
             Command {
                 connection: 'a',

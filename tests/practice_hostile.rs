@@ -1,4 +1,5 @@
-//! Bytes that no friendly client sends: an error in Redis's words or a closed connection, and others are served on.
+//! Malformed and hostile requests: the practice Redis returns the same error as Redis or closes the connection, and keeps
+//! serving other clients.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -13,7 +14,7 @@ use sessiontut::practice::{Server, ServerLimits, ServerOptions};
 use sessiontut::secret::Secret;
 use support::{RedisServer, wait};
 
-/// Far longer than any answer takes.
+/// Far longer than any reply takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -23,12 +24,12 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Everything that comes back until the server closes.
+/// Returns everything that the server sends until it closes the connection.
 fn until_closed(mut stream: TcpStream) -> String {
-    let mut said = Vec::new();
-    // A reset after the last reply is an end as well.
-    let _ = stream.read_to_end(&mut said);
-    String::from_utf8_lossy(&said).into_owned()
+    let mut received = Vec::new();
+    // The server may also end the connection with a reset.
+    let _ = stream.read_to_end(&mut received);
+    String::from_utf8_lossy(&received).into_owned()
 }
 
 #[track_caller]
@@ -49,7 +50,7 @@ fn limited(limits: ServerLimits) -> Server {
 }
 
 #[test]
-fn violations_of_the_protocol_end_as_they_do_in_redis() {
+fn protocol_errors_are_handled_as_in_redis() {
     let ours = Server::start(ServerOptions::default()).unwrap();
     let theirs = RedisServer::start();
     let reference = SocketAddr::from(([127, 0, 0, 1], theirs.port()));
@@ -75,11 +76,11 @@ fn violations_of_the_protocol_end_as_they_do_in_redis() {
     for attack in attacks {
         let [expected, got] = [reference, ours.address()].map(|address| {
             let mut stream = connect(address);
-            // The server may close before it has taken everything.
+            // The server may close the connection before it has read everything.
             let _ = stream.write_all(attack);
             until_closed(stream)
         });
-        // Redis resets where bytes are left unread, and then its last line can be lost.
+        // Redis resets the connection if it has not read all bytes, and its last line may then be lost.
         if !expected.is_empty() || got.is_empty() {
             assert_eq!(
                 got,
@@ -93,7 +94,7 @@ fn violations_of_the_protocol_end_as_they_do_in_redis() {
 }
 
 #[test]
-fn strangers_may_announce_little() {
+fn requests_before_the_login_must_be_small() {
     let options = ServerOptions {
         password: Some(Secret::new("right")),
         ..ServerOptions::default()
@@ -125,7 +126,7 @@ fn strangers_may_announce_little() {
 }
 
 #[test]
-fn half_a_gigabyte_is_refused_when_it_is_announced() {
+fn a_request_of_half_a_gigabyte_is_refused_when_it_is_announced() {
     let server = Server::start(ServerOptions::default()).unwrap();
     let mut stream = connect(server.address());
     stream
@@ -139,7 +140,7 @@ fn half_a_gigabyte_is_refused_when_it_is_announced() {
 }
 
 #[test]
-fn a_client_that_never_reads_is_cut_off_and_costs_little() {
+fn a_client_that_never_reads_is_disconnected() {
     let limits = ServerLimits {
         output_each: 1 << 20,
         ..ServerLimits::default()
@@ -152,14 +153,14 @@ fn a_client_that_never_reads_is_cut_off_and_costs_little() {
         .unwrap();
     greedy.write_all(&value).unwrap();
     greedy.write_all(b"\r\n").unwrap();
-    // The kernel takes some; beyond that replies wait, and then the server has had enough.
+    // The kernel buffers some replies, and the server buffers more until the limit is reached.
     let refused = (0..100_000).any(|_| greedy.write_all(b"GET k\r\n").is_err());
-    assert!(refused, "ten gigabytes of replies were let wait");
+    assert!(refused, "the server buffered ten gigabytes of replies");
     still_serves(server.address());
 }
 
 #[test]
-fn one_client_more_than_allowed_is_told_so_and_there_is_room_when_one_has_gone() {
+fn clients_over_the_limit_are_refused_until_another_disconnects() {
     let server = limited(ServerLimits {
         clients: 8,
         ..ServerLimits::default()
@@ -174,7 +175,7 @@ fn one_client_more_than_allowed_is_told_so_and_there_is_room_when_one_has_gone()
         "-ERR max number of clients reached\r\n"
     );
     crowd.pop();
-    wait::wait_for("a place to be free", || {
+    wait::wait_for("a connection to be accepted again", || {
         let mut stream = connect(server.address());
         let mut reply = [0; 5];
         (stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut reply).is_ok() && &reply == b"+PONG")
@@ -183,7 +184,7 @@ fn one_client_more_than_allowed_is_told_so_and_there_is_room_when_one_has_gone()
 }
 
 #[test]
-fn a_request_that_never_ends_loses_its_place() {
+fn a_connection_with_an_incomplete_request_is_closed_after_a_timeout() {
     let server = limited(ServerLimits {
         clients: 4,
         patience: Duration::from_millis(200),
@@ -200,15 +201,15 @@ fn a_request_that_never_ends_loses_its_place() {
 }
 
 #[test]
-fn an_idle_client_keeps_its_place() {
+fn an_idle_connection_is_not_closed() {
     let server = limited(ServerLimits {
         patience: Duration::from_millis(50),
         ..ServerLimits::default()
     });
     let mut idle = connect(server.address());
-    let mut loris = connect(server.address());
-    loris.write_all(b"*").unwrap();
-    assert_eq!(until_closed(loris), "");
+    let mut incomplete = connect(server.address());
+    incomplete.write_all(b"*").unwrap();
+    assert_eq!(until_closed(incomplete), "");
     idle.write_all(b"PING\r\n").unwrap();
     let mut reply = [0; 7];
     idle.read_exact(&mut reply).unwrap();
@@ -216,7 +217,7 @@ fn an_idle_client_keeps_its_place() {
 }
 
 #[test]
-fn a_full_data_set_refuses_writes_in_redis_words_and_still_serves_reads() {
+fn at_the_memory_limit_writes_are_refused_and_reads_work() {
     let server = limited(ServerLimits {
         data: 100_000,
         ..ServerLimits::default()
@@ -236,7 +237,7 @@ fn a_full_data_set_refuses_writes_in_redis_words_and_still_serves_reads() {
 }
 
 #[test]
-fn no_address_but_loopback_is_listened_on() {
+fn only_loopback_addresses_are_accepted() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let options = ServerOptions {
             listen: address.parse().unwrap(),
@@ -248,7 +249,7 @@ fn no_address_but_loopback_is_listened_on() {
 }
 
 #[test]
-fn random_bytes_never_end_the_server() {
+fn random_bytes_do_not_crash_the_server() {
     let server = Server::start(ServerOptions::default()).unwrap();
     let mut seed = 0x5e55_1007_u64;
     for _ in 0..300 {
