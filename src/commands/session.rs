@@ -9,9 +9,9 @@ use super::{Error, chosen};
 use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::exit::Exit;
+use crate::redis_client::Recorded;
 use crate::redis_client::connect::{self, RedisConnection};
 use crate::redis_client::fault::RedisFault;
-use crate::redis_client::{Recorded, command_line, reply_lines};
 use crate::redis_url::{Origin, Target};
 use crate::session::jar::{Jar, SessionEnd, StoredCookie};
 use crate::session::other_keys::{count_other_keys, notice};
@@ -282,9 +282,12 @@ impl StepContext {
             return;
         }
         for exchange in &exchanges {
-            let reply = exchange.reply.as_ref().map(reply_lines).unwrap_or_default();
-            let command = command_line(&exchange.command);
-            ui::whole_note(&format!("> {command}\n  {}", reply.join("\n  ")));
+            let reply = exchange
+                .reply
+                .as_deref()
+                .unwrap_or_default()
+                .replace('\n', "\n  ");
+            ui::whole_note(&format!("> {}\n  {reply}", exchange.command));
             if exchange.ends_round_trip {
                 let micros = exchange.took.as_secs_f64() * 1e6;
                 ui::note(&format!("  ({micros:.0} µs for this round trip)"));

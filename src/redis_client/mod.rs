@@ -19,5 +19,5 @@ pub use framing::{Limits, measure};
 pub(crate) use limited::REPLY_TOO_LARGE;
 pub(crate) use probe::{ProbeConnection, ReadError};
 pub(crate) use recorded::{Recorded, RecordedCommand};
-pub(crate) use show::{clipped, command_line, error_text, quoted, reply_lines, write_command, write_reply};
+pub(crate) use show::{error_text, quoted, reply_lines};
 pub(crate) use stream::Stream;

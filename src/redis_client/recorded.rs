@@ -5,13 +5,18 @@ use std::time::{Duration, Instant};
 use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
-/// A command and its reply.
+use super::show::{clipped, write_command, write_reply};
+
+/// Bytes of a command or a reply that are kept: a field that someone else wrote may have any size.
+const MOST_BYTES: usize = 1000;
+
+/// A command and its reply, as redis-cli prints them. An ellipsis marks what was too long.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedCommand {
     /// The command's name and arguments, as sent.
-    pub command: Vec<Vec<u8>>,
-    /// The reply; `None` if the connection failed first.
-    pub reply: Option<Value>,
+    pub command: String,
+    /// The reply; `None` if the connection failed first. A nested reply has several lines.
+    pub reply: Option<String>,
     /// Time until the reply was decoded; the commands of one round trip share its time.
     pub took: Duration,
     /// Whether it is the last command of its round trip.
@@ -44,10 +49,11 @@ impl<C> Recorded<C> {
         std::mem::take(&mut self.exchanges)
     }
 
-    fn note(&mut self, command: &Cmd, reply: Option<Value>, took: Duration) {
+    fn note(&mut self, command: &Cmd, reply: Option<&Value>, took: Duration) {
+        let words: Vec<&[u8]> = command.args_iter().map(bytes_of).collect();
         self.exchanges.push(RecordedCommand {
-            command: command.args_iter().map(|argument| bytes_of(&argument)).collect(),
-            reply,
+            command: clipped(MOST_BYTES, |text| write_command(text, &words)),
+            reply: reply.map(|reply| clipped(MOST_BYTES, |text| write_reply(text, reply))),
             took,
             ends_round_trip: false,
         });
@@ -60,21 +66,21 @@ impl<C> Recorded<C> {
     }
 
     /// The crate sends MULTI and EXEC around the commands, and returns only the reply to EXEC.
-    fn note_transaction(&mut self, pipeline: &Pipeline, executed: Option<Value>, took: Duration) {
-        let reply = |text: Value| executed.is_some().then_some(text);
-        self.note(&redis::cmd("MULTI"), reply(Value::Okay), took);
+    fn note_transaction(&mut self, pipeline: &Pipeline, executed: Option<&Value>, took: Duration) {
+        let queued = Value::SimpleString("QUEUED".into());
+        self.note(&redis::cmd("MULTI"), executed.map(|_| &Value::Okay), took);
         for command in pipeline.cmd_iter() {
-            self.note(command, reply(Value::SimpleString("QUEUED".into())), took);
+            self.note(command, executed.map(|_| &queued), took);
         }
         self.note(&redis::cmd("EXEC"), executed, took);
     }
 }
 
-fn bytes_of(argument: &Arg<&[u8]>) -> Vec<u8> {
+fn bytes_of(argument: Arg<&[u8]>) -> &[u8] {
     match argument {
-        Arg::Simple(bytes) => bytes.to_vec(),
+        Arg::Simple(bytes) => bytes,
         // The cursor of a SCAN that has not begun.
-        _ => b"0".to_vec(),
+        _ => b"0",
     }
 }
 
@@ -83,7 +89,7 @@ impl<C: ConnectionLike + Send> ConnectionLike for Recorded<C> {
         Box::pin(async move {
             let sent = Instant::now();
             let reply = self.connection.req_packed_command(command).await;
-            self.note(command, reply.as_ref().ok().cloned(), sent.elapsed());
+            self.note(command, reply.as_ref().ok(), sent.elapsed());
             self.end_round_trip();
             reply
         })
@@ -116,6 +122,45 @@ impl<C: ConnectionLike + Send> ConnectionLike for Recorded<C> {
     }
 }
 
-fn reply_at(replies: &RedisResult<Vec<Value>>, index: usize) -> Option<Value> {
-    replies.as_ref().ok()?.get(index).cloned()
+fn reply_at(replies: &RedisResult<Vec<Value>>, index: usize) -> Option<&Value> {
+    replies.as_ref().ok()?.get(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers every command with its value.
+    struct Always(Value);
+
+    impl ConnectionLike for Always {
+        fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
+            Box::pin(async { Ok(self.0.clone()) })
+        }
+
+        fn req_packed_commands<'a>(
+            &'a mut self,
+            _: &'a Pipeline,
+            _: usize,
+            count: usize,
+        ) -> RedisFuture<'a, Vec<Value>> {
+            Box::pin(async move { Ok(vec![self.0.clone(); count]) })
+        }
+
+        fn get_db(&self) -> i64 {
+            0
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reply_of_any_size_is_recorded_in_bounded_size() {
+        let mut redis = Recorded::new(Always(Value::BulkString(vec![b'\xff'; 100_000])));
+        let command = redis::cmd("ECHO").arg("x".repeat(100_000)).to_owned();
+        redis.req_packed_command(&command).await.unwrap();
+        let recorded = redis.take().remove(0);
+        for text in [recorded.command, recorded.reply.unwrap()] {
+            assert!(text.len() < MOST_BYTES + 10);
+            assert!(text.ends_with('…'));
+        }
+    }
 }

@@ -6,15 +6,6 @@ use redis::{ServerError, Value};
 
 use crate::sanitize;
 
-/// A command as it can be pasted into redis-cli: `HSET sessiontut:user:ada name "Ada L."`.
-#[must_use]
-pub(crate) fn command_line<A: AsRef<[u8]>>(words: &[A]) -> String {
-    let mut line = String::new();
-    // Writing into a String cannot fail.
-    let _ = write_command(&mut line, words);
-    line
-}
-
 /// A reply as redis-cli prints it to a terminal, one item per line: `(integer) 1`, `"ada"`, `1) "a"`.
 #[must_use]
 pub(crate) fn reply_lines(reply: &Value) -> Vec<String> {
@@ -76,7 +67,7 @@ impl Write for Clipped {
     }
 }
 
-/// Writes a command, see [`command_line`].
+/// Writes a command as it can be pasted into redis-cli: `HSET sessiontut:user:ada name "Ada L."`.
 pub(crate) fn write_command<A: AsRef<[u8]>>(out: &mut impl Write, words: &[A]) -> fmt::Result {
     for (index, word) in words.iter().map(AsRef::as_ref).enumerate() {
         if index > 0 {
@@ -202,7 +193,10 @@ mod tests {
     #[test]
     fn a_command_can_be_pasted_into_redis_cli() {
         assert_eq!(
-            command_line(&["HSET", "sessiontut:user:ada", "name", "Ada L.", ""]),
+            clipped(100, |text| write_command(
+                text,
+                &["HSET", "sessiontut:user:ada", "name", "Ada L.", ""]
+            )),
             r#"HSET sessiontut:user:ada name "Ada L." """#
         );
     }

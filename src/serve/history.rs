@@ -6,50 +6,24 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::redis_client::{RecordedCommand, clipped, write_command, write_reply};
+use crate::redis_client::RecordedCommand;
 
 /// Commands that are kept per session.
 const KEPT: usize = 20;
 /// Sessions that are remembered; a new one replaces the one that was not used for longest.
 const MOST_SESSIONS: usize = 256;
-/// Bytes of a command or a reply that are shown: a field that someone else wrote may have any size.
-const SHOWN: usize = 1000;
-
 /// The commands of one request.
 #[derive(Debug, Default)]
 pub(super) struct Commands {
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<RecordedCommand>,
     /// Time of the slowest: commands of one round trip share its time.
     pub(super) took: Option<Duration>,
 }
 
-/// A command and its reply, as redis-cli prints them.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) command: String,
-    pub(super) reply: String,
-    pub(super) micros: u128,
-}
-
 impl Commands {
-    pub(super) fn new(exchanges: &[RecordedCommand]) -> Self {
-        Self {
-            rows: exchanges.iter().map(Row::new).collect(),
-            took: exchanges.iter().map(|exchange| exchange.took).max(),
-        }
-    }
-}
-
-impl Row {
-    fn new(exchange: &RecordedCommand) -> Self {
-        Self {
-            command: clipped(SHOWN, |text| write_command(text, &exchange.command)),
-            reply: clipped(SHOWN, |text| match &exchange.reply {
-                Some(reply) => write_reply(text, reply),
-                None => Ok(()),
-            }),
-            micros: exchange.took.as_micros(),
-        }
+    pub(super) fn new(rows: Vec<RecordedCommand>) -> Self {
+        let took = rows.iter().map(|row| row.took).max();
+        Self { rows, took }
     }
 }
 
@@ -91,20 +65,15 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use redis::Value;
 
-    fn commands(text: &str, reply: Value) -> Arc<Commands> {
-        let exchange = RecordedCommand {
-            command: vec![b"ECHO".to_vec(), text.into()],
-            reply: Some(reply),
+    fn numbered(number: usize) -> Arc<Commands> {
+        let command = RecordedCommand {
+            command: format!("ECHO {number}"),
+            reply: None,
             took: Duration::from_micros(70),
             ends_round_trip: true,
         };
-        Arc::new(Commands::new(&[exchange]))
-    }
-
-    fn numbered(number: usize) -> Arc<Commands> {
-        commands(&number.to_string(), Value::Nil)
+        Arc::new(Commands::new(vec![command]))
     }
 
     #[test]
@@ -128,14 +97,5 @@ mod tests {
         }
         assert_eq!(history.0.lock().unwrap().len(), MOST_SESSIONS);
         assert!(history.add("0", &numbered(1)).is_empty());
-    }
-
-    #[test]
-    fn a_reply_of_any_size_costs_a_row_of_bounded_size() {
-        let long = commands(&"x".repeat(100_000), Value::BulkString(vec![b'\xff'; 100_000]));
-        for text in [&long.rows[0].command, &long.rows[0].reply] {
-            assert!(text.len() < SHOWN + 10);
-            assert!(text.ends_with('…'));
-        }
     }
 }

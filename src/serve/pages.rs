@@ -157,10 +157,14 @@ pub(super) struct TabLink {
     pub(super) is_current: bool,
 }
 
+/// Bytes that a page usually has; a longer one makes its buffer grow.
+const USUAL_SIZE: usize = 8 * 1024;
+
 /// The response with this page.
 pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
-    match page.render() {
-        Ok(html) => (status, Html(html)).into_response(),
+    let mut html = String::with_capacity(USUAL_SIZE);
+    match page.render_into(&mut html) {
+        Ok(()) => (status, Html(html)).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -93,7 +93,7 @@ impl Sessions {
             };
             let (visits, fields, exchanges) = self.redis.run(deadline, work).await?;
             visit.visits = Some(visits);
-            visit.commands = Arc::new(Commands::new(&exchanges));
+            visit.commands = Arc::new(Commands::new(exchanges));
             visit.earlier = self.history.add(&key, &visit.commands);
             visit.hash = Some(HashView::new(key, &fields, ttl));
         }
@@ -111,7 +111,7 @@ impl Sessions {
             })
         };
         let (session, exchanges) = self.redis.run(deadline, work).await?;
-        let commands = Arc::new(Commands::new(&exchanges));
+        let commands = Arc::new(Commands::new(exchanges));
         let Some(session) = session else {
             self.history.forget(&key);
             return Ok(Visit {
@@ -156,7 +156,7 @@ impl Sessions {
             self.history.forget(&old.key());
         }
         self.history
-            .add(&token.key(), &Arc::new(Commands::new(&exchanges)));
+            .add(&token.key(), &Arc::new(Commands::new(exchanges)));
         Ok(token.reveal().to_owned())
     }
 
