@@ -230,7 +230,7 @@ impl ServerAddress {
         Self {
             port: server.address().port(),
             password: password.map_or_else(String::new, |password| password.reveal().to_owned()),
-            run_id: server.run_id().to_owned(),
+            run_id: server.run_id.clone(),
         }
     }
 

@@ -63,7 +63,7 @@ impl<'a> Invocation<'a> {
     }
 
     pub(super) fn now(&self) -> Moment {
-        self.state.store.now()
+        self.state.store.now
     }
 
     /// The word at `index`; the command's arity guarantees that there is one.

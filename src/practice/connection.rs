@@ -77,14 +77,10 @@ impl ConnectionTask {
                 Some(Pause::Forever) => None,
                 None => self.request_began.map(|began| began + patience),
             };
-            let (mut reading, mut writing) = self.stream.split();
+            let (mut reading, writing) = self.stream.split();
             tokio::select! {
                 () = client.wake.notified() => {}
-                count = writing.write(&self.sending), if !self.sending.is_empty() => {
-                    let count = count?;
-                    client.note_sent(count);
-                    self.sending.drain(..count);
-                }
+                ready = writing.writable(), if !self.sending.is_empty() => ready?,
                 count = reading.read(&mut chunk), if pause.is_none() => {
                     match count? {
                         0 => return Ok(()),

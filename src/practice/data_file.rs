@@ -56,7 +56,7 @@ pub(super) fn start(
         }
         other => other,
     }?;
-    server.keep_locked(lock);
+    server.lock = Some(lock);
     Ok(server)
 }
 

@@ -67,12 +67,13 @@ const BACKLOG: i32 = 128;
 pub struct Server {
     address: SocketAddr,
     password: Option<Secret>,
-    run_id: String,
+    /// As in `INFO`.
+    pub(super) run_id: String,
     /// Ends the server; the duration is how long it waits for attached processes.
     stop: Option<oneshot::Sender<Duration>>,
     thread: Option<JoinHandle<io::Result<()>>>,
     /// The lock on the data file, released after the server has saved and ended.
-    lock: Option<File>,
+    pub(super) lock: Option<File>,
 }
 
 impl Server {
@@ -118,21 +119,10 @@ impl Server {
         self.address
     }
 
-    /// The run id, as in `INFO`.
-    #[must_use]
-    pub(super) fn run_id(&self) -> &str {
-        &self.run_id
-    }
-
     /// The address and password.
     #[must_use]
     pub(super) fn target(&self) -> Target {
         target(self.address, self.password.clone())
-    }
-
-    /// Holds a file lock for as long as the server runs.
-    pub(super) fn keep_locked(&mut self, lock: File) {
-        self.lock = Some(lock);
     }
 
     /// Closes the port and all connections, and saves the data.
@@ -230,7 +220,7 @@ fn run(
         state.fault = options.fault;
         let mut saver = Saver {
             file: options.data,
-            saved: state.store.changes(),
+            saved: state.store.changes,
         };
         let state: SharedState = Rc::new(state.into());
         let grace = tokio::select! {
@@ -313,9 +303,9 @@ impl Saver {
         };
         let store = &mut state.borrow_mut().store;
         store.advance(wall_clock());
-        if store.changes() != self.saved {
+        if store.changes != self.saved {
             snapshot::write(file, store)?;
-            self.saved = store.changes();
+            self.saved = store.changes;
         }
         Ok(())
     }

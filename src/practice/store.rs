@@ -38,10 +38,14 @@ pub(super) struct Store {
     expiries: BTreeSet<(Moment, usize, Vec<u8>)>,
     /// Flags to set when a key (database, name) changes, for WATCH.
     watched: HashMap<(usize, Vec<u8>), Vec<ChangeFlag>>,
-    used: usize,
-    changes: u64,
-    expired: u64,
-    now: Moment,
+    /// Approximate memory use of the data set, in bytes.
+    pub(super) used: usize,
+    /// A number that grows with every change.
+    pub(super) changes: u64,
+    /// The number of keys that have expired.
+    pub(super) expired: u64,
+    /// The time at which the current command runs.
+    pub(super) now: Moment,
 }
 
 impl Default for Store {
@@ -69,26 +73,6 @@ impl Store {
             self.remove(db, &name);
             self.expired += 1;
         }
-    }
-
-    /// The time at which the current command runs.
-    pub(super) fn now(&self) -> Moment {
-        self.now
-    }
-
-    /// Approximate memory use of the data set, in bytes.
-    pub(super) fn used(&self) -> usize {
-        self.used
-    }
-
-    /// A number that grows with every change.
-    pub(super) fn changes(&self) -> u64 {
-        self.changes
-    }
-
-    /// The number of keys that have expired.
-    pub(super) fn expired(&self) -> u64 {
-        self.expired
     }
 
     pub(super) fn database(&self, db: usize) -> &Dict<KeyEntry> {
@@ -208,7 +192,7 @@ mod tests {
         assert!(store.get(0, b"k").is_some());
         store.advance(1000);
         assert!(store.get(0, b"k").is_none());
-        assert_eq!((store.used(), store.expired()), (0, 1));
+        assert_eq!((store.used, store.expired), (0, 1));
     }
 
     #[test]
@@ -237,8 +221,8 @@ mod tests {
                 }
             });
         }
-        assert!(store.used() > 10_000);
+        assert!(store.used > 10_000);
         store.clear(0);
-        assert_eq!(store.used(), 0);
+        assert_eq!(store.used, 0);
     }
 }

@@ -35,13 +35,13 @@ impl RedisFault {
             "no reply from Redis within {} ms: it is stopped, blocked or very slow",
             after.as_millis()
         );
-        Self::new(Cause::ServerSilent, summary, &FixContext::default())
+        Self::new(Cause::ServerSilent, summary, None, &FixContext::default())
     }
 
     /// This program is shutting down.
     pub(crate) fn interrupted() -> Self {
-        let summary = "connecting to Redis was interrupted".to_owned();
-        Self::new(Cause::ServerSilent, summary, &FixContext::default())
+        let summary = "connecting to Redis was interrupted";
+        Self::new(Cause::ServerSilent, summary, None, &FixContext::default())
     }
 
     /// The result of ping's checks.
@@ -84,8 +84,7 @@ impl RedisFault {
                 "Redis closed the connection before it replied; the command may have been executed, so it is not repeated",
             ),
         };
-        let fault = Self::new(cause, summary.to_owned(), context);
-        fault.fact(error.to_string())
+        Self::new(cause, summary, Some(error.to_string()), context)
     }
 
     /// In a transaction, the reply to the refused command says more than the error reply to EXEC.
@@ -96,23 +95,17 @@ impl RedisFault {
             return Self::unexpected(summary, evidence);
         }
         let evidence = format!("Redis replied: {}", sanitize::line(first));
-        match replies.iter().find_map(|reply| ErrorReply::of(reply)) {
-            Some(reply) => {
-                let fault = Self::new(reply.cause, reply.summary().to_owned(), context);
-                Self {
-                    reconnect: reply.reconnect,
-                    ..fault.fact(evidence)
-                }
-            }
+        let (cause, summary, reconnect) = match replies.iter().find_map(|reply| ErrorReply::of(reply)) {
+            Some(reply) => (reply.cause, reply.summary(), reply.reconnect),
             None if first.to_lowercase().contains("unknown command") => {
                 let summary = "Redis does not support a command of the session: it was renamed or disabled";
-                let fault = Self::new(Cause::AuthNoPermission, summary.to_owned(), context);
-                Self {
-                    reconnect: false,
-                    ..fault.fact(evidence)
-                }
+                (Cause::AuthNoPermission, summary, false)
             }
-            None => Self::unexpected("Redis refused a command of the session", evidence),
+            None => return Self::unexpected("Redis refused a command of the session", evidence),
+        };
+        Self {
+            reconnect,
+            ..Self::new(cause, summary, Some(evidence), context)
         }
     }
 
@@ -128,20 +121,15 @@ impl RedisFault {
         }
     }
 
-    fn new(cause: Cause, summary: String, context: &FixContext) -> Self {
+    fn new(cause: Cause, summary: impl Into<String>, evidence: Option<String>, context: &FixContext) -> Self {
         Self {
             code: cause.code(),
             exit: cause.exit(),
-            summary,
-            evidence: Vec::new(),
+            summary: summary.into(),
+            evidence: evidence.into_iter().collect(),
             fixes: cause.fixes(context),
             reconnect: true,
         }
-    }
-
-    fn fact(mut self, fact: String) -> Self {
-        self.evidence.push(fact);
-        self
     }
 }
 

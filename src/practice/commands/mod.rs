@@ -107,7 +107,7 @@ fn check(
     let in_transaction = client.transaction.borrow().is_some();
     let ends_transaction = matches!(command.name, "exec" | "discard" | "multi" | "quit" | "reset");
     let needs_memory = command.has_flag("denyoom") || (in_transaction && !ends_transaction);
-    if needs_memory && state.store.used() > state.limits.data {
+    if needs_memory && state.store.used > state.limits.data {
         return Err(OUT_OF_MEMORY);
     }
     let is_for_subscribers = matches!(

@@ -107,7 +107,7 @@ fn sections(state: &ServerState) -> Vec<(&'static str, Facts)> {
         ("maxclients", &state.limits.clients),
     ]);
     let memory = facts(&[
-        ("used_memory", &state.store.used()),
+        ("used_memory", &state.store.used),
         ("maxmemory", &state.limits.data),
         ("maxmemory_policy", &"noeviction"),
     ]);
@@ -115,7 +115,7 @@ fn sections(state: &ServerState) -> Vec<(&'static str, Facts)> {
         ("total_connections_received", &state.statistics.connections),
         ("total_commands_processed", &state.statistics.commands),
         ("rejected_connections", &state.statistics.rejected),
-        ("expired_keys", &state.store.expired()),
+        ("expired_keys", &state.store.expired),
         ("evicted_keys", &0),
         ("keyspace_hits", &state.statistics.hits),
         ("keyspace_misses", &state.statistics.misses),
@@ -140,7 +140,7 @@ fn keyspace(state: &ServerState) -> Facts {
         if keys.len() > 0 {
             let expiries: Vec<i64> = keys.iter().filter_map(|(_, entry)| entry.expires).collect();
             let count = i64::try_from(expiries.len()).unwrap_or(i64::MAX).max(1);
-            let now = state.store.now();
+            let now = state.store.now;
             let average: i64 = expiries.iter().map(|moment| (moment - now) / count).sum();
             let line = format!("keys={},expires={},avg_ttl={average}", keys.len(), expiries.len());
             facts.push((format!("db{db}"), line));

@@ -29,7 +29,7 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     let mut replies = Vec::with_capacity(transaction.queued.len());
     for (command, words) in &transaction.queued {
         // The clock stops during a transaction, but a command may have set an expiry in the past.
-        call.state.store.advance(call.state.store.now());
+        call.state.store.advance(call.state.store.now);
         replies.push(super::execute(call.state, call.client, command, words, true));
     }
     Ok(Reply::Array(replies))
