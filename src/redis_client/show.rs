@@ -35,7 +35,7 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
 #[must_use]
 pub(crate) fn clipped(bytes: usize, write: impl FnOnce(&mut Clipped) -> fmt::Result) -> String {
     let mut clipped = Clipped {
-        text: String::new(),
+        text: String::with_capacity(bytes.min(100)),
         room: bytes,
     };
     if write(&mut clipped).is_err() {
@@ -134,9 +134,18 @@ fn write_numbered<'a>(
     Ok(())
 }
 
-fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
+fn write_quoted(out: &mut impl Write, mut bytes: &[u8]) -> fmt::Result {
     out.write_char('"')?;
-    for &byte in bytes {
+    // Most bytes need no escape, so they are written together.
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    while !bytes.is_empty() {
+        let plain = bytes.iter().take_while(|byte| is_plain(byte)).count();
+        let (text, rest) = bytes.split_at(plain);
+        out.write_str(&String::from_utf8_lossy(text))?;
+        let Some((&byte, rest)) = rest.split_first() else {
+            break;
+        };
+        bytes = rest;
         match byte {
             b'"' => out.write_str("\\\"")?,
             b'\\' => out.write_str("\\\\")?,
@@ -145,7 +154,6 @@ fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
             b'\t' => out.write_str("\\t")?,
             0x07 => out.write_str("\\a")?,
             0x08 => out.write_str("\\b")?,
-            b' '..=b'~' => out.write_char(char::from(byte))?,
             _ => write!(out, "\\x{byte:02x}")?,
         }
     }

@@ -102,7 +102,7 @@ impl Sessions {
     }
 
     async fn visit_token(&self, token: Token, deadline: Deadline) -> Result<Visit, RedisFault> {
-        let key = token.key();
+        let key = token.key().to_owned();
         let work = |redis| {
             let (mut store, token) = (self.store(redis), token.clone());
             in_a_task(async move {

@@ -35,15 +35,18 @@ impl SigningKey {
 
 const TOKEN_BYTES: usize = 32;
 
-/// 256 random bits in base64url.
+/// 256 random bits in base64url, and the key of the session that they lead to.
 #[derive(Clone)]
-pub struct Token(String);
+pub struct Token {
+    text: String,
+    key: String,
+}
 
 impl Token {
     /// A new token.
     #[must_use]
     pub fn generate() -> Self {
-        Self(BASE64.encode(random::bytes::<TOKEN_BYTES>()))
+        Self::new(BASE64.encode(random::bytes::<TOKEN_BYTES>()))
     }
 
     /// The token in a cookie; `None` if the text does not have the form of a token.
@@ -51,22 +54,27 @@ impl Token {
         // Four spare bytes: a text that is too long must not fail to decode, but fail the check of its length.
         let mut bytes = [0; TOKEN_BYTES + 4];
         let count = BASE64.decode_slice(text, &mut bytes).ok()?;
-        (count == TOKEN_BYTES).then(|| Self(text.to_owned()))
+        (count == TOKEN_BYTES).then(|| Self::new(text.to_owned()))
     }
 
     /// The whole token: only for the cookie.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The first 6 characters, for display.
     pub fn start(&self) -> &str {
-        &self.0[..6]
+        &self.text[..6]
     }
 
-    /// The key of its session: a hash, so that read access to Redis is not enough to log in.
-    pub fn key(&self) -> String {
-        let hash = digest(&SHA256, self.0.as_bytes());
-        format!("{KEY_PREFIX}session:{}", BASE64.encode(&hash.as_ref()[..16]))
+    /// The key of its session: a hash of the token, so that read access to Redis is not enough to log in.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn new(text: String) -> Self {
+        let hash = digest(&SHA256, text.as_bytes());
+        let key = format!("{KEY_PREFIX}session:{}", BASE64.encode(&hash.as_ref()[..16]));
+        Self { text, key }
     }
 }
