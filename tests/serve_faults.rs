@@ -50,7 +50,7 @@ fn works_without_redis(visitor: &Visitor) {
     let mut newcomer = visitor.clone();
     newcomer.cookie = None;
     newcomer.get("/").expect(200).says("You are not logged in");
-    newcomer.get("/login").expect(200).says("Login");
+    newcomer.get("/login").expect(200).says("Log in");
     newcomer.get("/logout").expect(303);
 }
 

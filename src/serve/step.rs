@@ -46,13 +46,15 @@ impl AppStep {
     #[must_use]
     pub(crate) fn summary(self) -> &'static str {
         match self {
-            Self::Cookie => "The browser keeps the user name in a signed cookie; Redis is not used",
+            Self::Cookie => "The cookie contains the signed user name; Redis is not used",
             Self::Visits => {
-                "The cookie still holds the name; Redis counts the visits in a hash without a TTL"
+                "The cookie contains the signed user name; visits are counted in a Redis hash without a TTL"
             }
-            Self::Ttl => "The hash now has a TTL, which every visit resets",
+            Self::Ttl => {
+                "The cookie contains the signed user name; the Redis hash has a TTL, which every visit resets"
+            }
             Self::Store => {
-                "The cookie holds only a random token; the session is stored in Redis, and expires there"
+                "The cookie contains only a random token; the session is stored in Redis, where it expires"
             }
         }
     }
