@@ -30,19 +30,19 @@ Exit status: 0 success · 1 failure · 2 usage or URL · 3 DNS · 4 TCP · 5 TLS
 pub enum Command {
     /// Find out whether Redis is reachable, and if not, why
     Ping(PingArgs),
-    /// Take the lessons; resumes where you left off
+    /// Take the lessons, starting where you left off
     Learn(LearnArgs),
     /// Simulate a login: create a session, and show its cookie and hash
     Login(LoginArgs),
     /// Count a visit: run HINCRBY on the current session
     Visits(VisitsArgs),
-    /// Let the current session expire, and watch the countdown
+    /// Set a short TTL on the current session and show the countdown
     Expire(ExpireArgs),
-    /// Show the current cookie, hash and TTL; refreshes nothing
+    /// Show the current cookie, hash and TTL without resetting the TTL
     Session(StepArgs),
     /// Log out: delete the current session
     Logout(StepArgs),
-    /// Serve the app for a browser, and show its data in Redis
+    /// Run the lessons' example app for your browser, with a view of its data in Redis
     Serve(ServeArgs),
     /// Run the built-in practice Redis on its own port
     Practice(PracticeArgs),
@@ -80,7 +80,7 @@ pub struct TrustArgs {
     /// Use this private key for the client certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
-    /// Expect this name in the server's certificate (through a tunnel or a CNAME)
+    /// Expect this name in the server's certificate (if you connect through a tunnel or a CNAME)
     #[arg(long, value_name = "NAME")]
     pub tls_name: Option<String>,
 }
@@ -88,7 +88,7 @@ pub struct TrustArgs {
 /// Arguments of `ping`.
 #[derive(Debug, Args)]
 pub struct PingArgs {
-    /// Redis to check [default: $REDIS_URL, which unlike a command line is not visible in `ps`]
+    /// Redis to check [default: $REDIS_URL, which is safer: `ps` shows a URL given here]
     // The id `url` belongs to --redis.
     #[arg(id = "ping_url", value_name = "URL")]
     pub url: Option<String>,
@@ -98,7 +98,7 @@ pub struct PingArgs {
     /// Overall time limit in seconds (fractions allowed)
     #[arg(long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = timeout)]
     pub timeout: Duration,
-    /// Run the tutorial's commands on a temporary key
+    /// Also test writing: run the lessons' commands on a temporary key
     #[arg(long)]
     pub write_check: bool,
     /// Use IPv4 addresses only
@@ -113,10 +113,10 @@ pub struct PingArgs {
     /// Send N PINGs on the established connection
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub count: Option<u32>,
-    /// Ping until Ctrl-C, and print each round trip, each change and a summary (with --json: one object per line)
+    /// Ping until Ctrl-C, and print each round trip, each change of state, and a summary (with --json: one object per line)
     #[arg(long, conflicts_with_all = ["count", "wait", "hold", "report"])]
     pub watch: bool,
-    /// Seconds between two PINGs of --count and --watch, and two attempts of --wait
+    /// Seconds between PINGs (--count, --watch) or between attempts (--wait)
     #[arg(long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true, value_parser = timeout)]
     pub interval: Duration,
     /// Retry until Redis answers, for at most this many seconds
@@ -212,13 +212,13 @@ pub struct ExpireArgs {
 pub struct LearnArgs {
     /// Lesson to take: its number, its name, or part of its title [default: where you left off]
     pub lesson: Option<String>,
-    /// List the lessons, and which are done
+    /// List the lessons and show which ones you have completed
     #[arg(long, conflicts_with_all = ["yes", "reset", "check"])]
     pub list: bool,
     /// Reset the progress of a lesson (default: the current one) or of all lessons, and delete their keys
     #[arg(long, value_name = "LESSON|all", num_args = 0..=1, conflicts_with_all = ["yes", "check"])]
     pub reset: Option<Option<String>>,
-    /// Run unattended with the solutions and real waits; exit 0 only if every check passes
+    /// Run unattended: enter the solutions and wait in real time; exit 0 only if every check passes
     #[arg(long)]
     pub yes: bool,
     /// Show code in this language: python, javascript, rust
@@ -247,13 +247,13 @@ pub struct ServeArgs {
     /// Session TTL in seconds, reset by each visit (steps 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
     pub ttl: u32,
-    /// Maximum lifetime of a session, even if it is visited (step 4): 90s, 30m, 8h, 7d
+    /// Maximum lifetime of a session, however often it is used (step 4): 90s, 30m, 8h, 7d
     #[arg(long, value_name = "SPAN", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
     pub max_age: Duration,
     /// Mark the cookie Secure, so that browsers send it only over HTTPS
     #[arg(long)]
     pub secure_cookies: bool,
-    /// Log requests and notes to standard error as JSON, one object per line
+    /// Log requests and server messages to standard error as JSON, one object per line
     #[arg(long, value_name = "FORMAT")]
     pub log: Option<LogFormat>,
     /// The Redis to use
@@ -306,7 +306,7 @@ pub struct PracticeArgs {
 pub struct DrillArgs {
     /// Fault to diagnose, as shown by --list [default: a random one that you have not identified yet]
     pub fault: Option<String>,
-    /// List the faults, and which you have identified
+    /// List the faults and show which ones you have identified
     #[arg(long, conflicts_with_all = ["fault", "serve"])]
     pub list: bool,
     /// Run the endpoint without the quiz; prints its URL and, for TLS, its CA file

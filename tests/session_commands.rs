@@ -166,7 +166,7 @@ fn a_signal_during_expire_restores_the_previous_ttl() {
             .sessiontut(["expire", "--ttl", "60"])
             .redis(&client.url)
             .start();
-        running.wait_for_stderr("the session lives for");
+        running.wait_for_stderr("the session expires in");
         signal(&running);
         assert_eq!(running.finish().code(), Some(130));
         let left = server.pttl(&server.keys()[0]);
@@ -184,7 +184,7 @@ fn a_countdown_ends_when_a_visit_resets_the_ttl() {
         .sessiontut(["expire", "--ttl", "60"])
         .redis(&client.url)
         .start();
-    running.wait_for_stderr("the session lives for");
+    running.wait_for_stderr("the session expires in");
     assert_eq!(client.run("visits").0, Some(0));
     let finished = running.finish();
     assert_eq!(finished.code(), Some(1));

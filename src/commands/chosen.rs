@@ -1,4 +1,4 @@
-//! Which Redis a command talks to: the one that was named, or the built-in practice Redis.
+//! Selects the Redis server for a command: the one the user named, or the built-in practice Redis.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::redis_url::{Target, Trust};
 use crate::secret::Secret;
 use crate::ui;
 
-/// The Redis that a command uses.
+/// The Redis server that a command uses.
 pub(super) struct Choice {
     pub(super) target: Target,
     practice: Option<Arc<PracticeRedis>>,
 }
 
-/// The Redis of the URL, with the password of `REDISCLI_AUTH` if the URL has none; without a URL, the practice Redis.
+/// Returns the server in the URL, or without a URL the practice Redis. A URL without a password gets `REDISCLI_AUTH`'s.
 pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     let Some(url) = url else {
         // Never a Redis that merely happens to listen on the usual port.

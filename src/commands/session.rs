@@ -229,7 +229,7 @@ impl StepContext {
             .await?;
         self.show_commands();
         let ttl = Duration::from_secs(ttl.into());
-        let mut countdown = ui::waiting::Countdown::new("the session lives", ttl);
+        let mut countdown = ui::waiting::Countdown::new("the session expires", ttl);
         loop {
             let left = self.ttl_of(key).await?;
             self.store.redis.take();

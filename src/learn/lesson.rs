@@ -1,4 +1,4 @@
-//! A lesson: a title, a promise, and steps made of blocks. Lines are counted from 1.
+//! A lesson: a title, a goal, and steps made of blocks. Lines are counted from 1.
 
 use std::time::Duration;
 

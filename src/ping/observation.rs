@@ -202,7 +202,7 @@ pub enum TlsResult {
     Untrusted(String),
     /// A certificate in the chain is not valid for its purpose, whether or not the root is trusted.
     InvalidCertificate(String),
-    /// The certificate is for other names.
+    /// The certificate is for a different host name.
     OtherName,
     Expired,
     NotValidYet,

@@ -3,7 +3,7 @@
 //! - [`connect`] runs the checks of `ping`, and then uses the connection types of the `redis` crate, with [`limited`] replies.
 //! - [`probe`] is the connection that the checks themselves use: one command at a time, with the received bytes as evidence.
 //! - [`recorded`] notes commands and replies, and [`show`] prints them as redis-cli does.
-//! - [`error_replies`] says what Redis's error replies mean, and [`fault`] what any error means.
+//! - [`error_replies`] maps Redis's error replies to causes, and [`fault`] maps any error to a cause.
 
 pub(crate) mod connect;
 pub(crate) mod error_replies;

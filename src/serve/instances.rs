@@ -26,7 +26,7 @@ use crate::session::store::Fields;
 const STEP: &str = "serves";
 /// TTL of an announcement, in seconds.
 const TTL: i64 = 10;
-/// Between two announcements.
+/// Interval between announcements.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(2);
 /// Time limit for one announcement.
 const ANNOUNCE_WITHIN: Duration = Duration::from_millis(1500);

@@ -101,7 +101,7 @@ impl Countdown {
 
     /// Shows how much time is left.
     pub(crate) fn show(&mut self, left: Duration) {
-        let words = format!("{} for {:.1} s more", self.what, left.as_secs_f64());
+        let words = format!("{} in {:.1} s", self.what, left.as_secs_f64());
         match &self.bar {
             Some(bar) => {
                 bar.set_message(words);

@@ -108,7 +108,7 @@ causes! {
                 .and("chain", "configure the server to send its intermediate certificates too")
         }
     };
-    TlsNameMismatch "tls.name_mismatch" Tls "the certificate is for other names" => |_| advise(
+    TlsNameMismatch "tls.name_mismatch" Tls "the certificate is for a different host name" => |_| advise(
         "tls-name",
         "use a host name that the certificate lists; through a tunnel or a CNAME, add --tls-name NAME",
     );

@@ -70,12 +70,12 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
     let port = advise(
         "port",
         format!(
-            "check the port: no process is listening on {} (Redis: {DEFAULT_PORT})",
+            "check the port: no process is listening on {} (Redis listens on {DEFAULT_PORT} by default)",
             at.port
         ),
     );
     // Only on this host can a command show who listens, or start Redis.
-    let start = "start Redis, if it should run there";
+    let start = "start Redis, if it is supposed to run on this host";
     let fixes = if is_here {
         port.command("ss -ltn")
             .and("start", start)
@@ -86,12 +86,12 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
     let container = (at.this_host.in_container && is_here).then(|| {
         advise(
             "container",
-            "in a container, localhost is the container: use the host's name",
+            "if this runs in a container, localhost means the container itself: use the Redis server's host name",
         )
     });
     fixes.after(port_typo(at)).after(container).and(
         "bind",
-        "check `bind` in the Redis configuration: a Redis bound to 127.0.0.1 refuses other hosts",
+        "check `bind` in the Redis configuration: a Redis server that is bound to 127.0.0.1 does not accept connections from other hosts",
     )
 }
 

@@ -175,7 +175,8 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
     }
     let Some(tls) = &seen.tls else {
         return if seen.experiment.is_some() {
-            failed(Duration::ZERO, "the reply to the ClientHello was not TLS")
+            // An experiment got a plain-text reply before the handshake ended.
+            failed(Duration::ZERO, "no TLS handshake: the server replies in plain text")
         } else {
             skipped("not reached")
         };
@@ -222,7 +223,7 @@ fn ping(seen: &Observations) -> Outcome {
             format!("PING is refused, but {} is allowed", other.name),
         ),
         // The auth check has failed.
-        _ if requires_login(response) => skipped("not logged in"),
+        _ if requires_login(response) => skipped("login required"),
         _ => failed(seen.ping_took, "no PONG"),
     }
 }
@@ -247,4 +248,22 @@ fn role(seen: &Observations) -> Outcome {
         .role_name()
         .unwrap_or_else(|| "the server does not report its role".into());
     passed(Duration::ZERO, sanitize::line(&role))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ping::observation::Experiment;
+
+    #[test]
+    fn tls_check_claims_no_reply_to_the_client_hello_if_only_the_experiment_got_one() {
+        let target = Target::parse("rediss://127.0.0.1:6379").unwrap();
+        let seen = Observations {
+            experiment: Some(Experiment::PlainPing(Response::Reply(redis::Value::SimpleString("PONG".into())))),
+            ..Observations::default()
+        };
+        let step = observed(Rung::Tls, &target, &seen);
+        assert_eq!(step.status, Status::Fail);
+        assert!(!step.detail.contains("ClientHello"), "{}", step.detail);
+    }
 }
