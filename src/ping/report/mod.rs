@@ -176,7 +176,10 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
     let Some(tls) = &seen.tls else {
         return if seen.experiment.is_some() {
             // An experiment got a plain-text reply before the handshake ended.
-            failed(Duration::ZERO, "no TLS handshake: the server replies in plain text")
+            failed(
+                Duration::ZERO,
+                "no TLS handshake: the server replies in plain text",
+            )
         } else {
             skipped("not reached")
         };
@@ -259,7 +262,9 @@ mod tests {
     fn tls_check_claims_no_reply_to_the_client_hello_if_only_the_experiment_got_one() {
         let target = Target::parse("rediss://127.0.0.1:6379").unwrap();
         let seen = Observations {
-            experiment: Some(Experiment::PlainPing(Response::Reply(redis::Value::SimpleString("PONG".into())))),
+            experiment: Some(Experiment::PlainPing(Response::Reply(
+                redis::Value::SimpleString("PONG".into()),
+            ))),
             ..Observations::default()
         };
         let step = observed(Rung::Tls, &target, &seen);
