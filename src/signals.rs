@@ -13,7 +13,7 @@ use crate::deadline::Deadline;
 /// A runtime on the calling thread, with timers and sockets.
 ///
 /// # Errors
-/// The system's.
+/// Returns the system's error.
 pub(crate) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
@@ -37,7 +37,7 @@ impl Signals {
     /// Installs the handlers; call it within a runtime.
     ///
     /// # Errors
-    /// The system's, if a handler cannot be installed.
+    /// Returns the system's error if a handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self([
@@ -68,7 +68,7 @@ impl Signals {
     /// Installs the handler; call it within a runtime.
     ///
     /// # Errors
-    /// The system's, if the handler cannot be installed.
+    /// Returns the system's error if the handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         tokio::signal::windows::ctrl_c().map(Self)
     }
@@ -92,7 +92,7 @@ pub(crate) async fn ctrl_c() {
 /// Waits for any termination signal.
 ///
 /// # Errors
-/// The system's, if a handler cannot be installed.
+/// Returns the system's error if a handler cannot be installed.
 pub(crate) fn wait() -> io::Result<()> {
     runtime()?.block_on(async {
         Signals::listen()?.next().await;
@@ -113,7 +113,7 @@ impl Stop {
     /// Catches SIGINT, SIGTERM and SIGHUP until the process ends.
     ///
     /// # Errors
-    /// The system's, if a thread cannot be started or a handler not be installed.
+    /// Returns the system's error if a thread cannot be started or a handler cannot be installed.
     pub(crate) fn on_signals() -> io::Result<Self> {
         let stop = Self::without_signals();
         let flag = stop.clone();
@@ -151,7 +151,7 @@ impl Stop {
     /// Fails if a signal has come.
     ///
     /// # Errors
-    /// [`Interrupted`].
+    /// Returns [`Interrupted`] after a signal.
     pub(crate) fn check(&self) -> Result<(), Interrupted> {
         if self.is_asked() { Err(Interrupted) } else { Ok(()) }
     }
@@ -176,7 +176,7 @@ impl Stop {
     /// Sleeps for `span`.
     ///
     /// # Errors
-    /// [`Interrupted`] as soon as a signal comes.
+    /// Returns [`Interrupted`] as soon as a signal arrives.
     pub(crate) async fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
         tokio::select! {
             () = Deadline::after(span).sleep(span) => Ok(()),

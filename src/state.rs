@@ -24,7 +24,7 @@ pub(crate) fn folder() -> Option<PathBuf> {
 /// Returns the state folder. If it does not exist, creates it with mode 0700.
 ///
 /// # Errors
-/// If there is no home folder, or the state folder cannot be created.
+/// Returns an error if there is no home folder, or the state folder cannot be created.
 pub(crate) fn open_folder() -> io::Result<PathBuf> {
     let folder = folder()
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "neither XDG_STATE_HOME nor HOME is set"))?;
@@ -39,7 +39,7 @@ pub(crate) fn open_folder() -> io::Result<PathBuf> {
 /// Writes a file atomically, readable only by its owner. Follows links. Writes to a device or a pipe without replacing it.
 ///
 /// # Errors
-/// If the file cannot be written; it is then unchanged.
+/// Returns an error if the file cannot be written. The file is then unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let found = fs::canonicalize(path);
     let path = found.as_deref().unwrap_or(path);
@@ -57,7 +57,7 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Waits for the exclusive lock of this file, which is released when the returned file is dropped.
 ///
 /// # Errors
-/// If the lock file beside it cannot be opened or locked.
+/// Returns an error if the lock file beside it cannot be opened or locked.
 pub(crate) fn turn(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -72,7 +72,7 @@ pub(crate) fn turn(path: &Path) -> io::Result<File> {
 /// Renames a damaged file to an unused name, and returns that name.
 ///
 /// # Errors
-/// If it cannot be renamed.
+/// Returns an error if the file cannot be renamed.
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut number = 1;
     let aside = loop {

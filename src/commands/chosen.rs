@@ -19,7 +19,7 @@ pub(super) struct Choice {
 /// Returns the server in the URL, or without a URL the practice Redis. A URL without a password gets `REDISCLI_AUTH`'s.
 pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     let Some(url) = url else {
-        // Never a Redis that merely happens to listen on the usual port.
+        // Never use a Redis server only because it happens to listen on the usual port.
         return Choice::practice();
     };
     let password = std::env::var("REDISCLI_AUTH")

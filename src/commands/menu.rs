@@ -7,7 +7,7 @@ use crate::signals::Stop;
 use crate::ui::{self, menu::Item};
 
 const ITEMS: [Item; 5] = [
-    item("learn", "take the lessons; resumes where you left off"),
+    item("learn", "take the lessons, starting where you left off"),
     item("ping", "find out whether Redis is reachable, and if not, why"),
     item("serve", "run the finished app in a browser"),
     item("drill", "practise diagnosing a broken endpoint"),

@@ -61,7 +61,7 @@ impl Drill {
 /// Starts an endpoint with this fault on a free port of loopback.
 ///
 /// # Errors
-/// If a port, thread or certificate cannot be created.
+/// Returns an error if a port, thread or certificate cannot be created.
 pub fn start(fault: &DrillFault) -> io::Result<Drill> {
     (fault.endpoint)()
 }

@@ -1,4 +1,4 @@
-//! Which faults the learner has identified, saved in the state folder. A problem with the file never stops a drill.
+//! Saves which faults the learner has identified, in the state folder. A drill continues even if the file is unusable.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -95,7 +95,7 @@ impl Score {
     /// Records an answer, and saves the score.
     ///
     /// # Errors
-    /// If the score cannot be saved; the answer still counts until the command ends.
+    /// Returns an error if the score cannot be saved. The answer still counts until the command ends.
     pub fn note(&mut self, fault: &DrillFault, is_right: bool) -> std::io::Result<()> {
         let guesses = self.file.faults.entry(fault.name.to_owned()).or_default();
         let count = if is_right {

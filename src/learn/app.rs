@@ -54,7 +54,7 @@ impl Visitor {
     /// Logs in and views the page as often as the lessons ask a learner to.
     ///
     /// # Errors
-    /// The request, and what came back instead.
+    /// Returns a message with the request and the unexpected reply.
     pub(crate) fn log_in(app: SocketAddr, name: &str) -> Result<Self, String> {
         let form = format!("username={name}");
         let headers = format!(

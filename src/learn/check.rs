@@ -43,7 +43,7 @@ impl Outcome {
 /// Sends the commands of a transcript one by one, and shows each with its reply.
 ///
 /// # Errors
-/// [`SendError`].
+/// Returns [`SendError`] if a command cannot be sent.
 pub(crate) fn run(
     sandbox: &mut Sandbox,
     transcript: &Transcript,

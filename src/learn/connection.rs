@@ -61,7 +61,7 @@ pub(crate) struct Unavailable {
 
 impl LessonConnection {
     /// # Errors
-    /// The async runtime cannot be created.
+    /// Returns an error if the async runtime cannot be created.
     pub(crate) fn new(target: Target, trust: Trust, stop: Stop) -> io::Result<Self> {
         Ok(Self {
             runtime: signals::runtime()?,
@@ -130,7 +130,7 @@ impl LessonConnection {
     /// Sends a command and returns its reply, which may be an error reply.
     ///
     /// # Errors
-    /// [`SendError`]; the connection is closed then.
+    /// Returns [`SendError`], and closes the connection.
     pub(crate) fn ask<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Result<Value, SendError> {
         let command = command(words);
         self.run(async |redis| redis.reply(&command).await)
@@ -139,7 +139,7 @@ impl LessonConnection {
     /// Sends a command to the cluster node of `key`.
     ///
     /// # Errors
-    /// [`SendError`]; the connection is closed then.
+    /// Returns [`SendError`], and closes the connection.
     pub(crate) fn ask_node_of(&mut self, key: &[u8], words: &[Vec<u8>]) -> Result<Value, SendError> {
         let command = command(words);
         self.run(async |redis| redis.reply_from(&command, key).await)
@@ -185,7 +185,7 @@ impl LessonConnection {
     /// How many keys this program did not create; `None` if this user is not allowed to count them.
     ///
     /// # Errors
-    /// [`SendError`].
+    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn other_keys(&mut self) -> Result<Option<u64>, SendError> {
         self.run_any(count_other_keys)
     }
@@ -212,7 +212,7 @@ impl LessonConnection {
     }
 
     /// # Errors
-    /// [`Interrupted`].
+    /// Returns [`Interrupted`] after a signal.
     pub(crate) fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
         self.runtime.block_on(self.stop.sleep(span))
     }

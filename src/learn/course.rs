@@ -133,7 +133,7 @@ impl<'a> Course<'a> {
     /// Call [`Course::clean_up`] afterwards, whatever the result is.
     ///
     /// # Errors
-    /// [`Interrupted`].
+    /// Returns [`Interrupted`] after a signal.
     pub(crate) fn teach(&mut self, first: usize) -> Result<CourseEnd, Interrupted> {
         let left_behind = self.progress.keys().iter().map(|key| key.clone().into_bytes());
         self.sandbox.adopt(left_behind);

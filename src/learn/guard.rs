@@ -80,7 +80,7 @@ pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
 /// The keys of a command that may be sent.
 ///
 /// # Errors
-/// [`Forbidden`] if the command must not be sent.
+/// Returns [`Forbidden`] if the command must not be sent.
 pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     let Some(command) = listed(words) else {
         return Err(Forbidden::Unlisted(shown_name(words)));

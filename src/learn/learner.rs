@@ -28,7 +28,7 @@ pub(crate) trait Learner {
     /// The app runs at this address: the robot logs in and visits the page, as the lesson asks a person to do.
     ///
     /// # Errors
-    /// The request, and what came back instead of the page.
+    /// Returns a message with the request and the reply that is not the page.
     fn use_app(&mut self, address: SocketAddr) -> Result<(), String>;
 
     /// The app is about to stop.

@@ -60,7 +60,7 @@ impl LessonFiles {
     /// Reads all lessons, with the learner's name in them. An invalid file does not make the others unavailable.
     ///
     /// # Errors
-    /// The folder cannot be listed.
+    /// Returns an error if the folder cannot be listed.
     pub(crate) fn read(&self, name: &str) -> io::Result<Lessons> {
         let files = match self {
             Self::BuiltIn => BUILT_IN
@@ -127,7 +127,7 @@ impl Lessons {
     /// The index of a lesson, by its number, its id, or a part of its id or title.
     ///
     /// # Errors
-    /// A message: no lesson matches, or several do.
+    /// Returns a message if no lesson matches, or if several do.
     pub(crate) fn find(&self, word: &str) -> Result<usize, String> {
         let word = word.trim().to_lowercase();
         let is_exact = |lesson: &Lesson| lesson.id == word || word.parse() == Ok(lesson.number);

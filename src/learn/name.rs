@@ -26,7 +26,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 const RELEASE_WITHIN: Duration = Duration::from_secs(1);
 
-/// A name that this process holds on a Redis.
+/// A name that this process has reserved on a Redis server.
 #[derive(Debug)]
 pub(crate) struct NameLock {
     key: String,
@@ -48,7 +48,7 @@ impl NameLock {
     /// Acquires the lock on `name` if it is free.
     ///
     /// # Errors
-    /// [`SendError`].
+    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn take(connection: &mut LessonConnection, name: &str) -> Result<Taken, SendError> {
         let key = format!("{PREFIX}lesson:{name}");
         let token = random::hexadecimal::<8>();

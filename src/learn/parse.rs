@@ -26,7 +26,7 @@ pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
 /// Parses a lesson. `file` is its name in messages; the last part must be `NN-id.md`.
 ///
 /// # Errors
-/// All errors, in the order of their lines.
+/// Returns all errors, in the order of their lines.
 pub(crate) fn parse(file: &str, source: &str) -> Result<Lesson, Vec<LessonError>> {
     // Some editors start a file with a byte order mark.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);

@@ -185,7 +185,7 @@ impl Progress {
     /// Saves the file atomically.
     ///
     /// # Errors
-    /// A message for the learner, the first time only.
+    /// Returns a message for the learner, but only for the first failure.
     pub(crate) fn save(&mut self) -> Result<(), String> {
         let Some(file) = &self.file else {
             return Ok(());

@@ -62,7 +62,7 @@ impl Sandbox {
     /// command that has one; until then, the replies are those that Redis would give.
     ///
     /// # Errors
-    /// [`SendError`].
+    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn send(&mut self, words: &[Vec<u8>]) -> Result<Value, SendError> {
         let keys = guard::keys_of(words).unwrap_or_default();
         self.keys.extend(keys.iter().map(|key| key.to_vec()));
@@ -98,7 +98,7 @@ impl Sandbox {
     /// Removes every key of the lesson.
     ///
     /// # Errors
-    /// [`SendError`].
+    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn clear(&mut self) -> Result<(), SendError> {
         if self.in_transaction {
             self.send(&[b"DISCARD".to_vec()])?;
@@ -124,7 +124,7 @@ impl Sandbox {
     /// Starts a lesson: removes its keys.
     ///
     /// # Errors
-    /// [`SendError`].
+    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn open(&mut self, lesson: &Lesson) -> Result<(), SendError> {
         self.adopt(keys_of(lesson));
         self.clear()
@@ -134,7 +134,7 @@ impl Sandbox {
     /// are subtracted from the keys' TTLs.
     ///
     /// # Errors
-    /// [`SendError`].
+    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn set_up(&mut self, lesson: &Lesson, step: usize, block: usize) -> Result<(), SendError> {
         self.clear()?;
         let earlier = lesson.steps[..step].iter().flat_map(|step| &step.blocks);

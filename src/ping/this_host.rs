@@ -9,10 +9,10 @@ use ipnet::IpNet;
 use super::instance::{self, Instance};
 use crate::deadline::Deadline;
 
-/// What matters about this host for reaching the target.
+/// The facts about this host that affect whether it can reach the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThisHost {
-    /// Where the target is, relative to this host.
+    /// Whether the target is on this host, on its network, or elsewhere.
     pub nearness: Nearness,
     /// Whether this process runs in a container, where `localhost` is the container itself.
     pub in_container: bool,

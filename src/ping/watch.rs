@@ -19,7 +19,7 @@ use crate::redis_client::{ProbeConnection, Stream};
 /// Probes once per interval, and passes each result to `show`.
 ///
 /// # Errors
-/// Ends with the error of `show`: the reader of the output has gone away.
+/// Returns the error of `show`, which fails if the output is closed.
 pub(crate) async fn watch(
     check: &Check<'_>,
     history: &mut ProbeHistory,

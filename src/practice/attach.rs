@@ -25,16 +25,16 @@ const LOCK: &str = "practice.lock";
 const DATA: &str = "practice.data";
 const ADDRESS: &str = "practice.json";
 
-/// How often a lock that another process holds is tried again.
+/// Interval between attempts to take a lock that another process holds.
 const RETRY: Duration = Duration::from_millis(10);
 /// How long a server may take to prove that it is the one in the address file.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
-/// Bytes of its reply that are read at most.
+/// Maximum length of its reply in bytes.
 const LONGEST_REPLY: usize = 8 * 1024;
-/// How long a server waits at its end for the processes that are connected to it.
+/// How long a server that is ending waits for connected processes to disconnect.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Why there is no practice Redis.
+/// Why the practice Redis is not available.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachError {
     /// No server could be started.
@@ -45,7 +45,7 @@ pub(crate) enum AttachError {
     NoReply,
 }
 
-/// The practice Redis of this user, as one process uses it.
+/// One process's access to this user's practice Redis.
 #[derive(Default)]
 pub(crate) struct PracticeRedis {
     role: Mutex<Role>,

@@ -125,7 +125,7 @@ impl<'a> Invocation<'a> {
         changes
     }
 
-    /// Counts a key that was or was not found.
+    /// Counts a key lookup as a hit or a miss.
     pub(super) fn count_lookup(&mut self, is_hit: bool) {
         if is_hit {
             self.state.statistics.hits += 1;

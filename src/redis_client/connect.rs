@@ -1,4 +1,4 @@
-//! Connects to a Redis or a cluster: with the checks of `ping`, and then with the connection types of the `redis` crate.
+//! Connects to a Redis server or cluster: runs the checks of `ping`, then uses the connection types of the `redis` crate.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub struct Unreachable {
 /// Runs the checks of `ping`, and keeps the stream on which Redis answered. A cluster node leads to the whole cluster.
 ///
 /// # Errors
-/// [`Unreachable`] carries the verdict of the checks.
+/// Returns [`Unreachable`] with the verdict of the checks.
 pub async fn open(
     target: &Target,
     trust: &Trust,
@@ -93,7 +93,7 @@ pub async fn open(
         let why = match deadline.bound(join_cluster(target, trust)).await {
             // The crate joins a cluster even if it can reach none of its nodes, and fails at the first command.
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
-                "no node that it announces can be reached".into()
+                "none of the nodes it announces can be reached".into()
             }
             Ok(Ok(cluster)) => return Ok(connected(SingleOrCluster::Cluster(cluster))),
             Ok(Err(error)) => error.to_string(),
@@ -159,7 +159,7 @@ impl RedisConnection {
     /// Sends one command and returns its reply; an error reply is a value, not an error.
     ///
     /// # Errors
-    /// The connection failed.
+    /// Returns an error if the connection fails.
     pub(crate) async fn reply(&mut self, command: &Cmd) -> RedisResult<Value> {
         as_value(self.req_packed_command(command).await)
     }
@@ -167,7 +167,7 @@ impl RedisConnection {
     /// Does the same on the cluster node that serves `key`: MULTI and EXEC have no key of their own.
     ///
     /// # Errors
-    /// The connection failed.
+    /// Returns an error if the connection fails.
     pub(crate) async fn reply_from(&mut self, command: &Cmd, key: &[u8]) -> RedisResult<Value> {
         match &mut self.kind {
             SingleOrCluster::Single { .. } => self.reply(command).await,

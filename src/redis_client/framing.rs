@@ -42,7 +42,7 @@ pub enum Malformed {
 /// The length in bytes of the first reply in `bytes`; `None` while it is incomplete.
 ///
 /// # Errors
-/// `Malformed` as soon as no continuation could make it a reply within the limits.
+/// Returns `Malformed` as soon as no further bytes could complete the reply within the limits.
 pub fn measure(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed> {
     Measure::new(limits).length(bytes)
 }

@@ -52,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     /// Sends `commands` in one write and returns their replies, in order.
     ///
     /// # Errors
-    /// [`ReadError`] if a reply does not arrive, whole and within the limits, before the deadline. An error
+    /// Returns [`ReadError`] if a reply does not arrive, whole and within the limits, before the deadline. An error
     /// *reply* is a [`Value::ServerError`], not an error.
     pub async fn ask(
         &mut self,
@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     /// Sends `commands` in one write.
     ///
     /// # Errors
-    /// [`ReadError::TimedOut`] or [`ReadError::Io`].
+    /// Returns [`ReadError::TimedOut`] or [`ReadError::Io`].
     pub async fn send(&mut self, commands: &[Cmd], deadline: Deadline) -> Result<(), ReadError> {
         let mut bytes = Vec::new();
         for command in commands {
@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     /// Reads one reply.
     ///
     /// # Errors
-    /// [`ReadError`] if it does not arrive, whole and within the limits, before the deadline.
+    /// Returns [`ReadError`] if it does not arrive, whole and within the limits, before the deadline.
     pub async fn reply(&mut self, limits: Limits, deadline: Deadline) -> Result<Value, ReadError> {
         loop {
             if let Some(length) = measure(&self.received, limits)? {

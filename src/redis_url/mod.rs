@@ -101,7 +101,7 @@ impl Target {
     /// ```
     ///
     /// # Errors
-    /// [`UrlError`] says which part is wrong, and suggests the URL that was probably meant.
+    /// Returns [`UrlError`], which names the invalid part and suggests the URL that the user probably meant.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         parse::parse(text)
     }

@@ -28,7 +28,7 @@ pub(crate) enum ListenError {
 /// Listens on `text`: an address and a port, or a host name and a port.
 ///
 /// # Errors
-/// [`ListenError`].
+/// Returns [`ListenError`] if the address cannot be used.
 pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
     let address = address(text)?;
     let refused = |error: io::Error| match error.kind() {

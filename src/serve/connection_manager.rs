@@ -168,7 +168,7 @@ impl ConnectionManager {
     }
 
     /// Whether Redis is usable: does what a visit does, on a key that the same transaction deletes. PING would succeed
-    /// on a replica, or on a Redis out of memory, while every page returns 503.
+    /// on a replica, or on a Redis server that is out of memory, while every page returns 503.
     pub(super) async fn check(self: &Arc<Self>, deadline: Deadline) -> Result<(), RedisFault> {
         let key = format!("{KEY_PREFIX}health");
         let check = |mut redis| async move {

@@ -81,7 +81,7 @@ pub(crate) type OnEvent = Arc<dyn Fn(ServerEvent) + Send + Sync>;
 /// finishes other requests, and deletes what step 2 created in Redis. A second signal skips the rest.
 ///
 /// # Errors
-/// If the system provides no runtime or no descriptor.
+/// Returns an error if the async runtime or a file descriptor cannot be created.
 pub(crate) fn serve_until(
     end: impl Future<Output = ()>,
     listener: TcpListener,

@@ -32,14 +32,14 @@ pub(super) const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("2");
 pub(super) struct AppState {
     pub(super) layout: Layout,
     pub(super) sessions: Arc<Sessions>,
-    /// Whether browsers may send the cookie over HTTPS only.
+    /// Whether the cookie is marked Secure, so that browsers send it only over HTTPS.
     pub(super) secure_cookies: bool,
-    /// The other instances on this Redis, as last seen.
+    /// The other instances that use this Redis server, as of the last check.
     pub(super) other_instances: watch::Receiver<Vec<OtherInstance>>,
     pub(super) streams: events::Streams,
 }
 
-/// The routes of `app`, within their layers.
+/// Returns the routes for `app`, wrapped in their layers.
 pub(super) fn router(app: AppState, log: Option<AccessLog>) -> Router {
     let layout = app.layout;
     let csrf = CsrfLayer::new().with_rejection_response(move |_| pages::cross_site_form(layout));

@@ -71,7 +71,7 @@ impl Jar {
     /// Saves a cookie, and keeps the cookies that other processes have saved in the meantime.
     ///
     /// # Errors
-    /// If the file cannot be read or written.
+    /// Returns an error if the file cannot be read or written.
     pub(crate) fn keep(&mut self, endpoint: &str, cookie: StoredCookie) -> io::Result<()> {
         let _turn = state::turn(&self.path)?;
         if let Some(kept) = std::fs::read(&self.path)

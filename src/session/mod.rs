@@ -65,7 +65,7 @@ pub(crate) enum NameError {
 /// The one rule for user names. Returns the name without the white space around it.
 ///
 /// # Errors
-/// [`NameError`].
+/// Returns [`NameError`] if the name is invalid.
 pub(crate) fn user_name(text: &str) -> Result<&str, NameError> {
     let name = text.trim();
     if name.chars().any(char::is_control) {

@@ -1,11 +1,11 @@
-//! Whether a Redis holds keys that this program did not create. The user is told before the first write.
+//! Checks for keys that this program did not create. The user is told before the first write.
 
 use redis::{RedisError, Value, cmd};
 
 use super::KEY_PREFIX;
 use crate::redis_client::connect::RedisConnection;
 
-/// This program's keys are counted, and subtracted, only in a Redis with at most this many keys.
+/// This program's keys are counted, and subtracted, only on a Redis server with at most this many keys.
 const FEW: u64 = 10_000;
 /// Keys per SCAN.
 const PAGE: usize = 1000;
@@ -14,7 +14,7 @@ const PAGE: usize = 1000;
 /// allowed to count them.
 ///
 /// # Errors
-/// The connection failed.
+/// Returns an error if the connection fails.
 pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Option<u64>, RedisError> {
     let Value::Int(all) = redis.reply(&cmd("DBSIZE")).await? else {
         // An error reply, such as NOPERM.

@@ -56,7 +56,7 @@ pub(crate) fn task(drill: &Drill) {
 /// Asks which fault it is; returns `None` if the learner leaves.
 ///
 /// # Errors
-/// Ctrl-C, a signal, or a closed terminal.
+/// Returns [`Interrupted`] on Ctrl-C, on a signal, or if the terminal is closed.
 pub(crate) fn pick(
     choices: &[&'static DrillFault],
     stop: &Stop,

@@ -21,7 +21,7 @@ pub(crate) struct Item {
 /// Shows the main menu; returns `None` for `q` or Esc.
 ///
 /// # Errors
-/// Ctrl-C, a signal, or a closed terminal.
+/// Returns [`Interrupted`] on Ctrl-C, on a signal, or if the terminal is closed.
 pub(crate) fn choose<'i>(
     redis: &str,
     items: &'i [Item],
@@ -39,7 +39,7 @@ pub(crate) fn choose<'i>(
 /// of its name. Returns its index, or `None` for `q` or Esc.
 ///
 /// # Errors
-/// Ctrl-C, a signal, or a closed terminal.
+/// Returns [`Interrupted`] on Ctrl-C, on a signal, or if the terminal is closed.
 pub(crate) fn select<'i>(
     prompt: &str,
     items: impl Iterator<Item = (String, &'i str)>,

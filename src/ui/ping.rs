@@ -232,7 +232,7 @@ pub(crate) fn codes() {
 /// Prints one JSON object on one line.
 ///
 /// # Errors
-/// The reader of standard output has gone away.
+/// Returns an error if standard output is closed.
 pub(crate) fn json_line(report: &serde_json::Value) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{report}")
 }

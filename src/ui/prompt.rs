@@ -47,7 +47,7 @@ impl Drop for RawMode {
 /// Waits for a key; pasted text is ignored. `Key::Null` means that the terminal may have changed: draw again.
 ///
 /// # Errors
-/// Ctrl-C, Ctrl-D, a signal, or a closed terminal.
+/// Returns [`Interrupted`] on Ctrl-C or Ctrl-D, on a signal, or if the terminal is closed.
 pub(crate) fn key(stop: &Stop) -> Result<Key, Interrupted> {
     let mut mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
     loop {
@@ -104,12 +104,12 @@ pub(crate) struct LineEditor {
 }
 
 impl LineEditor {
-    /// Reads a line. One that is longer than the window scrolls sideways.
+    /// Reads a line. A line that is longer than the window scrolls sideways.
     ///
     /// `complete` returns all completions of the last word of the text before the cursor.
     ///
     /// # Errors
-    /// Ctrl-C, Ctrl-D, a signal, or a closed terminal.
+    /// Returns [`Interrupted`] on Ctrl-C or Ctrl-D, on a signal, or if the terminal is closed.
     pub(crate) fn read(
         &mut self,
         prompt: &str,

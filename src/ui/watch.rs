@@ -17,7 +17,7 @@ const GRAPH: usize = 24;
 /// Prints one probe.
 ///
 /// # Errors
-/// The reader of standard output has gone away.
+/// Returns an error if standard output is closed.
 pub(crate) fn probe(
     target: &Target,
     probe: &ProbeResult,

@@ -15,7 +15,7 @@ use crate::learn::lesson::{Block, Needs, Quiz, Run, Shell, Transcript, Wait};
 /// How often a countdown is drawn.
 const TICK: Duration = Duration::from_millis(200);
 
-const NEEDS_REAL_REDIS: &str = "not run: needs a Redis other than the practice Redis (set REDIS_URL)";
+const NEEDS_REAL_REDIS: &str = "not run: needs a Redis server other than the practice Redis (set REDIS_URL)";
 
 impl Course<'_> {
     /// A `redis` fence: shown, then run.
@@ -213,7 +213,7 @@ impl Course<'_> {
         });
     }
 
-    /// Waits, and shows the TTL of the key that the wait watches.
+    /// Waits, and shows the TTL of the wait's key meanwhile.
     pub(super) fn wait(&mut self, wait: Option<&Wait>) -> Result<(), SendError> {
         let Some(wait) = wait else {
             return Ok(());

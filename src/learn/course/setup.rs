@@ -37,7 +37,7 @@ impl Course<'_> {
     /// is available.
     ///
     /// # Errors
-    /// [`Leave`] if the learner goes elsewhere.
+    /// Returns [`Leave`] if the learner leaves the block.
     pub(super) fn with_redis<T>(
         &mut self,
         place: Place<'_>,

@@ -36,7 +36,7 @@ const CODE_WORDS: &str = "real, from=PATH#REGION";
 
 impl Fence {
     /// # Errors
-    /// What is wrong, and what would be right.
+    /// Returns a message with the problem and the correct form.
     pub(super) fn parse(info: &str) -> Result<Self, String> {
         let mut words = info.split_whitespace();
         let language = words.next().unwrap_or("text");

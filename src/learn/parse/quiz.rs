@@ -4,7 +4,7 @@ use super::Problem;
 use crate::learn::lesson::{Answer, Quiz};
 
 /// # Errors
-/// The problems, with their rows in the body (from 0).
+/// Returns the problems, with their rows in the body (from 0).
 pub(super) fn parse(body: &str) -> Result<Quiz, Vec<Problem>> {
     let mut question = String::new();
     let mut answers: Vec<(usize, Answer)> = Vec::new();

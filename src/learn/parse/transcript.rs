@@ -16,7 +16,7 @@ pub(super) enum Replies {
 /// The body of a `redis` fence at `line`: `> COMMAND`, its reply as redis-cli prints it, and `! reply: why` lines.
 ///
 /// # Errors
-/// The problems, with their rows in the body (from 0).
+/// Returns the problems, with their rows in the body (from 0).
 pub(super) fn parse(
     body: &str,
     line: usize,
@@ -147,7 +147,7 @@ fn wrong_reply(text: &str) -> Option<WrongReply> {
 /// The commands of a `sh run` fence, without `sessiontut`.
 ///
 /// # Errors
-/// The problems, with their rows in the body (from 0).
+/// Returns the problems, with their rows in the body (from 0).
 pub(super) fn own_commands(body: &str) -> Result<Vec<Vec<String>>, Vec<Problem>> {
     let mut commands = Vec::new();
     let mut problems = Vec::new();

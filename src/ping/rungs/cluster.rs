@@ -1,4 +1,4 @@
-//! A cluster's nodes: which addresses it announces, whether they can be dialled, and which slots this node serves.
+//! Checks a cluster: the addresses its nodes announce, whether they accept connections, and the slots this node serves.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -134,7 +134,7 @@ fn system_result(found: Result<SystemResult, oneshot::error::RecvError>) -> Look
     }
 }
 
-/// Queries all configured name servers at once. The first that returns addresses ends the wait for the others.
+/// Queries all configured name servers at once. As soon as one returns addresses, the others are cancelled.
 async fn query_all(config: SystemConfig, host: &str, deadline: Deadline) -> Vec<NameServer> {
     let names = config.candidates(host);
     let plausible = config.plausible_candidates(host);

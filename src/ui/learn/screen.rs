@@ -15,7 +15,7 @@ const PROMPT_ROWS: usize = 2;
 pub(super) struct Screen {
     pub(super) term: Term,
     pub(super) stop: Stop,
-    /// Rows written since the learner was last asked.
+    /// Rows written since the last pause.
     rows: usize,
     /// Rows written in total.
     pub(super) written: usize,
