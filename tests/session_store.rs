@@ -161,7 +161,7 @@ mod large_replies {
             store(&redis).create("ada").await.unwrap(),
             store(&redis).create("bob").await.unwrap(),
         );
-        server.ask(&["HSET", &ada.key(), "large", &"x".repeat(LARGE)]);
+        server.ask(&["HSET", ada.key(), "large", &"x".repeat(LARGE)]);
         for round in 1..=20 {
             let (mut first, mut second, mut third) = (store(&redis), store(&redis), store(&redis));
             let (before, large, after) =

@@ -65,19 +65,19 @@ pub(super) fn expire(args: &ExpireArgs) -> Result<Exit, Error> {
             return Ok(step.logged_out());
         };
         let key = token.key();
-        let Some(had) = step.ttl_of(&key).await? else {
+        let Some(had) = step.ttl_of(key).await? else {
             return Ok(step.logged_out());
         };
         step.show_commands();
         let began = Instant::now();
         let has_expired = tokio::select! {
-            has_expired = step.let_expire(&key, args.ttl) => has_expired?,
+            has_expired = step.let_expire(key, args.ttl) => has_expired?,
             _ = signals.next() => {
-                step.restore_ttl(&key, had.saturating_sub(began.elapsed())).await?;
+                step.restore_ttl(key, had.saturating_sub(began.elapsed())).await?;
                 return Err(Error::Interrupted);
             }
         };
-        let exists: bool = step.reply(async |store| store.redis.exists(&key).await).await?;
+        let exists: bool = step.reply(async |store| store.redis.exists(key).await).await?;
         step.show_commands();
         if exists || !has_expired {
             return Err(anyhow!("the session did not expire: another visit reset its TTL").into());

@@ -50,7 +50,7 @@ impl<C> Recorded<C> {
     }
 
     fn note(&mut self, command: &Cmd, reply: Option<&Value>, took: Duration) {
-        let words: Vec<&[u8]> = command.args_iter().map(bytes_of).collect();
+        let words: Vec<&[u8]> = command.args_iter().map(|argument| bytes_of(&argument)).collect();
         self.exchanges.push(RecordedCommand {
             command: clipped(MOST_BYTES, |text| write_command(text, &words)),
             reply: reply.map(|reply| clipped(MOST_BYTES, |text| write_reply(text, reply))),
@@ -76,7 +76,7 @@ impl<C> Recorded<C> {
     }
 }
 
-fn bytes_of(argument: Arg<&[u8]>) -> &[u8] {
+fn bytes_of<'a>(argument: &Arg<&'a [u8]>) -> &'a [u8] {
     match argument {
         Arg::Simple(bytes) => bytes,
         // The cursor of a SCAN that has not begun.

@@ -153,10 +153,9 @@ impl Sessions {
         };
         let (token, exchanges) = self.redis.run(deadline, work).await?;
         if let Some(old) = &old {
-            self.history.forget(&old.key());
+            self.history.forget(old.key());
         }
-        self.history
-            .add(&token.key(), &Arc::new(Commands::new(exchanges)));
+        self.history.add(token.key(), &Arc::new(Commands::new(exchanges)));
         Ok(token.reveal().to_owned())
     }
 
@@ -167,7 +166,7 @@ impl Sessions {
         };
         let work = |redis| async { self.store(redis).end(&token).await };
         self.redis.run(deadline, work).await?;
-        self.history.forget(&token.key());
+        self.history.forget(token.key());
         Ok(())
     }
 
