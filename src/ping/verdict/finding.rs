@@ -12,7 +12,7 @@ use crate::sanitize;
 pub struct Verdict {
     /// What is wrong; `None` if Redis answers.
     pub finding: Option<Finding>,
-    /// Problems of a connection that works.
+    /// Problems that do not prevent the use of Redis; they may also appear beside a cause.
     pub warnings: Vec<Warning>,
 }
 
@@ -40,7 +40,7 @@ pub enum Certainty {
     Likely,
 }
 
-/// A problem of a connection that works.
+/// A problem that does not prevent the use of Redis.
 #[derive(Clone, Debug)]
 pub struct Warning {
     /// Which problem.
