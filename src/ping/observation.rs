@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::response::Response;
+use super::response::{Response, items, text};
 use crate::os::{Icmp, PacketCounts};
 
 /// The observations of one climb. Fields of rungs that were not reached are empty.
@@ -284,6 +284,55 @@ pub struct ServerInfo {
     pub cluster_read: Option<Response>,
     /// The primary that a Sentinel reports: `HOST:PORT`.
     pub sentinel_primary: Option<String>,
+}
+
+impl ServerInfo {
+    /// A field of INFO, by name.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
+    }
+
+    /// The same, as a number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.field(name)?.parse().ok()
+    }
+
+    /// `master`, `slave` or `sentinel`.
+    pub fn role_name(&self) -> Option<String> {
+        items(self.role.as_ref())
+            .first()
+            .and_then(text)
+            .or_else(|| self.field("role").map(str::to_owned))
+    }
+
+    /// Whether this is a Sentinel.
+    pub fn is_sentinel(&self) -> bool {
+        self.field("redis_mode") == Some("sentinel") || self.role_name().as_deref() == Some("sentinel")
+    }
+
+    /// Whether this is a cluster node.
+    pub fn is_cluster(&self) -> bool {
+        let read = self.cluster_read.as_ref().and_then(Response::error);
+        self.field("cluster_enabled") == Some("1")
+            || self.field("redis_mode") == Some("cluster")
+            || self.cluster_state.is_some()
+            || read.is_some_and(|error| error.starts_with("MOVED") || error.starts_with("CLUSTERDOWN"))
+    }
+
+    /// Whether this is a replica.
+    pub fn is_replica(&self) -> bool {
+        self.role_name().as_deref() == Some("slave")
+    }
+
+    /// Whether this is a replica that is not connected to its primary.
+    pub fn has_lost_its_primary(&self) -> bool {
+        let link = items(self.role.as_ref()).get(3).and_then(text);
+        self.is_replica()
+            && (self.field("master_link_status") == Some("down")
+                || link.is_some_and(|link| {
+                    matches!(link.as_str(), "connect" | "connecting" | "handshake" | "none")
+                }))
+    }
 }
 
 /// The responses to the tutorial's commands in one MULTI.

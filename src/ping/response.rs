@@ -143,3 +143,20 @@ fn reply_without(reply: &Value, password: &Secret) -> Value {
         other => other.clone(),
     }
 }
+
+/// The items of an array reply; empty for other replies.
+pub(super) fn items(reply: Option<&Value>) -> &[Value] {
+    match reply {
+        Some(Value::Array(items)) => items,
+        _ => &[],
+    }
+}
+
+/// The text of a string reply.
+pub(super) fn text(reply: &Value) -> Option<String> {
+    match reply {
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
+        _ => None,
+    }
+}

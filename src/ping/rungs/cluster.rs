@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use redis::{Value, cmd};
 
-use super::role::{items, random_key, text};
+use super::role::random_key;
 use super::{dns, tcp};
 use crate::deadline::Deadline;
 use crate::ping::observation::{Dial, DialResult, Endpoint};
+use crate::ping::response::{items, text};
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 
 /// Time limit for dialling the announced nodes, unless a third of the timeout is less.

@@ -7,7 +7,7 @@ use redis::{Value, cmd};
 use super::cluster;
 use crate::deadline::Deadline;
 use crate::ping::observation::{ServerInfo, WriteTest};
-use crate::ping::response::{Response, ask, receive};
+use crate::ping::response::{Response, ask, items, receive, text};
 use crate::random;
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 use crate::session::KEY_PREFIX;
@@ -113,55 +113,6 @@ pub(super) fn random_key() -> String {
     format!("{KEY_PREFIX}ping:{}", random::hexadecimal::<8>())
 }
 
-impl ServerInfo {
-    /// A field of INFO, by name.
-    pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields.get(name).map(String::as_str)
-    }
-
-    /// The same, as a number.
-    pub fn number(&self, name: &str) -> Option<u64> {
-        self.field(name)?.parse().ok()
-    }
-
-    /// `master`, `slave` or `sentinel`.
-    pub fn role_name(&self) -> Option<String> {
-        items(self.role.as_ref())
-            .first()
-            .and_then(text)
-            .or_else(|| self.field("role").map(str::to_owned))
-    }
-
-    /// Whether this is a Sentinel.
-    pub fn is_sentinel(&self) -> bool {
-        self.field("redis_mode") == Some("sentinel") || self.role_name().as_deref() == Some("sentinel")
-    }
-
-    /// Whether this is a cluster node.
-    pub fn is_cluster(&self) -> bool {
-        let read = self.cluster_read.as_ref().and_then(Response::error);
-        self.field("cluster_enabled") == Some("1")
-            || self.field("redis_mode") == Some("cluster")
-            || self.cluster_state.is_some()
-            || read.is_some_and(|error| error.starts_with("MOVED") || error.starts_with("CLUSTERDOWN"))
-    }
-
-    /// Whether this is a replica.
-    pub fn is_replica(&self) -> bool {
-        self.role_name().as_deref() == Some("slave")
-    }
-
-    /// Whether this is a replica that is not connected to its primary.
-    pub fn has_lost_its_primary(&self) -> bool {
-        let link = items(self.role.as_ref()).get(3).and_then(text);
-        self.is_replica()
-            && (self.field("master_link_status") == Some("down")
-                || link.is_some_and(|link| {
-                    matches!(link.as_str(), "connect" | "connecting" | "handshake" | "none")
-                }))
-    }
-}
-
 fn primary_of(masters: &Response) -> Option<String> {
     let Response::Reply(masters) = masters else {
         return None;
@@ -214,22 +165,6 @@ fn hello_fields(reply: &Response) -> BTreeMap<String, String> {
         .filter_map(field)
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
-}
-
-/// The items of an array reply; empty for other replies.
-pub(super) fn items(reply: Option<&Value>) -> &[Value] {
-    match reply {
-        Some(Value::Array(items)) => items,
-        _ => &[],
-    }
-}
-
-pub(super) fn text(reply: &Value) -> Option<String> {
-    match reply {
-        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
