@@ -22,7 +22,7 @@ use crate::ui::serve::{self as show, LogStyle};
 
 /// Shortest `SECRET_KEY` that causes no warning, in bytes.
 const SHORT_KEY: usize = 16;
-/// For asking the EC2 metadata service, which has a shorter timeout of its own.
+/// Time limit for queries to the EC2 metadata service.
 const METADATA_WITHIN: Duration = Duration::from_millis(500);
 /// The login name on Amazon Linux.
 const EC2_USER: &str = "ec2-user";

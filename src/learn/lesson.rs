@@ -16,7 +16,7 @@ pub(crate) struct Lesson {
     pub title: String,
     /// The first blockquote under the title as plain text; may be empty.
     pub promise: String,
-    /// The blocks before the first step; none of them is run.
+    /// The blocks before the first step. They are shown but not run.
     pub introduction: Vec<Block>,
     /// At least one.
     pub steps: Vec<LessonStep>,

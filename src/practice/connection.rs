@@ -29,7 +29,7 @@ pub(super) async fn serve(stream: TcpStream, client: Rc<ConnectedClient>, server
         sending: Vec::new(),
         request_began: None,
     };
-    // There is nobody to report a broken connection to.
+    // The client has gone, so a broken connection is not reported.
     let _ = task.run(&server).await;
     server.borrow_mut().remove_client(&client);
     if client.state.get() == ConnectionState::Closing {

@@ -4,7 +4,7 @@
 //! bytes ─▶ request ─▶ command (looked up in the command table) ─▶ store ─▶ reply ─▶ bytes
 //! ```
 //!
-//! `PracticeRedis` is what commands use; [`Server`] is the server itself, in a thread of its own. Its replies are those
+//! Commands use `PracticeRedis`; [`Server`] is the server itself, which runs in a separate thread. Its replies are those
 //! of Redis 7.0, byte for byte; `tests/practice_differential.rs` compares them.
 
 mod attach;

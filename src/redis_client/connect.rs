@@ -91,7 +91,7 @@ pub async fn open(
     let connected = |kind| RedisConnection { kind, fix_context };
     if seen.server.is_cluster() {
         let why = match deadline.bound(join_cluster(target, trust)).await {
-            // The crate joins a cluster even if it can reach none of its nodes, and fails at the first command.
+            // The crate reports success even if it can reach no node of the cluster; the first command then fails.
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "none of the nodes it announces can be reached".into()
             }
@@ -111,7 +111,7 @@ pub async fn open(
 
 /// Lets requests share a stream that is logged in already.
 async fn share(stream: Stream) -> RedisResult<SingleOrCluster> {
-    // Nothing is sent to set the connection up, and each request has a deadline of its own.
+    // The stream is logged in already, so the crate need not send anything. Each request has its own deadline.
     let info = RedisConnectionInfo::default().set_skip_set_lib_name();
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
     let stream = LimitedReplies::new(stream, Limits::LARGE);

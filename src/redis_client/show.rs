@@ -67,7 +67,7 @@ impl Write for Clipped {
     }
 }
 
-/// Writes a command as it can be pasted into redis-cli: `HSET sessiontut:user:ada name "Ada L."`.
+/// Writes a command in a form that can be pasted into redis-cli: `HSET sessiontut:user:ada name "Ada L."`.
 pub(crate) fn write_command<A: AsRef<[u8]>>(out: &mut impl Write, words: &[A]) -> fmt::Result {
     for (index, word) in words.iter().map(AsRef::as_ref).enumerate() {
         if index > 0 {

@@ -160,7 +160,7 @@ async fn collect(mut body: BodyDataStream) -> Result<Vec<u8>, FormError> {
 }
 
 fn name_in(form: &[u8]) -> Result<String, FormError> {
-    // `form_urlencoded` replaces what is not UTF-8.
+    // `form_urlencoded` replaces bytes that are not UTF-8.
     percent_decode(form)
         .decode_utf8()
         .map_err(|_| FormError::NotUtf8)?;
