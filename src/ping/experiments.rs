@@ -16,12 +16,12 @@ use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::Trust;
 
-/// How long to listen for a banner before we send anything.
+/// How long to listen for a banner before sending anything.
 const BANNER: Duration = Duration::from_millis(120);
-/// How long to wait for a reply inside TLS, once the handshake has shown that TLS is spoken.
+/// How long to wait for a reply inside TLS, once the handshake has shown that the server speaks TLS.
 const INSIDE_TLS: Duration = Duration::from_millis(700);
 
-/// How long a rung waits for a reply before experiments start: a quarter of the time.
+/// How long a rung waits for a reply before experiments start: a quarter of the remaining time.
 pub(super) fn patience(deadline: Deadline) -> Duration {
     deadline.span() / 4
 }
@@ -69,7 +69,7 @@ pub(super) async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Exper
     Experiment::PlainPing(listen_and_ping(Stream::Tcp(stream), deadline).await)
 }
 
-/// Does the same inside TLS. Returns `None` without a TLS session.
+/// Like [`plain_ping`], but inside TLS. Returns `None` if no TLS session can be established.
 pub(super) async fn ping_inside_tls(
     address: SocketAddr,
     host: &str,
@@ -85,7 +85,7 @@ async fn listen_and_ping(stream: Stream, deadline: Deadline) -> Response {
     let mut connection = ProbeConnection::new(stream);
     match receive(&mut connection, deadline.within(BANNER)).await {
         Response::Timeout(received) if received.is_empty() => {}
-        // The banner has begun, so wait for the rest.
+        // The first part of a banner has arrived, so wait for the rest.
         Response::Timeout(_) => return receive(&mut connection, deadline).await,
         banner => return banner,
     }
@@ -129,7 +129,8 @@ pub(super) fn looks_like_tls(received: &[u8]) -> bool {
 }
 
 impl Experiment {
-    /// Whether this proves what the port speaks, so that there is no need to wait for the first connection.
+    /// Whether this proves which protocol the server speaks. If so, there is no need to wait for the first
+    /// connection.
     pub(super) fn is_decisive(&self) -> bool {
         match self {
             Self::PlainPing(Response::Reply(_)) => true,

@@ -1,6 +1,7 @@
 //! The EC2 instance metadata of this host, for the fixes that name security groups.
 //!
-//! IMDSv2 is a PUT for a token and a few GETs, so this file sends them itself: the AWS SDK would be far larger.
+//! IMDSv2 takes one PUT for a token and a few GETs. This file sends them directly, because the AWS SDK would add many
+//! crates.
 
 use std::fs;
 use std::net::IpAddr;
@@ -37,12 +38,12 @@ impl Instance {
     }
 }
 
-/// The metadata service replies within a few milliseconds, or does not exist.
+/// Time limit for all requests: if the metadata service exists, it replies within a few milliseconds.
 const METADATA_BUDGET: Duration = Duration::from_millis(150);
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
 const METADATA_ADDRESS: &str = "169.254.169.254:80";
 const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
-/// The most bytes to read: the largest value, a list of groups, has a few hundred.
+/// The most bytes to read. The longest value, a list of groups, has a few hundred.
 const LONGEST_RESPONSE: u64 = 8 * 1024;
 
 /// Queries the metadata service, if there is one. `source` is the local address of the connection.
@@ -76,14 +77,14 @@ fn host_and_port(endpoint: &str) -> Option<String> {
     Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
-/// Whether the firmware's tables identify EC2. Elsewhere, nothing is queried.
+/// Whether the firmware's tables identify this host as an EC2 instance. On other hosts, no request is sent.
 fn is_ec2() -> bool {
     let reads = |path: &str| fs::read_to_string(path).unwrap_or_default().to_lowercase();
     reads("/sys/class/dmi/id/sys_vendor").contains("amazon ec2")
         || reads("/sys/hypervisor/uuid").starts_with("ec2")
 }
 
-/// The service and the token that each request needs.
+/// The metadata service, and the token that each request needs.
 struct Metadata<'a> {
     service: &'a str,
     token: String,
@@ -109,7 +110,8 @@ async fn describe(service: &str, source: Option<IpAddr>) -> Option<Instance> {
     })
 }
 
-/// Regions and groups go into shell commands to paste, so a fake service must not inject shell code.
+/// Regions and groups become part of shell commands that users paste, so a fake service must not be able to inject
+/// shell code.
 fn is_plain(word: &str) -> bool {
     word.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -126,7 +128,8 @@ impl Metadata<'_> {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// The path of the interface with the source address. In a container there is none, so use the first interface.
+    /// Returns the path of the network interface with the source address. In a container, no interface has it, so the
+    /// first one is used.
     async fn interface(&self, source: Option<IpAddr>) -> Option<String> {
         const ALL: &str = "network/interfaces/macs";
         let source = source.map(|address| address.to_string());
@@ -165,7 +168,8 @@ async fn request(service: &str, method: &str, path: &str, header: &str) -> Optio
     is_ok.then(|| lines.join("\n"))
 }
 
-/// Whether the whole body has arrived: some services keep the connection open.
+/// Whether the whole body has arrived. Waiting for the end of the connection is not enough, because some services
+/// keep it open.
 fn is_complete(response: &[u8]) -> bool {
     let text = String::from_utf8_lossy(response);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
@@ -191,7 +195,7 @@ mod tests {
     use crate::ping::this_host::{Nearness, ThisHost};
     use crate::redis_url::Target;
 
-    /// An instance with two interfaces in two VPCs, as the service describes it to requests with the token.
+    /// Answers requests that have the token, for an instance with two interfaces in two VPCs.
     fn answer(request: &str) -> Option<&'static str> {
         let line = request.lines().next()?;
         if line.starts_with("PUT /latest/api/token ") {
@@ -215,7 +219,7 @@ mod tests {
         })
     }
 
-    /// Closes after each response, or sends a Content-Length.
+    /// Starts a service that closes the connection after each response, or keeps it open and sends a Content-Length.
     fn metadata_service(closes: bool) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();

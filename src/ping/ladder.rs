@@ -1,4 +1,4 @@
-//! The climb: one rung per layer, up to the first that fails, with experiments that distinguish look-alike causes.
+//! The climb runs one rung per layer until one fails. Experiments distinguish causes that look alike.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,10 +19,11 @@ use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
 use crate::secret::Secret;
 
-/// When to count this host's blocked retransmissions: long before a connection attempt's first one, after 1 s.
+/// When to read the counter of blocked retransmissions for the first time: well before the first SYN is
+/// retransmitted, after 1 s.
 const BEFORE_RETRANSMISSION: Duration = Duration::from_millis(50);
 
-/// Checks the connection one layer at a time, up to the first that fails.
+/// Checks the connection one layer at a time, and stops at the first failure.
 ///
 /// No rung, lookup or experiment outlives the deadline.
 pub async fn climb(
@@ -106,9 +107,9 @@ impl Ladder<'_> {
     async fn tcp(&mut self, host: &str, addresses: &[SocketAddr]) -> Option<Stream> {
         self.start(Rung::Tcp);
         let started = Instant::now();
-        // Only a firewall on this host explains retransmissions that the kernel could not send.
+        // If the kernel cannot send retransmissions, a firewall on this host blocks them.
         let blocked_before = OnceLock::new();
-        // After the timeout there would be no time to look at this host, so do it while the attempts wait.
+        // After a timeout there would be no time left to inspect this host, so inspect it while the attempts wait.
         let patience = patience(self.deadline);
         let this_host = async {
             self.deadline.sleep(BEFORE_RETRANSMISSION.min(patience)).await;
@@ -150,7 +151,7 @@ impl Ladder<'_> {
     }
 
     async fn tls(&mut self, stream: Stream) -> Option<Stream> {
-        // A unix socket's URL cannot ask for TLS.
+        // The URL of a unix socket cannot request TLS.
         let plain = match stream {
             Stream::Tcp(plain) if self.target.tls => plain,
             stream => return Some(stream),
@@ -163,7 +164,8 @@ impl Ladder<'_> {
         let plain_ping = experiments::plain_ping(address, until);
         let small_packets =
             experiments::small_packet_handshake(address, host, patience(self.deadline), until);
-        // A decisive PING cancels the handshake; then, or when the handshake ends, the one in small packets is cancelled.
+        // A decisive PING cancels the handshake. When the handshake ends or is cancelled, the one in small packets is
+        // cancelled too.
         let ((shaken, mut experiment), small_packets) = with_side_task(
             with_experiment(handshake, plain_ping, self.deadline),
             small_packets,
@@ -269,7 +271,7 @@ impl Ladder<'_> {
         self.ping_error().is_some_and(|error| error.starts_with("NOAUTH"))
     }
 
-    /// For `redis://ada@host`, tries an empty password as many clients do: the user may be `nopass`.
+    /// For `redis://ada@host`, tries an empty password, as many clients do, because the user may be `nopass`.
     async fn log_in_without_password(&mut self, connection: &mut ProbeConnection<Stream>) {
         if let (Some(user), None) = (&self.target.user, &self.target.password) {
             let login =
@@ -280,7 +282,7 @@ impl Ladder<'_> {
         }
     }
 
-    /// Waits for the first response on the connection, and runs the experiments that explain a bad one or none.
+    /// Waits for the first response on the connection. If it is bad or missing, experiments look for the reason.
     ///
     /// `None` if a decisive experiment ended the wait.
     async fn first_response(&mut self, response: impl Future<Output = Response>) -> Option<Response> {
@@ -317,7 +319,8 @@ impl Ladder<'_> {
         response
     }
 
-    /// An experiment must end before its rung does, because its timeout is a result too.
+    /// The deadline for experiments. It is slightly before the rung's deadline, because a timeout of an experiment is
+    /// also a result to record.
     fn before_the_deadline(&self) -> Deadline {
         self.deadline.within(self.deadline.left().mul_f64(0.95))
     }

@@ -1,6 +1,6 @@
 //! `ping`: URL → rungs → observations → verdict → report.
 //!
-//! A rung only observes. [`judge`] is a pure function from observations to one cause.
+//! A rung only records observations. [`judge`] is a pure function from observations to one cause.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -91,7 +91,7 @@ impl Rung {
 /// What a climb reports while it runs.
 #[derive(Debug)]
 pub enum ClimbEvent<'a> {
-    /// The host name suggests a different URL. Sent before any packet.
+    /// The host name suggests a different URL. This event comes before any packet is sent.
     Hint(&'a str),
     /// A rung starts, and may take until the deadline.
     Started(Rung, Deadline),
@@ -145,6 +145,6 @@ pub enum WriteCheck {
 pub struct Climb {
     /// What each rung observed.
     pub observations: Observations,
-    /// Logged in, with the database selected.
+    /// The connection, logged in and with the database selected.
     pub connection: Option<ProbeConnection<Stream>>,
 }

@@ -33,7 +33,7 @@ pub(crate) enum Mode {
     Once,
     /// When Redis answers, or after this time.
     Wait(Duration),
-    /// After one more PING on the same connection, which stays idle for this time.
+    /// After the connection has been idle for this time and one more PING has been sent on it.
     Hold(Duration),
     /// After this many PINGs on the same connection.
     Count(u32),
@@ -43,9 +43,9 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) enum ModeEvent<'a> {
     Climb(ClimbEvent<'a>),
-    /// `--wait`: the climb failed with another cause than the last; more will follow until the deadline.
+    /// `--wait`: the climb failed with a different cause from the previous one. It is repeated until the deadline.
     Failed(Cause, Deadline),
-    /// `--wait`: the pause before the next climb, of which there may be more until the deadline.
+    /// `--wait`: the pause before the next climb. Climbs are repeated until the deadline.
     Paused(Deadline),
     /// `--hold`: the connection stays idle until the deadline.
     Idle(Deadline),
@@ -113,7 +113,7 @@ impl Check<'_> {
             }
             tell(ModeEvent::Paused(until));
             until.sleep(self.interval).await;
-            // A climb without time left would report a timeout instead of the cause.
+            // With no time left, a climb would report a timeout instead of the real cause.
             if until.is_over() {
                 return diagnosis;
             }
@@ -134,7 +134,7 @@ impl Check<'_> {
         self.ping(seen, &mut connection).await;
     }
 
-    /// Sends PING `count` times, or until one gets no reply. The report then holds these round trips.
+    /// Sends PING `count` times, or until one gets no reply. The report then contains these round trips.
     async fn count(
         &self,
         seen: &mut Observations,

@@ -1,4 +1,4 @@
-//! What each rung observed: facts without judgement.
+//! The facts that each rung observed, without interpretation.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub struct Observations {
     pub round_trips: Vec<Duration>,
     /// The result of `--write-check`.
     pub write_test: Option<WriteTest>,
-    /// What a second connection showed, if the first needed an explanation.
+    /// The result of the experiment on a second connection, if there was one.
     pub experiment: Option<Experiment>,
     /// The connection attempts to the nodes that a cluster announces.
     pub announced: Vec<Dial>,
@@ -62,14 +62,15 @@ impl Observations {
     }
 }
 
-/// A lookup as the application sees it and, if it fails, the answers of each name server.
+/// The result of the system's lookup, which applications use too, and, if it failed, the answer of each name server.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
     /// The addresses found, in the order of the system's resolver.
     pub addresses: Vec<IpAddr>,
     /// The error message of the system's resolver.
     pub fault: Option<String>,
-    /// Whether the system's resolver had not returned before the deadline, or before a name server answered us.
+    /// Whether the system's resolver did not return before the deadline, or before a name server answered our own
+    /// query.
     pub system_timed_out: bool,
     /// The answer of each name server to our own queries.
     pub servers: Vec<NameServer>,
@@ -171,7 +172,7 @@ impl DialResult {
     }
 }
 
-/// What reported an error.
+/// The source of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorSource {
     Icmp(Icmp),
@@ -223,7 +224,7 @@ pub enum TlsResult {
     Unusable(String),
 }
 
-/// What a certificate says about itself.
+/// The contents of a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerCertificate {
     /// The names that it is valid for.
@@ -245,7 +246,7 @@ pub struct PingSubstitute {
 }
 
 impl PingSubstitute {
-    /// Whether the server ran the command. A cluster node that redirects it works too.
+    /// Whether the server ran the command. A redirection from a cluster node also counts.
     pub fn is_served(&self) -> bool {
         self.response.is_granted()
             || self
@@ -255,12 +256,12 @@ impl PingSubstitute {
     }
 }
 
-/// What a second connection showed.
+/// The result of an experiment on a second connection.
 #[derive(Clone, Debug)]
 pub enum Experiment {
-    /// The response to a plain PING, on a port where the URL expects TLS.
+    /// The response to a plain-text PING, sent if the URL asks for TLS.
     PlainPing(Response),
-    /// A TLS handshake, on a port where the URL expects plain RESP.
+    /// A TLS handshake, tried if the URL does not ask for TLS.
     ClientHello {
         /// Its result; any certificate is accepted.
         result: TlsResult,
@@ -292,7 +293,7 @@ impl ServerInfo {
         self.fields.get(name).map(String::as_str)
     }
 
-    /// The same, as a number.
+    /// A field of INFO, as a number.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.field(name)?.parse().ok()
     }

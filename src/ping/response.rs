@@ -1,4 +1,4 @@
-//! One command on ping's connection, and what came back for it.
+//! Sends a command on ping's connection, and classifies the response.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
 use crate::secret::{MASK, Secret};
 
-/// What came back for a command. The bytes are an incomplete reply, or data that is not RESP.
+/// The response to a command. The bytes are an incomplete reply, or data that is not RESP.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
     /// A complete reply, which may be an error reply.
@@ -35,7 +35,7 @@ pub(super) async fn ask(
     let sent = connection.send(std::slice::from_ref(command), deadline).await;
     let response = receive(connection, deadline).await;
     match (sent, response) {
-        // A server may refuse us and close before we write. What it sent first can still be read.
+        // A server may send an error and close the connection before we write. The error can still be read.
         (Err(ReadError::Io(_)), Response::Timeout(received)) => Response::Closed(received),
         (_, response) => response,
     }
@@ -69,7 +69,7 @@ impl Response {
         }
     }
 
-    /// The same with the password masked: some servers echo the arguments of an unknown command.
+    /// Returns this response with the password masked, because some servers echo the arguments of an unknown command.
     pub fn without(&self, password: Option<&Secret>) -> Self {
         let Some(password) = password else {
             return self.clone();

@@ -1,4 +1,4 @@
-//! This host's networks, container and EC2 instance: after a timeout, they decide the order of the fixes.
+//! This host's networks, container and EC2 instance: after a timeout, they determine the order of the fixes.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -36,13 +36,13 @@ pub enum LocalListener {
 pub enum Nearness {
     /// It is this host.
     Loopback,
-    /// A private address in a network that this host is in, or has a specific route to.
+    /// A private address in a network that this host belongs to or has a specific route to.
     SameNetwork,
     /// A private address that is reached only by the default route.
     ForeignPrivate,
     /// A public address.
     Public,
-    /// This system does not show its routing table.
+    /// Unknown, because the routing table of this system cannot be read.
     #[default]
     Unknown,
 }
@@ -101,7 +101,7 @@ fn source_for(address: IpAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// Any port except 0 works.
+/// The port is not used, but it must not be 0.
 const DISCARD_PORT: u16 = 9;
 
 fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {

@@ -79,7 +79,7 @@ pub(crate) enum Change {
     Down,
     /// Redis answers again.
     Up,
-    /// Redis still does not answer, but for another cause.
+    /// Redis still does not answer, but the cause has changed.
     OtherCause,
     /// Redis answers on a new connection, because the old one was lost.
     Reconnected,
@@ -178,7 +178,7 @@ const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '�
 /// The graph's character for a probe without a response.
 const MISSED: char = '×';
 
-/// Counts and round trips of the probes so far; its size is limited, however long the watch.
+/// Counts and round trips of the probes so far; its size stays limited however long the watch runs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProbeHistory {
     answered: u64,

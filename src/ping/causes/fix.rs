@@ -1,4 +1,4 @@
-//! Fixes, what they depend on, and the commands in them.
+//! The fixes for a cause, the facts that they depend on, and the commands that they contain.
 
 use std::net::IpAddr;
 
@@ -10,21 +10,21 @@ use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, UrlWarning};
 use crate::sanitize;
 
-/// Something that may solve the problem.
+/// An action that may solve the problem.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Fix {
-    /// A word for scripts, such as `security-group`.
+    /// The kind of fix, such as `security-group`. Scripts rely on it.
     pub kind: &'static str,
-    /// What to do, for people.
+    /// What to do, in one sentence.
     pub text: String,
     /// A command that can be pasted unchanged into a POSIX shell.
     pub command: Option<String>,
 }
 
-/// One or more fixes, the most promising first. It cannot be empty, so that every cause has a fix.
+/// A non-empty list of fixes, the most promising first.
 pub(super) struct Fixes(Vec<Fix>);
 
-/// Begins a list of fixes.
+/// Starts a list of fixes.
 pub(super) fn advise(kind: &'static str, text: impl Into<String>) -> Fixes {
     Fixes(Vec::new()).and(kind, text)
 }
@@ -46,14 +46,14 @@ impl Fixes {
         self
     }
 
-    /// Adds all fixes of another list, if there is one.
+    /// Appends another list, if there is one.
     pub(super) fn and_all(mut self, others: impl Into<Option<Self>>) -> Self {
         self.0
             .extend(others.into().into_iter().flat_map(|others| others.0));
         self
     }
 
-    /// Puts `first` before the others, if there is one.
+    /// Puts `first` before these fixes, if there is one.
     pub(super) fn after(self, first: Option<Self>) -> Self {
         match first {
             Some(first) => first.and_all(self),
@@ -68,7 +68,7 @@ impl From<Fixes> for Vec<Fix> {
     }
 }
 
-/// What the fixes depend on.
+/// The facts that the fixes depend on.
 #[derive(Clone, Debug, Default)]
 pub struct FixContext {
     /// Host in the URL.
@@ -77,9 +77,9 @@ pub struct FixContext {
     pub port: u16,
     /// Whether the URL is `rediss://`.
     pub tls: bool,
-    /// The URL that was probably meant, its password masked.
+    /// The URL that the user probably meant, with the password masked.
     pub suggestion: Option<String>,
-    /// The network of this host.
+    /// What is known about this host.
     pub this_host: ThisHost,
     /// The AWS region, from the host name or the EC2 instance.
     pub region: Option<String>,
@@ -87,21 +87,21 @@ pub struct FixContext {
     pub primary: Option<String>,
     /// Whether bytes sent on the connection were never acknowledged.
     pub loses_packets: bool,
-    /// Whether the certificate is unsuitable, whatever its issuer.
+    /// Whether the certificate is invalid for a reason other than its issuer.
     pub has_invalid_certificate: bool,
-    /// The name that does not exist, although the host's CNAME points to it.
+    /// The nonexistent name that the host's CNAME points to.
     pub alias: Option<String>,
-    /// Whether there are addresses, but `-4` or `-6` excludes them all.
+    /// Whether the host has addresses, but `-4` or `-6` excludes all of them.
     pub has_excluded_addresses: bool,
     /// Whether this host itself blocked the connection.
     pub is_blocked_here: bool,
     /// The path of the unix socket in the URL.
     pub socket: Option<String>,
-    /// The first address that was dialled, for programs that do not resolve names.
+    /// The first address that was dialled, for commands that do not resolve host names.
     pub address: Option<IpAddr>,
-    /// The ACL user that logs in.
+    /// The ACL user that is used to log in.
     pub user: Option<String>,
-    /// Whether a password is used. No command may contain it.
+    /// Whether a password is used. The password itself must not appear in any command.
     pub has_password: bool,
     /// Database number in the URL.
     pub db: u64,
@@ -112,7 +112,7 @@ pub struct FixContext {
 }
 
 impl FixContext {
-    /// Collects what the URL and the observations say.
+    /// Collects the facts from the URL and the observations.
     #[must_use]
     pub fn of(target: &Target, seen: &Observations) -> Self {
         let this_host = seen.this_host.clone().unwrap_or_default();
@@ -164,8 +164,8 @@ impl FixContext {
         }
     }
 
-    /// A command that pings this server, with options, or by another scheme or port. It reads the password without
-    /// showing it.
+    /// Returns a `sessiontut ping` command for this server with the given options, scheme and port. If a password is
+    /// needed, the command prompts for it without showing it.
     pub(super) fn ping(&self, options: &str, scheme: &str, port: u16) -> String {
         let read_password = if self.has_password {
             "read -rs REDISCLI_AUTH; export REDISCLI_AUTH; "
@@ -184,7 +184,7 @@ impl FixContext {
         if self.tls { "rediss" } else { "redis" }
     }
 
-    /// A redis-cli command for this server. redis-cli asks for the password itself.
+    /// Returns a redis-cli command for this server. If a password is needed, redis-cli prompts for it.
     pub(super) fn redis_cli(&self, arguments: &str) -> String {
         format!(
             "redis-cli{}{} {arguments}",
@@ -193,7 +193,7 @@ impl FixContext {
         )
     }
 
-    /// The options of redis-cli that say where to connect; none for its own default.
+    /// Returns the redis-cli options that select the server; empty if the host is unknown.
     pub(super) fn address_options(&self) -> String {
         match &self.socket {
             Some(path) => format!(" -s {}", shell_quoted(path)),
@@ -205,7 +205,7 @@ impl FixContext {
         }
     }
 
-    /// The options of redis-cli that log in.
+    /// Returns the redis-cli options that log in.
     pub(super) fn login_options(&self) -> String {
         let user = self.user.as_ref().map_or_else(String::new, |user| {
             format!(" --user {}", shell_quoted(&sanitize::line(user)))
@@ -222,7 +222,8 @@ impl FixContext {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
 
-    /// A command that shows the route to the server. `ip route get` does not resolve names.
+    /// Returns a command that shows the route to the server. `ip route get` does not resolve names, so the command
+    /// contains an address if one is known.
     pub(super) fn route(&self) -> String {
         let address = self
             .address
@@ -230,7 +231,7 @@ impl FixContext {
         format!("ip route get {address}")
     }
 
-    /// Whether the port is 6379 or 6380 with digits swapped or mistyped, or Memcached's port.
+    /// Whether the port looks like a mistyped 6379 or 6380, or is Memcached's port.
     pub(super) fn is_port_typo(&self) -> bool {
         matches!(
             self.port,
@@ -239,7 +240,7 @@ impl FixContext {
     }
 }
 
-/// A host as it is written in a URL.
+/// Returns the host as it is written in a URL, with an IPv6 address in brackets.
 fn bracketed(host: &str) -> String {
     if host.contains(':') {
         format!("[{host}]")

@@ -1,7 +1,8 @@
-//! Every cause and warning: its code, its meaning and its fixes. This table is the only place that lists them.
+//! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. No other place lists
+//! them.
 //!
-//! To add one, add a row here. Then `verdict/` decides when it applies and collects the evidence, and
-//! `verdict/tests/situations.rs` needs an example. `sessiontut ping --codes` prints this table.
+//! To add one, add a row here, return the new cause with its evidence from a file in `verdict/`, and add an example
+//! to `verdict/tests/situations.rs`. `sessiontut ping --codes` prints this table.
 
 mod fix;
 mod names;
@@ -13,7 +14,7 @@ use fix::{Fixes, advise, shell_quoted};
 pub(crate) use fix::{Fix, FixContext};
 
 /// Declares [`Cause`]. A row is `Variant "code" ExitStatus "meaning" => fixes;` and `fixes` is a function from a
-/// [`FixContext`] to at least one fix. The exit status of a row that is only a warning is `Ok`.
+/// [`FixContext`] to at least one fix. The exit status of a warning is `Ok`.
 macro_rules! causes {
     ($($variant:ident $code:literal $exit:ident $meaning:literal => $fixes:expr;)+) => {
         /// Why a connection fails, or a warning about a connection that works.
@@ -38,7 +39,7 @@ macro_rules! causes {
                 match self { $(Self::$variant => $meaning,)+ }
             }
 
-            /// The exit status of a `ping` that reports it.
+            /// The exit status of `ping` if it reports this cause.
             #[must_use]
             pub fn exit(self) -> Exit {
                 match self { $(Self::$variant => Exit::$exit,)+ }
@@ -82,7 +83,10 @@ causes! {
     TcpRefused "tcp.refused" Tcp "no process is listening on the port" => tcp::refused;
     TcpUnreachable "tcp.unreachable" Tcp "the address is unreachable" => |at| {
         tcp::route(at, "check the route that packets take")
-            .and("address", "check the address: its host may be gone, or its network may have no route from here")
+            .and(
+                "address",
+                "check the address: the host may no longer exist, or its network may not be reachable from here",
+            )
     };
     TcpProhibited "tcp.prohibited" Tcp "a firewall or rule blocks the connection" => tcp::prohibited;
 
@@ -149,8 +153,7 @@ causes! {
     };
     AuthNoPermission "auth.no_permission" Auth "the user is not allowed to run a required command" => |at| advise(
         "acl",
-        "as an administrator, allow the user the tutorial's commands and keys (ElastiCache: in the user's access \
-         string)",
+        "as an administrator, grant the user the tutorial's commands and keys (ElastiCache: in the user's access string)",
     ).command(format!(
         "redis-cli{} ACL SETUSER {} '~sessiontut:*' +@connection +@hash +@keyspace +@transaction",
         at.address_options(),

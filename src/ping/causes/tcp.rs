@@ -22,8 +22,8 @@ pub(super) fn timeout(at: &FixContext) -> Fixes {
         advise(
             "outside-vpc",
             "run this inside the VPC of the cache, on an EC2 instance (or through a VPN, a peering or a tunnel): the \
-             address is private, this host is in no network that contains it, and ElastiCache is reachable only from \
-             inside its VPC",
+             address is private, this host is not in its network, and ElastiCache is reachable only from inside its \
+             VPC",
         )
     });
     security_group(at)
@@ -74,7 +74,7 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
             at.port
         ),
     );
-    // Only on this host can a command show who listens, or start Redis.
+    // The commands work only on the server's own host.
     let start = "start Redis, if it is supposed to run on this host";
     let fixes = if is_here {
         port.command("ss -ltn")
@@ -100,8 +100,8 @@ pub(super) fn prohibited(at: &FixContext) -> Fixes {
         return socket(path);
     }
     if at.is_blocked_here {
-        local_firewall("check for the rule in this host's firewall that forbids the connection")
-            .and_all(route(at, "check for a route that prohibits it"))
+        local_firewall("find the rule in this host's firewall that forbids the connection")
+            .and_all(route(at, "check for a route that prohibits the connection"))
     } else {
         advise(
             "firewall",
@@ -161,9 +161,10 @@ fn security_group(at: &FixContext) -> Fixes {
     ))
 }
 
-/// A shell expression for the security group of the network interface that has the address, for any kind of cache.
+/// Returns a shell expression that finds the security group of the network interface with the cache's address. This
+/// works for every kind of cache.
 ///
-/// If two VPCs use the same addresses, it may find the wrong group; EC2 then rejects the rule.
+/// If two VPCs use the same addresses, the expression may find the wrong group. EC2 then rejects the rule.
 fn group_of_the_cache(at: &FixContext, region: &str) -> String {
     let Some(address) = at.address else {
         return "sg-OF-THE-CACHE".to_owned();

@@ -1,4 +1,4 @@
-//! The `--json` report: one object. Scripts rely on its form (schema 1).
+//! The `--json` report: one object. Scripts rely on its structure (schema 1).
 
 use std::time::Duration;
 

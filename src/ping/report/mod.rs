@@ -68,7 +68,7 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Rep
         }
     }
     if let Some(finding) = &verdict.finding {
-        // If no check has failed by itself, the last one that was tried has the cause.
+        // If no check has failed by itself, the cause belongs to the last one that was tried.
         if !steps.iter().any(|step| step.status == Status::Fail) {
             let last = steps.iter_mut().rev().find(|step| step.took.is_some());
             if let Some(step) = last {
@@ -93,7 +93,7 @@ fn rung_of(code: &str) -> Rung {
     }
 }
 
-/// Returns one check as it was observed, before there is a verdict.
+/// Returns the result of one check before there is a verdict.
 #[must_use]
 pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> ReportStep {
     let (status, took, detail) = match rung {
@@ -113,7 +113,7 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Repo
     }
 }
 
-/// Returns a hint that the host name gives, as a check of the URL with a warning.
+/// Returns a hint from the host name, as a warning of the URL check.
 #[must_use]
 pub(crate) fn hint(text: &str) -> ReportStep {
     ReportStep {
@@ -225,7 +225,7 @@ fn ping(seen: &Observations) -> Outcome {
             seen.ping_took,
             format!("PING is refused, but {} is allowed", other.name),
         ),
-        // The auth check has failed.
+        // The auth check already shows the failure.
         _ if requires_login(response) => skipped("login required"),
         _ => failed(seen.ping_took, "no PONG"),
     }
@@ -240,7 +240,7 @@ fn role(seen: &Observations) -> Outcome {
         return match seen.packets.filter(|_| !seen.round_trips.is_empty()) {
             Some(packets) => {
                 let packets = describe_packets(packets);
-                let detail = format!("no reply to ROLE and INFO, whose reply is large; {packets}");
+                let detail = format!("no reply to ROLE and INFO (the reply to INFO is large); {packets}");
                 (Status::Warn, None, detail)
             }
             None => skipped("not reached"),

@@ -67,7 +67,7 @@ pub fn rung(step: &ReportStep) -> ReportLine {
     )
 }
 
-/// Returns the first line of the verdict, which makes sense without the others.
+/// Returns the first line of the verdict, which can be understood without the other lines.
 #[must_use]
 pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> ReportLine {
     let practice = match target.origin {

@@ -1,4 +1,4 @@
-//! The auth rung: sends AUTH itself, because client libraries do not show the server's reply.
+//! The auth rung: sends AUTH directly, because client libraries do not show the server's reply.
 
 use redis::cmd;
 
@@ -7,7 +7,7 @@ use crate::ping::response::{Response, ask};
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::secret::Secret;
 
-/// Logs in: without a user, with the one-argument AUTH.
+/// Logs in. Without a user name, AUTH has only one argument.
 pub(crate) async fn observe(
     connection: &mut ProbeConnection<Stream>,
     user: Option<&str>,

@@ -13,16 +13,16 @@ use crate::ping::observation::{Dial, DialResult, Endpoint};
 use crate::ping::response::{items, text};
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 
-/// Time limit for dialling the announced nodes, unless a third of the timeout is less.
+/// Time limit for dialling the announced nodes, or a third of the timeout if that is shorter.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
-/// Most nodes to dial; a larger cluster is sampled.
+/// The most nodes to dial. In a larger cluster, a sample is dialled.
 const MOST_NODES: usize = 64;
-/// Hash slots of a cluster.
+/// The number of hash slots in a cluster.
 const SLOTS: u16 = 16384;
-/// Most random keys to try for this node's slots: enough even if it serves only two slots in a thousand.
+/// The most random keys to try. This is enough even if the node serves only two slots in a thousand.
 const MOST_ATTEMPTS: u32 = 20_000;
 
-/// Asks for the announced node addresses and dials each of them.
+/// Requests the announced node addresses, and dials each of them.
 pub(crate) async fn observe(
     connection: &mut ProbeConnection<Stream>,
     this_node: Option<SocketAddr>,
@@ -34,7 +34,7 @@ pub(crate) async fn observe(
     join_all(sample.map(|(host, port)| dial_node(host, *port, this_node, until))).await
 }
 
-/// The distinct node addresses in CLUSTER SLOTS. An empty host stands for this node's own.
+/// The distinct node addresses in CLUSTER SLOTS. An empty host means this node's own host.
 async fn announced(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Vec<(String, u16)> {
     let slots = [cmd("CLUSTER").arg("SLOTS").clone()];
     let Ok(replies) = connection.ask(&slots, Limits::LARGE, deadline).await else {

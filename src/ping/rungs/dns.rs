@@ -48,7 +48,7 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     lookup
 }
 
-/// The address of a host that is an IP address, and so needs no lookup.
+/// Parses a host that is an IP address, which needs no lookup.
 pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(address, port));
@@ -159,7 +159,8 @@ async fn query_all(config: SystemConfig, host: &str, deadline: Deadline) -> Vec<
     servers
 }
 
-/// Queries each name in turn. The first that exists decides; otherwise the first failure among the `plausible` names.
+/// Queries each name in turn, and returns the answer for the first name that exists. If none exists, returns the
+/// first failure among the first `plausible` names.
 async fn query_candidates(
     server: SocketAddr,
     names: &[String],
@@ -196,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    /// A name server with one zone, `lab`, which is empty; it refuses queries for others.
+    /// Starts a name server with one empty zone, `lab`. It refuses queries for other zones.
     fn name_server() -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! One file per rung, each with an `observe` function that checks its layer and judges nothing.
+//! One file per rung. Its `observe` function checks a layer and records facts, without interpreting them.
 
 pub(crate) mod auth;
 pub(crate) mod cluster;

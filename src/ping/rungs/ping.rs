@@ -15,7 +15,8 @@ use crate::session::KEY_PREFIX;
 const ROUND_TRIPS: usize = 5;
 /// Additional round trips if the first ones are uneven: a single slow one may be chance.
 const MORE_ROUND_TRIPS: usize = 10;
-/// Round trips to keep time for: the role rung needs them for ROLE, INFO, the cluster's state and the write check.
+/// How many round trips to leave time for: the role rung needs them for ROLE, INFO, the cluster's state and the write
+/// check.
 const RESERVED_ROUND_TRIPS: u32 = 8;
 
 /// Sends PING and returns the response.
@@ -77,7 +78,7 @@ pub(crate) async fn measure(
             }
             wanted += MORE_ROUND_TRIPS;
         }
-        // On a slow connection, the role rung is worth more than another sample.
+        // On a slow connection, the role rung is more useful than another measurement.
         let last = round_trips.last().copied().unwrap_or_default();
         if deadline.left() <= last.saturating_mul(RESERVED_ROUND_TRIPS) {
             return;

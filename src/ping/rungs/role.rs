@@ -12,7 +12,7 @@ use crate::random;
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 use crate::session::KEY_PREFIX;
 
-/// Sends ROLE and INFO and, to a Sentinel or a cluster node, what follows from their replies.
+/// Sends ROLE and INFO, and further queries to a Sentinel or a cluster node.
 ///
 /// An ACL may forbid each of these commands, so an error reply is not a failure.
 pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> ServerInfo {

@@ -19,7 +19,7 @@ use crate::redis_client::Stream;
 
 /// Time between the starts of two attempts (RFC 8305, "Connection Attempt Delay", allows 100 ms to 2 s).
 const STAGGER: Duration = Duration::from_millis(100);
-/// Time limit for the other addresses once one has connected, unless a third of the timeout is less.
+/// Time limit for the other attempts once one has connected, or a third of the timeout if that is shorter.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Dials every address and uses the first that connects. The other attempts continue for [`GRACE`], for the report.
@@ -71,7 +71,7 @@ pub(crate) async fn observe(
 /// The largest TCP segments that both ends of a connection may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SegmentSize {
-    /// The system's.
+    /// The system's default.
     Default,
     /// Small enough for every path.
     Small,
@@ -80,7 +80,7 @@ pub(crate) enum SegmentSize {
 /// The segment size that every host must accept (RFC 9293, 3.7.1).
 const SMALL_SEGMENT: u32 = 536;
 
-/// Makes one connection attempt, and records what the kernel knows about its end.
+/// Makes one connection attempt, and records how it ended.
 pub(crate) async fn dial(
     address: SocketAddr,
     segments: SegmentSize,
@@ -218,7 +218,7 @@ fn failure(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
     local_failure(error)
 }
 
-/// Interprets an errno without a queued ICMP error: it comes from this host, or from a RST.
+/// Interprets an error for which the kernel has queued no ICMP error. It comes from this host, or from a RST.
 fn local_failure(error: &io::Error) -> DialResult {
     use io::ErrorKind as Kind;
     match error.kind() {

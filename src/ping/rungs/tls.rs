@@ -1,4 +1,4 @@
-//! The TLS rung: one handshake, and the server's certificate, accepted or not.
+//! The TLS rung: performs one handshake, and records the server's certificate even if it is rejected.
 
 mod verify;
 
@@ -22,7 +22,7 @@ use verify::{NoRoots, SeenCertificate, recording_config, unverified_config};
 
 pub(crate) use verify::config;
 
-/// Does the handshake. Returns a stream only if the certificate is accepted.
+/// Performs the handshake. Returns a stream only if the certificate is accepted.
 pub(crate) async fn observe(
     stream: TcpStream,
     host: &str,
@@ -40,7 +40,7 @@ pub(crate) async fn observe(
     let socket = SockRef::from(&stream).try_clone().ok();
     let (stream, mut result) = handshake(stream, expected, config, deadline).await;
     let certificate = seen.get();
-    // A self-signed certificate need only be trusted, so report it as untrusted, not as invalid.
+    // A self-signed certificate would be accepted if it were trusted, so report it as untrusted, not as invalid.
     if let TlsResult::InvalidCertificate(reason) = &result
         && certificate.as_ref().is_some_and(|one| one.is_self_signed)
     {
@@ -60,7 +60,8 @@ pub(crate) async fn observe(
     (stream, handshake)
 }
 
-/// Does the handshake with any certificate, to find out whether the peer speaks TLS. Send no secrets over the stream.
+/// Performs a handshake that accepts any certificate, to find out whether the peer speaks TLS. Callers must not send
+/// secrets over the stream.
 pub(crate) async fn handshake_unverified(
     stream: TcpStream,
     host: &str,
@@ -72,7 +73,8 @@ pub(crate) async fn handshake_unverified(
     }
 }
 
-/// The name of the alert in an I/O error. In TLS 1.3, a server's rejection of the client arrives with the first read.
+/// The name of the alert in an I/O error. In TLS 1.3, a client learns only from its first read that the server has
+/// rejected its certificate.
 pub(crate) fn alert_in(error: &io::Error) -> Option<String> {
     match error.get_ref()?.downcast_ref::<Error>()? {
         Error::AlertReceived(alert) => Some(format!("{alert:?}")),

@@ -40,7 +40,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         Finding::proved(Cause::DnsServerFailure)
             .summary(format!("the name server cannot or will not resolve {host}"))
     } else if any(|answer| matches!(answer, NameAnswer::Addresses(_))) {
-        // The name servers know the name, but the system's resolver does not use them.
+        // The name servers return addresses, but the system's resolver does not use these servers.
         Finding::likely(Cause::DnsNotFound).summary(format!("this system's resolver does not find {host}"))
     } else if lookup.system_timed_out && lookup.took < SLOW_RESOLVER {
         Finding::likely(Cause::DnsTimeout)

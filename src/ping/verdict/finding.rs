@@ -61,7 +61,7 @@ impl Verdict {
     }
 }
 
-/// A finding begins with a cause; its fixes are added at the end, when everything is known that they depend on.
+/// A finding starts with a cause. Its fixes are added last, because they depend on all observations.
 impl Finding {
     pub(super) fn proved(cause: Cause) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl Finding {
         }
     }
 
-    /// Replaces the summary, which is the meaning of the cause unless more is known.
+    /// Replaces the default summary, which is the meaning of the cause.
     pub(super) fn summary(mut self, summary: impl Into<String>) -> Self {
         self.summary = summary.into();
         self

@@ -26,7 +26,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             .as_ref()
             .and_then(|response| judge_select(target, response, seen));
     }
-    // If PING is renamed or forbidden, the other command shows why Redis serves none.
+    // If PING is renamed or forbidden, the other command shows why Redis does not run commands.
     if let Some(PingSubstitute { name, response }) = substitute
         && response
             .error()
@@ -81,7 +81,7 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
 /// Judges a response to AUTH other than OK.
 fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Finding {
     let masked = response.without(target.password.as_ref());
-    // The cause depends on the original text: the password may be a word of it.
+    // Determine the cause from the original text. If the password is a word in it, masking would change the text.
     let (Some(error), Some(shown)) = (response.error(), masked.error()) else {
         return unusable(&masked, "AUTH", seen);
     };

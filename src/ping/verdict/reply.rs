@@ -1,4 +1,4 @@
-//! What a response other than the expected one means, whatever the command was.
+//! The verdict on unexpected responses to any command.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::ping::rungs::tls::requires_client_certificate;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::sanitize;
 
-/// How many bytes of an unknown protocol are quoted.
+/// The most bytes of an unknown protocol to quote.
 const QUOTED: usize = 60;
 
 /// A wait proves little unless it is longer than this many round trips.
 const FEW_ROUND_TRIPS: u32 = 3;
 
-/// Judges a response that is not what the command should get.
+/// Judges an unexpected response.
 pub(super) fn unusable(response: &Response, command: &str, seen: &Observations) -> Finding {
     match response {
         Response::Reply(_) => match response.error() {
@@ -65,7 +65,7 @@ pub(super) fn client_certificate(alert: &str) -> Finding {
     Finding::proved(Cause::TlsClientCert).fact(format!("the server sent the TLS alert {alert}"))
 }
 
-/// Judges a reply in RESP that Redis never gives to this command.
+/// Judges a RESP reply that Redis never sends to this command.
 pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
     let shown = match response {
         Response::Reply(Value::SimpleString(text)) => sanitize::excerpt(text.as_bytes(), QUOTED),
@@ -227,7 +227,7 @@ impl NoReply {
 /// Reports a long round trip.
 pub(super) fn far_away(connecting: Duration) -> String {
     format!(
-        "connecting alone took {}: the server may only be far away, so try a longer --timeout",
+        "connecting alone took {}: the server may just be far away, so try a longer --timeout",
         seconds(connecting)
     )
 }

@@ -12,7 +12,7 @@ use crate::ping::observation::{Observations, WriteTest};
 use crate::ping::response::Response;
 use crate::sanitize;
 
-/// With slower round trips, the write test may not fit into the timeout.
+/// If round trips are slower than this, the timeout may be too short for the write test.
 const SLOW_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
@@ -63,7 +63,7 @@ fn cluster(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Judges the first refused command. The error of EXEC only repeats that one was refused.
+/// Judges the first refused command. The error of EXEC only says that a command was refused.
 fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
     let errors: Vec<(&str, String)> = test
         .queued

@@ -91,7 +91,7 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
             ))
     } else if matches!(to, Endpoint::Named(_)) {
         Finding::proved(Cause::TcpTimeout).summary(format!(
-            "the server at {to} accepts no connection: its queue is full"
+            "the server at {to} does not accept connections: its queue is full"
         ))
     } else if never_left(dial) {
         Finding::likely(Cause::TcpUnreachable)
@@ -108,7 +108,7 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
     }
 }
 
-/// On this host, the listener distinguishes a full queue from a firewall.
+/// If the server runs on this host, the state of its listener distinguishes a full queue from a firewall.
 fn accept_queue(seen: &Observations, dial: &Dial) -> Option<String> {
     let listener = seen.this_host.as_ref()?.listener?;
     let is_timeout = matches!(dial.result, DialResult::Timeout { .. });
@@ -125,7 +125,7 @@ fn accept_queue(seen: &Observations, dial: &Dial) -> Option<String> {
     })
 }
 
-/// Reports a name that leads to an unintended address: by /etc/hosts, or by a resolver that blocks it.
+/// Reports a host name with an unintended address, from /etc/hosts or from a resolver that blocks the name.
 fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Option<String> {
     let host = target.host()?;
     let lookup = seen.dns.as_ref()?;
@@ -146,7 +146,7 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Optio
     }
 }
 
-/// Whether this host refused to send all retransmitted SYNs. The counter includes those of other programs.
+/// Whether this host blocked all retransmitted SYNs. The counter also includes packets of other programs.
 fn is_blocked_here(seen: &Observations) -> bool {
     let retransmitted = seen.dials.iter().map(|dial| match dial.result {
         DialResult::Timeout { syns } => u64::from(syns.unwrap_or(2)).saturating_sub(1),
@@ -156,7 +156,7 @@ fn is_blocked_here(seen: &Observations) -> bool {
     retransmitted > 0 && seen.blocked_retransmissions >= retransmitted
 }
 
-/// Whether the SYN is still in a queue of this host: the kernel does not retransmit it then.
+/// Whether the SYN is still in a queue of this host, in which case the kernel does not retransmit it.
 fn never_left(dial: &Dial) -> bool {
     matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && dial.took > SECOND_SYN_SENT
 }

@@ -119,7 +119,8 @@ fn untrusted(tls: &Handshake) -> Finding {
     })
 }
 
-/// `state` says what is wrong with the dates of the server's certificate, or `None` if an issuer's are wrong.
+/// `state` describes what is wrong with the dates of the server's certificate. It returns `None` if the dates of an
+/// issuer's certificate are wrong instead.
 fn expired(tls: &Handshake, what: &str, state: fn(&PeerCertificate) -> Option<String>) -> Finding {
     let summary = match &tls.certificate {
         Some(certificate) => {

@@ -19,12 +19,12 @@ const OUTLIER_FACTOR: u32 = 5;
 const MANY_ROUND_TRIPS: usize = 6;
 /// A certificate expires soon if it has fewer seconds left than this: 14 days.
 const EXPIRES_SOON: i64 = 14 * 86_400;
-/// From this percentage of maxmemory on, any eviction policy is worth a warning.
+/// Above this percentage of maxmemory, there is a warning whatever the eviction policy is.
 const NEARLY_FULL: u64 = 90;
 
 type Found = (Cause, String);
 
-/// Returns all warnings about what was observed.
+/// Returns all warnings that follow from the URL and the observations.
 pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) -> Vec<Warning> {
     let url = target.warnings.iter().filter_map(url);
     let others = [
@@ -56,7 +56,7 @@ fn url(warning: &UrlWarning) -> Option<Found> {
         )),
         UrlWarning::AtSignInPassword => Some((
             Cause::UrlEncoding,
-            "the password contains an unencoded @, which clients read in different ways".into(),
+            "the password contains an unencoded @, which clients interpret in different ways".into(),
         )),
         UrlWarning::IgnoredOptions(names) => {
             let names: Vec<_> = names
@@ -216,7 +216,7 @@ pub(super) fn hints(target: &Target, cause: Cause) -> Vec<String> {
     hints
 }
 
-/// Recognises ports of Redis that are not for clients.
+/// Recognises ports that Redis uses for other purposes than client connections.
 fn port_hint(port: u16) -> Option<String> {
     match port {
         26379 => Some("port 26379 usually belongs to a Sentinel, which stores no data".into()),

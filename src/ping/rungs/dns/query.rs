@@ -15,7 +15,7 @@ use crate::ping::observation::NameAnswer;
 use crate::ping::rungs::tcp::errno_text;
 use crate::sanitize;
 
-/// Time between two sends of the same query.
+/// How long to wait before the query is sent again.
 const RETRY: Duration = Duration::from_millis(800);
 /// How long to wait for the second address family once the first has addresses (RFC 8305 suggests 50 ms, for browsers).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
@@ -33,7 +33,8 @@ pub(super) async fn query(server: SocketAddr, name: &str, deadline: Deadline) ->
     }
 }
 
-/// Some servers never respond for one family, so do not wait long for it if the other has addresses.
+/// Waits for the answer for the second address family, but not long if the first has addresses, because some servers
+/// never respond for one family.
 async fn second(
     first: &NameAnswer,
     rest: impl Future<Output = NameAnswer>,
@@ -47,7 +48,8 @@ async fn second(
     until.bound(rest).await.unwrap_or(NameAnswer::Timeout)
 }
 
-/// Only two "no address" responses prove that there is no address: a failed query may hide one.
+/// Merges the answers for both families. Only two "no address" answers prove that there is no address, because a
+/// failed query may hide one.
 fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
     use NameAnswer as Answer;
     match (v4, v6) {
@@ -91,7 +93,7 @@ async fn query_records(server: SocketAddr, name: &str, kind: RecordType, deadlin
 fn question(name: &str, kind: RecordType) -> Option<Message> {
     let mut message = Message::query();
     message.metadata.recursion_desired = true;
-    // from_utf8 accepts only valid (international) host names, but names such as my_cache.example are in use.
+    // from_utf8 rejects names such as my_cache.example, which are not valid host names but are in use.
     let name = if name.is_ascii() {
         Name::from_ascii(name)
     } else {
@@ -251,7 +253,7 @@ mod tests {
         use proptest::prelude::*;
         use proptest::sample::Index;
 
-        /// An answer as servers give it, with some of its bytes changed, and cut or continued at its end.
+        /// Returns a server's answer with some bytes changed, cut off at `end`, and followed by the bytes in `more`.
         fn mangled(asked: &Message, changes: &[(Index, u8)], end: Index, more: &[u8]) -> Vec<u8> {
             let mut answer = asked.clone();
             answer.metadata.message_type = MessageType::Response;

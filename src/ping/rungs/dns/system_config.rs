@@ -65,9 +65,10 @@ impl SystemConfig {
         names
     }
 
-    /// How many of the first [`Self::candidates`] the user may have meant.
+    /// How many of the [`Self::candidates`], counted from the first, the user may have meant.
     ///
-    /// With at least `ndots` dots, only the name itself; for a single word, only its forms in the search domains.
+    /// With at least `ndots` dots, this is only the name itself. For a single word, it is only the names in the
+    /// search domains.
     pub(super) fn plausible_candidates(&self, host: &str) -> usize {
         match host.matches('.').count() {
             dots if dots >= self.ndots => 1,
@@ -81,7 +82,7 @@ fn socket_address(server: &ScopedIp) -> Option<SocketAddr> {
     match server {
         ScopedIp::V4(address) => Some((*address, DNS_PORT).into()),
         ScopedIp::V6(address, None) => Some((*address, DNS_PORT).into()),
-        // Only an interface's number can be used here, not its name.
+        // The zone must be an interface's number, not its name.
         ScopedIp::V6(address, Some(zone)) => {
             Some(SocketAddrV6::new(*address, DNS_PORT, 0, zone.parse().ok()?).into())
         }

@@ -1,4 +1,4 @@
-//! Certificate verification: which CAs are trusted, and what the server's certificate says.
+//! Certificate verification: which CAs are trusted, and what the server's certificate contains.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -68,7 +68,7 @@ fn builder(
 #[derive(Debug)]
 struct Trusted {
     certificates: Vec<CertificateDer<'static>>,
-    /// `None` without any CA, as in minimal containers: webpki needs at least one.
+    /// `None` if this host trusts no CA, as in minimal containers, because webpki needs at least one.
     verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 
@@ -110,7 +110,7 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
     }
 }
 
-/// Says whether the file cannot be read or contains something else.
+/// Describes why the file cannot be used: it cannot be read, or it contains something else.
 fn pem_error(wanted: &str, error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => format!(
@@ -135,7 +135,7 @@ impl SeenCertificate {
     }
 }
 
-/// Why every certificate is rejected.
+/// The reason why every certificate is rejected.
 #[derive(Debug, thiserror::Error)]
 #[error("this host trusts no CA: ca-certificates is missing, or SSL_CERT_FILE is wrong")]
 pub(super) struct NoRoots;
@@ -214,10 +214,10 @@ impl Verifier {
     }
 }
 
-/// Most names to keep; some certificates have thousands.
+/// The most names to keep, because some certificates have thousands.
 const MOST_NAMES: usize = 12;
 
-/// What the certificate says, made safe to print, because rustls does not show names or dates.
+/// Reads the names and dates of the certificate, which rustls does not provide, and makes them safe to print.
 fn read_certificate(der: &CertificateDer<'_>) -> Option<PeerCertificate> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let now = SystemTime::now()

@@ -1,4 +1,5 @@
-//! What was observed, and the one cause that it shows. One file per rung; the wording is tested in [`situations`].
+//! Observations, and the cause that the verdict reports for them. There is one file per rung; the wording is tested
+//! in [`situations`].
 
 mod auth;
 mod dns;

@@ -1,4 +1,4 @@
-//! Situations that lead to each cause and warning, and what the report says about them.
+//! Situations that lead to each cause and warning, and the report on each of them.
 //!
 //! A cause without a situation does not compile. The wording is in `tests/golden/causes/`.
 
@@ -21,7 +21,7 @@ use crate::ping::this_host::{LocalListener, Nearness, ThisHost};
 use crate::ping::verdict::{Verdict, judge, judge_url};
 use crate::redis_url::Target;
 
-/// A URL, and what was observed behind it; nothing, if the URL itself is unusable.
+/// A URL with the observations for it, or `None` if the URL itself is unusable.
 struct Situation {
     title: &'static str,
     url: &'static str,
@@ -36,7 +36,7 @@ impl Situation {
         }
     }
 
-    /// The report as people read it, before it is broken into lines.
+    /// Returns the text of the report before its lines are wrapped.
     fn report(&self) -> String {
         let verdict = self.judge();
         let headline = match &self.seen {
@@ -129,7 +129,7 @@ fn icmp(code: u8) -> ErrorSource {
 
 const SILENCE: DialResult = DialResult::Timeout { syns: Some(3) };
 
-/// No reply from a server on this host, whose port has this listener.
+/// Returns observations of a timeout on this host, with the given listener on the port.
 fn silence_here(listener: LocalListener) -> Observations {
     let mut seen = from_here(Nearness::Loopback, dialled(SILENCE));
     seen.this_host.as_mut().unwrap().listener = Some(listener);
