@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::session::DEFAULT_TTL;
 
-/// Learn server-side sessions in Redis, and find out why a Redis connection fails.
+/// Learn how server-side sessions in Redis work, and find out why a Redis connection fails.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -19,8 +19,8 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Environment:
   REDIS_URL       Redis to use (default: the built-in practice Redis)
-  REDISCLI_AUTH   password to use if the URL has none
-  NO_COLOR        disable colours
+  REDISCLI_AUTH   Password to use if the URL has none
+  NO_COLOR        Disable colours
 
 Exit status: 0 success · 1 failure · 2 usage or URL · 3 DNS · 4 TCP · 5 TLS · 6 AUTH · 7 server
              130 interrupted";
@@ -50,7 +50,7 @@ pub enum Command {
     Drill(DrillArgs),
     /// Print the completion script for a shell
     Completions {
-        /// Shell to print it for
+        /// Shell to print the script for
         shell: clap_complete::Shell,
     },
 }
@@ -88,7 +88,7 @@ pub struct TrustArgs {
 /// Arguments of `ping`.
 #[derive(Debug, Args)]
 pub struct PingArgs {
-    /// Redis to check [default: $REDIS_URL, which is safer: `ps` shows a URL given here]
+    /// Redis to check [default: $REDIS_URL, which is safer: `ps` shows a URL on the command line]
     // The id `url` belongs to --redis.
     #[arg(id = "ping_url", value_name = "URL")]
     pub url: Option<String>,
@@ -113,7 +113,7 @@ pub struct PingArgs {
     /// Send N PINGs on the established connection
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub count: Option<u32>,
-    /// Ping until Ctrl-C, and print each round trip, each change of state, and a summary (with --json: one object per line)
+    /// Ping until Ctrl-C, and print each round trip and change of state, then a summary (with --json: one object per line)
     #[arg(long, conflicts_with_all = ["count", "wait", "hold", "report"])]
     pub watch: bool,
     /// Seconds between PINGs (--count, --watch) or between attempts (--wait)
@@ -131,7 +131,7 @@ pub struct PingArgs {
     /// List all causes and warnings with their exit statuses
     #[arg(long)]
     pub codes: bool,
-    /// Last, because its heading applies to all options after it
+    /// The Redis to use; last, because the heading TLS applies to all options that follow
     #[command(flatten)]
     pub redis: RedisArgs,
 }
@@ -247,7 +247,7 @@ pub struct ServeArgs {
     /// Session TTL in seconds, reset by each visit (steps 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
     pub ttl: u32,
-    /// Maximum lifetime of a session, however often it is used (step 4): 90s, 30m, 8h, 7d
+    /// Maximum lifetime of a session, however often it is used (step 4), for example 90s, 30m, 8h, 7d
     #[arg(long, value_name = "SPAN", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
     pub max_age: Duration,
     /// Mark the cookie Secure, so that browsers send it only over HTTPS
@@ -293,7 +293,7 @@ pub struct PracticeArgs {
     /// Loopback address to listen on (port 0: any free port)
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// Password that clients must send (command lines are visible to everyone in `ps`)
+    /// Password that clients must send (`ps` shows it to every user of this host)
     #[arg(long, value_name = "PASSWORD")]
     pub password: Option<String>,
     /// Start empty, and save nothing

@@ -30,7 +30,7 @@ export async function connect() {
   if (!REDIS_URL) throw new Error('REDIS_URL is not set');
   const redis = createClient({
     url: REDIS_URL,
-    // Without Redis, commands fail at once instead of being queued.
+    // If Redis is down, commands fail at once instead of being queued.
     disableOfflineQueue: true,
     socket: {
       connectTimeout: 1000,

@@ -49,7 +49,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     // endregion create
 
     // region visit
-    /// Counts a visit in one round trip. Returns `None` without a session.
+    /// Counts a visit in one round trip. Returns `None` if there is no session.
     pub async fn visit(&mut self, token: &Token) -> RedisResult<Option<Session>> {
         let (visits, fields): (i64, Fields) = redis::pipe()
             .atomic()

@@ -68,7 +68,7 @@ fn change_text(change: Change, elapsed: Duration) -> Option<String> {
         Change::None | Change::First => return None,
         Change::Down => "Redis no longer answers",
         Change::Up => "Redis answers again",
-        Change::OtherCause => "Redis still does not answer, but for another cause",
+        Change::OtherCause => "Redis still does not answer, but the cause has changed",
         Change::Reconnected => "the connection was lost, but a new one works",
     };
     Some(format!("after {:.1} s: {what}", elapsed.as_secs_f64()))
