@@ -1,11 +1,13 @@
 //! The name in a lesson's keys: `ada`, or another one for a second learner on the same Redis. A lock in Redis shows that
 //! a name is in use.
 
+use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
 use redis::Value;
+use regex_lite::{Captures, Regex};
 
 use super::connection::{LessonConnection, SendError};
 use super::guard::PREFIX;
@@ -109,54 +111,27 @@ pub(crate) fn is_valid(name: &str) -> bool {
         && name.chars().all(is_plain)
 }
 
+/// Keys, and the first name where it is a whole word.
+static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    let named = Regex::new(&format!(r#"{PREFIX}[^\s"'`()<>,;|]*|\b{FIRST_NAME}\b"#));
+    named.expect("this constant is a valid regex")
+});
+
 /// A lesson's source with another name: replaces `ada` where it is a whole word, and adds the name to keys that do not
 /// contain one, so that two learners never share a key.
 #[must_use]
 pub(crate) fn rename(source: &str, name: &str) -> String {
+    let renamed = |found: &Captures<'_>| match found[0].strip_prefix(PREFIX) {
+        None => name.to_owned(),
+        Some(own) if own.split([':', '.']).any(|part| part == FIRST_NAME) => {
+            format!("{PREFIX}{}", NAMED.replace_all(own, name))
+        }
+        Some(own) => format!("{PREFIX}{name}:{own}"),
+    };
     if name == FIRST_NAME {
         return source.to_owned();
     }
-    let mut text = String::with_capacity(source.len() + source.len() / 16);
-    let mut rest = source;
-    while let Some(at) = rest.find(PREFIX) {
-        text.push_str(&renamed(&rest[..at], name));
-        let key = &rest[at..];
-        let end = key.find(ends_key).unwrap_or(key.len());
-        let (key, behind) = key.split_at(end);
-        text.push_str(&renamed_key(key, name));
-        rest = behind;
-    }
-    text.push_str(&renamed(rest, name));
-    text
-}
-
-fn ends_key(character: char) -> bool {
-    character.is_whitespace() || "\"'`()<>,;|".contains(character)
-}
-
-fn renamed_key(key: &str, name: &str) -> String {
-    let own = key.strip_prefix(PREFIX).unwrap_or(key);
-    if own.split([':', '.']).any(|part| part == FIRST_NAME) {
-        renamed(key, name)
-    } else {
-        format!("{PREFIX}{name}:{own}")
-    }
-}
-
-/// Replaces the first name where it is a whole word.
-fn renamed(text: &str, name: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(FIRST_NAME) {
-        let (before, behind) = (&rest[..at], &rest[at + FIRST_NAME.len()..]);
-        let joins = |character: char| character.is_alphanumeric() || character == '_';
-        let is_word = !before.ends_with(joins) && !behind.starts_with(joins);
-        result.push_str(before);
-        result.push_str(if is_word { name } else { FIRST_NAME });
-        rest = behind;
-    }
-    result.push_str(rest);
-    result
+    NAMED.replace_all(source, renamed).into_owned()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 mod fence;
 mod markdown;
 mod quiz;
-pub(crate) mod transcript;
+mod transcript;
 
 use pulldown_cmark::{HeadingLevel, Options};
 

@@ -2,51 +2,78 @@
 //!
 //! `[..]` is any text in a line, `[1-10]` is a number in that range, and a line `...` is any number of lines.
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+use std::ops::RangeInclusive;
+use std::sync::LazyLock;
+
+use regex_lite::{Captures, Regex, RegexBuilder, escape};
+
+#[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     source: Vec<String>,
-    lines: Vec<PatternLine>,
+    /// Matches the lines of a reply, each with a newline; each group captures a number.
+    regex: Regex,
+    /// The ranges of these numbers.
+    ranges: Vec<RangeInclusive<i64>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum PatternLine {
-    AnyLines,
-    Parts(Vec<Part>),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    Text(String),
-    AnyText,
-    Number { least: i64, most: i64 },
-}
+static WILDCARD: LazyLock<Regex> = LazyLock::new(|| {
+    let wildcard = Regex::new(r"\[\.\.\]|\[ *(-?\d+) *- *(-?\d+) *\]");
+    wildcard.expect("this constant is a valid regex")
+});
 
 impl Pattern {
     pub(crate) fn new<S: AsRef<str>>(lines: &[S]) -> Self {
         let lines = lines.iter().map(|line| line.as_ref().trim_end().to_owned());
         let source: Vec<String> = lines.collect();
-        let lines = source.iter().map(|line| parse_line(line)).collect();
-        Self { source, lines }
+        let mut regex = "^".to_owned();
+        let mut ranges = Vec::new();
+        for line in &source {
+            if line.trim() == "..." {
+                regex.push_str(r"(?:.*\n)*");
+                continue;
+            }
+            let mut rest = 0;
+            for found in WILDCARD.captures_iter(line) {
+                let Some(place) = found.get(0) else { continue };
+                let part = if place.as_str() == "[..]" {
+                    ".*?"
+                } else if let Some(range) = range(&found) {
+                    ranges.push(range);
+                    r"(-?\d+)"
+                } else {
+                    continue;
+                };
+                regex.push_str(&escape(&line[rest..place.start()]));
+                regex.push_str(part);
+                rest = place.end();
+            }
+            regex.push_str(&escape(&line[rest..]));
+            regex.push_str(r"\n");
+        }
+        regex.push('$');
+        let regex = RegexBuilder::new(&regex).size_limit(usize::MAX).build();
+        let regex = regex.expect("all text in it is escaped");
+        Self {
+            source,
+            regex,
+            ranges,
+        }
     }
 
     /// Whether the lines of a reply match.
     pub(crate) fn matches<S: AsRef<str>>(&self, reply: &[S]) -> bool {
-        let reply: Vec<&str> = reply.iter().map(|line| line.as_ref().trim_end()).collect();
-        // Whether the pattern so far can end before a row of the reply: the cost is bounded, unlike with backtracking.
-        let mut ends = start(reply.len());
-        for line in &self.lines {
-            ends = match line {
-                PatternLine::AnyLines => after_any(&ends),
-                PatternLine::Parts(parts) => {
-                    let matching = |row: usize| {
-                        let text = reply.get(row)?;
-                        parts_match(parts, text).then_some(row + 1)
-                    };
-                    after(&ends, matching)
-                }
-            };
-        }
-        ends[reply.len()]
+        let lines = reply.iter().map(|line| format!("{}\n", line.as_ref().trim_end()));
+        let lines: String = lines.collect();
+        let Some(found) = self.regex.captures(&lines) else {
+            return false;
+        };
+        let mut numbers = found.iter().skip(1).flatten().zip(&self.ranges);
+        numbers.all(|(number, range)| {
+            number
+                .as_str()
+                .parse()
+                .is_ok_and(|number| range.contains(&number))
+        })
     }
 
     /// The lines as the lesson has them.
@@ -63,113 +90,24 @@ impl Pattern {
     }
 }
 
+/// The range of a wildcard such as `[1-10]`.
+fn range(wildcard: &Captures<'_>) -> Option<RangeInclusive<i64>> {
+    let (least, most) = (wildcard.get(1)?.as_str(), wildcard.get(2)?.as_str());
+    let range = least.parse().ok()?..=most.parse().ok()?;
+    (!range.is_empty()).then_some(range)
+}
+
 /// A line of an expected reply for people: `(integer) [1-10]` becomes `(integer) 1 to 10`.
 #[must_use]
 pub(crate) fn in_words(line: &str) -> String {
-    let part = |part: Part| match part {
-        Part::Text(text) => text,
-        Part::AnyText => "…".to_owned(),
-        Part::Number { least, most } => format!("{least} to {most}"),
-    };
-    match parse_line(line) {
-        PatternLine::AnyLines => "…".to_owned(),
-        PatternLine::Parts(parts) => parts.into_iter().map(part).collect(),
-    }
-}
-
-fn parse_line(line: &str) -> PatternLine {
     if line.trim() == "..." {
-        return PatternLine::AnyLines;
+        return "…".to_owned();
     }
-    let mut parts = Vec::new();
-    let mut text = String::new();
-    let mut rest = line;
-    while let Some(open) = rest.find('[') {
-        text.push_str(&rest[..open]);
-        rest = &rest[open..];
-        let close = rest.find(']').unwrap_or(0);
-        if let Some(part) = rest.get(1..close).and_then(wildcard) {
-            if !text.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut text)));
-            }
-            parts.push(part);
-            rest = &rest[close + 1..];
-        } else {
-            text.push('[');
-            rest = &rest[1..];
-        }
-    }
-    text.push_str(rest);
-    if !text.is_empty() {
-        parts.push(Part::Text(text));
-    }
-    PatternLine::Parts(parts)
-}
-
-fn wildcard(inside: &str) -> Option<Part> {
-    if inside == ".." {
-        return Some(Part::AnyText);
-    }
-    // A dash at the start is a sign.
-    let mut dashes = inside.match_indices('-').map(|(at, _)| at);
-    let dash = dashes.find(|at| *at > 0)?;
-    let least = inside[..dash].trim().parse().ok()?;
-    let most = inside[dash + 1..].trim().parse().ok()?;
-    (least <= most).then_some(Part::Number { least, most })
-}
-
-fn parts_match(parts: &[Part], text: &str) -> bool {
-    let mut ends = start(text.len());
-    for part in parts {
-        ends = match part {
-            Part::AnyText => after_any(&ends),
-            Part::Text(literal) => after(&ends, |at| {
-                let is_here = text.as_bytes()[at..].starts_with(literal.as_bytes());
-                is_here.then_some(at + literal.len())
-            }),
-            Part::Number { least, most } => after(&ends, |at| number_end(text, at, *least, *most)),
-        };
-    }
-    ends[text.len()]
-}
-
-/// Only position 0 of `len` is reached.
-fn start(len: usize) -> Vec<bool> {
-    let mut ends = vec![false; len + 1];
-    ends[0] = true;
-    ends
-}
-
-/// The positions that can be reached from `ends` by one step.
-fn after(ends: &[bool], step: impl Fn(usize) -> Option<usize>) -> Vec<bool> {
-    let mut next = vec![false; ends.len()];
-    for at in (0..ends.len()).filter(|at| ends[*at]) {
-        if let Some(end) = step(at) {
-            next[end] = true;
-        }
-    }
-    next
-}
-
-fn after_any(ends: &[bool]) -> Vec<bool> {
-    let first = ends.iter().position(|end| *end).unwrap_or(ends.len());
-    (0..ends.len()).map(|at| at >= first).collect()
-}
-
-/// The end of a whole number that starts at `at`, if it is in the range. Part of a longer number does not count.
-fn number_end(text: &str, at: usize, least: i64, most: i64) -> Option<usize> {
-    let bytes = text.as_bytes();
-    if at > 0 && bytes[at - 1].is_ascii_digit() {
-        return None;
-    }
-    let sign = usize::from(bytes.get(at) == Some(&b'-'));
-    let digits = bytes
-        .iter()
-        .skip(at + sign)
-        .take_while(|byte| byte.is_ascii_digit());
-    let end = at + sign + digits.count();
-    let number: i64 = text.get(at..end)?.parse().ok()?;
-    (least..=most).contains(&number).then_some(end)
+    let part = |found: &Captures<'_>| match range(found) {
+        Some(range) => format!("{} to {}", range.start(), range.end()),
+        None => found[0].replace("[..]", "…"),
+    };
+    WILDCARD.replace_all(line, part).into_owned()
 }
 
 #[cfg(test)]

@@ -192,8 +192,9 @@ pub(super) fn integer(text: &[u8]) -> Option<i64> {
     (number.to_string().as_bytes() == text).then_some(number)
 }
 
-/// Splits a line into words by the rules of `sdssplitargs`; none if quotes do not match.
-fn split(line: &[u8]) -> Option<Words> {
+/// Splits a line into words as Redis and redis-cli do (`sdssplitargs`), with quotes, and escapes in double quotes.
+/// Returns `None` if a quote is not closed, or is closed inside a word.
+pub(crate) fn split(line: &[u8]) -> Option<Words> {
     let mut words = Words::new();
     let mut bytes = line.iter().copied().peekable();
     loop {

@@ -8,7 +8,7 @@ use crate::learn::connection::SendError;
 use crate::learn::guard;
 use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
 use crate::learn::lesson::{Expected, Transcript};
-use crate::learn::parse::transcript::words;
+use crate::practice::split;
 
 /// Failed tries before the solution is shown.
 const TRIES_BEFORE_SOLUTION: usize = 2;
@@ -79,7 +79,7 @@ impl Course<'_> {
 
     /// Sends a typed command; returns whether it completed the task.
     fn is_solved_by(&mut self, place: Place<'_>, line: &str, task: &mut Task<'_>) -> Result<bool, Leave> {
-        let Some(typed) = words(line) else {
+        let Some(typed) = split(line.as_bytes()) else {
             self.say(Mark::Warning, "not sent: a quote is missing");
             return Ok(false);
         };

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::learn::lesson::Needs;
-use crate::learn::pattern::Pattern;
 use std::time::Duration;
 
 const WHOLE: &str = r##"# Count visits
@@ -104,7 +103,8 @@ fn every_part_of_the_format_finds_its_place() {
         panic!("{:#?}", lesson.steps[0].blocks);
     };
     assert_eq!((shown.line, shown.exchanges[0].line), (15, 16));
-    assert_eq!(solution.exchanges[0].reply, Some(Pattern::new(&["(integer) 2"])));
+    let reply = solution.exchanges[0].reply.as_ref().unwrap();
+    assert_eq!(reply.source(), ["(integer) 2"]);
     assert_eq!(checks[0].exchanges[0].wrong[0].why, "there is no such field");
     let hints: Vec<(usize, &str)> = lesson.steps[0]
         .hints

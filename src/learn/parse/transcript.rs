@@ -1,10 +1,11 @@
-//! The bodies of `redis` and `sh run` fences, and the words of a command line.
+//! The bodies of `redis` and `sh run` fences.
 
 use super::Problem;
 use super::fence::Fence;
 use crate::learn::guard;
 use crate::learn::lesson::{Expected, LessonExchange, Transcript, WrongReply};
 use crate::learn::pattern::Pattern;
+use crate::practice::split;
 
 /// Whether every command needs an expected reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ pub(super) fn parse(
 }
 
 fn exchange(source: &str, line: usize) -> Result<LessonExchange, String> {
-    let words = words(source).ok_or_else(|| format!("a quote is not closed in `{source}`"))?;
+    let words = split(source.as_bytes()).ok_or_else(|| format!("a quote is not closed in `{source}`"))?;
     if words.is_empty() {
         return Err("a command is missing after `>`".into());
     }
@@ -156,7 +157,7 @@ pub(super) fn own_commands(body: &str) -> Result<Vec<Vec<String>>, Vec<Problem>>
         if text.is_empty() || text.starts_with('#') {
             continue;
         }
-        let words = words(text).unwrap_or_default();
+        let words = split(text.as_bytes()).unwrap_or_default();
         let words = words
             .iter()
             .map(|word| String::from_utf8_lossy(word).into_owned());
@@ -175,79 +176,6 @@ pub(super) fn own_commands(body: &str) -> Result<Vec<Vec<String>>, Vec<Problem>>
         Ok(commands)
     } else {
         Err(problems)
-    }
-}
-
-/// Splits a command line into words as redis-cli does (`sdssplitargs`), with quotes, and escapes in double quotes.
-/// Returns `None` if a quote is not closed, or is closed inside a word.
-#[must_use]
-pub(crate) fn words(line: &str) -> Option<Vec<Vec<u8>>> {
-    let mut words = Vec::new();
-    let mut rest = line.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let (word, length) = match first {
-            '"' => double_quoted(rest)?,
-            '\'' => single_quoted(rest)?,
-            _ => {
-                let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
-                (rest.as_bytes()[..length].to_vec(), length)
-            }
-        };
-        words.push(word);
-        rest = &rest[length..];
-        if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
-            return None;
-        }
-        rest = rest.trim_start();
-    }
-    Some(words)
-}
-
-fn single_quoted(text: &str) -> Option<(Vec<u8>, usize)> {
-    let mut word = Vec::new();
-    let bytes = text.as_bytes();
-    let mut at = 1;
-    loop {
-        match bytes.get(at)? {
-            b'\'' => return Some((word, at + 1)),
-            b'\\' if bytes.get(at + 1) == Some(&b'\'') => {
-                word.push(b'\'');
-                at += 1;
-            }
-            byte => word.push(*byte),
-        }
-        at += 1;
-    }
-}
-
-fn double_quoted(text: &str) -> Option<(Vec<u8>, usize)> {
-    let mut word = Vec::new();
-    let bytes = text.as_bytes();
-    let mut at = 1;
-    loop {
-        match bytes.get(at)? {
-            b'"' => return Some((word, at + 1)),
-            b'\\' => {
-                at += 1;
-                let hex = text
-                    .get(at + 1..at + 3)
-                    .and_then(|pair| u8::from_str_radix(pair, 16).ok());
-                match (bytes.get(at)?, hex) {
-                    (b'x', Some(byte)) => {
-                        word.push(byte);
-                        at += 2;
-                    }
-                    (b'n', _) => word.push(b'\n'),
-                    (b'r', _) => word.push(b'\r'),
-                    (b't', _) => word.push(b'\t'),
-                    (b'a', _) => word.push(0x07),
-                    (b'b', _) => word.push(0x08),
-                    (other, _) => word.push(*other),
-                }
-            }
-            byte => word.push(*byte),
-        }
-        at += 1;
     }
 }
 
@@ -310,23 +238,5 @@ mod tests {
         let message = |(body, _): &(&str, usize)| format!("{body}  {}\n\n", plain(body).unwrap_err()[0].1);
         let messages: String = INVALID.iter().map(message).collect();
         crate::golden::assert_golden("learn/transcript-errors.txt", &messages);
-    }
-
-    #[test]
-    fn words_are_split_as_redis_cli_splits_them() {
-        let split = |line| {
-            words(line).map(|words| {
-                words
-                    .iter()
-                    .map(|word| String::from_utf8_lossy(word).into_owned())
-                    .collect::<Vec<_>>()
-            })
-        };
-        assert_eq!(split("  SET  a 'b c' ").unwrap(), ["SET", "a", "b c"]);
-        assert_eq!(split(r#"SET a "b\"c\x41\n""#).unwrap(), ["SET", "a", "b\"cA\n"]);
-        assert_eq!(split("").unwrap(), [""; 0]);
-        assert_eq!(split("SET \"a\"b"), None);
-        assert_eq!(split("SET 'a"), None);
-        assert_eq!(split("SET \"é").as_deref(), None);
     }
 }
