@@ -1,15 +1,42 @@
 //! The user's state folder, and atomic writes of files.
 
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-/// `$XDG_STATE_HOME/sessiontut`, or `~/.local/state/sessiontut`
-/// (<https://specifications.freedesktop.org/basedir-spec/latest/>); `None` if `HOME` is not set either.
-#[must_use]
-pub(crate) fn folder() -> Option<PathBuf> {
+/// A JSON file in the state folder. If it cannot be used, the program continues without it.
+#[derive(Debug)]
+pub(crate) struct Saved<T> {
+    pub record: T,
+    /// `None`: not saved.
+    file: Option<PathBuf>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    version: u64,
+    #[serde(flatten)]
+    record: T,
+}
+
+/// The version of the file formats.
+const VERSION: u64 = 1;
+
+/// A larger file is not one that this program has written.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// Returns the state folder: `$XDG_STATE_HOME/sessiontut`, or `~/.local/state/sessiontut`
+/// (<https://specifications.freedesktop.org/basedir-spec/latest/>). If it does not exist, creates it with mode 0700.
+///
+/// # Errors
+/// Returns an error if there is no home folder, or the state folder cannot be created.
+pub(crate) fn open_folder() -> io::Result<PathBuf> {
     let named = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -17,23 +44,107 @@ pub(crate) fn folder() -> Option<PathBuf> {
     };
     let state = named("XDG_STATE_HOME")
         .filter(|folder| folder.is_absolute())
-        .or_else(|| named("HOME").map(|home| home.join(".local/state")))?;
-    Some(state.join("sessiontut"))
-}
-
-/// Returns the state folder. If it does not exist, creates it with mode 0700.
-///
-/// # Errors
-/// Returns an error if there is no home folder, or the state folder cannot be created.
-pub(crate) fn open_folder() -> io::Result<PathBuf> {
-    let folder = folder()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "neither XDG_STATE_HOME nor HOME is set"))?;
+        .or_else(|| named("HOME").map(|home| home.join(".local/state")));
+    let missing = || io::Error::other("neither XDG_STATE_HOME nor HOME is set");
+    let folder = state.ok_or_else(missing)?.join("sessiontut");
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder)?;
+    builder.create(&folder).map_err(|error| {
+        let problem = format!("cannot create {}: {error}", folder.display());
+        io::Error::new(error.kind(), problem)
+    })?;
     Ok(folder)
+}
+
+impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
+    /// Reads the file `name`, and renames it if it is damaged. Also returns a message if it is damaged or will not be
+    /// saved; in it, `what` is what the file contains.
+    pub(crate) fn read(folder: io::Result<PathBuf>, name: &str, what: &str) -> (Self, Option<String>) {
+        let unsaved = |record, why: &dyn Display| {
+            let problem = format!("{what} will not be saved: {why}");
+            (Self { record, file: None }, Some(problem))
+        };
+        let file = match &folder {
+            Ok(folder) => folder.join(name),
+            Err(error) => return unsaved(T::default(), error),
+        };
+        let shown = file.display();
+        let json = match json_in(&file) {
+            Ok(json) => json,
+            Err(error) => return unsaved(T::default(), &format!("{shown}: {error}")),
+        };
+        if json["version"].as_u64().is_some_and(|version| version > VERSION) {
+            return unsaved(
+                T::default(),
+                &format!("{shown} was written by a newer sessiontut"),
+            );
+        }
+        let (record, problem) = match serde_json::from_value::<Versioned<T>>(json) {
+            Ok(found) => (found.record, None),
+            Err(_) => match set_aside(&file) {
+                Ok(renamed) => {
+                    let renamed = renamed.display();
+                    let problem =
+                        format!("{shown} is damaged and was renamed to {renamed}; {what} starts again");
+                    (T::default(), Some(problem))
+                }
+                Err(error) => return unsaved(T::default(), &format!("{shown}: {error}")),
+            },
+        };
+        // The permissions of a folder alone do not show whether files can be created in it.
+        match tempfile::tempfile_in(file.parent().unwrap_or(&file)) {
+            Ok(_) => (
+                Self {
+                    record,
+                    file: Some(file),
+                },
+                problem,
+            ),
+            Err(error) => unsaved(record, &format!("{shown}: {error}")),
+        }
+    }
+
+    /// A record that is neither read nor saved.
+    pub(crate) fn in_memory() -> Self {
+        Self {
+            record: T::default(),
+            file: None,
+        }
+    }
+
+    /// Saves the file atomically.
+    ///
+    /// # Errors
+    /// Returns a message, but only for the first failure.
+    pub(crate) fn save(&mut self) -> Result<(), String> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let content = Versioned {
+            version: VERSION,
+            record: &self.record,
+        };
+        let text = serde_json::to_vec_pretty(&content).map_err(io::Error::other);
+        let saved = text.and_then(|text| write(file, &text));
+        let problem = saved.map_err(|error| format!("cannot save {}: {error}", file.display()));
+        if problem.is_err() {
+            self.file = None;
+        }
+        problem
+    }
+}
+
+/// The content of a JSON file: an empty record if the file does not exist, null if it is not valid.
+fn json_in(file: &Path) -> io::Result<Value> {
+    match fs::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(json!({ "version": VERSION })),
+        Err(error) => Err(error),
+        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("not a regular file")),
+        Ok(metadata) if metadata.len() > MOST_BYTES => Ok(Value::Null),
+        Ok(_) => Ok(serde_json::from_slice(&fs::read(file)?).unwrap_or_default()),
+    }
 }
 
 /// Writes a file atomically, readable only by its owner. Follows links. Writes to a device or a pipe without replacing it.

@@ -11,7 +11,7 @@ use crate::ui;
 
 pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
     let chosen = args.fault.as_deref().map(named).transpose()?;
-    let (score, saved) = Score::load();
+    let (score, problem) = Score::read();
     if args.list {
         ui::drill::list(&score);
         return Ok(Exit::Ok);
@@ -24,7 +24,9 @@ pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
             "drill needs a terminal; use drill --serve FAULT to run an endpoint without the quiz",
         ));
     }
-    ui::drill::saved_score(&saved);
+    if let Some(problem) = problem {
+        ui::note(&problem);
+    }
     ask(chosen.unwrap_or_else(|| score.next()), score)
 }
 
@@ -55,8 +57,8 @@ fn ask(fault: &'static DrillFault, mut score: Score) -> Result<Exit, Error> {
     let is_right = picked.name == fault.name;
     let noted = score.note(fault, is_right);
     ui::drill::solution(fault, is_right, &score);
-    if let Err(reason) = noted {
-        ui::drill::not_saved(&reason);
+    if let Err(problem) = noted {
+        ui::note(&problem);
     }
     Ok(if is_right { Exit::Ok } else { Exit::No })
 }

@@ -18,7 +18,7 @@ use crate::learn::course::{Course, CourseEnd, Guest, standings};
 use crate::learn::learner::Learner;
 use crate::learn::lesson_files::{LessonFiles, Lessons};
 use crate::learn::name::FIRST_NAME;
-use crate::learn::progress::Progress;
+use crate::learn::progress::{self, Progress};
 use crate::learn::sandbox::Sandbox;
 use crate::learn::{CodeLanguage, Lesson, LessonError};
 use crate::redis_url::{Origin, Target};
@@ -80,7 +80,7 @@ fn check(files: &LessonFiles, lessons: Lessons) -> Exit {
 }
 
 fn progress() -> Progress {
-    let (progress, problem) = Progress::read(state::folder().as_deref());
+    let (progress, problem) = progress::read(state::open_folder());
     if let Some(problem) = problem {
         ui::note(&problem);
     }
@@ -92,9 +92,9 @@ fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usi
     if let Some(word) = &args.lesson {
         return lessons.find(word);
     }
-    let current = progress.current();
+    let current = progress.record.current.as_deref();
     let is_current = |lesson: &Lesson| Some(lesson.id.as_str()) == current;
-    let is_open = |lesson: &Lesson| !progress.of(&lesson.id).done;
+    let is_open = |lesson: &Lesson| !progress.record.of(&lesson.id).done;
     let position = |is: &dyn Fn(&Lesson) -> bool| lessons.list.iter().position(is);
     Ok(position(&is_current).or_else(|| position(&is_open)).unwrap_or(0))
 }
@@ -110,9 +110,9 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     };
     let first = first(args, &lessons, &progress).map_err(Error::Usage)?;
     if let Some(language) = &args.lang {
-        progress.set_language(&CodeLanguage::named(language).0);
+        progress.record.language = Some(CodeLanguage::named(language).0);
     }
-    let language = CodeLanguage::named(progress.language().unwrap_or(DEFAULT_LANGUAGE));
+    let language = CodeLanguage::named(progress.record.language.as_deref().unwrap_or(DEFAULT_LANGUAGE));
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let target = &choice.target;
@@ -237,7 +237,9 @@ fn jar() -> Option<Jar> {
 /// `--reset`: forgets progress, and removes the keys.
 fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exit, Error> {
     let mut progress = progress();
-    let word = which.or(args.lesson.as_deref()).or(progress.current());
+    let word = which
+        .or(args.lesson.as_deref())
+        .or(progress.record.current.as_deref());
     let reset: Vec<&Lesson> = match word {
         Some("all") => lessons.list.iter().collect(),
         Some(word) => vec![&lessons.list[lessons.find(word).map_err(Error::Usage)?]],
@@ -248,16 +250,16 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
         }
     };
     for lesson in &reset {
-        progress.forget(&lesson.id);
+        progress.record.forget(&lesson.id);
     }
     let choice = chosen::choose(args.redis.url.as_deref())?;
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let trust = chosen::trust(&args.redis.trust);
     let mut sandbox = Sandbox::new(LessonConnection::new(choice.target.clone(), trust, stop)?);
-    sandbox.adopt(progress.keys().iter().map(|key| key.clone().into_bytes()));
+    sandbox.adopt(progress.record.keys.iter().map(|key| key.clone().into_bytes()));
     let removed = reset.iter().try_for_each(|lesson| sandbox.open(lesson));
     if removed.is_ok() {
-        progress.set_keys(Vec::new());
+        progress.record.keys = Vec::new();
     }
     if let Err(problem) = progress.save() {
         ui::note(&problem);

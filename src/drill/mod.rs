@@ -10,4 +10,4 @@ mod score;
 
 pub use endpoint::{Drill, start};
 pub use faults::{DrillFault, FAULTS, find};
-pub use score::{SavedScore, Score};
+pub(crate) use score::Score;

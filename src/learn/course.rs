@@ -135,7 +135,12 @@ impl<'a> Course<'a> {
     /// # Errors
     /// Returns [`Interrupted`] after a signal.
     pub(crate) fn teach(&mut self, first: usize) -> Result<CourseEnd, Interrupted> {
-        let left_behind = self.progress.keys().iter().map(|key| key.clone().into_bytes());
+        let left_behind = self
+            .progress
+            .record
+            .keys
+            .iter()
+            .map(|key| key.clone().into_bytes());
         self.sandbox.adopt(left_behind);
         let mut index = first;
         loop {
@@ -163,7 +168,7 @@ impl<'a> Course<'a> {
             lock.release(&mut self.sandbox.connection);
         }
         if removed {
-            self.progress.set_keys(Vec::new());
+            self.progress.record.keys = Vec::new();
         } else {
             self.note_keys();
         }
@@ -174,7 +179,12 @@ impl<'a> Course<'a> {
     /// Teaches one lesson; returns the index of the one that follows, or `None` when all are done.
     fn lesson(&mut self, index: usize) -> Result<Option<usize>, Leave> {
         let mut lesson = self.lessons.list[index].clone();
-        let mut step = self.progress.of(&lesson.id).step.min(lesson.steps.len() - 1);
+        let mut step = self
+            .progress
+            .record
+            .of(&lesson.id)
+            .step
+            .min(lesson.steps.len() - 1);
         self.keys_ready = false;
         self.learner.show(&CourseEvent::Lesson {
             lesson: &lesson,
@@ -194,7 +204,7 @@ impl<'a> Course<'a> {
             }
         }
         while step < lesson.steps.len() {
-            self.progress.arrive(&lesson.id, step);
+            self.progress.record.arrive(&lesson.id, step);
             self.save();
             match self.step(&lesson, step) {
                 Ok(()) => step += 1,
@@ -215,14 +225,20 @@ impl<'a> Course<'a> {
     }
 
     fn end_lesson(&mut self, lesson: &Lesson, index: usize) -> Result<Option<usize>, Leave> {
-        self.progress.finish(&lesson.id);
+        self.progress.record.finish(&lesson.id);
         let list = &self.lessons.list;
         let following = (index + 1 < list.len()).then_some(index + 1);
-        let open = || list.iter().position(|other| !self.progress.of(&other.id).done);
+        let open = || {
+            list.iter()
+                .position(|other| !self.progress.record.of(&other.id).done)
+        };
         let next = following.or_else(open);
         match next.map(|next| list[next].id.clone()) {
-            Some(id) => self.progress.arrive(&id, self.progress.of(&id).step),
-            None => self.progress.leave_lesson(),
+            Some(id) => self
+                .progress
+                .record
+                .arrive(&id, self.progress.record.of(&id).step),
+            None => self.progress.record.current = None,
         }
         self.save();
         self.learner.show(&CourseEvent::LessonDone(lesson));
@@ -328,9 +344,9 @@ impl<'a> Course<'a> {
 #[must_use]
 pub(crate) fn standings<'l>(lessons: &'l Lessons, progress: &Progress) -> Vec<(&'l Lesson, Standing)> {
     let standing = |lesson: &Lesson| {
-        if progress.current() == Some(lesson.id.as_str()) {
+        if progress.record.current.as_deref() == Some(lesson.id.as_str()) {
             Standing::Current
-        } else if progress.of(&lesson.id).done {
+        } else if progress.record.of(&lesson.id).done {
             Standing::Done
         } else {
             Standing::Open

@@ -1,11 +1,9 @@
 //! Shows a drill's task, answers and solution.
 
-use std::io;
-
 use colored::Colorize as _;
 
 use super::{answer, menu, note, told, told_behind};
-use crate::drill::{Drill, DrillFault, FAULTS, SavedScore, Score};
+use crate::drill::{Drill, DrillFault, FAULTS, Score};
 use crate::signals::{Interrupted, Stop};
 
 /// Lists all faults, and marks those that the learner has identified.
@@ -14,23 +12,6 @@ pub(crate) fn list(score: &Score) {
         let mark = if score.has_named(fault) { "[x]" } else { "[ ]" };
         told_behind(&format!("{mark} {:<20} ", fault.name), fault.title);
     }
-}
-
-/// Reports a problem with the file of the score.
-pub(crate) fn saved_score(saved: &SavedScore) {
-    match saved {
-        SavedScore::Saved => {}
-        SavedScore::Unsaved(reason) => note(&format!("your score is not saved: {reason}")),
-        SavedScore::Damaged(path) => note(&format!(
-            "the score file was damaged and has been renamed to {}; starting with an empty score",
-            path.display()
-        )),
-    }
-}
-
-/// Reports that the score could not be saved.
-pub(crate) fn not_saved(reason: &io::Error) {
-    note(&format!("your score could not be saved: {reason}"));
 }
 
 /// Prints the URL on the first line and, for TLS, the CA file on the second.

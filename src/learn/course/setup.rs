@@ -191,7 +191,7 @@ impl Course<'_> {
 
     /// Remembers the keys, so that the next run can remove them if this one cannot.
     pub(super) fn note_keys(&mut self) {
-        self.progress.set_keys(self.sandbox.key_names());
+        self.progress.record.keys = self.sandbox.key_names();
     }
 }
 
