@@ -4,6 +4,7 @@
 //! (<https://www.iana.org/assignments/uri-schemes/prov/redis>).
 
 mod error;
+pub(crate) mod hosting;
 mod parse;
 pub(crate) mod provider;
 mod suggestion;

@@ -6,6 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::ping::observation::{DialResult, Endpoint, ErrorSource, NameAnswer, Observations, TlsResult};
 use crate::ping::this_host::ThisHost;
+use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, UrlWarning};
 use crate::sanitize;
@@ -23,6 +24,10 @@ pub struct Fix {
 
 /// A non-empty list of fixes, the most promising first.
 pub(super) struct Fixes(Vec<Fix>);
+
+/// Reads a password into the environment without showing it. `read -s` works only in some shells.
+pub(super) const READ_PASSWORD: &str =
+    "printf 'Password: '; stty -echo; IFS= read -r REDISCLI_AUTH; stty echo; export REDISCLI_AUTH";
 
 /// Starts a list of fixes.
 pub(super) fn advise(kind: &'static str, text: impl Into<String>) -> Fixes {
@@ -81,6 +86,11 @@ pub struct FixContext {
     pub suggestion: Option<String>,
     /// What is known about this host.
     pub this_host: ThisHost,
+    /// Who runs the server, if the host name shows it.
+    pub(crate) hosting: Option<&'static Hosting>,
+    /// Whether the host name or the EC2 metadata of this host shows that the server is at AWS. Only then may a fix
+    /// mention AWS.
+    pub(crate) is_aws: bool,
     /// The AWS region, from the host name or the EC2 instance.
     pub region: Option<String>,
     /// The primary that the Sentinel watches: `HOST:PORT`.
@@ -117,6 +127,7 @@ impl FixContext {
     pub fn of(target: &Target, seen: &Observations) -> Self {
         let this_host = seen.this_host.clone().unwrap_or_default();
         let instance = this_host.instance.as_ref();
+        let hosting = target.host().and_then(Hosting::of);
         let endpoint = target.host().and_then(provider::endpoint_hint);
         let blocked_dial =
             |result: &DialResult| matches!(result, DialResult::Prohibited(ErrorSource::ThisHost(_)));
@@ -128,6 +139,13 @@ impl FixContext {
             port: target.port().unwrap_or_default(),
             tls: target.tls,
             suggestion: None,
+            is_aws: match hosting {
+                Some(hosting) if hosting.is_aws => true,
+                // A server of another provider is not at AWS, even if this host is.
+                Some(hosting) if hosting.reach != Reach::Containers => false,
+                _ => instance.is_some(),
+            },
+            hosting,
             region: instance
                 .map(|instance| instance.region.clone())
                 .or(endpoint.and_then(|endpoint| endpoint.region)),
@@ -168,15 +186,22 @@ impl FixContext {
     /// needed, the command prompts for it without showing it.
     pub(super) fn ping(&self, options: &str, scheme: &str, port: u16) -> String {
         let read_password = if self.has_password {
-            "read -rs REDISCLI_AUTH; export REDISCLI_AUTH; "
+            format!("{READ_PASSWORD}; ")
         } else {
-            ""
+            String::new()
         };
         let user = self.user.as_ref().map_or_else(String::new, |user| {
             format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
         });
         let (host, db) = (bracketed(&self.host), self.db);
-        format!("{read_password}sessiontut ping {options}{scheme}://{user}{host}:{port}/{db}")
+        let url = shell_quoted(&format!("{scheme}://{user}{host}:{port}/{db}"));
+        format!("{read_password}sessiontut ping {options}{url}")
+    }
+
+    /// The text, followed by the note if the server is at AWS.
+    pub(super) fn with_aws_note(&self, text: &str, note: &str) -> String {
+        let note = if self.is_aws { note } else { "" };
+        format!("{text}{note}")
     }
 
     /// The scheme of the URL.
@@ -200,7 +225,7 @@ impl FixContext {
             None if self.host.is_empty() => String::new(),
             None => {
                 let tls = if self.tls { " --tls" } else { "" };
-                format!(" -h {} -p {}{tls}", self.host, self.port)
+                format!(" -h {} -p {}{tls}", shell_quoted(&self.host), self.port)
             }
         }
     }
@@ -217,18 +242,20 @@ impl FixContext {
         }
     }
 
-    /// `HOST:PORT`.
+    /// `HOST:PORT`, quoted for a shell.
     pub(super) fn host_and_port(&self) -> String {
-        format!("{}:{}", bracketed(&self.host), self.port)
+        shell_quoted(&format!("{}:{}", bracketed(&self.host), self.port))
     }
 
-    /// Returns a command that shows the route to the server. `ip route get` does not resolve names, so the command
-    /// contains an address if one is known.
+    /// The server's address, for programs that do not resolve names; the host name if no address is known.
+    pub(super) fn numeric_host(&self) -> String {
+        let address = self.address.map(|address| address.to_string());
+        address.unwrap_or_else(|| shell_quoted(&self.host))
+    }
+
+    /// Returns a command that shows the route to the server.
     pub(super) fn route(&self) -> String {
-        let address = self
-            .address
-            .map_or_else(|| self.host.clone(), |address| address.to_string());
-        format!("ip route get {address}")
+        format!("ip route get {}", self.numeric_host())
     }
 
     /// Whether the port looks like a mistyped 6379 or 6380, or is Memcached's port.
@@ -251,7 +278,7 @@ fn bracketed(host: &str) -> String {
 
 /// Quotes one word for a POSIX shell.
 pub(super) fn shell_quoted(word: &str) -> String {
-    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@".contains(&byte);
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_bare) {
         word.to_owned()
     } else {

@@ -9,7 +9,7 @@ mod names;
 mod tcp;
 
 use crate::exit::Exit;
-use fix::{Fixes, advise, shell_quoted};
+use fix::{Fixes, READ_PASSWORD, advise, shell_quoted};
 
 pub(crate) use fix::{Fix, FixContext};
 
@@ -67,12 +67,9 @@ causes! {
     // The host name
     DnsNotFound "dns.not_found" Dns "the host name does not exist" => names::not_found;
     DnsNoAddress "dns.no_address" Dns "the host name exists but has no address" => names::no_address;
-    DnsTimeout "dns.timeout" Dns "no name server replies" => |_| {
-        names::resolver().and("local-firewall", "allow port 53 (UDP and TCP) from this host to the name server")
-    };
-    DnsServerFailure "dns.server_failure" Dns "the name server cannot or will not resolve the host name" => |at| {
-        names::resolver().and_all(names::query(at))
-    };
+    DnsTimeout "dns.timeout" Dns "no name server replies" => names::no_name_server;
+    DnsServerFailure "dns.server_failure" Dns "the name server cannot or will not resolve the host name"
+        => names::server_failure;
     DnsPartial "dns.partial" Ok "some addresses of the host name do not work" => |_| advise(
         "address",
         "remove the failing address from the DNS records, or repair its host",
@@ -139,13 +136,16 @@ causes! {
     // The login
     AuthRequired "auth.required" Auth "a password is required, but none was given" => |_| {
         advise("password", "set the password in the environment, where `ps` does not show it")
-            .command("read -rs REDISCLI_AUTH; export REDISCLI_AUTH")
+            .command(READ_PASSWORD)
             .and("password", "or put it into the URL: redis://:PASSWORD@HOST:6379/0")
     };
-    AuthFailed "auth.failed" Auth "the user name or password is wrong" => |_| {
+    AuthFailed "auth.failed" Auth "the user name or password is wrong" => |at| {
         advise("password", "check the password, and percent-encode it in the URL").and(
             "user",
-            "check the user name (ElastiCache: the user must be enabled and in the cache's user group)",
+            at.with_aws_note(
+                "check the user name, and that the user is enabled",
+                " (ElastiCache: the user must also be in the cache's user group)",
+            ),
         )
     };
     AuthNotConfigured "auth.not_configured" Auth "a password was given, but the server has none set" => |_| {
@@ -153,7 +153,10 @@ causes! {
     };
     AuthNoPermission "auth.no_permission" Auth "the user is not allowed to run a required command" => |at| advise(
         "acl",
-        "as an administrator, grant the user the tutorial's commands and keys (ElastiCache: in the user's access string)",
+        at.with_aws_note(
+            "as an administrator, grant the user the tutorial's commands and keys",
+            " (ElastiCache: in the user's access string)",
+        ),
     ).command(format!(
         "redis-cli{} ACL SETUSER {} '~sessiontut:*' +@connection +@hash +@keyspace +@transaction",
         at.address_options(),

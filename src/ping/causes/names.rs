@@ -1,6 +1,6 @@
 //! Fixes for URLs that cannot be used and host names without an address.
 
-use super::fix::{FixContext, Fixes, advise};
+use super::fix::{FixContext, Fixes, advise, shell_quoted};
 
 /// Suggests a URL.
 pub(super) fn another_url(at: &FixContext) -> Fixes {
@@ -52,11 +52,11 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
     let fixes = match &at.alias {
         Some(end) => advise(
             "alias",
-            format!("point the CNAME at an existing name: {end} may be a cache that was deleted"),
+            format!("point the CNAME at an existing name: {end} may be a server that was deleted"),
         ),
-        None => spelling(),
+        None => spelling(at),
     };
-    private_zone(fixes).and_all(query(at))
+    private_zone(at, fixes).after(private_name(at)).and_all(query(at))
 }
 
 pub(super) fn no_address(at: &FixContext) -> Fixes {
@@ -66,38 +66,71 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
             "remove -4 or -6: all addresses belong to the other family",
         );
     }
-    private_zone(spelling())
+    private_zone(at, spelling(at))
         .and(
             "rebind-protection",
             "query another resolver: many home routers hide names with private addresses (\"DNS rebind protection\")",
         )
+        .after(private_name(at))
         .and_all(query(at))
 }
 
-fn spelling() -> Fixes {
+pub(super) fn no_name_server(at: &FixContext) -> Fixes {
+    resolver(at)
+        .and(
+            "local-firewall",
+            "allow port 53 (UDP and TCP) from this host to the name server",
+        )
+        .and_all(private_name(at))
+}
+
+pub(super) fn server_failure(at: &FixContext) -> Fixes {
+    resolver(at).after(private_name(at)).and_all(query(at))
+}
+
+/// What to check about a name that is known only in some network of containers or of a provider.
+fn private_name(at: &FixContext) -> Option<Fixes> {
+    at.hosting
+        .filter(|hosting| hosting.is_private() && !hosting.is_aws)
+        .map(|hosting| advise("private-name", hosting.check))
+}
+
+fn spelling(at: &FixContext) -> Fixes {
     advise(
         "spelling",
-        "copy the primary endpoint from the console again; usually it is a typo",
+        if at.is_aws {
+            "copy the primary endpoint from the console again; usually it is a typo"
+        } else {
+            "check the name for typos; if a provider runs the server, copy the host name from its console again"
+        },
     )
 }
 
-fn private_zone(fixes: Fixes) -> Fixes {
+fn private_zone(at: &FixContext, fixes: Fixes) -> Fixes {
     fixes.and(
         "private-zone",
-        "if the name is in a private zone, look it up from an instance in its VPC: it is known only there",
+        if at.is_aws {
+            "if the name is in a private zone, look it up from an instance in its VPC: it is known only there"
+        } else {
+            "if the name is in a private zone, look it up from inside that network (or through its VPN): it is known \
+             only there"
+        },
     )
 }
 
 /// Checks this host's resolver.
-pub(super) fn resolver() -> Fixes {
+fn resolver(at: &FixContext) -> Fixes {
     advise(
         "resolver",
-        "check the name servers of this host; in a VPC, enableDnsSupport must be on",
+        at.with_aws_note(
+            "check the name servers of this host",
+            "; in a VPC, enableDnsSupport must be on",
+        ),
     )
     .command("cat /etc/resolv.conf")
 }
 
 /// Looks the name up by hand.
-pub(super) fn query(at: &FixContext) -> Fixes {
-    advise("query", "look the name up by hand").command(format!("getent hosts {}", at.host))
+fn query(at: &FixContext) -> Fixes {
+    advise("query", "look the name up by hand").command(format!("getent hosts {}", shell_quoted(&at.host)))
 }

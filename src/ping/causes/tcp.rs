@@ -18,17 +18,69 @@ pub(super) fn timeout(at: &FixContext) -> Fixes {
     if at.this_host.nearness == Nearness::Loopback {
         return timeout_on_this_host(at);
     }
+    let fixes = if at.is_aws {
+        timeout_at_aws(at)
+    } else {
+        timeout_elsewhere(at)
+    };
+    fixes.after(port_typo(at))
+}
+
+/// Without signs of a provider, every explanation of a timeout is possible.
+fn timeout_elsewhere(at: &FixContext) -> Fixes {
+    let port = at.port;
+    let host = advise(
+        "host",
+        "check that the server's host is up: if it is down, nothing replies",
+    )
+    .command(format!("ping -c 3 {}", at.numeric_host()))
+    .and(
+        "firewall",
+        format!(
+            "check the firewalls on the server and on the way: one of them probably drops packets to TCP port {port}"
+        ),
+    )
+    .and(
+        "accept-queue",
+        "on the server, check the accept queue: if it is full (Recv-Q above Send-Q), the server process is stuck, and \
+         the kernel drops new connections",
+    )
+    .command(format!("ss -ltn 'sport = :{port}'"));
+    let outside_network = (at.this_host.nearness == Nearness::ForeignPrivate).then(|| {
+        advise(
+            "outside-network",
+            "run this inside the server's network, or through a VPN or a tunnel: the address is private, and this host \
+             is in no network that contains it",
+        )
+    });
+    let fixes = host
+        .and_all(outside_network)
+        .and_all(route(
+            at,
+            "check the routes on both hosts: packets may arrive, but the replies have no way back",
+        ))
+        .and_all(local_firewall(
+            "check for a rule in this host's own firewall that drops the packets",
+        ));
+    fixes.after(provider_check(at))
+}
+
+/// What to check at the provider whose name the host has.
+fn provider_check(at: &FixContext) -> Option<Fixes> {
+    at.hosting.map(|hosting| advise("provider", hosting.check))
+}
+
+fn timeout_at_aws(at: &FixContext) -> Fixes {
     let outside_vpc = (at.this_host.nearness == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-vpc",
             "run this inside the VPC of the cache, on an EC2 instance (or through a VPN, a peering or a tunnel): the \
-             address is private, this host is not in its network, and ElastiCache is reachable only from inside its \
-             VPC",
+             address is private, this host is in no network that contains it, and ElastiCache is reachable only from \
+             inside its VPC",
         )
     });
     security_group(at)
         .after(outside_vpc)
-        .after(port_typo(at))
         .and(
             "network-acl",
             format!(

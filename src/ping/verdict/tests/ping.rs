@@ -225,7 +225,8 @@ fn commands_address_the_same_server_and_contain_no_password() {
     };
     assert_eq!(
         command("rediss://ada:Plover-4417@cache.example:6380/3", plain),
-        "read -rs REDISCLI_AUTH; export REDISCLI_AUTH; sessiontut ping redis://ada@cache.example:6380/3"
+        "printf 'Password: '; stty -echo; IFS= read -r REDISCLI_AUTH; stty echo; export REDISCLI_AUTH; \
+         sessiontut ping redis://ada@cache.example:6380/3"
     );
     // `ip route get` does not resolve names.
     let silent = Observations {

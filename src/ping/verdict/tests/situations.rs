@@ -302,6 +302,16 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 ),
                 seen("on EC2", IP, on_ec2),
                 seen(
+                    "an ElastiCache name",
+                    "redis://shop.x1y2z3.ng.0001.use1.cache.amazonaws.com",
+                    from_here(Nearness::ForeignPrivate, dialled(SILENCE)),
+                ),
+                seen(
+                    "a name of another provider",
+                    "rediss://shop.redis.cache.windows.net:6380",
+                    from_here(Nearness::Public, dialled(SILENCE)),
+                ),
+                seen(
                     "a port typo",
                     "redis://10.0.3.17:6739",
                     from_here(Nearness::Public, dialled(SILENCE)),
@@ -790,6 +800,42 @@ fn every_cause_is_found_with_evidence_and_with_fixes() {
                 !fixes.is_empty() && fixes.iter().all(is_complete),
                 "{cause:?}, {title}"
             );
+        }
+    }
+}
+
+/// The terms of AWS that no other provider uses.
+const AWS_TERMS: [&str; 9] = [
+    "aws",
+    "amazon",
+    "ec2",
+    "vpc",
+    "elasticache",
+    "memorydb",
+    "security group",
+    "security-group",
+    "network acl",
+];
+
+#[test]
+fn no_fix_mentions_aws_without_a_sign_of_aws() {
+    for cause in Cause::ALL.iter().copied() {
+        for situation in situations(cause) {
+            let is_aws = situation.url.contains(".amazonaws.com")
+                || situation
+                    .seen
+                    .as_ref()
+                    .and_then(|seen| seen.this_host.as_ref())
+                    .is_some_and(|this_host| this_host.instance.is_some());
+            let verdict = situation.judge();
+            let fixes = verdict.finding.iter().flat_map(|finding| &finding.fixes);
+            let fixes = fixes.chain(verdict.warnings.iter().flat_map(|warning| &warning.fixes));
+            for fix in fixes.filter(|_| !is_aws) {
+                let text =
+                    format!("{} {}", fix.text, fix.command.as_deref().unwrap_or_default()).to_lowercase();
+                let term = AWS_TERMS.iter().find(|term| text.contains(**term));
+                assert_eq!(term, None, "{cause:?}, {}: {text}", situation.title);
+            }
         }
     }
 }

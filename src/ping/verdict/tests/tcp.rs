@@ -105,21 +105,33 @@ fn the_order_of_fixes_depends_on_this_hosts_network() {
         let finding = judge(&target(url), &seen).finding.unwrap();
         finding.fixes.iter().map(|fix| fix.kind).collect::<Vec<_>>()
     };
-    let far = [
+    let elasticache = "redis://shop.x1y2z3.ng.0001.use1.cache.amazonaws.com";
+    let aws = [
         "outside-vpc",
         "security-group",
         "network-acl",
         "route",
         "local-firewall",
     ];
+    assert_eq!(kinds(elasticache, Nearness::ForeignPrivate), aws);
+    assert_eq!(kinds(elasticache, Nearness::SameNetwork), aws[1..]);
+    let far = [
+        "host",
+        "firewall",
+        "accept-queue",
+        "outside-network",
+        "route",
+        "local-firewall",
+    ];
     assert_eq!(kinds("redis://10.0.3.17", Nearness::ForeignPrivate), far);
-    assert_eq!(kinds("redis://10.0.3.17", Nearness::SameNetwork), far[1..]);
+    let near = [&far[..3], &far[4..]].concat();
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::SameNetwork), near);
     assert_eq!(
         kinds("redis://127.0.0.1", Nearness::Loopback),
         ["accept-queue", "local-firewall"]
     );
-    assert_eq!(kinds("redis://10.0.3.17", Nearness::Public), far[1..]);
-    assert_eq!(kinds("redis://10.0.3.17", Nearness::Unknown), far[1..]);
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::Public), near);
+    assert_eq!(kinds("redis://10.0.3.17", Nearness::Unknown), near);
     let slip = kinds("redis://10.0.3.17:6739", Nearness::ForeignPrivate);
     assert_eq!((slip[0], &slip[1..]), ("port", &far[..]));
     assert_eq!(kinds("redis://10.0.3.17:11211", Nearness::SameNetwork)[0], "port");

@@ -1,0 +1,331 @@
+//! Who runs the server, or whose network knows the name, as the end of a host name shows.
+
+/// What is known about the servers behind a kind of host name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Hosting {
+    /// The host names, in lower case; `*` stands for any text.
+    names: &'static [&'static str],
+    /// The service or the network, for people.
+    pub service: &'static str,
+    /// Where the name and its address work.
+    pub reach: Reach,
+    /// Whether the name shows that the server is at AWS.
+    pub is_aws: bool,
+    /// The port with TLS that all its servers have. `None` if there is none, or if each server has its own.
+    pub tls_port: Option<u16>,
+    /// What people get wrong most often when they connect, as a fix.
+    pub check: &'static str,
+}
+
+/// From where the servers can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// From everywhere, unless an allowlist forbids it.
+    Public,
+    /// Only from inside the provider's private network.
+    PrivateNetwork,
+    /// Only from containers of the same Docker, Podman or Kubernetes network.
+    Containers,
+}
+
+impl Hosting {
+    /// The row for a host name, if its end is known.
+    pub(crate) fn of(host: &str) -> Option<&'static Self> {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let is_address = host.contains(':') || host.parse::<std::net::IpAddr>().is_ok();
+        if host.is_empty() || host == "localhost" || is_address {
+            return None;
+        }
+        let known = ALL
+            .iter()
+            .find(|row| row.names.iter().any(|pattern| matches(pattern, &host)));
+        known.or_else(|| {
+            if is_render_id(&host) {
+                Some(&RENDER_INTERNAL)
+            } else {
+                (!host.contains('.')).then_some(&SINGLE_WORD)
+            }
+        })
+    }
+
+    /// Whether the name is known only inside a network of containers or of the provider.
+    pub(crate) fn is_private(&self) -> bool {
+        self.reach != Reach::Public
+    }
+}
+
+fn matches(pattern: &str, host: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((start, end)) => host.strip_prefix(start).is_some_and(|rest| rest.ends_with(end)),
+        None => host == pattern,
+    }
+}
+
+/// Render's internal host names are the ID of the instance: `red-` and 20 letters and digits.
+fn is_render_id(host: &str) -> bool {
+    host.strip_prefix("red-")
+        .is_some_and(|id| id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+/// <https://render.com/docs/key-value#connecting-to-your-key-value-instance>
+const RENDER_INTERNAL: Hosting = Hosting {
+    names: &[],
+    service: "Render's private network",
+    reach: Reach::PrivateNetwork,
+    is_aws: false,
+    tls_port: None,
+    check: "this is the internal name of a Render Key Value instance, known only to Render services of the same region \
+            and workspace: from elsewhere, use the external URL (rediss://)",
+};
+
+/// <https://docs.docker.com/compose/how-tos/networking/> and
+/// <https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>
+const SINGLE_WORD: Hosting = Hosting {
+    names: &[],
+    service: "a container network",
+    reach: Reach::Containers,
+    is_aws: false,
+    tls_port: None,
+    check: "a name without a dot is usually the name of a container or service (Docker Compose, Kubernetes): it is \
+            known only to containers of the same network (docker network inspect) or pods of the same namespace. From \
+            the host itself, use localhost and the published port",
+};
+
+/// The first row whose name ends the host name counts. The link before each row is the source of its facts.
+const ALL: &[Hosting] = &[
+    // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html
+    Hosting {
+        names: &["*.cache.amazonaws.com", "*.cache.amazonaws.com.cn"],
+        service: "Amazon ElastiCache",
+        reach: Reach::PrivateNetwork,
+        is_aws: true,
+        tls_port: None,
+        check: "run this inside the VPC of the cache: ElastiCache is reachable only from there",
+    },
+    // https://devcenter.heroku.com/articles/connecting-heroku-redis: TLS is required, certificates are self-signed
+    Hosting {
+        names: &["*.compute-1.amazonaws.com", "*.compute.amazonaws.com"],
+        service: "Amazon EC2 (Heroku Key-Value Store uses such names)",
+        reach: Reach::Public,
+        is_aws: true,
+        tls_port: None,
+        check: "for Heroku Key-Value Store, copy the URL again (heroku config:get REDIS_URL): Heroku changes host, port \
+                and password from time to time, and requires TLS with a self-signed certificate",
+    },
+    // https://docs.aws.amazon.com/memorydb/latest/devguide/endpoints.html
+    Hosting {
+        names: &[
+            "*.amazonaws.com",
+            "*.amazonaws.com.cn",
+            "*.ec2.internal",
+            "*.compute.internal",
+        ],
+        service: "Amazon Web Services",
+        reach: Reach::PrivateNetwork,
+        is_aws: true,
+        tls_port: None,
+        check: "run this inside the VPC of the server",
+    },
+    // https://learn.microsoft.com/azure/azure-cache-for-redis/cache-configure#access-ports
+    Hosting {
+        names: &["*.redis.cache.windows.net"],
+        service: "Azure Cache for Redis",
+        reach: Reach::Public,
+        is_aws: false,
+        tls_port: Some(6380),
+        check: "check the cache's firewall rules and private endpoints in the Azure portal; the port without TLS (6379) \
+                is disabled by default",
+    },
+    // https://learn.microsoft.com/azure/redis/tls-configuration
+    Hosting {
+        names: &["*.redis.azure.net", "*.redisenterprise.cache.azure.net"],
+        service: "Azure Managed Redis",
+        reach: Reach::Public,
+        is_aws: false,
+        tls_port: Some(10_000),
+        check: "check the public network access and the private endpoints of the instance in the Azure portal; it \
+                listens on port 10000, with TLS unless that was disabled",
+    },
+    // https://redis.io/docs/latest/operate/rc/security/database-security/block-public-endpoints/
+    Hosting {
+        names: &["*.redis-cloud.com", "*.redislabs.com"],
+        service: "Redis Cloud",
+        reach: Reach::Public,
+        is_aws: false,
+        tls_port: None,
+        check: "copy host and port from the Redis Cloud console again: each database has its own port; then check its \
+                CIDR allow list, and whether its public endpoint is blocked",
+    },
+    // https://fly.io/docs/upstash/redis/
+    Hosting {
+        names: &["*.flycast", "fly-*.upstash.io"],
+        service: "Fly.io's private network",
+        reach: Reach::PrivateNetwork,
+        is_aws: false,
+        tls_port: None,
+        check: "run this on a Fly Machine of the same organization, or through `fly redis connect` or WireGuard: the \
+                name works only in Fly.io's private network (IPv6)",
+    },
+    // https://upstash.com/docs/redis/howto/connectclient: TLS cannot be disabled
+    Hosting {
+        names: &["*.upstash.io"],
+        service: "Upstash",
+        reach: Reach::Public,
+        is_aws: false,
+        tls_port: None,
+        check: "copy the endpoint and port from the Upstash console again, and use rediss://",
+    },
+    // https://render.com/docs/key-value: external connections are disabled by default
+    Hosting {
+        names: &["*-keyvalue.render.com", "*-redis.render.com"],
+        service: "Render Key Value",
+        reach: Reach::Public,
+        is_aws: false,
+        tls_port: Some(6379),
+        check: "add this host's public address to the instance's access control list in the Render dashboard: external \
+                connections are disabled by default, and need rediss://",
+    },
+    // https://docs.railway.com/private-networking
+    Hosting {
+        names: &["*.railway.internal"],
+        service: "Railway's private network",
+        reach: Reach::PrivateNetwork,
+        is_aws: false,
+        tls_port: None,
+        check: "run this in a container of the same Railway project and environment: the name is known only in its \
+                private network. From elsewhere, use the public URL (REDIS_PUBLIC_URL, *.proxy.rlwy.net)",
+    },
+    // https://docs.railway.com/reference/tcp-proxy
+    Hosting {
+        names: &["*.proxy.rlwy.net"],
+        service: "Railway's TCP proxy",
+        reach: Reach::Public,
+        is_aws: false,
+        tls_port: None,
+        check: "copy host and port from the service's settings in Railway again: the proxy gives each service its own \
+                port",
+    },
+    // https://docs.digitalocean.com/products/databases/valkey/how-to/connect/ and …/how-to/secure/
+    Hosting {
+        names: &["*.db.ondigitalocean.com"],
+        service: "DigitalOcean Managed Databases",
+        reach: Reach::Public,
+        is_aws: false,
+        tls_port: Some(25_061),
+        check: "add this host to the cluster's trusted sources in DigitalOcean; the port is 25061, with TLS",
+    },
+    // https://aiven.io/docs/platform/howto/restrict-access
+    Hosting {
+        names: &["*.aivencloud.com"],
+        service: "Aiven",
+        reach: Reach::Public,
+        is_aws: false,
+        tls_port: None,
+        check: "copy the service URI from the Aiven console again: each service has its own port, with TLS; then check \
+                its IP address allowlist",
+    },
+    // https://docs.docker.com/desktop/features/networking/networking-how-tos/
+    Hosting {
+        names: &[
+            "host.docker.internal",
+            "gateway.docker.internal",
+            "host.containers.internal",
+            "host.minikube.internal",
+        ],
+        service: "the host, as its containers see it",
+        reach: Reach::Containers,
+        is_aws: false,
+        tls_port: None,
+        check: "use this name only inside a container: it means the host that runs the container. On the host itself, \
+                use localhost; with Docker Engine on Linux, start the container with \
+                --add-host=host.docker.internal:host-gateway",
+    },
+    // https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
+    Hosting {
+        names: &["*.cluster.local", "*.svc"],
+        service: "Kubernetes",
+        reach: Reach::Containers,
+        is_aws: false,
+        tls_port: None,
+        check: "run this in a pod of the Kubernetes cluster: the name is known only there. From elsewhere, use kubectl \
+                port-forward",
+    },
+    // https://fly.io/docs/networking/private-networking/, https://cloud.google.com/compute/docs/internal-dns
+    Hosting {
+        names: &["*.internal"],
+        service: "a private network",
+        reach: Reach::PrivateNetwork,
+        is_aws: false,
+        tls_port: None,
+        check: "run this inside the private network that the name belongs to: names under .internal (Fly.io, Google \
+                Cloud) are known only there",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(host: &str) -> Option<&'static str> {
+        Hosting::of(host).map(|found| found.service)
+    }
+
+    #[test]
+    fn the_end_of_a_name_shows_who_runs_the_server() {
+        for (host, expected) in [
+            (
+                "shop.x1y2z3.ng.0001.use1.cache.amazonaws.com",
+                "Amazon ElastiCache",
+            ),
+            (
+                "clustercfg.shop.x1.memorydb.us-east-1.amazonaws.com",
+                "Amazon Web Services",
+            ),
+            ("Shop.Redis.Cache.Windows.Net.", "Azure Cache for Redis"),
+            ("shop.westeurope.redis.azure.net", "Azure Managed Redis"),
+            (
+                "redis-123.c1.eu-west-1-1.ec2.redns.redis-cloud.com",
+                "Redis Cloud",
+            ),
+            ("eu1-shop-123.upstash.io", "Upstash"),
+            ("oregon-keyvalue.render.com", "Render Key Value"),
+            ("red-d48gppur433s73a2mjlg", "Render's private network"),
+            ("redis.railway.internal", "Railway's private network"),
+            ("gondola.proxy.rlwy.net", "Railway's TCP proxy"),
+            (
+                "shop-do-user-1-0.k.db.ondigitalocean.com",
+                "DigitalOcean Managed Databases",
+            ),
+            ("shop-project.aivencloud.com", "Aiven"),
+            ("fly-shop.upstash.io", "Fly.io's private network"),
+            ("redis-shop.internal", "a private network"),
+            ("redis", "a container network"),
+            ("redis.shop.svc.cluster.local", "Kubernetes"),
+            ("host.docker.internal", "the host, as its containers see it"),
+        ] {
+            assert_eq!(service(host), Some(expected), "{host}");
+        }
+        for host in [
+            "cache.example",
+            "localhost",
+            "10.0.3.17",
+            "fd00::1",
+            "fe80::1%2",
+            "",
+            "notupstash.io",
+        ] {
+            assert_eq!(service(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn advice_about_one_provider_mentions_aws_only_if_the_name_does() {
+        for row in ALL.iter().chain([&RENDER_INTERNAL, &SINGLE_WORD]) {
+            let text = format!("{} {}", row.service, row.check);
+            let has_aws_term = ["AWS", "Amazon", "VPC", "EC2", "ElastiCache"]
+                .iter()
+                .any(|term| text.contains(term));
+            assert_eq!(has_aws_term, row.is_aws, "{}", row.service);
+        }
+    }
+}
