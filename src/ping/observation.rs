@@ -31,6 +31,22 @@ pub struct Observations {
     pub ping_substitute: Option<PingSubstitute>,
     /// The response to SELECT, if the URL names a database other than 0.
     pub select: Option<Response>,
+    /// The response to a harmless read: HGETALL of a key of ping's own.
+    pub read: Option<Response>,
+    /// What came back for an ECHO of 4 kB.
+    pub echo: Option<Echo>,
+    /// A reply that arrived without a request, after an unexpected reply to AUTH or PING.
+    pub surplus_reply: Option<Response>,
+    /// The request after PONG at which the connection ended or fell silent.
+    pub stopped_at: Option<Exchange>,
+    /// How long that request waited for its reply.
+    pub stopped_after: Duration,
+    /// The same requests on a second connection, if the first one ended or fell silent.
+    pub repeat: Option<Repeat>,
+    /// The response to a PING that follows a PROXY protocol header, on another connection.
+    pub with_proxy_header: Option<Response>,
+    /// Which packet sizes get through, if large packets are lost.
+    pub packet_sizes: Option<PacketSizes>,
     /// What the server reports about itself.
     pub server: ServerInfo,
     /// Round trip times, in the order of measurement.
@@ -52,6 +68,24 @@ pub struct Observations {
 }
 
 impl Observations {
+    /// The request that got no reply on the first connection: the command and the response.
+    pub fn unanswered(&self) -> Option<(&'static str, &Response)> {
+        let first = [("AUTH", &self.login), ("PING", &self.ping)];
+        let first = first
+            .into_iter()
+            .filter_map(|(command, response)| Some((command, response.as_ref()?)));
+        let later = self.stopped_at.iter();
+        first
+            .chain(later.map(|exchange| (exchange.command, &exchange.response)))
+            .find(|(_, response)| !matches!(response, Response::Reply(_)))
+    }
+
+    /// Whether a second connection got every reply, although the first one did not.
+    pub fn second_connection_works(&self) -> bool {
+        let repeat = self.repeat.as_ref();
+        repeat.is_some_and(|repeat| repeat.has_answered("PING") && repeat.stopped_at().is_none())
+    }
+
     /// Whether a cluster announces nodes but none of them can be reached.
     pub fn reaches_no_announced_node(&self) -> bool {
         !self.announced.is_empty()
@@ -256,6 +290,67 @@ impl PingSubstitute {
     }
 }
 
+/// What came back for an ECHO of a large unique value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Echo {
+    /// The same value: 4 kB get through in both directions.
+    Same,
+    /// An error reply: large packets were not tried.
+    Refused(String),
+    /// The value came back in reply to this other command.
+    InReplyTo(&'static str),
+    /// A reply with something else.
+    Other(Response),
+}
+
+/// A request and what came back for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exchange {
+    pub command: &'static str,
+    pub response: Response,
+}
+
+impl Exchange {
+    /// Whether a complete reply came, which may be an error reply.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.response, Response::Reply(_))
+    }
+}
+
+/// The requests of the climb once more, on a second connection and one at a time, up to the first without a reply.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Repeat {
+    /// Empty if the second connection could not be made.
+    pub exchanges: Vec<Exchange>,
+}
+
+impl Repeat {
+    /// The response to a command, if the second connection got that far.
+    pub fn response(&self, command: &str) -> Option<&Response> {
+        let exchange = self.exchanges.iter().find(|exchange| exchange.command == command);
+        exchange.map(|exchange| &exchange.response)
+    }
+
+    /// The request that got no reply on the second connection either.
+    pub fn stopped_at(&self) -> Option<&Exchange> {
+        self.exchanges.last().filter(|exchange| !exchange.is_answered())
+    }
+
+    /// Whether the second connection worked up to this command, and the command got a reply there.
+    pub fn has_answered(&self, command: &str) -> bool {
+        matches!(self.response(command), Some(Response::Reply(_)))
+    }
+}
+
+/// Sizes of IP packets, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketSizes {
+    /// The largest size that got through.
+    pub passed: u16,
+    /// The smallest size that was lost.
+    pub lost: u16,
+}
+
 /// The result of an experiment on a second connection.
 #[derive(Clone, Debug)]
 pub enum Experiment {
@@ -277,6 +372,8 @@ pub enum Experiment {
 pub struct ServerInfo {
     /// The reply to ROLE.
     pub role: Option<Value>,
+    /// The response to HELLO.
+    pub hello: Option<Response>,
     /// The fields of INFO.
     pub fields: std::collections::BTreeMap<String, String>,
     /// `cluster_state` in CLUSTER INFO.

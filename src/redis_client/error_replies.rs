@@ -45,6 +45,16 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("MOVED", Cause::ClusterDown, Scope::Command),
     row("ASK", Cause::ClusterDown, Scope::Command),
     row("TRYAGAIN", Cause::ClusterDown, Scope::Command),
+    // A proxy without its backend: Envoy ("upstream failure", "no upstream host"), twemproxy (its errno), predixy, Codis.
+    row("upstream", Cause::ProxyNoBackend, Scope::Server),
+    row("backend", Cause::ProxyNoBackend, Scope::Server),
+    row("connection refused", Cause::ProxyNoBackend, Scope::Server),
+    row("connection timed out", Cause::ProxyNoBackend, Scope::Server),
+    row("connection reset", Cause::ProxyNoBackend, Scope::Server),
+    row("host is down", Cause::ProxyNoBackend, Scope::Server),
+    row("no route to host", Cause::ProxyNoBackend, Scope::Server),
+    row("no server connection", Cause::ProxyNoBackend, Scope::Server),
+    row("server connection closed", Cause::ProxyNoBackend, Scope::Server),
     row("max number of clients", Cause::ServerMaxClients, Scope::Server).reconnect(),
     row(
         "without any password configured",

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::ping::observation::{DialResult, Endpoint, ErrorSource, NameAnswer, Observations, TlsResult};
+use crate::ping::response::Response;
 use crate::ping::this_host::ThisHost;
 use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
@@ -33,6 +34,26 @@ pub(super) const READ_PASSWORD: &str =
 pub(super) fn advise(kind: &'static str, text: impl Into<String>) -> Fixes {
     Fixes(Vec::new()).and(kind, text)
 }
+
+/// Makes this host send and request smaller packets on the route to the server. A smaller MTU of a whole interface would
+/// affect all connections, and one under 1280 disables IPv6.
+pub(super) fn mtu(at: &FixContext) -> Fixes {
+    let size = at.packet_size.unwrap_or(USUALLY_SMALL_ENOUGH);
+    let text = match at.packet_size {
+        Some(_) => format!("use packets of at most {size} bytes on the route to the server"),
+        None => format!("large packets may be lost on the way: try packets of at most {size} bytes"),
+    };
+    let to = at
+        .address
+        .map_or_else(|| at.host.clone(), |address| address.to_string());
+    advise("mtu", text).command(format!(
+        "sudo ip route replace {to} $({} | grep -oE '(via|dev) [^ ]+') mtu {size}",
+        at.route()
+    ))
+}
+
+/// The smallest MTU of a link with IPv6 (RFC 8200, 5): few tunnels have less.
+const USUALLY_SMALL_ENOUGH: u16 = 1280;
 
 impl Fixes {
     /// Adds a fix.
@@ -97,6 +118,12 @@ pub struct FixContext {
     pub primary: Option<String>,
     /// Whether bytes sent on the connection were never acknowledged.
     pub loses_packets: bool,
+    /// The largest packet that gets through, in bytes, if larger ones are lost.
+    pub packet_size: Option<u16>,
+    /// Whether the port answers only after a PROXY protocol header.
+    pub expects_proxy_header: bool,
+    /// Whether a second connection got the replies that the first one did not.
+    pub second_connection_works: bool,
     /// Whether the certificate is invalid for a reason other than its issuer.
     pub has_invalid_certificate: bool,
     /// The nonexistent name that the host's CNAME points to.
@@ -151,6 +178,9 @@ impl FixContext {
                 .or(endpoint.and_then(|endpoint| endpoint.region)),
             primary: seen.server.sentinel_primary.clone(),
             loses_packets: packets.is_some_and(|packets| packets.unacknowledged > 0),
+            packet_size: seen.packet_sizes.map(|sizes| sizes.passed),
+            expects_proxy_header: seen.with_proxy_header.as_ref().is_some_and(Response::is_pong),
+            second_connection_works: seen.second_connection_works(),
             has_invalid_certificate: matches!(handshake, Some(TlsResult::InvalidCertificate(_))),
             alias: lookup.and_then(|lookup| {
                 lookup.servers.iter().find_map(|server| match &server.answer {

@@ -9,7 +9,7 @@ mod names;
 mod tcp;
 
 use crate::exit::Exit;
-use fix::{Fixes, READ_PASSWORD, advise, shell_quoted};
+use fix::{Fixes, READ_PASSWORD, advise, mtu, shell_quoted};
 
 pub(crate) use fix::{Fix, FixContext};
 
@@ -124,9 +124,8 @@ causes! {
         advise("client-certificate", "pass a client certificate: --cert FILE --key FILE")
     };
     TlsStalled "tls.stalled" Tls "the TLS handshake starts but never completes" => |at| {
-        advise("mtu", "large packets may be lost on the way: try a smaller MTU")
-            .command(format!("sudo ip link set dev \"$({} | grep -oP 'dev \\K\\S+')\" mtu 1200", at.route()))
-            .and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls")
+        mtu(at)
+            .and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the way")
             .and("proxy", "check whether a proxy on the way has lost its backend")
     };
     TlsExpiresSoon "tls.expires_soon" Ok "the certificate expires soon" => |_| {
@@ -176,14 +175,46 @@ causes! {
             .and("maxclients", "check maxclients: a TLS Redis at this limit closes new connections without an error")
     };
 
+    ProtoUnexpected "proto.unexpected" Server "replies arrive that belong to other requests" => |_| {
+        advise("proxy", "connect to Redis without the proxy in between, and compare")
+            .and("proxy", "check the proxy: it must keep the replies of each connection in order")
+    };
+
+    // A proxy in front of Redis
+    ProxyNoBackend "proxy.no_backend" Server "a proxy answers PING, but cannot use the Redis server behind it" => |_| {
+        advise("backend", "check the proxy's backend: its address, whether Redis is running there, and the password that the proxy uses")
+            .and("proxy", "check the proxy's log for failed connections to its backend")
+    };
+    ProxyHeader "proxy.header" Server "a PROXY protocol header breaks the connection" => |at| {
+        if at.expects_proxy_header {
+            advise("proxy-header", "connect through the load balancer that sends the header, or to a port without it")
+                .and("proxy-header", "turn the PROXY protocol off on this port (HAProxy: accept-proxy; nginx: proxy_protocol)")
+        } else {
+            advise("proxy-header", "turn the PROXY protocol off in the proxy in front of Redis (HAProxy: send-proxy; nginx: proxy_protocol on)")
+        }
+    };
+    ProxyLimited "proxy.limited" Ok "single commands work, but not all commands that Redis has" => |_| {
+        advise("client", "use clients and features that need only single commands, or connect to Redis directly")
+    };
+
+    // The path
+    PathMtu "path.mtu" Tcp "small packets get through, but large ones are lost on the way" => |at| {
+        mtu(at).and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the way")
+    };
+
     // The server
     ServerSilent "server.silent" Server "the server accepts the connection but never replies" => |at| {
         if at.loses_packets {
             let text = "check the firewalls, NAT and routes in between: the TCP handshake gets through, but later \
                         packets are dropped";
             advise("firewall", text).and_all(tcp::route(at, "check the route that packets take"))
+        } else if at.second_connection_works {
+            advise("backend", "try again, and check each server behind the proxy or load balancer: one may not reply")
+                .and("server", "check whether a slow command, a failover or CLIENT PAUSE blocked Redis for a moment")
         } else {
-            advise("server", "check the server process on its host: it is stopped or stuck; restart it")
+            advise("server", "on the Redis host, look at the state of the process: T is stopped, D waits for the disk")
+                .command("ps -A -o pid,stat,args | grep -E '[r]edis|[v]alkey'")
+                .and("slow-command", "wait for a slow command or CLIENT PAUSE to end; then SLOWLOG GET 10 shows slow commands")
                 .and("proxy", "check whether a proxy or load balancer on the way has lost its backend")
         }
     };

@@ -5,6 +5,7 @@ mod finding;
 mod ping;
 mod reply;
 mod role;
+mod service;
 mod tcp;
 mod tls;
 mod warnings;
@@ -29,7 +30,10 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
     let finding = dns::judge(target, seen)
         .or_else(|| tcp::judge(target, seen))
         .or_else(|| tls::judge(target, seen))
+        .or_else(|| service::proxy_header(seen))
+        .or_else(|| service::out_of_step(seen))
         .or_else(|| ping::judge(target, seen))
+        .or_else(|| service::judge(seen))
         .or_else(|| role::judge(seen))
         .or_else(|| ping::judge_missing(seen));
     let finding = finding.map(|finding| {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::finding::{Warning, age, seconds};
+use super::service;
 use super::tcp::describe;
 use crate::ping::causes::{Cause, FixContext};
 use crate::ping::observation::{Dial, DialResult, Endpoint, Observations};
@@ -22,7 +23,7 @@ const EXPIRES_SOON: i64 = 14 * 86_400;
 /// Above this percentage of maxmemory, there is a warning whatever the eviction policy is.
 const NEARLY_FULL: u64 = 90;
 
-type Found = (Cause, String);
+pub(super) type Found = (Cause, String);
 
 /// Returns all warnings that follow from the URL and the observations.
 pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) -> Vec<Warning> {
@@ -36,6 +37,7 @@ pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) ->
         eviction(seen),
         cluster_mode(seen),
         unreachable_nodes(seen),
+        service::limited(seen),
         slow(&seen.round_trips),
         uneven(&seen.round_trips),
     ];

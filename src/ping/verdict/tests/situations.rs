@@ -12,8 +12,8 @@ use crate::os::{Icmp, PacketCounts};
 use crate::ping::causes::Cause;
 use crate::ping::instance::Instance;
 use crate::ping::observation::{
-    Dial, DialResult, Endpoint, ErrorSource, Experiment, Lookup, NameAnswer, NameServer, Observations,
-    PeerCertificate, TlsResult, WriteTest,
+    Dial, DialResult, Echo, Endpoint, ErrorSource, Exchange, Experiment, Lookup, NameAnswer, NameServer,
+    Observations, PacketSizes, PeerCertificate, Repeat, TlsResult, WriteTest,
 };
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;
@@ -166,6 +166,34 @@ fn info(fields: &[(&str, &str)]) -> Observations {
         .map(|(name, value)| ((*name).into(), (*value).into()))
         .collect();
     seen
+}
+
+fn read(reply_text: &str) -> Observations {
+    Observations {
+        read: Some(reply(reply_text)),
+        ..pong()
+    }
+}
+
+/// A connection that stopped at a command after PONG. A second one answered some commands, and stopped in the same way.
+fn stopped(
+    command: &'static str,
+    response: Response,
+    answered: &[&'static str],
+    then: &'static str,
+) -> Observations {
+    let exchange = |command, response| Exchange { command, response };
+    let mut exchanges: Vec<_> = answered
+        .iter()
+        .map(|command| exchange(*command, reply("+PONG")))
+        .collect();
+    exchanges.push(exchange(then, response.clone()));
+    Observations {
+        stopped_at: Some(exchange(command, response)),
+        stopped_after: Duration::from_secs(2),
+        repeat: Some(Repeat { exchanges }),
+        ..pong()
+    }
 }
 
 fn write_refused(reply_text: &str) -> Observations {
@@ -602,6 +630,61 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 handshake(TlsResult::NotTls, Some(Response::Timeout(vec![])), None),
             ),
         ],
+        Cause::ProtoUnexpected => {
+            let mut one_late = pong();
+            one_late.echo = Some(Echo::InReplyTo("ROLE"));
+            let mut other_value = pong();
+            other_value.echo = Some(Echo::Other(reply("+PONG")));
+            let mut greeting = error("+OK welcome");
+            greeting.surplus_reply = Some(reply("+PONG"));
+            vec![
+                seen("one request late", IP, one_late),
+                seen("another value", IP, other_value),
+                seen("a reply too many", IP, greeting),
+            ]
+        }
+        Cause::ProxyNoBackend => {
+            let mut login_required = read("-NOAUTH Authentication required.");
+            login_required.login = Some(reply("+OK"));
+            let silent = stopped("HGETALL", Response::Timeout(vec![]), &["PING"], "HGETALL");
+            vec![
+                seen("upstream failure", IP, read("-upstream failure")),
+                seen("a proxy that accepts the password", IP_WITH_LOGIN, login_required),
+                seen("no reply to a read", IP, silent),
+            ]
+        }
+        Cause::ProxyHeader => {
+            let mut expected = ping(Response::Closed(vec![]));
+            expected.with_proxy_header = Some(reply("+PONG"));
+            let rejected = "-ERR unknown command 'PROXY', with args beginning with: 'TCP4' '10.0.3.9'";
+            vec![
+                seen("an expected header", IP, expected),
+                seen("a header before AUTH", IP_WITH_LOGIN, login(rejected)),
+                seen("a header before PING", IP, error(rejected)),
+            ]
+        }
+        Cause::ProxyLimited => vec![seen(
+            "ECHO ends the connection",
+            IP,
+            stopped("HGETALL", Response::Closed(vec![]), &["PING", "HGETALL"], "ECHO"),
+        )],
+        Cause::PathMtu => {
+            let lost = |unacknowledged, out_of_order| Observations {
+                packet_sizes: Some(PacketSizes {
+                    passed: 1396,
+                    lost: 1404,
+                }),
+                ..packets(
+                    unacknowledged,
+                    out_of_order,
+                    stopped("ECHO", Response::Timeout(vec![]), &["PING", "HGETALL"], "ECHO"),
+                )
+            };
+            vec![
+                seen("lost requests", IP, lost(3, 0)),
+                seen("lost replies", IP, lost(0, 1)),
+            ]
+        }
         Cause::ProtoClosed => vec![
             seen("closed", IP, ping(Response::Closed(vec![]))),
             seen(
@@ -628,6 +711,8 @@ fn situations(cause: Cause) -> Vec<Situation> {
         Cause::ServerSilent => {
             let mut far = tls_timeout(Response::Timeout(vec![]));
             far.tcp_took = Duration::from_millis(1200);
+            let mut one_backend = stopped("HGETALL", Response::Timeout(vec![]), &["PING"], "HGETALL");
+            one_backend.repeat.as_mut().unwrap().exchanges.pop();
             let after_ping = Observations {
                 write_test: Some(WriteTest {
                     queued: vec![],
@@ -656,6 +741,12 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 seen("TLS", TLS, tls_timeout(Response::Timeout(vec![]))),
                 seen("far away", TLS, far),
                 seen("after PING", IP, after_ping),
+                seen(
+                    "on both connections after PING",
+                    IP,
+                    stopped("HGETALL", Response::Timeout(vec![]), &[], "PING"),
+                ),
+                seen("on one of two connections", IP, one_backend),
                 seen("ended before PING", IP, connected()),
             ]
         }
