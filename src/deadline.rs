@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-/// Default time limit for connecting to Redis, and for a reply; also the default of `ping --timeout`.
+/// Default time limit for connecting to Redis and for each reply. It is also the default of `ping --timeout`.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A time limit, and when it was set.
@@ -83,7 +83,7 @@ impl Deadline {
 
     /// Sleeps for `span`, but not beyond the deadline.
     pub async fn sleep(self, span: Duration) {
-        // A timer takes at least a millisecond, which is longer than a connection attempt.
+        // Even a sleep of zero takes a millisecond, which is longer than a local connection attempt.
         if span.is_zero() {
             return;
         }
@@ -91,10 +91,11 @@ impl Deadline {
     }
 }
 
-/// Shorter waits go unnoticed, so nothing is reported about them.
+/// Users do not notice shorter waits, so no message is printed for them.
 const UNNOTICED: Duration = Duration::from_secs(1);
 
-/// Returns the result of `work` if it is there within a second; otherwise the caller reports what it is waiting for.
+/// Returns the result of `work` if it is ready within a second. Otherwise the caller tells the user what it is
+/// waiting for.
 pub(crate) async fn if_quick<T>(work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     tokio::time::timeout(UNNOTICED, work).await.ok()
 }

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Success; for `ping`, Redis works.
     Ok = 0,
-    /// The command failed (`visits` when logged out, a reply in a lesson that differs), or an internal error occurred.
+    /// The command failed (for example, `visits` when logged out, or a lesson with an unexpected reply), or an
+    /// internal error occurred.
     No = 1,
     /// Wrong usage, or an invalid URL (`url.*`).
     Usage = 2,

@@ -1,6 +1,6 @@
-//! sessiontut: learn server-side sessions in Redis, and find out why a Redis connection fails.
+//! sessiontut: learn how server-side sessions in Redis work, and find out why a Redis connection fails.
 //!
-//! The program does three jobs, each a straight line:
+//! The program has three main functions. Each is a linear pipeline:
 //!
 //! ```text
 //! ping    URL → rungs (one check per layer, plus experiments) → observations → verdict → report
@@ -8,11 +8,11 @@
 //! serve   request → session (cookie ⇄ SessionStore ⇄ Redis) → page
 //! ```
 //!
-//! `cli` and `commands` parse the command line and start a job. The jobs return typed values and events; only `ui`
-//! prints. Dependencies point in one direction: commands → job → `session` and `redis_client`. ARCHITECTURE.md walks
-//! through each job, file by file.
+//! `cli` and `commands` parse the command line and start one of them. They return typed values and events; only `ui`
+//! prints. Dependencies point in one direction: commands → main functions → `session` and `redis_client`.
+//! ARCHITECTURE.md describes each main function, file by file.
 //!
-//! This crate exports only what the program and its tests need. The entry points of the jobs are [`ping::climb`] and
+//! This crate exports only what the program and its tests need. The entry points are [`ping::climb`] and
 //! [`ping::judge`], [`is_valid_lesson`], and [`session::SessionStore`].
 
 mod cli;

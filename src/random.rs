@@ -2,7 +2,7 @@
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// Random bytes.
+/// Returns random bytes.
 pub(crate) fn bytes<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     SystemRandom::new()
@@ -11,7 +11,7 @@ pub(crate) fn bytes<const BYTES: usize>() -> [u8; BYTES] {
     bytes
 }
 
-/// Random bytes in hexadecimal, two digits each.
+/// Returns random bytes in hexadecimal, with two digits for each byte.
 pub(crate) fn hexadecimal<const BYTES: usize>() -> String {
     bytes::<BYTES>()
         .iter()
@@ -19,7 +19,7 @@ pub(crate) fn hexadecimal<const BYTES: usize>() -> String {
         .collect()
 }
 
-/// A random number.
+/// Returns a random number.
 pub(crate) fn number() -> u64 {
     u64::from_le_bytes(bytes())
 }

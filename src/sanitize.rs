@@ -17,7 +17,8 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| matches!(character, '\n' | '\t'))
 }
 
-/// Returns the first `most` characters of bytes from the network, escaped. If some are left out, `…` follows.
+/// Escapes bytes from the network, and returns at most the first `most` characters. If some are left out, `…`
+/// follows.
 #[must_use]
 pub fn excerpt(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(bytes);

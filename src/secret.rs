@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// What `Debug` and `Display` show instead of the secret.
+/// The text that `Debug` and `Display` show instead of the secret.
 pub const MASK: &str = "***";
 
-/// A string that only [`Secret::reveal`] returns.
+/// A string that can be read only with [`Secret::reveal`].
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
@@ -15,7 +15,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// Returns the text, for sending it to a server, never for display.
+    /// Returns the text. Use it only to send the secret to a server, never for display.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::deadline::Deadline;
 
-/// A runtime on the calling thread, with timers and sockets.
+/// Creates a runtime on the calling thread, with timers and sockets.
 ///
 /// # Errors
 /// Returns the system's error.
@@ -27,7 +27,7 @@ pub(crate) enum Signal {
     Terminate,
 }
 
-/// The termination signals. They no longer end the process by themselves once this has been created.
+/// The termination signals. Once this value has been created, they no longer end the process by themselves.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals([tokio::signal::unix::Signal; 3]);
@@ -58,7 +58,7 @@ impl Signals {
     }
 }
 
-/// Ctrl-C. It no longer ends the process by itself once this has been created.
+/// Ctrl-C. Once this value has been created, it no longer ends the process by itself.
 #[cfg(windows)]
 #[derive(Debug)]
 pub(crate) struct Signals(tokio::signal::windows::CtrlC);
@@ -105,7 +105,7 @@ pub(crate) fn wait() -> io::Result<()> {
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
-/// The termination signals as a flag: every wait observes it, so that cleanup always runs.
+/// A flag that the termination signals set. Every wait observes it, so that cleanup always runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop(Arc<watch::Sender<Option<Signal>>>);
 
@@ -142,13 +142,13 @@ impl Stop {
         });
     }
 
-    /// Whether a signal has come.
+    /// Whether a signal has arrived.
     #[must_use]
     pub(crate) fn is_asked(&self) -> bool {
         self.0.borrow().is_some()
     }
 
-    /// Fails if a signal has come.
+    /// Fails if a signal has arrived.
     ///
     /// # Errors
     /// Returns [`Interrupted`] after a signal.
@@ -156,7 +156,8 @@ impl Stop {
         if self.is_asked() { Err(Interrupted) } else { Ok(()) }
     }
 
-    /// Forgets a Ctrl-C that has ended a command within the lesson, and is not meant for the lesson.
+    /// Clears the flag if Ctrl-C set it. Used when Ctrl-C ended a command within a lesson, and the lesson must
+    /// continue.
     pub(crate) fn ignore_interrupt(&self) {
         self.0.send_if_modified(|received| {
             let is_ctrl_c = *received == Some(Signal::Interrupt);
@@ -167,9 +168,9 @@ impl Stop {
         });
     }
 
-    /// Waits until a signal has come.
+    /// Waits until a signal has arrived.
     pub(crate) async fn asked(&self) {
-        // It cannot fail, because the sender belongs to `self`.
+        // This cannot fail, because `self` owns the sender.
         let _ = self.0.subscribe().wait_for(Option::is_some).await;
     }
 

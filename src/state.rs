@@ -149,8 +149,7 @@ fn json_in(file: &Path) -> io::Result<Value> {
 
 /// Writes a file atomically, readable only by its owner. Follows links. Writes to a device or a pipe without replacing it.
 ///
-/// # Errors
-/// Returns an error if the file cannot be written. The file is then unchanged.
+/// # Errors Returns an error if the file cannot be written. In this case, the file is unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let found = fs::canonicalize(path);
     let path = found.as_deref().unwrap_or(path);
@@ -165,7 +164,7 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for the exclusive lock of this file, which is released when the returned file is dropped.
+/// Waits for the exclusive lock that protects this file. Dropping the returned lock file releases it.
 ///
 /// # Errors
 /// Returns an error if the lock file beside it cannot be opened or locked.
@@ -175,7 +174,7 @@ pub(crate) fn turn(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let lock = options.open(path.with_extension("lock"))?;
-    // Other processes hold it only while they read and write a small file.
+    // This wait is short, because other processes hold the lock only while they read and write a small file.
     lock.lock()?;
     Ok(lock)
 }

@@ -11,9 +11,9 @@ use socket2::{SockRef, Socket};
 
 use super::{Icmp, PacketCounts};
 
-/// Asks the kernel to queue ICMP errors for the socket, for [`next_icmp_error`].
+/// Tells the kernel to queue ICMP errors for the socket, so that [`next_icmp_error`] can return them.
 ///
-/// If that fails, only errno distinguishes the results of connection attempts.
+/// If this fails, only the error number distinguishes the results of connection attempts.
 pub(crate) fn queue_icmp_errors(socket: &Socket) {
     let descriptor = socket.as_raw_fd();
     enable(descriptor, libc::IPPROTO_IP, libc::IP_RECVERR);
@@ -34,7 +34,7 @@ fn enable(descriptor: RawFd, level: c_int, option: c_int) {
     }
 }
 
-/// Takes the next ICMP error from the socket's queue. A RST leaves none there, unlike ICMP 3/3.
+/// Takes the next ICMP error from the socket's queue. A RST does not queue an error, unlike ICMP 3/3.
 pub(crate) fn next_icmp_error(socket: &SockRef<'_>) -> Option<Icmp> {
     let mut control = [0_u64; 64];
     let mut payload = [0_u8; 256];
@@ -83,7 +83,7 @@ pub(crate) fn next_icmp_error(socket: &SockRef<'_>) -> Option<Icmp> {
 /// # Safety
 /// `error` must point to a `sock_extended_err` that is followed by the sender's address.
 unsafe fn read_icmp(error: *const libc::sock_extended_err) -> Option<Icmp> {
-    // SAFETY: the caller guarantees it. Control data is aligned only for its header, hence read_unaligned.
+    // SAFETY: the caller guarantees the layout. Control data is aligned only for its header, so use read_unaligned.
     let (found, sender) = unsafe { (error.read_unaligned(), error.add(1)) };
     let v6 = match found.ee_origin {
         libc::SO_EE_ORIGIN_ICMP => false,
@@ -117,7 +117,7 @@ pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
     tcp_info(socket).map(|info| info.tcpi_total_retrans + 1)
 }
 
-/// The packet counts of an open connection. Kernels before 5.4 report no out-of-order packets.
+/// The packet counts of an open connection. Kernels before 5.4 do not report out-of-order packets.
 pub(crate) fn packet_counts(socket: &SockRef<'_>) -> Option<PacketCounts> {
     tcp_info(socket).map(|info| PacketCounts {
         unacknowledged: info.tcpi_unacked,

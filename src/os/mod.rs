@@ -1,6 +1,6 @@
-//! What the kernel knows about a connection attempt. The only module with unsafe code.
+//! Details about connections that only the kernel can report. This is the only module with unsafe code.
 //!
-//! On other systems than Linux, these functions return nothing. `--cfg portable` selects that on Linux too.
+//! On systems other than Linux, these functions return nothing. `--cfg portable` selects the same code on Linux.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "linux.rs"]

@@ -1,4 +1,4 @@
-//! The fallback for other systems: nothing is known beyond what `std` reports.
+//! The fallback for other systems, where only the information in `std` is available.
 
 use socket2::{SockRef, Socket};
 

@@ -1,8 +1,9 @@
-//! One practice Redis for all commands of a user: the process that holds a lock file in the state folder serves, and the
-//! others connect to it.
+//! All commands of a user share one practice Redis. The process that holds a lock file in the state folder runs the
+//! server, and the other processes connect to it.
 //!
-//! An address file names the port, a random password and the server's run id. The run id is checked, because ports are
-//! reused; the password is needed, because every user of the machine can connect to loopback.
+//! An address file contains the port, a random password and the server's run ID. Processes check the run ID, because
+//! another program may use the port later. The password is needed because every user of the machine can connect to
+//! loopback addresses.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -31,17 +32,19 @@ const RETRY: Duration = Duration::from_millis(10);
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 /// Maximum length of its reply in bytes.
 const LONGEST_REPLY: usize = 8 * 1024;
-/// How long a server that is ending waits for connected processes to disconnect.
+/// How long a server that is shutting down waits for other processes to disconnect.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Why the practice Redis is not available.
+/// The reason why the practice Redis is not available.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachError {
     /// No server could be started.
     #[error("the practice Redis cannot start on 127.0.0.1: {0}")]
     Start(#[source] io::Error),
     /// Another process holds the lock, but no server answered before the deadline.
-    #[error("another sessiontut process serves the practice Redis but does not answer; end it, or try again")]
+    #[error(
+        "another sessiontut process runs the practice Redis but does not answer; end that process, or try again"
+    )]
     NoReply,
 }
 
@@ -53,11 +56,12 @@ pub(crate) struct PracticeRedis {
 }
 
 enum Role {
-    /// This process is not attached. The address is that of the server it was attached to before.
+    /// This process is not attached. The address belongs to the server that it was attached to before.
     Detached(Option<ServerAddress>),
-    /// This process serves. Without a state folder, nothing is saved and no other process can connect.
+    /// This process runs the server. Without a state folder, nothing is saved and no other process can connect.
     Serving { server: Server, folder: Option<PathBuf> },
-    /// Another process serves. It waits for this connection at its end, so that no command is cut off.
+    /// Another process runs the server. Before it exits, it waits until this connection is closed, so that no command
+    /// is cut off.
     Connected {
         address: ServerAddress,
         _connection: TcpStream,
@@ -71,13 +75,13 @@ impl Default for Role {
 }
 
 impl PracticeRedis {
-    /// Returns the address of the practice Redis. If no process serves it, this process does from now on.
+    /// Returns the address of the practice Redis. If no process runs the server, this process starts it.
     ///
-    /// Call it again whenever a connection is dead: the process that served may have ended. The data is then loaded
-    /// again, and if possible the port and the password stay the same.
+    /// Call this again whenever a connection is dead, because the process that ran the server may have ended. The new
+    /// server loads the saved data and, if possible, uses the same port and password.
     ///
-    /// # Errors
-    /// [`AttachError`] if no server can be started, or the one that serves does not answer before the deadline.
+    /// # Errors [`AttachError`] if no server can be started, or if the running one does not answer before the
+    /// deadline.
     pub(crate) fn attach(&self, deadline: Deadline) -> Result<Target, AttachError> {
         let mut role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
         if let Role::Serving { server, .. } = &*role {
@@ -101,7 +105,7 @@ impl PracticeRedis {
         }
     }
 
-    /// What the user should know, as far as it is known now.
+    /// Messages for the user about the data, as far as they are known yet.
     pub(crate) fn notices(&self) -> Vec<DataNotice> {
         let notices = self.notices.lock();
         notices.unwrap_or_else(PoisonError::into_inner).clone()
@@ -116,7 +120,8 @@ impl PracticeRedis {
         match std::mem::take(&mut *role) {
             Role::Serving { server, folder } => {
                 if let Some(folder) = folder {
-                    // If it stays, new processes are refused by the port that it names, and wait for the lock.
+                    // If the address file remains, new processes cannot connect to the port in it, and wait for the
+                    // lock.
                     let _ = withdraw(&folder);
                 }
                 server.stop_after(GRACE)
@@ -143,7 +148,7 @@ fn attach(
         Err(error) => return serve_in_memory(&error, notices),
     };
     loop {
-        // A lock that could not be taken is opened again, because the file may have been replaced.
+        // Open the lock file again at each attempt, because it may have been replaced.
         let lock = match open_lock(&folder.join(LOCK)).map(|lock| (lock.try_lock(), lock)) {
             Ok((Ok(()), lock)) => Some(lock),
             Ok((Err(TryLockError::WouldBlock), _)) => None,
@@ -165,7 +170,7 @@ fn attach(
             let _connection = connection;
             return Ok((Role::Connected { address, _connection }, target));
         }
-        // The other process has not written the address file yet, or it is ending.
+        // The other process has not written the address file yet, or is shutting down.
         if deadline.is_over() {
             return Err(AttachError::NoReply);
         }
@@ -183,14 +188,14 @@ fn serve_in_memory(reason: &io::Error, notices: &mut Vec<DataNotice>) -> Result<
     Ok((Role::Serving { server, folder: None }, target))
 }
 
-/// Starts a server for all processes; the lock is held.
+/// Starts a server that all processes can use. The caller holds the lock.
 fn serve(
     folder: &Path,
     lock: &File,
     before: Option<&ServerAddress>,
     notices: &mut Vec<DataNotice>,
 ) -> io::Result<Server> {
-    // No process may send a password to the port of a server that has ended.
+    // Remove the old address file, so that no process sends a password to the port of a server that has ended.
     withdraw(folder)?;
     let data = folder.join(DATA);
     let mut options = new_options();
@@ -208,7 +213,7 @@ fn serve(
     Ok(server)
 }
 
-/// A free port, and a random password.
+/// Returns options with a free port and a random password.
 fn new_options() -> ServerOptions {
     ServerOptions {
         password: Some(Secret::new(random::hexadecimal::<16>())),
@@ -259,7 +264,7 @@ fn withdraw(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Connects to the server in the address file, if it is the one that wrote the file.
+/// Connects to the server in the address file, and verifies that it is the server that wrote the file.
 fn connect(folder: &Path, deadline: Deadline) -> Option<(ServerAddress, TcpStream)> {
     let text = fs::read(folder.join(ADDRESS)).ok()?;
     let address: ServerAddress = serde_json::from_slice(&text).ok()?;

@@ -1,4 +1,4 @@
-//! The state of one client connection, and the replies that wait to be sent to it.
+//! The state of one client connection, and its replies that have not been sent yet.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -17,9 +17,9 @@ use super::store::ChangeFlag;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionState {
     Open,
-    /// To be closed when all replies have been sent (QUIT, a protocol error).
+    /// The connection closes when all replies have been sent (QUIT, a protocol error).
     Closing,
-    /// To be closed at once (CLIENT KILL, a client that does not read its replies).
+    /// The connection closes at once (CLIENT KILL, or a client that does not read its replies).
     Dead,
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Pause {
     Forever,
 }
 
-/// One connection. All of a server runs in one thread, so cells are enough.
+/// One connection. A server runs in a single thread, so cells are enough.
 #[derive(Debug)]
 pub(super) struct ConnectedClient {
     pub(super) id: u64,
@@ -64,10 +64,10 @@ pub(super) struct ConnectedClient {
     pub(super) pause: Cell<Option<Pause>>,
     pub(super) limits: ServerLimits,
     output: RefCell<Vec<u8>>,
-    /// Bytes of replies that the kernel has not taken yet.
+    /// Bytes of replies that have not been written to the socket yet.
     unsent: Cell<usize>,
     unsent_by_all: Rc<Cell<usize>>,
-    /// There is something to send, or `state` has changed.
+    /// Wakes the connection's task when there is something to send or `state` has changed.
     pub(super) wake: Notify,
 }
 
@@ -105,7 +105,7 @@ impl ConnectedClient {
         client
     }
 
-    /// Queues a reply. As in Redis, a client that leaves too many replies unread is disconnected.
+    /// Queues a reply. As in Redis, a client with too many unread replies is disconnected.
     pub(super) fn send(&self, reply: &Reply) {
         if self.state.get() == ConnectionState::Dead {
             return;
@@ -122,7 +122,7 @@ impl ConnectedClient {
         }
     }
 
-    /// Closes the connection, now or when everything has been sent.
+    /// Closes the connection, at once or when everything has been sent.
     pub(super) fn end(&self, state: ConnectionState) {
         if self.state.get() != ConnectionState::Dead {
             self.state.set(state);
@@ -130,12 +130,12 @@ impl ConnectedClient {
         self.wake.notify_one();
     }
 
-    /// Whether it has subscribed to a channel; in RESP2 it can then run few other commands.
+    /// Whether the client has subscribed to a channel. In RESP2, such a client can run only a few commands.
     pub(super) fn is_subscriber(&self) -> bool {
         !self.channels.borrow().is_empty()
     }
 
-    /// Bytes of replies that have not been sent.
+    /// Returns the number of reply bytes that have not been sent.
     pub(super) fn unsent(&self) -> usize {
         self.unsent.get()
     }
@@ -145,7 +145,7 @@ impl ConnectedClient {
         std::mem::take(&mut self.output.borrow_mut())
     }
 
-    /// Subtracts bytes that the kernel has taken.
+    /// Subtracts bytes that have been written to the socket.
     pub(super) fn note_sent(&self, count: usize) {
         self.unsent.set(self.unsent.get().saturating_sub(count));
         let all = self.unsent_by_all.get();

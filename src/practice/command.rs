@@ -47,13 +47,13 @@ pub(super) fn wrong_arity(command: &CommandInfo) -> CommandError {
     format!("ERR wrong number of arguments for '{name}' command").into()
 }
 
-/// A command that runs for a client.
+/// A command that is being run for a client.
 pub(super) struct Invocation<'a> {
     pub(super) state: &'a mut ServerState,
     pub(super) client: &'a Rc<ConnectedClient>,
     pub(super) words: &'a [Vec<u8>],
     pub(super) command: &'static CommandInfo,
-    /// Whether EXEC runs it; it must not block then.
+    /// Whether EXEC runs it. If so, it must not block.
     pub(super) in_transaction: bool,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Invocation<'a> {
         self.state.store.now
     }
 
-    /// The word at `index`; the command's arity guarantees that there is one.
+    /// Returns the word at `index`. The command's arity guarantees that it exists.
     pub(super) fn word(&self, index: usize) -> &'a [u8] {
         self.words.get(index).map_or(&[], Vec::as_slice)
     }
@@ -115,7 +115,7 @@ impl<'a> Invocation<'a> {
         self.state.store.put(db, key, value, expires);
     }
 
-    /// Changes the value at the command's key with a function that returns how much it has changed.
+    /// Changes the value at the command's key. `change` returns how many elements it has changed.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut Value) -> usize) -> usize {
         let (db, key) = (self.db(), self.word(1));
         let changes = self.state.store.edit(db, key, change).unwrap_or(0);

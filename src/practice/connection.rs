@@ -13,11 +13,11 @@ use super::reply::Reply;
 use super::request::{RequestLimits, RequestReader};
 use super::state::SharedState;
 
-/// Bytes read from the kernel at a time.
+/// The number of bytes to read at a time.
 const CHUNK: usize = 16 * 1024;
-/// Requests run before other connections get their turn.
+/// The number of requests to run before other connections get their turn.
 const REQUESTS_PER_TURN: usize = 128;
-/// How long sending the last reply before a close may take.
+/// Time limit for sending the last replies before closing.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends, and removes it from the server's state.
@@ -29,11 +29,11 @@ pub(super) async fn serve(stream: TcpStream, client: Rc<ConnectedClient>, server
         sending: Vec::new(),
         request_began: None,
     };
-    // The client has gone, so a broken connection is not reported.
+    // The client has disconnected, so the error is not reported.
     let _ = task.run(&server).await;
     server.borrow_mut().remove_client(&client);
     if client.state.get() == ConnectionState::Closing {
-        // A client that does not take its last reply in time loses it.
+        // If the client does not read its last reply in time, the reply is lost.
         let _ = tokio::time::timeout(CLOSING_TIME, task.close()).await;
     }
 }
@@ -42,7 +42,7 @@ struct ConnectionTask {
     stream: TcpStream,
     client: Rc<ConnectedClient>,
     reader: RequestReader,
-    /// Taken from the client's output, but not by the kernel yet.
+    /// Bytes taken from the client's output, but not written to the socket yet.
     sending: Vec<u8>,
     /// When the first byte of an incomplete request arrived.
     request_began: Option<Instant>,
@@ -99,7 +99,7 @@ impl ConnectionTask {
         }
     }
 
-    /// Runs the complete requests; whether there may be more.
+    /// Runs the complete requests. Returns whether there may be more.
     fn run_requests(&mut self, server: &SharedState) -> bool {
         let client = &self.client;
         for _ in 0..REQUESTS_PER_TURN {

@@ -1,5 +1,5 @@
-//! Servers whose data is saved in the state folder: the lock file, which lets one process at a time use a data file, and
-//! what happens if the data file cannot be used.
+//! Starts servers whose data is saved in the state folder. A lock file ensures that only one process at a time uses a
+//! data file. If the data file cannot be used, the server starts without it, and a notice gives the reason.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -11,7 +11,7 @@ use crate::state;
 const STANDALONE_LOCK: &str = "practice-alone.lock";
 const STANDALONE_DATA: &str = "practice-alone.data";
 
-/// What a user should know about the data of a practice Redis.
+/// A message for the user about the data of a practice Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DataNotice {
     /// The data is not saved.
@@ -29,7 +29,7 @@ pub(super) fn open_lock(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Starts a server with a data file. Sets the file aside if it is damaged, and leaves it alone if it cannot be read.
+/// Starts a server with a data file. If the file is damaged, renames it. If it cannot be read, does not change it.
 pub(super) fn start(
     mut options: ServerOptions,
     data: &Path,
@@ -62,8 +62,7 @@ pub(super) fn start(
 
 /// Starts the server of `sessiontut practice`, whose data is separate from that of the other commands.
 ///
-/// # Errors
-/// As [`Server::start`].
+/// # Errors The same as for [`Server::start`].
 pub(crate) fn start_standalone(
     options: ServerOptions,
     saves_data: bool,

@@ -7,8 +7,8 @@ use crate::random;
 
 /// Entries in order of insertion. Replacing a value keeps its place.
 ///
-/// A SCAN cursor is a position in that order. An entry that is there from the first call of a scan to the last is
-/// therefore returned exactly once, whatever is added or removed in between.
+/// A SCAN cursor is a position in that order. An entry that exists from the first call of a scan to the last is
+/// therefore returned exactly once, even if other entries are added or removed in between.
 #[derive(Clone, Debug)]
 pub(super) struct Dict<V> {
     positions: HashMap<Rc<[u8]>, u64>,
@@ -21,7 +21,7 @@ impl<V> Default for Dict<V> {
         Self {
             positions: HashMap::new(),
             entries: BTreeMap::new(),
-            // As a cursor, 0 means the start and the end of a scan.
+            // Positions start at 1, because the cursor 0 means both the start and the end of a scan.
             next: 1,
         }
     }
@@ -63,7 +63,8 @@ impl<V> Dict<V> {
         self.entries.values().map(|(name, value)| (&**name, value))
     }
 
-    /// Up to `count` entries from `cursor` on (0: from the start), and the next cursor (0: the scan is complete).
+    /// Returns up to `count` entries, starting at `cursor` (0 is the start), and the next cursor (0 if the scan is
+    /// complete).
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &V)>) {
         let mut rest = self.entries.range(cursor..);
         let found = rest.by_ref().take(count);
@@ -71,7 +72,7 @@ impl<V> Dict<V> {
         (rest.next().map_or(0, |(position, _)| *position), found)
     }
 
-    /// A random entry. Entries that follow a gap are more likely than others.
+    /// Returns a random entry. Entries that follow a gap are more likely than others.
     pub(super) fn random_entry(&self) -> Option<(&[u8], &V)> {
         let from = random::number() % self.next;
         let mut from_there = self.entries.range(from..).chain(self.entries.iter());

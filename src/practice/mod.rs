@@ -1,11 +1,12 @@
-//! The practice Redis: a small Redis-compatible server on loopback, so that everything works on a machine without Redis.
+//! The practice Redis: a small Redis-compatible server on loopback, so that all commands work on a machine without
+//! Redis.
 //!
 //! ```text
 //! bytes ─▶ request ─▶ command (looked up in the command table) ─▶ store ─▶ reply ─▶ bytes
 //! ```
 //!
-//! Commands use `PracticeRedis`; [`Server`] is the server itself, which runs in a separate thread. Its replies are those
-//! of Redis 7.0, byte for byte; `tests/practice_differential.rs` compares them.
+//! Commands use `PracticeRedis`. [`Server`] is the server itself, which runs in a separate thread. Its replies are
+//! identical to those of Redis 7.0, and `tests/practice_differential.rs` compares every byte.
 
 mod attach;
 mod client;

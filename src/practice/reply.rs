@@ -27,7 +27,7 @@ pub(super) enum Reply {
     Ok,
     /// A simple string.
     Status(Cow<'static, str>),
-    /// An error, its code first.
+    /// An error, starting with its code.
     Error(Cow<'static, str>),
     Int(i64),
     Bulk(Vec<u8>),
@@ -45,7 +45,7 @@ pub(super) enum Reply {
     Push(Vec<Reply>),
     /// A bulk string in RESP2.
     Verbatim(String),
-    /// Several replies to one command (SUBSCRIBE), or none.
+    /// Several replies to one command (SUBSCRIBE), or no reply.
     Many(Vec<Reply>),
 }
 
@@ -54,7 +54,7 @@ impl Reply {
         Self::Bulk(text.into())
     }
 
-    /// A bulk string, or nil.
+    /// Returns a bulk string, or nil for `None`.
     pub(super) fn maybe(bytes: Option<Vec<u8>>) -> Self {
         bytes.map_or(Self::Nil, Self::Bulk)
     }

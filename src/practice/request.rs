@@ -3,11 +3,11 @@
 /// A command name and its arguments.
 pub(super) type Words = Vec<Vec<u8>>;
 
-/// Bytes of an inline request, and of any header line.
+/// The maximum length of an inline request, and of a header line.
 const LINE_LIMIT: usize = 64 * 1024;
-/// Before authentication, a request may have this many words …
+/// The most words in a request before authentication.
 const UNAUTHENTICATED_WORDS: i64 = 10;
-/// … of this many bytes each.
+/// The maximum length of a word before authentication.
 const UNAUTHENTICATED_BYTES: i64 = 16 * 1024;
 /// The memory that a word needs in addition to its bytes.
 const WORD_COST: usize = 48;
@@ -25,7 +25,7 @@ pub(super) struct RequestLimits {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ProtocolError(pub(super) String);
 
-/// Bytes that have arrived, and requests read from them.
+/// Reads requests from the bytes that have arrived.
 #[derive(Debug, Default)]
 pub(super) struct RequestReader {
     received: Vec<u8>,
@@ -36,7 +36,7 @@ pub(super) struct RequestReader {
 
 #[derive(Debug)]
 struct Multibulk {
-    /// The number of words still to come; zero or less if the header announces none.
+    /// The number of words still to come. Zero or less if the header announces no words.
     missing: i64,
     words: Words,
     /// The announced length of the next word.
@@ -59,7 +59,8 @@ impl RequestReader {
         self.open.is_some() || self.at < self.received.len()
     }
 
-    /// Removes and returns the next request; `None` while it is incomplete. A request without words must be ignored.
+    /// Removes and returns the next request, or `None` if it is incomplete. The caller must ignore requests without
+    /// words.
     ///
     /// # Errors
     /// [`ProtocolError`]; the connection must then be closed.
@@ -82,7 +83,7 @@ impl RequestReader {
         Ok(None)
     }
 
-    /// Reads the words that have arrived; whether the request is complete.
+    /// Reads the words that have arrived. Returns whether the request is complete.
     fn read_words(&mut self, open: &mut Multibulk, limits: RequestLimits) -> Result<bool, ProtocolError> {
         while open.missing > 0 {
             let length = match open.length {
@@ -126,14 +127,14 @@ impl RequestReader {
             return Err(protocol_error("unauthenticated bulk length"));
         }
         let length = usize::try_from(length).map_err(|_| invalid())?;
-        // Refused on announcement, before any byte is stored.
+        // A word that is too long is refused when it is announced, before any byte of it is stored.
         if length.saturating_add(open.cost + WORD_COST) > limits.bytes {
             return Err(invalid());
         }
         Ok(Some(length))
     }
 
-    /// The next line, up to its carriage return, once the byte after that has arrived.
+    /// Returns the next line, up to its carriage return, once the byte after that has arrived.
     fn header(&mut self, too_long: &str) -> Result<Option<Vec<u8>>, ProtocolError> {
         let rest = &self.received[self.at..];
         let end = rest.iter().take(LINE_LIMIT + 1).position(|byte| *byte == b'\r');
@@ -186,7 +187,7 @@ fn protocol_error(text: impl Into<String>) -> ProtocolError {
     ProtocolError(text.into())
 }
 
-/// An integer in the only notation that Redis accepts (`string2ll`): without `+` and leading zeros.
+/// Parses an integer in the only notation that Redis accepts (`string2ll`): without `+` and leading zeros.
 pub(super) fn integer(text: &[u8]) -> Option<i64> {
     let number: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (number.to_string().as_bytes() == text).then_some(number)

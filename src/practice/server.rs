@@ -1,4 +1,4 @@
-//! The server itself: a listener on loopback in a thread of its own.
+//! The server itself: a listener on a loopback address, in a separate thread.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,9 +28,9 @@ use crate::secret::Secret;
 pub struct ServerOptions {
     /// A loopback address; port 0 means a free port.
     pub listen: SocketAddr,
-    /// The password that clients need.
+    /// The password that clients must send.
     pub password: Option<Secret>,
-    /// The file that data is loaded from, and saved to while the server runs and when it ends.
+    /// The file that the data is loaded from and saved to, both while the server runs and when it ends.
     pub data: Option<PathBuf>,
     /// The limits of the server.
     pub limits: ServerLimits,
@@ -39,7 +39,7 @@ pub struct ServerOptions {
 }
 
 impl Default for ServerOptions {
-    /// A free port, no password, nothing saved.
+    /// Returns options for a server on a free port that has no password and saves nothing.
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -53,11 +53,11 @@ impl Default for ServerOptions {
 
 /// How often expired keys are removed, and the server checks whether to save.
 const HEARTBEAT: Duration = Duration::from_millis(100);
-/// How long a change may wait to be saved, so how much a crash can lose.
+/// How long a change may remain unsaved. A crash loses at most the changes of this time.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// The client name of the connection that each attached process keeps open.
 pub(super) const ATTACHED: &str = "sessiontut-attached";
-/// How often a server that is ending looks for attached processes.
+/// How often a server that is shutting down checks for attached processes.
 const RECOUNT: Duration = Duration::from_millis(10);
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -67,9 +67,9 @@ const BACKLOG: i32 = 128;
 pub struct Server {
     address: SocketAddr,
     password: Option<Secret>,
-    /// As in `INFO`.
+    /// The run ID, as in `INFO`.
     pub(super) run_id: String,
-    /// Ends the server; the duration is how long it waits for attached processes.
+    /// Ends the server. The duration is how long it waits for attached processes.
     stop: Option<oneshot::Sender<Duration>>,
     thread: Option<JoinHandle<io::Result<()>>>,
     /// The lock on the data file, released after the server has saved and ended.
@@ -77,7 +77,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server, which accepts connections when this returns.
+    /// Starts a server. It accepts connections as soon as this function returns.
     ///
     /// # Errors
     /// The address is not loopback, the port is in use, the data file cannot be read or is damaged
@@ -91,7 +91,7 @@ impl Server {
         }
         let listener = listener(options.listen)?;
         let address = listener.local_addr()?;
-        // Read here, so that the caller learns of a damaged file.
+        // Read the file in this thread, so that the caller gets the error if it is damaged.
         let saved = match &options.data {
             Some(file) => snapshot::read(file)?,
             None => None,
@@ -113,13 +113,13 @@ impl Server {
         })
     }
 
-    /// The address it listens on.
+    /// Returns the address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address and password.
+    /// Returns the address and password as a target.
     #[must_use]
     pub(super) fn target(&self) -> Target {
         target(self.address, self.password.clone())
@@ -133,7 +133,7 @@ impl Server {
         self.end(Duration::ZERO)
     }
 
-    /// The same, but first waits until no other process is attached, for at most `grace`.
+    /// Like [`Self::stop`], but first waits until no other process is attached, for at most `grace`.
     ///
     /// # Errors
     /// The data could not be saved.
@@ -161,7 +161,7 @@ impl Drop for Server {
     }
 }
 
-/// The target for a practice Redis at this address.
+/// Returns the target for a practice Redis at this address.
 pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
     Target {
         address: Address::Tcp {
@@ -179,8 +179,8 @@ pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
 
 fn listener(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Otherwise connections in TIME_WAIT would keep the next server from using the port. On Windows the option would
-    // let two servers share one port.
+    // Without this option, connections in TIME_WAIT would prevent the next server from using the port. On Windows,
+    // the option would let two servers share one port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -229,7 +229,7 @@ fn run(
             // An error means that the handle was dropped, which ends the server as well.
             grace = stopped => grace.unwrap_or_default(),
         };
-        // An attached process may still open connections. After the grace period they are cut.
+        // An attached process may still open connections. They are closed after the grace period.
         tokio::select! {
             () = accept(&listener, &state) => {}
             () = all_detached(&state) => {}
@@ -252,7 +252,7 @@ async fn accept(listener: &TcpListener, state: &SharedState) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => admit(stream, peer, state),
-            // Out of file descriptors, or the client is gone already.
+            // No file descriptors are left, or the client has already disconnected.
             Err(_) => tokio::time::sleep(HEARTBEAT).await,
         }
     }
@@ -262,7 +262,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let Ok(local) = stream.local_addr() else {
         return;
     };
-    // Replies are small, and a client waits for each. Without the option they only come later.
+    // Replies are small, and a client waits for each of them. If the option cannot be set, replies only arrive later.
     let _ = stream.set_nodelay(true);
     let mut server = state.borrow_mut();
     server.statistics.connections += 1;
@@ -282,7 +282,8 @@ async fn expire_and_save(state: &SharedState, saver: &mut Saver) {
         tokio::time::sleep(HEARTBEAT).await;
         state.borrow_mut().store.advance(wall_clock());
         if last_save.elapsed() >= SAVE_EVERY {
-            // A full disk may have room later; an error of the last save, at the end, is reported.
+            // An error is ignored here, because a full disk may have room again later. Only an error of the last save
+            // is reported.
             let _ = saver.save(state);
             last_save = Instant::now();
         }
@@ -292,7 +293,7 @@ async fn expire_and_save(state: &SharedState, saver: &mut Saver) {
 /// Saves the data when it has changed.
 struct Saver {
     file: Option<PathBuf>,
-    /// The store's number of changes at the last save.
+    /// The store's change counter at the last save.
     saved: u64,
 }
 

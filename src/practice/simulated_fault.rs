@@ -13,7 +13,7 @@ pub enum SimulatedFault {
     None,
     /// It is still loading its data.
     Loading,
-    /// The ACL of the user permits no command.
+    /// The user's ACL does not permit any command.
     NoPermission,
     /// It is a replica and refuses writes.
     Replica,
@@ -25,7 +25,7 @@ pub enum SimulatedFault {
 }
 
 impl SimulatedFault {
-    /// The reply to a request instead of the normal one.
+    /// Returns the reply that replaces the normal one, if there is one.
     pub(super) fn reply(self, words: &[Vec<u8>], port: u16) -> Option<Reply> {
         let command = find(&[PRACTICE], words)?;
         match self {
@@ -102,7 +102,7 @@ fn slots(first: i64, last: i64, node: SocketAddr) -> Reply {
     Reply::Array(vec![Reply::Int(first), Reply::Int(last), node])
 }
 
-/// An id of forty hexadecimal digits, as Redis has.
+/// Returns a node ID of forty hexadecimal digits, as in Redis.
 fn node_id(node: SocketAddr) -> String {
     format!("{:040x}", node.port())
 }

@@ -1,4 +1,4 @@
-//! The data file: the commands that restore the data, after a first line with their hash.
+//! The data file. Its first line contains a hash, and the rest are the commands that restore the data.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ use crate::state;
 /// The start of the first line; the number changes with the format.
 const HEADER: &str = "sessiontut practice data 1 ";
 
-/// Writes the data to a file with mode 0600, completely or not at all.
+/// Writes the data atomically to a file with mode 0600.
 pub(super) fn write(file: &Path, store: &Store) -> io::Result<()> {
     let body = body(store);
     let mut content = format!("{HEADER}{}\n", hash(&body)).into_bytes();
@@ -26,7 +26,7 @@ pub(super) fn write(file: &Path, store: &Store) -> io::Result<()> {
     state::write(file, &content)
 }
 
-/// Reads the commands of a file; none if there is no file.
+/// Reads the commands from a file. Returns `None` if there is no file.
 ///
 /// # Errors
 /// The file cannot be read, or it is damaged ([`io::ErrorKind::InvalidData`]).

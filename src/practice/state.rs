@@ -17,9 +17,9 @@ const MEGABYTE: usize = 1024 * 1024;
 /// The limits of a practice server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
-    /// Connections at a time.
+    /// The most connections at a time.
     pub clients: usize,
-    /// Bytes of the data set; beyond them, writes get Redis's OOM error.
+    /// The maximum size of the data set in bytes. If it is exceeded, writes get Redis's OOM error.
     pub data: usize,
     /// Bytes of one request, and of the queue of one transaction.
     pub request: usize,
@@ -63,7 +63,7 @@ pub(super) struct ServerState {
     pub(super) last_client_id: u64,
 }
 
-/// Counters that INFO shows.
+/// The counters in INFO.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Statistics {
     pub(super) connections: u64,
@@ -73,7 +73,7 @@ pub(super) struct Statistics {
     pub(super) misses: u64,
 }
 
-/// The state as the tasks of one thread share it; never borrowed across an await.
+/// The state, shared by the tasks of one thread. It must not be borrowed across an await.
 pub(super) type SharedState = Rc<RefCell<ServerState>>;
 
 impl ServerState {
@@ -136,7 +136,7 @@ impl ServerState {
     }
 }
 
-/// A command as MONITOR shows it: `1700000000.123456 [0 127.0.0.1:4242] "get" "k"`. Passwords are left out.
+/// Formats a command as MONITOR does: `1700000000.123456 [0 127.0.0.1:4242] "get" "k"`. Passwords are omitted.
 fn monitor_line(client: &ConnectedClient, words: &[Vec<u8>]) -> String {
     let now = wall_clock();
     let (seconds, micros) = (now / 1000, now % 1000 * 1000);

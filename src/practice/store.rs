@@ -1,4 +1,4 @@
-//! The data set: sixteen databases of keys that expire at a given millisecond.
+//! The data set: sixteen databases of keys, which may each have an expiry time in milliseconds.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
@@ -34,7 +34,7 @@ pub(super) struct KeyEntry {
 #[derive(Debug)]
 pub(super) struct Store {
     databases: Vec<Dict<KeyEntry>>,
-    /// Every key that expires, the earliest first.
+    /// All keys with an expiry, the earliest first.
     expiries: BTreeSet<(Moment, usize, Vec<u8>)>,
     /// Flags to set when a key (database, name) changes, for WATCH.
     watched: HashMap<(usize, Vec<u8>), Vec<ChangeFlag>>,
@@ -63,7 +63,7 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Sets the clock and removes the keys that have expired by then.
+    /// Sets the clock, and removes all keys that have expired.
     pub(super) fn advance(&mut self, now: Moment) {
         self.now = now;
         while let Some((moment, db, name)) = self.expiries.first().cloned() {
@@ -94,7 +94,8 @@ impl Store {
         self.changed(db, name);
     }
 
-    /// Changes a value in place, and removes its key if it is empty afterwards. The caller reports the change.
+    /// Changes a value in place, and removes its key if it is empty afterwards. The caller must call
+    /// [`Self::changed`].
     pub(super) fn edit<R>(
         &mut self,
         db: usize,

@@ -1,5 +1,5 @@
-//! The values of keys, with the encodings of Redis 7.0 as far as learners see them: small hashes keep the order of their
-//! fields (HGETALL), sets of integers are sorted (SMEMBERS).
+//! The values of keys, with those effects of Redis 7.0's encodings that learners can see: small hashes keep the order
+//! of their fields (HGETALL), and sets of integers are sorted (SMEMBERS).
 
 use super::dict::Dict;
 use super::request::integer;
@@ -19,7 +19,7 @@ const ELEMENT_COST: usize = 48;
 pub(super) enum Value {
     Text(Vec<u8>),
     Hash(Collection),
-    /// The values of the collection are empty.
+    /// A set. The values in its collection are empty.
     Set(Collection),
 }
 
@@ -53,7 +53,7 @@ impl Value {
         }
     }
 
-    /// Whether the last element is gone; Redis then removes the key.
+    /// Whether the value has no elements. Redis then removes the key.
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Text(_) => false,
@@ -70,7 +70,7 @@ pub(super) type Pair<'a> = (&'a [u8], &'a Vec<u8>);
 pub(super) struct Collection {
     elements: Dict<Vec<u8>>,
     bytes: usize,
-    /// Whether Redis would use the compact encoding. It never returns to that once it has changed to a hash table.
+    /// Whether Redis would use the compact encoding. Once a collection has become a hash table, it stays one.
     is_compact: bool,
     is_set: bool,
 }
@@ -100,10 +100,10 @@ impl Collection {
         self.elements.get(name)
     }
 
-    /// Sets fields of a hash; returns how many are new.
+    /// Sets fields of a hash. Returns the number of new fields.
     pub(super) fn set_fields(&mut self, fields: &[(&[u8], &[u8])]) -> usize {
         let is_short = |(name, value): &(&[u8], &[u8])| name.len().max(value.len()) <= LISTPACK_VALUE;
-        // Redis looks at all of them before it sets any.
+        // Redis checks all fields before it sets any.
         self.is_compact &= fields.iter().all(is_short);
         let mut added = 0;
         for (name, value) in fields {
@@ -113,7 +113,7 @@ impl Collection {
         added
     }
 
-    /// Adds a member to a set; whether it is new.
+    /// Adds a member to a set. Returns whether it is new.
     pub(super) fn add_member(&mut self, member: &[u8]) -> bool {
         let is_new = self.insert(member, Vec::new());
         self.is_compact &= integer(member).is_some() && self.len() <= INTSET_ENTRIES;
@@ -130,7 +130,7 @@ impl Collection {
         old.is_none()
     }
 
-    /// Removes an element; whether it existed.
+    /// Removes an element. Returns whether it existed.
     pub(super) fn remove(&mut self, name: &[u8]) -> bool {
         let old = self.elements.remove(name);
         if let Some(old) = &old {
@@ -139,7 +139,7 @@ impl Collection {
         old.is_some()
     }
 
-    /// All elements in order of insertion, but the members of a compact set in ascending order.
+    /// Returns all elements in order of insertion, or in ascending order for a compact set.
     pub(super) fn pairs(&self) -> Vec<Pair<'_>> {
         let mut pairs: Vec<Pair<'_>> = self.elements.iter().collect();
         if self.is_set && self.is_compact {
@@ -148,7 +148,7 @@ impl Collection {
         pairs
     }
 
-    /// One part of a scan; a compact collection is returned whole.
+    /// Performs one call of a scan. A compact collection is returned in one call.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Pair<'_>>) {
         if self.is_compact {
             (0, self.pairs())

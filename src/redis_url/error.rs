@@ -1,8 +1,8 @@
-//! Why a URL cannot be used. No message contains any part of the password.
+//! Errors for URLs that cannot be used. No message contains any part of the password.
 
 use super::suggestion::suggest;
 
-/// Why a text is not a usable URL.
+/// The reason why a text is not a usable URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct UrlError {
@@ -10,7 +10,7 @@ pub struct UrlError {
     pub kind: UrlErrorKind,
     /// What is wrong, and where.
     pub message: String,
-    /// The URL that was probably meant, with the password masked.
+    /// The URL that the user probably meant, with the password masked.
     pub suggestion: Option<String>,
 }
 

@@ -36,7 +36,7 @@ pub struct Target {
     pub password: Option<Secret>,
     /// The database number to select.
     pub db: u64,
-    /// Whether the user gave the URL, or it is that of the practice Redis.
+    /// Whether the user gave this URL, or it belongs to the practice Redis.
     pub origin: Origin,
     /// Things in the URL that are valid but probably not intended.
     pub warnings: Vec<UrlWarning>,
@@ -65,12 +65,12 @@ pub enum Origin {
     Practice,
 }
 
-/// Something in a valid URL that people or other clients often understand differently.
+/// A part of a valid URL that people or other clients often interpret differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UrlWarning {
     /// `redis://secret@host`: the text before the @ is a user name, not a password.
     UserWithoutPassword,
-    /// The password contains an unencoded `@`. The last one ends the password, but not in every client.
+    /// The password contains an unencoded `@`. Here the last `@` ends the password, but not every client agrees.
     AtSignInPassword,
     /// The decoded password still contains an escape, so it was probably encoded twice.
     EncodedTwice,

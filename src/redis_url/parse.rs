@@ -88,9 +88,9 @@ fn split_scheme(text: &str) -> Result<(String, &str), UrlError> {
     })
 }
 
-/// Parses `unix://[login@]/path/to/socket[?db=N]`. Clients agree on `db` only in this form.
+/// Parses `unix://[login@]/path/to/socket[?db=N]`. This is the only form of `db` that all clients accept.
 fn parse_unix(text: &str, rest: &str) -> Result<Target, UrlError> {
-    // If the path comes first, an @ is part of it. Otherwise it ends the login.
+    // If the text starts with the path, an @ is part of the path. Otherwise it ends the login.
     let (login, place) = match rest.rsplit_once('@') {
         Some((login, place)) if !rest.starts_with('/') => (Some(login), place),
         _ => (None, rest),
@@ -101,14 +101,11 @@ fn parse_unix(text: &str, rest: &str) -> Result<Target, UrlError> {
     let (path, query) = place.split_once('?').unwrap_or((place, ""));
     let path = decode(text, path)?;
     if path.len() > LONGEST_SOCKET_PATH {
-        let message = format!(
-            "the path of a socket may have at most {LONGEST_SOCKET_PATH} bytes, but this one has more"
-        );
+        let message = format!("the path of the socket is longer than {LONGEST_SOCKET_PATH} bytes");
         return Err(invalid(text, &message).without_suggestion());
     }
     if path.trim_matches('/').is_empty() {
-        let message =
-            "the URL names no socket: put its path after unix://, as in unix:///run/redis/redis.sock";
+        let message = "the URL has no socket path: put it after unix://, as in unix:///run/redis/redis.sock";
         return Err(invalid(text, message).without_suggestion());
     }
     let parts = Parts {
@@ -172,7 +169,7 @@ fn may_be_host_and_port(front: &str) -> bool {
     !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether an @ is in the value of an option, as in `/0?email=a@b`, and so does not end a password.
+/// Whether an @ is part of the value of an option, as in `/0?email=a@b`. Then it does not end a password.
 fn is_query_with_at_sign(tail: &str) -> bool {
     tail.split_once('?').is_some_and(|(path, query)| {
         path.trim_matches('/').chars().all(|c| c.is_ascii_digit())
@@ -200,7 +197,7 @@ fn warnings(
     if parts.login.is_some_and(|login| login.contains('@')) {
         warnings.push(UrlWarning::AtSignInPassword);
     }
-    // Text that is not an option name may be part of a password with a ? in it, so it is not shown.
+    // Text that does not look like an option name may be part of a password that contains a ?, so it is not shown.
     let is_option_name = |name: &str| {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         !name.is_empty() && name.chars().all(is_allowed)
@@ -226,7 +223,7 @@ fn parse_address(text: &str, authority: &str) -> Result<Address, UrlError> {
     let bad_host = || invalid(text, "the host is neither a name nor an address");
     let host = percent_decode_str(host).decode_utf8().map_err(|_| bad_host())?;
     if host.is_empty() {
-        let message = "the URL names no host: put a host name or an address after redis://";
+        let message = "the URL has no host: put a host name or an address after redis://";
         return Err(invalid(text, message));
     }
     if host.contains(['$', '{', '}']) || (host.len() > 2 && host.starts_with('%') && host.ends_with('%')) {
@@ -252,7 +249,7 @@ fn parse_address(text: &str, authority: &str) -> Result<Address, UrlError> {
     })
 }
 
-/// Splits the host (an IPv6 address without its brackets) from the port, which may be empty.
+/// Splits the text into the host (an IPv6 address without its brackets) and the port, which may be empty.
 fn split_port<'a>(text: &str, authority: &'a str) -> Result<(&'a str, &'a str), UrlError> {
     if let Some(inside) = authority.strip_prefix('[') {
         let Some((address, port)) = inside.split_once(']') else {
@@ -271,7 +268,7 @@ fn split_port<'a>(text: &str, authority: &'a str) -> Result<(&'a str, &'a str), 
         };
     }
     if authority.contains(',') {
-        return Err(invalid(text, "the URL names several hosts: use one of them"));
+        return Err(invalid(text, "the URL contains several hosts: use one of them"));
     }
     let (first, rest) = authority.split_once(':').unwrap_or((authority, ""));
     if !rest.contains(':') {
@@ -318,7 +315,7 @@ fn parse_db(text: &str, path: &str) -> Result<u64, UrlError> {
     }
 }
 
-/// Whether the host is what instructions write in place of the reader's own endpoint.
+/// Whether the host is a placeholder from instructions, which the reader should have replaced.
 fn is_placeholder(host: &str) -> bool {
     let dashed = host.to_ascii_lowercase().replace('_', "-");
     matches!(host, "HOST" | "HOSTNAME" | "ENDPOINT" | "ADDRESS")

@@ -1,4 +1,4 @@
-//! What a host name alone suggests: the endpoint names of Amazon ElastiCache and MemoryDB.
+//! Recognises endpoints of Amazon ElastiCache and MemoryDB by their host names alone.
 //!
 //! Forms: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
 
@@ -7,7 +7,7 @@ use EndpointKind::{Configuration, Memcached, MemoryDb, Node, Primary, Reader, Se
 /// The kind of endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndpointKind {
-    /// Always the current primary.
+    /// Always resolves to the current primary.
     Primary,
     /// Distributes connections over the replicas; read only.
     Reader,
@@ -15,16 +15,17 @@ pub(crate) enum EndpointKind {
     Node,
     /// Cluster mode; needs a cluster client.
     Configuration,
-    /// Always TLS and cluster mode.
+    /// Always uses TLS and cluster mode.
     Serverless,
     Memcached,
-    /// Always cluster mode.
+    /// Always uses cluster mode.
     MemoryDb,
 }
 
-/// The names, without `.amazonaws.com`, with the kind of endpoint and whether it has TLS. The first match counts.
+/// Patterns for names without `.amazonaws.com`, each with the kind of endpoint and whether it uses TLS. The first
+/// match counts.
 ///
-/// `*` is any label, `**` any number of labels, `#` a four-digit shard, and `R` the region.
+/// `*` matches any label, `**` any number of labels, `#` a four-digit shard number, and `R` the region.
 const PATTERNS: [(&str, EndpointKind, bool); 14] = [
     ("**.serverless.R.cache", Serverless, true),
     ("**.cfg.R.cache", Memcached, false),
@@ -42,11 +43,11 @@ const PATTERNS: [(&str, EndpointKind, bool); 14] = [
     ("**.memorydb.R", MemoryDb, true),
 ];
 
-/// What a host name suggests.
+/// The properties of an endpoint that its host name suggests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointHint {
     pub kind: EndpointKind,
-    /// Whether the form of the name is that of an endpoint with TLS.
+    /// Whether the name has the form that endpoints with TLS have.
     pub tls: bool,
     /// The AWS region, if the name contains a known region code.
     pub region: Option<String>,
@@ -68,7 +69,7 @@ pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
     })
 }
 
-/// Compares label by label from the end. Returns the label in place of `R`.
+/// Compares label by label from the end. Returns the label that matched `R`.
 fn match_pattern<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
     let mut labels = name.rsplit('.');
     let mut region = "";
@@ -96,7 +97,8 @@ fn match_pattern<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
     labels.next().is_none().then_some(region)
 }
 
-/// Expands `use1` to `us-east-1`: abbreviations of area and direction, and a number.
+/// Expands a region code, such as `use1` to `us-east-1`. It consists of abbreviations of the area and the direction,
+/// and a number.
 fn region(code: &str) -> Option<String> {
     const DIRECTIONS: [(&str, &str); 9] = [
         ("ne", "northeast"),
@@ -158,7 +160,7 @@ impl EndpointHint {
         hints
     }
 
-    /// Where the URL does not match what its host name suggests.
+    /// Lists the parts of the URL that do not match the host name.
     pub(crate) fn mismatches(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut mismatches = Vec::new();
         if self.kind == EndpointKind::Memcached {

@@ -1,4 +1,4 @@
-//! Suggests the URL that was probably meant, for typos that people really make.
+//! Suggests the URL that the user probably meant, for common typos.
 
 use std::net::Ipv6Addr;
 
@@ -37,9 +37,9 @@ fn suggest_socket(text: &str) -> Option<String> {
     let path = rest.trim_start_matches('/');
     let is_one = scheme.ends_with("unix") || path.ends_with(".sock");
     let is_path = match rest.len() - path.len() {
-        // A host follows two slashes.
+        // After two slashes comes a host, not a path.
         0 | 2 => false,
-        // unix:/// is correct, so something else is wrong.
+        // `unix:///` is correct, so the typo must be elsewhere.
         slashes => slashes == 1 || !scheme.ends_with("unix"),
     };
     (is_one && is_path && !path.is_empty() && !path.contains(['@', '?', '#']))
@@ -78,7 +78,7 @@ fn split_scheme(text: &str) -> (&'static str, &str) {
     (meant_scheme(scheme), rest)
 }
 
-/// Recognises `redis:/HOST`, `redis:HOST` and `redis//HOST`, but `redis:6379` is a host and its port.
+/// Recognises `redis:/HOST`, `redis:HOST` and `redis//HOST`, but not `redis:6379`, which is a host and its port.
 fn split_incomplete_scheme(text: &str) -> (&'static str, &str) {
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (scheme, rest) = text.split_at(end);
@@ -111,7 +111,7 @@ fn masked_login(login: &str) -> String {
     }
 }
 
-/// Whether a user name can be shown: with other characters, it may be part of a password.
+/// Whether a user name can be shown. If it contains unusual characters, it may be part of a password.
 fn is_plain_user(user: &str) -> bool {
     user.chars()
         .all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.'))
@@ -159,7 +159,7 @@ fn ipv6_with_port(authority: &str) -> Option<(String, u16)> {
 }
 
 fn tail(port: u16, db: &str) -> String {
-    // A number with too many digits is a typo too.
+    // A number with too many digits is also a typo.
     let db = if db.is_empty() || db.len() > MOST_DIGITS {
         "0"
     } else {

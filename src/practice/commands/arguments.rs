@@ -3,7 +3,7 @@
 use crate::practice::command::{CommandError, NOT_AN_INTEGER, SYNTAX};
 use crate::practice::request::integer;
 
-/// Whether a word is this option; case does not matter.
+/// Whether a word is this option, ignoring case.
 pub(super) fn is(word: &[u8], option: &str) -> bool {
     word.eq_ignore_ascii_case(option.as_bytes())
 }
@@ -12,7 +12,7 @@ pub(super) fn lower(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_lowercase()
 }
 
-/// A word as C would print it: at most `most` bytes, and nothing from a zero byte on.
+/// Formats a word as C code would print it: at most `most` bytes, and nothing after a zero byte.
 pub(super) fn shown(word: &[u8], most: usize) -> String {
     let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
     String::from_utf8_lossy(&word[..end.min(most)]).into_owned()
@@ -23,7 +23,7 @@ pub(super) fn out_of_range(least: i64, most: i64) -> CommandError {
     format!("ERR value is out of range, value must between {least} and {most}").into()
 }
 
-/// A number for INCRBYFLOAT. Infinity is a number, but one that no sum accepts.
+/// Parses a number for INCRBYFLOAT. Infinity is accepted here, but a sum with it is an error.
 pub(super) fn float(word: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(word).ok()?;
     let number: f64 = text.parse().ok()?;
@@ -31,13 +31,13 @@ pub(super) fn float(word: &[u8]) -> Option<f64> {
     (number.is_finite() || (number.is_infinite() && is_spelled_out)).then_some(number)
 }
 
-/// A finite sum as INCRBYFLOAT prints it, rounded to the 15 digits that a 64-bit float represents exactly.
+/// Formats a finite sum as INCRBYFLOAT does, rounded to the 15 digits that a 64-bit float represents exactly.
 pub(super) fn float_text(sum: f64) -> Result<String, CommandError> {
     if !sum.is_finite() {
         return Err("ERR increment would produce NaN or Infinity".into());
     }
     let rounded = format!("{sum:.14e}").parse().unwrap_or(sum);
-    // An integer keeps all its digits, and no zero is negative.
+    // Integers are not rounded, and negative zero becomes zero.
     let exact = if sum.fract() == 0.0 { sum } else { rounded };
     Ok((exact + 0.0).to_string())
 }
@@ -94,7 +94,7 @@ impl<'a> ScanOptions<'a> {
 /// Whether `text` matches a glob pattern as in Redis's `stringmatchlen`: `*`, `?`, `[a-z]`, `[^a]`, and a backslash that
 /// escapes the next character.
 ///
-/// Backtracks to the last star only, so that the time is at most the product of both lengths.
+/// Backtracks only to the last star, so the time is at most proportional to the product of both lengths.
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut pos) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -118,7 +118,7 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// The number of pattern bytes that match this byte, if they do.
+/// Returns how many bytes of the pattern match this byte, or `None` if it does not match.
 fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern {
         [] => None,

@@ -9,11 +9,12 @@ use crate::practice::request::integer;
 use crate::practice::value::{Collection, Pair, Value};
 use crate::random;
 
-/// The most fields that HRANDFIELD returns if they may repeat.
+/// The most fields that HRANDFIELD returns if fields may repeat.
 const MOST_REPEATED: i64 = 1_000_000;
 
 impl Invocation<'_> {
-    /// Sets fields of the hash at the command's key, which is created if it is missing; returns how many are new.
+    /// Sets fields of the hash at the command's key, and creates the hash if necessary. Returns the number of new
+    /// fields.
     fn set_fields(&mut self, fields: &[(&[u8], &[u8])]) -> Result<usize, CommandError> {
         if self.hash()?.is_none() {
             self.put(self.word(1), Value::Hash(Collection::empty_hash()), None);
@@ -28,7 +29,7 @@ impl Invocation<'_> {
         Ok(added)
     }
 
-    /// The value of the field that the command names.
+    /// Returns the value of the field that is the command's second argument.
     fn field(&self) -> Result<Option<&Vec<u8>>, CommandError> {
         Ok(self.hash()?.and_then(|hash| hash.get(self.word(2))))
     }
@@ -38,7 +39,7 @@ impl Invocation<'_> {
     }
 }
 
-/// HSET and HMSET: the number of new fields.
+/// Runs HSET and HMSET. Returns the number of new fields.
 pub(super) fn hset(call: &mut Invocation<'_>) -> Result<usize, CommandError> {
     if call.words.len() % 2 == 1 {
         return Err(wrong_arity(call.command));
@@ -101,7 +102,7 @@ pub(super) fn srem(call: &mut Invocation<'_>) -> CommandResult {
     Ok(remove(call))
 }
 
-/// Removes the named elements; the reply is the number of those that existed.
+/// Removes elements. The reply is the number of elements that existed.
 fn remove(call: &mut Invocation<'_>) -> Reply {
     let names = &call.words[2..];
     Reply::count(call.edit(|value| match value {
@@ -161,7 +162,7 @@ pub(super) fn sscan(call: &mut Invocation<'_>) -> CommandResult {
     scan(call, from, call.set()?, |(member, _)| vec![member.to_vec()])
 }
 
-/// HSCAN and SSCAN; `show` returns what is listed of an element.
+/// Runs HSCAN and SSCAN. `show` returns the reply for one element.
 fn scan(
     call: &Invocation<'_>,
     from: u64,
@@ -205,7 +206,7 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::bulks(picked.into_iter().map(|(field, _)| field.to_vec())))
 }
 
-/// `count` different fields, or, if `count` is negative, that many fields that may repeat.
+/// Returns `count` different fields or, if `count` is negative, `-count` fields that may repeat.
 fn random_pairs(hash: &Collection, count: i64) -> Vec<Pair<'_>> {
     if count < 0 {
         let all = 0..count.unsigned_abs();

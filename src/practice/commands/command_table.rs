@@ -1,7 +1,7 @@
 //! The table of commands: arity, flags, key positions, ACL categories, and the function that runs each.
 //!
-//! The practice Redis and the list of commands a lesson may run share this table. Its contents are those of
-//! `COMMAND INFO` of Redis 7.0 (<https://redis.io/docs/latest/commands/command/>), which a test compares.
+//! The practice Redis uses this table, and so does the list of commands that a lesson may run. Its contents are those
+//! of `COMMAND INFO` of Redis 7.0 (<https://redis.io/docs/latest/commands/command/>), and a test compares them.
 
 use super::keys::{self, TimeUnit};
 use super::{collections, connection, messages, server, strings, transactions};
@@ -13,7 +13,7 @@ use crate::practice::reply::Reply;
 pub(crate) struct CommandInfo {
     /// In lower case; a subcommand is `container|name`.
     pub(crate) name: &'static str,
-    /// The number of words including the name; negative: at least that many.
+    /// The number of words, including the name. A negative number means at least that many.
     pub(crate) arity: i64,
     /// Redis's flags, separated by spaces.
     flags: &'static str,
@@ -21,7 +21,7 @@ pub(crate) struct CommandInfo {
     pub(crate) keys: KeyPositions,
     /// The ACL categories that do not follow from the flags, separated by spaces.
     categories: &'static str,
-    /// Runs it in the practice Redis.
+    /// The function that runs it in the practice Redis.
     pub(super) run: Option<Handler>,
 }
 
@@ -58,7 +58,7 @@ impl CommandInfo {
         words == self.arity || (self.arity < 0 && words >= -self.arity)
     }
 
-    /// The keys among the words of a request.
+    /// Returns the keys among the words of a request.
     pub(crate) fn keys_in<'a>(&self, words: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
         let (first, last, step) = self.keys;
         let Some(first) = usize::try_from(first).ok().filter(|first| *first > 0) else {
@@ -80,7 +80,7 @@ impl CommandInfo {
     }
 }
 
-/// Finds the command of a request in one or more tables: the subcommand if the first word is a container.
+/// Finds the command of a request in the tables. If the first word is a container, finds the subcommand.
 pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
     let lower = |at: usize| {
         let word = words.get(at)?;
@@ -117,7 +117,7 @@ const fn command(
     }
 }
 
-/// The first word of commands of two words.
+/// Declares a container: the first word of commands that have two.
 const fn container(name: &'static str) -> CommandInfo {
     CommandInfo {
         arity: -2,
@@ -125,7 +125,7 @@ const fn container(name: &'static str) -> CommandInfo {
     }
 }
 
-/// A command of a real Redis, with what decides whether a lesson may run it: its keys, and whether it only reads.
+/// Declares a command of a real Redis. Its flags and key positions determine whether a lesson may run it.
 const fn real(name: &'static str, flags: &'static str, keys: KeyPositions) -> CommandInfo {
     CommandInfo {
         name,
@@ -254,7 +254,7 @@ pub(crate) static PRACTICE: &[CommandInfo] = &[
     command("watch", -2, "noscript loading stale fast allow_busy", ALL, "transaction", transactions::watch),
 ];
 
-/// More commands that a lesson may run on a real Redis, sorted by name.
+/// Further commands that a lesson may run on a real Redis, sorted by name.
 #[rustfmt::skip]
 pub(crate) static REAL_ONLY: &[CommandInfo] = &[
     real("acl|cat", "", NONE), real("bitcount", "readonly", FIRST), real("bitpos", "readonly", FIRST),

@@ -40,7 +40,7 @@ pub(super) fn select(call: &mut Invocation<'_>) -> CommandResult {
     }
 }
 
-/// CLUSTER INFO and READONLY.
+/// Runs CLUSTER INFO and READONLY, which fail because there is no cluster.
 pub(super) fn no_cluster(_call: &mut Invocation<'_>) -> CommandResult {
     Err("ERR This instance has cluster support disabled".into())
 }
@@ -161,7 +161,7 @@ fn check_name(name: &[u8]) -> Result<(), CommandError> {
     }
 }
 
-/// Whether a word may be part of a line of CLIENT LIST.
+/// Whether a word may appear in a line of CLIENT LIST.
 fn is_printable(word: &[u8]) -> bool {
     word.iter().all(u8::is_ascii_graphic)
 }
@@ -201,7 +201,8 @@ pub(super) fn client_setinfo(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Ok)
 }
 
-/// CLIENT NO-EVICT and NO-TOUCH, which have no effect: clients are not evicted, and access times are not recorded.
+/// Runs CLIENT NO-EVICT and NO-TOUCH. They have no effect, because this server does not evict clients or record
+/// access times.
 pub(super) fn client_on_or_off(call: &mut Invocation<'_>) -> CommandResult {
     let word = call.word(2);
     let is_valid = is(word, "on") || is(word, "off");
@@ -232,7 +233,7 @@ pub(super) fn client_list(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Verbatim(lines.collect()))
 }
 
-/// `CLIENT KILL ip:port`; Redis also knows filters.
+/// Runs `CLIENT KILL ip:port`. Unlike Redis, it does not support filters.
 pub(super) fn client_kill(call: &mut Invocation<'_>) -> CommandResult {
     let [address] = &call.words[2..] else {
         return Err(SYNTAX);
@@ -253,7 +254,7 @@ pub(super) fn client_kill(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Ok)
 }
 
-/// A client as CLIENT LIST shows it. Values that this server does not measure are 0.
+/// Formats a client as CLIENT LIST does. Values that this server does not measure are 0.
 fn description(client: &ConnectedClient) -> String {
     let flags = match client {
         _ if client.is_monitor.get() => "O",

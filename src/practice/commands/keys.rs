@@ -30,7 +30,7 @@ pub(super) fn encoding(call: &mut Invocation<'_>) -> CommandResult {
     Ok(entry.map_or(Reply::Nil, |entry| Reply::text(entry.value.encoding())))
 }
 
-/// The unit of an expiry time: a span from now, or a Unix time.
+/// The format of an expiry time: a time span from now, or a Unix time.
 #[derive(Clone, Copy)]
 pub(super) enum TimeUnit {
     Seconds,
@@ -40,7 +40,7 @@ pub(super) enum TimeUnit {
 }
 
 impl TimeUnit {
-    /// The moment that `amount` stands for; none if it overflows.
+    /// Converts `amount` to a moment. Returns `None` if it overflows.
     pub(super) fn moment(self, amount: i64, now: Moment) -> Option<Moment> {
         let (scale, base) = match self {
             Self::Seconds => (1000, now),
@@ -91,8 +91,8 @@ impl ExpireConditions {
         Ok(conditions)
     }
 
-    /// Whether a key that expires at `current` may expire at `moment` instead. A key that never expires counts as
-    /// expiring later than any other.
+    /// Whether the conditions allow a key that expires at `current` to expire at `moment` instead. A key without an
+    /// expiry counts as expiring later than any other.
     fn allow(&self, current: Option<Moment>, moment: Moment) -> bool {
         !(self.nx && current.is_some()
             || self.xx && current.is_none()
@@ -115,7 +115,7 @@ pub(super) fn expire(call: &mut Invocation<'_>, unit: TimeUnit) -> CommandResult
     Ok(Reply::Int(1))
 }
 
-/// Sets when a key expires; removes it if that is now or in the past.
+/// Sets when a key expires. If this is now or in the past, removes the key.
 pub(super) fn expire_at(call: &mut Invocation<'_>, key: &[u8], moment: Moment) {
     let db = call.db();
     if moment <= call.now() {
@@ -125,7 +125,7 @@ pub(super) fn expire_at(call: &mut Invocation<'_>, key: &[u8], moment: Moment) {
     }
 }
 
-/// TTL and its relatives: -2 if there is no key, -1 if it never expires.
+/// Runs TTL and similar commands. The reply is -2 if there is no key, and -1 if the key never expires.
 pub(super) fn time_left(call: &mut Invocation<'_>, show: fn(Moment, Moment) -> i64) -> CommandResult {
     let entry = call.entry(call.word(1));
     Ok(Reply::Int(match entry.map(|entry| entry.expires) {

@@ -1,4 +1,4 @@
-//! Publish and subscribe.
+//! Commands to publish messages and to subscribe to channels.
 
 use super::arguments::matches;
 use crate::practice::command::{CommandResult, Invocation};

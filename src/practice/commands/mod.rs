@@ -1,4 +1,4 @@
-//! Runs requests: finds the command, makes the checks that Redis makes, then queues or runs it.
+//! Runs requests: finds the command, performs the same checks as Redis, and then queues or runs the command.
 
 mod arguments;
 mod collections;
@@ -26,7 +26,7 @@ use super::store::wall_clock;
 /// The memory that a word in a transaction's queue needs in addition to its bytes.
 const QUEUED_WORD_COST: usize = 48;
 
-/// Runs one request of a client, which gets the reply.
+/// Runs one request of a client, and queues the reply.
 pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: Words) {
     client.last_seen.set(Instant::now());
     if is_http(&words[0]) {
@@ -61,7 +61,8 @@ pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: 
     }
 }
 
-/// Any web page can make a browser POST to loopback; as in Redis, a request that looks like HTTP ends the connection.
+/// Any web page can make a browser send a POST request to a loopback address. As in Redis, a request that looks like
+/// HTTP ends the connection.
 fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
@@ -82,7 +83,7 @@ fn execute(
         command,
         in_transaction,
     };
-    // A container without a subcommand has no function; its arity does not allow it here.
+    // A container has no function, but without a subcommand its arity has already been rejected.
     let run = command.run.unwrap_or(|_| Err(SYNTAX));
     let reply = run(&mut call).unwrap_or_else(Reply::from);
     if !command.has_flag("admin") {
@@ -91,7 +92,7 @@ fn execute(
     reply
 }
 
-/// The checks before a command runs, in Redis's order.
+/// Performs the checks before a command runs, in the same order as Redis.
 fn check(
     state: &ServerState,
     client: &ConnectedClient,

@@ -1,4 +1,4 @@
-//! Commands about the server: INFO, ROLE, CONFIG GET, COMMAND and the like.
+//! Commands about the server, such as INFO, ROLE, CONFIG GET and COMMAND.
 
 use std::fmt::{Display, Write as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -214,7 +214,7 @@ pub(super) fn command_info(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Array(found.collect()))
 }
 
-/// One command as COMMAND INFO shows it, without tips and key specifications.
+/// Formats one command as COMMAND INFO does, without tips and key specifications.
 fn description(command: &'static CommandInfo) -> Reply {
     let (first, last, step) = command.keys;
     let statuses = |words: &mut dyn Iterator<Item = String>| {

@@ -10,7 +10,7 @@ use crate::practice::request::integer;
 use crate::practice::store::Moment;
 use crate::practice::value::Value;
 
-/// The longest string of a key, in bytes (`proto-max-bulk-len`).
+/// The maximum length of a string value in bytes (`proto-max-bulk-len`).
 const LONGEST: usize = 512 * 1024 * 1024;
 
 impl Invocation<'_> {
@@ -25,7 +25,7 @@ impl Invocation<'_> {
         self.put(key, Value::Text(text.to_vec()), expires);
     }
 
-    /// The moment that an option such as `EX 10` stands for.
+    /// Returns the moment that an option such as `EX 10` specifies.
     fn expiry(&self, word: &[u8], unit: TimeUnit) -> Result<Moment, CommandError> {
         let amount = integer(word).ok_or(NOT_AN_INTEGER)?;
         let moment = (amount > 0).then(|| unit.moment(amount, self.now())).flatten();
@@ -45,7 +45,7 @@ fn time_unit(option: &[u8]) -> Option<TimeUnit> {
     .map(|(_, unit)| unit)
 }
 
-/// What SET and GETEX do with the expiry of a key.
+/// How SET and GETEX change the expiry of a key.
 enum ExpiryOption<'a> {
     Remove,
     Keep,
@@ -117,7 +117,7 @@ pub(super) fn getex(call: &mut Invocation<'_>) -> CommandResult {
         _ => return Err(SYNTAX),
     };
     let (db, key) = (call.db(), call.word(1));
-    // As in Redis, a missing key hides an invalid number, and the wrong type is reported first.
+    // As in Redis, look up the key first: if it is missing or has the wrong type, an invalid number is not reported.
     let Some(found) = call.read(key)? else {
         return Ok(Reply::Nil);
     };

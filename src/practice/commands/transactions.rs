@@ -28,14 +28,14 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     }
     let mut replies = Vec::with_capacity(transaction.queued.len());
     for (command, words) in &transaction.queued {
-        // The clock stops during a transaction, but a command may have set an expiry in the past.
+        // The clock does not advance during a transaction, but a command may have set an expiry in the past.
         call.state.store.advance(call.state.store.now);
         replies.push(super::execute(call.state, call.client, command, words, true));
     }
     Ok(Reply::Array(replies))
 }
 
-/// Discards the transaction of an EXEC that was refused; returns EXEC's own error.
+/// Discards the transaction when EXEC is refused. Returns the error of EXEC.
 pub(super) fn abort(state: &mut ServerState, client: &ConnectedClient, error: &CommandError) -> CommandError {
     client.transaction.borrow_mut().take();
     state.unwatch(client);
@@ -56,7 +56,7 @@ pub(super) fn watch(call: &mut Invocation<'_>) -> CommandResult {
     if client.transaction.borrow().is_some() {
         return Err("ERR WATCH inside MULTI is not allowed".into());
     }
-    // If a watched key has changed already, the transaction will fail in any case.
+    // If a watched key has already changed, the transaction will fail anyway.
     if !client.watched_key_changed.get() {
         for key in &call.words[1..] {
             let db = client.db.get();
