@@ -1,7 +1,7 @@
-//! The exit statuses that scripts rely on, each on a real server: `ping` names the cause, and the other commands end
-//! by the same table.
+//! The exit statuses that scripts rely on, each tested with a real server. `ping` reports the cause, and the other
+//! commands exit with the status from the same table.
 
-// Clippy knows tests by their attribute, and some of these functions stand beside them.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -16,7 +16,7 @@ use support::ports::free_port;
 use support::{Certificate, Finished, Home, RedisServer};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// What the contract grants a command beyond its time-out.
+/// How long a command may take in addition to its timeout.
 const GRACE: Duration = Duration::from_secs(1);
 
 fn ping(arguments: &[&str]) -> Finished {

@@ -107,7 +107,7 @@ fn a_closed_pipe_causes_no_panic() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // Closed before a byte could be written to it.
+        // Close the pipe before anything is written to it.
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);

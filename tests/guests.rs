@@ -1,4 +1,4 @@
-//! In the learner's Redis, all commands use only keys that start with `sessiontut:`, and leave none without a TTL.
+//! All commands use only keys that start with `sessiontut:`, and leave no key without a TTL.
 
 mod support;
 
@@ -17,7 +17,7 @@ fn redis_with_another_key() -> RedisServer {
     server
 }
 
-/// Checks the commands that Redis received, and the keys that are left. Returns how many keys the commands named.
+/// Checks the commands that Redis received, and the keys that are left. Returns how many keys the commands used.
 #[track_caller]
 fn assert_only_our_keys(server: &RedisServer, monitor: &Monitor, arguments: &[&str]) -> usize {
     let mut touched = 0;

@@ -182,7 +182,8 @@ fn sigterm_at_a_prompt_or_a_menu_restores_the_terminal() {
     assert!(at_a_command.is_sane());
 }
 
-/// Kills the terminal while the program waits for `shown`, after Enter was pressed at each of `before`.
+/// Kills the terminal while the program shows `shown` and waits. Before that, presses Enter at each of the texts in
+/// `before`.
 #[track_caller]
 fn ends_with_its_terminal(learner: &Learner, arguments: &[&str], before: &[&str], shown: &str) {
     let url = learner.server.url();
@@ -195,7 +196,7 @@ fn ends_with_its_terminal(learner: &Learner, arguments: &[&str], before: &[&str]
     let process = terminal.disappear();
     let stat = format!("/proc/{process}/stat");
     let ended = wait::within(Duration::from_secs(10), || {
-        // A zombie has ended, too.
+        // A zombie process has also ended.
         let state = fs::read_to_string(&stat).unwrap_or_default();
         (state.is_empty() || state.contains(") Z ")).then_some(())
     });
@@ -300,7 +301,7 @@ fn visiting_other_steps_keeps_the_current_place() {
     terminal.wait_for("Enter run");
     terminal.keys(&["f"]);
     terminal.wait_for(shown::ONLY_TASKS);
-    // The earlier prompt is still on the screen; wait for the one after the fast lane was switched on.
+    // The earlier prompt is still on the screen, so wait for the prompt that follows after the fast lane is enabled.
     terminal.wait_until("the prompt of step 2", |screen| {
         screen
             .split(shown::ONLY_TASKS)

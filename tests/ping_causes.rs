@@ -163,7 +163,7 @@ fn a_plain_url_with_the_name_of_a_tls_endpoint_gets_a_hint_first() {
 fn a_full_accept_queue_on_this_host_does_not_suggest_security_groups() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    // Listening again shortens the queue to one place, which the first connection takes.
+    // Calling `listen` again shortens the queue to one place, which the first connection occupies.
     socket2::SockRef::from(&listener).listen(0).unwrap();
     let queued: Vec<socket2::Socket> = (0..4)
         .map(|_| {

@@ -168,7 +168,7 @@ fn a_wait_succeeds_as_soon_as_redis_answers() {
     waiting.wait_for_stderr("tcp.refused: ");
     server.restart();
     let finished = waiting.finish().expect(0);
-    // The cause once, however many attempts failed, and how long it took.
+    // The cause is printed once, however many attempts failed, and then the time.
     assert_eq!(finished.stderr.lines().count(), 2, "{}", finished.stderr);
     assert!(finished.stdout.starts_with("ok: "), "{}", finished.stdout);
 }
@@ -258,7 +258,7 @@ fn a_report_is_written_through_a_link_into_a_pipe_and_replaces_neither() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let link = home.path().join("link");
     std::os::unix::fs::symlink(&pipe, &link).unwrap();
-    // Opened for reading and writing, the pipe blocks neither end. A report fits into it.
+    // A pipe that is opened for reading and writing does not block. A report fits into its buffer.
     let mut ends = File::options().read(true).write(true).open(&pipe).unwrap();
     home.run(["ping", "--report", link.to_str().unwrap(), &server.url()])
         .expect(0);
@@ -298,7 +298,7 @@ fn conflicting_modes_are_a_usage_error() {
 fn a_watch_ends_when_the_reader_goes_away() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
-    // Accepts and closes, so that each probe ends at once and prints a line.
+    // Closes each connection, so that each probe ends at once and prints a line.
     thread::spawn(move || listener.incoming().for_each(drop));
     let home = Home::new();
     let binary = env!("CARGO_BIN_EXE_sessiontut");

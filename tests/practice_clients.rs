@@ -1,5 +1,5 @@
-//! The usual clients work with the practice Redis: redis-cli, redis-benchmark, redis-py, node-redis and the redis
-//! crate.
+//! Tests that common clients work with the practice Redis: redis-cli, redis-benchmark, redis-py, node-redis and the
+//! redis crate.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]

@@ -1,7 +1,8 @@
-//! Compares the practice Redis with a real redis-server, and with Valkey if it is installed: the same commands must get the
-//! same bytes.
+//! Compares the practice Redis with a real redis-server, and with Valkey if it is installed. The same commands must
+//! return the same bytes.
 //!
-//! `cases/practice/*.txt` contains the programs, `cases/practice_differences.txt` the known differences and their reasons.
+//! `cases/practice/*.txt` contains the programs; `cases/practice_differences.txt` contains the known differences and
+//! their reasons.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -121,14 +122,14 @@ enum Look {
     Exact,
     /// In any order, because Redis guarantees none.
     Unordered,
-    /// Only its kind, because it contains ids, times or versions.
+    /// Only its type, because it contains IDs, times or versions.
     Kind,
-    /// A number that may differ slightly, because it is the time left.
+    /// A number that may differ slightly, because it is a remaining time.
     Near,
 }
 
 struct Command {
-    /// The connection that sends it: `a`, unless the line begins with `@b`.
+    /// The connection that sends the command: `a`, unless the line begins with `@b`.
     connection: char,
     look: Look,
     words: Vec<Vec<u8>>,
@@ -146,8 +147,9 @@ struct Program {
     commands: Vec<Command>,
 }
 
-/// `# name` begins a program, and each line after it is a command. A prefix says how the reply is compared: `~` in any
-/// order, `?` only its kind, `≈` approximately. `@b` uses another connection; a single `<` reads what the server sent to it.
+/// `# name` begins a program, and each line after it is a command. A prefix determines how the reply is compared: `~`
+/// in any order, `?` only its type, `≈` approximately. `@b` uses another connection, and a line `<` reads what the
+/// server has sent on it.
 fn programs() -> Vec<Program> {
     let folder = cases().join("practice");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -339,7 +341,7 @@ impl Wire {
         wire
     }
 
-    /// All replies to one command; SUBSCRIBE and UNSUBSCRIBE have one for each channel.
+    /// Returns all replies to one command. SUBSCRIBE and UNSUBSCRIBE have one reply for each channel.
     fn ask(&mut self, words: &[Vec<u8>]) -> Vec<u8> {
         let mut request = format!("*{}\r\n", words.len()).into_bytes();
         for word in words {
@@ -359,7 +361,7 @@ impl Wire {
         replies
     }
 
-    /// The next reply, or what was received of it before the connection ended.
+    /// Returns the next reply, or the part of it that was received before the connection ended.
     fn reply(&mut self) -> Vec<u8> {
         loop {
             match measure(&self.received, LIMITS) {
@@ -380,7 +382,7 @@ impl Wire {
     }
 }
 
-/// A reply as text that can be compared.
+/// Converts a reply to text that can be compared.
 fn shown(_words: &[Vec<u8>], reply: &[u8], look: Look) -> String {
     match look {
         Look::Exact => reply.escape_ascii().to_string(),
@@ -417,7 +419,7 @@ fn sorted(value: &Value) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// All keys with their values and expiry times, sorted.
+/// Returns all keys with their values and expiry times, sorted.
 fn state(port: u16) -> Vec<String> {
     let wire = &mut Wire::open(port, 2);
     let keys = redis::parse_redis_value(&wire.ask(&words("KEYS *"))).unwrap();
@@ -463,7 +465,8 @@ impl Dice {
     }
 }
 
-/// Patterns of commands: K is a key, F a field or member, V a value, N a number, T a time far ahead, X any flag.
+/// Patterns of commands: K is a key, F a field or member, V a value, N a number, T a time far in the future, X any
+/// flag.
 const SHAPES: &[&str] = &[
     "SET K V",
     "SET K V NX",

@@ -14,7 +14,7 @@ use sessiontut::practice::{Server, ServerLimits, ServerOptions};
 use sessiontut::secret::Secret;
 use support::{RedisServer, wait};
 
-/// Far longer than any reply takes.
+/// A time limit that is far longer than any reply takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn connect(address: SocketAddr) -> TcpStream {

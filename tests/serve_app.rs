@@ -1,4 +1,4 @@
-//! The app's contract, step by step: routes, texts, cookies, and what stands in Redis afterwards.
+//! Tests each step of the app: routes, texts, cookies, and the data in Redis afterwards.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -14,7 +14,7 @@ fn app(server: &RedisServer, step: &str) -> App {
     App::start(&server.url(), &["--step", step])
 }
 
-/// All keys except those with which instances announce themselves.
+/// Returns all keys except those that instances use to announce themselves.
 fn session_keys(server: &RedisServer) -> Vec<String> {
     let mut keys = server.keys();
     keys.retain(|key| !key.starts_with("sessiontut:instance"));

@@ -1,4 +1,4 @@
-//! The usual attacks on an app with sessions.
+//! Common attacks on an app with sessions.
 
 mod support;
 
@@ -62,14 +62,14 @@ fn what_a_dead_token_stirred_up_is_deleted_though_the_client_hangs_up() {
     let mut visitor = app.logged_in("ada");
     let dead = visitor.cookie.clone().unwrap();
     visitor.get("/logout");
-    // While Redis stands still the request is on its way; its client leaves before the reply can come.
+    // While Redis is paused, the client sends a request, and disconnects before a reply can arrive.
     for _ in 0..20 {
         server.pause();
         let mut stream = connect(app.port).unwrap();
         stream
             .write_all(&visitor.with_cookie(&dead).request("GET", "/", &[], None))
             .unwrap();
-        // The request has arrived when a later one on another connection is answered.
+        // When a later request on another connection is answered, this request has arrived.
         app.visitor().get("/").expect(200);
         drop(stream);
         app.visitor().get("/").expect(200);

@@ -1,10 +1,10 @@
-//! The app in a real browser, as a person meets it.
+//! Tests the app in a real browser, as a person uses it.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
-// Here and not with the rest: no other test needs a browser's client.
+// Included only here, because no other test needs a browser.
 #[path = "support/browser.rs"]
 mod browser;
 
@@ -15,7 +15,7 @@ use fantoccini::Locator;
 use serde_json::json;
 use support::{App, RedisServer};
 
-/// Percent of the ring that has run down.
+/// Returns how much of the ring has run down, in percent.
 async fn run_down(browser: &Browser) -> f64 {
     let offset = browser.attribute("#arc", "stroke-dashoffset").await;
     offset.and_then(|offset| offset.parse().ok()).unwrap_or(0.0)
@@ -33,7 +33,7 @@ async fn wait_until_run_down(browser: &Browser, wanted: impl Fn(f64) -> bool) {
     }
 }
 
-/// Waits until the message below the ring is there, or gone.
+/// Waits until the message below the ring appears or disappears.
 async fn wait_for_message(browser: &Browser, is_there: bool) {
     let end = tokio::time::Instant::now() + Duration::from_secs(30);
     while browser.text("#ended").await.is_empty() == is_there {
@@ -114,7 +114,7 @@ async fn a_visit_in_one_tab_refills_the_ring_in_the_other() {
     wait_until_run_down(&browser, |percent| percent < 12.0).await;
     let fields = browser.wait_for_text("#fields", "visits 2").await;
     assert!(fields.contains("username ada"), "{fields}");
-    // The page itself is as it was: only the view inside is live.
+    // The rest of the page has not changed: only the view of the data is updated.
     browser.wait_for_text("main", "Visits: 1").await;
     browser.close().await;
 }
@@ -186,7 +186,7 @@ async fn the_keyboard_is_enough() {
     let focused = browser.client.active_element().await.unwrap();
     focused.send_keys("ada\u{e007}").await.unwrap();
     browser.wait_for_text("main", "Visits: 1").await;
-    // The first stop of the Tab key is the link past the navigation.
+    // The first element that the Tab key reaches is the link that skips the navigation.
     browser
         .client
         .find(Locator::Css("body"))
@@ -249,7 +249,7 @@ async fn the_page_fits_in_light_and_dark_and_on_a_phone() {
     browser.close().await;
 }
 
-/// Takes a picture, and tells whether the page's background is light.
+/// Takes a screenshot, and returns whether the page's background is light.
 async fn is_light(browser: &Browser, scheme: &str, width: u32, height: u32, name: &str) -> bool {
     browser.look_like(scheme, width, height).await;
     browser.picture(name).await;

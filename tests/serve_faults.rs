@@ -1,4 +1,5 @@
-//! Redis in trouble: every request that needs it is told so within two seconds, and works again as soon as Redis does.
+//! Tests the app while Redis fails. Every request that needs Redis gets a 503 within two seconds, and requests
+//! succeed again as soon as Redis works.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -14,14 +15,14 @@ use support::ports::free_port;
 use support::wait::wait_for;
 use support::{Answer, App, Certificate, Proxy, RedisServer, Replies, Stunnel, Visitor, valkey};
 
-/// What a visitor may be kept waiting, and half a second for a busy machine.
+/// How long a visitor may have to wait, plus half a second for a busy machine.
 const PATIENCE: Duration = Duration::from_millis(2500);
 
 fn app(server: &RedisServer) -> App {
     App::start(&server.url(), &["--ttl", "600"])
 }
 
-/// Everything that needs Redis answers 503, soon, and says why; everything else works.
+/// Checks that everything that needs Redis quickly returns 503 with the cause, and that everything else works.
 #[track_caller]
 fn is_out_of_service(visitor: &Visitor, cause: &str) -> Answer {
     let page = is_unavailable(visitor.clone().get("/"));
@@ -90,7 +91,7 @@ fn a_redis_that_stands_still_gives_503_and_goes_on_afterwards() {
     let page = wait_for("the page to be there again", || {
         Some(ada.get("/")).filter(|page| page.status == 200)
     });
-    // What was sent may have been executed, once; it was never sent again.
+    // A command that was sent may have been executed once, but it was not sent again.
     let visits = page.visits().unwrap();
     assert!((2..=3).contains(&visits), "{visits}");
 }
@@ -213,7 +214,7 @@ fn a_command_that_may_have_been_executed_is_never_repeated() {
     counts_once_whatever_breaks(&app, &proxy, &server);
 }
 
-/// A visit whose reply is lost was executed and is not executed again, and the next one works.
+/// Checks that a visit whose reply is lost is executed only once, and that the next visit works.
 #[track_caller]
 fn counts_once_whatever_breaks(app: &App, proxy: &Proxy, server: &RedisServer) {
     let mut ada = app.logged_in("ada");
@@ -222,7 +223,7 @@ fn counts_once_whatever_breaks(app: &App, proxy: &Proxy, server: &RedisServer) {
         (Replies::HalfThenCut, "proto.closed"),
         (Replies::HalfThenSilence, "server.silent"),
     ] {
-        // The reply that breaks may be one to the app itself, which announces itself now and then.
+        // The lost reply may belong to one of the announcements that the app sends regularly, so try again.
         let (page, visits) = wait_for("a visit that is executed and whose reply breaks", || {
             let before = visits_in(server);
             proxy.replies(replies);
@@ -239,7 +240,7 @@ fn counts_once_whatever_breaks(app: &App, proxy: &Proxy, server: &RedisServer) {
     }
 }
 
-/// The count of the only session there, as Redis has it.
+/// Returns the visit counter in Redis of the only session.
 fn visits_in(server: &RedisServer) -> u64 {
     let keys = server.keys();
     let key = keys.iter().find(|key| key.starts_with("sessiontut:session:"));
@@ -248,7 +249,7 @@ fn visits_in(server: &RedisServer) -> u64 {
     visits.map_or(0, |(_, count)| count.parse().unwrap())
 }
 
-/// Makes Redis save, and waits until it has, or has failed to.
+/// Makes Redis save its data, and waits until the save succeeds or fails.
 fn save(server: &RedisServer, outcome: &str) {
     server.ask(&["BGSAVE"]);
     wait_for("the save to end", || {
@@ -265,7 +266,7 @@ fn a_redis_that_cannot_save_to_disk_is_said_and_never_loses_the_session() {
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     assert_eq!(ada.get("/").visits(), Some(1));
-    // A folder that has the file's name: the save fails as on a full disk, whoever runs the test.
+    // A folder with the file's name makes the save fail as on a full disk, even if root runs the test.
     let in_the_way = server.socket().with_file_name("dump.rdb");
     fs::create_dir(&in_the_way).unwrap();
     save(&server, "err");
@@ -322,7 +323,7 @@ fn a_tls_tunnel_that_goes_or_stands_still_gives_503_and_its_return_is_noticed_by
     tunnel.pause();
     is_out_of_service(&ada, "server.silent");
     tunnel.resume();
-    // What was sent may have been executed, once; it was never sent again.
+    // A command that was sent may have been executed once, but it was not sent again.
     let visits = ada.get("/").expect(200).visits().unwrap();
     assert!((3..=4).contains(&visits), "{visits}");
 }
@@ -355,7 +356,8 @@ fn many_requests_of_one_session_count_exactly() {
     }
 }
 
-/// Eight visitors with one session, twenty-five views each: every number from 1 to 200 is seen once.
+/// Eight visitors share one session and load the page twenty-five times each. Every number from 1 to 200 must appear
+/// once.
 #[track_caller]
 fn counts_exactly(visitors: &[Visitor]) {
     let mut visits: Vec<u64> = thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! The usual attacks on a server that speaks HTTP, and its end.
+//! Common attacks on an HTTP server, and how the server shuts down.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -19,12 +19,12 @@ fn app(server: &RedisServer) -> App {
     App::start(&server.url(), &[])
 }
 
-/// A request of raw bytes: `\n` in `head` becomes CRLF, and an empty line ends it.
+/// Returns the bytes of a request. `\n` in `head` becomes CRLF, and an empty line follows.
 fn raw(head: &str, body: &str) -> Vec<u8> {
     format!("{}\r\n\r\n{body}", head.replace('\n', "\r\n")).into_bytes()
 }
 
-/// The server still works, for someone who does nothing wrong.
+/// Checks that the server still answers a normal visitor.
 #[track_caller]
 fn still_serves(app: &App) {
     app.logged_in("ada").get("/").expect(200).says("Logged in as ada");
@@ -90,7 +90,7 @@ fn an_address_in_capitals_is_the_same_host() {
     send(port, &raw(&head, "")).expect(200);
 }
 
-/// Everything that the server sends until it closes the connection.
+/// Returns everything that the server sends until it closes the connection.
 fn everything(port: u16, request: &[u8]) -> String {
     let mut stream = connect(port).unwrap();
     stream.write_all(request).unwrap();
@@ -111,7 +111,7 @@ fn everything_oversized_is_refused_with_its_status() {
     visitor
         .post_login(&[("Expect", "100-continue")], &vec![b'x'; 100_000])
         .expect(413);
-    // Announced, and never sent.
+    // The body is announced but never sent.
     let head = format!(
         "POST /login HTTP/1.1\nHost: 127.0.0.1:{}\nContent-Length: 99999999",
         app.port
@@ -161,7 +161,8 @@ fn a_short_form_in_chunks_is_not_called_too_long_because_its_client_asks_first()
             "POST /login HTTP/1.1\nHost: 127.0.0.1:{}\nTransfer-Encoding: chunked\nExpect: 100-continue",
             app.port
         );
-        // It stays: the server would take the end of what it sends for its leaving.
+        // Keep the connection open in both directions, because the server would treat the end of the input as a
+        // disconnect.
         let mut stream = connect_and_send(app.port, &raw(&head, chunk));
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -205,7 +206,7 @@ fn connect_and_send(port: u16, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// Whether the server has closed its end; what it sent before is skipped.
+/// Whether the server has closed the connection. Data that it sent before is ignored.
 fn is_closed(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let mut chunk = [0; 4096];
@@ -230,7 +231,8 @@ fn thousands_of_idle_connections_keep_nobody_out_and_cost_bounded_memory() {
     let mut opened = 0;
     let mut memory_at_cap = 0;
     while opened < 10_000 {
-        // This process has its own limit of descriptors: the oldest ends are let go, the server decides about its own.
+        // This process also has a limit of file descriptors, so it closes its oldest connections. The server decides
+        // independently which ones it closes.
         if idle.len() == 800 {
             idle.drain(..200);
         }
@@ -253,7 +255,7 @@ fn thousands_of_idle_connections_keep_nobody_out_and_cost_bounded_memory() {
     );
 }
 
-/// Resident memory in KiB.
+/// Returns the resident memory of a process in KiB.
 fn memory_of(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -295,7 +297,7 @@ fn a_stop_ends_streams_at_once_and_lets_a_request_end() {
     let mut slow = connect(app.port).unwrap();
     let head = format!("POST /login HTTP/1.1\nHost: x\nContent-Length: {}", body.len());
     slow.write_all(&raw(&head, "user")).unwrap();
-    // A request under way is one whose head the server has read: it answers others that came later.
+    // The server has read the head of the request when it answers a later one.
     app.visitor().get("/").expect(200);
 
     app.running.terminate();
@@ -341,7 +343,8 @@ fn what_is_no_request_at_all_is_refused_without_a_word_and_ends_its_connection()
             "431",
         ),
     ] {
-        // These answers come from below the app and carry none of its headers: so they must carry nothing to protect.
+        // hyper sends these responses without the app's security headers, so they must not contain anything that
+        // needs protection.
         let answer = everything(app.port, &request);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
@@ -354,9 +357,9 @@ fn what_is_no_request_at_all_is_refused_without_a_word_and_ends_its_connection()
 #[test]
 fn idle_connections_leave_descriptors_for_redis() {
     const IDLE: usize = 1010;
-    /// As many as a process customarily has are 1,024; the rest is for Redis and the runtimes.
+    /// A process usually has 1,024 file descriptors. The rest are for Redis and the runtimes.
     const MOST: usize = 1000;
-    // This process has such a limit itself, and holds the other ends.
+    // This process holds the other ends of the connections, so raise its own limit.
     let raised = Command::new(required("prlimit", "util-linux"))
         .args(["--pid", &std::process::id().to_string(), "--nofile=4096"])
         .status();
@@ -365,7 +368,7 @@ fn idle_connections_leave_descriptors_for_redis() {
     let app = App::start(&server.url(), &[]);
     let _idle: Vec<TcpStream> = (0..IDLE).map(|_| connect(app.port).unwrap()).collect();
     still_serves(&app);
-    // Those that make way do so in a moment, and all others after ten seconds of silence.
+    // The server closes some connections at once to make room, and all others after ten idle seconds.
     let few = within(Duration::from_secs(5), || {
         let open = std::fs::read_dir(format!("/proc/{}/fd", app.running.pid()));
         (open.unwrap().count() < MOST).then_some(())

@@ -1,4 +1,4 @@
-//! Finding an instance: other instances on the same Redis find it, and it prints the address to open in a browser.
+//! Tests that instances on the same Redis find each other, and that each prints the address to open in a browser.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]

@@ -1,4 +1,4 @@
-//! What the pages say, what is sent with them, and the live view behind them.
+//! Tests the contents of the pages, their headers, and the event stream that updates them.
 
 mod support;
 
@@ -241,7 +241,7 @@ fn too_many_watchers_are_told_to_come_again() {
     };
     let mut watched: Vec<_> = (0..MOST_STREAMS).map(|_| watch()).collect();
     assert!(watched.iter().all(|(_, start)| start.ends_with("event: look")));
-    // Not a 503: a browser never opens a stream again that was refused.
+    // The response is not a 503, because a browser would never try such a stream again.
     let (_, refused) = watch();
     assert!(refused.starts_with("HTTP/1.1 200"), "{refused}");
     assert!(refused.contains("retry: 10000\n"), "{refused}");
@@ -253,7 +253,8 @@ fn too_many_watchers_are_told_to_come_again() {
     }
 }
 
-/// The text that people see on a page, one line per block and table row, without what differs from run to run.
+/// Returns the visible text of a page, with one line per block and table row, and without the parts that differ from
+/// run to run.
 fn visible(page: &str, variable: &[(&str, &str)]) -> String {
     let (_, body) = page.split_once("<body").unwrap_or_default();
     let mut lines = Vec::new();
@@ -285,7 +286,7 @@ fn visible(page: &str, variable: &[(&str, &str)]) -> String {
     lines.join("\n")
 }
 
-/// Replaces spans of time, and times since 1970.
+/// Replaces durations, and times since 1970.
 fn without_times(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let replaced = words.iter().enumerate().map(|(index, word)| {

@@ -1,4 +1,5 @@
-//! Races with the end of a session: no visit recreates a session that has ended, and no key is left without a TTL.
+//! Tests visits that race with the end of a session. No visit may recreate a session that has ended, and no key may
+//! be left without a TTL.
 
 mod support;
 
@@ -14,7 +15,7 @@ use support::http::{connect, try_send};
 use support::wait::wait_for;
 use support::{App, RedisServer};
 
-/// Enough races that both orders occur.
+/// Number of races: enough for both orders to occur.
 const ROUNDS: usize = 100;
 /// Number of visits that race with the end of a session.
 const RACERS: usize = 8;
@@ -36,7 +37,7 @@ fn store(redis: &RedisConnection) -> SessionStore<RedisConnection> {
     }
 }
 
-/// Visits the session on two connections while `end` ends it. Then no key may exist.
+/// Visits the session on two connections while `end` ends it. Afterwards, no key may exist.
 #[allow(clippy::unwrap_used, reason = "a test's helper")]
 async fn nothing_survives(server: &RedisServer, end: impl AsyncFn(&Token)) {
     let connections = [connection(server).await, connection(server).await];
@@ -149,7 +150,7 @@ fn a_hash_of_step_2_is_deleted_even_if_its_visitor_disconnected() {
 mod large_replies {
     use super::*;
 
-    /// Longer than any reply that is accepted.
+    /// A reply that is longer than the limit.
     const LARGE: usize = 1_100_000;
 
     #[tokio::test]

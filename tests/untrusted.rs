@@ -1,4 +1,5 @@
-//! For any input from outside: no panic, no terminal control characters in the output, and no secret in it.
+//! Tests that no input from outside causes a panic, terminal control characters in the output, or a secret in the
+//! output.
 //!
 //! `PROPTEST_CASES` sets the number of cases per property; properties with a server run a quarter of it.
 
@@ -348,7 +349,7 @@ fn reply() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A server without AUTH that echoes its arguments in an error, as real ones do, at once or one reply late.
+/// The replies of a server without AUTH, which repeats the arguments in an error, at once or one reply late.
 fn echo() -> impl Strategy<Value = Vec<u8>> {
     let words = select(vec![
         format!("-ERR unknown command 'AUTH', with args beginning with: '{SECRET}'\r\n"),
@@ -365,7 +366,7 @@ fn echo() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(first, words, more)| format!("{first}{words}{more}").into_bytes())
 }
 
-/// All bytes that a server sends; often they start with valid replies.
+/// All bytes that a server sends. They often start with valid replies.
 fn script() -> impl Strategy<Value = Vec<u8>> {
     let pongs = "+PONG\r\n".repeat(4);
     let polite = select(vec![
@@ -399,7 +400,7 @@ proptest! {
         let whole = measure(&bytes, limits);
         if let Ok(Some(length)) = whole {
             prop_assert!(length <= bytes.len() && length <= limits.bytes);
-            // Extra bytes belong to the next reply; missing bytes are requested.
+            // Extra bytes must be ignored, and a missing part must be reported as incomplete.
             prop_assert_eq!(measure(&bytes[..length], limits), whole);
             let part = cut.index(length);
             prop_assert_eq!(measure(&bytes[..part], limits), Ok(None));

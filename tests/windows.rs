@@ -15,7 +15,7 @@ const CLOSED: &str = "redis://127.0.0.1:1";
 fn after(home: &Home, columns: u16, lines: &[&str], variables: &[(&str, &str)]) -> Terminal {
     let terminal = Terminal::shell(home, columns, 100, variables);
     for (number, line) in lines.iter().enumerate() {
-        // A short command line, so that it fits the window.
+        // A script keeps the command line short enough for the window.
         std::fs::write(home.path().join("go"), line).unwrap();
         terminal.line(&format!(". ./go; echo end {number}"));
         terminal.wait_for(&format!("\nend {number}"));
@@ -62,7 +62,7 @@ fn notes_of_serve_are_wrapped_between_words_except_in_commands() {
     }
 }
 
-/// Ports differ between two runs.
+/// Removes digits, because ports differ between two runs.
 fn without_digits(text: &str) -> String {
     text.replace(|character: char| character.is_ascii_digit(), "")
 }

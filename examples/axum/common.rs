@@ -30,7 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// The key that signs cookies, derived from SECRET_KEY, which may have any length.
+/// Derives the key that signs cookies from SECRET_KEY, which may have any length.
 pub fn signing_key() -> Outcome<Key> {
     let secret =
         env::var("SECRET_KEY").map_err(|_| "SECRET_KEY is not set")?;
@@ -38,8 +38,8 @@ pub fn signing_key() -> Outcome<Key> {
 }
 
 // region connect
-/// Opens a connection that reconnects by itself. Commands sent while it is
-/// broken fail; nothing is sent twice.
+/// Opens a connection that reconnects by itself. While it is broken, commands
+/// fail at once. No command is sent twice.
 pub async fn connect() -> Outcome<ConnectionManager> {
     let url = env::var("REDIS_URL").map_err(|_| "REDIS_URL is not set")?;
     let config = ConnectionManagerConfig::new()
@@ -78,7 +78,7 @@ pub fn escape(text: &str) -> impl std::fmt::Display + '_ {
     html_escape::encode_safe(text)
 }
 
-/// The session's cookie; behind HTTPS, add `secure(true)`.
+/// Returns the session cookie. If the app uses HTTPS, add `secure(true)`.
 pub fn cookie(value: String) -> Cookie<'static> {
     Cookie::build(("session", value))
         .http_only(true)

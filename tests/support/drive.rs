@@ -54,7 +54,7 @@ impl Drive {
         visitor
     }
 
-    /// The key of a visitor's data; `None` in step 1.
+    /// Returns the key of a visitor's data, or `None` in step 1.
     fn key(&self, redis: &RedisServer, name: &str) -> Option<String> {
         match self.step {
             1 => None,
@@ -239,7 +239,7 @@ impl Drive {
     }
 }
 
-/// The hash created for an invalid token may be deleted after the response.
+/// Waits until the key is gone, because the hash for an invalid token may be deleted after the response.
 fn leaves_no_key(redis: &RedisServer, key: &str) {
     wait_for("the key of a session that is over to go", || {
         (redis.pttl(key) == -2).then_some(())

@@ -61,8 +61,8 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    /// Pauses it with SIGSTOP, and waits until all its threads have stopped: the signal is delivered some time after `kill`
-    /// returns.
+    /// Pauses it with SIGSTOP, and waits until all its threads have stopped, because the signal may be delivered
+    /// after `kill` returns.
     pub fn pause(&self) {
         self.signal("STOP");
         wait::wait_for("all its threads to stop", || {

@@ -1,4 +1,4 @@
-//! A real terminal (tmux on a private socket): what a person sees and types.
+//! A real terminal (tmux on a private socket), to read what a person would see and to type.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -48,7 +48,7 @@ impl Terminal {
     pub fn shell(home: &Home, columns: u16, rows: u16, variables: &[(&str, &str)]) -> Self {
         let bin = home.path().join("bin");
         fs::create_dir_all(&bin).unwrap();
-        // A second shell in the same home finds it already there.
+        // This fails if another shell in the same home has already created the link.
         let _ = std::os::unix::fs::symlink(SESSIONTUT, bin.join("sessiontut"));
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
         let mut all = vec![("PATH", path.as_str()), ("PS1", "$ "), ("ENV", "")];

@@ -1,4 +1,4 @@
-//! A real Valkey, if available: a second reference besides the installed Redis.
+//! A real Valkey, if it is available. It is the second reference, besides the installed Redis.
 
 use std::path::PathBuf;
 
