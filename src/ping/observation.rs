@@ -33,15 +33,15 @@ pub struct Observations {
     pub select: Option<Response>,
     /// The response to a harmless read: HGETALL of a key of ping's own.
     pub read: Option<Response>,
-    /// What came back for an ECHO of 4 kB.
+    /// The response to an ECHO of 4 kB.
     pub echo: Option<Echo>,
     /// A reply that arrived without a request, after an unexpected reply to AUTH or PING.
     pub surplus_reply: Option<Response>,
-    /// The request after PONG at which the connection ended or fell silent.
+    /// The request after PONG that got no reply, because the connection ended or for no visible reason.
     pub stopped_at: Option<Exchange>,
     /// How long that request waited for its reply.
     pub stopped_after: Duration,
-    /// The same requests on a second connection, if the first one ended or fell silent.
+    /// The same requests on a second connection, if one of them got no reply on the first.
     pub repeat: Option<Repeat>,
     /// The response to a PING that follows a PROXY protocol header, on another connection.
     pub with_proxy_header: Option<Response>,
@@ -290,7 +290,7 @@ impl PingSubstitute {
     }
 }
 
-/// What came back for an ECHO of a large unique value.
+/// The response to an ECHO of a large unique value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Echo {
     /// The same value: 4 kB get through in both directions.
@@ -299,11 +299,11 @@ pub enum Echo {
     Refused(String),
     /// The value came back in reply to this other command.
     InReplyTo(&'static str),
-    /// A reply with something else.
+    /// A reply with another value.
     Other(Response),
 }
 
-/// A request and what came back for it.
+/// A request and its response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exchange {
     pub command: &'static str,
@@ -311,13 +311,13 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Whether a complete reply came, which may be an error reply.
+    /// Whether the response is a complete reply, which may be an error reply.
     pub fn is_answered(&self) -> bool {
         matches!(self.response, Response::Reply(_))
     }
 }
 
-/// The requests of the climb once more, on a second connection and one at a time, up to the first without a reply.
+/// The requests of the climb, repeated on a second connection one at a time, up to the first without a reply.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Repeat {
     /// Empty if the second connection could not be made.

@@ -1,23 +1,24 @@
-//! Who runs the server, or whose network knows the name, as the end of a host name shows.
+//! Recognises the provider of a server, or the network in which its name is known, by the host name.
 
-/// What is known about the servers behind a kind of host name.
+/// A kind of host name, and the facts that apply to all servers with such a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hosting {
-    /// The host names, in lower case; `*` stands for any text.
+    /// The host names, in lower case. `*` matches any text.
     names: &'static [&'static str],
-    /// The service or the network, for people.
+    /// The name of the service or network, for display.
     pub service: &'static str,
     /// Where the name and its address work.
     pub reach: Reach,
-    /// Whether the name shows that the server is at AWS.
+    /// Whether the name shows that the server runs on AWS.
     pub is_aws: bool,
-    /// The port with TLS that all its servers have. `None` if there is none, or if each server has its own.
+    /// The TLS port that all these servers use. `None` if there is none, or if the port differs from server to
+    /// server.
     pub tls_port: Option<u16>,
-    /// What people get wrong most often when they connect, as a fix.
+    /// A fix for the most common mistake when connecting.
     pub check: &'static str,
 }
 
-/// From where the servers can be reached.
+/// The networks from which the servers can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// From everywhere, unless an allowlist forbids it.
@@ -29,7 +30,7 @@ pub(crate) enum Reach {
 }
 
 impl Hosting {
-    /// The row for a host name, if its end is known.
+    /// Returns the row for a host name, if there is one.
     pub(crate) fn of(host: &str) -> Option<&'static Self> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let is_address = host.contains(':') || host.parse::<std::net::IpAddr>().is_ok();
@@ -91,7 +92,7 @@ const SINGLE_WORD: Hosting = Hosting {
             the host itself, use localhost and the published port",
 };
 
-/// The first row whose name ends the host name counts. The link before each row is the source of its facts.
+/// The first row that matches the host name counts. The link before each row is the source of its facts.
 const ALL: &[Hosting] = &[
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html
     Hosting {

@@ -35,8 +35,8 @@ pub(super) fn advise(kind: &'static str, text: impl Into<String>) -> Fixes {
     Fixes(Vec::new()).and(kind, text)
 }
 
-/// Makes this host send and request smaller packets on the route to the server. A smaller MTU of a whole interface would
-/// affect all connections, and one under 1280 disables IPv6.
+/// Makes this host send and request smaller packets, only on the route to the server. Reducing the MTU of the whole
+/// interface would affect all connections, and an MTU under 1280 disables IPv6.
 pub(super) fn mtu(at: &FixContext) -> Fixes {
     let size = at.packet_size.unwrap_or(USUALLY_SMALL_ENOUGH);
     let text = match at.packet_size {
@@ -109,7 +109,7 @@ pub struct FixContext {
     pub this_host: ThisHost,
     /// Who runs the server, if the host name shows it.
     pub(crate) hosting: Option<&'static Hosting>,
-    /// Whether the host name or the EC2 metadata of this host shows that the server is at AWS. Only then may a fix
+    /// Whether the host name or the EC2 metadata of this host shows that the server runs on AWS. Only then may a fix
     /// mention AWS.
     pub(crate) is_aws: bool,
     /// The AWS region, from the host name or the EC2 instance.
@@ -168,7 +168,7 @@ impl FixContext {
             suggestion: None,
             is_aws: match hosting {
                 Some(hosting) if hosting.is_aws => true,
-                // A server of another provider is not at AWS, even if this host is.
+                // A server of another provider does not run on AWS, even if this host does.
                 Some(hosting) if hosting.reach != Reach::Containers => false,
                 _ => instance.is_some(),
             },
@@ -228,7 +228,7 @@ impl FixContext {
         format!("{read_password}sessiontut ping {options}{url}")
     }
 
-    /// The text, followed by the note if the server is at AWS.
+    /// Returns the text, followed by the note if the server runs on AWS.
     pub(super) fn with_aws_note(&self, text: &str, note: &str) -> String {
         let note = if self.is_aws { note } else { "" };
         format!("{text}{note}")

@@ -209,12 +209,12 @@ causes! {
                         packets are dropped";
             advise("firewall", text).and_all(tcp::route(at, "check the route that packets take"))
         } else if at.second_connection_works {
-            advise("backend", "try again, and check each server behind the proxy or load balancer: one may not reply")
+            advise("backend", "try again, and check each server behind the proxy or load balancer: one of them may not reply")
                 .and("server", "check whether a slow command, a failover or CLIENT PAUSE blocked Redis for a moment")
         } else {
-            advise("server", "on the Redis host, look at the state of the process: T is stopped, D waits for the disk")
+            advise("server", "on the Redis host, check the state of the process: T means stopped, D means waiting for the disk")
                 .command("ps -A -o pid,stat,args | grep -E '[r]edis|[v]alkey'")
-                .and("slow-command", "wait for a slow command or CLIENT PAUSE to end; then SLOWLOG GET 10 shows slow commands")
+                .and("slow-command", "wait until a slow command or CLIENT PAUSE has ended; SLOWLOG GET 10 then lists slow commands")
                 .and("proxy", "check whether a proxy or load balancer on the way has lost its backend")
         }
     };

@@ -88,7 +88,7 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
     resolver(at).after(private_name(at)).and_all(query(at))
 }
 
-/// What to check about a name that is known only in some network of containers or of a provider.
+/// Fixes for a name that is known only in a container network or in a provider's network.
 fn private_name(at: &FixContext) -> Option<Fixes> {
     at.hosting
         .filter(|hosting| hosting.is_private() && !hosting.is_aws)

@@ -26,7 +26,7 @@ pub(super) fn timeout(at: &FixContext) -> Fixes {
     fixes.after(port_typo(at))
 }
 
-/// Without signs of a provider, every explanation of a timeout is possible.
+/// Fixes for a timeout if the provider is unknown, so that every explanation is possible.
 fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port;
     let host = advise(
@@ -50,14 +50,14 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
         advise(
             "outside-network",
             "run this inside the server's network, or through a VPN or a tunnel: the address is private, and this host \
-             is in no network that contains it",
+             is not in its network",
         )
     });
     let fixes = host
         .and_all(outside_network)
         .and_all(route(
             at,
-            "check the routes on both hosts: packets may arrive, but the replies have no way back",
+            "check the routes on both hosts: packets may arrive, but there may be no route back",
         ))
         .and_all(local_firewall(
             "check for a rule in this host's own firewall that drops the packets",
@@ -75,8 +75,7 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         advise(
             "outside-vpc",
             "run this inside the VPC of the cache, on an EC2 instance (or through a VPN, a peering or a tunnel): the \
-             address is private, this host is in no network that contains it, and ElastiCache is reachable only from \
-             inside its VPC",
+             address is private, this host is not in its network, and ElastiCache is reachable only from inside its VPC",
         )
     });
     security_group(at)
@@ -84,7 +83,7 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         .and(
             "network-acl",
             format!(
-                "check the subnets' network ACLs: allow TCP {} in, and the ephemeral ports 1024-65535 back",
+                "check the subnets' network ACLs: allow inbound TCP {}, and outbound replies to the ephemeral ports 1024-65535",
                 at.port
             ),
         )

@@ -1,4 +1,5 @@
-//! The verdict on a server that answers PING: does it serve requests, in order, with large packets?
+//! The verdict on a server that answers PING: whether it also answers other requests, in order, and with large
+//! packets.
 
 use super::finding::{Finding, describe_packets, replied};
 use super::reply::{NoReply, error_reply, far_away};
@@ -21,7 +22,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
         .or_else(|| stopped(seen.stopped_at.as_ref()?, seen))
 }
 
-/// Judges a PROXY protocol header: one that Redis receives and rejects, or one that the port expects.
+/// Judges problems with a PROXY protocol header: Redis receives one and rejects it, or the port requires one.
 pub(super) fn proxy_header(seen: &Observations) -> Option<Finding> {
     if seen.with_proxy_header.as_ref().is_some_and(Response::is_pong) {
         return Some(
@@ -41,7 +42,7 @@ pub(super) fn proxy_header(seen: &Observations) -> Option<Finding> {
         Finding::proved(Cause::ProxyHeader)
             .summary("a proxy sends a PROXY protocol header, which Redis rejects as a command")
             .fact(replied(command, &error))
-            .fact("this program sent no PROXY command, so each later reply arrives one request late")
+            .fact("a proxy sent the PROXY header, so each later reply arrives one request late")
     })
 }
 
@@ -54,7 +55,7 @@ pub(super) fn out_of_step(seen: &Observations) -> Option<Finding> {
         (Some(Echo::Other(response)), _) => format!("ECHO got back another value: {}", shown(response)),
         (None, Some(surplus)) => {
             format!(
-                "a reply arrived that no request was waiting for: {}",
+                "a reply arrived although no request was waiting for one: {}",
                 shown(surplus)
             )
         }
@@ -81,7 +82,7 @@ fn shown(response: &Response) -> String {
 fn refused_read(response: &Response, seen: &Observations) -> Option<Finding> {
     let error = response.error()?;
     let code = error.split(' ').next().unwrap_or_default();
-    // A user of other keys, a key of another type, and a key of another cluster node.
+    // The user may read only other keys, the key has another type, or it is on another cluster node.
     if ["NOPERM", "WRONGTYPE", "MOVED", "ASK", "TRYAGAIN"].contains(&code) {
         return None;
     }
@@ -96,7 +97,8 @@ fn refused_read(response: &Response, seen: &Observations) -> Option<Finding> {
     Some(error_reply(&error, "HGETALL").fact("PING got PONG"))
 }
 
-/// Judges a connection that ended or fell silent after PONG. `None` if only a request that describes the server failed.
+/// Judges a connection that ended or got no more replies after PONG. Returns `None` if only a request for information
+/// about the server failed.
 fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     let repeat = seen.repeat.as_ref();
     if let Some(sizes) = seen.packet_sizes {
@@ -129,13 +131,17 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     None
 }
 
-/// The connection works on the second attempt: which one, is all that can be said.
+/// Judges a failure that did not occur again on a second connection.
 fn momentary(first: &Exchange, seen: &Observations) -> Finding {
     let finding = match &first.response {
-        Response::Timeout(_) => Finding::likely(Cause::ServerSilent)
-            .summary("the connection fell silent, but a second one works: one backend or moment is at fault"),
-        _ => Finding::likely(Cause::ProtoClosed)
-            .summary("the connection was closed, but a second one works: one backend or moment is at fault"),
+        Response::Timeout(_) => Finding::likely(Cause::ServerSilent).summary(
+            "the connection got no more replies, but a second one works: one of several \
+                      backends may be failing, or Redis was blocked briefly",
+        ),
+        _ => Finding::likely(Cause::ProtoClosed).summary(
+            "the connection was closed, but a second one works: one of several \
+                      backends may be failing, or the problem was brief",
+        ),
     };
     finding
         .fact(format!("PING got PONG; {}", ended(first)))

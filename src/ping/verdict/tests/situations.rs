@@ -175,7 +175,8 @@ fn read(reply_text: &str) -> Observations {
     }
 }
 
-/// A connection that stopped at a command after PONG. A second one answered some commands, and stopped in the same way.
+/// Returns observations of a connection that got no reply to a command after PONG. A second connection got replies to
+/// the commands in `answered`, and then failed in the same way.
 fn stopped(
     command: &'static str,
     response: Response,
@@ -895,7 +896,7 @@ fn every_cause_is_found_with_evidence_and_with_fixes() {
     }
 }
 
-/// The terms of AWS that no other provider uses.
+/// Terms that only AWS uses.
 const AWS_TERMS: [&str; 9] = [
     "aws",
     "amazon",
