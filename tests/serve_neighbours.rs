@@ -49,9 +49,9 @@ fn the_page_names_other_instances_and_forgets_those_that_stop() {
 }
 
 #[test]
-fn what_ping_tells_a_redis_to_permit_is_enough_for_the_app_and_its_neighbours() {
+fn a_user_with_few_permissions_is_enough_for_the_app_and_its_neighbours() {
     let server = RedisServer::start();
-    let permitted = "+@connection +@hash +@keyspace +@transaction";
+    let permitted = "+hset +hincrby +hgetall +expire +del +multi +exec +pttl +hget +hdel";
     let mut rule = vec!["ACL", "SETUSER", "tut", "on", ">Plover-4417", "~sessiontut:*"];
     rule.extend(permitted.split(' '));
     server.ask(&rule);

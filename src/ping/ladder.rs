@@ -10,7 +10,7 @@ use redis::cmd;
 use super::experiments::{self, patience, with_experiment, with_side_task};
 use super::observation::{Experiment, Observations, TlsResult};
 use super::response::{Response, ask};
-use super::rungs::{auth, cluster, dns, ping, role, tcp, tls};
+use super::rungs::{auth, cluster, dns, permissions, ping, role, tcp, tls};
 use super::{Climb, ClimbEvent, ClimbOptions, Rung, WriteCheck, this_host};
 use crate::deadline::Deadline;
 use crate::os;
@@ -75,9 +75,14 @@ impl Ladder<'_> {
         let stream = self.tls(stream).await?;
         let mut connection = ProbeConnection::new(stream);
         self.auth(&mut connection).await?;
-        self.ping(&mut connection).await?;
-        self.role(&mut connection).await;
-        Some(connection)
+        let answered = self.ping(&mut connection).await;
+        if answered.is_some() {
+            self.role(&mut connection).await;
+        }
+        if self.seen.is_refused_by_acl() {
+            self.seen.permissions = permissions::observe(&mut connection, self.deadline).await;
+        }
+        answered.map(|()| connection)
     }
 
     fn hint_at_url_mismatches(&mut self) {

@@ -27,6 +27,7 @@ pub(crate) mod instance;
 mod ladder;
 pub(crate) mod modes;
 pub(crate) mod observation;
+pub(crate) mod permissions;
 pub(crate) mod report;
 pub(crate) mod response;
 pub(crate) mod rungs;

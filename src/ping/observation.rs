@@ -53,6 +53,8 @@ pub struct Observations {
     pub round_trips: Vec<Duration>,
     /// The result of `--write-check`.
     pub write_test: Option<WriteTest>,
+    /// The responses to each of the tutorial's commands, with arguments that change nothing, if the user may not run one.
+    pub permissions: Vec<(&'static str, Response)>,
     /// The result of the experiment on a second connection, if there was one.
     pub experiment: Option<Experiment>,
     /// The connection attempts to the nodes that a cluster announces.
@@ -68,6 +70,23 @@ pub struct Observations {
 }
 
 impl Observations {
+    /// Whether an ACL forbids a command that is needed here.
+    pub fn is_refused_by_acl(&self) -> bool {
+        let substitute = self.ping_substitute.as_ref();
+        let is_pinged = self.ping.as_ref().is_some_and(Response::is_pong)
+            || substitute.is_some_and(PingSubstitute::is_served);
+        let write_test = self.write_test.iter().flat_map(|test| &test.queued);
+        let executed = self.write_test.iter().map(|test| &test.executed);
+        let needed = write_test
+            .map(|(_, response)| response)
+            .chain(executed)
+            .chain(&self.select);
+        let unserved = self.ping.iter().chain(substitute.map(|one| &one.response));
+        needed
+            .chain(unserved.filter(|_| !is_pinged))
+            .any(Response::is_forbidden)
+    }
+
     /// The request that got no reply on the first connection: the command and the response.
     pub fn unanswered(&self) -> Option<(&'static str, &Response)> {
         let first = [("AUTH", &self.login), ("PING", &self.ping)];

@@ -84,6 +84,14 @@ impl Response {
         }
     }
 
+    /// Whether an ACL forbids the command, or its key.
+    pub fn is_forbidden(&self) -> bool {
+        self.error().is_some_and(|error| {
+            let reason = error.strip_prefix(ABORTED).unwrap_or(&error);
+            reason.starts_with("NOPERM")
+        })
+    }
+
     /// Whether this is a reply other than an error.
     pub fn is_granted(&self) -> bool {
         matches!(self, Self::Reply(value) if !matches!(value, Value::ServerError(_)))
@@ -117,6 +125,9 @@ impl Response {
         }
     }
 }
+
+/// What precedes the reason if EXEC is refused.
+pub(super) const ABORTED: &str = "EXECABORT Transaction discarded because of: ";
 
 /// Content type of a TLS alert (RFC 8446, B.1).
 const TLS_ALERT: u8 = 0x15;

@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::ping::observation::{DialResult, Endpoint, ErrorSource, NameAnswer, Observations, TlsResult};
+use crate::ping::observation::{
+    DialResult, Endpoint, ErrorSource, NameAnswer, Observations, ServerInfo, TlsResult,
+};
+use crate::ping::permissions::Missing;
 use crate::ping::response::Response;
 use crate::ping::this_host::ThisHost;
 use crate::redis_url::hosting::{Hosting, Reach};
@@ -94,6 +97,13 @@ impl From<Fixes> for Vec<Fix> {
     }
 }
 
+/// The characters that are escaped in the path of a URL.
+const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_');
+
 /// The facts that the fixes depend on.
 #[derive(Clone, Debug, Default)]
 pub struct FixContext {
@@ -146,6 +156,14 @@ pub struct FixContext {
     pub has_user_only: bool,
     /// Whether the URL has query parameters.
     pub has_query: bool,
+    /// The user in the URL, with or without a password.
+    pub named_user: Option<String>,
+    /// What the server reports about itself.
+    pub server: ServerInfo,
+    /// The permissions that the user lacks.
+    pub(crate) missing: Missing,
+    /// The error reply that shows the cause.
+    pub reply: Option<String>,
 }
 
 impl FixContext {
@@ -208,8 +226,36 @@ impl FixContext {
                 .warnings
                 .iter()
                 .any(|warning| matches!(warning, UrlWarning::IgnoredOptions(_))),
+            named_user: target.user.clone(),
+            server: seen.server.clone(),
+            missing: Missing::of(seen),
+            reply: None,
             this_host,
         }
+    }
+
+    /// Adds the error reply that shows the cause.
+    #[must_use]
+    pub fn with_reply(mut self, reply: Option<String>) -> Self {
+        if self.missing == Missing::default()
+            && let Some(reply) = &reply
+        {
+            self.missing = Missing::of_reply(reply);
+        }
+        self.reply = reply;
+        self
+    }
+
+    /// Whether the error reply contains a text, in lower case.
+    pub(super) fn reply_contains(&self, text: &str) -> bool {
+        self.reply
+            .as_ref()
+            .is_some_and(|reply| reply.to_lowercase().contains(text))
+    }
+
+    /// A redis-cli command for an administrator, who logs in as another user.
+    pub(super) fn admin_cli(&self, arguments: &str) -> String {
+        format!("redis-cli{} {arguments}", self.address_options())
     }
 
     /// Returns a `sessiontut ping` command for this server with the given options, scheme and port. If a password is
@@ -220,9 +266,13 @@ impl FixContext {
         } else {
             String::new()
         };
-        let user = self.user.as_ref().map_or_else(String::new, |user| {
-            format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
-        });
+        if let Some(path) = &self.socket {
+            return format!(
+                "{read_password}sessiontut ping {options}{}",
+                self.socket_url(path)
+            );
+        }
+        let user = self.user_in_url();
         let (host, db) = (bracketed(&self.host), self.db);
         let url = shell_quoted(&format!("{scheme}://{user}{host}:{port}/{db}"));
         format!("{read_password}sessiontut ping {options}{url}")
@@ -232,6 +282,28 @@ impl FixContext {
     pub(super) fn with_aws_note(&self, text: &str, note: &str) -> String {
         let note = if self.is_aws { note } else { "" };
         format!("{text}{note}")
+    }
+
+    /// The same with the URL's scheme and port.
+    pub(super) fn ping_here(&self, options: &str) -> String {
+        self.ping(options, self.scheme(), self.port)
+    }
+
+    fn socket_url(&self, path: &str) -> String {
+        let user = self.user_in_url();
+        let path = utf8_percent_encode(path, IN_A_PATH);
+        let db = if self.db == 0 {
+            String::new()
+        } else {
+            format!("?db={}", self.db)
+        };
+        shell_quoted(&format!("unix://{user}{path}{db}"))
+    }
+
+    fn user_in_url(&self) -> String {
+        self.user.as_ref().map_or_else(String::new, |user| {
+            format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
+        })
     }
 
     /// The scheme of the URL.

@@ -5,11 +5,12 @@
 //! to `verdict/tests/situations.rs`. `sessiontut ping --codes` prints this table.
 
 mod fix;
+mod login;
 mod names;
 mod tcp;
 
 use crate::exit::Exit;
-use fix::{Fixes, READ_PASSWORD, advise, mtu, shell_quoted};
+use fix::{Fixes, advise, mtu};
 
 pub(crate) use fix::{Fix, FixContext};
 
@@ -133,34 +134,12 @@ causes! {
     };
 
     // The login
-    AuthRequired "auth.required" Auth "a password is required, but none was given" => |_| {
-        advise("password", "set the password in the environment, where `ps` does not show it")
-            .command(READ_PASSWORD)
-            .and("password", "or put it into the URL: redis://:PASSWORD@HOST:6379/0")
-    };
-    AuthFailed "auth.failed" Auth "the user name or password is wrong" => |at| {
-        advise("password", "check the password, and percent-encode it in the URL").and(
-            "user",
-            at.with_aws_note(
-                "check the user name, and that the user is enabled",
-                " (ElastiCache: the user must also be in the cache's user group)",
-            ),
-        )
-    };
-    AuthNotConfigured "auth.not_configured" Auth "a password was given, but the server has none set" => |_| {
-        advise("password", "remove the password from the URL, or set one on the server")
-    };
-    AuthNoPermission "auth.no_permission" Auth "the user is not allowed to run a required command" => |at| advise(
-        "acl",
-        at.with_aws_note(
-            "as an administrator, grant the user the tutorial's commands and keys",
-            " (ElastiCache: in the user's access string)",
-        ),
-    ).command(format!(
-        "redis-cli{} ACL SETUSER {} '~sessiontut:*' +@connection +@hash +@keyspace +@transaction",
-        at.address_options(),
-        shell_quoted(&crate::sanitize::line(at.user.as_deref().unwrap_or("default")))
-    ));
+    AuthRequired "auth.required" Auth "a password is required, but none was given" => login::required;
+    AuthFailed "auth.failed" Auth "the user name or password is wrong" => login::failed;
+    AuthNotConfigured "auth.not_configured" Auth "a password was given, but the server has none set"
+        => login::not_configured;
+    AuthNoPermission "auth.no_permission" Auth "the user is not allowed to run a required command"
+        => login::no_permission;
     AuthPlaintext "auth.plaintext" Ok "the password is sent over the network unencrypted" => |_| {
         advise("tls", "enable encryption in transit, and use rediss://")
     };
@@ -227,7 +206,7 @@ causes! {
             .and("bind", "bind the server to the address that clients use")
     };
     ServerLoading "server.loading" Server "Redis is still loading its data set" => |at| {
-        advise("wait", "wait until loading is done").command(at.ping("--wait 120 ", at.scheme(), at.port))
+        advise("wait", "wait until loading is done").command(at.ping_here("--wait 120 "))
     };
     ServerBusy "server.busy" Server "a long-running script blocks Redis for all other clients" => |at| {
         advise("script", "stop the script (this fails once the script has written data)")

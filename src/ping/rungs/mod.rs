@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod cluster;
 pub(crate) mod dns;
+pub(crate) mod permissions;
 pub(crate) mod ping;
 pub(crate) mod role;
 pub(crate) mod tcp;

@@ -29,6 +29,8 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// What to do, the most promising first.
     pub fixes: Vec<Fix>,
+    /// The error reply that shows the cause.
+    pub reply: Option<String>,
 }
 
 /// How certain a cause is.
@@ -70,6 +72,7 @@ impl Finding {
             summary: cause.meaning().to_owned(),
             evidence: Vec::new(),
             fixes: Vec::new(),
+            reply: None,
         }
     }
 
@@ -84,6 +87,12 @@ impl Finding {
     pub(super) fn summary(mut self, summary: impl Into<String>) -> Self {
         self.summary = summary.into();
         self
+    }
+
+    /// Adds the error reply that shows the cause to the evidence. The fixes depend on it too.
+    pub(super) fn replied(mut self, command: &str, reply: &str) -> Self {
+        self.reply = Some(reply.to_owned());
+        self.fact(replied(command, reply))
     }
 
     /// Adds a fact to the evidence.

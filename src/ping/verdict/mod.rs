@@ -39,7 +39,7 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
     let finding = finding.map(|finding| {
         let cause = finding.cause;
         Finding {
-            fixes: cause.fixes(&context),
+            fixes: cause.fixes(&context.clone().with_reply(finding.reply.clone())),
             ..finding.facts(warnings::hints(target, cause))
         }
     });

@@ -1,6 +1,6 @@
 //! The verdict on the responses to AUTH, PING and SELECT.
 
-use super::finding::{Finding, replied};
+use super::finding::Finding;
 use super::reply::{no_permission, not_redis, unusable};
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations, PingSubstitute};
@@ -94,12 +94,12 @@ fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Fin
         _ if target.user.is_some() && lower.contains("wrong number of arguments") => {
             return Finding::proved(Cause::AuthFailed)
                 .summary("the server accepts only a password, but the URL also names a user")
-                .fact(replied("AUTH", &shown))
+                .replied("AUTH", &shown)
                 .fact("servers before Redis 6 have no user names: remove it, as in redis://:PASSWORD@HOST");
         }
         _ => return unusable(&masked, "AUTH", seen),
     };
-    finding.fact(replied("AUTH", &shown))
+    finding.replied("AUTH", &shown)
 }
 
 fn wrong_password(target: &Target, error: &str) -> Finding {
@@ -113,7 +113,7 @@ fn wrong_password(target: &Target, error: &str) -> Finding {
         .is_some_and(|password| password.reveal().contains("/?Action=connect"));
     Finding::proved(Cause::AuthFailed)
         .summary(format!("the server does not accept the password for {user}"))
-        .fact(replied("AUTH", error))
+        .replied("AUTH", error)
         .fact("a wrong user, a wrong password and a disabled user all get this reply")
         .facts(is_iam_token.then(|| "the password is an IAM token, which is valid for 15 minutes".into()))
 }
@@ -127,11 +127,11 @@ fn judge_select(target: &Target, response: &Response, seen: &Observations) -> Op
         return Some(unusable(response, "SELECT", seen));
     };
     if error.starts_with("NOPERM") {
-        return Some(no_permission(&["SELECT"], &error));
+        return Some(no_permission("SELECT", &error, seen));
     }
     Some(
         Finding::proved(Cause::DbIndex)
             .summary(format!("the server has no database {}", target.db))
-            .fact(replied("SELECT", &error)),
+            .replied("SELECT", &error),
     )
 }

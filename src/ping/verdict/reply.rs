@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::finding::{Finding, describe_packets, replied, seconds};
+use super::finding::{Finding, describe_packets, seconds};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations, TlsResult};
+use crate::ping::permissions::{Access, Missing};
 use crate::ping::response::Response;
 use crate::ping::rungs::tls::requires_client_certificate;
 use crate::redis_client::error_replies::ErrorReply;
@@ -23,7 +24,7 @@ const FEW_ROUND_TRIPS: u32 = 3;
 pub(super) fn unusable(response: &Response, command: &str, seen: &Observations) -> Finding {
     match response {
         Response::Reply(_) => match response.error() {
-            Some(error) => error_reply(&error, command),
+            Some(error) => error_reply(&error, command, seen),
             None => unexpected_reply(response, command),
         },
         Response::NotResp(received) => not_redis(received, &format!("in reply to {command}")),
@@ -38,26 +39,40 @@ pub(super) fn unusable(response: &Response, command: &str, seen: &Observations) 
 }
 
 /// Judges an error reply.
-pub(super) fn error_reply(error: &str, command: &str) -> Finding {
+pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Finding {
     match ErrorReply::of(error) {
-        Some(reply) if reply.cause == Cause::AuthNoPermission => no_permission(&[command], error),
+        Some(reply) if reply.cause == Cause::AuthNoPermission => no_permission(command, error, seen),
         Some(reply) => Finding::proved(reply.cause)
             .summary(reply.summary())
-            .fact(replied(command, error)),
+            .replied(command, error),
         None => Finding::proved(Cause::ProtoNotRedis)
             .summary("the server speaks RESP but does not support Redis commands")
-            .fact(replied(command, error)),
+            .replied(command, error),
     }
 }
 
-/// Judges commands that the user may not run.
-pub(super) fn no_permission(commands: &[&str], error: &str) -> Finding {
-    let list = commands.join(", ");
-    Finding::proved(Cause::AuthNoPermission)
-        .summary(format!(
-            "the login works, but this user is not allowed to run {list}"
+/// Judges a command that the user may not run.
+pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> Finding {
+    let missing = Missing::of(seen);
+    let finding = Finding::proved(Cause::AuthNoPermission).replied(command, error);
+    if missing.keys == Access::Forbidden && missing.commands.is_empty() {
+        finding
+            .summary("the login works, but this user may not access the tutorial's keys, which start with sessiontut:")
+            .fact("its permissions for other keys were not checked")
+    } else if missing.commands.is_empty() {
+        finding.summary(format!(
+            "the login works, but this user is not allowed to run {command}"
         ))
-        .fact(replied(commands.first().unwrap_or(&"a command"), error))
+    } else {
+        let commands = missing.commands.join(", ");
+        finding
+            .summary(format!(
+                "the login works, but this user is not allowed to run {commands}"
+            ))
+            .facts((missing.keys == Access::Forbidden).then(|| {
+                "the user may not access the tutorial's keys either, which start with sessiontut:".into()
+            }))
+    }
 }
 
 /// Judges a TLS alert that asks for a client certificate, during or after the handshake.
@@ -127,7 +142,7 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
     // The RST on the first connection discarded what the server sent; the second connection shows it.
     if let Some(Experiment::PlainPing(second)) = &seen.experiment {
         if let Some(error) = second.error() {
-            return error_reply(&error, "PING on a second connection");
+            return error_reply(&error, "PING on a second connection", seen);
         }
         match second {
             Response::NotResp(banner) => return not_redis(banner, "on a second connection"),

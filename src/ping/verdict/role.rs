@@ -9,7 +9,7 @@ use super::reply::{error_reply, no_permission, unexpected_reply, unusable};
 use super::warnings::median;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Observations, WriteTest};
-use crate::ping::response::Response;
+use crate::ping::response::{ABORTED, Response};
 use crate::sanitize;
 
 /// If round trips are slower than this, the timeout may be too short for the write test.
@@ -71,15 +71,9 @@ fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
         .filter_map(|(name, response)| Some((*name, response.error()?)))
         .collect();
     if let Some((name, error)) = errors.first() {
-        let denied: Vec<&str> = errors
-            .iter()
-            .filter(|(_, error)| error.starts_with("NOPERM"))
-            .map(|(name, _)| *name)
-            .collect();
-        return if denied.is_empty() {
-            refused_write(name, error, seen)
-        } else {
-            Some(no_permission(&denied, error))
+        return match errors.iter().find(|(_, error)| error.starts_with("NOPERM")) {
+            Some((name, error)) => Some(no_permission(name, error, seen)),
+            None => refused_write(name, error, seen),
         };
     }
     match &test.executed {
@@ -93,9 +87,7 @@ fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
 }
 
 fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Finding> {
-    let error = error
-        .strip_prefix("EXECABORT Transaction discarded because of: ")
-        .unwrap_or(error);
+    let error = error.strip_prefix(ABORTED).unwrap_or(error);
     let finding = if error.starts_with("MOVED") || error.starts_with("ASK") {
         // A primary redirects because the slot is on another node; clients of the cluster protocol follow.
         if !seen.server.is_replica() {
@@ -109,9 +101,9 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
             "the server does not support {command}: it was renamed or disabled"
         ))
     } else {
-        return Some(error_reply(error, command));
+        return Some(error_reply(error, command, seen));
     };
-    Some(finding.fact(replied(command, error)))
+    Some(finding.replied(command, error))
 }
 
 /// Judges a write test without a reply, after PING had one.

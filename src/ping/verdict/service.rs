@@ -94,7 +94,7 @@ fn refused_read(response: &Response, seen: &Observations) -> Option<Finding> {
                 .fact(replied("HGETALL", &error)),
         );
     }
-    Some(error_reply(&error, "HGETALL").fact("PING got PONG"))
+    Some(error_reply(&error, "HGETALL", seen).fact("PING got PONG"))
 }
 
 /// Judges a connection that ended or got no more replies after PONG. Returns `None` if only a request for information

@@ -207,6 +207,16 @@ fn write_refused(reply_text: &str) -> Observations {
     }
 }
 
+fn permissions(replies: &[(&'static str, &str)]) -> Observations {
+    let mut seen = pong();
+    seen.write_test = Some(WriteTest {
+        queued: Vec::new(),
+        executed: reply("-EXECABORT Transaction discarded because of: NOPERM no permission"),
+    });
+    seen.permissions = replies.iter().map(|(name, text)| (*name, reply(text))).collect();
+    seen
+}
+
 fn tls(result: TlsResult) -> Observations {
     handshake(
         result,
@@ -613,6 +623,33 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 IP_WITH_LOGIN,
                 write_refused("-NOPERM this user has no permissions"),
             ),
+            seen(
+                "some commands",
+                IP_WITH_LOGIN,
+                permissions(&[
+                    (
+                        "HSET",
+                        "-NOPERM this user has no permissions to run the 'hset' command",
+                    ),
+                    ("HGETALL", "*0"),
+                    (
+                        "EXEC",
+                        "-EXECABORT Transaction discarded because of: NOPERM no 'exec' command",
+                    ),
+                ]),
+            ),
+            seen(
+                "other keys only",
+                IP_WITH_LOGIN,
+                permissions(&[("HSET", "-NOPERM No permissions to access a key")]),
+            ),
+            seen("SELECT", "redis://ada:Plover-4417@10.0.3.17/3", {
+                let mut seen = permissions(&[("HGETALL", "*0")]);
+                seen.select = Some(reply(
+                    "-NOPERM this user has no permissions to run the 'select' command",
+                ));
+                seen
+            }),
             seen(
                 "a renamed command",
                 IP,

@@ -1,0 +1,187 @@
+//! Which permissions of an ACL user are missing for the tutorial's commands.
+
+use super::observation::Observations;
+use super::response::Response;
+
+/// The tutorial's commands. Lesson 7 names the same ones.
+pub(crate) const COMMANDS: [&str; 7] = ["HSET", "HINCRBY", "HGETALL", "EXPIRE", "DEL", "MULTI", "EXEC"];
+/// The tutorial's keys, as an ACL rule.
+pub(crate) const KEY_PATTERN: &str = "~sessiontut:*";
+
+/// The permissions that are missing. By default nothing is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// The forbidden commands.
+    pub commands: Vec<String>,
+    /// Whether the user may access the tutorial's keys.
+    pub keys: Access,
+}
+
+/// Whether a user may access keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Access {
+    Granted,
+    Forbidden,
+    /// Redis checks the command first, and only then its keys.
+    #[default]
+    Unknown,
+}
+
+impl Missing {
+    /// What the replies to the commands show.
+    pub(crate) fn of(seen: &Observations) -> Self {
+        let queued = seen.write_test.iter().flat_map(|test| &test.queued);
+        let replies = seen.permissions.iter().chain(queued);
+        let mut missing = Self::default();
+        for (name, response) in replies {
+            missing.add(name, response);
+        }
+        if let Some(select) = &seen.select {
+            missing.add("SELECT", select);
+        }
+        missing
+    }
+
+    /// What a single error reply shows.
+    pub(crate) fn of_reply(error: &str) -> Self {
+        if is_about_keys(error) {
+            return Self {
+                commands: Vec::new(),
+                keys: Access::Forbidden,
+            };
+        }
+        let mut missing = Self {
+            commands: COMMANDS.map(str::to_owned).into(),
+            keys: Access::Unknown,
+        };
+        let named = error.split('\'').nth(1).unwrap_or_default().to_uppercase();
+        let is_plain = !named.is_empty() && named.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if is_plain && !missing.commands.contains(&named) {
+            missing.commands.push(named);
+        }
+        missing
+    }
+
+    fn add(&mut self, name: &str, response: &Response) {
+        let has_key = !matches!(name, "MULTI" | "EXEC" | "SELECT");
+        match response.error().filter(|_| response.is_forbidden()) {
+            Some(error) if is_about_keys(&error) => self.keys = Access::Forbidden,
+            Some(_) if !self.commands.iter().any(|known| known == name) => {
+                self.commands.push(name.to_owned())
+            }
+            Some(_) => {}
+            None if has_key && self.keys == Access::Unknown && matches!(response, Response::Reply(_)) => {
+                self.keys = Access::Granted;
+            }
+            None => {}
+        }
+    }
+
+    /// The ACL rules that allow the missing commands; all of the tutorial's, if they are not known.
+    pub(super) fn rules(&self) -> Vec<String> {
+        let rule = |name: &str| format!("+{}", name.to_lowercase());
+        if self.commands.is_empty() && self.keys != Access::Forbidden {
+            return COMMANDS.map(rule).into();
+        }
+        self.commands.iter().map(|name| rule(name)).collect()
+    }
+
+    /// What to allow the user.
+    pub(super) fn what(&self) -> &'static str {
+        match (self.rules().is_empty(), self.keys) {
+            (true, _) => "the tutorial's keys, which start with sessiontut:",
+            (false, Access::Granted) => "the missing commands",
+            (false, Access::Forbidden) => "the missing commands, and keys that start with sessiontut:",
+            (false, Access::Unknown) => {
+                "the missing commands, and keys that start with sessiontut: (the second command fails, without harm, if \
+                 the user may use all keys already)"
+            }
+        }
+    }
+}
+
+/// Whether a NOPERM reply is about keys, not about the command: `No permissions to access a key`.
+fn is_about_keys(error: &str) -> bool {
+    !error.contains("command") && error.contains(" key")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(replies: &[(&'static str, &str)]) -> Missing {
+        let parse = |text: &str| redis::parse_redis_value(format!("{text}\r\n").as_bytes()).unwrap();
+        let replies = replies
+            .iter()
+            .map(|(name, text)| (*name, Response::Reply(parse(text))));
+        Missing::of(&Observations {
+            permissions: replies.collect(),
+            ..Observations::default()
+        })
+    }
+
+    #[test]
+    fn only_what_was_refused_is_missing() {
+        let (command, key) = (
+            "-NOPERM User ada has no permissions to run the 'hset' command",
+            "-NOPERM No permissions to access a key",
+        );
+        let old_key = "-NOPERM this user has no permissions to access one of the keys used as arguments";
+        let old_command = "-NOPERM this user has no permissions to run the 'keys' command or its subcommand";
+        for (replies, commands, keys) in [
+            (
+                vec![("HSET", command), ("HGETALL", "*0")],
+                "+hset",
+                Access::Granted,
+            ),
+            (
+                vec![("HSET", command), ("HGETALL", key)],
+                "+hset",
+                Access::Forbidden,
+            ),
+            (vec![("HSET", old_command)], "+hset", Access::Unknown),
+            (
+                vec![("HSET", "-ERR wrong number of arguments"), ("DEL", old_key)],
+                "",
+                Access::Forbidden,
+            ),
+            (
+                vec![("MULTI", command), ("EXEC", "-ERR EXEC without MULTI")],
+                "+multi",
+                Access::Unknown,
+            ),
+        ] {
+            let missing = refused(&replies);
+            assert_eq!(
+                (missing.rules().join(" ").as_str(), missing.keys),
+                (commands, keys),
+                "{replies:?}"
+            );
+        }
+        assert_eq!(Missing::default().rules().len(), COMMANDS.len());
+    }
+
+    #[test]
+    fn lesson_7_grants_the_same_permissions() {
+        let lesson = include_str!("../../lessons/07-in-production.md");
+        let rules = lesson.lines().filter(|line| line.starts_with("ACL SETUSER"));
+        let words: Vec<&str> = rules.flat_map(|line| line.split(' ').skip(3)).collect();
+        let commands: Vec<&str> = words
+            .iter()
+            .copied()
+            .filter(|word| word.starts_with('+'))
+            .collect();
+        assert_eq!(commands.join(" "), Missing::default().rules().join(" "));
+        assert!(words.contains(&KEY_PATTERN));
+    }
+
+    #[test]
+    fn a_command_that_a_reply_names_is_missing_too() {
+        let rules = |error| Missing::of_reply(error).rules().join(" ");
+        assert!(
+            rules("NOPERM User ada has no permissions to run the 'pttl' command").ends_with("+exec +pttl")
+        );
+        assert!(rules("NOPERM User ada has no permissions to run the '$(x)' command").ends_with("+exec"));
+        assert_eq!(rules("NOPERM No permissions to access a key"), "");
+    }
+}
