@@ -1,16 +1,12 @@
 //! Renders Markdown for a terminal: wrapped to a width, with tables, lists and code; without colours as plain text.
 
-mod span;
-mod table;
-
+use colored::{Color, ColoredString, Style, Styles};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{highlight, window};
 use crate::learn::MARKDOWN;
 use crate::sanitize;
-use span::{Look, Span, wrap};
-use table::Table;
 
 /// Returns the lines of a Markdown text, at most `width` columns wide if its words and its code allow.
 #[must_use]
@@ -42,12 +38,18 @@ struct Margin {
     rest: String,
 }
 
+/// Text in one style.
+type Span = ColoredString;
+
+/// Rows of cells; the first row contains the column names.
+type Table = Vec<Vec<Vec<Span>>>;
+
 #[derive(Default)]
 struct Page {
     width: usize,
     lines: Vec<String>,
     spans: Vec<Span>,
-    look: Look,
+    style: Style,
     margins: Vec<Margin>,
     /// The number of the next item of each open list; `None` for bulleted lists.
     lists: Vec<Option<u64>>,
@@ -69,14 +71,10 @@ impl Page {
                 None => self.add(&sanitize::line(&text)),
             },
             Event::Code(text) => {
-                let look = Look {
-                    code: true,
-                    ..self.look
-                };
-                self.spans.push(Span {
-                    text: text.into_string(),
-                    look,
-                });
+                self.add(&text);
+                if let Some(span) = self.spans.last_mut() {
+                    span.fgcolor = Some(Color::Cyan);
+                }
             }
             Event::SoftBreak => self.add(" "),
             Event::HardBreak => self.add("\n"),
@@ -95,11 +93,11 @@ impl Page {
 
     fn open(&mut self, tag: Tag<'_>) {
         match tag {
-            Tag::Strong => self.look.strong = true,
-            Tag::Emphasis => self.look.emphasis = true,
-            Tag::Strikethrough => self.look.struck = true,
+            Tag::Strong => self.style.add(Styles::Bold),
+            Tag::Emphasis => self.style.add(Styles::Italic),
+            Tag::Strikethrough => self.style.add(Styles::Strikethrough),
             Tag::Link { dest_url, .. } => {
-                self.look.link = true;
+                self.style.add(Styles::Underline);
                 self.link = Some(dest_url.into_string());
             }
             Tag::Heading { .. } => self.begin_block(),
@@ -146,7 +144,7 @@ impl Page {
             }
             Tag::TableHead | Tag::TableRow => {
                 if let Some(table) = &mut self.table {
-                    table.rows.push(Vec::new());
+                    table.push(Vec::new());
                 }
             }
             Tag::Paragraph => self.begin_block(),
@@ -156,14 +154,17 @@ impl Page {
 
     fn close(&mut self, tag: TagEnd) {
         match tag {
-            TagEnd::Strong => self.look.strong = false,
-            TagEnd::Emphasis => self.look.emphasis = false,
-            TagEnd::Strikethrough => self.look.struck = false,
+            TagEnd::Strong => self.style.remove(Styles::Bold),
+            TagEnd::Emphasis => self.style.remove(Styles::Italic),
+            TagEnd::Strikethrough => self.style.remove(Styles::Strikethrough),
             TagEnd::Link => self.close_link(),
             TagEnd::Heading(level) => {
                 for span in &mut self.spans {
-                    span.look.strong = true;
-                    span.look.link = level == HeadingLevel::H1;
+                    span.style.add(Styles::Bold);
+                    span.style.remove(Styles::Underline);
+                    if level == HeadingLevel::H1 {
+                        span.style.add(Styles::Underline);
+                    }
                 }
                 self.end_block();
             }
@@ -192,13 +193,18 @@ impl Page {
             }
             TagEnd::TableCell => {
                 let cell = std::mem::take(&mut self.spans);
-                if let Some(row) = self.table.as_mut().and_then(|table| table.rows.last_mut()) {
+                if let Some(row) = self.table.as_mut().and_then(|table| table.last_mut()) {
                     row.push(cell);
+                }
+            }
+            TagEnd::TableHead => {
+                for span in self.table.iter_mut().flatten().flatten().flatten() {
+                    span.style.add(Styles::Bold);
                 }
             }
             TagEnd::Table => {
                 if let Some(table) = self.table.take() {
-                    for line in table.lines(self.room()) {
+                    for line in table_lines(&table, self.room()) {
                         self.push_line(&line);
                     }
                 }
@@ -209,10 +215,9 @@ impl Page {
     }
 
     fn add(&mut self, text: &str) {
-        self.spans.push(Span {
-            text: text.to_owned(),
-            look: self.look,
-        });
+        let mut span = Span::from(text);
+        span.style = self.style;
+        self.spans.push(span);
     }
 
     /// Of HTML, only `<br>` has an effect; comments and other tags are left out.
@@ -223,11 +228,11 @@ impl Page {
     }
 
     fn close_link(&mut self) {
-        self.look.link = false;
+        self.style.remove(Styles::Underline);
         let Some(address) = self.link.take() else {
             return;
         };
-        let is_shown = self.spans.last().is_some_and(|span| span.text == address);
+        let is_shown = self.spans.last().is_some_and(|span| span.input == address);
         if address.contains("://") && !is_shown {
             self.add(&format!(" ({address})"));
         }
@@ -255,7 +260,7 @@ impl Page {
 
     fn flush(&mut self) {
         let spans = std::mem::take(&mut self.spans);
-        if spans.iter().any(|span| !span.text.trim().is_empty()) {
+        if spans.iter().any(|span| !span.input.trim().is_empty()) {
             for line in wrap(&spans, self.room()) {
                 self.push_line(&line);
             }
@@ -270,6 +275,72 @@ impl Page {
         }
         self.lines.push(format!("{margin}{line}").trim_end().to_owned());
     }
+}
+
+fn plain_width(spans: &[Span]) -> usize {
+    spans.iter().map(|span| span.input.width()).sum()
+}
+
+/// Wraps text between words. Paints each word separately, so that no colour extends over the end of a line.
+fn wrap(spans: &[Span], width: usize) -> Vec<String> {
+    let mut text = String::new();
+    for span in spans {
+        for part in span.input.split_inclusive([' ', '\t', '\n']) {
+            let word = part.trim_end_matches([' ', '\t', '\n']);
+            if !word.is_empty() {
+                let mut painted = span.clone();
+                word.clone_into(&mut painted.input);
+                text.push_str(&painted.to_string());
+            }
+            text.push_str(&part[word.len()..]);
+        }
+    }
+    window::wrapped(&text, "", "", width)
+}
+
+/// Renders a table in columns if they fit, otherwise row by row.
+fn table_lines(table: &Table, width: usize) -> Vec<String> {
+    let mut widths = Vec::new();
+    for row in table {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = plain_width(cell).max(*widest);
+        }
+    }
+    if widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) > width {
+        return cards(table, width);
+    }
+    let mut lines = Vec::new();
+    for row in table {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.extend(cell.iter().map(ToString::to_string));
+            line.push_str(&" ".repeat(width - plain_width(cell) + 2));
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    let rules: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
+    lines.insert(1.min(lines.len()), rules.join("  "));
+    lines
+}
+
+/// Each row as a list of column names and cells.
+fn cards(table: &Table, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for row in table.iter().skip(1) {
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        for (name, cell) in table[0].iter().zip(row) {
+            let mut spans = name.clone();
+            if plain_width(name) > 0 {
+                spans.push(": ".into());
+            }
+            spans.extend(cell.iter().cloned());
+            lines.extend(wrap(&spans, width));
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
