@@ -20,7 +20,7 @@ use crate::learn::lesson_files::{LessonFiles, Lessons};
 use crate::learn::name::FIRST_NAME;
 use crate::learn::progress::{self, Progress};
 use crate::learn::sandbox::Sandbox;
-use crate::learn::{CodeLanguage, Lesson, LessonError};
+use crate::learn::{Lesson, LessonError, language_named};
 use crate::redis_url::{Origin, Target};
 use crate::session::jar::Jar;
 use crate::signals::{Interrupted, Stop};
@@ -110,9 +110,9 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     };
     let first = first(args, &lessons, &progress).map_err(Error::Usage)?;
     if let Some(language) = &args.lang {
-        progress.record.language = Some(CodeLanguage::named(language).0);
+        progress.record.language = Some(language_named(language));
     }
-    let language = CodeLanguage::named(progress.record.language.as_deref().unwrap_or(DEFAULT_LANGUAGE));
+    let language = language_named(progress.record.language.as_deref().unwrap_or(DEFAULT_LANGUAGE));
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let target = &choice.target;

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::connection::SendError;
-use super::lesson::{Expected, LessonExchange, Transcript};
+use super::lesson::{LessonExchange, Transcript};
 use super::pattern::Pattern;
 use super::sandbox::Sandbox;
 use crate::redis_client;
@@ -51,7 +51,7 @@ pub(crate) fn run(
 ) -> Result<(), SendError> {
     for exchange in &transcript.exchanges {
         let reply = sandbox.send(&exchange.words)?;
-        show(&judge(exchange, transcript.expected, &reply));
+        show(&judge(exchange, transcript.fence.fails, &reply));
     }
     Ok(())
 }
@@ -80,15 +80,12 @@ pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     }
 }
 
-/// Compares a reply with the expected one.
+/// Compares a reply with the expected one. If none is written, any reply is expected, or any error if the fence `fails`.
 #[must_use]
-pub(crate) fn judge(exchange: &LessonExchange, expected: Expected, reply: &Value) -> Outcome {
+pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Outcome {
     let got = printed(&exchange.words, reply);
-    let wanted = match (&exchange.reply, expected) {
-        (Some(pattern), _) => pattern.clone(),
-        (None, Expected::Error) => Pattern::new(&["(error) [..]"]),
-        (None, Expected::Replies) => Pattern::new(&["..."]),
-    };
+    let unwritten = || Pattern::new(&[if fails { "(error) [..]" } else { "..." }]);
+    let wanted = exchange.reply.clone().unwrap_or_else(unwritten);
     let verdict = if wanted.matches(&got) {
         ReplyVerdict::Held
     } else {

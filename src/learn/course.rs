@@ -7,7 +7,7 @@ mod setup;
 
 use super::app::{RunCommand, RunningApp};
 use super::learner::{CourseEvent, Key, Learner, Mark, Offer, Standing};
-use super::lesson::{Block, CodeLanguage, CodeTab, Lesson};
+use super::lesson::{Block, CodeTab, Lesson};
 use super::lesson_files::{LessonFiles, Lessons};
 use super::name::NameLock;
 use super::progress::Progress;
@@ -26,7 +26,7 @@ pub(crate) struct Course<'a> {
     learner: &'a mut dyn Learner,
     run_command: &'a mut RunCommand<'a>,
     /// The language of code blocks.
-    language: CodeLanguage,
+    language: String,
     pub guest: Guest,
     /// When the course has to be over.
     pub deadline: Option<Deadline>,
@@ -107,7 +107,7 @@ impl<'a> Course<'a> {
         sandbox: Sandbox,
         learner: &'a mut dyn Learner,
         run_command: &'a mut RunCommand<'a>,
-        language: CodeLanguage,
+        language: String,
     ) -> Self {
         Self {
             files,

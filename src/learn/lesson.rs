@@ -14,8 +14,8 @@ pub(crate) struct Lesson {
     /// The file as messages name it, for example `lessons/03-count-visits.md`.
     pub file: String,
     pub title: String,
-    /// The first blockquote under the title as plain text; may be empty.
-    pub promise: String,
+    /// What the learner will achieve: the first blockquote as plain text; may be empty.
+    pub goal: String,
     /// The blocks before the first step. They are shown but not run.
     pub introduction: Vec<Block>,
     /// At least one.
@@ -57,15 +57,25 @@ pub(crate) struct Hint {
     pub block: usize,
 }
 
+/// The line of a fence, and the words after its language.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FenceOptions {
+    pub line: usize,
+    /// `fails`: expects an error, for every command without a written reply, or for at least one with a written reply.
+    pub fails: bool,
+    /// `real`: needs a Redis other than the practice Redis.
+    pub needs_real_redis: bool,
+    /// `after=11s watch=KEY`
+    pub wait: Option<Wait>,
+    /// `from=PATH#REGION`: the path and region of the example that the text must equal.
+    pub from: Option<(String, String)>,
+}
+
 /// Commands and their expected replies.
 #[derive(Clone, Debug)]
 pub(crate) struct Transcript {
-    /// The line of the fence.
-    pub line: usize,
+    pub fence: FenceOptions,
     pub exchanges: Vec<LessonExchange>,
-    pub expected: Expected,
-    pub wait: Option<Wait>,
-    pub needs: Needs,
 }
 
 /// One command and its expected reply.
@@ -89,77 +99,45 @@ pub(crate) struct WrongReply {
     pub why: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expected {
-    /// The replies as written.
-    Replies,
-    /// An error (`fails`): for every command without a written reply, or for at least one with a written reply.
-    Error,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Needs {
-    AnyRedis,
-    /// A Redis other than the practice Redis (`real`).
-    RealRedis,
-}
-
 /// A wait before a block is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
-    /// `after=11s`
     pub span: Duration,
-    /// `watch=KEY`: the key whose TTL is shown during the wait.
+    /// The key whose TTL is shown during the wait.
     pub watch: Option<String>,
 }
 
 /// Shell commands.
 #[derive(Clone, Debug)]
 pub(crate) struct Shell {
-    /// The line of the fence.
-    pub line: usize,
+    pub fence: FenceOptions,
     pub text: String,
-    pub run: Run,
-    pub wait: Option<Wait>,
-    pub needs: Needs,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Run {
-    ShownOnly,
-    /// Commands of this program, run in this process: their words, without `sessiontut`.
-    InProcess(Vec<Vec<String>>),
+    /// Commands to run: their words, without `sessiontut`. Empty if the text is only shown.
+    pub commands: Vec<Vec<String>>,
 }
 
 /// Code in one language.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeTab {
-    /// The line of the fence.
-    pub line: usize,
-    pub language: CodeLanguage,
+    pub fence: FenceOptions,
+    /// As [`language_named`] returns it.
+    pub language: String,
     pub text: String,
-    /// The path and region of the example that the text must equal (`from=PATH#REGION`).
-    pub from: Option<(String, String)>,
 }
 
-/// The first word of a fence, in lower case; `text` if there is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CodeLanguage(pub String);
-
-impl CodeLanguage {
-    /// Also understands short names, and the frameworks of the examples.
-    #[must_use]
-    pub(crate) fn named(word: &str) -> Self {
-        let word = word.to_lowercase();
-        Self(match word.as_str() {
-            "py" | "flask" => "python".into(),
-            "js" | "node" | "express" => "javascript".into(),
-            "rs" | "axum" => "rust".into(),
-            "ts" => "typescript".into(),
-            "bash" | "shell" | "console" => "sh".into(),
-            _ => word,
-        })
-    }
+/// The language of a fence in lower case. Also understands short names, and the frameworks of the examples.
+#[must_use]
+pub(crate) fn language_named(word: &str) -> String {
+    let word = word.to_lowercase();
+    let language = match word.as_str() {
+        "py" | "flask" => "python",
+        "js" | "node" | "express" => "javascript",
+        "rs" | "axum" => "rust",
+        "ts" => "typescript",
+        "bash" | "shell" | "console" => "sh",
+        other => other,
+    };
+    language.to_owned()
 }
 
 #[derive(Clone, Debug)]

@@ -105,21 +105,21 @@ impl LessonFiles {
 
     /// The line that differs, and how.
     fn compare_example(&self, tab: &CodeTab) -> Option<Problem> {
-        let (path, name) = tab.from.as_ref()?;
+        let (path, name) = tab.fence.from.as_ref()?;
         let Some(source) = self.example(path) else {
             return match self {
                 Self::BuiltIn => None,
-                Self::Folder(_) => Some((tab.line, format!("`from=`: there is no file {path}"))),
+                Self::Folder(_) => Some((tab.fence.line, format!("`from=`: there is no file {path}"))),
             };
         };
         let Some(region) = region(&source, name) else {
             let what =
                 format!("{path} has no region `{name}`: mark it with `region {name}` and `endregion {name}`");
-            return Some((tab.line, what));
+            return Some((tab.fence.line, what));
         };
         let (row, ours, theirs) = first_difference(&tab.text, &region)?;
         let what = format!("differs from {path}#{name}: here `{ours}`, there `{theirs}`");
-        Some((tab.line + 1 + row, what))
+        Some((tab.fence.line + 1 + row, what))
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) mod progress;
 pub(crate) mod sandbox;
 
 pub(crate) use guard::COMPLETIONS;
-pub(crate) use lesson::{CodeLanguage, CodeTab, Lesson, LessonError, LessonExchange, Quiz};
+pub(crate) use lesson::{CodeTab, Lesson, LessonError, LessonExchange, Quiz, language_named};
 pub(crate) use parse::MARKDOWN;
 
 /// Parses a lesson file, and returns whether it is valid.

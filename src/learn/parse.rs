@@ -9,11 +9,8 @@ use pulldown_cmark::{HeadingLevel, Options};
 
 use fence::{Fence, FenceKind};
 use markdown::{Content, Piece, hint_text, pieces, unclosed};
-use transcript::Replies;
 
-use super::lesson::{
-    Block, CodeTab, Expected, Hint, Lesson, LessonError, LessonStep, Run, Shell, Transcript,
-};
+use super::lesson::{Block, CodeTab, Hint, Lesson, LessonError, LessonStep, Shell, Transcript};
 
 /// What is wrong, and where: a line of the file, or a row of a fence's body (from 0).
 pub(super) type Problem = (usize, String);
@@ -66,7 +63,7 @@ struct Parser<'a> {
     file: &'a str,
     source: &'a str,
     title: Option<String>,
-    promise: Option<String>,
+    goal: Option<String>,
     introduction: Vec<Block>,
     steps: Vec<LessonStep>,
     /// Hints before the first task of a step.
@@ -83,10 +80,8 @@ impl Parser<'_> {
         match &piece.content {
             Content::Heading(HeadingLevel::H1, text) => self.take_title(text, line),
             Content::Heading(HeadingLevel::H2, text) => self.take_step(text, line),
-            Content::Quote(text)
-                if self.title.is_some() && self.promise.is_none() && self.steps.is_empty() =>
-            {
-                self.promise = Some(text.clone());
+            Content::Quote(text) if self.title.is_some() && self.goal.is_none() && self.steps.is_empty() => {
+                self.goal = Some(text.clone());
             }
             Content::Fence { info, body } => self.take_fence(info, body, piece, line, was_code),
             Content::Details { is_closed: true } => self.take_hint(piece, line),
@@ -178,42 +173,53 @@ impl Parser<'_> {
         if let Some(what) = unclosed(&self.source[piece.range.clone()], line) {
             return self.error(line, &what);
         }
-        let fence = match Fence::parse(info) {
+        let fence = match Fence::parse(info, line) {
             Ok(fence) => fence,
             Err(what) => return self.error(line, &what),
         };
         if self.steps.is_empty() && !matches!(fence.kind, FenceKind::Code(_) | FenceKind::Shell) {
             return self.error(line, "this fence must come after the first `## Title`");
         }
+        let text = body.trim_end().to_owned();
         let block = match fence.kind {
-            FenceKind::Redis => {
-                let parsed = transcript::parse(body, line, &fence, Replies::Required);
-                self.body(line, parsed).map(Block::Redis)
+            FenceKind::Redis | FenceKind::RedisTry | FenceKind::RedisCheck => {
+                let parsed = transcript::parse(body, &fence);
+                let transcript = self.body(line, parsed);
+                transcript.and_then(|transcript| match fence.kind {
+                    FenceKind::RedisTry => Some(Block::Try {
+                        solution: transcript,
+                        checks: Vec::new(),
+                    }),
+                    FenceKind::RedisCheck => self.take_check(transcript),
+                    _ => Some(Block::Redis(transcript)),
+                })
             }
-            FenceKind::RedisTry => {
-                let parsed = transcript::parse(body, line, &fence, Replies::Optional);
-                let checks = Vec::new();
-                self.body(line, parsed)
-                    .map(|solution| Block::Try { solution, checks })
+            FenceKind::Shell | FenceKind::ShellRun => {
+                let parsed = match fence.kind {
+                    FenceKind::ShellRun => transcript::own_commands(body),
+                    _ => Ok(Vec::new()),
+                };
+                let fence = fence.options;
+                self.body(line, parsed).map(|commands| {
+                    Block::Shell(Shell {
+                        fence,
+                        text,
+                        commands,
+                    })
+                })
             }
-            FenceKind::RedisCheck => {
-                let parsed = transcript::parse(body, line, &fence, Replies::Required);
-                self.body(line, parsed).and_then(|check| self.take_check(check))
-            }
-            FenceKind::Shell => Some(shell(body, line, fence, Run::ShownOnly)),
-            FenceKind::ShellRun => self
-                .body(line, transcript::own_commands(body))
-                .map(|commands| shell(body, line, fence, Run::InProcess(commands))),
             FenceKind::Quiz => self.body(line, quiz::parse(body)).map(Block::Quiz),
             FenceKind::Code(language) => {
                 self.after_code = true;
-                let tab = CodeTab {
-                    line,
-                    language,
-                    text: body.trim_end().to_owned(),
-                    from: fence.from,
-                };
-                self.take_code(tab, was_code)
+                let fence = fence.options;
+                self.take_code(
+                    CodeTab {
+                        fence,
+                        language,
+                        text,
+                    },
+                    was_code,
+                )
             }
         };
         if let Some(block) = block {
@@ -288,7 +294,7 @@ impl Parser<'_> {
                 number,
                 file: self.file.to_owned(),
                 title: self.title.unwrap_or_default(),
-                promise: self.promise.unwrap_or_default(),
+                goal: self.goal.unwrap_or_default(),
                 introduction: self.introduction,
                 steps: self.steps,
             })
@@ -316,20 +322,10 @@ fn is_task(block: &Block) -> bool {
     !matches!(block, Block::Prose(_) | Block::Code(_))
 }
 
-fn shell(body: &str, line: usize, fence: Fence, run: Run) -> Block {
-    Block::Shell(Shell {
-        line,
-        text: body.trim_end().to_owned(),
-        run,
-        wait: fence.wait,
-        needs: fence.needs,
-    })
-}
-
 /// The line of a `try` that has no check, and no expected reply to its last command.
 fn unjudged(block: &Block) -> Option<usize> {
     match block {
-        Block::Try { solution, checks } if checks.is_empty() && solution.expected == Expected::Replies => {
+        Block::Try { solution, checks } if checks.is_empty() && !solution.fence.fails => {
             let last = solution.exchanges.last()?;
             last.reply.is_none().then_some(last.line)
         }

@@ -7,7 +7,7 @@ use redis::Value;
 
 use super::connection::{LessonConnection, SendError};
 use super::guard;
-use super::lesson::{Block, Lesson, Needs, Transcript};
+use super::lesson::{Block, Lesson, Transcript};
 use crate::deadline::Deadline;
 
 /// Time limit for removing the keys at the end, also after Ctrl-C.
@@ -151,10 +151,10 @@ impl Sandbox {
     }
 
     fn replay(&mut self, transcript: &Transcript) -> Result<(), SendError> {
-        if transcript.needs == Needs::RealRedis && self.connection.is_practice() {
+        if transcript.fence.needs_real_redis && self.connection.is_practice() {
             return Ok(());
         }
-        if let Some(wait) = &transcript.wait {
+        if let Some(wait) = &transcript.fence.wait {
             self.shorten_ttls(wait.span)?;
         }
         for exchange in &transcript.exchanges {
@@ -203,7 +203,7 @@ fn keys_of(lesson: &Lesson) -> BTreeSet<Vec<u8>> {
 }
 
 fn keys_in(transcript: &Transcript) -> impl Iterator<Item = Vec<u8>> {
-    let watched = transcript.wait.iter().filter_map(|wait| wait.watch.clone());
+    let watched = transcript.fence.wait.iter().filter_map(|wait| wait.watch.clone());
     let exchanges = transcript.exchanges.iter();
     let named = exchanges
         .filter_map(|exchange| guard::keys_of(&exchange.words).ok())

@@ -7,7 +7,7 @@ use crate::learn::check::{self, Outcome};
 use crate::learn::connection::SendError;
 use crate::learn::guard;
 use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
-use crate::learn::lesson::{Expected, Transcript};
+use crate::learn::lesson::Transcript;
 use crate::practice::split;
 
 /// Failed tries before the solution is shown.
@@ -41,11 +41,10 @@ impl Course<'_> {
         solution: &Transcript,
         checks: &[Transcript],
     ) -> Result<(), Leave> {
-        if !self.can_run(solution.needs) {
-            self.skip(solution);
+        if !self.can_run(&solution.fence, &solution.exchanges) {
             return Ok(());
         }
-        self.with_redis(place, &mut |course| course.wait(solution.wait.as_ref()))?;
+        self.with_redis(place, &mut |course| course.wait(solution.fence.wait.as_ref()))?;
         self.learner.show(&CourseEvent::Try);
         let mut task = Task {
             solution,
@@ -142,7 +141,7 @@ impl Course<'_> {
             );
             return Ok(AttemptVerdict::ReadOnly);
         }
-        if matches!(reply, Value::ServerError(_)) && task.solution.expected == Expected::Replies {
+        if matches!(reply, Value::ServerError(_)) && !task.solution.fence.fails {
             if let Some(meaning) = check::explanation(&command, &check::printed(typed, reply)[0]) {
                 self.say(Mark::Plain, meaning);
             }
@@ -153,7 +152,7 @@ impl Course<'_> {
             let Some(last) = task.solution.exchanges.last() else {
                 return Ok(AttemptVerdict::Done);
             };
-            let outcome = check::judge(last, task.solution.expected, reply);
+            let outcome = check::judge(last, task.solution.fence.fails, reply);
             let is_other_command = !last.words[0].eq_ignore_ascii_case(&typed[0]);
             return Ok(match outcome.held() {
                 true => AttemptVerdict::Done,
@@ -162,7 +161,7 @@ impl Course<'_> {
             });
         }
         // A command that changes nothing is not worth the wait of a check.
-        if only_reads && task.checks.iter().any(|check| check.wait.is_some()) {
+        if only_reads && task.checks.iter().any(|check| check.fence.wait.is_some()) {
             return Ok(AttemptVerdict::ReadOnly);
         }
         Ok(match self.failed_check(task.checks)? {

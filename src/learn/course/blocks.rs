@@ -10,30 +10,27 @@ use crate::deadline::Deadline;
 use crate::learn::check::{self, Outcome};
 use crate::learn::connection::SendError;
 use crate::learn::learner::{CourseEvent, Key, Mark, Picked};
-use crate::learn::lesson::{Block, Needs, Quiz, Run, Shell, Transcript, Wait};
+use crate::learn::lesson::{Block, FenceOptions, LessonExchange, Quiz, Shell, Transcript, Wait};
 
 /// How often a countdown is drawn.
 const TICK: Duration = Duration::from_millis(200);
 
-const NEEDS_REAL_REDIS: &str = "not run: needs a Redis server other than the practice Redis (set REDIS_URL)";
-
 impl Course<'_> {
     /// A `redis` fence: shown, then run.
     pub(super) fn demonstrate(&mut self, place: Place<'_>, transcript: &Transcript) -> Result<(), Leave> {
-        if !self.can_run(transcript.needs) {
-            self.skip(transcript);
+        if !self.can_run(&transcript.fence, &transcript.exchanges) {
             return Ok(());
         }
         if !self.fast_lane {
             self.learner.show(&CourseEvent::Commands(transcript));
-            let next = match transcript.wait {
+            let next = match transcript.fence.wait {
                 Some(_) => "wait and run",
                 None => "run",
             };
             self.wait_for_next(place, next)?;
         }
         self.with_redis(place, &mut |course| {
-            course.wait(transcript.wait.as_ref())?;
+            course.wait(transcript.fence.wait.as_ref())?;
             let learner = &mut *course.learner;
             check::run(&mut course.sandbox, transcript, &mut |outcome| {
                 learner.show(&CourseEvent::Ran(outcome));
@@ -44,15 +41,10 @@ impl Course<'_> {
     /// Runs checks silently; returns the first reply that is not the expected one.
     pub(super) fn failed_check(&mut self, checks: &[Transcript]) -> Result<Option<Outcome>, SendError> {
         for check in checks {
-            if !self.can_run(check.needs) {
-                self.learner.show(&CourseEvent::Skipped {
-                    line: check.line,
-                    commands: &[],
-                    why: NEEDS_REAL_REDIS,
-                });
+            if !self.can_run(&check.fence, &[]) {
                 continue;
             }
-            self.wait(check.wait.as_ref())?;
+            self.wait(check.fence.wait.as_ref())?;
             let learner = &mut *self.learner;
             let mut failed = None;
             check::run(&mut self.sandbox, check, &mut |outcome| {
@@ -70,13 +62,12 @@ impl Course<'_> {
 
     /// A `redis check` after a shell command.
     pub(super) fn check(&mut self, place: Place<'_>, check: &Transcript) -> Result<(), Leave> {
-        if !self.can_run(check.needs) {
-            self.skip(check);
+        if !self.can_run(&check.fence, &check.exchanges) {
             return Ok(());
         }
         if self.command_skipped {
             self.learner.show(&CourseEvent::Skipped {
-                line: check.line,
+                line: check.fence.line,
                 commands: &[],
                 why: "not checked: the command before it was not run",
             });
@@ -88,7 +79,7 @@ impl Course<'_> {
             _ => None,
         });
         // The learner does something in another window, and says when it is done.
-        if self.app.is_some() || shell.is_some_and(|shell| shell.run == Run::ShownOnly) {
+        if self.app.is_some() || shell.is_some_and(|shell| shell.commands.is_empty()) {
             self.wait_for_next(place, "check")?;
         }
         loop {
@@ -111,19 +102,13 @@ impl Course<'_> {
 
     /// A `sh` fence is shown. `sh run` is also run, if the learner agrees.
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
-        let Run::InProcess(commands) = &shell.run else {
-            if !self.fast_lane {
-                self.learner.show(&CourseEvent::Shell(shell));
-            }
+        if !(shell.commands.is_empty() && self.fast_lane) {
+            self.learner.show(&CourseEvent::Shell(shell));
+        }
+        if shell.commands.is_empty() {
             return Ok(());
-        };
-        self.learner.show(&CourseEvent::Shell(shell));
-        if !self.can_run(shell.needs) {
-            self.learner.show(&CourseEvent::Skipped {
-                line: shell.line,
-                commands: &[],
-                why: NEEDS_REAL_REDIS,
-            });
+        }
+        if !self.can_run(&shell.fence, &[]) {
             self.command_skipped = true;
             return Ok(());
         }
@@ -139,11 +124,11 @@ impl Course<'_> {
                 key => self.obey(place, key)?,
             }
         }
-        if let Some(wait) = &shell.wait {
+        if let Some(wait) = &shell.fence.wait {
             self.with_redis(place, &mut |course| course.wait(Some(wait)))?;
         }
-        for words in commands {
-            self.run_own(shell.line, words);
+        for words in &shell.commands {
+            self.run_own(shell.fence.line, words);
             self.sandbox.connection.stop().check()?;
         }
         self.learner.show(&CourseEvent::CommandOutput);
@@ -200,17 +185,17 @@ impl Course<'_> {
         }
     }
 
-    /// Whether a block can be run on this Redis.
-    pub(super) fn can_run(&self, needs: Needs) -> bool {
-        needs == Needs::AnyRedis || !self.sandbox.connection.is_practice()
-    }
-
-    pub(super) fn skip(&mut self, transcript: &Transcript) {
-        self.learner.show(&CourseEvent::Skipped {
-            line: transcript.line,
-            commands: &transcript.exchanges,
-            why: NEEDS_REAL_REDIS,
-        });
+    /// Whether a fence can be run on this Redis; if not, shows its commands and why they are skipped.
+    pub(super) fn can_run(&mut self, fence: &FenceOptions, commands: &[LessonExchange]) -> bool {
+        let can_run = !(fence.needs_real_redis && self.sandbox.connection.is_practice());
+        if !can_run {
+            self.learner.show(&CourseEvent::Skipped {
+                line: fence.line,
+                commands,
+                why: "not run: needs a Redis server other than the practice Redis (set REDIS_URL)",
+            });
+        }
+        can_run
     }
 
     /// Waits, and shows the TTL of the wait's key meanwhile.

@@ -122,7 +122,7 @@ impl Course<'_> {
         }
         let shown = (self.tab_of(tabs) + 1) % tabs.len();
         self.language = tabs[shown].language.clone();
-        self.progress.record.language = Some(self.language.0.clone());
+        self.progress.record.language = Some(self.language.clone());
         self.save();
         self.learner.show(&CourseEvent::Code { tabs, shown });
     }

@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use crate::learn::guard::PREFIX;
-use crate::learn::lesson::{CodeLanguage, Expected, Needs, Wait};
+use crate::learn::lesson::{FenceOptions, Wait, language_named};
 
 #[derive(Clone, Debug)]
 pub(super) struct Fence {
     pub(super) kind: FenceKind,
-    pub(super) expected: Expected,
-    pub(super) wait: Option<Wait>,
-    pub(super) needs: Needs,
-    /// The path and region of `from=`.
-    pub(super) from: Option<(String, String)>,
+    pub(super) options: FenceOptions,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,68 +19,70 @@ pub(super) enum FenceKind {
     Shell,
     ShellRun,
     Quiz,
-    Code(CodeLanguage),
+    /// Code in this language.
+    Code(String),
 }
 
 /// The longest wait: the time limit of `learn --yes`.
 const LONGEST_WAIT: Duration = Duration::from_secs(180);
 
-const REDIS_WORDS: &str = "try, check, fails, after=TIME, watch=KEY, real";
-const SHELL_WORDS: &str = "run, after=TIME, watch=KEY, real, from=PATH#REGION";
-const QUIZ_WORDS: &str = "real";
-const CODE_WORDS: &str = "real, from=PATH#REGION";
-
 impl Fence {
     /// # Errors
     /// Returns a message with the problem and the correct form.
-    pub(super) fn parse(info: &str) -> Result<Self, String> {
+    pub(super) fn parse(info: &str, line: usize) -> Result<Self, String> {
         let mut words = info.split_whitespace();
         let language = words.next().unwrap_or("text");
-        let (kind, allowed) = match language {
-            "redis" => (FenceKind::Redis, REDIS_WORDS),
-            "sh" => (FenceKind::Shell, SHELL_WORDS),
-            "quiz" => (FenceKind::Quiz, QUIZ_WORDS),
-            _ => (FenceKind::Code(CodeLanguage::named(language)), CODE_WORDS),
+        let (mut kind, allowed): (_, &[&str]) = match language {
+            "redis" => (
+                FenceKind::Redis,
+                &["try", "check", "fails", "after=TIME", "watch=KEY", "real"],
+            ),
+            "sh" => (
+                FenceKind::Shell,
+                &["run", "after=TIME", "watch=KEY", "real", "from=PATH#REGION"],
+            ),
+            "quiz" => (FenceKind::Quiz, &["real"]),
+            _ => (
+                FenceKind::Code(language_named(language)),
+                &["real", "from=PATH#REGION"],
+            ),
         };
-        let mut fence = Self {
-            kind,
-            expected: Expected::Replies,
-            wait: None,
-            needs: Needs::AnyRedis,
-            from: None,
+        let mut options = FenceOptions {
+            line,
+            ..FenceOptions::default()
         };
         let (mut after, mut watch) = (None, None);
         for word in words {
-            let is_redis = matches!(
-                fence.kind,
-                FenceKind::Redis | FenceKind::RedisTry | FenceKind::RedisCheck
-            );
-            let is_shell = matches!(fence.kind, FenceKind::Shell | FenceKind::ShellRun);
-            let is_code = matches!(fence.kind, FenceKind::Code(_));
-            match word.split_once('=').unwrap_or((word, "")) {
-                ("try", "") if fence.kind == FenceKind::Redis => fence.kind = FenceKind::RedisTry,
-                ("check", "") if fence.kind == FenceKind::Redis => fence.kind = FenceKind::RedisCheck,
-                ("try" | "check", "") if is_redis => {
+            let name = word.split_inclusive('=').next().unwrap_or(word);
+            if !allowed
+                .iter()
+                .any(|form| form.split_inclusive('=').next() == Some(name))
+            {
+                let allowed = allowed.join(", ");
+                return Err(format!(
+                    "unknown word `{word}` after `{language}`; allowed: {allowed}"
+                ));
+            }
+            let value = &word[name.len()..];
+            match name {
+                "try" | "check" if kind != FenceKind::Redis => {
                     return Err("use two fences: one with `try` and one with `check`".into());
                 }
-                ("fails", "") if is_redis => fence.expected = Expected::Error,
-                ("run", "") if is_shell => fence.kind = FenceKind::ShellRun,
-                ("real", "") => fence.needs = Needs::RealRedis,
-                ("after", time) if is_redis || is_shell => after = Some(duration(time)?),
-                ("watch", key) if is_redis || is_shell => watch = Some(watched(key)?),
-                ("from", place) if is_shell || is_code => fence.from = Some(path_and_region(place)?),
-                _ => {
-                    return Err(format!(
-                        "unknown word `{word}` after `{language}`; allowed: {allowed}"
-                    ));
-                }
+                "try" => kind = FenceKind::RedisTry,
+                "check" => kind = FenceKind::RedisCheck,
+                "run" => kind = FenceKind::ShellRun,
+                "fails" => options.fails = true,
+                "real" => options.needs_real_redis = true,
+                "after=" => after = Some(duration(value)?),
+                "watch=" => watch = Some(watched(value)?),
+                _ => options.from = Some(path_and_region(value)?),
             }
         }
         if after.is_none() && watch.is_some() {
             return Err("`watch=` also needs a wait, for example `after=11s`".into());
         }
-        fence.wait = after.map(|span| Wait { span, watch });
-        Ok(fence)
+        options.wait = after.map(|span| Wait { span, watch });
+        Ok(Self { kind, options })
     }
 }
 
@@ -155,15 +153,15 @@ mod tests {
             ("quiz", FenceKind::Quiz),
             (
                 "python from=examples/flask/app.py#step2",
-                FenceKind::Code(CodeLanguage("python".into())),
+                FenceKind::Code("python".into()),
             ),
-            ("", FenceKind::Code(CodeLanguage("text".into()))),
+            ("", FenceKind::Code("text".into())),
         ] {
-            assert_eq!(Fence::parse(info).unwrap().kind, kind, "{info}");
+            assert_eq!(Fence::parse(info, 1).unwrap().kind, kind, "{info}");
         }
-        let fence = Fence::parse("redis fails after=1500ms").unwrap();
-        assert_eq!(fence.expected, Expected::Error);
-        assert_eq!(fence.wait.unwrap().span, Duration::from_millis(1500));
+        let fence = Fence::parse("redis fails after=1500ms", 1).unwrap();
+        assert!(fence.options.fails);
+        assert_eq!(fence.options.wait.unwrap().span, Duration::from_millis(1500));
     }
 
     const INVALID: &[&str] = &[
@@ -185,13 +183,13 @@ mod tests {
     #[test]
     fn any_other_word_is_an_error() {
         for info in INVALID {
-            assert!(Fence::parse(info).is_err(), "{info}");
+            assert!(Fence::parse(info, 1).is_err(), "{info}");
         }
     }
 
     #[test]
     fn wording_of_errors() {
-        let message = |info: &&str| format!("{info}\n  {}\n", Fence::parse(info).unwrap_err());
+        let message = |info: &&str| format!("{info}\n  {}\n", Fence::parse(info, 1).unwrap_err());
         let messages: String = INVALID.iter().map(message).collect();
         crate::golden::assert_golden("learn/fence-errors.txt", &messages);
     }

@@ -1,7 +1,6 @@
 //! Lesson files, right and wrong.
 
 use super::*;
-use crate::learn::lesson::Needs;
 use std::time::Duration;
 
 const WHOLE: &str = r##"# Count visits
@@ -88,7 +87,7 @@ fn every_part_of_the_format_finds_its_place() {
     let lesson = parse("lessons/03-count-visits.md", WHOLE).unwrap();
     assert_eq!((lesson.number, lesson.id.as_str()), (3, "count-visits"));
     assert_eq!(lesson.title, "Count visits");
-    assert_eq!(lesson.promise, "After this you count. 10 minutes");
+    assert_eq!(lesson.goal, "After this you count. 10 minutes");
     assert_eq!(lesson.introduction.len(), 2);
     let titles: Vec<&str> = lesson.steps.iter().map(|step| step.title.as_str()).collect();
     assert_eq!(titles, ["One command", "Wait and see"]);
@@ -102,7 +101,7 @@ fn every_part_of_the_format_finds_its_place() {
     else {
         panic!("{:#?}", lesson.steps[0].blocks);
     };
-    assert_eq!((shown.line, shown.exchanges[0].line), (15, 16));
+    assert_eq!((shown.fence.line, shown.exchanges[0].line), (15, 16));
     let reply = solution.exchanges[0].reply.as_ref().unwrap();
     assert_eq!(reply.source(), ["(integer) 2"]);
     assert_eq!(checks[0].exchanges[0].wrong[0].why, "there is no such field");
@@ -133,16 +132,15 @@ fn every_part_of_the_format_finds_its_place() {
         "{}",
         prose
     );
-    assert_eq!(waiting.needs, Needs::RealRedis);
-    assert_eq!(waiting.wait.as_ref().unwrap().span, Duration::from_millis(1500));
-    let languages: Vec<&str> = tabs.iter().map(|tab| tab.language.0.as_str()).collect();
+    assert!(waiting.fence.needs_real_redis);
+    assert_eq!(
+        waiting.fence.wait.as_ref().unwrap().span,
+        Duration::from_millis(1500)
+    );
+    let languages: Vec<&str> = tabs.iter().map(|tab| tab.language.as_str()).collect();
     assert_eq!(languages, ["python", "javascript"]);
-    let commands = vec![vec!["login", "ada"], vec!["visits", "--times", "3"]];
-    let commands = commands
-        .into_iter()
-        .map(|words| words.into_iter().map(String::from).collect())
-        .collect();
-    assert_eq!(shell.run, Run::InProcess(commands));
+    let commands = [vec!["login", "ada"], vec!["visits", "--times", "3"]];
+    assert_eq!(shell.commands, commands);
     assert_eq!(quiz.answers.len(), 2);
 }
 

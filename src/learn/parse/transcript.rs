@@ -1,29 +1,18 @@
 //! The bodies of `redis` and `sh run` fences.
 
 use super::Problem;
-use super::fence::Fence;
+use super::fence::{Fence, FenceKind};
 use crate::learn::guard;
-use crate::learn::lesson::{Expected, LessonExchange, Transcript, WrongReply};
+use crate::learn::lesson::{LessonExchange, Transcript, WrongReply};
 use crate::learn::pattern::Pattern;
 use crate::practice::split;
 
-/// Whether every command needs an expected reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Replies {
-    Required,
-    Optional,
-}
-
-/// The body of a `redis` fence at `line`: `> COMMAND`, its reply as redis-cli prints it, and `! reply: why` lines.
+/// The body of a `redis` fence: `> COMMAND`, its reply as redis-cli prints it, and `! reply: why` lines.
 ///
 /// # Errors
 /// Returns the problems, with their rows in the body (from 0).
-pub(super) fn parse(
-    body: &str,
-    line: usize,
-    fence: &Fence,
-    replies: Replies,
-) -> Result<Transcript, Vec<Problem>> {
+pub(super) fn parse(body: &str, fence: &Fence) -> Result<Transcript, Vec<Problem>> {
+    let line = fence.options.line;
     let mut problems = Vec::new();
     let mut exchanges: Vec<LessonExchange> = Vec::new();
     let mut reply: Vec<&str> = Vec::new();
@@ -62,13 +51,10 @@ pub(super) fn parse(
         ));
     }
     let transcript = Transcript {
-        line,
+        fence: fence.options.clone(),
         exchanges,
-        expected: fence.expected,
-        wait: fence.wait.clone(),
-        needs: fence.needs,
     };
-    problems.extend(missing_replies(&transcript, replies));
+    problems.extend(missing_replies(&transcript, &fence.kind));
     if problems.is_empty() {
         Ok(transcript)
     } else {
@@ -102,26 +88,22 @@ fn end_reply(exchanges: &mut [LessonExchange], reply: &mut Vec<&str>) {
     reply.clear();
 }
 
-fn missing_replies(transcript: &Transcript, replies: Replies) -> Vec<Problem> {
-    let row = |exchange: &LessonExchange| exchange.line - transcript.line - 1;
+fn missing_replies(transcript: &Transcript, kind: &FenceKind) -> Vec<Problem> {
+    let row = |exchange: &LessonExchange| exchange.line - transcript.fence.line - 1;
     let mut exchanges = transcript.exchanges.iter();
-    match (transcript.expected, replies) {
-        (Expected::Error, _) => {
-            let may_fail = |exchange: &LessonExchange| exchange.reply.as_ref().is_none_or(Pattern::is_error);
-            let what = "`fails` needs an error reply, for example `(error) WRONGTYPE [..]`";
-            let last = transcript.exchanges.last().filter(|_| !exchanges.any(may_fail));
-            last.map(|last| (row(last), what.into())).into_iter().collect()
-        }
-        (Expected::Replies, Replies::Optional) => Vec::new(),
-        (Expected::Replies, Replies::Required) => {
-            let what = |exchange: &LessonExchange| {
-                let source = &exchange.source;
-                format!("`{source}` has no reply: add what redis-cli prints, or `...` for any reply")
-            };
-            let missing = exchanges.filter(|exchange| exchange.reply.is_none());
-            missing.map(|exchange| (row(exchange), what(exchange))).collect()
-        }
+    if transcript.fence.fails {
+        let may_fail = |exchange: &LessonExchange| exchange.reply.as_ref().is_none_or(Pattern::is_error);
+        let what = "`fails` needs an error reply, for example `(error) WRONGTYPE [..]`";
+        let last = transcript.exchanges.last().filter(|_| !exchanges.any(may_fail));
+        return last.map(|last| (row(last), what.into())).into_iter().collect();
     }
+    let what = |exchange: &LessonExchange| {
+        let source = &exchange.source;
+        format!("`{source}` has no reply: add what redis-cli prints, or `...` for any reply")
+    };
+    // In a `try`, the checks may judge instead.
+    let missing = exchanges.filter(|exchange| exchange.reply.is_none() && *kind != FenceKind::RedisTry);
+    missing.map(|exchange| (row(exchange), what(exchange))).collect()
 }
 
 /// `(integer) -1: why`. The reply ends at the first `: ` that is not inside quotes.
@@ -184,7 +166,7 @@ mod tests {
     use super::*;
 
     fn plain(body: &str) -> Result<Transcript, Vec<Problem>> {
-        parse(body, 10, &Fence::parse("redis").unwrap(), Replies::Required)
+        parse(body, &Fence::parse("redis", 10).unwrap())
     }
 
     #[test]

@@ -22,14 +22,9 @@ impl TerminalLearner {
         let title = markdown::wrapped(&title, self.screen.width());
         self.screen
             .put_all(title.into_iter().map(|line| line.bold().underline().to_string()));
-        if step == 0 && !lesson.promise.is_empty() {
-            let promise = markdown::wrapped(&lesson.promise, self.screen.width());
-            self.block(
-                promise
-                    .into_iter()
-                    .map(|line| line.italic().to_string())
-                    .collect(),
-            );
+        if step == 0 && !lesson.goal.is_empty() {
+            let goal = markdown::wrapped(&lesson.goal, self.screen.width());
+            self.block(goal.into_iter().map(|line| line.italic().to_string()).collect());
         } else if step > 0 {
             self.say(&format!("continues at step {}", step + 1));
         }
@@ -82,7 +77,7 @@ impl TerminalLearner {
             let names: Vec<String> = tabs
                 .iter()
                 .map(|other| {
-                    let name = sanitize::line(&other.language.0).into_owned();
+                    let name = sanitize::line(&other.language).into_owned();
                     if other.language == tab.language {
                         format!("[{name}]").bold().to_string()
                     } else {
@@ -93,7 +88,7 @@ impl TerminalLearner {
             self.screen
                 .put(&format!("  {}  {}", names.join(" "), "l: next".dimmed()));
         }
-        let lines = highlight::lines(&sanitize::lines(&tab.text), &tab.language.0);
+        let lines = highlight::lines(&sanitize::lines(&tab.text), &tab.language);
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
     }
 
