@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::Error;
-use super::chosen;
+use super::chosen::{self, Choice};
 use super::session::endpoint;
 use crate::cli::LearnArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::learn::connection::{LessonConnection, SendError};
-use crate::learn::course::{Course, CourseEnd, Guest, standings};
+use crate::learn::course::{Course, CourseEnd, CourseState, Guest, standings};
 use crate::learn::learner::Learner;
 use crate::learn::lesson_files::{LessonFiles, Lessons};
 use crate::learn::name::FIRST_NAME;
@@ -27,7 +27,6 @@ use crate::signals::{Interrupted, Stop};
 use crate::state;
 use crate::ui;
 use crate::ui::learn::{Robot, TerminalLearner};
-use in_process::User;
 
 /// Time limit for all lessons with `--yes`.
 const UNATTENDED_WITHIN: Duration = Duration::from_secs(180);
@@ -116,12 +115,8 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let target = &choice.target;
-    let trust = chosen::trust(&args.redis.trust);
-    let current = Arc::clone(&choice);
-    let mut connection = LessonConnection::new(target.clone(), trust, stop.clone())?
-        .following(Arc::new(move || current.target_now()));
-    let user = if args.yes { User::Robot } else { User::Person };
-    let mut run_command = |words: &[String]| in_process::run(words, &args.redis, target, user);
+    let mut connection = connection(args, &choice, stop.clone())?;
+    let mut run_command = |words: &[String]| in_process::run(words, &args.redis, &choice, args.yes);
     let errors = std::mem::take(&mut lessons.errors);
     let mut robot = Robot::new(args.lesson.is_some());
     let mut person = None;
@@ -132,17 +127,18 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
         person.insert(TerminalLearner::new(stop))
     };
     let sandbox = Sandbox::new(connection);
-    let mut course = Course::new(
+    let mut course = Course {
         files,
         lessons,
         progress,
         sandbox,
         learner,
-        &mut run_command,
+        run_command: &mut run_command,
         language,
-    );
-    course.guest = guest(args, target);
-    course.deadline = deadline;
+        guest: guest(args, target),
+        deadline,
+        state: CourseState::default(),
+    };
     let ended = course.teach(first);
     let guest = course.guest;
     let removed = course.clean_up();
@@ -234,6 +230,13 @@ fn jar() -> Option<Jar> {
     Some(Jar::open(&state::open_folder().ok()?))
 }
 
+fn connection(args: &LearnArgs, choice: &Arc<Choice>, stop: Stop) -> Result<LessonConnection, Error> {
+    let current = Arc::clone(choice);
+    let current_target = Arc::new(move || current.target_now());
+    let (target, trust) = (choice.target.clone(), chosen::trust(&args.redis.trust));
+    Ok(LessonConnection::new(target, current_target, trust, stop)?)
+}
+
 /// `--reset`: forgets progress, and removes the keys.
 fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exit, Error> {
     let mut progress = progress();
@@ -252,10 +255,9 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
     for lesson in &reset {
         progress.record.forget(&lesson.id);
     }
-    let choice = chosen::choose(args.redis.url.as_deref())?;
+    let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
-    let trust = chosen::trust(&args.redis.trust);
-    let mut sandbox = Sandbox::new(LessonConnection::new(choice.target.clone(), trust, stop)?);
+    let mut sandbox = Sandbox::new(connection(args, &choice, stop)?);
     sandbox.adopt(progress.record.keys.iter().map(|key| key.clone().into_bytes()));
     let removed = reset.iter().try_for_each(|lesson| sandbox.open(lesson));
     if removed.is_ok() {

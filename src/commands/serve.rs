@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
-use super::{Error, chosen};
+use super::Error;
+use super::chosen::{self, Choice};
 use crate::cli::{LogFormat, ServeArgs};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
@@ -28,12 +29,14 @@ const METADATA_WITHIN: Duration = Duration::from_millis(500);
 const EC2_USER: &str = "ec2-user";
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Error> {
-    run_until(args, std::future::pending(), |_| {})
+    run_until(args, None, std::future::pending(), |_| {})
 }
 
-/// Serves until a signal or until `end` resolves; calls `ready` with the address.
+/// Serves until a signal or until `end` resolves; calls `ready` with the address. Uses the Redis of the options, or another
+/// one that the caller closes.
 pub(super) fn run_until(
     args: &ServeArgs,
+    redis: Option<Arc<Choice>>,
     end: impl Future<Output = ()>,
     ready: impl Fn(SocketAddr) + Send + Sync + 'static,
 ) -> Result<Exit, Error> {
@@ -55,7 +58,11 @@ pub(super) fn run_until(
             LogStyle::Notes => None,
         },
     };
-    let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
+    let is_own = redis.is_none();
+    let choice = match redis {
+        Some(choice) => choice,
+        None => Arc::new(chosen::choose(args.redis.url.as_deref())?),
+    };
     let trust = chosen::trust(&args.redis.trust);
     let shared = Arc::clone(&choice);
     let opener: serve::Opener = Arc::new(move |deadline| {
@@ -86,7 +93,9 @@ pub(super) fn run_until(
         event => tell(style, event),
     });
     serve::serve_until(end, listener, options, opener, &tell)?;
-    choice.close();
+    if is_own {
+        choice.close();
+    }
     Ok(Exit::Ok)
 }
 

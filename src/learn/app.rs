@@ -1,14 +1,22 @@
 //! Commands of this program that a lesson runs: `serve` runs in the background, and the robot visits its page.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use anyhow::{Context as _, ensure};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, COOKIE, HOST, SET_COOKIE};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::signals;
 
 /// Runs one command line, without the leading `sessiontut`, in this process. Returns the app if it is `serve`.
 pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<RunningApp>, CommandFailure> + 'a;
@@ -40,12 +48,11 @@ impl RunningApp {
 /// Page views after the login: the one that the login redirects to, and two reloads.
 const VIEWS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Limit for a response; the pages are much smaller.
-const MOST_BYTES: u64 = 1024 * 1024;
 
 /// A visitor who has logged in to the app.
 #[derive(Debug)]
 pub(crate) struct Visitor {
+    runtime: Runtime,
     app: SocketAddr,
     cookie: String,
 }
@@ -54,64 +61,50 @@ impl Visitor {
     /// Logs in and views the page as often as the lessons ask a learner to.
     ///
     /// # Errors
-    /// Returns a message with the request and the unexpected reply.
-    pub(crate) fn log_in(app: SocketAddr, name: &str) -> Result<Self, String> {
-        let form = format!("username={name}");
-        let headers = format!(
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
-            form.len()
-        );
-        request(app, "GET /login", "", "", "200")?;
-        let response = request(app, "POST /login", &headers, &form, "303")?;
-        let cookie = cookie_of(&response).ok_or("POST /login set no cookie")?;
-        let visitor = Self { app, cookie };
+    /// Returns the request and the unexpected reply.
+    pub(crate) fn log_in(app: SocketAddr, name: &str) -> anyhow::Result<Self> {
+        let runtime = signals::runtime()?;
+        let cookie = String::new();
+        let mut visitor = Self { runtime, app, cookie };
+        visitor.request(Method::GET, "/login", "", 200)?;
+        visitor.request(Method::POST, "/login", &format!("username={name}"), 303)?;
         for _ in 0..VIEWS {
-            visitor.get("GET /", "200")?;
+            visitor.request(Method::GET, "/", "", 200)?;
         }
         Ok(visitor)
     }
 
-    pub(crate) fn log_out(self) -> Result<(), String> {
-        self.get("GET /logout", "303")
+    pub(crate) fn log_out(mut self) -> anyhow::Result<()> {
+        self.request(Method::GET, "/logout", "", 303)
     }
 
-    fn get(&self, line: &str, status: &str) -> Result<(), String> {
-        let headers = format!("Cookie: {}\r\n", self.cookie);
-        request(self.app, line, &headers, "", status).map(|_| ())
-    }
-}
-
-/// Sends one request and returns the response, which must have this status.
-fn request(app: SocketAddr, line: &str, headers: &str, body: &str, status: &str) -> Result<String, String> {
-    let text = format!("{line} HTTP/1.1\r\nHost: {app}\r\nConnection: close\r\n{headers}\r\n{body}");
-    let response = exchange(app, &text).map_err(|error| format!("{line}: {error}"))?;
-    match response.split(' ').nth(1) {
-        Some(got) if got == status => Ok(response),
-        _ => {
-            let got = response.lines().next().unwrap_or("no response");
-            Err(format!("{line}: {got} instead of {status}"))
+    /// Sends one request, whose response must have this status.
+    fn request(&mut self, method: Method, path: &str, form: &str, status: u16) -> anyhow::Result<()> {
+        let what = format!("{method} {path}");
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, self.app.to_string())
+            .header(COOKIE, &self.cookie)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.to_owned())?;
+        let sent = async { Deadline::after(TIMEOUT).bound(send(self.app, request)).await? };
+        let response = self.runtime.block_on(sent).with_context(|| what.clone())?;
+        let got = response.status();
+        ensure!(got == status, "{what}: {got} instead of {status}");
+        if let Some(cookie) = response.headers().get(SET_COOKIE) {
+            let cookie = cookie.to_str()?.split(';').next();
+            cookie.unwrap_or_default().clone_into(&mut self.cookie);
         }
+        Ok(())
     }
 }
 
-fn exchange(app: SocketAddr, request: &str) -> io::Result<String> {
-    let deadline = Deadline::after(TIMEOUT);
-    let mut stream = TcpStream::connect_timeout(&app, TIMEOUT)?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    // `set_read_timeout` refuses a timeout of zero.
-    stream.set_read_timeout(Some(deadline.left().max(Duration::from_millis(1))))?;
-    stream.write_all(request.as_bytes())?;
-    let mut response = Vec::new();
-    stream.take(MOST_BYTES).read_to_end(&mut response)?;
-    Ok(String::from_utf8_lossy(&response).into_owned())
-}
-
-/// Name and value of the first cookie that a response sets.
-fn cookie_of(response: &str) -> Option<String> {
-    let head = response.split("\r\n\r\n").next()?;
-    head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let is_cookie = name.eq_ignore_ascii_case("set-cookie");
-        is_cookie.then(|| value.split(';').next().unwrap_or_default().trim().to_owned())
-    })
+async fn send(app: SocketAddr, request: Request<String>) -> anyhow::Result<Response<Incoming>> {
+    let stream = TcpStream::connect(app).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let driver = tokio::spawn(connection);
+    let response = sender.send_request(request).await;
+    driver.abort();
+    Ok(response?)
 }

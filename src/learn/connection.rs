@@ -21,16 +21,16 @@ use crate::session::other_keys::count_other_keys;
 use crate::signals::{self, Interrupted, Stop};
 
 /// Called with the Redis that the program waits for, and with `None` when the wait is over.
-pub(crate) type WaitNotice = Box<dyn FnMut(Option<&Target>)>;
+pub(crate) type WaitNotice = Box<dyn FnMut(Option<&Target>) + Send>;
 
-/// Returns the target of a new connection; see [`LessonConnection::following`].
+/// Returns the target of a new connection: the process that served the practice Redis may have ended.
 pub(crate) type CurrentTarget = Arc<dyn Fn() -> Target + Send + Sync>;
 
 /// Connects at the first command, and again after a failure.
 pub(crate) struct LessonConnection {
     runtime: Runtime,
     target: Target,
-    current_target: Option<CurrentTarget>,
+    current_target: CurrentTarget,
     trust: Trust,
     stop: Stop,
     notice: WaitNotice,
@@ -62,11 +62,16 @@ pub(crate) struct Unavailable {
 impl LessonConnection {
     /// # Errors
     /// Returns an error if the async runtime cannot be created.
-    pub(crate) fn new(target: Target, trust: Trust, stop: Stop) -> io::Result<Self> {
+    pub(crate) fn new(
+        target: Target,
+        current_target: CurrentTarget,
+        trust: Trust,
+        stop: Stop,
+    ) -> io::Result<Self> {
         Ok(Self {
             runtime: signals::runtime()?,
             target,
-            current_target: None,
+            current_target,
             trust,
             stop,
             notice: Box::new(|_| {}),
@@ -81,30 +86,19 @@ impl LessonConnection {
         self
     }
 
-    /// Asks for the target before every new connection: the process that served the practice Redis may have ended.
-    #[must_use]
-    pub(crate) fn following(mut self, current_target: CurrentTarget) -> Self {
-        self.current_target = Some(current_target);
-        self
-    }
-
     fn update_target(&mut self) {
-        if let Some(current_target) = self.current_target.as_ref().filter(|_| self.redis.is_none()) {
-            self.target = current_target();
+        if self.redis.is_none() {
+            self.target = (self.current_target)();
         }
     }
 
-    /// Opens another connection to the same Redis.
-    pub(crate) fn another(&self) -> impl FnOnce() -> io::Result<Self> + Send + 'static {
-        let (target, trust, stop) = (self.target.clone(), self.trust.clone(), self.stop.clone());
-        let current_target = self.current_target.clone();
-        move || {
-            let connection = Self::new(target, trust, stop)?;
-            Ok(Self {
-                current_target,
-                ..connection
-            })
-        }
+    /// Another connection to the same Redis.
+    ///
+    /// # Errors
+    /// Returns an error if the async runtime cannot be created.
+    pub(crate) fn another(&self) -> io::Result<Self> {
+        let (target, current) = (self.target.clone(), self.current_target.clone());
+        Self::new(target, current, self.trust.clone(), self.stop.clone())
     }
 
     #[must_use]
@@ -170,16 +164,13 @@ impl LessonConnection {
         self.update_target();
         let (target, trust, stop, notice) = (&self.target, &self.trust, &self.stop, &mut self.notice);
         let redis = &mut self.redis;
-        let done = self.runtime.block_on(async {
+        let work = async {
             tokio::select! {
-                done = reported(send(redis, target, trust, work), target, notice) => done.map_err(SendError::from),
+                done = send(redis, target, trust, work) => done.map_err(SendError::from),
                 () = stop.asked() => Err(Interrupted.into()),
             }
-        });
-        if matches!(done, Err(SendError::Interrupted(_))) {
-            (self.notice)(None);
-        }
-        done
+        };
+        self.runtime.block_on(reported(work, target, notice))
     }
 
     /// How many keys this program did not create; `None` if this user is not allowed to count them.
@@ -201,14 +192,8 @@ impl LessonConnection {
         let (target, trust, notice) = (&self.target, &self.trust, &mut self.notice);
         let work = async |redis: &mut RedisConnection| redis.reply(&command).await;
         let redis = &mut self.redis;
-        let reply = self.runtime.block_on(async {
-            let work = reported(send(redis, target, trust, work), target, notice);
-            deadline.bound(work).await.ok()?.ok()
-        });
-        if reply.is_none() {
-            (self.notice)(None);
-        }
-        reply
+        let work = deadline.bound(send(redis, target, trust, work));
+        self.runtime.block_on(reported(work, target, notice)).ok()?.ok()
     }
 
     /// # Errors

@@ -18,18 +18,24 @@ use menu::{LIST, QUIT};
 
 /// Lessons, a learner, and the learner's place.
 pub(crate) struct Course<'a> {
-    files: &'a LessonFiles,
+    pub files: &'a LessonFiles,
     /// The lessons with the learner's name in them.
-    lessons: Lessons,
-    progress: Progress,
-    sandbox: Sandbox,
-    learner: &'a mut dyn Learner,
-    run_command: &'a mut RunCommand<'a>,
+    pub lessons: Lessons,
+    pub progress: Progress,
+    pub sandbox: Sandbox,
+    pub learner: &'a mut dyn Learner,
+    pub run_command: &'a mut RunCommand<'a>,
     /// The language of code blocks.
-    language: String,
+    pub language: String,
     pub guest: Guest,
     /// When the course has to be over.
     pub deadline: Option<Deadline>,
+    pub state: CourseState,
+}
+
+/// The state of the current lesson.
+#[derive(Default)]
+pub(crate) struct CourseState {
     /// The app that a `serve` of the lesson started.
     app: Option<RunningApp>,
     lock: Option<NameLock>,
@@ -99,36 +105,7 @@ impl Place<'_> {
     }
 }
 
-impl<'a> Course<'a> {
-    pub(crate) fn new(
-        files: &'a LessonFiles,
-        lessons: Lessons,
-        progress: Progress,
-        sandbox: Sandbox,
-        learner: &'a mut dyn Learner,
-        run_command: &'a mut RunCommand<'a>,
-        language: String,
-    ) -> Self {
-        Self {
-            files,
-            lessons,
-            progress,
-            sandbox,
-            learner,
-            run_command,
-            language,
-            guest: Guest::Known,
-            deadline: None,
-            app: None,
-            lock: None,
-            renamed: false,
-            keys_ready: false,
-            fast_lane: false,
-            command_skipped: false,
-            hints_shown: Vec::new(),
-        }
-    }
-
+impl Course<'_> {
     /// Teaches from the lesson at index `first` on, until the learner leaves or all lessons are done.
     /// Call [`Course::clean_up`] afterwards, whatever the result is.
     ///
@@ -146,7 +123,7 @@ impl<'a> Course<'a> {
         loop {
             let ended = self.lesson(index);
             self.stop_app();
-            self.fast_lane = false;
+            self.state.fast_lane = false;
             match ended {
                 Ok(Some(next)) | Err(Leave::Lesson(next)) => index = next,
                 Ok(None) => {
@@ -164,7 +141,7 @@ impl<'a> Course<'a> {
     pub(crate) fn clean_up(&mut self) -> bool {
         self.stop_app();
         let removed = self.sandbox.remove_at_the_end();
-        if let Some(lock) = self.lock.take() {
+        if let Some(lock) = self.state.lock.take() {
             lock.release(&mut self.sandbox.connection);
         }
         if removed {
@@ -185,7 +162,7 @@ impl<'a> Course<'a> {
             .of(&lesson.id)
             .step
             .min(lesson.steps.len() - 1);
-        self.keys_ready = false;
+        self.state.keys_ready = false;
         self.learner.show(&CourseEvent::Lesson {
             lesson: &lesson,
             of: self.lessons.list.len(),
@@ -208,14 +185,14 @@ impl<'a> Course<'a> {
             self.save();
             match self.step(&lesson, step) {
                 Ok(()) => step += 1,
-                Err(Leave::Redo) => self.keys_ready = false,
+                Err(Leave::Redo) => self.state.keys_ready = false,
                 Err(Leave::Back) => {
                     step = step.saturating_sub(1);
-                    self.keys_ready = false;
+                    self.state.keys_ready = false;
                 }
                 Err(Leave::Lesson(other)) if other == index => {
                     step = 0;
-                    self.keys_ready = false;
+                    self.state.keys_ready = false;
                 }
                 Err(leave) => return Err(leave),
             }
@@ -265,8 +242,8 @@ impl<'a> Course<'a> {
     }
 
     fn step(&mut self, lesson: &Lesson, step: usize) -> Result<(), Leave> {
-        self.hints_shown.clear();
-        self.command_skipped = false;
+        self.state.hints_shown.clear();
+        self.state.command_skipped = false;
         self.learner.show(&CourseEvent::Step { lesson, step });
         let blocks = &lesson.steps[step].blocks;
         for (block, content) in blocks.iter().enumerate() {
@@ -276,7 +253,7 @@ impl<'a> Course<'a> {
                 Err(leave) => return Err(leave),
             }
         }
-        if self.fast_lane {
+        if self.state.fast_lane {
             return Ok(());
         }
         let block = blocks.len();
@@ -286,7 +263,7 @@ impl<'a> Course<'a> {
     fn block(&mut self, place: Place<'_>, block: &Block) -> Result<(), Leave> {
         match block {
             Block::Prose(_) | Block::Code(_) => {
-                if !self.fast_lane {
+                if !self.state.fast_lane {
                     self.show_text(block);
                 }
                 Ok(())

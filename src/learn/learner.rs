@@ -24,15 +24,6 @@ pub(crate) trait Learner {
 
     /// Asks for a line of text. `problem` says why the line before was not accepted.
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted>;
-
-    /// The app runs at this address: the robot logs in and visits the page, as the lesson asks a person to do.
-    ///
-    /// # Errors
-    /// Returns a message with the request and the reply that is not the page.
-    fn use_app(&mut self, address: SocketAddr) -> Result<(), String>;
-
-    /// The app is about to stop.
-    fn leave_app(&mut self);
 }
 
 /// A key, by its meaning.
@@ -156,6 +147,13 @@ pub(crate) enum CourseEvent<'a> {
     /// Redis did not answer, or cannot serve requests now.
     Unavailable(&'a Unavailable),
     Lessons(&'a [(&'a Lesson, Standing)]),
+    /// The app runs: the robot logs in and visits the page, as the lesson asks a person to do.
+    AppStarted {
+        line: usize,
+        address: SocketAddr,
+    },
+    /// The app is about to stop.
+    AppStops,
     /// A command of this program has finished writing to the terminal.
     CommandOutput,
     CommandFailed {

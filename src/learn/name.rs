@@ -68,7 +68,7 @@ impl NameLock {
         let (key, token) = (lock.key.clone(), lock.token.clone());
         let another = connection.another();
         let renewer = move || {
-            if let Ok(mut connection) = another() {
+            if let Ok(mut connection) = another {
                 while ended.recv_timeout(RENEW_EVERY) == Err(RecvTimeoutError::Timeout) {
                     renew(&mut connection, &key, &token);
                 }

@@ -174,7 +174,7 @@ impl Course<'_> {
     /// Runs the solution on the keys as they were when the task began.
     fn run_solution(&mut self, place: Place<'_>, task: &Task<'_>) -> Result<(), Leave> {
         if task.tried {
-            self.keys_ready = false;
+            self.state.keys_ready = false;
         }
         let failed = self.with_redis(place, &mut |course| {
             let learner = &mut *course.learner;

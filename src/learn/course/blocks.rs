@@ -21,7 +21,7 @@ impl Course<'_> {
         if !self.can_run(&transcript.fence, &transcript.exchanges) {
             return Ok(());
         }
-        if !self.fast_lane {
+        if !self.state.fast_lane {
             self.learner.show(&CourseEvent::Commands(transcript));
             let next = match transcript.fence.wait {
                 Some(_) => "wait and run",
@@ -65,7 +65,7 @@ impl Course<'_> {
         if !self.can_run(&check.fence, &check.exchanges) {
             return Ok(());
         }
-        if self.command_skipped {
+        if self.state.command_skipped {
             self.learner.show(&CourseEvent::Skipped {
                 line: check.fence.line,
                 commands: &[],
@@ -79,7 +79,7 @@ impl Course<'_> {
             _ => None,
         });
         // The learner does something in another window, and says when it is done.
-        if self.app.is_some() || shell.is_some_and(|shell| shell.commands.is_empty()) {
+        if self.state.app.is_some() || shell.is_some_and(|shell| shell.commands.is_empty()) {
             self.wait_for_next(place, "check")?;
         }
         loop {
@@ -102,14 +102,14 @@ impl Course<'_> {
 
     /// A `sh` fence is shown. `sh run` is also run, if the learner agrees.
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
-        if !(shell.commands.is_empty() && self.fast_lane) {
+        if !(shell.commands.is_empty() && self.state.fast_lane) {
             self.learner.show(&CourseEvent::Shell(shell));
         }
         if shell.commands.is_empty() {
             return Ok(());
         }
         if !self.can_run(&shell.fence, &[]) {
-            self.command_skipped = true;
+            self.state.command_skipped = true;
             return Ok(());
         }
         let mut offers = self.offers(place, "yes, run it");
@@ -118,7 +118,7 @@ impl Course<'_> {
             match self.learner.press(&offers)? {
                 Key::Next => break,
                 Key::No => {
-                    self.command_skipped = true;
+                    self.state.command_skipped = true;
                     return Ok(());
                 }
                 key => self.obey(place, key)?,
@@ -141,26 +141,24 @@ impl Course<'_> {
             // One app at a time: both listen on the same port.
             self.stop_app();
         }
-        let failed = match (self.run_command)(words) {
-            Ok(None) => Ok(()),
+        match (self.run_command)(words) {
+            Ok(None) => {}
             Ok(Some(app)) => {
-                let used = self.learner.use_app(app.address);
-                self.app = Some(app);
-                used
+                let address = app.address;
+                self.learner.show(&CourseEvent::AppStarted { line, address });
+                self.state.app = Some(app);
             }
             Err(failure) => {
                 self.ignore_interrupt_of(&failure);
-                Err(failure.what)
+                let what = &failure.what;
+                self.learner.show(&CourseEvent::CommandFailed { line, what });
             }
-        };
-        if let Err(what) = &failed {
-            self.learner.show(&CourseEvent::CommandFailed { line, what });
         }
     }
 
     pub(super) fn stop_app(&mut self) {
-        if let Some(app) = self.app.take() {
-            self.learner.leave_app();
+        if let Some(app) = self.state.app.take() {
+            self.learner.show(&CourseEvent::AppStops);
             app.stop();
         }
     }

@@ -47,7 +47,10 @@ impl Course<'_> {
             (true, LIST),
             (true, offer(Key::Redo, "redo")),
             (place.step > 0, offer(Key::Back, "back")),
-            (!self.fast_lane && has_tasks, offer(Key::FastLane, "only tasks")),
+            (
+                !self.state.fast_lane && has_tasks,
+                offer(Key::FastLane, "only tasks"),
+            ),
             (true, PING),
             (true, QUIT),
         ];
@@ -69,7 +72,7 @@ impl Course<'_> {
                 self.learner.show(&CourseEvent::CommandOutput);
             }
             Key::FastLane => {
-                self.fast_lane = true;
+                self.state.fast_lane = true;
                 self.say(Mark::Success, "only the tasks of this lesson, without the text");
                 return Err(Leave::Redo);
             }
@@ -103,11 +106,13 @@ impl Course<'_> {
     /// Shows the next hint; after the last one, the last one again.
     fn hint(&mut self, place: Place<'_>) {
         let indexes = self.hints_for(place);
-        let next = indexes.iter().position(|index| !self.hints_shown.contains(index));
+        let next = indexes
+            .iter()
+            .position(|index| !self.state.hints_shown.contains(index));
         let Some(number) = next.or(indexes.len().checked_sub(1)) else {
             return;
         };
-        self.hints_shown.push(indexes[number]);
+        self.state.hints_shown.push(indexes[number]);
         self.learner.show(&CourseEvent::Hint {
             hint: &place.lesson.steps[place.step].hints[indexes[number]],
             number,

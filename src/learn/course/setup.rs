@@ -18,7 +18,7 @@ impl Course<'_> {
             return Ok(());
         }
         let ready = self.set_up(place);
-        self.renamed = false;
+        self.state.renamed = false;
         match ready {
             Ok(()) => Ok(()),
             Err(SendError::Interrupted(_)) => Err(Leave::Interrupted),
@@ -46,7 +46,7 @@ impl Course<'_> {
         let mut is_first_break = true;
         loop {
             let ready = self.set_up(place);
-            if ready.is_ok() && std::mem::take(&mut self.renamed) {
+            if ready.is_ok() && std::mem::take(&mut self.state.renamed) {
                 return Err(Leave::Redo);
             }
             let unavailable = match ready.and_then(|()| work(self)) {
@@ -54,7 +54,7 @@ impl Course<'_> {
                 Err(SendError::Interrupted(_)) => return Err(Leave::Interrupted),
                 Err(SendError::Unavailable(unavailable)) => unavailable,
             };
-            self.keys_ready = false;
+            self.state.keys_ready = false;
             // An established connection can break although Redis is well. If it is not, a new connection shows why.
             let again = match unavailable.was_connected {
                 true => self.set_up(place),
@@ -100,7 +100,7 @@ impl Course<'_> {
 
     /// Sets the lesson's keys up as they should be at this place, unless they are.
     fn set_up(&mut self, place: Place<'_>) -> Result<(), SendError> {
-        if self.keys_ready {
+        if self.state.keys_ready {
             return Ok(());
         }
         self.take_name()?;
@@ -117,20 +117,20 @@ impl Course<'_> {
         self.note_keys();
         self.save();
         self.sandbox.set_up(&lesson, place.step, place.block)?;
-        self.keys_ready = true;
+        self.state.keys_ready = true;
         Ok(())
     }
 
     /// Takes the name that the lessons are written for, or one that the learner chooses if another learner uses it.
     fn take_name(&mut self) -> Result<(), SendError> {
-        if self.lock.is_some() {
+        if self.state.lock.is_some() {
             return Ok(());
         }
         self.ask_as_a_guest()?;
         let mut name = FIRST_NAME.to_owned();
-        while self.lock.is_none() {
+        while self.state.lock.is_none() {
             match NameLock::take(&mut self.sandbox.connection, &name)? {
-                Taken::Yes(lock) => self.lock = Some(lock),
+                Taken::Yes(lock) => self.state.lock = Some(lock),
                 Taken::NotPossible => return Ok(()),
                 Taken::InUse => {
                     let text = format!("another learner uses the name {name:?} on this Redis");
@@ -145,7 +145,7 @@ impl Course<'_> {
             {
                 self.lessons = lessons;
             }
-            self.renamed = true;
+            self.state.renamed = true;
             let text = format!("your name is {name}: the lesson's keys and commands contain it");
             self.say(Mark::Success, &text);
         }

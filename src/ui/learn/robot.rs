@@ -1,7 +1,5 @@
 //! The robot that takes lessons in `learn --yes`: it runs every solution, and counts the replies that are as expected.
 
-use std::net::SocketAddr;
-
 use colored::Colorize as _;
 use dialoguer::console::Term;
 
@@ -139,6 +137,17 @@ impl Learner for Robot {
                 answer(&format!("  waiting   {}", seconds(wait.span)));
             }
             CourseEvent::CountdownOver => self.waiting = false,
+            CourseEvent::AppStarted { line, address } => match Visitor::log_in(*address, &self.name) {
+                Ok(visitor) => self.visitor = Some(visitor),
+                Err(error) => {
+                    let what = &format!("{error:#}");
+                    self.show(&CourseEvent::CommandFailed { line: *line, what });
+                }
+            },
+            CourseEvent::AppStops => {
+                // If the app has already stopped, the session expires by its TTL.
+                let _ = self.visitor.take().map(Visitor::log_out);
+            }
             CourseEvent::CommandFailed { line, what } => {
                 self.tally.failed_commands += 1;
                 told(&format!("{}:{line}", self.file));
@@ -186,17 +195,5 @@ impl Learner for Robot {
         self.name = format!("{FIRST_NAME}-{}", random::hexadecimal::<3>());
         note(&format!("the lessons run with the name {}", self.name));
         Ok(self.name.clone())
-    }
-
-    fn use_app(&mut self, address: SocketAddr) -> Result<(), String> {
-        self.visitor = Some(Visitor::log_in(address, &self.name)?);
-        Ok(())
-    }
-
-    fn leave_app(&mut self) {
-        if let Some(visitor) = self.visitor.take() {
-            // If the app has already stopped, the session expires by its TTL.
-            let _ = visitor.log_out();
-        }
     }
 }

@@ -1,7 +1,5 @@
 //! A person at the terminal.
 
-use std::net::SocketAddr;
-
 use colored::Colorize as _;
 use dialoguer::console::truncate_str;
 
@@ -142,6 +140,8 @@ impl Learner for TerminalLearner {
                 let lines = super::list_lines(standings, Some(self.screen.width()));
                 self.screen.put_all(lines);
             }
+            // A person uses a browser.
+            CourseEvent::AppStarted { .. } | CourseEvent::AppStops => {}
             CourseEvent::CommandOutput => self.screen.gap_after_others(),
             CourseEvent::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
             CourseEvent::LessonDone(lesson) => {
@@ -241,13 +241,6 @@ impl Learner for TerminalLearner {
         self.say(question);
         self.read_line("> ", &mut LineEditor::default(), &|_| Vec::new())
     }
-
-    /// A person uses a browser.
-    fn use_app(&mut self, _address: SocketAddr) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn leave_app(&mut self) {}
 }
 
 /// The indexes of answers that were typed by number, in order.
