@@ -49,7 +49,7 @@ fn fails_with(url: &str, cause: &str, code: i32) -> Finished {
 }
 
 #[test]
-fn a_healthy_redis_answers_with_its_version_role_and_round_trips() {
+fn a_healthy_server_is_0_with_its_version_role_and_round_trip_times() {
     let server = RedisServer::start();
     let answer = ping(&[&server.url()]).expect(0).json();
     assert_eq!(answer["ok"], true);
@@ -66,7 +66,7 @@ fn a_healthy_redis_answers_with_its_version_role_and_round_trips() {
 }
 
 #[test]
-fn a_url_that_cannot_be_used_is_2() {
+fn an_invalid_url_is_2() {
     fails_with("http://127.0.0.1:6379", "url.scheme", 2);
     fails_with("redis://127.0.0.1:port", "url.invalid", 2);
 }
@@ -96,14 +96,14 @@ fn an_unreadable_tls_file_is_2_and_one_line() {
                 .expect(2);
             assert_eq!(finished.stdout, "", "{options:?}");
             assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
-            let begin = format!("sessiontut: {option} {path}: ");
-            assert!(finished.stderr.starts_with(&begin), "{}", finished.stderr);
+            let beginning = format!("sessiontut: {option} {path}: ");
+            assert!(finished.stderr.starts_with(&beginning), "{}", finished.stderr);
         }
     }
 }
 
 #[test]
-fn an_option_out_of_its_range_is_2_and_the_range_is_shown() {
+fn an_option_out_of_range_is_2_and_the_error_shows_the_range() {
     let seconds = "1 to 4294967295";
     let span = "such as 8h";
     let address = "127.0.0.1:5000";
@@ -134,11 +134,11 @@ fn an_option_out_of_its_range_is_2_and_the_range_is_shown() {
         let finished = Home::new().run(words.split(' ')).expect(2);
         assert_eq!(finished.stdout, "", "{words}");
         assert!(finished.stderr.contains(expected), "{words}: {}", finished.stderr);
-        let said: Vec<&str> = finished.stderr.lines().filter(|line| !line.is_empty()).collect();
-        let rest = said
+        let lines: Vec<&str> = finished.stderr.lines().filter(|line| !line.is_empty()).collect();
+        let rest = lines
             .get(1)
             .is_none_or(|line| line.starts_with("For more information"));
-        assert!(said.len() <= 2 && rest, "{words}: {}", finished.stderr);
+        assert!(lines.len() <= 2 && rest, "{words}: {}", finished.stderr);
     }
 }
 
@@ -168,7 +168,7 @@ fn tls_on_one_side_only_is_5() {
 }
 
 #[test]
-fn an_untrusted_certificate_is_5_unless_ca_names_its_authority() {
+fn an_untrusted_certificate_is_5_unless_its_ca_is_passed() {
     let certificate = Certificate::for_loopback();
     let server = RedisServer::with().tls(&certificate).start();
     fails_with(&server.url(), "tls.untrusted", 5);
@@ -200,7 +200,7 @@ fn an_http_server_is_7() {
 }
 
 #[test]
-fn a_server_that_is_stopped_is_7() {
+fn a_paused_server_is_7() {
     let server = RedisServer::start();
     server.pause();
     fails_with(&server.url(), "server.silent", 7);
@@ -209,7 +209,7 @@ fn a_server_that_is_stopped_is_7() {
 }
 
 #[test]
-fn a_server_full_of_clients_is_7() {
+fn a_server_at_maxclients_is_7() {
     let server = RedisServer::with().line("maxclients 1").start();
     let _occupant = server.connection();
     fails_with(&server.url(), "server.max_clients", 7);

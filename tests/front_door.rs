@@ -43,13 +43,13 @@ fn every_subcommand_has_help_within_100_columns() {
             help.contains(&format!("\n  {name}")),
             "--help does not list {name}:\n{help}"
         );
-        let own = home.run([name, "--help"]).expect(0).stdout;
-        for line in own.lines().chain(help.lines()) {
+        let details = home.run([name, "--help"]).expect(0).stdout;
+        for line in details.lines().chain(help.lines()) {
             assert!(line.chars().count() <= 100, "too wide: {line:?}");
         }
         for option in command.get_arguments().filter_map(|argument| argument.get_long()) {
             assert!(
-                own.contains(&format!("--{option}")),
+                details.contains(&format!("--{option}")),
                 "{name} --help lacks --{option}"
             );
         }

@@ -22,7 +22,7 @@ fn session_keys(server: &RedisServer) -> Vec<String> {
 }
 
 #[test]
-fn every_step_says_who_is_logged_in_and_who_is_not() {
+fn every_step_logs_a_visitor_in_and_out() {
     let server = RedisServer::start();
     for step in ["1", "2", "3", "4"] {
         let app = app(&server, step);
@@ -50,7 +50,7 @@ fn every_step_says_who_is_logged_in_and_who_is_not() {
 }
 
 #[test]
-fn the_default_is_step_four_and_one_line_names_the_address() {
+fn the_default_is_step_four_and_the_first_line_contains_the_url() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &[]);
     assert!(app.visitor().get("/").body.contains("data-step=\"4\""));
@@ -62,7 +62,7 @@ fn the_default_is_step_four_and_one_line_names_the_address() {
 }
 
 #[test]
-fn the_cookie_carries_its_attributes_when_it_is_set_and_when_it_is_deleted() {
+fn the_cookie_has_the_same_attributes_when_it_is_set_and_deleted() {
     let server = RedisServer::start();
     for step in ["1", "2", "3", "4"] {
         for (option, secure) in [("--ttl=10", false), ("--secure-cookies", true)] {
@@ -84,7 +84,7 @@ fn the_cookie_carries_its_attributes_when_it_is_set_and_when_it_is_deleted() {
 }
 
 #[test]
-fn a_changed_truncated_or_foreign_cookie_counts_as_logged_out() {
+fn an_invalid_cookie_is_ignored() {
     let server = RedisServer::start();
     for step in ["1", "2", "3", "4"] {
         let app = app(&server, step);
@@ -115,7 +115,7 @@ fn a_changed_truncated_or_foreign_cookie_counts_as_logged_out() {
             let page = app.visitor().with_cookie(&cookie).get("/").expect(200);
             page.says("You are not logged in");
         }
-        wait_for("nothing to be left of them", || {
+        wait_for("their keys to be deleted", || {
             (session_keys(&server) == before).then_some(())
         });
         app.visitor()
@@ -126,7 +126,7 @@ fn a_changed_truncated_or_foreign_cookie_counts_as_logged_out() {
 }
 
 #[test]
-fn other_cookies_of_the_host_do_not_disturb_ours() {
+fn other_cookies_of_the_host_are_ignored() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let cookie = app.logged_in("ada").cookie.unwrap();
@@ -136,7 +136,7 @@ fn other_cookies_of_the_host_do_not_disturb_ours() {
 }
 
 #[test]
-fn step_one_puts_nothing_into_redis_and_needs_none() {
+fn step_one_does_not_use_redis() {
     let server = RedisServer::start();
     let app = app(&server, "1");
     app.logged_in("ada").get("/").expect(200).says("Logged in as ada");
@@ -147,7 +147,7 @@ fn step_one_puts_nothing_into_redis_and_needs_none() {
 }
 
 #[test]
-fn step_two_counts_in_a_hash_without_expiry_and_takes_its_own_back_at_the_end() {
+fn step_two_counts_in_hashes_without_a_ttl_and_deletes_those_that_it_created() {
     let server = RedisServer::start();
     server.ask(&["HSET", "sessiontut:user:before", "visits", "7"]);
     let app = app(&server, "2");
@@ -165,7 +165,7 @@ fn step_two_counts_in_a_hash_without_expiry_and_takes_its_own_back_at_the_end() 
 }
 
 #[test]
-fn step_three_gives_the_hash_a_time_to_live_with_every_visit() {
+fn step_three_resets_the_ttl_of_the_hash_at_every_visit() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--step", "3", "--ttl", "1"]);
     let mut ada = app.logged_in("ada");
@@ -180,7 +180,7 @@ fn step_three_gives_the_hash_a_time_to_live_with_every_visit() {
 }
 
 #[test]
-fn step_four_keeps_the_session_in_redis_and_the_token_out_of_it() {
+fn step_four_stores_the_session_but_not_the_token_in_redis() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let mut ada = app.logged_in("Ada L.");
@@ -201,7 +201,7 @@ fn step_four_keeps_the_session_in_redis_and_the_token_out_of_it() {
 }
 
 #[test]
-fn step_four_ends_with_its_key_and_does_not_come_back() {
+fn a_session_of_step_four_expires_and_is_not_recreated() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "1"]);
     let mut ada = app.logged_in("ada");
@@ -210,14 +210,14 @@ fn step_four_ends_with_its_key_and_does_not_come_back() {
         session_keys(&server).is_empty().then_some(())
     });
     ada.get("/").expect(200).says("You are not logged in");
-    wait_for("what that stirred up to go", || {
+    wait_for("the recreated key to be deleted", || {
         session_keys(&server).is_empty().then_some(())
     });
     ada.get("/").expect(200).says("You are not logged in");
 }
 
 #[test]
-fn a_login_makes_a_new_token_and_kills_the_old_one() {
+fn a_login_generates_a_new_token_and_ends_the_old_session() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let mut visitor = app.logged_in("ada");
@@ -226,7 +226,7 @@ fn a_login_makes_a_new_token_and_kills_the_old_one() {
     assert_ne!(visitor.cookie.as_ref(), Some(&old));
     visitor.get("/").says("Logged in as bob");
     visitor.with_cookie(&old).get("/").says("You are not logged in");
-    wait_for("one session to be left", || {
+    wait_for("one session to remain", || {
         (session_keys(&server).len() == 1).then_some(())
     });
 }
@@ -243,7 +243,7 @@ fn two_browsers_of_one_user_have_two_sessions() {
 }
 
 #[test]
-fn logging_out_kills_the_session_on_the_server_as_well() {
+fn a_logout_ends_the_session_on_the_server() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let mut ada = app.logged_in("ada");
@@ -254,7 +254,7 @@ fn logging_out_kills_the_session_on_the_server_as_well() {
 }
 
 #[test]
-fn the_absolute_lifetime_ends_a_session_however_often_it_is_visited() {
+fn a_session_ends_after_its_maximum_age_despite_visits() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--max-age", "2s"]);
     let mut ada = app.logged_in("ada");
@@ -266,12 +266,12 @@ fn the_absolute_lifetime_ends_a_session_however_often_it_is_visited() {
         page.text().contains("You are not logged in").then_some(())
     });
     assert!(visits > 1);
-    wait_for("its key to go", || session_keys(&server).is_empty().then_some(()));
+    wait_for("its key to be deleted", || session_keys(&server).is_empty().then_some(()));
     ada.with_cookie(&cookie).get("/").says("You are not logged in");
 }
 
 #[test]
-fn a_name_that_cannot_be_one_is_refused_and_the_session_stays_as_it_was() {
+fn an_invalid_name_is_refused_and_the_session_stays_valid() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let mut ada = app.logged_in("ada");
@@ -300,7 +300,7 @@ fn a_name_that_cannot_be_one_is_refused_and_the_session_stays_as_it_was() {
 }
 
 #[test]
-fn a_head_request_counts_nothing_and_ends_nothing() {
+fn a_head_request_counts_no_visit_and_ends_no_session() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let mut ada = app.logged_in("ada");
@@ -311,7 +311,7 @@ fn a_head_request_counts_nothing_and_ends_nothing() {
 }
 
 #[test]
-fn without_a_secret_key_one_line_says_so_and_with_a_short_one_another() {
+fn a_missing_or_short_secret_key_causes_a_one_line_warning() {
     let server = RedisServer::start();
     for variables in [&[][..], &[("SECRET_KEY", "")], &[("SECRET_KEY", "short")]] {
         let app = App::start_in(Home::new(), Some(&server.url()), &["--step", "1"], variables);
@@ -325,7 +325,7 @@ fn without_a_secret_key_one_line_says_so_and_with_a_short_one_another() {
 }
 
 #[test]
-fn a_taken_port_is_one_line_and_exit_status_two() {
+fn a_port_in_use_is_a_one_line_error_and_exit_status_2() {
     let server = RedisServer::start();
     let app = app(&server, "1");
     let home = Home::new();

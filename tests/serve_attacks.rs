@@ -13,7 +13,7 @@ fn app(server: &RedisServer) -> App {
 }
 
 #[test]
-fn a_token_that_a_visitor_brings_along_is_never_adopted() {
+fn a_token_that_the_server_did_not_generate_is_never_accepted() {
     let server = RedisServer::start();
     let app = app(&server);
     let known = app.logged_in("eve").cookie.unwrap();
@@ -32,7 +32,7 @@ fn a_token_that_a_visitor_brings_along_is_never_adopted() {
 }
 
 #[test]
-fn a_flood_of_guessed_tokens_finds_nothing_and_leaves_nothing() {
+fn guessed_tokens_find_no_session_and_leave_no_key() {
     let server = RedisServer::start();
     let app = app(&server);
     let real = app.logged_in("ada").cookie.unwrap();
@@ -46,7 +46,7 @@ fn a_flood_of_guessed_tokens_finds_nothing_and_leaves_nothing() {
             .get("/")
             .says("You are not logged in");
     }
-    wait_for("their keys to be gone", || {
+    wait_for("their keys to be deleted", || {
         let sessions = server
             .keys()
             .into_iter()
@@ -56,7 +56,7 @@ fn a_flood_of_guessed_tokens_finds_nothing_and_leaves_nothing() {
 }
 
 #[test]
-fn what_a_dead_token_stirred_up_is_deleted_though_the_client_hangs_up() {
+fn a_key_recreated_for_an_expired_token_is_deleted_even_if_the_client_disconnects() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "3600"]);
     let mut visitor = app.logged_in("ada");
@@ -75,7 +75,7 @@ fn what_a_dead_token_stirred_up_is_deleted_though_the_client_hangs_up() {
         app.visitor().get("/").expect(200);
         server.resume();
     }
-    wait_for("nothing to be left", || {
+    wait_for("the key to be deleted", || {
         let mut keys = server.keys();
         keys.retain(|key| key.starts_with("sessiontut:session:"));
         keys.is_empty().then_some(())
@@ -83,7 +83,7 @@ fn what_a_dead_token_stirred_up_is_deleted_though_the_client_hangs_up() {
 }
 
 #[test]
-fn a_name_cannot_write_headers_or_markup() {
+fn a_name_cannot_inject_headers_or_markup() {
     let server = RedisServer::start();
     for step in ["1", "2", "3", "4"] {
         let app = App::start(&server.url(), &["--step", step]);
@@ -127,7 +127,7 @@ fn a_name_cannot_write_headers_or_markup() {
 }
 
 #[test]
-fn what_strangers_put_into_the_hash_comes_out_as_text() {
+fn markup_that_others_write_into_the_hash_is_escaped() {
     let server = RedisServer::start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
@@ -154,7 +154,7 @@ fn what_strangers_put_into_the_hash_comes_out_as_text() {
 }
 
 #[test]
-fn a_form_of_another_site_logs_nobody_in() {
+fn a_form_from_another_site_does_not_log_in() {
     let server = RedisServer::start();
     let app = app(&server);
     let own = format!("http://127.0.0.1:{}", app.port);
@@ -197,7 +197,7 @@ fn a_cross_site_form_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn the_access_log_is_json_and_never_holds_a_token() {
+fn the_access_log_is_json_and_contains_no_token() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--log", "json"]);
     let mut ada = app.logged_in("ada");
@@ -222,7 +222,7 @@ fn the_access_log_is_json_and_never_holds_a_token() {
 }
 
 #[test]
-fn a_form_of_another_kind_is_told_which_kind_is_read() {
+fn a_form_of_another_content_type_is_refused_with_the_expected_type() {
     let server = RedisServer::start();
     let app = app(&server);
     let parts = "--x\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\nada\r\n--x--\r\n";
@@ -239,7 +239,7 @@ fn a_form_of_another_kind_is_told_which_kind_is_read() {
 }
 
 #[test]
-fn a_cookie_that_is_no_text_is_said_to_be_none_of_ours_and_goes_at_logout() {
+fn a_cookie_that_is_not_utf8_is_ignored_and_removed_at_logout() {
     let server = RedisServer::start();
     for step in ["1", "4"] {
         let app = App::start(&server.url(), &["--step", step]);

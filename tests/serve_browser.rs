@@ -171,7 +171,7 @@ async fn without_scripts_everything_but_the_running_works() {
     browser.click("summary").await;
     browser.wait_for_text("details", "HINCRBY").await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert!(run_down(&browser).await < 0.1, "a script ran");
+    assert!(run_down(&browser).await < 0.1, "a script has changed the ring");
     browser.click("a[href='/logout']").await;
     browser.wait_for_text("main", "You are not logged in").await;
     browser.close().await;

@@ -24,30 +24,30 @@ fn app(server: &RedisServer) -> App {
 
 /// Checks that everything that needs Redis quickly returns 503 with the cause, and that everything else works.
 #[track_caller]
-fn is_out_of_service(visitor: &Visitor, cause: &str) -> Answer {
-    let page = is_unavailable(visitor.clone().get("/"));
-    is_unavailable(visitor.clone().log_in("eve"));
-    is_unavailable(visitor.clone().get("/logout"));
+fn expect_outage(visitor: &Visitor, cause: &str) -> Answer {
+    let page = expect_503(visitor.clone().get("/"));
+    expect_503(visitor.clone().log_in("eve"));
+    expect_503(visitor.clone().get("/logout"));
     let health = visitor.clone().get("/healthz");
-    let health = is_unavailable(health);
+    let health = expect_503(health);
     let health: serde_json::Value = serde_json::from_str(&health.body).unwrap();
     assert_eq!(health["ok"], false);
     assert_eq!(health["cause"], cause, "{health}");
-    works_without_redis(visitor);
+    expect_pages_without_redis(visitor);
     page.says(cause)
 }
 
 #[track_caller]
-fn is_unavailable(answer: Answer) -> Answer {
+fn expect_503(answer: Answer) -> Answer {
     let answer = answer.expect(503);
-    assert!(answer.took < PATIENCE, "{:?}", answer.took);
+    assert!(answer.took < LONGEST_WAIT, "{:?}", answer.took);
     assert!(answer.header("retry-after").is_some());
     assert_eq!(answer.header("set-cookie"), None);
     answer
 }
 
 #[track_caller]
-fn works_without_redis(visitor: &Visitor) {
+fn expect_pages_without_redis(visitor: &Visitor) {
     let mut newcomer = visitor.clone();
     newcomer.cookie = None;
     newcomer.get("/").expect(200).says("You are not logged in");
@@ -56,20 +56,20 @@ fn works_without_redis(visitor: &Visitor) {
 }
 
 #[test]
-fn a_redis_that_is_gone_gives_503_and_its_return_is_noticed_by_the_next_request() {
+fn a_stopped_server_gives_503_and_the_first_request_after_its_restart_succeeds() {
     let mut server = RedisServer::with().line("appendonly yes").start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     assert_eq!(ada.get("/").visits(), Some(1));
     server.kill();
-    is_out_of_service(&ada, "tcp.refused");
+    expect_outage(&ada, "tcp.refused");
     server.restart();
     assert_eq!(ada.get("/").expect(200).visits(), Some(2));
     app.visitor().get("/healthz").expect(200);
 }
 
 #[test]
-fn a_connection_known_dead_is_replaced_before_anything_is_sent() {
+fn a_closed_connection_is_replaced_before_a_command_is_sent() {
     let mut server = RedisServer::with().line("appendonly yes").start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
@@ -80,15 +80,15 @@ fn a_connection_known_dead_is_replaced_before_anything_is_sent() {
 }
 
 #[test]
-fn a_redis_that_stands_still_gives_503_and_goes_on_afterwards() {
+fn a_paused_server_gives_503_and_works_again_when_it_resumes() {
     let server = RedisServer::start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     ada.get("/").expect(200);
     server.pause();
-    is_out_of_service(&ada, "server.silent");
+    expect_outage(&ada, "server.silent");
     server.resume();
-    let page = wait_for("the page to be there again", || {
+    let page = wait_for("the page to load again", || {
         Some(ada.get("/")).filter(|page| page.status == 200)
     });
     // A command that was sent may have been executed once, but it was not sent again.
@@ -97,81 +97,81 @@ fn a_redis_that_stands_still_gives_503_and_goes_on_afterwards() {
 }
 
 #[test]
-fn a_redis_that_is_not_there_at_the_start_is_said_and_served_once_it_is() {
+fn a_server_that_is_down_at_the_start_is_reported_and_used_once_it_is_up() {
     let mut server = RedisServer::start();
     server.kill();
     let mut app = app(&server);
     app.running.wait_for_stderr("tcp.refused");
     app.running.wait_for_stderr(&server.port().to_string());
     let mut ada = app.visitor();
-    is_unavailable(ada.log_in("ada"));
-    works_without_redis(&ada);
+    expect_503(ada.log_in("ada"));
+    expect_pages_without_redis(&ada);
     server.restart();
     ada.log_in("ada").expect(303);
     ada.get("/").expect(200).says("Logged in as ada");
 }
 
 #[test]
-fn a_primary_that_becomes_a_replica_is_503_until_it_is_a_primary_again() {
+fn a_primary_that_becomes_a_replica_gives_503_until_it_is_promoted() {
     let server = RedisServer::start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     server.ask(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
-    is_out_of_service(&ada, "role.replica");
+    expect_outage(&ada, "role.replica");
     server.ask(&["REPLICAOF", "NO", "ONE"]);
     ada.get("/").expect(200).says("Logged in as ada");
 }
 
 #[test]
-fn a_redis_out_of_memory_is_said_and_never_loses_the_session() {
+fn a_server_out_of_memory_is_reported_and_keeps_the_session() {
     let server = RedisServer::start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
-    is_unavailable(ada.get("/"))
+    expect_503(ada.get("/"))
         .says("server.out_of_memory")
         .says("maxmemory");
-    let health = is_unavailable(ada.get("/healthz"));
+    let health = expect_503(ada.get("/healthz"));
     assert!(health.body.contains("server.out_of_memory"), "{}", health.body);
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
     ada.get("/").expect(200).says("Logged in as ada");
 }
 
 #[test]
-fn a_redis_full_of_other_clients_is_said() {
+fn a_server_at_maxclients_is_reported() {
     let server = RedisServer::start();
     let others: Vec<_> = (0..4).map(|_| server.connection()).collect();
     server.ask(&["CONFIG", "SET", "maxclients", "4"]);
     let mut app = app(&server);
     let mut ada = app.visitor();
-    is_unavailable(ada.log_in("ada")).says("server.max_clients");
-    let health = is_unavailable(ada.get("/healthz"));
+    expect_503(ada.log_in("ada")).says("server.max_clients");
+    let health = expect_503(ada.get("/healthz"));
     assert!(health.body.contains("server.max_clients"), "{}", health.body);
     app.running.wait_for_stderr("server.max_clients");
     drop(others);
-    wait_for("room for one more", || {
+    wait_for("a free connection", || {
         (app.visitor().log_in("ada").status == 303).then_some(())
     });
 }
 
 #[test]
-fn a_slow_redis_gives_503_in_time() {
+fn a_slow_server_gives_503_in_time() {
     let server = RedisServer::start();
     let slow = Proxy::before(server.port());
     let app = App::start(&format!("redis://127.0.0.1:{}", slow.port), &["--ttl", "600"]);
     let mut ada = app.logged_in("ada");
     slow.replies(Replies::After(Duration::from_secs(2)));
-    is_unavailable(ada.get("/"));
-    is_unavailable(ada.get("/"));
+    expect_503(ada.get("/"));
+    expect_503(ada.get("/"));
     slow.replies(Replies::Pass);
-    let page = wait_for("the page to be there again", || {
+    let page = wait_for("the page to load again", || {
         Some(ada.get("/")).filter(|page| page.status == 200)
     });
     page.says("Logged in as ada");
 }
 
 #[test]
-fn the_hashes_of_many_users_are_taken_back_over_a_long_way() {
+fn the_hashes_of_many_users_are_deleted_over_a_slow_connection() {
     let server = RedisServer::start();
     let slow = Proxy::before(server.port());
     let app = App::start(&format!("redis://127.0.0.1:{}", slow.port), &["--step", "2"]);
@@ -189,13 +189,13 @@ fn the_hashes_of_many_users_are_taken_back_over_a_long_way() {
 }
 
 #[test]
-fn a_failed_delete_at_login_makes_no_new_session() {
+fn a_login_that_cannot_delete_the_old_session_starts_no_new_one() {
     let server = RedisServer::start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     let before = ada.cookie.clone();
     server.ask(&["ACL", "SETUSER", "default", "-del", "-unlink"]);
-    is_unavailable(ada.log_in("eve"));
+    expect_503(ada.log_in("eve"));
     assert_eq!(ada.cookie, before);
     ada.get("/").expect(200).says("Logged in as ada");
     let sessions = server
@@ -211,12 +211,12 @@ fn a_command_that_may_have_been_executed_is_never_repeated() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
     let app = App::start(&format!("redis://127.0.0.1:{}", proxy.port), &["--ttl", "600"]);
-    counts_once_whatever_breaks(&app, &proxy, &server);
+    expect_each_visit_once(&app, &proxy, &server);
 }
 
 /// Checks that a visit whose reply is lost is executed only once, and that the next visit works.
 #[track_caller]
-fn counts_once_whatever_breaks(app: &App, proxy: &Proxy, server: &RedisServer) {
+fn expect_each_visit_once(app: &App, proxy: &Proxy, server: &RedisServer) {
     let mut ada = app.logged_in("ada");
     for (replies, cause) in [
         (Replies::Cut, "proto.closed"),
@@ -235,7 +235,7 @@ fn counts_once_whatever_breaks(app: &App, proxy: &Proxy, server: &RedisServer) {
             );
             (page.status != 200 && visits > before).then_some((page, visits))
         });
-        is_unavailable(page).says(cause);
+        expect_503(page).says(cause);
         assert_eq!(ada.get("/").expect(200).visits(), Some(visits + 1), "{replies:?}");
     }
 }
@@ -253,15 +253,15 @@ fn visits_in(server: &RedisServer) -> u64 {
 fn save(server: &RedisServer, outcome: &str) {
     server.ask(&["BGSAVE"]);
     wait_for("the save to end", || {
-        let told = server.ask(&["INFO", "persistence"]);
-        let told = redis::from_redis_value::<String>(told).unwrap();
-        let is_over = told.contains("rdb_bgsave_in_progress:0");
-        (is_over && told.contains(&format!("rdb_last_bgsave_status:{outcome}"))).then_some(())
+        let reply = server.ask(&["INFO", "persistence"]);
+        let info = redis::from_redis_value::<String>(reply).unwrap();
+        let is_over = info.contains("rdb_bgsave_in_progress:0");
+        (is_over && info.contains(&format!("rdb_last_bgsave_status:{outcome}"))).then_some(())
     });
 }
 
 #[test]
-fn a_redis_that_cannot_save_to_disk_is_said_and_never_loses_the_session() {
+fn a_server_that_cannot_save_to_disk_is_reported_and_keeps_the_session() {
     let server = RedisServer::with().line("save 3600 1000000").start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
@@ -270,17 +270,17 @@ fn a_redis_that_cannot_save_to_disk_is_said_and_never_loses_the_session() {
     let in_the_way = server.socket().with_file_name("dump.rdb");
     fs::create_dir(&in_the_way).unwrap();
     save(&server, "err");
-    is_out_of_service(&ada, "server.misconf").says(&format!(
+    expect_outage(&ada, "server.misconf").says(&format!(
         "redis-cli -h 127.0.0.1 -p {} INFO persistence",
         server.port()
     ));
-    fs::remove_dir(&in_the_way).unwrap();
+    fs::remove_dir(&obstacle).unwrap();
     save(&server, "ok");
     assert_eq!(ada.get("/").expect(200).visits(), Some(2));
 }
 
 #[test]
-fn what_a_page_says_to_paste_names_the_server_and_the_user_that_it_is_about() {
+fn a_suggested_command_contains_the_address_and_the_user_of_this_server() {
     let server = RedisServer::with()
         .line("user ada on >Plover-4417 ~sessiontut:* +@all")
         .start();
@@ -289,7 +289,7 @@ fn what_a_page_says_to_paste_names_the_server_and_the_user_that_it_is_about() {
     let mut ada = app.logged_in("ada");
     server.ask(&["ACL", "SETUSER", "ada", "-hincrby"]);
     let page =
-        is_unavailable(ada.get("/")).says(&format!("redis-cli -h 127.0.0.1 -p {port} ACL SETUSER ada "));
+        expect_503(ada.get("/")).says(&format!("redis-cli -h 127.0.0.1 -p {port} ACL SETUSER ada "));
     assert!(!page.body.contains("Plover"), "{}", page.body);
 }
 
@@ -300,16 +300,16 @@ fn over_tls(port: u16, certificate: &Certificate) -> App {
 }
 
 #[test]
-fn a_tls_connection_that_breaks_in_the_middle_of_a_reply_is_503_and_nothing_is_counted_twice() {
+fn a_tls_connection_that_breaks_during_a_reply_gives_503_and_no_visit_is_counted_twice() {
     let certificate = Certificate::for_loopback();
     let server = RedisServer::with().tls(&certificate).start();
     let proxy = Proxy::before(server.port());
     let app = over_tls(proxy.port, &certificate);
-    counts_once_whatever_breaks(&app, &proxy, &server);
+    expect_each_visit_once(&app, &proxy, &server);
 }
 
 #[test]
-fn a_tls_tunnel_that_goes_or_stands_still_gives_503_and_its_return_is_noticed_by_the_next_request() {
+fn a_stopped_or_paused_tls_tunnel_gives_503_and_the_next_request_after_it_succeeds() {
     let certificate = Certificate::for_loopback();
     let server = RedisServer::start();
     let mut tunnel = Stunnel::in_front_of(server.port(), &certificate);
@@ -317,11 +317,11 @@ fn a_tls_tunnel_that_goes_or_stands_still_gives_503_and_its_return_is_noticed_by
     let mut ada = app.logged_in("ada");
     assert_eq!(ada.get("/").visits(), Some(1));
     tunnel.kill();
-    is_out_of_service(&ada, "tcp.refused");
+    expect_outage(&ada, "tcp.refused");
     tunnel.restart();
     assert_eq!(ada.get("/").expect(200).visits(), Some(2));
     tunnel.pause();
-    is_out_of_service(&ada, "server.silent");
+    expect_outage(&ada, "server.silent");
     tunnel.resume();
     // A command that was sent may have been executed once, but it was not sent again.
     let visits = ada.get("/").expect(200).visits().unwrap();
@@ -329,7 +329,7 @@ fn a_tls_tunnel_that_goes_or_stands_still_gives_503_and_its_return_is_noticed_by
 }
 
 #[test]
-fn a_tls_tunnel_that_dies_under_running_requests_loses_no_count() {
+fn a_tls_tunnel_that_is_killed_under_load_loses_no_visit() {
     let certificate = Certificate::for_loopback();
     let server = RedisServer::start();
     let mut tunnel = Stunnel::in_front_of(server.port(), &certificate);
@@ -389,7 +389,7 @@ fn two_instances_serve_one_session_and_killing_one_loses_nothing() {
 }
 
 #[test]
-fn two_logins_at_once_both_live() {
+fn two_logins_at_once_start_two_valid_sessions() {
     let server = RedisServer::start();
     let app = app(&server);
     let before = app.logged_in("ada");
@@ -413,7 +413,7 @@ fn two_logins_at_once_both_live() {
 }
 
 #[test]
-fn a_valkey_serves_as_well() {
+fn every_step_works_on_valkey() {
     let Some(server) = valkey::start() else {
         return;
     };

@@ -26,12 +26,12 @@ fn raw(head: &str, body: &str) -> Vec<u8> {
 
 /// Checks that the server still answers a normal visitor.
 #[track_caller]
-fn still_serves(app: &App) {
+fn expect_service(app: &App) {
     app.logged_in("ada").get("/").expect(200).says("Logged in as ada");
 }
 
 #[test]
-fn two_lengths_and_other_ways_to_smuggle_a_request_are_refused() {
+fn requests_that_smuggle_another_one_are_refused() {
     let server = RedisServer::start();
     let app = app(&server);
     let host = format!("Host: 127.0.0.1:{}", app.port);
@@ -66,23 +66,23 @@ fn two_lengths_and_other_ways_to_smuggle_a_request_are_refused() {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
         b"PING\r\n".to_vec(),
     ] {
-        let words = String::from_utf8_lossy(&request).into_owned();
-        let answers = everything(app.port, &request);
+        let shown = String::from_utf8_lossy(&request).into_owned();
+        let answers = exchange(app.port, &request);
         let statuses: Vec<&str> = answers.matches("HTTP/1.1 ").collect();
         assert!(
             statuses.len() <= 1,
-            "{words:?} was taken for two requests: {answers}"
+            "{shown:?} got two responses: {answers}"
         );
         assert!(
             answers.is_empty() || answers.starts_with("HTTP/1.1 4"),
-            "{words:?}: {answers}"
+            "{shown:?}: {answers}"
         );
     }
-    still_serves(&app);
+    expect_service(&app);
 }
 
 #[test]
-fn an_address_in_capitals_is_the_same_host() {
+fn a_host_name_in_capitals_is_accepted() {
     let server = RedisServer::start();
     let app = app(&server);
     let port = app.port;
@@ -101,7 +101,7 @@ fn everything(port: u16, request: &[u8]) -> String {
 }
 
 #[test]
-fn everything_oversized_is_refused_with_its_status() {
+fn oversized_requests_are_refused_with_the_right_status() {
     let server = RedisServer::start();
     let app = app(&server);
     let mut visitor = app.visitor();
@@ -136,11 +136,11 @@ fn everything_oversized_is_refused_with_its_status() {
     visitor.ask("GET", "/", &many, None).expect(431);
     let method = "M".repeat(5000);
     assert!((400..500).contains(&visitor.ask(&method, "/", &[], None).status));
-    still_serves(&app);
+    expect_service(&app);
 }
 
 #[test]
-fn a_form_in_chunks_is_told_to_come_with_its_length() {
+fn a_chunked_form_is_refused_with_411_or_413() {
     let server = RedisServer::start();
     let app = app(&server);
     let head = format!(
@@ -153,10 +153,10 @@ fn a_form_in_chunks_is_told_to_come_with_its_length() {
 }
 
 #[test]
-fn a_short_form_in_chunks_is_not_called_too_long_because_its_client_asks_first() {
+fn a_chunked_form_with_expect_gets_the_same_status() {
     let server = RedisServer::start();
     let app = app(&server);
-    let ask_first = |chunk: &str| {
+    let expecting = |chunk: &str| {
         let head = format!(
             "POST /login HTTP/1.1\nHost: 127.0.0.1:{}\nTransfer-Encoding: chunked\nExpect: 100-continue",
             app.port
@@ -168,14 +168,14 @@ fn a_short_form_in_chunks_is_not_called_too_long_because_its_client_asks_first()
         stream.read_to_string(&mut answer).unwrap();
         answer
     };
-    let short = ask_first("c\r\nusername=ada\r\n0\r\n\r\n");
+    let short = expecting("c\r\nusername=ada\r\n0\r\n\r\n");
     assert!(short.contains("HTTP/1.1 411 "), "{short}");
-    let long = ask_first(&format!("5000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x5000)));
+    let long = expecting(&format!("5000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x5000)));
     assert!(long.contains("HTTP/1.1 413 "), "{long}");
 }
 
 #[test]
-fn half_a_request_is_given_up_and_slow_ones_keep_nobody_out() {
+fn incomplete_and_slow_requests_time_out_and_block_no_visitor() {
     let server = RedisServer::start();
     let app = app(&server);
     let half_head = connect_and_send(app.port, b"GET / HTTP/1.1\r\nHost: x\r\n");
@@ -184,7 +184,7 @@ fn half_a_request_is_given_up_and_slow_ones_keep_nobody_out() {
         &raw("POST /login HTTP/1.1\nHost: x\nContent-Length: 12", "user"),
     );
     let mut slow = connect(app.port).unwrap();
-    still_serves(&app);
+    expect_service(&app);
     let mut drips = b"GET / HTTP/1.1\r\nHost: x\r\nX: ".iter().cycle();
     let closed = within(Duration::from_secs(30), || {
         let byte = *drips.next().unwrap();
@@ -193,11 +193,11 @@ fn half_a_request_is_given_up_and_slow_ones_keep_nobody_out() {
     });
     assert!(closed.is_some(), "a byte at a time kept the connection open");
     for mut stream in [half_head, half_body] {
-        wait_for("the half request to be given up", || {
+        wait_for("the incomplete request to time out", || {
             is_closed(&mut stream).then_some(())
         });
     }
-    still_serves(&app);
+    expect_service(&app);
 }
 
 fn connect_and_send(port: u16, bytes: &[u8]) -> TcpStream {
@@ -223,10 +223,10 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn thousands_of_idle_connections_keep_nobody_out_and_cost_bounded_memory() {
+fn thousands_of_idle_connections_block_no_visitor_and_use_bounded_memory() {
     let server = RedisServer::start();
     let app = app(&server);
-    still_serves(&app);
+    expect_service(&app);
     let mut idle: Vec<TcpStream> = Vec::new();
     let mut opened = 0;
     let mut memory_at_cap = 0;
@@ -243,11 +243,11 @@ fn thousands_of_idle_connections_keep_nobody_out_and_cost_bounded_memory() {
         idle.push(stream);
         opened += 1;
         if opened == 2000 {
-            still_serves(&app);
+            expect_service(&app);
             memory_at_cap = memory_of(app.running.pid());
         }
     }
-    still_serves(&app);
+    expect_service(&app);
     let memory = memory_of(app.running.pid());
     assert!(
         memory < memory_at_cap + 8 * 1024,
@@ -263,26 +263,26 @@ fn memory_of(pid: u32) -> u64 {
 }
 
 #[test]
-fn a_client_that_pipelines_and_never_reads_is_not_served_without_end() {
+fn a_client_that_pipelines_but_never_reads_is_stopped() {
     let server = RedisServer::start();
     let app = app(&server);
-    let mut deaf = connect(app.port).unwrap();
-    deaf.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+    let mut client = connect(app.port).unwrap();
+    client.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
     let request = raw("GET /style.css HTTP/1.1\nHost: x", "");
     let mut sent = 0_usize;
-    while sent < 64 * 1024 * 1024 && deaf.write_all(&request).is_ok() {
+    while sent < 64 * 1024 * 1024 && client.write_all(&request).is_ok() {
         sent += request.len();
     }
     assert!(
         sent < 64 * 1024 * 1024,
-        "it read on although nobody read its answers"
+        "the server kept reading requests although the client read no responses"
     );
     assert!(memory_of(app.running.pid()) < 64 * 1024);
-    still_serves(&app);
+    expect_service(&app);
 }
 
 #[test]
-fn a_stop_ends_streams_at_once_and_lets_a_request_end() {
+fn shutdown_ends_event_streams_at_once_and_completes_a_request() {
     let server = RedisServer::start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
@@ -312,7 +312,7 @@ fn a_stop_ends_streams_at_once_and_lets_a_request_end() {
 }
 
 #[test]
-fn a_stop_waits_five_seconds_for_nobody_longer() {
+fn shutdown_does_not_wait_for_an_incomplete_request_for_ever() {
     let server = RedisServer::start();
     let app = app(&server);
     let _half = connect_and_send(
@@ -327,7 +327,7 @@ fn a_stop_waits_five_seconds_for_nobody_longer() {
 }
 
 #[test]
-fn what_is_no_request_at_all_is_refused_without_a_word_and_ends_its_connection() {
+fn invalid_http_gets_an_empty_error_response_and_the_connection_is_closed() {
     let server = RedisServer::start();
     let app = app(&server);
     for (request, status) in [
@@ -351,7 +351,7 @@ fn what_is_no_request_at_all_is_refused_without_a_word_and_ends_its_connection()
         assert!(head.contains("connection: close"), "{answer}");
         assert_eq!(body, "", "{answer}");
     }
-    still_serves(&app);
+    expect_service(&app);
 }
 
 #[test]
@@ -373,5 +373,5 @@ fn idle_connections_leave_descriptors_for_redis() {
         let open = std::fs::read_dir(format!("/proc/{}/fd", app.running.pid()));
         (open.unwrap().count() < MOST).then_some(())
     });
-    assert!(few.is_some(), "{MOST} descriptors or more stay open");
+    assert!(few.is_some(), "at least {MOST} descriptors stay open");
 }

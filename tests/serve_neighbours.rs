@@ -69,7 +69,7 @@ fn a_user_with_few_permissions_is_enough_for_the_app_and_its_neighbours() {
 }
 
 #[test]
-fn what_strangers_write_beside_our_instances_becomes_no_link() {
+fn fake_instances_in_redis_do_not_become_links() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     for address in ["javascript:alert(1)", "<b>", "evil.example:80/\" onclick=x"] {
@@ -84,7 +84,7 @@ fn what_strangers_write_beside_our_instances_becomes_no_link() {
     }
     let other = App::start(&server.url(), &[]);
     let link = format!("href=\"http://127.0.0.1:{}/\"", other.port);
-    let page = wait_for("a link to the real one", || {
+    let page = wait_for("a link to the real instance", || {
         let page = app.visitor().get("/");
         page.body.contains(&link).then_some(page)
     });
@@ -94,7 +94,7 @@ fn what_strangers_write_beside_our_instances_becomes_no_link() {
 }
 
 #[test]
-fn an_instance_on_every_address_is_announced_at_one_that_leads_there() {
+fn an_instance_on_all_addresses_is_announced_under_a_reachable_one() {
     let server = RedisServer::start();
     let everywhere = Home::new();
     let mut running = everywhere
@@ -112,7 +112,7 @@ fn an_instance_on_every_address_is_announced_at_one_that_leads_there() {
     server.ask(&["HSET", "sessiontut:instances", "0.0.0.0:81", "step 4"]);
     server.ask(&["SET", "sessiontut:instance:0.0.0.0:81", "step 4"]);
     let app = App::start(&server.url(), &[]);
-    let page = wait_for("the neighbour", || {
+    let page = wait_for("the other instance", || {
         let page = app.visitor().get("/").body;
         let url = announced.replace("sessiontut:instance:", "http://");
         page.contains(&url).then_some(page)

@@ -14,7 +14,7 @@ fn app(server: &RedisServer, step: &str) -> App {
 }
 
 #[test]
-fn the_page_shows_what_is_behind_it_and_of_the_token_only_its_start() {
+fn the_page_shows_the_session_but_only_the_first_characters_of_the_token() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let mut ada = app.logged_in("ada");
@@ -49,7 +49,7 @@ fn the_page_shows_what_is_behind_it_and_of_the_token_only_its_start() {
 }
 
 #[test]
-fn every_answer_carries_the_security_headers() {
+fn every_response_has_the_security_headers() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let mut ada = app.logged_in("ada");
@@ -81,7 +81,7 @@ fn every_answer_carries_the_security_headers() {
 }
 
 #[test]
-fn what_is_not_there_is_404_and_what_is_not_allowed_405() {
+fn an_unknown_path_is_404_and_a_wrong_method_405() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let mut visitor = app.visitor();
@@ -93,7 +93,7 @@ fn what_is_not_there_is_404_and_what_is_not_allowed_405() {
 }
 
 #[test]
-fn assets_are_sent_once() {
+fn an_unchanged_asset_is_304() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let mut visitor = app.visitor();
@@ -107,7 +107,7 @@ fn assets_are_sent_once() {
 }
 
 #[test]
-fn the_source_page_shows_the_session_store_of_the_lesson() {
+fn the_source_page_shows_the_session_store() {
     let lesson = include_str!("../lessons/05-session-store.md");
     let server = RedisServer::start();
     let app = app(&server, "4");
@@ -126,7 +126,7 @@ fn the_source_page_shows_the_session_store_of_the_lesson() {
 }
 
 #[test]
-fn the_source_of_each_step_can_be_read_and_nothing_else() {
+fn the_source_page_has_every_step_but_no_other_files() {
     let server = RedisServer::start();
     let app = app(&server, "3");
     let mut visitor = app.visitor();
@@ -184,7 +184,7 @@ fn names(monitor: &Monitor, server: &RedisServer) -> String {
 }
 
 #[test]
-fn events_only_look_and_end_with_the_session() {
+fn events_do_not_refresh_the_session_and_end_with_it() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "2"]);
     let mut ada = app.logged_in("ada");
@@ -220,7 +220,7 @@ fn events_only_look_and_end_with_the_session() {
 }
 
 #[test]
-fn too_many_watchers_are_told_to_come_again() {
+fn streams_above_the_limit_are_told_to_retry() {
     const MOST_STREAMS: usize = 256;
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "600"]);
@@ -249,7 +249,7 @@ fn too_many_watchers_are_told_to_come_again() {
     watched.clear();
     let end = Instant::now() + Duration::from_secs(30);
     while !watch().1.ends_with("event: look") {
-        assert!(Instant::now() < end, "no stream is free again");
+        assert!(Instant::now() < end, "no place became free");
     }
 }
 

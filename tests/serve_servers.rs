@@ -30,18 +30,18 @@ fn serves_every_step(redis: &str, arguments: &[&str]) {
 }
 
 #[test]
-fn a_cluster_of_three_serves_every_step_and_nothing_is_left_without_expiry() {
+fn every_step_works_on_a_cluster_and_leaves_no_key_without_a_ttl() {
     let cluster = Cluster::start();
     serves_every_step(&cluster.url(), &[]);
     for node in &cluster.nodes {
         for key in node.keys() {
-            assert!(node.pttl(&key) > 0, "{key} stays for ever");
+            assert!(node.pttl(&key) > 0, "{key} has no TTL");
         }
     }
 }
 
 #[test]
-fn a_node_of_the_cluster_that_goes_is_503_in_time_for_its_sessions_alone() {
+fn a_stopped_cluster_node_gives_503_in_time_only_for_its_own_sessions() {
     let mut cluster = Cluster::of(&RedisServer::with().line("cluster-require-full-coverage no"));
     let app = App::start(&cluster.url(), &["--ttl", "600"]);
     let sessions: Vec<_> = (0..12)
@@ -80,7 +80,7 @@ fn move_slot_of(key: &str, from: &RedisServer, to: &RedisServer, pause: impl Fn(
 }
 
 #[test]
-fn a_slot_that_moves_under_running_requests_loses_no_count() {
+fn a_slot_migration_under_load_loses_no_visit() {
     let cluster = Cluster::start();
     let app = App::start(&cluster.url(), &["--ttl", "600"]);
     let ada = app.logged_in("ada");
@@ -99,7 +99,7 @@ fn a_slot_that_moves_under_running_requests_loses_no_count() {
 }
 
 #[test]
-fn a_redis_behind_tls_serves_every_step() {
+fn every_step_works_over_tls() {
     let certificate = Certificate::for_loopback();
     let server = RedisServer::with().tls(&certificate).start();
     let authority = certificate.authority();
@@ -107,7 +107,7 @@ fn a_redis_behind_tls_serves_every_step() {
 }
 
 #[test]
-fn a_redis_with_a_password_serves_and_the_password_is_shown_nowhere() {
+fn every_step_works_with_a_password_which_is_never_shown() {
     let server = RedisServer::with().password("Plover-4417").start();
     serves_every_step(&server.url(), &[]);
     let wrong = server.url().replace("Plover-4417", "Heron-5518");
