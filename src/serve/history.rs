@@ -3,8 +3,12 @@
 //! For display only: bounded, and lost when the process ends.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use askama::Template;
+use askama::filters::HtmlSafe;
 
 use crate::redis_client::RecordedCommand;
 
@@ -12,18 +16,45 @@ use crate::redis_client::RecordedCommand;
 const KEPT: usize = 20;
 /// Sessions that are remembered; a new one replaces the one that was not used for longest.
 const MOST_SESSIONS: usize = 256;
-/// The commands of one request.
-#[derive(Debug, Default)]
+
+/// The commands of one request, as rows of a table. Rendered once, because later pages of the session repeat them.
+#[derive(Debug)]
 pub(super) struct Commands {
-    pub(super) rows: Vec<RecordedCommand>,
-    /// Time of the slowest: commands of one round trip share its time.
-    pub(super) took: Option<Duration>,
+    pub(super) rows: RenderedRows,
+    count: usize,
+    pub(super) round_trips: usize,
+    /// Time of all round trips.
+    pub(super) took: Duration,
 }
 
+/// Output of a template that other templates include without escaping it again.
+#[derive(Debug)]
+pub(super) struct RenderedRows(String);
+
+#[derive(Template)]
+#[template(path = "commands.html")]
+struct Rows<'a> {
+    commands: &'a [RecordedCommand],
+}
+
+impl fmt::Display for RenderedRows {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl HtmlSafe for RenderedRows {}
+
 impl Commands {
-    pub(super) fn new(rows: Vec<RecordedCommand>) -> Self {
-        let took = rows.iter().map(|row| row.took).max();
-        Self { rows, took }
+    pub(super) fn new(commands: &[RecordedCommand]) -> Arc<Self> {
+        let round_trips = commands.iter().filter(|command| command.ends_round_trip);
+        Arc::new(Self {
+            // Writing to a string cannot fail.
+            rows: RenderedRows(Rows { commands }.render().unwrap_or_default()),
+            count: commands.len(),
+            round_trips: round_trips.clone().count(),
+            took: round_trips.map(|command| command.took).sum(),
+        })
     }
 }
 
@@ -48,7 +79,7 @@ impl History {
         let mut kept = earlier.clone();
         kept.push(commands.clone());
         // Whole requests, as many as fit.
-        while kept.iter().map(|request| request.rows.len()).sum::<usize>() > KEPT {
+        while kept.iter().map(|request| request.count).sum::<usize>() > KEPT {
             kept.remove(0);
         }
         sessions.push_back((key, kept));
@@ -73,7 +104,7 @@ mod tests {
             took: Duration::from_micros(70),
             ends_round_trip: true,
         };
-        Arc::new(Commands::new(vec![command]))
+        Commands::new(&[command])
     }
 
     #[test]
@@ -86,7 +117,7 @@ mod tests {
         assert!(history.add("b", &numbered(99)).is_empty());
         let earlier = history.add("a", &numbered(26));
         assert_eq!(earlier.len(), KEPT);
-        assert_eq!(earlier[0].rows[0].command, "ECHO 6");
+        assert!(earlier[0].rows.0.contains("<code>ECHO 6</code>"));
     }
 
     #[test]

@@ -54,8 +54,8 @@ pub(super) struct Visit {
     pub(super) visits: Option<i64>,
     pub(super) cookie: CookieView,
     pub(super) hash: Option<HashView>,
-    /// The Redis commands of this visit.
-    pub(super) commands: Arc<Commands>,
+    /// The Redis commands of this visit, if any were sent.
+    pub(super) commands: Option<Arc<Commands>>,
     /// The earlier commands of the session.
     pub(super) earlier: Vec<Arc<Commands>>,
 }

@@ -93,8 +93,9 @@ impl Sessions {
             };
             let (visits, fields, exchanges) = self.redis.run(deadline, work).await?;
             visit.visits = Some(visits);
-            visit.commands = Arc::new(Commands::new(exchanges));
-            visit.earlier = self.history.add(&key, &visit.commands);
+            let commands = Commands::new(&exchanges);
+            visit.earlier = self.history.add(&key, &commands);
+            visit.commands = Some(commands);
             visit.hash = Some(HashView::new(key, &fields, ttl));
         }
         visit.name = Some(name);
@@ -111,11 +112,11 @@ impl Sessions {
             })
         };
         let (session, exchanges) = self.redis.run(deadline, work).await?;
-        let commands = Arc::new(Commands::new(exchanges));
+        let commands = Commands::new(&exchanges);
         let Some(session) = session else {
             self.history.forget(&key);
             return Ok(Visit {
-                commands,
+                commands: Some(commands),
                 ..ignored(NO_SESSION)
             });
         };
@@ -127,7 +128,7 @@ impl Sessions {
                 key: key.clone(),
             },
             earlier: self.history.add(&key, &commands),
-            commands,
+            commands: Some(commands),
             hash: Some(HashView::new(key, &session.fields, Some(self.ttl))),
         })
     }
@@ -155,7 +156,7 @@ impl Sessions {
         if let Some(old) = &old {
             self.history.forget(old.key());
         }
-        self.history.add(token.key(), &Arc::new(Commands::new(exchanges)));
+        self.history.add(token.key(), &Commands::new(&exchanges));
         Ok(token.reveal().to_owned())
     }
 
