@@ -49,14 +49,22 @@ impl<C> Recorded<C> {
         std::mem::take(&mut self.exchanges)
     }
 
-    fn note(&mut self, command: &Cmd, reply: Option<&Value>, took: Duration) {
-        let words: Vec<&[u8]> = command.args_iter().map(|argument| bytes_of(&argument)).collect();
+    fn note(&mut self, command: String, reply: Option<String>, took: Duration) {
         self.exchanges.push(RecordedCommand {
-            command: clipped(MOST_BYTES, |text| write_command(text, &words)),
-            reply: reply.map(|reply| clipped(MOST_BYTES, |text| write_reply(text, reply))),
+            command,
+            reply,
             took,
             ends_round_trip: false,
         });
+    }
+
+    /// The crate sends MULTI and EXEC around the commands, and returns only the reply to EXEC.
+    fn note_transaction(&mut self, pipeline: &Pipeline, executed: Option<&Value>, took: Duration) {
+        self.note("MULTI".into(), executed.map(|_| "OK".into()), took);
+        for command in pipeline.cmd_iter() {
+            self.note(shown(command), executed.map(|_| "QUEUED".into()), took);
+        }
+        self.note("EXEC".into(), executed.map(shown_reply), took);
     }
 
     fn end_round_trip(&mut self) {
@@ -64,24 +72,19 @@ impl<C> Recorded<C> {
             last.ends_round_trip = true;
         }
     }
-
-    /// The crate sends MULTI and EXEC around the commands, and returns only the reply to EXEC.
-    fn note_transaction(&mut self, pipeline: &Pipeline, executed: Option<&Value>, took: Duration) {
-        let queued = Value::SimpleString("QUEUED".into());
-        self.note(&redis::cmd("MULTI"), executed.map(|_| &Value::Okay), took);
-        for command in pipeline.cmd_iter() {
-            self.note(command, executed.map(|_| &queued), took);
-        }
-        self.note(&redis::cmd("EXEC"), executed, took);
-    }
 }
 
-fn bytes_of<'a>(argument: &Arg<&'a [u8]>) -> &'a [u8] {
-    match argument {
+fn shown(command: &Cmd) -> String {
+    let words = command.args_iter().map(|argument| match argument {
         Arg::Simple(bytes) => bytes,
         // The cursor of a SCAN that has not begun.
         _ => b"0",
-    }
+    });
+    clipped(MOST_BYTES, |text| write_command(text, words))
+}
+
+fn shown_reply(reply: &Value) -> String {
+    clipped(MOST_BYTES, |text| write_reply(text, reply))
 }
 
 impl<C: ConnectionLike + Send> ConnectionLike for Recorded<C> {
@@ -89,7 +92,7 @@ impl<C: ConnectionLike + Send> ConnectionLike for Recorded<C> {
         Box::pin(async move {
             let sent = Instant::now();
             let reply = self.connection.req_packed_command(command).await;
-            self.note(command, reply.as_ref().ok(), sent.elapsed());
+            self.note(shown(command), reply.as_ref().ok().map(shown_reply), sent.elapsed());
             self.end_round_trip();
             reply
         })
@@ -109,7 +112,7 @@ impl<C: ConnectionLike + Send> ConnectionLike for Recorded<C> {
                 self.note_transaction(pipeline, reply_at(&replies, 0), took);
             } else {
                 for (index, command) in pipeline.cmd_iter().enumerate() {
-                    self.note(command, reply_at(&replies, index), took);
+                    self.note(shown(command), reply_at(&replies, index).map(shown_reply), took);
                 }
             }
             self.end_round_trip();

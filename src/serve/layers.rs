@@ -11,38 +11,26 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{Method, StatusCode, Version};
+use axum::http::{self, Method, StatusCode, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::pages::{self, Layout};
 
 /// Allows nothing but this server's own style sheet, script, event stream and form, and no framing.
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
                    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// Characters of a path that the access log keeps.
 const LONGEST_PATH: usize = 200;
 
 /// Adds the layers that every request passes through.
 pub(super) fn add(router: Router, layout: Layout, log: Option<AccessLog>) -> Router {
-    let header = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
     let router = router.layer((
-        header(CONTENT_SECURITY_POLICY, CSP),
-        header(X_FRAME_OPTIONS, "DENY"),
-        header(X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // `no-referrer` would make browsers send `Origin: null` with this server's own form.
-        header(REFERRER_POLICY, "same-origin"),
-        header(
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
-        header(
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-        SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        MapResponseLayer::new(add_headers),
         CatchPanicLayer::custom(move |_| pages::internal_error(layout)),
         from_fn_with_state(layout, refuse_invalid_host),
     ));
@@ -50,6 +38,24 @@ pub(super) fn add(router: Router, layout: Layout, log: Option<AccessLog>) -> Rou
         Some(log) => router.layer(from_fn_with_state(log, log_request)),
         None => router,
     }
+}
+
+fn add_headers<B>(mut response: http::Response<B>) -> http::Response<B> {
+    let header = |name, value| (name, HeaderValue::from_static(value));
+    let headers = response.headers_mut();
+    headers.extend([
+        header(CONTENT_SECURITY_POLICY, CSP),
+        header(X_FRAME_OPTIONS, "DENY"),
+        header(X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // `no-referrer` would make browsers send `Origin: null` with this server's own form.
+        header(REFERRER_POLICY, "same-origin"),
+        header(OPENER_POLICY, "same-origin"),
+        header(RESOURCE_POLICY, "same-origin"),
+    ]);
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Answers requests that RFC 9112, section 3.2, calls invalid but hyper accepts with 400.

@@ -1,5 +1,6 @@
 //! What the pages show; the templates escape it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::router::RETRY_AFTER_FAULT;
 use super::source::SourceFile;
 use super::step::AppStep;
 use crate::redis_client::fault::RedisFault;
+use crate::session::Token;
 use crate::session::store::Fields;
 
 /// What all pages of a running server show.
@@ -46,7 +48,7 @@ pub(super) struct Home<'a> {
 }
 
 /// What the home page shows of a visit. By default, the visitor has no cookie.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Visit {
     /// The user, if the visitor is logged in.
     pub(super) name: Option<String>,
@@ -61,7 +63,7 @@ pub(super) struct Visit {
 }
 
 /// What the home page shows of the cookie.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) enum CookieView {
     #[default]
     Absent,
@@ -69,27 +71,15 @@ pub(super) enum CookieView {
     Ignored(&'static str),
     /// Steps 1 to 3: the beginning of the signature, because the whole signature would make `HttpOnly` useless.
     Signed { signature: String },
-    /// Step 4: the first 6 characters of the token, and the Redis key derived from the whole token.
-    Token { start: String, key: String },
+    /// Step 4: only the first characters of the token, and the Redis key derived from it.
+    Token(Token),
 }
 
 /// What the home page shows of the hash in Redis.
-#[derive(Debug)]
 pub(super) struct HashView {
     pub(super) key: String,
-    pub(super) fields: Vec<(String, String)>,
-    /// In seconds.
-    pub(super) ttl: Option<u64>,
-}
-
-impl HashView {
-    pub(super) fn new(key: String, fields: &Fields, ttl: Option<Duration>) -> Self {
-        Self {
-            key,
-            fields: shown(fields),
-            ttl: ttl.map(|ttl| ttl.as_secs()),
-        }
-    }
+    pub(super) fields: Fields,
+    pub(super) ttl: Option<Duration>,
 }
 
 /// Fields of a hash that are shown: a session has three, but anyone with access to Redis can add more.
@@ -98,15 +88,13 @@ const MOST_FIELDS: usize = 20;
 const LONGEST_FIELD: usize = 400;
 
 /// The first fields of a hash, shortened.
-pub(super) fn shown(fields: &Fields) -> Vec<(String, String)> {
-    let beginning = |bytes: &[u8]| {
-        let bytes = &bytes[..bytes.len().min(LONGEST_FIELD)];
-        String::from_utf8_lossy(bytes).into_owned()
-    };
+pub(super) fn shown(fields: &Fields) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let fields = fields.iter().take(MOST_FIELDS);
-    fields
-        .map(|(name, value)| (beginning(name), beginning(value)))
-        .collect()
+    fields.map(|(name, value)| (beginning(name), beginning(value)))
+}
+
+fn beginning(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_FIELD)])
 }
 
 impl Home<'_> {

@@ -96,23 +96,23 @@ impl Sessions {
             let commands = Commands::new(&exchanges);
             visit.earlier = self.history.add(&key, &commands);
             visit.commands = Some(commands);
-            visit.hash = Some(HashView::new(key, &fields, ttl));
+            visit.hash = Some(HashView { key, fields, ttl });
         }
         visit.name = Some(name);
         Ok(visit)
     }
 
     async fn visit_token(&self, token: Token, deadline: Deadline) -> Result<Visit, RedisFault> {
-        let key = token.key().to_owned();
         let work = |redis| {
-            let (mut store, token) = (self.store(redis), token.clone());
+            let mut store = self.store(redis);
             in_a_task(async move {
                 let session = store.visit(&token).await?;
-                Ok((session, store.redis.take()))
+                Ok((session, token, store.redis.take()))
             })
         };
-        let (session, exchanges) = self.redis.run(deadline, work).await?;
+        let (session, token, exchanges) = self.redis.run(deadline, work).await?;
         let commands = Commands::new(&exchanges);
+        let key = token.key().to_owned();
         let Some(session) = session else {
             self.history.forget(&key);
             return Ok(Visit {
@@ -123,13 +123,14 @@ impl Sessions {
         Ok(Visit {
             name: Some(session.username),
             visits: Some(session.visits),
-            cookie: CookieView::Token {
-                start: token.start().to_owned(),
-                key: key.clone(),
-            },
+            cookie: CookieView::Token(token),
             earlier: self.history.add(&key, &commands),
             commands: Some(commands),
-            hash: Some(HashView::new(key, &session.fields, Some(self.ttl))),
+            hash: Some(HashView {
+                key,
+                fields: session.fields,
+                ttl: Some(self.ttl),
+            }),
         })
     }
 
