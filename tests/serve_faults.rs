@@ -16,7 +16,7 @@ use support::wait::wait_for;
 use support::{Answer, App, Certificate, Proxy, RedisServer, Replies, Stunnel, Visitor, valkey};
 
 /// How long a visitor may have to wait, plus half a second for a busy machine.
-const PATIENCE: Duration = Duration::from_millis(2500);
+const LONGEST_WAIT: Duration = Duration::from_millis(2500);
 
 fn app(server: &RedisServer) -> App {
     App::start(&server.url(), &["--ttl", "600"])
@@ -224,7 +224,7 @@ fn expect_each_visit_once(app: &App, proxy: &Proxy, server: &RedisServer) {
         (Replies::HalfThenSilence, "server.silent"),
     ] {
         // The lost reply may belong to one of the announcements that the app sends regularly, so try again.
-        let (page, visits) = wait_for("a visit that is executed and whose reply breaks", || {
+        let (page, visits) = wait_for("a visit whose reply is interrupted", || {
             let before = visits_in(server);
             proxy.replies(replies);
             let page = ada.get("/");
@@ -267,8 +267,8 @@ fn a_server_that_cannot_save_to_disk_is_reported_and_keeps_the_session() {
     let mut ada = app.logged_in("ada");
     assert_eq!(ada.get("/").visits(), Some(1));
     // A folder with the file's name makes the save fail as on a full disk, even if root runs the test.
-    let in_the_way = server.socket().with_file_name("dump.rdb");
-    fs::create_dir(&in_the_way).unwrap();
+    let obstacle = server.socket().with_file_name("dump.rdb");
+    fs::create_dir(&obstacle).unwrap();
     save(&server, "err");
     expect_outage(&ada, "server.misconf").says(&format!(
         "redis-cli -h 127.0.0.1 -p {} INFO persistence",

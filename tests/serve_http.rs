@@ -90,8 +90,8 @@ fn a_host_name_in_capitals_is_accepted() {
     send(port, &raw(&head, "")).expect(200);
 }
 
-/// Returns everything that the server sends until it closes the connection.
-fn everything(port: u16, request: &[u8]) -> String {
+/// Sends a request, and returns everything that the server sends until it closes the connection.
+fn exchange(port: u16, request: &[u8]) -> String {
     let mut stream = connect(port).unwrap();
     stream.write_all(request).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
@@ -345,7 +345,7 @@ fn invalid_http_gets_an_empty_error_response_and_the_connection_is_closed() {
     ] {
         // hyper sends these responses without the app's security headers, so they must not contain anything that
         // needs protection.
-        let answer = everything(app.port, &request);
+        let answer = exchange(app.port, &request);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         assert!(head.contains("connection: close"), "{answer}");
@@ -367,7 +367,7 @@ fn idle_connections_leave_descriptors_for_redis() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &[]);
     let _idle: Vec<TcpStream> = (0..IDLE).map(|_| connect(app.port).unwrap()).collect();
-    still_serves(&app);
+    expect_service(&app);
     // The server closes some connections at once to make room, and all others after ten idle seconds.
     let few = within(Duration::from_secs(5), || {
         let open = std::fs::read_dir(format!("/proc/{}/fd", app.running.pid()));

@@ -40,10 +40,10 @@ fn the_page_shows_the_session_but_only_the_first_characters_of_the_token() {
         page.body.matches(&format!("HINCRBY {key}")).count() >= 2,
         "the visit before is missing"
     );
-    let mut stranger = app.logged_in("eve");
-    stranger.get("/");
+    let mut other = app.logged_in("eve");
+    other.get("/");
     assert!(
-        !stranger.get("/").body.contains(&key),
+        !other.get("/").body.contains(&key),
         "another session's commands"
     );
 }
@@ -166,8 +166,8 @@ fn a_page_view_is_one_round_trip_and_one_transaction() {
         let mut ada = app.logged_in("ada");
         let monitor = server.monitor();
         ada.get("/").expect(200);
-        let asked = names(&monitor, &server);
-        assert!(asked.contains(wanted), "step {step}: {asked}");
+        let sent = names(&monitor, &server);
+        assert!(sent.contains(wanted), "step {step}: {sent}");
     }
 }
 

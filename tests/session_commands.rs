@@ -8,7 +8,7 @@ use support::program::{Home, Running};
 use support::redis_server::RedisServer;
 use support::tls::Certificate;
 
-/// A home folder, and the URL of a Redis with the options that it requires.
+/// A home folder, the URL of a Redis server, and the options that this server requires.
 struct Client {
     home: Home,
     url: String,
@@ -34,7 +34,7 @@ impl Client {
         (finished.code(), finished.stdout.clone())
     }
 
-    /// Tests login, visits, expiry and logout, which must work on every kind of Redis.
+    /// Tests login, visits, expiry and logout, which must work on every kind of server.
     fn log_in_expire_and_log_out(&self) {
         let (code, answer) = self.run("login ada");
         assert_eq!(code, Some(0), "{answer}");
@@ -233,7 +233,7 @@ fn other_keys_in_redis_are_reported_once() {
     let server = RedisServer::start();
     server.ask(&["SET", "orders:4711", "1"]);
     let client = Client::at(&server.url());
-    let told = |words: &str| {
+    let is_reported = |words: &str| {
         let words: Vec<_> = words.split(' ').collect();
         client
             .home
@@ -243,8 +243,8 @@ fn other_keys_in_redis_are_reported_once() {
             .stderr
             .contains("did not create")
     };
-    assert!(told("login ada -q"));
-    assert!(!told("login ada -q"));
+    assert!(is_reported("login ada -q"));
+    assert!(!is_reported("login ada -q"));
 }
 
 #[test]

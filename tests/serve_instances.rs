@@ -49,7 +49,7 @@ fn the_page_names_other_instances_and_forgets_those_that_stop() {
 }
 
 #[test]
-fn a_user_with_few_permissions_is_enough_for_the_app_and_its_neighbours() {
+fn a_user_with_few_permissions_is_enough_for_the_app_and_other_instances() {
     let server = RedisServer::start();
     let permitted = "+hset +hincrby +hgetall +expire +del +multi +exec +pttl +hget +hdel";
     let mut rule = vec!["ACL", "SETUSER", "tut", "on", ">Plover-4417", "~sessiontut:*"];
