@@ -266,7 +266,9 @@ fn a_session_ends_after_its_maximum_age_despite_visits() {
         page.text().contains("You are not logged in").then_some(())
     });
     assert!(visits > 1);
-    wait_for("its key to be deleted", || session_keys(&server).is_empty().then_some(()));
+    wait_for("its key to be deleted", || {
+        session_keys(&server).is_empty().then_some(())
+    });
     ada.with_cookie(&cookie).get("/").says("You are not logged in");
 }
 

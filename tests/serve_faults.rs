@@ -288,8 +288,7 @@ fn a_suggested_command_contains_the_address_and_the_user_of_this_server() {
     let app = App::start(&format!("redis://ada:Plover-4417@127.0.0.1:{port}"), &[]);
     let mut ada = app.logged_in("ada");
     server.ask(&["ACL", "SETUSER", "ada", "-hincrby"]);
-    let page =
-        expect_503(ada.get("/")).says(&format!("redis-cli -h 127.0.0.1 -p {port} ACL SETUSER ada "));
+    let page = expect_503(ada.get("/")).says(&format!("redis-cli -h 127.0.0.1 -p {port} ACL SETUSER ada "));
     assert!(!page.body.contains("Plover"), "{}", page.body);
 }
 

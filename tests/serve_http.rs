@@ -69,10 +69,7 @@ fn requests_that_smuggle_another_one_are_refused() {
         let shown = String::from_utf8_lossy(&request).into_owned();
         let answers = exchange(app.port, &request);
         let statuses: Vec<&str> = answers.matches("HTTP/1.1 ").collect();
-        assert!(
-            statuses.len() <= 1,
-            "{shown:?} got two responses: {answers}"
-        );
+        assert!(statuses.len() <= 1, "{shown:?} got two responses: {answers}");
         assert!(
             answers.is_empty() || answers.starts_with("HTTP/1.1 4"),
             "{shown:?}: {answers}"

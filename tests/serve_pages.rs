@@ -42,10 +42,7 @@ fn the_page_shows_the_session_but_only_the_first_characters_of_the_token() {
     );
     let mut other = app.logged_in("eve");
     other.get("/");
-    assert!(
-        !other.get("/").body.contains(&key),
-        "another session's commands"
-    );
+    assert!(!other.get("/").body.contains(&key), "another session's commands");
 }
 
 #[test]

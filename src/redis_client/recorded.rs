@@ -92,7 +92,11 @@ impl<C: ConnectionLike + Send> ConnectionLike for Recorded<C> {
         Box::pin(async move {
             let sent = Instant::now();
             let reply = self.connection.req_packed_command(command).await;
-            self.note(shown(command), reply.as_ref().ok().map(shown_reply), sent.elapsed());
+            self.note(
+                shown(command),
+                reply.as_ref().ok().map(shown_reply),
+                sent.elapsed(),
+            );
             self.end_round_trip();
             reply
         })

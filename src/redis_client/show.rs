@@ -71,10 +71,7 @@ impl Write for Clipped {
 }
 
 /// Writes a command in a form that can be pasted into redis-cli: `HSET sessiontut:user:ada name "Ada L."`.
-pub(crate) fn write_command<'a>(
-    out: &mut impl Write,
-    words: impl Iterator<Item = &'a [u8]>,
-) -> fmt::Result {
+pub(crate) fn write_command<'a>(out: &mut impl Write, words: impl Iterator<Item = &'a [u8]>) -> fmt::Result {
     for (index, word) in words.enumerate() {
         if index > 0 {
             out.write_char(' ')?;

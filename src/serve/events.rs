@@ -100,7 +100,8 @@ impl SessionStream {
         let deadline = Deadline::after(READ_WITHIN);
         match self.sessions.look(&self.visitor, deadline).await {
             Ok(Some((left, fields))) => {
-                let look = json!({ "ttl_ms": left.as_millis(), "fields": shown(&fields).collect::<Vec<_>>() });
+                let look =
+                    json!({ "ttl_ms": left.as_millis(), "fields": shown(&fields).collect::<Vec<_>>() });
                 vec![Event::default().event("look").data(look.to_string())]
             }
             Ok(None) if self.visitor.outlives_its_hash() => {
