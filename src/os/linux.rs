@@ -1,6 +1,9 @@
-//! Linux: TCP_INFO (`tcp(7)`), and a socket's error queue (`ip(7)`, IP_RECVERR).
+//! Linux: TCP_INFO (`tcp(7)`), a socket's error queue (`ip(7)`, IP_RECVERR), getaddrinfo (`getaddrinfo(3)`), and the
+//! limit of open files (`getrlimit(2)`).
 #![allow(unsafe_code)] // C library calls with structures that std does not have
 
+use std::ffi::{CStr, CString};
+use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, RawFd};
@@ -9,7 +12,7 @@ use std::ptr;
 use libc::{c_int, c_void, socklen_t};
 use socket2::{SockRef, Socket};
 
-use super::{Icmp, PacketCounts};
+use super::{FoundHost, Icmp, PacketCounts};
 
 /// Tells the kernel to queue ICMP errors for the socket, so that [`next_icmp_error`] can return them.
 ///
@@ -117,6 +120,11 @@ pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
     tcp_info(socket).map(|info| info.tcpi_total_retrans + 1)
 }
 
+/// The number of packets, SYNs included, that an open connection has sent again.
+pub(crate) fn retransmissions(socket: &SockRef<'_>) -> Option<u32> {
+    tcp_info(socket).map(|info| info.tcpi_total_retrans)
+}
+
 /// The packet counts of an open connection. Kernels before 5.4 do not report out-of-order packets.
 pub(crate) fn packet_counts(socket: &SockRef<'_>) -> Option<PacketCounts> {
     tcp_info(socket).map(|info| PacketCounts {
@@ -140,4 +148,68 @@ fn tcp_info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
         )
     };
     (status == 0).then_some(found)
+}
+
+/// Looks the name up as applications do. Blocks.
+///
+/// # Errors
+/// Returns the resolver's error message.
+pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
+    let name = CString::new(host).map_err(|_| "the name contains a NUL character".to_owned())?;
+    // SAFETY: addrinfo is plain data, and all zeros are valid hints.
+    let mut hints: libc::addrinfo = unsafe { zeroed() };
+    hints.ai_socktype = libc::SOCK_STREAM;
+    hints.ai_flags = libc::AI_CANONNAME;
+    let mut first: *mut libc::addrinfo = ptr::null_mut();
+    // SAFETY: the name is a C string, and all pointers outlive the call.
+    let status = unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &raw const hints, &raw mut first) };
+    match status {
+        0 => {}
+        libc::EAI_SYSTEM => return Err(io::Error::last_os_error().to_string()),
+        // SAFETY: gai_strerror returns a constant C string for every code.
+        code => {
+            return Err(unsafe { CStr::from_ptr(libc::gai_strerror(code)) }
+                .to_string_lossy()
+                .into_owned());
+        }
+    }
+    let mut found = FoundHost::default();
+    let mut next = first;
+    while !next.is_null() {
+        // SAFETY: getaddrinfo returned a list of valid entries, which ends with a null pointer. The family determines
+        // the type of the address.
+        unsafe {
+            let entry = &*next;
+            let address = match entry.ai_family {
+                libc::AF_INET => {
+                    let address = entry.ai_addr.cast::<libc::sockaddr_in>().read_unaligned();
+                    Some(IpAddr::V4(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr))))
+                }
+                libc::AF_INET6 => {
+                    let address = entry.ai_addr.cast::<libc::sockaddr_in6>().read_unaligned();
+                    Some(IpAddr::V6(Ipv6Addr::from(address.sin6_addr.s6_addr)))
+                }
+                _ => None,
+            };
+            found.addresses.extend(address);
+            if !entry.ai_canonname.is_null() {
+                found.name = Some(CStr::from_ptr(entry.ai_canonname).to_string_lossy().into_owned());
+            }
+            next = entry.ai_next;
+        }
+    }
+    // SAFETY: the list came from getaddrinfo and is not used any more.
+    unsafe { libc::freeaddrinfo(first) };
+    Ok(found)
+}
+
+/// How many files this process may have open.
+pub(crate) fn open_file_limit() -> Option<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel writes only this structure.
+    let status = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    (status == 0).then_some(limit.rlim_cur)
 }

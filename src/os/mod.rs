@@ -9,9 +9,33 @@ mod kernel;
 #[path = "other.rs"]
 mod kernel;
 
-pub(crate) use kernel::{next_icmp_error, packet_counts, queue_icmp_errors, syns_sent};
+pub(crate) use kernel::{
+    look_up, next_icmp_error, open_file_limit, packet_counts, queue_icmp_errors, retransmissions, syns_sent,
+};
 
 use std::net::IpAddr;
+
+/// What the system's resolver found for a host name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FoundHost {
+    /// In the resolver's order; the same address may appear twice.
+    pub addresses: Vec<IpAddr>,
+    /// The name that has these addresses: an alias (CNAME) leads to it, or a search domain completed the host name.
+    pub name: Option<String>,
+}
+
+/// Whether this process or this host has no file descriptor left (EMFILE, ENFILE).
+pub(crate) fn is_out_of_files() -> bool {
+    std::fs::File::open("/dev/null").is_err_and(|error| is_file_limit(&error))
+}
+
+/// Whether the error is EMFILE or ENFILE.
+pub(crate) fn is_file_limit(error: &std::io::Error) -> bool {
+    #[cfg(unix)]
+    return matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+    #[cfg(not(unix))]
+    return error.raw_os_error() == Some(4); // ERROR_TOO_MANY_OPEN_FILES
+}
 
 /// Packet counts of an open connection (`tcp(7)`, TCP_INFO).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

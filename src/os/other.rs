@@ -2,7 +2,9 @@
 
 use socket2::{SockRef, Socket};
 
-use super::{Icmp, PacketCounts};
+use std::net::ToSocketAddrs as _;
+
+use super::{FoundHost, Icmp, PacketCounts};
 
 pub(crate) fn queue_icmp_errors(_socket: &Socket) {}
 
@@ -14,6 +16,30 @@ pub(crate) fn syns_sent(_socket: &SockRef<'_>) -> Option<u32> {
     None
 }
 
+pub(crate) fn retransmissions(_socket: &SockRef<'_>) -> Option<u32> {
+    None
+}
+
 pub(crate) fn packet_counts(_socket: &SockRef<'_>) -> Option<PacketCounts> {
+    None
+}
+
+/// Looks the name up as applications do. Blocks.
+///
+/// # Errors
+/// Returns the resolver's error message.
+pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
+    let found = (host, 0).to_socket_addrs().map_err(|error| {
+        let text = error.to_string();
+        text.trim_start_matches("failed to lookup address information: ")
+            .to_owned()
+    })?;
+    Ok(FoundHost {
+        addresses: found.map(|address| address.ip()).collect(),
+        name: None,
+    })
+}
+
+pub(crate) fn open_file_limit() -> Option<u64> {
     None
 }

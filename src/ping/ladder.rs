@@ -11,6 +11,7 @@ use super::experiments::{self, patience, with_experiment, with_side_task};
 use super::observation::{Experiment, Observations, TlsResult};
 use super::response::{Response, ask};
 use super::rungs::{auth, cluster, dns, permissions, ping, role, tcp, tls};
+use super::surroundings::Surroundings;
 use super::{Climb, ClimbEvent, ClimbOptions, Rung, WriteCheck, this_host};
 use crate::deadline::Deadline;
 use crate::os;
@@ -82,6 +83,7 @@ impl Ladder<'_> {
         if self.seen.is_refused_by_acl() {
             self.seen.permissions = permissions::observe(&mut connection, self.deadline).await;
         }
+        self.seen.retransmissions = retransmissions(&connection);
         answered.map(|()| connection)
     }
 
@@ -101,6 +103,9 @@ impl Ladder<'_> {
             let lookup = dns::observe(host, self.deadline).await;
             let found = lookup.addresses.iter();
             let found = found.map(|address| SocketAddr::new(*address, port)).collect();
+            if lookup.addresses.is_empty() {
+                self.seen.this_host = Some(this_host::observe(&[], self.deadline).await);
+            }
             self.seen.dns = Some(lookup);
             self.finish(Rung::Dns);
             found
@@ -116,29 +121,27 @@ impl Ladder<'_> {
         let blocked_before = OnceLock::new();
         // After a timeout there would be no time left to inspect this host, so inspect it while the attempts wait.
         let patience = patience(self.deadline);
-        let this_host = async {
+        let surroundings = async {
             self.deadline.sleep(BEFORE_RETRANSMISSION.min(patience)).await;
             blocked_before.get_or_init(this_host::blocked_retransmissions);
             self.deadline
                 .sleep(patience.saturating_sub(started.elapsed()))
                 .await;
-            this_host::observe(addresses, self.deadline).await
+            Surroundings::observe(host, addresses, self.deadline).await
         };
         let dialled = tcp::observe(addresses, self.deadline);
-        let ((connected, dials), this_host) = with_side_task(dialled, this_host).await;
+        let ((connected, dials), surroundings) = with_side_task(dialled, surroundings).await;
         self.seen.tcp_took = started.elapsed();
         self.seen.dials = dials;
         if connected.is_none() {
-            if let Some(lookup) = &mut self.seen.dns {
-                lookup.hosts_file = dns::in_hosts_file(host);
-            }
             let blocked = this_host::blocked_retransmissions().zip(blocked_before.into_inner().flatten());
             self.seen.blocked_retransmissions =
                 blocked.map_or(0, |(after, before)| after.saturating_sub(before));
-            self.seen.this_host = match this_host {
-                None => Some(this_host::observe(addresses, self.deadline).await),
-                observed => observed,
+            let surroundings = match surroundings {
+                Some(observed) => observed,
+                None => Surroundings::observe(host, addresses, self.deadline).await,
             };
+            surroundings.record(&mut self.seen);
         }
         self.finish(Rung::Tcp);
         let (stream, address) = connected?;
@@ -343,6 +346,12 @@ impl Ladder<'_> {
     fn finish(&mut self, rung: Rung) {
         (self.tell)(ClimbEvent::Finished(rung, &self.seen));
     }
+}
+
+fn retransmissions(connection: &ProbeConnection<Stream>) -> u32 {
+    let tcp = connection.stream().tcp();
+    tcp.and_then(|tcp| os::retransmissions(&tcp.into()))
+        .unwrap_or_default()
 }
 
 fn packets(connection: &ProbeConnection<Stream>) -> Option<os::PacketCounts> {

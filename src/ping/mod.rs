@@ -31,6 +31,7 @@ pub(crate) mod permissions;
 pub(crate) mod report;
 pub(crate) mod response;
 pub(crate) mod rungs;
+mod surroundings;
 pub(crate) mod this_host;
 pub(crate) mod verdict;
 pub(crate) mod watch;

@@ -59,6 +59,10 @@ pub struct Observations {
     pub experiment: Option<Experiment>,
     /// The connection attempts to the nodes that a cluster announces.
     pub announced: Vec<Dial>,
+    /// The attempt to connect to the provider's port with TLS, if the URL has another port and no attempt succeeded.
+    pub other_port: Option<Dial>,
+    /// How many packets of the connection had to be sent again, SYNs included.
+    pub retransmissions: u32,
     /// This host's networks, if the connection failed.
     pub this_host: Option<super::this_host::ThisHost>,
     /// The packet counts of a connection on which a reply timed out.
@@ -129,9 +133,43 @@ pub struct Lookup {
     pub servers: Vec<NameServer>,
     /// Whether no name server is configured, so that only one on this host was queried.
     pub is_unconfigured: bool,
-    /// The name's address in `/etc/hosts`, if the connection failed.
-    pub hosts_file: Option<IpAddr>,
+    /// The name that has the addresses, if an alias (CNAME) leads from the host name to it.
+    pub alias: Option<String>,
+    /// The name that has the addresses, if a search domain completed the host name.
+    pub completed: Option<CompletedName>,
+    /// The name's entry in `/etc/hosts`, if the connection failed.
+    pub hosts_file: Option<HostsEntry>,
+    /// The `hosts:` line of `/etc/nsswitch.conf`, if the lookup failed.
+    pub nsswitch: Option<FileLine>,
     pub took: Duration,
+}
+
+/// A host name that a search domain of `/etc/resolv.conf` completed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompletedName {
+    /// The full name, without a dot at its end.
+    pub name: String,
+    /// The line with the search domains.
+    pub search: FileLine,
+}
+
+/// A line of a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileLine {
+    /// The number, counted from 1.
+    pub number: usize,
+    /// The line, made safe to print.
+    pub text: String,
+}
+
+/// An entry of `/etc/hosts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostsEntry {
+    /// The number of the line, counted from 1.
+    pub line: usize,
+    pub address: IpAddr,
+    /// Whether the line has other names too.
+    pub is_shared: bool,
 }
 
 /// A name server and its answer.
@@ -139,6 +177,10 @@ pub struct Lookup {
 pub struct NameServer {
     pub address: SocketAddr,
     pub answer: NameAnswer,
+    /// The record type (A or AAAA) that got no answer, although the other did.
+    pub silent_about: Option<&'static str>,
+    /// The time until the answer or, without one, until we stopped waiting for it.
+    pub took: Duration,
 }
 
 /// A name server's answer about a name.

@@ -50,7 +50,11 @@ pub enum Nearness {
 /// Reads this host's networks and, on EC2, the instance metadata.
 pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> ThisHost {
     let Some((address, port)) = addresses.first().map(|first| (first.ip(), first.port())) else {
-        return ThisHost::default();
+        return ThisHost {
+            in_container: in_container(),
+            instance: instance::observe(None, deadline).await,
+            ..ThisHost::default()
+        };
     };
     let source = source_for(address);
     let instance = instance::observe(source, deadline).await;

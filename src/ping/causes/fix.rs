@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::ping::observation::{
-    DialResult, Endpoint, ErrorSource, NameAnswer, Observations, ServerInfo, TlsResult,
+    DialResult, Endpoint, ErrorSource, Lookup, NameAnswer, Observations, ServerInfo, TlsResult,
 };
 use crate::ping::permissions::Missing;
 use crate::ping::response::Response;
@@ -124,6 +124,10 @@ pub struct FixContext {
     pub(crate) is_aws: bool,
     /// The AWS region, from the host name or the EC2 instance.
     pub region: Option<String>,
+    /// The lookup of the host name.
+    pub(crate) lookup: Lookup,
+    /// Whether the port with TLS of the provider accepts connections; `None` if it was not tried.
+    pub(crate) other_port: Option<(u16, bool)>,
     /// The primary that the Sentinel watches: `HOST:PORT`.
     pub primary: Option<String>,
     /// Whether bytes sent on the connection were never acknowledged.
@@ -172,7 +176,13 @@ impl FixContext {
     pub fn of(target: &Target, seen: &Observations) -> Self {
         let this_host = seen.this_host.clone().unwrap_or_default();
         let instance = this_host.instance.as_ref();
-        let hosting = target.host().and_then(Hosting::of);
+        let other_name = seen.dns.as_ref().and_then(|lookup| {
+            let completed = lookup.completed.as_ref().map(|completed| &completed.name);
+            completed.or(lookup.alias.as_ref())
+        });
+        let hosting = other_name
+            .and_then(|name| Hosting::of(name))
+            .or_else(|| target.host().and_then(Hosting::of));
         let endpoint = target.host().and_then(provider::endpoint_hint);
         let blocked_dial =
             |result: &DialResult| matches!(result, DialResult::Prohibited(ErrorSource::ThisHost(_)));
@@ -194,6 +204,11 @@ impl FixContext {
             region: instance
                 .map(|instance| instance.region.clone())
                 .or(endpoint.and_then(|endpoint| endpoint.region)),
+            lookup: lookup.cloned().unwrap_or_default(),
+            other_port: seen.other_port.as_ref().and_then(|dial| match &dial.to {
+                Endpoint::Ip(address) => Some((address.port(), dial.result == DialResult::Connected)),
+                Endpoint::Named(_) => None,
+            }),
             primary: seen.server.sentinel_primary.clone(),
             loses_packets: packets.is_some_and(|packets| packets.unacknowledged > 0),
             packet_size: seen.packet_sizes.map(|sizes| sizes.passed),

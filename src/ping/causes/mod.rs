@@ -71,6 +71,8 @@ causes! {
     DnsTimeout "dns.timeout" Dns "no name server replies" => names::no_name_server;
     DnsServerFailure "dns.server_failure" Dns "the name server cannot or will not resolve the host name"
         => names::server_failure;
+    DnsSlow "dns.slow" Ok "looking up the host name takes long" => names::slow;
+    DnsSearch "dns.search" Ok "a search domain completed the host name" => names::completed;
     DnsPartial "dns.partial" Ok "some addresses of the host name do not work" => |_| advise(
         "address",
         "remove the failing address from the DNS records, or repair its host",
@@ -87,6 +89,7 @@ causes! {
             )
     };
     TcpProhibited "tcp.prohibited" Tcp "a firewall or rule blocks the connection" => tcp::prohibited;
+    PathLoss "path.loss" Ok "packets are lost on the way" => tcp::loss;
 
     // TLS
     TlsRequired "tls.required" Tls "the server speaks TLS, but the URL is redis://" => |at| {

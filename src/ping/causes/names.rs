@@ -1,6 +1,7 @@
 //! Fixes for URLs that cannot be used and host names without an address.
 
 use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use crate::ping::observation::{NameAnswer, NameServer};
 
 /// Suggests a URL.
 pub(super) fn another_url(at: &FixContext) -> Fixes {
@@ -56,7 +57,10 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
         ),
         None => spelling(at),
     };
-    private_zone(at, fixes).after(private_name(at)).and_all(query(at))
+    private_zone(at, fixes)
+        .after(private_name(at))
+        .after(name_sources(at))
+        .and_all(query(at))
 }
 
 pub(super) fn no_address(at: &FixContext) -> Fixes {
@@ -86,6 +90,90 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
 
 pub(super) fn server_failure(at: &FixContext) -> Fixes {
     resolver(at).after(private_name(at)).and_all(query(at))
+}
+
+/// What to do about a slow lookup.
+pub(super) fn slow(at: &FixContext) -> Fixes {
+    let silent_about = at.lookup.servers.iter().find_map(|server| server.silent_about);
+    let servers = "put the name servers that reply first, and remove those that do not";
+    match silent_about {
+        Some("AAAA") => advise(
+            "resolver",
+            "use a name server that replies to AAAA queries or, with glibc 2.36 or later, add `options no-aaaa` to \
+             /etc/resolv.conf",
+        )
+        .command("cat /etc/resolv.conf"),
+        _ => advise("resolver", servers).command("cat /etc/resolv.conf"),
+    }
+    .and("cache", "run a caching resolver on this host (systemd-resolved, dnsmasq, unbound)")
+}
+
+/// What to do about a name that a search domain completed.
+pub(super) fn completed(at: &FixContext) -> Fixes {
+    match &at.lookup.completed {
+        Some(completed) => advise(
+            "search",
+            format!(
+                "use the full name {} in the URL if that server is meant; otherwise use the other server's full name",
+                completed.name
+            ),
+        ),
+        None => advise("search", "use the full name in the URL"),
+    }
+}
+
+/// What to do about a connection to an address from `/etc/hosts` that does not work.
+pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
+    let entry = at.lookup.hosts_file.as_ref()?;
+    let line = entry.line;
+    let others = at.lookup.servers.iter().find_map(|server| match &server.answer {
+        NameAnswer::Addresses(found) if !found.contains(&entry.address) => Some(found),
+        _ => None,
+    });
+    if at.host.eq_ignore_ascii_case("localhost") {
+        return None;
+    }
+    let look = format!("sed -n {line}p /etc/hosts");
+    Some(match others {
+        Some(found) => {
+            let found = found
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ");
+            advise(
+                "hosts-file",
+                format!("correct or delete line {line} of /etc/hosts: the name servers return {found}"),
+            )
+            .command(if entry.is_shared {
+                look
+            } else {
+                // `sed -i` replaces the file, which fails where it is mounted, as in containers.
+                format!("sudo sh -c 'new=$(sed \"{line}s/^/#/\" /etc/hosts) && printf \"%s\\n\" \"$new\" > /etc/hosts'")
+            })
+        }
+        None => advise(
+            "hosts-file",
+            format!("check line {line} of /etc/hosts, which sets the address"),
+        )
+        .command(look),
+    })
+}
+
+/// What to do if the name servers know a name that the system's resolver does not find.
+fn name_sources(at: &FixContext) -> Option<Fixes> {
+    let line = at.lookup.nsswitch.as_ref()?;
+    let is_known = |server: &NameServer| matches!(server.answer, NameAnswer::Addresses(_));
+    at.lookup.servers.iter().any(is_known).then(|| {
+        advise(
+            "nsswitch",
+            format!(
+                "add dns to line {} of /etc/nsswitch.conf (hosts: files dns): this system queries other sources only",
+                line.number
+            ),
+        )
+        .command("grep -n '^hosts:' /etc/nsswitch.conf")
+    })
 }
 
 /// Fixes for a name that is known only in a container network or in a provider's network.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use super::names;
 use crate::ping::this_host::{LocalListener, Nearness};
 use crate::redis_url::DEFAULT_PORT;
 
@@ -23,7 +24,37 @@ pub(super) fn timeout(at: &FixContext) -> Fixes {
     } else {
         timeout_elsewhere(at)
     };
-    fixes.after(port_typo(at))
+    fixes
+        .after(port_typo(at))
+        .after(provider_port(at))
+        .after(names::hosts_file(at))
+}
+
+/// Lost packets: the path is to blame, not the server.
+pub(super) fn loss(at: &FixContext) -> Fixes {
+    advise(
+        "loss",
+        "check the network between this host and the server for lost packets: an overloaded link or firewall, a bad \
+         cable, Wi-Fi or VPN",
+    )
+    .command(format!("ping -c 20 -i 0.2 {}", at.numeric_host()))
+    .and("counters", "check this host's interfaces for errors and drops")
+    .command("ip -s link")
+}
+
+/// The port on which the provider offers TLS, if the URL has another one.
+fn provider_port(at: &FixContext) -> Option<Fixes> {
+    let (port, is_open) = at.other_port?;
+    let service = at.hosting?.service;
+    Some(if is_open {
+        advise(
+            "port",
+            format!("use TLS on port {port}, where {service} accepts connections"),
+        )
+        .command(at.ping("", "rediss", port))
+    } else {
+        advise("port", format!("use TLS on port {port}: {service} listens there"))
+    })
 }
 
 /// Fixes for a timeout if the provider is unknown, so that every explanation is possible.
@@ -140,7 +171,12 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
             "if this runs in a container, localhost means the container itself: use the Redis server's host name",
         )
     });
-    fixes.after(port_typo(at)).after(container).and(
+    let fixes = fixes
+        .after(port_typo(at))
+        .after(container)
+        .after(provider_port(at))
+        .after(names::hosts_file(at));
+    fixes.and(
         "bind",
         "check `bind` in the Redis configuration: a Redis server that is bound to 127.0.0.1 does not accept connections from other hosts",
     )

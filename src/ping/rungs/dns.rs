@@ -1,10 +1,11 @@
-//! The DNS rung: the lookup as an application sees it and, if it fails, our own queries to find out why.
+//! The DNS rung: the lookup as an application sees it and, if it fails or is slow, our own queries to find out why.
 
 mod query;
 mod system_config;
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::future;
+use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,39 +14,54 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
 
 use crate::deadline::Deadline;
+use crate::os;
 use crate::ping::experiments::patience;
-use crate::ping::observation::{Lookup, NameAnswer, NameServer};
+use crate::ping::observation::{CompletedName, HostsEntry, Lookup, NameAnswer, NameServer};
+use crate::sanitize;
 use system_config::SystemConfig;
 
-pub(crate) use system_config::in_hosts_file;
+/// A lookup that takes longer than this slows applications down.
+pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
+/// How long to wait for the system's lookup before the name servers are queried too, unless a quarter of the time is
+/// less.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Looks the name up with the system's resolver.
 ///
-/// If that fails, or takes more than a quarter of the time, each name server is queried too.
+/// If that fails or is slow, each name server is queried too.
 pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     let started = Instant::now();
     let mut system = system_lookup(host);
-    let first = deadline.within(patience(deadline)).bound(&mut system).await;
-    let mut lookup = match first {
-        Ok(found) => system_result(found),
-        Err(_) => Lookup {
-            system_timed_out: true,
-            ..Lookup::default()
-        },
+    let first = deadline
+        .within(patience(deadline).min(PATIENCE))
+        .bound(&mut system)
+        .await;
+    let mut lookup = Lookup::default();
+    let still_running = match first {
+        Ok(found) => {
+            record(&mut lookup, host, found);
+            None
+        }
+        Err(_) => Some(system),
     };
     if lookup.addresses.is_empty() {
-        // Leave some time for the connection, in case a query finds an address.
-        let until = deadline.within(deadline.left().mul_f64(0.9));
-        if lookup.system_timed_out {
-            query_beside_system(host, &mut lookup, system, until).await;
-        } else {
-            let config = SystemConfig::read();
-            lookup.is_unconfigured = config.is_unconfigured;
-            lookup.servers = query_all(config, host, until).await;
-        }
+        query_beside_system(host, &mut lookup, still_running, started, deadline).await;
+    }
+    if lookup.addresses.is_empty() {
+        lookup.nsswitch = system_config::hosts_sources();
     }
     lookup.took = started.elapsed();
     lookup
+}
+
+/// The name's entry in `/etc/hosts`, and what the name servers say about a name that has one.
+pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsEntry, Vec<NameServer>)> {
+    let entry = system_config::in_hosts_file(host)?;
+    let mut lookup = Lookup::default();
+    if !host.eq_ignore_ascii_case("localhost") {
+        query_beside_system(host, &mut lookup, None, Instant::now(), deadline).await;
+    }
+    Some((entry, lookup.servers))
 }
 
 /// Parses a host that is an IP address, which needs no lookup.
@@ -59,104 +75,142 @@ pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
         .flatten()
 }
 
-/// The addresses that getaddrinfo returned, or its error message.
-type SystemResult = Result<Vec<IpAddr>, String>;
+/// What getaddrinfo returned, or its error message.
+type SystemResult = Result<os::FoundHost, String>;
 
-/// Queries the name servers while the system lookup continues. The first to find addresses ends the wait.
+/// Queries all name servers at once, while the system's lookup continues if it is still running.
+///
+/// The wait ends when the system's lookup or, if it has failed, a name server returns addresses. If only a name server
+/// does, the system's lookup has until [`SLOW_LOOKUP`] to do so too.
 async fn query_beside_system(
     host: &str,
     lookup: &mut Lookup,
-    system: oneshot::Receiver<SystemResult>,
-    until: Deadline,
+    mut system: Option<oneshot::Receiver<SystemResult>>,
+    started: Instant,
+    deadline: Deadline,
 ) {
+    // Leave some time for the connection, in case an address is found.
+    let mut until = deadline.within(deadline.left().mul_f64(0.9));
     let config = SystemConfig::read();
     lookup.is_unconfigured = config.is_unconfigured;
-    let queries = query_all(config, host, until);
-    tokio::pin!(queries);
-    let servers = tokio::select! {
-        servers = &mut queries => servers,
-        found = system => {
-            let found = system_result(found);
-            lookup.system_timed_out = false;
-            if !found.addresses.is_empty() {
-                lookup.addresses = found.addresses;
-                return;
-            }
-            lookup.fault = found.fault;
-            queries.await
-        }
+    let (names, plausible) = (config.candidates(host), config.plausible_candidates(host));
+    let unanswered = |address: &SocketAddr| NameServer {
+        address: *address,
+        answer: NameAnswer::Timeout,
+        silent_about: None,
+        took: Duration::ZERO,
     };
-    lookup.addresses = addresses_of(&servers);
-    lookup.servers = servers;
+    lookup.servers = config.servers.iter().map(unanswered).collect();
+    let asked = Instant::now();
+    let query = |(index, address): (usize, SocketAddr)| {
+        let names = &names;
+        async move { (index, query_candidates(address, names, plausible, until).await) }
+    };
+    let mut queries: FuturesUnordered<_> = config.servers.into_iter().enumerate().map(query).collect();
+    let mut answered = vec![false; lookup.servers.len()];
+    let mut addresses = Vec::new();
+    while system.is_some() || !queries.is_empty() {
+        tokio::select! {
+            biased;
+            found = receive(&mut system), if system.is_some() => {
+                system = None;
+                record(lookup, host, found);
+                if !lookup.addresses.is_empty() || !addresses.is_empty() {
+                    break;
+                }
+            }
+            Some((index, (answer, silent_about))) = queries.next() => {
+                if let (NameAnswer::Addresses(found), true) = (&answer, addresses.is_empty()) {
+                    addresses.clone_from(found);
+                    until = until.within(deadline.left() / 2);
+                    until = until.within((SLOW_LOOKUP + PATIENCE / 10).saturating_sub(started.elapsed()));
+                }
+                let server = &mut lookup.servers[index];
+                (server.answer, server.silent_about, server.took) = (answer, silent_about, asked.elapsed());
+                answered[index] = true;
+                // If all name servers have failed, the system's resolver only repeats their queries.
+                let have_all_failed = queries.is_empty() && addresses.is_empty();
+                if have_all_failed || (system.is_none() && !addresses.is_empty()) {
+                    break;
+                }
+            }
+            _ = until.bound(future::pending::<()>()) => break,
+        }
+    }
+    for (server, _) in lookup
+        .servers
+        .iter_mut()
+        .zip(answered)
+        .filter(|(_, answered)| !answered)
+    {
+        server.took = asked.elapsed();
+    }
+    if system.is_some() {
+        lookup.system_timed_out = true;
+        lookup.addresses = addresses;
+    }
 }
 
-fn addresses_of(servers: &[NameServer]) -> Vec<IpAddr> {
-    servers
-        .iter()
-        .find_map(|server| match &server.answer {
-            NameAnswer::Addresses(found) => Some(found.clone()),
-            _ => None,
-        })
-        .unwrap_or_default()
+/// Waits for the system's lookup.
+async fn receive(
+    system: &mut Option<oneshot::Receiver<SystemResult>>,
+) -> Result<SystemResult, oneshot::error::RecvError> {
+    match system {
+        Some(running) => running.await,
+        None => future::pending().await,
+    }
 }
 
 /// Runs getaddrinfo in a detached thread, because it has no timeout.
 fn system_lookup(host: &str) -> oneshot::Receiver<SystemResult> {
     let (report, found) = oneshot::channel();
     let host = host.to_owned();
-    // If no thread can be started, the channel closes: the lookup counts as failed.
+    // If no thread can be started, the channel closes, and the lookup counts as failed.
     let _ = thread::Builder::new().name("getaddrinfo".into()).spawn(move || {
-        let answer = (host.as_str(), 0)
-            .to_socket_addrs()
-            .map_err(|error| error.to_string());
-        let mut seen = HashSet::new();
-        let unique = answer.map(|all| all.map(|one| one.ip()).filter(|one| seen.insert(*one)).collect());
         // The receiver is gone if the wait has ended.
-        let _ = report.send(unique);
+        let _ = report.send(os::look_up(&host));
     });
     found
 }
 
-fn system_result(found: Result<SystemResult, oneshot::error::RecvError>) -> Lookup {
-    let (addresses, fault) = match found {
-        Ok(Ok(addresses)) if addresses.is_empty() => (addresses, Some("no address".to_owned())),
-        Ok(Ok(addresses)) => (addresses, None),
-        Ok(Err(error)) => {
-            let text = error.trim_start_matches("failed to lookup address information: ");
-            (Vec::new(), Some(text.to_owned()))
+/// Records the result of the system's lookup.
+fn record(lookup: &mut Lookup, host: &str, found: Result<SystemResult, oneshot::error::RecvError>) {
+    match found {
+        Ok(Ok(found)) => {
+            let mut seen = HashSet::new();
+            lookup.addresses = found.addresses;
+            lookup.addresses.retain(|address| seen.insert(*address));
+            if lookup.addresses.is_empty() {
+                lookup.fault = Some("no address".to_owned());
+            }
+            if let Some(name) = found.name.filter(|name| !is_same_name(name, host)) {
+                record_other_name(lookup, host, &name);
+            }
         }
-        Err(_) => (Vec::new(), Some("the lookup could not be started".to_owned())),
-    };
-    Lookup {
-        addresses,
-        fault,
-        ..Lookup::default()
+        Ok(Err(error)) => lookup.fault = Some(error),
+        Err(_) => lookup.fault = Some("the lookup could not be started".to_owned()),
     }
 }
 
-/// Queries all configured name servers at once. As soon as one returns addresses, the others are cancelled.
-async fn query_all(config: SystemConfig, host: &str, deadline: Deadline) -> Vec<NameServer> {
-    let names = config.candidates(host);
-    let plausible = config.plausible_candidates(host);
-    let unanswered = |address: &SocketAddr| NameServer {
-        address: *address,
-        answer: NameAnswer::Timeout,
-    };
-    let mut servers: Vec<NameServer> = config.servers.iter().map(unanswered).collect();
-    let query = |(index, address): (usize, SocketAddr)| {
-        let names = &names;
-        async move { (index, query_candidates(address, names, plausible, deadline).await) }
-    };
-    let mut queries: FuturesUnordered<_> = config.servers.into_iter().enumerate().map(query).collect();
-    while let Some((index, answer)) = queries.next().await {
-        let has_addresses = matches!(answer, NameAnswer::Addresses(_));
-        servers[index].answer = answer;
-        if has_addresses {
-            break;
-        }
+/// Records whether a search domain or an alias led to the other name.
+fn record_other_name(lookup: &mut Lookup, host: &str, name: &str) {
+    if system_config::in_hosts_file(host).is_some() {
+        return;
     }
-    drop(queries);
-    servers
+    let config = SystemConfig::read();
+    let is_completed = |candidate: &String| is_same_name(candidate, name);
+    let name = sanitize::line(name.trim_end_matches('.')).into_owned();
+    match config.search_line.clone() {
+        Some(search) if config.candidates(host).iter().any(is_completed) => {
+            lookup.completed = Some(CompletedName { name, search });
+        }
+        _ => lookup.alias = Some(name),
+    }
+}
+
+fn is_same_name(one: &str, other: &str) -> bool {
+    one.trim_end_matches('.')
+        .eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
 /// Queries each name in turn, and returns the answer for the first name that exists. If none exists, returns the
@@ -166,13 +220,14 @@ async fn query_candidates(
     names: &[String],
     plausible: usize,
     deadline: Deadline,
-) -> NameAnswer {
+) -> (NameAnswer, Option<&'static str>) {
     let mut result = NameAnswer::NotFound;
     for (index, name) in names.iter().enumerate() {
-        match query::query(server, name, deadline).await {
+        let (answer, silent_about) = query::query(server, name, deadline).await;
+        match answer {
             NameAnswer::NotFound => {}
             dangling @ NameAnswer::DanglingAlias(_) => result = dangling,
-            found @ NameAnswer::Addresses(_) => return found,
+            found @ NameAnswer::Addresses(_) => return (found, silent_about),
             NameAnswer::NoAddress => result = NameAnswer::NoAddress,
             other => {
                 // A refused search domain says nothing about the full name.
@@ -186,7 +241,7 @@ async fn query_candidates(
             }
         }
     }
-    result
+    (result, None)
 }
 
 #[cfg(test)]
@@ -233,7 +288,7 @@ mod tests {
         ] {
             let names = names.map(str::to_owned);
             let deadline = Deadline::after(Duration::from_secs(20));
-            let answer = query_candidates(server, &names, plausible, deadline).await;
+            let (answer, _) = query_candidates(server, &names, plausible, deadline).await;
             assert_eq!(answer, expected, "{names:?}");
         }
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::finding::{Finding, seconds};
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Lookup, NameAnswer, Observations};
+use crate::ping::observation::{Lookup, NameAnswer, NameServer, Observations};
+use crate::ping::rungs::dns::SLOW_LOOKUP;
 use crate::redis_url::Target;
 use crate::sanitize;
 
@@ -50,7 +51,11 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         Finding::proved(Cause::DnsTimeout)
             .summary(format!("no name server replies, so {host} cannot be resolved"))
     };
-    Some(finding.facts(evidence(lookup)))
+    Some(
+        finding
+            .facts(evidence(lookup))
+            .fact("no connection was tried: there is no address"),
+    )
 }
 
 /// Judges a URL with an IP address of the family that `-4` or `-6` excludes.
@@ -91,7 +96,19 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
     if lookup.is_unconfigured {
         facts.push("/etc/resolv.conf is missing or names no server, so this host itself was queried".into());
     }
-    for server in &lookup.servers {
+    if let Some(line) = &lookup.nsswitch {
+        let (number, text) = (line.number, &line.text);
+        facts.push(format!(
+            "/etc/nsswitch.conf, line {number}, says where this system looks names up: {text}"
+        ));
+    }
+    facts.extend(describe_servers(&lookup.servers));
+    facts
+}
+
+/// Reports the answer of each name server.
+pub(super) fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = String> {
+    servers.iter().map(|server| {
         let answer = match &server.answer {
             NameAnswer::Addresses(addresses) => format!("returns {}", join(addresses)),
             NameAnswer::NoAddress => "reports that the name exists without an A or AAAA record".into(),
@@ -100,12 +117,60 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
                 format!("reports an alias (CNAME) of {end}, which does not exist (NXDOMAIN)")
             }
             NameAnswer::Refused(code) => format!("replies {code}"),
-            NameAnswer::Timeout => "does not reply".into(),
+            NameAnswer::Timeout => format!("did not reply within {}", seconds(server.took)),
             NameAnswer::Unreachable(error) => format!("cannot be reached: {error}"),
             NameAnswer::Malformed => "sends a malformed response".into(),
         };
-        facts.push(format!("name server {} {answer}", server.address));
+        format!("name server {} {answer}", server.address)
+    })
+}
+
+/// Warns about a lookup that slows applications down, and about the name servers that cause it.
+pub(super) fn slow(target: &Target, seen: &Observations) -> Option<(Cause, String)> {
+    let lookup = seen.dns.as_ref()?;
+    let host = target.host()?;
+    if lookup.addresses.is_empty() || lookup.took <= SLOW_LOOKUP {
+        return None;
     }
-    facts.push("no connection was tried: there is no address".into());
-    facts
+    let took = seconds(lookup.took);
+    let took = if lookup.system_timed_out {
+        format!("takes more than {took}")
+    } else {
+        format!("takes {took}")
+    };
+    let reasons: Vec<_> = lookup.servers.iter().filter_map(why_slow).collect();
+    let reasons = if reasons.is_empty() {
+        "the name servers reply at once, so another part of this system's resolver is slow".to_owned()
+    } else {
+        reasons.join(", ")
+    };
+    Some((
+        Cause::DnsSlow,
+        format!("the lookup of {host}, as applications do it, {took}: {reasons}"),
+    ))
+}
+
+fn why_slow(server: &NameServer) -> Option<String> {
+    let address = server.address.ip();
+    let took = seconds(server.took);
+    match (&server.answer, server.silent_about) {
+        (NameAnswer::Timeout, _) => Some(format!("name server {address} did not reply within {took}")),
+        (_, Some(kind)) => Some(format!("name server {address} does not reply to {kind} queries")),
+        (NameAnswer::Unreachable(_), _) => Some(format!("name server {address} cannot be reached")),
+        (NameAnswer::Refused(code), _) => Some(format!("name server {address} replies {code}")),
+        _ if server.took > SLOW_LOOKUP / 2 => Some(format!("name server {address} takes {took} to reply")),
+        _ => None,
+    }
+}
+
+/// Warns that a search domain completed the name.
+pub(super) fn completed(target: &Target, seen: &Observations) -> Option<(Cause, String)> {
+    let lookup = seen.dns.as_ref()?;
+    let completed = lookup.completed.as_ref()?;
+    let (host, name) = (target.host()?, &completed.name);
+    let (number, line) = (completed.search.number, &completed.search.text);
+    Some((
+        Cause::DnsSearch,
+        format!("{host} is looked up as {name}: line {number} of /etc/resolv.conf ({line}) completes it"),
+    ))
 }

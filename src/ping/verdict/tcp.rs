@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
+use super::dns;
 use super::finding::{Finding, seconds};
 use crate::os::Icmp;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Observations};
 use crate::ping::this_host::LocalListener;
 use crate::redis_url::Target;
+use crate::redis_url::hosting::Hosting;
 use crate::sanitize;
 
 /// After this time the kernel has sent the second SYN: it retransmits the first after one second (RFC 6298, 2).
 const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 
 /// Judges a run in which no address could be connected. The attempt with the lowest [`rank`] gives the cause.
+/// The kernel waits this long before it sends the first SYN again (RFC 6298, 2).
+const FIRST_RETRANSMISSION: Duration = Duration::from_secs(1);
+
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     if seen.dials.iter().any(|dial| dial.result == DialResult::Connected) {
         return None;
@@ -28,6 +33,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         judge_dial(dial, seen)
             .facts(seen.dials.iter().map(describe))
             .facts(misleading_name(target, seen, &dial.to))
+            .facts(other_port(target, seen))
             .facts(accept_queue(seen, dial))
             .fact(format!("{untried}: there is no connection")),
     )
@@ -125,25 +131,66 @@ fn accept_queue(seen: &Observations, dial: &Dial) -> Option<String> {
     })
 }
 
-/// Reports a host name with an unintended address, from /etc/hosts or from a resolver that blocks the name.
-fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Option<String> {
-    let host = target.host()?;
-    let lookup = seen.dns.as_ref()?;
-    if let Some(address) = lookup
+/// Reports a host name with an unintended address, from /etc/hosts, a search domain, an alias, or a resolver that
+/// blocks the name.
+fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<String> {
+    let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
+        return Vec::new();
+    };
+    let mut facts = Vec::new();
+    if let Some(entry) = lookup
         .hosts_file
+        .as_ref()
         .filter(|_| !host.eq_ignore_ascii_case("localhost"))
     {
-        return Some(format!(
-            "/etc/hosts maps {host} to {address}, so no name server was queried"
+        let (line, address) = (entry.line, entry.address);
+        facts.push(format!(
+            "/etc/hosts, line {line}, maps {host} to {address}: applications use this address, and query no name server"
+        ));
+        facts.extend(dns::describe_servers(&lookup.servers));
+    }
+    if let Some((_, completed)) = dns::completed(target, seen) {
+        facts.push(completed);
+    }
+    if let Some(alias) = &lookup.alias {
+        facts.push(format!("{host} is an alias (CNAME) of {alias}"));
+    }
+    if let Endpoint::Ip(address) = to
+        && address.ip().is_unspecified()
+    {
+        let address = address.ip();
+        facts.push(format!(
+            "the resolver maps {host} to {address}: the name may be blocked there"
         ));
     }
-    match to {
-        Endpoint::Ip(address) if address.ip().is_unspecified() => Some(format!(
-            "the resolver maps {host} to {}: the name may be blocked there",
-            address.ip()
-        )),
-        _ => None,
-    }
+    facts
+}
+
+/// Reports whether the provider's port with TLS could be connected.
+fn other_port(target: &Target, seen: &Observations) -> Option<String> {
+    let service = Hosting::of(target.host()?)?.service;
+    let dial = seen.other_port.as_ref()?;
+    let result = if dial.result == DialResult::Connected {
+        "accepts connections".to_owned()
+    } else {
+        format!("could not be connected either: {}", describe(dial))
+    };
+    Some(format!("{}, where {service} offers TLS, {result}", dial.to))
+}
+
+/// Warns about lost packets: some had to be sent again although the connection works.
+pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
+    let count = seen.retransmissions;
+    let syns = "the first SYN got no reply and had to be sent again, so connecting took over 1 s";
+    let is_syn = seen.tcp_took > FIRST_RETRANSMISSION;
+    (count > 0).then(|| {
+        let summary = match count {
+            1 if is_syn => syns.to_owned(),
+            1 => "1 packet got no acknowledgement in time and had to be sent again".to_owned(),
+            _ => format!("{count} packets got no acknowledgement in time and had to be sent again"),
+        };
+        (Cause::PathLoss, summary)
+    })
 }
 
 /// Whether this host blocked all retransmitted SYNs. The counter also includes packets of other programs.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::finding::{Warning, age, seconds};
 use super::service;
 use super::tcp::describe;
+use super::{dns, tcp};
 use crate::ping::causes::{Cause, FixContext};
 use crate::ping::observation::{Dial, DialResult, Endpoint, Observations};
 use crate::redis_url::provider;
@@ -29,7 +30,10 @@ pub(super) type Found = (Cause, String);
 pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) -> Vec<Warning> {
     let url = target.warnings.iter().filter_map(url);
     let others = [
+        dns::slow(target, seen),
+        dns::completed(target, seen),
         dns_partial(seen),
+        tcp::loss(seen),
         certificate(seen),
         plaintext(target, seen),
         replica(seen),

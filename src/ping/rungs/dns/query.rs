@@ -22,15 +22,29 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
 /// The longest UDP response we accept (RFC 6891 suggests 4096).
 const LONGEST_DATAGRAM: usize = 4096;
 
-/// Queries one server for the A and AAAA records of a fully qualified name.
-pub(super) async fn query(server: SocketAddr, name: &str, deadline: Deadline) -> NameAnswer {
+/// Queries one server for the A and AAAA records of a fully qualified name. Also returns the record type that got no
+/// answer although the other did.
+pub(super) async fn query(
+    server: SocketAddr,
+    name: &str,
+    deadline: Deadline,
+) -> (NameAnswer, Option<&'static str>) {
     let v4 = query_records(server, name, RecordType::A, deadline);
     let v6 = query_records(server, name, RecordType::AAAA, deadline);
     tokio::pin!(v4, v6);
-    tokio::select! {
-        first = &mut v4 => merge(first.clone(), second(&first, v6, deadline).await),
-        first = &mut v6 => merge(second(&first, v4, deadline).await, first),
-    }
+    let (v4, v6) = tokio::select! {
+        first = &mut v4 => {
+            let rest = second(&first, v6, deadline).await;
+            (first, rest)
+        }
+        first = &mut v6 => (second(&first, v4, deadline).await, first),
+    };
+    let silent_about = match (&v4, &v6) {
+        (NameAnswer::Timeout, NameAnswer::Addresses(_)) => Some("A"),
+        (NameAnswer::Addresses(_), NameAnswer::Timeout) => Some("AAAA"),
+        _ => None,
+    };
+    (merge(v4, v6), silent_about)
 }
 
 /// Waits for the answer for the second address family, but not long if the first has addresses, because some servers

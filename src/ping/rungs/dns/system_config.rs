@@ -1,9 +1,12 @@
-//! This system's DNS configuration: `/etc/resolv.conf` and `/etc/hosts`.
+//! This system's DNS configuration: `/etc/resolv.conf`, `/etc/hosts` and `/etc/nsswitch.conf`.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 
 use resolv_conf::{Config, ScopedIp};
+
+use crate::ping::observation::{FileLine, HostsEntry};
+use crate::sanitize;
 
 /// The system's name servers and search domains (`resolv.conf(5)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub(super) struct SystemConfig {
     pub servers: Vec<SocketAddr>,
     /// Whether the file names no server or is missing. Like glibc, we then query a server on this host.
     pub is_unconfigured: bool,
+    /// The line with the search domains.
+    pub search_line: Option<FileLine>,
     search: Vec<String>,
     ndots: usize,
 }
@@ -35,9 +40,14 @@ impl SystemConfig {
         if is_unconfigured {
             servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
         }
+        // The last one counts.
+        let search_line = lines(text)
+            .filter(|(_, line)| has_keyword(line, &["search", "domain"]))
+            .last();
         Self {
             servers,
             is_unconfigured,
+            search_line: search_line.map(file_line),
             search: config
                 .get_last_search_or_domain()
                 .map(ToString::to_string)
@@ -89,20 +99,50 @@ fn socket_address(server: &ScopedIp) -> Option<SocketAddr> {
     }
 }
 
-/// The address that `/etc/hosts` (`hosts(5)`) lists for the name.
-pub(crate) fn in_hosts_file(host: &str) -> Option<IpAddr> {
+/// The lines of a file with their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(text.lines())
+}
+
+fn has_keyword(line: &str, keywords: &[&str]) -> bool {
+    line.split_whitespace()
+        .next()
+        .is_some_and(|word| keywords.contains(&word))
+}
+
+fn file_line((number, line): (usize, &str)) -> FileLine {
+    FileLine {
+        number,
+        text: sanitize::line(line.trim()).into_owned(),
+    }
+}
+
+/// The entry of `/etc/hosts` (`hosts(5)`) for the name.
+pub(super) fn in_hosts_file(host: &str) -> Option<HostsEntry> {
     listed(&fs::read_to_string("/etc/hosts").ok()?, host)
 }
 
-fn listed(table: &str, host: &str) -> Option<IpAddr> {
+fn listed(table: &str, host: &str) -> Option<HostsEntry> {
     let host = host.trim_end_matches('.');
-    table.lines().find_map(|line| {
-        let mut words = line.split('#').next()?.split_whitespace();
+    lines(table).find_map(|(line, text)| {
+        let mut words = text.split('#').next()?.split_whitespace();
         let address = words.next()?.parse().ok()?;
-        words
-            .any(|name| name.eq_ignore_ascii_case(host))
-            .then_some(address)
+        let names: Vec<_> = words.collect();
+        let is_listed = names.iter().any(|name| name.eq_ignore_ascii_case(host));
+        is_listed.then_some(HostsEntry {
+            line,
+            address,
+            is_shared: names.len() > 1,
+        })
     })
+}
+
+/// The line of `/etc/nsswitch.conf` (`nsswitch.conf(5)`) that lists where host names are looked up.
+pub(super) fn hosts_sources() -> Option<FileLine> {
+    let text = fs::read_to_string("/etc/nsswitch.conf").ok()?;
+    lines(&text)
+        .find(|(_, line)| line.trim_start().starts_with("hosts:"))
+        .map(file_line)
 }
 
 #[cfg(test)]
@@ -139,7 +179,9 @@ mod tests {
     #[test]
     fn the_hosts_file_is_read_without_its_comments() {
         let table = "127.0.0.1 localhost\n# 10.0.0.1 Cache.example\n10.0.0.2 db cache.example # 10.0.0.3\n";
-        assert_eq!(listed(table, "CACHE.example."), Some("10.0.0.2".parse().unwrap()));
+        let entry = listed(table, "CACHE.example.").unwrap();
+        assert_eq!((entry.address, entry.line), ("10.0.0.2".parse().unwrap(), 3));
+        assert!(entry.is_shared && !listed(table, "localhost").unwrap().is_shared);
         assert_eq!(listed(table, "other.example"), None);
     }
 

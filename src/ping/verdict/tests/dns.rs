@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::situations::name_server;
 use super::{cause, target};
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Lookup, NameAnswer, NameServer, Observations};
+use crate::ping::observation::{Lookup, NameAnswer, Observations};
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]
@@ -21,10 +22,7 @@ fn each_answer_of_the_name_servers_has_its_cause() {
         (NameAnswer::Refused("SERVFAIL".into()), "dns.server_failure"),
         (NameAnswer::Refused("REFUSED".into()), "dns.server_failure"),
     ] {
-        let server = NameServer {
-            address: "10.0.0.2:53".parse().unwrap(),
-            answer,
-        };
+        let server = name_server("10.0.0.2:53".parse().unwrap(), answer);
         let dns = Lookup {
             fault: Some("no".into()),
             servers: vec![server],
@@ -70,7 +68,7 @@ fn the_fixes_for_a_name_depend_on_the_lookup() {
     };
     let said = |answer| {
         let address = "10.0.0.2:53".parse().unwrap();
-        let servers = vec![NameServer { address, answer }];
+        let servers = vec![name_server(address, answer)];
         Lookup {
             servers,
             ..Lookup::default()

@@ -3,6 +3,7 @@
 //! A cause without a situation does not compile. The wording is in `tests/golden/causes/`.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{connected, dial, handshake, reply, target};
@@ -12,8 +13,8 @@ use crate::os::{Icmp, PacketCounts};
 use crate::ping::causes::Cause;
 use crate::ping::instance::Instance;
 use crate::ping::observation::{
-    Dial, DialResult, Echo, Endpoint, ErrorSource, Exchange, Experiment, Lookup, NameAnswer, NameServer,
-    Observations, PacketSizes, PeerCertificate, Repeat, TlsResult, WriteTest,
+    CompletedName, Dial, DialResult, Echo, Endpoint, ErrorSource, Exchange, Experiment, FileLine, HostsEntry,
+    Lookup, NameAnswer, NameServer, Observations, PacketSizes, PeerCertificate, Repeat, TlsResult, WriteTest,
 };
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;
@@ -80,9 +81,20 @@ fn lookup(lookup: Lookup) -> Observations {
     }
 }
 
+/// A name server that replied at once or, to no query, within 2 seconds.
+pub(super) fn name_server(address: SocketAddr, answer: NameAnswer) -> NameServer {
+    let took = if answer == NameAnswer::Timeout { 2000 } else { 2 };
+    NameServer {
+        address,
+        answer,
+        silent_about: None,
+        took: Duration::from_millis(took),
+    }
+}
+
 fn resolved(title: &'static str, answer: NameAnswer) -> Situation {
     let address = "10.0.0.2:53".parse().unwrap();
-    let servers = vec![NameServer { address, answer }];
+    let servers = vec![name_server(address, answer)];
     seen(
         title,
         NAME,
@@ -261,17 +273,36 @@ fn situations(cause: Cause) -> Vec<Situation> {
             seen("a user without a password", "redis://secret@10.0.3.17", pong()),
             seen("options", "redis://10.0.3.17?socket_timeout=3", pong()),
         ],
-        Cause::DnsNotFound => vec![
-            resolved("NXDOMAIN", NameAnswer::NotFound),
-            resolved(
-                "a dangling alias",
-                NameAnswer::DanglingAlias("old.example".into()),
-            ),
-            resolved(
-                "the resolver does not ask the server that knows",
-                NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
-            ),
-        ],
+        Cause::DnsNotFound => {
+            let files_only = Lookup {
+                servers: vec![name_server(
+                    "10.0.0.2:53".parse().unwrap(),
+                    NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
+                )],
+                nsswitch: Some(FileLine {
+                    number: 7,
+                    text: "hosts: files".into(),
+                }),
+                ..Lookup::default()
+            };
+            vec![
+                resolved("NXDOMAIN", NameAnswer::NotFound),
+                resolved(
+                    "a dangling alias",
+                    NameAnswer::DanglingAlias("old.example".into()),
+                ),
+                seen(
+                    "a name of a container network",
+                    "redis://redis",
+                    *resolved("", NameAnswer::NotFound).seen.unwrap(),
+                ),
+                seen("a source other than DNS", NAME, lookup(files_only)),
+                resolved(
+                    "the resolver does not ask the server that knows",
+                    NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
+                ),
+            ]
+        }
         Cause::DnsNoAddress => vec![
             resolved("no A or AAAA record", NameAnswer::NoAddress),
             seen(
@@ -313,6 +344,72 @@ fn situations(cause: Cause) -> Vec<Situation> {
             resolved("SERVFAIL", NameAnswer::Refused("SERVFAIL".into())),
             resolved("nonsense", NameAnswer::Malformed),
         ],
+        Cause::DnsSlow => {
+            let slow = |servers: Vec<NameServer>, system_timed_out| {
+                let mut seen = pong();
+                seen.dns = Some(Lookup {
+                    addresses: vec!["10.0.3.17".parse().unwrap()],
+                    servers,
+                    system_timed_out,
+                    took: Duration::from_millis(2004),
+                    ..Lookup::default()
+                });
+                seen
+            };
+            let found = || NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]);
+            let (first, second) = ("10.0.0.2:53".parse().unwrap(), "10.0.0.3:53".parse().unwrap());
+            let mut no_aaaa = name_server(first, found());
+            no_aaaa.silent_about = Some("AAAA");
+            let mut late = name_server(first, found());
+            late.took = Duration::from_millis(1500);
+            vec![
+                seen(
+                    "the first of two name servers does not reply",
+                    NAME,
+                    slow(
+                        vec![
+                            name_server(first, NameAnswer::Timeout),
+                            name_server(second, found()),
+                        ],
+                        false,
+                    ),
+                ),
+                seen("no reply to AAAA queries", NAME, slow(vec![no_aaaa], true)),
+                seen("a slow name server", NAME, slow(vec![late], false)),
+                seen(
+                    "another reason",
+                    NAME,
+                    slow(vec![name_server(first, found())], true),
+                ),
+            ]
+        }
+        Cause::DnsSearch => {
+            let mut completed = pong();
+            completed.dns = Some(Lookup {
+                addresses: vec!["10.0.3.17".parse().unwrap()],
+                completed: Some(CompletedName {
+                    name: "cache.staging.example".into(),
+                    search: FileLine {
+                        number: 2,
+                        text: "search staging.example".into(),
+                    },
+                }),
+                ..Lookup::default()
+            });
+            vec![seen("a short name", "redis://cache", completed)]
+        }
+        Cause::PathLoss => {
+            let lossy = |retransmissions, connecting| Observations {
+                retransmissions,
+                tcp_took: Duration::from_millis(connecting),
+                ..pong()
+            };
+            vec![
+                seen("a lost SYN", IP, lossy(1, 1020)),
+                seen("a lost packet", IP, lossy(1, 2)),
+                seen("many lost packets", IP, lossy(7, 2)),
+            ]
+        }
         Cause::DnsPartial => {
             let mut partly = pong();
             partly.dials.push(dial(DialResult::Timeout { syns: Some(2) }));
@@ -381,10 +478,15 @@ fn situations(cause: Cause) -> Vec<Situation> {
         Cause::TcpRefused => {
             let mut container = from_here(Nearness::Loopback, dialled(DialResult::Refused));
             container.this_host.as_mut().unwrap().in_container = true;
+            let entry = |address: &str| HostsEntry {
+                line: 2,
+                address: address.parse().unwrap(),
+                is_shared: false,
+            };
             let named = |hosts_file: Option<&str>, to: &str| Observations {
                 dns: Some(Lookup {
                     addresses: vec![to.parse().unwrap()],
-                    hosts_file: hosts_file.map(|address| address.parse().unwrap()),
+                    hosts_file: hosts_file.map(entry),
                     ..Lookup::default()
                 }),
                 dials: vec![Dial {
@@ -393,10 +495,26 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 }],
                 ..Observations::default()
             };
+            let mut stale = named(Some("10.0.9.9"), "10.0.9.9");
+            stale.dns.as_mut().unwrap().servers = vec![name_server(
+                "10.0.0.2:53".parse().unwrap(),
+                NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
+            )];
+            let mut plain_port = dialled(DialResult::Refused);
+            plain_port.other_port = Some(Dial {
+                to: Endpoint::Ip("10.0.3.17:6380".parse().unwrap()),
+                ..dial(DialResult::Connected)
+            });
             vec![
                 seen("another host", IP, dialled(DialResult::Refused)),
+                seen(
+                    "the plain port of a provider",
+                    "redis://shop.redis.cache.windows.net",
+                    plain_port,
+                ),
                 seen("this host, in a container", "redis://127.0.0.1", container),
                 seen("a name in /etc/hosts", NAME, named(Some("10.0.9.9"), "10.0.9.9")),
+                seen("a stale name in /etc/hosts", NAME, stale),
                 seen("a blocked name", NAME, named(None, "0.0.0.0")),
                 seen("a unix socket", SOCKET, socket(DialResult::Refused)),
             ]

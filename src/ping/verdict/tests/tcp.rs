@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{cause, dial, target};
 use crate::os::Icmp;
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Lookup, Observations};
+use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, HostsEntry, Lookup, Observations};
 use crate::ping::this_host::{LocalListener, Nearness, ThisHost};
 use crate::ping::verdict::{Certainty, judge};
 
@@ -77,7 +77,11 @@ fn the_evidence_shows_where_a_misleading_name_is_defined() {
         ..Lookup::default()
     };
     let by_file = Lookup {
-        hosts_file: Some("127.0.0.1".parse().unwrap()),
+        hosts_file: Some(HostsEntry {
+            line: 3,
+            address: "127.0.0.1".parse().unwrap(),
+            is_shared: true,
+        }),
         ..found("127.0.0.1")
     };
     assert!(evidence(by_file, "127.0.0.1:6379").contains("/etc/hosts"));

@@ -1,0 +1,55 @@
+//! What helps to explain a connection that cannot be made: facts about this host, the name's entry in `/etc/hosts`, and
+//! whether another port answers. Collected while the attempts wait.
+
+use std::net::SocketAddr;
+
+use super::observation::{Dial, HostsEntry, NameServer, Observations};
+use super::rungs::dns;
+use super::rungs::tcp::{self, SegmentSize};
+use super::this_host::{self, ThisHost};
+use crate::deadline::Deadline;
+use crate::redis_url::hosting::Hosting;
+
+/// The facts, before they are recorded.
+pub(super) struct Surroundings {
+    this_host: ThisHost,
+    hosts_file: Option<(HostsEntry, Vec<NameServer>)>,
+    other_port: Option<Dial>,
+}
+
+impl Surroundings {
+    /// Collects the facts; nothing outlives the deadline.
+    pub(super) async fn observe(host: &str, addresses: &[SocketAddr], deadline: Deadline) -> Self {
+        let until = deadline.within(deadline.left().mul_f64(0.8));
+        let (this_host, hosts_file, other_port) = tokio::join!(
+            this_host::observe(addresses, deadline),
+            dns::hosts_file(host, until),
+            dial_other_port(host, addresses, until),
+        );
+        Self {
+            this_host,
+            hosts_file,
+            other_port,
+        }
+    }
+
+    /// Adds the facts to the observations.
+    pub(super) fn record(self, seen: &mut Observations) {
+        seen.this_host = Some(self.this_host);
+        seen.other_port = self.other_port;
+        if let (Some(lookup), Some((entry, servers))) = (&mut seen.dns, self.hosts_file) {
+            lookup.hosts_file = Some(entry);
+            lookup.servers = servers;
+        }
+    }
+}
+
+/// Tries the port on which the provider offers TLS, if the URL has another one.
+async fn dial_other_port(host: &str, addresses: &[SocketAddr], deadline: Deadline) -> Option<Dial> {
+    let mut address = *addresses.first()?;
+    let port = Hosting::of(host)?
+        .tls_port
+        .filter(|port| *port != address.port())?;
+    address.set_port(port);
+    Some(tcp::dial(address, SegmentSize::Default, deadline).await.1)
+}
