@@ -38,7 +38,9 @@ impl Choice {
         let target = practice
             .attach(Deadline::after(DEFAULT_TIMEOUT))
             .map_err(anyhow::Error::from)?;
-        ui::practice::in_use(&practice.notices());
+        ui::note("REDIS_URL is not set: using the built-in practice Redis");
+        let notices = practice.notices();
+        notices.iter().for_each(|notice| ui::note(&notice.to_string()));
         Ok(Self {
             target,
             practice: Some(Arc::new(practice)),
@@ -61,7 +63,7 @@ impl Choice {
     /// Ends the practice Redis if this process serves it, and reports if its data could not be saved.
     pub(super) fn close(&self) {
         if let Some(Err(error)) = self.practice.as_ref().map(|practice| practice.close()) {
-            ui::practice::not_saved(&error);
+            ui::note(&format!("the practice Redis could not save its data: {error}"));
         }
     }
 }

@@ -51,9 +51,15 @@ fn ask(fault: &'static DrillFault, mut score: Score) -> Result<Exit, Error> {
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::task(&endpoint);
-    let Some(picked) = ui::drill::pick(&choices(fault), &stop)? else {
+    let choices = choices(fault);
+    let items: Vec<(String, &str)> = (1..)
+        .zip(&choices)
+        .map(|(number, choice)| (format!("{number}"), choice.title))
+        .collect();
+    let Some(picked) = ui::menu::select("Then choose what it is:", &items, &stop)? else {
         return Err(Error::Interrupted);
     };
+    let picked = choices[picked];
     let is_right = picked.name == fault.name;
     let noted = score.note(fault, is_right);
     ui::drill::solution(fault, is_right, &score);

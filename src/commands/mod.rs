@@ -4,7 +4,6 @@ mod chosen;
 mod drill;
 mod error;
 mod learn;
-mod menu;
 mod ping;
 mod practice;
 mod serve;
@@ -16,6 +15,8 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
+use crate::redis_url::Target;
+use crate::signals::Stop;
 use crate::ui;
 pub use error::Error;
 
@@ -44,7 +45,43 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
         Some(Command::Session(args)) => session::session(&args),
         Some(Command::Logout(args)) => session::logout(&args),
         Some(Command::Completions { shell }) => Ok(ui::completions(shell)),
-        None => menu::run(),
+        None => menu(),
+    }
+}
+
+/// The items of the menu: a subcommand and what it does.
+const MENU: [(&str, &str); 5] = [
+    ("learn", "take the lessons, starting where you left off"),
+    ("ping", "find out whether Redis is reachable, and if not, why"),
+    ("serve", "run the finished app in a browser"),
+    ("drill", "practise diagnosing a broken endpoint"),
+    ("help", "show all commands"),
+];
+
+/// Without a subcommand: a menu on a terminal, the help elsewhere.
+fn menu() -> Result<Exit, Error> {
+    if !ui::is_interactive() {
+        return Ok(ui::help(Exit::Usage));
+    }
+    let stop = Stop::on_signals()?;
+    ui::told_behind("Redis: ", &redis());
+    let items = MENU.map(|(command, about)| (format!("{command:<7}"), about));
+    let chosen = ui::menu::select("Press a letter, or arrows and Enter:", &items, &stop)?;
+    match chosen.map(|index| MENU[index].0) {
+        None => Ok(Exit::Ok),
+        Some("help") => Ok(ui::help(Exit::Ok)),
+        // Parsed like a typed command line, so that every option has its default.
+        Some(command) => parse(["sessiontut", command]).and_then(run),
+    }
+}
+
+fn redis() -> String {
+    match std::env::var("REDIS_URL") {
+        Ok(url) => Target::parse(&url).map_or_else(
+            |_| "REDIS_URL is not a valid Redis URL; `sessiontut ping` shows why".to_owned(),
+            |target| format!("{target} (REDIS_URL)"),
+        ),
+        Err(_) => "the built-in practice Redis (export REDIS_URL to use yours)".to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `sessiontut practice`.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, anyhow};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -11,6 +11,7 @@ use crate::cli::PracticeArgs;
 use crate::exit::Exit;
 use crate::practice::{Server, ServerOptions, start_standalone};
 use crate::secret::Secret;
+use crate::serve;
 use crate::signals;
 use crate::ui;
 
@@ -25,28 +26,19 @@ pub(super) fn run(args: PracticeArgs) -> Result<Exit, Error> {
         password: password.clone(),
         ..ServerOptions::default()
     };
-    let (server, notices) = match start_standalone(options, !args.no_save) {
-        Ok(started) => started,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
-            ) =>
-        {
-            return Err(Error::usage(format!(
-                "--listen {listen}: {}; choose another port, or 0 for a free one",
-                reason(&error)
-            )));
-        }
-        Err(error) => {
-            return Err(anyhow!(error)
-                .context(format!("the practice Redis cannot start on {listen}"))
-                .into());
-        }
-    };
-    ui::practice::url(&url(&server, password.as_ref()));
-    ui::practice::running();
-    notices.iter().for_each(ui::practice::notice);
+    let (server, notices) = start_standalone(options, !args.no_save).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Error::usage(format!(
+            "--listen {listen}: {error}; choose another port, or 0 for a free one"
+        )),
+        _ => anyhow!(error)
+            .context(format!("the practice Redis cannot start on {listen}"))
+            .into(),
+    })?;
+    ui::answer(&url(&server, password.as_ref()));
+    ui::note(
+        "this is the practice Redis of sessiontut, on loopback and for learning only; stop it with Ctrl-C",
+    );
+    notices.iter().for_each(|notice| ui::note(&notice.to_string()));
     signals::wait()?;
     server
         .stop()
@@ -54,26 +46,9 @@ pub(super) fn run(args: PracticeArgs) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-fn reason(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::AddrInUse {
-        "the port is in use"
-    } else {
-        "this port needs privileges that you do not have"
-    }
-}
-
 /// The address to listen on, or an error message.
 fn loopback(listen: &str) -> Result<SocketAddr, String> {
-    let unreadable = || format!("--listen {listen}: expected an address and a port, such as 127.0.0.1:0");
-    let address = listen
-        .parse()
-        .ok()
-        .or_else(|| {
-            let port = listen.strip_prefix("localhost:")?;
-            ("127.0.0.1", port.parse().ok()?).to_socket_addrs().ok()?.next()
-        })
-        .ok_or_else(unreadable)?;
-    let address: SocketAddr = address;
+    let address = serve::listen_address(listen).map_err(|error| error.to_string())?;
     if address.ip().is_loopback() {
         Ok(address)
     } else {

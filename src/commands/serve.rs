@@ -16,10 +16,10 @@ use crate::ping::instance::{self, Instance};
 use crate::random;
 use crate::redis_client::connect;
 use crate::redis_client::fault::RedisFault;
-use crate::serve::{self, AppStep, HowToOpen, ServeOptions, ServerEvent};
+use crate::serve::{self, AccessLog, AppStep, HowToOpen, ServeOptions, ServerEvent};
 use crate::session::cookie::SigningKey;
 use crate::signals;
-use crate::ui::serve::{self as show, LogStyle};
+use crate::ui::serve as show;
 
 /// Shortest `SECRET_KEY` that causes no warning, in bytes.
 const SHORT_KEY: usize = 16;
@@ -40,10 +40,7 @@ pub(super) fn run_until(
     end: impl Future<Output = ()>,
     ready: impl Fn(SocketAddr) + Send + Sync + 'static,
 ) -> Result<Exit, Error> {
-    let style = match args.log {
-        Some(LogFormat::Json) => LogStyle::Json,
-        None => LogStyle::Notes,
-    };
+    let log = args.log;
     let listener =
         serve::bind(&args.listen).map_err(|fault| Error::usage(format!("{:#}", anyhow!(fault))))?;
     let step = AppStep::numbered(args.step).ok_or_else(|| anyhow!("there is no step {}", args.step))?;
@@ -52,11 +49,8 @@ pub(super) fn run_until(
         ttl: Duration::from_secs(args.ttl.into()),
         max_age: args.max_age,
         secure_cookies: args.secure_cookies,
-        key: signing_key(step, style),
-        log: match style {
-            LogStyle::Json => Some(Arc::new(|entry| show::request(&entry))),
-            LogStyle::Notes => None,
-        },
+        key: signing_key(step, log),
+        log: log.map(|LogFormat::Json| -> AccessLog { Arc::new(|entry| show::request(&entry)) }),
     };
     let is_own = redis.is_none();
     let choice = match redis {
@@ -83,14 +77,10 @@ pub(super) fn run_until(
     let user = env::var("USER").unwrap_or_else(|_| EC2_USER.to_owned());
     let tell: serve::OnEvent = Arc::new(move |event| match event {
         ServerEvent::Ready(address) => {
-            print_how_to_open(
-                style,
-                step,
-                &serve::how_to_open(address, instance.as_ref(), &user),
-            );
+            print_how_to_open(log, step, &serve::how_to_open(address, instance.as_ref(), &user));
             ready(address);
         }
-        event => tell(style, event),
+        event => tell(log, event),
     });
     serve::serve_until(end, listener, options, opener, &tell)?;
     if is_own {
@@ -100,10 +90,10 @@ pub(super) fn run_until(
 }
 
 /// Prints the URL to open, and what must be done first.
-fn print_how_to_open(style: LogStyle, step: AppStep, how: &HowToOpen) {
+fn print_how_to_open(log: Option<LogFormat>, step: AppStep, how: &HowToOpen) {
     show::ready(&format!("open {} ({step})", how.url));
     for text in &how.notes {
-        show::note(style, text);
+        show::note(log, text);
     }
 }
 
@@ -113,30 +103,23 @@ fn instance() -> Result<Option<Instance>, Error> {
     Ok(runtime.block_on(instance::observe(None, Deadline::after(METADATA_WITHIN))))
 }
 
-fn tell(style: LogStyle, event: ServerEvent) {
-    match event {
+fn tell(log: Option<LogFormat>, event: ServerEvent) {
+    let (text, fault) = match event {
         // Printed by `print_how_to_open`.
-        ServerEvent::Ready(_) => {}
+        ServerEvent::Ready(_) => return,
         ServerEvent::Unreachable(fault) => {
-            show::note(
-                style,
-                "Redis is unavailable; pages that need it return 503 until it is back",
-            );
-            show::fault(style, &fault);
+            let text = "Redis is unavailable; pages that need it return 503 until it is back";
+            (text.to_owned(), Some(fault))
         }
-        ServerEvent::Deleted(count) => {
-            show::note(
-                style,
-                &format!("deleted the {} that step 2 created", hashes(count)),
-            );
-        }
+        ServerEvent::Deleted(count) => (format!("deleted the {} that step 2 created", hashes(count)), None),
         ServerEvent::NotDeleted(count, fault) => {
-            show::note(
-                style,
-                &format!("could not delete the {} that step 2 created", hashes(count)),
-            );
-            show::fault(style, &fault);
+            let text = format!("could not delete the {} that step 2 created", hashes(count));
+            (text, Some(fault))
         }
+    };
+    show::note(log, &text);
+    if let Some(fault) = fault {
+        show::fault(log, &fault);
     }
 }
 
@@ -148,20 +131,20 @@ fn hashes(count: usize) -> String {
 }
 
 /// The key from `SECRET_KEY`, or a random key for this run.
-fn signing_key(step: AppStep, style: LogStyle) -> Arc<SigningKey> {
+fn signing_key(step: AppStep, log: Option<LogFormat>) -> Arc<SigningKey> {
     match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
         Some(key) => {
             let bytes = key.as_encoded_bytes();
             if bytes.len() < SHORT_KEY {
                 let text = "SECRET_KEY is shorter than 16 bytes and can be guessed; generate one with `openssl rand -hex 32`";
-                show::note(style, text);
+                show::note(log, text);
             }
             Arc::new(SigningKey::new(bytes))
         }
         None => {
             if step.signs_the_name() {
                 let text = "no SECRET_KEY: cookies are signed with a random key and valid for this run only";
-                show::note(style, text);
+                show::note(log, text);
             }
             Arc::new(SigningKey::new(&random::bytes::<32>()))
         }

@@ -12,11 +12,15 @@ const STANDALONE_LOCK: &str = "practice-alone.lock";
 const STANDALONE_DATA: &str = "practice-alone.data";
 
 /// A message for the user about the data of a practice Redis.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DataNotice {
     /// The data is not saved.
+    #[error(
+        "its data is in memory only and is lost when this command ends: the state folder cannot be used ({reason})"
+    )]
     MemoryOnly { reason: String },
     /// The data file was damaged. It was renamed to `path`, and the server started without data.
+    #[error("its data file was damaged and is now {}; starting empty", .path.display())]
     SetAside { path: PathBuf },
 }
 

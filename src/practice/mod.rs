@@ -26,7 +26,7 @@ mod value;
 
 pub(crate) use attach::PracticeRedis;
 pub(crate) use commands::command_table;
-pub(crate) use data_file::{DataNotice, start_standalone};
+pub(crate) use data_file::start_standalone;
 pub(crate) use request::split;
 pub use server::{Server, ServerOptions};
 pub use simulated_fault::SimulatedFault;

@@ -30,7 +30,7 @@ pub(crate) enum ListenError {
 /// # Errors
 /// Returns [`ListenError`] if the address cannot be used.
 pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
-    let address = address(text)?;
+    let address = listen_address(text)?;
     let refused = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => ListenError::InUse(address, next_to(address)),
         _ => ListenError::Refused(address, error),
@@ -40,7 +40,11 @@ pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
     Ok(listener)
 }
 
-fn address(text: &str) -> Result<SocketAddr, ListenError> {
+/// Parses an address and a port, or resolves a host name.
+///
+/// # Errors
+/// Returns [`ListenError`] if that is not possible.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     let unreadable = || ListenError::Unreadable(text.to_owned());
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -170,7 +174,7 @@ mod tests {
     #[test]
     fn a_listen_address_is_an_address_and_a_port() {
         for text in ["127.0.0.1:0", "localhost:0", "[::1]:0", "0.0.0.0:0"] {
-            assert!(address(text).is_ok(), "{text}");
+            assert!(listen_address(text).is_ok(), "{text}");
         }
         for text in [
             "",
@@ -183,7 +187,10 @@ mod tests {
             "a b:1",
             "http://x:1",
         ] {
-            assert!(matches!(address(text), Err(ListenError::Unreadable(_))), "{text}");
+            assert!(
+                matches!(listen_address(text), Err(ListenError::Unreadable(_))),
+                "{text}"
+            );
         }
     }
 

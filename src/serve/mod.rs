@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use address::{HowToOpen, bind, how_to_open};
+pub(crate) use address::{HowToOpen, bind, how_to_open, listen_address};
 pub(crate) use connection_manager::Opener;
 pub(crate) use layers::{AccessLog, LogEntry};
 pub(crate) use step::AppStep;

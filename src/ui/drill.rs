@@ -2,9 +2,8 @@
 
 use colored::Colorize as _;
 
-use super::{answer, menu, note, told, told_behind};
+use super::{answer, note, told, told_behind};
 use crate::drill::{Drill, DrillFault, FAULTS, Score};
-use crate::signals::{Interrupted, Stop};
 
 /// Lists all faults, and marks those that the learner has identified.
 pub(crate) fn list(score: &Score) {
@@ -32,22 +31,6 @@ pub(crate) fn task(drill: &Drill) {
         told_behind("  ", &format!("trust its CA with `--ca {}`", ca.display()));
     }
     answer("");
-}
-
-/// Asks which fault it is; returns `None` if the learner leaves.
-///
-/// # Errors
-/// Returns [`Interrupted`] on Ctrl-C, on a signal, or if the terminal is closed.
-pub(crate) fn pick(
-    choices: &[&'static DrillFault],
-    stop: &Stop,
-) -> Result<Option<&'static DrillFault>, Interrupted> {
-    let items = choices
-        .iter()
-        .enumerate()
-        .map(|(index, fault)| (format!("{}", index + 1), fault.title));
-    let picked = menu::select("Then choose what it is:", items, stop)?;
-    Ok(picked.and_then(|index| choices.get(index).copied()))
 }
 
 /// Shows whether the answer was right, and the evidence that identifies the fault.

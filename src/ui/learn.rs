@@ -1,6 +1,5 @@
 //! What `learn` prints and draws: lists, checks, and the two learners.
 
-mod keys;
 mod robot;
 mod screen;
 mod show;

@@ -1,56 +1,30 @@
-//! Menus.
+//! Menus. Unlike dialoguer's, they end at a signal, and have a letter or a number per item.
 
 use colored::Colorize as _;
 use dialoguer::console::Term;
 
-use super::echo::TerminalModes;
-use super::prompt::{self, Key};
-use super::{answer, told_behind, window};
+use super::prompt::{self, Key, WithoutEcho};
+use super::{answer, window};
 use crate::signals::{Interrupted, Stop};
 
 /// Columns of the mark before the selected item.
 const MARK: usize = 2;
-
-/// An item of the main menu: a subcommand and what it does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Item {
-    pub(crate) command: &'static str,
-    pub(crate) about: &'static str,
-}
-
-/// Shows the main menu; returns `None` for `q` or Esc.
-///
-/// # Errors
-/// Returns [`Interrupted`] on Ctrl-C, on a signal, or if the terminal is closed.
-pub(crate) fn choose<'i>(
-    redis: &str,
-    items: &'i [Item],
-    stop: &Stop,
-) -> Result<Option<&'i Item>, Interrupted> {
-    told_behind("Redis: ", redis);
-    let rows = items
-        .iter()
-        .map(|item| (format!("{:<7}", item.command), item.about));
-    let chosen = select("Press a letter, or arrows and Enter:", rows, stop)?;
-    Ok(chosen.and_then(|index| items.get(index)))
-}
 
 /// Lets the user select one of the items, each a name and a text: with the arrows and Enter, or with the first character
 /// of its name. Returns its index, or `None` for `q` or Esc.
 ///
 /// # Errors
 /// Returns [`Interrupted`] on Ctrl-C, on a signal, or if the terminal is closed.
-pub(crate) fn select<'i>(
+pub(crate) fn select(
     prompt: &str,
-    items: impl Iterator<Item = (String, &'i str)>,
+    items: &[(String, &str)],
     stop: &Stop,
 ) -> Result<Option<usize>, Interrupted> {
     let term = Term::stdout();
-    let items: Vec<_> = items.collect();
-    let _without_echo = TerminalModes::without_echo();
+    let _without_echo = WithoutEcho::start();
     let mut selected = 0;
     loop {
-        let rows = rows(prompt, &items, selected, window::width(&term));
+        let rows = rows(prompt, items, selected, window::width(&term));
         rows.iter().for_each(|row| answer(row));
         let key = prompt::key(stop);
         // If the terminal has been closed, there is nothing to clear.

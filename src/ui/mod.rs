@@ -17,13 +17,11 @@ use crate::redis_url::UrlError;
 use crate::sanitize;
 
 pub(crate) mod drill;
-mod echo;
 mod highlight;
 pub(crate) mod learn;
 pub mod markdown;
 pub(crate) mod menu;
 pub(crate) mod ping;
-pub(crate) mod practice;
 pub(crate) mod prompt;
 pub(crate) mod serve;
 pub(crate) mod waiting;

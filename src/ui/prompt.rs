@@ -12,12 +12,15 @@ use crossterm::style::Print;
 use crossterm::terminal::{self, Clear, ClearType};
 use crossterm::{execute, queue};
 use dialoguer::console::{measure_text_width, style};
+#[cfg(unix)]
+use rustix::process::{Signal, kill_current_process_group};
+#[cfg(unix)]
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use tui_input::backend::crossterm::to_input_request;
 use tui_input::{Input, InputRequest};
 
 pub(crate) use crossterm::event::KeyCode as Key;
 
-use super::echo;
 use crate::signals::{Interrupted, Stop};
 
 /// How often a wait for a key checks for a signal.
@@ -42,6 +45,54 @@ impl Drop for RawMode {
         let _ = execute!(io::stdout(), DisableBracketedPaste);
         let _ = terminal::disable_raw_mode();
     }
+}
+
+/// The terminal's modes before typed text was hidden; restored on drop.
+#[derive(Debug)]
+pub(crate) struct WithoutEcho(#[cfg(unix)] Termios);
+
+impl WithoutEcho {
+    /// Stops the echo of typed text; returns `None` if standard input is not a terminal. Everything else stays as it is:
+    /// Ctrl-C sends a signal.
+    pub(crate) fn start() -> Option<Self> {
+        #[cfg(unix)]
+        return set_echo(false).map(Self);
+        #[cfg(not(unix))]
+        None
+    }
+}
+
+#[cfg(unix)]
+impl Drop for WithoutEcho {
+    fn drop(&mut self) {
+        // Nothing can be restored on a terminal that has been closed.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
+    }
+}
+
+/// Returns the modes before the change. crossterm can change the echo only together with all other modes.
+#[cfg(unix)]
+fn set_echo(on: bool) -> Option<Termios> {
+    let modes = tcgetattr(io::stdin()).ok()?;
+    let mut changed = modes.clone();
+    changed.local_modes.set(LocalModes::ECHO, on);
+    tcsetattr(io::stdin(), OptionalActions::Drain, &changed).ok()?;
+    Some(modes)
+}
+
+/// Discards what was typed but not read.
+pub(crate) fn discard_typed() {
+    // If standard input is not a terminal, nothing was typed.
+    #[cfg(unix)]
+    let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+}
+
+/// Stops the program as Ctrl-Z does, and returns when it continues. Meanwhile the shell finds echo on.
+#[cfg(unix)]
+fn suspend() {
+    let _modes = set_echo(true).map(WithoutEcho);
+    // If that fails, the program continues.
+    let _ = kill_current_process_group(Signal::TSTP);
 }
 
 /// Waits for a key; pasted text is ignored. `Key::Null` means that the terminal may have changed: draw again.
@@ -78,9 +129,10 @@ fn event(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> 
         match (key.modifiers, key.code) {
             // A Ctrl-D that was typed before raw mode arrives as NUL, which is Ctrl-Space.
             (KeyModifiers::CONTROL, Key::Char('c' | 'd' | ' ')) => return Err(Interrupted),
-            (KeyModifiers::CONTROL, Key::Char('z')) if cfg!(unix) => {
+            #[cfg(unix)]
+            (KeyModifiers::CONTROL, Key::Char('z')) => {
                 *mode = None;
-                echo::suspend();
+                suspend();
                 *mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
                 let (columns, rows) = terminal::size().unwrap_or_default();
                 return Ok(Event::Resize(columns, rows));

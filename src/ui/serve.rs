@@ -7,18 +7,10 @@ use dialoguer::console::Term;
 use serde_json::json;
 
 use super::window;
+use crate::cli::LogFormat;
 use crate::redis_client::fault::RedisFault;
 use crate::sanitize;
 use crate::serve::LogEntry;
-
-/// How notes and requests are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LogStyle {
-    /// Notes as text, and no requests.
-    Notes,
-    /// One JSON object per line, for notes and requests.
-    Json,
-}
 
 /// Prints the one line on standard output: the server is ready.
 pub(crate) fn ready(line: &str) {
@@ -27,23 +19,23 @@ pub(crate) fn ready(line: &str) {
     let _ = io::stdout().flush();
 }
 
-/// Prints a message that does not belong to a request.
-pub(crate) fn note(style: LogStyle, text: &str) {
-    match style {
-        LogStyle::Notes => {
+/// Prints a message that does not belong to a request: as text, or as one JSON object per line.
+pub(crate) fn note(log: Option<LogFormat>, text: &str) {
+    match log {
+        None => {
             let columns = window::columns(&Term::stderr());
             line(&window::lines(&sanitize::line(text), columns).join("\n"));
         }
-        LogStyle::Json => {
+        Some(LogFormat::Json) => {
             line(&json!({ "event": "note", "time": now(SystemTime::now()), "text": text }).to_string());
         }
     }
 }
 
 /// Prints why Redis is unavailable.
-pub(crate) fn fault(style: LogStyle, fault: &RedisFault) {
+pub(crate) fn fault(log: Option<LogFormat>, fault: &RedisFault) {
     for line in super::fault_lines(fault) {
-        note(style, &line);
+        note(log, &line);
     }
 }
 

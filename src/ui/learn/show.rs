@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use colored::Colorize as _;
 
-use super::keys;
-use super::terminal::{Rows, TerminalLearner};
+use super::terminal::{Rows, TerminalLearner, sign};
 use crate::learn::check::{Outcome, ReplyVerdict};
 use crate::learn::learner::{Mark, Offer};
 use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz, pattern};
@@ -197,7 +196,7 @@ impl TerminalLearner {
     pub(super) fn explain(&mut self, offers: &[Offer]) {
         for offer in offers {
             self.screen
-                .put(&format!("{:>7}  {}", keys::sign(offer.key), offer.does));
+                .put(&format!("{:>7}  {}", sign(offer.key), offer.does));
         }
         self.say("Ctrl-C quits at once; your progress is saved, and the lesson's keys are removed");
     }

@@ -1,17 +1,15 @@
 //! A person at the terminal.
 
 use colored::Colorize as _;
-use dialoguer::console::truncate_str;
+use dialoguer::console::{measure_text_width, truncate_str};
 
-use super::keys;
 use super::screen::Screen;
 use super::show::remaining;
 use crate::learn::learner::{CourseEvent, Key, Learner, Mark, Offer, Picked, Typed};
 use crate::learn::{COMPLETIONS, Quiz};
 use crate::sanitize;
 use crate::signals::{Interrupted, Stop};
-use crate::ui::echo::{self, TerminalModes};
-use crate::ui::prompt::{self, Key as Pressed, LineEditor};
+use crate::ui::prompt::{self, Key as Pressed, LineEditor, WithoutEcho};
 use crate::ui::{highlight, markdown};
 
 pub(crate) struct TerminalLearner {
@@ -22,7 +20,7 @@ pub(crate) struct TerminalLearner {
     /// The keys are listed before the next prompt for a command.
     list_keys: bool,
     /// Typed text is not echoed while a command runs or the lesson waits.
-    _without_echo: Option<TerminalModes>,
+    _without_echo: Option<WithoutEcho>,
 }
 
 /// Rows on the screen: the number of rows written before and after them.
@@ -41,7 +39,7 @@ impl TerminalLearner {
             editor: LineEditor::default(),
             pending: None,
             list_keys: false,
-            _without_echo: TerminalModes::without_echo(),
+            _without_echo: WithoutEcho::start(),
         }
     }
 }
@@ -127,7 +125,7 @@ impl Learner for TerminalLearner {
             CourseEvent::CountdownOver => {
                 self.screen.clear_line();
                 // Keys pressed during the countdown do not belong to the next question.
-                echo::discard_typed();
+                prompt::discard_typed();
             }
             CourseEvent::Unavailable(unavailable) => {
                 self.marked(Mark::Failure, &format!("Redis: {unavailable}"));
@@ -158,11 +156,11 @@ impl Learner for TerminalLearner {
             return Ok(Key::Quit);
         }
         loop {
-            let line = keys::line(offers, self.screen.width() - 1);
+            let line = key_line(offers, self.screen.width() - 1);
             match self.read_key(&line)? {
                 Pressed::Char('?') => self.explain(offers),
                 pressed => {
-                    if let Some(key) = keys::meaning(&pressed, offers) {
+                    if let Some(key) = meaning(&pressed, offers) {
                         return Ok(key);
                     }
                 }
@@ -175,7 +173,7 @@ impl Learner for TerminalLearner {
             return Ok(Typed::Key(Key::Quit));
         }
         if std::mem::take(&mut self.list_keys) {
-            let keys = keys::line(&offers[1..], self.screen.width() - 1);
+            let keys = key_line(&offers[1..], self.screen.width() - 1);
             self.screen.put(&keys.dimmed().to_string());
         }
         let enter_has_meaning = offers.first().is_some_and(|offer| offer.does != "skip");
@@ -192,7 +190,7 @@ impl Learner for TerminalLearner {
                     self.say("type a Redis command, h for a hint, s for the solution, or ? for all keys");
                 }
                 line => {
-                    break Ok(match keys::of_word(line, offers) {
+                    break Ok(match of_word(line, offers) {
                         Some(key) => Typed::Key(key),
                         None => Typed::Command(line.to_owned()),
                     });
@@ -216,7 +214,7 @@ impl Learner for TerminalLearner {
                     Vec::new()
                 })?
             } else {
-                let keys = keys::line(&offers[1..], self.screen.width().saturating_sub(lead.len() + 1));
+                let keys = key_line(&offers[1..], self.screen.width().saturating_sub(lead.len() + 1));
                 match self.read_key(&format!("{lead}{keys}"))? {
                     Pressed::Char(character) => character.to_string(),
                     Pressed::Esc => "q".to_owned(),
@@ -228,7 +226,7 @@ impl Learner for TerminalLearner {
                 self.explain(offers);
             } else if let Some(picked) = picked(typed, count) {
                 return Ok(Picked::Answers(picked));
-            } else if let Some(key) = keys::of_word(typed, offers).filter(|_| !typed.is_empty()) {
+            } else if let Some(key) = of_word(typed, offers).filter(|_| !typed.is_empty()) {
                 return Ok(Picked::Key(key));
             }
             // On the prompt line, so that the question does not scroll out of the window.
@@ -270,6 +268,73 @@ fn completions(before: &str, keys: &[String]) -> Vec<String> {
     keys.iter().filter(|key| key.starts_with(word)).cloned().collect()
 }
 
+/// The keys, each with its character as it is shown, and words that mean the same.
+const KEYS: &[(Key, &str, &[&str])] = &[
+    (Key::Next, "Enter", &["", "y", "yes", "next", "skip"]),
+    (Key::Hint, "h", &["hint"]),
+    (Key::Solution, "s", &["solution"]),
+    (Key::List, "i", &["list"]),
+    (Key::Language, "l", &["language"]),
+    (Key::Redo, "r", &["redo"]),
+    (Key::Back, "b", &["back"]),
+    (Key::FastLane, "f", &[]),
+    (Key::Ping, "p", &[]),
+    (Key::No, "n", &[]),
+    (Key::Quit, "q", &["quit", "exit"]),
+];
+
+/// What a key press means among the offers; `None` for one that means nothing here.
+fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
+    let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
+    match pressed {
+        Pressed::Enter => offers.first().map(|offer| offer.key),
+        Pressed::Esc => offered(Key::Quit),
+        Pressed::Char(character) => of_word(&character.to_lowercase().to_string(), offers),
+        _ => None,
+    }
+}
+
+/// The same for a key that was typed as a line, or spelt out.
+fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
+    let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
+    let word = word.trim().to_lowercase();
+    let mut keys = KEYS.iter();
+    let (key, ..) = keys.find(|(_, sign, words)| *sign == word || words.contains(&word.as_str()))?;
+    // `n` means next where there is nothing to decline.
+    offered(*key).or_else(|| (*key == Key::No).then(|| offered(Key::Next)).flatten())
+}
+
+/// The offers in one line of at most `width` columns: those that do not fit are shown after `?`.
+fn key_line(offers: &[Offer], width: usize) -> String {
+    let all: Vec<String> = offers.iter().map(shown).collect();
+    let whole = all.join("  ");
+    if measure_text_width(&whole) <= width {
+        return whole;
+    }
+    let mut kept = vec!["? more".to_owned(), "q quit".to_owned()];
+    let others = offers.iter().filter(|offer| offer.key != Key::Quit);
+    for (next, offer) in others.enumerate() {
+        kept.insert(next, shown(offer));
+        if measure_text_width(&kept.join("  ")) > width {
+            kept.remove(next);
+            break;
+        }
+    }
+    // A very narrow window shows fewer keys, or none; they work all the same.
+    while measure_text_width(&kept.join("  ")) > width && kept.pop().is_some() {}
+    kept.join("  ")
+}
+
+fn shown(offer: &Offer) -> String {
+    format!("{} {}", sign(offer.key), offer.does)
+}
+
+/// The character of a key, as it is shown.
+pub(super) fn sign(key: Key) -> &'static str {
+    let found = KEYS.iter().find(|(other, ..)| *other == key);
+    found.map_or("", |(_, sign, _)| sign)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,5 +355,49 @@ mod tests {
         assert_eq!(picked("0", 3), None);
         assert_eq!(picked("h", 3), None);
         assert_eq!(picked("", 3), None);
+    }
+
+    const OFFERS: [Offer; 5] = [
+        Offer {
+            key: Key::Next,
+            does: "run",
+        },
+        Offer {
+            key: Key::Hint,
+            does: "hint",
+        },
+        Offer {
+            key: Key::List,
+            does: "list",
+        },
+        Offer {
+            key: Key::Redo,
+            does: "redo",
+        },
+        Offer {
+            key: Key::Quit,
+            does: "quit",
+        },
+    ];
+
+    #[test]
+    fn the_keys_fit_into_a_narrow_window() {
+        assert_eq!(key_line(&OFFERS, 80), "Enter run  h hint  i list  r redo  q quit");
+        assert_eq!(
+            key_line(&OFFERS, 40),
+            "Enter run  h hint  i list  ? more  q quit".replace("  i list", "")
+        );
+        assert_eq!(key_line(&OFFERS, 20), "? more  q quit");
+        assert_eq!(key_line(&OFFERS, 3), "");
+    }
+
+    #[test]
+    fn only_what_is_offered_can_be_pressed() {
+        assert_eq!(meaning(&Pressed::Enter, &OFFERS), Some(Key::Next));
+        assert_eq!(meaning(&Pressed::Char('H'), &OFFERS), Some(Key::Hint));
+        assert_eq!(meaning(&Pressed::Char('n'), &OFFERS), Some(Key::Next));
+        assert_eq!(meaning(&Pressed::Char('s'), &OFFERS), None);
+        assert_eq!(of_word("HGET sessiontut:a", &OFFERS), None);
+        assert_eq!(of_word("ping", &OFFERS), None);
     }
 }
