@@ -7,16 +7,16 @@ use crate::redis_client::fault::RedisFault;
 use crate::redis_url::UrlError;
 use crate::signals::Interrupted;
 
-/// Why a command could not do its job.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub enum Error {
-    /// The parser's answer: a wrong command line, but also `--help` and `--version`.
+    /// The result of parsing: a wrong command line, but also `--help` and `--version`.
     CommandLine(clap::Error),
     /// An argument that the parser accepted but the command cannot use.
     Usage(String),
     /// The Redis URL cannot be used.
     Url(UrlError),
-    /// Redis cannot be reached or used; carries `ping`'s verdict.
+    /// Redis cannot be reached or used. Contains the verdict of `ping`.
     Unreachable(Box<Unreachable>),
     /// Redis refused a command, or did not reply to it.
     Refused(Box<RedisFault>),

@@ -86,7 +86,8 @@ fn progress() -> Progress {
     progress
 }
 
-/// The index of the lesson to start with: the one named, the current one, or the first that is open.
+/// Returns the index of the lesson to start with: the one in the arguments, the current one, or the first that is not
+/// done.
 fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usize, String> {
     if let Some(word) = &args.lesson {
         return lessons.find(word);
@@ -98,8 +99,8 @@ fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usi
     Ok(position(&is_current).or_else(|| position(&is_open)).unwrap_or(0))
 }
 
-/// A person takes the lessons at the terminal, or with `--yes` the robot takes all lessons or the one named. The robot
-/// neither reads nor writes progress.
+/// Runs the lessons. A person takes them at the terminal. With `--yes`, the robot takes all lessons, or the one in
+/// the arguments, without reading or writing the progress.
 fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<Exit, Error> {
     let deadline = args.yes.then(|| Deadline::after(UNATTENDED_WITHIN));
     let mut progress = if args.yes {
@@ -181,7 +182,7 @@ fn good_bye(ended: Result<CourseEnd, Interrupted>) -> Exit {
     }
 }
 
-/// The result of `--yes`.
+/// Prints the result of `--yes`.
 fn report(robot: &Robot, ended: CourseEnd, errors: &[LessonError]) -> Exit {
     if let Some(unavailable) = &robot.unavailable {
         ui::note(&format!("sessiontut: the lessons stopped: {unavailable}"));
@@ -196,7 +197,7 @@ fn report(robot: &Robot, ended: CourseEnd, errors: &[LessonError]) -> Exit {
             "sessiontut: the lessons stopped at their time limit of {limit} s"
         ));
     }
-    // Errors in other files do not matter if a lesson was named.
+    // If the arguments contain a lesson, ignore errors in other files.
     let errors = if robot.takes_one_lesson { &[] } else { errors };
     let passed = robot.summarize(errors);
     if passed && ended != CourseEnd::OutOfTime {
@@ -215,13 +216,13 @@ fn guest(args: &LearnArgs, target: &Target) -> Guest {
     }
 }
 
-/// Does not ask again on this Redis.
+/// Records that the learner agreed to use this Redis, so that the question is not repeated.
 fn remember_guest(target: &Target) {
     if let Some(mut jar) = jar() {
         let endpoint = endpoint(target);
         let mut cookie = jar.cookie(&endpoint);
         cookie.is_known = true;
-        // If it cannot be saved, the learner is asked again.
+        // If it cannot be saved, the learner is asked again next time.
         let _ = jar.keep(&endpoint, cookie);
     }
 }
@@ -237,7 +238,7 @@ fn connection(args: &LearnArgs, choice: &Arc<Choice>, stop: Stop) -> Result<Less
     Ok(LessonConnection::new(target, current_target, trust, stop)?)
 }
 
-/// `--reset`: forgets progress, and removes the keys.
+/// Runs `--reset`: deletes the progress, and removes the keys.
 fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exit, Error> {
     let mut progress = progress();
     let word = which
@@ -273,7 +274,7 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
     };
     Ok(match removed {
         Ok(()) => {
-            ui::told(&format!("{what} from the beginning; their keys are removed"));
+            ui::told(&format!("{what} from the beginning; the keys have been removed"));
             Exit::Ok
         }
         Err(SendError::Interrupted(_)) => Exit::Interrupted,

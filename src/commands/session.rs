@@ -131,7 +131,7 @@ struct StepContext {
     shows_token: bool,
 }
 
-/// Connects to Redis, opens the cookie jar, and runs `work`; a signal ends it at once.
+/// Connects to Redis, opens the cookie jar, and runs `work`. A signal cancels it at once.
 fn run(
     args: &StepArgs,
     work: impl AsyncFnOnce(&mut StepContext) -> Result<Exit, Error>,
@@ -144,7 +144,7 @@ fn run(
     })
 }
 
-/// Does the same for a command that must undo something when a signal arrives.
+/// Like [`run`], but for a command that must undo something when a signal arrives.
 fn run_with_signals(
     args: &StepArgs,
     work: impl AsyncFnOnce(&mut StepContext, &mut Signals) -> Result<Exit, Error>,
@@ -183,7 +183,7 @@ fn run_with_signals(
     ended
 }
 
-/// The endpoint that a session belongs to. It does not include the user or the password.
+/// Returns the endpoint that a session belongs to, without the user and the password.
 pub(super) fn endpoint(target: &Target) -> String {
     match (target.origin, target.host(), target.port()) {
         (Origin::Practice, ..) => "practice".to_owned(),
@@ -215,14 +215,14 @@ impl StepContext {
         }
     }
 
-    /// The TTL of a key; `None` if the key does not exist.
+    /// Returns the TTL of a key, or `None` if the key does not exist.
     async fn ttl_of(&mut self, key: &str) -> Result<Option<Duration>, Error> {
         let left: i64 = self.reply(async |store| store.redis.pttl(key).await).await?;
         Ok(u64::try_from(left).ok().map(Duration::from_millis))
     }
 
-    /// Shortens the TTL, and reads it once a second until the key has expired. Returns whether it has: a visit may have reset
-    /// the TTL.
+    /// Shortens the TTL, and reads it once a second until the key has expired. Returns whether it has expired,
+    /// because a visit may have reset the TTL.
     async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<bool, Error> {
         let () = self
             .reply(async |store| store.redis.expire(key, ttl.into()).await)
@@ -238,14 +238,14 @@ impl StepContext {
                 Some(left) if left > ttl => return Ok(false),
                 Some(left) => {
                     countdown.show(left);
-                    // One more millisecond, so that the key has expired by then.
+                    // Wait one more millisecond, so that the key has expired by then.
                     tokio::time::sleep(left.min(Duration::from_secs(1)) + Duration::from_millis(1)).await;
                 }
             }
         }
     }
 
-    /// Undoes the EXPIRE of an interrupted countdown.
+    /// Restores the TTL after an interrupted countdown.
     async fn restore_ttl(&mut self, key: &str, left: Duration) -> Result<(), Error> {
         let left = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
         let () = self
@@ -256,7 +256,8 @@ impl StepContext {
         Ok(())
     }
 
-    /// Whether the command may write. If this Redis holds other keys, prints a message and, on a terminal, asks first.
+    /// Returns whether the command may write. If this Redis contains other keys, prints a message and, on a terminal,
+    /// asks first.
     async fn may_write(&mut self) -> Result<bool, Error> {
         let mut cookie = self.cookie();
         if cookie.is_known || self.origin == Origin::Practice {
@@ -275,7 +276,7 @@ impl StepContext {
         Ok(true)
     }
 
-    /// Prints the commands since the last call, with replies and times.
+    /// Prints the commands that were sent since the last call, with replies and times.
     fn show_commands(&mut self) {
         let exchanges = self.store.redis.take();
         if self.is_quiet {
@@ -309,10 +310,10 @@ impl StepContext {
         let why = match (cookie.token(), cookie.ended) {
             (_, Some(SessionEnd::Expired)) => "the session's key has expired",
             (_, Some(SessionEnd::LoggedOut)) => "you have logged out",
-            (None, None) => "you have not logged in yet; run `sessiontut login NAME`",
-            (Some(_), None) => "the session's key is gone: it has expired or was deleted",
+            (None, None) => "run `sessiontut login NAME` first",
+            (Some(_), None) => "the session's key no longer exists, because it has expired or was deleted",
         };
-        ui::told(&format!("logged out, because {why}"));
+        ui::told(&format!("not logged in: {why}"));
         Exit::No
     }
 }

@@ -1,4 +1,4 @@
-//! Servers that break connections, each in its own way.
+//! Servers that break connections in different ways.
 
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,14 +21,14 @@ use crate::signals;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What a server does with each connection.
+/// How a server handles each connection.
 #[derive(Clone)]
 pub(super) enum Behaviour {
     /// Closes it at once.
     Close,
     /// Keeps it open, and never replies.
     Ignore,
-    /// Replies as a web server does to an invalid request.
+    /// Replies like a web server that received an invalid request.
     WebServer,
     /// Terminates TLS, and forwards to this address.
     TerminateTls(SocketAddr, Arc<ServerConfig>),
@@ -39,7 +39,7 @@ pub(super) enum Behaviour {
 /// Maximum number of open connections.
 const MOST_CONNECTIONS: usize = 64;
 
-/// A broken server on a thread, stopped when dropped.
+/// A broken server in a separate thread. It stops when dropped.
 #[derive(Debug)]
 pub(super) struct BrokenServer {
     pub(super) address: SocketAddr,
@@ -59,7 +59,7 @@ impl BrokenServer {
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, behaviour) => {}
-                    // An error means that the server was dropped, which stops it, too.
+                    // An error means that the server was dropped, which also stops it.
                     _ = stopped => {}
                 }
             });
@@ -92,14 +92,14 @@ async fn accept(listener: std::net::TcpListener, behaviour: Behaviour) {
     loop {
         while connections.try_join_next().is_some() {}
         let Ok((stream, _)) = listener.accept().await else {
-            // No file descriptor is left; wait for one.
+            // No file descriptor is left, so wait for one.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         if connections.len() < MOST_CONNECTIONS {
             let behaviour = behaviour.clone();
             connections.spawn(async move {
-                // Broken connections are the purpose of a drill.
+                // Errors are ignored, because broken connections are the purpose of a drill.
                 let _ = handle(stream, behaviour).await;
             });
         }
@@ -169,8 +169,8 @@ pub(super) enum Certificate {
     Misnamed,
 }
 
-/// Creates a CA, and the TLS configuration of a server with a certificate from it. The CA's certificate is in the file,
-/// which is removed when dropped.
+/// Creates a CA, and a TLS configuration with a server certificate from it. Returns the file with the CA's
+/// certificate, which is removed when dropped, and the configuration.
 pub(super) fn tls_server(certificate: Certificate) -> io::Result<(TempPath, Arc<ServerConfig>)> {
     let mut ca = CertificateParams::default();
     ca.distinguished_name.push(DnType::CommonName, "sessiontut drill");

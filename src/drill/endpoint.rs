@@ -13,22 +13,22 @@ use super::faults::DrillFault;
 use crate::practice::{Server, ServerOptions, SimulatedFault};
 use crate::secret::Secret;
 
-/// The password of a drill's server, and a wrong one for its URL.
+/// The password of a drill's server, followed by a wrong password for its URL.
 pub(super) const PASSWORD: &str = "practice-makes-perfect";
 pub(super) const WRONG_PASSWORD: &str = "practise-makes-perfect";
 
 /// How long the slow endpoint delays each reply.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Number of connections that fill the accept queue. With a backlog of 0, the kernel still queues one.
+/// Number of connections that fill the accept queue. Even with a backlog of 0, the kernel queues one connection.
 const FILLERS: usize = 4;
 
-/// A running broken endpoint, stopped when dropped.
+/// A running broken endpoint. It stops when dropped.
 #[derive(Debug)]
 pub struct Drill {
     url: String,
     ca: Option<TempPath>,
-    // Dropped in this order: a proxy before the server behind it.
+    // The fields are dropped in this order, so a proxy stops before the server behind it.
     _broken_servers: Vec<BrokenServer>,
     _servers: Vec<Server>,
     _sockets: Vec<Socket>,
@@ -58,7 +58,7 @@ impl Drill {
     }
 }
 
-/// Starts an endpoint with this fault on a free port of loopback.
+/// Starts an endpoint with this fault on a free loopback port.
 ///
 /// # Errors
 /// Returns an error if a port, thread or certificate cannot be created.
@@ -74,7 +74,7 @@ pub(super) fn with_fault(fault: SimulatedFault) -> io::Result<Drill> {
     served("redis", "", options)
 }
 
-/// A server with a password; the URL contains this one.
+/// Starts a server with a password. The URL contains `password`, which may be wrong.
 pub(super) fn with_password(password: &str, fault: SimulatedFault) -> io::Result<Drill> {
     let options = ServerOptions {
         password: Some(Secret::new(PASSWORD)),
@@ -150,7 +150,7 @@ pub(super) fn refused() -> io::Result<Drill> {
     Ok(drill)
 }
 
-/// A listener that never accepts. Once its queue is full, the kernel drops every further SYN.
+/// Starts a listener that never accepts connections. When its queue is full, the kernel drops every further SYN.
 pub(super) fn dropped() -> io::Result<Drill> {
     let (listener, address) = bound()?;
     listener.listen(0)?;
@@ -158,7 +158,7 @@ pub(super) fn dropped() -> io::Result<Drill> {
     for _ in 0..FILLERS {
         let filler = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         filler.set_nonblocking(true)?;
-        // Connections succeed until the queue is full; the others hang, as intended.
+        // Connections succeed until the queue is full. The others hang, as intended.
         let _ = filler.connect(&SockAddr::from(address));
         drill._sockets.push(filler);
     }

@@ -15,11 +15,11 @@ use crate::practice::{ServerOptions, SimulatedFault};
 pub struct DrillFault {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What is wrong, as shown in the list of answers.
+    /// A description of the fault, as shown in the list of answers.
     pub title: &'static str,
     /// The cause that `ping` reports.
     pub cause: Cause,
-    /// Starts the broken endpoint on a free port of loopback.
+    /// Starts the broken endpoint on a free loopback port.
     pub(super) endpoint: fn() -> io::Result<Drill>,
     /// The evidence that distinguishes it from similar faults.
     pub evidence: &'static str,
@@ -33,7 +33,7 @@ pub fn find(name: &str) -> Option<&'static DrillFault> {
     FAULTS.iter().find(|fault| fault.name == name)
 }
 
-/// All faults, from the lowest layer up.
+/// All faults, starting with the lowest layer.
 pub static FAULTS: &[DrillFault] = &[
     DrillFault {
         name: "refused",

@@ -1,4 +1,4 @@
-//! Saves which faults the learner has identified, in the state folder. A drill continues even if the file is unusable.
+//! Saves in the state folder which faults the learner has identified. If the file cannot be used, drills still work.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Commands of this program that a lesson runs: `serve` runs in the background, and the robot visits its page.
+//! Runs commands of this program for a lesson. `serve` runs in the background, and the robot logs in to it and visits
+//! its page.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -25,7 +26,7 @@ pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<RunningAp
 pub(crate) struct CommandFailure {
     /// The command and how it ended.
     pub what: String,
-    /// Ctrl-C ended it.
+    /// Whether Ctrl-C ended it.
     pub interrupted: bool,
 }
 
@@ -39,13 +40,13 @@ pub(crate) struct RunningApp {
 
 impl RunningApp {
     pub(crate) fn stop(self) {
-        // Both fail only if Ctrl-C has already stopped it.
+        // Both calls fail only if Ctrl-C has already stopped the app.
         let _ = self.shut_down.send(());
         let _ = self.thread.join();
     }
 }
 
-/// Page views after the login: the one that the login redirects to, and two reloads.
+/// The number of page views after the login: the redirect after the login, and two reloads.
 const VIEWS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -58,7 +59,7 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// Logs in and views the page as often as the lessons ask a learner to.
+    /// Logs in, and views the page as often as the lessons ask the learner to.
     ///
     /// # Errors
     /// Returns the request and the unexpected reply.

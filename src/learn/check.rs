@@ -23,7 +23,7 @@ pub(crate) struct Outcome {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyVerdict {
-    /// The reply is as expected.
+    /// The reply matches the expected one.
     Held,
     Differs {
         /// The expected reply, with its wildcards.
@@ -56,7 +56,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// The lines of a reply as redis-cli prints it. Reports such as INFO are printed as text, other replies by their type.
+/// Returns the lines of a reply as redis-cli prints it: reports such as INFO as plain text, and other replies
+/// according to their type.
 #[must_use]
 pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     let word = |at: usize| {
@@ -102,7 +103,7 @@ pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Ou
     }
 }
 
-/// The lesson's explanation of a wrong reply, or a general one.
+/// Returns the lesson's explanation of a wrong reply, or a general one.
 fn why(exchange: &LessonExchange, got: &[String]) -> Option<String> {
     if let Some(wrong) = exchange.wrong.iter().find(|wrong| wrong.reply.matches(got)) {
         return Some(wrong.why.clone());
@@ -111,7 +112,7 @@ fn why(exchange: &LessonExchange, got: &[String]) -> Option<String> {
     explanation(&command, got.first()?).map(str::to_owned)
 }
 
-/// A general explanation of an unexpected reply.
+/// Returns a general explanation of an unexpected reply, if there is one.
 #[must_use]
 pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
     let meaning = match (command, got) {
@@ -129,7 +130,7 @@ pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
         ("HGETALL" | "HKEYS" | "HVALS" | "SMEMBERS" | "LRANGE", "(empty array)") => "there is no such key",
         ("TYPE", "none") => "there is no such key",
         _ if got.starts_with("(error) WRONGTYPE") => {
-            "the key holds a value of another type; delete it with DEL, then try again"
+            "the key contains a value of another type; delete it with DEL, then try again"
         }
         _ if got.starts_with("(error) NOPERM") => "this user's ACL does not allow the command",
         _ if got.starts_with("(error) ERR wrong number of arguments") => {

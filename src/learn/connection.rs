@@ -1,4 +1,4 @@
-//! The lessons' connection to Redis: one command at a time, and every wait ends at Ctrl-C.
+//! The lessons' connection to Redis. It sends one command at a time, and Ctrl-C ends every wait.
 
 use std::io;
 use std::pin::pin;
@@ -20,13 +20,13 @@ use crate::sanitize;
 use crate::session::other_keys::count_other_keys;
 use crate::signals::{self, Interrupted, Stop};
 
-/// Called with the Redis that the program waits for, and with `None` when the wait is over.
+/// Called with the Redis server that the program waits for, and with `None` when the wait is over.
 pub(crate) type WaitNotice = Box<dyn FnMut(Option<&Target>) + Send>;
 
 /// Returns the target of a new connection: the process that served the practice Redis may have ended.
 pub(crate) type CurrentTarget = Arc<dyn Fn() -> Target + Send + Sync>;
 
-/// Connects at the first command, and again after a failure.
+/// A connection that is opened by the first command, and opened again after a failure.
 pub(crate) struct LessonConnection {
     runtime: Runtime,
     target: Target,
@@ -37,7 +37,7 @@ pub(crate) struct LessonConnection {
     redis: Option<RedisConnection>,
 }
 
-/// Why there is no reply.
+/// The reason why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
     #[error(transparent)]
@@ -46,16 +46,16 @@ pub(crate) enum SendError {
     Interrupted(#[from] Interrupted),
 }
 
-/// Redis does not answer, or answers that it cannot serve requests.
+/// Redis does not answer, or reports that it is unavailable.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{what}")]
 pub(crate) struct Unavailable {
     pub what: String,
-    /// Most promising first.
+    /// What to do, the most promising first.
     pub fixes: Vec<String>,
     /// The exit status that `ping` would have.
     pub exit: Exit,
-    /// An established connection broke; a new one may work, or show what is wrong.
+    /// Whether an established connection broke. A new connection may work, or show the cause.
     pub was_connected: bool,
 }
 
@@ -151,7 +151,8 @@ impl LessonConnection {
             },
             Err(error) => Err(error),
         };
-        // A late reply would answer the wrong command. After a failover, the host name leads to another node.
+        // Close the connection, because a late reply would be taken for the reply to the next command, and because
+        // after a failover the host name leads to another node.
         self.close();
         reply
     }
@@ -173,7 +174,7 @@ impl LessonConnection {
         self.runtime.block_on(reported(work, target, notice))
     }
 
-    /// How many keys this program did not create; `None` if this user is not allowed to count them.
+    /// Returns how many keys this program did not create, or `None` if this user is not allowed to count them.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -181,7 +182,7 @@ impl LessonConnection {
         self.run_any(count_other_keys)
     }
 
-    /// Sends a command for cleaning up: also after Ctrl-C, and only until the deadline.
+    /// Sends a command for the clean-up. It is sent even after Ctrl-C, but its wait ends at the deadline.
     pub(crate) fn ask_at_the_end<W: AsRef<[u8]>>(
         &mut self,
         words: &[W],
@@ -223,7 +224,7 @@ async fn reported<T>(work: impl Future<Output = T>, target: &Target, notice: &mu
     done
 }
 
-/// Connects if necessary, then does `work`.
+/// Connects if necessary, then runs `work`.
 async fn send<T>(
     redis: &mut Option<RedisConnection>,
     target: &Target,
@@ -273,7 +274,7 @@ fn advice(fix: &Fix) -> String {
     }
 }
 
-/// What an error reply says about the Redis itself, rather than about the command.
+/// Returns the problem if an error reply concerns the Redis server itself, rather than the command.
 fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
     let Value::ServerError(error) = reply else {
         return None;

@@ -1,4 +1,4 @@
-//! A course: takes a [`Learner`] through lessons, step by step. The learner decides where to go.
+//! A course takes a [`Learner`] through lessons, step by step. The learner chooses the next step.
 
 mod attempt;
 mod blocks;
@@ -16,10 +16,10 @@ use crate::deadline::Deadline;
 use crate::signals::Interrupted;
 use menu::{LIST, QUIT};
 
-/// Lessons, a learner, and the learner's place.
+/// The lessons, a learner, and the learner's position.
 pub(crate) struct Course<'a> {
     pub files: &'a LessonFiles,
-    /// The lessons with the learner's name in them.
+    /// The lessons, with the learner's name filled in.
     pub lessons: Lessons,
     pub progress: Progress,
     pub sandbox: Sandbox,
@@ -28,7 +28,7 @@ pub(crate) struct Course<'a> {
     /// The language of code blocks.
     pub language: String,
     pub guest: Guest,
-    /// When the course has to be over.
+    /// The time limit of the course.
     pub deadline: Option<Deadline>,
     pub state: CourseState,
 }
@@ -36,39 +36,39 @@ pub(crate) struct Course<'a> {
 /// The state of the current lesson.
 #[derive(Default)]
 pub(crate) struct CourseState {
-    /// The app that a `serve` of the lesson started.
+    /// The app that a `serve` command of the lesson started.
     app: Option<RunningApp>,
     lock: Option<NameLock>,
-    /// The learner has just chosen another name, so the text on the screen is out of date.
+    /// Whether the learner has just chosen another name, so that the text on the screen is out of date.
     renamed: bool,
-    /// The lesson's keys are as they should be at this point.
+    /// Whether the lesson's keys have been set up for this point.
     keys_ready: bool,
     fast_lane: bool,
-    /// The last `sh run` of this step was not run.
+    /// Whether the last `sh run` of this step was skipped.
     command_skipped: bool,
-    /// Indexes of the hints that were shown in this step.
+    /// The indexes of the hints that were shown in this step.
     hints_shown: Vec<usize>,
 }
 
 /// Whether the learner has been told that this Redis is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guest {
-    /// Told before, or it is the learner's own practice Redis.
+    /// The learner was told before, or uses the practice Redis.
     Known,
-    /// Ask before the first write.
+    /// The learner must be asked before the first write.
     ToAsk,
-    /// Asked now, and agreed.
+    /// The learner was asked in this run, and agreed.
     Agreed,
 }
 
-/// Why a block ends early.
+/// The reason why a block ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leave {
     /// Continue with the next block.
     Skip,
     /// Start this step again.
     Redo,
-    /// Go to the step before.
+    /// Go to the previous step.
     Back,
     /// Go to another lesson, by its index.
     Lesson(usize),
@@ -91,7 +91,7 @@ pub(crate) enum CourseEnd {
     OutOfTime,
 }
 
-/// A place in a lesson: a block of a step, both counted from 0.
+/// A position in a lesson: a step and a block in it, both counted from 0.
 #[derive(Clone, Copy)]
 struct Place<'l> {
     lesson: &'l Lesson,
@@ -106,8 +106,8 @@ impl Place<'_> {
 }
 
 impl Course<'_> {
-    /// Teaches from the lesson at index `first` on, until the learner leaves or all lessons are done.
-    /// Call [`Course::clean_up`] afterwards, whatever the result is.
+    /// Teaches the lessons, starting with the one at index `first`, until the learner leaves or all lessons are done.
+    /// Call [`Course::clean_up`] afterwards, even after an error.
     ///
     /// # Errors
     /// Returns [`Interrupted`] after a signal.
@@ -137,7 +137,7 @@ impl Course<'_> {
         }
     }
 
-    /// Removes the lesson's keys and releases the learner's name; returns whether all keys could be removed.
+    /// Removes the lesson's keys, and releases the learner's name. Returns whether all keys could be removed.
     pub(crate) fn clean_up(&mut self) -> bool {
         self.stop_app();
         let removed = self.sandbox.remove_at_the_end();
@@ -153,7 +153,7 @@ impl Course<'_> {
         removed
     }
 
-    /// Teaches one lesson; returns the index of the one that follows, or `None` when all are done.
+    /// Teaches one lesson. Returns the index of the next one, or `None` when all are done.
     fn lesson(&mut self, index: usize) -> Result<Option<usize>, Leave> {
         let mut lesson = self.lessons.list[index].clone();
         let mut step = self
@@ -308,7 +308,7 @@ impl Course<'_> {
         self.deadline.is_some_and(Deadline::is_over)
     }
 
-    /// Ends the course at its deadline, by the same way as Ctrl-C does.
+    /// Ends the course at its deadline, in the same way as Ctrl-C.
     fn check_time(&self) -> Result<(), Interrupted> {
         if self.is_out_of_time() {
             return Err(Interrupted);
@@ -317,7 +317,7 @@ impl Course<'_> {
     }
 }
 
-/// Every lesson and its progress.
+/// Returns every lesson with its progress.
 #[must_use]
 pub(crate) fn standings<'l>(lessons: &'l Lessons, progress: &Progress) -> Vec<(&'l Lesson, Standing)> {
     let standing = |lesson: &Lesson| {

@@ -1,12 +1,12 @@
-//! The commands a lesson may run: those on the list below, and only on keys that start with [`PREFIX`].
+//! Checks whether a lesson may run a command: it must be on the list below, and its keys must start with [`PREFIX`].
 //!
-//! This is a list of allowed commands, because a list of dangerous ones would never be complete.
+//! The list contains the allowed commands, because a list of forbidden ones would never be complete.
 
 use crate::practice::command_table::{CommandInfo, PRACTICE, REAL_ONLY, find, find_name};
 use crate::sanitize;
 pub(crate) use crate::session::KEY_PREFIX as PREFIX;
 
-/// Why a command is not sent.
+/// The reason why a command is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Forbidden {
     /// A key does not start with [`PREFIX`].
@@ -18,14 +18,14 @@ pub(crate) enum Forbidden {
     /// KEYS and an unrestricted SCAN read every key of the database.
     #[error("not sent: {0} would scan other keys; use SCAN 0 MATCH {PREFIX}*")]
     ScansAllKeys(&'static str),
-    /// Some settings are passwords.
+    /// The setting may be a password.
     #[error(
         "not sent: CONFIG GET {0} could show a password; name a single setting, such as maxmemory-policy"
     )]
     PasswordSetting(String),
 }
 
-/// Every command with keys is allowed. Of those without keys, these are allowed because they change nothing …
+/// Commands without keys that are allowed because they only read. All commands with keys are allowed.
 const READ_ONLY: &[&str] = &[
     "acl|cat",
     "acl|whoami",
@@ -57,7 +57,7 @@ const READ_ONLY: &[&str] = &[
     "scan",
     "time",
 ];
-/// … and these because a transaction needs them, or because they do no harm.
+/// Commands without keys that are allowed because transactions need them, or because they are harmless.
 const HARMLESS: &[&str] = &[
     "discard",
     "exec",
@@ -69,7 +69,7 @@ const HARMLESS: &[&str] = &[
     "wait",
 ];
 
-/// The command of a request, if it is on the list of commands a lesson may run.
+/// Returns the command of a request, if a lesson may run it.
 pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
     let is_listed = |command: &&CommandInfo| {
         command.keys.0 > 0 || READ_ONLY.contains(&command.name) || HARMLESS.contains(&command.name)
@@ -77,7 +77,7 @@ pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
     find(&[PRACTICE, REAL_ONLY], words).filter(is_listed)
 }
 
-/// The keys of a command that may be sent.
+/// Returns the keys of a command that may be sent.
 ///
 /// # Errors
 /// Returns [`Forbidden`] if the command must not be sent.
@@ -109,7 +109,7 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     }
 }
 
-/// The name of a command, with its subcommand if it has one.
+/// Returns the name of a command, with its subcommand if it has one.
 fn shown_name(words: &[Vec<u8>]) -> String {
     let is_container = || {
         let command = find_name(&[PRACTICE, REAL_ONLY], &lower(words.first()?))?;
@@ -121,13 +121,13 @@ fn shown_name(words: &[Vec<u8>]) -> String {
     sanitize::excerpt(&shown.join(&b' '), 40)
 }
 
-/// Matches `requirepass`, `masterauth`, `tls-key-file-pass`, and every pattern that may include one of them.
+/// Whether a setting is `requirepass`, `masterauth`, `tls-key-file-pass`, or a pattern that may match one of them.
 fn may_match_password(setting: &[u8]) -> bool {
     let name = lower(setting);
     name.contains("pass") || name.contains("auth") || name.contains(['*', '?', '[', '\\'])
 }
 
-/// Whether a command, given by its first word, changes nothing. Such a command does not count as an attempt at a task.
+/// Whether the command with this first word only reads. Such a command does not count as an attempt at a task.
 #[must_use]
 pub(super) fn only_reads(command: &str) -> bool {
     let name = lower(command.as_bytes());
@@ -143,11 +143,11 @@ fn lower(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_lowercase()
 }
 
-/// The largest number of typos in a command name.
+/// The most typos in a command name that are corrected.
 const MOST_TYPOS: usize = 2;
 
-/// What the learner may have meant by a command that was not sent: a command name at most two typos away, or the key with
-/// our prefix.
+/// Suggests a correction for a command that was not sent: a command name that differs by at most two typos, or the
+/// key with the prefix.
 #[must_use]
 pub(super) fn suggestion(words: &[Vec<u8>]) -> Option<String> {
     let Some(command) = listed(words) else {
@@ -166,7 +166,7 @@ pub(super) fn suggestion(words: &[Vec<u8>]) -> Option<String> {
     is_foreign.then(|| format!("{PREFIX}{}", sanitize::line(key)))
 }
 
-/// The commands that the prompt completes.
+/// The commands that the prompt offers as completions.
 #[rustfmt::skip]
 pub(crate) const COMPLETIONS: &[&str] = &[
     "DEL", "EXISTS", "EXPIRE", "EXPIRETIME", "GET", "GETDEL", "GETEX", "HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY",

@@ -1,5 +1,5 @@
-//! Who takes a lesson: the person at the terminal, or the robot of `learn --yes`. Both are shown the same events and are
-//! asked the same questions.
+//! A learner is the person at the terminal, or the robot of `learn --yes`. Both get the same events and the same
+//! questions.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use super::connection::Unavailable;
 use super::lesson::{CodeTab, Hint, Lesson, LessonExchange, Quiz, Shell, Transcript, Wait};
 use crate::signals::Interrupted;
 
-/// Takes lessons. Every question ends with [`Interrupted`] on Ctrl-C, or at the end of the input.
+/// A learner. Every question returns [`Interrupted`] on Ctrl-C, or at the end of the input.
 pub(crate) trait Learner {
     fn show(&mut self, event: &CourseEvent<'_>);
 
-    /// Asks for one of these keys; Enter means the first.
+    /// Asks for one of these keys. Enter selects the first.
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted>;
 
-    /// Asks for a Redis command, or for one of the keys. `keys` are the Redis keys to complete.
+    /// Asks for a Redis command, or for one of the keys in `offers`. `keys` are the Redis keys for completion.
     fn type_command(&mut self, keys: &[String], offers: &[Offer]) -> Result<Typed, Interrupted>;
 
-    /// Asks for the right answers of a quiz, or for one of the keys.
+    /// Asks for the right answers of a quiz, or for one of the keys in `offers`.
     fn pick(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted>;
 
-    /// Asks for a line of text. `problem` says why the line before was not accepted.
+    /// Asks for a line of text.
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted>;
 }
 
-/// A key, by its meaning.
+/// The meaning of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// Continue: run what is shown, or go to the next part.
+    /// Continue: run the commands that are shown, or go to the next part.
     Next,
     Hint,
     Solution,
@@ -39,18 +39,18 @@ pub(crate) enum Key {
     Language,
     /// Start this step again.
     Redo,
-    /// Go back to the step before.
+    /// Go back to the previous step.
     Back,
     /// Show only the tasks of this lesson.
     FastLane,
     /// Run `ping` on this Redis.
     Ping,
-    /// Decline what [`Key::Next`] would do.
+    /// Decline the action of [`Key::Next`].
     No,
     Quit,
 }
 
-/// A key that works here, and what it does, in one to three words.
+/// A key that works here, and a description of one to three words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub key: Key,
@@ -87,10 +87,10 @@ pub(crate) enum Mark {
     Failure,
 }
 
-/// What happens in a lesson. Steps and hints are counted from 0.
+/// An event in a lesson. Steps and hints are counted from 0.
 #[derive(Debug)]
 pub(crate) enum CourseEvent<'a> {
-    /// A lesson starts, or continues at a later step.
+    /// A lesson starts, or continues at a later step than the first.
     Lesson {
         lesson: &'a Lesson,
         of: usize,
@@ -110,7 +110,7 @@ pub(crate) enum CourseEvent<'a> {
     Shell(&'a Shell),
     /// Redis commands that are about to be run.
     Commands(&'a Transcript),
-    /// One of them was run.
+    /// One of these commands was run.
     Ran(&'a Outcome),
     /// A `redis check`, or one command of it, was run silently.
     Checked(&'a Outcome),
@@ -118,7 +118,7 @@ pub(crate) enum CourseEvent<'a> {
     Try,
     /// The reply to a typed command, as redis-cli prints it.
     Reply(&'a [String]),
-    /// The task is not done yet: the check that failed.
+    /// The task is not done yet. Contains the check that failed.
     NotYet(&'a Outcome),
     Solution(&'a Transcript),
     Hint {
@@ -140,11 +140,11 @@ pub(crate) enum CourseEvent<'a> {
     Countdown {
         wait: &'a Wait,
         left: Duration,
-        /// The reply of PTTL for the key that the wait watches.
+        /// The reply to PTTL for the key to watch.
         pttl: Option<i64>,
     },
     CountdownOver,
-    /// Redis did not answer, or cannot serve requests now.
+    /// Redis did not answer, or is unavailable.
     Unavailable(&'a Unavailable),
     Lessons(&'a [(&'a Lesson, Standing)]),
     /// The app runs: the robot logs in and visits the page, as the lesson asks a person to do.
@@ -152,7 +152,7 @@ pub(crate) enum CourseEvent<'a> {
         line: usize,
         address: SocketAddr,
     },
-    /// The app is about to stop.
+    /// Called when the app is about to stop.
     AppStops,
     /// A command of this program has finished writing to the terminal.
     CommandOutput,

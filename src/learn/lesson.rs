@@ -7,18 +7,18 @@ use super::pattern::Pattern;
 /// One lesson file.
 #[derive(Clone, Debug)]
 pub(crate) struct Lesson {
-    /// The `id` of `NN-id.md`, by which progress is stored.
+    /// The `id` of `NN-id.md`. Progress is stored under this ID.
     pub id: String,
-    /// The `NN` of `NN-id.md`: its place in the order.
+    /// The `NN` of `NN-id.md`, which determines the order of the lessons.
     pub number: u32,
-    /// The file as messages name it, for example `lessons/03-count-visits.md`.
+    /// The file's name in messages, for example `lessons/03-count-visits.md`.
     pub file: String,
     pub title: String,
     /// What the learner will achieve: the first blockquote as plain text; may be empty.
     pub goal: String,
     /// The blocks before the first step. They are shown but not run.
     pub introduction: Vec<Block>,
-    /// At least one.
+    /// The steps; there is at least one.
     pub steps: Vec<LessonStep>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Block {
     Prose(String),
     /// Shown, then run; every reply is compared.
     Redis(Transcript),
-    /// The learner types. Judged by the checks, or by the reply if there are none.
+    /// The learner types the commands. They are judged by the checks or, if there are none, by the reply.
     Try {
         solution: Transcript,
         checks: Vec<Transcript>,
@@ -86,7 +86,7 @@ pub(crate) struct LessonExchange {
     pub source: String,
     /// The words of the command.
     pub words: Vec<Vec<u8>>,
-    /// `None`: any reply.
+    /// The expected reply; `None` accepts any reply.
     pub reply: Option<Pattern>,
     /// Wrong replies that the lesson explains.
     pub wrong: Vec<WrongReply>,
@@ -125,7 +125,8 @@ pub(crate) struct CodeTab {
     pub text: String,
 }
 
-/// The language of a fence in lower case. Also understands short names, and the frameworks of the examples.
+/// The language of a fence in lower case. Also accepts abbreviations, and the names of the frameworks in the
+/// examples.
 #[must_use]
 pub(crate) fn language_named(word: &str) -> String {
     let word = word.to_lowercase();
@@ -143,7 +144,7 @@ pub(crate) fn language_named(word: &str) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct Quiz {
     pub question: String,
-    /// At least one is right.
+    /// The answers, of which at least one is right.
     pub answers: Vec<Answer>,
 }
 
@@ -151,7 +152,7 @@ pub(crate) struct Quiz {
 pub(crate) struct Answer {
     pub text: String,
     pub is_right: bool,
-    /// Why it is right or wrong; not empty if it is wrong.
+    /// The reason why it is right or wrong. It is not empty if the answer is wrong.
     pub why: String,
 }
 
@@ -165,11 +166,11 @@ impl Quiz {
     }
 }
 
-/// An error in a lesson file: what is wrong, and what would be right.
+/// An error in a lesson file, with the correct form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
 pub(crate) struct LessonError {
-    /// The file as messages name it.
+    /// The file's name in messages.
     pub file: String,
     pub line: usize,
     pub what: String,

@@ -1,4 +1,4 @@
-//! Lesson files: compiled into the program, or in a folder.
+//! Lesson files, which are either compiled into the program or in a folder.
 
 use std::fmt;
 use std::fs;
@@ -10,7 +10,7 @@ use super::name;
 use super::parse::Problem;
 use super::parse::{number_and_id, parse};
 
-/// A file above this limit is not a lesson.
+/// The maximum size of a lesson file.
 const MOST_BYTES: u64 = 1024 * 1024;
 
 /// The source of lessons.
@@ -57,7 +57,8 @@ impl fmt::Display for LessonFiles {
 }
 
 impl LessonFiles {
-    /// Reads all lessons, with the learner's name in them. An invalid file does not make the others unavailable.
+    /// Reads all lessons, with the learner's name filled in. If a file is invalid, the other lessons are still
+    /// available.
     ///
     /// # Errors
     /// Returns an error if the folder cannot be listed.
@@ -72,7 +73,8 @@ impl LessonFiles {
         Ok(lessons_of(files, name))
     }
 
-    /// The text of an example file. `path` is relative to the project, which is the parent of the folder.
+    /// Returns the text of an example file. `path` is relative to the project, which is the parent folder of the
+    /// lessons.
     fn example(&self, path: &str) -> Option<String> {
         match self {
             // The examples are available if the program runs in its own source folder.
@@ -103,7 +105,7 @@ impl LessonFiles {
             .collect()
     }
 
-    /// The line that differs, and how.
+    /// Returns the first line that differs, and a description of the difference.
     fn compare_example(&self, tab: &CodeTab) -> Option<Problem> {
         let (path, name) = tab.fence.from.as_ref()?;
         let Some(source) = self.example(path) else {
@@ -124,7 +126,7 @@ impl LessonFiles {
 }
 
 impl Lessons {
-    /// The index of a lesson, by its number, its id, or a part of its id or title.
+    /// Finds a lesson by its number, its ID, or a part of its ID or title. Returns its index.
     ///
     /// # Errors
     /// Returns a message if no lesson matches, or if several do.
@@ -154,7 +156,7 @@ impl Lessons {
     }
 }
 
-/// A file as messages name it, and its text.
+/// A file's name in messages, and its text.
 type LessonFile = (String, Result<String, Problem>);
 
 fn files_in(folder: &Path) -> io::Result<Vec<LessonFile>> {
@@ -218,7 +220,7 @@ fn lessons_of(mut files: Vec<LessonFile>, name: &str) -> Lessons {
     lessons
 }
 
-/// Progress is stored by id, and the order is by number, so both have to be unique.
+/// IDs and numbers must be unique, because progress is stored by ID and lessons are sorted by number.
 fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
     let is_same = |other: &&Lesson| other.id == lesson.id || other.number == lesson.number;
     let other = lessons.list.iter().find(is_same)?;
@@ -226,8 +228,8 @@ fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
     Some(format!("has the same {what} as {}", other.file))
 }
 
-/// The lines between the comments `region NAME` and `endregion NAME`, without their common indentation and without the
-/// markers of other regions.
+/// Returns the lines between the comments `region NAME` and `endregion NAME`, without their common indentation and
+/// without the markers of other regions.
 fn region(source: &str, name: &str) -> Option<Vec<String>> {
     let mut open = false;
     let mut closed = false;
@@ -247,7 +249,7 @@ fn region(source: &str, name: &str) -> Option<Vec<String>> {
     (open && closed).then(|| dedented(lines))
 }
 
-/// The first line (from 0) in which the text of a fence differs from a region, with both lines.
+/// Returns the number (from 0) of the first line in which the text of a fence differs from a region, and both lines.
 fn first_difference(text: &str, region: &[String]) -> Option<(usize, String, String)> {
     let text = dedented(text.lines().map(|line| line.trim_end().to_owned()).collect());
     (0..text.len().max(region.len()))

@@ -1,4 +1,5 @@
-//! Lessons: Markdown files whose commands are run against Redis and judged by reply and by state.
+//! Lessons: Markdown files with commands that are run on Redis. Replies and state are compared with the expected
+//! ones.
 //!
 //! ```text
 //! lesson file ─▶ steps ─▶ run against Redis ─▶ check reply and state ─▶ feedback ─▶ progress

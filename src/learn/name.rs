@@ -1,5 +1,5 @@
-//! The name in a lesson's keys: `ada`, or another one for a second learner on the same Redis. A lock in Redis shows that
-//! a name is in use.
+//! The name in a lesson's keys: `ada`, or another name for a second learner on the same Redis server. A lock in Redis
+//! shows that a name is in use.
 
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -17,13 +17,13 @@ use crate::random;
 /// The name that the lessons are written with.
 pub(crate) const FIRST_NAME: &str = "ada";
 
-/// Most characters of a name.
+/// The most characters in a name.
 const LONGEST: usize = 20;
 
-/// TTL of the lock, in seconds: a process that died blocks its name no longer than this.
+/// TTL of the lock in seconds. If a process crashes, its name is available again after this time.
 const LOCK_TTL: &str = "30";
 
-/// Two renewals in a row may fail.
+/// Interval between renewals. The lock survives two failed renewals in a row.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 const RELEASE_WITHIN: Duration = Duration::from_secs(1);
@@ -33,16 +33,16 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) struct NameLock {
     key: String,
     token: String,
-    /// Dropping it ends the thread that renews the lock.
+    /// Dropping this ends the thread that renews the lock.
     _renewing: Sender<()>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Taken {
     Yes(NameLock),
-    /// Another learner holds it.
+    /// Another learner uses it.
     InUse,
-    /// This Redis rejects the lock key (an ACL, a replica): the lesson continues without a lock.
+    /// This Redis rejects the lock key, for example because of an ACL. The lesson continues without a lock.
     NotPossible,
 }
 
@@ -74,7 +74,7 @@ impl NameLock {
                 }
             }
         };
-        // Without this thread the lock expires, and another learner could take the same name.
+        // If the thread cannot be started, the lock expires, and another learner can choose the same name.
         let _ = thread::Builder::new().name("lesson lock".into()).spawn(renewer);
         Ok(Taken::Yes(lock))
     }
@@ -87,7 +87,7 @@ impl NameLock {
     }
 }
 
-/// Extends the lock, or takes it again if Redis has lost it.
+/// Extends the lock, or acquires it again if Redis has lost it.
 fn renew(connection: &mut LessonConnection, key: &str, token: &str) {
     // The lesson's own commands will report the same error.
     let _ = match connection.ask(&["GET", key]) {
@@ -101,7 +101,7 @@ fn text(token: &str) -> Value {
     Value::BulkString(token.as_bytes().to_vec())
 }
 
-/// Whether a learner can choose this name: it becomes part of keys and command lines.
+/// Whether a learner may choose this name, which becomes part of keys and command lines.
 #[must_use]
 pub(crate) fn is_valid(name: &str) -> bool {
     let is_plain =
@@ -111,13 +111,13 @@ pub(crate) fn is_valid(name: &str) -> bool {
         && name.chars().all(is_plain)
 }
 
-/// Keys, and the first name where it is a whole word.
+/// Matches keys, and the first name as a whole word.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     let named = Regex::new(&format!(r#"{PREFIX}[^\s"'`()<>,;|]*|\b{FIRST_NAME}\b"#));
     named.expect("this constant is a valid regex")
 });
 
-/// A lesson's source with another name: replaces `ada` where it is a whole word, and adds the name to keys that do not
+/// Changes the name in a lesson's source. Replaces `ada` as a whole word, and adds the name to keys that do not
 /// contain one, so that two learners never share a key.
 #[must_use]
 pub(crate) fn rename(source: &str, name: &str) -> String {

@@ -12,7 +12,7 @@ use markdown::{Content, Piece, hint_text, pieces, unclosed};
 
 use super::lesson::{Block, CodeTab, Hint, Lesson, LessonError, LessonStep, Shell, Transcript};
 
-/// What is wrong, and where: a line of the file, or a row of a fence's body (from 0).
+/// A line of the file, or a row of a fence's body (from 0), and the problem there.
 pub(super) type Problem = (usize, String);
 
 /// The Markdown extensions of lessons, for parsing and for display.
@@ -20,7 +20,7 @@ pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_STRIKETHROUGH);
 
-/// Parses a lesson. `file` is its name in messages; the last part must be `NN-id.md`.
+/// Parses a lesson. `file` is its name in messages. The last part of the name must be `NN-id.md`.
 ///
 /// # Errors
 /// Returns all errors, in the order of their lines.
@@ -68,7 +68,7 @@ struct Parser<'a> {
     steps: Vec<LessonStep>,
     /// Hints before the first task of a step.
     early_hints: Vec<String>,
-    /// The piece before was a code fence.
+    /// Whether the previous piece was a code fence.
     after_code: bool,
     errors: Vec<LessonError>,
 }
@@ -154,7 +154,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Hints before the first task of a step belong to that task. In a step without tasks they are prose.
+    /// Assigns the hints before the first task of a step to that task. In a step without tasks, they become prose.
     fn settle_early_hints(&mut self) {
         let early = std::mem::take(&mut self.early_hints);
         let Some(step) = self.steps.last_mut() else {
@@ -227,7 +227,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The content of a fence, or its errors.
+    /// Returns the content of a fence, or records its errors.
     fn body<T>(&mut self, line: usize, parsed: Result<T, Vec<Problem>>) -> Option<T> {
         match parsed {
             Ok(body) => Some(body),
@@ -322,7 +322,7 @@ fn is_task(block: &Block) -> bool {
     !matches!(block, Block::Prose(_) | Block::Code(_))
 }
 
-/// The line of a `try` that has no check, and no expected reply to its last command.
+/// Returns the line of a `try` that has neither a check nor an expected reply to its last command.
 fn unjudged(block: &Block) -> Option<usize> {
     match block {
         Block::Try { solution, checks } if checks.is_empty() && !solution.fence.fails => {

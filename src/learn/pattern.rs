@@ -1,6 +1,6 @@
 //! An expected reply: lines as redis-cli prints them, with wildcards.
 //!
-//! `[..]` is any text in a line, `[1-10]` is a number in that range, and a line `...` is any number of lines.
+//! `[..]` matches any text in a line, `[1-10]` a number in that range, and a line `...` any number of lines.
 
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
@@ -76,7 +76,7 @@ impl Pattern {
         })
     }
 
-    /// The lines as the lesson has them.
+    /// Returns the lines as they are in the lesson.
     #[must_use]
     pub(crate) fn source(&self) -> &[String] {
         &self.source
@@ -90,14 +90,14 @@ impl Pattern {
     }
 }
 
-/// The range of a wildcard such as `[1-10]`.
+/// Parses a wildcard such as `[1-10]`.
 fn range(wildcard: &Captures<'_>) -> Option<RangeInclusive<i64>> {
     let (least, most) = (wildcard.get(1)?.as_str(), wildcard.get(2)?.as_str());
     let range = least.parse().ok()?..=most.parse().ok()?;
     (!range.is_empty()).then_some(range)
 }
 
-/// A line of an expected reply for people: `(integer) [1-10]` becomes `(integer) 1 to 10`.
+/// Formats a line of an expected reply for display: `(integer) [1-10]` becomes `(integer) 1 to 10`.
 #[must_use]
 pub(crate) fn in_words(line: &str) -> String {
     if line.trim() == "..." {

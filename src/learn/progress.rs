@@ -1,4 +1,4 @@
-//! The learner's progress, by lesson id, in a JSON file. A file that cannot be used never stops a lesson.
+//! The learner's progress by lesson ID, in a JSON file. If the file cannot be used, lessons still work.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,10 +19,10 @@ pub(crate) struct LearnerRecord {
     /// The language of code blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// Unknown ids are kept: they belong to another folder of lessons.
+    /// Unknown IDs are kept, because they belong to another folder of lessons.
     #[serde(default)]
     lessons: BTreeMap<String, LessonProgress>,
-    /// Keys that still have to be removed if the program did not end normally.
+    /// Keys that still have to be removed, because the program did not end normally.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     #[serde(flatten)]
@@ -51,20 +51,20 @@ impl LearnerRecord {
         self.lessons.get(id).cloned().unwrap_or_default()
     }
 
-    /// The learner is at this step of this lesson.
+    /// Records that the learner is at this step of this lesson.
     pub(crate) fn arrive(&mut self, id: &str, step: usize) {
         self.current = Some(id.to_owned());
         self.lessons.entry(id.to_owned()).or_default().step = step;
     }
 
-    /// The lesson is done; the next time it starts at its first step.
+    /// Records that the lesson is done. The next time, it starts at its first step.
     pub(crate) fn finish(&mut self, id: &str) {
         let lesson = self.lessons.entry(id.to_owned()).or_default();
         lesson.done = true;
         lesson.step = 0;
     }
 
-    /// Forgets the progress of a lesson.
+    /// Deletes the progress of a lesson.
     pub(crate) fn forget(&mut self, id: &str) {
         self.lessons.remove(id);
         self.current.take_if(|current| current == id);

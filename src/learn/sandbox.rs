@@ -1,4 +1,5 @@
-//! The lesson's keys in Redis: removed, set up as they are at any point of the lesson, removed at the end.
+//! Manages the lesson's keys in Redis: sets them up for any point in the lesson, and removes them at the start and
+//! the end.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,18 +11,18 @@ use super::guard;
 use super::lesson::{Block, Lesson, Transcript};
 use crate::deadline::Deadline;
 
-/// Time limit for removing the keys at the end, also after Ctrl-C.
+/// Time limit for removing the keys at the end, which also happens after Ctrl-C.
 const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// A connection, and the keys that the lesson may have created.
 pub(crate) struct Sandbox {
     pub connection: LessonConnection,
     keys: BTreeSet<Vec<u8>>,
-    /// MULTI was sent or held, and EXEC was not sent.
+    /// Whether MULTI was sent or held, but EXEC was not sent yet.
     in_transaction: bool,
-    /// In a cluster: MULTI and the commands after it, until the first key shows which node they are for.
+    /// In a cluster: MULTI and the commands that follow it. They are held until the first key determines the node.
     held: Vec<Vec<Vec<u8>>>,
-    /// In a cluster: a key of the node that runs the transaction.
+    /// In a cluster: a key on the node that runs the transaction.
     node: Option<Vec<u8>>,
 }
 
@@ -56,10 +57,10 @@ impl Sandbox {
         self.in_transaction
     }
 
-    /// Sends a command that [`guard::keys_of`] allows, and remembers its keys.
+    /// Sends a command that [`guard::keys_of`] allows, and records its keys.
     ///
     /// In a cluster, a transaction goes to the node of its first key. MULTI has no key, so it is sent with the first
-    /// command that has one; until then, the replies are those that Redis would give.
+    /// command that has one. Until then, this function returns the same replies as Redis.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -109,7 +110,7 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Removes every key, also after Ctrl-C; returns whether that was possible.
+    /// Removes every key, even after Ctrl-C. Returns whether this succeeded.
     pub(crate) fn remove_at_the_end(&mut self) -> bool {
         let deadline = Deadline::after(CLEAN_UP_WITHIN);
         if self.in_transaction {
@@ -130,8 +131,8 @@ impl Sandbox {
         self.clear()
     }
 
-    /// Sets the keys up as they are just before a block: repeats all commands before it. Waits are not repeated; they
-    /// are subtracted from the keys' TTLs.
+    /// Sets up the keys as they are just before a block, by repeating all commands before it. Waits are not repeated,
+    /// but subtracted from the keys' TTLs.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -169,7 +170,7 @@ impl Sandbox {
             None => self.connection.ask(words),
         };
         if asked.is_err() {
-            // The connection is closed, and its transaction with it.
+            // The connection is closed, which also ends its transaction.
             self.in_transaction = false;
             self.held.clear();
             self.node = None;
@@ -183,7 +184,7 @@ impl Sandbox {
             let Value::Int(left @ 0..) = self.ask(&[b"PTTL".to_vec(), key.clone()])? else {
                 continue;
             };
-            // Redis deletes a key if its new TTL is 0.
+            // If the new TTL is 0, Redis deletes the key.
             let left = (left - span).max(0).to_string().into_bytes();
             self.ask(&[b"PEXPIRE".to_vec(), key, left])?;
         }
@@ -191,7 +192,7 @@ impl Sandbox {
     }
 }
 
-/// The keys of all commands of a lesson.
+/// Returns the keys of all commands in a lesson.
 fn keys_of(lesson: &Lesson) -> BTreeSet<Vec<u8>> {
     let blocks = lesson.steps.iter().flat_map(|step| &step.blocks);
     let transcripts = blocks.flat_map(|block| match block {

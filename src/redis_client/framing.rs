@@ -1,4 +1,4 @@
-//! Finds where a RESP reply ends, without recursion and without trusting an announced length.
+//! Finds the end of a RESP reply, without recursion and without trusting announced lengths.
 //!
 //! The parser of the `redis` crate has no limit for the length of a reply or for its nesting. Both are checked here, before
 //! the parser sees the bytes. Spec: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
@@ -6,9 +6,9 @@
 /// Limits for one reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Length of the whole reply in bytes.
+    /// The maximum length of the whole reply in bytes.
     pub bytes: usize,
-    /// Arrays within arrays. The parser recurses, so this must stay below its own limit of 100.
+    /// The maximum nesting of arrays. The parser is recursive, so this must be below its own limit of 100.
     pub depth: usize,
 }
 
@@ -25,7 +25,7 @@ impl Limits {
     };
 }
 
-/// Why bytes are not an acceptable reply.
+/// The reason why bytes are not an acceptable reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// The bytes are not RESP.
@@ -39,7 +39,7 @@ pub enum Malformed {
     TooDeep,
 }
 
-/// The length in bytes of the first reply in `bytes`; `None` while it is incomplete.
+/// Returns the length in bytes of the first reply in `bytes`, or `None` if it is incomplete.
 ///
 /// # Errors
 /// Returns `Malformed` as soon as no further bytes could complete the reply within the limits.
@@ -47,11 +47,11 @@ pub fn measure(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed>
     Measure::new(limits).length(bytes)
 }
 
-/// Measures a reply that arrives in pieces, and reads each byte only once.
+/// Measures a reply that arrives in pieces. Reads each byte only once.
 #[derive(Debug)]
 pub(super) struct Measure {
     limits: Limits,
-    /// Elements still to come, on each level that is open.
+    /// The number of elements still to come, for each open level.
     open: Vec<u64>,
     /// Where the next element starts.
     at: usize,
@@ -66,7 +66,7 @@ impl Measure {
         }
     }
 
-    /// The length of the reply that starts at the first byte; `None` while it is incomplete.
+    /// Returns the length of the reply that starts at the first byte, or `None` if it is incomplete.
     pub(super) fn length(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         while let Some(missing) = self.open.last_mut() {
             if *missing == 0 {
@@ -89,7 +89,7 @@ impl Measure {
             self.at = end;
             if let Then::Elements(count @ 1..) = header.then {
                 self.open.push(count);
-                // The shortest element takes three bytes: more elements than that cannot fit.
+                // The shortest element takes three bytes, so more elements cannot fit into the limit.
                 if count > (self.limits.bytes / 3) as u64 {
                     return Err(Malformed::TooLong);
                 }
@@ -113,7 +113,7 @@ impl Measure {
         }
     }
 
-    /// After an error: the bytes that were measured, and what is still to come.
+    /// After an error, returns the number of bytes that were measured, and the rest that is still to come.
     pub(super) fn rest(&self) -> (usize, Rest) {
         let elements = self
             .open
@@ -123,16 +123,16 @@ impl Measure {
     }
 }
 
-/// What is still to come of a reply that is being discarded.
+/// The rest of a reply that is being discarded.
 #[derive(Debug)]
 pub(super) struct Rest {
     elements: u64,
-    /// Bytes of a string that has begun, and of its line end.
+    /// The remaining bytes of a string that has begun, including its line end.
     text: u64,
 }
 
 impl Rest {
-    /// How many of `bytes` belong to the reply, and whether it ends there.
+    /// Returns how many of `bytes` belong to the reply, and whether it ends there.
     pub(super) fn skip(&mut self, bytes: &[u8]) -> Result<(usize, bool), Malformed> {
         let mut at = 0;
         loop {
@@ -170,11 +170,11 @@ struct Header {
     then: Then,
 }
 
-/// What follows a header.
+/// The content that follows a header.
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,
-    /// A string of so many bytes, and a line end.
+    /// A string with this many bytes, and a line end.
     Text(u64),
     Elements(u64),
 }
@@ -196,7 +196,7 @@ fn header_at(bytes: &[u8], at: usize) -> Result<Option<Header>, Malformed> {
         return Ok(None);
     }
     let number = || number(line, at);
-    // A length below zero is RESP2's null.
+    // A negative length means null in RESP2.
     let count = || number().map(|number| u64::try_from(number).unwrap_or(0));
     let then = match kind {
         b'$' | b'!' | b'=' => match u64::try_from(number()?) {
@@ -214,7 +214,7 @@ fn header_at(bytes: &[u8], at: usize) -> Result<Option<Header>, Malformed> {
     Ok(Some(Header { end, then }))
 }
 
-/// Whether the line of a header of that kind can begin with these bytes: other protocols start with the same byte.
+/// Whether these bytes can begin a header line of this kind. Other protocols may start with the same byte.
 fn may_begin(kind: u8, part: &[u8]) -> bool {
     match kind {
         b'+' | b'-' => !part.contains(&0),
@@ -223,7 +223,7 @@ fn may_begin(kind: u8, part: &[u8]) -> bool {
     }
 }
 
-/// Where a string of that length ends; `None` while it is incomplete.
+/// Returns the end of a string with this length, or `None` if it is incomplete.
 fn text_end(bytes: &[u8], start: usize, length: usize) -> Result<Option<usize>, Malformed> {
     let tail = start + length;
     match bytes.get(tail..tail + 2) {
@@ -284,7 +284,7 @@ mod tests {
         );
         assert_eq!(measure(b"$3\r\nfooXX", Limits::REPLY), Err(Malformed::NotResp(7)));
         assert_eq!(measure(b"*x\r\n", Limits::REPLY), Err(Malformed::NotResp(0)));
-        // A greeting of MySQL's, whose first byte is its length: 95, 36 or 43.
+        // The greeting of a MySQL server. Its first byte is its length: 95, 36 or 43.
         for length in [b'_', b'$', b'+'] {
             let greeting = [length, 0, 0, 0, 10, b'8', b'.', b'0'];
             assert_eq!(measure(&greeting, Limits::REPLY), Err(Malformed::NotResp(0)));

@@ -1,4 +1,4 @@
-//! Limits the memory that a reply may take on a connection that requests share.
+//! Limits the memory that a reply may use on a connection that requests share.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,23 +9,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::{Limits, Malformed, Measure, Rest};
 
-/// Bytes taken from the stream at a time.
+/// The number of bytes to read from the stream at a time.
 const READ_CHUNK: usize = 16 * 1024;
 
-/// The code of the error reply that takes the place of a reply over the limit.
+/// The code of the error reply that replaces a reply over the limit.
 pub(crate) const REPLY_TOO_LARGE: &str = "REPLYTOOLARGE";
 
-/// A stream that passes on whole replies within the limits. A reply that is larger is discarded as it arrives, and an
-/// error reply takes its place: it fails the request that asked for it, and the connection remains usable for the others.
+/// A stream that passes on complete replies within the limits. A larger reply is discarded as it arrives, and
+/// replaced with an error reply. Only the request that asked for it fails, and the connection remains usable for
+/// other requests.
 #[derive(Debug)]
 pub(super) struct LimitedReplies<S> {
     stream: S,
     limits: Limits,
-    /// Received bytes that were not passed on yet.
+    /// Received bytes that have not been passed on yet.
     held: Vec<u8>,
-    /// How much of `held` is whole replies.
+    /// How many bytes of `held` are complete replies.
     complete: usize,
-    /// The reply after those.
+    /// The reply that follows them.
     reply: ReplyInProgress,
 }
 
@@ -46,7 +47,7 @@ impl<S> LimitedReplies<S> {
         }
     }
 
-    /// Finds the whole replies in what was received.
+    /// Finds the complete replies in the received bytes.
     fn advance(&mut self) -> Result<(), Malformed> {
         while self.complete < self.held.len() {
             let received = &self.held[self.complete..];
@@ -81,7 +82,7 @@ impl<S> LimitedReplies<S> {
         Ok(())
     }
 
-    /// Passes on as much of the whole replies as there is room for.
+    /// Passes on as many bytes of the complete replies as there is room for.
     fn pass_on(&mut self, room: &mut ReadBuf<'_>) {
         let count = self.complete.min(room.remaining());
         room.put_slice(&self.held[..count]);
@@ -141,7 +142,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { bytes: 64, depth: 2 };
 
-    /// Returns what is passed on if `sent` arrives in pieces of this size.
+    /// Returns the bytes that are passed on if `sent` arrives in pieces of this size.
     async fn passed(sent: &[u8], piece: usize) -> io::Result<String> {
         let (near, mut far) = duplex(piece);
         let sent = sent.to_vec();

@@ -1,4 +1,4 @@
-//! Everything that speaks to Redis.
+//! All connections to Redis.
 //!
 //! - [`connect`] runs the checks of `ping`, and then uses the connection types of the `redis` crate, with [`limited`] replies.
 //! - [`probe`] is the connection that the checks themselves use: one command at a time, with the received bytes as evidence.

@@ -1,6 +1,6 @@
 //! The connection that `ping` uses for its checks: it sends a command, and reads the reply within limits.
 //!
-//! Received bytes are evidence even if they are not a reply, so they stay available after an error.
+//! Received bytes are evidence even if they are not a reply, so they are still available after an error.
 
 use std::io;
 
@@ -17,7 +17,7 @@ pub struct ProbeConnection<S> {
     received: Vec<u8>,
 }
 
-/// Why no reply was read. What arrived until then stays in [`ProbeConnection::received`].
+/// The reason why no reply was read. [`ProbeConnection::received`] still returns the bytes that have arrived.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The deadline passed.
@@ -41,7 +41,7 @@ impl From<Elapsed> for ReadError {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
-    /// A connection over `stream`, with nothing sent or received yet.
+    /// Creates a connection over `stream`, on which nothing has been sent or received yet.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
@@ -51,9 +51,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
 
     /// Sends `commands` in one write and returns their replies, in order.
     ///
-    /// # Errors
-    /// Returns [`ReadError`] if a reply does not arrive, whole and within the limits, before the deadline. An error
-    /// *reply* is a [`Value::ServerError`], not an error.
+    /// # Errors Returns [`ReadError`] if a complete reply within the limits does not arrive before the deadline. An
+    /// error *reply* is returned as a [`Value::ServerError`], not as an error.
     pub async fn ask(
         &mut self,
         commands: &[Cmd],
@@ -84,8 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
 
     /// Reads one reply.
     ///
-    /// # Errors
-    /// Returns [`ReadError`] if it does not arrive, whole and within the limits, before the deadline.
+    /// # Errors Returns [`ReadError`] if a complete reply within the limits does not arrive before the deadline.
     pub async fn reply(&mut self, limits: Limits, deadline: Deadline) -> Result<Value, ReadError> {
         loop {
             if let Some(length) = measure(&self.received, limits)? {
@@ -101,23 +99,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
         }
     }
 
-    /// The bytes that arrived after the last reply that was returned: the evidence after an error.
+    /// Returns the bytes that arrived after the last complete reply. After an error, they are the evidence.
     pub fn received(&self) -> &[u8] {
         &self.received
     }
 
-    /// Returns the stream; received bytes that were not consumed are lost.
+    /// Returns the stream. Received bytes that have not been consumed are lost.
     pub fn into_stream(self) -> S {
         self.stream
     }
 
-    /// The stream underneath.
+    /// Returns the underlying stream.
     pub fn stream(&self) -> &S {
         &self.stream
     }
 }
 
-/// Room for new bytes before each read.
+/// The number of bytes to make room for before each read.
 const READ_CHUNK: usize = 4096;
 
 #[cfg(test)]

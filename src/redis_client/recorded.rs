@@ -7,10 +7,10 @@ use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use super::show::{clipped, write_command, write_reply};
 
-/// Bytes of a command or a reply that are kept: a field that someone else wrote may have any size.
+/// The most bytes of a command or a reply to keep, because fields that other programs wrote may have any size.
 const MOST_BYTES: usize = 1000;
 
-/// A command and its reply, as redis-cli prints them. An ellipsis marks what was too long.
+/// A command and its reply, as redis-cli prints them. An ellipsis replaces text that is too long.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedCommand {
     /// The command's name and arguments, as sent.
@@ -31,7 +31,7 @@ pub(crate) struct Recorded<C> {
 }
 
 impl<C> Recorded<C> {
-    /// Records what passes through `connection` from now on.
+    /// Starts to record the commands and replies on `connection`.
     pub(crate) fn new(connection: C) -> Self {
         Self {
             connection,
@@ -39,12 +39,12 @@ impl<C> Recorded<C> {
         }
     }
 
-    /// The connection itself, for commands that should not be shown.
+    /// Returns the connection itself, for commands that should not be recorded.
     pub(crate) fn unrecorded(&mut self) -> &mut C {
         &mut self.connection
     }
 
-    /// Everything recorded since the last call.
+    /// Returns everything that was recorded since the last call.
     pub(crate) fn take(&mut self) -> Vec<RecordedCommand> {
         std::mem::take(&mut self.exchanges)
     }
@@ -58,7 +58,7 @@ impl<C> Recorded<C> {
         });
     }
 
-    /// The crate sends MULTI and EXEC around the commands, and returns only the reply to EXEC.
+    /// Records a transaction. The crate sends MULTI and EXEC around the commands, and returns only the reply to EXEC.
     fn note_transaction(&mut self, pipeline: &Pipeline, executed: Option<&Value>, took: Duration) {
         self.note("MULTI".into(), executed.map(|_| "OK".into()), took);
         for command in pipeline.cmd_iter() {
@@ -77,7 +77,7 @@ impl<C> Recorded<C> {
 fn shown(command: &Cmd) -> String {
     let words = command.args_iter().map(|argument| match argument {
         Arg::Simple(bytes) => bytes,
-        // The cursor of a SCAN that has not begun.
+        // SCAN starts with the cursor 0.
         _ => b"0",
     });
     clipped(MOST_BYTES, |text| write_command(text, words))
@@ -137,7 +137,7 @@ fn reply_at(replies: &RedisResult<Vec<Value>>, index: usize) -> Option<&Value> {
 mod tests {
     use super::*;
 
-    /// Answers every command with its value.
+    /// A connection that returns this value for every command.
     struct Always(Value);
 
     impl ConnectionLike for Always {

@@ -21,7 +21,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// The TCP socket, about which the kernel can be asked; `None` for a unix socket.
+    /// Returns the TCP socket, for queries to the kernel; `None` for a unix socket.
     #[must_use]
     pub fn tcp(&self) -> Option<&TcpStream> {
         match self {

@@ -11,7 +11,7 @@ pub(super) struct Asset {
     text: &'static str,
 }
 
-/// All of them.
+/// All assets.
 pub(super) static ALL: [Asset; 3] = [
     Asset {
         path: "/style.css",
@@ -31,14 +31,15 @@ pub(super) static ALL: [Asset; 3] = [
 ];
 
 impl Asset {
-    /// The file, or 304 if the browser already has it.
+    /// Returns the file, or 304 if the browser already has it.
     pub(super) async fn respond(&self, request_headers: HeaderMap) -> Response {
         let tag = self.tag();
         let mut known = request_headers.get_all(IF_NONE_MATCH).iter();
         let is_known = known.any(|known| known.as_bytes() == tag.as_bytes());
         let headers = [
             (CONTENT_TYPE, self.kind.to_owned()),
-            // Browsers keep it but ask each time: another version of the program may run at the same address next.
+            // Browsers cache the file but revalidate it each time, because a different version of the program may run
+            // at the same address later.
             (CACHE_CONTROL, "no-cache".to_owned()),
             (ETAG, tag),
         ];
@@ -48,7 +49,7 @@ impl Asset {
         }
     }
 
-    /// FNV-1a over the text, to distinguish versions.
+    /// Returns a hash of the text (FNV-1a), to distinguish versions.
     fn tag(&self) -> String {
         let hash = self.text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -63,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    /// Text and what it stands on: WCAG 2.1, 1.4.3 asks for 4.5 to 1.
+    /// Text colours and their backgrounds. WCAG 2.1, 1.4.3 requires a contrast of 4.5 to 1.
     const TEXT: &[(&str, &str)] = &[
         ("ink", "paper"),
         ("ink", "card"),
@@ -75,21 +76,21 @@ mod tests {
         ("on-accent", "accent"),
         ("warn", "card"),
     ];
-    /// Parts that must be seen to be used, the focus ring among them: 1.4.11 asks for 3 to 1.
+    /// Controls, including the focus ring, and their backgrounds. WCAG 2.1, 1.4.11 requires a contrast of 3 to 1.
     const PARTS: &[(&str, &str)] = &[
         ("accent", "paper"),
         ("accent", "card"),
         ("accent", "track"),
         ("soft", "card"),
     ];
-    /// What nothing depends on: the lines between parts, and the ring's bed, whose state the arc shows.
+    /// Decoration that carries no information: the lines between parts, and the track of the ring.
     const DECORATION: &[&str] = &["line", "track"];
 
     fn sheet() -> &'static str {
         ALL[0].text
     }
 
-    /// The colours of one `:root`.
+    /// Returns the colours in one `:root` block.
     fn colours(block: &str) -> HashMap<&str, &str> {
         let (block, _) = block.split_once('}').unwrap();
         let declared = block.lines().filter_map(|line| line.trim().strip_prefix("--"));
@@ -98,7 +99,7 @@ mod tests {
             .collect()
     }
 
-    /// WCAG 2.1, relative luminance.
+    /// Returns the relative luminance as defined in WCAG 2.1.
     fn luminance(hex: &str) -> f64 {
         let channel = |at: usize| {
             let value = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
@@ -142,7 +143,7 @@ mod tests {
             let Some((property, value)) = line.split_once(": ") else {
                 continue;
             };
-            // What fades loses its contrast, whatever its colour.
+            // Transparency would reduce the contrast.
             assert_ne!(property, "opacity");
             assert!(property.starts_with("--") || !value.contains('#'), "{line}");
             let Some((_, colour)) = value.split_once("var(--") else {

@@ -1,6 +1,6 @@
-//! The Redis commands of a request, as the page shows them, and the last ones of each session.
+//! The Redis commands that the page shows: those of the request, and the last ones of each session.
 //!
-//! For display only: bounded, and lost when the process ends.
+//! They are only for display. Their number is limited, and they are lost when the process ends.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,9 +12,9 @@ use askama::filters::HtmlSafe;
 
 use crate::redis_client::RecordedCommand;
 
-/// Commands that are kept per session.
+/// The most commands to keep per session.
 const KEPT: usize = 20;
-/// Sessions that are remembered; a new one replaces the one that was not used for longest.
+/// The most sessions to keep. A new one replaces the one that has been unused for longest.
 const MOST_SESSIONS: usize = 256;
 
 /// The commands of one request, as rows of a table. Rendered once, because later pages of the session repeat them.
@@ -58,7 +58,7 @@ impl Commands {
     }
 }
 
-/// The last commands of the sessions that were used last; the newest session is at the end.
+/// The last commands of the sessions that were used most recently. The most recent session is at the end.
 #[derive(Debug, Default)]
 pub(super) struct History(Mutex<VecDeque<(String, Requests)>>);
 
@@ -66,7 +66,7 @@ pub(super) struct History(Mutex<VecDeque<(String, Requests)>>);
 type Requests = Vec<Arc<Commands>>;
 
 impl History {
-    /// Adds the commands of a request for the session at `key`; returns the earlier ones, oldest first.
+    /// Adds the commands of a request for the session at `key`. Returns the earlier ones, oldest first.
     pub(super) fn add(&self, key: &str, commands: &Arc<Commands>) -> Vec<Arc<Commands>> {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = sessions.iter().rposition(|(other, _)| other == key);
@@ -78,7 +78,7 @@ impl History {
         }
         let mut kept = earlier.clone();
         kept.push(commands.clone());
-        // Whole requests, as many as fit.
+        // Remove whole requests until the limit is met.
         while kept.iter().map(|request| request.count).sum::<usize>() > KEPT {
             kept.remove(0);
         }
@@ -86,7 +86,7 @@ impl History {
         earlier
     }
 
-    /// Forgets a session that has ended.
+    /// Removes a session that has ended.
     pub(super) fn forget(&self, key: &str) {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|(other, _)| other != key);

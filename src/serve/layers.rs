@@ -1,4 +1,5 @@
-//! Layers around all routes: access log, security headers, panics and invalid hosts; and the CSRF layer of the login form.
+//! The layers around all routes: access log, security headers, and handling of panics and invalid hosts. Also the
+//! CSRF layer of the login form.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,12 +20,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::pages::{self, Layout};
 
-/// Allows nothing but this server's own style sheet, script, event stream and form, and no framing.
+/// Allows only this server's own style sheet, script, event stream and form, and no framing.
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
                    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-/// Characters of a path that the access log keeps.
+/// The most characters of a path in the access log.
 const LONGEST_PATH: usize = 200;
 
 /// Adds the layers that every request passes through.
@@ -47,7 +48,7 @@ fn add_headers<B>(mut response: http::Response<B>) -> http::Response<B> {
         header(CONTENT_SECURITY_POLICY, CSP),
         header(X_FRAME_OPTIONS, "DENY"),
         header(X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // `no-referrer` would make browsers send `Origin: null` with this server's own form.
+        // With `no-referrer`, browsers would send `Origin: null` with this server's own form.
         header(REFERRER_POLICY, "same-origin"),
         header(OPENER_POLICY, "same-origin"),
         header(RESOURCE_POLICY, "same-origin"),
@@ -58,7 +59,7 @@ fn add_headers<B>(mut response: http::Response<B>) -> http::Response<B> {
     response
 }
 
-/// Answers requests that RFC 9112, section 3.2, calls invalid but hyper accepts with 400.
+/// Returns 400 for requests that hyper accepts although they are invalid (RFC 9112, section 3.2).
 async fn refuse_invalid_host(State(layout): State<Layout>, request: Request, next: Next) -> Response {
     match host_error(&request) {
         Some(text) => pages::close_connection(pages::error(layout, StatusCode::BAD_REQUEST, text)),
@@ -84,28 +85,28 @@ fn host_error(request: &Request) -> Option<&'static str> {
     }
 }
 
-/// RFC 3986, section 3.2.2, and the colon before a port.
+/// Whether a host may contain the byte (RFC 3986, section 3.2.2), or it is the colon before a port.
 fn is_host_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
 }
 
-/// Takes a finished entry; must not wait.
+/// Receives a complete entry. It must not block.
 pub(crate) type AccessLog = Arc<dyn Fn(LogEntry) + Send + Sync>;
 
-/// One request and its response; never a cookie, a query or a body.
+/// One request and its response, without cookies, query and body.
 #[derive(Clone, Debug)]
 pub(crate) struct LogEntry {
-    /// When the head of the request had arrived.
+    /// When the head of the request arrived.
     pub at: SystemTime,
     /// The client's address.
     pub peer: SocketAddr,
     pub method: Method,
-    /// Without the query, and shortened.
+    /// The path without the query, shortened.
     pub path: String,
     pub status: u16,
-    /// Bytes of the response's body; unknown for an event stream.
+    /// The size of the response's body in bytes; `None` for an event stream.
     pub bytes: Option<u64>,
-    /// From the head of the request to the head of the response.
+    /// The time from the head of the request to the head of the response.
     pub took: Duration,
 }
 

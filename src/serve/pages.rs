@@ -1,4 +1,4 @@
-//! What the pages show; the templates escape it.
+//! The contents of the pages. The templates escape all values.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::redis_client::fault::RedisFault;
 use crate::session::Token;
 use crate::session::store::Fields;
 
-/// What all pages of a running server show.
+/// Values that all pages of a running server show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) step: AppStep,
@@ -47,12 +47,12 @@ pub(super) struct Home<'a> {
     pub(super) instances: &'a [OtherInstance],
 }
 
-/// What the home page shows of a visit. By default, the visitor has no cookie.
+/// The parts of a visit that the home page shows. By default, the visitor has no cookie.
 #[derive(Default)]
 pub(super) struct Visit {
     /// The user, if the visitor is logged in.
     pub(super) name: Option<String>,
-    /// The counter, as HINCRBY returned it.
+    /// The counter that HINCRBY returned.
     pub(super) visits: Option<i64>,
     pub(super) cookie: CookieView,
     pub(super) hash: Option<HashView>,
@@ -62,12 +62,12 @@ pub(super) struct Visit {
     pub(super) earlier: Vec<Arc<Commands>>,
 }
 
-/// What the home page shows of the cookie.
+/// The parts of the cookie that the home page shows.
 #[derive(Default)]
 pub(super) enum CookieView {
     #[default]
     Absent,
-    /// The reason, as half a sentence.
+    /// The cookie was ignored. Contains the reason, as half a sentence.
     Ignored(&'static str),
     /// Steps 1 to 3: the beginning of the signature, because the whole signature would make `HttpOnly` useless.
     Signed { signature: String },
@@ -75,19 +75,19 @@ pub(super) enum CookieView {
     Token(Token),
 }
 
-/// What the home page shows of the hash in Redis.
+/// The parts of the hash in Redis that the home page shows.
 pub(super) struct HashView {
     pub(super) key: String,
     pub(super) fields: Fields,
     pub(super) ttl: Option<Duration>,
 }
 
-/// Fields of a hash that are shown: a session has three, but anyone with access to Redis can add more.
+/// The most fields of a hash to show. A session has three, but anyone with access to Redis can add more.
 const MOST_FIELDS: usize = 20;
-/// Bytes of a field that are shown; a user name has at most 256.
+/// The most bytes of a field to show. A user name has at most 256.
 const LONGEST_FIELD: usize = 400;
 
-/// The first fields of a hash, shortened.
+/// Returns the first fields of a hash, shortened.
 pub(super) fn shown(fields: &Fields) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let fields = fields.iter().take(MOST_FIELDS);
     fields.map(|(name, value)| (beginning(name), beginning(value)))
@@ -98,7 +98,7 @@ fn beginning(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 impl Home<'_> {
-    /// The steps that this server does not show, and the ports that the page suggests for them.
+    /// Returns the other steps, and the ports that the page suggests for them.
     fn other_steps(&self) -> impl Iterator<Item = (AppStep, u16)> {
         let others = AppStep::ALL.into_iter().filter(|step| *step != self.layout.step);
         others.map(|step| (step, 5000 + u16::from(step.number())))
@@ -114,7 +114,7 @@ pub(super) struct LoginPage {
     pub(super) message: Option<String>,
 }
 
-/// Any response from 400 on, except a login form with a message.
+/// Any response with a status of 400 or higher, except a login form with a message.
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
@@ -122,7 +122,7 @@ struct ErrorPage<'a> {
     title: &'a str,
     /// A sentence without its full stop.
     text: &'a str,
-    /// Present if Redis is the reason.
+    /// Set if Redis is the cause.
     redis: Option<&'a RedisFault>,
 }
 
@@ -145,10 +145,10 @@ pub(super) struct TabLink {
     pub(super) is_current: bool,
 }
 
-/// Bytes that a page usually has; a longer one makes its buffer grow.
+/// The usual size of a page in bytes. For a longer page, the buffer grows.
 const USUAL_SIZE: usize = 8 * 1024;
 
-/// The response with this page.
+/// Returns a response with this page.
 pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
     let mut html = String::with_capacity(USUAL_SIZE);
     match page.render_into(&mut html) {
@@ -157,7 +157,7 @@ pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
     }
 }
 
-/// A page with the status and one sentence, without its full stop.
+/// Returns a page with the status and one sentence, which is passed without its full stop.
 pub(super) fn error(layout: Layout, status: StatusCode, text: &str) -> Response {
     let error = ErrorPage {
         layout,
@@ -168,7 +168,7 @@ pub(super) fn error(layout: Layout, status: StatusCode, text: &str) -> Response 
     page(status, &error)
 }
 
-/// 500, after a panic.
+/// Returns 500, after a panic.
 pub(super) fn internal_error(layout: Layout) -> Response {
     error(
         layout,
@@ -177,13 +177,13 @@ pub(super) fn internal_error(layout: Layout) -> Response {
     )
 }
 
-/// 403, for a login form from another site.
+/// Returns 403, for a login form from another site.
 pub(super) fn cross_site_form(layout: Layout) -> Response {
     let text = "The form came from another site, so the login was refused";
     close_connection(error(layout, StatusCode::FORBIDDEN, text))
 }
 
-/// The login page with a message if a field is wrong, or an error page if the whole form is.
+/// Returns the login page with a message if a field is invalid, or an error page if the whole form is.
 pub(super) fn refused_form(layout: Layout, fault: &FormError) -> Response {
     let (status, message) = (fault.status(), fault.to_string());
     if status != StatusCode::UNPROCESSABLE_ENTITY {
@@ -196,7 +196,7 @@ pub(super) fn refused_form(layout: Layout, fault: &FormError) -> Response {
     page(status, &login)
 }
 
-/// 503, with ping's explanation.
+/// Returns 503, with the diagnosis of `ping`.
 pub(super) fn unavailable(layout: Layout, fault: &RedisFault) -> Response {
     let error = ErrorPage {
         layout,
@@ -208,7 +208,7 @@ pub(super) fn unavailable(layout: Layout, fault: &RedisFault) -> Response {
     (retry, page(StatusCode::SERVICE_UNAVAILABLE, &error)).into_response()
 }
 
-/// Makes this the last response on its connection, because the bytes that follow may not be a request.
+/// Closes the connection after this response, because the bytes that follow may not be a request.
 pub(super) fn close_connection(mut response: Response) -> Response {
     response
         .headers_mut()

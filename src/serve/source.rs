@@ -1,12 +1,12 @@
-//! `/source`: the code of each step, as in this server and in three frameworks.
+//! `/source`: the code of each step, in this server and in three frameworks.
 
 use super::pages::{Layout, Source, TabLink};
 use super::step::AppStep;
 
 struct SourceLanguage {
-    /// In the URL.
+    /// The name in the URL.
     id: &'static str,
-    /// On the tab.
+    /// The name on the tab.
     name: &'static str,
     /// The files of each step, the most important one first.
     steps: [&'static [SourceFile]; 4],
@@ -19,8 +19,8 @@ pub(super) struct SourceFile {
     text: &'static str,
 }
 
-/// The page for a query: `lang=rust|flask|express|axum` and `step=1..4`. The defaults are the first language and the step
-/// of this server.
+/// Returns the page for a query such as `lang=flask&step=2`. The languages are rust, flask, express and axum. The
+/// defaults are the first language and the step of this server.
 pub(super) fn page(layout: Layout, query: &str) -> Option<Source> {
     let mut language = LANGUAGES.first()?;
     let mut step = layout.step;
@@ -48,7 +48,7 @@ pub(super) fn page(layout: Layout, query: &str) -> Option<Source> {
 }
 
 impl SourceFile {
-    /// The text without the comments that mark regions for the lessons.
+    /// Returns the text without the comments that mark regions for the lessons.
     pub(super) fn shown(&self) -> String {
         let is_mark = |line: &&str| {
             let text = line.trim_start().trim_start_matches(['#', '/']);
@@ -68,7 +68,7 @@ fn tab(name: String, language: &SourceLanguage, step: AppStep, is_current: bool)
     }
 }
 
-/// A [`SourceFile`] from its path.
+/// Creates a [`SourceFile`] from its path.
 macro_rules! file {
     ($($path:literal),+) => {
         SourceFile {

@@ -1,4 +1,4 @@
-//! The four steps of the tutorial's app: one running server shows one of them.
+//! The four steps of the tutorial's app. A running server shows one of them.
 
 use std::fmt;
 
@@ -9,29 +9,29 @@ pub(crate) enum AppStep {
     Cookie = 1,
     /// Visits counted in a hash at the user's key.
     Visits = 2,
-    /// The same, but the hash expires.
+    /// Like [`Self::Visits`], but the hash expires.
     Ttl = 3,
     /// A random token in the cookie; the session is in Redis.
     Store = 4,
 }
 
 impl AppStep {
-    /// All of them, in order.
+    /// All steps, in order.
     pub(crate) const ALL: [Self; 4] = [Self::Cookie, Self::Visits, Self::Ttl, Self::Store];
 
-    /// The step with this number.
+    /// Returns the step with this number.
     #[must_use]
     pub(crate) fn numbered(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|step| step.number() == number)
     }
 
-    /// 1 to 4.
+    /// Returns the number of the step, 1 to 4.
     #[must_use]
     pub(crate) fn number(self) -> u8 {
         self as u8
     }
 
-    /// The name of the step.
+    /// Returns the name of the step.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl AppStep {
         }
     }
 
-    /// What the step shows, in a sentence without its full stop.
+    /// Returns a sentence that describes the step, without its full stop.
     #[must_use]
     pub(crate) fn summary(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl AppStep {
         }
     }
 
-    /// Whether the cookie is the signed user name; otherwise it is a token.
+    /// Whether the cookie contains the signed user name rather than a token.
     #[must_use]
     pub(crate) fn signs_the_name(self) -> bool {
         self != Self::Store

@@ -1,4 +1,4 @@
-//! What the session cookie holds: in steps 1 to 3 the signed user name, in step 4 a random token.
+//! The contents of the session cookie: in steps 1 to 3 the signed user name, in step 4 a random token.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -8,23 +8,23 @@ use ring::hmac;
 use super::KEY_PREFIX;
 use crate::random;
 
-/// A key for HMAC-SHA-256: only its owner can make or change a signed cookie.
+/// A key for HMAC-SHA-256. Only the owner of the key can create or change a signed cookie.
 #[derive(Debug)]
 pub struct SigningKey(hmac::Key);
 
 impl SigningKey {
-    /// A key of any length.
+    /// Creates a key from bytes of any length.
     pub fn new(bytes: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// `NAME.SIGNATURE`, both in base64url.
+    /// Returns `NAME.SIGNATURE`, both in base64url.
     pub fn sign(&self, name: &str) -> String {
         let signature = hmac::sign(&self.0, name.as_bytes());
         format!("{}.{}", BASE64.encode(name), BASE64.encode(signature))
     }
 
-    /// The name in a cookie that this key signed.
+    /// Returns the name in a cookie that was signed with this key.
     pub fn verify(&self, cookie: &str) -> Option<String> {
         let (name, signature) = cookie.split_once('.')?;
         let (name, signature) = (BASE64.decode(name).ok()?, BASE64.decode(signature).ok()?);
@@ -35,7 +35,7 @@ impl SigningKey {
 
 const TOKEN_BYTES: usize = 32;
 
-/// 256 random bits in base64url, and the key of the session that they lead to.
+/// A token of 256 random bits in base64url, and the Redis key of its session.
 #[derive(Clone)]
 pub struct Token {
     text: String,
@@ -43,31 +43,33 @@ pub struct Token {
 }
 
 impl Token {
-    /// A new token.
+    /// Generates a new token.
     #[must_use]
     pub fn generate() -> Self {
         Self::new(BASE64.encode(random::bytes::<TOKEN_BYTES>()))
     }
 
-    /// The token in a cookie; `None` if the text does not have the form of a token.
+    /// Parses the token in a cookie. Returns `None` if the text does not have the form of a token.
     pub fn parse(text: &str) -> Option<Self> {
-        // Four spare bytes: a text that is too long must not fail to decode, but fail the check of its length.
+        // Four more bytes than a token has, so that text that is too long can be decoded and then fails the length
+        // check.
         let mut bytes = [0; TOKEN_BYTES + 4];
         let count = BASE64.decode_slice(text, &mut bytes).ok()?;
         (count == TOKEN_BYTES).then(|| Self::new(text.to_owned()))
     }
 
-    /// The whole token: only for the cookie.
+    /// Returns the whole token. Use it only for the cookie.
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// The first 6 characters, for display.
+    /// Returns the first 6 characters, for display.
     pub fn start(&self) -> &str {
         &self.text[..6]
     }
 
-    /// The key of its session: a hash of the token, so that read access to Redis is not enough to log in.
+    /// Returns the key of the session. It contains a hash of the token, so read access to Redis is not enough to log
+    /// in.
     pub fn key(&self) -> &str {
         &self.key
     }

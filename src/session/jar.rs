@@ -27,7 +27,7 @@ pub(crate) struct StoredCookie {
 pub(crate) enum SessionEnd {
     /// By `sessiontut logout`.
     LoggedOut,
-    /// The key expired while `sessiontut expire` watched.
+    /// The key expired while `sessiontut expire` was running.
     Expired,
 }
 
@@ -35,7 +35,7 @@ pub(crate) enum SessionEnd {
 pub(crate) struct Jar {
     path: PathBuf,
     cookies: BTreeMap<String, StoredCookie>,
-    /// What is wrong with the file, in one line.
+    /// The problem with the file, in one line.
     pub complaint: Option<String>,
 }
 

@@ -35,34 +35,35 @@ pub use store::SessionStore;
 
 use std::time::Duration;
 
-/// Prefix of every key that this program writes, because the Redis may also hold other keys.
+/// Prefix of every key that this program writes, because the Redis server may also contain other keys.
 pub const KEY_PREFIX: &str = "sessiontut:";
 
-/// Default TTL of a session, in seconds; each visit resets it. Short, so that `serve` shows a session expire.
+/// Default TTL of a session in seconds. Each visit resets it. It is short so that users of `serve` can watch a
+/// session expire.
 pub(crate) const DEFAULT_TTL: u32 = 10;
-/// Default TTL of a session of the step commands, which are typed one by one.
+/// Default TTL of a session for the step commands. It is longer, because the user types one command after another.
 pub(crate) const STEP_TTL: Duration = Duration::from_secs(30 * 60);
-/// Default longest lifetime of a session, however often it is visited.
+/// Default maximum lifetime of a session, however often it is visited.
 pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(8 * 3600);
 
-/// Longest user name, in characters (Unicode scalars).
+/// The maximum length of a user name in characters (Unicode scalar values).
 pub(crate) const LONGEST_NAME: usize = 64;
 
-/// Why a text is not a user name.
+/// The reason why a text is not a valid user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NameError {
-    /// Nothing but white space.
+    /// The name is empty or consists of white space.
     #[error("the name is empty")]
     Empty,
     /// More than [`LONGEST_NAME`] characters.
-    #[error("a name may have at most {LONGEST_NAME} characters")]
+    #[error("the name is longer than {LONGEST_NAME} characters")]
     TooLong,
-    /// Such as a line feed.
-    #[error("a name must not contain control characters")]
+    /// A character such as a line feed.
+    #[error("the name contains control characters")]
     Control,
 }
 
-/// The one rule for user names. Returns the name without the white space around it.
+/// Validates a user name. Returns the name without surrounding white space.
 ///
 /// # Errors
 /// Returns [`NameError`] if the name is invalid.

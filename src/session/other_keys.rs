@@ -5,13 +5,13 @@ use redis::{RedisError, Value, cmd};
 use super::KEY_PREFIX;
 use crate::redis_client::connect::RedisConnection;
 
-/// This program's keys are counted, and subtracted, only on a Redis server with at most this many keys.
+/// If a Redis server has more keys than this, this program's own keys are not subtracted from their number.
 const FEW: u64 = 10_000;
-/// Keys per SCAN.
+/// The number of keys to request with each SCAN.
 const PAGE: usize = 1000;
 
-/// Counts the keys that this program did not create; in a cluster or a large Redis, all keys. `None` if this user is not
-/// allowed to count them.
+/// Counts the keys that this program did not create. In a cluster or on a large Redis server, counts all keys.
+/// Returns `None` if this user is not allowed to count keys.
 ///
 /// # Errors
 /// Returns an error if the connection fails.
@@ -43,7 +43,7 @@ pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Opti
     }
 }
 
-/// The message about other keys; `None` if there are none.
+/// Returns the message about other keys, or `None` if there are none.
 #[must_use]
 pub(crate) fn notice(others: Option<u64>) -> Option<String> {
     let keys = match others {

@@ -1,4 +1,4 @@
-//! Sessions in Redis: one hash per session, always with a TTL.
+//! Sessions in Redis: one hash per session, which always has a TTL.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ pub struct SessionStore<C> {
     pub redis: C,
     /// TTL of a session; each visit resets it.
     pub ttl: Duration,
-    /// Longest lifetime of a session, however often it is visited.
+    /// Maximum lifetime of a session, however often it is visited.
     pub max_age: Duration,
 }
 
@@ -86,13 +86,13 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
             .hgetall(token.key())
             .query_async(&mut self.redis)
             .await?;
-        // -2 is a key that does not exist.
+        // -2 means that the key does not exist.
         let left = u64::try_from(left).ok().map(Duration::from_millis);
         let is_valid = self.valid_user(&fields).is_some();
         Ok(left.filter(|_| is_valid).map(|left| (left, fields)))
     }
 
-    /// The user of a hash that is a session and not too old.
+    /// Returns the user name if the hash is a session and is not too old.
     fn valid_user(&self, fields: &Fields) -> Option<String> {
         let created: u64 = field(fields, "created")?.parse().ok()?;
         let is_too_old = now() >= created.saturating_add(self.max_age.as_secs());

@@ -1,11 +1,11 @@
-//! Colours the code in lessons: keywords, strings, comments and numbers of the few languages shown.
+//! Colours keywords, strings, comments and numbers in the code of lessons.
 //!
 //! A highlighting crate would add grammars and a megabyte; one regular expression per language is enough here.
 
 use colored::Colorize as _;
 use regex_lite::{Captures, Regex};
 
-/// Returns the lines of `code`, coloured if colours are on. Does not wrap them, so that they can be copied.
+/// Returns the lines of `code`, in colour if colours are enabled. Does not wrap them, so that they can be copied.
 pub(super) fn lines(code: &str, language: &str) -> Vec<String> {
     let painted = match tokens(language) {
         Some(tokens) => tokens.replace_all(code, painted).into_owned(),
@@ -44,7 +44,7 @@ fn tokens(language: &str) -> Option<Regex> {
         ),
         _ => return None,
     };
-    // A string that is not closed ends with its line, or with the text if it may span lines.
+    // A string that is not closed extends to the end of the line or, if it may span several lines, of the text.
     let string = |quote: &&str| match *quote {
         "\"" | "'" => format!(r"{quote}(?:\\(?s:.)|[^\\\n])*?(?:{quote}|$)"),
         _ => format!(r"{quote}(?:\\(?s:.)|[^\\])*?(?:{quote}|\z)"),
@@ -62,7 +62,7 @@ fn kind(token: &Captures<'_>) -> &'static str {
     kinds.find(|kind| token.name(kind).is_some()).unwrap_or_default()
 }
 
-/// Paints each line of a token separately, because lines are printed separately.
+/// Colours each line of a token separately, because lines are printed separately.
 fn painted(token: &Captures<'_>) -> String {
     let paint = |line: &str| match kind(token) {
         "comment" => line.bright_black(),

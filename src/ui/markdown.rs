@@ -1,4 +1,5 @@
-//! Renders Markdown for a terminal: wrapped to a width, with tables, lists and code; without colours as plain text.
+//! Renders Markdown for a terminal, with tables, lists and code, wrapped to a width. Without colours, the result is
+//! plain text.
 
 use colored::{Color, ColoredString, Style, Styles};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
@@ -8,7 +9,7 @@ use super::{highlight, window};
 use crate::learn::MARKDOWN;
 use crate::sanitize;
 
-/// Returns the lines of a Markdown text, at most `width` columns wide if its words and its code allow.
+/// Returns the lines of a Markdown text. They are at most `width` columns wide, except for long words and code.
 #[must_use]
 pub fn lines(text: &str, width: usize) -> Vec<String> {
     let text = sanitize::lines(text);
@@ -28,10 +29,10 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     window::wrapped(&sanitize::line(text), "", "", width.max(NARROWEST))
 }
 
-/// Minimum width: a narrower page would have one word per line.
+/// Minimum width, because in a narrower window each line would contain only one word.
 const NARROWEST: usize = 16;
 
-/// The text in the left margin; the first line of a block has a different one.
+/// The text in the left margin, which differs for the first line of a block.
 #[derive(Clone, Debug)]
 struct Margin {
     first: String,
@@ -56,7 +57,7 @@ struct Page {
     code: Option<(String, String)>,
     table: Option<Table>,
     link: Option<String>,
-    /// Whether an empty line is due before the next block.
+    /// Whether an empty line is required before the next block.
     gap_due: bool,
 }
 
@@ -65,7 +66,7 @@ impl Page {
         match event {
             Event::Start(tag) => self.open(tag),
             Event::End(tag) => self.close(tag),
-            // Sanitise again, because `&#27;` has become a character only now.
+            // Sanitise again, because the parser has converted `&#27;` to a control character.
             Event::Text(text) => match &mut self.code {
                 Some((code, _)) => code.push_str(&sanitize::lines(&text)),
                 None => self.add(&sanitize::line(&text)),
@@ -220,7 +221,7 @@ impl Page {
         self.spans.push(span);
     }
 
-    /// Of HTML, only `<br>` has an effect; comments and other tags are left out.
+    /// Adds HTML. Only `<br>` has an effect; comments and other tags are omitted.
     fn add_html(&mut self, html: &str) {
         if html.starts_with("<br") {
             self.add("\n");
@@ -238,7 +239,7 @@ impl Page {
         }
     }
 
-    /// Width without the margins.
+    /// Returns the width without the margins.
     fn room(&self) -> usize {
         let margin: usize = self.margins.iter().map(|margin| margin.rest.width()).sum();
         self.width.saturating_sub(margin).max(NARROWEST)

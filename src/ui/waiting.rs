@@ -16,8 +16,8 @@ const SPINNER: usize = 2;
 /// How often the spinner turns.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Waits for `work`, which ends by the deadline. After one second, reports `what` and the time left: a spinner on a
-/// terminal, one line elsewhere.
+/// Waits for `work`, which ends by the deadline. After one second, shows `what` and the time left, with a spinner on
+/// a terminal or in one line elsewhere.
 pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     if let Some(done) = if_quick(work.as_mut()).await {
@@ -36,7 +36,7 @@ pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future
     }
 }
 
-/// A spinner on a terminal, which is cleared on drop; elsewhere, prints one line.
+/// Returns a spinner on a terminal, which is cleared on drop. Elsewhere, prints one line.
 fn spinner(what: &str, deadline: Deadline) -> Option<ProgressBar> {
     let words = words(what, deadline);
     if !std::io::stderr().is_terminal() {
@@ -52,7 +52,7 @@ fn spinner(what: &str, deadline: Deadline) -> Option<ProgressBar> {
     Some(bar)
 }
 
-/// In a narrow window the name is shortened, not the time left.
+/// Returns the text next to the spinner. In a narrow window, `what` is shortened, not the time left.
 fn words(what: &str, deadline: Deadline) -> String {
     let left = format!(", at most {:.0} s more", deadline.left().as_secs_f64().ceil());
     match window::columns(&Term::stderr()) {
@@ -64,7 +64,7 @@ fn words(what: &str, deadline: Deadline) -> String {
     }
 }
 
-/// A message, and a bar as long as the window allows.
+/// Returns the style of a message and a bar that is as long as the window allows.
 fn bar_style() -> ProgressStyle {
     let bar = window::width(&Term::stderr())
         .saturating_sub(LONGEST_COUNT)
@@ -79,7 +79,7 @@ const LONGEST_COUNT: usize = 38;
 /// Columns of a bar.
 const LONGEST_BAR: usize = 30;
 
-/// A countdown: a bar on a terminal, which is cleared on drop; elsewhere, one line per call.
+/// A countdown: a bar on a terminal, which is cleared on drop, or one line per call elsewhere.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     what: &'static str,
@@ -87,7 +87,7 @@ pub(crate) struct Countdown {
 }
 
 impl Countdown {
-    /// Starts at `span`.
+    /// Creates a countdown that starts at `span`.
     #[must_use]
     pub(crate) fn new(what: &'static str, span: Duration) -> Self {
         let is_terminal = std::io::stderr().is_terminal();

@@ -1,4 +1,4 @@
-//! Fits lines to the terminal's window, breaking them between words. Pipes and files get whole lines.
+//! Wraps lines between words to fit the terminal's window. Lines to pipes and files are not wrapped.
 
 use std::borrow::Cow;
 use std::iter;
@@ -12,7 +12,7 @@ const WIDEST: usize = 88;
 /// Minimum width that is supported.
 const NARROWEST: usize = 20;
 
-/// Indentation of a text that does not fit next to its lead.
+/// Indentation of text that does not fit next to its lead.
 const BELOW: usize = 4;
 
 /// Returns the width for text in a terminal's window.

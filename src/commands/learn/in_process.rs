@@ -13,7 +13,7 @@ use crate::commands::chosen::Choice;
 use crate::exit::Exit;
 use crate::learn::app::{CommandFailure, RunningApp};
 
-/// Time limit for the app to listen.
+/// How long the app may take until it listens.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs a command line, without the leading `sessiontut`; see [`crate::learn::app::RunCommand`].
@@ -60,10 +60,10 @@ pub(super) fn run(
     }
 }
 
-/// Serves the app in a thread; returns when it listens.
+/// Runs the app in a thread. Returns when it listens.
 fn serve(mut args: ServeArgs, choice: Option<Arc<Choice>>, is_robot: bool) -> Result<RunningApp, String> {
     if is_robot {
-        // Only the robot needs the address, and the default port may be in use.
+        // Use any free port: only the robot needs the address, and the default port may be in use.
         "127.0.0.1:0".clone_into(&mut args.listen);
     }
     let (shut_down, is_shut_down) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! A `redis try`: the learner types commands until the state, or the reply, is right.
+//! Runs a `redis try`: the learner types commands until the state or the reply is right.
 
 use redis::Value;
 
@@ -10,24 +10,24 @@ use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
 use crate::learn::lesson::Transcript;
 use crate::practice::split;
 
-/// Failed tries before the solution is shown.
+/// The number of failed tries before the solution is shown.
 const TRIES_BEFORE_SOLUTION: usize = 2;
 
 /// A `try` in progress.
 struct Task<'t> {
     solution: &'t Transcript,
     checks: &'t [Transcript],
-    /// Failed tries that are left before the solution is shown.
+    /// How many more tries may fail before the solution is shown.
     tries_left: usize,
     solution_shown: bool,
-    /// The learner has sent a command, so the keys may have changed.
+    /// Whether the learner has sent a command, so that the keys may have changed.
     tried: bool,
 }
 
-/// What a typed command achieved.
+/// The result of a typed command.
 enum AttemptVerdict {
     Done,
-    /// It changed nothing, so it does not count as a try.
+    /// The command only reads, so it does not count as a try.
     ReadOnly,
     /// Redis answered with an error.
     Rejected,
@@ -49,7 +49,7 @@ impl Course<'_> {
         let mut task = Task {
             solution,
             checks,
-            // The first commands of a solution with several commands do not count as failed tries.
+            // If the solution has several commands, all but the last do not count as failed tries.
             tries_left: TRIES_BEFORE_SOLUTION + solution.exchanges.len() - 1,
             solution_shown: false,
             tried: false,
@@ -76,7 +76,7 @@ impl Course<'_> {
         }
     }
 
-    /// Sends a typed command; returns whether it completed the task.
+    /// Sends a typed command. Returns whether it completed the task.
     fn is_solved_by(&mut self, place: Place<'_>, line: &str, task: &mut Task<'_>) -> Result<bool, Leave> {
         let Some(typed) = split(line.as_bytes()) else {
             self.say(Mark::Warning, "not sent: a quote is missing");
@@ -126,7 +126,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Solution(task.solution));
     }
 
-    /// Judges by the state that the checks read, or by the reply if there are no checks.
+    /// Judges a command by the state that the checks read or, if there are no checks, by its reply.
     fn judge(
         &mut self,
         task: &Task<'_>,
@@ -160,7 +160,7 @@ impl Course<'_> {
                 false => AttemptVerdict::NotYet(outcome),
             });
         }
-        // A command that changes nothing is not worth the wait of a check.
+        // If the command only reads, do not run a check that waits.
         if only_reads && task.checks.iter().any(|check| check.fence.wait.is_some()) {
             return Ok(AttemptVerdict::ReadOnly);
         }
@@ -171,7 +171,7 @@ impl Course<'_> {
         })
     }
 
-    /// Runs the solution on the keys as they were when the task began.
+    /// Sets up the keys as they were at the start of the task, and runs the solution.
     fn run_solution(&mut self, place: Place<'_>, task: &Task<'_>) -> Result<(), Leave> {
         if task.tried {
             self.state.keys_ready = false;

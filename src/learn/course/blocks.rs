@@ -1,4 +1,4 @@
-//! The other blocks of a step: commands that are run for the learner, checks, shell commands, quizzes.
+//! Runs the other blocks of a step: commands that the learner only watches, checks, shell commands and quizzes.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::learn::connection::SendError;
 use crate::learn::learner::{CourseEvent, Key, Mark, Picked};
 use crate::learn::lesson::{Block, FenceOptions, LessonExchange, Quiz, Shell, Transcript, Wait};
 
-/// How often a countdown is drawn.
+/// How often a countdown is updated.
 const TICK: Duration = Duration::from_millis(200);
 
 impl Course<'_> {
-    /// A `redis` fence: shown, then run.
+    /// Shows a `redis` fence, and then runs it.
     pub(super) fn demonstrate(&mut self, place: Place<'_>, transcript: &Transcript) -> Result<(), Leave> {
         if !self.can_run(&transcript.fence, &transcript.exchanges) {
             return Ok(());
@@ -38,7 +38,7 @@ impl Course<'_> {
         })
     }
 
-    /// Runs checks silently; returns the first reply that is not the expected one.
+    /// Runs checks silently. Returns the first reply that differs from the expected one.
     pub(super) fn failed_check(&mut self, checks: &[Transcript]) -> Result<Option<Outcome>, SendError> {
         for check in checks {
             if !self.can_run(&check.fence, &[]) {
@@ -60,7 +60,7 @@ impl Course<'_> {
         Ok(None)
     }
 
-    /// A `redis check` after a shell command.
+    /// Runs a `redis check` after a shell command.
     pub(super) fn check(&mut self, place: Place<'_>, check: &Transcript) -> Result<(), Leave> {
         if !self.can_run(&check.fence, &check.exchanges) {
             return Ok(());
@@ -78,7 +78,7 @@ impl Course<'_> {
             Block::Shell(shell) => Some(shell),
             _ => None,
         });
-        // The learner does something in another window, and says when it is done.
+        // The learner does something in another window, and presses a key when it is done.
         if self.state.app.is_some() || shell.is_some_and(|shell| shell.commands.is_empty()) {
             self.wait_for_next(place, "check")?;
         }
@@ -100,7 +100,7 @@ impl Course<'_> {
         }
     }
 
-    /// A `sh` fence is shown. `sh run` is also run, if the learner agrees.
+    /// Shows a `sh` fence. If it is `sh run` and the learner agrees, also runs it.
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
         if !(shell.commands.is_empty() && self.state.fast_lane) {
             self.learner.show(&CourseEvent::Shell(shell));
@@ -135,10 +135,10 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Runs a command of this program; `serve` runs in the background until the lesson ends.
+    /// Runs a command of this program. `serve` runs in the background until the lesson ends.
     fn run_own(&mut self, line: usize, words: &[String]) {
         if words.first().is_some_and(|word| word == "serve") {
-            // One app at a time: both listen on the same port.
+            // Only one app can run at a time, because all listen on the same port.
             self.stop_app();
         }
         match (self.run_command)(words) {
@@ -163,7 +163,7 @@ impl Course<'_> {
         }
     }
 
-    /// A `quiz` fence, until the answer is right.
+    /// Asks the question of a `quiz` fence until the answer is right.
     pub(super) fn quiz(&mut self, place: Place<'_>, quiz: &Quiz) -> Result<(), Leave> {
         self.learner.show(&CourseEvent::Quiz(quiz));
         let right = quiz.right_answers();
@@ -196,7 +196,7 @@ impl Course<'_> {
         can_run
     }
 
-    /// Waits, and shows the TTL of the wait's key meanwhile.
+    /// Waits, and meanwhile shows the TTL of the key to watch.
     pub(super) fn wait(&mut self, wait: Option<&Wait>) -> Result<(), SendError> {
         let Some(wait) = wait else {
             return Ok(());

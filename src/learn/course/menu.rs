@@ -1,4 +1,4 @@
-//! What a learner can do anywhere in a lesson: ask for a hint, look around, go elsewhere.
+//! Actions that are available anywhere in a lesson, such as asking for a hint or going to another lesson.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::learn::app::CommandFailure;
 use crate::learn::learner::{CourseEvent, Key, Mark, Offer};
 use crate::learn::lesson::{Block, CodeTab};
 
-/// Time for the thread that listens for signals to notice a Ctrl-C.
+/// How long the thread that listens for signals may take to notice Ctrl-C.
 const SIGNAL_DELAY: Duration = Duration::from_secs(1);
 
 pub(super) const QUIT: Offer = offer(Key::Quit, "quit");
@@ -19,7 +19,7 @@ pub(super) const fn offer(key: Key, does: &'static str) -> Offer {
 }
 
 impl Course<'_> {
-    /// Obeys the learner's keys until the learner continues.
+    /// Performs the actions of the keys that the learner presses, until the learner continues.
     pub(super) fn wait_for_next(&mut self, place: Place<'_>, next: &'static str) -> Result<(), Leave> {
         loop {
             let offers = self.offers(place, next);
@@ -30,7 +30,7 @@ impl Course<'_> {
         }
     }
 
-    /// The keys that work at a place of a lesson.
+    /// Returns the keys that work at a position in a lesson.
     pub(super) fn offers(&self, place: Place<'_>, next: &'static str) -> Vec<Offer> {
         let is_task = |block: &Block| matches!(block, Block::Try { .. } | Block::Quiz(_));
         let is_try = matches!(place.blocks().get(place.block), Some(Block::Try { .. }));
@@ -58,14 +58,14 @@ impl Course<'_> {
         offered.map(|(_, offer)| offer).collect()
     }
 
-    /// Does what a key means anywhere in a lesson.
+    /// Performs the action of a key that works anywhere in a lesson.
     pub(super) fn obey(&mut self, place: Place<'_>, key: Key) -> Result<(), Leave> {
         match key {
             Key::Hint => self.hint(place),
             Key::Language => self.next_language(place),
             Key::List => return self.list(),
             Key::Ping => {
-                // Its report has told the learner everything.
+                // The report of `ping` already shows the failure.
                 if let Err(failure) = (self.run_command)(&["ping".to_owned()]) {
                     self.ignore_interrupt_of(&failure);
                 }
@@ -93,7 +93,7 @@ impl Course<'_> {
         }
     }
 
-    /// Indexes of the hints for this block, or for the last task before it.
+    /// Returns the indexes of the hints for this block, or for the last task before it.
     fn hints_for(&self, place: Place<'_>) -> Vec<usize> {
         let hints = &place.lesson.steps[place.step].hints;
         let blocks = hints.iter().map(|hint| hint.block);
@@ -103,7 +103,7 @@ impl Course<'_> {
             .collect()
     }
 
-    /// Shows the next hint; after the last one, the last one again.
+    /// Shows the next hint. After the last hint, shows it again.
     fn hint(&mut self, place: Place<'_>) {
         let indexes = self.hints_for(place);
         let next = indexes
@@ -132,7 +132,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Code { tabs, shown });
     }
 
-    /// Shows the list of lessons; leaves for one of them if the learner chooses one.
+    /// Shows the list of lessons. If the learner chooses one, leaves the block to go to it.
     pub(super) fn list(&mut self) -> Result<(), Leave> {
         let standings = standings(&self.lessons, &self.progress);
         self.learner.show(&CourseEvent::Lessons(&standings));
@@ -152,7 +152,7 @@ impl Course<'_> {
     }
 }
 
-/// The last code block before this place in the step.
+/// Returns the last code block before this position in the step.
 fn languages_before<'l>(place: Place<'l>) -> &'l [CodeTab] {
     let blocks = &place.lesson.steps[place.step].blocks;
     let mut before = blocks.iter().take(place.block).rev();

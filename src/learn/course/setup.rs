@@ -1,5 +1,5 @@
-//! Prepares Redis for a block: takes the learner's name, sets the lesson's keys up, and reports a Redis that is
-//! unavailable.
+//! Prepares Redis for a block: reserves the learner's name, and sets up the lesson's keys. If Redis is unavailable,
+//! shows why.
 
 use super::menu::{LIST, PING, QUIT, offer};
 use super::{Course, Guest, Leave, Place};
@@ -12,7 +12,7 @@ use crate::session::other_keys::notice;
 use crate::signals::Interrupted;
 
 impl Course<'_> {
-    /// Sets the keys up before the text of the lesson is shown, because another name changes the text.
+    /// Sets up the keys before the text of the lesson is shown, because choosing another name changes the text.
     pub(super) fn prepare(&mut self, place: Place<'_>) -> Result<(), Leave> {
         if !uses_redis(place.lesson) {
             return Ok(());
@@ -33,8 +33,8 @@ impl Course<'_> {
         }
     }
 
-    /// Runs `work`, which uses Redis. If Redis is unavailable, asks the learner what to do, and runs `work` again when it
-    /// is available.
+    /// Runs `work`, which uses Redis. If Redis is unavailable, asks the learner what to do, and runs `work` again
+    /// when Redis is available.
     ///
     /// # Errors
     /// Returns [`Leave`] if the learner leaves the block.
@@ -55,7 +55,8 @@ impl Course<'_> {
                 Err(SendError::Unavailable(unavailable)) => unavailable,
             };
             self.state.keys_ready = false;
-            // An established connection can break although Redis is well. If it is not, a new connection shows why.
+            // An established connection can break while Redis works, so try a new one. If Redis does not work, the
+            // new connection shows why.
             let again = match unavailable.was_connected {
                 true => self.set_up(place),
                 false => Err(unavailable.clone().into()),
@@ -98,13 +99,13 @@ impl Course<'_> {
         }
     }
 
-    /// Sets the lesson's keys up as they should be at this place, unless they are.
+    /// Sets up the lesson's keys for this position, unless this has already been done.
     fn set_up(&mut self, place: Place<'_>) -> Result<(), SendError> {
         if self.state.keys_ready {
             return Ok(());
         }
         self.take_name()?;
-        // Another name changes the keys.
+        // Another name means other keys.
         let same = |lesson: &&Lesson| lesson.id == place.lesson.id;
         let lesson = self
             .lessons
@@ -121,7 +122,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Takes the name that the lessons are written for, or one that the learner chooses if another learner uses it.
+    /// Reserves the name that the lessons are written for. If another learner uses it, the learner chooses another
+    /// name.
     fn take_name(&mut self) -> Result<(), SendError> {
         if self.state.lock.is_some() {
             return Ok(());
@@ -152,7 +154,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Tells the learner that this Redis holds other keys, and asks before the first write.
+    /// Tells the learner that this Redis contains other keys, and asks for permission before the first write.
     fn ask_as_a_guest(&mut self) -> Result<(), SendError> {
         if self.guest != Guest::ToAsk {
             return Ok(());
@@ -189,7 +191,7 @@ impl Course<'_> {
         }
     }
 
-    /// Remembers the keys, so that the next run can remove them if this one cannot.
+    /// Saves the names of the keys, so that the next run can remove them if this one cannot.
     pub(super) fn note_keys(&mut self) {
         self.progress.record.keys = self.sandbox.key_names();
     }

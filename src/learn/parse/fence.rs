@@ -1,4 +1,4 @@
-//! The words after the three backticks of a fence.
+//! Parses the words after the three backticks of a fence.
 
 use std::time::Duration;
 

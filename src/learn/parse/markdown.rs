@@ -118,7 +118,7 @@ fn add(pieces: &mut Vec<Piece>, piece: Piece, source: &str) {
     }
 }
 
-/// The problem of a fence that is not closed.
+/// Describes the problem of a fence that is not closed.
 pub(super) fn unclosed(fence: &str, line: usize) -> Option<String> {
     let unindented = fence.trim_start();
     let sign = unindented.chars().next()?;
@@ -149,7 +149,7 @@ pub(super) fn unclosed(fence: &str, line: usize) -> Option<String> {
     (!closed).then_some(advice)
 }
 
-/// The text inside `<details><summary>Hint</summary>` … `</details>`.
+/// Returns the text inside `<details><summary>Hint</summary>` … `</details>`.
 pub(super) fn hint_text(details: &str) -> String {
     let inside = details.find('>').map_or("", |end| &details[end + 1..]);
     let inside = inside.rfind("</details>").map_or(inside, |end| &inside[..end]);

@@ -1,4 +1,4 @@
-//! The body of a `quiz` fence: a question, and its answers as a task list, each followed by `: why`.
+//! Parses the body of a `quiz` fence: a question, and its answers as a task list. `: why` follows each answer.
 
 use super::Problem;
 use crate::learn::lesson::{Answer, Quiz};
@@ -54,7 +54,7 @@ pub(super) fn parse(body: &str) -> Result<Quiz, Vec<Problem>> {
     }
 }
 
-/// Whether a task item is ticked, and its text.
+/// Returns whether a task item is ticked, and its text.
 fn task_item(text: &str) -> Option<(bool, &str)> {
     let item = text
         .strip_prefix("- ")
@@ -65,7 +65,7 @@ fn task_item(text: &str) -> Option<(bool, &str)> {
     unticked.or_else(|| Some((true, ticked()?.trim())))
 }
 
-/// The explanation may be on the same line: `- [ ] it is gone: that would be -2`.
+/// Splits off an explanation on the same line, as in `- [ ] it is gone: that would be -2`.
 fn split_why(answer: &mut Answer) {
     if answer.why.is_empty()
         && let Some((text, why)) = answer.text.split_once(": ")

@@ -1,4 +1,4 @@
-//! Lesson files, right and wrong.
+//! Valid and invalid lesson files.
 
 use super::*;
 use std::time::Duration;
@@ -222,7 +222,7 @@ mod any_text {
     use super::*;
     use proptest::prelude::*;
 
-    /// Lines as lessons have them, and some that no lesson should have.
+    /// Lines of valid lessons, and lines that are invalid.
     fn line() -> impl Strategy<Value = String> {
         prop_oneof![
             "[#>!`~:\\-\\[\\] x.()]{0,12}",

@@ -1,4 +1,4 @@
-//! The bodies of `redis` and `sh run` fences.
+//! Parses the bodies of `redis` and `sh run` fences.
 
 use super::Problem;
 use super::fence::{Fence, FenceKind};
@@ -106,7 +106,7 @@ fn missing_replies(transcript: &Transcript, kind: &FenceKind) -> Vec<Problem> {
     missing.map(|exchange| (row(exchange), what(exchange))).collect()
 }
 
-/// `(integer) -1: why`. The reply ends at the first `: ` that is not inside quotes.
+/// Parses `(integer) -1: why`. The reply ends at the first `: ` that is not inside quotes.
 fn wrong_reply(text: &str) -> Option<WrongReply> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, character) in text.char_indices() {
@@ -127,7 +127,7 @@ fn wrong_reply(text: &str) -> Option<WrongReply> {
     None
 }
 
-/// The commands of a `sh run` fence, without `sessiontut`.
+/// Returns the commands of a `sh run` fence, without `sessiontut`.
 ///
 /// # Errors
 /// Returns the problems, with their rows in the body (from 0).

@@ -71,7 +71,7 @@
       say(
         waits
           ? "The server does not respond, so the TTL shown may be out of date"
-          : "The cookie is no longer valid: the next visit will be logged out",
+          : "The cookie is no longer valid, so you must log in again",
       );
     });
 

@@ -1,4 +1,5 @@
-//! The robot that takes lessons in `learn --yes`: it runs every solution, and counts the replies that are as expected.
+//! The robot that takes lessons in `learn --yes`: it runs every solution, and counts the replies that match the
+//! expected ones.
 
 use colored::Colorize as _;
 use dialoguer::console::Term;
@@ -20,15 +21,15 @@ pub(crate) struct Robot {
     pub(crate) takes_one_lesson: bool,
     /// The file of the current lesson.
     file: String,
-    /// The name in the lesson's keys, to log in with.
+    /// The name in the lesson's keys, with which the robot logs in.
     name: String,
     visitor: Option<Visitor>,
     tally: Tally,
-    /// Why the lessons ended early, if Redis was unavailable.
+    /// The reason why the lessons ended early, if Redis was unavailable.
     pub(crate) unavailable: Option<Unavailable>,
     quits: bool,
     solution_shown: bool,
-    /// A check has just failed: do not check again.
+    /// Whether a check has just failed, so that the robot does not repeat it.
     check_failed: bool,
     waiting: bool,
 }
@@ -36,7 +37,7 @@ pub(crate) struct Robot {
 #[derive(Default)]
 struct Tally {
     lessons: usize,
-    /// Replies to commands and checks.
+    /// The number of replies to commands and checks.
     replies: usize,
     unexpected: usize,
     failed_commands: usize,
@@ -60,7 +61,7 @@ impl Robot {
         }
     }
 
-    /// Prints the summary; returns whether everything was as expected.
+    /// Prints the summary. Returns whether everything was as expected.
     pub(crate) fn summarize(&self, errors: &[LessonError]) -> bool {
         let tally = &self.tally;
         let mut parts = vec![
@@ -94,7 +95,7 @@ impl Robot {
         }
     }
 
-    /// Where, the command, the expected reply and the actual one, on adjacent lines.
+    /// Prints the position, the command, and the expected and actual reply on adjacent lines.
     fn print_difference(&self, outcome: &Outcome, expected: &[String], why: Option<&str>) {
         let place = format!("{}:{}", sanitize::line(&self.file), outcome.line);
         answer(&place.red().to_string());
@@ -145,7 +146,7 @@ impl Learner for Robot {
                 }
             },
             CourseEvent::AppStops => {
-                // If the app has already stopped, the session expires by its TTL.
+                // If the app has already stopped, the session expires.
                 let _ = self.visitor.take().map(Visitor::log_out);
             }
             CourseEvent::CommandFailed { line, what } => {
@@ -173,7 +174,7 @@ impl Learner for Robot {
         })
     }
 
-    /// Shows the solution and has it run, which compares its replies as well.
+    /// Shows the solution, and lets the course run it and compare its replies.
     fn type_command(&mut self, _keys: &[String], _offers: &[Offer]) -> Result<Typed, Interrupted> {
         Ok(Typed::Key(match (self.quits, self.solution_shown) {
             (true, _) => Key::Quit,
@@ -190,7 +191,7 @@ impl Learner for Robot {
         })
     }
 
-    /// The only line that a course asks the robot for is another name.
+    /// Returns another name: a course does not ask the robot for any other line.
     fn type_line(&mut self, _question: &str) -> Result<String, Interrupted> {
         self.name = format!("{FIRST_NAME}-{}", random::hexadecimal::<3>());
         note(&format!("the lessons run with the name {}", self.name));

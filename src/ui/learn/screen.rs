@@ -19,13 +19,13 @@ pub(super) struct Screen {
     rows: usize,
     /// Rows written in total.
     pub(super) written: usize,
-    /// The bottom line has a text that will be cleared.
+    /// Whether the bottom line contains text that will be cleared.
     is_drawn: bool,
-    /// The last line is empty.
+    /// Whether the last line is empty.
     after_gap: bool,
-    /// `q` was pressed at a pause: nothing more is written, and the next question is answered with it.
+    /// Whether `q` was pressed at a pause. Then nothing more is written, and the next question returns `q`.
     quits: bool,
-    /// Ctrl-C was pressed at a pause: the next question returns it.
+    /// An error if Ctrl-C was pressed at a pause. The next question returns it.
     pub(super) interrupted: Result<(), Interrupted>,
 }
 
@@ -43,12 +43,12 @@ impl Screen {
         }
     }
 
-    /// Columns for text.
+    /// Returns the number of columns for text.
     pub(super) fn width(&self) -> usize {
         window::width(&self.term)
     }
 
-    /// Writes a line. Pauses first if it would push unread text out of the window.
+    /// Writes a line. If it would scroll unread text out of the window, pauses first.
     pub(super) fn put(&mut self, line: &str) {
         if self.interrupted.is_err() || self.quits {
             return;
@@ -66,7 +66,7 @@ impl Screen {
         self.rows += rows;
         self.written += rows;
         self.after_gap = line.is_empty();
-        // If the terminal is gone, the next question notices it.
+        // If the terminal has been closed, the next question returns an error.
         let _ = writeln!(io::stdout(), "{line}");
     }
 
@@ -76,14 +76,14 @@ impl Screen {
         }
     }
 
-    /// An empty line between two things.
+    /// Writes an empty line, unless the last line is empty.
     pub(super) fn gap(&mut self) {
         if !self.after_gap {
             self.put("");
         }
     }
 
-    /// An empty line after the output of a command.
+    /// Writes an empty line after the output of a command.
     pub(super) fn gap_after_others(&mut self) {
         self.after_gap = false;
         self.gap();
@@ -103,7 +103,7 @@ impl Screen {
         std::mem::take(&mut self.quits)
     }
 
-    /// The learner has read everything so far.
+    /// Records that the learner has read everything so far.
     pub(super) fn read(&mut self) {
         self.rows = 0;
     }
