@@ -9,12 +9,24 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use crate::deadline::Deadline;
+use crate::os;
+
+/// The files that a runtime opens: epoll and event descriptors, and the pipe of the signal handlers.
+const RUNTIME_FILES: usize = 7;
 
 /// Creates a runtime on the calling thread, with timers and sockets.
 ///
 /// # Errors
 /// Returns the system's error.
 pub(crate) fn runtime() -> io::Result<Runtime> {
+    // Without enough files, tokio panics instead of returning an error.
+    if !os::has_spare_files(RUNTIME_FILES) {
+        let limit =
+            os::open_file_limit().map_or_else(String::new, |limit| format!(" ({limit}, see ulimit -n)"));
+        return Err(io::Error::other(format!(
+            "too many open files: raise the limit of this process{limit}"
+        )));
+    }
     Builder::new_current_thread().enable_all().build()
 }
 

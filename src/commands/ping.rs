@@ -10,11 +10,12 @@ use super::{Error, chosen};
 use crate::cli::PingArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::os;
 use crate::ping::modes::{Check, Diagnosis, Mode, ModeEvent};
 use crate::ping::report::json;
 use crate::ping::rungs::tls;
 use crate::ping::watch::{ProbeHistory, ProbeResult, watch};
-use crate::ping::{self, ClimbOptions, Family, WriteCheck};
+use crate::ping::{self, ClimbOptions, Family, Observations, WriteCheck};
 use crate::redis_url::{Target, Trust, UrlError};
 use crate::signals;
 use crate::state;
@@ -34,6 +35,9 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         Err(Error::Url(error)) => return Ok(reject_url(args, &error, deadline)),
         Err(error) => return Err(error),
     };
+    if !os::has_spare_files(ping::FILES_NEEDED) {
+        return Ok(report_open_files(args, &choice.target, deadline));
+    }
     check_tls_options(&choice.target, &trust).map_err(Error::Usage)?;
     let runtime = signals::runtime()?;
     let check = Check {
@@ -65,6 +69,21 @@ fn check_tls_options(target: &Target, trust: &Trust) -> Result<(), String> {
     } else {
         Ok(())
     }
+}
+
+/// Reports that this process may not open enough files, instead of the error that some check would have because of it.
+fn report_open_files(args: &PingArgs, target: &Target, deadline: Deadline) -> Exit {
+    let observations = Observations {
+        open_file_limit: Some(os::open_file_limit().unwrap_or_default()),
+        ..Observations::default()
+    };
+    let verdict = ping::judge(target, &observations);
+    let diagnosis = Diagnosis {
+        observations,
+        verdict,
+        elapsed: deadline.elapsed(),
+    };
+    conclude(args, target, &diagnosis)
 }
 
 fn climb_options(args: &PingArgs) -> ClimbOptions {

@@ -24,9 +24,10 @@ pub(crate) struct FoundHost {
     pub name: Option<String>,
 }
 
-/// Whether this process or this host has no file descriptor left (EMFILE, ENFILE).
-pub(crate) fn is_out_of_files() -> bool {
-    std::fs::File::open("/dev/null").is_err_and(|error| is_file_limit(&error))
+/// Whether this process can have that many more files open at the same time.
+pub(crate) fn has_spare_files(count: usize) -> bool {
+    let files: Result<Vec<_>, _> = (0..count).map(|_| std::fs::File::open("/dev/null")).collect();
+    !files.is_err_and(|error| is_file_limit(&error))
 }
 
 /// Whether the error is EMFILE or ENFILE.

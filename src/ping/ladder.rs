@@ -104,6 +104,9 @@ impl Ladder<'_> {
             let found = lookup.addresses.iter();
             let found = found.map(|address| SocketAddr::new(*address, port)).collect();
             if lookup.addresses.is_empty() {
+                if !os::has_spare_files(1) {
+                    self.seen.open_file_limit = os::open_file_limit();
+                }
                 self.seen.this_host = Some(this_host::observe(&[], self.deadline).await);
             }
             self.seen.dns = Some(lookup);

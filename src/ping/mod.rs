@@ -45,6 +45,9 @@ pub use ladder::climb;
 pub use observation::Observations;
 pub use verdict::{Verdict, judge, judge_cluster, judge_url};
 
+/// How many files the checks may need at the same time: for the runtime, the sockets, the name lookup and certificates.
+pub(crate) const FILES_NEEDED: usize = 10;
+
 /// The layers that are checked, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rung {

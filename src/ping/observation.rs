@@ -61,6 +61,8 @@ pub struct Observations {
     pub announced: Vec<Dial>,
     /// The attempt to connect to the provider's port with TLS, if the URL has another port and no attempt succeeded.
     pub other_port: Option<Dial>,
+    /// The limit of open files, if it was too low for this program to run the checks.
+    pub open_file_limit: Option<u64>,
     /// How many packets of the connection had to be sent again, SYNs included.
     pub retransmissions: u32,
     /// This host's networks, if the connection failed.
@@ -247,6 +249,10 @@ pub enum DialResult {
         /// The number of SYNs sent, if the kernel reports it.
         syns: Option<u32>,
     },
+    /// This process or this host has too many open files (EMFILE, ENFILE).
+    TooManyFiles,
+    /// This host has no free local port for the address (EADDRNOTAVAIL).
+    NoLocalPort,
     /// Another error; the system's message.
     Other(String),
 }
@@ -262,6 +268,8 @@ impl DialResult {
             Self::NoNeighbour => "no-neighbour",
             Self::NoRoute => "no-route",
             Self::Timeout { .. } => "timeout",
+            Self::TooManyFiles => "too-many-files",
+            Self::NoLocalPort => "no-local-port",
             Self::Other(_) => "error",
         }
     }

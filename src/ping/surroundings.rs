@@ -3,11 +3,12 @@
 
 use std::net::SocketAddr;
 
-use super::observation::{Dial, HostsEntry, NameServer, Observations};
+use super::observation::{Dial, DialResult, Endpoint, HostsEntry, NameServer, Observations};
 use super::rungs::dns;
 use super::rungs::tcp::{self, SegmentSize};
 use super::this_host::{self, ThisHost};
 use crate::deadline::Deadline;
+use crate::os;
 use crate::redis_url::hosting::Hosting;
 
 /// The facts, before they are recorded.
@@ -35,7 +36,25 @@ impl Surroundings {
 
     /// Adds the facts to the observations.
     pub(super) fn record(self, seen: &mut Observations) {
-        seen.this_host = Some(self.this_host);
+        if seen
+            .dials
+            .iter()
+            .any(|dial| dial.result == DialResult::TooManyFiles)
+        {
+            seen.open_file_limit = os::open_file_limit();
+        }
+        let without_port = seen
+            .dials
+            .iter()
+            .find(|dial| dial.result == DialResult::NoLocalPort);
+        let local_ports = match without_port.map(|dial| &dial.to) {
+            Some(Endpoint::Ip(to)) => this_host::local_ports(*to),
+            _ => None,
+        };
+        seen.this_host = Some(ThisHost {
+            local_ports,
+            ..self.this_host
+        });
         seen.other_port = self.other_port;
         if let (Some(lookup), Some((entry, servers))) = (&mut seen.dns, self.hosts_file) {
             lookup.hosts_file = Some(entry);

@@ -18,8 +18,21 @@ pub struct ThisHost {
     pub in_container: bool,
     /// This host's EC2 instance, if it is one.
     pub instance: Option<Instance>,
+    /// How the local ports for connections to the target are used, if none is free. Known only on Linux.
+    pub local_ports: Option<LocalPorts>,
     /// Whether a process listens on the port. Known only if the target is this host, and on Linux.
     pub listener: Option<LocalListener>,
+}
+
+/// The ports that the kernel may choose for connections, and those in use for one destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalPorts {
+    pub first: u16,
+    pub last: u16,
+    /// Connections to the destination that are open.
+    pub open: usize,
+    /// Connections to the destination that were closed, but keep their port for another minute (TIME_WAIT).
+    pub time_wait: usize,
 }
 
 /// Whether a process listens on a port of this host.
@@ -69,7 +82,47 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Thi
         in_container: in_container(),
         instance,
         listener: (nearness == Nearness::Loopback).then(|| listener(port)).flatten(),
+        local_ports: None,
     }
+}
+
+/// Reads how the local ports for connections to the address are used.
+pub(super) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut bounds = range.split_whitespace().map(str::parse);
+    let (first, last) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
+    let path = if to.is_ipv4() {
+        "/proc/net/tcp"
+    } else {
+        "/proc/net/tcp6"
+    };
+    let table = fs::read_to_string(path).ok()?;
+    Some(LocalPorts {
+        first,
+        last,
+        open: count_connections(&table, to, "01"),
+        time_wait: count_connections(&table, to, "06"),
+    })
+}
+
+/// Counts the connections to the address with that state (`proc_pid_net(5)`; addresses are in network byte order, read
+/// as native 32-bit numbers).
+fn count_connections(table: &str, to: SocketAddr, state: &str) -> usize {
+    let address = match to.ip() {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    let word = |bytes: &[u8]| bytes.try_into().map(u32::from_ne_bytes).unwrap_or_default();
+    let address: String = address
+        .chunks(4)
+        .map(|bytes| format!("{:08X}", word(bytes)))
+        .collect();
+    let wanted = format!("{address}:{:04X}", to.port());
+    let is_it = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(2);
+        fields.next() == Some(wanted.as_str()) && fields.next() == Some(state)
+    };
+    table.lines().skip(1).filter(is_it).count()
 }
 
 fn listener(port: u16) -> Option<LocalListener> {
@@ -95,7 +148,7 @@ fn backlog(table: &str, port: u16) -> Option<u32> {
 }
 
 /// The source address that the kernel would use for this destination. Sends nothing.
-fn source_for(address: IpAddr) -> Option<IpAddr> {
+pub(super) fn source_for(address: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

@@ -89,6 +89,13 @@ causes! {
             )
     };
     TcpProhibited "tcp.prohibited" Tcp "a firewall or rule blocks the connection" => tcp::prohibited;
+    TcpNoLocalPort "tcp.no_local_port" Tcp "this host has no free local port for the connection" => tcp::no_local_port;
+    LocalOpenFiles "local.open_files" Tcp "this process cannot open any more files" => |_| advise(
+        "open-files",
+        "raise the limit of open files in the shell or service that runs this (systemd: LimitNOFILE, Docker: --ulimit nofile)",
+    ).command("ulimit -n 1024")
+        .and("leak", "check whether a process on this host keeps too many files open")
+        .command("cat /proc/sys/fs/file-nr");
     PathLoss "path.loss" Ok "packets are lost on the way" => tcp::loss;
 
     // TLS

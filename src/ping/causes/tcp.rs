@@ -30,6 +30,37 @@ pub(super) fn timeout(at: &FixContext) -> Fixes {
         .after(names::hosts_file(at))
 }
 
+/// No local port is free. Connections in TIME_WAIT keep theirs for a minute.
+pub(super) fn no_local_port(at: &FixContext) -> Fixes {
+    /// The kernel's default range.
+    const DEFAULT: (u16, u16) = (32_768, 60_999);
+    let ports = at.this_host.local_ports;
+    let range = ports.map_or(DEFAULT, |ports| (ports.first, ports.last));
+    let is_narrow = range.1.saturating_sub(range.0) < DEFAULT.1 - DEFAULT.0;
+    let wider = if is_narrow { DEFAULT } else { (15_000, 65_000) };
+    let widen = advise(
+        "port-range",
+        format!("let the kernel use more local ports: {} to {}", wider.0, wider.1),
+    )
+    .command(format!(
+        "sudo sysctl -w net.ipv4.ip_local_port_range='{} {}'",
+        wider.0, wider.1
+    ));
+    let pool = advise(
+        "pool",
+        "use a connection pool in the applications: each new connection takes a port, and keeps it for a minute after \
+         it is closed (TIME_WAIT)",
+    );
+    let look = advise("connections", "check which processes hold the connections")
+        .command(format!("ss -tanp dst {}", at.numeric_host()));
+    let fixes = if is_narrow {
+        widen.and_all(pool)
+    } else {
+        pool.and_all(widen)
+    };
+    fixes.and_all(look)
+}
+
 /// Lost packets: the path is to blame, not the server.
 pub(super) fn loss(at: &FixContext) -> Fixes {
     advise(

@@ -120,6 +120,10 @@ async fn attempt(
     match socket.connect(&address.into()) {
         Ok(()) => {}
         Err(error) if is_in_progress(&error) => {}
+        // Without a source address, the errno is the same: IPv6 may be disabled, for example.
+        Err(error) if is_port_missing(&error) && this_host::source_for(address.ip()).is_some() => {
+            return Err(DialResult::NoLocalPort);
+        }
         Err(error) => return Err(failure(&SockRef::from(&socket), &error)),
     }
     let stream = TcpStream::from_std(socket.into()).map_err(|error| local_failure(&error))?;
@@ -186,6 +190,7 @@ fn unix_result(error: &io::Error) -> DialResult {
         // A datagram socket accepts no connections.
         _ if error.raw_os_error() == Some(libc::EPROTOTYPE) => DialResult::Refused,
         io::ErrorKind::PermissionDenied => DialResult::Prohibited(ErrorSource::ThisHost(errno_text(error))),
+        _ if os::is_file_limit(error) => DialResult::TooManyFiles,
         // The listener's queue is full: the server is stuck.
         io::ErrorKind::WouldBlock => DialResult::Timeout { syns: None },
         _ => DialResult::Other(errno_text(error)),
@@ -198,6 +203,10 @@ fn is_in_progress(error: &io::Error) -> bool {
     #[cfg(not(unix))]
     let pending = false;
     pending || error.kind() == io::ErrorKind::WouldBlock
+}
+
+fn is_port_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 fn was_accepted(error: &io::Error) -> bool {
@@ -222,6 +231,7 @@ fn failure(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
 fn local_failure(error: &io::Error) -> DialResult {
     use io::ErrorKind as Kind;
     match error.kind() {
+        _ if os::is_file_limit(error) => DialResult::TooManyFiles,
         Kind::ConnectionRefused => DialResult::Refused,
         Kind::PermissionDenied => DialResult::Prohibited(ErrorSource::ThisHost(errno_text(error))),
         Kind::NetworkUnreachable | Kind::AddrNotAvailable => DialResult::NoRoute,

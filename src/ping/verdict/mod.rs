@@ -27,7 +27,8 @@ pub(crate) use warnings::{is_uneven, median};
 #[must_use]
 pub fn judge(target: &Target, seen: &Observations) -> Verdict {
     let context = FixContext::of(target, seen);
-    let finding = dns::judge(target, seen)
+    let finding = tcp::judge_open_files(seen)
+        .or_else(|| dns::judge(target, seen))
         .or_else(|| tcp::judge(target, seen))
         .or_else(|| tls::judge(target, seen))
         .or_else(|| service::proxy_header(seen))

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::dns;
 use super::finding::{Finding, seconds};
 use crate::os::Icmp;
+use crate::ping::FILES_NEEDED;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Observations};
-use crate::ping::this_host::LocalListener;
+use crate::ping::this_host::{LocalListener, LocalPorts};
 use crate::redis_url::Target;
 use crate::redis_url::hosting::Hosting;
 use crate::sanitize;
@@ -35,6 +36,8 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             .facts(misleading_name(target, seen, &dial.to))
             .facts(other_port(target, seen))
             .facts(accept_queue(seen, dial))
+            .facts(local_ports(seen, dial))
+            .facts(open_files(seen))
             .fact(format!("{untried}: there is no connection")),
     )
 }
@@ -43,7 +46,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
 fn rank(dial: &Dial) -> u8 {
     match &dial.result {
         DialResult::Timeout { .. } if never_left(dial) => 3,
-        DialResult::Connected => 0,
+        DialResult::Connected | DialResult::TooManyFiles | DialResult::NoLocalPort => 0,
         DialResult::Refused => 1,
         DialResult::Prohibited(_) => 2,
         DialResult::Unreachable(_) | DialResult::NoNeighbour | DialResult::Other(_) => 3,
@@ -79,6 +82,14 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
         DialResult::NoNeighbour => (
             Cause::TcpUnreachable,
             format!("no ARP/NDP reply for {to} on this network"),
+        ),
+        DialResult::TooManyFiles => (
+            Cause::LocalOpenFiles,
+            "this process cannot open any more files, so it cannot connect".into(),
+        ),
+        DialResult::NoLocalPort => (
+            Cause::TcpNoLocalPort,
+            format!("this host has no free local port for a connection to {to}"),
         ),
         DialResult::NoRoute => (Cause::TcpUnreachable, format!("this host has no route to {to}")),
         DialResult::Timeout { .. } | DialResult::Connected => return judge_timeout(dial, seen),
@@ -166,6 +177,45 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<S
     facts
 }
 
+/// Reports how this host's local ports are used, if none is free.
+fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
+    let ports = seen.this_host.as_ref()?.local_ports?;
+    let LocalPorts {
+        first,
+        last,
+        open,
+        time_wait,
+    } = ports;
+    let count = u32::from(last).saturating_sub(first.into()) + 1;
+    (dial.result == DialResult::NoLocalPort).then(|| {
+        format!(
+            "local ports {first} to {last} ({count}, net.ipv4.ip_local_port_range); connections to that address: {open} \
+             open, {time_wait} in TIME_WAIT"
+        )
+    })
+}
+
+fn open_files(seen: &Observations) -> Option<String> {
+    let limit = seen.open_file_limit?;
+    Some(format!("this process may have {limit} files open (ulimit -n)"))
+}
+
+/// Judges a run that could not open enough files to look up the name or even to begin.
+pub(super) fn judge_open_files(seen: &Observations) -> Option<Finding> {
+    let limit = open_files(seen).filter(|_| seen.dials.is_empty())?;
+    let finding = Finding::proved(Cause::LocalOpenFiles).fact(limit);
+    Some(if seen.dns.is_some() {
+        finding.summary("this process cannot open any more files, so it cannot look the host name up")
+    } else {
+        finding
+            .summary("this process cannot open enough files to run the checks")
+            .fact(format!(
+                "the checks need about {FILES_NEEDED} more: for sockets, the name lookup, and certificates"
+            ))
+            .fact("no packet was sent")
+    })
+}
+
 /// Reports whether the provider's port with TLS could be connected.
 fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     let service = Hosting::of(target.host()?)?.service;
@@ -224,6 +274,10 @@ pub(super) fn describe(dial: &Dial) -> String {
         DialResult::Refused => format!("RST after {took}: the port is closed, or a firewall sent the RST"),
         DialResult::Prohibited(source) | DialResult::Unreachable(source) => describe_source(source),
         DialResult::NoRoute => "this host has no route to this address".into(),
+        DialResult::TooManyFiles => "too many open files: no socket could be opened".into(),
+        DialResult::NoLocalPort => {
+            "no local port is free: the kernel reports \"cannot assign requested address\"".into()
+        }
         DialResult::NoNeighbour => format!("no ARP/NDP reply on this network within {took}"),
         DialResult::Timeout { .. } if is_socket => {
             "the kernel cannot queue another connection for the server".into()

@@ -18,7 +18,7 @@ use crate::ping::observation::{
 };
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;
-use crate::ping::this_host::{LocalListener, Nearness, ThisHost};
+use crate::ping::this_host::{LocalListener, LocalPorts, Nearness, ThisHost};
 use crate::ping::verdict::{Verdict, judge, judge_url};
 use crate::redis_url::Target;
 
@@ -397,6 +397,32 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 ..Lookup::default()
             });
             vec![seen("a short name", "redis://cache", completed)]
+        }
+        Cause::TcpNoLocalPort => {
+            let ports = |first, last, open, time_wait| {
+                let mut seen = from_here(Nearness::SameNetwork, dialled(DialResult::NoLocalPort));
+                seen.this_host.as_mut().unwrap().local_ports = Some(LocalPorts {
+                    first,
+                    last,
+                    open,
+                    time_wait,
+                });
+                seen
+            };
+            vec![
+                seen("a narrow range", IP, ports(40_000, 40_099, 100, 0)),
+                seen("the default range", IP, ports(32_768, 60_999, 31, 28_201)),
+            ]
+        }
+        Cause::LocalOpenFiles => {
+            let too_low = Observations {
+                open_file_limit: Some(8),
+                ..Observations::default()
+            };
+            vec![
+                seen("before the first check", IP, too_low),
+                seen("a socket", IP, dialled(DialResult::TooManyFiles)),
+            ]
         }
         Cause::PathLoss => {
             let lossy = |retransmissions, connecting| Observations {
