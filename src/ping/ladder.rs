@@ -262,6 +262,9 @@ impl Ladder<'_> {
     async fn role(&mut self, connection: &mut ProbeConnection<Stream>) {
         self.start(Rung::Role);
         self.seen.server = role::observe(connection, self.deadline).await;
+        if self.seen.server.role.is_some() {
+            role::observe_settings(connection, &mut self.seen.server, self.deadline).await;
+        }
         if self.seen.server.role.is_none() {
             self.seen.packets = packets(connection);
         }

@@ -111,6 +111,26 @@ impl Observations {
         repeat.is_some_and(|repeat| repeat.has_answered("PING") && repeat.stopped_at().is_none())
     }
 
+    /// How long the attempt took that connected.
+    pub fn connecting(&self) -> Option<Duration> {
+        let connected = self
+            .dials
+            .iter()
+            .find(|dial| dial.result == DialResult::Connected);
+        connected.map(|dial| dial.took)
+    }
+
+    /// Whether the connection leads to this host itself.
+    pub fn connects_to_this_host(&self) -> bool {
+        self.dials.iter().any(|dial| {
+            dial.result == DialResult::Connected
+                && match &dial.to {
+                    Endpoint::Ip(address) => address.ip().is_loopback(),
+                    Endpoint::Named(_) => true,
+                }
+        })
+    }
+
     /// Whether a cluster announces nodes but none of them can be reached.
     pub fn reaches_no_announced_node(&self) -> bool {
         !self.announced.is_empty()
@@ -436,6 +456,9 @@ pub enum Experiment {
     NotConnected,
 }
 
+/// Hash slots of a cluster.
+pub(crate) const SLOTS: u16 = 16384;
+
 /// What the server reports about itself. Replies that an ACL forbids are missing.
 #[derive(Clone, Debug, Default)]
 pub struct ServerInfo {
@@ -445,8 +468,10 @@ pub struct ServerInfo {
     pub hello: Option<Response>,
     /// The fields of INFO.
     pub fields: std::collections::BTreeMap<String, String>,
-    /// `cluster_state` in CLUSTER INFO.
-    pub cluster_state: Option<String>,
+    /// The fields of CLUSTER INFO.
+    pub cluster: std::collections::BTreeMap<String, String>,
+    /// Settings that CONFIG GET reports.
+    pub settings: std::collections::BTreeMap<String, String>,
     /// The response to a read on a cluster node.
     pub cluster_read: Option<Response>,
     /// The primary that a Sentinel reports: `HOST:PORT`.
@@ -462,6 +487,38 @@ impl ServerInfo {
     /// A field of INFO, as a number.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.field(name)?.parse().ok()
+    }
+
+    /// A setting, by its name in CONFIG GET.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
+    }
+
+    /// Whether this is a Redis with a lower major version; `false` for other servers.
+    pub fn is_before(&self, major: u64) -> bool {
+        let version = self
+            .field("redis_version")
+            .and_then(|version| version.split('.').next());
+        self.field("server_name").is_none()
+            && version
+                .and_then(|version| version.parse().ok())
+                .is_some_and(|version: u64| version < major)
+    }
+
+    /// `cluster_state` in CLUSTER INFO: `ok` or `fail`.
+    pub fn cluster_state(&self) -> Option<&str> {
+        self.cluster.get("cluster_state").map(String::as_str)
+    }
+
+    /// The number of slots without a node, or whose node does not reply.
+    pub fn failing_slots(&self) -> Option<u64> {
+        let count = |name: &str| self.cluster.get(name)?.parse::<u64>().ok();
+        let failing = count("cluster_slots_fail")?.saturating_add(count("cluster_slots_pfail")?);
+        Some(
+            u64::from(SLOTS)
+                .saturating_sub(count("cluster_slots_assigned")?)
+                .saturating_add(failing),
+        )
     }
 
     /// `master`, `slave` or `sentinel`.
@@ -482,13 +539,24 @@ impl ServerInfo {
         let read = self.cluster_read.as_ref().and_then(Response::error);
         self.field("cluster_enabled") == Some("1")
             || self.field("redis_mode") == Some("cluster")
-            || self.cluster_state.is_some()
+            || self.cluster_state().is_some()
             || read.is_some_and(|error| error.starts_with("MOVED") || error.starts_with("CLUSTERDOWN"))
     }
 
     /// Whether this is a replica.
     pub fn is_replica(&self) -> bool {
         self.role_name().as_deref() == Some("slave")
+    }
+
+    /// The host and port of a replica's primary, as the replica sees them.
+    pub fn primary(&self) -> Option<(String, u16)> {
+        if let [_, host, Value::Int(port), ..] = items(self.role.as_ref())
+            && self.is_replica()
+        {
+            return Some((text(host)?, u16::try_from(*port).ok()?));
+        }
+        let port = self.field("master_port")?.parse().ok()?;
+        Some((self.field("master_host")?.to_owned(), port))
     }
 
     /// Whether this is a replica that is not connected to its primary.

@@ -92,6 +92,14 @@ impl Response {
         })
     }
 
+    /// Whether the server does not have the command, or does not offer it.
+    pub fn is_unknown_command(&self) -> bool {
+        self.error().is_some_and(|error| {
+            let lower = error.to_lowercase();
+            !self.is_forbidden() && (lower.contains("command") || lower.contains("not supported"))
+        })
+    }
+
     /// Whether this is a reply other than an error.
     pub fn is_granted(&self) -> bool {
         matches!(self, Self::Reply(value) if !matches!(value, Value::ServerError(_)))

@@ -33,7 +33,13 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("NOAUTH", Cause::AuthRequired, Scope::Login).reconnect(),
     row("WRONGPASS", Cause::AuthFailed, Scope::Login).reconnect(),
     row("NOPERM", Cause::AuthNoPermission, Scope::Command).reconnect(),
-    row("DENIED", Cause::ServerProtectedMode, Scope::Server).reconnect(),
+    // Providers reply DENIED for other reasons.
+    row(
+        "running in protected mode",
+        Cause::ServerProtectedMode,
+        Scope::Server,
+    )
+    .reconnect(),
     row("LOADING", Cause::ServerLoading, Scope::Server),
     row("BUSY", Cause::ServerBusy, Scope::Server),
     row("OOM", Cause::ServerOutOfMemory, Scope::Server),

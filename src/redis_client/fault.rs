@@ -99,7 +99,7 @@ impl RedisFault {
             Some(reply) => (reply.cause, reply.summary(), reply.reconnect),
             None if first.to_lowercase().contains("unknown command") => {
                 let summary = "Redis does not support a command of the session: it was renamed or disabled";
-                (Cause::AuthNoPermission, summary, false)
+                (Cause::ServerRefused, summary, false)
             }
             None => return Self::unexpected("Redis refused a command of the session", evidence),
         };
@@ -180,7 +180,7 @@ mod tests {
                 "server.misconf",
                 false,
             ),
-            ("-ERR unknown command 'MULTI'\r\n", "auth.no_permission", false),
+            ("-ERR unknown command 'MULTI'\r\n", "server.refused", false),
             (
                 "-WRONGTYPE Operation against a key\r\n",
                 "proto.unexpected",

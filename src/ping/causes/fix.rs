@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::ping::observation::{
-    DialResult, Endpoint, ErrorSource, Lookup, NameAnswer, Observations, ServerInfo, TlsResult,
+    Dial, DialResult, Endpoint, ErrorSource, Lookup, NameAnswer, Observations, ServerInfo, TlsResult,
 };
 use crate::ping::permissions::Missing;
 use crate::ping::response::Response;
 use crate::ping::this_host::ThisHost;
+use crate::ping::verdict::SlowPart;
 use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, UrlWarning};
@@ -164,6 +165,10 @@ pub struct FixContext {
     pub named_user: Option<String>,
     /// What the server reports about itself.
     pub server: ServerInfo,
+    /// What makes round trips slow.
+    pub(crate) slow_part: SlowPart,
+    /// The connection attempts to the nodes that a cluster announces.
+    pub announced: Vec<Dial>,
     /// The permissions that the user lacks.
     pub(crate) missing: Missing,
     /// The error reply that shows the cause.
@@ -243,6 +248,8 @@ impl FixContext {
                 .any(|warning| matches!(warning, UrlWarning::IgnoredOptions(_))),
             named_user: target.user.clone(),
             server: seen.server.clone(),
+            slow_part: SlowPart::of(seen),
+            announced: seen.announced.clone(),
             missing: Missing::of(seen),
             reply: None,
             this_host,

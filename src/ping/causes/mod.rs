@@ -7,6 +7,8 @@
 mod fix;
 mod login;
 mod names;
+mod role;
+mod server;
 mod tcp;
 
 use crate::exit::Exit;
@@ -207,74 +209,37 @@ causes! {
                 .and("proxy", "check whether a proxy or load balancer on the way has lost its backend")
         }
     };
-    ServerMaxClients "server.max_clients" Server "Redis has reached maxclients and rejects new connections" => |at| {
-        advise("pool", "use connection pools in the applications, and close idle connections (`timeout`)")
-            .and("maxclients", "raise the limit").command(at.redis_cli("CONFIG SET maxclients 10000"))
-    };
-    ServerProtectedMode "server.protected_mode" Server "Redis is in protected mode and accepts only local clients" => |_| {
-        advise("password", "set a password (requirepass, or an ACL user), which ends protected mode")
-            .and("bind", "bind the server to the address that clients use")
-    };
-    ServerLoading "server.loading" Server "Redis is still loading its data set" => |at| {
-        advise("wait", "wait until loading is done").command(at.ping_here("--wait 120 "))
-    };
-    ServerBusy "server.busy" Server "a long-running script blocks Redis for all other clients" => |at| {
-        advise("script", "stop the script (this fails once the script has written data)")
-            .command(at.redis_cli("SCRIPT KILL"))
-    };
-    ServerOutOfMemory "server.out_of_memory" Server "Redis is out of memory and refuses writes" => |_| {
-        advise("memory", "use a larger node, or raise maxmemory")
-            .and("ttl", "set a TTL on every key, and use a volatile-* maxmemory-policy")
-    };
-    ServerMisconf "server.misconf" Server "Redis refuses writes because it cannot save its data to disk" => |at| {
-        advise("disk", "check why the last save failed (disk full? directory missing?)")
-            .command(at.redis_cli("INFO persistence"))
-    };
-    ServerNoReplicas "server.no_replicas" Server "too few in-sync replicas: Redis refuses writes" => |_| {
-        advise("replicas", "restart the missing replicas, or lower min-replicas-to-write")
-    };
-    ServerEviction "server.eviction" Ok "Redis may evict sessions when memory is full" => |_| advise(
-        "eviction",
-        "use maxmemory-policy noeviction or volatile-ttl for sessions, and monitor the memory",
-    );
+    ServerRefused "server.refused" Server "the server refuses the request for a reason of its own" => server::refused;
+    ServerMaxClients "server.max_clients" Server "Redis has reached maxclients and rejects new connections"
+        => server::max_clients;
+    ServerNearMaxClients "server.near_max_clients" Ok "Redis has almost reached maxclients" => server::near_max_clients;
+    ServerProtectedMode "server.protected_mode" Server "Redis is in protected mode and accepts only local clients"
+        => server::protected_mode;
+    ServerLoading "server.loading" Server "Redis is still loading its data set" => server::loading;
+    ServerBusy "server.busy" Server "a long-running script blocks Redis for all other clients" => server::busy;
+    ServerOutOfMemory "server.out_of_memory" Server "Redis is out of memory and refuses writes" => server::out_of_memory;
+    ServerMisconf "server.misconf" Server "Redis refuses writes because it cannot save its data to disk"
+        => server::misconf;
+    ServerNoReplicas "server.no_replicas" Server "too few in-sync replicas: Redis refuses writes" => server::no_replicas;
+    ServerEviction "server.eviction" Ok "maxmemory is reached soon, or keys may be evicted before they expire"
+        => server::eviction;
+    ServerOld "server.old" Ok "the server is older than Redis 6, or does not support HELLO" => server::old;
+    ServerTimeout "server.timeout" Ok "the server closes idle connections" => server::idle_timeout;
 
     // The role
-    RoleReplica "role.replica" Server "the server is a read-only replica" => |_| {
-        advise("endpoint", "use the primary endpoint: only the primary accepts writes")
-    };
-    RoleMasterDown "role.master_down" Server "the server is a replica that has lost its primary" => |_| {
-        advise("failover", "restart the primary, or promote a replica by a failover")
-    };
-    RoleSentinel "role.sentinel" Server "the server is a Sentinel, which stores no data" => |at| {
-        let fixes = advise("endpoint", "connect to the primary that the Sentinel watches");
-        match &at.primary {
-            Some(primary) => fixes.command(format!("sessiontut ping {}://{primary}/0", at.scheme())),
-            None => fixes,
-        }
-    };
+    RoleReplica "role.replica" Server "the server is a read-only replica" => role::replica;
+    RoleMasterDown "role.master_down" Server "the server is a replica that has lost its primary" => role::master_down;
+    RoleSentinel "role.sentinel" Server "the server is a Sentinel, which stores no data" => role::sentinel;
     ClusterMode "cluster.mode" Server "the server is a cluster node; clients must use the cluster protocol" => |_| {
         advise("client", "use your client's cluster class (redis-py: RedisCluster)")
     };
-    ClusterDown "cluster.down" Server "the cluster is down" => |at| {
-        advise("cluster", "check which slots have no node")
-            .command(format!("redis-cli --cluster check {}{}", at.host_and_port(), at.login_options()))
-    };
+    ClusterDown "cluster.down" Server "the cluster is down" => role::cluster_down;
+    ClusterPartial "cluster.partial" Ok "some slots of the cluster have no node" => role::cluster_partial;
     ClusterUnreachableNodes "cluster.unreachable_nodes" Server
-        "the cluster announces node addresses that cannot be reached from here"
-        => |_| advise(
-            "announce",
-            "configure the nodes to announce reachable addresses (cluster-announce-ip), or connect from inside their \
-             network",
-        );
-    DbIndex "db.index" Server "the server has no database with that number" => |_| {
-        advise("db", "use database 0: clusters have only this one, and other servers usually have 16")
-    };
+        "the cluster announces node addresses that cannot be reached from here" => role::unreachable_nodes;
+    DbIndex "db.index" Server "the server has no database with that number" => role::db_index;
 
     // The latency
-    LatencyHigh "latency.high" Ok "round trips are slow" => |_| {
-        advise("region", "run the application in the cache's region, preferably in its availability zone")
-    };
-    LatencyJitter "latency.jitter" Ok "round trip times vary widely" => |at| {
-        advise("latency", "check which commands are slow on the server").command(at.redis_cli("SLOWLOG GET 10"))
-    };
+    LatencyHigh "latency.high" Ok "round trips are slow" => server::slow;
+    LatencyJitter "latency.jitter" Ok "round trip times vary widely" => server::uneven;
 }

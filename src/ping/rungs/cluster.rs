@@ -9,7 +9,7 @@ use redis::{Value, cmd};
 use super::role::random_key;
 use super::{dns, tcp};
 use crate::deadline::Deadline;
-use crate::ping::observation::{Dial, DialResult, Endpoint};
+use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS};
 use crate::ping::response::{items, text};
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 
@@ -17,8 +17,6 @@ use crate::redis_client::{Limits, ProbeConnection, Stream};
 const NODE_BUDGET: Duration = Duration::from_secs(1);
 /// The most nodes to dial. In a larger cluster, a sample is dialled.
 const MOST_NODES: usize = 64;
-/// The number of hash slots in a cluster.
-const SLOTS: u16 = 16384;
 /// The most random keys to try. This is enough even if the node serves only two slots in a thousand.
 const MOST_ATTEMPTS: u32 = 20_000;
 

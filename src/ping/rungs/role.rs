@@ -45,6 +45,30 @@ pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: 
     server
 }
 
+/// Asks for settings that explain later failures. An ACL or a provider may forbid CONFIG.
+pub(crate) async fn observe_settings(
+    connection: &mut ProbeConnection<Stream>,
+    server: &mut ServerInfo,
+    deadline: Deadline,
+) {
+    let get = |pattern| cmd("CONFIG").arg("GET").arg(pattern).clone();
+    let mut commands = vec![get("timeout")];
+    // INFO counts the replicas in sync only if this is set. Before Redis 5 its name was min-slaves-to-write.
+    if server.field("min_slaves_good_slaves").is_some() {
+        commands.push(get("min-*-to-write"));
+    }
+    let Ok(replies) = connection.ask(&commands, Limits::REPLY, deadline).await else {
+        return;
+    };
+    for reply in &replies {
+        let words: Vec<String> = items(Some(reply)).iter().filter_map(text).collect();
+        let settings = words
+            .chunks_exact(2)
+            .map(|pair| (pair[0].clone(), pair[1].clone()));
+        server.settings.extend(settings);
+    }
+}
+
 async fn observe_cluster(
     connection: &mut ProbeConnection<Stream>,
     server: &mut ServerInfo,
@@ -55,10 +79,10 @@ async fn observe_cluster(
         Response::Reply(value) => info_fields(Some(value)),
         _ => BTreeMap::new(),
     };
-    server.cluster_state = fields.get("cluster_state").cloned();
+    server.cluster = fields;
     // If CLUSTER INFO is forbidden, a read still shows CLUSTERDOWN.
     let is_forbidden = state.error().is_some_and(|error| error.starts_with("NOPERM"));
-    if server.cluster_state.is_some() || server.field("cluster_enabled") == Some("1") || is_forbidden {
+    if server.cluster_state().is_some() || server.field("cluster_enabled") == Some("1") || is_forbidden {
         server.cluster_read =
             Some(ask(connection, cmd("GET").arg(format!("{KEY_PREFIX}ping")), deadline).await);
     }

@@ -21,7 +21,7 @@ use crate::sanitize;
 pub use finding::Verdict;
 pub(crate) use finding::{Certainty, Finding};
 pub(in crate::ping) use finding::{describe_packets, seconds};
-pub(crate) use warnings::{is_uneven, median};
+pub(crate) use warnings::{SlowPart, is_uneven, median};
 
 /// Returns the one cause that explains the observations, or none if Redis answers, and the warnings.
 #[must_use]

@@ -45,8 +45,11 @@ pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Fi
         Some(reply) => Finding::proved(reply.cause)
             .summary(reply.summary())
             .replied(command, error),
-        None => Finding::proved(Cause::ProtoNotRedis)
-            .summary("the server speaks RESP but does not support Redis commands")
+        None => Finding::proved(Cause::ServerRefused)
+            .summary(format!(
+                "the server refuses {command}: \"{}\"",
+                sanitize::excerpt(error.as_bytes(), 120)
+            ))
             .replied(command, error),
     }
 }

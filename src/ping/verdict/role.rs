@@ -45,7 +45,7 @@ fn sentinel(seen: &Observations) -> Option<Finding> {
 
 fn cluster(seen: &Observations) -> Option<Finding> {
     let server = &seen.server;
-    let state = server.cluster_state.as_deref().filter(|state| *state != "ok");
+    let state = server.cluster_state().filter(|state| *state != "ok");
     let read = server
         .cluster_read
         .as_ref()
@@ -95,11 +95,6 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
         }
         Finding::proved(Cause::RoleReplica)
             .summary("this cluster node is a replica: it redirects writes to its primary")
-    } else if error.to_lowercase().contains("unknown command") {
-        // ROLE and INFO have shown that this is Redis, so the command was renamed or disabled.
-        Finding::likely(Cause::AuthNoPermission).summary(format!(
-            "the server does not support {command}: it was renamed or disabled"
-        ))
     } else {
         return Some(error_reply(error, command, seen));
     };

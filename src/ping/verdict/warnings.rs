@@ -7,7 +7,7 @@ use super::service;
 use super::tcp::describe;
 use super::{dns, tcp};
 use crate::ping::causes::{Cause, FixContext};
-use crate::ping::observation::{Dial, DialResult, Endpoint, Observations};
+use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, SLOTS, ServerInfo};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, UrlWarning};
 use crate::sanitize;
@@ -38,12 +38,17 @@ pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) ->
         plaintext(target, seen),
         replica(seen),
         lost_primary(seen),
+        old(&seen.server),
+        near_max_clients(&seen.server),
+        idle_timeout(&seen.server),
+        no_replicas(&seen.server),
         eviction(seen),
         cluster_mode(seen),
+        partial(&seen.server),
         unreachable_nodes(seen),
         service::limited(seen),
-        slow(&seen.round_trips),
-        uneven(&seen.round_trips),
+        slow(seen),
+        uneven(seen),
     ];
     url.chain(others.into_iter().flatten())
         .map(|(cause, summary)| Warning {
@@ -133,15 +138,89 @@ fn lost_primary(seen: &Observations) -> Option<Found> {
     })
 }
 
+/// Warns about a server before Redis 6, or one without HELLO. A service that refuses INFO too is no old Redis.
+fn old(server: &ServerInfo) -> Option<Found> {
+    let is_old = server.is_before(6);
+    let hello = server
+        .hello
+        .as_ref()
+        .filter(|response| response.is_unknown_command());
+    if !is_old && (hello.is_none() || server.fields.is_empty()) {
+        return None;
+    }
+    let version = server.field("redis_version").unwrap_or_default();
+    let summary = if is_old {
+        format!(
+            "the server is Redis {}: it has no ACL users, and clients that begin with HELLO (RESP3) fail",
+            sanitize::excerpt(version.as_bytes(), 20)
+        )
+    } else {
+        "the server does not support HELLO: clients that begin with it (RESP3) fail".into()
+    };
+    Some((Cause::ServerOld, summary))
+}
+
+fn near_max_clients(server: &ServerInfo) -> Option<Found> {
+    let most = server.number("maxclients").filter(|most| *most > 0)?;
+    let connected = server.number("connected_clients")?;
+    (connected.saturating_mul(100) > most.saturating_mul(NEARLY_FULL)).then(|| {
+        let summary = format!("{connected} of {most} connections (maxclients) are in use");
+        (Cause::ServerNearMaxClients, summary)
+    })
+}
+
+fn idle_timeout(server: &ServerInfo) -> Option<Found> {
+    let seconds: u64 = server.setting("timeout")?.parse().ok()?;
+    (seconds > 0).then(|| {
+        let summary =
+            format!("the server closes connections that are idle for {seconds} seconds (setting: timeout)");
+        (Cause::ServerTimeout, summary)
+    })
+}
+
+/// Warns if every write will be refused. INFO counts the replicas only if `min-replicas-to-write` is set.
+fn no_replicas(server: &ServerInfo) -> Option<Found> {
+    let in_sync = server.number("min_slaves_good_slaves")?;
+    let wanted = server
+        .setting("min-replicas-to-write")
+        .or_else(|| server.setting("min-slaves-to-write"))
+        .and_then(|wanted| wanted.parse().ok());
+    (in_sync < wanted.unwrap_or(1)).then(|| {
+        let wanted = wanted.map_or_else(|| "more".into(), |wanted: u64| wanted.to_string());
+        let summary = format!(
+            "writes will be refused: {in_sync} replicas are in sync, but min-replicas-to-write asks for {wanted}"
+        );
+        (Cause::ServerNoReplicas, summary)
+    })
+}
+
 fn eviction(seen: &Observations) -> Option<Found> {
     let maxmemory = seen.server.number("maxmemory").filter(|bytes| *bytes > 0)?;
     let used = seen.server.number("used_memory")?.saturating_mul(100);
     let is_nearly_full = used > maxmemory.saturating_mul(NEARLY_FULL);
-    let policy = seen.server.field("maxmemory_policy").unwrap_or_default();
-    (policy.starts_with("allkeys-") || is_nearly_full).then(|| {
-        let (policy, percent) = (sanitize::line(policy), used / maxmemory);
-        let summary = format!("maxmemory-policy is {policy}, and {percent} % of maxmemory is used");
-        (Cause::ServerEviction, summary)
+    let policy = sanitize::line(seen.server.field("maxmemory_policy").unwrap_or_default());
+    let percent = used / maxmemory;
+    let effect = if policy.starts_with("allkeys-") {
+        "when the memory is full, Redis removes keys, sessions included"
+    } else if !is_nearly_full {
+        return None;
+    } else if policy == "noeviction" {
+        "when the memory is full, Redis refuses writes"
+    } else {
+        "when the memory is full, Redis removes keys that have a TTL, such as sessions"
+    };
+    let summary = format!("{percent} % of maxmemory is used, and maxmemory-policy is {policy}: {effect}");
+    Some((Cause::ServerEviction, summary))
+}
+
+/// Warns about slots that no node serves, in a cluster that goes on without them.
+fn partial(server: &ServerInfo) -> Option<Found> {
+    let failing = server.failing_slots().filter(|slots| *slots > 0)?;
+    (server.cluster_state() == Some("ok")).then(|| {
+        let percent = (failing * 100).div_ceil(SLOTS.into());
+        let summary =
+            format!("{failing} of {SLOTS} slots have no node: about {percent} % of the keys cannot be used");
+        (Cause::ClusterPartial, summary)
     })
 }
 
@@ -162,23 +241,60 @@ fn unreachable_nodes(seen: &Observations) -> Option<Found> {
     })
 }
 
-fn slow(round_trips: &[Duration]) -> Option<Found> {
-    let median = median(round_trips);
+fn slow(seen: &Observations) -> Option<Found> {
+    let median = median(&seen.round_trips);
     (median > SLOW_MEDIAN).then(|| {
-        (
-            Cause::LatencyHigh,
-            format!("the median round trip takes {}", seconds(median)),
-        )
+        let blame = match SlowPart::of(seen) {
+            SlowPart::Network => "so the network is slow",
+            SlowPart::Server => "so the server is slow, not the network",
+            SlowPart::Unknown => {
+                return (
+                    Cause::LatencyHigh,
+                    format!("the median round trip takes {}", seconds(median)),
+                );
+            }
+        };
+        let connecting = seconds(seen.connecting().unwrap_or_default());
+        let summary = format!(
+            "the median round trip takes {}, and connecting took {connecting}: {blame}",
+            seconds(median)
+        );
+        (Cause::LatencyHigh, summary)
     })
 }
 
-fn uneven(round_trips: &[Duration]) -> Option<Found> {
-    let slowest = round_trips.iter().max()?;
-    is_uneven(round_trips).then(|| {
-        let (slowest, median) = (seconds(*slowest), seconds(median(round_trips)));
+fn uneven(seen: &Observations) -> Option<Found> {
+    let slowest = seen.round_trips.iter().max()?;
+    is_uneven(&seen.round_trips).then(|| {
+        let (slowest, median) = (seconds(*slowest), seconds(median(&seen.round_trips)));
         let summary = format!("the slowest round trip took {slowest}, the median {median}");
         (Cause::LatencyJitter, summary)
     })
+}
+
+/// What makes round trips slow. The kernel of the server answers a connection attempt, whatever Redis does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SlowPart {
+    Network,
+    Server,
+    #[default]
+    Unknown,
+}
+
+impl SlowPart {
+    pub(in crate::ping) fn of(seen: &Observations) -> Self {
+        let slow = match median(&seen.round_trips) {
+            median if median > SLOW_MEDIAN => median,
+            _ => seen.round_trips.iter().max().copied().unwrap_or_default(),
+        };
+        match seen.connecting() {
+            // Through a tunnel, this host itself answers the attempt.
+            Some(_) if seen.connects_to_this_host() => Self::Unknown,
+            Some(connecting) if connecting > slow / 2 => Self::Network,
+            Some(_) => Self::Server,
+            None => Self::Unknown,
+        }
+    }
 }
 
 /// Whether there are too many outliers among the round trips.

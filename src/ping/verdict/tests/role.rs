@@ -63,7 +63,7 @@ fn the_first_refused_command_of_a_write_test_gives_the_cause() {
         ),
         ("-NOPERM this user has no permissions", "auth.no_permission"),
         ("-CLUSTERDOWN Hash slot not served", "cluster.down"),
-        ("-ERR unknown command 'HSET'", "auth.no_permission"),
+        ("-ERR unknown command 'HSET'", "server.refused"),
     ] {
         let rehearsal = WriteTest {
             queued: vec![("MULTI", reply("+OK")), ("HSET", reply(refusal))],

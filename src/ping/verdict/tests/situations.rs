@@ -794,18 +794,12 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 ));
                 seen
             }),
-            seen(
-                "a renamed command",
-                IP,
-                write_refused("-ERR unknown command 'HSET'"),
-            ),
         ],
         Cause::AuthPlaintext => vec![seen("a password", "redis://:Plover-4417@10.0.3.17", pong())],
         Cause::ProtoNotRedis => vec![
             seen("SSH", IP, ping(Response::NotResp(b"SSH-2.0-x".to_vec()))),
             seen("unknown", IP, ping(Response::NotResp(b"hello".to_vec()))),
             seen("POP3", IP, error("+OK POP3 server ready")),
-            seen("an unknown error", IP, error("-ERR no such service")),
             seen(
                 "neither TLS nor RESP",
                 TLS,
@@ -932,6 +926,47 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 seen("ended before PING", IP, connected()),
             ]
         }
+        Cause::ServerRefused => vec![
+            seen("an unknown reply", IP, error("-ERR no such service")),
+            seen(
+                "a quota",
+                IP,
+                error("-ERR max daily request limit exceeded. Limit: 10000, Usage: 10000."),
+            ),
+            seen(
+                "an address",
+                IP,
+                error("-DENIED client address 203.0.113.9 is not on the allow list"),
+            ),
+            seen(
+                "an endpoint",
+                "rediss://eu1-shop-1.upstash.io",
+                error("-ERR unknown database: check the endpoint"),
+            ),
+            seen(
+                "a renamed command",
+                IP,
+                write_refused("-ERR unknown command 'HSET'"),
+            ),
+        ],
+        Cause::ServerNearMaxClients => vec![seen(
+            "57 of 60",
+            IP,
+            info(&[("connected_clients", "57"), ("maxclients", "60")]),
+        )],
+        Cause::ServerOld => {
+            let mut without_hello = info(&[("redis_version", "7.0.15")]);
+            without_hello.server.hello = Some(reply("-ERR unknown command 'HELLO'"));
+            vec![
+                seen("Redis 5", IP, info(&[("redis_version", "5.0.6")])),
+                seen("without HELLO", IP, without_hello),
+            ]
+        }
+        Cause::ServerTimeout => {
+            let mut limited = pong();
+            limited.server.settings = [("timeout".into(), "300".into())].into();
+            vec![seen("300 seconds", IP, limited)]
+        }
         Cause::ServerMaxClients => vec![seen(
             "PING",
             IP_WITH_LOGIN,
@@ -947,11 +982,21 @@ fn situations(cause: Cause) -> Vec<Situation> {
             IP_WITH_LOGIN,
             error("-LOADING Redis is loading the dataset in memory"),
         )],
-        Cause::ServerBusy => vec![seen(
-            "PING",
-            SOCKET,
-            error("-BUSY Redis is busy running a script"),
-        )],
+        Cause::ServerBusy => vec![
+            seen("a script", SOCKET, error("-BUSY Redis is busy running a script")),
+            seen(
+                "a function",
+                IP,
+                error(
+                    "-BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
+                ),
+            ),
+            seen(
+                "a module",
+                IP,
+                error("-BUSY Redis is busy running a module command"),
+            ),
+        ],
         Cause::ServerOutOfMemory => vec![seen(
             "HSET",
             IP,
@@ -962,20 +1007,32 @@ fn situations(cause: Cause) -> Vec<Situation> {
             IP,
             error("-MISCONF Redis is configured to save RDB snapshots"),
         )],
-        Cause::ServerNoReplicas => vec![seen(
-            "HSET",
-            IP,
-            write_refused("-NOREPLICAS Not enough good replicas to write."),
-        )],
-        Cause::ServerEviction => vec![seen(
-            "allkeys-lru",
-            IP,
-            info(&[
-                ("maxmemory", "1000000"),
-                ("used_memory", "1000"),
-                ("maxmemory_policy", "allkeys-lru"),
-            ]),
-        )],
+        Cause::ServerNoReplicas => {
+            let mut warned = info(&[("min_slaves_good_slaves", "1")]);
+            warned.server.settings = [("min-replicas-to-write".into(), "2".into())].into();
+            vec![
+                seen(
+                    "HSET",
+                    IP,
+                    write_refused("-NOREPLICAS Not enough good replicas to write."),
+                ),
+                seen("a warning", IP, warned),
+            ]
+        }
+        Cause::ServerEviction => {
+            let policy = |policy, used| {
+                info(&[
+                    ("maxmemory", "1000000"),
+                    ("used_memory", used),
+                    ("maxmemory_policy", policy),
+                ])
+            };
+            vec![
+                seen("allkeys-lru", IP, policy("allkeys-lru", "1000")),
+                seen("noeviction", IP, policy("noeviction", "950000")),
+                seen("volatile-lru", IP, policy("volatile-lru", "950000")),
+            ]
+        }
         Cause::RoleReplica => {
             let mut moved = write_refused("-MOVED 7 10.0.3.18:6379");
             moved.server.role = Some(redis::Value::Array(vec![redis::Value::BulkString(
@@ -989,6 +1046,15 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 ),
                 seen("a node of a cluster", IP, moved),
                 seen("a warning", IP, info(&[("role", "slave")])),
+                seen(
+                    "a known primary",
+                    IP,
+                    info(&[
+                        ("role", "slave"),
+                        ("master_host", "127.0.0.1"),
+                        ("master_port", "6380"),
+                    ]),
+                ),
             ]
         }
         Cause::RoleMasterDown => vec![
@@ -997,6 +1063,15 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 "a warning",
                 IP,
                 info(&[("role", "slave"), ("master_link_status", "down")]),
+            ),
+            seen(
+                "the first copy",
+                IP,
+                info(&[
+                    ("role", "slave"),
+                    ("master_link_status", "down"),
+                    ("master_sync_in_progress", "1"),
+                ]),
             ),
         ],
         Cause::RoleSentinel => {
@@ -1010,7 +1085,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
         Cause::ClusterMode => vec![seen("INFO", IP, info(&[("cluster_enabled", "1")]))],
         Cause::ClusterDown => {
             let mut state = info(&[("cluster_enabled", "1")]);
-            state.server.cluster_state = Some("fail".into());
+            state.server.cluster = [("cluster_state".into(), "fail".into())].into();
             vec![
                 seen(
                     "HSET",
@@ -1020,11 +1095,46 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 seen("CLUSTER INFO", IP, state),
             ]
         }
+        Cause::ClusterPartial => {
+            let mut partial = info(&[("cluster_enabled", "1")]);
+            partial.server.cluster = [
+                ("cluster_state", "ok"),
+                ("cluster_slots_assigned", "16384"),
+                ("cluster_slots_pfail", "0"),
+                ("cluster_slots_fail", "5461"),
+            ]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into();
+            vec![seen("a missing node", IP, partial)]
+        }
         Cause::ClusterUnreachableNodes => {
+            let node = |to: &str, result| Dial {
+                to: to
+                    .parse()
+                    .map_or_else(|_| Endpoint::Named(to.into()), Endpoint::Ip),
+                ..dial(result)
+            };
+            let mut nameless = pong();
+            nameless.server.cluster = [("cluster_state".into(), "ok".into())].into();
+            nameless.announced = vec![node(
+                "?:6379",
+                DialResult::Other("the name cannot be resolved".into()),
+            )];
+            let mut one_node = pong();
+            one_node.server.cluster = [("cluster_state".into(), "ok".into())].into();
+            one_node.announced = vec![
+                node("10.0.3.17:6379", DialResult::Connected),
+                node("10.0.3.17:6380", DialResult::Refused),
+                node("10.0.3.18:6379", SILENCE),
+            ];
             let mut announced = pong();
-            announced.server.cluster_state = Some("ok".into());
+            announced.server.cluster = [("cluster_state".into(), "ok".into())].into();
             announced.announced = vec![dial(DialResult::Refused)];
-            vec![seen("a refused connection", IP, announced)]
+            vec![
+                seen("a refused connection", IP, announced),
+                seen("no host name", IP, nameless),
+                seen("two of three", IP, one_node),
+            ]
         }
         Cause::DbIndex => {
             let refused = Observations {
@@ -1034,16 +1144,24 @@ fn situations(cause: Cause) -> Vec<Situation> {
             vec![seen("SELECT", "redis://10.0.3.17/99", refused)]
         }
         Cause::LatencyHigh => {
-            let slow = Observations {
-                round_trips: vec![Duration::from_millis(40); 5],
-                ..pong()
+            let slow = |connecting| {
+                let mut seen = Observations {
+                    round_trips: vec![Duration::from_millis(40); 5],
+                    ..pong()
+                };
+                seen.dials[0].took = Duration::from_millis(connecting);
+                seen
             };
-            vec![seen("40 ms", IP, slow)]
+            vec![
+                seen("a slow network", IP, slow(40)),
+                seen("a slow server", IP, slow(1)),
+            ]
         }
         Cause::LatencyJitter => {
             let mut uneven = pong();
             uneven.round_trips = vec![Duration::from_millis(1); 5];
             uneven.round_trips[2] = Duration::from_millis(80);
+            uneven.dials[0].took = Duration::from_millis(1);
             vec![seen("one of 80 ms", IP, uneven)]
         }
     }

@@ -1,0 +1,144 @@
+//! Fixes for replicas, Sentinels, clusters and database numbers.
+
+use std::collections::BTreeSet;
+
+use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use crate::ping::observation::{DialResult, Endpoint};
+
+pub(super) fn replica(at: &FixContext) -> Fixes {
+    let fixes = advise(
+        "endpoint",
+        "use the primary (the primary endpoint of a provider): only the primary accepts writes",
+    );
+    match primary(at) {
+        Some(primary) => fixes.command(primary.ping_here("")),
+        None => fixes,
+    }
+}
+
+pub(super) fn master_down(at: &FixContext) -> Fixes {
+    if at.server.field("master_sync_in_progress") == Some("1") {
+        return advise(
+            "wait",
+            "wait until the replica has copied the data of its primary",
+        )
+        .command(at.ping_here("--wait 120 "));
+    }
+    let check = advise(
+        "primary",
+        "check the primary: is it running, can the replica reach it, and has the replica its password (masterauth)?",
+    );
+    let check = match primary(at) {
+        Some(primary) => check.command(primary.ping_here("")),
+        None => check.command(at.redis_cli("INFO replication")),
+    };
+    check.and(
+        "failover",
+        "if the primary does not come back, promote a replica by a failover (REPLICAOF NO ONE): writes that were not \
+         copied are lost",
+    )
+}
+
+/// The primary that a replica names. Its address may be one that only the replica can use.
+fn primary(at: &FixContext) -> Option<FixContext> {
+    let (host, port) = at.server.primary()?;
+    // A loopback address is the replica's own host.
+    let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+    let host = if is_loopback { at.host.clone() } else { host };
+    (!host.is_empty()).then(|| FixContext {
+        host,
+        port,
+        ..at.clone()
+    })
+}
+
+pub(super) fn sentinel(at: &FixContext) -> Fixes {
+    let fixes = advise("endpoint", "connect to the primary that the Sentinel watches");
+    match &at.primary {
+        Some(primary) => {
+            let url = shell_quoted(&format!("{}://{primary}/0", at.scheme()));
+            fixes.command(format!("sessiontut ping {url}"))
+        }
+        None => fixes,
+    }
+}
+
+pub(super) fn cluster_down(at: &FixContext) -> Fixes {
+    check_cluster(at, "check which slots have no node").and(
+        "nodes",
+        "start the missing nodes again, or let one of their replicas take over (CLUSTER FAILOVER TAKEOVER)",
+    )
+}
+
+pub(super) fn cluster_partial(at: &FixContext) -> Fixes {
+    check_cluster(at, "check which nodes are missing, and start them again")
+}
+
+fn check_cluster(at: &FixContext, text: &str) -> Fixes {
+    advise("cluster", text).command(format!(
+        "redis-cli --cluster check {}{}",
+        at.host_and_port(),
+        at.login_options()
+    ))
+}
+
+pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
+    let failed = || {
+        at.announced
+            .iter()
+            .filter(|dial| dial.result != DialResult::Connected)
+    };
+    let is_nameless = |to: &Endpoint| matches!(to, Endpoint::Named(name) if name.starts_with("?:"));
+    if failed().any(|dial| is_nameless(&dial.to)) {
+        return advise(
+            "announce",
+            "set cluster-announce-hostname on every node, or cluster-preferred-endpoint-type to ip: the nodes prefer host \
+             names, but have none to announce",
+        )
+        .command(at.redis_cli("CONFIG GET cluster-preferred-endpoint-type"));
+    }
+    let announce = "configure the nodes to announce addresses that clients can reach (cluster-announce-ip), or run this \
+                    inside their network";
+    let is_refused = |result: &DialResult| matches!(result, DialResult::Refused);
+    let refused: BTreeSet<String> = failed()
+        .filter(|dial| is_refused(&dial.result) && !is_loopback(&dial.to))
+        .map(|dial| dial.to.to_string())
+        .collect();
+    let silent: BTreeSet<String> = failed()
+        .filter(|dial| !is_refused(&dial.result) && !is_loopback(&dial.to))
+        .map(|dial| dial.to.to_string())
+        .collect();
+    let reaches_others = failed().count() < at.announced.len();
+    let node = (reaches_others && !refused.is_empty()).then(|| {
+        advise(
+            "node",
+            format!("start the node again, or open its port: {}", joined(refused)),
+        )
+    });
+    let port = (reaches_others && !silent.is_empty()).then(|| {
+        advise(
+            "firewall",
+            format!(
+                "open the port of the node in the firewalls, and check that its host is up: {}",
+                joined(silent)
+            ),
+        )
+    });
+    advise("announce", announce).after(port).after(node)
+}
+
+fn is_loopback(to: &Endpoint) -> bool {
+    matches!(to, Endpoint::Ip(address) if address.ip().is_loopback())
+}
+
+fn joined(addresses: BTreeSet<String>) -> String {
+    addresses.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn db_index(at: &FixContext) -> Fixes {
+    advise(
+        "db",
+        "use database 0: clusters have only this one, and other servers usually have 16",
+    )
+    .command(FixContext { db: 0, ..at.clone() }.ping_here(""))
+}

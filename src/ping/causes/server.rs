@@ -1,0 +1,350 @@
+//! Fixes for servers that refuse to serve.
+
+use std::net::IpAddr;
+
+use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use crate::ping::verdict::SlowPart;
+
+pub(super) fn refused(at: &FixContext) -> Fixes {
+    let reply = at.reply.as_deref().unwrap_or_default();
+    let fixes = match Refusal::of(reply) {
+        Refusal::Address(address) => {
+            let whose = address.map_or_else(
+                || "the public address of this host".into(),
+                |address| format!("{address}, the address that the server sees,"),
+            );
+            advise("allowlist", format!("add {whose} to the allowlist of the server"))
+        }
+        Refusal::Quota => advise(
+            "quota",
+            "check the limits of the plan and its usage in the provider's console; then wait until the quota is \
+             reset, or change the plan",
+        ),
+        Refusal::Endpoint => advise(
+            "endpoint",
+            "copy the endpoint (host, port and scheme) from the provider's console again: the server expects another \
+             one",
+        ),
+        Refusal::Command => advise(
+            "command",
+            "the server does not offer this command: check which commands it supports, or whether rename-command \
+             disables it, and use a server that offers all commands of the application",
+        ),
+        Refusal::Other => advise(
+            "operator",
+            "look the reply up in the documentation of the server or its provider",
+        ),
+    };
+    fixes.and_all(
+        at.hosting
+            .filter(|hosting| !hosting.is_private())
+            .map(|hosting| advise("provider", hosting.check)),
+    )
+}
+
+/// Why a server refuses, as far as its reply shows it.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// The client's address is not on an allowlist; the address, if the reply contains it.
+    Address(Option<IpAddr>),
+    /// A quota or the plan is used up.
+    Quota,
+    /// The server is not the one for this database.
+    Endpoint,
+    /// The command is disabled or does not exist.
+    Command,
+    Other,
+}
+
+impl Refusal {
+    fn of(reply: &str) -> Self {
+        let lower = reply.to_lowercase();
+        let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        if mentions(&[
+            "allowlist",
+            "allow list",
+            "allow-list",
+            "allowed list",
+            "whitelist",
+            "white list",
+            "ip address",
+            "ip is not",
+            "client address",
+            "source address",
+            "trusted source",
+            "firewall",
+        ]) {
+            let words = reply.split(|letter: char| !(letter.is_ascii_hexdigit() || ".:".contains(letter)));
+            Self::Address(words.filter_map(address).next())
+        } else if mentions(&[
+            "quota", "exceed", "limit", "too many", "throttl", "usage", "billing", "payment", "suspend",
+            "upgrade", "capacity", " plan",
+        ]) {
+            Self::Quota
+        } else if mentions(&[
+            "endpoint",
+            "wrong host",
+            "unknown host",
+            "hostname",
+            "region",
+            "wrong port",
+            "read-only token",
+        ]) {
+            Self::Endpoint
+        } else if mentions(&[
+            "command",
+            "disabled",
+            "not supported",
+            "unsupported",
+            "not allowed",
+            "not available",
+        ]) {
+            Self::Command
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// An IP address, with or without a port.
+fn address(word: &str) -> Option<IpAddr> {
+    let word = word.trim_matches([':', '.']);
+    let with_port = word
+        .parse()
+        .ok()
+        .map(|address: std::net::SocketAddr| address.ip());
+    word.parse().ok().or(with_port)
+}
+
+pub(super) fn max_clients(at: &FixContext) -> Fixes {
+    // At the limit, Redis refuses redis-cli too, also through a unix socket: only the system can list the connections.
+    let connections = match &at.socket {
+        Some(path) => format!("ss -Hx src {}", shell_quoted(path)),
+        None => format!(
+            "ss -Htn state established 'sport = :{}' | awk '{{ sub(/:[0-9]+$/, \"\", $4); print $4 }}' | sort | uniq -c | \
+             sort -rn",
+            at.port
+        ),
+    };
+    advise(
+        "connections",
+        "on the Redis host, find the clients with the most connections (without `ss`: /proc/net/tcp)",
+    )
+    .command(connections)
+    .and(
+        "pool",
+        "close connections there: use connection pools, and set `timeout` in redis.conf to close idle connections",
+    )
+    .and(
+        "maxclients",
+        "once connections are free again, raise maxclients, and the limit of open files (ulimit -n) with it",
+    )
+}
+
+pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
+    advise(
+        "connections",
+        "find the clients with the most connections, and use connection pools there",
+    )
+    .command(at.redis_cli("CLIENT LIST"))
+    .and(
+        "maxclients",
+        "raise maxclients, and the limit of open files (ulimit -n) with it",
+    )
+}
+
+pub(super) fn protected_mode(at: &FixContext) -> Fixes {
+    let tls = if at.tls { " --tls --insecure" } else { "" };
+    advise(
+        "look",
+        "look at the settings on the Redis host, where redis-cli still works",
+    )
+    .command(format!("redis-cli -p {}{tls} CONFIG GET bind", at.port))
+    .and(
+        "password",
+        "then set a password (requirepass in redis.conf, or an ACL user): this ends protected mode. Without a password, \
+         do not turn protected mode off: every host that reaches the port could use Redis",
+    )
+}
+
+pub(super) fn loading(at: &FixContext) -> Fixes {
+    const USUALLY_ENOUGH: u64 = 120;
+    let expected = at.server.number("loading_eta_seconds").unwrap_or_default();
+    let wait = expected.saturating_mul(2).max(USUALLY_ENOUGH);
+    advise(
+        "wait",
+        "wait until Redis has loaded its data; a restart would begin again",
+    )
+    .command(at.ping_here(&format!("--wait {wait} ")))
+}
+
+pub(super) fn busy(at: &FixContext) -> Fixes {
+    let after_write = "if the reply is UNKILLABLE, the script has written data: wait until it ends; SHUTDOWN NOSAVE is \
+                       the last resort, because it loses all data since the last save";
+    if at.reply_contains("function kill") {
+        advise(
+            "script",
+            "stop the function (this fails once it has written data)",
+        )
+        .command(at.redis_cli("FUNCTION KILL"))
+        .and("wait", after_write)
+    } else if at.reply_contains("module") {
+        advise(
+            "wait",
+            "wait until the command of the module ends; then SLOWLOG GET 10 shows it",
+        )
+    } else {
+        advise("script", "stop the script (this fails once it has written data)")
+            .command(at.redis_cli("SCRIPT KILL"))
+            .and("wait", after_write)
+    }
+}
+
+pub(super) fn out_of_memory(at: &FixContext) -> Fixes {
+    advise("look", "find out what uses the memory")
+        .command(at.redis_cli("INFO memory"))
+        .and("memory", "raise maxmemory, or use a larger server")
+        .and(
+            "ttl",
+            "set a TTL on every key; with maxmemory-policy volatile-ttl, Redis then removes the keys that expire first",
+        )
+}
+
+pub(super) fn misconf(at: &FixContext) -> Fixes {
+    advise("look", "see which save failed (rdb_last_bgsave_status, aof_last_write_status)")
+        .command(at.redis_cli("INFO persistence"))
+        .and(
+            "disk",
+            "on the Redis host, check the disk and the directory of the data (CONFIG GET dir): no space left, or the \
+             directory is missing or not writable. Once a save works again (BGSAVE), Redis accepts writes",
+        )
+}
+
+pub(super) fn no_replicas(at: &FixContext) -> Fixes {
+    advise(
+        "replicas",
+        "see which replicas are connected and how far they lag behind",
+    )
+    .command(at.redis_cli("INFO replication"))
+    .and(
+        "replicas",
+        "connect the missing replicas again, or lower min-replicas-to-write if fewer are meant to be enough",
+    )
+}
+
+pub(super) fn eviction(at: &FixContext) -> Fixes {
+    let policy = at.server.field("maxmemory_policy").unwrap_or_default();
+    if policy.starts_with("allkeys-") {
+        advise(
+            "eviction",
+            "for sessions, use maxmemory-policy noeviction or volatile-ttl, and monitor the memory",
+        )
+    } else if policy == "noeviction" {
+        advise(
+            "memory",
+            "raise maxmemory before it is reached: Redis then refuses writes",
+        )
+        .and("ttl", "set a TTL on every key, so that memory becomes free again")
+    } else {
+        advise(
+            "memory",
+            "raise maxmemory before it is reached: Redis then removes keys that have a TTL",
+        )
+    }
+}
+
+pub(super) fn old(_: &FixContext) -> Fixes {
+    advise(
+        "protocol",
+        "configure the clients to use RESP2 (redis-py: protocol=2; redis-cli: its default)",
+    )
+    .and(
+        "server",
+        "upgrade the server to a current version of Redis or Valkey, or check what the proxy supports",
+    )
+}
+
+pub(super) fn idle_timeout(at: &FixContext) -> Fixes {
+    advise(
+        "keepalive",
+        "let the clients check or replace idle connections sooner than that (redis-py: health_check_interval), and retry \
+         once after a closed connection",
+    )
+    .and("timeout", "or change the limit: 0 never closes idle connections")
+    .command(at.redis_cli("CONFIG GET timeout"))
+}
+
+pub(super) fn slow(at: &FixContext) -> Fixes {
+    let network = || {
+        advise(
+            "distance",
+            at.with_aws_note(
+                "shorten the network path: run the application in the same data centre or network as the server",
+                " (on AWS: in the cache's region, preferably in its availability zone)",
+            ),
+        )
+    };
+    match at.slow_part {
+        SlowPart::Network => network(),
+        SlowPart::Server => slow_commands(at),
+        SlowPart::Unknown => network().and_all(slow_commands(at)),
+    }
+}
+
+pub(super) fn uneven(at: &FixContext) -> Fixes {
+    let network = advise(
+        "network",
+        "check the network path for a busy link, a VPN or radio: compare with `ping` to the host",
+    );
+    match at.slow_part {
+        SlowPart::Network => network,
+        SlowPart::Server | SlowPart::Unknown => slow_commands(at).and_all(network),
+    }
+}
+
+fn slow_commands(at: &FixContext) -> Fixes {
+    advise("slow-command", "check which commands keep the server busy")
+        .command(at.redis_cli("SLOWLOG GET 10"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_shows_the_kind_of_refusal() {
+        let address = |text: &str| Refusal::Address(Some(text.parse().unwrap()));
+        for (reply, kind) in [
+            (
+                "ERR max daily request limit exceeded. Limit: 10000, Usage: 10000.",
+                Refusal::Quota,
+            ),
+            ("ERR DB capacity quota exceeded", Refusal::Quota),
+            (
+                "DENIED client address 203.0.113.9 is not on the allow list",
+                address("203.0.113.9"),
+            ),
+            (
+                "ERR AUTH failed: Client IP address is not in the allowlist.",
+                Refusal::Address(None),
+            ),
+            (
+                "ERR source address 2001:db8::9: not in the whitelist",
+                address("2001:db8::9"),
+            ),
+            (
+                "ERR client address 203.0.113.9:50312 not in allowlist",
+                address("203.0.113.9"),
+            ),
+            ("ERR unknown database: check the endpoint", Refusal::Endpoint),
+            (
+                "ERR command 'HGETALL' is disabled for this database",
+                Refusal::Command,
+            ),
+            ("ERR unknown command 'FOO'", Refusal::Command),
+            ("ERR something else", Refusal::Other),
+        ] {
+            assert_eq!(Refusal::of(reply), kind, "{reply}");
+        }
+    }
+}
