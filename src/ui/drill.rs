@@ -19,7 +19,7 @@ pub(crate) fn serving(drill: &Drill) {
     if let Some(ca) = drill.ca() {
         answer(&ca.to_string_lossy());
     }
-    note("serving a deliberately broken endpoint on loopback; Ctrl-C stops it");
+    note("running a deliberately broken endpoint on loopback; press Ctrl-C to stop it");
 }
 
 /// Shows the endpoint to diagnose.

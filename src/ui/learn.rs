@@ -1,4 +1,4 @@
-//! What `learn` prints and draws: lists, checks, and the two learners.
+//! The output of `learn`: lists, checks, and the two learners.
 
 mod robot;
 mod screen;
@@ -19,7 +19,7 @@ use crate::learn::{Lesson, LessonError};
 use crate::redis_url::Target;
 use crate::sanitize;
 
-/// The result of `--check`.
+/// Prints the result of `--check`.
 pub(crate) fn checked(lessons: &[Lesson], errors: &[LessonError]) {
     for error in errors {
         told(&error.to_string());
@@ -40,10 +40,10 @@ fn counted(count: usize, noun: &str) -> String {
     }
 }
 
-/// Shows on the bottom line which Redis the program waits for, or clears the line.
+/// Shows on the bottom line which Redis server the program is waiting for, or clears the line.
 pub(crate) fn waiting_for(target: Option<&Target>) {
     let term = Term::stdout();
-    // If the terminal is gone, the next question notices it.
+    // If the terminal has been closed, the next question returns an error.
     let _ = term.clear_line();
     if let Some(target) = target {
         let text = sanitize::line(&format!("waiting for {target}…")).into_owned();
@@ -54,7 +54,7 @@ pub(crate) fn waiting_for(target: Option<&Target>) {
     }
 }
 
-/// `--list`.
+/// Prints the list for `--list`.
 pub(crate) fn list(standings: &[(&Lesson, Standing)]) {
     for line in list_lines(standings, window::columns(&Term::stdout())) {
         answer(&line);

@@ -10,8 +10,8 @@ use crate::signals::{Interrupted, Stop};
 /// Columns of the mark before the selected item.
 const MARK: usize = 2;
 
-/// Lets the user select one of the items, each a name and a text: with the arrows and Enter, or with the first character
-/// of its name. Returns its index, or `None` for `q` or Esc.
+/// Lets the user select an item with the arrow keys and Enter, or with the first character of its name. Each item is
+/// a name and a text. Returns the index of the item, or `None` for `q` or Esc.
 ///
 /// # Errors
 /// Returns [`Interrupted`] on Ctrl-C, on a signal, or if the terminal is closed.
@@ -46,7 +46,7 @@ pub(crate) fn select(
     }
 }
 
-/// The lines of a menu that is as wide as `columns`.
+/// Returns the lines of a menu that is `columns` wide.
 fn rows(prompt: &str, items: &[(String, &str)], selected: usize, columns: usize) -> Vec<String> {
     let mut rows = window::lines(prompt, Some(columns));
     for (index, (name, text)) in items.iter().enumerate() {

@@ -27,7 +27,7 @@ use crate::signals::{Interrupted, Stop};
 const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 const LONGEST_HISTORY: usize = 200;
 
-/// Raw mode with bracketed paste: Ctrl-C and Ctrl-Z arrive as keys, and pasted text as a single event.
+/// Raw mode with bracketed paste, in which Ctrl-C and Ctrl-Z arrive as keys, and pasted text as a single event.
 struct RawMode;
 
 impl RawMode {
@@ -95,7 +95,7 @@ fn suspend() {
     let _ = kill_current_process_group(Signal::TSTP);
 }
 
-/// Waits for a key; pasted text is ignored. `Key::Null` means that the terminal may have changed: draw again.
+/// Waits for a key, and ignores pasted text. Returns `Key::Null` if the screen must be drawn again.
 ///
 /// # Errors
 /// Returns [`Interrupted`] on Ctrl-C or Ctrl-D, on a signal, or if the terminal is closed.
@@ -110,7 +110,7 @@ pub(crate) fn key(stop: &Stop) -> Result<Key, Interrupted> {
     }
 }
 
-/// The next event. Ctrl-Z suspends the program, which returns a `Resize` when it continues.
+/// Returns the next event. Ctrl-Z suspends the program; when it is resumed, this returns a `Resize`.
 fn event(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> {
     loop {
         stop.check()?;
@@ -149,9 +149,9 @@ fn event(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> 
 /// Reads lines, and remembers them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LineEditor {
-    /// Newest last.
+    /// The previous lines, the newest last.
     history: Vec<String>,
-    /// The lines of a paste after its first: each is filled in at one of the next prompts.
+    /// The lines of a paste after the first. Each is filled in at one of the next prompts.
     pasted: VecDeque<String>,
 }
 
@@ -172,7 +172,7 @@ impl LineEditor {
             let mut mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
             self.edit(prompt, stop, &mut mode, complete)
         };
-        // The next output starts on its own line.
+        // Start the next output on a new line.
         let _ = writeln!(io::stdout());
         if let Ok(line) = &line {
             self.remember(line);
@@ -188,7 +188,7 @@ impl LineEditor {
         complete: &dyn Fn(&str) -> Vec<String>,
     ) -> Result<String, Interrupted> {
         let mut input = Input::new(self.pasted.pop_front().unwrap_or_default());
-        // The entry of the history that is shown; one past the last is the line being typed.
+        // The index of the history entry that is shown. The index after the last entry means the line being typed.
         let mut shown = self.history.len();
         loop {
             draw(prompt, &input).map_err(|_| Interrupted)?;
@@ -232,7 +232,7 @@ impl LineEditor {
         }
     }
 
-    /// Inserts the first line, and keeps the others: nothing runs before the learner presses Enter.
+    /// Inserts the first line, and keeps the others for later, so that nothing runs before the learner presses Enter.
     fn paste(&mut self, input: &mut Input, text: &str) {
         let mut lines = text
             .split(['\r', '\n'])
@@ -255,7 +255,7 @@ fn before_cursor(input: &Input) -> &str {
     &text[..end.map_or(text.len(), |(end, _)| end)]
 }
 
-/// Extends the word before the cursor as far as all completions agree; returns whether that changed it.
+/// Extends the word before the cursor by the text that all completions have in common. Returns whether it changed.
 fn complete_word(input: &mut Input, completions: &[String]) -> bool {
     let before = before_cursor(input);
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();

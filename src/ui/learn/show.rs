@@ -1,4 +1,4 @@
-//! How the parts of a lesson look in a terminal.
+//! Displays the parts of a lesson in a terminal.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz, pattern};
 use crate::sanitize;
 use crate::ui::{highlight, markdown};
 
-/// CLIENT LIST may return thousands of lines.
+/// The most lines of a reply to show, because CLIENT LIST may return thousands.
 const MOST_REPLY_LINES: usize = 60;
 
 impl TerminalLearner {
@@ -44,7 +44,7 @@ impl TerminalLearner {
         self.screen.gap();
     }
 
-    /// Lines, then an empty one.
+    /// Writes lines, and then an empty line.
     pub(super) fn block(&mut self, lines: Vec<String>) {
         self.screen.put_all(lines);
         self.screen.gap();
@@ -126,7 +126,7 @@ impl TerminalLearner {
         self.screen.gap();
     }
 
-    /// A reply, or its first lines.
+    /// Writes a reply, or its first lines.
     pub(super) fn reply(&mut self, lines: &[String]) {
         let shown = lines.iter().take(MOST_REPLY_LINES);
         self.screen.put_all(shown.map(|line| line.yellow().to_string()));
@@ -135,7 +135,7 @@ impl TerminalLearner {
         }
     }
 
-    /// The check that failed, and why.
+    /// Shows the check that failed, and the reason.
     pub(super) fn not_yet(&mut self, outcome: &Outcome) {
         let ReplyVerdict::Differs { expected, why } = &outcome.verdict else {
             return;
@@ -202,13 +202,13 @@ impl TerminalLearner {
     }
 }
 
-/// An expected reply with its wildcards in words.
+/// Formats an expected reply, with its wildcards in words.
 fn readable(expected: &[String]) -> String {
     let lines: Vec<String> = expected.iter().map(|line| pattern::in_words(line)).collect();
     lines.join(" ")
 }
 
-/// The TTL of a key, from the reply of PTTL.
+/// Formats the TTL of a key from the reply to PTTL.
 pub(super) fn remaining(key: &str, pttl: i64) -> String {
     let key = sanitize::line(key);
     match pttl {

@@ -15,15 +15,15 @@ use crate::ui::{highlight, markdown};
 pub(crate) struct TerminalLearner {
     pub(super) screen: Screen,
     editor: LineEditor,
-    /// The rows of the commands that are about to run: each is printed again with its reply.
+    /// The rows of the commands that are about to run. Each command is printed again with its reply.
     pub(super) pending: Option<Rows>,
-    /// The keys are listed before the next prompt for a command.
+    /// Whether to list the keys before the next prompt for a command.
     list_keys: bool,
-    /// Typed text is not echoed while a command runs or the lesson waits.
+    /// Turns off the echo of typed text while a command runs or the lesson waits.
     _without_echo: Option<WithoutEcho>,
 }
 
-/// Rows on the screen: the number of rows written before and after them.
+/// A range of rows on the screen: the number of rows written before it and up to its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rows {
     pub(super) before: usize,
@@ -51,7 +51,7 @@ impl TerminalLearner {
         Ok(self.screen.take_quit())
     }
 
-    /// Reads one key; `line` is shown while it waits.
+    /// Shows `line`, and waits for a key.
     fn read_key(&mut self, line: &str) -> Result<Pressed, Interrupted> {
         self.screen.draw(&line.dimmed().to_string());
         let pressed = prompt::key(&self.screen.stop);
@@ -124,7 +124,7 @@ impl Learner for TerminalLearner {
             }
             CourseEvent::CountdownOver => {
                 self.screen.clear_line();
-                // Keys pressed during the countdown do not belong to the next question.
+                // Keys that were pressed during the countdown are not answers to the next question.
                 prompt::discard_typed();
             }
             CourseEvent::Unavailable(unavailable) => {
@@ -138,7 +138,7 @@ impl Learner for TerminalLearner {
                 let lines = super::list_lines(standings, Some(self.screen.width()));
                 self.screen.put_all(lines);
             }
-            // A person uses a browser.
+            // Does nothing, because a person uses a browser.
             CourseEvent::AppStarted { .. } | CourseEvent::AppStops => {}
             CourseEvent::CommandOutput => self.screen.gap_after_others(),
             CourseEvent::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
@@ -229,7 +229,7 @@ impl Learner for TerminalLearner {
             } else if let Some(key) = of_word(typed, offers).filter(|_| !typed.is_empty()) {
                 return Ok(Picked::Key(key));
             }
-            // On the prompt line, so that the question does not scroll out of the window.
+            // The message is on the prompt line, so that the question does not scroll out of the window.
             lead = format!("type the number of an answer, 1-{count}  ");
         }
     }
@@ -241,7 +241,7 @@ impl Learner for TerminalLearner {
     }
 }
 
-/// The indexes of answers that were typed by number, in order.
+/// Parses the numbers of answers. Returns the indexes of the answers in order.
 fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
     let mut places = Vec::new();
     for number in numbers.split([' ', ',']).filter(|part| !part.is_empty()) {
@@ -253,7 +253,7 @@ fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
     (!places.is_empty()).then_some(places)
 }
 
-/// Completions of the last word: command names for the first word, keys for the others.
+/// Returns completions of the last word: command names for the first word, and keys for the others.
 fn completions(before: &str, keys: &[String]) -> Vec<String> {
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
     let is_first = !before.trim_start().contains(char::is_whitespace);
