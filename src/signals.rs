@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::deadline::Deadline;
 use crate::os;
 
-/// The files that a runtime opens: epoll and event descriptors, and the pipe of the signal handlers.
+/// The number of files that a runtime opens: epoll and event descriptors, and the pipe of the signal handlers.
 const RUNTIME_FILES: usize = 7;
 
 /// Creates a runtime on the calling thread, with timers and sockets.
@@ -19,7 +19,7 @@ const RUNTIME_FILES: usize = 7;
 /// # Errors
 /// Returns the system's error.
 pub(crate) fn runtime() -> io::Result<Runtime> {
-    // Without enough files, tokio panics instead of returning an error.
+    // If no more files can be opened, tokio panics instead of returning an error.
     if !os::has_spare_files(RUNTIME_FILES) {
         let limit =
             os::open_file_limit().map_or_else(String::new, |limit| format!(" ({limit}, see ulimit -n)"));

@@ -38,7 +38,7 @@ fn named(name: &str) -> Result<&'static DrillFault, Error> {
     })
 }
 
-/// Runs the endpoint alone, as `practice` does.
+/// Runs only the endpoint, without the quiz.
 fn serve(fault: &DrillFault) -> Result<Exit, Error> {
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::serving(&endpoint);
@@ -46,7 +46,7 @@ fn serve(fault: &DrillFault) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-/// Runs the endpoint until the learner has said what is wrong with it.
+/// Runs the endpoint until the learner has answered.
 fn ask(fault: &'static DrillFault, mut score: Score) -> Result<Exit, Error> {
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
@@ -69,7 +69,7 @@ fn ask(fault: &'static DrillFault, mut score: Score) -> Result<Exit, Error> {
     Ok(if is_right { Exit::Ok } else { Exit::No })
 }
 
-/// The fault and its look-alikes, in the order of the table: their places tell nothing.
+/// Returns the fault and similar ones. They are in the order of the table, so that their positions reveal nothing.
 fn choices(fault: &DrillFault) -> Vec<&'static DrillFault> {
     let is_shown = |other: &&DrillFault| other.name == fault.name || fault.look_alikes.contains(&other.name);
     FAULTS.iter().filter(is_shown).collect()

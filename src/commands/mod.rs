@@ -1,4 +1,5 @@
-//! The subcommands, one file each: parse the arguments, do the job, and turn its result into an exit status.
+//! The subcommands, one file for each. They process the arguments, run the command, and convert its result to an exit
+//! status.
 
 mod chosen;
 mod drill;
@@ -22,16 +23,14 @@ pub use error::Error;
 
 /// Parses the command line.
 ///
-/// # Errors
-/// [`Error::CommandLine`]; `--help` and `--version` are among them, with exit status 0.
+/// # Errors [`Error::CommandLine`], also for `--help` and `--version`, with exit status 0.
 pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, Error> {
     Cli::try_parse_from(words).map_err(Error::from)
 }
 
 /// Runs a subcommand, or shows the menu if none was given.
 ///
-/// # Errors
-/// Whatever kept the command from doing its job. It has not been printed yet: see [`report`].
+/// # Errors The reason why the command failed. It has not been printed yet; see [`report`].
 pub fn run(cli: Cli) -> Result<Exit, Error> {
     match cli.command {
         Some(Command::Learn(args)) => learn::run(&args),
@@ -58,7 +57,7 @@ const MENU: [(&str, &str); 5] = [
     ("help", "show all commands"),
 ];
 
-/// Without a subcommand: a menu on a terminal, the help elsewhere.
+/// Runs `sessiontut` without a subcommand: shows a menu on a terminal, and the help elsewhere.
 fn menu() -> Result<Exit, Error> {
     if !ui::is_interactive() {
         return Ok(ui::help(Exit::Usage));
@@ -70,7 +69,7 @@ fn menu() -> Result<Exit, Error> {
     match chosen.map(|index| MENU[index].0) {
         None => Ok(Exit::Ok),
         Some("help") => Ok(ui::help(Exit::Ok)),
-        // Parsed like a typed command line, so that every option has its default.
+        // Parse the command like a typed command line, so that every option has its default.
         Some(command) => parse(["sessiontut", command]).and_then(run),
     }
 }
@@ -85,7 +84,7 @@ fn redis() -> String {
     }
 }
 
-/// Prints an error, and returns the exit status that goes with it.
+/// Prints an error, and returns its exit status.
 #[must_use]
 pub fn report(error: &Error) -> Exit {
     ui::error(error);

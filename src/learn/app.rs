@@ -79,7 +79,7 @@ impl Visitor {
         self.request(Method::GET, "/logout", "", 303)
     }
 
-    /// Sends one request, whose response must have this status.
+    /// Sends one request. The response must have this status.
     fn request(&mut self, method: Method, path: &str, form: &str, status: u16) -> anyhow::Result<()> {
         let what = format!("{method} {path}");
         let request = Request::builder()

@@ -81,7 +81,8 @@ pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     }
 }
 
-/// Compares a reply with the expected one. If none is written, any reply is expected, or any error if the fence `fails`.
+/// Compares a reply with the expected one. If the lesson contains none, any reply is accepted, or any error if the
+/// fence `fails`.
 #[must_use]
 pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Outcome {
     let got = printed(&exchange.words, reply);

@@ -147,7 +147,7 @@ pub(crate) enum CourseEvent<'a> {
     /// Redis did not answer, or is unavailable.
     Unavailable(&'a Unavailable),
     Lessons(&'a [(&'a Lesson, Standing)]),
-    /// The app runs: the robot logs in and visits the page, as the lesson asks a person to do.
+    /// Called when the app runs. The robot logs in and visits the page, as the lesson asks a person to do.
     AppStarted {
         line: usize,
         address: SocketAddr,

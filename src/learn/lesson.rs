@@ -14,7 +14,7 @@ pub(crate) struct Lesson {
     /// The file's name in messages, for example `lessons/03-count-visits.md`.
     pub file: String,
     pub title: String,
-    /// What the learner will achieve: the first blockquote as plain text; may be empty.
+    /// What the learner will achieve: the first blockquote as plain text. It may be empty.
     pub goal: String,
     /// The blocks before the first step. They are shown but not run.
     pub introduction: Vec<Block>,
@@ -61,13 +61,13 @@ pub(crate) struct Hint {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FenceOptions {
     pub line: usize,
-    /// `fails`: expects an error, for every command without a written reply, or for at least one with a written reply.
+    /// `fails`: every command without a reply in the lesson must fail, and so must at least one with a reply.
     pub fails: bool,
-    /// `real`: needs a Redis other than the practice Redis.
+    /// `real`: requires a Redis server other than the practice Redis.
     pub needs_real_redis: bool,
     /// `after=11s watch=KEY`
     pub wait: Option<Wait>,
-    /// `from=PATH#REGION`: the path and region of the example that the text must equal.
+    /// `from=PATH#REGION`: the path and region of the example file that must contain the same text.
     pub from: Option<(String, String)>,
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct Wait {
 pub(crate) struct Shell {
     pub fence: FenceOptions,
     pub text: String,
-    /// Commands to run: their words, without `sessiontut`. Empty if the text is only shown.
+    /// The words of the commands to run, without `sessiontut`. Empty if the text is only shown.
     pub commands: Vec<Vec<String>>,
 }
 
@@ -120,7 +120,7 @@ pub(crate) struct Shell {
 #[derive(Clone, Debug)]
 pub(crate) struct CodeTab {
     pub fence: FenceOptions,
-    /// As [`language_named`] returns it.
+    /// The language, as returned by [`language_named`].
     pub language: String,
     pub text: String,
 }

@@ -10,7 +10,7 @@ use regex_lite::{Captures, Regex, RegexBuilder, escape};
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     source: Vec<String>,
-    /// Matches the lines of a reply, each with a newline; each group captures a number.
+    /// Matches the lines of a reply, each of which ends with a newline. Each group captures a number.
     regex: Regex,
     /// The ranges of these numbers.
     ranges: Vec<RangeInclusive<i64>>,

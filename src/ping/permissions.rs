@@ -1,4 +1,4 @@
-//! Which permissions of an ACL user are missing for the tutorial's commands.
+//! Determines which permissions an ACL user lacks for the tutorial's commands.
 
 use super::observation::Observations;
 use super::response::Response;
@@ -28,7 +28,7 @@ pub(crate) enum Access {
 }
 
 impl Missing {
-    /// What the replies to the commands show.
+    /// Returns the permissions that are missing according to the replies to all commands.
     pub(crate) fn of(seen: &Observations) -> Self {
         let queued = seen.write_test.iter().flat_map(|test| &test.queued);
         let replies = seen.permissions.iter().chain(queued);
@@ -42,7 +42,7 @@ impl Missing {
         missing
     }
 
-    /// What a single error reply shows.
+    /// Returns the permissions that are missing according to a single error reply.
     pub(crate) fn of_reply(error: &str) -> Self {
         if is_about_keys(error) {
             return Self {
@@ -77,7 +77,8 @@ impl Missing {
         }
     }
 
-    /// The ACL rules that allow the missing commands; all of the tutorial's, if they are not known.
+    /// Returns the ACL rules that allow the missing commands, or all commands of the tutorial if the missing ones are
+    /// not known.
     pub(super) fn rules(&self) -> Vec<String> {
         let rule = |name: &str| format!("+{}", name.to_lowercase());
         if self.commands.is_empty() && self.keys != Access::Forbidden {
@@ -86,7 +87,7 @@ impl Missing {
         self.commands.iter().map(|name| rule(name)).collect()
     }
 
-    /// What to allow the user.
+    /// Describes what to allow the user.
     pub(super) fn what(&self) -> &'static str {
         match (self.rules().is_empty(), self.keys) {
             (true, _) => "the tutorial's keys, which start with sessiontut:",

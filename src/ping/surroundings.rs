@@ -1,5 +1,5 @@
-//! What helps to explain a connection that cannot be made: facts about this host, the name's entry in `/etc/hosts`, and
-//! whether another port answers. Collected while the attempts wait.
+//! Collects facts that help to explain why a connection cannot be made: facts about this host, the name's entry in
+//! `/etc/hosts`, and whether another port answers. They are collected while the attempts wait.
 
 use std::net::SocketAddr;
 
@@ -19,7 +19,7 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Collects the facts; nothing outlives the deadline.
+    /// Collects the facts until the deadline.
     pub(super) async fn observe(host: &str, addresses: &[SocketAddr], deadline: Deadline) -> Self {
         let until = deadline.within(deadline.left().mul_f64(0.8));
         let (this_host, hosts_file, other_port) = tokio::join!(
@@ -63,7 +63,7 @@ impl Surroundings {
     }
 }
 
-/// Tries the port on which the provider offers TLS, if the URL has another one.
+/// Tries the provider's TLS port, if the URL has another port.
 async fn dial_other_port(host: &str, addresses: &[SocketAddr], deadline: Deadline) -> Option<Dial> {
     let mut address = *addresses.first()?;
     let port = Hosting::of(host)?

@@ -1,6 +1,7 @@
 //! Colours keywords, strings, comments and numbers in the code of lessons.
 //!
-//! A highlighting crate would add grammars and a megabyte; one regular expression per language is enough here.
+//! A highlighting crate would enlarge the program by a megabyte, and one regular expression per language is enough
+//! here.
 
 use colored::Colorize as _;
 use regex_lite::{Captures, Regex};
@@ -14,7 +15,7 @@ pub(super) fn lines(code: &str, language: &str) -> Vec<String> {
     painted.split('\n').map(str::to_owned).collect()
 }
 
-/// A regular expression that matches the tokens of a language, with one group per kind.
+/// Returns a regular expression that matches the tokens of a language, with one group per kind of token.
 fn tokens(language: &str) -> Option<Regex> {
     const SLASHES: &str = r"//.*|/\*(?s:.*?)(?:\*/|\z)";
     let (comments, quotes, keywords): (_, &[&str], _) = match language {

@@ -282,7 +282,7 @@ fn plain_width(spans: &[Span]) -> usize {
     spans.iter().map(|span| span.input.width()).sum()
 }
 
-/// Wraps text between words. Paints each word separately, so that no colour extends over the end of a line.
+/// Wraps text between words. Colours each word separately, so that no colour extends beyond the end of a line.
 fn wrap(spans: &[Span], width: usize) -> Vec<String> {
     let mut text = String::new();
     for span in spans {
@@ -299,7 +299,7 @@ fn wrap(spans: &[Span], width: usize) -> Vec<String> {
     window::wrapped(&text, "", "", width)
 }
 
-/// Renders a table in columns if they fit, otherwise row by row.
+/// Renders a table, in columns if they fit, and otherwise row by row.
 fn table_lines(table: &Table, width: usize) -> Vec<String> {
     let mut widths = Vec::new();
     for row in table {
@@ -325,7 +325,7 @@ fn table_lines(table: &Table, width: usize) -> Vec<String> {
     lines
 }
 
-/// Each row as a list of column names and cells.
+/// Renders each row as a list of column names and cells.
 fn cards(table: &Table, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for row in table.iter().skip(1) {

@@ -1,4 +1,4 @@
-//! Menus. Unlike dialoguer's, they end at a signal, and have a letter or a number per item.
+//! Menus. Unlike those of dialoguer, they end when a signal arrives, and have a letter or a number for each item.
 
 use colored::Colorize as _;
 use dialoguer::console::Term;

@@ -47,13 +47,13 @@ impl Drop for RawMode {
     }
 }
 
-/// The terminal's modes before typed text was hidden; restored on drop.
+/// The terminal's modes before typed text was hidden. Dropping this restores them.
 #[derive(Debug)]
 pub(crate) struct WithoutEcho(#[cfg(unix)] Termios);
 
 impl WithoutEcho {
-    /// Stops the echo of typed text; returns `None` if standard input is not a terminal. Everything else stays as it is:
-    /// Ctrl-C sends a signal.
+    /// Turns off the echo of typed text. Returns `None` if standard input is not a terminal. Nothing else changes, so
+    /// Ctrl-C still sends a signal.
     pub(crate) fn start() -> Option<Self> {
         #[cfg(unix)]
         return set_echo(false).map(Self);
@@ -70,7 +70,7 @@ impl Drop for WithoutEcho {
     }
 }
 
-/// Returns the modes before the change. crossterm can change the echo only together with all other modes.
+/// Returns the previous modes. crossterm cannot change only the echo, without all other modes.
 #[cfg(unix)]
 fn set_echo(on: bool) -> Option<Termios> {
     let modes = tcgetattr(io::stdin()).ok()?;
@@ -80,18 +80,18 @@ fn set_echo(on: bool) -> Option<Termios> {
     Some(modes)
 }
 
-/// Discards what was typed but not read.
+/// Discards text that was typed but not read.
 pub(crate) fn discard_typed() {
     // If standard input is not a terminal, nothing was typed.
     #[cfg(unix)]
     let _ = tcflush(io::stdin(), QueueSelector::IFlush);
 }
 
-/// Stops the program as Ctrl-Z does, and returns when it continues. Meanwhile the shell finds echo on.
+/// Suspends the program as Ctrl-Z does, and returns when it is resumed. Meanwhile, echo is on for the shell.
 #[cfg(unix)]
 fn suspend() {
     let _modes = set_echo(true).map(WithoutEcho);
-    // If that fails, the program continues.
+    // If this fails, the program continues.
     let _ = kill_current_process_group(Signal::TSTP);
 }
 

@@ -183,7 +183,8 @@ impl Course<'_> {
         }
     }
 
-    /// Whether a fence can be run on this Redis; if not, shows its commands and why they are skipped.
+    /// Whether a fence can be run on this Redis server. If not, shows its commands and the reason why they are
+    /// skipped.
     pub(super) fn can_run(&mut self, fence: &FenceOptions, commands: &[LessonExchange]) -> bool {
         let can_run = !(fence.needs_real_redis && self.sandbox.connection.is_practice());
         if !can_run {

@@ -94,7 +94,7 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         Access::Granted => grant(&commands),
         Access::Forbidden if commands.is_empty() => grant(&pattern),
         Access::Forbidden => grant(&format!("{pattern} {commands}")),
-        // Redis refuses to add a pattern to `~*`, and with it all rules of the same command.
+        // Redis refuses to add a pattern to `~*`, and then also rejects all other rules of the same command.
         Access::Unknown => format!("{}; {}", grant(&commands), grant(&pattern)),
     };
     let whose = if at.is_aws {

@@ -39,10 +39,10 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
     )
 }
 
-/// The primary that a replica names. Its address may be one that only the replica can use.
+/// The primary that a replica reports. Its address may be reachable only from the replica.
 fn primary(at: &FixContext) -> Option<FixContext> {
     let (host, port) = at.server.primary()?;
-    // A loopback address is the replica's own host.
+    // A loopback address means the replica's own host.
     let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
     let host = if is_loopback { at.host.clone() } else { host };
     (!host.is_empty()).then(|| FixContext {

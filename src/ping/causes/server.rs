@@ -1,4 +1,4 @@
-//! Fixes for servers that refuse to serve.
+//! Fixes for servers that refuse requests.
 
 use std::net::IpAddr;
 
@@ -42,14 +42,14 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
     )
 }
 
-/// Why a server refuses, as far as its reply shows it.
+/// The reason why a server refuses requests, if the reply shows it.
 #[derive(Debug, PartialEq, Eq)]
 enum Refusal {
-    /// The client's address is not on an allowlist; the address, if the reply contains it.
+    /// The client's address is not on an allowlist. Contains the address, if it is in the reply.
     Address(Option<IpAddr>),
     /// A quota or the plan is used up.
     Quota,
-    /// The server is not the one for this database.
+    /// The database is on another server.
     Endpoint,
     /// The command is disabled or does not exist.
     Command,
@@ -117,7 +117,8 @@ fn address(word: &str) -> Option<IpAddr> {
 }
 
 pub(super) fn max_clients(at: &FixContext) -> Fixes {
-    // At the limit, Redis refuses redis-cli too, also through a unix socket: only the system can list the connections.
+    // At the limit, Redis also refuses redis-cli, even through a unix socket, so only the system can list the
+    // connections.
     let connections = match &at.socket {
         Some(path) => format!("ss -Hx src {}", shell_quoted(path)),
         None => format!(

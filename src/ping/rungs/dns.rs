@@ -20,7 +20,7 @@ use crate::ping::observation::{CompletedName, HostsEntry, Lookup, NameAnswer, Na
 use crate::sanitize;
 use system_config::SystemConfig;
 
-/// A lookup that takes longer than this slows applications down.
+/// A lookup that takes longer than this makes applications slow.
 pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
 /// How long to wait for the system's lookup before the name servers are queried too, unless a quarter of the time is
 /// less.
@@ -54,7 +54,7 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     lookup
 }
 
-/// The name's entry in `/etc/hosts`, and what the name servers say about a name that has one.
+/// Returns the name's entry in `/etc/hosts`. If it has one, also queries the name servers about the name.
 pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsEntry, Vec<NameServer>)> {
     let entry = system_config::in_hosts_file(host)?;
     let mut lookup = Lookup::default();
@@ -75,7 +75,7 @@ pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
         .flatten()
 }
 
-/// What getaddrinfo returned, or its error message.
+/// The result of getaddrinfo, or its error message.
 type SystemResult = Result<os::FoundHost, String>;
 
 /// Queries all name servers at once, while the system's lookup continues if it is still running.

@@ -125,7 +125,7 @@ pub(super) fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = S
     })
 }
 
-/// Warns about a lookup that slows applications down, and about the name servers that cause it.
+/// Warns about a slow lookup, and names the name servers that cause it.
 pub(super) fn slow(target: &Target, seen: &Observations) -> Option<(Cause, String)> {
     let lookup = seen.dns.as_ref()?;
     let host = target.host()?;

@@ -268,7 +268,7 @@ fn completions(before: &str, keys: &[String]) -> Vec<String> {
     keys.iter().filter(|key| key.starts_with(word)).cloned().collect()
 }
 
-/// The keys, each with its character as it is shown, and words that mean the same.
+/// The keys, with the text that represents them on the screen, and words with the same meaning.
 const KEYS: &[(Key, &str, &[&str])] = &[
     (Key::Next, "Enter", &["", "y", "yes", "next", "skip"]),
     (Key::Hint, "h", &["hint"]),
@@ -283,7 +283,7 @@ const KEYS: &[(Key, &str, &[&str])] = &[
     (Key::Quit, "q", &["quit", "exit"]),
 ];
 
-/// What a key press means among the offers; `None` for one that means nothing here.
+/// Returns the meaning of a key press, or `None` if the key is not offered.
 fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
     let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
     match pressed {
@@ -294,17 +294,17 @@ fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
     }
 }
 
-/// The same for a key that was typed as a line, or spelt out.
+/// Returns the meaning of a key that was typed as a line, or of a word for it.
 fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
     let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
     let word = word.trim().to_lowercase();
     let mut keys = KEYS.iter();
     let (key, ..) = keys.find(|(_, sign, words)| *sign == word || words.contains(&word.as_str()))?;
-    // `n` means next where there is nothing to decline.
+    // If there is nothing to decline, `n` means next.
     offered(*key).or_else(|| (*key == Key::No).then(|| offered(Key::Next)).flatten())
 }
 
-/// The offers in one line of at most `width` columns: those that do not fit are shown after `?`.
+/// Returns the offers in one line of at most `width` columns. `?` shows those that do not fit.
 fn key_line(offers: &[Offer], width: usize) -> String {
     let all: Vec<String> = offers.iter().map(shown).collect();
     let whole = all.join("  ");
@@ -320,7 +320,7 @@ fn key_line(offers: &[Offer], width: usize) -> String {
             break;
         }
     }
-    // A very narrow window shows fewer keys, or none; they work all the same.
+    // In a very narrow window, fewer keys are shown, but all of them work.
     while measure_text_width(&kept.join("  ")) > width && kept.pop().is_some() {}
     kept.join("  ")
 }
@@ -329,7 +329,7 @@ fn shown(offer: &Offer) -> String {
     format!("{} {}", sign(offer.key), offer.does)
 }
 
-/// The character of a key, as it is shown.
+/// Returns the text that represents a key on the screen.
 pub(super) fn sign(key: Key) -> &'static str {
     let found = KEYS.iter().find(|(other, ..)| *other == key);
     found.map_or("", |(_, sign, _)| sign)
