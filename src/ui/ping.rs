@@ -2,16 +2,13 @@
 
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
-use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use colored::{ColoredString, Colorize as _};
 use dialoguer::console::Term;
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-use super::window;
-use crate::deadline::Deadline;
+use super::waiting::Spinner;
+use super::{answer, window};
 use crate::ping::causes::Cause;
 use crate::ping::modes::ModeEvent;
 use crate::ping::observation::Observations;
@@ -21,15 +18,6 @@ use crate::ping::verdict::Verdict;
 use crate::ping::{ClimbEvent, Rung};
 use crate::redis_url::Target;
 
-/// How often the spinner turns. A shorter wait shows none.
-const TURN: Duration = Duration::from_millis(100);
-
-/// The most characters of a host name beside the spinner.
-const LONGEST_HOST: usize = 40;
-/// The same in a narrow window.
-const SHORTEST_HOST: usize = 4;
-/// Columns of the spinner and the longest text beside a host name.
-const BESIDE_A_HOST: usize = 40;
 /// Columns if the output is not a terminal: people paste it into tickets.
 const PAGE: usize = 80;
 
@@ -38,8 +26,7 @@ const PAGE: usize = 80;
 pub(crate) struct ProgressDisplay<'a> {
     target: &'a Target,
     verbosity: Verbosity,
-    // The check's future must be Send, so this is not a RefCell.
-    spinner: Mutex<ProgressSpinner>,
+    spinner: Spinner,
 }
 
 /// How much to print.
@@ -50,19 +37,12 @@ pub(crate) enum Verbosity {
     VerdictOnly,
 }
 
-/// The current wait. Its line is cleared from the terminal on drop.
-#[derive(Debug, Default)]
-struct ProgressSpinner {
-    waiting_for: Option<(String, Deadline)>,
-    bar: Option<ProgressBar>,
-}
-
 impl<'a> ProgressDisplay<'a> {
     pub(crate) fn new(target: &'a Target, verbosity: Verbosity) -> Self {
         Self {
             target,
             verbosity,
-            spinner: Mutex::default(),
+            spinner: Spinner::default(),
         }
     }
 
@@ -73,18 +53,18 @@ impl<'a> ProgressDisplay<'a> {
                 let left = until.left().as_secs_f64();
                 self.note(&format!("{}: retrying for up to {left:.0} s more", cause.code()));
             }
-            ModeEvent::Paused(until) => self.wait("waiting until Redis answers".into(), *until),
+            ModeEvent::Paused(until) => self.spinner.start("waiting until Redis answers".into(), *until),
             ModeEvent::Idle(until) => {
                 let span = until.span().as_secs_f64();
                 self.note(&format!("connected; staying idle for {span:.0} s"));
-                self.wait("staying idle".into(), *until);
+                self.spinner.start("staying idle".into(), *until);
             }
             ModeEvent::Dropped => {
                 self.note("the connection worked, but not after the idle time: something dropped it");
             }
             ModeEvent::Pong(number, took) => {
                 if self.verbosity == Verbosity::Steps {
-                    print(&format!("ping {number}: {}", milliseconds(*took)));
+                    answer(&format!("ping {number}: {}", milliseconds(*took)));
                 }
             }
         }
@@ -95,9 +75,9 @@ impl<'a> ProgressDisplay<'a> {
         match event {
             ClimbEvent::Hint(text) if prints_steps => print_all(&decorated(&report::hint(text))),
             ClimbEvent::Hint(_) => {}
-            ClimbEvent::Started(rung, deadline) => self.wait(self.activity(*rung), *deadline),
+            ClimbEvent::Started(rung, deadline) => self.spinner.start(self.activity(*rung), *deadline),
             ClimbEvent::Finished(rung, seen) => {
-                self.clear();
+                self.spinner.clear();
                 if prints_steps {
                     print_all(&decorated(&report::observed(*rung, self.target, seen)));
                 }
@@ -105,25 +85,13 @@ impl<'a> ProgressDisplay<'a> {
         }
     }
 
-    /// Waits for `work`. On a terminal, shows a spinner if a wait takes longer than [`TURN`].
+    /// Waits for `work`; on a terminal, shows a spinner meanwhile.
     pub(crate) async fn wait_for<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        let is_terminal = std::io::stderr().is_terminal();
-        let result = loop {
-            tokio::select! {
-                biased;
-                done = &mut work => break done,
-                () = tokio::time::sleep(TURN), if is_terminal => self.spinner().turn(),
-            }
-        };
-        self.clear();
-        result
+        self.spinner.during(work).await
     }
 
     fn activity(&self, rung: Rung) -> String {
-        let host = self.target.host().unwrap_or("the socket");
-        let room = window::width(&Term::stderr()).saturating_sub(BESIDE_A_HOST);
-        let host = crate::sanitize::excerpt(host.as_bytes(), room.clamp(SHORTEST_HOST, LONGEST_HOST));
+        let host = crate::sanitize::line(self.target.host().unwrap_or("the socket"));
         match rung {
             Rung::Url => "parsing the URL".into(),
             Rung::Dns => format!("looking up {host}"),
@@ -140,43 +108,9 @@ impl<'a> ProgressDisplay<'a> {
 
     /// Prints a line to standard error, above the spinner.
     fn note(&self, text: &str) {
-        self.clear();
+        self.spinner.clear();
         super::note(text);
     }
-
-    fn wait(&self, what: String, deadline: Deadline) {
-        self.spinner().waiting_for = Some((what, deadline));
-    }
-
-    fn clear(&self) {
-        *self.spinner() = ProgressSpinner::default();
-    }
-
-    fn spinner(&self) -> MutexGuard<'_, ProgressSpinner> {
-        self.spinner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ProgressSpinner {
-    fn turn(&mut self) {
-        let Some((what, deadline)) = &self.waiting_for else {
-            return;
-        };
-        let left = deadline.left().as_secs_f64().ceil();
-        let bar = self.bar.get_or_insert_with(|| {
-            ProgressBar::new_spinner()
-                .with_style(style())
-                .with_finish(ProgressFinish::AndClear)
-        });
-        bar.set_message(format!("{what}: {left:.0} s left"));
-        bar.tick();
-    }
-}
-
-fn style() -> ProgressStyle {
-    // The template is a valid constant, so the fallback is never used.
-    ProgressStyle::with_template("     {spinner} {wide_msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 /// Says how long `--wait` took, on standard error.
@@ -222,10 +156,10 @@ pub(super) fn details(verdict: &Verdict) -> Vec<String> {
 
 /// Prints all causes and warnings: code, exit status and meaning, one per line.
 pub(crate) fn codes() {
-    print(&format!("{:<25}  exit  meaning", "code"));
+    answer(&format!("{:<25}  exit  meaning", "code"));
     for cause in Cause::ALL {
         let exit = cause.exit() as u8;
-        print(&format!("{:<25}  {exit:>4}  {}", cause.code(), cause.meaning()));
+        answer(&format!("{:<25}  {exit:>4}  {}", cause.code(), cause.meaning()));
     }
 }
 
@@ -244,7 +178,7 @@ pub(crate) fn json(report: &serde_json::Value) {
     } else {
         serde_json::to_string(report)
     };
-    print(&text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
+    answer(&text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
 }
 
 fn decorated(step: &ReportStep) -> Vec<String> {
@@ -273,10 +207,5 @@ fn fitted(line: &ReportLine) -> Vec<String> {
 }
 
 fn print_all(lines: &[String]) {
-    lines.iter().for_each(|line| print(line));
-}
-
-/// Prints a line. If the reader has gone away (`| head -1`), that is not an error.
-fn print(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    lines.iter().for_each(|line| answer(line));
 }

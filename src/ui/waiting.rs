@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::IsTerminal as _;
 use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dialoguer::console::{Term, truncate_str};
@@ -16,40 +17,67 @@ const SPINNER: usize = 2;
 /// How often the spinner turns.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Waits for `work`, which ends by the deadline. After one second, shows `what` and the time left, with a spinner on
-/// a terminal or in one line elsewhere.
+/// Waits for `work`, which ends by the deadline. After one second, reports `what` and the time left: a spinner on a
+/// terminal, one line elsewhere.
 pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     if let Some(done) = if_quick(work.as_mut()).await {
         return done;
     }
-    let spinner = spinner(what, deadline);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            () = tokio::time::sleep(TURN) => if let Some(spinner) = &spinner {
-                spinner.set_message(words(what, deadline));
-                spinner.tick();
-            },
-        }
+    if !std::io::stderr().is_terminal() {
+        note(&words(what, deadline));
     }
+    let spinner = Spinner::default();
+    spinner.start(what.to_owned(), deadline);
+    spinner.during(work).await
 }
 
-/// Returns a spinner on a terminal, which is cleared on drop. Elsewhere, prints one line.
-fn spinner(what: &str, deadline: Deadline) -> Option<ProgressBar> {
-    let words = words(what, deadline);
-    if !std::io::stderr().is_terminal() {
-        note(&words);
-        return None;
+/// A spinner on a terminal; nothing elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Spinner {
+    // The futures that use it must be Send, so this is not a RefCell.
+    shown: Mutex<Option<(String, Deadline, ProgressBar)>>,
+}
+
+impl Spinner {
+    /// Shows what is being waited for, until the deadline.
+    pub(super) fn start(&self, what: String, deadline: Deadline) {
+        // The template is valid, so the default is never used.
+        let style = ProgressStyle::with_template("{spinner} {msg}");
+        let bar = ProgressBar::new_spinner()
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+            .with_finish(ProgressFinish::AndClear);
+        *self.shown() = Some((what, deadline, bar));
     }
-    // The template is valid, so the default is never used.
-    let style =
-        ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-    let bar = ProgressBar::new_spinner().with_style(style).with_message(words);
-    let bar = bar.with_finish(ProgressFinish::AndClear);
-    bar.tick();
-    Some(bar)
+
+    /// Clears the line.
+    pub(super) fn clear(&self) {
+        *self.shown() = None;
+    }
+
+    /// Waits for `work`, and turns meanwhile. A shorter wait than [`TURN`] shows nothing.
+    pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let is_terminal = std::io::stderr().is_terminal();
+        let done = loop {
+            tokio::select! {
+                biased;
+                done = &mut work => break done,
+                () = tokio::time::sleep(TURN), if is_terminal => {
+                    if let Some((what, deadline, bar)) = &*self.shown() {
+                        bar.set_message(words(what, *deadline));
+                        bar.tick();
+                    }
+                }
+            }
+        };
+        self.clear();
+        done
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Option<(String, Deadline, ProgressBar)>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Returns the text next to the spinner. In a narrow window, `what` is shortened, not the time left.
@@ -64,7 +92,7 @@ fn words(what: &str, deadline: Deadline) -> String {
     }
 }
 
-/// Returns the style of a message and a bar that is as long as the window allows.
+/// A message, and a bar as long as the window allows.
 fn bar_style() -> ProgressStyle {
     let bar = window::width(&Term::stderr())
         .saturating_sub(LONGEST_COUNT)
@@ -79,7 +107,7 @@ const LONGEST_COUNT: usize = 38;
 /// Columns of a bar.
 const LONGEST_BAR: usize = 30;
 
-/// A countdown: a bar on a terminal, which is cleared on drop, or one line per call elsewhere.
+/// A countdown: a bar on a terminal, which is cleared on drop; elsewhere, one line per call.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     what: &'static str,
@@ -87,7 +115,7 @@ pub(crate) struct Countdown {
 }
 
 impl Countdown {
-    /// Creates a countdown that starts at `span`.
+    /// Starts at `span`.
     #[must_use]
     pub(crate) fn new(what: &'static str, span: Duration) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
