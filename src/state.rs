@@ -28,7 +28,6 @@ struct Versioned<T> {
 /// The version of the file formats.
 const VERSION: u64 = 1;
 
-/// A larger file is not one that this program has written.
 const MOST_BYTES: u64 = 1024 * 1024;
 
 /// Returns the state folder: `$XDG_STATE_HOME/sessiontut`, or `~/.local/state/sessiontut`
@@ -138,13 +137,26 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
 
 /// The content of a JSON file: an empty record if the file does not exist, null if it is not valid.
 fn json_in(file: &Path) -> io::Result<Value> {
-    match fs::metadata(file) {
+    match read_small(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(json!({ "version": VERSION })),
         Err(error) => Err(error),
-        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("not a regular file")),
-        Ok(metadata) if metadata.len() > MOST_BYTES => Ok(Value::Null),
-        Ok(_) => Ok(serde_json::from_slice(&fs::read(file)?).unwrap_or_default()),
+        Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_default()),
     }
+}
+
+/// Reads a regular file of at most 1 MB.
+///
+/// # Errors
+/// Returns an error if it is another file, or cannot be read.
+pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
+    let metadata = fs::metadata(file)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    if metadata.len() > MOST_BYTES {
+        return Err(io::Error::other("larger than 1 MB"));
+    }
+    fs::read(file)
 }
 
 /// Writes a file atomically, readable only by its owner. Follows links. Writes to a device or a pipe without replacing it.

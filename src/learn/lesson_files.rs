@@ -9,9 +9,7 @@ use super::lesson::{Block, CodeTab, Lesson, LessonError};
 use super::name;
 use super::parse::Problem;
 use super::parse::{number_and_id, parse};
-
-/// The maximum size of a lesson file.
-const MOST_BYTES: u64 = 1024 * 1024;
+use crate::state;
 
 /// The source of lessons.
 #[derive(Clone, Debug)]
@@ -178,15 +176,7 @@ fn files_in(folder: &Path) -> io::Result<Vec<LessonFile>> {
 }
 
 fn text_of(path: &Path) -> Result<String, Problem> {
-    let cannot_read = |error: io::Error| (1, format!("cannot be read: {error}"));
-    let metadata = fs::metadata(path).map_err(cannot_read)?;
-    if !metadata.is_file() {
-        return Err((1, "not a regular file".into()));
-    }
-    if metadata.len() > MOST_BYTES {
-        return Err((1, "larger than 1 MB".into()));
-    }
-    let bytes = fs::read(path).map_err(cannot_read)?;
+    let bytes = state::read_small(path).map_err(|error| (1, format!("cannot be read: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -230,32 +220,25 @@ fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
 
 /// Returns the lines between the comments `region NAME` and `endregion NAME`, without their common indentation and
 /// without the markers of other regions.
-fn region(source: &str, name: &str) -> Option<Vec<String>> {
-    let mut open = false;
-    let mut closed = false;
-    let mut lines = Vec::new();
-    for line in source.lines() {
-        match marker(line) {
-            Some(("region", found)) if found == name => open = true,
-            Some(("endregion", found)) if open && found == name => {
-                closed = true;
-                break;
-            }
-            Some(_) => {}
-            None if open => lines.push(line.trim_end().to_owned()),
-            None => {}
-        }
-    }
-    (open && closed).then(|| dedented(lines))
+fn region(source: &str, name: &str) -> Option<String> {
+    let lines: Vec<&str> = source.lines().collect();
+    let place = |word| lines.iter().position(|line| marker(line) == Some((word, name)));
+    let inside = lines.get(place("region")? + 1..place("endregion")?)?;
+    let shown: Vec<&str> = inside
+        .iter()
+        .copied()
+        .filter(|line| marker(line).is_none())
+        .collect();
+    Some(shown.join("\n"))
 }
 
 /// Returns the number (from 0) of the first line in which the text of a fence differs from a region, and both lines.
-fn first_difference(text: &str, region: &[String]) -> Option<(usize, String, String)> {
-    let text = dedented(text.lines().map(|line| line.trim_end().to_owned()).collect());
+fn first_difference(text: &str, region: &str) -> Option<(usize, String, String)> {
+    let (text, region) = (dedented(text), dedented(region));
     (0..text.len().max(region.len()))
         .map(|row| {
             let line = |lines: &[String]| lines.get(row).cloned().unwrap_or_default();
-            (row, line(&text), line(region))
+            (row, line(&text), line(&region))
         })
         .find(|(_, ours, theirs)| ours != theirs)
 }
@@ -263,33 +246,16 @@ fn first_difference(text: &str, region: &[String]) -> Option<(usize, String, Str
 /// `region NAME` or `endregion NAME` in a comment line.
 fn marker(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
-    let comment = ["//", "#", "--", ";"]
-        .iter()
-        .find_map(|sign| line.strip_prefix(sign))?;
-    let (word, name) = comment
-        .trim()
-        .trim_start_matches('#')
-        .split_once(char::is_whitespace)?;
+    let mut signs = ["//", "#", "--", ";"].into_iter();
+    let comment = signs.find_map(|sign| line.strip_prefix(sign))?.trim();
+    let (word, name) = comment.trim_start_matches('#').split_once(char::is_whitespace)?;
     matches!(word, "region" | "endregion").then_some((word, name.trim()))
 }
 
-fn dedented(mut lines: Vec<String>) -> Vec<String> {
-    let blank = |line: &String| line.trim().is_empty();
-    while lines.last().is_some_and(blank) {
-        lines.pop();
-    }
-    let leading = lines.iter().take_while(|line| blank(line)).count();
-    lines.drain(..leading);
-    let indentation = lines
-        .iter()
-        .filter(|line| !blank(line))
-        .map(|line| line.len() - line.trim_start_matches([' ', '\t']).len())
-        .min()
-        .unwrap_or(0);
-    lines
-        .into_iter()
-        .map(|line| line.get(indentation..).unwrap_or_default().to_owned())
-        .collect()
+fn dedented(text: &str) -> Vec<String> {
+    let text = textwrap::dedent(text);
+    let lines = text.trim_matches('\n').lines();
+    lines.map(|line| line.trim_end().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -364,10 +330,13 @@ mod tests {
 
     #[test]
     fn a_region_is_what_lies_between_its_markers() {
-        assert_eq!(region(SOURCE, "one").unwrap(), ["b()", "if c:", "    d()"]);
-        assert_eq!(region(SOURCE, "two").unwrap(), ["if c:", "    d()"]);
+        assert_eq!(
+            dedented(&region(SOURCE, "one").unwrap()),
+            ["b()", "if c:", "    d()"]
+        );
+        assert_eq!(dedented(&region(SOURCE, "two").unwrap()), ["if c:", "    d()"]);
         assert_eq!(region(SOURCE, "three"), None);
-        assert_eq!(region("// #region a\nx\n// #endregion a\n", "a").unwrap(), ["x"]);
+        assert_eq!(region("// #region a\nx\n// #endregion a\n", "a").unwrap(), "x");
         assert_eq!(region("# region a\nx\n", "a"), None);
     }
 

@@ -122,40 +122,28 @@ fn add(pieces: &mut Vec<Piece>, piece: Piece, source: &str) {
 pub(super) fn unclosed(fence: &str, line: usize) -> Option<String> {
     let unindented = fence.trim_start();
     let sign = unindented.chars().next()?;
-    let length = unindented
-        .chars()
-        .take_while(|character| *character == sign)
-        .count();
-    let ticks = sign.to_string().repeat(length);
-    let rows = fence.lines().enumerate().skip(1);
-    let swallowed = rows.clone().find(|(_, row)| {
-        let rest = row
-            .strip_prefix(ticks.as_str())
-            .map(|rest| rest.trim_start_matches(sign));
-        rest.is_some_and(|rest| !rest.trim().is_empty() && !rest.contains(sign))
-    });
+    let ticks = &unindented[..unindented.len() - unindented.trim_start_matches(sign).len()];
     let advice = format!("this fence is not closed: add a line with {ticks} after it");
-    if let Some((row, _)) = swallowed {
-        return Some(format!(
-            "{advice} (line {} starts another fence inside it)",
-            line + row
-        ));
-    }
-    let is_end = |row: &str| {
-        let row = row.trim();
-        row.len() >= ticks.len() && row.chars().all(|character| character == sign)
+    let rows = fence.lines().enumerate().skip(1);
+    let starts_fence = |row: &str| {
+        let rest = row.strip_prefix(ticks).map(|rest| rest.trim_start_matches(sign));
+        rest.is_some_and(|rest| !rest.trim().is_empty() && !rest.contains(sign))
     };
-    let closed = rows.last().is_some_and(|(_, row)| is_end(row));
-    (!closed).then_some(advice)
+    if let Some((row, _)) = rows.clone().find(|(_, row)| starts_fence(row)) {
+        let line = line + row;
+        return Some(format!("{advice} (line {line} starts another fence inside it)"));
+    }
+    let is_end = |row: &str| row.trim().starts_with(ticks) && row.trim().trim_matches(sign).is_empty();
+    let is_closed = rows.last().is_some_and(|(_, row)| is_end(row));
+    (!is_closed).then_some(advice)
 }
 
 /// Returns the text inside `<details><summary>Hint</summary>` … `</details>`.
 pub(super) fn hint_text(details: &str) -> String {
-    let inside = details.find('>').map_or("", |end| &details[end + 1..]);
-    let inside = inside.rfind("</details>").map_or(inside, |end| &inside[..end]);
-    let inside = match inside.find("</summary>") {
-        Some(end) => &inside[end + "</summary>".len()..],
-        None => inside,
-    };
+    let inside = details.split_once('>').map_or("", |(_, inside)| inside);
+    let inside = inside
+        .rsplit_once("</details>")
+        .map_or(inside, |(inside, _)| inside);
+    let inside = inside.split_once("</summary>").map_or(inside, |(_, text)| text);
     inside.trim().to_owned()
 }

@@ -56,13 +56,9 @@ pub(super) fn parse(body: &str) -> Result<Quiz, Vec<Problem>> {
 
 /// Returns whether a task item is ticked, and its text.
 fn task_item(text: &str) -> Option<(bool, &str)> {
-    let item = text
-        .strip_prefix("- ")
-        .or_else(|| text.strip_prefix("* "))?
-        .trim_start();
-    let unticked = item.strip_prefix("[ ]").map(|text| (false, text.trim()));
-    let ticked = || item.strip_prefix("[x]").or_else(|| item.strip_prefix("[X]"));
-    unticked.or_else(|| Some((true, ticked()?.trim())))
+    let item = text.strip_prefix("- ").or_else(|| text.strip_prefix("* "))?;
+    let (mark, text) = item.trim_start().split_at_checked("[ ]".len())?;
+    matches!(mark, "[ ]" | "[x]" | "[X]").then(|| (mark != "[ ]", text.trim()))
 }
 
 /// Splits off an explanation on the same line, as in `- [ ] it is gone: that would be -2`.

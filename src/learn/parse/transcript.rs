@@ -1,5 +1,9 @@
 //! Parses the bodies of `redis` and `sh run` fences.
 
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
 use super::Problem;
 use super::fence::{Fence, FenceKind};
 use crate::learn::guard;
@@ -108,23 +112,15 @@ fn missing_replies(transcript: &Transcript, kind: &FenceKind) -> Vec<Problem> {
 
 /// Parses `(integer) -1: why`. The reply ends at the first `: ` that is not inside quotes.
 fn wrong_reply(text: &str) -> Option<WrongReply> {
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, character) in text.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            ':' if !quoted && text[at + 1..].starts_with(' ') => {
-                let (reply, why) = (text[..at].trim(), text[at + 1..].trim());
-                return (!reply.is_empty() && !why.is_empty()).then(|| WrongReply {
-                    reply: Pattern::new(&[reply]),
-                    why: why.to_owned(),
-                });
-            }
-            _ => {}
-        }
-    }
-    None
+    static EXPLAINED: LazyLock<Regex> = LazyLock::new(|| {
+        let explained = Regex::new(r#"^((?:"(?:\\.|[^"\\])*"|[^"])+?): +(\S.*)$"#);
+        explained.expect("this constant is a valid regex")
+    });
+    let found = EXPLAINED.captures(text)?;
+    Some(WrongReply {
+        reply: Pattern::new(&[found[1].trim()]),
+        why: found[2].to_owned(),
+    })
 }
 
 /// Returns the commands of a `sh run` fence, without `sessiontut`.
