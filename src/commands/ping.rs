@@ -141,7 +141,7 @@ async fn run_watch(args: &PingArgs, check: &Check<'_>) -> Exit {
     let mut history = ProbeHistory::default();
     let show = |result: &ProbeResult, history: &ProbeHistory| {
         if !args.json {
-            return ui::watch::probe(check.target, result, history, started.elapsed(), verbosity(args));
+            return ui::ping::probe(check.target, result, history, started.elapsed(), verbosity(args));
         }
         let mut report = json::render(check.target, &result.seen, &result.verdict, result.took);
         report["probe"] = history.probes().into();
@@ -152,7 +152,7 @@ async fn run_watch(args: &PingArgs, check: &Check<'_>) -> Exit {
         () = signals::ctrl_c() => {}
     }
     if !args.json {
-        ui::watch::summary(&history, started.elapsed());
+        ui::ping::watch_summary(&history, started.elapsed());
     }
     Exit::Interrupted
 }

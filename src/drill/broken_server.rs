@@ -3,7 +3,6 @@
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -43,8 +42,7 @@ const MOST_CONNECTIONS: usize = 64;
 #[derive(Debug)]
 pub(super) struct BrokenServer {
     pub(super) address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _stop: oneshot::Sender<()>,
 }
 
 impl BrokenServer {
@@ -55,7 +53,7 @@ impl BrokenServer {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let runtime = signals::runtime()?;
-        let thread = std::thread::Builder::new().name("drill".into()).spawn(move || {
+        std::thread::Builder::new().name("drill".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, behaviour) => {}
@@ -64,23 +62,7 @@ impl BrokenServer {
                 }
             });
         })?;
-        Ok(Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for BrokenServer {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // The thread may have ended already.
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        Ok(Self { address, _stop: stop })
     }
 }
 

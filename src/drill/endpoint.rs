@@ -1,5 +1,6 @@
 //! Starts the broken endpoints.
 
+use std::any::Any;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -28,10 +29,8 @@ const FILLERS: usize = 4;
 pub struct Drill {
     url: String,
     ca: Option<TempPath>,
-    // The fields are dropped in this order, so a proxy stops before the server behind it.
-    _broken_servers: Vec<BrokenServer>,
-    _servers: Vec<Server>,
-    _sockets: Vec<Socket>,
+    /// Servers and sockets, which stop when they are dropped.
+    parts: Vec<Box<dyn Any + Send>>,
 }
 
 impl Drill {
@@ -51,10 +50,14 @@ impl Drill {
         Self {
             url: format!("{scheme}://{login}{address}/0"),
             ca: None,
-            _broken_servers: Vec::new(),
-            _servers: Vec::new(),
-            _sockets: Vec::new(),
+            parts: Vec::new(),
         }
+    }
+
+    /// Keeps a part of the endpoint until the drill ends.
+    fn with(mut self, part: impl Any + Send) -> Self {
+        self.parts.push(Box::new(part));
+        self
     }
 }
 
@@ -92,34 +95,27 @@ pub(super) fn without_clients() -> io::Result<Drill> {
 
 pub(super) fn served(scheme: &str, login: &str, options: ServerOptions) -> io::Result<Drill> {
     let server = Server::start(options)?;
-    let mut drill = Drill::at(scheme, login, server.address());
-    drill._servers.push(server);
-    Ok(drill)
+    Ok(Drill::at(scheme, login, server.address()).with(server))
 }
 
 pub(super) fn behind(behaviour: Behaviour) -> io::Result<Drill> {
     let broken = BrokenServer::start(behaviour)?;
-    let mut drill = Drill::at("redis", "", broken.address);
-    drill._broken_servers.push(broken);
-    Ok(drill)
+    Ok(Drill::at("redis", "", broken.address).with(broken))
 }
 
 pub(super) fn over_tls(scheme: &str, certificate: Certificate) -> io::Result<Drill> {
     let (ca, config) = tls_server(certificate)?;
     let server = Server::start(ServerOptions::default())?;
     let broken = BrokenServer::start(Behaviour::TerminateTls(server.address(), config))?;
-    let mut drill = Drill::at(scheme, "", broken.address);
+    let mut drill = Drill::at(scheme, "", broken.address).with(broken).with(server);
     drill.ca = Some(ca);
-    drill._broken_servers.push(broken);
-    drill._servers.push(server);
     Ok(drill)
 }
 
 pub(super) fn slow() -> io::Result<Drill> {
     let server = Server::start(ServerOptions::default())?;
-    let mut drill = behind(Behaviour::Delay(server.address(), LATE))?;
-    drill._servers.push(server);
-    Ok(drill)
+    let drill = behind(Behaviour::Delay(server.address(), LATE))?;
+    Ok(drill.with(server))
 }
 
 pub(super) fn cluster() -> io::Result<Drill> {
@@ -127,9 +123,7 @@ pub(super) fn cluster() -> io::Result<Drill> {
     let fault = SimulatedFault::ClusterNode {
         other: other.address(),
     };
-    let mut drill = with_fault(fault)?;
-    drill._servers.push(other);
-    Ok(drill)
+    Ok(with_fault(fault)?.with(other))
 }
 
 /// Binds a port without listening on it, so that no other process can use it.
@@ -145,23 +139,20 @@ fn bound() -> io::Result<(Socket, SocketAddr)> {
 
 pub(super) fn refused() -> io::Result<Drill> {
     let (socket, address) = bound()?;
-    let mut drill = Drill::at("redis", "", address);
-    drill._sockets.push(socket);
-    Ok(drill)
+    Ok(Drill::at("redis", "", address).with(socket))
 }
 
 /// Starts a listener that never accepts connections. When its queue is full, the kernel drops every further SYN.
 pub(super) fn dropped() -> io::Result<Drill> {
     let (listener, address) = bound()?;
     listener.listen(0)?;
-    let mut drill = Drill::at("redis", "", address);
+    let mut drill = Drill::at("redis", "", address).with(listener);
     for _ in 0..FILLERS {
         let filler = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         filler.set_nonblocking(true)?;
         // Connections succeed until the queue is full. The others hang, as intended.
         let _ = filler.connect(&SockAddr::from(address));
-        drill._sockets.push(filler);
+        drill = drill.with(filler);
     }
-    drill._sockets.push(listener);
     Ok(drill)
 }

@@ -46,6 +46,19 @@ pub(crate) enum SendError {
     Interrupted(#[from] Interrupted),
 }
 
+impl SendError {
+    /// Returns why Redis is unavailable.
+    ///
+    /// # Errors
+    /// Returns [`Interrupted`] if that is the reason.
+    pub(crate) fn unavailable(self) -> Result<Unavailable, Interrupted> {
+        match self {
+            Self::Unavailable(unavailable) => Ok(unavailable),
+            Self::Interrupted(interrupted) => Err(interrupted),
+        }
+    }
+}
+
 /// Redis does not answer, or reports that it is unavailable.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{what}")]

@@ -25,7 +25,6 @@ pub(crate) mod ping;
 pub(crate) mod prompt;
 pub(crate) mod serve;
 pub(crate) mod waiting;
-pub(crate) mod watch;
 mod window;
 
 /// Whether standard input and output are a terminal.
@@ -98,14 +97,14 @@ pub(crate) fn told_behind(lead: &str, text: &str) {
 
 /// Prints a sentence on standard error, wrapped between words.
 pub(crate) fn note(text: &str) {
-    for line in window::lines(&sanitize::line(text), window::columns(&Term::stderr())) {
-        whole_note(&line);
-    }
+    let lines = window::lines(&sanitize::line(text), window::columns(&Term::stderr()));
+    whole_note(&lines.join("\n"));
 }
 
 /// Prints lines on standard error without wrapping them.
 pub(crate) fn whole_note(lines: &str) {
-    let _ = writeln!(std::io::stderr(), "{lines}");
+    // One write, so that the lines of several threads never mix.
+    let _ = std::io::stderr().write_all(format!("{lines}\n").as_bytes());
 }
 
 fn command_line(answer: &clap::Error) {

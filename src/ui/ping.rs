@@ -1,7 +1,8 @@
-//! The output of `ping`, on a terminal and elsewhere.
+//! The output of `ping`, on a terminal and elsewhere, and of `ping --watch`: one line per probe with a small graph, the
+//! verdict when it changes, and a summary.
 
 use std::future::Future;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use colored::{ColoredString, Colorize as _};
@@ -15,6 +16,7 @@ use crate::ping::observation::Observations;
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::report::{self, ReportStep, Status};
 use crate::ping::verdict::Verdict;
+use crate::ping::watch::{Change, ProbeHistory, ProbeResult};
 use crate::ping::{ClimbEvent, Rung};
 use crate::redis_url::Target;
 
@@ -118,7 +120,7 @@ pub(crate) fn answered_after(elapsed: Duration) {
     super::note(&format!("Redis answers after {:.1} s", elapsed.as_secs_f64()));
 }
 
-pub(super) fn milliseconds(took: Duration) -> String {
+fn milliseconds(took: Duration) -> String {
     format!("{:.3} ms", took.as_secs_f64() * 1000.0)
 }
 
@@ -140,7 +142,7 @@ pub(crate) fn url_verdict(verdict: &Verdict) {
 }
 
 /// The verdict's first sentence.
-pub(super) fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
+fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
     let lines = fitted(&text::headline(target, seen, verdict));
     if verdict.finding.is_none() {
         painted(&lines, |line| line.green())
@@ -150,7 +152,7 @@ pub(super) fn headline(target: &Target, seen: &Observations, verdict: &Verdict) 
 }
 
 /// Evidence, fixes and warnings.
-pub(super) fn details(verdict: &Verdict) -> Vec<String> {
+fn details(verdict: &Verdict) -> Vec<String> {
     text::details(verdict).iter().flat_map(fitted).collect()
 }
 
@@ -167,13 +169,13 @@ pub(crate) fn codes() {
 ///
 /// # Errors
 /// Returns an error if standard output is closed.
-pub(crate) fn json_line(report: &serde_json::Value) -> std::io::Result<()> {
-    writeln!(std::io::stdout(), "{report}")
+pub(crate) fn json_line(report: &serde_json::Value) -> io::Result<()> {
+    writeln!(io::stdout(), "{report}")
 }
 
 /// Prints one JSON object: indented on a terminal, otherwise on one line.
 pub(crate) fn json(report: &serde_json::Value) {
-    let text = if std::io::stdout().is_terminal() {
+    let text = if io::stdout().is_terminal() {
         serde_json::to_string_pretty(report)
     } else {
         serde_json::to_string(report)
@@ -208,4 +210,133 @@ fn fitted(line: &ReportLine) -> Vec<String> {
 
 fn print_all(lines: &[String]) {
     lines.iter().for_each(|line| answer(line));
+}
+
+/// The most probes in the graph.
+const GRAPH: usize = 24;
+
+/// Prints one probe.
+///
+/// # Errors
+/// Returns an error if standard output is closed.
+pub(crate) fn probe(
+    target: &Target,
+    probe: &ProbeResult,
+    history: &ProbeHistory,
+    elapsed: Duration,
+    verbosity: Verbosity,
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for line in describe_change(target, probe, elapsed) {
+        writeln!(out, "{line}")?;
+    }
+    if verbosity == Verbosity::Steps {
+        let (mark, what) = match (probe.round_trip, &probe.verdict.finding) {
+            (Some(took), _) => ("[ok]", format!("{:>9}", milliseconds(took))),
+            (None, Some(finding)) => ("[!!]", finding.cause.code().to_owned()),
+            (None, None) => ("[!!]", "no answer".to_owned()),
+        };
+        let line = format!("{mark} {:>4}  {what}  ", history.probes());
+        let room = window::width(&Term::stdout()).saturating_sub(line.len());
+        let graph = history.graph(GRAPH.min(room));
+        let line = match probe.round_trip {
+            Some(_) => format!("{line}{}", graph.dimmed()),
+            None => format!("{line}{graph}").red().to_string(),
+        };
+        writeln!(out, "{line}")?;
+    }
+    out.flush()
+}
+
+/// Describes a change, with the new verdict.
+fn describe_change(target: &Target, probe: &ProbeResult, elapsed: Duration) -> Vec<String> {
+    if probe.change == Change::None {
+        return Vec::new();
+    }
+    let columns = window::columns(&Term::stdout());
+    let text = change_text(probe.change, elapsed);
+    let text = text.map(|text| window::lines(&text, columns)).unwrap_or_default();
+    let mut lines: Vec<String> = text.iter().map(|line| line.bold().to_string()).collect();
+    if probe.change != Change::Reconnected {
+        lines.extend(headline(target, &probe.seen, &probe.verdict));
+        lines.extend(details(&probe.verdict));
+    }
+    lines
+}
+
+fn change_text(change: Change, elapsed: Duration) -> Option<String> {
+    let what = match change {
+        Change::None | Change::First => return None,
+        Change::Down => "Redis no longer answers",
+        Change::Up => "Redis answers again",
+        Change::OtherCause => "Redis still does not answer, but the cause has changed",
+        Change::Reconnected => "the connection was lost, but a new one works",
+    };
+    Some(format!("after {:.1} s: {what}", elapsed.as_secs_f64()))
+}
+
+/// Prints totals and percentiles.
+pub(crate) fn watch_summary(history: &ProbeHistory, elapsed: Duration) {
+    let mut out = io::stdout().lock();
+    let columns = window::columns(&Term::stdout());
+    let mut lines: Vec<String> = summary_lines(history, elapsed)
+        .iter()
+        .flat_map(|line| window::lines(line, columns))
+        .collect();
+    if io::stdout().is_terminal() {
+        // The terminal has printed ^C at the start of this line.
+        lines.insert(0, String::new());
+    }
+    // If the reader has gone away, that is not an error.
+    let _ = writeln!(out, "{}", lines.join("\n"));
+}
+
+fn summary_lines(history: &ProbeHistory, elapsed: Duration) -> Vec<String> {
+    let (probes, answered) = (history.probes(), history.answered());
+    let missed = probes - answered;
+    let mut line = format!(
+        "{probes} probes in {:.1} s, {answered} answered",
+        elapsed.as_secs_f64()
+    );
+    if missed > 0 {
+        let share = missed.saturating_mul(100).div_ceil(probes);
+        let outages = history.outages();
+        let times = if outages == 1 { "outage" } else { "outages" };
+        line.push_str(&format!(", {missed} failed ({share} %), {outages} {times}"));
+    }
+    let mut lines = vec![line];
+    if let Some(found) = history.percentiles() {
+        lines.push(format!(
+            "round trip: min {}, p50 {}, p90 {}, p99 {}, max {}",
+            milliseconds(found.min),
+            milliseconds(found.p50),
+            milliseconds(found.p90),
+            milliseconds(found.p99),
+            milliseconds(found.max)
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wording_of_changes_and_of_the_summary() {
+        let mut text = String::new();
+        let changes = [Change::Down, Change::Up, Change::OtherCause, Change::Reconnected];
+        for change in changes {
+            text.push_str(&change_text(change, Duration::from_secs(90)).unwrap());
+            text.push('\n');
+        }
+        let mut history = ProbeHistory::default();
+        text.push_str(&summary_lines(&history, Duration::ZERO).join("\n"));
+        for milliseconds in [Some(1), Some(3), None, None] {
+            history.add(milliseconds.map(Duration::from_millis));
+        }
+        text.push('\n');
+        text.push_str(&summary_lines(&history, Duration::from_secs(4)).join("\n"));
+        crate::golden::assert_golden("ping/watch.txt", &text);
+    }
 }

@@ -19,18 +19,15 @@ impl Course<'_> {
         }
         let ready = self.set_up(place);
         self.state.renamed = false;
-        match ready {
-            Ok(()) => Ok(()),
-            Err(SendError::Interrupted(_)) => Err(Leave::Interrupted),
-            Err(SendError::Unavailable(unavailable)) => {
-                self.learner.show(&CourseEvent::Unavailable(&unavailable));
-                self.say(
-                    Mark::Plain,
-                    "you can read on: the next command tries to connect again",
-                );
-                Ok(())
-            }
+        if let Err(error) = ready {
+            self.learner
+                .show(&CourseEvent::Unavailable(&error.unavailable()?));
+            self.say(
+                Mark::Plain,
+                "you can read on: the next command tries to connect again",
+            );
         }
+        Ok(())
     }
 
     /// Runs `work`, which uses Redis. If Redis is unavailable, asks the learner what to do, and runs `work` again
@@ -51,8 +48,7 @@ impl Course<'_> {
             }
             let unavailable = match ready.and_then(|()| work(self)) {
                 Ok(done) => return Ok(done),
-                Err(SendError::Interrupted(_)) => return Err(Leave::Interrupted),
-                Err(SendError::Unavailable(unavailable)) => unavailable,
+                Err(error) => error.unavailable()?,
             };
             self.state.keys_ready = false;
             // An established connection can break while Redis works, so try a new one. If Redis does not work, the
@@ -68,8 +64,7 @@ impl Course<'_> {
                     self.say(Mark::Warning, &text);
                 }
                 Ok(()) => self.wait_for_redis(place, &unavailable)?,
-                Err(SendError::Unavailable(now)) => self.wait_for_redis(place, &now)?,
-                Err(SendError::Interrupted(_)) => return Err(Leave::Interrupted),
+                Err(error) => self.wait_for_redis(place, &error.unavailable()?)?,
             }
             is_first_break = false;
         }
@@ -90,8 +85,9 @@ impl Course<'_> {
                         );
                         return Ok(());
                     }
-                    Err(SendError::Interrupted(_)) => return Err(Leave::Interrupted),
-                    Err(SendError::Unavailable(now)) => self.learner.show(&CourseEvent::Unavailable(&now)),
+                    Err(error) => self
+                        .learner
+                        .show(&CourseEvent::Unavailable(&error.unavailable()?)),
                 },
                 Key::No => return Err(Leave::Skip),
                 key => self.obey(place, key)?,
