@@ -287,7 +287,7 @@ pub(crate) fn watch_summary(history: &ProbeHistory, elapsed: Duration) {
         // The terminal has printed ^C at the start of this line.
         lines.insert(0, String::new());
     }
-    // If the reader has gone away, that is not an error.
+    // A closed pipe is not an error.
     let _ = writeln!(out, "{}", lines.join("\n"));
 }
 
