@@ -128,6 +128,16 @@ pub struct PingArgs {
     /// Write a full report, without secrets, to this file (for a support ticket)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Continue with a certificate that cannot be verified, but without sending the password; the certificate remains the
+    /// verdict
+    #[arg(long)]
+    pub insecure: bool,
+    /// With --insecure, send the password too: to any server, even one that only pretends to be yours
+    #[arg(long, requires = "insecure")]
+    pub insecure_auth: bool,
+    /// Write the certificates that the server sends to this file, to compare them and use them with --ca
+    #[arg(long, value_name = "FILE")]
+    pub save_ca: Option<PathBuf>,
     /// List all causes and warnings with their exit statuses
     #[arg(long)]
     pub codes: bool,

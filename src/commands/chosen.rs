@@ -75,5 +75,6 @@ pub(super) fn trust(args: &TrustArgs) -> Trust {
         cert: args.cert.clone(),
         key: args.key.clone(),
         tls_name: args.tls_name.clone(),
+        ..Trust::default()
     }
 }

@@ -12,7 +12,7 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::os;
 use crate::ping::modes::{Check, Diagnosis, Mode, ModeEvent};
-use crate::ping::report::json;
+use crate::ping::report::{json, pem};
 use crate::ping::rungs::tls;
 use crate::ping::watch::{ProbeHistory, ProbeResult, watch};
 use crate::ping::{self, ClimbOptions, Family, Observations, WriteCheck};
@@ -28,7 +28,11 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         return Ok(Exit::Ok);
     }
     let deadline = Deadline::after(args.timeout);
-    let trust = chosen::trust(&args.redis.trust);
+    let trust = Trust {
+        is_insecure: args.insecure,
+        sends_password_insecurely: args.insecure_auth,
+        ..chosen::trust(&args.redis.trust)
+    };
     let url = args.url.as_deref().or(args.redis.url.as_deref());
     let choice = match chosen::choose(url) {
         Ok(choice) => choice,
@@ -39,6 +43,11 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         return Ok(report_open_files(args, &choice.target, deadline));
     }
     check_tls_options(&choice.target, &trust).map_err(Error::Usage)?;
+    if args.save_ca.is_some() && !choice.target.tls {
+        return Err(Error::usage(
+            "--save-ca needs a rediss:// URL: without TLS, there are no certificates",
+        ));
+    }
     let runtime = signals::runtime()?;
     let check = Check {
         target: &choice.target,
@@ -180,7 +189,45 @@ fn conclude(args: &PingArgs, target: &Target, diagnosis: &Diagnosis) -> Exit {
     } else {
         ui::ping::verdict(target, seen, verdict, verbosity(args));
     }
-    write_report(args.report.as_deref(), report, verdict.exit())
+    let exit = save_certificates(args.save_ca.as_deref(), seen, verdict.exit());
+    write_report(args.report.as_deref(), report, exit)
+}
+
+/// Writes the `--save-ca` file.
+fn save_certificates(path: Option<&Path>, seen: &Observations, exit: Exit) -> Exit {
+    let Some(path) = path else { return exit };
+    let chain = seen
+        .tls
+        .as_ref()
+        .map(|tls| tls.chain.as_slice())
+        .unwrap_or_default();
+    if chain.is_empty() {
+        ui::error(
+            &anyhow!(
+                "{} was not written: the server sent no certificate",
+                path.display()
+            )
+            .into(),
+        );
+        return if exit == Exit::Ok { Exit::No } else { exit };
+    }
+    let is_verified = seen
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.certificate_problem.is_none());
+    match state::write(path, pem::bundle(chain).as_bytes()) {
+        Ok(()) => {
+            ui::ping::saved_certificates(path, chain, is_verified);
+            exit
+        }
+        Err(error) => not_written("the certificates", path, error, exit),
+    }
+}
+
+fn not_written(what: &str, path: &Path, error: std::io::Error, exit: Exit) -> Exit {
+    let error = anyhow!(error).context(format!("cannot write {what} to {}", path.display()));
+    ui::error(&error.into());
+    if exit == Exit::Ok { Exit::No } else { exit }
 }
 
 /// Writes the `--report` file. The verdict has been printed before, so that a full disk does not hide it.
@@ -188,10 +235,6 @@ fn write_report(path: Option<&Path>, report: impl Fn() -> Value, exit: Exit) -> 
     let Some(path) = path else { return exit };
     match state::write(path, format!("{:#}\n", report()).as_bytes()) {
         Ok(()) => exit,
-        Err(error) => {
-            let error = anyhow!(error).context(format!("cannot write the report to {}", path.display()));
-            ui::error(&error.into());
-            if exit == Exit::Ok { Exit::No } else { exit }
-        }
+        Err(error) => not_written("the report", path, error, exit),
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use redis::cmd;
 
-use super::observation::{Experiment, TlsResult};
-use super::response::{Response, ask, receive};
+use super::observation::{Experiment, TlsResult, WiderOffer};
+use super::response::{Response, ask, items, receive, text};
 use super::rungs::tcp::SegmentSize;
 use super::rungs::{tcp, tls};
 use crate::deadline::Deadline;
@@ -121,6 +121,37 @@ pub(super) async fn small_packet_handshake(
     let (stream, _) = tcp::dial(address, SegmentSize::Small, deadline).await;
     let (_, result) = tls::handshake_unverified(stream?, host, deadline).await;
     Some(result)
+}
+
+/// Offers more than the first ClientHello did, to find out what the server requires.
+pub(super) async fn wider_offer(
+    address: SocketAddr,
+    name: &str,
+    clock: i64,
+    deadline: Deadline,
+) -> Option<WiderOffer> {
+    let mut offer = tls::wider_offer(address, name, clock, deadline).await?;
+    if offer.certificate.is_none() {
+        // In TLS 1.3 the certificate is encrypted, so it takes a handshake to see it.
+        let (stream, _) = tcp::dial(address, SegmentSize::Default, deadline).await;
+        if let Some(stream) = stream {
+            let chain = tls::unverified_chain(stream, name, deadline).await;
+            offer.certificate = chain.into_iter().next();
+        }
+    }
+    Some(offer)
+}
+
+/// Asks Redis for its clock, on a connection whose certificate is not verified: seconds ahead of this host's.
+pub(super) async fn server_clock_ahead(address: SocketAddr, name: &str, deadline: Deadline) -> Option<i64> {
+    let (stream, _) = tcp::dial(address, SegmentSize::Default, deadline).await;
+    let (stream, _) = tls::handshake_unverified(stream?, name, deadline).await;
+    let mut connection = ProbeConnection::new(stream?);
+    let Response::Reply(reply) = ask(&mut connection, &cmd("TIME"), deadline.within(INSIDE_TLS)).await else {
+        return None;
+    };
+    let seconds: i64 = items(Some(&reply)).first().and_then(text)?.parse().ok()?;
+    Some(seconds.saturating_sub(tls::clock()))
 }
 
 /// Whether the bytes begin like a TLS alert or handshake record (RFC 8446, 5.1).

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use redis::cmd;
 
 use super::experiments::{self, patience, with_experiment, with_side_task};
-use super::observation::{Experiment, Observations, TlsResult};
+use super::observation::{CertificateProblem, Experiment, Handshake, Observations, TlsResult};
 use super::response::{Response, ask};
 use super::rungs::{auth, cluster, dns, permissions, ping, role, tcp, tls};
 use super::surroundings::Surroundings;
@@ -186,10 +186,11 @@ impl Ladder<'_> {
         let stream = match shaken {
             Some((stream, handshake)) => {
                 let is_inconclusive = matches!(handshake.result, TlsResult::NotTls | TlsResult::Closed);
-                self.seen.tls = Some(handshake);
                 if is_inconclusive && experiment.is_none() {
                     experiment = Some(experiments::plain_ping(address, self.deadline).await);
                 }
+                self.explain(&handshake, address, host).await;
+                self.seen.tls = Some(handshake);
                 stream
             }
             None => None,
@@ -199,10 +200,38 @@ impl Ladder<'_> {
         stream
     }
 
+    /// Uses another connection to find out why the handshake failed.
+    async fn explain(&mut self, handshake: &Handshake, address: SocketAddr, host: &str) {
+        let name = tls::expected_name(host, self.trust);
+        let is_about_offers = match &handshake.result {
+            TlsResult::NothingInCommon => true,
+            TlsResult::Alert(_) => handshake.chain.is_empty(),
+            _ => false,
+        };
+        if is_about_offers {
+            self.seen.wider_offer =
+                experiments::wider_offer(address, name, handshake.clock, self.deadline).await;
+        }
+        let problem = handshake.certificate_problem.as_ref();
+        if matches!(
+            problem,
+            Some(CertificateProblem::Expired | CertificateProblem::NotValidYet)
+        ) {
+            self.seen.server_clock_ahead =
+                experiments::server_clock_ahead(address, name, self.deadline).await;
+        }
+    }
+
     async fn auth(&mut self, connection: &mut ProbeConnection<Stream>) -> Option<()> {
         let Some(password) = &self.target.password else {
             return Some(());
         };
+        let tls = self.seen.tls.as_ref();
+        let is_unverified = tls.is_some_and(|tls| tls.certificate_problem.is_some());
+        if is_unverified && !self.trust.sends_password_insecurely {
+            self.seen.is_password_withheld = true;
+            return Some(());
+        }
         self.start(Rung::Auth);
         let started = Instant::now();
         let user = self.target.user.as_deref();

@@ -3,6 +3,7 @@
 use std::io;
 
 use redis::{Cmd, Value};
+use rustls::AlertDescription;
 
 use super::rungs::tls;
 use crate::deadline::Deadline;
@@ -22,8 +23,8 @@ pub enum Response {
     Reset(Vec<u8>),
     /// Data that is not RESP.
     NotResp(Vec<u8>),
-    /// A TLS alert; its name.
-    Alert(String),
+    /// A TLS alert.
+    Alert(AlertDescription),
 }
 
 /// Sends one command and waits for the response.

@@ -89,6 +89,10 @@ pub struct Trust {
     pub key: Option<PathBuf>,
     /// `--tls-name`: the name to expect in the server's certificate instead of the URL's host.
     pub tls_name: Option<String>,
+    /// `--insecure`: use the connection even if the certificate cannot be verified.
+    pub is_insecure: bool,
+    /// `--insecure-auth`: send the password over such a connection, too.
+    pub sends_password_insecurely: bool,
 }
 
 impl Target {

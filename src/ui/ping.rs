@@ -12,9 +12,9 @@ use super::waiting::Spinner;
 use super::{answer, window};
 use crate::ping::causes::Cause;
 use crate::ping::modes::ModeEvent;
-use crate::ping::observation::Observations;
+use crate::ping::observation::{Observations, PeerCertificate};
 use crate::ping::report::text::{self, ReportLine};
-use crate::ping::report::{self, ReportStep, Status};
+use crate::ping::report::{self, ReportStep, Status, pem};
 use crate::ping::verdict::Verdict;
 use crate::ping::watch::{Change, ProbeHistory, ProbeResult};
 use crate::ping::{ClimbEvent, Rung};
@@ -129,6 +129,22 @@ pub(crate) fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, v
     print_all(&headline(target, seen, verdict));
     if verbosity == Verbosity::Steps || verdict.finding.is_some() {
         print_all(&details(verdict));
+    }
+}
+
+/// Says what `--save-ca` wrote, on standard error.
+pub(crate) fn saved_certificates(path: &std::path::Path, chain: &[PeerCertificate], is_verified: bool) {
+    let (path, count) = (path.display(), chain.len());
+    let noun = if count == 1 { "certificate" } else { "certificates" };
+    super::note(&format!("saved {count} {noun} to {path}, the server's own first"));
+    for one in chain {
+        super::note(&format!("{}: SHA-256 {}", one.subject, pem::fingerprint(one)));
+    }
+    if !is_verified {
+        super::note(
+            "warning: nothing proves that they are the real server's; compare the fingerprints with those of the \
+             server's administrator before you use the file with --ca",
+        );
     }
 }
 

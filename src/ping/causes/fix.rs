@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::ping::observation::{
-    Dial, DialResult, Endpoint, ErrorSource, Lookup, NameAnswer, Observations, ServerInfo, TlsResult,
+    Dial, DialResult, Endpoint, ErrorSource, Handshake, Lookup, NameAnswer, Observations, ServerInfo,
+    WiderOffer,
 };
 use crate::ping::permissions::Missing;
 use crate::ping::response::Response;
@@ -139,8 +140,14 @@ pub struct FixContext {
     pub expects_proxy_header: bool,
     /// Whether a second connection got the replies that the first one did not.
     pub second_connection_works: bool,
-    /// Whether the certificate is invalid for a reason other than its issuer.
-    pub has_invalid_certificate: bool,
+    /// The TLS handshake.
+    pub handshake: Option<Handshake>,
+    /// What the server chooses if it is offered more than this program supports.
+    pub wider_offer: Option<WiderOffer>,
+    /// How far the server's clock is ahead of this host's, in seconds.
+    pub server_clock_ahead: Option<i64>,
+    /// Whether the password was sent over a network unencrypted.
+    pub has_sent_password: bool,
     /// The nonexistent name that the host's CNAME points to.
     pub alias: Option<String>,
     /// Whether the host has addresses, but `-4` or `-6` excludes all of them.
@@ -193,7 +200,6 @@ impl FixContext {
             |result: &DialResult| matches!(result, DialResult::Prohibited(ErrorSource::ThisHost(_)));
         let lookup = seen.dns.as_ref();
         let packets = seen.packets.or(seen.tls.as_ref().and_then(|tls| tls.packets));
-        let handshake = seen.tls.as_ref().map(|tls| &tls.result);
         Self {
             host: target.host().unwrap_or_default().to_owned(),
             port: target.port().unwrap_or_default(),
@@ -219,7 +225,10 @@ impl FixContext {
             packet_size: seen.packet_sizes.map(|sizes| sizes.passed),
             expects_proxy_header: seen.with_proxy_header.as_ref().is_some_and(Response::is_pong),
             second_connection_works: seen.second_connection_works(),
-            has_invalid_certificate: matches!(handshake, Some(TlsResult::InvalidCertificate(_))),
+            handshake: seen.tls.clone(),
+            wider_offer: seen.wider_offer.clone(),
+            server_clock_ahead: seen.server_clock_ahead,
+            has_sent_password: !target.tls && target.password.is_some() && !seen.connects_to_this_host(),
             alias: lookup.and_then(|lookup| {
                 lookup.servers.iter().find_map(|server| match &server.answer {
                     NameAnswer::DanglingAlias(end) => Some(end.clone()),

@@ -10,6 +10,7 @@ mod names;
 mod role;
 mod server;
 mod tcp;
+pub(in crate::ping) mod tls;
 
 use crate::exit::Exit;
 use fix::{Fixes, advise, mtu};
@@ -101,41 +102,25 @@ causes! {
     PathLoss "path.loss" Ok "packets are lost on the way" => tcp::loss;
 
     // TLS
-    TlsRequired "tls.required" Tls "the server speaks TLS, but the URL is redis://" => |at| {
-        advise("tls", "use TLS: change redis:// to rediss:// in the URL").command(at.ping("", "rediss", at.port))
-    };
+    TlsRequired "tls.required" Tls "the server speaks TLS, but the URL is redis://" => tls::required;
     TlsNotOffered "tls.not_offered" Tls "the URL is rediss://, but the server does not speak TLS" => |at| advise(
         "tls",
         "change rediss:// to redis:// in the URL, or enable encryption in transit on the server",
     ).command(at.ping("", "redis", at.port));
-    TlsUntrusted "tls.untrusted" Tls "the certificate is not signed by a trusted CA" => |at| {
-        if at.has_invalid_certificate {
-            advise(
-                "certificate",
-                "reissue the server certificate: SHA-256 signature, extendedKeyUsage serverAuth, basicConstraints \
-                 CA:FALSE",
-            )
-        } else {
-            advise("ca", "trust the CA that signed it: --ca FILE, or SSL_CERT_FILE")
-                .and("ca", "for a managed cache, install the system's CA certificates")
-                .command("sudo apt-get install ca-certificates")
-                .and("chain", "configure the server to send its intermediate certificates too")
-        }
-    };
-    TlsNameMismatch "tls.name_mismatch" Tls "the certificate is for a different host name" => |_| advise(
-        "tls-name",
-        "use a host name that the certificate lists; through a tunnel or a CNAME, add --tls-name NAME",
-    );
-    TlsExpired "tls.expired" Tls "the certificate has expired or is not valid yet" => |_| {
-        advise("clock", "check this host's clock first").command("timedatectl")
-            .and("certificate", "renew the server certificate")
-    };
+    TlsUntrusted "tls.untrusted" Tls "the certificate is not signed by a trusted CA" => tls::untrusted;
+    TlsUnsupported "tls.unsupported" Tls
+        "the server's TLS needs something that this program does not support, so other clients may connect"
+        => tls::unsupported;
+    TlsNameMismatch "tls.name_mismatch" Tls "the certificate is for a different host name" => tls::other_name;
+    TlsExpired "tls.expired" Tls "the certificate has expired or is not valid yet" => tls::expired;
     TlsVersion "tls.version" Tls "client and server have no TLS version or cipher in common" => |_| {
-        advise("tls-version", "enable TLS 1.2 or 1.3 with a modern cipher on the server")
+        advise(
+            "tls-version",
+            "enable TLS 1.2 or 1.3 with a modern cipher suite on the server (tls-protocols, tls-ciphers)",
+        )
     };
-    TlsClientCert "tls.client_cert" Tls "the server requires a client certificate that it trusts" => |_| {
-        advise("client-certificate", "pass a client certificate: --cert FILE --key FILE")
-    };
+    TlsClientCert "tls.client_cert" Tls "the server requires a client certificate that it trusts"
+        => tls::client_certificate;
     TlsStalled "tls.stalled" Tls "the TLS handshake starts but never completes" => |at| {
         mtu(at)
             .and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the way")

@@ -19,6 +19,7 @@ use crate::redis_url::{Target, UrlError, UrlErrorKind};
 use crate::sanitize;
 
 pub use finding::Verdict;
+use finding::Warning;
 pub(crate) use finding::{Certainty, Finding};
 pub(in crate::ping) use finding::{describe_packets, seconds};
 pub(crate) use warnings::{SlowPart, is_uneven, median};
@@ -37,6 +38,7 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
         .or_else(|| service::judge(seen))
         .or_else(|| role::judge(seen))
         .or_else(|| ping::judge_missing(seen));
+    let (finding, accepted) = with_accepted_certificate(finding, seen);
     let finding = finding.map(|finding| {
         let cause = finding.cause;
         Finding {
@@ -44,10 +46,40 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
             ..finding.facts(warnings::hints(target, cause))
         }
     });
-    Verdict {
-        finding,
-        warnings: warnings::all(target, seen, &context),
-    }
+    let mut warnings = warnings::all(target, seen, &context);
+    warnings.extend(accepted.map(|accepted| Warning {
+        cause: accepted.cause,
+        fixes: accepted.cause.fixes(&context),
+        summary: accepted.summary,
+    }));
+    Verdict { finding, warnings }
+}
+
+/// Adds the problem of a certificate that `--insecure` accepted: as the finding or, if a later check failed, beside it.
+fn with_accepted_certificate(
+    finding: Option<Finding>,
+    seen: &Observations,
+) -> (Option<Finding>, Option<Finding>) {
+    let Some(accepted) = tls::judge_accepted(seen) else {
+        return (finding, None);
+    };
+    let is_login_withheld =
+        |finding: &Finding| seen.is_password_withheld && finding.cause == Cause::AuthRequired;
+    let answer = match finding {
+        None => "Redis answers PING behind this certificate",
+        Some(finding) if is_login_withheld(&finding) => {
+            "Redis answers behind this certificate, but requires the password, which is sent only with --insecure-auth"
+        }
+        Some(finding) => {
+            let fact = format!(
+                "--insecure accepted a certificate that cannot be verified: {}",
+                accepted.summary
+            );
+            return (Some(finding.fact(fact)), Some(accepted));
+        }
+    };
+    let fact = "--insecure: the connection was used although its certificate cannot be verified";
+    (Some(accepted.fact(fact).fact(answer)), None)
 }
 
 /// Returns the verdict on a cluster that cannot be joined although the node in the URL answers.

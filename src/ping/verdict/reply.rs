@@ -5,12 +5,12 @@ use std::time::Duration;
 use redis::Value;
 
 use super::finding::{Finding, describe_packets, seconds};
+use super::tls::{alert_name, client_certificate};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations, TlsResult};
 use crate::ping::permissions::{Access, Missing};
 use crate::ping::response::Response;
-use crate::ping::rungs::tls::requires_client_certificate;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::sanitize;
 
@@ -28,10 +28,11 @@ pub(super) fn unusable(response: &Response, command: &str, seen: &Observations) 
             None => unexpected_reply(response, command),
         },
         Response::NotResp(received) => not_redis(received, &format!("in reply to {command}")),
-        Response::Alert(alert) if requires_client_certificate(alert) => client_certificate(alert),
-        Response::Alert(alert) => Finding::likely(Cause::ProtoClosed)
-            .summary("the server ends the TLS session with an alert")
-            .fact(format!("the server sent the TLS alert {alert}")),
+        Response::Alert(alert) => client_certificate(*alert, seen.tls.as_ref()).unwrap_or_else(|| {
+            Finding::likely(Cause::ProtoClosed)
+                .summary("the server ends the TLS session with an alert")
+                .fact(format!("the server sent the TLS alert {}", alert_name(*alert)))
+        }),
         Response::Closed(received) => closed("closed", received, command, seen),
         Response::Reset(received) => closed("reset", received, command, seen),
         Response::Timeout(received) => timeout(received, command, seen),
@@ -76,11 +77,6 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
                 "the user may not access the tutorial's keys either, which start with sessiontut:".into()
             }))
     }
-}
-
-/// Judges a TLS alert that asks for a client certificate, during or after the handshake.
-pub(super) fn client_certificate(alert: &str) -> Finding {
-    Finding::proved(Cause::TlsClientCert).fact(format!("the server sent the TLS alert {alert}"))
 }
 
 /// Judges a RESP reply that Redis never sends to this command.

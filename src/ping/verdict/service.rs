@@ -3,6 +3,7 @@
 
 use super::finding::{Finding, describe_packets, replied};
 use super::reply::{NoReply, error_reply, far_away};
+use super::tls::alert_name;
 use super::warnings::{Found, median};
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, Repeat};
@@ -179,7 +180,7 @@ fn ended(exchange: &Exchange) -> String {
             "after {command} came data that is not RESP: \"{}\"",
             sanitize::excerpt(received, 60)
         ),
-        Response::Alert(alert) => format!("{command} got the TLS alert {alert}"),
+        Response::Alert(alert) => format!("{command} got the TLS alert {}", alert_name(*alert)),
         Response::Reply(_) => format!("{command} got a reply"),
     }
 }

@@ -1,13 +1,19 @@
 //! The verdict on the TLS handshake.
 
 use super::finding::{Finding, age, describe_packets, seconds};
-use super::reply::{NoReply, client_certificate, far_away, not_redis, unexpected_reply};
+use super::reply::{NoReply, far_away, not_redis, unexpected_reply};
 use crate::ping::causes::Cause;
+use crate::ping::causes::tls::{faulty, is_valid_after};
 use crate::ping::experiments::looks_like_tls;
-use crate::ping::observation::{Experiment, Handshake, Observations, PeerCertificate, TlsResult};
+use crate::ping::observation::{
+    CertificateProblem, Experiment, Handshake, Observations, PeerCertificate, TlsResult, TrustedCas,
+    WiderOffer,
+};
 use crate::ping::response::Response;
 use crate::redis_url::Target;
 use crate::sanitize;
+use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
+use time::OffsetDateTime;
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     let handshake = seen.tls.as_ref();
@@ -53,44 +59,30 @@ fn not_offered(handshake: Option<&Handshake>, plain_ping: &Response) -> Finding 
 }
 
 fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) -> Finding {
-    let finding = match &tls.result {
-        TlsResult::TimedOut | TlsResult::Established => return stalled(tls, plain_ping, seen),
-        TlsResult::NotTls => return not_tls(plain_ping),
-        TlsResult::Closed => return closed(plain_ping),
-        TlsResult::Untrusted(error) => untrusted(tls).fact(format!("certificate check: {error}")),
-        TlsResult::InvalidCertificate(error) => Finding::proved(Cause::TlsUntrusted)
-            .summary("the certificate, or an issuer's, is not valid for server authentication")
-            .fact(format!("certificate check: {error}"))
-            .fact("the issuer is not the problem; a less strict client may accept it"),
-        TlsResult::OtherName => Finding::proved(Cause::TlsNameMismatch)
-            .summary(format!("the certificate is not for {}", tls.expected_name))
-            .fact("its names were compared with the URL's host or --tls-name"),
-        TlsResult::Expired => expired(tls, "has expired", |certificate| {
-            (certificate.ends_in < 0)
-                .then(|| format!("the certificate expired {} ago", age(-certificate.ends_in)))
-        }),
-        TlsResult::NotValidYet => expired(tls, "is not valid yet", |certificate| {
-            (certificate.begins_in > 0).then(|| {
-                format!(
-                    "the certificate is not valid yet: it begins in {}",
-                    age(certificate.begins_in)
-                )
-            })
-        }),
-        // With TLS 1.2, OpenSSL sends this alert for a missing client certificate, after its own certificate.
-        TlsResult::NothingInCommon(alert) if alert == "HandshakeFailure" && tls.certificate.is_some() => {
-            client_certificate(alert)
+    match &tls.result {
+        TlsResult::TimedOut | TlsResult::Established => stalled(tls, plain_ping, seen),
+        TlsResult::NotTls => not_tls(plain_ping),
+        TlsResult::Closed => closed(plain_ping).facts(without_name(tls)),
+        TlsResult::CertificateRejected => {
+            let problem = tls.certificate_problem.as_ref();
+            certificate(problem.unwrap_or(&CertificateProblem::UnknownIssuer), tls, seen)
         }
-        TlsResult::NothingInCommon(error) => {
-            Finding::proved(Cause::TlsVersion).fact(format!("the handshake ended with: {error}"))
-        }
-        TlsResult::ClientCertificate(alert) => client_certificate(alert),
-        TlsResult::Refused(alert) if alert == "UnrecognisedName" => Finding::proved(Cause::TlsNameMismatch)
+        TlsResult::Alert(AlertDescription::UnrecognisedName) => Finding::proved(Cause::TlsNameMismatch)
             .summary(format!("the server has no certificate for {}", tls.expected_name))
-            .fact(format!("the server sent the TLS alert {alert}")),
-        TlsResult::Refused(error) => Finding::likely(Cause::TlsVersion)
-            .summary("the server ends the TLS handshake with an alert")
-            .fact(format!("the handshake ended with: {error}")),
+            .fact(format!(
+                "the server sent the TLS alert {}, and no certificate",
+                alert_name(AlertDescription::UnrecognisedName)
+            ))
+            .facts(without_name(tls)),
+        TlsResult::Alert(alert) => match client_certificate(*alert, Some(tls)) {
+            Some(finding) => finding.facts(certificate_facts(tls)),
+            None => nothing_in_common(Some(*alert), tls, seen.wider_offer.as_ref()),
+        },
+        TlsResult::NothingInCommon => nothing_in_common(None, tls, seen.wider_offer.as_ref()),
+        TlsResult::Misbehaved(error) => Finding::likely(Cause::TlsVersion)
+            .summary("the server violates the TLS protocol during the handshake")
+            .fact(format!("the handshake ended with: {error}"))
+            .facts(certificate_facts(tls)),
         TlsResult::BadName(error) => Finding::proved(Cause::TlsNameMismatch)
             .summary(error)
             .fact("no handshake was tried: it needs a valid name"),
@@ -104,37 +96,178 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
             .summary(error)
             .fact("no handshake was tried: a TLS option cannot be used")
         }
+    }
+}
+
+/// Judges the problem of a certificate that `--insecure` accepted, if the handshake has one.
+pub(super) fn judge_accepted(seen: &Observations) -> Option<Finding> {
+    let tls = seen.tls.as_ref()?;
+    let problem = tls.certificate_problem.as_ref()?;
+    let is_accepted = tls.result == TlsResult::Established;
+    is_accepted.then(|| certificate(problem, tls, seen))
+}
+
+fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &Observations) -> Finding {
+    use CertificateProblem as Problem;
+    let own = tls.certificate();
+    let untrusted = || Finding::proved(Cause::TlsUntrusted);
+    let finding = match problem {
+        Problem::UnknownIssuer => untrusted()
+            .summary(match own {
+                Some(own) if own.is_self_signed => {
+                    "the certificate is self-signed, and not trusted here".to_owned()
+                }
+                Some(own) => format!(
+                    "the certificate is signed by {}, which is not trusted here",
+                    own.issuer
+                ),
+                None => "the certificate is not signed by a CA that is trusted here".to_owned(),
+            })
+            .fact(format!(
+                "the server sent {}",
+                match tls.chain.as_slice() {
+                    [own] if own.is_self_signed => "one certificate, signed by itself".to_owned(),
+                    [_] => "one certificate, without that of its issuer".to_owned(),
+                    [.., last] => format!("{} certificates; the last is signed by {}", tls.chain.len(), last.issuer),
+                    [] => "a certificate that cannot be read".to_owned(),
+                }
+            ))
+            .fact(trusted_cas(tls)),
+        Problem::WrongSignature => untrusted()
+            .summary(match own {
+                Some(own) => format!(
+                    "the certificate names {} as its issuer, but the key of the CA that is trusted here does not match",
+                    own.issuer
+                ),
+                None => Cause::TlsUntrusted.meaning().into(),
+            })
+            .fact("a CA with the issuer's name is trusted here, but did not make this signature"),
+        Problem::NoTrustedCa => untrusted().summary(no_trusted_ca(tls)).fact(trusted_cas(tls)),
+        Problem::Missing => untrusted()
+            .summary("the server sent no certificate")
+            .fact("the handshake ended without a certificate, so nothing shows which server this is"),
+        Problem::Invalid(reason) => untrusted()
+            .summary("the certificate, or an issuer's, is not valid for server authentication")
+            .fact(format!("certificate check: {reason}"))
+            .fact("the issuer is not the problem: clients that check certificates reject this one too"),
+        Problem::Unsupported(what) => Finding::proved(Cause::TlsUnsupported)
+            .summary(format!(
+                "{what}, which this program does not support; clients based on OpenSSL may connect"
+            ))
+            .fact("the connection was ended here, not by the server"),
+        Problem::OtherName => Finding::proved(Cause::TlsNameMismatch)
+            .summary(format!(
+                "the certificate is not for {}{}",
+                tls.expected_name,
+                match own.map(|own| own.names.as_slice()) {
+                    Some([name, ..]) => format!(", but for {name}"),
+                    _ => String::new(),
+                }
+            ))
+            .fact("its names were compared with the URL's host or --tls-name"),
+        Problem::Expired | Problem::NotValidYet => dates(*problem == Problem::Expired, tls, seen),
     };
-    finding.facts(certificate_facts(tls))
+    let is_also_untrusted =
+        !tls.chain.is_empty() && !tls.leads_to_trusted_ca && finding.cause != Cause::TlsUntrusted;
+    finding
+        .facts(certificate_facts(tls))
+        .facts(is_also_untrusted.then(|| "no CA that is trusted here has signed it either".into()))
 }
 
-fn untrusted(tls: &Handshake) -> Finding {
-    Finding::proved(Cause::TlsUntrusted).summary(match &tls.certificate {
-        Some(found) if found.is_self_signed => "the certificate is self-signed".to_owned(),
-        Some(found) => format!(
-            "the certificate is signed by {}, which is not trusted here",
-            found.issuer
-        ),
-        None => "the certificate chain does not end at a CA that is trusted here".to_owned(),
-    })
+fn no_trusted_ca(tls: &Handshake) -> String {
+    match &tls.trusted {
+        TrustedCas {
+            variable: Some((name, path)),
+            fault: Some(fault),
+            ..
+        } => format!("this host trusts no CA: {name} is {path}, which {fault}"),
+        TrustedCas {
+            variable: Some((name, path)),
+            ..
+        } => format!("this host trusts no CA: {name} is {path}"),
+        _ => "this host trusts no CA: the package ca-certificates is missing".into(),
+    }
 }
 
-/// `state` describes what is wrong with the dates of the server's certificate. It returns `None` if the dates of an
-/// issuer's certificate are wrong instead.
-fn expired(tls: &Handshake, what: &str, state: fn(&PeerCertificate) -> Option<String>) -> Finding {
-    let summary = match &tls.certificate {
-        Some(certificate) => {
-            state(certificate).unwrap_or_else(|| format!("an issuer certificate in the chain {what}"))
+fn trusted_cas(tls: &Handshake) -> String {
+    let TrustedCas {
+        count,
+        variable,
+        fault,
+    } = &tls.trusted;
+    let cas = match count {
+        1 => "1 CA".to_owned(),
+        count => format!("{count} CAs"),
+    };
+    match (variable, fault) {
+        (Some((name, path)), Some(fault)) => format!("{name} is {path}, which {fault}; {cas} trusted here"),
+        (Some((name, path)), None) => {
+            format!("{cas} trusted here: {name} ({path}) replaces the system's")
         }
-        None => format!("the certificate {what}"),
+        _ => format!("{cas} trusted here"),
+    }
+}
+
+/// Judges a certificate in the chain that has expired, or is not valid yet.
+fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
+    let faulty = faulty(tls).and_then(|at| Some((at, tls.chain.get(at)?)));
+    let state = |one: &PeerCertificate| {
+        if one.ends_in < 0 {
+            format!("expired {} ago", age(-one.ends_in))
+        } else {
+            format!("is not valid yet: it begins in {}", age(one.begins_in))
+        }
+    };
+    let summary = match faulty {
+        Some((0, own)) => format!("the certificate {}", state(own)),
+        Some((_, issuer)) => format!(
+            "the intermediate certificate {} {}",
+            issuer.subject,
+            state(issuer)
+        ),
+        None if is_expired => "a certificate in the chain has expired".into(),
+        None => "a certificate in the chain is not valid yet".into(),
+    };
+    let clocks = match seen.server_clock_ahead {
+        Some(ahead) if is_valid_after(tls, ahead) => format!(
+            "the server's clock (TIME, on a second connection) says {}: then the certificate is valid, so this host's \
+             clock is probably wrong",
+            date(tls.clock.saturating_add(ahead))
+        ),
+        Some(ahead) => format!(
+            "the server's clock (TIME, on a second connection) says {}",
+            date(tls.clock.saturating_add(ahead))
+        ),
+        None => "nothing else was found that shows the time".into(),
+    };
+    let clock_is_wrong = seen
+        .server_clock_ahead
+        .is_some_and(|ahead| is_valid_after(tls, ahead));
+    let summary = if clock_is_wrong {
+        format!("by this host's clock, which is probably wrong, {summary}")
+    } else {
+        summary
     };
     Finding::proved(Cause::TlsExpired)
         .summary(summary)
-        .fact("its dates were checked against this host's clock")
+        .facts(faulty.map(|(at, one)| {
+            format!(
+                "{} is valid from {} to {}",
+                if at == 0 {
+                    "it"
+                } else {
+                    "the intermediate certificate"
+                },
+                date(tls.clock.saturating_add(one.begins_in)),
+                date(tls.clock.saturating_add(one.ends_in))
+            )
+        }))
+        .fact(format!("this host's clock says {}", date(tls.clock)))
+        .fact(clocks)
 }
 
 fn certificate_facts(tls: &Handshake) -> Vec<String> {
-    let Some(certificate) = &tls.certificate else {
+    let Some(certificate) = tls.certificate() else {
         return Vec::new();
     };
     let ends = if certificate.ends_in < 0 {
@@ -142,10 +275,219 @@ fn certificate_facts(tls: &Handshake) -> Vec<String> {
     } else {
         format!("expires in {}", age(certificate.ends_in))
     };
-    vec![
-        format!("certificate for {}", certificate.names.join(", ")),
-        format!("signed by {}; {ends}", certificate.issuer),
-    ]
+    let names = match (certificate.names.as_slice(), certificate.common_names.as_slice()) {
+        ([], []) => "certificate without any name".to_owned(),
+        ([], common) => format!(
+            "certificate without subjectAltName; common name {}",
+            common.join(", ")
+        ),
+        (names, _) => format!("certificate for {}", names.join(", ")),
+    };
+    vec![names, format!("signed by {}; {ends}", certificate.issuer)]
+}
+
+/// Judges a TLS alert that is about the client's certificate, during or after the handshake; `None` for other alerts.
+pub(super) fn client_certificate(alert: AlertDescription, tls: Option<&Handshake>) -> Option<Finding> {
+    use AlertDescription as Alert;
+    let request = tls.and_then(|tls| tls.client_certificate_request.as_ref());
+    let sent = tls.and_then(|tls| tls.client_certificate.as_ref());
+    let summary: String = match (alert, sent) {
+        // RFC 8446, 6.2
+        (Alert::CertificateRequired, None) => {
+            "the server requires a client certificate, but none was given".into()
+        }
+        (Alert::CertificateRequired, Some(_)) => {
+            "the server requires a client certificate, and does not support the key of the one that was given"
+                .into()
+        }
+        (Alert::UnknownCA, Some(sent)) => format!(
+            "the server does not trust the CA that signed the client certificate: {}",
+            sent.issuer
+        ),
+        (Alert::CertificateExpired, Some(sent)) if sent.ends_in < 0 => {
+            format!("the client certificate expired {} ago", age(-sent.ends_in))
+        }
+        (Alert::CertificateExpired, Some(_)) => {
+            "the server says that the client certificate has expired, but by this host's clock it has not"
+                .into()
+        }
+        (Alert::CertificateRevoked, Some(_)) => "the client certificate has been revoked".into(),
+        (Alert::UnsupportedCertificate, Some(_)) => {
+            "the server does not accept this kind of client certificate: it may be for servers only".into()
+        }
+        (
+            Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied | Alert::DecryptError,
+            Some(_),
+        ) => "the server rejects the client certificate that was given".into(),
+        (
+            Alert::BadCertificate
+            | Alert::UnknownCA
+            | Alert::CertificateUnknown
+            | Alert::AccessDenied
+            | Alert::UnsupportedCertificate,
+            None,
+        ) => "the server requires a client certificate, but none was given".into(),
+        // TLS 1.2 servers send this alert if the client has no certificate (RFC 5246, 7.4.6).
+        (Alert::HandshakeFailure, None) if request.is_some() => {
+            "the server requires a client certificate, but none was given".into()
+        }
+        _ => return None,
+    };
+    let is_proved = request.is_some() || alert == Alert::CertificateRequired;
+    let finding = if is_proved {
+        Finding::proved(Cause::TlsClientCert)
+    } else {
+        Finding::likely(Cause::TlsClientCert)
+    };
+    let accepted = request.filter(|names| !names.is_empty());
+    Some(
+        finding
+            .summary(summary)
+            .fact(format!("the server sent the TLS alert {}", alert_name(alert)))
+            .facts(sent.map(|sent| {
+                format!(
+                    "the client certificate {} is signed by {}",
+                    sent.subject, sent.issuer
+                )
+            }))
+            .facts(accepted.map(|names| {
+                format!(
+                    "the server asks for a client certificate signed by {}",
+                    names.join("; ")
+                )
+            })),
+    )
+}
+
+/// Judges a handshake that the server, or this host, ended before a certificate was sent.
+fn nothing_in_common(
+    alert: Option<AlertDescription>,
+    tls: &Handshake,
+    offer: Option<&WiderOffer>,
+) -> Finding {
+    use AlertDescription as Alert;
+    let ended = match alert {
+        Some(alert) => format!("the server sent the TLS alert {}", alert_name(alert)),
+        None => "the server chose something that this program had not offered".to_owned(),
+    };
+    if let Some(offer) = offer
+        && let Some(finding) = judge_offer(offer)
+    {
+        return finding.fact(ended);
+    }
+    let is_about_offers = matches!(
+        alert,
+        None | Some(Alert::ProtocolVersion | Alert::InsufficientSecurity | Alert::HandshakeFailure)
+    );
+    let finding = if is_about_offers {
+        Finding::proved(Cause::TlsVersion)
+    } else {
+        Finding::likely(Cause::TlsVersion).summary("the server ends the TLS handshake with an alert")
+    };
+    finding
+        .fact(ended)
+        .fact("TLS 1.2 and 1.3 were offered, with ECDHE and AES-GCM or ChaCha20")
+        .facts(without_name(tls))
+}
+
+/// Judges the server's choice from a wider offer; `None` if this program supports all of it.
+fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
+    let version = version_name(offer.version);
+    let seen = format!(
+        "on another connection, which offered more, the server chose {version} with {}",
+        offer.cipher_suite
+    );
+    if !matches!(offer.version, ProtocolVersion::TLSv1_2 | ProtocolVersion::TLSv1_3) {
+        let finding = Finding::proved(Cause::TlsVersion).summary(format!(
+            "the server supports no TLS version newer than {version}, which is obsolete"
+        ));
+        return Some(finding.fact(seen));
+    }
+    let certificate = offer.certificate.as_ref().and_then(|one| one.unsupported.clone());
+    let what = certificate
+        .map(|what| format!("the server's certificate has {what}"))
+        .or_else(|| {
+            (!is_supported_suite(&offer.cipher_suite))
+                .then(|| format!("the server requires {}", suite_kind(&offer.cipher_suite)))
+        })
+        .or_else(|| {
+            let group = offer.group.filter(|group| !SUPPORTED_GROUPS.contains(group))?;
+            Some(format!("the server requires the key exchange group {group:?}"))
+        })?;
+    Some(
+        Finding::proved(Cause::TlsUnsupported)
+            .summary(format!(
+                "{what}, which this program does not support; clients based on OpenSSL may connect"
+            ))
+            .fact(seen),
+    )
+}
+
+const SUPPORTED_GROUPS: [NamedGroup; 3] = [NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
+
+/// Whether rustls supports the cipher suite: those of TLS 1.3, and those with ECDHE and AES-GCM or ChaCha20.
+fn is_supported_suite(name: &str) -> bool {
+    (!name.contains("_WITH_") || name.starts_with("TLS_ECDHE_"))
+        && (name.contains("_GCM_") || name.contains("CHACHA20"))
+}
+
+fn suite_kind(name: &str) -> &'static str {
+    match () {
+        () if name.contains("_CBC_") => "a CBC cipher suite",
+        () if name.contains("_CCM") => "a CCM cipher suite",
+        () if name.starts_with("TLS_RSA_") => "a cipher suite with RSA key exchange",
+        () if name.starts_with("TLS_DHE_") => "a cipher suite with DHE key exchange",
+        () => "an unusual cipher suite",
+    }
+}
+
+fn version_name(version: ProtocolVersion) -> String {
+    format!("{version:?}").replace("TLSv", "TLS ").replace('_', ".")
+}
+
+/// A server that has several certificates selects one by the name, and an address is not sent as a name.
+fn without_name(tls: &Handshake) -> Option<String> {
+    let is_address = tls.expected_name.parse::<std::net::IpAddr>().is_ok();
+    is_address.then(|| {
+        "no server name was sent, because the URL contains an address; if the server needs one, pass it with --tls-name"
+            .into()
+    })
+}
+
+/// The name of an alert in RFC 8446, 6.
+pub(super) fn alert_name(alert: AlertDescription) -> String {
+    use AlertDescription as Alert;
+    match alert {
+        // rustls spells these differently.
+        Alert::UnknownCA => "unknown_ca".into(),
+        Alert::UnrecognisedName => "unrecognized_name".into(),
+        Alert::Unknown(number) => format!("number {number}"),
+        alert => {
+            let mut name = String::new();
+            for letter in format!("{alert:?}").chars() {
+                if letter.is_ascii_uppercase() && !name.is_empty() {
+                    name.push('_');
+                }
+                name.push(letter.to_ascii_lowercase());
+            }
+            name
+        }
+    }
+}
+
+/// Formats a time, in seconds since 1970: `2026-11-27 03:04 UTC`.
+fn date(seconds: i64) -> String {
+    match OffsetDateTime::from_unix_timestamp(seconds) {
+        Ok(at) => format!(
+            "{}-{:02}-{:02} {:02}:{:02} UTC",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute()
+        ),
+        Err(_) => "a time out of range".into(),
+    }
 }
 
 fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) -> Finding {

@@ -106,7 +106,7 @@ fn describe_all(dials: &[Dial], wanted: fn(&DialResult) -> bool) -> Vec<String> 
 }
 
 fn certificate(seen: &Observations) -> Option<Found> {
-    let ends_in = seen.tls.as_ref()?.certificate.as_ref()?.ends_in;
+    let ends_in = seen.tls.as_ref()?.certificate()?.ends_in;
     (0..EXPIRES_SOON).contains(&ends_in).then(|| {
         (
             Cause::TlsExpiresSoon,

@@ -1,23 +1,19 @@
-//! Certificate verification: which CAs are trusted, and what the server's certificate contains.
+//! Certificate verification: which CAs are trusted, and what the server's certificate says.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WantsClientCert, WebPkiServerVerifier, verify_server_name};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, OtherError, RootCertStore,
-    SignatureScheme,
-};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use crate::ping::observation::PeerCertificate;
+use super::certificate::{self, NamePath};
+use crate::ping::observation::{CertificateProblem, PeerCertificate, TrustedCas};
 use crate::redis_url::Trust;
 use crate::sanitize;
 
@@ -29,46 +25,86 @@ pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
     recording_config(trust, &Arc::default())
 }
 
-/// The same configuration, which also records the server's certificate.
-pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenCertificate>) -> Result<ClientConfig, String> {
-    let builder = builder(Some(Trusted::load(trust)?), seen)?;
-    match (&trust.cert, &trust.key) {
-        (Some(cert), Some(key)) => {
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| format!("--key {}: {}", shown(key), pem_error("private key", &error)))?;
-            builder
-                .with_client_auth_cert(certificates("--cert", cert)?, key)
-                .map_err(|error| format!("--cert and --key do not match: {error}"))
-        }
-        _ => Ok(builder.with_no_client_auth()),
-    }
-}
-
-/// A configuration that accepts any certificate, to find out whether a server speaks TLS.
-pub(super) fn unverified_config() -> Result<ClientConfig, String> {
-    Ok(builder(None, &Arc::default())?.with_no_client_auth())
-}
-
-fn builder(
-    trusted: Option<Trusted>,
-    seen: &Arc<SeenCertificate>,
-) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, String> {
+/// The same configuration, which also records what the server sends.
+pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
+    let client = match (&trust.cert, &trust.key) {
+        (Some(cert), Some(path)) => {
+            let key = PrivateKeyDer::from_pem_file(path)
+                .map_err(|error| format!("--key {}: {}", shown(path), pem_error("private key", &error)))?;
+            let certified = CertifiedKey::from_der(certificates("--cert", cert)?, key, &provider)
+                .map_err(|error| format!("--cert and --key do not match: {error}"))?;
+            Some(Arc::new(certified))
+        }
+        _ => None,
+    };
+    seen.update(|seen| {
+        let certificate = client.as_ref().and_then(|client| client.cert.first());
+        seen.client_certificate = certificate.and_then(|der| certificate::read(der, clock()));
+    });
+    let trusted = Trusted::load(trust)?;
+    seen.update(|seen| seen.trusted = trusted.summary.clone());
     let verifier = Verifier {
-        trusted,
+        trusted: Some(trusted),
+        accepts_all: trust.is_insecure,
         seen: seen.clone(),
         algorithms: provider.signature_verification_algorithms,
     };
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| error.to_string())?.dangerous();
-    Ok(builder.with_custom_certificate_verifier(Arc::new(verifier)))
+    with_verifier(verifier, client)
+}
+
+/// A configuration that accepts any certificate, to find out whether a server speaks TLS.
+pub(super) fn unverified_config(seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
+    let verifier = Verifier {
+        trusted: None,
+        accepts_all: true,
+        seen: seen.clone(),
+        algorithms: ring::default_provider().signature_verification_algorithms,
+    };
+    with_verifier(verifier, None)
+}
+
+fn with_verifier(verifier: Verifier, client: Option<Arc<CertifiedKey>>) -> Result<ClientConfig, String> {
+    let seen = verifier.seen.clone();
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions();
+    Ok(builder
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(Arc::new(ClientCertificate { client, seen })))
+}
+
+/// This host's clock, in seconds since 1970.
+pub(in crate::ping) fn clock() -> i64 {
+    UnixTime::now().as_secs().cast_signed()
+}
+
+/// Sends the certificate of `--cert` if the server asks for one, and records that it did.
+#[derive(Debug)]
+struct ClientCertificate {
+    client: Option<Arc<CertifiedKey>>,
+    seen: Arc<SeenTls>,
+}
+
+impl ResolvesClientCert for ClientCertificate {
+    fn resolve(&self, issuers: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.seen
+            .update(|seen| seen.client_certificate_request = Some(certificate::read_names(issuers)));
+        self.client.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.client.is_some()
+    }
 }
 
 /// The trusted certificates: the system's and those in `--ca`.
 #[derive(Debug)]
 struct Trusted {
     certificates: Vec<CertificateDer<'static>>,
-    /// `None` if this host trusts no CA, as in minimal containers, because webpki needs at least one.
+    summary: TrustedCas,
+    /// `None` without any CA, as in minimal containers: webpki needs at least one.
     verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 
@@ -90,11 +126,44 @@ impl Trusted {
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()
         });
         Ok(Self {
+            summary: summary(all.len()),
             certificates: all,
             verifier: verifier
                 .transpose()
                 .map_err(|error| format!("cannot use the trusted CAs: {error}"))?,
         })
+    }
+}
+
+/// Describes where the trusted CAs are from. These variables replace the system's CAs (`openssl-env(7)`).
+fn summary(count: usize) -> TrustedCas {
+    let variable = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(|name| {
+        let value = std::env::var_os(name).filter(|value| !value.is_empty());
+        value.map(|value| (name, value))
+    });
+    let fault = variable.as_ref().and_then(|(name, value)| {
+        let found = if *name == "SSL_CERT_FILE" {
+            std::fs::File::open(value)
+                .and_then(|file| file.metadata())
+                .map(|found| found.is_file())
+        } else {
+            // It may list several folders; the first one is enough for the message.
+            let first = std::env::split_paths(value).next().unwrap_or_default();
+            std::fs::read_dir(first).map(|_| true)
+        };
+        match found {
+            Ok(true) => (count == 0).then(|| "contains no PEM certificate".to_owned()),
+            Ok(false) => Some("is not a file".into()),
+            Err(error) => Some(format!(
+                "cannot be read: {}",
+                super::super::tcp::errno_text(&error)
+            )),
+        }
+    });
+    TrustedCas {
+        count,
+        variable: variable.map(|(name, value)| (name, shown(Path::new(&value)))),
+        fault,
     }
 }
 
@@ -115,7 +184,7 @@ fn pem_error(wanted: &str, error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => format!(
             "cannot be read: {}; check the path and its permissions",
-            crate::ping::rungs::tcp::errno_text(error)
+            super::super::tcp::errno_text(error)
         ),
         other => format!("the file contains no PEM {wanted} ({other})"),
     }
@@ -125,29 +194,50 @@ fn shown(path: &Path) -> String {
     sanitize::line(&path.display().to_string()).into_owned()
 }
 
-/// The server's certificate, kept for the report whether or not it is accepted.
+/// What the server sent during the handshake, whether or not it is accepted.
 #[derive(Debug, Default)]
-pub(super) struct SeenCertificate(Mutex<Option<PeerCertificate>>);
+pub(super) struct SeenTls(Mutex<Seen>);
 
-impl SeenCertificate {
-    pub(super) fn get(&self) -> Option<PeerCertificate> {
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// The certificates that the server sent, its own first.
+    pub(super) chain: Vec<PeerCertificate>,
+    pub(super) leads_to_trusted_ca: bool,
+    pub(super) problem: Option<CertificateProblem>,
+    pub(super) trusted: TrustedCas,
+    pub(super) client_certificate: Option<PeerCertificate>,
+    pub(super) client_certificate_request: Option<Vec<String>>,
+}
+
+impl SeenTls {
+    pub(super) fn get(&self) -> Seen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Seen)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-/// The reason why every certificate is rejected.
-#[derive(Debug, thiserror::Error)]
-#[error("this host trusts no CA: ca-certificates is missing, or SSL_CERT_FILE is wrong")]
-pub(super) struct NoRoots;
-
-/// Records the certificate, then verifies it with webpki.
+/// Records the certificates, then verifies them with webpki.
 #[derive(Debug)]
 struct Verifier {
-    /// `None`: accept any certificate.
+    /// `None`: do not verify.
     trusted: Option<Trusted>,
-    seen: Arc<SeenCertificate>,
+    /// Whether to continue with a certificate that is not valid. Its problem is recorded.
+    accepts_all: bool,
+    seen: Arc<SeenTls>,
     algorithms: WebPkiSupportedAlgorithms,
 }
+
+/// Signature algorithms that ring does not support (RFC 8446, 4.2.3): ECDSA with P-521, and RSA-PSS keys. A server with
+/// such a key shows its certificate only if these are offered.
+const UNSUPPORTED: [SignatureScheme; 4] = [
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::Unknown(0x0809),
+    SignatureScheme::Unknown(0x080a),
+    SignatureScheme::Unknown(0x080b),
+];
 
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
@@ -158,19 +248,38 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = read_certificate(end_entity);
+        let certificates = || std::iter::once(end_entity).chain(intermediates);
+        self.seen.update(|seen| {
+            seen.chain = certificate::read_chain(certificates(), now.as_secs().cast_signed());
+        });
         let Some(trusted) = &self.trusted else {
             return Ok(ServerCertVerified::assertion());
         };
-        let Some(inner) = &trusted.verifier else {
-            return Err(CertificateError::Other(OtherError(Arc::new(NoRoots))).into());
+        let verified = match &trusted.verifier {
+            Some(verifier) => {
+                verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            None => Err(CertificateError::UnknownIssuer.into()),
         };
-        let verified = inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        // `openssl req -x509` makes a CA certificate. webpki rejects those as server certificates, even if trusted.
-        if verified.is_err() && trusted.certificates.contains(end_entity) {
-            return self.verify_name_and_dates(end_entity, server_name);
-        }
-        verified
+        let verified = match verified {
+            // `openssl req -x509` makes a CA certificate. webpki rejects those as server certificates, even if trusted.
+            Err(_) if trusted.certificates.contains(end_entity) => {
+                self.verify_name_and_dates(end_entity, server_name)
+            }
+            verified => verified,
+        };
+        let path = NamePath::of(end_entity, intermediates, &trusted.certificates);
+        self.seen
+            .update(|seen| seen.leads_to_trusted_ca = path.is_trusted);
+        verified.or_else(|error| {
+            let problem = if trusted.verifier.is_none() {
+                CertificateProblem::NoTrustedCa
+            } else {
+                problem(&error, &path, self.seen.get().chain.first(), server_name)
+            };
+            self.reject(problem, error)?;
+            Ok(ServerCertVerified::assertion())
+        })
     }
 
     fn verify_tls12_signature(
@@ -179,7 +288,12 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
+        self.check_signature(rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.algorithms,
+        ))
     }
 
     fn verify_tls13_signature(
@@ -188,11 +302,20 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
+        self.check_signature(rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.algorithms,
+        ))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        let mut schemes = self.algorithms.supported_schemes();
+        if self.accepts_all {
+            schemes.extend(UNSUPPORTED);
+        }
+        schemes
     }
 }
 
@@ -202,71 +325,130 @@ impl Verifier {
         certificate: &CertificateDer<'_>,
         name: &ServerName<'_>,
     ) -> Result<ServerCertVerified, Error> {
-        let certificate_info = self.seen.get().unwrap_or_default();
-        if certificate_info.ends_in < 0 {
+        let seen = self.seen.get();
+        let dates = seen.chain.first().map(|own| (own.begins_in, own.ends_in));
+        let (begins_in, ends_in) = dates.unwrap_or_default();
+        if ends_in < 0 {
             return Err(CertificateError::Expired.into());
         }
-        if certificate_info.begins_in > 0 {
+        if begins_in > 0 {
             return Err(CertificateError::NotValidYet.into());
         }
         verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
         Ok(ServerCertVerified::assertion())
     }
-}
 
-/// The most names to keep, because some certificates have thousands.
-const MOST_NAMES: usize = 12;
-
-/// Reads the names and dates of the certificate, which rustls does not provide, and makes them safe to print.
-fn read_certificate(der: &CertificateDer<'_>) -> Option<PeerCertificate> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs().cast_signed());
-    let mut names: Vec<String> = certificate
-        .subject_alternative_name()
-        .ok()
-        .flatten()
-        .map(|extension| {
-            extension
-                .value
-                .general_names
-                .iter()
-                .filter_map(alternative_name)
-                .collect()
+    /// Checks that the server has the certificate's key.
+    fn check_signature(
+        &self,
+        verified: Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verified.or_else(|error| {
+            let own = self.seen.get().chain.into_iter().next();
+            let problem = match own.and_then(|own| own.unsupported) {
+                Some(what) => CertificateProblem::Unsupported(format!("the server's certificate has {what}")),
+                None => CertificateProblem::Invalid(
+                    "the server does not have the certificate's private key".into(),
+                ),
+            };
+            self.reject(problem, error)?;
+            Ok(HandshakeSignatureValid::assertion())
         })
-        .unwrap_or_default();
-    if names.is_empty() {
-        names.extend(
-            certificate
-                .subject()
-                .iter_common_name()
-                .filter_map(|name| name.as_str().ok())
-                .map(safe),
-        );
     }
-    names.truncate(MOST_NAMES);
-    Some(PeerCertificate {
-        names,
-        issuer: safe(&certificate.issuer().to_string()),
-        is_self_signed: certificate.issuer() == certificate.subject(),
-        begins_in: certificate.validity().not_before.timestamp().saturating_sub(now),
-        ends_in: certificate.validity().not_after.timestamp().saturating_sub(now),
-    })
+
+    /// Records the problem. Ends the handshake unless every certificate is accepted.
+    fn reject(&self, problem: CertificateProblem, error: Error) -> Result<(), Error> {
+        self.seen.update(|seen| {
+            seen.problem.get_or_insert(problem);
+        });
+        if self.accepts_all { Ok(()) } else { Err(error) }
+    }
 }
 
-fn alternative_name(name: &GeneralName<'_>) -> Option<String> {
-    match name {
-        GeneralName::DNSName(name) => Some(safe(name)),
-        GeneralName::IPAddress(bytes) => {
-            let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
-            let address = v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
-            address.ok().map(|address| address.to_string())
+/// What is wrong with a certificate that webpki rejects.
+fn problem(
+    error: &Error,
+    path: &NamePath,
+    own: Option<&PeerCertificate>,
+    name: &ServerName<'_>,
+) -> CertificateProblem {
+    use CertificateError as Fault;
+    let Error::InvalidCertificate(fault) = error else {
+        return CertificateProblem::Invalid(plain(error));
+    };
+    match fault {
+        Fault::Expired | Fault::ExpiredContext { .. } => return CertificateProblem::Expired,
+        Fault::NotValidYet | Fault::NotValidYetContext { .. } => return CertificateProblem::NotValidYet,
+        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => {
+            return match own {
+                Some(own) if names_only_in_subject(own, name) => CertificateProblem::Unsupported(
+                    "the certificate has no subjectAltName; its name is only the subject's common name"
+                        .into(),
+                ),
+                _ => CertificateProblem::OtherName,
+            };
         }
-        _ => None,
+        Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
+            return CertificateProblem::Invalid(
+                "its extendedKeyUsage does not include serverAuth: it is not for servers".into(),
+            );
+        }
+        _ => {}
+    }
+    // A self-signed certificate need only be trusted, whatever else is unusual about it.
+    if !path.is_trusted {
+        return CertificateProblem::UnknownIssuer;
+    }
+    match (&path.unsupported, fault) {
+        (Some(what), _) => CertificateProblem::Unsupported(what.clone()),
+        (None, Fault::UnknownIssuer | Fault::BadSignature) => CertificateProblem::WrongSignature,
+        (None, Fault::BadEncoding) => CertificateProblem::Unsupported(
+            "a certificate in the chain is not encoded as strictly as X.509 requires".into(),
+        ),
+        (None, Fault::Other(reason)) if reason.to_string().contains("CaUsedAsEndEntity") => {
+            CertificateProblem::Unsupported(
+                "the server's certificate is a CA certificate (basicConstraints CA:TRUE)".into(),
+            )
+        }
+        (
+            None,
+            Fault::UnsupportedSignatureAlgorithmContext { .. }
+            | Fault::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => CertificateProblem::Unsupported(
+            "a certificate in the chain has a signature with an unsupported algorithm".into(),
+        ),
+        (None, other) => CertificateProblem::Invalid(plain(other)),
     }
 }
 
-fn safe(text: &str) -> String {
-    sanitize::excerpt(text.as_bytes(), 120)
+/// Whether a client that still reads common names (RFC 2818, 3.1) would find the name there.
+fn names_only_in_subject(own: &PeerCertificate, name: &ServerName<'_>) -> bool {
+    let ServerName::DnsName(name) = name else {
+        return false;
+    };
+    let name = name.as_ref();
+    let is_match = |common: &String| match common.strip_prefix("*.") {
+        Some(parent) => name
+            .split_once('.')
+            .is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(parent)),
+        None => common.eq_ignore_ascii_case(name),
+    };
+    own.names.is_empty() && own.common_names.iter().any(is_match)
+}
+
+/// The library's message. A name such as `UnhandledCriticalExtension` becomes words.
+fn plain(error: &impl ToString) -> String {
+    let text = error.to_string();
+    let text = sanitize::line(&text);
+    if text.contains(' ') {
+        return text.into_owned();
+    }
+    let mut words = String::new();
+    for letter in text.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use super::judge;
 use crate::ping::observation::{
-    Dial, DialResult, Endpoint, Experiment, Handshake, Observations, PeerCertificate, TlsResult,
+    CertificateProblem, Dial, DialResult, Endpoint, Experiment, Handshake, Observations, PeerCertificate,
+    TlsResult, TrustedCas,
 };
 use crate::ping::response::Response;
 use crate::redis_url::Target;
@@ -49,21 +50,49 @@ fn cause(url: &str, seen: &Observations) -> Option<&'static str> {
         .map(|finding| finding.cause.code())
 }
 
+fn tls_handshake(
+    result: TlsResult,
+    certificate_problem: Option<CertificateProblem>,
+    certificate: Option<PeerCertificate>,
+) -> Handshake {
+    Handshake {
+        result,
+        certificate_problem,
+        chain: certificate.into_iter().collect(),
+        leads_to_trusted_ca: false,
+        expected_name: "cache.example".into(),
+        version: None,
+        took: Duration::from_secs(3),
+        packets: None,
+        clock: 1_800_000_000,
+        trusted: TrustedCas {
+            count: 140,
+            ..TrustedCas::default()
+        },
+        client_certificate: None,
+        client_certificate_request: None,
+    }
+}
+
+/// A certificate that is rejected for this problem.
+fn rejected(problem: CertificateProblem, certificate: PeerCertificate) -> Observations {
+    Observations {
+        tls: Some(tls_handshake(
+            TlsResult::CertificateRejected,
+            Some(problem),
+            Some(certificate),
+        )),
+        ..connected()
+    }
+}
+
 fn handshake(
     result: TlsResult,
     plain_ping: Option<Response>,
     certificate: Option<PeerCertificate>,
 ) -> Observations {
-    let tls = Handshake {
-        result,
-        certificate,
-        expected_name: "cache.example".into(),
-        version: None,
-        took: Duration::from_secs(3),
-        packets: None,
-    };
     Observations {
-        tls: Some(tls),
+        tls: Some(tls_handshake(result, None, certificate)),
         experiment: plain_ping.map(Experiment::PlainPing),
         ..connected()
     }

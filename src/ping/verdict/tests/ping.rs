@@ -57,7 +57,10 @@ fn each_response_without_a_reply_has_its_cause() {
             Response::NotResp(b"HTTP/1.1 400 Bad Request".to_vec()),
             "proto.not_redis",
         ),
-        (Response::Alert("CertificateRequired".into()), "tls.client_cert"),
+        (
+            Response::Alert(rustls::AlertDescription::CertificateRequired),
+            "tls.client_cert",
+        ),
     ] {
         let seen = Observations {
             ping: Some(heard.clone()),

@@ -6,15 +6,18 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{connected, dial, handshake, reply, target};
+use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
+
+use super::{connected, dial, handshake, rejected, reply, target};
 use crate::exit::Exit;
 use crate::golden::assert_golden;
 use crate::os::{Icmp, PacketCounts};
 use crate::ping::causes::Cause;
 use crate::ping::instance::Instance;
 use crate::ping::observation::{
-    CompletedName, Dial, DialResult, Echo, Endpoint, ErrorSource, Exchange, Experiment, FileLine, HostsEntry,
-    Lookup, NameAnswer, NameServer, Observations, PacketSizes, PeerCertificate, Repeat, TlsResult, WriteTest,
+    CertificateProblem, CompletedName, Dial, DialResult, Echo, Endpoint, ErrorSource, Exchange, Experiment,
+    FileLine, Handshake, HostsEntry, Lookup, NameAnswer, NameServer, Observations, PacketSizes,
+    PeerCertificate, Repeat, TlsResult, TrustedCas, WiderOffer, WriteTest,
 };
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;
@@ -229,18 +232,40 @@ fn permissions(replies: &[(&'static str, &str)]) -> Observations {
     seen
 }
 
+fn certificate() -> PeerCertificate {
+    PeerCertificate {
+        names: vec!["shop.example".into(), "*.shop.example".into()],
+        subject: "CN=shop.example".into(),
+        issuer: "CN=Example CA".into(),
+        begins_in: -86_400,
+        ends_in: 90 * 86_400,
+        ..PeerCertificate::default()
+    }
+}
+
 fn tls(result: TlsResult) -> Observations {
-    handshake(
-        result,
-        None,
-        Some(PeerCertificate {
-            names: vec!["shop.example".into(), "*.shop.example".into()],
-            issuer: "CN=Example CA".into(),
-            is_self_signed: false,
-            begins_in: -86_400,
-            ends_in: 90 * 86_400,
+    handshake(result, None, Some(certificate()))
+}
+
+fn tls_change(mut seen: Observations, change: impl FnOnce(&mut Handshake)) -> Observations {
+    change(seen.tls.as_mut().unwrap());
+    seen
+}
+
+fn wider_offer(version: ProtocolVersion, cipher_suite: &str, unsupported: Option<&str>) -> Observations {
+    let certificate = PeerCertificate {
+        unsupported: unsupported.map(str::to_owned),
+        ..certificate()
+    };
+    Observations {
+        wider_offer: Some(WiderOffer {
+            version,
+            cipher_suite: cipher_suite.into(),
+            group: Some(NamedGroup::secp256r1),
+            certificate: Some(certificate),
         }),
-    )
+        ..handshake(TlsResult::Alert(AlertDescription::HandshakeFailure), None, None)
+    }
 }
 
 fn tls_timeout(plain_ping: Response) -> Observations {
@@ -607,35 +632,129 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ),
         ],
         Cause::TlsUntrusted => {
-            let mut self_signed = tls(TlsResult::Untrusted("self-signed".into()));
-            if let Some(certificate) = &mut self_signed.tls.as_mut().unwrap().certificate {
-                certificate.is_self_signed = true;
-            }
+            let problem = |problem| rejected(problem, certificate());
+            let self_signed = PeerCertificate {
+                is_self_signed: true,
+                ..certificate()
+            };
+            let chain = tls_change(problem(CertificateProblem::UnknownIssuer), |tls| {
+                tls.chain.push(PeerCertificate {
+                    issuer: "CN=Example Root".into(),
+                    ..certificate()
+                });
+            });
+            let variable = |fault: Option<&str>, count| {
+                let found = problem(if count == 0 {
+                    CertificateProblem::NoTrustedCa
+                } else {
+                    CertificateProblem::UnknownIssuer
+                });
+                let fault = fault.map(str::to_owned);
+                tls_change(found, |tls| {
+                    tls.trusted = TrustedCas {
+                        count,
+                        variable: Some(("SSL_CERT_FILE", "/etc/roots.pem".into())),
+                        fault,
+                    };
+                })
+            };
+            let insecure = Observations {
+                ping: Some(reply("+PONG")),
+                ..tls_change(problem(CertificateProblem::UnknownIssuer), |tls| {
+                    tls.result = TlsResult::Established;
+                })
+            };
+            let insecure_login = Observations {
+                is_password_withheld: true,
+                ping: Some(reply("-NOAUTH Authentication required.")),
+                ..insecure.clone()
+            };
             vec![
+                seen("one certificate", TLS, problem(CertificateProblem::UnknownIssuer)),
+                seen("a chain", TLS, chain),
                 seen(
-                    "an unknown CA",
+                    "self-signed",
                     TLS,
-                    tls(TlsResult::Untrusted("unknown issuer".into())),
+                    rejected(CertificateProblem::UnknownIssuer, self_signed),
                 ),
-                seen("self-signed", TLS, self_signed),
+                seen("another key", TLS, problem(CertificateProblem::WrongSignature)),
                 seen(
                     "not for servers",
                     TLS,
-                    tls(TlsResult::InvalidCertificate("a CA certificate".into())),
+                    problem(CertificateProblem::Invalid("it is not for servers".into())),
+                ),
+                seen(
+                    "no CA",
+                    TLS,
+                    tls_change(problem(CertificateProblem::NoTrustedCa), |tls| {
+                        tls.trusted.count = 0;
+                    }),
+                ),
+                seen("no file", TLS, variable(Some("cannot be read: no such file"), 0)),
+                seen("another file", TLS, variable(None, 1)),
+                seen(
+                    "no certificate",
+                    TLS,
+                    tls_change(handshake(TlsResult::CertificateRejected, None, None), |tls| {
+                        tls.certificate_problem = Some(CertificateProblem::Missing);
+                    }),
                 ),
                 seen(
                     "a wrong option",
                     TLS,
                     handshake(TlsResult::Unusable("--ca x.pem: no such file".into()), None, None),
                 ),
+                seen("--insecure", TLS, insecure),
+                seen("--insecure without the password", TLS, insecure_login),
+            ]
+        }
+        Cause::TlsUnsupported => {
+            let unsupported =
+                |what: &str| rejected(CertificateProblem::Unsupported(what.into()), certificate());
+            vec![
+                seen(
+                    "an RSA key",
+                    TLS,
+                    unsupported("the server's certificate has an RSA key of 1024 bits"),
+                ),
+                seen(
+                    "a curve",
+                    TLS,
+                    wider_offer(
+                        ProtocolVersion::TLSv1_3,
+                        "TLS_AES_256_GCM_SHA384",
+                        Some("a key on the curve P-521"),
+                    ),
+                ),
+                seen(
+                    "CBC",
+                    TLS,
+                    wider_offer(
+                        ProtocolVersion::TLSv1_2,
+                        "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
+                        None,
+                    ),
+                ),
             ]
         }
         Cause::TlsNameMismatch => vec![
-            seen("other names", TLS, tls(TlsResult::OtherName)),
+            seen(
+                "other names",
+                TLS,
+                rejected(CertificateProblem::OtherName, certificate()),
+            ),
             seen(
                 "an alert",
                 TLS,
-                tls(TlsResult::Refused("UnrecognisedName".into())),
+                handshake(TlsResult::Alert(AlertDescription::UnrecognisedName), None, None),
+            ),
+            seen(
+                "an alert without a name",
+                TLS,
+                tls_change(
+                    handshake(TlsResult::Alert(AlertDescription::UnrecognisedName), None, None),
+                    |tls| tls.expected_name = "10.0.3.17".into(),
+                ),
             ),
             seen(
                 "an impossible name",
@@ -644,21 +763,37 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ),
         ],
         Cause::TlsExpired => {
-            let dated = |result: TlsResult, begins_in, ends_in| {
-                let mut seen = tls(result);
-                if let Some(certificate) = &mut seen.tls.as_mut().unwrap().certificate {
-                    (certificate.begins_in, certificate.ends_in) = (begins_in, ends_in);
-                }
-                seen
+            let dated = |problem, begins_in, ends_in| {
+                let certificate = PeerCertificate {
+                    begins_in,
+                    ends_in,
+                    ..certificate()
+                };
+                tls_change(rejected(problem, certificate), |tls| {
+                    tls.leads_to_trusted_ca = true;
+                })
             };
+            let expired = || dated(CertificateProblem::Expired, -90_000, -7200);
+            let clock = |ahead, seen| Observations {
+                server_clock_ahead: Some(ahead),
+                ..seen
+            };
+            let issuer = tls_change(dated(CertificateProblem::Expired, -90_000, 90_000), |tls| {
+                tls.chain.push(PeerCertificate {
+                    subject: "CN=Example Intermediate".into(),
+                    ends_in: -7200,
+                    ..certificate()
+                });
+            });
             vec![
-                seen("the server's", TLS, dated(TlsResult::Expired, -90_000, -7200)),
-                seen("an issuer's", TLS, dated(TlsResult::Expired, -90_000, 90_000)),
-                seen("not yet", TLS, dated(TlsResult::NotValidYet, 90_000, 900_000)),
+                seen("the server's", TLS, expired()),
+                seen("clocks agree", TLS, clock(0, expired())),
+                seen("clock ahead", TLS, clock(-10_000, expired())),
+                seen("an issuer's", TLS, issuer),
                 seen(
-                    "an issuer's, not yet",
+                    "not yet",
                     TLS,
-                    dated(TlsResult::NotValidYet, -90_000, 900_000),
+                    dated(CertificateProblem::NotValidYet, 90_000, 900_000),
                 ),
             ]
         }
@@ -666,30 +801,73 @@ fn situations(cause: Cause) -> Vec<Situation> {
             seen(
                 "a version",
                 TLS,
-                handshake(TlsResult::NothingInCommon("protocol version".into()), None, None),
+                handshake(TlsResult::Alert(AlertDescription::ProtocolVersion), None, None),
+            ),
+            seen(
+                "an old version",
+                TLS,
+                wider_offer(ProtocolVersion::TLSv1_0, "TLS_RSA_WITH_AES_128_CBC_SHA", None),
             ),
             seen(
                 "another alert",
                 TLS,
-                handshake(TlsResult::Refused("internal error".into()), None, None),
+                handshake(TlsResult::Alert(AlertDescription::InternalError), None, None),
+            ),
+            seen(
+                "a violation",
+                TLS,
+                handshake(TlsResult::Misbehaved("a wrong message".into()), None, None),
             ),
         ],
-        Cause::TlsClientCert => vec![
-            seen(
-                "required",
-                TLS,
-                tls(TlsResult::ClientCertificate("certificate required".into())),
-            ),
-            seen(
-                "a wrong option",
-                TLS,
-                handshake(
-                    TlsResult::Unusable("--key x.pem: no such file".into()),
-                    None,
-                    None,
+        Cause::TlsClientCert => {
+            let alert = |alert, client_certificate: Option<PeerCertificate>| {
+                tls_change(tls(TlsResult::Alert(alert)), |tls| {
+                    tls.client_certificate = client_certificate;
+                    tls.client_certificate_request = Some(vec!["CN=Example CA".into()]);
+                })
+            };
+            let foreign = || PeerCertificate {
+                issuer: "CN=Another CA".into(),
+                ..certificate()
+            };
+            vec![
+                seen(
+                    "required",
+                    TLS,
+                    alert(AlertDescription::CertificateRequired, None),
                 ),
-            ),
-        ],
+                seen(
+                    "another CA",
+                    TLS,
+                    alert(AlertDescription::UnknownCA, Some(foreign())),
+                ),
+                seen(
+                    "expired",
+                    TLS,
+                    alert(
+                        AlertDescription::CertificateExpired,
+                        Some(PeerCertificate {
+                            ends_in: -90_000,
+                            ..certificate()
+                        }),
+                    ),
+                ),
+                seen(
+                    "not for clients",
+                    TLS,
+                    alert(AlertDescription::UnsupportedCertificate, Some(certificate())),
+                ),
+                seen(
+                    "a wrong option",
+                    TLS,
+                    handshake(
+                        TlsResult::Unusable("--key x.pem: no such file".into()),
+                        None,
+                        None,
+                    ),
+                ),
+            ]
+        }
         Cause::TlsStalled => {
             let small = Observations {
                 small_packet_handshake: Some(TlsResult::Established),
@@ -714,9 +892,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 ping: Some(reply("+PONG")),
                 ..tls(TlsResult::Established)
             };
-            if let Some(certificate) = &mut soon.tls.as_mut().unwrap().certificate {
-                certificate.ends_in = 5 * 86_400;
-            }
+            soon.tls.as_mut().unwrap().chain[0].ends_in = 5 * 86_400;
             vec![seen("in 5 days", TLS, soon)]
         }
         Cause::AuthRequired => vec![

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use super::{cause, connected, handshake, reply, target};
+use rustls::{AlertDescription as Alert, NamedGroup, ProtocolVersion};
+
+use super::{cause, connected, handshake, rejected, reply, target};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Experiment, Observations, PeerCertificate, TlsResult};
+use crate::ping::observation::{
+    CertificateProblem, Experiment, Observations, PeerCertificate, TlsResult, WiderOffer,
+};
 use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
 
@@ -35,28 +39,15 @@ fn a_plain_url_to_a_tls_port_is_tls_required_unless_it_is_https() {
 
 #[test]
 fn each_result_of_a_handshake_has_its_cause() {
+    let alert = TlsResult::Alert;
     for (result, plain, expected) in [
-        (
-            TlsResult::Untrusted("UnknownIssuer".into()),
-            None,
-            "tls.untrusted",
-        ),
-        (TlsResult::OtherName, None, "tls.name_mismatch"),
+        (alert(Alert::UnrecognisedName), None, "tls.name_mismatch"),
         (TlsResult::BadName("x".into()), None, "tls.name_mismatch"),
         (TlsResult::Unusable("--ca x: y".into()), None, "tls.untrusted"),
         (TlsResult::Unusable("--key x: y".into()), None, "tls.client_cert"),
-        (TlsResult::Expired, None, "tls.expired"),
-        (TlsResult::NotValidYet, None, "tls.expired"),
-        (
-            TlsResult::NothingInCommon("ProtocolVersion".into()),
-            None,
-            "tls.version",
-        ),
-        (
-            TlsResult::ClientCertificate("CertificateRequired".into()),
-            None,
-            "tls.client_cert",
-        ),
+        (alert(Alert::ProtocolVersion), None, "tls.version"),
+        (TlsResult::NothingInCommon, None, "tls.version"),
+        (alert(Alert::CertificateRequired), None, "tls.client_cert"),
         (TlsResult::TimedOut, Some(reply("+PONG")), "tls.not_offered"),
         (
             TlsResult::TimedOut,
@@ -75,11 +66,6 @@ fn each_result_of_a_handshake_has_its_cause() {
             "proto.not_redis",
         ),
         (TlsResult::Closed, Some(Response::Closed(vec![])), "proto.closed"),
-        (
-            TlsResult::InvalidCertificate("CaUsedAsEndEntity".into()),
-            None,
-            "tls.untrusted",
-        ),
     ] {
         let seen = handshake(result.clone(), plain, None);
         assert_eq!(
@@ -91,14 +77,111 @@ fn each_result_of_a_handshake_has_its_cause() {
 }
 
 #[test]
+fn each_problem_of_a_certificate_has_its_cause() {
+    for (problem, expected) in [
+        (CertificateProblem::UnknownIssuer, "tls.untrusted"),
+        (CertificateProblem::WrongSignature, "tls.untrusted"),
+        (CertificateProblem::NoTrustedCa, "tls.untrusted"),
+        (CertificateProblem::Missing, "tls.untrusted"),
+        (CertificateProblem::Invalid("x".into()), "tls.untrusted"),
+        (CertificateProblem::Unsupported("x".into()), "tls.unsupported"),
+        (CertificateProblem::OtherName, "tls.name_mismatch"),
+        (CertificateProblem::Expired, "tls.expired"),
+        (CertificateProblem::NotValidYet, "tls.expired"),
+    ] {
+        let seen = rejected(problem.clone(), PeerCertificate::default());
+        assert_eq!(
+            cause("rediss://cache.example", &seen),
+            Some(expected),
+            "{problem:?}"
+        );
+    }
+}
+
+#[test]
 fn a_missing_client_certificate_in_tls_1_2_is_distinguished_from_a_missing_cipher() {
-    let failure = || TlsResult::NothingInCommon("HandshakeFailure".into());
-    assert_eq!(
-        cause("rediss://h", &handshake(failure(), None, None)),
-        Some("tls.version")
+    let failure = || handshake(TlsResult::Alert(Alert::HandshakeFailure), None, None);
+    assert_eq!(cause("rediss://h", &failure()), Some("tls.version"));
+    let mut asked = failure();
+    asked.tls.as_mut().unwrap().client_certificate_request = Some(vec![]);
+    assert_eq!(cause("rediss://h", &asked), Some("tls.client_cert"));
+}
+
+#[test]
+fn what_the_server_chooses_from_a_wider_offer_decides() {
+    let chosen = |version, cipher_suite: &str, group, unsupported: Option<&str>| {
+        let seen = Observations {
+            wider_offer: Some(WiderOffer {
+                version,
+                cipher_suite: cipher_suite.into(),
+                group: Some(group),
+                certificate: Some(PeerCertificate {
+                    unsupported: unsupported.map(str::to_owned),
+                    ..PeerCertificate::default()
+                }),
+            }),
+            ..handshake(TlsResult::Alert(Alert::HandshakeFailure), None, None)
+        };
+        cause("rediss://h", &seen).unwrap()
+    };
+    let (new, old) = (ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2);
+    let (gcm, p256) = ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", NamedGroup::secp256r1);
+    let cbc = "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256";
+    assert_eq!(chosen(old, cbc, p256, None), "tls.unsupported");
+    assert_eq!(chosen(old, gcm, NamedGroup::X448, None), "tls.unsupported");
+    let aes = "TLS_AES_128_GCM_SHA256";
+    assert_eq!(chosen(new, aes, p256, Some("an RSA-PSS key")), "tls.unsupported");
+    // This program supports all of it, so something else is wrong.
+    assert_eq!(chosen(new, aes, p256, None), "tls.version");
+    // OpenSSL rejects TLS 1.1 by default, too.
+    assert_eq!(chosen(ProtocolVersion::TLSv1_1, cbc, p256, None), "tls.version");
+}
+
+#[test]
+fn a_certificate_that_insecure_accepted_stays_the_cause_unless_a_later_check_fails() {
+    let accepted = |ping| {
+        let mut seen = rejected(CertificateProblem::UnknownIssuer, PeerCertificate::default());
+        seen.tls.as_mut().unwrap().result = TlsResult::Established;
+        seen.ping = Some(ping);
+        seen
+    };
+    let target = target("rediss://cache.example");
+    let code = |seen: &Observations| judge(&target, seen).finding.unwrap().cause.code();
+    assert_eq!(code(&accepted(reply("+PONG"))), "tls.untrusted");
+    let mut withheld = accepted(reply("-NOAUTH Authentication required."));
+    assert_eq!(code(&withheld), "auth.required");
+    withheld.is_password_withheld = true;
+    assert_eq!(code(&withheld), "tls.untrusted");
+    let loading = judge(
+        &target,
+        &accepted(reply("-LOADING Redis is loading the dataset in memory")),
     );
-    let with_certificate = handshake(failure(), None, Some(PeerCertificate::default()));
-    assert_eq!(cause("rediss://h", &with_certificate), Some("tls.client_cert"));
+    assert_eq!(loading.finding.unwrap().cause.code(), "server.loading");
+    assert!(
+        loading
+            .warnings
+            .iter()
+            .any(|warning| warning.cause.code() == "tls.untrusted")
+    );
+}
+
+#[test]
+fn a_wrong_clock_is_named_only_if_the_certificate_is_valid_by_the_servers_clock() {
+    let first_fix = |ahead| {
+        let certificate = PeerCertificate {
+            begins_in: -9_000_000,
+            ends_in: -3_000_000,
+            ..PeerCertificate::default()
+        };
+        let seen = Observations {
+            server_clock_ahead: ahead,
+            ..rejected(CertificateProblem::Expired, certificate)
+        };
+        judge(&target("rediss://h"), &seen).finding.unwrap().fixes[0].kind
+    };
+    assert_eq!(first_fix(Some(0)), "certificate");
+    assert_eq!(first_fix(Some(-5_000_000)), "clock");
+    assert_eq!(first_fix(None), "clock");
 }
 
 #[test]
@@ -154,29 +237,38 @@ fn a_timeout_over_tls_distinguishes_a_far_server_and_lost_packets_from_a_silent_
 
 #[test]
 fn an_invalid_certificate_is_not_reported_as_an_unknown_ca() {
-    let finding = |result| {
-        let seen = handshake(result, None, Some(PeerCertificate::default()));
-        judge(&target("rediss://cache.example"), &seen).finding.unwrap()
+    let first_fix = |problem, chain: usize| {
+        let mut seen = rejected(problem, PeerCertificate::default());
+        seen.tls.as_mut().unwrap().chain = vec![PeerCertificate::default(); chain];
+        judge(&target("rediss://cache.example"), &seen)
+            .finding
+            .unwrap()
+            .fixes[0]
+            .kind
     };
-    let invalid = finding(TlsResult::InvalidCertificate("CaUsedAsEndEntity".into()));
-    assert_eq!(invalid.fixes[0].kind, "certificate");
-    let untrusted = finding(TlsResult::Untrusted("UnknownIssuer".into()));
-    assert_eq!(untrusted.fixes[0].kind, "ca");
+    assert_eq!(
+        first_fix(CertificateProblem::Invalid("x".into()), 1),
+        "certificate"
+    );
+    assert_eq!(first_fix(CertificateProblem::UnknownIssuer, 2), "ca");
+    // An intermediate certificate may be missing.
+    assert_eq!(first_fix(CertificateProblem::UnknownIssuer, 1), "chain");
 }
 
 #[test]
 fn an_expired_intermediate_is_not_reported_as_the_age_of_the_servers_own_certificate() {
-    let summary = |ends_in| {
-        let certificate = PeerCertificate {
+    let summary = |own, issuer| {
+        let certificate = |ends_in| PeerCertificate {
             ends_in,
             ..PeerCertificate::default()
         };
-        let seen = handshake(TlsResult::Expired, None, Some(certificate));
+        let mut seen = rejected(CertificateProblem::Expired, certificate(own));
+        seen.tls.as_mut().unwrap().chain.push(certificate(issuer));
         judge(&target("rediss://cache.example"), &seen)
             .finding
             .unwrap()
             .summary
     };
-    assert!(summary(-3 * 86_400).contains("3 days"));
-    assert!(!summary(86_400).contains("day"));
+    assert!(!summary(-3 * 86_400, 86_400).contains("intermediate"));
+    assert!(summary(5 * 86_400, -3 * 86_400).contains("intermediate"));
 }

@@ -1,0 +1,234 @@
+//! Fixes for the TLS handshake.
+
+use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
+
+/// Clocks that differ by less than this, in seconds, agree: the round trip and the load of the hosts are included.
+const AGREE: i64 = 300;
+
+pub(super) fn required(at: &FixContext) -> Fixes {
+    let fixes = advise("tls", "use TLS: change redis:// to rediss:// in the URL")
+        .command(at.ping("", "rediss", at.port));
+    if at.has_sent_password {
+        fixes.and(
+            "password",
+            "change the password: it has just been sent over the network unencrypted",
+        )
+    } else {
+        fixes
+    }
+}
+
+pub(super) fn untrusted(at: &FixContext) -> Fixes {
+    let Some(tls) = &at.handshake else {
+        return trust_ca(at, "the CA that signed it");
+    };
+    if matches!(tls.result, TlsResult::Unusable(_)) {
+        return advise(
+            "ca",
+            "correct the option --ca FILE: a PEM file with the CA's certificate",
+        );
+    }
+    if let Some((name, path)) = &tls.trusted.variable
+        && let Some(fault) = &tls.trusted.fault
+    {
+        let text =
+            format!("correct {name}: {path} {fault}; without the variable, the system's CAs are trusted");
+        return advise("ca", text)
+            .command(format!("unset {name}"))
+            .and_all(trust_ca(at, &signer(tls)));
+    }
+    match (&tls.certificate_problem, tls.certificate()) {
+        (Some(CertificateProblem::NoTrustedCa), _) => {
+            advise("ca", "install the system's CA certificates (the package ca-certificates)")
+                .and_all(trust_ca(at, &signer(tls)))
+        }
+        (Some(CertificateProblem::Invalid(_)), _) => advise(
+            "certificate",
+            "reissue the server certificate: SHA-256 signature, extendedKeyUsage serverAuth, basicConstraints CA:FALSE",
+        ),
+        (Some(CertificateProblem::Missing), _) => {
+            advise("certificate", "configure a certificate on the server (tls-cert-file, tls-key-file)")
+        }
+        (Some(CertificateProblem::WrongSignature), _) => advise(
+            "ca",
+            "use the CA's current certificate: it was probably created again under the same name, so copy the file \
+             from the CA and pass it with --ca FILE",
+        )
+        .and("certificate", "or reissue the server certificate with the CA that clients trust"),
+        (_, Some(own)) if own.is_self_signed => trust_ca(at, "this certificate itself"),
+        (_, Some(own)) if tls.chain.len() == 1 => advise(
+            "chain",
+            format!(
+                "if {} is an intermediate CA, configure the server to send its certificate too (append it to \
+                 tls-cert-file)",
+                own.issuer
+            ),
+        )
+        .and_all(trust_ca(at, &signer(tls))),
+        _ => trust_ca(at, &signer(tls)),
+    }
+}
+
+/// The CA at the end of the chain.
+fn signer(tls: &Handshake) -> String {
+    match tls.chain.last() {
+        Some(last) if !last.issuer.is_empty() => format!("the CA {}", last.issuer),
+        _ => "the CA that signed it".into(),
+    }
+}
+
+fn trust_ca(at: &FixContext, whose: &str) -> Fixes {
+    advise(
+        "ca",
+        format!("trust {whose}: get its certificate from the administrator, and pass it with --ca FILE"),
+    )
+    .and(
+        "ca",
+        "or save what the server sends, and compare its fingerprint with the administrator's before you trust it",
+    )
+    .command(at.ping("--save-ca server-certificates.pem ", "rediss", at.port))
+}
+
+pub(super) fn unsupported(at: &FixContext) -> Fixes {
+    let problem = at
+        .handshake
+        .as_ref()
+        .and_then(|tls| tls.certificate_problem.as_ref());
+    let is_certificate = problem.is_some()
+        || at
+            .wider_offer
+            .as_ref()
+            .and_then(|offer| offer.certificate.as_ref())
+            .is_some_and(|certificate| certificate.unsupported.is_some());
+    let text = "test it with the client that the application uses; redis-cli uses OpenSSL";
+    let client = advise("client", text).command(at.redis_cli("PING"));
+    if is_certificate {
+        client.and(
+            "certificate",
+            "or reissue the certificate so that every client accepts it: X.509 version 3, the host's name in \
+             subjectAltName, an RSA key of at least 2048 bits or one on the curve P-256, a SHA-256 signature",
+        )
+    } else {
+        client.and(
+            "tls-version",
+            "or enable TLS 1.3, or TLS 1.2 with an ECDHE and AES-GCM cipher suite, on the server (tls-protocols, \
+             tls-ciphers)",
+        )
+    }
+}
+
+pub(super) fn other_name(at: &FixContext) -> Fixes {
+    let own = at.handshake.as_ref().and_then(Handshake::certificate);
+    let Some(own) = own else {
+        return advise(
+            "tls-name",
+            "use the host name that the server's certificate is for in the URL, or pass it with --tls-name NAME",
+        );
+    };
+    let fixes = advise(
+        "tls-name",
+        "use a host name that the certificate lists in the URL; through a tunnel or a CNAME, pass it with --tls-name NAME",
+    );
+    // A name from the certificate, but only if it is a plain host name.
+    let is_plain = |name: &&String| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+        name.bytes().all(is_plain) && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+    };
+    match own.names.iter().find(is_plain) {
+        Some(name) => {
+            fixes.command(at.ping(&format!("--tls-name {} ", shell_quoted(name)), "rediss", at.port))
+        }
+        None => fixes,
+    }
+    .and(
+        "certificate",
+        format!(
+            "or reissue the certificate with the name {} in subjectAltName",
+            at.host
+        ),
+    )
+}
+
+pub(super) fn expired(at: &FixContext) -> Fixes {
+    let Some(tls) = &at.handshake else {
+        return clock("check this host's clock");
+    };
+    let problem = tls.certificate_problem.as_ref();
+    let renew = match (problem, faulty(tls)) {
+        (Some(CertificateProblem::NotValidYet), _) => advise(
+            "certificate",
+            "wait until the certificate is valid, or install one that is valid already (the previous one, if it has \
+             not expired)",
+        ),
+        (_, Some(0) | None) => advise(
+            "certificate",
+            "renew the server certificate, and load it on the server",
+        ),
+        (_, Some(_)) => advise(
+            "certificate",
+            "install the CA's current intermediate certificate on the server (in tls-cert-file, after the server's own)",
+        ),
+    };
+    match at.server_clock_ahead {
+        Some(ahead) if ahead.abs() < AGREE => renew.and_all(clock(
+            "the server's clock agrees with this host's; if you doubt both, check this host's clock",
+        )),
+        Some(ahead) if is_valid_after(tls, ahead) => {
+            clock("set this host's clock: by the server's clock, the certificate is valid now").and_all(renew)
+        }
+        _ => clock("check this host's clock first").and_all(renew),
+    }
+}
+
+fn clock(text: &str) -> Fixes {
+    advise("clock", text).command("date -u")
+}
+
+/// The first certificate in the chain that is not valid now.
+pub(in crate::ping) fn faulty(tls: &Handshake) -> Option<usize> {
+    let is_faulty = |one: &PeerCertificate| one.ends_in < 0 || one.begins_in > 0;
+    tls.chain.iter().position(is_faulty)
+}
+
+/// Whether the dates in the chain include a clock that is ahead of this host's by so many seconds.
+pub(in crate::ping) fn is_valid_after(tls: &Handshake, ahead: i64) -> bool {
+    let is_valid = |one: &PeerCertificate| one.begins_in <= ahead && ahead <= one.ends_in;
+    ahead.abs() >= AGREE && tls.chain.iter().all(is_valid)
+}
+
+pub(super) fn client_certificate(at: &FixContext) -> Fixes {
+    let tls = at.handshake.as_ref();
+    if tls.is_some_and(|tls| matches!(tls.result, TlsResult::Unusable(_))) {
+        return advise(
+            "client-certificate",
+            "correct the options --cert FILE and --key FILE: PEM files with the client's certificate and its key",
+        );
+    }
+    let accepted = tls
+        .and_then(|tls| tls.client_certificate_request.clone())
+        .unwrap_or_default();
+    let by = match accepted.as_slice() {
+        [] => "a CA that the server trusts (tls-ca-cert-file)".to_owned(),
+        names => format!("a CA that the server accepts ({})", names.join("; ")),
+    };
+    match tls.and_then(|tls| tls.client_certificate.as_ref()) {
+        Some(own) if own.ends_in < 0 => advise("client-certificate", "renew the client certificate"),
+        Some(own) => advise(
+            "client-certificate",
+            format!("use a client certificate for client authentication that is signed by {by}"),
+        )
+        .and(
+            "server",
+            format!("or add the CA {} to the server's tls-ca-cert-file", own.issuer),
+        ),
+        None => advise(
+            "client-certificate",
+            format!("pass a client certificate signed by {by}: --cert FILE --key FILE"),
+        )
+        .and(
+            "server",
+            "or, if clients need none, set tls-auth-clients to no or optional on the server",
+        ),
+    }
+}

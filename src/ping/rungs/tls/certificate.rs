@@ -1,0 +1,203 @@
+//! What certificates say, and what this program's TLS library does not support about them.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Version};
+use x509_parser::public_key::PublicKey;
+
+use crate::ping::observation::PeerCertificate;
+use crate::sanitize;
+
+/// Most names to keep; some certificates have thousands.
+const MOST_NAMES: usize = 12;
+/// Most certificates of a chain to read. Real chains have two to four.
+const MOST_CERTIFICATES: usize = 10;
+/// The lengths of RSA keys, in bits, that ring supports.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// Reads the certificates that a server sent, its own first.
+pub(super) fn read_chain<'a>(
+    chain: impl IntoIterator<Item = &'a CertificateDer<'a>>,
+    clock: i64,
+) -> Vec<PeerCertificate> {
+    let chain = chain.into_iter().take(MOST_CERTIFICATES);
+    chain.map(|der| read(der, clock).unwrap_or_default()).collect()
+}
+
+/// Reads a certificate, and makes its text safe to print: rustls shows neither names nor dates.
+pub(super) fn read(der: &CertificateDer<'_>, clock: i64) -> Option<PeerCertificate> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let alternatives = certificate.subject_alternative_name().ok().flatten();
+    let alternatives = alternatives.map(|extension| extension.value.general_names.clone());
+    let names = alternatives.unwrap_or_default();
+    let common_names = certificate.subject().iter_common_name();
+    let is_self_signed = certificate.issuer() == certificate.subject();
+    Some(PeerCertificate {
+        names: names
+            .iter()
+            .filter_map(alternative_name)
+            .take(MOST_NAMES)
+            .collect(),
+        common_names: common_names
+            .filter_map(|name| name.as_str().ok())
+            .map(safe)
+            .take(MOST_NAMES)
+            .collect(),
+        subject: safe(&certificate.subject().to_string()),
+        issuer: safe(&certificate.issuer().to_string()),
+        is_self_signed,
+        begins_in: certificate
+            .validity()
+            .not_before
+            .timestamp()
+            .saturating_sub(clock),
+        ends_in: certificate.validity().not_after.timestamp().saturating_sub(clock),
+        // The signature of a root certificate is not verified.
+        unsupported: unsupported(&certificate)
+            .or_else(|| unsupported_signature(&certificate).filter(|_| !is_self_signed)),
+        der: der.to_vec(),
+    })
+}
+
+/// Reads the names of CAs (DER) that a server accepts for client certificates.
+pub(super) fn read_names(names: &[&[u8]]) -> Vec<String> {
+    names
+        .iter()
+        .filter_map(|der| x509_parser::x509::X509Name::from_der(der).ok())
+        .map(|(_, name)| safe(&name.to_string()))
+        .take(MOST_NAMES)
+        .collect()
+}
+
+/// Where the names in a chain lead: from the server's certificate to its issuer, and so on.
+pub(super) struct NamePath {
+    /// Whether it leads to a trusted CA.
+    pub(super) is_trusted: bool,
+    /// What is not supported about the first such certificate on the path.
+    pub(super) unsupported: Option<String>,
+}
+
+impl NamePath {
+    /// Follows the names. Compares no signatures: their algorithms may be what is not supported.
+    pub(super) fn of(
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        trusted: &[CertificateDer<'_>],
+    ) -> Self {
+        let parsed = |der| {
+            X509Certificate::from_der(der)
+                .ok()
+                .map(|(_, certificate)| certificate)
+        };
+        let others: Vec<_> = intermediates
+            .iter()
+            .take(MOST_CERTIFICATES)
+            .filter_map(|der| parsed(der))
+            .collect();
+        let mut path = Self {
+            is_trusted: trusted.contains(end_entity),
+            unsupported: None,
+        };
+        let Some(mut current) = parsed(end_entity) else {
+            return path;
+        };
+        let mut visited = HashSet::new();
+        let mut whose = "the server's certificate";
+        loop {
+            let found = unsupported(&current).or_else(|| unsupported_signature(&current));
+            let found = found.map(|what| format!("{whose} has {what}"));
+            path.unsupported = path.unsupported.or(found);
+            let issuer = current.issuer().as_raw();
+            if path.is_trusted || !visited.insert(issuer.to_vec()) {
+                return path;
+            }
+            whose = "an issuer's certificate";
+            let is_issuer = |other: &X509Certificate<'_>| other.subject().as_raw() == issuer;
+            let root = trusted.iter().filter_map(|der| parsed(der)).find(is_issuer);
+            if let Some(root) = root {
+                let found =
+                    unsupported_key(&root).map(|what| format!("the trusted CA's certificate has {what}"));
+                return Self {
+                    is_trusted: true,
+                    unsupported: path.unsupported.or(found),
+                };
+            }
+            let Some(next) = others.iter().find(|other| is_issuer(other)) else {
+                return path;
+            };
+            current = next.clone();
+        }
+    }
+}
+
+fn unsupported(certificate: &X509Certificate<'_>) -> Option<String> {
+    match certificate.version() {
+        X509Version::V3 => unsupported_key(certificate),
+        version => Some(format!("the format X.509 version {}, not 3", version.0 + 1)),
+    }
+}
+
+/// Names the key if ring cannot verify its signatures. The identifiers are from RFC 3279, 5480, 5639, 8410 and SEC 2.
+fn unsupported_key(certificate: &X509Certificate<'_>) -> Option<String> {
+    let key = certificate.public_key();
+    let curve = || {
+        let parameters = key.algorithm.parameters.as_ref()?;
+        parameters.as_oid().ok().map(|oid| oid.to_id_string())
+    };
+    match key.algorithm.algorithm.to_id_string().as_str() {
+        "1.2.840.113549.1.1.1" => match key.parsed() {
+            Ok(PublicKey::RSA(rsa)) if !RSA_BITS.contains(&rsa.key_size()) => Some(format!(
+                "an RSA key of {} bits (supported: {} to {})",
+                rsa.key_size(),
+                RSA_BITS.start(),
+                RSA_BITS.end()
+            )),
+            _ => None,
+        },
+        "1.2.840.113549.1.1.10" => Some("an RSA-PSS key".into()),
+        "1.2.840.10045.2.1" => match curve().as_deref() {
+            Some("1.2.840.10045.3.1.7" | "1.3.132.0.34") => None,
+            Some("1.3.132.0.35") => Some("a key on the curve P-521".into()),
+            Some("1.3.132.0.10") => Some("a key on the curve secp256k1".into()),
+            Some(other) => Some(format!("a key on an unusual curve ({other})")),
+            None => Some("a key with explicit curve parameters".into()),
+        },
+        "1.3.101.112" => None,
+        "1.3.101.113" => Some("an Ed448 key".into()),
+        "1.2.840.10040.4.1" => Some("a DSA key".into()),
+        other => Some(format!("an unusual kind of key ({other})")),
+    }
+}
+
+/// Names the signature algorithm if webpki cannot verify it with ring.
+fn unsupported_signature(certificate: &X509Certificate<'_>) -> Option<String> {
+    let name = match certificate.signature_algorithm.algorithm.to_id_string().as_str() {
+        "1.2.840.113549.1.1.4" => "MD5 with RSA",
+        "1.2.840.113549.1.1.5" => "SHA-1 with RSA",
+        "1.2.840.10045.4.1" => "SHA-1 with ECDSA",
+        "1.2.840.113549.1.1.14" => "SHA-224 with RSA",
+        "1.2.840.10045.4.3.1" => "SHA-224 with ECDSA",
+        "1.2.840.10045.4.3.4" => "SHA-512 with ECDSA",
+        "1.3.101.113" => "Ed448",
+        _ => return None,
+    };
+    Some(format!("a signature with an unsupported algorithm, {name}"))
+}
+
+fn alternative_name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some(safe(name)),
+        GeneralName::IPAddress(bytes) => {
+            let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            let address = v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+            address.ok().map(|address| address.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn safe(text: &str) -> String {
+    sanitize::excerpt(text.as_bytes(), 120)
+}
