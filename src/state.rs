@@ -161,7 +161,8 @@ pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
 
 /// Writes a file atomically, readable only by its owner. Follows links. Writes to a device or a pipe without replacing it.
 ///
-/// # Errors Returns an error if the file cannot be written. In this case, the file is unchanged.
+/// # Errors
+/// Returns an error if the file cannot be written. In this case, the file is unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let found = fs::canonicalize(path);
     let path = found.as_deref().unwrap_or(path);

@@ -23,14 +23,16 @@ pub use error::Error;
 
 /// Parses the command line.
 ///
-/// # Errors [`Error::CommandLine`], also for `--help` and `--version`, with exit status 0.
+/// # Errors
+/// [`Error::CommandLine`], also for `--help` and `--version`, with exit status 0.
 pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, Error> {
     Cli::try_parse_from(words).map_err(Error::from)
 }
 
 /// Runs a subcommand, or shows the menu if none was given.
 ///
-/// # Errors The reason why the command failed. It has not been printed yet; see [`report`].
+/// # Errors
+/// The reason why the command failed. It has not been printed yet; see [`report`].
 pub fn run(cli: Cli) -> Result<Exit, Error> {
     match cli.command {
         Some(Command::Learn(args)) => learn::run(&args),

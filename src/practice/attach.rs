@@ -80,8 +80,8 @@ impl PracticeRedis {
     /// Call this again whenever a connection is dead, because the process that ran the server may have ended. The new
     /// server loads the saved data and, if possible, uses the same port and password.
     ///
-    /// # Errors [`AttachError`] if no server can be started, or if the running one does not answer before the
-    /// deadline.
+    /// # Errors
+    /// [`AttachError`] if no server can be started, or if the running one does not answer before the deadline.
     pub(crate) fn attach(&self, deadline: Deadline) -> Result<Target, AttachError> {
         let mut role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
         if let Role::Serving { server, .. } = &*role {

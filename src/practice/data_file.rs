@@ -66,7 +66,8 @@ pub(super) fn start(
 
 /// Starts the server of `sessiontut practice`, whose data is separate from that of the other commands.
 ///
-/// # Errors The same as for [`Server::start`].
+/// # Errors
+/// The same as for [`Server::start`].
 pub(crate) fn start_standalone(
     options: ServerOptions,
     saves_data: bool,

@@ -51,8 +51,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
 
     /// Sends `commands` in one write and returns their replies, in order.
     ///
-    /// # Errors Returns [`ReadError`] if a complete reply within the limits does not arrive before the deadline. An
-    /// error *reply* is returned as a [`Value::ServerError`], not as an error.
+    /// # Errors
+    /// Returns [`ReadError`] if a complete reply within the limits does not arrive before the deadline. An error
+    /// *reply* is returned as a [`Value::ServerError`], not as an error.
     pub async fn ask(
         &mut self,
         commands: &[Cmd],
@@ -83,7 +84,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
 
     /// Reads one reply.
     ///
-    /// # Errors Returns [`ReadError`] if a complete reply within the limits does not arrive before the deadline.
+    /// # Errors
+    /// Returns [`ReadError`] if a complete reply within the limits does not arrive before the deadline.
     pub async fn reply(&mut self, limits: Limits, deadline: Deadline) -> Result<Value, ReadError> {
         loop {
             if let Some(length) = measure(&self.received, limits)? {
