@@ -303,9 +303,12 @@ pub struct PracticeArgs {
     /// Loopback address to listen on (port 0: any free port)
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// Password that clients must send (`ps` shows it to every user of this host)
+    /// Password that clients must send [default: a random one] (`ps` shows it to every user of this host)
     #[arg(long, value_name = "PASSWORD")]
     pub password: Option<String>,
+    /// Accept every program and user of this machine
+    #[arg(long, conflicts_with = "password")]
+    pub no_password: bool,
     /// Start empty, and save nothing
     #[arg(long)]
     pub no_save: bool,

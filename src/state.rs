@@ -1,9 +1,10 @@
 //! The user's state folder, and atomic writes of files.
 
 use std::fmt::Display;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -149,14 +150,10 @@ fn json_in(file: &Path) -> io::Result<Value> {
 /// # Errors
 /// Returns an error if it is another file, or cannot be read.
 pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
-    let metadata = fs::metadata(file)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    if metadata.len() > MOST_BYTES {
+    if fs::metadata(file)?.len() > MOST_BYTES {
         return Err(io::Error::other("larger than 1 MB"));
     }
-    fs::read(file)
+    read(file)
 }
 
 /// Writes a file atomically, readable only by its owner. Follows links. Writes to a device or a pipe without replacing it.
@@ -169,27 +166,100 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return OpenOptions::new().write(true).open(path)?.write_all(content);
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    let mut new = NewFile::beside(path)?;
+    new.file().write_all(content)?;
+    new.replace()
 }
 
-/// Waits for the exclusive lock that protects this file. Dropping the returned lock file releases it.
+/// A temporary file that replaces another one when it is complete. It is readable only by its owner.
+pub(crate) struct NewFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Creates an empty file in the folder of `path`.
+    ///
+    /// # Errors
+    /// Returns an error if no file can be created there.
+    pub(crate) fn beside(path: &Path) -> io::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Ok(Self {
+            file: NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?,
+            path: path.to_owned(),
+        })
+    }
+
+    pub(crate) fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Waits until the disk has the content, and then renames the file.
+    ///
+    /// # Errors
+    /// Returns an error if the disk is full or the file cannot be renamed. The file at the path is then unchanged.
+    pub(crate) fn replace(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist(self.path)?;
+        Ok(())
+    }
+}
+
+/// Reads a regular file. Anything else, such as a FIFO, could block for ever.
 ///
 /// # Errors
-/// Returns an error if the lock file beside it cannot be opened or locked.
-pub(crate) fn turn(path: &Path) -> io::Result<File> {
+/// Returns an error if there is no such file, or it cannot be read.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    check_regular(path)?;
+    fs::read(path)
+}
+
+/// Opens a lock file, which only its owner can read, and creates it if it does not exist.
+///
+/// # Errors
+/// Returns an error if it cannot be opened or created.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    match check_regular(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let lock = options.open(path.with_extension("lock"))?;
-    // This wait is short, because other processes hold the lock only while they read and write a small file.
-    lock.lock()?;
-    Ok(lock)
+    options.open(path)
+}
+
+fn check_regular(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+}
+
+/// How long other processes may hold the lock of a small file.
+const TURN: Duration = Duration::from_secs(2);
+/// How often a process asks for a lock that another one holds.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// Waits for the exclusive lock of this file, which is released when the returned file is dropped.
+///
+/// # Errors
+/// Returns an error if the lock file beside it cannot be opened or locked, or another process holds it for 2 s.
+pub(crate) fn turn(path: &Path) -> io::Result<File> {
+    let lock = open_lock(&path.with_extension("lock"))?;
+    let until = Instant::now() + TURN;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(RETRY),
+            Err(TryLockError::WouldBlock) => {
+                let text = format!("another process holds the lock on {}", path.display());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+        }
+    }
 }
 
 /// Renames a damaged file to an unused name, and returns that name.

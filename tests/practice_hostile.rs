@@ -142,7 +142,7 @@ fn a_request_of_half_a_gigabyte_is_refused_when_it_is_announced() {
 #[test]
 fn a_client_that_never_reads_is_disconnected() {
     let limits = ServerLimits {
-        output_each: 1 << 20,
+        client_memory: 1 << 20,
         ..ServerLimits::default()
     };
     let server = limited(limits);

@@ -9,7 +9,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Error;
 use crate::cli::PracticeArgs;
 use crate::exit::Exit;
-use crate::practice::{Server, ServerOptions, start_standalone};
+use crate::practice::{Server, ServerOptions, raise_file_limit, start_standalone};
+use crate::random;
 use crate::secret::Secret;
 use crate::serve;
 use crate::signals;
@@ -17,10 +18,8 @@ use crate::ui;
 
 pub(super) fn run(args: PracticeArgs) -> Result<Exit, Error> {
     let listen = loopback(&args.listen).map_err(Error::Usage)?;
-    let password = args
-        .password
-        .filter(|password| !password.is_empty())
-        .map(Secret::new);
+    let password = password(&args)?;
+    raise_file_limit();
     let options = ServerOptions {
         listen,
         password: password.clone(),
@@ -44,6 +43,18 @@ pub(super) fn run(args: PracticeArgs) -> Result<Exit, Error> {
         .stop()
         .context("the practice Redis could not save its data")?;
     Ok(Exit::Ok)
+}
+
+/// The password that clients need: every user of the machine can connect to loopback.
+fn password(args: &PracticeArgs) -> Result<Option<Secret>, Error> {
+    match args.password.as_deref() {
+        _ if args.no_password => Ok(None),
+        Some("") => Err(Error::usage(
+            "--password: the password is empty; choose another one, or use --no-password",
+        )),
+        Some(password) => Ok(Some(Secret::new(password))),
+        None => Ok(Some(Secret::new(random::hexadecimal::<16>()))),
+    }
 }
 
 /// The address to listen on, or an error message.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::data_file::{self, DataNotice, open_lock};
+use super::data_file::{self, DataNotice};
 use super::server::{self, ATTACHED, Server, ServerOptions};
 use crate::deadline::Deadline;
 use crate::random;
@@ -148,8 +148,8 @@ fn attach(
         Err(error) => return serve_in_memory(&error, notices),
     };
     loop {
-        // Open the lock file again at each attempt, because it may have been replaced.
-        let lock = match open_lock(&folder.join(LOCK)).map(|lock| (lock.try_lock(), lock)) {
+        // A lock that could not be taken is opened again, because the file may have been replaced.
+        let lock = match state::open_lock(&folder.join(LOCK)).map(|lock| (lock.try_lock(), lock)) {
             Ok((Ok(()), lock)) => Some(lock),
             Ok((Err(TryLockError::WouldBlock), _)) => None,
             Ok((Err(TryLockError::Error(error)), _)) | Err(error) => return serve_in_memory(&error, notices),
@@ -266,7 +266,7 @@ fn withdraw(folder: &Path) -> io::Result<()> {
 
 /// Connects to the server in the address file, and verifies that it is the server that wrote the file.
 fn connect(folder: &Path, deadline: Deadline) -> Option<(ServerAddress, TcpStream)> {
-    let text = fs::read(folder.join(ADDRESS)).ok()?;
+    let text = state::read(&folder.join(ADDRESS)).ok()?;
     let address: ServerAddress = serde_json::from_slice(&text).ok()?;
     let connection = verified(&address, deadline).ok()??;
     Some((address, connection))

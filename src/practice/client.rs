@@ -1,4 +1,4 @@
-//! The state of one client connection, and its replies that have not been sent yet.
+//! The state of one client connection, the replies that wait to be sent to it, and the memory that it takes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::command::CommandError;
 use super::commands::command_table::CommandInfo;
 use super::reply::{Protocol, Reply};
 use super::request::Words;
 use super::state::{ServerLimits, ServerState};
-use super::store::ChangeFlag;
+use super::store::{ChangeFlag, WatchedKey};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionState {
@@ -29,9 +30,66 @@ pub(super) struct QueuedTransaction {
     pub(super) queued: Vec<(&'static CommandInfo, Words)>,
     /// A command could not be queued, so EXEC will fail.
     pub(super) has_error: bool,
-    /// Approximate memory use of the queue.
-    pub(super) bytes: usize,
 }
+
+/// What the server keeps in memory for a client.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kept {
+    /// Replies that the client has not read.
+    Replies,
+    /// A request that has not arrived completely.
+    Request,
+    /// The commands between MULTI and EXEC.
+    Transaction,
+    WatchedKeys,
+    Channels,
+    /// The name of the client and of its library.
+    Names,
+}
+
+/// The memory that the server keeps for a client, in bytes.
+#[derive(Debug)]
+struct Account {
+    parts: [Cell<usize>; 6],
+    own: Cell<usize>,
+    all_clients: Rc<Cell<usize>>,
+}
+
+impl Account {
+    fn new(all_clients: &Rc<Cell<usize>>) -> Self {
+        Self {
+            parts: Default::default(),
+            own: Cell::new(0),
+            all_clients: Rc::clone(all_clients),
+        }
+    }
+
+    fn part(&self, kept: Kept) -> usize {
+        self.parts[kept as usize].get()
+    }
+
+    fn clear(&self) {
+        self.parts.iter().for_each(|part| part.set(0));
+        self.all_clients
+            .set(self.all_clients.get().saturating_sub(self.own.take()));
+    }
+
+    fn set(&self, kept: Kept, bytes: usize) {
+        let before = self.parts[kept as usize].replace(bytes);
+        for total in [&self.own, &*self.all_clients] {
+            total.set((total.get() + bytes).saturating_sub(before));
+        }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// The most that is reserved for a reply at a time; a larger reply grows as it is written.
+const EXACT_RESERVE: usize = 64 * 1024;
 
 /// How long WAIT blocks a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +109,8 @@ pub(super) struct ConnectedClient {
     pub(super) last_command: Cell<&'static str>,
     pub(super) state: Cell<ConnectionState>,
     pub(super) is_authenticated: Cell<bool>,
+    /// When the client connected, or logged out with RESET.
+    pub(super) stranger_since: Cell<Instant>,
     pub(super) protocol: Cell<Protocol>,
     pub(super) db: Cell<usize>,
     pub(super) name: RefCell<Vec<u8>>,
@@ -60,14 +120,14 @@ pub(super) struct ConnectedClient {
     pub(super) channels: RefCell<BTreeSet<Vec<u8>>>,
     pub(super) transaction: RefCell<Option<QueuedTransaction>>,
     pub(super) watched_key_changed: ChangeFlag,
-    pub(super) is_watching: Cell<bool>,
+    pub(super) watched: RefCell<BTreeSet<WatchedKey>>,
     pub(super) pause: Cell<Option<Pause>>,
     pub(super) limits: ServerLimits,
+    /// How much memory the rest of the reply to the current request may take.
+    pub(super) reply_budget: Cell<usize>,
     output: RefCell<Vec<u8>>,
-    /// Bytes of replies that have not been written to the socket yet.
-    unsent: Cell<usize>,
-    unsent_by_all: Rc<Cell<usize>>,
-    /// Wakes the connection's task when there is something to send or `state` has changed.
+    account: Account,
+    /// There is something to send, or `state` has changed.
     pub(super) wake: Notify,
 }
 
@@ -85,6 +145,7 @@ impl ConnectedClient {
             last_command: Cell::new("NULL"),
             state: Cell::new(ConnectionState::Open),
             is_authenticated: Cell::new(server.password.is_none()),
+            stranger_since: Cell::new(now),
             protocol: Cell::new(Protocol::Resp2),
             db: Cell::new(0),
             name: RefCell::default(),
@@ -93,12 +154,12 @@ impl ConnectedClient {
             channels: RefCell::default(),
             transaction: RefCell::default(),
             watched_key_changed: Rc::default(),
-            is_watching: Cell::new(false),
+            watched: RefCell::default(),
             pause: Cell::new(None),
             limits: server.limits,
+            reply_budget: Cell::new(0),
             output: RefCell::default(),
-            unsent: Cell::new(0),
-            unsent_by_all: Rc::clone(&server.unsent),
+            account: Account::new(&server.kept),
             wake: Notify::new(),
         });
         server.clients.insert(client.id, Rc::clone(&client));
@@ -110,22 +171,29 @@ impl ConnectedClient {
         if self.state.get() == ConnectionState::Dead {
             return;
         }
+        let size = reply.size();
+        if self.check_room(size).is_err() {
+            self.end(ConnectionState::Dead);
+            return;
+        }
         let mut output = self.output.borrow_mut();
         let before = output.len();
+        output.reserve(size.min(EXACT_RESERVE));
         reply.encode(self.protocol.get(), &mut output);
         let added = output.len() - before;
-        self.unsent.set(self.unsent.get() + added);
-        self.unsent_by_all.set(self.unsent_by_all.get() + added);
+        self.account.set(Kept::Replies, self.unsent() + added);
         self.wake.notify_one();
-        if self.unsent.get() > self.limits.output_each || self.unsent_by_all.get() > self.limits.output {
-            self.end(ConnectionState::Dead);
-        }
     }
 
     /// Closes the connection, at once or when everything has been sent.
     pub(super) fn end(&self, state: ConnectionState) {
         if self.state.get() != ConnectionState::Dead {
             self.state.set(state);
+        }
+        if state == ConnectionState::Dead {
+            // The connection's task frees the rest when it wakes up.
+            self.take_output();
+            self.account.clear();
         }
         self.wake.notify_one();
     }
@@ -137,7 +205,7 @@ impl ConnectedClient {
 
     /// Returns the number of reply bytes that have not been sent.
     pub(super) fn unsent(&self) -> usize {
-        self.unsent.get()
+        self.account.part(Kept::Replies)
     }
 
     /// Removes and returns the queued replies, in order to send them.
@@ -147,14 +215,50 @@ impl ConnectedClient {
 
     /// Subtracts bytes that have been written to the socket.
     pub(super) fn note_sent(&self, count: usize) {
-        self.unsent.set(self.unsent.get().saturating_sub(count));
-        let all = self.unsent_by_all.get();
-        self.unsent_by_all.set(all.saturating_sub(count));
+        self.gives_up(Kept::Replies, count);
     }
-}
 
-impl Drop for ConnectedClient {
-    fn drop(&mut self) {
-        self.note_sent(self.unsent.get());
+    /// The memory that the server keeps for this client, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.account.own.get()
+    }
+
+    /// Counts `bytes` more for one purpose.
+    ///
+    /// # Errors
+    /// The client may not take that much memory; nothing must then be stored.
+    pub(super) fn keep(&self, kept: Kept, bytes: usize) -> Result<(), CommandError> {
+        self.check_room(bytes)?;
+        self.account.set(kept, self.account.part(kept) + bytes);
+        Ok(())
+    }
+
+    /// Counts `bytes` less for one purpose.
+    pub(super) fn gives_up(&self, kept: Kept, bytes: usize) {
+        self.account
+            .set(kept, self.account.part(kept).saturating_sub(bytes));
+    }
+
+    /// Sets what is kept for one purpose.
+    pub(super) fn keeps(&self, kept: Kept, bytes: usize) {
+        self.account.set(kept, bytes);
+    }
+
+    fn check_room(&self, bytes: usize) -> Result<(), CommandError> {
+        let most = if self.is_authenticated.get() {
+            self.limits.client_memory
+        } else {
+            self.limits.stranger_memory
+        };
+        if self.memory() + bytes > most {
+            return Err("ERR this connection takes more memory than the practice Redis allows".into());
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction, if there is one, and returns it.
+    pub(super) fn take_transaction(&self) -> Option<QueuedTransaction> {
+        self.account.set(Kept::Transaction, 0);
+        self.transaction.borrow_mut().take()
     }
 }

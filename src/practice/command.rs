@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::client::ConnectedClient;
 use super::commands::command_table::CommandInfo;
-use super::reply::Reply;
+use super::reply::{Reply, Size};
 use super::request::integer;
 use super::state::ServerState;
 use super::store::{KeyEntry, Moment};
@@ -108,6 +108,31 @@ impl<'a> Invocation<'a> {
             Some(Value::Set(set)) => Ok(Some(set)),
             Some(_) => Err(WRONG_TYPE),
         }
+    }
+
+    /// Collects the parts of a reply, and refuses to do so as soon as they would take too much memory.
+    pub(super) fn collect<T: Size>(&self, parts: impl Iterator<Item = T>) -> Result<Vec<T>, CommandError> {
+        let mut collected = Vec::new();
+        let mut size = 0;
+        for part in parts {
+            size += part.size();
+            self.afford(size)?;
+            collected.push(part);
+        }
+        Ok(collected)
+    }
+
+    /// An array of bulk strings.
+    pub(super) fn bulks(&self, items: impl Iterator<Item = Vec<u8>>) -> CommandResult {
+        self.collect(items.map(Reply::Bulk)).map(Reply::Array)
+    }
+
+    /// Checks whether the reply to this request may take this much memory.
+    pub(super) fn afford(&self, bytes: usize) -> Result<(), CommandError> {
+        if bytes > self.client.reply_budget.get() {
+            return Err("ERR the reply is larger than the practice Redis allows".into());
+        }
+        Ok(())
     }
 
     pub(super) fn put(&mut self, key: &[u8], value: Value, expires: Option<Moment>) {

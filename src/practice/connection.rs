@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::client::{ConnectedClient, ConnectionState, Pause};
+use super::client::{ConnectedClient, ConnectionState, Kept, Pause};
 use super::commands;
 use super::reply::Reply;
 use super::request::{RequestLimits, RequestReader};
@@ -27,6 +27,8 @@ pub(super) async fn serve(stream: TcpStream, client: Rc<ConnectedClient>, server
         client: Rc::clone(&client),
         reader: RequestReader::default(),
         sending: Vec::new(),
+        sent: 0,
+        blocked_since: None,
         request_began: None,
     };
     // The client has disconnected, so the error is not reported.
@@ -42,8 +44,12 @@ struct ConnectionTask {
     stream: TcpStream,
     client: Rc<ConnectedClient>,
     reader: RequestReader,
-    /// Bytes taken from the client's output, but not written to the socket yet.
+    /// Taken from the client's output, but not completely by the kernel yet.
     sending: Vec<u8>,
+    /// How many bytes of `sending` the kernel has taken.
+    sent: usize,
+    /// Since when the kernel has taken nothing, because the client does not read.
+    blocked_since: Option<Instant>,
     /// When the first byte of an incomplete request arrived.
     request_began: Option<Instant>,
 }
@@ -51,10 +57,11 @@ struct ConnectionTask {
 impl ConnectionTask {
     async fn run(&mut self, server: &SharedState) -> io::Result<()> {
         let client = Rc::clone(&self.client);
-        let patience = client.limits.patience;
         let mut chunk = vec![0; CHUNK];
         loop {
             let has_more = self.run_requests(server);
+            client.keeps(Kept::Request, self.reader.memory());
+            server.borrow().enforce_memory_limit();
             if self.sending.is_empty() {
                 self.sending = client.take_output();
             }
@@ -72,11 +79,15 @@ impl ConnectionTask {
                 self.request_began = None;
             }
             let pause = client.pause.get();
-            let timeout = match pause {
+            let end_of_pause = match pause {
                 Some(Pause::Until(moment)) => Some(moment),
-                Some(Pause::Forever) => None,
-                None => self.request_began.map(|began| began + patience),
+                Some(Pause::Forever) | None => None,
             };
+            let is_stranger = !client.is_authenticated.get();
+            let login = is_stranger.then(|| client.stranger_since.get() + client.limits.login);
+            let patience = [self.blocked_since, self.request_began.filter(|_| pause.is_none())]
+                .map(|since| since.map(|since| since + client.limits.patience));
+            let give_up = patience.into_iter().chain([login]).flatten().min();
             let (mut reading, writing) = self.stream.split();
             tokio::select! {
                 () = client.wake.notified() => {}
@@ -87,14 +98,11 @@ impl ConnectionTask {
                         count => self.reader.feed(&chunk[..count]),
                     }
                 }
-                () = sleep_until(timeout) => {
-                    if pause.is_none() {
-                        // The rest of a request did not arrive in time.
-                        return Ok(());
-                    }
+                () = sleep_until(end_of_pause) => {
                     client.pause.set(None);
                     client.send(&Reply::Int(0));
                 }
+                () = sleep_until(give_up) => return Ok(()),
             }
         }
     }
@@ -126,23 +134,29 @@ impl ConnectionTask {
     }
 
     fn send_without_waiting(&mut self) -> io::Result<()> {
-        while !self.sending.is_empty() {
-            match self.stream.try_write(&self.sending) {
+        while self.sent < self.sending.len() {
+            match self.stream.try_write(&self.sending[self.sent..]) {
                 Ok(count) => {
                     self.client.note_sent(count);
-                    self.sending.drain(..count);
+                    self.sent += count;
+                    self.blocked_since = None;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked_since.get_or_insert_with(Instant::now);
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
+        self.sending.clear();
+        self.sent = 0;
         Ok(())
     }
 
     /// Sends the remaining replies and closes the connection.
     async fn close(&mut self) -> io::Result<()> {
-        self.sending.extend(self.client.take_output());
-        self.stream.write_all(&self.sending).await?;
+        self.stream.write_all(&self.sending[self.sent..]).await?;
+        self.stream.write_all(&self.client.take_output()).await?;
         self.stream.shutdown().await?;
         // Closing with unread bytes would reset the connection, and the client would lose the reply.
         let mut unread = [0; CHUNK];

@@ -1,7 +1,7 @@
 //! Starts servers whose data is saved in the state folder. A lock file ensures that only one process at a time uses a
 //! data file. If the data file cannot be used, the server starts without it, and a notice gives the reason.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,16 +24,7 @@ pub(crate) enum DataNotice {
     SetAside { path: PathBuf },
 }
 
-/// Opens a lock file, which only its owner can read.
-pub(super) fn open_lock(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Starts a server with a data file. If the file is damaged, renames it. If it cannot be read, does not change it.
+/// Starts a server with a data file. Sets the file aside if it is damaged, and leaves it alone if it cannot be read.
 pub(super) fn start(
     mut options: ServerOptions,
     data: &Path,
@@ -47,11 +38,7 @@ pub(super) fn start(
             notices.push(DataNotice::SetAside { path });
             Server::start(options)
         }
-        Err(error)
-            if error.kind() == io::ErrorKind::PermissionDenied
-                && data.exists()
-                && File::open(data).is_err() =>
-        {
+        Err(error) if data.exists() && state::read(data).is_err() => {
             notices.push(DataNotice::MemoryOnly {
                 reason: format!("{}: {error}", data.display()),
             });
@@ -88,7 +75,7 @@ pub(crate) fn start_standalone(
 
 fn lock_standalone() -> Result<(PathBuf, File), String> {
     let folder = state::open_folder().map_err(|error| error.to_string())?;
-    let lock = open_lock(&folder.join(STANDALONE_LOCK)).map_err(|error| error.to_string())?;
+    let lock = state::open_lock(&folder.join(STANDALONE_LOCK)).map_err(|error| error.to_string())?;
     match lock.try_lock() {
         Ok(()) => Ok((folder, lock)),
         Err(TryLockError::WouldBlock) => Err("another `sessiontut practice` is using it".into()),

@@ -1,122 +1,142 @@
 //! A map from names to values that keeps the order of insertion and can be read in parts while it changes.
 
-use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+
+use indexmap::IndexMap;
 
 use crate::random;
 
+/// Up to this size, removing an entry keeps the order of the others, as Redis does in its compact encodings.
+const ORDERED: usize = 512;
+
 /// Entries in order of insertion. Replacing a value keeps its place.
-///
-/// A SCAN cursor is a position in that order. An entry that exists from the first call of a scan to the last is
-/// therefore returned exactly once, even if other entries are added or removed in between.
 #[derive(Clone, Debug)]
-pub(super) struct Dict<V> {
-    positions: HashMap<Rc<[u8]>, u64>,
-    entries: BTreeMap<u64, (Rc<[u8]>, V)>,
-    next: u64,
-}
+pub(super) struct Dict<V>(IndexMap<Rc<[u8]>, V>);
 
 impl<V> Default for Dict<V> {
     fn default() -> Self {
-        Self {
-            positions: HashMap::new(),
-            entries: BTreeMap::new(),
-            // Positions start at 1, because the cursor 0 means both the start and the end of a scan.
-            next: 1,
-        }
+        Self(IndexMap::new())
     }
 }
 
 impl<V> Dict<V> {
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.0.len()
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Option<&V> {
-        let entry = self.entries.get(self.positions.get(name)?);
-        entry.map(|(_, value)| value)
+        self.0.get(name)
     }
 
-    pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut V> {
-        let entry = self.entries.get_mut(self.positions.get(name)?);
-        entry.map(|(_, value)| value)
+    /// The entry together with its name, which others may share.
+    pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<(&Rc<[u8]>, &mut V)> {
+        self.0.get_full_mut(name).map(|(_, name, value)| (name, value))
     }
 
     /// Inserts an entry and returns the value that it replaces.
-    pub(super) fn insert(&mut self, name: &[u8], value: V) -> Option<V> {
-        if let Some(old) = self.get_mut(name) {
-            return Some(std::mem::replace(old, value));
-        }
-        let name: Rc<[u8]> = name.into();
-        self.positions.insert(Rc::clone(&name), self.next);
-        self.entries.insert(self.next, (name, value));
-        self.next += 1;
-        None
+    pub(super) fn insert(&mut self, name: Rc<[u8]>, value: V) -> Option<V> {
+        self.0.insert(name, value)
     }
 
     pub(super) fn remove(&mut self, name: &[u8]) -> Option<V> {
-        let position = self.positions.remove(name)?;
-        self.entries.remove(&position).map(|(_, value)| value)
+        if self.len() <= ORDERED {
+            self.0.shift_remove(name)
+        } else {
+            let removed = self.0.swap_remove(name);
+            // Otherwise a collection that has shrunk keeps the memory that it once needed.
+            if self.len() < self.0.capacity() / 4 {
+                self.0.shrink_to(self.len() * 2);
+            }
+            removed
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &V)> {
-        self.entries.values().map(|(name, value)| (&**name, value))
+        self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// Returns up to `count` entries, starting at `cursor` (0 is the start), and the next cursor (0 if the scan is
-    /// complete).
+    /// Up to `count` entries from `cursor` on (0: from the start), and the next cursor (0: the scan is complete).
+    ///
+    /// A cursor is the number of entries that are left, and a scan goes backwards: a removal moves only entries that the
+    /// scan has returned already. So an entry that is there from the first call to the last is returned at least once.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &V)>) {
-        let mut rest = self.entries.range(cursor..);
-        let found = rest.by_ref().take(count);
-        let found = found.map(|(_, (name, value))| (&**name, value)).collect();
-        (rest.next().map_or(0, |(position, _)| *position), found)
+        let left = match usize::try_from(cursor) {
+            Ok(0) | Err(_) => self.len(),
+            Ok(left) => left.min(self.len()),
+        };
+        let next = left.saturating_sub(count);
+        let found = (next..left).rev().filter_map(|index| self.0.get_index(index));
+        let found = found.map(|(name, value)| (&**name, value)).collect();
+        (next as u64, found)
     }
 
-    /// Returns a random entry. Entries that follow a gap are more likely than others.
+    /// A random entry, each with the same probability.
     pub(super) fn random_entry(&self) -> Option<(&[u8], &V)> {
-        let from = random::number() % self.next;
-        let mut from_there = self.entries.range(from..).chain(self.entries.iter());
-        from_there.next().map(|(_, (name, value))| (&**name, value))
+        let index = random::number().checked_rem(self.len() as u64)?;
+        let entry = self.0.get_index(usize::try_from(index).ok()?);
+        entry.map(|(name, value)| (&**name, value))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn a_scan_returns_every_entry_that_stays_exactly_once() {
+    fn a_scan_returns_every_entry_that_stays() {
         let mut dict = Dict::default();
         for number in 0..1000 {
-            dict.insert(format!("stays:{number}").as_bytes(), ());
+            dict.insert(format!("goes:{number}").as_bytes().into(), ());
+            dict.insert(format!("stays:{number}").as_bytes().into(), ());
         }
-        let mut seen: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        let mut seen: BTreeSet<Vec<u8>> = BTreeSet::new();
         let (mut cursor, mut round) = (0, 0);
         loop {
             let (next, found) = dict.scan(cursor, 10);
-            for (name, ()) in found {
-                *seen.entry(name.to_vec()).or_default() += 1;
-            }
+            seen.extend(found.into_iter().map(|(name, ())| name.to_vec()));
             cursor = next;
             if cursor == 0 {
                 break;
             }
-            dict.insert(format!("comes:{round}").as_bytes(), ());
-            dict.remove(format!("comes:{}", round / 2).as_bytes());
-            dict.insert(b"stays:7", ());
+            dict.insert(format!("comes:{round}").as_bytes().into(), ());
+            for number in round * 10..round * 10 + 10 {
+                dict.remove(format!("goes:{number}").as_bytes());
+            }
             round += 1;
         }
         for number in 0..1000 {
-            assert_eq!(seen.get(format!("stays:{number}").as_bytes()), Some(&1));
+            assert!(seen.contains(format!("stays:{number}").as_bytes()), "{number}");
         }
+    }
+
+    #[test]
+    fn random_entries_are_uniform_after_removals() {
+        let mut dict = Dict::default();
+        for number in 0..1000u32 {
+            dict.insert(number.to_string().as_bytes().into(), number);
+        }
+        for number in 0..990u32 {
+            dict.remove(number.to_string().as_bytes());
+        }
+        let mut counts = [0u32; 10];
+        for _ in 0..10_000 {
+            counts[*dict.random_entry().unwrap().1 as usize - 990] += 1;
+        }
+        // The expected number is 1000, with a standard deviation of 30.
+        assert!(
+            counts.iter().all(|count| (800..1200).contains(count)),
+            "{counts:?}"
+        );
     }
 
     #[test]
     fn entries_come_and_go() {
         let mut dict = Dict::default();
-        assert_eq!(dict.insert(b"a", 1), None);
-        assert_eq!(dict.insert(b"a", 2), Some(1));
-        *dict.get_mut(b"a").unwrap() += 1;
+        assert_eq!(dict.insert(b"a"[..].into(), 1), None);
+        assert_eq!(dict.insert(b"a"[..].into(), 2), Some(1));
+        *dict.get_mut(b"a").unwrap().1 += 1;
         assert_eq!(dict.random_entry(), Some((&b"a"[..], &3)));
         assert_eq!(dict.remove(b"a"), Some(3));
         assert_eq!((dict.len(), dict.get(b"a"), dict.random_entry()), (0, None, None));

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::value::allocated;
+
 /// The protocol version of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -67,8 +69,19 @@ impl Reply {
         Self::Int(i64::from(is_true))
     }
 
-    pub(super) fn bulks(items: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        Self::Array(items.into_iter().map(Self::Bulk).collect())
+    /// The memory that it takes, in bytes; its encoding is smaller.
+    pub(super) fn size(&self) -> usize {
+        let content = match self {
+            Self::Ok | Self::Nil | Self::NilArray | Self::Int(_) => 0,
+            Self::Status(text) | Self::Error(text) => text.len(),
+            Self::Bulk(bytes) => allocated(bytes.len()),
+            Self::Verbatim(text) => allocated(text.len()),
+            Self::Array(items) | Self::Set(items) | Self::Push(items) | Self::Many(items) => {
+                items.iter().map(Self::size).sum()
+            }
+            Self::Map(pairs) | Self::Pairs(pairs) => pairs.iter().map(Size::size).sum(),
+        };
+        size_of::<Self>() + content
     }
 
     /// Appends the reply in the given protocol.
@@ -107,6 +120,30 @@ impl Reply {
             }
             Self::Many(replies) => replies.iter().for_each(|reply| reply.encode(protocol, out)),
         }
+    }
+}
+
+/// Something of which a reply is made.
+pub(super) trait Size {
+    /// The memory that it takes, in bytes.
+    fn size(&self) -> usize;
+}
+
+impl Size for Reply {
+    fn size(&self) -> usize {
+        self.size()
+    }
+}
+
+impl Size for (Reply, Reply) {
+    fn size(&self) -> usize {
+        self.0.size() + self.1.size()
+    }
+}
+
+impl Size for String {
+    fn size(&self) -> usize {
+        size_of::<Self>() + allocated(self.len())
     }
 }
 

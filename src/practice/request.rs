@@ -12,6 +12,9 @@ const UNAUTHENTICATED_BYTES: i64 = 16 * 1024;
 /// The memory that a word needs in addition to its bytes.
 const WORD_COST: usize = 48;
 
+/// The size of an empty buffer: a client that has sent one large request does not keep its memory.
+const KEPT_BUFFER: usize = 64 * 1024;
+
 /// Limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestLimits {
@@ -50,8 +53,14 @@ impl RequestReader {
         if self.at > 0 {
             self.received.drain(..self.at);
             self.at = 0;
+            self.received.shrink_to(KEPT_BUFFER);
         }
         self.received.extend_from_slice(bytes);
+    }
+
+    /// The memory that unread requests take, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.received.len() + self.open.as_ref().map_or(0, |open| open.cost)
     }
 
     /// Whether a request has begun but is not complete.

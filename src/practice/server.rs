@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use super::client::ConnectedClient;
+use super::client::{ConnectedClient, ConnectionState};
 use super::simulated_fault::SimulatedFault;
 use super::state::{ServerLimits, ServerState, SharedState, Statistics};
 use super::store::{Store, wall_clock};
@@ -55,9 +55,13 @@ impl Default for ServerOptions {
 const HEARTBEAT: Duration = Duration::from_millis(100);
 /// How long a change may remain unsaved. A crash loses at most the changes of this time.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// Saving holds up the clients for at most one part in so many of the time.
+const SHARE_OF_SAVES: u32 = 20;
 /// The client name of the connection that each attached process keeps open.
 pub(super) const ATTACHED: &str = "sessiontut-attached";
-/// How often a server that is shutting down checks for attached processes.
+/// How long a client may take to log in even if others want its place.
+const TIME_TO_LOG_IN: Duration = Duration::from_millis(500);
+/// How often a server that is ending looks for attached processes.
 const RECOUNT: Duration = Duration::from_millis(10);
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -102,7 +106,7 @@ impl Server {
         let thread_id = run_id.clone();
         let thread = std::thread::Builder::new()
             .name("practice-redis".into())
-            .spawn(move || run(stopped, listener, options, saved.as_deref(), thread_id))?;
+            .spawn(move || run(stopped, listener, options, saved, thread_id))?;
         Ok(Self {
             address,
             password,
@@ -161,7 +165,19 @@ impl Drop for Server {
     }
 }
 
-/// Returns the target for a practice Redis at this address.
+/// Allows this process as many open files as the user may have, for as many clients.
+pub(crate) fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // Without it, clients over the limit wait until others disconnect.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+/// The target for a practice Redis at this address.
 pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
     Target {
         address: Address::Tcp {
@@ -193,7 +209,7 @@ fn run(
     stopped: oneshot::Receiver<Duration>,
     listener: std::net::TcpListener,
     options: ServerOptions,
-    saved: Option<&[u8]>,
+    saved: Option<Vec<u8>>,
     run_id: String,
 ) -> io::Result<()> {
     let runtime = crate::signals::runtime()?;
@@ -211,17 +227,14 @@ fn run(
             port: listener.local_addr()?.port(),
             since: Instant::now(),
             statistics: Statistics::default(),
-            unsent: Rc::default(),
+            kept: Rc::default(),
             last_client_id: 0,
         };
         if let Some(saved) = saved {
-            snapshot::restore(saved, &mut state);
+            snapshot::restore(&saved, &mut state);
         }
         state.fault = options.fault;
-        let mut saver = Saver {
-            file: options.data,
-            saved: state.store.changes,
-        };
+        let mut saver = Saver::new(options.data, &state.store);
         let state: SharedState = Rc::new(state.into());
         let grace = tokio::select! {
             () = accept(&listener, &state) => Duration::ZERO,
@@ -236,7 +249,8 @@ fn run(
             () = tokio::time::sleep(grace) => {}
         }
         drop(listener);
-        saver.save(&state)
+        let mut state = state.borrow_mut();
+        saver.finish(&mut state.store)
     })
 }
 
@@ -266,7 +280,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let _ = stream.set_nodelay(true);
     let mut server = state.borrow_mut();
     server.statistics.connections += 1;
-    if server.clients.len() >= server.limits.clients {
+    if !has_room(&mut server) {
         server.statistics.rejected += 1;
         // The send buffer of a new connection is empty, so the line fits.
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
@@ -276,17 +290,35 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(state)));
 }
 
+/// Whether a new connection may stay. If there are too many clients that have not logged in, the oldest is disconnected.
+///
+/// So there is always room for clients that know the password, and each has some time to send it.
+fn has_room(server: &mut ServerState) -> bool {
+    if server.password.is_none() {
+        return server.clients.len() < server.limits.clients;
+    }
+    if server.clients_that_are(false).count() < server.limits.strangers {
+        return true;
+    }
+    let oldest = server
+        .clients_that_are(false)
+        .min_by_key(|client| client.stranger_since.get())
+        .filter(|oldest| oldest.stranger_since.get().elapsed() > TIME_TO_LOG_IN)
+        .map(Rc::clone);
+    if let Some(oldest) = &oldest {
+        oldest.end(ConnectionState::Dead);
+        server.remove_client(oldest);
+    }
+    oldest.is_some()
+}
+
 async fn expire_and_save(state: &SharedState, saver: &mut Saver) {
-    let mut last_save = Instant::now();
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        state.borrow_mut().store.advance(wall_clock());
-        if last_save.elapsed() >= SAVE_EVERY {
-            // An error is ignored here, because a full disk may have room again later. Only an error of the last save
-            // is reported.
-            let _ = saver.save(state);
-            last_save = Instant::now();
+        while state.borrow_mut().store.advance_in_background(wall_clock()) {
+            tokio::task::yield_now().await;
         }
+        saver.save_if_due(&mut state.borrow_mut().store);
     }
 }
 
@@ -295,19 +327,55 @@ struct Saver {
     file: Option<PathBuf>,
     /// The store's change counter at the last save.
     saved: u64,
+    last_save: Instant,
+    /// How long the last save held up the clients.
+    took: Duration,
+    /// Writes the last save to the disk; the result is the number of changes.
+    writer: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Saver {
-    fn save(&mut self, state: &SharedState) -> io::Result<()> {
-        let Some(file) = &self.file else {
-            return Ok(());
-        };
-        let store = &mut state.borrow_mut().store;
-        store.advance(wall_clock());
-        if store.changes != self.saved {
-            snapshot::write(file, store)?;
-            self.saved = store.changes;
+    fn new(file: Option<PathBuf>, store: &Store) -> Self {
+        Self {
+            file,
+            saved: store.changes,
+            last_save: Instant::now(),
+            took: Duration::ZERO,
+            writer: None,
         }
-        Ok(())
+    }
+
+    /// Saves in the background, so that clients do not wait for the disk.
+    fn save_if_due(&mut self, store: &mut Store) {
+        let pause = SAVE_EVERY.max(self.took * SHARE_OF_SAVES);
+        let is_writing = self.writer.as_ref().is_some_and(|writer| !writer.is_finished());
+        let Some(file) = &self.file else {
+            return;
+        };
+        if is_writing || self.last_save.elapsed() < pause || store.changes == self.saved {
+            return;
+        }
+        self.writer = None;
+        let began = Instant::now();
+        // A full disk may have room later; an error of the last save, at the end, is reported.
+        if let Ok(snapshot) = snapshot::write(file, store) {
+            self.saved = store.changes;
+            self.writer = std::thread::Builder::new().spawn(move || snapshot.finish()).ok();
+        }
+        self.took = began.elapsed();
+        self.last_save = Instant::now();
+    }
+
+    /// Saves what has changed since the last save.
+    fn finish(mut self, store: &mut Store) -> io::Result<()> {
+        let written = match self.writer.take().map(JoinHandle::join) {
+            Some(Ok(Ok(()))) | None => true,
+            Some(_) => false,
+        };
+        store.advance(wall_clock());
+        match &self.file {
+            Some(file) if !written || store.changes != self.saved => snapshot::write(file, store)?.finish(),
+            _ => Ok(()),
+        }
     }
 }

@@ -1,37 +1,82 @@
 //! The data file. Its first line contains a hash, and the rest are the commands that restore the data.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use ring::digest::{SHA256, digest};
+use ring::digest::{Context, SHA256, digest};
 
 use super::client::ConnectedClient;
 use super::commands;
 use super::request::{RequestLimits, RequestReader};
-use super::state::ServerState;
+use super::state::{ServerLimits, ServerState};
 use super::store::{DATABASES, Store};
 use super::value::Value;
-use crate::state;
+use crate::state::{self, NewFile};
+
+/// Bytes that are written or read at a time.
+const BUFFER: usize = 256 * 1024;
 
 /// The start of the first line; the number changes with the format.
 const HEADER: &str = "sessiontut practice data 1 ";
 
-/// Writes the data atomically to a file with mode 0600.
-pub(super) fn write(file: &Path, store: &Store) -> io::Result<()> {
-    let body = body(store);
-    let mut content = format!("{HEADER}{}\n", hash(&body)).into_bytes();
-    content.extend(body);
-    state::write(file, &content)
+/// A complete snapshot that has not replaced the data file yet.
+pub(super) struct Snapshot(NewFile);
+
+impl Snapshot {
+    /// Waits until the disk has the snapshot, and then replaces the data file.
+    pub(super) fn finish(self) -> io::Result<()> {
+        self.0.replace()
+    }
 }
 
-/// Reads the commands from a file. Returns `None` if there is no file.
+/// Writes the data beside the data file, which [`Snapshot::finish`] then replaces.
+pub(super) fn write(file: &Path, store: &Store) -> io::Result<Snapshot> {
+    let mut new = NewFile::beside(file)?;
+    write_content(new.file(), store)?;
+    Ok(Snapshot(new))
+}
+
+fn write_content(file: &mut File, store: &Store) -> io::Result<()> {
+    let header = |hash: &str| format!("{HEADER}{hash}\n");
+    let mut body = HashingWriter {
+        inner: BufWriter::with_capacity(BUFFER, file),
+        hash: Context::new(&SHA256),
+    };
+    // The hash is known, and takes its place, when everything after it has been written.
+    body.inner.write_all(header(&"0".repeat(64)).as_bytes())?;
+    write_commands(&mut body, store)?;
+    body.inner.seek(SeekFrom::Start(0))?;
+    let hash = hexadecimal(body.hash.finish().as_ref());
+    body.inner.write_all(header(&hash).as_bytes())?;
+    body.inner.flush()
+}
+
+/// Passes bytes on, and computes their hash.
+struct HashingWriter<W> {
+    inner: W,
+    hash: Context,
+}
+
+impl<W: Write> Write for HashingWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Reads a data file; none if there is no file.
 ///
 /// # Errors
 /// The file cannot be read, or it is damaged ([`io::ErrorKind::InvalidData`]).
 pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
-    let content = match fs::read(file) {
+    let content = match state::read(file) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -42,14 +87,17 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
         .position(|byte| *byte == b'\n')
         .ok_or_else(damaged)?;
     let body = &content[end + 1..];
-    if content[..end] != *format!("{HEADER}{}", hash(body)).as_bytes() {
+    let hash = hexadecimal(digest(&SHA256, body).as_ref());
+    if content[..end] != *format!("{HEADER}{hash}").as_bytes() {
         return Err(damaged());
     }
-    Ok(Some(body.to_vec()))
+    Ok(Some(content))
 }
 
-/// Runs the commands that [`read`] returned.
-pub(super) fn restore(saved: &[u8], server: &mut ServerState) {
+/// Runs the commands of the file that [`read`] returned, all of them: what was saved is not refused, even if it is more than
+/// the limit on the data allows.
+pub(super) fn restore(content: &[u8], server: &mut ServerState) {
+    let limits_of_server = std::mem::replace(&mut server.limits, ServerLimits::unlimited());
     let no_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let client = ConnectedClient::enter(server, no_address, no_address);
     client.is_authenticated.set(true);
@@ -58,59 +106,61 @@ pub(super) fn restore(saved: &[u8], server: &mut ServerState) {
         is_authenticated: true,
     };
     let mut reader = RequestReader::default();
-    reader.feed(saved);
-    while let Ok(Some(words)) = reader.next(limits) {
-        if !words.is_empty() {
-            commands::run(server, &client, words);
-            client.note_sent(client.take_output().len());
+    let commands = content
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1);
+    for part in content[commands..].chunks(BUFFER) {
+        reader.feed(part);
+        while let Ok(Some(words)) = reader.next(limits) {
+            if !words.is_empty() {
+                commands::run(server, &client, words);
+                client.note_sent(client.take_output().len());
+            }
         }
     }
     server.remove_client(&client);
+    server.limits = limits_of_server;
 }
 
-fn body(store: &Store) -> Vec<u8> {
-    let mut out = Vec::new();
+fn write_commands(out: &mut impl Write, store: &Store) -> io::Result<()> {
     for db in 0..DATABASES {
-        let keys = store.database(db);
-        if keys.len() == 0 {
+        if store.len(db) == 0 {
             continue;
         }
-        command(&mut out, &[b"SELECT", db.to_string().as_bytes()]);
-        for (name, entry) in keys.iter() {
+        command(out, &[b"SELECT", db.to_string().as_bytes()])?;
+        for (name, entry) in store.iter(db) {
             match &entry.value {
-                Value::Text(text) => command(&mut out, &[b"SET", name, text]),
+                Value::Text(text) => command(out, &[b"SET", name, text])?,
                 Value::Hash(hash) => {
                     for (field, value) in hash.pairs() {
-                        command(&mut out, &[b"HSET", name, field, value]);
+                        command(out, &[b"HSET", name, field, value])?;
                     }
                 }
                 Value::Set(set) => {
                     for (member, _) in set.pairs() {
-                        command(&mut out, &[b"SADD", name, member]);
+                        command(out, &[b"SADD", name, member])?;
                     }
                 }
             }
             if let Some(moment) = entry.expires {
-                command(&mut out, &[b"PEXPIREAT", name, moment.to_string().as_bytes()]);
+                command(out, &[b"PEXPIREAT", name, moment.to_string().as_bytes()])?;
             }
         }
     }
-    out
+    Ok(())
 }
 
-fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
-    out.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+fn command(out: &mut impl Write, words: &[&[u8]]) -> io::Result<()> {
+    write!(out, "*{}\r\n", words.len())?;
     for word in words {
-        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        out.extend_from_slice(word);
-        out.extend_from_slice(b"\r\n");
+        write!(out, "${}\r\n", word.len())?;
+        out.write_all(word)?;
+        out.write_all(b"\r\n")?;
     }
+    Ok(())
 }
 
-fn hash(body: &[u8]) -> String {
-    digest(&SHA256, body)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

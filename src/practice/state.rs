@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::client::{ConnectedClient, ConnectionState};
+use super::client::{ConnectedClient, ConnectionState, Kept};
 use super::reply::Reply;
 use super::simulated_fault::SimulatedFault;
 use super::store::{Store, wall_clock};
@@ -13,33 +13,63 @@ use crate::redis_client::quoted;
 use crate::secret::Secret;
 
 const MEGABYTE: usize = 1024 * 1024;
+/// About how many bytes of a command MONITOR shows.
+const LONGEST_SHOWN: usize = 256 * 1024;
 
 /// The limits of a practice server.
+///
+/// With all of them, and [`ServerLimits::data`] of 64 MB, the process takes less than 200 MB whatever one client does.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
-    /// The most connections at a time.
+    /// Connections of clients that have logged in.
     pub clients: usize,
-    /// The maximum size of the data set in bytes. If it is exceeded, writes get Redis's OOM error.
+    /// Connections of clients that have not logged in. A further one takes the place of the oldest.
+    pub strangers: usize,
+    /// Bytes of the data set; beyond them, writes get Redis's OOM error.
     pub data: usize,
-    /// Bytes of one request, and of the queue of one transaction.
+    /// Bytes of one request, and of one string.
     pub request: usize,
-    /// Bytes of replies that one client may leave unread.
-    pub output_each: usize,
-    /// Bytes of replies that all clients together may leave unread.
-    pub output: usize,
-    /// How long a request may take to arrive after its first byte.
+    /// Bytes of memory for one reply, before it is encoded.
+    pub reply: usize,
+    /// Bytes that the server keeps for one client: unread replies, incomplete requests, transactions, subscriptions.
+    pub client_memory: usize,
+    /// The same for a client that has not logged in.
+    pub stranger_memory: usize,
+    /// The same for all clients together. Beyond that, the client with the most is disconnected.
+    pub clients_memory: usize,
+    /// How long a request may take to arrive after its first byte, and a client to read anything of a reply.
     pub patience: Duration,
+    /// How long a client may take to log in.
+    pub login: Duration,
 }
 
 impl Default for ServerLimits {
     fn default() -> Self {
         Self {
-            clients: 256,
+            clients: 1024,
+            strangers: 64,
             data: 64 * MEGABYTE,
             request: 16 * MEGABYTE,
-            output_each: 64 * MEGABYTE,
-            output: 128 * MEGABYTE,
+            reply: 20 * MEGABYTE,
+            client_memory: 32 * MEGABYTE,
+            stranger_memory: 80 * 1024,
+            clients_memory: 128 * MEGABYTE,
             patience: Duration::from_secs(60),
+            login: Duration::from_secs(10),
+        }
+    }
+}
+
+impl ServerLimits {
+    /// For reading a data file.
+    pub(super) fn unlimited() -> Self {
+        Self {
+            data: usize::MAX,
+            request: usize::MAX,
+            reply: usize::MAX,
+            client_memory: usize::MAX,
+            clients_memory: usize::MAX,
+            ..Self::default()
         }
     }
 }
@@ -58,8 +88,8 @@ pub(super) struct ServerState {
     pub(super) port: u16,
     pub(super) since: Instant,
     pub(super) statistics: Statistics,
-    /// Bytes of replies to all clients that have not been sent yet.
-    pub(super) unsent: Rc<Cell<usize>>,
+    /// The memory that is kept for all clients, in bytes.
+    pub(super) kept: Rc<Cell<usize>>,
     pub(super) last_client_id: u64,
 }
 
@@ -84,15 +114,37 @@ impl ServerState {
         self.unsubscribe_all(client);
     }
 
-    pub(super) fn unwatch(&mut self, client: &ConnectedClient) {
-        if client.is_watching.replace(false) {
-            self.store.unwatch(&client.watched_key_changed);
+    /// Disconnects the clients that take the most memory, until all together are within the limit.
+    pub(super) fn enforce_memory_limit(&self) {
+        while self.kept.get() > self.limits.clients_memory {
+            let open = self
+                .clients
+                .values()
+                .filter(|client| client.state.get() != ConnectionState::Dead);
+            let Some(largest) = open.max_by_key(|client| client.memory()) else {
+                return;
+            };
+            largest.end(ConnectionState::Dead);
         }
+    }
+
+    /// The connections of clients that have logged in (`true`), or have not.
+    pub(super) fn clients_that_are(&self, authenticated: bool) -> impl Iterator<Item = &Rc<ConnectedClient>> {
+        let clients = self.clients.values();
+        clients.filter(move |client| client.is_authenticated.get() == authenticated)
+    }
+
+    pub(super) fn unwatch(&mut self, client: &ConnectedClient) {
+        for key in std::mem::take(&mut *client.watched.borrow_mut()) {
+            self.store.unwatch(&key, &client.watched_key_changed);
+        }
+        client.keeps(Kept::WatchedKeys, 0);
         client.watched_key_changed.set(false);
     }
 
     pub(super) fn unsubscribe_all(&mut self, client: &ConnectedClient) {
         let channels = std::mem::take(&mut *client.channels.borrow_mut());
+        client.keeps(Kept::Channels, 0);
         for channel in &channels {
             self.unsubscribe(client.id, channel);
         }
@@ -119,6 +171,7 @@ impl ServerState {
         ]);
         for client in subscribers.iter().filter_map(|id| self.clients.get(id)) {
             client.send(&push);
+            self.enforce_memory_limit();
         }
         subscribers.len()
     }
@@ -131,7 +184,10 @@ impl ServerState {
         let mut monitors = self.clients.values().filter(is_monitor).peekable();
         if monitors.peek().is_some() {
             let line = Reply::Status(monitor_line(client, words).into());
-            monitors.for_each(|monitor| monitor.send(&line));
+            for monitor in monitors {
+                monitor.send(&line);
+                self.enforce_memory_limit();
+            }
         }
     }
 }
@@ -151,7 +207,11 @@ fn monitor_line(client: &ConnectedClient, words: &[Vec<u8>]) -> String {
             word.as_slice()
         };
         line.push(' ');
-        line.push_str(&quoted(word));
+        line.push_str(&quoted(&word[..word.len().min(LONGEST_SHOWN)]));
+        if line.len() > LONGEST_SHOWN {
+            line.push_str(" ...");
+            break;
+        }
     }
     line
 }

@@ -6,12 +6,20 @@ use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::dict::Dict;
-use super::value::Value;
+use super::value::{Value, allocated};
 
 /// The number of databases, as in Redis's default configuration.
 pub(super) const DATABASES: usize = 16;
-/// The memory that a key needs in addition to its name and value.
-const KEY_COST: usize = 96;
+/// The memory that a key needs in addition to its name and value: the entry, its hash and its place in the hash table.
+const KEY_COST: usize = size_of::<(Rc<[u8]>, KeyEntry)>() + 24;
+/// The memory that an expiry time needs: its place in the index, whose nodes are about half full.
+const EXPIRY_COST: usize = 2 * size_of::<Expiry>();
+/// The reference counts before a name.
+const COUNTS: usize = 2 * size_of::<usize>();
+/// The most expired keys that are removed before one command, so that no command waits for many of them.
+const EXPIRED_PER_COMMAND: usize = 64;
+/// The most expired keys that are removed at a time in the background, which takes about a millisecond.
+const EXPIRED_PER_TURN: usize = 1000;
 
 /// A time in milliseconds since 1970.
 pub(super) type Moment = i64;
@@ -31,14 +39,20 @@ pub(super) struct KeyEntry {
     pub(super) expires: Option<Moment>,
 }
 
+/// When a key (database, name) expires.
+type Expiry = (Moment, usize, Rc<[u8]>);
+
+/// A key that a client watches.
+pub(super) type WatchedKey = (usize, Rc<[u8]>);
+
 #[derive(Debug)]
 pub(super) struct Store {
     databases: Vec<Dict<KeyEntry>>,
-    /// All keys with an expiry, the earliest first.
-    expiries: BTreeSet<(Moment, usize, Vec<u8>)>,
-    /// Flags to set when a key (database, name) changes, for WATCH.
-    watched: HashMap<(usize, Vec<u8>), Vec<ChangeFlag>>,
-    /// Approximate memory use of the data set, in bytes.
+    /// Every key that expires, the earliest first.
+    expiries: BTreeSet<Expiry>,
+    /// Flags to set when a key changes, for WATCH.
+    watched: HashMap<WatchedKey, Vec<ChangeFlag>>,
+    /// The memory that the data set takes, in bytes, as glibc allocates it.
     pub(super) used: usize,
     /// A number that grows with every change.
     pub(super) changes: u64,
@@ -63,35 +77,70 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Sets the clock, and removes all keys that have expired.
+    /// Sets the clock, and removes some of the keys that have expired by then. The others are hidden until they are removed.
     pub(super) fn advance(&mut self, now: Moment) {
         self.now = now;
-        while let Some((moment, db, name)) = self.expiries.first().cloned() {
-            if moment > now {
-                break;
+        self.remove_expired(EXPIRED_PER_COMMAND);
+    }
+
+    /// Sets the clock, and removes expired keys for about a millisecond; whether there are more.
+    pub(super) fn advance_in_background(&mut self, now: Moment) -> bool {
+        self.now = now;
+        self.remove_expired(EXPIRED_PER_TURN)
+    }
+
+    fn remove_expired(&mut self, most: usize) -> bool {
+        for _ in 0..most {
+            match self.expiries.first() {
+                Some((moment, db, name)) if *moment <= self.now => {
+                    let (db, name) = (*db, Rc::clone(name));
+                    self.remove_if_expired(db, &name);
+                }
+                _ => return false,
             }
-            self.remove(db, &name);
+        }
+        true
+    }
+
+    /// Removes a key if it has expired.
+    pub(super) fn remove_if_expired(&mut self, db: usize, name: &[u8]) {
+        let entry = self.databases[db].get(name);
+        if entry.is_some_and(|entry| !entry.is_alive(self.now)) {
+            self.remove_entry(db, name);
             self.expired += 1;
         }
     }
 
-    pub(super) fn database(&self, db: usize) -> &Dict<KeyEntry> {
-        &self.databases[db]
+    /// The number of keys. As in Redis, expired keys count until they are removed.
+    pub(super) fn len(&self, db: usize) -> usize {
+        self.databases[db].len()
+    }
+
+    pub(super) fn iter(&self, db: usize) -> impl Iterator<Item = (&[u8], &KeyEntry)> {
+        let entries = self.databases[db].iter();
+        entries.filter(|(_, entry)| entry.is_alive(self.now))
+    }
+
+    /// One part of a scan; see [`Dict::scan`].
+    pub(super) fn scan(&self, db: usize, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &KeyEntry)>) {
+        let (next, mut found) = self.databases[db].scan(cursor, count);
+        found.retain(|(_, entry)| entry.is_alive(self.now));
+        (next, found)
     }
 
     pub(super) fn get(&self, db: usize, name: &[u8]) -> Option<&KeyEntry> {
-        self.databases[db].get(name)
+        let entry = self.databases[db].get(name);
+        entry.filter(|entry| entry.is_alive(self.now))
     }
 
     /// Creates or replaces a key.
     pub(super) fn put(&mut self, db: usize, name: &[u8], value: Value, expires: Option<Moment>) {
         self.take(db, name);
-        self.used += KEY_COST + name.len() + value.bytes();
-        if let Some(moment) = expires {
-            self.expiries.insert((moment, db, name.to_vec()));
-        }
-        self.databases[db].insert(name, KeyEntry { value, expires });
-        self.changed(db, name);
+        self.used += cost(name, &value);
+        let name: Rc<[u8]> = name.into();
+        self.databases[db].insert(Rc::clone(&name), KeyEntry { value, expires: None });
+        self.schedule(db, &name, expires);
+        self.changed(db, &name);
     }
 
     /// Changes a value in place, and removes its key if it is empty afterwards. The caller must call
@@ -102,7 +151,8 @@ impl Store {
         name: &[u8],
         change: impl FnOnce(&mut Value) -> R,
     ) -> Option<R> {
-        let entry = self.databases[db].get_mut(name)?;
+        self.remove_if_expired(db, name);
+        let (_, entry) = self.databases[db].get_mut(name)?;
         let before = entry.value.bytes();
         let result = change(&mut entry.value);
         let (after, is_empty) = (entry.value.bytes(), entry.value.is_empty());
@@ -114,21 +164,33 @@ impl Store {
     }
 
     pub(super) fn set_expiry(&mut self, db: usize, name: &[u8], expires: Option<Moment>) {
-        let Some(entry) = self.databases[db].get_mut(name) else {
-            return;
-        };
-        let old = std::mem::replace(&mut entry.expires, expires);
-        if let Some(moment) = old {
-            self.expiries.remove(&(moment, db, name.to_vec()));
-        }
-        if let Some(moment) = expires {
-            self.expiries.insert((moment, db, name.to_vec()));
-        }
+        self.remove_if_expired(db, name);
+        self.schedule(db, name, expires);
         self.changed(db, name);
     }
 
-    /// Removes a key and returns it.
+    /// Records when a key expires, in its entry and in the index.
+    fn schedule(&mut self, db: usize, name: &[u8], expires: Option<Moment>) {
+        let Some((name, entry)) = self.databases[db].get_mut(name) else {
+            return;
+        };
+        if let Some(old) = std::mem::replace(&mut entry.expires, expires) {
+            self.expiries.remove(&(old, db, Rc::clone(name)));
+            self.used = self.used.saturating_sub(EXPIRY_COST);
+        }
+        if let Some(moment) = expires {
+            self.expiries.insert((moment, db, Rc::clone(name)));
+            self.used += EXPIRY_COST;
+        }
+    }
+
+    /// Removes a key and returns it, unless it has expired.
     pub(super) fn remove(&mut self, db: usize, name: &[u8]) -> Option<KeyEntry> {
+        self.remove_if_expired(db, name);
+        self.remove_entry(db, name)
+    }
+
+    fn remove_entry(&mut self, db: usize, name: &[u8]) -> Option<KeyEntry> {
         let entry = self.take(db, name)?;
         self.changed(db, name);
         Some(entry)
@@ -136,9 +198,9 @@ impl Store {
 
     /// Removes all keys of a database.
     pub(super) fn clear(&mut self, db: usize) {
-        let names: Vec<Vec<u8>> = self.databases[db].iter().map(|(name, _)| name.to_vec()).collect();
-        for name in names {
-            self.remove(db, &name);
+        for (name, entry) in std::mem::take(&mut self.databases[db]).iter() {
+            self.forget(db, name, entry);
+            self.changed(db, name);
         }
     }
 
@@ -148,46 +210,64 @@ impl Store {
         if self.watched.is_empty() {
             return;
         }
-        if let Some(flags) = self.watched.get(&(db, name.to_vec())) {
+        if let Some(flags) = self.watched.get(&(db, name.into())) {
             flags.iter().for_each(|flag| flag.set(true));
         }
     }
 
     /// Sets `flag` at the next change of the key.
-    pub(super) fn watch(&mut self, db: usize, name: &[u8], flag: &ChangeFlag) {
-        let flags = self.watched.entry((db, name.to_vec())).or_default();
-        if !flags.iter().any(|known| Rc::ptr_eq(known, flag)) {
-            flags.push(Rc::clone(flag));
-        }
+    pub(super) fn watch(&mut self, key: WatchedKey, flag: &ChangeFlag) {
+        // Otherwise the removal of a key that has expired already would count as a change.
+        self.remove_if_expired(key.0, &key.1);
+        self.watched.entry(key).or_default().push(Rc::clone(flag));
     }
 
-    /// Undoes every [`Store::watch`] with this flag.
-    pub(super) fn unwatch(&mut self, flag: &ChangeFlag) {
-        self.watched.retain(|_, flags| {
+    /// Undoes a [`Store::watch`].
+    pub(super) fn unwatch(&mut self, key: &WatchedKey, flag: &ChangeFlag) {
+        if let Some(flags) = self.watched.get_mut(key) {
             flags.retain(|known| !Rc::ptr_eq(known, flag));
-            !flags.is_empty()
-        });
+            if flags.is_empty() {
+                self.watched.remove(key);
+            }
+        }
     }
 
     fn take(&mut self, db: usize, name: &[u8]) -> Option<KeyEntry> {
         let entry = self.databases[db].remove(name)?;
-        let freed = KEY_COST + name.len() + entry.value.bytes();
-        self.used = self.used.saturating_sub(freed);
-        if let Some(moment) = entry.expires {
-            self.expiries.remove(&(moment, db, name.to_vec()));
-        }
+        self.forget(db, name, &entry);
         Some(entry)
     }
+
+    /// Subtracts the memory of a removed entry, and removes it from the index of expiry times.
+    fn forget(&mut self, db: usize, name: &[u8], entry: &KeyEntry) {
+        let mut freed = cost(name, &entry.value);
+        if let Some(moment) = entry.expires {
+            self.expiries.remove(&(moment, db, name.into()));
+            freed += EXPIRY_COST;
+        }
+        self.used = self.used.saturating_sub(freed);
+    }
+}
+
+impl KeyEntry {
+    fn is_alive(&self, now: Moment) -> bool {
+        self.expires.is_none_or(|moment| moment > now)
+    }
+}
+
+/// The memory that a key without an expiry time takes.
+fn cost(name: &[u8], value: &Value) -> usize {
+    KEY_COST + allocated(COUNTS + name.len()) + value.bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::practice::value::Collection;
 
     #[test]
     fn a_key_and_its_memory_are_gone_at_its_millisecond() {
         let mut store = Store::default();
+        store.advance(0);
         store.put(0, b"k", Value::Text(b"v".to_vec()), Some(1000));
         store.advance(999);
         assert!(store.get(0, b"k").is_some());
@@ -200,19 +280,40 @@ mod tests {
     fn expiry_counts_as_a_change_of_a_watched_key() {
         let mut store = Store::default();
         let flag = Rc::new(Cell::new(false));
+        store.advance(0);
         store.put(0, b"k", Value::Text(b"v".to_vec()), Some(1000));
-        store.watch(0, b"k", &flag);
+        let key: WatchedKey = (0, b"k"[..].into());
+        store.watch(key.clone(), &flag);
         store.advance(1000);
         assert!(flag.get());
-        store.unwatch(&flag);
+        store.unwatch(&key, &flag);
         assert!(store.watched.is_empty());
+    }
+
+    #[test]
+    fn many_keys_that_expire_at_once_are_gone_at_once_and_removed_in_turns() {
+        let mut store = Store::default();
+        store.advance(0);
+        for number in 0..5000u32 {
+            store.put(0, &number.to_be_bytes(), Value::Text(Vec::new()), Some(1000));
+        }
+        store.advance(1000);
+        assert!(store.len(0) > 4000);
+        assert!(store.get(0, &4999u32.to_be_bytes()).is_none());
+        assert_eq!(store.iter(0).count(), 0);
+        assert!(store.remove(0, &4999u32.to_be_bytes()).is_none());
+        let mut turns = 1;
+        while store.advance_in_background(1000) {
+            turns += 1;
+        }
+        assert_eq!((store.len(0), store.used, store.expired, turns), (0, 0, 5000, 5));
     }
 
     #[test]
     fn all_memory_is_released() {
         let mut store = Store::default();
         for number in 0..100u32 {
-            store.put(0, b"hash", Value::Hash(Collection::empty_hash()), None);
+            store.put(0, b"hash", Value::empty_hash(), None);
             store.edit(0, b"hash", |value| {
                 if let Value::Hash(hash) = value {
                     for field in 0..=number * 2 {

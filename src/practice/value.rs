@@ -1,8 +1,12 @@
 //! The values of keys, with those effects of Redis 7.0's encodings that learners can see: small hashes keep the order
 //! of their fields (HGETALL), and sets of integers are sorted (SMEMBERS).
 
+use std::rc::Rc;
+
 use super::dict::Dict;
+use super::packed::Packed;
 use super::request::integer;
+use crate::random;
 
 /// `hash-max-listpack-entries`
 const LISTPACK_ENTRIES: usize = 128;
@@ -12,8 +16,19 @@ const LISTPACK_VALUE: usize = 64;
 const INTSET_ENTRIES: usize = 512;
 /// The longest string that Redis allocates together with its header.
 const EMBEDDED: usize = 44;
-/// The memory that an element needs in addition to its bytes.
-const ELEMENT_COST: usize = 48;
+/// The memory that an element needs in addition to its name and value: the entry, its hash and its place in the table.
+const ELEMENT_COST: usize = size_of::<(Rc<[u8]>, Box<[u8]>)>() + 24;
+/// The memory of a hash table without elements: its header, the smallest index, and room for three elements.
+const TABLE_COST: usize = size_of::<Table>() + 208;
+
+/// The memory that glibc allocates for a value of this size.
+pub(super) fn allocated(bytes: usize) -> usize {
+    if bytes == 0 {
+        0
+    } else {
+        (bytes + 8).next_multiple_of(16).max(32)
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(super) enum Value {
@@ -24,6 +39,14 @@ pub(super) enum Value {
 }
 
 impl Value {
+    pub(super) fn empty_hash() -> Self {
+        Self::Hash(Collection::empty(false))
+    }
+
+    pub(super) fn empty_set() -> Self {
+        Self::Set(Collection::empty(true))
+    }
+
     /// The reply to TYPE.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
@@ -39,17 +62,17 @@ impl Value {
             Self::Text(text) if integer(text).is_some() => "int",
             Self::Text(text) if text.len() <= EMBEDDED => "embstr",
             Self::Text(_) => "raw",
-            Self::Hash(hash) if hash.is_compact => "listpack",
-            Self::Set(set) if set.is_compact => "intset",
+            Self::Hash(hash) if hash.is_packed() => "listpack",
+            Self::Set(set) if set.is_packed() => "intset",
             Self::Hash(_) | Self::Set(_) => "hashtable",
         }
     }
 
-    /// Approximate memory use.
+    /// The memory that it takes.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Text(text) => text.len(),
-            Self::Hash(elements) | Self::Set(elements) => elements.bytes,
+            Self::Text(text) => allocated(text.capacity()),
+            Self::Hash(elements) | Self::Set(elements) => elements.bytes(),
         }
     }
 
@@ -63,101 +86,183 @@ impl Value {
 }
 
 /// An element's name and value.
-pub(super) type Pair<'a> = (&'a [u8], &'a Vec<u8>);
+pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
 
-/// The elements of a hash or a set.
+/// The elements of a hash or a set, in one of two encodings. Redis never returns to the first one.
 #[derive(Clone, Debug)]
 pub(super) struct Collection {
-    elements: Dict<Vec<u8>>,
-    bytes: usize,
-    /// Whether Redis would use the compact encoding. Once a collection has become a hash table, it stays one.
-    is_compact: bool,
+    elements: Elements,
     is_set: bool,
 }
 
-impl Collection {
-    pub(super) fn empty_hash() -> Self {
-        Self {
-            elements: Dict::default(),
-            bytes: 0,
-            is_compact: true,
-            is_set: false,
-        }
-    }
+#[derive(Clone, Debug)]
+enum Elements {
+    /// The encodings `listpack` and `intset`.
+    Packed(Packed),
+    /// The encoding `hashtable`.
+    Table(Box<Table>),
+}
 
-    pub(super) fn empty_set() -> Self {
+#[derive(Clone, Debug, Default)]
+struct Table {
+    dict: Dict<Box<[u8]>>,
+    bytes: usize,
+}
+
+impl Collection {
+    fn empty(is_set: bool) -> Self {
         Self {
-            is_set: true,
-            ..Self::empty_hash()
+            elements: Elements::Packed(Packed::default()),
+            is_set,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.elements.len()
+        match &self.elements {
+            Elements::Packed(packed) => packed.len(),
+            Elements::Table(table) => table.dict.len(),
+        }
     }
 
-    pub(super) fn get(&self, name: &[u8]) -> Option<&Vec<u8>> {
-        self.elements.get(name)
+    /// The memory that it takes, in bytes.
+    fn bytes(&self) -> usize {
+        match &self.elements {
+            Elements::Packed(packed) => allocated(packed.capacity()),
+            Elements::Table(table) => TABLE_COST + table.bytes,
+        }
     }
 
-    /// Sets fields of a hash. Returns the number of new fields.
-    pub(super) fn set_fields(&mut self, fields: &[(&[u8], &[u8])]) -> usize {
-        let is_short = |(name, value): &(&[u8], &[u8])| name.len().max(value.len()) <= LISTPACK_VALUE;
-        // Redis checks all fields before it sets any.
-        self.is_compact &= fields.iter().all(is_short);
+    fn is_packed(&self) -> bool {
+        matches!(self.elements, Elements::Packed(_))
+    }
+
+    pub(super) fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        match &self.elements {
+            Elements::Packed(packed) => packed.get(name),
+            Elements::Table(table) => table.dict.get(name).map(|value| &**value),
+        }
+    }
+
+    /// Sets fields of a hash; returns how many are new.
+    pub(super) fn set_fields(&mut self, fields: &[Pair<'_>]) -> usize {
+        // Redis looks at all of them before it sets any.
+        if fields
+            .iter()
+            .any(|(name, value)| name.len().max(value.len()) > LISTPACK_VALUE)
+        {
+            self.unpack();
+        }
         let mut added = 0;
         for (name, value) in fields {
-            added += usize::from(self.insert(name, value.to_vec()));
-            self.is_compact &= self.len() <= LISTPACK_ENTRIES;
+            added += usize::from(self.insert(name, value, LISTPACK_ENTRIES));
         }
         added
     }
 
     /// Adds a member to a set. Returns whether it is new.
     pub(super) fn add_member(&mut self, member: &[u8]) -> bool {
-        let is_new = self.insert(member, Vec::new());
-        self.is_compact &= integer(member).is_some() && self.len() <= INTSET_ENTRIES;
-        is_new
+        if integer(member).is_none() {
+            self.unpack();
+        }
+        self.insert(member, b"", INTSET_ENTRIES)
     }
 
-    fn insert(&mut self, name: &[u8], value: Vec<u8>) -> bool {
-        self.bytes += value.len();
-        let old = self.elements.insert(name, value);
-        match &old {
-            Some(old) => self.bytes -= old.len(),
-            None => self.bytes += name.len() + ELEMENT_COST,
+    /// Sets the value of an element; whether it is new.
+    fn insert(&mut self, name: &[u8], value: &[u8], most_packed: usize) -> bool {
+        match &mut self.elements {
+            Elements::Packed(packed) => {
+                let is_new = packed.insert(name, value);
+                if is_new && packed.len() > most_packed {
+                    self.unpack();
+                }
+                is_new
+            }
+            Elements::Table(table) => table.insert(name, value),
         }
-        old.is_none()
+    }
+
+    /// Changes to the encoding `hashtable`.
+    fn unpack(&mut self) {
+        if self.is_packed() {
+            let mut table = Box::<Table>::default();
+            for (name, value) in self.pairs() {
+                table.insert(name, value);
+            }
+            self.elements = Elements::Table(table);
+        }
     }
 
     /// Removes an element. Returns whether it existed.
     pub(super) fn remove(&mut self, name: &[u8]) -> bool {
-        let old = self.elements.remove(name);
+        match &mut self.elements {
+            Elements::Packed(packed) => packed.remove(name),
+            Elements::Table(table) => table.remove(name),
+        }
+    }
+
+    /// All elements in order of insertion, but the members of a packed set in ascending order.
+    pub(super) fn pairs(&self) -> Vec<Pair<'_>> {
+        match &self.elements {
+            Elements::Packed(packed) => {
+                let mut pairs: Vec<Pair<'_>> = packed.iter().collect();
+                if self.is_set {
+                    pairs.sort_by_key(|(member, _)| integer(member));
+                }
+                pairs
+            }
+            Elements::Table(table) => table.dict.iter().map(|(name, value)| (name, &**value)).collect(),
+        }
+    }
+
+    /// One part of a scan; a packed collection is returned whole.
+    pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Pair<'_>>) {
+        match &self.elements {
+            Elements::Packed(_) => (0, self.pairs()),
+            Elements::Table(table) => {
+                let (next, found) = table.dict.scan(cursor, count);
+                (
+                    next,
+                    found.into_iter().map(|(name, value)| (name, &**value)).collect(),
+                )
+            }
+        }
+    }
+
+    /// A random element, each with the same probability.
+    pub(super) fn random_pair(&self) -> Option<Pair<'_>> {
+        match &self.elements {
+            Elements::Packed(packed) => {
+                let index = random::number().checked_rem(packed.len() as u64)?;
+                packed.iter().nth(usize::try_from(index).ok()?)
+            }
+            Elements::Table(table) => table.dict.random_entry().map(|(name, value)| (name, &**value)),
+        }
+    }
+}
+
+impl Table {
+    fn insert(&mut self, name: &[u8], value: &[u8]) -> bool {
+        self.bytes += allocated(value.len());
+        if let Some((_, old)) = self.dict.get_mut(name) {
+            self.bytes -= allocated(old.len());
+            *old = value.into();
+            return false;
+        }
+        self.dict.insert(name.into(), value.into());
+        self.bytes += element_cost(name);
+        true
+    }
+
+    fn remove(&mut self, name: &[u8]) -> bool {
+        let old = self.dict.remove(name);
         if let Some(old) = &old {
-            self.bytes -= old.len() + name.len() + ELEMENT_COST;
+            self.bytes -= allocated(old.len()) + element_cost(name);
         }
         old.is_some()
     }
+}
 
-    /// Returns all elements in order of insertion, or in ascending order for a compact set.
-    pub(super) fn pairs(&self) -> Vec<Pair<'_>> {
-        let mut pairs: Vec<Pair<'_>> = self.elements.iter().collect();
-        if self.is_set && self.is_compact {
-            pairs.sort_by_key(|(member, _)| integer(member));
-        }
-        pairs
-    }
-
-    /// Performs one call of a scan. A compact collection is returned in one call.
-    pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Pair<'_>>) {
-        if self.is_compact {
-            (0, self.pairs())
-        } else {
-            self.elements.scan(cursor, count)
-        }
-    }
-
-    pub(super) fn random_pair(&self) -> Option<Pair<'_>> {
-        self.elements.random_entry()
-    }
+/// The memory of an element with an empty value.
+fn element_cost(name: &[u8]) -> usize {
+    ELEMENT_COST + allocated(2 * size_of::<usize>() + name.len())
 }

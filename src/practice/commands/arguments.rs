@@ -12,8 +12,13 @@ pub(super) fn lower(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_lowercase()
 }
 
-/// Formats a word as C code would print it: at most `most` bytes, and nothing after a zero byte.
-pub(super) fn shown(word: &[u8], most: usize) -> String {
+/// The start of a word for an error reply.
+pub(super) fn shown(word: &[u8]) -> String {
+    shown_up_to(word, 128)
+}
+
+/// A word as C would print it: at most `most` bytes, and nothing from a zero byte on.
+pub(super) fn shown_up_to(word: &[u8], most: usize) -> String {
     let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
     String::from_utf8_lossy(&word[..end.min(most)]).into_owned()
 }

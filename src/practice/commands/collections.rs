@@ -13,11 +13,10 @@ use crate::random;
 const MOST_REPEATED: i64 = 1_000_000;
 
 impl Invocation<'_> {
-    /// Sets fields of the hash at the command's key, and creates the hash if necessary. Returns the number of new
-    /// fields.
-    fn set_fields(&mut self, fields: &[(&[u8], &[u8])]) -> Result<usize, CommandError> {
+    /// Sets fields of the hash at the command's key, which is created if it is missing; returns how many are new.
+    fn set_fields(&mut self, fields: &[Pair<'_>]) -> Result<usize, CommandError> {
         if self.hash()?.is_none() {
-            self.put(self.word(1), Value::Hash(Collection::empty_hash()), None);
+            self.put(self.word(1), Value::empty_hash(), None);
         }
         let mut added = 0;
         self.edit(|value| {
@@ -29,8 +28,8 @@ impl Invocation<'_> {
         Ok(added)
     }
 
-    /// Returns the value of the field that is the command's second argument.
-    fn field(&self) -> Result<Option<&Vec<u8>>, CommandError> {
+    /// The value of the field that the command names.
+    fn field(&self) -> Result<Option<&[u8]>, CommandError> {
         Ok(self.hash()?.and_then(|hash| hash.get(self.word(2))))
     }
 
@@ -45,7 +44,7 @@ pub(super) fn hset(call: &mut Invocation<'_>) -> Result<usize, CommandError> {
         return Err(wrong_arity(call.command));
     }
     let pairs = call.words[2..].chunks_exact(2);
-    let fields: Vec<(&[u8], &[u8])> = pairs.map(|pair| (&*pair[0], &*pair[1])).collect();
+    let fields: Vec<Pair<'_>> = pairs.map(|pair| (&*pair[0], &*pair[1])).collect();
     call.set_fields(&fields)
 }
 
@@ -58,7 +57,7 @@ pub(super) fn hsetnx(call: &mut Invocation<'_>) -> CommandResult {
 }
 
 pub(super) fn hget(call: &mut Invocation<'_>) -> CommandResult {
-    let found = call.field()?.cloned();
+    let found = call.field()?.map(<[u8]>::to_vec);
     call.count_lookup(found.is_some());
     Ok(Reply::maybe(found))
 }
@@ -67,29 +66,26 @@ pub(super) fn hmget(call: &mut Invocation<'_>) -> CommandResult {
     let hash = call.hash()?;
     let values = call.words[2..]
         .iter()
-        .map(|field| Reply::maybe(hash.and_then(|hash| hash.get(field)).cloned()));
-    Ok(Reply::Array(values.collect()))
+        .map(|field| Reply::maybe(hash.and_then(|hash| hash.get(field)).map(<[u8]>::to_vec)));
+    call.collect(values).map(Reply::Array)
 }
 
 pub(super) fn hgetall(call: &mut Invocation<'_>) -> CommandResult {
-    Ok(Reply::Map(shown(&call.pairs()?)))
+    call.collect(call.pairs()?.into_iter().map(shown)).map(Reply::Map)
 }
 
-fn shown(pairs: &[Pair<'_>]) -> Vec<(Reply, Reply)> {
-    pairs
-        .iter()
-        .map(|(field, value)| (Reply::text(*field), Reply::text(value.as_slice())))
-        .collect()
+fn shown((field, value): Pair<'_>) -> (Reply, Reply) {
+    (Reply::text(field), Reply::text(value))
 }
 
 pub(super) fn hkeys(call: &mut Invocation<'_>) -> CommandResult {
     let pairs = call.pairs()?.into_iter();
-    Ok(Reply::bulks(pairs.map(|(field, _)| field.to_vec())))
+    call.bulks(pairs.map(|(field, _)| field.to_vec()))
 }
 
 pub(super) fn hvals(call: &mut Invocation<'_>) -> CommandResult {
     let pairs = call.pairs()?.into_iter();
-    Ok(Reply::bulks(pairs.map(|(_, value)| value.clone())))
+    call.bulks(pairs.map(|(_, value)| value.to_vec()))
 }
 
 pub(super) fn hdel(call: &mut Invocation<'_>) -> CommandResult {
@@ -122,7 +118,7 @@ pub(super) fn hlen(call: &mut Invocation<'_>) -> CommandResult {
 }
 
 pub(super) fn hstrlen(call: &mut Invocation<'_>) -> CommandResult {
-    Ok(Reply::count(call.field()?.map_or(0, Vec::len)))
+    Ok(Reply::count(call.field()?.map_or(0, <[u8]>::len)))
 }
 
 pub(super) fn hincrby(call: &mut Invocation<'_>) -> CommandResult {
@@ -153,7 +149,7 @@ pub(super) fn hincrbyfloat(call: &mut Invocation<'_>) -> CommandResult {
 pub(super) fn hscan(call: &mut Invocation<'_>) -> CommandResult {
     let from = cursor(call.word(2))?;
     scan(call, from, call.hash()?, |(field, value)| {
-        vec![field.to_vec(), value.clone()]
+        vec![field.to_vec(), value.to_vec()]
     })
 }
 
@@ -175,7 +171,7 @@ fn scan(
     let options = ScanOptions::read(&call.words[3..], false)?;
     let (next, found) = collection.scan(from, options.count);
     let found = found.into_iter().filter(|(name, _)| options.accepts(name));
-    let items = Reply::bulks(found.flat_map(show));
+    let items = call.bulks(found.flat_map(show))?;
     Ok(Reply::Array(vec![Reply::text(next.to_string()), items]))
 }
 
@@ -201,9 +197,9 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     };
     let picked = random_pairs(hash, count);
     if with_values {
-        return Ok(Reply::Pairs(shown(&picked)));
+        return call.collect(picked.into_iter().map(shown)).map(Reply::Pairs);
     }
-    Ok(Reply::bulks(picked.into_iter().map(|(field, _)| field.to_vec())))
+    call.bulks(picked.into_iter().map(|(field, _)| field.to_vec()))
 }
 
 /// Returns `count` different fields or, if `count` is negative, `-count` fields that may repeat.
@@ -229,7 +225,7 @@ fn random_pairs(hash: &Collection, count: i64) -> Vec<Pair<'_>> {
 
 pub(super) fn sadd(call: &mut Invocation<'_>) -> CommandResult {
     if call.set()?.is_none() {
-        call.put(call.word(1), Value::Set(Collection::empty_set()), None);
+        call.put(call.word(1), Value::empty_set(), None);
     }
     let members = &call.words[2..];
     let added = call.edit(|value| match value {
@@ -242,7 +238,7 @@ pub(super) fn sadd(call: &mut Invocation<'_>) -> CommandResult {
 pub(super) fn smembers(call: &mut Invocation<'_>) -> CommandResult {
     let members = call.set()?.map(Collection::pairs).unwrap_or_default();
     let members = members.into_iter().map(|(member, _)| Reply::text(member));
-    Ok(Reply::Set(members.collect()))
+    call.collect(members).map(Reply::Set)
 }
 
 pub(super) fn scard(call: &mut Invocation<'_>) -> CommandResult {
@@ -261,5 +257,5 @@ pub(super) fn smismember(call: &mut Invocation<'_>) -> CommandResult {
     let contained = call.words[2..]
         .iter()
         .map(|member| Reply::truth(set.is_some_and(|set| set.get(member).is_some())));
-    Ok(Reply::Array(contained.collect()))
+    call.collect(contained).map(Reply::Array)
 }

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::arguments::{is, out_of_range, shown};
 use super::server::VERSION;
-use crate::practice::client::{ConnectedClient, ConnectionState};
+use crate::practice::client::{ConnectedClient, ConnectionState, Kept};
 use crate::practice::command::{CommandError, CommandResult, Invocation, SYNTAX, wrong_arity};
 use crate::practice::reply::{Protocol, Reply};
 use crate::practice::request::integer;
@@ -52,7 +53,7 @@ pub(super) fn quit(call: &mut Invocation<'_>) -> CommandResult {
 
 pub(super) fn reset(call: &mut Invocation<'_>) -> CommandResult {
     let client = call.client;
-    client.transaction.borrow_mut().take();
+    client.take_transaction();
     call.state.unwatch(client);
     call.state.unsubscribe_all(client);
     client.is_monitor.set(false);
@@ -60,6 +61,7 @@ pub(super) fn reset(call: &mut Invocation<'_>) -> CommandResult {
     client.protocol.set(Protocol::Resp2);
     client.name.borrow_mut().clear();
     client.is_authenticated.set(call.state.password.is_none());
+    client.stranger_since.set(Instant::now());
     Ok(Reply::Status("RESET".into()))
 }
 
@@ -85,7 +87,13 @@ fn log_in(call: &Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(), Com
     if user != b"default" || !is_right {
         return Err("WRONGPASS invalid username-password pair or user is disabled.".into());
     }
-    call.client.is_authenticated.set(true);
+    if !call.client.is_authenticated.get() {
+        if call.state.clients_that_are(true).count() >= call.state.limits.clients {
+            call.client.end(ConnectionState::Closing);
+            return Err("ERR max number of clients reached".into());
+        }
+        call.client.is_authenticated.set(true);
+    }
     Ok(())
 }
 
@@ -121,7 +129,7 @@ pub(super) fn hello(call: &mut Invocation<'_>) -> CommandResult {
                 at += 2;
             }
             _ => {
-                let option = shown(option, usize::MAX);
+                let option = shown(option);
                 return Err(format!("ERR Syntax error in HELLO option '{option}'").into());
             }
         }
@@ -134,7 +142,7 @@ pub(super) fn hello(call: &mut Invocation<'_>) -> CommandResult {
              HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time".into());
     }
     if let Some(name) = name {
-        name.clone_into(&mut call.client.name.borrow_mut());
+        set_name(call.client, name)?;
     }
     if let Some(protocol) = protocol {
         call.client.protocol.set(protocol);
@@ -161,7 +169,14 @@ fn check_name(name: &[u8]) -> Result<(), CommandError> {
     }
 }
 
-/// Whether a word may appear in a line of CLIENT LIST.
+fn set_name(client: &ConnectedClient, name: &[u8]) -> Result<(), CommandError> {
+    client.keep(Kept::Names, name.len())?;
+    let old = std::mem::replace(&mut *client.name.borrow_mut(), name.to_vec());
+    client.gives_up(Kept::Names, old.len());
+    Ok(())
+}
+
+/// Whether a word may be part of a line of CLIENT LIST.
 fn is_printable(word: &[u8]) -> bool {
     word.iter().all(u8::is_ascii_graphic)
 }
@@ -177,7 +192,7 @@ pub(super) fn client_info(call: &mut Invocation<'_>) -> CommandResult {
 pub(super) fn client_setname(call: &mut Invocation<'_>) -> CommandResult {
     let name = call.word(2);
     check_name(name)?;
-    *call.client.name.borrow_mut() = name.to_vec();
+    set_name(call.client, name)?;
     Ok(Reply::Ok)
 }
 
@@ -188,7 +203,7 @@ pub(super) fn client_getname(call: &mut Invocation<'_>) -> CommandResult {
 
 pub(super) fn client_setinfo(call: &mut Invocation<'_>) -> CommandResult {
     let (option, value) = (call.word(2), call.word(3));
-    let shown = shown(option, usize::MAX);
+    let shown = shown(option);
     let index = match shown.to_ascii_lowercase().as_str() {
         "lib-name" => 0,
         "lib-ver" => 1,
@@ -197,7 +212,9 @@ pub(super) fn client_setinfo(call: &mut Invocation<'_>) -> CommandResult {
     if !is_printable(value) {
         return Err(format!("ERR {shown} cannot contain spaces, newlines or special characters.").into());
     }
-    call.client.library.borrow_mut()[index] = value.to_vec();
+    call.client.keep(Kept::Names, value.len())?;
+    let old = std::mem::replace(&mut call.client.library.borrow_mut()[index], value.to_vec());
+    call.client.gives_up(Kept::Names, old.len());
     Ok(Reply::Ok)
 }
 
@@ -218,7 +235,7 @@ pub(super) fn client_list(call: &mut Invocation<'_>) -> CommandResult {
             b"pubsub" => clients.retain(|client| client.is_subscriber()),
             b"master" | b"replica" | b"slave" => clients.clear(),
             _ => {
-                let name = shown(name, usize::MAX);
+                let name = shown(name);
                 return Err(format!("ERR Unknown client type '{name}'").into());
             }
         },
@@ -230,7 +247,7 @@ pub(super) fn client_list(call: &mut Invocation<'_>) -> CommandResult {
         _ => return Err(SYNTAX),
     }
     let lines = clients.iter().map(|client| description(client) + "\n");
-    Ok(Reply::Verbatim(lines.collect()))
+    Ok(Reply::Verbatim(call.collect(lines)?.concat()))
 }
 
 /// Runs `CLIENT KILL ip:port`. Unlike Redis, it does not support filters.

@@ -76,7 +76,7 @@ impl ExpireConditions {
                 gt if is(gt, "gt") => &mut conditions.gt,
                 lt if is(lt, "lt") => &mut conditions.lt,
                 other => {
-                    let other = shown(other, usize::MAX);
+                    let other = shown(other);
                     return Err(format!("ERR Unsupported option {other}").into());
                 }
             };
@@ -160,23 +160,23 @@ pub(super) fn rename(call: &mut Invocation<'_>) -> CommandResult {
 pub(super) fn scan(call: &mut Invocation<'_>) -> CommandResult {
     let from = cursor(call.word(1))?;
     let options = ScanOptions::read(&call.words[2..], true)?;
-    let (next, found) = call.state.store.database(call.db()).scan(from, options.count);
+    let (next, found) = call.state.store.scan(call.db(), from, options.count);
     let names = found.into_iter().filter(|(name, entry)| {
         let type_name = entry.value.type_name();
         options.accepts(name) && options.type_name.is_none_or(|wanted| is(wanted, type_name))
     });
-    let names = Reply::bulks(names.map(|(name, _)| name.to_vec()));
+    let names = call.bulks(names.map(|(name, _)| name.to_vec()))?;
     Ok(Reply::Array(vec![Reply::text(next.to_string()), names]))
 }
 
 pub(super) fn keys(call: &mut Invocation<'_>) -> CommandResult {
-    let names = call.state.store.database(call.db()).iter();
+    let names = call.state.store.iter(call.db());
     let names = names.filter(|(name, _)| matches(call.word(1), name));
-    Ok(Reply::bulks(names.map(|(name, _)| name.to_vec())))
+    call.bulks(names.map(|(name, _)| name.to_vec()))
 }
 
 pub(super) fn dbsize(call: &mut Invocation<'_>) -> CommandResult {
-    Ok(Reply::count(call.state.store.database(call.db()).len()))
+    Ok(Reply::count(call.state.store.len(call.db())))
 }
 
 pub(super) fn flushdb(call: &mut Invocation<'_>) -> CommandResult {

@@ -1,14 +1,23 @@
 //! Commands to publish messages and to subscribe to channels.
 
 use super::arguments::matches;
-use crate::practice::command::{CommandResult, Invocation};
+use crate::practice::client::Kept;
+use crate::practice::command::{CommandError, CommandResult, Invocation};
 use crate::practice::reply::Reply;
 
+/// The memory that a subscription needs in addition to its two copies of the name.
+const CHANNEL_COST: usize = 200;
+
 pub(super) fn subscribe(call: &mut Invocation<'_>) -> CommandResult {
+    afford_confirmations(call, &call.words[1..])?;
     let mut replies = Vec::new();
     for channel in &call.words[1..] {
         let mut channels = call.client.channels.borrow_mut();
-        channels.insert(channel.clone());
+        if !channels.contains(channel) {
+            call.client
+                .keep(Kept::Channels, CHANNEL_COST + 2 * channel.len())?;
+            channels.insert(channel.clone());
+        }
         let subscribers = call.state.channels.entry(channel.clone()).or_default();
         subscribers.insert(call.client.id);
         let name = Reply::text(channel.as_slice());
@@ -25,6 +34,7 @@ pub(super) fn unsubscribe(call: &mut Invocation<'_>) -> CommandResult {
     if named.is_empty() {
         return Ok(confirmation("unsubscribe", Reply::Nil, 0));
     }
+    afford_confirmations(call, &named)?;
     let mut replies = Vec::new();
     for channel in named {
         let mut channels = call.client.channels.borrow_mut();
@@ -34,7 +44,16 @@ pub(super) fn unsubscribe(call: &mut Invocation<'_>) -> CommandResult {
         let left = channels.len();
         replies.push(confirmation("unsubscribe", Reply::Bulk(channel), left));
     }
+    if call.client.channels.borrow().is_empty() {
+        call.client.keeps(Kept::Channels, 0);
+    }
     Ok(Reply::Many(replies))
+}
+
+/// Checks that the replies are not too large, before anything changes.
+fn afford_confirmations(call: &Invocation<'_>, channels: &[Vec<u8>]) -> Result<(), CommandError> {
+    let each = confirmation("unsubscribe", Reply::Nil, 0).size();
+    call.afford(channels.iter().map(|channel| each + channel.len()).sum())
 }
 
 fn confirmation(what: &str, channel: Reply, count: usize) -> Reply {
@@ -52,5 +71,5 @@ pub(super) fn channels(call: &mut Invocation<'_>) -> CommandResult {
     };
     let names = call.state.channels.keys();
     let names = names.filter(|name| pattern.is_none_or(|pattern| matches(pattern, name)));
-    Ok(Reply::bulks(names.cloned()))
+    call.bulks(names.cloned())
 }

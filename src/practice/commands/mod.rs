@@ -14,17 +14,17 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::Instant;
 
-use self::arguments::shown;
+use self::arguments::{shown, shown_up_to};
 use self::command_table::{CommandInfo, PRACTICE, find};
-use super::client::{ConnectedClient, ConnectionState};
-use super::command::{CommandError, Invocation, OUT_OF_MEMORY, SYNTAX, wrong_arity};
+use super::client::{ConnectedClient, ConnectionState, Kept};
+use super::command::{CommandError, CommandResult, Invocation, OUT_OF_MEMORY, SYNTAX, wrong_arity};
 use super::reply::{Protocol, Reply};
 use super::request::Words;
 use super::state::ServerState;
 use super::store::wall_clock;
 
 /// The memory that a word in a transaction's queue needs in addition to its bytes.
-const QUEUED_WORD_COST: usize = 48;
+pub(in crate::practice) const WORD_COST: usize = 48;
 
 /// Runs one request of a client, and queues the reply.
 pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: Words) {
@@ -35,6 +35,7 @@ pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: 
     }
     state.store.advance(wall_clock());
     state.statistics.commands += 1;
+    client.reply_budget.set(client.limits.reply);
     if client.is_authenticated.get()
         && let Some(reply) = state.fault.reply(&words, state.port)
     {
@@ -53,7 +54,7 @@ pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: 
             };
             client.send(&error.into());
         }
-        Ok(command) if is_queued(client, command) => queue(state, client, command, words),
+        Ok(command) if is_queued(client, command) => queue(client, command, words),
         Ok(command) => {
             let reply = execute(state, client, command, &words, false);
             client.send(&reply);
@@ -85,14 +86,26 @@ fn execute(
     };
     // A container has no function, but without a subcommand its arity has already been rejected.
     let run = command.run.unwrap_or(|_| Err(SYNTAX));
-    let reply = run(&mut call).unwrap_or_else(Reply::from);
+    let reply = run(&mut call).and_then(|reply| spend(&call, reply));
+    let reply = reply.unwrap_or_else(Reply::from);
     if !command.has_flag("admin") {
         state.show_to_monitors(client, words);
     }
     reply
 }
 
-/// Performs the checks before a command runs, in the same order as Redis.
+/// Subtracts a reply from what the request's replies may take. EXEC's reply consists of replies that were subtracted already.
+fn spend(call: &Invocation<'_>, reply: Reply) -> CommandResult {
+    if call.command.name != "exec" {
+        let size = reply.size();
+        call.afford(size)?;
+        let budget = &call.client.reply_budget;
+        budget.set(budget.get() - size);
+    }
+    Ok(reply)
+}
+
+/// The checks before a command runs, in Redis's order.
 fn check(
     state: &ServerState,
     client: &ConnectedClient,
@@ -132,7 +145,7 @@ fn look_up(words: &[Vec<u8>]) -> Result<&'static CommandInfo, CommandError> {
     match words.get(1) {
         Some(subcommand) if !command.name.contains('|') && is_container() => Err(format!(
             "ERR unknown subcommand '{}'. Try {} HELP.",
-            shown(subcommand, 128),
+            shown(subcommand),
             command.name.to_uppercase()
         )
         .into()),
@@ -148,9 +161,9 @@ fn unknown_command(words: &[Vec<u8>]) -> CommandError {
         }
         let room = 128 - arguments.len();
         // Writing to a String cannot fail.
-        let _ = write!(arguments, "'{}' ", shown(word, room));
+        let _ = write!(arguments, "'{}' ", shown_up_to(word, room));
     }
-    let name = shown(&words[0], 128);
+    let name = shown(&words[0]);
     format!("ERR unknown command '{name}', with args beginning with: {arguments}").into()
 }
 
@@ -162,19 +175,25 @@ fn is_queued(client: &ConnectedClient, command: &CommandInfo) -> bool {
     client.transaction.borrow().is_some() && !runs_at_once
 }
 
-fn queue(state: &ServerState, client: &ConnectedClient, command: &'static CommandInfo, words: Words) {
+fn queue(client: &ConnectedClient, command: &'static CommandInfo, words: Words) {
+    let bytes = words.iter().map(|word| word.len() + WORD_COST).sum();
+    let room = client.keep(Kept::Transaction, bytes);
     let mut transaction = client.transaction.borrow_mut();
     let Some(open) = transaction.as_mut() else {
         return;
     };
-    let sizes = words.iter().map(|word| word.len() + QUEUED_WORD_COST);
-    open.bytes += sizes.sum::<usize>();
-    if open.bytes > state.limits.request {
-        open.has_error = true;
-        open.queued.clear();
-        client.send(&OUT_OF_MEMORY.into());
-        return;
-    }
-    open.queued.push((command, words));
-    client.send(&Reply::Status("QUEUED".into()));
+    let reply = match room {
+        Ok(()) => {
+            open.queued.push((command, words));
+            Reply::Status("QUEUED".into())
+        }
+        Err(error) => {
+            open.has_error = true;
+            open.queued.clear();
+            client.keeps(Kept::Transaction, 0);
+            error.into()
+        }
+    };
+    drop(transaction);
+    client.send(&reply);
 }

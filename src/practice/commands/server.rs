@@ -28,7 +28,7 @@ pub(super) fn role() -> Reply {
 pub(super) fn time() -> Reply {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let parts = [now.as_secs().to_string(), now.subsec_micros().to_string()];
-    Reply::bulks(parts.map(String::into_bytes))
+    Reply::Array(parts.map(Reply::text).into())
 }
 
 pub(super) fn monitor(call: &mut Invocation<'_>) -> CommandResult {
@@ -136,13 +136,14 @@ fn sections(state: &ServerState) -> Vec<(&'static str, Facts)> {
 fn keyspace(state: &ServerState) -> Facts {
     let mut facts = Facts::new();
     for db in 0..DATABASES {
-        let keys = state.store.database(db);
-        if keys.len() > 0 {
-            let expiries: Vec<i64> = keys.iter().filter_map(|(_, entry)| entry.expires).collect();
+        let keys = state.store.len(db);
+        if keys > 0 {
+            let entries = state.store.iter(db);
+            let expiries: Vec<i64> = entries.filter_map(|(_, entry)| entry.expires).collect();
             let count = i64::try_from(expiries.len()).unwrap_or(i64::MAX).max(1);
             let now = state.store.now;
             let average: i64 = expiries.iter().map(|moment| (moment - now) / count).sum();
-            let line = format!("keys={},expires={},avg_ttl={average}", keys.len(), expiries.len());
+            let line = format!("keys={keys},expires={},avg_ttl={average}", expiries.len());
             facts.push((format!("db{db}"), line));
         }
     }
@@ -211,7 +212,7 @@ pub(super) fn command_info(call: &mut Invocation<'_>) -> CommandResult {
     }
     let wanted = call.words[2..].iter();
     let found = wanted.map(|name| find_name(&[PRACTICE], &lower(name)).map_or(Reply::Nil, description));
-    Ok(Reply::Array(found.collect()))
+    call.collect(found).map(Reply::Array)
 }
 
 /// Formats one command as COMMAND INFO does, without tips and key specifications.

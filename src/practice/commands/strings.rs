@@ -10,9 +10,6 @@ use crate::practice::request::integer;
 use crate::practice::store::Moment;
 use crate::practice::value::Value;
 
-/// The maximum length of a string value in bytes (`proto-max-bulk-len`).
-const LONGEST: usize = 512 * 1024 * 1024;
-
 impl Invocation<'_> {
     /// Reads a string, and counts a hit or a miss.
     fn read(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
@@ -150,10 +147,12 @@ pub(super) fn getset(call: &mut Invocation<'_>) -> CommandResult {
 }
 
 pub(super) fn mget(call: &mut Invocation<'_>) -> CommandResult {
-    let values = call.words[1..]
-        .iter()
-        .map(|key| Reply::maybe(call.read(key).unwrap_or(None)));
-    Ok(Reply::Array(values.collect()))
+    let keys = call.words[1..].iter();
+    let values = call.collect(keys.map(|key| Reply::maybe(call.text(key).ok().flatten().cloned())))?;
+    for value in &values {
+        call.count_lookup(*value != Reply::Nil);
+    }
+    Ok(Reply::Array(values))
 }
 
 pub(super) fn mset(call: &mut Invocation<'_>) -> CommandResult {
@@ -202,7 +201,7 @@ pub(super) fn append(call: &mut Invocation<'_>) -> CommandResult {
         call.put_text(key, more, None);
         return Ok(Reply::count(more.len()));
     };
-    if length + more.len() > LONGEST {
+    if length + more.len() > call.state.limits.request {
         return Err("ERR string exceeds maximum allowed size (proto-max-bulk-len)".into());
     }
     call.edit(|value| {

@@ -1,9 +1,13 @@
 //! MULTI, EXEC and WATCH.
 
-use crate::practice::client::{ConnectedClient, QueuedTransaction};
+use crate::practice::client::{ConnectedClient, Kept, QueuedTransaction};
 use crate::practice::command::{CommandError, CommandResult, Invocation};
 use crate::practice::reply::Reply;
 use crate::practice::state::ServerState;
+use crate::practice::store::WatchedKey;
+
+/// The memory that a watched key needs in addition to its name: its places in the client's set and in the index.
+const WATCH_COST: usize = 200;
 
 pub(super) fn multi(call: &mut Invocation<'_>) -> CommandResult {
     let mut transaction = call.client.transaction.borrow_mut();
@@ -15,9 +19,12 @@ pub(super) fn multi(call: &mut Invocation<'_>) -> CommandResult {
 }
 
 pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
-    let Some(transaction) = call.client.transaction.borrow_mut().take() else {
+    let Some(transaction) = call.client.take_transaction() else {
         return Err("ERR EXEC without MULTI".into());
     };
+    for (db, key) in &*call.client.watched.borrow() {
+        call.state.store.remove_if_expired(*db, key);
+    }
     let watched_key_changed = call.client.watched_key_changed.get();
     call.state.unwatch(call.client);
     if transaction.has_error {
@@ -37,14 +44,14 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
 
 /// Discards the transaction when EXEC is refused. Returns the error of EXEC.
 pub(super) fn abort(state: &mut ServerState, client: &ConnectedClient, error: &CommandError) -> CommandError {
-    client.transaction.borrow_mut().take();
+    client.take_transaction();
     state.unwatch(client);
     let why = error.0.strip_prefix("ERR ").unwrap_or(&error.0);
     format!("EXECABORT Transaction discarded because of: {why}").into()
 }
 
 pub(super) fn discard(call: &mut Invocation<'_>) -> CommandResult {
-    if call.client.transaction.borrow_mut().take().is_none() {
+    if call.client.take_transaction().is_none() {
         return Err("ERR DISCARD without MULTI".into());
     }
     call.state.unwatch(call.client);
@@ -59,10 +66,14 @@ pub(super) fn watch(call: &mut Invocation<'_>) -> CommandResult {
     // If a watched key has already changed, the transaction will fail anyway.
     if !client.watched_key_changed.get() {
         for key in &call.words[1..] {
-            let db = client.db.get();
-            call.state.store.watch(db, key, &client.watched_key_changed);
+            let key: WatchedKey = (client.db.get(), key.as_slice().into());
+            let mut watched = client.watched.borrow_mut();
+            if !watched.contains(&key) {
+                client.keep(Kept::WatchedKeys, WATCH_COST + key.1.len())?;
+                call.state.store.watch(key.clone(), &client.watched_key_changed);
+                watched.insert(key);
+            }
         }
-        client.is_watching.set(true);
     }
     Ok(Reply::Ok)
 }
