@@ -240,20 +240,45 @@ fn practice_ends_cleanly_on_both_signals_and_saves_nothing_on_request() {
 }
 
 #[test]
+fn practice_needs_a_password_unless_told_otherwise() {
+    let home = Home::new();
+    let reply_without_login = |url: &str| {
+        let address = url.trim_end_matches("/0").trim_start_matches("redis://");
+        let address = address.rsplit('@').next().unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(b"PING\r\n").unwrap();
+        let mut reply = [0; 7];
+        stream.read_exact(&mut reply).unwrap();
+        String::from_utf8_lossy(&reply).into_owned()
+    };
+    let (_running, url) = practice(&home, &["--no-save"]);
+    assert_eq!(reply_without_login(&url), "-NOAUTH");
+    assert_eq!(ask(&url, &["DBSIZE"]), redis::Value::Int(0));
+    let (_open, url) = practice(&home, &["--no-save", "--no-password"]);
+    assert_eq!(reply_without_login(&url), "+PONG\r\n");
+    home.run(["practice", "--no-save", "--password", ""]).expect(2);
+}
+
+#[test]
+fn a_state_folder_with_pipes_instead_of_files_blocks_no_command() {
+    for file in ["practice.lock", "practice.data", "practice.json"] {
+        let home = Home::new();
+        log_in(&home);
+        let path = home.state().join(file);
+        let _ = fs::remove_file(&path);
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        home.run(["login", "ada"]).expect(0);
+    }
+}
+
+#[test]
 fn practice_refuses_addresses_that_are_in_use_or_not_loopback() {
     let home = Home::new();
     let (_running, url) = practice(&home, &["--no-save"]);
-    let taken = url
-        .trim_start_matches("redis://")
-        .trim_end_matches("/0")
-        .to_owned();
-    for listen in [
-        taken.as_str(),
-        "0.0.0.0:0",
-        "192.0.2.1:0",
-        "nonsense",
-        "127.0.0.1:99999",
-    ] {
+    let taken = url.trim_end_matches("/0").rsplit('@').next().unwrap();
+    for listen in [taken, "0.0.0.0:0", "192.0.2.1:0", "nonsense", "127.0.0.1:99999"] {
         let finished = home.run(["practice", "--no-save", "--listen", listen]).expect(2);
         assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
         assert!(finished.stdout.is_empty());

@@ -159,6 +159,225 @@ fn a_client_that_never_reads_is_disconnected() {
     still_serves(server.address());
 }
 
+/// Sends requests until the server ends the connection; returns what it sent.
+fn until_cut(server: &Server, request: impl Fn(usize) -> Vec<u8>) -> String {
+    let mut stream = connect(server.address());
+    let mut reader = stream.try_clone().unwrap();
+    let received = std::thread::spawn(move || {
+        let mut received = Vec::new();
+        let _ = reader.read_to_end(&mut received);
+        String::from_utf8_lossy(&received).into_owned()
+    });
+    for number in 0..5000 {
+        if stream.write_all(&request(number)).is_err() {
+            break;
+        }
+    }
+    let _ = stream.write_all(b"QUIT\r\n");
+    received.join().unwrap()
+}
+
+#[test]
+fn what_the_server_keeps_for_one_client_is_limited() {
+    let server = limited(ServerLimits {
+        client_memory: 200_000,
+        ..ServerLimits::default()
+    });
+    let long = "x".repeat(4000);
+    for command in ["WATCH", "SUBSCRIBE"] {
+        let received = until_cut(&server, |number| {
+            format!("{command} {long}{number}\r\n").into_bytes()
+        });
+        assert!(
+            received.contains("-ERR this connection takes more memory"),
+            "{command}"
+        );
+        still_serves(server.address());
+    }
+    let received = until_cut(&server, |number| match number {
+        0 => b"MULTI\r\n".to_vec(),
+        _ => format!("SET k {long}\r\n").into_bytes(),
+    });
+    assert!(received.contains("-ERR this connection takes more memory"));
+    let name = "n".repeat(60_000);
+    let received = until_cut(&server, |number| match number {
+        0 => format!("CLIENT SETNAME {name}\r\n").into_bytes(),
+        1 => format!("CLIENT SETINFO LIB-NAME {name}\r\n").into_bytes(),
+        2 => format!("CLIENT SETINFO LIB-VER {name}\r\n").into_bytes(),
+        3 => format!("WATCH {name}\r\n").into_bytes(),
+        _ => b"PING\r\n".to_vec(),
+    });
+    assert!(received.contains("-ERR this connection takes more memory"));
+    still_serves(server.address());
+}
+
+#[test]
+fn a_reply_that_is_too_large_is_refused_and_the_client_can_go_on() {
+    let server = limited(ServerLimits {
+        reply: 200_000,
+        ..ServerLimits::default()
+    });
+    let mut stream = connect(server.address());
+    let value = "v".repeat(60_000);
+    stream.write_all(format!("SET k {value}\r\n").as_bytes()).unwrap();
+    for field in ["a", "b", "c", "d"] {
+        stream
+            .write_all(format!("HSET h {field} {value}\r\n").as_bytes())
+            .unwrap();
+    }
+    stream.write_all(b"QUIT\r\n").unwrap();
+    assert_eq!(until_closed(stream), "+OK\r\n:1\r\n:1\r\n:1\r\n:1\r\n+OK\r\n");
+    let many_names = "get ".repeat(2000);
+    for request in [
+        "MGET k k k k",
+        "HGETALL h",
+        "HVALS h",
+        "HMGET h a b c d",
+        "HRANDFIELD h -100 WITHVALUES",
+        "HSCAN h 0 COUNT 100",
+        &format!("COMMAND INFO {many_names}"),
+        "MULTI\r\nGET k\r\nGET k\r\nGET k\r\nGET k\r\nEXEC",
+    ] {
+        let mut stream = connect(server.address());
+        stream
+            .write_all(format!("{request}\r\nPING\r\nQUIT\r\n").as_bytes())
+            .unwrap();
+        let received = until_closed(stream);
+        assert!(received.contains("-ERR the reply is larger"), "{request}");
+        assert!(received.ends_with("+PONG\r\n+OK\r\n"), "{request}");
+        assert!(received.len() < 250_000, "{request}");
+    }
+}
+
+#[test]
+fn if_all_clients_together_take_too_much_memory_the_largest_is_disconnected() {
+    let server = limited(ServerLimits {
+        clients_memory: 1_000_000,
+        ..ServerLimits::default()
+    });
+    let unfinished = |bytes: usize| {
+        let mut stream = connect(server.address());
+        let header = format!("*2\r\n$4\r\nECHO\r\n${}\r\n", bytes + 1);
+        stream.write_all(header.as_bytes()).unwrap();
+        stream.write_all(&vec![b'x'; bytes]).unwrap();
+        stream
+    };
+    let mut small = unfinished(100_000);
+    let large = unfinished(850_000);
+    let _last = unfinished(60_000);
+    assert_eq!(until_closed(large), "");
+    small.write_all(b"x\r\n").unwrap();
+    let mut reply = [0; 9];
+    small.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"$100001\r\n");
+}
+
+fn with_password(limits: ServerLimits) -> Server {
+    Server::start(ServerOptions {
+        limits,
+        password: Some(Secret::new("right")),
+        ..ServerOptions::default()
+    })
+    .unwrap()
+}
+
+fn can_log_in(server: &Server) -> bool {
+    let mut stream = connect(server.address());
+    let mut reply = [0; 5];
+    stream.write_all(b"AUTH right\r\n").is_ok()
+        && stream.read_exact(&mut reply).is_ok()
+        && &reply == b"+OK\r\n"
+}
+
+#[test]
+fn clients_that_do_not_log_in_leave_room_for_others() {
+    let server = with_password(ServerLimits {
+        strangers: 4,
+        clients: 4,
+        ..ServerLimits::default()
+    });
+    let _strangers: Vec<TcpStream> = (0..4).map(|_| connect(server.address())).collect();
+    wait::wait_for("a client that knows the password to log in", || {
+        can_log_in(&server).then_some(())
+    });
+}
+
+#[test]
+fn a_client_that_does_not_log_in_in_time_is_disconnected() {
+    let server = with_password(ServerLimits {
+        login: Duration::from_millis(200),
+        ..ServerLimits::default()
+    });
+    assert_eq!(until_closed(connect(server.address())), "");
+    assert!(can_log_in(&server));
+}
+
+#[test]
+fn before_the_login_few_replies_may_be_left_unread() {
+    let server = with_password(ServerLimits::default());
+    let mut stranger = connect(server.address());
+    // The kernel takes some megabytes.
+    let refused = (0..2000).any(|_| stranger.write_all(&b"HELLO\r\n".repeat(1000)).is_err());
+    assert!(refused, "the server kept 400 MB of replies");
+    assert!(can_log_in(&server));
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_disconnected_after_a_timeout() {
+    let server = limited(ServerLimits {
+        patience: Duration::from_millis(300),
+        ..ServerLimits::default()
+    });
+    let mut slow = connect(server.address());
+    let value = "v".repeat(60_000);
+    slow.write_all(format!("SET k {value}\r\n").as_bytes()).unwrap();
+    // 18 MB of replies are within the limits, but more than the kernel takes.
+    slow.write_all(&b"GET k\r\n".repeat(300)).unwrap();
+    let mut other = connect(server.address());
+    wait::wait_for("the slow client to be disconnected", || {
+        other.write_all(b"CLIENT LIST\r\n").unwrap();
+        let mut reply = [0; 4096];
+        let length = other.read(&mut reply).unwrap();
+        let reply = String::from_utf8_lossy(&reply[..length]).into_owned();
+        (reply.matches(" addr=").count() == 1).then_some(())
+    });
+}
+
+#[test]
+fn data_over_the_limit_is_loaded_completely_and_then_refuses_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |data: usize| {
+        Server::start(ServerOptions {
+            data: Some(folder.path().join("data")),
+            limits: ServerLimits {
+                data,
+                ..ServerLimits::default()
+            },
+            ..ServerOptions::default()
+        })
+        .unwrap()
+    };
+    let server = start(1 << 20);
+    let mut stream = connect(server.address());
+    for number in 0..1000 {
+        stream
+            .write_all(format!("SET k{number} v\r\n").as_bytes())
+            .unwrap();
+    }
+    stream.write_all(b"QUIT\r\n").unwrap();
+    assert_eq!(until_closed(stream), "+OK\r\n".repeat(1001));
+    server.stop().unwrap();
+    let server = start(10_000);
+    let mut stream = connect(server.address());
+    stream
+        .write_all(b"DBSIZE\r\nGET k999\r\nSET k v\r\nQUIT\r\n")
+        .unwrap();
+    assert_eq!(
+        until_closed(stream),
+        ":1000\r\n$1\r\nv\r\n-OOM command not allowed when used memory > 'maxmemory'.\r\n+OK\r\n"
+    );
+}
+
 #[test]
 fn clients_over_the_limit_are_refused_until_another_disconnects() {
     let server = limited(ServerLimits {

@@ -181,7 +181,7 @@ impl ConnectedClient {
         output.reserve(size.min(EXACT_RESERVE));
         reply.encode(self.protocol.get(), &mut output);
         let added = output.len() - before;
-        self.account.set(Kept::Replies, self.unsent() + added);
+        self.keeps(Kept::Replies, self.unsent() + added);
         self.wake.notify_one();
     }
 
@@ -229,19 +229,21 @@ impl ConnectedClient {
     /// The client may not take that much memory; nothing must then be stored.
     pub(super) fn keep(&self, kept: Kept, bytes: usize) -> Result<(), CommandError> {
         self.check_room(bytes)?;
-        self.account.set(kept, self.account.part(kept) + bytes);
+        self.keeps(kept, self.account.part(kept) + bytes);
         Ok(())
     }
 
     /// Counts `bytes` less for one purpose.
     pub(super) fn gives_up(&self, kept: Kept, bytes: usize) {
-        self.account
-            .set(kept, self.account.part(kept).saturating_sub(bytes));
+        self.keeps(kept, self.account.part(kept).saturating_sub(bytes));
     }
 
     /// Sets what is kept for one purpose.
     pub(super) fn keeps(&self, kept: Kept, bytes: usize) {
-        self.account.set(kept, bytes);
+        // The account of a client that is being disconnected is closed.
+        if self.state.get() != ConnectionState::Dead {
+            self.account.set(kept, bytes);
+        }
     }
 
     fn check_room(&self, bytes: usize) -> Result<(), CommandError> {
@@ -258,7 +260,7 @@ impl ConnectedClient {
 
     /// Ends the transaction, if there is one, and returns it.
     pub(super) fn take_transaction(&self) -> Option<QueuedTransaction> {
-        self.account.set(Kept::Transaction, 0);
+        self.keeps(Kept::Transaction, 0);
         self.transaction.borrow_mut().take()
     }
 }

@@ -287,7 +287,7 @@ fn description(client: &ConnectedClient) -> String {
     let library = client.library.borrow();
     format!(
         "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db={} sub={} psub=0 ssub=0 multi={queued} \
-         qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem=0 events=r cmd={} \
+         qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} \
          user=default redir=-1 resp={} lib-name={} lib-ver={}",
         client.id,
         client.peer,
@@ -298,6 +298,7 @@ fn description(client: &ConnectedClient) -> String {
         client.db.get(),
         client.channels.borrow().len(),
         client.unsent(),
+        client.memory(),
         client.last_command.get(),
         client.protocol.get().number(),
         String::from_utf8_lossy(&library[0]),
