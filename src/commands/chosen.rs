@@ -1,4 +1,4 @@
-//! Selects the Redis server for a command: the one the user named, or the built-in practice Redis.
+//! Selects the Redis server for a command: the server in the URL, or the built-in practice Redis.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ pub(super) struct Choice {
     practice: Option<Arc<PracticeRedis>>,
 }
 
-/// Returns the server in the URL, or without a URL the practice Redis. A URL without a password gets `REDISCLI_AUTH`'s.
+/// Returns the server in the URL or, without a URL, the practice Redis. If the URL has no password, the one in
+/// `REDISCLI_AUTH` is used.
 pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     let Some(url) = url else {
         // Never use a Redis server only because it happens to listen on the usual port.
@@ -47,20 +48,20 @@ impl Choice {
         })
     }
 
-    /// The target of a new connection. It may differ from the first one if it is the practice Redis, because the process
-    /// that served it may have ended.
+    /// Returns the target for a new connection. The target of the practice Redis may have changed, because the
+    /// process that ran it may have ended.
     ///
     /// This may block for a few seconds.
     pub(super) fn target_now(&self) -> Target {
         let attach = |practice: &Arc<PracticeRedis>| practice.attach(Deadline::after(DEFAULT_TIMEOUT));
-        // If it cannot be attached, connecting to the old target reports why.
+        // If attaching fails, connecting to the old target shows the reason.
         let attached = self.practice.as_ref().map(attach);
         attached
             .and_then(Result::ok)
             .unwrap_or_else(|| self.target.clone())
     }
 
-    /// Ends the practice Redis if this process serves it, and reports if its data could not be saved.
+    /// Stops the practice Redis if this process runs it, and prints a message if its data could not be saved.
     pub(super) fn close(&self) {
         if let Some(Err(error)) = self.practice.as_ref().map(|practice| practice.close()) {
             ui::note(&format!("the practice Redis could not save its data: {error}"));
@@ -68,7 +69,7 @@ impl Choice {
     }
 }
 
-/// The options that say whom to trust.
+/// Returns the TLS options.
 pub(super) fn trust(args: &TrustArgs) -> Trust {
     Trust {
         ca: args.ca.clone(),

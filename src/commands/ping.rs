@@ -70,7 +70,7 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
     Ok(exit)
 }
 
-/// Reads the TLS files before anything is sent: a missing file is a usage error, not a connection failure.
+/// Reads the TLS files before anything is sent, because a missing file is a usage error, not a connection failure.
 fn check_tls_options(target: &Target, trust: &Trust) -> Result<(), String> {
     let is_given = trust.ca.is_some() || trust.cert.is_some();
     if target.tls && is_given {
@@ -80,7 +80,7 @@ fn check_tls_options(target: &Target, trust: &Trust) -> Result<(), String> {
     }
 }
 
-/// Reports that this process may not open enough files, instead of the error that some check would have because of it.
+/// Reports that this process may not open enough files. Otherwise, some check would fail with a misleading error.
 fn report_open_files(args: &PingArgs, target: &Target, deadline: Deadline) -> Exit {
     let observations = Observations {
         open_file_limit: Some(os::open_file_limit().unwrap_or_default()),
@@ -124,7 +124,7 @@ async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Ex
         (_, _, Some(count)) => Mode::Count(count),
         _ => Mode::Once,
     };
-    // --wait may climb many times, and shows only the last result.
+    // `--wait` may climb many times, but shows only the last result.
     let steps = if args.wait.is_some() {
         Verbosity::VerdictOnly
     } else {
@@ -144,7 +144,7 @@ async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Ex
     exit
 }
 
-/// Probes until Ctrl-C, then prints a summary. Ends silently if the reader of the output goes away.
+/// Probes until Ctrl-C, then prints a summary. If standard output is closed, ends without a message.
 async fn run_watch(args: &PingArgs, check: &Check<'_>) -> Exit {
     let started = Instant::now();
     let mut history = ProbeHistory::default();
@@ -230,7 +230,7 @@ fn not_written(what: &str, path: &Path, error: std::io::Error, exit: Exit) -> Ex
     if exit == Exit::Ok { Exit::No } else { exit }
 }
 
-/// Writes the `--report` file. The verdict has been printed before, so that a full disk does not hide it.
+/// Writes the `--report` file. The verdict has already been printed, so it is visible even if the disk is full.
 fn write_report(path: Option<&Path>, report: impl Fn() -> Value, exit: Exit) -> Exit {
     let Some(path) = path else { return exit };
     match state::write(path, format!("{:#}\n", report()).as_bytes()) {

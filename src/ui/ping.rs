@@ -20,10 +20,10 @@ use crate::ping::watch::{Change, ProbeHistory, ProbeResult};
 use crate::ping::{ClimbEvent, Rung};
 use crate::redis_url::Target;
 
-/// Columns if the output is not a terminal: people paste it into tickets.
+/// The width of the output if it is not a terminal, because people paste it into tickets.
 const PAGE: usize = 80;
 
-/// Shows progress: one line per rung, and on a terminal a spinner that says what is being waited for.
+/// Shows progress: one line per rung and, on a terminal, a spinner with the current wait.
 #[derive(Debug)]
 pub(crate) struct ProgressDisplay<'a> {
     target: &'a Target,
@@ -62,7 +62,7 @@ impl<'a> ProgressDisplay<'a> {
                 self.spinner.start("staying idle".into(), *until);
             }
             ModeEvent::Dropped => {
-                self.note("the connection worked, but not after the idle time: something dropped it");
+                self.note("the connection worked, but not after the idle time: it was dropped on the way");
             }
             ModeEvent::Pong(number, took) => {
                 if self.verbosity == Verbosity::Steps {
@@ -115,7 +115,7 @@ impl<'a> ProgressDisplay<'a> {
     }
 }
 
-/// Says how long `--wait` took, on standard error.
+/// Prints to standard error how long `--wait` took.
 pub(crate) fn answered_after(elapsed: Duration) {
     super::note(&format!("Redis answers after {:.1} s", elapsed.as_secs_f64()));
 }
@@ -157,7 +157,7 @@ pub(crate) fn url_verdict(verdict: &Verdict) {
     print_all(&details(verdict));
 }
 
-/// The verdict's first sentence.
+/// Returns the first line of the verdict, wrapped.
 fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
     let lines = fitted(&text::headline(target, seen, verdict));
     if verdict.finding.is_none() {
@@ -167,7 +167,7 @@ fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Stri
     }
 }
 
-/// Evidence, fixes and warnings.
+/// Returns the evidence, fixes and warnings, wrapped.
 fn details(verdict: &Verdict) -> Vec<String> {
     text::details(verdict).iter().flat_map(fitted).collect()
 }

@@ -10,9 +10,9 @@ use crate::cli::LogFormat;
 use crate::redis_client::fault::RedisFault;
 use crate::serve::LogEntry;
 
-/// Prints the one line on standard output: the server is ready.
+/// Prints the only line on standard output, which shows that the server is ready.
 pub(crate) fn ready(line: &str) {
-    // Keep serving even if the reader of standard output is gone.
+    // The server keeps running even if standard output is closed.
     super::told(line);
     let _ = io::stdout().flush();
 }
@@ -49,7 +49,7 @@ pub(crate) fn request(entry: &LogEntry) {
     whole_note(&entry.to_string());
 }
 
-/// Seconds since 1970, with milliseconds.
+/// Returns the seconds since 1970, with milliseconds.
 fn now(time: SystemTime) -> f64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs_f64() * 1000.0).round() / 1000.0

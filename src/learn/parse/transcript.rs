@@ -11,7 +11,7 @@ use crate::learn::lesson::{LessonExchange, Transcript, WrongReply};
 use crate::learn::pattern::Pattern;
 use crate::practice::split;
 
-/// The body of a `redis` fence: `> COMMAND`, its reply as redis-cli prints it, and `! reply: why` lines.
+/// Parses the body of a `redis` fence: `> COMMAND`, its reply as redis-cli prints it, and `! reply: why` lines.
 ///
 /// # Errors
 /// Returns the problems, with their rows in the body (from 0).
@@ -105,7 +105,7 @@ fn missing_replies(transcript: &Transcript, kind: &FenceKind) -> Vec<Problem> {
         let source = &exchange.source;
         format!("`{source}` has no reply: add what redis-cli prints, or `...` for any reply")
     };
-    // In a `try`, the checks may judge instead.
+    // In a `try`, checks may be used instead.
     let missing = exchanges.filter(|exchange| exchange.reply.is_none() && *kind != FenceKind::RedisTry);
     missing.map(|exchange| (row(exchange), what(exchange))).collect()
 }
