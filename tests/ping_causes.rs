@@ -120,7 +120,7 @@ fn a_host_without_any_root_ca_still_distinguishes_tls_from_plain_text() {
 }
 
 #[test]
-fn a_server_that_closes_the_connection_at_select_is_not_ok() {
+fn a_server_that_answers_only_ping_is_not_ok() {
     let port = server(|mut stream| {
         let mut heard = [0; 512];
         while let Ok(length @ 1..) = stream.read(&mut heard) {
@@ -130,7 +130,10 @@ fn a_server_that_closes_the_connection_at_select_is_not_ok() {
             stream.write_all(b"+PONG\r\n").unwrap();
         }
     });
-    assert_eq!(ping(&[&format!("redis://127.0.0.1:{port}")])["ok"], true);
+    assert_eq!(
+        ping(&[&format!("redis://127.0.0.1:{port}")])["cause"],
+        "proxy.no_backend"
+    );
     assert_eq!(
         ping(&[&format!("redis://127.0.0.1:{port}/2")])["cause"],
         "proto.closed"

@@ -133,6 +133,11 @@ pub(crate) fn packet_counts(socket: &SockRef<'_>) -> Option<PacketCounts> {
     })
 }
 
+/// The size of the largest IP packet that the kernel sends on an open connection, in bytes.
+pub(crate) fn path_mtu(socket: &SockRef<'_>) -> Option<u16> {
+    tcp_info(socket).map(|info| u16::try_from(info.tcpi_pmtu).unwrap_or(u16::MAX))
+}
+
 fn tcp_info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
     // SAFETY: tcp_info is plain data, and all zeros are a valid value.
     let mut found: libc::tcp_info = unsafe { zeroed() };

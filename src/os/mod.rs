@@ -10,7 +10,8 @@ mod kernel;
 mod kernel;
 
 pub(crate) use kernel::{
-    look_up, next_icmp_error, open_file_limit, packet_counts, queue_icmp_errors, retransmissions, syns_sent,
+    look_up, next_icmp_error, open_file_limit, packet_counts, path_mtu, queue_icmp_errors, retransmissions,
+    syns_sent,
 };
 
 use std::net::IpAddr;

@@ -40,6 +40,10 @@ pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
     })
 }
 
+pub(crate) fn path_mtu(_socket: &SockRef<'_>) -> Option<u16> {
+    None
+}
+
 pub(crate) fn open_file_limit() -> Option<u64> {
     None
 }

@@ -1,4 +1,4 @@
-//! Experiments on a second connection, which distinguish causes that look alike on the first.
+//! Experiments on further connections, which distinguish causes that look alike on the first.
 //!
 //! An experiment runs concurrently with the rung it explains. It never replaces the rung, and never outlives it.
 
@@ -6,22 +6,31 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, join_all};
+use futures_util::stream::FuturesUnordered;
 use redis::cmd;
+use tokio::io::AsyncWriteExt;
 
-use super::observation::{Experiment, TlsResult, WiderOffer};
+use super::observation::{Exchange, Experiment, PacketSizes, Repeat, TlsResult, WiderOffer};
 use super::response::{Response, ask, items, receive, text};
+use super::rungs::ping::{self, Requests};
 use super::rungs::tcp::SegmentSize;
 use super::rungs::{tcp, tls};
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
-use crate::redis_url::Trust;
+use crate::redis_url::{Address, Target, Trust};
 
-/// How long to listen for a banner before sending anything.
+/// How long to listen for a banner before we send anything.
 const BANNER: Duration = Duration::from_millis(120);
-/// How long to wait for a reply inside TLS, once the handshake has shown that the server speaks TLS.
+/// How long to wait for a reply inside TLS, once the handshake has shown that TLS is spoken.
 const INSIDE_TLS: Duration = Duration::from_millis(700);
+/// The lead of the repeated PING over the ClientHello. A balancer then gives the PING to the next server in its list.
+const LEAD: Duration = Duration::from_millis(50);
+/// The shortest wait for the reply to one packet size, however fast the connection is.
+const SHORTEST_WAIT: Duration = Duration::from_millis(150);
 
-/// How long a rung waits for a reply before experiments start: a quarter of the remaining time.
+/// How long a rung waits for a reply before experiments start: a quarter of the time.
 pub(super) fn patience(deadline: Deadline) -> Duration {
     deadline.span() / 4
 }
@@ -42,11 +51,11 @@ pub(super) async fn with_side_task<T, S>(
 /// Waits for `rung`. After [`patience`], `experiment` starts and runs concurrently.
 ///
 /// If the rung ends first, the experiment is cancelled. A decisive experiment cancels the rung: its result is `None`.
-pub(super) async fn with_experiment<T>(
+pub(super) async fn with_experiment<T, E: Decisive>(
     rung: impl Future<Output = T>,
-    experiment: impl Future<Output = Experiment>,
+    experiment: impl Future<Output = E>,
     deadline: Deadline,
-) -> (Option<T>, Option<Experiment>) {
+) -> (Option<T>, Option<E>) {
     tokio::pin!(rung);
     if let Ok(done) = deadline.within(patience(deadline)).bound(&mut rung).await {
         return (Some(done), None);
@@ -61,35 +70,376 @@ pub(super) async fn with_experiment<T>(
     }
 }
 
+/// The result of an experiment that may make it unnecessary to wait for the first connection.
+pub(super) trait Decisive {
+    /// Whether this proves what the port speaks.
+    fn is_decisive(&self) -> bool;
+}
+
+/// What further connections showed while the first one got no reply, or after it ended.
+#[derive(Debug, Default)]
+pub(super) struct Explanation {
+    pub(super) experiment: Option<Experiment>,
+    pub(super) repeat: Option<Repeat>,
+    pub(super) with_proxy_header: Option<Response>,
+}
+
+impl Decisive for Explanation {
+    fn is_decisive(&self) -> bool {
+        self.experiment.as_ref().is_some_and(Decisive::is_decisive)
+            || self.with_proxy_header.as_ref().is_some_and(Response::is_pong)
+    }
+}
+
+/// What to send on a second connection.
+#[derive(Clone, Copy)]
+pub(super) enum Again<'a> {
+    /// AUTH, if the URL has a password, and PING.
+    Ping,
+    /// The same, and the requests after it.
+    Requests(&'a Requests),
+}
+
+/// Whether to listen for a banner first: a server may send an error and close, and data that we send would discard it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Banner {
+    Listen,
+    Skip,
+}
+
+/// Makes further connections to the server of the climb.
+#[derive(Clone, Copy)]
+pub(super) struct Reconnect<'a> {
+    pub(super) target: &'a Target,
+    pub(super) trust: &'a Trust,
+    /// The address that the first connection uses; `None` for a unix socket.
+    pub(super) address: Option<SocketAddr>,
+    /// How long the first connection attempt took.
+    pub(super) connecting: Duration,
+}
+
+impl Reconnect<'_> {
+    fn host(&self) -> &str {
+        self.target.host().unwrap_or_default()
+    }
+
+    /// Connects again, with TLS if the URL asks for it.
+    async fn connect(&self, segments: SegmentSize, deadline: Deadline) -> Option<ProbeConnection<Stream>> {
+        let stream = match (&self.target.address, self.address) {
+            (Address::Unix(path), _) => tcp::observe_unix(path, deadline).await.0?,
+            (Address::Tcp { .. }, Some(address)) => {
+                let stream = tcp::dial(address, segments, deadline).await.0?;
+                if self.target.tls {
+                    tls::observe(stream, self.host(), self.trust, deadline).await.0?
+                } else {
+                    Stream::Tcp(stream)
+                }
+            }
+            (Address::Tcp { .. }, None) => return None,
+        };
+        Some(ProbeConnection::new(stream))
+    }
+
+    /// Connects again and logs in, if the URL has a password.
+    pub(super) async fn logged_in(
+        &self,
+        segments: SegmentSize,
+        deadline: Deadline,
+    ) -> Option<ProbeConnection<Stream>> {
+        let mut connection = self.connect(segments, deadline).await?;
+        if let Some(password) = &self.target.password {
+            let user = self.target.user.as_deref();
+            let login = ping::log_in(&mut connection, user, password, deadline).await;
+            login.is_ok().then_some(connection)
+        } else {
+            Some(connection)
+        }
+    }
+
+    /// Repeats the requests on a second connection, one at a time, up to the first without a reply.
+    pub(super) async fn repeat(&self, again: Again<'_>, banner: Banner, deadline: Deadline) -> Repeat {
+        let mut exchanges = Vec::new();
+        let Some(mut connection) = self.connect(SegmentSize::Default, deadline).await else {
+            return Repeat::default();
+        };
+        let first = if self.target.password.is_some() {
+            "AUTH"
+        } else {
+            "PING"
+        };
+        if banner == Banner::Listen
+            && let Some(response) = listen(&mut connection, deadline).await
+        {
+            exchanges.push(Exchange {
+                command: first,
+                response,
+            });
+            return Repeat { exchanges };
+        }
+        if let Some(password) = &self.target.password {
+            let user = self.target.user.as_deref();
+            let response = ping::log_in(&mut connection, user, password, deadline).await;
+            let is_ok = response.is_ok();
+            exchanges.push(Exchange {
+                command: "AUTH",
+                response: response.without(Some(password)),
+            });
+            if !is_ok {
+                return Repeat { exchanges };
+            }
+        }
+        let response = ping::observe(&mut connection, deadline).await;
+        let is_answered = matches!(response, Response::Reply(_));
+        exchanges.push(Exchange {
+            command: "PING",
+            response,
+        });
+        if let (Again::Requests(requests), true) = (again, is_answered) {
+            // Keep time to find the packet sizes that get through.
+            let patience = deadline.left() / 3;
+            exchanges.extend(requests.one_at_a_time(&mut connection, patience, deadline).await);
+        }
+        Repeat { exchanges }
+    }
+
+    /// Repeats all requests. If the large one gets no reply, finds which packet sizes get through; `path_mtu` is the size
+    /// of the packets that this host sends.
+    pub(super) async fn repeat_requests(
+        &self,
+        requests: &Requests,
+        path_mtu: Option<u16>,
+        deadline: Deadline,
+    ) -> (Repeat, Option<PacketSizes>) {
+        let repeat = self
+            .repeat(Again::Requests(requests), Banner::Skip, deadline)
+            .await;
+        let is_echo_lost = repeat.stopped_at().is_some_and(|exchange| {
+            exchange.command == "ECHO" && matches!(exchange.response, Response::Timeout(_))
+        });
+        let sizes = match path_mtu {
+            Some(size) if is_echo_lost => self.packet_sizes(Large::Echo(requests), size, deadline).await,
+            _ => None,
+        };
+        (repeat, sizes)
+    }
+
+    /// Explains why the first request gets no reply: another server behind the same address may reply, the port may speak
+    /// TLS, or it may expect a PROXY header.
+    pub(super) async fn explain_silence(&self, deadline: Deadline) -> Explanation {
+        let mut found = Explanation::default();
+        let mut running: FuturesUnordered<BoxFuture<'_, Explanation>> = FuturesUnordered::new();
+        running.push(Box::pin(async {
+            let repeat = Some(self.repeat(Again::Ping, Banner::Skip, deadline).await);
+            Explanation {
+                repeat,
+                ..Explanation::default()
+            }
+        }));
+        if let Some(address) = self.plain_address() {
+            let lead = LEAD.max(self.connecting * 4);
+            running.push(Box::pin(async move {
+                deadline.sleep(lead).await;
+                let experiment = Some(client_hello(address, self.host(), deadline).await);
+                Explanation {
+                    experiment,
+                    ..Explanation::default()
+                }
+            }));
+            running.push(Box::pin(async move {
+                deadline.sleep(lead).await;
+                let with_proxy_header = Some(self.ping_with_proxy_header(address, deadline).await);
+                Explanation {
+                    with_proxy_header,
+                    ..Explanation::default()
+                }
+            }));
+        }
+        while let Some(one) = running.next().await {
+            found.experiment = found.experiment.or(one.experiment);
+            found.repeat = found.repeat.or(one.repeat);
+            found.with_proxy_header = found.with_proxy_header.or(one.with_proxy_header);
+            let is_repeated = found
+                .repeat
+                .as_ref()
+                .is_some_and(|repeat| repeat.has_answered("PING"));
+            if is_repeated || found.is_decisive() {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Explains why the first connection ended without a reply.
+    pub(super) async fn explain_end(&self, response: &Response, deadline: Deadline) -> Explanation {
+        let mut found = Explanation::default();
+        let plain = self.plain_address();
+        if let Some(address) = plain
+            && response.may_be_tls()
+        {
+            found.experiment = Some(client_hello(address, self.host(), deadline).await);
+        }
+        if found.is_decisive() || !matches!(response, Response::Closed(_) | Response::Reset(_)) {
+            return found;
+        }
+        let repeat = self.repeat(Again::Ping, Banner::Listen, deadline).await;
+        let is_closed = |exchange: &Exchange| exchange.response.is_empty_close();
+        if let Some(address) = plain
+            && repeat.exchanges.first().is_some_and(is_closed)
+        {
+            found.with_proxy_header = Some(self.ping_with_proxy_header(address, deadline).await);
+        }
+        found.repeat = Some(repeat);
+        found
+    }
+
+    /// The server's address, if the URL asks for plain text over TCP.
+    fn plain_address(&self) -> Option<SocketAddr> {
+        self.address.filter(|_| !self.target.tls)
+    }
+
+    /// Sends a PROXY protocol header first, as a proxy would: the port may accept connections only from proxies.
+    ///
+    /// Spec: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, 2.1.
+    async fn ping_with_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> Response {
+        let Some(mut stream) = tcp::dial(address, SegmentSize::Default, deadline).await.0 else {
+            return Response::Closed(Vec::new());
+        };
+        // If this fails, the server has closed the connection, and the PING below reports that.
+        let _ = deadline.bound(stream.write_all(b"PROXY UNKNOWN\r\n")).await;
+        let mut connection = ProbeConnection::new(Stream::Tcp(stream));
+        if let Some(password) = &self.target.password {
+            let user = self.target.user.as_deref();
+            let login = ping::log_in(&mut connection, user, password, deadline).await;
+            if !login.is_ok() {
+                return login.without(Some(password));
+            }
+        }
+        ping::observe(&mut connection, deadline).await
+    }
+
+    /// Waits for `delay`, then tries a handshake in small packets: if the server replies, the path drops large ones. Then
+    /// finds which sizes get through; `path_mtu` is the size of the packets that this host sends.
+    pub(super) async fn small_packets(
+        &self,
+        path_mtu: Option<u16>,
+        delay: Duration,
+        deadline: Deadline,
+    ) -> Option<(TlsResult, Option<PacketSizes>)> {
+        deadline.sleep(delay).await;
+        let (stream, _) = tcp::dial(self.address?, SegmentSize::Small, deadline).await;
+        let (_, result) = tls::handshake_unverified(stream?, self.host(), deadline).await;
+        let sizes = match path_mtu {
+            Some(size) if result.is_tls() => self.packet_sizes(Large::Handshake, size, deadline).await,
+            _ => None,
+        };
+        Some((result, sizes))
+    }
+
+    /// Finds which packet sizes get through: tries several at once, then sizes between the largest that got through and
+    /// the next.
+    ///
+    /// `largest` is the size of the packets that were lost. Returns `None` if smaller ones get no reply either.
+    pub(super) async fn packet_sizes(
+        &self,
+        large: Large<'_>,
+        largest: u16,
+        deadline: Deadline,
+    ) -> Option<PacketSizes> {
+        let address = self.address?;
+        // The headers of IP and TCP are not part of a segment.
+        let headers = if address.is_ipv6() { 60 } else { 40 };
+        let (mut passed, mut lost) = (SMALLEST_PACKET, largest);
+        let mut sizes = vec![SMALLEST_PACKET];
+        let mut has_passed = false;
+        let wait = SHORTEST_WAIT.max(self.connecting * 8);
+        while lost.saturating_sub(passed) > PRECISION && deadline.left() > wait {
+            let step = (lost - passed) / (SIZES_AT_ONCE + 1);
+            sizes.extend((1..=SIZES_AT_ONCE).map(|number| passed + number * step));
+            let until = deadline.within(wait);
+            let tries = sizes
+                .iter()
+                .map(|size| self.gets_through(large, address, SegmentSize::AtMost(size - headers), until));
+            let results = join_all(tries).await;
+            let count = results.iter().take_while(|got_through| **got_through).count();
+            has_passed |= count > 0;
+            if !has_passed {
+                return None;
+            }
+            passed = count.checked_sub(1).map_or(passed, |last| sizes[last]);
+            lost = sizes.get(count).copied().unwrap_or(lost);
+            sizes.clear();
+        }
+        has_passed.then_some(PacketSizes { passed, lost })
+    }
+
+    async fn gets_through(
+        &self,
+        large: Large<'_>,
+        address: SocketAddr,
+        segments: SegmentSize,
+        deadline: Deadline,
+    ) -> bool {
+        match large {
+            Large::Echo(requests) => match self.logged_in(segments, deadline).await {
+                Some(mut connection) => requests.is_echoed(&mut connection, deadline).await,
+                None => false,
+            },
+            Large::Handshake => match tcp::dial(address, segments, deadline).await.0 {
+                Some(stream) => {
+                    let (_, result) = tls::handshake_unverified(stream, self.host(), deadline).await;
+                    result.is_tls()
+                }
+                None => false,
+            },
+        }
+    }
+}
+
+/// What to send in packets of each size.
+#[derive(Clone, Copy)]
+pub(super) enum Large<'a> {
+    /// The large ECHO.
+    Echo(&'a Requests),
+    /// A TLS handshake, of which the server's certificate is the largest part.
+    Handshake,
+}
+
+/// The smallest packet that is tried: every host must accept it (RFC 9293, 3.7.1).
+const SMALLEST_PACKET: u16 = 576;
+/// The search ends when the sizes that pass and that are lost differ by no more than this.
+const PRECISION: u16 = 8;
+/// How many sizes are tried at the same time, each on its own connection.
+const SIZES_AT_ONCE: u16 = 4;
+
 /// Sends a plain PING to a port where the URL expects TLS, after listening for a banner.
 pub(super) async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
     let (Some(stream), _) = tcp::dial(address, SegmentSize::Default, deadline).await else {
         return Experiment::NotConnected;
     };
-    Experiment::PlainPing(listen_and_ping(Stream::Tcp(stream), deadline).await)
+    let mut connection = ProbeConnection::new(Stream::Tcp(stream));
+    Experiment::PlainPing(match listen(&mut connection, deadline).await {
+        Some(banner) => banner,
+        None => ask(&mut connection, &cmd("PING"), deadline).await,
+    })
 }
 
-/// Like [`plain_ping`], but inside TLS. Returns `None` if no TLS session can be established.
-pub(super) async fn ping_inside_tls(
-    address: SocketAddr,
-    host: &str,
-    trust: &Trust,
-    deadline: Deadline,
-) -> Option<Experiment> {
-    let (stream, _) = tcp::dial(address, SegmentSize::Default, deadline).await;
-    let (stream, _) = tls::observe(stream?, host, trust, deadline).await;
-    Some(Experiment::PlainPing(listen_and_ping(stream?, deadline).await))
-}
-
-async fn listen_and_ping(stream: Stream, deadline: Deadline) -> Response {
-    let mut connection = ProbeConnection::new(stream);
-    match receive(&mut connection, deadline.within(BANNER)).await {
-        Response::Timeout(received) if received.is_empty() => {}
-        // The first part of a banner has arrived, so wait for the rest.
-        Response::Timeout(_) => return receive(&mut connection, deadline).await,
-        banner => return banner,
+/// Listens for a banner. Returns `None` if the server sends nothing.
+async fn listen(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Option<Response> {
+    match receive(connection, deadline.within(BANNER)).await {
+        Response::Timeout(received) if received.is_empty() => None,
+        // The banner has begun, so wait for the rest.
+        Response::Timeout(_) => Some(receive(connection, deadline).await),
+        banner => Some(banner),
     }
-    ask(&mut connection, &cmd("PING"), deadline).await
+}
+
+/// Waits briefly for a reply that no request asks for.
+pub(super) async fn surplus_reply(
+    connection: &mut ProbeConnection<Stream>,
+    deadline: Deadline,
+) -> Option<Response> {
+    let response = receive(connection, deadline.within(BANNER)).await;
+    matches!(response, Response::Reply(_)).then_some(response)
 }
 
 /// Sends a ClientHello to a port where the URL expects plain RESP and, if the handshake completes, a PING inside TLS.
@@ -108,19 +458,6 @@ pub(super) async fn client_hello(address: SocketAddr, host: &str, deadline: Dead
         None => None,
     };
     Experiment::ClientHello { result, inside }
-}
-
-/// Waits for `delay`, then tries a handshake in small packets: if it completes, the path drops large ones.
-pub(super) async fn small_packet_handshake(
-    address: SocketAddr,
-    host: &str,
-    delay: Duration,
-    deadline: Deadline,
-) -> Option<TlsResult> {
-    deadline.sleep(delay).await;
-    let (stream, _) = tcp::dial(address, SegmentSize::Small, deadline).await;
-    let (_, result) = tls::handshake_unverified(stream?, host, deadline).await;
-    Some(result)
 }
 
 /// Offers more than the first ClientHello did, to find out what the server requires.
@@ -159,10 +496,8 @@ pub(super) fn looks_like_tls(received: &[u8]) -> bool {
     matches!(received, [0x15 | 0x16, 0x03, ..])
 }
 
-impl Experiment {
-    /// Whether this proves which protocol the server speaks. If so, there is no need to wait for the first
-    /// connection.
-    pub(super) fn is_decisive(&self) -> bool {
+impl Decisive for Experiment {
+    fn is_decisive(&self) -> bool {
         match self {
             Self::PlainPing(Response::Reply(_)) => true,
             // A TLS server may send an alert in reply to plain text, but the handshake may still complete.

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 
 use redis::cmd;
 
-use super::experiments::{self, patience, with_experiment, with_side_task};
-use super::observation::{CertificateProblem, Experiment, Handshake, Observations, TlsResult};
+use super::experiments::{self, Reconnect, patience, with_experiment, with_side_task};
+use super::observation::{CertificateProblem, Exchange, Handshake, Observations, TlsResult};
 use super::response::{Response, ask};
-use super::rungs::{auth, cluster, dns, permissions, ping, role, tcp, tls};
+use super::rungs::cluster::Topology;
+use super::rungs::tcp::SegmentSize;
+use super::rungs::{dns, permissions, ping, role, tcp, tls};
 use super::surroundings::Surroundings;
 use super::{Climb, ClimbEvent, ClimbOptions, Rung, WriteCheck, this_host};
 use crate::deadline::Deadline;
 use crate::os;
+use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
@@ -63,7 +66,7 @@ struct Ladder<'a> {
 }
 
 /// Each rung returns `None` if the climb ends there.
-impl Ladder<'_> {
+impl<'a> Ladder<'a> {
     async fn climb(&mut self) -> Option<ProbeConnection<Stream>> {
         self.hint_at_url_mismatches();
         let stream = match &self.target.address {
@@ -171,10 +174,11 @@ impl Ladder<'_> {
         let host = self.target.host().unwrap_or_default();
         let address = self.connected_to?;
         let until = self.before_the_deadline();
-        let handshake = tls::observe(plain, host, self.trust, self.deadline);
         let plain_ping = experiments::plain_ping(address, until);
+        let reconnect = self.reconnect();
         let small_packets =
-            experiments::small_packet_handshake(address, host, patience(self.deadline), until);
+            reconnect.small_packets(os::path_mtu(&(&plain).into()), patience(self.deadline), until);
+        let handshake = tls::observe(plain, host, self.trust, self.deadline);
         // A decisive PING cancels the handshake. When the handshake ends or is cancelled, the one in small packets is
         // cancelled too.
         let ((shaken, mut experiment), small_packets) = with_side_task(
@@ -182,7 +186,10 @@ impl Ladder<'_> {
             small_packets,
         )
         .await;
-        self.seen.small_packet_handshake = small_packets.flatten();
+        if let Some((result, sizes)) = small_packets.flatten() {
+            self.seen.small_packet_handshake = Some(result);
+            self.seen.packet_sizes = sizes;
+        }
         let stream = match shaken {
             Some((stream, handshake)) => {
                 let is_inconclusive = matches!(handshake.result, TlsResult::NotTls | TlsResult::Closed);
@@ -235,12 +242,15 @@ impl Ladder<'_> {
         self.start(Rung::Auth);
         let started = Instant::now();
         let user = self.target.user.as_deref();
-        let login = auth::observe(connection, user, password, self.deadline);
+        let login = ping::log_in(connection, user, password, self.deadline);
         let response = self.first_response(login).await;
         self.seen.login_took = started.elapsed();
         self.record_packets(connection, response.as_ref());
         let is_logged_in = response.as_ref().is_some_and(Response::is_ok);
         self.seen.login = response;
+        if !is_logged_in {
+            self.listen_for_surplus(connection).await;
+        }
         self.finish(Rung::Auth);
         is_logged_in.then_some(())
     }
@@ -260,48 +270,114 @@ impl Ladder<'_> {
         if self.login_is_required() {
             self.finish(Rung::Auth);
         }
-        let answered = if self.seen.ping.as_ref().is_some_and(Response::is_pong) {
+        let is_pong = self.seen.ping.as_ref().is_some_and(Response::is_pong);
+        if is_pong {
             self.seen.round_trips.push(self.seen.ping_took);
-            Some(cmd("PING"))
-        } else if self
-            .ping_error()
-            .is_some_and(|error| ping::is_unavailable(&error))
+        }
+        let is_served = if is_pong
+            || self
+                .ping_error()
+                .is_some_and(|error| ping::is_unavailable(&error))
         {
-            let (substitute, command, round_trip) = ping::try_substitutes(connection, self.deadline).await;
-            let is_served = substitute.is_served();
-            self.seen.ping_substitute = Some(substitute);
-            is_served.then(|| {
-                self.seen.round_trips.push(round_trip);
-                command
-            })
+            let is_answered = self.requests(connection).await;
+            is_answered && (is_pong || self.seen.serves_without_ping())
         } else {
-            None
+            self.listen_for_surplus(connection).await;
+            false
         };
-        if let Some(command) = &answered {
-            if self.target.db > 0 {
-                let select = cmd("SELECT").arg(self.target.db).clone();
-                self.seen.select = Some(ask(connection, &select, self.deadline).await);
-            }
-            ping::measure(connection, command, &mut self.seen.round_trips, self.deadline).await;
+        if is_served {
+            let command = if is_pong { cmd("PING") } else { ping::read() };
+            ping::measure(connection, &command, &mut self.seen.round_trips, self.deadline).await;
         }
         self.finish(Rung::Ping);
-        answered.map(drop)
+        is_served.then_some(())
+    }
+
+    /// Sends the requests that a working connection must answer. If it does not, repeats them on a second connection.
+    ///
+    /// Returns whether there is a connection for the next rung: this one, or a new one if the server ended this one at a
+    /// request that it need not answer.
+    async fn requests(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
+        let requests = ping::Requests::of(self.target);
+        let reconnect = self.reconnect();
+        let (patience, until) = (patience(self.deadline), self.before_the_deadline());
+        let path_mtu = path_mtu(connection);
+        let started = Instant::now();
+        let side = async {
+            self.deadline.sleep(patience).await;
+            reconnect.repeat_requests(&requests, path_mtu, until).await
+        };
+        let (exchanges, mut repeated) =
+            with_side_task(requests.pipeline(connection, self.deadline), side).await;
+        self.record(&requests, &exchanges);
+        let Some(stopped_at) = exchanges.last().filter(|exchange| !exchange.is_answered()) else {
+            return true;
+        };
+        self.seen.stopped_at = Some(stopped_at.clone());
+        self.seen.stopped_after = started.elapsed();
+        self.seen.packets = packets(connection);
+        if repeated.is_none() {
+            repeated = Some(reconnect.repeat_requests(&requests, path_mtu, until).await);
+        }
+        if let Some((repeat, sizes)) = repeated {
+            self.seen.repeat = Some(repeat);
+            self.seen.packet_sizes = sizes;
+        }
+        self.replace(connection).await
+    }
+
+    fn record(&mut self, requests: &ping::Requests, exchanges: &[Exchange]) {
+        let response = |command| {
+            let exchange = exchanges.iter().find(|exchange| exchange.command == command)?;
+            exchange.is_answered().then(|| exchange.response.clone())
+        };
+        self.seen.select = response("SELECT");
+        self.seen.read = response("HGETALL");
+        self.seen.echo = requests.echo(exchanges);
+        self.seen.server = role::server_info(exchanges);
+    }
+
+    /// Some proxies end a connection at a request that they do not support. The rest of the climb needs an open one.
+    async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
+        let serves = self
+            .seen
+            .repeat
+            .as_ref()
+            .is_some_and(|repeat| repeat.has_answered("HGETALL") && repeat.stopped_at().is_some());
+        if !serves || self.seen.packet_sizes.is_some() {
+            return false;
+        }
+        let reconnect = self.reconnect();
+        let Some(mut second) = reconnect.logged_in(SegmentSize::Default, self.deadline).await else {
+            return false;
+        };
+        if self.target.db > 0 {
+            let select = cmd("SELECT").arg(self.target.db).clone();
+            self.seen.select = Some(ask(&mut second, &select, self.deadline).await);
+        }
+        *connection = second;
+        true
     }
 
     async fn role(&mut self, connection: &mut ProbeConnection<Stream>) {
         self.start(Rung::Role);
-        self.seen.server = role::observe(connection, self.deadline).await;
-        if self.seen.server.role.is_some() {
-            role::observe_settings(connection, &mut self.seen.server, self.deadline).await;
+        if self.seen.stopped_at.is_none() {
+            let read = self.seen.read.as_ref();
+            role::observe(connection, &mut self.seen.server, read, self.deadline).await;
         }
-        if self.seen.server.role.is_none() {
-            self.seen.packets = packets(connection);
-        }
+        let mut key = None;
         if self.seen.server.is_cluster() {
-            self.seen.announced = cluster::observe(connection, self.connected_to, self.deadline).await;
+            let topology = Topology::ask(connection, self.deadline).await;
+            key = topology.key_of_this_node();
+            if let Some(key) = &key {
+                let read = ping::read_key(key);
+                self.seen.server.cluster_read = Some(ask(connection, &read, self.deadline).await);
+            }
+            self.seen.announced = topology.dial(self.connected_to, self.deadline).await;
         }
         if self.options.write_check == WriteCheck::Run && !self.seen.server.is_sentinel() {
-            self.seen.write_test = Some(role::write_test(connection, &self.seen.server, self.deadline).await);
+            let key = key.unwrap_or_else(role::random_key);
+            self.seen.write_test = Some(role::write_test(connection, &key, self.deadline).await);
         }
         self.finish(Rung::Role);
     }
@@ -314,54 +390,60 @@ impl Ladder<'_> {
         self.ping_error().is_some_and(|error| error.starts_with("NOAUTH"))
     }
 
-    /// For `redis://ada@host`, tries an empty password, as many clients do, because the user may be `nopass`.
+    /// For `redis://ada@host`, tries an empty password as many clients do: the user may be `nopass`.
     async fn log_in_without_password(&mut self, connection: &mut ProbeConnection<Stream>) {
         if let (Some(user), None) = (&self.target.user, &self.target.password) {
             let login =
-                auth::observe(connection, Some(user), &Secret::new(String::new()), self.deadline).await;
+                ping::log_in(connection, Some(user), &Secret::new(String::new()), self.deadline).await;
             if login.is_ok() {
                 self.seen.ping = Some(ping::observe(connection, self.deadline).await);
             }
         }
     }
 
-    /// Waits for the first response on the connection. If it is bad or missing, experiments look for the reason.
+    /// Waits for the first response on the connection, and runs the experiments that explain a bad one or none.
     ///
-    /// `None` if a decisive experiment ended the wait.
+    /// Returns `None` if a decisive experiment ended the wait.
     async fn first_response(&mut self, response: impl Future<Output = Response>) -> Option<Response> {
-        let Some(address) = self.connected_to else {
-            return Some(response.await);
-        };
-        let host = self.target.host().unwrap_or_default();
-        if self.target.tls {
-            let response = response.await;
-            if response.is_empty_close() {
-                // A TLS proxy may drop an error that the server sends before it closes: listen before sending.
-                let banner = experiments::ping_inside_tls(address, host, self.trust, self.deadline).await;
-                self.seen.experiment = banner.or(self.seen.experiment.take());
-            }
-            return Some(response);
-        }
-        let client_hello = experiments::client_hello(address, host, self.before_the_deadline());
-        let (response, mut experiment) = with_experiment(response, client_hello, self.deadline).await;
-        if experiment.is_none() && response.as_ref().is_some_and(Response::may_be_tls) {
-            experiment = Some(experiments::client_hello(address, host, self.deadline).await);
-        }
-        if response.as_ref().is_some_and(Response::is_empty_close)
-            && !experiment.as_ref().is_some_and(Experiment::is_decisive)
+        let reconnect = self.reconnect();
+        let explain_silence = reconnect.explain_silence(self.before_the_deadline());
+        let (response, mut explanation) = with_experiment(response, explain_silence, self.deadline).await;
+        if explanation.is_none()
+            && let Some(response) = &response
+            && !matches!(response, Response::Reply(_) | Response::Timeout(_))
         {
-            // The RST may have discarded an error that the server sent: listen before sending.
-            let banner = experiments::plain_ping(address, self.deadline).await;
-            experiment = if banner.is_decisive() {
-                Some(banner)
-            } else {
-                experiment.or(Some(banner))
-            };
+            explanation = Some(reconnect.explain_end(response, self.deadline).await);
         }
-        self.seen.experiment = self.seen.experiment.take().or(experiment);
+        if let Some(found) = explanation {
+            self.seen.experiment = self.seen.experiment.take().or(found.experiment);
+            self.seen.repeat = found.repeat;
+            self.seen.with_proxy_header = found.with_proxy_header;
+        }
         response
     }
 
+    /// After a reply that does not belong to its request, the right one may follow.
+    async fn listen_for_surplus(&mut self, connection: &mut ProbeConnection<Stream>) {
+        let response = self.seen.ping.as_ref().or(self.seen.login.as_ref());
+        let is_known = |error: String| ErrorReply::of(&error).is_some();
+        let is_odd = matches!(response, Some(Response::Reply(_)))
+            && !response.and_then(Response::error).is_some_and(is_known);
+        if is_odd {
+            self.seen.surplus_reply = experiments::surplus_reply(connection, self.deadline).await;
+        }
+    }
+
+    /// How to make further connections to the same address.
+    fn reconnect(&self) -> Reconnect<'a> {
+        Reconnect {
+            target: self.target,
+            trust: self.trust,
+            address: self.connected_to,
+            connecting: self.seen.tcp_took,
+        }
+    }
+
+    /// An experiment must end before its rung does, because its timeout is a result too.
     /// The deadline for experiments. It is slightly before the rung's deadline, because a timeout of an experiment is
     /// also a result to record.
     fn before_the_deadline(&self) -> Deadline {
@@ -394,4 +476,11 @@ fn packets(connection: &ProbeConnection<Stream>) -> Option<os::PacketCounts> {
         .stream()
         .tcp()
         .and_then(|tcp| os::packet_counts(&tcp.into()))
+}
+
+fn path_mtu(connection: &ProbeConnection<Stream>) -> Option<u16> {
+    connection
+        .stream()
+        .tcp()
+        .and_then(|tcp| os::path_mtu(&tcp.into()))
 }

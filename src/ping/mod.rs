@@ -30,7 +30,16 @@ pub(crate) mod observation;
 pub(crate) mod permissions;
 pub(crate) mod report;
 pub(crate) mod response;
-pub(crate) mod rungs;
+/// One module per rung. Its `observe` function checks a layer and records facts, without interpreting them.
+pub(crate) mod rungs {
+    pub(crate) mod cluster;
+    pub(crate) mod dns;
+    pub(crate) mod permissions;
+    pub(crate) mod ping;
+    pub(crate) mod role;
+    pub(crate) mod tcp;
+    pub(crate) mod tls;
+}
 mod surroundings;
 pub(crate) mod this_host;
 pub(crate) mod verdict;

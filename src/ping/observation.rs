@@ -34,8 +34,6 @@ pub struct Observations {
     pub ping: Option<Response>,
     /// The time until the response to PING.
     pub ping_took: Duration,
-    /// The response to another harmless command, if PING is forbidden or missing.
-    pub ping_substitute: Option<PingSubstitute>,
     /// The response to SELECT, if the URL names a database other than 0.
     pub select: Option<Response>,
     /// The response to a harmless read: HGETALL of a key of ping's own.
@@ -85,31 +83,27 @@ pub struct Observations {
 impl Observations {
     /// Whether an ACL forbids a command that is needed here.
     pub fn is_refused_by_acl(&self) -> bool {
-        let substitute = self.ping_substitute.as_ref();
-        let is_pinged = self.ping.as_ref().is_some_and(Response::is_pong)
-            || substitute.is_some_and(PingSubstitute::is_served);
+        let is_pinged = self.ping.as_ref().is_some_and(Response::is_pong) || self.serves_without_ping();
         let write_test = self.write_test.iter().flat_map(|test| &test.queued);
         let executed = self.write_test.iter().map(|test| &test.executed);
         let needed = write_test
             .map(|(_, response)| response)
             .chain(executed)
             .chain(&self.select);
-        let unserved = self.ping.iter().chain(substitute.map(|one| &one.response));
+        let unserved = self.ping.iter().chain(&self.read);
         needed
             .chain(unserved.filter(|_| !is_pinged))
             .any(Response::is_forbidden)
     }
 
-    /// The request that got no reply on the first connection: the command and the response.
-    pub fn unanswered(&self) -> Option<(&'static str, &Response)> {
-        let first = [("AUTH", &self.login), ("PING", &self.ping)];
-        let first = first
-            .into_iter()
-            .filter_map(|(command, response)| Some((command, response.as_ref()?)));
-        let later = self.stopped_at.iter();
-        first
-            .chain(later.map(|exchange| (exchange.command, &exchange.response)))
-            .find(|(_, response)| !matches!(response, Response::Reply(_)))
+    /// Whether the server runs the read or, for a user who may not read that key, the ECHO.
+    pub fn serves_without_ping(&self) -> bool {
+        let read = self.read.as_ref();
+        let code = read.and_then(Response::error_code);
+        read.is_some_and(Response::is_granted)
+            // A key of another type, and a key of another cluster node.
+            || matches!(code.as_deref(), Some("WRONGTYPE" | "MOVED" | "ASK" | "TRYAGAIN"))
+            || code.as_deref() == Some("NOPERM") && self.echo == Some(Echo::Same)
     }
 
     /// Whether a second connection got every reply, although the first one did not.
@@ -431,24 +425,6 @@ pub struct WiderOffer {
     pub certificate: Option<PeerCertificate>,
 }
 
-/// A command that was sent because PING is forbidden or missing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PingSubstitute {
-    pub name: &'static str,
-    pub response: Response,
-}
-
-impl PingSubstitute {
-    /// Whether the server ran the command. A redirection from a cluster node also counts.
-    pub fn is_served(&self) -> bool {
-        self.response.is_granted()
-            || self
-                .response
-                .error()
-                .is_some_and(|error| error.starts_with("MOVED"))
-    }
-}
-
 /// The response to an ECHO of a large unique value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Echo {
@@ -536,6 +512,8 @@ pub struct ServerInfo {
     pub role: Option<Value>,
     /// The response to HELLO.
     pub hello: Option<Response>,
+    /// The error reply to INFO.
+    pub info_error: Option<String>,
     /// The fields of INFO.
     pub fields: std::collections::BTreeMap<String, String>,
     /// The fields of CLUSTER INFO.

@@ -70,6 +70,12 @@ impl Response {
         }
     }
 
+    /// The first word of an error reply, such as `NOAUTH`.
+    pub fn error_code(&self) -> Option<String> {
+        let error = self.error()?;
+        error.split(' ').next().map(str::to_owned)
+    }
+
     /// Returns this response with the password masked, because some servers echo the arguments of an unknown command.
     pub fn without(&self, password: Option<&Secret>) -> Self {
         let Some(password) = password else {

@@ -7,9 +7,9 @@ pub mod text;
 use std::time::Duration;
 
 use crate::ping::Rung;
-use crate::ping::observation::{DialResult, Observations, TlsResult};
+use crate::ping::observation::{DialResult, Echo, Observations, TlsResult};
 use crate::ping::response::Response;
-use crate::ping::verdict::{Verdict, describe_packets};
+use crate::ping::verdict::Verdict;
 use crate::redis_url::{Address, Target};
 use crate::sanitize;
 
@@ -220,15 +220,19 @@ fn ping(seen: &Observations) -> Outcome {
     let Some(response) = &seen.ping else {
         return skipped("not reached");
     };
-    match seen.ping_substitute.as_ref() {
-        _ if response.is_pong() => passed(seen.ping_took, "PONG"),
-        Some(other) if other.is_served() => passed(
-            seen.ping_took,
-            format!("PING is refused, but {} is allowed", other.name),
-        ),
+    if response.is_pong() {
+        let detail = match &seen.echo {
+            Some(Echo::Refused(_)) => "PONG; large packets were not tried, because ECHO is refused",
+            _ => "PONG",
+        };
+        passed(seen.ping_took, detail)
+    } else if seen.serves_without_ping() {
+        passed(seen.ping_took, "PING is refused, but HGETALL is allowed")
+    } else if requires_login(response) {
         // The auth check already shows the failure.
-        _ if requires_login(response) => skipped("login required"),
-        _ => failed(seen.ping_took, "no PONG"),
+        skipped("login required")
+    } else {
+        failed(seen.ping_took, "no PONG")
     }
 }
 
@@ -238,12 +242,8 @@ fn requires_login(response: &Response) -> bool {
 
 fn role(seen: &Observations) -> Outcome {
     if seen.server.role.is_none() {
-        return match seen.packets.filter(|_| !seen.round_trips.is_empty()) {
-            Some(packets) => {
-                let packets = describe_packets(packets);
-                let detail = format!("no reply to ROLE and INFO (the reply to INFO is large); {packets}");
-                (Status::Warn, None, detail)
-            }
+        return match &seen.stopped_at {
+            Some(exchange) => (Status::Warn, None, format!("no reply to {}", exchange.command)),
             None => skipped("not reached"),
         };
     }

@@ -20,38 +20,64 @@ const MOST_NODES: usize = 64;
 /// The most random keys to try. This is enough even if the node serves only two slots in a thousand.
 const MOST_ATTEMPTS: u32 = 20_000;
 
-/// Requests the announced node addresses, and dials each of them.
-pub(crate) async fn observe(
-    connection: &mut ProbeConnection<Stream>,
-    this_node: Option<SocketAddr>,
-    deadline: Deadline,
-) -> Vec<Dial> {
-    let nodes = announced(connection, deadline).await;
-    let until = deadline.within(NODE_BUDGET.min(deadline.span() / 3));
-    let sample = nodes.iter().take(MOST_NODES);
-    join_all(sample.map(|(host, port)| dial_node(host, *port, this_node, until))).await
+/// What a node reports about its cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Topology {
+    /// The distinct addresses of the nodes. An empty host means this node's own host.
+    nodes: Vec<(String, u16)>,
+    /// The ranges of slots that this node serves as a primary.
+    own_slots: Vec<(i64, i64)>,
 }
 
-/// The distinct node addresses in CLUSTER SLOTS. An empty host means this node's own host.
-async fn announced(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Vec<(String, u16)> {
-    let slots = [cmd("CLUSTER").arg("SLOTS").clone()];
-    let Ok(replies) = connection.ask(&slots, Limits::LARGE, deadline).await else {
-        return Vec::new();
-    };
-    let mut nodes = Vec::new();
-    // Each range is [first slot, last slot, primary, replica, …].
-    for node in items(replies.first())
-        .iter()
-        .flat_map(|range| items(Some(range)).iter().skip(2))
-    {
-        if let [host, Value::Int(port), ..] = items(Some(node)) {
-            let node = (text(host).unwrap_or_default(), u16::try_from(*port).unwrap_or(0));
-            if !nodes.contains(&node) {
-                nodes.push(node);
+impl Topology {
+    /// Asks for the topology. It is empty if the node does not report it.
+    pub(crate) async fn ask(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Self {
+        let commands = [
+            cmd("CLUSTER").arg("MYID").clone(),
+            cmd("CLUSTER").arg("SLOTS").clone(),
+        ];
+        let Ok(replies) = connection.ask(&commands, Limits::LARGE, deadline).await else {
+            return Self::default();
+        };
+        let id = replies.first().and_then(text);
+        let mut topology = Self::default();
+        for range in items(replies.get(1)) {
+            // [first slot, last slot, primary, replica, …]
+            let [Value::Int(first), Value::Int(last), nodes @ ..] = items(Some(range)) else {
+                continue;
+            };
+            for node in nodes {
+                if let [host, Value::Int(port), ..] = items(Some(node)) {
+                    let node = (text(host).unwrap_or_default(), u16::try_from(*port).unwrap_or(0));
+                    if !topology.nodes.contains(&node) {
+                        topology.nodes.push(node);
+                    }
+                }
+            }
+            if items(nodes.first()).get(2).and_then(text) == id {
+                topology.own_slots.push((*first, *last));
             }
         }
+        topology
     }
-    nodes
+
+    /// Dials each node.
+    pub(crate) async fn dial(&self, this_node: Option<SocketAddr>, deadline: Deadline) -> Vec<Dial> {
+        let until = deadline.within(NODE_BUDGET.min(deadline.span() / 3));
+        let sample = self.nodes.iter().take(MOST_NODES);
+        join_all(sample.map(|(host, port)| dial_node(host, *port, this_node, until))).await
+    }
+
+    /// Returns a random key in a slot that this node serves, because a node refuses the keys of other nodes.
+    pub(crate) fn key_of_this_node(&self) -> Option<String> {
+        let is_own = |key: &String| {
+            let slot = i64::from(crc16::State::<crc16::XMODEM>::calculate(key.as_bytes()) % SLOTS);
+            self.own_slots
+                .iter()
+                .any(|(first, last)| (*first..=*last).contains(&slot))
+        };
+        (0..MOST_ATTEMPTS).map(|_| random_key()).find(is_own)
+    }
 }
 
 async fn dial_node(host: &str, port: u16, this_node: Option<SocketAddr>, deadline: Deadline) -> Dial {
@@ -76,38 +102,4 @@ async fn dial_node(host: &str, port: u16, this_node: Option<SocketAddr>, deadlin
     let at =
         connected.and_then(|(_, address)| dials.iter().position(|dial| dial.to == Endpoint::Ip(address)));
     dials.swap_remove(at.unwrap_or(0))
-}
-
-/// Returns a random key in a slot that this node serves, because a node refuses the keys of other nodes.
-pub(crate) async fn key_of_this_node(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> String {
-    let own = own_slots(connection, deadline).await;
-    if own.is_empty() {
-        return random_key();
-    }
-    let is_own = |key: &String| {
-        let slot = i64::from(crc16::State::<crc16::XMODEM>::calculate(key.as_bytes()) % SLOTS);
-        own.iter().any(|(first, last)| (*first..=*last).contains(&slot))
-    };
-    let mut keys = (0..MOST_ATTEMPTS).map(|_| random_key());
-    keys.find(is_own).unwrap_or_else(random_key)
-}
-
-async fn own_slots(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Vec<(i64, i64)> {
-    let commands = [
-        cmd("CLUSTER").arg("MYID").clone(),
-        cmd("CLUSTER").arg("SLOTS").clone(),
-    ];
-    let Ok(replies) = connection.ask(&commands, Limits::LARGE, deadline).await else {
-        return Vec::new();
-    };
-    let id = replies.first().and_then(text);
-    let mut ranges = Vec::new();
-    for range in items(replies.get(1)) {
-        if let [Value::Int(first), Value::Int(last), primary, ..] = items(Some(range))
-            && items(Some(primary)).get(2).and_then(text) == id
-        {
-            ranges.push((*first, *last));
-        }
-    }
-    ranges
 }

@@ -1,23 +1,44 @@
-//! The ping rung: PING or, if it is forbidden, another harmless command; then the round trip times.
+//! The auth and ping rungs: AUTH, because client libraries do not show the server's reply; PING; the requests that a
+//! working connection must answer; and the round trip times.
 
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, cmd};
+use redis::{Cmd, Value, cmd};
 
 use crate::deadline::Deadline;
-use crate::ping::observation::PingSubstitute;
-use crate::ping::response::{Response, ask};
+use crate::ping::observation::{Echo, Exchange};
+use crate::ping::response::{Response, ask, receive};
 use crate::ping::verdict::is_uneven;
+use crate::random;
+use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_url::Target;
+use crate::secret::Secret;
 use crate::session::KEY_PREFIX;
 
 /// Round trips that are always measured.
 const ROUND_TRIPS: usize = 5;
 /// Additional round trips if the first ones are uneven: a single slow one may be chance.
 const MORE_ROUND_TRIPS: usize = 10;
-/// How many round trips to leave time for: the role rung needs them for ROLE, INFO, the cluster's state and the write
-/// check.
+/// Round trips to keep time for: the role rung needs them for the cluster's state and the write check.
 const RESERVED_ROUND_TRIPS: u32 = 8;
+/// Bytes in each direction that a working connection must carry: several packets, and less than a server's buffers.
+const LARGE: usize = 4096;
+
+/// Logs in: without a user, with the one-argument AUTH.
+pub(crate) async fn log_in(
+    connection: &mut ProbeConnection<Stream>,
+    user: Option<&str>,
+    password: &Secret,
+    deadline: Deadline,
+) -> Response {
+    let mut command = cmd("AUTH");
+    if let Some(user) = user {
+        command.arg(user);
+    }
+    command.arg(password.reveal());
+    ask(connection, &command, deadline).await
+}
 
 /// Sends PING and returns the response.
 pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
@@ -29,38 +50,128 @@ pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: 
 /// Any other error is the server's real answer.
 pub(crate) fn is_unavailable(error: &str) -> bool {
     // "unknown command", "unsupported command"
-    error.starts_with("NOPERM") || (error.starts_with("ERR") && error.to_lowercase().contains("command"))
+    error.starts_with("NOPERM")
+        || (ErrorReply::of(error).is_none() && error.to_lowercase().contains("command"))
 }
 
-/// Tries other commands until one is available. Returns the last result, the command and its round trip.
-pub(crate) async fn try_substitutes(
-    connection: &mut ProbeConnection<Stream>,
-    deadline: Deadline,
-) -> (PingSubstitute, Cmd, Duration) {
-    let echo = cmd("ECHO").arg("sessiontut").clone();
-    let (substitute, round_trip) = try_substitute(connection, "ECHO", &echo, deadline).await;
-    if !substitute
-        .response
-        .error()
-        .is_some_and(|error| is_unavailable(&error))
-    {
-        return (substitute, echo, round_trip);
+/// The requests after PING. Each has a response of its own shape, and ECHO a value that no other program sends.
+pub(crate) struct Requests {
+    commands: Vec<(&'static str, Cmd)>,
+    value: String,
+}
+
+impl Requests {
+    pub(crate) fn of(target: &Target) -> Self {
+        let mut value = random::hexadecimal::<16>();
+        value.extend(std::iter::repeat_n('.', LARGE - value.len()));
+        let select = (target.db > 0).then(|| ("SELECT", cmd("SELECT").arg(target.db).clone()));
+        let others = [
+            ("HGETALL", read()),
+            ("ECHO", cmd("ECHO").arg(&value).clone()),
+            ("HELLO", cmd("HELLO")),
+            ("ROLE", cmd("ROLE")),
+            ("INFO", cmd("INFO")),
+            // An ACL or a provider may forbid it. Before Redis 5, the second name was min-slaves-to-write.
+            (CONFIG, config("timeout")),
+            (CONFIG, config("min-*-to-write")),
+        ];
+        let commands = select.into_iter().chain(others).collect();
+        Self { commands, value }
     }
-    // The tutorial needs HGETALL, so even a user with few permissions may run it.
-    let hgetall = cmd("HGETALL").arg(format!("{KEY_PREFIX}ping")).clone();
-    let (substitute, round_trip) = try_substitute(connection, "HGETALL", &hgetall, deadline).await;
-    (substitute, hgetall, round_trip)
+
+    /// Sends all requests without waiting in between, and reads the responses, up to the first that is not a reply.
+    ///
+    /// The large request is written on its own: if its packets are lost, those before it must not be.
+    pub(crate) async fn pipeline(
+        &self,
+        connection: &mut ProbeConnection<Stream>,
+        deadline: Deadline,
+    ) -> Vec<Exchange> {
+        let is_large = |(name, _): &(&str, Cmd)| *name == "ECHO";
+        for part in self
+            .commands
+            .chunk_by(|one, next| is_large(one) == is_large(next))
+        {
+            let part: Vec<_> = part.iter().map(|(_, command)| command.clone()).collect();
+            // A server may refuse a request and close. What it sent before can still be read.
+            if connection.send(&part, deadline).await.is_err() {
+                break;
+            }
+        }
+        let mut exchanges = Vec::new();
+        for (command, _) in &self.commands {
+            let response = receive(connection, deadline).await;
+            exchanges.push(Exchange { command, response });
+            if !exchanges.last().is_some_and(Exchange::is_answered) {
+                break;
+            }
+        }
+        exchanges
+    }
+
+    /// Sends one request at a time, up to the first without a reply within `patience`.
+    pub(crate) async fn one_at_a_time(
+        &self,
+        connection: &mut ProbeConnection<Stream>,
+        patience: Duration,
+        deadline: Deadline,
+    ) -> Vec<Exchange> {
+        let mut exchanges = Vec::new();
+        for (command, request) in &self.commands {
+            let response = ask(connection, request, deadline.within(patience)).await;
+            exchanges.push(Exchange { command, response });
+            if !exchanges.last().is_some_and(Exchange::is_answered) {
+                break;
+            }
+        }
+        exchanges
+    }
+
+    /// What came back for the ECHO; `None` if the connection ended before.
+    pub(crate) fn echo(&self, exchanges: &[Exchange]) -> Option<Echo> {
+        let is_value = |response: &Response| matches!(response, Response::Reply(Value::BulkString(bytes)) if bytes == self.value.as_bytes());
+        if let Some(exchange) = exchanges.iter().find(|exchange| is_value(&exchange.response)) {
+            return Some(match exchange.command {
+                "ECHO" => Echo::Same,
+                other => Echo::InReplyTo(other),
+            });
+        }
+        let echo = exchanges.iter().find(|exchange| exchange.command == "ECHO")?;
+        match &echo.response {
+            response @ Response::Reply(_) => Some(match response.error() {
+                Some(error) => Echo::Refused(error),
+                None => Echo::Other(response.clone()),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Sends only the large request. Returns whether its value came back.
+    pub(crate) async fn is_echoed(
+        &self,
+        connection: &mut ProbeConnection<Stream>,
+        deadline: Deadline,
+    ) -> bool {
+        let response = ask(connection, cmd("ECHO").arg(&self.value), deadline).await;
+        matches!(response, Response::Reply(_))
+    }
 }
 
-async fn try_substitute(
-    connection: &mut ProbeConnection<Stream>,
-    name: &'static str,
-    command: &Cmd,
-    deadline: Deadline,
-) -> (PingSubstitute, Duration) {
-    let sent = Instant::now();
-    let response = ask(connection, command, deadline).await;
-    (PingSubstitute { name, response }, sent.elapsed())
+/// Settings that explain later failures.
+pub(super) const CONFIG: &str = "CONFIG GET";
+
+fn config(pattern: &str) -> Cmd {
+    cmd("CONFIG").arg("GET").arg(pattern).clone()
+}
+
+/// A read that changes nothing. The tutorial needs HGETALL, so even a user with few permissions may run it.
+pub(crate) fn read() -> Cmd {
+    read_key(&format!("{KEY_PREFIX}ping"))
+}
+
+/// The same with another key.
+pub(crate) fn read_key(key: &str) -> Cmd {
+    cmd("HGETALL").arg(key).clone()
 }
 
 /// Adds round trips of `command` to those already measured.
@@ -78,7 +189,7 @@ pub(crate) async fn measure(
             }
             wanted += MORE_ROUND_TRIPS;
         }
-        // On a slow connection, the role rung is more useful than another measurement.
+        // On a slow connection, the role rung is worth more than another sample.
         let last = round_trips.last().copied().unwrap_or_default();
         if deadline.left() <= last.saturating_mul(RESERVED_ROUND_TRIPS) {
             return;

@@ -75,10 +75,22 @@ pub(crate) enum SegmentSize {
     Default,
     /// Small enough for every path.
     Small,
+    /// At most this many bytes.
+    AtMost(u16),
 }
 
 /// The segment size that every host must accept (RFC 9293, 3.7.1).
 const SMALL_SEGMENT: u32 = 536;
+
+impl SegmentSize {
+    fn limit(self) -> Option<u32> {
+        match self {
+            Self::Default => None,
+            Self::Small => Some(SMALL_SEGMENT),
+            Self::AtMost(bytes) => Some(bytes.into()),
+        }
+    }
+}
 
 /// Makes one connection attempt, and records how it ended.
 pub(crate) async fn dial(
@@ -110,9 +122,9 @@ async fn attempt(
         .map_err(|error| local_failure(&error))?;
     os::queue_icmp_errors(&socket);
     #[cfg(unix)]
-    if segments == SegmentSize::Small {
+    if let Some(bytes) = segments.limit() {
         // If the system refuses, the experiment runs with the default size and shows nothing new.
-        let _ = socket.set_tcp_mss(SMALL_SEGMENT);
+        let _ = socket.set_tcp_mss(bytes);
     }
     socket
         .set_nonblocking(true)

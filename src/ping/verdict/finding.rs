@@ -65,10 +65,10 @@ impl Verdict {
 
 /// A finding starts with a cause. Its fixes are added last, because they depend on all observations.
 impl Finding {
-    pub(super) fn proved(cause: Cause) -> Self {
+    pub(super) fn new(cause: Cause, certainty: Certainty) -> Self {
         Self {
             cause,
-            certainty: Certainty::Proved,
+            certainty,
             summary: cause.meaning().to_owned(),
             evidence: Vec::new(),
             fixes: Vec::new(),
@@ -76,11 +76,12 @@ impl Finding {
         }
     }
 
+    pub(super) fn proved(cause: Cause) -> Self {
+        Self::new(cause, Certainty::Proved)
+    }
+
     pub(super) fn likely(cause: Cause) -> Self {
-        Self {
-            certainty: Certainty::Likely,
-            ..Self::proved(cause)
-        }
+        Self::new(cause, Certainty::Likely)
     }
 
     /// Replaces the default summary, which is the meaning of the cause.

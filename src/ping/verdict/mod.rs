@@ -20,8 +20,8 @@ use crate::sanitize;
 
 pub use finding::Verdict;
 use finding::Warning;
+pub(in crate::ping) use finding::seconds;
 pub(crate) use finding::{Certainty, Finding};
-pub(in crate::ping) use finding::{describe_packets, seconds};
 pub(crate) use warnings::{SlowPart, is_uneven, median};
 
 /// Returns the one cause that explains the observations, or none if Redis answers, and the warnings.

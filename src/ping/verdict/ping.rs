@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use super::reply::{no_permission, not_redis, unusable};
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Experiment, Observations, PingSubstitute};
+use crate::ping::observation::{Experiment, Observations};
 use crate::ping::response::Response;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_url::Target;
@@ -19,20 +19,17 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         return Some(judge_login(target, response, seen));
     }
     let response = seen.ping.as_ref()?;
-    let substitute = seen.ping_substitute.as_ref();
-    if response.is_pong() || substitute.is_some_and(PingSubstitute::is_served) {
+    if response.is_pong() || seen.serves_without_ping() {
         return seen
             .select
             .as_ref()
             .and_then(|response| judge_select(target, response, seen));
     }
-    // If PING is renamed or forbidden, the other command shows why Redis does not run commands.
-    if let Some(PingSubstitute { name, response }) = substitute
-        && response
-            .error()
-            .is_some_and(|error| !error.starts_with("NOPERM") && !error.starts_with("ERR"))
+    // If PING is renamed or forbidden, the read shows why the server serves nothing.
+    if let Some(read) = &seen.read
+        && read.error_code().is_some_and(|code| code != "ERR")
     {
-        return Some(unusable(response, name, seen));
+        return Some(unusable(read, "HGETALL", seen));
     }
     // The reply to PING may be a late reply to AUTH, which may repeat the password.
     Some(unusable(

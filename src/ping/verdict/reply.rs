@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::finding::{Finding, describe_packets, seconds};
+use super::finding::{Certainty, Finding, describe_packets, seconds};
 use super::tls::{alert_name, client_certificate};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Experiment, Observations, TlsResult};
+use crate::ping::observation::{Exchange, Experiment, Observations, TlsResult};
 use crate::ping::permissions::{Access, Missing};
 use crate::ping::response::Response;
 use crate::redis_client::error_replies::ErrorReply;
@@ -138,16 +138,16 @@ fn quote(received: &[u8]) -> String {
 }
 
 fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
+    let second = seen.repeat.as_ref().and_then(|repeat| repeat.exchanges.last());
     // The RST on the first connection discarded what the server sent; the second connection shows it.
-    if let Some(Experiment::PlainPing(second)) = &seen.experiment {
-        if let Some(error) = second.error() {
-            return error_reply(&error, "PING on a second connection", seen);
-        }
-        match second {
+    if let Some(Exchange { command, response }) = second {
+        let when = format!("{command} on a second connection");
+        match response {
             Response::NotResp(banner) => return not_redis(banner, "on a second connection"),
-            Response::Reply(_) if !second.is_pong() => {
-                return unexpected_reply(second, "PING on a second connection");
+            Response::Reply(_) if let Some(error) = response.error() => {
+                return error_reply(&error, &when, seen);
             }
+            Response::Reply(_) if !response.is_pong() => return unexpected_reply(response, &when),
             _ => {}
         }
     }
@@ -156,24 +156,60 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
         Some(Experiment::NotConnected) => true,
         _ => false,
     };
-    let finding = if is_tls_untested {
-        Finding::likely(Cause::ProtoClosed)
+    let certainty = if is_tls_untested || seen.second_connection_works() {
+        Certainty::Likely
     } else {
-        Finding::proved(Cause::ProtoClosed)
+        Certainty::Proved
     };
-    finding
-        .summary(format!(
-            "the server accepted the connection, but {how} it without a complete reply"
-        ))
+    Finding::new(Cause::ProtoClosed, certainty)
+        .summary(if seen.second_connection_works() {
+            format!("the connection was {how}, but {ONLY_THIS_CONNECTION}")
+        } else {
+            format!("the server accepted the connection, but {how} it without a complete reply")
+        })
         .fact(format!("TCP connected; after {command} the connection was {how}"))
-        .fact(if received.is_empty() {
+        .fact(if !received.is_empty() {
+            format!("received before that: {}", quote(received))
+        } else if seen.round_trips.is_empty() {
             "nothing was received before that".to_owned()
         } else {
-            format!("received before that: {}", quote(received))
+            "PING had got PONG before that".to_owned()
         })
+        .facts(on_the_second_connection(seen))
         .facts(is_tls_untested.then(|| {
             "there was no time to test whether the server speaks TLS: try a longer --timeout".into()
         }))
+}
+
+/// The scope of a fault that a second connection does not have.
+pub(super) const ONLY_THIS_CONNECTION: &str =
+    "a second one works: one of several servers, or one moment, is at fault";
+
+/// Reports how a second connection ended.
+pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {
+    let repeat = seen.repeat.as_ref()?;
+    Some(match repeat.exchanges.last() {
+        None => "a second connection could not be made".into(),
+        Some(_) if seen.second_connection_works() => {
+            "the same requests got replies on a second connection".into()
+        }
+        Some(exchange) => format!("on a second connection, {}", ended(exchange)),
+    })
+}
+
+/// Says what came back for a request.
+pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
+    match response {
+        Response::Timeout(_) => format!("{command} got no reply"),
+        Response::Closed(_) => format!("the connection was closed at {command}"),
+        Response::Reset(_) => format!("the connection was reset at {command}"),
+        Response::NotResp(received) => format!("{command} got data that is not RESP: {}", quote(received)),
+        Response::Alert(alert) => format!("{command} got the TLS alert {}", alert_name(*alert)),
+        Response::Reply(_) => match response.error() {
+            Some(error) => format!("{command} got {}", sanitize::excerpt(error.as_bytes(), QUOTED)),
+            None => format!("{command} got a reply"),
+        },
+    }
 }
 
 fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
@@ -183,23 +219,38 @@ fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
         seen.ping_took
     };
     let reason = NoReply::of(waited, seen.tcp_took, seen.packets);
-    let finding = match reason {
-        NoReply::ShortTimeout => Finding::likely(Cause::ServerSilent).fact(far_away(seen.tcp_took)),
-        NoReply::LostPackets => Finding::likely(Cause::ServerSilent),
-        NoReply::SilentServer => Finding::proved(Cause::ServerSilent),
+    let certainty = if reason == NoReply::SilentServer && !seen.second_connection_works() {
+        Certainty::Proved
+    } else {
+        Certainty::Likely
     };
-    finding
-        .summary(reason.summary().unwrap_or(Cause::ServerSilent.meaning()))
+    let second = seen.repeat.as_ref().and_then(|repeat| repeat.stopped_at());
+    let summary = match reason.summary() {
+        _ if seen.second_connection_works() => {
+            format!("the connection got no reply, but {ONLY_THIS_CONNECTION}")
+        }
+        Some(summary) => summary.into(),
+        None if second.is_some() => {
+            "the server accepts connections but never replies, not even on a second one".into()
+        }
+        None => Cause::ServerSilent.meaning().into(),
+    };
+    Finding::new(Cause::ServerSilent, certainty)
+        .summary(summary)
+        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp_took)))
         .fact(format!(
             "TCP connected; {command} got no complete reply within {}",
             seconds(waited)
         ))
         .facts((!received.is_empty()).then(|| format!("only this was received: {}", quote(received))))
+        .facts(on_the_second_connection(seen))
         .facts(match &seen.experiment {
             Some(Experiment::ClientHello { .. }) => {
-                Some("a ClientHello on a second connection got no reply either".into())
+                Some("a ClientHello on another connection got no reply either".into())
             }
-            Some(Experiment::NotConnected) => Some("a second connection could not be made".into()),
+            Some(Experiment::NotConnected) if seen.repeat.is_none() => {
+                Some("a second connection could not be made".into())
+            }
             _ => None,
         })
         .facts(seen.packets.map(describe_packets))

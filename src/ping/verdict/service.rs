@@ -2,16 +2,13 @@
 //! packets.
 
 use super::finding::{Finding, describe_packets, replied};
-use super::reply::{NoReply, error_reply, far_away};
-use super::tls::alert_name;
+use super::reply::{NoReply, ONLY_THIS_CONNECTION, ended, error_reply, far_away, on_the_second_connection};
 use super::warnings::{Found, median};
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, Repeat};
 use crate::ping::response::Response;
+use crate::ping::rungs::ping::is_unavailable;
 use crate::sanitize;
-
-/// The requests after PONG that a working connection must answer; HELLO, ROLE and INFO only describe the server.
-const REQUIRED: [&str; 2] = ["SELECT", "HGETALL"];
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     // A Sentinel has no data to read; its own verdict follows.
@@ -106,47 +103,44 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
         return Some(mtu(sizes, seen));
     }
     let Some(repeat) = repeat.filter(|repeat| repeat.has_answered("PING")) else {
-        return Some(
-            fell_silent(first, seen).facts(repeat.map(|repeat| match repeat.exchanges.last() {
-                Some(exchange) => {
-                    format!("on a second connection, {} got no reply either", exchange.command)
-                }
-                None => "a second connection could not be made".into(),
-            })),
-        );
+        return Some(fell_silent(first, seen));
     };
     let Some(second) = repeat.stopped_at() else {
         return Some(momentary(first, seen));
     };
-    if REQUIRED.contains(&second.command) {
-        return Some(
+    match second.command {
+        "SELECT" => Some(
+            fell_silent(second, seen)
+                .fact("many proxies have only database 0: try it without a database number"),
+        ),
+        "HGETALL" => Some(
             Finding::likely(Cause::ProxyNoBackend)
-                .summary(format!(
-                    "PING gets PONG, but {} gets no reply: a proxy probably answers PING without its backend",
-                    second.command
-                ))
-                .fact(ended(second))
-                .fact("the same happened on a second connection"),
-        );
+                .summary(
+                    "PING gets PONG, but a read gets no reply: a proxy may answer PING without its backend",
+                )
+                .fact(ended(first))
+                .fact(format!(
+                    "on a second connection, PING got PONG again, but {}",
+                    ended(second)
+                )),
+        ),
+        "ECHO" if matches!(second.response, Response::Timeout(_)) => Some(
+            fell_silent(second, seen).summary("small requests get replies, but an ECHO of 4 kB gets none"),
+        ),
+        _ => None,
     }
-    None
 }
 
 /// Judges a failure that did not occur again on a second connection.
 fn momentary(first: &Exchange, seen: &Observations) -> Finding {
-    let finding = match &first.response {
-        Response::Timeout(_) => Finding::likely(Cause::ServerSilent).summary(
-            "the connection got no more replies, but a second one works: one of several \
-                      backends may be failing, or Redis was blocked briefly",
-        ),
-        _ => Finding::likely(Cause::ProtoClosed).summary(
-            "the connection was closed, but a second one works: one of several \
-                      backends may be failing, or the problem was brief",
-        ),
+    let (cause, what) = match &first.response {
+        Response::Timeout(_) => (Cause::ServerSilent, "fell silent"),
+        _ => (Cause::ProtoClosed, "was closed"),
     };
-    finding
+    Finding::likely(cause)
+        .summary(format!("the connection {what}, but {ONLY_THIS_CONNECTION}"))
         .fact(format!("PING got PONG; {}", ended(first)))
-        .fact("the same requests got their replies on a second connection")
+        .facts(on_the_second_connection(seen))
         .facts(seen.packets.map(describe_packets))
 }
 
@@ -166,23 +160,9 @@ fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
     };
     finding
         .fact(format!("PING got PONG; {}", ended(first)))
+        .facts(on_the_second_connection(seen))
         .facts((reason == NoReply::ShortTimeout).then(|| far_away(round_trip)))
         .facts(seen.packets.map(describe_packets))
-}
-
-fn ended(exchange: &Exchange) -> String {
-    let command = exchange.command;
-    match &exchange.response {
-        Response::Timeout(_) => format!("{command} got no reply"),
-        Response::Closed(_) => format!("the connection was closed at {command}"),
-        Response::Reset(_) => format!("the connection was reset at {command}"),
-        Response::NotResp(received) => format!(
-            "after {command} came data that is not RESP: \"{}\"",
-            sanitize::excerpt(received, 60)
-        ),
-        Response::Alert(alert) => format!("{command} got the TLS alert {}", alert_name(*alert)),
-        Response::Reply(_) => format!("{command} got a reply"),
-    }
 }
 
 fn mtu(sizes: PacketSizes, seen: &Observations) -> Finding {
@@ -208,16 +188,31 @@ pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
     )
 }
 
-/// Warns about a service that ends the connection at a command, or refuses one that Redis always has.
+/// Warns about a service that ends the connection at a command that every Redis has, or does not support several of them.
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
-    let repeated = seen.repeat.as_ref().and_then(Repeat::stopped_at);
-    let ending = repeated.filter(|exchange| !["AUTH", "PING"].contains(&exchange.command))?;
-    if REQUIRED.contains(&ending.command) || seen.packet_sizes.is_some() {
-        return None;
-    }
-    let summary = format!(
-        "single commands work, but {}: MULTI, INFO and SELECT may not work either",
-        ended(ending)
-    );
+    let ended = seen
+        .repeat
+        .as_ref()
+        .and_then(Repeat::stopped_at)
+        .map(|exchange| (exchange.command, ended(exchange)));
+    let what = match ended {
+        Some(("ECHO" | "HELLO" | "ROLE" | "INFO", what)) if seen.packet_sizes.is_none() => what,
+        Some(_) => return None,
+        None => not_supported(seen)?,
+    };
+    let summary = format!("single commands work, but {what}; MULTI and SELECT may not work either");
     Some((Cause::ProxyLimited, summary))
+}
+
+/// Reports that INFO is not supported. A server that supports HELLO may have renamed it.
+fn not_supported(seen: &Observations) -> Option<String> {
+    let server = &seen.server;
+    let is_missing = |error: &Option<String>| {
+        error
+            .as_ref()
+            .is_some_and(|error| is_unavailable(error) && !error.starts_with("NOPERM"))
+    };
+    let hello = server.hello.as_ref().and_then(Response::error);
+    (is_missing(&server.info_error) && is_missing(&hello) && !server.is_sentinel())
+        .then(|| "INFO and HELLO are not supported".into())
 }

@@ -8,7 +8,7 @@ use redis::Value;
 use super::{cause, connected, dial, handshake, reply, target};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
-use crate::ping::observation::{DialResult, Experiment, Observations, PingSubstitute, TlsResult};
+use crate::ping::observation::{DialResult, Echo, Experiment, Observations, TlsResult};
 use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
 
@@ -94,10 +94,8 @@ fn a_run_that_ended_before_ping_is_never_ok() {
 fn a_forbidden_ping_is_ok_if_another_command_works() {
     let seen = Observations {
         ping: Some(reply("-NOPERM no")),
-        ping_substitute: Some(PingSubstitute {
-            name: "ECHO",
-            response: reply("+sessiontut"),
-        }),
+        read: Some(reply("-NOPERM no permissions to access a key")),
+        echo: Some(Echo::Same),
         ..connected()
     };
     assert_eq!(cause("redis://10.0.3.17", &seen), None);
@@ -127,14 +125,11 @@ fn lost_packets_are_distinguished_from_a_stuck_process() {
 }
 
 #[test]
-fn the_substitute_for_a_forbidden_ping_shows_why_no_command_is_served() {
-    let refused = |ping: &str, ping_substitute: &str| {
+fn a_read_shows_why_no_command_is_served_if_ping_is_forbidden() {
+    let refused = |ping: &str, read: &str| {
         let seen = Observations {
             ping: Some(reply(ping)),
-            ping_substitute: Some(PingSubstitute {
-                name: "HGETALL",
-                response: reply(ping_substitute),
-            }),
+            read: Some(reply(read)),
             ..connected()
         };
         cause("redis://10.0.3.17", &seen)

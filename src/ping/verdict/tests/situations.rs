@@ -1015,11 +1015,19 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 seen("a header before PING", IP, error(rejected)),
             ]
         }
-        Cause::ProxyLimited => vec![seen(
-            "ECHO ends the connection",
-            IP,
-            stopped("HGETALL", Response::Closed(vec![]), &["PING", "HGETALL"], "ECHO"),
-        )],
+        Cause::ProxyLimited => {
+            let mut unsupported = pong();
+            unsupported.server.hello = Some(reply("-ERR unsupported command 'HELLO'"));
+            unsupported.server.info_error = Some("ERR unsupported command 'INFO'".into());
+            vec![
+                seen(
+                    "ECHO ends the connection",
+                    IP,
+                    stopped("HGETALL", Response::Closed(vec![]), &["PING", "HGETALL"], "ECHO"),
+                ),
+                seen("INFO is not supported", IP, unsupported),
+            ]
+        }
         Cause::PathMtu => {
             let lost = |unacknowledged, out_of_order| Observations {
                 packet_sizes: Some(PacketSizes {
