@@ -219,6 +219,85 @@ fn a_user_with_only_the_tutorials_permissions_is_ok() {
 }
 
 #[test]
+fn the_command_for_missing_permissions_grants_them_and_no_others() {
+    for rules in [
+        "-@all",
+        "~* -@all",
+        "~* +@read",
+        "~app:* +@all -flushall -acl",
+        "%R~sessiontut:* +@all -flushall -acl",
+        "~* +@all -exec -flushall -acl",
+        "~app:* +@all -expire -flushall -acl",
+    ] {
+        let (server, url) = server_of_a_user(rules, &[]);
+        let answer = ping(&[&url, "--write-check"]);
+        assert_eq!(answer["cause"], "auth.no_permission", "{rules}: {answer:#}");
+        let command = answer["fixes"][0]["command"].as_str().unwrap();
+        std::process::Command::new("sh")
+            .args(["-c", command])
+            .output()
+            .unwrap();
+        let answer = ping(&[&url, "--write-check"]);
+        assert_eq!(answer["ok"], true, "{rules}: {command}: {answer:#}");
+        for forbidden in [&["FLUSHALL"][..], &["ACL", "LIST"], &["HSET", "other", "a", "b"]] {
+            // Only the users above with ~* had access to other keys.
+            if forbidden[0] == "HSET" && rules.contains("~*") {
+                continue;
+            }
+            let reply = server.ask(&[&["ACL", "DRYRUN", "ada"], forbidden].concat());
+            assert_ne!(reply, redis::Value::Okay, "{rules}: {forbidden:?}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_error_reply_is_a_refusal_and_is_quoted() {
+    for (reply, kind) in [
+        (
+            "-ERR max daily request limit exceeded. Limit: 10000, Usage: 10000.",
+            "quota",
+        ),
+        (
+            "-DENIED client address 203.0.113.9 is not on the allow list",
+            "allowlist",
+        ),
+        ("-MAINTENANCE until 04:00", "operator"),
+    ] {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                while stream.read(&mut [0; 512]).is_ok_and(|length| length > 0) {
+                    let _ = stream.write_all(format!("{reply}\r\n").as_bytes());
+                }
+            }
+        });
+        let answer = ping(&[&format!("redis://127.0.0.1:{port}")]);
+        assert_eq!(answer["cause"], "server.refused", "{answer:#}");
+        assert!(
+            answer["summary"].as_str().unwrap().contains(&reply[1..]),
+            "{answer:#}"
+        );
+        assert_eq!(answer["fixes"][0]["kind"], kind, "{answer:#}");
+    }
+}
+
+#[test]
+fn limits_of_the_server_are_warnings() {
+    for (line, code) in [
+        ("timeout 300", "server.timeout"),
+        ("min-replicas-to-write 1", "server.no_replicas"),
+        ("rename-command HELLO \"\"", "server.old"),
+    ] {
+        let server = RedisServer::with().line(line).start();
+        let answer = ping(&[&server.url()]);
+        assert_eq!(answer["ok"], true, "{answer:#}");
+        assert_eq!(answer["warnings"][0]["code"], code, "{answer:#}");
+        assert_eq!(answer["warnings"][1], Value::Null, "{answer:#}");
+    }
+}
+
+#[test]
 fn a_database_out_of_range_is_found_if_ping_is_forbidden() {
     let (_server, url) = server_of_a_user("~* +@all -ping", &[]);
     assert_eq!(ping(&[&format!("{url}/99")])["cause"], "db.index");

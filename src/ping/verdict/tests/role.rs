@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::{cause, connected, dial, reply, target};
 use crate::ping::causes::Cause;
-use crate::ping::observation::{DialResult, Observations, WriteTest};
+use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, WriteTest};
 use crate::ping::verdict::judge;
 
 #[test]
@@ -121,4 +121,120 @@ fn each_observation_on_a_working_connection_has_its_warning() {
     seen.dials.pop();
     seen.server.role = Some(Value::Array(vec![Value::BulkString(b"slave".to_vec())]));
     assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::RoleReplica]);
+}
+
+fn warned(seen: &Observations) -> Vec<Cause> {
+    let warnings = judge(&target("redis://10.0.3.17"), seen).warnings;
+    warnings.iter().map(|warning| warning.cause).collect()
+}
+
+fn with_info(fields: &[(&str, &str)]) -> Observations {
+    let mut seen = Observations {
+        ping: Some(reply("+PONG")),
+        ..connected()
+    };
+    let fields = fields
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()));
+    seen.server.fields = fields.collect();
+    seen
+}
+
+#[test]
+fn only_an_old_redis_or_a_server_without_hello_is_old() {
+    let unknown = || Some(reply("-ERR unknown command 'HELLO'"));
+    let version = |version: &str| with_info(&[("redis_version", version)]);
+    assert_eq!(warned(&version("5.0.6")), [Cause::ServerOld]);
+    assert_eq!(warned(&version("6.0.0")), []);
+    assert_eq!(warned(&version("255.255.255")), []);
+    let mut without_hello = version("7.0.15");
+    without_hello.server.hello = unknown();
+    assert_eq!(warned(&without_hello), [Cause::ServerOld]);
+    without_hello.server.hello = Some(reply("-NOPERM no"));
+    assert_eq!(warned(&without_hello), []);
+    // Neither HELLO nor INFO: not an old Redis, but some other service.
+    let mut service = with_info(&[]);
+    service.server.hello = unknown();
+    assert!(!warned(&service).contains(&Cause::ServerOld));
+    assert_eq!(
+        warned(&with_info(&[("redis_version", "1.2"), ("server_name", "other")])),
+        []
+    );
+}
+
+#[test]
+fn the_limits_of_clients_and_replicas_are_warnings_only_when_they_are_near() {
+    let clients = |connected| with_info(&[("connected_clients", connected), ("maxclients", "60")]);
+    assert_eq!(warned(&clients("54")), []);
+    assert_eq!(warned(&clients("55")), [Cause::ServerNearMaxClients]);
+    let replicas = |in_sync, wanted: Option<&str>| {
+        let mut seen = with_info(&[("min_slaves_good_slaves", in_sync)]);
+        let setting = wanted.map(|wanted| ("min-replicas-to-write".into(), wanted.into()));
+        seen.server.settings = setting.into_iter().collect();
+        warned(&seen)
+    };
+    assert_eq!(replicas("0", None), [Cause::ServerNoReplicas]);
+    assert_eq!(replicas("1", None), []);
+    assert_eq!(replicas("1", Some("1")), []);
+    assert_eq!(replicas("1", Some("2")), [Cause::ServerNoReplicas]);
+}
+
+#[test]
+fn a_slow_round_trip_is_the_networks_fault_if_connecting_was_slow_too() {
+    let fix = |connecting, to: &str| {
+        let mut seen = with_info(&[]);
+        seen.round_trips = vec![Duration::from_millis(40); 5];
+        seen.dials[0].took = Duration::from_millis(connecting);
+        seen.dials[0].to = Endpoint::Ip(to.parse().unwrap());
+        let warnings = judge(&target("redis://10.0.3.17"), &seen).warnings;
+        let kinds = warnings[0].fixes.iter().map(|fix| fix.kind);
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(fix(40, "10.0.3.17:6379"), ["distance"]);
+    assert_eq!(fix(1, "10.0.3.17:6379"), ["slow-command"]);
+    // Through a tunnel, this host itself accepts the connection.
+    assert_eq!(fix(1, "127.0.0.1:6379"), ["distance", "slow-command"]);
+}
+
+#[test]
+fn a_cluster_without_some_nodes_is_partial_and_each_node_has_its_fix() {
+    let mut seen = with_info(&[("cluster_enabled", "1")]);
+    let fields = [
+        ("cluster_state", "ok"),
+        ("cluster_slots_assigned", "16384"),
+        ("cluster_slots_pfail", "0"),
+        ("cluster_slots_fail", "5461"),
+    ];
+    seen.server.cluster = fields.map(|(name, value)| (name.into(), value.into())).into();
+    assert_eq!(warned(&seen), [Cause::ClusterMode, Cause::ClusterPartial]);
+    let node = |to: &str, result| Dial {
+        to: Endpoint::Ip(to.parse().unwrap()),
+        ..dial(result)
+    };
+    let first_fix = |announced: Vec<Dial>| {
+        let seen = Observations {
+            announced,
+            ..seen.clone()
+        };
+        let warnings = judge(&target("redis://10.0.3.17"), &seen).warnings;
+        let unreachable = warnings
+            .iter()
+            .find(|warning| warning.cause == Cause::ClusterUnreachableNodes);
+        unreachable.unwrap().fixes[0].kind
+    };
+    let timeout = || DialResult::Timeout { syns: Some(3) };
+    let reached = || node("10.0.3.17:6379", DialResult::Connected);
+    assert_eq!(
+        first_fix(vec![reached(), node("10.0.3.18:6379", DialResult::Refused)]),
+        "node"
+    );
+    assert_eq!(
+        first_fix(vec![reached(), node("10.0.3.18:6379", timeout())]),
+        "firewall"
+    );
+    assert_eq!(first_fix(vec![node("10.0.3.18:6379", timeout())]), "announce");
+    assert_eq!(
+        first_fix(vec![reached(), node("127.0.0.1:6380", DialResult::Refused)]),
+        "announce"
+    );
 }
