@@ -626,3 +626,11 @@ pub struct WriteTest {
     /// The response to EXEC.
     pub executed: Response,
 }
+
+impl WriteTest {
+    /// Whether all commands were executed.
+    pub fn has_passed(&self) -> bool {
+        let is_error = |reply: &Value| matches!(reply, Value::ServerError(_));
+        matches!(&self.executed, Response::Reply(Value::Array(replies)) if !replies.iter().any(is_error))
+    }
+}

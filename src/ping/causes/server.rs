@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use super::tcp;
 use crate::ping::verdict::SlowPart;
 
 pub(super) fn refused(at: &FixContext) -> Fixes {
@@ -288,6 +289,7 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
     match at.slow_part {
         SlowPart::Network => network(),
         SlowPart::Server => slow_commands(at),
+        SlowPart::Loss => tcp::loss(at),
         SlowPart::Unknown => network().and_all(slow_commands(at)),
     }
 }
@@ -299,6 +301,7 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
     );
     match at.slow_part {
         SlowPart::Network => network,
+        SlowPart::Loss => tcp::loss(at),
         SlowPart::Server | SlowPart::Unknown => slow_commands(at).and_all(network),
     }
 }

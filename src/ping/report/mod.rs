@@ -251,7 +251,17 @@ fn role(seen: &Observations) -> Outcome {
         .server
         .role_name()
         .unwrap_or_else(|| "the server does not report its role".into());
-    passed(Duration::ZERO, sanitize::line(&role))
+    let role = sanitize::line(&role);
+    match &seen.write_test {
+        Some(test) if test.has_passed() => {
+            let commands: Vec<&str> = test.queued.iter().map(|(name, _)| *name).collect();
+            passed(
+                Duration::ZERO,
+                format!("{role}; {} and EXEC work (write check)", commands.join(", ")),
+            )
+        }
+        _ => passed(Duration::ZERO, role),
+    }
 }
 
 #[cfg(test)]

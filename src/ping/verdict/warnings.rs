@@ -247,7 +247,7 @@ fn slow(seen: &Observations) -> Option<Found> {
         let blame = match SlowPart::of(seen) {
             SlowPart::Network => "so the network is slow",
             SlowPart::Server => "so the server is slow, not the network",
-            SlowPart::Unknown => {
+            SlowPart::Loss | SlowPart::Unknown => {
                 return (
                     Cause::LatencyHigh,
                     format!("the median round trip takes {}", seconds(median)),
@@ -277,6 +277,8 @@ fn uneven(seen: &Observations) -> Option<Found> {
 pub(crate) enum SlowPart {
     Network,
     Server,
+    /// Packets that had to be sent again; `path.loss` reports them.
+    Loss,
     #[default]
     Unknown,
 }
@@ -288,6 +290,7 @@ impl SlowPart {
             _ => seen.round_trips.iter().max().copied().unwrap_or_default(),
         };
         match seen.connecting() {
+            _ if seen.retransmissions > 0 => Self::Loss,
             // Through a tunnel, this host itself answers the attempt.
             Some(_) if seen.connects_to_this_host() => Self::Unknown,
             Some(connecting) if connecting > slow / 2 => Self::Network,
