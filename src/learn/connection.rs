@@ -15,8 +15,8 @@ use crate::ping::observation::Observations;
 use crate::redis_client::connect::{self, RedisConnection};
 use crate::redis_client::error_replies::{ErrorReply, Scope};
 use crate::redis_client::error_text;
+use crate::redis_client::fault::RedisFault;
 use crate::redis_url::{Origin, Target, Trust};
-use crate::sanitize;
 use crate::session::other_keys::count_other_keys;
 use crate::signals::{self, Interrupted, Stop};
 
@@ -70,6 +70,21 @@ pub(crate) struct Unavailable {
     pub exit: Exit,
     /// Whether an established connection broke. A new connection may work, or show the cause.
     pub was_connected: bool,
+}
+
+impl Unavailable {
+    fn of(fault: RedisFault) -> Self {
+        let advice = |fix: Fix| match fix.command {
+            Some(command) => format!("{}: {command}", fix.text),
+            None => fix.text,
+        };
+        Self {
+            what: fault.summary,
+            fixes: fault.fixes.into_iter().map(advice).collect(),
+            exit: fault.exit,
+            was_connected: false,
+        }
+    }
 }
 
 impl LessonConnection {
@@ -264,27 +279,7 @@ async fn send<T>(
 
 async fn connect(target: &Target, trust: &Trust) -> Result<RedisConnection, Unavailable> {
     let opened = connect::open(target, trust, Deadline::after(DEFAULT_TIMEOUT)).await;
-    opened.map_err(|unreachable| {
-        let verdict = unreachable.verdict;
-        let exit = verdict.exit();
-        let (what, fixes) = match verdict.finding {
-            Some(finding) => (finding.summary, finding.fixes.iter().map(advice).collect()),
-            None => ("the connection was lost".to_owned(), Vec::new()),
-        };
-        Unavailable {
-            what,
-            fixes,
-            exit,
-            was_connected: false,
-        }
-    })
-}
-
-fn advice(fix: &Fix) -> String {
-    match &fix.command {
-        Some(command) => format!("{}: {command}", fix.text),
-        None => fix.text.clone(),
-    }
+    opened.map_err(|unreachable| Unavailable::of(RedisFault::of_verdict(&unreachable.verdict)))
 }
 
 /// Returns the problem if an error reply concerns the Redis server itself, rather than the command.
@@ -292,17 +287,10 @@ fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
     let Value::ServerError(error) = reply else {
         return None;
     };
-    let text = error_text(error);
-    let known = ErrorReply::of(&text).filter(|known| known.scope == Scope::Server)?;
-    let fixes = known
-        .cause
-        .fixes(&FixContext::of(target, &Observations::default()));
-    Some(Unavailable {
-        what: format!("{}: {}", known.summary(), sanitize::line(&text)),
-        fixes: fixes.iter().map(advice).collect(),
-        exit: known.cause.exit(),
-        was_connected: false,
-    })
+    ErrorReply::of(&error_text(error)).filter(|known| known.scope == Scope::Server)?;
+    let context = FixContext::of(target, &Observations::default());
+    let fault = RedisFault::of_error(&error.clone().into(), &context);
+    Some(Unavailable::of(fault))
 }
 
 #[cfg(test)]

@@ -92,21 +92,6 @@ fn words(what: &str, deadline: Deadline) -> String {
     }
 }
 
-/// A message, and a bar as long as the window allows.
-fn bar_style() -> ProgressStyle {
-    let bar = window::width(&Term::stderr())
-        .saturating_sub(LONGEST_COUNT)
-        .min(LONGEST_BAR);
-    // The template is valid, so the default is never used.
-    ProgressStyle::with_template(&format!("{{msg}} {{bar:{bar}}}"))
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-/// Columns of the longest message beside a bar.
-const LONGEST_COUNT: usize = 38;
-/// Columns of a bar.
-const LONGEST_BAR: usize = 30;
-
 /// A countdown: a bar on a terminal, which is cleared on drop; elsewhere, one line per call.
 #[derive(Debug)]
 pub(crate) struct Countdown {
@@ -118,10 +103,12 @@ impl Countdown {
     /// Starts at `span`.
     #[must_use]
     pub(crate) fn new(what: &'static str, span: Duration) -> Self {
+        // The template is valid, so the default is never used.
+        let style = ProgressStyle::with_template("{msg} {wide_bar}");
         let is_terminal = std::io::stderr().is_terminal();
         let bar = is_terminal.then(|| {
             ProgressBar::new(millis(span))
-                .with_style(bar_style())
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
                 .with_finish(ProgressFinish::AndClear)
         });
         Self { what, bar }
