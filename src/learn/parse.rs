@@ -1,9 +1,8 @@
 //! Parses a lesson file, or reports all its errors.
 
 mod fence;
+mod fence_body;
 mod markdown;
-mod quiz;
-mod transcript;
 
 use pulldown_cmark::{HeadingLevel, Options};
 
@@ -183,7 +182,7 @@ impl Parser<'_> {
         let text = body.trim_end().to_owned();
         let block = match fence.kind {
             FenceKind::Redis | FenceKind::RedisTry | FenceKind::RedisCheck => {
-                let parsed = transcript::parse(body, &fence);
+                let parsed = fence_body::transcript(body, &fence);
                 let transcript = self.body(line, parsed);
                 transcript.and_then(|transcript| match fence.kind {
                     FenceKind::RedisTry => Some(Block::Try {
@@ -196,7 +195,7 @@ impl Parser<'_> {
             }
             FenceKind::Shell | FenceKind::ShellRun => {
                 let parsed = match fence.kind {
-                    FenceKind::ShellRun => transcript::own_commands(body),
+                    FenceKind::ShellRun => fence_body::own_commands(body),
                     _ => Ok(Vec::new()),
                 };
                 let fence = fence.options;
@@ -208,7 +207,7 @@ impl Parser<'_> {
                     })
                 })
             }
-            FenceKind::Quiz => self.body(line, quiz::parse(body)).map(Block::Quiz),
+            FenceKind::Quiz => self.body(line, fence_body::quiz(body)).map(Block::Quiz),
             FenceKind::Code(language) => {
                 self.after_code = true;
                 let fence = fence.options;

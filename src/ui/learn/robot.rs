@@ -17,6 +17,7 @@ use crate::sanitize;
 use crate::signals::Interrupted;
 use crate::ui::{answer, note, told, told_behind, window};
 
+#[derive(Default)]
 pub(crate) struct Robot {
     pub(crate) takes_one_lesson: bool,
     /// The file of the current lesson.
@@ -49,15 +50,8 @@ impl Robot {
     pub(crate) fn new(takes_one_lesson: bool) -> Self {
         Self {
             takes_one_lesson,
-            file: String::new(),
             name: FIRST_NAME.to_owned(),
-            visitor: None,
-            tally: Tally::default(),
-            unavailable: None,
-            quits: false,
-            solution_shown: false,
-            check_failed: false,
-            waiting: false,
+            ..Self::default()
         }
     }
 
