@@ -128,14 +128,14 @@ pub struct PingArgs {
     /// Write a full report, without secrets, to this file (for a support ticket)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Continue with a certificate that cannot be verified, but without sending the password; the certificate remains the
-    /// verdict
+    /// Continue if the certificate cannot be verified, but do not send the password; the verdict is still about the
+    /// certificate
     #[arg(long)]
     pub insecure: bool,
-    /// With --insecure, send the password too: to any server, even one that only pretends to be yours
+    /// With --insecure, also send the password, even to a server that only pretends to be yours
     #[arg(long, requires = "insecure")]
     pub insecure_auth: bool,
-    /// Write the certificates that the server sends to this file, to compare them and use them with --ca
+    /// Write the server's certificates to this file, so that you can compare them and use them with --ca
     #[arg(long, value_name = "FILE")]
     pub save_ca: Option<PathBuf>,
     /// List all causes and warnings with their exit statuses
@@ -306,7 +306,7 @@ pub struct PracticeArgs {
     /// Password that clients must send [default: a random one] (`ps` shows it to every user of this host)
     #[arg(long, value_name = "PASSWORD")]
     pub password: Option<String>,
-    /// Accept every program and user of this machine
+    /// Require no password, so that every program and user of this host can connect
     #[arg(long, conflicts_with = "password")]
     pub no_password: bool,
     /// Start empty, and save nothing

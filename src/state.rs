@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 #[derive(Debug)]
 pub(crate) struct Saved<T> {
     pub record: T,
-    /// `None`: not saved.
+    /// The path of the file; `None` if it is not saved.
     file: Option<PathBuf>,
 }
 
@@ -93,7 +93,7 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
                 Err(error) => return unsaved(T::default(), &format!("{shown}: {error}")),
             },
         };
-        // The permissions of a folder alone do not show whether files can be created in it.
+        // Create a file, because the permissions of a folder alone do not show whether this is possible.
         match tempfile::tempfile_in(file.parent().unwrap_or(&file)) {
             Ok(_) => (
                 Self {
@@ -106,7 +106,7 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
         }
     }
 
-    /// A record that is neither read nor saved.
+    /// Creates a record that is neither read nor saved.
     pub(crate) fn in_memory() -> Self {
         Self {
             record: T::default(),
@@ -136,7 +136,7 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
     }
 }
 
-/// The content of a JSON file: an empty record if the file does not exist, null if it is not valid.
+/// Returns the content of a JSON file: an empty record if the file does not exist, or null if it is invalid.
 fn json_in(file: &Path) -> io::Result<Value> {
     match read_small(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(json!({ "version": VERSION })),

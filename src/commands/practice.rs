@@ -57,7 +57,7 @@ fn password(args: &PracticeArgs) -> Result<Option<Secret>, Error> {
     }
 }
 
-/// The address to listen on, or an error message.
+/// Returns the address to listen on, or an error message.
 fn loopback(listen: &str) -> Result<SocketAddr, String> {
     let address = serve::listen_address(listen).map_err(|error| error.to_string())?;
     if address.ip().is_loopback() {

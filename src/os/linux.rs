@@ -120,7 +120,7 @@ pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
     tcp_info(socket).map(|info| info.tcpi_total_retrans + 1)
 }
 
-/// The number of packets, SYNs included, that an open connection has sent again.
+/// Returns the number of packets, including SYNs, that an open connection has retransmitted.
 pub(crate) fn retransmissions(socket: &SockRef<'_>) -> Option<u32> {
     tcp_info(socket).map(|info| info.tcpi_total_retrans)
 }
@@ -155,7 +155,7 @@ fn tcp_info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
     (status == 0).then_some(found)
 }
 
-/// Looks the name up as applications do. Blocks.
+/// Looks up a host name in the same way as applications do. This call blocks.
 ///
 /// # Errors
 /// Returns the resolver's error message.
@@ -208,7 +208,7 @@ pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
     Ok(found)
 }
 
-/// How many files this process may have open.
+/// Returns how many files this process may have open.
 pub(crate) fn open_file_limit() -> Option<u64> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,

@@ -16,12 +16,13 @@ pub(crate) use kernel::{
 
 use std::net::IpAddr;
 
-/// What the system's resolver found for a host name.
+/// The result of the system's resolver for a host name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FoundHost {
-    /// In the resolver's order; the same address may appear twice.
+    /// The addresses, in the order of the resolver. An address may appear twice.
     pub addresses: Vec<IpAddr>,
-    /// The name that has these addresses: an alias (CNAME) leads to it, or a search domain completed the host name.
+    /// The name that has these addresses. It differs from the host name if an alias (CNAME) or a search domain was
+    /// used.
     pub name: Option<String>,
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn packet_counts(_socket: &SockRef<'_>) -> Option<PacketCounts> {
     None
 }
 
-/// Looks the name up as applications do. Blocks.
+/// Looks up a host name in the same way as applications do. This call blocks.
 ///
 /// # Errors
 /// Returns the resolver's error message.

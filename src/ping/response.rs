@@ -99,7 +99,7 @@ impl Response {
         })
     }
 
-    /// Whether the server does not have the command, or does not offer it.
+    /// Whether the command does not exist on the server, or is disabled.
     pub fn is_unknown_command(&self) -> bool {
         self.error().is_some_and(|error| {
             let lower = error.to_lowercase();
@@ -141,7 +141,7 @@ impl Response {
     }
 }
 
-/// What precedes the reason if EXEC is refused.
+/// The text before the reason in the error reply to EXEC.
 pub(super) const ABORTED: &str = "EXECABORT Transaction discarded because of: ";
 
 /// Content type of a TLS alert (RFC 8446, B.1).

@@ -74,7 +74,7 @@ causes! {
     DnsTimeout "dns.timeout" Dns "no name server replies" => names::no_name_server;
     DnsServerFailure "dns.server_failure" Dns "the name server cannot or will not resolve the host name"
         => names::server_failure;
-    DnsSlow "dns.slow" Ok "looking up the host name takes long" => names::slow;
+    DnsSlow "dns.slow" Ok "the host name lookup is slow" => names::slow;
     DnsSearch "dns.search" Ok "a search domain completed the host name" => names::completed;
     DnsPartial "dns.partial" Ok "some addresses of the host name do not work" => |_| advise(
         "address",
@@ -109,7 +109,7 @@ causes! {
     ).command(at.ping("", "redis", at.port));
     TlsUntrusted "tls.untrusted" Tls "the certificate is not signed by a trusted CA" => tls::untrusted;
     TlsUnsupported "tls.unsupported" Tls
-        "the server's TLS needs something that this program does not support, so other clients may connect"
+        "the server requires a TLS feature that this program does not support, but other clients may"
         => tls::unsupported;
     TlsNameMismatch "tls.name_mismatch" Tls "the certificate is for a different host name" => tls::other_name;
     TlsExpired "tls.expired" Tls "the certificate has expired or is not valid yet" => tls::expired;
@@ -173,7 +173,7 @@ causes! {
             advise("proxy-header", "turn the PROXY protocol off in the proxy in front of Redis (HAProxy: send-proxy; nginx: proxy_protocol on)")
         }
     };
-    ProxyLimited "proxy.limited" Ok "single commands work, but not all commands that Redis has" => |_| {
+    ProxyLimited "proxy.limited" Ok "simple commands work, but some Redis commands do not" => |_| {
         advise("client", "use clients and features that need only single commands, or connect to Redis directly")
     };
 
@@ -198,7 +198,7 @@ causes! {
                 .and_all(proxy_header())
         }
     };
-    ServerRefused "server.refused" Server "the server refuses the request for a reason of its own" => server::refused;
+    ServerRefused "server.refused" Server "the server refuses the request, for the reason in its reply" => server::refused;
     ServerMaxClients "server.max_clients" Server "Redis has reached maxclients and rejects new connections"
         => server::max_clients;
     ServerNearMaxClients "server.near_max_clients" Ok "Redis has almost reached maxclients" => server::near_max_clients;
@@ -210,7 +210,7 @@ causes! {
     ServerMisconf "server.misconf" Server "Redis refuses writes because it cannot save its data to disk"
         => server::misconf;
     ServerNoReplicas "server.no_replicas" Server "too few in-sync replicas: Redis refuses writes" => server::no_replicas;
-    ServerEviction "server.eviction" Ok "maxmemory is reached soon, or keys may be evicted before they expire"
+    ServerEviction "server.eviction" Ok "maxmemory will soon be reached, or keys may be evicted before they expire"
         => server::eviction;
     ServerOld "server.old" Ok "the server is older than Redis 6, or does not support HELLO" => server::old;
     ServerTimeout "server.timeout" Ok "the server closes idle connections" => server::idle_timeout;

@@ -132,7 +132,7 @@ async fn attempt(
     match socket.connect(&address.into()) {
         Ok(()) => {}
         Err(error) if is_in_progress(&error) => {}
-        // Without a source address, the errno is the same: IPv6 may be disabled, for example.
+        // The error is the same if there is no source address, for example because IPv6 is disabled.
         Err(error) if is_port_missing(&error) && this_host::source_for(address.ip()).is_some() => {
             return Err(DialResult::NoLocalPort);
         }

@@ -76,7 +76,7 @@ fn shown(response: &Response) -> String {
     }
 }
 
-/// Judges an error reply to the read, unless it shows that the server serves reads.
+/// Judges an error reply to the read, unless the error shows that the server does run reads.
 fn refused_read(response: &Response, seen: &Observations) -> Option<Finding> {
     let error = response.error()?;
     let code = error.split(' ').next().unwrap_or_default();
