@@ -1,6 +1,4 @@
-//! Errors for URLs that cannot be used. No message contains any part of the password.
-
-use super::suggestion::suggest;
+//! Errors for URLs that cannot be used. No message contains text of the URL, because any part of it may be part of a password.
 
 /// The reason why a text is not a usable URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +10,8 @@ pub struct UrlError {
     pub message: String,
     /// The URL that the user probably meant, with the password masked.
     pub suggestion: Option<String>,
+    /// What to do if no URL can be made from the text, such as where to find the right one.
+    pub advice: Option<&'static str>,
 }
 
 /// The three `url.*` causes.
@@ -25,47 +25,45 @@ pub enum UrlErrorKind {
     Encoding,
 }
 
-impl UrlError {
-    pub(super) fn without_suggestion(self) -> Self {
-        Self {
-            suggestion: None,
-            ..self
-        }
-    }
+pub(super) fn invalid(message: impl Into<String>) -> UrlError {
+    error(UrlErrorKind::Invalid, message)
 }
 
-pub(super) fn invalid(text: &str, message: &str) -> UrlError {
+pub(super) fn error(kind: UrlErrorKind, message: impl Into<String>) -> UrlError {
     UrlError {
-        kind: UrlErrorKind::Invalid,
-        message: message.to_owned(),
-        suggestion: suggest(text),
+        kind,
+        message: message.into(),
+        suggestion: None,
+        advice: None,
     }
 }
 
 /// Word processors replace hyphens with dashes and add invisible characters, but host names are ASCII.
-pub(super) fn invalid_host_character(text: &str, character: char) -> UrlError {
-    let message = if character.is_alphanumeric() {
-        format!("{character} is not allowed in a host name: write an international name as xn--…")
+pub(super) fn invalid_host_character(character: char) -> UrlError {
+    if character.is_alphanumeric() {
+        invalid(format!(
+            "{character} is not allowed in a host name: write an international name as xn--…"
+        ))
     } else {
         let code = u32::from(character);
-        format!(
+        invalid(format!(
             "the host name contains U+{code:04X}, which only looks like a valid character: retype the name"
-        )
-    };
-    invalid(text, &message)
+        ))
+    }
 }
 
-pub(super) fn unencoded(text: &str, character: char) -> UrlError {
+pub(super) fn unencoded(character: char) -> UrlError {
     let message = match character {
         '%' => "a % in the user name or password does not start an escape: write it as %25".to_owned(),
+        ' ' => "a space in the user name or password must be percent-encoded: write it as %20".to_owned(),
+        other if other.is_control() => format!(
+            "a control character in the user name or password must be percent-encoded: write it as %{:02X}, or remove it",
+            u32::from(other)
+        ),
         _ => format!(
             "a {character} in the user name or password must be percent-encoded: write it as %{:02X}",
             u32::from(character)
         ),
     };
-    UrlError {
-        kind: UrlErrorKind::Encoding,
-        message,
-        suggestion: suggest(text),
-    }
+    error(UrlErrorKind::Encoding, message)
 }

@@ -5,9 +5,10 @@
 
 mod error;
 pub(crate) mod hosting;
+mod intended;
 mod parse;
+mod pasted;
 pub(crate) mod provider;
-mod suggestion;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,13 +21,24 @@ pub use error::{UrlError, UrlErrorKind};
 /// The port of a URL without one.
 pub const DEFAULT_PORT: u16 = 6379;
 
-/// The supported schemes.
+/// The port of a Sentinel in a URL without one.
+pub const SENTINEL_PORT: u16 = 26379;
+
+/// The schemes of URLs that name Sentinels, which know where the primary is. With `rediss`, all of them have TLS.
+pub const SENTINEL_SCHEMES: [&str; 4] = [
+    "redis+sentinel",
+    "redis-sentinel",
+    "rediss+sentinel",
+    "rediss-sentinel",
+];
+
+/// The schemes of URLs that name the server itself.
 pub const SCHEMES: [&str; 6] = ["redis", "rediss", "valkey", "valkeys", "redis+unix", "unix"];
 
 /// A parsed URL: where Redis is, and how to log in.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Where to connect.
+    /// Where to connect; for a URL of Sentinels, the first of them.
     pub address: Address,
     /// Whether the URL asks for TLS (`rediss`, `valkeys`).
     pub tls: bool,
@@ -36,6 +48,8 @@ pub struct Target {
     pub password: Option<Secret>,
     /// The database number to select.
     pub db: u64,
+    /// The Sentinels to ask for the address, if the URL names Sentinels.
+    pub sentinels: Option<Sentinels>,
     /// Whether the user gave this URL, or it belongs to the practice Redis.
     pub origin: Origin,
     /// Things in the URL that are valid but probably not intended.
@@ -54,6 +68,17 @@ pub enum Address {
     },
     /// The path of a unix socket.
     Unix(PathBuf),
+}
+
+/// Sentinels, and the primary that they watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentinels {
+    /// Their hosts and ports; at least one.
+    pub hosts: Vec<(String, u16)>,
+    /// The name of the primary.
+    pub name: String,
+    /// Their own password.
+    pub password: Option<Secret>,
 }
 
 /// Where a target comes from.
@@ -151,14 +176,28 @@ impl fmt::Display for Target {
             (Some(_), None) => format!("{MASK}@"),
             (user, Some(mask)) => format!("{}:{mask}@", sanitize::line(user.as_deref().unwrap_or_default())),
         };
-        match &self.address {
-            Address::Unix(path) => {
+        let with_port = |host: &str, port: u16| {
+            if host.contains(':') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{host}:{port}")
+            }
+        };
+        match (&self.address, &self.sentinels) {
+            (Address::Unix(path), _) => {
                 write!(out, "unix://{login}{}", sanitize::line(&path.to_string_lossy()))
             }
-            Address::Tcp { host, port } if host.contains(':') => {
-                write!(out, "{scheme}://{login}[{host}]:{port}/{}", self.db)
+            (_, Some(sentinels)) => {
+                let hosts = sentinels.hosts.iter().map(|(host, port)| with_port(host, *port));
+                let (hosts, name) = (
+                    hosts.collect::<Vec<_>>().join(","),
+                    sanitize::line(&sentinels.name),
+                );
+                write!(out, "{scheme}+sentinel://{login}{hosts}/{name}/{}", self.db)
             }
-            Address::Tcp { host, port } => write!(out, "{scheme}://{login}{host}:{port}/{}", self.db),
+            (Address::Tcp { host, port }, None) => {
+                write!(out, "{scheme}://{login}{}/{}", with_port(host, *port), self.db)
+            }
         }
     }
 }

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-use super::error::{invalid, invalid_host_character, unencoded};
-use super::suggestion::suggest;
-use super::{Address, DEFAULT_PORT, Origin, SCHEMES, Target, UrlError, UrlErrorKind, UrlWarning};
+use super::error::{error, invalid, invalid_host_character, unencoded};
+use super::pasted;
+use super::{
+    Address, DEFAULT_PORT, Origin, SCHEMES, SENTINEL_PORT, SENTINEL_SCHEMES, Sentinels, Target, UrlError,
+    UrlErrorKind, UrlWarning,
+};
 use crate::secret::Secret;
 
 /// Longest path of a unix socket (`unix(7)`: 108 bytes with the final zero; 104 on other systems).
@@ -17,21 +20,34 @@ const LONGEST_NAME: usize = 253;
 /// Longest label of a host name (RFC 1035, 2.3.4).
 const LONGEST_LABEL: usize = 63;
 
+/// Parses a URL. If it cannot be used, the error says what was probably meant.
 pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
+    if let Some(error) = pasted::not_filled_in(text) {
+        return Err(error);
+    }
+    strict(text).map_err(|error| pasted::explain(text, error))
+}
+
+/// Parses a URL, without a guess at what was meant.
+pub(super) fn strict(text: &str) -> Result<Target, UrlError> {
     check_surroundings(text)?;
     let (scheme, rest) = split_scheme(text)?;
     if matches!(scheme.as_str(), "unix" | "redis+unix") {
-        return parse_unix(text, rest);
+        return parse_unix(rest);
     }
-    let parts = Parts::split(text, rest)?;
-    let (user, password) = parse_login(text, parts.login)?;
-    let warnings = warnings(&parts, user.as_deref(), password.as_ref(), false);
+    let parts = Parts::split(rest)?;
+    if SENTINEL_SCHEMES.contains(&scheme.as_str()) {
+        return parse_sentinel(&parts, scheme.starts_with("rediss"));
+    }
+    let (user, password) = parse_login(parts.login)?;
+    let warnings = warnings(&parts, user.as_deref(), password.as_ref(), &[]);
     Ok(Target {
-        address: parse_address(text, parts.authority)?,
+        address: parse_address(parts.authority)?,
         tls: matches!(scheme.as_str(), "rediss" | "valkeys"),
         user,
         password,
-        db: parse_db(text, parts.path)?,
+        db: parse_db(parts.path)?,
+        sentinels: None,
         origin: Origin::Given,
         warnings,
     })
@@ -39,37 +55,48 @@ pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
 
 /// Rejects text around or inside the URL that comes from a shell or a file.
 fn check_surroundings(text: &str) -> Result<(), UrlError> {
-    if text.trim().is_empty() {
-        let message =
-            "the URL is empty; expected redis://HOST:6379/0 (is the variable that should contain it set?)";
-        return Err(invalid(text, message).without_suggestion());
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Err(invalid(
+            "the URL is empty; expected redis://HOST:6379/0 (is the variable that should contain it set?)",
+        ));
     }
-    if text.trim().starts_with(['"', '\'', '`', '\u{201c}', '<']) {
-        let message = "the URL is in quotes: they belong in the shell command, not in the value";
-        return Err(invalid(text, message));
+    if trimmed.starts_with(['"', '\'', '`', '\u{201c}', '<']) {
+        return Err(invalid(
+            "the URL is in quotes: they belong in the shell command, not in the value",
+        ));
     }
-    if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
-        return Err(invalid(text, "the URL contains a space or a control character"));
+    if trimmed.len() < text.len() {
+        return Err(invalid(
+            "there is a space or a line break before or after the URL",
+        ));
     }
-    Ok(())
+    let is_blank = |character: char| character.is_whitespace() || character.is_control();
+    match text.find(is_blank) {
+        Some(at) => {
+            let is_in_login = text.contains("://") && text[at..].contains('@') && text.find("://") < Some(at);
+            Err(match text[at..].chars().next() {
+                Some(blank) if is_in_login => unencoded(blank),
+                _ => invalid("the URL contains a space or a control character"),
+            })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Returns the scheme in lower case, and the text after `://`.
 fn split_scheme(text: &str) -> Result<(String, &str), UrlError> {
-    let no_scheme = || invalid(text, "the URL has no scheme: start it with redis:// or rediss://");
+    let no_scheme = || invalid("the URL has no scheme: start it with redis:// or rediss://");
     let Some((scheme, rest)) = text.split_once("://") else {
         let is_known = SCHEMES.iter().any(|known| text.starts_with(&format!("{known}:")));
         return Err(if is_known {
-            invalid(
-                text,
-                "the scheme must be followed by ://, as in redis://HOST:6379/0",
-            )
+            invalid("the scheme must be followed by ://, as in redis://HOST:6379/0")
         } else {
             no_scheme()
         });
     };
     let lower = scheme.to_ascii_lowercase();
-    if SCHEMES.contains(&lower.as_str()) {
+    if SCHEMES.contains(&lower.as_str()) || SENTINEL_SCHEMES.contains(&lower.as_str()) {
         return Ok((lower, rest));
     }
     let is_scheme_character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
@@ -78,52 +105,122 @@ fn split_scheme(text: &str) -> Result<(String, &str), UrlError> {
     {
         return Err(no_scheme());
     }
-    Err(UrlError {
-        kind: UrlErrorKind::Scheme,
-        message: format!(
-            "{}:// is not a Redis scheme: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
-            crate::sanitize::excerpt(scheme.as_bytes(), 20)
-        ),
-        suggestion: suggest(text),
+    // It is not repeated: it may be part of a password.
+    Err(error(
+        UrlErrorKind::Scheme,
+        "the scheme is not one of Redis: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
+    ))
+}
+
+/// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`, or the form `/db#NAME` or
+/// `/db?sentinelMasterId=NAME` of other clients.
+///
+/// The login is that of the primary, `?sentinel_password=` that of the Sentinels.
+fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, UrlError> {
+    let (user, password) = parse_login(parts.login)?;
+    let hosts = parts
+        .authority
+        .split(',')
+        .map(|one| match parse_host_and_port(one, SENTINEL_PORT)? {
+            Address::Tcp { host, port } => Ok((host, port)),
+            Address::Unix(_) => Err(invalid("a Sentinel must be a host")),
+        })
+        .collect::<Result<Vec<_>, UrlError>>()?;
+    let options: Vec<(String, String)> = url::form_urlencoded::parse(parts.query.as_bytes())
+        .into_owned()
+        .collect();
+    let option = |names: &[&str]| {
+        let found = options.iter().find(|(name, _)| names.contains(&name.as_str()));
+        found
+            .map(|(_, value)| value.clone())
+            .filter(|value| !value.is_empty())
+    };
+    let mut path = parts.path.trim_matches('/').splitn(2, '/');
+    let mut segment = || path.next().filter(|segment| !segment.is_empty());
+    let elsewhere = match parts.fragment {
+        "" => option(NAME_OPTIONS),
+        fragment => Some(decode(fragment)?),
+    };
+    let name = match elsewhere {
+        Some(name) => name,
+        None => decode(segment().unwrap_or_default())?,
+    };
+    if name.is_empty() {
+        return Err(invalid(
+            "the URL names no primary: put the name that its Sentinels use after the host, as in \
+             redis+sentinel://HOST:26379/NAME",
+        ));
+    }
+    let db = match segment() {
+        Some(db) => parse_db(db)?,
+        None => parse_db(&option(&["db", "database"]).unwrap_or_default())?,
+    };
+    let (host, port) = hosts.first().cloned().unwrap_or_default();
+    let known = [NAME_OPTIONS, SENTINEL_PASSWORD_OPTIONS, &["db", "database"]].concat();
+    Ok(Target {
+        address: Address::Tcp { host, port },
+        tls,
+        warnings: warnings(parts, user.as_deref(), password.as_ref(), &known),
+        user,
+        password,
+        db,
+        sentinels: Some(Sentinels {
+            hosts,
+            name,
+            password: option(SENTINEL_PASSWORD_OPTIONS).map(Secret::new),
+        }),
+        origin: Origin::Given,
     })
 }
 
+/// The options that name the primary in the URLs of Lettuce, Asynq, and redis-rs.
+const NAME_OPTIONS: &[&str] = &[
+    "sentinelMasterId",
+    "master",
+    "master_name",
+    "service_name",
+    "sentinel_service_name",
+];
+const SENTINEL_PASSWORD_OPTIONS: &[&str] = &["sentinel_password"];
+
 /// Parses `unix://[login@]/path/to/socket[?db=N]`. This is the only form of `db` that all clients accept.
-fn parse_unix(text: &str, rest: &str) -> Result<Target, UrlError> {
+fn parse_unix(rest: &str) -> Result<Target, UrlError> {
     // If the text starts with the path, an @ is part of the path. Otherwise it ends the login.
     let (login, place) = match rest.rsplit_once('@') {
         Some((login, place)) if !rest.starts_with('/') => (Some(login), place),
         _ => (None, rest),
     };
     if let Some(culprit) = login.and_then(|login| login.chars().find(|one| matches!(one, '/' | '?' | '#'))) {
-        return Err(unencoded(text, culprit));
+        return Err(unencoded(culprit));
     }
     let (path, query) = place.split_once('?').unwrap_or((place, ""));
-    let path = decode(text, path)?;
+    let path = decode(path)?;
     if path.len() > LONGEST_SOCKET_PATH {
         let message = format!("the path of the socket is longer than {LONGEST_SOCKET_PATH} bytes");
-        return Err(invalid(text, &message).without_suggestion());
+        return Err(invalid(&message));
     }
     if path.trim_matches('/').is_empty() {
         let message = "the URL has no socket path: put it after unix://, as in unix:///run/redis/redis.sock";
-        return Err(invalid(text, message).without_suggestion());
+        return Err(invalid(message));
     }
     let parts = Parts {
         login,
         authority: "",
         path: "",
         query,
+        fragment: "",
     };
-    let (user, password) = parse_login(text, login)?;
+    let (user, password) = parse_login(login)?;
     let db = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "db");
     let db = db.map_or(Ok(0), |(_, value)| value.parse());
     Ok(Target {
         address: Address::Unix(PathBuf::from(path)),
         tls: false,
-        warnings: warnings(&parts, user.as_deref(), password.as_ref(), true),
+        warnings: warnings(&parts, user.as_deref(), password.as_ref(), &["db"]),
         user,
         password,
-        db: db.map_err(|_| invalid(text, "db must be a database number, as in ?db=0"))?,
+        db: db.map_err(|_| invalid("db must be a database number, as in ?db=0"))?,
+        sentinels: None,
         origin: Origin::Given,
     })
 }
@@ -134,29 +231,38 @@ struct Parts<'a> {
     authority: &'a str,
     path: &'a str,
     query: &'a str,
+    fragment: &'a str,
 }
 
 impl<'a> Parts<'a> {
-    fn split(text: &str, rest: &'a str) -> Result<Self, UrlError> {
+    fn split(rest: &'a str) -> Result<Self, UrlError> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (front, tail) = rest.split_at(end);
         if tail.contains('@') && !(may_be_host_and_port(front) && is_query_with_at_sign(tail)) {
             // The password contains the character at which the text was split.
-            return Err(unencoded(text, tail.chars().next().unwrap_or('/')));
+            return Err(unencoded(tail.chars().next().unwrap_or('/')));
         }
         let (login, authority) = match front.rsplit_once('@') {
             Some((login, authority)) => (Some(login), authority),
             None => (None, front),
         };
-        let tail = tail.split('#').next().unwrap_or_default();
+        let (tail, fragment) = tail.split_once('#').unwrap_or((tail, ""));
         let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
         Ok(Self {
             login,
             authority,
             path,
             query,
+            fragment,
         })
     }
+}
+
+/// The text before the path, the query and the fragment.
+pub(super) fn end_of_authority(rest: &str) -> &str {
+    let start = if rest.starts_with("#{") { 2 } else { 0 };
+    let end = rest[start..].find(['/', '?', '#']);
+    end.map_or(rest, |end| &rest[..start + end])
 }
 
 /// Whether this may be `HOST` or `HOST:PORT`, unlike `:password` or `user:password`.
@@ -170,7 +276,7 @@ fn may_be_host_and_port(front: &str) -> bool {
 }
 
 /// Whether an @ is part of the value of an option, as in `/0?email=a@b`. Then it does not end a password.
-fn is_query_with_at_sign(tail: &str) -> bool {
+pub(super) fn is_query_with_at_sign(tail: &str) -> bool {
     tail.split_once('?').is_some_and(|(path, query)| {
         path.trim_matches('/').chars().all(|c| c.is_ascii_digit())
             && query.contains('=')
@@ -178,10 +284,10 @@ fn is_query_with_at_sign(tail: &str) -> bool {
     })
 }
 
-fn parse_login(text: &str, login: Option<&str>) -> Result<(Option<String>, Option<Secret>), UrlError> {
+fn parse_login(login: Option<&str>) -> Result<(Option<String>, Option<Secret>), UrlError> {
     let login = login.unwrap_or_default();
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let (user, password) = (decode(text, user)?, decode(text, password)?);
+    let (user, password) = (decode(user)?, decode(password)?);
     let user = (!user.is_empty()).then_some(user);
     let password = (!password.is_empty()).then(|| Secret::new(password));
     Ok((user, password))
@@ -191,7 +297,7 @@ fn warnings(
     parts: &Parts<'_>,
     user: Option<&str>,
     password: Option<&Secret>,
-    is_unix: bool,
+    understood: &[&str],
 ) -> Vec<UrlWarning> {
     let mut warnings = Vec::new();
     if parts.login.is_some_and(|login| login.contains('@')) {
@@ -206,8 +312,7 @@ fn warnings(
         .map(|(name, _)| name.into_owned())
         .filter(|name| is_option_name(name))
         .collect();
-    let is_understood = is_unix && options.iter().all(|name| name == "db");
-    if !options.is_empty() && !is_understood {
+    if !options.iter().all(|name| understood.contains(&name.as_str())) {
         warnings.push(UrlWarning::IgnoredOptions(options));
     }
     match password {
@@ -218,57 +323,49 @@ fn warnings(
     warnings
 }
 
-fn parse_address(text: &str, authority: &str) -> Result<Address, UrlError> {
-    let (host, port) = split_port(text, authority)?;
-    let bad_host = || invalid(text, "the host is neither a name nor an address");
+fn parse_address(authority: &str) -> Result<Address, UrlError> {
+    if authority.contains(',') && !authority.starts_with('[') {
+        return Err(invalid("the URL contains several hosts: use one of them"));
+    }
+    parse_host_and_port(authority, DEFAULT_PORT)
+}
+
+fn parse_host_and_port(authority: &str, default: u16) -> Result<Address, UrlError> {
+    let (host, port) = split_port(authority)?;
+    let bad_host = || invalid("the host is neither a name nor an address");
     let host = percent_decode_str(host).decode_utf8().map_err(|_| bad_host())?;
     if host.is_empty() {
         let message = "the URL has no host: put a host name or an address after redis://";
-        return Err(invalid(text, message));
-    }
-    if host.contains(['$', '{', '}']) || (host.len() > 2 && host.starts_with('%') && host.ends_with('%')) {
-        let message = "the host is the name of a variable that was not replaced by its value";
-        return Err(invalid(text, message));
-    }
-    if is_placeholder(&host) {
-        let message = "the host is a placeholder: replace it with the primary endpoint of your own cache";
-        return Err(UrlError {
-            suggestion: Some("redis://NAME.xxxxxx.ng.0001.use1.cache.amazonaws.com:6379/0".into()),
-            ..invalid(text, message)
-        });
+        return Err(invalid(message));
     }
     if let Some(character) = host.chars().find(|character| !character.is_ascii()) {
-        return Err(invalid_host_character(text, character));
+        return Err(invalid_host_character(character));
     }
-    if host.parse::<Ipv6Addr>().is_err() && !is_host_name(&host) {
+    if !is_host(&host) {
         return Err(bad_host());
     }
     Ok(Address::Tcp {
         host: host.into_owned(),
-        port: parse_port(text, port)?,
+        port: parse_port(port, default)?,
     })
 }
 
 /// Splits the text into the host (an IPv6 address without its brackets) and the port, which may be empty.
-fn split_port<'a>(text: &str, authority: &'a str) -> Result<(&'a str, &'a str), UrlError> {
+fn split_port(authority: &str) -> Result<(&str, &str), UrlError> {
     if let Some(inside) = authority.strip_prefix('[') {
         let Some((address, port)) = inside.split_once(']') else {
-            return Err(invalid(text, "the bracket before the IPv6 address is not closed"));
+            return Err(invalid("the bracket before the IPv6 address is not closed"));
         };
         let without_zone = address.split('%').next().unwrap_or_default();
         if without_zone.parse::<Ipv6Addr>().is_err() {
-            return Err(invalid(text, "the part in brackets is not an IPv6 address"));
+            return Err(invalid("the part in brackets is not an IPv6 address"));
         }
         return match port.strip_prefix(':') {
-            None if !port.is_empty() => Err(invalid(
-                text,
-                "after the bracket, only a colon and the port may follow",
-            )),
+            None if !port.is_empty() => {
+                Err(invalid("after the bracket, only a colon and the port may follow"))
+            }
             port => Ok((address, port.unwrap_or_default())),
         };
-    }
-    if authority.contains(',') {
-        return Err(invalid(text, "the URL contains several hosts: use one of them"));
     }
     let (first, rest) = authority.split_once(':').unwrap_or((authority, ""));
     if !rest.contains(':') {
@@ -276,53 +373,36 @@ fn split_port<'a>(text: &str, authority: &'a str) -> Result<(&'a str, &'a str), 
     }
     let is_ipv6_group = first.chars().all(|one| one.is_ascii_hexdigit());
     Err(if is_ipv6_group {
-        invalid(
-            text,
-            "an IPv6 address must be in brackets, as in redis://[fd00::1]:6379/0",
-        )
+        invalid("an IPv6 address must be in brackets, as in redis://[fd00::1]:6379/0")
     } else {
-        invalid(
-            text,
-            "there is more than one colon after the host: expected HOST:PORT",
-        )
+        invalid("there is more than one colon after the host: expected HOST:PORT")
     })
 }
 
-fn parse_port(text: &str, port: &str) -> Result<u16, UrlError> {
+fn parse_port(port: &str, default: u16) -> Result<u16, UrlError> {
     if port.is_empty() {
-        return Ok(DEFAULT_PORT);
+        return Ok(default);
     }
     let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
     match port.parse::<u16>() {
         Ok(number @ 1..) if is_number => Ok(number),
-        _ if is_number => Err(invalid(
-            text,
-            "the port is out of range: use a number from 1 to 65535",
-        )),
-        _ => Err(invalid(text, "the port is not a number from 1 to 65535")),
+        _ if is_number => Err(invalid("the port is out of range: use a number from 1 to 65535")),
+        _ => Err(invalid("the port is not a number from 1 to 65535")),
     }
 }
 
-fn parse_db(text: &str, path: &str) -> Result<u64, UrlError> {
+fn parse_db(path: &str) -> Result<u64, UrlError> {
     match path.trim_matches('/') {
         "" => Ok(0),
-        db => db.parse().map_err(|_| {
-            invalid(
-                text,
-                "the part after the last slash must be a database number, such as /0",
-            )
-        }),
+        db => db
+            .parse()
+            .map_err(|_| invalid("the part after the last slash must be a database number, such as /0")),
     }
 }
 
-/// Whether the host is a placeholder from instructions, which the reader should have replaced.
-fn is_placeholder(host: &str) -> bool {
-    let dashed = host.to_ascii_lowercase().replace('_', "-");
-    matches!(host, "HOST" | "HOSTNAME" | "ENDPOINT" | "ADDRESS")
-        || host.contains('<')
-        || host.contains(".xxxxxx.")
-        || dashed.contains("your-")
-        || dashed == "primary-endpoint"
+/// Whether this is a host name or an address (IPv6 without brackets).
+pub(super) fn is_host(host: &str) -> bool {
+    host.is_ascii() && (host.parse::<Ipv6Addr>().is_ok() || is_host_name(host))
 }
 
 fn is_host_name(host: &str) -> bool {
@@ -344,12 +424,12 @@ fn is_host_name(host: &str) -> bool {
 }
 
 /// Decodes percent-encoding; every % must start an escape.
-fn decode(text: &str, part: &str) -> Result<String, UrlError> {
+fn decode(part: &str) -> Result<String, UrlError> {
     if part.matches('%').count() != escapes(part) {
-        return Err(unencoded(text, '%'));
+        return Err(unencoded('%'));
     }
     let decoded = percent_decode_str(part).decode_utf8();
-    Ok(decoded.map_err(|_| unencoded(text, '%'))?.into_owned())
+    Ok(decoded.map_err(|_| unencoded('%'))?.into_owned())
 }
 
 /// The number of % that two hexadecimal digits follow.
@@ -384,6 +464,15 @@ mod tests {
             ("redis://10.0.0.1", "redis://10.0.0.1:6379/0"),
             ("unix:///run/redis.sock", "unix:///run/redis.sock"),
             ("unix://:p@/run/redis.sock?db=3", "unix://:***@/run/redis.sock"),
+            ("redis+sentinel://h/shop", "redis+sentinel://h:26379/shop/0"),
+            (
+                "redis-sentinel://u:p@h,i:7/shop/2",
+                "redis+sentinel://u:***@h:26379,i:7/shop/2",
+            ),
+            (
+                "rediss+sentinel://h/3?sentinelMasterId=shop",
+                "rediss+sentinel://h:26379/shop/3",
+            ),
         ] {
             assert_eq!(
                 parse(text).map(|target| target.to_string()),
@@ -424,8 +513,11 @@ mod tests {
             "redis://%HOST%:6379",
             "redis://h1:6379,h2:6379",
             "h:6379",
+            " redis://h",
+            "redis+sentinel://h",
             "redis:h",
             "redis://a b",
+            "redis://a\u{7}b",
             "redis://h..h",
             "redis://-h",
             "unix://",

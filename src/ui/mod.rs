@@ -73,7 +73,10 @@ fn url(error: &UrlError) {
     let meant = error
         .suggestion
         .as_ref()
-        .map_or_else(String::new, |url| format!("; probably meant: {url}"));
+        .map(|url| format!("; probably meant: {url}"));
+    let meant = meant
+        .or_else(|| error.advice.map(|advice| format!("; {advice}")))
+        .unwrap_or_default();
     note(&format!("sessiontut: {code}: {}{meant}", error.message));
 }
 

@@ -118,6 +118,9 @@ pub struct FixContext {
     /// The URL that the user probably meant, with the password masked.
     pub suggestion: Option<String>,
     /// What is known about this host.
+    /// What to do about a URL that cannot be used, if it is not clear what was meant.
+    pub advice: Option<&'static str>,
+    /// The network of this host.
     pub this_host: ThisHost,
     /// Who runs the server, if the host name shows it.
     pub(crate) hosting: Option<&'static Hosting>,
@@ -212,6 +215,7 @@ impl FixContext {
                 _ => instance.is_some(),
             },
             hosting,
+            advice: None,
             region: instance
                 .map(|instance| instance.region.clone())
                 .or(endpoint.and_then(|endpoint| endpoint.region)),

@@ -2,31 +2,43 @@
 
 use super::fix::{FixContext, Fixes, advise, shell_quoted};
 use crate::ping::observation::{NameAnswer, NameServer};
+use crate::secret::MASK;
 
-/// Suggests a URL.
+/// Suggests the URL that was meant, or says where to find it.
 pub(super) fn another_url(at: &FixContext) -> Fixes {
-    suggestion(at)
-        .unwrap_or_else(|| advise("url", "set the URL").command("export REDIS_URL='redis://HOST:6379/0'"))
+    suggestion(at).unwrap_or_else(|| {
+        let text = at.advice.unwrap_or(
+            "write the URL as redis://HOST:6379/0, with a password as redis://:PASSWORD@HOST:6379/0, and with TLS as \
+             rediss://HOST:6379/0",
+        );
+        advise("url", text)
+    })
 }
 
+/// A line to paste cannot contain the password, so a URL with one is in the text.
 fn suggestion(at: &FixContext) -> Option<Fixes> {
-    at.suggestion.as_ref().map(|url| {
+    let url = at.suggestion.as_ref()?;
+    Some(if url.contains(MASK) {
         advise(
             "url",
-            "use this URL, which is probably what you meant (*** stands for the password)",
+            format!(
+                "this URL is probably what you meant; put the password in place of {MASK} (with / as %2F, # as %23, ? as \
+                 %3F, @ as %40 and % as %25): {url}"
+            ),
         )
-        .command(format!("export REDIS_URL='{url}'"))
+    } else {
+        advise("url", "use this URL, which is probably what you meant")
+            .command(format!("export REDIS_URL={}", shell_quoted(url)))
     })
 }
 
 pub(super) fn encoding(at: &FixContext) -> Fixes {
-    let text =
-        "percent-encode the user name and the password (this command reads the text without showing it)";
-    advise("encode", text)
-        .command(
-            "python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'",
-        )
-        .and_all(suggestion(at))
+    let encode = advise(
+        "encode",
+        "percent-encode the user name and the password (this command reads the text without showing it)",
+    )
+    .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'");
+    encode.after(suggestion(at))
 }
 
 pub(super) fn suspect_url(at: &FixContext) -> Fixes {

@@ -115,6 +115,7 @@ pub fn judge_url(error: &UrlError) -> Verdict {
     };
     let context = FixContext {
         suggestion: error.suggestion.clone(),
+        advice: error.advice,
         ..FixContext::default()
     };
     let finding = Finding::proved(cause)

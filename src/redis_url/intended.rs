@@ -1,0 +1,149 @@
+//! The URL that somebody probably meant: what a pasted text says about Redis, whatever its form.
+
+use std::fmt;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::parse::is_host;
+use super::provider::endpoint_hint;
+use crate::secret::{MASK, Secret};
+
+/// A part of a secret of this length must not be shown.
+const SHOWN_AT_MOST: usize = 5;
+/// A shorter secret is not searched for: it would be found in almost any text.
+const SHORTEST_SECRET: usize = 3;
+
+/// What a text says about Redis. A reader of a text fills in only what the text contains.
+#[derive(Clone, Debug, Default)]
+pub(super) struct IntendedUrl {
+    pub tls: bool,
+    pub user: Option<String>,
+    /// The password as written. It is never shown.
+    pub password: Option<Secret>,
+    /// Host names or addresses (IPv6 without brackets), with their ports. Only Sentinels can be several.
+    pub hosts: Vec<(String, Option<u16>)>,
+    /// The name of the primary, if the hosts are Sentinels.
+    pub primary: Option<String>,
+    /// The path of a unix socket, instead of a host.
+    pub socket: Option<String>,
+    pub db: Option<u64>,
+}
+
+impl IntendedUrl {
+    /// The URL with the password masked. `None` if it could not be used, or if it might show a part of the password.
+    pub(super) fn shown(&self) -> Option<String> {
+        let is_usable = match &self.socket {
+            Some(path) => path.starts_with('/') && !path.contains(['@', '?', '#', '%', ' ']),
+            None => !self.hosts.is_empty() && self.hosts.iter().all(|(host, _)| is_host(host)),
+        };
+        // Other characters in a user name may come from a password that begins too early.
+        let is_plain = |user: &String| {
+            user.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+".contains(&byte))
+        };
+        let is_usable = is_usable && self.user.as_ref().is_none_or(is_plain);
+        let shown = self.to_string();
+        let is_known = |secret: &Secret| shows_part_of(&shown.replace(MASK, ""), secret.reveal());
+        (is_usable && !self.password.as_ref().is_some_and(is_known)).then_some(shown)
+    }
+
+    /// Asks for TLS if the host is known to offer nothing else. For texts without a scheme.
+    pub(super) fn with_tls_if_needed(mut self) -> Self {
+        if let Some((host, port)) = self.hosts.first() {
+            let host = host.to_ascii_lowercase();
+            let is_azure = host.ends_with(".redis.cache.windows.net") && *port == Some(6380);
+            let is_tls_only = host.ends_with(".upstash.io") || host.ends_with(".db.ondigitalocean.com");
+            self.tls |= is_azure || is_tls_only || endpoint_hint(&host).is_some_and(|hint| hint.tls);
+        }
+        self
+    }
+
+    fn scheme(&self) -> &'static str {
+        match (&self.socket, &self.primary, self.tls) {
+            (Some(_), ..) => "unix",
+            (_, Some(_), true) => "rediss+sentinel",
+            (_, Some(_), false) => "redis+sentinel",
+            (_, None, true) => "rediss",
+            (_, None, false) => "redis",
+        }
+    }
+
+    fn default_port(&self) -> u16 {
+        if self.primary.is_some() {
+            super::SENTINEL_PORT
+        } else {
+            super::DEFAULT_PORT
+        }
+    }
+}
+
+impl fmt::Display for IntendedUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}://", self.scheme())?;
+        let user = self.user.as_deref().unwrap_or_default();
+        let user = utf8_percent_encode(user, NON_ALPHANUMERIC).to_string();
+        // Encoding these is not necessary, and they are frequent.
+        let user = user.replace("%2D", "-").replace("%5F", "_").replace("%2E", ".");
+        match &self.password {
+            Some(mask) => write!(out, "{user}:{mask}@")?,
+            None if !user.is_empty() => write!(out, "{user}@")?,
+            None => {}
+        }
+        let db = self.db.unwrap_or(0);
+        if let Some(path) = &self.socket {
+            out.write_str(path)?;
+            return if db == 0 { Ok(()) } else { write!(out, "?db={db}") };
+        }
+        for (index, (host, port)) in self.hosts.iter().enumerate() {
+            if index > 0 {
+                out.write_str(",")?;
+            }
+            let port = port.unwrap_or_else(|| self.default_port());
+            if host.contains(':') {
+                write!(out, "[{host}]:{port}")?;
+            } else {
+                write!(out, "{host}:{port}")?;
+            }
+        }
+        if let Some(name) = &self.primary {
+            write!(out, "/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))?;
+        }
+        write!(out, "/{db}")
+    }
+}
+
+/// Whether the text contains six consecutive characters of the secret, or all of a shorter one.
+pub(super) fn shows_part_of(text: &str, secret: &str) -> bool {
+    let characters: Vec<char> = secret.chars().collect();
+    let size = characters.len().min(SHOWN_AT_MOST + 1);
+    size >= SHORTEST_SECRET
+        && characters
+            .windows(size)
+            .any(|part| text.contains(&part.iter().collect::<String>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn six_characters_of_a_secret_are_found_and_five_are_not() {
+        assert!(shows_part_of("redis://over-4417.example", "Plover-4417"));
+        assert!(!shows_part_of("redis://4417.example", "Plover-4417"));
+        assert!(shows_part_of("redis://pw1@h", "pw1"));
+        assert!(!shows_part_of("redis://h", "h"));
+    }
+
+    #[test]
+    fn a_url_that_could_not_be_used_or_shows_the_password_is_not_shown() {
+        let with_host = |host: &str| IntendedUrl {
+            password: Some(Secret::new("Plover-4417")),
+            hosts: vec![(host.to_owned(), None)],
+            ..IntendedUrl::default()
+        };
+        assert_eq!(with_host("h").shown().as_deref(), Some("redis://:***@h:6379/0"));
+        for host in ["Plover-4417", "h h", "", "h;id"] {
+            assert_eq!(with_host(host).shown(), None, "{host}");
+        }
+    }
+}

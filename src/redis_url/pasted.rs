@@ -1,0 +1,241 @@
+//! Recognises what people paste in place of a URL, and what they meant by it.
+//!
+//! Each reader recognises one kind of text, and returns what the text says as an [`IntendedUrl`]: user, password, TLS,
+//! hosts, port and database. It adds nothing that the text does not say. [`IntendedUrl::shown`] masks the password.
+
+mod command_line;
+mod not_filled_in;
+mod schemes;
+mod settings;
+mod typos;
+
+use super::error::{error, invalid};
+use super::intended::IntendedUrl;
+use super::parse::strict;
+use super::{Address, Target, UrlError, UrlErrorKind};
+use crate::secret::Secret;
+
+pub(super) use not_filled_in::not_filled_in;
+
+/// What a text turned out to be.
+#[derive(Default)]
+struct Meaning {
+    /// What is wrong. `None` if the error of the parser says it.
+    error: Option<UrlError>,
+    /// What was meant, if the text shows it.
+    meant: Option<IntendedUrl>,
+}
+
+/// The first that recognises the text counts; the last one always does.
+const READERS: [fn(&str) -> Option<Meaning>; 8] = [
+    command_line::read,
+    in_quotes,
+    settings::read_assignment,
+    settings::read,
+    nested,
+    schemes::read,
+    several_colons,
+    typos::read,
+];
+
+/// A text in quotes in an assignment in a command in quotes… is not read any further.
+const DEEPEST: usize = 500;
+
+/// Returns the error of the parser, or a better one, with the URL that was meant.
+pub(super) fn explain(text: &str, error: UrlError) -> UrlError {
+    let text = text.trim();
+    // Each step of a recursion removes characters, so this limits its depth.
+    if text.len() > DEEPEST && text.starts_with(QUOTES) {
+        return error;
+    }
+    let Meaning { error: better, meant } = READERS.iter().find_map(|read| read(text)).unwrap_or_default();
+    UrlError {
+        suggestion: meant.as_ref().and_then(IntendedUrl::shown),
+        ..better.unwrap_or(error)
+    }
+}
+
+/// What a text within another text means.
+fn meaning_of(text: &str) -> Meaning {
+    let text = text.trim();
+    if let Some(error) = not_filled_in(text) {
+        return Meaning {
+            error: Some(error),
+            meant: None,
+        };
+    }
+    match strict(text) {
+        Ok(target) => Meaning {
+            error: None,
+            meant: Some(IntendedUrl::from(&target)),
+        },
+        Err(error) => {
+            let found = READERS.iter().find_map(|read| read(text)).unwrap_or_default();
+            Meaning {
+                error: found.error.or(Some(error)),
+                meant: found.meant,
+            }
+        }
+    }
+}
+
+impl Meaning {
+    /// What a text within another means; `message` says what is wrong with the outer one.
+    fn within(text: &str, message: &str) -> Self {
+        let inner = meaning_of(text);
+        match &inner.meant {
+            Some(_) => Self {
+                error: Some(invalid(message)),
+                ..inner
+            },
+            None => inner,
+        }
+    }
+}
+
+impl From<&Target> for IntendedUrl {
+    fn from(target: &Target) -> Self {
+        let (hosts, socket) = match (&target.address, &target.sentinels) {
+            (_, Some(sentinels)) => (sentinels.hosts.clone(), None),
+            (Address::Tcp { host, port }, None) => (vec![(host.clone(), *port)], None),
+            (Address::Unix(path), None) => (Vec::new(), Some(path.to_string_lossy().into_owned())),
+        };
+        // A user without a password is often a password in the wrong place.
+        let user_only = target.user.clone().filter(|_| target.password.is_none());
+        Self {
+            tls: target.tls,
+            user: target.user.clone().filter(|_| user_only.is_none()),
+            password: target.password.clone().or(user_only.map(Secret::new)),
+            hosts: hosts.into_iter().map(|(host, port)| (host, Some(port))).collect(),
+            primary: target.sentinels.as_ref().map(|sentinels| sentinels.name.clone()),
+            socket,
+            db: Some(target.db),
+        }
+    }
+}
+
+const QUOTES: [char; 9] = [
+    '"', '\'', '`', '<', '>', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}',
+];
+
+fn in_quotes(text: &str) -> Option<Meaning> {
+    let inner = text.trim_matches(QUOTES).trim_end_matches([';', ',', '\\']);
+    (!inner.is_empty() && inner.len() < text.len()).then(|| {
+        let message = "the URL is in quotes, or a sign follows it that does not belong to it: remove them";
+        let unquoted = meaning_of(inner);
+        let error = if unquoted.meant.is_some() {
+            Some(invalid(message))
+        } else {
+            unquoted.error
+        };
+        Meaning {
+            error,
+            meant: unquoted.meant,
+        }
+    })
+}
+
+/// Recognises a URL inside a URL: `redis://redis://…`, `jdbc:redis://…`, `redis://redis:tcp://…`.
+fn nested(text: &str) -> Option<Meaning> {
+    if let Some((outer, inner)) = text.split_once(':')
+        && outer.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && inner
+            .split_once("://")
+            .is_some_and(|(scheme, _)| schemes::is_known(scheme))
+    {
+        return Some(Meaning::within(
+            inner,
+            "the URL has a prefix that does not belong to it: start it with redis:// or rediss://",
+        ));
+    }
+    let (outer_scheme, rest) = text.split_once("://")?;
+    let at = rest.find("://")?;
+    let scheme_length = rest[..at]
+        .bytes()
+        .rev()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(byte))
+        .count();
+    let (between, inner) = rest.split_at(at - scheme_length);
+    let inner_scheme = &inner[..scheme_length];
+    if !schemes::is_known(inner_scheme) || between.contains(['?', '/', '#']) {
+        return None;
+    }
+    let mut meant = meaning_of(inner).meant.unwrap_or_default();
+    meant.tls |= schemes::says_tls(outer_scheme);
+    let (login, place) = between
+        .rsplit_once('@')
+        .map_or(("", between), |(login, place)| (login, place));
+    if !login.is_empty() {
+        let outer = typos::login(login);
+        meant.user = outer.user.or(meant.user);
+        meant.password = outer.password.or(meant.password);
+    }
+    // redis://redis:tcp://10.96.0.10:6379: the link takes the place of the port.
+    if let Some(host) = place.strip_suffix(':').filter(|host| super::parse::is_host(host)) {
+        let port = meant.hosts.first().and_then(|(_, port)| *port);
+        meant.hosts = vec![(host.to_owned(), port)];
+    }
+    let message = if inner_scheme == "tcp" {
+        schemes::SERVICE_LINK
+    } else {
+        "there is a URL inside the URL: the variable for the host (such as REDIS_HOST) probably holds a whole URL"
+    };
+    Some(Meaning {
+        error: Some(invalid(message)),
+        meant: Some(meant),
+    })
+}
+
+/// Recognises `user:password:host:port`, with a colon instead of the @, and `host:port:password`.
+fn several_colons(text: &str) -> Option<Meaning> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("redis", text));
+    let (authority, db) = rest.split_once('/').unwrap_or((rest, ""));
+    if authority.contains('[') || !(db.is_empty() || db.bytes().all(|byte| byte.is_ascii_digit())) {
+        return None;
+    }
+    let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+    let parts: Vec<&str> = authority.splitn(5, ':').collect();
+    let (user, password, host, port) = match parts[..] {
+        [user, password, host, port] if is_port(port) && !is_port(host) && !rest.contains('@') => {
+            // Of HOST:PORT:PASSWORD with a colon in the password, nothing is certain.
+            if password.is_empty() || (is_full_host(user) && is_port(password)) {
+                return None;
+            }
+            (user, password, host, port)
+        }
+        [host, port, _] if is_full_host(host) && is_port(port) => {
+            let password = &authority[host.len() + port.len() + 2..];
+            if is_port(password) {
+                return None;
+            }
+            ("", password, host, port)
+        }
+        _ => return None,
+    };
+    let meant = IntendedUrl {
+        tls: schemes::says_tls(scheme),
+        hosts: vec![(host.to_owned(), port.parse().ok())],
+        db: db.parse().ok(),
+        ..typos::login(&format!("{user}:{password}"))
+    };
+    Some(Meaning {
+        error: Some(error(
+            UrlErrorKind::Invalid,
+            "there are too many colons: the password comes before the host, and an @ between them, as in \
+             redis://USER:PASSWORD@HOST:6379",
+        )),
+        meant: Some(meant),
+    })
+}
+
+/// Whether this is a host for certain, and not a word that may also be a user name or a password.
+fn is_full_host(host: &str) -> bool {
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok()
+        || (host.contains('.')
+            && super::parse::is_host(host)
+            && host.ends_with(|last: char| last.is_ascii_alphabetic()))
+}
+
+#[cfg(test)]
+mod tests;

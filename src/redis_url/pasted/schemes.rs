@@ -1,0 +1,270 @@
+//! Recognises addresses with the scheme of something else.
+
+use super::super::error::{error, invalid};
+use super::super::parse::end_of_authority;
+use super::super::{SCHEMES, SENTINEL_SCHEMES, UrlError, UrlErrorKind};
+use super::{Meaning, is_full_host, typos};
+
+use What::{Link, Product, Redis, Sentinel, Socket, Web};
+
+/// What a scheme other than those of Redis shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A client's own scheme for Redis.
+    Redis,
+    /// A client's own scheme for Sentinels.
+    Sentinel,
+    /// A client's own scheme for a unix socket.
+    Socket,
+    /// What Docker and Kubernetes write into the variables of a service.
+    Link,
+    Web,
+    Product(&'static str),
+}
+
+const OTHERS: &[(&str, What)] = &[
+    ("redis+tcp", Redis),
+    ("redis+tls", Redis),
+    ("redis+ssl", Redis),
+    ("redis-tls", Redis),
+    ("redis-ssl", Redis),
+    ("tls", Redis),
+    ("ssl", Redis),
+    ("sentinel", Sentinel),
+    ("redis-socket", Socket),
+    ("redis+socket", Socket),
+    ("tcp", Link),
+    ("http", Web),
+    ("https", Web),
+    ("ws", Web),
+    ("wss", Web),
+    ("mongodb", Product("MongoDB")),
+    ("mongodb+srv", Product("MongoDB")),
+    ("amqp", Product("RabbitMQ")),
+    ("amqps", Product("RabbitMQ")),
+    ("postgres", Product("PostgreSQL")),
+    ("postgresql", Product("PostgreSQL")),
+    ("mysql", Product("MySQL")),
+    ("mariadb", Product("MariaDB")),
+    ("sqlserver", Product("SQL Server")),
+    ("kafka", Product("Kafka")),
+    ("nats", Product("NATS")),
+    ("mqtt", Product("MQTT")),
+    ("memcached", Product("Memcached")),
+    ("memcache", Product("Memcached")),
+    ("cassandra", Product("Cassandra")),
+    ("elasticsearch", Product("Elasticsearch")),
+    ("sqlite", Product("SQLite")),
+    ("ssh", Product("SSH")),
+    ("ftp", Product("FTP")),
+    ("file", Product("local files")),
+    ("s3", Product("Amazon S3")),
+];
+
+pub(super) const SERVICE_LINK: &str = "tcp://ADDRESS:PORT is what Docker and Kubernetes put into the variable REDIS_PORT \
+    of a service named redis: it is a service link, not a Redis URL";
+
+const NO_URL_IN_IT: &str = "use the URL of your Redis instead; it starts with redis:// or rediss://";
+
+pub(super) fn is_known(scheme: &str) -> bool {
+    let scheme = scheme.to_ascii_lowercase();
+    let is = |known: &str| known == scheme;
+    SCHEMES.into_iter().chain(SENTINEL_SCHEMES).any(is) || OTHERS.iter().any(|(known, _)| is(known))
+}
+
+/// Whether a scheme, also a misspelt one, asks for TLS.
+pub(super) fn says_tls(scheme: &str) -> bool {
+    let lower = scheme.to_ascii_lowercase();
+    let is_word = lower
+        .split(['+', '-', '.', ':'])
+        .any(|word| matches!(word, "rediss" | "valkeys" | "tls" | "ssl" | "https" | "wss"));
+    // redsis and reddiss are typos of rediss.
+    is_word || (lower.starts_with('r') && lower.ends_with('s') && lower.len() > 5)
+}
+
+/// Whether this may be a typo of a Redis scheme.
+fn is_like_redis(scheme: &str) -> bool {
+    let lower = scheme.to_ascii_lowercase();
+    lower.contains("redis")
+        || lower.contains("valkey")
+        || ["redis", "rediss", "valkey", "valkeys"]
+            .iter()
+            .any(|known| strsim::osa_distance(known, &lower) <= 2)
+}
+
+pub(super) fn read(text: &str) -> Option<Meaning> {
+    if text.to_ascii_lowercase().starts_with("arn:") {
+        return Some(hopeless(UrlError {
+            advice: Some(
+                "open the cache or cluster in the AWS console and copy its endpoint (for ElastiCache: the primary \
+                 endpoint), or run: aws elasticache describe-replication-groups",
+            ),
+            ..invalid("this is the ARN of an AWS resource, not its endpoint")
+        }));
+    }
+    let (scheme, rest) = text.split_once("://")?;
+    let lower = scheme.to_ascii_lowercase();
+    if SCHEMES.contains(&lower.as_str()) {
+        return None;
+    }
+    if SENTINEL_SCHEMES.contains(&lower.as_str()) {
+        return Some(Meaning {
+            error: None,
+            meant: typos::sentinels(rest, says_tls(scheme)),
+        });
+    }
+    let known = OTHERS.iter().find(|(known, _)| *known == lower);
+    let wrong = |message: &str| error(UrlErrorKind::Scheme, message);
+    let place = || typos::place(rest, says_tls(scheme));
+    let found = |message: String| {
+        Some(Meaning {
+            error: Some(wrong(&message)),
+            meant: place(),
+        })
+    };
+    match known {
+        Some((name, Product(product))) => Some(hopeless(UrlError {
+            advice: Some(NO_URL_IN_IT),
+            ..wrong(&format!("{name}:// is the scheme of {product}, not of Redis"))
+        })),
+        Some((_, Link)) => found(SERVICE_LINK.to_owned()),
+        Some((name, Web)) => Some(web(name, rest)),
+        Some((_, Socket)) => Some(Meaning {
+            error: Some(wrong("use unix:// and the path of the socket")),
+            meant: typos::socket(&format!("unix:{rest}")),
+        }),
+        Some((_, Sentinel)) => {
+            let hosts = rest.replace(";sentinel://", ",");
+            Some(super::meaning_of(&format!("redis+sentinel://{hosts}"))).map(|inner| Meaning {
+                error: inner
+                    .meant
+                    .is_none()
+                    .then_some(inner.error)
+                    .flatten()
+                    .or_else(|| Some(wrong("use redis+sentinel:// for the URL of Sentinels"))),
+                meant: inner.meant,
+            })
+        }
+        Some((name, Redis)) => found(format!(
+            "{name}:// is not a scheme that all clients know: use redis:// (plain) or rediss:// (TLS)"
+        )),
+        None if is_like_redis(scheme) => found(
+            "the scheme is misspelt or unknown: use redis:// (plain), rediss:// (TLS) or unix:// (socket)"
+                .to_owned(),
+        ),
+        // It may be anything, even a password.
+        None => Some(Meaning::default()),
+    }
+}
+
+fn hopeless(error: UrlError) -> Meaning {
+    Meaning {
+        error: Some(error),
+        meant: None,
+    }
+}
+
+/// The web pages on which providers show the endpoint, with where to find it there.
+const CONSOLES: &[(&str, &str)] = &[
+    (
+        "aws.amazon.com",
+        "open the cache on that page and copy its endpoint (for ElastiCache: the primary endpoint)",
+    ),
+    (
+        "portal.azure.com",
+        "open the cache on that page: its host name is under Overview, its port under Settings; the endpoint looks like \
+         NAME.redis.cache.windows.net:6380",
+    ),
+    (
+        "console.cloud.google.com",
+        "open the instance on that page and copy its primary endpoint",
+    ),
+    (
+        "cloud.redis.io",
+        "open the database on that page and copy its public endpoint",
+    ),
+    (
+        "app.redislabs.com",
+        "open the database on that page and copy its public endpoint",
+    ),
+    (
+        "console.upstash.com",
+        "open the database on that page and copy its endpoint and port",
+    ),
+    (
+        "heroku.com",
+        "run heroku config:get REDIS_URL to see the endpoint's URL",
+    ),
+    (
+        "dashboard.render.com",
+        "open the instance on that page and copy its internal or external URL: the endpoint",
+    ),
+    (
+        "railway.com",
+        "open the service on that page and copy REDIS_URL or REDIS_PUBLIC_URL: the endpoint",
+    ),
+    (
+        "railway.app",
+        "open the service on that page and copy REDIS_URL or REDIS_PUBLIC_URL: the endpoint",
+    ),
+    (
+        "cloud.digitalocean.com",
+        "open the database on that page and copy its connection string: the endpoint",
+    ),
+    (
+        "console.aiven.io",
+        "open the service on that page and copy its service URI: the endpoint",
+    ),
+];
+
+fn web(scheme: &str, rest: &str) -> Meaning {
+    let wrong = |message: &str, advice| UrlError {
+        advice,
+        ..error(UrlErrorKind::Scheme, message)
+    };
+    let authority = end_of_authority(rest);
+    let path = &rest[authority.len()..];
+    let front = typos::place(authority, says_tls(scheme));
+    let host = front
+        .as_ref()
+        .and_then(|url| url.hosts.first())
+        .map(|(host, _)| host.to_ascii_lowercase())
+        .unwrap_or_default();
+    let is_at = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
+    if let Some((_, where_to_find)) = CONSOLES.iter().find(|(domain, _)| is_at(domain)) {
+        return hopeless(wrong(
+            "this is the address of a web page of the provider, not the endpoint of a Redis",
+            Some(*where_to_find),
+        ));
+    }
+    if is_at("upstash.io") {
+        let meant = front.map(|url| super::IntendedUrl {
+            tls: true,
+            hosts: url.hosts.into_iter().map(|(host, _)| (host, None)).collect(),
+            ..url
+        });
+        return Meaning {
+            error: Some(wrong(
+                "this is the address of Upstash's REST interface; Redis clients use the same host with rediss:// and \
+                 port 6379",
+                None,
+            )),
+            meant,
+        };
+    }
+    // Without a host before it, the path may be part of a password.
+    let is_page = is_full_host(&host) && path.contains(|one: char| !one.is_ascii_digit() && one != '/');
+    if is_page {
+        return hopeless(wrong(
+            "this is the address of a web page, not of a Redis",
+            Some("use the endpoint of your Redis, its host name and port, with redis:// or rediss://"),
+        ));
+    }
+    Meaning {
+        error: Some(wrong(
+            &format!("{scheme}:// is the scheme of web pages: use redis:// (plain) or rediss:// (TLS)"),
+            None,
+        )),
+        meant: typos::place(rest, says_tls(scheme)),
+    }
+}

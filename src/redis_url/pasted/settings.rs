@@ -1,0 +1,305 @@
+//! Recognises settings: StackExchange.Redis and Azure, Spring's properties, variables of an environment, and
+//! `host = …` lists of providers.
+
+use super::super::error::invalid;
+use super::super::intended::IntendedUrl;
+use super::super::parse::is_host;
+use super::{Meaning, is_full_host, meaning_of};
+use crate::secret::Secret;
+
+/// The last words of a setting's name, in lower case with dots between the words, and what it sets.
+const NAMES: &[(&str, Role)] = &[
+    ("sentinel.master", Role::Primary),
+    ("sentinel.service.name", Role::Primary),
+    ("servicename", Role::Primary),
+    ("service.name", Role::Primary),
+    ("sentinel.password", Role::Other),
+    ("sentinel.username", Role::Other),
+    ("sentinel.nodes", Role::Hosts),
+    ("cluster.nodes", Role::Hosts),
+    ("nodes", Role::Hosts),
+    ("hosts", Role::Hosts),
+    ("connection.string", Role::Url),
+    ("connectionstring", Role::Url),
+    ("url", Role::Url),
+    ("uri", Role::Url),
+    ("dsn", Role::Url),
+    ("host", Role::Host),
+    ("hostname", Role::Host),
+    ("host.name", Role::Host),
+    ("endpoint", Role::Host),
+    ("server", Role::Host),
+    ("addr", Role::Host),
+    ("address", Role::Host),
+    ("port", Role::Port),
+    ("username", Role::User),
+    ("user", Role::User),
+    ("password", Role::Password),
+    ("pass", Role::Password),
+    ("rediscli.auth", Role::Password),
+    ("requirepass", Role::Password),
+    ("auth.token", Role::Password),
+    ("ssl.enabled", Role::Tls),
+    ("tls.enabled", Role::Tls),
+    ("ssl", Role::Tls),
+    ("tls", Role::Tls),
+    ("use.ssl", Role::Tls),
+    ("use.tls", Role::Tls),
+    ("defaultdatabase", Role::Db),
+    ("database", Role::Db),
+    ("db", Role::Db),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Url,
+    Host,
+    Hosts,
+    Port,
+    User,
+    Password,
+    Tls,
+    Db,
+    /// The name of the primary that Sentinels watch.
+    Primary,
+    Other,
+}
+
+/// Recognises `REDIS_URL=redis://…`, `export REDIS_URL="…"`, `REDIS_URL: …` and `-e REDIS_URL=…`.
+pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
+    let first = text.lines().next()?;
+    let (name, value) = split_setting(first)?;
+    let is_word = !unquoted(value).contains(' ');
+    let is_url = match role(&name) {
+        Some(role) => role == Role::Url,
+        // REDIS_CONNECTION=HOST:6380,password=…
+        None => value.contains("://") || (is_word && value.contains(':')),
+    };
+    let is_only_one = text.lines().filter(|line| !line.trim().is_empty()).count() == 1;
+    (is_url && (is_only_one || value.contains("://"))).then(|| {
+        let value = unquoted(value);
+        // A command may follow: REDIS_URL=redis://… program
+        let value = if value.contains("://") {
+            value.split_whitespace().next().unwrap_or_default()
+        } else {
+            value
+        };
+        Meaning::within(
+            value,
+            "this is a variable and its value: give only the value, the text after the = or the colon",
+        )
+    })
+}
+
+/// Recognises several settings, one per line or separated by commas, semicolons or spaces.
+pub(super) fn read(text: &str) -> Option<Meaning> {
+    // redis:// does not belong before a list of settings, but shows what it is for.
+    let (scheme, list) = match text.split_once("://") {
+        Some((scheme, list)) if list.contains(',') && list.contains('=') && !scheme.contains([',', '=']) => {
+            (scheme, list)
+        }
+        Some((before, _)) if !before.contains('=') && !before.contains(": ") => return None,
+        _ => ("", text),
+    };
+    if !list.contains('=') && !list.contains(':') {
+        return None;
+    }
+    let items: Vec<&str> = if list.trim().contains('\n') {
+        list.lines().collect()
+    } else if list.contains(',') {
+        list.split(',').collect()
+    } else {
+        list.split([';', ' ']).collect()
+    };
+    let mut found = Found::default();
+    // In YAML, `ssl:` on its own line comes before `enabled: true`.
+    let mut group = "";
+    for item in items.into_iter().map(str::trim).filter(|item| !item.is_empty()) {
+        match split_setting(item) {
+            Some((name, value)) => found.set(&format!("{group}.{name}"), unquoted(value))?,
+            None if item.ends_with(':') => group = item.trim_end_matches(':'),
+            None if found.count == 0 => found.add_host(item),
+            None => {}
+        }
+    }
+    found.url.tls |= super::schemes::says_tls(scheme);
+    (found.count > 0).then(|| found.into_meaning()).flatten()
+}
+
+/// `true`, `1`, `yes`, `on`.
+pub(super) fn is_true(value: &str) -> bool {
+    matches!(
+        value.to_ascii_lowercase().as_str(),
+        "true" | "1" | "yes" | "on" | "required" | "require"
+    )
+}
+
+#[derive(Default)]
+struct Found {
+    url: IntendedUrl,
+    port: Option<u16>,
+    /// How many settings were recognised.
+    count: usize,
+    has_bare_host: bool,
+    has_link: bool,
+    is_unusable: bool,
+}
+
+impl Found {
+    /// Adds `HOST` or `HOST:PORT`, the start of a StackExchange.Redis string.
+    fn add_host(&mut self, item: &str) {
+        let (host, port) = item.rsplit_once(':').map_or((item, None), |(host, port)| {
+            (host, port.parse::<u16>().ok().filter(|port| *port > 0))
+        });
+        let host = host.trim_matches(['[', ']']);
+        let is_certain = port.is_some() || (self.url.hosts.is_empty() && is_full_host(host));
+        if is_host(host) && is_certain {
+            self.url.hosts.push((host.to_owned(), port));
+            self.has_bare_host = true;
+        }
+    }
+
+    /// `None` if a setting is repeated: then it is unclear which one is meant.
+    fn set(&mut self, name: &str, value: &str) -> Option<()> {
+        let Some(role) = role(name) else {
+            return Some(());
+        };
+        self.count += 1;
+        if value.is_empty() {
+            return Some(());
+        }
+        match role {
+            Role::Url => {
+                let inner = meaning_of(value).meant;
+                let Some(inner) = inner else {
+                    self.is_unusable = true;
+                    return Some(());
+                };
+                let old = std::mem::replace(&mut self.url, inner);
+                self.url.tls |= old.tls;
+                self.url.password = old.password.or(self.url.password.take());
+                self.url.user = old.user.or(self.url.user.take());
+            }
+            // REDIS_HOST may hold a whole URL.
+            Role::Host if value.contains("://") => {
+                let inner = meaning_of(value).meant?;
+                self.url.tls |= inner.tls;
+                self.url.hosts = inner.hosts;
+                self.url.user = self.url.user.take().or(inner.user);
+                self.url.password = self.url.password.take().or(inner.password);
+            }
+            Role::Host if self.url.hosts.iter().any(|(host, _)| host != value) => return None,
+            Role::Host if !self.url.hosts.is_empty() => {}
+            Role::Host => {
+                let (host, port) = match value.rsplit_once(':') {
+                    Some((host, port)) if port.parse::<u16>().is_ok() && !host.contains(':') => {
+                        (host, port.parse().ok())
+                    }
+                    _ => (value.trim_matches(['[', ']']), None),
+                };
+                self.url.hosts = vec![(host.to_owned(), port)];
+            }
+            Role::Hosts => {
+                for item in value.split([',', ' ']) {
+                    self.add_host(item);
+                }
+            }
+            // REDIS_PORT may be a service link.
+            Role::Port if value.contains("://") => {
+                let link = meaning_of(value).meant?;
+                self.port = link.hosts.first()?.1;
+                if self.url.hosts.is_empty() {
+                    self.url.hosts = link.hosts;
+                }
+                self.has_link = true;
+            }
+            Role::Port => self.port = Some(value.parse().ok().filter(|port| *port > 0)?),
+            Role::User => self.url.user = Some(value.to_owned()),
+            Role::Password => self.url.password = Some(Secret::new(value)),
+            Role::Tls => self.url.tls |= is_true(value),
+            Role::Db => self.url.db = Some(value.parse().ok()?),
+            Role::Primary => self.url.primary = Some(value.to_owned()),
+            Role::Other => {}
+        }
+        Some(())
+    }
+
+    fn into_meaning(mut self) -> Option<Meaning> {
+        if self.url.hosts.is_empty() && self.url.socket.is_none() && !self.is_unusable {
+            let message = "these are settings, not a URL, and none of them is the host";
+            return Some(Meaning {
+                error: Some(invalid(message)),
+                meant: None,
+            });
+        }
+        if self.url.primary.is_none() {
+            self.url.hosts.truncate(1);
+        }
+        if let (Some(port), [(_, slot @ None)]) = (self.port, &mut self.url.hosts[..]) {
+            *slot = Some(port);
+        }
+        let message = if self.has_bare_host {
+            "this is a connection string of StackExchange.Redis (.NET, Azure), not a URL"
+        } else if self.has_link {
+            super::schemes::SERVICE_LINK
+        } else {
+            "these are settings, not a URL"
+        };
+        Some(Meaning {
+            error: Some(invalid(message)),
+            meant: Some(self.url.with_tls_if_needed()),
+        })
+    }
+}
+
+/// Splits `NAME=VALUE` or `NAME: VALUE`, with what may be before it in a shell, a Dockerfile or YAML.
+fn split_setting(item: &str) -> Option<(String, &str)> {
+    const PREFIXES: [&str; 12] = [
+        "export ",
+        "set ",
+        "setx ",
+        "declare -x ",
+        "ENV ",
+        "env ",
+        "-e ",
+        "--env ",
+        "--",
+        "- ",
+        "$env:",
+        "-D",
+    ];
+    let mut item = item.trim();
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| item.strip_prefix(prefix)) {
+        item = rest.trim_start();
+    }
+    let end = item.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')))?;
+    let (name, rest) = item.split_at(end);
+    let rest = rest.trim_start();
+    let value = rest
+        .strip_prefix(":=")
+        .or_else(|| rest.strip_prefix('='))
+        .or_else(|| rest.strip_prefix(": "))
+        .or_else(|| rest.strip_prefix(':').filter(|rest| rest.starts_with('"')))?;
+    let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    is_name.then(|| (name.to_ascii_lowercase().replace(['_', '-'], "."), value.trim()))
+}
+
+fn role(name: &str) -> Option<Role> {
+    NAMES
+        .iter()
+        .find(|(end, _)| {
+            name.strip_suffix(end)
+                .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        })
+        .map(|(_, role)| *role)
+}
+
+fn unquoted(value: &str) -> &str {
+    let value = value.trim();
+    for quote in ['"', '\''] {
+        if let Some(inner) = value.strip_prefix(quote) {
+            return inner.split(quote).next().unwrap_or_default();
+        }
+    }
+    value
+}

@@ -1,0 +1,276 @@
+//! Reads a URL with typos. What is certain is kept, and nothing is put in place of what is missing.
+
+use std::net::Ipv6Addr;
+
+use percent_encoding::percent_decode_str;
+
+use super::super::SCHEMES;
+use super::super::error::invalid;
+use super::super::intended::IntendedUrl;
+use super::super::parse::{is_host, is_query_with_at_sign};
+use super::{Meaning, is_full_host, schemes};
+use crate::secret::Secret;
+
+/// The most digits of a database number. A number with more is a typo too.
+const MOST_DIGITS: usize = 9;
+
+/// Reads anything that may be a URL.
+pub(super) fn read(text: &str) -> Option<Meaning> {
+    if let Some(url) = socket(text) {
+        return Some(Meaning {
+            error: None,
+            meant: Some(url),
+        });
+    }
+    let (tls, rest, has_scheme) = split_scheme(text);
+    if !has_scheme && (rest.contains(char::is_whitespace) || (rest.contains('=') && !rest.contains('@'))) {
+        return None;
+    }
+    if let Some(meaning) = cut_off(rest) {
+        return Some(meaning);
+    }
+    let mut meant = place(rest, tls)?;
+    if !has_scheme {
+        // Without a scheme, a single word may be anything, such as a password.
+        let host = meant.hosts.first().map_or("", |(host, _)| host);
+        let is_certain = is_full_host(host) || rest.contains(':') || host.parse::<Ipv6Addr>().is_ok();
+        if !is_certain {
+            return None;
+        }
+        meant = meant.with_tls_if_needed();
+    }
+    Some(Meaning {
+        error: None,
+        meant: Some(meant),
+    })
+}
+
+/// Recognises a URL that ends within the login: `redis://user:password`, cut off at a comma or a # of the password.
+fn cut_off(rest: &str) -> Option<Meaning> {
+    let (before, after) = rest.split_once(':')?;
+    let is_port_like = after.bytes().all(|byte| byte.is_ascii_digit());
+    let is_cut = !rest.contains(['@', '/', '?', '[', ',']) && !is_port_like;
+    (is_cut && !is_full_host(before) && !after.contains(':')).then(|| Meaning {
+        error: Some(invalid(
+            "the URL is incomplete: there is no host after the login, or the port is not a number (a , or # in the \
+             password may have cut the URL off)",
+        )),
+        meant: None,
+    })
+}
+
+/// Recognises `/run/redis.sock`, `unix:/run/redis.sock` and `redis:///run/redis.sock`.
+pub(super) fn socket(text: &str) -> Option<IntendedUrl> {
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+    let path = rest.trim_start_matches('/');
+    let is_one = scheme.ends_with("unix") || path.ends_with(".sock");
+    let is_path = match rest.len() - path.len() {
+        // A host follows two slashes.
+        0 | 2 => false,
+        // unix:/// is correct, so something else is wrong.
+        slashes => slashes == 1 || !scheme.ends_with("unix"),
+    };
+    // A single word after unix: may be part of a login.
+    let is_certain = path.contains('/') || path.ends_with(".sock");
+    (is_one && is_path && is_certain && !path.contains([':', '@'])).then(|| IntendedUrl {
+        socket: Some(format!("/{path}")),
+        ..IntendedUrl::default()
+    })
+}
+
+/// Returns whether the scheme asks for TLS, the text after it, and whether there is one.
+fn split_scheme(text: &str) -> (bool, &str, bool) {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        return (schemes::says_tls(scheme), rest, true);
+    }
+    // redis:/HOST, redis:HOST and redis//HOST, but redis:6379 is a host and its port.
+    let end = text.find([':', '/']).unwrap_or(text.len());
+    let (scheme, rest) = text.split_at(end);
+    let place = rest.trim_start_matches([':', '/']);
+    let is_port = place.starts_with(|first: char| first.is_ascii_digit())
+        && place.chars().all(|c| c.is_ascii_digit() || c == '/');
+    if SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) && !place.is_empty() && !is_port {
+        return (schemes::says_tls(scheme), place, false);
+    }
+    (false, text.trim_start_matches('/'), false)
+}
+
+/// Reads `user:password` or `password`.
+pub(super) fn login(login: &str) -> IntendedUrl {
+    let (user, password) = login.split_once(':').unwrap_or(("", login));
+    // With such a character in it, the colon may belong to the password, and the user's name be the start of it.
+    let is_certain = !user.contains(['/', '?', '#', '%', ' ', ',', '"', '\'', '@']);
+    if !is_certain {
+        return IntendedUrl {
+            password: Some(secret(login)),
+            ..IntendedUrl::default()
+        };
+    }
+    IntendedUrl {
+        user: (!user.is_empty()).then(|| user.to_owned()),
+        password: (!password.is_empty()).then(|| secret(password)),
+        ..IntendedUrl::default()
+    }
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(percent_decode_str(text).decode_utf8_lossy())
+}
+
+/// Reads `[login@]host[:port][/db][?options]`.
+pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
+    let (rest, query) = split_query(rest)?;
+    let (mut url, place) = match rest.rsplit_once('@') {
+        Some((before, place)) => (login(before), place),
+        None => (IntendedUrl::default(), rest),
+    };
+    let place = to_typed_characters(place);
+    let (host, port, path) = split_host(&place)?;
+    let db: String = path
+        .trim_start_matches('/')
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    // A single word may also be the start of a login that is cut off, or a part of a password with an @ and a / in it.
+    let is_number = path.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
+    let is_alone = url.password.is_none() && port.is_none() && path.is_empty();
+    let is_certain = is_full_host(&host) || host.parse::<Ipv6Addr>().is_ok() || (is_number && !is_alone);
+    if host.is_empty() || !is_certain {
+        return None;
+    }
+    url.tls |= tls;
+    url.hosts = vec![(host, port)];
+    url.db = Some(db)
+        .filter(|db| db.len() <= MOST_DIGITS)
+        .and_then(|db| db.parse().ok());
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        add_option(&mut url, &name, &value);
+    }
+    Some(url)
+}
+
+/// Reads `[login@]host[:port][,host…]/NAME[/db]`.
+pub(super) fn sentinels(rest: &str, tls: bool) -> Option<IntendedUrl> {
+    let (rest, _) = split_query(rest)?;
+    let (mut url, place) = match rest.rsplit_once('@') {
+        Some((before, place)) => (login(before), place),
+        None => (IntendedUrl::default(), rest),
+    };
+    let place = to_typed_characters(place);
+    let (hosts, path) = place.split_once('/')?;
+    let (name, db) = path.split_once('/').unwrap_or((path, ""));
+    let is_name = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    url.tls |= tls;
+    url.primary = is_name.then(|| name.to_owned());
+    url.db = db.parse().ok();
+    url.hosts = hosts
+        .split(',')
+        .map(|one| split_host(one).map(|(host, port, _)| (host, port)))
+        .collect::<Option<_>>()?;
+    url.primary.is_some().then_some(url)
+}
+
+/// Splits `?name=value…` off, whose values may contain an @. `None` if it is unclear whether an @ after the ? ends a login.
+fn split_query(rest: &str) -> Option<(&str, &str)> {
+    let Some((front, query)) = rest.split_once('?') else {
+        return Some((rest, ""));
+    };
+    let path = front.find('/').unwrap_or(front.len());
+    if !query.contains('@') || is_query_with_at_sign(&rest[path..]) {
+        return Some((front, query));
+    }
+    let host = front[..path].split(':').next().unwrap_or_default();
+    (!is_full_host(host)).then_some((rest, ""))
+}
+
+/// The options of PHP's sessions, Predis, Lettuce and others.
+pub(super) fn add_option(url: &mut IntendedUrl, name: &str, value: &str) {
+    let value = value.trim();
+    if value.is_empty() {
+        return;
+    }
+    match name.to_ascii_lowercase().as_str() {
+        // A user comes first, in auth[]=user&auth[]=password.
+        "auth[]" if url.password.is_some() && url.user.is_none() => {
+            url.user = url.password.take().map(|user| user.reveal().to_owned());
+            url.password = Some(Secret::new(value));
+        }
+        "auth" | "auth[]" | "auth[pass]" | "password" | "pass" if url.password.is_none() => {
+            url.password = Some(Secret::new(value));
+        }
+        "user" | "username" | "auth[user]" if url.user.is_none() => url.user = Some(value.to_owned()),
+        "db" | "database" => url.db = url.db.or(value.parse().ok()),
+        "ssl" | "tls" => url.tls |= super::settings::is_true(value),
+        _ => {}
+    }
+}
+
+/// Replaces all dashes with hyphens, and removes invisible characters, and spaces beside a dot, colon or slash: other
+/// spaces separate words.
+pub(super) fn to_typed_characters(place: &str) -> String {
+    let mut typed = String::with_capacity(place.len());
+    let mut spaces = false;
+    for character in place.trim().chars() {
+        match character {
+            '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{ad}' | '\u{feff}' => {}
+            space if space.is_whitespace() => spaces = true,
+            other => {
+                let is_separator = |one: char| matches!(one, '.' | ':' | '/');
+                if spaces && !is_separator(other) && !typed.ends_with(is_separator) {
+                    typed.push(' ');
+                }
+                spaces = false;
+                typed.push(match other {
+                    '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+                    other => other,
+                });
+            }
+        }
+    }
+    typed
+}
+
+/// Returns the host (an IPv6 address without brackets), the port, and the path after them.
+fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
+    let end = place.find(['/', '?', '#']).unwrap_or(place.len());
+    let (authority, path) = place.split_at(end);
+    // Use the first of several hosts, if the others are hosts as well.
+    if let Some((first, others)) = authority.split_once([',', ';']) {
+        let are_hosts = others.split([',', ';']).all(|other| split_host(other).is_some());
+        return split_host(first)
+            .filter(|_| are_hosts)
+            .map(|(host, port, _)| (host, port, path));
+    }
+    if let Some((address, port)) = ipv6_with_port(authority) {
+        return Some((address, Some(port), path));
+    }
+    let bare = authority.trim_matches(['[', ']']);
+    if bare.parse::<Ipv6Addr>().is_ok() {
+        return Some((bare.to_owned(), None, path));
+    }
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+    // Of HOST:PORT:PORT, the port is meant; anything else after it may be a password.
+    let digits: Vec<&str> = port.split(':').collect();
+    let is_certain = digits.len() == 1
+        || (is_full_host(host) || digits.windows(2).all(|two| two[0] == two[1]))
+            && digits.iter().all(|port| port.parse::<u16>().is_ok());
+    let port = digits
+        .first()
+        .and_then(|port| port.parse().ok())
+        .filter(|port| *port != 0);
+    (is_host(host) && is_certain).then(|| (host.to_owned(), port, path))
+}
+
+/// `fd00::1:6379` is a valid address, but if its last group looks like a Redis port, treat it as one.
+fn ipv6_with_port(authority: &str) -> Option<(String, u16)> {
+    let (address, port) = authority.rsplit_once(':')?;
+    let is_closed = address.ends_with(']');
+    let looks_like_a_port = port.len() == 5 || port.starts_with("63") || port.starts_with("700");
+    let address = address.trim_matches(['[', ']']);
+    address.parse::<Ipv6Addr>().ok()?;
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    (is_closed || looks_like_a_port).then(|| (address.to_owned(), port))
+}
