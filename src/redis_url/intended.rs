@@ -4,7 +4,7 @@ use std::fmt;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::parse::is_host;
+use super::parse::strict;
 use super::provider::endpoint_hint;
 use crate::secret::{MASK, Secret};
 
@@ -32,17 +32,14 @@ pub(super) struct IntendedUrl {
 impl IntendedUrl {
     /// The URL with the password masked. `None` if it could not be used, or if it might show a part of the password.
     pub(super) fn shown(&self) -> Option<String> {
-        let is_usable = match &self.socket {
-            Some(path) => path.starts_with('/') && !path.contains(['@', '?', '#', '%', ' ']),
-            None => !self.hosts.is_empty() && self.hosts.iter().all(|(host, _)| is_host(host)),
+        // Other characters in a user name or a path may come from a password.
+        let is_plain = |text: &String| {
+            text.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+/~".contains(&byte))
         };
-        // Other characters in a user name may come from a password that begins too early.
-        let is_plain = |user: &String| {
-            user.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+".contains(&byte))
-        };
-        let is_usable = is_usable && self.user.as_ref().is_none_or(is_plain);
+        let is_certain = [&self.user, &self.socket].into_iter().flatten().all(is_plain);
         let shown = self.to_string();
+        let is_usable = is_certain && strict(&shown.replace(MASK, "x")).is_ok();
         let is_known = |secret: &Secret| shows_part_of(&shown.replace(MASK, ""), secret.reveal());
         (is_usable && !self.password.as_ref().is_some_and(is_known)).then_some(shown)
     }
