@@ -4,6 +4,8 @@ use std::fmt;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::DEFAULT_PORT;
+use super::hosting::Hosting;
 use super::parse::strict;
 use super::provider::endpoint_hint;
 use crate::secret::{MASK, Secret};
@@ -47,10 +49,10 @@ impl IntendedUrl {
     /// Asks for TLS if the host is known to offer nothing else. For texts without a scheme.
     pub(super) fn with_tls_if_needed(mut self) -> Self {
         if let Some((host, port)) = self.hosts.first() {
-            let host = host.to_ascii_lowercase();
-            let is_azure = host.ends_with(".redis.cache.windows.net") && *port == Some(6380);
-            let is_tls_only = host.ends_with(".upstash.io") || host.ends_with(".db.ondigitalocean.com");
-            self.tls |= is_azure || is_tls_only || endpoint_hint(&host).is_some_and(|hint| hint.tls);
+            let tls_port = Hosting::of(host).and_then(|hosting| hosting.tls_port);
+            let is_tls_port = tls_port == Some(port.unwrap_or(DEFAULT_PORT));
+            let is_upstash = host.to_ascii_lowercase().ends_with(".upstash.io");
+            self.tls |= is_tls_port || is_upstash || endpoint_hint(host).is_some_and(|hint| hint.tls);
         }
         self
     }
