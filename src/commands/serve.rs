@@ -131,7 +131,7 @@ fn hashes(count: usize) -> String {
 }
 
 /// The key from `SECRET_KEY`, or a random key for this run.
-fn signing_key(step: AppStep, log: Option<LogFormat>) -> Arc<SigningKey> {
+fn signing_key(step: AppStep, log: Option<LogFormat>) -> SigningKey {
     match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
         Some(key) => {
             let bytes = key.as_encoded_bytes();
@@ -139,14 +139,14 @@ fn signing_key(step: AppStep, log: Option<LogFormat>) -> Arc<SigningKey> {
                 let text = "SECRET_KEY is shorter than 16 bytes and can be guessed; generate one with `openssl rand -hex 32`";
                 show::note(log, text);
             }
-            Arc::new(SigningKey::new(bytes))
+            SigningKey::new(bytes)
         }
         None => {
             if step.signs_the_name() {
                 let text = "no SECRET_KEY: cookies are signed with a random key and valid for this run only";
                 show::note(log, text);
             }
-            Arc::new(SigningKey::new(&random::bytes::<32>()))
+            SigningKey::new(&random::bytes::<32>())
         }
     }
 }

@@ -179,7 +179,12 @@ impl RedisConnection {
         }
     }
 
-    /// What advice about this Redis depends on.
+    /// Whether both are clones of one connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.fix_context, &other.fix_context)
+    }
+
+    /// What advice about this Redis server depends on.
     pub(crate) fn fix_context(&self) -> &Arc<FixContext> {
         &self.fix_context
     }

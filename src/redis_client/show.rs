@@ -137,27 +137,21 @@ fn write_numbered<'a>(
     Ok(())
 }
 
-fn write_quoted(out: &mut impl Write, mut bytes: &[u8]) -> fmt::Result {
+fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     out.write_char('"')?;
     // Most bytes need no escape, so they are written together.
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-    while !bytes.is_empty() {
-        let plain = bytes.iter().take_while(|byte| is_plain(byte)).count();
-        let (text, rest) = bytes.split_at(plain);
-        out.write_str(&String::from_utf8_lossy(text))?;
-        let Some((&byte, rest)) = rest.split_first() else {
-            break;
-        };
-        bytes = rest;
-        match byte {
-            b'"' => out.write_str("\\\"")?,
-            b'\\' => out.write_str("\\\\")?,
-            b'\n' => out.write_str("\\n")?,
-            b'\r' => out.write_str("\\r")?,
-            b'\t' => out.write_str("\\t")?,
-            0x07 => out.write_str("\\a")?,
-            0x08 => out.write_str("\\b")?,
-            _ => write!(out, "\\x{byte:02x}")?,
+    for part in bytes.chunk_by(|one, next| is_plain(one) && is_plain(next)) {
+        match part {
+            b"\"" => out.write_str("\\\"")?,
+            b"\\" => out.write_str("\\\\")?,
+            b"\n" => out.write_str("\\n")?,
+            b"\r" => out.write_str("\\r")?,
+            b"\t" => out.write_str("\\t")?,
+            b"\x07" => out.write_str("\\a")?,
+            b"\x08" => out.write_str("\\b")?,
+            [byte] if !is_plain(byte) => write!(out, "\\x{byte:02x}")?,
+            plain => out.write_str(str::from_utf8(plain).unwrap_or_default())?,
         }
     }
     out.write_char('"')

@@ -31,24 +31,15 @@ pub(super) struct ConnectionManager {
 
 #[derive(Default)]
 struct State {
-    current: Option<Numbered>,
+    current: Option<RedisConnection>,
     attempt: Option<Attempt>,
-    /// The number of the newest connection.
-    newest: u64,
-}
-
-/// A connection, with a number that distinguishes it from the next one.
-#[derive(Clone)]
-struct Numbered {
-    connection: RedisConnection,
-    number: u64,
 }
 
 /// An attempt to connect; all requests that need a connection wait for it.
 #[derive(Clone)]
 struct Attempt {
     began: Instant,
-    outcome: Shared<BoxFuture<'static, Result<Numbered, RedisFault>>>,
+    outcome: Shared<BoxFuture<'static, Result<RedisConnection, RedisFault>>>,
 }
 
 impl ConnectionManager {
@@ -68,19 +59,18 @@ impl ConnectionManager {
     where
         W: Future<Output = Result<T, RedisError>>,
     {
-        let Numbered { connection, number } = self.connection(deadline, OPEN_WITHIN).await?;
-        let context = connection.fix_context().clone();
-        match deadline.within(RUN_WITHIN).bound(work(connection)).await {
+        let connection = self.connection(deadline, OPEN_WITHIN).await?;
+        match deadline.within(RUN_WITHIN).bound(work(connection.clone())).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => {
-                let fault = RedisFault::of_error(&error, &context);
+                let fault = RedisFault::of_error(&error, connection.fix_context());
                 if fault.reconnect {
-                    self.drop_connection(number);
+                    self.drop_connection(&connection);
                 }
                 Err(fault)
             }
             Err(_) => {
-                self.drop_connection(number);
+                self.drop_connection(&connection);
                 Err(self.why_no_reply(deadline).await)
             }
         }
@@ -91,7 +81,7 @@ impl ConnectionManager {
         self: &Arc<Self>,
         deadline: Deadline,
         within: Duration,
-    ) -> Result<Numbered, RedisFault> {
+    ) -> Result<RedisConnection, RedisFault> {
         let arrived = Instant::now();
         let mut last = None;
         loop {
@@ -141,20 +131,17 @@ impl ConnectionManager {
         attempt
     }
 
-    fn keep(&self, connection: RedisConnection) -> Numbered {
+    fn keep(&self, connection: RedisConnection) -> RedisConnection {
         let mut state = self.state();
-        state.newest += 1;
-        let number = state.newest;
-        let current = Numbered { connection, number };
-        state.current = Some(current.clone());
+        state.current = Some(connection.clone());
         state.attempt = None;
-        current
+        connection
     }
 
     /// Stops using a connection; requests that wait for replies on it still get them.
-    fn drop_connection(&self, number: u64) {
+    fn drop_connection(&self, connection: &RedisConnection) {
         let mut state = self.state();
-        state.current.take_if(|current| current.number == number);
+        state.current.take_if(|current| current.is_same(connection));
     }
 
     /// Finds out why an open connection brought no reply, in the time that is left.
@@ -188,8 +175,8 @@ impl ConnectionManager {
 }
 
 impl State {
-    fn open_connection(&mut self) -> Option<Numbered> {
-        self.current.take_if(|current| current.connection.is_closed());
+    fn open_connection(&mut self) -> Option<RedisConnection> {
+        self.current.take_if(|current| current.is_closed());
         self.current.clone()
     }
 }

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult};
 
@@ -52,7 +51,9 @@ pub(super) async fn look(
 
 /// Keys of step 2 that are remembered for the clean-up.
 const MOST_CREATED: usize = 100_000;
-/// Keys that are deleted in one round trip, because the network may be slow.
+/// Time limit for deleting all of them.
+const DELETE_WITHIN: Duration = Duration::from_secs(2);
+/// Keys that are deleted by one command.
 const DELETED_AT_ONCE: usize = 1000;
 
 /// The hashes that this process created in step 2. They have no TTL, so they are deleted when the server stops.
@@ -75,25 +76,22 @@ impl CreatedKeys {
     }
 }
 
-/// Deletes the hashes at `keys`, with one command each: a cluster spreads them over its nodes.
+/// Deletes the hashes at `keys`.
 ///
 /// # Errors
-/// How many of them may still exist, and why.
+/// Returns how many of them may still exist, and why.
 pub(super) async fn delete(
     redis: &Arc<ConnectionManager>,
     keys: &[String],
-    deadline: Deadline,
 ) -> Result<(), (usize, RedisFault)> {
+    let deadline = Deadline::after(DELETE_WITHIN);
     let mut left = keys.len();
     for part in keys.chunks(DELETED_AT_ONCE) {
         redis
-            .run(deadline, |redis| async move {
-                let delete = |key| {
-                    let mut redis = redis.clone();
-                    async move { redis.del::<_, ()>(key).await }
-                };
-                try_join_all(part.iter().map(delete)).await
-            })
+            .run(
+                deadline,
+                |mut redis| async move { redis.del::<_, ()>(part).await },
+            )
             .await
             .map_err(|fault| (left, fault))?;
         left -= part.len();

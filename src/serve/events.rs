@@ -41,9 +41,6 @@ struct SessionStream {
     sessions: Arc<Sessions>,
     visitor: Identity,
     ticks: Interval,
-    /// Events of the last read that were not sent yet.
-    pending: Vec<Event>,
-    is_over: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -73,47 +70,42 @@ impl Streams {
             sessions,
             visitor,
             ticks,
-            pending: Vec::new(),
-            is_over: false,
             _permit: permit,
         };
-        let events = stream::unfold(session, |mut session| async move {
-            let event = session.next().await?;
-            Some((Ok::<_, Infallible>(event), session))
+        let reads = stream::unfold(Some(session), |session| async {
+            let mut session = session?;
+            session.ticks.tick().await;
+            let (events, is_over) = session.read().await;
+            Some((
+                iter(events).map(Ok::<_, Infallible>),
+                (!is_over).then_some(session),
+            ))
         });
         let stopped = self.stop.clone().cancelled_owned();
-        Sse::new(events.take_until(stopped)).into_response()
+        Sse::new(reads.flatten().take_until(stopped)).into_response()
     }
 }
 
 impl SessionStream {
-    async fn next(&mut self) -> Option<Event> {
-        if self.pending.is_empty() && !self.is_over {
-            self.ticks.tick().await;
-            self.pending = self.read().await;
-        }
-        self.pending.pop()
-    }
-
-    /// Reads the session; the events to send, the last one first.
-    async fn read(&mut self) -> Vec<Event> {
+    /// Reads the session; returns the events to send, and whether they are the last ones.
+    async fn read(&self) -> (Vec<Event>, bool) {
         let deadline = Deadline::after(READ_WITHIN);
         match self.sessions.look(&self.visitor, deadline).await {
             Ok(Some((left, fields))) => {
-                let look =
-                    json!({ "ttl_ms": left.as_millis(), "fields": shown(&fields).collect::<Vec<_>>() });
-                vec![Event::default().event("look").data(look.to_string())]
+                let fields: Vec<_> = shown(&fields).collect();
+                let look = json!({ "ttl_ms": left.as_millis(), "fields": fields });
+                (vec![Event::default().event("look").data(look.to_string())], false)
             }
             Ok(None) if self.visitor.outlives_its_hash() => {
-                vec![event("gone", "The key has expired: the next visit counts from 1")]
+                let text = "The key has expired: the next visit counts from 1";
+                (vec![event("gone", text)], false)
             }
             Ok(None) => {
-                self.is_over = true;
                 let text = "The session has ended: its key is gone, so the next visit is logged out";
-                // `end` tells the script to close the stream, which a browser would otherwise open again.
-                vec![event("end", ""), event("gone", text)]
+                // `end` makes the script close the stream, which a browser would otherwise open again.
+                (vec![event("gone", text), event("end", "")], true)
             }
-            Err(fault) => vec![event("fault", &fault.summary)],
+            Err(fault) => (vec![event("fault", &fault.summary)], false),
         }
     }
 }

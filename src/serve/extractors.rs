@@ -4,9 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header::{CONTENT_LENGTH, COOKIE, EXPECT, TRANSFER_ENCODING};
+use axum::http::header::{COOKIE, EXPECT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -118,27 +118,19 @@ fn sentence(error: NameError) -> String {
 }
 
 async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormError> {
-    let length = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok());
-    let is_too_large = length
-        .and_then(|length| length.parse().ok())
-        .is_some_and(|length: usize| length > LONGEST_FORM);
+    // hyper knows the size of a body with a Content-Length, and no exact size of a chunked one.
+    let size = body.size_hint();
+    let is_too_large = size.lower() > LONGEST_FORM as u64;
     // A client that asks before it sends can be refused at once.
     if is_too_large && headers.contains_key(EXPECT) {
         return Err(FormError::TooLarge);
     }
-    let form = Deadline::after(FORM_TIMEOUT)
-        .bound(collect(body.into_data_stream()))
-        .await;
-    let form = form.map_err(|_| match is_too_large {
+    let collected = Deadline::after(FORM_TIMEOUT).bound(collect(body.into_data_stream()));
+    let form = collected.await.map_err(|_| match is_too_large {
         true => FormError::TooLarge,
         false => FormError::TimedOut,
     })??;
-    match headers.contains_key(TRANSFER_ENCODING) {
-        true => Err(FormError::Chunked),
-        false => Ok(form),
-    }
+    size.exact().map(|_| form).ok_or(FormError::Chunked)
 }
 
 async fn collect(mut body: BodyDataStream) -> Result<Vec<u8>, FormError> {

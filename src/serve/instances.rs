@@ -40,7 +40,7 @@ pub(super) struct OtherInstance {
     pub(super) step: AppStep,
 }
 
-/// Announces this instance and looks for others until the server stops. The first time, it also reports a Redis that is
+/// Announces this instance and looks for others until the server stops. At the start, reports whether Redis is
 /// unavailable.
 pub(super) async fn announce(
     address: SocketAddr,
@@ -56,15 +56,12 @@ pub(super) async fn announce(
     let address = from_elsewhere(address).to_string();
     let mut ticks = interval(ANNOUNCE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut first_time = Some(on_event);
     let announcements = async {
+        if let Err(fault) = redis.check(Deadline::after(ANNOUNCE_WITHIN)).await {
+            on_event(ServerEvent::Unreachable(fault));
+        }
         loop {
             ticks.tick().await;
-            if let Some(on_event) = first_time.take()
-                && let Err(fault) = redis.check(Deadline::after(ANNOUNCE_WITHIN)).await
-            {
-                on_event(ServerEvent::Unreachable(fault));
-            }
             let deadline = Deadline::after(ANNOUNCE_WITHIN);
             let found = redis.run(deadline, |redis| announce_once(redis, &address, step));
             // The pages work without the list.

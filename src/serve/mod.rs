@@ -32,7 +32,6 @@ pub(crate) use connection_manager::Opener;
 pub(crate) use layers::{AccessLog, LogEntry};
 pub(crate) use step::AppStep;
 
-use crate::deadline::Deadline;
 use crate::redis_client::fault::RedisFault;
 use crate::session::cookie::SigningKey;
 use crate::signals::{self, Signals};
@@ -41,9 +40,6 @@ use history::History;
 use pages::Layout;
 use router::AppState;
 use sessions::Sessions;
-
-/// For deleting the hashes of step 2 at the end.
-const DELETE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The command's options.
 pub(crate) struct ServeOptions {
@@ -56,7 +52,7 @@ pub(crate) struct ServeOptions {
     /// Whether browsers may send the cookie over HTTPS only.
     pub secure_cookies: bool,
     /// Signs the cookies of steps 1 to 3.
-    pub key: Arc<SigningKey>,
+    pub key: SigningKey,
     /// Receives one entry per request.
     pub log: Option<AccessLog>,
 }
@@ -81,7 +77,7 @@ pub(crate) type OnEvent = Arc<dyn Fn(ServerEvent) + Send + Sync>;
 /// finishes other requests, and deletes what step 2 created in Redis. A second signal skips the rest.
 ///
 /// # Errors
-/// Returns an error if the async runtime or a file descriptor cannot be created.
+/// Returns the system's error if the async runtime cannot be created.
 pub(crate) fn serve_until(
     end: impl Future<Output = ()>,
     listener: TcpListener,
@@ -89,37 +85,38 @@ pub(crate) fn serve_until(
     opener: Opener,
     on_event: &OnEvent,
 ) -> io::Result<()> {
-    let runtime = signals::runtime()?;
-    runtime.block_on(async {
+    let ServeOptions {
+        step,
+        ttl,
+        max_age,
+        secure_cookies,
+        key,
+        log,
+    } = options;
+    signals::runtime()?.block_on(async {
         let address = listener.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let mut signals = Signals::listen()?;
         let stop = CancellationToken::new();
         let redis = ConnectionManager::new(opener);
-        let step = options.step;
         let (seen_instances, other_instances) = watch::channel(Vec::new());
         let sessions = Arc::new(Sessions {
             step,
-            ttl: options.ttl,
-            max_age: options.max_age,
-            key: options.key,
+            ttl,
+            max_age,
+            key,
             redis: redis.clone(),
-            history: Arc::new(History::default()),
+            history: History::default(),
             created: Arc::default(),
         });
-        let created = sessions.created.clone();
         let app = AppState {
-            layout: Layout {
-                step,
-                ttl: options.ttl,
-            },
-            sessions,
-            secure_cookies: options.secure_cookies,
+            layout: Layout { step, ttl },
+            sessions: sessions.clone(),
+            secure_cookies,
             other_instances,
             streams: events::Streams::new(stop.clone()),
         };
-        let router = router::router(app, options.log);
-        let server = tokio::spawn(server::serve(listener, router, stop.clone()));
+        let server = tokio::spawn(server::serve(listener, router::router(app, log), stop.clone()));
         let announcer = tokio::spawn(instances::announce(
             address,
             step,
@@ -137,7 +134,14 @@ pub(crate) fn serve_until(
         let end = async {
             // If one of the tasks panicked, the panic has been printed.
             let _ = tokio::join!(server, announcer);
-            delete_created(&created, &redis, on_event).await;
+            // The hashes of step 2 have no TTL.
+            let created = sessions.created.take();
+            if !created.is_empty() {
+                on_event(match counter::delete(&redis, &created).await {
+                    Ok(()) => ServerEvent::Deleted(created.len()),
+                    Err((left, fault)) => ServerEvent::NotDeleted(left, fault),
+                });
+            }
         };
         tokio::select! {
             () = end => {}
@@ -145,16 +149,4 @@ pub(crate) fn serve_until(
         }
         Ok(())
     })
-}
-
-/// Deletes the hashes that step 2 created in this run: they have no TTL.
-async fn delete_created(created: &counter::CreatedKeys, redis: &Arc<ConnectionManager>, on_event: &OnEvent) {
-    let keys = created.take();
-    if keys.is_empty() {
-        return;
-    }
-    match counter::delete(redis, &keys, Deadline::after(DELETE_WITHIN)).await {
-        Ok(()) => on_event(ServerEvent::Deleted(keys.len())),
-        Err((left, fault)) => on_event(ServerEvent::NotDeleted(left, fault)),
-    }
 }

@@ -90,7 +90,10 @@ async fn log_in(
 ) -> Response {
     let deadline = Deadline::after(ANSWER_WITHIN);
     match app.sessions.login(&name, previous.as_deref(), deadline).await {
-        Ok(value) => (set_cookie(app.session_cookie(value)), Redirect::to("/")).into_response(),
+        Ok(value) => {
+            let cookie = app.session_cookie(value);
+            (CookieJar::new().add(cookie), Redirect::to("/")).into_response()
+        }
         Err(fault) => pages::unavailable(app.layout, &fault),
     }
 }
@@ -103,7 +106,7 @@ async fn log_out(State(app): State<Arc<AppState>>, SessionCookie(cookie): Sessio
         Ok(()) => {
             let mut cookie = app.session_cookie(String::new());
             cookie.make_removal();
-            (set_cookie(cookie), Redirect::to("/")).into_response()
+            (CookieJar::new().add(cookie), Redirect::to("/")).into_response()
         }
         // The cookie stays, so that the visitor can try again and end the session.
         Err(fault) => pages::unavailable(app.layout, &fault),
@@ -119,10 +122,6 @@ impl AppState {
             .secure(self.secure_cookies)
             .build()
     }
-}
-
-fn set_cookie(cookie: Cookie<'static>) -> CookieJar {
-    CookieJar::new().add(cookie)
 }
 
 async fn watch_session(State(app): State<Arc<AppState>>, SessionCookie(cookie): SessionCookie) -> Response {

@@ -40,9 +40,8 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         () = stop.cancelled() => {}
         () = accept(listener, &router, &mut connections, &graceful) => {}
     }
-    if timeout(GRACE, graceful.shutdown()).await.is_err() {
-        connections.close_all();
-    }
+    // Connections that are still open are closed when the runtime ends.
+    let _ = timeout(GRACE, graceful.shutdown()).await;
 }
 
 async fn accept(
@@ -173,12 +172,6 @@ impl Connections {
     fn close_one(&mut self) {
         let open = self.0.iter().filter_map(Weak::upgrade);
         if let Some(connection) = open.min_by_key(|open| open.activity()) {
-            connection.close.notify_one();
-        }
-    }
-
-    fn close_all(&self) {
-        for connection in self.0.iter().filter_map(Weak::upgrade) {
             connection.close.notify_one();
         }
     }

@@ -22,9 +22,9 @@ pub(super) struct Sessions {
     pub(super) step: AppStep,
     pub(super) ttl: Duration,
     pub(super) max_age: Duration,
-    pub(super) key: Arc<SigningKey>,
+    pub(super) key: SigningKey,
     pub(super) redis: Arc<ConnectionManager>,
-    pub(super) history: Arc<History>,
+    pub(super) history: History,
     pub(super) created: Arc<CreatedKeys>,
 }
 
