@@ -26,7 +26,7 @@ use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions, Verdict};
 use crate::redis_url::{DEFAULT_PORT, Target, Trust};
 
-/// For connecting to a cluster node, and for each of its replies; a request's own deadline is shorter.
+/// Time limit for connecting to a cluster node, and for each of its replies; a request's own deadline is shorter.
 const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection that requests share: each clone is the same connection.
@@ -57,7 +57,7 @@ impl Drop for Driver {
 /// Why there is no connection: what `ping` found.
 #[derive(Debug)]
 pub struct Unreachable {
-    /// The Redis that was tried.
+    /// The target that was tried.
     pub target: Target,
     /// Observations of the checks.
     pub seen: Observations,
@@ -114,7 +114,8 @@ async fn share(stream: Stream) -> RedisResult<SingleOrCluster> {
     // The stream is logged in already, so the crate need not send anything. Each request has its own deadline.
     let info = RedisConnectionInfo::default().set_skip_set_lib_name();
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
-    let stream = LimitedReplies::new(stream, Limits::LARGE);
+    let (replies, commands) = tokio::io::split(stream);
+    let stream = tokio::io::join(LimitedReplies::new(replies, Limits::LARGE), commands);
     let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
     let driver = Arc::new(Driver(tokio::spawn(driver)));
     Ok(SingleOrCluster::Single { connection, driver })
@@ -157,17 +158,11 @@ async fn join_cluster(target: &Target, trust: &Trust) -> RedisResult<ClusterConn
 
 impl RedisConnection {
     /// Sends one command and returns its reply; an error reply is a value, not an error.
-    ///
-    /// # Errors
-    /// Returns an error if the connection fails.
     pub(crate) async fn reply(&mut self, command: &Cmd) -> RedisResult<Value> {
         as_value(self.req_packed_command(command).await)
     }
 
     /// Does the same on the cluster node that serves `key`: MULTI and EXEC have no key of their own.
-    ///
-    /// # Errors
-    /// Returns an error if the connection fails.
     pub(crate) async fn reply_from(&mut self, command: &Cmd, key: &[u8]) -> RedisResult<Value> {
         match &mut self.kind {
             SingleOrCluster::Single { .. } => self.reply(command).await,
@@ -189,12 +184,12 @@ impl RedisConnection {
         &self.fix_context
     }
 
-    /// Whether it leads to a cluster.
+    /// Whether this is a cluster.
     pub(crate) fn is_cluster(&self) -> bool {
         matches!(self.kind, SingleOrCluster::Cluster(_))
     }
 
-    /// Whether the connection has ended: nothing that is sent now could arrive.
+    /// Whether the connection has ended, so that no command can be sent any more.
     pub(crate) fn is_closed(&self) -> bool {
         match &self.kind {
             SingleOrCluster::Single { driver, .. } => driver.0.is_finished(),

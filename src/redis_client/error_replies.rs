@@ -1,4 +1,4 @@
-//! Redis error replies and the cause that each one stands for: the one table for ping, serve, learn and the steps.
+//! Redis's error replies and their causes: one table for ping, serve, learn and the step commands.
 //!
 //! Most error replies begin with a code in capitals; a few older ones can be recognised only by their text:
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>.
@@ -91,7 +91,6 @@ impl ErrorReply {
     }
 
     /// Finds the row for an error reply: its text as it came over the wire, without the leading `-`.
-    #[must_use]
     pub(crate) fn of(text: &str) -> Option<&'static Self> {
         let code = text.split(' ').next().unwrap_or_default();
         let lower = text.to_lowercase();
@@ -100,7 +99,6 @@ impl ErrorReply {
     }
 
     /// What is wrong, in one sentence without a full stop.
-    #[must_use]
     pub(crate) fn summary(&self) -> &'static str {
         match self.marker {
             "MOVED" | "ASK" | "TRYAGAIN" => "the cluster is moving this key to another node",

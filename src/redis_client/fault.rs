@@ -45,7 +45,6 @@ impl RedisFault {
     }
 
     /// The result of ping's checks.
-    #[must_use]
     pub(crate) fn of_verdict(verdict: &Verdict) -> Self {
         let Some(finding) = &verdict.finding else {
             return Self::interrupted();

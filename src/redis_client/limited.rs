@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::framing::{Limits, Malformed, Measure, Rest};
 
@@ -15,9 +15,10 @@ const READ_CHUNK: usize = 16 * 1024;
 /// The code of the error reply that replaces a reply over the limit.
 pub(crate) const REPLY_TOO_LARGE: &str = "REPLYTOOLARGE";
 
-/// A stream that passes on complete replies within the limits. A larger reply is discarded as it arrives, and
-/// replaced with an error reply. Only the request that asked for it fails, and the connection remains usable for
-/// other requests.
+/// The reading half of a stream, which passes on whole replies within the limits.
+///
+/// A larger reply is discarded as it arrives, and an error reply takes its place. So only the request that caused it
+/// fails, and others can still use the connection.
 #[derive(Debug)]
 pub(super) struct LimitedReplies<S> {
     stream: S,
@@ -114,24 +115,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for LimitedReplies<S> {
         }
         this.pass_on(room);
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for LimitedReplies<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

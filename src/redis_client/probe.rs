@@ -69,9 +69,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     }
 
     /// Sends `commands` in one write.
-    ///
-    /// # Errors
-    /// Returns [`ReadError::TimedOut`] or [`ReadError::Io`].
     pub async fn send(&mut self, commands: &[Cmd], deadline: Deadline) -> Result<(), ReadError> {
         let mut bytes = Vec::new();
         for command in commands {

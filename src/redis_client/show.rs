@@ -7,7 +7,6 @@ use redis::{ServerError, Value};
 use crate::sanitize;
 
 /// A reply as redis-cli prints it to a terminal, one item per line: `(integer) 1`, `"ada"`, `1) "a"`.
-#[must_use]
 pub(crate) fn reply_lines(reply: &Value) -> Vec<String> {
     let mut text = String::new();
     let _ = write_reply(&mut text, reply);
@@ -15,7 +14,6 @@ pub(crate) fn reply_lines(reply: &Value) -> Vec<String> {
 }
 
 /// The text of an error reply as it came over the wire, without the leading `-`.
-#[must_use]
 pub(crate) fn error_text(error: &ServerError) -> String {
     match error.details() {
         Some(details) => format!("{} {details}", error.code()),
@@ -24,7 +22,6 @@ pub(crate) fn error_text(error: &ServerError) -> String {
 }
 
 /// Redis's own quoting (`sdscatrepr`): bytes outside printable ASCII become `\xNN`.
-#[must_use]
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 2);
     let _ = write_quoted(&mut text, bytes);
@@ -34,8 +31,7 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
 /// Bytes that hold most commands and replies; a longer text makes its buffer grow.
 const USUAL_SIZE: usize = 200;
 
-/// What `write` writes, up to so many bytes; an ellipsis marks what is left out.
-#[must_use]
+/// Returns at most the first `bytes` bytes of the text from `write`; an ellipsis marks a cut.
 pub(crate) fn clipped(bytes: usize, write: impl FnOnce(&mut Clipped) -> fmt::Result) -> String {
     let mut clipped = Clipped {
         text: String::with_capacity(bytes.min(USUAL_SIZE)),
@@ -47,7 +43,7 @@ pub(crate) fn clipped(bytes: usize, write: impl FnOnce(&mut Clipped) -> fmt::Res
     clipped.text
 }
 
-/// Takes a limited number of bytes. More is an error, so that the writer stops early.
+/// A buffer for a limited number of bytes. Writing more is an error, so that the writer stops early.
 #[derive(Debug)]
 pub(crate) struct Clipped {
     text: String,
@@ -188,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_keep_the_words_of_the_server() {
+    fn error_replies_are_shown_unchanged() {
         let reply = redis::parse_redis_value(b"-WRONGTYPE Operation against a key\r\n").unwrap();
         assert_eq!(reply_lines(&reply), ["(error) WRONGTYPE Operation against a key"]);
         let reply = redis::parse_redis_value(b"-LOADING Redis is loading\r\n").unwrap();

@@ -22,7 +22,6 @@ pub enum Stream {
 
 impl Stream {
     /// Returns the TCP socket, for queries to the kernel; `None` for a unix socket.
-    #[must_use]
     pub fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream),

@@ -26,9 +26,6 @@ pub(crate) enum ListenError {
 }
 
 /// Listens on `text`: an address and a port, or a host name and a port.
-///
-/// # Errors
-/// Returns [`ListenError`] if the address cannot be used.
 pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
     let address = listen_address(text)?;
     let refused = |error: io::Error| match error.kind() {
@@ -41,9 +38,6 @@ pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
 }
 
 /// Parses an address and a port, or resolves a host name.
-///
-/// # Errors
-/// Returns [`ListenError`] if that is not possible.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     let unreadable = || ListenError::Unreadable(text.to_owned());
     if let Ok(address) = text.parse() {
@@ -81,18 +75,16 @@ pub(crate) struct HowToOpen {
 }
 
 /// How to open what listens at `address`; `instance` is the EC2 instance that this host is, and `user` can log in there.
-#[must_use]
 pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user: &str) -> HowToOpen {
     let port = address.port();
     let here = url(&from_here(address).to_string());
     let Some(instance) = instance else {
-        let notes = if address.ip().is_unspecified() {
-            vec![format!(
+        let mut notes = Vec::new();
+        if address.ip().is_unspecified() {
+            notes.push(format!(
                 "the server listens on all addresses of this host: from another computer, open port {port} at one of them"
-            )]
-        } else {
-            Vec::new()
-        };
+            ));
+        }
         return HowToOpen { url: here, notes };
     };
     let name = Some(instance.public_name.as_str()).filter(|name| !name.is_empty());
@@ -113,20 +105,12 @@ pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user
          `aws ec2 authorize-security-group-ingress --region {} --group-id {group} --protocol tcp --port {port} --cidr YOUR-IP/32`",
         instance.region
     );
-    match name {
-        Some(name) => HowToOpen {
-            url: url(&format!("{name}:{port}")),
-            notes: vec![rule],
-        },
-        None => HowToOpen {
-            url: here,
-            notes: vec![
-                "this EC2 instance has no public name, so it is reachable only from inside its VPC"
-                    .to_owned(),
-                rule,
-            ],
-        },
-    }
+    let no_name = "this EC2 instance has no public name, so it is reachable only from inside its VPC";
+    let (url, notes) = match name {
+        Some(name) => (url(&format!("{name}:{port}")), vec![rule]),
+        None => (here, vec![no_name.to_owned(), rule]),
+    };
+    HowToOpen { url, notes }
 }
 
 fn url(authority: &str) -> String {
@@ -195,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_names_the_next_one() {
+    fn the_error_for_a_port_in_use_suggests_the_next_port() {
         let taken = bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let fault = bind(&format!("127.0.0.1:{port}")).unwrap_err().to_string();
@@ -220,14 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_leads_nowhere_is_not_what_to_open() {
+    fn an_unspecified_address_is_opened_as_loopback() {
         assert_eq!(at("0.0.0.0:5000", None).url, "http://127.0.0.1:5000/");
         assert_eq!(at("[::]:5000", None).url, "http://[::1]:5000/");
         assert_eq!(at("127.0.0.1:5000", None).notes, Vec::<String>::new());
     }
 
     #[test]
-    fn on_ec2_it_is_the_public_name_and_the_rule_that_lets_you_in() {
+    fn on_ec2_the_url_has_the_public_name_and_a_note_the_inbound_rule() {
         let found = at("0.0.0.0:5000", Some(&instance("ec2-3-4.example.com")));
         assert_eq!(found.url, "http://ec2-3-4.example.com:5000/");
         assert!(found.notes[0].contains("--group-id sg-0a1b --protocol tcp --port 5000"));
@@ -237,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn on_ec2_and_loopback_it_is_a_tunnel() {
+    fn on_ec2_a_loopback_address_needs_a_tunnel() {
         let found = at("127.0.0.1:5001", Some(&instance("ec2-3-4.example.com")));
         assert_eq!(found.url, "http://127.0.0.1:5001/");
         assert!(found.notes[0].contains("ssh -N -L 5001:127.0.0.1:5001 ec2-user@ec2-3-4.example.com"));
     }
 
     #[test]
-    fn others_are_never_sent_to_an_address_that_means_themselves() {
+    fn an_unspecified_address_is_announced_as_an_outward_one() {
         let found = from_elsewhere("0.0.0.0:5000".parse().unwrap());
         assert!(!found.ip().is_unspecified() && found.port() == 5000, "{found}");
         let one = "10.1.2.3:5000".parse().unwrap();

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_colour_stands_out_from_what_it_is_on_in_light_and_dark() {
+    fn every_colour_has_enough_contrast_in_light_and_dark() {
         assert!((contrast("000000", "ffffff") - 21.0).abs() < 0.01);
         let roots: Vec<_> = sheet().split(":root {").skip(1).map(colours).collect();
         let [light, dark] = &roots[..] else {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn no_colour_is_used_that_the_tables_do_not_hold() {
+    fn every_colour_in_use_is_in_the_tables() {
         let fronts = |pairs: &'static [(&str, &str)]| pairs.iter().map(|(front, _)| *front);
         for line in sheet().lines().map(str::trim) {
             let Some((property, value)) = line.split_once(": ") else {
@@ -150,18 +150,18 @@ mod tests {
                 continue;
             };
             let colour = colour.split(')').next().unwrap();
-            let is_held = match property {
+            let is_listed = match property {
                 "color" => fronts(TEXT).any(|front| front == colour),
                 "background" => TEXT.iter().any(|(_, ground)| *ground == colour),
                 "font" | "font-family" => true,
                 _ => fronts(PARTS).any(|part| part == colour) || DECORATION.contains(&colour),
             };
-            assert!(is_held, "{line}");
+            assert!(is_listed, "{line}");
         }
     }
 
     #[test]
-    fn focus_is_shown_and_what_moves_can_be_stilled() {
+    fn focus_is_visible_and_animations_can_be_disabled() {
         assert!(sheet().contains(":focus-visible {\n  outline: 3px solid var(--accent);"));
         assert!(!sheet().contains("outline: none") && !sheet().contains("outline: 0"));
         let (moving, still) = sheet().split_once("prefers-reduced-motion: reduce) {").unwrap();
@@ -179,7 +179,7 @@ mod tests {
                 .next()
                 .unwrap()
                 .trim();
-            assert!(still.contains(selector), "{selector} moves for everybody");
+            assert!(still.contains(selector), "{selector} always moves");
         }
     }
 }

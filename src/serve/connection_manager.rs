@@ -1,4 +1,4 @@
-//! Keeps one shared connection to Redis: opens it when it is needed, and replaces it when it is known to be closed.
+//! Keeps one shared connection to Redis: opens it when it is needed, and replaces it after it has closed.
 //!
 //! Only connecting is ever repeated. A command that was sent may have been executed, so its request fails.
 
@@ -14,9 +14,9 @@ use crate::redis_client::connect::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::KEY_PREFIX;
 
-/// Time limit for connecting, which includes finding out what is wrong.
+/// Time limit for connecting, including the diagnosis if it fails.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
-/// Time limit for the commands of a request; the rest of a visitor's two seconds is for finding out why there is no reply.
+/// Time limit for the commands of a request; the rest of the visitor's two seconds is for the diagnosis.
 const RUN_WITHIN: Duration = Duration::from_millis(1100);
 
 /// Opens a connection.
@@ -94,10 +94,10 @@ impl ConnectionManager {
             };
             match deadline.bound(attempt.outcome.clone()).await {
                 Ok(Ok(connection)) => return Ok(connection),
-                // It began before this request arrived, so Redis may be back by now.
+                // The attempt began before this request arrived, so Redis may work again by now.
                 Ok(Err(fault)) if attempt.began < arrived => last = Some(fault),
                 Ok(Err(fault)) => return Err(fault),
-                // An earlier fault says more than a timeout.
+                // An earlier fault explains more than a timeout.
                 Err(_) => return Err(last.unwrap_or_else(|| RedisFault::no_answer(deadline.span()))),
             }
         }
@@ -113,7 +113,7 @@ impl ConnectionManager {
             return attempt.clone();
         }
         let manager = self.clone();
-        // In a task: the visitor who needed it first may disconnect while others wait for it.
+        // In a task, because the visitor who needed the connection first may disconnect while others wait for it.
         let task = tokio::spawn(async move {
             let deadline = Deadline::after(within);
             let opened = match deadline.bound((manager.opener)(deadline)).await {
@@ -144,9 +144,9 @@ impl ConnectionManager {
         state.current.take_if(|current| current.is_same(connection));
     }
 
-    /// Finds out why an open connection brought no reply, in the time that is left.
+    /// Diagnoses in the remaining time why an open connection got no reply.
     async fn why_no_reply(self: &Arc<Self>, deadline: Deadline) -> RedisFault {
-        // A tenth less, so that the fault is there before the deadline.
+        // A tenth less, so that the diagnosis ends before the deadline.
         match self.connection(deadline, deadline.left().mul_f64(0.9)).await {
             // A new connection works: the old one was at fault, or Redis was slow.
             Ok(_) => RedisFault::no_answer(RUN_WITHIN),

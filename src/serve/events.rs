@@ -20,13 +20,13 @@ use super::pages::shown;
 use super::sessions::{Identity, Sessions};
 use crate::deadline::Deadline;
 
-/// Between two reads.
+/// Interval between two reads.
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// Time limit for one read.
 const READ_WITHIN: Duration = Duration::from_millis(1500);
 /// Streams open at a time: each queries Redis once a second.
 const MOST_STREAMS: usize = 256;
-/// When a browser that found no free stream tries again.
+/// Time after which a browser tries again if all streams are in use.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// Opens streams up to a limit, and ends them all when the server stops.
@@ -52,7 +52,7 @@ impl Streams {
         }
     }
 
-    /// Answers with the stream of the visitor's session.
+    /// Responds with the stream of the visitor's session.
     pub(super) fn answer(&self, sessions: Arc<Sessions>, visitor: Option<Identity>) -> Response {
         let Some(visitor) = visitor else {
             // A browser does not reconnect after a 204.

@@ -23,11 +23,11 @@ use crate::session::{self, NameError};
 pub(super) const COOKIE_NAME: &str = "session";
 /// The name of the form field.
 const FIELD: &str = "username";
-/// Bytes that a form may have.
+/// Longest form, in bytes.
 const LONGEST_FORM: usize = 16 * 1024;
-/// Bytes beyond that which are read and discarded: a client that is cut off while it sends never sees the response.
+/// Further bytes that are read and discarded, because a client that is cut off while it sends never sees the response.
 const DISCARDED: usize = 1024 * 1024;
-/// For the whole form to arrive.
+/// Time limit for the whole form to arrive.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The value of the first `session` cookie that is not empty.
@@ -66,10 +66,8 @@ impl FromRequest<Arc<AppState>> for LoginForm {
 
     async fn from_request(request: Request, app: &Arc<AppState>) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let name = match read_form(&parts.headers, body).await {
-            Ok(form) => name_in(&form),
-            Err(error) => Err(error),
-        };
+        let form = read_form(&parts.headers, body).await;
+        let name = form.and_then(|form| name_in(&form));
         name.map(Self)
             .map_err(|error| pages::refused_form(app.layout, &error))
     }
@@ -80,7 +78,7 @@ impl FromRequest<Arc<AppState>> for LoginForm {
 pub(super) enum FormError {
     #[error("A form may have at most 16 KiB")]
     TooLarge,
-    /// Forms have a length; accepting two ways to state it is how requests get smuggled (RFC 9112, section 11.2).
+    /// Accepting two ways to state a length would allow request smuggling (RFC 9112, section 11.2).
     #[error("Send the form with a Content-Length, not in chunks")]
     Chunked,
     #[error("The form did not arrive within 5 seconds")]
@@ -118,10 +116,10 @@ fn sentence(error: NameError) -> String {
 }
 
 async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormError> {
-    // hyper knows the size of a body with a Content-Length, and no exact size of a chunked one.
+    // The size is exact only if the request has a Content-Length.
     let size = body.size_hint();
     let is_too_large = size.lower() > LONGEST_FORM as u64;
-    // A client that asks before it sends can be refused at once.
+    // A client that waits for `100 Continue` can be refused at once.
     if is_too_large && headers.contains_key(EXPECT) {
         return Err(FormError::TooLarge);
     }

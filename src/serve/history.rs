@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_twenty_of_a_session_are_kept_apart_from_others() {
+    fn the_last_twenty_commands_of_each_session_are_kept() {
         let history = History::default();
         assert!(history.add("a", &numbered(0)).is_empty());
         for number in 1..=25 {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_sessions_is_forgotten_oldest_first() {
+    fn above_the_limit_the_oldest_sessions_are_forgotten() {
         let history = History::default();
         for number in 0..MOST_SESSIONS + 10 {
             history.add(&number.to_string(), &numbered(1));

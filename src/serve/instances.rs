@@ -1,4 +1,4 @@
-//! Instances on the same Redis announce themselves and find each other.
+//! Instances on the same Redis server announce themselves and find each other.
 //!
 //! Each instance has a hash with a short TTL: it is deleted when the instance stops, and expires if it crashes. One more
 //! hash lists their addresses, so that no instance has to scan all keys; an address in it without a hash of its
@@ -30,10 +30,10 @@ const TTL: i64 = 10;
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(2);
 /// Time limit for one announcement.
 const ANNOUNCE_WITHIN: Duration = Duration::from_millis(1500);
-/// Instances that are looked up: anyone may write into the list.
+/// Most instances that are looked up, because any client can write into the list.
 const MOST: usize = 32;
 
-/// Another instance on the same Redis.
+/// Another instance on the same Redis server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OtherInstance {
     pub(super) url: String,
@@ -95,7 +95,7 @@ async fn announce_once(
     step: AppStep,
 ) -> RedisResult<Vec<OtherInstance>> {
     let text = format!("step {}", step.number());
-    // If the list cannot be read, its TTL is not reset: someone else has written into it.
+    // If the list cannot be read, another client has overwritten it, so its TTL must not be reset.
     let listed: Fields = redis.hgetall(directory()).await?;
     for (hash, field) in [(key(address), STEP), (directory(), address)] {
         redis::pipe()

@@ -1,5 +1,4 @@
-//! The layers around all routes: access log, security headers, and handling of panics and invalid hosts. Also the
-//! CSRF layer of the login form.
+//! Layers around all routes: the access log, security headers, and the responses to panics and invalid hosts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The tutorial's app in a browser: request ─▶ session (cookie ⇄ `SessionStore` ⇄ Redis) ─▶ page.
 //!
-//! This process stores nothing about a session except its last commands, which the page shows. Any number of instances
-//! on one Redis serve the same sessions, and stopping one loses none.
+//! This process stores nothing about a session except its last commands, which the page shows. So any number of
+//! instances can share the sessions in one Redis server, and no session is lost when an instance stops.
 
 mod address;
 mod assets;
@@ -43,13 +43,13 @@ use sessions::Sessions;
 
 /// The command's options.
 pub(crate) struct ServeOptions {
-    /// Which of the four apps.
+    /// Which step of the app to serve.
     pub step: AppStep,
     /// The TTL that each visit sets.
     pub ttl: Duration,
     /// The lifetime of a session, however often it is visited.
     pub max_age: Duration,
-    /// Whether browsers may send the cookie over HTTPS only.
+    /// Whether browsers send the cookie only over HTTPS.
     pub secure_cookies: bool,
     /// Signs the cookies of steps 1 to 3.
     pub key: SigningKey,
@@ -62,22 +62,19 @@ pub(crate) struct ServeOptions {
 pub(crate) enum ServerEvent {
     /// The server listens, and a signal stops it gracefully.
     Ready(SocketAddr),
-    /// Redis is unavailable at the start; the app runs all the same.
+    /// Redis is unavailable at the start, but the app runs anyway.
     Unreachable(RedisFault),
-    /// So many hashes of step 2 were deleted at the end.
+    /// How many hashes of step 2 were deleted at the end.
     Deleted(usize),
-    /// So many hashes of step 2 could not be deleted.
+    /// How many hashes of step 2 could not be deleted, and why.
     NotDeleted(usize, RedisFault),
 }
 
 /// Receives events as they happen.
 pub(crate) type OnEvent = Arc<dyn Fn(ServerEvent) + Send + Sync>;
 
-/// Serves the app on `listener` until SIGINT or SIGTERM or until `end` resolves; then ends event streams at once,
-/// finishes other requests, and deletes what step 2 created in Redis. A second signal skips the rest.
-///
-/// # Errors
-/// Returns the system's error if the async runtime cannot be created.
+/// Serves the app on `listener` until SIGINT or SIGTERM, or until `end` resolves. Then ends event streams at once,
+/// finishes other requests, and deletes the hashes of step 2. A second signal skips this.
 pub(crate) fn serve_until(
     end: impl Future<Output = ()>,
     listener: TcpListener,

@@ -13,7 +13,6 @@ use super::extractors::FormError;
 use super::history::Commands;
 use super::instances::OtherInstance;
 use super::router::RETRY_AFTER_FAULT;
-use super::source::SourceFile;
 use super::step::AppStep;
 use crate::redis_client::fault::RedisFault;
 use crate::session::Token;
@@ -31,10 +30,6 @@ impl Layout {
     /// Whether the home page counts a TTL down.
     fn is_live(&self) -> bool {
         self.step >= AppStep::Ttl
-    }
-
-    fn ttl_seconds(&self) -> u64 {
-        self.ttl.as_secs()
     }
 }
 
@@ -126,26 +121,7 @@ struct ErrorPage<'a> {
     redis: Option<&'a RedisFault>,
 }
 
-/// `GET /source`.
-#[derive(Template)]
-#[template(path = "source.html")]
-pub(super) struct Source {
-    pub(super) layout: Layout,
-    pub(super) step: AppStep,
-    pub(super) languages: Vec<TabLink>,
-    pub(super) steps: Vec<TabLink>,
-    pub(super) files: &'static [SourceFile],
-}
-
-/// A link to another language or step.
-#[derive(Debug)]
-pub(super) struct TabLink {
-    pub(super) name: String,
-    pub(super) url: String,
-    pub(super) is_current: bool,
-}
-
-/// The usual size of a page in bytes. For a longer page, the buffer grows.
+/// Bytes that a page usually has; a longer one makes its buffer grow.
 const USUAL_SIZE: usize = 8 * 1024;
 
 /// Returns a response with this page.

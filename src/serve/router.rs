@@ -1,4 +1,4 @@
-//! The routes, and what their handlers answer.
+//! The routes and their handlers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,12 @@ use super::instances::OtherInstance;
 use super::layers::{self, AccessLog};
 use super::pages::{self, Home, Layout, LoginPage};
 use super::sessions::Sessions;
-use super::{assets, events, source};
+use super::source::SourcePage;
+use super::{assets, events};
 use crate::deadline::Deadline;
 use crate::redis_client::fault::RedisFault;
 
-/// From the head of a request to its response: 0.2 s less than the two that a visitor may have to wait.
+/// Time limit from the head of a request to its response: 0.2 s less than the two seconds that a visitor may wait.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
 /// Seconds after which a client should try again.
 pub(super) const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("2");
@@ -144,7 +145,7 @@ async fn health(State(app): State<Arc<AppState>>) -> Response {
 }
 
 async fn show_source(State(app): State<Arc<AppState>>, RawQuery(query): RawQuery) -> Response {
-    match source::page(app.layout, &query.unwrap_or_default()) {
+    match SourcePage::new(app.layout, &query.unwrap_or_default()) {
         Some(page) => pages::page(StatusCode::OK, &page),
         None => pages::error(
             app.layout,

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -20,7 +20,7 @@ use tower::Service;
 
 /// Connections open at a time: fewer than the 1,024 file descriptors that a process may usually have.
 const MOST_CONNECTIONS: usize = 960;
-/// For a whole request head, and between two requests of a connection.
+/// Time limit for the head of a request, and between two requests of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's line and headers.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -28,7 +28,7 @@ const LONGEST_HEAD: usize = 16 * 1024;
 const MOST_HEADERS: usize = 64;
 /// Time limit for requests that are being answered when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
-/// Before the next attempt, after the system refused a connection (no descriptors left).
+/// Pause before the next attempt if the system cannot accept a connection (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections of `listener` until `stop`; then finishes the requests that are being answered, within
@@ -40,7 +40,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         () = stop.cancelled() => {}
         () = accept(listener, &router, &mut connections, &graceful) => {}
     }
-    // Connections that are still open are closed when the runtime ends.
+    // The end of the runtime closes the connections that are still open.
     let _ = timeout(GRACE, graceful.shutdown()).await;
 }
 
@@ -80,7 +80,7 @@ async fn accept(
     }
 }
 
-/// The client closed the connection before it was accepted.
+/// Whether the client closed the connection before it was accepted.
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
@@ -122,7 +122,7 @@ async fn serve_connection(
         .max_headers(MOST_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
-        // A broken connection needs no report: its client knows.
+        // A broken connection is not reported, because the client knows about it.
         _ = graceful.watch(http) => {}
         () = connection.close.notified() => {}
     }
@@ -137,7 +137,7 @@ struct ClientConnection {
     close: Notify,
 }
 
-/// What a connection does; the order in which they are closed to make room.
+/// What a connection is doing. To make room, connections are closed in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Activity {
     /// Waits for a request.
@@ -147,12 +147,12 @@ enum Activity {
 }
 
 impl ClientConnection {
-    fn set(&self, activity: Activity) {
-        *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = (activity, Instant::now());
+    fn activity(&self) -> MutexGuard<'_, (Activity, Instant)> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn activity(&self) -> (Activity, Instant) {
-        *self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    fn set(&self, activity: Activity) {
+        *self.activity() = (activity, Instant::now());
     }
 }
 
@@ -171,7 +171,7 @@ impl Connections {
     /// longest.
     fn close_one(&mut self) {
         let open = self.0.iter().filter_map(Weak::upgrade);
-        if let Some(connection) = open.min_by_key(|open| open.activity()) {
+        if let Some(connection) = open.min_by_key(|open| *open.activity()) {
             connection.close.notify_one();
         }
     }

@@ -30,7 +30,7 @@ pub(super) struct Sessions {
 
 /// The visitor according to the cookie. Whether the session is valid is known only after a query to Redis.
 pub(super) enum Identity {
-    /// Steps 1 to 3: a name that we signed.
+    /// Steps 1 to 3: a name with a valid signature.
     Name(String),
     /// Step 4: a text in the form of a token.
     Token(Token),
@@ -213,7 +213,7 @@ async fn in_a_task<T: Send + 'static>(
     tokio::spawn(work).await.unwrap_or_else(stopped)
 }
 
-/// The first characters of a cookie's signature: all of it would give the cookie to any script.
+/// The first characters of a cookie's signature. With the whole signature, a script could rebuild the cookie.
 fn signature_start(cookie: &str) -> String {
     let signature = cookie.rsplit('.').next().unwrap_or_default();
     signature.chars().take(6).collect()

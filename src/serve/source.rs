@@ -1,6 +1,8 @@
 //! `/source`: the code of each step, in this server and in three frameworks.
 
-use super::pages::{Layout, Source, TabLink};
+use askama::Template;
+
+use super::pages::Layout;
 use super::step::AppStep;
 
 struct SourceLanguage {
@@ -13,43 +15,48 @@ struct SourceLanguage {
 }
 
 /// A file of this repository, as it was when the program was compiled.
-#[derive(Debug)]
-pub(super) struct SourceFile {
-    pub(super) path: &'static str,
+struct SourceFile {
+    path: &'static str,
     text: &'static str,
 }
 
-/// Returns the page for a query such as `lang=flask&step=2`. The languages are rust, flask, express and axum. The
-/// defaults are the first language and the step of this server.
-pub(super) fn page(layout: Layout, query: &str) -> Option<Source> {
-    let mut language = LANGUAGES.first()?;
-    let mut step = layout.step;
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        match &*name {
-            "lang" => language = LANGUAGES.iter().find(|language| language.id == value)?,
-            "step" => step = AppStep::numbered(value.parse().ok()?)?,
-            _ => {}
+/// `GET /source`.
+#[derive(Template)]
+#[template(path = "source.html")]
+pub(super) struct SourcePage {
+    layout: Layout,
+    language: &'static SourceLanguage,
+    step: AppStep,
+}
+
+impl SourcePage {
+    /// The page for a query: `lang=rust|flask|express|axum` and `step=1..4`. The defaults are the first language and the
+    /// step of this server.
+    pub(super) fn new(layout: Layout, query: &str) -> Option<Self> {
+        let mut language = &LANGUAGES[0];
+        let mut step = layout.step;
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "lang" => language = LANGUAGES.iter().find(|language| language.id == value)?,
+                "step" => step = AppStep::numbered(value.parse().ok()?)?,
+                _ => {}
+            }
         }
+        Some(Self {
+            layout,
+            language,
+            step,
+        })
     }
-    let files = language.steps[usize::from(step.number() - 1)];
-    Some(Source {
-        layout,
-        step,
-        languages: LANGUAGES
-            .iter()
-            .map(|other| tab(other.name.to_owned(), other, step, other.id == language.id))
-            .collect(),
-        steps: AppStep::ALL
-            .into_iter()
-            .map(|other| tab(format!("Step {}", other.number()), language, other, other == step))
-            .collect(),
-        files,
-    })
+
+    fn files(&self) -> &'static [SourceFile] {
+        self.language.steps[usize::from(self.step.number() - 1)]
+    }
 }
 
 impl SourceFile {
-    /// Returns the text without the comments that mark regions for the lessons.
-    pub(super) fn shown(&self) -> String {
+    /// The text without the comments that mark regions for the lessons.
+    fn shown(&self) -> String {
         let is_mark = |line: &&str| {
             let text = line.trim_start().trim_start_matches(['#', '/']);
             text.starts_with(" region ") || text.starts_with(" endregion ")
@@ -59,16 +66,7 @@ impl SourceFile {
     }
 }
 
-fn tab(name: String, language: &SourceLanguage, step: AppStep, is_current: bool) -> TabLink {
-    let url = format!("/source?lang={}&step={}", language.id, step.number());
-    TabLink {
-        name,
-        url,
-        is_current,
-    }
-}
-
-/// Creates a [`SourceFile`] from its path.
+/// A [`SourceFile`] from its path.
 macro_rules! file {
     ($($path:literal),+) => {
         SourceFile {

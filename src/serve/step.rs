@@ -20,19 +20,16 @@ impl AppStep {
     pub(crate) const ALL: [Self; 4] = [Self::Cookie, Self::Visits, Self::Ttl, Self::Store];
 
     /// Returns the step with this number.
-    #[must_use]
     pub(crate) fn numbered(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|step| step.number() == number)
     }
 
     /// Returns the number of the step, 1 to 4.
-    #[must_use]
     pub(crate) fn number(self) -> u8 {
         self as u8
     }
 
     /// Returns the name of the step.
-    #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cookie => "signed cookie",
@@ -43,7 +40,6 @@ impl AppStep {
     }
 
     /// Returns a sentence that describes the step, without its full stop.
-    #[must_use]
     pub(crate) fn summary(self) -> &'static str {
         match self {
             Self::Cookie => "The cookie contains the signed user name; Redis is not used",
@@ -60,13 +56,11 @@ impl AppStep {
     }
 
     /// Whether the cookie contains the signed user name rather than a token.
-    #[must_use]
     pub(crate) fn signs_the_name(self) -> bool {
         self != Self::Store
     }
 
     /// Whether this step uses Redis.
-    #[must_use]
     pub(crate) fn needs_redis(self) -> bool {
         self != Self::Cookie
     }

@@ -41,42 +41,33 @@ pub(crate) struct Jar {
 
 impl Jar {
     /// Reads the jar in a state folder. Renames a damaged file, and starts with an empty jar.
-    #[must_use]
     pub(crate) fn open(folder: &Path) -> Self {
-        let path = folder.join(FILE);
-        let (cookies, complaint) = match std::fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (BTreeMap::new(), None),
-            Err(error) => (
-                BTreeMap::new(),
-                Some(format!("cannot read {}: {error}", path.display())),
-            ),
-            Ok(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(cookies) => (cookies, None),
-                Err(_) => (BTreeMap::new(), Some(set_aside(&path))),
-            },
+        let mut jar = Self {
+            path: folder.join(FILE),
+            cookies: BTreeMap::new(),
+            complaint: None,
         };
-        Self {
-            path,
-            cookies,
-            complaint,
+        match std::fs::read(&jar.path) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(cookies) => jar.cookies = cookies,
+                Err(_) => jar.complaint = Some(set_aside(&jar.path)),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => jar.complaint = Some(format!("cannot read {}: {error}", jar.path.display())),
         }
+        jar
     }
 
     /// Returns the cookie of an endpoint.
-    #[must_use]
     pub(crate) fn cookie(&self, endpoint: &str) -> StoredCookie {
         self.cookies.get(endpoint).cloned().unwrap_or_default()
     }
 
     /// Saves a cookie, and keeps the cookies that other processes have saved in the meantime.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be read or written.
     pub(crate) fn keep(&mut self, endpoint: &str, cookie: StoredCookie) -> io::Result<()> {
         let _turn = state::turn(&self.path)?;
-        if let Some(kept) = std::fs::read(&self.path)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        if let Ok(bytes) = std::fs::read(&self.path)
+            && let Ok(kept) = serde_json::from_slice(&bytes)
         {
             self.cookies = kept;
         }
@@ -88,13 +79,11 @@ impl Jar {
 
 impl StoredCookie {
     /// The session's token; `None` before a login and after a logout.
-    #[must_use]
     pub(crate) fn token(&self) -> Option<Token> {
         Token::parse(self.token.as_deref()?)
     }
 
     /// Replaces the token, or removes it because the session has ended.
-    #[must_use]
     pub(crate) fn with(self, token: Option<&Token>, ended: Option<SessionEnd>) -> Self {
         Self {
             token: token.map(|token| token.reveal().to_owned()),
@@ -105,13 +94,10 @@ impl StoredCookie {
 }
 
 fn set_aside(path: &Path) -> String {
-    match state::set_aside(path) {
-        Ok(aside) => format!(
-            "{} was damaged, so it was renamed to {}",
-            path.display(),
-            aside.display()
-        ),
-        Err(error) => format!("{} is damaged and cannot be renamed: {error}", path.display()),
+    let (aside, path) = (state::set_aside(path), path.display());
+    match aside {
+        Ok(aside) => format!("{path} was damaged, so it was renamed to {}", aside.display()),
+        Err(error) => format!("{path} is damaged and cannot be renamed: {error}"),
     }
 }
 
@@ -120,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_processes_keep_their_cookies_side_by_side() {
+    fn two_processes_do_not_overwrite_each_others_cookies() {
         let folder = tempfile::tempdir().unwrap();
         let (mut one, mut other) = (Jar::open(folder.path()), Jar::open(folder.path()));
         let known = StoredCookie {
@@ -134,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_outlive_the_program_and_a_damaged_jar_is_set_aside() {
+    fn cookies_are_saved_and_a_damaged_file_is_renamed() {
         let folder = tempfile::tempdir().unwrap();
         let token = Token::generate();
         let mut jar = Jar::open(folder.path());

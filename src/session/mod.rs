@@ -64,9 +64,6 @@ pub(crate) enum NameError {
 }
 
 /// Validates a user name. Returns the name without surrounding white space.
-///
-/// # Errors
-/// Returns [`NameError`] if the name is invalid.
 pub(crate) fn user_name(text: &str) -> Result<&str, NameError> {
     let name = text.trim();
     if name.chars().any(char::is_control) {

@@ -12,9 +12,6 @@ const PAGE: usize = 1000;
 
 /// Counts the keys that this program did not create. In a cluster or on a large Redis server, counts all keys.
 /// Returns `None` if this user is not allowed to count keys.
-///
-/// # Errors
-/// Returns an error if the connection fails.
 pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Option<u64>, RedisError> {
     let Value::Int(all) = redis.reply(&cmd("DBSIZE")).await? else {
         // An error reply, such as NOPERM.
@@ -44,7 +41,6 @@ pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Opti
 }
 
 /// Returns the message about other keys, or `None` if there are none.
-#[must_use]
 pub(crate) fn notice(others: Option<u64>) -> Option<String> {
     let keys = match others {
         Some(0) => return None,
