@@ -48,6 +48,9 @@ pub async fn climb(
     };
     // The future is large because it contains every experiment.
     let connection = Box::pin(ladder.climb()).await;
+    if let (None, Some(address)) = (&connection, ladder.connected_to) {
+        ladder.seen.this_host = this_host::observe_listeners(address);
+    }
     Climb {
         observations: ladder.seen,
         connection,

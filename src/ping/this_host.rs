@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
 use super::instance::{self, Instance};
 use crate::deadline::Deadline;
+use crate::sanitize;
 
 /// The facts about this host that affect whether it can reach the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub struct ThisHost {
     pub instance: Option<Instance>,
     /// How the local ports for connections to the target are used, if none is free. Known only on Linux.
     pub local_ports: Option<LocalPorts>,
-    /// Whether a process listens on the port. Known only if the target is this host, and on Linux.
-    pub listener: Option<LocalListener>,
+    /// The processes that listen on the port. Known only if the target is this host, and on Linux.
+    pub listeners: Option<Vec<LocalListener>>,
 }
 
 /// The ports that the kernel may choose for connections, and those in use for one destination.
@@ -35,13 +36,30 @@ pub struct LocalPorts {
     pub time_wait: usize,
 }
 
-/// Whether a process listens on a port of this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LocalListener {
-    /// No process listens.
-    Missing,
-    /// A process listens, and this many connections wait for it to accept them.
-    Backlog(u32),
+/// A process of this host that listens on the target's port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalListener {
+    /// The address on which it accepts connections; unspecified for all addresses.
+    pub address: IpAddr,
+    /// How many connections wait for the process to accept them.
+    pub waiting: u32,
+    /// The name of the process, if this process may read it.
+    pub process: Option<String>,
+}
+
+impl LocalListener {
+    /// Whether it accepts connections to this address.
+    pub(crate) fn covers(&self, address: IpAddr) -> bool {
+        let is_dual_stack = self.address.is_ipv6() && self.address.is_unspecified();
+        self.address == address
+            || is_dual_stack
+            || (self.address.is_unspecified() && self.address.is_ipv4() == address.is_ipv4())
+    }
+
+    /// Whether it is an SSH tunnel (`ssh -L` or, on the other side of `ssh -R`, the server).
+    pub(crate) fn is_tunnel(&self) -> bool {
+        matches!(self.process.as_deref(), Some("ssh" | "autossh" | "sshd"))
+    }
 }
 
 /// Where an address is, relative to this host.
@@ -81,7 +99,9 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Thi
         nearness,
         in_container: in_container(),
         instance,
-        listener: (nearness == Nearness::Loopback).then(|| listener(port)).flatten(),
+        listeners: (nearness == Nearness::Loopback)
+            .then(|| listeners(port))
+            .flatten(),
         local_ports: None,
     }
 }
@@ -125,26 +145,85 @@ fn count_connections(table: &str, to: SocketAddr, state: &str) -> usize {
     table.lines().skip(1).filter(is_it).count()
 }
 
-fn listener(port: u16) -> Option<LocalListener> {
+/// Reads who listens on the port of the address, if that is an address of this host.
+pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
+    let nearness = nearness(address.ip(), source_for(address.ip()));
+    (nearness == Nearness::Loopback).then(|| ThisHost {
+        nearness,
+        in_container: in_container(),
+        listeners: listeners(address.port()),
+        ..ThisHost::default()
+    })
+}
+
+fn listeners(port: u16) -> Option<Vec<LocalListener>> {
     let tables: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())
         .collect();
-    let backlog = tables.iter().filter_map(|table| backlog(table, port)).max();
-    (!tables.is_empty()).then(|| backlog.map_or(LocalListener::Missing, LocalListener::Backlog))
+    if tables.is_empty() {
+        return None;
+    }
+    let sockets = tables.iter().flat_map(|table| listening_sockets(table, port));
+    let listener = |socket: ListeningSocket| LocalListener {
+        address: socket.address,
+        waiting: socket.waiting,
+        process: owner_of_socket(socket.inode),
+    };
+    Some(sockets.map(listener).collect())
 }
 
-/// How many connections wait to be accepted on the port (`proc_pid_net(5)`: a listener's receive queue).
-fn backlog(table: &str, port: u16) -> Option<u32> {
+/// A row of `/proc/net/tcp`.
+#[derive(Debug, PartialEq, Eq)]
+struct ListeningSocket {
+    address: IpAddr,
+    waiting: u32,
+    inode: u64,
+}
+
+/// The sockets that listen on the port (`proc_pid_net(5)`). A listener's receive queue contains the connections that wait.
+fn listening_sockets(table: &str, port: u16) -> Vec<ListeningSocket> {
     const LISTEN: &str = "0A";
-    let ending = format!(":{port:04X}");
-    let queue = |line: &str| {
+    let socket = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_it = fields.get(1)?.ends_with(&ending) && *fields.get(3)? == LISTEN;
+        let (address, number) = fields.get(1)?.split_once(':')?;
         let (_, received) = fields.get(4)?.split_once(':')?;
-        is_it.then(|| u32::from_str_radix(received, 16).ok()).flatten()
+        let is_it = u16::from_str_radix(number, 16) == Ok(port) && *fields.get(3)? == LISTEN;
+        is_it.then_some(ListeningSocket {
+            address: hex_address(address)?,
+            waiting: u32::from_str_radix(received, 16).ok()?,
+            inode: fields.get(9)?.parse().ok()?,
+        })
     };
-    table.lines().skip(1).filter_map(queue).max()
+    table.lines().skip(1).filter_map(socket).collect()
+}
+
+/// Parses an address in network byte order, printed as native 32-bit numbers.
+fn hex_address(text: &str) -> Option<IpAddr> {
+    let words = (0..text.len() / 8).map(|at| u32::from_str_radix(text.get(at * 8..at * 8 + 8)?, 16).ok());
+    let bytes: Vec<u8> = words
+        .collect::<Option<Vec<_>>>()?
+        .into_iter()
+        .flat_map(u32::to_ne_bytes)
+        .collect();
+    <[u8; 4]>::try_from(bytes.as_slice())
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes.as_slice()).map(|bytes| IpAddr::from(bytes).to_canonical()))
+        .ok()
+}
+
+/// The name of a process that has the socket open. Only root may read this for the processes of other users.
+fn owner_of_socket(inode: u64) -> Option<String> {
+    let wanted = PathBuf::from(format!("socket:[{inode}]"));
+    let is_it = |file: fs::DirEntry| fs::read_link(file.path()).is_ok_and(|target| target == wanted);
+    let owns = |process: &Path| {
+        fs::read_dir(process.join("fd")).is_ok_and(|mut files| files.any(|file| file.is_ok_and(is_it)))
+    };
+    let processes = fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path());
+    let name = processes
+        .filter(|process| owns(process))
+        .find_map(|process| fs::read_to_string(process.join("comm")).ok())?;
+    Some(sanitize::line(name.trim()).into_owned())
 }
 
 /// The source address that the kernel would use for this destination. Sends nothing.
@@ -284,14 +363,54 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_wait_to_be_accepted_are_counted() {
+    fn a_listener_has_an_address_a_queue_and_an_inode() {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n\
-            0: 0100007F:18EB 00000000:0000 0A 00000000:00000003 00:00000000\n\
-            1: 0100007F:18EB 0100007F:C1D2 01 00000000:000000FF 00:00000000\n\
-            2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000\n";
-        assert_eq!(backlog(table, 6379), Some(3));
-        assert_eq!(backlog(table, 22), Some(0));
-        assert_eq!(backlog(table, 80), None);
+            0: 0100007F:18EB 00000000:0000 0A 00000000:00000003 00:00000000 00000000 0 0 4711 1\n\
+            1: 0100007F:18EB 0100007F:C1D2 01 00000000:000000FF 00:00000000 00000000 0 0 4712 1\n\
+            2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 4713 1\n";
+        let found = listening_sockets(table, 6379);
+        let address = if cfg!(target_endian = "little") {
+            "127.0.0.1"
+        } else {
+            "1.0.0.127"
+        };
+        assert_eq!(
+            found,
+            [ListeningSocket {
+                address: address.parse().unwrap(),
+                waiting: 3,
+                inode: 4711
+            }]
+        );
+        assert_eq!(listening_sockets(table, 22)[0].waiting, 0);
+        assert_eq!(listening_sockets(table, 80), []);
+        assert_eq!(
+            hex_address("00000000000000000000000000000000"),
+            Some("::".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn a_listener_accepts_connections_to_its_address_or_to_all() {
+        let covers = |listens: &str, address: &str| {
+            let listener = LocalListener {
+                address: listens.parse().unwrap(),
+                waiting: 0,
+                process: None,
+            };
+            listener.covers(address.parse().unwrap())
+        };
+        assert!(covers("0.0.0.0", "127.0.0.1") && covers("::", "127.0.0.1") && covers("::1", "::1"));
+        assert!(!covers("0.0.0.0", "::1") && !covers("10.0.3.17", "127.0.0.1"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_process_that_listens_is_named() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let found = observe_listeners(address).unwrap().listeners.unwrap();
+        assert!(found.len() == 1 && found[0].process.is_some(), "{found:?}");
     }
 
     #[test]

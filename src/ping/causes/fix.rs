@@ -10,8 +10,8 @@ use crate::ping::observation::{
 };
 use crate::ping::permissions::Missing;
 use crate::ping::response::Response;
-use crate::ping::this_host::ThisHost;
-use crate::ping::verdict::SlowPart;
+use crate::ping::this_host::{LocalListener, ThisHost};
+use crate::ping::verdict::{SlowPart, listener_of_the_connection};
 use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, UrlWarning};
@@ -129,6 +129,8 @@ pub struct FixContext {
     pub(crate) is_aws: bool,
     /// The AWS region, from the host name or the EC2 instance.
     pub region: Option<String>,
+    /// Whether an SSH tunnel on this host accepted the connection.
+    pub(crate) is_behind_tunnel: bool,
     /// The lookup of the host name.
     pub(crate) lookup: Lookup,
     /// Whether the port with TLS of the provider accepts connections; `None` if it was not tried.
@@ -219,6 +221,7 @@ impl FixContext {
             region: instance
                 .map(|instance| instance.region.clone())
                 .or(endpoint.and_then(|endpoint| endpoint.region)),
+            is_behind_tunnel: listener_of_the_connection(seen).is_some_and(LocalListener::is_tunnel),
             lookup: lookup.cloned().unwrap_or_default(),
             other_port: seen.other_port.as_ref().and_then(|dial| match &dial.to {
                 Endpoint::Ip(address) => Some((address.port(), dial.result == DialResult::Connected)),

@@ -83,7 +83,7 @@ causes! {
 
     // The connection
     TcpTimeout "tcp.timeout" Tcp "connection attempts get no reply at all" => tcp::timeout;
-    TcpRefused "tcp.refused" Tcp "no process is listening on the port" => tcp::refused;
+    TcpRefused "tcp.refused" Tcp "the port is closed, or a firewall rejects the connection" => tcp::refused;
     TcpUnreachable "tcp.unreachable" Tcp "the address is unreachable" => |at| {
         tcp::route(at, "check the route that packets take")
             .and(
@@ -125,6 +125,7 @@ causes! {
         mtu(at)
             .and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the way")
             .and("proxy", "check whether a proxy on the way has lost its backend")
+            .after(tcp::tunnel(at))
     };
     TlsExpiresSoon "tls.expires_soon" Ok "the certificate expires soon" => |_| {
         advise("certificate", "renew the server certificate")
@@ -153,6 +154,7 @@ causes! {
             .and("server", "check the server's log: it may reject this client")
             .and("maxclients", "check maxclients: a TLS Redis at this limit closes new connections without an error")
             .and_all(proxy_header())
+            .after(tcp::tunnel(at))
     };
 
     ProtoUnexpected "proto.unexpected" Server "replies arrive that belong to other requests" => |_| {
@@ -184,7 +186,7 @@ causes! {
 
     // The server
     ServerSilent "server.silent" Server "the server accepts the connection but never replies" => |at| {
-        if at.loses_packets {
+        let fixes = if at.loses_packets {
             let text = "check the firewalls, NAT and routes in between: the TCP handshake gets through, but later \
                         packets are dropped";
             advise("firewall", text).and_all(tcp::route(at, "check the route that packets take"))
@@ -196,7 +198,8 @@ causes! {
                 .and("slow-command", "wait until a slow command or CLIENT PAUSE has ended; SLOWLOG GET 10 then lists slow commands")
                 .and("proxy", "check whether a proxy or load balancer on the way has lost its backend")
                 .and_all(proxy_header())
-        }
+        };
+        fixes.after(tcp::tunnel(at))
     };
     ServerRefused "server.refused" Server "the server refuses the request, for the reason in its reply" => server::refused;
     ServerMaxClients "server.max_clients" Server "Redis has reached maxclients and rejects new connections"

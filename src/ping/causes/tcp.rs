@@ -165,9 +165,11 @@ fn timeout_on_this_host(at: &FixContext) -> Fixes {
         "check the accept queue: if it is full (Recv-Q equals Send-Q), the server is stuck or accepts no more clients",
     )
     .command(format!("ss -ltn 'sport = :{}'", at.port));
-    match at.this_host.listener {
-        Some(LocalListener::Missing) => firewall,
-        Some(LocalListener::Backlog(0)) => firewall.and_all(queue),
+    let listeners = at.this_host.listeners.as_ref();
+    let waiting = listeners.map(|all| all.iter().map(|listener| listener.waiting).max());
+    match waiting {
+        Some(None) => firewall,
+        Some(Some(0)) => firewall.and_all(queue),
         _ => queue.and_all(firewall),
     }
 }
@@ -180,37 +182,87 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         );
     }
     let is_here = at.this_host.nearness == Nearness::Loopback;
-    let port = advise(
-        "port",
-        format!(
-            "check the port: no process is listening on {} (Redis listens on {DEFAULT_PORT} by default)",
-            at.port
-        ),
-    );
-    // The commands work only on the server's own host.
-    let start = "start Redis, if it is supposed to run on this host";
     let fixes = if is_here {
-        port.command("ss -ltn")
-            .and("start", start)
-            .command(format!("redis-server --port {}", at.port))
+        refused_here(at)
     } else {
-        port.and("start", start)
+        refused_elsewhere(at).after(provider_check(at))
     };
-    let container = (at.this_host.in_container && is_here).then(|| {
+    fixes
+        .after(port_typo(at))
+        .after(provider_port(at))
+        .after(names::hosts_file(at))
+}
+
+/// On this host, commands show who listens. Starting a server could start an empty one beside the real one.
+fn refused_here(at: &FixContext) -> Fixes {
+    let listeners = at.this_host.listeners.as_deref().unwrap_or_default();
+    let covering = |listener: &&LocalListener| at.address.is_some_and(|address| listener.covers(address));
+    let container = at.this_host.in_container.then(|| {
         advise(
             "container",
             "if this runs in a container, localhost means the container itself: use the Redis server's host name",
         )
     });
-    let fixes = fixes
-        .after(port_typo(at))
-        .after(container)
-        .after(provider_port(at))
-        .after(names::hosts_file(at));
-    fixes.and(
-        "bind",
-        "check `bind` in the Redis configuration: a Redis server that is bound to 127.0.0.1 does not accept connections from other hosts",
+    let listener = if listeners.iter().any(|listener| covering(&listener)) {
+        Some(local_firewall(
+            "try again, then check for a rule in this host's own firewall that rejects the connection",
+        ))
+    } else {
+        listeners.first().map(|other| {
+            advise(
+                "bind",
+                format!(
+                    "use {} in the URL, or let the server listen on {} too (`bind` in the Redis configuration)",
+                    other.address, at.host
+                ),
+            )
+        })
+    };
+    advise(
+        "host",
+        "if Redis runs on another host, put that host's name in the URL: this address is this host itself",
     )
+    .and(
+        "server",
+        "check whether a Redis server runs on this host, and what its state is",
+    )
+    .command("ps -o pid,stat,args -C redis-server,valkey-server")
+    .and(
+        "port",
+        format!("check which ports have a listener (Redis listens on {DEFAULT_PORT} by default)"),
+    )
+    .command("ss -ltnp")
+    .after(container)
+    .after(listener)
+}
+
+fn refused_elsewhere(at: &FixContext) -> Fixes {
+    let port = at.port;
+    advise(
+        "server",
+        format!(
+            "on the server, check whether Redis runs, and on which address and port it listens: a server that is bound \
+             to 127.0.0.1 (`bind`) or has another port refuses connections to port {port}"
+        ),
+    )
+    .command("ss -ltnp")
+    .and("host", "check the host name and port in the URL")
+    .and(
+        "firewall",
+        "check the firewalls on the server and on the way: a rule that rejects with a TCP reset looks the same",
+    )
+}
+
+/// What to check about a tunnel on this host that accepts connections for the server behind it.
+pub(super) fn tunnel(at: &FixContext) -> Option<Fixes> {
+    at.is_behind_tunnel.then(|| {
+        advise(
+            "tunnel",
+            "check the SSH tunnel on this host, and the address that it forwards to: a tunnel accepts connections even \
+             if it cannot reach the server behind it",
+        )
+        .command("ps -o pid,args -C ssh")
+    })
 }
 
 pub(super) fn prohibited(at: &FixContext) -> Fixes {

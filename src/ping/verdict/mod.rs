@@ -22,6 +22,7 @@ pub use finding::Verdict;
 use finding::Warning;
 pub(in crate::ping) use finding::seconds;
 pub(crate) use finding::{Certainty, Finding};
+pub(in crate::ping) use tcp::listener_of_the_connection;
 pub(crate) use warnings::{SlowPart, is_uneven, median};
 
 /// Returns the one cause that explains the observations, or none if Redis answers, and the warnings.
@@ -39,11 +40,22 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
         .or_else(|| role::judge(seen))
         .or_else(|| ping::judge_missing(seen));
     let (finding, accepted) = with_accepted_certificate(finding, seen);
-    let finding = finding.map(|finding| {
+    let finding = finding.map(|mut finding| {
         let cause = finding.cause;
+        let may_be_behind = matches!(
+            cause,
+            Cause::ServerSilent | Cause::ProtoClosed | Cause::TlsStalled
+        );
+        if context.is_behind_tunnel && may_be_behind {
+            finding
+                .summary
+                .push_str(" (through an SSH tunnel: the fault may be behind it)");
+        }
         Finding {
             fixes: cause.fixes(&context.clone().with_reply(finding.reply.clone())),
-            ..finding.facts(warnings::hints(target, cause))
+            ..finding
+                .facts(tcp::describe_listener(seen))
+                .facts(warnings::hints(target, cause))
         }
     });
     let mut warnings = warnings::all(target, seen, &context);

@@ -35,7 +35,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             .facts(seen.dials.iter().map(describe))
             .facts(misleading_name(target, seen, &dial.to))
             .facts(other_port(target, seen))
-            .facts(accept_queue(seen, dial))
+            .facts(local_listener(seen, dial))
             .facts(local_ports(seen, dial))
             .facts(open_files(seen))
             .fact(format!("{untried}: there is no connection")),
@@ -58,16 +58,8 @@ fn rank(dial: &Dial) -> u8 {
 
 fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
     let to = &dial.to;
-    let is_socket = matches!(to, Endpoint::Named(_));
     let (cause, summary) = match &dial.result {
-        DialResult::Refused if is_socket => (
-            Cause::TcpRefused,
-            format!("no process is listening on the socket {to}"),
-        ),
-        DialResult::Refused => (
-            Cause::TcpRefused,
-            format!("{to} refuses connections: no process is listening on that port"),
-        ),
+        DialResult::Refused => (Cause::TcpRefused, refusal(seen, to)),
         DialResult::Prohibited(ErrorSource::ThisHost(_)) => (
             Cause::TcpProhibited,
             format!("this host itself blocks the connection to {to}"),
@@ -125,21 +117,86 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
     }
 }
 
-/// If the server runs on this host, the state of its listener distinguishes a full queue from a firewall.
-fn accept_queue(seen: &Observations, dial: &Dial) -> Option<String> {
-    let listener = seen.this_host.as_ref()?.listener?;
+/// What a listener on this host shows about a failed attempt to connect to it.
+fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
+    let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
+    let Endpoint::Ip(to) = &dial.to else { return None };
+    let listener = listeners.iter().find(|listener| listener.covers(to.ip()));
     let is_timeout = matches!(dial.result, DialResult::Timeout { .. });
-    is_timeout.then(|| match listener {
-        LocalListener::Missing => {
+    Some(match listener {
+        None if is_timeout => {
             "no process is listening, yet no RST came: this host's firewall drops the packets".into()
         }
-        LocalListener::Backlog(0) => {
+        None => return None,
+        Some(LocalListener { waiting: 0, .. }) if is_timeout => {
             "a server is listening and its queue is empty: this host's firewall drops the packets".into()
         }
-        LocalListener::Backlog(count) => {
+        Some(listener) if is_timeout => {
+            let count = listener.waiting;
             format!("the server's accept queue is full: {count} connections are waiting")
         }
+        Some(listener) => {
+            let name = process_name(listener);
+            format!(
+                "{name} is listening on {}: it has only just started, or a firewall of this host sent the RST",
+                dial.to
+            )
+        }
     })
+}
+
+fn process_name(listener: &LocalListener) -> &str {
+    listener.process.as_deref().unwrap_or("a process")
+}
+
+/// Judges an RST, or a unix socket without a listener. Only on this host is the reason known.
+fn refusal(seen: &Observations, to: &Endpoint) -> String {
+    let Endpoint::Ip(address) = to else {
+        return format!("no process is listening on the socket {to}");
+    };
+    let listeners = seen
+        .this_host
+        .as_ref()
+        .and_then(|this_host| this_host.listeners.as_ref());
+    let (ip, port) = (address.ip(), address.port());
+    match listeners.map(Vec::as_slice) {
+        Some([]) => format!("no process on this host listens on port {port} ({ip} is this host itself)"),
+        Some(all) if !all.iter().any(|listener| listener.covers(ip)) => {
+            let others: Vec<_> = all
+                .iter()
+                .map(|other| format!("{} listens on {}", process_name(other), other.address))
+                .collect();
+            format!(
+                "no process listens on {to}: on this host, {}",
+                others.join(" and ")
+            )
+        }
+        _ => format!("{to} refuses connections: the port is closed, or a firewall rejects them"),
+    }
+}
+
+/// Names the process that accepted the connection on this host: it may be a tunnel or a proxy, not the server.
+pub(super) fn describe_listener(seen: &Observations) -> Option<String> {
+    let listener = listener_of_the_connection(seen)?;
+    let name = listener.process.as_deref()?;
+    Some(if listener.is_tunnel() {
+        format!(
+            "{name}, an SSH tunnel, accepts the connection on this host: the fault may be behind the tunnel"
+        )
+    } else {
+        format!("the process that accepts the connection on this host is {name}")
+    })
+}
+
+/// The listener that accepted the connection, if that is on this host.
+pub(in crate::ping) fn listener_of_the_connection(seen: &Observations) -> Option<&LocalListener> {
+    let dial = seen
+        .dials
+        .iter()
+        .find(|dial| dial.result == DialResult::Connected)?;
+    let Endpoint::Ip(to) = &dial.to else { return None };
+    let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
+    listeners.iter().find(|listener| listener.covers(to.ip()))
 }
 
 /// Reports a host name with an unintended address, from /etc/hosts, a search domain, an alias, or a resolver that

@@ -145,10 +145,23 @@ fn icmp(code: u8) -> ErrorSource {
 const SILENCE: DialResult = DialResult::Timeout { syns: Some(3) };
 
 /// Returns observations of a timeout on this host, with the given listener on the port.
-fn silence_here(listener: LocalListener) -> Observations {
-    let mut seen = from_here(Nearness::Loopback, dialled(SILENCE));
-    seen.this_host.as_mut().unwrap().listener = Some(listener);
+fn silence_here(listeners: Vec<LocalListener>) -> Observations {
+    listened_here(listeners, dialled(SILENCE))
+}
+
+fn listened_here(listeners: Vec<LocalListener>, seen: Observations) -> Observations {
+    let mut seen = from_here(Nearness::Loopback, seen);
+    seen.this_host.as_mut().unwrap().listeners = Some(listeners);
     seen
+}
+
+/// Returns a listener on the port, on this host.
+pub(super) fn listener(process: &str, address: &str, waiting: u32) -> LocalListener {
+    LocalListener {
+        address: address.parse().unwrap(),
+        waiting,
+        process: Some(process.into()),
+    }
 }
 
 fn ping(response: Response) -> Observations {
@@ -507,18 +520,14 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 seen(
                     "a full queue on this host",
                     IP,
-                    silence_here(LocalListener::Backlog(2)),
+                    silence_here(vec![listener("redis-server", "0.0.0.0", 2)]),
                 ),
                 seen(
                     "an empty queue on this host",
                     IP,
-                    silence_here(LocalListener::Backlog(0)),
+                    silence_here(vec![listener("redis-server", "0.0.0.0", 0)]),
                 ),
-                seen(
-                    "no listener on this host",
-                    IP,
-                    silence_here(LocalListener::Missing),
-                ),
+                seen("no listener on this host", IP, silence_here(vec![])),
                 seen(
                     "a unix socket",
                     SOCKET,
@@ -529,6 +538,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
         Cause::TcpRefused => {
             let mut container = from_here(Nearness::Loopback, dialled(DialResult::Refused));
             container.this_host.as_mut().unwrap().in_container = true;
+            let refused = || dialled(DialResult::Refused);
             let entry = |address: &str| HostsEntry {
                 line: 2,
                 address: address.parse().unwrap(),
@@ -564,6 +574,17 @@ fn situations(cause: Cause) -> Vec<Situation> {
                     plain_port,
                 ),
                 seen("this host, in a container", "redis://127.0.0.1", container),
+                seen("no listener on this host", IP, listened_here(vec![], refused())),
+                seen(
+                    "a listener on another address of this host",
+                    IP,
+                    listened_here(vec![listener("redis-server", "127.0.0.1", 0)], refused()),
+                ),
+                seen(
+                    "a listener on this address",
+                    IP,
+                    listened_here(vec![listener("redis-server", "0.0.0.0", 0)], refused()),
+                ),
                 seen("a name in /etc/hosts", NAME, named(Some("10.0.9.9"), "10.0.9.9")),
                 seen("a stale name in /etc/hosts", NAME, stale),
                 seen("a blocked name", NAME, named(None, "0.0.0.0")),
@@ -1047,6 +1068,14 @@ fn situations(cause: Cause) -> Vec<Situation> {
         }
         Cause::ProtoClosed => vec![
             seen("closed", IP, ping(Response::Closed(vec![]))),
+            seen(
+                "an SSH tunnel",
+                IP,
+                listened_here(
+                    vec![listener("ssh", "0.0.0.0", 0)],
+                    ping(Response::Closed(vec![])),
+                ),
+            ),
             seen(
                 "reset in a reply",
                 IP,

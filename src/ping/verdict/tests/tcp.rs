@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::situations::listener;
 use super::{cause, dial, target};
 use crate::os::Icmp;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, HostsEntry, Lookup, Observations};
-use crate::ping::this_host::{LocalListener, Nearness, ThisHost};
+use crate::ping::this_host::{Nearness, ThisHost};
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]
@@ -143,14 +144,20 @@ fn the_order_of_fixes_depends_on_this_hosts_network() {
 
 #[test]
 fn a_full_queue_is_distinguished_from_a_firewall_by_the_listener() {
-    for (listener, fixes) in [
-        (LocalListener::Backlog(2), &["accept-queue", "local-firewall"][..]),
-        (LocalListener::Backlog(0), &["local-firewall", "accept-queue"]),
-        (LocalListener::Missing, &["local-firewall"]),
+    for (listeners, fixes) in [
+        (
+            vec![listener("redis-server", "0.0.0.0", 2)],
+            &["accept-queue", "local-firewall"][..],
+        ),
+        (
+            vec![listener("redis-server", "0.0.0.0", 0)],
+            &["local-firewall", "accept-queue"],
+        ),
+        (vec![], &["local-firewall"]),
     ] {
         let this_host = Some(ThisHost {
             nearness: Nearness::Loopback,
-            listener: Some(listener),
+            listeners: Some(listeners),
             ..ThisHost::default()
         });
         let seen = Observations {
@@ -182,10 +189,10 @@ fn in_a_container_the_first_fix_for_a_closed_port_is_the_container() {
     };
     assert_eq!(
         kinds(Nearness::Loopback, true),
-        ["container", "port", "start", "bind"]
+        ["container", "host", "server", "port"]
     );
-    assert_eq!(kinds(Nearness::Loopback, false), ["port", "start", "bind"]);
-    assert_eq!(kinds(Nearness::SameNetwork, true), ["port", "start", "bind"]);
+    assert_eq!(kinds(Nearness::Loopback, false), ["host", "server", "port"]);
+    assert_eq!(kinds(Nearness::SameNetwork, true), ["server", "host", "firewall"]);
 }
 
 #[test]
