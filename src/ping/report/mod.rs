@@ -188,6 +188,12 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
     if tls.result != TlsResult::Established {
         return failed(tls.took, "the handshake failed");
     }
+    if tls.certificate_problem.is_some() {
+        return failed(
+            tls.took,
+            "the certificate cannot be verified; --insecure continues in spite of that",
+        );
+    }
     // rustls writes TLSv1_3.
     let version = tls
         .version

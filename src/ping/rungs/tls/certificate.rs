@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use rustls::pki_types::CertificateDer;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Version};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
 
 use crate::ping::observation::PeerCertificate;
@@ -114,7 +114,7 @@ impl NamePath {
                 return path;
             }
             whose = "an issuer's certificate";
-            let is_issuer = |other: &X509Certificate<'_>| other.subject().as_raw() == issuer;
+            let is_issuer = |other: &X509Certificate<'_>| is_issuer(other, &current);
             let root = trusted.iter().filter_map(|der| parsed(der)).find(is_issuer);
             if let Some(root) = root {
                 let found =
@@ -130,6 +130,38 @@ impl NamePath {
             current = next.clone();
         }
     }
+}
+
+/// Whether `issuer` may have signed the certificate, by the names and, because names are not unique, by the identifiers of
+/// the keys (RFC 5280, 4.2.1.1).
+fn is_issuer(issuer: &X509Certificate<'_>, certificate: &X509Certificate<'_>) -> bool {
+    let is_self_signed = certificate.issuer() == certificate.subject();
+    let is_key = match (authority_key(certificate), subject_key(issuer)) {
+        _ if is_self_signed => issuer.public_key().raw == certificate.public_key().raw,
+        (Some(expected), Some(found)) => expected == found,
+        _ => true,
+    };
+    is_key && issuer.subject().as_raw() == certificate.issuer().as_raw()
+}
+
+fn authority_key<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
+    certificate
+        .extensions()
+        .iter()
+        .find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(found) => found.key_identifier.as_ref().map(|key| key.0),
+            _ => None,
+        })
+}
+
+fn subject_key<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
+    certificate
+        .extensions()
+        .iter()
+        .find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(found) => Some(found.0),
+            _ => None,
+        })
 }
 
 fn unsupported(certificate: &X509Certificate<'_>) -> Option<String> {

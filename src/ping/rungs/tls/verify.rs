@@ -1,5 +1,6 @@
 //! Certificate verification: which CAs are trusted, and what the server's certificate says.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -137,33 +138,41 @@ impl Trusted {
 
 /// Describes where the trusted CAs are from. These variables replace the system's CAs (`openssl-env(7)`).
 fn summary(count: usize) -> TrustedCas {
-    let variable = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(|name| {
-        let value = std::env::var_os(name).filter(|value| !value.is_empty());
-        value.map(|value| (name, value))
+    let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| {
+        let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+        let fault = unreadable(name, &value);
+        let fault = fault.or_else(|| (count == 0).then(|| "contains no PEM certificate".into()));
+        Some(((name, shown(Path::new(&value))), fault))
     });
-    let fault = variable.as_ref().and_then(|(name, value)| {
-        let found = if *name == "SSL_CERT_FILE" {
-            std::fs::File::open(value)
-                .and_then(|file| file.metadata())
-                .map(|found| found.is_file())
-        } else {
-            // It may list several folders; the first one is enough for the message.
-            let first = std::env::split_paths(value).next().unwrap_or_default();
-            std::fs::read_dir(first).map(|_| true)
-        };
-        match found {
-            Ok(true) => (count == 0).then(|| "contains no PEM certificate".to_owned()),
-            Ok(false) => Some("is not a file".into()),
-            Err(error) => Some(format!(
-                "cannot be read: {}",
-                super::super::tcp::errno_text(&error)
-            )),
-        }
-    });
+    // The stable sort puts one with a fault first.
+    let mut variables: Vec<_> = variables.collect();
+    variables.sort_by_key(|(_, fault)| fault.is_none());
+    let (variable, fault) = variables.into_iter().next().unzip();
     TrustedCas {
         count,
-        variable: variable.map(|(name, value)| (name, shown(Path::new(&value)))),
-        fault,
+        variable,
+        fault: fault.flatten(),
+    }
+}
+
+/// Why the file or folder in a variable cannot be read.
+fn unreadable(variable: &str, value: &OsStr) -> Option<String> {
+    let found = if variable == "SSL_CERT_FILE" {
+        std::fs::File::open(value)
+            .and_then(|file| file.metadata())
+            .map(|found| found.is_file())
+    } else {
+        // It may list several folders; the first one is enough for the message.
+        let first = std::env::split_paths(value).next().unwrap_or_default();
+        std::fs::read_dir(first).map(|_| true)
+    };
+    match found {
+        Ok(true) => None,
+        Ok(false) => Some("is not a file".into()),
+        Err(error) => Some(format!(
+            "cannot be read: {}",
+            super::super::tcp::errno_text(&error)
+        )),
     }
 }
 
@@ -395,9 +404,13 @@ fn problem(
         }
         _ => {}
     }
-    // A self-signed certificate need only be trusted, whatever else is unusual about it.
     if !path.is_trusted {
-        return CertificateProblem::UnknownIssuer;
+        // A self-signed certificate need only be trusted, whatever else is unusual about it.
+        let is_signed_by_another = own.is_some_and(|own| !own.is_self_signed);
+        return match fault {
+            Fault::BadSignature if is_signed_by_another => CertificateProblem::WrongSignature,
+            _ => CertificateProblem::UnknownIssuer,
+        };
     }
     match (&path.unsupported, fault) {
         (Some(what), _) => CertificateProblem::Unsupported(what.clone()),

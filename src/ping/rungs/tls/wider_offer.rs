@@ -321,3 +321,63 @@ fn prefixed16(content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes()[..], content].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        [&[kind, 0][..], &prefixed16(body)].concat()
+    }
+
+    fn server_hello(suite: u16, extensions: &[u8]) -> Vec<u8> {
+        let mut body = vec![3, 3];
+        body.extend([7; 32]);
+        body.push(0);
+        body.extend(suite.to_be_bytes());
+        body.push(0);
+        body.extend(prefixed16(extensions));
+        message(SERVER_HELLO, &body)
+    }
+
+    fn record(content: &[u8]) -> Vec<u8> {
+        [&[HANDSHAKE, 3, 3][..], &prefixed16(content)].concat()
+    }
+
+    #[test]
+    fn a_choice_of_tls_1_2_is_read_across_records_and_with_its_group() {
+        let flight = [
+            server_hello(0xc027, &[]),
+            message(SERVER_KEY_EXCHANGE, &[3, 0, 25, 1, 4]),
+            message(SERVER_HELLO_DONE, &[]),
+        ]
+        .concat();
+        let (first, second) = flight.split_at(30);
+        let (messages, is_over) = handshake_messages(&[record(first), record(second)].concat());
+        assert!(is_over);
+        let choice = choice(&messages, 0).unwrap();
+        assert_eq!(choice.version, ProtocolVersion::TLSv1_2);
+        assert_eq!(choice.cipher_suite, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256");
+        assert_eq!(choice.group, Some(NamedGroup::secp521r1));
+    }
+
+    #[test]
+    fn a_retry_request_of_tls_1_3_names_the_group() {
+        let hello = server_hello(0x1301, &[0, 43, 0, 2, 3, 4, 0, 51, 0, 2, 0, 30]);
+        let (messages, is_over) = handshake_messages(&record(&hello));
+        assert!(is_over);
+        let choice = choice(&messages, 0).unwrap();
+        assert_eq!(choice.version, ProtocolVersion::TLSv1_3);
+        assert_eq!(choice.cipher_suite, "TLS_AES_128_GCM_SHA256");
+        assert_eq!(choice.group, Some(NamedGroup::X448));
+    }
+
+    #[test]
+    fn an_alert_is_no_choice_and_neither_is_half_a_message() {
+        assert!(handshake_messages(&[21, 3, 3, 0, 2, 2, 40]).1);
+        let hello = server_hello(0xc027, &[]);
+        for length in 0..hello.len() {
+            assert_eq!(choice(&hello[..length], 0), None);
+        }
+    }
+}
