@@ -156,19 +156,34 @@ pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
     read(file)
 }
 
-/// Writes a file atomically, readable only by its owner. Follows links. Writes to a device or a pipe without replacing it.
+/// Writes a file atomically, readable only by its owner. Writes to a device or a pipe without replacing it.
+///
+/// Replaces a symbolic link to a file instead of following it: in a shared folder such as /tmp, another user may have
+/// created the link.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written. In this case, the file is unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let found = fs::canonicalize(path);
-    let path = found.as_deref().unwrap_or(path);
-    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+    if is_device_or_pipe(path) {
         return OpenOptions::new().write(true).open(path)?.write_all(content);
     }
     let mut new = NewFile::beside(path)?;
     new.file().write_all(content)?;
     new.replace()
+}
+
+/// Whether the path leads to a file that cannot be replaced, such as /dev/stdout, without a link of another user.
+fn is_device_or_pipe(path: &Path) -> bool {
+    #[cfg(unix)]
+    let is_trusted = |link: &fs::Metadata| {
+        use std::os::unix::fs::MetadataExt as _;
+        [0, rustix::process::geteuid().as_raw()].contains(&link.uid())
+    };
+    #[cfg(not(unix))]
+    let is_trusted = |_: &fs::Metadata| true;
+    let found = fs::symlink_metadata(path);
+    let is_foreign_link = found.is_ok_and(|found| found.is_symlink() && !is_trusted(&found));
+    !is_foreign_link && fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// A temporary file that replaces another one when it is complete. It is readable only by its owner.
@@ -282,6 +297,21 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_file_is_replaced_and_a_link_to_a_device_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [link, device, target] = ["link", "device", "target"].map(|name| folder.path().join(name));
+        fs::write(&target, b"kept").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        write(&link, b"new").unwrap();
+        write(&device, b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"kept");
+        assert_eq!(fs::read(&link).unwrap(), b"new");
+        assert!(!link.is_symlink() && device.is_symlink());
+    }
 
     #[test]
     fn a_second_damaged_file_does_not_take_the_place_of_the_first() {

@@ -393,3 +393,23 @@ fn the_readme_has_the_table_that_ping_codes_prints() {
         expected.join("\n")
     );
 }
+
+#[test]
+fn insecure_continues_without_the_password_and_the_saved_certificates_can_be_trusted() {
+    let server = RedisServer::with()
+        .tls(&Certificate::for_loopback())
+        .password("Plover-4417")
+        .start();
+    let home = Home::new();
+    let (saved, url) = (home.path().join("saved.pem"), server.url());
+    let saved = saved.to_str().unwrap();
+    let run = |options: &[&str]| home.run([&["ping", "--json", &url][..], options].concat());
+    let withheld = run(&["--insecure", "--save-ca", saved]).expect(5).json();
+    assert_eq!(withheld["cause"], "tls.untrusted", "{withheld:#}");
+    assert!(withheld["server"]["role"].is_null(), "{withheld:#}");
+    let sent = run(&["--insecure", "--insecure-auth"]).expect(5).json();
+    assert_eq!(sent["cause"], "tls.untrusted", "{sent:#}");
+    assert_eq!(sent["server"]["role"], "master", "{sent:#}");
+    let trusted = run(&["--ca", saved]).expect(0).json();
+    assert_eq!(trusted["ok"], true);
+}
