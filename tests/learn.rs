@@ -27,7 +27,7 @@ fn a_lesson_runs_unattended_and_leaves_nothing_behind() {
         let key = command.get(1).map(String::as_str).unwrap_or_default();
         let is_plain = matches!(
             command[0].to_uppercase().as_str(),
-            "PING" | "DBSIZE" | "CLIENT" | "HELLO" | "SELECT" | "INFO" | "ROLE" | "CLUSTER"
+            "PING" | "ECHO" | "DBSIZE" | "CLIENT" | "HELLO" | "SELECT" | "INFO" | "ROLE" | "CLUSTER"
         );
         let counts_ours = command[0].eq_ignore_ascii_case("SCAN") && command[3].starts_with("sessiontut:");
         assert!(

@@ -17,6 +17,7 @@ use crate::redis_client::error_replies::{ErrorReply, Scope};
 use crate::redis_client::error_text;
 use crate::redis_client::fault::RedisFault;
 use crate::redis_url::{Origin, Target, Trust};
+use crate::sanitize;
 use crate::session::other_keys::count_other_keys;
 use crate::signals::{self, Interrupted, Stop};
 
@@ -287,10 +288,14 @@ fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
     let Value::ServerError(error) = reply else {
         return None;
     };
-    ErrorReply::of(&error_text(error)).filter(|known| known.scope == Scope::Server)?;
+    let text = error_text(error);
+    ErrorReply::of(&text).filter(|known| known.scope == Scope::Server)?;
     let context = FixContext::of(target, &Observations::default());
     let fault = RedisFault::of_error(&error.clone().into(), &context);
-    Some(Unavailable::of(fault))
+    Some(Unavailable {
+        what: format!("{}: {}", fault.summary, sanitize::line(&text)),
+        ..Unavailable::of(fault)
+    })
 }
 
 #[cfg(test)]
