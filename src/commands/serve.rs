@@ -21,7 +21,7 @@ use crate::session::cookie::SigningKey;
 use crate::signals;
 use crate::ui::serve as show;
 
-/// Shortest `SECRET_KEY` that causes no warning, in bytes.
+/// The length in bytes below which a `SECRET_KEY` causes a warning.
 const SHORT_KEY: usize = 16;
 /// Time limit for queries to the EC2 metadata service.
 const METADATA_WITHIN: Duration = Duration::from_millis(500);
@@ -32,8 +32,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Error> {
     run_until(args, None, std::future::pending(), |_| {})
 }
 
-/// Serves until a signal or until `end` resolves; calls `ready` with the address. Uses the Redis of the options, or another
-/// one that the caller closes.
+/// Runs the app until a signal arrives or `end` resolves. Calls `ready` with the address. Uses the Redis of the
+/// options, or another one that the caller closes.
 pub(super) fn run_until(
     args: &ServeArgs,
     redis: Option<Arc<Choice>>,
@@ -61,12 +61,12 @@ pub(super) fn run_until(
     let shared = Arc::clone(&choice);
     let opener: serve::Opener = Arc::new(move |deadline| {
         let (shared, trust) = (Arc::clone(&shared), trust.clone());
-        // The verdict must be there before the request's own time is over.
+        // The verdict must be ready before the request times out.
         let deadline = deadline.within(deadline.left().mul_f64(0.9));
         Box::pin(async move {
             let fallback = shared.target.clone();
             let attaching = tokio::task::spawn_blocking(move || shared.target_now());
-            // Without a target in time, connecting to the old one reports why.
+            // If attaching takes too long, connecting to the old target shows the reason.
             let attached = deadline.within(deadline.left() / 2).bound(attaching).await;
             let target = attached.ok().and_then(Result::ok).unwrap_or(fallback);
             let opened = connect::open(&target, &trust, deadline).await;
@@ -89,7 +89,7 @@ pub(super) fn run_until(
     Ok(Exit::Ok)
 }
 
-/// Prints the URL to open, and what must be done first.
+/// Prints the URL to open, and the notes on how to reach it.
 fn print_how_to_open(log: Option<LogFormat>, step: AppStep, how: &HowToOpen) {
     show::ready(&format!("open {} ({step})", how.url));
     for text in &how.notes {
@@ -97,7 +97,7 @@ fn print_how_to_open(log: Option<LogFormat>, step: AppStep, how: &HowToOpen) {
     }
 }
 
-/// The EC2 instance that this host is, if it is one.
+/// Returns the EC2 instance if this host is one.
 fn instance() -> Result<Option<Instance>, Error> {
     let runtime = signals::runtime()?;
     Ok(runtime.block_on(instance::observe(None, Deadline::after(METADATA_WITHIN))))
@@ -130,7 +130,7 @@ fn hashes(count: usize) -> String {
     }
 }
 
-/// The key from `SECRET_KEY`, or a random key for this run.
+/// Returns the key from `SECRET_KEY`, or a random key for this run.
 fn signing_key(step: AppStep, log: Option<LogFormat>) -> SigningKey {
     match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
         Some(key) => {

@@ -29,7 +29,7 @@ use crate::redis_url::{DEFAULT_PORT, Target, Trust};
 /// Time limit for connecting to a cluster node, and for each of its replies; a request's own deadline is shorter.
 const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection that requests share: each clone is the same connection.
+/// A connection that requests share. All clones use the same connection.
 #[derive(Clone)]
 pub struct RedisConnection {
     kind: SingleOrCluster,
@@ -45,7 +45,8 @@ enum SingleOrCluster {
     Cluster(ClusterConnection),
 }
 
-/// The task that moves the bytes. It ends when the connection does, and the crate gives no other sign of that.
+/// The task that reads and writes. It ends when the connection ends, and the crate does not report this in any other
+/// way.
 struct Driver(JoinHandle<()>);
 
 impl Drop for Driver {
@@ -54,7 +55,7 @@ impl Drop for Driver {
     }
 }
 
-/// Why there is no connection: what `ping` found.
+/// The reason why there is no connection, as found by the checks of `ping`.
 #[derive(Debug)]
 pub struct Unreachable {
     /// The target that was tried.
@@ -65,7 +66,8 @@ pub struct Unreachable {
     pub verdict: Verdict,
 }
 
-/// Runs the checks of `ping`, and keeps the stream on which Redis answered. A cluster node leads to the whole cluster.
+/// Runs the checks of `ping`, and keeps the stream on which Redis answered. If it belongs to a cluster node, connects
+/// to the whole cluster.
 ///
 /// # Errors
 /// Returns [`Unreachable`] with the verdict of the checks.
@@ -91,7 +93,8 @@ pub async fn open(
     let connected = |kind| RedisConnection { kind, fix_context };
     if seen.server.is_cluster() {
         let why = match deadline.bound(join_cluster(target, trust)).await {
-            // The crate reports success even if it can reach no node of the cluster; the first command then fails.
+            // The crate reports success even if it cannot reach any node of the cluster. The first command would then
+            // fail.
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "none of the nodes it announces can be reached".into()
             }
@@ -104,14 +107,14 @@ pub async fn open(
     }
     match share(probe.into_stream()).await {
         Ok(single) => Ok(connected(single)),
-        // It sends nothing, so it can fail only if the runtime is shutting down.
+        // This sends nothing, so it can fail only if the runtime is shutting down.
         Err(_) => Err(unreachable(seen, verdict)),
     }
 }
 
-/// Lets requests share a stream that is logged in already.
+/// Creates a connection that requests can share from a stream that is already logged in.
 async fn share(stream: Stream) -> RedisResult<SingleOrCluster> {
-    // The stream is logged in already, so the crate need not send anything. Each request has its own deadline.
+    // The stream is already logged in, so the crate must not send anything. Each request has its own deadline.
     let info = RedisConnectionInfo::default().set_skip_set_lib_name();
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
     let (replies, commands) = tokio::io::split(stream);
@@ -148,7 +151,8 @@ async fn join_cluster(target: &Target, trust: &Trust) -> RedisResult<ClusterConn
     let mut builder = ClusterClientBuilder::new([node])
         .connection_timeout(NODE_TIMEOUT)
         .response_timeout(NODE_TIMEOUT)
-        // The crate still follows redirections, which were not executed; nothing else may be sent twice.
+        // The crate still follows redirections, because a redirected command was not executed. No other command may
+        // be sent twice.
         .retries(0);
     if target.tls {
         builder = builder.certs(certificates(trust)?);
@@ -157,12 +161,13 @@ async fn join_cluster(target: &Target, trust: &Trust) -> RedisResult<ClusterConn
 }
 
 impl RedisConnection {
-    /// Sends one command and returns its reply; an error reply is a value, not an error.
+    /// Sends one command and returns its reply. An error reply is returned as a value, not as an error.
     pub(crate) async fn reply(&mut self, command: &Cmd) -> RedisResult<Value> {
         as_value(self.req_packed_command(command).await)
     }
 
-    /// Does the same on the cluster node that serves `key`: MULTI and EXEC have no key of their own.
+    /// Like [`Self::reply`], but sends the command to the cluster node that serves `key`, because MULTI and EXEC have
+    /// no key.
     pub(crate) async fn reply_from(&mut self, command: &Cmd, key: &[u8]) -> RedisResult<Value> {
         match &mut self.kind {
             SingleOrCluster::Single { .. } => self.reply(command).await,
@@ -193,13 +198,14 @@ impl RedisConnection {
     pub(crate) fn is_closed(&self) -> bool {
         match &self.kind {
             SingleOrCluster::Single { driver, .. } => driver.0.is_finished(),
-            // It reconnects to its nodes by itself.
+            // A cluster connection reconnects to its nodes by itself.
             SingleOrCluster::Cluster(_) => false,
         }
     }
 }
 
-/// The cluster connection returns some error replies as errors.
+/// Converts errors that contain an error reply to values, because the cluster connection returns some error replies
+/// as errors.
 fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
     let error = match reply {
         Ok(value) => return Ok(value),
@@ -211,7 +217,8 @@ fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
     }
 }
 
-/// The crate updates its map of slots if a single command is redirected, but not if a transaction is: sends one.
+/// The crate updates its map of slots if a single command is redirected, but not if a transaction is. Therefore,
+/// sends a single command.
 async fn refresh_slots(cluster: &mut ClusterConnection, transaction: &Pipeline, error: &RedisError) {
     let replies = error.clone().into_server_errors();
     let is_moved = replies.is_some_and(|replies| replies.iter().any(|(_, reply)| reply.code() == "MOVED"));
@@ -221,8 +228,8 @@ async fn refresh_slots(cluster: &mut ClusterConnection, transaction: &Pipeline, 
     }
 }
 
-/// Certificates for the connections to a cluster's nodes. The crate trusts either the system's CAs or those of a file, but
-/// `--ca` adds to the system's, as it does for a single server.
+/// Returns the certificates for the connections to a cluster's nodes. The crate trusts either the system's CAs or
+/// those in a file, but with `--ca` both must be trusted, as for a single server.
 fn certificates(trust: &Trust) -> Result<TlsCertificates, RedisError> {
     let read = |path: &Path| std::fs::read(path);
     let client_tls = match (&trust.cert, &trust.key) {
@@ -236,7 +243,7 @@ fn certificates(trust: &Trust) -> Result<TlsCertificates, RedisError> {
         Some(ca) => {
             let mut bundle = read(ca)?;
             for authority in rustls_native_certs::load_native_certs().certs {
-                // One invalid certificate would make the crate refuse the whole bundle.
+                // Skip invalid certificates, because one of them would make the crate reject the whole bundle.
                 if RootCertStore::empty().add(authority.clone()).is_ok() {
                     bundle.extend_from_slice(pem(&authority).as_bytes());
                 }
@@ -251,7 +258,7 @@ fn certificates(trust: &Trust) -> Result<TlsCertificates, RedisError> {
     })
 }
 
-/// RFC 7468; parsers accept a long line.
+/// Encodes a certificate as PEM (RFC 7468) in one line, which parsers accept.
 fn pem(certificate: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(certificate);
     format!("\n-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")

@@ -1,20 +1,20 @@
 //! Redis's error replies and their causes: one table for ping, serve, learn and the step commands.
 //!
-//! Most error replies begin with a code in capitals; a few older ones can be recognised only by their text:
+//! Most error replies begin with a code in capital letters. A few older ones can be recognised only by their text:
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>.
 
 use crate::ping::causes::Cause;
 
-/// An error reply that says something about Redis or the login, rather than about the arguments of a command.
+/// An error reply that concerns Redis or the login, rather than the arguments of a command.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
     /// The first word of the reply, or a part of its text in lower case.
     marker: &'static str,
-    /// The cause that `ping` reports for it; its fixes are the advice.
+    /// The cause that `ping` reports for it, which also provides the fixes.
     pub cause: Cause,
-    /// What is refused.
+    /// What the server refuses.
     pub scope: Scope,
-    /// Whether a new connection may succeed: the name may lead to another server by now.
+    /// Whether a new connection may succeed, because the host name may now lead to another server.
     pub reconnect: bool,
 }
 
@@ -90,7 +90,7 @@ impl ErrorReply {
         self
     }
 
-    /// Finds the row for an error reply: its text as it came over the wire, without the leading `-`.
+    /// Finds the row for the text of an error reply, without the leading `-`.
     pub(crate) fn of(text: &str) -> Option<&'static Self> {
         let code = text.split(' ').next().unwrap_or_default();
         let lower = text.to_lowercase();
@@ -123,7 +123,7 @@ mod tests {
                 "ERR max number of clients reached",
                 Some((Cause::ServerMaxClients, Scope::Server)),
             ),
-            // Protected mode mentions the missing password too.
+            // The error of protected mode also mentions the missing password.
             (
                 "DENIED Redis is running in protected mode because protected mode is enabled and no password is set",
                 Some((Cause::ServerProtectedMode, Scope::Server)),

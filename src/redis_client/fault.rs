@@ -1,4 +1,4 @@
-//! Why Redis could not do what a command needs, with the causes of `sessiontut ping`.
+//! Describes why Redis could not run a command, with the causes of `sessiontut ping`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::ping::Verdict;
 use crate::ping::causes::{Cause, Fix, FixContext};
 use crate::sanitize;
 
-/// Why Redis could not do what `serve` or a step command needs.
+/// The reason why Redis could not run the commands of `serve` or a step command.
 #[derive(Clone, Debug)]
 pub struct RedisFault {
     /// The code of the cause, as in `ping`; `proto.unexpected` if `ping` has no cause for it.
@@ -22,14 +22,14 @@ pub struct RedisFault {
     pub summary: String,
     /// Evidence, one fact per line.
     pub evidence: Vec<String>,
-    /// What to do about it.
+    /// What to do, the most promising first.
     pub fixes: Vec<Fix>,
-    /// Whether the next command needs a new connection: this one is broken, or leads to a server that cannot be used.
+    /// Whether the next command needs a new connection, because this one is broken or its server cannot be used.
     pub reconnect: bool,
 }
 
 impl RedisFault {
-    /// No reply arrived before the timeout.
+    /// Creates a fault for a reply that did not arrive before the timeout.
     pub(crate) fn no_answer(after: Duration) -> Self {
         let summary = format!(
             "no reply from Redis within {} ms: it is stopped, blocked or very slow",
@@ -38,13 +38,13 @@ impl RedisFault {
         Self::new(Cause::ServerSilent, summary, None, &FixContext::default())
     }
 
-    /// This program is shutting down.
+    /// Creates a fault for a command that was interrupted because this program is shutting down.
     pub(crate) fn interrupted() -> Self {
         let summary = "connecting to Redis was interrupted";
         Self::new(Cause::ServerSilent, summary, None, &FixContext::default())
     }
 
-    /// The result of ping's checks.
+    /// Creates a fault from the result of the checks of `ping`.
     pub(crate) fn of_verdict(verdict: &Verdict) -> Self {
         let Some(finding) = &verdict.finding else {
             return Self::interrupted();
@@ -59,7 +59,7 @@ impl RedisFault {
         }
     }
 
-    /// The cause of an error; its fixes depend on `context`.
+    /// Creates a fault from an error. Its fixes depend on `context`.
     pub(crate) fn of_error(error: &RedisError, context: &FixContext) -> Self {
         let replies = error_replies(error);
         if let Some(first) = replies.first() {
@@ -74,7 +74,7 @@ impl RedisFault {
                 Cause::ProtoNotRedis,
                 "the server does not speak the Redis protocol",
             ),
-            // Such as a transaction that was not executed: EXEC returned nil.
+            // For example, EXEC returned nil because the transaction was not executed.
             ErrorKind::UnexpectedReturnType => {
                 return Self::unexpected("Redis returned an unexpected reply", error.to_string());
             }
@@ -86,7 +86,8 @@ impl RedisFault {
         Self::new(cause, summary, Some(error.to_string()), context)
     }
 
-    /// In a transaction, the reply to the refused command says more than the error reply to EXEC.
+    /// Creates a fault from error replies. In a transaction, the reply to the refused command is more specific than
+    /// the error reply to EXEC.
     fn of_replies(first: &str, replies: &[String], context: &FixContext) -> Self {
         if first.starts_with(REPLY_TOO_LARGE) {
             let summary = "the session in Redis is larger than 1 MB, so it was not loaded";
@@ -108,7 +109,7 @@ impl RedisFault {
         }
     }
 
-    /// An error that `ping` has no cause for.
+    /// Creates a fault for an error that does not correspond to a cause of `ping`.
     fn unexpected(summary: &str, evidence: String) -> Self {
         Self {
             code: "proto.unexpected",
@@ -132,7 +133,7 @@ impl RedisFault {
     }
 }
 
-/// The texts of the error replies within an error; for a transaction, those of its commands.
+/// Returns the texts of the error replies in an error. For a transaction, these are the replies to its commands.
 fn error_replies(error: &RedisError) -> Vec<String> {
     let replies = error.clone().into_server_errors();
     replies

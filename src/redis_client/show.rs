@@ -1,4 +1,4 @@
-//! Commands and replies as redis-cli prints them, with control characters made visible.
+//! Formats commands and replies as redis-cli does, with control characters made visible.
 
 use std::fmt::{self, Write};
 
@@ -6,14 +6,14 @@ use redis::{ServerError, Value};
 
 use crate::sanitize;
 
-/// A reply as redis-cli prints it to a terminal, one item per line: `(integer) 1`, `"ada"`, `1) "a"`.
+/// Formats a reply as redis-cli does on a terminal, one item per line: `(integer) 1`, `"ada"`, `1) "a"`.
 pub(crate) fn reply_lines(reply: &Value) -> Vec<String> {
     let mut text = String::new();
     let _ = write_reply(&mut text, reply);
     text.lines().map(str::to_owned).collect()
 }
 
-/// The text of an error reply as it came over the wire, without the leading `-`.
+/// Returns the text of an error reply as it was received, without the leading `-`.
 pub(crate) fn error_text(error: &ServerError) -> String {
     match error.details() {
         Some(details) => format!("{} {details}", error.code()),
@@ -21,14 +21,14 @@ pub(crate) fn error_text(error: &ServerError) -> String {
     }
 }
 
-/// Redis's own quoting (`sdscatrepr`): bytes outside printable ASCII become `\xNN`.
+/// Quotes text as Redis does (`sdscatrepr`): bytes outside printable ASCII become `\xNN`.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 2);
     let _ = write_quoted(&mut text, bytes);
     text
 }
 
-/// Bytes that hold most commands and replies; a longer text makes its buffer grow.
+/// The size in bytes of most commands and replies. For longer text, the buffer grows.
 const USUAL_SIZE: usize = 200;
 
 /// Returns at most the first `bytes` bytes of the text from `write`; an ellipsis marks a cut.
@@ -81,7 +81,7 @@ pub(crate) fn write_command<'a>(out: &mut impl Write, words: impl Iterator<Item 
     Ok(())
 }
 
-/// Writes a reply, see [`reply_lines`].
+/// Writes a reply in the format of [`reply_lines`].
 pub(crate) fn write_reply(out: &mut impl Write, reply: &Value) -> fmt::Result {
     write_indented(out, reply, 0)
 }

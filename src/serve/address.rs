@@ -1,4 +1,4 @@
-//! The address to listen on, and the URL to open in a browser, which is seldom on the EC2 instance itself.
+//! The address to listen on, and the URL to open in a browser, which usually runs on another machine than the app.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
@@ -8,7 +8,7 @@ use crate::ping::instance::Instance;
 /// The tutorial's port.
 const DEFAULT_PORT: u16 = 5000;
 
-/// Why the server cannot listen.
+/// The reason why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     /// The text is not an address and a port.
@@ -17,7 +17,7 @@ pub(crate) enum ListenError {
     /// The host name has no address.
     #[error("cannot resolve the host of the listen address {0:?}: {1}")]
     Unresolved(String, io::Error),
-    /// Another process listens there; the second address is a suggestion.
+    /// Another process listens on the address. The second address is a suggestion.
     #[error("port {} of {} is in use; try --listen {}", .0.port(), .0.ip(), .1)]
     InUse(SocketAddr, SocketAddr),
     /// Any other error of the system.
@@ -51,12 +51,12 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     }
     let unresolved = |fault| ListenError::Unresolved(text.to_owned(), fault);
     let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unresolved)?.collect();
-    // `localhost` has two addresses; people usually type 127.0.0.1 afterwards.
+    // Prefer IPv4: `localhost` has two addresses, but people usually open 127.0.0.1.
     found.sort_by_key(SocketAddr::is_ipv6);
     found.first().copied().ok_or_else(unreadable)
 }
 
-/// Another port to try.
+/// Suggests another port.
 fn next_to(address: SocketAddr) -> SocketAddr {
     let port = match address.port() {
         u16::MAX => DEFAULT_PORT,
@@ -65,16 +65,17 @@ fn next_to(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip(), port)
 }
 
-/// The URL to open, and what must be done first.
+/// The URL to open, and instructions for reaching it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HowToOpen {
     /// The URL.
     pub url: String,
-    /// One line each.
+    /// The instructions, one per line.
     pub notes: Vec<String>,
 }
 
-/// How to open what listens at `address`; `instance` is the EC2 instance that this host is, and `user` can log in there.
+/// Returns how to open the app that listens on `address`. `instance` is set if this host is an EC2 instance; `user`
+/// is the login name there.
 pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user: &str) -> HowToOpen {
     let port = address.port();
     let here = url(&from_here(address).to_string());
@@ -117,7 +118,7 @@ fn url(authority: &str) -> String {
     format!("http://{authority}/")
 }
 
-/// The address under which this host reaches `address`.
+/// Returns the address at which this host reaches `address`.
 fn from_here(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -127,7 +128,7 @@ fn from_here(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// The address under which other hosts reach `address`, which may be 0.0.0.0.
+/// Returns the address at which other hosts reach `address`, which may be 0.0.0.0.
 pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     if !address.ip().is_unspecified() {
         return address;
@@ -138,7 +139,7 @@ pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The local address of this host's default route. Connecting a datagram socket sends no packet.
+/// Returns the local address of this host's default route. Connecting a datagram socket sends no packet.
 fn outward(family: IpAddr) -> Option<IpAddr> {
     // Addresses reserved for documentation (RFC 5737, RFC 3849).
     let (any, documentation) = match family {

@@ -1,6 +1,7 @@
 //! Keeps one shared connection to Redis: opens it when it is needed, and replaces it after it has closed.
 //!
-//! Only connecting is ever repeated. A command that was sent may have been executed, so its request fails.
+//! Only connection attempts are repeated. A command that was sent may have been executed, so it is not sent again,
+//! and its request fails.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ const RUN_WITHIN: Duration = Duration::from_millis(1100);
 pub(crate) type Opener =
     Arc<dyn Fn(Deadline) -> BoxFuture<'static, Result<RedisConnection, RedisFault>> + Send + Sync>;
 
-/// The connection that requests share, and how to open another.
+/// The connection that requests share, and the function that opens another.
 pub(super) struct ConnectionManager {
     opener: Opener,
     state: Mutex<State>,
@@ -35,7 +36,7 @@ struct State {
     attempt: Option<Attempt>,
 }
 
-/// An attempt to connect; all requests that need a connection wait for it.
+/// A connection attempt. All requests that need a connection wait for it.
 #[derive(Clone)]
 struct Attempt {
     began: Instant,
@@ -76,7 +77,7 @@ impl ConnectionManager {
         }
     }
 
-    /// The current connection, or the next one, which may take `within` to open.
+    /// Returns the current connection, or opens a new one within `within`.
     async fn connection(
         self: &Arc<Self>,
         deadline: Deadline,
@@ -103,7 +104,7 @@ impl ConnectionManager {
         }
     }
 
-    /// The attempt in progress, or a new one.
+    /// Returns the attempt in progress, or starts a new one.
     fn attempt(self: &Arc<Self>, state: &mut State, within: Duration) -> Attempt {
         if let Some(attempt) = state
             .attempt
@@ -138,7 +139,7 @@ impl ConnectionManager {
         connection
     }
 
-    /// Stops using a connection; requests that wait for replies on it still get them.
+    /// Stops using a connection. Requests that are waiting for replies on it still get them.
     fn drop_connection(&self, connection: &RedisConnection) {
         let mut state = self.state();
         state.current.take_if(|current| current.is_same(connection));
@@ -148,14 +149,14 @@ impl ConnectionManager {
     async fn why_no_reply(self: &Arc<Self>, deadline: Deadline) -> RedisFault {
         // A tenth less, so that the diagnosis ends before the deadline.
         match self.connection(deadline, deadline.left().mul_f64(0.9)).await {
-            // A new connection works: the old one was at fault, or Redis was slow.
+            // A new connection works, so the old one was broken, or Redis was slow.
             Ok(_) => RedisFault::no_answer(RUN_WITHIN),
             Err(fault) => fault,
         }
     }
 
-    /// Whether Redis is usable: does what a visit does, on a key that the same transaction deletes. PING would succeed
-    /// on a replica, or on a Redis server that is out of memory, while every page returns 503.
+    /// Checks whether Redis is usable, with the commands of a visit on a key that the same transaction deletes. PING
+    /// alone would succeed on a replica, or on a Redis server that is out of memory, although every page returns 503.
     pub(super) async fn check(self: &Arc<Self>, deadline: Deadline) -> Result<(), RedisFault> {
         let key = format!("{KEY_PREFIX}health");
         let check = |mut redis| async move {

@@ -1,4 +1,4 @@
-//! Steps 2 and 3: visits counted in a hash under the user's name.
+//! Steps 2 and 3: counts visits in a hash whose key contains the user name.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +14,12 @@ use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;
 
 // region counter
-/// The key of a user's hash.
+/// Returns the key of a user's hash.
 pub(super) fn key(name: &str) -> String {
     format!("{KEY_PREFIX}user:{name}")
 }
 
-/// Counts a visit, in one round trip; returns the new count and the whole hash.
+/// Counts a visit in one round trip. Returns the new count and the whole hash.
 pub(super) async fn visit(
     redis: &mut (impl ConnectionLike + Send),
     key: &str,
@@ -28,7 +28,7 @@ pub(super) async fn visit(
     let mut commands = redis::pipe();
     commands.hincr(key, "visits", 1);
     if let Some(ttl) = ttl {
-        // Step 3. MULTI ensures that no crash in between leaves a key without a TTL.
+        // Step 3: MULTI ensures that a crash between the commands cannot leave a key without a TTL.
         commands
             .atomic()
             .expire(key, ttl.as_secs().cast_signed())
@@ -44,12 +44,12 @@ pub(super) async fn look(
     key: &str,
 ) -> RedisResult<Option<(Duration, Fields)>> {
     let (left, fields): (i64, Fields) = redis::pipe().pttl(key).hgetall(key).query_async(redis).await?;
-    // -2 is a key that does not exist; -1 is a key without a TTL, which step 2 created.
+    // -2 means that the key does not exist, and -1 that it has no TTL because step 2 created it.
     let left = u64::try_from(left).ok().map(Duration::from_millis);
     Ok(left.map(|left| (left, fields)))
 }
 
-/// Keys of step 2 that are remembered for the clean-up.
+/// The most keys of step 2 to record for the clean-up.
 const MOST_CREATED: usize = 100_000;
 /// Time limit for deleting all of them.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
@@ -61,7 +61,7 @@ const DELETED_AT_ONCE: usize = 1000;
 pub(super) struct CreatedKeys(Mutex<HashSet<String>>);
 
 impl CreatedKeys {
-    /// Remembers the key of a first visit: its hash did not exist before.
+    /// Records the key if this is the first visit, because then this process created the hash.
     pub(super) fn note(&self, key: &str, visits: i64) {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if visits == 1 && keys.len() < MOST_CREATED {
@@ -69,7 +69,7 @@ impl CreatedKeys {
         }
     }
 
-    /// Returns all keys, and forgets them.
+    /// Removes and returns all recorded keys.
     pub(super) fn take(&self) -> Vec<String> {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         keys.drain().collect()

@@ -1,6 +1,6 @@
-//! `/events`: the session's hash and TTL once a second, as server-sent events.
+//! `/events`: sends the session's hash and TTL once a second, as server-sent events.
 //!
-//! The stream only reads: if it refreshed the TTL, a session whose page is open would never expire.
+//! The stream only reads. If it reset the TTL, a session would never expire while its page is open.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ use crate::deadline::Deadline;
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// Time limit for one read.
 const READ_WITHIN: Duration = Duration::from_millis(1500);
-/// Streams open at a time: each queries Redis once a second.
+/// The most streams at a time, because each queries Redis once a second.
 const MOST_STREAMS: usize = 256;
 /// Time after which a browser tries again if all streams are in use.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// Opens streams up to a limit, and ends them all when the server stops.
+/// Opens streams up to a limit, and ends all of them when the server stops.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     free: Arc<Semaphore>,
@@ -55,11 +55,11 @@ impl Streams {
     /// Responds with the stream of the visitor's session.
     pub(super) fn answer(&self, sessions: Arc<Sessions>, visitor: Option<Identity>) -> Response {
         let Some(visitor) = visitor else {
-            // A browser does not reconnect after a 204.
+            // After a 204, a browser does not reconnect.
             return StatusCode::NO_CONTENT.into_response();
         };
         let Ok(permit) = self.free.clone().try_acquire_owned() else {
-            // Not a 503, after which a browser would never reconnect.
+            // Not a 503, because after that a browser would never reconnect.
             let text = "Too many pages are open: this one is updated again when another is closed";
             let event = event("fault", text).retry(RETRY_AFTER);
             return Sse::new(iter([Ok::<_, Infallible>(event)])).into_response();
@@ -101,7 +101,7 @@ impl SessionStream {
                 (vec![event("gone", text)], false)
             }
             Ok(None) => {
-                let text = "The session has ended: its key is gone, so the next visit is logged out";
+                let text = "The session has ended: its key no longer exists, so you must log in again";
                 // `end` makes the script close the stream, which a browser would otherwise open again.
                 (vec![event("gone", text), event("end", "")], true)
             }

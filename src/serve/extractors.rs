@@ -1,4 +1,4 @@
-//! What the handlers read from a request: the session cookie and the login form.
+//! Reads the session cookie and the login form from a request.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -32,8 +32,8 @@ const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The value of the first `session` cookie that is not empty.
 ///
-/// `CookieJar` keeps only the last of several cookies with one name, but browsers send the most specific one first
-/// (RFC 6265, section 5.4).
+/// `CookieJar` keeps only the last of several cookies with the same name, but browsers send the most specific one
+/// first (RFC 6265, section 5.4).
 pub(super) struct SessionCookie(pub(super) Option<String>);
 
 impl SessionCookie {
@@ -73,10 +73,10 @@ impl FromRequest<Arc<AppState>> for LoginForm {
     }
 }
 
-/// Why a login form is refused. The texts are for the page.
+/// The reason why a login form is refused. The texts are shown on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormError {
-    #[error("A form may have at most 16 KiB")]
+    #[error("The form is larger than 16 KiB")]
     TooLarge,
     /// Accepting two ways to state a length would allow request smuggling (RFC 9112, section 11.2).
     #[error("Send the form with a Content-Length, not in chunks")]
@@ -109,7 +109,7 @@ impl FormError {
     }
 }
 
-/// The error with a capital letter.
+/// Returns the message of the error, starting with a capital letter.
 fn sentence(error: NameError) -> String {
     let text = error.to_string();
     format!("{}{}", text[..1].to_uppercase(), &text[1..])
@@ -150,7 +150,7 @@ async fn collect(mut body: BodyDataStream) -> Result<Vec<u8>, FormError> {
 }
 
 fn name_in(form: &[u8]) -> Result<String, FormError> {
-    // `form_urlencoded` replaces bytes that are not UTF-8.
+    // Checked here, because `form_urlencoded` would replace bytes that are not UTF-8.
     percent_decode(form)
         .decode_utf8()
         .map_err(|_| FormError::NotUtf8)?;
@@ -183,7 +183,7 @@ mod tests {
             (&[b"session=; session=abc"], Some("abc")),
             (&[b"session=\"abc\""], Some("\"abc\"")),
             (&[b"session=a=b"], Some("a=b")),
-            // A cookie that is not UTF-8 is not skipped: it can be neither a token nor a signed name.
+            // A cookie that is not UTF-8 is not skipped, although it can be neither a token nor a signed name.
             (&[b"session=\xff; session=abc"], Some("\u{fffd}")),
             (&[b"session="], None),
             (&[b"Session=abc"], None),

@@ -17,17 +17,18 @@ const KEPT: usize = 20;
 /// The most sessions to keep. A new one replaces the one that has been unused for longest.
 const MOST_SESSIONS: usize = 256;
 
-/// The commands of one request, as rows of a table. Rendered once, because later pages of the session repeat them.
+/// The commands of one request, as rows of a table. They are rendered only once, because later pages of the session
+/// show them again.
 #[derive(Debug)]
 pub(super) struct Commands {
     pub(super) rows: RenderedRows,
     count: usize,
     pub(super) round_trips: usize,
-    /// Time of all round trips.
+    /// The total time of all round trips.
     pub(super) took: Duration,
 }
 
-/// Output of a template that other templates include without escaping it again.
+/// The output of a template. Other templates include it without escaping it again.
 #[derive(Debug)]
 pub(super) struct RenderedRows(String);
 

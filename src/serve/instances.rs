@@ -1,8 +1,9 @@
 //! Instances on the same Redis server announce themselves and find each other.
 //!
-//! Each instance has a hash with a short TTL: it is deleted when the instance stops, and expires if it crashes. One more
-//! hash lists their addresses, so that no instance has to scan all keys; an address in it without a hash of its
-//! own is stale. Only commands that sessions need are used, because the Redis user may not be allowed others.
+//! Each instance has a hash with a short TTL, which is deleted when the instance stops, and expires if it crashes.
+//! Another hash lists the addresses of all instances, so that no instance has to scan all keys. If an address in this
+//! list has no hash, it is stale. This code uses only commands that sessions need too, because the Redis user may not
+//! be allowed to run others.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::redis_client::fault::RedisFault;
 use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;
 
-/// The field of an instance's hash that names its step.
+/// The field of an instance's hash that contains its step.
 const STEP: &str = "serves";
 /// TTL of an announcement, in seconds.
 const TTL: i64 = 10;
@@ -83,7 +84,7 @@ fn key(address: &str) -> String {
     format!("{KEY_PREFIX}instance:{address}")
 }
 
-/// The hash that lists the addresses of all instances.
+/// Returns the key of the hash that lists the addresses of all instances.
 fn directory() -> String {
     format!("{KEY_PREFIX}instances")
 }
@@ -119,7 +120,7 @@ async fn announce_once(
     Ok(others)
 }
 
-/// `None` if Redis contains anything but an address and a step.
+/// Parses the address and the step of another instance. Returns `None` if they are invalid.
 fn other_instance(address: &str, step: &[u8]) -> Option<OtherInstance> {
     let address: SocketAddr = address.parse().ok()?;
     if address.ip().is_unspecified() {

@@ -41,26 +41,26 @@ use pages::Layout;
 use router::AppState;
 use sessions::Sessions;
 
-/// The command's options.
+/// The options of the command.
 pub(crate) struct ServeOptions {
     /// Which step of the app to serve.
     pub step: AppStep,
     /// The TTL that each visit sets.
     pub ttl: Duration,
-    /// The lifetime of a session, however often it is visited.
+    /// The maximum lifetime of a session, however often it is visited.
     pub max_age: Duration,
     /// Whether browsers send the cookie only over HTTPS.
     pub secure_cookies: bool,
-    /// Signs the cookies of steps 1 to 3.
+    /// The key that signs the cookies of steps 1 to 3.
     pub key: SigningKey,
     /// Receives one entry per request.
     pub log: Option<AccessLog>,
 }
 
-/// What happens outside of any request.
+/// An event that does not belong to a request.
 #[derive(Debug)]
 pub(crate) enum ServerEvent {
-    /// The server listens, and a signal stops it gracefully.
+    /// The server listens. From now on, a signal stops it gracefully.
     Ready(SocketAddr),
     /// Redis is unavailable at the start, but the app runs anyway.
     Unreachable(RedisFault),
@@ -129,7 +129,7 @@ pub(crate) fn serve_until(
         }
         stop.cancel();
         let end = async {
-            // If one of the tasks panicked, the panic has been printed.
+            // If one of the tasks panicked, the panic has already been printed.
             let _ = tokio::join!(server, announcer);
             // The hashes of step 2 have no TTL.
             let created = sessions.created.take();

@@ -66,7 +66,7 @@ pub(super) enum CookieView {
     Ignored(&'static str),
     /// Steps 1 to 3: the beginning of the signature, because the whole signature would make `HttpOnly` useless.
     Signed { signature: String },
-    /// Step 4: only the first characters of the token, and the Redis key derived from it.
+    /// Step 4: the first characters of the token, and the Redis key that is derived from the whole token.
     Token(Token),
 }
 

@@ -109,7 +109,7 @@ async fn log_out(State(app): State<Arc<AppState>>, SessionCookie(cookie): Sessio
             cookie.make_removal();
             (CookieJar::new().add(cookie), Redirect::to("/")).into_response()
         }
-        // The cookie stays, so that the visitor can try again and end the session.
+        // Keep the cookie, so that the visitor can try again to end the session.
         Err(fault) => pages::unavailable(app.layout, &fault),
     }
 }

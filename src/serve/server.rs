@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a listener, with limits on connections, on the size of a request's head and on the time it may take.
+//! An HTTP/1.1 server with limits on the number of connections, and on the size and duration of a request's head.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,21 +18,20 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-/// Connections open at a time: fewer than the 1,024 file descriptors that a process may usually have.
+/// The most open connections: fewer than the 1,024 file descriptors that a process may usually have.
 const MOST_CONNECTIONS: usize = 960;
 /// Time limit for the head of a request, and between two requests of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a request's line and headers.
+/// The maximum size of a request's line and headers in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// Headers of a request.
+/// The most headers in a request.
 const MOST_HEADERS: usize = 64;
-/// Time limit for requests that are being answered when the server stops.
+/// How long requests in progress may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 /// Pause before the next attempt if the system cannot accept a connection (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves connections of `listener` until `stop`; then finishes the requests that are being answered, within
-/// [`GRACE`].
+/// Serves connections of `listener` until `stop`, and then finishes the requests in progress within [`GRACE`].
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut connections = Connections::default();
     let graceful = GracefulShutdown::new();
@@ -106,7 +105,7 @@ async fn serve_connection(
         let connection = &connection;
         async move {
             let response = response.await;
-            // A connection with an event stream keeps answering.
+            // A connection with an event stream continues to count as answering.
             if let Ok(response) = &response
                 && response.body().size_hint().exact().is_some()
             {
@@ -140,9 +139,9 @@ struct ClientConnection {
 /// What a connection is doing. To make room, connections are closed in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Activity {
-    /// Waits for a request.
+    /// Waiting for a request.
     Waiting,
-    /// Answers a request.
+    /// Answering a request.
     Answering,
 }
 
@@ -167,8 +166,8 @@ impl Connections {
         connection
     }
 
-    /// Closes the connection that has waited longest for a request; if none waits, the one that has been answering
-    /// longest.
+    /// Closes the connection that has waited longest for a request. If none is waiting, closes the one that has been
+    /// answering longest.
     fn close_one(&mut self) {
         let open = self.0.iter().filter_map(Weak::upgrade);
         if let Some(connection) = open.min_by_key(|open| *open.activity()) {

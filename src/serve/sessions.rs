@@ -1,4 +1,4 @@
-//! From a cookie to the session that the page shows.
+//! Finds the session for a cookie.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::redis_client::fault::RedisFault;
 use crate::session::store::{Fields, SessionStore};
 use crate::session::{SigningKey, Token};
 
-/// Everything that turns a cookie into a session.
+/// The settings and connections that are needed to find a session.
 pub(super) struct Sessions {
     pub(super) step: AppStep,
     pub(super) ttl: Duration,
@@ -28,7 +28,7 @@ pub(super) struct Sessions {
     pub(super) created: Arc<CreatedKeys>,
 }
 
-/// The visitor according to the cookie. Whether the session is valid is known only after a query to Redis.
+/// The visitor according to the cookie. Only a query to Redis shows whether the session is valid.
 pub(super) enum Identity {
     /// Steps 1 to 3: a name with a valid signature.
     Name(String),
@@ -45,10 +45,10 @@ impl Identity {
 
 const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key";
 const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried";
-const NO_SESSION: &str = "it looks like a token, but no session has its key (any more)";
+const NO_SESSION: &str = "it looks like a token, but there is no session for it (any more)";
 
 impl Sessions {
-    /// Counts a visit of the session that the cookie names, in one round trip.
+    /// Counts a visit of the session that belongs to the cookie, in one round trip.
     pub(super) async fn visit(&self, cookie: Option<&str>, deadline: Deadline) -> Result<Visit, RedisFault> {
         let Some(cookie) = cookie else {
             return Ok(Visit::default());
@@ -61,7 +61,7 @@ impl Sessions {
         }
     }
 
-    /// The visitor that the cookie names; `None` if the cookie is invalid.
+    /// Returns the visitor that the cookie identifies, or `None` if the cookie is invalid.
     pub(super) fn identity(&self, cookie: Option<&str>) -> Option<Identity> {
         let cookie = cookie?;
         if self.step.signs_the_name() {
@@ -134,7 +134,7 @@ impl Sessions {
         })
     }
 
-    /// Starts a session for `name`, after ending the one that the cookie names; returns the cookie's new value.
+    /// Ends the session that belongs to the cookie, and starts one for `name`. Returns the cookie's new value.
     pub(super) async fn login(
         &self,
         name: &str,
@@ -161,7 +161,7 @@ impl Sessions {
         Ok(token.reveal().to_owned())
     }
 
-    /// Ends the session that the cookie names, on the server as well.
+    /// Ends the session that belongs to the cookie, on the server as well.
     pub(super) async fn logout(&self, cookie: &str, deadline: Deadline) -> Result<(), RedisFault> {
         let Some(Identity::Token(token)) = self.identity(Some(cookie)) else {
             return Ok(());
@@ -172,7 +172,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Reads a session without refreshing it: its TTL and fields, or `None` if its key does not exist.
+    /// Reads a session without resetting its TTL. Returns the TTL and the fields, or `None` if the key does not
+    /// exist.
     pub(super) async fn look(
         &self,
         visitor: &Identity,
@@ -187,7 +188,7 @@ impl Sessions {
         self.redis.run(deadline, work).await
     }
 
-    /// Whether Redis is usable; step 1 does not need it.
+    /// Checks whether Redis is usable. Step 1 does not need Redis.
     pub(super) async fn health(&self, deadline: Deadline) -> Result<(), RedisFault> {
         if self.step.needs_redis() {
             self.redis.check(deadline).await?;
@@ -204,8 +205,8 @@ impl Sessions {
     }
 }
 
-/// Runs `work` to its end even if the visitor disconnects, which drops the request: what a visit creates for an invalid
-/// token must be deleted, and a hash that step 2 creates must be noted, because nothing else would delete it.
+/// Runs `work` to its end even if the visitor disconnects, which cancels the request. A hash that a visit creates for
+/// an invalid token must be deleted, and a hash that step 2 creates must be recorded so that it can be deleted later.
 async fn in_a_task<T: Send + 'static>(
     work: impl Future<Output = RedisResult<T>> + Send + 'static,
 ) -> RedisResult<T> {
@@ -219,7 +220,7 @@ fn signature_start(cookie: &str) -> String {
     signature.chars().take(6).collect()
 }
 
-/// A visit without a session, and the reason as half a sentence.
+/// Returns a visit without a session. `reason` is half a sentence.
 fn ignored(reason: &'static str) -> Visit {
     Visit {
         cookie: CookieView::Ignored(reason),

@@ -1,4 +1,4 @@
-//! Everything that is printed or read on the terminal.
+//! All terminal input and output.
 //!
 //! Answers go to standard output; progress and notes go to standard error.
 
@@ -33,7 +33,8 @@ pub(crate) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Prints a command's error: help that was asked for goes to standard output, everything else to standard error.
+/// Prints the error of a command. Help that the user asked for goes to standard output, and everything else to
+/// standard error.
 pub(crate) fn error(error: &Error) {
     match error {
         Error::CommandLine(answer) => command_line(answer),
@@ -55,7 +56,7 @@ pub(crate) fn error(error: &Error) {
     }
 }
 
-/// The cause, the evidence and the fixes, one per line.
+/// Returns the cause, the evidence and the fixes, one per line.
 fn fault_lines(fault: &RedisFault) -> Vec<String> {
     let cause = format!("{} ({})", fault.summary, fault.code);
     let evidence = fault.evidence.iter().map(|fact| format!("  {fact}"));
@@ -80,7 +81,8 @@ fn url(error: &UrlError) {
     note(&format!("sessiontut: {code}: {}{meant}", error.message));
 }
 
-/// Prints one line of the answer without wrapping it, such as an address. A closed pipe (`| head -1`) is no error.
+/// Prints one line of the answer without wrapping it, such as an address. A closed pipe (`| head -1`) is not an
+/// error.
 pub(crate) fn answer(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -104,7 +104,7 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
     resolver(at).after(private_name(at)).and_all(query(at))
 }
 
-/// What to do about a slow lookup.
+/// Fixes for a slow lookup.
 pub(super) fn slow(at: &FixContext) -> Fixes {
     let silent_about = at.lookup.servers.iter().find_map(|server| server.silent_about);
     let servers = "put the name servers that reply first, and remove those that do not";
@@ -120,7 +120,7 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
     .and("cache", "run a caching resolver on this host (systemd-resolved, dnsmasq, unbound)")
 }
 
-/// What to do about a name that a search domain completed.
+/// Fixes for a name that was completed with a search domain.
 pub(super) fn completed(at: &FixContext) -> Fixes {
     match &at.lookup.completed {
         Some(completed) => advise(
@@ -134,7 +134,7 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
     }
 }
 
-/// What to do about a connection to an address from `/etc/hosts` that does not work.
+/// Fixes for an address in `/etc/hosts` that does not work.
 pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
     let entry = at.lookup.hosts_file.as_ref()?;
     let line = entry.line;
@@ -160,7 +160,7 @@ pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
             .command(if entry.is_shared {
                 look
             } else {
-                // `sed -i` replaces the file, which fails where it is mounted, as in containers.
+                // `sed -i` replaces the file, which fails if the file is a mount, as in containers.
                 format!("sudo sh -c 'new=$(sed \"{line}s/^/#/\" /etc/hosts) && printf \"%s\\n\" \"$new\" > /etc/hosts'")
             })
         }
@@ -172,7 +172,7 @@ pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// What to do if the name servers know a name that the system's resolver does not find.
+/// Fixes for a name that the name servers resolve, but the system's resolver does not.
 fn name_sources(at: &FixContext) -> Option<Fixes> {
     let line = at.lookup.nsswitch.as_ref()?;
     let is_known = |server: &NameServer| matches!(server.answer, NameAnswer::Addresses(_));
