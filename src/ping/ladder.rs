@@ -85,6 +85,10 @@ impl<'a> Ladder<'a> {
         let answered = self.ping(&mut connection).await;
         if answered.is_some() {
             self.role(&mut connection).await;
+        } else if self.seen.reports_its_state() {
+            let requests = ping::Requests::about_the_server();
+            let exchanges = requests.pipeline(&mut connection, self.deadline).await;
+            self.seen.server = role::server_info(&exchanges);
         }
         if self.seen.is_refused_by_acl() {
             self.seen.permissions = permissions::observe(&mut connection, self.deadline).await;

@@ -96,6 +96,12 @@ impl Observations {
             .any(Response::is_forbidden)
     }
 
+    /// Whether the reply to PING is an error that says why Redis cannot serve now. Redis still answers INFO then.
+    pub fn reports_its_state(&self) -> bool {
+        let code = self.ping.as_ref().and_then(Response::error_code);
+        matches!(code.as_deref(), Some("LOADING" | "MASTERDOWN" | "MISCONF"))
+    }
+
     /// Whether the server runs the read or, for a user who may not read that key, the ECHO.
     pub fn serves_without_ping(&self) -> bool {
         let read = self.read.as_ref();

@@ -79,6 +79,14 @@ impl Requests {
         Self { commands, value }
     }
 
+    /// Only the requests that describe the server.
+    pub(crate) fn about_the_server() -> Self {
+        Self {
+            commands: vec![("ROLE", cmd("ROLE")), ("INFO", cmd("INFO"))],
+            value: String::new(),
+        }
+    }
+
     /// Sends all requests without waiting in between, and reads the responses, up to the first that is not a reply.
     ///
     /// The large request is written on its own: if its packets are lost, those before it must not be.

@@ -64,7 +64,21 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
         fixes: accepted.cause.fixes(&context),
         summary: accepted.summary,
     }));
+    if let Some(finding) = &finding {
+        warnings.retain(|warning| !repeats(warning.cause, finding.cause));
+    }
     Verdict { finding, warnings }
+}
+
+/// Whether a warning only repeats a part of what the cause says.
+fn repeats(warning: Cause, cause: Cause) -> bool {
+    warning == cause
+        || matches!(
+            (warning, cause),
+            (Cause::ServerEviction, Cause::ServerOutOfMemory)
+                | (Cause::RoleReplica, Cause::RoleMasterDown)
+                | (Cause::ClusterPartial, Cause::ClusterDown)
+        )
 }
 
 /// Adds the problem of a certificate that `--insecure` accepted: as the finding or, if a later check failed, beside it.

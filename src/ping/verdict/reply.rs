@@ -8,7 +8,7 @@ use super::finding::{Certainty, Finding, describe_packets, seconds};
 use super::tls::{alert_name, client_certificate};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Exchange, Experiment, Observations, TlsResult};
+use crate::ping::observation::{Exchange, Experiment, Observations, SLOTS, ServerInfo, TlsResult};
 use crate::ping::permissions::{Access, Missing};
 use crate::ping::response::Response;
 use crate::redis_client::error_replies::ErrorReply;
@@ -45,7 +45,8 @@ pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Fi
         Some(reply) if reply.cause == Cause::AuthNoPermission => no_permission(command, error, seen),
         Some(reply) => Finding::proved(reply.cause)
             .summary(reply.summary())
-            .replied(command, error),
+            .replied(command, error)
+            .facts(state_facts(reply.cause, &seen.server)),
         None => Finding::proved(Cause::ServerRefused)
             .summary(format!(
                 "the server refuses {command}: \"{}\"",
@@ -53,6 +54,46 @@ pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Fi
             ))
             .replied(command, error),
     }
+}
+
+/// What INFO says about the cause.
+pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
+    let shown = |name: &str| Some(sanitize::excerpt(server.field(name)?.as_bytes(), QUOTED));
+    let percent = |part: u64, whole: u64| (whole > 0).then(|| part.saturating_mul(100) / whole);
+    let fact = match cause {
+        Cause::ServerLoading => shown("loading_loaded_perc").map(|percent| {
+            let left = server.number("loading_eta_seconds");
+            let left = left.map_or_else(String::new, |left| format!(", about {left} seconds left"));
+            format!("INFO reports that {percent} % of the data are loaded{left}")
+        }),
+        Cause::RoleMasterDown | Cause::RoleReplica => server.primary().map(|(host, port)| {
+            let host = sanitize::excerpt(host.as_bytes(), QUOTED);
+            let since = server.number("master_link_down_since_seconds");
+            let since = since.map_or_else(String::new, |since| format!(", which it lost {since} seconds ago"));
+            format!("its primary is {host}:{port}{since}")
+        }),
+        Cause::ServerMisconf => {
+            let failed = |name: &str| server.field(name).is_some_and(|status| status != "ok");
+            let names = ["rdb_last_bgsave_status", "aof_last_write_status", "aof_last_bgrewrite_status"];
+            let names: Vec<&str> = names.into_iter().filter(|name| failed(name)).collect();
+            (!names.is_empty()).then(|| format!("INFO reports a failure: {}", names.join(", ")))
+        }
+        Cause::ServerOutOfMemory => server
+            .number("used_memory")
+            .zip(server.number("maxmemory"))
+            .and_then(|(used, most)| {
+                let policy = shown("maxmemory_policy").unwrap_or_default();
+                let percent = percent(used, most)?;
+                Some(format!("INFO reports that {percent} % of maxmemory is used, and that maxmemory-policy is {policy}"))
+            }),
+        Cause::ServerNoReplicas => shown("min_slaves_good_slaves").map(|count| format!("INFO reports {count} replicas in sync")),
+        Cause::ClusterDown => server
+            .failing_slots()
+            .filter(|slots| *slots > 0)
+            .map(|slots| format!("CLUSTER INFO reports that {slots} of {SLOTS} slots have no node")),
+        _ => None,
+    };
+    fact.into_iter().collect()
 }
 
 /// Judges a command that the user may not run.

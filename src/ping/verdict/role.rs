@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Value;
 
 use super::finding::{Finding, describe_packets, replied, seconds};
-use super::reply::{error_reply, no_permission, unexpected_reply, unusable};
+use super::reply::{error_reply, no_permission, state_facts, unexpected_reply, unusable};
 use super::warnings::median;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Observations, WriteTest};
@@ -58,6 +58,7 @@ fn cluster(seen: &Observations) -> Option<Finding> {
         Finding::proved(Cause::ClusterDown)
             .summary("the node answers, but its cluster is down")
             .fact("PING got PONG")
+            .facts(state_facts(Cause::ClusterDown, server))
             .facts(state.map(|state| format!("CLUSTER INFO reports cluster_state:{}", sanitize::line(state))))
             .facts(read.map(|error| replied("GET", &error))),
     )

@@ -8,6 +8,7 @@ use super::tcp::describe;
 use super::{dns, tcp};
 use crate::ping::causes::{Cause, FixContext};
 use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, SLOTS, ServerInfo};
+use crate::ping::response::Response;
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, UrlWarning};
 use crate::sanitize;
@@ -126,13 +127,18 @@ fn plaintext(target: &Target, seen: &Observations) -> Option<Found> {
 
 fn replica(seen: &Observations) -> Option<Found> {
     seen.server.is_replica().then(|| {
-        let summary = "the server is a read-only replica, so the tutorial's writes fail";
-        (Cause::RoleReplica, summary.into())
+        let primary = seen.server.primary().map_or_else(String::new, |(host, port)| {
+            format!(" of {}:{port}", sanitize::excerpt(host.as_bytes(), 60))
+        });
+        let summary = format!("the server is a read-only replica{primary}, so the tutorial's writes fail");
+        (Cause::RoleReplica, summary)
     })
 }
 
 fn lost_primary(seen: &Observations) -> Option<Found> {
-    seen.server.has_lost_its_primary().then(|| {
+    let refuses = |response: &Response| response.error_code().as_deref() == Some("MASTERDOWN");
+    let serves = !seen.ping.iter().chain(&seen.read).any(refuses);
+    (serves && seen.server.has_lost_its_primary()).then(|| {
         let summary = "the replica has lost its primary and still serves stale data";
         (Cause::RoleMasterDown, summary.into())
     })

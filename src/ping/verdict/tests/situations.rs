@@ -187,12 +187,14 @@ fn pong() -> Observations {
     ping(reply("+PONG"))
 }
 
-fn info(fields: &[(&str, &str)]) -> Observations {
+fn fields(fields: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    fields.iter().map(owned).collect()
+}
+
+fn info(info: &[(&str, &str)]) -> Observations {
     let mut seen = pong();
-    seen.server.fields = fields
-        .iter()
-        .map(|(name, value)| ((*name).into(), (*value).into()))
-        .collect();
+    seen.server.fields = fields(info);
     seen
 }
 
@@ -1190,11 +1192,18 @@ fn situations(cause: Cause) -> Vec<Situation> {
             IP,
             error("-DENIED Redis is running in protected mode"),
         )],
-        Cause::ServerLoading => vec![seen(
-            "PING",
-            IP_WITH_LOGIN,
-            error("-LOADING Redis is loading the dataset in memory"),
-        )],
+        Cause::ServerLoading => {
+            let mut half = error("-LOADING Redis is loading the dataset in memory");
+            half.server.fields = fields(&[("loading_loaded_perc", "45.12"), ("loading_eta_seconds", "90")]);
+            vec![
+                seen(
+                    "PING",
+                    IP_WITH_LOGIN,
+                    error("-LOADING Redis is loading the dataset in memory"),
+                ),
+                seen("with INFO", IP, half),
+            ]
+        }
         Cause::ServerBusy => vec![
             seen("a script", SOCKET, error("-BUSY Redis is busy running a script")),
             seen(
@@ -1210,16 +1219,21 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 error("-BUSY Redis is busy running a module command"),
             ),
         ],
-        Cause::ServerOutOfMemory => vec![seen(
-            "HSET",
-            IP,
-            write_refused("-OOM command not allowed when used memory > 'maxmemory'."),
-        )],
-        Cause::ServerMisconf => vec![seen(
-            "PING",
-            IP,
-            error("-MISCONF Redis is configured to save RDB snapshots"),
-        )],
+        Cause::ServerOutOfMemory => {
+            let mut full = write_refused("-OOM command not allowed when used memory > 'maxmemory'.");
+            full.server.fields = fields(&[
+                ("maxmemory", "1000000"),
+                ("used_memory", "1010000"),
+                ("maxmemory_policy", "noeviction"),
+            ]);
+            vec![seen("HSET", IP, full)]
+        }
+        Cause::ServerMisconf => {
+            let mut failed = error("-MISCONF Redis is configured to save RDB snapshots");
+            failed.server.fields =
+                fields(&[("rdb_last_bgsave_status", "err"), ("aof_last_write_status", "ok")]);
+            vec![seen("PING", IP, failed)]
+        }
         Cause::ServerNoReplicas => {
             let mut warned = info(&[("min_slaves_good_slaves", "1")]);
             warned.server.settings = [("min-replicas-to-write".into(), "2".into())].into();
@@ -1271,6 +1285,17 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ]
         }
         Cause::RoleMasterDown => vec![
+            seen("PING", IP, {
+                let mut seen = error("-MASTERDOWN Link with MASTER is down");
+                seen.server.fields = fields(&[
+                    ("role", "slave"),
+                    ("master_host", "10.0.3.18"),
+                    ("master_port", "6379"),
+                    ("master_link_status", "down"),
+                    ("master_link_down_since_seconds", "90"),
+                ]);
+                seen
+            }),
             seen("HSET", IP, write_refused("-MASTERDOWN Link with MASTER is down")),
             seen(
                 "a warning",
