@@ -24,7 +24,8 @@ use crate::signals::{self, Interrupted, Stop};
 /// Called with the Redis server that the program waits for, and with `None` when the wait is over.
 pub(crate) type WaitNotice = Box<dyn FnMut(Option<&Target>) + Send>;
 
-/// Returns the target of a new connection: the process that served the practice Redis may have ended.
+/// Returns the target for a new connection. It may change, because the process that ran the practice Redis may have
+/// ended.
 pub(crate) type CurrentTarget = Arc<dyn Fn() -> Target + Send + Sync>;
 
 /// A connection that is opened by the first command, and opened again after a failure.
@@ -121,7 +122,7 @@ impl LessonConnection {
         }
     }
 
-    /// Another connection to the same Redis.
+    /// Returns another connection to the same Redis server.
     ///
     /// # Errors
     /// Returns an error if the async runtime cannot be created.

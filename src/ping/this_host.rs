@@ -19,7 +19,7 @@ pub struct ThisHost {
     pub in_container: bool,
     /// This host's EC2 instance, if it is one.
     pub instance: Option<Instance>,
-    /// How the local ports for connections to the target are used, if none is free. Known only on Linux.
+    /// The use of the local ports for connections to the target, if none is free. Known only on Linux.
     pub local_ports: Option<LocalPorts>,
     /// The processes that listen on the port. Known only if the target is this host, and on Linux.
     pub listeners: Option<Vec<LocalListener>>,
@@ -32,7 +32,7 @@ pub struct LocalPorts {
     pub last: u16,
     /// Connections to the destination that are open.
     pub open: usize,
-    /// Connections to the destination that were closed, but keep their port for another minute (TIME_WAIT).
+    /// Connections to the destination that were closed, but keep their ports for another minute (TIME_WAIT).
     pub time_wait: usize,
 }
 
@@ -106,7 +106,7 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Thi
     }
 }
 
-/// Reads how the local ports for connections to the address are used.
+/// Counts the local ports that connections to the address use.
 pub(super) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut bounds = range.split_whitespace().map(str::parse);
@@ -325,7 +325,7 @@ pub(super) fn blocked_retransmissions() -> Option<u64> {
     values.split_whitespace().nth(at)?.parse().ok()
 }
 
-/// Checks the traces of Docker, Podman, Kubernetes, ECS and systemd-nspawn.
+/// Looks for traces of Docker, Podman, Kubernetes, ECS and systemd-nspawn.
 fn in_container() -> bool {
     const FILES: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
     const VARIABLES: [&str; 3] = [

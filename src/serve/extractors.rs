@@ -23,9 +23,10 @@ use crate::session::{self, NameError};
 pub(super) const COOKIE_NAME: &str = "session";
 /// The name of the form field.
 const FIELD: &str = "username";
-/// Longest form, in bytes.
+/// The maximum size of a form in bytes.
 const LONGEST_FORM: usize = 16 * 1024;
-/// Further bytes that are read and discarded, because a client that is cut off while it sends never sees the response.
+/// The most bytes after that to read and discard, because a client that is cut off while it sends never sees the
+/// response.
 const DISCARDED: usize = 1024 * 1024;
 /// Time limit for the whole form to arrive.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);

@@ -121,7 +121,7 @@ struct ErrorPage<'a> {
     redis: Option<&'a RedisFault>,
 }
 
-/// Bytes that a page usually has; a longer one makes its buffer grow.
+/// The usual size of a page in bytes. For a longer page, the buffer grows.
 const USUAL_SIZE: usize = 8 * 1024;
 
 /// Returns a response with this page.

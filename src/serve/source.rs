@@ -30,8 +30,8 @@ pub(super) struct SourcePage {
 }
 
 impl SourcePage {
-    /// The page for a query: `lang=rust|flask|express|axum` and `step=1..4`. The defaults are the first language and the
-    /// step of this server.
+    /// Returns the page for a query with `lang=rust|flask|express|axum` and `step=1..4`. The defaults are the first
+    /// language and the step of this server.
     pub(super) fn new(layout: Layout, query: &str) -> Option<Self> {
         let mut language = &LANGUAGES[0];
         let mut step = layout.step;
@@ -55,7 +55,7 @@ impl SourcePage {
 }
 
 impl SourceFile {
-    /// The text without the comments that mark regions for the lessons.
+    /// Returns the text without the comments that mark regions for the lessons.
     fn shown(&self) -> String {
         let is_mark = |line: &&str| {
             let text = line.trim_start().trim_start_matches(['#', '/']);

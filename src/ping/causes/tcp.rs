@@ -30,7 +30,7 @@ pub(super) fn timeout(at: &FixContext) -> Fixes {
         .after(names::hosts_file(at))
 }
 
-/// No local port is free. Connections in TIME_WAIT keep theirs for a minute.
+/// Fixes if no local port is free. Connections in TIME_WAIT keep their ports for a minute.
 pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     /// The kernel's default range.
     const DEFAULT: (u16, u16) = (32_768, 60_999);
@@ -61,7 +61,7 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     fixes.and_all(look)
 }
 
-/// Lost packets: the path is to blame, not the server.
+/// Fixes for lost packets, which are a problem of the path, not of the server.
 pub(super) fn loss(at: &FixContext) -> Fixes {
     advise(
         "loss",
@@ -73,7 +73,7 @@ pub(super) fn loss(at: &FixContext) -> Fixes {
     .command("ip -s link")
 }
 
-/// The port on which the provider offers TLS, if the URL has another one.
+/// Returns the provider's TLS port, if the URL has another port.
 fn provider_port(at: &FixContext) -> Option<Fixes> {
     let (port, is_open) = at.other_port?;
     let service = at.hosting?.service;
@@ -127,7 +127,7 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     fixes.after(provider_check(at))
 }
 
-/// What to check at the provider whose name the host has.
+/// Returns what to check at the provider, if the host name shows which one it is.
 fn provider_check(at: &FixContext) -> Option<Fixes> {
     at.hosting.map(|hosting| advise("provider", hosting.check))
 }

@@ -16,8 +16,8 @@ use crate::sanitize;
 /// After this time the kernel has sent the second SYN: it retransmits the first after one second (RFC 6298, 2).
 const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 
-/// Judges a run in which no address could be connected. The attempt with the lowest [`rank`] gives the cause.
-/// The kernel waits this long before it sends the first SYN again (RFC 6298, 2).
+/// Judges a run in which no address could be connected. The attempt with the lowest [`rank`] gives the cause. How
+/// long the kernel waits before it retransmits the first SYN (RFC 6298, 2).
 const FIRST_RETRANSMISSION: Duration = Duration::from_secs(1);
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
@@ -257,7 +257,7 @@ fn open_files(seen: &Observations) -> Option<String> {
     Some(format!("this process may have {limit} files open (ulimit -n)"))
 }
 
-/// Judges a run that could not open enough files to look up the name or even to begin.
+/// Judges a run that could not open enough files to look up the name, or even to start.
 pub(super) fn judge_open_files(seen: &Observations) -> Option<Finding> {
     let limit = open_files(seen).filter(|_| seen.dials.is_empty())?;
     let finding = Finding::proved(Cause::LocalOpenFiles).fact(limit);
@@ -273,7 +273,7 @@ pub(super) fn judge_open_files(seen: &Observations) -> Option<Finding> {
     })
 }
 
-/// Reports whether the provider's port with TLS could be connected.
+/// Reports whether the provider's TLS port accepts connections.
 fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     let service = Hosting::of(target.host()?)?.service;
     let dial = seen.other_port.as_ref()?;
@@ -285,7 +285,7 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     Some(format!("{}, where {service} offers TLS, {result}", dial.to))
 }
 
-/// Warns about lost packets: some had to be sent again although the connection works.
+/// Warns about lost packets, if some were retransmitted although the connection works.
 pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     let count = seen.retransmissions;
     let syns = "the first SYN got no reply and had to be sent again, so connecting took over 1 s";
