@@ -27,6 +27,14 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
             "too many open files: raise the limit of this process{limit}"
         )));
     }
+    // The same holds if the system forbids socket pairs, for example by seccomp.
+    #[cfg(unix)]
+    std::os::unix::net::UnixStream::pair().map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("this system does not allow socket pairs: {error}"),
+        )
+    })?;
     Builder::new_current_thread().enable_all().build()
 }
 

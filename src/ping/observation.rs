@@ -227,6 +227,8 @@ pub enum NameAnswer {
     Timeout,
     /// The query could not be sent, or no server listens; the error message.
     Unreachable(String),
+    /// This host itself blocked the query; its error message.
+    Blocked(String),
     /// The data received is not a DNS response to the query.
     Malformed,
 }

@@ -92,12 +92,22 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn no_name_server(at: &FixContext) -> Fixes {
+    let is_blocked = |server: &NameServer| matches!(server.answer, NameAnswer::Blocked(_));
+    let blocked = at.lookup.servers.iter().any(is_blocked).then(|| {
+        advise(
+            "local-firewall",
+            "check this host's own firewall, and whether this process may use the network (seccomp, capabilities, \
+             network namespace)",
+        )
+        .command("sudo nft list ruleset")
+    });
     resolver(at)
         .and(
             "local-firewall",
             "allow port 53 (UDP and TCP) from this host to the name server",
         )
         .and_all(private_name(at))
+        .after(blocked)
 }
 
 pub(super) fn server_failure(at: &FixContext) -> Fixes {
@@ -172,20 +182,43 @@ pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes for a name that the name servers resolve, but the system's resolver does not.
+/// Fixes for a name that a name server resolves, but the system's resolver does not.
 fn name_sources(at: &FixContext) -> Option<Fixes> {
-    let line = at.lookup.nsswitch.as_ref()?;
     let is_known = |server: &NameServer| matches!(server.answer, NameAnswer::Addresses(_));
-    at.lookup.servers.iter().any(is_known).then(|| {
-        advise(
-            "nsswitch",
-            format!(
-                "add dns to line {} of /etc/nsswitch.conf (hosts: files dns): this system queries other sources only",
-                line.number
-            ),
+    if !at.lookup.servers.iter().any(is_known) {
+        return None;
+    }
+    let is_unknown = |server: &NameServer| {
+        matches!(
+            server.answer,
+            NameAnswer::NotFound | NameAnswer::NoAddress | NameAnswer::DanglingAlias(_)
         )
-        .command("grep -n '^hosts:' /etc/nsswitch.conf")
-    })
+    };
+    if at.lookup.servers.iter().any(is_unknown) {
+        return Some(
+            advise(
+                "resolver",
+                "use only name servers that know the name: applications take the first answer that they get",
+            )
+            .command("cat /etc/resolv.conf"),
+        );
+    }
+    let line = at.lookup.nsswitch.as_ref()?;
+    let number = line.number;
+    let uses_dns = line
+        .text
+        .split_whitespace()
+        .any(|word| matches!(word, "dns" | "resolve"));
+    let text = if uses_dns {
+        format!(
+            "put dns first in line {number} of /etc/nsswitch.conf: another source ends the lookup before it"
+        )
+    } else {
+        format!(
+            "add dns to line {number} of /etc/nsswitch.conf (hosts: files dns): this system queries other sources only"
+        )
+    };
+    Some(advise("nsswitch", text).command("grep -n '^hosts:' /etc/nsswitch.conf"))
 }
 
 /// Fixes for a name that is known only in a container network or in a provider's network.

@@ -145,9 +145,13 @@ async fn query_beside_system(
     {
         server.took = asked.elapsed();
     }
-    if system.is_some() {
-        lookup.system_timed_out = true;
+    lookup.system_timed_out = system.is_some();
+    if lookup.system_timed_out {
         lookup.addresses = addresses;
+    } else if lookup.fault.as_deref() == Some(NO_THREAD) {
+        // Applications may have the threads that this process lacks, so go on without the system's resolver.
+        let entry = system_config::in_hosts_file(host);
+        lookup.addresses = entry.map_or(addresses, |entry| vec![entry.address]);
     }
 }
 
@@ -165,13 +169,16 @@ async fn receive(
 fn system_lookup(host: &str) -> oneshot::Receiver<SystemResult> {
     let (report, found) = oneshot::channel();
     let host = host.to_owned();
-    // If no thread can be started, the channel closes, and the lookup counts as failed.
+    // If no thread can be started, the channel closes.
     let _ = thread::Builder::new().name("getaddrinfo".into()).spawn(move || {
         // The receiver is gone if the wait has ended.
         let _ = report.send(os::look_up(&host));
     });
     found
 }
+
+/// The error if the system's lookup could not be started.
+const NO_THREAD: &str = "this process cannot start another thread: too little memory, or too many processes";
 
 /// Records the result of the system's lookup.
 fn record(lookup: &mut Lookup, host: &str, found: Result<SystemResult, oneshot::error::RecvError>) {
@@ -188,7 +195,7 @@ fn record(lookup: &mut Lookup, host: &str, found: Result<SystemResult, oneshot::
             }
         }
         Ok(Err(error)) => lookup.fault = Some(error),
-        Err(_) => lookup.fault = Some("the lookup could not be started".to_owned()),
+        Err(_) => lookup.fault = Some(NO_THREAD.to_owned()),
     }
 }
 

@@ -30,23 +30,39 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         NameAnswer::DanglingAlias(end) => Some(end),
         _ => None,
     });
-    let finding = if any(|answer| *answer == NameAnswer::NoAddress) {
+    let is_known = any(|answer| matches!(answer, NameAnswer::Addresses(_)));
+    let is_unknown = any(|answer| {
+        matches!(
+            answer,
+            NameAnswer::NoAddress | NameAnswer::NotFound | NameAnswer::DanglingAlias(_)
+        )
+    });
+    let finding = if is_known && is_unknown {
+        // Applications use the first answer.
+        Finding::likely(Cause::DnsNotFound).summary(format!(
+            "this system's name servers disagree about {host}: some do not know it"
+        ))
+    } else if any(|answer| *answer == NameAnswer::NoAddress) {
         Finding::proved(Cause::DnsNoAddress).summary(format!("{host} exists but has no A or AAAA record"))
     } else if let Some(end) = alias {
         Finding::proved(Cause::DnsNotFound)
             .summary(format!("{host} is an alias of {end}, which does not exist"))
     } else if any(|answer| *answer == NameAnswer::NotFound) {
         Finding::proved(Cause::DnsNotFound).summary(format!("the name {host} does not exist"))
-    } else if any(|answer| matches!(answer, NameAnswer::Refused(_) | NameAnswer::Malformed)) {
+    } else if !is_known && any(|answer| matches!(answer, NameAnswer::Refused(_) | NameAnswer::Malformed)) {
         Finding::proved(Cause::DnsServerFailure)
             .summary(format!("the name server cannot or will not resolve {host}"))
-    } else if any(|answer| matches!(answer, NameAnswer::Addresses(_))) {
+    } else if is_known {
         // The name servers return addresses, but the system's resolver does not use these servers.
         Finding::likely(Cause::DnsNotFound).summary(format!("this system's resolver does not find {host}"))
     } else if lookup.system_timed_out && lookup.took < SLOW_RESOLVER {
         Finding::likely(Cause::DnsTimeout)
             .summary(format!("no name server replied for {host} before the timeout"))
             .fact("a resolver that has to query others may need longer: try a longer --timeout")
+    } else if let Some(error) = blocked_here(lookup) {
+        Finding::proved(Cause::DnsTimeout).summary(format!(
+            "this host does not let this process query a name server ({error}), so {host} cannot be resolved"
+        ))
     } else {
         Finding::proved(Cause::DnsTimeout)
             .summary(format!("no name server replies, so {host} cannot be resolved"))
@@ -56,6 +72,16 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             .facts(evidence(lookup))
             .fact("no connection was tried: there is no address"),
     )
+}
+
+/// The error, if this host itself blocked all queries: by a firewall rule, seccomp, or a missing capability.
+fn blocked_here(lookup: &Lookup) -> Option<&str> {
+    let mut errors = lookup.servers.iter().map(|server| match &server.answer {
+        NameAnswer::Blocked(error) => Some(error.as_str()),
+        _ => None,
+    });
+    let first = errors.next()??;
+    errors.all(|error| error.is_some()).then_some(first)
 }
 
 /// Judges a URL with an IP address of the family that `-4` or `-6` excludes.
@@ -119,6 +145,7 @@ pub(super) fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = S
             NameAnswer::Refused(code) => format!("replies {code}"),
             NameAnswer::Timeout => format!("did not reply within {}", seconds(server.took)),
             NameAnswer::Unreachable(error) => format!("cannot be reached: {error}"),
+            NameAnswer::Blocked(error) => format!("cannot be queried, because this host blocks it: {error}"),
             NameAnswer::Malformed => "sends a malformed response".into(),
         };
         format!("name server {} {answer}", server.address)

@@ -95,6 +95,9 @@ async fn query_records(server: SocketAddr, name: &str, kind: RecordType, deadlin
         return NameAnswer::Malformed;
     };
     match over_udp(server, &question, &bytes, deadline).await {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            NameAnswer::Blocked(errno_text(&error))
+        }
         Err(error) => NameAnswer::Unreachable(errno_text(&error)),
         Ok(Err(failure)) => failure,
         Ok(Ok(response)) if response.metadata.truncation => {

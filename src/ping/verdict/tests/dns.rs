@@ -57,6 +57,29 @@ fn a_short_wait_for_a_name_server_proves_nothing() {
 }
 
 #[test]
+fn name_servers_that_disagree_prove_nothing() {
+    let address = || "10.0.0.2:53".parse().unwrap();
+    for unknown in [NameAnswer::NotFound, NameAnswer::NoAddress] {
+        let known = NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]);
+        let dns = Lookup {
+            fault: Some("no".into()),
+            servers: vec![name_server(address(), unknown), name_server(address(), known)],
+            ..Lookup::default()
+        };
+        let seen = Observations {
+            dns: Some(dns),
+            ..Observations::default()
+        };
+        let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
+        assert_eq!(
+            (finding.cause, finding.certainty),
+            (Cause::DnsNotFound, Certainty::Likely)
+        );
+        assert_eq!(finding.fixes[0].kind, "resolver");
+    }
+}
+
+#[test]
 fn the_fixes_for_a_name_depend_on_the_lookup() {
     let first_fix = |lookup: Lookup| {
         let seen = Observations {

@@ -361,6 +361,10 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 "unreachable",
                 NameAnswer::Unreachable("connection refused".into()),
             ),
+            resolved(
+                "a rule of this host",
+                NameAnswer::Blocked("operation not permitted".into()),
+            ),
             seen(
                 "a short wait",
                 NAME,
