@@ -66,9 +66,9 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
             let problem = format!("{what} will not be saved: {why}");
             (Self { record, file: None }, Some(problem))
         };
-        let file = match &folder {
+        let file = match folder {
             Ok(folder) => folder.join(name),
-            Err(error) => return unsaved(T::default(), error),
+            Err(error) => return unsaved(T::default(), &error),
         };
         let shown = file.display();
         let json = match json_in(&file) {

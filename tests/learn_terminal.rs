@@ -109,10 +109,9 @@ fn wording_of_a_lesson() {
     left_sanely(&terminal, &learner, 0);
     let text = terminal.history();
     let text = text.split("step 2 of 4").nth(1).unwrap_or_default();
-    assert_golden(
-        "learn/lesson.txt",
-        text.split("echo status").next().unwrap_or_default(),
-    );
+    // The shell may echo the next command before it has printed its prompt.
+    let text = text.split("echo status").next().unwrap_or_default();
+    assert_golden("learn/lesson.txt", text.trim_end_matches(['$', ' ', '\n']));
 }
 
 #[test]

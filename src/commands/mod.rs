@@ -37,7 +37,7 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
     match cli.command {
         Some(Command::Learn(args)) => learn::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
-        Some(Command::Practice(args)) => practice::run(args),
+        Some(Command::Practice(args)) => practice::run(&args),
         Some(Command::Drill(args)) => drill::run(&args),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Login(args)) => session::login(&args),

@@ -16,9 +16,9 @@ use crate::serve;
 use crate::signals;
 use crate::ui;
 
-pub(super) fn run(args: PracticeArgs) -> Result<Exit, Error> {
+pub(super) fn run(args: &PracticeArgs) -> Result<Exit, Error> {
     let listen = loopback(&args.listen).map_err(Error::Usage)?;
-    let password = password(&args)?;
+    let password = password(args)?;
     raise_file_limit();
     let options = ServerOptions {
         listen,
