@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, join, join_all};
 use futures_util::stream::FuturesUnordered;
 use redis::cmd;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use super::observation::{Exchange, Experiment, PacketSizes, Repeat, TlsResult, WiderOffer};
 use super::response::{Response, ask, items, receive, text};
@@ -81,14 +82,22 @@ pub(super) trait Decisive {
 pub(super) struct Explanation {
     pub(super) experiment: Option<Experiment>,
     pub(super) repeat: Option<Repeat>,
-    pub(super) with_proxy_header: Option<Response>,
+    pub(super) expects_proxy_header: bool,
 }
 
 impl Decisive for Explanation {
     fn is_decisive(&self) -> bool {
-        self.experiment.as_ref().is_some_and(Decisive::is_decisive)
-            || self.with_proxy_header.as_ref().is_some_and(Response::is_pong)
+        self.experiment.as_ref().is_some_and(Decisive::is_decisive) || self.expects_proxy_header
     }
+}
+
+/// Handshakes beside one that gets no reply.
+#[derive(Debug)]
+pub(super) struct MoreHandshakes {
+    /// In packets of the usual size.
+    pub(super) usual: Option<TlsResult>,
+    pub(super) small: Option<TlsResult>,
+    pub(super) sizes: Option<PacketSizes>,
 }
 
 /// What to send on a second connection.
@@ -196,7 +205,7 @@ impl Reconnect<'_> {
         });
         if let (Again::Requests(requests), true) = (again, is_answered) {
             // Keep time to find the packet sizes that get through.
-            let patience = deadline.left() / 3;
+            let patience = deadline.left() / 4;
             exchanges.extend(requests.one_at_a_time(&mut connection, patience, deadline).await);
         }
         Repeat { exchanges }
@@ -216,26 +225,27 @@ impl Reconnect<'_> {
         let is_echo_lost = repeat.stopped_at().is_some_and(|exchange| {
             exchange.command == "ECHO" && matches!(exchange.response, Response::Timeout(_))
         });
-        let sizes = match path_mtu {
-            Some(size) if is_echo_lost => self.packet_sizes(Large::Echo(requests), size, deadline).await,
-            _ => None,
-        };
-        (repeat, sizes)
+        if let (true, Some(largest)) = (is_echo_lost, path_mtu)
+            && let Sizes::Limited(sizes) = self.packet_sizes(Large::Echo(requests), largest, deadline).await
+        {
+            return (repeat, Some(sizes));
+        }
+        (repeat, None)
     }
 
-    /// Explains why the first request gets no reply: another server behind the same address may reply, the port may speak
-    /// TLS, or it may expect a PROXY header.
-    pub(super) async fn explain_silence(&self, deadline: Deadline) -> Explanation {
+    /// Explains why the first request gets no reply, or why the connection ends: another server behind the same address may
+    /// reply, the port may speak TLS, or it may expect a PROXY header.
+    pub(super) async fn explain(&self, banner: Banner, deadline: Deadline) -> Explanation {
         let mut found = Explanation::default();
         let mut running: FuturesUnordered<BoxFuture<'_, Explanation>> = FuturesUnordered::new();
-        running.push(Box::pin(async {
-            let repeat = Some(self.repeat(Again::Ping, Banner::Skip, deadline).await);
+        running.push(Box::pin(async move {
+            let repeat = Some(self.repeat(Again::Ping, banner, deadline).await);
             Explanation {
                 repeat,
                 ..Explanation::default()
             }
         }));
-        if let Some(address) = self.plain_address() {
+        if let Some(address) = self.address.filter(|_| !self.target.tls) {
             let lead = LEAD.max(self.connecting * 4);
             running.push(Box::pin(async move {
                 deadline.sleep(lead).await;
@@ -247,9 +257,8 @@ impl Reconnect<'_> {
             }));
             running.push(Box::pin(async move {
                 deadline.sleep(lead).await;
-                let with_proxy_header = Some(self.ping_with_proxy_header(address, deadline).await);
                 Explanation {
-                    with_proxy_header,
+                    expects_proxy_header: self.answers_after_proxy_header(address, deadline).await,
                     ..Explanation::default()
                 }
             }));
@@ -257,11 +266,11 @@ impl Reconnect<'_> {
         while let Some(one) = running.next().await {
             found.experiment = found.experiment.or(one.experiment);
             found.repeat = found.repeat.or(one.repeat);
-            found.with_proxy_header = found.with_proxy_header.or(one.with_proxy_header);
-            let is_repeated = found
-                .repeat
-                .as_ref()
-                .is_some_and(|repeat| repeat.has_answered("PING"));
+            found.expects_proxy_header |= one.expects_proxy_header;
+            let last = found.repeat.as_ref().and_then(|repeat| repeat.exchanges.last());
+            let is_repeated = last.is_some_and(|exchange| {
+                matches!(exchange.response, Response::Reply(_) | Response::NotResp(_))
+            });
             if is_repeated || found.is_decisive() {
                 break;
             }
@@ -269,135 +278,155 @@ impl Reconnect<'_> {
         found
     }
 
-    /// Explains why the first connection ended without a reply.
-    pub(super) async fn explain_end(&self, response: &Response, deadline: Deadline) -> Explanation {
-        let mut found = Explanation::default();
-        let plain = self.plain_address();
-        if let Some(address) = plain
-            && response.may_be_tls()
-        {
-            found.experiment = Some(client_hello(address, self.host(), deadline).await);
-        }
-        if found.is_decisive() || !matches!(response, Response::Closed(_) | Response::Reset(_)) {
-            return found;
-        }
-        let repeat = self.repeat(Again::Ping, Banner::Listen, deadline).await;
-        let is_closed = |exchange: &Exchange| exchange.response.is_empty_close();
-        if let Some(address) = plain
-            && repeat.exchanges.first().is_some_and(is_closed)
-        {
-            found.with_proxy_header = Some(self.ping_with_proxy_header(address, deadline).await);
-        }
-        found.repeat = Some(repeat);
-        found
-    }
-
-    /// The server's address, if the URL asks for plain text over TCP.
-    fn plain_address(&self) -> Option<SocketAddr> {
-        self.address.filter(|_| !self.target.tls)
-    }
-
-    /// Sends a PROXY protocol header first, as a proxy would: the port may accept connections only from proxies.
+    /// Connects and sends a PROXY protocol header, as a proxy would: the port may accept connections only from proxies.
     ///
     /// Spec: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, 2.1.
-    async fn ping_with_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> Response {
-        let Some(mut stream) = tcp::dial(address, SegmentSize::Default, deadline).await.0 else {
-            return Response::Closed(Vec::new());
+    async fn with_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> Option<TcpStream> {
+        let mut stream = tcp::dial(address, SegmentSize::Default, deadline).await.0?;
+        deadline
+            .bound(stream.write_all(b"PROXY UNKNOWN\r\n"))
+            .await
+            .ok()?
+            .ok()?;
+        Some(stream)
+    }
+
+    /// Whether PING gets PONG after a PROXY header.
+    async fn answers_after_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> bool {
+        let Some(stream) = self.with_proxy_header(address, deadline).await else {
+            return false;
         };
-        // If this fails, the server has closed the connection, and the PING below reports that.
-        let _ = deadline.bound(stream.write_all(b"PROXY UNKNOWN\r\n")).await;
         let mut connection = ProbeConnection::new(Stream::Tcp(stream));
         if let Some(password) = &self.target.password {
             let user = self.target.user.as_deref();
-            let login = ping::log_in(&mut connection, user, password, deadline).await;
-            if !login.is_ok() {
-                return login.without(Some(password));
+            if !ping::log_in(&mut connection, user, password, deadline)
+                .await
+                .is_ok()
+            {
+                return false;
             }
         }
-        ping::observe(&mut connection, deadline).await
+        ping::observe(&mut connection, deadline).await.is_pong()
     }
 
-    /// Waits for `delay`, then tries a handshake in small packets: if the server replies, the path drops large ones. Then
-    /// finds which sizes get through; `path_mtu` is the size of the packets that this host sends.
+    /// Whether a ClientHello gets a TLS reply after a PROXY header.
+    pub(super) async fn speaks_tls_after_proxy_header(
+        &self,
+        address: SocketAddr,
+        deadline: Deadline,
+    ) -> bool {
+        match self.with_proxy_header(address, deadline).await {
+            Some(stream) => tls::handshake_unverified(stream, self.host(), deadline)
+                .await
+                .1
+                .is_tls(),
+            None => false,
+        }
+    }
+
+    /// Tries the same handshake again.
+    pub(super) async fn handshake(&self, segments: SegmentSize, deadline: Deadline) -> Option<TlsResult> {
+        let (stream, _) = tcp::dial(self.address?, segments, deadline).await;
+        let (_, handshake) = tls::observe(stream?, self.host(), self.trust, deadline).await;
+        Some(handshake.result)
+    }
+
+    /// Waits for `delay`, then tries another handshake, and one in small packets: if only that one gets a reply, the path
+    /// drops large packets. Then finds which sizes get through; `path_mtu` is the size of the packets that this host sends.
     pub(super) async fn small_packets(
         &self,
         path_mtu: Option<u16>,
         delay: Duration,
         deadline: Deadline,
-    ) -> Option<(TlsResult, Option<PacketSizes>)> {
+    ) -> MoreHandshakes {
         deadline.sleep(delay).await;
-        let (stream, _) = tcp::dial(self.address?, SegmentSize::Small, deadline).await;
-        let (_, result) = tls::handshake_unverified(stream?, self.host(), deadline).await;
-        let sizes = match path_mtu {
-            Some(size) if result.is_tls() => self.packet_sizes(Large::Handshake, size, deadline).await,
-            _ => None,
-        };
-        Some((result, sizes))
+        let half = deadline.within(deadline.left() / 2);
+        let (mut usual, small) = join(
+            self.handshake(SegmentSize::Default, half),
+            self.handshake(SegmentSize::Small, deadline),
+        )
+        .await;
+        let only_small =
+            small.as_ref().is_some_and(TlsResult::is_tls) && !usual.as_ref().is_some_and(TlsResult::is_tls);
+        let mut sizes = None;
+        if let (true, Some(largest)) = (only_small, path_mtu) {
+            match self.packet_sizes(Large::Handshake, largest, deadline).await {
+                Sizes::Limited(found) => sizes = Some(found),
+                Sizes::Unlimited => usual.clone_from(&small),
+                Sizes::Unknown => {}
+            }
+        }
+        MoreHandshakes { usual, small, sizes }
     }
 
     /// Finds which packet sizes get through: tries several at once, then sizes between the largest that got through and
     /// the next.
     ///
-    /// `largest` is the size of the packets that were lost. Returns `None` if smaller ones get no reply either.
-    pub(super) async fn packet_sizes(
-        &self,
-        large: Large<'_>,
-        largest: u16,
-        deadline: Deadline,
-    ) -> Option<PacketSizes> {
-        let address = self.address?;
+    /// `largest` is the size of the packets that were lost.
+    async fn packet_sizes(&self, large: Large<'_>, largest: u16, deadline: Deadline) -> Sizes {
+        let Some(address) = self.address else {
+            return Sizes::Unknown;
+        };
         // The headers of IP and TCP are not part of a segment.
         let headers = if address.is_ipv6() { 60 } else { 40 };
         let (mut passed, mut lost) = (SMALLEST_PACKET, largest);
         let mut sizes = vec![SMALLEST_PACKET];
         let mut has_passed = false;
-        let wait = SHORTEST_WAIT.max(self.connecting * 8);
-        while lost.saturating_sub(passed) > PRECISION && deadline.left() > wait {
+        let shortest = SHORTEST_WAIT.max(self.connecting * 8);
+        while lost.saturating_sub(passed) > PRECISION && deadline.left() > shortest {
             let step = (lost - passed) / (SIZES_AT_ONCE + 1);
             sizes.extend((1..=SIZES_AT_ONCE).map(|number| passed + number * step));
-            let until = deadline.within(wait);
+            let until = deadline.within(shortest.max(deadline.left() / 3));
             let tries = sizes
                 .iter()
-                .map(|size| self.gets_through(large, address, SegmentSize::AtMost(size - headers), until));
+                .map(|size| self.gets_through(large, SegmentSize::AtMost(size - headers), until));
             let results = join_all(tries).await;
             let count = results.iter().take_while(|got_through| **got_through).count();
+            if results[count..].contains(&true) {
+                return Sizes::Unlimited;
+            }
             has_passed |= count > 0;
             if !has_passed {
-                return None;
+                return Sizes::Unknown;
             }
             passed = count.checked_sub(1).map_or(passed, |last| sizes[last]);
             lost = sizes.get(count).copied().unwrap_or(lost);
             sizes.clear();
         }
-        has_passed.then_some(PacketSizes { passed, lost })
+        if has_passed {
+            Sizes::Limited(PacketSizes { passed, lost })
+        } else {
+            Sizes::Unknown
+        }
     }
 
-    async fn gets_through(
-        &self,
-        large: Large<'_>,
-        address: SocketAddr,
-        segments: SegmentSize,
-        deadline: Deadline,
-    ) -> bool {
+    async fn gets_through(&self, large: Large<'_>, segments: SegmentSize, deadline: Deadline) -> bool {
         match large {
             Large::Echo(requests) => match self.logged_in(segments, deadline).await {
                 Some(mut connection) => requests.is_echoed(&mut connection, deadline).await,
                 None => false,
             },
-            Large::Handshake => match tcp::dial(address, segments, deadline).await.0 {
-                Some(stream) => {
-                    let (_, result) = tls::handshake_unverified(stream, self.host(), deadline).await;
-                    result.is_tls()
-                }
-                None => false,
-            },
+            Large::Handshake => {
+                let result = self.handshake(segments, deadline).await;
+                result.as_ref().is_some_and(TlsResult::is_tls)
+            }
         }
     }
 }
 
+/// Which packet sizes get through.
+enum Sizes {
+    /// Those up to a limit.
+    Limited(PacketSizes),
+    /// Some sizes get through although a smaller one does not: the size is not the reason.
+    Unlimited,
+    /// None, or there was no time to find out.
+    Unknown,
+}
+
 /// What to send in packets of each size.
 #[derive(Clone, Copy)]
-pub(super) enum Large<'a> {
+enum Large<'a> {
     /// The large ECHO.
     Echo(&'a Requests),
     /// A TLS handshake, of which the server's certificate is the largest part.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use redis::cmd;
 
-use super::experiments::{self, Reconnect, patience, with_experiment, with_side_task};
+use super::experiments::{self, Banner, Decisive, Reconnect, patience, with_experiment, with_side_task};
 use super::observation::{CertificateProblem, Exchange, Handshake, Observations, TlsResult};
 use super::response::{Response, ask};
 use super::rungs::cluster::Topology;
@@ -188,20 +188,30 @@ impl<'a> Ladder<'a> {
         let handshake = tls::observe(plain, host, self.trust, self.deadline);
         // A decisive PING cancels the handshake. When the handshake ends or is cancelled, the one in small packets is
         // cancelled too.
-        let ((shaken, mut experiment), small_packets) = with_side_task(
+        let ((shaken, mut experiment), handshakes) = with_side_task(
             with_experiment(handshake, plain_ping, self.deadline),
             small_packets,
         )
         .await;
-        if let Some((result, sizes)) = small_packets.flatten() {
-            self.seen.small_packet_handshake = Some(result);
-            self.seen.packet_sizes = sizes;
+        if let Some(handshakes) = handshakes {
+            self.seen.second_handshake = handshakes.usual;
+            self.seen.small_packet_handshake = handshakes.small;
+            self.seen.packet_sizes = handshakes.sizes;
         }
         let stream = match shaken {
             Some((stream, handshake)) => {
-                let is_inconclusive = matches!(handshake.result, TlsResult::NotTls | TlsResult::Closed);
-                if is_inconclusive && experiment.is_none() {
+                if handshake.result == TlsResult::Closed {
+                    self.seen.second_handshake =
+                        reconnect.handshake(SegmentSize::Default, self.deadline).await;
+                }
+                let is_closed_again = self.seen.second_handshake == Some(TlsResult::Closed);
+                if (is_closed_again || handshake.result == TlsResult::NotTls) && experiment.is_none() {
                     experiment = Some(experiments::plain_ping(address, self.deadline).await);
+                }
+                if is_closed_again && !experiment.as_ref().is_some_and(Decisive::is_decisive) {
+                    self.seen.expects_proxy_header = reconnect
+                        .speaks_tls_after_proxy_header(address, self.deadline)
+                        .await;
                 }
                 self.explain(&handshake, address, host).await;
                 self.seen.tls = Some(handshake);
@@ -384,7 +394,17 @@ impl<'a> Ladder<'a> {
         }
         if self.options.write_check == WriteCheck::Run && !self.seen.server.is_sentinel() {
             let key = key.unwrap_or_else(role::random_key);
-            self.seen.write_test = Some(role::write_test(connection, &key, self.deadline).await);
+            let requests = ping::Requests::of(self.target);
+            let reconnect = self.reconnect();
+            let (patience, until) = (patience(self.deadline), self.before_the_deadline());
+            let repeat = async {
+                self.deadline.sleep(patience).await;
+                reconnect.repeat_requests(&requests, None, until).await
+            };
+            let write_test = role::write_test(connection, &key, self.deadline);
+            let (write_test, repeat) = with_side_task(write_test, repeat).await;
+            self.seen.write_test = Some(write_test);
+            self.seen.repeat = repeat.map(|(repeat, _)| repeat).or(self.seen.repeat.take());
         }
         self.finish(Rung::Role);
     }
@@ -413,18 +433,15 @@ impl<'a> Ladder<'a> {
     /// Returns `None` if a decisive experiment ended the wait.
     async fn first_response(&mut self, response: impl Future<Output = Response>) -> Option<Response> {
         let reconnect = self.reconnect();
-        let explain_silence = reconnect.explain_silence(self.before_the_deadline());
+        let explain_silence = reconnect.explain(Banner::Skip, self.before_the_deadline());
         let (response, mut explanation) = with_experiment(response, explain_silence, self.deadline).await;
-        if explanation.is_none()
-            && let Some(response) = &response
-            && !matches!(response, Response::Reply(_) | Response::Timeout(_))
-        {
-            explanation = Some(reconnect.explain_end(response, self.deadline).await);
+        if explanation.is_none() && response.as_ref().is_some_and(Response::may_be_tls) {
+            explanation = Some(reconnect.explain(Banner::Listen, self.deadline).await);
         }
         if let Some(found) = explanation {
             self.seen.experiment = self.seen.experiment.take().or(found.experiment);
             self.seen.repeat = found.repeat;
-            self.seen.with_proxy_header = found.with_proxy_header;
+            self.seen.expects_proxy_header = found.expects_proxy_header;
         }
         response
     }

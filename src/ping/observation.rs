@@ -48,8 +48,10 @@ pub struct Observations {
     pub stopped_after: Duration,
     /// The same requests on a second connection, if one of them got no reply on the first.
     pub repeat: Option<Repeat>,
-    /// The response to a PING that follows a PROXY protocol header, on another connection.
-    pub with_proxy_header: Option<Response>,
+    /// Whether the server replies on a further connection if a PROXY protocol header comes first.
+    pub expects_proxy_header: bool,
+    /// The result of a second TLS handshake, with any certificate, if the first was closed or got no reply.
+    pub second_handshake: Option<TlsResult>,
     /// Which packet sizes get through, if large packets are lost.
     pub packet_sizes: Option<PacketSizes>,
     /// What the server reports about itself.
@@ -116,6 +118,13 @@ impl Observations {
     pub fn second_connection_works(&self) -> bool {
         let repeat = self.repeat.as_ref();
         repeat.is_some_and(|repeat| repeat.has_answered("PING") && repeat.stopped_at().is_none())
+    }
+
+    /// Whether a second connection gets the replies that the first one did not get.
+    pub fn fails_only_on_first_connection(&self) -> bool {
+        let second_handshake = self.second_handshake.as_ref();
+        second_handshake.is_some_and(TlsResult::is_tls)
+            || self.second_connection_works() && self.write_test.is_none()
     }
 
     /// How long the attempt took that connected.

@@ -126,11 +126,6 @@ impl Response {
         }
     }
 
-    /// Whether the peer ended the connection without sending anything.
-    pub(super) fn is_empty_close(&self) -> bool {
-        matches!(self, Self::Closed(bytes) | Self::Reset(bytes) if bytes.is_empty())
-    }
-
     /// Whether this is `PONG`.
     pub fn is_pong(&self) -> bool {
         match self {

@@ -9,7 +9,6 @@ use crate::ping::observation::{
     WiderOffer,
 };
 use crate::ping::permissions::Missing;
-use crate::ping::response::Response;
 use crate::ping::this_host::{LocalListener, ThisHost};
 use crate::ping::verdict::{SlowPart, listener_of_the_connection};
 use crate::redis_url::hosting::{Hosting, Reach};
@@ -230,8 +229,8 @@ impl FixContext {
             primary: seen.server.sentinel_primary.clone(),
             loses_packets: packets.is_some_and(|packets| packets.unacknowledged > 0),
             packet_size: seen.packet_sizes.map(|sizes| sizes.passed),
-            expects_proxy_header: seen.with_proxy_header.as_ref().is_some_and(Response::is_pong),
-            second_connection_works: seen.second_connection_works(),
+            expects_proxy_header: seen.expects_proxy_header,
+            second_connection_works: seen.fails_only_on_first_connection(),
             handshake: seen.tls.clone(),
             wider_offer: seen.wider_offer.clone(),
             server_clock_ahead: seen.server_clock_ahead,

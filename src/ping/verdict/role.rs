@@ -106,8 +106,12 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
 fn no_reply(seen: &Observations) -> Finding {
     let round_trip = median(&seen.round_trips);
     Finding::likely(Cause::ServerSilent)
-        .summary("the server answers PING, but then stops replying")
-        .fact("the write test got no reply")
+        .summary("the server replies to reads, but a write gets no reply")
+        .fact("the write test got no reply, although a read got one on the same connection")
+        .facts(
+            seen.second_connection_works()
+                .then(|| "reads still get replies on a second connection".into()),
+        )
         .facts((round_trip > SLOW_ROUND_TRIP).then(|| {
             format!(
                 "a round trip takes {}: try a longer --timeout",

@@ -22,12 +22,12 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
 
 /// Judges problems with a PROXY protocol header: Redis receives one and rejects it, or the port requires one.
 pub(super) fn proxy_header(seen: &Observations) -> Option<Finding> {
-    if seen.with_proxy_header.as_ref().is_some_and(Response::is_pong) {
+    if seen.expects_proxy_header {
         return Some(
             Finding::proved(Cause::ProxyHeader)
                 .summary("the port expects a PROXY protocol header before any data")
-                .fact("without the header, PING got no PONG")
-                .fact("with a PROXY header, on another connection, PING got PONG"),
+                .fact("the server does not reply to data without the header")
+                .fact("on another connection, it replied after a PROXY header"),
         );
     }
     let first = [("AUTH", &seen.login), ("PING", &seen.ping)];
@@ -105,6 +105,13 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     let Some(repeat) = repeat.filter(|repeat| repeat.has_answered("PING")) else {
         return Some(fell_silent(first, seen));
     };
+    // A proxy may discard the replies before the request at which it closes the connection.
+    if let Some(finding) = repeat
+        .response("HGETALL")
+        .and_then(|read| refused_read(read, seen))
+    {
+        return Some(finding);
+    }
     let Some(second) = repeat.stopped_at() else {
         return Some(momentary(first, seen));
     };

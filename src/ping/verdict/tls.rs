@@ -1,7 +1,8 @@
 //! The verdict on the TLS handshake.
 
-use super::finding::{Finding, age, describe_packets, seconds};
-use super::reply::{NoReply, far_away, not_redis, unexpected_reply};
+use super::finding::{Certainty, Finding, age, describe_packets, seconds};
+use super::reply::{NoReply, ONLY_THIS_CONNECTION, far_away, not_redis, unexpected_reply};
+use super::service::packet_sizes;
 use crate::ping::causes::Cause;
 use crate::ping::causes::tls::{faulty, is_valid_after};
 use crate::ping::experiments::looks_like_tls;
@@ -62,7 +63,7 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
     match &tls.result {
         TlsResult::TimedOut | TlsResult::Established => stalled(tls, plain_ping, seen),
         TlsResult::NotTls => not_tls(plain_ping),
-        TlsResult::Closed => closed(plain_ping).facts(without_name(tls)),
+        TlsResult::Closed => closed(plain_ping, seen).facts(without_name(tls)),
         TlsResult::CertificateRejected => {
             let problem = tls.certificate_problem.as_ref();
             certificate(problem.unwrap_or(&CertificateProblem::UnknownIssuer), tls, seen)
@@ -495,16 +496,31 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
         "TCP connected, but the TLS handshake was not complete within {}",
         seconds(tls.took)
     );
+    if seen.second_handshake.as_ref().is_some_and(TlsResult::is_tls) {
+        return Finding::likely(Cause::TlsStalled)
+            .summary(format!(
+                "the TLS handshake got no reply, but {ONLY_THIS_CONNECTION}"
+            ))
+            .fact(waited)
+            .fact("a second handshake got a reply");
+    }
     if seen
         .small_packet_handshake
         .as_ref()
         .is_some_and(TlsResult::is_tls)
     {
         let out_of_order = tls.packets.filter(|packets| packets.out_of_order > 0);
-        return Finding::proved(Cause::TlsStalled)
+        // One of several servers may have replied by chance, unless the size decides.
+        let certainty = if seen.packet_sizes.is_some() {
+            Certainty::Proved
+        } else {
+            Certainty::Likely
+        };
+        return Finding::new(Cause::TlsStalled, certainty)
             .summary("the TLS handshake starts, but its large packets are lost on the way")
             .fact(waited)
             .fact("a handshake in small packets (536-byte segments) on another connection got a reply")
+            .facts(seen.packet_sizes.map(packet_sizes))
             .facts(out_of_order.map(describe_packets));
     }
     let reason = NoReply::of(tls.took, seen.tcp_took, tls.packets);
@@ -535,7 +551,17 @@ fn not_tls(plain_ping: Option<&Response>) -> Finding {
         .fact(on_a_second_connection(plain_ping))
 }
 
-fn closed(plain_ping: Option<&Response>) -> Finding {
+fn closed(plain_ping: Option<&Response>, seen: &Observations) -> Finding {
+    if seen.second_handshake.as_ref().is_some_and(TlsResult::is_tls) {
+        return Finding::likely(Cause::ProtoClosed)
+            .summary(format!(
+                "the connection was closed in the TLS handshake, but {ONLY_THIS_CONNECTION}"
+            ))
+            .fact(
+                "TCP connected; the server closed or reset the connection before the handshake was complete",
+            )
+            .fact("a second handshake got a reply");
+    }
     Finding::proved(Cause::ProtoClosed)
         .summary("the server accepts the connection, but closes it during the TLS handshake")
         .fact("TCP connected; the server closed or reset the connection before the handshake was complete")

@@ -896,11 +896,20 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ]
         }
         Cause::TlsStalled => {
+            let one_backend = Observations {
+                second_handshake: Some(TlsResult::Established),
+                ..tls_timeout(Response::Timeout(vec![]))
+            };
             let small = Observations {
+                packet_sizes: Some(PacketSizes {
+                    passed: 1396,
+                    lost: 1404,
+                }),
                 small_packet_handshake: Some(TlsResult::Established),
                 ..tls_timeout(Response::Timeout(vec![]))
             };
             vec![
+                seen("one of two servers", TLS, one_backend),
                 seen(
                     "plain text is rejected",
                     TLS,
@@ -1034,7 +1043,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
         }
         Cause::ProxyHeader => {
             let mut expected = ping(Response::Closed(vec![]));
-            expected.with_proxy_header = Some(reply("+PONG"));
+            expected.expects_proxy_header = true;
             let rejected = "-ERR unknown command 'PROXY', with args beginning with: 'TCP4' '10.0.3.9'";
             vec![
                 seen("an expected header", IP, expected),

@@ -8,7 +8,7 @@ use super::{cause, connected, handshake, rejected, reply, target};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{
-    CertificateProblem, Experiment, Observations, PeerCertificate, TlsResult, WiderOffer,
+    CertificateProblem, Experiment, Observations, PacketSizes, PeerCertificate, TlsResult, WiderOffer,
 };
 use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
@@ -187,6 +187,10 @@ fn a_wrong_clock_is_named_only_if_the_certificate_is_valid_by_the_servers_clock(
 #[test]
 fn a_handshake_that_works_in_small_packets_has_lost_large_ones() {
     let small = |result| Observations {
+        packet_sizes: Some(PacketSizes {
+            passed: 1396,
+            lost: 1404,
+        }),
         small_packet_handshake: Some(result),
         ..handshake(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None)
     };
