@@ -47,9 +47,7 @@ pub(super) fn mtu(at: &FixContext) -> Fixes {
         Some(_) => format!("use packets of at most {size} bytes on the route to the server"),
         None => format!("large packets may be lost on the way: try packets of at most {size} bytes"),
     };
-    let to = at
-        .address
-        .map_or_else(|| at.host.clone(), |address| address.to_string());
+    let to = at.numeric_host();
     advise("mtu", text).command(format!(
         "sudo ip route replace {to} $({} | grep -oE '(via|dev) [^ ]+') mtu {size}",
         at.route()
@@ -371,9 +369,10 @@ impl FixContext {
 
     /// Returns the redis-cli options that log in.
     pub(super) fn login_options(&self) -> String {
-        let user = self.user.as_ref().map_or_else(String::new, |user| {
-            format!(" --user {}", shell_quoted(&sanitize::line(user)))
-        });
+        let user = self
+            .user
+            .as_ref()
+            .map_or_else(String::new, |user| format!(" --user {}", shell_quoted(user)));
         if self.has_password {
             format!("{user} --askpass")
         } else {
@@ -389,7 +388,15 @@ impl FixContext {
     /// The server's address, for programs that do not resolve names; the host name if no address is known.
     pub(super) fn numeric_host(&self) -> String {
         let address = self.address.map(|address| address.to_string());
-        address.unwrap_or_else(|| shell_quoted(&self.host))
+        address.unwrap_or_else(|| {
+            // A program would take such a name for an option.
+            let host = if self.host.starts_with('-') {
+                "HOST"
+            } else {
+                &self.host
+            };
+            shell_quoted(host)
+        })
     }
 
     /// Returns a command that shows the route to the server.
@@ -415,12 +422,143 @@ fn bracketed(host: &str) -> String {
     }
 }
 
-/// Quotes one word for a POSIX shell.
+/// Quotes one word for a POSIX shell. All text from outside passes through here before it becomes part of a command: from
+/// the URL, DNS, the server, a Sentinel, or the instance metadata.
 pub(super) fn shell_quoted(word: &str) -> String {
+    let word = sanitize::line(word);
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_bare) {
-        word.to_owned()
+        word.into_owned()
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::ping::causes::Cause;
+    use crate::ping::instance::Instance;
+    use crate::ping::observation::HostsEntry;
+    use crate::ping::this_host::Nearness;
+
+    /// Each would create the file `executed` if a shell executed a part of it.
+    const HOSTILE: [&str; 9] = [
+        "a; : > executed",
+        "a\n: > executed\n",
+        "$(: > executed)",
+        "`: > executed`",
+        "'; : > executed; '",
+        "\"; : > executed; \"",
+        "-a && : > executed",
+        "\\'; : > executed #",
+        "a' \"$(: > executed)\" '",
+    ];
+
+    /// What a server, a resolver, a Sentinel, a URL or the instance metadata may contain, with the text everywhere.
+    fn contexts(text: &str) -> [FixContext; 4] {
+        let word = || text.to_owned();
+        let fields = || {
+            let names = [
+                "master_host",
+                "master_port",
+                "role",
+                "maxmemory_policy",
+                "redis_version",
+                "bind",
+                "timeout",
+            ];
+            names.map(|name| (name.to_owned(), word())).into()
+        };
+        let remote = FixContext {
+            host: word(),
+            port: 6379,
+            suggestion: Some(word()),
+            region: Some(word()),
+            primary: Some(word()),
+            alias: Some(word()),
+            user: Some(word()),
+            named_user: Some(word()),
+            reply: Some(word()),
+            has_password: true,
+            server: ServerInfo {
+                fields: fields(),
+                cluster: fields(),
+                settings: fields(),
+                sentinel_primary: Some(word()),
+                ..ServerInfo::default()
+            },
+            lookup: Lookup {
+                alias: Some(word()),
+                hosts_file: Some(HostsEntry {
+                    line: 2,
+                    address: IpAddr::from([10, 0, 3, 17]),
+                    is_shared: false,
+                }),
+                ..Lookup::default()
+            },
+            ..FixContext::default()
+        };
+        let at_aws = FixContext {
+            is_aws: true,
+            address: Some(IpAddr::from([10, 0, 3, 17])),
+            this_host: ThisHost {
+                nearness: Nearness::ForeignPrivate,
+                instance: Some(Instance {
+                    region: word(),
+                    groups: vec![word()],
+                    ..Instance::default()
+                }),
+                ..ThisHost::default()
+            },
+            ..remote.clone()
+        };
+        let socket = FixContext {
+            socket: Some(format!("/run/{text}")),
+            host: String::new(),
+            ..remote.clone()
+        };
+        let here = FixContext {
+            this_host: ThisHost {
+                nearness: Nearness::Loopback,
+                ..ThisHost::default()
+            },
+            ..remote.clone()
+        };
+        [remote, at_aws, socket, here]
+    }
+
+    fn run(shell: &mut Command) -> bool {
+        let quiet = shell
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        quiet.status().unwrap().success()
+    }
+
+    #[test]
+    fn no_command_executes_text_from_outside() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in HOSTILE {
+            for (number, context) in contexts(text).iter().enumerate() {
+                let fixes = Cause::ALL.iter().flat_map(|cause| cause.fixes(context));
+                let commands: Vec<_> = fixes.filter_map(|fix| fix.command).collect();
+                assert!(commands.iter().all(|command| !command.contains('\n')), "{text:?}");
+                let script = commands.join("\n");
+                assert!(
+                    run(Command::new("sh").args(["-n", "-c", &script])),
+                    "{text:?} {number}\n{script}"
+                );
+                // No program is found, so that nothing but the shell itself runs.
+                run(Command::new("/bin/sh")
+                    .args(["-c", &script])
+                    .env("PATH", "/nonexistent")
+                    .current_dir(folder.path()));
+                let leftovers = std::fs::read_dir(folder.path()).unwrap().count();
+                assert_eq!(leftovers, 0, "{text:?} {number}\n{script}");
+            }
+        }
     }
 }

@@ -171,7 +171,7 @@ pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
                 look
             } else {
                 // `sed -i` replaces the file, which fails if the file is a mount, as in containers.
-                format!("sudo sh -c 'new=$(sed \"{line}s/^/#/\" /etc/hosts) && printf \"%s\\n\" \"$new\" > /etc/hosts'")
+                edited("/etc/hosts", &format!("{line}s/^/#/"))
             })
         }
         None => advise(
@@ -180,6 +180,12 @@ pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
         )
         .command(look),
     })
+}
+
+/// A command that edits a system file by a script for sed. `sed -i` would replace the file, which fails where it is a
+/// mount point, as in containers.
+fn edited(path: &str, script: &str) -> String {
+    format!("sudo sh -c 'new=$(sed \"{script}\" {path}) && printf \"%s\\n\" \"$new\" > {path}'")
 }
 
 /// Fixes for a name that a name server resolves, but the system's resolver does not.
@@ -218,7 +224,12 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
             "add dns to line {number} of /etc/nsswitch.conf (hosts: files dns): this system queries other sources only"
         )
     };
-    Some(advise("nsswitch", text).command("grep -n '^hosts:' /etc/nsswitch.conf"))
+    let is_easily_completed = !uses_dns && !line.text.contains('#');
+    Some(advise("nsswitch", text).command(if is_easily_completed {
+        edited("/etc/nsswitch.conf", "s/^[[:space:]]*hosts:.*/& dns/")
+    } else {
+        "grep -n 'hosts:' /etc/nsswitch.conf".to_owned()
+    }))
 }
 
 /// Fixes for a name that is known only in a container network or in a provider's network.

@@ -312,11 +312,10 @@ fn security_group(at: &FixContext) -> Fixes {
     let instance = at.this_host.instance.as_ref();
     let source = instance
         .and_then(|instance| instance.groups.first())
-        .map_or("sg-OF-THIS-INSTANCE", String::as_str);
-    let region = at
-        .region
-        .as_ref()
-        .map_or_else(String::new, |region| format!(" --region {region}"));
+        .map_or("sg-OF-THIS-INSTANCE".to_owned(), |group| shell_quoted(group));
+    let region = at.region.as_ref().map_or_else(String::new, |region| {
+        format!(" --region {}", shell_quoted(region))
+    });
     let group = group_of_the_cache(at, &region);
     advise(
         "security-group",
