@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::Value;
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
-use super::response::{Response, items, text};
+use super::response::{Response, is_unknown_command, items, text};
 use crate::os::{Icmp, PacketCounts};
 
 /// The observations of one climb. Fields of rungs that were not reached are empty.
@@ -533,6 +533,8 @@ pub struct ServerInfo {
     pub info_error: Option<String>,
     /// The fields of INFO.
     pub fields: std::collections::BTreeMap<String, String>,
+    /// The response to MULTI, if the server lacks another command that Redis has.
+    pub multi: Option<Response>,
     /// The fields of CLUSTER INFO.
     pub cluster: std::collections::BTreeMap<String, String>,
     /// Settings that CONFIG GET reports.
@@ -552,6 +554,30 @@ impl ServerInfo {
     /// A field of INFO, as a number.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.field(name)?.parse().ok()
+    }
+
+    /// The commands among those that were sent which the server does not support, although Redis does.
+    pub fn unsupported(&self) -> Vec<&'static str> {
+        let role = self.role.clone().map(Response::Reply);
+        let responses = [
+            ("HELLO", self.hello.as_ref()),
+            ("ROLE", role.as_ref()),
+            ("MULTI", self.multi.as_ref()),
+        ];
+        let info = self.info_error.as_deref().is_some_and(is_unknown_command);
+        let is_unknown = |response: Option<&Response>| response.is_some_and(Response::is_unknown_command);
+        let others = responses
+            .into_iter()
+            .filter(|(_, response)| is_unknown(*response));
+        info.then_some("INFO")
+            .into_iter()
+            .chain(others.map(|(name, _)| name))
+            .collect()
+    }
+
+    /// Whether the server lacks one of these commands, and not only because it is old: HELLO came with Redis 6.
+    pub fn may_be_limited(&self) -> bool {
+        !self.is_before(6) && !self.unsupported().is_empty()
     }
 
     /// A setting, by its name in CONFIG GET.

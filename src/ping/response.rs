@@ -101,10 +101,7 @@ impl Response {
 
     /// Whether the command does not exist on the server, or is disabled.
     pub fn is_unknown_command(&self) -> bool {
-        self.error().is_some_and(|error| {
-            let lower = error.to_lowercase();
-            !self.is_forbidden() && (lower.contains("command") || lower.contains("not supported"))
-        })
+        self.error().is_some_and(|error| is_unknown_command(&error))
     }
 
     /// Whether this is a reply other than an error.
@@ -134,6 +131,12 @@ impl Response {
             _ => false,
         }
     }
+}
+
+/// Whether an error reply says that the server does not have the command, or does not offer it.
+pub(super) fn is_unknown_command(error: &str) -> bool {
+    let lower = error.to_lowercase();
+    !error.starts_with("NOPERM") && (lower.contains("command") || lower.contains("not supported"))
 }
 
 /// The text before the reason in the error reply to EXEC.

@@ -176,7 +176,7 @@ causes! {
         }
     };
     ProxyLimited "proxy.limited" Ok "simple commands work, but some Redis commands do not" => |_| {
-        advise("client", "use clients and features that need only single commands, or connect to Redis directly")
+        advise("client", "do without transactions (MULTI), databases other than 0 (SELECT) and INFO, or connect to Redis directly")
     };
 
     // The path

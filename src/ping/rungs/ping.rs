@@ -166,7 +166,7 @@ impl Requests {
 }
 
 /// Settings that explain later failures.
-pub(super) const CONFIG: &str = "CONFIG GET";
+pub(crate) const CONFIG: &str = "CONFIG GET";
 
 fn config(pattern: &str) -> Cmd {
     cmd("CONFIG").arg("GET").arg(pattern).clone()

@@ -62,6 +62,9 @@ pub(crate) async fn observe(
             primary_of(&ask(connection, cmd("SENTINEL").arg("MASTERS"), deadline).await);
         return;
     }
+    if server.may_be_limited() {
+        server.multi = Some(empty_transaction(connection, deadline).await);
+    }
     let code = read.and_then(Response::error_code);
     if matches!(code.as_deref(), Some("MOVED" | "ASK" | "CLUSTERDOWN")) {
         server.cluster_read = read.cloned();
@@ -74,6 +77,15 @@ pub(crate) async fn observe(
             server.cluster = info_fields(Some(value));
         }
     }
+}
+
+/// Sends MULTI, which many proxies do not support, and ends the transaction at once. Returns the response to MULTI.
+async fn empty_transaction(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
+    let opened = ask(connection, &cmd("MULTI"), deadline).await;
+    if opened.is_granted() && !ask(connection, &cmd("EXEC"), deadline).await.is_granted() {
+        ask(connection, &cmd("DISCARD"), deadline).await;
+    }
+    opened
 }
 
 /// Runs the tutorial's commands on a temporary key, in one MULTI, so that nothing is left behind.

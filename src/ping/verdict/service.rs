@@ -5,9 +5,9 @@ use super::finding::{Finding, describe_packets, replied};
 use super::reply::{NoReply, ONLY_THIS_CONNECTION, ended, error_reply, far_away, on_the_second_connection};
 use super::warnings::{Found, median};
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, Repeat};
+use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, Repeat, ServerInfo};
 use crate::ping::response::Response;
-use crate::ping::rungs::ping::is_unavailable;
+use crate::ping::rungs::ping::CONFIG;
 use crate::sanitize;
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
@@ -202,24 +202,23 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
         .as_ref()
         .and_then(Repeat::stopped_at)
         .map(|exchange| (exchange.command, ended(exchange)));
-    let what = match ended {
-        Some(("ECHO" | "HELLO" | "ROLE" | "INFO", what)) if seen.packet_sizes.is_none() => what,
+    let summary = match ended {
+        Some(("ECHO" | "HELLO" | "ROLE" | "INFO" | CONFIG, what)) if seen.packet_sizes.is_none() => {
+            format!("single commands work, but {what}; MULTI and SELECT may not work either")
+        }
         Some(_) => return None,
-        None => not_supported(seen)?,
+        None => format!(
+            "single commands work, but the server does not support {}",
+            not_supported(&seen.server)?
+        ),
     };
-    let summary = format!("single commands work, but {what}; MULTI and SELECT may not work either");
     Some((Cause::ProxyLimited, summary))
 }
 
-/// Reports that INFO is not supported. A server that supports HELLO may have renamed it.
-fn not_supported(seen: &Observations) -> Option<String> {
-    let server = &seen.server;
-    let is_missing = |error: &Option<String>| {
-        error
-            .as_ref()
-            .is_some_and(|error| is_unavailable(error) && !error.starts_with("NOPERM"))
-    };
-    let hello = server.hello.as_ref().and_then(Response::error);
-    (is_missing(&server.info_error) && is_missing(&hello) && !server.is_sentinel())
-        .then(|| "INFO and HELLO are not supported".into())
+/// The missing commands, unless only a few are: a Redis may have renamed them, and an old one has no HELLO.
+fn not_supported(server: &ServerInfo) -> Option<String> {
+    let missing = server.unsupported();
+    let lacks = |name| missing.contains(&name);
+    let is_limited = lacks("MULTI") || lacks("INFO") && lacks("HELLO");
+    (is_limited && !server.is_sentinel()).then(|| missing.join(", "))
 }

@@ -163,6 +163,25 @@ fn only_an_old_redis_or_a_server_without_hello_is_old() {
 }
 
 #[test]
+fn a_service_without_multi_or_info_and_hello_is_limited() {
+    let unknown = || reply("-ERR unsupported command");
+    let mut seen = with_info(&[("redis_version", "7.0.15")]);
+    seen.server.hello = Some(unknown());
+    seen.server.multi = Some(reply("+OK"));
+    assert_eq!(warned(&seen), [Cause::ServerOld]);
+    seen.server.multi = Some(unknown());
+    assert_eq!(warned(&seen), [Cause::ServerOld, Cause::ProxyLimited]);
+    // Redis with a renamed INFO.
+    let mut seen = with_info(&[]);
+    seen.server.info_error = Some("ERR unknown command 'INFO'".into());
+    assert_eq!(warned(&seen), []);
+    seen.server.hello = Some(unknown());
+    assert_eq!(warned(&seen), [Cause::ProxyLimited]);
+    seen.server.info_error = Some("NOPERM no command".into());
+    assert_eq!(warned(&seen), []);
+}
+
+#[test]
 fn the_limits_of_clients_and_replicas_are_warnings_only_when_they_are_near() {
     let clients = |connected| with_info(&[("connected_clients", connected), ("maxclients", "60")]);
     assert_eq!(warned(&clients("54")), []);
