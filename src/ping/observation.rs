@@ -104,8 +104,11 @@ impl Observations {
         matches!(code.as_deref(), Some("LOADING" | "MASTERDOWN" | "MISCONF"))
     }
 
-    /// Whether the server runs the read or, for a user who may not read that key, the ECHO.
+    /// Whether the server refuses PING but runs the read or, for a user who may not read that key, the ECHO.
     pub fn serves_without_ping(&self) -> bool {
+        if self.ping.as_ref().and_then(Response::error).is_none() {
+            return false;
+        }
         let read = self.read.as_ref();
         let code = read.and_then(Response::error_code);
         read.is_some_and(Response::is_granted)
