@@ -114,7 +114,7 @@ pub struct PingArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub count: Option<u32>,
     /// Ping until Ctrl-C, and print each round trip and change of state, then a summary (with --json: one object per line)
-    #[arg(long, conflicts_with_all = ["count", "wait", "hold", "report"])]
+    #[arg(long, conflicts_with_all = ["count", "wait", "hold", "idle", "report"])]
     pub watch: bool,
     /// Seconds between PINGs (--count, --watch) or between attempts (--wait)
     #[arg(long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true, value_parser = timeout)]
@@ -125,6 +125,9 @@ pub struct PingArgs {
     /// Stay idle for this many seconds, then ping again (finds firewalls that drop idle connections)
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with = "count")]
     pub hold: Option<Duration>,
+    /// Find how long connections survive without traffic, up to this many seconds: with and without TCP keepalive
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with_all = ["count", "hold", "wait"])]
+    pub idle: Option<Duration>,
     /// Write a full report, without secrets, to this file (for a support ticket)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

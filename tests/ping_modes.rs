@@ -185,9 +185,38 @@ fn a_wait_that_times_out_ends_with_the_cause() {
 #[test]
 fn holding_a_connection_finds_that_it_is_dropped_while_idle() {
     let server = RedisServer::with().line("timeout 1").start();
-    let finished = Home::new().run(["ping", "--hold", "4", &server.url()]).expect(7);
-    assert!(finished.stdout.contains("proto.closed"), "{}", finished.stdout);
+    let finished = Home::new().run(["ping", "--hold", "4", &server.url()]).expect(4);
+    assert!(finished.stdout.contains("path.idle"), "{}", finished.stdout);
     assert_eq!(finished.stderr.lines().count(), 2, "{}", finished.stderr);
+}
+
+#[test]
+fn a_search_for_the_idle_limit_measures_that_of_the_server() {
+    let server = RedisServer::with().line("timeout 1").start();
+    let found = Home::new()
+        .run(["ping", "--json", "--idle", "4", &server.url()])
+        .expect(4)
+        .json();
+    assert_eq!(found["cause"], "path.idle", "{found:#}");
+    let idle = &found["idle"];
+    assert_eq!(
+        (&idle["end"], &idle["keepalive"]["end"]),
+        (&"closed".into(), &"closed".into())
+    );
+    // Redis checks about once a second.
+    let lost = idle["lost_s"].as_f64().unwrap();
+    assert!((0.9..4.0).contains(&lost), "{found:#}");
+}
+
+#[test]
+fn a_search_without_a_limit_reports_how_long_connections_survived() {
+    let server = RedisServer::start();
+    let fine = Home::new()
+        .run(["ping", "--json", "--idle", "1", &server.url()])
+        .expect(0)
+        .json();
+    assert_eq!(fine["idle"]["survived_s"], 1.0, "{fine:#}");
+    assert!(fine["idle"]["lost_s"].is_null(), "{fine:#}");
 }
 
 #[test]
@@ -285,6 +314,8 @@ fn conflicting_modes_are_a_usage_error() {
         ["--watch", "--report=x"],
         ["--count=2", "--hold=2"],
         ["--wait=2", "--hold=2"],
+        ["--idle=2", "--hold=2"],
+        ["--watch", "--idle=2"],
         ["--json", "--quiet"],
         ["-4", "-6"],
     ] {

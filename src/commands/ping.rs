@@ -118,10 +118,11 @@ fn verbosity(args: &PingArgs) -> Verbosity {
 }
 
 async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Exit {
-    let mode = match (args.wait, args.hold, args.count) {
+    let mode = match (args.wait, args.hold, args.idle, args.count) {
         (Some(patience), ..) => Mode::Wait(patience),
-        (_, Some(idle), _) => Mode::Hold(idle),
-        (_, _, Some(count)) => Mode::Count(count),
+        (_, Some(idle), ..) => Mode::Hold(idle),
+        (_, _, Some(longest), _) => Mode::Idle(longest),
+        (.., Some(count)) => Mode::Count(count),
         _ => Mode::Once,
     };
     // `--wait` may climb many times, but shows only the last result.

@@ -23,6 +23,7 @@
 
 pub(crate) mod causes;
 mod experiments;
+mod idle;
 pub(crate) mod instance;
 mod ladder;
 pub(crate) mod modes;

@@ -1,15 +1,16 @@
-//! The modes of `ping` that end with one diagnosis: a single climb, `--wait`, `--hold` and `--count`.
+//! The modes of `ping` that end with one diagnosis: a single climb, `--wait`, `--hold`, `--idle` and `--count`.
 
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use super::causes::Cause;
-use super::observation::Observations;
+use super::experiments::Reconnect;
+use super::observation::{IdleTest, Observations};
 use super::response::Response;
 use super::rungs::ping;
 use super::verdict::{Verdict, judge};
-use super::{Climb, ClimbEvent, ClimbOptions, climb};
+use super::{Climb, ClimbEvent, ClimbOptions, climb, idle};
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Target, Trust};
@@ -35,6 +36,8 @@ pub(crate) enum Mode {
     Wait(Duration),
     /// After the connection has been idle for this time and one more PING has been sent on it.
     Hold(Duration),
+    /// After several connections have been idle, for up to this time.
+    Idle(Duration),
     /// After this many PINGs on the same connection.
     Count(u32),
 }
@@ -47,9 +50,9 @@ pub(crate) enum ModeEvent<'a> {
     Failed(Cause, Deadline),
     /// `--wait`: the pause before the next climb. Climbs are repeated until the deadline.
     Paused(Deadline),
-    /// `--hold`: the connection stays idle until the deadline.
+    /// `--hold`, `--idle`: the connections stay idle until the deadline.
     Idle(Deadline),
-    /// `--hold`: the connection worked before the idle time, but not after it.
+    /// `--hold`, `--idle`: a connection worked before the idle time, but not after it.
     Dropped,
     /// `--count`: the number of a PING, and its round trip.
     Pong(u32, Duration),
@@ -80,14 +83,12 @@ impl Check<'_> {
             return diagnosis(seen, verdict, deadline);
         };
         match mode {
-            Mode::Hold(idle) => self.hold(&mut seen, connection, idle, tell).await,
+            Mode::Hold(idle) => self.idle(&mut seen, connection, idle, false, tell).await,
+            Mode::Idle(longest) => self.idle(&mut seen, connection, longest, true, tell).await,
             Mode::Count(count) => self.count(&mut seen, connection, count, tell).await,
             Mode::Once | Mode::Wait(_) => return diagnosis(seen, verdict, deadline),
         }
         let verdict = judge(self.target, &seen);
-        if matches!(mode, Mode::Hold(_)) && verdict.finding.is_some() {
-            tell(ModeEvent::Dropped);
-        }
         diagnosis(seen, verdict, deadline)
     }
 
@@ -120,18 +121,38 @@ impl Check<'_> {
         }
     }
 
-    /// Leaves the connection idle, then sends PING: a NAT gateway or a load balancer may drop idle connections.
-    async fn hold(
+    /// Leaves one connection, or several, idle and then uses them: a NAT gateway or a load balancer may drop idle
+    /// connections. If one is lost, another climb shows whether a new connection works.
+    async fn idle(
         &self,
         seen: &mut Observations,
-        mut connection: ProbeConnection<Stream>,
-        idle: Duration,
+        connection: ProbeConnection<Stream>,
+        longest: Duration,
+        is_search: bool,
         tell: Tell<'_>,
     ) {
-        let until = Deadline::after(idle);
-        tell(ModeEvent::Idle(until));
-        until.sleep(idle).await;
-        self.ping(seen, &mut connection).await;
+        tell(ModeEvent::Idle(Deadline::after(longest)));
+        let trials = if is_search {
+            let reconnect = Reconnect::after(self.target, self.trust, seen);
+            idle::search(&reconnect, connection, longest, self.timeout).await
+        } else {
+            vec![idle::trial(connection, longest, None, self.timeout / 2).await]
+        };
+        let mut test = IdleTest {
+            trials,
+            is_restarted: false,
+        };
+        if test.any_lost().is_some() {
+            tell(ModeEvent::Dropped);
+            let deadline = Deadline::after(self.timeout / 2);
+            let again = climb(self.target, self.trust, &self.options, deadline, &mut |_| {}).await;
+            let run_id = |seen: &Observations| seen.server.field("run_id").map(str::to_owned);
+            test.is_restarted = run_id(seen)
+                .zip(run_id(&again.observations))
+                .is_some_and(|(old, new)| old != new);
+            *seen = again.observations;
+        }
+        seen.idle = Some(test);
     }
 
     /// Sends PING `count` times, or until one gets no reply. The report then contains these round trips.

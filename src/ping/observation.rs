@@ -58,6 +58,8 @@ pub struct Observations {
     pub server: ServerInfo,
     /// Round trip times, in the order of measurement.
     pub round_trips: Vec<Duration>,
+    /// The trials of `--idle` and `--hold`. The other observations are then those of a new connection.
+    pub idle: Option<IdleTest>,
     /// The result of `--write-check`.
     pub write_test: Option<WriteTest>,
     /// The responses to each of the tutorial's commands, with arguments that change nothing, if the user may not run one.
@@ -82,7 +84,94 @@ pub struct Observations {
     pub blocked_retransmissions: u64,
 }
 
+/// Connections that were left idle and then used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdleTest {
+    pub trials: Vec<IdleTrial>,
+    /// Whether the server's run id was different afterwards.
+    pub is_restarted: bool,
+}
+
+/// One such connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleTrial {
+    /// How long it was idle until it was used, or ended.
+    pub idle: Duration,
+    /// The interval of TCP keepalive, if it was on.
+    pub keepalive: Option<Duration>,
+    pub end: IdleEnd,
+}
+
+/// What happened to an idle connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleEnd {
+    Survived,
+    /// It was closed while it was idle.
+    Closed,
+    /// It was reset while it was idle.
+    Reset,
+    /// The PING after it got RST in reply.
+    ResetOnUse,
+    /// The PING after it got no reply.
+    Silent,
+}
+
+impl IdleEnd {
+    /// The value in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Survived => "survived",
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::ResetOnUse => "reset-on-use",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+impl IdleTest {
+    fn with(&self, keepalive: Option<Duration>) -> impl Iterator<Item = &IdleTrial> {
+        self.trials
+            .iter()
+            .filter(move |trial| trial.keepalive == keepalive)
+    }
+
+    /// The shortest trial that a connection did not survive.
+    pub fn shortest_lost(&self, keepalive: Option<Duration>) -> Option<&IdleTrial> {
+        let lost = self
+            .with(keepalive)
+            .filter(|trial| trial.end != IdleEnd::Survived);
+        lost.min_by_key(|trial| trial.idle)
+    }
+
+    /// The same, with or without keepalive.
+    pub fn any_lost(&self) -> Option<&IdleTrial> {
+        let lost = self.trials.iter().filter(|trial| trial.end != IdleEnd::Survived);
+        lost.min_by_key(|trial| trial.idle)
+    }
+
+    /// The longest idle time that a connection survived.
+    pub fn longest_survived(&self, keepalive: Option<Duration>) -> Option<Duration> {
+        let survived = self
+            .with(keepalive)
+            .filter(|trial| trial.end == IdleEnd::Survived);
+        survived.map(|trial| trial.idle).max()
+    }
+}
+
 impl Observations {
+    /// The address that the connection uses.
+    pub fn connected_address(&self) -> Option<SocketAddr> {
+        let connected = self
+            .dials
+            .iter()
+            .find(|dial| dial.result == DialResult::Connected)?;
+        match connected.to {
+            Endpoint::Ip(address) => Some(address),
+            Endpoint::Named(_) => None,
+        }
+    }
+
     /// Whether an ACL forbids a command that is needed here.
     pub fn is_refused_by_acl(&self) -> bool {
         let is_pinged = self.ping.as_ref().is_some_and(Response::is_pong) || self.serves_without_ping();
@@ -581,6 +670,11 @@ impl ServerInfo {
     /// Whether the server lacks one of these commands, and not only because it is old: HELLO came with Redis 6.
     pub fn may_be_limited(&self) -> bool {
         !self.is_before(6) && !self.unsupported().is_empty()
+    }
+
+    /// After how long the server itself closes idle connections; zero if it does not.
+    pub fn idle_limit(&self) -> Option<Duration> {
+        self.setting("timeout")?.parse().ok().map(Duration::from_secs)
     }
 
     /// A setting, by its name in CONFIG GET.

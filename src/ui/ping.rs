@@ -62,7 +62,7 @@ impl<'a> ProgressDisplay<'a> {
                 self.spinner.start("staying idle".into(), *until);
             }
             ModeEvent::Dropped => {
-                self.note("the connection worked, but not after the idle time: it was dropped on the way");
+                self.note("a connection did not survive the idle time; trying a new one");
             }
             ModeEvent::Pong(number, took) => {
                 if self.verbosity == Verbosity::Steps {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::ping::observation::{
-    Dial, DialResult, Endpoint, ErrorSource, Handshake, Lookup, NameAnswer, Observations, ServerInfo,
-    WiderOffer,
+    Dial, DialResult, Endpoint, ErrorSource, Handshake, IdleTest, Lookup, NameAnswer, Observations,
+    ServerInfo, WiderOffer,
 };
 use crate::ping::permissions::Missing;
 use crate::ping::this_host::{LocalListener, ThisHost};
@@ -148,6 +148,10 @@ pub struct FixContext {
     pub wider_offer: Option<WiderOffer>,
     /// How far the server's clock is ahead of this host's, in seconds.
     pub server_clock_ahead: Option<i64>,
+    /// The trials of idle connections.
+    pub idle: Option<IdleTest>,
+    /// Whether the server itself closes idle connections.
+    pub has_idle_limit: bool,
     /// Whether the password was sent over a network unencrypted.
     pub has_sent_password: bool,
     /// The nonexistent name that the host's CNAME points to.
@@ -232,6 +236,8 @@ impl FixContext {
             handshake: seen.tls.clone(),
             wider_offer: seen.wider_offer.clone(),
             server_clock_ahead: seen.server_clock_ahead,
+            idle: seen.idle.clone(),
+            has_idle_limit: seen.server.idle_limit().is_some_and(|limit| !limit.is_zero()),
             has_sent_password: !target.tls && target.password.is_some() && !seen.connects_to_this_host(),
             alias: lookup.and_then(|lookup| {
                 lookup.servers.iter().find_map(|server| match &server.answer {

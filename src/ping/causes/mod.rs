@@ -5,6 +5,7 @@
 //! to `verdict/tests/situations.rs`. `sessiontut ping --codes` prints this table.
 
 mod fix;
+mod idle;
 mod login;
 mod names;
 mod role;
@@ -180,6 +181,7 @@ causes! {
     };
 
     // The path
+    PathIdle "path.idle" Tcp "a working connection is dropped while it is idle" => idle::dropped;
     PathMtu "path.mtu" Tcp "small packets get through, but large ones are lost on the way" => |at| {
         mtu(at).and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the way")
     };

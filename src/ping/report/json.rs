@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ReportStep, steps};
 use crate::ping::Rung;
-use crate::ping::observation::Observations;
+use crate::ping::observation::{IdleTest, Observations};
 use crate::ping::verdict::{Certainty, Verdict, median};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Origin, Target, UrlError};
@@ -23,6 +23,9 @@ pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: 
         .collect();
     if !seen.round_trips.is_empty() || seen.server.role.is_some() {
         report["server"] = server_of(seen);
+    }
+    if let Some(test) = &seen.idle {
+        report["idle"] = idle_of(test);
     }
     if !seen.round_trips.is_empty() {
         report["rtt_ms"] = round_trips_of(&seen.round_trips);
@@ -121,6 +124,32 @@ pub fn flavor(seen: &Observations) -> Option<&'static str> {
     } else {
         server.field("redis_version").map(|_| "redis")
     }
+}
+
+/// The trials without TCP keepalive, and the same with it.
+fn idle_of(test: &IdleTest) -> Value {
+    let results = |keepalive| {
+        let lost = test.shortest_lost(keepalive);
+        json!({
+            "survived_s": test.longest_survived(keepalive).map(rounded_seconds),
+            "lost_s": lost.map(|trial| rounded_seconds(trial.idle)), "end": lost.map(|trial| trial.end.name()),
+        })
+    };
+    let mut report = results(None);
+    report["keepalive"] = match test.trials.iter().find_map(|trial| trial.keepalive) {
+        Some(period) => {
+            let mut with_keepalive = results(Some(period));
+            with_keepalive["interval_s"] = rounded_seconds(period).into();
+            with_keepalive
+        }
+        None => Value::Null,
+    };
+    report
+}
+
+/// Converts to seconds, rounded to a millisecond.
+fn rounded_seconds(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 fn round_trips_of(round_trips: &[Duration]) -> Value {

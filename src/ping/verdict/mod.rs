@@ -2,6 +2,7 @@
 
 mod dns;
 mod finding;
+mod idle;
 mod ping;
 mod reply;
 mod role;
@@ -38,7 +39,8 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
         .or_else(|| ping::judge(target, seen))
         .or_else(|| service::judge(seen))
         .or_else(|| role::judge(seen))
-        .or_else(|| ping::judge_missing(seen));
+        .or_else(|| ping::judge_missing(seen))
+        .or_else(|| idle::judge(seen));
     let (finding, accepted) = with_accepted_certificate(finding, seen);
     let finding = finding.map(|mut finding| {
         let cause = finding.cause;
@@ -59,6 +61,13 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
         }
     });
     let mut warnings = warnings::all(target, seen, &context);
+    // The finding includes the server's limit.
+    if finding
+        .as_ref()
+        .is_some_and(|finding| finding.cause == Cause::PathIdle)
+    {
+        warnings.retain(|warning| warning.cause != Cause::ServerTimeout);
+    }
     warnings.extend(accepted.map(|accepted| Warning {
         cause: accepted.cause,
         fixes: accepted.cause.fixes(&context),

@@ -16,8 +16,8 @@ use crate::ping::causes::Cause;
 use crate::ping::instance::Instance;
 use crate::ping::observation::{
     CertificateProblem, CompletedName, Dial, DialResult, Echo, Endpoint, ErrorSource, Exchange, Experiment,
-    FileLine, Handshake, HostsEntry, Lookup, NameAnswer, NameServer, Observations, PacketSizes,
-    PeerCertificate, Repeat, TlsResult, TrustedCas, WiderOffer, WriteTest,
+    FileLine, Handshake, HostsEntry, IdleEnd, IdleTest, IdleTrial, Lookup, NameAnswer, NameServer,
+    Observations, PacketSizes, PeerCertificate, Repeat, TlsResult, TrustedCas, WiderOffer, WriteTest,
 };
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;
@@ -1062,6 +1062,40 @@ fn situations(cause: Cause) -> Vec<Situation> {
                     stopped("HGETALL", Response::Closed(vec![]), &["PING", "HGETALL"], "ECHO"),
                 ),
                 seen("INFO is not supported", IP, unsupported),
+            ]
+        }
+        Cause::PathIdle => {
+            let idle = |trials: &[(u64, bool, IdleEnd)], timeout: Option<&str>| {
+                let mut seen = pong();
+                let settings = timeout.map(|limit| ("timeout".to_owned(), limit.to_owned()));
+                seen.server.settings = settings.into_iter().collect();
+                let trials = trials.iter().map(|(idle, keepalive, end)| IdleTrial {
+                    idle: Duration::from_secs(*idle),
+                    keepalive: keepalive.then_some(Duration::from_secs(1)),
+                    end: *end,
+                });
+                seen.idle = Some(IdleTest {
+                    trials: trials.collect(),
+                    is_restarted: false,
+                });
+                seen
+            };
+            let (survived, closed) = (IdleEnd::Survived, IdleEnd::Closed);
+            let trials = |end| [(3, false, survived), (4, false, end), (8, true, survived)];
+            let mut restarted = idle(&[(4, false, closed)], None);
+            restarted.idle.as_mut().unwrap().is_restarted = true;
+            vec![
+                seen(
+                    "the server",
+                    IP,
+                    idle(&[(2, false, closed), (2, true, closed)], Some("2")),
+                ),
+                seen("a proxy", IP, idle(&[(5, false, closed)], Some("0"))),
+                seen("unknown", IP, idle(&[(5, false, closed)], None)),
+                seen("reset", IP, idle(&trials(IdleEnd::Reset), Some("0"))),
+                seen("RST on use", IP, idle(&trials(IdleEnd::ResetOnUse), Some("0"))),
+                seen("no reply", IP, idle(&trials(IdleEnd::Silent), Some("0"))),
+                seen("a restart", IP, restarted),
             ]
         }
         Cause::PathMtu => {

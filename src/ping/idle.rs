@@ -1,0 +1,136 @@
+//! How long connections survive without traffic (`--idle`, `--hold`).
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use socket2::{SockRef, TcpKeepalive};
+
+use super::experiments::Reconnect;
+use super::observation::{IdleEnd, IdleTrial, Observations};
+use super::response::{Response, receive};
+use super::rungs::ping;
+use super::rungs::tcp::SegmentSize;
+use crate::deadline::Deadline;
+use crate::redis_client::{ProbeConnection, Stream};
+
+/// The most idle times to try; each needs two connections.
+const MOST_IDLE_TIMES: u32 = 16;
+/// Connections to open at a time: a burst of logins might look like an attack.
+const AT_A_TIME: usize = 8;
+/// The kernel counts TCP keepalive in seconds.
+const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
+
+/// Leaves several connections idle, for times spread up to `longest`, and tries each one afterwards. Half of them use TCP
+/// keepalive.
+pub(super) async fn search(
+    reconnect: &Reconnect<'_>,
+    connection: ProbeConnection<Stream>,
+    longest: Duration,
+    timeout: Duration,
+) -> Vec<IdleTrial> {
+    let idle_times = idle_times(longest);
+    let period = (longest / MOST_IDLE_TIMES).max(SHORTEST_KEEPALIVE);
+    let period = Duration::from_secs(period.as_secs_f64().ceil() as u64);
+    let mut wanted: Vec<_> = idle_times
+        .iter()
+        .flat_map(|idle| [(*idle, None), (*idle, Some(period))])
+        .collect();
+    // The connection that exists serves the longest trial.
+    let first = wanted.iter().rposition(|(_, keepalive)| keepalive.is_none());
+    let first = first.map(|at| wanted.remove(at));
+    let mut connections: Vec<_> = first.map(|wanted| (wanted, connection)).into_iter().collect();
+    for some in wanted.chunks(AT_A_TIME) {
+        let opened = some.iter().map(|wanted| async move {
+            let connection = reconnect
+                .logged_in(SegmentSize::Default, Deadline::after(timeout / 4))
+                .await;
+            connection.map(|connection| (*wanted, connection))
+        });
+        connections.extend(join_all(opened).await.into_iter().flatten());
+    }
+    let trials = connections
+        .into_iter()
+        .map(|((idle, keepalive), connection)| trial(connection, idle, keepalive, timeout / 2));
+    join_all(trials).await
+}
+
+/// Times spread evenly, at least two per second if that takes no more than [`MOST_IDLE_TIMES`].
+fn idle_times(longest: Duration) -> Vec<Duration> {
+    let count = (longest.as_secs_f64() * 2.0)
+        .ceil()
+        .clamp(2.0, f64::from(MOST_IDLE_TIMES)) as u32;
+    (1..=count).map(|part| longest * part / count).collect()
+}
+
+/// Leaves one connection idle, then sends PING. Notices at once if the connection ends before that.
+pub(super) async fn trial(
+    mut connection: ProbeConnection<Stream>,
+    idle: Duration,
+    keepalive: Option<Duration>,
+    timeout: Duration,
+) -> IdleTrial {
+    if let (Some(period), Some(tcp)) = (keepalive, connection.stream().tcp()) {
+        // Without keepalive, this trial shows the same as the one beside it.
+        let _ = SockRef::from(tcp)
+            .set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period));
+    }
+    let started = Instant::now();
+    let until = Deadline::after(idle);
+    let end = loop {
+        match receive(&mut connection, until).await {
+            Response::Timeout(_) => {
+                break match ping::observe(&mut connection, Deadline::after(timeout)).await {
+                    Response::Reply(_) => IdleEnd::Survived,
+                    Response::Timeout(_) => IdleEnd::Silent,
+                    Response::Reset(_) => IdleEnd::ResetOnUse,
+                    _ => IdleEnd::Closed,
+                };
+            }
+            // A proxy may send an error before it closes the connection.
+            Response::Reply(_) => {}
+            Response::Reset(_) => break IdleEnd::Reset,
+            _ => break IdleEnd::Closed,
+        }
+    };
+    IdleTrial {
+        idle: started.elapsed().min(idle),
+        keepalive,
+        end,
+    }
+}
+
+impl<'a> Reconnect<'a> {
+    /// How to make further connections to the address that was used.
+    pub(super) fn after(
+        target: &'a crate::redis_url::Target,
+        trust: &'a crate::redis_url::Trust,
+        seen: &Observations,
+    ) -> Self {
+        Self {
+            target,
+            trust,
+            address: seen.connected_address(),
+            connecting: seen.tcp_took,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_times_are_spread_up_to_the_longest() {
+        let seconds = |longest| {
+            let times = idle_times(Duration::from_secs(longest));
+            (
+                times.len(),
+                times[0].as_secs_f64(),
+                times.last().unwrap().as_secs(),
+            )
+        };
+        assert_eq!(seconds(8), (16, 0.5, 8));
+        assert_eq!(seconds(1), (2, 0.5, 1));
+        assert_eq!(seconds(1600), (16, 100.0, 1600));
+    }
+}

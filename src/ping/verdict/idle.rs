@@ -1,0 +1,98 @@
+//! The verdict on connections that were idle.
+
+use std::time::Duration;
+
+use super::finding::{Finding, seconds};
+use crate::ping::causes::Cause;
+use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial, Observations};
+
+pub(super) fn judge(seen: &Observations) -> Option<Finding> {
+    let test = seen.idle.as_ref()?;
+    let lost = test.shortest_lost(None).or_else(|| test.any_lost())?;
+    let finding = if test.is_restarted {
+        Finding::likely(Cause::PathIdle)
+            .fact("the server's run id has changed meanwhile: it was restarted, which ends connections too")
+    } else {
+        Finding::proved(Cause::PathIdle)
+    };
+    let limit = match (lost.end, test.longest_survived(None)) {
+        (IdleEnd::Closed | IdleEnd::Reset, _) => seconds(lost.idle),
+        (_, Some(survived)) => format!("{} to {}", seconds(survived), seconds(lost.idle)),
+        (_, None) => format!("at most {}", seconds(lost.idle)),
+    };
+    Some(
+        finding
+            .summary(format!(
+                "{}; a new connection works",
+                enforcer(lost, &limit, seen)
+            ))
+            .fact(format!(
+                "a connection worked, but after {} without traffic {}",
+                seconds(lost.idle),
+                match lost.end {
+                    IdleEnd::Closed => "it was closed (FIN)",
+                    IdleEnd::Reset => "it was reset (RST)",
+                    IdleEnd::ResetOnUse => "the next PING got RST in reply",
+                    _ => "the next PING got no reply",
+                }
+            ))
+            .facts(test.longest_survived(None).map(|survived| {
+                format!(
+                    "the longest idle time that a connection survived: {}",
+                    seconds(survived)
+                )
+            }))
+            .facts(keepalive(test))
+            .facts(seen.server.setting("timeout").map(|seconds| match seconds {
+                "0" => "the server's own limit (timeout) is 0: it closes no idle connections".into(),
+                seconds => format!(
+                    "the server's own limit (timeout) is {} s",
+                    crate::sanitize::excerpt(seconds.as_bytes(), 20)
+                ),
+            }))
+            .fact("a new connection got all replies"),
+    )
+}
+
+/// What TCP keepalive changed.
+fn keepalive(test: &IdleTest) -> Option<String> {
+    let period = test.trials.iter().find_map(|trial| trial.keepalive)?;
+    let every = format!("TCP keepalive every {}", seconds(period));
+    Some(
+        match (
+            test.shortest_lost(Some(period)),
+            test.longest_survived(Some(period)),
+        ) {
+            (None, Some(survived)) => format!("with {every}, connections survived {}", seconds(survived)),
+            (Some(lost), _) => format!(
+                "with {every}, a connection ended after {} too: keepalive made no difference",
+                seconds(lost.idle)
+            ),
+            (None, None) => return None,
+        },
+    )
+}
+
+/// Who drops idle connections, and after how long.
+fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
+    let what = match (lost.end, seen.server.idle_limit()) {
+        (IdleEnd::Closed, Some(setting)) if is_server(lost.idle, setting) => {
+            return format!(
+                "the server closes idle connections after {limit} (its setting timeout is {} s)",
+                setting.as_secs()
+            );
+        }
+        (IdleEnd::Closed, Some(_)) => "a proxy or load balancer closes",
+        (IdleEnd::Closed, None) => "the server, a proxy or a load balancer closes",
+        (IdleEnd::Reset, _) => "a proxy or a device on the path resets",
+        (IdleEnd::ResetOnUse, _) => "a firewall, NAT gateway or load balancer on the path forgets",
+        _ => "a firewall or NAT gateway on the path silently forgets",
+    };
+    format!("{what} idle connections after {limit}")
+}
+
+/// Redis looks for idle clients about once a second, and counts whole seconds.
+fn is_server(idle: Duration, limit: Duration) -> bool {
+    let early = limit.saturating_sub(Duration::from_millis(500));
+    !limit.is_zero() && (early..=limit + Duration::from_millis(2500)).contains(&idle)
+}
