@@ -53,6 +53,9 @@ fn notes_of_serve_are_wrapped_between_words_except_in_commands() {
         assert!(broken.iter().all(|line| line.contains("`ps -o")), "{broken:#?}");
         let said = without_digits(&read(&terminal));
         for line in without_digits(&serve_outside_a_terminal()).lines() {
+            if line.contains("`ps -o") {
+                continue;
+            }
             assert!(
                 said.contains(line.trim()),
                 "{line:?} is not on {}",
