@@ -42,13 +42,8 @@ pub use exit::Exit;
 pub use learn::is_valid_lesson;
 pub use redis_client::connect::{RedisConnection, Unreachable, open};
 
-/// Functions that read untrusted input, only for tests and fuzz targets.
 #[doc(hidden)]
-pub mod untrusted {
-    pub use crate::ping::report::{json, steps, text};
-    pub use crate::redis_client::{Limits, measure};
-    pub use crate::ui::markdown;
-}
+pub mod untrusted;
 
 #[cfg(test)]
 #[allow(unreachable_pub)] // The integration tests include it, too.

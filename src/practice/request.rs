@@ -275,6 +275,21 @@ fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
 
+/// Reads any bytes as requests, first without and then with a login: for [`crate::untrusted`].
+pub(crate) fn read_requests(bytes: &[u8]) {
+    for is_authenticated in [false, true] {
+        let limits = RequestLimits {
+            bytes: 1 << 20,
+            is_authenticated,
+        };
+        let mut reader = RequestReader::default();
+        for part in bytes.chunks(7) {
+            reader.feed(part);
+            while let Ok(Some(_)) = reader.next(limits) {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -238,6 +238,16 @@ fn number(line: &[u8], at: usize) -> Result<i64, Malformed> {
     text.parse().map_err(|_| Malformed::NotResp(at))
 }
 
+/// Reads any bytes as replies, one after the other: for [`crate::untrusted`].
+pub(crate) fn read_replies(mut bytes: &[u8]) {
+    while let Ok(Some(length @ 1..)) = measure(bytes, Limits::REPLY) {
+        if let Ok(value) = redis::parse_redis_value(&bytes[..length]) {
+            let _ = super::show::reply_lines(&value);
+        }
+        bytes = &bytes[length..];
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

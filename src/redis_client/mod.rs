@@ -15,6 +15,7 @@ mod recorded;
 mod show;
 mod stream;
 
+pub(crate) use framing::read_replies;
 pub use framing::{Limits, measure};
 pub(crate) use limited::REPLY_TOO_LARGE;
 pub(crate) use probe::{ProbeConnection, ReadError};

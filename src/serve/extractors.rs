@@ -8,7 +8,7 @@ use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{COOKIE, EXPECT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum_extra::extract::cookie::Cookie;
 use futures_util::StreamExt;
@@ -150,6 +150,14 @@ async fn collect(mut body: BodyDataStream) -> Result<Vec<u8>, FormError> {
     }
 }
 
+/// Reads any bytes as a form and as the header `Cookie`: for [`crate::untrusted`].
+pub(crate) fn read_form_and_cookies(bytes: &[u8]) {
+    let _ = name_in(bytes);
+    if let Ok(value) = HeaderValue::from_bytes(bytes) {
+        let _ = SessionCookie::find(&HeaderMap::from_iter([(COOKIE, value)]));
+    }
+}
+
 fn name_in(form: &[u8]) -> Result<String, FormError> {
     // Checked here, because `form_urlencoded` would replace bytes that are not UTF-8.
     percent_decode(form)
@@ -167,7 +175,6 @@ fn name_in(form: &[u8]) -> Result<String, FormError> {
 mod tests {
     use super::*;
     use crate::session::LONGEST_NAME;
-    use axum::http::HeaderValue;
 
     #[test]
     fn the_first_session_cookie_with_a_value_counts() {

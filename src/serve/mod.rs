@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::{HowToOpen, bind, how_to_open, listen_address};
 pub(crate) use connection_manager::Opener;
+pub(crate) use extractors::read_form_and_cookies;
 pub(crate) use layers::{AccessLog, LogEntry};
 pub(crate) use step::AppStep;
 

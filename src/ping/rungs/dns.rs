@@ -3,6 +3,8 @@
 mod query;
 mod system_config;
 
+pub(crate) use query::read_any_response as read_response;
+
 use std::collections::HashSet;
 use std::future;
 use std::net::{IpAddr, SocketAddr};

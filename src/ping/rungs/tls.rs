@@ -4,6 +4,8 @@ mod certificate;
 mod verify;
 mod wider_offer;
 
+pub(crate) use certificate::read_any_certificate as read_certificate;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;

@@ -61,6 +61,12 @@ pub(super) fn read(der: &CertificateDer<'_>, clock: i64) -> Option<PeerCertifica
     })
 }
 
+/// Reads any bytes as a certificate and as the name of a CA: for [`crate::untrusted`].
+pub(crate) fn read_any_certificate(bytes: &[u8]) {
+    let _ = read(&CertificateDer::from(bytes), 0);
+    let _ = read_names(&[bytes]);
+}
+
 /// Reads the names of CAs (DER) that a server accepts for client certificates.
 pub(super) fn read_names(names: &[&[u8]]) -> Vec<String> {
     names

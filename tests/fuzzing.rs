@@ -1,0 +1,94 @@
+//! Random input for every parser of untrusted input: none panics, and none takes long.
+//!
+//! `FUZZ_INPUTS` sets the number of inputs per parser. `fuzz/` contains the same parsers as targets for cargo-fuzz.
+
+// Clippy's exemption for tests does not cover the functions that tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use sessiontut::untrusted::PARSERS;
+
+/// Inputs per parser if `FUZZ_INPUTS` is not set.
+const INPUTS: u64 = 3000;
+/// No input is longer than this many bytes.
+const LONGEST: usize = 4096;
+/// A parser that takes this long for a short input is not linear.
+const TOO_LONG: Duration = Duration::from_secs(2);
+
+/// A small generator whose results depend only on its seed (Steele, Lea and Flood: SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit.max(1) as u64).unwrap()
+    }
+}
+
+/// Changes a valid input at random: bytes, ranges, repetitions, and parts of another input.
+fn mutated(seeds: &[&[u8]], random: &mut Random) -> Vec<u8> {
+    let mut input = seeds[random.below(seeds.len())].to_vec();
+    for _ in 0..=random.below(8) {
+        let at = random.below(input.len() + 1);
+        let end = at + random.below(input.len() - at + 1);
+        match random.below(7) {
+            0 if at < input.len() => input[at] ^= 1 << random.below(8),
+            1 => input.insert(at, random.next().to_le_bytes()[0]),
+            2 => drop(input.drain(at..end)),
+            3 => {
+                let part = input[at..end].repeat(1 + random.below(4));
+                input.splice(at..at, part);
+            }
+            4 => {
+                let other = seeds[random.below(seeds.len())];
+                let from = random.below(other.len());
+                input.splice(at..at, other[from..].to_vec());
+            }
+            5 => {
+                let word: &[u8] = [
+                    &b"\r\n"[..],
+                    b"-1",
+                    b"99999999999999999999",
+                    b"\0",
+                    b"\xff\xfe",
+                    b"%",
+                    b"&#27;",
+                    b"\x1b[2J",
+                    "\u{202e}ü漢".as_bytes(),
+                ][random.below(9)];
+                input.splice(at..at, word.to_vec());
+            }
+            _ => input.truncate(end),
+        }
+        input.truncate(LONGEST);
+    }
+    input
+}
+
+#[test]
+fn no_input_makes_a_parser_panic_or_hang() {
+    let inputs = std::env::var("FUZZ_INPUTS").map_or(INPUTS, |number| number.parse().unwrap());
+    for parser in PARSERS {
+        for seed in 0..inputs {
+            let input = mutated(parser.seeds, &mut Random(seed));
+            let began = Instant::now();
+            let outcome = catch_unwind(AssertUnwindSafe(|| (parser.run)(&input)));
+            let shown = input.escape_ascii();
+            assert!(outcome.is_ok(), "{} panics for b\"{shown}\"", parser.name);
+            assert!(
+                began.elapsed() < TOO_LONG,
+                "{} is slow for b\"{shown}\"",
+                parser.name
+            );
+        }
+    }
+}
