@@ -15,6 +15,8 @@ use crate::sanitize;
 pub struct ThisHost {
     /// Whether the target is on this host, on its network, or elsewhere.
     pub nearness: Nearness,
+    /// The address from which this host would connect to the target.
+    pub source: Option<IpAddr>,
     /// Whether this process runs in a container, where `localhost` is the container itself.
     pub in_container: bool,
     /// This host's EC2 instance, if it is one.
@@ -97,6 +99,7 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Thi
     };
     ThisHost {
         nearness,
+        source,
         in_container: in_container(),
         instance,
         listeners: (nearness == Nearness::Loopback)

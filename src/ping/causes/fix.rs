@@ -10,7 +10,7 @@ use crate::ping::observation::{
 };
 use crate::ping::permissions::Missing;
 use crate::ping::this_host::{LocalListener, ThisHost};
-use crate::ping::verdict::{SlowPart, listener_of_the_connection};
+use crate::ping::verdict::{SlowPart, is_from_here, listener_of_the_connection};
 use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, UrlWarning};
@@ -160,6 +160,8 @@ pub struct FixContext {
     pub has_excluded_addresses: bool,
     /// Whether this host itself blocked the connection.
     pub is_blocked_here: bool,
+    /// Whether no host on this network replied to ARP or NDP requests for the address.
+    pub(crate) has_no_neighbour: bool,
     /// The path of the unix socket in the URL.
     pub socket: Option<String>,
     /// The first address that was dialled, for commands that do not resolve host names.
@@ -202,8 +204,11 @@ impl FixContext {
             .and_then(|name| Hosting::of(name))
             .or_else(|| target.host().and_then(Hosting::of));
         let endpoint = target.host().and_then(provider::endpoint_hint);
-        let blocked_dial =
-            |result: &DialResult| matches!(result, DialResult::Prohibited(ErrorSource::ThisHost(_)));
+        let blocked_dial = |result: &DialResult| match result {
+            DialResult::Prohibited(ErrorSource::ThisHost(_)) => true,
+            DialResult::Prohibited(ErrorSource::Icmp(icmp)) => is_from_here(*icmp, seen),
+            _ => false,
+        };
         let lookup = seen.dns.as_ref();
         let packets = seen.packets.or(seen.tls.as_ref().and_then(|tls| tls.packets));
         Self {
@@ -249,6 +254,10 @@ impl FixContext {
                 && lookup.is_none_or(|lookup| !lookup.addresses.is_empty()),
             is_blocked_here: seen.blocked_retransmissions > 0
                 || seen.dials.iter().any(|dial| blocked_dial(&dial.result)),
+            has_no_neighbour: seen
+                .dials
+                .iter()
+                .any(|dial| dial.result == DialResult::NoNeighbour),
             socket: match &target.address {
                 Address::Unix(path) => Some(sanitize::line(&path.display().to_string()).into_owned()),
                 Address::Tcp { .. } => None,

@@ -85,13 +85,7 @@ causes! {
     // The connection
     TcpTimeout "tcp.timeout" Tcp "connection attempts get no reply at all" => tcp::timeout;
     TcpRefused "tcp.refused" Tcp "the port is closed, or a firewall rejects the connection" => tcp::refused;
-    TcpUnreachable "tcp.unreachable" Tcp "the address is unreachable" => |at| {
-        tcp::route(at, "check the route that packets take")
-            .and(
-                "address",
-                "check the address: the host may no longer exist, or its network may not be reachable from here",
-            )
-    };
+    TcpUnreachable "tcp.unreachable" Tcp "the address is unreachable" => tcp::unreachable;
     TcpProhibited "tcp.prohibited" Tcp "a firewall or rule blocks the connection" => tcp::prohibited;
     TcpNoLocalPort "tcp.no_local_port" Tcp "this host has no free local port for the connection" => tcp::no_local_port;
     LocalOpenFiles "local.open_files" Tcp "this process cannot open any more files" => |_| advise(

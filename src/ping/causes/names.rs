@@ -226,7 +226,7 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
     };
     let is_easily_completed = !uses_dns && !line.text.contains('#');
     Some(advise("nsswitch", text).command(if is_easily_completed {
-        edited("/etc/nsswitch.conf", "s/^[[:space:]]*hosts:.*/& dns/")
+        edited("/etc/nsswitch.conf", "s/^ *hosts:.*/& dns/")
     } else {
         "grep -n 'hosts:' /etc/nsswitch.conf".to_owned()
     }))

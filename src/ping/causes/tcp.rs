@@ -6,6 +6,7 @@ use super::fix::{FixContext, Fixes, advise, shell_quoted};
 use super::names;
 use crate::ping::this_host::{LocalListener, Nearness};
 use crate::redis_url::DEFAULT_PORT;
+use crate::redis_url::hosting::Reach;
 
 pub(super) fn timeout(at: &FixContext) -> Fixes {
     if let Some(path) = &at.socket {
@@ -88,48 +89,67 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes for a timeout if the provider is unknown, so that every explanation is possible.
+/// Fixes without a sign of AWS: every explanation is possible.
 fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port;
-    let host = advise(
-        "host",
-        "check that the server's host is up: if it is down, nothing replies",
-    )
-    .command(format!("ping -c 3 {}", at.numeric_host()))
-    .and(
+    let firewall = advise(
         "firewall",
         format!(
             "check the firewalls on the server and on the way: one of them probably drops packets to TCP port {port}"
         ),
+    );
+    let route = route(
+        at,
+        "check the routes on both hosts: packets may arrive, but the replies have no way back",
+    );
+    let local = local_firewall("check for a rule in this host's own firewall that drops the packets");
+    if let Some(check) = provider_check(at) {
+        // The hosts of a provider are not in the user's care.
+        return check.and_all(firewall).and_all(route).and_all(local);
+    }
+    let outside_network = (at.this_host.nearness == Nearness::ForeignPrivate).then(|| {
+        advise(
+            "outside-network",
+            "run this inside the server's network, or through a VPN or a tunnel: the address is private, and this host \
+             is in no network that contains it",
+        )
+    });
+    advise(
+        "host",
+        "check that the server's host is up: if it is down, nothing replies",
     )
+    .command(format!("ping -c 3 {}", at.numeric_host()))
+    .and_all(firewall)
     .and(
         "accept-queue",
         "on the server, check the accept queue: if it is full (Recv-Q above Send-Q), the server process is stuck, and \
          the kernel drops new connections",
     )
-    .command(format!("ss -ltn 'sport = :{port}'"));
-    let outside_network = (at.this_host.nearness == Nearness::ForeignPrivate).then(|| {
-        advise(
-            "outside-network",
-            "run this inside the server's network, or through a VPN or a tunnel: the address is private, and this host \
-             is not in its network",
-        )
-    });
-    let fixes = host
-        .and_all(outside_network)
-        .and_all(route(
-            at,
-            "check the routes on both hosts: packets may arrive, but there may be no route back",
-        ))
-        .and_all(local_firewall(
-            "check for a rule in this host's own firewall that drops the packets",
-        ));
-    fixes.after(provider_check(at))
+    .command(format!("ss -ltn 'sport = :{port}'"))
+    .and_all(outside_network)
+    .and_all(container_network(at))
+    .and_all(route)
+    .and_all(local)
 }
 
-/// Returns what to check at the provider, if the host name shows which one it is.
+/// What to check at the provider whose name the host has.
 fn provider_check(at: &FixContext) -> Option<Fixes> {
-    at.hosting.map(|hosting| advise("provider", hosting.check))
+    at.hosting
+        .filter(|hosting| hosting.reach != Reach::Containers)
+        .map(|hosting| advise("provider", hosting.check))
+}
+
+/// What to check if the name is that of a container, and was found.
+fn container_network(at: &FixContext) -> Option<Fixes> {
+    at.hosting
+        .filter(|hosting| hosting.reach == Reach::Containers)
+        .map(|_| {
+            advise(
+                "container-network",
+                "if the server runs in a container, use the port on which it listens inside its container, not the \
+                 published one, and check that both containers are in the same network",
+            )
+        })
 }
 
 fn timeout_at_aws(at: &FixContext) -> Fixes {
@@ -185,7 +205,10 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
     let fixes = if is_here {
         refused_here(at)
     } else {
-        refused_elsewhere(at).after(provider_check(at))
+        refused_elsewhere(at)
+            .and_all(container_network(at))
+            // A refusal shows that the server's network was reached.
+            .after(provider_check(at).filter(|_| at.hosting.is_some_and(|hosting| !hosting.is_private())))
     };
     fixes
         .after(port_typo(at))
@@ -197,12 +220,17 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
 fn refused_here(at: &FixContext) -> Fixes {
     let listeners = at.this_host.listeners.as_deref().unwrap_or_default();
     let covering = |listener: &&LocalListener| at.address.is_some_and(|address| listener.covers(address));
-    let container = at.this_host.in_container.then(|| {
+    let host = if at.this_host.in_container {
         advise(
             "container",
             "if this runs in a container, localhost means the container itself: use the Redis server's host name",
         )
-    });
+    } else {
+        advise(
+            "host",
+            "if Redis runs on another host, put that host's name in the URL: this address is this host itself",
+        )
+    };
     let listener = if listeners.iter().any(|listener| covering(&listener)) {
         Some(local_firewall(
             "try again, then check for a rule in this host's own firewall that rejects the connection",
@@ -218,11 +246,7 @@ fn refused_here(at: &FixContext) -> Fixes {
             )
         })
     };
-    advise(
-        "host",
-        "if Redis runs on another host, put that host's name in the URL: this address is this host itself",
-    )
-    .and(
+    host.and(
         "server",
         "check whether a Redis server runs on this host, and what its state is",
     )
@@ -232,7 +256,6 @@ fn refused_here(at: &FixContext) -> Fixes {
         format!("check which ports have a listener (Redis listens on {DEFAULT_PORT} by default)"),
     )
     .command("ss -ltnp")
-    .after(container)
     .after(listener)
 }
 
@@ -263,6 +286,24 @@ pub(super) fn tunnel(at: &FixContext) -> Option<Fixes> {
         )
         .command("ps -o pid,args -C ssh")
     })
+}
+
+/// Fixes for an address that packets do not reach.
+pub(super) fn unreachable(at: &FixContext) -> Fixes {
+    let neighbour = at.has_no_neighbour.then(|| {
+        advise(
+            "host",
+            "check that the host is up, and that its address is right: no host on this network has it",
+        )
+        .command(format!("ip neigh show {}", at.numeric_host()))
+    });
+    let address =
+        "check the address: the host may no longer exist, or its network may not be reachable from here";
+    route(at, "check the route that packets take")
+        .and("address", address)
+        .after(neighbour)
+        .after(provider_check(at).filter(|_| !at.is_aws))
+        .after(names::hosts_file(at))
 }
 
 pub(super) fn prohibited(at: &FixContext) -> Fixes {

@@ -23,7 +23,7 @@ pub use finding::Verdict;
 use finding::Warning;
 pub(in crate::ping) use finding::seconds;
 pub(crate) use finding::{Certainty, Finding};
-pub(in crate::ping) use tcp::listener_of_the_connection;
+pub(in crate::ping) use tcp::{is_from_here, listener_of_the_connection};
 pub(crate) use warnings::{SlowPart, is_uneven, median};
 
 /// Returns the one cause that explains the observations, or none if Redis answers, and the warnings.

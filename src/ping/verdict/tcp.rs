@@ -1,5 +1,6 @@
 //! The verdict on the connection attempts.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::dns;
@@ -8,7 +9,7 @@ use crate::os::Icmp;
 use crate::ping::FILES_NEEDED;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Observations};
-use crate::ping::this_host::{LocalListener, LocalPorts};
+use crate::ping::this_host::{LocalListener, LocalPorts, Nearness};
 use crate::redis_url::Target;
 use crate::redis_url::hosting::Hosting;
 use crate::sanitize;
@@ -33,6 +34,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     Some(
         judge_dial(dial, seen)
             .facts(seen.dials.iter().map(describe))
+            .facts(unreachable_network(seen, &dial.to))
             .facts(misleading_name(target, seen, &dial.to))
             .facts(other_port(target, seen))
             .facts(local_listener(seen, dial))
@@ -64,6 +66,10 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
             Cause::TcpProhibited,
             format!("this host itself blocks the connection to {to}"),
         ),
+        DialResult::Prohibited(ErrorSource::Icmp(icmp)) if is_from_here(*icmp, seen) => (
+            Cause::TcpProhibited,
+            format!("this host's own firewall rejects connections to {to}"),
+        ),
         DialResult::Prohibited(ErrorSource::Icmp(_)) => (
             Cause::TcpProhibited,
             format!("a firewall rejects connections to {to}"),
@@ -87,6 +93,13 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
         DialResult::Timeout { .. } | DialResult::Connected => return judge_timeout(dial, seen),
     };
     Finding::proved(cause).summary(summary)
+}
+
+/// Whether this host itself sent the ICMP error.
+pub(in crate::ping) fn is_from_here(icmp: Icmp, seen: &Observations) -> bool {
+    let own = seen.this_host.as_ref().and_then(|this_host| this_host.source);
+    icmp.from
+        .is_some_and(|from| from.is_loopback() || Some(from) == own)
 }
 
 fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
@@ -197,6 +210,23 @@ pub(in crate::ping) fn listener_of_the_connection(seen: &Observations) -> Option
     let Endpoint::Ip(to) = &dial.to else { return None };
     let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
     listeners.iter().find(|listener| listener.covers(to.ip()))
+}
+
+/// Reports an address that only some hosts can reach.
+fn unreachable_network(seen: &Observations, to: &Endpoint) -> Option<String> {
+    let Endpoint::Ip(address) = to else { return None };
+    let is_foreign = seen.this_host.as_ref()?.nearness == Nearness::ForeignPrivate;
+    let ip = address.ip();
+    match ip {
+        // https://docs.docker.com/engine/network/drivers/bridge/
+        IpAddr::V4(v4) if is_foreign && v4.octets()[..2] == [172, 17] => Some(format!(
+            "{ip} is in Docker's default network (172.17.0.0/16), which only the containers' own host can reach"
+        )),
+        _ if is_foreign => Some(format!(
+            "{ip} is a private address, and this host is in no network that contains it"
+        )),
+        _ => None,
+    }
 }
 
 /// Reports a host name with an unintended address, from /etc/hosts, a search domain, an alias, or a resolver that

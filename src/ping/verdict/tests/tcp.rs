@@ -187,10 +187,7 @@ fn in_a_container_the_first_fix_for_a_closed_port_is_the_container() {
         let finding = judge(&target("redis://127.0.0.1"), &seen).finding.unwrap();
         finding.fixes.iter().map(|fix| fix.kind).collect::<Vec<_>>()
     };
-    assert_eq!(
-        kinds(Nearness::Loopback, true),
-        ["container", "host", "server", "port"]
-    );
+    assert_eq!(kinds(Nearness::Loopback, true), ["container", "server", "port"]);
     assert_eq!(kinds(Nearness::Loopback, false), ["host", "server", "port"]);
     assert_eq!(kinds(Nearness::SameNetwork, true), ["server", "host", "firewall"]);
 }
@@ -253,4 +250,58 @@ fn one_unanswered_syn_proves_nothing() {
     };
     assert_eq!(certainty(1, 300), Certainty::Likely);
     assert_eq!(certainty(2, 2000), Certainty::Proved);
+}
+
+#[test]
+fn an_icmp_error_from_this_host_is_this_hosts_own_firewall() {
+    let own = "10.0.3.99".parse().unwrap();
+    let first_fix = |from: &str| {
+        let icmp = Icmp {
+            v6: false,
+            kind: 3,
+            code: 3,
+            from: from.parse().ok(),
+        };
+        let seen = Observations {
+            dials: vec![dial(DialResult::Prohibited(ErrorSource::Icmp(icmp)))],
+            this_host: Some(ThisHost {
+                source: Some(own),
+                ..ThisHost::default()
+            }),
+            ..Observations::default()
+        };
+        judge(&target("redis://10.0.3.17"), &seen).finding.unwrap().fixes[0].kind
+    };
+    assert_eq!(first_fix("10.0.3.99"), "local-firewall");
+    assert_eq!(first_fix("127.0.0.1"), "local-firewall");
+    assert_eq!(first_fix("10.0.3.1"), "firewall");
+}
+
+#[test]
+fn the_host_name_decides_whose_advice_comes_first() {
+    let first_fix = |url: &str, result: DialResult| {
+        let seen = Observations {
+            dials: vec![dial(result)],
+            ..Observations::default()
+        };
+        judge(&target(url), &seen).finding.unwrap().fixes[0].kind
+    };
+    let silence = || DialResult::Timeout { syns: Some(3) };
+    assert_eq!(
+        first_fix("rediss://shop.redis.cache.windows.net:6380", silence()),
+        "provider"
+    );
+    assert_eq!(first_fix("redis://redis.railway.internal", silence()), "provider");
+    // The name of a container was found, so the name is not the problem.
+    assert_eq!(first_fix("redis://redis", silence()), "host");
+    assert_eq!(first_fix("redis://cache.example", silence()), "host");
+    // A refusal shows that the network of the server was reached.
+    assert_eq!(
+        first_fix("redis://redis.railway.internal", DialResult::Refused),
+        "server"
+    );
+    assert_eq!(
+        first_fix("redis://shop-project.aivencloud.com", DialResult::Refused),
+        "provider"
+    );
 }
