@@ -187,7 +187,11 @@ fn run_with_signals(
 pub(super) fn endpoint(target: &Target) -> String {
     match (target.origin, target.host(), target.port()) {
         (Origin::Practice, ..) => "practice".to_owned(),
-        (_, Some(host), Some(port)) => format!("{host}:{port}/{}", target.db),
+        (_, Some(host), Some(port)) => match &target.sentinels {
+            // The primary may change; the Sentinel and the name stay.
+            Some(sentinels) => format!("{host}:{port}/{}/{}", sentinels.name, target.db),
+            None => format!("{host}:{port}/{}", target.db),
+        },
         _ => target.to_string(),
     }
 }

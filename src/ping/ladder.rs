@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use redis::cmd;
 
 use super::experiments::{self, Banner, Decisive, Reconnect, patience, with_experiment, with_side_task};
-use super::observation::{CertificateProblem, Exchange, Handshake, Observations, TlsResult};
+use super::observation::{
+    CertificateProblem, Dial, Exchange, Handshake, NamedPrimary, Observations, TlsResult,
+};
 use super::response::{Response, ask};
 use super::rungs::cluster::Topology;
 use super::rungs::tcp::SegmentSize;
 use super::rungs::{dns, permissions, ping, role, tcp, tls};
 use super::surroundings::Surroundings;
-use super::{Climb, ClimbEvent, ClimbOptions, Rung, WriteCheck, this_host};
+use super::{Climb, ClimbEvent, ClimbOptions, Rung, WriteCheck, sentinel, this_host};
 use crate::deadline::Deadline;
 use crate::os;
 use crate::redis_client::error_replies::ErrorReply;
@@ -27,6 +29,9 @@ use crate::secret::Secret;
 /// retransmitted, after 1 s.
 const BEFORE_RETRANSMISSION: Duration = Duration::from_millis(50);
 
+/// The longest attempt to connect to the primary that a Sentinel names.
+const LONGEST_DIAL: Duration = Duration::from_secs(1);
+
 /// Checks the connection one layer at a time, and stops at the first failure.
 ///
 /// No rung, lookup or experiment outlives the deadline.
@@ -37,12 +42,28 @@ pub async fn climb(
     deadline: Deadline,
     tell: &mut (dyn FnMut(ClimbEvent<'_>) + Send),
 ) -> Climb {
+    match &target.sentinels {
+        Some(sentinels) => sentinel::climb(target, sentinels, trust, options, deadline, tell).await,
+        None => climb_to(target, trust, options, deadline, tell, false).await,
+    }
+}
+
+/// Checks the connection to the address of the target itself. From a Sentinel, only PONG is expected.
+pub(super) async fn climb_to(
+    target: &Target,
+    trust: &Trust,
+    options: &ClimbOptions,
+    deadline: Deadline,
+    tell: &mut (dyn FnMut(ClimbEvent<'_>) + Send),
+    is_for_sentinel: bool,
+) -> Climb {
     let mut ladder = Ladder {
         target,
         trust,
         options,
         deadline,
         tell,
+        is_for_sentinel,
         seen: Observations::default(),
         connected_to: None,
     };
@@ -57,12 +78,30 @@ pub async fn climb(
     }
 }
 
+/// Tries the primary that a Sentinel names, before it is recommended.
+async fn dial(primary: &NamedPrimary, deadline: Deadline) -> Vec<Dial> {
+    let until = deadline.within((deadline.left() / 2).min(LONGEST_DIAL));
+    let addresses = match dns::literal_address(&primary.host, primary.port) {
+        Some(address) => vec![address],
+        None => {
+            let lookup = dns::observe(&primary.host, until).await;
+            let found = lookup.addresses.iter();
+            found
+                .map(|address| SocketAddr::new(*address, primary.port))
+                .collect()
+        }
+    };
+    tcp::observe(&addresses, until).await.1
+}
+
 struct Ladder<'a> {
     target: &'a Target,
     trust: &'a Trust,
     options: &'a ClimbOptions,
     deadline: Deadline,
     tell: &'a mut (dyn FnMut(ClimbEvent<'_>) + Send),
+    /// Whether this is a Sentinel that is only asked for the primary.
+    is_for_sentinel: bool,
     seen: Observations,
     /// The address that experiments connect to; `None` for a unix socket.
     connected_to: Option<SocketAddr>,
@@ -83,7 +122,7 @@ impl<'a> Ladder<'a> {
         let mut connection = ProbeConnection::new(stream);
         self.auth(&mut connection).await?;
         let answered = self.ping(&mut connection).await;
-        if answered.is_some() {
+        if answered.is_some() && !self.is_for_sentinel {
             self.role(&mut connection).await;
         } else if self.seen.reports_its_state() {
             let requests = ping::Requests::about_the_server();
@@ -290,6 +329,10 @@ impl<'a> Ladder<'a> {
         let is_pong = self.seen.ping.as_ref().is_some_and(Response::is_pong);
         if is_pong {
             self.seen.round_trips.push(self.seen.ping_took);
+            if self.is_for_sentinel {
+                self.finish(Rung::Ping);
+                return Some(());
+            }
         }
         let is_served = if is_pong
             || self
@@ -381,6 +424,9 @@ impl<'a> Ladder<'a> {
         if self.seen.stopped_at.is_none() {
             let read = self.seen.read.as_ref();
             role::observe(connection, &mut self.seen.server, read, self.deadline).await;
+        }
+        if let Some(primary) = self.seen.server.sentinel_primary.clone() {
+            self.seen.sentinel_primary_dials = dial(&primary, self.deadline).await;
         }
         let mut key = None;
         if self.seen.server.is_cluster() {

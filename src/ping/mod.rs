@@ -31,6 +31,7 @@ pub(crate) mod observation;
 pub(crate) mod permissions;
 pub(crate) mod report;
 pub(crate) mod response;
+mod sentinel;
 /// One module per rung. Its `observe` function checks a layer and records facts, without interpreting them.
 pub(crate) mod rungs {
     pub(crate) mod cluster;

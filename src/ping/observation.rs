@@ -8,6 +8,7 @@ use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
 use super::response::{Response, is_unknown_command, items, text};
 use crate::os::{Icmp, PacketCounts};
+use crate::redis_url::Target;
 
 /// The observations of one climb. Fields of rungs that were not reached are empty.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +83,60 @@ pub struct Observations {
     pub small_packet_handshake: Option<TlsResult>,
     /// Retransmissions that this host's kernel could not send during the attempts.
     pub blocked_retransmissions: u64,
+    /// What a Sentinel replied, if the URL names Sentinels.
+    pub followed: Option<Followed>,
+    /// The attempts to connect to the primary that a Sentinel reports, if the URL itself leads to the Sentinel.
+    pub sentinel_primary_dials: Vec<Dial>,
+}
+
+/// What a Sentinel replied to the question for the primary.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// The Sentinel that was asked: `HOST:PORT`.
+    pub sentinel: String,
+    /// The name of the primary in the URL.
+    pub name: String,
+    /// What the other observations are about: the primary or, if the Sentinel did not name one, the Sentinel.
+    pub target: Target,
+    /// The reply.
+    pub answer: SentinelAnswer,
+}
+
+/// The reply of a Sentinel to the question for the primary.
+#[derive(Clone, Debug)]
+pub enum SentinelAnswer {
+    /// The primary.
+    Primary(NamedPrimary),
+    /// An address that cannot be used.
+    NoAddress(String),
+    /// The Sentinel does not watch a primary with this name; the names of those that it watches.
+    UnknownName(Vec<String>),
+    /// Another response.
+    Other(Response),
+    /// The Sentinel could not be asked. The other observations show why.
+    None,
+}
+
+/// A primary as a Sentinel names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPrimary {
+    /// The name by which Sentinels know it.
+    pub name: String,
+    /// A host name or an address (IPv6 without brackets); checked.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for NamedPrimary {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (host, port) = (&self.host, self.port);
+        if host.contains(':') {
+            write!(out, "[{host}]:{port}")
+        } else {
+            write!(out, "{host}:{port}")
+        }
+    }
 }
 
 /// Connections that were left idle and then used.
@@ -170,6 +225,19 @@ impl Observations {
             Endpoint::Ip(address) => Some(address),
             Endpoint::Named(_) => None,
         }
+    }
+
+    /// The primary that a Sentinel of the URL named.
+    pub fn primary(&self) -> Option<&NamedPrimary> {
+        match &self.followed.as_ref()?.answer {
+            SentinelAnswer::Primary(primary) => Some(primary),
+            _ => None,
+        }
+    }
+
+    /// The target that the observations are about: the primary that Sentinels named, or else the one that was given.
+    pub fn target<'a>(&'a self, given: &'a Target) -> &'a Target {
+        self.followed.as_ref().map_or(given, |followed| &followed.target)
     }
 
     /// Whether an ACL forbids a command that is needed here.
@@ -633,8 +701,8 @@ pub struct ServerInfo {
     pub settings: std::collections::BTreeMap<String, String>,
     /// The response to a read on a cluster node.
     pub cluster_read: Option<Response>,
-    /// The primary that a Sentinel reports: `HOST:PORT`.
-    pub sentinel_primary: Option<String>,
+    /// The first primary that a Sentinel reports.
+    pub sentinel_primary: Option<NamedPrimary>,
 }
 
 impl ServerInfo {

@@ -8,7 +8,7 @@ use rustls::AlertDescription;
 use super::rungs::tls;
 use crate::deadline::Deadline;
 use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
-use crate::secret::{MASK, Secret};
+use crate::secret::Secret;
 
 /// The response to a command. The bytes are an incomplete reply, or data that is not RESP.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,8 +147,8 @@ const TLS_ALERT: u8 = 0x15;
 
 fn masked(bytes: &[u8], password: &Secret) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
-    if text.contains(password.reveal()) {
-        text.replace(password.reveal(), MASK).into_bytes()
+    if password.is_shown_in(&text) {
+        password.masked_in(&text).into_bytes()
     } else {
         bytes.to_vec()
     }
@@ -156,11 +156,11 @@ fn masked(bytes: &[u8], password: &Secret) -> Vec<u8> {
 
 fn reply_without(reply: &Value, password: &Secret) -> Value {
     match reply {
-        Value::SimpleString(text) => Value::SimpleString(text.replace(password.reveal(), MASK)),
+        Value::SimpleString(text) => Value::SimpleString(password.masked_in(text)),
         Value::BulkString(bytes) => Value::BulkString(masked(bytes, password)),
         Value::Array(items) => Value::Array(items.iter().map(|item| reply_without(item, password)).collect()),
         Value::ServerError(error) => {
-            let text = crate::redis_client::error_text(error).replace(password.reveal(), MASK);
+            let text = password.masked_in(&crate::redis_client::error_text(error));
             // Only the first line is kept.
             redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap_or(Value::Nil)
         }

@@ -10,11 +10,6 @@ use super::parse::strict;
 use super::provider::endpoint_hint;
 use crate::secret::{MASK, Secret};
 
-/// A part of a secret of this length must not be shown.
-const SHOWN_AT_MOST: usize = 5;
-/// A shorter secret is not searched for: it would be found in almost any text.
-const SHORTEST_SECRET: usize = 3;
-
 /// What a text says about Redis. A reader of a text fills in only what the text contains.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IntendedUrl {
@@ -42,7 +37,7 @@ impl IntendedUrl {
         let is_certain = [&self.user, &self.socket].into_iter().flatten().all(is_plain);
         let shown = self.to_string();
         let is_usable = is_certain && strict(&shown.replace(MASK, "x")).is_ok();
-        let is_known = |secret: &Secret| shows_part_of(&shown.replace(MASK, ""), secret.reveal());
+        let is_known = |secret: &Secret| secret.is_shown_in(&shown.replace(MASK, ""));
         (is_usable && !self.password.as_ref().is_some_and(is_known)).then_some(shown)
     }
 
@@ -111,27 +106,9 @@ impl fmt::Display for IntendedUrl {
     }
 }
 
-/// Whether the text contains six consecutive characters of the secret, or all of a shorter one.
-pub(super) fn shows_part_of(text: &str, secret: &str) -> bool {
-    let characters: Vec<char> = secret.chars().collect();
-    let size = characters.len().min(SHOWN_AT_MOST + 1);
-    size >= SHORTEST_SECRET
-        && characters
-            .windows(size)
-            .any(|part| text.contains(&part.iter().collect::<String>()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn six_characters_of_a_secret_are_found_and_five_are_not() {
-        assert!(shows_part_of("redis://over-4417.example", "Plover-4417"));
-        assert!(!shows_part_of("redis://4417.example", "Plover-4417"));
-        assert!(shows_part_of("redis://pw1@h", "pw1"));
-        assert!(!shows_part_of("redis://h", "h"));
-    }
 
     #[test]
     fn a_url_that_could_not_be_used_or_shows_the_password_is_not_shown() {

@@ -17,6 +17,7 @@ use crate::sanitize;
 use crate::secret::{MASK, Secret};
 
 pub use error::{UrlError, UrlErrorKind};
+pub(crate) use parse::is_host;
 
 /// The port of a URL without one.
 pub const DEFAULT_PORT: u16 = 6379;
@@ -134,6 +135,30 @@ impl Target {
     /// Returns [`UrlError`], which names the invalid part and suggests the URL that the user probably meant.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         parse::parse(text)
+    }
+
+    /// The target of a primary that Sentinels named.
+    pub(crate) fn of_primary(&self, host: &str, port: u16) -> Self {
+        Self {
+            address: Address::Tcp {
+                host: host.to_owned(),
+                port,
+            },
+            sentinels: None,
+            ..self.clone()
+        }
+    }
+
+    /// The target of one of the Sentinels.
+    pub(crate) fn of_sentinel(&self, sentinels: &Sentinels, index: usize) -> Self {
+        let (host, port) = sentinels.hosts.get(index).cloned().unwrap_or_default();
+        Self {
+            user: None,
+            password: sentinels.password.clone(),
+            db: 0,
+            warnings: Vec::new(),
+            ..self.of_primary(&host, port)
+        }
     }
 
     /// Adds a password from elsewhere (`REDISCLI_AUTH`), unless the URL has one.

@@ -401,7 +401,7 @@ fn parse_db(path: &str) -> Result<u64, UrlError> {
 }
 
 /// Whether this is a host name or an address (IPv6 without brackets).
-pub(super) fn is_host(host: &str) -> bool {
+pub(crate) fn is_host(host: &str) -> bool {
     host.is_ascii() && (host.parse::<Ipv6Addr>().is_ok() || is_host_name(host))
 }
 

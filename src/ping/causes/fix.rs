@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::ping::observation::{
-    Dial, DialResult, Endpoint, ErrorSource, Handshake, IdleTest, Lookup, NameAnswer, Observations,
-    ServerInfo, WiderOffer,
+    Dial, DialResult, Endpoint, ErrorSource, Handshake, IdleTest, Lookup, NameAnswer, NamedPrimary,
+    Observations, SentinelAnswer, ServerInfo, WiderOffer,
 };
 use crate::ping::permissions::Missing;
 use crate::ping::this_host::{LocalListener, ThisHost};
@@ -132,8 +132,10 @@ pub struct FixContext {
     pub(crate) lookup: Lookup,
     /// Whether the port with TLS of the provider accepts connections; `None` if it was not tried.
     pub(crate) other_port: Option<(u16, bool)>,
-    /// The primary that the Sentinel watches: `HOST:PORT`.
-    pub primary: Option<String>,
+    /// The primary that the Sentinel watches, and the attempts to connect to it.
+    pub(crate) primary: Option<(NamedPrimary, Vec<Dial>)>,
+    /// The names that the Sentinels know, if the one in the URL is unknown to them.
+    pub(crate) known_primaries: Vec<String>,
     /// Whether bytes sent on the connection were never acknowledged.
     pub loses_packets: bool,
     /// The largest packet that gets through, in bytes, if larger ones are lost.
@@ -194,6 +196,7 @@ impl FixContext {
     /// Collects the facts from the URL and the observations.
     #[must_use]
     pub fn of(target: &Target, seen: &Observations) -> Self {
+        let target = seen.target(target);
         let this_host = seen.this_host.clone().unwrap_or_default();
         let instance = this_host.instance.as_ref();
         let other_name = seen.dns.as_ref().and_then(|lookup| {
@@ -233,7 +236,15 @@ impl FixContext {
                 Endpoint::Ip(address) => Some((address.port(), dial.result == DialResult::Connected)),
                 Endpoint::Named(_) => None,
             }),
-            primary: seen.server.sentinel_primary.clone(),
+            primary: seen
+                .server
+                .sentinel_primary
+                .clone()
+                .map(|primary| (primary, seen.sentinel_primary_dials.clone())),
+            known_primaries: match seen.followed.as_ref().map(|followed| &followed.answer) {
+                Some(SentinelAnswer::UnknownName(known)) => known.clone(),
+                _ => Vec::new(),
+            },
             loses_packets: packets.is_some_and(|packets| packets.unacknowledged > 0),
             packet_size: seen.packet_sizes.map(|sizes| sizes.passed),
             expects_proxy_header: seen.expects_proxy_header,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::fix::{FixContext, Fixes, advise, shell_quoted};
 use crate::ping::observation::{DialResult, Endpoint};
+use crate::sanitize;
 
 pub(super) fn replica(at: &FixContext) -> Fixes {
     let fixes = advise(
@@ -53,14 +54,41 @@ fn primary(at: &FixContext) -> Option<FixContext> {
 }
 
 pub(super) fn sentinel(at: &FixContext) -> Fixes {
-    let fixes = advise("endpoint", "connect to the primary that the Sentinel watches");
-    match &at.primary {
-        Some(primary) => {
-            let url = shell_quoted(&format!("{}://{primary}/0", at.scheme()));
-            fixes.command(format!("sessiontut ping {url}"))
-        }
-        None => fixes,
+    if !at.known_primaries.is_empty() {
+        let known: Vec<_> = at
+            .known_primaries
+            .iter()
+            .map(|name| sanitize::excerpt(name.as_bytes(), 60))
+            .collect();
+        let text = format!("use a name that the Sentinel knows: {}", known.join(", "));
+        return advise("name", text);
     }
+    let Some((primary, dials)) = &at.primary else {
+        return advise("endpoint", "connect to the primary that the Sentinel watches");
+    };
+    let is_word = primary
+        .name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let follow = format!(
+        "to follow failovers, give the Sentinel and the name of the primary: {}+sentinel://{}/{}",
+        at.scheme(),
+        at.host_and_port(),
+        if is_word { primary.name.as_str() } else { "NAME" }
+    );
+    if !dials.iter().any(|dial| dial.result == DialResult::Connected) {
+        return advise(
+            "announce",
+            format!(
+                "connect from inside the network of the primary, or make the Sentinel name an address that clients can \
+                 reach: {primary} is not reachable from here (a Sentinel in a container names the inner address)"
+            ),
+        );
+    }
+    let url = shell_quoted(&format!("{}://{primary}/{}", at.scheme(), at.db));
+    advise("endpoint", "connect to the primary that the Sentinel watches")
+        .command(format!("sessiontut ping {url}"))
+        .and("sentinel", follow)
 }
 
 pub(super) fn cluster_down(at: &FixContext) -> Fixes {

@@ -16,7 +16,7 @@ use crate::sanitize;
 #[must_use]
 pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: Duration) -> Value {
     let mut report = frame(verdict, elapsed);
-    report["target"] = target_of(target);
+    report["target"] = target_of(target, seen.target(target));
     report["steps"] = steps(target, seen, verdict)
         .iter()
         .map(|step| step_of(step, seen))
@@ -66,14 +66,15 @@ fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
     })
 }
 
-fn target_of(target: &Target) -> Value {
-    let kind = match (&target.address, target.origin) {
+/// `reached` is the primary if the URL names Sentinels.
+fn target_of(target: &Target, reached: &Target) -> Value {
+    let kind = match (&reached.address, target.origin) {
         (_, Origin::Practice) => Some("practice"),
         (Address::Unix(_), _) => Some("unix"),
         (Address::Tcp { host, .. }, _) => provider::endpoint_hint(host).map(|hint| hint.kind.name()),
     };
     json!({
-        "url": target.to_string(), "host": target.host(), "port": target.port(), "tls": target.tls, "db": target.db,
+        "url": target.to_string(), "host": reached.host(), "port": reached.port(), "tls": target.tls, "db": target.db,
         "endpoint": kind,
     })
 }

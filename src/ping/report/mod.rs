@@ -97,8 +97,16 @@ fn rung_of(code: &str) -> Rung {
 /// Returns the result of one check before there is a verdict.
 #[must_use]
 pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> ReportStep {
+    let given = target;
+    let target = seen.target(given);
     let (status, took, detail) = match rung {
-        Rung::Url => (Status::Ok, Some(Duration::ZERO), target.to_string()),
+        Rung::Url => {
+            let primary = seen
+                .primary()
+                .map(|primary| format!(", which leads to {primary}"));
+            let detail = format!("{given}{}", primary.unwrap_or_default());
+            (Status::Ok, Some(Duration::ZERO), detail)
+        }
         Rung::Dns => dns(target, seen),
         Rung::Tcp => tcp(seen),
         Rung::Tls => tls(target, seen),

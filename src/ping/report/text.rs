@@ -86,11 +86,16 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
                 format!(", round trip {}", seconds(median))
             };
             let version = version(seen);
+            let primary = seen.primary().map(|primary| format!(" at {primary}"));
+            let primary = primary.unwrap_or_default();
             let survived = seen.idle.as_ref().and_then(|test| test.longest_survived(None));
             let idle = survived.map_or_else(String::new, |idle| {
                 format!("; connections survive {} without traffic", seconds(idle))
             });
-            ReportLine::hanging(4, format!("ok: {name} answers{version}{role}{speed}{idle}"))
+            ReportLine::hanging(
+                4,
+                format!("ok: {name}{primary} answers{version}{role}{speed}{idle}"),
+            )
         }
         Some(finding) => {
             let certainty = match finding.certainty {

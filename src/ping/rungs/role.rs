@@ -6,8 +6,9 @@ use redis::{Value, cmd};
 
 use super::ping::CONFIG;
 use crate::deadline::Deadline;
-use crate::ping::observation::{Exchange, ServerInfo, WriteTest};
+use crate::ping::observation::{Exchange, NamedPrimary, ServerInfo, WriteTest};
 use crate::ping::response::{Response, ask, items, receive, text};
+use crate::ping::sentinel;
 use crate::random;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::session::KEY_PREFIX;
@@ -132,26 +133,11 @@ pub(crate) fn random_key() -> String {
     format!("{KEY_PREFIX}ping:{}", random::hexadecimal::<8>())
 }
 
-fn primary_of(masters: &Response) -> Option<String> {
-    let Response::Reply(masters) = masters else {
-        return None;
-    };
-    let fields: Vec<String> = items(items(Some(masters)).first())
-        .iter()
-        .filter_map(text)
-        .collect();
-    let value = |name: &str| {
-        fields
-            .chunks_exact(2)
-            .find(|pair| pair[0] == name)
-            .map(|pair| crate::sanitize::line(&pair[1]).into_owned())
-    };
-    let (host, port) = (value("ip")?, value("port")?);
-    Some(if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    })
+fn primary_of(masters: &Response) -> Option<NamedPrimary> {
+    match masters {
+        Response::Reply(masters) => items(Some(masters)).first().and_then(sentinel::primary_in),
+        _ => None,
+    }
 }
 
 fn info_fields(reply: Option<&Value>) -> BTreeMap<String, String> {

@@ -6,6 +6,7 @@ mod idle;
 mod ping;
 mod reply;
 mod role;
+mod sentinel;
 mod service;
 mod tcp;
 mod tls;
@@ -29,8 +30,10 @@ pub(crate) use warnings::{SlowPart, is_uneven, median};
 /// Returns the one cause that explains the observations, or none if Redis answers, and the warnings.
 #[must_use]
 pub fn judge(target: &Target, seen: &Observations) -> Verdict {
+    let target = seen.target(target);
     let context = FixContext::of(target, seen);
     let finding = tcp::judge_open_files(seen)
+        .or_else(|| sentinel::judge(seen))
         .or_else(|| dns::judge(target, seen))
         .or_else(|| tcp::judge(target, seen))
         .or_else(|| service::proxy_header(seen))
@@ -58,6 +61,7 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
             ..finding
                 .facts(tcp::describe_listener(seen))
                 .facts(warnings::hints(target, cause))
+                .facts(sentinel::facts(seen))
         }
     });
     let mut warnings = warnings::all(target, seen, &context);

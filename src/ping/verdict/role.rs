@@ -6,6 +6,7 @@ use redis::Value;
 
 use super::finding::{Finding, describe_packets, replied, seconds};
 use super::reply::{error_reply, no_permission, state_facts, unexpected_reply, unusable};
+use super::sentinel;
 use super::warnings::median;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Observations, WriteTest};
@@ -17,7 +18,7 @@ const SLOW_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     not_a_role(seen)
-        .or_else(|| sentinel(seen))
+        .or_else(|| sentinel::judge_plain(seen))
         .or_else(|| cluster(seen))
         .or_else(|| write_test(seen.write_test.as_ref()?, seen))
 }
@@ -31,16 +32,6 @@ fn not_a_role(seen: &Observations) -> Option<Finding> {
                 .fact("PING got PONG, but Redis does not answer ROLE like this"),
         ),
     }
-}
-
-fn sentinel(seen: &Observations) -> Option<Finding> {
-    let server = &seen.server;
-    let primary = server.sentinel_primary.as_ref();
-    server.is_sentinel().then(|| {
-        Finding::proved(Cause::RoleSentinel)
-            .fact("ROLE and INFO report a Sentinel")
-            .facts(primary.map(|primary| format!("it watches the primary at {primary}")))
-    })
 }
 
 fn cluster(seen: &Observations) -> Option<Finding> {

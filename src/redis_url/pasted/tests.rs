@@ -1,7 +1,8 @@
 //! Forms from the documentation of providers, clients and platforms, and the URLs that they mean.
 
+use super::super::UrlErrorKind;
 use super::super::parse::parse;
-use super::super::{UrlErrorKind, intended};
+use crate::secret::Secret;
 
 const PASSWORD: &str = "Plover-4417";
 
@@ -384,7 +385,7 @@ fn no_error_and_no_suggestion_shows_a_part_of_the_password() {
     ] {
         let error = parse(text).expect_err(text);
         let shown = format!("{error} {error:?}");
-        assert!(!intended::shows_part_of(&shown, PASSWORD), "{text}: {shown}");
+        assert!(!Secret::new(PASSWORD).is_shown_in(&shown), "{text}: {shown}");
     }
 }
 
@@ -396,7 +397,8 @@ mod mutations {
     use proptest::test_runner::{Config, TestCaseError};
 
     use super::super::super::parse::parse;
-    use super::super::super::{intended, pasted::IntendedUrl};
+    use super::super::super::pasted::IntendedUrl;
+    use crate::secret::Secret;
 
     const PASSWORD: &str = "Kx7pQw9zRt2v";
     const HOST: &str = "cache.example";
@@ -512,7 +514,7 @@ mod mutations {
                 (shown, error.suggestion)
             }
         };
-        prop_assert!(!intended::shows_part_of(&shown, PASSWORD), "the message: {shown}");
+        prop_assert!(!Secret::new(PASSWORD).is_shown_in(&shown), "the message: {shown}");
         let Some(suggestion) = suggestion else {
             return Ok(());
         };
@@ -542,7 +544,7 @@ mod mutations {
             is_one_word
                 || is_after_at
                 || parse(inner).is_ok()
-                || !intended::shows_part_of(&suggestion, PASSWORD),
+                || !Secret::new(PASSWORD).is_shown_in(&suggestion),
             "shows the password: {suggestion}"
         );
         prop_assert!(

@@ -124,6 +124,10 @@ pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
         Some((before, place)) => (login(before), place),
         None => (IntendedUrl::default(), rest),
     };
+    // HOST:PORT@… and HOST:PORT:…@… may be anything.
+    if url.user.as_deref().is_some_and(is_full_host) {
+        return None;
+    }
     let place = to_typed_characters(place);
     let (host, port, path) = split_host(&place)?;
     let db: String = path

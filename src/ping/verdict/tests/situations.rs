@@ -1361,7 +1361,11 @@ fn situations(cause: Cause) -> Vec<Situation> {
         ],
         Cause::RoleSentinel => {
             let mut known = info(&[("redis_mode", "sentinel")]);
-            known.server.sentinel_primary = Some("10.0.3.18:6379".into());
+            known.server.sentinel_primary = Some(crate::ping::observation::NamedPrimary {
+                name: "shop".into(),
+                host: "10.0.3.18".into(),
+                port: 6379,
+            });
             vec![
                 seen("a known primary", "redis://10.0.3.17:26379", known),
                 seen("no primary", IP, info(&[("redis_mode", "sentinel")])),

@@ -1,0 +1,160 @@
+//! Follows a URL of Sentinels: asks them for the primary, then checks the connection to the primary.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use redis::{Value, cmd};
+
+use super::ladder::climb_to;
+use super::observation::{Followed, NamedPrimary, Observations, SentinelAnswer};
+use super::response::{Response, ask, items, text};
+use super::{Climb, ClimbEvent, ClimbOptions, WriteCheck};
+use crate::deadline::Deadline;
+use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_url::{Sentinels, Target, Trust, is_host};
+
+/// The share of the time that the Sentinels may take to name the primary.
+const SHARE: f64 = 0.6;
+/// The least time for a second login at a Sentinel.
+const SECOND_LOGIN: Duration = Duration::from_millis(50);
+
+/// Asks all Sentinels at once. The first that names the primary counts; if none does, the first that replied.
+pub(super) async fn climb(
+    target: &Target,
+    sentinels: &Sentinels,
+    trust: &Trust,
+    options: &ClimbOptions,
+    deadline: Deadline,
+    tell: &mut (dyn FnMut(ClimbEvent<'_>) + Send),
+) -> Climb {
+    let until = deadline.within(deadline.left().mul_f64(SHARE));
+    let options_of_sentinel = ClimbOptions {
+        write_check: WriteCheck::Skip,
+        ..*options
+    };
+    let mut asked: FuturesUnordered<_> = (0..sentinels.hosts.len())
+        .map(|index| ask_one(target, sentinels, index, trust, &options_of_sentinel, until))
+        .collect();
+    let mut best: Option<Observations> = None;
+    while let Some(seen) = asked.next().await {
+        match seen.followed.as_ref().map(|followed| &followed.answer) {
+            Some(SentinelAnswer::Primary(primary)) => {
+                let primary_target = target.of_primary(&primary.host, primary.port);
+                let mut climb = climb_to(&primary_target, trust, options, deadline, tell, false).await;
+                climb.observations.followed = seen.followed.map(|followed| Followed {
+                    target: primary_target,
+                    ..followed
+                });
+                return climb;
+            }
+            // One that replied says more than one that could not be asked.
+            Some(SentinelAnswer::None) if best.is_some() => {}
+            _ => best = Some(seen),
+        }
+    }
+    Climb {
+        observations: best.unwrap_or_default(),
+        connection: None,
+    }
+}
+
+/// Connects to one Sentinel, and asks it for the primary.
+async fn ask_one(
+    target: &Target,
+    sentinels: &Sentinels,
+    index: usize,
+    trust: &Trust,
+    options: &ClimbOptions,
+    deadline: Deadline,
+) -> Observations {
+    let mut sentinel = target.of_sentinel(sentinels, index);
+    let mut climb = climb_to(&sentinel, trust, options, deadline, &mut |_| {}, true).await;
+    // If the URL has no password for the Sentinels, they may have that of the primary.
+    if sentinel.password.is_none()
+        && target.password.is_some()
+        && requires_login(&climb.observations)
+        && deadline.left() > SECOND_LOGIN
+    {
+        sentinel.password.clone_from(&target.password);
+        climb = climb_to(&sentinel, trust, options, deadline, &mut |_| {}, true).await;
+    }
+    let answer = match &mut climb.connection {
+        Some(connection) => name_primary(connection, &sentinels.name, deadline).await,
+        None => SentinelAnswer::None,
+    };
+    let mut seen = climb.observations;
+    seen.followed = Some(Followed {
+        sentinel: format!("{}:{}", sentinels.hosts[index].0, sentinels.hosts[index].1),
+        name: sentinels.name.clone(),
+        target: sentinel,
+        answer,
+    });
+    seen
+}
+
+fn requires_login(seen: &Observations) -> bool {
+    let error = seen.ping.as_ref().and_then(Response::error);
+    error.is_some_and(|error| error.starts_with("NOAUTH"))
+}
+
+async fn name_primary(
+    connection: &mut ProbeConnection<Stream>,
+    name: &str,
+    deadline: Deadline,
+) -> SentinelAnswer {
+    let question = cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).clone();
+    let response = ask(connection, &question, deadline).await;
+    match &response {
+        Response::Reply(Value::Nil) => {
+            let masters = ask(connection, cmd("SENTINEL").arg("MASTERS"), deadline).await;
+            let known = match &masters {
+                Response::Reply(masters) => items(Some(masters))
+                    .iter()
+                    .filter_map(|one| field(one, "name"))
+                    .collect(),
+                _ => Vec::new(),
+            };
+            SentinelAnswer::UnknownName(known)
+        }
+        Response::Reply(reply @ Value::Array(_)) => {
+            let words: Vec<String> = items(Some(reply)).iter().filter_map(text).collect();
+            match &words[..] {
+                [host, port] => match NamedPrimary::new(name, host, port) {
+                    Some(primary) => SentinelAnswer::Primary(primary),
+                    None => SentinelAnswer::NoAddress(format!("{host}:{port}")),
+                },
+                _ => SentinelAnswer::Other(response),
+            }
+        }
+        _ => SentinelAnswer::Other(response),
+    }
+}
+
+/// The primary in an entry of the reply to SENTINEL MASTERS.
+pub(super) fn primary_in(entry: &Value) -> Option<NamedPrimary> {
+    NamedPrimary::new(
+        &field(entry, "name")?,
+        &field(entry, "ip")?,
+        &field(entry, "port")?,
+    )
+}
+
+/// A field of an entry in the reply to SENTINEL MASTERS: names and values take turns.
+fn field(entry: &Value, name: &str) -> Option<String> {
+    let words: Vec<String> = items(Some(entry)).iter().filter_map(text).collect();
+    let mut pairs = words.chunks_exact(2);
+    pairs.find(|pair| pair[0] == name).map(|pair| pair[1].clone())
+}
+
+impl NamedPrimary {
+    /// `None` if this is not an address that can be used: it comes from the network, and goes into lines to paste.
+    fn new(name: &str, host: &str, port: &str) -> Option<Self> {
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        is_host(host).then(|| Self {
+            name: name.to_owned(),
+            host: host.to_owned(),
+            port,
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! The verdict on Sentinels: those that the URL names, and one that a plain URL leads to.
+
+use super::finding::Finding;
+use super::reply::unusable;
+use super::tcp::describe;
+use crate::ping::causes::Cause;
+use crate::ping::observation::{DialResult, Observations, SentinelAnswer};
+use crate::sanitize;
+
+/// Judges the reply of a Sentinel to the question for the primary, if it did not name one.
+pub(super) fn judge(seen: &Observations) -> Option<Finding> {
+    let followed = seen.followed.as_ref()?;
+    let (sentinel, name) = (
+        &followed.sentinel,
+        sanitize::excerpt(followed.name.as_bytes(), 60),
+    );
+    match &followed.answer {
+        SentinelAnswer::UnknownName(known) => {
+            let known: Vec<_> = known
+                .iter()
+                .map(|known| sanitize::excerpt(known.as_bytes(), 60))
+                .collect();
+            Some(
+                Finding::proved(Cause::RoleSentinel)
+                    .summary(format!("the Sentinel does not know a primary named {name}"))
+                    .fact(format!("the Sentinel {sentinel} was asked for {name}"))
+                    .fact(if known.is_empty() {
+                        "it does not watch any primary".to_owned()
+                    } else {
+                        format!("it knows: {}", known.join(", "))
+                    }),
+            )
+        }
+        SentinelAnswer::NoAddress(address) => Some(
+            Finding::proved(Cause::RoleSentinel)
+                .summary(
+                    "the Sentinel names an address for the primary that is not a host name or an IP address",
+                )
+                .fact(format!(
+                    "the Sentinel {sentinel} named this for {name}: {}",
+                    sanitize::excerpt(address.as_bytes(), 60)
+                )),
+        ),
+        SentinelAnswer::Other(response) => Some(unusable(response, "SENTINEL", seen).fact(format!(
+            "{sentinel} was asked for the primary, as if it were a Sentinel; for a Redis itself, use redis://"
+        ))),
+        SentinelAnswer::Primary(_) | SentinelAnswer::None => None,
+    }
+}
+
+/// How the address that was checked was found.
+pub(super) fn facts(seen: &Observations) -> Option<String> {
+    let followed = seen.followed.as_ref()?;
+    let (sentinel, name) = (
+        &followed.sentinel,
+        sanitize::excerpt(followed.name.as_bytes(), 60),
+    );
+    match &followed.answer {
+        SentinelAnswer::Primary(primary) => Some(format!(
+            "the Sentinel {sentinel} named this address, {primary}, as the primary {name}"
+        )),
+        SentinelAnswer::None => Some(format!(
+            "{sentinel} is the Sentinel in the URL: it could not be asked for the primary {name}"
+        )),
+        _ => None,
+    }
+}
+
+/// Judges a Sentinel to which a plain URL leads.
+pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
+    if !seen.server.is_sentinel() {
+        return None;
+    }
+    let dials = &seen.sentinel_primary_dials;
+    let reached = seen.server.sentinel_primary.as_ref().map(|primary| {
+        if dials.iter().any(|dial| dial.result == DialResult::Connected) {
+            format!("the primary at {primary} accepts connections from here")
+        } else if dials.is_empty() {
+            format!("the primary at {primary} cannot be reached from here: its name has no address here")
+        } else {
+            let dials: Vec<_> = dials.iter().map(describe).collect();
+            format!(
+                "the primary at {primary} cannot be reached from here: {}",
+                dials.join("; ")
+            )
+        }
+    });
+    Some(
+        Finding::proved(Cause::RoleSentinel)
+            .fact("ROLE and INFO report a Sentinel")
+            .facts(seen.server.sentinel_primary.as_ref().map(|primary| {
+                let name = sanitize::excerpt(primary.name.as_bytes(), 60);
+                format!("it watches the primary {name} at {primary}")
+            }))
+            .facts(reached),
+    )
+}
