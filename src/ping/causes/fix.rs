@@ -498,12 +498,23 @@ mod tests {
             ];
             names.map(|name| (name.to_owned(), word())).into()
         };
+        let primary = || NamedPrimary {
+            name: word(),
+            host: word(),
+            port: 6379,
+        };
+        let connected = Dial {
+            to: Endpoint::Named(word()),
+            result: DialResult::Connected,
+            took: std::time::Duration::ZERO,
+        };
         let remote = FixContext {
             host: word(),
             port: 6379,
             suggestion: Some(word()),
             region: Some(word()),
-            primary: Some(word()),
+            primary: Some((primary(), vec![connected])),
+            known_primaries: vec![word()],
             alias: Some(word()),
             user: Some(word()),
             named_user: Some(word()),
@@ -513,7 +524,7 @@ mod tests {
                 fields: fields(),
                 cluster: fields(),
                 settings: fields(),
-                sentinel_primary: Some(word()),
+                sentinel_primary: Some(primary()),
                 ..ServerInfo::default()
             },
             lookup: Lookup {
