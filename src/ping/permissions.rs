@@ -92,10 +92,8 @@ impl Missing {
         match (self.rules().is_empty(), self.keys) {
             (true, _) => "the tutorial's keys, which start with sessiontut:",
             (false, Access::Granted) => "the missing commands",
-            (false, Access::Forbidden) => "the missing commands, and keys that start with sessiontut:",
-            (false, Access::Unknown) => {
-                "the missing commands, and keys that start with sessiontut: (the second command fails, without harm, if \
-                 the user may use all keys already)"
+            (false, Access::Forbidden | Access::Unknown) => {
+                "the missing commands, and keys that start with sessiontut:"
             }
         }
     }

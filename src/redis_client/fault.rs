@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError};
 
 use super::error_replies::ErrorReply;
+use super::refusal::Refusal;
 use super::{REPLY_TOO_LARGE, error_text};
 use crate::exit::Exit;
 use crate::ping::Verdict;
@@ -95,17 +96,23 @@ impl RedisFault {
             return Self::unexpected(summary, evidence);
         }
         let evidence = format!("Redis replied: {}", sanitize::line(first));
-        let (cause, summary, reconnect) = match replies.iter().find_map(|reply| ErrorReply::of(reply)) {
-            Some(reply) => (reply.cause, reply.summary(), reply.reconnect),
-            None if first.to_lowercase().contains("unknown command") => {
+        let known = replies
+            .iter()
+            .find_map(|reply| Some((reply, ErrorReply::of(reply)?)));
+        let refusal = replies.iter().find(|reply| Refusal::of(reply) != Refusal::Other);
+        let (reply, cause, summary, reconnect) = match (known, refusal) {
+            (Some((reply, row)), _) => (reply, row.cause, row.summary(), row.reconnect),
+            (None, Some(reply)) if Refusal::of(reply) == Refusal::Command => {
                 let summary = "Redis does not support a command of the session: it was renamed or disabled";
-                (Cause::ServerRefused, summary, false)
+                (reply, Cause::ServerRefused, summary, false)
             }
-            None => return Self::unexpected("Redis refused a command of the session", evidence),
+            (None, Some(reply)) => (reply, Cause::ServerRefused, Cause::ServerRefused.meaning(), true),
+            (None, None) => return Self::unexpected("Redis refused a command of the session", evidence),
         };
+        let context = context.clone().with_reply(Some(reply.clone()));
         Self {
             reconnect,
-            ..Self::new(cause, summary, Some(evidence), context)
+            ..Self::new(cause, summary, Some(evidence), &context)
         }
     }
 
@@ -181,6 +188,12 @@ mod tests {
                 false,
             ),
             ("-ERR unknown command 'MULTI'\r\n", "server.refused", false),
+            (
+                "-ERR max daily request limit exceeded\r\n",
+                "server.refused",
+                true,
+            ),
+            ("-ERR hash value is not an integer\r\n", "proto.unexpected", false),
             (
                 "-WRONGTYPE Operation against a key\r\n",
                 "proto.unexpected",

@@ -12,6 +12,7 @@ mod framing;
 mod limited;
 mod probe;
 mod recorded;
+pub(crate) mod refusal;
 mod show;
 mod stream;
 

@@ -307,6 +307,12 @@ impl FixContext {
         self
     }
 
+    /// Whether a provider runs the server. Then the host is not accessible.
+    pub(super) fn is_managed(&self) -> bool {
+        self.hosting
+            .is_some_and(|hosting| hosting.reach != Reach::Containers)
+    }
+
     /// Whether the error reply contains a text, in lower case.
     pub(super) fn reply_contains(&self, text: &str) -> bool {
         self.reply

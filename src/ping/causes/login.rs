@@ -97,10 +97,28 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         // Redis refuses to add a pattern to `~*`, and then also rejects all other rules of the same command.
         Access::Unknown => format!("{}; {}", grant(&commands), grant(&pattern)),
     };
-    let whose = if at.is_aws {
-        " (ElastiCache: in the user's access string)"
+    let (line, whose) = if at.is_aws {
+        // ElastiCache does not support ACL SETUSER.
+        let keys = (missing.keys != Access::Granted).then(|| KEY_PATTERN.to_owned());
+        let rules: Vec<String> = keys.into_iter().chain(missing.rules()).collect();
+        let region = at.region.as_ref().map_or_else(String::new, |region| {
+            format!(" --region {}", shell_quoted(region))
+        });
+        let line = format!(
+            "aws elasticache modify-user{region} --user-id {user} --append-access-string {}",
+            shell_quoted(&rules.join(" "))
+        );
+        (
+            line,
+            " (in ElastiCache; the id of the user may differ from its name)",
+        )
+    } else if missing.keys == Access::Unknown {
+        (
+            line,
+            " (if the user may use all keys already, Redis refuses the second command)",
+        )
     } else {
-        ""
+        (line, "")
     };
     let fixes = advise(
         "acl",
@@ -114,6 +132,12 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     } else {
         fixes
     };
+    if at.is_managed() {
+        return fixes.and(
+            "acl",
+            "or change the user in the provider's console, if it manages the users",
+        );
+    }
     fixes.and(
         "acl",
         "save the change on the server, on every node of a cluster: ACL SAVE if it has an aclfile, otherwise CONFIG \

@@ -51,7 +51,16 @@ pub(super) fn suspect_url(at: &FixContext) -> Fixes {
     if at.has_user_only {
         advise(
             "url",
-            "put a colon before the password: redis://:PASSWORD@HOST:6379/0",
+            format!(
+                "put a colon before the password: {}://:PASSWORD@{}/{}",
+                at.scheme(),
+                if at.host.is_empty() {
+                    "HOST:6379".into()
+                } else {
+                    at.host_and_port()
+                },
+                at.db
+            ),
         )
         .and_all(at.has_query.then(query))
     } else if at.has_query {

@@ -1,10 +1,9 @@
 //! Fixes for servers that refuse requests.
 
-use std::net::IpAddr;
-
 use super::fix::{FixContext, Fixes, advise, shell_quoted};
 use super::tcp;
 use crate::ping::verdict::SlowPart;
+use crate::redis_client::refusal::Refusal;
 
 pub(super) fn refused(at: &FixContext) -> Fixes {
     let reply = at.reply.as_deref().unwrap_or_default();
@@ -43,81 +42,15 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
     )
 }
 
-/// The reason why a server refuses requests, if the reply shows it.
-#[derive(Debug, PartialEq, Eq)]
-enum Refusal {
-    /// The client's address is not on an allowlist. Contains the address, if it is in the reply.
-    Address(Option<IpAddr>),
-    /// A quota or the plan is used up.
-    Quota,
-    /// The database is on another server.
-    Endpoint,
-    /// The command is disabled or does not exist.
-    Command,
-    Other,
-}
-
-impl Refusal {
-    fn of(reply: &str) -> Self {
-        let lower = reply.to_lowercase();
-        let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-        if mentions(&[
-            "allowlist",
-            "allow list",
-            "allow-list",
-            "allowed list",
-            "whitelist",
-            "white list",
-            "ip address",
-            "ip is not",
-            "client address",
-            "source address",
-            "trusted source",
-            "firewall",
-        ]) {
-            let words = reply.split(|letter: char| !(letter.is_ascii_hexdigit() || ".:".contains(letter)));
-            Self::Address(words.filter_map(address).next())
-        } else if mentions(&[
-            "quota", "exceed", "limit", "too many", "throttl", "usage", "billing", "payment", "suspend",
-            "upgrade", "capacity", " plan",
-        ]) {
-            Self::Quota
-        } else if mentions(&[
-            "endpoint",
-            "wrong host",
-            "unknown host",
-            "hostname",
-            "region",
-            "wrong port",
-            "read-only token",
-        ]) {
-            Self::Endpoint
-        } else if mentions(&[
-            "command",
-            "disabled",
-            "not supported",
-            "unsupported",
-            "not allowed",
-            "not available",
-        ]) {
-            Self::Command
-        } else {
-            Self::Other
-        }
-    }
-}
-
-/// An IP address, with or without a port.
-fn address(word: &str) -> Option<IpAddr> {
-    let word = word.trim_matches([':', '.']);
-    let with_port = word
-        .parse()
-        .ok()
-        .map(|address: std::net::SocketAddr| address.ip());
-    word.parse().ok().or(with_port)
-}
-
 pub(super) fn max_clients(at: &FixContext) -> Fixes {
+    if at.is_managed() {
+        return advise(
+            "pool",
+            "find the applications with the most connections (see the provider's metrics), and use connection pools \
+             there",
+        )
+        .and("plan", "if the applications need them all, choose a larger plan or node");
+    }
     // At the limit, Redis also refuses redis-cli, even through a unix socket, so only the system can list the
     // connections.
     let connections = match &at.socket {
@@ -309,46 +242,4 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
 fn slow_commands(at: &FixContext) -> Fixes {
     advise("slow-command", "check which commands keep the server busy")
         .command(at.redis_cli("SLOWLOG GET 10"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reply_shows_the_kind_of_refusal() {
-        let address = |text: &str| Refusal::Address(Some(text.parse().unwrap()));
-        for (reply, kind) in [
-            (
-                "ERR max daily request limit exceeded. Limit: 10000, Usage: 10000.",
-                Refusal::Quota,
-            ),
-            ("ERR DB capacity quota exceeded", Refusal::Quota),
-            (
-                "DENIED client address 203.0.113.9 is not on the allow list",
-                address("203.0.113.9"),
-            ),
-            (
-                "ERR AUTH failed: Client IP address is not in the allowlist.",
-                Refusal::Address(None),
-            ),
-            (
-                "ERR source address 2001:db8::9: not in the whitelist",
-                address("2001:db8::9"),
-            ),
-            (
-                "ERR client address 203.0.113.9:50312 not in allowlist",
-                address("203.0.113.9"),
-            ),
-            ("ERR unknown database: check the endpoint", Refusal::Endpoint),
-            (
-                "ERR command 'HGETALL' is disabled for this database",
-                Refusal::Command,
-            ),
-            ("ERR unknown command 'FOO'", Refusal::Command),
-            ("ERR something else", Refusal::Other),
-        ] {
-            assert_eq!(Refusal::of(reply), kind, "{reply}");
-        }
-    }
 }

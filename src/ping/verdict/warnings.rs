@@ -251,8 +251,8 @@ fn slow(seen: &Observations) -> Option<Found> {
     let median = median(&seen.round_trips);
     (median > SLOW_MEDIAN).then(|| {
         let blame = match SlowPart::of(seen) {
-            SlowPart::Network => "so the network is slow",
-            SlowPart::Server => "so the server is slow, not the network",
+            SlowPart::Network => "the network is slow",
+            SlowPart::Server => "the server is slow, not the network",
             SlowPart::Loss | SlowPart::Unknown => {
                 return (
                     Cause::LatencyHigh,

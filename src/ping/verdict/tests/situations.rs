@@ -995,6 +995,14 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 ]),
             ),
             seen(
+                "in ElastiCache",
+                "rediss://ada:Plover-4417@master.shop.abc123.euc1.cache.amazonaws.com",
+                permissions(&[
+                    ("HSET", "-NOPERM No permissions to access a key"),
+                    ("EXEC", "-NOPERM no command"),
+                ]),
+            ),
+            seen(
                 "other keys only",
                 IP_WITH_LOGIN,
                 permissions(&[("HSET", "-NOPERM No permissions to access a key")]),

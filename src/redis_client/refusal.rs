@@ -1,0 +1,120 @@
+//! Recognises why a server or a service refuses a request, by the words of an error reply that Redis does not have.
+
+use std::net::IpAddr;
+
+/// The reason why a server refuses requests, if the reply shows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The client's address is not on an allowlist. Contains the address, if it is in the reply.
+    Address(Option<IpAddr>),
+    /// A quota or the plan is used up.
+    Quota,
+    /// The database is on another server.
+    Endpoint,
+    /// The command is disabled or does not exist.
+    Command,
+    Other,
+}
+
+impl Refusal {
+    /// Finds the kind by the words of the reply, which every provider chooses for itself.
+    pub(crate) fn of(reply: &str) -> Self {
+        let lower = reply.to_lowercase();
+        let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        if mentions(&[
+            "allowlist",
+            "allow list",
+            "allow-list",
+            "allowed list",
+            "whitelist",
+            "white list",
+            "ip address",
+            "ip is not",
+            "client address",
+            "source address",
+            "trusted source",
+            "firewall",
+        ]) {
+            let words = reply.split(|letter: char| !(letter.is_ascii_hexdigit() || ".:".contains(letter)));
+            Self::Address(words.filter_map(address).next())
+        } else if mentions(&[
+            "quota", "exceed", "limit", "too many", "throttl", "usage", "billing", "payment", "suspend",
+            "upgrade", "capacity", " plan",
+        ]) {
+            Self::Quota
+        } else if mentions(&[
+            "endpoint",
+            "wrong host",
+            "unknown host",
+            "hostname",
+            "region",
+            "wrong port",
+            "read-only token",
+        ]) {
+            Self::Endpoint
+        } else if mentions(&[
+            "command",
+            "disabled",
+            "not supported",
+            "unsupported",
+            "not allowed",
+            "not available",
+        ]) {
+            Self::Command
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// An IP address, with or without a port.
+fn address(word: &str) -> Option<IpAddr> {
+    let word = word.trim_matches([':', '.']);
+    let with_port = word
+        .parse()
+        .ok()
+        .map(|address: std::net::SocketAddr| address.ip());
+    word.parse().ok().or(with_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_shows_the_kind_of_refusal() {
+        let address = |text: &str| Refusal::Address(Some(text.parse().unwrap()));
+        for (reply, kind) in [
+            (
+                "ERR max daily request limit exceeded. Limit: 10000, Usage: 10000.",
+                Refusal::Quota,
+            ),
+            ("ERR DB capacity quota exceeded", Refusal::Quota),
+            (
+                "DENIED client address 203.0.113.9 is not on the allow list",
+                address("203.0.113.9"),
+            ),
+            (
+                "ERR AUTH failed: Client IP address is not in the allowlist.",
+                Refusal::Address(None),
+            ),
+            (
+                "ERR source address 2001:db8::9: not in the whitelist",
+                address("2001:db8::9"),
+            ),
+            (
+                "ERR client address 203.0.113.9:50312 not in allowlist",
+                address("203.0.113.9"),
+            ),
+            ("ERR unknown database: check the endpoint", Refusal::Endpoint),
+            (
+                "ERR command 'HGETALL' is disabled for this database",
+                Refusal::Command,
+            ),
+            ("ERR unknown command 'FOO'", Refusal::Command),
+            ("ERR something else", Refusal::Other),
+        ] {
+            assert_eq!(Refusal::of(reply), kind, "{reply}");
+        }
+    }
+}
