@@ -16,6 +16,7 @@
 //! [`ping::judge`], [`is_valid_lesson`], and [`session::SessionStore`].
 
 mod cli;
+mod clock;
 mod commands;
 mod exit;
 mod learn;

@@ -248,6 +248,12 @@ fn a_report_contains_everything_except_the_password() {
     let text = fs::read_to_string(path).unwrap();
     let report: Value = serde_json::from_str(&text).unwrap();
     assert!(report["ok"] == true && !report["steps"].as_array().unwrap().is_empty());
+    assert_eq!(report["attempts"].as_array().unwrap().len(), 1);
+    let ticket = &report["ticket"];
+    assert_eq!(ticket["tool"]["version"], env!("CARGO_PKG_VERSION"));
+    assert!(ticket["timestamp"].as_str().unwrap().ends_with('Z'), "{ticket:#}");
+    assert!(ticket["host"]["os"].is_string(), "{ticket:#}");
+    assert_eq!(ticket["routes"][0]["to"], "127.0.0.1", "{ticket:#}");
     assert!(!text.contains(SECRET));
 }
 
@@ -267,6 +273,62 @@ fn a_report_that_cannot_be_written_is_an_error_after_the_verdict() {
     // The exit status of a cause takes precedence.
     home.run(["ping", "--report", "/nowhere/at/all.json", "localhost:6379"])
         .expect(2);
+}
+
+#[test]
+fn a_report_on_a_run_that_is_interrupted_contains_what_was_observed() {
+    let server = RedisServer::start();
+    let home = Home::new();
+    let path = home.path().join("report.json");
+    let mut holding = home
+        .sessiontut([
+            "ping",
+            "--hold",
+            "400",
+            "--report",
+            path.to_str().unwrap(),
+            &server.url(),
+        ])
+        .start();
+    holding.wait_for_stderr(" s\n");
+    holding.interrupt();
+    holding.finish().expect(130);
+    let report: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(
+        (&report["interrupted"], &report["ok"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(report["server"]["role"], "master", "{report:#}");
+}
+
+#[test]
+fn a_count_that_is_interrupted_ends_with_its_percentiles() {
+    let server = RedisServer::start();
+    let mut counting = start(&["--count", "1000", "--interval", "0.05", &server.url()]);
+    counting.wait_for_stdout("ping 3: ");
+    counting.interrupt();
+    let finished = counting.finish().expect(130);
+    let last = finished.stdout.lines().last().unwrap();
+    assert!(
+        last.contains("p50") && last.contains("p99"),
+        "{}",
+        finished.stdout
+    );
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error() {
+    let server = RedisServer::start();
+    let home = Home::new();
+    let status = Command::new(env!("CARGO_BIN_EXE_sessiontut"))
+        .args(["ping", "--json", &server.url()])
+        .envs(home.environment())
+        .stdout(File::options().write(true).open("/dev/full").unwrap())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+    home.run(["ping", "--report", "/dev/full", &server.url()])
+        .expect(1);
 }
 
 #[test]

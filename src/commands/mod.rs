@@ -34,6 +34,10 @@ pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> R
 /// # Errors
 /// The reason why the command failed. It has not been printed yet; see [`report`].
 pub fn run(cli: Cli) -> Result<Exit, Error> {
+    run_command(cli).map(ui::check_output)
+}
+
+fn run_command(cli: Cli) -> Result<Exit, Error> {
     match cli.command {
         Some(Command::Learn(args)) => learn::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),

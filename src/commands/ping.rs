@@ -1,7 +1,7 @@
 //! `sessiontut ping`: parses the options, runs the check, renders the result.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::anyhow;
 use serde_json::Value;
@@ -12,10 +12,10 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::os;
 use crate::ping::modes::{Check, Diagnosis, Mode, ModeEvent};
-use crate::ping::report::{json, pem};
+use crate::ping::report::{json, pem, ticket};
 use crate::ping::rungs::tls;
 use crate::ping::watch::{ProbeHistory, ProbeResult, watch};
-use crate::ping::{self, ClimbOptions, Family, Observations, WriteCheck};
+use crate::ping::{self, ClimbEvent, ClimbOptions, Family, Observations, Verdict, WriteCheck};
 use crate::redis_url::{Target, Trust, UrlError};
 use crate::signals;
 use crate::state;
@@ -60,10 +60,7 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         if args.watch {
             run_watch(args, &check).await
         } else {
-            tokio::select! {
-                exit = run_check(args, &check, deadline) => exit,
-                () = signals::ctrl_c() => Exit::Interrupted,
-            }
+            run_check(args, &check, deadline).await
         }
     });
     choice.close();
@@ -91,8 +88,9 @@ fn report_open_files(args: &PingArgs, target: &Target, deadline: Deadline) -> Ex
         observations,
         verdict,
         elapsed: deadline.elapsed(),
+        is_interrupted: false,
     };
-    conclude(args, target, &diagnosis)
+    conclude(args, target, &diagnosis, &Journal::default())
 }
 
 fn climb_options(args: &PingArgs) -> ClimbOptions {
@@ -132,17 +130,79 @@ async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Ex
         verbosity(args)
     };
     let display = ProgressDisplay::new(check.target, steps);
+    let mut journal = Journal::default();
     let mut tell = |event: ModeEvent<'_>| {
+        journal.record(&event);
         if !(args.json && matches!(event, ModeEvent::Climb(_))) {
             display.show(&event);
         }
     };
-    let diagnosis = display.wait_for(check.run(mode, deadline, &mut tell)).await;
-    let exit = conclude(args, check.target, &diagnosis);
-    if args.wait.is_some() && diagnosis.verdict.finding.is_none() {
+    let finished = tokio::select! {
+        diagnosis = display.wait_for(check.run(mode, deadline, &mut tell)) => Some(diagnosis),
+        () = signals::ctrl_c() => None,
+    };
+    let diagnosis = finished.unwrap_or_else(|| journal.interrupted(deadline));
+    let exit = conclude(args, check.target, &diagnosis, &journal);
+    if args.wait.is_some() && diagnosis.verdict.finding.is_none() && !diagnosis.is_interrupted {
         ui::ping::answered_after(deadline.elapsed());
     }
     exit
+}
+
+/// The most attempts of `--wait` in a report.
+const MOST_ATTEMPTS: usize = 1000;
+
+/// What a run has shown so far: for the report, the summary of `--count`, and after Ctrl-C.
+struct Journal {
+    started: SystemTime,
+    seen: Observations,
+    attempts: Vec<Value>,
+    history: ProbeHistory,
+    round_trips: Vec<Duration>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            started: SystemTime::now(),
+            seen: Observations::default(),
+            attempts: Vec::new(),
+            history: ProbeHistory::default(),
+            round_trips: Vec::new(),
+        }
+    }
+}
+
+impl Journal {
+    fn record(&mut self, event: &ModeEvent<'_>) {
+        match event {
+            ModeEvent::Climb(ClimbEvent::Finished(_, seen)) => self.seen = (*seen).clone(),
+            ModeEvent::Attempt(seen, verdict, took) if self.attempts.len() < MOST_ATTEMPTS => {
+                self.seen = (*seen).clone();
+                self.attempts.push(json::attempt(seen, verdict, *took));
+            }
+            ModeEvent::Pong(_, took) => {
+                self.history.add(Some(*took));
+                self.round_trips.push(*took);
+            }
+            ModeEvent::Missed => self.history.add(None),
+            _ => {}
+        }
+    }
+
+    /// The diagnosis after Ctrl-C, without a verdict.
+    fn interrupted(&self, deadline: Deadline) -> Diagnosis {
+        let mut observations = self.seen.clone();
+        if !self.round_trips.is_empty() {
+            observations.round_trips.clone_from(&self.round_trips);
+        }
+        Diagnosis {
+            observations,
+            verdict: Verdict::default(),
+            elapsed: deadline.elapsed(),
+            is_interrupted: true,
+        }
+    }
 }
 
 /// Probes until Ctrl-C, then prints a summary. If standard output is closed, ends without a message.
@@ -162,36 +222,48 @@ async fn run_watch(args: &PingArgs, check: &Check<'_>) -> Exit {
         () = signals::ctrl_c() => {}
     }
     if !args.json {
-        ui::ping::watch_summary(&history, started.elapsed());
+        ui::ping::history_summary(&history, started.elapsed());
     }
     Exit::Interrupted
 }
 
 fn reject_url(args: &PingArgs, error: &UrlError, deadline: Deadline) -> Exit {
     let verdict = ping::judge_url(error);
-    let report = || json::render_url(error, &verdict, deadline.elapsed());
+    let report = json::render_url(error, &verdict, deadline.elapsed());
     if args.json {
-        ui::ping::json(&report());
+        ui::ping::json(&report);
     } else {
         ui::ping::url_verdict(&verdict);
     }
-    write_report(args.report.as_deref(), report, verdict.exit())
+    let journal = Journal::default();
+    write_report(args.report.as_deref(), report, &journal, verdict.exit())
 }
 
-fn conclude(args: &PingArgs, target: &Target, diagnosis: &Diagnosis) -> Exit {
+fn conclude(args: &PingArgs, target: &Target, diagnosis: &Diagnosis, journal: &Journal) -> Exit {
     let Diagnosis {
         observations: seen,
         verdict,
         elapsed,
+        is_interrupted,
     } = diagnosis;
-    let report = || json::render(target, seen, verdict, *elapsed);
+    let mut report = json::render(target, seen, verdict, *elapsed);
+    if *is_interrupted {
+        json::mark_interrupted(&mut report);
+    }
     if args.json {
-        ui::ping::json(&report());
-    } else {
+        ui::ping::json(&report);
+    } else if !is_interrupted {
         ui::ping::verdict(target, seen, verdict, verbosity(args));
     }
-    let exit = save_certificates(args.save_ca.as_deref(), seen, verdict.exit());
-    write_report(args.report.as_deref(), report, exit)
+    if !args.json && journal.history.probes() > 0 {
+        ui::ping::history_summary(&journal.history, journal.started.elapsed().unwrap_or_default());
+    }
+    let exit = if *is_interrupted {
+        Exit::Interrupted
+    } else {
+        save_certificates(args.save_ca.as_deref(), seen, verdict.exit())
+    };
+    write_report(args.report.as_deref(), report, journal, exit)
 }
 
 /// Writes the `--save-ca` file.
@@ -232,9 +304,11 @@ fn not_written(what: &str, path: &Path, error: std::io::Error, exit: Exit) -> Ex
 }
 
 /// Writes the `--report` file. The verdict has already been printed, so it is visible even if the disk is full.
-fn write_report(path: Option<&Path>, report: impl Fn() -> Value, exit: Exit) -> Exit {
+fn write_report(path: Option<&Path>, mut report: Value, journal: &Journal, exit: Exit) -> Exit {
     let Some(path) = path else { return exit };
-    match state::write(path, format!("{:#}\n", report()).as_bytes()) {
+    report["ticket"] = ticket::describe(journal.started, &journal.seen);
+    report["attempts"] = journal.attempts.clone().into();
+    match state::write(path, format!("{report:#}\n").as_bytes()) {
         Ok(()) => exit,
         Err(error) => not_written("the report", path, error, exit),
     }

@@ -218,3 +218,18 @@ pub(crate) fn open_file_limit() -> Option<u64> {
     let status = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
     (status == 0).then_some(limit.rlim_cur)
 }
+
+/// The time zone of this process at a time in seconds since 1970: its offset from UTC in seconds, and its name.
+pub(crate) fn time_zone(seconds: i64) -> (i64, String) {
+    let seconds = seconds as libc::time_t;
+    // SAFETY: tm is plain data, and all zeros are a valid value.
+    let mut local: libc::tm = unsafe { zeroed() };
+    // SAFETY: both pointers are valid, and localtime_r is thread-safe. tm_zone points to memory that is never freed.
+    unsafe {
+        if libc::localtime_r(&raw const seconds, &raw mut local).is_null() || local.tm_zone.is_null() {
+            return (0, "UTC".into());
+        }
+        let zone = std::ffi::CStr::from_ptr(local.tm_zone);
+        (local.tm_gmtoff as i64, zone.to_string_lossy().into_owned())
+    }
+}

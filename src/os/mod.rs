@@ -11,7 +11,7 @@ mod kernel;
 
 pub(crate) use kernel::{
     look_up, next_icmp_error, open_file_limit, packet_counts, path_mtu, queue_icmp_errors, retransmissions,
-    syns_sent,
+    syns_sent, time_zone,
 };
 
 use std::net::IpAddr;

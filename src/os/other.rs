@@ -47,3 +47,8 @@ pub(crate) fn path_mtu(_socket: &SockRef<'_>) -> Option<u16> {
 pub(crate) fn open_file_limit() -> Option<u64> {
     None
 }
+
+/// UTC, because `std` does not know the time zone.
+pub(crate) fn time_zone(_seconds: i64) -> (i64, String) {
+    (0, "UTC".into())
+}

@@ -56,6 +56,10 @@ pub(crate) enum ModeEvent<'a> {
     Dropped,
     /// `--count`: the number of a PING, and its round trip.
     Pong(u32, Duration),
+    /// `--count`: a PING got no reply, which ends the run.
+    Missed,
+    /// A climb has ended.
+    Attempt(&'a Observations, &'a Verdict, Duration),
 }
 
 /// The result: observations, the verdict on them, and the time they took.
@@ -64,6 +68,8 @@ pub(crate) struct Diagnosis {
     pub observations: Observations,
     pub verdict: Verdict,
     pub elapsed: Duration,
+    /// Whether Ctrl-C ended the run, so that the observations are incomplete.
+    pub is_interrupted: bool,
 }
 
 type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);
@@ -79,6 +85,7 @@ impl Check<'_> {
             connection,
         } = self.climb(deadline, tell).await;
         let verdict = judge(self.target, &seen);
+        tell(ModeEvent::Attempt(&seen, &verdict, deadline.elapsed()));
         let Some(connection) = connection.filter(|_| verdict.finding.is_none()) else {
             return diagnosis(seen, verdict, deadline);
         };
@@ -105,6 +112,7 @@ impl Check<'_> {
             let seen = self.climb(deadline, tell).await.observations;
             let verdict = judge(self.target, &seen);
             let cause = verdict.finding.as_ref().map(|finding| finding.cause);
+            tell(ModeEvent::Attempt(&seen, &verdict, deadline.elapsed()));
             let diagnosis = diagnosis(seen, verdict, deadline);
             let Some(cause) = cause else {
                 return diagnosis;
@@ -167,6 +175,7 @@ impl Check<'_> {
         for number in 1..=count {
             let took = self.ping(seen, &mut connection).await;
             if !matches!(seen.ping, Some(Response::Reply(_))) {
+                tell(ModeEvent::Missed);
                 return;
             }
             seen.round_trips.push(took);
@@ -190,5 +199,6 @@ fn diagnosis(observations: Observations, verdict: Verdict, deadline: Deadline) -
         observations,
         verdict,
         elapsed: deadline.elapsed(),
+        is_interrupted: false,
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use clap::CommandFactory as _;
 use dialoguer::console::Term;
@@ -84,7 +85,25 @@ fn url(error: &UrlError) {
 /// Prints one line of the answer without wrapping it, such as an address. A closed pipe (`| head -1`) is not an
 /// error.
 pub(crate) fn answer(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    if let Err(error) = writeln!(std::io::stdout(), "{line}")
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        let _ = OUTPUT_ERROR.set(error);
+    }
+}
+
+/// Why the answer could not be written, for example because the disk is full.
+static OUTPUT_ERROR: OnceLock<std::io::Error> = OnceLock::new();
+
+/// Reports an answer that could not be written. A command that has succeeded otherwise then fails.
+pub(crate) fn check_output(exit: Exit) -> Exit {
+    match OUTPUT_ERROR.get() {
+        None => exit,
+        Some(error) => {
+            note(&format!("sessiontut: cannot write to standard output: {error}"));
+            if exit == Exit::Ok { Exit::No } else { exit }
+        }
+    }
 }
 
 /// Prints a sentence of the answer, wrapped between words.

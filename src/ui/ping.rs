@@ -64,6 +64,7 @@ impl<'a> ProgressDisplay<'a> {
             ModeEvent::Dropped => {
                 self.note("a connection did not survive the idle time; trying a new one");
             }
+            ModeEvent::Missed | ModeEvent::Attempt(..) => {}
             ModeEvent::Pong(number, took) => {
                 if self.verbosity == Verbosity::Steps {
                     answer(&format!("ping {number}: {}", milliseconds(*took)));
@@ -292,7 +293,7 @@ fn change_text(change: Change, elapsed: Duration) -> Option<String> {
 }
 
 /// Prints totals and percentiles.
-pub(crate) fn watch_summary(history: &ProbeHistory, elapsed: Duration) {
+pub(crate) fn history_summary(history: &ProbeHistory, elapsed: Duration) {
     let mut out = io::stdout().lock();
     let columns = window::columns(&Term::stdout());
     let mut lines: Vec<String> = summary_lines(history, elapsed)
@@ -300,7 +301,7 @@ pub(crate) fn watch_summary(history: &ProbeHistory, elapsed: Duration) {
         .flat_map(|line| window::lines(line, columns))
         .collect();
     if io::stdout().is_terminal() {
-        // The terminal has printed ^C at the start of this line.
+        // The terminal may have printed ^C at the start of this line.
         lines.insert(0, String::new());
     }
     // A closed pipe is not an error.

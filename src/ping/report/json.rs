@@ -1,10 +1,11 @@
 //! The `--json` report: one object. Scripts rely on its structure (schema 1).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
 use super::{ReportStep, steps};
+use crate::clock;
 use crate::ping::Rung;
 use crate::ping::observation::{IdleTest, Observations};
 use crate::ping::verdict::{Certainty, Verdict, median};
@@ -40,6 +41,28 @@ pub fn render_url(fault: &UrlError, verdict: &Verdict, elapsed: Duration) -> Val
     report["steps"] =
         json!([{"name": "url", "status": "fail", "ms": 0.0, "detail": fault.message, "addresses": []}]);
     report
+}
+
+/// Marks the report on a run that Ctrl-C ended: nothing is known to be wrong, but not everything was checked.
+pub(crate) fn mark_interrupted(report: &mut Value) {
+    report["ok"] = false.into();
+    report["interrupted"] = true.into();
+    report["summary"] = "interrupted before the checks were complete".into();
+}
+
+/// One attempt of `--wait`, or the only one.
+pub(crate) fn attempt(seen: &Observations, verdict: &Verdict, took: Duration) -> Value {
+    let finding = verdict.finding.as_ref();
+    let began = SystemTime::now().checked_sub(took);
+    let addresses = seen.dials.iter().map(|dial| {
+        json!({"address": dial.to.to_string(), "result": dial.result.name(), "ms": milliseconds(dial.took)})
+    });
+    json!({
+        "timestamp": began.map(clock::timestamp), "ms": milliseconds(took),
+        "cause": finding.map(|finding| finding.cause.code()),
+        "summary": finding.map(|finding| finding.summary.as_str()),
+        "addresses": addresses.collect::<Vec<_>>(),
+    })
 }
 
 fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
@@ -159,7 +182,7 @@ fn round_trips_of(round_trips: &[Duration]) -> Value {
     let at = |percent: usize| sorted[(sorted.len() - 1) * percent / 100];
     json!({
         "min": milliseconds(sorted[0]), "p50": milliseconds(median(round_trips)),
-        "p99": milliseconds(if sorted.len() < 100 { sorted[sorted.len() - 1] } else { at(99) }),
+        "p90": milliseconds(at(90)), "p99": milliseconds(if sorted.len() < 100 { sorted[sorted.len() - 1] } else { at(99) }),
         "max": milliseconds(sorted[sorted.len() - 1]), "samples": sorted.len(),
     })
 }

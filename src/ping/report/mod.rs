@@ -3,6 +3,7 @@
 pub mod json;
 pub(crate) mod pem;
 pub mod text;
+pub(crate) mod ticket;
 
 use std::time::Duration;
 

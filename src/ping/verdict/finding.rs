@@ -8,7 +8,7 @@ use crate::ping::causes::{Cause, Fix};
 use crate::sanitize;
 
 /// The result of a run: one cause, or none if Redis answers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// What is wrong; `None` if Redis answers.
     pub finding: Option<Finding>,

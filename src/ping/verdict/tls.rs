@@ -3,6 +3,7 @@
 use super::finding::{Certainty, Finding, age, describe_packets, seconds};
 use super::reply::{NoReply, ONLY_THIS_CONNECTION, far_away, not_redis, unexpected_reply};
 use super::service::packet_sizes;
+use crate::clock::utc_minute;
 use crate::ping::causes::Cause;
 use crate::ping::causes::tls::{faulty, is_valid_after};
 use crate::ping::experiments::looks_like_tls;
@@ -14,7 +15,6 @@ use crate::ping::response::Response;
 use crate::redis_url::Target;
 use crate::sanitize;
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
-use time::OffsetDateTime;
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     let handshake = seen.tls.as_ref();
@@ -233,11 +233,11 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
         Some(ahead) if is_valid_after(tls, ahead) => format!(
             "the server's clock (TIME, on a second connection) says {}: then the certificate is valid, so this host's \
              clock is probably wrong",
-            date(tls.clock.saturating_add(ahead))
+            utc_minute(tls.clock.saturating_add(ahead))
         ),
         Some(ahead) => format!(
             "the server's clock (TIME, on a second connection) says {}",
-            date(tls.clock.saturating_add(ahead))
+            utc_minute(tls.clock.saturating_add(ahead))
         ),
         None => "nothing else was found that shows the time".into(),
     };
@@ -259,11 +259,11 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
                 } else {
                     "the intermediate certificate"
                 },
-                date(tls.clock.saturating_add(one.begins_in)),
-                date(tls.clock.saturating_add(one.ends_in))
+                utc_minute(tls.clock.saturating_add(one.begins_in)),
+                utc_minute(tls.clock.saturating_add(one.ends_in))
             )
         }))
-        .fact(format!("this host's clock says {}", date(tls.clock)))
+        .fact(format!("this host's clock says {}", utc_minute(tls.clock)))
         .fact(clocks)
 }
 
@@ -473,21 +473,6 @@ pub(super) fn alert_name(alert: AlertDescription) -> String {
             }
             name
         }
-    }
-}
-
-/// Formats a time, in seconds since 1970: `2026-11-27 03:04 UTC`.
-fn date(seconds: i64) -> String {
-    match OffsetDateTime::from_unix_timestamp(seconds) {
-        Ok(at) => format!(
-            "{}-{:02}-{:02} {:02}:{:02} UTC",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute()
-        ),
-        Err(_) => "a time out of range".into(),
     }
 }
 

@@ -1,0 +1,94 @@
+//! What a support ticket needs besides the result: when and where the checks ran, with which version.
+
+use std::fs;
+use std::net::IpAddr;
+use std::process::Command;
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::ping::observation::{Endpoint, Observations};
+use crate::ping::this_host;
+use crate::sanitize;
+
+/// The most lines of a file or an output to quote.
+const MOST_LINES: usize = 20;
+/// The most addresses whose routes are looked up.
+const MOST_ROUTES: usize = 8;
+
+/// Describes this host, the program and the time. Uses the program `ip`, where it exists.
+#[must_use]
+pub(crate) fn describe(started: SystemTime, seen: &Observations) -> Value {
+    json!({
+        "time": clock::local_time(started),
+        "timestamp": clock::timestamp(started),
+        "tool": {"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")},
+        "host": {
+            "name": first_line("/proc/sys/kernel/hostname"),
+            "os": operating_system(),
+            "kernel": first_line("/proc/sys/kernel/osrelease"),
+            "architecture": std::env::consts::ARCH,
+            "addresses": ip(&["-brief", "address"]),
+            "resolver": resolver(),
+        },
+        "routes": addresses(seen).into_iter().take(MOST_ROUTES).map(route).collect::<Vec<_>>(),
+    })
+}
+
+fn first_line(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().next().map(|line| sanitize::line(line).into_owned())
+}
+
+fn operating_system() -> String {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let name = name.map(|name| sanitize::line(name.trim_matches('"')).into_owned());
+    name.unwrap_or_else(|| std::env::consts::OS.to_owned())
+}
+
+/// The lines of /etc/resolv.conf that have an effect.
+fn resolver() -> Vec<String> {
+    let text = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    lines
+        .take(MOST_LINES)
+        .map(|line| sanitize::line(line).into_owned())
+        .collect()
+}
+
+/// The target's addresses: those that were tried, and those that were found.
+fn addresses(seen: &Observations) -> Vec<IpAddr> {
+    let tried = seen.dials.iter().filter_map(|dial| match &dial.to {
+        Endpoint::Ip(address) => Some(address.ip()),
+        Endpoint::Named(_) => None,
+    });
+    let found = seen
+        .dns
+        .iter()
+        .flat_map(|lookup| lookup.addresses.iter().copied());
+    let mut addresses: Vec<IpAddr> = tried.chain(found).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+fn route(to: IpAddr) -> Value {
+    let source = this_host::source_for(to).map(|source| source.to_string());
+    let route = ip(&["route", "get", &to.to_string()]).into_iter().next();
+    json!({"to": to.to_string(), "source": source, "route": route})
+}
+
+/// The lines that the program `ip` prints; none if it is missing.
+fn ip(arguments: &[&str]) -> Vec<String> {
+    let output = Command::new("ip").args(arguments).output();
+    let output = output.ok().filter(|output| output.status.success());
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let text = text.unwrap_or_default();
+    let lines = text.lines().take(MOST_LINES);
+    lines
+        .map(|line| sanitize::excerpt(line.trim().as_bytes(), 200))
+        .collect()
+}
