@@ -67,7 +67,7 @@ impl Missing {
         match response.error().filter(|_| response.is_forbidden()) {
             Some(error) if is_about_keys(&error) => self.keys = Access::Forbidden,
             Some(_) if !self.commands.iter().any(|known| known == name) => {
-                self.commands.push(name.to_owned())
+                self.commands.push(name.to_owned());
             }
             Some(_) => {}
             None if has_key && self.keys == Access::Unknown && matches!(response, Response::Reply(_)) => {

@@ -466,7 +466,7 @@ pub(super) fn shell_quoted(word: &str) -> String {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
 
