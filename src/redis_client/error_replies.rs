@@ -71,6 +71,7 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("no password is set", Cause::AuthNotConfigured, Scope::Login),
     row("invalid password", Cause::AuthFailed, Scope::Login).reconnect(),
     row("invalid username", Cause::AuthFailed, Scope::Login).reconnect(),
+    row("authentication required", Cause::AuthRequired, Scope::Login).reconnect(),
     // Before Redis 2.8.
     row("err operation not permitted", Cause::AuthRequired, Scope::Login).reconnect(),
 ];

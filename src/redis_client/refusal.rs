@@ -38,12 +38,20 @@ impl Refusal {
             let words = reply.split(|letter: char| !(letter.is_ascii_hexdigit() || ".:".contains(letter)));
             Self::Address(words.filter_map(address).next())
         } else if mentions(&[
-            "quota", "exceed", "limit", "too many", "throttl", "usage", "billing", "payment", "suspend",
-            "upgrade", "capacity", " plan",
+            "quota", "exceed", "limit", "too many", "throttl", "billing", "payment", "suspend", "upgrade",
+            "capacity", " plan",
         ]) {
             Self::Quota
         } else if mentions(&[
             "endpoint",
+            "tls",
+            "ssl",
+            "rediss://",
+            "server name",
+            "unknown database",
+            "no such database",
+            "database not found",
+            "tenant",
             "wrong host",
             "unknown host",
             "hostname",
@@ -107,6 +115,7 @@ mod tests {
                 address("203.0.113.9"),
             ),
             ("ERR unknown database: check the endpoint", Refusal::Endpoint),
+            ("ERR TLS is required", Refusal::Endpoint),
             (
                 "ERR command 'HGETALL' is disabled for this database",
                 Refusal::Command,

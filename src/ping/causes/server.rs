@@ -20,6 +20,10 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
             "check the limits of the plan and its usage in the provider's console; then wait until the quota is \
              reset, or change the plan",
         ),
+        Refusal::Endpoint if !at.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
+            advise("tls", "use TLS: change redis:// to rediss:// in the URL")
+                .command(at.ping("", "rediss", at.port))
+        }
         Refusal::Endpoint => advise(
             "endpoint",
             "copy the endpoint (host, port and scheme) from the provider's console again: the server expects another \
@@ -191,7 +195,7 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
 pub(super) fn old(_: &FixContext) -> Fixes {
     advise(
         "protocol",
-        "configure the clients to use RESP2 (redis-py: protocol=2; redis-cli: its default)",
+        "configure the clients to use RESP2 (redis-py: protocol=2)",
     )
     .and(
         "server",
@@ -199,14 +203,13 @@ pub(super) fn old(_: &FixContext) -> Fixes {
     )
 }
 
-pub(super) fn idle_timeout(at: &FixContext) -> Fixes {
+pub(super) fn idle_timeout(_: &FixContext) -> Fixes {
     advise(
         "keepalive",
         "let the clients check or replace idle connections sooner than that (redis-py: health_check_interval), and retry \
          once after a closed connection",
     )
-    .and("timeout", "or change the limit: 0 never closes idle connections")
-    .command(at.redis_cli("CONFIG GET timeout"))
+    .and("timeout", "or raise `timeout` in the configuration of the server: 0 never closes idle connections")
 }
 
 pub(super) fn slow(at: &FixContext) -> Fixes {

@@ -6,6 +6,7 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations};
 use crate::ping::response::Response;
 use crate::redis_client::error_replies::ErrorReply;
+use crate::redis_client::refusal::Refusal;
 use crate::redis_url::Target;
 use crate::sanitize;
 
@@ -93,6 +94,14 @@ fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Fin
                 .summary("the server accepts only a password, but the URL also names a user")
                 .replied("AUTH", &shown)
                 .fact("servers before Redis 6 have no user names: remove it, as in redis://:PASSWORD@HOST");
+        }
+        // Services that imitate Redis have their own words for it.
+        None if Refusal::of(&error) == Refusal::Other
+            && ["auth", "password", "credential", "login"]
+                .iter()
+                .any(|word| lower.contains(word)) =>
+        {
+            Finding::likely(Cause::AuthFailed).summary("the server refuses the login")
         }
         _ => return unusable(&masked, "AUTH", seen),
     };

@@ -63,13 +63,13 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     let fact = match cause {
         Cause::ServerLoading => shown("loading_loaded_perc").map(|percent| {
             let left = server.number("loading_eta_seconds");
-            let left = left.map_or_else(String::new, |left| format!(", about {left} seconds left"));
+            let left = left.map_or_else(String::new, |left| format!(", and that it takes about {left} s more"));
             format!("INFO reports that {percent} % of the data are loaded{left}")
         }),
         Cause::RoleMasterDown | Cause::RoleReplica => server.primary().map(|(host, port)| {
             let host = sanitize::excerpt(host.as_bytes(), QUOTED);
             let since = server.number("master_link_down_since_seconds");
-            let since = since.map_or_else(String::new, |since| format!(", which it lost {since} seconds ago"));
+            let since = since.map_or_else(String::new, |since| format!(", which it lost {since} s ago"));
             format!("its primary is {host}:{port}{since}")
         }),
         Cause::ServerMisconf => {

@@ -50,6 +50,11 @@ fn a_server_before_redis_6_rejects_the_user_name_not_the_password() {
     );
     for (answer, expected) in [
         ("-ERR invalid password", "auth.failed"),
+        ("-ERR Authentication failed", "auth.failed"),
+        (
+            "-ERR AUTH failed: Client IP address is not in the allowlist.",
+            "server.refused",
+        ),
         (
             "-ERR Client sent AUTH, but no password is set",
             "auth.not_configured",
