@@ -167,9 +167,18 @@ impl Reconnect<'_> {
 
     /// Repeats the requests on a second connection, one at a time, up to the first without a reply.
     pub(super) async fn repeat(&self, again: Again<'_>, banner: Banner, deadline: Deadline) -> Repeat {
+        let exchanges = self.exchanges(again, banner, deadline).await;
+        let password = self.target.password.as_ref();
+        let mask = |exchange: Exchange| exchange.without(password);
+        Repeat {
+            exchanges: exchanges.into_iter().map(mask).collect(),
+        }
+    }
+
+    async fn exchanges(&self, again: Again<'_>, banner: Banner, deadline: Deadline) -> Vec<Exchange> {
         let mut exchanges = Vec::new();
         let Some(mut connection) = self.connect(SegmentSize::Default, deadline).await else {
-            return Repeat::default();
+            return exchanges;
         };
         let first = if self.target.password.is_some() {
             "AUTH"
@@ -183,7 +192,7 @@ impl Reconnect<'_> {
                 command: first,
                 response,
             });
-            return Repeat { exchanges };
+            return exchanges;
         }
         if let Some(password) = &self.target.password {
             let user = self.target.user.as_deref();
@@ -191,10 +200,10 @@ impl Reconnect<'_> {
             let is_ok = response.is_ok();
             exchanges.push(Exchange {
                 command: "AUTH",
-                response: response.without(Some(password)),
+                response,
             });
             if !is_ok {
-                return Repeat { exchanges };
+                return exchanges;
             }
         }
         let response = ping::observe(&mut connection, deadline).await;
@@ -208,7 +217,7 @@ impl Reconnect<'_> {
             let patience = deadline.left() / 4;
             exchanges.extend(requests.one_at_a_time(&mut connection, patience, deadline).await);
         }
-        Repeat { exchanges }
+        exchanges
     }
 
     /// Repeats all requests. If the large one gets no reply, finds which packet sizes get through; `path_mtu` is the size

@@ -9,7 +9,7 @@ use redis::cmd;
 
 use super::experiments::{self, Banner, Decisive, Reconnect, patience, with_experiment, with_side_task};
 use super::observation::{
-    CertificateProblem, Dial, Exchange, Handshake, NamedPrimary, Observations, TlsResult,
+    CertificateProblem, Dial, Echo, Exchange, Handshake, NamedPrimary, Observations, TlsResult,
 };
 use super::response::{Response, ask};
 use super::rungs::cluster::Topology;
@@ -369,6 +369,9 @@ impl<'a> Ladder<'a> {
         };
         let (exchanges, mut repeated) =
             with_side_task(requests.pipeline(connection, self.deadline), side).await;
+        let password = self.target.password.as_ref();
+        let mask = |exchange: Exchange| exchange.without(password);
+        let exchanges: Vec<_> = exchanges.into_iter().map(mask).collect();
         self.record(&requests, &exchanges);
         let Some(stopped_at) = exchanges.last().filter(|exchange| !exchange.is_answered()) else {
             return true;
@@ -393,7 +396,10 @@ impl<'a> Ladder<'a> {
         };
         self.seen.select = response("SELECT");
         self.seen.read = response("HGETALL");
-        self.seen.echo = requests.echo(exchanges);
+        self.seen.echo = requests.echo(exchanges).map(|echo| match echo {
+            Echo::Other(response) => Echo::Other(response.without(self.target.password.as_ref())),
+            echo => echo,
+        });
         self.seen.server = role::server_info(exchanges);
     }
 
@@ -499,7 +505,9 @@ impl<'a> Ladder<'a> {
         let is_odd = matches!(response, Some(Response::Reply(_)))
             && !response.and_then(Response::error).is_some_and(is_known);
         if is_odd {
-            self.seen.surplus_reply = experiments::surplus_reply(connection, self.deadline).await;
+            let surplus = experiments::surplus_reply(connection, self.deadline).await;
+            let password = self.target.password.as_ref();
+            self.seen.surplus_reply = surplus.map(|response| response.without(password));
         }
     }
 

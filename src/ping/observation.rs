@@ -9,6 +9,7 @@ use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 use super::response::{Response, is_unknown_command, items, text};
 use crate::os::{Icmp, PacketCounts};
 use crate::redis_url::Target;
+use crate::secret::Secret;
 
 /// The observations of one climb. Fields of rungs that were not reached are empty.
 #[derive(Clone, Debug, Default)]
@@ -623,6 +624,18 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Masks the password, unless the reply is the expected one: a server may repeat what it was sent.
+    #[must_use]
+    pub fn without(self, password: Option<&Secret>) -> Self {
+        if self.response.is_granted() {
+            return self;
+        }
+        Self {
+            response: self.response.without(password),
+            ..self
+        }
+    }
+
     /// Whether the response is a complete reply, which may be an error reply.
     pub fn is_answered(&self) -> bool {
         matches!(self.response, Response::Reply(_))
