@@ -110,13 +110,40 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         )
         .command("sudo nft list ruleset")
     });
-    resolver(at)
+    let resolver = if at.lookup.is_unconfigured {
+        advise(
+            "resolver",
+            "add the address of a name server to /etc/resolv.conf (nameserver ADDRESS): it contains none",
+        )
+        .command("cat /etc/resolv.conf")
+    } else {
+        resolver(at).after(local_resolver(at))
+    };
+    resolver
         .and(
             "local-firewall",
             "allow port 53 (UDP and TCP) from this host to the name server",
         )
         .and_all(private_name(at))
         .after(blocked)
+}
+
+/// What to do if /etc/resolv.conf leads to a resolver on this host that does not run.
+fn local_resolver(at: &FixContext) -> Option<Fixes> {
+    let is_stopped = |server: &&NameServer| {
+        server.address.ip().is_loopback() && matches!(server.answer, NameAnswer::Unreachable(_))
+    };
+    let stopped = at.lookup.servers.iter().find(is_stopped)?;
+    let address = stopped.address.ip();
+    Some(
+        advise(
+            "local-resolver",
+            format!(
+                "start the resolver of this host (systemd-resolved, dnsmasq): nothing answers on {address}"
+            ),
+        )
+        .command("ss -lunp 'sport = :53'"),
+    )
 }
 
 pub(super) fn server_failure(at: &FixContext) -> Fixes {

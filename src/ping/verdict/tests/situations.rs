@@ -361,6 +361,17 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 "unreachable",
                 NameAnswer::Unreachable("connection refused".into()),
             ),
+            seen(
+                "a stopped resolver on this host",
+                NAME,
+                lookup(Lookup {
+                    servers: vec![name_server(
+                        "127.0.0.53:53".parse().unwrap(),
+                        NameAnswer::Unreachable("connection refused".into()),
+                    )],
+                    ..Lookup::default()
+                }),
+            ),
             resolved(
                 "a rule of this host",
                 NameAnswer::Blocked("operation not permitted".into()),
