@@ -34,7 +34,7 @@ fn wait_for_success_after(watch: &Running, failure: &str) {
     support::wait::wait_for("a probe that succeeds again", || {
         let output = watch.stdout();
         let (_, later) = output.rsplit_once(failure)?;
-        later.contains("\n[ok] ").then_some(())
+        later.contains(" [ok] ").then_some(())
     });
 }
 
@@ -49,9 +49,9 @@ fn a_watch_shows_when_redis_goes_down_and_comes_back() {
     wait_for_success_after(&watch, "tcp.refused: ");
     watch.interrupt();
     let finished = watch.finish().expect(130);
-    let summary: Vec<&str> = finished.stdout.lines().rev().take(2).collect();
+    let summary: Vec<&str> = finished.stdout.lines().rev().take(3).collect();
     assert!(
-        summary[1].contains("1 outage") && summary[0].contains("p99"),
+        summary[2].contains("1 outage") && summary[1].contains(" s") && summary[0].contains("p99"),
         "{}",
         finished.stdout
     );
@@ -63,9 +63,13 @@ fn a_lost_connection_is_not_an_outage_if_redis_is_up() {
     let mut watch = start(&["--watch", "--interval", "0.05", &server.url()]);
     watch.wait_for_stdout("[ok]    2");
     server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    watch.wait_for_stdout("\nafter ");
+    watch.wait_for_stdout("the connection was lost");
     watch.interrupt();
-    assert!(!watch.finish().expect(130).stdout.contains("outage"));
+    let stdout = watch.finish().expect(130).stdout;
+    assert!(
+        !stdout.contains("outage") && stdout.contains("1 lost connection"),
+        "{stdout}"
+    );
 }
 
 #[test]
@@ -105,9 +109,42 @@ fn a_watch_in_json_is_one_object_per_line_and_nothing_else() {
             "{line}"
         );
         assert_eq!(line["ok"] == true, line["cause"].is_null(), "{line}");
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{line}");
     }
+    assert_eq!(
+        (&lines[0]["change"], &lines[1]["change"]),
+        (&"first".into(), &Value::Null)
+    );
     assert_eq!(lines[1]["rtt_ms"]["samples"], 1);
     assert_eq!(lines.last().unwrap()["cause"], "tcp.refused");
+}
+
+#[test]
+fn a_failover_on_an_open_connection_is_an_event_and_so_is_a_restart() {
+    let mut server = RedisServer::start();
+    let mut watch = start(&[
+        "--watch",
+        "--json",
+        "--interval",
+        "0.05",
+        "--timeout",
+        "2",
+        &server.url(),
+    ]);
+    watch.wait_for_stdout("\"probe\":2");
+    server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
+    watch.wait_for_stdout("\"to\":\"slave\"");
+    server.restart();
+    watch.wait_for_stdout("\"run-id\"");
+    watch.interrupt();
+    let lines = objects(&watch.finish().expect(130).stdout);
+    let events: Vec<&str> = lines
+        .iter()
+        .flat_map(|line| line["events"].as_array().unwrap())
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(events[0], "role", "{events:?}");
+    assert!(events.contains(&"run-id"), "{events:?}");
 }
 
 #[test]

@@ -211,10 +211,11 @@ async fn run_watch(args: &PingArgs, check: &Check<'_>) -> Exit {
     let mut history = ProbeHistory::default();
     let show = |result: &ProbeResult, history: &ProbeHistory| {
         if !args.json {
-            return ui::ping::probe(check.target, result, history, started.elapsed(), verbosity(args));
+            return ui::ping::probe(check.target, result, history, verbosity(args));
         }
         let mut report = json::render(check.target, &result.seen, &result.verdict, result.took);
         report["probe"] = history.probes().into();
+        json::add_probe(&mut report, result);
         ui::ping::json_line(&report)
     };
     tokio::select! {

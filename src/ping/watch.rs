@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::sleep_until;
 
 use super::causes::Cause;
 use super::modes::Check;
-use super::observation::Observations;
+use super::observation::{Exchange, Observations};
 use super::response::Response;
-use super::rungs::ping;
+use super::rungs::{dns, ping, role};
 use super::verdict::{Verdict, judge};
 use super::{climb, experiments};
 use crate::deadline::Deadline;
@@ -30,22 +31,94 @@ pub(crate) async fn watch(
         connection: None,
         seen: Observations::default(),
         state: WatchState::Unknown,
+        server: Identity::default(),
+        addresses: Vec::new(),
+        next_lookup: Instant::now() + LOOKUP_INTERVAL,
     };
     loop {
         let started = Instant::now();
         let result = watch.probe().await;
         history.add(result.round_trip);
+        history.lost_connections += u64::from(result.is_connection_lost);
         show(&result, history)?;
         // Measured from the start, so that slow replies do not reduce the number of probes.
         sleep_until((started + check.interval).into()).await;
     }
 }
 
+/// How often to look up the host name again. After a failover it may lead elsewhere, while the connection still exists.
+const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
+/// The time limit of such a lookup.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
+
 struct Watch<'a> {
     check: &'a Check<'a>,
     connection: Option<ProbeConnection<Stream>>,
     seen: Observations,
     state: WatchState,
+    /// The server when it last answered.
+    server: Identity,
+    /// The addresses of the host name at the last lookup, sorted.
+    addresses: Vec<IpAddr>,
+    next_lookup: Instant,
+}
+
+/// What distinguishes a server from another one that takes its place. `None` if it does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Identity {
+    role: Option<String>,
+    address: Option<SocketAddr>,
+    run_id: Option<String>,
+}
+
+/// Something that has changed although Redis answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WatchEvent {
+    /// The server's role, as in the reply to ROLE.
+    Role { from: String, to: String },
+    /// The address that the connection leads to.
+    Address { from: SocketAddr, to: SocketAddr },
+    /// The server's run id: it was restarted, or another server has taken its place.
+    RunId,
+    /// The addresses of the host name. The connection still leads to the old one.
+    Name { to: Vec<IpAddr> },
+}
+
+impl Identity {
+    fn of(seen: &Observations) -> Self {
+        Self {
+            role: seen.server.role_name(),
+            address: seen.connected_address(),
+            run_id: seen.server.field("run_id").map(str::to_owned),
+        }
+    }
+
+    /// Takes over what is known now, and returns what has changed.
+    fn update(&mut self, now: Self) -> Vec<WatchEvent> {
+        let mut events = Vec::new();
+        if let (Some(from), Some(to)) = (&self.address, &now.address)
+            && from != to
+        {
+            events.push(WatchEvent::Address { from: *from, to: *to });
+        }
+        if let (Some(from), Some(to)) = (&self.run_id, &now.run_id)
+            && from != to
+        {
+            events.push(WatchEvent::RunId);
+        }
+        if let (Some(from), Some(to)) = (&self.role, &now.role)
+            && from != to
+        {
+            events.push(WatchEvent::Role {
+                from: from.clone(),
+                to: to.clone(),
+            });
+        }
+        self.role = now.role.or(self.role.take());
+        self.address = now.address.or(self.address);
+        self.run_id = now.run_id.or(self.run_id.take());
+        events
+    }
 }
 
 /// The result of the previous probe.
@@ -62,11 +135,16 @@ pub(crate) struct ProbeResult {
     /// The observations of the last climb, with this probe's own PING.
     pub seen: Observations,
     pub verdict: Verdict,
+    /// When the probe began.
+    pub at: SystemTime,
     /// The server's response time; `None` without a response.
     pub round_trip: Option<Duration>,
     /// How long the whole probe took.
     pub took: Duration,
     pub change: Change,
+    pub events: Vec<WatchEvent>,
+    /// Whether the connection of the previous probe was lost.
+    pub is_connection_lost: bool,
 }
 
 /// The difference from the previous probe.
@@ -85,10 +163,26 @@ pub(crate) enum Change {
     Reconnected,
 }
 
+impl Change {
+    /// The value in JSON.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::None => return None,
+            Self::First => "first",
+            Self::Down => "down",
+            Self::Up => "up",
+            Self::OtherCause => "other-cause",
+            Self::Reconnected => "reconnected",
+        })
+    }
+}
+
 impl Watch<'_> {
     /// Probes once. If the connection turns out to be lost, the same probe replaces it or finds the cause.
     async fn probe(&mut self) -> ProbeResult {
+        let at = SystemTime::now();
         let deadline = Deadline::after(self.check.timeout);
+        let had_connection = self.connection.is_some();
         let (round_trip, is_new) = match self.connection.take() {
             Some(connection) => self.ping(connection, deadline).await,
             None => (self.climb(deadline).await, true),
@@ -101,6 +195,11 @@ impl Watch<'_> {
         if state != WatchState::Up {
             self.connection = None;
         }
+        let mut events = Vec::new();
+        if state == WatchState::Up {
+            events = self.server.update(Identity::of(&self.seen));
+            events.extend(self.look_up_again(deadline).await);
+        }
         let change = change(self.state, state, is_new);
         self.state = state;
         // Without a measured round trip, use the time of the first PING.
@@ -109,9 +208,31 @@ impl Watch<'_> {
             seen: self.seen.clone(),
             round_trip: round_trip.filter(|_| state == WatchState::Up),
             verdict,
+            at,
             took: deadline.elapsed(),
             change,
+            events,
+            is_connection_lost: had_connection && is_new,
         }
+    }
+
+    /// Looks up the host name from time to time. Returns an event if it has other addresses, but not the one in use.
+    async fn look_up_again(&mut self, deadline: Deadline) -> Option<WatchEvent> {
+        let host = self.check.target.host().filter(|_| self.seen.dns.is_some())?;
+        let in_use = self.seen.connected_address()?.ip();
+        if Instant::now() < self.next_lookup {
+            return None;
+        }
+        self.next_lookup = Instant::now() + LOOKUP_INTERVAL;
+        let mut addresses = dns::observe(host, deadline.within(LOOKUP_TIMEOUT))
+            .await
+            .addresses;
+        addresses.sort_unstable();
+        let is_new = !addresses.is_empty() && addresses != self.addresses;
+        if is_new {
+            self.addresses.clone_from(&addresses);
+        }
+        (is_new && !addresses.contains(&in_use)).then_some(WatchEvent::Name { to: addresses })
     }
 
     /// Sends PING on the open connection. Without a reply, a climb runs at the same time to find the cause.
@@ -143,14 +264,34 @@ impl Watch<'_> {
         self.seen.ping = Some(response);
         self.seen.ping_took = took;
         self.seen.round_trips = vec![took];
-        self.connection = Some(connection);
+        if self.update_server(&mut connection, deadline).await {
+            self.connection = Some(connection);
+        }
         (Some(took), false)
+    }
+
+    /// Asks for the role and the run id: after a failover, a connection may lead to a replica. Returns whether the
+    /// connection still works.
+    async fn update_server(&mut self, connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> bool {
+        let exchanges = ping::Requests::about_the_server()
+            .pipeline(connection, deadline)
+            .await;
+        let now = role::server_info(&exchanges);
+        self.seen.server.role = now.role.or(self.seen.server.role.take());
+        if !now.fields.is_empty() {
+            self.seen.server.fields = now.fields;
+        }
+        exchanges.iter().all(Exchange::is_answered) && !exchanges.is_empty()
     }
 
     async fn climb(&mut self, deadline: Deadline) -> Option<Duration> {
         let check = self.check;
         let climbed = climb(check.target, check.trust, &check.options, deadline, &mut |_| {}).await;
         self.seen = climbed.observations;
+        if let Some(lookup) = &self.seen.dns {
+            self.addresses.clone_from(&lookup.addresses);
+            self.addresses.sort_unstable();
+        }
         self.connection = climbed.connection;
         // The first round trip includes the server's work for a new client, so the last one is more typical.
         self.seen.round_trips.last().copied()
@@ -170,6 +311,8 @@ fn change(before: WatchState, now: WatchState, is_new: bool) -> Change {
 
 /// The most round trips to keep for percentiles: one day at one per second.
 const MOST_ROUND_TRIPS: usize = 86_400;
+/// The most outages to list.
+const MOST_OUTAGES: usize = 10;
 /// The most probes to keep for the graph.
 const MOST_RECENT: usize = 60;
 
@@ -184,9 +327,37 @@ pub(crate) struct ProbeHistory {
     answered: u64,
     missed: u64,
     outages: u64,
+    /// The last outages.
+    recent_outages: VecDeque<Outage>,
+    lost_connections: u64,
     is_down: bool,
     round_trips: VecDeque<Duration>,
     recent: VecDeque<Option<Duration>>,
+}
+
+/// A time without answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outage {
+    /// When the first probe without an answer began.
+    pub began: SystemTime,
+    since: Instant,
+    /// How long it took until a probe with an answer began; `None` if there was none yet.
+    lasted: Option<Duration>,
+}
+
+impl Outage {
+    fn now() -> Self {
+        Self {
+            began: SystemTime::now(),
+            since: Instant::now(),
+            lasted: None,
+        }
+    }
+
+    /// How long it has lasted, and whether it is over.
+    pub(crate) fn duration(&self) -> (Duration, bool) {
+        (self.lasted.unwrap_or(self.since.elapsed()), self.lasted.is_some())
+    }
 }
 
 /// Percentiles of the round trips (nearest rank).
@@ -206,10 +377,16 @@ impl ProbeHistory {
             Some(took) => {
                 self.answered += 1;
                 keep(&mut self.round_trips, took, MOST_ROUND_TRIPS);
+                if let Some(outage) = self.recent_outages.back_mut().filter(|_| self.is_down) {
+                    outage.lasted = Some(outage.since.elapsed());
+                }
             }
             None => {
                 self.missed += 1;
-                self.outages += u64::from(!self.is_down);
+                if !self.is_down {
+                    self.outages += 1;
+                    keep(&mut self.recent_outages, Outage::now(), MOST_OUTAGES);
+                }
             }
         }
         self.is_down = round_trip.is_none();
@@ -227,6 +404,16 @@ impl ProbeHistory {
     /// How often Redis stopped answering; a first probe without a response counts too.
     pub(crate) fn outages(&self) -> u64 {
         self.outages
+    }
+
+    /// The last outages, in order.
+    pub(crate) fn recent_outages(&self) -> impl Iterator<Item = &Outage> {
+        self.recent_outages.iter()
+    }
+
+    /// How often the connection was lost, whether or not a new one worked.
+    pub(crate) fn lost_connections(&self) -> u64 {
+        self.lost_connections
     }
 
     /// `None` without any response.
@@ -319,6 +506,32 @@ mod tests {
         assert_eq!(
             (history.round_trips.len(), history.recent.len()),
             (MOST_ROUND_TRIPS, MOST_RECENT)
+        );
+    }
+
+    #[test]
+    fn a_change_of_the_server_is_an_event_unless_it_was_unknown() {
+        let identity = |role: &str, address: &str, run_id: Option<&str>| Identity {
+            role: Some(role.to_owned()),
+            address: Some(address.parse().unwrap()),
+            run_id: run_id.map(str::to_owned),
+        };
+        let mut server = Identity::default();
+        let primary = identity("master", "10.0.0.1:6379", Some("a"));
+        assert_eq!(server.update(primary.clone()), []);
+        assert_eq!(server.update(primary), []);
+        let demoted = server.update(identity("slave", "10.0.0.1:6379", None));
+        assert_eq!(
+            demoted,
+            [WatchEvent::Role {
+                from: "master".into(),
+                to: "slave".into()
+            }]
+        );
+        let replaced = server.update(identity("slave", "10.0.0.2:6379", Some("b")));
+        assert!(
+            matches!(replaced[..], [WatchEvent::Address { .. }, WatchEvent::RunId]),
+            "{replaced:?}"
         );
     }
 

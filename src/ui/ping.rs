@@ -10,13 +10,14 @@ use dialoguer::console::Term;
 
 use super::waiting::Spinner;
 use super::{answer, window};
+use crate::clock;
 use crate::ping::causes::Cause;
 use crate::ping::modes::ModeEvent;
 use crate::ping::observation::{Observations, PeerCertificate};
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::report::{self, ReportStep, Status, pem};
 use crate::ping::verdict::Verdict;
-use crate::ping::watch::{Change, ProbeHistory, ProbeResult};
+use crate::ping::watch::{Change, ProbeHistory, ProbeResult, WatchEvent};
 use crate::ping::{ClimbEvent, Rung};
 use crate::redis_url::Target;
 
@@ -240,11 +241,10 @@ pub(crate) fn probe(
     target: &Target,
     probe: &ProbeResult,
     history: &ProbeHistory,
-    elapsed: Duration,
     verbosity: Verbosity,
 ) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for line in describe_change(target, probe, elapsed) {
+    for line in describe_change(target, probe) {
         writeln!(out, "{line}")?;
     }
     if verbosity == Verbosity::Steps {
@@ -253,7 +253,8 @@ pub(crate) fn probe(
             (None, Some(finding)) => ("[!!]", finding.cause.code().to_owned()),
             (None, None) => ("[!!]", "no answer".to_owned()),
         };
-        let line = format!("{mark} {:>4}  {what}  ", history.probes());
+        let time = clock::time_of_day(probe.at);
+        let line = format!("{time} {mark} {:>4}  {what}  ", history.probes());
         let room = window::width(&Term::stdout()).saturating_sub(line.len());
         let graph = history.graph(GRAPH.min(room));
         let line = match probe.round_trip {
@@ -265,31 +266,63 @@ pub(crate) fn probe(
     out.flush()
 }
 
-/// Describes a change, with the new verdict.
-fn describe_change(target: &Target, probe: &ProbeResult, elapsed: Duration) -> Vec<String> {
-    if probe.change == Change::None {
-        return Vec::new();
-    }
+/// Describes a change and the events, with the new verdict.
+fn describe_change(target: &Target, probe: &ProbeResult) -> Vec<String> {
     let columns = window::columns(&Term::stdout());
-    let text = change_text(probe.change, elapsed);
-    let text = text.map(|text| window::lines(&text, columns)).unwrap_or_default();
-    let mut lines: Vec<String> = text.iter().map(|line| line.bold().to_string()).collect();
-    if probe.change != Change::Reconnected {
+    let texts = change_text(probe.change).into_iter().map(str::to_owned);
+    let texts = texts.chain(probe.events.iter().map(event_text));
+    let time = clock::time_of_day(probe.at);
+    let mut lines: Vec<String> = texts
+        .flat_map(|text| window::lines(&format!("{time} {text}"), columns))
+        .map(|line| line.bold().to_string())
+        .collect();
+    let is_other_role = |event: &WatchEvent| matches!(event, WatchEvent::Role { .. });
+    if !matches!(probe.change, Change::None | Change::Reconnected) || probe.events.iter().any(is_other_role) {
         lines.extend(headline(target, &probe.seen, &probe.verdict));
         lines.extend(details(&probe.verdict));
     }
     lines
 }
 
-fn change_text(change: Change, elapsed: Duration) -> Option<String> {
-    let what = match change {
+fn change_text(change: Change) -> Option<&'static str> {
+    Some(match change {
         Change::None | Change::First => return None,
         Change::Down => "Redis no longer answers",
         Change::Up => "Redis answers again",
         Change::OtherCause => "Redis still does not answer, but the cause has changed",
         Change::Reconnected => "the connection was lost, but a new one works",
-    };
-    Some(format!("after {:.1} s: {what}", elapsed.as_secs_f64()))
+    })
+}
+
+fn event_text(event: &WatchEvent) -> String {
+    match event {
+        WatchEvent::Role { from, to } => {
+            format!(
+                "the role has changed from {} to {}",
+                role_text(from),
+                role_text(to)
+            )
+        }
+        WatchEvent::Address { from, to } => format!("the connection leads to {to} now, no longer to {from}"),
+        WatchEvent::RunId => {
+            "the run id has changed: the server was restarted, or another one has taken its place".into()
+        }
+        WatchEvent::Name { to } => {
+            let to: Vec<_> = to.iter().map(ToString::to_string).collect();
+            format!(
+                "the host name leads to {} now, but the connection still leads to the old address",
+                to.join(", ")
+            )
+        }
+    }
+}
+
+fn role_text(role: &str) -> String {
+    match role {
+        "master" => "primary".into(),
+        "slave" => "replica".into(),
+        other => crate::sanitize::line(other).into_owned(),
+    }
 }
 
 /// Prints totals and percentiles.
@@ -321,7 +354,21 @@ fn summary_lines(history: &ProbeHistory, elapsed: Duration) -> Vec<String> {
         let times = if outages == 1 { "outage" } else { "outages" };
         line.push_str(&format!(", {missed} failed ({share} %), {outages} {times}"));
     }
+    match history.lost_connections() {
+        0 => {}
+        1 => line.push_str(", 1 lost connection"),
+        count => line.push_str(&format!(", {count} lost connections")),
+    }
     let mut lines = vec![line];
+    lines.extend(history.recent_outages().map(|outage| {
+        let (lasted, is_over) = outage.duration();
+        let end = if is_over { "" } else { ", not over yet" };
+        let lasted = lasted.as_secs_f64();
+        format!(
+            "outage at {}: {lasted:.1} s{end}",
+            clock::time_of_day(outage.began)
+        )
+    }));
     if let Some(found) = history.percentiles() {
         lines.push(format!(
             "round trip: min {}, p50 {}, p90 {}, p99 {}, max {}",
@@ -344,7 +391,25 @@ mod tests {
         let mut text = String::new();
         let changes = [Change::Down, Change::Up, Change::OtherCause, Change::Reconnected];
         for change in changes {
-            text.push_str(&change_text(change, Duration::from_secs(90)).unwrap());
+            text.push_str(change_text(change).unwrap());
+            text.push('\n');
+        }
+        let events = [
+            WatchEvent::Role {
+                from: "master".into(),
+                to: "slave".into(),
+            },
+            WatchEvent::Address {
+                from: "10.0.3.17:6379".parse().unwrap(),
+                to: "10.0.3.18:6379".parse().unwrap(),
+            },
+            WatchEvent::RunId,
+            WatchEvent::Name {
+                to: vec!["10.0.3.18".parse().unwrap()],
+            },
+        ];
+        for event in &events {
+            text.push_str(&event_text(event));
             text.push('\n');
         }
         let mut history = ProbeHistory::default();
@@ -353,7 +418,13 @@ mod tests {
             history.add(milliseconds.map(Duration::from_millis));
         }
         text.push('\n');
-        text.push_str(&summary_lines(&history, Duration::from_secs(4)).join("\n"));
+        let lines = summary_lines(&history, Duration::from_secs(4));
+        // The line about the outage contains the time of day.
+        let lines: Vec<_> = lines
+            .into_iter()
+            .filter(|line| !line.starts_with("outage at"))
+            .collect();
+        text.push_str(&lines.join("\n"));
         crate::golden::assert_golden("ping/watch.txt", &text);
     }
 }

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::ping::Rung;
 use crate::ping::observation::{IdleTest, Observations};
 use crate::ping::verdict::{Certainty, Verdict, median};
+use crate::ping::watch::{ProbeResult, WatchEvent};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Origin, Target, UrlError};
 use crate::sanitize;
@@ -48,6 +49,25 @@ pub(crate) fn mark_interrupted(report: &mut Value) {
     report["ok"] = false.into();
     report["interrupted"] = true.into();
     report["summary"] = "interrupted before the checks were complete".into();
+}
+
+/// Adds the time of a probe of `--watch`, and what has changed since the previous one.
+pub(crate) fn add_probe(report: &mut Value, probe: &ProbeResult) {
+    report["timestamp"] = clock::timestamp(probe.at).into();
+    report["change"] = probe.change.name().into();
+    let events = probe.events.iter().map(|event| match event {
+        WatchEvent::Role { from, to } => {
+            json!({"event": "role", "from": sanitize::line(from), "to": sanitize::line(to)})
+        }
+        WatchEvent::Address { from, to } => {
+            json!({"event": "address", "from": from.to_string(), "to": to.to_string()})
+        }
+        WatchEvent::RunId => json!({"event": "run-id"}),
+        WatchEvent::Name { to } => {
+            json!({"event": "name", "to": to.iter().map(ToString::to_string).collect::<Vec<_>>()})
+        }
+    });
+    report["events"] = events.collect();
 }
 
 /// One attempt of `--wait`, or the only one.
