@@ -275,6 +275,16 @@ impl Observations {
             || code.as_deref() == Some("NOPERM") && self.echo == Some(Echo::Same)
     }
 
+    /// The command after PONG that got no reply. A proxy may discard the replies to those before it, if they are sent
+    /// together, so the second connection decides.
+    pub fn unanswered(&self) -> Option<&'static str> {
+        let second = self.repeat.as_ref().and_then(Repeat::stopped_at);
+        let last = second.filter(|exchange| exchange.command != "PING");
+        self.stopped_at
+            .as_ref()
+            .map(|first| last.map_or(first.command, |last| last.command))
+    }
+
     /// Whether a second connection got every reply, although the first one did not.
     pub fn second_connection_works(&self) -> bool {
         let repeat = self.repeat.as_ref();

@@ -235,7 +235,10 @@ fn ping(seen: &Observations) -> Outcome {
     let Some(response) = &seen.ping else {
         return skipped("not reached");
     };
-    if response.is_pong() {
+    if let (Some(command), true) = (seen.unanswered(), response.is_pong()) {
+        let detail = format!("PONG, but no reply to {command}");
+        (Status::Warn, Some(seen.ping_took), detail)
+    } else if response.is_pong() {
         let detail = match &seen.echo {
             Some(Echo::Refused(_)) => "PONG; large packets were not tried, because ECHO is refused",
             _ => "PONG",
@@ -257,10 +260,7 @@ fn requires_login(response: &Response) -> bool {
 
 fn role(seen: &Observations) -> Outcome {
     if seen.server.role.is_none() {
-        return match &seen.stopped_at {
-            Some(exchange) => (Status::Warn, None, format!("no reply to {}", exchange.command)),
-            None => skipped("not reached"),
-        };
+        return skipped("not reached");
     }
     let role = seen
         .server

@@ -1,7 +1,6 @@
 //! Observations, and the cause that the verdict reports for them. There is one file per rung; the wording is tested
 //! in [`situations`].
 
-mod auth;
 mod dns;
 mod ping;
 mod role;
