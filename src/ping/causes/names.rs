@@ -287,6 +287,9 @@ fn spelling(at: &FixContext) -> Fixes {
 }
 
 fn private_zone(at: &FixContext, fixes: Fixes) -> Fixes {
+    if private_name(at).is_some() {
+        return fixes;
+    }
     fixes.and(
         "private-zone",
         if at.is_aws {

@@ -122,10 +122,12 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
     if lookup.is_unconfigured {
         facts.push("/etc/resolv.conf is missing or names no server, so this host itself was queried".into());
     }
-    if let Some(line) = &lookup.nsswitch {
+    let is_known = |server: &NameServer| matches!(server.answer, NameAnswer::Addresses(_));
+    let has_known = lookup.servers.iter().any(is_known);
+    if let Some(line) = lookup.nsswitch.as_ref().filter(|_| has_known) {
         let (number, text) = (line.number, &line.text);
         facts.push(format!(
-            "/etc/nsswitch.conf, line {number}, says where this system looks names up: {text}"
+            "/etc/nsswitch.conf, line {number}, sets where names are looked up: {text}"
         ));
     }
     facts.extend(describe_servers(&lookup.servers));

@@ -34,7 +34,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     Some(
         judge_dial(dial, seen)
             .facts(seen.dials.iter().map(describe))
-            .facts(unreachable_network(seen, &dial.to))
+            .facts(unreachable_network(seen, dial))
             .facts(misleading_name(target, seen, &dial.to))
             .facts(other_port(target, seen))
             .facts(local_listener(seen, dial))
@@ -213,8 +213,14 @@ pub(in crate::ping) fn listener_of_the_connection(seen: &Observations) -> Option
 }
 
 /// Reports an address that only some hosts can reach.
-fn unreachable_network(seen: &Observations, to: &Endpoint) -> Option<String> {
-    let Endpoint::Ip(address) = to else { return None };
+fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
+    let Endpoint::Ip(address) = &dial.to else {
+        return None;
+    };
+    if dial.result == DialResult::Refused {
+        // Something was reached.
+        return None;
+    }
     let is_foreign = seen.this_host.as_ref()?.nearness == Nearness::ForeignPrivate;
     let ip = address.ip();
     match ip {

@@ -10,7 +10,7 @@ use crate::ping::causes::{Cause, FixContext};
 use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, SLOTS, ServerInfo};
 use crate::ping::response::Response;
 use crate::redis_url::provider;
-use crate::redis_url::{Address, Target, UrlWarning};
+use crate::redis_url::{Target, UrlWarning};
 use crate::sanitize;
 
 /// A median round trip over this is slow.
@@ -117,10 +117,13 @@ fn certificate(seen: &Observations) -> Option<Found> {
 }
 
 fn plaintext(target: &Target, seen: &Observations) -> Option<Found> {
-    let is_loopback = seen.dials.iter().any(|dial| {
-        matches!(dial.to, Endpoint::Ip(address) if address.ip().is_loopback() && dial.result == DialResult::Connected)
-    });
-    let is_remote = matches!(&target.address, Address::Tcp { .. }) && !is_loopback;
+    // Without a connection, nothing was sent.
+    let connected = seen
+        .dials
+        .iter()
+        .find(|dial| dial.result == DialResult::Connected);
+    let is_remote =
+        connected.is_some_and(|dial| matches!(dial.to, Endpoint::Ip(address) if !address.ip().is_loopback()));
     (target.password.is_some() && !target.tls && is_remote)
         .then(|| (Cause::AuthPlaintext, Cause::AuthPlaintext.meaning().into()))
 }
