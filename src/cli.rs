@@ -20,6 +20,8 @@ const AFTER_HELP: &str = "\
 Environment:
   REDIS_URL       Redis to use (default: the built-in practice Redis)
   REDISCLI_AUTH   Password to use if the URL has none
+  REDIS_HOST      For ping: Redis to check if REDIS_URL is not set, with REDIS_PORT,
+                  REDIS_USERNAME, REDIS_PASSWORD and REDIS_TLS
   NO_COLOR        Disable colours
 
 Exit status: 0 success · 1 failure · 2 usage or URL · 3 DNS · 4 TCP · 5 TLS · 6 AUTH · 7 server

@@ -38,7 +38,7 @@ pub mod secret;
 pub mod session;
 
 pub use cli::Cli;
-pub use commands::{Error, parse, report, run};
+pub use commands::{Error, parse, report_for, run};
 pub use exit::Exit;
 pub use learn::is_valid_lesson;
 pub use redis_client::connect::{RedisConnection, Unreachable, open};

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let outcome = sessiontut::parse(std::env::args_os()).and_then(sessiontut::run);
-    let exit = outcome.unwrap_or_else(|error| sessiontut::report(&error));
+    let words: Vec<_> = std::env::args_os().collect();
+    let outcome = sessiontut::parse(&words).and_then(sessiontut::run);
+    let exit = outcome.unwrap_or_else(|error| sessiontut::report_for(&words, &error));
     exit.into()
 }

@@ -94,7 +94,7 @@ fn an_unreadable_tls_file_is_2_and_one_line() {
                 .args(&options)
                 .run()
                 .expect(2);
-            assert_eq!(finished.stdout, "", "{options:?}");
+            assert_eq!(finished.json()["cause"], "usage", "{options:?}");
             assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
             let beginning = format!("sessiontut: {option} {path}: ");
             assert!(finished.stderr.starts_with(&beginning), "{}", finished.stderr);
@@ -234,4 +234,40 @@ fn http_server() -> u16 {
         }
     });
     port
+}
+
+#[test]
+fn a_wrong_command_line_is_2_and_an_object_with_json() {
+    for arguments in [
+        &["-6", "redis://127.0.0.1"][..],
+        &["-4", "redis://[::1]"],
+        &["--no-such-option"],
+        &["redis://127.0.0.1", "redis://:Plover-4417@127.0.0.1"],
+    ] {
+        let finished = ping(arguments).expect(2);
+        let answer = finished.json();
+        assert_eq!((&answer["schema"], &answer["ok"]), (&json!(1), &json!(false)));
+        assert_eq!(answer["cause"], "usage", "{answer}");
+        assert!(!finished.output().contains("Plover"), "{finished:?}");
+    }
+}
+
+#[test]
+fn without_a_url_only_ping_uses_the_host_variables() {
+    let server = RedisServer::with().password("Plover-4417").start();
+    let port = server.port().to_string();
+    let run = |words: &[&str]| {
+        Home::new()
+            .sessiontut(words)
+            .env("REDIS_HOST", "127.0.0.1")
+            .env("REDIS_PORT", &port)
+            .env("REDIS_PASSWORD", "Plover-4417")
+            .run()
+    };
+    let finished = run(&["ping", "--json"]).expect(0);
+    assert_eq!(finished.json()["target"]["port"], server.port());
+    assert!(finished.stderr.contains("REDIS_HOST"), "{finished:?}");
+    let finished = run(&["login", "ada"]).expect(0);
+    assert!(finished.stderr.contains("--redis"), "{finished:?}");
+    assert!(!finished.output().contains("Plover"), "{finished:?}");
 }

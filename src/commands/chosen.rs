@@ -6,7 +6,7 @@ use super::Error;
 use crate::cli::TrustArgs;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::practice::PracticeRedis;
-use crate::redis_url::{Target, Trust};
+use crate::redis_url::{FromVariables, Target, Trust, from_variables};
 use crate::secret::Secret;
 use crate::ui;
 
@@ -20,17 +20,58 @@ pub(super) struct Choice {
 /// `REDISCLI_AUTH` is used.
 pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     let Some(url) = url else {
+        note_unused_variables();
         // Never use a Redis server only because it happens to listen on the usual port.
         return Choice::practice();
     };
-    let password = std::env::var("REDISCLI_AUTH")
-        .ok()
-        .filter(|password| !password.is_empty())
-        .map(Secret::new);
     Ok(Choice {
-        target: Target::parse(url)?.with_password(password),
+        target: Target::parse(url)?.with_password(rediscli_auth()),
         practice: None,
     })
+}
+
+/// Does the same for `ping`, which only reads: without a URL, it uses `REDIS_HOST` and the variables beside it.
+pub(super) fn choose_to_read(url: Option<&str>) -> Result<Choice, Error> {
+    if url.is_none()
+        && let Some(read) = from_variables(|name| std::env::var(name).ok())
+    {
+        let FromVariables { target, names } = read?;
+        let target = target.with_password(rediscli_auth());
+        ui::note(&format!("REDIS_URL is not set: using {names}, {target}"));
+        return Ok(Choice {
+            target,
+            practice: None,
+        });
+    }
+    choose(url)
+}
+
+fn rediscli_auth() -> Option<Secret> {
+    std::env::var("REDISCLI_AUTH")
+        .ok()
+        .filter(|password| !password.is_empty())
+        .map(Secret::new)
+}
+
+/// Says how to use the Redis in `REDIS_HOST` with a command that writes.
+fn note_unused_variables() {
+    let Some(read) = from_variables(|name| std::env::var(name).ok()) else {
+        return;
+    };
+    let advice = match read {
+        Ok(FromVariables { target, .. }) => {
+            let password = if target.password.is_some() {
+                ", and set REDISCLI_AUTH to the password"
+            } else {
+                ""
+            };
+            format!("add --redis {}{password}", target.without_password())
+        }
+        Err(_) => "give its URL with --redis".to_owned(),
+    };
+    ui::note(&format!(
+        "only ping uses REDIS_HOST; to use that Redis here, {advice}"
+    ));
 }
 
 impl Choice {

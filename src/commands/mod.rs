@@ -16,6 +16,7 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
+use crate::ping::report::json;
 use crate::redis_url::Target;
 use crate::signals::Stop;
 use crate::ui;
@@ -92,7 +93,17 @@ fn redis() -> String {
 
 /// Prints an error, and returns its exit status.
 #[must_use]
-pub fn report(error: &Error) -> Exit {
+pub(crate) fn report(error: &Error) -> Exit {
     ui::error(error);
     error.exit()
+}
+
+/// Does the same for the command line in `words`: after `ping --json`, a usage error is also printed as JSON.
+#[must_use]
+pub fn report_for(words: &[OsString], error: &Error) -> Exit {
+    let is_given = |word: &str| words.iter().any(|given| given == word);
+    if error.exit() == Exit::Usage && is_given("ping") && is_given("--json") {
+        ui::ping::json(&json::render_usage(&ui::usage_message(error)));
+    }
+    report(error)
 }

@@ -1,5 +1,6 @@
 //! `sessiontut ping`: parses the options, runs the check, renders the result.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -34,7 +35,7 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         ..chosen::trust(&args.redis.trust)
     };
     let url = args.url.as_deref().or(args.redis.url.as_deref());
-    let choice = match chosen::choose(url) {
+    let choice = match chosen::choose_to_read(url) {
         Ok(choice) => choice,
         Err(Error::Url(error)) => return Ok(reject_url(args, &error, deadline)),
         Err(error) => return Err(error),
@@ -43,6 +44,7 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         return Ok(report_open_files(args, &choice.target, deadline));
     }
     check_tls_options(&choice.target, &trust).map_err(Error::Usage)?;
+    check_family(args, &choice.target)?;
     if args.save_ca.is_some() && !choice.target.tls {
         return Err(Error::usage(
             "--save-ca needs a rediss:// URL: without TLS, there are no certificates",
@@ -65,6 +67,19 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
     });
     choice.close();
     Ok(exit)
+}
+
+/// Rejects `-6` with an IPv4 address, and `-4` with an IPv6 address.
+fn check_family(args: &PingArgs, target: &Target) -> Result<(), Error> {
+    match target.host().map(str::parse) {
+        Some(Ok(IpAddr::V4(_))) if args.v6 => {
+            Err(Error::usage("-6 cannot be used with an IPv4 address in the URL"))
+        }
+        Some(Ok(IpAddr::V6(_))) if args.v4 => {
+            Err(Error::usage("-4 cannot be used with an IPv6 address in the URL"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the TLS files before anything is sent, because a missing file is a usage error, not a connection failure.

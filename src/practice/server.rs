@@ -188,6 +188,7 @@ pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
         user: None,
         password,
         db: 0,
+        password_variable: None,
         sentinels: None,
         origin: Origin::Practice,
         warnings: Vec::new(),

@@ -9,6 +9,7 @@ mod intended;
 mod parse;
 mod pasted;
 pub(crate) mod provider;
+mod variables;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::secret::{MASK, Secret};
 
 pub use error::{UrlError, UrlErrorKind};
 pub(crate) use parse::is_host;
+pub(crate) use variables::{FromVariables, from_variables};
 
 /// The port of a URL without one.
 pub const DEFAULT_PORT: u16 = 6379;
@@ -47,6 +49,8 @@ pub struct Target {
     pub user: Option<String>,
     /// The password in the URL or in `REDISCLI_AUTH`.
     pub password: Option<Secret>,
+    /// The environment variable that contains the password, if it is not in the URL.
+    pub password_variable: Option<&'static str>,
     /// The database number to select.
     pub db: u64,
     /// The Sentinels to ask for the address, if the URL names Sentinels.
@@ -161,9 +165,20 @@ impl Target {
         }
     }
 
+    /// The URL to give on a command line, where a password would be visible to everyone.
+    pub(crate) fn without_password(&self) -> String {
+        let mut url = pasted::intended(self);
+        url.password = None;
+        url.user.clone_from(&self.user);
+        url.to_string()
+    }
+
     /// Adds a password from elsewhere (`REDISCLI_AUTH`), unless the URL has one.
     #[must_use]
     pub fn with_password(mut self, password: Option<Secret>) -> Self {
+        if self.password.is_none() && password.is_some() {
+            self.password_variable = Some("REDISCLI_AUTH");
+        }
         self.password = self.password.or(password);
         if self.password.is_some() {
             self.warnings

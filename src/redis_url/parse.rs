@@ -47,6 +47,7 @@ pub(super) fn strict(text: &str) -> Result<Target, UrlError> {
         user,
         password,
         db: parse_db(parts.path)?,
+        password_variable: None,
         sentinels: None,
         origin: Origin::Given,
         warnings,
@@ -164,6 +165,7 @@ fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, UrlError> {
         user,
         password,
         db,
+        password_variable: None,
         sentinels: Some(Sentinels {
             hosts,
             name,
@@ -220,6 +222,7 @@ fn parse_unix(rest: &str) -> Result<Target, UrlError> {
         user,
         password,
         db: db.map_err(|_| invalid("db must be a database number, as in ?db=0"))?,
+        password_variable: None,
         sentinels: None,
         origin: Origin::Given,
     })
@@ -317,7 +320,12 @@ fn warnings(
     }
     match password {
         None if user.is_some() => warnings.push(UrlWarning::UserWithoutPassword),
-        Some(password) if escapes(password.reveal()) > 0 => warnings.push(UrlWarning::EncodedTwice),
+        // The escapes of an IAM token are a part of it.
+        Some(password)
+            if escapes(password.reveal()) > 0 && !password.reveal().contains("?Action=connect") =>
+        {
+            warnings.push(UrlWarning::EncodedTwice)
+        }
         _ => {}
     }
     warnings

@@ -16,6 +16,7 @@ use super::{Address, Target, UrlError, UrlErrorKind};
 use crate::secret::Secret;
 
 pub(super) use not_filled_in::not_filled_in;
+pub(super) use settings::is_true;
 
 /// What a text turned out to be.
 #[derive(Default)]
@@ -91,6 +92,11 @@ impl Meaning {
             None => inner,
         }
     }
+}
+
+/// The parts of a URL that is valid.
+pub(super) fn intended(target: &Target) -> IntendedUrl {
+    IntendedUrl::from(target)
 }
 
 impl From<&Target> for IntendedUrl {

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::redis_client::fault::RedisFault;
 use crate::redis_url::UrlError;
 use crate::sanitize;
+use crate::secret::MASK;
 
 pub(crate) mod drill;
 mod highlight;
@@ -131,6 +132,32 @@ pub(crate) fn whole_note(lines: &str) {
     let _ = std::io::stderr().write_all(format!("{lines}\n").as_bytes());
 }
 
+/// The first sentence of a usage error.
+pub(crate) fn usage_message(error: &Error) -> String {
+    match error {
+        Error::CommandLine(answer) => {
+            let text = without_logins(&answer.render().to_string());
+            let lines: Vec<_> = text
+                .lines()
+                .take_while(|line| !line.trim().is_empty())
+                .map(str::trim)
+                .collect();
+            sanitize::line(lines.join(" ").trim_start_matches("error: ")).into_owned()
+        }
+        Error::Usage(message) => sanitize::line(message).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Masks the logins of URLs: clap repeats arguments that it does not expect.
+fn without_logins(text: &str) -> String {
+    let mask = |word: &str| match (word.split_once("://"), word.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{MASK}@{place}"),
+        _ => word.to_owned(),
+    };
+    text.split_inclusive(char::is_whitespace).map(mask).collect()
+}
+
 fn command_line(answer: &clap::Error) {
     if !answer.use_stderr() {
         // Clap wraps its help itself.
@@ -144,7 +171,7 @@ fn command_line(answer: &clap::Error) {
     } else {
         words.to_string()
     };
-    for line in words.lines() {
+    for line in without_logins(&words).lines() {
         whole_note(&window::lines(line, columns).join("\n"));
     }
 }

@@ -10,6 +10,7 @@ use crate::ping::observation::{
 };
 use crate::ping::permissions::Missing;
 use crate::ping::this_host::{LocalListener, ThisHost};
+use crate::ping::verdict::is_iam_token;
 use crate::ping::verdict::{SlowPart, is_from_here, listener_of_the_connection};
 use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
@@ -170,6 +171,10 @@ pub struct FixContext {
     pub address: Option<IpAddr>,
     /// The ACL user that is used to log in.
     pub user: Option<String>,
+    /// Whether the password is an IAM token.
+    pub(crate) has_iam_token: bool,
+    /// If the password ends in a blank: the variable that contains it, or none for the URL, and whether it is a newline.
+    pub(crate) blank: Option<(Option<&'static str>, bool)>,
     /// Whether a password is used. The password itself must not appear in any command.
     pub has_password: bool,
     /// Database number in the URL.
@@ -278,6 +283,16 @@ impl FixContext {
                 Endpoint::Named(_) => None,
             }),
             user: target.user.clone().filter(|_| target.password.is_some()),
+            has_iam_token: target
+                .password
+                .as_ref()
+                .is_some_and(|password| is_iam_token(password.reveal())),
+            blank: target
+                .password
+                .as_ref()
+                .and_then(|password| password.reveal().chars().last())
+                .filter(|last| last.is_whitespace())
+                .map(|last| (target.password_variable, last == '\n')),
             has_password: target.password.is_some(),
             db: target.db,
             has_user_only: target.warnings.contains(&UrlWarning::UserWithoutPassword),

@@ -49,6 +49,28 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         )
         .command(without_user.ping_here(""));
     }
+    if at.has_iam_token {
+        return advise(
+            "token",
+            "create a new IAM token and log in with it: a token can be used for a new login only while it is valid, and \
+             only by the user and for the cache that it names",
+        )
+        .and("clock", "if the token should still be valid, check the clock of the host that created it");
+    }
+    if let Some((variable, is_newline)) = at.blank {
+        return match variable {
+            Some(name) if is_newline => {
+                advise("password", format!("remove the newline at the end of {name}"))
+                    .command(format!("export {name}=\"$(printf %s \"${name}\")\""))
+            }
+            Some(name) => advise("password", format!("remove the blank at the end of {name}")),
+            None => advise(
+                "password",
+                "remove the blank at the end of the password in the URL (%0A, %0D or %20), and in the file or secret that \
+                 it comes from",
+            ),
+        };
+    }
     let enter = advise(
         "password",
         "try the password again (this command asks for it); in a URL, special characters must be percent-encoded",

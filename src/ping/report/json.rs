@@ -85,6 +85,26 @@ pub(crate) fn attempt(seen: &Observations, verdict: &Verdict, took: Duration) ->
     })
 }
 
+/// Returns the report on a wrong use of the command line.
+#[must_use]
+pub fn render_usage(message: &str) -> Value {
+    json!({
+        "schema": 1,
+        "ok": false,
+        "target": null,
+        "cause": "usage",
+        "certainty": "proved",
+        "summary": message,
+        "evidence": ["no packet was sent: the command line cannot be used"],
+        "fixes": [{"kind": "usage", "text": "sessiontut ping --help lists the options", "command": "sessiontut ping --help"}],
+        "warnings": [],
+        "steps": [],
+        "server": null,
+        "rtt_ms": null,
+        "elapsed_ms": 0.0,
+    })
+}
+
 fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
     let finding = verdict.finding.as_ref();
     json!({

@@ -1,5 +1,6 @@
 //! The judge: a pure function from observations to one cause, with evidence, fixes and warnings.
 
+mod credentials;
 mod dns;
 mod finding;
 mod idle;
@@ -20,6 +21,7 @@ use super::observation::Observations;
 use crate::redis_url::{Target, UrlError, UrlErrorKind};
 use crate::sanitize;
 
+pub(in crate::ping) use credentials::is_iam_token;
 pub use finding::Verdict;
 use finding::Warning;
 pub(in crate::ping) use finding::seconds;

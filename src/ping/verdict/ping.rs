@@ -113,15 +113,10 @@ fn wrong_password(target: &Target, error: &str) -> Finding {
         || "the default user".into(),
         |user| format!("the user {}", sanitize::line(user)),
     );
-    let is_iam_token = target
-        .password
-        .as_ref()
-        .is_some_and(|password| password.reveal().contains("/?Action=connect"));
     Finding::proved(Cause::AuthFailed)
         .summary(format!("the server does not accept the password for {user}"))
         .replied("AUTH", error)
         .fact("a wrong user, a wrong password and a disabled user all get this reply")
-        .facts(is_iam_token.then(|| "the password is an IAM token, which is valid for 15 minutes".into()))
 }
 
 /// Judges a response to SELECT. Sentinel does not support it; [`super::role`] reports the Sentinel.

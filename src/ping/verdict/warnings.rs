@@ -337,6 +337,9 @@ pub(super) fn hints(target: &Target, cause: Cause) -> Vec<String> {
     if cause != Cause::RoleSentinel {
         hints.extend(target.port().and_then(port_hint));
     }
+    if cause == Cause::AuthFailed {
+        hints.extend(super::credentials::facts(target));
+    }
     if cause == Cause::AuthFailed && target.warnings.contains(&UrlWarning::EncodedTwice) {
         hints.push(
             "the decoded password still contains a percent escape: it was probably encoded twice".into(),

@@ -127,7 +127,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
 }
 
 /// `true`, `1`, `yes`, `on`.
-pub(super) fn is_true(value: &str) -> bool {
+pub(in crate::redis_url) fn is_true(value: &str) -> bool {
     matches!(
         value.to_ascii_lowercase().as_str(),
         "true" | "1" | "yes" | "on" | "required" | "require"

@@ -1,0 +1,234 @@
+//! What the password itself shows about a login that was refused. No part of it is repeated.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::finding::age;
+use crate::redis_url::Target;
+use crate::sanitize;
+
+/// Where the password comes from, and what is at its end.
+pub(super) fn facts(target: &Target) -> Vec<String> {
+    let Some(password) = &target.password else {
+        return Vec::new();
+    };
+    let source = target.password_variable.unwrap_or("the URL");
+    let blank = match password.reveal().chars().last() {
+        Some('\n' | '\r') => Some("a newline (%0A in a URL): it was probably stored with its line end"),
+        Some(last) if last.is_whitespace() => Some("a space or another blank (%20 in a URL)"),
+        _ => None,
+    };
+    let starts_blank = password.reveal().starts_with(char::is_whitespace);
+    blank
+        .map(|blank| format!("the password in {source} ends in {blank}"))
+        .into_iter()
+        .chain(starts_blank.then(|| format!("the password in {source} begins with a space or another blank")))
+        .chain(IamToken::read(password.reveal()).map(|token| token.describe(target, SystemTime::now())))
+        .collect()
+}
+
+/// Whether the password is an IAM token, in which percent escapes are normal.
+pub(in crate::ping) fn is_iam_token(password: &str) -> bool {
+    IamToken::read(password).is_some()
+}
+
+/// A signed request that ElastiCache and MemoryDB accept as a password
+/// (<https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html>).
+#[derive(Debug, Default)]
+struct IamToken {
+    cache: String,
+    user: Option<String>,
+    region: Option<String>,
+    /// `20250101T000000Z`
+    date: Option<String>,
+    lifetime: Option<u64>,
+}
+
+impl IamToken {
+    fn read(password: &str) -> Option<Self> {
+        // The token itself, or one that is still encoded for a URL.
+        let decoded = percent_encoding::percent_decode_str(password).decode_utf8_lossy();
+        let text = if password.contains("?Action=connect") {
+            password
+        } else {
+            &decoded
+        };
+        let (cache, query) = text.split_once("/?")?;
+        if !query.contains("Action=connect") {
+            return None;
+        }
+        let mut token = Self {
+            cache: cache
+                .trim_start_matches("http://")
+                .trim_start_matches("https://")
+                .to_owned(),
+            ..Self::default()
+        };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "User" => token.user = Some(value.into_owned()),
+                "X-Amz-Date" => token.date = Some(value.into_owned()),
+                "X-Amz-Expires" => token.lifetime = value.parse().ok(),
+                // KEY/DATE/REGION/SERVICE/aws4_request; the token's own region matters, the key is not shown.
+                "X-Amz-Credential" => {
+                    let decoded = percent_encoding::percent_decode_str(&value).decode_utf8_lossy();
+                    token.region = decoded.split('/').nth(2).map(str::to_owned);
+                }
+                _ => {}
+            }
+        }
+        Some(token)
+    }
+
+    fn describe(&self, target: &Target, now: SystemTime) -> String {
+        let word = |text: &str| sanitize::excerpt(text.as_bytes(), 60);
+        let mut text = format!("the password is an IAM token for {}", word(&self.cache));
+        if let Some(user) = &self.user {
+            text += &format!(", user {}", word(user));
+        }
+        if let Some(region) = &self.region {
+            text += &format!(", region {}", word(region));
+        }
+        let lifetime = self.lifetime.unwrap_or(USUAL_LIFETIME);
+        let valid = if lifetime % 60 == 0 {
+            format!("{} minutes ({lifetime} s)", lifetime / 60)
+        } else {
+            format!("{lifetime} s")
+        };
+        match self.date.as_deref().and_then(seconds_since_1970) {
+            Some(made) => {
+                let date = self.date.as_deref().unwrap_or_default();
+                text += &format!("; made on {} and valid for {valid}", readable(date));
+                let now = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+                let ended = made.saturating_add(lifetime);
+                let since =
+                    |from: u64, to: u64| age(i64::try_from(to.saturating_sub(from)).unwrap_or(i64::MAX));
+                if now > ended {
+                    text += &format!(": it expired {} ago", since(ended, now));
+                } else if made > now + CLOCK_TOLERANCE {
+                    text += &format!(
+                        ": by the clock of this host, that is in {}, so one of the clocks is wrong",
+                        since(now, made)
+                    );
+                }
+            }
+            None => text += &format!("; valid for {valid} from when it was made"),
+        }
+        match (&self.user, &target.user) {
+            (Some(user), Some(given)) if user != given => {
+                text += "; the user in the URL is not the user of the token";
+            }
+            (Some(_), None) => text += "; the URL names no user, but the token has one",
+            _ => {}
+        }
+        text
+    }
+}
+
+/// AWS accepts tokens with a lifetime of up to 15 minutes.
+const USUAL_LIFETIME: u64 = 900;
+/// A clock that is ahead by less is usual.
+const CLOCK_TOLERANCE: u64 = 60;
+
+/// Parses `20250101T000000Z`.
+fn seconds_since_1970(date: &str) -> Option<u64> {
+    if date.len() != 16 || !date.is_ascii() || date.as_bytes()[8] != b'T' {
+        return None;
+    }
+    let number = |from: usize, to: usize| date[from..to].parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    let (hour, minute, second) = (number(9, 11)?, number(11, 13)?, number(13, 15)?);
+    if year < 1970 || !(1..=12).contains(&month) {
+        return None;
+    }
+    // Days from civil: http://howardhinnant.github.io/date_algorithms.html
+    let shifted_year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// Writes `2025-01-01 00:00:00 UTC`.
+fn readable(date: &str) -> String {
+    let part = |from: usize, to: usize| date.get(from..to).unwrap_or_default();
+    format!(
+        "{}-{}-{} {}:{}:{} UTC",
+        part(0, 4),
+        part(4, 6),
+        part(6, 8),
+        part(9, 11),
+        part(11, 13),
+        part(13, 15)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "my-cache/?Action=connect&User=iam-user&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=\
+        AKIAEXAMPLE%2F20250101%2Feu-west-1%2Felasticache%2Faws4_request&X-Amz-Date=20250101T000000Z&X-Amz-Expires=900&\
+        X-Amz-SignedHeaders=host&X-Amz-Signature=5ca1ab1e";
+
+    #[test]
+    fn the_date_of_a_token_is_understood() {
+        assert_eq!(seconds_since_1970("19700101T000000Z"), Some(0));
+        assert_eq!(seconds_since_1970("20250101T000000Z"), Some(1_735_689_600));
+        assert_eq!(seconds_since_1970("20240229T235959Z"), Some(1_709_251_199));
+        for wrong in [
+            "",
+            "2025-01-01T00:00",
+            "20250001T000000Z",
+            "20250101 000000Z",
+            "20250100T000000Z",
+        ] {
+            assert_eq!(seconds_since_1970(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_described_without_its_key_and_signature() {
+        let url = |user: &str| Target::parse(&format!("rediss://{user}@h")).unwrap();
+        let after = |seconds: u64| UNIX_EPOCH + Duration::from_secs(1_735_689_600 + seconds);
+        let token = IamToken::read(TOKEN).unwrap();
+        let shown = token.describe(&url("iam-user"), after(86_400 * 2 + 901));
+        for part in [
+            "my-cache",
+            "iam-user",
+            "eu-west-1",
+            "2025-01-01",
+            "900",
+            "15 minutes",
+            "2 days",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        assert!(!shown.contains("AKIA") && !shown.contains("5ca1"), "{shown}");
+        assert!(!token.describe(&url("iam-user"), after(10)).contains("expired"));
+        assert!(token.describe(&url("other"), after(10)).contains("not the user"));
+        assert!(IamToken::read("Plover-4417").is_none());
+    }
+
+    #[test]
+    fn a_blank_at_the_end_of_the_password_is_named_with_its_source() {
+        for (url, variable, parts) in [
+            ("redis://:Plover-4417%0A@h", None, vec!["the URL", "newline"]),
+            ("redis://:Plover-4417%20@h", None, vec!["the URL", "space"]),
+            (
+                "redis://:x%0A@h",
+                Some("REDISCLI_AUTH"),
+                vec!["REDISCLI_AUTH", "newline"],
+            ),
+        ] {
+            let target = Target {
+                password_variable: variable,
+                ..Target::parse(url).unwrap()
+            };
+            let facts = facts(&target).join("\n");
+            assert!(parts.iter().all(|part| facts.contains(part)), "{facts}");
+            assert!(!facts.contains("Plover"));
+        }
+        assert!(facts(&Target::parse("redis://:Plover-4417@h").unwrap()).is_empty());
+    }
+}
