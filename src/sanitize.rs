@@ -17,6 +17,74 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| matches!(character, '\n' | '\t'))
 }
 
+/// Like [`lines()`], but also keeps the colours and styles that this program uses. Nothing else that begins with an escape
+/// character is kept: no cursor movement, no blinking or hidden text, no window title.
+#[must_use]
+pub fn painted(text: &str) -> Cow<'_, str> {
+    if !text.contains('\x1b') {
+        return lines(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    // Each part but the first begins with an escape character.
+    let starts = text.match_indices('\x1b').map(|(at, _)| at);
+    let mut from = 0;
+    for to in starts.chain([text.len()]) {
+        let part = &text[from..to];
+        let style = style(part).unwrap_or_default();
+        safe.push_str(style);
+        safe.push_str(&lines(&part[style.len()..]));
+        from = to;
+    }
+    Cow::Owned(safe)
+}
+
+/// Returns the SGR sequence (ECMA-48, 8.3.117) at the start of the text, if it sets only colours and styles that this
+/// program uses.
+fn style(text: &str) -> Option<&str> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let parameters = &parameters[..parameters.find('m')?];
+    let is_used = |code: &str| {
+        matches!(
+            code.as_bytes(),
+            [b'0'..=b'4' | b'9'] | [b'3' | b'9', b'1'..=b'7'] | b"90"
+        )
+    };
+    let is_style = parameters.len() <= LONGEST_STYLE && parameters.split(';').all(is_used);
+    is_style.then(|| &text[.."\x1b[m".len() + parameters.len()])
+}
+
+/// The most characters in the parameters of a style: `1;3;4;9;97`, and one for each new style.
+const LONGEST_STYLE: usize = 16;
+
+/// Escapes control characters in JSON text that JSON itself does not require to be escaped (`\u009b`).
+#[must_use]
+pub fn json(text: &str) -> Cow<'_, str> {
+    let must_be_escaped = |character: char| is_control(character) && character != '\n';
+    if !text.contains(must_be_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if must_be_escaped(character) {
+            // All characters in question are in the basic multilingual plane, so they need only one escape.
+            write_escape(&mut safe, format_args!("\\u{:04x}", u32::from(character)));
+        } else {
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Replaces a control character by `\u{fffd}`, for text in which every character must keep its place.
+#[must_use]
+pub fn visible(character: char) -> char {
+    if is_control(character) {
+        char::REPLACEMENT_CHARACTER
+    } else {
+        character
+    }
+}
+
 /// Escapes bytes from the network, and returns at most the first `most` characters. If some are left out, `…`
 /// follows.
 #[must_use]
@@ -84,6 +152,33 @@ mod tests {
     #[test]
     fn text_of_several_lines_keeps_its_lines() {
         assert_eq!(lines("a\n\tb\x07"), "a\n\tb\\x07");
+    }
+
+    #[test]
+    fn only_the_styles_of_this_program_are_kept() {
+        for (text, shown) in [
+            ("\x1b[1;31mred\x1b[0m\n", "\x1b[1;31mred\x1b[0m\n"),
+            ("a\x1b[90mb", "a\x1b[90mb"),
+            ("\x1b[5mblink", "\\x1b[5mblink"),
+            ("\x1b[8mhidden", "\\x1b[8mhidden"),
+            ("\x1b[30mblack", "\\x1b[30mblack"),
+            ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+            ("\x1b[2J\x1b[1mbold", "\\x1b[2J\x1b[1mbold"),
+            ("one\rtwo\u{9b}1m", "one\\rtwo\\u{9b}1m"),
+            ("\x1b[", "\\x1b["),
+            ("\x1b[1", "\\x1b[1"),
+        ] {
+            assert_eq!(painted(text), shown);
+        }
+    }
+
+    #[test]
+    fn json_stays_valid_without_control_characters() {
+        let value = serde_json::json!({ "a": "\u{9b}1m\u{202e}\x1b\n" });
+        let text = value.to_string();
+        let safe = json(&text);
+        assert!(!safe.contains(is_control), "{safe}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod fence;
 mod fence_body;
 mod markdown;
 
+use std::collections::HashSet;
+
 use pulldown_cmark::{HeadingLevel, Options};
 
 use fence::{Fence, FenceKind};
@@ -29,6 +31,7 @@ pub(crate) fn parse(file: &str, source: &str) -> Result<Lesson, Vec<LessonError>
     let mut parser = Parser {
         file,
         source,
+        line_ends: source.match_indices('\n').map(|(at, _)| at).collect(),
         ..Parser::default()
     };
     let name = number_and_id(file);
@@ -61,12 +64,18 @@ pub(super) fn number_and_id(file: &str) -> Option<(u32, String)> {
 struct Parser<'a> {
     file: &'a str,
     source: &'a str,
+    /// The offsets of the line feeds in the source.
+    line_ends: Vec<usize>,
     title: Option<String>,
     goal: Option<String>,
     introduction: Vec<Block>,
     steps: Vec<LessonStep>,
     /// Hints before the first task of a step.
     early_hints: Vec<String>,
+    /// The index of the step's last block that a hint can help with.
+    last_task: Option<usize>,
+    /// The languages of the last block, if it is code.
+    languages: HashSet<String>,
     /// Whether the previous piece was a code fence.
     after_code: bool,
     errors: Vec<LessonError>,
@@ -120,6 +129,7 @@ impl Parser<'_> {
             self.error(line, "the step has no title: add `## Title`");
         }
         self.settle_early_hints();
+        self.last_task = None;
         self.steps.push(LessonStep {
             title: text.to_owned(),
             blocks: Vec::new(),
@@ -146,7 +156,7 @@ impl Parser<'_> {
         let text = hint_text(&self.source[piece.range.clone()]);
         match self.steps.last_mut() {
             None => self.error(line, "a hint must come after the first `## Title`"),
-            Some(step) => match step.blocks.iter().rposition(is_task) {
+            Some(step) => match self.last_task {
                 Some(block) => step.hints.push(Hint { text, block }),
                 None => self.early_hints.push(text),
             },
@@ -222,6 +232,9 @@ impl Parser<'_> {
             }
         };
         if let Some(block) = block {
+            if is_task(&block) {
+                self.last_task = Some(self.blocks().len());
+            }
             self.blocks().push(block);
         }
     }
@@ -253,13 +266,19 @@ impl Parser<'_> {
 
     /// Adjacent code in different languages is one block.
     fn take_code(&mut self, tab: CodeTab, was_code: bool) -> Option<Block> {
-        let is_new = |tabs: &[CodeTab]| tabs.iter().all(|other| other.language != tab.language);
+        if !was_code {
+            self.languages.clear();
+        }
+        let is_new = self.languages.insert(tab.language.clone());
         match self.blocks().last_mut() {
-            Some(Block::Code(tabs)) if was_code && is_new(tabs) => {
+            Some(Block::Code(tabs)) if was_code && is_new => {
                 tabs.push(tab);
                 None
             }
-            _ => Some(Block::Code(vec![tab])),
+            _ => {
+                self.languages = HashSet::from([tab.language.clone()]);
+                Some(Block::Code(vec![tab]))
+            }
         }
     }
 
@@ -312,7 +331,7 @@ impl Parser<'_> {
     }
 
     fn line_of(&self, offset: usize) -> usize {
-        self.source[..offset].matches('\n').count() + 1
+        self.line_ends.partition_point(|end| *end < offset) + 1
     }
 }
 

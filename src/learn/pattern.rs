@@ -10,10 +10,6 @@ use regex_lite::{Captures, Regex, RegexBuilder, escape};
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     source: Vec<String>,
-    /// Matches the lines of a reply, each of which ends with a newline. Each group captures a number.
-    regex: Regex,
-    /// The ranges of these numbers.
-    ranges: Vec<RangeInclusive<i64>>,
 }
 
 static WILDCARD: LazyLock<Regex> = LazyLock::new(|| {
@@ -24,10 +20,18 @@ static WILDCARD: LazyLock<Regex> = LazyLock::new(|| {
 impl Pattern {
     pub(crate) fn new<S: AsRef<str>>(lines: &[S]) -> Self {
         let lines = lines.iter().map(|line| line.as_ref().trim_end().to_owned());
-        let source: Vec<String> = lines.collect();
+        Self {
+            source: lines.collect(),
+        }
+    }
+
+    /// Returns a regular expression that matches the lines of a reply, each of which ends with a newline, and the
+    /// ranges of the numbers that its groups capture. Compiling it takes longer than reading a lesson, and most replies
+    /// of a lesson are never compared.
+    fn compiled(&self) -> (Regex, Vec<RangeInclusive<i64>>) {
         let mut regex = "^".to_owned();
         let mut ranges = Vec::new();
-        for line in &source {
+        for line in &self.source {
             if line.trim() == "..." {
                 regex.push_str(r"(?:.*\n)*");
                 continue;
@@ -52,22 +56,18 @@ impl Pattern {
         }
         regex.push('$');
         let regex = RegexBuilder::new(&regex).size_limit(usize::MAX).build();
-        let regex = regex.expect("all text in it is escaped");
-        Self {
-            source,
-            regex,
-            ranges,
-        }
+        (regex.expect("all text in it is escaped"), ranges)
     }
 
     /// Whether the lines of a reply match.
     pub(crate) fn matches<S: AsRef<str>>(&self, reply: &[S]) -> bool {
         let lines = reply.iter().map(|line| format!("{}\n", line.as_ref().trim_end()));
         let lines: String = lines.collect();
-        let Some(found) = self.regex.captures(&lines) else {
+        let (regex, ranges) = self.compiled();
+        let Some(found) = regex.captures(&lines) else {
             return false;
         };
-        let mut numbers = found.iter().skip(1).flatten().zip(&self.ranges);
+        let mut numbers = found.iter().skip(1).flatten().zip(&ranges);
         numbers.all(|(number, range)| {
             number
                 .as_str()

@@ -13,7 +13,7 @@ use dialoguer::console::{Term, truncate_str};
 pub(crate) use robot::Robot;
 pub(crate) use terminal::TerminalLearner;
 
-use super::{answer, told, window};
+use super::{answer, told, window, writer};
 use crate::learn::learner::Standing;
 use crate::learn::{Lesson, LessonError};
 use crate::redis_url::Target;
@@ -46,7 +46,7 @@ pub(crate) fn waiting_for(target: Option<&Target>) {
     // If the terminal has been closed, the next question returns an error.
     let _ = term.clear_line();
     if let Some(target) = target {
-        let text = sanitize::line(&format!("waiting for {target}…")).into_owned();
+        let text = writer::shown(&format!("waiting for {target}…"));
         let text = truncate_str(&text, window::width(&term), "…")
             .dimmed()
             .to_string();

@@ -66,10 +66,9 @@ impl Page {
         match event {
             Event::Start(tag) => self.open(tag),
             Event::End(tag) => self.close(tag),
-            // Sanitise again, because the parser has converted `&#27;` to a control character.
             Event::Text(text) => match &mut self.code {
                 Some((code, _)) => code.push_str(&sanitize::lines(&text)),
-                None => self.add(&sanitize::line(&text)),
+                None => self.add(&text),
             },
             Event::Code(text) => {
                 self.add(&text);
@@ -78,7 +77,7 @@ impl Page {
                 }
             }
             Event::SoftBreak => self.add(" "),
-            Event::HardBreak => self.add("\n"),
+            Event::HardBreak => self.break_line(),
             Event::Rule => {
                 self.begin_block();
                 let rule = "─".repeat(self.room().min(40));
@@ -215,16 +214,21 @@ impl Page {
         }
     }
 
+    /// Adds text, and sanitises it again: the parser has converted `&#27;` to a control character, also in addresses.
     fn add(&mut self, text: &str) {
-        let mut span = Span::from(text);
+        let mut span = Span::from(sanitize::line(text).as_ref());
         span.style = self.style;
         self.spans.push(span);
+    }
+
+    fn break_line(&mut self) {
+        self.spans.push(Span::from("\n"));
     }
 
     /// Adds HTML. Only `<br>` has an effect; comments and other tags are omitted.
     fn add_html(&mut self, html: &str) {
         if html.starts_with("<br") {
-            self.add("\n");
+            self.break_line();
         }
     }
 
@@ -394,6 +398,38 @@ mod tests {
             ["a", "", "b", "", "• c", "• d", "", "e"]
         );
         assert_eq!(plain("- a\n\n- b\n", 40), ["• a", "• b"]);
+    }
+
+    #[test]
+    fn decoded_entities_cannot_steer_the_terminal() {
+        for escape in [
+            "&#27;",
+            "&#x1b;",
+            "&#155;",
+            "&#13;",
+            "&#8238;",
+            "&NewLine;",
+            "\x1b",
+        ] {
+            for text in [
+                "[a](https://a.example/ESC]0;x)",
+                "<https://a.example/ESC[5m>",
+                "![altESC[5m](https://a.example/i.png \"titleESC\")",
+                "[a][r]\n\n[r]: https://a.example/ESC[5m \"tESC\"",
+                "`codeESC[5m`",
+                "    codeESC[5m",
+                "```shESC[5m\nESC[5m\n```",
+                "# headingESC[5m",
+                "| ESC[5m |\n| --- |\n| [a](https://b/ESC[5m) |",
+                "- [x] ESC[5m",
+                "> ~~*ESC[5m*~~",
+                "<b title=\"ESC[5m\">x</b>",
+            ] {
+                let shown = plain(&text.replace("ESC", escape), 40);
+                let is_plain = |line: &String| !line.contains(|c: char| c.is_control() || c == '\u{202e}');
+                assert!(shown.iter().all(is_plain), "{text} {escape}: {shown:?}");
+            }
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(crate) mod prompt;
 pub(crate) mod serve;
 pub(crate) mod waiting;
 mod window;
+mod writer;
 
 /// Whether standard input and output are a terminal.
 #[must_use]
@@ -86,7 +87,7 @@ fn url(error: &UrlError) {
 /// Prints one line of the answer without wrapping it, such as an address. A closed pipe (`| head -1`) is not an
 /// error.
 pub(crate) fn answer(line: &str) {
-    if let Err(error) = writeln!(std::io::stdout(), "{line}")
+    if let Err(error) = writer::out(line)
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
         let _ = OUTPUT_ERROR.set(error);
@@ -128,8 +129,7 @@ pub(crate) fn note(text: &str) {
 
 /// Prints lines on standard error without wrapping them.
 pub(crate) fn whole_note(lines: &str) {
-    // One write, so that the lines of several threads never mix.
-    let _ = std::io::stderr().write_all(format!("{lines}\n").as_bytes());
+    writer::err(lines);
 }
 
 /// The first sentence of a usage error.

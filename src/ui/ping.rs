@@ -2,14 +2,14 @@
 //! verdict when it changes, and a summary.
 
 use std::future::Future;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use colored::{ColoredString, Colorize as _};
 use dialoguer::console::Term;
 
 use super::waiting::Spinner;
-use super::{answer, window};
+use super::{answer, window, writer};
 use crate::clock;
 use crate::ping::causes::Cause;
 use crate::ping::modes::ModeEvent;
@@ -188,17 +188,12 @@ pub(crate) fn codes() {
 /// # Errors
 /// Returns an error if standard output is closed.
 pub(crate) fn json_line(report: &serde_json::Value) -> io::Result<()> {
-    writeln!(io::stdout(), "{report}")
+    writer::out(&writer::json(report, false))
 }
 
 /// Prints one JSON object: indented on a terminal, otherwise on one line.
 pub(crate) fn json(report: &serde_json::Value) {
-    let text = if io::stdout().is_terminal() {
-        serde_json::to_string_pretty(report)
-    } else {
-        serde_json::to_string(report)
-    };
-    answer(&text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
+    answer(&writer::json(report, io::stdout().is_terminal()));
 }
 
 fn decorated(step: &ReportStep) -> Vec<String> {
@@ -243,9 +238,8 @@ pub(crate) fn probe(
     history: &ProbeHistory,
     verbosity: Verbosity,
 ) -> io::Result<()> {
-    let mut out = io::stdout().lock();
     for line in describe_change(target, probe) {
-        writeln!(out, "{line}")?;
+        writer::out(&line)?;
     }
     if verbosity == Verbosity::Steps {
         let (mark, what) = match (probe.round_trip, &probe.verdict.finding) {
@@ -261,9 +255,9 @@ pub(crate) fn probe(
             Some(_) => format!("{line}{}", graph.dimmed()),
             None => format!("{line}{graph}").red().to_string(),
         };
-        writeln!(out, "{line}")?;
+        writer::out(&line)?;
     }
-    out.flush()
+    Ok(())
 }
 
 /// Describes a change and the events, with the new verdict.
@@ -327,7 +321,6 @@ fn role_text(role: &str) -> String {
 
 /// Prints totals and percentiles.
 pub(crate) fn history_summary(history: &ProbeHistory, elapsed: Duration) {
-    let mut out = io::stdout().lock();
     let columns = window::columns(&Term::stdout());
     let mut lines: Vec<String> = summary_lines(history, elapsed)
         .iter()
@@ -337,8 +330,7 @@ pub(crate) fn history_summary(history: &ProbeHistory, elapsed: Duration) {
         // The terminal may have printed ^C at the start of this line.
         lines.insert(0, String::new());
     }
-    // A closed pipe is not an error.
-    let _ = writeln!(out, "{}", lines.join("\n"));
+    answer(&lines.join("\n"));
 }
 
 fn summary_lines(history: &ProbeHistory, elapsed: Duration) -> Vec<String> {

@@ -21,6 +21,7 @@ use tui_input::{Input, InputRequest};
 
 pub(crate) use crossterm::event::KeyCode as Key;
 
+use crate::sanitize;
 use crate::signals::{Interrupted, Stop};
 
 /// How often a wait for a key checks for a signal.
@@ -300,7 +301,9 @@ fn draw(prompt: &str, input: &Input) -> io::Result<()> {
     let scroll = input.visual_scroll(room);
     let mut visible = String::new();
     let mut column = 0;
-    for character in input.value().chars() {
+    // A completion may be a key with control characters in its name.
+    let value: String = input.value().chars().map(sanitize::visible).collect();
+    for character in value.chars() {
         let end = column + measure_text_width(character.encode_utf8(&mut [0; 4]));
         if column >= scroll && end <= scroll + room {
             visible.push(character);
@@ -320,7 +323,7 @@ fn draw(prompt: &str, input: &Input) -> io::Result<()> {
 
 /// Lists completions below the line.
 fn list(completions: &[String]) -> io::Result<()> {
-    let text = completions.join("  ");
+    let text = sanitize::line(&completions.join("  ")).into_owned();
     let mut out = io::stdout();
     for row in super::window::lines(&text, Some(columns())) {
         queue!(out, Print("\r\n"), Print(style(row).dim()))?;

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use super::whole_note;
+use super::{whole_note, writer};
 use crate::cli::LogFormat;
 use crate::redis_client::fault::RedisFault;
 use crate::serve::LogEntry;
@@ -22,7 +22,8 @@ pub(crate) fn note(log: Option<LogFormat>, text: &str) {
     match log {
         None => super::note(text),
         Some(LogFormat::Json) => {
-            whole_note(&json!({ "event": "note", "time": now(SystemTime::now()), "text": text }).to_string());
+            let note = json!({ "event": "note", "time": now(SystemTime::now()), "text": text });
+            whole_note(&writer::json(&note, false));
         }
     }
 }
@@ -46,7 +47,7 @@ pub(crate) fn request(entry: &LogEntry) {
         "bytes": entry.bytes,
         "us": u64::try_from(entry.took.as_micros()).unwrap_or(u64::MAX),
     });
-    whole_note(&entry.to_string());
+    whole_note(&writer::json(&entry, false));
 }
 
 /// Returns the seconds since 1970, with milliseconds.

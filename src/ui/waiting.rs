@@ -9,7 +9,7 @@ use std::time::Duration;
 use dialoguer::console::{Term, truncate_str};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-use super::{note, window};
+use super::{note, window, writer};
 use crate::deadline::{Deadline, if_quick};
 
 /// Columns of the spinner and the space after it.
@@ -82,11 +82,12 @@ impl Spinner {
 
 /// Returns the text next to the spinner. In a narrow window, `what` is shortened, not the time left.
 fn words(what: &str, deadline: Deadline) -> String {
+    let what = writer::shown(what);
     let left = format!(", at most {:.0} s more", deadline.left().as_secs_f64().ceil());
     match window::columns(&Term::stderr()) {
         Some(columns) => {
             let room = columns.saturating_sub(SPINNER + left.len());
-            format!("{}{left}", truncate_str(what, room, "…"))
+            format!("{}{left}", truncate_str(&what, room, "…"))
         }
         None => format!("{what}{left}"),
     }

@@ -1,7 +1,7 @@
 //! Valid and invalid lesson files.
 
 use super::*;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const WHOLE: &str = r##"# Count visits
 
@@ -216,6 +216,49 @@ fn windows_line_ends_and_tildes_are_read_the_same() {
     assert!(
         matches!(&lesson.steps[0].blocks[..], [Block::Redis(transcript)] if transcript.exchanges.len() == 1)
     );
+}
+
+#[test]
+fn a_large_file_is_read_in_time_proportional_to_its_size() {
+    const SIZE: usize = 500_000;
+    let languages: String = (0..SIZE / 16).map(|n| format!("```l{n}\nx\n```\n")).collect();
+    for (name, repeated) in [
+        ("paragraphs", "a\n\n"),
+        ("lines", "a\n"),
+        ("steps", "## S\n"),
+        ("empty titles", "##\n"),
+        ("second titles", "# T\n"),
+        ("commands", "```redis\n> PING\nPONG\n```\n"),
+        ("unknown fences", "```redis chek\n```\n"),
+        ("foreign keys", "```redis\n> GET a\n```\n"),
+        ("tasks", "```redis try\n> PING\nPONG\n```\n"),
+        ("checks", "```redis check\n> PING\nPONG\n```\n"),
+        ("hints", "<details><summary>H</summary>x</details>\n\n"),
+        ("open hints", "<details>\n\n"),
+        ("code and hints", "```a\n```\n\n<details>x</details>\n\n"),
+        ("languages", &languages),
+        ("quotes", "> "),
+        ("lists", "- "),
+        ("nested fences", "- a\n\n  ```redis\n  ```\n"),
+        ("brackets", "["),
+        ("links", "[a]("),
+        ("emphasis", "*a _"),
+        ("backquotes", "` `` "),
+        ("tables", "|a|\n|-|\n"),
+        ("rules", "---\n\n"),
+        ("entities", "&#27;"),
+        ("html", "<a "),
+        ("comments", "<!-- "),
+        ("quizzes", "```quiz\nQ?\n- [x] a\n```\n"),
+        ("own commands", "```sh run\nsessiontut ping\n```\n"),
+    ] {
+        let body = repeated.repeat(SIZE / repeated.len());
+        let source = format!("# T\n\n> P\n\n## S\n\n{body}");
+        let started = Instant::now();
+        let _ = parse("lessons/01-t.md", &source);
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(3), "{name}: {took:?}");
+    }
 }
 
 mod any_text {

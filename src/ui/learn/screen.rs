@@ -1,13 +1,11 @@
 //! Writes lines to a terminal, and pauses when the window is full.
 
-use std::io::{self, Write as _};
-
 use colored::Colorize as _;
 use dialoguer::console::{Term, measure_text_width};
 
 use crate::signals::{Interrupted, Stop};
 use crate::ui::prompt::{self, Key};
-use crate::ui::window;
+use crate::ui::{window, writer};
 
 /// Lines left free for the prompt.
 const PROMPT_ROWS: usize = 2;
@@ -67,7 +65,7 @@ impl Screen {
         self.written += rows;
         self.after_gap = line.is_empty();
         // If the terminal has been closed, the next question returns an error.
-        let _ = writeln!(io::stdout(), "{line}");
+        let _ = writer::out(line);
     }
 
     pub(super) fn put_all(&mut self, lines: impl IntoIterator<Item = String>) {
@@ -114,7 +112,7 @@ impl Screen {
         let _ = self
             .term
             .clear_line()
-            .and_then(|()| self.term.write_str(text))
+            .and_then(|()| self.term.write_str(&writer::shown(text)))
             .and_then(|()| self.term.flush());
     }
 

@@ -129,7 +129,8 @@ impl TerminalLearner {
     /// Writes a reply, or its first lines.
     pub(super) fn reply(&mut self, lines: &[String]) {
         let shown = lines.iter().take(MOST_REPLY_LINES);
-        self.screen.put_all(shown.map(|line| line.yellow().to_string()));
+        self.screen
+            .put_all(shown.map(|line| sanitize::line(line).yellow().to_string()));
         if lines.len() > MOST_REPLY_LINES {
             self.say(&format!("… and {} more lines", lines.len() - MOST_REPLY_LINES));
         }
