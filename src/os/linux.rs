@@ -122,7 +122,8 @@ pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
 
 /// Returns the number of packets, including SYNs, that an open connection has retransmitted.
 pub(crate) fn retransmissions(socket: &SockRef<'_>) -> Option<u32> {
-    tcp_info(socket).map(|info| info.tcpi_total_retrans)
+    // The peer reports duplicates (RFC 2883): those packets had only been slow, not lost.
+    tcp_info(socket).map(|info| info.tcpi_total_retrans.saturating_sub(info.tcpi_dsack_dups))
 }
 
 /// The packet counts of an open connection. Kernels before 5.4 do not report out-of-order packets.
