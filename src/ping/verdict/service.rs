@@ -5,7 +5,7 @@ use super::finding::{Finding, describe_packets, replied};
 use super::reply::{NoReply, ONLY_THIS_CONNECTION, ended, error_reply, far_away, on_the_second_connection};
 use super::warnings::{Found, median};
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, Repeat, ServerInfo};
+use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, Repeat, ServerInfo, WriteTest};
 use crate::ping::response::Response;
 use crate::ping::rungs::ping::CONFIG;
 use crate::sanitize;
@@ -204,7 +204,12 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
         .map(|exchange| (exchange.command, ended(exchange)));
     let summary = match ended {
         Some(("ECHO" | "HELLO" | "ROLE" | "INFO" | CONFIG, what)) if seen.packet_sizes.is_none() => {
-            format!("single commands work, but {what}; MULTI and SELECT may not work either")
+            let untested = if seen.write_test.as_ref().is_some_and(WriteTest::has_passed) {
+                ""
+            } else {
+                "; MULTI and SELECT may not work either"
+            };
+            format!("single commands work, but {what}{untested}")
         }
         Some(_) => return None,
         None => format!(

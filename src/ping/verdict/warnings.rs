@@ -7,7 +7,7 @@ use super::service;
 use super::tcp::describe;
 use super::{dns, tcp};
 use crate::ping::causes::{Cause, FixContext};
-use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, SLOTS, ServerInfo};
+use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, SLOTS, ServerInfo, WriteTest};
 use crate::ping::response::Response;
 use crate::redis_url::provider;
 use crate::redis_url::{Target, UrlWarning};
@@ -42,7 +42,7 @@ pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) ->
         old(&seen.server),
         near_max_clients(&seen.server),
         idle_timeout(&seen.server),
-        no_replicas(&seen.server),
+        no_replicas(seen),
         eviction(seen),
         cluster_mode(seen),
         partial(&seen.server),
@@ -133,7 +133,14 @@ fn replica(seen: &Observations) -> Option<Found> {
         let primary = seen.server.primary().map_or_else(String::new, |(host, port)| {
             format!(" of {}:{port}", sanitize::excerpt(host.as_bytes(), 60))
         });
-        let summary = format!("the server is a read-only replica{primary}, so the tutorial's writes fail");
+        let is_written = seen.write_test.as_ref().is_some_and(WriteTest::has_passed);
+        let summary = if is_written || seen.server.field("slave_read_only") == Some("0") {
+            format!(
+                "the server is a replica{primary} that accepts writes, but loses them at the next full copy"
+            )
+        } else {
+            format!("the server is a read-only replica{primary}, so the tutorial's writes fail")
+        };
         (Cause::RoleReplica, summary)
     })
 }
@@ -188,7 +195,11 @@ fn idle_timeout(server: &ServerInfo) -> Option<Found> {
 }
 
 /// Warns if every write will be refused. INFO counts the replicas only if `min-replicas-to-write` is set.
-fn no_replicas(server: &ServerInfo) -> Option<Found> {
+fn no_replicas(seen: &Observations) -> Option<Found> {
+    if seen.write_test.as_ref().is_some_and(WriteTest::has_passed) {
+        return None;
+    }
+    let server = &seen.server;
     let in_sync = server.number("min_slaves_good_slaves")?;
     let wanted = server
         .setting("min-replicas-to-write")

@@ -257,3 +257,25 @@ fn a_cluster_without_some_nodes_is_partial_and_each_node_has_its_fix() {
         "announce"
     );
 }
+
+#[test]
+fn a_write_check_that_passed_is_never_contradicted() {
+    let passed = WriteTest {
+        queued: vec![("MULTI", reply("+OK"))],
+        executed: reply("*1\r\n:1"),
+    };
+    let summaries = |write_test: Option<WriteTest>| {
+        let mut seen = with_info(&[("role", "slave"), ("min_slaves_good_slaves", "0")]);
+        seen.write_test = write_test;
+        let warnings = judge(&target("redis://10.0.3.17"), &seen).warnings;
+        let summaries = warnings
+            .into_iter()
+            .map(|warning| (warning.cause, warning.summary));
+        summaries.collect::<Vec<_>>()
+    };
+    let (without, with) = (summaries(None), summaries(Some(passed)));
+    let causes = |found: &[(Cause, String)]| found.iter().map(|(cause, _)| *cause).collect::<Vec<_>>();
+    assert_eq!(causes(&without), [Cause::RoleReplica, Cause::ServerNoReplicas]);
+    assert_eq!(causes(&with), [Cause::RoleReplica]);
+    assert_ne!(without[0], with[0]);
+}
