@@ -448,3 +448,15 @@ fn insecure_continues_without_the_password_and_the_saved_certificates_can_be_tru
     let trusted = run(&["--ca", saved]).expect(0).json();
     assert_eq!(trusted["ok"], true);
 }
+
+#[test]
+fn a_trusted_ca_that_has_expired_is_reported_because_other_clients_check_its_date() {
+    let authority = Authority::expired();
+    let server = RedisServer::with().tls(&authority.issue(&["127.0.0.1"])).start();
+    let ca = authority.ca();
+    let answer = Home::new()
+        .run(["ping", "--json", &server.url(), "--ca", ca.to_str().unwrap()])
+        .expect(5)
+        .json();
+    assert_eq!(answer["cause"], "tls.expired", "{answer:#}");
+}

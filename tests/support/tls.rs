@@ -28,7 +28,19 @@ pub struct Certificate {
 impl Authority {
     /// Creates a new CA.
     pub fn new() -> Self {
+        Self::with(CertificateParams::default())
+    }
+
+    /// Creates a CA whose own certificate expired yesterday.
+    pub fn expired() -> Self {
+        let now = SystemTime::now();
         let mut params = CertificateParams::default();
+        params.not_before = (now - 90 * DAY).into();
+        params.not_after = (now - DAY).into();
+        Self::with(params)
+    }
+
+    fn with(mut params: CertificateParams) -> Self {
         params
             .distinguished_name
             .push(DnType::CommonName, "The tests' authority");

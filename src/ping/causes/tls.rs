@@ -167,7 +167,8 @@ pub(super) fn expired(at: &FixContext) -> Fixes {
         ),
         (_, Some(_)) => advise(
             "certificate",
-            "install the CA's current intermediate certificate on the server (in tls-cert-file, after the server's own)",
+            "install the CA's current certificate: an intermediate one on the server (in tls-cert-file, after the server's \
+             own), a root one on this host (--ca FILE, or the package ca-certificates)",
         ),
     };
     match at.server_clock_ahead {

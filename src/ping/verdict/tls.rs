@@ -222,7 +222,7 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
     let summary = match faulty {
         Some((0, own)) => format!("the certificate {}", state(own)),
         Some((_, issuer)) => format!(
-            "the intermediate certificate {} {}",
+            "the CA certificate {} in the chain {}",
             issuer.subject,
             state(issuer)
         ),
@@ -254,11 +254,7 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
         .facts(faulty.map(|(at, one)| {
             format!(
                 "{} is valid from {} to {}",
-                if at == 0 {
-                    "it"
-                } else {
-                    "the intermediate certificate"
-                },
+                if at == 0 { "it" } else { "the CA certificate" },
                 utc_minute(tls.clock.saturating_add(one.begins_in)),
                 utc_minute(tls.clock.saturating_add(one.ends_in))
             )
@@ -316,6 +312,12 @@ pub(super) fn client_certificate(alert: AlertDescription, tls: Option<&Handshake
         (Alert::UnsupportedCertificate, Some(_)) => {
             "the server does not accept this kind of client certificate: it may be for servers only".into()
         }
+        (_, Some(sent)) if is_about_certificate(alert) && sent.begins_in > 0 => {
+            format!(
+                "the client certificate is not valid yet: it begins in {}",
+                age(sent.begins_in)
+            )
+        }
         (
             Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied | Alert::DecryptError,
             Some(_),
@@ -357,6 +359,15 @@ pub(super) fn client_certificate(alert: AlertDescription, tls: Option<&Handshake
                     names.join("; ")
                 )
             })),
+    )
+}
+
+/// Whether a server sends the alert because of the client's certificate.
+fn is_about_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::BadCertificate | Alert::CertificateUnknown | Alert::CertificateExpired | Alert::AccessDenied
     )
 }
 

@@ -81,6 +81,8 @@ pub(super) fn read_names(names: &[&[u8]]) -> Vec<String> {
 pub(super) struct NamePath {
     /// Whether it leads to a trusted CA.
     pub(super) is_trusted: bool,
+    /// The trusted CA, if it did not come with the chain.
+    pub(super) root: Option<CertificateDer<'static>>,
     /// What is not supported about the first such certificate on the path.
     pub(super) unsupported: Option<String>,
 }
@@ -104,6 +106,7 @@ impl NamePath {
             .collect();
         let mut path = Self {
             is_trusted: trusted.contains(end_entity),
+            root: None,
             unsupported: None,
         };
         let Some(mut current) = parsed(end_entity) else {
@@ -121,12 +124,21 @@ impl NamePath {
             }
             whose = "an issuer's certificate";
             let is_issuer = |other: &X509Certificate<'_>| is_issuer(other, &current);
-            let root = trusted.iter().filter_map(|der| parsed(der)).find(is_issuer);
-            if let Some(root) = root {
+            // Most of the many trusted certificates need not be parsed.
+            let is_candidate = |der: &&CertificateDer<'_>| memmem(der, issuer);
+            let roots = trusted
+                .iter()
+                .filter(is_candidate)
+                .filter_map(|der| Some((der, parsed(der)?)));
+            let mut roots: Vec<_> = roots.filter(|(_, root)| is_issuer(root)).collect();
+            // A CA may have renewed its certificate with the same key.
+            roots.sort_by_key(|(_, root)| root.validity().not_after.timestamp());
+            if let Some((der, root)) = roots.pop() {
                 let found =
                     unsupported_key(&root).map(|what| format!("the trusted CA's certificate has {what}"));
                 return Self {
                     is_trusted: true,
+                    root: Some(der.clone().into_owned()),
                     unsupported: path.unsupported.or(found),
                 };
             }
@@ -136,6 +148,10 @@ impl NamePath {
             current = next.clone();
         }
     }
+}
+
+fn memmem(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len().max(1)).any(|part| part == needle)
 }
 
 /// Whether `issuer` may have signed the certificate, by the names and, because names are not unique, by the identifiers of

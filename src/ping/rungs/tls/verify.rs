@@ -280,6 +280,7 @@ impl ServerCertVerifier for Verifier {
         let path = NamePath::of(end_entity, intermediates, &trusted.certificates);
         self.seen
             .update(|seen| seen.leads_to_trusted_ca = path.is_trusted);
+        let verified = verified.and_then(|verified| self.check_root(&path, now).map(|()| verified));
         verified.or_else(|error| {
             let problem = if trusted.verifier.is_none() {
                 CertificateProblem::NoTrustedCa
@@ -345,6 +346,19 @@ impl Verifier {
         }
         verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
         Ok(ServerCertVerified::assertion())
+    }
+
+    /// Checks the date of the trusted CA. webpki does not, but OpenSSL does, and so do most clients.
+    fn check_root(&self, path: &NamePath, now: UnixTime) -> Result<(), Error> {
+        let root = path.root.as_ref();
+        let root = root.and_then(|der| certificate::read(der, now.as_secs().cast_signed()));
+        match root.filter(|root| root.ends_in < 0) {
+            Some(root) => {
+                self.seen.update(|seen| seen.chain.push(root));
+                Err(CertificateError::Expired.into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Checks that the server has the certificate's key.

@@ -267,12 +267,14 @@ fn an_expired_intermediate_is_not_reported_as_the_age_of_the_servers_own_certifi
             ..PeerCertificate::default()
         };
         let mut seen = rejected(CertificateProblem::Expired, certificate(own));
-        seen.tls.as_mut().unwrap().chain.push(certificate(issuer));
+        let mut issuer = certificate(issuer);
+        issuer.subject = "CN=Intermediate".into();
+        seen.tls.as_mut().unwrap().chain.push(issuer);
         judge(&target("rediss://cache.example"), &seen)
             .finding
             .unwrap()
             .summary
     };
-    assert!(!summary(-3 * 86_400, 86_400).contains("intermediate"));
-    assert!(summary(5 * 86_400, -3 * 86_400).contains("intermediate"));
+    assert!(!summary(-3 * 86_400, 86_400).contains("Intermediate"));
+    assert!(summary(5 * 86_400, -3 * 86_400).contains("Intermediate"));
 }
