@@ -349,3 +349,16 @@ fn a_refused_command_is_reported_with_pings_cause_and_exit_status() {
         assert!(output.contains("role.replica"), "{words:?}: {output}");
     }
 }
+
+#[test]
+fn without_a_session_a_command_that_redis_lacks_is_the_reason() {
+    let server = RedisServer::with().line("rename-command MULTI \"\"").start();
+    let client = Client::at(&server.url());
+    for line in ["login ada", "visits", "expire --ttl 1", "session", "logout"] {
+        let (code, answer) = client.run(line);
+        assert_eq!(code, Some(7), "{line}: {answer}");
+    }
+    let server = RedisServer::start();
+    let (code, _) = Client::at(&server.url()).run("visits");
+    assert_eq!(code, Some(1));
+}

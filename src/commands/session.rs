@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use redis::{AsyncCommands, RedisResult};
+use redis::{AsyncCommands, RedisResult, Value};
 
 use super::{Error, chosen};
 use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
@@ -46,13 +46,13 @@ pub(super) fn visits(args: &VisitsArgs) -> Result<Exit, Error> {
     run(&args.step, async |step| {
         for _ in 0..args.times {
             let Some(token) = step.cookie().token() else {
-                return Ok(step.logged_out());
+                return step.logged_out().await;
             };
             let session = step.reply(async |store| store.visit(&token).await).await?;
             step.show_commands();
             match session {
                 Some(session) => ui::answer(&format!("Visits: {}", session.visits)),
-                None => return Ok(step.logged_out()),
+                None => return step.logged_out().await,
             }
         }
         Ok(Exit::Ok)
@@ -62,11 +62,11 @@ pub(super) fn visits(args: &VisitsArgs) -> Result<Exit, Error> {
 pub(super) fn expire(args: &ExpireArgs) -> Result<Exit, Error> {
     run_with_signals(&args.step, async |step, signals| {
         let Some(token) = step.cookie().token() else {
-            return Ok(step.logged_out());
+            return step.logged_out().await;
         };
         let key = token.key();
         let Some(had) = step.ttl_of(key).await? else {
-            return Ok(step.logged_out());
+            return step.logged_out().await;
         };
         step.show_commands();
         let began = Instant::now();
@@ -91,11 +91,11 @@ pub(super) fn expire(args: &ExpireArgs) -> Result<Exit, Error> {
 pub(super) fn session(args: &StepArgs) -> Result<Exit, Error> {
     run(args, async |step| {
         let Some(token) = step.cookie().token() else {
-            return Ok(step.logged_out());
+            return step.logged_out().await;
         };
         let found = step.reply(async |store| store.look(&token).await).await?;
         let Some((left, _)) = found else {
-            return Ok(step.logged_out());
+            return step.logged_out().await;
         };
         step.show_cookie(&token);
         ui::answer(&format!("key: {}", token.key()));
@@ -109,7 +109,7 @@ pub(super) fn logout(args: &StepArgs) -> Result<Exit, Error> {
     run(args, async |step| {
         let cookie = step.cookie();
         let Some(token) = cookie.token() else {
-            return Ok(step.logged_out());
+            return step.logged_out().await;
         };
         step.reply(async |store| store.end(&token).await).await?;
         step.show_commands();
@@ -309,8 +309,13 @@ impl StepContext {
         ui::answer(&format!("cookie: session={shown}"));
     }
 
-    fn logged_out(&self) -> Exit {
+    /// Says why there is no session. If there never was one, because Redis lacks a command that a login needs, fails with
+    /// that instead.
+    async fn logged_out(&mut self) -> Result<Exit, Error> {
         let cookie = self.cookie();
+        if cookie.token().is_none() && cookie.ended.is_none() {
+            self.check_commands().await?;
+        }
         let why = match (cookie.token(), cookie.ended) {
             (_, Some(SessionEnd::Expired)) => "the session's key has expired",
             (_, Some(SessionEnd::LoggedOut)) => "you have logged out",
@@ -318,6 +323,25 @@ impl StepContext {
             (Some(_), None) => "the session's key no longer exists, because it has expired or was deleted",
         };
         ui::told(&format!("not logged in: {why}"));
-        Exit::No
+        Ok(Exit::No)
+    }
+
+    /// Checks that Redis has the commands that a login needs. An ACL may forbid the question; then nothing is known.
+    async fn check_commands(&mut self) -> Result<(), Error> {
+        const NEEDED: [&str; 7] = ["MULTI", "EXEC", "HSET", "HINCRBY", "EXPIRE", "HGETALL", "DEL"];
+        let question = redis::cmd("COMMAND").arg("INFO").arg(&NEEDED).to_owned();
+        let redis = self.store.redis.unrecorded();
+        let context = redis.fix_context().clone();
+        let deadline = Deadline::after(DEFAULT_TIMEOUT);
+        let Ok(Ok(Value::Array(known))) = deadline.bound(redis.reply(&question)).await else {
+            return Ok(());
+        };
+        let mut missing = NEEDED.iter().zip(&known).filter(|(_, info)| **info == Value::Nil);
+        match missing.next() {
+            Some((name, _)) if known.len() == NEEDED.len() => {
+                Err(RedisFault::missing_command(name, &context).into())
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -29,6 +29,8 @@ pub struct RedisFault {
     pub reconnect: bool,
 }
 
+const UNSUPPORTED: &str = "Redis does not support a command of the session: it was renamed or disabled";
+
 impl RedisFault {
     /// Creates a fault for a reply that did not arrive before the timeout.
     pub(crate) fn no_answer(after: Duration) -> Self {
@@ -103,8 +105,7 @@ impl RedisFault {
         let (reply, cause, summary, reconnect) = match (known, refusal) {
             (Some((reply, row)), _) => (reply, row.cause, row.summary(), row.reconnect),
             (None, Some(reply)) if Refusal::of(reply) == Refusal::Command => {
-                let summary = "Redis does not support a command of the session: it was renamed or disabled";
-                (reply, Cause::ServerRefused, summary, false)
+                (reply, Cause::ServerRefused, UNSUPPORTED, false)
             }
             (None, Some(reply)) => (reply, Cause::ServerRefused, Cause::ServerRefused.meaning(), true),
             (None, None) => return Self::unexpected("Redis refused a command of the session", evidence),
@@ -113,6 +114,18 @@ impl RedisFault {
         Self {
             reconnect,
             ..Self::new(cause, summary, Some(evidence), &context)
+        }
+    }
+
+    /// The server does not have a command that a session needs.
+    pub(crate) fn missing_command(name: &str, context: &FixContext) -> Self {
+        let context = context
+            .clone()
+            .with_reply(Some(format!("ERR unknown command '{name}'")));
+        let evidence = format!("COMMAND INFO does not know {name}");
+        Self {
+            reconnect: false,
+            ..Self::new(Cause::ServerRefused, UNSUPPORTED, Some(evidence), &context)
         }
     }
 
