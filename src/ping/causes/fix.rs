@@ -382,6 +382,14 @@ impl FixContext {
         shell_quoted(&format!("unix://{user}{path}{db}"))
     }
 
+    /// An example of the URL with other login data, for a text.
+    pub(super) fn url_with_login(&self, login: &str) -> String {
+        match &self.socket {
+            Some(path) => format!("unix://{login}@{path}"),
+            None => format!("{}://{login}@{}/{}", self.scheme(), self.host_and_port(), self.db),
+        }
+    }
+
     fn user_in_url(&self) -> String {
         self.user.as_ref().map_or_else(String::new, |user| {
             format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))

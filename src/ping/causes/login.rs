@@ -30,9 +30,8 @@ pub(super) fn required(at: &FixContext) -> Fixes {
     .and(
         "user",
         format!(
-            "if the server has ACL users, its default user may be off: add the user name to the URL, as in {}://USER@{}",
-            at.scheme(),
-            at.host_and_port()
+            "if the server has ACL users, its default user may be off: add the user name to the URL, as in {}",
+            at.url_with_login("USER")
         ),
     )
 }

@@ -52,14 +52,8 @@ pub(super) fn suspect_url(at: &FixContext) -> Fixes {
         advise(
             "url",
             format!(
-                "put a colon before the password: {}://:PASSWORD@{}/{}",
-                at.scheme(),
-                if at.host.is_empty() {
-                    "HOST:6379".into()
-                } else {
-                    at.host_and_port()
-                },
-                at.db
+                "put a colon before the password: {}",
+                at.url_with_login(":PASSWORD")
             ),
         )
         .and_all(at.has_query.then(query))
