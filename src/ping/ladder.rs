@@ -347,7 +347,8 @@ impl<'a> Ladder<'a> {
         };
         if is_served {
             let command = if is_pong { cmd("PING") } else { ping::read() };
-            ping::measure(connection, &command, &mut self.seen.round_trips, self.deadline).await;
+            let (hint, round_trips) = (self.seen.requests_took, &mut self.seen.round_trips);
+            ping::measure(connection, &command, hint, round_trips, self.deadline).await;
         }
         self.finish(Rung::Ping);
         is_served.then_some(())
@@ -369,6 +370,7 @@ impl<'a> Ladder<'a> {
         };
         let (exchanges, mut repeated) =
             with_side_task(requests.pipeline(connection, self.deadline), side).await;
+        self.seen.requests_took = started.elapsed();
         let password = self.target.password.as_ref();
         let mask = |exchange: Exchange| exchange.without(password);
         let exchanges: Vec<_> = exchanges.into_iter().map(mask).collect();
@@ -377,7 +379,6 @@ impl<'a> Ladder<'a> {
             return true;
         };
         self.seen.stopped_at = Some(stopped_at.clone());
-        self.seen.stopped_after = started.elapsed();
         self.seen.packets = packets(connection);
         if repeated.is_none() {
             repeated = Some(reconnect.repeat_requests(&requests, path_mtu, until).await);

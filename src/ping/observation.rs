@@ -46,8 +46,8 @@ pub struct Observations {
     pub surplus_reply: Option<Response>,
     /// The request after PONG that got no reply, because the connection ended or for no visible reason.
     pub stopped_at: Option<Exchange>,
-    /// How long that request waited for its reply.
-    pub stopped_after: Duration,
+    /// The time until the last response to the requests after PONG.
+    pub requests_took: Duration,
     /// The same requests on a second connection, if one of them got no reply on the first.
     pub repeat: Option<Repeat>,
     /// Whether the server replies on a further connection if a PROXY protocol header comes first.

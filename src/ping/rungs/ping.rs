@@ -182,17 +182,21 @@ pub(crate) fn read_key(key: &str) -> Cmd {
     cmd("HGETALL").arg(key).clone()
 }
 
-/// Adds round trips of `command` to those already measured.
+/// Adds round trips of `command` to those already measured. If another round trip, `hint`, differs from them, more are
+/// measured.
 pub(crate) async fn measure(
     connection: &mut ProbeConnection<Stream>,
     command: &Cmd,
+    hint: Duration,
     round_trips: &mut Vec<Duration>,
     deadline: Deadline,
 ) {
     let mut wanted = ROUND_TRIPS;
     loop {
         if round_trips.len() >= wanted {
-            if wanted > ROUND_TRIPS || !is_uneven(round_trips) {
+            let with_hint: Vec<_> = round_trips.iter().copied().skip(1).chain([hint]).collect();
+            let is_uneven = is_uneven(round_trips) || is_uneven(&with_hint);
+            if wanted > ROUND_TRIPS || !is_uneven {
                 return;
             }
             wanted += MORE_ROUND_TRIPS;

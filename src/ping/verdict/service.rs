@@ -153,7 +153,7 @@ fn momentary(first: &Exchange, seen: &Observations) -> Finding {
 
 fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
     let round_trip = median(&seen.round_trips);
-    let reason = NoReply::of(seen.stopped_after, round_trip, seen.packets);
+    let reason = NoReply::of(seen.requests_took, round_trip, seen.packets);
     let finding = match &first.response {
         Response::Timeout(_) => Finding::likely(Cause::ServerSilent).summary(
             reason

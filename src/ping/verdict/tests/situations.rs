@@ -221,7 +221,7 @@ fn stopped(
     exchanges.push(exchange(then, response.clone()));
     Observations {
         stopped_at: Some(exchange(command, response)),
-        stopped_after: Duration::from_secs(2),
+        requests_took: Duration::from_secs(2),
         repeat: Some(Repeat { exchanges }),
         ..pong()
     }
