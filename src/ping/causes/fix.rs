@@ -461,10 +461,13 @@ impl FixContext {
 
     /// Whether the port looks like a mistyped 6379 or 6380, or is Memcached's port.
     pub(super) fn is_port_typo(&self) -> bool {
-        matches!(
-            self.port,
-            6378 | 6739 | 6397 | 6381 | 6389 | 6369 | 3679 | 7369 | 637 | 11211
-        )
+        // Google Memorystore uses 6378 for TLS (https://cloud.google.com/memorystore/docs/redis/in-transit-encryption).
+        let is_memorystore = self.tls && self.port == 6378;
+        !is_memorystore
+            && matches!(
+                self.port,
+                6378 | 6739 | 6397 | 6381 | 6389 | 6369 | 3679 | 7369 | 637 | 11211
+            )
     }
 }
 

@@ -140,6 +140,9 @@ fn the_order_of_fixes_depends_on_this_hosts_network() {
     let slip = kinds("redis://10.0.3.17:6739", Nearness::ForeignPrivate);
     assert_eq!((slip[0], &slip[1..]), ("port", &far[..]));
     assert_eq!(kinds("redis://10.0.3.17:11211", Nearness::SameNetwork)[0], "port");
+    assert_eq!(kinds("redis://10.0.3.17:6378", Nearness::SameNetwork)[0], "port");
+    // Google Memorystore listens there for TLS.
+    assert_eq!(kinds("rediss://10.0.3.17:6378", Nearness::SameNetwork), near);
 }
 
 #[test]
