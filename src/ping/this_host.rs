@@ -58,9 +58,16 @@ impl LocalListener {
             || (self.address.is_unspecified() && self.address.is_ipv4() == address.is_ipv4())
     }
 
-    /// Whether it is an SSH tunnel (`ssh -L` or, on the other side of `ssh -R`, the server).
-    pub(crate) fn is_tunnel(&self) -> bool {
-        matches!(self.process.as_deref(), Some("ssh" | "autossh" | "sshd"))
+    /// What forwards connections to a server elsewhere, if the process is known to do that.
+    pub(crate) fn forwarder(&self) -> Option<&'static str> {
+        match self.process.as_deref()? {
+            // The server side of `ssh -R` listens too.
+            "ssh" | "autossh" | "sshd" => Some("an SSH tunnel"),
+            "docker-proxy" | "rootlessport" | "slirp4netns" | "pasta" => Some("a container's published port"),
+            "kubectl" => Some("kubectl port-forward"),
+            "socat" | "stunnel" | "stunnel4" | "haproxy" | "envoy" | "nginx" => Some("a proxy"),
+            _ => None,
+        }
     }
 }
 
@@ -405,6 +412,22 @@ mod tests {
         };
         assert!(covers("0.0.0.0", "127.0.0.1") && covers("::", "127.0.0.1") && covers("::1", "::1"));
         assert!(!covers("0.0.0.0", "::1") && !covers("10.0.3.17", "127.0.0.1"));
+    }
+
+    #[test]
+    fn processes_that_only_forward_are_recognised() {
+        let forwarder = |process: &str| {
+            let listener = LocalListener {
+                address: Ipv4Addr::LOCALHOST.into(),
+                waiting: 0,
+                process: Some(process.into()),
+            };
+            listener.forwarder()
+        };
+        for process in ["ssh", "docker-proxy", "kubectl", "haproxy"] {
+            assert!(forwarder(process).is_some(), "{process}");
+        }
+        assert_eq!(forwarder("redis-server"), None);
     }
 
     #[test]

@@ -127,8 +127,8 @@ pub struct FixContext {
     pub(crate) is_aws: bool,
     /// The AWS region, from the host name or the EC2 instance.
     pub region: Option<String>,
-    /// Whether an SSH tunnel on this host accepted the connection.
-    pub(crate) is_behind_tunnel: bool,
+    /// The listener that accepted the connection, if it is on this host.
+    pub(crate) listener: Option<LocalListener>,
     /// The lookup of the host name.
     pub(crate) lookup: Lookup,
     /// Whether the port with TLS of the provider accepts connections; `None` if it was not tried.
@@ -235,7 +235,7 @@ impl FixContext {
             region: instance
                 .map(|instance| instance.region.clone())
                 .or(endpoint.and_then(|endpoint| endpoint.region)),
-            is_behind_tunnel: listener_of_the_connection(seen).is_some_and(LocalListener::is_tunnel),
+            listener: listener_of_the_connection(seen).cloned(),
             lookup: lookup.cloned().unwrap_or_default(),
             other_port: seen.other_port.as_ref().and_then(|dial| match &dial.to {
                 Endpoint::Ip(address) => Some((address.port(), dial.result == DialResult::Connected)),
@@ -394,6 +394,11 @@ impl FixContext {
         self.user.as_ref().map_or_else(String::new, |user| {
             format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
         })
+    }
+
+    /// What forwards the connection from this host to a server elsewhere.
+    pub(crate) fn forwarder(&self) -> Option<&'static str> {
+        self.listener.as_ref().and_then(LocalListener::forwarder)
     }
 
     /// The scheme of the URL.

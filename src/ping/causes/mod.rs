@@ -120,7 +120,7 @@ causes! {
         mtu(at)
             .and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the way")
             .and("proxy", "check whether a proxy on the way has lost its backend")
-            .after(tcp::tunnel(at))
+            .after(tcp::forwarder(at))
     };
     TlsExpiresSoon "tls.expires_soon" Ok "the certificate expires soon" => |_| {
         advise("certificate", "renew the server certificate")
@@ -149,7 +149,7 @@ causes! {
             .and("server", "check the server's log: it may reject this client")
             .and("maxclients", "check maxclients: a TLS Redis at this limit closes new connections without an error")
             .and_all(proxy_header())
-            .after(tcp::tunnel(at))
+            .after(tcp::forwarder(at))
     };
 
     ProtoUnexpected "proto.unexpected" Server "replies arrive that belong to other requests" => |_| {
@@ -195,7 +195,7 @@ causes! {
                 .and("proxy", "check whether a proxy or load balancer on the way has lost its backend")
                 .and_all(proxy_header())
         };
-        fixes.after(tcp::tunnel(at))
+        fixes.after(tcp::forwarder(at))
     };
     ServerRefused "server.refused" Server "the server refuses the request, for the reason in its reply" => server::refused;
     ServerMaxClients "server.max_clients" Server "Redis has reached maxclients and rejects new connections"

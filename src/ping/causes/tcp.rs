@@ -276,16 +276,20 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
     )
 }
 
-/// What to check about a tunnel on this host that accepts connections for the server behind it.
-pub(super) fn tunnel(at: &FixContext) -> Option<Fixes> {
-    at.is_behind_tunnel.then(|| {
+/// What to check about a tunnel or proxy on this host that accepts connections for a server elsewhere.
+pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
+    let forwarder = at.forwarder()?;
+    let process = at.listener.as_ref()?.process.as_deref()?;
+    Some(
         advise(
             "tunnel",
-            "check the SSH tunnel on this host, and the address that it forwards to: a tunnel accepts connections even \
-             if it cannot reach the server behind it",
+            format!(
+                "check the process {process} on this host ({forwarder}), and the address that it forwards to: it accepts \
+                 connections even if it cannot reach the server behind it"
+            ),
         )
-        .command("ps -o pid,args -C ssh")
-    })
+        .command(format!("ps -o pid,args -C {}", shell_quoted(process))),
+    )
 }
 
 /// Fixes for an address that packets do not reach.

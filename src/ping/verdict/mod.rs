@@ -53,10 +53,9 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
             cause,
             Cause::ServerSilent | Cause::ProtoClosed | Cause::TlsStalled
         );
-        if context.is_behind_tunnel && may_be_behind {
-            finding
-                .summary
-                .push_str(" (through an SSH tunnel: the fault may be behind it)");
+        if let Some(forwarder) = context.forwarder().filter(|_| may_be_behind) {
+            let note = format!(" (through {forwarder}: the fault may be behind it)");
+            finding.summary.push_str(&note);
         }
         Finding {
             fixes: cause.fixes(&context.clone().with_reply(finding.reply.clone())),

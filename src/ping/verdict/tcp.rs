@@ -191,13 +191,16 @@ fn refusal(seen: &Observations, to: &Endpoint) -> String {
 /// Names the process that accepted the connection on this host: it may be a tunnel or a proxy, not the server.
 pub(super) fn describe_listener(seen: &Observations) -> Option<String> {
     let listener = listener_of_the_connection(seen)?;
-    let name = listener.process.as_deref()?;
-    Some(if listener.is_tunnel() {
-        format!(
-            "{name}, an SSH tunnel, accepts the connection on this host: the fault may be behind the tunnel"
-        )
-    } else {
-        format!("the process that accepts the connection on this host is {name}")
+    let Some(name) = listener.process.as_deref() else {
+        return Some(
+            "the connection leads to this host itself: `sudo ss -ltnp` shows which process listens".into(),
+        );
+    };
+    Some(match listener.forwarder() {
+        Some(forwarder) => format!(
+            "{name} accepts the connection on this host. It is {forwarder}: the fault may be behind it"
+        ),
+        None => format!("the process that accepts the connection on this host is {name}"),
     })
 }
 
