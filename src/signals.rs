@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use crate::deadline::Deadline;
+use crate::exit::Exit;
 use crate::os;
 
 /// The number of files that a runtime opens: epoll and event descriptors, and the pipe of the signal handlers.
@@ -206,6 +208,49 @@ impl Stop {
     }
 }
 
+/// A time limit for the whole process. Dropping this cancels it.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    /// Dropping this ends the thread.
+    _running: mpsc::Sender<()>,
+}
+
+impl Alarm {
+    /// At the deadline, ends everything that the process does in the same way as Ctrl-C. If the process still runs after
+    /// [`CLEAN_UP`], calls `last` and exits.
+    pub(crate) fn set(deadline: Deadline, last: impl FnOnce() -> Exit + Send + 'static) -> Self {
+        let (running, cancelled) = mpsc::channel::<()>();
+        let is_cancelled_by = move |deadline: Deadline| {
+            while !deadline.is_over() {
+                let left = deadline.left().min(ALARM_CHECK);
+                if cancelled.recv_timeout(left) == Err(RecvTimeoutError::Disconnected) {
+                    return true;
+                }
+            }
+            false
+        };
+        let wait = move || {
+            if is_cancelled_by(deadline) {
+                return;
+            }
+            #[cfg(unix)]
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT);
+            if !is_cancelled_by(Deadline::after(CLEAN_UP)) {
+                std::process::exit(last() as i32);
+            }
+        };
+        // If the thread cannot be started, the limit applies only between the commands.
+        let _ = thread::Builder::new().name("alarm".into()).spawn(wait);
+        Self { _running: running }
+    }
+}
+
+/// How often the alarm checks the time, in case the system's clock of sleeps differs from that of deadlines.
+const ALARM_CHECK: Duration = Duration::from_millis(500);
+
+/// The time for clean-up after the deadline.
+const CLEAN_UP: Duration = Duration::from_secs(10);
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -224,6 +269,17 @@ mod tests {
         stop.set(Signal::Terminate);
         stop.ignore_interrupt();
         assert_eq!(stop.check(), Err(Interrupted));
+    }
+
+    #[test]
+    fn an_alarm_ends_what_ctrl_c_ends() {
+        let stop = Stop::on_signals().unwrap();
+        let soon = Deadline::after(Duration::from_millis(50));
+        let alarm = Alarm::set(soon, || Exit::No);
+        let runtime = runtime().unwrap();
+        let asked = runtime.block_on(Deadline::after(Duration::from_secs(30)).bound(stop.asked()));
+        assert_eq!(asked, Ok(()));
+        drop(alarm);
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn wording_of_an_unattended_run() {
             "PERSIST sessiontut:user:ada\n",
             1,
         );
-    let real = "# Real\n\n## S\n\n```redis real\n> PING\nPONG\n```\n\n```sh run\nsessiontut drill no-such-fault --nope\n```\n";
+    let real = "# Real\n\n## S\n\n```redis real\n> PING\nPONG\n```\n\n```sh run\nsessiontut visits\n```\n";
     let lessons = Lessons::of(&[
         ("03-count-visits.md", &changed),
         ("04-real.md", real),
@@ -225,6 +225,63 @@ fn the_app_runs_beside_a_lesson_that_checks_what_the_browser_did() {
         .run();
     assert_eq!(finished.code(), Some(0), "{}", finished.output());
     assert!(server.keys().is_empty(), "{:?}", server.keys());
+}
+
+/// A lesson of one step with this fence.
+fn lesson_with(fence: &str) -> Lessons {
+    Lessons::of(&[("01-own.md", &format!("# Own\n\n> Promise.\n\n## S\n\n{fence}"))])
+}
+
+#[test]
+fn a_command_that_a_strangers_lesson_may_not_run_is_refused_when_it_is_loaded() {
+    let server = RedisServer::start();
+    for command in [
+        "ping --report REPORT",
+        "ping redis://127.0.0.1:1",
+        "ping --hold 86400",
+        "learn --yes",
+        "drill",
+    ] {
+        let home = Home::new();
+        let report = home.path().join("report");
+        let command = command.replace("REPORT", report.to_str().unwrap());
+        let lessons = lesson_with(&format!(
+            "```redis\n> PING\nPONG\n```\n\n```sh run\nsessiontut {command}\n```\n"
+        ));
+        let line = format!("{}:13: ", lessons.file("01-own.md").display());
+        for arguments in ["--check", "--yes"] {
+            let finished = home
+                .sessiontut(learn(&lessons))
+                .args([arguments])
+                .redis(&server.url())
+                .run()
+                .expect(1);
+            assert!(
+                finished.output().contains(&line),
+                "{command}: {}",
+                finished.output()
+            );
+        }
+        assert!(!report.exists(), "{command}");
+    }
+}
+
+#[test]
+fn the_built_in_lessons_may_start_a_drill_from_a_copy_too() {
+    let lesson = fs::read_to_string(
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("lessons/08-troubleshooting.md"),
+    )
+    .unwrap();
+    let check = |text: &str| {
+        let lessons = Lessons::of(&[("08-troubleshooting.md", text)]);
+        Home::new()
+            .sessiontut(learn(&lessons))
+            .args(["--check"])
+            .run()
+            .code()
+    };
+    assert_eq!(check(&lesson), Some(0));
+    assert_eq!(check(&format!("{lesson}\nMore.\n")), Some(1));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `sessiontut learn`.
 
+mod allowed;
 mod in_process;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::learn::sandbox::Sandbox;
 use crate::learn::{Lesson, LessonError, language_named};
 use crate::redis_url::{Origin, Target};
 use crate::session::jar::Jar;
-use crate::signals::{Interrupted, Stop};
+use crate::signals::{Alarm, Interrupted, Stop};
 use crate::state;
 use crate::ui;
 use crate::ui::learn::{Robot, TerminalLearner};
@@ -34,10 +35,10 @@ const UNATTENDED_WITHIN: Duration = Duration::from_secs(180);
 const DEFAULT_LANGUAGE: &str = "python";
 
 pub(super) fn run(args: &LearnArgs) -> Result<Exit, Error> {
-    let files = args
-        .lessons
-        .clone()
-        .map_or(LessonFiles::BuiltIn, LessonFiles::Folder);
+    let files = LessonFiles {
+        folder: args.lessons.clone(),
+        may_run: allowed::check,
+    };
     let lessons = files
         .read(FIRST_NAME)
         .map_err(|error| Error::usage(format!("cannot list the lessons in {files}: {error}")))?;
@@ -114,6 +115,12 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     }
     let language = language_named(progress.record.language.as_deref().unwrap_or(DEFAULT_LANGUAGE));
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
+    let _alarm = deadline.map(|deadline| {
+        Alarm::set(deadline, || {
+            ui::note("sessiontut: the lessons did not stop in time");
+            Exit::No
+        })
+    });
     let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let target = &choice.target;
     let mut connection = connection(args, &choice, stop.clone())?;

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use super::lesson::{Block, CodeTab, Lesson, LessonError};
 use super::name;
 use super::parse::Problem;
-use super::parse::{number_and_id, parse};
+use super::parse::{MayRun, number_and_id, parse};
 use crate::state;
 
-/// The source of lessons.
+/// The source of lessons: a folder of files `NN-id.md`, or the built-in files.
 #[derive(Clone, Debug)]
-pub(crate) enum LessonFiles {
-    BuiltIn,
-    /// A folder of files `NN-id.md`.
-    Folder(PathBuf),
+pub(crate) struct LessonFiles {
+    pub folder: Option<PathBuf>,
+    /// Which commands of this program the files in the folder may run.
+    pub may_run: MayRun,
 }
 
 /// The lessons of all valid files, and the errors in the others.
@@ -47,9 +47,9 @@ const BUILT_IN: &[(&str, &str)] = built_in![
 
 impl fmt::Display for LessonFiles {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BuiltIn => out.write_str("the built-in lessons"),
-            Self::Folder(folder) => write!(out, "{}", folder.display()),
+        match &self.folder {
+            None => out.write_str("the built-in lessons"),
+            Some(folder) => write!(out, "{}", folder.display()),
         }
     }
 }
@@ -61,25 +61,26 @@ impl LessonFiles {
     /// # Errors
     /// Returns an error if the folder cannot be listed.
     pub(crate) fn read(&self, name: &str) -> io::Result<Lessons> {
-        let files = match self {
-            Self::BuiltIn => BUILT_IN
+        let files = match &self.folder {
+            None => BUILT_IN
                 .iter()
                 .map(|(name, source)| (format!("lessons/{name}"), Ok((*source).to_owned())))
                 .collect(),
-            Self::Folder(folder) => files_in(folder)?,
+            Some(folder) => files_in(folder)?,
         };
-        Ok(lessons_of(files, name))
+        Ok(lessons_of(files, name, self.may_run))
     }
 
     /// Returns the text of an example file. `path` is relative to the project, which is the parent folder of the
     /// lessons.
     fn example(&self, path: &str) -> Option<String> {
-        match self {
+        let read = |file: &Path| String::from_utf8(state::read_small(file).ok()?).ok();
+        match &self.folder {
             // The examples are available if the program runs in its own source folder.
-            Self::BuiltIn => fs::read_to_string(path).ok(),
-            Self::Folder(folder) => {
+            None => read(Path::new(path)),
+            Some(folder) => {
                 let project = folder.canonicalize().ok()?;
-                let read = |root: &Path| fs::read_to_string(root.join(path)).ok();
+                let read = |root: &Path| read(&root.join(path));
                 project.parent().and_then(read).or_else(|| read(&project))
             }
         }
@@ -107,10 +108,8 @@ impl LessonFiles {
     fn compare_example(&self, tab: &CodeTab) -> Option<Problem> {
         let (path, name) = tab.fence.from.as_ref()?;
         let Some(source) = self.example(path) else {
-            return match self {
-                Self::BuiltIn => None,
-                Self::Folder(_) => Some((tab.fence.line, format!("`from=`: there is no file {path}"))),
-            };
+            let what = || format!("`from=`: there is no file {path}");
+            return self.folder.as_ref().map(|_| (tab.fence.line, what()));
         };
         let Some(region) = region(&source, name) else {
             let what =
@@ -184,7 +183,7 @@ fn text_of(path: &Path) -> Result<String, Problem> {
     })
 }
 
-fn lessons_of(mut files: Vec<LessonFile>, name: &str) -> Lessons {
+fn lessons_of(mut files: Vec<LessonFile>, name: &str, may_run: MayRun) -> Lessons {
     files.sort_by_key(|(file, _)| {
         let number = number_and_id(file).map_or(u32::MAX, |(number, _)| number);
         (number, file.clone())
@@ -196,9 +195,15 @@ fn lessons_of(mut files: Vec<LessonFile>, name: &str) -> Lessons {
             line,
             what,
         };
-        let parsed = text
-            .map_err(|problem| vec![error(problem)])
-            .and_then(|text| parse(&file, &name::rename(&text, name)));
+        let parsed = text.map_err(|problem| vec![error(problem)]).and_then(|text| {
+            let is_built_in = BUILT_IN.iter().any(|(_, source)| *source == text);
+            let may_run = if is_built_in {
+                |_: &[String]| Ok(())
+            } else {
+                may_run
+            };
+            parse(&file, &name::rename(&text, name), may_run)
+        });
         match parsed {
             Ok(lesson) => match duplicate(&lessons, &lesson) {
                 Some(what) => lessons.errors.push(error((1, what))),
@@ -283,12 +288,16 @@ mod tests {
 
     #[test]
     fn the_built_in_lessons_are_in_order() {
-        let lessons = LessonFiles::BuiltIn.read(name::FIRST_NAME).unwrap();
+        let files = LessonFiles {
+            folder: None,
+            may_run: |_| Ok(()),
+        };
+        let lessons = files.read(name::FIRST_NAME).unwrap();
         assert_eq!(lessons.errors, []);
         let differences: Vec<LessonError> = lessons
             .list
             .iter()
-            .flat_map(|lesson| LessonFiles::BuiltIn.compare_examples(lesson))
+            .flat_map(|lesson| files.compare_examples(lesson))
             .collect();
         assert_eq!(differences, []);
     }
@@ -308,7 +317,7 @@ mod tests {
             named("03-other.md", "Same number"),
             named("04-count.md", "Same id"),
         ];
-        let lessons = lessons_of(files, name::FIRST_NAME);
+        let lessons = lessons_of(files, name::FIRST_NAME, |_| Ok(()));
         let ids: Vec<&str> = lessons.list.iter().map(|lesson| lesson.id.as_str()).collect();
         assert_eq!(ids, ["expire", "count", "last"]);
         assert_eq!(lessons.errors.len(), 2);

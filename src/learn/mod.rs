@@ -32,5 +32,5 @@ pub(crate) use parse::MARKDOWN;
 /// ```
 #[must_use]
 pub fn is_valid_lesson(file: &str, source: &str) -> bool {
-    parse::parse(file, source).is_ok()
+    parse::parse(file, source, |_| Ok(())).is_ok()
 }

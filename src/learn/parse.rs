@@ -21,18 +21,30 @@ pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_STRIKETHROUGH);
 
+/// Checks a command line of this program, without the leading `sessiontut`. Returns why a lesson may not run it.
+pub(crate) type MayRun = fn(&[String]) -> Result<(), String>;
+
 /// Parses a lesson. `file` is its name in messages. The last part of the name must be `NN-id.md`.
 ///
 /// # Errors
 /// Returns all errors, in the order of their lines.
-pub(crate) fn parse(file: &str, source: &str) -> Result<Lesson, Vec<LessonError>> {
+pub(crate) fn parse(file: &str, source: &str, may_run: MayRun) -> Result<Lesson, Vec<LessonError>> {
     // Some editors start a file with a byte order mark.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let mut parser = Parser {
         file,
         source,
+        may_run,
         line_ends: source.match_indices('\n').map(|(at, _)| at).collect(),
-        ..Parser::default()
+        title: None,
+        goal: None,
+        introduction: Vec::new(),
+        steps: Vec::new(),
+        early_hints: Vec::new(),
+        last_task: None,
+        languages: HashSet::new(),
+        after_code: false,
+        errors: Vec::new(),
     };
     let name = number_and_id(file);
     if name.is_none() {
@@ -60,10 +72,10 @@ pub(super) fn number_and_id(file: &str) -> Option<(u32, String)> {
 }
 
 /// The lesson so far, and its errors.
-#[derive(Default)]
 struct Parser<'a> {
     file: &'a str,
     source: &'a str,
+    may_run: MayRun,
     /// The offsets of the line feeds in the source.
     line_ends: Vec<usize>,
     title: Option<String>,
@@ -205,7 +217,7 @@ impl Parser<'_> {
             }
             FenceKind::Shell | FenceKind::ShellRun => {
                 let parsed = match fence.kind {
-                    FenceKind::ShellRun => fence_body::own_commands(body),
+                    FenceKind::ShellRun => fence_body::own_commands(body, self.may_run),
                     _ => Ok(Vec::new()),
                 };
                 let fence = fence.options;

@@ -30,20 +30,14 @@ pub(super) fn run(
     };
     let argv = std::iter::once("sessiontut").chain(words.iter().map(String::as_str));
     let mut cli = Cli::try_parse_from(argv).map_err(|error| fail(error.kind().to_string()))?;
-    let names_redis = words
-        .iter()
-        .any(|word| word == "--redis" || word.starts_with("--redis="));
-    if let Some(args) = cli.command.as_mut().and_then(redis_args)
-        && !names_redis
-    {
+    if let Some(args) = cli.command.as_mut().and_then(redis_args) {
         *args = redis.clone();
     }
     let is_drill = matches!(cli.command, Some(Command::Drill(_)));
     match cli.command {
         Some(Command::Learn(_)) => return Err(fail("a lesson cannot run `learn`".into())),
         Some(Command::Serve(args)) => {
-            let choice = (!names_redis).then(|| Arc::clone(choice));
-            return serve(args, choice, is_robot).map(Some).map_err(fail);
+            return serve(args, Arc::clone(choice), is_robot).map(Some).map_err(fail);
         }
         // A drill asks questions that only a person can answer.
         Some(Command::Drill(_)) if is_robot => return Ok(None),
@@ -61,7 +55,7 @@ pub(super) fn run(
 }
 
 /// Runs the app in a thread. Returns when it listens.
-fn serve(mut args: ServeArgs, choice: Option<Arc<Choice>>, is_robot: bool) -> Result<RunningApp, String> {
+fn serve(mut args: ServeArgs, choice: Arc<Choice>, is_robot: bool) -> Result<RunningApp, String> {
     if is_robot {
         // Use any free port: only the robot needs the address, and the default port may be in use.
         "127.0.0.1:0".clone_into(&mut args.listen);
@@ -72,7 +66,7 @@ fn serve(mut args: ServeArgs, choice: Option<Arc<Choice>>, is_robot: bool) -> Re
         let until = async {
             let _ = is_shut_down.await;
         };
-        let served = commands::serve::run_until(&args, choice, until, move |address| {
+        let served = commands::serve::run_until(&args, Some(choice), until, move |address| {
             let _ = ready.send(address);
         });
         served.unwrap_or_else(|error| commands::report(&error))

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use super::Problem;
 use super::fence::{Fence, FenceKind};
+use super::{MayRun, Problem};
 use crate::learn::guard;
 use crate::learn::lesson::{Answer, LessonExchange, Quiz, Transcript, WrongReply};
 use crate::learn::pattern::Pattern;
@@ -127,7 +127,7 @@ fn wrong_reply(text: &str) -> Option<WrongReply> {
 ///
 /// # Errors
 /// Returns the problems, with their rows in the body (from 0).
-pub(super) fn own_commands(body: &str) -> Result<Vec<Vec<String>>, Vec<Problem>> {
+pub(super) fn own_commands(body: &str, may_run: MayRun) -> Result<Vec<Vec<String>>, Vec<Problem>> {
     let mut commands = Vec::new();
     let mut problems = Vec::new();
     for (row, text) in body.lines().enumerate() {
@@ -140,7 +140,10 @@ pub(super) fn own_commands(body: &str) -> Result<Vec<Vec<String>>, Vec<Problem>>
             .iter()
             .map(|word| String::from_utf8_lossy(word).into_owned());
         match words.collect::<Vec<_>>().as_slice() {
-            [name, arguments @ ..] if name == "sessiontut" => commands.push(arguments.to_vec()),
+            [name, arguments @ ..] if name == "sessiontut" => match may_run(arguments) {
+                Ok(()) => commands.push(arguments.to_vec()),
+                Err(what) => problems.push((row, what)),
+            },
             _ => {
                 let what = "`sh run` can run only `sessiontut …`; use `sh` to show another command";
                 problems.push((row, what.into()));
