@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::experiments::Reconnect;
-use super::observation::{IdleEnd, IdleTrial, Observations};
+use super::observation::{IdleEnd, IdleTrial, Observations, STAGGER};
 use super::response::{Response, receive};
 use super::rungs::ping;
 use super::rungs::tcp::SegmentSize;
@@ -41,17 +41,34 @@ pub(super) async fn search(
     let mut connections: Vec<_> = first.map(|wanted| (wanted, connection)).into_iter().collect();
     for some in wanted.chunks(AT_A_TIME) {
         let opened = some.iter().map(|wanted| async move {
-            let connection = reconnect
-                .logged_in(SegmentSize::Default, Deadline::after(timeout / 4))
-                .await;
-            connection.map(|connection| (*wanted, connection))
+            let until = Deadline::after(timeout / 4);
+            let mut connection = reconnect.logged_in(SegmentSize::Default, until).await?;
+            // A server at its client limit accepts the connection, but does not answer.
+            let response = ping::observe(&mut connection, until).await;
+            response.is_pong().then_some((*wanted, connection))
         });
         connections.extend(join_all(opened).await.into_iter().flatten());
     }
     let trials = connections
         .into_iter()
-        .map(|((idle, keepalive), connection)| trial(connection, idle, keepalive, timeout / 2));
+        .map(|((idle, keepalive), connection)| staggered(connection, idle, keepalive, timeout / 2));
     join_all(trials).await
+}
+
+/// Starts the trials with keepalive a little later. An event that ends all connections at the same time, such as a restart
+/// of a proxy, then ends them after different idle times.
+async fn staggered(
+    mut connection: ProbeConnection<Stream>,
+    idle: Duration,
+    keepalive: Option<Duration>,
+    timeout: Duration,
+) -> IdleTrial {
+    if keepalive.is_some() {
+        Deadline::after(STAGGER).sleep(STAGGER).await;
+        // If this PING gets no reply, the trial shows the same.
+        let _ = ping::observe(&mut connection, Deadline::after(timeout)).await;
+    }
+    trial(connection, idle, keepalive, timeout).await
 }
 
 /// Times spread evenly, at least two per second if that takes no more than [`MOST_IDLE_TIMES`].

@@ -148,6 +148,9 @@ pub struct IdleTest {
     pub is_restarted: bool,
 }
 
+/// How much later the trials with TCP keepalive start.
+pub(super) const STAGGER: Duration = Duration::from_millis(400);
+
 /// One such connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleTrial {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::finding::{Finding, seconds};
 use crate::ping::causes::Cause;
-use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial, Observations};
+use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial, Observations, STAGGER};
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     let test = seen.idle.as_ref()?;
@@ -12,8 +12,10 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     let finding = if test.is_restarted {
         Finding::likely(Cause::PathIdle)
             .fact("the server's run id has changed meanwhile: it was restarted, which ends connections too")
-    } else {
+    } else if is_proved(test, lost, seen) {
         Finding::proved(Cause::PathIdle)
+    } else {
+        Finding::likely(Cause::PathIdle)
     };
     let limit = match (lost.end, test.longest_survived(None)) {
         (IdleEnd::Closed | IdleEnd::Reset, _) => seconds(lost.idle),
@@ -52,6 +54,27 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             }))
             .fact("a new connection got all replies"),
     )
+}
+
+/// Whether the idle time ended the connection, and not an event at that moment: the server has that limit, keepalive made a
+/// difference, or connections that became idle at different times survived equally long.
+fn is_proved(test: &IdleTest, lost: &IdleTrial, seen: &Observations) -> bool {
+    let has_limit = seen
+        .server
+        .idle_limit()
+        .is_some_and(|limit| is_server(lost.idle, limit));
+    let period = test.trials.iter().find_map(|trial| trial.keepalive);
+    let lost_with_keepalive = period.and_then(|period| test.shortest_lost(Some(period)));
+    let is_equally_long = lost_with_keepalive.is_some_and(|other| {
+        matches!(lost.end, IdleEnd::Closed | IdleEnd::Reset)
+            && lost.keepalive.is_none()
+            && other.idle.abs_diff(lost.idle) < STAGGER / 2
+    });
+    let keeps_alive = period.is_some_and(|period| {
+        let survived = test.longest_survived(Some(period));
+        lost_with_keepalive.is_none() && survived.is_some_and(|survived| survived > lost.idle)
+    });
+    has_limit && lost.end == IdleEnd::Closed || is_equally_long || keeps_alive
 }
 
 /// What TCP keepalive changed.

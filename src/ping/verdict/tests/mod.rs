@@ -2,6 +2,7 @@
 //! in [`situations`].
 
 mod dns;
+mod idle;
 mod ping;
 mod role;
 mod situations;

@@ -1,0 +1,59 @@
+//! Connections that were idle.
+
+use std::time::Duration;
+
+use super::{connected, reply, target};
+use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial, Observations};
+use crate::ping::verdict::{Certainty, judge};
+
+fn verdict(trials: &[(u64, bool, IdleEnd)], timeout: Option<&str>) -> Option<(&'static str, Certainty)> {
+    let trials = trials.iter().map(|(milliseconds, keepalive, end)| IdleTrial {
+        idle: Duration::from_millis(*milliseconds),
+        keepalive: keepalive.then_some(Duration::from_secs(1)),
+        end: *end,
+    });
+    let mut seen = Observations {
+        ping: Some(reply("+PONG")),
+        idle: Some(IdleTest {
+            trials: trials.collect(),
+            is_restarted: false,
+        }),
+        ..connected()
+    };
+    let timeout = timeout.map(|limit| ("timeout".to_owned(), limit.to_owned()));
+    seen.server.settings = timeout.into_iter().collect();
+    let finding = judge(&target("redis://10.0.3.17"), &seen).finding?;
+    Some((finding.cause.code(), finding.certainty))
+}
+
+#[test]
+fn a_limit_is_proved_only_if_nothing_else_can_have_ended_the_connection() {
+    use Certainty::{Likely, Proved};
+    use IdleEnd::{Closed, Silent, Survived};
+    let idle = |certainty| Some(("path.idle", certainty));
+    assert_eq!(
+        verdict(&[(4000, false, Survived), (4000, true, Survived)], None),
+        None
+    );
+    // One connection that ends may have been closed for any reason, unless the server has that limit.
+    assert_eq!(verdict(&[(2100, false, Closed)], None), idle(Likely));
+    assert_eq!(verdict(&[(2100, false, Closed)], Some("2")), idle(Proved));
+    assert_eq!(verdict(&[(5000, false, Closed)], Some("2")), idle(Likely));
+    // The trials with keepalive start later: equal idle times are not a common moment.
+    assert_eq!(
+        verdict(&[(5000, false, Closed), (5010, true, Closed)], None),
+        idle(Proved)
+    );
+    assert_eq!(
+        verdict(&[(5000, false, Closed), (4600, true, Closed)], None),
+        idle(Likely)
+    );
+    assert_eq!(
+        verdict(&[(3000, false, Silent), (8000, true, Survived)], None),
+        idle(Proved)
+    );
+    assert_eq!(
+        verdict(&[(3000, false, Silent), (3000, true, Silent)], None),
+        idle(Likely)
+    );
+}
