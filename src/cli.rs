@@ -60,7 +60,7 @@ pub enum Command {
 /// The Redis to use, and its TLS options.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RedisArgs {
-    /// Redis to use: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix://PATH`
+    /// Redis to use: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix://PATH`, `redis+sentinel://host[,host]/NAME`
     // hide_env_values: the URL may contain a password.
     #[arg(long = "redis", value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
     pub url: Option<String>,

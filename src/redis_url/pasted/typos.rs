@@ -187,7 +187,8 @@ fn split_query(rest: &str) -> Option<(&str, &str)> {
         return Some((front, query));
     }
     let host = front[..path].split(':').next().unwrap_or_default();
-    (!is_full_host(host)).then_some((rest, ""))
+    let is_option = query.find('=') < query.find('@') && query.contains('=');
+    (!is_full_host(host) && !is_option).then_some((rest, ""))
 }
 
 /// The options of PHP's sessions, Predis, Lettuce and others.
