@@ -1,6 +1,7 @@
-//! Details about connections that only the kernel can report. This is the only module with unsafe code.
+//! Details about connections that only the kernel can report, and the C library's name lookup. This is the only module with
+//! unsafe code.
 //!
-//! On systems other than Linux, these functions return nothing. `--cfg portable` selects the same code on Linux.
+//! On systems other than Linux, only the name lookup returns something. `--cfg portable` selects the same code on Linux.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "linux.rs"]
