@@ -1,8 +1,8 @@
 //! The fallback for other systems, where only the information in `std` is available.
 
-use socket2::{SockRef, Socket};
-
 use std::net::ToSocketAddrs as _;
+
+use socket2::{SockRef, Socket};
 
 use super::{FoundHost, Icmp, PacketCounts};
 
