@@ -143,6 +143,8 @@ pub struct FixContext {
     pub packet_size: Option<u16>,
     /// Whether the port answers only after a PROXY protocol header.
     pub expects_proxy_header: bool,
+    /// Whether the connection ends at SELECT, also on a second connection.
+    pub ends_at_select: bool,
     /// Whether a second connection got the replies that the first one did not.
     pub second_connection_works: bool,
     /// The TLS handshake.
@@ -253,6 +255,7 @@ impl FixContext {
             loses_packets: packets.is_some_and(|packets| packets.unacknowledged > 0),
             packet_size: seen.packet_sizes.map(|sizes| sizes.passed),
             expects_proxy_header: seen.expects_proxy_header,
+            ends_at_select: seen.unanswered() == Some("SELECT") && !seen.second_connection_works(),
             second_connection_works: seen.fails_only_on_first_connection(),
             handshake: seen.tls.clone(),
             wider_offer: seen.wider_offer.clone(),

@@ -142,6 +142,11 @@ causes! {
         advise("port", "check the host and port: another service is listening there")
     };
     ProtoClosed "proto.closed" Server "the server accepts the connection, then closes it without a complete reply" => |at| {
+        if at.ends_at_select {
+            let in_database_0 = FixContext { db: 0, ..at.clone() };
+            return advise("db", "use database 0: many proxies have only this one")
+                .command(in_database_0.ping("", at.scheme(), at.port));
+        }
         if at.second_connection_works {
             return one_of_several_servers();
         }

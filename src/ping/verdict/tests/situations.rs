@@ -1135,6 +1135,11 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ]
         }
         Cause::ProtoClosed => vec![
+            seen(
+                "SELECT ends the connection",
+                "redis://10.0.3.17/3",
+                stopped("SELECT", Response::Closed(vec![]), &["PING"], "SELECT"),
+            ),
             seen("closed", IP, ping(Response::Closed(vec![]))),
             seen(
                 "an SSH tunnel",
