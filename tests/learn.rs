@@ -319,7 +319,7 @@ fn reset_forgets_one_lesson_or_all_and_removes_their_keys() {
     let server = RedisServer::start();
     fs::create_dir_all(home.state()).unwrap();
     let file = home.state().join("progress.json");
-    let progress = r#"{"version":1,"current":"second","lessons":{"first":{"done":true},"second":{"step":2},"gone":{"done":true}},"keys":["sessiontut:typed"]}"#;
+    let progress = r#"{"version":1,"current":"second","lessons":{"first":{"done":true},"second":{"step":2},"gone":{"done":true}},"keys":["sessiontut:typed","sessiontut:user:ada"]}"#;
     fs::write(&file, progress).unwrap();
     server.ask(&["SET", "sessiontut:typed", "1"]);
     server.ask(&["HSET", "sessiontut:user:ada", "visits", "1"]);
@@ -383,4 +383,104 @@ fn a_file_that_is_no_page_of_text_is_refused_at_its_line() {
     ] {
         assert!(checked.stdout.contains(wanted), "{wanted}: {}", checked.stdout);
     }
+}
+
+#[test]
+fn a_lesson_leaves_the_keys_of_a_colleague_alone() {
+    let server = RedisServer::start();
+    server.ask(&["HSET", "sessiontut:user:ada", "visits", "7"]);
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    lessons.run_on(&server.url()).expect(0);
+    assert_eq!(
+        server.hash("sessiontut:user:ada"),
+        [("visits".to_owned(), "7".to_owned())]
+    );
+    assert_eq!(server.keys(), ["sessiontut:user:ada"]);
+}
+
+#[test]
+fn reset_leaves_the_keys_of_a_learner_who_is_in_a_lesson() {
+    let server = RedisServer::start();
+    let home = Home::new();
+    let lessons = Lessons::of(&[("01-first.md", COUNT)]);
+    fs::create_dir_all(home.state()).unwrap();
+    let progress = r#"{"version":1,"lessons":{},"keys":["sessiontut:user:ada"]}"#;
+    fs::write(home.state().join("progress.json"), progress).unwrap();
+    server.ask(&["SET", "sessiontut:lesson:ada", "another", "EX", "60"]);
+    server.ask(&["HSET", "sessiontut:user:ada", "visits", "7"]);
+    server.ask(&["HSET", "sessiontut:user:grace", "visits", "7"]);
+    let reset = || {
+        let program = home.sessiontut(learn(&lessons)).args(["--reset", "all"]);
+        program.redis(&server.url()).run().expect(0);
+    };
+    reset();
+    assert_eq!(server.keys().len(), 3, "{:?}", server.keys());
+    server.ask(&["DEL", "sessiontut:lesson:ada"]);
+    reset();
+    assert_eq!(server.keys(), ["sessiontut:user:grace"]);
+}
+
+#[test]
+fn a_lesson_stays_in_its_database() {
+    let server = RedisServer::start();
+    let lessons = lesson_with(
+        "```redis\n> SET sessiontut:a x\nOK\n> COPY sessiontut:a sessiontut:b DB 5\n(integer) 1\n```\n",
+    );
+    let finished = lessons.run_on(&server.url()).expect(1);
+    assert!(
+        finished.output().contains("01-own.md:10: "),
+        "{}",
+        finished.output()
+    );
+    let keyspace = format!("{:?}", server.ask(&["INFO", "keyspace"]));
+    assert!(!keyspace.contains("db"), "{keyspace}");
+}
+
+#[test]
+fn a_practice_redis_is_recognised_by_its_url() {
+    let home = Home::new();
+    let mut practice = home.sessiontut(["practice", "--no-save"]).start();
+    let url = practice.first_line();
+    let lessons = lesson_with("```redis\n> PING\nPONG\n```\n\n```redis real\n> PING\nnot this\n```\n");
+    let on_practice = lessons.run_on(&url).expect(0);
+    assert!(on_practice.stdout.contains("1 skipped"), "{}", on_practice.stdout);
+    lessons.run_on(&RedisServer::start().url()).expect(1);
+}
+
+#[test]
+fn a_wait_may_be_longer_than_the_servers_idle_timeout() {
+    let server = RedisServer::start();
+    server.ask(&["CONFIG", "SET", "timeout", "1"]);
+    let lessons = lesson_with(
+        "```redis\n> SET sessiontut:a x\nOK\n```\n\n```redis after=4s\n> GET sessiontut:a\n\"x\"\n```\n",
+    );
+    let finished = lessons.run_on(&server.url()).expect(0);
+    assert!(
+        finished.stdout.contains("2 of 2 replies"),
+        "{}",
+        finished.output()
+    );
+}
+
+#[test]
+fn an_acl_that_is_too_weak_is_reported_with_its_cause() {
+    let server = RedisServer::start();
+    server.ask(&[
+        "ACL",
+        "SETUSER",
+        "ada",
+        "on",
+        ">ada-secret",
+        "~sessiontut:*",
+        "+@all",
+        "-hincrby",
+    ]);
+    let url = server.url().replace("redis://", "redis://ada:ada-secret@");
+    let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
+    let finished = lessons.run_on(&url).expect(6);
+    assert!(!finished.output().contains("expected  "), "{}", finished.output());
+    assert!(server.keys().is_empty(), "{:?}", server.keys());
+
+    server.ask(&["ACL", "SETUSER", "ada", "+hincrby", "-del"]);
+    lessons.run_on(&url).expect(6);
 }

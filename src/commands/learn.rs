@@ -18,7 +18,7 @@ use crate::learn::connection::{LessonConnection, SendError};
 use crate::learn::course::{Course, CourseEnd, CourseState, Guest, standings};
 use crate::learn::learner::Learner;
 use crate::learn::lesson_files::{LessonFiles, Lessons};
-use crate::learn::name::FIRST_NAME;
+use crate::learn::name::{FIRST_NAME, NameLock, Taken};
 use crate::learn::progress::{self, Progress};
 use crate::learn::sandbox::Sandbox;
 use crate::learn::{Lesson, LessonError, language_named};
@@ -266,10 +266,9 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
     let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let mut sandbox = Sandbox::new(connection(args, &choice, stop)?);
-    sandbox.adopt(progress.record.keys.iter().map(|key| key.clone().into_bytes()));
-    let removed = reset.iter().try_for_each(|lesson| sandbox.open(lesson));
-    if removed.is_ok() {
-        progress.record.keys = Vec::new();
+    let removed = remove_keys(&mut sandbox, &progress);
+    if let Ok(Removed::All) = removed {
+        (progress.record.keys, progress.record.name) = (Vec::new(), None);
     }
     if let Err(problem) = progress.save() {
         ui::note(&problem);
@@ -280,8 +279,13 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
         _ => "all lessons start".to_owned(),
     };
     Ok(match removed {
-        Ok(()) => {
+        Ok(Removed::All) => {
             ui::told(&format!("{what} from the beginning; the keys have been removed"));
+            Exit::Ok
+        }
+        Ok(Removed::None) => {
+            ui::told(&format!("{what} from the beginning"));
+            ui::note("a learner is using the keys right now, so they have not been removed");
             Exit::Ok
         }
         Err(SendError::Interrupted(_)) => Exit::Interrupted,
@@ -293,4 +297,28 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
             unavailable.exit
         }
     })
+}
+
+/// Whether the keys that lessons left behind were removed.
+enum Removed {
+    All,
+    /// A learner with the same name is in a lesson.
+    None,
+}
+
+/// Removes the keys that this learner left behind. All other keys may belong to others.
+fn remove_keys(sandbox: &mut Sandbox, progress: &Progress) -> Result<Removed, SendError> {
+    let record = &progress.record;
+    let name = record.name.as_deref().unwrap_or(FIRST_NAME);
+    let lock = match NameLock::take(&mut sandbox.connection, name)? {
+        Taken::InUse => return Ok(Removed::None),
+        Taken::Yes(lock) => Some(lock),
+        Taken::NotPossible => None,
+    };
+    sandbox.adopt(record.keys.iter().map(|key| key.clone().into_bytes()));
+    let removed = sandbox.clear();
+    if let Some(lock) = lock {
+        lock.release(&mut sandbox.connection);
+    }
+    removed.map(|()| Removed::All)
 }

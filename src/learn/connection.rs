@@ -3,15 +3,16 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisResult, Value};
 use tokio::runtime::Runtime;
 
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline, if_quick};
 use crate::exit::Exit;
-use crate::ping::causes::{Fix, FixContext};
+use crate::ping::causes::{Cause, Fix, FixContext};
 use crate::ping::observation::Observations;
+use crate::practice;
 use crate::redis_client::connect::{self, RedisConnection};
 use crate::redis_client::error_replies::{ErrorReply, Scope};
 use crate::redis_client::error_text;
@@ -36,8 +37,22 @@ pub(crate) struct LessonConnection {
     trust: Trust,
     stop: Stop,
     notice: WaitNotice,
-    redis: Option<RedisConnection>,
+    redis: Option<Connected>,
+    /// Whether a transaction or a WATCH would be lost with the connection.
+    pub keeps_state: bool,
+    /// Whether a server said that it is a practice Redis.
+    is_named_practice: bool,
 }
+
+/// An open connection.
+struct Connected {
+    redis: RedisConnection,
+    /// When the last reply arrived.
+    used: Instant,
+}
+
+/// How long a connection may be idle before it is tested: many servers close idle connections.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// The reason why there is no reply.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +121,8 @@ impl LessonConnection {
             stop,
             notice: Box::new(|_| {}),
             redis: None,
+            keeps_state: false,
+            is_named_practice: false,
         })
     }
 
@@ -138,17 +155,19 @@ impl LessonConnection {
 
     #[must_use]
     pub(crate) fn is_practice(&self) -> bool {
-        self.target.origin == Origin::Practice
+        self.target.origin == Origin::Practice || self.is_named_practice
     }
 
     /// Whether it is connected to a cluster.
     #[must_use]
     pub(crate) fn is_cluster(&self) -> bool {
-        self.redis.as_ref().is_some_and(RedisConnection::is_cluster)
+        let connected = self.redis.as_ref();
+        connected.is_some_and(|connected| connected.redis.is_cluster())
     }
 
     pub(crate) fn close(&mut self) {
         self.redis = None;
+        self.keeps_state = false;
     }
 
     /// Sends a command and returns its reply, which may be an error reply.
@@ -194,10 +213,14 @@ impl LessonConnection {
         self.stop.check()?;
         self.update_target();
         let (target, trust, stop, notice) = (&self.target, &self.trust, &self.stop, &mut self.notice);
-        let redis = &mut self.redis;
+        let link = Link {
+            redis: &mut self.redis,
+            keeps_state: self.keeps_state,
+            is_named_practice: &mut self.is_named_practice,
+        };
         let work = async {
             tokio::select! {
-                done = send(redis, target, trust, work) => done.map_err(SendError::from),
+                done = send(link, target, trust, work) => done.map_err(SendError::from),
                 () = stop.asked() => Err(Interrupted.into()),
             }
         };
@@ -222,8 +245,12 @@ impl LessonConnection {
         let command = command(words);
         let (target, trust, notice) = (&self.target, &self.trust, &mut self.notice);
         let work = async |redis: &mut RedisConnection| redis.reply(&command).await;
-        let redis = &mut self.redis;
-        let work = deadline.bound(send(redis, target, trust, work));
+        let link = Link {
+            redis: &mut self.redis,
+            keeps_state: false,
+            is_named_practice: &mut self.is_named_practice,
+        };
+        let work = deadline.bound(send(link, target, trust, work));
         self.runtime.block_on(reported(work, target, notice)).ok()?.ok()
     }
 
@@ -254,18 +281,41 @@ async fn reported<T>(work: impl Future<Output = T>, target: &Target, notice: &mu
     done
 }
 
+/// The part of a [`LessonConnection`] that sending a command changes.
+struct Link<'a> {
+    redis: &'a mut Option<Connected>,
+    keeps_state: bool,
+    is_named_practice: &'a mut bool,
+}
+
 /// Connects if necessary, then runs `work`.
 async fn send<T>(
-    redis: &mut Option<RedisConnection>,
+    link: Link<'_>,
     target: &Target,
     trust: &Trust,
     work: impl AsyncFnOnce(&mut RedisConnection) -> RedisResult<T>,
 ) -> Result<T, Unavailable> {
-    let redis = match redis {
-        Some(redis) => redis,
-        None => redis.insert(connect(target, trust).await?),
+    if let Some(connected) = link.redis
+        && !link.keeps_state
+        && connected.used.elapsed() > IDLE
+        && !matches!(answer(&mut connected.redis, &["PING"]).await, Some(Ok(_)))
+    {
+        *link.redis = None;
+    }
+    let connected = match link.redis {
+        Some(connected) => connected,
+        None => {
+            let mut redis = connect(target, trust).await?;
+            let info = answer(&mut redis, &["INFO", "server"]).await;
+            *link.is_named_practice = matches!(info, Some(Ok(info)) if names_practice(&info));
+            let used = Instant::now();
+            link.redis.insert(Connected { redis, used })
+        }
     };
-    let done = Deadline::after(DEFAULT_TIMEOUT).bound(work(redis)).await;
+    let done = Deadline::after(DEFAULT_TIMEOUT)
+        .bound(work(&mut connected.redis))
+        .await;
+    connected.used = Instant::now();
     let what = match done {
         Ok(Ok(reply)) => return Ok(reply),
         Ok(Err(error)) => format!("the connection failed: {error}"),
@@ -279,6 +329,24 @@ async fn send<T>(
     })
 }
 
+/// Returns the reply to a command of this program, or `None` if there is none in time.
+async fn answer(redis: &mut RedisConnection, words: &[&str]) -> Option<RedisResult<Value>> {
+    let command = command(words);
+    let reply = Deadline::after(DEFAULT_TIMEOUT).bound(redis.reply(&command));
+    reply.await.ok()
+}
+
+/// Whether this reply to INFO is that of a practice Redis.
+fn names_practice(info: &Value) -> bool {
+    let text = match info {
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes),
+        Value::VerbatimString { text, .. } => text.into(),
+        _ => return false,
+    };
+    let mut lines = text.lines();
+    lines.any(|line| line.strip_prefix("server_name:") == Some(practice::SERVER_NAME))
+}
+
 async fn connect(target: &Target, trust: &Trust) -> Result<RedisConnection, Unavailable> {
     let opened = connect::open(target, trust, Deadline::after(DEFAULT_TIMEOUT)).await;
     opened.map_err(|unreachable| Unavailable::of(RedisFault::of_verdict(&unreachable.verdict)))
@@ -290,7 +358,10 @@ fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
         return None;
     };
     let text = error_text(error);
-    ErrorReply::of(&text).filter(|known| known.scope == Scope::Server)?;
+    // If the ACL forbids one of the lesson's commands, the lesson cannot be completed.
+    let ends_the_lesson =
+        |known: &&ErrorReply| known.scope == Scope::Server || known.cause == Cause::AuthNoPermission;
+    ErrorReply::of(&text).filter(ends_the_lesson)?;
     let context = FixContext::of(target, &Observations::default());
     let fault = RedisFault::of_error(&error.clone().into(), &context);
     Some(Unavailable {
@@ -319,6 +390,8 @@ mod tests {
         assert!(fixes.join("\n").contains("-h 10.0.0.7 -p 6380"), "{fixes:?}");
         assert!(found("LOADING Redis is loading the dataset in memory").is_some());
         assert!(found("WRONGTYPE Operation against a key").is_none());
-        assert!(found("NOPERM this user has no permissions").is_none());
+        let forbidden = found("NOPERM this user has no permissions to run the 'hset' command").unwrap();
+        assert_eq!(forbidden.exit, Exit::Auth);
+        assert!(!forbidden.fixes.is_empty());
     }
 }

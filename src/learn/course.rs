@@ -39,6 +39,8 @@ pub(crate) struct CourseState {
     /// The app that a `serve` command of the lesson started.
     app: Option<RunningApp>,
     lock: Option<NameLock>,
+    /// Whether the learner has a name on this Redis, with or without a lock.
+    is_named: bool,
     /// Whether the learner has just chosen another name, so that the text on the screen is out of date.
     renamed: bool,
     /// Whether the lesson's keys have been set up for this point.
@@ -112,13 +114,6 @@ impl Course<'_> {
     /// # Errors
     /// Returns [`Interrupted`] after a signal.
     pub(crate) fn teach(&mut self, first: usize) -> Result<CourseEnd, Interrupted> {
-        let left_behind = self
-            .progress
-            .record
-            .keys
-            .iter()
-            .map(|key| key.clone().into_bytes());
-        self.sandbox.adopt(left_behind);
         let mut index = first;
         loop {
             let ended = self.lesson(index);
@@ -144,10 +139,11 @@ impl Course<'_> {
         if let Some(lock) = self.state.lock.take() {
             lock.release(&mut self.sandbox.connection);
         }
-        if removed {
-            self.progress.record.keys = Vec::new();
-        } else {
-            self.note_keys();
+        // Without a name, nothing was written, and the keys that an earlier run left behind are still there.
+        match (self.state.is_named, removed) {
+            (false, _) => {}
+            (true, true) => (self.progress.record.keys, self.progress.record.name) = (Vec::new(), None),
+            (true, false) => self.note_keys(),
         }
         self.save();
         removed

@@ -18,6 +18,15 @@ pub(crate) enum Forbidden {
     /// KEYS and an unrestricted SCAN read every key of the database.
     #[error("not sent: {0} would scan other keys; use SCAN 0 MATCH {PREFIX}*")]
     ScansAllKeys(&'static str),
+    /// Other parts of this program use the key, for example as a lock.
+    #[error("not sent: sessiontut itself uses the key {0}")]
+    ReservedKey(String),
+    /// COPY with DB writes to another database.
+    #[error("not sent: {0} would write to another database")]
+    OtherDatabase(&'static str),
+    /// The command would create a value of more than [`LARGEST_VALUE`] bytes.
+    #[error("not sent: {0} would create a value of more than 64 KB")]
+    TooLarge(String),
     /// The setting may be a password.
     #[error(
         "not sent: CONFIG GET {0} could show a password; name a single setting, such as maxmemory-policy"
@@ -69,6 +78,31 @@ const HARMLESS: &[&str] = &[
     "wait",
 ];
 
+/// The keys of locks, of `serve` and of `ping`, after [`PREFIX`]. A lesson has no use for them.
+const RESERVED: &[&str] = &["lesson:", "instance", "health", "ping"];
+
+/// The largest value that one command may create, in bytes: SETRANGE and SETBIT fill the gap before their offset.
+const LARGEST_VALUE: u64 = 64 * 1024;
+
+/// Returns by how many bytes a command may enlarge the data in Redis.
+pub(super) fn growth(words: &[Vec<u8>]) -> u64 {
+    let number = |at: usize| {
+        let word = words.get(at)?;
+        std::str::from_utf8(word).ok()?.parse::<u64>().ok()
+    };
+    let Some(command) = listed(words).filter(|command| command.has_flag("write")) else {
+        return 0;
+    };
+    let sent = words.iter().map(|word| word.len() as u64).sum();
+    // Redis rejects an offset that is not a number.
+    match command.name {
+        "setrange" => number(2).unwrap_or_default().saturating_add(sent),
+        "setbit" => number(2).unwrap_or_default() / 8 + sent,
+        "copy" => LARGEST_VALUE,
+        _ => sent,
+    }
+}
+
 /// Returns the command of a request, if a lesson may run it.
 pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
     let is_listed = |command: &&CommandInfo| {
@@ -100,13 +134,27 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
                 return Err(Forbidden::PasswordSetting(sanitize::excerpt(name, 40)));
             }
         }
+        "copy" if words.iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"DB")) => {
+            return Err(Forbidden::OtherDatabase("COPY with DB"));
+        }
         _ => {}
     }
     let keys = command.keys_in(words);
-    match keys.iter().find(|key| !key.starts_with(PREFIX.as_bytes())) {
-        Some(foreign) => Err(Forbidden::ForeignKey(sanitize::excerpt(foreign, 60))),
-        None => Ok(keys),
+    for key in &keys {
+        let Some(own) = key.strip_prefix(PREFIX.as_bytes()) else {
+            return Err(Forbidden::ForeignKey(sanitize::excerpt(key, 60)));
+        };
+        if RESERVED
+            .iter()
+            .any(|reserved| own.starts_with(reserved.as_bytes()))
+        {
+            return Err(Forbidden::ReservedKey(sanitize::excerpt(key, 60)));
+        }
     }
+    if growth(words) > LARGEST_VALUE {
+        return Err(Forbidden::TooLarge(shown_name(words)));
+    }
+    Ok(keys)
 }
 
 /// Returns the name of a command, with its subcommand if it has one.
@@ -199,6 +247,12 @@ mod tests {
             ("MEMORY USAGE sessiontut:a SAMPLES 0", &["sessiontut:a"]),
             ("SCAN 0 MATCH sessiontut:*", &[]),
             ("CONFIG GET maxmemory-policy", &[]),
+            (
+                "COPY sessiontut:a sessiontut:b REPLACE",
+                &["sessiontut:a", "sessiontut:b"],
+            ),
+            ("SETBIT sessiontut:a 7 1", &["sessiontut:a"]),
+            ("SETRANGE sessiontut:a 100 x", &["sessiontut:a"]),
             ("GET", &[]),
         ] {
             assert_eq!(judged(line).unwrap(), keys, "{line}");
@@ -227,6 +281,18 @@ mod tests {
             "CLIENT KILL 1",
             "ACL SETUSER x",
             "XGROUP CREATE other",
+            "COPY sessiontut:a sessiontut:b DB 5",
+            "copy sessiontut:a sessiontut:b REPLACE db 5",
+            "MOVE sessiontut:a 1",
+            "SWAPDB 0 1",
+            "RESTORE sessiontut:a 0 x",
+            "MIGRATE 10.0.0.7 6379 sessiontut:a 0 100",
+            "SETBIT sessiontut:a 4294967295 1",
+            "SETRANGE sessiontut:a 536870911 x",
+            "SETRANGE sessiontut:a 18446744073709551615 x",
+            "DEL sessiontut:lesson:ada",
+            "ZREM sessiontut:instances x",
+            "SET sessiontut:instance:127.0.0.1:5000 x",
             "",
         ] {
             assert!(judged(line).is_err(), "{line}");

@@ -42,7 +42,7 @@ pub(crate) enum Taken {
     Yes(NameLock),
     /// Another learner uses it.
     InUse,
-    /// This Redis rejects the lock key, for example because of an ACL. The lesson continues without a lock.
+    /// This Redis rejects the lock key. The lesson continues without a lock.
     NotPossible,
 }
 
@@ -52,7 +52,7 @@ impl NameLock {
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn take(connection: &mut LessonConnection, name: &str) -> Result<Taken, SendError> {
-        let key = format!("{PREFIX}lesson:{name}");
+        let key = lock_key(name);
         let token = random::hexadecimal::<8>();
         match connection.ask(&["SET", &key, &token, "NX", "EX", LOCK_TTL])? {
             Value::Okay => {}
@@ -71,6 +71,8 @@ impl NameLock {
             if let Ok(mut connection) = another {
                 while ended.recv_timeout(RENEW_EVERY) == Err(RecvTimeoutError::Timeout) {
                     renew(&mut connection, &key, &token);
+                    // A server may close connections that are idle for less than the interval.
+                    connection.close();
                 }
             }
         };
@@ -85,6 +87,18 @@ impl NameLock {
             connection.ask_at_the_end(&["DEL", &self.key], deadline);
         }
     }
+}
+
+/// Whether another learner has reserved the name.
+///
+/// # Errors
+/// Returns [`SendError`] if a command cannot be sent.
+pub(crate) fn is_in_use(connection: &mut LessonConnection, name: &str) -> Result<bool, SendError> {
+    Ok(connection.ask(&["EXISTS", &lock_key(name)])? == Value::Int(1))
+}
+
+fn lock_key(name: &str) -> String {
+    format!("{PREFIX}lesson:{name}")
 }
 
 /// Extends the lock, or acquires it again if Redis has lost it.

@@ -11,6 +11,7 @@ use pulldown_cmark::{HeadingLevel, Options};
 use fence::{Fence, FenceKind};
 use markdown::{Content, Piece, hint_text, pieces, unclosed};
 
+use super::guard;
 use super::lesson::{Block, CodeTab, Hint, Lesson, LessonError, LessonStep, Shell, Transcript};
 
 /// A line of the file, or a row of a fence's body (from 0), and the problem there.
@@ -43,6 +44,8 @@ pub(crate) fn parse(file: &str, source: &str, may_run: MayRun) -> Result<Lesson,
         early_hints: Vec::new(),
         last_task: None,
         languages: HashSet::new(),
+        commands_left: fence_body::MOST_OWN_COMMANDS,
+        growth: 0,
         after_code: false,
         errors: Vec::new(),
     };
@@ -71,6 +74,9 @@ pub(super) fn number_and_id(file: &str) -> Option<(u32, String)> {
     Some((number.parse().ok()?, id.to_owned()))
 }
 
+/// The most bytes that the commands of a lesson may write to Redis.
+const MOST_GROWTH: u64 = 1024 * 1024;
+
 /// The lesson so far, and its errors.
 struct Parser<'a> {
     file: &'a str,
@@ -88,6 +94,10 @@ struct Parser<'a> {
     last_task: Option<usize>,
     /// The languages of the last block, if it is code.
     languages: HashSet<String>,
+    /// How many more commands of this program the lesson may run.
+    commands_left: usize,
+    /// How many bytes the commands so far may write to Redis.
+    growth: u64,
     /// Whether the previous piece was a code fence.
     after_code: bool,
     errors: Vec<LessonError>,
@@ -206,6 +216,7 @@ impl Parser<'_> {
             FenceKind::Redis | FenceKind::RedisTry | FenceKind::RedisCheck => {
                 let parsed = fence_body::transcript(body, &fence);
                 let transcript = self.body(line, parsed);
+                self.count_growth(line, transcript.as_ref());
                 transcript.and_then(|transcript| match fence.kind {
                     FenceKind::RedisTry => Some(Block::Try {
                         solution: transcript,
@@ -217,7 +228,9 @@ impl Parser<'_> {
             }
             FenceKind::Shell | FenceKind::ShellRun => {
                 let parsed = match fence.kind {
-                    FenceKind::ShellRun => fence_body::own_commands(body, self.may_run),
+                    FenceKind::ShellRun => {
+                        fence_body::own_commands(body, self.may_run, &mut self.commands_left)
+                    }
                     _ => Ok(Vec::new()),
                 };
                 let fence = fence.options;
@@ -248,6 +261,17 @@ impl Parser<'_> {
                 self.last_task = Some(self.blocks().len());
             }
             self.blocks().push(block);
+        }
+    }
+
+    /// A lesson must not fill a Redis server that others use, by many small commands or by one in many copies.
+    fn count_growth(&mut self, line: usize, transcript: Option<&Transcript>) {
+        let exchanges = transcript.iter().flat_map(|transcript| &transcript.exchanges);
+        let before = self.growth;
+        let growths = exchanges.map(|exchange| guard::growth(&exchange.words));
+        self.growth = growths.fold(before, u64::saturating_add);
+        if before <= MOST_GROWTH && self.growth > MOST_GROWTH {
+            self.error(line, "the commands up to here may write more than 1 MB to Redis");
         }
     }
 

@@ -25,6 +25,9 @@ pub(crate) struct LearnerRecord {
     /// Keys that still have to be removed, because the program did not end normally.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+    /// The name of the learner who uses these keys, if it is not the first name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }

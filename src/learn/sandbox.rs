@@ -14,6 +14,9 @@ use crate::deadline::Deadline;
 /// Time limit for removing the keys at the end, which also happens after Ctrl-C.
 const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 
+/// The most keys that one command removes.
+const KEYS_TOGETHER: usize = 100;
+
 /// A connection, and the keys that the lesson may have created.
 pub(crate) struct Sandbox {
     pub connection: LessonConnection,
@@ -70,6 +73,8 @@ impl Sandbox {
         let is = |name: &[u8]| words.first().is_some_and(|word| word.eq_ignore_ascii_case(name));
         let starts = is(b"MULTI") && !self.in_transaction;
         let ends = is(b"EXEC") || is(b"DISCARD");
+        self.connection.keeps_state =
+            self.in_transaction || is(b"WATCH") || self.connection.keeps_state && !ends;
         if starts && self.connection.is_cluster() {
             self.in_transaction = true;
             self.held.push(words.to_vec());
@@ -116,9 +121,17 @@ impl Sandbox {
         if self.in_transaction {
             self.connection.close();
         }
-        self.keys.iter().all(|key| {
-            let command = [b"DEL".as_slice(), key];
-            self.connection.ask_at_the_end(&command, deadline).is_some()
+        let keys: Vec<&[u8]> = self.keys.iter().map(Vec::as_slice).collect();
+        // In a cluster, the keys of one command must be on one node.
+        let together = if self.connection.is_cluster() {
+            1
+        } else {
+            KEYS_TOGETHER
+        };
+        keys.chunks(together).all(|keys| {
+            let command = [&[b"DEL".as_slice()], keys].concat();
+            let reply = self.connection.ask_at_the_end(&command, deadline);
+            matches!(reply, Some(Value::Int(_)))
         })
     }
 
@@ -193,7 +206,7 @@ impl Sandbox {
 }
 
 /// Returns the keys of all commands in a lesson.
-fn keys_of(lesson: &Lesson) -> BTreeSet<Vec<u8>> {
+pub(super) fn keys_of(lesson: &Lesson) -> BTreeSet<Vec<u8>> {
     let blocks = lesson.steps.iter().flat_map(|step| &step.blocks);
     let transcripts = blocks.flat_map(|block| match block {
         Block::Redis(transcript) | Block::Check(transcript) => vec![transcript],

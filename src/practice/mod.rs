@@ -26,7 +26,7 @@ mod store;
 mod value;
 
 pub(crate) use attach::PracticeRedis;
-pub(crate) use commands::command_table;
+pub(crate) use commands::{SERVER_NAME, command_table};
 pub(crate) use data_file::start_standalone;
 pub(crate) use request::{read_requests, split};
 pub(crate) use server::raise_file_limit;

@@ -1,6 +1,10 @@
 //! Prepares Redis for a block: reserves the learner's name, and sets up the lesson's keys. If Redis is unavailable,
 //! shows why.
 
+use std::collections::BTreeSet;
+
+use redis::Value;
+
 use super::menu::{LIST, PING, QUIT, offer};
 use super::{Course, Guest, Leave, Place};
 use crate::exit::Exit;
@@ -8,6 +12,7 @@ use crate::learn::connection::{SendError, Unavailable};
 use crate::learn::learner::{CourseEvent, Key, Mark};
 use crate::learn::lesson::{Block, Lesson};
 use crate::learn::name::{self, FIRST_NAME, NameLock, Taken};
+use crate::learn::sandbox;
 use crate::session::other_keys::notice;
 use crate::signals::Interrupted;
 
@@ -121,15 +126,22 @@ impl Course<'_> {
     /// Reserves the name that the lessons are written for. If another learner uses it, the learner chooses another
     /// name.
     fn take_name(&mut self) -> Result<(), SendError> {
-        if self.state.lock.is_some() {
+        if self.state.is_named {
             return Ok(());
         }
         self.ask_as_a_guest()?;
         let mut name = FIRST_NAME.to_owned();
         while self.state.lock.is_none() {
             match NameLock::take(&mut self.sandbox.connection, &name)? {
+                Taken::Yes(lock) if self.uses_keys_of_others(&name)? => {
+                    lock.release(&mut self.sandbox.connection);
+                    let text =
+                        format!("there are keys with the name {name:?} on this Redis, which others may use");
+                    self.say(Mark::Warning, &text);
+                    name = self.another_name()?;
+                }
                 Taken::Yes(lock) => self.state.lock = Some(lock),
-                Taken::NotPossible => return Ok(()),
+                Taken::NotPossible => break,
                 Taken::InUse => {
                     let text = format!("another learner uses the name {name:?} on this Redis");
                     self.say(Mark::Warning, &text);
@@ -137,6 +149,7 @@ impl Course<'_> {
                 }
             }
         }
+        self.adopt_keys(&name)?;
         if name != FIRST_NAME {
             if let Ok(lessons) = self.files.read(&name)
                 && lessons.list.len() == self.lessons.list.len()
@@ -147,6 +160,41 @@ impl Course<'_> {
             let text = format!("your name is {name}: the lesson's keys and commands contain it");
             self.say(Mark::Success, &text);
         }
+        Ok(())
+    }
+
+    /// Whether Redis has one of the lessons' keys with this name, although this learner did not leave it behind: for
+    /// example, a colleague runs `serve --step 2`.
+    fn uses_keys_of_others(&mut self, name: &str) -> Result<bool, SendError> {
+        let renamed;
+        let lessons = match self.files.read(name) {
+            Ok(lessons) if name != FIRST_NAME => {
+                renamed = lessons;
+                &renamed.list
+            }
+            _ => &self.lessons.list,
+        };
+        let keys: BTreeSet<Vec<u8>> = lessons.iter().flat_map(sandbox::keys_of).collect();
+        let left_behind = &self.progress.record.keys;
+        for key in keys {
+            let is_own = left_behind.iter().any(|own| own.as_bytes() == key);
+            if !is_own && self.sandbox.connection.ask(&[b"EXISTS".as_slice(), &key])? != Value::Int(0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes the keys that an earlier run left behind, unless another learner has taken their name since.
+    fn adopt_keys(&mut self, name: &str) -> Result<(), SendError> {
+        let record = &self.progress.record;
+        let before = record.name.as_deref().unwrap_or(FIRST_NAME);
+        if before == name || !name::is_in_use(&mut self.sandbox.connection, before)? {
+            let keys = record.keys.iter().map(|key| key.clone().into_bytes());
+            self.sandbox.adopt(keys);
+        }
+        self.progress.record.name = (name != FIRST_NAME).then(|| name.to_owned());
+        self.state.is_named = true;
         Ok(())
     }
 

@@ -123,11 +123,18 @@ fn wrong_reply(text: &str) -> Option<WrongReply> {
     })
 }
 
-/// Returns the commands of a `sh run` fence, without `sessiontut`.
+/// The most commands of this program that a lesson may run. Checking one takes as long as parsing a command line.
+pub(super) const MOST_OWN_COMMANDS: usize = 100;
+
+/// Returns the commands of a `sh run` fence, without `sessiontut`. `left` is how many more the lesson may run.
 ///
 /// # Errors
 /// Returns the problems, with their rows in the body (from 0).
-pub(super) fn own_commands(body: &str, may_run: MayRun) -> Result<Vec<Vec<String>>, Vec<Problem>> {
+pub(super) fn own_commands(
+    body: &str,
+    may_run: MayRun,
+    left: &mut usize,
+) -> Result<Vec<Vec<String>>, Vec<Problem>> {
     let mut commands = Vec::new();
     let mut problems = Vec::new();
     for (row, text) in body.lines().enumerate() {
@@ -140,10 +147,17 @@ pub(super) fn own_commands(body: &str, may_run: MayRun) -> Result<Vec<Vec<String
             .iter()
             .map(|word| String::from_utf8_lossy(word).into_owned());
         match words.collect::<Vec<_>>().as_slice() {
-            [name, arguments @ ..] if name == "sessiontut" => match may_run(arguments) {
-                Ok(()) => commands.push(arguments.to_vec()),
-                Err(what) => problems.push((row, what)),
-            },
+            [name, ..] if name == "sessiontut" && *left == 0 => {
+                let what = format!("a lesson may run at most {MOST_OWN_COMMANDS} commands of `sessiontut`");
+                problems.push((row, what));
+            }
+            [name, arguments @ ..] if name == "sessiontut" => {
+                *left -= 1;
+                match may_run(arguments) {
+                    Ok(()) => commands.push(arguments.to_vec()),
+                    Err(what) => problems.push((row, what)),
+                }
+            }
             _ => {
                 let what = "`sh run` can run only `sessiontut …`; use `sh` to show another command";
                 problems.push((row, what.into()));

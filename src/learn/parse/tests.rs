@@ -161,6 +161,11 @@ fn invalid() -> Vec<(&'static str, String, usize)> {
         ("# Again\n", 7),
         ("```redis\n> SET other 1\nOK\n```\n", 8),
         ("```redis try\n> PING\n```\n", 8),
+        ("```redis\n> SETBIT sessiontut:a 4294967295 1\n...\n```\n", 8),
+        (
+            "```redis\n> SET sessiontut:a 1\nOK\n> COPY sessiontut:a sessiontut:b DB 5\n...\n```\n",
+            10,
+        ),
         ("```sh run\nrm -rf /\n```\n", 8),
         ("```quiz\nQ?\n- [ ] a\n  : why\n```\n", 8),
         ("<details><summary>Hint</summary>\n\ntext\n", 7),
@@ -263,6 +268,24 @@ fn a_large_file_is_read_in_time_proportional_to_its_size() {
         let took = started.elapsed();
         assert!(took < Duration::from_secs(3), "{name}: {took:?}");
     }
+}
+
+#[test]
+fn a_lesson_that_fills_redis_in_small_steps_is_rejected() {
+    let lesson = |command: &str, times: usize| {
+        let body = format!("> {command}\n...\n").repeat(times);
+        parse("01-t.md", &format!("# T\n\n## S\n\n```redis\n{body}```\n"))
+    };
+    for command in [
+        "SETRANGE sessiontut:a 65000 x",
+        "SETBIT sessiontut:a 500000 1",
+        "COPY sessiontut:a sessiontut:b",
+        &format!("APPEND sessiontut:a {}", "x".repeat(60_000)),
+    ] {
+        assert!(lesson(command, 2).is_ok(), "{command:.40}");
+        assert!(lesson(command, 20).is_err(), "{command:.40}");
+    }
+    assert!(lesson("HINCRBY sessiontut:a visits 1", 1000).is_ok());
 }
 
 mod any_text {

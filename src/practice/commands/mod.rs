@@ -10,6 +10,8 @@ mod server;
 mod strings;
 mod transactions;
 
+pub(crate) use server::NAME as SERVER_NAME;
+
 use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::Instant;

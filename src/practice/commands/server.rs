@@ -15,7 +15,7 @@ use crate::practice::store::DATABASES;
 /// The version of Redis that this server imitates.
 pub(super) const VERSION: &str = "7.0.15";
 /// The server's name in INFO, so that it is not mistaken for a real Redis.
-const NAME: &str = "sessiontut-practice";
+pub(crate) const NAME: &str = "sessiontut-practice";
 
 pub(super) fn role() -> Reply {
     Reply::Array(vec![
