@@ -324,7 +324,7 @@ fn warnings(
         Some(password)
             if escapes(password.reveal()) > 0 && !password.reveal().contains("?Action=connect") =>
         {
-            warnings.push(UrlWarning::EncodedTwice)
+            warnings.push(UrlWarning::EncodedTwice);
         }
         _ => {}
     }

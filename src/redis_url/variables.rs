@@ -88,7 +88,10 @@ fn target(host: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<Target, 
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Option<Result<(String, String), (String, Option<String>)>> {
+    /// The URL and the names; or the message and the suggestion.
+    type Read = Result<(String, String), (String, Option<String>)>;
+
+    fn read(variables: &[(&str, &str)]) -> Option<Read> {
         let variable = |name: &str| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())

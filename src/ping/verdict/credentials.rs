@@ -89,7 +89,7 @@ impl IamToken {
             text += &format!(", region {}", word(region));
         }
         let lifetime = self.lifetime.unwrap_or(USUAL_LIFETIME);
-        let valid = if lifetime % 60 == 0 {
+        let valid = if lifetime.is_multiple_of(60) {
             format!("{} minutes ({lifetime} s)", lifetime / 60)
         } else {
             format!("{lifetime} s")

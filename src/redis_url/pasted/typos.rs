@@ -29,6 +29,15 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     if let Some(meaning) = cut_off(rest) {
         return Some(meaning);
     }
+    // Without a scheme, WORD:DIGITS@… and WORD:DIGITS:…@… may be a host, its port and a password with an @.
+    let second = rest.split([':', '@']).nth(1).unwrap_or_default();
+    if !has_scheme
+        && rest.contains('@')
+        && !second.is_empty()
+        && second.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return None;
+    }
     let mut meant = place(rest, tls)?;
     if !has_scheme {
         // Without a scheme, a single word may be anything, such as a password.
