@@ -262,12 +262,18 @@ pub struct ServeArgs {
     /// Session TTL in seconds, reset by each visit (steps 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
     pub ttl: u32,
-    /// Maximum lifetime of a session, however often it is used (step 4), for example 90s, 30m, 8h, 7d
+    /// Maximum lifetime of a cookie or session, however often it is used, for example 90s, 30m, 8h, 7d
     #[arg(long, value_name = "SPAN", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
     pub max_age: Duration,
-    /// Mark the cookie Secure, so that browsers send it only over HTTPS
+    /// Mark the cookie Secure and name it __Host-NAME: browsers keep it on https:// and on loopback addresses only
     #[arg(long)]
     pub secure_cookies: bool,
+    /// Name of the cookie, if another application on this host uses the same name
+    #[arg(long, value_name = "NAME", default_value = "session", value_parser = cookie_name)]
+    pub cookie_name: String,
+    /// Also answer to this host name on loopback addresses, for a proxy on this host (can be repeated)
+    #[arg(long = "host", value_name = "NAME", value_parser = host_name)]
+    pub hosts: Vec<String>,
     /// Log requests and server messages to standard error as JSON, one object per line
     #[arg(long, value_name = "FORMAT")]
     pub log: Option<LogFormat>,
@@ -299,6 +305,29 @@ fn span(text: &str) -> Result<Duration, String> {
     match number.parse::<u32>().map_or(0, u64::from) * seconds_in_unit {
         0 => Err("expected a whole number above 0 and s, m, h or d, such as 8h".into()),
         seconds => Ok(Duration::from_secs(seconds)),
+    }
+}
+
+/// Parses the name of a cookie (RFC 6265, section 4.1.1).
+fn cookie_name(text: &str) -> Result<String, String> {
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if (1..=64).contains(&text.len()) && text.bytes().all(is_valid) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 1 to 64 letters, digits or -_., such as session2".into())
+    }
+}
+
+/// Parses a host name without a port.
+fn host_name(text: &str) -> Result<String, String> {
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
+    let has_port = text
+        .rsplit_once(':')
+        .is_some_and(|(name, _)| !name.starts_with('['));
+    if !text.is_empty() && text.bytes().all(is_valid) && (!has_port || text.ends_with(']')) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a host name without a port, such as app.example.com".into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{BufRead, Read, Write};
 
 use support::http::{connect, send};
 use support::wait::wait_for;
@@ -243,10 +243,316 @@ fn a_cookie_that_is_not_utf8_is_ignored_and_removed_at_logout() {
     let server = RedisServer::start();
     for step in ["1", "4"] {
         let app = App::start(&server.url(), &["--step", step]);
-        let head = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nCookie: session=");
+        let head = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: session=");
         let ask = |path: &str| send(app.port, &[head(path).as_bytes(), b"\xff\xfe\r\n\r\n"].concat());
         ask("/").expect(200).says("You are not logged in");
         let answer = ask("/logout").expect(303);
         assert!(answer.header("set-cookie").unwrap().contains("Max-Age=0"));
+    }
+}
+
+/// Headers of a browser's request.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
+#[test]
+fn on_loopback_only_its_own_host_names_are_answered() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--host", "app.example"]);
+    let status = |host: &str| {
+        let login = app.visitor().ask("GET", "/login", &[("Host", host)], None);
+        let form: Headers<'_> = &[("Host", host), ("Sec-Fetch-Site", "same-origin")];
+        let posted = app.visitor().post_login(form, b"username=ada");
+        assert_eq!(
+            posted.header("set-cookie").is_some(),
+            posted.status == 303,
+            "{host}"
+        );
+        (login.status, posted.status)
+    };
+    let port = app.port;
+    for host in [
+        "127.0.0.1",
+        "localhost:1234",
+        "[::1]:80",
+        "LOCALHOST",
+        "App.example:8443",
+    ] {
+        assert_eq!(status(host), (200, 303), "{host}");
+    }
+    for host in [
+        &format!("evil.example:{port}"),
+        &format!("127.0.0.1.evil.example:{port}"),
+        "localhost.evil.example",
+        "10.1.2.3",
+        "app.example.evil.example",
+    ] {
+        assert_eq!(status(host), (421, 421), "{host}");
+    }
+    // A socket that listens on all addresses is also reached over loopback.
+    let app = App::start(&server.url(), &["--listen", "0.0.0.0:0"]);
+    let foreign = app
+        .visitor()
+        .ask("GET", "/healthz", &[("Host", "evil.example")], None);
+    assert_eq!(foreign.status, 421);
+}
+
+#[test]
+fn only_the_visitors_own_request_logs_out_or_counts_a_visit() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    let navigation = [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")];
+    let with = |more: Headers<'static>| [&navigation[..], more].concat();
+    for headers in [
+        with(&[("Sec-Fetch-Site", "cross-site")]),
+        with(&[("Sec-Fetch-Site", "same-site")]),
+        with(&[
+            ("Sec-Purpose", "prefetch;prerender"),
+            ("Sec-Fetch-Site", "same-origin"),
+        ]),
+        vec![("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")],
+        vec![("Sec-Fetch-Dest", "iframe"), ("Sec-Fetch-Site", "same-origin")],
+    ] {
+        let mut visitor = app.logged_in("ada");
+        visitor.ask("GET", "/logout", &headers, None).expect(403);
+        visitor.get("/").says("Logged in as ada");
+        let foreign_form = visitor.ask("POST", "/logout", &headers, Some(b""));
+        assert_eq!(
+            foreign_form.status == 403,
+            headers.contains(&("Sec-Fetch-Site", "cross-site"))
+                || headers.contains(&("Sec-Fetch-Site", "same-site")),
+            "{headers:?}"
+        );
+    }
+    for (method, headers) in [
+        ("GET", with(&[("Sec-Fetch-Site", "none")])),
+        ("GET", with(&[("Sec-Fetch-Site", "same-origin")])),
+        ("GET", vec![]),
+        ("POST", with(&[("Sec-Fetch-Site", "same-origin")])),
+        ("POST", vec![]),
+    ] {
+        let mut visitor = app.logged_in("ada");
+        let body = (method == "POST").then_some(&b""[..]);
+        visitor.ask(method, "/logout", &headers, body).expect(303);
+        assert_eq!(visitor.cookie, None);
+    }
+    let mut visitor = app.logged_in("ada");
+    for headers in [
+        with(&[("Sec-Purpose", "prefetch")]),
+        vec![("Purpose", "prefetch")],
+        vec![("Sec-Fetch-Dest", "iframe")],
+        vec![("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")],
+    ] {
+        visitor.ask("GET", "/", &headers, None).expect(403);
+    }
+    // A link on another site is the visitor's own visit.
+    let link = with(&[("Sec-Fetch-Site", "cross-site")]);
+    assert_eq!(visitor.ask("GET", "/", &link, None).visits(), Some(1));
+}
+
+#[test]
+fn the_first_valid_one_of_several_cookies_counts() {
+    let server = RedisServer::start();
+    for step in ["1", "2", "3", "4"] {
+        let app = App::start(&server.url(), &["--step", step, "--ttl", "600"]);
+        let mut gone = app.logged_in("eve");
+        let ended = gone.cookie.clone().unwrap();
+        gone.get("/logout");
+        let own = app.logged_in("ada").cookie.unwrap();
+        for other in ["x", "a.b.c", &"A".repeat(43), ended.as_str()] {
+            // In steps 1 to 3, a cookie remains valid after a logout.
+            if other == ended && step != "4" {
+                continue;
+            }
+            let both = format!("{other}; session={own}");
+            let page = app.visitor().with_cookie(&both).get("/").says("Logged in as ada");
+            assert!(page.body.contains("id=\"cookies\""), "{step} {other}");
+        }
+        let alone = app.visitor().with_cookie(&own).get("/");
+        assert!(!alone.body.contains("id=\"cookies\""));
+    }
+}
+
+#[test]
+fn a_signed_cookie_is_valid_for_its_own_step_and_until_the_maximum_age() {
+    let server = RedisServer::start();
+    let start = |step: &str, arguments: &[&str]| {
+        let arguments = [&["--step", step], arguments].concat();
+        App::start_in(
+            support::Home::new(),
+            Some(&server.url()),
+            &arguments,
+            &[("SECRET_KEY", "a key of sixteen bytes or more")],
+        )
+    };
+    let apps = ["1", "2", "3"].map(|step| start(step, &[]));
+    for (number, app) in apps.iter().enumerate() {
+        let visitor = app.logged_in("ada");
+        for (other, elsewhere) in apps.iter().enumerate() {
+            let page = visitor.moved_to(elsewhere.port).get("/");
+            let is_valid = page.body.contains("Logged in as ada");
+            assert_eq!(is_valid, number == other, "{number} {other}");
+        }
+    }
+    for step in ["1", "3"] {
+        let app = start(step, &["--max-age", "1s"]);
+        let mut visitor = app.logged_in("ada");
+        wait_for("the cookie to expire", || {
+            visitor.get("/").body.contains("not logged in").then_some(())
+        });
+    }
+}
+
+#[test]
+fn secure_cookies_have_a_prefix_and_are_refused_over_http() {
+    let server = RedisServer::start();
+    for (name, cookie) in [("session", "__Host-session"), ("__Secure-x", "__Secure-x")] {
+        let app = App::start(&server.url(), &["--secure-cookies", "--cookie-name", name]);
+        let mut visitor = app.visitor();
+        let login = |visitor: &mut support::http::Visitor, origin: &str| {
+            let host = origin.split("//").nth(1).unwrap();
+            let host = if host == "localhost" { host } else { "127.0.0.1" };
+            visitor.post_login(
+                &[
+                    ("Host", host),
+                    ("Origin", origin),
+                    ("Sec-Fetch-Site", "same-origin"),
+                ],
+                b"username=ada",
+            )
+        };
+        for origin in [
+            "http://app.example",
+            "http://10.0.0.1:5000",
+            "http://localhost.example",
+        ] {
+            let refused = login(&mut visitor, origin).expect(403);
+            assert_eq!(refused.header("set-cookie"), None, "{origin}");
+        }
+        for origin in ["https://app.example", "http://localhost", "http://127.0.0.1:5000"] {
+            login(&mut visitor, origin).expect(303);
+            assert_eq!(visitor.cookie_name, cookie);
+        }
+        visitor.get("/").says("Logged in as ada");
+    }
+    let home = support::Home::new();
+    for name in ["__Host-x", "__secure-x", "a b", ""] {
+        home.sessiontut(["serve", "--cookie-name", name]).run().expect(2);
+    }
+    home.sessiontut(["serve", "--host", "a/b"]).run().expect(2);
+}
+
+#[test]
+fn a_fifth_stream_of_a_session_closes_the_first() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    let watch = |visitor: &support::http::Visitor| {
+        let mut stream = connect(app.port).unwrap();
+        stream
+            .write_all(&visitor.request("GET", "/events", &[], None))
+            .unwrap();
+        read_until(&mut stream, "event: look");
+        stream
+    };
+    let eve = app.logged_in("eve");
+    let mut streams: Vec<_> = (0..5).map(|_| watch(&eve)).collect();
+    read_until(&mut streams[0], "event: end");
+    for stream in &mut streams[1..] {
+        read_until(stream, "event: look");
+    }
+    watch(&app.logged_in("ada"));
+}
+
+fn read_until(stream: &mut std::net::TcpStream, wanted: &str) {
+    let mut read = Vec::new();
+    while !read.ends_with(wanted.as_bytes()) {
+        let mut byte = [0];
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "no {wanted}");
+        read.push(byte[0]);
+    }
+}
+
+#[test]
+fn a_reader_of_the_log_who_stops_reading_stops_no_visitor() {
+    let server = RedisServer::start();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let home = support::Home::new();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sessiontut"));
+    let mut served = command
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "json"])
+        .env_clear()
+        .envs(home.environment())
+        .env("REDIS_URL", server.url())
+        .stdout(std::process::Stdio::piped())
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    drop(command);
+    let mut stdout = std::io::BufReader::new(served.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let port = line
+        .split("http://127.0.0.1:")
+        .nth(1)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap();
+    let mut visitor = support::http::Visitor::at(port.parse().unwrap());
+    let path = format!("/{}\u{9b}\u{202e}", "x".repeat(180));
+    // More than the pipe (64 kB) and the queue hold.
+    for _ in 0..2000 {
+        visitor.get(&path).expect(404);
+    }
+    support::process::signal(served.id(), "TERM");
+    let mut log = String::new();
+    let mut reader = std::io::BufReader::new(reader);
+    reader.read_to_string(&mut log).unwrap();
+    assert!(served.wait().unwrap().success());
+    assert!(log.is_ascii());
+    let entries: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let dropped: u64 = entries.iter().filter_map(|entry| entry["dropped"].as_u64()).sum();
+    let requests = entries.iter().filter(|entry| entry["event"] == "request").count() as u64;
+    assert!(dropped > 0);
+    assert_eq!(requests + dropped, 2000);
+}
+
+#[test]
+fn step_two_deletes_only_what_it_created() {
+    let server = RedisServer::start();
+    server.ask(&["HSET", "sessiontut:user:ada", "email", "ada@example.org"]);
+    let app = App::start(&server.url(), &["--step", "2"]);
+    for name in ["ada", "eve", "mallory"] {
+        app.logged_in(name).get("/").says("Visits: 1");
+    }
+    server.ask(&["HSET", "sessiontut:user:mallory", "plan", "gold"]);
+    app.stop().expect(0);
+    assert_eq!(server.keys(), ["sessiontut:user:ada", "sessiontut:user:mallory"]);
+    let mallory = server.hash("sessiontut:user:mallory");
+    assert_eq!(mallory, [("plan".to_owned(), "gold".to_owned())]);
+}
+
+#[test]
+fn a_hash_that_others_changed_is_named_on_its_visitors_page() {
+    let server = RedisServer::start();
+    for step in ["2", "3", "4"] {
+        let app = App::start(&server.url(), &["--step", step, "--ttl", "600"]);
+        let mut eve = app.logged_in("eve");
+        eve.get("/").expect(200);
+        let keys = server.keys();
+        let key = keys
+            .iter()
+            .find(|key| key.contains(":user:") || key.contains(":session:"))
+            .unwrap();
+        let mut ada = app.logged_in("ada");
+        server.ask(&["HSET", key, "visits", "many"]);
+        assert!(eve.get("/").expect(503).body.contains(key.as_str()), "{step}");
+        server.ask(&["DEL", key]);
+        server.ask(&["SET", key, "text"]);
+        assert!(eve.get("/").expect(503).body.contains(key.as_str()), "{step}");
+        ada.get("/").says("Logged in as ada");
+        server.ask(&["FLUSHALL"]);
     }
 }

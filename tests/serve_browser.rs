@@ -70,7 +70,7 @@ async fn logging_out_takes_the_cookie_and_the_key() {
     browser.log_in(app.port, "ada").await;
     let cookie = browser.client.get_named_cookie("session").await.unwrap();
     assert_eq!((cookie.http_only(), cookie.path()), (Some(true), Some("/")));
-    browser.click("a[href='/logout']").await;
+    browser.click("form[action='/logout'] button").await;
     browser.wait_for_text("main", "You are not logged in").await;
     assert!(browser.client.get_named_cookie("session").await.is_err());
     assert!(!server.keys().iter().any(|key| key.contains(":session:")));
@@ -172,7 +172,7 @@ async fn without_scripts_everything_but_the_running_works() {
     browser.wait_for_text("details", "HINCRBY").await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert!(run_down(&browser).await < 0.1, "a script has changed the ring");
-    browser.click("a[href='/logout']").await;
+    browser.click("form[action='/logout'] button").await;
     browser.wait_for_text("main", "You are not logged in").await;
     browser.close().await;
 }

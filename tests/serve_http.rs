@@ -35,7 +35,7 @@ fn requests_that_smuggle_another_one_are_refused() {
     let server = RedisServer::start();
     let app = app(&server);
     let host = format!("Host: 127.0.0.1:{}", app.port);
-    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let post = |headers: &str, body: &str| raw(&format!("POST /login HTTP/1.1\n{host}\n{headers}"), body);
     let chunked = format!("0\r\n\r\n{smuggled}");
     for request in [
@@ -175,14 +175,17 @@ fn a_chunked_form_with_expect_gets_the_same_status() {
 fn incomplete_and_slow_requests_time_out_and_block_no_visitor() {
     let server = RedisServer::start();
     let app = app(&server);
-    let half_head = connect_and_send(app.port, b"GET / HTTP/1.1\r\nHost: x\r\n");
+    let half_head = connect_and_send(app.port, b"GET / HTTP/1.1\r\nHost: localhost\r\n");
     let half_body = connect_and_send(
         app.port,
-        &raw("POST /login HTTP/1.1\nHost: x\nContent-Length: 12", "user"),
+        &raw(
+            "POST /login HTTP/1.1\nHost: localhost\nContent-Length: 12",
+            "user",
+        ),
     );
     let mut slow = connect(app.port).unwrap();
     expect_service(&app);
-    let mut drips = b"GET / HTTP/1.1\r\nHost: x\r\nX: ".iter().cycle();
+    let mut drips = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".iter().cycle();
     let closed = within(Duration::from_secs(30), || {
         let byte = *drips.next().unwrap();
         let is_gone = slow.write_all(&[byte]).is_err() || is_closed(&mut slow);
@@ -265,7 +268,7 @@ fn a_client_that_pipelines_but_never_reads_is_stopped() {
     let app = app(&server);
     let mut client = connect(app.port).unwrap();
     client.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
-    let request = raw("GET /style.css HTTP/1.1\nHost: x", "");
+    let request = raw("GET /style.css HTTP/1.1\nHost: localhost", "");
     let mut sent = 0_usize;
     while sent < 64 * 1024 * 1024 && client.write_all(&request).is_ok() {
         sent += request.len();
@@ -292,7 +295,10 @@ fn shutdown_ends_event_streams_at_once_and_completes_a_request() {
     assert!(stream.read(&mut first).unwrap() > 0);
     let body = b"username=bob";
     let mut slow = connect(app.port).unwrap();
-    let head = format!("POST /login HTTP/1.1\nHost: x\nContent-Length: {}", body.len());
+    let head = format!(
+        "POST /login HTTP/1.1\nHost: localhost\nContent-Length: {}",
+        body.len()
+    );
     slow.write_all(&raw(&head, "user")).unwrap();
     // The server has read the head of the request when it answers a later one.
     app.visitor().get("/").expect(200);
@@ -314,7 +320,10 @@ fn shutdown_does_not_wait_for_an_incomplete_request_for_ever() {
     let app = app(&server);
     let _half = connect_and_send(
         app.port,
-        &raw("POST /login HTTP/1.1\nHost: x\nContent-Length: 12", "user"),
+        &raw(
+            "POST /login HTTP/1.1\nHost: localhost\nContent-Length: 12",
+            "user",
+        ),
     );
     app.visitor().get("/").expect(200);
     app.running.interrupt();

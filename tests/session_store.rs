@@ -34,6 +34,7 @@ fn store(redis: &RedisConnection) -> SessionStore<RedisConnection> {
         redis: redis.clone(),
         ttl: Duration::from_secs(600),
         max_age: Duration::from_secs(3600),
+        clock: redis.clock(),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::redis_client::fault::RedisFault;
 use crate::serve::{self, AccessLog, AppStep, HowToOpen, ServeOptions, ServerEvent};
 use crate::session::cookie::SigningKey;
 use crate::signals;
-use crate::ui::serve as show;
+use crate::ui::serve::{self as show, Log};
 
 /// The length in bytes below which a `SECRET_KEY` causes a warning.
 const SHORT_KEY: usize = 16;
@@ -40,7 +40,7 @@ pub(super) fn run_until(
     end: impl Future<Output = ()>,
     ready: impl Fn(SocketAddr) + Send + Sync + 'static,
 ) -> Result<Exit, Error> {
-    let log = args.log;
+    let log = Log::new(args.log);
     let listener =
         serve::bind(&args.listen).map_err(|fault| Error::usage(format!("{:#}", anyhow!(fault))))?;
     let step = AppStep::numbered(args.step).ok_or_else(|| anyhow!("there is no step {}", args.step))?;
@@ -49,9 +49,20 @@ pub(super) fn run_until(
         ttl: Duration::from_secs(args.ttl.into()),
         max_age: args.max_age,
         secure_cookies: args.secure_cookies,
-        key: signing_key(step, log),
-        log: log.map(|LogFormat::Json| -> AccessLog { Arc::new(|entry| show::request(&entry)) }),
+        key: signing_key(step, &log),
+        cookie_name: cookie_name(args)?,
+        hosts: own_names(args),
+        log: args.log.map(|LogFormat::Json| -> AccessLog {
+            let log = log.clone();
+            Arc::new(move |entry| log.request(&entry))
+        }),
     };
+    if args.secure_cookies {
+        log.note(
+            "--secure-cookies: browsers keep the cookie only at https:// and on this computer (http://127.0.0.1, \
+             http://localhost); a login at another http:// address is refused",
+        );
+    }
     let is_own = redis.is_none();
     let choice = match redis {
         Some(choice) => choice,
@@ -75,25 +86,53 @@ pub(super) fn run_until(
     });
     let instance = instance()?;
     let user = env::var("USER").unwrap_or_else(|_| EC2_USER.to_owned());
+    let server_log = log.clone();
     let tell: serve::OnEvent = Arc::new(move |event| match event {
         ServerEvent::Ready(address) => {
-            print_how_to_open(log, step, &serve::how_to_open(address, instance.as_ref(), &user));
+            print_how_to_open(
+                &server_log,
+                step,
+                &serve::how_to_open(address, instance.as_ref(), &user),
+            );
             ready(address);
         }
-        event => tell(log, event),
+        event => tell(&server_log, event),
     });
     serve::serve_until(end, listener, options, opener, &tell)?;
+    log.finish();
     if is_own {
         choice.close();
     }
     Ok(Exit::Ok)
 }
 
+/// Returns the name of the cookie. With the prefix `__Host-`, browsers do not let another host or another path set it
+/// (RFC 6265bis, section 4.1.3).
+fn cookie_name(args: &ServeArgs) -> Result<String, Error> {
+    const PREFIX: &str = "__Host-";
+    let name = &args.cookie_name;
+    let lower = name.to_ascii_lowercase();
+    let has_prefix = lower.starts_with("__host-") || lower.starts_with("__secure-");
+    match (args.secure_cookies, has_prefix) {
+        (true, true) | (false, false) => Ok(name.clone()),
+        (true, false) => Ok(format!("{PREFIX}{name}")),
+        (false, true) => Err(Error::usage(format!(
+            "browsers keep a cookie named {name} only with --secure-cookies"
+        ))),
+    }
+}
+
+/// Returns the host names of `--host`, and the one of `--listen`.
+fn own_names(args: &ServeArgs) -> Vec<String> {
+    let listen = args.listen.rsplit_once(':').map(|(host, _)| host.to_owned());
+    args.hosts.iter().cloned().chain(listen).collect()
+}
+
 /// Prints the URL to open, and the notes on how to reach it.
-fn print_how_to_open(log: Option<LogFormat>, step: AppStep, how: &HowToOpen) {
+fn print_how_to_open(log: &Log, step: AppStep, how: &HowToOpen) {
     show::ready(&format!("open {} ({step})", how.url));
     for text in &how.notes {
-        show::note(log, text);
+        log.note(text);
     }
 }
 
@@ -103,7 +142,7 @@ fn instance() -> Result<Option<Instance>, Error> {
     Ok(runtime.block_on(instance::observe(None, Deadline::after(METADATA_WITHIN))))
 }
 
-fn tell(log: Option<LogFormat>, event: ServerEvent) {
+fn tell(log: &Log, event: ServerEvent) {
     let (text, fault) = match event {
         // Printed by `print_how_to_open`.
         ServerEvent::Ready(_) => return,
@@ -117,9 +156,9 @@ fn tell(log: Option<LogFormat>, event: ServerEvent) {
             (text, Some(fault))
         }
     };
-    show::note(log, &text);
+    log.note(&text);
     if let Some(fault) = fault {
-        show::fault(log, &fault);
+        log.fault(&fault);
     }
 }
 
@@ -131,20 +170,20 @@ fn hashes(count: usize) -> String {
 }
 
 /// Returns the key from `SECRET_KEY`, or a random key for this run.
-fn signing_key(step: AppStep, log: Option<LogFormat>) -> SigningKey {
+fn signing_key(step: AppStep, log: &Log) -> SigningKey {
     match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
         Some(key) => {
             let bytes = key.as_encoded_bytes();
             if bytes.len() < SHORT_KEY {
                 let text = "SECRET_KEY is shorter than 16 bytes and can be guessed; generate one with `openssl rand -hex 32`";
-                show::note(log, text);
+                log.note(text);
             }
             SigningKey::new(bytes)
         }
         None => {
             if step.signs_the_name() {
                 let text = "no SECRET_KEY: cookies are signed with a random key and valid for this run only";
-                show::note(log, text);
+                log.note(text);
             }
             SigningKey::new(&random::bytes::<32>())
         }

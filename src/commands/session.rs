@@ -165,9 +165,11 @@ fn run_with_signals(
             opened = waiting(&what, deadline, connect::open(&choice.target, &trust, deadline)) => opened,
             _ = signals.next() => return Err(Error::Interrupted),
         };
+        let opened = opened?;
         let mut step = StepContext {
             store: SessionStore {
-                redis: Recorded::new(opened?),
+                clock: opened.clock(),
+                redis: Recorded::new(opened),
                 ttl: STEP_TTL,
                 max_age: DEFAULT_MAX_AGE,
             },

@@ -1,22 +1,13 @@
-//! Connects to a Redis server or cluster: runs the checks of `ping`, then uses the connection types of the `redis` crate.
+//! Connects to a Redis server or cluster: runs the checks of `ping`, then uses the connection type of the `redis` crate.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::ClusterClientBuilder;
-use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
-use redis::{
-    Arg, AsyncConnectionConfig, ClientTlsConfig, Cmd, ConnectionAddr, IntoConnectionInfo, Pipeline,
-    RedisConnectionInfo, RedisError, RedisFuture, RedisResult, TlsCertificates, Value,
-};
-use rustls::RootCertStore;
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisFuture, RedisResult, Value};
 use tokio::task::JoinHandle;
 
+use super::cluster::{Cluster, Request, slot_of};
 use super::framing::Limits;
 use super::limited::LimitedReplies;
 use super::stream::Stream;
@@ -24,25 +15,70 @@ use crate::deadline::Deadline;
 use crate::ping::causes::FixContext;
 use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions, Verdict};
-use crate::redis_url::{DEFAULT_PORT, Target, Trust};
+use crate::redis_url::{Target, Trust};
+use crate::session::Clock;
 
-/// Time limit for connecting to a cluster node, and for each of its replies; a request's own deadline is shorter.
-const NODE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time limit for the server to report its time.
+const TIME_WITHIN: Duration = Duration::from_millis(300);
+/// Age after which the server's time is read again.
+const TIME_EVERY: Duration = Duration::from_secs(60);
 
 /// A connection that requests share. All clones use the same connection.
 #[derive(Clone)]
 pub struct RedisConnection {
     kind: SingleOrCluster,
     fix_context: Arc<FixContext>,
+    clock: Arc<Mutex<ReadClock>>,
+}
+
+/// The server's clock, and when it was read.
+struct ReadClock {
+    clock: Clock,
+    read: Instant,
 }
 
 #[derive(Clone)]
 enum SingleOrCluster {
-    Single {
-        connection: MultiplexedConnection,
-        driver: Arc<Driver>,
-    },
-    Cluster(ClusterConnection),
+    Single(SingleConnection),
+    Cluster(Cluster),
+}
+
+/// A connection to one server. All clones use the same connection.
+#[derive(Clone)]
+pub(super) struct SingleConnection {
+    connection: MultiplexedConnection,
+    driver: Arc<Driver>,
+}
+
+impl SingleConnection {
+    /// Whether the connection has ended, so that no command can be sent any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.driver.0.is_finished()
+    }
+
+    /// Whether both are clones of one connection.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.driver, &other.driver)
+    }
+}
+
+impl ConnectionLike for SingleConnection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        self.connection.req_packed_command(command)
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        self.connection.req_packed_commands(pipeline, offset, count)
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
 }
 
 /// The task that reads and writes. It ends when the connection ends, and the crate does not report this in any other
@@ -90,15 +126,17 @@ pub async fn open(
         return Err(unreachable(seen, verdict));
     };
     let fix_context = Arc::new(FixContext::of(target, &seen));
-    let connected = |kind| RedisConnection { kind, fix_context };
+    let connected = |kind| RedisConnection::new(kind, fix_context, deadline);
     if seen.server.is_cluster() {
-        let why = match deadline.bound(join_cluster(target, trust)).await {
-            // The crate reports success even if it cannot reach any node of the cluster. The first command would then
-            // fail.
+        let why = match deadline
+            .bound(Cluster::join(target, trust, probe.into_stream()))
+            .await
+        {
+            // The first command would fail.
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "none of the nodes it announces can be reached".into()
             }
-            Ok(Ok(cluster)) => return Ok(connected(SingleOrCluster::Cluster(cluster))),
+            Ok(Ok(cluster)) => return Ok(connected(SingleOrCluster::Cluster(cluster)).await),
             Ok(Err(error)) => error.to_string(),
             Err(elapsed) => elapsed.to_string(),
         };
@@ -106,14 +144,14 @@ pub async fn open(
         return Err(unreachable(seen, verdict));
     }
     match share(probe.into_stream()).await {
-        Ok(single) => Ok(connected(single)),
+        Ok(single) => Ok(connected(SingleOrCluster::Single(single)).await),
         // This sends nothing, so it can fail only if the runtime is shutting down.
         Err(_) => Err(unreachable(seen, verdict)),
     }
 }
 
 /// Creates a connection that requests can share from a stream that is already logged in.
-async fn share(stream: Stream) -> RedisResult<SingleOrCluster> {
+pub(super) async fn share(stream: Stream) -> RedisResult<SingleConnection> {
     // The stream is already logged in, so the crate must not send anything. Each request has its own deadline.
     let info = RedisConnectionInfo::default().set_skip_set_lib_name();
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
@@ -121,46 +159,52 @@ async fn share(stream: Stream) -> RedisResult<SingleOrCluster> {
     let stream = tokio::io::join(LimitedReplies::new(replies, Limits::LARGE), commands);
     let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
     let driver = Arc::new(Driver(tokio::spawn(driver)));
-    Ok(SingleOrCluster::Single { connection, driver })
-}
-
-/// Connects to the cluster that a node belongs to.
-async fn join_cluster(target: &Target, trust: &Trust) -> RedisResult<ClusterConnection> {
-    let (host, port) = (
-        target.host().unwrap_or_default().to_owned(),
-        target.port().unwrap_or(DEFAULT_PORT),
-    );
-    let address = if target.tls {
-        ConnectionAddr::TcpTls {
-            host,
-            port,
-            insecure: false,
-            tls_params: None,
-        }
-    } else {
-        ConnectionAddr::Tcp(host, port)
-    };
-    let mut settings = RedisConnectionInfo::default();
-    if let Some(password) = &target.password {
-        settings = settings.set_password(password.reveal());
-    }
-    if let Some(user) = &target.user {
-        settings = settings.set_username(user);
-    }
-    let node = address.into_connection_info()?.set_redis_settings(settings);
-    let mut builder = ClusterClientBuilder::new([node])
-        .connection_timeout(NODE_TIMEOUT)
-        .response_timeout(NODE_TIMEOUT)
-        // The crate still follows redirections, because a redirected command was not executed. No other command may
-        // be sent twice.
-        .retries(0);
-    if target.tls {
-        builder = builder.certs(certificates(trust)?);
-    }
-    builder.build()?.get_async_connection().await
+    Ok(SingleConnection { connection, driver })
 }
 
 impl RedisConnection {
+    async fn new(kind: SingleOrCluster, fix_context: Arc<FixContext>, deadline: Deadline) -> Self {
+        let clock = ReadClock {
+            clock: Clock::default(),
+            read: Instant::now(),
+        };
+        let mut connection = Self {
+            kind,
+            fix_context,
+            clock: Arc::new(Mutex::new(clock)),
+        };
+        let _ = deadline.within(TIME_WITHIN).bound(connection.read_clock()).await;
+        connection
+    }
+
+    /// Returns the server's clock. It is read again once a minute, at the same time as other commands.
+    pub fn clock(&self) -> Clock {
+        let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.read.elapsed() >= TIME_EVERY {
+            known.read = Instant::now();
+            let mut connection = self.clone();
+            tokio::spawn(async move { connection.read_clock().await });
+        }
+        known.clock
+    }
+
+    /// Asks the server for its time. Without a permission for TIME, the clock remains the local one.
+    async fn read_clock(&mut self) {
+        // All instances must ask the same node of a cluster.
+        let reply = self.reply_from(&redis::cmd("TIME"), b"").await;
+        let Ok(Value::Array(parts)) = reply else {
+            return;
+        };
+        if let Some(Value::BulkString(seconds)) = parts.first()
+            && let Some(seconds) = std::str::from_utf8(seconds)
+                .ok()
+                .and_then(|text| text.parse().ok())
+        {
+            let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+            known.clock = Clock::of_redis(seconds);
+        }
+    }
+
     /// Sends one command and returns its reply. An error reply is returned as a value, not as an error.
     pub(crate) async fn reply(&mut self, command: &Cmd) -> RedisResult<Value> {
         as_value(self.req_packed_command(command).await)
@@ -169,13 +213,45 @@ impl RedisConnection {
     /// Like [`Self::reply`], but sends the command to the cluster node that serves `key`, because MULTI and EXEC have
     /// no key.
     pub(crate) async fn reply_from(&mut self, command: &Cmd, key: &[u8]) -> RedisResult<Value> {
-        match &mut self.kind {
-            SingleOrCluster::Single { .. } => self.reply(command).await,
+        match &self.kind {
+            SingleOrCluster::Single(_) => self.reply(command).await,
             SingleOrCluster::Cluster(cluster) => {
-                let node = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
-                let node = RoutingInfo::SingleNode(node);
-                as_value(cluster.route_command(command.clone(), node).await)
+                let request = Request::One(command.clone());
+                as_value(only(cluster.run(request, Some(slot_of(key))).await))
             }
+        }
+    }
+
+    /// Like [`Self::reply`], but sends the command to every primary of a cluster.
+    pub(crate) async fn replies_of_all(&mut self, command: &Cmd) -> RedisResult<Vec<Value>> {
+        match &self.kind {
+            SingleOrCluster::Single(_) => Ok(vec![self.reply(command).await?]),
+            SingleOrCluster::Cluster(cluster) => cluster.run_everywhere(command).await,
+        }
+    }
+
+    /// Returns the primaries of a cluster, and `None` if there are slots without one. Returns nothing for a single
+    /// server.
+    pub(crate) fn primaries(&self) -> Vec<Option<String>> {
+        match &self.kind {
+            SingleOrCluster::Single(_) => Vec::new(),
+            SingleOrCluster::Cluster(cluster) => cluster.primaries(),
+        }
+    }
+
+    /// Returns the primary of a cluster that serves a key.
+    pub(crate) fn primary_of(&self, key: &str) -> Option<String> {
+        match &self.kind {
+            SingleOrCluster::Single(_) => None,
+            SingleOrCluster::Cluster(cluster) => cluster.primary_of(key.as_bytes()),
+        }
+    }
+
+    /// Tries again to reach the nodes of a cluster that are known. The one in the URL may be gone.
+    pub(crate) async fn recover(&self) -> bool {
+        match &self.kind {
+            SingleOrCluster::Single(_) => false,
+            SingleOrCluster::Cluster(cluster) => cluster.recover().await,
         }
     }
 
@@ -197,15 +273,17 @@ impl RedisConnection {
     /// Whether the connection has ended, so that no command can be sent any more.
     pub(crate) fn is_closed(&self) -> bool {
         match &self.kind {
-            SingleOrCluster::Single { driver, .. } => driver.0.is_finished(),
-            // A cluster connection reconnects to its nodes by itself.
-            SingleOrCluster::Cluster(_) => false,
+            SingleOrCluster::Single(single) => single.is_closed(),
+            SingleOrCluster::Cluster(cluster) => cluster.is_lost(),
         }
     }
 }
 
-/// Converts errors that contain an error reply to values, because the cluster connection returns some error replies
-/// as errors.
+fn only(replies: RedisResult<Vec<Value>>) -> RedisResult<Value> {
+    Ok(replies?.pop().unwrap_or(Value::Nil))
+}
+
+/// Converts errors that contain an error reply to values, because the crate returns some error replies as errors.
 fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
     let error = match reply {
         Ok(value) => return Ok(value),
@@ -217,58 +295,13 @@ fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
     }
 }
 
-/// The crate updates its map of slots if a single command is redirected, but not if a transaction is. Therefore,
-/// sends a single command.
-async fn refresh_slots(cluster: &mut ClusterConnection, transaction: &Pipeline, error: &RedisError) {
-    let replies = error.clone().into_server_errors();
-    let is_moved = replies.is_some_and(|replies| replies.iter().any(|(_, reply)| reply.code() == "MOVED"));
-    let first = transaction.cmd_iter().next();
-    if is_moved && let Some(Arg::Simple(key)) = first.and_then(|command| command.args_iter().nth(1)) {
-        let _ = cluster.req_packed_command(redis::cmd("PTTL").arg(key)).await;
-    }
-}
-
-/// Returns the certificates for the connections to a cluster's nodes. The crate trusts either the system's CAs or
-/// those in a file, but with `--ca` both must be trusted, as for a single server.
-fn certificates(trust: &Trust) -> Result<TlsCertificates, RedisError> {
-    let read = |path: &Path| std::fs::read(path);
-    let client_tls = match (&trust.cert, &trust.key) {
-        (Some(cert), Some(key)) => Some(ClientTlsConfig {
-            client_cert: read(cert)?,
-            client_key: read(key)?,
-        }),
-        _ => None,
-    };
-    let root_cert = match &trust.ca {
-        Some(ca) => {
-            let mut bundle = read(ca)?;
-            for authority in rustls_native_certs::load_native_certs().certs {
-                // Skip invalid certificates, because one of them would make the crate reject the whole bundle.
-                if RootCertStore::empty().add(authority.clone()).is_ok() {
-                    bundle.extend_from_slice(pem(&authority).as_bytes());
-                }
-            }
-            Some(bundle)
-        }
-        None => None,
-    };
-    Ok(TlsCertificates {
-        client_tls,
-        root_cert,
-    })
-}
-
-/// Encodes a certificate as PEM (RFC 7468) in one line, which parsers accept.
-fn pem(certificate: &[u8]) -> String {
-    let text = BASE64_STANDARD.encode(certificate);
-    format!("\n-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
-}
-
 impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match &mut self.kind {
-            SingleOrCluster::Single { connection, .. } => connection.req_packed_command(command),
-            SingleOrCluster::Cluster(connection) => connection.req_packed_command(command),
+            SingleOrCluster::Single(single) => single.req_packed_command(command),
+            SingleOrCluster::Cluster(cluster) => {
+                Box::pin(async { only(cluster.run(Request::One(command.clone()), None).await) })
+            }
         }
     }
 
@@ -279,18 +312,11 @@ impl ConnectionLike for RedisConnection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match &mut self.kind {
-            SingleOrCluster::Single { connection, .. } => {
-                connection.req_packed_commands(pipeline, offset, count)
+            SingleOrCluster::Single(single) => single.req_packed_commands(pipeline, offset, count),
+            SingleOrCluster::Cluster(cluster) => {
+                let request = Request::Several(pipeline.clone(), offset, count);
+                Box::pin(async { cluster.run(request, None).await })
             }
-            SingleOrCluster::Cluster(connection) => Box::pin(async move {
-                let replies = connection.req_packed_commands(pipeline, offset, count).await;
-                if let Err(error) = &replies
-                    && pipeline.is_transaction()
-                {
-                    refresh_slots(connection, pipeline, error).await;
-                }
-                replies
-            }),
         }
     }
 

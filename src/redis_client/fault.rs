@@ -10,7 +10,11 @@ use super::{REPLY_TOO_LARGE, error_text};
 use crate::exit::Exit;
 use crate::ping::Verdict;
 use crate::ping::causes::{Cause, Fix, FixContext};
+use crate::ping::permissions::Missing;
 use crate::sanitize;
+
+/// The code of a fault for which `ping` has no cause.
+const UNEXPECTED: &str = "proto.unexpected";
 
 /// The reason why Redis could not run the commands of `serve` or a step command.
 #[derive(Clone, Debug)]
@@ -28,8 +32,6 @@ pub struct RedisFault {
     /// Whether the next command needs a new connection, because this one is broken or its server cannot be used.
     pub reconnect: bool,
 }
-
-const UNSUPPORTED: &str = "Redis does not support a command of the session: it was renamed or disabled";
 
 impl RedisFault {
     /// Creates a fault for a reply that did not arrive before the timeout.
@@ -97,42 +99,79 @@ impl RedisFault {
             let evidence = "the reply was discarded as it arrived".to_owned();
             return Self::unexpected(summary, evidence);
         }
-        let evidence = format!("Redis replied: {}", sanitize::line(first));
+        let evidence = |reply: &str| format!("Redis replied: {}", sanitize::line(reply));
         let known = replies
             .iter()
             .find_map(|reply| Some((reply, ErrorReply::of(reply)?)));
         let refusal = replies.iter().find(|reply| Refusal::of(reply) != Refusal::Other);
+        let mut context = context.clone();
         let (reply, cause, summary, reconnect) = match (known, refusal) {
-            (Some((reply, row)), _) => (reply, row.cause, row.summary(), row.reconnect),
-            (None, Some(reply)) if Refusal::of(reply) == Refusal::Command => {
-                (reply, Cause::ServerRefused, UNSUPPORTED, false)
+            (Some((reply, row)), _) if row.cause == Cause::AuthNoPermission => {
+                context.missing = Missing::of_reply(reply);
+                (reply, row.cause, forbidden(reply), row.reconnect)
             }
-            (None, Some(reply)) => (reply, Cause::ServerRefused, Cause::ServerRefused.meaning(), true),
-            (None, None) => return Self::unexpected("Redis refused a command of the session", evidence),
+            (Some((reply, row)), _) => (reply, row.cause, row.summary().to_owned(), row.reconnect),
+            (None, Some(reply)) if Refusal::of(reply) == Refusal::Command => {
+                return Self::unsupported(command_in(reply).as_deref(), evidence(reply), &context);
+            }
+            (None, Some(reply)) => {
+                let meaning = Cause::ServerRefused.meaning();
+                (reply, Cause::ServerRefused, meaning.to_owned(), true)
+            }
+            (None, None) => {
+                return Self::unexpected("Redis refused a command of the session", evidence(first));
+            }
         };
-        let context = context.clone().with_reply(Some(reply.clone()));
+        let context = context.with_reply(Some(reply.clone()));
         Self {
             reconnect,
-            ..Self::new(cause, summary, Some(evidence), &context)
+            ..Self::new(cause, summary, Some(evidence(reply)), &context)
+        }
+    }
+
+    /// Creates a fault for a command that the server does not have.
+    fn unsupported(command: Option<&str>, evidence: String, context: &FixContext) -> Self {
+        let command = command.unwrap_or("a command");
+        let text = format!(
+            "enable {command} on the server (remove its rename-command line), or use a server that offers {command}"
+        );
+        let fix = Fix {
+            kind: "command",
+            text,
+            command: None,
+        };
+        let summary =
+            format!("Redis does not support {command}, which sessions need: it was renamed or disabled");
+        Self {
+            reconnect: false,
+            fixes: vec![fix],
+            ..Self::new(Cause::ServerRefused, summary, Some(evidence), context)
         }
     }
 
     /// The server does not have a command that a session needs.
     pub(crate) fn missing_command(name: &str, context: &FixContext) -> Self {
-        let context = context
-            .clone()
-            .with_reply(Some(format!("ERR unknown command '{name}'")));
         let evidence = format!("COMMAND INFO does not know {name}");
-        Self {
-            reconnect: false,
-            ..Self::new(Cause::ServerRefused, UNSUPPORTED, Some(evidence), &context)
+        Self::unsupported(Some(name), evidence, context)
+    }
+
+    /// Names the key, if its contents may be the reason.
+    pub(crate) fn about(mut self, key: &str) -> Self {
+        if self.code == UNEXPECTED {
+            self.evidence.push(format!("the key is {}", sanitize::line(key)));
+            self.fixes.push(Fix {
+                kind: "key",
+                text: "if another program has changed this key, delete the key".to_owned(),
+                command: None,
+            });
         }
+        self
     }
 
     /// Creates a fault for an error that does not correspond to a cause of `ping`.
     fn unexpected(summary: &str, evidence: String) -> Self {
         Self {
-            code: "proto.unexpected",
+            code: UNEXPECTED,
             exit: Exit::No,
             summary: summary.to_owned(),
             evidence: vec![evidence],
@@ -151,6 +190,22 @@ impl RedisFault {
             reconnect: true,
         }
     }
+}
+
+/// Returns what an error reply about a missing permission means.
+fn forbidden(reply: &str) -> String {
+    match command_in(reply) {
+        Some(command) => format!("the user is not allowed to run {command}, which sessions need"),
+        None => Cause::AuthNoPermission.meaning().to_owned(),
+    }
+}
+
+/// Returns the name of the command that an error reply quotes, such as `unknown command 'MULTI'`.
+fn command_in(reply: &str) -> Option<String> {
+    // Redis before 7 uses backticks.
+    let name = reply.split(['\'', '`']).nth(1)?;
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_name.then(|| name.to_ascii_uppercase())
 }
 
 /// Returns the texts of the error replies in an error. For a transaction, these are the replies to its commands.
@@ -217,5 +272,22 @@ mod tests {
             assert_eq!((fault.code, fault.reconnect), (code, reconnect), "{reply}");
             assert!(!fault.evidence[0].contains('\r'), "{:?}", fault.evidence);
         }
+    }
+
+    #[test]
+    fn a_command_that_is_missing_or_forbidden_is_named_in_cause_and_fix() {
+        for reply in [
+            "-ERR unknown command 'EXPIRE', with args beginning with: 'sessiontut:x' '10' \r\n",
+            "-ERR unknown command `EXPIRE`, with args beginning with: \r\n",
+            "-NOPERM this user has no permissions to run the 'expire' command or its subcommand\r\n",
+            "-NOPERM User ada has no permissions to run the 'expire' command\r\n",
+        ] {
+            let fault = fault(reply);
+            assert!(fault.summary.contains("EXPIRE"), "{}", fault.summary);
+            let fix = &fault.fixes[0];
+            let fix = format!("{} {:?}", fix.text, fix.command).to_uppercase();
+            assert!(fix.contains("EXPIRE"), "{fix}");
+        }
+        assert_eq!(command_in("ERR unknown command '\x1b[31m'"), None);
     }
 }

@@ -1,10 +1,12 @@
 //! All connections to Redis.
 //!
-//! - [`connect`] runs the checks of `ping`, and then uses the connection types of the `redis` crate, with [`limited`] replies.
+//! - [`connect`] runs the checks of `ping`, and then uses the connection type of the `redis` crate, with [`limited`] replies.
+//! - [`cluster`] uses one such connection per node of a cluster.
 //! - [`probe`] is the connection that the checks themselves use: one command at a time, with the received bytes as evidence.
 //! - [`recorded`] notes commands and replies, and [`show`] prints them as redis-cli does.
 //! - [`error_replies`] maps Redis's error replies to causes, and [`fault`] maps any error to a cause.
 
+mod cluster;
 pub(crate) mod connect;
 pub(crate) mod error_replies;
 pub(crate) mod fault;

@@ -3,17 +3,18 @@
 //! Only connection attempts are repeated. A command that was sent may have been executed, so it is not sent again,
 //! and its request fails.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Either, Shared, select};
 use redis::RedisError;
 
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
 use crate::redis_client::fault::RedisFault;
-use crate::session::KEY_PREFIX;
+use crate::session::Clock;
 
 /// Time limit for connecting, including the diagnosis if it fails.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
@@ -34,6 +35,11 @@ pub(super) struct ConnectionManager {
 struct State {
     current: Option<RedisConnection>,
     attempt: Option<Attempt>,
+    /// The last connection, if it belongs to a cluster whose nodes could not be reached. The node in the URL may never
+    /// come back, although others do.
+    lost: Option<RedisConnection>,
+    /// The clock of the last connection.
+    clock: Clock,
 }
 
 /// A connection attempt. All requests that need a connection wait for it.
@@ -114,10 +120,11 @@ impl ConnectionManager {
             return attempt.clone();
         }
         let manager = self.clone();
+        let lost = state.lost.clone();
         // In a task, because the visitor who needed the connection first may disconnect while others wait for it.
         let task = tokio::spawn(async move {
             let deadline = Deadline::after(within);
-            let opened = match deadline.bound((manager.opener)(deadline)).await {
+            let opened = match deadline.bound(manager.open_or_recover(lost, deadline)).await {
                 Ok(opened) => opened,
                 Err(_) => Err(RedisFault::no_answer(within)),
             };
@@ -132,15 +139,42 @@ impl ConnectionManager {
         attempt
     }
 
+    /// Opens a new connection. If that fails, uses a cluster that can be reached again.
+    async fn open_or_recover(
+        &self,
+        lost: Option<RedisConnection>,
+        deadline: Deadline,
+    ) -> Result<RedisConnection, RedisFault> {
+        let opening = (self.opener)(deadline);
+        let Some(lost) = lost else {
+            return opening.await;
+        };
+        let recovering = pin!(lost.recover());
+        match select(opening, recovering).await {
+            Either::Left((Ok(opened), _)) => Ok(opened),
+            Either::Left((Err(fault), recovering)) => match recovering.await {
+                true => Ok(lost.clone()),
+                false => Err(fault),
+            },
+            Either::Right((true, _)) => Ok(lost.clone()),
+            Either::Right((false, opening)) => opening.await,
+        }
+    }
+
     fn keep(&self, connection: RedisConnection) -> RedisConnection {
         let mut state = self.state();
         state.current = Some(connection.clone());
         state.attempt = None;
+        state.lost = None;
         connection
     }
 
-    /// Stops using a connection. Requests that are waiting for replies on it still get them.
+    /// Stops using a connection. Requests that are waiting for replies on it still get them. A cluster replaces the
+    /// connections to its nodes by itself.
     fn drop_connection(&self, connection: &RedisConnection) {
+        if connection.is_cluster() {
+            return;
+        }
         let mut state = self.state();
         state.current.take_if(|current| current.is_same(connection));
     }
@@ -155,19 +189,13 @@ impl ConnectionManager {
         }
     }
 
-    /// Checks whether Redis is usable, with the commands of a visit on a key that the same transaction deletes. PING
-    /// alone would succeed on a replica, or on a Redis server that is out of memory, although every page returns 503.
-    pub(super) async fn check(self: &Arc<Self>, deadline: Deadline) -> Result<(), RedisFault> {
-        let key = format!("{KEY_PREFIX}health");
-        let check = |mut redis| async move {
-            redis::pipe()
-                .atomic()
-                .hincr(&key, "checks", 1)
-                .del(&key)
-                .exec_async(&mut redis)
-                .await
-        };
-        self.run(deadline, check).await
+    /// Returns the clock that all instances share, as of the last connection.
+    pub(super) fn clock(&self) -> Clock {
+        let mut state = self.state();
+        if let Some(current) = &state.current {
+            state.clock = current.clock();
+        }
+        state.clock
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -177,7 +205,11 @@ impl ConnectionManager {
 
 impl State {
     fn open_connection(&mut self) -> Option<RedisConnection> {
-        self.current.take_if(|current| current.is_closed());
+        if let Some(closed) = self.current.take_if(|current| current.is_closed())
+            && closed.is_cluster()
+        {
+            self.lost = Some(closed);
+        }
         self.current.clone()
     }
 }

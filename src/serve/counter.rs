@@ -9,6 +9,7 @@ use redis::{AsyncCommands, RedisResult};
 
 use super::connection_manager::ConnectionManager;
 use crate::deadline::Deadline;
+use crate::redis_client::connect::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;
@@ -53,18 +54,20 @@ pub(super) async fn look(
 const MOST_CREATED: usize = 100_000;
 /// Time limit for deleting all of them.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
-/// Keys that are deleted by one command.
+/// Keys whose field is deleted in one round trip.
 const DELETED_AT_ONCE: usize = 1000;
 
-/// The hashes that this process created in step 2. They have no TTL, so they are deleted when the server stops.
+/// The hashes that this process created in step 2. They have no TTL, so they are deleted when the server stops, except
+/// for fields that others have added.
 #[derive(Debug, Default)]
 pub(super) struct CreatedKeys(Mutex<HashSet<String>>);
 
 impl CreatedKeys {
-    /// Records the key if this is the first visit, because then this process created the hash.
-    pub(super) fn note(&self, key: &str, visits: i64) {
+    /// Records the key if this is the first visit and the hash has no other fields, because then this process created
+    /// the hash.
+    pub(super) fn note(&self, key: &str, visits: i64, fields: &Fields) {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if visits == 1 && keys.len() < MOST_CREATED {
+        if visits == 1 && fields.len() == 1 && keys.len() < MOST_CREATED {
             keys.insert(key.to_owned());
         }
     }
@@ -76,7 +79,7 @@ impl CreatedKeys {
     }
 }
 
-/// Deletes the hashes at `keys`.
+/// Deletes the field `visits` of the hashes at `keys`. Redis deletes a hash with its last field.
 ///
 /// # Errors
 /// Returns how many of them may still exist, and why.
@@ -87,13 +90,21 @@ pub(super) async fn delete(
     let deadline = Deadline::after(DELETE_WITHIN);
     let mut left = keys.len();
     for part in keys.chunks(DELETED_AT_ONCE) {
-        redis
-            .run(
-                deadline,
-                |mut redis| async move { redis.del::<_, ()>(part).await },
-            )
-            .await
-            .map_err(|fault| (left, fault))?;
+        let work = |mut redis: RedisConnection| async move {
+            if redis.is_cluster() {
+                // The keys belong to different nodes.
+                for key in part {
+                    let () = redis.hdel(key, "visits").await?;
+                }
+                return Ok(());
+            }
+            let mut commands = redis::pipe();
+            for key in part {
+                commands.hdel(key, "visits").ignore();
+            }
+            commands.exec_async(&mut redis).await
+        };
+        redis.run(deadline, work).await.map_err(|fault| (left, fault))?;
         left -= part.len();
     }
     Ok(())

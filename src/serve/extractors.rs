@@ -1,4 +1,4 @@
-//! Reads the session cookie and the login form from a request.
+//! Reads the session cookie, the login form, and the circumstances of a request.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header::{COOKIE, EXPECT};
+use axum::http::header::{COOKIE, EXPECT, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -14,13 +14,14 @@ use axum_extra::extract::cookie::Cookie;
 use futures_util::StreamExt;
 use percent_encoding::percent_decode;
 
+use super::host::is_loopback;
 use super::pages;
 use super::router::AppState;
 use crate::deadline::Deadline;
 use crate::session::{self, NameError};
 
-/// The name of the session cookie.
-pub(super) const COOKIE_NAME: &str = "session";
+/// The most cookies with the name of the session cookie that are tried, because each may need a query to Redis.
+const MOST_COOKIES: usize = 4;
 /// The name of the form field.
 const FIELD: &str = "username";
 /// The maximum size of a form in bytes.
@@ -31,32 +32,87 @@ const DISCARDED: usize = 1024 * 1024;
 /// Time limit for the whole form to arrive.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The value of the first `session` cookie that is not empty.
+/// The values of the cookies with the name of the session cookie that are not empty.
 ///
-/// `CookieJar` keeps only the last of several cookies with the same name, but browsers send the most specific one
-/// first (RFC 6265, section 5.4).
-pub(super) struct SessionCookie(pub(super) Option<String>);
+/// Another application on this host, or on another host of the domain, can set a cookie with the same name. Browsers
+/// send the most specific one first (RFC 6265, section 5.4), which is not always ours.
+pub(super) struct SessionCookies(pub(super) Vec<String>);
 
-impl SessionCookie {
-    fn find(headers: &HeaderMap) -> Self {
-        let value = headers
+impl SessionCookies {
+    fn find(headers: &HeaderMap, name: &str) -> Self {
+        let values = headers
             .get_all(COOKIE)
             .iter()
             // Other cookies of the host may contain any bytes.
             .flat_map(|header| Cookie::split_parse(String::from_utf8_lossy(header.as_bytes())))
             .filter_map(Result::ok)
-            .find(|cookie| cookie.name() == COOKIE_NAME && !cookie.value().is_empty())
+            .filter(|cookie| cookie.name() == name && !cookie.value().is_empty())
             .map(|cookie| cookie.value().to_owned());
-        Self(value)
+        Self(values.take(MOST_COOKIES).collect())
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for SessionCookie {
+impl FromRequestParts<Arc<AppState>> for SessionCookies {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, Infallible> {
+        Ok(Self::find(&parts.headers, &app.layout.cookie_name))
+    }
+}
+
+/// What a browser says about the cause of a request (<https://www.w3.org/TR/fetch-metadata/>).
+///
+/// Browsers send these headers only over HTTPS and to loopback addresses, and curl sends none. So a request without
+/// them is taken for a visitor's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    /// Whether the response will be a page that the visitor sees: not a prefetch, a frame, an image or a script's
+    /// request.
+    pub(super) is_navigation: bool,
+    /// Whether this site's own page or the visitor caused it, rather than another site.
+    pub(super) is_own: bool,
+}
+
+impl Cause {
+    fn of(headers: &HeaderMap) -> Self {
+        // If a header occurs twice, every value counts.
+        let all = |name: &str, expected: &[&str]| {
+            let mut values = headers.get_all(name).iter();
+            values.all(|value| expected.iter().any(|expected| value == expected))
+        };
+        let is_prefetch = ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+            .iter()
+            .any(|name| {
+                let mut values = headers.get_all(*name).iter();
+                values.any(|value| {
+                    let value = value.as_bytes().to_ascii_lowercase();
+                    [&b"prefetch"[..], b"prerender", b"preview"]
+                        .iter()
+                        .any(|word| value.windows(word.len()).any(|part| part == *word))
+                })
+            });
+        Self {
+            is_navigation: !is_prefetch
+                && all("sec-fetch-mode", &["navigate"])
+                && all("sec-fetch-dest", &["document"]),
+            is_own: all("sec-fetch-site", &["same-origin", "none"]),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Cause {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::find(&parts.headers))
+        Ok(Self::of(&parts.headers))
     }
+}
+
+/// Whether the browser sent the form over HTTP from another host, so that it will not keep a cookie with `Secure`.
+pub(super) fn is_insecure_origin(headers: &HeaderMap) -> bool {
+    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let host = origin.and_then(|origin| origin.strip_prefix("http://"));
+    host.is_some_and(|host| !is_loopback(host))
 }
 
 /// The user name from the login form, valid and without surrounding white space.
@@ -70,7 +126,7 @@ impl FromRequest<Arc<AppState>> for LoginForm {
         let form = read_form(&parts.headers, body).await;
         let name = form.and_then(|form| name_in(&form));
         name.map(Self)
-            .map_err(|error| pages::refused_form(app.layout, &error))
+            .map_err(|error| pages::refused_form(&app.layout, &error))
     }
 }
 
@@ -154,7 +210,7 @@ async fn collect(mut body: BodyDataStream) -> Result<Vec<u8>, FormError> {
 pub(crate) fn read_form_and_cookies(bytes: &[u8]) {
     let _ = name_in(bytes);
     if let Ok(value) = HeaderValue::from_bytes(bytes) {
-        let _ = SessionCookie::find(&HeaderMap::from_iter([(COOKIE, value)]));
+        let _ = SessionCookies::find(&HeaderMap::from_iter([(COOKIE, value)]), "session");
     }
 }
 
@@ -177,33 +233,74 @@ mod tests {
     use crate::session::LONGEST_NAME;
 
     #[test]
-    fn the_first_session_cookie_with_a_value_counts() {
+    fn all_session_cookies_with_a_value_are_found_in_order() {
         for (lines, found) in [
-            (&[&b"session=abc"[..]][..], Some("abc")),
-            (&[b"a=b;session=abc; c=d"], Some("abc")),
-            (&[b"x=\xff\xfe; \tsession=abc\t"], Some("abc")),
+            (&[&b"session=abc"[..]][..], &["abc"][..]),
+            (&[b"a=b;session=abc; c=d"], &["abc"]),
+            (&[b"x=\xff\xfe; \tsession=abc\t"], &["abc"]),
+            (&[b"session; sessions=x; __Host-session=y; session=abc"], &["abc"]),
+            (&[b"session=abc", b"session=def"], &["abc", "def"]),
+            (&[b"session=abc; session=def"], &["abc", "def"]),
+            (&[b"session=; session=abc"], &["abc"]),
+            (&[b"session=\"abc\""], &["\"abc\""]),
+            (&[b"session=a=b"], &["a=b"]),
+            // A cookie that is not UTF-8 can be neither a token nor a signed name.
+            (&[b"session=\xff; session=abc"], &["\u{fffd}", "abc"]),
             (
-                &[b"session; sessions=x; __Host-session=y; session=abc"],
-                Some("abc"),
+                &[b"session=1; session=2; session=3; session=4; session=5"],
+                &["1", "2", "3", "4"],
             ),
-            (&[b"session=abc", b"session=def"], Some("abc")),
-            (&[b"session=abc; session=def"], Some("abc")),
-            (&[b"session=; session=abc"], Some("abc")),
-            (&[b"session=\"abc\""], Some("\"abc\"")),
-            (&[b"session=a=b"], Some("a=b")),
-            // A cookie that is not UTF-8 is not skipped, although it can be neither a token nor a signed name.
-            (&[b"session=\xff; session=abc"], Some("\u{fffd}")),
-            (&[b"session="], None),
-            (&[b"Session=abc"], None),
-            (&[b"a=b, session=abc"], None),
-            (&[], None),
+            (&[b"session="], &[]),
+            (&[b"Session=abc"], &[]),
+            (&[b"a=b, session=abc"], &[]),
+            (&[], &[]),
         ] {
             let mut headers = HeaderMap::new();
             for line in lines {
                 headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
             }
             let shown: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
-            assert_eq!(SessionCookie::find(&headers).0.as_deref(), found, "{shown:?}");
+            assert_eq!(SessionCookies::find(&headers, "session").0, found, "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn browsers_say_what_caused_a_request() {
+        for (lines, is_navigation, is_own) in [
+            (&[][..], true, true),
+            (
+                &[
+                    ("sec-fetch-site", "same-origin"),
+                    ("sec-fetch-mode", "navigate"),
+                    ("sec-fetch-dest", "document"),
+                ],
+                true,
+                true,
+            ),
+            (&[("sec-fetch-site", "none")], true, true),
+            (&[("sec-fetch-site", "cross-site")], true, false),
+            (&[("sec-fetch-site", "same-site")], true, false),
+            (
+                &[("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")],
+                true,
+                false,
+            ),
+            (&[("sec-fetch-dest", "image")], false, true),
+            (&[("sec-fetch-dest", "iframe")], false, true),
+            (&[("sec-fetch-mode", "cors")], false, true),
+            (&[("sec-purpose", "prefetch")], false, true),
+            (&[("sec-purpose", "prefetch;prerender")], false, true),
+            (&[("purpose", "Prefetch")], false, true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            let expected = Cause {
+                is_navigation,
+                is_own,
+            };
+            assert_eq!(Cause::of(&headers), expected, "{lines:?}");
         }
     }
 

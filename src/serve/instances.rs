@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::address::from_elsewhere;
 use super::connection_manager::ConnectionManager;
+use super::sessions::Sessions;
 use super::{AppStep, OnEvent, ServerEvent};
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
@@ -45,12 +46,12 @@ pub(super) struct OtherInstance {
 /// unavailable.
 pub(super) async fn announce(
     address: SocketAddr,
-    step: AppStep,
-    redis: Arc<ConnectionManager>,
+    sessions: Arc<Sessions>,
     others: watch::Sender<Vec<OtherInstance>>,
     stop: CancellationToken,
     on_event: OnEvent,
 ) {
+    let (step, redis) = (sessions.step, &sessions.redis);
     if !step.needs_redis() {
         return;
     }
@@ -58,8 +59,8 @@ pub(super) async fn announce(
     let mut ticks = interval(ANNOUNCE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let announcements = async {
-        if let Err(fault) = redis.check(Deadline::after(ANNOUNCE_WITHIN)).await {
-            on_event(ServerEvent::Unreachable(fault));
+        if let Err(unhealthy) = sessions.health(Deadline::after(ANNOUNCE_WITHIN)).await {
+            on_event(ServerEvent::Unreachable(unhealthy.fault));
         }
         loop {
             ticks.tick().await;
@@ -77,7 +78,7 @@ pub(super) async fn announce(
         () = announcements => {}
     }
     // If this fails, the hash expires.
-    let _ = withdraw(&redis, &address).await;
+    let _ = withdraw(redis, &address).await;
 }
 
 fn key(address: &str) -> String {

@@ -1,4 +1,4 @@
-//! Layers around all routes: the access log, security headers, and the responses to panics and invalid hosts.
+//! Layers around all routes: the access log, security headers, the check of the host, and the response to panics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,17 +7,20 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
-use axum::http::{self, Method, StatusCode, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::host::{self, OwnHosts};
 use super::pages::{self, Layout};
+use super::server::Ends;
 
 /// Allows only this server's own style sheet, script, event stream and form, and no framing.
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
@@ -26,13 +29,15 @@ const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-p
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// The most characters of a path in the access log.
 const LONGEST_PATH: usize = 200;
+/// The most characters of a method in the access log.
+const LONGEST_METHOD: usize = 32;
 
 /// Adds the layers that every request passes through.
-pub(super) fn add(router: Router, layout: Layout, log: Option<AccessLog>) -> Router {
+pub(super) fn add(router: Router, layout: Layout, hosts: OwnHosts, log: Option<AccessLog>) -> Router {
     let router = router.layer((
         MapResponseLayer::new(add_headers),
-        CatchPanicLayer::custom(move |_| pages::internal_error(layout)),
-        from_fn_with_state(layout, refuse_invalid_host),
+        CatchPanicLayer::custom(move |_| pages::internal_error(&layout)),
+        from_fn_with_state(hosts, host::check),
     ));
     match log {
         Some(log) => router.layer(from_fn_with_state(log, log_request)),
@@ -58,37 +63,6 @@ fn add_headers<B>(mut response: http::Response<B>) -> http::Response<B> {
     response
 }
 
-/// Returns 400 for requests that hyper accepts although they are invalid (RFC 9112, section 3.2).
-async fn refuse_invalid_host(State(layout): State<Layout>, request: Request, next: Next) -> Response {
-    match host_error(&request) {
-        Some(text) => pages::close_connection(pages::error(layout, StatusCode::BAD_REQUEST, text)),
-        None => next.run(request).await,
-    }
-}
-
-fn host_error(request: &Request) -> Option<&'static str> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let (host, second) = (hosts.next(), hosts.next());
-    if second.is_some() {
-        return Some("The request has two Host headers");
-    }
-    let Some(host) = host.map(HeaderValue::as_bytes) else {
-        return (request.version() == Version::HTTP_11).then_some("The request has no Host header");
-    };
-    match request.uri().authority() {
-        Some(authority) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) => {
-            Some("The request's URL and its Host header differ")
-        }
-        None if !host.iter().all(is_host_byte) => Some("The Host header is invalid"),
-        _ => None,
-    }
-}
-
-/// Whether a host may contain the byte (RFC 3986, section 3.2.2), or it is the colon before a port.
-fn is_host_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
-}
-
 /// Receives a complete entry. It must not block.
 pub(crate) type AccessLog = Arc<dyn Fn(LogEntry) + Send + Sync>;
 
@@ -99,8 +73,9 @@ pub(crate) struct LogEntry {
     pub at: SystemTime,
     /// The client's address.
     pub peer: SocketAddr,
-    pub method: Method,
-    /// The path without the query, shortened.
+    /// The method, shortened.
+    pub method: String,
+    /// The path without the query, shortened. Printable ASCII; other bytes are percent-encoded.
     pub path: String,
     pub status: u16,
     /// The size of the response's body in bytes; `None` for an event stream.
@@ -111,17 +86,19 @@ pub(crate) struct LogEntry {
 
 async fn log_request(
     State(log): State<AccessLog>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
     request: Request,
     next: Next,
 ) -> Response {
     let (at, started) = (SystemTime::now(), Instant::now());
-    let method = request.method().clone();
-    let path = request.uri().path().chars().take(LONGEST_PATH).collect();
+    let method = request.method().as_str().chars().take(LONGEST_METHOD).collect();
+    // hyper accepts bytes in a path that a browser would have encoded.
+    let path = utf8_percent_encode(request.uri().path(), CONTROLS).to_string();
+    let path = path.chars().take(LONGEST_PATH).collect();
     let response = next.run(request).await;
     log(LogEntry {
         at,
-        peer,
+        peer: ends.peer,
         method,
         path,
         status: response.status().as_u16(),
@@ -136,6 +113,8 @@ mod tests {
     use std::convert::Infallible;
 
     use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::http::header::HOST;
     use axum::routing::get;
     use tower::Service;
 
@@ -151,10 +130,15 @@ mod tests {
         let layout = Layout {
             step: AppStep::Store,
             ttl: Duration::from_secs(10),
+            cookie_name: "session".into(),
         };
-        let mut router = add(Router::new().route("/", get(panics)), layout, None);
+        let local: SocketAddr = "127.0.0.1:80".parse().unwrap();
+        let hosts = OwnHosts::new(local, Vec::new(), layout.clone());
+        let mut router = add(Router::new().route("/", get(panics)), layout, hosts, None);
         for _ in 0..2 {
-            let request = Request::get("/").header(HOST, "x").body(Body::empty()).unwrap();
+            let request = Request::get("/").header(HOST, "localhost");
+            let request = request.extension(ConnectInfo(Ends { peer: local, local }));
+            let request = request.body(Body::empty()).unwrap();
             let response = router.call(request).await.unwrap();
             assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
             assert!(response.headers().contains_key(CONTENT_SECURITY_POLICY));

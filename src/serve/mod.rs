@@ -9,7 +9,9 @@ mod connection_manager;
 mod counter;
 mod events;
 mod extractors;
+mod health;
 mod history;
+mod host;
 mod instances;
 mod layers;
 mod pages;
@@ -38,6 +40,7 @@ use crate::session::cookie::SigningKey;
 use crate::signals::{self, Signals};
 use connection_manager::ConnectionManager;
 use history::History;
+use host::OwnHosts;
 use pages::Layout;
 use router::AppState;
 use sessions::Sessions;
@@ -54,6 +57,10 @@ pub(crate) struct ServeOptions {
     pub secure_cookies: bool,
     /// The key that signs the cookies of steps 1 to 3.
     pub key: SigningKey,
+    /// The name of the session cookie.
+    pub cookie_name: String,
+    /// The host names, besides those of loopback addresses, that are accepted on loopback addresses.
+    pub hosts: Vec<String>,
     /// Receives one entry per request.
     pub log: Option<AccessLog>,
 }
@@ -89,6 +96,8 @@ pub(crate) fn serve_until(
         max_age,
         secure_cookies,
         key,
+        cookie_name,
+        hosts,
         log,
     } = options;
     signals::runtime()?.block_on(async {
@@ -107,18 +116,27 @@ pub(crate) fn serve_until(
             history: History::default(),
             created: Arc::default(),
         });
+        let layout = Layout {
+            step,
+            ttl,
+            cookie_name: cookie_name.into(),
+        };
+        let hosts = OwnHosts::new(address, hosts, layout.clone());
         let app = AppState {
-            layout: Layout { step, ttl },
+            layout,
             sessions: sessions.clone(),
             secure_cookies,
             other_instances,
             streams: events::Streams::new(stop.clone()),
         };
-        let server = tokio::spawn(server::serve(listener, router::router(app, log), stop.clone()));
+        let server = tokio::spawn(server::serve(
+            listener,
+            router::router(app, hosts, log),
+            stop.clone(),
+        ));
         let announcer = tokio::spawn(instances::announce(
             address,
-            step,
-            redis.clone(),
+            sessions.clone(),
             seen_instances,
             stop.clone(),
             on_event.clone(),

@@ -19,11 +19,13 @@ use crate::session::Token;
 use crate::session::store::Fields;
 
 /// Values that all pages of a running server show.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) step: AppStep,
     /// The TTL that each visit sets.
     pub(super) ttl: Duration,
+    /// The name of the session cookie.
+    pub(super) cookie_name: Arc<str>,
 }
 
 impl Layout {
@@ -37,7 +39,7 @@ impl Layout {
 #[derive(Template)]
 #[template(path = "home.html")]
 pub(super) struct Home<'a> {
-    pub(super) layout: Layout,
+    pub(super) layout: &'a Layout,
     pub(super) visit: &'a Visit,
     pub(super) instances: &'a [OtherInstance],
 }
@@ -50,6 +52,8 @@ pub(super) struct Visit {
     /// The counter that HINCRBY returned.
     pub(super) visits: Option<i64>,
     pub(super) cookie: CookieView,
+    /// How many cookies with the name of the session cookie arrived.
+    pub(super) cookies: usize,
     pub(super) hash: Option<HashView>,
     /// The Redis commands of this visit, if any were sent.
     pub(super) commands: Option<Arc<Commands>>,
@@ -103,8 +107,8 @@ impl Home<'_> {
 /// `GET /login`.
 #[derive(Template)]
 #[template(path = "login.html")]
-pub(super) struct LoginPage {
-    pub(super) layout: Layout,
+pub(super) struct LoginPage<'a> {
+    pub(super) layout: &'a Layout,
     /// Why the form was refused.
     pub(super) message: Option<String>,
 }
@@ -113,12 +117,14 @@ pub(super) struct LoginPage {
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
-    layout: Layout,
+    layout: &'a Layout,
     title: &'a str,
     /// A sentence without its full stop.
     text: &'a str,
     /// Set if Redis is the cause.
     redis: Option<&'a RedisFault>,
+    /// Whether to show a button that logs out.
+    offers_logout: bool,
 }
 
 /// The usual size of a page in bytes. For a longer page, the buffer grows.
@@ -134,18 +140,19 @@ pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
 }
 
 /// Returns a page with the status and one sentence, which is passed without its full stop.
-pub(super) fn error(layout: Layout, status: StatusCode, text: &str) -> Response {
+pub(super) fn error(layout: &Layout, status: StatusCode, text: &str) -> Response {
     let error = ErrorPage {
         layout,
         title: status.canonical_reason().unwrap_or("Error"),
         text,
         redis: None,
+        offers_logout: false,
     };
     page(status, &error)
 }
 
 /// Returns 500, after a panic.
-pub(super) fn internal_error(layout: Layout) -> Response {
+pub(super) fn internal_error(layout: &Layout) -> Response {
     error(
         layout,
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -153,14 +160,40 @@ pub(super) fn internal_error(layout: Layout) -> Response {
     )
 }
 
-/// Returns 403, for a login form from another site.
-pub(super) fn cross_site_form(layout: Layout) -> Response {
-    let text = "The form came from another site, so the login was refused";
+/// Returns 403, for a form from another site.
+pub(super) fn cross_site_form(layout: &Layout) -> Response {
+    let text = "The form came from another site, so it was refused";
     close_connection(error(layout, StatusCode::FORBIDDEN, text))
 }
 
+/// Returns 403 with a button, for a request that would log the visitor out although they did not ask for it.
+pub(super) fn unintended_logout(layout: &Layout) -> Response {
+    let page_without_logout = ErrorPage {
+        layout,
+        title: "Log out?",
+        text: "The link came from another site or from a prefetch, so you are still logged in",
+        redis: None,
+        offers_logout: true,
+    };
+    page(StatusCode::FORBIDDEN, &page_without_logout)
+}
+
+/// Returns 403, for a request of a browser that is not a visit: nobody sees the page, so it must not be counted.
+pub(super) fn not_a_visit(layout: &Layout) -> Response {
+    let text = "This page is only for visitors who open it: a prefetch, a frame or a script does not count as a visit";
+    error(layout, StatusCode::FORBIDDEN, text)
+}
+
+/// Returns 403, because the browser would not keep the cookie.
+pub(super) fn insecure_origin(layout: &Layout) -> Response {
+    let text = "No session was created, because your browser would not keep the cookie: the server runs with \
+                --secure-cookies, so the page must be opened at https://, or on the server's own computer at \
+                http://127.0.0.1 or http://localhost";
+    error(layout, StatusCode::FORBIDDEN, text)
+}
+
 /// Returns the login page with a message if a field is invalid, or an error page if the whole form is.
-pub(super) fn refused_form(layout: Layout, fault: &FormError) -> Response {
+pub(super) fn refused_form(layout: &Layout, fault: &FormError) -> Response {
     let (status, message) = (fault.status(), fault.to_string());
     if status != StatusCode::UNPROCESSABLE_ENTITY {
         return close_connection(error(layout, status, &message));
@@ -173,12 +206,13 @@ pub(super) fn refused_form(layout: Layout, fault: &FormError) -> Response {
 }
 
 /// Returns 503, with the diagnosis of `ping`.
-pub(super) fn unavailable(layout: Layout, fault: &RedisFault) -> Response {
+pub(super) fn unavailable(layout: &Layout, fault: &RedisFault) -> Response {
     let error = ErrorPage {
         layout,
         title: "Redis is unavailable",
         text: &fault.summary,
         redis: Some(fault),
+        offers_logout: false,
     };
     let retry = [(RETRY_AFTER, RETRY_AFTER_FAULT)];
     (retry, page(StatusCode::SERVICE_UNAVAILABLE, &error)).into_response()

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
@@ -14,7 +14,9 @@ use serde_json::json;
 use tokio::sync::watch;
 use tower_http::csrf::CsrfLayer;
 
-use super::extractors::{COOKIE_NAME, LoginForm, SessionCookie};
+use super::extractors::{Cause, LoginForm, SessionCookies, is_insecure_origin};
+use super::health::Unhealthy;
+use super::host::OwnHosts;
 use super::instances::OtherInstance;
 use super::layers::{self, AccessLog};
 use super::pages::{self, Home, Layout, LoginPage};
@@ -22,7 +24,6 @@ use super::sessions::Sessions;
 use super::source::SourcePage;
 use super::{assets, events};
 use crate::deadline::Deadline;
-use crate::redis_client::fault::RedisFault;
 
 /// Time limit from the head of a request to its response: 0.2 s less than the two seconds that a visitor may wait.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
@@ -41,14 +42,20 @@ pub(super) struct AppState {
 }
 
 /// Returns the routes for `app`, wrapped in their layers.
-pub(super) fn router(app: AppState, log: Option<AccessLog>) -> Router {
-    let layout = app.layout;
-    let csrf = CsrfLayer::new().with_rejection_response(move |_| pages::cross_site_form(layout));
+pub(super) fn router(app: AppState, hosts: OwnHosts, log: Option<AccessLog>) -> Router {
+    let layout = app.layout.clone();
+    let csrf = {
+        let layout = layout.clone();
+        CsrfLayer::new().with_rejection_response(move |_| pages::cross_site_form(&layout))
+    };
     let mut router = Router::new()
         // A HEAD request must not count a visit or end a session.
         .route("/", get(home).head(empty_page))
-        .route("/login", get(login_page).post(log_in).layer(csrf))
-        .route("/logout", get(log_out).head(empty_page))
+        .route("/login", get(login_page).post(log_in).layer(csrf.clone()))
+        .route(
+            "/logout",
+            get(log_out_by_link).head(empty_page).post(log_out).layer(csrf),
+        )
         .route("/events", get(watch_session).head(empty_page))
         .route("/healthz", get(health))
         .route("/source", get(show_source));
@@ -59,17 +66,24 @@ pub(super) fn router(app: AppState, log: Option<AccessLog>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(Arc::new(app));
-    layers::add(router, layout, log)
+    layers::add(router, layout, hosts, log)
 }
 
-async fn home(State(app): State<Arc<AppState>>, SessionCookie(cookie): SessionCookie) -> Response {
+async fn home(
+    State(app): State<Arc<AppState>>,
+    cause: Cause,
+    SessionCookies(cookies): SessionCookies,
+) -> Response {
+    if !cause.is_navigation {
+        return pages::not_a_visit(&app.layout);
+    }
     let deadline = Deadline::after(ANSWER_WITHIN);
-    let visit = match app.sessions.visit(cookie.as_deref(), deadline).await {
+    let visit = match app.sessions.visit(&cookies, deadline).await {
         Ok(visit) => visit,
-        Err(fault) => return pages::unavailable(app.layout, &fault),
+        Err(fault) => return pages::unavailable(&app.layout, &fault),
     };
     let home = Home {
-        layout: app.layout,
+        layout: &app.layout,
         visit: &visit,
         instances: &app.other_instances.borrow(),
     };
@@ -78,7 +92,7 @@ async fn home(State(app): State<Arc<AppState>>, SessionCookie(cookie): SessionCo
 
 async fn login_page(State(app): State<Arc<AppState>>) -> Response {
     let page = LoginPage {
-        layout: app.layout,
+        layout: &app.layout,
         message: None,
     };
     pages::page(StatusCode::OK, &page)
@@ -86,37 +100,54 @@ async fn login_page(State(app): State<Arc<AppState>>) -> Response {
 
 async fn log_in(
     State(app): State<Arc<AppState>>,
-    SessionCookie(previous): SessionCookie,
+    SessionCookies(previous): SessionCookies,
+    headers: HeaderMap,
     LoginForm(name): LoginForm,
 ) -> Response {
+    if app.secure_cookies && is_insecure_origin(&headers) {
+        return pages::insecure_origin(&app.layout);
+    }
     let deadline = Deadline::after(ANSWER_WITHIN);
-    match app.sessions.login(&name, previous.as_deref(), deadline).await {
+    match app.sessions.login(&name, &previous, deadline).await {
         Ok(value) => {
             let cookie = app.session_cookie(value);
             (CookieJar::new().add(cookie), Redirect::to("/")).into_response()
         }
-        Err(fault) => pages::unavailable(app.layout, &fault),
+        Err(fault) => pages::unavailable(&app.layout, &fault),
     }
 }
 
-async fn log_out(State(app): State<Arc<AppState>>, SessionCookie(cookie): SessionCookie) -> Response {
-    let Some(cookie) = cookie else {
+/// `GET /logout`, as in the tutorial. The page itself sends a form, because a link on any site leads here.
+async fn log_out_by_link(app: State<Arc<AppState>>, cause: Cause, cookies: SessionCookies) -> Response {
+    if cause.is_navigation && cause.is_own {
+        log_out(app, cookies).await
+    } else {
+        pages::unintended_logout(&app.layout)
+    }
+}
+
+async fn log_out(State(app): State<Arc<AppState>>, SessionCookies(cookies): SessionCookies) -> Response {
+    if cookies.is_empty() {
         return Redirect::to("/").into_response();
-    };
-    match app.sessions.logout(&cookie, Deadline::after(ANSWER_WITHIN)).await {
+    }
+    match app
+        .sessions
+        .logout(&cookies, Deadline::after(ANSWER_WITHIN))
+        .await
+    {
         Ok(()) => {
             let mut cookie = app.session_cookie(String::new());
             cookie.make_removal();
             (CookieJar::new().add(cookie), Redirect::to("/")).into_response()
         }
         // Keep the cookie, so that the visitor can try again to end the session.
-        Err(fault) => pages::unavailable(app.layout, &fault),
+        Err(fault) => pages::unavailable(&app.layout, &fault),
     }
 }
 
 impl AppState {
     fn session_cookie(&self, value: String) -> Cookie<'static> {
-        Cookie::build((COOKIE_NAME, value))
+        Cookie::build((self.layout.cookie_name.to_string(), value))
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
@@ -125,9 +156,12 @@ impl AppState {
     }
 }
 
-async fn watch_session(State(app): State<Arc<AppState>>, SessionCookie(cookie): SessionCookie) -> Response {
-    let who = app.sessions.identity(cookie.as_deref());
-    app.streams.answer(app.sessions.clone(), who)
+async fn watch_session(
+    State(app): State<Arc<AppState>>,
+    SessionCookies(cookies): SessionCookies,
+) -> Response {
+    let visitor = app.sessions.find(&cookies, Deadline::after(ANSWER_WITHIN)).await;
+    app.streams.answer(app.sessions.clone(), visitor)
 }
 
 async fn health(State(app): State<Arc<AppState>>) -> Response {
@@ -135,20 +169,23 @@ async fn health(State(app): State<Arc<AppState>>) -> Response {
     let json = |health: serde_json::Value| ([(CONTENT_TYPE, "application/json")], format!("{health}\n"));
     match app.sessions.health(Deadline::after(ANSWER_WITHIN)).await {
         Ok(()) => json(json!({ "ok": true, "step": step })).into_response(),
-        Err(RedisFault { code, summary, .. }) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(RETRY_AFTER, RETRY_AFTER_FAULT)],
-            json(json!({ "ok": false, "step": step, "cause": code, "summary": summary })),
-        )
-            .into_response(),
+        Err(Unhealthy { shard, fault }) => {
+            let mut body =
+                json!({ "ok": false, "step": step, "cause": fault.code, "summary": fault.summary });
+            if let Some(shard) = shard {
+                body["shard"] = shard.into();
+            }
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            (status, [(RETRY_AFTER, RETRY_AFTER_FAULT)], json(body)).into_response()
+        }
     }
 }
 
 async fn show_source(State(app): State<Arc<AppState>>, RawQuery(query): RawQuery) -> Response {
-    match SourcePage::new(app.layout, &query.unwrap_or_default()) {
+    match SourcePage::new(&app.layout, &query.unwrap_or_default()) {
         Some(page) => pages::page(StatusCode::OK, &page),
         None => pages::error(
-            app.layout,
+            &app.layout,
             StatusCode::NOT_FOUND,
             "There is no such language or step",
         ),
@@ -161,7 +198,7 @@ async fn empty_page() -> Html<&'static str> {
 
 async fn not_found(State(app): State<Arc<AppState>>) -> Response {
     pages::error(
-        app.layout,
+        &app.layout,
         StatusCode::NOT_FOUND,
         "There is no page at this address",
     )
@@ -169,7 +206,7 @@ async fn not_found(State(app): State<Arc<AppState>>) -> Response {
 
 async fn method_not_allowed(State(app): State<Arc<AppState>>) -> Response {
     pages::error(
-        app.layout,
+        &app.layout,
         StatusCode::METHOD_NOT_ALLOWED,
         "This address does not support that method",
     )

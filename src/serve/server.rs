@@ -96,11 +96,15 @@ async fn serve_connection(
     graceful: Watcher,
     _place: OwnedSemaphorePermit,
 ) {
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
+    let ends = Ends { peer, local };
     // Nagle's algorithm would delay the small writes of an event stream.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         connection.set(Activity::Answering);
-        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(ConnectInfo(ends));
         let response = router.clone().call(request.map(Body::new));
         let connection = &connection;
         async move {
@@ -125,6 +129,15 @@ async fn serve_connection(
         _ = graceful.watch(http) => {}
         () = connection.close.notified() => {}
     }
+}
+
+/// The addresses of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    /// The client's address.
+    pub(super) peer: SocketAddr,
+    /// The address of this host to which the client connected.
+    pub(super) local: SocketAddr,
 }
 
 /// All open connections.

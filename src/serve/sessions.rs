@@ -15,7 +15,7 @@ use crate::redis_client::Recorded;
 use crate::redis_client::connect::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::store::{Fields, SessionStore};
-use crate::session::{SigningKey, Token};
+use crate::session::{CookieError, SigningKey, Token};
 
 /// The settings and connections that are needed to find a session.
 pub(super) struct Sessions {
@@ -28,10 +28,11 @@ pub(super) struct Sessions {
     pub(super) created: Arc<CreatedKeys>,
 }
 
-/// The visitor according to the cookie. Only a query to Redis shows whether the session is valid.
+/// The visitor according to a cookie. Only a query to Redis shows whether the session is valid.
 pub(super) enum Identity {
-    /// Steps 1 to 3: a name with a valid signature.
-    Name(String),
+    /// Steps 1 to 3: a name with a valid signature, and the first characters of the signature. With the whole
+    /// signature, a script could rebuild the cookie.
+    Name { name: String, signature: String },
     /// Step 4: a text in the form of a token.
     Token(Token),
 }
@@ -39,43 +40,87 @@ pub(super) enum Identity {
 impl Identity {
     /// Whether the next visit starts a new hash after this one has expired.
     pub(super) fn outlives_its_hash(&self) -> bool {
-        matches!(self, Self::Name(_))
+        matches!(self, Self::Name { .. })
+    }
+
+    /// Identifies the session among all sessions of this server.
+    pub(super) fn session(&self) -> &str {
+        match self {
+            Self::Name { name, .. } => name,
+            Self::Token(token) => token.key(),
+        }
     }
 }
 
-const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key";
-const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried";
+const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key or for another step, or \
+                             another application on this host has set it (in that case, start this one with --cookie-name)";
+const TOO_OLD: &str = "it is older than --max-age";
+const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; another step or another application on this \
+                           host has set it (in that case, start this one with --cookie-name)";
 const NO_SESSION: &str = "it looks like a token, but there is no session for it (any more)";
 
 impl Sessions {
-    /// Counts a visit of the session that belongs to the cookie, in one round trip.
-    pub(super) async fn visit(&self, cookie: Option<&str>, deadline: Deadline) -> Result<Visit, RedisFault> {
-        let Some(cookie) = cookie else {
-            return Ok(Visit::default());
-        };
-        match self.identity(Some(cookie)) {
-            None if self.step.signs_the_name() => Ok(ignored(BAD_SIGNATURE)),
-            None => Ok(ignored(NOT_A_TOKEN)),
-            Some(Identity::Name(name)) => self.visit_name(name, cookie, deadline).await,
-            Some(Identity::Token(token)) => self.visit_token(token, deadline).await,
+    /// Counts a visit of the session that belongs to the first valid cookie, in one round trip.
+    pub(super) async fn visit(&self, cookies: &[String], deadline: Deadline) -> Result<Visit, RedisFault> {
+        let mut visit = Visit::default();
+        for cookie in cookies {
+            visit = match self.identity(cookie) {
+                Ok(Identity::Name { name, signature }) => self.visit_name(name, signature, deadline).await?,
+                Ok(Identity::Token(token)) => self.visit_token(token, deadline).await?,
+                // The reason why the first one was ignored is shown.
+                Err(_) if visit.cookies > 0 => continue,
+                Err(reason) => ignored(reason),
+            };
+            visit.cookies = cookies.len();
+            if visit.name.is_some() {
+                break;
+            }
         }
+        Ok(visit)
     }
 
-    /// Returns the visitor that the cookie identifies, or `None` if the cookie is invalid.
-    pub(super) fn identity(&self, cookie: Option<&str>) -> Option<Identity> {
-        let cookie = cookie?;
-        if self.step.signs_the_name() {
-            self.key.verify(cookie).map(Identity::Name)
-        } else {
-            Token::parse(cookie).map(Identity::Token)
+    /// Returns the visitor that a cookie identifies, or why the cookie is invalid, as half a sentence.
+    fn identity(&self, cookie: &str) -> Result<Identity, &'static str> {
+        if !self.step.signs_the_name() {
+            return Token::parse(cookie).map(Identity::Token).ok_or(NOT_A_TOKEN);
         }
-    }
-
-    async fn visit_name(&self, name: String, cookie: &str, deadline: Deadline) -> Result<Visit, RedisFault> {
-        let mut visit = Visit {
-            cookie: CookieView::Signed {
+        let now = self.redis.clock().now();
+        match self.key.verify(self.step.purpose(), cookie, now, self.max_age) {
+            Ok(name) => Ok(Identity::Name {
+                name,
                 signature: signature_start(cookie),
-            },
+            }),
+            Err(CookieError::Signature) => Err(BAD_SIGNATURE),
+            Err(CookieError::Expired) => Err(TOO_OLD),
+        }
+    }
+
+    /// Returns the visitor whose live data can be shown: the first valid one.
+    pub(super) async fn find(&self, cookies: &[String], deadline: Deadline) -> Option<Identity> {
+        if !self.step.needs_redis() {
+            return None;
+        }
+        let mut visitors = cookies.iter().filter_map(|cookie| self.identity(cookie).ok());
+        let mut found = visitors.next()?;
+        for other in visitors {
+            if matches!(found, Identity::Name { .. })
+                || !matches!(self.look(&found, deadline).await, Ok(None))
+            {
+                break;
+            }
+            found = other;
+        }
+        Some(found)
+    }
+
+    async fn visit_name(
+        &self,
+        name: String,
+        signature: String,
+        deadline: Deadline,
+    ) -> Result<Visit, RedisFault> {
+        let mut visit = Visit {
+            cookie: CookieView::Signed { signature },
             ..Visit::default()
         };
         if self.step.needs_redis() {
@@ -86,12 +131,13 @@ impl Sessions {
                 in_a_task(async move {
                     let (visits, fields) = counter::visit(&mut redis, &key, ttl).await?;
                     if ttl.is_none() {
-                        created.note(&key, visits);
+                        created.note(&key, visits, &fields);
                     }
                     Ok((visits, fields, redis.take()))
                 })
             };
-            let (visits, fields, exchanges) = self.redis.run(deadline, work).await?;
+            let counted = self.redis.run(deadline, work).await;
+            let (visits, fields, exchanges) = counted.map_err(|fault| fault.about(&key))?;
             visit.visits = Some(visits);
             let commands = Commands::new(&exchanges);
             visit.earlier = self.history.add(&key, &commands);
@@ -103,6 +149,7 @@ impl Sessions {
     }
 
     async fn visit_token(&self, token: Token, deadline: Deadline) -> Result<Visit, RedisFault> {
+        let key = token.key().to_owned();
         let work = |redis| {
             let mut store = self.store(redis);
             in_a_task(async move {
@@ -110,9 +157,9 @@ impl Sessions {
                 Ok((session, token, store.redis.take()))
             })
         };
-        let (session, token, exchanges) = self.redis.run(deadline, work).await?;
+        let counted = self.redis.run(deadline, work).await;
+        let (session, token, exchanges) = counted.map_err(|fault| fault.about(&key))?;
         let commands = Commands::new(&exchanges);
-        let key = token.key().to_owned();
         let Some(session) = session else {
             self.history.forget(&key);
             return Ok(Visit {
@@ -131,44 +178,48 @@ impl Sessions {
                 fields: session.fields,
                 ttl: Some(self.ttl),
             }),
+            ..Visit::default()
         })
     }
 
-    /// Ends the session that belongs to the cookie, and starts one for `name`. Returns the cookie's new value.
+    /// Ends the sessions that belong to the cookies, and starts one for `name`. Returns the cookie's new value.
     pub(super) async fn login(
         &self,
         name: &str,
-        cookie: Option<&str>,
+        cookies: &[String],
         deadline: Deadline,
     ) -> Result<String, RedisFault> {
         if self.step.signs_the_name() {
-            return Ok(self.key.sign(name));
+            let now = self.redis.clock().now();
+            return Ok(self.key.sign(self.step.purpose(), name, now));
         }
-        let old = cookie.and_then(Token::parse);
+        let old: Vec<Token> = cookies.iter().filter_map(|cookie| Token::parse(cookie)).collect();
         let work = |redis| async {
             let mut store = self.store(redis);
-            if let Some(old) = &old {
+            for old in &old {
                 store.end(old).await?;
             }
             let token = store.create(name).await?;
             Ok((token, store.redis.take()))
         };
         let (token, exchanges) = self.redis.run(deadline, work).await?;
-        if let Some(old) = &old {
+        for old in &old {
             self.history.forget(old.key());
         }
         self.history.add(token.key(), &Commands::new(&exchanges));
         Ok(token.reveal().to_owned())
     }
 
-    /// Ends the session that belongs to the cookie, on the server as well.
-    pub(super) async fn logout(&self, cookie: &str, deadline: Deadline) -> Result<(), RedisFault> {
-        let Some(Identity::Token(token)) = self.identity(Some(cookie)) else {
+    /// Ends the sessions that belong to the cookies, on the server as well.
+    pub(super) async fn logout(&self, cookies: &[String], deadline: Deadline) -> Result<(), RedisFault> {
+        if self.step.signs_the_name() {
             return Ok(());
-        };
-        let work = |redis| async { self.store(redis).end(&token).await };
-        self.redis.run(deadline, work).await?;
-        self.history.forget(token.key());
+        }
+        for token in cookies.iter().filter_map(|cookie| Token::parse(cookie)) {
+            let work = |redis| async { self.store(redis).end(&token).await };
+            self.redis.run(deadline, work).await?;
+            self.history.forget(token.key());
+        }
         Ok(())
     }
 
@@ -181,23 +232,16 @@ impl Sessions {
     ) -> Result<Option<(Duration, Fields)>, RedisFault> {
         let work = |mut redis| async {
             match visitor {
-                Identity::Name(name) => counter::look(&mut redis, &counter::key(name)).await,
+                Identity::Name { name, .. } => counter::look(&mut redis, &counter::key(name)).await,
                 Identity::Token(token) => self.store(redis).look(token).await,
             }
         };
         self.redis.run(deadline, work).await
     }
 
-    /// Checks whether Redis is usable. Step 1 does not need Redis.
-    pub(super) async fn health(&self, deadline: Deadline) -> Result<(), RedisFault> {
-        if self.step.needs_redis() {
-            self.redis.check(deadline).await?;
-        }
-        Ok(())
-    }
-
-    fn store(&self, redis: RedisConnection) -> SessionStore<Recorded<RedisConnection>> {
+    pub(super) fn store(&self, redis: RedisConnection) -> SessionStore<Recorded<RedisConnection>> {
         SessionStore {
+            clock: redis.clock(),
             redis: Recorded::new(redis),
             ttl: self.ttl,
             max_age: self.max_age,
@@ -214,7 +258,7 @@ async fn in_a_task<T: Send + 'static>(
     tokio::spawn(work).await.unwrap_or_else(stopped)
 }
 
-/// The first characters of a cookie's signature. With the whole signature, a script could rebuild the cookie.
+/// The first characters of a cookie's signature.
 fn signature_start(cookie: &str) -> String {
     let signature = cookie.rsplit('.').next().unwrap_or_default();
     signature.chars().take(6).collect()

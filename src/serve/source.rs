@@ -23,16 +23,16 @@ struct SourceFile {
 /// `GET /source`.
 #[derive(Template)]
 #[template(path = "source.html")]
-pub(super) struct SourcePage {
-    layout: Layout,
+pub(super) struct SourcePage<'a> {
+    layout: &'a Layout,
     language: &'static SourceLanguage,
     step: AppStep,
 }
 
-impl SourcePage {
+impl<'a> SourcePage<'a> {
     /// Returns the page for a query with `lang=rust|flask|express|axum` and `step=1..4`. The defaults are the first
     /// language and the step of this server.
-    pub(super) fn new(layout: Layout, query: &str) -> Option<Self> {
+    pub(super) fn new(layout: &'a Layout, query: &str) -> Option<Self> {
         let mut language = &LANGUAGES[0];
         let mut step = layout.step;
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {

@@ -60,6 +60,16 @@ impl AppStep {
         self != Self::Store
     }
 
+    /// What a signed cookie of this step is for, so that it is not valid for another step.
+    pub(crate) fn purpose(self) -> &'static str {
+        match self {
+            Self::Cookie => "step 1",
+            Self::Visits => "step 2",
+            Self::Ttl => "step 3",
+            Self::Store => "step 4",
+        }
+    }
+
     /// Whether this step uses Redis.
     pub(crate) fn needs_redis(self) -> bool {
         self != Self::Cookie

@@ -1,5 +1,7 @@
 //! The contents of the session cookie: in steps 1 to 3 the signed user name, in step 4 a random token.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::digest::{SHA256, digest};
@@ -18,19 +20,52 @@ impl SigningKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// Returns `NAME.SIGNATURE`, both in base64url.
-    pub fn sign(&self, name: &str) -> String {
-        let signature = hmac::sign(&self.0, name.as_bytes());
-        format!("{}.{}", BASE64.encode(name), BASE64.encode(signature))
+    /// Returns `NAME.TIME.SIGNATURE`, with the name and the signature in base64url, and the time in seconds since 1970.
+    /// The signature also covers the purpose, so that a cookie of one step is not valid for another.
+    pub fn sign(&self, purpose: &str, name: &str, now: u64) -> String {
+        let text = format!("{}.{now}", BASE64.encode(name));
+        let signature = hmac::sign(&self.0, signed(purpose, &text).as_bytes());
+        format!("{text}.{}", BASE64.encode(signature))
     }
 
-    /// Returns the name in a cookie that was signed with this key.
-    pub fn verify(&self, cookie: &str) -> Option<String> {
-        let (name, signature) = cookie.split_once('.')?;
-        let (name, signature) = (BASE64.decode(name).ok()?, BASE64.decode(signature).ok()?);
-        hmac::verify(&self.0, &name, &signature).ok()?;
-        String::from_utf8(name).ok()
+    /// Returns the name in a cookie that was signed for this purpose with this key.
+    ///
+    /// # Errors
+    /// Returns why the cookie is not valid.
+    pub fn verify(
+        &self,
+        purpose: &str,
+        cookie: &str,
+        now: u64,
+        max_age: Duration,
+    ) -> Result<String, CookieError> {
+        let (text, signature) = cookie.rsplit_once('.').ok_or(CookieError::Signature)?;
+        let signature = BASE64.decode(signature).map_err(|_| CookieError::Signature)?;
+        hmac::verify(&self.0, signed(purpose, text).as_bytes(), &signature)
+            .map_err(|_| CookieError::Signature)?;
+        // From here on, the text is what `sign` wrote.
+        let (name, created) = text.split_once('.').ok_or(CookieError::Signature)?;
+        let created: u64 = created.parse().map_err(|_| CookieError::Signature)?;
+        if now >= created.saturating_add(max_age.as_secs()) {
+            return Err(CookieError::Expired);
+        }
+        let name = BASE64.decode(name).map_err(|_| CookieError::Signature)?;
+        String::from_utf8(name).map_err(|_| CookieError::Signature)
     }
+}
+
+/// The text that is signed. The parts of a cookie contain no line feed.
+fn signed(purpose: &str, text: &str) -> String {
+    format!("sessiontut {purpose}\n{text}")
+}
+
+/// The reason why a signed cookie is not valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieError {
+    /// The signature does not match.
+    Signature,
+    /// The maximum age has passed.
+    Expired,
 }
 
 const TOKEN_BYTES: usize = 32;
@@ -74,5 +109,44 @@ impl Token {
         let hash = digest(&SHA256, text.as_bytes());
         let key = format!("{KEY_PREFIX}session:{}", BASE64.encode(&hash.as_ref()[..16]));
         Self { text, key }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signed_cookie_is_valid_for_its_purpose_and_until_its_maximum_age() {
+        let key = SigningKey::new(b"key");
+        let hour = Duration::from_secs(3600);
+        let cookie = key.sign("step 2", "éva.\u{1f600}", 1000);
+        let verify = |purpose, cookie: &str, now| key.verify(purpose, cookie, now, hour);
+        assert_eq!(verify("step 2", &cookie, 4599).as_deref(), Ok("éva.\u{1f600}"));
+        // Another instance's clock may be behind.
+        assert!(verify("step 2", &cookie, 10).is_ok());
+        assert_eq!(verify("step 2", &cookie, 4600), Err(CookieError::Expired));
+        assert_eq!(verify("step 3", &cookie, 1000), Err(CookieError::Signature));
+        let later = cookie.replacen(".1000.", ".9000.", 1);
+        for changed in [
+            &later,
+            &format!("{cookie}x"),
+            &cookie[1..],
+            "",
+            ".",
+            "..",
+            "a.1.b",
+        ] {
+            assert_eq!(
+                verify("step 2", changed, 1000),
+                Err(CookieError::Signature),
+                "{changed}"
+            );
+        }
+        let other = SigningKey::new(b"other");
+        assert_eq!(
+            other.verify("step 2", &cookie, 1000, hour),
+            Err(CookieError::Signature)
+        );
     }
 }

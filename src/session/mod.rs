@@ -13,6 +13,7 @@
 //!     .await
 //!     .map_err(|unreachable| format!("{:?}", unreachable.verdict))?;
 //! let mut store = SessionStore {
+//!     clock: redis.clock(),
 //!     redis,
 //!     ttl: Duration::from_secs(30 * 60),
 //!     max_age: Duration::from_secs(8 * 60 * 60),
@@ -25,12 +26,14 @@
 //! # }
 //! ```
 
+pub(crate) mod clock;
 pub(crate) mod cookie;
 pub(crate) mod jar;
 pub(crate) mod other_keys;
 pub(crate) mod store;
 
-pub use cookie::{SigningKey, Token};
+pub use clock::Clock;
+pub use cookie::{CookieError, SigningKey, Token};
 pub use store::SessionStore;
 
 use std::time::Duration;

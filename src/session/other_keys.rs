@@ -13,11 +13,14 @@ const PAGE: usize = 1000;
 /// Counts the keys that this program did not create. In a cluster or on a large Redis server, counts all keys.
 /// Returns `None` if this user is not allowed to count keys.
 pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Option<u64>, RedisError> {
-    let Value::Int(all) = redis.reply(&cmd("DBSIZE")).await? else {
-        // An error reply, such as NOPERM.
-        return Ok(None);
-    };
-    let all = u64::try_from(all).unwrap_or(0);
+    let mut all = 0;
+    for reply in redis.replies_of_all(&cmd("DBSIZE")).await? {
+        let Value::Int(keys) = reply else {
+            // An error reply, such as NOPERM.
+            return Ok(None);
+        };
+        all += u64::try_from(keys).unwrap_or(0);
+    }
     // Each node of a cluster has its own cursor.
     if all == 0 || all > FEW || redis.is_cluster() {
         return Ok(Some(all));

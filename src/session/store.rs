@@ -1,10 +1,11 @@
 //! Sessions in Redis: one hash per session, which always has a TTL.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{AsyncCommands, RedisResult};
+use redis::{AsyncCommands, ErrorKind, RedisResult};
 
+use super::clock::Clock;
 use super::cookie::Token;
 
 /// The fields of a hash, in Redis's order. Bytes, because anyone with access to Redis can add a field that is not UTF-8.
@@ -18,6 +19,8 @@ pub struct SessionStore<C> {
     pub ttl: Duration,
     /// Maximum lifetime of a session, however often it is visited.
     pub max_age: Duration,
+    /// The clock that all instances share, for the maximum lifetime.
+    pub clock: Clock,
 }
 
 /// A valid session.
@@ -32,19 +35,24 @@ pub struct Session {
 
 impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     // region create
-    /// Starts a session. MULTI ensures that its key never exists without a TTL.
+    /// Starts a session.
     pub async fn create(&mut self, username: &str) -> RedisResult<Token> {
         let token = Token::generate();
+        self.start(&token, username).await?;
+        Ok(token)
+    }
+
+    /// Starts the session of a new token. MULTI ensures that its key never exists without a TTL.
+    pub(crate) async fn start(&mut self, token: &Token, username: &str) -> RedisResult<()> {
         redis::pipe()
             .atomic() // MULTI … EXEC
             .cmd("HSET")
             .arg(token.key())
             .arg(&[("username", username), ("visits", "0")])
-            .arg(&[("created", now())])
+            .arg(&[("created", self.clock.now())])
             .expire(token.key(), seconds(self.ttl))
             .exec_async(&mut self.redis)
-            .await?;
-        Ok(token)
+            .await
     }
     // endregion create
 
@@ -59,6 +67,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
             .hgetall(token.key())
             .query_async(&mut self.redis)
             .await?;
+        check_reply(visits, &fields)?;
         if let Some(username) = self.valid_user(&fields) {
             return Ok(Some(Session {
                 username,
@@ -95,9 +104,18 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     /// Returns the user name if the hash is a session and is not too old.
     fn valid_user(&self, fields: &Fields) -> Option<String> {
         let created: u64 = field(fields, "created")?.parse().ok()?;
-        let is_too_old = now() >= created.saturating_add(self.max_age.as_secs());
+        let is_too_old = self.clock.now() >= created.saturating_add(self.max_age.as_secs());
         field(fields, "username").filter(|_| !is_too_old)
     }
+}
+
+/// Checks that the hash contains the new count. Otherwise the reply says nothing about the session.
+fn check_reply(visits: i64, fields: &Fields) -> RedisResult<()> {
+    if field(fields, "visits") == Some(visits.to_string()) {
+        return Ok(());
+    }
+    let text = "the reply to HGETALL does not contain the reply to HINCRBY";
+    Err((ErrorKind::UnexpectedReturnType, text).into())
 }
 
 fn field(fields: &Fields, name: &str) -> Option<String> {
@@ -107,10 +125,4 @@ fn field(fields: &Fields, name: &str) -> Option<String> {
 
 fn seconds(ttl: Duration) -> i64 {
     i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

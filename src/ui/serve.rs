@@ -1,13 +1,17 @@
 //! Output of `sessiontut serve`: the URL on standard output, notes and the access log on standard error.
 
+use std::collections::VecDeque;
 use std::io::{self, Write as _};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{whole_note, writer};
 use crate::cli::LogFormat;
 use crate::redis_client::fault::RedisFault;
+use crate::sanitize;
 use crate::serve::LogEntry;
 
 /// Prints the only line on standard output, which shows that the server is ready.
@@ -17,41 +21,155 @@ pub(crate) fn ready(line: &str) {
     let _ = io::stdout().flush();
 }
 
-/// Prints a message that does not belong to a request: as text, or as one JSON object per line.
-pub(crate) fn note(log: Option<LogFormat>, text: &str) {
-    match log {
-        None => super::note(text),
-        Some(LogFormat::Json) => {
-            let note = json!({ "event": "note", "time": now(SystemTime::now()), "text": text });
-            whole_note(&writer::json(&note, false));
+/// The most lines of the log that wait for their reader.
+const MOST_WAITING: usize = 1024;
+/// How long the end of the program waits for the reader of the log.
+const FINISH_WITHIN: Duration = Duration::from_secs(1);
+
+/// Prints messages, as text or as one JSON object per line, and the access log as JSON.
+///
+/// JSON lines are written by a thread, so that a reader who stops reading does not stop the server.
+#[derive(Clone)]
+pub(crate) struct Log(Option<Arc<Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: VecDeque<String>,
+    /// How many lines did not fit.
+    dropped: u64,
+    is_writing: bool,
+}
+
+impl Log {
+    pub(crate) fn new(format: Option<LogFormat>) -> Self {
+        let Some(LogFormat::Json) = format else {
+            return Self(None);
+        };
+        let queue = Arc::new(Queue::default());
+        let writer = Arc::clone(&queue);
+        thread::spawn(move || writer.write());
+        Self(Some(queue))
+    }
+
+    /// Prints a message that does not belong to a request.
+    pub(crate) fn note(&self, text: &str) {
+        match &self.0 {
+            None => super::note(text),
+            Some(queue) => queue.add(&note(text)),
+        }
+    }
+
+    /// Prints why Redis is unavailable.
+    pub(crate) fn fault(&self, fault: &RedisFault) {
+        for line in super::fault_lines(fault) {
+            self.note(&line);
+        }
+    }
+
+    /// Logs a request, if the log is JSON.
+    pub(crate) fn request(&self, entry: &LogEntry) {
+        if let Some(queue) = &self.0 {
+            queue.add(&request(entry));
+        }
+    }
+
+    /// Waits until everything is written, unless nobody reads it.
+    pub(crate) fn finish(&self) {
+        if let Some(queue) = &self.0 {
+            let is_busy = |waiting: &mut Waiting| {
+                waiting.is_writing || !waiting.lines.is_empty() || waiting.dropped > 0
+            };
+            let _ = queue
+                .changed
+                .wait_timeout_while(queue.waiting(), FINISH_WITHIN, is_busy);
         }
     }
 }
 
-/// Prints why Redis is unavailable.
-pub(crate) fn fault(log: Option<LogFormat>, fault: &RedisFault) {
-    for line in super::fault_lines(fault) {
-        note(log, &line);
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, entry: &Value) {
+        let line = writer::json(entry, false);
+        let mut waiting = self.waiting();
+        if waiting.lines.len() < MOST_WAITING {
+            waiting.lines.push_back(line);
+        } else {
+            waiting.dropped += 1;
+        }
+        self.changed.notify_all();
+    }
+
+    fn write(&self) {
+        loop {
+            let waiting = self.waiting();
+            let is_idle = |waiting: &mut Waiting| waiting.lines.is_empty() && waiting.dropped == 0;
+            let waiting = self.changed.wait_while(waiting, is_idle);
+            let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+            let line = waiting
+                .lines
+                .pop_front()
+                .unwrap_or_else(|| writer::json(&dropped(std::mem::take(&mut waiting.dropped)), false));
+            waiting.is_writing = true;
+            drop(waiting);
+            whole_note(&line);
+            self.waiting().is_writing = false;
+            self.changed.notify_all();
+        }
     }
 }
 
-/// Logs a request as one line of JSON.
-pub(crate) fn request(entry: &LogEntry) {
-    let entry = json!({
+fn note(text: &str) -> Value {
+    json!({ "event": "note", "time": now(SystemTime::now()), "text": sanitize::line(text) })
+}
+
+/// The line in place of lines that did not fit.
+fn dropped(count: u64) -> Value {
+    let mut entry = note("the reader of the log was too slow, so lines were dropped");
+    entry["dropped"] = count.into();
+    entry
+}
+
+/// The line for a request. The path and the method are printable ASCII already.
+fn request(entry: &LogEntry) -> Value {
+    json!({
         "event": "request",
         "time": now(entry.at),
         "peer": entry.peer.to_string(),
-        "method": entry.method.as_str(),
+        "method": entry.method,
         "path": entry.path,
         "status": entry.status,
         "bytes": entry.bytes,
         "us": u64::try_from(entry.took.as_micros()).unwrap_or(u64::MAX),
-    });
-    whole_note(&writer::json(&entry, false));
+    })
 }
 
 /// Returns the seconds since 1970, with milliseconds.
 fn now(time: SystemTime) -> f64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_do_not_fit_are_counted() {
+        let queue = Queue::default();
+        for number in 0..MOST_WAITING + 3 {
+            queue.add(&json!(number));
+        }
+        let waiting = queue.waiting();
+        assert_eq!((waiting.lines.len(), waiting.dropped), (MOST_WAITING, 3));
+        assert_eq!(dropped(3)["dropped"], 3);
+    }
 }

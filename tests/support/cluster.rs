@@ -50,6 +50,36 @@ impl Cluster {
         self.nodes[0].url()
     }
 
+    /// Starts a replica of a node, and waits until it and the other nodes know it.
+    pub fn replica_of(&self, node_number: usize) -> RedisServer {
+        let (replica, bus) = node(&Settings::default());
+        let (port, bus) = (replica.port().to_string(), bus.to_string());
+        self.nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+        let master: String = redis::cmd("CLUSTER")
+            .arg("MYID")
+            .query(&mut self.nodes[node_number].connection())
+            .unwrap();
+        wait::wait_for("the replica to know its primary", || {
+            let replicate = redis::cmd("CLUSTER").arg("REPLICATE").arg(&master).clone();
+            replicate.exec(&mut replica.connection()).ok()
+        });
+        let id: String = redis::cmd("CLUSTER")
+            .arg("MYID")
+            .query(&mut replica.connection())
+            .unwrap();
+        for node in &self.nodes {
+            wait::wait_for("the nodes to know the replica", || {
+                let known: String = redis::cmd("CLUSTER")
+                    .arg("NODES")
+                    .query(&mut node.connection())
+                    .unwrap();
+                let line = known.lines().find(|line| line.starts_with(&id))?;
+                (line.contains("slave") && line.contains("connected")).then_some(())
+            });
+        }
+        replica
+    }
+
     /// Returns the names of all keys on all nodes, sorted.
     pub fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = self.nodes.iter().flat_map(RedisServer::keys).collect();

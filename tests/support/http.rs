@@ -11,8 +11,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Visitor {
     port: u16,
-    /// The value of the `session` cookie that the server set last.
+    /// The value of the session cookie that the server set last.
     pub cookie: Option<String>,
+    /// The name of the session cookie.
+    pub cookie_name: String,
 }
 
 /// A response.
@@ -29,22 +31,23 @@ pub struct Answer {
 impl Visitor {
     /// Creates a visitor without cookies for the server on this port.
     pub fn at(port: u16) -> Self {
-        Self { port, cookie: None }
+        Self {
+            port,
+            cookie: None,
+            cookie_name: "session".to_owned(),
+        }
     }
 
     /// Returns the same visitor for a server on another port.
     pub fn moved_to(&self, port: u16) -> Self {
-        Self {
-            port,
-            cookie: self.cookie.clone(),
-        }
+        Self { port, ..self.clone() }
     }
 
     /// Returns a visitor of the same server with this cookie.
     pub fn with_cookie(&self, cookie: &str) -> Self {
         Self {
-            port: self.port,
             cookie: Some(cookie.to_owned()),
+            ..self.clone()
         }
     }
 
@@ -92,7 +95,7 @@ impl Visitor {
         }
         line("Connection", "close");
         if let Some(cookie) = &self.cookie {
-            line("Cookie", &format!("session={cookie}"));
+            line("Cookie", &format!("{}={cookie}", self.cookie_name));
         }
         if let Some(body) = body {
             line("Content-Length", &body.len().to_string());
@@ -108,7 +111,8 @@ impl Visitor {
     fn keep(&mut self, answer: &Answer) {
         for line in answer.all("set-cookie") {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
-            if let Some(value) = pair.strip_prefix("session=") {
+            if let Some((name, value)) = pair.split_once('=') {
+                self.cookie_name = name.to_owned();
                 let is_deleted =
                     attributes.contains("Max-Age=0") || attributes.contains("Expires=Thu, 01 Jan 1970");
                 self.cookie = (!is_deleted).then(|| value.to_owned());

@@ -1,0 +1,117 @@
+//! `/healthz`: does what a login, a visit and a logout do, on every primary of a cluster.
+//!
+//! PING alone would succeed on a replica, on a Redis server that is out of memory, or if a command of a visit is
+//! forbidden, although every page returns 503.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redis::{AsyncCommands, ErrorKind, RedisResult};
+
+use super::counter;
+use super::sessions::Sessions;
+use super::step::AppStep;
+use crate::deadline::Deadline;
+use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::fault::RedisFault;
+use crate::session::{KEY_PREFIX, Token};
+
+/// TTL of the keys of a check, in case they cannot be deleted.
+const TTL: Duration = Duration::from_secs(10);
+/// The most keys to try until each primary of a cluster has one. This is enough even if a node serves only a few slots.
+const MOST_KEYS: u32 = 20_000;
+
+/// Why visitors cannot be served.
+pub(super) struct Unhealthy {
+    /// The primary of a cluster that failed.
+    pub(super) shard: Option<String>,
+    pub(super) fault: RedisFault,
+}
+
+/// The place in Redis that a check uses.
+enum Probe {
+    Session(Token),
+    Counter(String),
+}
+
+impl Sessions {
+    /// Checks whether visitors can be served. Step 1 does not need Redis.
+    pub(super) async fn health(&self, deadline: Deadline) -> Result<(), Unhealthy> {
+        if !self.step.needs_redis() {
+            return Ok(());
+        }
+        let probes = self
+            .redis
+            .run(deadline, async |redis| Ok(self.probes(&redis)))
+            .await;
+        let probes = probes.map_err(|fault| Unhealthy { shard: None, fault })?;
+        let checks = probes.into_iter().map(|(shard, probe)| async move {
+            let work = |redis| self.use_probe(redis, &probe);
+            let checked = self.redis.run(deadline, work).await;
+            checked.map_err(|fault| Unhealthy { shard, fault })
+        });
+        join_all(checks).await.into_iter().collect()
+    }
+
+    /// Returns one place per primary of a cluster, with the primary's name.
+    fn probes(&self, redis: &RedisConnection) -> Vec<(Option<String>, Probe)> {
+        let mut missing = redis.primaries();
+        if missing.is_empty() {
+            return vec![(None, self.probe(0))];
+        }
+        let mut probes = Vec::new();
+        for number in 0..MOST_KEYS {
+            let probe = self.probe(number);
+            let primary = redis.primary_of(probe.key());
+            if let Some(at) = missing.iter().position(|missing| *missing == primary) {
+                missing.swap_remove(at);
+                let shard = primary.unwrap_or_else(|| "the slots without a node".to_owned());
+                probes.push((Some(shard), probe));
+            }
+            if missing.is_empty() {
+                break;
+            }
+        }
+        probes
+    }
+
+    fn probe(&self, number: u32) -> Probe {
+        if self.step == AppStep::Store {
+            Probe::Session(Token::generate())
+        } else {
+            Probe::Counter(format!("{KEY_PREFIX}health:{number}"))
+        }
+    }
+
+    async fn use_probe(&self, redis: RedisConnection, probe: &Probe) -> RedisResult<()> {
+        match probe {
+            Probe::Session(token) => {
+                let mut store = self.store(redis);
+                store.ttl = TTL;
+                store.start(token, "health").await?;
+                let is_valid = store.visit(token).await?.is_some();
+                store.end(token).await?;
+                if !is_valid {
+                    let text = "a session is gone as soon as it is created";
+                    return Err((ErrorKind::UnexpectedReturnType, text).into());
+                }
+            }
+            Probe::Counter(key) => {
+                let mut redis = redis;
+                let ttl = (self.step == AppStep::Ttl).then_some(TTL);
+                counter::visit(&mut redis, key, ttl).await?;
+                let () = redis.hdel(key, "visits").await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Probe {
+    fn key(&self) -> &str {
+        match self {
+            Self::Session(token) => token.key(),
+            Self::Counter(key) => key,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Which Host headers are accepted, against DNS rebinding.
+//!
+//! A foreign page can make its own host name resolve to 127.0.0.1. For the browser, this server then has that page's
+//! origin, so the page could read every response. Only the Host header shows it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{HOST, HeaderValue};
+use axum::http::{StatusCode, Version};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::pages::{self, Layout};
+use super::server::Ends;
+
+/// The host names that this server accepts on loopback addresses.
+#[derive(Clone, Debug)]
+pub(super) struct OwnHosts {
+    listen: SocketAddr,
+    names: Arc<[String]>,
+    layout: Layout,
+}
+
+impl OwnHosts {
+    /// Creates the list from the listen address and the names of `--listen` and `--host`.
+    pub(super) fn new(listen: SocketAddr, names: Vec<String>, layout: Layout) -> Self {
+        Self {
+            listen,
+            names: names.into(),
+            layout,
+        }
+    }
+
+    /// Whether a request for `host` may be answered on a connection to the address `local`. The port may differ,
+    /// because the connection may come from a tunnel.
+    fn accept(&self, host: &str, local: IpAddr) -> bool {
+        let name = without_port(host);
+        if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
+            let address = address.to_canonical();
+            let own = ["127.0.0.1".parse(), "::1".parse()];
+            return own.contains(&Ok(address))
+                || address == self.listen.ip().to_canonical()
+                || address == local
+                || self.is_named(name);
+        }
+        name.eq_ignore_ascii_case("localhost") || self.is_named(name)
+    }
+
+    fn is_named(&self, name: &str) -> bool {
+        self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Returns the host without its port.
+pub(super) fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Whether the host of a URL is this computer, according to browsers: they treat it as secure without HTTPS.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let name = without_port(host);
+    match name.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => {
+            let name = name.to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
+}
+
+/// Refuses requests with an invalid Host header (400), and on loopback addresses those with a foreign one (421).
+pub(super) async fn check(
+    State(own): State<OwnHosts>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Some(text) = host_error(&request) {
+        let refusal = pages::error(&own.layout, StatusCode::BAD_REQUEST, text);
+        return pages::close_connection(refusal);
+    }
+    let local = ends.local.ip().to_canonical();
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    if let Some(host) = host.filter(|host| local.is_loopback() && !own.accept(host, local)) {
+        let text = format!(
+            "This server does not answer to the host name “{}”: open http://{}:{}/, or start the server with --host NAME if \
+             the name belongs to a proxy of yours",
+            without_port(host),
+            if local.is_ipv6() { "[::1]" } else { "127.0.0.1" },
+            ends.local.port()
+        );
+        let refusal = pages::error(&own.layout, StatusCode::MISDIRECTED_REQUEST, &text);
+        return pages::close_connection(refusal);
+    }
+    next.run(request).await
+}
+
+/// Returns what is wrong with requests that hyper accepts although they are invalid (RFC 9112, section 3.2).
+fn host_error(request: &Request) -> Option<&'static str> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (host, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return Some("The request has two Host headers");
+    }
+    let Some(host) = host.map(HeaderValue::as_bytes) else {
+        return (request.version() == Version::HTTP_11).then_some("The request has no Host header");
+    };
+    match request.uri().authority() {
+        Some(authority) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) => {
+            Some("The request's URL and its Host header differ")
+        }
+        None if !host.iter().all(is_host_byte) => Some("The Host header is invalid"),
+        _ => None,
+    }
+}
+
+/// Whether a host may contain the byte (RFC 3986, section 3.2.2), or it is the colon before a port.
+fn is_host_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::AppStep;
+    use super::*;
+
+    #[test]
+    fn on_loopback_only_the_servers_own_names_are_accepted() {
+        let layout = Layout {
+            step: AppStep::Store,
+            ttl: Duration::from_secs(10),
+            cookie_name: "session".into(),
+        };
+        let listen = "0.0.0.0:5000".parse().unwrap();
+        let own = OwnHosts::new(listen, vec!["app.example".into()], layout);
+        let accepts = |host: &str| own.accept(host, "127.0.0.1".parse().unwrap());
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:5000",
+            "127.0.0.1:81",
+            "[::1]:5000",
+            "[0:0::1]",
+            "localhost",
+            "LocalHost:9",
+            "App.Example:80",
+            "0.0.0.0:5000",
+        ] {
+            assert!(accepts(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "127.0.0.1.evil.example:5000",
+            "localhost.evil.example",
+            "localhost.",
+            "app.example.evil",
+            "10.0.0.1",
+            "[::2]",
+            "2130706433",
+            "localhost:5000:80",
+            "127.0.0.1:x",
+        ] {
+            assert!(!accepts(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn browsers_treat_loopback_hosts_as_secure() {
+        for (host, expected) in [
+            ("localhost:5000", true),
+            ("app.localhost", true),
+            ("127.9.9.9:80", true),
+            ("[::1]:80", true),
+            ("localhost.example", false),
+            ("10.0.0.1:5000", false),
+            ("[::2]", false),
+        ] {
+            assert_eq!(is_loopback(host), expected, "{host}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The time according to Redis, because the clocks of several instances may differ.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The clock of the Redis server, as a difference from the local clock. By default, the local clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clock {
+    /// By how many seconds Redis is ahead of this host.
+    ahead: i64,
+}
+
+impl Clock {
+    /// Creates the clock of a Redis server that has just reported these seconds since 1970.
+    pub fn of_redis(seconds: i64) -> Self {
+        Self {
+            ahead: seconds.saturating_sub(local()),
+        }
+    }
+
+    /// Returns the seconds since 1970.
+    pub fn now(self) -> u64 {
+        local().saturating_add(self.ahead).try_into().unwrap_or(0)
+    }
+}
+
+fn local() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs().cast_signed())
+}
