@@ -79,8 +79,10 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
     (is_url && (is_only_one || value.contains("://"))).then(|| {
         let value = unquoted(value);
         // A command may follow: REDIS_URL=redis://… program
-        let value = if value.contains("://") {
-            value.split_whitespace().next().unwrap_or_default()
+        let (first, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+        // With an @ after it, the space is part of the login.
+        let value = if value.contains("://") && !rest.contains('@') {
+            first
         } else {
             value
         };
