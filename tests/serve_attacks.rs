@@ -462,6 +462,7 @@ fn a_fifth_stream_of_a_session_closes_the_first() {
     watch(&app.logged_in("ada"));
 }
 
+#[allow(clippy::unwrap_used, reason = "a test's helper")]
 fn read_until(stream: &mut std::net::TcpStream, wanted: &str) {
     let mut read = Vec::new();
     while !read.ends_with(wanted.as_bytes()) {

@@ -425,3 +425,57 @@ fn every_step_works_on_valkey() {
         ada.get("/").says("You are not logged in");
     }
 }
+
+#[test]
+fn a_command_that_redis_lacks_is_named_and_healthz_reports_it() {
+    for command in ["EXPIRE", "HGETALL", "HINCRBY", "HSET", "MULTI"] {
+        let server = RedisServer::with()
+            .line(&format!("rename-command {command} \"\""))
+            .start();
+        let app = App::start(&server.url(), &["--ttl", "600"]);
+        let mut visitor = app.visitor();
+        let login = visitor.log_in("ada");
+        let page = match login.status {
+            303 => visitor.get("/").expect(503),
+            _ => login.expect(503),
+        };
+        assert!(page.body.contains("server.refused"), "{command}");
+        assert!(
+            page.text().matches(command).count() >= 2,
+            "{command}: {}",
+            page.text()
+        );
+        let health = app.visitor().get("/healthz").expect(503).body;
+        assert!(health.contains(command), "{command}: {health}");
+    }
+}
+
+#[test]
+fn a_command_that_the_acl_forbids_is_named_and_healthz_reports_it() {
+    let all = [
+        "HSET", "HINCRBY", "HGETALL", "EXPIRE", "DEL", "MULTI", "EXEC", "PING",
+    ];
+    for forbidden in ["EXPIRE", "HGETALL", "MULTI"] {
+        let server = RedisServer::start();
+        let mut rules = vec!["ACL", "SETUSER", "app", "on", ">pw", "~sessiontut:*"];
+        let granted: Vec<String> = all
+            .iter()
+            .filter(|command| **command != forbidden)
+            .map(|command| format!("+{command}"))
+            .collect();
+        rules.extend(granted.iter().map(String::as_str));
+        server.ask(&rules);
+        let app = App::start(&server.url().replace("redis://", "redis://app:pw@"), &[]);
+        let health = app.visitor().get("/healthz").expect(503).body;
+        assert!(health.contains(forbidden), "{forbidden}: {health}");
+    }
+}
+
+#[test]
+fn the_live_view_of_step_1_asks_redis_nothing() {
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--step", "1"]);
+    let mut ada = app.logged_in("ada");
+    ada.get("/events").expect(204);
+    assert_eq!(server.keys(), Vec::<String>::new());
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sessiontut::RedisConnection;
 use sessiontut::deadline::Deadline;
 use sessiontut::redis_url::{Target, Trust};
-use sessiontut::session::{SessionStore, Token};
+use sessiontut::session::{Clock, SessionStore, Token};
 use support::http::{connect, try_send};
 use support::wait::wait_for;
 use support::{App, RedisServer};
@@ -63,6 +63,22 @@ async fn nothing_survives(server: &RedisServer, end: impl AsyncFn(&Token)) {
         );
     }
     assert_eq!(server.keys(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_maximum_age_is_measured_with_the_clock_of_redis() {
+    let server = RedisServer::start();
+    let redis = connection(&server).await;
+    let time: (i64, i64) = redis::cmd("TIME").query(&mut server.connection()).unwrap();
+    assert!(redis.clock().now().abs_diff(time.0.unsigned_abs()) <= 1);
+    // Another instance, whose clock is nine hours ahead, knows the difference.
+    let token = store(&redis).create("ada").await.unwrap();
+    let mut ahead = store(&redis);
+    ahead.clock = Clock::of_redis(time.0 + 9 * 3600);
+    let late = ahead.create("ada").await.unwrap();
+    assert!(store(&redis).visit(&token).await.unwrap().is_some());
+    assert!(ahead.visit(&token).await.unwrap().is_none());
+    assert!(store(&redis).visit(&late).await.unwrap().is_some());
 }
 
 #[tokio::test]

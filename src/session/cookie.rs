@@ -83,6 +83,13 @@ impl Token {
         Self::new(BASE64.encode(random::bytes::<TOKEN_BYTES>()))
     }
 
+    /// Generates a token whose key is not under the prefix of sessions, for a check that no visitor takes part in.
+    pub(crate) fn for_a_check() -> Self {
+        let mut token = Self::generate();
+        token.key = token.key.replacen(":session:", ":health:", 1);
+        token
+    }
+
     /// Parses the token in a cookie. Returns `None` if the text does not have the form of a token.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64.decode(text).ok()?;
