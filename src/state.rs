@@ -156,7 +156,7 @@ pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
     read(file)
 }
 
-/// Writes a file atomically, readable only by its owner. Writes to a device or a pipe without replacing it.
+/// Writes a file atomically, readable only by its owner. Writes to a device, a pipe or /dev/stdout without replacing it.
 ///
 /// Replaces a symbolic link to a file instead of following it: in a shared folder such as /tmp, another user may have
 /// created the link.
@@ -164,26 +164,70 @@ pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Returns an error if the file cannot be written. In this case, the file is unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    if is_device_or_pipe(path) {
-        return OpenOptions::new().write(true).open(path)?.write_all(content);
+    match kind(path)? {
+        Kind::Device => {
+            // /dev/stdout may lead to a file, which the shell has already truncated.
+            let mut file = OpenOptions::new().append(true).open(path)?;
+            file.write_all(content)
+        }
+        Kind::Replaceable => {
+            let mut new = NewFile::beside(path)?;
+            new.file().write_all(content)?;
+            new.replace()
+        }
     }
-    let mut new = NewFile::beside(path)?;
-    new.file().write_all(content)?;
-    new.replace()
 }
 
-/// Whether the path leads to a file that cannot be replaced, such as /dev/stdout, without a link of another user.
-fn is_device_or_pipe(path: &Path) -> bool {
-    #[cfg(unix)]
-    let is_trusted = |link: &fs::Metadata| {
-        use std::os::unix::fs::MetadataExt as _;
-        [0, rustix::process::geteuid().as_raw()].contains(&link.uid())
-    };
-    #[cfg(not(unix))]
-    let is_trusted = |_: &fs::Metadata| true;
-    let found = fs::symlink_metadata(path);
-    let is_foreign_link = found.is_ok_and(|found| found.is_symlink() && !is_trusted(&found));
-    !is_foreign_link && fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+/// How to write to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Open it: a device, a pipe, or a file in /dev or /proc.
+    Device,
+    /// Replace it, or create it.
+    Replaceable,
+}
+
+/// The most symbolic links in a row, as in Linux.
+const MOST_LINKS: usize = 40;
+
+/// Follows the links of this user and of root.
+fn kind(path: &Path) -> io::Result<Kind> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let folder = path.parent().unwrap_or(&path);
+        let is_special = |folder: &Path| folder.starts_with("/dev") || folder.starts_with("/proc");
+        if is_special(folder) && !folder.starts_with("/dev/shm") {
+            return Ok(Kind::Device);
+        }
+        let Ok(found) = fs::symlink_metadata(&path) else {
+            return Ok(Kind::Replaceable);
+        };
+        if found.is_symlink() && is_trusted(&found) {
+            path = folder.join(fs::read_link(&path)?);
+            continue;
+        }
+        if found.is_file() || found.is_dir() || found.is_symlink() {
+            return Ok(Kind::Replaceable);
+        }
+        if is_trusted(&found) {
+            return Ok(Kind::Device);
+        }
+        let problem = "it is a device or a pipe of another user";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
+    }
+    Ok(Kind::Replaceable)
+}
+
+/// Whether a file belongs to this user or to root.
+#[cfg(unix)]
+fn is_trusted(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    [0, rustix::process::geteuid().as_raw()].contains(&found.uid())
+}
+
+#[cfg(not(unix))]
+fn is_trusted(_: &fs::Metadata) -> bool {
+    true
 }
 
 /// A temporary file that replaces another one when it is complete. It is readable only by its owner.
@@ -199,8 +243,20 @@ impl NewFile {
     /// Returns an error if no file can be created there.
     pub(crate) fn beside(path: &Path) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let start: String = name.chars().take(NAME_CHARACTERS).collect();
+        let prefix = format!(".{start}.");
+        remove_left_behind(folder, &prefix);
+        // tempfile chooses a random name, creates the file with O_EXCL and mode 0600, and removes it on drop.
+        let file = tempfile::Builder::new()
+            .prefix(&prefix)
+            .suffix(SUFFIX)
+            .tempfile_in(folder)?;
+        // The lock shows other processes that this one is alive. Without it, they wait for a day.
+        let _ = file.as_file().try_lock();
         Ok(Self {
-            file: NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?,
+            file,
             path: path.to_owned(),
         })
     }
@@ -218,6 +274,40 @@ impl NewFile {
         self.file.persist(self.path)?;
         Ok(())
     }
+}
+
+/// How much of a file's name its temporary file contains, because names are limited to 255 bytes.
+const NAME_CHARACTERS: usize = 50;
+
+/// The end of the names of temporary files.
+const SUFFIX: &str = ".sessiontut-new";
+
+/// How long a temporary file exists before it may be left behind. Its process locks it right after creating it.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Removes the temporary files of processes that were killed.
+fn remove_left_behind(folder: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(prefix) && name.ends_with(SUFFIX) && is_left_behind(&entry.path()) {
+            // If it cannot be removed, the next write tries again.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_left_behind(path: &Path) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return false;
+    };
+    let age = found.modified().ok().and_then(|modified| modified.elapsed().ok());
+    let is_old = age.is_some_and(|age| age > FRESH);
+    let is_locked = || File::open(path).is_ok_and(|file| file.try_lock().is_err());
+    found.is_file() && is_trusted(&found) && is_old && !is_locked()
 }
 
 /// Reads a regular file. Anything else, such as a FIFO, could block for ever.
@@ -311,6 +401,57 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"kept");
         assert_eq!(fs::read(&link).unwrap(), b"new");
         assert!(!link.is_symlink() && device.is_symlink());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn standard_output_and_pipes_are_written_and_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [link, file, pipe] = ["link", "file", "pipe"].map(|name| folder.path().join(name));
+        std::os::unix::fs::symlink("/dev/stdout", &link).unwrap();
+        fs::write(&file, "before ").unwrap();
+        for path in [Path::new("/dev/stdout"), Path::new("/dev/fd/1"), &link] {
+            assert_eq!(kind(path).unwrap(), Kind::Device, "{path:?}");
+        }
+        // A descriptor of a file, like that of `> file`.
+        let open = OpenOptions::new().append(true).open(&file).unwrap();
+        let descriptor = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&open));
+        write(Path::new(&descriptor), b"after").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"before after");
+
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe).unwrap()
+        });
+        write(&pipe, b"new").unwrap();
+        assert_eq!(reader.join().unwrap(), b"new");
+        assert!(!fs::symlink_metadata(&pipe).unwrap().is_file());
+    }
+
+    #[test]
+    fn the_temporary_file_of_a_killed_process_is_removed_and_that_of_another_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jar.json");
+        let mut running = NewFile::beside(&path).unwrap();
+        running.file().write_all(b"running").unwrap();
+        let old = std::time::SystemTime::now() - Duration::from_secs(60);
+        running.file().set_modified(old).unwrap();
+        let [killed, other] = [".jar.json.aaaaaa", ".other.json.aaaaaa"].map(|name| {
+            let path = folder.path().join(format!("{name}{SUFFIX}"));
+            File::create(&path).unwrap().set_modified(old).unwrap();
+            path
+        });
+        write(&path, b"new").unwrap();
+        assert!(!killed.exists() && other.exists());
+        running.replace().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"running");
     }
 
     #[test]
