@@ -1,12 +1,27 @@
 //! Text that must never be shown: passwords, session tokens, signing keys.
 
+mod filter;
+
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+pub(crate) use filter::{Filter, Found};
 
 /// The text that `Debug` and `Display` show instead of the secret.
 pub const MASK: &str = "***";
 
-/// This many consecutive characters of a secret must not be shown.
-const TELLING: usize = 6;
+/// The secrets of this run. The writer masks them.
+static KNOWN: LazyLock<RwLock<Filter>> = LazyLock::new(RwLock::default);
+
+/// The most parts of secrets that are remembered. A run has a few passwords; tests of the URL parser have millions.
+const MOST_KNOWN: usize = 100_000;
+
+/// Masks the secrets of this run, except where `keeps` returns true.
+pub(crate) fn mask(text: &str, keeps: impl Fn(&Found) -> bool) -> Cow<'_, str> {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    known.mask(text, keeps)
+}
 
 /// A string that can be read only with [`Secret::reveal`].
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -18,40 +33,31 @@ impl Secret {
         Self(text.into())
     }
 
-    /// Whether the text contains six consecutive characters of the secret, or all of a shorter one.
+    /// Whether the text contains six consecutive characters of the secret, or all of a shorter one, also if they are
+    /// percent-, base64-, hex- or JSON-encoded.
     #[must_use]
     pub fn is_shown_in(&self, text: &str) -> bool {
-        let secret: Vec<char> = self.0.chars().collect();
-        let size = secret.len().min(TELLING);
-        size > 0
-            && secret
-                .windows(size)
-                .any(|part| text.contains(&part.iter().collect::<String>()))
+        !self.filter().find(text).is_empty()
     }
 
     /// Returns the text with every such part of the secret masked: servers may repeat only a part of it.
     #[must_use]
     pub fn masked_in(&self, text: &str) -> String {
-        if !self.is_shown_in(text) {
-            return text.to_owned();
+        self.filter().mask(text, |_| false).into_owned()
+    }
+
+    fn filter(&self) -> Filter {
+        let mut filter = Filter::default();
+        filter.add(&self.0);
+        filter
+    }
+
+    /// Masks this secret in everything that the program writes from now on.
+    pub(crate) fn mask_everywhere(&self) {
+        let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() + self.0.len() < MOST_KNOWN {
+            known.add(&self.0);
         }
-        let size = self.0.chars().count().min(TELLING);
-        let mut masked = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            // The longest part of the secret with which the rest begins.
-            let ends = rest.char_indices().map(|(at, one)| at + one.len_utf8());
-            let part = ends.take_while(|end| self.0.contains(&rest[..*end]));
-            let (length, end) = part.fold((0, 0), |(length, _), end| (length + 1, end));
-            if length >= size {
-                masked.push_str(MASK);
-                rest = &rest[end..];
-            } else {
-                masked.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
-        }
-        masked
     }
 
     /// Returns the text. Use it only to send the secret to a server, never for display.

@@ -6,7 +6,11 @@
 mod support;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use support::ports::free_port;
 use support::{Certificate, Home, RedisServer, wait};
 
@@ -105,4 +109,93 @@ fn titles_of_family(pid: u32) -> Vec<String> {
         }
     }
     titles
+}
+
+/// Starts a server that replies to every request with an error that contains this text. Returns its port.
+fn server_that_says(text: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let reply = format!("-ERR unknown command {text}\r\n");
+            thread::spawn(move || {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).is_ok_and(|length| length > 0) {
+                    if stream.write_all(reply.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn no_encoding_of_a_part_of_the_password_is_shown_whatever_the_server_says() {
+    let part = &PASSWORD[2..12];
+    let percent: String = part.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let hex: String = part.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let units: String = part.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let base64 = BASE64_STANDARD.encode(format!("ada:{part}"));
+    let (first, second) = PASSWORD.split_at(7);
+    for said in [
+        PASSWORD.to_owned(),
+        part.to_owned(),
+        format!("{first} {second}"),
+        percent,
+        hex,
+        units,
+        base64,
+    ] {
+        let port = server_that_says(said.clone());
+        let home = Home::new();
+        let report = home.path().join("report.json");
+        let report_path = report.to_str().unwrap();
+        for arguments in [
+            &["ping", "--timeout", "1", "--report", report_path][..],
+            &["ping", "--timeout", "1", "--json"],
+            &["ping", "--timeout", "1", "--count", "2"],
+            &["login", "ada"],
+            &["learn", "--yes", "2"],
+        ] {
+            let url = format!("redis://ada:{PASSWORD}@127.0.0.1:{port}");
+            let finished = home.sessiontut(arguments).redis(&url).run();
+            let report = fs::read_to_string(&report).unwrap_or_default();
+            let shown = format!("{}{report}", finished.output());
+            for piece in said.split(' ') {
+                assert!(!shown.contains(piece), "{arguments:?}: {said}: {shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_password_that_is_a_word_of_this_program_hides_no_code_and_no_name() {
+    let home = Home::new();
+    for password in ["refused", "tcp.refused", "certainty", "summary", "connect"] {
+        let url = format!("redis://:{password}@127.0.0.1:{}", free_port());
+        let json = home
+            .sessiontut(["ping", "--json"])
+            .redis(&url)
+            .run()
+            .expect(4)
+            .json();
+        assert_eq!(json["cause"], "tcp.refused", "{json}");
+        assert!(
+            json["certainty"].is_string() && json["summary"].is_string(),
+            "{json}"
+        );
+        let text = home.sessiontut(["ping"]).redis(&url).run().expect(4);
+        assert!(text.stdout.contains("tcp.refused"), "{}", text.stdout);
+    }
+}
+
+#[test]
+fn the_url_of_a_practice_redis_contains_its_password() {
+    let home = Home::new();
+    let program = home.sessiontut(["practice", "--no-save", "--password", PASSWORD]);
+    let mut practice = program.redis(&format!("redis://:{PASSWORD}@127.0.0.1:1")).start();
+    let url = practice.first_line();
+    home.sessiontut(["ping"]).redis(&url).run().expect(0);
 }

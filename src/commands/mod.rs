@@ -27,7 +27,20 @@ pub use error::Error;
 /// # Errors
 /// [`Error::CommandLine`], also for `--help` and `--version`, with exit status 0.
 pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, Error> {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    mask_passwords_of(&words);
     Cli::try_parse_from(words).map_err(Error::from)
+}
+
+/// Masks the passwords of the URLs on a command line from now on: an error message may repeat any argument.
+fn mask_passwords_of(words: &[OsString]) {
+    for word in words.iter().filter_map(|word| word.to_str()) {
+        let url = word.strip_prefix("--redis=").unwrap_or(word);
+        if url.contains("://") {
+            // Parsing a URL masks its password. If it is invalid, the command reports it.
+            drop(Target::parse(url));
+        }
+    }
 }
 
 /// Runs a subcommand, or shows the menu if none was given.

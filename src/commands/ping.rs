@@ -324,7 +324,7 @@ fn write_report(path: Option<&Path>, mut report: Value, journal: &Journal, exit:
     let Some(path) = path else { return exit };
     report["ticket"] = ticket::describe(journal.started, &journal.seen);
     report["attempts"] = journal.attempts.clone().into();
-    match state::write(path, format!("{report:#}\n").as_bytes()) {
+    match state::write(path, ui::ping::report_text(&report).as_bytes()) {
         Ok(()) => exit,
         Err(error) => not_written("the report", path, error, exit),
     }

@@ -33,7 +33,7 @@ pub(super) fn run(args: &PracticeArgs) -> Result<Exit, Error> {
             .context(format!("the practice Redis cannot start on {listen}"))
             .into(),
     })?;
-    ui::answer(&url(&server, password.as_ref()));
+    ui::answer_with_secrets(&url(&server, password.as_ref()));
     ui::note(
         "this is the practice Redis of sessiontut, on loopback and for learning only; stop it with Ctrl-C",
     );

@@ -138,7 +138,14 @@ impl Target {
     /// # Errors
     /// Returns [`UrlError`], which names the invalid part and suggests the URL that the user probably meant.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        parse::parse(text)
+        let target = parse::parse(text)?;
+        let sentinels = target.sentinels.as_ref();
+        let secrets = [
+            target.password.as_ref(),
+            sentinels.and_then(|it| it.password.as_ref()),
+        ];
+        secrets.into_iter().flatten().for_each(Secret::mask_everywhere);
+        Ok(target)
     }
 
     /// The target of a primary that Sentinels named.
@@ -176,6 +183,7 @@ impl Target {
     /// Adds a password from elsewhere (`REDISCLI_AUTH`), unless the URL has one.
     #[must_use]
     pub fn with_password(mut self, password: Option<Secret>) -> Self {
+        password.iter().for_each(Secret::mask_everywhere);
         if self.password.is_none() && password.is_some() {
             self.password_variable = Some("REDISCLI_AUTH");
         }

@@ -72,6 +72,11 @@ fn meaning_of(text: &str) -> Meaning {
         },
         Err(error) => {
             let found = READERS.iter().find_map(|read| read(text)).unwrap_or_default();
+            let meant = found.meant.as_ref();
+            meant
+                .and_then(|meant| meant.password.as_ref())
+                .into_iter()
+                .for_each(Secret::mask_everywhere);
             Meaning {
                 error: found.error.or(Some(error)),
                 meant: found.meant,

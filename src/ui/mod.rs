@@ -87,7 +87,17 @@ fn url(error: &UrlError) {
 /// Prints one line of the answer without wrapping it, such as an address. A closed pipe (`| head -1`) is not an
 /// error.
 pub(crate) fn answer(line: &str) {
-    if let Err(error) = writer::out(line)
+    answered(writer::out(line));
+}
+
+/// Prints a line of the answer that contains a password, because the user needs it.
+pub(crate) fn answer_with_secrets(line: &str) {
+    answered(writer::out_with_secrets(line));
+}
+
+/// Notes that a part of the answer could not be written.
+fn answered(written: std::io::Result<()>) {
+    if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
         let _ = OUTPUT_ERROR.set(error);

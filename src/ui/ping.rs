@@ -188,12 +188,20 @@ pub(crate) fn codes() {
 /// # Errors
 /// Returns an error if standard output is closed.
 pub(crate) fn json_line(report: &serde_json::Value) -> io::Result<()> {
-    writer::out(&writer::json(report, false))
+    writer::out_json(&writer::json(report, false))
 }
 
 /// Prints one JSON object: indented on a terminal, otherwise on one line.
 pub(crate) fn json(report: &serde_json::Value) {
-    answer(&writer::json(report, io::stdout().is_terminal()));
+    super::answered(writer::out_json(&writer::json(
+        report,
+        io::stdout().is_terminal(),
+    )));
+}
+
+/// Returns the text of a `--report` file.
+pub(crate) fn report_text(report: &serde_json::Value) -> String {
+    format!("{}\n", writer::json(report, true))
 }
 
 fn decorated(step: &ReportStep) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::{whole_note, writer};
+use super::writer;
 use crate::cli::LogFormat;
 use crate::redis_client::fault::RedisFault;
 use crate::sanitize;
@@ -120,7 +120,7 @@ impl Queue {
                 .unwrap_or_else(|| writer::json(&dropped(std::mem::take(&mut waiting.dropped)), false));
             waiting.is_writing = true;
             drop(waiting);
-            whole_note(&line);
+            writer::err_json(&line);
             self.waiting().is_writing = false;
             self.changed.notify_all();
         }

@@ -1,0 +1,353 @@
+//! Finds parts of secrets in text, however they are encoded there.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::MASK;
+
+/// This many consecutive characters of a secret must not be shown.
+pub(super) const TELLING: usize = 6;
+
+type Part = [char; TELLING];
+
+/// The parts of secrets that must not be shown.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    parts: HashSet<Part>,
+    /// Secrets that are shorter than a part.
+    short: Vec<Vec<char>>,
+}
+
+/// A place in a text that contains a part of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// In bytes.
+    pub place: Range<usize>,
+    /// Whether it is a secret of less than six characters, which may be there by chance.
+    pub is_short: bool,
+}
+
+/// A character, and the bytes of the text that encode it.
+type Decoded = (char, Range<usize>);
+
+impl Filter {
+    pub(crate) fn add(&mut self, secret: &str) {
+        let secret: Vec<char> = secret.chars().collect();
+        if (1..TELLING).contains(&secret.len()) && !self.short.contains(&secret) {
+            self.short.push(secret);
+        } else {
+            let parts = secret.windows(TELLING);
+            self.parts
+                .extend(parts.filter_map(|part| Part::try_from(part).ok()));
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.parts.len() + self.short.len()
+    }
+
+    /// Masks every part of a secret, except where `keeps` returns true.
+    pub(crate) fn mask<'t>(&self, text: &'t str, keeps: impl Fn(&Found) -> bool) -> Cow<'t, str> {
+        let mut masked = String::new();
+        let mut rest = 0;
+        for found in self.find(text) {
+            if !keeps(&found) {
+                masked.push_str(&text[rest..found.place.start]);
+                masked.push_str(MASK);
+                rest = found.place.end;
+            }
+        }
+        if rest == 0 {
+            return Cow::Borrowed(text);
+        }
+        masked.push_str(&text[rest..]);
+        Cow::Owned(masked)
+    }
+
+    /// Returns the places in order, without overlaps.
+    pub(crate) fn find(&self, text: &str) -> Vec<Found> {
+        if self.parts.is_empty() && self.short.is_empty() {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        let mut layer: Vec<Decoded> = text
+            .char_indices()
+            .map(|(at, one)| (one, at..at + one.len_utf8()))
+            .collect();
+        for alphabet in [alphabet::STANDARD, alphabet::URL_SAFE] {
+            let base64 = GeneralPurpose::new(&alphabet, LENIENT);
+            for run in runs(&layer, |one| alphabet.as_str().contains(one)) {
+                for skipped in 0..BASE64_GROUP.min(run.len()) {
+                    self.find_in_base64(&run[skipped..], &base64, &mut found);
+                }
+            }
+        }
+        for run in runs(&layer, |one| one.is_ascii_hexdigit()) {
+            for skipped in 0..2 {
+                self.find_in(&from_hex(&run[skipped..]), &mut found);
+            }
+        }
+        for _ in 0..MOST_LAYERS {
+            self.find_in(&layer, &mut found);
+            let decoded = unescaped(&layer);
+            if decoded.len() == layer.len() {
+                break;
+            }
+            layer = decoded;
+        }
+        merged(found)
+    }
+
+    fn find_in(&self, layer: &[Decoded], found: &mut Vec<Found>) {
+        let place = |part: &[Decoded]| part[0].1.start..part[part.len() - 1].1.end;
+        for part in layer.windows(TELLING) {
+            let characters: Part = std::array::from_fn(|at| part[at].0);
+            if self.parts.contains(&characters) {
+                found.push(Found {
+                    place: place(part),
+                    is_short: false,
+                });
+            }
+        }
+        for short in &self.short {
+            let is_it = |part: &&[Decoded]| part.iter().map(|(one, _)| one).eq(short);
+            found.extend(layer.windows(short.len()).filter(is_it).map(|part| Found {
+                place: place(part),
+                is_short: true,
+            }));
+        }
+    }
+
+    fn find_in_base64(&self, run: &[Decoded], base64: &GeneralPurpose, found: &mut Vec<Found>) {
+        let text: String = run.iter().map(|(one, _)| one).collect();
+        // One remaining character encodes no byte.
+        let length = if text.len() % BASE64_GROUP == 1 {
+            text.len() - 1
+        } else {
+            text.len()
+        };
+        let Ok(bytes) = base64.decode(&text[..length]) else {
+            return;
+        };
+        // Byte n is encoded by the bits from 8n to 8n + 8, and each character has six bits.
+        let place = |at: usize| run[at * 8 / 6].1.start..run[((at * 8 + 7) / 6).min(run.len() - 1)].1.end;
+        let places = bytes.iter().enumerate().map(|(at, byte)| (*byte, place(at)));
+        self.find_in(&from_bytes(places), found);
+    }
+}
+
+/// The characters that encode three bytes in base64.
+const BASE64_GROUP: usize = 4;
+
+/// A text may be cut in the middle, so neither padding nor zero bits can be required.
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+
+/// How often text may be encoded: percent-encoded, quoted by Redis, and in a JSON string.
+const MOST_LAYERS: usize = 4;
+
+/// The fewest characters of an encoded secret. Shorter ones are too likely to be something else.
+const SHORTEST_RUN: usize = 4;
+
+/// Returns the longest parts that consist of such characters.
+fn runs(layer: &[Decoded], is_one: impl Fn(char) -> bool) -> impl Iterator<Item = &[Decoded]> {
+    let parts = layer.split(move |(one, _)| !is_one(*one));
+    parts.filter(|part| part.len() >= SHORTEST_RUN)
+}
+
+fn from_hex(run: &[Decoded]) -> Vec<Decoded> {
+    let digit = |one: char| u8::try_from(one.to_digit(16).unwrap_or_default()).unwrap_or_default();
+    from_bytes(run.chunks_exact(2).map(|pair| {
+        let byte = digit(pair[0].0) * 16 + digit(pair[1].0);
+        (byte, pair[0].1.start..pair[1].1.end)
+    }))
+}
+
+/// Decodes UTF-8. A byte that is not part of a character becomes U+FFFD.
+fn from_bytes(bytes: impl Iterator<Item = (u8, Range<usize>)>) -> Vec<Decoded> {
+    let (bytes, places): (Vec<u8>, Vec<Range<usize>>) = bytes.unzip();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    for chunk in bytes.utf8_chunks() {
+        for one in chunk.valid().chars() {
+            let end = at + one.len_utf8();
+            decoded.push((one, places[at].start..places[end - 1].end));
+            at = end;
+        }
+        for _ in chunk.invalid() {
+            decoded.push((char::REPLACEMENT_CHARACTER, places[at].clone()));
+            at += 1;
+        }
+    }
+    decoded
+}
+
+/// Decodes `%41`, `\x41`, `\u0041`, `\u{41}` and `\n`.
+fn unescaped(layer: &[Decoded]) -> Vec<Decoded> {
+    let mut decoded = Vec::with_capacity(layer.len());
+    let mut bytes: Vec<(u8, Range<usize>)> = Vec::new();
+    let mut rest = layer;
+    while let Some((one, place)) = rest.first() {
+        let (unit, length) = escape(rest).unwrap_or((Unit::Char(*one), 1));
+        let place = place.start..rest[length - 1].1.end;
+        match unit {
+            Unit::Byte(byte) => bytes.push((byte, place)),
+            Unit::Char(one) => {
+                decoded.extend(from_bytes(bytes.drain(..)));
+                decoded.push((one, place));
+            }
+        }
+        rest = &rest[length..];
+    }
+    decoded.extend(from_bytes(bytes.into_iter()));
+    decoded
+}
+
+enum Unit {
+    Byte(u8),
+    Char(char),
+}
+
+/// Returns what the escape sequence at the start means, and its length in characters.
+fn escape(layer: &[Decoded]) -> Option<(Unit, usize)> {
+    let number = |digits: Range<usize>| {
+        let digits: String = layer.get(digits)?.iter().map(|(one, _)| one).collect();
+        u32::from_str_radix(&digits, 16).ok()
+    };
+    let byte = |digits: Range<usize>| u8::try_from(number(digits)?).ok().map(Unit::Byte);
+    let one = |digits: Range<usize>| char::from_u32(number(digits)?).map(Unit::Char);
+    match (layer.first()?.0, layer.get(1)?.0) {
+        ('%', _) => Some((byte(1..3)?, 3)),
+        ('\\', 'x') => Some((byte(2..4)?, 4)),
+        ('\\', 'u') if layer.get(2)?.0 == '{' => {
+            let end = layer
+                .iter()
+                .take(LONGEST_ESCAPE)
+                .position(|(one, _)| *one == '}')?;
+            Some((one(3..end)?, end + 1))
+        }
+        ('\\', 'u') => Some((one(2..6)?, 6)),
+        ('\\', 'n') => Some((Unit::Char('\n'), 2)),
+        ('\\', 'r') => Some((Unit::Char('\r'), 2)),
+        ('\\', 't') => Some((Unit::Char('\t'), 2)),
+        ('\\', literal @ ('"' | '\\' | '/' | '\'')) => Some((Unit::Char(literal), 2)),
+        _ => None,
+    }
+}
+
+/// The length of `\u{10ffff}`.
+const LONGEST_ESCAPE: usize = 10;
+
+/// Joins places that overlap or are adjacent.
+fn merged(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by_key(|found| found.place.start);
+    let mut merged: Vec<Found> = Vec::with_capacity(found.len());
+    for next in found {
+        match merged.last_mut() {
+            Some(last) if next.place.start <= last.place.end => {
+                last.place.end = last.place.end.max(next.place.end);
+                last.is_short &= next.is_short;
+            }
+            _ => merged.push(next),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn masked(secret: &str, text: &str) -> String {
+        let mut filter = Filter::default();
+        filter.add(secret);
+        filter.mask(text, |_| false).into_owned()
+    }
+
+    #[test]
+    fn parts_are_masked_in_every_encoding() {
+        for text in [
+            "Plover-4417",
+            "over-4417",
+            "Plover%2D4417",
+            "%50%6c%6f%76%65%72",
+            "%2550lover-4417",
+            r"\x50lover-4417",
+            "\\u0050lover-4417",
+            r"\\u0050lover-4417",
+            "UGxvdmVyLTQ0MTc=",
+            "VUdsb3ZlckxUUTBNVGM6UGxvdmVyLTQ0MTc",
+            "506c6f7665722d34343137",
+            "506C6F7665722D34343137",
+        ] {
+            assert_ne!(masked("Plover-4417", text), text, "{text}");
+        }
+        assert_eq!(masked("Plover-4417", "a 'Plover-4417' b"), "a '***' b");
+        assert_eq!(masked("Plover-4417", "Plove -4417"), "Plove -4417");
+        assert_eq!(masked("pass", "a pass, b"), "a ***, b");
+        assert_eq!(masked("pä\"s", r#"{"a":"p\u00e4\"s"}"#), r#"{"a":"***"}"#);
+    }
+
+    /// The encodings of a part of a secret, together with other text.
+    fn encodings(before: &str, part: &str, after: &str) -> Vec<String> {
+        let whole = format!("{before}{part}{after}");
+        let percent: String = part.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped: String = part.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
+        let units: String = part
+            .chars()
+            .map(|one| format!("\\u{{{:x}}}", u32::from(one)))
+            .collect();
+        vec![
+            percent,
+            escaped,
+            units,
+            serde_json::to_string(&whole).unwrap(),
+            serde_json::to_string(&serde_json::to_string(&whole).unwrap()).unwrap(),
+            BASE64_STANDARD.encode(&whole),
+            BASE64_URL_SAFE_NO_PAD.encode(&whole),
+            whole.bytes().map(|byte| format!("{byte:02x}")).collect(),
+            whole.bytes().map(|byte| format!("{byte:02X}")).collect(),
+            whole,
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_part_of_a_secret_gets_past(
+            secret in "[ -~]{6,40}|[ -~äß€😀]{6,20}",
+            from in 0_usize..30,
+            before in "[ -~]{0,9}",
+            after in "[ -~]{0,9}",
+        ) {
+            let characters: Vec<char> = secret.chars().collect();
+            let from = from.min(characters.len() - TELLING);
+            let part: String = characters[from..from + TELLING].iter().collect();
+            let mut filter = Filter::default();
+            filter.add(&secret);
+            for text in encodings(&before, &part, &after) {
+                let shown = filter.mask(&text, |_| false);
+                prop_assert!(shown.contains(MASK), "{text}");
+                prop_assert!(!shown.contains(&part), "{text}: {shown}");
+            }
+        }
+
+        #[test]
+        fn any_text_is_masked_without_a_panic(secret in ".{0,12}", text in ".{0,60}") {
+            masked(&secret, &text);
+        }
+
+        #[test]
+        fn other_text_is_unchanged(text in "[a-z0-9%\\\\=+/ ]{0,60}") {
+            prop_assert_eq!(masked("PLOVER-4417-PLOVER", &text), text);
+        }
+    }
+}
