@@ -17,6 +17,7 @@ fn visitors(app: &App) -> Vec<Visitor> {
         .collect()
 }
 
+#[allow(clippy::unwrap_used, reason = "a test's helper")]
 fn slot_of(node: &RedisServer, key: &str) -> String {
     let slot: u16 = redis::cmd("CLUSTER")
         .arg("KEYSLOT")
@@ -26,6 +27,7 @@ fn slot_of(node: &RedisServer, key: &str) -> String {
     slot.to_string()
 }
 
+#[allow(clippy::unwrap_used, reason = "a test's helper")]
 fn id_of(node: &RedisServer) -> String {
     redis::cmd("CLUSTER")
         .arg("MYID")

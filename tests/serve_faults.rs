@@ -472,6 +472,19 @@ fn a_command_that_the_acl_forbids_is_named_and_healthz_reports_it() {
 }
 
 #[test]
+fn without_multi_and_expire_no_key_is_created() {
+    let server = RedisServer::with()
+        .line("rename-command MULTI \"\"")
+        .line("rename-command EXPIRE \"\"")
+        .start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    app.visitor().log_in("ada").expect(503).says("MULTI");
+    app.visitor().with_cookie(&"A".repeat(43)).get("/").expect(503);
+    app.visitor().get("/healthz").expect(503);
+    assert_eq!(server.keys(), Vec::<String>::new());
+}
+
+#[test]
 fn the_live_view_of_step_1_asks_redis_nothing() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--step", "1"]);

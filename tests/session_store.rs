@@ -24,9 +24,11 @@ const RACERS: usize = 8;
 async fn connection(server: &RedisServer) -> RedisConnection {
     let target = Target::parse(&server.url()).unwrap();
     let deadline = Deadline::after(Duration::from_secs(5));
-    sessiontut::open(&target, &Trust::default(), deadline)
+    let mut redis = sessiontut::open(&target, &Trust::default(), deadline)
         .await
-        .unwrap()
+        .unwrap();
+    redis.read_clock().await;
+    redis
 }
 
 fn store(redis: &RedisConnection) -> SessionStore<RedisConnection> {

@@ -80,7 +80,7 @@ pub(super) fn run_until(
             // If attaching takes too long, connecting to the old target shows the reason.
             let attached = deadline.within(deadline.left() / 2).bound(attaching).await;
             let target = attached.ok().and_then(Result::ok).unwrap_or(fallback);
-            let opened = connect::open(&target, &trust, deadline).await;
+            let opened = connect::open_with_clock(&target, &trust, deadline).await;
             opened.map_err(|unreachable| RedisFault::of_verdict(&unreachable.verdict))
         })
     });

@@ -162,7 +162,7 @@ fn run_with_signals(
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let what = format!("waiting for {}", choice.target);
         let opened = tokio::select! {
-            opened = waiting(&what, deadline, connect::open(&choice.target, &trust, deadline)) => opened,
+            opened = waiting(&what, deadline, connect::open_with_clock(&choice.target, &trust, deadline)) => opened,
             _ = signals.next() => return Err(Error::Interrupted),
         };
         let opened = opened?;

@@ -16,6 +16,7 @@ use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, cmd, pipe};
 
 use super::connect::{SingleConnection, share};
+use super::error_replies::ErrorReply;
 use super::error_text;
 use super::framing::Limits;
 use super::probe::{ProbeConnection, ReadError};
@@ -222,8 +223,15 @@ impl Cluster {
                     {
                         self.unlink(&node, &single);
                         self.read_map_later(began);
-                    } else if error_replies(&replies).any(|reply| reply.starts_with("CLUSTERDOWN")) {
-                        self.read_map_later(began);
+                    }
+                    for reply in error_replies(&replies) {
+                        if reply.starts_with("CLUSTERDOWN") {
+                            self.read_map_later(began);
+                        }
+                        // For example, the login or its permissions have changed.
+                        if ErrorReply::of(&reply).is_some_and(|known| known.reconnect) {
+                            self.unlink(&node, &single);
+                        }
                     }
                     return replies;
                 }

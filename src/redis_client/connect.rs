@@ -4,16 +4,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisFuture, RedisResult, Value};
+use redis::{
+    AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisError, RedisFuture, RedisResult, Value,
+};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
 use super::cluster::{Cluster, Request, slot_of};
+use super::error_text;
 use super::framing::Limits;
 use super::limited::LimitedReplies;
 use super::stream::Stream;
 use crate::deadline::Deadline;
 use crate::ping::causes::FixContext;
 use crate::ping::observation::Observations;
+use crate::ping::rungs::ping::is_unavailable;
 use crate::ping::{self, ClimbOptions, Verdict};
 use crate::redis_url::{Target, Trust};
 use crate::session::Clock;
@@ -48,6 +53,8 @@ enum SingleOrCluster {
 pub(super) struct SingleConnection {
     connection: MultiplexedConnection,
     driver: Arc<Driver>,
+    /// Why the server refuses MULTI, if it does; empty until the first transaction.
+    multi_refused: Arc<OnceCell<Option<RedisError>>>,
 }
 
 impl SingleConnection {
@@ -59,6 +66,33 @@ impl SingleConnection {
     /// Whether both are clones of one connection.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.driver, &other.driver)
+    }
+
+    /// Checks once whether the server offers MULTI. If it did not, it would execute the commands of a transaction one by
+    /// one, and a key could remain without a TTL.
+    async fn check_multi(&self) -> RedisResult<()> {
+        let check = async {
+            let mut transaction = redis::pipe();
+            transaction.cmd("MULTI").cmd("EXEC");
+            let mut connection = self.connection.clone();
+            let replies = connection.req_packed_commands(&transaction, 0, 2).await;
+            let refusal = match replies {
+                Ok(replies) => match replies.into_iter().next() {
+                    Some(Value::ServerError(reply)) => RedisError::from(reply),
+                    _ => return Ok(None),
+                },
+                Err(error) => error,
+            };
+            match refusal.clone().into_server_errors().as_deref() {
+                Some([(_, reply), ..]) if is_unavailable(&error_text(reply)) => Ok(Some(refusal)),
+                Some(_) => Ok(None),
+                None => Err(refusal),
+            }
+        };
+        match self.multi_refused.get_or_try_init(|| check).await? {
+            Some(refusal) => Err(refusal.clone()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -73,7 +107,12 @@ impl ConnectionLike for SingleConnection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        self.connection.req_packed_commands(pipeline, offset, count)
+        Box::pin(async move {
+            if pipeline.is_transaction() {
+                self.check_multi().await?;
+            }
+            self.connection.req_packed_commands(pipeline, offset, count).await
+        })
     }
 
     fn get_db(&self) -> i64 {
@@ -126,7 +165,7 @@ pub async fn open(
         return Err(unreachable(seen, verdict));
     };
     let fix_context = Arc::new(FixContext::of(target, &seen));
-    let connected = |kind| RedisConnection::new(kind, fix_context, deadline);
+    let connected = |kind| RedisConnection::new(kind, fix_context);
     if seen.server.is_cluster() {
         let why = match deadline
             .bound(Cluster::join(target, trust, probe.into_stream()))
@@ -136,7 +175,7 @@ pub async fn open(
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "none of the nodes it announces can be reached".into()
             }
-            Ok(Ok(cluster)) => return Ok(connected(SingleOrCluster::Cluster(cluster)).await),
+            Ok(Ok(cluster)) => return Ok(connected(SingleOrCluster::Cluster(cluster))),
             Ok(Err(error)) => error.to_string(),
             Err(elapsed) => elapsed.to_string(),
         };
@@ -144,9 +183,27 @@ pub async fn open(
         return Err(unreachable(seen, verdict));
     }
     match share(probe.into_stream()).await {
-        Ok(single) => Ok(connected(SingleOrCluster::Single(single)).await),
+        Ok(single) => Ok(connected(SingleOrCluster::Single(single))),
         // This sends nothing, so it can fail only if the runtime is shutting down.
         Err(_) => Err(unreachable(seen, verdict)),
+    }
+}
+
+/// Like [`open`], and reads the server's clock.
+///
+/// # Errors
+/// Returns [`Unreachable`] with the verdict of the checks.
+pub(crate) async fn open_with_clock(
+    target: &Target,
+    trust: &Trust,
+    deadline: Deadline,
+) -> Result<RedisConnection, Box<Unreachable>> {
+    let mut connection = open(target, trust, deadline).await?;
+    connection.read_clock().await;
+    // Some proxies end a connection at a command that they do not support.
+    match connection.is_closed() {
+        true => open(target, trust, deadline).await,
+        false => Ok(connection),
     }
 }
 
@@ -159,25 +216,28 @@ pub(super) async fn share(stream: Stream) -> RedisResult<SingleConnection> {
     let stream = tokio::io::join(LimitedReplies::new(replies, Limits::LARGE), commands);
     let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
     let driver = Arc::new(Driver(tokio::spawn(driver)));
-    Ok(SingleConnection { connection, driver })
+    Ok(SingleConnection {
+        connection,
+        driver,
+        multi_refused: Arc::default(),
+    })
 }
 
 impl RedisConnection {
-    async fn new(kind: SingleOrCluster, fix_context: Arc<FixContext>, deadline: Deadline) -> Self {
+    fn new(kind: SingleOrCluster, fix_context: Arc<FixContext>) -> Self {
         let clock = ReadClock {
             clock: Clock::default(),
             read: Instant::now(),
         };
-        let mut connection = Self {
+        Self {
             kind,
             fix_context,
             clock: Arc::new(Mutex::new(clock)),
-        };
-        let _ = deadline.within(TIME_WITHIN).bound(connection.read_clock()).await;
-        connection
+        }
     }
 
-    /// Returns the server's clock. It is read again once a minute, at the same time as other commands.
+    /// Returns the server's clock: before [`Self::read_clock`], the local one. It is read again once a minute, at the same
+    /// time as other commands.
     pub fn clock(&self) -> Clock {
         let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if known.read.elapsed() >= TIME_EVERY {
@@ -189,10 +249,13 @@ impl RedisConnection {
     }
 
     /// Asks the server for its time. Without a permission for TIME, the clock remains the local one.
-    async fn read_clock(&mut self) {
+    pub async fn read_clock(&mut self) {
         // All instances must ask the same node of a cluster.
-        let reply = self.reply_from(&redis::cmd("TIME"), b"").await;
-        let Ok(Value::Array(parts)) = reply else {
+        let time = redis::cmd("TIME");
+        let reply = Deadline::after(TIME_WITHIN)
+            .bound(self.reply_from(&time, b""))
+            .await;
+        let Ok(Ok(Value::Array(parts))) = reply else {
             return;
         };
         if let Some(Value::BulkString(seconds)) = parts.first()

@@ -9,9 +9,10 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let target = Target::parse("redis://127.0.0.1:6379")?;
 //! let deadline = Deadline::after(Duration::from_secs(2));
-//! let redis = sessiontut::open(&target, &Trust::default(), deadline)
+//! let mut redis = sessiontut::open(&target, &Trust::default(), deadline)
 //!     .await
 //!     .map_err(|unreachable| format!("{:?}", unreachable.verdict))?;
+//! redis.read_clock().await;
 //! let mut store = SessionStore {
 //!     clock: redis.clock(),
 //!     redis,
