@@ -1,6 +1,6 @@
 //! Text that must never be shown: passwords, session tokens, signing keys.
 
-mod filter;
+pub(crate) mod filter;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -7,6 +7,7 @@ use crate::ping;
 use crate::practice;
 use crate::redis_client;
 use crate::redis_url::Target;
+use crate::secret::filter;
 use crate::serve;
 use crate::session::{SigningKey, Token};
 
@@ -82,6 +83,11 @@ pub const PARSERS: &[Parser] = &[
             drop((Token::parse(&text), SigningKey::new(b"key").verify("step 1", &text, 0, Duration::MAX)));
         },
         seeds: &[b"YWRh.qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo"],
+    },
+    Parser {
+        name: "secret_filter",
+        run: |bytes| assert!(filter::resists(bytes), "a part of a secret was shown"),
+        seeds: &[b"Plover-4417 unknown command", b"p%40ss\\x41\"word, with args"],
     },
     Parser {
         name: "lesson",
