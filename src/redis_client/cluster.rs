@@ -26,14 +26,16 @@ use crate::ping::observation::{DialResult, SLOTS};
 use crate::ping::rungs::{dns, tcp, tls};
 use crate::redis_url::{Address, Target, Trust};
 
-/// Time limit for connecting to a node.
-const CONNECT_WITHIN: Duration = Duration::from_millis(900);
-/// How long a request waits for the connection to a node. After that, its slot may have moved to another node.
+/// Time limit for connecting to a node, and for it to report the map of slots.
+const CONNECT_WITHIN: Duration = Duration::from_millis(1900);
+/// How long a request waits for the connection to a node before it checks whether the slot has moved.
 const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
-/// Time limit for a request with all redirections. A visitor's request waits a little longer.
-const REQUEST_WITHIN: Duration = Duration::from_secs(1);
-/// Time limit for a node to report the map of slots.
-const MAP_WITHIN: Duration = Duration::from_millis(500);
+/// Time limit for a reply. A visitor's request waits a little longer.
+const REPLY_WITHIN: Duration = Duration::from_secs(1);
+/// Time limit for a request with all connections and redirections.
+const REQUEST_WITHIN: Duration = Duration::from_secs(2);
+/// How long to wait for a newer map, if one node has reported a map in which the failed node still serves the slot.
+const NEWER_MAP_WITHIN: Duration = Duration::from_millis(200);
 /// The most redirections of a request.
 const MOST_REDIRECTIONS: usize = 5;
 /// The most nodes that are asked for the map at the same time.
@@ -193,18 +195,22 @@ impl Cluster {
                 Ok(Ok(single)) => single,
                 failure => {
                     // Nothing was sent, so the request can be sent to another node.
-                    last = failure
-                        .unwrap_or_else(|_| Err(timed_out(&node)))
-                        .err()
-                        .unwrap_or(last);
                     let _ = deadline.bound(self.read_map(began, Some((slot, &node)))).await;
-                    if deadline.is_over() || self.state().map.primary(slot).is_none_or(|new| new == node) {
-                        return Err(last);
+                    if self.state().map.primary(slot).is_some_and(|new| new != node) {
+                        continue;
                     }
-                    continue;
+                    // The node may be far away.
+                    match failure {
+                        Ok(Err(error)) => return Err(error),
+                        _ => deadline
+                            .bound(self.link(&node))
+                            .await
+                            .unwrap_or_else(|_| Err(timed_out(&node)))?,
+                    }
                 }
             };
-            let Ok(replies) = deadline.bound(request.send(&mut single, is_asking)).await else {
+            let reply_by = deadline.within(REPLY_WITHIN);
+            let Ok(replies) = reply_by.bound(request.send(&mut single, is_asking)).await else {
                 self.unlink(&node, &single);
                 self.read_map_later(began);
                 return Err(timed_out(&node));
@@ -302,15 +308,12 @@ impl Cluster {
         let mut maps: FuturesUnordered<_> = nodes
             .iter()
             .take(MOST_ASKED)
-            .map(|node| {
-                let seed = &seed;
-                let map = async move { SlotMap::ask(&self.link(node).await?, node, seed).await };
-                Deadline::after(MAP_WITHIN).bound(map)
-            })
+            .map(async |node| SlotMap::ask(&self.link(node).await?, node, &seed).await)
             .collect();
+        let mut until = Deadline::after(CONNECT_WITHIN);
         let mut found = None;
-        while let Some(map) = maps.next().await {
-            let Ok(Ok(map)) = map else {
+        while let Ok(Some(map)) = until.bound(maps.next()).await {
+            let Ok(map) = map else {
                 continue;
             };
             let is_old = unreachable.is_some_and(|(slot, node)| map.primary(slot).as_ref() == Some(node));
@@ -318,6 +321,7 @@ impl Cluster {
             if !is_old {
                 break;
             }
+            until = until.within(NEWER_MAP_WITHIN);
         }
         self.0.is_lost.store(found.is_none(), Ordering::Relaxed);
         if let Some(map) = found {
