@@ -1,6 +1,7 @@
 //! This host's networks, container and EC2 instance: after a timeout, they determine the order of the fixes.
 
 use std::fs;
+use std::io::{self, BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
@@ -169,7 +170,7 @@ pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
 fn listeners(port: u16) -> Option<Vec<LocalListener>> {
     let tables: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
-        .filter_map(|path| fs::read_to_string(path).ok())
+        .filter_map(|path| listening_rows(path).ok())
         .collect();
     if tables.is_empty() {
         return None;
@@ -191,9 +192,30 @@ struct ListeningSocket {
     inode: u64,
 }
 
+/// The state of a listening socket in the table.
+const LISTEN: &str = "0A";
+
+/// The rows of the listening sockets, after the header.
+///
+/// They come first. For each further row, the kernel searches its table of connections, which takes long if it is large,
+/// so this reads not much more than one row at a time.
+fn listening_rows(path: &str) -> io::Result<String> {
+    const ROW: usize = 150;
+    let mut table = BufReader::with_capacity(ROW, fs::File::open(path)?);
+    let mut rows = String::new();
+    table.read_line(&mut rows)?;
+    loop {
+        let start = rows.len();
+        table.read_line(&mut rows)?;
+        if rows[start..].split_whitespace().nth(3) != Some(LISTEN) {
+            rows.truncate(start);
+            return Ok(rows);
+        }
+    }
+}
+
 /// The sockets that listen on the port (`proc_pid_net(5)`). A listener's receive queue contains the connections that wait.
 fn listening_sockets(table: &str, port: u16) -> Vec<ListeningSocket> {
-    const LISTEN: &str = "0A";
     let socket = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (address, number) = fields.get(1)?.split_once(':')?;
