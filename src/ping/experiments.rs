@@ -19,6 +19,7 @@ use super::rungs::ping::{self, Requests};
 use super::rungs::tcp::SegmentSize;
 use super::rungs::{tcp, tls};
 use crate::deadline::Deadline;
+use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Address, Target, Trust};
 
@@ -300,7 +301,8 @@ impl Reconnect<'_> {
         Some(stream)
     }
 
-    /// Whether PING gets PONG after a PROXY header.
+    /// Whether PING or the login gets a reply after a PROXY header. Without such a proxy, Redis replies that it does not
+    /// know the command PROXY.
     async fn answers_after_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> bool {
         let Some(stream) = self.with_proxy_header(address, deadline).await else {
             return false;
@@ -308,14 +310,13 @@ impl Reconnect<'_> {
         let mut connection = ProbeConnection::new(Stream::Tcp(stream));
         if let Some(password) = &self.target.password {
             let user = self.target.user.as_deref();
-            if !ping::log_in(&mut connection, user, password, deadline)
-                .await
-                .is_ok()
-            {
-                return false;
+            let login = ping::log_in(&mut connection, user, password, deadline).await;
+            if !login.is_ok() {
+                return is_the_only_reply(&login, &mut connection, deadline).await;
             }
         }
-        ping::observe(&mut connection, deadline).await.is_pong()
+        let response = ping::observe(&mut connection, deadline).await;
+        is_the_only_reply(&response, &mut connection, deadline).await
     }
 
     /// Whether a ClientHello gets a TLS reply after a PROXY header.
@@ -421,6 +422,19 @@ impl Reconnect<'_> {
             }
         }
     }
+}
+
+/// Whether this is Redis's reply to AUTH or PING, and not to the PROXY header, which would be the first of two, or to
+/// the connection as such.
+async fn is_the_only_reply(
+    response: &Response,
+    connection: &mut ProbeConnection<Stream>,
+    deadline: Deadline,
+) -> bool {
+    let error = response.error().unwrap_or_default();
+    response.is_pong()
+        || ErrorReply::of(&error).is_some_and(ErrorReply::follows_request)
+            && surplus_reply(connection, deadline).await.is_none()
 }
 
 /// Which packet sizes get through.

@@ -127,7 +127,7 @@ impl<'a> Reconnect<'a> {
             target,
             trust,
             address: seen.connected_address(),
-            connecting: seen.tcp_took,
+            connecting: seen.round_trip_of_connecting(),
         }
     }
 }

@@ -518,7 +518,7 @@ impl<'a> Ladder<'a> {
             target: self.target,
             trust: self.trust,
             address: self.connected_to,
-            connecting: self.seen.tcp_took,
+            connecting: self.seen.round_trip_of_connecting(),
         }
     }
 

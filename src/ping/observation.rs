@@ -301,6 +301,12 @@ impl Observations {
             || self.second_connection_works() && self.write_test.is_none()
     }
 
+    /// How long connecting took, without the wait for other addresses: about one round trip.
+    pub fn round_trip_of_connecting(&self) -> Duration {
+        self.connecting()
+            .map_or(self.tcp_took, |took| took.min(self.tcp_took))
+    }
+
     /// How long the attempt took that connected.
     pub fn connecting(&self) -> Option<Duration> {
         let connected = self
@@ -717,6 +723,8 @@ pub struct ServerInfo {
     pub hello: Option<Response>,
     /// The error reply to INFO.
     pub info_error: Option<String>,
+    /// The commands that got an error reply.
+    pub refused: Vec<&'static str>,
     /// The fields of INFO.
     pub fields: std::collections::BTreeMap<String, String>,
     /// The response to MULTI, if the server lacks another command that Redis has.

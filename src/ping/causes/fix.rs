@@ -75,6 +75,21 @@ impl Fixes {
         self
     }
 
+    /// Adds a redis-cli command to the last fix, unless this server refused the command.
+    pub(super) fn redis_cli(self, at: &FixContext, arguments: &str) -> Self {
+        let name = |command: &str| command.split(' ').next().map(str::to_owned);
+        let is_refused = at
+            .server
+            .refused
+            .iter()
+            .any(|command| name(command) == name(arguments));
+        if is_refused {
+            self
+        } else {
+            self.command(at.redis_cli(arguments))
+        }
+    }
+
     /// Appends another list, if there is one.
     pub(super) fn and_all(mut self, others: impl Into<Option<Self>>) -> Self {
         self.0

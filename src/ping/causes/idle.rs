@@ -23,7 +23,7 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     match lost.end {
         IdleEnd::Closed if at.has_idle_limit => ping
             .and("timeout", "or raise the server's limit; 0 closes no idle connections")
-            .command(at.redis_cli("CONFIG SET timeout 0")),
+            .redis_cli(at, "CONFIG SET timeout 0"),
         IdleEnd::Closed | IdleEnd::Reset => ping.and(
             "proxy",
             "or raise the idle timeout of the proxy or load balancer (HAProxy: timeout client and timeout server)",

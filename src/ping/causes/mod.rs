@@ -163,7 +163,7 @@ causes! {
     };
 
     // A proxy in front of Redis
-    ProxyNoBackend "proxy.no_backend" Server "a proxy answers PING, but cannot use the Redis server behind it" => |_| {
+    ProxyNoBackend "proxy.no_backend" Server "a proxy answers, but cannot use the Redis server behind it" => |_| {
         advise("backend", "check the proxy's backend: its address, whether Redis is running there, and the password that the proxy uses")
             .and("proxy", "check the proxy's log for failed connections to its backend")
     };

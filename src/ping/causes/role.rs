@@ -31,7 +31,7 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
     );
     let check = match primary(at) {
         Some(primary) => check.command(primary.ping_here("")),
-        None => check.command(at.redis_cli("INFO replication")),
+        None => check.redis_cli(at, "INFO replication"),
     };
     check.and(
         "failover",
@@ -123,7 +123,7 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
             "set cluster-announce-hostname on every node, or cluster-preferred-endpoint-type to ip: the nodes prefer host \
              names, but have none to announce",
         )
-        .command(at.redis_cli("CONFIG GET cluster-preferred-endpoint-type"));
+        .redis_cli(at, "CONFIG GET cluster-preferred-endpoint-type");
     }
     let announce = "configure the nodes to announce addresses that clients can reach (cluster-announce-ip), or run this \
                     inside their network";

@@ -85,7 +85,7 @@ pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
         "connections",
         "find the clients with the most connections, and use connection pools there",
     )
-    .command(at.redis_cli("CLIENT LIST"))
+    .redis_cli(at, "CLIENT LIST")
     .and(
         "maxclients",
         "raise maxclients, and the limit of open files (ulimit -n) with it",
@@ -125,7 +125,7 @@ pub(super) fn busy(at: &FixContext) -> Fixes {
             "script",
             "stop the function (this fails once it has written data)",
         )
-        .command(at.redis_cli("FUNCTION KILL"))
+        .redis_cli(at, "FUNCTION KILL")
         .and("wait", after_write)
     } else if at.reply_contains("module") {
         advise(
@@ -134,14 +134,14 @@ pub(super) fn busy(at: &FixContext) -> Fixes {
         )
     } else {
         advise("script", "stop the script (this fails once it has written data)")
-            .command(at.redis_cli("SCRIPT KILL"))
+            .redis_cli(at, "SCRIPT KILL")
             .and("wait", after_write)
     }
 }
 
 pub(super) fn out_of_memory(at: &FixContext) -> Fixes {
     advise("look", "find out what uses the memory")
-        .command(at.redis_cli("INFO memory"))
+        .redis_cli(at, "INFO memory")
         .and("memory", "raise maxmemory, or use a larger server")
         .and(
             "ttl",
@@ -151,7 +151,7 @@ pub(super) fn out_of_memory(at: &FixContext) -> Fixes {
 
 pub(super) fn misconf(at: &FixContext) -> Fixes {
     advise("look", "see which save failed (rdb_last_bgsave_status, aof_last_write_status)")
-        .command(at.redis_cli("INFO persistence"))
+        .redis_cli(at, "INFO persistence")
         .and(
             "disk",
             "on the Redis host, check the disk and the directory of the data (CONFIG GET dir): no space left, or the \
@@ -164,7 +164,7 @@ pub(super) fn no_replicas(at: &FixContext) -> Fixes {
         "replicas",
         "see which replicas are connected and how far they lag behind",
     )
-    .command(at.redis_cli("INFO replication"))
+    .redis_cli(at, "INFO replication")
     .and(
         "replicas",
         "connect the missing replicas again, or lower min-replicas-to-write if fewer are meant to be enough",
@@ -243,6 +243,5 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
 }
 
 fn slow_commands(at: &FixContext) -> Fixes {
-    advise("slow-command", "check which commands keep the server busy")
-        .command(at.redis_cli("SLOWLOG GET 10"))
+    advise("slow-command", "check which commands keep the server busy").redis_cli(at, "SLOWLOG GET 10")
 }

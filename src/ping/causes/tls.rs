@@ -102,7 +102,7 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
             .and_then(|offer| offer.certificate.as_ref())
             .is_some_and(|certificate| certificate.unsupported.is_some());
     let text = "test it with the client that the application uses; redis-cli uses OpenSSL";
-    let client = advise("client", text).command(at.redis_cli("PING"));
+    let client = advise("client", text).redis_cli(at, "PING");
     if is_certificate {
         client.and(
             "certificate",

@@ -29,8 +29,12 @@ pub(crate) fn server_info(exchanges: &[Exchange]) -> ServerInfo {
         .iter()
         .filter(|exchange| exchange.command == CONFIG)
         .flat_map(|exchange| settings(&exchange.response));
+    let refused = exchanges
+        .iter()
+        .filter(|exchange| exchange.response.error().is_some());
     ServerInfo {
         settings: settings.collect(),
+        refused: refused.map(|exchange| exchange.command).collect(),
         role: reply("ROLE").cloned(),
         hello: response("HELLO").map(|exchange| exchange.response.clone()),
         info_error: response("INFO").and_then(|exchange| exchange.response.error()),

@@ -1,7 +1,7 @@
 //! The verdict on the responses to AUTH, PING and SELECT.
 
-use super::finding::Finding;
-use super::reply::{no_permission, not_redis, unusable};
+use super::finding::{Finding, replied};
+use super::reply::{error_reply, not_redis, unusable};
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations};
 use crate::ping::response::Response;
@@ -26,11 +26,18 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             .as_ref()
             .and_then(|response| judge_select(target, response, seen));
     }
+    if let Some(finding) = login_error_after_ok(response, seen) {
+        return Some(finding);
+    }
     // If PING is renamed or forbidden, the read shows why the server serves nothing.
     if let Some(read) = &seen.read
         && read.error_code().is_some_and(|code| code != "ERR")
     {
         return Some(unusable(read, "HGETALL", seen));
+    }
+    // PING is not allowed or renamed, and the requests after it got no reply: the connection is at fault.
+    if seen.read.is_none() && seen.stopped_at.is_some() {
+        return None;
     }
     // The reply to PING may be a late reply to AUTH, which may repeat the password.
     Some(unusable(
@@ -38,6 +45,30 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         "PING",
         seen,
     ))
+}
+
+/// Judges an error about the login in reply to PING, although AUTH got OK.
+fn login_error_after_ok(response: &Response, seen: &Observations) -> Option<Finding> {
+    let is_logged_in = seen.login.as_ref().is_some_and(Response::is_ok);
+    let error = response.error().filter(|_| is_logged_in)?;
+    match ErrorReply::of(&error)?.cause {
+        Cause::AuthRequired => Some(no_login_behind_proxy("PING", &error)),
+        Cause::AuthFailed | Cause::AuthNotConfigured => Some(
+            Finding::proved(Cause::ProtoUnexpected)
+                .fact("AUTH got OK")
+                .fact(replied("PING", &error))
+                .fact("this is a reply to AUTH, so each reply arrives one request late"),
+        ),
+        _ => None,
+    }
+}
+
+/// Judges a proxy that accepts the password, but has none for Redis.
+pub(super) fn no_login_behind_proxy(command: &str, error: &str) -> Finding {
+    Finding::proved(Cause::ProxyNoBackend)
+        .summary("a proxy accepts the password, but the Redis server behind it requires a login")
+        .fact("AUTH got OK")
+        .fact(replied(command, error))
 }
 
 /// Judges a run that ended before PING without a cause.
@@ -119,6 +150,14 @@ fn wrong_password(target: &Target, error: &str) -> Finding {
         .fact("a wrong user, a wrong password and a disabled user all get this reply")
 }
 
+/// Whether an error reply to SELECT does not concern the database or the command.
+fn is_about_something_else(error: &str) -> bool {
+    let lower = error.to_lowercase();
+    !["db", "database", "select", "command", "index"]
+        .iter()
+        .any(|word| lower.contains(word))
+}
+
 /// Judges a response to SELECT. Sentinel does not support it; [`super::role`] reports the Sentinel.
 fn judge_select(target: &Target, response: &Response, seen: &Observations) -> Option<Finding> {
     if response.is_granted() || seen.server.is_sentinel() {
@@ -127,8 +166,12 @@ fn judge_select(target: &Target, response: &Response, seen: &Observations) -> Op
     let Some(error) = response.error() else {
         return Some(unusable(response, "SELECT", seen));
     };
-    if error.starts_with("NOPERM") {
-        return Some(no_permission("SELECT", &error, seen));
+    let known = ErrorReply::of(&error).map(|reply| reply.cause);
+    if known == Some(Cause::AuthRequired) && seen.login.as_ref().is_some_and(Response::is_ok) {
+        return Some(no_login_behind_proxy("SELECT", &error));
+    }
+    if known.is_some() || is_about_something_else(&error) {
+        return Some(error_reply(&error, "SELECT", seen));
     }
     Some(
         Finding::proved(Cause::DbIndex)

@@ -11,6 +11,7 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Exchange, Experiment, Observations, SLOTS, ServerInfo, TlsResult};
 use crate::ping::permissions::{Access, Missing};
 use crate::ping::response::Response;
+use crate::ping::rungs::ping::is_unavailable;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::sanitize;
 
@@ -100,20 +101,23 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
 pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> Finding {
     let missing = Missing::of(seen);
     let finding = Finding::proved(Cause::AuthNoPermission).replied(command, error);
+    let who = if seen.login.as_ref().is_some_and(Response::is_ok) {
+        "the login works, but this user"
+    } else {
+        "the user"
+    };
     if missing.keys == Access::Forbidden && missing.commands.is_empty() {
         finding
-            .summary("the login works, but this user may not access the tutorial's keys, which start with sessiontut:")
+            .summary(format!(
+                "{who} may not access the tutorial's keys, which start with sessiontut:"
+            ))
             .fact("its permissions for other keys were not checked")
     } else if missing.commands.is_empty() {
-        finding.summary(format!(
-            "the login works, but this user is not allowed to run {command}"
-        ))
+        finding.summary(format!("{who} is not allowed to run {command}"))
     } else {
         let commands = missing.commands.join(", ");
         finding
-            .summary(format!(
-                "the login works, but this user is not allowed to run {commands}"
-            ))
+            .summary(format!("{who} is not allowed to run {commands}"))
             .facts((missing.keys == Access::Forbidden).then(|| {
                 "the user may not access the tutorial's keys either, which start with sessiontut:".into()
             }))
@@ -122,6 +126,9 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
 
 /// Judges a RESP reply that Redis never sends to this command.
 pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
+    if response.is_ok() {
+        return Finding::likely(Cause::ProtoUnexpected).fact(format!("reply to {command}: OK"));
+    }
     let shown = match response {
         Response::Reply(Value::SimpleString(text)) => sanitize::excerpt(text.as_bytes(), QUOTED),
         Response::Reply(value) => crate::redis_client::reply_lines(value)
@@ -185,10 +192,14 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
         let when = format!("{command} on a second connection");
         match response {
             Response::NotResp(banner) => return not_redis(banner, "on a second connection"),
-            Response::Reply(_) if let Some(error) = response.error() => {
+            Response::Reply(_)
+                if let Some(error) = response.error().filter(|error| !is_unavailable(error)) =>
+            {
                 return error_reply(&error, &when, seen);
             }
-            Response::Reply(_) if !response.is_pong() => return unexpected_reply(response, &when),
+            Response::Reply(_) if response.is_granted() && !response.is_pong() => {
+                return unexpected_reply(response, &when);
+            }
             _ => {}
         }
     }
@@ -212,7 +223,11 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
         .fact(if !received.is_empty() {
             format!("received before that: {}", quote(received))
         } else if seen.round_trips.is_empty() {
-            "nothing was received before that".to_owned()
+            if seen.login.as_ref().is_some_and(Response::is_ok) && command != "AUTH" {
+                "AUTH had got OK before that, and nothing else was received".to_owned()
+            } else {
+                "nothing was received before that".to_owned()
+            }
         } else {
             "PING had got PONG before that".to_owned()
         })
@@ -254,12 +269,21 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
 }
 
 fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
+    // Another server behind the same address may reply, or this one after a moment, with an error.
+    let second = seen.repeat.as_ref().and_then(|repeat| repeat.exchanges.last());
+    if let Some(second) = second
+        && let Some(error) = second.response.error().filter(|error| !is_unavailable(error))
+    {
+        let when = format!("{} on a second connection", second.command);
+        return error_reply(&error, &when, seen)
+            .fact(format!("the first connection got no reply to {command}"));
+    }
     let waited = if seen.login.is_some() && seen.ping.is_none() {
         seen.login_took
     } else {
         seen.ping_took
     };
-    let reason = NoReply::of(waited, seen.tcp_took, seen.packets);
+    let reason = NoReply::of(waited, seen.round_trip_of_connecting(), seen.packets);
     let certainty = if reason == NoReply::SilentServer && !seen.second_connection_works() {
         Certainty::Proved
     } else {
@@ -278,7 +302,7 @@ fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
     };
     Finding::new(Cause::ServerSilent, certainty)
         .summary(summary)
-        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp_took)))
+        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.round_trip_of_connecting())))
         .fact(format!(
             "TCP connected; {command} got no complete reply within {}",
             seconds(waited)

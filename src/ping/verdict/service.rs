@@ -2,6 +2,7 @@
 //! packets.
 
 use super::finding::{Finding, describe_packets, replied};
+use super::ping::no_login_behind_proxy;
 use super::reply::{NoReply, ONLY_THIS_CONNECTION, ended, error_reply, far_away, on_the_second_connection};
 use super::warnings::{Found, median};
 use crate::ping::causes::Cause;
@@ -85,14 +86,9 @@ fn refused_read(response: &Response, seen: &Observations) -> Option<Finding> {
         return None;
     }
     if code == "NOAUTH" && seen.login.as_ref().is_some_and(Response::is_ok) {
-        return Some(
-            Finding::proved(Cause::ProxyNoBackend)
-                .summary("a proxy accepts the password, but the Redis server behind it requires a login")
-                .fact("AUTH got OK")
-                .fact(replied("HGETALL", &error)),
-        );
+        return Some(no_login_behind_proxy("HGETALL", &error));
     }
-    Some(error_reply(&error, "HGETALL", seen).fact("PING got PONG"))
+    Some(error_reply(&error, "HGETALL", seen).fact(reply_to_ping(seen)))
 }
 
 /// Judges a connection that ended or got no more replies after PONG. Returns `None` if only a request for information
@@ -120,6 +116,7 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
             fell_silent(second, seen)
                 .fact("many proxies have only database 0: try it without a database number"),
         ),
+        "HGETALL" if !seen.ping.as_ref().is_some_and(Response::is_pong) => Some(fell_silent(second, seen)),
         "HGETALL" => Some(
             Finding::likely(Cause::ProxyNoBackend)
                 .summary(
@@ -138,6 +135,14 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     }
 }
 
+fn reply_to_ping(seen: &Observations) -> &'static str {
+    if seen.ping.as_ref().is_some_and(Response::is_pong) {
+        "PING got PONG"
+    } else {
+        "PING got an error reply"
+    }
+}
+
 /// Judges a failure that did not occur again on a second connection.
 fn momentary(first: &Exchange, seen: &Observations) -> Finding {
     let (cause, what) = match &first.response {
@@ -146,7 +151,7 @@ fn momentary(first: &Exchange, seen: &Observations) -> Finding {
     };
     Finding::likely(cause)
         .summary(format!("the connection {what}, but {ONLY_THIS_CONNECTION}"))
-        .fact(format!("PING got PONG; {}", ended(first)))
+        .fact(format!("{}; {}", reply_to_ping(seen), ended(first)))
         .facts(on_the_second_connection(seen))
         .facts(seen.packets.map(describe_packets))
 }
@@ -158,15 +163,15 @@ fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
         Response::Timeout(_) => Finding::likely(Cause::ServerSilent).summary(
             reason
                 .summary()
-                .unwrap_or("the server answers PING, but then stops replying"),
+                .unwrap_or("the server replies to PING, but then stops replying"),
         ),
         _ => Finding::likely(Cause::ProtoClosed).summary(format!(
-            "the server answers PING, but closes the connection at {}",
+            "the server replies to PING, but closes the connection at {}",
             first.command
         )),
     };
     finding
-        .fact(format!("PING got PONG; {}", ended(first)))
+        .fact(format!("{}; {}", reply_to_ping(seen), ended(first)))
         .facts(on_the_second_connection(seen))
         .facts((reason == NoReply::ShortTimeout).then(|| far_away(round_trip)))
         .facts(seen.packets.map(describe_packets))

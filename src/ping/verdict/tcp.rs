@@ -328,7 +328,7 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
 pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     let count = seen.retransmissions;
     let syns = "the first SYN got no reply and had to be sent again, so connecting took over 1 s";
-    let is_syn = seen.tcp_took > FIRST_RETRANSMISSION;
+    let is_syn = seen.round_trip_of_connecting() > FIRST_RETRANSMISSION;
     (count > 0).then(|| {
         let summary = match count {
             1 if is_syn => syns.to_owned(),

@@ -519,7 +519,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
             .facts(seen.packet_sizes.map(packet_sizes))
             .facts(out_of_order.map(describe_packets));
     }
-    let reason = NoReply::of(tls.took, seen.tcp_took, tls.packets);
+    let reason = NoReply::of(tls.took, seen.round_trip_of_connecting(), tls.packets);
     let finding = match plain_ping {
         Some(Response::Timeout(received)) if received.is_empty() => Finding::likely(Cause::ServerSilent)
             .summary(reason.summary().unwrap_or(Cause::ServerSilent.meaning()))
@@ -535,7 +535,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
             .fact(waited),
     };
     finding
-        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp_took)))
+        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.round_trip_of_connecting())))
         .facts(tls.packets.map(describe_packets))
 }
 
