@@ -46,6 +46,8 @@ mod surroundings;
 pub(crate) mod this_host;
 pub(crate) mod verdict;
 pub(crate) mod watch;
+#[cfg(test)]
+mod worlds;
 
 use std::net::IpAddr;
 

@@ -1,7 +1,7 @@
 //! Reads requests, inline and multibulk, with the limits and error texts of Redis 7.0 (`networking.c`).
 
 /// A command name and its arguments.
-pub(super) type Words = Vec<Vec<u8>>;
+pub(crate) type Words = Vec<Vec<u8>>;
 
 /// The maximum length of an inline request, and of a header line.
 const LINE_LIMIT: usize = 64 * 1024;
@@ -17,20 +17,20 @@ const KEPT_BUFFER: usize = 64 * 1024;
 
 /// Limits of one request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RequestLimits {
+pub(crate) struct RequestLimits {
     /// Bytes in memory.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
     /// Whether the client has logged in.
-    pub(super) is_authenticated: bool,
+    pub(crate) is_authenticated: bool,
 }
 
 /// A protocol error, after which the connection is closed: the text that follows `-ERR Protocol error: `.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct ProtocolError(pub(super) String);
+pub(crate) struct ProtocolError(pub(super) String);
 
 /// Reads requests from the bytes that have arrived.
 #[derive(Debug, Default)]
-pub(super) struct RequestReader {
+pub(crate) struct RequestReader {
     received: Vec<u8>,
     at: usize,
     /// The multibulk request that is being read.
@@ -49,7 +49,7 @@ struct Multibulk {
 
 impl RequestReader {
     /// Appends bytes from the network.
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
         if self.at > 0 {
             self.received.drain(..self.at);
             self.at = 0;
@@ -73,7 +73,7 @@ impl RequestReader {
     ///
     /// # Errors
     /// [`ProtocolError`]; the connection must then be closed.
-    pub(super) fn next(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
+    pub(crate) fn next(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => match self.received.get(self.at) {

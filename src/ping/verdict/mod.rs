@@ -1,5 +1,7 @@
 //! The judge: a pure function from observations to one cause, with evidence, fixes and warnings.
 
+#[cfg(test)]
+pub(in crate::ping) mod consistency;
 mod credentials;
 mod dns;
 mod finding;

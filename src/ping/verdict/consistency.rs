@@ -1,0 +1,456 @@
+//! The rules that every verdict must obey: nothing in it contradicts what the same run observed.
+//!
+//! The tests apply them to all situations and to all random worlds.
+
+use super::{Certainty, Finding, Verdict};
+use crate::ping::causes::{Cause, Fix};
+use crate::ping::observation::{DialResult, Echo, Exchange, Experiment, Observations, TlsResult};
+use crate::ping::response::Response;
+use crate::redis_url::Target;
+
+/// Returns what the verdict says although the run observed the contrary; empty if the verdict is consistent.
+pub(in crate::ping) fn contradictions(
+    target: &Target,
+    seen: &Observations,
+    verdict: &Verdict,
+) -> Vec<String> {
+    let run = Run {
+        target,
+        seen,
+        verdict,
+    };
+    let finding = verdict.finding.iter().flat_map(|finding| run.in_finding(finding));
+    let warnings = verdict.warnings.iter().flat_map(|warning| {
+        let cause = warning.cause;
+        run.in_warning(cause)
+            .into_iter()
+            .map(move |what| format!("the warning {}: {what}", cause.code()))
+    });
+    let texts = run.texts();
+    let claims = texts.iter().filter_map(|text| run.in_text(text));
+    let fixes = run.fixes().into_iter().filter_map(|(cause, fix)| {
+        let what = run.in_fix(cause, fix)?;
+        Some(format!(
+            "the fix {} of {}: {what}: {fix:?}",
+            fix.kind,
+            cause.code()
+        ))
+    });
+    finding.chain(warnings).chain(claims).chain(fixes).collect()
+}
+
+/// Phrases that claim something about the run, and whether it is true. A text with the phrase must not appear unless it
+/// is.
+const CLAIMS: &[(&str, Holds)] = &[
+    ("nothing was received before", |run| {
+        run.first_replies().next().is_none()
+    }),
+    ("PING had got PONG", has_pong),
+    ("PING got PONG", has_pong),
+    ("PING gets PONG", has_pong),
+    ("answers PING", has_pong),
+    ("AUTH got OK", |run| is_ok(run.seen.login.as_ref())),
+    ("the login works", |run| is_ok(run.seen.login.as_ref())),
+    ("small requests get replies", has_pong),
+    ("a second one works", |run| {
+        run.seen.fails_only_on_first_connection()
+    }),
+    ("the same requests got replies on a second connection", |run| {
+        run.seen.second_connection_works()
+    }),
+    ("not even on a second one", |run| {
+        run.seen
+            .repeat
+            .as_ref()
+            .is_some_and(|repeat| repeat.stopped_at().is_some())
+    }),
+    ("a second connection could not be made", |run| {
+        let repeat = run.seen.repeat.as_ref();
+        repeat.is_some_and(|repeat| repeat.exchanges.is_empty())
+            || matches!(run.seen.experiment, Some(Experiment::NotConnected))
+    }),
+    (
+        "a ClientHello on another connection got no reply",
+        |run| matches!(&run.seen.experiment, Some(Experiment::ClientHello { result, .. }) if !result.is_tls()),
+    ),
+    (
+        "a ClientHello on a second connection got a TLS reply",
+        |run| matches!(&run.seen.experiment, Some(Experiment::ClientHello { result, .. }) if result.is_tls()),
+    ),
+    (
+        "a plain-text PING on a second connection got no reply",
+        |run| matches!(&run.seen.experiment, Some(Experiment::PlainPing(Response::Timeout(bytes))) if bytes.is_empty()),
+    ),
+    ("every packet was acknowledged", |run| {
+        let packets = run
+            .seen
+            .packets
+            .or(run.seen.tls.as_ref().and_then(|tls| tls.packets));
+        packets.is_some_and(|packets| packets.unacknowledged == 0)
+    }),
+    ("the data that was sent was never acknowledged", |run| {
+        let packets = run
+            .seen
+            .packets
+            .or(run.seen.tls.as_ref().and_then(|tls| tls.packets));
+        packets.is_some_and(|packets| packets.unacknowledged > 0)
+    }),
+    ("so the server is slow, not the network", |run| {
+        run.seen
+            .connecting()
+            .is_some_and(|connecting| connecting < run.median())
+    }),
+    ("so the network is slow", |run| {
+        run.seen
+            .connecting()
+            .is_some_and(|connecting| connecting * 4 > run.median())
+    }),
+    ("connecting alone took", |run| {
+        let connecting = run.seen.connecting().unwrap_or_default().max(run.median());
+        let waited = [run.seen.login_took, run.seen.ping_took, run.seen.requests_took];
+        let tls = run.seen.tls.as_ref().map(|tls| tls.took);
+        waited
+            .into_iter()
+            .chain(tls)
+            .any(|waited| !waited.is_zero() && connecting * 4 > waited)
+    }),
+    ("INFO reports", |run| !run.seen.server.fields.is_empty()),
+];
+
+type Holds = fn(&Run<'_>) -> bool;
+
+struct Run<'a> {
+    target: &'a Target,
+    seen: &'a Observations,
+    verdict: &'a Verdict,
+}
+
+impl Run<'_> {
+    fn in_finding(&self, finding: &Finding) -> Vec<String> {
+        let (seen, cause) = (self.seen, finding.cause);
+        let code = cause.code();
+        let layer = code.split('.').next().unwrap_or_default();
+        let is_connected = seen.dials.iter().any(|dial| dial.result == DialResult::Connected);
+        let is_logged_in = is_ok(seen.login.as_ref());
+        let is_proved = finding.certainty == Certainty::Proved;
+        let mut found = Vec::new();
+        let mut rule = |holds: bool, what: &str| {
+            if !holds {
+                found.push(format!("{code} ({:?}): {what}", finding.certainty));
+            }
+        };
+        match layer {
+            "dns" => rule(seen.dials.is_empty(), "an address was found and dialled"),
+            "tcp" => rule(!is_connected, "the connection was made"),
+            "tls" if cause == Cause::TlsRequired => rule(!self.target.tls, "the URL asks for TLS"),
+            "tls" => rule(self.target.tls, "the URL does not ask for TLS"),
+            "proto" | "proxy" | "server" | "role" | "cluster" | "db" => {
+                rule(is_connected, "there was no connection");
+            }
+            _ => {}
+        }
+        match cause {
+            Cause::TlsUntrusted | Cause::TlsExpired | Cause::TlsNameMismatch | Cause::TlsVersion => {
+                let tls = seen.tls.as_ref();
+                let is_fine = tls.is_some_and(|tls| {
+                    tls.result == TlsResult::Established && tls.certificate_problem.is_none()
+                });
+                rule(!is_fine, "the handshake succeeded");
+            }
+            Cause::AuthRequired | Cause::AuthFailed | Cause::AuthNotConfigured => {
+                rule(!is_logged_in, "the login succeeded");
+            }
+            Cause::AuthNoPermission => rule(self.is_forbidden(), "no reply forbids anything"),
+            Cause::ProtoNotRedis => rule(
+                !self.has_pong() && self.errors().next().is_none(),
+                "Redis replied with PONG or an error",
+            ),
+            Cause::ProtoClosed => rule(self.has_ended(), "no connection was closed"),
+            Cause::ServerSilent => rule(
+                seen.ping.is_none()
+                    || self
+                        .responses()
+                        .any(|(_, response)| matches!(response, Response::Timeout(_))),
+                "every request got its reply",
+            ),
+            Cause::RoleSentinel => rule(seen.server.is_sentinel(), "it is no Sentinel"),
+            Cause::RoleReplica => rule(
+                seen.server.is_replica() || self.has_error("READONLY"),
+                "nothing shows a replica",
+            ),
+            Cause::TlsRequired if is_proved => rule(
+                matches!(&seen.experiment, Some(Experiment::ClientHello { result, .. }) if result.is_tls()),
+                "no TLS reply came",
+            ),
+            Cause::TlsNotOffered if is_proved => rule(
+                matches!(&seen.experiment, Some(Experiment::PlainPing(Response::Reply(_)))),
+                "no plain reply came",
+            ),
+            Cause::TcpTimeout if is_proved => rule(
+                seen.dials
+                    .iter()
+                    .any(|dial| matches!(dial.result, DialResult::Timeout { syns } if syns != Some(1))),
+                "only one SYN was sent",
+            ),
+            Cause::PathMtu => rule(seen.packet_sizes.is_some(), "no sizes were compared"),
+            Cause::ProxyNoBackend if is_proved => rule(self.errors().next().is_some(), "no error reply came"),
+            _ => {}
+        }
+        if matches!(cause, Cause::ServerSilent | Cause::ProtoClosed) && is_proved {
+            rule(
+                !seen.fails_only_on_first_connection(),
+                "a second connection works",
+            );
+        }
+        found
+    }
+
+    fn in_warning(&self, cause: Cause) -> Option<&'static str> {
+        let server = &self.seen.server;
+        let contradicted = match cause {
+            Cause::RoleReplica => !server.is_replica(),
+            Cause::ClusterMode | Cause::ClusterPartial | Cause::ClusterUnreachableNodes => {
+                !server.is_cluster()
+            }
+            Cause::TlsExpiresSoon | Cause::TlsUntrusted | Cause::TlsExpired => !self.target.tls,
+            Cause::AuthPlaintext => self.target.tls || self.target.password.is_none(),
+            Cause::LatencyHigh | Cause::LatencyJitter => self.seen.round_trips.is_empty(),
+            Cause::DnsPartial => self.seen.dials.len() < 2,
+            _ => false,
+        };
+        contradicted.then_some("the run observed the contrary")
+    }
+
+    fn in_text(&self, text: &str) -> Option<String> {
+        let (phrase, _) = CLAIMS
+            .iter()
+            .find(|(phrase, holds)| text.contains(phrase) && !holds(self))?;
+        Some(format!("\"{phrase}\" is not true: {text}"))
+    }
+
+    fn in_fix(&self, cause: Cause, fix: &Fix) -> Option<String> {
+        let command = fix.command.as_deref().unwrap_or_default();
+        let text = format!("{} {command}", fix.text).to_lowercase();
+        if !self.is_aws()
+            && let Some(term) = AWS_TERMS.iter().find(|term| text.contains(*term))
+        {
+            return Some(format!("nothing shows AWS, but it mentions {term}"));
+        }
+        if command.contains("***") {
+            return Some("it contains a mask".into());
+        }
+        if is_ok(self.seen.login.as_ref()) && fix.kind == "password" && cause.code().starts_with("auth.") {
+            return Some("the login succeeded".into());
+        }
+        if let Some(refused) = self.refused_command(cause, fix) {
+            return Some(refused);
+        }
+        let url = command
+            .split_whitespace()
+            .find(|word| word.trim_matches('\'').starts_with("redis"))
+            .filter(|_| command.contains("sessiontut ping"))?;
+        let url = Target::parse(url.trim_matches('\'')).ok()?;
+        self.lost_in_url(cause, fix, &url)
+    }
+
+    /// Whether the command in a fix is one that the server refused.
+    fn refused_command(&self, cause: Cause, fix: &Fix) -> Option<String> {
+        let command = fix.command.as_deref()?;
+        let (_, arguments) = command.split_once("redis-cli")?;
+        let is_on_its_host = fix.text.contains("on the Redis host");
+        let is_unusable = matches!(
+            cause.code().split('.').next(),
+            Some("dns" | "tcp" | "tls" | "path" | "proto" | "proxy" | "local")
+        ) || matches!(
+            cause,
+            Cause::ServerMaxClients | Cause::ServerSilent | Cause::ServerProtectedMode
+        );
+        // The next connection works after path.idle, and clients with OpenSSL may connect after tls.unsupported.
+        let is_unusable = is_unusable && !matches!(cause, Cause::PathIdle | Cause::TlsUnsupported);
+        if is_unusable && !is_on_its_host && self.verdict.finding.as_ref().is_some_and(|it| it.cause == cause)
+        {
+            return Some("redis-cli cannot use this connection either".into());
+        }
+        // An administrator logs in as another user.
+        let is_same_user = !matches!(fix.kind, "acl" | "user");
+        let name = arguments
+            .split_whitespace()
+            .find(|word| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_uppercase()))?;
+        let refused = self.responses().find(|(asked, response)| {
+            asked.split(' ').next() == Some(name)
+                && response.error().is_some()
+                && (is_same_user || !response.is_forbidden())
+        });
+        refused.map(|(_, response)| format!("the server refused {name}: {response:?}"))
+    }
+
+    fn lost_in_url(&self, cause: Cause, fix: &Fix, url: &Target) -> Option<String> {
+        let target = self.target;
+        let changes_tls = matches!(cause, Cause::TlsRequired | Cause::TlsNotOffered) || fix.kind == "port";
+        let changes_login = matches!(fix.kind, "user" | "password" | "endpoint");
+        let changes_db = matches!(fix.kind, "db" | "endpoint");
+        let changes_host = matches!(fix.kind, "endpoint" | "primary" | "port" | "bind" | "name");
+        let lost = [
+            (target.tls && !url.tls && !changes_tls, "TLS"),
+            (
+                target.password.is_some() && url.user != target.user && !changes_login,
+                "the user",
+            ),
+            (url.db != target.db && !changes_db, "the database"),
+            (url.host() != target.host() && !changes_host, "the host"),
+            (url.port() != target.port() && !changes_host, "the port"),
+        ];
+        let (_, what) = lost.into_iter().find(|(is_lost, _)| *is_lost)?;
+        Some(format!("the URL loses {what}"))
+    }
+
+    /// Whether there is a sign that the server runs on AWS.
+    fn is_aws(&self) -> bool {
+        let is_named = self
+            .target
+            .host()
+            .is_some_and(|host| host.contains(".amazonaws.com"));
+        let this_host = self.seen.this_host.as_ref();
+        is_named || this_host.is_some_and(|this_host| this_host.instance.is_some())
+    }
+
+    fn fixes(&self) -> Vec<(Cause, &Fix)> {
+        let finding = self.verdict.finding.iter();
+        let finding = finding.flat_map(|finding| finding.fixes.iter().map(|fix| (finding.cause, fix)));
+        let warnings = self.verdict.warnings.iter();
+        let warnings = warnings.flat_map(|warning| warning.fixes.iter().map(|fix| (warning.cause, fix)));
+        finding.chain(warnings).collect()
+    }
+
+    /// What the verdict states as a fact.
+    fn texts(&self) -> Vec<&str> {
+        let finding = self.verdict.finding.iter();
+        let finding = finding.flat_map(|finding| [&finding.summary].into_iter().chain(&finding.evidence));
+        let warnings = self.verdict.warnings.iter().map(|warning| &warning.summary);
+        finding.chain(warnings).map(String::as_str).collect()
+    }
+
+    /// Every response on the first connection, with its command.
+    fn first_responses(&self) -> impl Iterator<Item = (&'static str, Response)> {
+        let seen = self.seen;
+        let role = seen.server.role.clone().map(Response::Reply);
+        let info = seen.server.info_error.as_ref().and_then(|error| {
+            let value = redis::parse_redis_value(format!("-{error}\r\n").as_bytes()).ok()?;
+            Some(Response::Reply(value))
+        });
+        let single = [
+            ("AUTH", seen.login.clone()),
+            ("PING", seen.ping.clone()),
+            ("SELECT", seen.select.clone()),
+            ("HGETALL", seen.read.clone()),
+            ("HELLO", seen.server.hello.clone()),
+            ("ROLE", role),
+            ("INFO", info),
+            ("MULTI", seen.server.multi.clone()),
+        ];
+        let echo = seen.echo.iter().filter_map(|echo| match echo {
+            Echo::Refused(error) => {
+                let value = redis::parse_redis_value(format!("-{error}\r\n").as_bytes()).ok()?;
+                Some(("ECHO", Response::Reply(value)))
+            }
+            _ => None,
+        });
+        let exchange = |exchange: &Exchange| (exchange.command, exchange.response.clone());
+        let test = seen.write_test.iter();
+        let test = test.flat_map(|test| {
+            test.queued
+                .iter()
+                .cloned()
+                .chain([("EXEC", test.executed.clone())])
+        });
+        let single = single
+            .into_iter()
+            .filter_map(|(name, response)| Some((name, response?)));
+        single
+            .chain(echo)
+            .chain(seen.stopped_at.iter().map(exchange))
+            .chain(test)
+            .chain(seen.permissions.iter().cloned())
+    }
+
+    /// The same on all connections.
+    fn responses(&self) -> impl Iterator<Item = (&'static str, Response)> {
+        let repeat = self.seen.repeat.iter().flat_map(|repeat| &repeat.exchanges);
+        let repeat = repeat.map(|exchange| (exchange.command, exchange.response.clone()));
+        let experiment = match &self.seen.experiment {
+            Some(Experiment::PlainPing(response)) => Some(("PING", response.clone())),
+            Some(Experiment::ClientHello { inside, .. }) => inside.clone().map(|response| ("PING", response)),
+            _ => None,
+        };
+        let handshakes = self
+            .seen
+            .tls
+            .iter()
+            .map(|tls| &tls.result)
+            .chain(&self.seen.second_handshake);
+        let handshakes = handshakes.filter_map(|result| match result {
+            TlsResult::Closed => Some(("", Response::Closed(Vec::new()))),
+            TlsResult::TimedOut => Some(("", Response::Timeout(Vec::new()))),
+            _ => None,
+        });
+        self.first_responses()
+            .chain(repeat)
+            .chain(experiment)
+            .chain(handshakes)
+    }
+
+    fn first_replies(&self) -> impl Iterator<Item = Response> {
+        let responses = self.first_responses().map(|(_, response)| response);
+        responses.filter(|response| matches!(response, Response::Reply(_)))
+    }
+
+    fn errors(&self) -> impl Iterator<Item = String> {
+        self.responses().filter_map(|(_, response)| response.error())
+    }
+
+    fn has_error(&self, code: &str) -> bool {
+        self.errors().any(|error| error.starts_with(code))
+    }
+
+    fn is_forbidden(&self) -> bool {
+        self.responses().any(|(_, response)| response.is_forbidden())
+    }
+
+    fn has_pong(&self) -> bool {
+        self.responses().any(|(_, response)| response.is_pong())
+    }
+
+    fn has_ended(&self) -> bool {
+        self.responses().any(|(_, response)| {
+            matches!(
+                response,
+                Response::Closed(_) | Response::Reset(_) | Response::Alert(_)
+            )
+        })
+    }
+
+    fn median(&self) -> std::time::Duration {
+        super::median(&self.seen.round_trips)
+    }
+}
+
+fn has_pong(run: &Run<'_>) -> bool {
+    run.has_pong()
+}
+
+fn is_ok(response: Option<&Response>) -> bool {
+    response.is_some_and(Response::is_ok)
+}
+
+/// Terms that only AWS uses.
+const AWS_TERMS: [&str; 9] = [
+    "aws",
+    "amazon",
+    "ec2",
+    "vpc",
+    "elasticache",
+    "memorydb",
+    "security group",
+    "security-group",
+    "network acl",
+];

@@ -1,0 +1,415 @@
+//! Which verdicts are right in a world, by construction: each broken part has its causes, and the lowest part counts.
+
+use super::world::{
+    Acl, CutAt, CutBy, CutOn, Db, Door, Extra, Host, Lacks, Login, Name, Path, Port, Proxy, Role, Scheme,
+    Speed, State, World,
+};
+use crate::ping::WriteCheck;
+use crate::ping::causes::Cause;
+
+/// What a broken part may cause.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) layer: Layer,
+    /// The causes that are right. The first is the usual one.
+    pub(super) causes: Vec<Cause>,
+    /// Whether what `ping` can observe proves the cause.
+    pub(super) is_provable: bool,
+    /// Whether Redis can be used in spite of it, so that no cause is right too.
+    pub(super) may_be_ok: bool,
+    /// Whether it concerns only the first connection, so that the next fault may also be the cause.
+    pub(super) is_momentary: bool,
+}
+
+/// The order in which faults take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Layer {
+    Name,
+    Path,
+    Door,
+    Tls,
+    Greeting,
+    Auth,
+    Ping,
+    Select,
+    Read,
+    Echo,
+    About,
+    Role,
+    Write,
+}
+
+impl Layer {
+    pub(super) const ALL: [Self; 13] = [
+        Self::Name,
+        Self::Path,
+        Self::Door,
+        Self::Tls,
+        Self::Greeting,
+        Self::Auth,
+        Self::Ping,
+        Self::Select,
+        Self::Read,
+        Self::Echo,
+        Self::About,
+        Self::Role,
+        Self::Write,
+    ];
+}
+
+impl Fault {
+    fn new(layer: Layer, causes: &[Cause]) -> Self {
+        Self {
+            layer,
+            causes: causes.to_vec(),
+            is_provable: true,
+            may_be_ok: false,
+            is_momentary: false,
+        }
+    }
+
+    fn likely(self) -> Self {
+        Self {
+            is_provable: false,
+            ..self
+        }
+    }
+
+    fn or_ok(self) -> Self {
+        Self {
+            may_be_ok: true,
+            ..self
+        }
+    }
+}
+
+impl World {
+    /// All faults, the lowest first.
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = [
+            self.name_fault(),
+            self.path_fault(),
+            self.door_fault(),
+            self.tls_fault(),
+            self.greeting_fault(),
+            self.login_fault(),
+            self.cut_fault(),
+            self.state_fault(),
+            self.acl_fault(),
+            self.proxy_fault(),
+            self.lacks_fault(),
+            self.db_fault(),
+            self.role_fault(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        faults.sort_by_key(|fault| fault.layer);
+        faults
+    }
+
+    fn name_fault(&self) -> Option<Fault> {
+        let (cause, is_provable) = match self.name {
+            Name::Resolves | Name::ResolvesSlowly | Name::ResolvesCompleted => return None,
+            Name::NxDomain | Name::DanglingAlias => (Cause::DnsNotFound, true),
+            Name::NoRecords => (Cause::DnsNoAddress, true),
+            Name::ServFail | Name::Nonsense => (Cause::DnsServerFailure, true),
+            Name::NameServerSilent | Name::NameServerUnreachable => (Cause::DnsTimeout, true),
+            Name::NameServersDisagree => (Cause::DnsNotFound, false),
+        };
+        let fault = Fault::new(Layer::Name, &[cause]);
+        Some(if is_provable { fault } else { fault.likely() })
+    }
+
+    /// If all addresses fail, a reply counts more than silence.
+    fn path_fault(&self) -> Option<Fault> {
+        let paths = [Some(self.path), self.second];
+        let faults = paths.into_iter().flatten().map(|path| {
+            Some(match path {
+                Path::Open => return None,
+                Path::NoLocalPort => (0, Cause::TcpNoLocalPort, true),
+                Path::Closed => (1, Cause::TcpRefused, true),
+                Path::FirewallRejects | Path::ThisHostRejects => (2, Cause::TcpProhibited, true),
+                Path::HostUnreachable | Path::NoNeighbour => (3, Cause::TcpUnreachable, true),
+                Path::StuckInThisHost => (3, Cause::TcpUnreachable, false),
+                Path::Dropped => (4, Cause::TcpTimeout, true),
+                Path::DroppedAfterOneSyn => (4, Cause::TcpTimeout, false),
+                Path::NoRoute => (5, Cause::TcpUnreachable, true),
+            })
+        });
+        let faults: Vec<(u8, Cause, bool)> = faults.collect::<Option<_>>()?;
+        let first = faults.iter().map(|(rank, ..)| *rank).min()?;
+        let counting = faults.iter().filter(|(rank, ..)| *rank == first);
+        let (causes, provable): (Vec<Cause>, Vec<bool>) = counting
+            .map(|(_, cause, is_provable)| (*cause, *is_provable))
+            .unzip();
+        let fault = Fault::new(Layer::Path, &causes);
+        Some(if provable.contains(&true) {
+            fault
+        } else {
+            fault.likely()
+        })
+    }
+
+    fn door_fault(&self) -> Option<Fault> {
+        let causes: &[Cause] = match self.door {
+            Door::ClosesAtOnce | Door::ResetsAtOnce => &[Cause::ProtoClosed],
+            Door::NeverReplies => &[Cause::ServerSilent, Cause::TlsStalled],
+            // With a header and in the wrong protocol, nothing gets a reply.
+            Door::ExpectsProxyHeader if self.is_tls_mismatch() => &[Cause::ProtoClosed, Cause::ProxyHeader],
+            Door::ExpectsProxyHeader => &[Cause::ProxyHeader],
+            _ => return None,
+        };
+        Some(Fault::new(Layer::Door, causes))
+    }
+
+    fn is_tls_mismatch(&self) -> bool {
+        (self.scheme == Scheme::TlsUrl) == (self.port == Port::PlainPort)
+    }
+
+    fn tls_fault(&self) -> Option<Fault> {
+        let is_tls_url = self.scheme == Scheme::TlsUrl;
+        let causes: &[Cause] = match self.port {
+            Port::TlsSilent => &[Cause::ServerSilent, Cause::TlsStalled],
+            Port::TlsCloses => &[Cause::ProtoClosed],
+            Port::PlainPort if is_tls_url => return Some(self.tls_not_offered()),
+            Port::PlainPort => return None,
+            // The experiment sees the program inside TLS.
+            _ if !is_tls_url && self.is_other_program() => &[Cause::ProtoNotRedis, Cause::TlsRequired],
+            _ if !is_tls_url => &[Cause::TlsRequired],
+            Port::TlsPort | Port::TlsExpiresSoon | Port::TlsIgnoresPlain => return None,
+            Port::TlsUntrusted => &[Cause::TlsUntrusted],
+            Port::TlsWrongName | Port::TlsNeedsServerName => &[Cause::TlsNameMismatch],
+            Port::TlsExpired | Port::TlsNotYetValid => &[Cause::TlsExpired],
+            Port::TlsWantsClientCertificate => &[Cause::TlsClientCert],
+            Port::TlsTooOld => &[Cause::TlsVersion],
+        };
+        Some(Fault::new(Layer::Tls, causes))
+    }
+
+    /// A plain PING on a second connection decides.
+    fn tls_not_offered(&self) -> Fault {
+        let fault = |causes| Fault::new(Layer::Tls, causes);
+        if self.is_other_program() {
+            return fault(&[Cause::ProtoNotRedis]);
+        }
+        if self.proxy == Proxy::LateReply {
+            return fault(&[Cause::TlsNotOffered, Cause::ProtoUnexpected]);
+        }
+        if self.cut_at == CutAt::AtPing
+            && !matches!(self.door, Door::MaxClients | Door::Protected | Door::Allowlist)
+        {
+            // Redis takes a ClientHello that happens to contain a newline for a command, and refuses it.
+            let causes = match self.cut_by {
+                CutBy::Silence | CutBy::HalfReply => {
+                    &[Cause::ServerSilent, Cause::TlsStalled, Cause::ProtoNotRedis]
+                }
+                CutBy::Close | CutBy::Reset => &[Cause::ProtoClosed, Cause::TlsStalled, Cause::ProtoNotRedis],
+            };
+            // On further connections, PING may get a reply.
+            return match self.cut_on {
+                CutOn::EveryConnection => fault(causes),
+                CutOn::FirstConnection => fault(&[Cause::TlsNotOffered]),
+            };
+        }
+        fault(&[Cause::TlsNotOffered])
+    }
+
+    fn is_other_program(&self) -> bool {
+        use Door::*;
+        matches!(self.door, Http | Ssh | Smtp | Memcached | EchoService | Binary)
+    }
+
+    fn greeting_fault(&self) -> Option<Fault> {
+        let cause = match self.door {
+            _ if self.is_other_program() => Cause::ProtoNotRedis,
+            Door::MaxClients => Cause::ServerMaxClients,
+            Door::Protected => Cause::ServerProtectedMode,
+            Door::Allowlist => Cause::ServerRefused,
+            Door::SendsProxyHeader => Cause::ProxyHeader,
+            _ if self.proxy == Proxy::LateReply => Cause::ProtoUnexpected,
+            _ => return None,
+        };
+        Some(Fault::new(Layer::Greeting, &[cause]))
+    }
+
+    fn login_fault(&self) -> Option<Fault> {
+        let is_redis_5 = self.lacks == Lacks::IsRedis5;
+        let cause = match self.login {
+            Login::UserAndPassword if is_redis_5 => Cause::AuthFailed,
+            Login::NoLogin | Login::Password | Login::UserAndPassword => return None,
+            Login::PasswordMissing | Login::UserWithoutPassword => Cause::AuthRequired,
+            Login::WrongPassword | Login::WrongUser | Login::UserNotNeeded => Cause::AuthFailed,
+            Login::PasswordNotNeeded => Cause::AuthNotConfigured,
+        };
+        let fault = Fault::new(Layer::Auth, &[cause]);
+        // Redis checks that a command exists before it checks the login.
+        Some(if !self.has_password() && self.lacks == Lacks::LacksPing {
+            Fault {
+                layer: Layer::Read,
+                ..fault
+            }
+        } else {
+            fault
+        })
+    }
+
+    fn cut_fault(&self) -> Option<Fault> {
+        let is_silent = matches!(self.cut_by, CutBy::Silence | CutBy::HalfReply);
+        let cause = if is_silent {
+            Cause::ServerSilent
+        } else {
+            Cause::ProtoClosed
+        };
+        let is_momentary = self.cut_on == CutOn::FirstConnection;
+        let (layer, fault) = match self.cut_at {
+            CutAt::Nowhere => return None,
+            CutAt::AtAuth if !self.has_password() => return None,
+            CutAt::AtSelect if self.db == Db::DbZero => return None,
+            CutAt::AtAuth => (Layer::Auth, Fault::new(Layer::Auth, &[cause])),
+            CutAt::AtPing => (Layer::Ping, Fault::new(Layer::Ping, &[cause])),
+            CutAt::AtSelect => (Layer::Select, Fault::new(Layer::Select, &[cause]).likely()),
+            CutAt::AtRead => {
+                let fault = Fault::new(Layer::Read, &[Cause::ProxyNoBackend, cause]);
+                (Layer::Read, fault.likely())
+            }
+            CutAt::AtEcho if is_silent => (Layer::Echo, Fault::new(Layer::Echo, &[cause]).likely()),
+            CutAt::AtEcho => (Layer::Echo, Fault::new(Layer::Echo, &[cause]).likely().or_ok()),
+            CutAt::AtHello | CutAt::AtRole | CutAt::AtInfo => {
+                (Layer::About, Fault::new(Layer::About, &[cause]).likely().or_ok())
+            }
+        };
+        let is_before_auth =
+            self.cut_at == CutAt::AtPing && self.login_fault().is_some() && self.has_password();
+        (!is_before_auth).then_some(Fault {
+            layer,
+            is_momentary,
+            is_provable: fault.is_provable && !is_momentary,
+            ..fault
+        })
+    }
+
+    fn state_fault(&self) -> Option<Fault> {
+        let is_pinged = self.lacks != Lacks::LacksPing
+            && !matches!(
+                self.acl,
+                Acl::PingForbidden | Acl::TutorialOnly | Acl::AllForbidden
+            );
+        let every = if is_pinged { Layer::Ping } else { Layer::Read };
+        let (layer, cause) = match self.state {
+            State::Serving => return None,
+            State::Misconf if !is_pinged && self.writes == WriteCheck::Skip => return None,
+            State::Misconf if !is_pinged => (Layer::Write, Cause::ServerMisconf),
+            State::Misconf => (every, Cause::ServerMisconf),
+            State::Loading => (every, Cause::ServerLoading),
+            State::Busy => (every, Cause::ServerBusy),
+            State::MasterDown => (every, Cause::RoleMasterDown),
+            State::QuotaUsedUp => (every, Cause::ServerRefused),
+            State::ReadsRefused => (Layer::Read, Cause::ServerRefused),
+            State::NoReplicas | State::OutOfMemory if self.writes == WriteCheck::Skip => return None,
+            State::NoReplicas => (Layer::Write, Cause::ServerNoReplicas),
+            State::OutOfMemory => (Layer::Write, Cause::ServerOutOfMemory),
+        };
+        Some(Fault::new(layer, &[cause]))
+    }
+
+    fn acl_fault(&self) -> Option<Fault> {
+        let has_database = self.db != Db::DbZero;
+        let rehearses = self.writes == WriteCheck::Run;
+        let layer = match self.acl {
+            Acl::AllForbidden => Layer::Ping,
+            Acl::SelectForbidden | Acl::TutorialOnly if has_database => Layer::Select,
+            Acl::ReadForbidden | Acl::OtherKeysOnly | Acl::WritesForbidden if rehearses => Layer::Write,
+            _ => return None,
+        };
+        Some(Fault::new(layer, &[Cause::AuthNoPermission]))
+    }
+
+    fn proxy_fault(&self) -> Option<Fault> {
+        Some(match self.proxy {
+            Proxy::Direct | Proxy::LateReply => return None,
+            Proxy::NoBackendError => Fault::new(Layer::Select, &[Cause::ProxyNoBackend]),
+            // Without a login, the proxy seems to be the server.
+            Proxy::NoBackendLogin if !self.has_password() => {
+                Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::AuthRequired])
+            }
+            Proxy::NoBackendLoginAtPing if !self.has_password() => {
+                Fault::new(Layer::Ping, &[Cause::AuthRequired])
+            }
+            Proxy::NoBackendLogin => Fault::new(Layer::Select, &[Cause::ProxyNoBackend]),
+            Proxy::NoBackendLoginAtPing => Fault::new(Layer::Ping, &[Cause::ProxyNoBackend]),
+            Proxy::NoBackendCloses => {
+                Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::ProtoClosed]).likely()
+            }
+            Proxy::NoBackendSilent => {
+                Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::ServerSilent]).likely()
+            }
+            Proxy::OtherReply => Fault::new(Layer::Echo, &[Cause::ProtoUnexpected]),
+        })
+    }
+
+    fn lacks_fault(&self) -> Option<Fault> {
+        let layer = match self.lacks {
+            Lacks::LacksRead => Layer::Read,
+            Lacks::LacksMulti if self.writes == WriteCheck::Run => Layer::Write,
+            _ => return None,
+        };
+        Some(Fault::new(layer, &[Cause::ServerRefused]))
+    }
+
+    fn db_fault(&self) -> Option<Fault> {
+        let is_refused = self.db == Db::DbTooHigh || self.db == Db::DbThree && self.is_cluster();
+        (is_refused && self.role != Role::Sentinel).then(|| Fault::new(Layer::Select, &[Cause::DbIndex]))
+    }
+
+    fn role_fault(&self) -> Option<Fault> {
+        let rehearses = self.writes == WriteCheck::Run;
+        let (layer, cause) = match self.role {
+            Role::Sentinel => (Layer::Select, Cause::RoleSentinel),
+            Role::ClusterDown => (Layer::Read, Cause::ClusterDown),
+            _ if rehearses && self.is_replica() => (Layer::Write, Cause::RoleReplica),
+            _ => return None,
+        };
+        Some(Fault::new(layer, &[cause]))
+    }
+
+    /// Whether a warning is true.
+    pub(super) fn deserves(&self, warning: Cause) -> bool {
+        let is_cut = self.cut_at != CutAt::Nowhere || self.proxy != Proxy::Direct;
+        let fails = |path: Path| !matches!(path, Path::Open | Path::NoRoute);
+        match warning {
+            Cause::UrlSuspect => self.login == Login::UserWithoutPassword,
+            Cause::DnsSlow => self.name == Name::ResolvesSlowly,
+            Cause::DnsSearch => self.name == Name::ResolvesCompleted,
+            Cause::DnsPartial => {
+                self.second.is_some() && (fails(self.path) || self.second.is_some_and(fails))
+            }
+            Cause::TlsExpiresSoon => self.port == Port::TlsExpiresSoon,
+            Cause::AuthPlaintext => {
+                self.has_password() && self.scheme == Scheme::PlainUrl && self.host != Host::Here
+            }
+            Cause::ServerEviction => matches!(self.extra, Extra::EvictsAllKeys | Extra::NearlyFull),
+            Cause::ServerTimeout => self.extra == Extra::IdleLimit,
+            Cause::ServerNearMaxClients => self.extra == Extra::NearlyAllClients,
+            Cause::ServerNoReplicas => self.state == State::NoReplicas,
+            Cause::ServerOld => matches!(
+                self.lacks,
+                Lacks::LacksHello | Lacks::LacksInfoAndHello | Lacks::IsRedis5
+            ),
+            Cause::ProxyLimited => {
+                is_cut
+                    || matches!(
+                        self.lacks,
+                        Lacks::LacksInfo | Lacks::LacksHello | Lacks::LacksInfoAndHello | Lacks::LacksMulti
+                    )
+            }
+            Cause::RoleReplica => self.is_replica(),
+            Cause::RoleMasterDown => self.role == Role::StaleReplica || self.state == State::MasterDown,
+            Cause::ClusterMode => self.is_cluster(),
+            Cause::ClusterPartial => self.role == Role::ClusterWithHoles,
+            Cause::ClusterUnreachableNodes => self.role == Role::ClusterNodeMissing,
+            Cause::LatencyHigh | Cause::LatencyJitter => self.speed != Speed::Fast,
+            _ => false,
+        }
+    }
+}

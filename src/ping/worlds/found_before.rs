@@ -1,0 +1,76 @@
+//! Worlds in which a verdict was wrong once.
+
+#![allow(
+    clippy::enum_glob_use,
+    reason = "worlds print themselves without the names of the enums"
+)]
+
+use std::sync::Arc;
+
+use super::certificates::Certificates;
+use super::world::World;
+use super::world::{
+    Acl::*, CutAt::*, CutBy::*, CutOn::*, Db::*, Door::*, Lacks::*, Login::*, Proxy::*, Scheme::*, State::*,
+};
+use super::{block_on, check_patiently};
+use crate::ping::WriteCheck::Run;
+
+const FOUND: &[World] = &[
+    World::HEALTHY,
+    World {
+        login: Password,
+        cut_at: AtPing,
+        cut_by: Close,
+        ..World::HEALTHY
+    },
+    World {
+        state: Misconf,
+        lacks: LacksInfo,
+        ..World::HEALTHY
+    },
+    World {
+        acl: ReadForbidden,
+        writes: Run,
+        ..World::HEALTHY
+    },
+    World {
+        door: ExpectsProxyHeader,
+        acl: AllForbidden,
+        ..World::HEALTHY
+    },
+    World {
+        login: WrongPassword,
+        proxy: LateReply,
+        ..World::HEALTHY
+    },
+    World {
+        scheme: TlsUrl,
+        proxy: LateReply,
+        ..World::HEALTHY
+    },
+    World {
+        proxy: NoBackendLogin,
+        db: DbThree,
+        ..World::HEALTHY
+    },
+    World {
+        acl: PingForbidden,
+        cut_at: AtRead,
+        ..World::HEALTHY
+    },
+    World {
+        cut_at: AtPing,
+        cut_on: FirstConnection,
+        lacks: LacksPing,
+        ..World::HEALTHY
+    },
+];
+
+#[test]
+fn worlds_that_were_judged_wrongly_once() {
+    let certificates = Arc::new(Certificates::new());
+    for world in FOUND {
+        let faults = block_on(check_patiently(*world, &certificates));
+        assert!(faults.is_empty(), "{faults:?}\n{}", super::code(*world));
+    }
+}

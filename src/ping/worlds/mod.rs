@@ -1,0 +1,294 @@
+//! Random worlds: servers and networks with any combination of faults. In each of them, `ping` must name the cause of
+//! the lowest broken layer, and must never call a cause proved that is not there.
+//!
+//! A world knows by construction which verdicts are right ([`expected`]). A failing world is first made as simple as
+//! possible, and then prints itself as code for [`found_before`]. To check more worlds, or others:
+//!
+//! ```sh
+//! WORLDS=20000 WORLDS_SEED=7 cargo test --lib ping::worlds -- --nocapture
+//! ```
+
+#![allow(clippy::print_stdout, reason = "a test prints the worlds that fail")]
+
+mod certificates;
+mod expected;
+mod found_before;
+mod observe;
+mod peer;
+mod scripted_redis;
+mod world;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use self::certificates::Certificates;
+use self::expected::{Fault, Layer};
+use self::observe::observe;
+use self::world::World;
+use crate::ping::verdict::consistency::contradictions;
+use crate::ping::verdict::{Certainty, Verdict, judge};
+
+/// A user and a password that the server may accept.
+const USER: &str = "ada";
+const PASSWORD: &str = "Plover-4417";
+
+/// How many worlds are checked, unless `WORLDS` says otherwise.
+const WORLDS: usize = 2000;
+/// How many of them at the same time: each needs up to 20 files.
+const AT_ONCE: usize = 60;
+const THREADS: usize = 2;
+/// `ping --timeout` in a world. A world that fails gets more time, because this host may be busy.
+const TIMEOUT: Duration = Duration::from_secs(1);
+const MORE_TIME: Duration = Duration::from_secs(4);
+
+/// What is wrong with the verdict on a world.
+#[derive(Debug, Default)]
+struct Faults {
+    /// The cause is not one of the right ones.
+    wrong_cause: Option<String>,
+    /// The cause is called proved, but it is not there, or nothing proves it.
+    false_proof: Option<String>,
+    others: Vec<String>,
+}
+
+impl Faults {
+    fn is_empty(&self) -> bool {
+        self.wrong_cause.is_none() && self.false_proof.is_none() && self.others.is_empty()
+    }
+}
+
+/// Compares the verdict with the world.
+fn compare(world: World, verdict: &Verdict) -> Faults {
+    let faults = world.faults();
+    let mut found = Faults::default();
+    let finding = verdict.finding.as_ref();
+    let cause = finding.map(|finding| finding.cause);
+    let right = right(&faults);
+    let is_right = match cause {
+        Some(cause) => right.iter().any(|fault| fault.causes.contains(&cause)),
+        None => faults.iter().all(|fault| fault.may_be_ok),
+    };
+    if !is_right {
+        let names: Vec<_> = right
+            .iter()
+            .flat_map(|fault| fault.causes.iter().map(|cause| cause.code()))
+            .collect();
+        let name = cause.map_or("ok", |cause| cause.code());
+        found.wrong_cause = Some(format!("{name} instead of {}", names.join(" or ")));
+    }
+    if let Some(finding) = finding.filter(|finding| finding.certainty == Certainty::Proved) {
+        let is_proved = |fault: &Fault| fault.is_provable && fault.causes.contains(&finding.cause);
+        if !faults.iter().any(is_proved) {
+            found.false_proof = Some(format!("{} is not proved", finding.cause.code()));
+        }
+    }
+    let undeserved = verdict
+        .warnings
+        .iter()
+        .filter(|warning| !world.deserves(warning.cause));
+    found.others = undeserved
+        .map(|warning| {
+            format!(
+                "the warning {} is false: {}",
+                warning.cause.code(),
+                warning.summary
+            )
+        })
+        .collect();
+    found
+}
+
+/// The faults that may be the cause: those of the lowest layer and, if they need not show, those above.
+fn right(faults: &[Fault]) -> Vec<&Fault> {
+    let mut right: Vec<&Fault> = Vec::new();
+    for fault in faults {
+        let is_hidden = right
+            .iter()
+            .any(|lower| lower.layer < fault.layer && !lower.is_momentary && !lower.may_be_ok);
+        if is_hidden {
+            break;
+        }
+        right.push(fault);
+    }
+    right
+}
+
+async fn check(world: World, certificates: &Arc<Certificates>, timeout: Duration) -> (Verdict, Faults) {
+    let (target, seen) = observe(world, certificates, timeout).await;
+    let verdict = judge(&target, &seen);
+    let mut faults = compare(world, &verdict);
+    faults.others.extend(contradictions(&target, &seen, &verdict));
+    (verdict, faults)
+}
+
+/// Checks again with more time, unless all is well.
+async fn check_patiently(world: World, certificates: &Arc<Certificates>) -> Faults {
+    let (_, faults) = check(world, certificates, TIMEOUT).await;
+    if faults.is_empty() {
+        return faults;
+    }
+    check(world, certificates, MORE_TIME).await.1
+}
+
+fn number(variable: &str) -> Option<usize> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// A generator whose worlds depend only on the number.
+fn generator(number: usize) -> TestRunner {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
+}
+
+/// Makes a failing world as simple as possible: as many parts as possible are healthy.
+async fn simplify(number: usize, certificates: &Arc<Certificates>) -> World {
+    let mut tree = World::any().new_tree(&mut generator(number)).unwrap();
+    let mut simplest = tree.current();
+    while tree.simplify() {
+        while check_patiently(tree.current(), certificates).await.is_empty() {
+            if !tree.complicate() {
+                return simplest;
+            }
+        }
+        simplest = tree.current();
+    }
+    simplest
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
+}
+
+/// How many verdicts were right in the worlds whose lowest fault is in a layer.
+#[derive(Default)]
+struct Score {
+    worlds: usize,
+    right: usize,
+}
+
+#[test]
+fn ping_names_the_lowest_fault_of_every_world() {
+    crate::practice::raise_file_limit();
+    let worlds = number("WORLDS").unwrap_or(WORLDS);
+    let first = number("WORLDS_SEED").unwrap_or_default().wrapping_mul(1_000_000);
+    let certificates = Arc::new(Certificates::new());
+    let next = AtomicUsize::new(0);
+    let numbers = || {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        (number < worlds).then(|| first + number)
+    };
+    let results: Vec<(usize, World, Faults)> = thread::scope(|scope| {
+        let check_some = || {
+            block_on(
+                stream::iter(std::iter::from_fn(numbers))
+                    .map(|number| {
+                        let certificates = &certificates;
+                        async move {
+                            let world = World::any().new_tree(&mut generator(number)).unwrap().current();
+                            (number, world, check_patiently(world, certificates).await)
+                        }
+                    })
+                    .buffer_unordered(AT_ONCE)
+                    .collect::<Vec<_>>(),
+            )
+        };
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(check_some)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    let mut scores: BTreeMap<Option<Layer>, Score> = BTreeMap::new();
+    let mut failed = Vec::new();
+    for (number, world, first_faults) in results {
+        // The other worlds are done, so this host has time now.
+        let faults = if first_faults.is_empty() {
+            first_faults
+        } else {
+            block_on(check_patiently(world, &certificates))
+        };
+        let layer = world.faults().first().map(|fault| fault.layer);
+        let score = scores.entry(layer).or_default();
+        score.worlds += 1;
+        score.right += usize::from(faults.wrong_cause.is_none());
+        if !faults.is_empty() {
+            failed.push((number, faults));
+        }
+    }
+    println!("{}", summary(&scores, &failed));
+    let shown = number("WORLDS_SHOWN").unwrap_or(3);
+    for (number, faults) in one_of_each_kind(&failed).take(shown) {
+        let world = block_on(simplify(*number, &certificates));
+        let simplest = block_on(check_patiently(world, &certificates));
+        println!(
+            "\nworld {number}: {faults:?}\nthe simplest like it: {simplest:?}\n{}",
+            code(world)
+        );
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {worlds} worlds have wrong verdicts",
+        failed.len()
+    );
+}
+
+/// Returns one world for each kind of wrong verdict.
+fn one_of_each_kind(failed: &[(usize, Faults)]) -> impl Iterator<Item = &(usize, Faults)> {
+    let mut kinds = HashSet::new();
+    failed.iter().filter(move |(_, faults)| {
+        let other = faults
+            .others
+            .first()
+            .map(|text| text.split(':').next().unwrap_or_default());
+        kinds.insert((
+            faults.wrong_cause.clone(),
+            faults.false_proof.clone(),
+            other.map(str::to_owned),
+        ))
+    })
+}
+
+fn summary(scores: &BTreeMap<Option<Layer>, Score>, failed: &[(usize, Faults)]) -> String {
+    let layers = std::iter::once(None).chain(Layer::ALL.map(Some));
+    let mut text = String::from("lowest fault  worlds  right\n");
+    for layer in layers {
+        if let Some(Score { worlds, right }) = scores.get(&layer) {
+            let name = layer.map_or_else(|| "none".into(), |layer| format!("{layer:?}"));
+            let percent = *right as f64 * 100.0 / *worlds as f64;
+            text.push_str(&format!("{name:<12}  {worlds:>6}  {percent:.2} %\n"));
+        }
+    }
+    let count = |is: fn(&Faults) -> bool| failed.iter().filter(|(_, faults)| is(faults)).count();
+    text.push_str(&format!(
+        "false proofs: {}, wrong causes: {}, contradictions and false warnings: {}",
+        count(|faults| faults.false_proof.is_some()),
+        count(|faults| faults.wrong_cause.is_some()),
+        count(|faults| !faults.others.is_empty()),
+    ));
+    text
+}
+
+/// The world as code for [`found_before`]: only the parts that are not healthy.
+fn code(world: World) -> String {
+    let healthy = format!("{:#?}", World::HEALTHY);
+    let world = format!("{world:#?}");
+    let parts = world
+        .lines()
+        .zip(healthy.lines())
+        .filter(|(part, healthy)| part != healthy)
+        .map(|(part, _)| format!("{part}\n"));
+    format!("World {{\n{}    ..World::HEALTHY\n}}", parts.collect::<String>())
+}

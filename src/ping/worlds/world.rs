@@ -1,0 +1,464 @@
+//! What a random world consists of. In each part, the first variant is the healthy one.
+//!
+//! The names of all variants are different, so that a world which prints itself is code: see [`super::found_before`].
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::ping::WriteCheck;
+
+/// Declares an enum whose first variant is healthy, and the strategy that generates it: usually the first variant.
+macro_rules! parts {
+    ($($(#[$about:meta])+ $part:ident { $healthy:ident, $($(#[$note:meta])* $broken:ident,)+ })+) => {
+        $(
+            $(#[$about])+
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            #[allow(clippy::enum_variant_names, reason = "worlds print themselves without the names of the enums")]
+            pub(super) enum $part { $healthy, $($(#[$note])* $broken,)+ }
+
+            impl $part {
+                pub(super) const HEALTHY: Self = Self::$healthy;
+
+                /// `weight`: how often the part is healthy, for each time that it is not.
+                #[allow(dead_code, reason = "the scheme is chosen together with the port")]
+                pub(super) fn any(weight: u32) -> impl Strategy<Value = Self> {
+                    prop_oneof![
+                        weight => Just(Self::$healthy),
+                        1 => select(&[$(Self::$broken),+][..]),
+                    ]
+                }
+            }
+        )+
+    };
+}
+
+parts! {
+    /// The host in the URL. Lookups and connection attempts are made up for all but the first.
+    Host {
+        Here,
+        Elsewhere,
+        ByAddress,
+        ElastiCache,
+        Azure,
+        Container,
+    }
+
+    /// What the name servers know about the host.
+    Name {
+        Resolves,
+        NxDomain,
+        DanglingAlias,
+        NoRecords,
+        ServFail,
+        Nonsense,
+        NameServerSilent,
+        NameServerUnreachable,
+        NameServersDisagree,
+        /// One of two name servers is dead.
+        ResolvesSlowly,
+        /// By a search domain.
+        ResolvesCompleted,
+    }
+
+    /// What happens to an attempt to connect to the host's address.
+    Path {
+        Open,
+        Closed,
+        Dropped,
+        DroppedAfterOneSyn,
+        StuckInThisHost,
+        FirewallRejects,
+        ThisHostRejects,
+        HostUnreachable,
+        NoRoute,
+        NoNeighbour,
+        NoLocalPort,
+    }
+
+    /// Where `ping` runs.
+    From {
+        Anywhere,
+        InItsNetwork,
+        OnEc2,
+    }
+
+    /// The scheme of the URL.
+    Scheme {
+        PlainUrl,
+        TlsUrl,
+    }
+
+    /// What the port speaks.
+    Port {
+        PlainPort,
+        TlsPort,
+        /// With a certificate that expires soon.
+        TlsExpiresSoon,
+        /// Silent if it receives anything other than TLS.
+        TlsIgnoresPlain,
+        TlsUntrusted,
+        TlsWrongName,
+        TlsExpired,
+        TlsNotYetValid,
+        TlsWantsClientCertificate,
+        TlsTooOld,
+        TlsNeedsServerName,
+        TlsSilent,
+        TlsCloses,
+    }
+
+    /// What accepts the connection.
+    Door {
+        Redis,
+        ClosesAtOnce,
+        ResetsAtOnce,
+        NeverReplies,
+        MaxClients,
+        Protected,
+        Allowlist,
+        ExpectsProxyHeader,
+        SendsProxyHeader,
+        Http,
+        Ssh,
+        Smtp,
+        Memcached,
+        EchoService,
+        Binary,
+    }
+
+    /// The login in the URL, and whether it fits.
+    Login {
+        NoLogin,
+        Password,
+        UserAndPassword,
+        PasswordMissing,
+        UserWithoutPassword,
+        WrongPassword,
+        WrongUser,
+        PasswordNotNeeded,
+        UserNotNeeded,
+    }
+
+    /// What the user may not do.
+    Acl {
+        AllAllowed,
+        PingForbidden,
+        ReadForbidden,
+        OtherKeysOnly,
+        InfoForbidden,
+        TutorialOnly,
+        WritesForbidden,
+        SelectForbidden,
+        AllForbidden,
+    }
+
+    /// The state of the server.
+    State {
+        Serving,
+        Loading,
+        Busy,
+        Misconf,
+        MasterDown,
+        NoReplicas,
+        OutOfMemory,
+        QuotaUsedUp,
+        ReadsRefused,
+    }
+
+    /// Another program between Redis and `ping`.
+    Proxy {
+        Direct,
+        /// Answers PING, and fails everything else.
+        NoBackendError,
+        NoBackendCloses,
+        NoBackendSilent,
+        /// Accepts the password and answers PING, but has no password for Redis.
+        NoBackendLogin,
+        /// The same, and passes PING on.
+        NoBackendLoginAtPing,
+        /// A reply to an earlier request comes first.
+        LateReply,
+        /// ECHO gets the value of another client.
+        OtherReply,
+    }
+
+    /// The command at which the connection ends or falls silent.
+    CutAt {
+        Nowhere,
+        AtAuth,
+        AtPing,
+        AtSelect,
+        AtRead,
+        AtEcho,
+        AtHello,
+        AtRole,
+        AtInfo,
+    }
+
+    /// How it does.
+    CutBy {
+        Silence,
+        Close,
+        Reset,
+        HalfReply,
+    }
+
+    /// On which connections it does.
+    CutOn {
+        EveryConnection,
+        FirstConnection,
+    }
+
+    /// What the server does not support.
+    Lacks {
+        Nothing,
+        LacksPing,
+        LacksHello,
+        LacksInfo,
+        LacksInfoAndHello,
+        LacksRead,
+        LacksEcho,
+        LacksConfig,
+        LacksMulti,
+        /// Redis 5: no HELLO, no users.
+        IsRedis5,
+    }
+
+    /// The role of the server.
+    Role {
+        Primary,
+        Replica,
+        /// Its primary is gone, but it serves stale data.
+        StaleReplica,
+        Sentinel,
+        ClusterNode,
+        ClusterDown,
+        /// The cluster goes on without some slots.
+        ClusterWithHoles,
+        /// One node of the cluster cannot be reached.
+        ClusterNodeMissing,
+    }
+
+    /// The database in the URL.
+    Db {
+        DbZero,
+        DbThree,
+        DbTooHigh,
+    }
+
+    /// Facts that deserve a warning.
+    Extra {
+        NothingElse,
+        IdleLimit,
+        NearlyAllClients,
+        EvictsAllKeys,
+        NearlyFull,
+    }
+
+    /// How fast the replies come.
+    Speed {
+        Fast,
+        Slow,
+        OneLate,
+    }
+}
+
+/// Servers, what is between them and this host, and the URL that leads there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct World {
+    pub(super) host: Host,
+    pub(super) name: Name,
+    pub(super) path: Path,
+    /// The path to a second address of the same name, if it has one.
+    pub(super) second: Option<Path>,
+    pub(super) from: From,
+    pub(super) scheme: Scheme,
+    pub(super) port: Port,
+    pub(super) door: Door,
+    pub(super) login: Login,
+    pub(super) acl: Acl,
+    pub(super) state: State,
+    pub(super) proxy: Proxy,
+    pub(super) cut_at: CutAt,
+    pub(super) cut_by: CutBy,
+    pub(super) cut_on: CutOn,
+    pub(super) lacks: Lacks,
+    pub(super) role: Role,
+    pub(super) db: Db,
+    pub(super) extra: Extra,
+    pub(super) speed: Speed,
+    pub(super) writes: WriteCheck,
+}
+
+impl World {
+    /// Nothing is wrong.
+    pub(super) const HEALTHY: Self = Self {
+        host: Host::HEALTHY,
+        name: Name::HEALTHY,
+        path: Path::HEALTHY,
+        second: None,
+        from: From::HEALTHY,
+        scheme: Scheme::HEALTHY,
+        port: Port::HEALTHY,
+        door: Door::HEALTHY,
+        login: Login::HEALTHY,
+        acl: Acl::HEALTHY,
+        state: State::HEALTHY,
+        proxy: Proxy::HEALTHY,
+        cut_at: CutAt::HEALTHY,
+        cut_by: CutBy::HEALTHY,
+        cut_on: CutOn::HEALTHY,
+        lacks: Lacks::HEALTHY,
+        role: Role::HEALTHY,
+        db: Db::HEALTHY,
+        extra: Extra::HEALTHY,
+        speed: Speed::HEALTHY,
+        writes: WriteCheck::Skip,
+    };
+
+    /// Any world. Most have one fault or two.
+    pub(super) fn any() -> impl Strategy<Value = Self> {
+        const RARE: u32 = 11;
+        let way = (
+            Host::any(1),
+            Name::any(RARE / 2),
+            Path::any(RARE / 2),
+            prop_oneof![4 => Just(None), 1 => Path::any(1).prop_map(Some)],
+            From::any(2),
+        );
+        let port = (any_port(), Door::any(RARE), any_login(), Db::any(6));
+        let server = (
+            Acl::any(RARE),
+            State::any(RARE),
+            Proxy::any(RARE + 4),
+            Lacks::any(RARE),
+            Role::any(6),
+        );
+        let cut = (CutAt::any(RARE), CutBy::any(1), CutOn::any(1));
+        let rest = (Extra::any(8), Speed::any(14), prop::bool::weighted(0.3));
+        (way, port, server, cut, rest).prop_map(|(way, port, server, cut, rest)| {
+            let (host, name, path, second, from) = way;
+            let ((scheme, port), door, login, db) = port;
+            let (acl, state, proxy, lacks, role) = server;
+            let (cut_at, cut_by, cut_on) = cut;
+            let (extra, speed, writes) = rest;
+            let writes = if writes { WriteCheck::Run } else { WriteCheck::Skip };
+            Self {
+                host,
+                name,
+                path,
+                second,
+                from,
+                scheme,
+                port,
+                door,
+                login,
+                acl,
+                state,
+                proxy,
+                cut_at,
+                cut_by,
+                cut_on,
+                lacks,
+                role,
+                db,
+                extra,
+                speed,
+                writes,
+            }
+            .consistent()
+        })
+    }
+
+    /// Removes parts that cannot exist beside others.
+    fn consistent(self) -> Self {
+        let is_tls = self.port != Port::PlainPort;
+        Self {
+            second: self
+                .second
+                .filter(|_| !matches!(self.host, Host::Here | Host::ByAddress)),
+            name: if matches!(self.host, Host::Here | Host::ByAddress) {
+                Name::HEALTHY
+            } else {
+                self.name
+            },
+            // Loopback never loses or rejects packets here.
+            path: match self.path {
+                Path::Open | Path::Closed => self.path,
+                _ if self.host == Host::Here => Path::Open,
+                path => path,
+            },
+            // A server at its limit of clients closes TLS connections without an error.
+            door: match self.door {
+                Door::MaxClients if is_tls => Door::ClosesAtOnce,
+                door => door,
+            },
+            // A Sentinel has no ECHO.
+            proxy: match self.proxy {
+                Proxy::OtherReply if self.role == Role::Sentinel => Proxy::Direct,
+                proxy => proxy,
+            },
+            acl: if self.lacks == Lacks::IsRedis5 {
+                Acl::HEALTHY
+            } else {
+                self.acl
+            },
+            ..self
+        }
+    }
+
+    /// Whether the host name leads to addresses.
+    pub(super) fn resolves(&self) -> bool {
+        matches!(
+            self.name,
+            Name::Resolves | Name::ResolvesSlowly | Name::ResolvesCompleted
+        )
+    }
+
+    /// Whether the URL has a password.
+    pub(super) fn has_password(&self) -> bool {
+        !matches!(
+            self.login,
+            Login::NoLogin | Login::PasswordMissing | Login::UserWithoutPassword
+        )
+    }
+
+    /// Whether the server requires a login.
+    pub(super) fn requires_login(&self) -> bool {
+        !matches!(
+            self.login,
+            Login::NoLogin | Login::PasswordNotNeeded | Login::UserNotNeeded
+        )
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        use Role::*;
+        matches!(
+            self.role,
+            ClusterNode | ClusterDown | ClusterWithHoles | ClusterNodeMissing
+        )
+    }
+
+    pub(super) fn is_replica(&self) -> bool {
+        matches!(self.role, Role::Replica | Role::StaleReplica) || self.state == State::MasterDown
+    }
+}
+
+/// The login usually fits.
+fn any_login() -> impl Strategy<Value = Login> {
+    prop_oneof![
+        2 => select(&[Login::NoLogin, Login::Password, Login::UserAndPassword][..]),
+        1 => Login::any(0),
+    ]
+}
+
+/// The scheme of the URL usually fits the port.
+fn any_port() -> impl Strategy<Value = (Scheme, Port)> {
+    prop_oneof![
+        20 => Just((Scheme::PlainUrl, Port::PlainPort)),
+        4 => Just((Scheme::TlsUrl, Port::TlsPort)),
+        1 => Just((Scheme::TlsUrl, Port::PlainPort)),
+        1 => Port::any(0).prop_map(|port| (Scheme::PlainUrl, port)),
+        3 => Port::any(0).prop_map(|port| (Scheme::TlsUrl, port)),
+    ]
+}
