@@ -120,3 +120,22 @@ fn a_database_other_than_0_is_used_or_refused() {
     app.visitor().log_in("ada").expect(503);
     assert_eq!(cluster.keys(), Vec::<String>::new());
 }
+
+#[test]
+fn a_session_over_1_mb_fails_only_its_own_request_on_a_cluster_too() {
+    let cluster = Cluster::start();
+    let app = App::start(&cluster.url(), &["--ttl", "600"]);
+    let mut eve = app.logged_in("eve");
+    let keys = |node: &RedisServer| node.keys().into_iter().find(|key| key.contains(":session:"));
+    let (node, key) = cluster
+        .nodes
+        .iter()
+        .find_map(|node| Some((node, keys(node)?)))
+        .unwrap();
+    let mut ada = app.logged_in("ada");
+    node.ask(&["HSET", &key, "big", &"x".repeat(1_100_000)]);
+    for _ in 0..3 {
+        assert!(eve.get("/").expect(503).body.contains(&key));
+        ada.get("/").says("Logged in as ada");
+    }
+}

@@ -3,10 +3,13 @@
 
 mod support;
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
+use redis::aio::ConnectionLike;
+use redis::{Cmd, Pipeline, RedisFuture, Value, parse_redis_value};
 use sessiontut::RedisConnection;
 use sessiontut::deadline::Deadline;
 use sessiontut::redis_url::{Target, Trust};
@@ -207,4 +210,63 @@ mod large_replies {
         let session = store(&redis).visit(&ada).await.unwrap().unwrap();
         assert_eq!((session.username.as_str(), session.visits), ("ada", 1));
     }
+}
+
+/// A connection whose transactions get these replies to EXEC, and which counts single commands.
+struct Scripted {
+    replies: VecDeque<&'static str>,
+    single_commands: usize,
+}
+
+#[allow(clippy::unwrap_used, reason = "a test's helper")]
+impl ConnectionLike for Scripted {
+    fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
+        self.single_commands += 1;
+        Box::pin(async { Ok(Value::Int(1)) })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        _: &'a Pipeline,
+        _: usize,
+        _: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        let reply = self.replies.pop_front().unwrap();
+        Box::pin(async { Ok(vec![parse_redis_value(reply.as_bytes()).unwrap()]) })
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_reply_to_exec_is_an_error_and_deletes_nothing() {
+    let malformed = [
+        "*-1\r\n",
+        "*0\r\n",
+        "+OK\r\n",
+        "*2\r\n:1\r\n:1\r\n",
+        "*3\r\n:1\r\n:1\r\n*0\r\n",
+        "*3\r\n:1\r\n:1\r\n*1\r\n$1\r\na\r\n",
+        "*3\r\n:5\r\n:1\r\n*2\r\n$6\r\nvisits\r\n$1\r\n4\r\n",
+        "*3\r\n$1\r\nx\r\n:1\r\n*2\r\n$6\r\nvisits\r\n$1\r\n1\r\n",
+    ];
+    let mut store = SessionStore {
+        redis: Scripted {
+            replies: malformed.into(),
+            single_commands: 0,
+        },
+        ttl: Duration::from_secs(10),
+        max_age: Duration::from_secs(3600),
+        clock: Clock::default(),
+    };
+    for reply in malformed {
+        assert!(store.visit(&Token::generate()).await.is_err(), "{reply:?}");
+    }
+    assert_eq!(store.redis.single_commands, 0);
+    // HINCRBY has created the key of a dead session, which is deleted.
+    store.redis.replies = ["*3\r\n:1\r\n:1\r\n*2\r\n$6\r\nvisits\r\n$1\r\n1\r\n"].into();
+    assert!(store.visit(&Token::generate()).await.unwrap().is_none());
+    assert_eq!(store.redis.single_commands, 1);
 }
