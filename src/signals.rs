@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -211,42 +210,43 @@ impl Stop {
 /// A time limit for the whole process. Dropping this cancels it.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    /// Dropping this ends the thread.
-    _running: mpsc::Sender<()>,
+    /// The thread ends when this is dropped.
+    _is_set: Arc<()>,
 }
 
 impl Alarm {
     /// At the deadline, ends everything that the process does in the same way as Ctrl-C. If the process still runs after
     /// [`CLEAN_UP`], calls `last` and exits.
     pub(crate) fn set(deadline: Deadline, last: impl FnOnce() -> Exit + Send + 'static) -> Self {
-        let (running, cancelled) = mpsc::channel::<()>();
-        let is_cancelled_by = move |deadline: Deadline| {
+        let is_set = Arc::new(());
+        let watched = Arc::downgrade(&is_set);
+        let is_reached = move |deadline: Deadline| {
             while !deadline.is_over() {
-                let left = deadline.left().min(ALARM_CHECK);
-                if cancelled.recv_timeout(left) == Err(RecvTimeoutError::Disconnected) {
-                    return true;
+                if watched.strong_count() == 0 {
+                    return false;
                 }
+                thread::sleep(deadline.left().min(ALARM_CHECK));
             }
-            false
+            watched.strong_count() > 0
         };
         let wait = move || {
-            if is_cancelled_by(deadline) {
+            if !is_reached(deadline) {
                 return;
             }
             #[cfg(unix)]
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT);
-            if !is_cancelled_by(Deadline::after(CLEAN_UP)) {
+            if is_reached(Deadline::after(CLEAN_UP)) {
                 std::process::exit(last() as i32);
             }
         };
         // If the thread cannot be started, the limit applies only between the commands.
         let _ = thread::Builder::new().name("alarm".into()).spawn(wait);
-        Self { _running: running }
+        Self { _is_set: is_set }
     }
 }
 
-/// How often the alarm checks the time, in case the system's clock of sleeps differs from that of deadlines.
-const ALARM_CHECK: Duration = Duration::from_millis(500);
+/// How soon the thread notices that the alarm was cancelled.
+const ALARM_CHECK: Duration = Duration::from_millis(100);
 
 /// The time for clean-up after the deadline.
 const CLEAN_UP: Duration = Duration::from_secs(10);

@@ -16,6 +16,7 @@ use crate::ping::instance::{self, Instance};
 use crate::random;
 use crate::redis_client::connect;
 use crate::redis_client::fault::RedisFault;
+use crate::secret::Secret;
 use crate::serve::{self, AccessLog, AppStep, HowToOpen, ServeOptions, ServerEvent};
 use crate::session::cookie::SigningKey;
 use crate::signals;
@@ -173,6 +174,7 @@ fn hashes(count: usize) -> String {
 fn signing_key(step: AppStep, log: &Log) -> SigningKey {
     match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
         Some(key) => {
+            Secret::new(key.to_string_lossy()).mask_everywhere();
             let bytes = key.as_encoded_bytes();
             if bytes.len() < SHORT_KEY {
                 let text = "SECRET_KEY is shorter than 16 bytes and can be guessed; generate one with `openssl rand -hex 32`";

@@ -36,7 +36,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("logout", &["quiet", "show_token"]),
     (
         "serve",
-        &["step", "listen", "ttl", "max_age", "secure_cookies", "log"],
+        &[
+            "step",
+            "listen",
+            "ttl",
+            "max_age",
+            "secure_cookies",
+            "cookie_name",
+            "log",
+        ],
     ),
 ];
 

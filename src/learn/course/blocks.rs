@@ -130,6 +130,7 @@ impl Course<'_> {
         for words in &shell.commands {
             self.run_own(shell.fence.line, words);
             self.sandbox.connection.stop().check()?;
+            self.check_time()?;
         }
         self.learner.show(&CourseEvent::CommandOutput);
         Ok(())
