@@ -505,7 +505,7 @@ mod mutations {
         ) || text.contains("redis-cli --tls ")
     }
 
-    fn check(text: &str, form: &str) -> Result<(), TestCaseError> {
+    fn check(text: &str) -> Result<(), TestCaseError> {
         let (shown, suggestion) = match parse(text) {
             // What the standard says is the host is the host, even if a part of the password got there.
             Ok(_) => return Ok(()),
@@ -526,7 +526,8 @@ mod mutations {
         // The URL inside may be valid; then its host is the host.
         let inner = text.rfind("redis").map_or("", |at| &text[at..]);
         // A change may put the password into the same word as the host.
-        let typed = super::super::typos::to_typed_characters(text);
+        // A shell removes quotes and backslashes.
+        let typed = super::super::typos::to_typed_characters(text).replace(['\\', '"', '\''], "");
         let mut words = typed.split([':', '/', '?', '#', ',', '@', '=', ' ', ';', '"', '\'']);
         let is_one_word = words.any(|word| {
             meant
@@ -534,15 +535,15 @@ mod mutations {
                 .iter()
                 .any(|(host, _)| host == word && !PASSWORD.contains(word))
         });
-        // In a URL, the word after an @ is the host, also if a change put the @ into the password.
-        let is_after_at = form.contains('@')
-            && meant
-                .hosts
+        // In a URL, the word after @ or :// is the host, also if a change made a part of the password that word.
+        let is_in_host_place = meant.hosts.iter().any(|(host, _)| {
+            ["@", "://"]
                 .iter()
-                .any(|(host, _)| typed.contains(&format!("@{host}")));
+                .any(|before| typed.contains(&format!("{before}{host}")))
+        });
         prop_assert!(
             is_one_word
-                || is_after_at
+                || is_in_host_place
                 || parse(inner).is_ok()
                 || !Secret::new(PASSWORD).is_shown_in(&suggestion),
             "shows the password: {suggestion}"
@@ -551,8 +552,6 @@ mod mutations {
             meant.tls || !asks_for_tls(text) || meant.socket.is_some(),
             "loses TLS: {suggestion}"
         );
-        // A shell removes quotes and backslashes.
-        let typed = typed.replace(['\\', '"', '\''], "");
         for (host, _) in &meant.hosts {
             let decoded = percent_encoding::percent_decode_str(&typed).decode_utf8_lossy();
             let is_typed = [&*typed, &*decoded]
@@ -574,7 +573,7 @@ mod mutations {
             let text = form.replace("PASS", PASSWORD).replace("HOST", HOST);
             let mut text: Vec<char> = text.chars().collect();
             changes.iter().for_each(|change| change.apply(&mut text));
-            check(&text.into_iter().collect::<String>(), form)?;
+            check(&text.into_iter().collect::<String>())?;
         }
     }
 }
