@@ -42,13 +42,15 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
         Ok(token)
     }
 
-    /// Starts the session of a new token. MULTI ensures that its key never exists without a TTL.
-    pub(crate) async fn start(&mut self, token: &Token, username: &str) -> RedisResult<()> {
+    /// Starts the session of a new token.
+    ///
+    /// MULTI ensures that its key never exists without a TTL.
+    pub async fn start(&mut self, token: &Token, name: &str) -> RedisResult<()> {
         redis::pipe()
             .atomic() // MULTI … EXEC
             .cmd("HSET")
             .arg(token.key())
-            .arg(&[("username", username), ("visits", "0")])
+            .arg(&[("username", name), ("visits", "0")])
             .arg(&[("created", self.clock.now())])
             .expire(token.key(), seconds(self.ttl))
             .exec_async(&mut self.redis)
