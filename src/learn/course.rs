@@ -258,7 +258,7 @@ impl Course<'_> {
 
     fn block(&mut self, place: Place<'_>, block: &Block) -> Result<(), Leave> {
         match block {
-            Block::Prose(_) | Block::Code(_) => {
+            Block::Prose(_) | Block::Code(_) | Block::Diagram(_) => {
                 if !self.state.fast_lane {
                     self.show_text(block);
                 }
@@ -279,6 +279,7 @@ impl Course<'_> {
                 let shown = self.tab_of(tabs);
                 self.learner.show(&CourseEvent::Code { tabs, shown });
             }
+            Block::Diagram(diagram) => self.learner.show(&CourseEvent::Diagram(diagram)),
             Block::Shell(shell) => self.learner.show(&CourseEvent::Shell(shell)),
             _ => {}
         }

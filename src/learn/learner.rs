@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::check::Outcome;
 use super::connection::Unavailable;
-use super::lesson::{CodeTab, Hint, Lesson, LessonExchange, Quiz, Shell, Transcript, Wait};
+use super::lesson::{CodeTab, Hint, Lesson, LessonExchange, Quiz, SequenceDiagram, Shell, Transcript, Wait};
 use crate::signals::Interrupted;
 
 /// A learner. Every question returns [`Interrupted`] on Ctrl-C, or at the end of the input.
@@ -107,6 +107,7 @@ pub(crate) enum CourseEvent<'a> {
         tabs: &'a [CodeTab],
         shown: usize,
     },
+    Diagram(&'a SequenceDiagram),
     Shell(&'a Shell),
     /// Redis commands that are about to be run.
     Commands(&'a Transcript),

@@ -47,6 +47,34 @@ pub(crate) enum Block {
     /// The same code in one or more languages.
     Code(Vec<CodeTab>),
     Quiz(Quiz),
+    Diagram(SequenceDiagram),
+}
+
+/// Who sends what to whom, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SequenceDiagram {
+    /// The names of the participants, from left to right; there are at least two.
+    pub participants: Vec<String>,
+    pub events: Vec<DiagramEvent>,
+}
+
+/// An event in a diagram. Participants are indexes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DiagramEvent {
+    Message {
+        from: usize,
+        /// A different participant.
+        to: usize,
+        text: String,
+        /// Whether the arrow is dashed.
+        is_reply: bool,
+    },
+    Note {
+        first: usize,
+        /// The last participant that the note is about. It may be the first.
+        last: usize,
+        text: String,
+    },
 }
 
 #[derive(Clone, Debug)]

@@ -20,7 +20,9 @@ pub(crate) mod progress;
 pub(crate) mod sandbox;
 
 pub(crate) use guard::COMPLETIONS;
-pub(crate) use lesson::{CodeTab, Lesson, LessonError, LessonExchange, Quiz, language_named};
+pub(crate) use lesson::{
+    CodeTab, DiagramEvent, Lesson, LessonError, LessonExchange, Quiz, SequenceDiagram, language_named,
+};
 pub(crate) use parse::MARKDOWN;
 
 /// Parses a lesson file, and returns whether it is valid.

@@ -1,5 +1,6 @@
 //! Parses a lesson file, or reports all its errors.
 
+mod diagram;
 mod fence;
 mod fence_body;
 mod markdown;
@@ -208,7 +209,7 @@ impl Parser<'_> {
             Ok(fence) => fence,
             Err(what) => return self.error(line, &what),
         };
-        if self.steps.is_empty() && !matches!(fence.kind, FenceKind::Code(_) | FenceKind::Shell) {
+        if self.steps.is_empty() && !fence.kind.may_introduce() {
             return self.error(line, "this fence must come after the first `## Title`");
         }
         let text = body.trim_end().to_owned();
@@ -243,6 +244,7 @@ impl Parser<'_> {
                 })
             }
             FenceKind::Quiz => self.body(line, fence_body::quiz(body)).map(Block::Quiz),
+            FenceKind::Diagram => self.body(line, diagram::parse(body)).map(Block::Diagram),
             FenceKind::Code(language) => {
                 self.after_code = true;
                 let fence = fence.options;
@@ -373,7 +375,7 @@ impl Parser<'_> {
 
 /// Whether a hint can help with the block.
 fn is_task(block: &Block) -> bool {
-    !matches!(block, Block::Prose(_) | Block::Code(_))
+    !matches!(block, Block::Prose(_) | Block::Code(_) | Block::Diagram(_))
 }
 
 /// Returns the line of a `try` that has neither a check nor an expected reply to its last command.

@@ -1,5 +1,6 @@
 //! The output of `learn`: lists, checks, and the two learners.
 
+mod diagram;
 mod robot;
 mod screen;
 mod show;

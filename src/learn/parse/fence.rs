@@ -19,8 +19,17 @@ pub(super) enum FenceKind {
     Shell,
     ShellRun,
     Quiz,
+    /// A `mermaid` sequence diagram.
+    Diagram,
     /// Code in this language.
     Code(String),
+}
+
+impl FenceKind {
+    /// Whether the fence may come before the first step, because nothing is run and nothing is asked.
+    pub(super) fn may_introduce(&self) -> bool {
+        matches!(self, Self::Code(_) | Self::Shell | Self::Diagram)
+    }
 }
 
 /// The longest wait: the time limit of `learn --yes`.
@@ -42,6 +51,7 @@ impl Fence {
                 &["run", "after=TIME", "watch=KEY", "real", "from=PATH#REGION"],
             ),
             "quiz" => (FenceKind::Quiz, &["real"]),
+            "mermaid" => (FenceKind::Diagram, &[]),
             _ => (
                 FenceKind::Code(language_named(language)),
                 &["real", "from=PATH#REGION"],
@@ -58,7 +68,10 @@ impl Fence {
                 .iter()
                 .any(|form| form.split_inclusive('=').next() == Some(name))
             {
-                let allowed = allowed.join(", ");
+                let allowed = match allowed {
+                    [] => "none".to_owned(),
+                    allowed => allowed.join(", "),
+                };
                 return Err(format!(
                     "unknown word `{word}` after `{language}`; allowed: {allowed}"
                 ));
@@ -151,6 +164,7 @@ mod tests {
             ("sh", FenceKind::Shell),
             ("sh run", FenceKind::ShellRun),
             ("quiz", FenceKind::Quiz),
+            ("mermaid", FenceKind::Diagram),
             (
                 "python from=examples/flask/app.py#step2",
                 FenceKind::Code("python".into()),
@@ -170,6 +184,7 @@ mod tests {
         "sh try",
         "quiz after=1s",
         "python run",
+        "mermaid real",
         "redis try check",
         "redis after=soon",
         "redis after=11",

@@ -3,6 +3,7 @@
 use colored::Colorize as _;
 use dialoguer::console::{measure_text_width, truncate_str};
 
+use super::diagram;
 use super::screen::Screen;
 use super::show::remaining;
 use crate::learn::learner::{CourseEvent, Key, Learner, Mark, Offer, Picked, Typed};
@@ -80,6 +81,10 @@ impl Learner for TerminalLearner {
             CourseEvent::Step { lesson, step } => self.step(lesson, *step),
             CourseEvent::Prose(text) => self.block(markdown::lines(text, self.screen.width())),
             CourseEvent::Code { tabs, shown } => self.code(tabs, *shown),
+            CourseEvent::Diagram(diagram) => {
+                let lines = diagram::lines(diagram, self.screen.width() - 2);
+                self.block(lines.iter().map(|line| format!("  {line}")).collect());
+            }
             CourseEvent::Shell(shell) => {
                 let lines = highlight::lines(&sanitize::lines(&shell.text), "sh");
                 let prompt = "$".dimmed();
