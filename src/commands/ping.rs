@@ -209,7 +209,7 @@ impl Journal {
     fn interrupted(&self, deadline: Deadline) -> Diagnosis {
         let mut observations = self.seen.clone();
         if !self.round_trips.is_empty() {
-            observations.round_trips.clone_from(&self.round_trips);
+            observations.ping.round_trips.clone_from(&self.round_trips);
         }
         Diagnosis {
             observations,
@@ -287,6 +287,7 @@ fn save_certificates(path: Option<&Path>, seen: &Observations, exit: Exit) -> Ex
     let Some(path) = path else { return exit };
     let chain = seen
         .tls
+        .handshake
         .as_ref()
         .map(|tls| tls.chain.as_slice())
         .unwrap_or_default();
@@ -302,6 +303,7 @@ fn save_certificates(path: Option<&Path>, seen: &Observations, exit: Exit) -> Ex
     }
     let is_verified = seen
         .tls
+        .handshake
         .as_ref()
         .is_some_and(|tls| tls.certificate_problem.is_none());
     match state::write(path, pem::bundle(chain).as_bytes()) {

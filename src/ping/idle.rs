@@ -126,8 +126,8 @@ impl<'a> Reconnect<'a> {
         Self {
             target,
             trust,
-            address: seen.connected_address(),
-            connecting: seen.round_trip_of_connecting(),
+            address: seen.tcp.connected_address(),
+            connecting: seen.tcp.round_trip(),
         }
     }
 }

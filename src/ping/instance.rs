@@ -290,19 +290,18 @@ mod tests {
     async fn the_command_to_paste_names_this_instances_group_its_region_and_the_port() {
         let instance = described_from("10.0.3.98").await;
         let address: SocketAddr = "10.0.3.17:6380".parse().unwrap();
-        let seen = Observations {
-            dials: vec![Dial {
+        let seen = Observations::default().with(|seen| {
+            seen.tcp.dials = vec![Dial {
                 to: Endpoint::Ip(address),
                 result: DialResult::Timeout { syns: Some(3) },
                 took: Duration::from_secs(3),
-            }],
-            this_host: Some(ThisHost {
+            }];
+            seen.this_host = Some(ThisHost {
                 nearness: Nearness::SameNetwork,
                 instance: Some(instance),
                 ..ThisHost::default()
-            }),
-            ..Observations::default()
-        };
+            });
+        });
         let target = Target::parse("rediss://10.0.3.17:6380").unwrap();
         let fix = judge(&target, &seen).finding.unwrap().fixes.remove(0);
         assert_eq!(fix.kind, "security-group");

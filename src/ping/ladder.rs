@@ -183,11 +183,11 @@ impl<'a> Ladder<'a> {
         };
         let dialled = tcp::observe(addresses, self.deadline);
         let ((connected, dials), surroundings) = with_side_task(dialled, surroundings).await;
-        self.seen.tcp_took = started.elapsed();
-        self.seen.dials = dials;
+        self.seen.tcp.took = started.elapsed();
+        self.seen.tcp.dials = dials;
         if connected.is_none() {
             let blocked = this_host::blocked_retransmissions().zip(blocked_before.into_inner().flatten());
-            self.seen.blocked_retransmissions =
+            self.seen.tcp.blocked_retransmissions =
                 blocked.map_or(0, |(after, before)| after.saturating_sub(before));
             let surroundings = match surroundings {
                 Some(observed) => observed,
@@ -204,8 +204,8 @@ impl<'a> Ladder<'a> {
     async fn unix(&mut self, path: &std::path::Path) -> Option<Stream> {
         self.start(Rung::Tcp);
         let (stream, dial) = tcp::observe_unix(path, self.deadline).await;
-        self.seen.tcp_took = dial.took;
-        self.seen.dials = vec![dial];
+        self.seen.tcp.took = dial.took;
+        self.seen.tcp.dials = vec![dial];
         self.finish(Rung::Tcp);
         stream
     }
@@ -233,32 +233,32 @@ impl<'a> Ladder<'a> {
         )
         .await;
         if let Some(handshakes) = handshakes {
-            self.seen.second_handshake = handshakes.usual;
-            self.seen.small_packet_handshake = handshakes.small;
-            self.seen.packet_sizes = handshakes.sizes;
+            self.seen.tls.second_handshake = handshakes.usual;
+            self.seen.tls.small_packet_handshake = handshakes.small;
+            self.seen.experiments.packet_sizes = handshakes.sizes;
         }
         let stream = match shaken {
             Some((stream, handshake)) => {
                 if handshake.result == TlsResult::Closed {
-                    self.seen.second_handshake =
+                    self.seen.tls.second_handshake =
                         reconnect.handshake(SegmentSize::Default, self.deadline).await;
                 }
-                let is_closed_again = self.seen.second_handshake == Some(TlsResult::Closed);
+                let is_closed_again = self.seen.tls.second_handshake == Some(TlsResult::Closed);
                 if (is_closed_again || handshake.result == TlsResult::NotTls) && experiment.is_none() {
                     experiment = Some(experiments::plain_ping(address, self.deadline).await);
                 }
                 if is_closed_again && !experiment.as_ref().is_some_and(Decisive::is_decisive) {
-                    self.seen.expects_proxy_header = reconnect
+                    self.seen.experiments.expects_proxy_header = reconnect
                         .speaks_tls_after_proxy_header(address, self.deadline)
                         .await;
                 }
                 self.explain(&handshake, address, host).await;
-                self.seen.tls = Some(handshake);
+                self.seen.tls.handshake = Some(handshake);
                 stream
             }
             None => None,
         };
-        self.seen.experiment = experiment;
+        self.seen.experiments.other_protocol = experiment;
         self.finish(Rung::Tls);
         stream
     }
@@ -272,7 +272,7 @@ impl<'a> Ladder<'a> {
             _ => false,
         };
         if is_about_offers {
-            self.seen.wider_offer =
+            self.seen.tls.wider_offer =
                 experiments::wider_offer(address, name, handshake.clock, self.deadline).await;
         }
         let problem = handshake.certificate_problem.as_ref();
@@ -280,7 +280,7 @@ impl<'a> Ladder<'a> {
             problem,
             Some(CertificateProblem::Expired | CertificateProblem::NotValidYet)
         ) {
-            self.seen.server_clock_ahead =
+            self.seen.tls.server_clock_ahead =
                 experiments::server_clock_ahead(address, name, self.deadline).await;
         }
     }
@@ -289,10 +289,10 @@ impl<'a> Ladder<'a> {
         let Some(password) = &self.target.password else {
             return Some(());
         };
-        let tls = self.seen.tls.as_ref();
+        let tls = self.seen.tls.handshake.as_ref();
         let is_unverified = tls.is_some_and(|tls| tls.certificate_problem.is_some());
         if is_unverified && !self.trust.sends_password_insecurely {
-            self.seen.is_password_withheld = true;
+            self.seen.auth.is_password_withheld = true;
             return Some(());
         }
         self.start(Rung::Auth);
@@ -300,10 +300,10 @@ impl<'a> Ladder<'a> {
         let user = self.target.user.as_deref();
         let login = ping::log_in(connection, user, password, self.deadline);
         let response = self.first_response(login).await;
-        self.seen.login_took = started.elapsed();
+        self.seen.auth.took = started.elapsed();
         self.record_packets(connection, response.as_ref());
         let is_logged_in = response.as_ref().is_some_and(Response::is_ok);
-        self.seen.login = response;
+        self.seen.auth.response = response;
         if !is_logged_in {
             self.listen_for_surplus(connection).await;
         }
@@ -317,18 +317,18 @@ impl<'a> Ladder<'a> {
         let response = self
             .first_response(ping::observe(connection, self.deadline))
             .await;
-        self.seen.ping_took = started.elapsed();
+        self.seen.ping.took = started.elapsed();
         self.record_packets(connection, response.as_ref());
-        self.seen.ping = response;
+        self.seen.ping.response = response;
         if self.login_is_required() {
             self.log_in_without_password(connection).await;
         }
         if self.login_is_required() {
             self.finish(Rung::Auth);
         }
-        let is_pong = self.seen.ping.as_ref().is_some_and(Response::is_pong);
+        let is_pong = self.seen.has_pong();
         if is_pong {
-            self.seen.round_trips.push(self.seen.ping_took);
+            self.seen.ping.round_trips.push(self.seen.ping.took);
             if self.is_for_sentinel {
                 self.finish(Rung::Ping);
                 return Some(());
@@ -347,7 +347,7 @@ impl<'a> Ladder<'a> {
         };
         if is_served {
             let command = if is_pong { cmd("PING") } else { ping::read() };
-            let (hint, round_trips) = (self.seen.requests_took, &mut self.seen.round_trips);
+            let (hint, round_trips) = (self.seen.requests.took, &mut self.seen.ping.round_trips);
             ping::measure(connection, &command, hint, round_trips, self.deadline).await;
         }
         self.finish(Rung::Ping);
@@ -370,7 +370,7 @@ impl<'a> Ladder<'a> {
         };
         let (exchanges, mut repeated) =
             with_side_task(requests.pipeline(connection, self.deadline), side).await;
-        self.seen.requests_took = started.elapsed();
+        self.seen.requests.took = started.elapsed();
         let password = self.target.password.as_ref();
         let mask = |exchange: Exchange| exchange.without(password);
         let exchanges: Vec<_> = exchanges.into_iter().map(mask).collect();
@@ -378,14 +378,14 @@ impl<'a> Ladder<'a> {
         let Some(stopped_at) = exchanges.last().filter(|exchange| !exchange.is_answered()) else {
             return true;
         };
-        self.seen.stopped_at = Some(stopped_at.clone());
+        self.seen.requests.stopped_at = Some(stopped_at.clone());
         self.seen.packets = packets(connection);
         if repeated.is_none() {
             repeated = Some(reconnect.repeat_requests(&requests, path_mtu, until).await);
         }
         if let Some((repeat, sizes)) = repeated {
-            self.seen.repeat = Some(repeat);
-            self.seen.packet_sizes = sizes;
+            self.seen.experiments.repeat = Some(repeat);
+            self.seen.experiments.packet_sizes = sizes;
         }
         self.replace(connection).await
     }
@@ -395,9 +395,9 @@ impl<'a> Ladder<'a> {
             let exchange = exchanges.iter().find(|exchange| exchange.command == command)?;
             exchange.is_answered().then(|| exchange.response.clone())
         };
-        self.seen.select = response("SELECT");
-        self.seen.read = response("HGETALL");
-        self.seen.echo = requests.echo(exchanges).map(|echo| match echo {
+        self.seen.requests.select = response("SELECT");
+        self.seen.requests.read = response("HGETALL");
+        self.seen.requests.echo = requests.echo(exchanges).map(|echo| match echo {
             Echo::Other(response) => Echo::Other(response.without(self.target.password.as_ref())),
             echo => echo,
         });
@@ -408,10 +408,11 @@ impl<'a> Ladder<'a> {
     async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let serves = self
             .seen
+            .experiments
             .repeat
             .as_ref()
             .is_some_and(|repeat| repeat.has_answered("HGETALL") && repeat.stopped_at().is_some());
-        if !serves || self.seen.packet_sizes.is_some() {
+        if !serves || self.seen.experiments.packet_sizes.is_some() {
             return false;
         }
         let reconnect = self.reconnect();
@@ -420,7 +421,7 @@ impl<'a> Ladder<'a> {
         };
         if self.target.db > 0 {
             let select = cmd("SELECT").arg(self.target.db).clone();
-            self.seen.select = Some(ask(&mut second, &select, self.deadline).await);
+            self.seen.requests.select = Some(ask(&mut second, &select, self.deadline).await);
         }
         *connection = second;
         true
@@ -428,12 +429,12 @@ impl<'a> Ladder<'a> {
 
     async fn role(&mut self, connection: &mut ProbeConnection<Stream>) {
         self.start(Rung::Role);
-        if self.seen.stopped_at.is_none() {
-            let read = self.seen.read.as_ref();
+        if self.seen.requests.stopped_at.is_none() {
+            let read = self.seen.requests.read.as_ref();
             role::observe(connection, &mut self.seen.server, read, self.deadline).await;
         }
         if let Some(primary) = self.seen.server.sentinel_primary.clone() {
-            self.seen.sentinel_primary_dials = dial(&primary, self.deadline).await;
+            self.seen.server.sentinel_primary_dials = dial(&primary, self.deadline).await;
         }
         let mut key = None;
         if self.seen.server.is_cluster() {
@@ -443,7 +444,7 @@ impl<'a> Ladder<'a> {
                 let read = ping::read_key(key);
                 self.seen.server.cluster_read = Some(ask(connection, &read, self.deadline).await);
             }
-            self.seen.announced = topology.dial(self.connected_to, self.deadline).await;
+            self.seen.server.announced = topology.dial(self.connected_to, self.deadline).await;
         }
         if self.options.write_check == WriteCheck::Run && !self.seen.server.is_sentinel() {
             let key = key.unwrap_or_else(role::random_key);
@@ -457,13 +458,16 @@ impl<'a> Ladder<'a> {
             let write_test = role::write_test(connection, &key, self.deadline);
             let (write_test, repeat) = with_side_task(write_test, repeat).await;
             self.seen.write_test = Some(write_test);
-            self.seen.repeat = repeat.map(|(repeat, _)| repeat).or(self.seen.repeat.take());
+            self.seen.experiments.repeat =
+                repeat
+                    .map(|(repeat, _)| repeat)
+                    .or(self.seen.experiments.repeat.take());
         }
         self.finish(Rung::Role);
     }
 
     fn ping_error(&self) -> Option<String> {
-        self.seen.ping.as_ref().and_then(Response::error)
+        self.seen.ping.response.as_ref().and_then(Response::error)
     }
 
     fn login_is_required(&self) -> bool {
@@ -476,7 +480,7 @@ impl<'a> Ladder<'a> {
             let login =
                 ping::log_in(connection, Some(user), &Secret::new(String::new()), self.deadline).await;
             if login.is_ok() {
-                self.seen.ping = Some(ping::observe(connection, self.deadline).await);
+                self.seen.ping.response = Some(ping::observe(connection, self.deadline).await);
             }
         }
     }
@@ -492,23 +496,29 @@ impl<'a> Ladder<'a> {
             explanation = Some(reconnect.explain(Banner::Listen, self.deadline).await);
         }
         if let Some(found) = explanation {
-            self.seen.experiment = self.seen.experiment.take().or(found.experiment);
-            self.seen.repeat = found.repeat;
-            self.seen.expects_proxy_header = found.expects_proxy_header;
+            self.seen.experiments.other_protocol =
+                self.seen.experiments.other_protocol.take().or(found.experiment);
+            self.seen.experiments.repeat = found.repeat;
+            self.seen.experiments.expects_proxy_header = found.expects_proxy_header;
         }
         response
     }
 
     /// After a reply that does not belong to its request, the right one may follow.
     async fn listen_for_surplus(&mut self, connection: &mut ProbeConnection<Stream>) {
-        let response = self.seen.ping.as_ref().or(self.seen.login.as_ref());
+        let response = self
+            .seen
+            .ping
+            .response
+            .as_ref()
+            .or(self.seen.auth.response.as_ref());
         let is_known = |error: String| ErrorReply::of(&error).is_some();
         let is_odd = matches!(response, Some(Response::Reply(_)))
             && !response.and_then(Response::error).is_some_and(is_known);
         if is_odd {
             let surplus = experiments::surplus_reply(connection, self.deadline).await;
             let password = self.target.password.as_ref();
-            self.seen.surplus_reply = surplus.map(|response| response.without(password));
+            self.seen.ping.surplus_reply = surplus.map(|response| response.without(password));
         }
     }
 
@@ -518,7 +528,7 @@ impl<'a> Ladder<'a> {
             target: self.target,
             trust: self.trust,
             address: self.connected_to,
-            connecting: self.seen.round_trip_of_connecting(),
+            connecting: self.seen.tcp.round_trip(),
         }
     }
 

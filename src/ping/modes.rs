@@ -171,14 +171,14 @@ impl Check<'_> {
         count: u32,
         tell: Tell<'_>,
     ) {
-        seen.round_trips.clear();
+        seen.ping.round_trips.clear();
         for number in 1..=count {
             let took = self.ping(seen, &mut connection).await;
-            if !matches!(seen.ping, Some(Response::Reply(_))) {
+            if !matches!(seen.ping.response, Some(Response::Reply(_))) {
                 tell(ModeEvent::Missed);
                 return;
             }
-            seen.round_trips.push(took);
+            seen.ping.round_trips.push(took);
             tell(ModeEvent::Pong(number, took));
             if number < count {
                 sleep(self.interval).await;
@@ -188,9 +188,9 @@ impl Check<'_> {
 
     async fn ping(&self, seen: &mut Observations, connection: &mut ProbeConnection<Stream>) -> Duration {
         let sent = Instant::now();
-        seen.ping = Some(ping::observe(connection, Deadline::after(self.timeout)).await);
-        seen.ping_took = sent.elapsed();
-        seen.ping_took
+        seen.ping.response = Some(ping::observe(connection, Deadline::after(self.timeout)).await);
+        seen.ping.took = sent.elapsed();
+        seen.ping.took
     }
 }
 

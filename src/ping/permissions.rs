@@ -36,7 +36,7 @@ impl Missing {
         for (name, response) in replies {
             missing.add(name, response);
         }
-        if let Some(select) = &seen.select {
+        if let Some(select) = &seen.requests.select {
             missing.add("SELECT", select);
         }
         missing
@@ -113,10 +113,7 @@ mod tests {
         let replies = replies
             .iter()
             .map(|(name, text)| (*name, Response::Reply(parse(text))));
-        Missing::of(&Observations {
-            permissions: replies.collect(),
-            ..Observations::default()
-        })
+        Missing::of(&Observations::default().with(|seen| seen.permissions = replies.collect()))
     }
 
     #[test]

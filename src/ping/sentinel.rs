@@ -94,7 +94,7 @@ async fn ask_one(
 }
 
 fn requires_login(seen: &Observations) -> bool {
-    let error = seen.ping.as_ref().and_then(Response::error);
+    let error = seen.ping.response.as_ref().and_then(Response::error);
     error.is_some_and(|error| error.starts_with("NOAUTH"))
 }
 

@@ -37,6 +37,7 @@ impl Surroundings {
     /// Adds the facts to the observations.
     pub(super) fn record(self, seen: &mut Observations) {
         if seen
+            .tcp
             .dials
             .iter()
             .any(|dial| dial.result == DialResult::TooManyFiles)
@@ -44,6 +45,7 @@ impl Surroundings {
             seen.open_file_limit = os::open_file_limit();
         }
         let without_port = seen
+            .tcp
             .dials
             .iter()
             .find(|dial| dial.result == DialResult::NoLocalPort);
@@ -55,7 +57,7 @@ impl Surroundings {
             local_ports,
             ..self.this_host
         });
-        seen.other_port = self.other_port;
+        seen.tcp.other_port = self.other_port;
         if let (Some(lookup), Some((entry, servers))) = (&mut seen.dns, self.hosts_file) {
             lookup.hosts_file = Some(entry);
             lookup.servers = servers;

@@ -88,7 +88,7 @@ impl Identity {
     fn of(seen: &Observations) -> Self {
         Self {
             role: seen.server.role_name(),
-            address: seen.connected_address(),
+            address: seen.tcp.connected_address(),
             run_id: seen.server.field("run_id").map(str::to_owned),
         }
     }
@@ -203,7 +203,7 @@ impl Watch<'_> {
         let change = change(self.state, state, is_new);
         self.state = state;
         // Without a measured round trip, use the time of the first PING.
-        let round_trip = round_trip.or(Some(self.seen.ping_took));
+        let round_trip = round_trip.or(Some(self.seen.ping.took));
         ProbeResult {
             seen: self.seen.clone(),
             round_trip: round_trip.filter(|_| state == WatchState::Up),
@@ -219,7 +219,7 @@ impl Watch<'_> {
     /// Looks up the host name from time to time. Returns an event if it has other addresses, but not the one in use.
     async fn look_up_again(&mut self, deadline: Deadline) -> Option<WatchEvent> {
         let host = self.check.target.host().filter(|_| self.seen.dns.is_some())?;
-        let in_use = self.seen.connected_address()?.ip();
+        let in_use = self.seen.tcp.connected_address()?.ip();
         if Instant::now() < self.next_lookup {
             return None;
         }
@@ -261,9 +261,9 @@ impl Watch<'_> {
         if !matches!(response, Response::Reply(_)) {
             return (self.climb(deadline).await, true);
         }
-        self.seen.ping = Some(response);
-        self.seen.ping_took = took;
-        self.seen.round_trips = vec![took];
+        self.seen.ping.response = Some(response);
+        self.seen.ping.took = took;
+        self.seen.ping.round_trips = vec![took];
         if self.update_server(&mut connection, deadline).await {
             self.connection = Some(connection);
         }
@@ -294,7 +294,7 @@ impl Watch<'_> {
         }
         self.connection = climbed.connection;
         // The first round trip includes the server's work for a new client, so the last one is more typical.
-        self.seen.round_trips.last().copied()
+        self.seen.ping.round_trips.last().copied()
     }
 }
 

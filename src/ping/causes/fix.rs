@@ -235,7 +235,9 @@ impl FixContext {
             _ => false,
         };
         let lookup = seen.dns.as_ref();
-        let packets = seen.packets.or(seen.tls.as_ref().and_then(|tls| tls.packets));
+        let packets = seen
+            .packets
+            .or(seen.tls.handshake.as_ref().and_then(|tls| tls.packets));
         Self {
             host: target.host().unwrap_or_default().to_owned(),
             port: target.port().unwrap_or_default(),
@@ -254,41 +256,42 @@ impl FixContext {
                 .or(endpoint.and_then(|endpoint| endpoint.region)),
             listener: listener_of_the_connection(seen).cloned(),
             lookup: lookup.cloned().unwrap_or_default(),
-            other_port: seen.other_port.as_ref().and_then(|dial| match &dial.to {
-                Endpoint::Ip(address) => Some((address.port(), dial.result == DialResult::Connected)),
+            other_port: seen.tcp.other_port.as_ref().and_then(|dial| match &dial.to {
+                Endpoint::Ip(address) => Some((address.port(), dial.is_connected())),
                 Endpoint::Named(_) => None,
             }),
             primary: seen
                 .server
                 .sentinel_primary
                 .clone()
-                .map(|primary| (primary, seen.sentinel_primary_dials.clone())),
+                .map(|primary| (primary, seen.server.sentinel_primary_dials.clone())),
             known_primaries: match seen.followed.as_ref().map(|followed| &followed.answer) {
                 Some(SentinelAnswer::UnknownName(known)) => known.clone(),
                 _ => Vec::new(),
             },
             loses_packets: packets.is_some_and(|packets| packets.unacknowledged > 0),
-            packet_size: seen.packet_sizes.map(|sizes| sizes.passed),
-            expects_proxy_header: seen.expects_proxy_header,
+            packet_size: seen.experiments.packet_sizes.map(|sizes| sizes.passed),
+            expects_proxy_header: seen.experiments.expects_proxy_header,
             ends_at_select: seen.unanswered() == Some("SELECT") && !seen.second_connection_works(),
             second_connection_works: seen.fails_only_on_first_connection(),
-            handshake: seen.tls.clone(),
-            wider_offer: seen.wider_offer.clone(),
-            server_clock_ahead: seen.server_clock_ahead,
+            handshake: seen.tls.handshake.clone(),
+            wider_offer: seen.tls.wider_offer.clone(),
+            server_clock_ahead: seen.tls.server_clock_ahead,
             idle: seen.idle.clone(),
             has_idle_limit: seen.server.idle_limit().is_some_and(|limit| !limit.is_zero()),
-            has_sent_password: !target.tls && target.password.is_some() && !seen.connects_to_this_host(),
+            has_sent_password: !target.tls && target.password.is_some() && !seen.tcp.leads_to_this_host(),
             alias: lookup.and_then(|lookup| {
                 lookup.servers.iter().find_map(|server| match &server.answer {
                     NameAnswer::DanglingAlias(end) => Some(end.clone()),
                     _ => None,
                 })
             }),
-            has_excluded_addresses: seen.dials.is_empty()
+            has_excluded_addresses: seen.tcp.dials.is_empty()
                 && lookup.is_none_or(|lookup| !lookup.addresses.is_empty()),
-            is_blocked_here: seen.blocked_retransmissions > 0
-                || seen.dials.iter().any(|dial| blocked_dial(&dial.result)),
+            is_blocked_here: seen.tcp.blocked_retransmissions > 0
+                || seen.tcp.dials.iter().any(|dial| blocked_dial(&dial.result)),
             has_no_neighbour: seen
+                .tcp
                 .dials
                 .iter()
                 .any(|dial| dial.result == DialResult::NoNeighbour),
@@ -296,7 +299,7 @@ impl FixContext {
                 Address::Unix(path) => Some(sanitize::line(&path.display().to_string()).into_owned()),
                 Address::Tcp { .. } => None,
             },
-            address: seen.dials.iter().find_map(|dial| match &dial.to {
+            address: seen.tcp.dials.iter().find_map(|dial| match &dial.to {
                 Endpoint::Ip(address) => Some(address.ip()),
                 Endpoint::Named(_) => None,
             }),
@@ -321,7 +324,7 @@ impl FixContext {
             named_user: target.user.clone(),
             server: seen.server.clone(),
             slow_part: SlowPart::of(seen),
-            announced: seen.announced.clone(),
+            announced: seen.server.announced.clone(),
             missing: Missing::of(seen),
             reply: None,
             this_host,

@@ -23,14 +23,14 @@ pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: 
         .iter()
         .map(|step| step_of(step, seen))
         .collect();
-    if !seen.round_trips.is_empty() || seen.server.role.is_some() {
+    if !seen.ping.round_trips.is_empty() || seen.server.role.is_some() {
         report["server"] = server_of(seen);
     }
     if let Some(test) = &seen.idle {
         report["idle"] = idle_of(test);
     }
-    if !seen.round_trips.is_empty() {
-        report["rtt_ms"] = round_trips_of(&seen.round_trips);
+    if !seen.ping.round_trips.is_empty() {
+        report["rtt_ms"] = round_trips_of(&seen.ping.round_trips);
     }
     report
 }
@@ -74,7 +74,7 @@ pub(crate) fn add_probe(report: &mut Value, probe: &ProbeResult) {
 pub(crate) fn attempt(seen: &Observations, verdict: &Verdict, took: Duration) -> Value {
     let finding = verdict.finding.as_ref();
     let began = SystemTime::now().checked_sub(took);
-    let addresses = seen.dials.iter().map(|dial| {
+    let addresses = seen.tcp.dials.iter().map(|dial| {
         json!({"address": dial.to.to_string(), "result": dial.result.name(), "ms": milliseconds(dial.took)})
     });
     json!({
@@ -144,7 +144,7 @@ fn target_of(target: &Target, reached: &Target) -> Value {
 
 fn step_of(step: &ReportStep, seen: &Observations) -> Value {
     let addresses: Vec<Value> = if step.rung == Rung::Tcp {
-        let rows = seen.dials.iter().map(|dial| {
+        let rows = seen.tcp.dials.iter().map(|dial| {
             json!({"address": dial.to.to_string(), "result": dial.result.name(), "ms": milliseconds(dial.took)})
         });
         rows.collect()

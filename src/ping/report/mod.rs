@@ -8,7 +8,7 @@ pub(crate) mod ticket;
 use std::time::Duration;
 
 use crate::ping::Rung;
-use crate::ping::observation::{DialResult, Echo, Observations, TlsResult};
+use crate::ping::observation::{Echo, Observations, TlsResult};
 use crate::ping::response::Response;
 use crate::ping::verdict::Verdict;
 use crate::redis_url::{Address, Target};
@@ -163,18 +163,15 @@ fn dns(target: &Target, seen: &Observations) -> Outcome {
 }
 
 fn tcp(seen: &Observations) -> Outcome {
-    if seen.dials.is_empty() {
+    if seen.tcp.dials.is_empty() {
         return skipped("not reached");
     }
-    let mut dials = seen.dials.iter();
-    match dials.find(|dial| dial.result == DialResult::Connected) {
-        Some(dial) => passed(seen.tcp_took, format!("connected to {}", dial.to)),
+    match seen.tcp.connected() {
+        Some(dial) => passed(seen.tcp.took, format!("connected to {}", dial.to)),
         None => {
-            let results = seen
-                .dials
-                .iter()
-                .map(|dial| format!("{} {}", dial.to, dial.result.name()));
-            failed(seen.tcp_took, results.collect::<Vec<_>>().join(", "))
+            let dials = seen.tcp.dials.iter();
+            let results = dials.map(|dial| format!("{} {}", dial.to, dial.result.name()));
+            failed(seen.tcp.took, results.collect::<Vec<_>>().join(", "))
         }
     }
 }
@@ -183,8 +180,8 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
     if !target.tls {
         return skipped("the URL is not rediss://");
     }
-    let Some(tls) = &seen.tls else {
-        return if seen.experiment.is_some() {
+    let Some(tls) = &seen.tls.handshake else {
+        return if seen.experiments.other_protocol.is_some() {
             // An experiment got a plain-text reply before the handshake ended.
             failed(
                 Duration::ZERO,
@@ -217,14 +214,14 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
 }
 
 fn auth(target: &Target, seen: &Observations) -> Outcome {
-    match &seen.login {
+    match &seen.auth.response {
         Some(response) if response.is_ok() => {
             let user = target.user.as_deref().unwrap_or("default");
-            passed(seen.login_took, format!("logged in as {}", sanitize::line(user)))
+            passed(seen.auth.took, format!("logged in as {}", sanitize::line(user)))
         }
-        Some(_) => failed(seen.login_took, "the login failed"),
-        None if seen.ping.as_ref().is_some_and(requires_login) => {
-            failed(seen.ping_took, "a password is required")
+        Some(_) => failed(seen.auth.took, "the login failed"),
+        None if seen.ping.response.as_ref().is_some_and(requires_login) => {
+            failed(seen.ping.took, "a password is required")
         }
         None if target.password.is_none() => skipped("the URL has no password"),
         None => skipped("not reached"),
@@ -232,25 +229,25 @@ fn auth(target: &Target, seen: &Observations) -> Outcome {
 }
 
 fn ping(seen: &Observations) -> Outcome {
-    let Some(response) = &seen.ping else {
+    let Some(response) = &seen.ping.response else {
         return skipped("not reached");
     };
     if let (Some(command), true) = (seen.unanswered(), response.is_pong()) {
         let detail = format!("PONG, but no reply to {command}");
-        (Status::Warn, Some(seen.ping_took), detail)
+        (Status::Warn, Some(seen.ping.took), detail)
     } else if response.is_pong() {
-        let detail = match &seen.echo {
+        let detail = match &seen.requests.echo {
             Some(Echo::Refused(_)) => "PONG; large packets were not tried, because ECHO is refused",
             _ => "PONG",
         };
-        passed(seen.ping_took, detail)
+        passed(seen.ping.took, detail)
     } else if seen.serves_without_ping() {
-        passed(seen.ping_took, "PING is refused, but HGETALL is allowed")
+        passed(seen.ping.took, "PING is refused, but HGETALL is allowed")
     } else if requires_login(response) {
         // The auth check already shows the failure.
         skipped("login required")
     } else {
-        failed(seen.ping_took, "no PONG")
+        failed(seen.ping.took, "no PONG")
     }
 }
 
@@ -287,12 +284,11 @@ mod tests {
     #[test]
     fn tls_check_claims_no_reply_to_the_client_hello_if_only_the_experiment_got_one() {
         let target = Target::parse("rediss://127.0.0.1:6379").unwrap();
-        let seen = Observations {
-            experiment: Some(Experiment::PlainPing(Response::Reply(
+        let seen = Observations::default().with(|seen| {
+            seen.experiments.other_protocol = Some(Experiment::PlainPing(Response::Reply(
                 redis::Value::SimpleString("PONG".into()),
-            ))),
-            ..Observations::default()
-        };
+            )))
+        });
         let step = observed(Rung::Tls, &target, &seen);
         assert_eq!(step.status, Status::Fail);
         assert!(!step.detail.contains("ClientHello"), "{}", step.detail);

@@ -79,7 +79,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let name = if practice.is_empty() { "Redis" } else { practice };
             let role = seen.server.role_name();
             let role = role.map_or_else(String::new, |role| format!(", {}", sanitize::line(&role)));
-            let median = median(&seen.round_trips);
+            let median = median(&seen.ping.round_trips);
             let speed = if median.is_zero() {
                 String::new()
             } else {

@@ -61,7 +61,7 @@ fn resolver() -> Vec<String> {
 
 /// The target's addresses: those that were tried, and those that were found.
 fn addresses(seen: &Observations) -> Vec<IpAddr> {
-    let tried = seen.dials.iter().filter_map(|dial| match &dial.to {
+    let tried = seen.tcp.dials.iter().filter_map(|dial| match &dial.to {
         Endpoint::Ip(address) => Some(address.ip()),
         Endpoint::Named(_) => None,
     });

@@ -49,8 +49,8 @@ const CLAIMS: &[(&str, Holds)] = &[
     ("PING got PONG", has_pong),
     ("PING gets PONG", has_pong),
     ("answers PING", has_pong),
-    ("AUTH got OK", |run| is_ok(run.seen.login.as_ref())),
-    ("the login works", |run| is_ok(run.seen.login.as_ref())),
+    ("AUTH got OK", |run| is_ok(run.seen.auth.response.as_ref())),
+    ("the login works", |run| is_ok(run.seen.auth.response.as_ref())),
     ("small requests get replies", has_pong),
     ("a second one works", |run| {
         run.seen.fails_only_on_first_connection()
@@ -60,55 +60,67 @@ const CLAIMS: &[(&str, Holds)] = &[
     }),
     ("not even on a second one", |run| {
         run.seen
+            .experiments
             .repeat
             .as_ref()
             .is_some_and(|repeat| repeat.stopped_at().is_some())
     }),
     ("a second connection could not be made", |run| {
-        let repeat = run.seen.repeat.as_ref();
+        let repeat = run.seen.experiments.repeat.as_ref();
         repeat.is_some_and(|repeat| repeat.exchanges.is_empty())
-            || matches!(run.seen.experiment, Some(Experiment::NotConnected))
+            || matches!(
+                run.seen.experiments.other_protocol,
+                Some(Experiment::NotConnected)
+            )
     }),
     (
         "a ClientHello on another connection got no reply",
-        |run| matches!(&run.seen.experiment, Some(Experiment::ClientHello { result, .. }) if !result.is_tls()),
+        |run| matches!(&run.seen.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if !result.is_tls()),
     ),
     (
         "a ClientHello on a second connection got a TLS reply",
-        |run| matches!(&run.seen.experiment, Some(Experiment::ClientHello { result, .. }) if result.is_tls()),
+        |run| matches!(&run.seen.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls()),
     ),
     (
         "a plain-text PING on a second connection got no reply",
-        |run| matches!(&run.seen.experiment, Some(Experiment::PlainPing(Response::Timeout(bytes))) if bytes.is_empty()),
+        |run| matches!(&run.seen.experiments.other_protocol, Some(Experiment::PlainPing(Response::Timeout(bytes))) if bytes.is_empty()),
     ),
     ("every packet was acknowledged", |run| {
         let packets = run
             .seen
             .packets
-            .or(run.seen.tls.as_ref().and_then(|tls| tls.packets));
+            .or(run.seen.tls.handshake.as_ref().and_then(|tls| tls.packets));
         packets.is_some_and(|packets| packets.unacknowledged == 0)
     }),
     ("the data that was sent was never acknowledged", |run| {
         let packets = run
             .seen
             .packets
-            .or(run.seen.tls.as_ref().and_then(|tls| tls.packets));
+            .or(run.seen.tls.handshake.as_ref().and_then(|tls| tls.packets));
         packets.is_some_and(|packets| packets.unacknowledged > 0)
     }),
     ("so the server is slow, not the network", |run| {
         run.seen
-            .connecting()
+            .tcp
+            .connect_time()
             .is_some_and(|connecting| connecting < run.median())
     }),
     ("so the network is slow", |run| {
         run.seen
-            .connecting()
+            .tcp
+            .connect_time()
             .is_some_and(|connecting| connecting * 4 > run.median())
     }),
     ("connecting alone took", |run| {
-        let connecting = run.seen.connecting().unwrap_or_default().max(run.median());
-        let waited = [run.seen.login_took, run.seen.ping_took, run.seen.requests_took];
-        let tls = run.seen.tls.as_ref().map(|tls| tls.took);
+        let connecting = run
+            .seen
+            .tcp
+            .connected()
+            .map(|dial| dial.took)
+            .unwrap_or_default()
+            .max(run.median());
+        let waited = [run.seen.auth.took, run.seen.ping.took, run.seen.requests.took];
+        let tls = run.seen.tls.handshake.as_ref().map(|tls| tls.took);
         waited
             .into_iter()
             .chain(tls)
@@ -130,8 +142,8 @@ impl Run<'_> {
         let (seen, cause) = (self.seen, finding.cause);
         let code = cause.code();
         let layer = code.split('.').next().unwrap_or_default();
-        let is_connected = seen.dials.iter().any(|dial| dial.result == DialResult::Connected);
-        let is_logged_in = is_ok(seen.login.as_ref());
+        let is_connected = seen.tcp.connected().is_some();
+        let is_logged_in = is_ok(seen.auth.response.as_ref());
         let is_proved = finding.certainty == Certainty::Proved;
         let mut found = Vec::new();
         let mut rule = |holds: bool, what: &str| {
@@ -140,7 +152,7 @@ impl Run<'_> {
             }
         };
         match layer {
-            "dns" => rule(seen.dials.is_empty(), "an address was found and dialled"),
+            "dns" => rule(seen.tcp.dials.is_empty(), "an address was found and dialled"),
             "tcp" => rule(!is_connected, "the connection was made"),
             "tls" if cause == Cause::TlsRequired => rule(!self.target.tls, "the URL asks for TLS"),
             "tls" => rule(self.target.tls, "the URL does not ask for TLS"),
@@ -151,7 +163,7 @@ impl Run<'_> {
         }
         match cause {
             Cause::TlsUntrusted | Cause::TlsExpired | Cause::TlsNameMismatch | Cause::TlsVersion => {
-                let tls = seen.tls.as_ref();
+                let tls = seen.tls.handshake.as_ref();
                 let is_fine = tls.is_some_and(|tls| {
                     tls.result == TlsResult::Established && tls.certificate_problem.is_none()
                 });
@@ -167,7 +179,7 @@ impl Run<'_> {
             ),
             Cause::ProtoClosed => rule(self.has_ended(), "no connection was closed"),
             Cause::ServerSilent => rule(
-                seen.ping.is_none()
+                seen.ping.response.is_none()
                     || self
                         .responses()
                         .any(|(_, response)| matches!(response, Response::Timeout(_))),
@@ -179,20 +191,24 @@ impl Run<'_> {
                 "nothing shows a replica",
             ),
             Cause::TlsRequired if is_proved => rule(
-                matches!(&seen.experiment, Some(Experiment::ClientHello { result, .. }) if result.is_tls()),
+                matches!(&seen.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls()),
                 "no TLS reply came",
             ),
             Cause::TlsNotOffered if is_proved => rule(
-                matches!(&seen.experiment, Some(Experiment::PlainPing(Response::Reply(_)))),
+                matches!(
+                    &seen.experiments.other_protocol,
+                    Some(Experiment::PlainPing(Response::Reply(_)))
+                ),
                 "no plain reply came",
             ),
             Cause::TcpTimeout if is_proved => rule(
-                seen.dials
+                seen.tcp
+                    .dials
                     .iter()
                     .any(|dial| matches!(dial.result, DialResult::Timeout { syns } if syns != Some(1))),
                 "only one SYN was sent",
             ),
-            Cause::PathMtu => rule(seen.packet_sizes.is_some(), "no sizes were compared"),
+            Cause::PathMtu => rule(seen.experiments.packet_sizes.is_some(), "no sizes were compared"),
             Cause::ProxyNoBackend if is_proved => rule(self.errors().next().is_some(), "no error reply came"),
             _ => {}
         }
@@ -214,8 +230,8 @@ impl Run<'_> {
             }
             Cause::TlsExpiresSoon | Cause::TlsUntrusted | Cause::TlsExpired => !self.target.tls,
             Cause::AuthPlaintext => self.target.tls || self.target.password.is_none(),
-            Cause::LatencyHigh | Cause::LatencyJitter => self.seen.round_trips.is_empty(),
-            Cause::DnsPartial => self.seen.dials.len() < 2,
+            Cause::LatencyHigh | Cause::LatencyJitter => self.seen.ping.round_trips.is_empty(),
+            Cause::DnsPartial => self.seen.tcp.dials.len() < 2,
             _ => false,
         };
         contradicted.then_some("the run observed the contrary")
@@ -239,7 +255,10 @@ impl Run<'_> {
         if command.contains("***") {
             return Some("it contains a mask".into());
         }
-        if is_ok(self.seen.login.as_ref()) && fix.kind == "password" && cause.code().starts_with("auth.") {
+        if is_ok(self.seen.auth.response.as_ref())
+            && fix.kind == "password"
+            && cause.code().starts_with("auth.")
+        {
             return Some("the login succeeded".into());
         }
         if let Some(refused) = self.refused_command(cause, fix) {
@@ -339,16 +358,16 @@ impl Run<'_> {
             Some(Response::Reply(value))
         });
         let single = [
-            ("AUTH", seen.login.clone()),
-            ("PING", seen.ping.clone()),
-            ("SELECT", seen.select.clone()),
-            ("HGETALL", seen.read.clone()),
+            ("AUTH", seen.auth.response.clone()),
+            ("PING", seen.ping.response.clone()),
+            ("SELECT", seen.requests.select.clone()),
+            ("HGETALL", seen.requests.read.clone()),
             ("HELLO", seen.server.hello.clone()),
             ("ROLE", role),
             ("INFO", info),
             ("MULTI", seen.server.multi.clone()),
         ];
-        let echo = seen.echo.iter().filter_map(|echo| match echo {
+        let echo = seen.requests.echo.iter().filter_map(|echo| match echo {
             Echo::Refused(error) => {
                 let value = redis::parse_redis_value(format!("-{error}\r\n").as_bytes()).ok()?;
                 Some(("ECHO", Response::Reply(value)))
@@ -368,16 +387,21 @@ impl Run<'_> {
             .filter_map(|(name, response)| Some((name, response?)));
         single
             .chain(echo)
-            .chain(seen.stopped_at.iter().map(exchange))
+            .chain(seen.requests.stopped_at.iter().map(exchange))
             .chain(test)
             .chain(seen.permissions.iter().cloned())
     }
 
     /// The same on all connections.
     fn responses(&self) -> impl Iterator<Item = (&'static str, Response)> {
-        let repeat = self.seen.repeat.iter().flat_map(|repeat| &repeat.exchanges);
+        let repeat = self
+            .seen
+            .experiments
+            .repeat
+            .iter()
+            .flat_map(|repeat| &repeat.exchanges);
         let repeat = repeat.map(|exchange| (exchange.command, exchange.response.clone()));
-        let experiment = match &self.seen.experiment {
+        let experiment = match &self.seen.experiments.other_protocol {
             Some(Experiment::PlainPing(response)) => Some(("PING", response.clone())),
             Some(Experiment::ClientHello { inside, .. }) => inside.clone().map(|response| ("PING", response)),
             _ => None,
@@ -385,9 +409,10 @@ impl Run<'_> {
         let handshakes = self
             .seen
             .tls
+            .handshake
             .iter()
             .map(|tls| &tls.result)
-            .chain(&self.seen.second_handshake);
+            .chain(&self.seen.tls.second_handshake);
         let handshakes = handshakes.filter_map(|result| match result {
             TlsResult::Closed => Some(("", Response::Closed(Vec::new()))),
             TlsResult::TimedOut => Some(("", Response::Timeout(Vec::new()))),
@@ -430,7 +455,7 @@ impl Run<'_> {
     }
 
     fn median(&self) -> std::time::Duration {
-        super::median(&self.seen.round_trips)
+        super::median(&self.seen.ping.round_trips)
     }
 }
 

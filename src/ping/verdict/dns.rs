@@ -19,7 +19,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         return judge_address(host, seen);
     };
     if let Some(address) = lookup.addresses.first() {
-        return seen.dials.is_empty().then(|| {
+        return seen.tcp.dials.is_empty().then(|| {
             Finding::proved(Cause::DnsNoAddress)
                 .summary(format!("{host} has no address of the requested family"))
                 .fact(format!("it has only {} addresses", family(*address)))
@@ -86,7 +86,7 @@ fn blocked_here(lookup: &Lookup) -> Option<&str> {
 
 /// Judges a URL with an IP address of the family that `-4` or `-6` excludes.
 fn judge_address(host: &str, seen: &Observations) -> Option<Finding> {
-    let address: IpAddr = host.parse().ok().filter(|_| seen.dials.is_empty())?;
+    let address: IpAddr = host.parse().ok().filter(|_| seen.tcp.dials.is_empty())?;
     Some(
         Finding::proved(Cause::DnsNoAddress)
             .summary(format!("{host} is not an address of the requested family"))

@@ -106,7 +106,7 @@ fn with_accepted_certificate(
         return (finding, None);
     };
     let is_login_withheld =
-        |finding: &Finding| seen.is_password_withheld && finding.cause == Cause::AuthRequired;
+        |finding: &Finding| seen.auth.is_password_withheld && finding.cause == Cause::AuthRequired;
     let answer = match finding {
         None => "Redis answers PING behind this certificate",
         Some(finding) if is_login_withheld(&finding) => {

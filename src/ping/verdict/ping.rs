@@ -14,14 +14,15 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     if let Some(finding) = tls_required(seen) {
         return Some(finding);
     }
-    if let Some(response) = &seen.login
+    if let Some(response) = &seen.auth.response
         && !response.is_ok()
     {
         return Some(judge_login(target, response, seen));
     }
-    let response = seen.ping.as_ref()?;
+    let response = seen.ping.response.as_ref()?;
     if response.is_pong() || seen.serves_without_ping() {
         return seen
+            .requests
             .select
             .as_ref()
             .and_then(|response| judge_select(target, response, seen));
@@ -30,13 +31,13 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         return Some(finding);
     }
     // If PING is renamed or forbidden, the read shows why the server serves nothing.
-    if let Some(read) = &seen.read
+    if let Some(read) = &seen.requests.read
         && read.error_code().is_some_and(|code| code != "ERR")
     {
         return Some(unusable(read, "HGETALL", seen));
     }
     // PING is not allowed or renamed, and the requests after it got no reply: the connection is at fault.
-    if seen.read.is_none() && seen.stopped_at.is_some() {
+    if seen.requests.read.is_none() && seen.requests.stopped_at.is_some() {
         return None;
     }
     // The reply to PING may be a late reply to AUTH, which may repeat the password.
@@ -49,7 +50,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
 
 /// Judges an error about the login in reply to PING, although AUTH got OK.
 fn login_error_after_ok(response: &Response, seen: &Observations) -> Option<Finding> {
-    let is_logged_in = seen.login.as_ref().is_some_and(Response::is_ok);
+    let is_logged_in = seen.is_logged_in();
     let error = response.error().filter(|_| is_logged_in)?;
     match ErrorReply::of(&error)?.cause {
         Cause::AuthRequired => Some(no_login_behind_proxy("PING", &error)),
@@ -74,16 +75,17 @@ pub(super) fn no_login_behind_proxy(command: &str, error: &str) -> Finding {
 /// Judges a run that ended before PING without a cause.
 pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
     seen.ping
+        .response
         .is_none()
         .then(|| Finding::likely(Cause::ServerSilent).fact("the run ended before PING"))
 }
 
 /// Judges a server that answered a ClientHello on the second connection, but nothing in plain text.
 fn tls_required(seen: &Observations) -> Option<Finding> {
-    let Some(Experiment::ClientHello { result, inside }) = &seen.experiment else {
+    let Some(Experiment::ClientHello { result, inside }) = &seen.experiments.other_protocol else {
         return None;
     };
-    let has_replied = [&seen.login, &seen.ping]
+    let has_replied = [&seen.auth.response, &seen.ping.response]
         .into_iter()
         .flatten()
         .any(|response| matches!(response, Response::Reply(_)));
@@ -93,7 +95,7 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
     if let Some(Response::NotResp(received)) = inside {
         return Some(not_redis(received, "inside TLS, on a second connection"));
     }
-    let plain = match seen.login.as_ref().or(seen.ping.as_ref()) {
+    let plain = match seen.auth.response.as_ref().or(seen.ping.response.as_ref()) {
         Some(Response::Closed(_) | Response::Reset(_)) => {
             "the plain-text connection was closed without a reply"
         }
@@ -167,7 +169,7 @@ fn judge_select(target: &Target, response: &Response, seen: &Observations) -> Op
         return Some(unusable(response, "SELECT", seen));
     };
     let known = ErrorReply::of(&error).map(|reply| reply.cause);
-    if known == Some(Cause::AuthRequired) && seen.login.as_ref().is_some_and(Response::is_ok) {
+    if known == Some(Cause::AuthRequired) && seen.is_logged_in() {
         return Some(no_login_behind_proxy("SELECT", &error));
     }
     if known.is_some() || is_about_something_else(&error) {

@@ -29,11 +29,13 @@ pub(super) fn unusable(response: &Response, command: &str, seen: &Observations) 
             None => unexpected_reply(response, command),
         },
         Response::NotResp(received) => not_redis(received, &format!("in reply to {command}")),
-        Response::Alert(alert) => client_certificate(*alert, seen.tls.as_ref()).unwrap_or_else(|| {
-            Finding::likely(Cause::ProtoClosed)
-                .summary("the server ends the TLS session with an alert")
-                .fact(format!("the server sent the TLS alert {}", alert_name(*alert)))
-        }),
+        Response::Alert(alert) => {
+            client_certificate(*alert, seen.tls.handshake.as_ref()).unwrap_or_else(|| {
+                Finding::likely(Cause::ProtoClosed)
+                    .summary("the server ends the TLS session with an alert")
+                    .fact(format!("the server sent the TLS alert {}", alert_name(*alert)))
+            })
+        }
         Response::Closed(received) => closed("closed", received, command, seen),
         Response::Reset(received) => closed("reset", received, command, seen),
         Response::Timeout(received) => timeout(received, command, seen),
@@ -101,7 +103,7 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
 pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> Finding {
     let missing = Missing::of(seen);
     let finding = Finding::proved(Cause::AuthNoPermission).replied(command, error);
-    let who = if seen.login.as_ref().is_some_and(Response::is_ok) {
+    let who = if seen.is_logged_in() {
         "the login works, but this user"
     } else {
         "the user"
@@ -186,7 +188,11 @@ fn quote(received: &[u8]) -> String {
 }
 
 fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
-    let second = seen.repeat.as_ref().and_then(|repeat| repeat.exchanges.last());
+    let second = seen
+        .experiments
+        .repeat
+        .as_ref()
+        .and_then(|repeat| repeat.exchanges.last());
     // The RST on the first connection discarded what the server sent; the second connection shows it.
     if let Some(Exchange { command, response }) = second {
         let when = format!("{command} on a second connection");
@@ -203,7 +209,7 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
             _ => {}
         }
     }
-    let is_tls_untested = match &seen.experiment {
+    let is_tls_untested = match &seen.experiments.other_protocol {
         Some(Experiment::ClientHello { result, .. }) => *result == TlsResult::TimedOut,
         Some(Experiment::NotConnected) => true,
         _ => false,
@@ -222,8 +228,8 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
         .fact(format!("TCP connected; after {command} the connection was {how}"))
         .fact(if !received.is_empty() {
             format!("received before that: {}", quote(received))
-        } else if seen.round_trips.is_empty() {
-            if seen.login.as_ref().is_some_and(Response::is_ok) && command != "AUTH" {
+        } else if seen.ping.round_trips.is_empty() {
+            if seen.is_logged_in() && command != "AUTH" {
                 "AUTH had got OK before that, and nothing else was received".to_owned()
             } else {
                 "nothing was received before that".to_owned()
@@ -243,7 +249,7 @@ pub(super) const ONLY_THIS_CONNECTION: &str =
 
 /// Reports how a second connection ended.
 pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {
-    let repeat = seen.repeat.as_ref()?;
+    let repeat = seen.experiments.repeat.as_ref()?;
     Some(match repeat.exchanges.last() {
         None => "a second connection could not be made".into(),
         Some(_) if seen.second_connection_works() => {
@@ -270,7 +276,11 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
 
 fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
     // Another server behind the same address may reply, or this one after a moment, with an error.
-    let second = seen.repeat.as_ref().and_then(|repeat| repeat.exchanges.last());
+    let second = seen
+        .experiments
+        .repeat
+        .as_ref()
+        .and_then(|repeat| repeat.exchanges.last());
     if let Some(second) = second
         && let Some(error) = second.response.error().filter(|error| !is_unavailable(error))
     {
@@ -278,18 +288,22 @@ fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
         return error_reply(&error, &when, seen)
             .fact(format!("the first connection got no reply to {command}"));
     }
-    let waited = if seen.login.is_some() && seen.ping.is_none() {
-        seen.login_took
+    let waited = if seen.auth.response.is_some() && seen.ping.response.is_none() {
+        seen.auth.took
     } else {
-        seen.ping_took
+        seen.ping.took
     };
-    let reason = NoReply::of(waited, seen.round_trip_of_connecting(), seen.packets);
+    let reason = NoReply::of(waited, seen.tcp.round_trip(), seen.packets);
     let certainty = if reason == NoReply::SilentServer && !seen.second_connection_works() {
         Certainty::Proved
     } else {
         Certainty::Likely
     };
-    let second = seen.repeat.as_ref().and_then(|repeat| repeat.stopped_at());
+    let second = seen
+        .experiments
+        .repeat
+        .as_ref()
+        .and_then(|repeat| repeat.stopped_at());
     let summary = match reason.summary() {
         _ if seen.second_connection_works() => {
             format!("the connection got no reply, but {ONLY_THIS_CONNECTION}")
@@ -302,18 +316,18 @@ fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
     };
     Finding::new(Cause::ServerSilent, certainty)
         .summary(summary)
-        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.round_trip_of_connecting())))
+        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp.round_trip())))
         .fact(format!(
             "TCP connected; {command} got no complete reply within {}",
             seconds(waited)
         ))
         .facts((!received.is_empty()).then(|| format!("only this was received: {}", quote(received))))
         .facts(on_the_second_connection(seen))
-        .facts(match &seen.experiment {
+        .facts(match &seen.experiments.other_protocol {
             Some(Experiment::ClientHello { .. }) => {
                 Some("a ClientHello on another connection got no reply either".into())
             }
-            Some(Experiment::NotConnected) if seen.repeat.is_none() => {
+            Some(Experiment::NotConnected) if seen.experiments.repeat.is_none() => {
                 Some("a second connection could not be made".into())
             }
             _ => None,

@@ -95,7 +95,7 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
 
 /// Judges a write test without a reply, after PING had one.
 fn no_reply(seen: &Observations) -> Finding {
-    let round_trip = median(&seen.round_trips);
+    let round_trip = median(&seen.ping.round_trips);
     Finding::likely(Cause::ServerSilent)
         .summary("the server replies to reads, but a write gets no reply")
         .fact("the write test got no reply, although a read got one on the same connection")

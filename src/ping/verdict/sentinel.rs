@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::reply::unusable;
 use super::tcp::describe;
 use crate::ping::causes::Cause;
-use crate::ping::observation::{DialResult, Observations, SentinelAnswer};
+use crate::ping::observation::{Dial, Observations, SentinelAnswer};
 use crate::sanitize;
 
 /// Judges the reply of a Sentinel to the question for the primary, if it did not name one.
@@ -71,9 +71,9 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
     if !seen.server.is_sentinel() {
         return None;
     }
-    let dials = &seen.sentinel_primary_dials;
+    let dials = &seen.server.sentinel_primary_dials;
     let reached = seen.server.sentinel_primary.as_ref().map(|primary| {
-        if dials.iter().any(|dial| dial.result == DialResult::Connected) {
+        if dials.iter().any(Dial::is_connected) {
             format!("the primary at {primary} accepts connections from here")
         } else if dials.is_empty() {
             format!("the primary at {primary} cannot be reached from here: its name has no address here")

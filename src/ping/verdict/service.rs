@@ -16,14 +16,14 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     if seen.server.is_sentinel() {
         return None;
     }
-    let read = seen.read.as_ref();
+    let read = seen.requests.read.as_ref();
     read.and_then(|response| refused_read(response, seen))
-        .or_else(|| stopped(seen.stopped_at.as_ref()?, seen))
+        .or_else(|| stopped(seen.requests.stopped_at.as_ref()?, seen))
 }
 
 /// Judges problems with a PROXY protocol header: Redis receives one and rejects it, or the port requires one.
 pub(super) fn proxy_header(seen: &Observations) -> Option<Finding> {
-    if seen.expects_proxy_header {
+    if seen.experiments.expects_proxy_header {
         return Some(
             Finding::proved(Cause::ProxyHeader)
                 .summary("the port expects a PROXY protocol header before any data")
@@ -31,7 +31,7 @@ pub(super) fn proxy_header(seen: &Observations) -> Option<Finding> {
                 .fact("on another connection, it replied after a PROXY header"),
         );
     }
-    let first = [("AUTH", &seen.login), ("PING", &seen.ping)];
+    let first = [("AUTH", &seen.auth.response), ("PING", &seen.ping.response)];
     let (command, error) = first
         .into_iter()
         .find_map(|(command, response)| Some((command, response.as_ref()?.error()?)))?;
@@ -47,7 +47,7 @@ pub(super) fn proxy_header(seen: &Observations) -> Option<Finding> {
 
 /// Judges replies that belong to other requests.
 pub(super) fn out_of_step(seen: &Observations) -> Option<Finding> {
-    let fact = match (&seen.echo, &seen.surplus_reply) {
+    let fact = match (&seen.requests.echo, &seen.ping.surplus_reply) {
         (Some(Echo::InReplyTo(command)), _) => {
             format!("the value sent with ECHO came back in reply to {command}")
         }
@@ -85,7 +85,7 @@ fn refused_read(response: &Response, seen: &Observations) -> Option<Finding> {
     if ["NOPERM", "WRONGTYPE", "MOVED", "ASK", "TRYAGAIN"].contains(&code) {
         return None;
     }
-    if code == "NOAUTH" && seen.login.as_ref().is_some_and(Response::is_ok) {
+    if code == "NOAUTH" && seen.is_logged_in() {
         return Some(no_login_behind_proxy("HGETALL", &error));
     }
     Some(error_reply(&error, "HGETALL", seen).fact(reply_to_ping(seen)))
@@ -94,8 +94,8 @@ fn refused_read(response: &Response, seen: &Observations) -> Option<Finding> {
 /// Judges a connection that ended or got no more replies after PONG. Returns `None` if only a request for information
 /// about the server failed.
 fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
-    let repeat = seen.repeat.as_ref();
-    if let Some(sizes) = seen.packet_sizes {
+    let repeat = seen.experiments.repeat.as_ref();
+    if let Some(sizes) = seen.experiments.packet_sizes {
         return Some(mtu(sizes, seen));
     }
     let Some(repeat) = repeat.filter(|repeat| repeat.has_answered("PING")) else {
@@ -116,7 +116,7 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
             fell_silent(second, seen)
                 .fact("many proxies have only database 0: try it without a database number"),
         ),
-        "HGETALL" if !seen.ping.as_ref().is_some_and(Response::is_pong) => Some(fell_silent(second, seen)),
+        "HGETALL" if !seen.has_pong() => Some(fell_silent(second, seen)),
         "HGETALL" => Some(
             Finding::likely(Cause::ProxyNoBackend)
                 .summary(
@@ -136,7 +136,7 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
 }
 
 fn reply_to_ping(seen: &Observations) -> &'static str {
-    if seen.ping.as_ref().is_some_and(Response::is_pong) {
+    if seen.has_pong() {
         "PING got PONG"
     } else {
         "PING got an error reply"
@@ -157,8 +157,8 @@ fn momentary(first: &Exchange, seen: &Observations) -> Finding {
 }
 
 fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
-    let round_trip = median(&seen.round_trips);
-    let reason = NoReply::of(seen.requests_took, round_trip, seen.packets);
+    let round_trip = median(&seen.ping.round_trips);
+    let reason = NoReply::of(seen.requests.took, round_trip, seen.packets);
     let finding = match &first.response {
         Response::Timeout(_) => Finding::likely(Cause::ServerSilent).summary(
             reason
@@ -203,12 +203,15 @@ pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
 /// Warns about a service that ends the connection at a command that every Redis has, or does not support several of them.
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
     let ended = seen
+        .experiments
         .repeat
         .as_ref()
         .and_then(Repeat::stopped_at)
         .map(|exchange| (exchange.command, ended(exchange)));
     let summary = match ended {
-        Some(("ECHO" | "HELLO" | "ROLE" | "INFO" | CONFIG, what)) if seen.packet_sizes.is_none() => {
+        Some(("ECHO" | "HELLO" | "ROLE" | "INFO" | CONFIG, what))
+            if seen.experiments.packet_sizes.is_none() =>
+        {
             let untested = if seen.write_test.as_ref().is_some_and(WriteTest::has_passed) {
                 ""
             } else {

@@ -22,10 +22,10 @@ const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 const FIRST_RETRANSMISSION: Duration = Duration::from_secs(1);
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
-    if seen.dials.iter().any(|dial| dial.result == DialResult::Connected) {
+    if seen.tcp.connected().is_some() {
         return None;
     }
-    let dial = seen.dials.iter().min_by_key(|dial| rank(dial))?;
+    let dial = seen.tcp.dials.iter().min_by_key(|dial| rank(dial))?;
     let untried = if target.tls || target.password.is_some() {
         "TLS, AUTH and PING were not tried"
     } else {
@@ -33,7 +33,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     };
     Some(
         judge_dial(dial, seen)
-            .facts(seen.dials.iter().map(describe))
+            .facts(seen.tcp.dials.iter().map(describe))
             .facts(unreachable_network(seen, dial))
             .facts(misleading_name(target, seen, &dial.to))
             .facts(other_port(target, seen))
@@ -105,7 +105,7 @@ pub(in crate::ping) fn is_from_here(icmp: Icmp, seen: &Observations) -> bool {
 fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
     let to = &dial.to;
     if is_blocked_here(seen) {
-        let blocked = seen.blocked_retransmissions;
+        let blocked = seen.tcp.blocked_retransmissions;
         Finding::likely(Cause::TcpProhibited)
             .summary(format!("this host's own firewall drops packets to {to}"))
             .fact(format!(
@@ -206,10 +206,7 @@ pub(super) fn describe_listener(seen: &Observations) -> Option<String> {
 
 /// The listener that accepted the connection, if that is on this host.
 pub(in crate::ping) fn listener_of_the_connection(seen: &Observations) -> Option<&LocalListener> {
-    let dial = seen
-        .dials
-        .iter()
-        .find(|dial| dial.result == DialResult::Connected)?;
+    let dial = seen.tcp.connected()?;
     let Endpoint::Ip(to) = &dial.to else { return None };
     let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
     listeners.iter().find(|listener| listener.covers(to.ip()))
@@ -298,7 +295,7 @@ fn open_files(seen: &Observations) -> Option<String> {
 
 /// Judges a run that could not open enough files to look up the name, or even to start.
 pub(super) fn judge_open_files(seen: &Observations) -> Option<Finding> {
-    let limit = open_files(seen).filter(|_| seen.dials.is_empty())?;
+    let limit = open_files(seen).filter(|_| seen.tcp.dials.is_empty())?;
     let finding = Finding::proved(Cause::LocalOpenFiles).fact(limit);
     Some(if seen.dns.is_some() {
         finding.summary("this process cannot open any more files, so it cannot look the host name up")
@@ -315,8 +312,8 @@ pub(super) fn judge_open_files(seen: &Observations) -> Option<Finding> {
 /// Reports whether the provider's TLS port accepts connections.
 fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     let service = Hosting::of(target.host()?)?.service;
-    let dial = seen.other_port.as_ref()?;
-    let result = if dial.result == DialResult::Connected {
+    let dial = seen.tcp.other_port.as_ref()?;
+    let result = if dial.is_connected() {
         "accepts connections".to_owned()
     } else {
         format!("could not be connected either: {}", describe(dial))
@@ -328,7 +325,7 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
 pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     let count = seen.retransmissions;
     let syns = "the first SYN got no reply and had to be sent again, so connecting took over 1 s";
-    let is_syn = seen.round_trip_of_connecting() > FIRST_RETRANSMISSION;
+    let is_syn = seen.tcp.round_trip() > FIRST_RETRANSMISSION;
     (count > 0).then(|| {
         let summary = match count {
             1 if is_syn => syns.to_owned(),
@@ -341,12 +338,12 @@ pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
 
 /// Whether this host blocked all retransmitted SYNs. The counter also includes packets of other programs.
 fn is_blocked_here(seen: &Observations) -> bool {
-    let retransmitted = seen.dials.iter().map(|dial| match dial.result {
+    let retransmitted = seen.tcp.dials.iter().map(|dial| match dial.result {
         DialResult::Timeout { syns } => u64::from(syns.unwrap_or(2)).saturating_sub(1),
         _ => 0,
     });
     let retransmitted: u64 = retransmitted.sum();
-    retransmitted > 0 && seen.blocked_retransmissions >= retransmitted
+    retransmitted > 0 && seen.tcp.blocked_retransmissions >= retransmitted
 }
 
 /// Whether the SYN is still in a queue of this host, in which case the kernel does not retransmit it.

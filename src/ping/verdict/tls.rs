@@ -17,12 +17,12 @@ use crate::sanitize;
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
-    let handshake = seen.tls.as_ref();
+    let handshake = seen.tls.handshake.as_ref();
     let is_established = handshake.is_some_and(|tls| tls.result == TlsResult::Established);
     if !target.tls || is_established {
         return None;
     }
-    let plain_ping = match &seen.experiment {
+    let plain_ping = match &seen.experiments.other_protocol {
         Some(Experiment::PlainPing(response)) => Some(response),
         _ => None,
     };
@@ -77,9 +77,9 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
             .facts(without_name(tls)),
         TlsResult::Alert(alert) => match client_certificate(*alert, Some(tls)) {
             Some(finding) => finding.facts(certificate_facts(tls)),
-            None => nothing_in_common(Some(*alert), tls, seen.wider_offer.as_ref()),
+            None => nothing_in_common(Some(*alert), tls, seen.tls.wider_offer.as_ref()),
         },
-        TlsResult::NothingInCommon => nothing_in_common(None, tls, seen.wider_offer.as_ref()),
+        TlsResult::NothingInCommon => nothing_in_common(None, tls, seen.tls.wider_offer.as_ref()),
         TlsResult::Misbehaved(error) => Finding::likely(Cause::TlsVersion)
             .summary("the server violates the TLS protocol during the handshake")
             .fact(format!("the handshake ended with: {error}"))
@@ -102,7 +102,7 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
 
 /// Judges the problem of a certificate that `--insecure` accepted, if the handshake has one.
 pub(super) fn judge_accepted(seen: &Observations) -> Option<Finding> {
-    let tls = seen.tls.as_ref()?;
+    let tls = seen.tls.handshake.as_ref()?;
     let problem = tls.certificate_problem.as_ref()?;
     let is_accepted = tls.result == TlsResult::Established;
     is_accepted.then(|| certificate(problem, tls, seen))
@@ -229,7 +229,7 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
         None if is_expired => "a certificate in the chain has expired".into(),
         None => "a certificate in the chain is not valid yet".into(),
     };
-    let clocks = match seen.server_clock_ahead {
+    let clocks = match seen.tls.server_clock_ahead {
         Some(ahead) if is_valid_after(tls, ahead) => format!(
             "the server's clock (TIME, on a second connection) says {}: then the certificate is valid, so this host's \
              clock is probably wrong",
@@ -242,6 +242,7 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
         None => "nothing else was found that shows the time".into(),
     };
     let clock_is_wrong = seen
+        .tls
         .server_clock_ahead
         .is_some_and(|ahead| is_valid_after(tls, ahead));
     let summary = if clock_is_wrong {
@@ -492,7 +493,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
         "TCP connected, but the TLS handshake was not complete within {}",
         seconds(tls.took)
     );
-    if seen.second_handshake.as_ref().is_some_and(TlsResult::is_tls) {
+    if seen.tls.second_handshake.as_ref().is_some_and(TlsResult::is_tls) {
         return Finding::likely(Cause::TlsStalled)
             .summary(format!(
                 "the TLS handshake got no reply, but {ONLY_THIS_CONNECTION}"
@@ -501,13 +502,14 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
             .fact("a second handshake got a reply");
     }
     if seen
+        .tls
         .small_packet_handshake
         .as_ref()
         .is_some_and(TlsResult::is_tls)
     {
         let out_of_order = tls.packets.filter(|packets| packets.out_of_order > 0);
         // One of several servers may have replied by chance, unless the size decides.
-        let certainty = if seen.packet_sizes.is_some() {
+        let certainty = if seen.experiments.packet_sizes.is_some() {
             Certainty::Proved
         } else {
             Certainty::Likely
@@ -516,10 +518,10 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
             .summary("the TLS handshake starts, but its large packets are lost on the way")
             .fact(waited)
             .fact("a handshake in small packets (536-byte segments) on another connection got a reply")
-            .facts(seen.packet_sizes.map(packet_sizes))
+            .facts(seen.experiments.packet_sizes.map(packet_sizes))
             .facts(out_of_order.map(describe_packets));
     }
-    let reason = NoReply::of(tls.took, seen.round_trip_of_connecting(), tls.packets);
+    let reason = NoReply::of(tls.took, seen.tcp.round_trip(), tls.packets);
     let finding = match plain_ping {
         Some(Response::Timeout(received)) if received.is_empty() => Finding::likely(Cause::ServerSilent)
             .summary(reason.summary().unwrap_or(Cause::ServerSilent.meaning()))
@@ -535,7 +537,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
             .fact(waited),
     };
     finding
-        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.round_trip_of_connecting())))
+        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp.round_trip())))
         .facts(tls.packets.map(describe_packets))
 }
 
@@ -548,7 +550,7 @@ fn not_tls(plain_ping: Option<&Response>) -> Finding {
 }
 
 fn closed(plain_ping: Option<&Response>, seen: &Observations) -> Finding {
-    if seen.second_handshake.as_ref().is_some_and(TlsResult::is_tls) {
+    if seen.tls.second_handshake.as_ref().is_some_and(TlsResult::is_tls) {
         return Finding::likely(Cause::ProtoClosed)
             .summary(format!(
                 "the connection was closed in the TLS handshake, but {ONLY_THIS_CONNECTION}"

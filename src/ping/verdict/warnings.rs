@@ -86,10 +86,10 @@ fn url(warning: &UrlWarning) -> Option<Found> {
 }
 
 fn dns_partial(seen: &Observations) -> Option<Found> {
-    let failed = describe_all(&seen.dials, |result| {
+    let failed = describe_all(&seen.tcp.dials, |result| {
         !matches!(result, DialResult::Connected | DialResult::NoRoute)
     });
-    (!failed.is_empty() && failed.len() < seen.dials.len()).then(|| {
+    (!failed.is_empty() && failed.len() < seen.tcp.dials.len()).then(|| {
         let failed = failed.join("; ");
         (
             Cause::DnsPartial,
@@ -107,7 +107,7 @@ fn describe_all(dials: &[Dial], wanted: fn(&DialResult) -> bool) -> Vec<String> 
 }
 
 fn certificate(seen: &Observations) -> Option<Found> {
-    let ends_in = seen.tls.as_ref()?.certificate()?.ends_in;
+    let ends_in = seen.tls.handshake.as_ref()?.certificate()?.ends_in;
     (0..EXPIRES_SOON).contains(&ends_in).then(|| {
         (
             Cause::TlsExpiresSoon,
@@ -118,10 +118,7 @@ fn certificate(seen: &Observations) -> Option<Found> {
 
 fn plaintext(target: &Target, seen: &Observations) -> Option<Found> {
     // Without a connection, nothing was sent.
-    let connected = seen
-        .dials
-        .iter()
-        .find(|dial| dial.result == DialResult::Connected);
+    let connected = seen.tcp.connected();
     let is_remote =
         connected.is_some_and(|dial| matches!(dial.to, Endpoint::Ip(address) if !address.ip().is_loopback()));
     (target.password.is_some() && !target.tls && is_remote)
@@ -147,7 +144,7 @@ fn replica(seen: &Observations) -> Option<Found> {
 
 fn lost_primary(seen: &Observations) -> Option<Found> {
     let refuses = |response: &Response| response.error_code().as_deref() == Some("MASTERDOWN");
-    let serves = !seen.ping.iter().chain(&seen.read).any(refuses);
+    let serves = !seen.ping.response.iter().chain(&seen.requests.read).any(refuses);
     (serves && seen.server.has_lost_its_primary()).then(|| {
         let summary = "the replica has lost its primary and still serves stale data";
         (Cause::RoleMasterDown, summary.into())
@@ -251,7 +248,7 @@ fn cluster_mode(seen: &Observations) -> Option<Found> {
 }
 
 fn unreachable_nodes(seen: &Observations) -> Option<Found> {
-    let failed = describe_all(&seen.announced, |result| *result != DialResult::Connected);
+    let failed = describe_all(&seen.server.announced, |result| *result != DialResult::Connected);
     (seen.server.is_cluster() && !failed.is_empty()).then(|| {
         let summary = format!(
             "the cluster announces nodes that cannot be reached: {}",
@@ -262,7 +259,7 @@ fn unreachable_nodes(seen: &Observations) -> Option<Found> {
 }
 
 fn slow(seen: &Observations) -> Option<Found> {
-    let median = median(&seen.round_trips);
+    let median = median(&seen.ping.round_trips);
     (median > SLOW_MEDIAN).then(|| {
         let blame = match SlowPart::of(seen) {
             SlowPart::Network => "the network is slow",
@@ -274,7 +271,7 @@ fn slow(seen: &Observations) -> Option<Found> {
                 );
             }
         };
-        let connecting = seconds(seen.connecting().unwrap_or_default());
+        let connecting = seconds(seen.tcp.connect_time().unwrap_or_default());
         let summary = format!(
             "the median round trip takes {}, and connecting took {connecting}: {blame}",
             seconds(median)
@@ -284,9 +281,9 @@ fn slow(seen: &Observations) -> Option<Found> {
 }
 
 fn uneven(seen: &Observations) -> Option<Found> {
-    let slowest = seen.round_trips.iter().max()?;
-    is_uneven(&seen.round_trips).then(|| {
-        let (slowest, median) = (seconds(*slowest), seconds(median(&seen.round_trips)));
+    let slowest = seen.ping.round_trips.iter().max()?;
+    is_uneven(&seen.ping.round_trips).then(|| {
+        let (slowest, median) = (seconds(*slowest), seconds(median(&seen.ping.round_trips)));
         let summary = format!("the slowest round trip took {slowest}, the median {median}");
         (Cause::LatencyJitter, summary)
     })
@@ -305,14 +302,14 @@ pub(crate) enum SlowPart {
 
 impl SlowPart {
     pub(in crate::ping) fn of(seen: &Observations) -> Self {
-        let slow = match median(&seen.round_trips) {
+        let slow = match median(&seen.ping.round_trips) {
             median if median > SLOW_MEDIAN => median,
-            _ => seen.round_trips.iter().max().copied().unwrap_or_default(),
+            _ => seen.ping.round_trips.iter().max().copied().unwrap_or_default(),
         };
-        match seen.connecting() {
+        match seen.tcp.connect_time() {
             _ if seen.retransmissions > 0 => Self::Loss,
             // Through a tunnel, this host itself answers the attempt.
-            Some(_) if seen.connects_to_this_host() => Self::Unknown,
+            Some(_) if seen.tcp.leads_to_this_host() => Self::Unknown,
             Some(connecting) if connecting > slow / 2 => Self::Network,
             Some(_) => Self::Server,
             None => Self::Unknown,

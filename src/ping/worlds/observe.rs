@@ -113,13 +113,19 @@ fn make_up(world: World, seen: &mut Observations) {
         lookup(world, found.collect())
     });
     let resolves = world.resolves();
-    seen.dials = if resolves {
+    seen.tcp.dials = if resolves {
         attempts.map(|(address, path)| dial(*address, path)).collect()
     } else {
         Vec::new()
     };
-    let is_connected = seen.dials.iter().any(|dial| dial.result == DialResult::Connected);
-    seen.tcp_took = seen.dials.iter().map(|dial| dial.took).max().unwrap_or_default();
+    let is_connected = seen.tcp.connected().is_some();
+    seen.tcp.took = seen
+        .tcp
+        .dials
+        .iter()
+        .map(|dial| dial.took)
+        .max()
+        .unwrap_or_default();
     seen.this_host = (!is_connected).then(|| this_host(world));
 }
 

@@ -28,10 +28,7 @@ fn each_answer_of_the_name_servers_has_its_cause() {
             servers: vec![server],
             ..Lookup::default()
         };
-        let seen = Observations {
-            dns: Some(dns),
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| seen.dns = Some(dns));
         assert_eq!(cause("redis://cache.example", &seen), Some(expected));
     }
 }
@@ -44,10 +41,7 @@ fn a_short_wait_for_a_name_server_proves_nothing() {
             took: Duration::from_millis(took),
             ..Lookup::default()
         };
-        let seen = Observations {
-            dns: Some(dns),
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| seen.dns = Some(dns));
         let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
         assert_eq!(finding.cause, Cause::DnsTimeout);
         finding.certainty
@@ -66,10 +60,7 @@ fn name_servers_that_disagree_prove_nothing() {
             servers: vec![name_server(address(), unknown), name_server(address(), known)],
             ..Lookup::default()
         };
-        let seen = Observations {
-            dns: Some(dns),
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| seen.dns = Some(dns));
         let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
         assert_eq!(
             (finding.cause, finding.certainty),
@@ -82,10 +73,7 @@ fn name_servers_that_disagree_prove_nothing() {
 #[test]
 fn the_fixes_for_a_name_depend_on_the_lookup() {
     let first_fix = |lookup: Lookup| {
-        let seen = Observations {
-            dns: Some(lookup),
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| seen.dns = Some(lookup));
         let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
         (finding.cause, finding.fixes[0].kind)
     };
@@ -134,10 +122,7 @@ fn the_evidence_names_resolv_conf_if_no_resolver_is_configured() {
         is_unconfigured: true,
         ..Lookup::default()
     };
-    let seen = Observations {
-        dns: Some(dns),
-        ..Observations::default()
-    };
+    let seen = Observations::default().with(|seen| seen.dns = Some(dns));
     let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
     assert_eq!(finding.cause, Cause::DnsTimeout);
     assert!(finding.evidence[1].contains("/etc/resolv.conf"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{connected, reply, target};
-use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial, Observations};
+use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial};
 use crate::ping::verdict::{Certainty, judge};
 
 fn verdict(trials: &[(u64, bool, IdleEnd)], timeout: Option<&str>) -> Option<(&'static str, Certainty)> {
@@ -12,14 +12,13 @@ fn verdict(trials: &[(u64, bool, IdleEnd)], timeout: Option<&str>) -> Option<(&'
         keepalive: keepalive.then_some(Duration::from_secs(1)),
         end: *end,
     });
-    let mut seen = Observations {
-        ping: Some(reply("+PONG")),
-        idle: Some(IdleTest {
+    let mut seen = connected().with(|seen| {
+        seen.ping.response = Some(reply("+PONG"));
+        seen.idle = Some(IdleTest {
             trials: trials.collect(),
             is_restarted: false,
-        }),
-        ..connected()
-    };
+        });
+    });
     let timeout = timeout.map(|limit| ("timeout".to_owned(), limit.to_owned()));
     seen.server.settings = timeout.into_iter().collect();
     let finding = judge(&target("redis://10.0.3.17"), &seen).finding?;

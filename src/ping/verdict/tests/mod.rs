@@ -34,10 +34,7 @@ fn dial(result: DialResult) -> Dial {
 }
 
 fn connected() -> Observations {
-    Observations {
-        dials: vec![dial(DialResult::Connected)],
-        ..Observations::default()
-    }
+    Observations::default().with(|seen| seen.tcp.dials = vec![dial(DialResult::Connected)])
 }
 
 fn reply(text: &str) -> Response {
@@ -76,14 +73,13 @@ fn tls_handshake(
 
 /// A certificate that is rejected for this problem.
 fn rejected(problem: CertificateProblem, certificate: PeerCertificate) -> Observations {
-    Observations {
-        tls: Some(tls_handshake(
+    connected().with(|seen| {
+        seen.tls.handshake = Some(tls_handshake(
             TlsResult::CertificateRejected,
             Some(problem),
             Some(certificate),
-        )),
-        ..connected()
-    }
+        ))
+    })
 }
 
 fn handshake(
@@ -91,9 +87,8 @@ fn handshake(
     plain_ping: Option<Response>,
     certificate: Option<PeerCertificate>,
 ) -> Observations {
-    Observations {
-        tls: Some(tls_handshake(result, None, certificate)),
-        experiment: plain_ping.map(Experiment::PlainPing),
-        ..connected()
-    }
+    connected().with(|seen| {
+        seen.tls.handshake = Some(tls_handshake(result, None, certificate));
+        seen.experiments.other_protocol = plain_ping.map(Experiment::PlainPing);
+    })
 }

@@ -38,10 +38,7 @@ fn each_answer_to_ping_has_its_cause() {
         ("-ERR operation not permitted", "auth.required"),
         ("+OK POP3 server ready", "proto.not_redis"),
     ] {
-        let seen = Observations {
-            ping: Some(reply(answer)),
-            ..connected()
-        };
+        let seen = connected().with(|seen| seen.ping.response = Some(reply(answer)));
         assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{answer}");
     }
 }
@@ -62,10 +59,7 @@ fn each_response_without_a_reply_has_its_cause() {
             "tls.client_cert",
         ),
     ] {
-        let seen = Observations {
-            ping: Some(heard.clone()),
-            ..connected()
-        };
+        let seen = connected().with(|seen| seen.ping.response = Some(heard.clone()));
         assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{heard:?}");
     }
 }
@@ -73,10 +67,7 @@ fn each_response_without_a_reply_has_its_cause() {
 #[test]
 fn a_port_that_is_not_for_clients_adds_a_fact_to_the_evidence() {
     let facts = |url: &str| {
-        let seen = Observations {
-            ping: Some(Response::Closed(vec![])),
-            ..connected()
-        };
+        let seen = connected().with(|seen| seen.ping.response = Some(Response::Closed(vec![])));
         judge(&target(url), &seen).finding.unwrap().evidence.len()
     };
     let usual = facts("redis://10.0.3.17:6379");
@@ -92,12 +83,11 @@ fn a_run_that_ended_before_ping_is_never_ok() {
 
 #[test]
 fn a_forbidden_ping_is_ok_if_another_command_works() {
-    let seen = Observations {
-        ping: Some(reply("-NOPERM no")),
-        read: Some(reply("-NOPERM no permissions to access a key")),
-        echo: Some(Echo::Same),
-        ..connected()
-    };
+    let seen = connected().with(|seen| {
+        seen.ping.response = Some(reply("-NOPERM no"));
+        seen.requests.read = Some(reply("-NOPERM no permissions to access a key"));
+        seen.requests.echo = Some(Echo::Same);
+    });
     assert_eq!(cause("redis://10.0.3.17", &seen), None);
 }
 
@@ -106,14 +96,13 @@ fn lost_packets_are_distinguished_from_a_stuck_process() {
     let mut facts = HashSet::new();
     for (unacknowledged, out_of_order, first_fix) in [(0, 0, "server"), (2, 0, "firewall"), (0, 1, "server")]
     {
-        let seen = Observations {
-            ping: Some(Response::Timeout(vec![])),
-            packets: Some(PacketCounts {
+        let seen = connected().with(|seen| {
+            seen.ping.response = Some(Response::Timeout(vec![]));
+            seen.packets = Some(PacketCounts {
                 unacknowledged,
                 out_of_order,
-            }),
-            ..connected()
-        };
+            });
+        });
         let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
         assert_eq!(finding.cause, Cause::ServerSilent);
         assert_eq!(finding.fixes[0].kind, first_fix);
@@ -127,11 +116,10 @@ fn lost_packets_are_distinguished_from_a_stuck_process() {
 #[test]
 fn a_read_shows_why_no_command_is_served_if_ping_is_forbidden() {
     let refused = |ping: &str, read: &str| {
-        let seen = Observations {
-            ping: Some(reply(ping)),
-            read: Some(reply(read)),
-            ..connected()
-        };
+        let seen = connected().with(|seen| {
+            seen.ping.response = Some(reply(ping));
+            seen.requests.read = Some(reply(read));
+        });
         cause("redis://10.0.3.17", &seen)
     };
     let renamed = "-ERR unknown command 'PING'";
@@ -153,15 +141,9 @@ fn a_read_shows_why_no_command_is_served_if_ping_is_forbidden() {
 
 #[test]
 fn a_server_that_always_replies_ok_or_pong_is_not_redis() {
-    let seen = Observations {
-        login: Some(reply("+OK POP3 server ready")),
-        ..connected()
-    };
+    let seen = connected().with(|seen| seen.auth.response = Some(reply("+OK POP3 server ready")));
     assert_eq!(cause("redis://:p@10.0.3.17", &seen), Some("proto.not_redis"));
-    let mut seen = Observations {
-        ping: Some(reply("+PONG")),
-        ..connected()
-    };
+    let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+PONG")));
     seen.server.role = Some(Value::SimpleString("PONG".into()));
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
     let greeted = handshake(TlsResult::NotTls, Some(reply("+OK POP3 server ready")), None);
@@ -176,18 +158,20 @@ fn a_cause_is_only_likely_if_there_was_no_time_for_an_experiment() {
             .unwrap()
             .certainty
     };
-    let hello = |result| Observations {
-        ping: Some(Response::Reset(vec![])),
-        experiment: Some(Experiment::ClientHello { result, inside: None }),
-        ..connected()
+    let hello = |result| {
+        connected().with(|seen| {
+            seen.ping.response = Some(Response::Reset(vec![]));
+            seen.experiments.other_protocol = Some(Experiment::ClientHello { result, inside: None });
+        })
     };
     assert_eq!(certainty(&hello(TlsResult::TimedOut)), Certainty::Likely);
     assert_eq!(certainty(&hello(TlsResult::Closed)), Certainty::Proved);
-    let silent = |connecting| Observations {
-        tcp_took: Duration::from_millis(connecting),
-        ping: Some(Response::Timeout(vec![])),
-        ping_took: Duration::from_secs(1),
-        ..connected()
+    let silent = |connecting| {
+        connected().with(|seen| {
+            seen.tcp.took = Duration::from_millis(connecting);
+            seen.ping.response = Some(Response::Timeout(vec![]));
+            seen.ping.took = Duration::from_secs(1);
+        })
     };
     assert_eq!(certainty(&silent(800)), Certainty::Likely);
     assert_eq!(certainty(&silent(1)), Certainty::Proved);
@@ -200,10 +184,7 @@ fn commands_address_the_same_server_and_contain_no_password() {
         let lines = finding.fixes.into_iter().filter_map(|fix| fix.command);
         lines.collect::<Vec<_>>().join("\n")
     };
-    let said = |answer: &str| Observations {
-        ping: Some(reply(answer)),
-        ..connected()
-    };
+    let said = |answer: &str| connected().with(|seen| seen.ping.response = Some(reply(answer)));
     let busy = "-BUSY Redis is busy running a script";
     assert_eq!(
         command("redis://10.0.3.17:6380", said(busy)),
@@ -217,29 +198,21 @@ fn commands_address_the_same_server_and_contain_no_password() {
         command("unix:///run/my%20redis.sock", said(busy)),
         "redis-cli -s '/run/my redis.sock' SCRIPT KILL"
     );
-    let plain = Observations {
-        experiment: Some(Experiment::PlainPing(reply("+PONG"))),
-        ..handshake(TlsResult::TimedOut, None, None)
-    };
+    let plain = handshake(TlsResult::TimedOut, None, None)
+        .with(|seen| seen.experiments.other_protocol = Some(Experiment::PlainPing(reply("+PONG"))));
     assert_eq!(
         command("rediss://ada:Plover-4417@cache.example:6380/3", plain),
         "printf 'Password: '; stty -echo; IFS= read -r REDISCLI_AUTH; stty echo; export REDISCLI_AUTH; \
          sessiontut ping redis://ada@cache.example:6380/3"
     );
     // `ip route get` does not resolve names.
-    let silent = Observations {
-        dials: vec![dial(DialResult::NoRoute)],
-        ..Observations::default()
-    };
+    let silent = Observations::default().with(|seen| seen.tcp.dials = vec![dial(DialResult::NoRoute)]);
     assert_eq!(command("redis://cache.example", silent), "ip route get 10.0.3.17");
 }
 
 #[test]
 fn each_answer_to_auth_and_select_has_its_cause() {
-    let login = |answer: &str| Observations {
-        login: Some(reply(answer)),
-        ..connected()
-    };
+    let login = |answer: &str| connected().with(|seen| seen.auth.response = Some(reply(answer)));
     let url = "redis://:Plover-4417@10.0.3.17/3";
     assert_eq!(
         cause(url, &login("-WRONGPASS invalid username-password pair")),
@@ -256,21 +229,17 @@ fn each_answer_to_auth_and_select_has_its_cause() {
         (Response::Timeout(vec![]), Some("server.silent")),
         (reply("+OK"), None),
     ] {
-        let seen = Observations {
-            ping: Some(reply("+PONG")),
-            select: Some(answer.clone()),
-            ..login("+OK")
-        };
+        let seen = login("+OK").with(|seen| {
+            seen.ping.response = Some(reply("+PONG"));
+            seen.requests.select = Some(answer.clone());
+        });
         assert_eq!(cause(url, &seen), expected, "{answer:?}");
     }
 }
 
 #[test]
 fn a_server_before_redis_6_rejects_the_user_name_not_the_password() {
-    let login = |answer: &str| Observations {
-        login: Some(reply(answer)),
-        ..connected()
-    };
+    let login = |answer: &str| connected().with(|seen| seen.auth.response = Some(reply(answer)));
     let arguments = "-ERR wrong number of arguments for 'auth' command";
     assert_eq!(
         cause("redis://shop:Plover-4417@10.0.3.17", &login(arguments)),
@@ -300,11 +269,10 @@ fn a_server_before_redis_6_rejects_the_user_name_not_the_password() {
 fn a_user_whose_password_is_given_separately_is_not_suspect() {
     let target =
         target("redis://ada@10.0.3.17").with_password(Some(crate::secret::Secret::new("Plover-4417")));
-    let seen = Observations {
-        login: Some(reply("+OK")),
-        ping: Some(reply("+PONG")),
-        ..connected()
-    };
+    let seen = connected().with(|seen| {
+        seen.auth.response = Some(reply("+OK"));
+        seen.ping.response = Some(reply("+PONG"));
+    });
     let warned: Vec<Cause> = judge(&target, &seen)
         .warnings
         .iter()

@@ -11,11 +11,10 @@ use crate::ping::verdict::judge;
 
 #[test]
 fn a_sentinel_without_select_is_reported_as_a_sentinel() {
-    let mut seen = Observations {
-        ping: Some(reply("+PONG")),
-        select: Some(reply("-ERR unknown command 'SELECT'")),
-        ..connected()
-    };
+    let mut seen = connected().with(|seen| {
+        seen.ping.response = Some(reply("+PONG"));
+        seen.requests.select = Some(reply("-ERR unknown command 'SELECT'"));
+    });
     assert_eq!(cause("redis://10.0.3.17/3", &seen), Some("db.index"));
     seen.server.fields = [("redis_mode".into(), "sentinel".into())].into();
     assert_eq!(cause("redis://10.0.3.17/3", &seen), Some("role.sentinel"));
@@ -24,17 +23,16 @@ fn a_sentinel_without_select_is_reported_as_a_sentinel() {
 #[test]
 fn a_primary_that_redirects_writes_is_not_a_replica() {
     let moved = |role: &str| {
-        let mut seen = Observations {
-            ping: Some(reply("+PONG")),
-            write_test: Some(WriteTest {
+        let mut seen = connected().with(|seen| {
+            seen.ping.response = Some(reply("+PONG"));
+            seen.write_test = Some(WriteTest {
                 queued: vec![
                     ("MULTI", reply("+OK")),
                     ("HSET", reply("-MOVED 7 10.0.3.18:6379")),
                 ],
                 executed: reply("-EXECABORT Transaction discarded because of previous errors."),
-            }),
-            ..connected()
-        };
+            });
+        });
         seen.server.role = Some(Value::Array(vec![Value::BulkString(role.into())]));
         cause("redis://10.0.3.17", &seen)
     };
@@ -69,21 +67,17 @@ fn the_first_refused_command_of_a_write_test_gives_the_cause() {
             queued: vec![("MULTI", reply("+OK")), ("HSET", reply(refusal))],
             executed: reply("-EXECABORT Transaction discarded because of previous errors."),
         };
-        let seen = Observations {
-            ping: Some(reply("+PONG")),
-            write_test: Some(rehearsal),
-            ..connected()
-        };
+        let seen = connected().with(|seen| {
+            seen.ping.response = Some(reply("+PONG"));
+            seen.write_test = Some(rehearsal);
+        });
         assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{refusal}");
     }
 }
 
 #[test]
 fn a_redirected_read_reveals_a_cluster_that_forbids_info() {
-    let mut seen = Observations {
-        ping: Some(reply("+PONG")),
-        ..connected()
-    };
+    let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+PONG")));
     seen.server.cluster_read = Some(reply("-MOVED 7 10.0.3.18:6379"));
     let warnings = judge(&target("redis://10.0.3.17"), &seen).warnings;
     assert_eq!(warnings[0].cause, Cause::ClusterMode);
@@ -100,25 +94,22 @@ fn each_observation_on_a_working_connection_has_its_warning() {
             .map(|warning| warning.cause)
             .collect::<Vec<_>>()
     };
-    let mut seen = Observations {
-        ping: Some(reply("+PONG")),
-        ..connected()
-    };
+    let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+PONG")));
     assert_eq!(warned("redis://10.0.3.17", &seen), []);
     assert_eq!(warned("redis://:p@10.0.3.17", &seen), [Cause::AuthPlaintext]);
     assert_eq!(warned("redis://secret@10.0.3.17", &seen), [Cause::UrlSuspect]);
-    seen.round_trips = vec![Duration::from_millis(40); 5];
+    seen.ping.round_trips = vec![Duration::from_millis(40); 5];
     assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::LatencyHigh]);
-    seen.round_trips = [
+    seen.ping.round_trips = [
         vec![Duration::from_millis(1); 13],
         vec![Duration::from_millis(80); 2],
     ]
     .concat();
     assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::LatencyJitter]);
-    seen.round_trips.clear();
-    seen.dials.push(dial(DialResult::Timeout { syns: None }));
+    seen.ping.round_trips.clear();
+    seen.tcp.dials.push(dial(DialResult::Timeout { syns: None }));
     assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::DnsPartial]);
-    seen.dials.pop();
+    seen.tcp.dials.pop();
     seen.server.role = Some(Value::Array(vec![Value::BulkString(b"slave".to_vec())]));
     assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::RoleReplica]);
 }
@@ -129,10 +120,7 @@ fn warned(seen: &Observations) -> Vec<Cause> {
 }
 
 fn with_info(fields: &[(&str, &str)]) -> Observations {
-    let mut seen = Observations {
-        ping: Some(reply("+PONG")),
-        ..connected()
-    };
+    let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+PONG")));
     let fields = fields
         .iter()
         .map(|(name, value)| ((*name).into(), (*value).into()));
@@ -202,9 +190,9 @@ fn the_limits_of_clients_and_replicas_are_warnings_only_when_they_are_near() {
 fn a_slow_round_trip_is_the_networks_fault_if_connecting_was_slow_too() {
     let fix = |connecting, to: &str| {
         let mut seen = with_info(&[]);
-        seen.round_trips = vec![Duration::from_millis(40); 5];
-        seen.dials[0].took = Duration::from_millis(connecting);
-        seen.dials[0].to = Endpoint::Ip(to.parse().unwrap());
+        seen.ping.round_trips = vec![Duration::from_millis(40); 5];
+        seen.tcp.dials[0].took = Duration::from_millis(connecting);
+        seen.tcp.dials[0].to = Endpoint::Ip(to.parse().unwrap());
         let warnings = judge(&target("redis://10.0.3.17"), &seen).warnings;
         let kinds = warnings[0].fixes.iter().map(|fix| fix.kind);
         kinds.collect::<Vec<_>>()
@@ -231,10 +219,7 @@ fn a_cluster_without_some_nodes_is_partial_and_each_node_has_its_fix() {
         ..dial(result)
     };
     let first_fix = |announced: Vec<Dial>| {
-        let seen = Observations {
-            announced,
-            ..seen.clone()
-        };
+        let seen = seen.clone().with(|seen| seen.server.announced = announced);
         let warnings = judge(&target("redis://10.0.3.17"), &seen).warnings;
         let unreachable = warnings
             .iter()

@@ -75,19 +75,18 @@ fn bad_url(title: &'static str, url: &'static str) -> Situation {
 
 fn seen(title: &'static str, url: &'static str, mut seen: Observations) -> Situation {
     // PING comes after the login.
-    if matches!(seen.ping, Some(Response::Reply(_))) && seen.login.is_none() && target(url).password.is_some()
+    if matches!(seen.ping.response, Some(Response::Reply(_)))
+        && seen.auth.response.is_none()
+        && target(url).password.is_some()
     {
-        seen.login = Some(reply("+OK"));
+        seen.auth.response = Some(reply("+OK"));
     }
     let seen = Some(Box::new(seen));
     Situation { title, url, seen }
 }
 
 fn lookup(lookup: Lookup) -> Observations {
-    Observations {
-        dns: Some(lookup),
-        ..Observations::default()
-    }
+    Observations::default().with(|seen| seen.dns = Some(lookup))
 }
 
 /// A name server that replied at once or, to no query, within 2 seconds.
@@ -115,20 +114,16 @@ fn resolved(title: &'static str, answer: NameAnswer) -> Situation {
 }
 
 fn dialled(result: DialResult) -> Observations {
-    Observations {
-        dials: vec![dial(result)],
-        ..Observations::default()
-    }
+    Observations::default().with(|seen| seen.tcp.dials = vec![dial(result)])
 }
 
 fn socket(result: DialResult) -> Observations {
-    Observations {
-        dials: vec![Dial {
+    Observations::default().with(|seen| {
+        seen.tcp.dials = vec![Dial {
             to: Endpoint::Named("/run/redis.sock".into()),
             ..dial(result)
-        }],
-        ..Observations::default()
-    }
+        }]
+    })
 }
 
 fn from_here(nearness: Nearness, seen: Observations) -> Observations {
@@ -136,7 +131,7 @@ fn from_here(nearness: Nearness, seen: Observations) -> Observations {
         nearness,
         ..ThisHost::default()
     });
-    Observations { this_host, ..seen }
+    seen.with(|seen| seen.this_host = this_host)
 }
 
 fn icmp(code: u8) -> ErrorSource {
@@ -171,11 +166,10 @@ pub(super) fn listener(process: &str, address: &str, waiting: u32) -> LocalListe
 }
 
 fn ping(response: Response) -> Observations {
-    Observations {
-        ping: Some(response),
-        ping_took: Duration::from_secs(3),
-        ..connected()
-    }
+    connected().with(|seen| {
+        seen.ping.response = Some(response);
+        seen.ping.took = Duration::from_secs(3);
+    })
 }
 
 fn error(reply_text: &str) -> Observations {
@@ -183,10 +177,7 @@ fn error(reply_text: &str) -> Observations {
 }
 
 fn login(reply_text: &str) -> Observations {
-    Observations {
-        login: Some(reply(reply_text)),
-        ..connected()
-    }
+    connected().with(|seen| seen.auth.response = Some(reply(reply_text)))
 }
 
 fn pong() -> Observations {
@@ -205,10 +196,7 @@ fn info(info: &[(&str, &str)]) -> Observations {
 }
 
 fn read(reply_text: &str) -> Observations {
-    Observations {
-        read: Some(reply(reply_text)),
-        ..pong()
-    }
+    pong().with(|seen| seen.requests.read = Some(reply(reply_text)))
 }
 
 /// Returns observations of a connection that got no reply to a command after PONG. A second connection got replies to
@@ -225,22 +213,20 @@ fn stopped(
         .map(|command| exchange(*command, reply("+PONG")))
         .collect();
     exchanges.push(exchange(then, response.clone()));
-    Observations {
-        stopped_at: Some(exchange(command, response)),
-        requests_took: Duration::from_secs(2),
-        repeat: Some(Repeat { exchanges }),
-        ..pong()
-    }
+    pong().with(|seen| {
+        seen.requests.stopped_at = Some(exchange(command, response));
+        seen.requests.took = Duration::from_secs(2);
+        seen.experiments.repeat = Some(Repeat { exchanges });
+    })
 }
 
 fn write_refused(reply_text: &str) -> Observations {
-    Observations {
-        write_test: Some(WriteTest {
+    pong().with(|seen| {
+        seen.write_test = Some(WriteTest {
             queued: vec![("HSET", reply(reply_text))],
             executed: reply("-EXECABORT Transaction discarded because of previous errors."),
-        }),
-        ..pong()
-    }
+        })
+    })
 }
 
 fn permissions(replies: &[(&'static str, &str)]) -> Observations {
@@ -269,7 +255,7 @@ fn tls(result: TlsResult) -> Observations {
 }
 
 fn tls_change(mut seen: Observations, change: impl FnOnce(&mut Handshake)) -> Observations {
-    change(seen.tls.as_mut().unwrap());
+    change(seen.tls.handshake.as_mut().unwrap());
     seen
 }
 
@@ -278,15 +264,14 @@ fn wider_offer(version: ProtocolVersion, cipher_suite: &str, unsupported: Option
         unsupported: unsupported.map(str::to_owned),
         ..certificate()
     };
-    Observations {
-        wider_offer: Some(WiderOffer {
+    handshake(TlsResult::Alert(AlertDescription::HandshakeFailure), None, None).with(|seen| {
+        seen.tls.wider_offer = Some(WiderOffer {
             version,
             cipher_suite: cipher_suite.into(),
             group: Some(NamedGroup::secp256r1),
             certificate: Some(certificate),
-        }),
-        ..handshake(TlsResult::Alert(AlertDescription::HandshakeFailure), None, None)
-    }
+        })
+    })
 }
 
 fn tls_timeout(plain_ping: Response) -> Observations {
@@ -303,7 +288,7 @@ fn packets(unacknowledged: u32, out_of_order: u32, mut seen: Observations) -> Ob
 
 fn second_connection(result: TlsResult, seen: Observations) -> Observations {
     let experiment = Some(Experiment::ClientHello { result, inside: None });
-    Observations { experiment, ..seen }
+    seen.with(|seen| seen.experiments.other_protocol = experiment)
 }
 
 #[allow(clippy::too_many_lines, reason = "one arm for each cause")]
@@ -476,20 +461,18 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ]
         }
         Cause::LocalOpenFiles => {
-            let too_low = Observations {
-                open_file_limit: Some(8),
-                ..Observations::default()
-            };
+            let too_low = Observations::default().with(|seen| seen.open_file_limit = Some(8));
             vec![
                 seen("before the first check", IP, too_low),
                 seen("a socket", IP, dialled(DialResult::TooManyFiles)),
             ]
         }
         Cause::PathLoss => {
-            let lossy = |retransmissions, connecting| Observations {
-                retransmissions,
-                tcp_took: Duration::from_millis(connecting),
-                ..pong()
+            let lossy = |retransmissions, connecting| {
+                pong().with(|seen| {
+                    seen.retransmissions = retransmissions;
+                    seen.tcp.took = Duration::from_millis(connecting);
+                })
             };
             vec![
                 seen("a lost SYN", IP, lossy(1, 1020)),
@@ -499,7 +482,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
         }
         Cause::DnsPartial => {
             let mut partly = pong();
-            partly.dials.push(dial(DialResult::Timeout { syns: Some(2) }));
+            partly.tcp.dials.push(dial(DialResult::Timeout { syns: Some(2) }));
             vec![seen("one of two addresses", NAME, partly)]
         }
         Cause::TcpTimeout => {
@@ -513,10 +496,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 took: Duration::from_millis(300),
                 ..dial(DialResult::Timeout { syns: Some(1) })
             };
-            let single_syn = Observations {
-                dials: vec![short],
-                ..Observations::default()
-            };
+            let single_syn = Observations::default().with(|seen| seen.tcp.dials = vec![short]);
             vec![
                 seen(
                     "a private network",
@@ -567,17 +547,18 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 address: address.parse().unwrap(),
                 is_shared: false,
             };
-            let named = |hosts_file: Option<&str>, to: &str| Observations {
-                dns: Some(Lookup {
-                    addresses: vec![to.parse().unwrap()],
-                    hosts_file: hosts_file.map(entry),
-                    ..Lookup::default()
-                }),
-                dials: vec![Dial {
-                    to: Endpoint::Ip(format!("{to}:6379").parse().unwrap()),
-                    ..dial(DialResult::Refused)
-                }],
-                ..Observations::default()
+            let named = |hosts_file: Option<&str>, to: &str| {
+                Observations::default().with(|seen| {
+                    seen.dns = Some(Lookup {
+                        addresses: vec![to.parse().unwrap()],
+                        hosts_file: hosts_file.map(entry),
+                        ..Lookup::default()
+                    });
+                    seen.tcp.dials = vec![Dial {
+                        to: Endpoint::Ip(format!("{to}:6379").parse().unwrap()),
+                        ..dial(DialResult::Refused)
+                    }];
+                })
             };
             let mut stale = named(Some("10.0.9.9"), "10.0.9.9");
             stale.dns.as_mut().unwrap().servers = vec![name_server(
@@ -585,7 +566,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
             )];
             let mut plain_port = dialled(DialResult::Refused);
-            plain_port.other_port = Some(Dial {
+            plain_port.tcp.other_port = Some(Dial {
                 to: Endpoint::Ip("10.0.3.17:6380".parse().unwrap()),
                 ..dial(DialResult::Connected)
             });
@@ -631,10 +612,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
         ],
         Cause::TcpProhibited => {
             let here = DialResult::Prohibited(ErrorSource::ThisHost("permission denied".into()));
-            let blocked = Observations {
-                blocked_retransmissions: 2,
-                ..dialled(SILENCE)
-            };
+            let blocked = dialled(SILENCE).with(|seen| seen.tcp.blocked_retransmissions = 2);
             vec![
                 seen(
                     "a firewall on the way",
@@ -702,17 +680,14 @@ fn situations(cause: Cause) -> Vec<Situation> {
                     };
                 })
             };
-            let insecure = Observations {
-                ping: Some(reply("+PONG")),
-                ..tls_change(problem(CertificateProblem::UnknownIssuer), |tls| {
-                    tls.result = TlsResult::Established;
-                })
-            };
-            let insecure_login = Observations {
-                is_password_withheld: true,
-                ping: Some(reply("-NOAUTH Authentication required.")),
-                ..insecure.clone()
-            };
+            let insecure = tls_change(problem(CertificateProblem::UnknownIssuer), |tls| {
+                tls.result = TlsResult::Established;
+            })
+            .with(|seen| seen.ping.response = Some(reply("+PONG")));
+            let insecure_login = insecure.clone().with(|seen| {
+                seen.auth.is_password_withheld = true;
+                seen.ping.response = Some(reply("-NOAUTH Authentication required."));
+            });
             vec![
                 seen("one certificate", TLS, problem(CertificateProblem::UnknownIssuer)),
                 seen("a chain", TLS, chain),
@@ -818,10 +793,8 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 })
             };
             let expired = || dated(CertificateProblem::Expired, -90_000, -7200);
-            let clock = |ahead, seen| Observations {
-                server_clock_ahead: Some(ahead),
-                ..seen
-            };
+            let clock =
+                |ahead, seen: Observations| seen.with(|seen| seen.tls.server_clock_ahead = Some(ahead));
             let issuer = tls_change(dated(CertificateProblem::Expired, -90_000, 90_000), |tls| {
                 tls.chain.push(PeerCertificate {
                     subject: "CN=Example Intermediate".into(),
@@ -913,18 +886,15 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ]
         }
         Cause::TlsStalled => {
-            let one_backend = Observations {
-                second_handshake: Some(TlsResult::Established),
-                ..tls_timeout(Response::Timeout(vec![]))
-            };
-            let small = Observations {
-                packet_sizes: Some(PacketSizes {
+            let one_backend = tls_timeout(Response::Timeout(vec![]))
+                .with(|seen| seen.tls.second_handshake = Some(TlsResult::Established));
+            let small = tls_timeout(Response::Timeout(vec![])).with(|seen| {
+                seen.experiments.packet_sizes = Some(PacketSizes {
                     passed: 1396,
                     lost: 1404,
-                }),
-                small_packet_handshake: Some(TlsResult::Established),
-                ..tls_timeout(Response::Timeout(vec![]))
-            };
+                });
+                seen.tls.small_packet_handshake = Some(TlsResult::Established);
+            });
             vec![
                 seen("one of two servers", TLS, one_backend),
                 seen(
@@ -941,11 +911,8 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ]
         }
         Cause::TlsExpiresSoon => {
-            let mut soon = Observations {
-                ping: Some(reply("+PONG")),
-                ..tls(TlsResult::Established)
-            };
-            soon.tls.as_mut().unwrap().chain[0].ends_in = 5 * 86_400;
+            let mut soon = tls(TlsResult::Established).with(|seen| seen.ping.response = Some(reply("+PONG")));
+            soon.tls.handshake.as_mut().unwrap().chain[0].ends_in = 5 * 86_400;
             vec![seen("in 5 days", TLS, soon)]
         }
         Cause::AuthRequired => vec![
@@ -1026,7 +993,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ),
             seen("SELECT", "redis://ada:Plover-4417@10.0.3.17/3", {
                 let mut seen = permissions(&[("HGETALL", "*0")]);
-                seen.select = Some(reply(
+                seen.requests.select = Some(reply(
                     "-NOPERM this user has no permissions to run the 'select' command",
                 ));
                 seen
@@ -1045,11 +1012,11 @@ fn situations(cause: Cause) -> Vec<Situation> {
         ],
         Cause::ProtoUnexpected => {
             let mut one_late = pong();
-            one_late.echo = Some(Echo::InReplyTo("ROLE"));
+            one_late.requests.echo = Some(Echo::InReplyTo("ROLE"));
             let mut other_value = pong();
-            other_value.echo = Some(Echo::Other(reply("+PONG")));
+            other_value.requests.echo = Some(Echo::Other(reply("+PONG")));
             let mut greeting = error("+OK welcome");
-            greeting.surplus_reply = Some(reply("+PONG"));
+            greeting.ping.surplus_reply = Some(reply("+PONG"));
             vec![
                 seen("one request late", IP, one_late),
                 seen("another value", IP, other_value),
@@ -1058,7 +1025,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
         }
         Cause::ProxyNoBackend => {
             let mut login_required = read("-NOAUTH Authentication required.");
-            login_required.login = Some(reply("+OK"));
+            login_required.auth.response = Some(reply("+OK"));
             let silent = stopped("HGETALL", Response::Timeout(vec![]), &["PING"], "HGETALL");
             vec![
                 seen("upstream failure", IP, read("-upstream failure")),
@@ -1068,7 +1035,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
         }
         Cause::ProxyHeader => {
             let mut expected = ping(Response::Closed(vec![]));
-            expected.expects_proxy_header = true;
+            expected.experiments.expects_proxy_header = true;
             let rejected = "-ERR unknown command 'PROXY', with args beginning with: 'TCP4' '10.0.3.9'";
             vec![
                 seen("an expected header", IP, expected),
@@ -1124,16 +1091,18 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ]
         }
         Cause::PathMtu => {
-            let lost = |unacknowledged, out_of_order| Observations {
-                packet_sizes: Some(PacketSizes {
-                    passed: 1396,
-                    lost: 1404,
-                }),
-                ..packets(
+            let lost = |unacknowledged, out_of_order| {
+                packets(
                     unacknowledged,
                     out_of_order,
                     stopped("ECHO", Response::Timeout(vec![]), &["PING", "HGETALL"], "ECHO"),
                 )
+                .with(|seen| {
+                    seen.experiments.packet_sizes = Some(PacketSizes {
+                        passed: 1396,
+                        lost: 1404,
+                    })
+                })
             };
             vec![
                 seen("lost requests", IP, lost(3, 0)),
@@ -1178,17 +1147,16 @@ fn situations(cause: Cause) -> Vec<Situation> {
         ],
         Cause::ServerSilent => {
             let mut far = tls_timeout(Response::Timeout(vec![]));
-            far.tcp_took = Duration::from_millis(1200);
+            far.tcp.took = Duration::from_millis(1200);
             let mut one_backend = stopped("HGETALL", Response::Timeout(vec![]), &["PING"], "HGETALL");
-            one_backend.repeat.as_mut().unwrap().exchanges.pop();
-            let after_ping = Observations {
-                write_test: Some(WriteTest {
+            one_backend.experiments.repeat.as_mut().unwrap().exchanges.pop();
+            let after_ping = pong().with(|seen| {
+                seen.write_test = Some(WriteTest {
                     queued: vec![],
                     executed: Response::Timeout(vec![]),
-                }),
-                round_trips: vec![Duration::from_millis(300); 3],
-                ..pong()
-            };
+                });
+                seen.ping.round_trips = vec![Duration::from_millis(300); 3];
+            });
             vec![
                 seen(
                     "no reply",
@@ -1435,20 +1403,20 @@ fn situations(cause: Cause) -> Vec<Situation> {
             };
             let mut nameless = pong();
             nameless.server.cluster = [("cluster_state".into(), "ok".into())].into();
-            nameless.announced = vec![node(
+            nameless.server.announced = vec![node(
                 "?:6379",
                 DialResult::Other("the name cannot be resolved".into()),
             )];
             let mut one_node = pong();
             one_node.server.cluster = [("cluster_state".into(), "ok".into())].into();
-            one_node.announced = vec![
+            one_node.server.announced = vec![
                 node("10.0.3.17:6379", DialResult::Connected),
                 node("10.0.3.17:6380", DialResult::Refused),
                 node("10.0.3.18:6379", SILENCE),
             ];
             let mut announced = pong();
             announced.server.cluster = [("cluster_state".into(), "ok".into())].into();
-            announced.announced = vec![dial(DialResult::Refused)];
+            announced.server.announced = vec![dial(DialResult::Refused)];
             vec![
                 seen("a refused connection", IP, announced),
                 seen("no host name", IP, nameless),
@@ -1456,19 +1424,14 @@ fn situations(cause: Cause) -> Vec<Situation> {
             ]
         }
         Cause::DbIndex => {
-            let refused = Observations {
-                select: Some(reply("-ERR DB index is out of range")),
-                ..pong()
-            };
+            let refused =
+                pong().with(|seen| seen.requests.select = Some(reply("-ERR DB index is out of range")));
             vec![seen("SELECT", "redis://10.0.3.17/99", refused)]
         }
         Cause::LatencyHigh => {
             let slow = |connecting| {
-                let mut seen = Observations {
-                    round_trips: vec![Duration::from_millis(40); 5],
-                    ..pong()
-                };
-                seen.dials[0].took = Duration::from_millis(connecting);
+                let mut seen = pong().with(|seen| seen.ping.round_trips = vec![Duration::from_millis(40); 5]);
+                seen.tcp.dials[0].took = Duration::from_millis(connecting);
                 seen
             };
             vec![
@@ -1478,9 +1441,9 @@ fn situations(cause: Cause) -> Vec<Situation> {
         }
         Cause::LatencyJitter => {
             let mut uneven = pong();
-            uneven.round_trips = vec![Duration::from_millis(1); 5];
-            uneven.round_trips[2] = Duration::from_millis(80);
-            uneven.dials[0].took = Duration::from_millis(1);
+            uneven.ping.round_trips = vec![Duration::from_millis(1); 5];
+            uneven.ping.round_trips[2] = Duration::from_millis(80);
+            uneven.tcp.dials[0].took = Duration::from_millis(1);
             vec![seen("one of 80 ms", IP, uneven)]
         }
     }

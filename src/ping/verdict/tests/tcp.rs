@@ -32,10 +32,7 @@ fn each_result_of_a_connection_attempt_has_its_cause() {
             "tcp.prohibited",
         ),
     ] {
-        let seen = Observations {
-            dials: vec![dial(result)],
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| seen.tcp.dials = vec![dial(result)]);
         assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected));
     }
 }
@@ -43,15 +40,11 @@ fn each_result_of_a_connection_attempt_has_its_cause() {
 #[test]
 fn if_addresses_fail_in_different_ways_the_most_specific_gives_the_cause() {
     let timeout = || dial(DialResult::Timeout { syns: Some(3) });
-    let seen = Observations {
-        dials: vec![timeout(), dial(DialResult::Refused)],
-        ..Observations::default()
-    };
+    let seen =
+        Observations::default().with(|seen| seen.tcp.dials = vec![timeout(), dial(DialResult::Refused)]);
     assert_eq!(cause("redis://cache.example", &seen), Some("tcp.refused"));
-    let seen = Observations {
-        dials: vec![dial(DialResult::NoRoute), timeout()],
-        ..Observations::default()
-    };
+    let seen =
+        Observations::default().with(|seen| seen.tcp.dials = vec![dial(DialResult::NoRoute), timeout()]);
     assert_eq!(cause("redis://cache.example", &seen), Some("tcp.timeout"));
 }
 
@@ -62,11 +55,10 @@ fn the_evidence_shows_where_a_misleading_name_is_defined() {
             to: Endpoint::Ip(to.parse().unwrap()),
             ..dial(DialResult::Refused)
         }];
-        let seen = Observations {
-            dns: Some(lookup),
-            dials,
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| {
+            seen.dns = Some(lookup);
+            seen.tcp.dials = dials;
+        });
         judge(&target("redis://cache.example"), &seen)
             .finding
             .unwrap()
@@ -102,11 +94,10 @@ fn the_order_of_fixes_depends_on_this_hosts_network() {
             ..ThisHost::default()
         });
         let dials = vec![dial(DialResult::Timeout { syns: Some(3) })];
-        let seen = Observations {
-            dials,
-            this_host,
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| {
+            seen.tcp.dials = dials;
+            seen.this_host = this_host;
+        });
         let finding = judge(&target(url), &seen).finding.unwrap();
         finding.fixes.iter().map(|fix| fix.kind).collect::<Vec<_>>()
     };
@@ -163,11 +154,10 @@ fn a_full_queue_is_distinguished_from_a_firewall_by_the_listener() {
             listeners: Some(listeners),
             ..ThisHost::default()
         });
-        let seen = Observations {
-            dials: vec![dial(DialResult::Timeout { syns: Some(3) })],
-            this_host,
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| {
+            seen.tcp.dials = vec![dial(DialResult::Timeout { syns: Some(3) })];
+            seen.this_host = this_host;
+        });
         let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
         let kinds: Vec<_> = finding.fixes.iter().map(|fix| fix.kind).collect();
         assert_eq!(kinds, fixes);
@@ -182,11 +172,10 @@ fn in_a_container_the_first_fix_for_a_closed_port_is_the_container() {
             in_container,
             ..ThisHost::default()
         });
-        let seen = Observations {
-            dials: vec![dial(DialResult::Refused)],
-            this_host,
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| {
+            seen.tcp.dials = vec![dial(DialResult::Refused)];
+            seen.this_host = this_host;
+        });
         let finding = judge(&target("redis://127.0.0.1"), &seen).finding.unwrap();
         finding.fixes.iter().map(|fix| fix.kind).collect::<Vec<_>>()
     };
@@ -201,10 +190,7 @@ fn a_unix_socket_with_a_full_queue_does_not_suggest_security_groups() {
         to: Endpoint::Named("/run/redis.sock".into()),
         ..dial(DialResult::Timeout { syns: None })
     };
-    let seen = Observations {
-        dials: vec![queue],
-        ..Observations::default()
-    };
+    let seen = Observations::default().with(|seen| seen.tcp.dials = vec![queue]);
     let finding = judge(&target("unix:///run/redis.sock"), &seen).finding.unwrap();
     assert_eq!(finding.cause, Cause::TcpTimeout);
     assert_eq!(finding.fixes[0].kind, "accept-queue");
@@ -218,11 +204,10 @@ fn a_syn_that_was_never_retransmitted_has_not_left_this_host() {
         ..dial(DialResult::Timeout { syns })
     };
     let cause_of = |dial, blocked_retransmissions| {
-        let seen = Observations {
-            dials: vec![dial],
-            blocked_retransmissions,
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| {
+            seen.tcp.dials = vec![dial];
+            seen.tcp.blocked_retransmissions = blocked_retransmissions;
+        });
         cause("redis://10.0.3.17", &seen)
     };
     assert_eq!(cause_of(one(Some(1), 3000), 0), Some("tcp.unreachable"));
@@ -242,10 +227,7 @@ fn one_unanswered_syn_proves_nothing() {
             took: Duration::from_millis(took),
             ..dial(DialResult::Timeout { syns: Some(syns) })
         };
-        let seen = Observations {
-            dials: vec![silent],
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| seen.tcp.dials = vec![silent]);
         judge(&target("redis://10.0.3.17"), &seen)
             .finding
             .unwrap()
@@ -265,14 +247,13 @@ fn an_icmp_error_from_this_host_is_this_hosts_own_firewall() {
             code: 3,
             from: from.parse().ok(),
         };
-        let seen = Observations {
-            dials: vec![dial(DialResult::Prohibited(ErrorSource::Icmp(icmp)))],
-            this_host: Some(ThisHost {
+        let seen = Observations::default().with(|seen| {
+            seen.tcp.dials = vec![dial(DialResult::Prohibited(ErrorSource::Icmp(icmp)))];
+            seen.this_host = Some(ThisHost {
                 source: Some(own),
                 ..ThisHost::default()
-            }),
-            ..Observations::default()
-        };
+            });
+        });
         judge(&target("redis://10.0.3.17"), &seen).finding.unwrap().fixes[0].kind
     };
     assert_eq!(first_fix("10.0.3.99"), "local-firewall");
@@ -283,10 +264,7 @@ fn an_icmp_error_from_this_host_is_this_hosts_own_firewall() {
 #[test]
 fn the_host_name_decides_whose_advice_comes_first() {
     let first_fix = |url: &str, result: DialResult| {
-        let seen = Observations {
-            dials: vec![dial(result)],
-            ..Observations::default()
-        };
+        let seen = Observations::default().with(|seen| seen.tcp.dials = vec![dial(result)]);
         judge(&target(url), &seen).finding.unwrap().fixes[0].kind
     };
     let silence = || DialResult::Timeout { syns: Some(3) };

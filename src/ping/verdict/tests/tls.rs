@@ -21,19 +21,12 @@ fn a_plain_url_to_a_tls_port_is_tls_required_unless_it_is_https() {
             inside,
         })
     };
-    let silent = || Observations {
-        ping: Some(Response::Timeout(vec![])),
-        ..connected()
-    };
-    let seen = Observations {
-        experiment: hello(Some(reply("+PONG"))),
-        ..silent()
-    };
+    let silent = || connected().with(|seen| seen.ping.response = Some(Response::Timeout(vec![])));
+    let seen = silent().with(|seen| seen.experiments.other_protocol = hello(Some(reply("+PONG"))));
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("tls.required"));
-    let seen = Observations {
-        experiment: hello(Some(Response::NotResp(b"HTTP/1.1 400".to_vec()))),
-        ..silent()
-    };
+    let seen = silent().with(|seen| {
+        seen.experiments.other_protocol = hello(Some(Response::NotResp(b"HTTP/1.1 400".to_vec())))
+    });
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
 }
 
@@ -103,15 +96,15 @@ fn a_missing_client_certificate_in_tls_1_2_is_distinguished_from_a_missing_ciphe
     let failure = || handshake(TlsResult::Alert(Alert::HandshakeFailure), None, None);
     assert_eq!(cause("rediss://h", &failure()), Some("tls.version"));
     let mut asked = failure();
-    asked.tls.as_mut().unwrap().client_certificate_request = Some(vec![]);
+    asked.tls.handshake.as_mut().unwrap().client_certificate_request = Some(vec![]);
     assert_eq!(cause("rediss://h", &asked), Some("tls.client_cert"));
 }
 
 #[test]
 fn what_the_server_chooses_from_a_wider_offer_decides() {
     let chosen = |version, cipher_suite: &str, group, unsupported: Option<&str>| {
-        let seen = Observations {
-            wider_offer: Some(WiderOffer {
+        let seen = handshake(TlsResult::Alert(Alert::HandshakeFailure), None, None).with(|seen| {
+            seen.tls.wider_offer = Some(WiderOffer {
                 version,
                 cipher_suite: cipher_suite.into(),
                 group: Some(group),
@@ -119,9 +112,8 @@ fn what_the_server_chooses_from_a_wider_offer_decides() {
                     unsupported: unsupported.map(str::to_owned),
                     ..PeerCertificate::default()
                 }),
-            }),
-            ..handshake(TlsResult::Alert(Alert::HandshakeFailure), None, None)
-        };
+            })
+        });
         cause("rediss://h", &seen).unwrap()
     };
     let (new, old) = (ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2);
@@ -141,8 +133,8 @@ fn what_the_server_chooses_from_a_wider_offer_decides() {
 fn a_certificate_that_insecure_accepted_stays_the_cause_unless_a_later_check_fails() {
     let accepted = |ping| {
         let mut seen = rejected(CertificateProblem::UnknownIssuer, PeerCertificate::default());
-        seen.tls.as_mut().unwrap().result = TlsResult::Established;
-        seen.ping = Some(ping);
+        seen.tls.handshake.as_mut().unwrap().result = TlsResult::Established;
+        seen.ping.response = Some(ping);
         seen
     };
     let target = target("rediss://cache.example");
@@ -150,7 +142,7 @@ fn a_certificate_that_insecure_accepted_stays_the_cause_unless_a_later_check_fai
     assert_eq!(code(&accepted(reply("+PONG"))), "tls.untrusted");
     let mut withheld = accepted(reply("-NOAUTH Authentication required."));
     assert_eq!(code(&withheld), "auth.required");
-    withheld.is_password_withheld = true;
+    withheld.auth.is_password_withheld = true;
     assert_eq!(code(&withheld), "tls.untrusted");
     let loading = judge(
         &target,
@@ -173,10 +165,8 @@ fn a_wrong_clock_is_named_only_if_the_certificate_is_valid_by_the_servers_clock(
             ends_in: -3_000_000,
             ..PeerCertificate::default()
         };
-        let seen = Observations {
-            server_clock_ahead: ahead,
-            ..rejected(CertificateProblem::Expired, certificate)
-        };
+        let seen = rejected(CertificateProblem::Expired, certificate)
+            .with(|seen| seen.tls.server_clock_ahead = ahead);
         judge(&target("rediss://h"), &seen).finding.unwrap().fixes[0].kind
     };
     assert_eq!(first_fix(Some(0)), "certificate");
@@ -186,13 +176,14 @@ fn a_wrong_clock_is_named_only_if_the_certificate_is_valid_by_the_servers_clock(
 
 #[test]
 fn a_handshake_that_works_in_small_packets_has_lost_large_ones() {
-    let small = |result| Observations {
-        packet_sizes: Some(PacketSizes {
-            passed: 1396,
-            lost: 1404,
-        }),
-        small_packet_handshake: Some(result),
-        ..handshake(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None)
+    let small = |result| {
+        handshake(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None).with(|seen| {
+            seen.experiments.packet_sizes = Some(PacketSizes {
+                passed: 1396,
+                lost: 1404,
+            });
+            seen.tls.small_packet_handshake = Some(result);
+        })
     };
     let verdict = |seen: &Observations| {
         let finding = judge(&target("rediss://cache.example"), seen).finding.unwrap();
@@ -219,8 +210,8 @@ fn a_timeout_with_two_explanations_is_only_likely() {
 fn a_timeout_over_tls_distinguishes_a_far_server_and_lost_packets_from_a_silent_server() {
     let judged = |tcp_took, unacknowledged| {
         let mut seen = handshake(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None);
-        seen.tcp_took = Duration::from_millis(tcp_took);
-        seen.tls.as_mut().unwrap().packets = Some(PacketCounts {
+        seen.tcp.took = Duration::from_millis(tcp_took);
+        seen.tls.handshake.as_mut().unwrap().packets = Some(PacketCounts {
             unacknowledged,
             ..PacketCounts::default()
         });
@@ -243,7 +234,7 @@ fn a_timeout_over_tls_distinguishes_a_far_server_and_lost_packets_from_a_silent_
 fn an_invalid_certificate_is_not_reported_as_an_unknown_ca() {
     let first_fix = |problem, chain: usize| {
         let mut seen = rejected(problem, PeerCertificate::default());
-        seen.tls.as_mut().unwrap().chain = vec![PeerCertificate::default(); chain];
+        seen.tls.handshake.as_mut().unwrap().chain = vec![PeerCertificate::default(); chain];
         judge(&target("rediss://cache.example"), &seen)
             .finding
             .unwrap()
@@ -269,7 +260,7 @@ fn an_expired_intermediate_is_not_reported_as_the_age_of_the_servers_own_certifi
         let mut seen = rejected(CertificateProblem::Expired, certificate(own));
         let mut issuer = certificate(issuer);
         issuer.subject = "CN=Intermediate".into();
-        seen.tls.as_mut().unwrap().chain.push(issuer);
+        seen.tls.handshake.as_mut().unwrap().chain.push(issuer);
         judge(&target("rediss://cache.example"), &seen)
             .finding
             .unwrap()

@@ -1,0 +1,81 @@
+//! Connections that were left idle and then used.
+
+use std::time::Duration;
+
+/// Connections that were left idle and then used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdleTest {
+    pub trials: Vec<IdleTrial>,
+    /// Whether the server's run id was different afterwards.
+    pub is_restarted: bool,
+}
+
+/// How much later the trials with TCP keepalive start.
+pub(in crate::ping) const STAGGER: Duration = Duration::from_millis(400);
+
+/// One such connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleTrial {
+    /// How long it was idle until it was used, or ended.
+    pub idle: Duration,
+    /// The interval of TCP keepalive, if it was on.
+    pub keepalive: Option<Duration>,
+    pub end: IdleEnd,
+}
+
+/// What happened to an idle connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleEnd {
+    Survived,
+    /// It was closed while it was idle.
+    Closed,
+    /// It was reset while it was idle.
+    Reset,
+    /// The PING after it got RST in reply.
+    ResetOnUse,
+    /// The PING after it got no reply.
+    Silent,
+}
+
+impl IdleEnd {
+    /// The value in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Survived => "survived",
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::ResetOnUse => "reset-on-use",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+impl IdleTest {
+    fn with(&self, keepalive: Option<Duration>) -> impl Iterator<Item = &IdleTrial> {
+        self.trials
+            .iter()
+            .filter(move |trial| trial.keepalive == keepalive)
+    }
+
+    /// The shortest trial that a connection did not survive.
+    pub fn shortest_lost(&self, keepalive: Option<Duration>) -> Option<&IdleTrial> {
+        let lost = self
+            .with(keepalive)
+            .filter(|trial| trial.end != IdleEnd::Survived);
+        lost.min_by_key(|trial| trial.idle)
+    }
+
+    /// The same, with or without keepalive.
+    pub fn any_lost(&self) -> Option<&IdleTrial> {
+        let lost = self.trials.iter().filter(|trial| trial.end != IdleEnd::Survived);
+        lost.min_by_key(|trial| trial.idle)
+    }
+
+    /// The longest idle time that a connection survived.
+    pub fn longest_survived(&self, keepalive: Option<Duration>) -> Option<Duration> {
+        let survived = self
+            .with(keepalive)
+            .filter(|trial| trial.end == IdleEnd::Survived);
+        survived.map(|trial| trial.idle).max()
+    }
+}

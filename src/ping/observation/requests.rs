@@ -1,0 +1,167 @@
+//! The requests on the connection, and what other connections show about their failure.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::TlsResult;
+use crate::ping::response::Response;
+use crate::secret::Secret;
+
+/// The login, if the URL has a password.
+#[derive(Clone, Debug, Default)]
+pub struct Login {
+    /// The response to AUTH.
+    pub response: Option<Response>,
+    /// The time until the response.
+    pub took: Duration,
+    /// Whether the password was not sent, because `--insecure` accepted the certificate.
+    pub is_password_withheld: bool,
+}
+
+/// The first PING, and those that measure the round trips.
+#[derive(Clone, Debug, Default)]
+pub struct Pings {
+    /// The response to the first.
+    pub response: Option<Response>,
+    /// The time until the response.
+    pub took: Duration,
+    /// A reply that arrived without a request, after an unexpected reply to AUTH or PING.
+    pub surplus_reply: Option<Response>,
+    /// Round trip times, in the order of measurement.
+    pub round_trips: Vec<Duration>,
+}
+
+/// The requests after PING that a working connection must answer.
+#[derive(Clone, Debug, Default)]
+pub struct Requests {
+    /// The response to SELECT, if the URL names a database other than 0.
+    pub select: Option<Response>,
+    /// The response to a harmless read: HGETALL of a key of ping's own.
+    pub read: Option<Response>,
+    /// The response to an ECHO of 4 kB.
+    pub echo: Option<Echo>,
+    /// The request that got no reply, because the connection ended or for no visible reason.
+    pub stopped_at: Option<Exchange>,
+    /// The time until the last response.
+    pub took: Duration,
+}
+
+/// What other connections show about a request that got no reply.
+#[derive(Clone, Debug, Default)]
+pub struct Experiments {
+    /// Whether the server speaks the other protocol: TLS or plain text.
+    pub other_protocol: Option<Experiment>,
+    /// The same requests on a second connection.
+    pub repeat: Option<Repeat>,
+    /// Whether the server replies if a PROXY protocol header comes first.
+    pub expects_proxy_header: bool,
+    /// Which packet sizes get through, if large packets are lost.
+    pub packet_sizes: Option<PacketSizes>,
+}
+
+/// The response to an ECHO of a large unique value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Echo {
+    /// The same value: 4 kB get through in both directions.
+    Same,
+    /// An error reply: large packets were not tried.
+    Refused(String),
+    /// The value came back in reply to this other command.
+    InReplyTo(&'static str),
+    /// A reply with another value.
+    Other(Response),
+}
+
+/// A request and its response.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exchange {
+    pub command: &'static str,
+    pub response: Response,
+}
+
+impl Exchange {
+    /// Masks the password, unless the reply is the expected one: a server may repeat what it was sent.
+    #[must_use]
+    pub fn without(self, password: Option<&Secret>) -> Self {
+        if self.response.is_granted() {
+            return self;
+        }
+        Self {
+            response: self.response.without(password),
+            ..self
+        }
+    }
+
+    /// Whether the response is a complete reply, which may be an error reply.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.response, Response::Reply(_))
+    }
+}
+
+/// The requests of the climb, repeated on a second connection one at a time, up to the first without a reply.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Repeat {
+    /// Empty if the second connection could not be made.
+    pub exchanges: Vec<Exchange>,
+}
+
+impl Repeat {
+    /// The response to a command, if the second connection got that far.
+    pub fn response(&self, command: &str) -> Option<&Response> {
+        let exchange = self.exchanges.iter().find(|exchange| exchange.command == command);
+        exchange.map(|exchange| &exchange.response)
+    }
+
+    /// The request that got no reply on the second connection either.
+    pub fn stopped_at(&self) -> Option<&Exchange> {
+        self.exchanges.last().filter(|exchange| !exchange.is_answered())
+    }
+
+    /// Whether the second connection worked up to this command, and the command got a reply there.
+    pub fn has_answered(&self, command: &str) -> bool {
+        matches!(self.response(command), Some(Response::Reply(_)))
+    }
+}
+
+/// Sizes of IP packets, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketSizes {
+    /// The largest size that got through.
+    pub passed: u16,
+    /// The smallest size that was lost.
+    pub lost: u16,
+}
+
+/// The result of an experiment on a second connection.
+#[derive(Clone, Debug)]
+pub enum Experiment {
+    /// The response to a plain-text PING, sent if the URL asks for TLS.
+    PlainPing(Response),
+    /// A TLS handshake, tried if the URL does not ask for TLS.
+    ClientHello {
+        /// Its result; any certificate is accepted.
+        result: TlsResult,
+        /// The response to a PING inside TLS.
+        inside: Option<Response>,
+    },
+    /// The second connection could not be made.
+    NotConnected,
+}
+
+/// The responses to the tutorial's commands in one MULTI.
+#[derive(Clone, Debug)]
+pub struct WriteTest {
+    /// Each command with its response, normally QUEUED.
+    pub queued: Vec<(&'static str, Response)>,
+    /// The response to EXEC.
+    pub executed: Response,
+}
+
+impl WriteTest {
+    /// Whether all commands were executed.
+    pub fn has_passed(&self) -> bool {
+        let is_error = |reply: &Value| matches!(reply, Value::ServerError(_));
+        matches!(&self.executed, Response::Reply(Value::Array(replies)) if !replies.iter().any(is_error))
+    }
+}

@@ -1,0 +1,162 @@
+//! What the server reports about itself.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::Value;
+
+use super::{Dial, NamedPrimary};
+use crate::ping::response::{Response, is_unknown_command, items, text};
+
+/// Hash slots of a cluster.
+pub(crate) const SLOTS: u16 = 16384;
+
+/// What the server reports about itself. Replies that an ACL forbids are missing.
+#[derive(Clone, Debug, Default)]
+pub struct ServerInfo {
+    /// The reply to ROLE.
+    pub role: Option<Value>,
+    /// The response to HELLO.
+    pub hello: Option<Response>,
+    /// The error reply to INFO.
+    pub info_error: Option<String>,
+    /// The commands that got an error reply.
+    pub refused: Vec<&'static str>,
+    /// The fields of INFO.
+    pub fields: BTreeMap<String, String>,
+    /// The response to MULTI, if the server lacks another command that Redis has.
+    pub multi: Option<Response>,
+    /// The fields of CLUSTER INFO.
+    pub cluster: BTreeMap<String, String>,
+    /// Settings that CONFIG GET reports.
+    pub settings: BTreeMap<String, String>,
+    /// The response to a read on a cluster node.
+    pub cluster_read: Option<Response>,
+    /// The first primary that a Sentinel reports.
+    pub sentinel_primary: Option<NamedPrimary>,
+    /// The attempts to connect to that primary.
+    pub sentinel_primary_dials: Vec<Dial>,
+    /// The connection attempts to the nodes that a cluster announces.
+    pub announced: Vec<Dial>,
+}
+
+impl ServerInfo {
+    /// A field of INFO, by name.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
+    }
+
+    /// A field of INFO, as a number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.field(name)?.parse().ok()
+    }
+
+    /// The commands among those that were sent which the server does not support, although Redis does.
+    pub fn unsupported(&self) -> Vec<&'static str> {
+        let role = self.role.clone().map(Response::Reply);
+        let responses = [
+            ("HELLO", self.hello.as_ref()),
+            ("ROLE", role.as_ref()),
+            ("MULTI", self.multi.as_ref()),
+        ];
+        let info = self.info_error.as_deref().is_some_and(is_unknown_command);
+        let is_unknown = |response: Option<&Response>| response.is_some_and(Response::is_unknown_command);
+        let others = responses
+            .into_iter()
+            .filter(|(_, response)| is_unknown(*response));
+        info.then_some("INFO")
+            .into_iter()
+            .chain(others.map(|(name, _)| name))
+            .collect()
+    }
+
+    /// Whether the server lacks one of these commands, and not only because it is old: HELLO came with Redis 6.
+    pub fn may_be_limited(&self) -> bool {
+        !self.is_before(6) && !self.unsupported().is_empty()
+    }
+
+    /// After how long the server itself closes idle connections; zero if it does not.
+    pub fn idle_limit(&self) -> Option<Duration> {
+        self.setting("timeout")?.parse().ok().map(Duration::from_secs)
+    }
+
+    /// A setting, by its name in CONFIG GET.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
+    }
+
+    /// Whether this is a Redis with a lower major version; `false` for other servers.
+    pub fn is_before(&self, major: u64) -> bool {
+        let version = self
+            .field("redis_version")
+            .and_then(|version| version.split('.').next());
+        self.field("server_name").is_none()
+            && version
+                .and_then(|version| version.parse().ok())
+                .is_some_and(|version: u64| version < major)
+    }
+
+    /// `cluster_state` in CLUSTER INFO: `ok` or `fail`.
+    pub fn cluster_state(&self) -> Option<&str> {
+        self.cluster.get("cluster_state").map(String::as_str)
+    }
+
+    /// The number of slots without a node, or whose node does not reply.
+    pub fn failing_slots(&self) -> Option<u64> {
+        let count = |name: &str| self.cluster.get(name)?.parse::<u64>().ok();
+        let failing = count("cluster_slots_fail")?.saturating_add(count("cluster_slots_pfail")?);
+        Some(
+            u64::from(SLOTS)
+                .saturating_sub(count("cluster_slots_assigned")?)
+                .saturating_add(failing),
+        )
+    }
+
+    /// `master`, `slave` or `sentinel`.
+    pub fn role_name(&self) -> Option<String> {
+        items(self.role.as_ref())
+            .first()
+            .and_then(text)
+            .or_else(|| self.field("role").map(str::to_owned))
+    }
+
+    /// Whether this is a Sentinel.
+    pub fn is_sentinel(&self) -> bool {
+        self.field("redis_mode") == Some("sentinel") || self.role_name().as_deref() == Some("sentinel")
+    }
+
+    /// Whether this is a cluster node.
+    pub fn is_cluster(&self) -> bool {
+        let read = self.cluster_read.as_ref().and_then(Response::error);
+        self.field("cluster_enabled") == Some("1")
+            || self.field("redis_mode") == Some("cluster")
+            || self.cluster_state().is_some()
+            || read.is_some_and(|error| error.starts_with("MOVED") || error.starts_with("CLUSTERDOWN"))
+    }
+
+    /// Whether this is a replica.
+    pub fn is_replica(&self) -> bool {
+        self.role_name().as_deref() == Some("slave")
+    }
+
+    /// The host and port of a replica's primary, as the replica sees them.
+    pub fn primary(&self) -> Option<(String, u16)> {
+        if let [_, host, Value::Int(port), ..] = items(self.role.as_ref())
+            && self.is_replica()
+        {
+            return Some((text(host)?, u16::try_from(*port).ok()?));
+        }
+        let port = self.field("master_port")?.parse().ok()?;
+        Some((self.field("master_host")?.to_owned(), port))
+    }
+
+    /// Whether this is a replica that is not connected to its primary.
+    pub fn has_lost_its_primary(&self) -> bool {
+        let link = items(self.role.as_ref()).get(3).and_then(text);
+        self.is_replica()
+            && (self.field("master_link_status") == Some("down")
+                || link.is_some_and(|link| {
+                    matches!(link.as_str(), "connect" | "connecting" | "handshake" | "none")
+                }))
+    }
+}

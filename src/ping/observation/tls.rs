@@ -1,0 +1,143 @@
+//! The TLS handshakes, and the certificates in them.
+
+use std::time::Duration;
+
+use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
+
+use crate::os::PacketCounts;
+
+/// The TLS handshake, if the URL asks for TLS, and what other handshakes show about its failure.
+#[derive(Clone, Debug, Default)]
+pub struct Handshakes {
+    /// The handshake on the connection.
+    pub handshake: Option<Handshake>,
+    /// The result of a second one, with any certificate, if the first was closed or got no reply.
+    pub second_handshake: Option<TlsResult>,
+    /// The result of one in small packets, which ran while the first one got no reply.
+    pub small_packet_handshake: Option<TlsResult>,
+    /// What the server chooses if it is offered more, after a handshake without anything in common.
+    pub wider_offer: Option<WiderOffer>,
+    /// How far the server's clock is ahead of this host's in seconds, if the dates in the certificate are wrong.
+    pub server_clock_ahead: Option<i64>,
+}
+
+/// A TLS handshake.
+#[derive(Clone, Debug)]
+pub struct Handshake {
+    pub result: TlsResult,
+    /// Why the server's certificate is rejected. With `--insecure`, the handshake is complete in spite of it.
+    pub certificate_problem: Option<CertificateProblem>,
+    /// The certificates that the server sent, its own first.
+    pub chain: Vec<PeerCertificate>,
+    /// Whether the names in the chain lead to a trusted CA.
+    pub leads_to_trusted_ca: bool,
+    /// The name that must be in the certificate.
+    pub expected_name: String,
+    /// The protocol version, such as `TLSv1_3`.
+    pub version: Option<String>,
+    pub took: Duration,
+    /// The packet counts after a timeout.
+    pub packets: Option<PacketCounts>,
+    /// This host's clock, in seconds since 1970.
+    pub clock: i64,
+    pub trusted: TrustedCas,
+    /// The certificate of `--cert`.
+    pub client_certificate: Option<PeerCertificate>,
+    /// If the server asked for a client certificate: the issuers that it accepts (none: it does not say).
+    pub client_certificate_request: Option<Vec<String>>,
+}
+
+impl Handshake {
+    /// The server's certificate.
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
+        self.chain.first()
+    }
+}
+
+/// How a handshake ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsResult {
+    Established,
+    /// This host rejected the certificate, for [`Handshake::certificate_problem`].
+    CertificateRejected,
+    /// The server ended the handshake with this alert.
+    Alert(AlertDescription),
+    /// The server chose something that was not offered.
+    NothingInCommon,
+    /// The server violates the protocol; the library's message.
+    Misbehaved(String),
+    /// The server sent something other than TLS.
+    NotTls,
+    /// The server closed or reset the connection.
+    Closed,
+    TimedOut,
+    /// The host name or `--tls-name` cannot be in any certificate.
+    BadName(String),
+    /// The options for TLS (`--ca`, `--cert`, `--key`) cannot be used.
+    Unusable(String),
+}
+
+/// Why a certificate is rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateProblem {
+    /// No trusted CA has signed it.
+    UnknownIssuer,
+    /// A trusted CA has the issuer's name, but its key does not verify the signature.
+    WrongSignature,
+    /// This host trusts no CA at all.
+    NoTrustedCa,
+    /// The server sent no certificate.
+    Missing,
+    /// It is for a different host name.
+    OtherName,
+    Expired,
+    NotValidYet,
+    /// Something in the chain that this program does not support, although other clients may.
+    Unsupported(String),
+    /// It is not valid for a server, whatever the client.
+    Invalid(String),
+}
+
+/// The CAs that this host trusts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedCas {
+    /// How many there are.
+    pub count: usize,
+    /// `SSL_CERT_FILE` or `SSL_CERT_DIR` with its value, which replaces the system's CAs.
+    pub variable: Option<(&'static str, String)>,
+    /// Why that file or folder cannot be read.
+    pub fault: Option<String>,
+}
+
+/// What a certificate says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// The names that it is valid for, from its subjectAltName.
+    pub names: Vec<String>,
+    /// The common names in its subject, which old clients also accept as names.
+    pub common_names: Vec<String>,
+    pub subject: String,
+    pub issuer: String,
+    /// Whether issuer and subject are the same.
+    pub is_self_signed: bool,
+    /// Seconds until it becomes valid; negative if it already is.
+    pub begins_in: i64,
+    /// Seconds until it expires; negative if it has.
+    pub ends_in: i64,
+    /// What this program does not support about it, such as `a key on the curve P-521`.
+    pub unsupported: Option<String>,
+    /// The certificate itself.
+    pub der: Vec<u8>,
+}
+
+/// What a server chooses if a ClientHello offers more than this program supports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WiderOffer {
+    pub version: ProtocolVersion,
+    /// Its name, such as `TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256`.
+    pub cipher_suite: String,
+    /// The group of the key exchange.
+    pub group: Option<NamedGroup>,
+    /// The server's certificate, if it could be read.
+    pub certificate: Option<PeerCertificate>,
+}
