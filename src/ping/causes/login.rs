@@ -1,50 +1,54 @@
 //! Fixes for logins that fail, and for users without the necessary permissions.
 
-use super::commands::{admin_cli, ping, shell_quoted, url_with_login};
-use super::fix::{FixContext, Fixes, advise};
+use super::fix::{FixContext, Fixes, advise, shell_quoted};
 use crate::ping::permissions::{Access, KEY_PATTERN};
-use crate::ping::verdict::is_iam_token;
-use crate::redis_url::{Target, UrlWarning};
 use crate::sanitize;
-use crate::secret::Secret;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
-    let with_password = |user: Option<String>| {
-        let password = Some(Secret::new("PASSWORD"));
-        at.ping_to(|target| (target.user, target.password) = (user, password))
+    let with_password = FixContext {
+        has_password: true,
+        ..at.clone()
     };
-    if at.target.warnings.contains(&UrlWarning::UserWithoutPassword) {
+    if at.has_user_only {
+        let with_user = FixContext {
+            user: at.named_user.clone(),
+            ..with_password.clone()
+        };
         return advise(
             "password",
             "if the part of the URL before the @ is the password, give it as the password (this command asks for it)",
         )
-        .command(with_password(None))
+        .command(with_password.ping_here(""))
         .and("password", "if it is a user name, add the password of that user")
-        .command(with_password(at.target.user.clone()));
+        .command(with_user.ping_here(""));
     }
-    let url = url_with_login(at.target, "USER");
     advise(
         "password",
         "set the password in the environment, where `ps` does not show it (this command asks for it)",
     )
-    .command(with_password(None))
+    .command(with_password.ping_here(""))
     .and(
         "user",
-        format!("if the server has ACL users, its default user may be off: add the user name to the URL, as in {url}"),
+        format!(
+            "if the server has ACL users, its default user may be off: add the user name to the URL, as in {}",
+            at.url_with_login("USER")
+        ),
     )
 }
 
 pub(super) fn failed(at: &FixContext) -> Fixes {
-    let target = at.target;
-    if target.user.is_some() && at.reply_contains("wrong number of arguments") {
+    let without_user = FixContext {
+        user: None,
+        ..at.clone()
+    };
+    if at.user.is_some() && at.reply_contains("wrong number of arguments") {
         return advise(
             "user",
             "remove the user name: servers before Redis 6 have only a password",
         )
-        .command(at.ping_to(|target| target.user = None));
+        .command(without_user.ping_here(""));
     }
-    let password = target.password.as_ref().map_or("", Secret::reveal);
-    if is_iam_token(password) {
+    if at.has_iam_token {
         return advise(
             "token",
             "create a new IAM token and log in with it: a token can be used for a new login only while it is valid, and \
@@ -52,9 +56,9 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         )
         .and("clock", "if the token should still be valid, check the clock of the host that created it");
     }
-    if password.ends_with(char::is_whitespace) {
-        return match target.password_variable {
-            Some(name) if password.ends_with('\n') => {
+    if let Some((variable, is_newline)) = at.blank {
+        return match variable {
+            Some(name) if is_newline => {
                 advise("password", format!("remove the newline at the end of {name}"))
                     .command(format!("export {name}=\"$(printf %s \"${name}\")\""))
             }
@@ -70,8 +74,9 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         "password",
         "try the password again (this command asks for it); in a URL, special characters must be percent-encoded",
     )
-    .command(at.ping(""));
-    let elasticache = if at.is_aws() {
+    .command(at.ping_here(""));
+    let user = at.user.as_deref().unwrap_or("default");
+    let elasticache = if at.is_aws {
         "; in ElastiCache, the user must be in the cache's user group"
     } else {
         ""
@@ -81,12 +86,17 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
             "user",
             format!("as an administrator, check that the user exists and is on{elasticache}"),
         )
-        .command(admin_cli(at.target, &format!("ACL GETUSER {}", user(at))))
+        .command(at.admin_cli(&format!("ACL GETUSER {}", quoted(user))))
 }
 
 pub(super) fn not_configured(at: &FixContext) -> Fixes {
+    let without_login = FixContext {
+        user: None,
+        has_password: false,
+        ..at.clone()
+    };
     advise("password", "remove the password: this server does not ask for one")
-        .command(at.ping_to(|target| target.password = None))
+        .command(without_login.ping_here(""))
         .and(
             "server",
             "if the server should have a password, set one (requirepass, or an ACL user): until then, every client can \
@@ -96,9 +106,9 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
 
 /// Grants exactly the permissions that are missing.
 pub(super) fn no_permission(at: &FixContext) -> Fixes {
-    let user = user(at);
-    let missing = at.missing();
-    let grant = |rules: &str| admin_cli(at.target, &format!("ACL SETUSER {user} {rules}"));
+    let user = quoted(at.user.as_deref().unwrap_or("default"));
+    let missing = &at.missing;
+    let grant = |rules: &str| at.admin_cli(&format!("ACL SETUSER {user} {rules}"));
     let pattern = shell_quoted(KEY_PATTERN);
     let commands = missing.rules().join(" ");
     let line = match missing.keys {
@@ -108,11 +118,13 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         // Redis refuses to add a pattern to `~*`, and then also rejects all other rules of the same command.
         Access::Unknown => format!("{}; {}", grant(&commands), grant(&pattern)),
     };
-    let (line, whose) = if at.is_aws() {
+    let (line, whose) = if at.is_aws {
         // ElastiCache does not support ACL SETUSER.
         let keys = (missing.keys != Access::Granted).then(|| KEY_PATTERN.to_owned());
         let rules: Vec<String> = keys.into_iter().chain(missing.rules()).collect();
-        let region = at.region_option();
+        let region = at.region.as_ref().map_or_else(String::new, |region| {
+            format!(" --region {}", shell_quoted(region))
+        });
         let line = format!(
             "aws elasticache modify-user{region} --user-id {user} --append-access-string {}",
             shell_quoted(&rules.join(" "))
@@ -137,11 +149,11 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     let fixes = if missing.commands.iter().any(|name| name == "SELECT") {
         fixes
             .and("db", "or use database 0, which needs no SELECT")
-            .command(at.ping_to(|target| target.db = 0))
+            .command(FixContext { db: 0, ..at.clone() }.ping_here(""))
     } else {
         fixes
     };
-    if at.provider().is_some() {
+    if at.is_managed() {
         return fixes.and(
             "acl",
             "or change the user in the provider's console, if it manages the users",
@@ -154,8 +166,6 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     )
 }
 
-/// The user of the login, quoted for a shell.
-fn user(at: &FixContext) -> String {
-    let user = at.target.user.as_deref().filter(|_| at.target.password.is_some());
-    shell_quoted(user.unwrap_or("default"))
+fn quoted(user: &str) -> String {
+    shell_quoted(&sanitize::line(user))
 }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::commands::{endpoint, login_options, scheme, shell_quoted};
-use super::fix::{FixContext, Fixes, advise};
-use crate::ping::observation::{Dial, DialResult, Endpoint, SentinelAnswer};
+use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use crate::ping::observation::{DialResult, Endpoint};
 use crate::sanitize;
 
 pub(super) fn replica(at: &FixContext) -> Fixes {
@@ -13,25 +12,25 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
         "use the primary (the primary endpoint of a provider): only the primary accepts writes",
     );
     match primary(at) {
-        Some(primary) => fixes.command(primary),
+        Some(primary) => fixes.command(primary.ping_here("")),
         None => fixes,
     }
 }
 
 pub(super) fn master_down(at: &FixContext) -> Fixes {
-    if at.seen.server.field("master_sync_in_progress") == Some("1") {
+    if at.server.field("master_sync_in_progress") == Some("1") {
         return advise(
             "wait",
             "wait until the replica has copied the data of its primary",
         )
-        .command(at.ping("--wait 120 "));
+        .command(at.ping_here("--wait 120 "));
     }
     let check = advise(
         "primary",
         "check the primary: is it running, can the replica reach it, and has the replica its password (masterauth)?",
     );
     let check = match primary(at) {
-        Some(primary) => check.command(primary),
+        Some(primary) => check.command(primary.ping_here("")),
         None => check.redis_cli(at, "INFO replication"),
     };
     check.and(
@@ -41,28 +40,30 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
     )
 }
 
-/// Checks the primary that a replica reports. Its address may be reachable only from the replica.
-fn primary(at: &FixContext) -> Option<String> {
-    let (host, port) = at.seen.server.primary()?;
+/// The primary that a replica reports. Its address may be reachable only from the replica.
+fn primary(at: &FixContext) -> Option<FixContext> {
+    let (host, port) = at.server.primary()?;
     // A loopback address means the replica's own host.
     let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    let host = if is_loopback { at.host() } else { &host };
-    (!host.is_empty()).then(|| at.ping_at(host, port))
+    let host = if is_loopback { at.host.clone() } else { host };
+    (!host.is_empty()).then(|| FixContext {
+        host,
+        port,
+        ..at.clone()
+    })
 }
 
 pub(super) fn sentinel(at: &FixContext) -> Fixes {
-    let answer = at.seen.followed.as_ref().map(|followed| &followed.answer);
-    if let Some(SentinelAnswer::UnknownName(known)) = answer
-        && !known.is_empty()
-    {
-        let known: Vec<_> = known
+    if !at.known_primaries.is_empty() {
+        let known: Vec<_> = at
+            .known_primaries
             .iter()
             .map(|name| sanitize::excerpt(name.as_bytes(), 60))
             .collect();
         let text = format!("use a name that the Sentinel knows: {}", known.join(", "));
         return advise("name", text);
     }
-    let Some(primary) = &at.seen.server.sentinel_primary else {
+    let Some((primary, dials)) = &at.primary else {
         return advise("endpoint", "connect to the primary that the Sentinel watches");
     };
     let is_word = primary
@@ -71,17 +72,11 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let follow = format!(
         "to follow failovers, give the Sentinel and the name of the primary: {}+sentinel://{}/{}",
-        scheme(at.target),
-        endpoint(at.target),
+        at.scheme(),
+        at.host_and_port(),
         if is_word { primary.name.as_str() } else { "NAME" }
     );
-    if !at
-        .seen
-        .server
-        .sentinel_primary_dials
-        .iter()
-        .any(Dial::is_connected)
-    {
+    if !dials.iter().any(|dial| dial.result == DialResult::Connected) {
         return advise(
             "announce",
             format!(
@@ -90,7 +85,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
             ),
         );
     }
-    let url = shell_quoted(&format!("{}://{primary}/{}", scheme(at.target), at.target.db));
+    let url = shell_quoted(&format!("{}://{primary}/{}", at.scheme(), at.db));
     advise("endpoint", "connect to the primary that the Sentinel watches")
         .command(format!("sessiontut ping {url}"))
         .and("sentinel", follow)
@@ -110,16 +105,14 @@ pub(super) fn cluster_partial(at: &FixContext) -> Fixes {
 fn check_cluster(at: &FixContext, text: &str) -> Fixes {
     advise("cluster", text).command(format!(
         "redis-cli --cluster check {}{}",
-        endpoint(at.target),
-        login_options(at.target)
+        at.host_and_port(),
+        at.login_options()
     ))
 }
 
 pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
     let failed = || {
-        at.seen
-            .server
-            .announced
+        at.announced
             .iter()
             .filter(|dial| dial.result != DialResult::Connected)
     };
@@ -143,7 +136,7 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         .filter(|dial| !is_refused(&dial.result) && !is_loopback(&dial.to))
         .map(|dial| dial.to.to_string())
         .collect();
-    let reaches_others = failed().count() < at.seen.server.announced.len();
+    let reaches_others = failed().count() < at.announced.len();
     let node = (reaches_others && !refused.is_empty()).then(|| {
         advise(
             "node",
@@ -175,5 +168,5 @@ pub(super) fn db_index(at: &FixContext) -> Fixes {
         "db",
         "use database 0: clusters have only this one, and other servers usually have 16",
     )
-    .command(at.ping_to(|target| target.db = 0))
+    .command(FixContext { db: 0, ..at.clone() }.ping_here(""))
 }

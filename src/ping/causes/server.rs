@@ -1,12 +1,12 @@
 //! Fixes for servers that refuse requests.
 
-use super::fix::{FixContext, Fixes, advise};
+use super::fix::{FixContext, Fixes, advise, shell_quoted};
 use super::tcp;
 use crate::ping::verdict::SlowPart;
 use crate::redis_client::refusal::Refusal;
 
 pub(super) fn refused(at: &FixContext) -> Fixes {
-    let reply = at.reply.unwrap_or_default();
+    let reply = at.reply.as_deref().unwrap_or_default();
     let fixes = match Refusal::of(reply) {
         Refusal::Address(address) => {
             let whose = address.map_or_else(
@@ -20,9 +20,9 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
             "check the limits of the plan and its usage in the provider's console; then wait until the quota is \
              reset, or change the plan",
         ),
-        Refusal::Endpoint if !at.target.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
+        Refusal::Endpoint if !at.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
             advise("tls", "use TLS: change redis:// to rediss:// in the URL")
-                .command(at.ping_to(|target| target.tls = true))
+                .command(at.ping("", "rediss", at.port))
         }
         Refusal::Endpoint => advise(
             "endpoint",
@@ -40,14 +40,14 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         ),
     };
     fixes.and_all(
-        at.hosting()
+        at.hosting
             .filter(|hosting| !hosting.is_private())
             .map(|hosting| advise("provider", hosting.check)),
     )
 }
 
 pub(super) fn max_clients(at: &FixContext) -> Fixes {
-    if at.provider().is_some() {
+    if at.is_managed() {
         return advise(
             "pool",
             "find the applications with the most connections (see the provider's metrics), and use connection pools \
@@ -57,12 +57,12 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
     }
     // At the limit, Redis also refuses redis-cli, even through a unix socket, so only the system can list the
     // connections.
-    let connections = match at.socket() {
-        Some(path) => format!("ss -Hx src {path}"),
+    let connections = match &at.socket {
+        Some(path) => format!("ss -Hx src {}", shell_quoted(path)),
         None => format!(
             "ss -Htn state established 'sport = :{}' | awk '{{ sub(/:[0-9]+$/, \"\", $4); print $4 }}' | sort | uniq -c | \
              sort -rn",
-            at.port()
+            at.port
         ),
     };
     advise(
@@ -93,12 +93,12 @@ pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn protected_mode(at: &FixContext) -> Fixes {
-    let tls = if at.target.tls { " --tls --insecure" } else { "" };
+    let tls = if at.tls { " --tls --insecure" } else { "" };
     advise(
         "look",
         "look at the settings on the Redis host, where redis-cli still works",
     )
-    .command(format!("redis-cli -p {}{tls} CONFIG GET bind", at.port()))
+    .command(format!("redis-cli -p {}{tls} CONFIG GET bind", at.port))
     .and(
         "password",
         "then set a password (requirepass in redis.conf, or an ACL user): this ends protected mode. Without a password, \
@@ -108,13 +108,13 @@ pub(super) fn protected_mode(at: &FixContext) -> Fixes {
 
 pub(super) fn loading(at: &FixContext) -> Fixes {
     const USUALLY_ENOUGH: u64 = 120;
-    let expected = at.seen.server.number("loading_eta_seconds").unwrap_or_default();
+    let expected = at.server.number("loading_eta_seconds").unwrap_or_default();
     let wait = expected.saturating_mul(2).max(USUALLY_ENOUGH);
     advise(
         "wait",
         "wait until Redis has loaded its data; a restart would begin again",
     )
-    .command(at.ping(&format!("--wait {wait} ")))
+    .command(at.ping_here(&format!("--wait {wait} ")))
 }
 
 pub(super) fn busy(at: &FixContext) -> Fixes {
@@ -172,7 +172,7 @@ pub(super) fn no_replicas(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn eviction(at: &FixContext) -> Fixes {
-    let policy = at.seen.server.field("maxmemory_policy").unwrap_or_default();
+    let policy = at.server.field("maxmemory_policy").unwrap_or_default();
     if policy.starts_with("allkeys-") {
         advise(
             "eviction",
@@ -222,7 +222,7 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
             ),
         )
     };
-    match SlowPart::of(at.seen) {
+    match at.slow_part {
         SlowPart::Network => network(),
         SlowPart::Server => slow_commands(at),
         SlowPart::Loss => tcp::loss(at),
@@ -235,7 +235,7 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
         "network",
         "check the network path for a busy link, a VPN or radio: compare with `ping` to the host",
     );
-    match SlowPart::of(at.seen) {
+    match at.slow_part {
         SlowPart::Network => network,
         SlowPart::Loss => tcp::loss(at),
         SlowPart::Server | SlowPart::Unknown => slow_commands(at).and_all(network),
