@@ -194,11 +194,17 @@ fn what_the_server_keeps_for_one_client_is_limited() {
         );
         still_serves(server.address());
     }
-    let received = until_cut(&server, |number| match number {
-        0 => b"MULTI\r\n".to_vec(),
-        _ => format!("SET k {long}\r\n").into_bytes(),
-    });
-    assert!(received.contains("-ERR this connection takes more memory"));
+    // What the shortest command takes is much more than its letters.
+    for (command, most) in [(format!("SET k {long}"), 50), ("PING".to_owned(), 2000)] {
+        let received = until_cut(&server, |number| match number {
+            0 => b"MULTI\r\n".to_vec(),
+            _ => format!("{command}\r\n").into_bytes(),
+        });
+        let (queued, _) = received
+            .split_once("-ERR this connection takes more memory")
+            .unwrap();
+        assert!(queued.matches("QUEUED").count() < most, "{command:.9}");
+    }
     let name = "n".repeat(60_000);
     let received = until_cut(&server, |number| match number {
         0 => format!("CLIENT SETNAME {name}\r\n").into_bytes(),
@@ -272,6 +278,49 @@ fn if_all_clients_together_take_too_much_memory_the_largest_is_disconnected() {
     assert_eq!(&reply, b"$100001\r\n");
 }
 
+#[test]
+fn a_request_that_takes_too_long_is_ended() {
+    let server = limited(ServerLimits {
+        run_time: Duration::from_millis(100),
+        ..ServerLimits::default()
+    });
+    let mut stream = connect(server.address());
+    let name = "a".repeat(60_000);
+    stream
+        .write_all(format!("SET {name} v\r\nQUIT\r\n").as_bytes())
+        .unwrap();
+    assert_eq!(until_closed(stream), "+OK\r\n+OK\r\n");
+    let slow = format!("KEYS *{}b\r\n", "a".repeat(30_000));
+    for request in [slow.clone(), format!("MULTI\r\n{}EXEC\r\n", slow.repeat(50))] {
+        let mut stream = connect(server.address());
+        stream
+            .write_all(format!("{request}PING\r\nQUIT\r\n").as_bytes())
+            .unwrap();
+        let received = until_closed(stream);
+        assert!(received.contains("-ERR the request takes longer"));
+        assert!(received.ends_with("+PONG\r\n+OK\r\n"));
+    }
+}
+
+#[test]
+fn a_client_that_waits_for_replicas_may_disconnect() {
+    let server = limited(ServerLimits {
+        clients: 2,
+        ..ServerLimits::default()
+    });
+    for _ in 0..2 {
+        let mut stream = connect(server.address());
+        stream.write_all(b"CLIENT SETNAME waits\r\nWAIT 1 0\r\n").unwrap();
+        stream.read_exact(&mut [0; 5]).unwrap();
+    }
+    wait::wait_for("the clients to be removed", || {
+        let mut stream = connect(server.address());
+        let mut reply = [0; 5];
+        (stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut reply).is_ok() && &reply == b"+PONG")
+            .then_some(())
+    });
+}
+
 fn with_password(limits: ServerLimits) -> Server {
     Server::start(ServerOptions {
         limits,
@@ -300,6 +349,19 @@ fn clients_that_do_not_log_in_leave_room_for_others() {
     wait::wait_for("a client that knows the password to log in", || {
         can_log_in(&server).then_some(())
     });
+}
+
+#[test]
+fn a_flood_of_connections_refuses_no_client_that_knows_the_password() {
+    let server = with_password(ServerLimits {
+        strangers: 4,
+        ..ServerLimits::default()
+    });
+    let mut strangers: Vec<TcpStream> = Vec::new();
+    for _ in 0..5 {
+        strangers.extend((0..8).map(|_| connect(server.address())));
+        assert!(can_log_in(&server));
+    }
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Score {
         if faults.is_empty() {
             faults.extend(FAULTS);
         }
-        let index = usize::try_from(random::number() % faults.len() as u64).unwrap_or(0);
+        let index = random::below(faults.len());
         faults[index]
     }
 }

@@ -125,6 +125,8 @@ pub(super) struct ConnectedClient {
     pub(super) limits: ServerLimits,
     /// How much memory the rest of the reply to the current request may take.
     pub(super) reply_budget: Cell<usize>,
+    /// When the current request will have run for too long.
+    pub(super) late_from: Cell<Instant>,
     output: RefCell<Vec<u8>>,
     account: Account,
     /// There is something to send, or `state` has changed.
@@ -158,6 +160,7 @@ impl ConnectedClient {
             pause: Cell::new(None),
             limits: server.limits,
             reply_budget: Cell::new(0),
+            late_from: Cell::new(now),
             output: RefCell::default(),
             account: Account::new(&server.kept),
             wake: Notify::new(),
@@ -201,6 +204,11 @@ impl ConnectedClient {
     /// Whether the client has subscribed to a channel. In RESP2, such a client can run only a few commands.
     pub(super) fn is_subscriber(&self) -> bool {
         !self.channels.borrow().is_empty()
+    }
+
+    /// Whether the current request has run for too long.
+    pub(super) fn is_late(&self) -> bool {
+        Instant::now() > self.late_from.get()
     }
 
     /// Returns the number of reply bytes that have not been sent.

@@ -4,12 +4,16 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::client::ConnectedClient;
+use super::commands::arguments::matches;
 use super::commands::command_table::CommandInfo;
 use super::reply::{Reply, Size};
 use super::request::integer;
 use super::state::ServerState;
 use super::store::{KeyEntry, Moment};
 use super::value::{Collection, Value};
+
+/// After how many parts of a reply to look at the clock.
+const PARTS_PER_LOOK: usize = 256;
 
 pub(super) type CommandResult = Result<Reply, CommandError>;
 
@@ -110,16 +114,34 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Collects the parts of a reply, and refuses to do so as soon as they would take too much memory.
+    /// Collects the parts of a reply, and refuses to do so as soon as they would take too much memory or time.
     pub(super) fn collect<T: Size>(&self, parts: impl Iterator<Item = T>) -> Result<Vec<T>, CommandError> {
         let mut collected = Vec::new();
         let mut size = 0;
         for part in parts {
             size += part.size();
             self.afford(size)?;
+            if collected.len() % PARTS_PER_LOOK == 0 {
+                self.check_time()?;
+            }
             collected.push(part);
         }
+        // A pattern that takes too long stops to match.
+        self.check_time()?;
         Ok(collected)
+    }
+
+    /// Whether a name matches a glob pattern; false once the request has run for too long.
+    pub(super) fn matches(&self, pattern: &[u8], name: &[u8]) -> bool {
+        matches(pattern, name, || self.client.is_late())
+    }
+
+    /// Checks whether the request may still run. Others wait meanwhile, and a transaction or a pattern can take hours.
+    pub(super) fn check_time(&self) -> Result<(), CommandError> {
+        if self.client.is_late() {
+            return Err("ERR the request takes longer than the practice Redis allows".into());
+        }
+        Ok(())
     }
 
     /// An array of bulk strings.

@@ -15,8 +15,9 @@ use super::state::SharedState;
 
 /// The number of bytes to read at a time.
 const CHUNK: usize = 16 * 1024;
-/// The number of requests to run before other connections get their turn.
+/// How many requests to run, and for how long, before other connections get their turn.
 const REQUESTS_PER_TURN: usize = 128;
+const TURN: Duration = Duration::from_millis(5);
 /// Time limit for sending the last replies before closing.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
@@ -88,11 +89,13 @@ impl ConnectionTask {
             let patience = [self.blocked_since, self.request_began.filter(|_| pause.is_none())]
                 .map(|since| since.map(|since| since + client.limits.patience));
             let give_up = patience.into_iter().chain([login]).flatten().min();
+            let has_room_for_requests = self.reader.memory() < client.limits.request;
             let (mut reading, writing) = self.stream.split();
             tokio::select! {
                 () = client.wake.notified() => {}
                 ready = writing.writable(), if !self.sending.is_empty() => ready?,
-                count = reading.read(&mut chunk), if pause.is_none() => {
+                // A client that waits may disconnect.
+                count = reading.read(&mut chunk), if pause.is_none() || has_room_for_requests => {
                     match count? {
                         0 => return Ok(()),
                         count => self.reader.feed(&chunk[..count]),
@@ -110,7 +113,11 @@ impl ConnectionTask {
     /// Runs the complete requests. Returns whether there may be more.
     fn run_requests(&mut self, server: &SharedState) -> bool {
         let client = &self.client;
+        let began = Instant::now();
         for _ in 0..REQUESTS_PER_TURN {
+            if began.elapsed() > TURN {
+                return true;
+            }
             if client.state.get() != ConnectionState::Open || client.pause.get().is_some() {
                 return false;
             }

@@ -72,8 +72,7 @@ impl<V> Dict<V> {
 
     /// A random entry, each with the same probability.
     pub(super) fn random_entry(&self) -> Option<(&[u8], &V)> {
-        let index = random::number().checked_rem(self.len() as u64)?;
-        let entry = self.0.get_index(usize::try_from(index).ok()?);
+        let entry = self.0.get_index(random::below(self.len()));
         entry.map(|(name, value)| (&**name, value))
     }
 }

@@ -1,5 +1,7 @@
 //! Reads requests, inline and multibulk, with the limits and error texts of Redis 7.0 (`networking.c`).
 
+use super::value::allocated;
+
 /// A command name and its arguments.
 pub(crate) type Words = Vec<Vec<u8>>;
 
@@ -9,8 +11,13 @@ const LINE_LIMIT: usize = 64 * 1024;
 const UNAUTHENTICATED_WORDS: i64 = 10;
 /// The maximum length of a word before authentication.
 const UNAUTHENTICATED_BYTES: i64 = 16 * 1024;
-/// The memory that a word needs in addition to its bytes.
-const WORD_COST: usize = 48;
+/// The memory of a word without its bytes: its place in the list of words, which grows by doubling.
+const WORD_COST: usize = 2 * size_of::<Vec<u8>>();
+
+/// The memory that a word of this length takes, in bytes.
+pub(super) fn memory_of_word(length: usize) -> usize {
+    WORD_COST.saturating_add(allocated(length))
+}
 
 /// The size of an empty buffer: a client that has sent one large request does not keep its memory.
 const KEPT_BUFFER: usize = 64 * 1024;
@@ -109,7 +116,7 @@ impl RequestReader {
             }
             open.words.push(self.received[self.at..self.at + length].to_vec());
             self.at += length + 2;
-            open.cost += length + WORD_COST;
+            open.cost += memory_of_word(length);
             open.missing -= 1;
             open.length = None;
         }
@@ -137,7 +144,7 @@ impl RequestReader {
         }
         let length = usize::try_from(length).map_err(|_| invalid())?;
         // A word that is too long is refused when it is announced, before any byte of it is stored.
-        if length.saturating_add(open.cost + WORD_COST) > limits.bytes {
+        if memory_of_word(length).saturating_add(open.cost) > limits.bytes {
             return Err(invalid());
         }
         Ok(Some(length))

@@ -60,11 +60,11 @@ const SHARE_OF_SAVES: u32 = 20;
 /// The client name of the connection that each attached process keeps open.
 pub(super) const ATTACHED: &str = "sessiontut-attached";
 /// How long a client may take to log in even if others want its place.
-const TIME_TO_LOG_IN: Duration = Duration::from_millis(500);
+const TIME_TO_LOG_IN: Duration = Duration::from_millis(50);
 /// How often a server that is ending looks for attached processes.
 const RECOUNT: Duration = Duration::from_millis(10);
 /// Connections that may wait to be accepted.
-const BACKLOG: i32 = 128;
+const BACKLOG: i32 = 1024;
 
 /// A running practice Redis, which ends when dropped.
 #[derive(Debug)]
@@ -267,7 +267,10 @@ async fn all_detached(state: &SharedState) {
 async fn accept(listener: &TcpListener, state: &SharedState) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => admit(stream, peer, state),
+            Ok((stream, peer)) => {
+                make_room(state).await;
+                admit(stream, peer, state);
+            }
             // No file descriptors are left, or the client has already disconnected.
             Err(_) => tokio::time::sleep(HEARTBEAT).await,
         }
@@ -282,7 +285,8 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let _ = stream.set_nodelay(true);
     let mut server = state.borrow_mut();
     server.statistics.connections += 1;
-    if !has_room(&mut server) {
+    // Those that log in are counted then.
+    if server.password.is_none() && server.clients.len() >= server.limits.clients {
         server.statistics.rejected += 1;
         // The send buffer of a new connection is empty, so the line fits.
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
@@ -292,26 +296,34 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(state)));
 }
 
-/// Whether a new connection may stay. If there are too many clients that have not logged in, the oldest is disconnected.
+/// Waits until there is room for one more client that has not logged in, and disconnects the oldest of them if necessary.
 ///
-/// So there is always room for clients that know the password, and each has some time to send it.
-fn has_room(server: &mut ServerState) -> bool {
-    if server.password.is_none() {
-        return server.clients.len() < server.limits.clients;
+/// So there is always room for clients that know the password, and each has some time to send it. Meanwhile, further ones
+/// wait to be accepted.
+async fn make_room(state: &SharedState) {
+    loop {
+        let oldest = oldest_stranger_if_full(&state.borrow());
+        let Some(oldest) = oldest else {
+            return;
+        };
+        let age = oldest.stranger_since.get().elapsed();
+        if age < TIME_TO_LOG_IN {
+            tokio::time::sleep(TIME_TO_LOG_IN - age).await;
+        } else {
+            oldest.end(ConnectionState::Dead);
+            state.borrow_mut().remove_client(&oldest);
+        }
     }
+}
+
+fn oldest_stranger_if_full(server: &ServerState) -> Option<Rc<ConnectedClient>> {
     if server.clients_that_are(false).count() < server.limits.strangers {
-        return true;
+        return None;
     }
-    let oldest = server
-        .clients_that_are(false)
+    let strangers = server.clients_that_are(false);
+    strangers
         .min_by_key(|client| client.stranger_since.get())
-        .filter(|oldest| oldest.stranger_since.get().elapsed() > TIME_TO_LOG_IN)
-        .map(Rc::clone);
-    if let Some(oldest) = &oldest {
-        oldest.end(ConnectionState::Dead);
-        server.remove_client(oldest);
-    }
-    oldest.is_some()
+        .map(Rc::clone)
 }
 
 async fn expire_and_save(state: &SharedState, saver: &mut Saver) {

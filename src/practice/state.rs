@@ -23,7 +23,8 @@ const LONGEST_SHOWN: usize = 256 * 1024;
 pub struct ServerLimits {
     /// Connections of clients that have logged in.
     pub clients: usize,
-    /// Connections of clients that have not logged in. A further one takes the place of the oldest.
+    /// Connections of clients that have not logged in. A further one takes the place of the oldest, once that has had some
+    /// time to log in.
     pub strangers: usize,
     /// Bytes of the data set; beyond them, writes get Redis's OOM error.
     pub data: usize,
@@ -31,6 +32,8 @@ pub struct ServerLimits {
     pub request: usize,
     /// Bytes of memory for one reply, before it is encoded.
     pub reply: usize,
+    /// How long one request may run, because all others wait meanwhile.
+    pub run_time: Duration,
     /// Bytes that the server keeps for one client: unread replies, incomplete requests, transactions, subscriptions.
     pub client_memory: usize,
     /// The same for a client that has not logged in.
@@ -47,10 +50,11 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             clients: 1024,
-            strangers: 64,
+            strangers: 128,
             data: 64 * MEGABYTE,
             request: 16 * MEGABYTE,
             reply: 20 * MEGABYTE,
+            run_time: Duration::from_secs(1),
             client_memory: 32 * MEGABYTE,
             stranger_memory: 80 * 1024,
             clients_memory: 128 * MEGABYTE,

@@ -231,10 +231,7 @@ impl Collection {
     /// A random element, each with the same probability.
     pub(super) fn random_pair(&self) -> Option<Pair<'_>> {
         match &self.elements {
-            Elements::Packed(packed) => {
-                let index = random::number().checked_rem(packed.len() as u64)?;
-                packed.iter().nth(usize::try_from(index).ok()?)
-            }
+            Elements::Packed(packed) => packed.iter().nth(random::below(packed.len())),
             Elements::Table(table) => table.dict.random_entry().map(|(name, value)| (name, &**value)),
         }
     }

@@ -1,6 +1,6 @@
 //! Arguments that several commands share: options, floating-point numbers, SCAN options and glob patterns.
 
-use crate::practice::command::{CommandError, NOT_AN_INTEGER, SYNTAX};
+use crate::practice::command::{CommandError, Invocation, NOT_AN_INTEGER, SYNTAX};
 use crate::practice::request::integer;
 
 /// Whether a word is this option, ignoring case.
@@ -91,25 +91,35 @@ impl<'a> ScanOptions<'a> {
         Ok(scan)
     }
 
-    pub(super) fn accepts(&self, name: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| matches(pattern, name))
+    pub(super) fn accepts(&self, call: &Invocation<'_>, name: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| call.matches(pattern, name))
     }
 }
 
 /// Whether `text` matches a glob pattern as in Redis's `stringmatchlen`: `*`, `?`, `[a-z]`, `[^a]`, and a backslash that
 /// escapes the next character.
 ///
-/// Backtracks only to the last star, so the time is at most proportional to the product of both lengths.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+/// Backtracks only to the last star, so the time is at most proportional to the product of both lengths. From time to time,
+/// asks whether to give up.
+pub(in crate::practice) fn matches(pattern: &[u8], text: &[u8], gives_up: impl Fn() -> bool) -> bool {
     let (mut at, mut pos) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
+    let mut steps = 0;
     while pos < text.len() {
+        if steps > STEPS_PER_LOOK {
+            if gives_up() {
+                return false;
+            }
+            steps = 0;
+        }
         if pattern.get(at) == Some(&b'*') {
             star = Some((at + 1, pos));
             at += 1;
             continue;
         }
-        if let Some(length) = one(&pattern[at..], text[pos]) {
+        let (length, is_match) = one(&pattern[at..], text[pos]);
+        steps += 1 + length;
+        if is_match {
             at += length;
             pos += 1;
             continue;
@@ -123,18 +133,22 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// Returns how many bytes of the pattern match this byte, or `None` if it does not match.
-fn one(pattern: &[u8], byte: u8) -> Option<usize> {
+/// After how many compared bytes to ask whether to give up.
+const STEPS_PER_LOOK: usize = 1 << 16;
+
+/// Returns how many bytes of the pattern describe one byte, and whether they match this one.
+fn one(pattern: &[u8], byte: u8) -> (usize, bool) {
     match pattern {
-        [] => None,
-        [b'?', ..] => Some(1),
-        [b'[', rest @ ..] => class(rest, byte).map(|length| length + 1),
-        [b'\\', literal, ..] => (*literal == byte).then_some(2),
-        [literal, ..] => (*literal == byte).then_some(1),
+        [] => (0, false),
+        [b'?', ..] => (1, true),
+        [b'[', rest @ ..] => class(rest, byte),
+        [b'\\', literal, ..] => (2, *literal == byte),
+        [literal, ..] => (1, *literal == byte),
     }
 }
 
-fn class(pattern: &[u8], byte: u8) -> Option<usize> {
+/// The same for a class, which starts after its bracket.
+fn class(pattern: &[u8], byte: u8) -> (usize, bool) {
     let is_negated = pattern.first() == Some(&b'^');
     let mut at = usize::from(is_negated);
     let mut is_in = false;
@@ -161,11 +175,13 @@ fn class(pattern: &[u8], byte: u8) -> Option<usize> {
             }
         }
     }
-    (is_in != is_negated).then_some(at)
+    (1 + at, is_in != is_negated)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -205,7 +221,7 @@ mod tests {
             ("*a*b*c", "xxaxxbxxc", true),
         ] {
             assert_eq!(
-                matches(pattern.as_bytes(), text.as_bytes()),
+                matches(pattern.as_bytes(), text.as_bytes(), || false),
                 expected,
                 "{pattern} {text}"
             );
@@ -217,6 +233,20 @@ mod tests {
         let pattern = b"a*".repeat(2000);
         let mut text = b"a".repeat(10_000);
         text.push(b'b');
-        assert!(!matches(&[&pattern[..], b"c"].concat(), &text));
+        assert!(!matches(&[&pattern[..], b"c"].concat(), &text, || false));
+    }
+
+    #[test]
+    fn a_pattern_that_takes_too_long_is_given_up() {
+        let text = b"a".repeat(1 << 20);
+        for pattern in [
+            [&b"*"[..], &b"a".repeat(1 << 19), b"b"].concat(),
+            [&b"*["[..], &b"b".repeat(1 << 20)].concat(),
+        ] {
+            let asked = Cell::new(0);
+            let gives_up = || asked.replace(asked.get() + 1) == 3;
+            assert!(!matches(&pattern, &text, gives_up));
+            assert_eq!(asked.get(), 4);
+        }
     }
 }

@@ -170,7 +170,7 @@ fn scan(
     };
     let options = ScanOptions::read(&call.words[3..], false)?;
     let (next, found) = collection.scan(from, options.count);
-    let found = found.into_iter().filter(|(name, _)| options.accepts(name));
+    let found = found.into_iter().filter(|(name, _)| options.accepts(call, name));
     let items = call.bulks(found.flat_map(show))?;
     Ok(Reply::Array(vec![Reply::text(next.to_string()), items]))
 }
@@ -195,32 +195,33 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     let Some(hash) = call.hash()? else {
         return Ok(Reply::Array(Vec::new()));
     };
-    let picked = random_pairs(hash, count);
+    let pairs = hash.pairs();
+    let picked: Box<dyn Iterator<Item = Pair<'_>>> = if count < 0 {
+        // Fields may repeat.
+        Box::new((0..count.unsigned_abs()).filter_map(|_| pairs.get(random::below(pairs.len())).copied()))
+    } else {
+        Box::new(random_order(
+            pairs.clone(),
+            usize::try_from(count).unwrap_or(usize::MAX),
+        ))
+    };
     if with_values {
-        return call.collect(picked.into_iter().map(shown)).map(Reply::Pairs);
+        return call.collect(picked.map(shown)).map(Reply::Pairs);
     }
-    call.bulks(picked.into_iter().map(|(field, _)| field.to_vec()))
+    call.bulks(picked.map(|(field, _)| field.to_vec()))
 }
 
-/// Returns `count` different fields or, if `count` is negative, `-count` fields that may repeat.
-fn random_pairs(hash: &Collection, count: i64) -> Vec<Pair<'_>> {
-    if count < 0 {
-        let all = 0..count.unsigned_abs();
-        return all.filter_map(|_| hash.random_pair()).collect();
+/// Returns this many different pairs, or all of them in their order if there are no more.
+fn random_order(mut pairs: Vec<Pair<'_>>, wanted: usize) -> impl Iterator<Item = Pair<'_>> {
+    if wanted < pairs.len() {
+        // The first steps of a Fisher-Yates shuffle.
+        for index in 0..wanted {
+            let other = index + random::below(pairs.len() - index);
+            pairs.swap(index, other);
+        }
+        pairs.truncate(wanted);
     }
-    let mut pairs = hash.pairs();
-    let wanted = usize::try_from(count).unwrap_or(usize::MAX);
-    if wanted >= pairs.len() {
-        return pairs;
-    }
-    // The first steps of a Fisher-Yates shuffle.
-    for index in 0..wanted {
-        let left = (pairs.len() - index) as u64;
-        let other = index + usize::try_from(random::number() % left).unwrap_or(0);
-        pairs.swap(index, other);
-    }
-    pairs.truncate(wanted);
-    pairs
+    pairs.into_iter()
 }
 
 pub(super) fn sadd(call: &mut Invocation<'_>) -> CommandResult {

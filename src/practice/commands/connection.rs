@@ -1,5 +1,6 @@
 //! Commands about connections: login, protocol, database, CLIENT.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
@@ -240,9 +241,9 @@ pub(super) fn client_list(call: &mut Invocation<'_>) -> CommandResult {
             }
         },
         [option, ids @ ..] if is(option, "id") && !ids.is_empty() => {
-            let ids: Option<Vec<i64>> = ids.iter().map(|id| integer(id)).collect();
+            let ids: Option<BTreeSet<i64>> = ids.iter().map(|id| integer(id)).collect();
             let ids = ids.ok_or("ERR Invalid client ID")?;
-            clients.retain(|client| ids.iter().any(|id| u64::try_from(*id) == Ok(client.id)));
+            clients.retain(|client| i64::try_from(client.id).is_ok_and(|id| ids.contains(&id)));
         }
         _ => return Err(SYNTAX),
     }

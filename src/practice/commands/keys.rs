@@ -1,6 +1,6 @@
 //! Commands on keys of any type.
 
-use super::arguments::{ScanOptions, cursor, is, matches, shown};
+use super::arguments::{ScanOptions, cursor, is, shown};
 use crate::practice::command::{CommandError, CommandResult, Invocation, SYNTAX};
 use crate::practice::reply::Reply;
 use crate::practice::store::{DATABASES, Moment};
@@ -163,7 +163,7 @@ pub(super) fn scan(call: &mut Invocation<'_>) -> CommandResult {
     let (next, found) = call.state.store.scan(call.db(), from, options.count);
     let names = found.into_iter().filter(|(name, entry)| {
         let type_name = entry.value.type_name();
-        options.accepts(name) && options.type_name.is_none_or(|wanted| is(wanted, type_name))
+        options.accepts(call, name) && options.type_name.is_none_or(|wanted| is(wanted, type_name))
     });
     let names = call.bulks(names.map(|(name, _)| name.to_vec()))?;
     Ok(Reply::Array(vec![Reply::text(next.to_string()), names]))
@@ -171,7 +171,7 @@ pub(super) fn scan(call: &mut Invocation<'_>) -> CommandResult {
 
 pub(super) fn keys(call: &mut Invocation<'_>) -> CommandResult {
     let names = call.state.store.iter(call.db());
-    let names = names.filter(|(name, _)| matches(call.word(1), name));
+    let names = names.filter(|(name, _)| call.matches(call.word(1), name));
     call.bulks(names.map(|(name, _)| name.to_vec()))
 }
 

@@ -1,6 +1,5 @@
 //! Commands to publish messages and to subscribe to channels.
 
-use super::arguments::matches;
 use crate::practice::client::Kept;
 use crate::practice::command::{CommandError, CommandResult, Invocation};
 use crate::practice::reply::Reply;
@@ -70,6 +69,6 @@ pub(super) fn channels(call: &mut Invocation<'_>) -> CommandResult {
         }
     };
     let names = call.state.channels.keys();
-    let names = names.filter(|name| pattern.is_none_or(|pattern| matches(pattern, name)));
+    let names = names.filter(|name| pattern.is_none_or(|pattern| call.matches(pattern, name)));
     call.bulks(names.cloned())
 }

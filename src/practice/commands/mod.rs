@@ -1,6 +1,6 @@
 //! Runs requests: finds the command, performs the same checks as Redis, and then queues or runs the command.
 
-mod arguments;
+pub(super) mod arguments;
 mod collections;
 pub(crate) mod command_table;
 mod connection;
@@ -21,16 +21,19 @@ use self::command_table::{CommandInfo, PRACTICE, find};
 use super::client::{ConnectedClient, ConnectionState, Kept};
 use super::command::{CommandError, CommandResult, Invocation, OUT_OF_MEMORY, SYNTAX, wrong_arity};
 use super::reply::{Protocol, Reply};
-use super::request::Words;
+use super::request::{Words, memory_of_word};
 use super::state::ServerState;
 use super::store::wall_clock;
 
-/// The memory that a word in a transaction's queue needs in addition to its bytes.
-pub(in crate::practice) const WORD_COST: usize = 48;
+/// The memory of a command in a transaction's queue without its words: its place in the queue, which grows by doubling, and
+/// the block of its list of words.
+const QUEUED_COST: usize = 2 * size_of::<(&CommandInfo, Words)>() + 32;
 
 /// Runs one request of a client, and queues the reply.
 pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: Words) {
-    client.last_seen.set(Instant::now());
+    let now = Instant::now();
+    client.last_seen.set(now);
+    client.late_from.set(now + client.limits.run_time);
     if is_http(&words[0]) {
         client.end(ConnectionState::Dead);
         return;
@@ -178,8 +181,8 @@ fn is_queued(client: &ConnectedClient, command: &CommandInfo) -> bool {
 }
 
 fn queue(client: &ConnectedClient, command: &'static CommandInfo, words: Words) {
-    let bytes = words.iter().map(|word| word.len() + WORD_COST).sum();
-    let room = client.keep(Kept::Transaction, bytes);
+    let words_take: usize = words.iter().map(|word| memory_of_word(word.len())).sum();
+    let room = client.keep(Kept::Transaction, QUEUED_COST + words_take);
     let mut transaction = client.transaction.borrow_mut();
     let Some(open) = transaction.as_mut() else {
         return;

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::arguments::{lower, matches};
+use super::arguments::lower;
 use super::command_table::{CommandInfo, PRACTICE, find_name};
 use crate::practice::client::Pause;
 use crate::practice::command::{CommandResult, Invocation, SYNTAX};
@@ -154,13 +154,13 @@ pub(super) fn config_get(call: &mut Invocation<'_>) -> CommandResult {
     let patterns: Vec<String> = call.words[2..].iter().map(|word| lower(word)).collect();
     let is_wanted = |name: &str| {
         let mut patterns = patterns.iter();
-        patterns.any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
+        patterns.any(|pattern| call.matches(pattern.as_bytes(), name.as_bytes()))
     };
     let shown = settings(call.state)
         .into_iter()
         .filter(|(name, _)| is_wanted(name));
     let shown = shown.map(|(name, value)| (Reply::text(name), Reply::text(value)));
-    Ok(Reply::Map(shown.collect()))
+    call.collect(shown).map(Reply::Map)
 }
 
 /// The settings that clients and benchmarks read.

@@ -37,7 +37,11 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     for (command, words) in &transaction.queued {
         // The clock does not advance during a transaction, but a command may have set an expiry in the past.
         call.state.store.advance(call.state.store.now);
-        replies.push(super::execute(call.state, call.client, command, words, true));
+        let reply = match call.check_time() {
+            Ok(()) => super::execute(call.state, call.client, command, words, true),
+            Err(error) => error.into(),
+        };
+        replies.push(reply);
     }
     Ok(Reply::Array(replies))
 }
