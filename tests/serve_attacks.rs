@@ -445,21 +445,43 @@ fn secure_cookies_have_a_prefix_and_are_refused_over_http() {
 fn a_fifth_stream_of_a_session_closes_the_first() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "600"]);
-    let watch = |visitor: &support::http::Visitor| {
-        let mut stream = connect(app.port).unwrap();
-        stream
-            .write_all(&visitor.request("GET", "/events", &[], None))
-            .unwrap();
-        read_until(&mut stream, "event: look");
-        stream
-    };
     let eve = app.logged_in("eve");
-    let mut streams: Vec<_> = (0..5).map(|_| watch(&eve)).collect();
+    let mut streams: Vec<_> = (0..5).map(|_| watch(&app, &eve)).collect();
     read_until(&mut streams[0], "event: end");
     for stream in &mut streams[1..] {
         read_until(stream, "event: look");
     }
-    watch(&app.logged_in("ada"));
+    watch(&app, &app.logged_in("ada"));
+}
+
+#[test]
+fn a_visitor_gets_a_stream_even_if_all_are_in_use() {
+    const MOST_STREAMS: usize = 256;
+    let server = RedisServer::start();
+    let app = App::start(&server.url(), &["--ttl", "600"]);
+    // A session has at most four streams.
+    let mut eves: Vec<_> = (0..MOST_STREAMS / 4)
+        .map(|number| app.logged_in(&format!("eve-{number}")))
+        .flat_map(|eve| [(); 4].map(|()| watch(&app, &eve)))
+        .collect();
+    let mut ada = watch(&app, &app.logged_in("ada"));
+    read_until(&mut eves[0], "event: end");
+    // Later visitors do not take her place.
+    for number in 0..8 {
+        watch(&app, &app.logged_in(&format!("bob-{number}")));
+    }
+    read_until(&mut ada, "event: look");
+}
+
+/// Opens the visitor's event stream, and reads it up to the first TTL.
+#[allow(clippy::unwrap_used, reason = "a test's helper")]
+fn watch(app: &App, visitor: &support::http::Visitor) -> std::net::TcpStream {
+    let mut stream = connect(app.port).unwrap();
+    stream
+        .write_all(&visitor.request("GET", "/events", &[], None))
+        .unwrap();
+    read_until(&mut stream, "event: look");
+    stream
 }
 
 #[allow(clippy::unwrap_used, reason = "a test's helper")]

@@ -3,7 +3,6 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::time::{Duration, Instant};
 
 use support::golden::assert_golden;
 use support::http::{connect, send, try_send, unescaped};
@@ -214,44 +213,6 @@ fn events_do_not_refresh_the_session_and_end_with_it() {
             .status
             == 204
     );
-}
-
-#[test]
-fn streams_above_the_limit_are_told_to_retry() {
-    const MOST_STREAMS: usize = 256;
-    let server = RedisServer::start();
-    let app = App::start(&server.url(), &["--ttl", "600"]);
-    // A session has at most four streams.
-    let mut visitors = (0..=MOST_STREAMS / 4)
-        .map(|number| app.logged_in(&format!("visitor-{number}")))
-        .flat_map(|visitor| vec![visitor; 4]);
-    let mut watch = || {
-        let ada = visitors.next().unwrap();
-        let mut stream = connect(app.port).unwrap();
-        let request = ada.request("GET", "/events", &[], None);
-        stream.write_all(&request).unwrap();
-        let mut start = Vec::new();
-        while !start.ends_with(b"event: look") {
-            let mut byte = [0];
-            if stream.read(&mut byte).unwrap() == 0 {
-                break;
-            }
-            start.push(byte[0]);
-        }
-        (stream, String::from_utf8(start).unwrap())
-    };
-    let mut watched: Vec<_> = (0..MOST_STREAMS).map(|_| watch()).collect();
-    assert!(watched.iter().all(|(_, start)| start.ends_with("event: look")));
-    // The response is not a 503, because a browser would never try such a stream again.
-    let (_, refused) = watch();
-    assert!(refused.starts_with("HTTP/1.1 200"), "{refused}");
-    assert!(refused.contains("retry: 10000\n"), "{refused}");
-    assert!(refused.contains("event: fault\n"), "{refused}");
-    watched.clear();
-    let end = Instant::now() + Duration::from_secs(30);
-    while !watch().1.ends_with("event: look") {
-        assert!(Instant::now() < end, "no place became free");
-    }
 }
 
 /// Returns the visible text of a page, with one line per block and table row, and without the parts that differ from

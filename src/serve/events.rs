@@ -3,6 +3,7 @@
 //! The stream only reads. If it reset the TTL, a session would never expire while its page is open.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,11 +24,8 @@ use crate::deadline::Deadline;
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// Time limit for one read.
 const READ_WITHIN: Duration = Duration::from_millis(1500);
-/// The most streams at a time, because each queries Redis once a second.
+/// The most streams at a time, because each queries Redis once a second. One more closes another one.
 const MOST_STREAMS: usize = 256;
-/// Time after which a browser tries again if all streams are in use.
-const RETRY_AFTER: Duration = Duration::from_secs(10);
-
 /// The most streams of one session. A fifth closes the oldest one.
 const MOST_OF_A_SESSION: usize = 4;
 
@@ -43,6 +41,7 @@ pub(super) struct Streams {
 /// has stopped reading and the stream itself cannot end yet.
 #[derive(Debug)]
 struct OpenStream {
+    client: IpAddr,
     session: String,
     ended: CancellationToken,
 }
@@ -64,18 +63,18 @@ impl Streams {
         }
     }
 
-    /// Responds with the stream of the visitor's session.
-    pub(super) fn answer(&self, sessions: Arc<Sessions>, visitor: Option<Identity>) -> Response {
+    /// Responds to a client with the stream of the visitor's session.
+    pub(super) fn answer(
+        &self,
+        sessions: Arc<Sessions>,
+        client: IpAddr,
+        visitor: Option<Identity>,
+    ) -> Response {
         let Some(visitor) = visitor else {
             // After a 204, a browser does not reconnect.
             return StatusCode::NO_CONTENT.into_response();
         };
-        let Some(ended) = self.take_place(visitor.session()) else {
-            // Not a 503, because after that a browser would never reconnect.
-            let text = "Too many pages are open: this one is updated again when another is closed";
-            let event = event("fault", text).retry(RETRY_AFTER);
-            return Sse::new(iter([Ok::<_, Infallible>(event)])).into_response();
-        };
+        let ended = self.take_place(client, visitor.session());
         let mut ticks = interval(READ_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let session = SessionStream {
@@ -93,32 +92,46 @@ impl Streams {
                 (!is_over).then_some(session),
             ))
         });
-        let text = "This page is not updated any more, because the session is open in newer pages: reload it";
+        let text = "This page is not updated any more, because too many newer ones are open: reload it";
         let replaced = iter([event("fault", text), event("end", "")]).map(Ok);
         let stopped = self.stop.clone().cancelled_owned();
         let reads = reads.flatten().take_until(ended.cancelled_owned());
         Sse::new(reads.chain(replaced).take_until(stopped)).into_response()
     }
 
-    /// Takes a place for a stream of `session`. Returns `None` if there is none left.
-    fn take_place(&self, session: &str) -> Option<CancellationToken> {
+    /// Takes a place for a stream of `session`. If there is none left, closes another stream: of the client with the
+    /// most streams, of its session with the most streams, the oldest one. So clients cannot take the places of others
+    /// with any number of sessions, and neither can visitors behind the same proxy with one session.
+    fn take_place(&self, client: IpAddr, session: &str) -> CancellationToken {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|stream| !stream.ended.is_cancelled());
-        let own = |stream: &OpenStream| stream.session == session;
-        if open.iter().filter(|stream| own(stream)).count() >= MOST_OF_A_SESSION
-            && let Some(oldest) = open.iter().position(own)
-        {
-            open.remove(oldest).ended.cancel();
-        }
-        if open.len() >= MOST_STREAMS {
-            return None;
+        let count = |is_counted: &dyn Fn(&OpenStream) -> bool| {
+            open.iter().filter(|stream| is_counted(stream)).count()
+        };
+        let replaced = if count(&|stream| stream.session == session) >= MOST_OF_A_SESSION {
+            open.iter().position(|stream| stream.session == session)
+        } else if open.len() >= MOST_STREAMS {
+            let uses = |stream: &OpenStream| {
+                (
+                    count(&|other| other.client == stream.client),
+                    count(&|other| other.session == stream.session),
+                )
+            };
+            // Of several maxima, the last one is found.
+            (0..open.len()).rev().max_by_key(|index| uses(&open[*index]))
+        } else {
+            None
+        };
+        if let Some(replaced) = replaced {
+            open.remove(replaced).ended.cancel();
         }
         let ended = CancellationToken::new();
         open.push(OpenStream {
+            client,
             session: session.to_owned(),
             ended: ended.clone(),
         });
-        Some(ended)
+        ended
     }
 }
 
@@ -154,24 +167,53 @@ fn event(name: &str, text: &str) -> Event {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
+    const EVE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const ADA: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+
+    fn open(streams: &[CancellationToken]) -> usize {
+        streams.iter().filter(|ended| !ended.is_cancelled()).count()
+    }
+
     #[test]
-    fn a_session_has_four_places_and_leaves_the_others_free() {
+    fn a_session_has_four_places() {
         let streams = Streams::new(CancellationToken::new());
-        let eve: Vec<_> = (0..300).map(|_| streams.take_place("eve").unwrap()).collect();
-        let is_open = |ended: &&CancellationToken| !ended.is_cancelled();
-        assert_eq!(eve.iter().filter(is_open).count(), MOST_OF_A_SESSION);
-        assert!(
-            eve[eve.len() - MOST_OF_A_SESSION..]
-                .iter()
-                .all(|ended| is_open(&ended))
-        );
-        for other in MOST_OF_A_SESSION..MOST_STREAMS {
-            assert!(streams.take_place(&other.to_string()).is_some());
+        let eve: Vec<_> = (0..300).map(|_| streams.take_place(EVE, "eve")).collect();
+        assert_eq!(open(&eve), MOST_OF_A_SESSION);
+        assert_eq!(open(&eve[eve.len() - MOST_OF_A_SESSION..]), MOST_OF_A_SESSION);
+    }
+
+    #[test]
+    fn a_client_with_many_sessions_closes_only_its_own_streams() {
+        let streams = Streams::new(CancellationToken::new());
+        let ada = streams.take_place(ADA, "ada");
+        let eve: Vec<_> = (0..1000)
+            .map(|number| streams.take_place(EVE, &format!("eve-{}", number / 2)))
+            .collect();
+        assert!(!ada.is_cancelled());
+        assert_eq!(open(&eve), MOST_STREAMS - 1);
+        // Behind a proxy, all visitors have the same address.
+        let bob = streams.take_place(EVE, "bob");
+        for number in 0..MOST_STREAMS / 4 {
+            streams.take_place(EVE, &format!("eve-{number}"));
         }
-        assert!(streams.take_place("ada").is_none());
-        eve[eve.len() - 1].cancel();
-        assert!(streams.take_place("ada").is_some());
+        assert!(!bob.is_cancelled() && !ada.is_cancelled());
+        assert_eq!(streams.open.lock().unwrap().len(), MOST_STREAMS);
+    }
+
+    #[test]
+    fn the_place_of_a_closed_stream_is_free() {
+        let streams = Streams::new(CancellationToken::new());
+        let eve: Vec<_> = (0..MOST_STREAMS)
+            .map(|number| streams.take_place(EVE, &number.to_string()))
+            .collect();
+        eve[7].cancel();
+        streams.take_place(EVE, "ada");
+        assert_eq!(open(&eve), MOST_STREAMS - 1);
+        streams.take_place(EVE, "bob");
+        assert!(eve[0].is_cancelled());
     }
 }

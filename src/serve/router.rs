@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -20,6 +20,7 @@ use super::host::OwnHosts;
 use super::instances::OtherInstance;
 use super::layers::{self, AccessLog};
 use super::pages::{self, Home, Layout, LoginPage};
+use super::server::Ends;
 use super::sessions::Sessions;
 use super::source::SourcePage;
 use super::{assets, events};
@@ -158,10 +159,11 @@ impl AppState {
 
 async fn watch_session(
     State(app): State<Arc<AppState>>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
     SessionCookies(cookies): SessionCookies,
 ) -> Response {
     let visitor = app.sessions.find(&cookies, Deadline::after(ANSWER_WITHIN)).await;
-    app.streams.answer(app.sessions.clone(), visitor)
+    app.streams.answer(app.sessions.clone(), ends.peer.ip(), visitor)
 }
 
 async fn health(State(app): State<Arc<AppState>>) -> Response {
