@@ -10,6 +10,7 @@ const NODES: usize = 3;
 /// Three redis-servers that form a cluster.
 #[derive(Debug)]
 pub struct Cluster {
+    settings: Settings,
     /// The primaries, ordered by slot.
     pub nodes: Vec<RedisServer>,
 }
@@ -41,6 +42,7 @@ impl Cluster {
             });
         }
         Self {
+            settings: settings.clone(),
             nodes: nodes.into_iter().map(|(node, _)| node).collect(),
         }
     }
@@ -52,7 +54,7 @@ impl Cluster {
 
     /// Starts a replica of a node, and waits until it and the other nodes know it.
     pub fn replica_of(&self, node_number: usize) -> RedisServer {
-        let (replica, bus) = node(&Settings::default());
+        let (replica, bus) = node(&self.settings);
         let (port, bus) = (replica.port().to_string(), bus.to_string());
         self.nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         let master: String = redis::cmd("CLUSTER")
