@@ -6,7 +6,7 @@ use std::fs;
 
 use support::golden::assert_golden;
 use support::lessons::{COUNT, learn};
-use support::{Home, Lessons, RedisServer};
+use support::{Cluster, Home, Lessons, RedisServer};
 
 #[test]
 fn a_lesson_runs_unattended_and_leaves_nothing_behind() {
@@ -460,6 +460,22 @@ fn a_wait_may_be_longer_than_the_servers_idle_timeout() {
         "{}",
         finished.output()
     );
+}
+
+#[test]
+fn a_transaction_outlives_the_servers_idle_timeout() {
+    let lessons = lesson_with(
+        "```redis\n> MULTI\nOK\n> INCR sessiontut:a\nQUEUED\n```\n\n\
+         ```redis after=4s\n> INCR sessiontut:a\nQUEUED\n> EXEC\n1) (integer) 1\n2) (integer) 2\n```\n",
+    );
+    let server = RedisServer::start();
+    server.ask(&["CONFIG", "SET", "timeout", "1"]);
+    lessons.run_on(&server.url()).expect(0);
+    let cluster = Cluster::start();
+    for node in &cluster.nodes {
+        node.ask(&["CONFIG", "SET", "timeout", "1"]);
+    }
+    lessons.run_on(&cluster.url()).expect(0);
 }
 
 #[test]

@@ -165,6 +165,12 @@ impl LessonConnection {
         connected.is_some_and(|connected| connected.redis.is_cluster())
     }
 
+    /// Whether the connection has ended: in a cluster, the one to the node of `key`.
+    pub(crate) fn is_lost(&self, key: Option<&[u8]>) -> bool {
+        let connected = self.redis.as_ref();
+        connected.is_none_or(|connected| !connected.redis.is_connected(key.unwrap_or_default()))
+    }
+
     pub(crate) fn close(&mut self) {
         self.redis = None;
         self.keeps_state = false;

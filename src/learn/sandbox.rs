@@ -21,11 +21,12 @@ const KEYS_TOGETHER: usize = 100;
 pub(crate) struct Sandbox {
     pub connection: LessonConnection,
     keys: BTreeSet<Vec<u8>>,
-    /// Whether MULTI was sent or held, but EXEC was not sent yet.
-    in_transaction: bool,
-    /// In a cluster: MULTI and the commands that follow it. They are held until the first key determines the node.
-    held: Vec<Vec<Vec<u8>>>,
-    /// In a cluster: a key on the node that runs the transaction.
+    /// MULTI and the commands that follow it, up to EXEC. Redis has executed none of them, so they can be sent again if
+    /// the connection is lost.
+    transaction: Vec<Vec<Vec<u8>>>,
+    /// Whether the server has to notice changes of keys. It forgets which ones if the connection is lost.
+    is_watching: bool,
+    /// In a cluster: a key on the node that runs the transaction. Nothing is sent before the first key determines it.
     node: Option<Vec<u8>>,
 }
 
@@ -35,8 +36,8 @@ impl Sandbox {
         Self {
             connection,
             keys: BTreeSet::new(),
-            in_transaction: false,
-            held: Vec::new(),
+            transaction: Vec::new(),
+            is_watching: false,
             node: None,
         }
     }
@@ -57,7 +58,7 @@ impl Sandbox {
 
     #[must_use]
     pub(crate) fn is_in_transaction(&self) -> bool {
-        self.in_transaction
+        !self.transaction.is_empty()
     }
 
     /// Sends a command that [`guard::keys_of`] allows, and records its keys.
@@ -71,34 +72,41 @@ impl Sandbox {
         let keys = guard::keys_of(words).unwrap_or_default();
         self.keys.extend(keys.iter().map(|key| key.to_vec()));
         let is = |name: &[u8]| words.first().is_some_and(|word| word.eq_ignore_ascii_case(name));
-        let starts = is(b"MULTI") && !self.in_transaction;
         let ends = is(b"EXEC") || is(b"DISCARD");
-        self.connection.keeps_state =
-            self.in_transaction || is(b"WATCH") || self.connection.keeps_state && !ends;
-        if starts && self.connection.is_cluster() {
-            self.in_transaction = true;
-            self.held.push(words.to_vec());
+        self.is_watching |= is(b"WATCH");
+        if self.is_in_transaction() {
+            if self.connection.is_cluster() && self.node.is_none() {
+                if keys.is_empty() && !ends {
+                    self.transaction.push(words.to_vec());
+                    return Ok(Value::SimpleString("QUEUED".into()));
+                }
+                let first = keys.first().copied().unwrap_or(guard::PREFIX.as_bytes());
+                self.node = Some(first.to_vec());
+                self.send_transaction()?;
+            } else if !self.is_watching && self.connection.is_lost(self.node.as_deref()) {
+                self.connection.close();
+                self.send_transaction()?;
+            }
+        } else if is(b"MULTI") && self.connection.is_cluster() {
+            self.transaction.push(words.to_vec());
             return Ok(Value::Okay);
         }
-        if !self.held.is_empty() {
-            if keys.is_empty() && !ends {
-                self.held.push(words.to_vec());
-                return Ok(Value::SimpleString("QUEUED".into()));
-            }
-            let first = keys.first().copied().unwrap_or(guard::PREFIX.as_bytes());
-            self.node = Some(first.to_vec());
-            for held in std::mem::take(&mut self.held) {
-                self.ask(&held)?;
-            }
-        }
+        self.connection.keeps_state = self.is_watching || self.is_in_transaction();
         let reply = self.ask(words)?;
-        if starts && reply == Value::Okay {
-            self.in_transaction = true;
-        } else if ends {
-            self.in_transaction = false;
-            self.node = None;
+        if ends {
+            self.end_transaction();
+        } else if self.is_in_transaction() || is(b"MULTI") && reply == Value::Okay {
+            self.transaction.push(words.to_vec());
         }
         Ok(reply)
+    }
+
+    /// Sends MULTI and the commands that follow it.
+    fn send_transaction(&mut self) -> Result<(), SendError> {
+        for words in self.transaction.clone() {
+            self.ask(&words)?;
+        }
+        Ok(())
     }
 
     /// Removes every key of the lesson.
@@ -106,7 +114,7 @@ impl Sandbox {
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn clear(&mut self) -> Result<(), SendError> {
-        if self.in_transaction {
+        if self.is_in_transaction() {
             self.send(&[b"DISCARD".to_vec()])?;
         }
         for key in self.keys.clone() {
@@ -118,7 +126,7 @@ impl Sandbox {
     /// Removes every key, even after Ctrl-C. Returns whether this succeeded.
     pub(crate) fn remove_at_the_end(&mut self) -> bool {
         let deadline = Deadline::after(CLEAN_UP_WITHIN);
-        if self.in_transaction {
+        if self.is_in_transaction() {
             self.connection.close();
         }
         let keys: Vec<&[u8]> = self.keys.iter().map(Vec::as_slice).collect();
@@ -184,11 +192,15 @@ impl Sandbox {
         };
         if asked.is_err() {
             // The connection is closed, which also ends its transaction.
-            self.in_transaction = false;
-            self.held.clear();
-            self.node = None;
+            self.end_transaction();
         }
         asked
+    }
+
+    fn end_transaction(&mut self) {
+        self.transaction.clear();
+        self.is_watching = false;
+        self.node = None;
     }
 
     fn shorten_ttls(&mut self, span: Duration) -> Result<(), SendError> {

@@ -153,6 +153,14 @@ impl Cluster {
         self.state().map.primary(slot_of(key)).as_ref().map(name)
     }
 
+    /// Whether there is a connection to the primary that serves a key.
+    pub(super) fn is_connected(&self, key: &[u8]) -> bool {
+        let state = self.state();
+        let node = state.map.primary(slot_of(key));
+        let link = node.and_then(|node| state.links.get(&node)?.peek());
+        matches!(link, Some(Ok(single)) if !single.is_closed())
+    }
+
     /// Runs a command on every primary.
     pub(super) async fn run_everywhere(&self, command: &Cmd) -> RedisResult<Vec<Value>> {
         let slots: HashMap<Node, u16> = {

@@ -333,6 +333,14 @@ impl RedisConnection {
         matches!(self.kind, SingleOrCluster::Cluster(_))
     }
 
+    /// Whether there is a connection to the node of `key`.
+    pub(crate) fn is_connected(&self, key: &[u8]) -> bool {
+        match &self.kind {
+            SingleOrCluster::Single(single) => !single.is_closed(),
+            SingleOrCluster::Cluster(cluster) => cluster.is_connected(key),
+        }
+    }
+
     /// Whether the connection has ended, so that no command can be sent any more.
     pub(crate) fn is_closed(&self) -> bool {
         match &self.kind {
