@@ -10,7 +10,7 @@ mod login;
 mod names;
 mod role;
 mod server;
-mod tcp;
+pub(in crate::ping) mod tcp;
 pub(in crate::ping) mod tls;
 
 use crate::exit::Exit;
@@ -141,21 +141,8 @@ causes! {
     ProtoNotRedis "proto.not_redis" Server "the server is not a Redis server" => |_| {
         advise("port", "check the host and port: another service is listening there")
     };
-    ProtoClosed "proto.closed" Server "the server accepts the connection, then closes it without a complete reply" => |at| {
-        if at.ends_at_select {
-            let in_database_0 = FixContext { db: 0, ..at.clone() };
-            return advise("db", "use database 0: many proxies have only this one")
-                .command(in_database_0.ping("", at.scheme(), at.port));
-        }
-        if at.second_connection_works {
-            return one_of_several_servers();
-        }
-        advise("proxy", "check whether a proxy or load balancer on the way has a healthy backend")
-            .and("server", "check the server's log: it may reject this client")
-            .and("maxclients", "check maxclients: a TLS Redis at this limit closes new connections without an error")
-            .and_all(proxy_header())
-            .after(tcp::forwarder(at))
-    };
+    ProtoClosed "proto.closed" Server "the server accepts the connection, then closes it without a complete reply"
+        => server::closed;
 
     ProtoUnexpected "proto.unexpected" Server "replies arrive that belong to other requests" => |_| {
         advise("proxy", "connect to Redis without the proxy in between, and compare")
@@ -186,22 +173,7 @@ causes! {
     };
 
     // The server
-    ServerSilent "server.silent" Server "the server accepts the connection but never replies" => |at| {
-        let fixes = if at.loses_packets {
-            let text = "check the firewalls, NAT and routes in between: the TCP handshake gets through, but later \
-                        packets are dropped";
-            advise("firewall", text).and_all(tcp::route(at, "check the route that packets take"))
-        } else if at.second_connection_works {
-            one_of_several_servers()
-        } else {
-            advise("server", "on the Redis host, check the state of the process: T means stopped, D means waiting for the disk")
-                .command("ps -A -o pid,stat,args | grep -E '[r]edis|[v]alkey'")
-                .and("slow-command", "wait until a slow command or CLIENT PAUSE has ended; SLOWLOG GET 10 then lists slow commands")
-                .and("proxy", "check whether a proxy or load balancer on the way has lost its backend")
-                .and_all(proxy_header())
-        };
-        fixes.after(tcp::forwarder(at))
-    };
+    ServerSilent "server.silent" Server "the server accepts the connection but never replies" => server::silent;
     ServerRefused "server.refused" Server "the server refuses the request, for the reason in its reply" => server::refused;
     ServerMaxClients "server.max_clients" Server "Redis has reached maxclients and rejects new connections"
         => server::max_clients;
@@ -235,24 +207,4 @@ causes! {
     // The latency
     LatencyHigh "latency.high" Ok "round trips are slow" => server::slow;
     LatencyJitter "latency.jitter" Ok "round trip times vary widely" => server::uneven;
-}
-
-/// A second connection works, so the fault is limited to the first.
-fn one_of_several_servers() -> Fixes {
-    advise(
-        "backend",
-        "try again, and check each server behind the proxy or load balancer: one may be at fault",
-    )
-    .and(
-        "server",
-        "check whether a slow command, a failover or CLIENT PAUSE blocked Redis for a moment",
-    )
-}
-
-/// Nothing shows a header that is in binary form, or that must have another form.
-fn proxy_header() -> Fixes {
-    advise(
-        "proxy-header",
-        "check the PROXY protocol: Redis accepts no PROXY header, and a port that expects one accepts no plain request",
-    )
 }

@@ -5,6 +5,124 @@ use super::tcp;
 use crate::ping::verdict::SlowPart;
 use crate::redis_client::refusal::Refusal;
 
+pub(super) fn silent(at: &FixContext) -> Fixes {
+    let fixes = if at.loses_packets {
+        let text = "check the firewalls, NAT and routes in between: the TCP handshake gets through, but later packets are \
+                    dropped";
+        advise("firewall", text).and_all(tcp::route(at, "check the route that packets take"))
+    } else if at.second_connection_works {
+        one_of_several_servers()
+    } else {
+        advise(
+            "slow-command",
+            "a slow command or CLIENT PAUSE may block Redis: wait until Redis answers again, then list its slow commands \
+             (SLOWLOG GET 10)",
+        )
+        .command(at.ping_here("--wait 120 "))
+        .and_all(proxy(at))
+        .after(stopped(at))
+        .after(listener(at))
+    };
+    fixes.after(tcp::client_port(at)).after(tcp::forwarder(at))
+}
+
+pub(super) fn closed(at: &FixContext) -> Fixes {
+    if at.ends_at_select {
+        let in_database_0 = FixContext { db: 0, ..at.clone() };
+        return advise("db", "use database 0: many proxies have only this one").command(in_database_0.ping(
+            "",
+            at.scheme(),
+            at.port,
+        ));
+    }
+    if at.second_connection_works {
+        return one_of_several_servers();
+    }
+    // Without TLS, Redis sends an error before it closes the connection.
+    let limit = at.tls.then(|| {
+        advise(
+            "maxclients",
+            "if it is Redis, check maxclients: a TLS Redis at this limit closes new connections without an error",
+        )
+    });
+    proxy(at)
+        .and_all(limit)
+        .and(
+            "server",
+            "if it is Redis, read the end of its log (CONFIG GET logfile shows where it is)",
+        )
+        .and(
+            "port",
+            "if it is another program, correct the host and port in the URL",
+        )
+        .after(listener(at))
+        .after(tcp::client_port(at))
+        .after(tcp::forwarder(at))
+}
+
+/// Shows which process listens on the port, unless this run has found it, or a provider runs the host.
+fn listener(at: &FixContext) -> Option<Fixes> {
+    let is_known = at
+        .listener
+        .as_ref()
+        .is_some_and(|listener| listener.process.is_some());
+    let command = match &at.socket {
+        Some(path) => format!("sudo ss -lxp src {}", shell_quoted(path)),
+        None => format!("sudo ss -ltnp 'sport = :{}'", at.port),
+    };
+    (!is_known && !at.is_managed()).then(|| {
+        advise(
+            "server",
+            "on the server's host, check which process listens on the port: Redis itself, a proxy or another program",
+        )
+        .command(command)
+    })
+}
+
+/// Shows whether a Redis process is stopped. It may be behind a proxy.
+fn stopped(at: &FixContext) -> Option<Fixes> {
+    (!at.is_managed()).then(|| {
+        advise(
+            "server",
+            "on the Redis host, check the state of Redis: T means stopped (resume it with kill -CONT PID), D means \
+             waiting for the disk",
+        )
+        .command("ps -A -o pid,stat,args | grep -E '[r]edis|[v]alkey'")
+    })
+}
+
+/// What to check on a proxy or load balancer that accepts connections for Redis.
+fn proxy(at: &FixContext) -> Fixes {
+    let whose = if at.is_managed() {
+        "if a proxy or load balancer is on the way"
+    } else {
+        "if a proxy or load balancer listens there"
+    };
+    advise(
+        "proxy",
+        format!(
+            "{whose}, check that its backend answers, and that its connection limit is not reached (HAProxy: maxconn)"
+        ),
+    )
+    .and(
+        "proxy-header",
+        "check the PROXY protocol on that proxy: Redis does not accept a PROXY header, and a port that expects one does \
+         not accept plain requests (HAProxy: send-proxy, accept-proxy)",
+    )
+}
+
+/// A second connection works, so the fault is limited to the first.
+fn one_of_several_servers() -> Fixes {
+    advise(
+        "backend",
+        "try again, and check each server behind the proxy or load balancer: one may be at fault",
+    )
+    .and(
+        "server",
+        "check whether a slow command, a failover or CLIENT PAUSE blocked Redis for a moment",
+    )
+}
+
 pub(super) fn refused(at: &FixContext) -> Fixes {
     let reply = at.reply.as_deref().unwrap_or_default();
     let fixes = match Refusal::of(reply) {

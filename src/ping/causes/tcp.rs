@@ -292,6 +292,27 @@ pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
     )
 }
 
+/// The port for clients, if the URL has the port of the cluster bus.
+pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
+    let port = cluster_client_port(at.port)?;
+    Some(
+        advise(
+            "port",
+            format!(
+                "use port {port}: port {} usually belongs to the cluster bus",
+                at.port
+            ),
+        )
+        .command(at.ping("", at.scheme(), port)),
+    )
+}
+
+/// The port of a node for clients, if this is the usual port of its cluster bus: 10,000 more
+/// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>).
+pub(in crate::ping) fn cluster_client_port(bus: u16) -> Option<u16> {
+    matches!(bus, 16379 | 16380 | 17000..=17005).then(|| bus - 10_000)
+}
+
 /// Fixes for an address that packets do not reach.
 pub(super) fn unreachable(at: &FixContext) -> Fixes {
     let neighbour = at.has_no_neighbour.then(|| {

@@ -8,7 +8,7 @@ pub(crate) mod ticket;
 use std::time::Duration;
 
 use crate::ping::Rung;
-use crate::ping::observation::{Echo, Observations, TlsResult};
+use crate::ping::observation::{Echo, Experiment, Observations, TlsResult};
 use crate::ping::response::Response;
 use crate::ping::verdict::Verdict;
 use crate::redis_url::{Address, Target};
@@ -112,7 +112,7 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Repo
         Rung::Tcp => tcp(seen),
         Rung::Tls => tls(target, seen),
         Rung::Auth => auth(target, seen),
-        Rung::Ping => ping(seen),
+        Rung::Ping => ping(target, seen),
         Rung::Role => role(seen),
     };
     ReportStep {
@@ -224,13 +224,18 @@ fn auth(target: &Target, seen: &Observations) -> Outcome {
             failed(seen.ping.took, "a password is required")
         }
         None if target.password.is_none() => skipped("the URL has no password"),
+        None if speaks_tls(seen) => failed(Duration::ZERO, "no reply in plain text"),
         None => skipped("not reached"),
     }
 }
 
-fn ping(seen: &Observations) -> Outcome {
+fn ping(target: &Target, seen: &Observations) -> Outcome {
     let Some(response) = &seen.ping.response else {
-        return skipped("not reached");
+        return if speaks_tls(seen) && target.password.is_none() {
+            failed(Duration::ZERO, "no reply in plain text")
+        } else {
+            skipped("not reached")
+        };
     };
     if let (Some(command), true) = (seen.unanswered(), response.is_pong()) {
         let detail = format!("PONG, but no reply to {command}");
@@ -249,6 +254,11 @@ fn ping(seen: &Observations) -> Outcome {
     } else {
         failed(seen.ping.took, "no PONG")
     }
+}
+
+/// Whether an experiment ended the wait for a plain-text reply, because the server speaks TLS.
+fn speaks_tls(seen: &Observations) -> bool {
+    matches!(&seen.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
 }
 
 fn requires_login(response: &Response) -> bool {
@@ -279,7 +289,6 @@ fn role(seen: &Observations) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ping::observation::Experiment;
 
     #[test]
     fn tls_check_claims_no_reply_to_the_client_hello_if_only_the_experiment_got_one() {

@@ -74,7 +74,7 @@ const CLAIMS: &[(&str, Holds)] = &[
             )
     }),
     (
-        "a ClientHello on another connection got no reply",
+        "a TLS handshake on another connection got no reply",
         |run| matches!(&run.seen.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if !result.is_tls()),
     ),
     (

@@ -124,7 +124,7 @@ pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
         PacketCounts {
             out_of_order: 1.., ..
         } => "later packets arrived, but an earlier, larger one did not: it is lost on the way".into(),
-        _ => "every packet was acknowledged: the host is up, but the server does not reply".into(),
+        _ => "every packet was acknowledged: the packets arrive, but no reply comes".into(),
     }
 }
 

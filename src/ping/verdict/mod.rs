@@ -92,6 +92,8 @@ fn repeats(warning: Cause, cause: Cause) -> bool {
         || matches!(
             (warning, cause),
             (Cause::ServerEviction, Cause::ServerOutOfMemory)
+                // Data that got no reply in plain text was sent again, or the finding is the loss itself.
+                | (Cause::PathLoss, Cause::TlsRequired | Cause::ServerSilent | Cause::PathMtu | Cause::TlsStalled)
                 | (Cause::RoleReplica, Cause::RoleMasterDown)
                 | (Cause::ClusterPartial, Cause::ClusterDown)
         )

@@ -223,7 +223,12 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
         .summary(if seen.second_connection_works() {
             format!("the connection was {how}, but {ONLY_THIS_CONNECTION}")
         } else {
-            format!("the server accepted the connection, but {how} it without a complete reply")
+            let reply = if received.is_empty() {
+                "any reply"
+            } else {
+                "a complete reply"
+            };
+            format!("the server accepted the connection, but {how} it without {reply}")
         })
         .fact(format!("TCP connected; after {command} the connection was {how}"))
         .fact(if !received.is_empty() {
@@ -263,8 +268,8 @@ pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {
 pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
     match response {
         Response::Timeout(_) => format!("{command} got no reply"),
-        Response::Closed(_) => format!("the connection was closed at {command}"),
-        Response::Reset(_) => format!("the connection was reset at {command}"),
+        Response::Closed(_) => format!("the connection was closed after {command}"),
+        Response::Reset(_) => format!("the connection was reset after {command}"),
         Response::NotResp(received) => format!("{command} got data that is not RESP: {}", quote(received)),
         Response::Alert(alert) => format!("{command} got the TLS alert {}", alert_name(*alert)),
         Response::Reply(_) => match response.error() {
@@ -318,14 +323,15 @@ fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
         .summary(summary)
         .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp.round_trip())))
         .fact(format!(
-            "TCP connected; {command} got no complete reply within {}",
+            "TCP connected; {command} got no {}reply within {}",
+            if received.is_empty() { "" } else { "complete " },
             seconds(waited)
         ))
         .facts((!received.is_empty()).then(|| format!("only this was received: {}", quote(received))))
         .facts(on_the_second_connection(seen))
         .facts(match &seen.experiments.other_protocol {
             Some(Experiment::ClientHello { .. }) => {
-                Some("a ClientHello on another connection got no reply either".into())
+                Some("a TLS handshake on another connection got no reply either".into())
             }
             Some(Experiment::NotConnected) if seen.experiments.repeat.is_none() => {
                 Some("a second connection could not be made".into())

@@ -6,6 +6,7 @@ use super::finding::{Warning, age, seconds};
 use super::service;
 use super::tcp::describe;
 use super::{dns, tcp};
+use crate::ping::causes::tcp::cluster_client_port;
 use crate::ping::causes::{Cause, FixContext};
 use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, SLOTS, ServerInfo, WriteTest};
 use crate::ping::response::Response;
@@ -363,13 +364,11 @@ pub(super) fn hints(target: &Target, cause: Cause) -> Vec<String> {
 
 /// Recognises ports that Redis uses for other purposes than client connections.
 fn port_hint(port: u16) -> Option<String> {
-    match port {
-        26379 => Some("port 26379 usually belongs to a Sentinel, which stores no data".into()),
-        // A node's port plus 10,000 (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
-        16379 | 16380 | 17000..=17005 => Some(format!(
-            "port {port} is usually a cluster bus port; clients use port {}",
-            port - 10_000
-        )),
-        _ => None,
+    if port == 26379 {
+        return Some("port 26379 usually belongs to a Sentinel, which stores no data".into());
     }
+    let client_port = cluster_client_port(port)?;
+    Some(format!(
+        "port {port} is usually a cluster bus port; clients use port {client_port}"
+    ))
 }
