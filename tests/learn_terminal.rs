@@ -476,3 +476,55 @@ fn keys_is_refused_and_scan_is_suggested() {
     let screen = terminal.wait_for("SCAN 0 MATCH");
     assert!(!screen.contains("did you mean"), "{screen}");
 }
+
+/// A learner may read for longer than the TTL of any key. Here, every key is gone whenever the lesson waits for the learner.
+#[test]
+fn no_reply_is_marked_wrong_because_the_learner_reads_slowly() {
+    let learner = Learner::new();
+    let lessons = [3, 4, 5].map(|number| format!("{number}"));
+    for lesson in lessons {
+        let url = learner.server.url();
+        let terminal = Terminal::shell(&learner.home, 100, 40, &[("REDIS_URL", &url)]);
+        terminal.line(&format!("clear; sessiontut learn {lesson}"));
+        let mut answer = 0;
+        loop {
+            let screen = terminal.wait_until("a prompt", |screen| {
+                let last = screen.trim_end().lines().last().unwrap_or_default();
+                let is_key =
+                    last.contains("q quit") || last.starts_with("Enter ") || last.contains(" answer ");
+                is_key || last == "redis>"
+            });
+            let last = screen.trim_end().lines().last().unwrap_or_default().to_owned();
+            for key in learner.server.keys() {
+                if !key.starts_with("sessiontut:lesson:") {
+                    learner.server.ask(&["DEL", &key]);
+                }
+            }
+            if last.starts_with("Enter next lesson") || last.starts_with("Enter next open lesson") {
+                break;
+            }
+            if last == "redis>" {
+                terminal.line("s");
+                terminal.wait_until("the solution", |screen| {
+                    let (_, after) = screen.rsplit_once(shown::SOLUTION).unwrap_or_default();
+                    after.trim_end().ends_with("redis>")
+                });
+                terminal.keys(&["Enter"]);
+            } else if last.contains(" answer ") {
+                answer = answer % 3 + 1;
+                terminal.keys(&[&answer.to_string()]);
+            } else {
+                terminal.keys(&["Enter"]);
+            }
+            terminal.wait_until("a reaction", |now| now != screen);
+        }
+        let history = terminal.history();
+        let wrong: Vec<&str> = history
+            .lines()
+            .filter(|line| line.contains('✗') && !line.contains(" is wrong"))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}\n{history}");
+        terminal.keys(&["q"]);
+        left(&terminal, 0);
+    }
+}

@@ -18,6 +18,7 @@ mod parse;
 pub(crate) mod pattern;
 pub(crate) mod progress;
 pub(crate) mod sandbox;
+mod snapshot;
 
 pub(crate) use guard::COMPLETIONS;
 pub(crate) use lesson::{

@@ -9,6 +9,7 @@ use redis::Value;
 use super::connection::{LessonConnection, SendError};
 use super::guard;
 use super::lesson::{Block, Lesson, Transcript};
+use super::snapshot::{Restore, Snapshot};
 use crate::deadline::Deadline;
 
 /// Time limit for removing the keys at the end, which also happens after Ctrl-C.
@@ -28,6 +29,8 @@ pub(crate) struct Sandbox {
     is_watching: bool,
     /// In a cluster: a key on the node that runs the transaction. Nothing is sent before the first key determines it.
     node: Option<Vec<u8>>,
+    /// The keys after the last command; `None` if they are unknown.
+    snapshot: Option<Snapshot>,
 }
 
 impl Sandbox {
@@ -39,6 +42,7 @@ impl Sandbox {
             transaction: Vec::new(),
             is_watching: false,
             node: None,
+            snapshot: None,
         }
     }
 
@@ -114,6 +118,7 @@ impl Sandbox {
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn clear(&mut self) -> Result<(), SendError> {
+        self.snapshot = None;
         if self.is_in_transaction() {
             self.send(&[b"DISCARD".to_vec()])?;
         }
@@ -185,7 +190,30 @@ impl Sandbox {
         Ok(())
     }
 
-    fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, SendError> {
+    /// Notes the keys before the learner reads on.
+    pub(super) fn pause(&mut self) {
+        self.snapshot = None;
+        // A change of a watched key would end its transaction.
+        if self.is_in_transaction() || self.is_watching {
+            return;
+        }
+        let keys: Vec<Vec<u8>> = self.keys.iter().cloned().collect();
+        // If Redis is unavailable, the next command reports it.
+        self.snapshot = Snapshot::take(self, &keys).ok();
+    }
+
+    /// Restores the keys as they were at the last [`Sandbox::pause`]. Returns the names of those that were missing.
+    ///
+    /// # Errors
+    /// Returns [`SendError`] if a command cannot be sent.
+    pub(super) fn resume(&mut self, restore: Restore) -> Result<Vec<String>, SendError> {
+        match self.snapshot.take() {
+            Some(snapshot) => snapshot.restore(self, restore),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(super) fn ask(&mut self, words: &[Vec<u8>]) -> Result<Value, SendError> {
         let asked = match &self.node {
             Some(key) => self.connection.ask_node_of(key, words),
             None => self.connection.ask(words),

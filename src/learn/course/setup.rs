@@ -13,6 +13,7 @@ use crate::learn::learner::{CourseEvent, Key, Mark};
 use crate::learn::lesson::{Block, Lesson};
 use crate::learn::name::{self, FIRST_NAME, NameLock, Taken};
 use crate::learn::sandbox;
+use crate::learn::snapshot::Restore;
 use crate::session::other_keys::notice;
 use crate::signals::Interrupted;
 
@@ -47,12 +48,15 @@ impl Course<'_> {
     ) -> Result<T, Leave> {
         let mut is_first_break = true;
         loop {
-            let ready = self.set_up(place);
+            let ready = self.set_up(place).and_then(|()| self.resume(place));
             if ready.is_ok() && std::mem::take(&mut self.state.renamed) {
                 return Err(Leave::Redo);
             }
             let unavailable = match ready.and_then(|()| work(self)) {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    self.sandbox.pause();
+                    return Ok(done);
+                }
                 Err(error) => error.unavailable()?,
             };
             self.state.keys_ready = false;
@@ -73,6 +77,22 @@ impl Course<'_> {
             }
             is_first_break = false;
         }
+    }
+
+    /// Restores the keys as the last command left them, because the learner may have read for longer than their TTLs.
+    fn resume(&mut self, place: Place<'_>) -> Result<(), SendError> {
+        let restore = match place.blocks().get(place.block) {
+            _ if self.state.app.is_some() => Restore::Expired,
+            // The learner has done something in another window.
+            Some(Block::Check(_)) => Restore::Expired,
+            Some(Block::Try { .. }) => Restore::Missing,
+            _ => Restore::All,
+        };
+        for key in self.sandbox.resume(restore)? {
+            let text = format!("{key} expired in the meantime; the lesson has restored it");
+            self.say(Mark::Plain, &text);
+        }
+        Ok(())
     }
 
     /// Shows why Redis is unavailable, until it is available again.
@@ -119,6 +139,7 @@ impl Course<'_> {
         self.note_keys();
         self.save();
         self.sandbox.set_up(&lesson, place.step, place.block)?;
+        self.sandbox.pause();
         self.state.keys_ready = true;
         Ok(())
     }

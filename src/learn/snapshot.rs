@@ -1,0 +1,117 @@
+//! Notes the lesson's keys after each command, and restores them before the next one, so that no expected reply depends
+//! on how long the learner reads.
+
+use std::time::{Duration, Instant};
+
+use redis::Value;
+
+use super::connection::SendError;
+use super::sandbox::Sandbox;
+
+/// The lesson's keys as the last command left them.
+pub(super) struct Snapshot {
+    taken: Instant,
+    hashes: Vec<Hash>,
+}
+
+/// A hash with its TTL. Lessons and the app use no other type.
+struct Hash {
+    key: Vec<u8>,
+    /// The fields, each followed by its value.
+    fields: Vec<Vec<u8>>,
+    /// The TTL in milliseconds; `None` if there is none.
+    ttl: Option<i64>,
+}
+
+/// Which keys to restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Restore {
+    /// All keys, and their TTLs.
+    All,
+    /// Keys that no longer exist. The learner may be watching the TTL of the others.
+    Missing,
+    /// Keys that have expired. Something else may have deleted the others on purpose, such as a logout in the app.
+    Expired,
+}
+
+impl Snapshot {
+    /// Reads all hashes among these keys.
+    ///
+    /// # Errors
+    /// Returns [`SendError`] if a command cannot be sent.
+    pub(super) fn take(sandbox: &mut Sandbox, keys: &[Vec<u8>]) -> Result<Self, SendError> {
+        let mut hashes = Vec::new();
+        for key in keys {
+            // An ACL may forbid these commands. Then the key is not restored.
+            let Value::Array(reply) = sandbox.ask(&[b"HGETALL".to_vec(), key.clone()])? else {
+                continue;
+            };
+            let fields: Vec<Vec<u8>> = reply.into_iter().filter_map(bytes).collect();
+            if fields.is_empty() {
+                continue;
+            }
+            let ttl = match sandbox.ask(&[b"PTTL".to_vec(), key.clone()])? {
+                Value::Int(ttl @ 1..) => Some(ttl),
+                Value::Int(-1) => None,
+                _ => continue,
+            };
+            hashes.push(Hash {
+                key: key.clone(),
+                fields,
+                ttl,
+            });
+        }
+        let taken = Instant::now();
+        Ok(Self { taken, hashes })
+    }
+
+    /// Restores keys. Returns the names of those that were missing.
+    ///
+    /// # Errors
+    /// Returns [`SendError`] if a command cannot be sent.
+    pub(super) fn restore(&self, sandbox: &mut Sandbox, restore: Restore) -> Result<Vec<String>, SendError> {
+        let mut missing = Vec::new();
+        for hash in &self.hashes {
+            let left = sandbox.ask(&[b"PTTL".to_vec(), hash.key.clone()])?;
+            match (left, hash.ttl) {
+                (Value::Int(-2), _) if restore != Restore::Expired || hash.has_expired(self.taken) => {
+                    hash.create(sandbox)?;
+                    missing.push(String::from_utf8_lossy(&hash.key).into_owned());
+                }
+                (Value::Int(0..), Some(ttl)) if restore == Restore::All => {
+                    sandbox.ask(&expire(&hash.key, ttl))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(missing)
+    }
+}
+
+impl Hash {
+    fn has_expired(&self, since: Instant) -> bool {
+        let ttl = self.ttl.and_then(|ttl| u64::try_from(ttl).ok());
+        ttl.is_some_and(|ttl| since.elapsed() >= Duration::from_millis(ttl))
+    }
+
+    fn create(&self, sandbox: &mut Sandbox) -> Result<(), SendError> {
+        let mut words = vec![b"HSET".to_vec(), self.key.clone()];
+        words.extend(self.fields.iter().cloned());
+        sandbox.ask(&words)?;
+        if let Some(ttl) = self.ttl {
+            sandbox.ask(&expire(&self.key, ttl))?;
+        }
+        Ok(())
+    }
+}
+
+fn expire(key: &[u8], ttl: i64) -> [Vec<u8>; 3] {
+    [b"PEXPIRE".to_vec(), key.to_vec(), ttl.to_string().into_bytes()]
+}
+
+fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    }
+}
