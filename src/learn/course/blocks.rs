@@ -15,6 +15,9 @@ use crate::learn::lesson::{Block, FenceOptions, LessonExchange, Quiz, Shell, Tra
 /// How often a countdown is updated.
 const TICK: Duration = Duration::from_millis(200);
 
+/// The reply to PTTL if there is no such key.
+const NO_KEY: i64 = -2;
+
 impl Course<'_> {
     /// Shows a `redis` fence, and then runs it.
     pub(super) fn demonstrate(&mut self, place: Place<'_>, transcript: &Transcript) -> Result<(), Leave> {
@@ -205,10 +208,15 @@ impl Course<'_> {
         };
         let waited = self.count_down(wait);
         self.learner.show(&CourseEvent::CountdownOver);
-        waited
+        if let (true, Some(key)) = (waited?, &wait.watch) {
+            let text = format!("the TTL has run out: Redis has deleted {key}");
+            self.say(Mark::Plain, &text);
+        }
+        Ok(())
     }
 
-    fn count_down(&mut self, wait: &Wait) -> Result<(), SendError> {
+    /// Waits until the time is over, or the key to watch is gone. Returns whether it is gone.
+    fn count_down(&mut self, wait: &Wait) -> Result<bool, SendError> {
         let deadline = Deadline::after(wait.span);
         while !deadline.is_over() {
             self.check_time()?;
@@ -219,10 +227,13 @@ impl Course<'_> {
                 },
                 None => None,
             };
+            if pttl == Some(NO_KEY) {
+                return Ok(true);
+            }
             let left = deadline.left();
             self.learner.show(&CourseEvent::Countdown { wait, left, pttl });
             self.sandbox.connection.sleep(TICK.min(left))?;
         }
-        Ok(())
+        Ok(false)
     }
 }
