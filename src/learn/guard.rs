@@ -193,14 +193,21 @@ fn lower(word: &[u8]) -> String {
 
 /// The most typos in a command name that are corrected.
 const MOST_TYPOS: usize = 2;
+/// The fewest letters that are completed to a command name.
+const SHORTEST_START: usize = 4;
 
-/// Suggests a correction for a command that was not sent: a command name that differs by at most two typos, or the
-/// key with the prefix.
+/// Suggests a correction for a command that was not sent: a command name that is longer or differs by at most two typos,
+/// one of the lesson's keys, or the key with the prefix.
 #[must_use]
-pub(super) fn suggestion(words: &[Vec<u8>]) -> Option<String> {
+pub(super) fn suggestion(words: &[Vec<u8>], lesson_keys: &[String]) -> Option<String> {
     let Some(command) = listed(words) else {
         let name = String::from_utf8_lossy(words.first()?).to_uppercase();
         let names = COMPLETIONS.iter().filter(|known| !known.contains(' '));
+        if name.len() >= SHORTEST_START
+            && let Some(whole) = names.clone().find(|known| known.starts_with(&name))
+        {
+            return Some((*whole).to_owned());
+        }
         let (typos, nearest) = names
             .map(|known| (strsim::osa_distance(&name, known), known))
             .min()?;
@@ -211,7 +218,15 @@ pub(super) fn suggestion(words: &[Vec<u8>]) -> Option<String> {
     }
     let key = std::str::from_utf8(words.get(1)?).ok()?;
     let is_foreign = !key.starts_with(PREFIX) && !key.is_empty() && !key.contains('*');
-    is_foreign.then(|| format!("{PREFIX}{}", sanitize::line(key)))
+    if !is_foreign {
+        return None;
+    }
+    let ending = format!(":{}", key.to_lowercase());
+    let meant = lesson_keys
+        .iter()
+        .find(|known| known.to_lowercase().ends_with(&ending));
+    let prefixed = || format!("{PREFIX}{}", sanitize::line(key));
+    Some(meant.cloned().unwrap_or_else(prefixed))
 }
 
 /// The commands that the prompt offers as completions.
@@ -343,13 +358,17 @@ mod tests {
         for (line, wanted) in [
             ("HINCBY sessiontut:a visits 1", Some("HINCRBY")),
             ("exprie sessiontut:a 10", Some("EXPIRE")),
+            ("hincr sessiontut:a visits 1", Some("HINCRBY")),
             ("HGETALL user:ada", Some("sessiontut:user:ada")),
+            ("hincrby Ada visits 1", Some("sessiontut:user:ada")),
+            ("hincrby bob visits 1", Some("sessiontut:bob")),
             ("FLUSHALL", None),
             ("KEYS user:*", None),
             ("xx", None),
         ] {
             let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
-            assert_eq!(suggestion(&words).as_deref(), wanted, "{line}");
+            let lesson_keys = ["sessiontut:user:ada".to_owned()];
+            assert_eq!(suggestion(&words, &lesson_keys).as_deref(), wanted, "{line}");
         }
     }
 }

@@ -104,6 +104,8 @@ pub(crate) struct FenceOptions {
 pub(crate) struct Transcript {
     pub fence: FenceOptions,
     pub exchanges: Vec<LessonExchange>,
+    /// In a `try`: commands that lead to the right state in the wrong way.
+    pub wrong_commands: Vec<WrongCommand>,
 }
 
 /// One command and its expected reply.
@@ -124,6 +126,14 @@ pub(crate) struct LessonExchange {
 #[derive(Clone, Debug)]
 pub(crate) struct WrongReply {
     pub reply: Pattern,
+    pub why: String,
+}
+
+/// `!> HSET [..]: why`
+#[derive(Clone, Debug)]
+pub(crate) struct WrongCommand {
+    /// Matches the words of the command, separated by spaces, with its name in upper case.
+    pub command: Pattern,
     pub why: String,
 }
 

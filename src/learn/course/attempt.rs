@@ -32,6 +32,8 @@ enum AttemptVerdict {
     /// Redis answered with an error.
     Rejected,
     NotYet(Outcome),
+    /// The state is right, but the command is not the one to practise. Contains the reason.
+    WrongCommand(String),
 }
 
 impl Course<'_> {
@@ -84,7 +86,7 @@ impl Course<'_> {
         };
         if let Err(forbidden) = guard::keys_of(&typed) {
             self.say(Mark::Warning, &forbidden.to_string());
-            if let Some(suggestion) = guard::suggestion(&typed) {
+            if let Some(suggestion) = guard::suggestion(&typed, &self.sandbox.key_names()) {
                 self.say(Mark::Plain, &format!("did you mean {suggestion}?"));
             }
             return Ok(false);
@@ -108,6 +110,18 @@ impl Course<'_> {
             AttemptVerdict::Rejected => self.count_try(task),
             AttemptVerdict::NotYet(outcome) => {
                 self.learner.show(&CourseEvent::NotYet(&outcome));
+                if let Some(text) = other_key(task, &typed) {
+                    self.say(Mark::Plain, &text);
+                }
+                self.count_try(task);
+            }
+            AttemptVerdict::WrongCommand(why) => {
+                self.say(Mark::Failure, &why);
+                self.say(
+                    Mark::Plain,
+                    "the keys are as they were before this task; try again",
+                );
+                self.state.keys_ready = false;
                 self.count_try(task);
             }
         }
@@ -128,6 +142,24 @@ impl Course<'_> {
 
     /// Judges a command by the state that the checks read or, if there are no checks, by its reply.
     fn judge(
+        &mut self,
+        task: &Task<'_>,
+        typed: &[Vec<u8>],
+        reply: &Value,
+    ) -> Result<AttemptVerdict, SendError> {
+        let verdict = self.judge_state(task, typed, reply)?;
+        let shown = shown(typed);
+        let wrong = task.solution.wrong_commands.iter();
+        Ok(match verdict {
+            AttemptVerdict::Done => match wrong.into_iter().find(|wrong| wrong.command.matches(&[&shown])) {
+                Some(wrong) => AttemptVerdict::WrongCommand(wrong.why.clone()),
+                None => AttemptVerdict::Done,
+            },
+            verdict => verdict,
+        })
+    }
+
+    fn judge_state(
         &mut self,
         task: &Task<'_>,
         typed: &[Vec<u8>],
@@ -188,4 +220,37 @@ impl Course<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns the words of a typed command, with its name in upper case.
+fn shown(typed: &[Vec<u8>]) -> String {
+    let words = typed.iter().map(|word| String::from_utf8_lossy(word));
+    let words = words.enumerate().map(|(place, word)| {
+        if place == 0 {
+            word.to_uppercase()
+        } else {
+            word.into_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Explains that a command was sent for another key than the one of the task.
+fn other_key(task: &Task<'_>, typed: &[Vec<u8>]) -> Option<String> {
+    let typed_key = *guard::keys_of(typed).ok()?.first()?;
+    let checks = task.checks.iter().flat_map(|check| &check.exchanges);
+    let exchanges = task.solution.exchanges.iter().chain(checks);
+    let keys: Vec<&[u8]> = exchanges
+        .filter_map(|exchange| guard::keys_of(&exchange.words).ok())
+        .flatten()
+        .collect();
+    if keys.is_empty() || keys.contains(&typed_key) {
+        return None;
+    }
+    let name = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
+    Some(format!(
+        "you used the key {}, but this task is about {}",
+        name(typed_key),
+        name(keys[0])
+    ))
 }

@@ -7,11 +7,11 @@ use regex_lite::Regex;
 use super::fence::{Fence, FenceKind};
 use super::{MayRun, Problem};
 use crate::learn::guard;
-use crate::learn::lesson::{Answer, LessonExchange, Quiz, Transcript, WrongReply};
+use crate::learn::lesson::{Answer, LessonExchange, Quiz, Transcript, WrongCommand, WrongReply};
 use crate::learn::pattern::Pattern;
 use crate::practice::split;
 
-/// Parses the body of a `redis` fence: `> COMMAND`, its reply as redis-cli prints it, and `! reply: why` lines.
+/// Parses the body of a `redis` fence: `> COMMAND`, its reply as redis-cli prints it, `! reply: why` and `!> command: why` lines.
 ///
 /// # Errors
 /// Returns the problems, with their rows in the body (from 0).
@@ -19,18 +19,27 @@ pub(super) fn transcript(body: &str, fence: &Fence) -> Result<Transcript, Vec<Pr
     let line = fence.options.line;
     let mut problems = Vec::new();
     let mut exchanges: Vec<LessonExchange> = Vec::new();
+    let mut wrong_commands = Vec::new();
     let mut reply: Vec<&str> = Vec::new();
     for (row, text) in body.lines().enumerate() {
         let mut problem = |what: &str| problems.push((row, what.to_owned()));
-        if let Some(source) = text.strip_prefix('>') {
+        if let Some(explained) = text.strip_prefix("!>") {
+            match explanation(explained.trim()) {
+                _ if fence.kind != FenceKind::RedisTry => {
+                    problem("explain a wrong command only in a `redis try` fence");
+                }
+                Some((command, why)) => wrong_commands.push(WrongCommand { command, why }),
+                None => problem("explain a wrong command like this: `!> HSET [..]: why`"),
+            }
+        } else if let Some(source) = text.strip_prefix('>') {
             end_reply(&mut exchanges, &mut reply);
             match exchange(source.trim(), line + 1 + row) {
                 Ok(exchange) => exchanges.push(exchange),
                 Err(what) => problem(&what),
             }
         } else if let Some(explained) = text.strip_prefix('!') {
-            match (wrong_reply(explained.trim()), exchanges.last_mut()) {
-                (Some(explained), Some(exchange)) => exchange.wrong.push(explained),
+            match (explanation(explained.trim()), exchanges.last_mut()) {
+                (Some((reply, why)), Some(exchange)) => exchange.wrong.push(WrongReply { reply, why }),
                 (None, _) => problem("explain a wrong reply like this: `! (integer) -1: why`"),
                 (_, None) => problem("a `!` line must follow a command: `> COMMAND`"),
             }
@@ -57,6 +66,7 @@ pub(super) fn transcript(body: &str, fence: &Fence) -> Result<Transcript, Vec<Pr
     let transcript = Transcript {
         fence: fence.options.clone(),
         exchanges,
+        wrong_commands,
     };
     problems.extend(missing_replies(&transcript, &fence.kind));
     if problems.is_empty() {
@@ -110,17 +120,14 @@ fn missing_replies(transcript: &Transcript, kind: &FenceKind) -> Vec<Problem> {
     missing.map(|exchange| (row(exchange), what(exchange))).collect()
 }
 
-/// Parses `(integer) -1: why`. The reply ends at the first `: ` that is not inside quotes.
-fn wrong_reply(text: &str) -> Option<WrongReply> {
+/// Parses `(integer) -1: why` or `HSET [..]: why`. The pattern ends at the first `: ` that is not inside quotes.
+fn explanation(text: &str) -> Option<(Pattern, String)> {
     static EXPLAINED: LazyLock<Regex> = LazyLock::new(|| {
         let explained = Regex::new(r#"^((?:"(?:\\.|[^"\\])*"|[^"])+?): +(\S.*)$"#);
         explained.expect("this constant is a valid regex")
     });
     let found = EXPLAINED.captures(text)?;
-    Some(WrongReply {
-        reply: Pattern::new(&[found[1].trim()]),
-        why: found[2].to_owned(),
-    })
+    Some((Pattern::new(&[found[1].trim()]), found[2].to_owned()))
 }
 
 /// The most commands of this program that a lesson may run. Checking one takes as long as parsing a command line.
