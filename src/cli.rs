@@ -90,7 +90,7 @@ pub struct TrustArgs {
 /// Arguments of `ping`.
 #[derive(Debug, Args)]
 pub struct PingArgs {
-    /// Redis to check [default: $REDIS_URL, which is safer: `ps` shows a URL on the command line]
+    /// Redis to check [default: $REDIS_URL, which is safer because `ps` shows the command line]
     // The id `url` belongs to --redis.
     #[arg(id = "ping_url", value_name = "URL")]
     pub url: Option<String>,
@@ -127,7 +127,7 @@ pub struct PingArgs {
     /// Stay idle for this many seconds, then ping again (finds firewalls that drop idle connections)
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with = "count")]
     pub hold: Option<Duration>,
-    /// Find how long connections survive without traffic, up to this many seconds: with and without TCP keepalive
+    /// Find how long connections survive without traffic, with and without TCP keepalive, up to this many seconds
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with_all = ["count", "hold", "wait"])]
     pub idle: Option<Duration>,
     /// Write a full report, without secrets, to this file (for a support ticket)
@@ -137,7 +137,7 @@ pub struct PingArgs {
     /// certificate
     #[arg(long)]
     pub insecure: bool,
-    /// With --insecure, also send the password, even to a server that only pretends to be yours
+    /// With --insecure, also send the password, even to a server that impersonates yours
     #[arg(long, requires = "insecure")]
     pub insecure_auth: bool,
     /// Write the server's certificates to this file, so that you can compare them and use them with --ca
@@ -271,7 +271,7 @@ pub struct ServeArgs {
     /// Name of the cookie, if another application on this host uses the same name
     #[arg(long, value_name = "NAME", default_value = "session", value_parser = cookie_name)]
     pub cookie_name: String,
-    /// Also answer to this host name on loopback addresses, for a proxy on this host (can be repeated)
+    /// Also accept this host name on loopback addresses, for a proxy on this host (can be repeated)
     #[arg(long = "host", value_name = "NAME", value_parser = host_name)]
     pub hosts: Vec<String>,
     /// Log requests and server messages to standard error as JSON, one object per line

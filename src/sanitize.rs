@@ -53,7 +53,7 @@ fn style(text: &str) -> Option<&str> {
     is_style.then(|| &text[.."\x1b[m".len() + parameters.len()])
 }
 
-/// The most characters in the parameters of a style: `1;3;4;9;97`, and one for each new style.
+/// The maximum number of characters in the parameters of a style: `1;3;4;9;97`, and one for each new style.
 const LONGEST_STYLE: usize = 16;
 
 /// Escapes control characters in JSON text that JSON itself does not require to be escaped (`\u009b`).

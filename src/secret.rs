@@ -14,7 +14,8 @@ pub const MASK: &str = "***";
 /// The secrets of this run. The writer masks them.
 static KNOWN: LazyLock<RwLock<Filter>> = LazyLock::new(RwLock::default);
 
-/// The most parts of secrets that are remembered. A run has a few passwords; tests of the URL parser have millions.
+/// The maximum number of parts of secrets that are remembered. A run has a few passwords; tests of the URL parser have
+/// millions.
 const MOST_KNOWN: usize = 100_000;
 
 /// Masks the secrets of this run, except where `keeps` returns true.
@@ -33,7 +34,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// Whether the text contains six consecutive characters of the secret, or all of a shorter one, also if they are
+    /// Whether the text contains six consecutive characters of the secret, or all of a shorter one, even if they are
     /// percent-, base64-, hex- or JSON-encoded.
     #[must_use]
     pub fn is_shown_in(&self, text: &str) -> bool {

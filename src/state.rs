@@ -187,7 +187,7 @@ enum Kind {
     Replaceable,
 }
 
-/// The most symbolic links in a row, as in Linux.
+/// The maximum number of symbolic links to follow, as in Linux.
 const MOST_LINKS: usize = 40;
 
 /// Follows the links of this user and of root.
@@ -310,7 +310,7 @@ fn is_left_behind(path: &Path) -> bool {
     found.is_file() && is_trusted(&found) && is_old && !is_locked()
 }
 
-/// Reads a regular file. Anything else, such as a FIFO, could block for ever.
+/// Reads a regular file. Anything else, such as a FIFO, could block forever.
 ///
 /// # Errors
 /// Returns an error if there is no such file, or it cannot be read.

@@ -289,7 +289,7 @@ fn a_user_with_only_the_permissions_of_the_app_can_log_in() {
     assert!(
         finished
             .stderr
-            .contains("may hold keys that sessiontut did not create"),
+            .contains("may contain keys that sessiontut did not create"),
         "{}",
         finished.stderr
     );

@@ -164,7 +164,7 @@ async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Ex
     exit
 }
 
-/// The most attempts of `--wait` in a report.
+/// The maximum number of attempts of `--wait` in a report.
 const MOST_ATTEMPTS: usize = 1000;
 
 /// What a run has shown so far: for the report, the summary of `--count`, and after Ctrl-C.

@@ -34,9 +34,7 @@ pub(super) fn run(args: &PracticeArgs) -> Result<Exit, Error> {
             .into(),
     })?;
     ui::answer_with_secrets(&url(&server, password.as_ref()));
-    ui::note(
-        "this is the practice Redis of sessiontut, on loopback and for learning only; stop it with Ctrl-C",
-    );
+    ui::note("running the practice Redis on loopback, for learning only; press Ctrl-C to stop it");
     notices.iter().for_each(|notice| ui::note(&notice.to_string()));
     signals::wait()?;
     server

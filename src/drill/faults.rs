@@ -50,8 +50,8 @@ pub static FAULTS: &[DrillFault] = &[
         title: "packets are dropped, so there is no reply at all",
         cause: Cause::TcpTimeout,
         endpoint: dropped,
-        evidence: "SYN packets get neither a SYN-ACK nor a RST. This is also how a security group that blocks you \
-                   looks. Here, the server's accept queue is full, because it no longer accepts connections",
+        evidence: "SYN packets get neither a SYN-ACK nor a RST. A security group that blocks you looks the same. \
+                   Here, the server's accept queue is full, because it no longer accepts connections",
         look_alikes: ["refused", "silent", "closed", "slow"],
     },
     DrillFault {

@@ -335,7 +335,7 @@ async fn send<T>(
     })
 }
 
-/// Returns the reply to a command of this program, or `None` if there is none in time.
+/// Returns the reply to a command of this program, or `None` after a timeout.
 async fn answer(redis: &mut RedisConnection, words: &[&str]) -> Option<RedisResult<Value>> {
     let command = command(words);
     let reply = Deadline::after(DEFAULT_TIMEOUT).bound(redis.reply(&command));

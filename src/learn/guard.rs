@@ -191,7 +191,7 @@ fn lower(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_lowercase()
 }
 
-/// The most typos in a command name that are corrected.
+/// The maximum number of typos in a command name that are corrected.
 const MOST_TYPOS: usize = 2;
 /// The fewest letters that are completed to a command name.
 const SHORTEST_START: usize = 4;

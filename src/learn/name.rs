@@ -17,7 +17,7 @@ use crate::random;
 /// The name that the lessons are written with.
 pub(crate) const FIRST_NAME: &str = "ada";
 
-/// The most characters in a name.
+/// The maximum number of characters in a name.
 const LONGEST: usize = 20;
 
 /// TTL of the lock in seconds. If a process crashes, its name is available again after this time.
@@ -131,7 +131,7 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     named.expect("this constant is a valid regex")
 });
 
-/// Changes the name in a lesson's source. Replaces `ada` as a whole word, and adds the name to keys that do not
+/// Changes the name in a lesson's source. Replaces `ada` if it is a whole word, and adds the name to keys that do not
 /// contain one, so that two learners never share a key.
 #[must_use]
 pub(crate) fn rename(source: &str, name: &str) -> String {

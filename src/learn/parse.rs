@@ -75,7 +75,7 @@ pub(super) fn number_and_id(file: &str) -> Option<(u32, String)> {
     Some((number.parse().ok()?, id.to_owned()))
 }
 
-/// The most bytes that the commands of a lesson may write to Redis.
+/// The maximum number of bytes that the commands of a lesson may write to Redis.
 const MOST_GROWTH: u64 = 1024 * 1024;
 
 /// The lesson so far, and its errors.

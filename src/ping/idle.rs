@@ -13,7 +13,7 @@ use super::rungs::tcp::SegmentSize;
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 
-/// The most idle times to try; each needs two connections.
+/// The maximum number of idle times to try; each needs two connections.
 const MOST_IDLE_TIMES: u32 = 16;
 /// Connections to open at a time: a burst of logins might look like an attack.
 const AT_A_TIME: usize = 8;
@@ -35,7 +35,7 @@ pub(super) async fn search(
         .iter()
         .flat_map(|idle| [(*idle, None), (*idle, Some(period))])
         .collect();
-    // The connection that exists serves the longest trial.
+    // The existing connection is used for the longest trial.
     let first = wanted.iter().rposition(|(_, keepalive)| keepalive.is_none());
     let first = first.map(|at| wanted.remove(at));
     let mut connections: Vec<_> = first.map(|wanted| (wanted, connection)).into_iter().collect();
@@ -79,7 +79,7 @@ fn idle_times(longest: Duration) -> Vec<Duration> {
     (1..=count).map(|part| longest * part / count).collect()
 }
 
-/// Leaves one connection idle, then sends PING. Notices at once if the connection ends before that.
+/// Leaves one connection idle, then sends PING. Returns at once if the connection ends before that.
 pub(super) async fn trial(
     mut connection: ProbeConnection<Stream>,
     idle: Duration,

@@ -43,7 +43,7 @@ const METADATA_BUDGET: Duration = Duration::from_millis(150);
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
 const METADATA_ADDRESS: &str = "169.254.169.254:80";
 const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
-/// The most bytes to read. The longest value, a list of groups, has a few hundred.
+/// The maximum number of bytes to read. The longest value, a list of groups, has a few hundred.
 const LONGEST_RESPONSE: u64 = 8 * 1024;
 
 /// Queries the metadata service, if there is one. `source` is the local address of the connection.

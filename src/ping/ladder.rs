@@ -356,8 +356,8 @@ impl<'a> Ladder<'a> {
 
     /// Sends the requests that a working connection must answer. If it does not, repeats them on a second connection.
     ///
-    /// Returns whether there is a connection for the next rung: this one, or a new one if the server ended this one at a
-    /// request that it need not answer.
+    /// Returns whether there is a connection for the next rung: this one, or a new one if the server closed this one
+    /// after an optional request.
     async fn requests(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let requests = ping::Requests::of(self.target);
         let reconnect = self.reconnect();
@@ -532,7 +532,6 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// An experiment must end before its rung does, because its timeout is a result too.
     /// The deadline for experiments. It is slightly before the rung's deadline, because a timeout of an experiment is
     /// also a result to record.
     fn before_the_deadline(&self) -> Deadline {

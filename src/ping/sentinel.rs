@@ -70,7 +70,7 @@ async fn ask_one(
 ) -> Observations {
     let mut sentinel = target.of_sentinel(sentinels, index);
     let mut climb = climb_to(&sentinel, trust, options, deadline, &mut |_| {}, true).await;
-    // If the URL has no password for the Sentinels, they may have that of the primary.
+    // If the URL has no password for the Sentinels, they may have the same password as the primary.
     if sentinel.password.is_none()
         && target.password.is_some()
         && requires_login(&climb.observations)
@@ -140,7 +140,7 @@ pub(super) fn primary_in(entry: &Value) -> Option<NamedPrimary> {
     )
 }
 
-/// A field of an entry in the reply to SENTINEL MASTERS: names and values take turns.
+/// A field of an entry in the reply to SENTINEL MASTERS: names and values alternate.
 fn field(entry: &Value, name: &str) -> Option<String> {
     let words: Vec<String> = items(Some(entry)).iter().filter_map(text).collect();
     let mut pairs = words.chunks_exact(2);

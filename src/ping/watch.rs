@@ -63,7 +63,7 @@ struct Watch<'a> {
     next_lookup: Instant,
 }
 
-/// What distinguishes a server from another one that takes its place. `None` if it does not say.
+/// What distinguishes a server from another one that takes its place. `None` if the server does not report it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Identity {
     role: Option<String>,
@@ -93,7 +93,7 @@ impl Identity {
         }
     }
 
-    /// Takes over what is known now, and returns what has changed.
+    /// Stores the current values, and returns what has changed.
     fn update(&mut self, now: Self) -> Vec<WatchEvent> {
         let mut events = Vec::new();
         if let (Some(from), Some(to)) = (&self.address, &now.address)
@@ -309,11 +309,11 @@ fn change(before: WatchState, now: WatchState, is_new: bool) -> Change {
     }
 }
 
-/// The most round trips to keep for percentiles: one day at one per second.
+/// The maximum number of round trips to keep for percentiles: one day at one per second.
 const MOST_ROUND_TRIPS: usize = 86_400;
-/// The most outages to list.
+/// The maximum number of outages to list.
 const MOST_OUTAGES: usize = 10;
-/// The most probes to keep for the graph.
+/// The maximum number of probes to keep for the graph.
 const MOST_RECENT: usize = 60;
 
 /// The graph's characters, lowest first.

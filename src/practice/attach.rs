@@ -77,7 +77,7 @@ impl Default for Role {
 impl PracticeRedis {
     /// Returns the address of the practice Redis. If no process runs the server, this process starts it.
     ///
-    /// Call this again whenever a connection is dead, because the process that ran the server may have ended. The new
+    /// Call this again whenever a connection has ended, because the process that ran the server may have ended. The new
     /// server loads the saved data and, if possible, uses the same port and password.
     ///
     /// # Errors

@@ -88,7 +88,7 @@ impl Drop for Account {
     }
 }
 
-/// The most that is reserved for a reply at a time; a larger reply grows as it is written.
+/// The maximum memory to reserve for a reply at a time; a larger reply grows as it is written.
 const EXACT_RESERVE: usize = 64 * 1024;
 
 /// How long WAIT blocks a connection.

@@ -25,7 +25,7 @@ impl Packed {
         self.find(name).map(|place| &self.0[place.value])
     }
 
-    /// Adds an entry, or replaces its value; whether it is new.
+    /// Adds an entry, or replaces its value. Returns whether it is new.
     pub(super) fn insert(&mut self, name: &[u8], value: &[u8]) -> bool {
         let found = self.find(name);
         if let Some(place) = &found {
@@ -37,7 +37,7 @@ impl Packed {
         found.is_none()
     }
 
-    /// Removes an entry; whether it existed.
+    /// Removes an entry. Returns whether it existed.
     pub(super) fn remove(&mut self, name: &[u8]) -> bool {
         let found = self.find(name);
         if let Some(place) = &found {
@@ -60,7 +60,7 @@ impl Packed {
         })
     }
 
-    /// Where the word is whose length is at `at`.
+    /// Returns the range of the word whose length is at `at`.
     fn word(&self, at: usize) -> Option<Range<usize>> {
         let length = usize::from(*self.0.get(at)?);
         Some(at + 1..at + 1 + length)

@@ -7,7 +7,7 @@ pub(crate) type Words = Vec<Vec<u8>>;
 
 /// The maximum length of an inline request, and of a header line.
 const LINE_LIMIT: usize = 64 * 1024;
-/// The most words in a request before authentication.
+/// The maximum number of words in a request before authentication.
 const UNAUTHENTICATED_WORDS: i64 = 10;
 /// The maximum length of a word before authentication.
 const UNAUTHENTICATED_BYTES: i64 = 16 * 1024;

@@ -55,7 +55,7 @@ impl Default for ServerOptions {
 const HEARTBEAT: Duration = Duration::from_millis(100);
 /// How long a change may remain unsaved. A crash loses at most the changes of this time.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// Saving holds up the clients for at most one part in so many of the time.
+/// Saving blocks the clients for at most this fraction of the time (1/20).
 const SHARE_OF_SAVES: u32 = 20;
 /// The client name of the connection that each attached process keeps open.
 pub(super) const ATTACHED: &str = "sessiontut-attached";
@@ -342,7 +342,7 @@ struct Saver {
     /// The store's change counter at the last save.
     saved: u64,
     last_save: Instant,
-    /// How long the last save held up the clients.
+    /// How long the last save blocked the clients.
     took: Duration,
     /// Writes the last save to the disk; the result is the number of changes.
     writer: Option<JoinHandle<io::Result<()>>>,

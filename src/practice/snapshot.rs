@@ -71,7 +71,7 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
-/// Reads a data file; none if there is no file.
+/// Reads a data file. Returns `None` if it does not exist.
 ///
 /// # Errors
 /// The file cannot be read, or it is damaged ([`io::ErrorKind::InvalidData`]).
@@ -94,8 +94,8 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
-/// Runs the commands of the file that [`read`] returned, all of them: what was saved is not refused, even if it is more than
-/// the limit on the data allows.
+/// Runs all commands of the file that [`read`] returned. Saved data is never refused, even if it exceeds the limit on
+/// the data.
 pub(super) fn restore(content: &[u8], server: &mut ServerState) {
     let limits_of_server = std::mem::replace(&mut server.limits, ServerLimits::unlimited());
     let no_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

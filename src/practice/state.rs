@@ -23,8 +23,8 @@ const LONGEST_SHOWN: usize = 256 * 1024;
 pub struct ServerLimits {
     /// Connections of clients that have logged in.
     pub clients: usize,
-    /// Connections of clients that have not logged in. A further one takes the place of the oldest, once that has had some
-    /// time to log in.
+    /// Connections of clients that have not logged in. Another one replaces the oldest, once that has had some time to
+    /// log in.
     pub strangers: usize,
     /// Bytes of the data set; beyond them, writes get Redis's OOM error.
     pub data: usize,

@@ -16,9 +16,9 @@ const KEY_COST: usize = size_of::<(Rc<[u8]>, KeyEntry)>() + 24;
 const EXPIRY_COST: usize = 2 * size_of::<Expiry>();
 /// The reference counts before a name.
 const COUNTS: usize = 2 * size_of::<usize>();
-/// The most expired keys that are removed before one command, so that no command waits for many of them.
+/// The maximum number of expired keys that are removed before one command, so that no command waits for many of them.
 const EXPIRED_PER_COMMAND: usize = 64;
-/// The most expired keys that are removed at a time in the background, which takes about a millisecond.
+/// The maximum number of expired keys that are removed at a time in the background, which takes about a millisecond.
 const EXPIRED_PER_TURN: usize = 1000;
 
 /// A time in milliseconds since 1970.
@@ -83,7 +83,7 @@ impl Store {
         self.remove_expired(EXPIRED_PER_COMMAND);
     }
 
-    /// Sets the clock, and removes expired keys for about a millisecond; whether there are more.
+    /// Sets the clock, and removes expired keys for about a millisecond. Returns whether there are more.
     pub(super) fn advance_in_background(&mut self, now: Moment) -> bool {
         self.now = now;
         self.remove_expired(EXPIRED_PER_TURN)

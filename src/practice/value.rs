@@ -167,7 +167,7 @@ impl Collection {
         self.insert(member, b"", INTSET_ENTRIES)
     }
 
-    /// Sets the value of an element; whether it is new.
+    /// Sets the value of an element. Returns whether it is new.
     fn insert(&mut self, name: &[u8], value: &[u8], most_packed: usize) -> bool {
         match &mut self.elements {
             Elements::Packed(packed) => {

@@ -36,9 +36,9 @@ const REPLY_WITHIN: Duration = Duration::from_secs(1);
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
 /// How long to wait for a newer map, if one node has reported a map in which the failed node still serves the slot.
 const NEWER_MAP_WITHIN: Duration = Duration::from_millis(200);
-/// The most redirections of a request.
+/// The maximum number of redirections of a request.
 const MOST_REDIRECTIONS: usize = 5;
-/// The most nodes that are asked for the map at the same time.
+/// The maximum number of nodes that are asked for the map at the same time.
 const MOST_ASKED: usize = 16;
 
 /// All connections to a cluster.
@@ -184,7 +184,7 @@ impl Cluster {
     async fn route(&self, request: &Request, slot: u16) -> RedisResult<Vec<Value>> {
         let deadline = Deadline::after(REQUEST_WITHIN);
         let mut asked = None;
-        let mut last = failed("the cluster redirects the request in a circle");
+        let mut last = failed("the cluster redirects the request in a loop");
         for _ in 0..MOST_REDIRECTIONS {
             let began = Instant::now();
             let primary = self.state().map.primary(slot);

@@ -68,8 +68,8 @@ impl SingleConnection {
         Arc::ptr_eq(&self.driver, &other.driver)
     }
 
-    /// Checks once whether the server offers MULTI. If it did not, it would execute the commands of a transaction one by
-    /// one, and a key could remain without a TTL.
+    /// Checks once whether the server offers MULTI. A server without it would execute the commands of a transaction one
+    /// by one, and a key could remain without a TTL.
     async fn check_multi(&self) -> RedisResult<()> {
         let check = async {
             let mut transaction = redis::pipe();

@@ -72,7 +72,7 @@ impl RedisFault {
         }
         let (cause, summary) = match error.kind() {
             _ if error.is_connection_refusal() => {
-                (Cause::TcpRefused, "nothing listens at the address of Redis")
+                (Cause::TcpRefused, "no process listens at the Redis address")
             }
             _ if error.is_timeout() => (Cause::ServerSilent, "no reply from Redis before the timeout"),
             ErrorKind::Parse => (

@@ -7,7 +7,8 @@ use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use super::show::{clipped, write_command, write_reply};
 
-/// The most bytes of a command or a reply to keep, because fields that other programs wrote may have any size.
+/// The maximum number of bytes of a command or a reply to keep, because fields that other programs wrote may have any
+/// size.
 const MOST_BYTES: usize = 1000;
 
 /// A command and its reply, as redis-cli prints them. An ellipsis replaces text that is too long.

@@ -88,7 +88,8 @@ const SINGLE_WORD: Hosting = Hosting {
     is_aws: false,
     tls_port: None,
     check: "a name without a dot is usually the name of a container or service (Docker Compose, Kubernetes): it is \
-            known only to containers of the same network (docker network inspect) or pods of the same namespace. From \
+            known only to containers on the same network (docker network inspect) or pods in the same namespace. \
+            From \
             the host itself, use localhost and the published port",
 };
 

@@ -1,4 +1,4 @@
-//! The URL that somebody probably meant: what a pasted text says about Redis, whatever its form.
+//! The URL that the user probably meant, built from what a pasted text says about Redis.
 
 use std::fmt;
 

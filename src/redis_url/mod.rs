@@ -27,7 +27,8 @@ pub const DEFAULT_PORT: u16 = 6379;
 /// The port of a Sentinel in a URL without one.
 pub const SENTINEL_PORT: u16 = 26379;
 
-/// The schemes of URLs that name Sentinels, which know where the primary is. With `rediss`, all of them have TLS.
+/// The schemes of URLs that name Sentinels, which report the address of the primary. With `rediss`, all of them have
+/// TLS.
 pub const SENTINEL_SCHEMES: [&str; 4] = [
     "redis+sentinel",
     "redis-sentinel",

@@ -27,7 +27,7 @@ struct Meaning {
     meant: Option<IntendedUrl>,
 }
 
-/// The first that recognises the text counts; the last one always does.
+/// The readers, in order. The first one that recognises the text is used; the last one recognises every text.
 const READERS: [fn(&str) -> Option<Meaning>; 8] = [
     command_line::read,
     in_quotes,
@@ -39,13 +39,13 @@ const READERS: [fn(&str) -> Option<Meaning>; 8] = [
     typos::read,
 ];
 
-/// A text in quotes in an assignment in a command in quotes… is not read any further.
+/// The maximum length in bytes of a text in quotes, which limits how deep quotes, assignments and commands are nested.
 const DEEPEST: usize = 500;
 
 /// Returns the error of the parser, or a better one, with the URL that was meant.
 pub(super) fn explain(text: &str, error: UrlError) -> UrlError {
     let text = text.trim();
-    // Each step of a recursion removes characters, so this limits its depth.
+    // Each step of the recursion removes characters, so this limits its depth.
     if text.len() > DEEPEST && text.starts_with(QUOTES) {
         return error;
     }
@@ -208,7 +208,7 @@ fn several_colons(text: &str) -> Option<Meaning> {
     let parts: Vec<&str> = authority.splitn(5, ':').collect();
     let (user, password, host, port) = match parts[..] {
         [user, password, host, port] if is_port(port) && !is_port(host) && !rest.contains('@') => {
-            // Of HOST:PORT:PASSWORD with a colon in the password, nothing is certain.
+            // HOST:PORT:PASSWORD with a colon in the password is ambiguous.
             if password.is_empty() || (is_full_host(user) && is_port(password)) {
                 return None;
             }

@@ -52,7 +52,7 @@ pub(super) async fn look(
     Ok(left.map(|left| (left, fields)))
 }
 
-/// The most keys of step 2 to record for the clean-up.
+/// The maximum number of keys of step 2 to record for the clean-up.
 const MOST_CREATED: usize = 100_000;
 /// Time limit for deleting all of them.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);

@@ -24,9 +24,9 @@ use crate::deadline::Deadline;
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// Time limit for one read.
 const READ_WITHIN: Duration = Duration::from_millis(1500);
-/// The most streams at a time, because each queries Redis once a second. One more closes another one.
+/// The maximum number of streams at a time, because each queries Redis once a second. One more closes another one.
 const MOST_STREAMS: usize = 256;
-/// The most streams of one session. A fifth closes the oldest one.
+/// The maximum number of streams of one session. A fifth closes the oldest one.
 const MOST_OF_A_SESSION: usize = 4;
 
 /// Opens streams up to a limit, and ends all of them when the server stops.
@@ -92,7 +92,8 @@ impl Streams {
                 (!is_over).then_some(session),
             ))
         });
-        let text = "This page is not updated any more, because too many newer ones are open: reload it";
+        let text =
+            "This page is no longer updated, because too many newer ones are open; reload it to resume";
         let replaced = iter([event("fault", text), event("end", "")]).map(Ok);
         let stopped = self.stop.clone().cancelled_owned();
         let reads = reads.flatten().take_until(ended.cancelled_owned());

@@ -20,14 +20,15 @@ use super::router::AppState;
 use crate::deadline::Deadline;
 use crate::session::{self, NameError};
 
-/// The most cookies with the name of the session cookie that are tried, because each may need a query to Redis.
+/// The maximum number of cookies with the name of the session cookie that are tried, because each may need a query to
+/// Redis.
 const MOST_COOKIES: usize = 4;
 /// The name of the form field.
 const FIELD: &str = "username";
 /// The maximum size of a form in bytes.
 const LONGEST_FORM: usize = 16 * 1024;
-/// The most bytes after that to read and discard, because a client that is cut off while it sends never sees the
-/// response.
+/// The maximum number of bytes after that to read and discard, because a client that is cut off while it sends never
+/// sees the response.
 const DISCARDED: usize = 1024 * 1024;
 /// Time limit for the whole form to arrive.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);

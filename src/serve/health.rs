@@ -18,7 +18,8 @@ use crate::session::{KEY_PREFIX, Token};
 
 /// TTL of the keys of a check, in case they cannot be deleted.
 const TTL: Duration = Duration::from_secs(10);
-/// The most keys to try until each primary of a cluster has one. This is enough even if a node serves only a few slots.
+/// The maximum number of keys to try until each primary of a cluster has one. This is enough even if a node serves only
+/// a few slots.
 const MOST_KEYS: u32 = 20_000;
 
 /// Why visitors cannot be served.

@@ -12,9 +12,9 @@ use askama::filters::HtmlSafe;
 
 use crate::redis_client::RecordedCommand;
 
-/// The most commands to keep per session.
+/// The maximum number of commands to keep per session.
 const KEPT: usize = 20;
-/// The most sessions to keep. A new one replaces the one that has been unused for longest.
+/// The maximum number of sessions to keep. A new one replaces the one that has been unused for longest.
 const MOST_SESSIONS: usize = 256;
 
 /// The commands of one request, as rows of a table. They are rendered only once, because later pages of the session

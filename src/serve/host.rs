@@ -88,8 +88,8 @@ pub(super) async fn check(
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     if let Some(host) = host.filter(|host| local.is_loopback() && !own.accept(host, local)) {
         let text = format!(
-            "This server does not answer to the host name “{}”: open http://{}:{}/, or start the server with --host NAME if \
-             the name belongs to a proxy of yours",
+            "This server does not answer to the host name “{}”: open http://{}:{}/, or start the server with --host \
+             NAME if the name belongs to your proxy",
             without_port(host),
             if local.is_ipv6() { "[::1]" } else { "127.0.0.1" },
             ends.local.port()

@@ -32,7 +32,7 @@ const TTL: i64 = 10;
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(2);
 /// Time limit for one announcement.
 const ANNOUNCE_WITHIN: Duration = Duration::from_millis(1500);
-/// Most instances that are looked up, because any client can write into the list.
+/// The maximum number of instances that are looked up, because any client can write into the list.
 const MOST: usize = 32;
 
 /// Another instance on the same Redis server.

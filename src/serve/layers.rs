@@ -27,9 +27,9 @@ const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; conn
                    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-/// The most characters of a path in the access log.
+/// The maximum number of characters of a path in the access log.
 const LONGEST_PATH: usize = 200;
-/// The most characters of a method in the access log.
+/// The maximum number of characters of a method in the access log.
 const LONGEST_METHOD: usize = 32;
 
 /// Adds the layers that every request passes through.

@@ -66,7 +66,7 @@ pub(super) struct Visit {
 pub(super) enum CookieView {
     #[default]
     Absent,
-    /// The cookie was ignored. Contains the reason, as half a sentence.
+    /// The cookie was ignored. Contains the reason, as a clause.
     Ignored(&'static str),
     /// Steps 1 to 3: the beginning of the signature, because the whole signature would make `HttpOnly` useless.
     Signed { signature: String },
@@ -81,9 +81,9 @@ pub(super) struct HashView {
     pub(super) ttl: Option<Duration>,
 }
 
-/// The most fields of a hash to show. A session has three, but anyone with access to Redis can add more.
+/// The maximum number of fields of a hash to show. A session has three, but anyone with access to Redis can add more.
 const MOST_FIELDS: usize = 20;
-/// The most bytes of a field to show. A user name has at most 256.
+/// The maximum number of bytes of a field to show. A user name has at most 256.
 const LONGEST_FIELD: usize = 400;
 
 /// Returns the first fields of a hash, shortened.
@@ -178,7 +178,8 @@ pub(super) fn unintended_logout(layout: &Layout) -> Response {
     page(StatusCode::FORBIDDEN, &page_without_logout)
 }
 
-/// Returns 403, for a request of a browser that is not a visit: nobody sees the page, so it must not be counted.
+/// Returns 403, for a request of a browser that is not a visit: the visitor does not see the page, so it must not be
+/// counted.
 pub(super) fn not_a_visit(layout: &Layout) -> Response {
     let text = "This page is only for visitors who open it: a prefetch, a frame or a script does not count as a visit";
     error(layout, StatusCode::FORBIDDEN, text)

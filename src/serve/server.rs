@@ -18,13 +18,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-/// The most open connections: fewer than the 1,024 file descriptors that a process may usually have.
+/// The maximum number of open connections: fewer than the 1,024 file descriptors that a process may usually have.
 const MOST_CONNECTIONS: usize = 960;
 /// Time limit for the head of a request, and between two requests of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum size of a request's line and headers in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// The most headers in a request.
+/// The maximum number of headers in a request.
 const MOST_HEADERS: usize = 64;
 /// How long requests in progress may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);

@@ -57,7 +57,7 @@ const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or si
 const TOO_OLD: &str = "it is older than --max-age";
 const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; another step or another application on this \
                            host has set it (in that case, start this one with --cookie-name)";
-const NO_SESSION: &str = "it looks like a token, but there is no session for it (any more)";
+const NO_SESSION: &str = "it looks like a token, but no session exists for it; the session may have ended";
 
 impl Sessions {
     /// Counts a visit of the session that belongs to the first valid cookie, in one round trip.
@@ -79,7 +79,7 @@ impl Sessions {
         Ok(visit)
     }
 
-    /// Returns the visitor that a cookie identifies, or why the cookie is invalid, as half a sentence.
+    /// Returns the visitor that a cookie identifies, or why the cookie is invalid, as a clause.
     fn identity(&self, cookie: &str) -> Result<Identity, &'static str> {
         if !self.step.signs_the_name() {
             return Token::parse(cookie).map(Identity::Token).ok_or(NOT_A_TOKEN);
@@ -264,7 +264,7 @@ fn signature_start(cookie: &str) -> String {
     signature.chars().take(6).collect()
 }
 
-/// Returns a visit without a session. `reason` is half a sentence.
+/// Returns a visit without a session. `reason` is a clause.
 fn ignored(reason: &'static str) -> Visit {
     Visit {
         cookie: CookieView::Ignored(reason),

@@ -47,11 +47,10 @@ pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Opti
 pub(crate) fn notice(others: Option<u64>) -> Option<String> {
     let keys = match others {
         Some(0) => return None,
-        Some(1) => "already holds 1 key that sessiontut did not create".to_owned(),
-        Some(keys) => format!("already holds {keys} keys that sessiontut did not create"),
-        None => {
-            "may hold keys that sessiontut did not create (this user is not allowed to count them)".to_owned()
-        }
+        Some(1) => "already contains 1 key that sessiontut did not create".to_owned(),
+        Some(keys) => format!("already contains {keys} keys that sessiontut did not create"),
+        None => "may contain keys that sessiontut did not create (this user is not allowed to count them)"
+            .to_owned(),
     };
     Some(format!("this Redis {keys}"))
 }

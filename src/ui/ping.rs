@@ -144,8 +144,8 @@ pub(crate) fn saved_certificates(path: &std::path::Path, chain: &[PeerCertificat
     }
     if !is_verified {
         super::note(
-            "warning: nothing proves that they are the real server's; compare the fingerprints with those of the \
-             server's administrator before you use the file with --ca",
+            "warning: this certificate chain is not verified; compare the fingerprints with the administrator's \
+             before you use the file with --ca",
         );
     }
 }
@@ -233,7 +233,7 @@ fn print_all(lines: &[String]) {
     lines.iter().for_each(|line| answer(line));
 }
 
-/// The most probes in the graph.
+/// The maximum number of probes in the graph.
 const GRAPH: usize = 24;
 
 /// Prints one probe.

@@ -21,7 +21,7 @@ pub(crate) fn ready(line: &str) {
     let _ = io::stdout().flush();
 }
 
-/// The most lines of the log that wait for their reader.
+/// The maximum number of lines of the log that wait for their reader.
 const MOST_WAITING: usize = 1024;
 /// How long the end of the program waits for the reader of the log.
 const FINISH_WITHIN: Duration = Duration::from_secs(1);
@@ -79,7 +79,7 @@ impl Log {
         }
     }
 
-    /// Waits until everything is written, unless nobody reads it.
+    /// Waits until everything is written, unless the reader has stopped.
     pub(crate) fn finish(&self) {
         if let Some(queue) = &self.0 {
             let is_busy = |waiting: &mut Waiting| {

@@ -59,7 +59,7 @@ fn is_own_word(text: &str, found: &Found) -> bool {
     !is_alone && starts && ends && WORDS.contains(word)
 }
 
-/// Starts of URLs, which somebody may have pasted in place of a password.
+/// Starts of URLs, which users may have pasted in place of a password.
 const SCHEMES: &[&str] = &[
     "redis://",
     "rediss://",

@@ -12,7 +12,7 @@ pub mod shown {
     pub const NOT_YET: &str = "✗ not yet";
     pub const UNAVAILABLE: &str = "✗ Redis:";
     pub const WAITING_FOR_REDIS: &str = "waiting for redis://127.0.0.1:";
-    pub const OTHER_KEYS: &str = "this Redis already holds";
+    pub const OTHER_KEYS: &str = "this Redis already contains";
     pub const NAME_IN_USE: &str = "another learner uses the name";
     pub const NAME_RULE: &str = "a name has at most";
     pub const TTL_OF_ADA: &str = "sessiontut:user:ada: TTL";

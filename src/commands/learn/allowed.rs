@@ -1,5 +1,5 @@
-//! Which commands of this program a lesson from a folder may run. Its author may be a stranger, and with `--yes` nobody
-//! reads a command before it runs.
+//! Which commands of this program a lesson from a folder may run. The author of such a lesson may be unknown, and with
+//! `--yes` commands run without confirmation.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -99,9 +99,10 @@ fn forbidden(name: &str, given: &ArgMatches, options: &[&str]) -> Option<String>
     })?;
     Some(match argument.get_long() {
         Some(long) => format!("--{long}"),
-        None => argument
-            .get_value_names()
-            .map_or_else(|| argument.get_id().to_string(), |names| names.join(" ")),
+        None => argument.get_value_names().map_or_else(
+            || argument.get_id().to_string(),
+            |names| format!("a {}", names.join(" ")),
+        ),
     })
 }
 

@@ -206,7 +206,7 @@ impl Course<'_> {
         Ok(false)
     }
 
-    /// Removes the keys that an earlier run left behind, unless another learner has taken their name since.
+    /// Removes the keys that an earlier run left behind, unless another learner now uses the name in them.
     fn adopt_keys(&mut self, name: &str) -> Result<(), SendError> {
         let record = &self.progress.record;
         let before = record.name.as_deref().unwrap_or(FIRST_NAME);

@@ -130,7 +130,8 @@ fn explanation(text: &str) -> Option<(Pattern, String)> {
     Some((Pattern::new(&[found[1].trim()]), found[2].to_owned()))
 }
 
-/// The most commands of this program that a lesson may run. Checking one takes as long as parsing a command line.
+/// The maximum number of commands of this program that a lesson may run. Checking one takes as long as parsing a
+/// command line.
 pub(super) const MOST_OWN_COMMANDS: usize = 100;
 
 /// Returns the commands of a `sh run` fence, without `sessiontut`. `left` is how many more the lesson may run.

@@ -130,7 +130,6 @@ pub struct FixContext {
     pub tls: bool,
     /// The URL that the user probably meant, with the password masked.
     pub suggestion: Option<String>,
-    /// What is known about this host.
     /// What to do about a URL that cannot be used, if it is not clear what was meant.
     pub advice: Option<&'static str>,
     /// The network of this host.

@@ -13,8 +13,9 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     let ping = advise(
         "keepalive",
         format!(
-            "let the clients send PING on idle connections{interval} (redis-py: health_check_interval; node-redis: \
-             pingInterval), or close idle connections sooner"
+            "configure the clients to send PING on idle connections{interval} (redis-py: health_check_interval; \
+             node-redis: \
+             pingInterval), or to close idle connections sooner"
         ),
     );
     let Some(lost) = lost else {
@@ -22,7 +23,7 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     };
     match lost.end {
         IdleEnd::Closed if at.has_idle_limit => ping
-            .and("timeout", "or raise the server's limit; 0 closes no idle connections")
+            .and("timeout", "or raise the server's limit; 0 means no limit")
             .redis_cli(at, "CONFIG SET timeout 0"),
         IdleEnd::Closed | IdleEnd::Reset => ping.and(
             "proxy",

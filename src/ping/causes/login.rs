@@ -19,7 +19,7 @@ pub(super) fn required(at: &FixContext) -> Fixes {
             "if the part of the URL before the @ is the password, give it as the password (this command asks for it)",
         )
         .command(with_password.ping_here(""))
-        .and("password", "if it is a user name, add the password of that user")
+        .and("password", "if it is a user name, add that user's password")
         .command(with_user.ping_here(""));
     }
     advise(
@@ -30,7 +30,7 @@ pub(super) fn required(at: &FixContext) -> Fixes {
     .and(
         "user",
         format!(
-            "if the server has ACL users, its default user may be off: add the user name to the URL, as in {}",
+            "if the server has ACL users, its default user may be disabled: add the user name to the URL, as in {}",
             at.url_with_login("USER")
         ),
     )
@@ -84,7 +84,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     enter
         .and(
             "user",
-            format!("as an administrator, check that the user exists and is on{elasticache}"),
+            format!("as an administrator, check that the user exists and is enabled{elasticache}"),
         )
         .command(at.admin_cli(&format!("ACL GETUSER {}", quoted(user))))
 }
@@ -95,7 +95,7 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
         has_password: false,
         ..at.clone()
     };
-    advise("password", "remove the password: this server does not ask for one")
+    advise("password", "remove the password: this server does not require one")
         .command(without_login.ping_here(""))
         .and(
             "server",

@@ -144,7 +144,7 @@ causes! {
     ProtoClosed "proto.closed" Server "the server accepts the connection, then closes it without a complete reply"
         => server::closed;
 
-    ProtoUnexpected "proto.unexpected" Server "replies arrive that belong to other requests" => |_| {
+    ProtoUnexpected "proto.unexpected" Server "the server sends replies that belong to other requests" => |_| {
         advise("proxy", "connect to Redis without the proxy in between, and compare")
             .and("proxy", "check the proxy: it must keep the replies of each connection in order")
     };
@@ -163,7 +163,8 @@ causes! {
         }
     };
     ProxyLimited "proxy.limited" Ok "simple commands work, but some Redis commands do not" => |_| {
-        advise("client", "do without transactions (MULTI), databases other than 0 (SELECT) and INFO, or connect to Redis directly")
+        advise("client", "avoid transactions (MULTI), databases other than 0 (SELECT) and INFO, or connect to Redis \
+                directly")
     };
 
     // The path

@@ -15,7 +15,7 @@ pub(super) fn another_url(at: &FixContext) -> Fixes {
     })
 }
 
-/// A line to paste cannot contain the password, so a URL with one is in the text.
+/// A command to paste cannot contain the password, so a URL with a password is in the text instead.
 fn suggestion(at: &FixContext) -> Option<Fixes> {
     let url = at.suggestion.as_ref()?;
     Some(if url.contains(MASK) {

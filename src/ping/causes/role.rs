@@ -27,7 +27,8 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
     }
     let check = advise(
         "primary",
-        "check the primary: is it running, can the replica reach it, and has the replica its password (masterauth)?",
+        "check the primary: is it running, can the replica reach it, and does the replica have its password \
+         (masterauth)?",
     );
     let check = match primary(at) {
         Some(primary) => check.command(primary.ping_here("")),
@@ -71,7 +72,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let follow = format!(
-        "to follow failovers, give the Sentinel and the name of the primary: {}+sentinel://{}/{}",
+        "to follow failovers, use a URL with the Sentinel and the name of the primary: {}+sentinel://{}/{}",
         at.scheme(),
         at.host_and_port(),
         if is_word { primary.name.as_str() } else { "NAME" }
@@ -80,8 +81,9 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         return advise(
             "announce",
             format!(
-                "connect from inside the network of the primary, or make the Sentinel name an address that clients can \
-                 reach: {primary} is not reachable from here (a Sentinel in a container names the inner address)"
+                "connect from inside the network of the primary, or configure the Sentinel to announce an address \
+                 that clients can reach: {primary} is not reachable from here (a Sentinel in a container announces \
+                 the container's own address)"
             ),
         );
     }
@@ -94,7 +96,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
 pub(super) fn cluster_down(at: &FixContext) -> Fixes {
     check_cluster(at, "check which slots have no node").and(
         "nodes",
-        "start the missing nodes again, or let one of their replicas take over (CLUSTER FAILOVER TAKEOVER)",
+        "start the missing nodes again, or promote one of their replicas (CLUSTER FAILOVER TAKEOVER)",
     )
 }
 

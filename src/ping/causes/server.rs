@@ -194,7 +194,7 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
     )
     .and(
         "maxclients",
-        "once connections are free again, raise maxclients, and the limit of open files (ulimit -n) with it",
+        "once connections are free again, raise maxclients and the limit of open files (ulimit -n)",
     )
 }
 
@@ -206,7 +206,7 @@ pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
     .redis_cli(at, "CLIENT LIST")
     .and(
         "maxclients",
-        "raise maxclients, and the limit of open files (ulimit -n) with it",
+        "raise maxclients and the limit of open files (ulimit -n)",
     )
 }
 
@@ -214,7 +214,7 @@ pub(super) fn protected_mode(at: &FixContext) -> Fixes {
     let tls = if at.tls { " --tls --insecure" } else { "" };
     advise(
         "look",
-        "look at the settings on the Redis host, where redis-cli still works",
+        "check the settings on the Redis host, where redis-cli still works",
     )
     .command(format!("redis-cli -p {}{tls} CONFIG GET bind", at.port))
     .and(
@@ -230,7 +230,7 @@ pub(super) fn loading(at: &FixContext) -> Fixes {
     let wait = expected.saturating_mul(2).max(USUALLY_ENOUGH);
     advise(
         "wait",
-        "wait until Redis has loaded its data; a restart would begin again",
+        "wait until Redis has loaded its data; a restart would start loading again",
     )
     .command(at.ping_here(&format!("--wait {wait} ")))
 }
@@ -248,7 +248,7 @@ pub(super) fn busy(at: &FixContext) -> Fixes {
     } else if at.reply_contains("module") {
         advise(
             "wait",
-            "wait until the command of the module ends; then SLOWLOG GET 10 shows it",
+            "wait until the module's command ends; then SLOWLOG GET 10 shows it",
         )
     } else {
         advise("script", "stop the script (this fails once it has written data)")
@@ -268,7 +268,7 @@ pub(super) fn out_of_memory(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn misconf(at: &FixContext) -> Fixes {
-    advise("look", "see which save failed (rdb_last_bgsave_status, aof_last_write_status)")
+    advise("look", "check which save failed (rdb_last_bgsave_status, aof_last_write_status)")
         .redis_cli(at, "INFO persistence")
         .and(
             "disk",
@@ -280,12 +280,12 @@ pub(super) fn misconf(at: &FixContext) -> Fixes {
 pub(super) fn no_replicas(at: &FixContext) -> Fixes {
     advise(
         "replicas",
-        "see which replicas are connected and how far they lag behind",
+        "check which replicas are connected and how far they lag behind",
     )
     .redis_cli(at, "INFO replication")
     .and(
         "replicas",
-        "connect the missing replicas again, or lower min-replicas-to-write if fewer are meant to be enough",
+        "connect the missing replicas again, or lower min-replicas-to-write if fewer replicas are enough",
     )
 }
 
@@ -299,13 +299,13 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
     } else if policy == "noeviction" {
         advise(
             "memory",
-            "raise maxmemory before it is reached: Redis then refuses writes",
+            "raise maxmemory in time: when it is reached, Redis refuses writes",
         )
-        .and("ttl", "set a TTL on every key, so that memory becomes free again")
+        .and("ttl", "set a TTL on every key, so that memory is freed")
     } else {
         advise(
             "memory",
-            "raise maxmemory before it is reached: Redis then removes keys that have a TTL",
+            "raise maxmemory in time: when it is reached, Redis removes keys that have a TTL",
         )
     }
 }
@@ -324,10 +324,14 @@ pub(super) fn old(_: &FixContext) -> Fixes {
 pub(super) fn idle_timeout(_: &FixContext) -> Fixes {
     advise(
         "keepalive",
-        "let the clients check or replace idle connections sooner than that (redis-py: health_check_interval), and retry \
+        "configure the clients to check or replace idle connections sooner than that (redis-py: \
+         health_check_interval), and retry \
          once after a closed connection",
     )
-    .and("timeout", "or raise `timeout` in the configuration of the server: 0 never closes idle connections")
+    .and(
+        "timeout",
+        "or raise `timeout` in the configuration of the server: 0 never closes idle connections",
+    )
 }
 
 pub(super) fn slow(at: &FixContext) -> Fixes {
@@ -351,7 +355,7 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
 pub(super) fn uneven(at: &FixContext) -> Fixes {
     let network = advise(
         "network",
-        "check the network path for a busy link, a VPN or radio: compare with `ping` to the host",
+        "check the network path for a busy link, a VPN or a wireless link: compare with `ping` to the host",
     );
     match at.slow_part {
         SlowPart::Network => network,

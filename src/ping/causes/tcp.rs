@@ -41,7 +41,10 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     let wider = if is_narrow { DEFAULT } else { (15_000, 65_000) };
     let widen = advise(
         "port-range",
-        format!("let the kernel use more local ports: {} to {}", wider.0, wider.1),
+        format!(
+            "allow the kernel to use more local ports: {} to {}",
+            wider.0, wider.1
+        ),
     )
     .command(format!(
         "sudo sysctl -w net.ipv4.ip_local_port_range='{} {}'",
@@ -100,18 +103,18 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     );
     let route = route(
         at,
-        "check the routes on both hosts: packets may arrive, but the replies have no way back",
+        "check the routes on both hosts: packets may arrive, but there may be no route back for the replies",
     );
     let local = local_firewall("check for a rule in this host's own firewall that drops the packets");
     if let Some(check) = provider_check(at) {
-        // The hosts of a provider are not in the user's care.
+        // The user does not manage a provider's hosts.
         return check.and_all(firewall).and_all(route).and_all(local);
     }
     let outside_network = (at.this_host.nearness == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-network",
-            "run this inside the server's network, or through a VPN or a tunnel: the address is private, and this host \
-             is in no network that contains it",
+            "run this inside the server's network, or through a VPN or a tunnel: the address is private, and outside \
+             this host's networks",
         )
     });
     advise(
@@ -156,7 +159,8 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
     let outside_vpc = (at.this_host.nearness == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-vpc",
-            "run this inside the VPC of the cache, on an EC2 instance (or through a VPN, a peering or a tunnel): the \
+            "run this inside the VPC of the cache, on an EC2 instance (or through a VPN, VPC peering or a tunnel): \
+             the \
              address is private, this host is not in its network, and ElastiCache is reachable only from inside its VPC",
         )
     });
@@ -240,7 +244,7 @@ fn refused_here(at: &FixContext) -> Fixes {
             advise(
                 "bind",
                 format!(
-                    "use {} in the URL, or let the server listen on {} too (`bind` in the Redis configuration)",
+                    "use {} in the URL, or make the server listen on {} too (`bind` in the Redis configuration)",
                     other.address, at.host
                 ),
             )

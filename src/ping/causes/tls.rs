@@ -21,7 +21,7 @@ pub(super) fn required(at: &FixContext) -> Fixes {
 
 pub(super) fn untrusted(at: &FixContext) -> Fixes {
     let Some(tls) = &at.handshake else {
-        return trust_ca(at, "the CA that signed it");
+        return trust(at, "the CA that signed it: get its certificate");
     };
     if matches!(tls.result, TlsResult::Unusable(_)) {
         return advise(
@@ -36,12 +36,12 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
             format!("correct {name}: {path} {fault}; without the variable, the system's CAs are trusted");
         return advise("ca", text)
             .command(format!("unset {name}"))
-            .and_all(trust_ca(at, &signer(tls)));
+            .and_all(trust_ca(at, tls));
     }
     match (&tls.certificate_problem, tls.certificate()) {
         (Some(CertificateProblem::NoTrustedCa), _) => {
             advise("ca", "install the system's CA certificates (the package ca-certificates)")
-                .and_all(trust_ca(at, &signer(tls)))
+                .and_all(trust_ca(at, tls))
         }
         (Some(CertificateProblem::Invalid(_)), _) => advise(
             "certificate",
@@ -56,7 +56,7 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
              from the CA and pass it with --ca FILE",
         )
         .and("certificate", "or reissue the server certificate with the CA that clients trust"),
-        (_, Some(own)) if own.is_self_signed => trust_ca(at, "this certificate itself"),
+        (_, Some(own)) if own.is_self_signed => trust(at, "this certificate itself: get it"),
         (_, Some(own)) if tls.chain.len() == 1 => advise(
             "chain",
             format!(
@@ -65,8 +65,8 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
                 own.issuer
             ),
         )
-        .and_all(trust_ca(at, &signer(tls))),
-        _ => trust_ca(at, &signer(tls)),
+        .and_all(trust_ca(at, tls)),
+        _ => trust_ca(at, tls),
     }
 }
 
@@ -78,14 +78,19 @@ fn signer(tls: &Handshake) -> String {
     }
 }
 
-fn trust_ca(at: &FixContext, whose: &str) -> Fixes {
+fn trust_ca(at: &FixContext, tls: &Handshake) -> Fixes {
+    trust(at, &format!("{}: get its certificate", signer(tls)))
+}
+
+fn trust(at: &FixContext, what: &str) -> Fixes {
     advise(
         "ca",
-        format!("trust {whose}: get its certificate from the administrator, and pass it with --ca FILE"),
+        format!("trust {what} from the administrator, and pass it with --ca FILE"),
     )
     .and(
         "ca",
-        "or save what the server sends, and compare its fingerprint with the administrator's before you trust it",
+        "or save the server's certificates, and compare their fingerprints with the administrator's before you trust \
+         them",
     )
     .command(at.ping("--save-ca server-certificates.pem ", "rediss", at.port))
 }
@@ -123,12 +128,13 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
     let Some(own) = own else {
         return advise(
             "tls-name",
-            "use the host name that the server's certificate is for in the URL, or pass it with --tls-name NAME",
+            "in the URL, use the host name that the server's certificate is for, or pass it with --tls-name NAME",
         );
     };
     let fixes = advise(
         "tls-name",
-        "use a host name that the certificate lists in the URL; through a tunnel or a CNAME, pass it with --tls-name NAME",
+        "in the URL, use a host name that the certificate lists; through a tunnel or a CNAME, pass it with \
+         --tls-name NAME",
     );
     // A name from the certificate, but only if it is a plain host name.
     let is_plain = |name: &&String| {
@@ -192,7 +198,7 @@ pub(in crate::ping) fn faulty(tls: &Handshake) -> Option<usize> {
     tls.chain.iter().position(is_faulty)
 }
 
-/// Whether the dates in the chain include a clock that is ahead of this host's by so many seconds.
+/// Whether the chain is valid by a clock that is this many seconds ahead of this host's.
 pub(in crate::ping) fn is_valid_after(tls: &Handshake, ahead: i64) -> bool {
     let is_valid = |one: &PeerCertificate| one.begins_in <= ahead && ahead <= one.ends_in;
     ahead.abs() >= AGREE && tls.chain.iter().all(is_valid)
@@ -229,7 +235,7 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
         )
         .and(
             "server",
-            "or, if clients need none, set tls-auth-clients to no or optional on the server",
+            "or, if clients need no certificate, set tls-auth-clients to no or optional on the server",
         ),
     }
 }

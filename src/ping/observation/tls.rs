@@ -43,7 +43,7 @@ pub struct Handshake {
     pub trusted: TrustedCas,
     /// The certificate of `--cert`.
     pub client_certificate: Option<PeerCertificate>,
-    /// If the server asked for a client certificate: the issuers that it accepts (none: it does not say).
+    /// If the server asked for a client certificate: the issuers that it accepts; empty if it does not list them.
     pub client_certificate_request: Option<Vec<String>>,
 }
 

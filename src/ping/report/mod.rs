@@ -197,7 +197,7 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
     if tls.certificate_problem.is_some() {
         return failed(
             tls.took,
-            "the certificate cannot be verified; --insecure continues in spite of that",
+            "the certificate cannot be verified; --insecure continues anyway",
         );
     }
     // rustls writes TLSv1_3.

@@ -71,7 +71,7 @@ pub fn rung(step: &ReportStep) -> ReportLine {
 #[must_use]
 pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> ReportLine {
     let practice = match target.origin {
-        Origin::Practice => "the built-in practice Redis (no URL was given, so this is not your own)",
+        Origin::Practice => "the built-in practice Redis (no URL was given, so this is not your Redis)",
         Origin::Given => "",
     };
     match &verdict.finding {

@@ -12,9 +12,9 @@ use crate::ping::observation::{Endpoint, Observations};
 use crate::ping::this_host;
 use crate::sanitize;
 
-/// The most lines of a file or an output to quote.
+/// The maximum number of lines of a file or an output to quote.
 const MOST_LINES: usize = 20;
-/// The most addresses whose routes are looked up.
+/// The maximum number of addresses whose routes are looked up.
 const MOST_ROUTES: usize = 8;
 
 /// Describes this host, the program and the time. Uses the program `ip`, where it exists.

@@ -15,9 +15,9 @@ use crate::redis_client::{Limits, ProbeConnection, Stream};
 
 /// Time limit for dialling the announced nodes, or a third of the timeout if that is shorter.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
-/// The most nodes to dial. In a larger cluster, a sample is dialled.
+/// The maximum number of nodes to dial. In a larger cluster, a sample is dialled.
 const MOST_NODES: usize = 64;
-/// The most random keys to try. This is enough even if the node serves only two slots in a thousand.
+/// The maximum number of random keys to try. This is enough even if the node serves only two slots in a thousand.
 const MOST_ATTEMPTS: u32 = 20_000;
 
 /// What a node reports about its cluster.

@@ -151,7 +151,7 @@ async fn query_beside_system(
     if lookup.system_timed_out {
         lookup.addresses = addresses;
     } else if lookup.fault.as_deref() == Some(NO_THREAD) {
-        // Applications may have the threads that this process lacks, so go on without the system's resolver.
+        // Applications may have the threads that this process lacks, so continue without the system's resolver.
         let entry = system_config::in_hosts_file(host);
         lookup.addresses = entry.map_or(addresses, |entry| vec![entry.address]);
     }

@@ -92,7 +92,7 @@ const CLAIMS: &[(&str, Holds)] = &[
             .or(run.seen.tls.handshake.as_ref().and_then(|tls| tls.packets));
         packets.is_some_and(|packets| packets.unacknowledged == 0)
     }),
-    ("the data that was sent was never acknowledged", |run| {
+    ("the data sent was never acknowledged", |run| {
         let packets = run
             .seen
             .packets
@@ -185,7 +185,7 @@ impl Run<'_> {
                         .any(|(_, response)| matches!(response, Response::Timeout(_))),
                 "every request got its reply",
             ),
-            Cause::RoleSentinel => rule(seen.server.is_sentinel(), "it is no Sentinel"),
+            Cause::RoleSentinel => rule(seen.server.is_sentinel(), "it is not a Sentinel"),
             Cause::RoleReplica => rule(
                 seen.server.is_replica() || self.has_error("READONLY"),
                 "nothing shows a replica",

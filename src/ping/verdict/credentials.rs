@@ -97,7 +97,7 @@ impl IamToken {
         match self.date.as_deref().and_then(seconds_since_1970) {
             Some(made) => {
                 let date = self.date.as_deref().unwrap_or_default();
-                text += &format!("; made on {} and valid for {valid}", readable(date));
+                text += &format!("; created on {} and valid for {valid}", readable(date));
                 let now = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
                 let ended = made.saturating_add(lifetime);
                 let since =
@@ -106,16 +106,16 @@ impl IamToken {
                     text += &format!(": it expired {} ago", since(ended, now));
                 } else if made > now + CLOCK_TOLERANCE {
                     text += &format!(
-                        ": by the clock of this host, that is in {}, so one of the clocks is wrong",
+                        ": by this host's clock, that is {} in the future, so one of the clocks is wrong",
                         since(now, made)
                     );
                 }
             }
-            None => text += &format!("; valid for {valid} from when it was made"),
+            None => text += &format!("; valid for {valid} after its creation"),
         }
         match (&self.user, &target.user) {
             (Some(user), Some(given)) if user != given => {
-                text += "; the user in the URL is not the user of the token";
+                text += "; the user in the URL is not the token's user";
             }
             (Some(_), None) => text += "; the URL names no user, but the token has one",
             _ => {}
@@ -206,7 +206,11 @@ mod tests {
         }
         assert!(!shown.contains("AKIA") && !shown.contains("5ca1"), "{shown}");
         assert!(!token.describe(&url("iam-user"), after(10)).contains("expired"));
-        assert!(token.describe(&url("other"), after(10)).contains("not the user"));
+        assert!(
+            token
+                .describe(&url("other"), after(10))
+                .contains("not the token's user")
+        );
         assert!(IamToken::read("Plover-4417").is_none());
     }
 

@@ -46,7 +46,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             }))
             .facts(keepalive(test))
             .facts(seen.server.setting("timeout").map(|seconds| match seconds {
-                "0" => "the server's own limit (timeout) is 0: it closes no idle connections".into(),
+                "0" => "the server's own limit (timeout) is 0: it does not close idle connections".into(),
                 seconds => format!(
                     "the server's own limit (timeout) is {} s",
                     crate::sanitize::excerpt(seconds.as_bytes(), 20)
@@ -96,7 +96,7 @@ fn keepalive(test: &IdleTest) -> Option<String> {
     )
 }
 
-/// Who drops idle connections, and after how long.
+/// Describes what drops idle connections, and after how long.
 fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
     let what = match (lost.end, seen.server.idle_limit()) {
         (IdleEnd::Closed, Some(setting)) if is_server(lost.idle, setting) => {
@@ -108,8 +108,8 @@ fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
         (IdleEnd::Closed, Some(_)) => "a proxy or load balancer closes",
         (IdleEnd::Closed, None) => "the server, a proxy or a load balancer closes",
         (IdleEnd::Reset, _) => "a proxy or a device on the path resets",
-        (IdleEnd::ResetOnUse, _) => "a firewall, NAT gateway or load balancer on the path forgets",
-        _ => "a firewall or NAT gateway on the path silently forgets",
+        (IdleEnd::ResetOnUse, _) => "a firewall, NAT gateway or load balancer on the path drops",
+        _ => "a firewall or NAT gateway on the path silently drops",
     };
     format!("{what} idle connections after {limit}")
 }

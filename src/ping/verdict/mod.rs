@@ -110,9 +110,9 @@ fn with_accepted_certificate(
     let is_login_withheld =
         |finding: &Finding| seen.auth.is_password_withheld && finding.cause == Cause::AuthRequired;
     let answer = match finding {
-        None => "Redis answers PING behind this certificate",
+        None => "on this connection, Redis answers PING",
         Some(finding) if is_login_withheld(&finding) => {
-            "Redis answers behind this certificate, but requires the password, which is sent only with --insecure-auth"
+            "on this connection, Redis answers but requires the password, which is sent only with --insecure-auth"
         }
         Some(finding) => {
             let fact = format!(

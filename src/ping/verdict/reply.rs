@@ -15,7 +15,7 @@ use crate::ping::rungs::ping::is_unavailable;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::sanitize;
 
-/// The most bytes of an unknown protocol to quote.
+/// The maximum number of bytes of an unknown protocol to quote.
 const QUOTED: usize = 60;
 
 /// A wait proves little unless it is longer than this many round trips.
@@ -250,7 +250,7 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
 
 /// The scope of a fault that a second connection does not have.
 pub(super) const ONLY_THIS_CONNECTION: &str =
-    "a second one works: one of several servers, or one moment, is at fault";
+    "a second one works: one of several servers may be faulty, or the fault was brief";
 
 /// Reports how a second connection ended.
 pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {

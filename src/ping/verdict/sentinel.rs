@@ -37,12 +37,12 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                     "the Sentinel names an address for the primary that is not a host name or an IP address",
                 )
                 .fact(format!(
-                    "the Sentinel {sentinel} named this for {name}: {}",
+                    "the Sentinel {sentinel} returned this for {name}: {}",
                     sanitize::excerpt(address.as_bytes(), 60)
                 )),
         ),
         SentinelAnswer::Other(response) => Some(unusable(response, "SENTINEL", seen).fact(format!(
-            "{sentinel} was asked for the primary, as if it were a Sentinel; for a Redis itself, use redis://"
+            "{sentinel} was asked for the primary, because the URL names a Sentinel; for a Redis server, use redis://"
         ))),
         SentinelAnswer::Primary(_) | SentinelAnswer::None => None,
     }

@@ -51,7 +51,7 @@ pub(super) fn out_of_step(seen: &Observations) -> Option<Finding> {
         (Some(Echo::InReplyTo(command)), _) => {
             format!("the value sent with ECHO came back in reply to {command}")
         }
-        (Some(Echo::Other(response)), _) => format!("ECHO got back another value: {}", shown(response)),
+        (Some(Echo::Other(response)), _) => format!("ECHO returned another value: {}", shown(response)),
         (None, Some(surplus)) => {
             format!(
                 "a reply arrived although no request was waiting for one: {}",
@@ -114,7 +114,7 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     match second.command {
         "SELECT" => Some(
             fell_silent(second, seen)
-                .fact("many proxies have only database 0: try it without a database number"),
+                .fact("many proxies have only database 0: try the URL without a database number"),
         ),
         "HGETALL" if !seen.has_pong() => Some(fell_silent(second, seen)),
         "HGETALL" => Some(
@@ -146,7 +146,7 @@ fn reply_to_ping(seen: &Observations) -> &'static str {
 /// Judges a failure that did not occur again on a second connection.
 fn momentary(first: &Exchange, seen: &Observations) -> Finding {
     let (cause, what) = match &first.response {
-        Response::Timeout(_) => (Cause::ServerSilent, "fell silent"),
+        Response::Timeout(_) => (Cause::ServerSilent, "stopped replying"),
         _ => (Cause::ProtoClosed, "was closed"),
     };
     Finding::likely(cause)

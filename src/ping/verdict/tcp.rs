@@ -17,10 +17,10 @@ use crate::sanitize;
 /// After this time the kernel has sent the second SYN: it retransmits the first after one second (RFC 6298, 2).
 const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 
-/// Judges a run in which no address could be connected. The attempt with the lowest [`rank`] gives the cause. How
-/// long the kernel waits before it retransmits the first SYN (RFC 6298, 2).
+/// How long the kernel waits before it retransmits the first SYN (RFC 6298, 2).
 const FIRST_RETRANSMISSION: Duration = Duration::from_secs(1);
 
+/// Judges a run in which no address could be connected. The attempt with the lowest [`rank`] gives the cause.
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     if seen.tcp.connected().is_some() {
         return None;
@@ -218,7 +218,7 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
         return None;
     };
     if dial.result == DialResult::Refused {
-        // Something was reached.
+        // A host replied, so the network is reachable.
         return None;
     }
     let is_foreign = seen.this_host.as_ref()?.nearness == Nearness::ForeignPrivate;
@@ -228,9 +228,7 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
         IpAddr::V4(v4) if is_foreign && v4.octets()[..2] == [172, 17] => Some(format!(
             "{ip} is in Docker's default network (172.17.0.0/16), which only the containers' own host can reach"
         )),
-        _ if is_foreign => Some(format!(
-            "{ip} is a private address, and this host is in no network that contains it"
-        )),
+        _ if is_foreign => Some(format!("{ip} is a private address outside this host's networks")),
         _ => None,
     }
 }

@@ -128,7 +128,7 @@ fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &Observation
                 "the server sent {}",
                 match tls.chain.as_slice() {
                     [own] if own.is_self_signed => "one certificate, signed by itself".to_owned(),
-                    [_] => "one certificate, without that of its issuer".to_owned(),
+                    [_] => "one certificate, without its issuer's".to_owned(),
                     [.., last] => format!("{} certificates; the last is signed by {}", tls.chain.len(), last.issuer),
                     [] => "a certificate that cannot be read".to_owned(),
                 }
@@ -137,12 +137,13 @@ fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &Observation
         Problem::WrongSignature => untrusted()
             .summary(match own {
                 Some(own) => format!(
-                    "the certificate names {} as its issuer, but the key of the CA that is trusted here does not match",
+                    "the certificate names {} as its issuer, but the CA of that name that is trusted here has \
+                     another key",
                     own.issuer
                 ),
                 None => Cause::TlsUntrusted.meaning().into(),
             })
-            .fact("a CA with the issuer's name is trusted here, but did not make this signature"),
+            .fact("a CA with the issuer's name is trusted here, but it did not sign this certificate"),
         Problem::NoTrustedCa => untrusted().summary(no_trusted_ca(tls)).fact(trusted_cas(tls)),
         Problem::Missing => untrusted()
             .summary("the server sent no certificate")
@@ -203,7 +204,7 @@ fn trusted_cas(tls: &Handshake) -> String {
     match (variable, fault) {
         (Some((name, path)), Some(fault)) => format!("{name} is {path}, which {fault}; {cas} trusted here"),
         (Some((name, path)), None) => {
-            format!("{cas} trusted here: {name} ({path}) replaces the system's")
+            format!("{cas} trusted here: {name} ({path}) replaces the system's CAs")
         }
         _ => format!("{cas} trusted here"),
     }
@@ -239,7 +240,7 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
             "the server's clock (TIME, on a second connection) says {}",
             utc_minute(tls.clock.saturating_add(ahead))
         ),
-        None => "nothing else was found that shows the time".into(),
+        None => "no other clock was available for comparison".into(),
     };
     let clock_is_wrong = seen
         .tls
@@ -295,8 +296,7 @@ pub(super) fn client_certificate(alert: AlertDescription, tls: Option<&Handshake
             "the server requires a client certificate, but none was given".into()
         }
         (Alert::CertificateRequired, Some(_)) => {
-            "the server requires a client certificate, and does not support the key of the one that was given"
-                .into()
+            "the server requires a client certificate, but does not support the key of the one given".into()
         }
         (Alert::UnknownCA, Some(sent)) => format!(
             "the server does not trust the CA that signed the client certificate: {}",

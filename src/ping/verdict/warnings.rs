@@ -19,7 +19,7 @@ const SLOW_MEDIAN: Duration = Duration::from_millis(20);
 /// A round trip that took longer than this, and [`OUTLIER_FACTOR`] times the median, is an outlier.
 const OUTLIER: Duration = Duration::from_millis(10);
 const OUTLIER_FACTOR: u32 = 5;
-/// One outlier among at least this many round trips is chance; two are not.
+/// Among at least this many round trips, a single outlier is ignored.
 const MANY_ROUND_TRIPS: usize = 6;
 /// A certificate expires soon if it has fewer seconds left than this: 14 days.
 const EXPIRES_SOON: i64 = 14 * 86_400;
@@ -134,7 +134,8 @@ fn replica(seen: &Observations) -> Option<Found> {
         let is_written = seen.write_test.as_ref().is_some_and(WriteTest::has_passed);
         let summary = if is_written || seen.server.field("slave_read_only") == Some("0") {
             format!(
-                "the server is a replica{primary} that accepts writes, but loses them at the next full copy"
+                "the server is a replica{primary} that accepts writes, but loses them at the next full \
+                 resynchronisation"
             )
         } else {
             format!("the server is a read-only replica{primary}, so the tutorial's writes fail")
@@ -152,7 +153,7 @@ fn lost_primary(seen: &Observations) -> Option<Found> {
     })
 }
 
-/// Warns about a server before Redis 6, or one without HELLO. A service that refuses INFO too is no old Redis.
+/// Warns about a server before Redis 6, or one without HELLO. A service that also refuses INFO is not an old Redis.
 fn old(server: &ServerInfo) -> Option<Found> {
     let is_old = server.is_before(6);
     let hello = server
@@ -231,7 +232,7 @@ fn eviction(seen: &Observations) -> Option<Found> {
     Some((Cause::ServerEviction, summary))
 }
 
-/// Warns about slots that no node serves, in a cluster that goes on without them.
+/// Warns about slots that no node serves, in a cluster that continues to work without them.
 fn partial(server: &ServerInfo) -> Option<Found> {
     let failing = server.failing_slots().filter(|slots| *slots > 0)?;
     (server.cluster_state() == Some("ok")).then(|| {

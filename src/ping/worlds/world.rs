@@ -233,7 +233,7 @@ parts! {
         Sentinel,
         ClusterNode,
         ClusterDown,
-        /// The cluster goes on without some slots.
+        /// The cluster continues to work without some slots.
         ClusterWithHoles,
         /// One node of the cluster cannot be reached.
         ClusterNodeMissing,

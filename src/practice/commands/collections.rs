@@ -9,7 +9,7 @@ use crate::practice::request::integer;
 use crate::practice::value::{Collection, Pair, Value};
 use crate::random;
 
-/// The most fields that HRANDFIELD returns if fields may repeat.
+/// The maximum number of fields that HRANDFIELD returns if fields may repeat.
 const MOST_REPEATED: i64 = 1_000_000;
 
 impl Invocation<'_> {

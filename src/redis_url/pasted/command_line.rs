@@ -41,7 +41,7 @@ const OTHER_OPTIONS_WITH_VALUE: [&str; 20] = [
 ];
 
 pub(super) fn read(text: &str) -> Option<Meaning> {
-    // A text with an open quote is split at spaces only; of a comment, nothing would be left.
+    // A text with an open quote is split at spaces only, and so is a comment, which would be removed.
     let words = shell_words::split(text).ok().filter(|words| !words.is_empty());
     let words = words.unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect());
     let is_client = |word: &String| CLIENTS.iter().any(|client| word.ends_with(client));
@@ -150,7 +150,7 @@ fn options(arguments: &[String], before: &[String]) -> Option<IntendedUrl> {
     Some(url.with_tls_if_needed())
 }
 
-/// Sets a value once: of two, it would be unclear which one is meant.
+/// Sets a value, but only once: with two values, it is unclear which one is meant.
 fn set<T>(slot: &mut Option<T>, value: T) -> Option<()> {
     slot.replace(value).is_none().then_some(())
 }

@@ -85,7 +85,7 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     })
 }
 
-/// The host in `HOST:PORT`, also if it contains a colon because it is a template.
+/// The host in `HOST:PORT`, even if a template in it contains a colon.
 fn host_of(place: &str) -> &str {
     if place.starts_with(['$', '{', '<', '%', '#']) {
         let end = place.rfind(['}', '>', ')', '%']).map_or(0, |at| at + 1);
@@ -172,7 +172,7 @@ fn is_placeholder(text: &str) -> bool {
         || (lower.starts_with("your-") && is_words(text))
 }
 
-/// What instructions write in place of the reader's own endpoint.
+/// Placeholders that instructions use for the reader's own endpoint.
 fn is_host_placeholder(host: &str) -> bool {
     let dashed = host.to_ascii_lowercase().replace('_', "-");
     matches!(host, "HOST" | "HOSTNAME" | "ENDPOINT" | "ADDRESS")

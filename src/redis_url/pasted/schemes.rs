@@ -233,7 +233,7 @@ fn web(scheme: &str, rest: &str) -> Meaning {
     let is_at = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
     if let Some((_, where_to_find)) = CONSOLES.iter().find(|(domain, _)| is_at(domain)) {
         return hopeless(wrong(
-            "this is the address of a web page of the provider, not the endpoint of a Redis",
+            "this is the address of the provider's web page, not the endpoint of a Redis server",
             Some(*where_to_find),
         ));
     }
@@ -256,7 +256,7 @@ fn web(scheme: &str, rest: &str) -> Meaning {
     let is_page = is_full_host(&host) && path.contains(|one: char| !one.is_ascii_digit() && one != '/');
     if is_page {
         return hopeless(wrong(
-            "this is the address of a web page, not of a Redis",
+            "this is the address of a web page, not of a Redis server",
             Some("use the endpoint of your Redis, its host name and port, with redis:// or rediss://"),
         ));
     }

@@ -182,7 +182,7 @@ impl Found {
                 self.url.password = old.password.or(self.url.password.take());
                 self.url.user = old.user.or(self.url.user.take());
             }
-            // REDIS_HOST may hold a whole URL.
+            // REDIS_HOST may contain a whole URL.
             Role::Host if value.contains("://") => {
                 let inner = meaning_of(value).meant?;
                 self.url.tls |= inner.tls;

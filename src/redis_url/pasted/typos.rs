@@ -1,4 +1,4 @@
-//! Reads a URL with typos. What is certain is kept, and nothing is put in place of what is missing.
+//! Reads a URL with typos. Keeps the parts that are certain, and does not guess missing ones.
 
 use std::net::Ipv6Addr;
 
@@ -11,7 +11,7 @@ use super::super::parse::{is_host, is_query_with_at_sign};
 use super::{Meaning, is_full_host, schemes};
 use crate::secret::Secret;
 
-/// The most digits of a database number. A number with more is a typo too.
+/// The maximum number of digits of a database number. A number with more is a typo too.
 const MOST_DIGITS: usize = 9;
 
 /// Reads anything that may be a URL.
@@ -107,7 +107,8 @@ fn split_scheme(text: &str) -> (bool, &str, bool) {
 /// Reads `user:password` or `password`.
 pub(super) fn login(login: &str) -> IntendedUrl {
     let (user, password) = login.split_once(':').unwrap_or(("", login));
-    // With such a character in it, the colon may belong to the password, and the user's name be the start of it.
+    // With such a character in it, the colon may belong to the password, and the user name be the start of the
+    // password.
     let is_certain = !user.contains(['/', '?', '#', '%', ' ', ',', '"', '\'', '@']);
     if !is_certain {
         return IntendedUrl {
@@ -266,7 +267,7 @@ fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
         return Some((bare.to_owned(), None, path));
     }
     let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
-    // Of HOST:PORT:PORT, the port is meant; anything else after it may be a password.
+    // In HOST:PORT:PORT, the first port is used; anything else after it may be a password.
     let digits: Vec<&str> = port.split(':').collect();
     let is_certain = digits.len() == 1
         || (is_full_host(host) || digits.windows(2).all(|two| two[0] == two[1]))

@@ -11,7 +11,7 @@ use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz, pattern};
 use crate::sanitize;
 use crate::ui::{highlight, markdown};
 
-/// The most lines of a reply to show, because CLIENT LIST may return thousands.
+/// The maximum number of lines of a reply to show, because CLIENT LIST may return thousands.
 const MOST_REPLY_LINES: usize = 60;
 
 impl TerminalLearner {

@@ -10,9 +10,9 @@ use x509_parser::public_key::PublicKey;
 use crate::ping::observation::PeerCertificate;
 use crate::sanitize;
 
-/// Most names to keep; some certificates have thousands.
+/// The maximum number of names to keep; some certificates have thousands.
 const MOST_NAMES: usize = 12;
-/// Most certificates of a chain to read. Real chains have two to four.
+/// The maximum number of certificates of a chain to read. Real chains have two to four.
 const MOST_CERTIFICATES: usize = 10;
 /// The lengths of RSA keys, in bits, that ring supports.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -83,12 +83,12 @@ pub(super) struct NamePath {
     pub(super) is_trusted: bool,
     /// The trusted CA, if it did not come with the chain.
     pub(super) root: Option<CertificateDer<'static>>,
-    /// What is not supported about the first such certificate on the path.
+    /// The unsupported feature of the first certificate on the path that has one.
     pub(super) unsupported: Option<String>,
 }
 
 impl NamePath {
-    /// Follows the names. Compares no signatures: their algorithms may be what is not supported.
+    /// Follows the names. Does not compare signatures, because their algorithms may be unsupported.
     pub(super) fn of(
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],

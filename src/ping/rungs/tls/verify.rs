@@ -192,7 +192,7 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
 fn pem_error(wanted: &str, error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => format!(
-            "cannot be read: {}; check the path and its permissions",
+            "cannot be read ({}); check the path and its permissions",
             super::super::tcp::errno_text(error)
         ),
         other => format!("the file contains no PEM {wanted} ({other})"),
@@ -412,9 +412,7 @@ fn problem(
             };
         }
         Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
-            return CertificateProblem::Invalid(
-                "its extendedKeyUsage does not include serverAuth: it is not for servers".into(),
-            );
+            return CertificateProblem::Invalid("its extendedKeyUsage does not include serverAuth".into());
         }
         _ => {}
     }

@@ -16,7 +16,7 @@ use crate::ping::observation::WiderOffer;
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::random;
 
-/// Most bytes of the server's first messages to read.
+/// The maximum number of bytes of the server's first messages to read.
 const MOST_BYTES: usize = 64 * 1024;
 
 const HANDSHAKE: u8 = 22;
@@ -132,7 +132,7 @@ async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Ve
     handshake_messages(&received).0
 }
 
-/// Takes the handshake messages out of the records. Also says whether nothing of interest will follow.
+/// Takes the handshake messages out of the records. Also returns whether the rest is irrelevant.
 fn handshake_messages(mut records: &[u8]) -> (Vec<u8>, bool) {
     let mut messages = Vec::new();
     let mut is_over = false;
@@ -316,7 +316,7 @@ fn extension(out: &mut Vec<u8>, kind: u16, content: &[u8]) {
     out.extend(prefixed16(content));
 }
 
-/// The content after its length in two bytes. No content here is longer than a host name and a few lists.
+/// Returns the content, preceded by its length in two bytes. The content is always short: a host name or a few lists.
 fn prefixed16(content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes()[..], content].concat()

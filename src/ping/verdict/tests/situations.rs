@@ -700,7 +700,9 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 seen(
                     "not for servers",
                     TLS,
-                    problem(CertificateProblem::Invalid("it is not for servers".into())),
+                    problem(CertificateProblem::Invalid(
+                        "its extendedKeyUsage does not include serverAuth".into(),
+                    )),
                 ),
                 seen(
                     "no CA",
