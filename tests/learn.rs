@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::time::Duration;
 
 use support::golden::assert_golden;
 use support::lessons::{COUNT, learn};
@@ -476,6 +477,37 @@ fn a_transaction_outlives_the_servers_idle_timeout() {
         node.ask(&["CONFIG", "SET", "timeout", "1"]);
     }
     lessons.run_on(&cluster.url()).expect(0);
+}
+
+#[test]
+fn unattended_lessons_end_after_three_minutes() {
+    // With this library, the program's clock runs twenty times faster.
+    let libraries = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    let mut libraries = libraries.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
+    let library = libraries
+        .find(|library| library.exists())
+        .expect("apt-get install faketime");
+    let lessons = lesson_with("```redis after=150s\n> PING\nPONG\n> PING\nPONG\n```\n");
+    let run = |lessons: &Lessons| {
+        Home::new()
+            .sessiontut(learn(lessons))
+            .args(["--yes"])
+            .env("LD_PRELOAD", &library)
+            .env("FAKETIME", "+0 x20")
+            .limit(Duration::from_secs(40))
+            .run()
+    };
+    run(&lessons).expect(0);
+    let endless = "```redis after=150s\n> PING\nPONG\n```\n\n".repeat(2);
+    let finished = run(&lesson_with(&endless)).expect(1);
+    assert!(finished.stderr.contains("180 s"), "{}", finished.output());
+}
+
+#[test]
+fn a_file_of_a_megabyte_is_read_in_seconds() {
+    let lessons = lesson_with(&"word\n\n".repeat(170_000));
+    let finished = Home::new().sessiontut(learn(&lessons)).args(["--check"]).run();
+    assert!(finished.took < Duration::from_secs(10), "{:?}", finished.took);
 }
 
 #[test]

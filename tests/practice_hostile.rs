@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use sessiontut::practice::{Server, ServerLimits, ServerOptions};
 use sessiontut::secret::Secret;
-use support::{RedisServer, wait};
+use support::{Home, RedisServer, wait};
 
 /// A time limit that is far longer than any reply takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -561,4 +561,36 @@ fn random_bytes_do_not_crash_the_server() {
         until_closed(stream);
     }
     still_serves(server.address());
+}
+
+#[test]
+fn the_memory_that_is_reported_is_the_memory_that_is_used() {
+    let mut practice = Home::new().sessiontut(["practice", "--no-save"]).start();
+    let client = redis::Client::open(practice.first_line()).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    let mut memory = || {
+        let info: redis::InfoDict = redis::cmd("INFO").query(&mut connection).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", practice.pid())).unwrap();
+        let resident = status.split("VmRSS:").nth(1).unwrap();
+        let resident: u64 = resident.split_whitespace().next().unwrap().parse().unwrap();
+        (info.get::<u64>("used_memory").unwrap(), 1024 * resident)
+    };
+    let (used_before, resident_before) = memory();
+    let mut writer = client.get_connection().unwrap();
+    for batch in 0..40 {
+        let mut commands = redis::pipe();
+        for number in 0..1000 {
+            let key = format!("sessiontut:session:{batch}-{number}");
+            commands.hset(&key, "visits", number).ignore();
+            commands.expire(&key, 600).ignore();
+        }
+        let () = commands.query(&mut writer).unwrap();
+    }
+    let (used, resident) = memory();
+    let (used, resident) = (used - used_before, resident - resident_before);
+    assert!(used > 4_000_000, "{used}");
+    assert!(
+        resident < used * 16 / 10,
+        "{resident} bytes used, {used} reported"
+    );
 }

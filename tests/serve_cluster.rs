@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::wait::wait_for;
-use support::{App, Certificate, Cluster, RedisServer, Settings};
+use support::{App, Certificate, Cluster, RedisServer, Settings, valkey};
 
 /// Sessions: enough for each node to have some.
 const VISITORS: usize = 12;
@@ -181,6 +181,15 @@ fn a_database_other_than_0_is_used_or_refused() {
     let app = App::start(&format!("{}/1", cluster.url().trim_end_matches("/0")), &[]);
     // This Redis has only database 0 in a cluster.
     app.visitor().log_in("ada").expect(503);
+    assert_eq!(cluster.keys(), Vec::<String>::new());
+
+    let Some(valkey) = valkey::program() else {
+        return;
+    };
+    let cluster = Cluster::of(&RedisServer::with().program(valkey).line("cluster-databases 4"));
+    let app = App::start(&format!("{}/1", cluster.url().trim_end_matches("/0")), &[]);
+    app.logged_in("ada").get("/").says("Visits: 1");
+    // This lists database 0.
     assert_eq!(cluster.keys(), Vec::<String>::new());
 }
 

@@ -94,6 +94,21 @@ fn fake_instances_in_redis_do_not_become_links() {
 }
 
 #[test]
+fn a_list_of_instances_over_1_mb_fails_no_visit_and_expires() {
+    let server = RedisServer::start();
+    let app = app(&server, "4");
+    let mut ada = app.logged_in("ada");
+    let large = "x".repeat(1_100_000);
+    server.ask(&["HSET", "sessiontut:instances", &large, "step 4"]);
+    server.ask(&["EXPIRE", "sessiontut:instances", "5"]);
+    wait_for("the list to expire", || {
+        ada.get("/").expect(200);
+        let list = server.hash("sessiontut:instances");
+        list.iter().all(|(address, _)| *address != large).then_some(())
+    });
+}
+
+#[test]
 fn an_instance_on_all_addresses_is_announced_under_a_reachable_one() {
     let server = RedisServer::start();
     let everywhere = Home::new();

@@ -181,6 +181,10 @@ mod tests {
             reply_lines(&Value::SimpleString("PO\x1bNG".into())),
             ["PO\\x1bNG"]
         );
+        assert_eq!(
+            reply_lines(&Value::BigNumber(b"1\r2\x1b[1A".to_vec())),
+            ["(big number) 1\\r2\\x1b[1A"]
+        );
     }
 
     #[test]
