@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::DEFAULT_PORT;
 use super::hosting::Hosting;
-use super::parse::strict;
+use super::parse::{is_host, strict};
 use super::provider::endpoint_hint;
 use crate::secret::{MASK, Secret};
 
@@ -34,7 +34,8 @@ impl IntendedUrl {
             text.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+/~".contains(&byte))
         };
-        let is_certain = [&self.user, &self.socket].into_iter().flatten().all(is_plain);
+        let is_certain = [&self.user, &self.socket].into_iter().flatten().all(is_plain)
+            && self.hosts.iter().all(|(host, _)| is_host(host));
         let shown = self.to_string();
         let is_usable = is_certain && strict(&shown.replace(MASK, "x")).is_ok();
         let is_known = |secret: &Secret| secret.is_shown_in(&shown.replace(MASK, ""));
@@ -118,7 +119,7 @@ mod tests {
             ..IntendedUrl::default()
         };
         assert_eq!(with_host("h").shown().as_deref(), Some("redis://:***@h:6379/0"));
-        for host in ["Plover-4417", "h h", "", "h;id"] {
+        for host in ["Plover-4417", "h h", "", "h;id", "h?x", "h/x", "h#x", "x@h"] {
             assert_eq!(with_host(host).shown(), None, "{host}");
         }
     }
