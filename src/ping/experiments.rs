@@ -19,7 +19,6 @@ use super::rungs::ping::{self, Requests};
 use super::rungs::tcp::SegmentSize;
 use super::rungs::{tcp, tls};
 use crate::deadline::Deadline;
-use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Address, Target, Trust};
 
@@ -308,6 +307,12 @@ impl Reconnect<'_> {
             return false;
         };
         let mut connection = ProbeConnection::new(Stream::Tcp(stream));
+        // A reply now would be to the header, or to the connection as such.
+        let round_trips = BANNER.max(self.connecting * 4);
+        if !matches!(receive(&mut connection, deadline.within(round_trips)).await, Response::Timeout(received) if received.is_empty())
+        {
+            return false;
+        }
         if let Some(password) = &self.target.password {
             let user = self.target.user.as_deref();
             let login = ping::log_in(&mut connection, user, password, deadline).await;
@@ -424,17 +429,13 @@ impl Reconnect<'_> {
     }
 }
 
-/// Whether this is Redis's reply to AUTH or PING, and not to the PROXY header, which would be the first of two, or to
-/// the connection as such.
+/// Whether this is the reply to AUTH or PING, and not to the PROXY header, which would be the first of two.
 async fn is_the_only_reply(
     response: &Response,
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,
 ) -> bool {
-    let error = response.error().unwrap_or_default();
-    response.is_pong()
-        || ErrorReply::of(&error).is_some_and(ErrorReply::follows_request)
-            && surplus_reply(connection, deadline).await.is_none()
+    response.is_pong() || response.error().is_some() && surplus_reply(connection, deadline).await.is_none()
 }
 
 /// Which packet sizes get through.

@@ -99,14 +99,6 @@ impl ErrorReply {
         find(&|marker| code == marker).or_else(|| find(&|marker| lower.contains(marker)))
     }
 
-    /// Whether Redis sends this reply only to a request, and not to the connection as such.
-    pub(crate) fn follows_request(&self) -> bool {
-        !matches!(
-            self.cause,
-            Cause::ServerMaxClients | Cause::ServerProtectedMode | Cause::ProxyNoBackend
-        )
-    }
-
     /// What is wrong, in one sentence without a full stop.
     pub(crate) fn summary(&self) -> &'static str {
         match self.marker {

@@ -30,9 +30,14 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     if let Some(finding) = login_error_after_ok(response, seen) {
         return Some(finding);
     }
+    // What a user may do on a Sentinel does not matter, because the data is elsewhere.
+    if response.is_forbidden() && seen.server.is_sentinel() {
+        return None;
+    }
     // If PING is renamed or forbidden, the read shows why the server serves nothing.
     if let Some(read) = &seen.requests.read
-        && read.error_code().is_some_and(|code| code != "ERR")
+        && read.error().is_some()
+        && !(read.is_unknown_command() && response.is_unknown_command())
     {
         return Some(unusable(read, "HGETALL", seen));
     }

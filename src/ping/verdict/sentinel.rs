@@ -87,7 +87,7 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
     });
     Some(
         Finding::proved(Cause::RoleSentinel)
-            .fact("ROLE and INFO report a Sentinel")
+            .fact("the server reports that it is a Sentinel")
             .facts(seen.server.sentinel_primary.as_ref().map(|primary| {
                 let name = sanitize::excerpt(primary.name.as_bytes(), 60);
                 format!("it watches the primary {name} at {primary}")

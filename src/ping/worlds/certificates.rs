@@ -27,6 +27,8 @@ pub(super) struct Certificates {
     wrong_name: Arc<ServerConfig>,
     expired: Arc<ServerConfig>,
     not_yet_valid: Arc<ServerConfig>,
+    expired_wrong_name: Arc<ServerConfig>,
+    untrusted_expired: Arc<ServerConfig>,
     wants_client_certificate: Arc<ServerConfig>,
 }
 
@@ -38,13 +40,16 @@ impl Certificates {
         file.write_all(pem.as_bytes()).unwrap();
         let now = SystemTime::now();
         let valid = (now - DAY, now + 90 * DAY);
+        let past = (now - 60 * DAY, now - 30 * DAY);
         Self {
             ca: file,
             usual: server(&trusted, NAME, valid, None),
             expires_soon: server(&trusted, NAME, (now - DAY, now + 3 * DAY), None),
             untrusted: server(&unknown, NAME, valid, None),
             wrong_name: server(&trusted, "shop.example", valid, None),
-            expired: server(&trusted, NAME, (now - 60 * DAY, now - 30 * DAY), None),
+            expired: server(&trusted, NAME, past, None),
+            expired_wrong_name: server(&trusted, "shop.example", past, None),
+            untrusted_expired: server(&unknown, NAME, past, None),
             not_yet_valid: server(&trusted, NAME, (now + 10 * DAY, now + 90 * DAY), None),
             wants_client_certificate: server(&trusted, NAME, valid, Some(own)),
         }
@@ -63,6 +68,8 @@ impl Certificates {
             Port::TlsWrongName => &self.wrong_name,
             Port::TlsExpired => &self.expired,
             Port::TlsNotYetValid => &self.not_yet_valid,
+            Port::TlsExpiredWrongName => &self.expired_wrong_name,
+            Port::TlsUntrustedExpired => &self.untrusted_expired,
             Port::TlsWantsClientCertificate => &self.wants_client_certificate,
             _ => &self.usual,
         };

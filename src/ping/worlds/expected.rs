@@ -123,10 +123,9 @@ impl World {
 
     /// If all addresses fail, a reply counts more than silence.
     fn path_fault(&self) -> Option<Fault> {
-        let paths = [Some(self.path), self.second];
-        let faults = paths.into_iter().flatten().map(|path| {
+        let faults = self.paths().map(|path| {
             Some(match path {
-                Path::Open => return None,
+                Path::Open | Path::OpenLosesPackets | Path::OpenFarAway => return None,
                 Path::NoLocalPort => (0, Cause::TcpNoLocalPort, true),
                 Path::Closed => (1, Cause::TcpRefused, true),
                 Path::FirewallRejects | Path::ThisHostRejects => (2, Cause::TcpProhibited, true),
@@ -153,14 +152,37 @@ impl World {
 
     fn door_fault(&self) -> Option<Fault> {
         let causes: &[Cause] = match self.door {
-            Door::ClosesAtOnce | Door::ResetsAtOnce => &[Cause::ProtoClosed],
+            Door::ClosesAtOnce | Door::ResetsAtOnce | Door::HalfCloses | Door::ClosesLate => {
+                &[Cause::ProtoClosed]
+            }
+            // The experiments on further connections show nothing.
+            Door::OneConnectionOnly if self.is_tls_mismatch() => {
+                &[Cause::ProtoClosed, Cause::TlsStalled, Cause::ServerSilent]
+            }
             Door::NeverReplies => &[Cause::ServerSilent, Cause::TlsStalled],
-            // With a header and in the wrong protocol, nothing gets a reply.
-            Door::ExpectsProxyHeader if self.is_tls_mismatch() => &[Cause::ProtoClosed, Cause::ProxyHeader],
+            Door::ExpectsProxyHeader if self.is_silent_after_header() => {
+                &[Cause::ProtoClosed, Cause::ProxyHeader]
+            }
             Door::ExpectsProxyHeader => &[Cause::ProxyHeader],
             _ => return None,
         };
         Some(Fault::new(Layer::Door, causes))
+    }
+
+    /// Whether nothing gets a reply after a PROXY header either.
+    fn is_silent_after_header(&self) -> bool {
+        let is_cut = match self.cut_at {
+            CutAt::AtAuth => self.has_password(),
+            CutAt::AtPing => !self.has_password() || self.login_fault().is_none(),
+            _ => false,
+        };
+        let is_silent_port = matches!(
+            self.port,
+            Port::TlsSilent | Port::TlsCloses | Port::TlsStallsMidway | Port::TlsClosesMidway
+        );
+        self.is_tls_mismatch()
+            || is_silent_port
+            || is_cut && self.scheme == Scheme::PlainUrl && self.cut_on == CutOn::EveryConnection
     }
 
     fn is_tls_mismatch(&self) -> bool {
@@ -172,6 +194,12 @@ impl World {
         let causes: &[Cause] = match self.port {
             Port::TlsSilent => &[Cause::ServerSilent, Cause::TlsStalled],
             Port::TlsCloses => &[Cause::ProtoClosed],
+            // A ClientHello shows nothing either.
+            Port::TlsStallsMidway | Port::TlsClosesMidway if !is_tls_url => {
+                &[Cause::ProtoClosed, Cause::TlsRequired]
+            }
+            Port::TlsStallsMidway => &[Cause::TlsStalled],
+            Port::TlsClosesMidway => &[Cause::ProtoClosed],
             Port::PlainPort if is_tls_url => return Some(self.tls_not_offered()),
             Port::PlainPort => return None,
             // The experiment sees the program inside TLS.
@@ -181,6 +209,8 @@ impl World {
             Port::TlsUntrusted => &[Cause::TlsUntrusted],
             Port::TlsWrongName | Port::TlsNeedsServerName => &[Cause::TlsNameMismatch],
             Port::TlsExpired | Port::TlsNotYetValid => &[Cause::TlsExpired],
+            Port::TlsExpiredWrongName => &[Cause::TlsExpired, Cause::TlsNameMismatch],
+            Port::TlsUntrustedExpired => &[Cause::TlsExpired, Cause::TlsUntrusted],
             Port::TlsWantsClientCertificate => &[Cause::TlsClientCert],
             Port::TlsTooOld => &[Cause::TlsVersion],
         };
@@ -217,7 +247,10 @@ impl World {
 
     fn is_other_program(&self) -> bool {
         use Door::*;
-        matches!(self.door, Http | Ssh | Smtp | Memcached | EchoService | Binary)
+        matches!(
+            self.door,
+            Http | HttpUnasked | Ssh | Smtp | SmtpLate | Mysql | Memcached | EchoService | Binary
+        )
     }
 
     fn greeting_fault(&self) -> Option<Fault> {
@@ -242,16 +275,13 @@ impl World {
             Login::WrongPassword | Login::WrongUser | Login::UserNotNeeded => Cause::AuthFailed,
             Login::PasswordNotNeeded => Cause::AuthNotConfigured,
         };
-        let fault = Fault::new(Layer::Auth, &[cause]);
-        // Redis checks that a command exists before it checks the login.
-        Some(if !self.has_password() && self.lacks == Lacks::LacksPing {
-            Fault {
-                layer: Layer::Read,
-                ..fault
-            }
-        } else {
-            fault
-        })
+        let layer = match self.lacks {
+            _ if self.has_password() => Layer::Auth,
+            // Redis checks that a command exists before it checks the login.
+            Lacks::LacksPing => Layer::Read,
+            _ => Layer::Ping,
+        };
+        Some(Fault::new(layer, &[cause]))
     }
 
     fn cut_fault(&self) -> Option<Fault> {
@@ -306,7 +336,12 @@ impl World {
             State::MasterDown => (every, Cause::RoleMasterDown),
             State::QuotaUsedUp => (every, Cause::ServerRefused),
             State::ReadsRefused => (Layer::Read, Cause::ServerRefused),
-            State::NoReplicas | State::OutOfMemory if self.writes == WriteCheck::Skip => return None,
+            State::NoReplicas | State::OutOfMemory | State::WritesPaused
+                if self.writes == WriteCheck::Skip =>
+            {
+                return None;
+            }
+            State::WritesPaused => (Layer::Write, Cause::ServerSilent),
             State::NoReplicas => (Layer::Write, Cause::ServerNoReplicas),
             State::OutOfMemory => (Layer::Write, Cause::ServerOutOfMemory),
         };
@@ -317,9 +352,18 @@ impl World {
         let has_database = self.db != Db::DbZero;
         let rehearses = self.writes == WriteCheck::Run;
         let layer = match self.acl {
-            Acl::AllForbidden => Layer::Ping,
+            Acl::AllForbidden if self.role == Role::Sentinel => return None,
+            Acl::AllForbidden if has_database => Layer::Select,
+            // A user need not be allowed to PING.
+            Acl::AllForbidden => Layer::Read,
             Acl::SelectForbidden | Acl::TutorialOnly if has_database => Layer::Select,
-            Acl::ReadForbidden | Acl::OtherKeysOnly | Acl::WritesForbidden if rehearses => Layer::Write,
+            Acl::AllAllowed
+            | Acl::PingForbidden
+            | Acl::InfoForbidden
+            | Acl::EchoForbidden
+            | Acl::TutorialOnly
+            | Acl::SelectForbidden => return None,
+            _ if rehearses => Layer::Write,
             _ => return None,
         };
         Some(Fault::new(layer, &[Cause::AuthNoPermission]))
@@ -341,8 +385,15 @@ impl World {
             Proxy::NoBackendCloses => {
                 Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::ProtoClosed]).likely()
             }
+            Proxy::NoBackendHttp => {
+                Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::ProtoUnexpected]).likely()
+            }
             Proxy::NoBackendSilent => {
                 Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::ServerSilent]).likely()
+            }
+            // If the connection gets that far, no reply can be trusted.
+            Proxy::OtherReply if !matches!(self.cut_at, CutAt::AtSelect | CutAt::AtRead) => {
+                Fault::new(Layer::Select, &[Cause::ProtoUnexpected])
             }
             Proxy::OtherReply => Fault::new(Layer::Echo, &[Cause::ProtoUnexpected]),
         })
@@ -376,14 +427,13 @@ impl World {
     /// Whether a warning is true.
     pub(super) fn deserves(&self, warning: Cause) -> bool {
         let is_cut = self.cut_at != CutAt::Nowhere || self.proxy != Proxy::Direct;
-        let fails = |path: Path| !matches!(path, Path::Open | Path::NoRoute);
+        let fails = |path: Path| !path.is_open() && path != Path::NoRoute;
         match warning {
             Cause::UrlSuspect => self.login == Login::UserWithoutPassword,
             Cause::DnsSlow => self.name == Name::ResolvesSlowly,
             Cause::DnsSearch => self.name == Name::ResolvesCompleted,
-            Cause::DnsPartial => {
-                self.second.is_some() && (fails(self.path) || self.second.is_some_and(fails))
-            }
+            Cause::DnsPartial => self.paths().count() > 1 && self.paths().any(fails),
+            Cause::PathLoss => self.loses_packets(),
             Cause::TlsExpiresSoon => self.port == Port::TlsExpiresSoon,
             Cause::AuthPlaintext => {
                 self.has_password() && self.scheme == Scheme::PlainUrl && self.host != Host::Here
@@ -407,7 +457,9 @@ impl World {
             Cause::RoleMasterDown => self.role == Role::StaleReplica || self.state == State::MasterDown,
             Cause::ClusterMode => self.is_cluster(),
             Cause::ClusterPartial => self.role == Role::ClusterWithHoles,
-            Cause::ClusterUnreachableNodes => self.role == Role::ClusterNodeMissing,
+            Cause::ClusterUnreachableNodes => {
+                matches!(self.role, Role::ClusterNodeMissing | Role::ClusterUnreachable)
+            }
             Cause::LatencyHigh | Cause::LatencyJitter => self.speed != Speed::Fast,
             _ => false,
         }

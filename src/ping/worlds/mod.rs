@@ -283,12 +283,15 @@ fn summary(scores: &BTreeMap<Option<Layer>, Score>, failed: &[(usize, Faults)]) 
 
 /// The world as code for [`found_before`]: only the parts that are not healthy.
 fn code(world: World) -> String {
-    let healthy = format!("{:#?}", World::HEALTHY);
-    let world = format!("{world:#?}");
-    let parts = world
-        .lines()
-        .zip(healthy.lines())
+    let parts = |world: World| {
+        let text = format!("{world:?}");
+        let inside = text.trim_start_matches("World { ").trim_end_matches(" }");
+        inside.split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    let broken = parts(world)
+        .into_iter()
+        .zip(parts(World::HEALTHY))
         .filter(|(part, healthy)| part != healthy)
-        .map(|(part, _)| format!("{part}\n"));
-    format!("World {{\n{}    ..World::HEALTHY\n}}", parts.collect::<String>())
+        .map(|(part, _)| format!("    {part},\n"));
+    format!("World {{\n{}    ..World::HEALTHY\n}}", broken.collect::<String>())
 }

@@ -35,7 +35,7 @@ pub(super) async fn observe(
     let target = target(world, here);
     let mut seen = Observations::default();
     let resolves = world.resolves();
-    let is_open = world.path == Path::Open || world.second == Some(Path::Open);
+    let is_open = world.paths().any(Path::is_open);
     if world.host == Host::Here || resolves && is_open {
         let mut local = target.clone();
         local.address = Address::Tcp {
@@ -102,12 +102,11 @@ fn target(world: World, here: SocketAddr) -> Target {
 
 /// Replaces the lookup and the attempts of a climb on loopback.
 fn make_up(world: World, seen: &mut Observations) {
-    let addresses: Vec<SocketAddr> = ["10.0.3.17:6379", "10.0.4.17:6379"]
+    let addresses: Vec<SocketAddr> = ["10.0.3.17:6379", "10.0.4.17:6379", "10.0.5.17:6379"]
         .iter()
         .map(|text| text.parse().unwrap())
         .collect();
-    let paths = [Some(world.path), world.second];
-    let attempts = addresses.iter().zip(paths.into_iter().flatten());
+    let attempts = addresses.iter().zip(world.paths());
     seen.dns = (world.host != Host::ByAddress).then(|| {
         let found = attempts.clone().map(|(address, _)| address.ip());
         lookup(world, found.collect())
@@ -127,6 +126,9 @@ fn make_up(world: World, seen: &mut Observations) {
         .max()
         .unwrap_or_default();
     seen.this_host = (!is_connected).then(|| this_host(world));
+    if resolves && world.loses_packets() {
+        seen.retransmissions = 2;
+    }
 }
 
 fn lookup(world: World, addresses: Vec<IpAddr>) -> Lookup {
@@ -184,6 +186,8 @@ fn dial(to: SocketAddr, path: Path) -> Dial {
     };
     let (result, took) = match path {
         Path::Open => (DialResult::Connected, 2),
+        Path::OpenLosesPackets => (DialResult::Connected, 1030),
+        Path::OpenFarAway => (DialResult::Connected, 180),
         Path::Closed => (DialResult::Refused, 2),
         Path::Dropped => (DialResult::Timeout { syns: Some(3) }, 4900),
         Path::DroppedAfterOneSyn => (DialResult::Timeout { syns: Some(1) }, 900),
@@ -212,7 +216,7 @@ fn this_host(world: World) -> ThisHost {
         vpc_ranges: vec!["10.0.0.0/16".into()],
         public_name: String::new(),
     };
-    let has_no_port = world.path == Path::NoLocalPort || world.second == Some(Path::NoLocalPort);
+    let has_no_port = world.paths().any(|path| path == Path::NoLocalPort);
     ThisHost {
         nearness: match world.from {
             From::Anywhere => Nearness::ForeignPrivate,

@@ -70,7 +70,14 @@ impl Connection {
         match self.world.door {
             Door::ClosesAtOnce => return Ok(()),
             Door::ResetsAtOnce => return reset(),
+            Door::OneConnectionOnly if self.number > 0 => return Ok(()),
             Door::NeverReplies => return drain(&mut stream).await,
+            Door::HalfCloses => return close(&mut stream).await.map(drop),
+            Door::ClosesLate => {
+                stream.peek(&mut [0]).await?;
+                tokio::time::sleep(LATE).await;
+                return close(&mut stream).await.map(drop);
+            }
             Door::ExpectsProxyHeader if !has_proxy_header(&mut stream).await? => return Ok(()),
             _ => {}
         }
@@ -84,6 +91,15 @@ impl Connection {
                     Port::TlsCloses => return Ok(()),
                     Port::TlsIgnoresPlain if first != [HANDSHAKE] => return drain(&mut stream).await,
                     _ if first != [HANDSHAKE] => return reset(),
+                    Port::TlsStallsMidway => {
+                        stream.write_all(START_OF_SERVER_HELLO).await?;
+                        return drain(&mut stream).await;
+                    }
+                    Port::TlsClosesMidway => {
+                        let _hello = stream.read(&mut [0; 16 * 1024]).await?;
+                        stream.write_all(START_OF_SERVER_HELLO).await?;
+                        return close(&mut stream).await.map(drop);
+                    }
                     Port::TlsTooOld => return alert(&mut stream, PROTOCOL_VERSION).await,
                     Port::TlsNeedsServerName => return alert(&mut stream, UNRECOGNIZED_NAME).await,
                     _ => {}
@@ -111,6 +127,15 @@ impl Connection {
                 "-DENIED client address 203.0.113.9 is not in the allowlist of this database\r\n"
             }
             Door::Ssh => "SSH-2.0-OpenSSH_9.6\r\n",
+            Door::Mysql => "J\0\0\0\x0a8.0.36\0\x08\0\0\0mysql_native_password\0",
+            Door::SmtpLate | Door::HttpUnasked => {
+                tokio::time::sleep(LATE).await;
+                if self.world.door == Door::SmtpLate {
+                    "220 mail.example ESMTP ready\r\n"
+                } else {
+                    "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"
+                }
+            }
             Door::Smtp => "220 mail.example ESMTP ready\r\n",
             Door::SendsProxyHeader => {
                 "-ERR unknown command 'PROXY', with args beginning with: 'TCP4' '10.0.3.9' '10.0.3.17' '50312' '6379' \r\n"
@@ -121,7 +146,7 @@ impl Connection {
         stream.write_all(first.as_bytes()).await?;
         if matches!(
             self.world.door,
-            Door::MaxClients | Door::Protected | Door::Allowlist
+            Door::MaxClients | Door::Protected | Door::Allowlist | Door::HttpUnasked
         ) {
             return close(stream).await;
         }
@@ -138,7 +163,7 @@ impl Connection {
                     stream.write_all(refused).await?;
                     return close(stream).await;
                 }
-                Door::Ssh | Door::Smtp => return close(stream).await,
+                Door::Ssh | Door::Smtp | Door::SmtpLate | Door::Mysql => return close(stream).await,
                 Door::Memcached => stream.write_all(b"ERROR\r\n").await?,
                 Door::EchoService => stream.write_all(&received).await?,
                 Door::Binary => stream.write_all(b"\0\x07\xffbinary\n").await?,
@@ -195,6 +220,12 @@ enum Ending {
     Close,
     Reset,
 }
+
+/// Longer than `ping` listens for a banner, and than it waits before its experiments, but shorter than its timeout.
+const LATE: Duration = Duration::from_millis(350);
+
+/// A handshake record of 122 bytes, of which only the first arrive.
+const START_OF_SERVER_HELLO: &[u8] = b"\x16\x03\x03\0\x7a\x02\0\0\x76\x03\x03";
 
 /// Content types of TLS records, and alerts (RFC 8446, B.1 and B.2).
 const HANDSHAKE: u8 = 0x16;

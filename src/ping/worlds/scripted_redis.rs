@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use super::world::{Acl, CutAt, CutBy, CutOn, Db, Extra, Lacks, Login, Proxy, Role, Speed, State, World};
 use super::{PASSWORD, USER};
+use crate::ping::observation::SLOTS;
 
 /// The delay of slow replies.
 const DELAY: Duration = Duration::from_millis(30);
 const LONG_DELAY: Duration = Duration::from_millis(90);
+/// Longer than `ping` waits before its experiments.
+const LATE: Duration = Duration::from_millis(350);
 
 /// What happens after a request.
 pub(super) enum Next {
@@ -33,6 +36,7 @@ pub(super) struct Session {
     refused: Option<String>,
     queued: usize,
     pings: usize,
+    has_replied: bool,
 }
 
 impl Session {
@@ -46,6 +50,7 @@ impl Session {
             refused: None,
             queued: 0,
             pings: 0,
+            has_replied: false,
         }
     }
 
@@ -60,11 +65,17 @@ impl Session {
         match self.world.speed {
             Speed::Slow => tokio::time::sleep(DELAY).await,
             Speed::OneLate if self.pings == 3 => tokio::time::sleep(LONG_DELAY).await,
+            Speed::SlowStart if !self.has_replied => tokio::time::sleep(LATE).await,
+            Speed::Crawling => tokio::time::sleep(LONG_DELAY).await,
             _ => {}
         }
+        self.has_replied = true;
         let arguments: Vec<&str> = request[1..].iter().map(AsRef::as_ref).collect();
         if let Some(next) = self.proxy(&name, &arguments) {
             return next;
+        }
+        if name == "EXEC" && self.world.state == State::WritesPaused && self.queued > 0 {
+            return Next::Silence;
         }
         Next::Reply(match self.redis(&name, &arguments) {
             Ok(reply) => format!("{reply}\r\n"),
@@ -105,6 +116,9 @@ impl Session {
             Proxy::NoBackendError if !is_answered_here => Some(Next::Reply("-no upstream host\r\n".into())),
             Proxy::NoBackendCloses if !is_answered_here => Some(Next::Close),
             Proxy::NoBackendSilent if !is_answered_here => Some(Next::Silence),
+            Proxy::NoBackendHttp if !is_answered_here => {
+                Some(Next::Reply("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".into()))
+            }
             Proxy::NoBackendLogin if !is_answered_here && self.is_logged_in => {
                 Some(Next::Reply("-NOAUTH Authentication required.\r\n".into()))
             }
@@ -170,6 +184,13 @@ impl Session {
         };
         if !refusal.is_empty() {
             return Err(refusal.into());
+        }
+        if let Some(key) = arguments.first().filter(|_| is_write || name == "HGETALL")
+            && world.is_cluster()
+            && let slot = slot(key)
+            && slot >= OTHER_NODE
+        {
+            return Err(format!("MOVED {slot} 127.0.0.1:{}", self.other_port()));
         }
         if self.is_in_transaction && !matches!(name, "EXEC" | "DISCARD") {
             self.queued += 1;
@@ -425,18 +446,25 @@ impl Session {
         )
     }
 
-    /// This node serves half of the slots; a port without a listener, or the same port again, the others.
+    /// The port of the other node: without a listener, or the same port again.
+    fn other_port(&self) -> u16 {
+        match self.world.role {
+            Role::ClusterNodeMissing | Role::ClusterUnreachable => 1,
+            _ => self.address.port(),
+        }
+    }
+
+    /// This node serves half of the slots.
     fn cluster_slots(&self) -> String {
         let node = |port: u16, id: &str| array(&[bulk("127.0.0.1"), format!(":{port}"), bulk(id)]);
-        let own = self.address.port();
-        let other = if self.world.role == Role::ClusterNodeMissing {
-            1
-        } else {
-            own
+        let own = match self.world.role {
+            Role::ClusterUnreachable => 1,
+            _ => self.address.port(),
         };
+        let last = OTHER_NODE - 1;
         array(&[
-            array(&[":0".into(), ":8191".into(), node(own, "node1")]),
-            array(&[":8192".into(), ":16383".into(), node(other, "node2")]),
+            array(&[":0".into(), format!(":{last}"), node(own, "node1")]),
+            array(&[format!(":{OTHER_NODE}"), ":16383".into(), node(self.other_port(), "node2")]),
         ])
     }
 }
@@ -452,6 +480,13 @@ fn forbidden(acl: Acl, name: &str) -> Option<String> {
             return Some("NOPERM No permissions to access a key".into());
         }
         Acl::OtherKeysOnly => false,
+        Acl::EchoForbidden => name == "ECHO",
+        Acl::HsetForbidden => name == "HSET",
+        Acl::HincrbyForbidden => name == "HINCRBY",
+        Acl::ExpireForbidden => name == "EXPIRE",
+        Acl::DelForbidden => name == "DEL",
+        Acl::MultiForbidden => name == "MULTI",
+        Acl::ExecForbidden => name == "EXEC",
         Acl::InfoForbidden => matches!(name, "INFO" | "ROLE" | "CONFIG" | "CLUSTER"),
         Acl::TutorialOnly => !is_write && !matches!(name, "HGETALL" | "MULTI" | "EXEC"),
         Acl::WritesForbidden => is_write,
@@ -462,6 +497,13 @@ fn forbidden(acl: Acl, name: &str) -> Option<String> {
         let name = name.to_lowercase();
         format!("NOPERM User {USER} has no permissions to run the '{name}' command")
     })
+}
+
+/// The first slot of the other node of a cluster. The key of the harmless read is beyond it.
+const OTHER_NODE: u16 = 8192;
+
+fn slot(key: &str) -> u16 {
+    crc16::State::<crc16::XMODEM>::calculate(key.as_bytes()) % SLOTS
 }
 
 fn bulk(text: &str) -> String {

@@ -73,6 +73,10 @@ parts! {
         NoRoute,
         NoNeighbour,
         NoLocalPort,
+        /// It works, but the first SYN is lost.
+        OpenLosesPackets,
+        /// It works, but each round trip takes long.
+        OpenFarAway,
     }
 
     /// Where `ping` runs.
@@ -100,11 +104,16 @@ parts! {
         TlsWrongName,
         TlsExpired,
         TlsNotYetValid,
+        TlsExpiredWrongName,
+        TlsUntrustedExpired,
         TlsWantsClientCertificate,
         TlsTooOld,
         TlsNeedsServerName,
         TlsSilent,
         TlsCloses,
+        /// The handshake begins, and nothing follows.
+        TlsStallsMidway,
+        TlsClosesMidway,
     }
 
     /// What accepts the connection.
@@ -113,14 +122,25 @@ parts! {
         ClosesAtOnce,
         ResetsAtOnce,
         NeverReplies,
+        /// Sends FIN at once, but still reads.
+        HalfCloses,
+        /// Closes without a reply, but only after a while.
+        ClosesLate,
+        /// Closes all connections but the first.
+        OneConnectionOnly,
         MaxClients,
         Protected,
         Allowlist,
         ExpectsProxyHeader,
         SendsProxyHeader,
         Http,
+        /// Times out on its own, as a load balancer does.
+        HttpUnasked,
         Ssh,
         Smtp,
+        /// Its banner comes late.
+        SmtpLate,
+        Mysql,
         Memcached,
         EchoService,
         Binary,
@@ -146,8 +166,15 @@ parts! {
         ReadForbidden,
         OtherKeysOnly,
         InfoForbidden,
+        EchoForbidden,
         TutorialOnly,
         WritesForbidden,
+        HsetForbidden,
+        HincrbyForbidden,
+        ExpireForbidden,
+        DelForbidden,
+        MultiForbidden,
+        ExecForbidden,
         SelectForbidden,
         AllForbidden,
     }
@@ -161,6 +188,8 @@ parts! {
         MasterDown,
         NoReplicas,
         OutOfMemory,
+        /// CLIENT PAUSE WRITE
+        WritesPaused,
         QuotaUsedUp,
         ReadsRefused,
     }
@@ -172,6 +201,7 @@ parts! {
         NoBackendError,
         NoBackendCloses,
         NoBackendSilent,
+        NoBackendHttp,
         /// Accepts the password and answers PING, but has no password for Redis.
         NoBackendLogin,
         /// The same, and passes PING on.
@@ -237,6 +267,8 @@ parts! {
         ClusterWithHoles,
         /// One node of the cluster cannot be reached.
         ClusterNodeMissing,
+        /// It announces addresses that work only inside its own network.
+        ClusterUnreachable,
     }
 
     /// The database in the URL.
@@ -260,6 +292,10 @@ parts! {
         Fast,
         Slow,
         OneLate,
+        /// The first reply on each connection takes longer than experiments wait.
+        SlowStart,
+        /// All replies together take about as long as the timeout.
+        Crawling,
     }
 }
 
@@ -271,6 +307,7 @@ pub(super) struct World {
     pub(super) path: Path,
     /// The path to a second address of the same name, if it has one.
     pub(super) second: Option<Path>,
+    pub(super) third: Option<Path>,
     pub(super) from: From,
     pub(super) scheme: Scheme,
     pub(super) port: Port,
@@ -297,6 +334,7 @@ impl World {
         name: Name::HEALTHY,
         path: Path::HEALTHY,
         second: None,
+        third: None,
         from: From::HEALTHY,
         scheme: Scheme::HEALTHY,
         port: Port::HEALTHY,
@@ -319,11 +357,12 @@ impl World {
     /// Any world. Most have one fault or two.
     pub(super) fn any() -> impl Strategy<Value = Self> {
         const RARE: u32 = 11;
+        let other_path = || prop_oneof![4 => Just(None), 1 => Path::any(1).prop_map(Some)];
         let way = (
             Host::any(1),
             Name::any(RARE / 2),
             Path::any(RARE / 2),
-            prop_oneof![4 => Just(None), 1 => Path::any(1).prop_map(Some)],
+            (other_path(), other_path()),
             From::any(2),
         );
         let port = (any_port(), Door::any(RARE), any_login(), Db::any(6));
@@ -337,7 +376,7 @@ impl World {
         let cut = (CutAt::any(RARE), CutBy::any(1), CutOn::any(1));
         let rest = (Extra::any(8), Speed::any(14), prop::bool::weighted(0.3));
         (way, port, server, cut, rest).prop_map(|(way, port, server, cut, rest)| {
-            let (host, name, path, second, from) = way;
+            let (host, name, path, (second, third), from) = way;
             let ((scheme, port), door, login, db) = port;
             let (acl, state, proxy, lacks, role) = server;
             let (cut_at, cut_by, cut_on) = cut;
@@ -348,6 +387,7 @@ impl World {
                 name,
                 path,
                 second,
+                third,
                 from,
                 scheme,
                 port,
@@ -373,11 +413,11 @@ impl World {
     /// Removes parts that cannot exist beside others.
     fn consistent(self) -> Self {
         let is_tls = self.port != Port::PlainPort;
+        let has_name = !matches!(self.host, Host::Here | Host::ByAddress);
         Self {
-            second: self
-                .second
-                .filter(|_| !matches!(self.host, Host::Here | Host::ByAddress)),
-            name: if matches!(self.host, Host::Here | Host::ByAddress) {
+            second: self.second.filter(|_| has_name),
+            third: self.third.filter(|_| has_name),
+            name: if !has_name {
                 Name::HEALTHY
             } else {
                 self.name
@@ -415,6 +455,16 @@ impl World {
         )
     }
 
+    /// The paths to all addresses.
+    pub(super) fn paths(&self) -> impl Iterator<Item = Path> + Clone {
+        [Some(self.path), self.second, self.third].into_iter().flatten()
+    }
+
+    /// Whether the connection is made through an address whose packets get lost. The first address that works is used.
+    pub(super) fn loses_packets(&self) -> bool {
+        self.paths().find(|path| path.is_open()) == Some(Path::OpenLosesPackets)
+    }
+
     /// Whether the URL has a password.
     pub(super) fn has_password(&self) -> bool {
         !matches!(
@@ -435,12 +485,18 @@ impl World {
         use Role::*;
         matches!(
             self.role,
-            ClusterNode | ClusterDown | ClusterWithHoles | ClusterNodeMissing
+            ClusterNode | ClusterDown | ClusterWithHoles | ClusterNodeMissing | ClusterUnreachable
         )
     }
 
     pub(super) fn is_replica(&self) -> bool {
         matches!(self.role, Role::Replica | Role::StaleReplica) || self.state == State::MasterDown
+    }
+}
+
+impl Path {
+    pub(super) fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::OpenLosesPackets | Self::OpenFarAway)
     }
 }
 
