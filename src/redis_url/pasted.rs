@@ -28,11 +28,12 @@ struct Meaning {
 }
 
 /// The readers, in order. The first one that recognises the text is used; the last one recognises every text.
-const READERS: [fn(&str) -> Option<Meaning>; 8] = [
+const READERS: [fn(&str) -> Option<Meaning>; 9] = [
     command_line::read,
-    in_quotes,
     settings::read_assignment,
     settings::read,
+    in_code,
+    in_quotes,
     nested,
     schemes::read,
     several_colons,
@@ -143,6 +144,29 @@ fn in_quotes(text: &str) -> Option<Meaning> {
             error,
             meant: unquoted.meant,
         }
+    })
+}
+
+/// Recognises a URL in code or in a sentence: `createClient("redis://…")`, `Service URI: rediss://…`.
+fn in_code(text: &str) -> Option<Meaning> {
+    let (before, _) = text.split_once("://")?;
+    let start = before
+        .rfind(|one: char| !(one.is_ascii_alphanumeric() || matches!(one, '+' | '-')))
+        .map(|at| at + before[at..].chars().next().map_or(0, char::len_utf8))?;
+    let opening = before[..start].chars().next_back()?;
+    let url = &text[start..];
+    let end = match opening {
+        quote @ ('"' | '\'' | '`') => url.find(quote)?,
+        blank if blank.is_whitespace() => url.find(char::is_whitespace).unwrap_or(url.len()),
+        _ => return None,
+    };
+    // With an @ after it, the space is part of the login.
+    let is_whole = !url[end..].contains('@');
+    (is_whole && schemes::is_known(&before[start..])).then(|| {
+        Meaning::within(
+            &url[..end],
+            "there is more than a URL in the text: give only the URL",
+        )
     })
 }
 

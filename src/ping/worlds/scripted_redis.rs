@@ -116,9 +116,9 @@ impl Session {
             Proxy::NoBackendError if !is_answered_here => Some(Next::Reply("-no upstream host\r\n".into())),
             Proxy::NoBackendCloses if !is_answered_here => Some(Next::Close),
             Proxy::NoBackendSilent if !is_answered_here => Some(Next::Silence),
-            Proxy::NoBackendHttp if !is_answered_here => {
-                Some(Next::Reply("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".into()))
-            }
+            Proxy::NoBackendHttp if !is_answered_here => Some(Next::Reply(
+                "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".into(),
+            )),
             Proxy::NoBackendLogin if !is_answered_here && self.is_logged_in => {
                 Some(Next::Reply("-NOAUTH Authentication required.\r\n".into()))
             }
@@ -464,7 +464,11 @@ impl Session {
         let last = OTHER_NODE - 1;
         array(&[
             array(&[":0".into(), format!(":{last}"), node(own, "node1")]),
-            array(&[format!(":{OTHER_NODE}"), ":16383".into(), node(self.other_port(), "node2")]),
+            array(&[
+                format!(":{OTHER_NODE}"),
+                ":16383".into(),
+                node(self.other_port(), "node2"),
+            ]),
         ])
     }
 }

@@ -417,11 +417,7 @@ impl World {
         Self {
             second: self.second.filter(|_| has_name),
             third: self.third.filter(|_| has_name),
-            name: if !has_name {
-                Name::HEALTHY
-            } else {
-                self.name
-            },
+            name: if !has_name { Name::HEALTHY } else { self.name },
             // Loopback never loses or rejects packets here.
             path: match self.path {
                 Path::Open | Path::Closed => self.path,

@@ -133,7 +133,8 @@ fn options(arguments: &[String], before: &[String]) -> Option<IntendedUrl> {
         return Some(url);
     }
     let host: String = host?;
-    let inner = if host.contains("://") {
+    // -h HOST:PORT or -h redis://…, but not an IPv6 address
+    let inner = if host.contains("://") || host.matches(':').count() == 1 {
         meaning_of(&host).meant?
     } else {
         IntendedUrl::default()

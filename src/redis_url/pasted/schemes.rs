@@ -75,11 +75,11 @@ pub(super) fn is_known(scheme: &str) -> bool {
 /// Whether a scheme, also a misspelt one, asks for TLS.
 pub(super) fn says_tls(scheme: &str) -> bool {
     let lower = scheme.to_ascii_lowercase();
-    let is_word = lower
-        .split(['+', '-', '.', ':'])
-        .any(|word| matches!(word, "rediss" | "valkeys" | "tls" | "ssl" | "https" | "wss"));
-    // redsis and reddiss are typos of rediss.
-    is_word || (lower.starts_with('r') && lower.ends_with('s') && lower.len() > 5)
+    lower.split(|one: char| !one.is_ascii_alphanumeric()).any(|word| {
+        matches!(word, "rediss" | "valkeys" | "tls" | "ssl" | "https" | "wss")
+            // redsis and reddiss are typos of rediss.
+            || (word.starts_with('r') && word.ends_with('s') && word.len() > 5)
+    })
 }
 
 /// Whether this may be a typo of a Redis scheme.

@@ -25,6 +25,11 @@ const NAMES: &[(&str, Role)] = &[
     ("uri", Role::Url),
     ("dsn", Role::Url),
     ("host", Role::Host),
+    // Railway and the examples of Google Cloud write these as one word.
+    ("redishost", Role::Host),
+    ("redisport", Role::Port),
+    ("redisuser", Role::User),
+    ("redispassword", Role::Password),
     ("hostname", Role::Host),
     ("host.name", Role::Host),
     ("endpoint", Role::Host),
@@ -45,6 +50,7 @@ const NAMES: &[(&str, Role)] = &[
     ("tls", Role::Tls),
     ("use.ssl", Role::Tls),
     ("use.tls", Role::Tls),
+    ("scheme", Role::Tls),
     ("defaultdatabase", Role::Db),
     ("database", Role::Db),
     ("db", Role::Db),
@@ -71,9 +77,9 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
     let (name, value) = split_setting(first)?;
     let is_word = !unquoted(value).contains(' ');
     let is_url = match role(&name) {
-        Some(role) => role == Role::Url,
+        Some(role) => role == Role::Url && !value.starts_with('{'),
         // REDIS_CONNECTION=HOST:6380,password=…
-        None => value.contains("://") || (is_word && value.contains(':')),
+        None => !value.starts_with('{') && (value.contains("://") || (is_word && value.contains(':'))),
     };
     let is_only_one = text.lines().filter(|line| !line.trim().is_empty()).count() == 1;
     (is_url && (is_only_one || value.contains("://"))).then(|| {
@@ -106,26 +112,75 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     if !list.contains('=') && !list.contains(':') {
         return None;
     }
-    let items: Vec<&str> = if list.trim().contains('\n') {
-        list.lines().collect()
+    let separators: &[char] = if list.trim().contains('\n') {
+        &['\n']
     } else if list.contains(',') {
-        list.split(',').collect()
+        &[',']
     } else {
-        list.split([';', ' ']).collect()
+        &[';', ' ']
     };
+    // In JavaScript, an empty list of options enables TLS.
+    let list = &list.replace("tls: {}", "tls: true");
     let mut found = Found::default();
-    // In YAML, `ssl:` on its own line comes before `enabled: true`.
-    let mut group = "";
-    for item in items.into_iter().map(str::trim).filter(|item| !item.is_empty()) {
+    // In YAML, `ssl:` on its own line comes before `enabled: true`. In the manifests of Kubernetes, `name: REDIS_HOST` comes
+    // before `value: …`.
+    let (mut group, mut named) = ("", "");
+    for item in split(list, separators) {
+        let item = item.trim().trim_end_matches(',');
         match split_setting(item) {
+            _ if item.is_empty() => {}
+            Some((name, value)) if name == "name" => named = unquoted(value),
+            Some((name, value)) if name == "value" => {
+                let name = named.to_ascii_lowercase().replace('_', ".");
+                found.set(&name, unquoted(value))?;
+            }
+            Some((name, value)) if is_nothing(value) => found.count += usize::from(role(&name).is_some()),
             Some((name, value)) => found.set(&format!("{group}.{name}"), unquoted(value))?,
-            None if item.ends_with(':') => group = item.trim_end_matches(':'),
+            None if item.ends_with(':') => group = item.trim_end_matches(':').trim_matches(['"', '\'']),
             None if found.count == 0 => found.add_host(item),
             None => {}
         }
     }
     found.url.tls |= super::schemes::says_tls(scheme);
-    (found.count > 0).then(|| found.into_meaning()).flatten()
+    if found.count == 0 || (found.is_unusable && super::in_code(text).is_some()) {
+        return None;
+    }
+    found.into_meaning()
+}
+
+/// Splits at the separators, and at braces and parentheses, but not inside quotes.
+fn split<'a>(text: &'a str, separators: &[char]) -> Vec<&'a str> {
+    let mut items = Vec::new();
+    let (mut start, mut quote, mut last) = (0, None, ' ');
+    for (at, character) in text.char_indices() {
+        let may_open = last.is_whitespace() || "=:,({>".contains(last);
+        match character {
+            '"' | '\'' if quote == Some(character) => quote = None,
+            '"' | '\'' if quote.is_none() && may_open && text[at + 1..].contains(character) => {
+                quote = Some(character);
+            }
+            _ if quote.is_some() => {}
+            '{' | '}' | '(' | ')' => {
+                // The name of a function or a type is not a setting.
+                let is_call = matches!(character, '{' | '(') && last.is_ascii_alphanumeric();
+                items.extend((!is_call).then_some(&text[start..at]));
+                start = at + 1;
+            }
+            separator if separators.contains(&separator) => {
+                items.push(&text[start..at]);
+                start = at + separator.len_utf8();
+            }
+            _ => {}
+        }
+        last = character;
+    }
+    items.push(&text[start..]);
+    items
+}
+
+/// Whether the value in code is none at all.
+fn is_nothing(value: &str) -> bool {
+    matches!(value, "null" | "None" | "nil" | "undefined")
 }
 
 /// `true`, `1`, `yes`, `on`.
@@ -163,8 +218,11 @@ impl Found {
 
     /// `None` if a setting is repeated: then it is unclear which one is meant.
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
-        let Some(role) = role(name) else {
-            return Some(());
+        let role = match role(name) {
+            Some(role) => role,
+            // "Redis": "HOST:6380,password=…"
+            None if value.contains(',') && value.contains("password=") => Role::Url,
+            None => return Some(()),
         };
         self.count += 1;
         if value.is_empty() {
@@ -183,10 +241,11 @@ impl Found {
                 self.url.user = old.user.or(self.url.user.take());
             }
             // REDIS_HOST may contain a whole URL.
-            Role::Host if value.contains("://") => {
-                let inner = meaning_of(value).meant?;
+            Role::Host | Role::Hosts if value.contains("://") => {
+                let inner = meaning_of(value.split(',').next()?).meant?;
                 self.url.tls |= inner.tls;
                 self.url.hosts = inner.hosts;
+                self.url.db = self.url.db.or(inner.db);
                 self.url.user = self.url.user.take().or(inner.user);
                 self.url.password = self.url.password.take().or(inner.password);
             }
@@ -218,7 +277,7 @@ impl Found {
             Role::Port => self.port = Some(value.parse().ok().filter(|port| *port > 0)?),
             Role::User => self.url.user = Some(value.to_owned()),
             Role::Password => self.url.password = Some(Secret::new(value)),
-            Role::Tls => self.url.tls |= is_true(value),
+            Role::Tls => self.url.tls |= is_true(value) || super::schemes::says_tls(value),
             Role::Db => self.url.db = Some(value.parse().ok()?),
             Role::Primary => self.url.primary = Some(value.to_owned()),
             Role::Other => {}
@@ -274,11 +333,16 @@ fn split_setting(item: &str) -> Option<(String, &str)> {
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| item.strip_prefix(prefix)) {
         item = rest.trim_start();
     }
+    // In JSON and in arrays of PHP, the names are in quotes.
+    let quote = item.chars().next().filter(|first| matches!(first, '"' | '\''));
+    let item = quote.map_or(item, |_| &item[1..]);
     let end = item.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')))?;
     let (name, rest) = item.split_at(end);
+    let rest = quote.map_or(Some(rest), |quote| rest.strip_prefix(quote))?;
     let rest = rest.trim_start();
     let value = rest
         .strip_prefix(":=")
+        .or_else(|| rest.strip_prefix("=>"))
         .or_else(|| rest.strip_prefix('='))
         .or_else(|| rest.strip_prefix(": "))
         .or_else(|| rest.strip_prefix(':').filter(|rest| rest.starts_with('"')))?;
