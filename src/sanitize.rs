@@ -66,8 +66,10 @@ pub fn json(text: &str) -> Cow<'_, str> {
     let mut safe = String::with_capacity(text.len() + 8);
     for character in text.chars() {
         if must_be_escaped(character) {
-            // All characters in question are in the basic multilingual plane, so they need only one escape.
-            write_escape(&mut safe, format_args!("\\u{:04x}", u32::from(character)));
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                write_escape(&mut safe, format_args!("\\u{unit:04x}"));
+            }
         } else {
             safe.push(character);
         }
@@ -125,11 +127,15 @@ fn write_escape(safe: &mut String, escape: std::fmt::Arguments<'_>) {
     let _ = safe.write_fmt(escape);
 }
 
-/// Returns whether this is a control character, or a mark that reorders or hides text (Unicode TR 36, section 2.3).
+/// Returns whether this is a control character, or a character that reorders text (Unicode TR 36, section 2.3) or is
+/// invisible (`Default_Ignorable_Code_Point` in Unicode's DerivedCoreProperties, without the variation selectors of emoji).
 fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -144,6 +150,9 @@ mod tests {
             ("two\r\nlines\t", "two\\r\\nlines\\t"),
             ("\u{9b}31m and \u{202e}olleh", "\\u{9b}31m and \\u{202e}olleh"),
             ("\u{7f}", "\\x7f"),
+            ("a\u{61c}b\u{ad}c", "a\\u{61c}b\\u{ad}c"),
+            ("\u{e0041}\u{3164}", "\\u{e0041}\\u{3164}"),
+            ("⚠\u{fe0f}", "⚠\u{fe0f}"),
         ] {
             assert_eq!(line(text), shown);
         }
@@ -174,7 +183,7 @@ mod tests {
 
     #[test]
     fn json_stays_valid_without_control_characters() {
-        let value = serde_json::json!({ "a": "\u{9b}1m\u{202e}\x1b\n" });
+        let value = serde_json::json!({ "a": "\u{9b}1m\u{202e}\x1b\n\u{e0041}" });
         let text = value.to_string();
         let safe = json(&text);
         assert!(!safe.contains(is_control), "{safe}");

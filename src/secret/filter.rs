@@ -15,7 +15,7 @@ pub(super) const TELLING: usize = 6;
 
 type Part = [char; TELLING];
 
-/// The parts of secrets that must not be shown.
+/// The parts of secrets that must not be shown, in lower case, because servers repeat a command in another case.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     parts: HashSet<Part>,
@@ -42,8 +42,11 @@ impl Filter {
             self.short.push(secret);
         } else {
             let parts = secret.windows(TELLING);
-            self.parts
-                .extend(parts.filter_map(|part| Part::try_from(part).ok()));
+            self.parts.extend(
+                parts
+                    .filter_map(|part| Part::try_from(part).ok())
+                    .map(|part| part.map(|one| one.to_ascii_lowercase())),
+            );
         }
     }
 
@@ -74,38 +77,23 @@ impl Filter {
         if self.parts.is_empty() && self.short.is_empty() {
             return Vec::new();
         }
-        let mut found = Vec::new();
         let layer: Vec<Decoded> = text
             .char_indices()
             .map(|(at, one)| (one, at..at + one.len_utf8()))
             .collect();
-        for alphabet in [alphabet::STANDARD, alphabet::URL_SAFE] {
-            let base64 = GeneralPurpose::new(&alphabet, LENIENT);
-            for run in runs(&layer, |one| alphabet.as_str().contains(one)) {
-                for skipped in 0..BASE64_GROUP.min(run.len()) {
-                    self.find_in_base64(&run[skipped..], &base64, &mut found);
-                }
-            }
-        }
-        for run in runs(&layer, |one| one.is_ascii_hexdigit()) {
-            for skipped in 0..2 {
-                self.find_in(&from_hex(&run[skipped..]), &mut found);
-            }
-        }
-        self.find_in_layers(&layer, MOST_LAYERS, &mut found);
+        let layers = if text.len() <= LONG_TEXT { MOST_LAYERS } else { 1 };
+        let mut found = Vec::new();
+        self.find_in_layers(&layer, layers, &mut found);
         merged(found)
     }
 
-    /// Searches text that may be encoded several times, in any order. A secret may itself contain escape sequences, so each
-    /// kind is decoded separately.
+    /// Searches text that may be encoded several times, in any order. A secret may itself look encoded, so each encoding is
+    /// decoded separately.
     fn find_in_layers(&self, layer: &[Decoded], depth: usize, found: &mut Vec<Found>) {
         self.find_in(layer, found);
-        for sign in ['%', '\\'] {
-            if depth > 0 && layer.iter().any(|(one, _)| *one == sign) {
-                let decoded = unescaped(layer, sign);
-                if decoded.len() < layer.len() {
-                    self.find_in_layers(&decoded, depth - 1, found);
-                }
+        if depth > 0 {
+            for decoded in decodings(layer) {
+                self.find_in_layers(&decoded, depth - 1, found);
             }
         }
     }
@@ -113,7 +101,7 @@ impl Filter {
     fn find_in(&self, layer: &[Decoded], found: &mut Vec<Found>) {
         let place = |part: &[Decoded]| part[0].1.start..part[part.len() - 1].1.end;
         for part in layer.windows(TELLING) {
-            let characters: Part = std::array::from_fn(|at| part[at].0);
+            let characters: Part = std::array::from_fn(|at| part[at].0.to_ascii_lowercase());
             if self.parts.contains(&characters) {
                 found.push(Found {
                     place: place(part),
@@ -128,23 +116,6 @@ impl Filter {
                 is_short: true,
             }));
         }
-    }
-
-    fn find_in_base64(&self, run: &[Decoded], base64: &GeneralPurpose, found: &mut Vec<Found>) {
-        let text: String = run.iter().map(|(one, _)| one).collect();
-        // One remaining character encodes no byte.
-        let length = if text.len() % BASE64_GROUP == 1 {
-            text.len() - 1
-        } else {
-            text.len()
-        };
-        let Ok(bytes) = base64.decode(&text[..length]) else {
-            return;
-        };
-        // Byte n is encoded by the bits from 8n to 8n + 8, and each character has six bits.
-        let place = |at: usize| run[at * 8 / 6].1.start..run[((at * 8 + 7) / 6).min(run.len() - 1)].1.end;
-        let places = bytes.iter().enumerate().map(|(at, byte)| (*byte, place(at)));
-        self.find_in(&from_bytes(places), found);
     }
 }
 
@@ -195,8 +166,37 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 /// How often text may be encoded: percent-encoded, quoted by Redis, and in a JSON string.
 const MOST_LAYERS: usize = 3;
 
+/// Longer texts, in bytes, are decoded only once, because each layer takes a multiple of the time.
+const LONG_TEXT: usize = 4 * 1024;
+
 /// The fewest characters of an encoded secret. Shorter ones are too likely to be something else.
 const SHORTEST_RUN: usize = 4;
+
+/// The characters with which escape sequences start: in URLs, in strings, in mail and in HTML.
+const SIGNS: [char; 4] = ['%', '\\', '=', '&'];
+
+/// What may separate the bytes of a text in hexadecimal.
+const SEPARATORS: [&str; 7] = ["", ":", " ", "-", ", ", " 0x", ", 0x"];
+
+/// Decodes the text, or parts of it, in every way that is possible.
+fn decodings(layer: &[Decoded]) -> Vec<Vec<Decoded>> {
+    let mut decodings = Vec::new();
+    for sign in SIGNS {
+        if layer.iter().any(|(one, _)| *one == sign) {
+            let decoded = unescaped(layer, sign);
+            decodings.extend((decoded.len() < layer.len()).then_some(decoded));
+        }
+    }
+    for run in runs(layer, |one| one.is_ascii_alphanumeric() || "+/-_".contains(one)) {
+        for skipped in 0..BASE64_GROUP.min(run.len()) {
+            decodings.extend(from_base64(&run[skipped..]));
+        }
+    }
+    for separator in SEPARATORS {
+        from_hex(layer, separator, &mut decodings);
+    }
+    decodings
+}
 
 /// Returns the longest parts that consist of such characters.
 fn runs(layer: &[Decoded], is_one: impl Fn(char) -> bool) -> impl Iterator<Item = &[Decoded]> {
@@ -204,12 +204,70 @@ fn runs(layer: &[Decoded], is_one: impl Fn(char) -> bool) -> impl Iterator<Item 
     parts.filter(|part| part.len() >= SHORTEST_RUN)
 }
 
-fn from_hex(run: &[Decoded]) -> Vec<Decoded> {
-    let digit = |one: char| u8::try_from(one.to_digit(16).unwrap_or_default()).unwrap_or_default();
-    from_bytes(run.chunks_exact(2).map(|pair| {
-        let byte = digit(pair[0].0) * 16 + digit(pair[1].0);
-        (byte, pair[0].1.start..pair[1].1.end)
-    }))
+/// Decodes both alphabets of base64 (RFC 4648, 4 and 5).
+fn from_base64(run: &[Decoded]) -> Option<Vec<Decoded>> {
+    let standard = |(one, _): &Decoded| match one {
+        '-' => '+',
+        '_' => '/',
+        other => *other,
+    };
+    let text: String = run.iter().map(standard).collect();
+    // One remaining character encodes no byte.
+    let length = text.len() - usize::from(text.len() % BASE64_GROUP == 1);
+    let bytes = GeneralPurpose::new(&alphabet::STANDARD, LENIENT)
+        .decode(&text[..length])
+        .ok()?;
+    // Byte n is encoded by the bits from 8n to 8n + 8, and each character has six bits.
+    let place = |at: usize| run[at * 8 / 6].1.start..run[((at * 8 + 7) / 6).min(run.len() - 1)].1.end;
+    let places = bytes.iter().enumerate().map(|(at, byte)| (*byte, place(at)));
+    Some(from_bytes(places))
+}
+
+/// Decodes every row of bytes in hexadecimal with this separator.
+fn from_hex(layer: &[Decoded], separator: &str, decodings: &mut Vec<Vec<Decoded>>) {
+    let byte = |at: usize| {
+        let digit = |at: usize| {
+            layer
+                .get(at)?
+                .0
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
+        Some((
+            digit(at)? * 16 + digit(at + 1)?,
+            layer[at].1.start..layer[at + 1].1.end,
+        ))
+    };
+    let is_separator = |at: usize| {
+        let mut characters = layer[at..].iter().map(|(one, _)| *one);
+        separator.chars().all(|one| characters.next() == Some(one))
+    };
+    let row = |mut at: usize| {
+        let mut row = Vec::new();
+        while let Some(next) = byte(at) {
+            row.push(next);
+            at += 2;
+            if !is_separator(at) {
+                break;
+            }
+            at += separator.len();
+        }
+        (row, at)
+    };
+    let mut at = 0;
+    while at < layer.len() {
+        let (bytes, end) = row(at);
+        if bytes.len() * 2 < SHORTEST_RUN {
+            at += 1;
+            continue;
+        }
+        decodings.push(from_bytes(bytes.into_iter()));
+        if separator.is_empty() {
+            // The row may start with the second half of a byte.
+            decodings.push(from_bytes(row(at + 1).0.into_iter()));
+        }
+        at = end;
+    }
 }
 
 /// Decodes UTF-8. A byte that is not part of a character becomes U+FFFD.
@@ -231,7 +289,7 @@ fn from_bytes(bytes: impl Iterator<Item = (u8, Range<usize>)>) -> Vec<Decoded> {
     decoded
 }
 
-/// Decodes the escape sequences that start with a sign: `%41`, or `\x41`, `\u0041`, `\u{41}` and `\n`.
+/// Decodes the escape sequences that start with a sign: `%41`, `=41`, `&#65;`, or `\x41`, `\101`, `\u0041`, `\u{41}` and `\n`.
 fn unescaped(layer: &[Decoded], sign: char) -> Vec<Decoded> {
     let mut decoded = Vec::with_capacity(layer.len());
     let mut bytes: Vec<(u8, Range<usize>)> = Vec::new();
@@ -267,7 +325,15 @@ fn escape(layer: &[Decoded]) -> Option<(Unit, usize)> {
     let byte = |digits: Range<usize>| u8::try_from(number(digits)?).ok().map(Unit::Byte);
     let one = |digits: Range<usize>| char::from_u32(number(digits)?).map(Unit::Char);
     match (layer.first()?.0, layer.get(1)?.0) {
-        ('%', _) => Some((byte(1..3)?, 3)),
+        ('%' | '=', _) => Some((byte(1..3)?, 3)),
+        ('&', _) => {
+            let end = layer
+                .iter()
+                .take(LONGEST_ESCAPE)
+                .position(|(one, _)| *one == ';')?;
+            let name: String = layer[1..end].iter().map(|(one, _)| one).collect();
+            Some((Unit::Char(entity(&name)?), end + 1))
+        }
         ('\\', 'x') => Some((byte(2..4)?, 4)),
         ('\\', 'u') if layer.get(2)?.0 == '{' => {
             let end = layer
@@ -277,6 +343,10 @@ fn escape(layer: &[Decoded]) -> Option<(Unit, usize)> {
             Some((one(3..end)?, end + 1))
         }
         ('\\', 'u') => Some((one(2..6)?, 6)),
+        ('\\', '0'..='3') => {
+            let digits: String = layer.get(1..4)?.iter().map(|(one, _)| one).collect();
+            Some((Unit::Byte(u8::from_str_radix(&digits, 8).ok()?), 4))
+        }
         ('\\', 'n') => Some((Unit::Char('\n'), 2)),
         ('\\', 'r') => Some((Unit::Char('\r'), 2)),
         ('\\', 'a') => Some((Unit::Char('\x07'), 2)),
@@ -288,7 +358,26 @@ fn escape(layer: &[Decoded]) -> Option<(Unit, usize)> {
     }
 }
 
-/// The length of `\u{10ffff}`.
+/// Returns what the HTML character reference `&NAME;` means.
+fn entity(name: &str) -> Option<char> {
+    match name {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let number = match number.strip_prefix(['x', 'X']) {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => number.parse(),
+            };
+            char::from_u32(number.ok()?)
+        }
+    }
+}
+
+/// The length of `\u{10ffff}`, and of `&#x10ffff;`.
 const LONGEST_ESCAPE: usize = 10;
 
 /// Joins places that overlap or are adjacent.
@@ -309,6 +398,8 @@ fn merged(mut found: Vec<Found>) -> Vec<Found> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
     use proptest::prelude::*;
 
@@ -335,6 +426,17 @@ mod tests {
             "VUdsb3ZlckxUUTBNVGM6UGxvdmVyLTQ0MTc",
             "506c6f7665722d34343137",
             "506C6F7665722D34343137",
+            "50:6c:6f:76:65:72:2d",
+            "00000000  50 6c 6f 76 65 72 2d 34  |",
+            "0x50, 0x6c, 0x6f, 0x76, 0x65, 0x72",
+            "=50=6C=6F=76=65=72=2D",
+            r"\120\154\157\166\145\162",
+            "&#80;&#108;&#x6f;&#X76;er&#45;4417",
+            "PLOVER-4417 plover-4417",
+            // Encoded twice: base64, then base64, hexadecimal or with percent signs.
+            "VUd4dmRtVnlMVFEwTVRjPQ==",
+            "55477876646d56794c5451304d54633d",
+            "UGxvdmVy%4c%54%51%30MTc%3D",
         ] {
             assert_ne!(masked("Plover-4417", text), text, "{text}");
         }
@@ -365,6 +467,26 @@ mod tests {
             whole.bytes().map(|byte| format!("{byte:02X}")).collect(),
             whole,
         ]
+    }
+
+    #[test]
+    fn hostile_text_takes_a_limited_time() {
+        let mut filter = Filter::default();
+        filter.add("Plover-4417");
+        for text in [
+            r"%25&#37;=25\x25",
+            "%25255c&#38;#92;x5c",
+            "41414141 ",
+            "QUFB",
+            "41:41:",
+        ] {
+            for length in [LONG_TEXT, 32 * LONG_TEXT] {
+                let began = Instant::now();
+                filter.find(&text.repeat(length / text.len()));
+                // Unoptimised, and on a busy machine.
+                assert!(began.elapsed().as_secs() < 10, "{text} {length}");
+            }
+        }
     }
 
     proptest! {
