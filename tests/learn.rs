@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use support::golden::assert_golden;
 use support::lessons::{COUNT, learn};
+use support::wait::wait_for;
 use support::{Cluster, Home, Lessons, RedisServer};
 
 #[test]
@@ -211,6 +212,26 @@ fn ctrl_c_ends_an_unattended_run_with_130_and_removes_the_keys() {
     running.interrupt();
     running.finish().expect(130);
     assert!(server.keys().is_empty(), "{:?}", server.keys());
+}
+
+#[test]
+fn a_killed_run_leaves_no_key_without_a_ttl() {
+    let lessons = lesson_with(
+        "```redis\n> HSET sessiontut:user:ada visits 1\n(integer) 1\n```\n\n\
+         ```redis after=1s\n> TTL sessiontut:user:ada\n(integer) -1\n```\n\n\
+         ```redis after=90s\n> PING\nPONG\n```\n",
+    );
+    let server = RedisServer::start();
+    let mut running = Home::new()
+        .sessiontut(learn(&lessons))
+        .args(["--yes"])
+        .redis(&server.url())
+        .start();
+    running.wait_for_stdout("90 s");
+    wait_for("a TTL", || (server.pttl("sessiontut:user:ada") > 0).then_some(()));
+    running.kill();
+    assert!(!running.finish().output().contains("expected"));
+    assert!(server.pttl("sessiontut:user:ada") > 0);
 }
 
 #[test]

@@ -18,6 +18,11 @@ const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 /// The most keys that one command removes.
 const KEYS_TOGETHER: usize = 100;
 
+/// The TTL of keys during a pause: longer than any pause.
+const PAUSE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// Time limit for setting or removing these TTLs.
+const PAUSE_WITHIN: Duration = Duration::from_secs(2);
+
 /// A connection, and the keys that the lesson may have created.
 pub(crate) struct Sandbox {
     pub connection: LessonConnection,
@@ -126,6 +131,41 @@ impl Sandbox {
             self.ask(&[b"DEL".to_vec(), key])?;
         }
         Ok(())
+    }
+
+    /// Sets a TTL on the keys without one, and returns these keys. If the program is killed during a pause, nothing else
+    /// would remove them.
+    pub(crate) fn begin_pause(&mut self) -> Vec<Vec<u8>> {
+        // A change by this program would abort a transaction that watches the key.
+        if self.is_in_transaction() || self.is_watching {
+            return Vec::new();
+        }
+        let deadline = Deadline::after(PAUSE_WITHIN);
+        let mut keys: Vec<Vec<u8>> = self.keys.iter().cloned().collect();
+        keys.retain(|key| {
+            let ttl = PAUSE_TTL.as_secs().to_string();
+            let (read, set) = (
+                [b"TTL".as_slice(), key],
+                [b"EXPIRE".as_slice(), key, ttl.as_bytes()],
+            );
+            self.connection.ask_at_the_end(&read, deadline) == Some(Value::Int(-1))
+                && self.connection.ask_at_the_end(&set, deadline) == Some(Value::Int(1))
+        });
+        keys
+    }
+
+    /// Removes the TTLs that [`Self::begin_pause`] has set, unless they were changed meanwhile.
+    pub(crate) fn end_pause(&mut self, keys: &[Vec<u8>]) {
+        let deadline = Deadline::after(PAUSE_WITHIN);
+        for key in keys {
+            let ttl = self
+                .connection
+                .ask_at_the_end(&[b"TTL".as_slice(), key], deadline);
+            if matches!(ttl, Some(Value::Int(seconds)) if seconds.unsigned_abs() > PAUSE_TTL.as_secs() / 2) {
+                self.connection
+                    .ask_at_the_end(&[b"PERSIST".as_slice(), key], deadline);
+            }
+        }
     }
 
     /// Removes every key, even after Ctrl-C. Returns whether this succeeded.

@@ -131,7 +131,9 @@ impl Course<'_> {
             self.with_redis(place, &mut |course| course.wait(Some(wait)))?;
         }
         for words in &shell.commands {
+            let paused = self.sandbox.begin_pause();
             self.run_own(shell.fence.line, words);
+            self.sandbox.end_pause(&paused);
             self.sandbox.connection.stop().check()?;
             self.check_time()?;
         }
@@ -206,7 +208,9 @@ impl Course<'_> {
         let Some(wait) = wait else {
             return Ok(());
         };
+        let paused = self.sandbox.begin_pause();
         let waited = self.count_down(wait);
+        self.sandbox.end_pause(&paused);
         self.learner.show(&CourseEvent::CountdownOver);
         if let (true, Some(key)) = (waited?, &wait.watch) {
             let text = format!("the TTL has run out: Redis has deleted {key}");
