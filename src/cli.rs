@@ -115,8 +115,8 @@ pub struct PingArgs {
     /// Send N PINGs on the established connection
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub count: Option<u32>,
-    /// Ping until Ctrl-C, and print each round trip and change of state, then a summary (with --json: one object per line)
-    #[arg(long, conflicts_with_all = ["count", "wait", "hold", "idle", "report"])]
+    /// Ping until Ctrl-C, and print each round trip and change of state, then a summary (with --json: one object per line, the last with the totals)
+    #[arg(long, conflicts_with_all = ["count", "wait", "hold", "idle"])]
     pub watch: bool,
     /// Seconds between PINGs (--count, --watch) or between attempts (--wait)
     #[arg(long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true, value_parser = timeout)]
@@ -134,7 +134,7 @@ pub struct PingArgs {
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Continue if the certificate cannot be verified, but do not send the password; the verdict is still about the
-    /// certificate
+    /// certificate (for --wait and --watch, a warning)
     #[arg(long)]
     pub insecure: bool,
     /// With --insecure, also send the password, even to a server that impersonates yours

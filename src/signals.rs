@@ -51,7 +51,12 @@ pub(crate) enum Signal {
 /// The termination signals. Once this value has been created, they no longer end the process by themselves.
 #[cfg(unix)]
 #[derive(Debug)]
-pub(crate) struct Signals([tokio::signal::unix::Signal; 3]);
+pub(crate) struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    /// `None` if the process was started with `nohup`.
+    hangup: Option<tokio::signal::unix::Signal>,
+}
 
 #[cfg(unix)]
 impl Signals {
@@ -61,20 +66,27 @@ impl Signals {
     /// Returns the system's error if a handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        ]))
+        // A handler would end the effect of `nohup`.
+        let is_ignored = os::is_hangup_ignored();
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: (!is_ignored).then(|| signal(SignalKind::hangup())).transpose()?,
+        })
     }
 
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) -> Signal {
-        let [interrupt, terminate, hangup] = &mut self.0;
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = interrupt.recv() => Signal::Interrupt,
-            _ = terminate.recv() => Signal::Terminate,
-            _ = hangup.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = hangup => Signal::Terminate,
         }
     }
 }
@@ -103,10 +115,11 @@ impl Signals {
     }
 }
 
-/// Waits for Ctrl-C. If no handler can be installed, the signal ends the program by itself.
-pub(crate) async fn ctrl_c() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+/// Waits for a termination signal. If no handler can be installed, the signal ends the program by itself.
+pub(crate) async fn termination() {
+    match Signals::listen() {
+        Ok(mut signals) => drop(signals.next().await),
+        Err(_) => std::future::pending().await,
     }
 }
 

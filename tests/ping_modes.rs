@@ -13,7 +13,8 @@ use std::thread;
 
 use serde_json::Value;
 use support::ports::free_port;
-use support::{Home, RedisServer, Running};
+use support::process::Process;
+use support::{Certificate, Home, RedisServer, Running};
 
 const SECRET: &str = "Plover-4417";
 
@@ -101,7 +102,25 @@ fn a_watch_in_json_is_one_object_per_line_and_nothing_else() {
     server.kill();
     watch.wait_for_stdout("tcp.refused");
     watch.interrupt();
-    let lines = objects(&watch.finish().expect(130).stdout);
+    let mut lines = objects(&watch.finish().expect(130).stdout);
+    let last = lines.pop().unwrap();
+    let totals = &last["totals"];
+    assert_eq!(
+        (&last["schema"], &totals["probes"]),
+        (&1.into(), &lines.len().into()),
+        "{last}"
+    );
+    assert_eq!(
+        (&last["ok"], &last["cause"]),
+        (&false.into(), &"tcp.refused".into()),
+        "{last}"
+    );
+    assert_eq!(
+        (&totals["outages"], &totals["last_outages"][0]["over"]),
+        (&1.into(), &false.into()),
+        "{last}"
+    );
+    assert!(totals["rtt_ms"]["p99"].is_number(), "{last}");
     for (index, line) in lines.iter().enumerate() {
         assert_eq!(
             (&line["schema"], &line["probe"]),
@@ -138,13 +157,107 @@ fn a_failover_on_an_open_connection_is_an_event_and_so_is_a_restart() {
     watch.wait_for_stdout("\"run-id\"");
     watch.interrupt();
     let lines = objects(&watch.finish().expect(130).stdout);
-    let events: Vec<&str> = lines
+    let (_, probes) = lines.split_last().unwrap();
+    let events: Vec<&str> = probes
         .iter()
         .flat_map(|line| line["events"].as_array().unwrap())
         .map(|event| event["event"].as_str().unwrap())
         .collect();
     assert_eq!(events[0], "role", "{events:?}");
     assert!(events.contains(&"run-id"), "{events:?}");
+}
+
+#[test]
+fn a_watch_that_is_terminated_writes_its_summary_and_its_report() {
+    let mut server = RedisServer::start();
+    let home = Home::new();
+    let path = home.path().join("report.json");
+    let report_option = format!("--report={}", path.display());
+    let mut watch = home
+        .sessiontut([
+            "ping",
+            "--watch",
+            "--interval",
+            "0.05",
+            &report_option,
+            &server.url(),
+        ])
+        .start();
+    watch.wait_for_stdout("[ok]    2");
+    server.kill();
+    watch.wait_for_stdout("tcp.refused: ");
+    watch.terminate();
+    let finished = watch.finish().expect(130);
+    assert!(finished.stdout.contains("p99"), "{}", finished.stdout);
+    let report: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(report["cause"], "tcp.refused", "{report:#}");
+    assert_eq!(report["totals"]["outages"], 1, "{report:#}");
+    let causes: Vec<_> = report["attempts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["cause"])
+        .collect();
+    assert_eq!(causes, [&Value::Null, &"tcp.refused".into()], "{report:#}");
+}
+
+#[test]
+fn a_watch_under_nohup_continues_when_the_terminal_is_closed() {
+    let server = RedisServer::start();
+    let home = Home::new();
+    let log = home.path().join("log");
+    let has_probe = |number: usize| {
+        let output = fs::read_to_string(&log).unwrap_or_default();
+        output.contains(&format!("[ok] {number:>4}"))
+    };
+    let mut command = Command::new("nohup");
+    command
+        .args([
+            support::program::SESSIONTUT,
+            "ping",
+            "--watch",
+            "--interval",
+            "0.05",
+            &server.url(),
+        ])
+        .envs(home.environment());
+    let watch = Process::start(command, &log, || has_probe(2)).unwrap();
+    watch.signal("HUP");
+    let seen = fs::read_to_string(&log).unwrap().matches("[ok]").count();
+    support::wait::wait_for("more probes", || has_probe(seen + 3).then_some(()));
+}
+
+#[test]
+fn a_wait_and_a_watch_accept_the_certificate_that_insecure_accepts() {
+    let server = RedisServer::with().tls(&Certificate::for_loopback()).start();
+    let (home, url) = (Home::new(), server.url());
+    let waited = home
+        .run(["ping", "--json", "--insecure", "--wait", "60", &url])
+        .expect(0)
+        .json();
+    assert_eq!(waited["warnings"][0]["code"], "tls.untrusted", "{waited:#}");
+    let counted = home
+        .run([
+            "ping",
+            "--json",
+            "--insecure",
+            "--count",
+            "3",
+            "--interval",
+            "0.01",
+            &url,
+        ])
+        .expect(5)
+        .json();
+    assert_eq!(
+        (&counted["cause"], &counted["rtt_ms"]["samples"]),
+        (&"tls.untrusted".into(), &3.into())
+    );
+    let mut watch = start(&["--watch", "--insecure", "--interval", "0.05", &url]);
+    watch.wait_for_stdout("[ok]    3");
+    watch.interrupt();
+    let finished = watch.finish().expect(130);
+    assert!(finished.stdout.contains("tls.untrusted"), "{}", finished.stdout);
 }
 
 #[test]
@@ -410,7 +523,6 @@ fn conflicting_modes_are_a_usage_error() {
         ["--watch", "--count=2"],
         ["--watch", "--wait=2"],
         ["--watch", "--hold=2"],
-        ["--watch", "--report=x"],
         ["--count=2", "--hold=2"],
         ["--wait=2", "--hold=2"],
         ["--idle=2", "--hold=2"],

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::os;
 use crate::ping::modes::{Check, Diagnosis, Mode, ModeEvent};
 use crate::ping::report::{json, pem, ticket};
 use crate::ping::rungs::tls;
-use crate::ping::watch::{ProbeHistory, ProbeResult, watch};
+use crate::ping::watch::{Change, ProbeHistory, ProbeResult, watch};
 use crate::ping::{self, ClimbEvent, ClimbOptions, Family, Observations, Verdict, WriteCheck};
 use crate::redis_url::{Target, Trust, UrlError};
 use crate::signals;
@@ -60,7 +60,7 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
     };
     let exit = runtime.block_on(async {
         if args.watch {
-            run_watch(args, &check).await
+            run_watch(args, &check, deadline).await
         } else {
             run_check(args, &check, deadline).await
         }
@@ -154,7 +154,7 @@ async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Ex
     };
     let finished = tokio::select! {
         diagnosis = display.wait_for(check.run(mode, deadline, &mut tell)) => Some(diagnosis),
-        () = signals::ctrl_c() => None,
+        () = signals::termination() => None,
     };
     let diagnosis = finished.unwrap_or_else(|| journal.interrupted(deadline));
     let exit = conclude(args, check.target, &diagnosis, &journal);
@@ -164,10 +164,10 @@ async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Ex
     exit
 }
 
-/// The maximum number of attempts of `--wait` in a report.
+/// The maximum number of attempts of `--wait`, or of changes during `--watch`, in a report.
 const MOST_ATTEMPTS: usize = 1000;
 
-/// What a run has shown so far: for the report, the summary of `--count`, and after Ctrl-C.
+/// What a run has shown so far: for the report, the summary of `--count`, and after a signal.
 struct Journal {
     started: SystemTime,
     seen: Observations,
@@ -192,10 +192,7 @@ impl Journal {
     fn record(&mut self, event: &ModeEvent<'_>) {
         match event {
             ModeEvent::Climb(ClimbEvent::Finished(_, seen)) => self.seen = (*seen).clone(),
-            ModeEvent::Attempt(seen, verdict, took) if self.attempts.len() < MOST_ATTEMPTS => {
-                self.seen = (*seen).clone();
-                self.attempts.push(json::attempt(seen, verdict, *took));
-            }
+            ModeEvent::Attempt(seen, verdict, took) => self.add_attempt(seen, verdict, *took),
             ModeEvent::Pong(_, took) => {
                 self.history.add(Some(*took));
                 self.round_trips.push(*took);
@@ -205,7 +202,21 @@ impl Journal {
         }
     }
 
-    /// The diagnosis after Ctrl-C, without a verdict.
+    fn add_attempt(&mut self, seen: &Observations, verdict: &Verdict, took: Duration) {
+        if self.attempts.len() < MOST_ATTEMPTS {
+            self.seen = seen.clone();
+            self.attempts.push(json::attempt(seen, verdict, took));
+        }
+    }
+
+    /// Records a probe of `--watch` in which something has changed.
+    fn add_probe(&mut self, probe: &ProbeResult) {
+        if probe.change != Change::None || !probe.events.is_empty() {
+            self.add_attempt(&probe.seen, &probe.verdict, probe.took);
+        }
+    }
+
+    /// The diagnosis after a signal, without a verdict.
     fn interrupted(&self, deadline: Deadline) -> Diagnosis {
         let mut observations = self.seen.clone();
         if !self.round_trips.is_empty() {
@@ -220,27 +231,44 @@ impl Journal {
     }
 }
 
-/// Probes until Ctrl-C, then prints a summary. If standard output is closed, ends without a message.
-async fn run_watch(args: &PingArgs, check: &Check<'_>) -> Exit {
-    let started = Instant::now();
+/// Probes until a signal ends the run, then prints a summary. If standard output is closed, ends without a message.
+async fn run_watch(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Exit {
     let mut history = ProbeHistory::default();
+    let mut journal = Journal::default();
+    let mut report = json::render(
+        check.target,
+        &Observations::default(),
+        &Verdict::default(),
+        Duration::ZERO,
+    );
+    json::mark_interrupted(&mut report);
     let show = |result: &ProbeResult, history: &ProbeHistory| {
-        if !args.json {
-            return ui::ping::probe(check.target, result, history, verbosity(args));
+        journal.add_probe(result);
+        if args.json || args.report.is_some() {
+            report = json::render(check.target, &result.seen, &result.verdict, result.took);
+            report["probe"] = history.probes().into();
+            json::add_probe(&mut report, result);
         }
-        let mut report = json::render(check.target, &result.seen, &result.verdict, result.took);
-        report["probe"] = history.probes().into();
-        json::add_probe(&mut report, result);
-        ui::ping::json_line(&report)
+        if args.json {
+            ui::ping::json_line(&report)
+        } else {
+            ui::ping::probe(check.target, result, history, verbosity(args))
+        }
     };
-    tokio::select! {
-        _ = watch(check, &mut history, show) => return Exit::Ok,
-        () = signals::ctrl_c() => {}
+    let exit = tokio::select! {
+        _ = watch(check, &mut history, show) => Exit::Ok,
+        () = signals::termination() => Exit::Interrupted,
+    };
+    let elapsed = deadline.elapsed();
+    let totals = json::totals(&history, &report, elapsed);
+    report["totals"] = totals["totals"].clone();
+    if exit == Exit::Interrupted && args.json {
+        // If standard output is closed, there is nothing more to do.
+        let _ = ui::ping::json_line(&totals);
+    } else if exit == Exit::Interrupted {
+        ui::ping::history_summary(&history, elapsed);
     }
-    if !args.json {
-        ui::ping::history_summary(&history, started.elapsed());
-    }
-    Exit::Interrupted
+    write_report(args.report.as_deref(), report, &journal, exit)
 }
 
 fn reject_url(args: &PingArgs, error: &UrlError, deadline: Deadline) -> Exit {

@@ -220,6 +220,15 @@ pub(crate) fn open_file_limit() -> Option<u64> {
     (status == 0).then_some(limit.rlim_cur)
 }
 
+/// Whether the process was started with SIGHUP ignored, as by `nohup`.
+pub(crate) fn is_hangup_ignored() -> bool {
+    // SAFETY: sigaction is plain data, and all zeros are a valid value.
+    let mut current: libc::sigaction = unsafe { zeroed() };
+    // SAFETY: without a new action, the call only writes the current one.
+    let status = unsafe { libc::sigaction(libc::SIGHUP, ptr::null(), &raw mut current) };
+    status == 0 && current.sa_sigaction == libc::SIG_IGN
+}
+
 /// The time zone of this process at a time in seconds since 1970: its offset from UTC in seconds, and its name.
 pub(crate) fn time_zone(seconds: i64) -> (i64, String) {
     let seconds = seconds as libc::time_t;

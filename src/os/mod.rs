@@ -10,11 +10,14 @@ mod kernel;
 #[path = "other.rs"]
 mod kernel;
 
+#[cfg(unix)]
+pub(crate) use kernel::is_hangup_ignored;
 pub(crate) use kernel::{
     look_up, next_icmp_error, open_file_limit, packet_counts, path_mtu, queue_icmp_errors, retransmissions,
     syns_sent, time_zone,
 };
 
+use std::fs::File;
 use std::net::IpAddr;
 
 /// The result of the system's resolver for a host name.
@@ -29,8 +32,27 @@ pub(crate) struct FoundHost {
 
 /// Whether this process can have that many more files open at the same time.
 pub(crate) fn has_spare_files(count: usize) -> bool {
-    let files: Result<Vec<_>, _> = (0..count).map(|_| std::fs::File::open("/dev/null")).collect();
-    !files.is_err_and(|error| is_file_limit(&error))
+    let mut files = Vec::new();
+    for _ in 0..count {
+        match File::open("/dev/null") {
+            Ok(file) if is_far_below_limit(&file) => return true,
+            Ok(file) => files.push(file),
+            Err(error) => return !is_file_limit(&error),
+        }
+    }
+    true
+}
+
+/// Whether hundreds of files can be opened. A new file gets the lowest free number, so this need not open them.
+#[cfg(unix)]
+fn is_far_below_limit(file: &File) -> bool {
+    let number = u64::from(std::os::fd::AsRawFd::as_raw_fd(file).unsigned_abs());
+    open_file_limit().is_some_and(|limit| number + 500 < limit)
+}
+
+#[cfg(not(unix))]
+fn is_far_below_limit(_file: &File) -> bool {
+    false
 }
 
 /// Whether the error is EMFILE or ENFILE.

@@ -48,6 +48,11 @@ pub(crate) fn open_file_limit() -> Option<u64> {
     None
 }
 
+#[cfg(unix)]
+pub(crate) fn is_hangup_ignored() -> bool {
+    false
+}
+
 /// UTC, because `std` does not know the time zone.
 pub(crate) fn time_zone(_seconds: i64) -> (i64, String) {
     (0, "UTC".into())

@@ -320,10 +320,10 @@ impl<'a> Ladder<'a> {
         self.seen.ping.took = started.elapsed();
         self.record_packets(connection, response.as_ref());
         self.seen.ping.response = response;
-        if self.login_is_required() {
+        if self.seen.requires_login() {
             self.log_in_without_password(connection).await;
         }
-        if self.login_is_required() {
+        if self.seen.requires_login() {
             self.finish(Rung::Auth);
         }
         let is_pong = self.seen.has_pong();
@@ -468,10 +468,6 @@ impl<'a> Ladder<'a> {
 
     fn ping_error(&self) -> Option<String> {
         self.seen.ping.response.as_ref().and_then(Response::error)
-    }
-
-    fn login_is_required(&self) -> bool {
-        self.ping_error().is_some_and(|error| error.starts_with("NOAUTH"))
     }
 
     /// For `redis://ada@host`, tries an empty password as many clients do: the user may be `nopass`.

@@ -9,7 +9,7 @@ use super::experiments::Reconnect;
 use super::observation::{IdleTest, Observations};
 use super::response::Response;
 use super::rungs::ping;
-use super::verdict::{Verdict, judge};
+use super::verdict::{Verdict, judge, judge_answer};
 use super::{Climb, ClimbEvent, ClimbOptions, climb, idle};
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
@@ -86,7 +86,8 @@ impl Check<'_> {
         } = self.climb(deadline, tell).await;
         let verdict = judge(self.target, &seen);
         tell(ModeEvent::Attempt(&seen, &verdict, deadline.elapsed()));
-        let Some(connection) = connection.filter(|_| verdict.finding.is_none()) else {
+        let is_answered = judge_answer(self.target, &seen).finding.is_none();
+        let Some(connection) = connection.filter(|_| is_answered) else {
             return diagnosis(seen, verdict, deadline);
         };
         match mode {
@@ -110,7 +111,7 @@ impl Check<'_> {
         loop {
             let deadline = Deadline::after(self.timeout.min(until.left()).max(Duration::from_millis(1)));
             let seen = self.climb(deadline, tell).await.observations;
-            let verdict = judge(self.target, &seen);
+            let verdict = judge_answer(self.target, &seen);
             let cause = verdict.finding.as_ref().map(|finding| finding.cause);
             tell(ModeEvent::Attempt(&seen, &verdict, deadline.elapsed()));
             let diagnosis = diagnosis(seen, verdict, deadline);

@@ -73,7 +73,7 @@ async fn ask_one(
     // If the URL has no password for the Sentinels, they may have the same password as the primary.
     if sentinel.password.is_none()
         && target.password.is_some()
-        && requires_login(&climb.observations)
+        && climb.observations.requires_login()
         && deadline.left() > SECOND_LOGIN
     {
         sentinel.password.clone_from(&target.password);
@@ -91,11 +91,6 @@ async fn ask_one(
         answer,
     });
     seen
-}
-
-fn requires_login(seen: &Observations) -> bool {
-    let error = seen.ping.response.as_ref().and_then(Response::error);
-    error.is_some_and(|error| error.starts_with("NOAUTH"))
 }
 
 async fn name_primary(

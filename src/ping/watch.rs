@@ -12,7 +12,7 @@ use super::modes::Check;
 use super::observation::{Exchange, Observations};
 use super::response::Response;
 use super::rungs::{dns, ping, role};
-use super::verdict::{Verdict, judge};
+use super::verdict::{Verdict, judge_answer};
 use super::{climb, experiments};
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
@@ -187,7 +187,7 @@ impl Watch<'_> {
             Some(connection) => self.ping(connection, deadline).await,
             None => (self.climb(deadline).await, true),
         };
-        let verdict = judge(self.check.target, &self.seen);
+        let verdict = judge_answer(self.check.target, &self.seen);
         let state = match &verdict.finding {
             None => WatchState::Up,
             Some(finding) => WatchState::Down(finding.cause),

@@ -151,6 +151,12 @@ impl Observations {
         matches!(code.as_deref(), Some("LOADING" | "MASTERDOWN" | "MISCONF"))
     }
 
+    /// Whether the server refuses PING because it requires a login.
+    pub fn requires_login(&self) -> bool {
+        let code = self.ping.response.as_ref().and_then(Response::error_code);
+        code.as_deref() == Some("NOAUTH")
+    }
+
     /// Whether the server refuses PING but runs the read or, for a user who may not read that key, the ECHO.
     pub fn serves_without_ping(&self) -> bool {
         if self.ping.response.as_ref().and_then(Response::error).is_none() {

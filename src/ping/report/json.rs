@@ -9,7 +9,7 @@ use crate::clock;
 use crate::ping::Rung;
 use crate::ping::observation::{IdleTest, Observations};
 use crate::ping::verdict::{Certainty, Verdict, median};
-use crate::ping::watch::{ProbeResult, WatchEvent};
+use crate::ping::watch::{ProbeHistory, ProbeResult, WatchEvent};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Origin, Target, UrlError};
 use crate::sanitize;
@@ -68,6 +68,35 @@ pub(crate) fn add_probe(report: &mut Value, probe: &ProbeResult) {
         }
     });
     report["events"] = events.collect();
+}
+
+/// The totals of `--watch`, for its last line and for `--report`. `report` is the one on the last probe.
+pub(crate) fn totals(history: &ProbeHistory, report: &Value, elapsed: Duration) -> Value {
+    let outages = history.recent_outages().map(|outage| {
+        let (lasted, is_over) = outage.duration();
+        json!({"timestamp": clock::timestamp(outage.began), "ms": milliseconds(lasted), "over": is_over})
+    });
+    let round_trips = history.percentiles().map(|found| {
+        json!({
+            "min": milliseconds(found.min), "p50": milliseconds(found.p50), "p90": milliseconds(found.p90),
+            "p99": milliseconds(found.p99), "max": milliseconds(found.max), "samples": history.answered(),
+        })
+    });
+    json!({
+        "schema": 1,
+        "ok": report["ok"],
+        "cause": report["cause"],
+        "timestamp": clock::timestamp(SystemTime::now()),
+        "elapsed_ms": milliseconds(elapsed),
+        "totals": {
+            "probes": history.probes(),
+            "answered": history.answered(),
+            "lost_connections": history.lost_connections(),
+            "outages": history.outages(),
+            "last_outages": outages.collect::<Vec<_>>(),
+            "rtt_ms": round_trips,
+        },
+    })
 }
 
 /// One attempt of `--wait`, or the only one.

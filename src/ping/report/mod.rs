@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crate::ping::Rung;
 use crate::ping::observation::{Echo, Experiment, Observations, TlsResult};
-use crate::ping::response::Response;
 use crate::ping::verdict::Verdict;
 use crate::redis_url::{Address, Target};
 use crate::sanitize;
@@ -220,9 +219,7 @@ fn auth(target: &Target, seen: &Observations) -> Outcome {
             passed(seen.auth.took, format!("logged in as {}", sanitize::line(user)))
         }
         Some(_) => failed(seen.auth.took, "the login failed"),
-        None if seen.ping.response.as_ref().is_some_and(requires_login) => {
-            failed(seen.ping.took, "a password is required")
-        }
+        None if seen.requires_login() => failed(seen.ping.took, "a password is required"),
         None if target.password.is_none() => skipped("the URL has no password"),
         None if speaks_tls(seen) => failed(Duration::ZERO, "no reply in plain text"),
         None => skipped("not reached"),
@@ -248,7 +245,7 @@ fn ping(target: &Target, seen: &Observations) -> Outcome {
         passed(seen.ping.took, detail)
     } else if seen.serves_without_ping() {
         passed(seen.ping.took, "PING is refused, but HGETALL is allowed")
-    } else if requires_login(response) {
+    } else if seen.requires_login() {
         // The auth check already shows the failure.
         skipped("login required")
     } else {
@@ -259,10 +256,6 @@ fn ping(target: &Target, seen: &Observations) -> Outcome {
 /// Whether an experiment ended the wait for a plain-text reply, because the server speaks TLS.
 fn speaks_tls(seen: &Observations) -> bool {
     matches!(&seen.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
-}
-
-fn requires_login(response: &Response) -> bool {
-    response.error().is_some_and(|error| error.starts_with("NOAUTH"))
 }
 
 fn role(seen: &Observations) -> Outcome {
@@ -289,6 +282,7 @@ fn role(seen: &Observations) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ping::response::Response;
 
     #[test]
     fn tls_check_claims_no_reply_to_the_client_hello_if_only_the_experiment_got_one() {

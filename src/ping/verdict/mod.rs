@@ -126,6 +126,24 @@ fn with_accepted_certificate(
     (Some(accepted.fact(fact).fact(answer)), None)
 }
 
+/// Like [`judge`], for modes that ask only whether Redis answers: there, the problem of a certificate that `--insecure`
+/// accepted is a warning.
+#[must_use]
+pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {
+    let mut verdict = judge(target, seen);
+    let accepted = tls::judge_accepted(seen).filter(|_| !seen.requires_login());
+    let is_accepted =
+        |finding: &mut Finding| accepted.is_some_and(|accepted| accepted.cause == finding.cause);
+    if let Some(finding) = verdict.finding.take_if(is_accepted) {
+        verdict.warnings.push(Warning {
+            cause: finding.cause,
+            fixes: finding.fixes,
+            summary: finding.summary,
+        });
+    }
+    verdict
+}
+
 /// Returns the verdict on a cluster that cannot be joined although the node in the URL answers.
 #[must_use]
 pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, why: &str) -> Verdict {
