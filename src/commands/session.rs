@@ -212,11 +212,11 @@ impl StepContext {
     /// `ping`.
     async fn reply<T>(&mut self, work: impl AsyncFnOnce(&mut Store) -> RedisResult<T>) -> Result<T, Error> {
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
-        let context = self.store.redis.unrecorded().fix_context().clone();
+        let redis = self.store.redis.unrecorded().clone();
         let work = deadline.bound(work(&mut self.store));
         match waiting("waiting for Redis", deadline, work).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(RedisFault::of_error(&error, &context).into()),
+            Ok(Err(error)) => Err(RedisFault::of_error(&error, &redis.fix_context()).into()),
             Err(_) => Err(RedisFault::no_answer(DEFAULT_TIMEOUT).into()),
         }
     }
@@ -333,7 +333,6 @@ impl StepContext {
         const NEEDED: [&str; 7] = ["MULTI", "EXEC", "HSET", "HINCRBY", "EXPIRE", "HGETALL", "DEL"];
         let question = redis::cmd("COMMAND").arg("INFO").arg(&NEEDED).to_owned();
         let redis = self.store.redis.unrecorded();
-        let context = redis.fix_context().clone();
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let Ok(Ok(Value::Array(known))) = deadline.bound(redis.reply(&question)).await else {
             return Ok(());
@@ -341,7 +340,7 @@ impl StepContext {
         let mut missing = NEEDED.iter().zip(&known).filter(|(_, info)| **info == Value::Nil);
         match missing.next() {
             Some((name, _)) if known.len() == NEEDED.len() => {
-                Err(RedisFault::missing_command(name, &context).into())
+                Err(RedisFault::missing_command(name, &redis.fix_context()).into())
             }
             _ => Ok(()),
         }

@@ -368,7 +368,8 @@ fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
     let ends_the_lesson =
         |known: &&ErrorReply| known.scope == Scope::Server || known.cause == Cause::AuthNoPermission;
     ErrorReply::of(&text).filter(ends_the_lesson)?;
-    let context = FixContext::of(target, &Observations::default());
+    let seen = Observations::default();
+    let context = FixContext::of(target, &seen);
     let fault = RedisFault::of_error(&error.clone().into(), &context);
     Some(Unavailable {
         what: format!("{}: {}", fault.summary, sanitize::line(&text)),

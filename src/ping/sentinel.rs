@@ -12,7 +12,7 @@ use super::response::{Response, ask, items, text};
 use super::{Climb, ClimbEvent, ClimbOptions, WriteCheck};
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
-use crate::redis_url::{Sentinels, Target, Trust, is_host};
+use crate::redis_url::{Sentinels, Target, Trust, host_and_port, is_host};
 
 /// The share of the time that the Sentinels may take to name the primary.
 const SHARE: f64 = 0.6;
@@ -85,7 +85,10 @@ async fn ask_one(
     };
     let mut seen = climb.observations;
     seen.followed = Some(Followed {
-        sentinel: format!("{}:{}", sentinels.hosts[index].0, sentinels.hosts[index].1),
+        sentinel: {
+            let (host, port) = &sentinels.hosts[index];
+            host_and_port(host, *port)
+        },
         name: sentinels.name.clone(),
         target: sentinel,
         answer,

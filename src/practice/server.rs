@@ -179,19 +179,11 @@ pub(crate) fn raise_file_limit() {
 
 /// The target for a practice Redis at this address.
 pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
+    let (host, port) = (address.ip().to_string(), address.port());
     Target {
-        address: Address::Tcp {
-            host: address.ip().to_string(),
-            port: address.port(),
-        },
-        tls: false,
-        user: None,
         password,
-        db: 0,
-        password_variable: None,
-        sentinels: None,
         origin: Origin::Practice,
-        warnings: Vec::new(),
+        ..Target::new(Address::Tcp { host, port })
     }
 }
 

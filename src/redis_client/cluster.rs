@@ -24,7 +24,7 @@ use super::stream::Stream;
 use crate::deadline::Deadline;
 use crate::ping::observation::{DialResult, SLOTS};
 use crate::ping::rungs::{dns, tcp, tls};
-use crate::redis_url::{Address, Target, Trust};
+use crate::redis_url::{Address, Target, Trust, host_and_port};
 
 /// Time limit for connecting to a node, and for it to report the map of slots.
 const CONNECT_WITHIN: Duration = Duration::from_millis(1900);
@@ -573,11 +573,7 @@ pub(super) fn slot_of(key: &[u8]) -> u16 {
 }
 
 fn name(node: &Node) -> String {
-    if node.0.contains(':') {
-        format!("[{}]:{}", node.0, node.1)
-    } else {
-        format!("{}:{}", node.0, node.1)
-    }
+    host_and_port(&node.0, node.1)
 }
 
 fn timed_out(node: &Node) -> RedisError {

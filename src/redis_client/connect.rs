@@ -32,7 +32,8 @@ const TIME_EVERY: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct RedisConnection {
     kind: SingleOrCluster,
-    fix_context: Arc<FixContext>,
+    /// The target and what the checks observed.
+    checked: Arc<(Target, Observations)>,
     clock: Arc<Mutex<ReadClock>>,
 }
 
@@ -164,8 +165,6 @@ pub async fn open(
     let Some(probe) = climb.connection.filter(|_| verdict.finding.is_none()) else {
         return Err(unreachable(seen, verdict));
     };
-    let fix_context = Arc::new(FixContext::of(target, &seen));
-    let connected = |kind| RedisConnection::new(kind, fix_context);
     if seen.server.is_cluster() {
         let why = match deadline
             .bound(Cluster::join(target, trust, probe.into_stream()))
@@ -175,7 +174,13 @@ pub async fn open(
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "none of the nodes it announces can be reached".into()
             }
-            Ok(Ok(cluster)) => return Ok(connected(SingleOrCluster::Cluster(cluster))),
+            Ok(Ok(cluster)) => {
+                return Ok(RedisConnection::new(
+                    SingleOrCluster::Cluster(cluster),
+                    target,
+                    seen,
+                ));
+            }
             Ok(Err(error)) => error.to_string(),
             Err(elapsed) => elapsed.to_string(),
         };
@@ -183,7 +188,11 @@ pub async fn open(
         return Err(unreachable(seen, verdict));
     }
     match share(probe.into_stream()).await {
-        Ok(single) => Ok(connected(SingleOrCluster::Single(single))),
+        Ok(single) => Ok(RedisConnection::new(
+            SingleOrCluster::Single(single),
+            target,
+            seen,
+        )),
         // This sends nothing, so it can fail only if the runtime is shutting down.
         Err(_) => Err(unreachable(seen, verdict)),
     }
@@ -224,14 +233,14 @@ pub(super) async fn share(stream: Stream) -> RedisResult<SingleConnection> {
 }
 
 impl RedisConnection {
-    fn new(kind: SingleOrCluster, fix_context: Arc<FixContext>) -> Self {
+    fn new(kind: SingleOrCluster, target: &Target, seen: Observations) -> Self {
         let clock = ReadClock {
             clock: Clock::default(),
             read: Instant::now(),
         };
         Self {
             kind,
-            fix_context,
+            checked: Arc::new((target.clone(), seen)),
             clock: Arc::new(Mutex::new(clock)),
         }
     }
@@ -320,12 +329,13 @@ impl RedisConnection {
 
     /// Whether both are clones of one connection.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.fix_context, &other.fix_context)
+        Arc::ptr_eq(&self.checked, &other.checked)
     }
 
     /// What advice about this Redis server depends on.
-    pub(crate) fn fix_context(&self) -> &Arc<FixContext> {
-        &self.fix_context
+    pub(crate) fn fix_context(&self) -> FixContext<'_> {
+        let (target, seen) = &*self.checked;
+        FixContext::of(target, seen)
     }
 
     /// Whether this is a cluster.

@@ -10,7 +10,6 @@ use super::{REPLY_TOO_LARGE, error_text};
 use crate::exit::Exit;
 use crate::ping::Verdict;
 use crate::ping::causes::{Cause, Fix, FixContext};
-use crate::ping::permissions::Missing;
 use crate::sanitize;
 
 /// The code of a fault for which `ping` has no cause.
@@ -40,13 +39,13 @@ impl RedisFault {
             "no reply from Redis within {} ms: it is stopped, blocked or very slow",
             after.as_millis()
         );
-        Self::new(Cause::ServerSilent, summary, None, &FixContext::default())
+        Self::new(Cause::ServerSilent, summary, None, &FixContext::unknown())
     }
 
     /// Creates a fault for a command that was interrupted because this program is shutting down.
     pub(crate) fn interrupted() -> Self {
         let summary = "connecting to Redis was interrupted";
-        Self::new(Cause::ServerSilent, summary, None, &FixContext::default())
+        Self::new(Cause::ServerSilent, summary, None, &FixContext::unknown())
     }
 
     /// Creates a fault from the result of the checks of `ping`.
@@ -104,15 +103,13 @@ impl RedisFault {
             .iter()
             .find_map(|reply| Some((reply, ErrorReply::of(reply)?)));
         let refusal = replies.iter().find(|reply| Refusal::of(reply) != Refusal::Other);
-        let mut context = context.clone();
         let (reply, cause, summary, reconnect) = match (known, refusal) {
             (Some((reply, row)), _) if row.cause == Cause::AuthNoPermission => {
-                context.missing = Missing::of_reply(reply);
                 (reply, row.cause, forbidden(reply), row.reconnect)
             }
             (Some((reply, row)), _) => (reply, row.cause, row.summary().to_owned(), row.reconnect),
             (None, Some(reply)) if Refusal::of(reply) == Refusal::Command => {
-                return Self::unsupported(command_in(reply).as_deref(), evidence(reply), &context);
+                return Self::unsupported(command_in(reply).as_deref(), evidence(reply), context);
             }
             (None, Some(reply)) => {
                 let meaning = Cause::ServerRefused.meaning();
@@ -122,7 +119,7 @@ impl RedisFault {
                 return Self::unexpected("Redis refused a command of the session", evidence(first));
             }
         };
-        let context = context.with_reply(Some(reply.clone()));
+        let context = context.with_reply(Some(reply));
         Self {
             reconnect,
             ..Self::new(cause, summary, Some(evidence(reply)), &context)
@@ -227,7 +224,7 @@ mod tests {
         let Value::ServerError(error) = parse_redis_value(reply.as_bytes()).unwrap() else {
             panic!("{reply} is not an error");
         };
-        RedisFault::of_error(&error.into(), &FixContext::default())
+        RedisFault::of_error(&error.into(), &FixContext::unknown())
     }
 
     #[test]

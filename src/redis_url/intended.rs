@@ -4,10 +4,10 @@ use std::fmt;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::DEFAULT_PORT;
 use super::hosting::Hosting;
 use super::parse::{is_host, strict};
 use super::provider::endpoint_hint;
+use super::{DEFAULT_PORT, host_and_port};
 use crate::secret::{MASK, Secret};
 
 /// What a text says about Redis. A reader of a text fills in only what the text contains.
@@ -94,11 +94,7 @@ impl fmt::Display for IntendedUrl {
                 out.write_str(",")?;
             }
             let port = port.unwrap_or_else(|| self.default_port());
-            if host.contains(':') {
-                write!(out, "[{host}]:{port}")?;
-            } else {
-                write!(out, "{host}:{port}")?;
-            }
+            out.write_str(&host_and_port(host, port))?;
         }
         if let Some(name) = &self.primary {
             write!(out, "/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))?;

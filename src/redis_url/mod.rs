@@ -21,6 +21,15 @@ pub use error::{UrlError, UrlErrorKind};
 pub(crate) use parse::is_host;
 pub(crate) use variables::{FromVariables, from_variables};
 
+/// `HOST:PORT`, with an IPv6 address in brackets (RFC 3986, 3.2.2).
+pub(crate) fn host_and_port(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
 /// The port of a URL without one.
 pub const DEFAULT_PORT: u16 = 6379;
 
@@ -149,7 +158,22 @@ impl Target {
         Ok(target)
     }
 
-    /// The target of a primary that Sentinels named.
+    /// A target without TLS and login.
+    pub(crate) fn new(address: Address) -> Self {
+        Self {
+            address,
+            tls: false,
+            user: None,
+            password: None,
+            password_variable: None,
+            db: 0,
+            sentinels: None,
+            origin: Origin::Given,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The same target at another address: that of a primary.
     pub(crate) fn of_primary(&self, host: &str, port: u16) -> Self {
         Self {
             address: Address::Tcp {
@@ -225,19 +249,15 @@ impl fmt::Display for Target {
             (Some(_), None) => format!("{MASK}@"),
             (user, Some(mask)) => format!("{}:{mask}@", sanitize::line(user.as_deref().unwrap_or_default())),
         };
-        let with_port = |host: &str, port: u16| {
-            if host.contains(':') {
-                format!("[{host}]:{port}")
-            } else {
-                format!("{host}:{port}")
-            }
-        };
         match (&self.address, &self.sentinels) {
             (Address::Unix(path), _) => {
                 write!(out, "unix://{login}{}", sanitize::line(&path.to_string_lossy()))
             }
             (_, Some(sentinels)) => {
-                let hosts = sentinels.hosts.iter().map(|(host, port)| with_port(host, *port));
+                let hosts = sentinels
+                    .hosts
+                    .iter()
+                    .map(|(host, port)| host_and_port(host, *port));
                 let (hosts, name) = (
                     hosts.collect::<Vec<_>>().join(","),
                     sanitize::line(&sentinels.name),
@@ -245,7 +265,12 @@ impl fmt::Display for Target {
                 write!(out, "{scheme}+sentinel://{login}{hosts}/{name}/{}", self.db)
             }
             (Address::Tcp { host, port }, None) => {
-                write!(out, "{scheme}://{login}{}/{}", with_port(host, *port), self.db)
+                write!(
+                    out,
+                    "{scheme}://{login}{}/{}",
+                    host_and_port(host, *port),
+                    self.db
+                )
             }
         }
     }

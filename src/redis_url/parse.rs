@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use super::error::{error, invalid, invalid_host_character, unencoded};
 use super::pasted;
 use super::{
-    Address, DEFAULT_PORT, Origin, SCHEMES, SENTINEL_PORT, SENTINEL_SCHEMES, Sentinels, Target, UrlError,
+    Address, DEFAULT_PORT, SCHEMES, SENTINEL_PORT, SENTINEL_SCHEMES, Sentinels, Target, UrlError,
     UrlErrorKind, UrlWarning,
 };
 use crate::secret::Secret;
@@ -42,15 +42,12 @@ pub(super) fn strict(text: &str) -> Result<Target, UrlError> {
     let (user, password) = parse_login(parts.login)?;
     let warnings = warnings(&parts, user.as_deref(), password.as_ref(), &[]);
     Ok(Target {
-        address: parse_address(parts.authority)?,
         tls: matches!(scheme.as_str(), "rediss" | "valkeys"),
         user,
         password,
         db: parse_db(parts.path)?,
-        password_variable: None,
-        sentinels: None,
-        origin: Origin::Given,
         warnings,
+        ..Target::new(parse_address(parts.authority)?)
     })
 }
 
@@ -159,19 +156,17 @@ fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, UrlError> {
     let (host, port) = hosts.first().cloned().unwrap_or_default();
     let known = [NAME_OPTIONS, SENTINEL_PASSWORD_OPTIONS, &["db", "database"]].concat();
     Ok(Target {
-        address: Address::Tcp { host, port },
         tls,
         warnings: warnings(parts, user.as_deref(), password.as_ref(), &known),
         user,
         password,
         db,
-        password_variable: None,
         sentinels: Some(Sentinels {
             hosts,
             name,
             password: option(SENTINEL_PASSWORD_OPTIONS).map(Secret::new),
         }),
-        origin: Origin::Given,
+        ..Target::new(Address::Tcp { host, port })
     })
 }
 
@@ -216,15 +211,11 @@ fn parse_unix(rest: &str) -> Result<Target, UrlError> {
     let db = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "db");
     let db = db.map_or(Ok(0), |(_, value)| value.parse());
     Ok(Target {
-        address: Address::Unix(PathBuf::from(path)),
-        tls: false,
         warnings: warnings(&parts, user.as_deref(), password.as_ref(), &["db"]),
         user,
         password,
         db: db.map_err(|_| invalid("db must be a database number, as in ?db=0"))?,
-        password_variable: None,
-        sentinels: None,
-        origin: Origin::Given,
+        ..Target::new(Address::Unix(PathBuf::from(path)))
     })
 }
 

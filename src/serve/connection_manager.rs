@@ -70,7 +70,7 @@ impl ConnectionManager {
         match deadline.within(RUN_WITHIN).bound(work(connection.clone())).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => {
-                let fault = RedisFault::of_error(&error, connection.fix_context());
+                let fault = RedisFault::of_error(&error, &connection.fix_context());
                 if fault.reconnect {
                     self.drop_connection(&connection);
                 }

@@ -1,54 +1,49 @@
 //! Fixes for logins that fail, and for users without the necessary permissions.
 
-use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use super::commands::{admin_cli, shell_quoted, url_with_login};
+use super::fix::{FixContext, Fixes, advise};
 use crate::ping::permissions::{Access, KEY_PATTERN};
-use crate::sanitize;
+use crate::ping::verdict::is_iam_token;
+use crate::redis_url::UrlWarning;
+use crate::secret::Secret;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
-    let with_password = FixContext {
-        has_password: true,
-        ..at.clone()
+    let with_password = |user: Option<String>| {
+        let password = Some(Secret::new("PASSWORD"));
+        at.ping_to(|target| (target.user, target.password) = (user, password))
     };
-    if at.has_user_only {
-        let with_user = FixContext {
-            user: at.named_user.clone(),
-            ..with_password.clone()
-        };
+    if at.target.warnings.contains(&UrlWarning::UserWithoutPassword) {
         return advise(
             "password",
             "if the part of the URL before the @ is the password, give it as the password (this command asks for it)",
         )
-        .command(with_password.ping_here(""))
+        .command(with_password(None))
         .and("password", "if it is a user name, add that user's password")
-        .command(with_user.ping_here(""));
+        .command(with_password(at.target.user.clone()));
     }
+    let url = url_with_login(at.target, "USER");
     advise(
         "password",
         "set the password in the environment, where `ps` does not show it (this command asks for it)",
     )
-    .command(with_password.ping_here(""))
+    .command(with_password(None))
     .and(
         "user",
-        format!(
-            "if the server has ACL users, its default user may be disabled: add the user name to the URL, as in {}",
-            at.url_with_login("USER")
-        ),
+        format!("if the server has ACL users, its default user may be disabled: add the user name to the URL, as in {url}"),
     )
 }
 
 pub(super) fn failed(at: &FixContext) -> Fixes {
-    let without_user = FixContext {
-        user: None,
-        ..at.clone()
-    };
-    if at.user.is_some() && at.reply_contains("wrong number of arguments") {
+    let target = at.target;
+    if target.user.is_some() && at.reply_contains("wrong number of arguments") {
         return advise(
             "user",
             "remove the user name: servers before Redis 6 have only a password",
         )
-        .command(without_user.ping_here(""));
+        .command(at.ping_to(|target| target.user = None));
     }
-    if at.has_iam_token {
+    let password = target.password.as_ref().map_or("", Secret::reveal);
+    if is_iam_token(password) {
         return advise(
             "token",
             "create a new IAM token and log in with it: a token can be used for a new login only while it is valid, and \
@@ -56,9 +51,9 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         )
         .and("clock", "if the token should still be valid, check the clock of the host that created it");
     }
-    if let Some((variable, is_newline)) = at.blank {
-        return match variable {
-            Some(name) if is_newline => {
+    if password.ends_with(char::is_whitespace) {
+        return match target.password_variable {
+            Some(name) if password.ends_with('\n') => {
                 advise("password", format!("remove the newline at the end of {name}"))
                     .command(format!("export {name}=\"$(printf %s \"${name}\")\""))
             }
@@ -74,9 +69,8 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         "password",
         "try the password again (this command asks for it); in a URL, special characters must be percent-encoded",
     )
-    .command(at.ping_here(""));
-    let user = at.user.as_deref().unwrap_or("default");
-    let elasticache = if at.is_aws {
+    .command(at.ping(""));
+    let elasticache = if at.is_aws() {
         "; in ElastiCache, the user must be in the cache's user group"
     } else {
         ""
@@ -86,17 +80,12 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
             "user",
             format!("as an administrator, check that the user exists and is enabled{elasticache}"),
         )
-        .command(at.admin_cli(&format!("ACL GETUSER {}", quoted(user))))
+        .command(admin_cli(at.target, &format!("ACL GETUSER {}", user(at))))
 }
 
 pub(super) fn not_configured(at: &FixContext) -> Fixes {
-    let without_login = FixContext {
-        user: None,
-        has_password: false,
-        ..at.clone()
-    };
     advise("password", "remove the password: this server does not require one")
-        .command(without_login.ping_here(""))
+        .command(at.ping_to(|target| target.password = None))
         .and(
             "server",
             "if the server should have a password, set one (requirepass, or an ACL user): until then, every client can \
@@ -106,9 +95,9 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
 
 /// Grants exactly the permissions that are missing.
 pub(super) fn no_permission(at: &FixContext) -> Fixes {
-    let user = quoted(at.user.as_deref().unwrap_or("default"));
-    let missing = &at.missing;
-    let grant = |rules: &str| at.admin_cli(&format!("ACL SETUSER {user} {rules}"));
+    let user = user(at);
+    let missing = at.missing();
+    let grant = |rules: &str| admin_cli(at.target, &format!("ACL SETUSER {user} {rules}"));
     let pattern = shell_quoted(KEY_PATTERN);
     let commands = missing.rules().join(" ");
     let line = match missing.keys {
@@ -118,13 +107,11 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         // Redis refuses to add a pattern to `~*`, and then also rejects all other rules of the same command.
         Access::Unknown => format!("{}; {}", grant(&commands), grant(&pattern)),
     };
-    let (line, whose) = if at.is_aws {
+    let (line, whose) = if at.is_aws() {
         // ElastiCache does not support ACL SETUSER.
         let keys = (missing.keys != Access::Granted).then(|| KEY_PATTERN.to_owned());
         let rules: Vec<String> = keys.into_iter().chain(missing.rules()).collect();
-        let region = at.region.as_ref().map_or_else(String::new, |region| {
-            format!(" --region {}", shell_quoted(region))
-        });
+        let region = at.region_option();
         let line = format!(
             "aws elasticache modify-user{region} --user-id {user} --append-access-string {}",
             shell_quoted(&rules.join(" "))
@@ -149,11 +136,11 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     let fixes = if missing.commands.iter().any(|name| name == "SELECT") {
         fixes
             .and("db", "or use database 0, which needs no SELECT")
-            .command(FixContext { db: 0, ..at.clone() }.ping_here(""))
+            .command(at.ping_to(|target| target.db = 0))
     } else {
         fixes
     };
-    if at.is_managed() {
+    if at.provider().is_some() {
         return fixes.and(
             "acl",
             "or change the user in the provider's console, if it manages the users",
@@ -166,6 +153,8 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     )
 }
 
-fn quoted(user: &str) -> String {
-    shell_quoted(&sanitize::line(user))
+/// The user of the login, quoted for a shell.
+fn user(at: &FixContext) -> String {
+    let user = at.target.user.as_deref().filter(|_| at.target.password.is_some());
+    shell_quoted(user.unwrap_or("default"))
 }

@@ -4,8 +4,8 @@
 //! To add one, add a row here, return the new cause with its evidence from a file in `verdict/`, and add an example
 //! to `verdict/tests/situations.rs`. `sessiontut ping --codes` prints this table.
 
+mod commands;
 mod fix;
-mod idle;
 mod login;
 mod names;
 mod role;
@@ -14,9 +14,11 @@ pub(in crate::ping) mod tcp;
 pub(in crate::ping) mod tls;
 
 use crate::exit::Exit;
-use fix::{Fixes, advise, mtu};
+use fix::{Fixes, advise};
+use tcp::mtu;
 
 pub(crate) use fix::{Fix, FixContext};
+pub(in crate::ping) use names::url_fixes;
 
 /// Declares [`Cause`]. A row is `Variant "code" ExitStatus "meaning" => fixes;` and `fixes` is a function from a
 /// [`FixContext`] to at least one fix. The exit status of a warning is `Ok`.
@@ -52,7 +54,7 @@ macro_rules! causes {
 
             /// What to do, the most promising first. There is at least one fix.
             #[must_use]
-            pub fn fixes(self, at: &FixContext) -> Vec<Fix> {
+            pub(crate) fn fixes(self, at: &FixContext) -> Vec<Fix> {
                 let fixes: fn(&FixContext) -> Fixes = match self { $(Self::$variant => $fixes,)+ };
                 fixes(at).into()
             }
@@ -62,11 +64,11 @@ macro_rules! causes {
 
 causes! {
     // The URL
-    UrlInvalid "url.invalid" Usage "the URL cannot be used" => names::another_url;
-    UrlScheme "url.scheme" Usage "the URL scheme is not a Redis scheme" => names::another_url;
+    UrlInvalid "url.invalid" Usage "the URL cannot be used" => |_| names::form();
+    UrlScheme "url.scheme" Usage "the URL scheme is not a Redis scheme" => |_| names::form();
     UrlEncoding "url.encoding" Usage
         "the user name or password contains a character that must be percent-encoded"
-        => names::encoding;
+        => |_| names::encoding();
     UrlSuspect "url.suspect" Ok "the URL is probably not what you meant" => names::suspect_url;
 
     // The host name
@@ -101,7 +103,7 @@ causes! {
     TlsNotOffered "tls.not_offered" Tls "the URL is rediss://, but the server does not speak TLS" => |at| advise(
         "tls",
         "change rediss:// to redis:// in the URL, or enable encryption in transit on the server",
-    ).command(at.ping("", "redis", at.port));
+    ).command(at.ping_to(|target| target.tls = false));
     TlsUntrusted "tls.untrusted" Tls "the certificate is not signed by a trusted CA" => tls::untrusted;
     TlsUnsupported "tls.unsupported" Tls
         "the server requires a TLS feature that this program does not support, but other clients may"
@@ -155,7 +157,7 @@ causes! {
             .and("proxy", "check the proxy's log for failed connections to its backend")
     };
     ProxyHeader "proxy.header" Server "a PROXY protocol header breaks the connection" => |at| {
-        if at.expects_proxy_header {
+        if at.seen.experiments.expects_proxy_header {
             advise("proxy-header", "connect through the load balancer that sends the header, or to a port without it")
                 .and("proxy-header", "turn the PROXY protocol off on this port (HAProxy: accept-proxy; nginx: proxy_protocol)")
         } else {
@@ -168,7 +170,7 @@ causes! {
     };
 
     // The path
-    PathIdle "path.idle" Tcp "a working connection is dropped while it is idle" => idle::dropped;
+    PathIdle "path.idle" Tcp "a working connection is dropped while it is idle" => tcp::dropped;
     PathMtu "path.mtu" Tcp "small packets get through, but large ones are lost on the way" => |at| {
         mtu(at).and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the way")
     };

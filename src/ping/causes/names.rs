@@ -1,23 +1,23 @@
 //! Fixes for URLs that cannot be used and host names without an address.
 
-use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use super::commands::{shell_quoted, url_with_login};
+use super::fix::{Fix, FixContext, Fixes, advise};
 use crate::ping::observation::{NameAnswer, NameServer};
+use crate::redis_url::{UrlError, UrlErrorKind, UrlWarning};
 use crate::secret::MASK;
 
-/// Suggests the URL that was meant, or says where to find it.
-pub(super) fn another_url(at: &FixContext) -> Fixes {
-    suggestion(at).unwrap_or_else(|| {
-        let text = at.advice.unwrap_or(
-            "write the URL as redis://HOST:6379/0, with a password as redis://:PASSWORD@HOST:6379/0, and with TLS as \
-             rediss://HOST:6379/0",
-        );
-        advise("url", text)
-    })
+/// What to do about a URL that cannot be used: use the one that was meant, if it is clear.
+pub(crate) fn url_fixes(error: &UrlError) -> Vec<Fix> {
+    let fixes = match error.kind {
+        UrlErrorKind::Encoding => encoding().after(suggestion(error)),
+        _ => suggestion(error).unwrap_or_else(|| error.advice.map_or_else(form, |text| advise("url", text))),
+    };
+    fixes.into()
 }
 
 /// A command to paste cannot contain the password, so a URL with a password is in the text instead.
-fn suggestion(at: &FixContext) -> Option<Fixes> {
-    let url = at.suggestion.as_ref()?;
+fn suggestion(error: &UrlError) -> Option<Fixes> {
+    let url = error.suggestion.as_ref()?;
     Some(if url.contains(MASK) {
         advise(
             "url",
@@ -32,40 +32,39 @@ fn suggestion(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-pub(super) fn encoding(at: &FixContext) -> Fixes {
-    let encode = advise(
+/// The form of a URL.
+pub(super) fn form() -> Fixes {
+    advise(
+        "url",
+        "write the URL as redis://HOST:6379/0, with a password as redis://:PASSWORD@HOST:6379/0, and with TLS as \
+         rediss://HOST:6379/0",
+    )
+}
+
+pub(super) fn encoding() -> Fixes {
+    advise(
         "encode",
         "percent-encode the user name and the password (this command reads the text without showing it)",
     )
-    .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'");
-    encode.after(suggestion(at))
+    .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'")
 }
 
 pub(super) fn suspect_url(at: &FixContext) -> Fixes {
-    let query = || {
-        advise(
-            "url",
-            "set client options in the code, not in the URL's query string",
-        )
-    };
-    if at.has_user_only {
-        advise(
-            "url",
-            format!(
-                "put a colon before the password: {}",
-                at.url_with_login(":PASSWORD")
-            ),
-        )
-        .and_all(at.has_query.then(query))
-    } else if at.has_query {
-        query()
-    } else {
-        another_url(at)
+    let warnings = &at.target.warnings;
+    let is_about_query = |warning: &UrlWarning| matches!(warning, UrlWarning::IgnoredOptions(_));
+    let query = warnings.iter().any(is_about_query).then(|| {
+        let text = "set client options in the code, not in the URL's query string";
+        advise("url", text)
+    });
+    if warnings.contains(&UrlWarning::UserWithoutPassword) {
+        let url = url_with_login(at.target, ":PASSWORD");
+        return advise("url", format!("put a colon before the password: {url}")).and_all(query);
     }
+    query.unwrap_or_else(form)
 }
 
 pub(super) fn not_found(at: &FixContext) -> Fixes {
-    let fixes = match &at.alias {
+    let fixes = match alias_end(at) {
         Some(end) => advise(
             "alias",
             format!("point the CNAME at an existing name: {end} may be a server that was deleted"),
@@ -79,7 +78,9 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn no_address(at: &FixContext) -> Fixes {
-    if at.has_excluded_addresses {
+    let lookup = at.seen.dns.as_ref();
+    let has_addresses = lookup.is_none_or(|lookup| !lookup.addresses.is_empty());
+    if has_addresses && at.seen.tcp.dials.is_empty() {
         return advise(
             "family",
             "remove -4 or -6: all addresses belong to the other family",
@@ -96,7 +97,7 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
 
 pub(super) fn no_name_server(at: &FixContext) -> Fixes {
     let is_blocked = |server: &NameServer| matches!(server.answer, NameAnswer::Blocked(_));
-    let blocked = at.lookup.servers.iter().any(is_blocked).then(|| {
+    let blocked = at.name_servers().iter().any(is_blocked).then(|| {
         advise(
             "local-firewall",
             "check this host's own firewall, and whether this process may use the network (seccomp, capabilities, \
@@ -104,7 +105,7 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         )
         .command("sudo nft list ruleset")
     });
-    let resolver = if at.lookup.is_unconfigured {
+    let resolver = if at.seen.dns.as_ref().is_some_and(|lookup| lookup.is_unconfigured) {
         advise(
             "resolver",
             "add the address of a name server to /etc/resolv.conf (nameserver ADDRESS): it contains none",
@@ -122,12 +123,20 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         .after(blocked)
 }
 
+/// The nonexistent name that the host's CNAME points to.
+fn alias_end<'a>(at: &FixContext<'a>) -> Option<&'a str> {
+    at.name_servers().iter().find_map(|server| match &server.answer {
+        NameAnswer::DanglingAlias(end) => Some(end.as_str()),
+        _ => None,
+    })
+}
+
 /// What to do if /etc/resolv.conf leads to a resolver on this host that does not run.
 fn local_resolver(at: &FixContext) -> Option<Fixes> {
     let is_stopped = |server: &&NameServer| {
         server.address.ip().is_loopback() && matches!(server.answer, NameAnswer::Unreachable(_))
     };
-    let stopped = at.lookup.servers.iter().find(is_stopped)?;
+    let stopped = at.name_servers().iter().find(is_stopped)?;
     let address = stopped.address.ip();
     Some(
         advise(
@@ -146,7 +155,7 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
 
 /// Fixes for a slow lookup.
 pub(super) fn slow(at: &FixContext) -> Fixes {
-    let silent_about = at.lookup.servers.iter().find_map(|server| server.silent_about);
+    let silent_about = at.name_servers().iter().find_map(|server| server.silent_about);
     let servers = "put the name servers that reply first, and remove those that do not";
     match silent_about {
         Some("AAAA") => advise(
@@ -162,7 +171,7 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
 
 /// Fixes for a name that was completed with a search domain.
 pub(super) fn completed(at: &FixContext) -> Fixes {
-    match &at.lookup.completed {
+    match at.seen.dns.as_ref().and_then(|lookup| lookup.completed.as_ref()) {
         Some(completed) => advise(
             "search",
             format!(
@@ -176,13 +185,13 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
 
 /// Fixes for an address in `/etc/hosts` that does not work.
 pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
-    let entry = at.lookup.hosts_file.as_ref()?;
+    let entry = at.seen.dns.as_ref()?.hosts_file.as_ref()?;
     let line = entry.line;
-    let others = at.lookup.servers.iter().find_map(|server| match &server.answer {
+    let others = at.name_servers().iter().find_map(|server| match &server.answer {
         NameAnswer::Addresses(found) if !found.contains(&entry.address) => Some(found),
         _ => None,
     });
-    if at.host.eq_ignore_ascii_case("localhost") {
+    if at.host().eq_ignore_ascii_case("localhost") {
         return None;
     }
     let look = format!("sed -n {line}p /etc/hosts");
@@ -221,7 +230,7 @@ fn edited(path: &str, script: &str) -> String {
 /// Fixes for a name that a name server resolves, but the system's resolver does not.
 fn name_sources(at: &FixContext) -> Option<Fixes> {
     let is_known = |server: &NameServer| matches!(server.answer, NameAnswer::Addresses(_));
-    if !at.lookup.servers.iter().any(is_known) {
+    if !at.name_servers().iter().any(is_known) {
         return None;
     }
     let is_unknown = |server: &NameServer| {
@@ -230,7 +239,7 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
             NameAnswer::NotFound | NameAnswer::NoAddress | NameAnswer::DanglingAlias(_)
         )
     };
-    if at.lookup.servers.iter().any(is_unknown) {
+    if at.name_servers().iter().any(is_unknown) {
         return Some(
             advise(
                 "resolver",
@@ -239,7 +248,7 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
             .command("cat /etc/resolv.conf"),
         );
     }
-    let line = at.lookup.nsswitch.as_ref()?;
+    let line = at.seen.dns.as_ref()?.nsswitch.as_ref()?;
     let number = line.number;
     let uses_dns = line
         .text
@@ -264,7 +273,7 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
 
 /// Fixes for a name that is known only in a container network or in a provider's network.
 fn private_name(at: &FixContext) -> Option<Fixes> {
-    at.hosting
+    at.hosting()
         .filter(|hosting| hosting.is_private() && !hosting.is_aws)
         .map(|hosting| advise("private-name", hosting.check))
 }
@@ -272,7 +281,7 @@ fn private_name(at: &FixContext) -> Option<Fixes> {
 fn spelling(at: &FixContext) -> Fixes {
     advise(
         "spelling",
-        if at.is_aws {
+        if at.is_aws() {
             "copy the primary endpoint from the console again; usually it is a typo"
         } else {
             "check the name for typos; if a provider runs the server, copy the host name from its console again"
@@ -286,7 +295,7 @@ fn private_zone(at: &FixContext, fixes: Fixes) -> Fixes {
     }
     fixes.and(
         "private-zone",
-        if at.is_aws {
+        if at.is_aws() {
             "if the name is in a private zone, look it up from an instance in its VPC: it is known only there"
         } else {
             "if the name is in a private zone, look it up from inside that network (or through its VPN): it is known \
@@ -309,5 +318,5 @@ fn resolver(at: &FixContext) -> Fixes {
 
 /// Looks the name up by hand.
 fn query(at: &FixContext) -> Fixes {
-    advise("query", "look the name up by hand").command(format!("getent hosts {}", shell_quoted(&at.host)))
+    advise("query", "look the name up by hand").command(format!("getent hosts {}", shell_quoted(at.host())))
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::fix::{FixContext, Fixes, advise, shell_quoted};
-use crate::ping::observation::{DialResult, Endpoint};
+use super::commands::{endpoint, login_options, scheme, shell_quoted};
+use super::fix::{FixContext, Fixes, advise};
+use crate::ping::observation::{Dial, DialResult, Endpoint, SentinelAnswer};
 use crate::sanitize;
 
 pub(super) fn replica(at: &FixContext) -> Fixes {
@@ -12,18 +13,18 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
         "use the primary (the primary endpoint of a provider): only the primary accepts writes",
     );
     match primary(at) {
-        Some(primary) => fixes.command(primary.ping_here("")),
+        Some(primary) => fixes.command(primary),
         None => fixes,
     }
 }
 
 pub(super) fn master_down(at: &FixContext) -> Fixes {
-    if at.server.field("master_sync_in_progress") == Some("1") {
+    if at.seen.server.field("master_sync_in_progress") == Some("1") {
         return advise(
             "wait",
             "wait until the replica has copied the data of its primary",
         )
-        .command(at.ping_here("--wait 120 "));
+        .command(at.ping("--wait 120 "));
     }
     let check = advise(
         "primary",
@@ -31,7 +32,7 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
          (masterauth)?",
     );
     let check = match primary(at) {
-        Some(primary) => check.command(primary.ping_here("")),
+        Some(primary) => check.command(primary),
         None => check.redis_cli(at, "INFO replication"),
     };
     check.and(
@@ -41,30 +42,28 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
     )
 }
 
-/// The primary that a replica reports. Its address may be reachable only from the replica.
-fn primary(at: &FixContext) -> Option<FixContext> {
-    let (host, port) = at.server.primary()?;
+/// Checks the primary that a replica reports. Its address may be reachable only from the replica.
+fn primary(at: &FixContext) -> Option<String> {
+    let (host, port) = at.seen.server.primary()?;
     // A loopback address means the replica's own host.
     let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    let host = if is_loopback { at.host.clone() } else { host };
-    (!host.is_empty()).then(|| FixContext {
-        host,
-        port,
-        ..at.clone()
-    })
+    let host = if is_loopback { at.host() } else { &host };
+    (!host.is_empty()).then(|| at.ping_at(host, port))
 }
 
 pub(super) fn sentinel(at: &FixContext) -> Fixes {
-    if !at.known_primaries.is_empty() {
-        let known: Vec<_> = at
-            .known_primaries
+    let answer = at.seen.followed.as_ref().map(|followed| &followed.answer);
+    if let Some(SentinelAnswer::UnknownName(known)) = answer
+        && !known.is_empty()
+    {
+        let known: Vec<_> = known
             .iter()
             .map(|name| sanitize::excerpt(name.as_bytes(), 60))
             .collect();
         let text = format!("use a name that the Sentinel knows: {}", known.join(", "));
         return advise("name", text);
     }
-    let Some((primary, dials)) = &at.primary else {
+    let Some(primary) = &at.seen.server.sentinel_primary else {
         return advise("endpoint", "connect to the primary that the Sentinel watches");
     };
     let is_word = primary
@@ -73,11 +72,17 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let follow = format!(
         "to follow failovers, use a URL with the Sentinel and the name of the primary: {}+sentinel://{}/{}",
-        at.scheme(),
-        at.host_and_port(),
+        scheme(at.target),
+        endpoint(at.target),
         if is_word { primary.name.as_str() } else { "NAME" }
     );
-    if !dials.iter().any(|dial| dial.result == DialResult::Connected) {
+    if !at
+        .seen
+        .server
+        .sentinel_primary_dials
+        .iter()
+        .any(Dial::is_connected)
+    {
         return advise(
             "announce",
             format!(
@@ -87,7 +92,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
             ),
         );
     }
-    let url = shell_quoted(&format!("{}://{primary}/{}", at.scheme(), at.db));
+    let url = shell_quoted(&format!("{}://{primary}/{}", scheme(at.target), at.target.db));
     advise("endpoint", "connect to the primary that the Sentinel watches")
         .command(format!("sessiontut ping {url}"))
         .and("sentinel", follow)
@@ -107,14 +112,16 @@ pub(super) fn cluster_partial(at: &FixContext) -> Fixes {
 fn check_cluster(at: &FixContext, text: &str) -> Fixes {
     advise("cluster", text).command(format!(
         "redis-cli --cluster check {}{}",
-        at.host_and_port(),
-        at.login_options()
+        endpoint(at.target),
+        login_options(at.target)
     ))
 }
 
 pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
     let failed = || {
-        at.announced
+        at.seen
+            .server
+            .announced
             .iter()
             .filter(|dial| dial.result != DialResult::Connected)
     };
@@ -138,7 +145,7 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         .filter(|dial| !is_refused(&dial.result) && !is_loopback(&dial.to))
         .map(|dial| dial.to.to_string())
         .collect();
-    let reaches_others = failed().count() < at.announced.len();
+    let reaches_others = failed().count() < at.seen.server.announced.len();
     let node = (reaches_others && !refused.is_empty()).then(|| {
         advise(
             "node",
@@ -170,5 +177,5 @@ pub(super) fn db_index(at: &FixContext) -> Fixes {
         "db",
         "use database 0: clusters have only this one, and other servers usually have 16",
     )
-    .command(FixContext { db: 0, ..at.clone() }.ping_here(""))
+    .command(at.ping_to(|target| target.db = 0))
 }

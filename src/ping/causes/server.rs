@@ -1,16 +1,17 @@
 //! Fixes for servers that refuse requests.
 
-use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use super::fix::{FixContext, Fixes, advise};
 use super::tcp;
 use crate::ping::verdict::SlowPart;
 use crate::redis_client::refusal::Refusal;
 
 pub(super) fn silent(at: &FixContext) -> Fixes {
-    let fixes = if at.loses_packets {
+    let packets = at.seen.packets_after_timeout();
+    let fixes = if packets.is_some_and(|packets| packets.unacknowledged > 0) {
         let text = "check the firewalls, NAT and routes in between: the TCP handshake gets through, but later packets are \
                     dropped";
         advise("firewall", text).and_all(tcp::route(at, "check the route that packets take"))
-    } else if at.second_connection_works {
+    } else if at.seen.fails_only_on_first_connection() {
         one_of_several_servers()
     } else {
         advise(
@@ -18,7 +19,7 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
             "a slow command or CLIENT PAUSE may block Redis: wait until Redis answers again, then list its slow commands \
              (SLOWLOG GET 10)",
         )
-        .command(at.ping_here("--wait 120 "))
+        .command(at.ping("--wait 120 "))
         .and_all(proxy(at))
         .after(stopped(at))
         .after(listener(at))
@@ -27,19 +28,15 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn closed(at: &FixContext) -> Fixes {
-    if at.ends_at_select {
-        let in_database_0 = FixContext { db: 0, ..at.clone() };
-        return advise("db", "use database 0: many proxies have only this one").command(in_database_0.ping(
-            "",
-            at.scheme(),
-            at.port,
-        ));
+    if at.seen.unanswered() == Some("SELECT") && !at.seen.second_connection_works() {
+        return advise("db", "use database 0: many proxies have only this one")
+            .command(at.ping_to(|target| target.db = 0));
     }
-    if at.second_connection_works {
+    if at.seen.fails_only_on_first_connection() {
         return one_of_several_servers();
     }
     // Without TLS, Redis sends an error before it closes the connection.
-    let limit = at.tls.then(|| {
+    let limit = at.target.tls.then(|| {
         advise(
             "maxclients",
             "if it is Redis, check maxclients: a TLS Redis at this limit closes new connections without an error",
@@ -62,15 +59,12 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
 
 /// Shows which process listens on the port, unless this run has found it, or a provider runs the host.
 fn listener(at: &FixContext) -> Option<Fixes> {
-    let is_known = at
-        .listener
-        .as_ref()
-        .is_some_and(|listener| listener.process.is_some());
-    let command = match &at.socket {
-        Some(path) => format!("sudo ss -lxp src {}", shell_quoted(path)),
-        None => format!("sudo ss -ltnp 'sport = :{}'", at.port),
+    let is_known = at.listener().is_some_and(|listener| listener.process.is_some());
+    let command = match at.socket() {
+        Some(path) => format!("sudo ss -lxp src {path}"),
+        None => format!("sudo ss -ltnp 'sport = :{}'", at.port()),
     };
-    (!is_known && !at.is_managed()).then(|| {
+    (!is_known && !at.provider().is_some()).then(|| {
         advise(
             "server",
             "on the server's host, check which process listens on the port: Redis itself, a proxy or another program",
@@ -81,7 +75,7 @@ fn listener(at: &FixContext) -> Option<Fixes> {
 
 /// Shows whether a Redis process is stopped. It may be behind a proxy.
 fn stopped(at: &FixContext) -> Option<Fixes> {
-    (!at.is_managed()).then(|| {
+    (!at.provider().is_some()).then(|| {
         advise(
             "server",
             "on the Redis host, check the state of Redis: T means stopped (resume it with kill -CONT PID), D means \
@@ -93,7 +87,7 @@ fn stopped(at: &FixContext) -> Option<Fixes> {
 
 /// What to check on a proxy or load balancer that accepts connections for Redis.
 fn proxy(at: &FixContext) -> Fixes {
-    let whose = if at.is_managed() {
+    let whose = if at.provider().is_some() {
         "if a proxy or load balancer is on the way"
     } else {
         "if a proxy or load balancer listens there"
@@ -124,7 +118,7 @@ fn one_of_several_servers() -> Fixes {
 }
 
 pub(super) fn refused(at: &FixContext) -> Fixes {
-    let reply = at.reply.as_deref().unwrap_or_default();
+    let reply = at.reply.unwrap_or_default();
     let fixes = match Refusal::of(reply) {
         Refusal::Address(address) => {
             let whose = address.map_or_else(
@@ -138,9 +132,9 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
             "check the limits of the plan and its usage in the provider's console; then wait until the quota is \
              reset, or change the plan",
         ),
-        Refusal::Endpoint if !at.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
+        Refusal::Endpoint if !at.target.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
             advise("tls", "use TLS: change redis:// to rediss:// in the URL")
-                .command(at.ping("", "rediss", at.port))
+                .command(at.ping_to(|target| target.tls = true))
         }
         Refusal::Endpoint => advise(
             "endpoint",
@@ -158,14 +152,14 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         ),
     };
     fixes.and_all(
-        at.hosting
+        at.hosting()
             .filter(|hosting| !hosting.is_private())
             .map(|hosting| advise("provider", hosting.check)),
     )
 }
 
 pub(super) fn max_clients(at: &FixContext) -> Fixes {
-    if at.is_managed() {
+    if at.provider().is_some() {
         return advise(
             "pool",
             "find the applications with the most connections (see the provider's metrics), and use connection pools \
@@ -175,12 +169,12 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
     }
     // At the limit, Redis also refuses redis-cli, even through a unix socket, so only the system can list the
     // connections.
-    let connections = match &at.socket {
-        Some(path) => format!("ss -Hx src {}", shell_quoted(path)),
+    let connections = match at.socket() {
+        Some(path) => format!("ss -Hx src {path}"),
         None => format!(
             "ss -Htn state established 'sport = :{}' | awk '{{ sub(/:[0-9]+$/, \"\", $4); print $4 }}' | sort | uniq -c | \
              sort -rn",
-            at.port
+            at.port()
         ),
     };
     advise(
@@ -211,12 +205,12 @@ pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn protected_mode(at: &FixContext) -> Fixes {
-    let tls = if at.tls { " --tls --insecure" } else { "" };
+    let tls = if at.target.tls { " --tls --insecure" } else { "" };
     advise(
         "look",
         "check the settings on the Redis host, where redis-cli still works",
     )
-    .command(format!("redis-cli -p {}{tls} CONFIG GET bind", at.port))
+    .command(format!("redis-cli -p {}{tls} CONFIG GET bind", at.port()))
     .and(
         "password",
         "then set a password (requirepass in redis.conf, or an ACL user): this ends protected mode. Without a password, \
@@ -226,13 +220,13 @@ pub(super) fn protected_mode(at: &FixContext) -> Fixes {
 
 pub(super) fn loading(at: &FixContext) -> Fixes {
     const USUALLY_ENOUGH: u64 = 120;
-    let expected = at.server.number("loading_eta_seconds").unwrap_or_default();
+    let expected = at.seen.server.number("loading_eta_seconds").unwrap_or_default();
     let wait = expected.saturating_mul(2).max(USUALLY_ENOUGH);
     advise(
         "wait",
         "wait until Redis has loaded its data; a restart would start loading again",
     )
-    .command(at.ping_here(&format!("--wait {wait} ")))
+    .command(at.ping(&format!("--wait {wait} ")))
 }
 
 pub(super) fn busy(at: &FixContext) -> Fixes {
@@ -290,7 +284,7 @@ pub(super) fn no_replicas(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn eviction(at: &FixContext) -> Fixes {
-    let policy = at.server.field("maxmemory_policy").unwrap_or_default();
+    let policy = at.seen.server.field("maxmemory_policy").unwrap_or_default();
     if policy.starts_with("allkeys-") {
         advise(
             "eviction",
@@ -344,7 +338,7 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
             ),
         )
     };
-    match at.slow_part {
+    match SlowPart::of(at.seen) {
         SlowPart::Network => network(),
         SlowPart::Server => slow_commands(at),
         SlowPart::Loss => tcp::loss(at),
@@ -357,7 +351,7 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
         "network",
         "check the network path for a busy link, a VPN or a wireless link: compare with `ping` to the host",
     );
-    match at.slow_part {
+    match SlowPart::of(at.seen) {
         SlowPart::Network => network,
         SlowPart::Loss => tcp::loss(at),
         SlowPart::Server | SlowPart::Unknown => slow_commands(at).and_all(network),

@@ -1,26 +1,29 @@
-//! Fixes for connections that cannot be made. Their order depends on where this host is.
+//! Fixes for connections that cannot be made, or that the network breaks. Their order depends on where this host is.
 
 use std::net::IpAddr;
 
-use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use super::commands::shell_quoted;
+use super::fix::{FixContext, Fixes, advise};
 use super::names;
+use crate::ping::observation::{DialResult, ErrorSource, IdleEnd, IdleTest};
 use crate::ping::this_host::{LocalListener, Nearness};
+use crate::ping::verdict::{is_from_here, seconds};
 use crate::redis_url::DEFAULT_PORT;
-use crate::redis_url::hosting::Reach;
+use crate::redis_url::hosting::{Hosting, Reach};
 
 pub(super) fn timeout(at: &FixContext) -> Fixes {
-    if let Some(path) = &at.socket {
+    if let Some(path) = at.socket() {
         return advise(
             "accept-queue",
             "check the server: its accept queue is full (Recv-Q above Send-Q), so it is stuck or accepts no more \
              clients",
         )
-        .command(format!("ss -lx src {}", shell_quoted(path)));
+        .command(format!("ss -lx src {path}"));
     }
-    if at.this_host.nearness == Nearness::Loopback {
+    if at.nearness() == Nearness::Loopback {
         return timeout_on_this_host(at);
     }
-    let fixes = if at.is_aws {
+    let fixes = if at.is_aws() {
         timeout_at_aws(at)
     } else {
         timeout_elsewhere(at)
@@ -35,7 +38,11 @@ pub(super) fn timeout(at: &FixContext) -> Fixes {
 pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     /// The kernel's default range.
     const DEFAULT: (u16, u16) = (32_768, 60_999);
-    let ports = at.this_host.local_ports;
+    let ports = at
+        .seen
+        .this_host
+        .as_ref()
+        .and_then(|this_host| this_host.local_ports);
     let range = ports.map_or(DEFAULT, |ports| (ports.first, ports.last));
     let is_narrow = range.1.saturating_sub(range.0) < DEFAULT.1 - DEFAULT.0;
     let wider = if is_narrow { DEFAULT } else { (15_000, 65_000) };
@@ -79,14 +86,18 @@ pub(super) fn loss(at: &FixContext) -> Fixes {
 
 /// Returns the provider's TLS port, if the URL has another port.
 fn provider_port(at: &FixContext) -> Option<Fixes> {
-    let (port, is_open) = at.other_port?;
-    let service = at.hosting?.service;
-    Some(if is_open {
+    let other = at.seen.tcp.other_port.as_ref()?;
+    let port = other.to.ip()?.port();
+    let service = at.hosting()?.service;
+    Some(if other.is_connected() {
         advise(
             "port",
             format!("use TLS on port {port}, where {service} accepts connections"),
         )
-        .command(at.ping("", "rediss", port))
+        .command(at.ping_to(|target| {
+            target.tls = true;
+            *target = target.of_primary(at.host(), port);
+        }))
     } else {
         advise("port", format!("use TLS on port {port}: {service} listens there"))
     })
@@ -94,7 +105,7 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
 
 /// Fixes without a sign of AWS: every explanation is possible.
 fn timeout_elsewhere(at: &FixContext) -> Fixes {
-    let port = at.port;
+    let port = at.port();
     let firewall = advise(
         "firewall",
         format!(
@@ -110,7 +121,7 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
         // The user does not manage a provider's hosts.
         return check.and_all(firewall).and_all(route).and_all(local);
     }
-    let outside_network = (at.this_host.nearness == Nearness::ForeignPrivate).then(|| {
+    let outside_network = (at.nearness() == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-network",
             "run this inside the server's network, or through a VPN or a tunnel: the address is private, and outside \
@@ -137,14 +148,12 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
 
 /// What to check at the provider whose name the host has.
 fn provider_check(at: &FixContext) -> Option<Fixes> {
-    at.hosting
-        .filter(|hosting| hosting.reach != Reach::Containers)
-        .map(|hosting| advise("provider", hosting.check))
+    at.provider().map(|provider| advise("provider", provider.check))
 }
 
 /// What to check if the name is that of a container, and was found.
 fn container_network(at: &FixContext) -> Option<Fixes> {
-    at.hosting
+    at.hosting()
         .filter(|hosting| hosting.reach == Reach::Containers)
         .map(|_| {
             advise(
@@ -156,7 +165,7 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
 }
 
 fn timeout_at_aws(at: &FixContext) -> Fixes {
-    let outside_vpc = (at.this_host.nearness == Nearness::ForeignPrivate).then(|| {
+    let outside_vpc = (at.nearness() == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-vpc",
             "run this inside the VPC of the cache, on an EC2 instance (or through a VPN, VPC peering or a tunnel): \
@@ -170,7 +179,7 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
             "network-acl",
             format!(
                 "check the subnets' network ACLs: allow inbound TCP {}, and outbound replies to the ephemeral ports 1024-65535",
-                at.port
+                at.port()
             ),
         )
         .and_all(route(
@@ -188,8 +197,8 @@ fn timeout_on_this_host(at: &FixContext) -> Fixes {
         "accept-queue",
         "check the accept queue: if it is full (Recv-Q equals Send-Q), the server is stuck or accepts no more clients",
     )
-    .command(format!("ss -ltn 'sport = :{}'", at.port));
-    let listeners = at.this_host.listeners.as_ref();
+    .command(format!("ss -ltn 'sport = :{}'", at.port()));
+    let listeners = listeners(at);
     let waiting = listeners.map(|all| all.iter().map(|listener| listener.waiting).max());
     match waiting {
         Some(None) => firewall,
@@ -199,20 +208,20 @@ fn timeout_on_this_host(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn refused(at: &FixContext) -> Fixes {
-    if let Some(path) = &at.socket {
-        return socket(path).and(
+    if let Some(path) = at.socket() {
+        return socket(&path).and(
             "start",
             "start the server, with this path as `unixsocket` in its configuration",
         );
     }
-    let is_here = at.this_host.nearness == Nearness::Loopback;
+    let is_here = at.nearness() == Nearness::Loopback;
     let fixes = if is_here {
         refused_here(at)
     } else {
         refused_elsewhere(at)
             .and_all(container_network(at))
             // A refusal shows that the server's network was reached.
-            .after(provider_check(at).filter(|_| at.hosting.is_some_and(|hosting| !hosting.is_private())))
+            .after(provider_check(at).filter(|_| !at.hosting().is_some_and(Hosting::is_private)))
     };
     fixes
         .after(port_typo(at))
@@ -222,9 +231,14 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
 
 /// On this host, commands show who listens. Starting a server could start an empty one beside the real one.
 fn refused_here(at: &FixContext) -> Fixes {
-    let listeners = at.this_host.listeners.as_deref().unwrap_or_default();
-    let covering = |listener: &&LocalListener| at.address.is_some_and(|address| listener.covers(address));
-    let host = if at.this_host.in_container {
+    let listeners = listeners(at).unwrap_or_default();
+    let covers = |listener: &LocalListener| at.address().is_some_and(|address| listener.covers(address));
+    let host = if at
+        .seen
+        .this_host
+        .as_ref()
+        .is_some_and(|this_host| this_host.in_container)
+    {
         advise(
             "container",
             "if this runs in a container, localhost means the container itself: use the Redis server's host name",
@@ -235,7 +249,7 @@ fn refused_here(at: &FixContext) -> Fixes {
             "if Redis runs on another host, put that host's name in the URL: this address is this host itself",
         )
     };
-    let listener = if listeners.iter().any(|listener| covering(&listener)) {
+    let listener = if listeners.iter().any(covers) {
         Some(local_firewall(
             "try again, then check for a rule in this host's own firewall that rejects the connection",
         ))
@@ -245,7 +259,8 @@ fn refused_here(at: &FixContext) -> Fixes {
                 "bind",
                 format!(
                     "use {} in the URL, or make the server listen on {} too (`bind` in the Redis configuration)",
-                    other.address, at.host
+                    other.address,
+                    at.host()
                 ),
             )
         })
@@ -264,7 +279,7 @@ fn refused_here(at: &FixContext) -> Fixes {
 }
 
 fn refused_elsewhere(at: &FixContext) -> Fixes {
-    let port = at.port;
+    let port = at.port();
     advise(
         "server",
         format!(
@@ -282,8 +297,8 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
 
 /// What to check about a tunnel or proxy on this host that accepts connections for a server elsewhere.
 pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
-    let forwarder = at.forwarder()?;
-    let process = at.listener.as_ref()?.process.as_deref()?;
+    let listener = at.listener()?;
+    let (forwarder, process) = (listener.forwarder()?, listener.process.as_deref()?);
     Some(
         advise(
             "tunnel",
@@ -298,16 +313,16 @@ pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
 
 /// The port for clients, if the URL has the port of the cluster bus.
 pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
-    let port = cluster_client_port(at.port)?;
+    let port = cluster_client_port(at.port())?;
     Some(
         advise(
             "port",
             format!(
                 "use port {port}: port {} usually belongs to the cluster bus",
-                at.port
+                at.port()
             ),
         )
-        .command(at.ping("", at.scheme(), port)),
+        .command(at.ping_at(at.host(), port)),
     )
 }
 
@@ -319,7 +334,9 @@ pub(in crate::ping) fn cluster_client_port(bus: u16) -> Option<u16> {
 
 /// Fixes for an address that packets do not reach.
 pub(super) fn unreachable(at: &FixContext) -> Fixes {
-    let neighbour = at.has_no_neighbour.then(|| {
+    let mut dials = at.seen.tcp.dials.iter();
+    let is_absent = dials.any(|dial| dial.result == DialResult::NoNeighbour);
+    let neighbour = is_absent.then(|| {
         advise(
             "host",
             "check that the host is up, and that its address is right: no host on this network has it",
@@ -331,15 +348,15 @@ pub(super) fn unreachable(at: &FixContext) -> Fixes {
     route(at, "check the route that packets take")
         .and("address", address)
         .after(neighbour)
-        .after(provider_check(at).filter(|_| !at.is_aws))
+        .after(provider_check(at).filter(|_| !at.is_aws()))
         .after(names::hosts_file(at))
 }
 
 pub(super) fn prohibited(at: &FixContext) -> Fixes {
-    if let Some(path) = &at.socket {
-        return socket(path);
+    if let Some(path) = at.socket() {
+        return socket(&path);
     }
-    if at.is_blocked_here {
+    if is_blocked_here(at) {
         local_firewall("find the rule in this host's firewall that forbids the connection")
             .and_all(route(at, "check for a route that prohibits the connection"))
     } else {
@@ -357,7 +374,7 @@ pub(super) fn route(at: &FixContext, text: &str) -> Fixes {
 }
 
 fn socket(path: &str) -> Fixes {
-    advise("socket", "check the socket and its permissions").command(format!("ls -l {}", shell_quoted(path)))
+    advise("socket", "check the socket and its permissions").command(format!("ls -l {path}"))
 }
 
 fn local_firewall(text: &str) -> Fixes {
@@ -365,27 +382,25 @@ fn local_firewall(text: &str) -> Fixes {
 }
 
 fn port_typo(at: &FixContext) -> Option<Fixes> {
-    at.is_port_typo().then(|| {
+    is_port_typo(at).then(|| {
         advise(
             "port",
             format!(
                 "check the port: {} looks like a typo; Redis uses {DEFAULT_PORT}",
-                at.port
+                at.port()
             ),
         )
-        .command(at.ping("", at.scheme(), DEFAULT_PORT))
+        .command(at.ping_at(at.host(), DEFAULT_PORT))
     })
 }
 
 fn security_group(at: &FixContext) -> Fixes {
-    let port = at.port;
-    let instance = at.this_host.instance.as_ref();
-    let source = instance
+    let port = at.port();
+    let source = at
+        .instance()
         .and_then(|instance| instance.groups.first())
         .map_or("sg-OF-THIS-INSTANCE".to_owned(), |group| shell_quoted(group));
-    let region = at.region.as_ref().map_or_else(String::new, |region| {
-        format!(" --region {}", shell_quoted(region))
-    });
+    let region = at.region_option();
     let group = group_of_the_cache(at, &region);
     advise(
         "security-group",
@@ -405,11 +420,11 @@ fn security_group(at: &FixContext) -> Fixes {
 ///
 /// If two VPCs use the same addresses, the expression may find the wrong group. EC2 then rejects the rule.
 fn group_of_the_cache(at: &FixContext, region: &str) -> String {
-    let Some(address) = at.address else {
+    let Some(address) = at.address() else {
         return "sg-OF-THE-CACHE".to_owned();
     };
     let filter = match address {
-        IpAddr::V4(_) if at.this_host.nearness == Nearness::Public => "association.public-ip",
+        IpAddr::V4(_) if at.nearness() == Nearness::Public => "association.public-ip",
         IpAddr::V4(_) => "addresses.private-ip-address",
         IpAddr::V6(_) => "ipv6-addresses.ipv6-address",
     };
@@ -417,4 +432,92 @@ fn group_of_the_cache(at: &FixContext, region: &str) -> String {
         "\"$(aws ec2 describe-network-interfaces{region} --filters Name={filter},Values={address} \
          --query 'NetworkInterfaces[0].Groups[0].GroupId' --output text)\""
     )
+}
+
+/// Makes this host send and request smaller packets, only on the route to the server. Reducing the MTU of the whole
+/// interface would affect all connections, and an MTU under 1280 disables IPv6.
+pub(super) fn mtu(at: &FixContext) -> Fixes {
+    let passed = at.seen.experiments.packet_sizes.map(|sizes| sizes.passed);
+    let size = passed.unwrap_or(USUALLY_SMALL_ENOUGH);
+    let text = match passed {
+        Some(_) => format!("use packets of at most {size} bytes on the route to the server"),
+        None => format!("large packets may be lost on the way: try packets of at most {size} bytes"),
+    };
+    let (to, route) = (at.numeric_host(), at.route());
+    advise("mtu", text).command(format!(
+        "sudo ip route replace {to} $({route} | grep -oE '(via|dev) [^ ]+') mtu {size}"
+    ))
+}
+
+/// The smallest MTU of a link with IPv6 (RFC 8200, 5): few tunnels have less.
+const USUALLY_SMALL_ENOUGH: u16 = 1280;
+
+/// Fixes for connections that are dropped while they are idle.
+pub(super) fn dropped(at: &FixContext) -> Fixes {
+    let test = at.seen.idle.clone().unwrap_or_default();
+    let lost = test.shortest_lost(None).or_else(|| test.any_lost());
+    let interval = lost.map_or_else(String::new, |lost| {
+        format!(" every {}, which is below the limit", seconds(lost.idle / 2))
+    });
+    let ping = advise(
+        "keepalive",
+        format!(
+            "configure the clients to send PING on idle connections{interval} (redis-py: health_check_interval; \
+             node-redis: pingInterval), or to close idle connections sooner"
+        ),
+    );
+    let Some(lost) = lost else {
+        return ping;
+    };
+    let has_idle_limit = at.seen.server.idle_limit().is_some_and(|limit| !limit.is_zero());
+    match lost.end {
+        IdleEnd::Closed if has_idle_limit => ping
+            .and("timeout", "or raise the server's limit; 0 means no limit")
+            .redis_cli(at, "CONFIG SET timeout 0"),
+        IdleEnd::Closed | IdleEnd::Reset => ping.and(
+            "proxy",
+            "or raise the idle timeout of the proxy or load balancer (HAProxy: timeout client and timeout server)",
+        ),
+        _ => {
+            let tcp = if keepalive_helps(&test) {
+                "or enable TCP keepalive in the clients, with an interval below the limit: here it kept connections alive"
+            } else {
+                "or enable TCP keepalive in the clients, with an interval below the limit"
+            };
+            ping.and("keepalive", tcp).and(
+                "firewall",
+                "or raise the idle timeout for TCP connections of the firewall or NAT gateway",
+            )
+        }
+    }
+}
+
+/// Whether TCP keepalive kept the connections alive.
+fn keepalive_helps(test: &IdleTest) -> bool {
+    let period = test.trials.iter().find_map(|trial| trial.keepalive);
+    period.is_some_and(|period| test.shortest_lost(Some(period)).is_none())
+}
+
+/// Whether this host itself blocked the connection.
+fn is_blocked_here(at: &FixContext) -> bool {
+    let mut dials = at.seen.tcp.dials.iter();
+    at.seen.tcp.blocked_retransmissions > 0
+        || dials.any(|dial| match &dial.result {
+            DialResult::Prohibited(ErrorSource::ThisHost(_)) => true,
+            DialResult::Prohibited(ErrorSource::Icmp(icmp)) => is_from_here(*icmp, at.seen),
+            _ => false,
+        })
+}
+
+/// Whether the port looks like a mistyped 6379 or 6380, or is Memcached's port.
+fn is_port_typo(at: &FixContext) -> bool {
+    // Google Memorystore uses 6378 for TLS (https://cloud.google.com/memorystore/docs/redis/in-transit-encryption).
+    let is_memorystore = at.target.tls && at.port() == 6378;
+    let typos = [6378, 6739, 6397, 6381, 6389, 6369, 3679, 7369, 637, 11211];
+    !is_memorystore && typos.contains(&at.port())
+}
+
+/// The processes of this host that listen on the port.
+fn listeners<'a>(at: &FixContext<'a>) -> Option<&'a [LocalListener]> {
+    at.seen.this_host.as_ref()?.listeners.as_deref()
 }

@@ -1,6 +1,7 @@
 //! Fixes for the TLS handshake.
 
-use super::fix::{FixContext, Fixes, advise, shell_quoted};
+use super::commands::shell_quoted;
+use super::fix::{FixContext, Fixes, advise};
 use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
 
 /// Clocks that differ by less than this, in seconds, agree: the round trip and the load of the hosts are included.
@@ -8,8 +9,9 @@ const AGREE: i64 = 300;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
     let fixes = advise("tls", "use TLS: change redis:// to rediss:// in the URL")
-        .command(at.ping("", "rediss", at.port));
-    if at.has_sent_password {
+        .command(at.ping_to(|target| target.tls = true));
+    let is_remote = !at.seen.tcp.leads_to_this_host();
+    if is_remote && at.target.password.is_some() {
         fixes.and(
             "password",
             "change the password: it has just been sent over the network unencrypted",
@@ -20,7 +22,7 @@ pub(super) fn required(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn untrusted(at: &FixContext) -> Fixes {
-    let Some(tls) = &at.handshake else {
+    let Some(tls) = at.handshake() else {
         return trust(at, "the CA that signed it: get its certificate");
     };
     if matches!(tls.result, TlsResult::Unusable(_)) {
@@ -92,20 +94,16 @@ fn trust(at: &FixContext, what: &str) -> Fixes {
         "or save the server's certificates, and compare their fingerprints with the administrator's before you trust \
          them",
     )
-    .command(at.ping("--save-ca server-certificates.pem ", "rediss", at.port))
+    .command(at.ping("--save-ca server-certificates.pem "))
 }
 
 pub(super) fn unsupported(at: &FixContext) -> Fixes {
-    let problem = at
-        .handshake
-        .as_ref()
-        .and_then(|tls| tls.certificate_problem.as_ref());
-    let is_certificate = problem.is_some()
-        || at
-            .wider_offer
-            .as_ref()
-            .and_then(|offer| offer.certificate.as_ref())
-            .is_some_and(|certificate| certificate.unsupported.is_some());
+    let has_problem = at
+        .handshake()
+        .is_some_and(|tls| tls.certificate_problem.is_some());
+    let offer = at.seen.tls.wider_offer.as_ref();
+    let offered = offer.and_then(|offer| offer.certificate.as_ref());
+    let is_certificate = has_problem || offered.is_some_and(|offered| offered.unsupported.is_some());
     let text = "test it with the client that the application uses; redis-cli uses OpenSSL";
     let client = advise("client", text).redis_cli(at, "PING");
     if is_certificate {
@@ -124,7 +122,7 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn other_name(at: &FixContext) -> Fixes {
-    let own = at.handshake.as_ref().and_then(Handshake::certificate);
+    let own = at.handshake().and_then(Handshake::certificate);
     let Some(own) = own else {
         return advise(
             "tls-name",
@@ -142,22 +140,20 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
         name.bytes().all(is_plain) && name.starts_with(|first: char| first.is_ascii_alphanumeric())
     };
     match own.names.iter().find(is_plain) {
-        Some(name) => {
-            fixes.command(at.ping(&format!("--tls-name {} ", shell_quoted(name)), "rediss", at.port))
-        }
+        Some(name) => fixes.command(at.ping(&format!("--tls-name {} ", shell_quoted(name)))),
         None => fixes,
     }
     .and(
         "certificate",
         format!(
             "or reissue the certificate with the name {} in subjectAltName",
-            at.host
+            at.host()
         ),
     )
 }
 
 pub(super) fn expired(at: &FixContext) -> Fixes {
-    let Some(tls) = &at.handshake else {
+    let Some(tls) = at.handshake() else {
         return clock("check this host's clock");
     };
     let problem = tls.certificate_problem.as_ref();
@@ -177,7 +173,7 @@ pub(super) fn expired(at: &FixContext) -> Fixes {
              own), a root one on this host (--ca FILE, or the package ca-certificates)",
         ),
     };
-    match at.server_clock_ahead {
+    match at.seen.tls.server_clock_ahead {
         Some(ahead) if ahead.abs() < AGREE => renew.and_all(clock(
             "the server's clock agrees with this host's; if you doubt both, check this host's clock",
         )),
@@ -205,7 +201,7 @@ pub(in crate::ping) fn is_valid_after(tls: &Handshake, ahead: i64) -> bool {
 }
 
 pub(super) fn client_certificate(at: &FixContext) -> Fixes {
-    let tls = at.handshake.as_ref();
+    let tls = at.handshake();
     if tls.is_some_and(|tls| matches!(tls.result, TlsResult::Unusable(_))) {
         return advise(
             "client-certificate",

@@ -7,17 +7,17 @@ mod server;
 mod tcp;
 mod tls;
 
-pub use dns::*;
-pub use idle::*;
-pub use requests::*;
-pub use server::*;
-pub use tcp::*;
-pub use tls::*;
+pub(crate) use dns::*;
+pub(crate) use idle::*;
+pub(crate) use requests::*;
+pub(crate) use server::*;
+pub(crate) use tcp::*;
+pub(crate) use tls::*;
 
 use super::response::Response;
 use super::this_host::ThisHost;
 use crate::os::PacketCounts;
-use crate::redis_url::Target;
+use crate::redis_url::{Target, host_and_port};
 
 /// The observations of one climb. Those of rungs that were not reached are empty.
 #[derive(Clone, Debug, Default)]
@@ -97,12 +97,7 @@ pub struct NamedPrimary {
 
 impl std::fmt::Display for NamedPrimary {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (host, port) = (&self.host, self.port);
-        if host.contains(':') {
-            write!(out, "[{host}]:{port}")
-        } else {
-            write!(out, "{host}:{port}")
-        }
+        out.write_str(&host_and_port(&self.host, self.port))
     }
 }
 
@@ -168,6 +163,12 @@ impl Observations {
             // A key of another type, and a key of another cluster node.
             || matches!(code.as_deref(), Some("WRONGTYPE" | "MOVED" | "ASK" | "TRYAGAIN"))
             || code.as_deref() == Some("NOPERM") && self.requests.echo == Some(Echo::Same)
+    }
+
+    /// The packet counts of a connection on which a reply or the TLS handshake timed out.
+    pub fn packets_after_timeout(&self) -> Option<PacketCounts> {
+        self.packets
+            .or(self.tls.handshake.as_ref().and_then(|tls| tls.packets))
     }
 
     /// The command after PONG that got no reply. A proxy may discard the replies to those before it, if they are sent

@@ -290,7 +290,7 @@ mod tests {
         let seen = Observations::default().with(|seen| {
             seen.experiments.other_protocol = Some(Experiment::PlainPing(Response::Reply(
                 redis::Value::SimpleString("PONG".into()),
-            )))
+            )));
         });
         let step = observed(Rung::Tls, &target, &seen);
         assert_eq!(step.status, Status::Fail);

@@ -18,8 +18,9 @@ mod warnings;
 #[cfg(test)]
 mod tests;
 
-use super::causes::{Cause, FixContext};
+use super::causes::{Cause, FixContext, url_fixes};
 use super::observation::Observations;
+use super::this_host::LocalListener;
 use crate::redis_url::{Target, UrlError, UrlErrorKind};
 use crate::sanitize;
 
@@ -55,12 +56,13 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
             cause,
             Cause::ServerSilent | Cause::ProtoClosed | Cause::TlsStalled
         );
-        if let Some(forwarder) = context.forwarder().filter(|_| may_be_behind) {
+        let forwarder = listener_of_the_connection(seen).and_then(LocalListener::forwarder);
+        if let Some(forwarder) = forwarder.filter(|_| may_be_behind) {
             let note = format!(" (through {forwarder}: the fault may be behind it)");
             finding.summary.push_str(&note);
         }
         Finding {
-            fixes: cause.fixes(&context.clone().with_reply(finding.reply.clone())),
+            fixes: cause.fixes(&context.with_reply(finding.reply.as_deref())),
             ..finding
                 .facts(tcp::describe_listener(seen))
                 .facts(warnings::hints(target, cause))
@@ -175,17 +177,12 @@ pub fn judge_url(error: &UrlError) -> Verdict {
         UrlErrorKind::Scheme => Cause::UrlScheme,
         UrlErrorKind::Encoding => Cause::UrlEncoding,
     };
-    let context = FixContext {
-        suggestion: error.suggestion.clone(),
-        advice: error.advice,
-        ..FixContext::default()
-    };
     let finding = Finding::proved(cause)
         .summary(error.message.as_str())
         .fact("no packet was sent: the URL cannot be used");
     Verdict {
         finding: Some(Finding {
-            fixes: cause.fixes(&context),
+            fixes: url_fixes(error),
             ..finding
         }),
         warnings: Vec::new(),

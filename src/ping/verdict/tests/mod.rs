@@ -78,7 +78,7 @@ fn rejected(problem: CertificateProblem, certificate: PeerCertificate) -> Observ
             TlsResult::CertificateRejected,
             Some(problem),
             Some(certificate),
-        ))
+        ));
     })
 }
 

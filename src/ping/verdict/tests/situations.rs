@@ -122,7 +122,7 @@ fn socket(result: DialResult) -> Observations {
         seen.tcp.dials = vec![Dial {
             to: Endpoint::Named("/run/redis.sock".into()),
             ..dial(result)
-        }]
+        }];
     })
 }
 
@@ -225,7 +225,7 @@ fn write_refused(reply_text: &str) -> Observations {
         seen.write_test = Some(WriteTest {
             queued: vec![("HSET", reply(reply_text))],
             executed: reply("-EXECABORT Transaction discarded because of previous errors."),
-        })
+        });
     })
 }
 
@@ -270,7 +270,7 @@ fn wider_offer(version: ProtocolVersion, cipher_suite: &str, unsupported: Option
             cipher_suite: cipher_suite.into(),
             group: Some(NamedGroup::secp256r1),
             certificate: Some(certificate),
-        })
+        });
     })
 }
 
@@ -1103,7 +1103,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
                     seen.experiments.packet_sizes = Some(PacketSizes {
                         passed: 1396,
                         lost: 1404,
-                    })
+                    });
                 })
             };
             vec![

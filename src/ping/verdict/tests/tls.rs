@@ -25,7 +25,7 @@ fn a_plain_url_to_a_tls_port_is_tls_required_unless_it_is_https() {
     let seen = silent().with(|seen| seen.experiments.other_protocol = hello(Some(reply("+PONG"))));
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("tls.required"));
     let seen = silent().with(|seen| {
-        seen.experiments.other_protocol = hello(Some(Response::NotResp(b"HTTP/1.1 400".to_vec())))
+        seen.experiments.other_protocol = hello(Some(Response::NotResp(b"HTTP/1.1 400".to_vec())));
     });
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
 }
@@ -112,7 +112,7 @@ fn what_the_server_chooses_from_a_wider_offer_decides() {
                     unsupported: unsupported.map(str::to_owned),
                     ..PeerCertificate::default()
                 }),
-            })
+            });
         });
         cause("rediss://h", &seen).unwrap()
     };

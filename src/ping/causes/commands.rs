@@ -1,0 +1,107 @@
+//! Commands that reach the server of a target. No command contains a password.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::redis_url::{Address, Target, host_and_port};
+use crate::sanitize;
+
+/// Reads a password into the environment without showing it. `read -s` works only in some shells.
+const READ_PASSWORD: &str =
+    "printf 'Password: '; stty -echo; IFS= read -r REDISCLI_AUTH; stty echo; export REDISCLI_AUTH";
+
+/// The characters that are escaped in the path of a URL.
+const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_');
+
+/// Quotes one word for a POSIX shell. All text from outside passes through here before it becomes part of a command: from
+/// the URL, DNS, the server, a Sentinel, or the instance metadata.
+pub(super) fn shell_quoted(word: &str) -> String {
+    let word = sanitize::line(word);
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_bare) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Returns a `sessiontut ping` command with these options. If a password is needed, the command prompts for it.
+pub(super) fn ping(target: &Target, options: &str) -> String {
+    let login = user(target).map_or_else(String::new, |user| {
+        format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
+    });
+    let (scheme, db) = (scheme(target), target.db);
+    let url = match &target.address {
+        Address::Tcp { host, port } => format!("{scheme}://{login}{}/{db}", host_and_port(host, *port)),
+        Address::Unix(path) => {
+            let path = path.to_string_lossy();
+            let url = format!("unix://{login}{}", utf8_percent_encode(&path, IN_A_PATH));
+            if db == 0 { url } else { format!("{url}?db={db}") }
+        }
+    };
+    let read_password = match target.password {
+        Some(_) => format!("{READ_PASSWORD}; "),
+        None => String::new(),
+    };
+    format!("{read_password}sessiontut ping {options}{}", shell_quoted(&url))
+}
+
+/// Returns a redis-cli command. If a password is needed, redis-cli prompts for it.
+pub(super) fn redis_cli(target: &Target, arguments: &str) -> String {
+    let (address, login) = (address_options(target), login_options(target));
+    format!("redis-cli{address}{login} {arguments}")
+}
+
+/// Returns a redis-cli command for an administrator, who logs in as another user.
+pub(super) fn admin_cli(target: &Target, arguments: &str) -> String {
+    format!("redis-cli{} {arguments}", address_options(target))
+}
+
+/// The redis-cli options that select the server; empty if the host is unknown.
+fn address_options(target: &Target) -> String {
+    match &target.address {
+        Address::Unix(path) => format!(" -s {}", shell_quoted(&path.to_string_lossy())),
+        Address::Tcp { host, .. } if host.is_empty() => String::new(),
+        Address::Tcp { host, port } => {
+            let tls = if target.tls { " --tls" } else { "" };
+            format!(" -h {} -p {port}{tls}", shell_quoted(host))
+        }
+    }
+}
+
+/// The redis-cli options that log in.
+pub(super) fn login_options(target: &Target) -> String {
+    let user = user(target).map_or_else(String::new, |user| format!(" --user {}", shell_quoted(user)));
+    let password = target.password.as_ref().map_or("", |_| " --askpass");
+    format!("{user}{password}")
+}
+
+/// The user, if there is a password to log in with.
+fn user(target: &Target) -> Option<&str> {
+    target.password.as_ref().and(target.user.as_deref())
+}
+
+/// The scheme of the URL of a TCP target.
+pub(super) fn scheme(target: &Target) -> &'static str {
+    if target.tls { "rediss" } else { "redis" }
+}
+
+/// `HOST:PORT` of a TCP target, quoted for a shell.
+pub(super) fn endpoint(target: &Target) -> String {
+    let (host, port) = (
+        target.host().unwrap_or_default(),
+        target.port().unwrap_or_default(),
+    );
+    shell_quoted(&host_and_port(host, port))
+}
+
+/// An example of the URL with other login data, for a text.
+pub(super) fn url_with_login(target: &Target, login: &str) -> String {
+    match &target.address {
+        Address::Unix(path) => format!("unix://{login}@{}", sanitize::line(&path.to_string_lossy())),
+        Address::Tcp { .. } => format!("{}://{login}@{}/{}", scheme(target), endpoint(target), target.db),
+    }
+}
