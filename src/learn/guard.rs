@@ -193,7 +193,7 @@ fn lower(word: &[u8]) -> String {
 
 /// The maximum number of typos in a command name that are corrected.
 const MOST_TYPOS: usize = 2;
-/// The fewest letters that are completed to a command name.
+/// The minimum number of letters to complete to a command name.
 const SHORTEST_START: usize = 4;
 
 /// Suggests a correction for a command that was not sent: a command name that is longer or differs by at most two typos,

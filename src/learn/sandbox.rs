@@ -30,7 +30,7 @@ pub(crate) struct Sandbox {
     /// MULTI and the commands that follow it, up to EXEC. Redis has executed none of them, so they can be sent again if
     /// the connection is lost.
     transaction: Vec<Vec<Vec<u8>>>,
-    /// Whether the server has to notice changes of keys. It forgets which ones if the connection is lost.
+    /// Whether keys are watched (WATCH). If the connection is lost, the server forgets the watched keys.
     is_watching: bool,
     /// In a cluster: a key on the node that runs the transaction. Nothing is sent before the first key determines it.
     node: Option<Vec<u8>>,

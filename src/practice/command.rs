@@ -126,7 +126,7 @@ impl<'a> Invocation<'a> {
             }
             collected.push(part);
         }
-        // A pattern that takes too long stops to match.
+        // Matching a pattern stops early if it takes too long, so the result may be incomplete.
         self.check_time()?;
         Ok(collected)
     }

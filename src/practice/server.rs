@@ -277,7 +277,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let _ = stream.set_nodelay(true);
     let mut server = state.borrow_mut();
     server.statistics.connections += 1;
-    // Those that log in are counted then.
+    // If there is a password, clients are counted when they log in.
     if server.password.is_none() && server.clients.len() >= server.limits.clients {
         server.statistics.rejected += 1;
         // The send buffer of a new connection is empty, so the line fits.

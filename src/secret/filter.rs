@@ -169,7 +169,7 @@ const MOST_LAYERS: usize = 3;
 /// Longer texts, in bytes, are decoded only once, because each layer takes a multiple of the time.
 const LONG_TEXT: usize = 4 * 1024;
 
-/// The fewest characters of an encoded secret. Shorter ones are too likely to be something else.
+/// The minimum number of characters of an encoded secret. Shorter ones are too likely to be something else.
 const SHORTEST_RUN: usize = 4;
 
 /// The characters with which escape sequences start: in URLs, in strings, in mail and in HTML.

@@ -100,9 +100,9 @@ impl Streams {
         Sse::new(reads.chain(replaced).take_until(stopped)).into_response()
     }
 
-    /// Takes a place for a stream of `session`. If there is none left, closes another stream: of the client with the
-    /// most streams, of its session with the most streams, the oldest one. So clients cannot take the places of others
-    /// with any number of sessions, and neither can visitors behind the same proxy with one session.
+    /// Adds a stream of `session`. If there are too many, closes another stream: the oldest one of the session with the
+    /// most streams, of the client with the most streams. So a client cannot close the streams of other clients by
+    /// using many sessions, nor can a session close those of other visitors behind the same proxy.
     fn take_place(&self, client: IpAddr, session: &str) -> CancellationToken {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|stream| !stream.ended.is_cancelled());
@@ -118,7 +118,7 @@ impl Streams {
                     count(&|other| other.session == stream.session),
                 )
             };
-            // Of several maxima, the last one is found.
+            // If several are the maximum, `max_by_key` returns the last one.
             (0..open.len()).rev().max_by_key(|index| uses(&open[*index]))
         } else {
             None

@@ -57,7 +57,7 @@ const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or si
 const TOO_OLD: &str = "it is older than --max-age";
 const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; another step or another application on this \
                            host has set it (in that case, start this one with --cookie-name)";
-const NO_SESSION: &str = "it looks like a token, but no session exists for it; the session may have ended";
+const NO_SESSION: &str = "it looks like a token, but its session does not exist, or no longer exists";
 
 impl Sessions {
     /// Counts a visit of the session that belongs to the first valid cookie, in one round trip.

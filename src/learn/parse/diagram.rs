@@ -103,7 +103,9 @@ impl Parser {
         };
         let (from, to) = (self.place(from)?, self.place(to)?);
         if from == to {
-            return Err("a message to oneself is not supported; write `Note over A: text`".to_owned());
+            return Err(
+                "a message must not have the same sender and receiver; write `Note over A: text`".to_owned(),
+            );
         }
         self.events.push(DiagramEvent::Message {
             from,

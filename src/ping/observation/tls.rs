@@ -25,7 +25,7 @@ pub struct Handshakes {
 #[derive(Clone, Debug)]
 pub struct Handshake {
     pub result: TlsResult,
-    /// Why the server's certificate is rejected. With `--insecure`, the handshake is complete in spite of it.
+    /// Why the server's certificate is rejected. With `--insecure`, the handshake completes anyway.
     pub certificate_problem: Option<CertificateProblem>,
     /// The certificates that the server sent, its own first.
     pub chain: Vec<PeerCertificate>,

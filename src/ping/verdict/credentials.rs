@@ -117,7 +117,7 @@ impl IamToken {
             (Some(user), Some(given)) if user != given => {
                 text += "; the user in the URL is not the token's user";
             }
-            (Some(_), None) => text += "; the URL names no user, but the token has one",
+            (Some(_), None) => text += "; the URL does not contain a user, but the token does",
             _ => {}
         }
         text

@@ -99,8 +99,8 @@ impl<'a> ScanOptions<'a> {
 /// Whether `text` matches a glob pattern as in Redis's `stringmatchlen`: `*`, `?`, `[a-z]`, `[^a]`, and a backslash that
 /// escapes the next character.
 ///
-/// Backtracks only to the last star, so the time is at most proportional to the product of both lengths. From time to time,
-/// asks whether to give up.
+/// Backtracks only to the last star, so the time is at most proportional to the product of both lengths. Calls
+/// `gives_up` from time to time, and stops if it returns true.
 pub(in crate::practice) fn matches(pattern: &[u8], text: &[u8], gives_up: impl Fn() -> bool) -> bool {
     let (mut at, mut pos) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -133,7 +133,7 @@ pub(in crate::practice) fn matches(pattern: &[u8], text: &[u8], gives_up: impl F
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// After how many compared bytes to ask whether to give up.
+/// The number of bytes to compare between two calls of `gives_up`.
 const STEPS_PER_LOOK: usize = 1 << 16;
 
 /// Returns how many bytes of the pattern describe one byte, and whether they match this one.

@@ -17,9 +17,9 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::learn::{DiagramEvent, SequenceDiagram};
 use crate::sanitize;
 
-/// Fewest columns for text between two lifelines.
+/// Minimum number of columns for text between two lifelines.
 const LEAST_TEXT: usize = 10;
-/// Most columns between two lifelines, because long arrows are hard to follow.
+/// Maximum number of columns between two lifelines, because long arrows are hard to follow.
 const WIDEST_GAP: usize = 34;
 
 /// Returns the lines of the diagram. They are at most `width` columns wide.
