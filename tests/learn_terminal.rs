@@ -269,7 +269,7 @@ fn a_lesson_fits_a_window_of_40_by_12() {
 #[test]
 fn a_key_that_is_not_an_answer_leaves_the_screen_clean() {
     let home = Home::new();
-    let terminal = Terminal::sized(&home, &["learn", "1"], 40, 60, &[]);
+    let terminal = Terminal::sized(&home, &["learn", "1"], 40, 90, &[]);
     terminal.wait_for("1-3 answer");
     terminal.keys(&["x", "x", "x"]);
     let screen = terminal.wait_for(shown::NOT_AN_ANSWER);
@@ -510,6 +510,7 @@ fn no_reply_is_marked_wrong_because_the_learner_reads_slowly() {
                     after.trim_end().ends_with("redis>")
                 });
                 terminal.keys(&["Enter"]);
+                terminal.wait_until("the next prompt", |screen| !screen.trim_end().ends_with("redis>"));
             } else if last.contains(" answer ") {
                 answer = answer % 3 + 1;
                 terminal.keys(&[&answer.to_string()]);
