@@ -35,6 +35,7 @@ macro_rules! built_in {
 
 /// Names and contents of the files in `lessons/`.
 const BUILT_IN: &[(&str, &str)] = built_in![
+    "00-redis.md",
     "01-cookie-session.md",
     "02-reach-redis.md",
     "03-count-visits.md",

@@ -231,7 +231,7 @@ impl Sandbox {
     }
 
     /// Notes the keys before the learner reads on.
-    pub(super) fn pause(&mut self) {
+    pub(super) fn remember(&mut self) {
         self.snapshot = None;
         // A change of a watched key would end its transaction.
         if self.is_in_transaction() || self.is_watching {
@@ -242,11 +242,11 @@ impl Sandbox {
         self.snapshot = Snapshot::take(self, &keys).ok();
     }
 
-    /// Restores the keys as they were at the last [`Sandbox::pause`]. Returns the names of those that were missing.
+    /// Restores the keys as they were at the last [`Sandbox::remember`]. Returns the names of those that were missing.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
-    pub(super) fn resume(&mut self, restore: Restore) -> Result<Vec<String>, SendError> {
+    pub(super) fn restore(&mut self, restore: Restore) -> Result<Vec<String>, SendError> {
         match self.snapshot.take() {
             Some(snapshot) => snapshot.restore(self, restore),
             None => Ok(Vec::new()),

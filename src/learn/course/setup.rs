@@ -48,13 +48,13 @@ impl Course<'_> {
     ) -> Result<T, Leave> {
         let mut is_first_break = true;
         loop {
-            let ready = self.set_up(place).and_then(|()| self.resume(place));
+            let ready = self.set_up(place).and_then(|()| self.restore(place));
             if ready.is_ok() && std::mem::take(&mut self.state.renamed) {
                 return Err(Leave::Redo);
             }
             let unavailable = match ready.and_then(|()| work(self)) {
                 Ok(done) => {
-                    self.sandbox.pause();
+                    self.sandbox.remember();
                     return Ok(done);
                 }
                 Err(error) => error.unavailable()?,
@@ -80,7 +80,7 @@ impl Course<'_> {
     }
 
     /// Restores the keys as the last command left them, because the learner may have read for longer than their TTLs.
-    fn resume(&mut self, place: Place<'_>) -> Result<(), SendError> {
+    fn restore(&mut self, place: Place<'_>) -> Result<(), SendError> {
         let restore = match place.blocks().get(place.block) {
             _ if self.state.app.is_some() => Restore::Expired,
             // The learner has done something in another window.
@@ -88,7 +88,7 @@ impl Course<'_> {
             Some(Block::Try { .. }) => Restore::Missing,
             _ => Restore::All,
         };
-        for key in self.sandbox.resume(restore)? {
+        for key in self.sandbox.restore(restore)? {
             let text = format!("{key} expired in the meantime; the lesson has restored it");
             self.say(Mark::Plain, &text);
         }
@@ -139,7 +139,7 @@ impl Course<'_> {
         self.note_keys();
         self.save();
         self.sandbox.set_up(&lesson, place.step, place.block)?;
-        self.sandbox.pause();
+        self.sandbox.remember();
         self.state.keys_ready = true;
         Ok(())
     }
