@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::check::settings::{LOGGED_IN, VISITS};
 use crate::session::DEFAULT_TTL;
 
 /// Learn how server-side sessions in Redis work, and find out why a Redis connection fails.
@@ -46,6 +47,8 @@ pub enum Command {
     Logout(StepArgs),
     /// Run the lessons' example app for your browser, with a view of its data in Redis
     Serve(ServeArgs),
+    /// Grade your own app, in any language: visit it like a browser, and watch its Redis commands
+    Check(CheckArgs),
     /// Run the built-in practice Redis on its own port
     Practice(PracticeArgs),
     /// Practise diagnosing a deliberately broken endpoint
@@ -329,6 +332,71 @@ fn host_name(text: &str) -> Result<String, String> {
     } else {
         Err("expected a host name without a port, such as app.example.com".into())
     }
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Stage of the app: 1 signed cookie, 2 visits, 3 TTL, 4 session store (grades all stages up to it)
+    #[arg(long, alias = "step", value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
+    pub stage: u8,
+    /// Leave out the earlier stages, for example for a session library, which does not count with HINCRBY
+    #[arg(long)]
+    pub only_stage: bool,
+    /// Address of the app
+    // The id `url` belongs to --redis.
+    #[arg(
+        id = "app_url",
+        long = "url",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:5000"
+    )]
+    pub url: String,
+    /// Session TTL that the app uses, in seconds (stages 3 and 4)
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, 3600))]
+    pub ttl: u32,
+    /// Maximum lifetime of a session in the app, to check that it ends, for example 30s
+    #[arg(long, value_name = "SPAN", allow_negative_numbers = true, value_parser = span)]
+    pub max_age: Option<Duration>,
+    /// Use only HTTP; checks that need the Redis commands are not judged
+    #[arg(long)]
+    pub black_box: bool,
+    /// Path of the home page
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    pub home: String,
+    /// Path of the login page and form
+    #[arg(long, value_name = "PATH", default_value = "/login")]
+    pub login: String,
+    /// Name of the form field with the user name
+    #[arg(long, value_name = "NAME", default_value = "username")]
+    pub field: String,
+    /// Path of the logout
+    #[arg(long, value_name = "PATH", default_value = "/logout")]
+    pub logout: String,
+    /// Regular expression for the text of the home page, which matches only if a user is logged in
+    #[arg(long, value_name = "REGEX", default_value = LOGGED_IN)]
+    pub logged_in: String,
+    /// Regular expression for the number of visits on the home page; its first group is the number
+    #[arg(long, value_name = "REGEX", default_value = VISITS)]
+    pub visits: String,
+    /// Show every failure in full (default: the first)
+    #[arg(long)]
+    pub all: bool,
+    /// Print one JSON object to standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Also write the results to this file as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Grade again whenever a file in this folder changes
+    #[arg(long, value_name = "DIR")]
+    pub watch: Option<PathBuf>,
+    /// Command that starts the app (it receives REDIS_URL, SECRET_KEY and PORT) [default: wait until --url answers]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// The Redis to use
+    #[command(flatten)]
+    pub redis: RedisArgs,
 }
 
 /// Arguments of `practice`.

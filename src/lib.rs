@@ -1,11 +1,12 @@
 //! sessiontut: learn how server-side sessions in Redis work, and find out why a Redis connection fails.
 //!
-//! The program has three main functions. Each is a linear pipeline:
+//! The program has four main functions. Each is a linear pipeline:
 //!
 //! ```text
 //! ping    URL → rungs (one check per layer, plus experiments) → observations → verdict → report
 //! learn   lesson file → steps → commands on Redis → replies and state compared → progress
 //! serve   request → session (cookie ⇄ SessionStore ⇄ Redis) → page
+//! check   app → visits through a proxy → exchanges → checks → report
 //! ```
 //!
 //! `cli` and `commands` parse the command line and start one of them. They return typed values and events; only `ui`
@@ -15,6 +16,7 @@
 //! This crate exports only what the program and its tests need. The entry points are [`ping::climb`] and
 //! [`ping::judge`], [`is_valid_lesson`], and [`session::SessionStore`].
 
+mod check;
 mod cli;
 mod clock;
 mod commands;

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::Error;
 use super::chosen::{self, Choice};
-use super::session::endpoint;
+use super::{Error, guest};
 use crate::cli::LearnArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
@@ -23,7 +22,6 @@ use crate::learn::progress::{self, Progress};
 use crate::learn::sandbox::Sandbox;
 use crate::learn::{Lesson, LessonError, language_named};
 use crate::redis_url::{Origin, Target};
-use crate::session::jar::Jar;
 use crate::signals::{Alarm, Interrupted, Stop};
 use crate::state;
 use crate::ui;
@@ -143,7 +141,7 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
         learner,
         run_command: &mut run_command,
         language,
-        guest: guest(args, target),
+        guest: may_use(args, target),
         deadline,
         state: CourseState::default(),
     };
@@ -153,7 +151,7 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     drop(course);
     drop(person);
     if guest == Guest::Agreed && !args.yes {
-        remember_guest(target);
+        guest::remember(target);
     }
     match (removed, args.yes) {
         (true, _) => {}
@@ -214,28 +212,12 @@ fn report(robot: &Robot, ended: CourseEnd, errors: &[LessonError]) -> Exit {
     }
 }
 
-fn guest(args: &LearnArgs, target: &Target) -> Guest {
-    let is_known = || !args.yes && jar().is_some_and(|jar| jar.cookie(&endpoint(target)).is_known);
-    if target.origin == Origin::Practice || is_known() {
+fn may_use(args: &LearnArgs, target: &Target) -> Guest {
+    if target.origin == Origin::Practice || (!args.yes && guest::is_known(target)) {
         Guest::Known
     } else {
         Guest::ToAsk
     }
-}
-
-/// Records that the learner agreed to use this Redis, so that the question is not repeated.
-fn remember_guest(target: &Target) {
-    if let Some(mut jar) = jar() {
-        let endpoint = endpoint(target);
-        let mut cookie = jar.cookie(&endpoint);
-        cookie.is_known = true;
-        // If it cannot be saved, the learner is asked again next time.
-        let _ = jar.keep(&endpoint, cookie);
-    }
-}
-
-fn jar() -> Option<Jar> {
-    Some(Jar::open(&state::open_folder().ok()?))
 }
 
 fn connection(args: &LearnArgs, choice: &Arc<Choice>, stop: Stop) -> Result<LessonConnection, Error> {

@@ -1,9 +1,11 @@
 //! The subcommands, one file for each. They process the arguments, run the command, and convert its result to an exit
 //! status.
 
+mod check;
 mod chosen;
 mod drill;
 mod error;
+mod guest;
 mod learn;
 mod ping;
 mod practice;
@@ -55,6 +57,7 @@ fn run_command(cli: Cli) -> Result<Exit, Error> {
     match cli.command {
         Some(Command::Learn(args)) => learn::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
+        Some(Command::Check(args)) => check::run(&args),
         Some(Command::Practice(args)) => practice::run(&args),
         Some(Command::Drill(args)) => drill::run(&args),
         Some(Command::Serve(args)) => serve::run(&args),
@@ -69,10 +72,11 @@ fn run_command(cli: Cli) -> Result<Exit, Error> {
 }
 
 /// The items of the menu: a subcommand and what it does.
-const MENU: [(&str, &str); 5] = [
+const MENU: [(&str, &str); 6] = [
     ("learn", "take the lessons, starting where you left off"),
     ("ping", "find out whether Redis is reachable, and if not, why"),
     ("serve", "run the finished app in a browser"),
+    ("check", "have your own app graded"),
     ("drill", "practise diagnosing a broken endpoint"),
     ("help", "show all commands"),
 ];

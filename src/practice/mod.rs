@@ -28,9 +28,7 @@ mod value;
 pub(crate) use attach::PracticeRedis;
 pub(crate) use commands::{SERVER_NAME, command_table};
 pub(crate) use data_file::start_standalone;
-#[cfg(test)]
-pub(crate) use request::{RequestLimits, RequestReader};
-pub(crate) use request::{read_requests, split};
+pub(crate) use request::{RequestLimits, RequestReader, read_requests, split};
 pub(crate) use server::raise_file_limit;
 pub use server::{Server, ServerOptions};
 pub use simulated_fault::SimulatedFault;

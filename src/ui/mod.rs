@@ -18,6 +18,7 @@ use crate::redis_url::UrlError;
 use crate::sanitize;
 use crate::secret::MASK;
 
+pub(crate) mod check;
 pub(crate) mod drill;
 mod highlight;
 pub(crate) mod learn;

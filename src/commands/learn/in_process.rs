@@ -95,6 +95,7 @@ fn redis_args(command: &mut Command) -> Option<&mut RedisArgs> {
         Command::Ping(args) => Some(&mut args.redis),
         Command::Serve(args) => Some(&mut args.redis),
         Command::Learn(args) => Some(&mut args.redis),
+        Command::Check(args) => Some(&mut args.redis),
         Command::Login(args) => Some(&mut args.step.redis),
         Command::Visits(args) => Some(&mut args.step.redis),
         Command::Expire(args) => Some(&mut args.step.redis),

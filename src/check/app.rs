@@ -1,0 +1,224 @@
+//! The learner's app: starts it in its own process group, waits until its port answers, and stops the whole group.
+
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::random;
+
+/// How long the app may take to listen. Some start commands compile the app first.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+/// How long the app may take to end after SIGTERM.
+const END_WITHIN: Duration = Duration::from_secs(5);
+/// Interval between looks at the port or the process.
+const POLL: Duration = Duration::from_millis(25);
+/// Time limit for one connection attempt.
+const CONNECT_WITHIN: Duration = Duration::from_millis(500);
+/// The most bytes of the output that are read at the end.
+const MOST_OUTPUT: u64 = 8 * 1024 * 1024;
+
+/// How to start the app.
+#[derive(Clone, Debug)]
+pub(crate) struct StartCommand {
+    /// The program and its arguments.
+    pub(crate) words: Vec<String>,
+    /// The address that the app must listen on.
+    pub(crate) address: SocketAddr,
+    /// The URL of the proxy, or `None` if the app keeps its own `REDIS_URL`.
+    pub(crate) redis_url: Option<String>,
+    /// The file for its output. Every start appends to it.
+    pub(crate) output: PathBuf,
+    secret_key: String,
+}
+
+/// The reason why the app is not running.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppError {
+    #[error("port {0} is already in use; stop the program that uses it, or choose another port with --url")]
+    PortInUse(u16),
+    #[error("cannot start {program}: {error}")]
+    Start { program: String, error: io::Error },
+    #[error("the app ended before its port {port} answered; its output is in {output}:\n{tail}")]
+    Ended { port: u16, output: String, tail: String },
+    #[error("port {port} did not answer within {} s; the app must listen on the port in PORT (its output is in {output})", READY_WITHIN.as_secs())]
+    NotReady { port: u16, output: String },
+}
+
+/// A running app. Dropping it kills the process group.
+#[derive(Debug)]
+pub(crate) struct App {
+    command: StartCommand,
+    child: Option<Child>,
+}
+
+impl StartCommand {
+    pub(crate) fn new(
+        words: Vec<String>,
+        address: SocketAddr,
+        redis_url: Option<String>,
+        output: PathBuf,
+    ) -> Self {
+        Self {
+            words,
+            address,
+            redis_url,
+            output,
+            // The same key after a restart, so that signed cookies stay valid.
+            secret_key: random::hexadecimal::<32>(),
+        }
+    }
+
+    fn spawn(&self) -> Result<Child, AppError> {
+        let failed = |error| AppError::Start {
+            program: self.words.join(" "),
+            error,
+        };
+        let output = File::options()
+            .append(true)
+            .create(true)
+            .open(&self.output)
+            .map_err(failed)?;
+        let port = self.address.port().to_string();
+        let mut command = Command::new(&self.words[0]);
+        command
+            .args(&self.words[1..])
+            .env("SECRET_KEY", &self.secret_key)
+            .env("PORT", &port)
+            .env("FLASK_RUN_PORT", &port)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().map_err(failed)?)
+            .stderr(output);
+        if let Some(url) = &self.redis_url {
+            command.env("REDIS_URL", url);
+        }
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command.spawn().map_err(failed)
+    }
+}
+
+impl App {
+    /// Starts the app, and waits until its port answers.
+    ///
+    /// # Errors
+    /// [`AppError`] if the port is in use, or if the app does not start.
+    pub(crate) async fn start(command: StartCommand) -> Result<Self, AppError> {
+        if answers(command.address) {
+            return Err(AppError::PortInUse(command.address.port()));
+        }
+        let mut app = Self { command, child: None };
+        app.run().await?;
+        Ok(app)
+    }
+
+    /// Kills the app as a crash would, and starts it again.
+    pub(crate) async fn restart_after_kill(&mut self) -> Result<(), AppError> {
+        self.kill();
+        self.run().await
+    }
+
+    async fn run(&mut self) -> Result<(), AppError> {
+        let child = self.child.insert(self.command.spawn()?);
+        let deadline = Deadline::after(READY_WITHIN);
+        let port = self.command.address.port();
+        let output = self.command.output.display().to_string();
+        while !answers(self.command.address) {
+            if matches!(child.try_wait(), Ok(Some(_))) {
+                let tail = self.output_tail();
+                return Err(AppError::Ended { port, output, tail });
+            }
+            if deadline.is_over() {
+                return Err(AppError::NotReady { port, output });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// The file with its output.
+    pub(crate) fn output_file(&self) -> &PathBuf {
+        &self.command.output
+    }
+
+    /// Returns everything that the app has printed, up to a limit.
+    pub(crate) fn output(&self) -> String {
+        use std::io::Read as _;
+        let mut bytes = Vec::new();
+        if let Ok(file) = File::open(&self.command.output) {
+            let _ = file.take(MOST_OUTPUT).read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn output_tail(&self) -> String {
+        let output = self.output();
+        let lines: Vec<&str> = output.lines().collect();
+        lines[lines.len().saturating_sub(10)..].join("\n")
+    }
+
+    /// Whether the app has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child
+            .as_mut()
+            .is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Asks the process group to end, and kills it after 5 s.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(child) = &mut self.child {
+            signal_group(child, GroupSignal::Terminate);
+            let deadline = Deadline::after(END_WITHIN);
+            while matches!(child.try_wait(), Ok(None)) && !deadline.is_over() {
+                tokio::time::sleep(POLL).await;
+            }
+        }
+        // Also ends children of the app that have ignored the signal.
+        self.kill();
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            signal_group(&mut child, GroupSignal::Kill);
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Whether a program listens on this address.
+pub(crate) fn answers(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, CONNECT_WITHIN).is_ok()
+}
+
+#[derive(Clone, Copy)]
+enum GroupSignal {
+    Terminate,
+    Kill,
+}
+
+#[cfg(unix)]
+fn signal_group(child: &mut Child, signal: GroupSignal) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    let signal = match signal {
+        GroupSignal::Terminate => Signal::TERM,
+        GroupSignal::Kill => Signal::KILL,
+    };
+    // The group may have ended already.
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+#[cfg(not(unix))]
+fn signal_group(child: &mut Child, _: GroupSignal) {
+    let _ = child.kill();
+}

@@ -1,0 +1,332 @@
+//! A visitor of the app. Like a browser, it keeps cookies until they expire, follows redirects, and sends the hidden fields
+//! of a form.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, to_bytes};
+use cookie_store::CookieStore;
+use hyper::header::{COOKIE, LOCATION, SET_COOKIE};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::exchange::{Exchange, Hop};
+use super::page::{Form, Page};
+use super::proxy::Proxy;
+use super::settings::Settings;
+use crate::deadline::Deadline;
+
+/// How long a visitor waits for one response.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
+/// The most redirects that are followed.
+const MOST_REDIRECTS: usize = 10;
+/// The most bytes of a page that are read.
+const LARGEST_PAGE: usize = 4 * 1024 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The app, as all visitors see it.
+pub(crate) struct Site {
+    pub(crate) settings: Settings,
+    pub(crate) address: SocketAddr,
+    pub(crate) proxy: Option<Proxy>,
+}
+
+/// A visitor with a cookie jar. A clone has copies of the cookies.
+#[derive(Clone)]
+pub(crate) struct Visitor {
+    site: Arc<Site>,
+    jar: CookieStore,
+}
+
+/// Where a request comes from, for the headers that a browser adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A link or form on the app's own pages.
+    OwnPage,
+    /// A link on another site.
+    OtherSite,
+    /// The browser loads the page in advance.
+    Prefetch,
+}
+
+impl Visitor {
+    /// Creates a visitor without cookies.
+    pub(crate) fn new(site: &Arc<Site>) -> Self {
+        Self {
+            site: Arc::clone(site),
+            jar: CookieStore::default(),
+        }
+    }
+
+    /// Visits the home page.
+    pub(crate) async fn home(&mut self) -> Exchange {
+        self.get(&self.site.settings.pages.home.clone(), Cause::OwnPage)
+            .await
+    }
+
+    /// Opens a path of the app.
+    pub(crate) async fn get(&mut self, path: &str, cause: Cause) -> Exchange {
+        let site = Arc::clone(&self.site);
+        Exchange::record(site.proxy.as_ref(), async |hops| {
+            self.follow(hops, Method::GET, site.settings.url(path), None, cause)
+                .await;
+        })
+        .await
+    }
+
+    /// Opens the login page, fills in the form, and sends it.
+    pub(crate) async fn log_in(&mut self, name: &str) -> Exchange {
+        let site = Arc::clone(&self.site);
+        Exchange::record(site.proxy.as_ref(), async |hops| {
+            let form = self.fill_in(hops, name).await;
+            self.send(hops, &form).await;
+        })
+        .await
+    }
+
+    /// Opens the login page, and fills in the form.
+    pub(crate) async fn login_form(&mut self, name: &str) -> Form {
+        self.fill_in(&mut Vec::new(), name).await
+    }
+
+    /// Sends a form.
+    pub(crate) async fn submit(&mut self, form: &Form) -> Exchange {
+        let site = Arc::clone(&self.site);
+        Exchange::record(site.proxy.as_ref(), async |hops| self.send(hops, form).await).await
+    }
+
+    async fn fill_in(&mut self, hops: &mut Vec<Hop>, name: &str) -> Form {
+        let site = Arc::clone(&self.site);
+        let pages = &site.settings.pages;
+        let login = site.settings.url(&pages.login);
+        self.follow(hops, Method::GET, login.clone(), None, Cause::OwnPage)
+            .await;
+        let form = last_page(hops).and_then(|page| page.form_with(&pages.field));
+        // An app with a JSON interface has no form.
+        let mut form = form.unwrap_or_else(|| Form {
+            action: login,
+            is_post: true,
+            fields: vec![(pages.field.clone(), String::new())],
+        });
+        for (field, value) in &mut form.fields {
+            if *field == pages.field {
+                name.clone_into(value);
+            }
+        }
+        form
+    }
+
+    /// Logs out: sends the logout form of the home page if it has one, and otherwise follows the link.
+    pub(crate) async fn log_out(&mut self, home: &Page) -> Exchange {
+        let path = self.site.settings.pages.logout.clone();
+        match home.form_posting_to(&path) {
+            Some(form) => self.submit(&form).await,
+            None => self.get(&path, Cause::OwnPage).await,
+        }
+    }
+
+    async fn send(&mut self, hops: &mut Vec<Hop>, form: &Form) {
+        let mut fields = Serializer::new(String::new());
+        fields.extend_pairs(&form.fields);
+        let body = fields.finish();
+        if form.is_post {
+            self.follow(
+                hops,
+                Method::POST,
+                form.action.clone(),
+                Some(body),
+                Cause::OwnPage,
+            )
+            .await;
+        } else {
+            let mut url = form.action.clone();
+            url.set_query(Some(&body));
+            self.follow(hops, Method::GET, url, None, Cause::OwnPage).await;
+        }
+    }
+
+    /// Sends a request, and follows redirects within the app.
+    async fn follow(
+        &mut self,
+        hops: &mut Vec<Hop>,
+        mut method: Method,
+        mut url: Url,
+        mut body: Option<String>,
+        cause: Cause,
+    ) {
+        for _ in 0..MOST_REDIRECTS {
+            let started = Instant::now();
+            let answer = self.request(&method, &url, body.as_deref(), cause).await;
+            let status = answer.as_ref().map_or(0, |page| page.status);
+            let location = answer
+                .as_ref()
+                .ok()
+                .and_then(|page| page.headers_named(LOCATION.as_str()).next());
+            let next = location.and_then(|location| url.join(location).ok());
+            hops.push(Hop {
+                method: method.to_string(),
+                url: url.clone(),
+                answer,
+                took: started.elapsed(),
+            });
+            let Some(next) = next.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) else {
+                return;
+            };
+            if next.origin() != self.site.settings.base.origin() {
+                return;
+            }
+            if !matches!(status, 307 | 308) {
+                (method, body) = (Method::GET, None);
+            }
+            url = next;
+        }
+    }
+
+    async fn request(
+        &mut self,
+        method: &Method,
+        url: &Url,
+        body: Option<&str>,
+        cause: Cause,
+    ) -> Result<Page, String> {
+        let deadline = Deadline::after(PATIENCE);
+        let answered = deadline.bound(self.answer(method, url, body, cause)).await;
+        answered.unwrap_or_else(|_| Err(format!("no response within {} s", PATIENCE.as_secs())))
+    }
+
+    async fn answer(
+        &mut self,
+        method: &Method,
+        url: &Url,
+        body: Option<&str>,
+        cause: Cause,
+    ) -> Result<Page, String> {
+        let text = |error: hyper::Error| error.to_string();
+        let stream = TcpStream::connect(self.site.address)
+            .await
+            .map_err(|error| error.to_string())?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(text)?;
+        // Ends when `sender` is dropped.
+        tokio::spawn(connection);
+        let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        let origin = url.origin().ascii_serialization();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", origin.split_once("://").map_or("", |(_, host)| host))
+            .header("user-agent", "Mozilla/5.0 (sessiontut check)")
+            .header(
+                "accept",
+                "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8",
+            )
+            .header("connection", "close")
+            .header("sec-fetch-mode", "navigate")
+            .header("sec-fetch-dest", "document")
+            .header(
+                "sec-fetch-site",
+                if cause == Cause::OtherSite {
+                    "cross-site"
+                } else {
+                    "same-origin"
+                },
+            );
+        match cause {
+            Cause::OwnPage => {
+                request = request
+                    .header("sec-fetch-user", "?1")
+                    .header("referer", url.as_str());
+            }
+            Cause::OtherSite => request = request.header("referer", "https://example.com/"),
+            Cause::Prefetch => {
+                request = request
+                    .header("sec-purpose", "prefetch")
+                    .header("purpose", "prefetch");
+            }
+        }
+        let cookies: Vec<String> = self
+            .jar
+            .get_request_values(url)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies.join("; "));
+        }
+        let request = match body {
+            Some(body) => request
+                .header("content-type", FORM)
+                .header("origin", &origin)
+                .body(Body::from(body.to_owned())),
+            None => request.body(Body::empty()),
+        };
+        let response = sender
+            .send_request(request.map_err(|error| error.to_string())?)
+            .await
+            .map_err(text)?;
+        let (head, body) = response.into_parts();
+        let headers: Vec<(String, String)> = head
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
+            .collect();
+        for (name, value) in &headers {
+            if name == SET_COOKIE.as_str() {
+                // A browser ignores an invalid cookie.
+                let _ = self.jar.parse(value, url);
+            }
+        }
+        let body = to_bytes(Body::new(body), LARGEST_PAGE)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(Page {
+            status: head.status.as_u16(),
+            url: url.clone(),
+            headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
+    }
+
+    /// Returns the cookies that are sent to the home page, as name and value.
+    pub(crate) fn cookies(&self) -> Vec<(String, String)> {
+        let url = self.site.settings.url(&self.site.settings.pages.home);
+        let values = self.jar.get_request_values(&url);
+        values
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// Returns the value of a cookie.
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies()
+            .into_iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Returns the same visitor with another value of a cookie, or without the cookie.
+    pub(crate) fn with_cookie(&self, name: &str, value: Option<&str>) -> Self {
+        let mut other = Self::new(&self.site);
+        let url = self.site.settings.url(&self.site.settings.pages.home);
+        let mut cookies = self.cookies();
+        cookies.retain(|(found, _)| found != name);
+        cookies.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        for (name, value) in cookies {
+            let _ = other.jar.parse(&format!("{name}={value}; Path=/"), &url);
+        }
+        other
+    }
+}
+
+fn last_page(hops: &[Hop]) -> Option<&Page> {
+    hops.last().and_then(|hop| hop.answer.as_ref().ok())
+}

@@ -1,0 +1,238 @@
+//! The table of checks. Each check is an async function in the file of its stage.
+
+mod stage1;
+mod stage2;
+mod stage3;
+mod stage4;
+mod waits;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::grader::{Grader, Judged};
+
+pub(crate) use stage4::Silence;
+pub(crate) use waits::Waits;
+
+/// A check.
+#[derive(Debug)]
+pub(crate) struct Check {
+    pub(crate) id: &'static str,
+    /// A sentence that says what holds.
+    pub(crate) title: &'static str,
+    /// The stage of the app to which it belongs, 1 to 4.
+    pub(crate) stage: u8,
+    pub(crate) kind: Kind,
+    /// Why it matters.
+    pub(crate) why: &'static str,
+    /// The lesson and its step, as `lesson#step`.
+    pub(crate) lesson: &'static str,
+    pub(crate) run: Run,
+}
+
+/// Whether a check must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Must,
+    Advice,
+}
+
+type Run = for<'a> fn(&'a mut Grader) -> Pin<Box<dyn Future<Output = Judged> + 'a>>;
+
+const fn check(
+    stage: u8,
+    kind: Kind,
+    id: &'static str,
+    title: &'static str,
+    why: &'static str,
+    lesson: &'static str,
+    run: Run,
+) -> Check {
+    Check {
+        id,
+        title,
+        stage,
+        kind,
+        why,
+        lesson,
+        run,
+    }
+}
+
+use Kind::{Advice, Must};
+
+/// All checks, in the order in which they run.
+#[rustfmt::skip]
+pub(crate) static CHECKS: &[Check] = &[
+    check(1, Must, "routes-answer", "The home page, the login page and the logout answer",
+        "Every visitor needs these three routes.",
+        "cookie-session#in-your-framework", |grader| Box::pin(stage1::routes_answer(grader))),
+    check(1, Must, "login-leads-home", "Login leads to the home page, which then shows that the user is logged in",
+        "A redirect after POST means that reloading the page does not send the form again.",
+        "cookie-session#in-your-framework", |grader| Box::pin(stage1::login_leads_home(grader))),
+    check(1, Must, "name-is-shown-escaped", "The home page shows the name, and shows HTML in a name as text",
+        "If a name is inserted without escaping, its author runs scripts in the browsers of other users.",
+        "cookie-session#in-your-framework", |grader| Box::pin(stage1::name_is_shown_escaped(grader))),
+    check(1, Must, "logout-logs-out", "After the logout, the user is logged out",
+        "Other people may use the same browser later.",
+        "cookie-session#in-your-framework", |grader| Box::pin(stage1::logout_logs_out(grader))),
+    check(1, Must, "bad-cookies-are-ignored", "A changed, truncated or foreign cookie counts as logged out",
+        "Visitors can change their cookies. An app that trusts them lets everyone log in as anyone.",
+        "cookie-session#why-the-cookie-is-signed", |grader| Box::pin(stage1::bad_cookies_are_ignored(grader))),
+    check(1, Must, "cookie-is-httponly", "The session cookie is HttpOnly",
+        "Scripts on the page, including injected ones, cannot read an HttpOnly cookie.",
+        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_is_http_only(grader))),
+    check(1, Must, "second-login-changes-the-name", "A second login in the same browser changes the name",
+        "The user who logged in last must not see the data of the previous user.",
+        "session-store#a-new-token-at-each-login", |grader| Box::pin(stage1::second_login_changes_the_name(grader))),
+    check(1, Advice, "cookie-has-samesite", "The session cookie has a SameSite attribute",
+        "Without SameSite, forms on other sites are sent with the cookie in some browsers.",
+        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_has_same_site(grader))),
+    check(1, Advice, "cookie-path-is-root", "The session cookie has Path=/",
+        "With another path, the browser sends the cookie to a part of the app only.",
+        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_path_is_root(grader))),
+    check(1, Advice, "cookie-is-secure", "Behind https, the session cookie is Secure",
+        "Without Secure, the browser also sends the cookie over http, where others can read it.",
+        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_is_secure(grader))),
+    check(1, Advice, "pages-are-not-stored", "Pages of a session have Cache-Control: no-store or private",
+        "Otherwise a shared cache, or the back button after a logout, can show the page to others.",
+        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::pages_are_not_stored(grader))),
+
+    check(2, Must, "visits-count-up", "The first visit shows 1, and the next ones 2 and 3",
+        "HINCRBY creates the key and the field if they do not exist, so no other command is needed.",
+        "count-visits#count", |grader| Box::pin(stage2::visits_count_up(grader))),
+    check(2, Must, "number-is-hincrbys-reply", "The number on the page is the reply of HINCRBY",
+        "If the app reads the number with a second command, another visit may have changed it in between.",
+        "count-visits#count", |grader| Box::pin(stage2::number_is_the_reply(grader))),
+    check(2, Must, "simultaneous-visits-all-count", "50 simultaneous visits raise the number by exactly 50",
+        "If the app reads, adds and writes, two requests can read the same number, and one visit is lost.",
+        "count-visits#why-not-read-add-and-write", |grader| Box::pin(stage2::simultaneous_visits_all_count(grader))),
+    check(2, Must, "two-names-two-counters", "Two names have two counters",
+        "Each user needs a separate key.",
+        "count-visits#a-hash-for-ada", |grader| Box::pin(stage2::two_names_two_counters(grader))),
+    check(2, Must, "restarted-app-continues", "After a crash and a restart, the app continues the count",
+        "A count in the memory of the process is lost at every deployment, and differs between two processes.",
+        "cookie-session#where-to-store-the-session", |grader| Box::pin(stage2::restarted_app_continues(grader))),
+    check(2, Advice, "visit-is-one-round-trip", "A visit takes one round trip to Redis",
+        "Each round trip adds the latency of the network to every page.",
+        "session-store#a-page-view-in-one-round-trip", |grader| Box::pin(stage2::visit_is_one_round_trip(grader))),
+    check(2, Advice, "keys-have-a-prefix", "Keys have a prefix",
+        "Other data, or another app, may use the same Redis.",
+        "count-visits#a-hash-for-ada", |grader| Box::pin(stage2::keys_have_a_prefix(grader))),
+    check(2, Advice, "unusual-name-works", "A name of 64 unusual characters works",
+        "Names are not ASCII, and clients may fail to decode them.",
+        "count-visits#in-your-framework", |grader| Box::pin(stage2::unusual_name_works(grader))),
+
+    check(3, Must, "visits-refresh-the-ttl", "Each visit refreshes the TTL",
+        "Otherwise the count ends while the user is still visiting.",
+        "expire#a-visit-resets-the-ttl", |grader| Box::pin(stage3::visits_refresh_the_ttl(grader))),
+    check(3, Must, "keys-have-a-ttl", "After each request, every key that the app has created has a TTL",
+        "Redis keeps a key without a TTL forever, so memory fills up.",
+        "expire#a-key-without-a-ttl", |grader| Box::pin(stage3::keys_have_a_ttl(grader))),
+    check(3, Must, "no-moment-without-a-ttl", "At no moment does a key exist without a TTL: both commands take effect together",
+        "EXPIRE before the first write does nothing, because the key does not exist yet. After it, as a separate command, \
+         it is lost if the app or the connection dies in between. MULTI or a script runs both or none.",
+        "expire#run-both-commands-together", |grader| Box::pin(stage3::no_moment_without_a_ttl(grader))),
+    check(3, Must, "cut-visit-leaves-a-ttl", "If the connection is cut between two commands of a visit, no key remains without a TTL",
+        "Connections break. A key that is left behind without a TTL stays forever.",
+        "expire#run-both-commands-together", |grader| Box::pin(stage3::cut_visit_leaves_a_ttl(grader))),
+    check(3, Must, "count-restarts-after-the-ttl", "Without visits, the count starts at 1 again after the TTL",
+        "The TTL is the idle limit of the session.",
+        "expire#ten-seconds", |grader| Box::pin(waits::count_restarts_after_the_ttl(grader))),
+    check(3, Advice, "ttl-in-the-same-round-trip", "The TTL is set in the same round trip as the count",
+        "Each round trip adds the latency of the network to every page.",
+        "expire#run-both-commands-together", |grader| Box::pin(stage3::ttl_in_the_same_round_trip(grader))),
+
+    check(4, Must, "cookie-reveals-nothing", "The cookie contains no name, differs at each login, and has at least 128 bits",
+        "A token that can be guessed or computed lets others take over the session.",
+        "session-store#why-a-name-is-not-enough", |grader| Box::pin(stage4::cookie_reveals_nothing(grader))),
+    check(4, Must, "brought-token-is-not-adopted", "A token that the client brings along is not adopted",
+        "An attacker who plants a token in a browser would share the session after the login (session fixation).",
+        "session-store#a-new-token-at-each-login", |grader| Box::pin(stage4::brought_token_is_not_adopted(grader))),
+    check(4, Must, "login-changes-the-token", "Login creates a new token, and ends the session of the old one",
+        "The old token may be known to others, and must not become more powerful.",
+        "session-store#a-new-token-at-each-login", |grader| Box::pin(stage4::login_changes_the_token(grader))),
+    check(4, Must, "logout-ends-the-session", "After the logout, a copy of the cookie is worthless",
+        "Deleting the cookie in the browser does not end the session: a copy still works.",
+        "session-store#a-logout-that-works", |grader| Box::pin(stage4::logout_ends_the_session(grader))),
+    check(4, Must, "held-request-revives-nothing", "A request that was held at Redis across the logout does not bring the session back",
+        "A slow request can write after the logout. If it creates the key again, the session lives on.",
+        "session-store#an-expired-token-must-stay-invalid", |grader| Box::pin(stage4::held_request_revives_nothing(grader))),
+    check(4, Must, "made-up-token-leaves-no-key", "A made-up token leaves no key",
+        "Otherwise anyone can fill the memory of Redis, or choose the token of a session.",
+        "session-store#an-expired-token-must-stay-invalid", |grader| Box::pin(stage4::made_up_token_leaves_no_key(grader))),
+    check(4, Must, "visit-without-cookie-creates-no-key", "A visit without a cookie creates no key",
+        "Bots and health checks send no cookie, and would create a session with every request.",
+        "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::visit_without_cookie_creates_no_key(grader))),
+    check(4, Must, "any-access-refreshes-the-ttl", "Any access refreshes the TTL",
+        "The TTL is an idle limit, so every visit must reset it.",
+        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage4::any_access_refreshes_the_ttl(grader))),
+    check(4, Must, "active-visitor-stays-logged-in", "An active visitor stays logged in beyond the TTL",
+        "If the cookie has a Max-Age or Expires, visits must renew it too, or the browser drops it.",
+        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(waits::active_visitor_stays_logged_in(grader))),
+    check(4, Must, "session-ends-after-the-ttl", "After the TTL without visits, the user is logged out",
+        "A session that is left behind in a browser must not be usable for long.",
+        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(waits::session_ends_after_the_ttl(grader))),
+    check(4, Must, "login-waits-for-redis", "Login succeeds only after Redis has confirmed the session",
+        "Otherwise the user has a cookie without a session, and sees a login that did not work.",
+        "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::login_waits_for_redis(grader))),
+    check(4, Must, "answers-while-redis-is-silent", "If Redis is silent, the app answers within 5 s",
+        "Clients without a timeout wait forever. Soon all workers of the app wait, and no page works.",
+        "troubleshooting#no-timeout", |grader| Box::pin(stage4::answers_while_redis_is_silent(grader))),
+    check(4, Must, "recovers-without-a-restart", "When Redis is back, the app works again without a restart",
+        "Redis restarts and fails over. The app must connect again by itself.",
+        "in-production#failover", |grader| Box::pin(stage4::recovers_without_a_restart(grader))),
+    check(4, Must, "cut-login-leaves-nothing", "If the connection is cut between two commands of a login, no half-created session remains",
+        "A session without a TTL stays forever, and a session without a user may confuse the app.",
+        "session-store#store-a-digest-of-the-token", |grader| Box::pin(stage4::cut_login_leaves_nothing(grader))),
+    check(4, Advice, "key-is-not-the-token", "The key is not the token itself",
+        "If the key is a digest of the token, people who can read Redis still cannot log in.",
+        "session-store#store-a-digest-of-the-token", |grader| Box::pin(stage4::key_is_not_the_token(grader))),
+    check(4, Advice, "session-has-a-maximum-lifetime", "A session ends at its maximum lifetime, even if it is used",
+        "A stolen token must not work forever.",
+        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(waits::session_has_a_maximum_lifetime(grader))),
+    check(4, Advice, "logout-needs-a-post", "A link on another site does not log the user out",
+        "If logout is a GET, any page can end the session with an image or a link.",
+        "session-store#a-logout-that-works", |grader| Box::pin(stage4::logout_needs_a_post(grader))),
+    check(4, Advice, "prefetch-does-not-log-out", "A prefetch of the logout link does not log the user out",
+        "Browsers load links in advance. This must not change anything.",
+        "session-store#a-logout-that-works", |grader| Box::pin(stage4::prefetch_does_not_log_out(grader))),
+    check(4, Advice, "logout-deletes-the-cookie", "Logout deletes the cookie",
+        "A dead token in the browser only costs a lookup at every visit.",
+        "session-store#a-logout-that-works", |grader| Box::pin(stage4::logout_deletes_the_cookie(grader))),
+    check(4, Advice, "unavailable-is-503", "Without Redis, the app answers 503 rather than 500",
+        "503 tells load balancers and clients to try again later.",
+        "troubleshooting#error-replies-from-redis", |grader| Box::pin(stage4::unavailable_is_503(grader))),
+    check(4, Advice, "visit-without-cookie-sends-nothing", "A visit without a cookie sends nothing to Redis",
+        "There is nothing to look up.",
+        "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::visit_without_cookie_sends_nothing(grader))),
+    check(4, Advice, "visit-without-cookie-needs-no-redis", "A visit without a cookie works while Redis is down",
+        "Public pages should not depend on the session store.",
+        "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::visit_without_cookie_needs_no_redis(grader))),
+    check(4, Advice, "connections-are-reused", "Connections to Redis are reused",
+        "A new client per request adds several round trips, and can exhaust the connections of Redis.",
+        "troubleshooting#the-pool-is-empty", |grader| Box::pin(stage4::connections_are_reused(grader))),
+    check(4, Advice, "no-commands-over-all-keys", "No request uses KEYS, SCAN or FLUSHALL",
+        "These commands process all keys, and are slow in a large Redis. FLUSHALL deletes the data of others.",
+        "in-production#how-much-memory", |grader| Box::pin(stage4::no_commands_over_all_keys(grader))),
+    check(4, Advice, "value-is-not-a-pickle", "The stored value is not a Python pickle",
+        "Loading a pickle runs code that it contains, so anyone who can write to Redis could control the app.",
+        "session-store#why-not-load-and-save-the-whole-session", |grader| Box::pin(stage4::value_is_not_a_pickle(grader))),
+    check(4, Advice, "output-contains-no-token", "The output of the app contains no token",
+        "Logs are read by many people and programs.",
+        "session-store#store-a-digest-of-the-token", |grader| Box::pin(stage4::output_contains_no_token(grader))),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_stages_are_in_order() {
+        let ids: HashSet<&str> = CHECKS.iter().map(|check| check.id).collect();
+        assert_eq!(ids.len(), CHECKS.len());
+        assert!(CHECKS.is_sorted_by_key(|check| check.stage));
+    }
+}

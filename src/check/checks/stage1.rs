@@ -1,0 +1,303 @@
+//! Stage 1: the session is a signed cookie.
+
+use crate::check::browser::Cause;
+use crate::check::exchange::Exchange;
+use crate::check::grader::{Grader, Judged, LoggedIn, NotHeld, fails, not_judged};
+
+pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
+    let pages = grader.pages().clone();
+    let mut visitor = grader.visitor();
+    for path in [&pages.home, &pages.login, &pages.logout] {
+        let exchange = visitor.get(path, Cause::OwnPage).await;
+        let got = match &exchange.hops[exchange.hops.len() - 1].answer {
+            // Some apps allow only POST for the logout.
+            Ok(page) if page.status < 400 || (path == &pages.logout && page.status == 405) => continue,
+            Ok(page) => page.shown(),
+            Err(why) => why.clone(),
+        };
+        return fails(
+            format!("GET {path}, logged out"),
+            "a page, or a redirect to one",
+            got,
+            &[&exchange],
+        );
+    }
+    let exchange = visitor.home().await;
+    if grader.shows_login(&exchange) {
+        let got = exchange
+            .page()
+            .map(crate::check::page::Page::shown)
+            .unwrap_or_default();
+        return fails(
+            "GET of the home page without a login",
+            "a page that shows no user",
+            got,
+            &[&exchange],
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
+    let name = grader.name();
+    let mut visitor = grader.visitor();
+    let login = visitor.log_in(&name).await;
+    let did = format!("logged in as {name}");
+    let Some(answer) = login.answer_to_form().filter(|page| page.status < 400) else {
+        return fails(did, "a redirect to the home page", got(&login), &[&login]);
+    };
+    let is_redirect = (300..400).contains(&answer.status);
+    let end = login.page().map(|page| page.url.path().to_owned());
+    if is_redirect && end.as_deref() != Some(&grader.pages().home) {
+        let expected = format!("a redirect to {}", grader.pages().home);
+        return fails(did, expected, got(&login), &[&login]);
+    }
+    let home = visitor.home().await;
+    if grader.shows_login(&home) {
+        return Ok(());
+    }
+    let expected = "the home page shows that the user is logged in (--logged-in sets the text)";
+    fails(did, expected, got(&home), &[&login, &home])
+}
+
+fn got(exchange: &Exchange) -> String {
+    match exchange.hops.last().map(|hop| &hop.answer) {
+        Some(Ok(page)) => page.shown(),
+        Some(Err(why)) => why.clone(),
+        None => String::new(),
+    }
+}
+
+pub(super) async fn name_is_shown_escaped(grader: &mut Grader) -> Judged {
+    let mut user = grader.logged_in().await?;
+    let home = user.visitor.home().await;
+    if !home
+        .page()
+        .is_some_and(|page| page.shows_user(&user.name, grader.pages()))
+    {
+        return fails(
+            "GET of the home page after the login",
+            format!("the name {}", user.name),
+            got(&home),
+            &[&user.login, &home],
+        );
+    }
+    let tag = format!("<b id={}>", grader.name());
+    let mut user = grader.logged_in_as(tag.clone()).await?;
+    let home = user.visitor.home().await;
+    let Some(page) = home.page() else {
+        return fails(
+            format!("logged in as {tag}"),
+            "a home page",
+            got(&home),
+            &[&user.login, &home],
+        );
+    };
+    let is_html = page
+        .headers_named("content-type")
+        .any(|kind| kind.contains("html"));
+    if is_html && page.body.contains(&tag) {
+        return fails(
+            format!("logged in as {tag}"),
+            "the name as text: &lt;b …",
+            format!("{tag} as HTML"),
+            &[&user.login, &home],
+        );
+    }
+    if !page.shows_user(&tag, grader.pages()) {
+        return fails(
+            format!("logged in as {tag}"),
+            "the name, unchanged, as text",
+            got(&home),
+            &[&user.login, &home],
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn logout_logs_out(grader: &mut Grader) -> Judged {
+    let mut user = grader.logged_in().await?;
+    let home = grader.visit(&mut user).await?;
+    let logout = log_out(grader, &mut user).await?;
+    let after = user.visitor.home().await;
+    if grader.shows_login(&after) {
+        return fails(
+            "logged in, logged out, and opened the home page",
+            "a page that shows no user",
+            got(&after),
+            &[&home, &logout, &after],
+        );
+    }
+    match logout.page() {
+        Some(page) if page.status < 400 => Ok(()),
+        _ => fails(
+            "logged out",
+            "a redirect to the home page",
+            got(&logout),
+            &[&logout],
+        ),
+    }
+}
+
+/// Logs out in the way that the home page offers.
+pub(super) async fn log_out(grader: &Grader, user: &mut LoggedIn) -> Result<Exchange, NotHeld> {
+    let home = grader.visit(user).await?;
+    match home.page() {
+        Some(page) => Ok(user.visitor.log_out(page).await),
+        None => Err(not_judged("the home page does not answer")),
+    }
+}
+
+pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
+    let cookie = grader.session_cookie().await?;
+    let user = grader.logged_in().await?;
+    let value = user.visitor.cookie(&cookie).unwrap_or_default();
+    let other = grader.name();
+    for (kind, bad) in [
+        ("changed", changed(&value)),
+        ("truncated", value[..value.len() / 2].to_owned()),
+        ("foreign", user.name.clone()),
+        ("foreign", other),
+        ("foreign", "j:{\"username\":\"ada\"}".to_owned()),
+    ] {
+        let mut visitor = user.visitor.with_cookie(&cookie, Some(&bad));
+        let home = visitor.home().await;
+        let is_logged_out = home.page().is_some_and(|page| page.status < 500) && !grader.shows_login(&home);
+        if !is_logged_out {
+            let did = format!("opened the home page with a {kind} cookie: {cookie}={bad}");
+            return fails(did, "a page that shows no user", got(&home), &[&home]);
+        }
+    }
+    Ok(())
+}
+
+/// Returns a cookie's value with one other character. The last characters may be padding that is not checked.
+pub(super) fn changed(value: &str) -> String {
+    let at = value
+        .char_indices()
+        .map(|(at, _)| at)
+        .nth(value.chars().count() / 3)
+        .unwrap_or(0);
+    let mut other = value.to_owned();
+    if let Some(old) = value[at..].chars().next() {
+        let new = if old == 'A' { "B" } else { "A" };
+        other.replace_range(at..at + old.len_utf8(), new);
+    }
+    other
+}
+
+/// Returns the Set-Cookie header of the session cookie.
+async fn set_cookie(grader: &mut Grader) -> Result<(String, Exchange), NotHeld> {
+    let cookie = grader.session_cookie().await?;
+    let user = grader.logged_in().await?;
+    let start = format!("{cookie}=");
+    let answers = user.login.hops.iter().filter_map(|hop| hop.answer.as_ref().ok());
+    let headers: Vec<&str> = answers
+        .flat_map(|page| page.headers_named("set-cookie"))
+        .collect();
+    match headers.into_iter().rfind(|header| header.starts_with(&start)) {
+        Some(header) => Ok((header.to_owned(), user.login.clone())),
+        None => Err(not_judged("the login sets no session cookie")),
+    }
+}
+
+fn has_attribute(header: &str, name: &str) -> bool {
+    let mut attributes = header
+        .split(';')
+        .skip(1)
+        .map(|attribute| attribute.trim().to_ascii_lowercase());
+    attributes.any(|attribute| attribute == name || attribute.starts_with(&format!("{name}=")))
+}
+
+pub(super) async fn cookie_is_http_only(grader: &mut Grader) -> Judged {
+    let (header, login) = set_cookie(grader).await?;
+    match has_attribute(&header, "httponly") {
+        true => Ok(()),
+        false => fails("logged in", "Set-Cookie with HttpOnly", header, &[&login]),
+    }
+}
+
+pub(super) async fn cookie_has_same_site(grader: &mut Grader) -> Judged {
+    let (header, login) = set_cookie(grader).await?;
+    match has_attribute(&header, "samesite") {
+        true => Ok(()),
+        false => fails(
+            "logged in",
+            "Set-Cookie with SameSite=Lax or Strict",
+            header,
+            &[&login],
+        ),
+    }
+}
+
+pub(super) async fn cookie_path_is_root(grader: &mut Grader) -> Judged {
+    let (header, login) = set_cookie(grader).await?;
+    match has_attribute(&header, "path") && header.to_ascii_lowercase().replace(' ', "").contains(";path=/") {
+        true => Ok(()),
+        false => fails("logged in", "Set-Cookie with Path=/", header, &[&login]),
+    }
+}
+
+pub(super) async fn cookie_is_secure(grader: &mut Grader) -> Judged {
+    if grader.settings().base.scheme() != "https" {
+        return Err(not_judged("the app is not behind https"));
+    }
+    let (header, login) = set_cookie(grader).await?;
+    match has_attribute(&header, "secure") {
+        true => Ok(()),
+        false => fails(
+            "logged in over https",
+            "Set-Cookie with Secure",
+            header,
+            &[&login],
+        ),
+    }
+}
+
+pub(super) async fn pages_are_not_stored(grader: &mut Grader) -> Judged {
+    let mut user = grader.logged_in().await?;
+    let home = grader.visit(&mut user).await?;
+    let control = home
+        .page()
+        .map(|page| page.headers_named("cache-control").collect::<Vec<_>>().join(", "));
+    let control = control.unwrap_or_default();
+    if ["no-store", "private", "no-cache"]
+        .iter()
+        .any(|word| control.contains(word))
+    {
+        return Ok(());
+    }
+    let got = if control.is_empty() {
+        "no Cache-Control header".to_owned()
+    } else {
+        control
+    };
+    fails(
+        "opened the home page, logged in",
+        "Cache-Control: no-store",
+        got,
+        &[&home],
+    )
+}
+
+pub(super) async fn second_login_changes_the_name(grader: &mut Grader) -> Judged {
+    let mut user = grader.logged_in().await?;
+    let first = grader.visit(&mut user).await?;
+    let second = grader.name();
+    let login = user.visitor.log_in(&second).await;
+    let home = user.visitor.home().await;
+    let shows = |name: &str| {
+        home.page()
+            .is_some_and(|page| page.shows_user(name, grader.pages()))
+    };
+    if shows(&second) && !shows(&user.name) {
+        return Ok(());
+    }
+    let did = format!("logged in as {}, then as {second}", user.name);
+    fails(
+        did,
+        format!("the name {second}"),
+        got(&home),
+        &[&first, &login, &home],
+    )
+}

@@ -1,0 +1,299 @@
+//! Stage 2: visits are counted in Redis.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use redis::Value;
+
+use super::stage1::log_out;
+use crate::check::exchange::Exchange;
+use crate::check::grader::{Grader, Judged, fails, not_judged, shown_keys};
+use crate::check::redis_command::Key;
+
+/// The number of simultaneous visits.
+const CROWD: usize = 50;
+/// How long replies are delayed meanwhile, so that requests overlap at Redis.
+const OVERLAP: Duration = Duration::from_millis(30);
+/// The TTL of the keys during a restart of the app.
+const RESTART_TTL: Duration = Duration::from_secs(180);
+
+pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
+    let mut user = grader.logged_in().await?;
+    let mut exchanges = vec![user.login.clone()];
+    // The redirect after the login may be the first visit already.
+    let mut expected = grader.first_count(&user);
+    if expected == 0 {
+        expected = 1;
+        exchanges = vec![grader.visit(&mut user).await?];
+    }
+    loop {
+        let last = exchanges.last().and_then(Exchange::page);
+        let found = last.and_then(|page| page.visits(grader.pages()));
+        if found != Some(expected) {
+            let all: Vec<&Exchange> = exchanges.iter().collect();
+            let got = match (found, grader.site.proxy.as_ref()) {
+                (Some(found), _) => format!("Visits: {found}"),
+                (None, Some(proxy)) if proxy.connections_opened() == 0 => {
+                    format!(
+                        "no number, and no connection to the REDIS_URL of this check ({})",
+                        proxy.url()
+                    )
+                }
+                (None, _) => "no number (--visits sets the pattern)".to_owned(),
+            };
+            return fails(
+                format!("visit {expected}, counted from the login"),
+                format!("Visits: {expected}"),
+                got,
+                &all,
+            );
+        }
+        if expected == 3 {
+            break;
+        }
+        expected += 1;
+        exchanges.push(grader.visit(&mut user).await?);
+    }
+    // The count must be in the Redis of this check.
+    let is_in_redis = exchanges
+        .iter()
+        .any(|exchange| exchange.data_commands().next().is_some());
+    if grader.site.proxy.is_some() && !is_in_redis {
+        let all: Vec<&Exchange> = exchanges.iter().collect();
+        let expected = "commands at the REDIS_URL of this check";
+        return fails(
+            "three visits",
+            expected,
+            "no commands: the app does not count in this Redis",
+            &all,
+        );
+    }
+    Ok(())
+}
+
+/// Returns the integers in a reply.
+fn integers(reply: &Value) -> Vec<i64> {
+    match reply {
+        Value::Int(number) => vec![*number],
+        Value::Array(items) => items.iter().flat_map(integers).collect(),
+        _ => Vec::new(),
+    }
+}
+
+pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
+    grader.proxy()?;
+    let mut user = grader.logged_in().await?;
+    grader.count(&mut user).await?;
+    let (number, home) = grader.count(&mut user).await?;
+    let increments = |exchange: &Exchange| {
+        let names = ["HINCRBY", "INCR", "INCRBY", "EXEC", "EVAL", "EVALSHA", "FCALL"];
+        let commands = exchange
+            .commands
+            .iter()
+            .filter(|command| names.contains(&command.name().as_str()));
+        commands
+            .filter_map(|command| command.reply.as_ref())
+            .flat_map(integers)
+            .collect::<Vec<_>>()
+    };
+    let replies = increments(&home);
+    if !replies.contains(&number) {
+        let expected = format!("a reply of HINCRBY with the integer {number}");
+        return fails(
+            "the second visit",
+            expected,
+            format!("replies: {replies:?}"),
+            &[&home],
+        );
+    }
+    // Replies are delayed, so that a second command, such as HGET, sees the visits of others.
+    let proxy = grader.proxy()?;
+    proxy.delay(OVERLAP);
+    let visits = join_all((0..6).map(|_| {
+        let mut visitor = user.visitor.clone();
+        async move { visitor.home().await }
+    }))
+    .await;
+    proxy.delay(Duration::ZERO);
+    let numbers: Vec<i64> = visits
+        .iter()
+        .filter_map(|visit| visit.page()?.visits(grader.pages()))
+        .collect();
+    let different: BTreeSet<i64> = numbers.iter().copied().collect();
+    if different.len() == numbers.len() {
+        return Ok(());
+    }
+    fails(
+        "6 simultaneous visits",
+        "6 different numbers",
+        format!("{numbers:?}"),
+        &[&visits[0]],
+    )
+}
+
+pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged {
+    let mut user = grader.logged_in().await?;
+    let (before, _) = grader.count(&mut user).await?;
+    if let Some(proxy) = &grader.site.proxy {
+        proxy.delay(OVERLAP);
+    }
+    let visits = join_all((0..CROWD).map(|_| {
+        let mut visitor = user.visitor.clone();
+        async move { visitor.home().await }
+    }))
+    .await;
+    if let Some(proxy) = &grader.site.proxy {
+        proxy.delay(Duration::ZERO);
+    }
+    let did = format!("{CROWD} simultaneous visits after visit {before}, then one more");
+    if let Some(bad) = visits.iter().find(|visit| !grader.shows_login(visit)) {
+        let got = bad.http_lines().join("; ");
+        return fails(did, "a page that shows the user for each visit", got, &[bad]);
+    }
+    let (after, last) = grader.count(&mut user).await?;
+    let expected = before + CROWD as i64 + 1;
+    if after == expected {
+        return Ok(());
+    }
+    fails(
+        did,
+        format!("Visits: {expected}"),
+        after.to_string(),
+        &[&visits[0], &last],
+    )
+}
+
+pub(super) async fn two_names_two_counters(grader: &mut Grader) -> Judged {
+    let mut first = grader.logged_in().await?;
+    let mut second = grader.logged_in().await?;
+    let start = [grader.first_count(&first), grader.first_count(&second)];
+    let (one, a) = grader.count(&mut first).await?;
+    let (two, b) = grader.count(&mut first).await?;
+    let (other, c) = grader.count(&mut second).await?;
+    let (three, d) = grader.count(&mut first).await?;
+    let numbers = [one, two, other, three];
+    let expected = [start[0] + 1, start[0] + 2, start[1] + 1, start[0] + 3];
+    if numbers == expected && start.iter().all(|start| *start <= 1) {
+        return Ok(());
+    }
+    let did = format!("visits of {0}, {0}, {1}, {0}", first.name, second.name);
+    fails(
+        did,
+        format!("the numbers {expected:?}"),
+        format!("{numbers:?}"),
+        &[&a, &b, &c, &d],
+    )
+}
+
+pub(super) async fn restarted_app_continues(grader: &mut Grader) -> Judged {
+    if grader.app.is_none() {
+        return Err(not_judged(
+            "the app was not started by this program; add its start command after --",
+        ));
+    }
+    let mut user = grader.logged_in().await?;
+    grader.count(&mut user).await?;
+    let (before, first) = grader.count(&mut user).await?;
+    // The restart may take longer than the TTL.
+    let started = Instant::now();
+    if let Some(proxy) = &grader.site.proxy {
+        proxy.prolong(&first.keys(), RESTART_TTL).await;
+    }
+    if let Some(app) = &mut grader.app
+        && let Err(error) = app.restart_after_kill().await
+    {
+        return Err(not_judged(format!("the app did not start again: {error}")));
+    }
+    let after = user.visitor.home().await;
+    let found = after.page().and_then(|page| page.visits(grader.pages()));
+    if found == Some(before + 1) {
+        return Ok(());
+    }
+    if grader.site.proxy.is_none()
+        && grader.settings().stage > 2
+        && started.elapsed() >= grader.settings().ttl
+    {
+        return Err(not_judged("the restart took longer than the TTL"));
+    }
+    let got = found.map_or_else(
+        || after.http_lines().join("; "),
+        |found| format!("Visits: {found}"),
+    );
+    let did = "two visits, SIGKILL and restart of the app, and another visit with the same cookie";
+    fails(did, format!("Visits: {}", before + 1), got, &[&first, &after])
+}
+
+pub(super) async fn visit_is_one_round_trip(grader: &mut Grader) -> Judged {
+    grader.proxy()?;
+    let mut user = grader.logged_in().await?;
+    grader.visit(&mut user).await?;
+    let mut home = grader.visit(&mut user).await?;
+    grader.settle(&mut home).await;
+    match home.round_trips() {
+        0 | 1 => Ok(()),
+        trips => fails(
+            "a visit",
+            "one round trip to Redis",
+            format!("{trips} round trips"),
+            &[&home],
+        ),
+    }
+}
+
+pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
+    grader.proxy()?;
+    let mut first = grader.logged_in().await?;
+    let mut second = grader.logged_in().await?;
+    let (one, two) = (grader.visit(&mut first).await?, grader.visit(&mut second).await?);
+    let (a, b) = (one.keys(), two.keys());
+    let (Some(key), Some(other)) = (a.first(), b.first()) else {
+        return Err(not_judged("a visit uses no key"));
+    };
+    let common: Key = key
+        .iter()
+        .zip(other)
+        .take_while(|(a, b)| a == b)
+        .map(|(a, _)| *a)
+        .collect();
+    if common.len() >= 3 || common.iter().any(|byte| b":/._-|".contains(byte)) {
+        return Ok(());
+    }
+    let got = shown_keys(&[key.clone(), other.clone()]);
+    fails(
+        "visits of two users",
+        "keys that start with the same word, such as app:session:",
+        got,
+        &[&one, &two],
+    )
+}
+
+pub(super) async fn unusual_name_works(grader: &mut Grader) -> Judged {
+    let unique = grader.name();
+    let mut name = format!("Zoë 日本 \"{{}}\" 100% ☕ : * [a] \\ {unique} ");
+    while name.chars().count() < 64 {
+        name.push('é');
+    }
+    let did = format!("logged in as {name}");
+    let mut user = match grader.logged_in_as(name.clone()).await {
+        Ok(user) => user,
+        Err(_) => return fails(did, "a login", "the login failed", &[]),
+    };
+    let home = user.visitor.home().await;
+    let is_shown = home
+        .page()
+        .is_some_and(|page| page.shows_user(&name, grader.pages()));
+    let is_counted = home
+        .page()
+        .is_some_and(|page| page.visits(grader.pages()).is_some());
+    let _ = log_out(grader, &mut user).await;
+    if is_shown && is_counted {
+        return Ok(());
+    }
+    fails(
+        did,
+        "the name and a number of visits",
+        home.http_lines().join("; "),
+        &[&home],
+    )
+}

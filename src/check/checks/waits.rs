@@ -1,0 +1,185 @@
+//! The checks that wait for the TTL. They share one wait, in which one visitor is idle and another is active.
+
+use std::time::{Duration, Instant};
+
+use crate::check::exchange::Exchange;
+use crate::check::grader::{Grader, Judged, NotHeld, fails, not_judged};
+
+/// The largest difference from `--ttl` of the TTL that the app uses.
+const TOLERANCE: Duration = Duration::from_millis(1500);
+
+/// What was seen during the wait.
+pub(crate) struct Waits {
+    /// The idle visitor's visit after the TTL, and the name.
+    idle: Exchange,
+    idle_name: String,
+    /// The number of visits of the idle visitor before the wait.
+    before: Option<i64>,
+    /// The active visitor's visits, and when.
+    active: Vec<(Duration, Exchange)>,
+    /// The TTL that the app uses, if it is not the one of `--ttl`.
+    other_ttl: Option<Duration>,
+}
+
+/// Waits, unless another check has done so.
+async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
+    if grader.waits.is_some() {
+        return Ok(());
+    }
+    let ttl = grader.settings().ttl;
+    let mut idle = grader.logged_in().await?;
+    let mut active = grader.logged_in().await?;
+    let idle_name = idle.name.clone();
+    let mut before = None;
+    let mut last = grader.visit(&mut active).await?;
+    for _ in 0..2 {
+        last = grader.visit(&mut idle).await?;
+        before = last.page().and_then(|page| page.visits(grader.pages()));
+    }
+    let other_ttl = other_ttl(grader, &last).await;
+    let mut visits = Vec::new();
+    let mut idle_visit = last;
+    if other_ttl.is_none() {
+        let started = Instant::now();
+        for _ in 0..2 {
+            grader.wait("waiting for the TTL", ttl.mul_f64(0.6)).await;
+            visits.push((started.elapsed(), active.visitor.home().await));
+        }
+        idle_visit = idle.visitor.home().await;
+    }
+    grader.waits = Some(Waits {
+        idle: idle_visit,
+        idle_name,
+        before,
+        active: visits,
+        other_ttl,
+    });
+    Ok(())
+}
+
+/// Returns the TTL that the app uses, if it is not the one of `--ttl`. Keys without a TTL do not count.
+async fn other_ttl(grader: &Grader, visit: &Exchange) -> Option<Duration> {
+    let proxy = grader.site.proxy.as_ref()?;
+    let expected = grader.settings().ttl;
+    let ttls = proxy.ttls(&visit.keys()).await;
+    let longest = ttls
+        .into_iter()
+        .filter_map(|left| u64::try_from(left).ok())
+        .max()?;
+    let seen = Duration::from_millis(longest);
+    // A TTL in milliseconds has decreased a little since the visit.
+    (seen > expected + TOLERANCE / 3 || seen + TOLERANCE < expected).then_some(seen)
+}
+
+/// Returns what was seen.
+async fn seen(grader: &mut Grader) -> Result<&Waits, NotHeld> {
+    wait(grader).await?;
+    let waits = grader
+        .waits
+        .as_ref()
+        .ok_or_else(|| not_judged("the wait failed"))?;
+    match waits.other_ttl {
+        Some(ttl) => {
+            let seconds = ttl.as_secs_f64().ceil();
+            Err(not_judged(format!(
+                "the app uses a TTL of {seconds} s; add --ttl {seconds}, or make the app use another TTL"
+            )))
+        }
+        None => Ok(waits),
+    }
+}
+
+pub(super) async fn count_restarts_after_the_ttl(grader: &mut Grader) -> Judged {
+    let (ttl, stage) = (grader.settings().ttl, grader.settings().stage);
+    let waits = seen(grader).await?;
+    let (idle, name, before) = (waits.idle.clone(), waits.idle_name.clone(), waits.before);
+    let mut found = idle.page().and_then(|page| page.visits(grader.pages()));
+    let mut exchanges = vec![idle];
+    if stage == 4 && !grader.shows_login(&exchanges[0]) {
+        let mut user = grader.logged_in_as(name).await?;
+        found = Some(grader.first_count(&user)).filter(|count| *count > 0);
+        exchanges.push(user.login.clone());
+        if found.is_none() {
+            let (count, home) = grader.count(&mut user).await?;
+            found = Some(count);
+            exchanges.push(home);
+        }
+    }
+    if found == Some(1) {
+        return Ok(());
+    }
+    let all: Vec<&Exchange> = exchanges.iter().collect();
+    let did = format!(
+        "visits up to {}, then no visit for more than {} s",
+        before.unwrap_or(0),
+        ttl.as_secs()
+    );
+    let got = found.map_or_else(|| "no number".to_owned(), |found| format!("Visits: {found}"));
+    fails(did, "Visits: 1", got, &all)
+}
+
+pub(super) async fn active_visitor_stays_logged_in(grader: &mut Grader) -> Judged {
+    let visits = seen(grader).await?.active.clone();
+    for (at, visit) in &visits {
+        if grader.shows_login(visit) {
+            continue;
+        }
+        let ttl = grader.settings().ttl;
+        if *at > ttl.mul_f64(1.9) {
+            return Err(not_judged("this computer was too slow to visit in time"));
+        }
+        let did = format!(
+            "a login, then visits every {:.1} s with a TTL of {} s",
+            ttl.mul_f64(0.6).as_secs_f64(),
+            ttl.as_secs()
+        );
+        let got = format!("logged out after {:.1} s", at.as_secs_f64());
+        return fails(did, "logged in", got, &[visit]);
+    }
+    Ok(())
+}
+
+pub(super) async fn session_ends_after_the_ttl(grader: &mut Grader) -> Judged {
+    let idle = seen(grader).await?.idle.clone();
+    if !grader.shows_login(&idle) && idle.page().is_some_and(|page| page.status < 500) {
+        return Ok(());
+    }
+    let did = format!("no visit for more than {} s", grader.settings().ttl.as_secs());
+    fails(
+        did,
+        "a page that shows no user",
+        idle.http_lines().join("; "),
+        &[&idle],
+    )
+}
+
+pub(super) async fn session_has_a_maximum_lifetime(grader: &mut Grader) -> Judged {
+    let Some(max_age) = grader.settings().max_age else {
+        return Err(not_judged(
+            "add --max-age SECONDS, with the maximum lifetime that the app uses",
+        ));
+    };
+    let mut user = grader.logged_in().await?;
+    let started = Instant::now();
+    let pause = grader.settings().ttl.mul_f64(0.4);
+    let mut last = grader.visit(&mut user).await?;
+    while started.elapsed() < max_age + Duration::from_secs(1) {
+        grader.wait("waiting for the maximum lifetime", pause).await;
+        last = user.visitor.home().await;
+        if !grader.shows_login(&last) {
+            let age = started.elapsed();
+            if age + Duration::from_secs(1) >= max_age {
+                return Ok(());
+            }
+            let got = format!("logged out after {:.1} s", age.as_secs_f64());
+            return fails(
+                "a visit every few seconds",
+                format!("logged in for {} s", max_age.as_secs()),
+                got,
+                &[&last],
+            );
+        }
+    }
+    let expected = format!("logged out after {} s", max_age.as_secs());
+    fails("a visit every few seconds", expected, "still logged in", &[&last])
+}

@@ -1,0 +1,126 @@
+//! What a visitor did, what the app answered, and which Redis commands it sent meanwhile.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use url::Url;
+
+use super::page::Page;
+use super::proxy::Proxy;
+use super::redis_command::{Key, SeenCommand};
+use crate::sanitize;
+
+/// One request and its response.
+#[derive(Clone, Debug)]
+pub(crate) struct Hop {
+    pub(crate) method: String,
+    pub(crate) url: Url,
+    /// The response, or why there is none.
+    pub(crate) answer: Result<Page, String>,
+    pub(crate) took: Duration,
+}
+
+/// The requests of one action of a visitor, such as a login with its redirects, and the commands that it caused.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange {
+    pub(crate) hops: Vec<Hop>,
+    pub(crate) commands: Vec<SeenCommand>,
+    /// The place in the proxy's record before the first request.
+    pub(crate) mark: usize,
+}
+
+impl Exchange {
+    /// Records what `visit` does.
+    pub(crate) async fn record(proxy: Option<&Proxy>, visit: impl AsyncFnOnce(&mut Vec<Hop>)) -> Self {
+        let mark = proxy.map_or(0, Proxy::mark);
+        let mut hops = Vec::new();
+        if let Some(proxy) = proxy {
+            proxy.request_begins();
+        }
+        visit(&mut hops).await;
+        let commands = proxy.map_or_else(Vec::new, |proxy| {
+            proxy.request_ends();
+            proxy.since(mark)
+        });
+        Self { hops, commands, mark }
+    }
+
+    /// Returns the page at the end, after redirects.
+    pub(crate) fn page(&self) -> Option<&Page> {
+        self.hops.last()?.answer.as_ref().ok()
+    }
+
+    /// Returns the response to the form, before redirects.
+    pub(crate) fn answer_to_form(&self) -> Option<&Page> {
+        let sent = self.hops.iter().find(|hop| hop.method == "POST");
+        sent.or(self.hops.last())?.answer.as_ref().ok()
+    }
+
+    /// Returns the longest time that a response took.
+    pub(crate) fn longest(&self) -> Duration {
+        self.hops.iter().map(|hop| hop.took).max().unwrap_or_default()
+    }
+
+    /// Returns the commands that read or write data.
+    pub(crate) fn data_commands(&self) -> impl Iterator<Item = &SeenCommand> {
+        self.commands.iter().filter(|command| command.uses_data())
+    }
+
+    /// Returns the keys of these commands, in order, each once.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        let mut known = HashSet::new();
+        let keys = self.data_commands().flat_map(|command| &command.keys);
+        keys.filter(|key| known.insert(*key)).cloned().collect()
+    }
+
+    /// Returns how many times the app waited for Redis.
+    pub(crate) fn round_trips(&self) -> usize {
+        let trips = self
+            .commands
+            .iter()
+            .filter(|command| command.effect != super::redis_command::Effect::Connection);
+        trips
+            .map(|command| (command.connection, command.round_trip))
+            .collect::<HashSet<_>>()
+            .len()
+    }
+
+    /// Returns the requests with their responses, one per line, shortened.
+    pub(crate) fn http_lines(&self) -> Vec<String> {
+        let lines = self.hops.iter().map(|hop| {
+            let path = &hop.url[url::Position::BeforePath..];
+            let answer = match &hop.answer {
+                Ok(page) => {
+                    let location = page.headers_named("location").next();
+                    let location = location.map(|to| format!(" Location: {to}")).unwrap_or_default();
+                    let cookies: String = page
+                        .headers_named("set-cookie")
+                        .map(|cookie| format!(" Set-Cookie: {cookie}"))
+                        .collect();
+                    let text = page.shown();
+                    let text = if location.is_empty() {
+                        text
+                    } else {
+                        page.status.to_string()
+                    };
+                    format!("{text}{location}{cookies}")
+                }
+                Err(why) => why.clone(),
+            };
+            sanitize::line(&format!("{} {path} → {answer}", hop.method)).into_owned()
+        });
+        lines.collect()
+    }
+
+    /// Returns the commands with their times after the first one and their replies, one per line, shortened.
+    pub(crate) fn redis_lines(&self) -> Vec<String> {
+        let Some(first) = self.commands.first() else {
+            return Vec::new();
+        };
+        let lines = self.commands.iter().map(|command| {
+            let after = command.at.saturating_duration_since(first.at);
+            format!("{:.1} ms {}", after.as_secs_f64() * 1000.0, command.shown())
+        });
+        lines.collect()
+    }
+}

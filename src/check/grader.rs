@@ -1,0 +1,258 @@
+//! What all checks share: the app, the proxy, new visitors and names, and results that several checks need.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::app::App;
+use super::browser::{Site, Visitor};
+use super::checks::{Silence, Waits};
+use super::exchange::Exchange;
+use super::proxy::Proxy;
+use super::redis_command::Key;
+use super::settings::{AppPages, Settings};
+use crate::deadline::Deadline;
+use crate::random;
+
+/// The state of a run.
+pub(crate) struct Grader {
+    pub(crate) site: Arc<Site>,
+    /// The app, if this program has started it.
+    pub(crate) app: Option<App>,
+    /// Different in each run, so that no name has been used before.
+    run: String,
+    names: usize,
+    session_cookie: Option<String>,
+    pub(crate) waits: Option<Waits>,
+    pub(crate) silence: Option<Silence>,
+    /// The tokens of all sessions of this run, for a search in the output of the app.
+    pub(crate) tokens: Vec<String>,
+    on_wait: OnWait,
+}
+
+/// Called at the beginning of a wait with its reason and its length. Returns a function that shows the time left.
+type OnWait = Box<dyn Fn(&'static str, Duration) -> Box<dyn FnMut(Duration)>>;
+
+/// Whether a check holds, and if not, why.
+pub(crate) type Judged = Result<(), NotHeld>;
+
+/// The result of a check that does not hold.
+#[derive(Debug)]
+pub(crate) enum NotHeld {
+    Fails(Box<Failure>),
+    /// The check cannot be judged, with the reason.
+    NotJudged(String),
+}
+
+/// The evidence that a check fails.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) did: String,
+    pub(crate) expected: String,
+    pub(crate) got: String,
+    /// The requests and their responses, one per line.
+    pub(crate) http: Vec<String>,
+    /// The Redis commands and their replies, one per line.
+    pub(crate) redis: Vec<String>,
+}
+
+/// Returns the result of a check that fails.
+pub(crate) fn fails(
+    did: impl Into<String>,
+    expected: impl Into<String>,
+    got: impl Into<String>,
+    exchanges: &[&Exchange],
+) -> Judged {
+    Err(NotHeld::Fails(Box::new(Failure {
+        did: did.into(),
+        expected: expected.into(),
+        got: got.into(),
+        http: exchanges
+            .iter()
+            .flat_map(|exchange| exchange.http_lines())
+            .collect(),
+        redis: exchanges
+            .iter()
+            .flat_map(|exchange| exchange.redis_lines())
+            .collect(),
+    })))
+}
+
+/// Returns the result of a check that cannot be judged.
+pub(crate) fn not_judged(why: impl Into<String>) -> NotHeld {
+    NotHeld::NotJudged(why.into())
+}
+
+/// A visitor who has just logged in.
+pub(crate) struct LoggedIn {
+    pub(crate) visitor: Visitor,
+    pub(crate) name: String,
+    pub(crate) login: Exchange,
+}
+
+/// First letters of the names differ, so that a common beginning of keys is not part of the names.
+const FIRST_NAMES: [&str; 8] = [
+    "ada", "grace", "edsger", "kay", "linus", "margaret", "tim", "barbara",
+];
+/// How often a countdown changes.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
+/// The time for what an app does after its response.
+const SETTLE: Duration = Duration::from_millis(150);
+
+impl Grader {
+    pub(crate) fn new(site: Arc<Site>, app: Option<App>, on_wait: OnWait) -> Self {
+        Self {
+            site,
+            app,
+            run: random::hexadecimal::<4>(),
+            names: 0,
+            session_cookie: None,
+            waits: None,
+            silence: None,
+            tokens: Vec::new(),
+            on_wait,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.site.settings
+    }
+
+    pub(crate) fn pages(&self) -> &AppPages {
+        &self.site.settings.pages
+    }
+
+    /// Returns the proxy.
+    ///
+    /// # Errors
+    /// With `--black-box`, there is none.
+    pub(crate) fn proxy(&self) -> Result<&Proxy, NotHeld> {
+        let why = "--black-box: this check needs the Redis commands of the app";
+        self.site.proxy.as_ref().ok_or_else(|| not_judged(why))
+    }
+
+    /// Returns a user name that has not been used before.
+    pub(crate) fn name(&mut self) -> String {
+        let first = FIRST_NAMES[self.names % FIRST_NAMES.len()];
+        self.names += 1;
+        format!("{first}-{}-{}", self.run, self.names)
+    }
+
+    /// Returns a visitor without cookies.
+    pub(crate) fn visitor(&self) -> Visitor {
+        Visitor::new(&self.site)
+    }
+
+    /// Logs in a new visitor with a new name.
+    ///
+    /// # Errors
+    /// Not judged if the login fails: the checks of stage 1 say why.
+    pub(crate) async fn logged_in(&mut self) -> Result<LoggedIn, NotHeld> {
+        let name = self.name();
+        self.logged_in_as(name).await
+    }
+
+    /// Logs in a new visitor with this name.
+    pub(crate) async fn logged_in_as(&mut self, name: String) -> Result<LoggedIn, NotHeld> {
+        let mut visitor = self.visitor();
+        let login = visitor.log_in(&name).await;
+        let is_accepted = login.answer_to_form().is_some_and(|page| page.status < 400);
+        if !is_accepted || visitor.cookies().is_empty() {
+            return Err(not_judged("the login failed; see the check login-leads-home"));
+        }
+        self.tokens
+            .extend(visitor.cookies().into_iter().map(|(_, value)| value));
+        Ok(LoggedIn { visitor, name, login })
+    }
+
+    /// Visits the home page, which must show the user.
+    pub(crate) async fn visit(&self, visit: &mut LoggedIn) -> Result<Exchange, NotHeld> {
+        let exchange = visit.visitor.home().await;
+        match exchange.page() {
+            Some(page) if page.is_logged_in(self.pages()) => Ok(exchange),
+            _ => Err(not_judged(
+                "the home page does not show that the user is logged in; see name-is-shown-escaped",
+            )),
+        }
+    }
+
+    /// Returns the number on the home page.
+    pub(crate) async fn count(&self, visit: &mut LoggedIn) -> Result<(i64, Exchange), NotHeld> {
+        let exchange = self.visit(visit).await?;
+        match exchange.page().and_then(|page| page.visits(self.pages())) {
+            Some(visits) => Ok((visits, exchange)),
+            None => Err(not_judged(
+                "the home page shows no number of visits; see visits-count-up",
+            )),
+        }
+    }
+
+    /// Returns the number on the page to which the login led, or 0 if it shows none.
+    pub(crate) fn first_count(&self, user: &LoggedIn) -> i64 {
+        let page = user.login.page().filter(|page| page.is_logged_in(self.pages()));
+        page.and_then(|page| page.visits(self.pages())).unwrap_or(0)
+    }
+
+    /// Returns the name of the cookie without which a visitor is logged out.
+    pub(crate) async fn session_cookie(&mut self) -> Result<String, NotHeld> {
+        if let Some(name) = &self.session_cookie {
+            return Ok(name.clone());
+        }
+        let user = self.logged_in().await?;
+        for (name, _) in user.visitor.cookies() {
+            let mut without = user.visitor.with_cookie(&name, None);
+            let exchange = without.home().await;
+            if !self.shows_login(&exchange) {
+                self.session_cookie = Some(name.clone());
+                return Ok(name);
+            }
+        }
+        Err(not_judged(
+            "no cookie was found without which the user is logged out",
+        ))
+    }
+
+    /// Whether the page at the end shows that a user is logged in.
+    pub(crate) fn shows_login(&self, exchange: &Exchange) -> bool {
+        exchange
+            .page()
+            .is_some_and(|page| page.is_logged_in(self.pages()))
+    }
+
+    /// Waits for what an app does after its response, and adds those commands to the exchange.
+    pub(crate) async fn settle(&self, exchange: &mut Exchange) {
+        tokio::time::sleep(SETTLE).await;
+        if let Some(proxy) = &self.site.proxy {
+            exchange.commands = proxy.since(exchange.mark);
+        }
+    }
+
+    /// Returns those of the keys that exist.
+    pub(crate) async fn living(&self, keys: &[Key]) -> Result<Vec<Key>, NotHeld> {
+        let ttls = self.proxy()?.ttls(keys).await;
+        Ok(keys
+            .iter()
+            .zip(ttls)
+            .filter(|(_, ttl)| *ttl != -2)
+            .map(|(key, _)| key.clone())
+            .collect())
+    }
+
+    /// Waits, and shows why.
+    pub(crate) async fn wait(&self, why: &'static str, span: Duration) {
+        let mut show = (self.on_wait)(why, span);
+        let deadline = Deadline::after(span);
+        while !deadline.is_over() {
+            show(deadline.left());
+            deadline.sleep(SHOW_EVERY).await;
+        }
+    }
+}
+
+/// Returns keys as text, for a report.
+pub(crate) fn shown_keys(keys: &[Key]) -> String {
+    let keys: Vec<String> = keys
+        .iter()
+        .map(|key| String::from_utf8_lossy(key).into_owned())
+        .collect();
+    keys.join(", ")
+}

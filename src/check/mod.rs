@@ -1,0 +1,80 @@
+//! Grades the learner's own app, in any language, by what a browser sees and by which commands reach Redis.
+//!
+//! ```text
+//! app ─▶ visits through a proxy ─▶ exchanges ─▶ checks ─▶ report
+//! ```
+
+pub(crate) mod app;
+pub(crate) mod browser;
+mod checks;
+mod exchange;
+pub(crate) mod grader;
+mod page;
+pub(crate) mod proxy;
+mod redis_command;
+pub(crate) mod report;
+pub(crate) mod settings;
+
+use app::App;
+use checks::CHECKS;
+pub(crate) use checks::Kind;
+use grader::{Grader, NotHeld, fails, not_judged, shown_keys};
+use redis_command::Key;
+use report::{CheckResult, Outcome};
+
+use crate::session::KEY_PREFIX;
+
+/// Runs the checks of the chosen stages in order, and passes each result to `tell`.
+pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)) {
+    let mut ended = None;
+    for check in CHECKS {
+        if !grader.settings().includes(check.stage) {
+            continue;
+        }
+        let mut judged = match &ended {
+            Some(why) => Err(not_judged(String::clone(why))),
+            None => (check.run)(grader).await,
+        };
+        if let Some(app) = &mut grader.app
+            && ended.is_none()
+            && app.has_ended()
+        {
+            let output = app.output_file().display().to_string();
+            let got = format!("the app has ended; its output is in {output}");
+            if app.restart_after_kill().await.is_err() {
+                ended = Some(got.clone());
+            }
+            if !matches!(judged, Err(NotHeld::Fails(_))) {
+                judged = fails("the requests of this check", "the app keeps running", got, &[]);
+            }
+        }
+        let outcome = match judged {
+            Ok(()) => Outcome::Holds,
+            Err(NotHeld::Fails(failure)) => Outcome::Fails(failure),
+            Err(NotHeld::NotJudged(why)) => Outcome::NotJudged(why),
+        };
+        tell(CheckResult { check, outcome });
+    }
+}
+
+/// Stops the app, and removes keys that it has created: all of them, or only those of this program. Returns the keys that
+/// remain.
+pub(crate) async fn clean_up(grader: &mut Grader, removes_all: bool) -> Vec<String> {
+    if let Some(app) = &mut grader.app {
+        App::stop(app).await;
+    }
+    let Some(proxy) = &grader.site.proxy else {
+        return Vec::new();
+    };
+    let living = proxy.living_keys().await;
+    let (removed, left): (Vec<Key>, Vec<Key>) = living
+        .into_keys()
+        .partition(|key| removes_all || key.starts_with(KEY_PREFIX.as_bytes()));
+    proxy.delete(&removed).await;
+    let mut left: Vec<String> = left
+        .iter()
+        .map(|key| shown_keys(std::slice::from_ref(key)))
+        .collect();
+    left.sort();
+    left
+}

@@ -1,0 +1,260 @@
+//! What a visitor reads on a page: its text without tags, the names and numbers in it, and its forms.
+
+use regex_lite::Regex;
+use serde_json::Value;
+use url::Url;
+
+use super::settings::AppPages;
+
+/// The most characters of a page in a report.
+const SHOWN: usize = 160;
+
+/// A response, after redirects.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    /// The address after redirects.
+    pub(crate) url: Url,
+    /// In the received order, with names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Page {
+    /// Returns all headers with this name.
+    pub(crate) fn headers_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let matching = self.headers.iter().filter(move |(found, _)| found == name);
+        matching.map(|(_, value)| value.as_str())
+    }
+
+    fn is_json(&self) -> bool {
+        self.headers_named("content-type")
+            .any(|kind| kind.contains("json"))
+    }
+
+    /// Returns the text that a visitor sees: HTML without tags, scripts and styles, or the strings and numbers of JSON.
+    pub(crate) fn text(&self) -> String {
+        if self.is_json() {
+            self.body.clone()
+        } else {
+            html_text(&self.body)
+        }
+    }
+
+    /// Whether the page says that a user is logged in.
+    pub(crate) fn is_logged_in(&self, pages: &AppPages) -> bool {
+        self.status < 400 && pages.logged_in.is_match(&self.text())
+    }
+
+    /// Whether the page says that this user is logged in.
+    pub(crate) fn shows_user(&self, name: &str, pages: &AppPages) -> bool {
+        self.is_logged_in(pages) && self.shows_name(name)
+    }
+
+    fn shows_name(&self, name: &str) -> bool {
+        if self.is_json() {
+            let value = serde_json::from_str(&self.body).unwrap_or(Value::Null);
+            return has_string(&value, name);
+        }
+        squeezed(&self.text()).contains(&squeezed(name))
+    }
+
+    /// Returns the number of visits on the page.
+    pub(crate) fn visits(&self, pages: &AppPages) -> Option<i64> {
+        let text = self.text();
+        let found = pages.visits.captures(&text)?;
+        found
+            .get(1)
+            .or_else(|| found.get(0))?
+            .as_str()
+            .trim()
+            .parse()
+            .ok()
+    }
+
+    /// Returns the form that has a field with this name.
+    pub(crate) fn form_with(&self, field: &str) -> Option<Form> {
+        self.forms()
+            .into_iter()
+            .find(|form| form.fields.iter().any(|(name, _)| name == field))
+    }
+
+    /// Returns the form that is sent to this path with POST.
+    pub(crate) fn form_posting_to(&self, path: &str) -> Option<Form> {
+        self.forms()
+            .into_iter()
+            .find(|form| form.is_post && form.action.path() == path)
+    }
+
+    fn forms(&self) -> Vec<Form> {
+        let tags = Regex::new(r#"(?is)<(/?)(form|input)\b((?:[^>"']|"[^"]*"|'[^']*')*)>"#);
+        let tags = tags.expect("the pattern is valid");
+        let mut forms: Vec<Form> = Vec::new();
+        let mut is_open = false;
+        for tag in tags.captures_iter(&self.body) {
+            let attribute = |name: &str| attribute(&tag[3], name);
+            match (tag[2].to_ascii_lowercase().as_str(), &tag[1]) {
+                ("form", "/") => is_open = false,
+                ("form", _) => {
+                    is_open = true;
+                    let action = attribute("action").filter(|action| !action.is_empty());
+                    forms.push(Form {
+                        action: action
+                            .and_then(|action| self.url.join(&action).ok())
+                            .unwrap_or(self.url.clone()),
+                        is_post: attribute("method")
+                            .is_some_and(|method| method.eq_ignore_ascii_case("post")),
+                        fields: Vec::new(),
+                    });
+                }
+                (_, "") if is_open => {
+                    let kind = attribute("type").unwrap_or_default().to_ascii_lowercase();
+                    if let (Some(form), Some(name)) = (forms.last_mut(), attribute("name"))
+                        && !matches!(
+                            kind.as_str(),
+                            "submit" | "button" | "image" | "reset" | "checkbox" | "radio"
+                        )
+                    {
+                        form.fields.push((name, attribute("value").unwrap_or_default()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        forms
+    }
+
+    /// Returns the status and the beginning of the text, for a report.
+    pub(crate) fn shown(&self) -> String {
+        let text = squeezed(&self.text());
+        match text.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("{} {}…", self.status, &text[..end]),
+            None => format!("{} {text}", self.status),
+        }
+    }
+}
+
+/// A form with its fields, including hidden ones such as CSRF tokens.
+#[derive(Clone, Debug)]
+pub(crate) struct Form {
+    pub(crate) action: Url,
+    pub(crate) is_post: bool,
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let pattern = format!(r#"(?is)(?:^|\s){name}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"#);
+    let found = Regex::new(&pattern).ok()?.captures(tag)?;
+    let value = (1..=3).find_map(|group| found.get(group))?;
+    Some(decoded(value.as_str()))
+}
+
+/// Returns the text of HTML. Scripts, styles and comments are left out, and white space separates blocks.
+fn html_text(html: &str) -> String {
+    let hidden =
+        Regex::new(r"(?is)<script\b.*?</script\s*>|<style\b.*?</style\s*>|<!--.*?-->|<title\b.*?</title\s*>");
+    let inline = Regex::new(
+        r"(?i)</?(?:a|abbr|b|bdi|bdo|code|em|i|kbd|mark|q|s|small|span|strong|u|var|wbr)(?:\s[^>]*)?>",
+    );
+    let tag = Regex::new(r"(?s)</?[a-zA-Z!][^>]*>");
+    let [hidden, inline, tag] = [hidden, inline, tag].map(|pattern| pattern.expect("the pattern is valid"));
+    let text = hidden.replace_all(html, " ");
+    let text = inline.replace_all(&text, "");
+    decoded(&tag.replace_all(&text, "\n"))
+}
+
+/// Resolves the entities that templates write when they escape a text.
+fn decoded(text: &str) -> String {
+    let entity = Regex::new(r"(?i)&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(lt|gt|amp|quot|apos|nbsp));");
+    let entity = entity.expect("the pattern is valid");
+    let replaced = entity.replace_all(text, |found: &regex_lite::Captures<'_>| {
+        let number = match (found.get(1), found.get(2)) {
+            (Some(decimal), _) => decimal.as_str().parse().ok(),
+            (_, Some(hex)) => u32::from_str_radix(hex.as_str(), 16).ok(),
+            _ => None,
+        };
+        match found
+            .get(3)
+            .map(|name| name.as_str().to_ascii_lowercase())
+            .as_deref()
+        {
+            Some("lt") => "<".to_owned(),
+            Some("gt") => ">".to_owned(),
+            Some("amp") => "&".to_owned(),
+            Some("quot") => "\"".to_owned(),
+            Some("apos") => "'".to_owned(),
+            Some(_) => " ".to_owned(),
+            None => number
+                .and_then(char::from_u32)
+                .unwrap_or(char::REPLACEMENT_CHARACTER)
+                .to_string(),
+        }
+    });
+    replaced.into_owned()
+}
+
+/// Replaces each run of white space by one space.
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn has_string(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(found) => found.contains(text),
+        Value::Array(items) => items.iter().any(|item| has_string(item, text)),
+        Value::Object(members) => members.values().any(|member| has_string(member, text)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(kind: &str, body: &str) -> Page {
+        Page {
+            status: 200,
+            url: Url::parse("http://127.0.0.1:5000/login").unwrap(),
+            headers: vec![("content-type".into(), kind.into())],
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_page_is_what_a_visitor_reads() {
+        let pages = AppPages::default();
+        for (body, name, visits) in [
+            ("<p>Logged in as ada<br>Visits: 3</p>", "ada", Some(3)),
+            (
+                "<h1>Logged in as <b>ada</b></h1><p>Visits: <span>12</span>",
+                "ada",
+                Some(12),
+            ),
+            ("<p>Logged in as &lt;b&gt;&#39;x&#x27;</p>", "<b>'x'", None),
+            (
+                "<script>var x = 'Logged in as eve'</script><p>Logged in as ada",
+                "ada",
+                None,
+            ),
+        ] {
+            let page = page("text/html", body);
+            assert!(page.shows_user(name, &pages), "{body}");
+            assert_eq!(page.visits(&pages), visits, "{body}");
+        }
+        let logged_out = page("text/html", "<p>You are not logged in</p>");
+        assert!(!logged_out.is_logged_in(&pages));
+    }
+
+    #[test]
+    fn hidden_fields_belong_to_their_form() {
+        let body = r#"<form action="/search"><input name="q"></form>
+            <form method="post"><input type=hidden name='csrf' value="a&amp;b"><input name="username"><input type="submit" name="go"></form>"#;
+        let form = page("text/html", body).form_with("username").unwrap();
+        assert!(form.is_post);
+        assert_eq!(form.action.path(), "/login");
+        assert_eq!(
+            form.fields,
+            [("csrf".into(), "a&b".into()), ("username".into(), String::new())]
+        );
+    }
+}

@@ -1,0 +1,307 @@
+//! One connection of the app: reads commands, sends them to Redis one after the other, and returns the replies in order.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Instant;
+
+use redis::{Value, parse_redis_value};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+
+use super::super::redis_command::{Effect, Key, SeenCommand};
+use super::{Handle, Mode, Shared};
+use crate::practice::{RequestLimits, RequestReader};
+use crate::redis_client::{Limits, Stream, measure};
+
+/// Limit for one command of the app.
+const REQUEST: RequestLimits = RequestLimits {
+    bytes: 16 * 1024 * 1024,
+    is_authenticated: true,
+};
+/// Limit for one reply of Redis.
+const REPLY: Limits = Limits {
+    bytes: 64 * 1024 * 1024,
+    depth: 16,
+};
+/// Commands after which replies no longer correspond to commands.
+const STREAMING: [&str; 6] = [
+    "MONITOR",
+    "PSUBSCRIBE",
+    "PSYNC",
+    "SSUBSCRIBE",
+    "SUBSCRIBE",
+    "SYNC",
+];
+
+/// Accepts connections until the proxy is dropped.
+pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let Ok((near, _)) = listener.accept().await else {
+            continue;
+        };
+        let number = {
+            let mut state = shared.state();
+            if state.mode == Mode::Down {
+                continue;
+            }
+            state.opened += 1;
+            state.opened
+        };
+        tokio::spawn(serve(Arc::clone(&shared), near, number));
+    }
+}
+
+async fn serve(shared: Arc<Shared>, near: TcpStream, number: u64) {
+    let cut = Arc::new(Notify::new());
+    let handle = Handle {
+        pending: 0,
+        cut: Arc::clone(&cut),
+    };
+    shared.state().connections.insert(number, handle);
+    tokio::select! {
+        () = cut.notified() => {}
+        () = forward(&shared, near, number) => {}
+    }
+    shared.state().connections.remove(&number);
+}
+
+/// Forwards until one of the sides ends.
+async fn forward(shared: &Shared, near: TcpStream, number: u64) {
+    // A small reply must not wait for the acknowledgement of another one.
+    let _ = near.set_nodelay(true);
+    let (commands, execution) = mpsc::unbounded_channel();
+    let (replies, answers) = mpsc::unbounded_channel();
+    let (from_app, to_app) = split(near);
+    tokio::select! {
+        () = read(shared, from_app, number, commands) => {}
+        () = execute(shared, execution, replies) => {}
+        () = answer(shared, to_app, number, answers) => {}
+    }
+}
+
+/// Reads commands, and records when they arrived.
+async fn read(
+    shared: &Shared,
+    mut from_app: impl AsyncRead + Unpin,
+    number: u64,
+    commands: mpsc::UnboundedSender<Incoming>,
+) {
+    let mut reader = RequestReader::default();
+    let mut chunk = vec![0; 64 * 1024];
+    let mut round_trip = 0;
+    let mut is_streaming = false;
+    while let Ok(count @ 1..) = from_app.read(&mut chunk).await {
+        if is_streaming {
+            if commands.send(Incoming::Bytes(chunk[..count].to_vec())).is_err() {
+                return;
+            }
+            continue;
+        }
+        reader.feed(&chunk[..count]);
+        let is_new = shared
+            .state()
+            .connections
+            .get(&number)
+            .is_some_and(|handle| handle.pending == 0);
+        round_trip += u64::from(is_new);
+        loop {
+            match reader.next(REQUEST) {
+                Ok(Some(words)) if words.is_empty() => {}
+                Ok(Some(words)) => {
+                    let command = SeenCommand::new(words, number, round_trip);
+                    is_streaming = STREAMING.contains(&command.name().as_str());
+                    let index = {
+                        let mut state = shared.state();
+                        if let Some(handle) = state.connections.get_mut(&number) {
+                            handle.pending += 1;
+                        }
+                        state.record(command)
+                    };
+                    shared.notify();
+                    if commands.send(Incoming::Command(index)).is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+enum Incoming {
+    /// The index of a recorded command.
+    Command(usize),
+    /// Bytes after a command such as SUBSCRIBE.
+    Bytes(Vec<u8>),
+}
+
+enum Outgoing {
+    /// The reply to a recorded command.
+    Reply {
+        index: usize,
+        due: Instant,
+        bytes: Vec<u8>,
+    },
+    /// A message that is not the reply to a command.
+    Push(Vec<u8>),
+}
+
+/// Sends commands to Redis, and looks at the keys after each.
+async fn execute(
+    shared: &Shared,
+    mut commands: mpsc::UnboundedReceiver<Incoming>,
+    replies: mpsc::UnboundedSender<Outgoing>,
+) {
+    let mut redis = None;
+    let mut transaction: Option<Vec<Key>> = None;
+    while let Some(incoming) = commands.recv().await {
+        if shared.state().mode != Mode::Forward {
+            // The connection is closed when Redis comes back.
+            return pending().await;
+        }
+        let (upstream, received) = match &mut redis {
+            Some(open) => open,
+            None => match shared.open_upstream().await {
+                Ok(stream) => redis.insert((split(stream), Vec::new())),
+                Err(why) => {
+                    shared.state().unreachable = Some(why);
+                    return;
+                }
+            },
+        };
+        let index = match incoming {
+            Incoming::Command(index) => index,
+            Incoming::Bytes(bytes) => match upstream.1.write_all(&bytes).await {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+        };
+        let command = shared.state().log[index].clone();
+        shared.note_keys(&command.keys).await;
+        shared
+            .wait_for(|state| (!state.holds_before(index)).then_some(()))
+            .await;
+        if send(&mut upstream.1, &command.words).await.is_err() {
+            return;
+        }
+        if STREAMING.contains(&command.name().as_str()) {
+            return stream(upstream, received, &mut commands, &replies).await;
+        }
+        let Some(bytes) = reply(&mut upstream.0, received, &replies).await else {
+            return;
+        };
+        let value = parse_redis_value(&bytes).unwrap_or(Value::Nil);
+        let touched = touched(&command, &value, &mut transaction);
+        let without_ttl = shared.without_ttl(&touched).await;
+        let (is_cut, due) = {
+            let mut state = shared.state();
+            state.log[index].reply = Some(value);
+            state.log[index].without_ttl = without_ttl;
+            (state.cuts_after(index), Instant::now() + state.delay)
+        };
+        shared.notify();
+        if is_cut || replies.send(Outgoing::Reply { index, due, bytes }).is_err() {
+            return;
+        }
+    }
+}
+
+/// Returns the keys that this command has changed: those of a whole transaction at its EXEC.
+fn touched(command: &SeenCommand, reply: &Value, transaction: &mut Option<Vec<Key>>) -> Vec<Key> {
+    let is_refused = matches!(reply, Value::ServerError(_));
+    match command.name().as_str() {
+        "MULTI" if !is_refused => *transaction = Some(Vec::new()),
+        "EXEC" => return transaction.take().unwrap_or_default(),
+        "DISCARD" => *transaction = None,
+        _ if command.effect == Effect::Write => match transaction {
+            Some(keys) => keys.extend(command.keys.iter().cloned()),
+            None => return command.keys.clone(),
+        },
+        _ => {}
+    }
+    Vec::new()
+}
+
+async fn send(redis: &mut (impl AsyncWrite + Unpin), words: &[Vec<u8>]) -> std::io::Result<()> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    redis.write_all(&bytes).await?;
+    redis.flush().await
+}
+
+/// Reads one reply. Messages that arrive in between are passed on.
+async fn reply(
+    redis: &mut (impl AsyncRead + Unpin),
+    received: &mut Vec<u8>,
+    replies: &mpsc::UnboundedSender<Outgoing>,
+) -> Option<Vec<u8>> {
+    loop {
+        while let Some(length) = measure(received, REPLY).ok()? {
+            let bytes: Vec<u8> = received.drain(..length).collect();
+            if bytes.first() != Some(&b'>') {
+                return Some(bytes);
+            }
+            replies.send(Outgoing::Push(bytes)).ok()?;
+        }
+        if redis.read_buf(received).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// Forwards bytes in both directions.
+async fn stream(
+    upstream: &mut (ReadHalf<Stream>, WriteHalf<Stream>),
+    received: &mut Vec<u8>,
+    commands: &mut mpsc::UnboundedReceiver<Incoming>,
+    replies: &mpsc::UnboundedSender<Outgoing>,
+) {
+    loop {
+        if !received.is_empty() && replies.send(Outgoing::Push(std::mem::take(received))).is_err() {
+            return;
+        }
+        tokio::select! {
+            incoming = commands.recv() => match incoming {
+                Some(Incoming::Bytes(bytes)) if upstream.1.write_all(&bytes).await.is_ok() => {}
+                _ => return,
+            },
+            read = upstream.0.read_buf(received) => if !matches!(read, Ok(1..)) {
+                return;
+            },
+        }
+    }
+}
+
+/// Sends replies to the app, in order.
+async fn answer(
+    shared: &Shared,
+    mut to_app: impl AsyncWrite + Unpin,
+    number: u64,
+    mut answers: mpsc::UnboundedReceiver<Outgoing>,
+) {
+    while let Some(outgoing) = answers.recv().await {
+        let bytes = match outgoing {
+            Outgoing::Push(bytes) => bytes,
+            Outgoing::Reply { index, due, bytes } => {
+                tokio::time::sleep_until(due.into()).await;
+                shared
+                    .wait_for(|state| (!state.holds_reply(index)).then_some(()))
+                    .await;
+                // Before writing, because the app may send its next command as soon as it has the reply.
+                if let Some(handle) = shared.state().connections.get_mut(&number) {
+                    handle.pending = handle.pending.saturating_sub(1);
+                }
+                bytes
+            }
+        };
+        if to_app.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A Redis command that the proxy has seen: its keys, its effect, and its reply.
+
+use std::time::Instant;
+
+use redis::Value;
+
+use crate::practice::command_table::{PRACTICE, REAL_ONLY, find};
+use crate::redis_client::{quoted, reply_lines};
+use crate::sanitize;
+
+/// A key in Redis.
+pub(crate) type Key = Vec<u8>;
+
+/// Characters of a command or reply that a report shows.
+const SHOWN: usize = 100;
+
+/// A command that the app has sent.
+#[derive(Clone, Debug)]
+pub(crate) struct SeenCommand {
+    /// When it arrived.
+    pub(crate) at: Instant,
+    /// The number of the connection on which it arrived.
+    pub(crate) connection: u64,
+    /// Commands of one connection with the same number were sent together, before the reply to the first of them.
+    pub(crate) round_trip: u64,
+    /// The name and the arguments.
+    pub(crate) words: Vec<Vec<u8>>,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) effect: Effect,
+    /// The reply of Redis, or `None` if the command did not reach Redis or was not answered yet.
+    pub(crate) reply: Option<Value>,
+    /// The keys that had no TTL directly after this command. Only keys that the app has created are listed.
+    pub(crate) without_ttl: Vec<Key>,
+}
+
+/// What a command may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It sets up or tests the connection, such as HELLO or PING.
+    Connection,
+    /// MULTI, EXEC, DISCARD, WATCH or UNWATCH.
+    Transaction,
+    Read,
+    Write,
+}
+
+impl SeenCommand {
+    pub(crate) fn new(words: Vec<Vec<u8>>, connection: u64, round_trip: u64) -> Self {
+        let (keys, effect) = keys_and_effect(&words);
+        Self {
+            at: Instant::now(),
+            connection,
+            round_trip,
+            words,
+            keys,
+            effect,
+            reply: None,
+            without_ttl: Vec::new(),
+        }
+    }
+
+    /// Returns the name in upper case.
+    pub(crate) fn name(&self) -> String {
+        let name = self.words.first().map(|name| String::from_utf8_lossy(name));
+        name.unwrap_or_default().to_ascii_uppercase()
+    }
+
+    /// Whether it reads or writes data, as opposed to managing the connection.
+    pub(crate) fn uses_data(&self) -> bool {
+        matches!(self.effect, Effect::Read | Effect::Write)
+    }
+
+    /// Returns the command and its reply on one line, shortened.
+    pub(crate) fn shown(&self) -> String {
+        let words = self.words.iter().map(|word| match std::str::from_utf8(word) {
+            Ok(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                text.to_owned()
+            }
+            _ => quoted(word),
+        });
+        let command = words.collect::<Vec<_>>().join(" ");
+        let reply = match &self.reply {
+            Some(reply) => reply_lines(reply).join(" "),
+            None => "(no reply)".to_owned(),
+        };
+        format!("{} → {}", shortened(&command), shortened(&reply))
+    }
+}
+
+/// Shortens text for a report.
+pub(crate) fn shortened(text: &str) -> String {
+    let text = sanitize::line(text);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
+    }
+}
+
+/// Commands that have a fixed meaning and no keys in the command table, or are not in it.
+const CONNECTION: [&str; 14] = [
+    "ACL", "AUTH", "CLIENT", "CLUSTER", "COMMAND", "ECHO", "HELLO", "INFO", "PING", "QUIT", "READONLY",
+    "RESET", "ROLE", "SELECT",
+];
+const TRANSACTION: [&str; 5] = ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"];
+/// Commands whose second argument is the number of the keys that follow.
+const SCRIPTS: [&str; 4] = ["EVAL", "EVALSHA", "FCALL", "FCALL_RO"];
+
+fn keys_and_effect(words: &[Vec<u8>]) -> (Vec<Key>, Effect) {
+    let name = words
+        .first()
+        .map(|name| String::from_utf8_lossy(name).to_ascii_uppercase());
+    let name = name.unwrap_or_default();
+    if CONNECTION.contains(&name.as_str()) {
+        return (Vec::new(), Effect::Connection);
+    }
+    if TRANSACTION.contains(&name.as_str()) {
+        return (Vec::new(), Effect::Transaction);
+    }
+    if SCRIPTS.contains(&name.as_str()) {
+        let count = words
+            .get(2)
+            .and_then(|count| std::str::from_utf8(count).ok()?.parse().ok());
+        let keys = words.iter().skip(3).take(count.unwrap_or(0)).cloned().collect();
+        return (keys, Effect::Write);
+    }
+    match find(&[PRACTICE, REAL_ONLY], words) {
+        Some(known) => {
+            let keys = known.keys_in(words).into_iter().map(<[u8]>::to_vec).collect();
+            let effect = if known.has_flag("write") {
+                Effect::Write
+            } else {
+                Effect::Read
+            };
+            (keys, effect)
+        }
+        // Most other commands, such as JSON.SET, have one key, which is the first argument.
+        None => (words.get(1).cloned().into_iter().collect(), Effect::Write),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_effects_are_found() {
+        for (line, keys, effect) in [
+            ("hello 3", &[][..], Effect::Connection),
+            ("CLIENT SETINFO LIB-NAME x", &[], Effect::Connection),
+            ("MULTI", &[], Effect::Transaction),
+            ("HINCRBY k visits 1", &["k"], Effect::Write),
+            ("GET k", &["k"], Effect::Read),
+            ("KEYS *", &[], Effect::Read),
+            ("EVAL return(1) 2 a b c", &["a", "b"], Effect::Write),
+            ("JSON.SET k . 1", &["k"], Effect::Write),
+        ] {
+            let words = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+            let command = SeenCommand::new(words, 0, 0);
+            let expected: Vec<Key> = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
+            assert_eq!((command.keys, command.effect), (expected, effect), "{line}");
+        }
+    }
+}

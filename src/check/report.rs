@@ -1,0 +1,293 @@
+//! The report on an app: the result of each check, and what they say about each stage.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use askama::Template;
+use serde_json::{Value, json};
+
+use super::checks::{Check, Kind};
+use super::grader::Failure;
+use crate::sanitize;
+
+/// The result of one check.
+#[derive(Debug)]
+pub(crate) struct CheckResult {
+    pub(crate) check: &'static Check,
+    pub(crate) outcome: Outcome,
+}
+
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Holds,
+    Fails(Box<Failure>),
+    /// The check could not be judged, with the reason.
+    NotJudged(String),
+}
+
+/// The results of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) results: Vec<CheckResult>,
+    /// The keys that the app has created and that still exist.
+    pub(crate) left: Vec<String>,
+    /// The file with the output of the app.
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) elapsed: Duration,
+}
+
+/// How many of the checks of a stage hold.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct StageResult {
+    pub(crate) stage: u8,
+    pub(crate) must: usize,
+    pub(crate) held: usize,
+    pub(crate) failed: usize,
+    pub(crate) advice_failed: usize,
+}
+
+impl CheckResult {
+    /// Whether a check fails that must hold.
+    pub(crate) fn is_mistake(&self) -> bool {
+        self.check.kind == Kind::Must && matches!(self.outcome, Outcome::Fails(_))
+    }
+}
+
+impl Report {
+    /// Whether no check fails that must hold.
+    pub(crate) fn is_ok(&self) -> bool {
+        !self.results.iter().any(CheckResult::is_mistake)
+    }
+
+    /// Returns the results by stage.
+    pub(crate) fn stages(&self) -> Vec<StageResult> {
+        let of = |stage| {
+            let results = || {
+                self.results
+                    .iter()
+                    .filter(move |result| result.check.stage == stage)
+            };
+            let must = || results().filter(|result| result.check.kind == Kind::Must);
+            let fails = |result: &&CheckResult| matches!(result.outcome, Outcome::Fails(_));
+            StageResult {
+                stage,
+                must: must().count(),
+                held: must()
+                    .filter(|result| matches!(result.outcome, Outcome::Holds))
+                    .count(),
+                failed: must().filter(fails).count(),
+                advice_failed: results()
+                    .filter(|result| result.check.kind == Kind::Advice)
+                    .filter(fails)
+                    .count(),
+            }
+        };
+        (1..=4).map(of).filter(|result| result.must > 0).collect()
+    }
+
+    /// Returns the last stage before the first one that fails, or 0.
+    fn furthest(&self) -> u8 {
+        let stages = self.stages();
+        let held = stages.iter().take_while(|stage| stage.failed == 0);
+        held.last().map_or(0, |stage| stage.stage)
+    }
+
+    /// Returns the summary in one sentence, such as "stage 3 holds; in stage 4, 5 of 11 checks hold".
+    pub(crate) fn summary(&self) -> String {
+        let stages = self.stages();
+        let mut parts = Vec::new();
+        match (self.furthest(), stages.first()) {
+            (0, _) | (_, None) => {}
+            (last, Some(first)) if last == first.stage => parts.push(format!("stage {last} holds")),
+            (last, Some(first)) => parts.push(format!("stages {} to {last} hold", first.stage)),
+        }
+        for stage in stages.iter().filter(|stage| stage.failed > 0) {
+            parts.push(format!(
+                "in stage {}, {} of {} checks hold",
+                stage.stage, stage.held, stage.must
+            ));
+        }
+        let not_judged = self
+            .results
+            .iter()
+            .filter(|result| matches!(result.outcome, Outcome::NotJudged(_)))
+            .count();
+        if not_judged > 0 {
+            parts.push(format!("{not_judged} not judged"));
+        }
+        let advice: usize = stages.iter().map(|stage| stage.advice_failed).sum();
+        if advice > 0 {
+            parts.push(format!("{advice} advised"));
+        }
+        parts.join("; ")
+    }
+
+    /// Returns the report as JSON.
+    pub(crate) fn json(&self) -> Value {
+        let stages = self.stages();
+        let stages: Vec<Value> = stages
+            .iter()
+            .map(|stage| json!({ "stage": stage.stage, "ok": stage.failed == 0 }))
+            .collect();
+        json!({
+            "schema": 1,
+            "ok": self.is_ok(),
+            "furthest": self.furthest(),
+            "stages": stages,
+            "checks": self.results.iter().map(json_of).collect::<Vec<_>>(),
+            "left": self.left,
+            "output": self.output.as_ref().map(|file| file.to_string_lossy()),
+            "elapsed_ms": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Returns the report as JUnit XML: one test suite per stage. Advice that is not followed counts as skipped.
+    ///
+    /// # Errors
+    /// None, because the template writes to a string.
+    pub(crate) fn junit(&self) -> String {
+        let suites = self.stages();
+        let suites = suites.iter().map(|stage| {
+            let results: Vec<&CheckResult> = self
+                .results
+                .iter()
+                .filter(|result| result.check.stage == stage.stage)
+                .collect();
+            let skipped = results
+                .iter()
+                .filter(|result| !matches!(result.outcome, Outcome::Holds))
+                .count()
+                - stage.failed;
+            Suite {
+                stage: stage.stage,
+                failed: stage.failed,
+                skipped,
+                results,
+            }
+        });
+        let template = Junit {
+            suites: suites.collect(),
+            seconds: self.elapsed.as_secs_f64(),
+        };
+        template.render().unwrap_or_default()
+    }
+}
+
+fn json_of(result: &CheckResult) -> Value {
+    let check = result.check;
+    let kind = match check.kind {
+        Kind::Must => "must",
+        Kind::Advice => "advice",
+    };
+    let mut value = json!({
+        "id": check.id, "stage": check.stage, "kind": kind, "title": check.title, "why": check.why, "lesson": check.lesson,
+    });
+    match &result.outcome {
+        Outcome::Holds => value["result"] = "holds".into(),
+        Outcome::NotJudged(why) => {
+            value["result"] = "not-judged".into();
+            value["why"] = why.as_str().into();
+        }
+        Outcome::Fails(failure) => {
+            value["result"] = "fails".into();
+            value["did"] = failure.did.as_str().into();
+            value["expected"] = failure.expected.as_str().into();
+            value["got"] = failure.got.as_str().into();
+            value["exchange"] = json!({ "http": failure.http, "redis": failure.redis });
+        }
+    }
+    value
+}
+
+#[derive(Template)]
+#[template(path = "junit.xml")]
+struct Junit<'a> {
+    suites: Vec<Suite<'a>>,
+    seconds: f64,
+}
+
+struct Suite<'a> {
+    stage: u8,
+    failed: usize,
+    skipped: usize,
+    results: Vec<&'a CheckResult>,
+}
+
+impl Junit<'_> {
+    /// Returns the text of a mistake, or why a check is skipped.
+    fn texts(result: &CheckResult) -> (Option<String>, Option<String>) {
+        let clean = |text: &str| sanitize::lines(text).into_owned();
+        match &result.outcome {
+            Outcome::Holds => (None, None),
+            Outcome::NotJudged(why) => (None, Some(clean(why))),
+            Outcome::Fails(failure) => {
+                let lines = failure
+                    .http
+                    .iter()
+                    .chain(&failure.redis)
+                    .fold(String::new(), |text, line| text + "\n" + line);
+                let text = format!(
+                    "did: {}\nexpected: {}\ngot: {}\nwhy: {}\nlesson: {}{lines}",
+                    failure.did, failure.expected, failure.got, result.check.why, result.check.lesson
+                );
+                match result.is_mistake() {
+                    true => (Some(clean(&text)), None),
+                    false => (None, Some(clean(&text))),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::checks::CHECKS;
+    use super::*;
+
+    fn report(fails: &[&str]) -> Report {
+        let result = |check: &'static Check| {
+            let failure = Failure {
+                did: "<did>".into(),
+                expected: "this".into(),
+                got: "\"that\" & more".into(),
+                http: vec!["GET / → 200".into()],
+                redis: Vec::new(),
+            };
+            let outcome = match fails.contains(&check.id) {
+                true => Outcome::Fails(Box::new(failure)),
+                false => Outcome::Holds,
+            };
+            CheckResult { check, outcome }
+        };
+        Report {
+            results: CHECKS.iter().map(result).collect(),
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn advice_does_not_fail_a_stage() {
+        let all = report(&["pages-are-not-stored"]);
+        assert!(all.is_ok());
+        assert_eq!(
+            (all.json()["ok"].clone(), all.json()["furthest"].clone()),
+            (true.into(), 4.into())
+        );
+        let some = report(&["logout-ends-the-session"]);
+        assert!(!some.is_ok());
+        assert_eq!(some.json()["furthest"], 3);
+        assert_eq!(some.stages()[3].failed, 1);
+    }
+
+    #[test]
+    fn junit_contains_every_check_and_is_escaped() {
+        let xml = report(&["logout-ends-the-session", "pages-are-not-stored"]).junit();
+        assert_eq!(xml.matches("<testcase ").count(), CHECKS.len(), "{xml}");
+        assert_eq!(
+            (xml.matches("<failure").count(), xml.matches("<skipped").count()),
+            (1, 1),
+            "{xml}"
+        );
+        assert!(!xml.contains("<did>") && !xml.contains("& more"), "{xml}");
+    }
+}

@@ -1,0 +1,88 @@
+//! What to check, and how the app differs from the tutorial's app.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::time::Duration;
+
+use regex_lite::Regex;
+use url::Url;
+
+/// The routes, the field and the texts of the app.
+#[derive(Clone, Debug)]
+pub(crate) struct AppPages {
+    pub(crate) home: String,
+    pub(crate) login: String,
+    pub(crate) logout: String,
+    /// The name of the field with the user name.
+    pub(crate) field: String,
+    /// Matches the text of a page only if a user is logged in.
+    pub(crate) logged_in: Regex,
+    /// Matches the number of visits; the number is its first group.
+    pub(crate) visits: Regex,
+}
+
+impl Default for AppPages {
+    fn default() -> Self {
+        let regex = |pattern| Regex::new(pattern).expect("the pattern is valid");
+        Self {
+            home: "/".into(),
+            login: "/login".into(),
+            logout: "/logout".into(),
+            field: "username".into(),
+            logged_in: regex(LOGGED_IN),
+            visits: regex(VISITS),
+        }
+    }
+}
+
+/// The default of `--logged-in`.
+pub(crate) const LOGGED_IN: &str = "Logged in as";
+/// The default of `--visits`.
+pub(crate) const VISITS: &str = r"Visits:\s*(\d+)";
+
+/// What to check.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The stage of the app, 1 to 4.
+    pub(crate) stage: u8,
+    /// Whether only the checks of this stage are run.
+    pub(crate) only_stage: bool,
+    /// The address of the app.
+    pub(crate) base: Url,
+    /// The TTL that the app uses.
+    pub(crate) ttl: Duration,
+    /// The maximum lifetime of a session in the app, if it is to be checked.
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) pages: AppPages,
+}
+
+impl Settings {
+    /// Returns the address of a path of the app.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        self.base.join(path).unwrap_or_else(|_| self.base.clone())
+    }
+
+    /// Whether the checks of this stage are run.
+    pub(crate) fn includes(&self, stage: u8) -> bool {
+        if self.only_stage {
+            stage == self.stage
+        } else {
+            stage <= self.stage
+        }
+    }
+}
+
+/// Returns the address to connect to.
+///
+/// # Errors
+/// Returns a message if the URL has no host, or if its host has no address.
+pub(crate) fn address_of(url: &Url) -> Result<SocketAddr, String> {
+    let host = url.host_str().ok_or("the URL has no host")?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = url.port_or_known_default().unwrap_or(80);
+    let addresses = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| error.to_string())?;
+    // Most development servers listen on 127.0.0.1 only, even if localhost also has an IPv6 address.
+    let best = addresses.min_by_key(SocketAddr::is_ipv6);
+    best.ok_or_else(|| format!("{host} has no address"))
+}

@@ -1,0 +1,254 @@
+//! `sessiontut check`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, anyhow};
+use regex_lite::Regex;
+use url::Url;
+
+use super::chosen::{self, Choice};
+use super::{Error, guest};
+use crate::check;
+use crate::check::app::{App, StartCommand, answers};
+use crate::check::browser::Site;
+use crate::check::grader::Grader;
+use crate::check::proxy::Proxy;
+use crate::check::report::Report;
+use crate::check::settings::{AppPages, Settings, address_of};
+use crate::cli::CheckArgs;
+use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
+use crate::exit::Exit;
+use crate::redis_client::connect;
+use crate::redis_url::Origin;
+use crate::signals::{self, Stop};
+use crate::state;
+use crate::ui;
+
+/// The port of the proxy if the user starts the app: the same in each run, so that the app need not be restarted.
+const PROXY_PORT: u16 = 6390;
+/// Interval between looks at the files of `--watch`, and at the port of an app that is not running yet.
+const LOOK: Duration = Duration::from_millis(300);
+/// The time in which commands of an idle app are noted before the first check.
+const IDLE: Duration = Duration::from_secs(1);
+/// Folders of `--watch` that do not contain source code.
+const NOT_WATCHED: [&str; 6] = ["node_modules", "target", "__pycache__", "venv", "build", "dist"];
+
+pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
+    let settings = settings(args)?;
+    let address = address_of(&settings.base)
+        .map_err(|error| Error::usage(format!("--url {}: {error}", settings.base)))?;
+    let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
+    let choice = match args.black_box {
+        true => None,
+        false => Some(Arc::new(chosen::choose(args.redis.url.as_deref())?)),
+    };
+    let runtime = signals::runtime()?;
+    let graded = runtime.block_on(async {
+        loop {
+            let seen = args.watch.as_deref().map(newest_change);
+            let report = grade(args, &settings, address, choice.as_ref(), &stop).await?;
+            show(args, &report)?;
+            let (Some(folder), Some(seen)) = (&args.watch, seen) else {
+                return Ok(if report.is_ok() { Exit::Ok } else { Exit::No });
+            };
+            ui::note(&format!(
+                "waiting for changes in {} (Ctrl-C ends)",
+                folder.display()
+            ));
+            while newest_change(folder) == seen {
+                stop.sleep(LOOK).await?;
+            }
+        }
+    });
+    drop(runtime);
+    if let Some(choice) = &choice {
+        choice.close();
+    }
+    graded
+}
+
+fn settings(args: &CheckArgs) -> Result<Settings, Error> {
+    let base = Url::parse(&args.url)
+        .ok()
+        .filter(|url| url.scheme() == "http" && url.host().is_some());
+    let base = base.ok_or_else(|| {
+        Error::usage(format!(
+            "--url {}: expected a URL such as http://127.0.0.1:5000",
+            args.url
+        ))
+    })?;
+    let regex = |option: &str, pattern: &str| {
+        Regex::new(pattern).map_err(|error| Error::usage(format!("{option} {pattern}: {error}")))
+    };
+    Ok(Settings {
+        stage: args.stage,
+        only_stage: args.only_stage,
+        base,
+        ttl: Duration::from_secs(args.ttl.into()),
+        max_age: args.max_age,
+        pages: AppPages {
+            home: args.home.clone(),
+            login: args.login.clone(),
+            logout: args.logout.clone(),
+            field: args.field.clone(),
+            logged_in: regex("--logged-in", &args.logged_in)?,
+            visits: regex("--visits", &args.visits)?,
+        },
+    })
+}
+
+/// Starts the proxy and the app, runs the checks, and stops and removes everything again.
+async fn grade(
+    args: &CheckArgs,
+    settings: &Settings,
+    address: SocketAddr,
+    choice: Option<&Arc<Choice>>,
+    stop: &Stop,
+) -> Result<Report, Error> {
+    let started = Instant::now();
+    let proxy = match choice {
+        Some(choice) => Some(tokio::select! {
+            proxy = proxy(args, choice) => proxy?,
+            () = stop.asked() => return Err(Error::Interrupted),
+        }),
+        None => None,
+    };
+    let redis_url = proxy.as_ref().map(Proxy::url);
+    let app = tokio::select! {
+        app = app(args, address, redis_url) => app?,
+        () = stop.asked() => return Err(Error::Interrupted),
+    };
+    let output = app.as_ref().map(|app| app.output_file().clone());
+    let site = Site {
+        settings: settings.clone(),
+        address,
+        proxy,
+    };
+    let mut grader = Grader::new(Arc::new(site), app, Box::new(ui::check::countdown));
+    let mut report = Report::default();
+    let mut last_stage = 0;
+    let is_interrupted = {
+        let mut tell = |result: check::report::CheckResult| {
+            if !args.json {
+                if std::mem::replace(&mut last_stage, result.check.stage) != result.check.stage {
+                    ui::check::stage(result.check.stage);
+                }
+                ui::check::judged(&result);
+            }
+            report.results.push(result);
+        };
+        let graded = async {
+            if grader.site.proxy.is_some() {
+                tokio::time::sleep(IDLE).await;
+            }
+            check::grade(&mut grader, &mut tell).await;
+        };
+        tokio::select! {
+            () = graded => false,
+            () = stop.asked() => true,
+        }
+    };
+    let removes_all = choice.is_some_and(|choice| choice.target.origin == Origin::Practice);
+    report.left = check::clean_up(&mut grader, removes_all).await;
+    if is_interrupted {
+        return Err(Error::Interrupted);
+    }
+    if let (Some(choice), Some(proxy)) = (choice, &grader.site.proxy)
+        && proxy.unreachable().is_some()
+    {
+        // Reports why Redis is unavailable, if it still is.
+        let deadline = Deadline::after(DEFAULT_TIMEOUT);
+        connect::open(&choice.target_now(), &chosen::trust(&args.redis.trust), deadline).await?;
+    }
+    report.elapsed = started.elapsed();
+    report.output = output;
+    Ok(report)
+}
+
+/// Connects to Redis, asks before the first write, and starts the proxy.
+async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
+    let trust = chosen::trust(&args.redis.trust);
+    let mut inspector = connect::open(&choice.target, &trust, Deadline::after(DEFAULT_TIMEOUT)).await?;
+    if inspector.is_cluster() {
+        return Err(Error::usage(
+            "check cannot use a cluster, because the app would be redirected past the proxy; use a single Redis, or leave \
+             out REDIS_URL to use the built-in practice Redis",
+        ));
+    }
+    let what = "the app may write any keys; at the end, those under sessiontut: are removed, and the others are listed";
+    if !guest::may_write(&choice.target, &mut inspector, what).await? {
+        return Err(anyhow!("nothing was written").into());
+    }
+    let port = args.command.is_empty().then_some(PROXY_PORT);
+    let current = Arc::clone(choice);
+    let target = Arc::new(move || current.target_now());
+    Ok(Proxy::start(port, inspector, target, trust).await?)
+}
+
+/// Starts the app, or waits until the user has started it.
+async fn app(args: &CheckArgs, address: SocketAddr, redis_url: Option<String>) -> Result<Option<App>, Error> {
+    if !args.command.is_empty() {
+        let command = StartCommand::new(args.command.clone(), address, redis_url, output_file()?);
+        return Ok(Some(App::start(command).await.map_err(anyhow::Error::from)?));
+    }
+    if let Some(url) = redis_url {
+        ui::note("start the app with:");
+        ui::whole_note(&format!(
+            "  export REDIS_URL={url} SECRET_KEY=$(openssl rand -hex 32) PORT={}",
+            address.port()
+        ));
+    }
+    let mut is_noted = false;
+    while !answers(address) {
+        if !std::mem::replace(&mut is_noted, true) {
+            ui::note(&format!("waiting until {} answers", args.url));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(None)
+}
+
+/// Returns a new file for the output of the app. Only the last one is kept.
+fn output_file() -> Result<PathBuf, Error> {
+    let file = match state::open_folder() {
+        Ok(folder) => folder.join(format!("check-{}.log", std::process::id())),
+        Err(_) => std::env::temp_dir().join(format!("sessiontut-check-{}.log", std::process::id())),
+    };
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(file),
+    }
+}
+
+fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {
+    if let Some(file) = &args.junit {
+        fs::write(file, report.junit()).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    match args.json {
+        // With --watch, one object per line.
+        true => ui::check::json(&report.json(), args.watch.is_none()),
+        false => ui::check::report(report, args.all),
+    }
+    Ok(())
+}
+
+/// Returns the time of the last change of a file in a folder and its subfolders.
+fn newest_change(folder: &Path) -> Option<SystemTime> {
+    let entries = fs::read_dir(folder).ok()?.flatten();
+    let changes = entries.filter_map(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') || NOT_WATCHED.contains(&name.as_ref()) {
+            return None;
+        }
+        match entry.file_type().ok()?.is_dir() {
+            true => newest_change(&entry.path()),
+            false => entry.metadata().ok()?.modified().ok(),
+        }
+    });
+    changes.max()
+}

@@ -1,0 +1,52 @@
+//! Whether the user has agreed to the use of a Redis that contains other keys.
+
+use super::Error;
+use super::session::endpoint;
+use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::fault::RedisFault;
+use crate::redis_url::{Origin, Target};
+use crate::session::jar::Jar;
+use crate::session::other_keys::{count_other_keys, notice};
+use crate::state;
+use crate::ui;
+
+/// Returns whether a command may write. If this Redis contains other keys, prints a message and, on a terminal, asks first.
+/// `what` says what will be written.
+pub(super) async fn may_write(
+    target: &Target,
+    redis: &mut RedisConnection,
+    what: &str,
+) -> Result<bool, Error> {
+    if is_known(target) {
+        return Ok(true);
+    }
+    let others = count_other_keys(redis).await;
+    let others = others.map_err(|error| RedisFault::of_error(&error, &redis.fix_context()))?;
+    if let Some(others) = notice(others)
+        && !ui::agrees(&format!("{others}; {what}"))
+    {
+        return Ok(false);
+    }
+    remember(target);
+    Ok(true)
+}
+
+/// Whether the question need not be asked.
+pub(super) fn is_known(target: &Target) -> bool {
+    target.origin == Origin::Practice || jar().is_some_and(|jar| jar.cookie(&endpoint(target)).is_known)
+}
+
+/// Records that the user agreed to use this Redis, so that the question is not repeated.
+pub(super) fn remember(target: &Target) {
+    if let Some(mut jar) = jar() {
+        let endpoint = endpoint(target);
+        let mut cookie = jar.cookie(&endpoint);
+        cookie.is_known = true;
+        // If it cannot be saved, the user is asked again next time.
+        let _ = jar.keep(&endpoint, cookie);
+    }
+}
+
+fn jar() -> Option<Jar> {
+    Some(Jar::open(&state::open_folder().ok()?))
+}

@@ -1,0 +1,104 @@
+//! The output of `check`: one line per check, failures with their evidence, and a summary.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use colored::Colorize as _;
+use serde_json::Value;
+
+use super::waiting::Countdown;
+use super::{answer, note, told, told_behind, writer};
+use crate::check::Kind;
+use crate::check::report::{CheckResult, Outcome, Report};
+
+/// Prints the result of a check.
+pub(crate) fn judged(result: &CheckResult) {
+    let title = result.check.title;
+    match (&result.outcome, result.check.kind) {
+        (Outcome::Holds, _) => told_behind(&format!("{} ", "[ok]".green()), title),
+        (Outcome::Fails(_), Kind::Must) => told_behind(&format!("{} ", "[!!]".red()), title),
+        (Outcome::Fails(_), Kind::Advice) => {
+            told_behind(&format!("{} ", "[ !]".yellow()), &format!("{title} (advice)"));
+        }
+        (Outcome::NotJudged(why), _) => told_behind("[--] ", &format!("{title}: not judged ({why})")),
+    }
+}
+
+/// Prints the name of a stage before its checks.
+pub(crate) fn stage(stage: u8) {
+    answer(&format!("stage {stage}"));
+}
+
+/// Prints failures with their evidence, and the summary. Without `all`, only the first failure: of a check that must hold,
+/// or else of advice.
+pub(crate) fn report(report: &Report, all: bool) {
+    let failures: Vec<&CheckResult> = report
+        .results
+        .iter()
+        .filter(|result| matches!(result.outcome, Outcome::Fails(_)))
+        .collect();
+    let first = failures
+        .iter()
+        .find(|result| result.is_mistake())
+        .or(failures.first())
+        .copied();
+    let shown = if all {
+        failures.clone()
+    } else {
+        first.into_iter().collect()
+    };
+    for result in &shown {
+        failure(result);
+    }
+    answer("");
+    if failures.len() > shown.len() {
+        note(&format!("{} more: add --all", failures.len() - shown.len()));
+    }
+    if let Some(output) = &report.output {
+        told(&format!("the output of the app is in {}", output.display()));
+    }
+    if !report.left.is_empty() {
+        told(&format!(
+            "keys that the app has left in Redis: {}",
+            report.left.join(", ")
+        ));
+    }
+    told(&report.summary());
+}
+
+fn failure(result: &CheckResult) {
+    let Outcome::Fails(failure) = &result.outcome else {
+        return;
+    };
+    answer("");
+    told_behind("", &format!("{}: {}", result.check.id, result.check.title));
+    told_behind("  did       ", &failure.did);
+    told_behind("  expected  ", &failure.expected);
+    told_behind("  got       ", &failure.got);
+    for (lead, lines) in [("  http      ", &failure.http), ("  redis     ", &failure.redis)] {
+        for line in lines {
+            told_behind(lead, line);
+        }
+    }
+    told_behind("  why       ", result.check.why);
+    let lesson = result.check.lesson.split('#').next().unwrap_or_default();
+    told_behind(
+        "  lesson    ",
+        &format!("{} (`sessiontut learn {lesson}`)", result.check.lesson),
+    );
+}
+
+/// Prints the report as JSON.
+pub(crate) fn json(value: &Value, is_indented: bool) {
+    super::answered(writer::out_json(&writer::json(value, is_indented)));
+}
+
+/// Returns a function that shows the time left. On a terminal, this is a countdown; elsewhere, one line.
+pub(crate) fn countdown(why: &'static str, span: Duration) -> Box<dyn FnMut(Duration)> {
+    if !std::io::stderr().is_terminal() {
+        note(&format!("{why}: {:.1} s", span.as_secs_f64()));
+        return Box::new(|_| {});
+    }
+    let mut countdown = Countdown::new(why, span);
+    Box::new(move |left| countdown.show(left))
+}
