@@ -9,6 +9,7 @@ use super::{Error, chosen};
 use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::exit::Exit;
+use crate::ping::permissions::COMMANDS;
 use crate::redis_client::Recorded;
 use crate::redis_client::connect::{self, RedisConnection};
 use crate::redis_client::fault::RedisFault;
@@ -330,16 +331,18 @@ impl StepContext {
 
     /// Checks that Redis has the commands that a login needs. An ACL may forbid the question; then nothing is known.
     async fn check_commands(&mut self) -> Result<(), Error> {
-        const NEEDED: [&str; 7] = ["MULTI", "EXEC", "HSET", "HINCRBY", "EXPIRE", "HGETALL", "DEL"];
-        let question = redis::cmd("COMMAND").arg("INFO").arg(&NEEDED).to_owned();
+        let question = redis::cmd("COMMAND").arg("INFO").arg(&COMMANDS).to_owned();
         let redis = self.store.redis.unrecorded();
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let Ok(Ok(Value::Array(known))) = deadline.bound(redis.reply(&question)).await else {
             return Ok(());
         };
-        let mut missing = NEEDED.iter().zip(&known).filter(|(_, info)| **info == Value::Nil);
+        let mut missing = COMMANDS
+            .iter()
+            .zip(&known)
+            .filter(|(_, info)| **info == Value::Nil);
         match missing.next() {
-            Some((name, _)) if known.len() == NEEDED.len() => {
+            Some((name, _)) if known.len() == COMMANDS.len() => {
                 Err(RedisFault::missing_command(name, &redis.fix_context()).into())
             }
             _ => Ok(()),

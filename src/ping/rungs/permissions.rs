@@ -4,6 +4,7 @@ use redis::cmd;
 
 use super::role::random_key;
 use crate::deadline::Deadline;
+use crate::ping::permissions::COMMANDS;
 use crate::ping::response::{Response, receive};
 use crate::redis_client::{ProbeConnection, Stream};
 
@@ -16,26 +17,17 @@ pub(crate) async fn observe(
     deadline: Deadline,
 ) -> Vec<(&'static str, Response)> {
     let key = random_key();
-    let commands = [
-        (
-            "HSET",
-            cmd("HSET")
-                .arg(&key)
-                .arg("username")
-                .arg("ping")
-                .arg("no value")
-                .clone(),
-        ),
-        (
-            "HINCRBY",
-            cmd("HINCRBY").arg(&key).arg("visits").arg("no number").clone(),
-        ),
-        ("HGETALL", cmd("HGETALL").arg(&key).clone()),
-        ("EXPIRE", cmd("EXPIRE").arg(&key).arg("no number").clone()),
-        ("DEL", cmd("DEL").arg(&key).clone()),
-        ("MULTI", cmd("MULTI")),
-        ("EXEC", cmd("EXEC")),
-    ];
+    let key = key.as_str();
+    let commands = COMMANDS.map(|name| {
+        let arguments: &[&str] = match name {
+            "HSET" => &[key, "username", "ping", "no value"],
+            "HINCRBY" => &[key, "visits", "no number"],
+            "EXPIRE" => &[key, "no number"],
+            "MULTI" | "EXEC" => &[],
+            _ => &[key],
+        };
+        (name, cmd(name).arg(arguments).clone())
+    });
     let lines: Vec<_> = commands.iter().map(|(_, command)| command.clone()).collect();
     if connection.send(&lines, deadline).await.is_err() {
         return Vec::new();

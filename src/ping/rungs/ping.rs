@@ -40,6 +40,16 @@ pub(crate) async fn log_in(
     ask(connection, &command, deadline).await
 }
 
+/// Logs in with the user and password of the URL. Returns `None` if it has no password.
+pub(crate) async fn log_in_to(
+    target: &Target,
+    connection: &mut ProbeConnection<Stream>,
+    deadline: Deadline,
+) -> Option<Response> {
+    let password = target.password.as_ref()?;
+    Some(log_in(connection, target.user.as_deref(), password, deadline).await)
+}
+
 /// Sends PING and returns the response.
 pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
     ask(connection, &cmd("PING"), deadline).await

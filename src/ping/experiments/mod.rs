@@ -1,0 +1,101 @@
+//! Experiments on further connections, which distinguish causes that look alike on the first.
+//!
+//! An experiment runs concurrently with the rung it explains. It never replaces the rung, and never outlives it.
+
+mod client_hello;
+mod packet_sizes;
+mod plain_ping;
+mod proxy_header;
+mod reconnect;
+mod repeat;
+mod server_clock;
+mod silence;
+mod wider_offer;
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::observation::{Experiment, TlsResult};
+use super::response::Response;
+use crate::deadline::Deadline;
+
+pub(super) use plain_ping::{Banner, plain_ping, surplus_reply};
+pub(super) use reconnect::Reconnect;
+pub(super) use server_clock::server_clock_ahead;
+pub(super) use wider_offer::wider_offer;
+
+/// How long to wait for a reply inside TLS, once the handshake has shown that TLS is spoken.
+const INSIDE_TLS: Duration = Duration::from_millis(700);
+
+/// How long a rung waits for a reply before experiments start: a quarter of the time.
+pub(super) fn patience(deadline: Deadline) -> Duration {
+    deadline.span() / 4
+}
+
+/// Runs both futures concurrently until `work` is done. `side` is cancelled if it has not finished by then.
+pub(super) async fn with_side_task<T, S>(
+    work: impl Future<Output = T>,
+    side: impl Future<Output = S>,
+) -> (T, Option<S>) {
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => (done, None),
+        result = side => (work.await, Some(result)),
+    }
+}
+
+/// Waits for `rung`. After [`patience`], `experiment` starts and runs concurrently.
+///
+/// If the rung ends first, the experiment is cancelled. A decisive experiment cancels the rung: its result is `None`.
+pub(super) async fn with_experiment<T, E: Decisive>(
+    rung: impl Future<Output = T>,
+    experiment: impl Future<Output = E>,
+    deadline: Deadline,
+) -> (Option<T>, Option<E>) {
+    tokio::pin!(rung);
+    if let Ok(done) = deadline.within(patience(deadline)).bound(&mut rung).await {
+        return (Some(done), None);
+    }
+    tokio::pin!(experiment);
+    tokio::select! {
+        biased;
+        done = &mut rung => (Some(done), None),
+        result = &mut experiment => {
+            if result.is_decisive() { (None, Some(result)) } else { (Some(rung.await), Some(result)) }
+        }
+    }
+}
+
+/// The result of an experiment that may make it unnecessary to wait for the first connection.
+pub(super) trait Decisive {
+    /// Whether this proves what the port speaks.
+    fn is_decisive(&self) -> bool;
+}
+
+impl Decisive for Experiment {
+    fn is_decisive(&self) -> bool {
+        match self {
+            Self::PlainPing(Response::Reply(_)) => true,
+            // A TLS server may send an alert in reply to plain text, but the handshake may still complete.
+            Self::PlainPing(Response::NotResp(received)) => !looks_like_tls(received),
+            Self::ClientHello { result, .. } => result.is_tls(),
+            _ => false,
+        }
+    }
+}
+
+impl TlsResult {
+    /// Whether the peer sent TLS, successful or not.
+    pub(super) fn is_tls(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotTls | Self::Closed | Self::TimedOut | Self::Unusable(_) | Self::BadName(_)
+        )
+    }
+}
+
+/// Whether the bytes begin like a TLS alert or handshake record (RFC 8446, 5.1).
+pub(super) fn looks_like_tls(received: &[u8]) -> bool {
+    matches!(received, [0x15 | 0x16, 0x03, ..])
+}

@@ -1,0 +1,135 @@
+//! Finds which packet sizes get through.
+
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+
+use super::Reconnect;
+use crate::deadline::Deadline;
+use crate::ping::observation::{PacketSizes, TlsResult};
+use crate::ping::rungs::ping::Requests;
+use crate::ping::rungs::tcp::SegmentSize;
+
+/// The shortest wait for the reply to one packet size, however fast the connection is.
+const SHORTEST_WAIT: Duration = Duration::from_millis(150);
+
+/// The smallest packet that is tried: every host must accept it (RFC 9293, 3.7.1).
+const SMALLEST_PACKET: u16 = 576;
+
+/// The search ends when the sizes that pass and that are lost differ by no more than this.
+const PRECISION: u16 = 8;
+
+/// How many sizes are tried at the same time, each on its own connection.
+const SIZES_AT_ONCE: u16 = 4;
+
+/// Handshakes beside one that gets no reply.
+#[derive(Debug)]
+pub(in crate::ping) struct MoreHandshakes {
+    /// In packets of the usual size.
+    pub(in crate::ping) usual: Option<TlsResult>,
+    pub(in crate::ping) small: Option<TlsResult>,
+    pub(in crate::ping) sizes: Option<PacketSizes>,
+}
+
+/// Which packet sizes get through.
+pub(super) enum Sizes {
+    /// Those up to a limit.
+    Limited(PacketSizes),
+    /// Some sizes get through although a smaller one does not: the size is not the reason.
+    Unlimited,
+    /// None, or there was no time to find out.
+    Unknown,
+}
+
+/// What to send in packets of each size.
+#[derive(Clone, Copy)]
+pub(super) enum Large<'a> {
+    /// The large ECHO.
+    Echo(&'a Requests),
+    /// A TLS handshake, of which the server's certificate is the largest part.
+    Handshake,
+}
+
+impl Reconnect<'_> {
+    /// Waits for `delay`, then tries another handshake, and one in small packets: if only that one gets a reply, the path
+    /// drops large packets. Then finds which sizes get through; `path_mtu` is the size of the packets that this host sends.
+    pub(in crate::ping) async fn small_packets(
+        &self,
+        path_mtu: Option<u16>,
+        delay: Duration,
+        deadline: Deadline,
+    ) -> MoreHandshakes {
+        deadline.sleep(delay).await;
+        let half = deadline.within(deadline.left() / 2);
+        let (mut usual, small) = join(
+            self.handshake(SegmentSize::Default, half),
+            self.handshake(SegmentSize::Small, deadline),
+        )
+        .await;
+        let only_small =
+            small.as_ref().is_some_and(TlsResult::is_tls) && !usual.as_ref().is_some_and(TlsResult::is_tls);
+        let mut sizes = None;
+        if let (true, Some(largest)) = (only_small, path_mtu) {
+            match self.packet_sizes(Large::Handshake, largest, deadline).await {
+                Sizes::Limited(found) => sizes = Some(found),
+                Sizes::Unlimited => usual.clone_from(&small),
+                Sizes::Unknown => {}
+            }
+        }
+        MoreHandshakes { usual, small, sizes }
+    }
+
+    /// Finds which packet sizes get through: tries several at once, then sizes between the largest that got through and
+    /// the next.
+    ///
+    /// `largest` is the size of the packets that were lost.
+    pub(super) async fn packet_sizes(&self, large: Large<'_>, largest: u16, deadline: Deadline) -> Sizes {
+        let Some(address) = self.address else {
+            return Sizes::Unknown;
+        };
+        // The headers of IP and TCP are not part of a segment.
+        let headers = if address.is_ipv6() { 60 } else { 40 };
+        let (mut passed, mut lost) = (SMALLEST_PACKET, largest);
+        let mut sizes = vec![SMALLEST_PACKET];
+        let mut has_passed = false;
+        let shortest = SHORTEST_WAIT.max(self.connecting * 8);
+        while lost.saturating_sub(passed) > PRECISION && deadline.left() > shortest {
+            let step = (lost - passed) / (SIZES_AT_ONCE + 1);
+            sizes.extend((1..=SIZES_AT_ONCE).map(|number| passed + number * step));
+            let until = deadline.within(shortest.max(deadline.left() / 3));
+            let tries = sizes
+                .iter()
+                .map(|size| self.gets_through(large, SegmentSize::AtMost(size - headers), until));
+            let results = join_all(tries).await;
+            let count = results.iter().take_while(|got_through| **got_through).count();
+            if results[count..].contains(&true) {
+                return Sizes::Unlimited;
+            }
+            has_passed |= count > 0;
+            if !has_passed {
+                return Sizes::Unknown;
+            }
+            passed = count.checked_sub(1).map_or(passed, |last| sizes[last]);
+            lost = sizes.get(count).copied().unwrap_or(lost);
+            sizes.clear();
+        }
+        if has_passed {
+            Sizes::Limited(PacketSizes { passed, lost })
+        } else {
+            Sizes::Unknown
+        }
+    }
+
+    async fn gets_through(&self, large: Large<'_>, segments: SegmentSize, deadline: Deadline) -> bool {
+        match large {
+            Large::Echo(requests) => match self.logged_in(segments, deadline).await {
+                Some(mut connection) => requests.is_echoed(&mut connection, deadline).await,
+                None => false,
+            },
+            Large::Handshake => {
+                let result = self.handshake(segments, deadline).await;
+                result.as_ref().is_some_and(TlsResult::is_tls)
+            }
+        }
+    }
+}

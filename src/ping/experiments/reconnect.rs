@@ -1,0 +1,73 @@
+//! Further connections to the server that the first one leads to.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::ping::observation::TlsResult;
+use crate::ping::rungs::tcp::SegmentSize;
+use crate::ping::rungs::{ping, tcp, tls};
+use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_url::{Address, Target, Trust};
+
+/// Makes further connections to the server of the climb.
+#[derive(Clone, Copy)]
+pub(in crate::ping) struct Reconnect<'a> {
+    pub(in crate::ping) target: &'a Target,
+    pub(in crate::ping) trust: &'a Trust,
+    /// The address that the first connection uses; `None` for a unix socket.
+    pub(in crate::ping) address: Option<SocketAddr>,
+    /// How long the first connection attempt took.
+    pub(in crate::ping) connecting: Duration,
+}
+
+impl Reconnect<'_> {
+    pub(super) fn host(&self) -> &str {
+        self.target.host().unwrap_or_default()
+    }
+
+    /// Connects again, with TLS if the URL asks for it.
+    pub(super) async fn connect(
+        &self,
+        segments: SegmentSize,
+        deadline: Deadline,
+    ) -> Option<ProbeConnection<Stream>> {
+        let stream = match (&self.target.address, self.address) {
+            (Address::Unix(path), _) => tcp::observe_unix(path, deadline).await.0?,
+            (Address::Tcp { .. }, Some(address)) => {
+                let stream = tcp::dial(address, segments, deadline).await.0?;
+                if self.target.tls {
+                    tls::observe(stream, self.host(), self.trust, deadline).await.0?
+                } else {
+                    Stream::Tcp(stream)
+                }
+            }
+            (Address::Tcp { .. }, None) => return None,
+        };
+        Some(ProbeConnection::new(stream))
+    }
+
+    /// Connects again and logs in, if the URL has a password.
+    pub(in crate::ping) async fn logged_in(
+        &self,
+        segments: SegmentSize,
+        deadline: Deadline,
+    ) -> Option<ProbeConnection<Stream>> {
+        let mut connection = self.connect(segments, deadline).await?;
+        let login = ping::log_in_to(self.target, &mut connection, deadline).await;
+        login
+            .is_none_or(|response| response.is_ok())
+            .then_some(connection)
+    }
+
+    /// Tries the same handshake again.
+    pub(in crate::ping) async fn handshake(
+        &self,
+        segments: SegmentSize,
+        deadline: Deadline,
+    ) -> Option<TlsResult> {
+        let (stream, _) = tcp::dial(self.address?, segments, deadline).await;
+        let (_, handshake) = tls::observe(stream?, self.host(), self.trust, deadline).await;
+        Some(handshake.result)
+    }
+}

@@ -1,0 +1,28 @@
+//! Compares the server's clock with that of this host, which may be why a certificate seems to have expired.
+
+use std::net::SocketAddr;
+
+use redis::cmd;
+
+use super::INSIDE_TLS;
+use crate::deadline::Deadline;
+use crate::ping::response::{Response, ask, items, text};
+use crate::ping::rungs::tcp::{self, SegmentSize};
+use crate::ping::rungs::tls;
+use crate::redis_client::ProbeConnection;
+
+/// Asks Redis for its clock, on a connection whose certificate is not verified: seconds ahead of this host's.
+pub(in crate::ping) async fn server_clock_ahead(
+    address: SocketAddr,
+    name: &str,
+    deadline: Deadline,
+) -> Option<i64> {
+    let (stream, _) = tcp::dial(address, SegmentSize::Default, deadline).await;
+    let (stream, _) = tls::handshake_unverified(stream?, name, deadline).await;
+    let mut connection = ProbeConnection::new(stream?);
+    let Response::Reply(reply) = ask(&mut connection, &cmd("TIME"), deadline.within(INSIDE_TLS)).await else {
+        return None;
+    };
+    let seconds: i64 = items(Some(&reply)).first().and_then(text)?.parse().ok()?;
+    Some(seconds.saturating_sub(tls::clock()))
+}

@@ -1,0 +1,77 @@
+//! Explains why the first request gets no reply.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use super::client_hello::client_hello;
+use super::{Banner, Decisive, Reconnect};
+use crate::deadline::Deadline;
+use crate::ping::observation::{Experiment, Repeat};
+use crate::ping::response::Response;
+
+/// The lead of the repeated PING over the ClientHello. A balancer then gives the PING to the next server in its list.
+const LEAD: Duration = Duration::from_millis(50);
+
+/// What further connections showed while the first one got no reply, or after it ended.
+#[derive(Debug, Default)]
+pub(in crate::ping) struct Explanation {
+    pub(in crate::ping) experiment: Option<Experiment>,
+    pub(in crate::ping) repeat: Option<Repeat>,
+    pub(in crate::ping) expects_proxy_header: bool,
+}
+
+impl Decisive for Explanation {
+    fn is_decisive(&self) -> bool {
+        self.experiment.as_ref().is_some_and(Decisive::is_decisive) || self.expects_proxy_header
+    }
+}
+
+impl Reconnect<'_> {
+    /// Explains why the first request gets no reply, or why the connection ends: another server behind the same address may
+    /// reply, the port may speak TLS, or it may expect a PROXY header.
+    pub(in crate::ping) async fn explain(&self, banner: Banner, deadline: Deadline) -> Explanation {
+        let mut found = Explanation::default();
+        let mut running: FuturesUnordered<BoxFuture<'_, Explanation>> = FuturesUnordered::new();
+        running.push(Box::pin(async move {
+            let repeat = Some(self.repeat(None, banner, deadline).await);
+            Explanation {
+                repeat,
+                ..Explanation::default()
+            }
+        }));
+        if let Some(address) = self.address.filter(|_| !self.target.tls) {
+            let lead = LEAD.max(self.connecting * 4);
+            running.push(Box::pin(async move {
+                deadline.sleep(lead).await;
+                let experiment = Some(client_hello(address, self.host(), deadline).await);
+                Explanation {
+                    experiment,
+                    ..Explanation::default()
+                }
+            }));
+            running.push(Box::pin(async move {
+                deadline.sleep(lead).await;
+                Explanation {
+                    expects_proxy_header: self.answers_after_proxy_header(address, deadline).await,
+                    ..Explanation::default()
+                }
+            }));
+        }
+        while let Some(one) = running.next().await {
+            found.experiment = found.experiment.or(one.experiment);
+            found.repeat = found.repeat.or(one.repeat);
+            found.expects_proxy_header |= one.expects_proxy_header;
+            let last = found.repeat.as_ref().and_then(|repeat| repeat.exchanges.last());
+            let is_repeated = last.is_some_and(|exchange| {
+                matches!(exchange.response, Response::Reply(_) | Response::NotResp(_))
+            });
+            if is_repeated || found.is_decisive() {
+                break;
+            }
+        }
+        found
+    }
+}
