@@ -13,7 +13,8 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::os;
 use crate::ping::modes::{Check, Diagnosis, Mode, ModeEvent};
-use crate::ping::report::{json, pem, ticket};
+use crate::ping::observation::PeerCertificate;
+use crate::ping::report::{json, ticket};
 use crate::ping::rungs::tls;
 use crate::ping::watch::{Change, ProbeHistory, ProbeResult, watch};
 use crate::ping::{self, ClimbEvent, ClimbOptions, Family, Observations, Verdict, WriteCheck};
@@ -334,7 +335,8 @@ fn save_certificates(path: Option<&Path>, seen: &Observations, exit: Exit) -> Ex
         .handshake
         .as_ref()
         .is_some_and(|tls| tls.certificate_problem.is_none());
-    match state::write(path, pem::bundle(chain).as_bytes()) {
+    let pem: String = chain.iter().map(PeerCertificate::pem).collect();
+    match state::write(path, pem.as_bytes()) {
         Ok(()) => {
             ui::ping::saved_certificates(path, chain, is_verified);
             exit

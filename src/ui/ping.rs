@@ -15,7 +15,7 @@ use crate::ping::causes::Cause;
 use crate::ping::modes::ModeEvent;
 use crate::ping::observation::{Observations, PeerCertificate};
 use crate::ping::report::text::{self, ReportLine};
-use crate::ping::report::{self, ReportStep, Status, pem};
+use crate::ping::report::{self, ReportStep, Status};
 use crate::ping::verdict::Verdict;
 use crate::ping::watch::{Change, ProbeHistory, ProbeResult, WatchEvent};
 use crate::ping::{ClimbEvent, Rung};
@@ -140,7 +140,7 @@ pub(crate) fn saved_certificates(path: &std::path::Path, chain: &[PeerCertificat
     let noun = if count == 1 { "certificate" } else { "certificates" };
     super::note(&format!("saved {count} {noun} to {path}, the server's own first"));
     for one in chain {
-        super::note(&format!("{}: SHA-256 {}", one.subject, pem::fingerprint(one)));
+        super::note(&format!("{}: SHA-256 {}", one.subject, one.fingerprint()));
     }
     if !is_verified {
         super::note(

@@ -64,7 +64,7 @@ fn listener(at: &FixContext) -> Option<Fixes> {
         Some(path) => format!("sudo ss -lxp src {path}"),
         None => format!("sudo ss -ltnp 'sport = :{}'", at.port()),
     };
-    (!is_known && !at.provider().is_some()).then(|| {
+    (!is_known && at.provider().is_none()).then(|| {
         advise(
             "server",
             "on the server's host, check which process listens on the port: Redis itself, a proxy or another program",
@@ -75,7 +75,7 @@ fn listener(at: &FixContext) -> Option<Fixes> {
 
 /// Shows whether a Redis process is stopped. It may be behind a proxy.
 fn stopped(at: &FixContext) -> Option<Fixes> {
-    (!at.provider().is_some()).then(|| {
+    at.provider().is_none().then(|| {
         advise(
             "server",
             "on the Redis host, check the state of Redis: T means stopped (resume it with kill -CONT PID), D means \

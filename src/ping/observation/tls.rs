@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use ring::digest::{SHA256, digest};
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
 use crate::os::PacketCounts;
@@ -129,6 +132,36 @@ pub struct PeerCertificate {
     /// The certificate itself.
     pub der: Vec<u8>,
 }
+
+impl PeerCertificate {
+    /// The certificate as PEM (RFC 7468), after its subject, issuer and fingerprint.
+    pub fn pem(&self) -> String {
+        let text = BASE64_STANDARD.encode(&self.der);
+        let mut pem = format!(
+            "# subject: {}\n# issuer: {}\n# SHA-256: {}\n-----BEGIN CERTIFICATE-----\n",
+            self.subject,
+            self.issuer,
+            self.fingerprint()
+        );
+        for (index, character) in text.chars().enumerate() {
+            if index > 0 && index % PEM_LINE == 0 {
+                pem.push('\n');
+            }
+            pem.push(character);
+        }
+        pem + "\n-----END CERTIFICATE-----\n"
+    }
+
+    /// SHA-256 in the form that OpenSSL prints: `AB:CD:…`.
+    pub fn fingerprint(&self) -> String {
+        let digest = digest(&SHA256, &self.der);
+        let bytes: Vec<_> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        bytes.join(":")
+    }
+}
+
+/// The length of a line in PEM.
+const PEM_LINE: usize = 64;
 
 /// What a server chooses if a ClientHello offers more than this program supports.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Renders a verdict as text for people and as JSON for scripts. Both show the same checks with the same status.
 
 pub mod json;
-pub(crate) mod pem;
 pub mod text;
 pub(crate) mod ticket;
 

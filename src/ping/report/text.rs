@@ -100,11 +100,11 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
         Some(finding) => {
             let certainty = match finding.certainty {
                 Certainty::Proved => "",
-                Certainty::Likely => "probably: ",
+                Certainty::Likely => " (likely)",
             };
             let separator = if practice.is_empty() { "" } else { ": " };
             let (code, summary) = (finding.cause.code(), &finding.summary);
-            ReportLine::hanging(4, format!("{code}: {practice}{separator}{certainty}{summary}"))
+            ReportLine::hanging(4, format!("{code}{certainty}: {practice}{separator}{summary}"))
         }
     }
 }

@@ -140,12 +140,12 @@ pub(in crate::ping) fn seconds(took: Duration) -> String {
 
 /// Formats a long duration in seconds: `3 days`, `5 hours`.
 pub(super) fn age(span: i64) -> String {
-    const UNITS: [(i64, &str); 3] = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    const UNITS: [(i64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     for (size, name) in UNITS {
         let count = span / size;
         if count > 0 {
             return format!("{count} {name}{}", if count == 1 { "" } else { "s" });
         }
     }
-    format!("{span} seconds")
+    "0 seconds".to_owned()
 }

@@ -1,7 +1,5 @@
 //! The judge: a pure function from observations to one cause, with evidence, fixes and warnings.
 
-#[cfg(test)]
-pub(in crate::ping) mod consistency;
 mod credentials;
 mod dns;
 mod finding;
@@ -16,7 +14,7 @@ mod tls;
 mod warnings;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::ping) mod tests;
 
 use super::causes::{Cause, FixContext, url_fixes};
 use super::observation::Observations;

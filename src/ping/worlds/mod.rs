@@ -33,7 +33,7 @@ use self::certificates::Certificates;
 use self::expected::{Fault, Layer};
 use self::observe::observe;
 use self::world::World;
-use crate::ping::verdict::consistency::contradictions;
+use crate::ping::verdict::tests::consistency::contradictions;
 use crate::ping::verdict::{Certainty, Verdict, judge};
 
 /// A user and a password that the server may accept.

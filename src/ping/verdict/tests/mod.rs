@@ -1,6 +1,7 @@
 //! Observations, and the cause that the verdict reports for them. There is one file per rung; the wording is tested
 //! in [`situations`].
 
+pub(in crate::ping) mod consistency;
 mod dns;
 mod idle;
 mod ping;

@@ -22,7 +22,7 @@ use crate::ping::observation::{
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;
 use crate::ping::this_host::{LocalListener, LocalPorts, Nearness, ThisHost};
-use crate::ping::verdict::consistency::contradictions;
+use crate::ping::verdict::tests::consistency::contradictions;
 use crate::ping::verdict::{Verdict, judge, judge_url};
 use crate::redis_url::Target;
 

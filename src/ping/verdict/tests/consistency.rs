@@ -2,10 +2,10 @@
 //!
 //! The tests apply them to all situations and to all random worlds.
 
-use super::{Certainty, Finding, Verdict};
 use crate::ping::causes::{Cause, Fix};
 use crate::ping::observation::{DialResult, Echo, Exchange, Experiment, Observations, TlsResult};
 use crate::ping::response::Response;
+use crate::ping::verdict::{Certainty, Finding, Verdict, median};
 use crate::redis_url::Target;
 
 /// Returns what the verdict says although the run observed the contrary; empty if the verdict is consistent.
@@ -455,7 +455,7 @@ impl Run<'_> {
     }
 
     fn median(&self) -> std::time::Duration {
-        super::median(&self.seen.ping.round_trips)
+        median(&self.seen.ping.round_trips)
     }
 }
 
