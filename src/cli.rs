@@ -248,6 +248,9 @@ pub struct LearnArgs {
     /// Validate the lessons without running them
     #[arg(long, conflicts_with = "yes")]
     pub check: bool,
+    /// Print a summary of the course as Markdown
+    #[arg(long, conflicts_with_all = ["yes", "reset", "check", "list", "lesson"])]
+    pub cheat_sheet: bool,
     /// The Redis to use
     #[command(flatten)]
     pub redis: RedisArgs,

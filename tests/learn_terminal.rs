@@ -529,3 +529,29 @@ fn no_reply_is_marked_wrong_because_the_learner_reads_slowly() {
         left(&terminal, 0);
     }
 }
+
+#[test]
+fn the_course_ends_with_a_score_and_a_recap() {
+    let quiz = "# Ask\n\n## Ask\n\n```quiz\nWhat?\n- [ ] no\n  : because\n- [x] yes\n  : because\n```\n";
+    let lessons = Lessons::of(&[
+        ("01-ask.md", quiz),
+        ("02-again.md", &quiz.replace("# Ask", "# Again")),
+    ]);
+    let home = Home::new();
+    let terminal = Terminal::shell(&home, 100, 40, &[("LESSONS", &lessons.path())]);
+    terminal.line("clear; sessiontut learn --lessons $LESSONS");
+    for answers in [&["1", "2"][..], &["2"]] {
+        for answer in answers {
+            terminal.wait_for("1-2 answer");
+            terminal.keys(&[answer]);
+        }
+        terminal.wait_for("Enter next");
+        terminal.keys(&["Enter"]);
+        terminal.wait_until("the end", |screen| {
+            screen.contains("next lesson") || screen.contains("all lessons")
+        });
+        terminal.keys(&["Enter"]);
+    }
+    let screen = terminal.wait_for("--cheat-sheet");
+    assert!(screen.contains("1 of 2 quizzes"), "{screen}");
+}

@@ -13,6 +13,7 @@ use super::{Error, guest};
 use crate::cli::LearnArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::learn;
 use crate::learn::connection::{LessonConnection, SendError};
 use crate::learn::course::{Course, CourseEnd, CourseState, Guest, standings};
 use crate::learn::learner::Learner;
@@ -33,6 +34,10 @@ const UNATTENDED_WITHIN: Duration = Duration::from_secs(180);
 const DEFAULT_LANGUAGE: &str = "python";
 
 pub(super) fn run(args: &LearnArgs) -> Result<Exit, Error> {
+    if args.cheat_sheet {
+        ui::answer(learn::CHEAT_SHEET.trim_end());
+        return Ok(Exit::Ok);
+    }
     let files = LessonFiles {
         folder: args.lessons.clone(),
         may_run: allowed::check,
@@ -168,12 +173,20 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     })
 }
 
+/// What a learner can do after the last lesson.
+const NEXT: &[&str] = &[
+    "`sessiontut learn --cheat-sheet` prints these rules and all commands",
+    "`sessiontut serve` shows the app, and its complete code on the page /source",
+    "`sessiontut login ada`, `visits`, `expire`, `session` and `logout` run each operation in your shell",
+    "`sessiontut drill` lets you practise diagnosis; `sessiontut learn LESSON` repeats a lesson",
+];
+
 fn good_bye(ended: Result<CourseEnd, Interrupted>) -> Exit {
     match ended {
         Ok(CourseEnd::AllDone) => {
-            ui::told(
-                "`sessiontut learn LESSON` repeats a lesson; `sessiontut drill` lets you practise diagnosis",
-            );
+            for line in NEXT {
+                ui::told(line);
+            }
             Exit::Ok
         }
         Ok(_) => {

@@ -5,12 +5,15 @@ mod blocks;
 mod menu;
 mod setup;
 
+use std::time::Instant;
+
 use super::app::{RunCommand, RunningApp};
 use super::learner::{CourseEvent, Key, Learner, Mark, Offer, Standing};
 use super::lesson::{Block, CodeTab, Lesson};
 use super::lesson_files::{LessonFiles, Lessons};
 use super::name::NameLock;
-use super::progress::Progress;
+use super::progress::{LessonProgress, Progress};
+use super::recap;
 use super::sandbox::Sandbox;
 use crate::deadline::Deadline;
 use crate::signals::Interrupted;
@@ -116,13 +119,16 @@ impl Course<'_> {
     pub(crate) fn teach(&mut self, first: usize) -> Result<CourseEnd, Interrupted> {
         let mut index = first;
         loop {
+            let id = self.lessons.list[index].id.clone();
+            let started = Instant::now();
             let ended = self.lesson(index);
             self.stop_app();
+            self.progress.record.spend(&id, started.elapsed());
             self.state.fast_lane = false;
             match ended {
                 Ok(Some(next)) | Err(Leave::Lesson(next)) => index = next,
                 Ok(None) => {
-                    self.say(Mark::Success, "all lessons are done");
+                    self.conclude();
                     return Ok(CourseEnd::AllDone);
                 }
                 Err(Leave::Interrupted) if self.is_out_of_time() => return Ok(CourseEnd::OutOfTime),
@@ -130,6 +136,21 @@ impl Course<'_> {
                 Err(_) => return Ok(CourseEnd::Left),
             }
         }
+    }
+
+    /// Shows how the learner did, and what to remember.
+    fn conclude(&mut self) {
+        let all = self.lessons.list.iter();
+        let all: Vec<LessonProgress> = all.map(|lesson| self.progress.record.of(&lesson.id)).collect();
+        let sum = |of: fn(&LessonProgress) -> usize| all.iter().map(of).sum::<usize>();
+        let minutes = all.iter().map(|lesson| lesson.seconds).sum::<u64>().div_ceil(60);
+        let (right, quizzes) = (sum(|lesson| lesson.right_at_once), sum(|lesson| lesson.quizzes));
+        let mut text = format!("all lessons are done, in {minutes} min");
+        if quizzes > 0 {
+            text.push_str(&format!("; {right} of {quizzes} quizzes right at the first try"));
+        }
+        self.say(Mark::Success, &text);
+        self.learner.show(&CourseEvent::Prose(recap()));
     }
 
     /// Removes the lesson's keys, and releases the learner's name. Returns whether all keys could be removed.
@@ -172,6 +193,7 @@ impl Course<'_> {
         // The learner may have chosen another name, which changes the text.
         lesson = self.lessons.list[index].clone();
         if step == 0 {
+            self.progress.record.begin(&lesson.id);
             for block in &lesson.introduction {
                 self.show_text(block);
             }

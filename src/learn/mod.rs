@@ -26,6 +26,15 @@ pub(crate) use lesson::{
 };
 pub(crate) use parse::MARKDOWN;
 
+/// A summary of the course, in Markdown.
+pub(crate) const CHEAT_SHEET: &str = include_str!("../../docs/cheat-sheet.md");
+
+/// Returns the rules in the cheat sheet.
+pub(crate) fn recap() -> &'static str {
+    let (_, rules) = CHEAT_SHEET.split_once("## Ten rules").unwrap_or_default();
+    rules.split("\n## ").next().unwrap_or_default().trim()
+}
+
 /// Parses a lesson file, and returns whether it is valid.
 ///
 /// ```

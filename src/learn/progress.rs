@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -39,6 +40,15 @@ pub(crate) struct LessonProgress {
     pub step: usize,
     #[serde(default)]
     pub done: bool,
+    /// How long the learner has taken this lesson.
+    #[serde(default)]
+    pub seconds: u64,
+    /// The number of quizzes that were answered.
+    #[serde(default)]
+    pub quizzes: usize,
+    /// How many of them were answered correctly at the first try.
+    #[serde(default)]
+    pub right_at_once: usize,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
@@ -58,6 +68,25 @@ impl LearnerRecord {
     pub(crate) fn arrive(&mut self, id: &str, step: usize) {
         self.current = Some(id.to_owned());
         self.lessons.entry(id.to_owned()).or_default().step = step;
+    }
+
+    /// Records that the lesson starts at its first step.
+    pub(crate) fn begin(&mut self, id: &str) {
+        let lesson = self.lessons.entry(id.to_owned()).or_default();
+        (lesson.quizzes, lesson.right_at_once) = (0, 0);
+    }
+
+    /// Records the first answer to a quiz.
+    pub(crate) fn answer(&mut self, id: &str, is_right: bool) {
+        let lesson = self.lessons.entry(id.to_owned()).or_default();
+        lesson.quizzes += 1;
+        lesson.right_at_once += usize::from(is_right);
+    }
+
+    /// Adds time that the learner has spent on a lesson.
+    pub(crate) fn spend(&mut self, id: &str, span: Duration) {
+        let lesson = self.lessons.entry(id.to_owned()).or_default();
+        lesson.seconds = lesson.seconds.saturating_add(span.as_secs());
     }
 
     /// Records that the lesson is done. The next time, it starts at its first step.

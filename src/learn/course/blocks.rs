@@ -173,11 +173,15 @@ impl Course<'_> {
     pub(super) fn quiz(&mut self, place: Place<'_>, quiz: &Quiz) -> Result<(), Leave> {
         self.learner.show(&CourseEvent::Quiz(quiz));
         let right = quiz.right_answers();
+        let mut is_first = true;
         loop {
             let offers = self.offers(place, "skip");
             match self.learner.pick(quiz, &offers)? {
                 Picked::Answers(picked) => {
                     let picked = &picked[..];
+                    if std::mem::take(&mut is_first) {
+                        self.progress.record.answer(&place.lesson.id, picked == right);
+                    }
                     self.learner.show(&CourseEvent::Answered { quiz, picked });
                     if picked == right {
                         return Ok(());
