@@ -1,6 +1,6 @@
 //! Parses the text of a URL into a [`Target`].
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
@@ -11,6 +11,7 @@ use super::{
     Address, DEFAULT_PORT, SCHEMES, SENTINEL_PORT, SENTINEL_SCHEMES, Sentinels, Target, UrlError,
     UrlErrorKind, UrlWarning,
 };
+use crate::sanitize;
 use crate::secret::Secret;
 
 /// Longest path of a unix socket (`unix(7)`: 108 bytes with the final zero; 104 on other systems).
@@ -344,8 +345,8 @@ fn parse_host_and_port(authority: &str, default: u16) -> Result<Address, UrlErro
         return Err(bad_host());
     }
     Ok(Address::Tcp {
+        port: parse_port(port, &host, default)?,
         host: host.into_owned(),
-        port: parse_port(port, default)?,
     })
 }
 
@@ -378,14 +379,25 @@ fn split_port(authority: &str) -> Result<(&str, &str), UrlError> {
     })
 }
 
-fn parse_port(port: &str, default: u16) -> Result<u16, UrlError> {
+fn parse_port(port: &str, host: &str, default: u16) -> Result<u16, UrlError> {
     if port.is_empty() {
         return Ok(default);
     }
     let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
     match port.parse::<u16>() {
         Ok(number @ 1..) if is_number => Ok(number),
-        _ if is_number => Err(invalid("the port is out of range: use a number from 1 to 65535")),
+        _ if is_number => {
+            // After anything but an address, it may be a password without a host.
+            let is_address = host.parse::<IpAddr>().is_ok();
+            let shown = if is_address {
+                sanitize::excerpt(format!(" {port}").as_bytes(), 12)
+            } else {
+                String::new()
+            };
+            Err(invalid(format!(
+                "the port{shown} is out of range: use a number from 1 to 65535"
+            )))
+        }
         _ => Err(invalid("the port is not a number from 1 to 65535")),
     }
 }

@@ -5,9 +5,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::redis_url::{Address, Target, host_and_port};
 use crate::sanitize;
 
-/// Reads a password into the environment without showing it. `read -s` works only in some shells.
-const READ_PASSWORD: &str =
-    "printf 'Password: '; stty -echo; IFS= read -r REDISCLI_AUTH; stty echo; export REDISCLI_AUTH";
+/// Prints a password that it reads without showing it. After Ctrl-C, the terminal echoes again. `read -s` works only in
+/// some shells.
+pub(super) const READ_PASSWORD: &str = "printf 'Password: ' >&2; trap 'stty echo; exit 1' INT; stty -echo; \
+                                        IFS= read -r word; stty echo; printf %s \"$word\"";
 
 /// The characters that are escaped in the path of a URL.
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -43,7 +44,7 @@ pub(super) fn ping(target: &Target, options: &str) -> String {
         }
     };
     let read_password = match target.password {
-        Some(_) => format!("{READ_PASSWORD}; "),
+        Some(_) => format!("REDISCLI_AUTH=$({READ_PASSWORD}) && export REDISCLI_AUTH && "),
         None => String::new(),
     };
     format!("{read_password}sessiontut ping {options}{}", shell_quoted(&url))

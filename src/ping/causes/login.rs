@@ -75,12 +75,23 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     } else {
         ""
     };
-    enter
-        .and(
+    let user = user(at);
+    let check = advise(
+        "user",
+        format!("as an administrator, check that the user {user} exists, and that its flags contain on, not off{elasticache}"),
+    )
+    .command(admin_cli(at.target, &format!("ACL GETUSER {user}")));
+    if target.user.is_none() {
+        return enter.and_all(check);
+    }
+    let enable = at.provider().is_none().then(|| {
+        advise(
             "user",
-            format!("as an administrator, check that the user exists and is enabled{elasticache}"),
+            "as an administrator, enable the user if its flags contain off",
         )
-        .command(admin_cli(at.target, &format!("ACL GETUSER {}", user(at))))
+        .command(admin_cli(at.target, &format!("ACL SETUSER {user} on")))
+    });
+    check.and_all(enable).and_all(enter)
 }
 
 pub(super) fn not_configured(at: &FixContext) -> Fixes {

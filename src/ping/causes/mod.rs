@@ -75,7 +75,7 @@ causes! {
     DnsNotFound "dns.not_found" Dns "the host name does not exist" => names::not_found;
     DnsNoAddress "dns.no_address" Dns "the host name exists but has no address" => names::no_address;
     DnsTimeout "dns.timeout" Dns "no name server replies" => names::no_name_server;
-    DnsServerFailure "dns.server_failure" Dns "the name server cannot or will not resolve the host name"
+    DnsServerFailure "dns.server_failure" Dns "the name server replies, but does not resolve the host name"
         => names::server_failure;
     DnsSlow "dns.slow" Ok "the host name lookup is slow" => names::slow;
     DnsSearch "dns.search" Ok "a search domain completed the host name" => names::completed;
@@ -135,14 +135,17 @@ causes! {
         => login::not_configured;
     AuthNoPermission "auth.no_permission" Auth "the user is not allowed to run a required command"
         => login::no_permission;
-    AuthPlaintext "auth.plaintext" Ok "the password is sent over the network unencrypted" => |_| {
-        advise("tls", "enable encryption in transit, and use rediss://")
+    AuthPlaintext "auth.plaintext" Ok "the password is sent over the network unencrypted" => |at| {
+        let text = if at.is_aws() {
+            "enable encryption in transit for the cache, then use rediss:// in the URL"
+        } else {
+            "enable TLS on the server (tls-port), then use rediss:// in the URL"
+        };
+        advise("tls", text)
     };
 
     // The protocol
-    ProtoNotRedis "proto.not_redis" Server "the server is not a Redis server" => |_| {
-        advise("port", "check the host and port: another service is listening there")
-    };
+    ProtoNotRedis "proto.not_redis" Server "the server is not a Redis server" => server::not_redis;
     ProtoClosed "proto.closed" Server "the server accepts the connection, then closes it without a complete reply"
         => server::closed;
 

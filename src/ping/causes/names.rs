@@ -27,8 +27,11 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
             ),
         )
     } else {
-        advise("url", "use this URL, which is probably what you meant")
-            .command(format!("export REDIS_URL={}", shell_quoted(url)))
+        advise(
+            "url",
+            "use this URL, which is probably what you meant, also where the application's REDIS_URL is set",
+        )
+        .command(format!("export REDIS_URL={}", shell_quoted(url)))
     })
 }
 
@@ -74,7 +77,6 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
     private_zone(at, fixes)
         .after(private_name(at))
         .after(name_sources(at))
-        .and_all(query(at))
 }
 
 pub(super) fn no_address(at: &FixContext) -> Fixes {
@@ -92,7 +94,6 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
             "query another resolver: many home routers hide names with private addresses (\"DNS rebind protection\")",
         )
         .after(private_name(at))
-        .and_all(query(at))
 }
 
 pub(super) fn no_name_server(at: &FixContext) -> Fixes {
@@ -112,12 +113,16 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         )
         .command("cat /etc/resolv.conf")
     } else {
-        resolver(at).after(local_resolver(at))
+        resolver(
+            at,
+            "in /etc/resolv.conf, replace the name servers that do not reply, or start the DNS server there",
+        )
+        .after(local_resolver(at))
     };
     resolver
         .and(
             "local-firewall",
-            "allow port 53 (UDP and TCP) from this host to the name server",
+            "or, in the firewalls on the way to the name server, allow port 53 (UDP and TCP) from this host",
         )
         .and_all(private_name(at))
         .after(blocked)
@@ -150,7 +155,25 @@ fn local_resolver(at: &FixContext) -> Option<Fixes> {
 }
 
 pub(super) fn server_failure(at: &FixContext) -> Fixes {
-    resolver(at).after(private_name(at)).and_all(query(at))
+    let is_refused =
+        |server: &NameServer| matches!(&server.answer, NameAnswer::Refused(code) if code == "REFUSED");
+    let server = if at.name_servers().iter().any(is_refused) {
+        spelling(at).and(
+            "name-server",
+            "on the name server, allow queries from this host, or for this name (BIND: allow-query, allow-recursion)",
+        )
+    } else {
+        advise(
+            "name-server",
+            "read the log of the name server: it may not reach the servers that know the name, or DNSSEC may fail",
+        )
+    };
+    resolver(
+        at,
+        "use a name server that knows the name: check the addresses in /etc/resolv.conf",
+    )
+    .after(private_name(at))
+    .and_all(server)
 }
 
 /// Fixes for a slow lookup.
@@ -284,7 +307,7 @@ fn spelling(at: &FixContext) -> Fixes {
         if at.is_aws() {
             "copy the primary endpoint from the console again; usually it is a typo"
         } else {
-            "check the name for typos; if a provider runs the server, copy the host name from its console again"
+            "check the name for typos; if a provider runs the server, copy the host name from its console"
         },
     )
 }
@@ -305,18 +328,10 @@ fn private_zone(at: &FixContext, fixes: Fixes) -> Fixes {
 }
 
 /// Checks this host's resolver.
-fn resolver(at: &FixContext) -> Fixes {
+fn resolver(at: &FixContext, text: &str) -> Fixes {
     advise(
         "resolver",
-        at.with_aws_note(
-            "check the name servers of this host",
-            "; in a VPC, enableDnsSupport must be on",
-        ),
+        at.with_aws_note(text, "; in a VPC, enableDnsSupport must be on"),
     )
     .command("cat /etc/resolv.conf")
-}
-
-/// Looks the name up by hand.
-fn query(at: &FixContext) -> Fixes {
-    advise("query", "look the name up by hand").command(format!("getent hosts {}", shell_quoted(at.host())))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::commands::{endpoint, login_options, scheme, shell_quoted};
 use super::fix::{FixContext, Fixes, advise};
-use crate::ping::observation::{Dial, DialResult, Endpoint, SentinelAnswer};
+use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS, SentinelAnswer};
 use crate::sanitize;
 
 pub(super) fn replica(at: &FixContext) -> Fixes {
@@ -31,14 +31,21 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
         "check the primary: is it running, can the replica reach it, and does the replica have its password \
          (masterauth)?",
     );
-    let check = match primary(at) {
-        Some(primary) => check.command(primary),
-        None => check.redis_cli(at, "INFO replication"),
+    let check = match at.seen.server.primary() {
+        // This address means another host here.
+        Some((host, port)) if is_loopback_name(&host) => advise(
+            "primary",
+            format!("on the replica's host, check that the primary runs on port {port}"),
+        )
+        .command(at.ping_at(&host, port)),
+        _ => match primary(at) {
+            Some(primary) => check.command(primary),
+            None => check.redis_cli(at, "INFO replication"),
+        },
     };
     check.and(
         "failover",
-        "if the primary does not come back, promote a replica by a failover (REPLICAOF NO ONE): writes that were not \
-         copied are lost",
+        "if the primary does not come back, promote a replica (REPLICAOF NO ONE): writes that were not copied are lost",
     )
 }
 
@@ -46,9 +53,12 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
 fn primary(at: &FixContext) -> Option<String> {
     let (host, port) = at.seen.server.primary()?;
     // A loopback address means the replica's own host.
-    let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    let host = if is_loopback { at.host() } else { &host };
+    let host = if is_loopback_name(&host) { at.host() } else { &host };
     (!host.is_empty()).then(|| at.ping_at(host, port))
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 pub(super) fn sentinel(at: &FixContext) -> Fixes {
@@ -71,7 +81,8 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let follow = format!(
-        "to follow failovers, use a URL with the Sentinel and the name of the primary: {}+sentinel://{}/{}",
+        "to follow failovers, use the Sentinel support of the application's client (redis-py: Sentinel) with the name of the \
+         primary; for this program, use {}+sentinel://{}/{}",
         scheme(at.target),
         endpoint(at.target),
         if is_word { primary.name.as_str() } else { "NAME" }
@@ -99,6 +110,18 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn cluster_down(at: &FixContext) -> Fixes {
+    if at.seen.server.failing_slots() == Some(SLOTS.into()) {
+        return check_cluster(at, "check which nodes and slots this node knows")
+            .and(
+                "create",
+                "if the cluster is new, create it from all its nodes (redis-cli --cluster create): this assigns the slots",
+            )
+            .and(
+                "nodes-conf",
+                "if it worked before, this node was reset (CLUSTER RESET) or lost its nodes.conf: restore that file, or add \
+                 the node to the cluster again (redis-cli --cluster add-node)",
+            );
+    }
     check_cluster(at, "check which slots have no node").and(
         "nodes",
         "start the missing nodes again, or promote one of their replicas (CLUSTER FAILOVER TAKEOVER)",
@@ -175,7 +198,9 @@ fn joined(addresses: BTreeSet<String>) -> String {
 pub(super) fn db_index(at: &FixContext) -> Fixes {
     advise(
         "db",
-        "use database 0: clusters have only this one, and other servers usually have 16",
+        "use a database that exists: usually 0 to 15, and only 0 in a cluster. Database 0 may already contain other data",
     )
     .command(at.ping_to(|target| target.db = 0))
+    .and("databases", "check how many databases the server has")
+    .redis_cli(at, "CONFIG GET databases")
 }

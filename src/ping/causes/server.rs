@@ -1,5 +1,6 @@
 //! Fixes for servers that refuse requests.
 
+use super::commands::{READ_PASSWORD, redis_cli};
 use super::fix::{FixContext, Fixes, advise};
 use super::tcp;
 use crate::ping::verdict::SlowPart;
@@ -206,15 +207,21 @@ pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
 
 pub(super) fn protected_mode(at: &FixContext) -> Fixes {
     let tls = if at.target.tls { " --tls --insecure" } else { "" };
+    let redis_cli = format!("redis-cli -p {}{tls}", at.port());
     advise(
         "look",
-        "check the settings on the Redis host, where redis-cli still works",
+        "on the Redis host, where redis-cli still works, list the local clients: once there is a password, they need it too",
     )
-    .command(format!("redis-cli -p {}{tls} CONFIG GET bind", at.port()))
+    .command(format!("{redis_cli} CLIENT LIST"))
     .and(
         "password",
-        "then set a password (requirepass in redis.conf, or an ACL user): this ends protected mode. Without a password, \
-         do not turn protected mode off: every host that reaches the port could use Redis",
+        "on the Redis host, set a password for the default user (this command asks for it): this ends protected mode",
+    )
+    .command(format!("({READ_PASSWORD}) | {redis_cli} -x CONFIG SET requirepass"))
+    .and(
+        "save",
+        "save the password in the configuration file (CONFIG REWRITE, or requirepass in redis.conf), and add it to the URL \
+         of each client. Do not turn protected mode off instead: every host that reaches the port could then use Redis",
     )
 }
 
@@ -224,7 +231,7 @@ pub(super) fn loading(at: &FixContext) -> Fixes {
     let wait = expected.saturating_mul(2).max(USUALLY_ENOUGH);
     advise(
         "wait",
-        "wait until Redis has loaded its data; a restart would start loading again",
+        "wait until Redis has loaded its data: after a restart, loading would start again from zero",
     )
     .command(at.ping(&format!("--wait {wait} ")))
 }
@@ -235,7 +242,7 @@ pub(super) fn busy(at: &FixContext) -> Fixes {
     if at.reply_contains("function kill") {
         advise(
             "script",
-            "stop the function (this fails once it has written data)",
+            "stop the function (Redis refuses this if the function has already written data)",
         )
         .redis_cli(at, "FUNCTION KILL")
         .and("wait", after_write)
@@ -245,30 +252,60 @@ pub(super) fn busy(at: &FixContext) -> Fixes {
             "wait until the module's command ends; then SLOWLOG GET 10 shows it",
         )
     } else {
-        advise("script", "stop the script (this fails once it has written data)")
-            .redis_cli(at, "SCRIPT KILL")
-            .and("wait", after_write)
+        advise(
+            "script",
+            "stop the script (Redis refuses this if the script has already written data)",
+        )
+        .redis_cli(at, "SCRIPT KILL")
+        .and("wait", after_write)
     }
 }
 
 pub(super) fn out_of_memory(at: &FixContext) -> Fixes {
-    advise("look", "find out what uses the memory")
-        .redis_cli(at, "INFO memory")
-        .and("memory", "raise maxmemory, or use a larger server")
-        .and(
-            "ttl",
-            "set a TTL on every key; with maxmemory-policy volatile-ttl, Redis then removes the keys that expire first",
-        )
+    let look = advise(
+        "look",
+        "find out what uses the memory, and how much the host has (total_system_memory)",
+    )
+    .redis_cli(at, "INFO memory");
+    let fixes = match more_memory(at) {
+        Some(more) if is_in_memory(at, more) => raise_maxmemory(at, more).and_all(look),
+        Some(more) => look.and_all(raise_maxmemory(at, more)),
+        None => look.and("memory", "raise maxmemory, or use a larger server"),
+    };
+    fixes.and(
+        "delete",
+        "or delete data that is no longer needed; for keys that should expire, such as sessions, set a TTL",
+    )
 }
 
 pub(super) fn misconf(at: &FixContext) -> Fixes {
-    advise("look", "check which save failed (rdb_last_bgsave_status, aof_last_write_status)")
-        .redis_cli(at, "INFO persistence")
-        .and(
-            "disk",
-            "on the Redis host, check the disk and the directory of the data (CONFIG GET dir): no space left, or the \
-             directory is missing or not writable. Once a save works again (BGSAVE), Redis accepts writes",
+    let disk = advise(
+        "disk",
+        "on the Redis host, check the data directory and its disk: no space left, or the directory is missing or not \
+         writable",
+    );
+    let disk = if refuses_config(at) {
+        disk
+    } else {
+        disk.command(format!(
+            "dir=$({} | tail -n 1); df -h \"$dir\"; ls -ld \"$dir\"",
+            redis_cli(at.target, "CONFIG GET dir")
+        ))
+    };
+    let is_known = at.seen.server.field("rdb_last_bgsave_status").is_some();
+    let look = (!is_known).then(|| {
+        advise(
+            "look",
+            "check which save failed (rdb_last_bgsave_status, aof_last_write_status)",
         )
+        .redis_cli(at, "INFO persistence")
+    });
+    disk.and(
+        "save",
+        "then save again: once a save succeeds, Redis accepts writes",
+    )
+    .redis_cli(at, "BGSAVE")
+    .after(look)
 }
 
 pub(super) fn no_replicas(at: &FixContext) -> Fixes {
@@ -290,18 +327,51 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
             "eviction",
             "for sessions, use maxmemory-policy noeviction or volatile-ttl, and monitor the memory",
         )
-    } else if policy == "noeviction" {
-        advise(
-            "memory",
-            "raise maxmemory in time: when it is reached, Redis refuses writes",
-        )
-        .and("ttl", "set a TTL on every key, so that memory is freed")
     } else {
-        advise(
-            "memory",
-            "raise maxmemory in time: when it is reached, Redis removes keys that have a TTL",
-        )
+        out_of_memory(at)
     }
+}
+
+fn refuses_config(at: &FixContext) -> bool {
+    let mut refused = at.seen.server.refused.iter();
+    refused.any(|command| command.starts_with("CONFIG"))
+}
+
+/// A limit for the memory of Redis, in megabytes, that leaves a quarter of it free; `None` if the limit cannot be set.
+fn more_memory(at: &FixContext) -> Option<u64> {
+    const MEGABYTE: u64 = 1 << 20;
+    let server = &at.seen.server;
+    let used = server.number("used_memory")?.max(server.number("maxmemory")?);
+    let can_be_set = at.provider().is_none() && !refuses_config(at);
+    can_be_set.then(|| (used.saturating_mul(4) / 3).div_ceil(MEGABYTE))
+}
+
+/// Whether the host certainly has this much memory, in megabytes, and as much again for other programs.
+fn is_in_memory(at: &FixContext, megabytes: u64) -> bool {
+    let total = at.seen.server.number("total_system_memory").unwrap_or_default();
+    total >> 21 > megabytes
+}
+
+fn raise_maxmemory(at: &FixContext, megabytes: u64) -> Fixes {
+    advise(
+        "memory",
+        format!("raise maxmemory to {megabytes} MB, if the host has that much free memory, and change redis.conf too"),
+    )
+    .redis_cli(at, &format!("CONFIG SET maxmemory {megabytes}mb"))
+}
+
+/// Another program listens on the port.
+pub(super) fn not_redis(at: &FixContext) -> Fixes {
+    let fixes = advise(
+        "port",
+        "correct the host or port in the URL: another service is listening there",
+    );
+    if at.provider().is_some() {
+        return fixes;
+    }
+    fixes
+        .and("find", "on the server, find the port on which Redis listens")
+        .command("sudo ss -ltnp | grep -E 'redis|valkey'")
 }
 
 pub(super) fn old(_: &FixContext) -> Fixes {
@@ -319,8 +389,7 @@ pub(super) fn idle_timeout(_: &FixContext) -> Fixes {
     advise(
         "keepalive",
         "configure the clients to check or replace idle connections sooner than that (redis-py: \
-         health_check_interval), and retry \
-         once after a closed connection",
+         health_check_interval), and retry once after a closed connection",
     )
     .and(
         "timeout",

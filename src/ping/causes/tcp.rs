@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::commands::shell_quoted;
+use super::commands::{endpoint, shell_quoted};
 use super::fix::{FixContext, Fixes, advise};
 use super::names;
-use crate::ping::observation::{DialResult, ErrorSource, IdleEnd, IdleTest};
+use crate::ping::observation::{Dial, DialResult, ErrorSource, IdleEnd, IdleTest};
 use crate::ping::this_host::{LocalListener, Nearness};
 use crate::ping::verdict::{is_from_here, seconds};
 use crate::redis_url::DEFAULT_PORT;
@@ -109,7 +109,7 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let firewall = advise(
         "firewall",
         format!(
-            "check the firewalls on the server and on the way: one of them probably drops packets to TCP port {port}"
+            "check the firewalls on the server and on the way for a rule that drops packets to TCP port {port}"
         ),
     );
     let route = route(
@@ -130,7 +130,8 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     });
     advise(
         "host",
-        "check that the server's host is up: if it is down, nothing replies",
+        "check that the address is right and that the host is up: if ping gets replies, a firewall or a full accept queue \
+         drops the packets; otherwise, the host is down or there is no route to it",
     )
     .command(format!("ping -c 3 {}", at.numeric_host()))
     .and_all(firewall)
@@ -283,11 +284,11 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
     advise(
         "server",
         format!(
-            "on the server, check whether Redis runs, and on which address and port it listens: a server that is bound \
-             to 127.0.0.1 (`bind`) or has another port refuses connections to port {port}"
+            "on the server, check where Redis listens. If it is on 127.0.0.1:{port} only, extend `bind` in redis.conf; if on \
+             another port, correct the URL; if nowhere, start Redis"
         ),
     )
-    .command("ss -ltnp")
+    .command("sudo ss -ltnp")
     .and("host", "check the host name and port in the URL")
     .and(
         "firewall",
@@ -343,10 +344,20 @@ pub(super) fn unreachable(at: &FixContext) -> Fixes {
         )
         .command(format!("ip neigh show {}", at.numeric_host()))
     });
-    let address =
-        "check the address: the host may no longer exist, or its network may not be reachable from here";
-    route(at, "check the route that packets take")
-        .and("address", address)
+    let is_routeless = |dial: &Dial| dial.result == DialResult::NoRoute;
+    let fixes = if at.seen.tcp.dials.iter().all(is_routeless) {
+        advise(
+            "route",
+            "check this host's addresses and routes: an interface, a VPN or the default route is missing",
+        )
+        .command("ip -br addr; ip route")
+    } else {
+        route(at, "check the route that packets take").and(
+            "address",
+            "check the address: the host may no longer exist, or its network may not be reachable from here",
+        )
+    };
+    fixes
         .after(neighbour)
         .after(provider_check(at).filter(|_| !at.is_aws()))
         .after(names::hosts_file(at))
@@ -360,11 +371,20 @@ pub(super) fn prohibited(at: &FixContext) -> Fixes {
         local_firewall("find the rule in this host's firewall that forbids the connection")
             .and_all(route(at, "check for a route that prohibits the connection"))
     } else {
+        let source = at.seen.this_host.as_ref().and_then(|this_host| this_host.source);
+        let from = source.map_or_else(String::new, |source| format!(" from {source}"));
+        let firewall = at.seen.tcp.dials.iter().find_map(|dial| match &dial.result {
+            DialResult::Prohibited(ErrorSource::Icmp(icmp)) => icmp.from,
+            _ => None,
+        });
+        let on = firewall.map_or_else(String::new, |firewall| format!("{firewall}, "));
         advise(
             "firewall",
-            "ask the administrator of the firewall that replied to allow this connection",
+            format!(
+                "on {on}the router or firewall that rejects the connection, allow TCP{from} to {}",
+                endpoint(at.target)
+            ),
         )
-        .and_all(local_firewall("check this host's own firewall too"))
     }
 }
 

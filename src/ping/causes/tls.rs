@@ -3,6 +3,7 @@
 use super::commands::shell_quoted;
 use super::fix::{FixContext, Fixes, advise};
 use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
+use crate::sanitize;
 
 /// Clocks that differ by less than this, in seconds, agree: the round trip and the load of the hosts are included.
 const AGREE: i64 = 300;
@@ -25,6 +26,30 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
     let Some(tls) = at.handshake() else {
         return trust(at, "the CA that signed it: get its certificate");
     };
+    untrusted_certificate(at, tls).and_all(also_other_name(tls))
+}
+
+/// What to do if, besides another fault of the certificate, it is for another host.
+fn also_other_name(tls: &Handshake) -> Option<Fixes> {
+    let own = tls.certificate()?;
+    let name = own.names.first()?;
+    (!own.is_for(&tls.expected_name)).then(|| {
+        advise(
+            "tls-name",
+            format!(
+                "then, in the URL, use a host name that the certificate lists ({}), or pass it with --tls-name NAME",
+                sanitize::excerpt(name.as_bytes(), 60)
+            ),
+        )
+    })
+}
+
+/// What to do if, besides another fault of the certificate, no trusted CA has signed it.
+fn also_untrusted(tls: &Handshake) -> Option<Fixes> {
+    (!tls.chain.is_empty() && !tls.leads_to_trusted_ca).then(|| trust_file(&signer(tls)))
+}
+
+fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
     if matches!(tls.result, TlsResult::Unusable(_)) {
         return advise(
             "ca",
@@ -59,37 +84,67 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
         )
         .and("certificate", "or reissue the server certificate with the CA that clients trust"),
         (_, Some(own)) if own.is_self_signed => trust(at, "this certificate itself: get it"),
-        (_, Some(own)) if tls.chain.len() == 1 => advise(
-            "chain",
-            format!(
-                "if {} is an intermediate CA, configure the server to send its certificate too (append it to \
-                 tls-cert-file)",
-                own.issuer
-            ),
-        )
-        .and_all(trust_ca(at, tls)),
+        // The certificate of the CA is not among those that the server sends.
+        (_, Some(own)) if tls.chain.len() == 1 => {
+            let chain = advise(
+                "chain",
+                format!(
+                    "if {} is an intermediate CA, configure the server to send its certificate too (append it to \
+                     tls-cert-file)",
+                    own.issuer
+                ),
+            );
+            let ca = trust_file(&signer(tls));
+            if is_intermediate(&own.issuer) { chain.and_all(ca) } else { ca.and_all(chain) }
+        }
         _ => trust_ca(at, tls),
     }
 }
 
-/// The CA at the end of the chain.
+/// Whether the name of a CA shows that another CA has signed its certificate. Public CAs sign only with intermediates.
+fn is_intermediate(name: &str) -> bool {
+    const SIGNS: [&str; 12] = [
+        "intermediate",
+        "issuing",
+        "sub ca",
+        "let's encrypt",
+        "digicert",
+        "sectigo",
+        "zerossl",
+        "globalsign",
+        "google trust",
+        "godaddy",
+        "o=amazon",
+        "o=microsoft",
+    ];
+    let name = name.to_lowercase();
+    SIGNS.iter().any(|sign| name.contains(sign)) && !name.contains("root")
+}
+
+/// The CA at the end of the chain, and how to get its certificate.
 fn signer(tls: &Handshake) -> String {
     match tls.chain.last() {
-        Some(last) if !last.issuer.is_empty() => format!("the CA {}", last.issuer),
-        _ => "the CA that signed it".into(),
+        Some(last) if !last.issuer.is_empty() => format!("the CA {}: get its certificate", last.issuer),
+        _ => "the CA that signed it: get its certificate".into(),
     }
 }
 
 fn trust_ca(at: &FixContext, tls: &Handshake) -> Fixes {
-    trust(at, &format!("{}: get its certificate", signer(tls)))
+    trust(at, &signer(tls))
+}
+
+fn trust_file(what: &str) -> Fixes {
+    advise(
+        "ca",
+        format!(
+            "trust {what} from the administrator, pass it with --ca FILE, and configure the same file in the application's \
+             client (redis-py: ssl_ca_certs)"
+        ),
+    )
 }
 
 fn trust(at: &FixContext, what: &str) -> Fixes {
-    advise(
-        "ca",
-        format!("trust {what} from the administrator, and pass it with --ca FILE"),
-    )
-    .and(
+    trust_file(what).and(
         "ca",
         "or save the server's certificates, and compare their fingerprints with the administrator's before you trust \
          them",
@@ -150,6 +205,7 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
             at.host()
         ),
     )
+    .and_all(at.handshake().and_then(also_untrusted))
 }
 
 pub(super) fn expired(at: &FixContext) -> Fixes {
@@ -160,8 +216,8 @@ pub(super) fn expired(at: &FixContext) -> Fixes {
     let renew = match (problem, faulty(tls)) {
         (Some(CertificateProblem::NotValidYet), _) => advise(
             "certificate",
-            "wait until the certificate is valid, or install one that is valid already (the previous one, if it has \
-             not expired)",
+            "on the server, install a certificate that is valid now, such as the previous one if it has not expired \
+             (tls-cert-file, tls-key-file)",
         ),
         (_, Some(0) | None) => advise(
             "certificate",
@@ -174,14 +230,14 @@ pub(super) fn expired(at: &FixContext) -> Fixes {
         ),
     };
     match at.seen.tls.server_clock_ahead {
-        Some(ahead) if ahead.abs() < AGREE => renew.and_all(clock(
-            "the server's clock agrees with this host's; if you doubt both, check this host's clock",
-        )),
+        Some(ahead) if ahead.abs() < AGREE => renew,
         Some(ahead) if is_valid_after(tls, ahead) => {
             clock("set this host's clock: by the server's clock, the certificate is valid now")
         }
         _ => clock("check this host's clock first").and_all(renew),
     }
+    .and_all(also_untrusted(tls))
+    .and_all(also_other_name(tls))
 }
 
 fn clock(text: &str) -> Fixes {

@@ -57,6 +57,18 @@ impl Handshake {
     }
 }
 
+impl PeerCertificate {
+    /// Whether one of its names is this host name or address (RFC 9525, 6.3).
+    pub fn is_for(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let domain = host.split_once('.').map(|(_, domain)| domain);
+        self.names.iter().any(|name| {
+            let name = name.to_ascii_lowercase();
+            name == host || (domain.is_some() && name.strip_prefix("*.") == domain)
+        })
+    }
+}
+
 /// How a handshake ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsResult {

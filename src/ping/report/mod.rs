@@ -168,7 +168,7 @@ fn tcp(seen: &Observations) -> Outcome {
         Some(dial) => passed(seen.tcp.took, format!("connected to {}", dial.to)),
         None => {
             let dials = seen.tcp.dials.iter();
-            let results = dials.map(|dial| format!("{} {}", dial.to, dial.result.name()));
+            let results = dials.map(|dial| format!("{} {}", dial.to, dial.result.name().replace('-', " ")));
             failed(seen.tcp.took, results.collect::<Vec<_>>().join(", "))
         }
     }
@@ -238,7 +238,9 @@ fn ping(target: &Target, seen: &Observations) -> Outcome {
         (Status::Warn, Some(seen.ping.took), detail)
     } else if response.is_pong() {
         let detail = match &seen.requests.echo {
-            Some(Echo::Refused(_)) => "PONG; large packets were not tried, because ECHO is refused",
+            Some(Echo::Refused(_)) if !seen.server.is_sentinel() => {
+                "PONG; large packets were not tried, because ECHO is refused"
+            }
             _ => "PONG",
         };
         passed(seen.ping.took, detail)

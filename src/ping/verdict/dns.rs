@@ -50,8 +50,13 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     } else if any(|answer| *answer == NameAnswer::NotFound) {
         Finding::proved(Cause::DnsNotFound).summary(format!("the name {host} does not exist"))
     } else if !is_known && any(|answer| matches!(answer, NameAnswer::Refused(_) | NameAnswer::Malformed)) {
-        Finding::proved(Cause::DnsServerFailure)
-            .summary(format!("the name server cannot or will not resolve {host}"))
+        let refuses = any(|answer| matches!(answer, NameAnswer::Refused(code) if code == "REFUSED"));
+        let what = if refuses {
+            "refuses to resolve"
+        } else {
+            "fails to resolve"
+        };
+        Finding::proved(Cause::DnsServerFailure).summary(format!("the name server {what} {host}"))
     } else if is_known {
         // The name servers return addresses, but the system's resolver does not use these servers.
         Finding::likely(Cause::DnsNotFound).summary(format!("this system's resolver does not find {host}"))
@@ -64,8 +69,11 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             "this host does not let this process query a name server ({error}), so {host} cannot be resolved"
         ))
     } else {
-        Finding::proved(Cause::DnsTimeout)
-            .summary(format!("no name server replies, so {host} cannot be resolved"))
+        let who = match lookup.servers.as_slice() {
+            [server] => format!("the name server {} does not reply", server.address.ip()),
+            _ => "no name server replies".into(),
+        };
+        Finding::proved(Cause::DnsTimeout).summary(format!("{who}, so {host} cannot be resolved"))
     };
     Some(
         finding

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::finding::{Certainty, Finding, describe_packets, seconds};
+use super::finding::{Certainty, Finding, age, describe_packets, seconds};
 use super::tls::{alert_name, client_certificate};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
@@ -14,6 +14,8 @@ use crate::ping::response::Response;
 use crate::ping::rungs::ping::is_unavailable;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::sanitize;
+
+const ALL_SLOTS: u64 = SLOTS as u64;
 
 /// The maximum number of bytes of an unknown protocol to quote.
 const QUOTED: usize = 60;
@@ -65,14 +67,20 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     let percent = |part: u64, whole: u64| (whole > 0).then(|| part.saturating_mul(100) / whole);
     let fact = match cause {
         Cause::ServerLoading => shown("loading_loaded_perc").map(|percent| {
-            let left = server.number("loading_eta_seconds");
-            let left = left.map_or_else(String::new, |left| format!(", and that it takes about {left} s more"));
+            // At the beginning, the estimate is wrong by orders of magnitude.
+            let is_early = percent.parse().is_ok_and(|percent: f64| percent < 5.0);
+            let left = server.number("loading_eta_seconds").filter(|_| !is_early);
+            let left = left.map_or_else(String::new, |left| format!(", and estimates {left} s for the rest"));
             format!("INFO reports that {percent} % of the data are loaded{left}")
         }),
         Cause::RoleMasterDown | Cause::RoleReplica => server.primary().map(|(host, port)| {
             let host = sanitize::excerpt(host.as_bytes(), QUOTED);
             let since = server.number("master_link_down_since_seconds");
-            let since = since.map_or_else(String::new, |since| format!(", which it lost {since} s ago"));
+            let since = match since.and_then(|since| i64::try_from(since).ok()) {
+                None => String::new(),
+                Some(..5) => ", which it lost just now".into(),
+                Some(since) => format!(", which it lost {} ago", age(since)),
+            };
             format!("its primary is {host}:{port}{since}")
         }),
         Cause::ServerMisconf => {
@@ -93,7 +101,10 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
         Cause::ClusterDown => server
             .failing_slots()
             .filter(|slots| *slots > 0)
-            .map(|slots| format!("CLUSTER INFO reports that {slots} of {SLOTS} slots have no node")),
+            .map(|slots| match slots {
+                ALL_SLOTS => "CLUSTER INFO reports that no slot is assigned to any node".into(),
+                slots => format!("CLUSTER INFO reports that {slots} of {SLOTS} slots have no node"),
+            }),
         _ => None,
     };
     fact.into_iter().collect()

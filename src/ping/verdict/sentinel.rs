@@ -90,7 +90,7 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
             .fact("the server reports that it is a Sentinel")
             .facts(seen.server.sentinel_primary.as_ref().map(|primary| {
                 let name = sanitize::excerpt(primary.name.as_bytes(), 60);
-                format!("it watches the primary {name} at {primary}")
+                format!("it watches a primary with the name \"{name}\", which is at {primary}")
             }))
             .facts(reached),
     )

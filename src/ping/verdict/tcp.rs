@@ -217,8 +217,11 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     let Endpoint::Ip(address) = &dial.to else {
         return None;
     };
-    if dial.result == DialResult::Refused {
-        // A host replied, so the network is reachable.
+    if matches!(
+        dial.result,
+        DialResult::Refused | DialResult::NoRoute | DialResult::Prohibited(ErrorSource::Icmp(_))
+    ) {
+        // A host replied, so the network is reachable, or no packet was sent.
         return None;
     }
     let is_foreign = seen.this_host.as_ref()?.nearness == Nearness::ForeignPrivate;
@@ -362,9 +365,9 @@ pub(super) fn describe(dial: &Dial) -> String {
     let result = match &dial.result {
         DialResult::Connected => format!("connected after {took}"),
         DialResult::Refused if is_socket => "no process is listening".into(),
-        DialResult::Refused => format!("RST after {took}: the port is closed, or a firewall sent the RST"),
+        DialResult::Refused => format!("RST after {took}"),
         DialResult::Prohibited(source) | DialResult::Unreachable(source) => describe_source(source),
-        DialResult::NoRoute => "this host has no route to this address".into(),
+        DialResult::NoRoute => "the kernel reports that no route leads there, so no packet was sent".into(),
         DialResult::TooManyFiles => "too many open files: no socket could be opened".into(),
         DialResult::NoLocalPort => {
             "no local port is free: the kernel reports \"cannot assign requested address\"".into()

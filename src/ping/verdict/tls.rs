@@ -128,7 +128,7 @@ fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &Observation
                 "the server sent {}",
                 match tls.chain.as_slice() {
                     [own] if own.is_self_signed => "one certificate, signed by itself".to_owned(),
-                    [_] => "one certificate, without its issuer's".to_owned(),
+                    [_] => "only its own certificate, not its issuer's".to_owned(),
                     [.., last] => format!("{} certificates; the last is signed by {}", tls.chain.len(), last.issuer),
                     [] => "a certificate that cannot be read".to_owned(),
                 }
@@ -169,11 +169,16 @@ fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &Observation
             .fact("its names were compared with the URL's host or --tls-name"),
         Problem::Expired | Problem::NotValidYet => dates(*problem == Problem::Expired, tls, seen),
     };
+    let is_for_another_name = finding.cause != Cause::TlsNameMismatch
+        && own.is_some_and(|own| !own.names.is_empty() && !own.is_for(&tls.expected_name));
+    let other_name =
+        is_for_another_name.then(|| format!("a second fault: it is not for {}", tls.expected_name));
     let is_also_untrusted =
         !tls.chain.is_empty() && !tls.leads_to_trusted_ca && finding.cause != Cause::TlsUntrusted;
     finding
         .facts(certificate_facts(tls))
-        .facts(is_also_untrusted.then(|| "no CA that is trusted here has signed it either".into()))
+        .facts(other_name)
+        .facts(is_also_untrusted.then(|| "a second fault: no CA that is trusted here has signed it".into()))
 }
 
 fn no_trusted_ca(tls: &Handshake) -> String {
@@ -201,12 +206,13 @@ fn trusted_cas(tls: &Handshake) -> String {
         1 => "1 CA".to_owned(),
         count => format!("{count} CAs"),
     };
+    let are = if *count == 1 { "is" } else { "are" };
     match (variable, fault) {
-        (Some((name, path)), Some(fault)) => format!("{name} is {path}, which {fault}; {cas} trusted here"),
-        (Some((name, path)), None) => {
-            format!("{cas} trusted here: {name} ({path}) replaces the system's CAs")
+        (Some((name, path)), Some(fault)) => {
+            format!("{name} is {path}, which {fault}; {cas} {are} trusted here")
         }
-        _ => format!("{cas} trusted here"),
+        (Some((name, path)), None) => format!("{cas} {are} trusted here, from {path} ({name})"),
+        _ => format!("{cas} {are} trusted here"),
     }
 }
 
@@ -217,7 +223,10 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
         if one.ends_in < 0 {
             format!("expired {} ago", age(-one.ends_in))
         } else {
-            format!("is not valid yet: it begins in {}", age(one.begins_in))
+            format!(
+                "is not valid until {}",
+                utc_minute(tls.clock.saturating_add(one.begins_in))
+            )
         }
     };
     let summary = match faulty {
@@ -282,7 +291,12 @@ fn certificate_facts(tls: &Handshake) -> Vec<String> {
         ),
         (names, _) => format!("certificate for {}", names.join(", ")),
     };
-    vec![names, format!("signed by {}; {ends}", certificate.issuer)]
+    let is_requested = tls.client_certificate_request.is_some() && tls.client_certificate.is_none();
+    let request = is_requested.then(|| {
+        "the server also requests a client certificate (--cert FILE --key FILE), and may require it".into()
+    });
+    let signed = format!("it is signed by {}, and {ends}", certificate.issuer);
+    [names, signed].into_iter().chain(request).collect()
 }
 
 /// Judges a TLS alert that is about the client's certificate, during or after the handshake; `None` for other alerts.

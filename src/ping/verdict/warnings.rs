@@ -217,8 +217,15 @@ fn eviction(seen: &Observations) -> Option<Found> {
     let maxmemory = seen.server.number("maxmemory").filter(|bytes| *bytes > 0)?;
     let used = seen.server.number("used_memory")?.saturating_mul(100);
     let is_nearly_full = used > maxmemory.saturating_mul(NEARLY_FULL);
+    let has_written = seen.write_test.as_ref().is_some_and(WriteTest::has_passed);
     let policy = sanitize::line(seen.server.field("maxmemory_policy").unwrap_or_default());
     let percent = used / maxmemory;
+    if percent >= 100 && policy == "noeviction" {
+        let summary = format!(
+            "Redis refuses writes now: {percent} % of maxmemory is used, and maxmemory-policy is {policy}"
+        );
+        return (!has_written).then_some((Cause::ServerEviction, summary));
+    }
     let effect = if policy.starts_with("allkeys-") {
         "when the memory is full, Redis removes keys, sessions included"
     } else if !is_nearly_full {

@@ -233,7 +233,7 @@ fn web(scheme: &str, rest: &str) -> Meaning {
     let is_at = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
     if let Some((_, where_to_find)) = CONSOLES.iter().find(|(domain, _)| is_at(domain)) {
         return hopeless(wrong(
-            "this is the address of the provider's web page, not the endpoint of a Redis server",
+            "this is the address of a page of the provider's website, not a Redis endpoint",
             Some(*where_to_find),
         ));
     }

@@ -202,11 +202,12 @@ fn commands_address_the_same_server_and_contain_no_password() {
         .with(|seen| seen.experiments.other_protocol = Some(Experiment::PlainPing(reply("+PONG"))));
     assert_eq!(
         command("rediss://ada:Plover-4417@cache.example:6380/3", plain),
-        "printf 'Password: '; stty -echo; IFS= read -r REDISCLI_AUTH; stty echo; export REDISCLI_AUTH; \
-         sessiontut ping redis://ada@cache.example:6380/3"
+        "REDISCLI_AUTH=$(printf 'Password: ' >&2; trap 'stty echo; exit 1' INT; stty -echo; IFS= read -r word; \
+         stty echo; printf %s \"$word\") && export REDISCLI_AUTH && sessiontut ping redis://ada@cache.example:6380/3"
     );
     // `ip route get` does not resolve names.
-    let silent = Observations::default().with(|seen| seen.tcp.dials = vec![dial(DialResult::NoRoute)]);
+    let silent =
+        Observations::default().with(|seen| seen.tcp.dials = vec![dial(DialResult::Other("unusual".into()))]);
     assert_eq!(command("redis://cache.example", silent), "ip route get 10.0.3.17");
 }
 

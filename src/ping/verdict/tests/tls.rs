@@ -247,7 +247,7 @@ fn an_invalid_certificate_is_not_reported_as_an_unknown_ca() {
     );
     assert_eq!(first_fix(CertificateProblem::UnknownIssuer, 2), "ca");
     // An intermediate certificate may be missing.
-    assert_eq!(first_fix(CertificateProblem::UnknownIssuer, 1), "chain");
+    assert_eq!(first_fix(CertificateProblem::UnknownIssuer, 1), "ca");
 }
 
 #[test]
