@@ -27,7 +27,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             .as_ref()
             .and_then(|response| judge_select(target, response, seen));
     }
-    if let Some(finding) = login_error_after_ok(response, seen) {
+    if let Some(finding) = login_error_after_ok("PING", response, seen) {
         return Some(finding);
     }
     // What a user may do on a Sentinel does not matter, because the data is elsewhere.
@@ -39,7 +39,8 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         && read.error().is_some()
         && !(read.is_unknown_command() && response.is_unknown_command())
     {
-        return Some(unusable(read, "HGETALL", seen));
+        let behind_proxy = login_error_after_ok("HGETALL", read, seen);
+        return Some(behind_proxy.unwrap_or_else(|| unusable(read, "HGETALL", seen)));
     }
     // PING is not allowed or renamed, and the requests after it got no reply: the connection is at fault.
     if seen.requests.read.is_none() && seen.requests.stopped_at.is_some() {
@@ -53,16 +54,16 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     ))
 }
 
-/// Judges an error about the login in reply to PING, although AUTH got OK.
-fn login_error_after_ok(response: &Response, seen: &Observations) -> Option<Finding> {
+/// Judges an error about the login in reply to another command, although AUTH got OK.
+fn login_error_after_ok(command: &str, response: &Response, seen: &Observations) -> Option<Finding> {
     let is_logged_in = seen.is_logged_in();
     let error = response.error().filter(|_| is_logged_in)?;
     match ErrorReply::of(&error)?.cause {
-        Cause::AuthRequired => Some(no_login_behind_proxy("PING", &error)),
+        Cause::AuthRequired => Some(no_login_behind_proxy(command, &error)),
         Cause::AuthFailed | Cause::AuthNotConfigured => Some(
             Finding::proved(Cause::ProtoUnexpected)
                 .fact("AUTH got OK")
-                .fact(replied("PING", &error))
+                .fact(replied(command, &error))
                 .fact("this is a reply to AUTH, so each reply arrives one request late"),
         ),
         _ => None,

@@ -119,9 +119,14 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
         "HGETALL" if !seen.has_pong() => Some(fell_silent(second, seen)),
         "HGETALL" => Some(
             Finding::likely(Cause::ProxyNoBackend)
-                .summary(
-                    "PING gets PONG, but a read gets no reply: a proxy may answer PING without its backend",
-                )
+                .summary(format!(
+                    "PING gets PONG, but a read gets {}: a proxy may answer PING without its backend",
+                    if is_other_data(second) {
+                        "data that is not RESP"
+                    } else {
+                        "no reply"
+                    }
+                ))
                 .fact(ended(first))
                 .fact(format!(
                     "on a second connection, PING got PONG again, but {}",
@@ -133,6 +138,10 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
         ),
         _ => None,
     }
+}
+
+fn is_other_data(exchange: &Exchange) -> bool {
+    matches!(exchange.response, Response::NotResp(_))
 }
 
 fn reply_to_ping(seen: &Observations) -> &'static str {
@@ -147,6 +156,7 @@ fn reply_to_ping(seen: &Observations) -> &'static str {
 fn momentary(first: &Exchange, seen: &Observations) -> Finding {
     let (cause, what) = match &first.response {
         Response::Timeout(_) => (Cause::ServerSilent, "stopped replying"),
+        Response::NotResp(_) => (Cause::ProtoUnexpected, "got data that is not RESP"),
         _ => (Cause::ProtoClosed, "was closed"),
     };
     Finding::likely(cause)
@@ -165,6 +175,10 @@ fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
                 .summary()
                 .unwrap_or("the server replies to PING, but then stops replying"),
         ),
+        Response::NotResp(_) => Finding::likely(Cause::ProtoUnexpected).summary(format!(
+            "the server replies to PING, but sends data that is not RESP in reply to {}",
+            first.command
+        )),
         _ => Finding::likely(Cause::ProtoClosed).summary(format!(
             "the server replies to PING, but closes the connection at {}",
             first.command

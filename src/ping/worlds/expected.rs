@@ -335,6 +335,10 @@ impl World {
             State::Busy => (every, Cause::ServerBusy),
             State::MasterDown => (every, Cause::RoleMasterDown),
             State::QuotaUsedUp => (every, Cause::ServerRefused),
+            // Redis checks the permissions first.
+            State::ReadsRefused if matches!(self.acl, Acl::ReadForbidden | Acl::OtherKeysOnly) => {
+                return None;
+            }
             State::ReadsRefused => (Layer::Read, Cause::ServerRefused),
             State::NoReplicas | State::OutOfMemory | State::WritesPaused
                 if self.writes == WriteCheck::Skip =>
