@@ -68,51 +68,62 @@ fn is_render_id(host: &str) -> bool {
         .is_some_and(|id| id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-/// <https://render.com/docs/key-value#connecting-to-your-key-value-instance>
-const RENDER_INTERNAL: Hosting = Hosting {
+const PUBLIC: Hosting = Hosting {
     names: &[],
-    service: "Render's private network",
-    reach: Reach::PrivateNetwork,
+    service: "",
+    reach: Reach::Public,
     is_aws: false,
     tls_port: None,
+    check: "",
+};
+const PRIVATE: Hosting = Hosting {
+    reach: Reach::PrivateNetwork,
+    ..PUBLIC
+};
+const CONTAINERS: Hosting = Hosting {
+    reach: Reach::Containers,
+    ..PUBLIC
+};
+
+/// <https://render.com/docs/key-value#connecting-to-your-key-value-instance>
+const RENDER_INTERNAL: Hosting = Hosting {
+    service: "Render's private network",
     check: "this is the internal name of a Render Key Value instance, known only to Render services of the same region \
             and workspace: from elsewhere, use the external URL (rediss://)",
+    ..PRIVATE
 };
 
 /// <https://docs.docker.com/compose/how-tos/networking/> and
 /// <https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>
 const SINGLE_WORD: Hosting = Hosting {
-    names: &[],
     service: "a container network",
-    reach: Reach::Containers,
-    is_aws: false,
-    tls_port: None,
     check: "a name without a dot is usually the name of a container or service (Docker Compose, Kubernetes): it is \
             known only to containers on the same network (docker network inspect) or pods in the same namespace. \
-            From \
-            the host itself, use localhost and the published port",
+            From the host itself, use localhost and the published port",
+    ..CONTAINERS
 };
 
 /// The first row that matches the host name counts. The link before each row is the source of its facts.
+///
+/// Memorystore (Google Cloud) has no row, because applications connect to the IP addresses of its instances:
+/// <https://cloud.google.com/memorystore/docs/redis/connect-redis-instance>.
 const ALL: &[Hosting] = &[
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html
     Hosting {
         names: &["*.cache.amazonaws.com", "*.cache.amazonaws.com.cn"],
         service: "Amazon ElastiCache",
-        reach: Reach::PrivateNetwork,
         is_aws: true,
-        tls_port: None,
         check: "run this inside the VPC of the cache: ElastiCache is reachable only from there",
+        ..PRIVATE
     },
     // https://devcenter.heroku.com/articles/connecting-heroku-redis: TLS is required, certificates are self-signed
     Hosting {
         names: &["*.compute-1.amazonaws.com", "*.compute.amazonaws.com"],
         service: "Amazon EC2 (Heroku Key-Value Store uses such names)",
-        reach: Reach::Public,
         is_aws: true,
-        tls_port: None,
         check: "for Heroku Key-Value Store, copy the URL again (heroku config:get REDIS_URL): Heroku changes host, port \
                 and password from time to time, and requires TLS with a self-signed certificate",
+        ..PUBLIC
     },
     // https://docs.aws.amazon.com/memorydb/latest/devguide/endpoints.html
     Hosting {
@@ -123,108 +134,91 @@ const ALL: &[Hosting] = &[
             "*.compute.internal",
         ],
         service: "Amazon Web Services",
-        reach: Reach::PrivateNetwork,
         is_aws: true,
-        tls_port: None,
         check: "run this inside the VPC of the server",
+        ..PRIVATE
     },
     // https://learn.microsoft.com/azure/azure-cache-for-redis/cache-configure#access-ports
     Hosting {
         names: &["*.redis.cache.windows.net"],
         service: "Azure Cache for Redis",
-        reach: Reach::Public,
-        is_aws: false,
         tls_port: Some(6380),
         check: "check the cache's firewall rules and private endpoints in the Azure portal; the port without TLS (6379) \
                 is disabled by default",
+        ..PUBLIC
     },
     // https://learn.microsoft.com/azure/redis/tls-configuration
     Hosting {
         names: &["*.redis.azure.net", "*.redisenterprise.cache.azure.net"],
         service: "Azure Managed Redis",
-        reach: Reach::Public,
-        is_aws: false,
         tls_port: Some(10_000),
         check: "check the public network access and the private endpoints of the instance in the Azure portal; it \
                 listens on port 10000, with TLS unless that was disabled",
+        ..PUBLIC
     },
     // https://redis.io/docs/latest/operate/rc/security/database-security/block-public-endpoints/
     Hosting {
         names: &["*.redis-cloud.com", "*.redislabs.com"],
         service: "Redis Cloud",
-        reach: Reach::Public,
-        is_aws: false,
-        tls_port: None,
         check: "copy host and port from the Redis Cloud console again: each database has its own port; then check its \
                 CIDR allow list, and whether its public endpoint is blocked",
+        ..PUBLIC
     },
     // https://fly.io/docs/upstash/redis/
     Hosting {
         names: &["*.flycast", "fly-*.upstash.io"],
         service: "Fly.io's private network",
-        reach: Reach::PrivateNetwork,
-        is_aws: false,
-        tls_port: None,
         check: "run this on a Fly Machine of the same organization, or through `fly redis connect` or WireGuard: the \
                 name works only in Fly.io's private network (IPv6)",
+        ..PRIVATE
     },
     // https://upstash.com/docs/redis/howto/connectclient: TLS cannot be disabled
     Hosting {
         names: &["*.upstash.io"],
         service: "Upstash",
-        reach: Reach::Public,
-        is_aws: false,
-        tls_port: None,
         check: "copy the endpoint and port from the Upstash console again, and use rediss://",
+        ..PUBLIC
     },
     // https://render.com/docs/key-value: external connections are disabled by default
     Hosting {
         names: &["*-keyvalue.render.com", "*-redis.render.com"],
         service: "Render Key Value",
-        reach: Reach::Public,
-        is_aws: false,
         tls_port: Some(6379),
         check: "add this host's public address to the instance's access control list in the Render dashboard: external \
                 connections are disabled by default, and need rediss://",
+        ..PUBLIC
     },
     // https://docs.railway.com/private-networking
     Hosting {
         names: &["*.railway.internal"],
         service: "Railway's private network",
-        reach: Reach::PrivateNetwork,
-        is_aws: false,
-        tls_port: None,
         check: "run this in a container of the same Railway project and environment: the name is known only in its \
                 private network. From elsewhere, use the public URL (REDIS_PUBLIC_URL, *.proxy.rlwy.net)",
+        ..PRIVATE
     },
     // https://docs.railway.com/reference/tcp-proxy
     Hosting {
         names: &["*.proxy.rlwy.net"],
         service: "Railway's TCP proxy",
-        reach: Reach::Public,
-        is_aws: false,
-        tls_port: None,
         check: "copy host and port from the service's settings in Railway again: the proxy gives each service its own \
                 port",
+        ..PUBLIC
     },
     // https://docs.digitalocean.com/products/databases/valkey/how-to/connect/ and …/how-to/secure/
     Hosting {
         names: &["*.db.ondigitalocean.com"],
         service: "DigitalOcean Managed Databases",
-        reach: Reach::Public,
-        is_aws: false,
         tls_port: Some(25_061),
         check: "add this host to the cluster's trusted sources in DigitalOcean; the port is 25061, with TLS",
+        ..PUBLIC
     },
     // https://aiven.io/docs/platform/howto/restrict-access
     Hosting {
         names: &["*.aivencloud.com"],
         service: "Aiven",
-        reach: Reach::Public,
-        is_aws: false,
-        tls_port: None,
         check: "copy the service URI from the Aiven console again: each service has its own port, with TLS; then check \
                 its IP address allowlist",
+        ..PUBLIC
     },
     // https://docs.docker.com/desktop/features/networking/networking-how-tos/
     Hosting {
@@ -235,32 +229,26 @@ const ALL: &[Hosting] = &[
             "host.minikube.internal",
         ],
         service: "the host, as its containers see it",
-        reach: Reach::Containers,
-        is_aws: false,
-        tls_port: None,
         check: "use this name only inside a container: it means the host that runs the container. On the host itself, \
                 use localhost; with Docker Engine on Linux, start the container with \
                 --add-host=host.docker.internal:host-gateway",
+        ..CONTAINERS
     },
     // https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
     Hosting {
         names: &["*.cluster.local", "*.svc"],
         service: "Kubernetes",
-        reach: Reach::Containers,
-        is_aws: false,
-        tls_port: None,
         check: "run this in a pod of the Kubernetes cluster: the name is known only there. From elsewhere, use kubectl \
                 port-forward",
+        ..CONTAINERS
     },
     // https://fly.io/docs/networking/private-networking/, https://cloud.google.com/compute/docs/internal-dns
     Hosting {
         names: &["*.internal"],
         service: "a private network",
-        reach: Reach::PrivateNetwork,
-        is_aws: false,
-        tls_port: None,
         check: "run this inside the private network that the name belongs to: names under .internal (Fly.io, Google \
                 Cloud) are known only there",
+        ..PRIVATE
     },
 ];
 

@@ -42,6 +42,23 @@ impl IntendedUrl {
         (is_usable && !self.password.as_ref().is_some_and(is_known)).then_some(shown)
     }
 
+    /// Adds what another part of the text says, where this one says nothing.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            tls: self.tls || other.tls,
+            user: self.user.or(other.user),
+            password: self.password.or(other.password),
+            hosts: if self.hosts.is_empty() {
+                other.hosts
+            } else {
+                self.hosts
+            },
+            primary: self.primary.or(other.primary),
+            socket: self.socket.or(other.socket),
+            db: self.db.or(other.db),
+        }
+    }
+
     /// Asks for TLS if the host is known to offer nothing else. For texts without a scheme.
     pub(super) fn with_tls_if_needed(mut self) -> Self {
         if let Some((host, port)) = self.hosts.first() {

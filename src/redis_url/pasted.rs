@@ -134,16 +134,7 @@ fn in_quotes(text: &str) -> Option<Meaning> {
     let inner = text.trim_matches(QUOTES).trim_end_matches([';', ',', '\\']);
     (!inner.is_empty() && inner.len() < text.len()).then(|| {
         let message = "the URL is in quotes, or a sign follows it that does not belong to it: remove them";
-        let unquoted = meaning_of(inner);
-        let error = if unquoted.meant.is_some() {
-            Some(invalid(message))
-        } else {
-            unquoted.error
-        };
-        Meaning {
-            error,
-            meant: unquoted.meant,
-        }
+        Meaning::within(inner, message)
     })
 }
 
@@ -195,16 +186,14 @@ fn nested(text: &str) -> Option<Meaning> {
     if !schemes::is_known(inner_scheme) || between.contains(['?', '/', '#']) {
         return None;
     }
-    let mut meant = meaning_of(inner).meant.unwrap_or_default();
+    let (login, place) = between.rsplit_once('@').unwrap_or(("", between));
+    let outer = if login.is_empty() {
+        IntendedUrl::default()
+    } else {
+        typos::login(login)
+    };
+    let mut meant = outer.or(meaning_of(inner).meant.unwrap_or_default());
     meant.tls |= schemes::says_tls(outer_scheme);
-    let (login, place) = between
-        .rsplit_once('@')
-        .map_or(("", between), |(login, place)| (login, place));
-    if !login.is_empty() {
-        let outer = typos::login(login);
-        meant.user = outer.user.or(meant.user);
-        meant.password = outer.password.or(meant.password);
-    }
     // redis://redis:tcp://10.96.0.10:6379: the link takes the place of the port.
     if let Some(host) = place.strip_suffix(':').filter(|host| super::parse::is_host(host)) {
         let port = meant.hosts.first().and_then(|(_, port)| *port);

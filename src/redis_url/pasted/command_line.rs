@@ -52,20 +52,20 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
         None if words.len() > 1 && words.iter().any(|word| is_connection_option(word)) => &words[..],
         None => return None,
     };
+    let before = &words[..client.unwrap_or(0)];
+    let assigned = |name| {
+        before
+            .iter()
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    };
     let message = "this is a command line, not a URL: give only the URL";
-    let error = Some(invalid(message));
-    let mut meant = options(arguments, &words[..client.unwrap_or(0)]);
-    if let Some(url) = &mut meant {
-        for word in &words[..client.unwrap_or(0)] {
-            match word.split_once('=') {
-                Some(("REDISCLI_AUTH", password)) if url.password.is_none() => {
-                    url.password = Some(Secret::new(password));
-                }
-                _ => {}
-            }
-        }
-    }
-    Some(Meaning { error, meant })
+    Some(Meaning {
+        error: Some(invalid(message)),
+        meant: options(arguments, assigned("REDIS_URL")).map(|url| IntendedUrl {
+            password: url.password.or(assigned("REDISCLI_AUTH").map(Secret::new)),
+            ..url
+        }),
+    })
 }
 
 fn is_connection_option(word: &str) -> bool {
@@ -85,10 +85,11 @@ fn is_connection_option(word: &str) -> bool {
     .contains(&name)
 }
 
-/// Reads the options. `None` if one is repeated or names nothing usable: then it is unclear what was meant.
-fn options(arguments: &[String], before: &[String]) -> Option<IntendedUrl> {
+/// Reads the options. `None` if one is repeated or names nothing usable: then it is unclear what was meant. `url_before` is
+/// `REDIS_URL`, if it is set before the command.
+fn options(arguments: &[String], url_before: Option<&str>) -> Option<IntendedUrl> {
     let mut url = IntendedUrl::default();
-    let (mut host, mut port, mut base) = (None, None, None);
+    let (mut host, mut port, mut base) = (None, None::<String>, None);
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let (name, attached) = match word.split_once('=') {
@@ -112,42 +113,25 @@ fn options(arguments: &[String], before: &[String]) -> Option<IntendedUrl> {
             _ => {}
         }
     }
-    if base.is_none() && host.is_none() {
-        // REDIS_URL=redis://… redis-cli
-        let assigned = before.iter().filter_map(|word| word.split_once('='));
-        base = assigned
-            .map(|(_, value)| value.to_owned())
-            .find(|value| value.contains("://"));
+    if host.is_none() {
+        base = base.or(url_before.map(str::to_owned));
     }
     if let Some(base) = base {
-        let inner = meaning_of(&base).meant?;
-        return Some(IntendedUrl {
-            tls: inner.tls || url.tls,
-            user: url.user.or(inner.user),
-            password: url.password.or(inner.password),
-            db: url.db.or(inner.db),
-            ..inner
-        });
+        return Some(url.or(meaning_of(&base).meant?));
     }
     if url.socket.is_some() {
         return Some(url);
     }
     let host: String = host?;
     // -h HOST:PORT or -h redis://…, but not an IPv6 address
-    let inner = if host.contains("://") || host.matches(':').count() == 1 {
-        meaning_of(&host).meant?
+    if host.contains("://") || host.matches(':').count() == 1 {
+        url = url.or(meaning_of(&host).meant?);
     } else {
-        IntendedUrl::default()
-    };
-    let (host, inner_port) = inner.hosts.first().cloned().unwrap_or((host, None));
-    let port = match port {
-        Some(port) => Some(port.parse::<u16>().ok().filter(|port| *port > 0)?),
-        None => inner_port,
-    };
-    url.tls |= inner.tls;
-    url.password = url.password.or(inner.password);
-    url.user = url.user.or(inner.user);
-    url.hosts = vec![(host, port)];
+        url.hosts = vec![(host, None)];
+    }
+    if let (Some(port), Some((_, slot))) = (port, url.hosts.first_mut()) {
+        *slot = Some(port.parse().ok().filter(|port| *port > 0)?);
+    }
     Some(url.with_tls_if_needed())
 }
 

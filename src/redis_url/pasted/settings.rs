@@ -235,19 +235,12 @@ impl Found {
                     self.is_unusable = true;
                     return Some(());
                 };
-                let old = std::mem::replace(&mut self.url, inner);
-                self.url.tls |= old.tls;
-                self.url.password = old.password.or(self.url.password.take());
-                self.url.user = old.user.or(self.url.user.take());
+                self.url = std::mem::take(&mut self.url).or(inner);
             }
             // REDIS_HOST may contain a whole URL.
             Role::Host | Role::Hosts if value.contains("://") => {
                 let inner = meaning_of(value.split(',').next()?).meant?;
-                self.url.tls |= inner.tls;
-                self.url.hosts = inner.hosts;
-                self.url.db = self.url.db.or(inner.db);
-                self.url.user = self.url.user.take().or(inner.user);
-                self.url.password = self.url.password.take().or(inner.password);
+                self.url = std::mem::take(&mut self.url).or(inner);
             }
             Role::Host if self.url.hosts.iter().any(|(host, _)| host != value) => return None,
             Role::Host if !self.url.hosts.is_empty() => {}
