@@ -87,12 +87,12 @@ fn meaning_of(text: &str) -> Meaning {
 }
 
 impl Meaning {
-    /// What a text within another means; `message` says what is wrong with the outer one.
-    fn within(text: &str, message: &str) -> Self {
+    /// What a text within another means; `wrong` says what is wrong with the outer one.
+    fn within(text: &str, wrong: UrlError) -> Self {
         let inner = meaning_of(text);
         match &inner.meant {
             Some(_) => Self {
-                error: Some(invalid(message)),
+                error: Some(wrong),
                 ..inner
             },
             None => inner,
@@ -134,7 +134,7 @@ fn in_quotes(text: &str) -> Option<Meaning> {
     let inner = text.trim_matches(QUOTES).trim_end_matches([';', ',', '\\']);
     (!inner.is_empty() && inner.len() < text.len()).then(|| {
         let message = "the URL is in quotes, or a sign follows it that does not belong to it: remove them";
-        Meaning::within(inner, message)
+        Meaning::within(inner, invalid(message))
     })
 }
 
@@ -156,7 +156,7 @@ fn in_code(text: &str) -> Option<Meaning> {
     (is_whole && schemes::is_known(&before[start..])).then(|| {
         Meaning::within(
             &url[..end],
-            "there is more than a URL in the text: give only the URL",
+            invalid("there is more than a URL in the text: give only the URL"),
         )
     })
 }
@@ -171,7 +171,7 @@ fn nested(text: &str) -> Option<Meaning> {
     {
         return Some(Meaning::within(
             inner,
-            "the URL has a prefix that does not belong to it: start it with redis:// or rediss://",
+            invalid("the URL has a prefix that does not belong to it: start it with redis:// or rediss://"),
         ));
     }
     let (outer_scheme, rest) = text.split_once("://")?;

@@ -26,9 +26,7 @@ static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// Placeholders that instructions use for the reader's own endpoint.
 static HOST_PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"^(?:HOST|HOSTNAME|ENDPOINT|ADDRESS|<.*>.*|(?i:primary[_-]endpoint))$|\.xxxxxx\.|(?i:your)[_-]",
-    )
+    regex(r"^(?:HOST|HOSTNAME|ENDPOINT|ADDRESS|<.*>.*|(?i:primary[_-]endpoint))$|\.xxxxxx\.|(?i:your)[_-]")
 });
 /// What hides a password where it is shown.
 static ASTERISKS: LazyLock<Regex> = LazyLock::new(|| regex(r"^[*\u{2022}\u{2026}]{3,}$"));
@@ -68,7 +66,8 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     }
     if PLACEHOLDER.is_match(host) || HOST_PLACEHOLDER.is_match(host) {
         return error(
-            "the host is a placeholder that was not filled in: replace it with the endpoint of your Redis".into(),
+            "the host is a placeholder that was not filled in: replace it with the endpoint of your Redis"
+                .into(),
             "replace the placeholder with the host name that your provider or administrator gives for it",
         );
     }
@@ -85,7 +84,10 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
             "copy the password itself from where it is stored, and percent-encode it in the URL",
         );
     }
-    if [user, password].into_iter().any(|part| PLACEHOLDER.is_match(part)) {
+    if [user, password]
+        .into_iter()
+        .any(|part| PLACEHOLDER.is_match(part))
+    {
         return error(
             "the user name or the password is a placeholder that was not filled in".into(),
             "replace the placeholder, including its brackets; if it is your password itself, percent-encode it (< is \

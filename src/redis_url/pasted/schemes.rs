@@ -115,11 +115,10 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     }
     let known = OTHERS.iter().find(|(known, _)| *known == lower);
     let wrong = |message: &str| error(UrlErrorKind::Scheme, message);
-    let place = || typos::place(rest, says_tls(scheme));
-    let found = |message: String| {
+    let found = |message: &str| {
         Some(Meaning {
-            error: Some(wrong(&message)),
-            meant: place(),
+            error: Some(wrong(message)),
+            meant: typos::place(rest, says_tls(scheme)),
         })
     };
     match known {
@@ -127,30 +126,21 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             advice: Some(NO_URL_IN_IT),
             ..wrong(&format!("{name}:// is the scheme of {product}, not of Redis"))
         })),
-        Some((_, Link)) => found(SERVICE_LINK.to_owned()),
+        Some((_, Link)) => found(SERVICE_LINK),
         Some((name, Web)) => Some(web(name, rest)),
         Some((_, Socket)) => Some(Meaning {
             error: Some(wrong("use unix:// and the path of the socket")),
             meant: typos::socket(&format!("unix:{rest}")),
         }),
-        Some((_, Sentinel)) => {
-            let hosts = rest.replace(";sentinel://", ",");
-            Some(super::meaning_of(&format!("redis+sentinel://{hosts}"))).map(|inner| Meaning {
-                error: inner
-                    .meant
-                    .is_none()
-                    .then_some(inner.error)
-                    .flatten()
-                    .or_else(|| Some(wrong("use redis+sentinel:// for the URL of Sentinels"))),
-                meant: inner.meant,
-            })
-        }
-        Some((name, Redis)) => found(format!(
+        Some((_, Sentinel)) => Some(Meaning::within(
+            &format!("redis+sentinel://{}", rest.replace(";sentinel://", ",")),
+            wrong("use redis+sentinel:// for the URL of Sentinels"),
+        )),
+        Some((name, Redis)) => found(&format!(
             "{name}:// is not a scheme that all clients know: use redis:// (plain) or rediss:// (TLS)"
         )),
         None if is_like_redis(scheme) => found(
-            "the scheme is misspelt or unknown: use redis:// (plain), rediss:// (TLS) or unix:// (socket)"
-                .to_owned(),
+            "the scheme is misspelt or unknown: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
         ),
         // It may be anything, even a password.
         None => Some(Meaning::default()),
@@ -164,32 +154,28 @@ fn hopeless(error: UrlError) -> Meaning {
     }
 }
 
-/// The web pages on which providers show the endpoint, with where to find it there.
+/// The web pages on which providers show the endpoint, and where to find it there.
 const CONSOLES: &[(&str, &str)] = &[
     (
         "aws.amazon.com",
-        "open the cache on that page and copy its endpoint (for ElastiCache: the primary endpoint)",
+        "copy the endpoint of the cache there (for ElastiCache: the primary endpoint)",
     ),
     (
         "portal.azure.com",
-        "open the cache on that page: its host name is under Overview, its port under Settings; the endpoint looks like \
-         NAME.redis.cache.windows.net:6380",
+        "copy the endpoint there: the host name is under Overview, the port under Settings",
     ),
     (
         "console.cloud.google.com",
-        "open the instance on that page and copy its primary endpoint",
+        "copy the primary endpoint of the instance there",
     ),
-    (
-        "cloud.redis.io",
-        "open the database on that page and copy its public endpoint",
-    ),
+    ("cloud.redis.io", "copy the public endpoint of the database there"),
     (
         "app.redislabs.com",
-        "open the database on that page and copy its public endpoint",
+        "copy the public endpoint of the database there",
     ),
     (
         "console.upstash.com",
-        "open the database on that page and copy its endpoint and port",
+        "copy the endpoint and the port of the database there",
     ),
     (
         "heroku.com",
@@ -197,24 +183,22 @@ const CONSOLES: &[(&str, &str)] = &[
     ),
     (
         "dashboard.render.com",
-        "open the instance on that page and copy its internal or external URL: the endpoint",
+        "copy the internal or external URL there: the endpoint",
     ),
     (
         "railway.com",
-        "open the service on that page and copy REDIS_URL or REDIS_PUBLIC_URL: the endpoint",
+        "copy REDIS_URL or REDIS_PUBLIC_URL there: the endpoint",
     ),
     (
         "railway.app",
-        "open the service on that page and copy REDIS_URL or REDIS_PUBLIC_URL: the endpoint",
+        "copy REDIS_URL or REDIS_PUBLIC_URL there: the endpoint",
     ),
     (
         "cloud.digitalocean.com",
-        "open the database on that page and copy its connection string: the endpoint",
+        "copy the connection string there: the endpoint",
     ),
-    (
-        "console.aiven.io",
-        "open the service on that page and copy its service URI: the endpoint",
-    ),
+    ("console.aiven.io", "copy the service URI there: the endpoint"),
+    ("console.scaleway.com", "copy the endpoint of the database there"),
 ];
 
 fn web(scheme: &str, rest: &str) -> Meaning {

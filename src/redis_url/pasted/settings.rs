@@ -94,7 +94,9 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
         };
         Meaning::within(
             value,
-            "this is a variable and its value: give only the value, the text after the = or the colon",
+            invalid(
+                "this is a variable and its value: give only the value, the text after the = or the colon",
+            ),
         )
     })
 }
