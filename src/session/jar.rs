@@ -47,7 +47,7 @@ impl Jar {
             cookies: BTreeMap::new(),
             complaint: None,
         };
-        match std::fs::read(&jar.path) {
+        match state::read_small(&jar.path) {
             Ok(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(cookies) => jar.cookies = cookies,
                 Err(_) => jar.complaint = Some(set_aside(&jar.path)),
@@ -66,7 +66,7 @@ impl Jar {
     /// Saves a cookie, and keeps the cookies that other processes have saved in the meantime.
     pub(crate) fn keep(&mut self, endpoint: &str, cookie: StoredCookie) -> io::Result<()> {
         let _turn = state::turn(&self.path)?;
-        if let Ok(bytes) = std::fs::read(&self.path)
+        if let Ok(bytes) = state::read_small(&self.path)
             && let Ok(kept) = serde_json::from_slice(&bytes)
         {
             self.cookies = kept;
@@ -132,5 +132,13 @@ mod tests {
         let jar = Jar::open(folder.path());
         assert!(jar.complaint.is_some());
         assert!(folder.path().join("cookies.damaged-1").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join(FILE)).unwrap();
+        assert!(Jar::open(folder.path()).complaint.is_some());
     }
 }
