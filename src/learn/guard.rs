@@ -159,12 +159,16 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
 
 /// Returns the name of a command, with its subcommand if it has one.
 fn shown_name(words: &[Vec<u8>]) -> String {
-    let is_container = || {
-        let command = find_name(&[PRACTICE, REAL_ONLY], &lower(words.first()?))?;
-        let mut others = PRACTICE.iter().chain(REAL_ONLY);
-        others.any(|other| command.contains(other)).then_some(())
+    let name = words
+        .first()
+        .map(|name| name.to_ascii_lowercase())
+        .unwrap_or_default();
+    let command = find_name(&[PRACTICE, REAL_ONLY], &name);
+    let count = if command.is_some_and(CommandInfo::is_container) {
+        2
+    } else {
+        1
     };
-    let count = if is_container().is_some() { 2 } else { 1 };
     let shown: Vec<&[u8]> = words.iter().take(count).map(Vec::as_slice).collect();
     sanitize::excerpt(&shown.join(&b' '), 40)
 }

@@ -27,6 +27,9 @@ pub enum SimulatedFault {
 impl SimulatedFault {
     /// Returns the reply that replaces the normal one, if there is one.
     pub(super) fn reply(self, words: &[Vec<u8>], port: u16) -> Option<Reply> {
+        if self == Self::None {
+            return None;
+        }
         let command = find(&[PRACTICE], words)?;
         match self {
             Self::None => None,

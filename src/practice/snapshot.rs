@@ -18,6 +18,9 @@ use crate::state::{self, NewFile};
 /// Bytes that are written or read at a time.
 const BUFFER: usize = 256 * 1024;
 
+/// The most fields or members that one command restores.
+const ELEMENTS_PER_COMMAND: usize = 64;
+
 /// The start of the first line; the number changes with the format.
 const HEADER: &str = "sessiontut practice data 1 ";
 
@@ -40,17 +43,18 @@ pub(super) fn write(file: &Path, store: &Store) -> io::Result<Snapshot> {
 
 fn write_content(file: &mut File, store: &Store) -> io::Result<()> {
     let header = |hash: &str| format!("{HEADER}{hash}\n");
-    let mut body = HashingWriter {
-        inner: BufWriter::with_capacity(BUFFER, file),
+    // The hash is known, and takes its place, when everything after it has been written.
+    file.write_all(header(&"0".repeat(64)).as_bytes())?;
+    let hashing = HashingWriter {
+        inner: file,
         hash: Context::new(&SHA256),
     };
-    // The hash is known, and takes its place, when everything after it has been written.
-    body.inner.write_all(header(&"0".repeat(64)).as_bytes())?;
+    let mut body = BufWriter::with_capacity(BUFFER, hashing);
     write_commands(&mut body, store)?;
-    body.inner.seek(SeekFrom::Start(0))?;
-    let hash = hexadecimal(body.hash.finish().as_ref());
-    body.inner.write_all(header(&hash).as_bytes())?;
-    body.inner.flush()
+    let HashingWriter { inner: file, hash } = body.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.seek(SeekFrom::Start(0))?;
+    let hash = hexadecimal(hash.finish().as_ref());
+    file.write_all(header(&hash).as_bytes())
 }
 
 /// Passes bytes on, and computes their hash.
@@ -133,13 +137,24 @@ fn write_commands(out: &mut impl Write, store: &Store) -> io::Result<()> {
             match &entry.value {
                 Value::Text(text) => command(out, &[b"SET", name, text])?,
                 Value::Hash(hash) => {
-                    for (field, value) in hash.pairs() {
-                        command(out, &[b"HSET", name, field, value])?;
+                    for pairs in hash.pairs().chunks(ELEMENTS_PER_COMMAND) {
+                        let pairs = pairs.iter().flat_map(|(field, value)| [*field, *value]);
+                        command(
+                            out,
+                            &[&b"HSET"[..], name].into_iter().chain(pairs).collect::<Vec<_>>(),
+                        )?;
                     }
                 }
                 Value::Set(set) => {
-                    for (member, _) in set.pairs() {
-                        command(out, &[b"SADD", name, member])?;
+                    for members in set.pairs().chunks(ELEMENTS_PER_COMMAND) {
+                        let members = members.iter().map(|(member, _)| *member);
+                        command(
+                            out,
+                            &[&b"SADD"[..], name]
+                                .into_iter()
+                                .chain(members)
+                                .collect::<Vec<_>>(),
+                        )?;
                     }
                 }
             }

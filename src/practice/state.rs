@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::client::{ConnectedClient, ConnectionState, Kept};
+use super::commands::command_table::CommandInfo;
 use super::reply::Reply;
 use super::simulated_fault::SimulatedFault;
 use super::store::{Store, wall_clock};
@@ -181,12 +182,17 @@ impl ServerState {
     }
 
     /// Shows a command to the clients that use MONITOR.
-    pub(super) fn show_to_monitors(&self, client: &ConnectedClient, words: &[Vec<u8>]) {
+    pub(super) fn show_to_monitors(
+        &self,
+        client: &ConnectedClient,
+        command: &CommandInfo,
+        words: &[Vec<u8>],
+    ) {
         let is_monitor = |client: &&Rc<ConnectedClient>| {
             client.is_monitor.get() && client.state.get() == ConnectionState::Open
         };
         let mut monitors = self.clients.values().filter(is_monitor).peekable();
-        if monitors.peek().is_some() {
+        if monitors.peek().is_some() && !command.has_flag("admin") {
             let line = Reply::Status(monitor_line(client, words).into());
             for monitor in monitors {
                 monitor.send(&line);

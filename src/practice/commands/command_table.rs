@@ -73,6 +73,15 @@ impl CommandInfo {
         words.map(Vec::as_slice).collect()
     }
 
+    fn has_no_keys(&self) -> bool {
+        self.keys == NONE
+    }
+
+    /// Whether this command has subcommands. Then it has no keys itself.
+    pub(crate) fn is_container(&self) -> bool {
+        self.has_no_keys() && PRACTICE.iter().chain(REAL_ONLY).any(|other| self.contains(other))
+    }
+
     /// Whether `other` is a subcommand of this command.
     pub(crate) fn contains(&self, other: &Self) -> bool {
         let rest = other.name.strip_prefix(self.name);
@@ -82,19 +91,28 @@ impl CommandInfo {
 
 /// Finds the command of a request in the tables. If the first word is a container, finds the subcommand.
 pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
-    let lower = |at: usize| {
-        let word = words.get(at)?;
-        Some(String::from_utf8_lossy(word).to_ascii_lowercase())
-    };
-    let name = lower(0)?;
-    let subcommand = lower(1).and_then(|second| find_name(tables, &format!("{name}|{second}")));
-    subcommand.or_else(|| find_name(tables, &name))
+    let is_short = |word: &&Vec<u8>| word.len() <= LONGEST_NAME;
+    let mut name = words.first().filter(is_short)?.to_ascii_lowercase();
+    let command = find_name(tables, &name)?;
+    // A command with keys has no subcommands.
+    let second = words.get(1).filter(is_short).filter(|_| command.has_no_keys());
+    let subcommand = second.and_then(|second| {
+        name.push(b'|');
+        name.extend(second.to_ascii_lowercase());
+        find_name(tables, &name)
+    });
+    subcommand.or(Some(command))
 }
 
+/// More bytes than a name of a command or subcommand has. A longer word can be a key of several megabytes.
+const LONGEST_NAME: usize = 32;
+
 /// Finds a command by its name in lower case.
-pub(crate) fn find_name(tables: &[&'static [CommandInfo]], name: &str) -> Option<&'static CommandInfo> {
+pub(crate) fn find_name(tables: &[&'static [CommandInfo]], name: &[u8]) -> Option<&'static CommandInfo> {
     tables.iter().find_map(|table| {
-        let index = table.binary_search_by(|command| command.name.cmp(name)).ok()?;
+        let index = table
+            .binary_search_by(|command| command.name.as_bytes().cmp(name))
+            .ok()?;
         table.get(index)
     })
 }
@@ -289,7 +307,7 @@ mod tests {
     #[test]
     fn every_command_is_found_by_its_name() {
         for command in PRACTICE.iter().chain(REAL_ONLY) {
-            let found = find_name(&[PRACTICE, REAL_ONLY], command.name);
+            let found = find_name(&[PRACTICE, REAL_ONLY], command.name.as_bytes());
             assert!(
                 found.is_some_and(|found| std::ptr::eq(found, command)),
                 "{}",

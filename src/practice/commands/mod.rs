@@ -93,9 +93,7 @@ fn execute(
     let run = command.run.unwrap_or(|_| Err(SYNTAX));
     let reply = run(&mut call).and_then(|reply| spend(&call, reply));
     let reply = reply.unwrap_or_else(Reply::from);
-    if !command.has_flag("admin") {
-        state.show_to_monitors(client, words);
-    }
+    state.show_to_monitors(client, command, words);
     reply
 }
 
@@ -146,9 +144,8 @@ fn check(
 
 fn look_up(words: &[Vec<u8>]) -> Result<&'static CommandInfo, CommandError> {
     let command = find(&[PRACTICE], words).ok_or_else(|| unknown_command(words))?;
-    let is_container = || PRACTICE.iter().any(|other| command.contains(other));
     match words.get(1) {
-        Some(subcommand) if !command.name.contains('|') && is_container() => Err(format!(
+        Some(subcommand) if command.is_container() => Err(format!(
             "ERR unknown subcommand '{}'. Try {} HELP.",
             shown(subcommand),
             command.name.to_uppercase()

@@ -211,7 +211,8 @@ pub(super) fn command_info(call: &mut Invocation<'_>) -> CommandResult {
         return Ok(command_info_of_all());
     }
     let wanted = call.words[2..].iter();
-    let found = wanted.map(|name| find_name(&[PRACTICE], &lower(name)).map_or(Reply::Nil, description));
+    let found =
+        wanted.map(|name| find_name(&[PRACTICE], &name.to_ascii_lowercase()).map_or(Reply::Nil, description));
     call.collect(found).map(Reply::Array)
 }
 
