@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use redis::cmd;
+use socket2::SockRef;
 
 use super::experiments::{self, Banner, Decisive, Reconnect, patience, with_experiment, with_side_task};
 use super::observation::{
@@ -81,16 +82,7 @@ pub(super) async fn climb_to(
 /// Tries the primary that a Sentinel names, before it is recommended.
 async fn dial(primary: &NamedPrimary, deadline: Deadline) -> Vec<Dial> {
     let until = deadline.within((deadline.left() / 2).min(LONGEST_DIAL));
-    let addresses = match dns::literal_address(&primary.host, primary.port) {
-        Some(address) => vec![address],
-        None => {
-            let lookup = dns::observe(&primary.host, until).await;
-            let found = lookup.addresses.iter();
-            found
-                .map(|address| SocketAddr::new(*address, primary.port))
-                .collect()
-        }
-    };
+    let addresses = dns::addresses(&primary.host, primary.port, until).await;
     tcp::observe(&addresses, until).await.1
 }
 
@@ -132,7 +124,7 @@ impl<'a> Ladder<'a> {
         if self.seen.is_refused_by_acl() {
             self.seen.permissions = permissions::observe(&mut connection, self.deadline).await;
         }
-        self.seen.retransmissions = retransmissions(&connection);
+        self.seen.retransmissions = kernel_info(&connection, os::retransmissions).unwrap_or_default();
         answered.map(|()| connection)
     }
 
@@ -362,7 +354,7 @@ impl<'a> Ladder<'a> {
         let requests = ping::Requests::of(self.target);
         let reconnect = self.reconnect();
         let (patience, until) = (patience(self.deadline), self.before_the_deadline());
-        let path_mtu = path_mtu(connection);
+        let path_mtu = kernel_info(connection, os::path_mtu);
         let started = Instant::now();
         let side = async {
             self.deadline.sleep(patience).await;
@@ -379,7 +371,7 @@ impl<'a> Ladder<'a> {
             return true;
         };
         self.seen.requests.stopped_at = Some(stopped_at.clone());
-        self.seen.packets = packets(connection);
+        self.seen.packets = kernel_info(connection, os::packet_counts);
         if repeated.is_none() {
             repeated = Some(reconnect.repeat_requests(&requests, path_mtu, until).await);
         }
@@ -536,7 +528,7 @@ impl<'a> Ladder<'a> {
 
     fn record_packets(&mut self, connection: &ProbeConnection<Stream>, response: Option<&Response>) {
         if matches!(response, Some(Response::Timeout(_))) {
-            self.seen.packets = packets(connection);
+            self.seen.packets = kernel_info(connection, os::packet_counts);
         }
     }
 
@@ -549,22 +541,10 @@ impl<'a> Ladder<'a> {
     }
 }
 
-fn retransmissions(connection: &ProbeConnection<Stream>) -> u32 {
-    let tcp = connection.stream().tcp();
-    tcp.and_then(|tcp| os::retransmissions(&tcp.into()))
-        .unwrap_or_default()
-}
-
-fn packets(connection: &ProbeConnection<Stream>) -> Option<os::PacketCounts> {
-    connection
-        .stream()
-        .tcp()
-        .and_then(|tcp| os::packet_counts(&tcp.into()))
-}
-
-fn path_mtu(connection: &ProbeConnection<Stream>) -> Option<u16> {
-    connection
-        .stream()
-        .tcp()
-        .and_then(|tcp| os::path_mtu(&tcp.into()))
+/// What the kernel reports about the connection; nothing about a unix socket.
+fn kernel_info<T>(
+    connection: &ProbeConnection<Stream>,
+    read: impl FnOnce(&SockRef<'_>) -> Option<T>,
+) -> Option<T> {
+    connection.stream().tcp().and_then(|tcp| read(&tcp.into()))
 }

@@ -23,6 +23,7 @@
 
 pub(crate) mod causes;
 mod experiments;
+pub(crate) mod history;
 mod idle;
 pub(crate) mod instance;
 mod ladder;

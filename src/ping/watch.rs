@@ -1,6 +1,5 @@
 //! `--watch`: one PING per interval on an open connection, and a whole climb whenever there is none.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::time::sleep_until;
 
 use super::causes::Cause;
+use super::history::ProbeHistory;
 use super::modes::Check;
 use super::observation::{Exchange, Observations};
 use super::response::Response;
@@ -39,7 +39,9 @@ pub(crate) async fn watch(
         let started = Instant::now();
         let result = watch.probe().await;
         history.add(result.round_trip);
-        history.lost_connections += u64::from(result.is_connection_lost);
+        if result.is_connection_lost {
+            history.add_lost_connection();
+        }
         show(&result, history)?;
         // Measured from the start, so that slow replies do not reduce the number of probes.
         sleep_until((started + check.interval).into()).await;
@@ -309,205 +311,9 @@ fn change(before: WatchState, now: WatchState, is_new: bool) -> Change {
     }
 }
 
-/// The maximum number of round trips to keep for percentiles: one day at one per second.
-const MOST_ROUND_TRIPS: usize = 86_400;
-/// The maximum number of outages to list.
-const MOST_OUTAGES: usize = 10;
-/// The maximum number of probes to keep for the graph.
-const MOST_RECENT: usize = 60;
-
-/// The graph's characters, lowest first.
-const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The graph's character for a probe without a response.
-const MISSED: char = '×';
-
-/// Counts and round trips of the probes so far; its size stays limited however long the watch runs.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ProbeHistory {
-    answered: u64,
-    missed: u64,
-    outages: u64,
-    /// The last outages.
-    recent_outages: VecDeque<Outage>,
-    lost_connections: u64,
-    is_down: bool,
-    round_trips: VecDeque<Duration>,
-    recent: VecDeque<Option<Duration>>,
-}
-
-/// A time without answers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Outage {
-    /// When the first probe without an answer began.
-    pub began: SystemTime,
-    since: Instant,
-    /// How long it took until a probe with an answer began; `None` if there was none yet.
-    lasted: Option<Duration>,
-}
-
-impl Outage {
-    fn now() -> Self {
-        Self {
-            began: SystemTime::now(),
-            since: Instant::now(),
-            lasted: None,
-        }
-    }
-
-    /// How long it has lasted, and whether it is over.
-    pub(crate) fn duration(&self) -> (Duration, bool) {
-        (self.lasted.unwrap_or(self.since.elapsed()), self.lasted.is_some())
-    }
-}
-
-/// Percentiles of the round trips (nearest rank).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Percentiles {
-    pub min: Duration,
-    pub p50: Duration,
-    pub p90: Duration,
-    pub p99: Duration,
-    pub max: Duration,
-}
-
-impl ProbeHistory {
-    /// Adds one probe: its round trip, or `None` without a response.
-    pub(crate) fn add(&mut self, round_trip: Option<Duration>) {
-        match round_trip {
-            Some(took) => {
-                self.answered += 1;
-                keep(&mut self.round_trips, took, MOST_ROUND_TRIPS);
-                if let Some(outage) = self.recent_outages.back_mut().filter(|_| self.is_down) {
-                    outage.lasted = Some(outage.since.elapsed());
-                }
-            }
-            None => {
-                self.missed += 1;
-                if !self.is_down {
-                    self.outages += 1;
-                    keep(&mut self.recent_outages, Outage::now(), MOST_OUTAGES);
-                }
-            }
-        }
-        self.is_down = round_trip.is_none();
-        keep(&mut self.recent, round_trip, MOST_RECENT);
-    }
-
-    pub(crate) fn probes(&self) -> u64 {
-        self.answered + self.missed
-    }
-
-    pub(crate) fn answered(&self) -> u64 {
-        self.answered
-    }
-
-    /// How often Redis stopped answering; a first probe without a response counts too.
-    pub(crate) fn outages(&self) -> u64 {
-        self.outages
-    }
-
-    /// The last outages, in order.
-    pub(crate) fn recent_outages(&self) -> impl Iterator<Item = &Outage> {
-        self.recent_outages.iter()
-    }
-
-    /// How often the connection was lost, whether or not a new one worked.
-    pub(crate) fn lost_connections(&self) -> u64 {
-        self.lost_connections
-    }
-
-    /// `None` without any response.
-    pub(crate) fn percentiles(&self) -> Option<Percentiles> {
-        let mut sorted: Vec<Duration> = self.round_trips.iter().copied().collect();
-        sorted.sort_unstable();
-        let (min, max) = (*sorted.first()?, *sorted.last()?);
-        let at = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1];
-        Some(Percentiles {
-            min,
-            p50: at(50),
-            p90: at(90),
-            p99: at(99),
-            max,
-        })
-    }
-
-    /// The last `width` probes as a one-line graph, scaled to the slowest of them.
-    pub(crate) fn graph(&self, width: usize) -> String {
-        let shown: Vec<_> = self
-            .recent
-            .iter()
-            .skip(self.recent.len().saturating_sub(width))
-            .collect();
-        let slowest = shown.iter().filter_map(|probe| **probe).max().unwrap_or_default();
-        shown
-            .iter()
-            .map(|probe| probe.map_or(MISSED, |took| height(took, slowest)))
-            .collect()
-    }
-}
-
-/// Adds the item, and drops the oldest one beyond `most`.
-fn keep<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
-    if queue.len() == most {
-        queue.pop_front();
-    }
-    queue.push_back(item);
-}
-
-fn height(took: Duration, slowest: Duration) -> char {
-    let (took, slowest) = (took.as_micros(), slowest.as_micros().max(1));
-    let step = (took * HEIGHTS.len() as u128).div_ceil(slowest).max(1) - 1;
-    HEIGHTS[usize::try_from(step).unwrap_or(0).min(HEIGHTS.len() - 1)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn history(milliseconds: &[Option<u64>]) -> ProbeHistory {
-        let mut history = ProbeHistory::default();
-        for span in milliseconds {
-            history.add(span.map(Duration::from_millis));
-        }
-        history
-    }
-
-    #[test]
-    fn percentiles_are_measured_round_trips() {
-        let spans: Vec<Option<u64>> = (1..=200).map(Some).collect();
-        let found = history(&spans).percentiles().unwrap();
-        let expected = [1, 100, 180, 198, 200].map(Duration::from_millis);
-        assert_eq!([found.min, found.p50, found.p90, found.p99, found.max], expected);
-        assert_eq!(history(&[None]).percentiles(), None);
-    }
-
-    #[test]
-    fn an_outage_counts_once_however_long_it_is() {
-        let history = history(&[Some(1), None, None, None, Some(1), None]);
-        assert_eq!(
-            (history.probes(), history.answered(), history.outages()),
-            (6, 2, 2)
-        );
-    }
-
-    #[test]
-    fn the_graph_shows_the_latest_probes_and_the_missed_ones() {
-        let history = history(&[Some(900), Some(1), Some(4), None, Some(8)]);
-        assert_eq!(history.graph(4), "▁▄×█");
-        assert_eq!(ProbeHistory::default().graph(4), "");
-    }
-
-    #[test]
-    fn the_history_of_a_long_watch_stays_small() {
-        let mut history = ProbeHistory::default();
-        for _ in 0..MOST_ROUND_TRIPS + 10 {
-            history.add(Some(Duration::from_millis(1)));
-        }
-        assert_eq!(
-            (history.round_trips.len(), history.recent.len()),
-            (MOST_ROUND_TRIPS, MOST_RECENT)
-        );
-    }
 
     #[test]
     fn a_change_of_the_server_is_an_event_unless_it_was_unknown() {

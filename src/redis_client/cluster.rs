@@ -19,7 +19,7 @@ use super::connect::{SingleConnection, share};
 use super::error_replies::ErrorReply;
 use super::error_text;
 use super::framing::Limits;
-use super::probe::{ProbeConnection, ReadError};
+use super::probe::{ProbeConnection, ReadError, auth_command};
 use super::stream::Stream;
 use crate::deadline::Deadline;
 use crate::ping::observation::{DialResult, SLOTS};
@@ -345,13 +345,7 @@ impl Nodes {
     async fn connect(&self, node: &Node) -> RedisResult<SingleConnection> {
         let deadline = Deadline::after(CONNECT_WITHIN);
         let (host, port) = (&node.0, node.1);
-        let addresses = match dns::literal_address(host, port) {
-            Some(address) => vec![address],
-            None => {
-                let found = dns::observe(host, deadline).await.addresses;
-                found.into_iter().map(|ip| (ip, port).into()).collect()
-            }
-        };
+        let addresses = dns::addresses(host, port, deadline).await;
         let (connected, dials) = tcp::observe(&addresses, deadline).await;
         let Some((mut stream, _)) = connected else {
             let kind = match dials.first().map(|dial| &dial.result) {
@@ -371,11 +365,7 @@ impl Nodes {
         }
         let mut commands = Vec::new();
         if let Some(password) = &self.target.password {
-            let mut auth = cmd("AUTH");
-            if let Some(user) = &self.target.user {
-                auth.arg(user);
-            }
-            commands.push(auth.arg(password.reveal()).clone());
+            commands.push(auth_command(self.target.user.as_deref(), password));
         }
         if self.target.db > 0 {
             commands.push(cmd("SELECT").arg(self.target.db).clone());

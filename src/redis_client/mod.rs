@@ -21,7 +21,7 @@ mod stream;
 pub(crate) use framing::read_replies;
 pub use framing::{Limits, measure};
 pub(crate) use limited::REPLY_TOO_LARGE;
-pub(crate) use probe::{ProbeConnection, ReadError};
+pub(crate) use probe::{ProbeConnection, ReadError, auth_command};
 pub(crate) use recorded::{Recorded, RecordedCommand};
 pub(crate) use show::{error_text, quoted, reply_lines};
 pub(crate) use stream::Stream;

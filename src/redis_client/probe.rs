@@ -4,11 +4,19 @@
 
 use std::io;
 
-use redis::{Cmd, Value, parse_redis_value};
+use redis::{Cmd, Value, cmd, parse_redis_value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::framing::{Limits, Malformed, measure};
 use crate::deadline::{Deadline, Elapsed};
+use crate::secret::Secret;
+
+/// AUTH: without a user, with the password as its only argument.
+pub(crate) fn auth_command(user: Option<&str>, password: &Secret) -> Cmd {
+    let mut command = cmd("AUTH");
+    command.arg(user).arg(password.reveal());
+    command
+}
 
 /// A RESP connection over a connected stream.
 #[derive(Debug)]

@@ -12,12 +12,13 @@ use super::waiting::Spinner;
 use super::{answer, window, writer};
 use crate::clock;
 use crate::ping::causes::Cause;
+use crate::ping::history::ProbeHistory;
 use crate::ping::modes::ModeEvent;
 use crate::ping::observation::{Observations, PeerCertificate};
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::report::{self, ReportStep, Status};
 use crate::ping::verdict::Verdict;
-use crate::ping::watch::{Change, ProbeHistory, ProbeResult, WatchEvent};
+use crate::ping::watch::{Change, ProbeResult, WatchEvent};
 use crate::ping::{ClimbEvent, Rung};
 use crate::redis_url::Target;
 

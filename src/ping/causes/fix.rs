@@ -342,7 +342,7 @@ mod tests {
                 ..Lookup::default()
             });
             seen.server = ServerInfo {
-                fields: fields.clone(),
+                fields: fields.clone().into(),
                 cluster: fields.clone(),
                 settings: fields,
                 sentinel_primary: Some(primary),

@@ -1,6 +1,7 @@
 //! What the server reports about itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Value;
@@ -22,8 +23,8 @@ pub struct ServerInfo {
     pub info_error: Option<String>,
     /// The commands that got an error reply.
     pub refused: Vec<&'static str>,
-    /// The fields of INFO.
-    pub fields: BTreeMap<String, String>,
+    /// The fields of INFO. Shared, because observations are cloned after each rung.
+    pub fields: Arc<BTreeMap<String, String>>,
     /// The response to MULTI, if the server lacks another command that Redis has.
     pub multi: Option<Response>,
     /// The fields of CLUSTER INFO.

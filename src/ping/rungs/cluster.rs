@@ -1,6 +1,6 @@
 //! Checks a cluster: the addresses its nodes announce, whether they accept connections, and the slots this node serves.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -81,15 +81,10 @@ impl Topology {
 }
 
 async fn dial_node(host: &str, port: u16, this_node: Option<SocketAddr>, deadline: Deadline) -> Dial {
-    let addresses: Vec<SocketAddr> = match (dns::literal_address(host, port), this_node) {
-        (Some(address), _) => vec![address],
-        (None, Some(this_node)) if host.is_empty() => vec![SocketAddr::new(this_node.ip(), port)],
+    let addresses = match this_node {
+        Some(this_node) if host.is_empty() => vec![SocketAddr::new(this_node.ip(), port)],
         // "?" is a node whose address is not known yet; its lookup fails.
-        _ => {
-            let found = dns::observe(host, deadline).await.addresses;
-            let with_port = |address: IpAddr| SocketAddr::new(address, port);
-            found.into_iter().map(with_port).collect()
-        }
+        _ => dns::addresses(host, port, deadline).await,
     };
     if addresses.is_empty() {
         return Dial {

@@ -77,6 +77,15 @@ pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
         .flatten()
 }
 
+/// The addresses of a host, which may be an IP address itself; none if the lookup fails.
+pub(crate) async fn addresses(host: &str, port: u16, deadline: Deadline) -> Vec<SocketAddr> {
+    if let Some(address) = literal_address(host, port) {
+        return vec![address];
+    }
+    let found = observe(host, deadline).await.addresses;
+    found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
+}
+
 /// The result of getaddrinfo, or its error message.
 type SystemResult = Result<os::FoundHost, String>;
 

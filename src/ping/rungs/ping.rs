@@ -11,7 +11,7 @@ use crate::ping::response::{Response, ask, receive};
 use crate::ping::verdict::is_uneven;
 use crate::random;
 use crate::redis_client::error_replies::ErrorReply;
-use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_client::{ProbeConnection, Stream, auth_command};
 use crate::redis_url::Target;
 use crate::secret::Secret;
 use crate::session::KEY_PREFIX;
@@ -32,12 +32,7 @@ pub(crate) async fn log_in(
     password: &Secret,
     deadline: Deadline,
 ) -> Response {
-    let mut command = cmd("AUTH");
-    if let Some(user) = user {
-        command.arg(user);
-    }
-    command.arg(password.reveal());
-    ask(connection, &command, deadline).await
+    ask(connection, &auth_command(user, password), deadline).await
 }
 
 /// Logs in with the user and password of the URL. Returns `None` if it has no password.

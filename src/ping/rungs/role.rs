@@ -38,7 +38,7 @@ pub(crate) fn server_info(exchanges: &[Exchange]) -> ServerInfo {
         role: reply("ROLE").cloned(),
         hello: response("HELLO").map(|exchange| exchange.response.clone()),
         info_error: response("INFO").and_then(|exchange| exchange.response.error()),
-        fields,
+        fields: fields.into(),
         ..ServerInfo::default()
     }
 }
@@ -182,7 +182,7 @@ mod tests {
         let hello = "*14\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n+proto\r\n:2\r\n+id\r\n:9\r\n\
             +mode\r\n+cluster\r\n+role\r\n+replica\r\n+modules\r\n*0\r\n";
         let server = ServerInfo {
-            fields: hello_fields(Some(&redis::parse_redis_value(hello.as_bytes()).unwrap())),
+            fields: hello_fields(Some(&redis::parse_redis_value(hello.as_bytes()).unwrap())).into(),
             ..ServerInfo::default()
         };
         assert!(server.is_cluster() && server.is_replica());

@@ -1,5 +1,6 @@
 //! The role of the server, the write test, and warnings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Value;
@@ -16,7 +17,7 @@ fn a_sentinel_without_select_is_reported_as_a_sentinel() {
         seen.requests.select = Some(reply("-ERR unknown command 'SELECT'"));
     });
     assert_eq!(cause("redis://10.0.3.17/3", &seen), Some("db.index"));
-    seen.server.fields = [("redis_mode".into(), "sentinel".into())].into();
+    seen.server.fields = Arc::new([("redis_mode".into(), "sentinel".into())].into());
     assert_eq!(cause("redis://10.0.3.17/3", &seen), Some("role.sentinel"));
 }
 
@@ -124,7 +125,7 @@ fn with_info(fields: &[(&str, &str)]) -> Observations {
     let fields = fields
         .iter()
         .map(|(name, value)| ((*name).into(), (*value).into()));
-    seen.server.fields = fields.collect();
+    seen.server.fields = Arc::new(fields.collect());
     seen
 }
 

@@ -2,8 +2,10 @@
 //!
 //! A cause without a situation does not compile. The wording is in `tests/golden/causes/`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
@@ -184,9 +186,9 @@ fn pong() -> Observations {
     ping(reply("+PONG"))
 }
 
-fn fields(fields: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+fn fields(fields: &[(&str, &str)]) -> Arc<BTreeMap<String, String>> {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    fields.iter().map(owned).collect()
+    Arc::new(fields.iter().map(owned).collect())
 }
 
 fn info(info: &[(&str, &str)]) -> Observations {

@@ -1,15 +1,18 @@
 //! This host's networks, container and EC2 instance: after a timeout, they determine the order of the fixes.
 
+mod sockets;
+
 use std::fs;
-use std::io::{self, BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ipnet::IpNet;
 
 use super::instance::{self, Instance};
 use crate::deadline::Deadline;
-use crate::sanitize;
+use sockets::listeners;
+pub(super) use sockets::local_ports;
+pub(crate) use sockets::{LocalListener, LocalPorts};
 
 /// The facts about this host that affect whether it can reach the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,50 +29,6 @@ pub struct ThisHost {
     pub local_ports: Option<LocalPorts>,
     /// The processes that listen on the port. Known only if the target is this host, and on Linux.
     pub listeners: Option<Vec<LocalListener>>,
-}
-
-/// The ports that the kernel may choose for connections, and those in use for one destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LocalPorts {
-    pub first: u16,
-    pub last: u16,
-    /// Connections to the destination that are open.
-    pub open: usize,
-    /// Connections to the destination that were closed, but keep their ports for another minute (TIME_WAIT).
-    pub time_wait: usize,
-}
-
-/// A process of this host that listens on the target's port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalListener {
-    /// The address on which it accepts connections; unspecified for all addresses.
-    pub address: IpAddr,
-    /// How many connections wait for the process to accept them.
-    pub waiting: u32,
-    /// The name of the process, if this process may read it.
-    pub process: Option<String>,
-}
-
-impl LocalListener {
-    /// Whether it accepts connections to this address.
-    pub(crate) fn covers(&self, address: IpAddr) -> bool {
-        let is_dual_stack = self.address.is_ipv6() && self.address.is_unspecified();
-        self.address == address
-            || is_dual_stack
-            || (self.address.is_unspecified() && self.address.is_ipv4() == address.is_ipv4())
-    }
-
-    /// What forwards connections to a server elsewhere, if the process is known to do that.
-    pub(crate) fn forwarder(&self) -> Option<&'static str> {
-        match self.process.as_deref()? {
-            // The server side of `ssh -R` listens too.
-            "ssh" | "autossh" | "sshd" => Some("an SSH tunnel"),
-            "docker-proxy" | "rootlessport" | "slirp4netns" | "pasta" => Some("a container's published port"),
-            "kubectl" => Some("kubectl port-forward"),
-            "socat" | "stunnel" | "stunnel4" | "haproxy" | "envoy" | "nginx" => Some("a proxy"),
-            _ => None,
-        }
-    }
 }
 
 /// Where an address is, relative to this host.
@@ -117,45 +76,6 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Thi
     }
 }
 
-/// Counts the local ports that connections to the address use.
-pub(super) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
-    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
-    let mut bounds = range.split_whitespace().map(str::parse);
-    let (first, last) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
-    let path = if to.is_ipv4() {
-        "/proc/net/tcp"
-    } else {
-        "/proc/net/tcp6"
-    };
-    let table = fs::read_to_string(path).ok()?;
-    Some(LocalPorts {
-        first,
-        last,
-        open: count_connections(&table, to, "01"),
-        time_wait: count_connections(&table, to, "06"),
-    })
-}
-
-/// Counts the connections to the address with that state (`proc_pid_net(5)`; addresses are in network byte order, read
-/// as native 32-bit numbers).
-fn count_connections(table: &str, to: SocketAddr, state: &str) -> usize {
-    let address = match to.ip() {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    };
-    let word = |bytes: &[u8]| bytes.try_into().map(u32::from_ne_bytes).unwrap_or_default();
-    let address: String = address
-        .chunks(4)
-        .map(|bytes| format!("{:08X}", word(bytes)))
-        .collect();
-    let wanted = format!("{address}:{:04X}", to.port());
-    let is_it = |line: &&str| {
-        let mut fields = line.split_whitespace().skip(2);
-        fields.next() == Some(wanted.as_str()) && fields.next() == Some(state)
-    };
-    table.lines().skip(1).filter(is_it).count()
-}
-
 /// Reads who listens on the port of the address, if that is an address of this host.
 pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
     let nearness = nearness(address.ip(), source_for(address.ip()));
@@ -165,97 +85,6 @@ pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
         listeners: listeners(address.port()),
         ..ThisHost::default()
     })
-}
-
-fn listeners(port: u16) -> Option<Vec<LocalListener>> {
-    let tables: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|path| listening_rows(path).ok())
-        .collect();
-    if tables.is_empty() {
-        return None;
-    }
-    let sockets = tables.iter().flat_map(|table| listening_sockets(table, port));
-    let listener = |socket: ListeningSocket| LocalListener {
-        address: socket.address,
-        waiting: socket.waiting,
-        process: owner_of_socket(socket.inode),
-    };
-    Some(sockets.map(listener).collect())
-}
-
-/// A row of `/proc/net/tcp`.
-#[derive(Debug, PartialEq, Eq)]
-struct ListeningSocket {
-    address: IpAddr,
-    waiting: u32,
-    inode: u64,
-}
-
-/// The state of a listening socket in the table.
-const LISTEN: &str = "0A";
-
-/// The rows of the listening sockets, after the header.
-///
-/// They come first. For each further row, the kernel searches its table of connections, which takes long if it is large,
-/// so this reads not much more than one row at a time.
-fn listening_rows(path: &str) -> io::Result<String> {
-    const ROW: usize = 150;
-    let mut table = BufReader::with_capacity(ROW, fs::File::open(path)?);
-    let mut rows = String::new();
-    table.read_line(&mut rows)?;
-    loop {
-        let start = rows.len();
-        table.read_line(&mut rows)?;
-        if rows[start..].split_whitespace().nth(3) != Some(LISTEN) {
-            rows.truncate(start);
-            return Ok(rows);
-        }
-    }
-}
-
-/// The sockets that listen on the port (`proc_pid_net(5)`). A listener's receive queue contains the connections that wait.
-fn listening_sockets(table: &str, port: u16) -> Vec<ListeningSocket> {
-    let socket = |line: &str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let (address, number) = fields.get(1)?.split_once(':')?;
-        let (_, received) = fields.get(4)?.split_once(':')?;
-        let is_it = u16::from_str_radix(number, 16) == Ok(port) && *fields.get(3)? == LISTEN;
-        is_it.then_some(ListeningSocket {
-            address: hex_address(address)?,
-            waiting: u32::from_str_radix(received, 16).ok()?,
-            inode: fields.get(9)?.parse().ok()?,
-        })
-    };
-    table.lines().skip(1).filter_map(socket).collect()
-}
-
-/// Parses an address in network byte order, printed as native 32-bit numbers.
-fn hex_address(text: &str) -> Option<IpAddr> {
-    let words = (0..text.len() / 8).map(|at| u32::from_str_radix(text.get(at * 8..at * 8 + 8)?, 16).ok());
-    let bytes: Vec<u8> = words
-        .collect::<Option<Vec<_>>>()?
-        .into_iter()
-        .flat_map(u32::to_ne_bytes)
-        .collect();
-    <[u8; 4]>::try_from(bytes.as_slice())
-        .map(IpAddr::from)
-        .or_else(|_| <[u8; 16]>::try_from(bytes.as_slice()).map(|bytes| IpAddr::from(bytes).to_canonical()))
-        .ok()
-}
-
-/// The name of a process that has the socket open. Only root may read this for the processes of other users.
-fn owner_of_socket(inode: u64) -> Option<String> {
-    let wanted = PathBuf::from(format!("socket:[{inode}]"));
-    let is_it = |file: fs::DirEntry| fs::read_link(file.path()).is_ok_and(|target| target == wanted);
-    let owns = |process: &Path| {
-        fs::read_dir(process.join("fd")).is_ok_and(|mut files| files.any(|file| file.is_ok_and(is_it)))
-    };
-    let processes = fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path());
-    let name = processes
-        .filter(|process| owns(process))
-        .find_map(|process| fs::read_to_string(process.join("comm")).ok())?;
-    Some(sanitize::line(name.trim()).into_owned())
 }
 
 /// The source address that the kernel would use for this destination. Sends nothing.
@@ -392,64 +221,6 @@ mod tests {
             source_for("127.0.0.1".parse().unwrap()),
             Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
         );
-    }
-
-    #[test]
-    fn a_listener_has_an_address_a_queue_and_an_inode() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n\
-            0: 0100007F:18EB 00000000:0000 0A 00000000:00000003 00:00000000 00000000 0 0 4711 1\n\
-            1: 0100007F:18EB 0100007F:C1D2 01 00000000:000000FF 00:00000000 00000000 0 0 4712 1\n\
-            2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 4713 1\n";
-        let found = listening_sockets(table, 6379);
-        let address = if cfg!(target_endian = "little") {
-            "127.0.0.1"
-        } else {
-            "1.0.0.127"
-        };
-        assert_eq!(
-            found,
-            [ListeningSocket {
-                address: address.parse().unwrap(),
-                waiting: 3,
-                inode: 4711
-            }]
-        );
-        assert_eq!(listening_sockets(table, 22)[0].waiting, 0);
-        assert_eq!(listening_sockets(table, 80), []);
-        assert_eq!(
-            hex_address("00000000000000000000000000000000"),
-            Some("::".parse().unwrap())
-        );
-    }
-
-    #[test]
-    fn a_listener_accepts_connections_to_its_address_or_to_all() {
-        let covers = |listens: &str, address: &str| {
-            let listener = LocalListener {
-                address: listens.parse().unwrap(),
-                waiting: 0,
-                process: None,
-            };
-            listener.covers(address.parse().unwrap())
-        };
-        assert!(covers("0.0.0.0", "127.0.0.1") && covers("::", "127.0.0.1") && covers("::1", "::1"));
-        assert!(!covers("0.0.0.0", "::1") && !covers("10.0.3.17", "127.0.0.1"));
-    }
-
-    #[test]
-    fn processes_that_only_forward_are_recognised() {
-        let forwarder = |process: &str| {
-            let listener = LocalListener {
-                address: Ipv4Addr::LOCALHOST.into(),
-                waiting: 0,
-                process: Some(process.into()),
-            };
-            listener.forwarder()
-        };
-        for process in ["ssh", "docker-proxy", "kubectl", "haproxy"] {
-            assert!(forwarder(process).is_some(), "{process}");
-        }
-        assert_eq!(forwarder("redis-server"), None);
     }
 
     #[test]

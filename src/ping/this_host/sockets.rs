@@ -1,0 +1,242 @@
+//! The TCP sockets of this host, as `/proc/net/tcp` and `/proc/net/tcp6` list them (`proc_pid_net(5)`).
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::sanitize;
+
+/// The ports that the kernel may choose for connections, and those in use for one destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalPorts {
+    pub first: u16,
+    pub last: u16,
+    /// Connections to the destination that are open.
+    pub open: usize,
+    /// Connections to the destination that were closed, but keep their ports for another minute (TIME_WAIT).
+    pub time_wait: usize,
+}
+
+/// A process of this host that listens on the target's port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalListener {
+    /// The address on which it accepts connections; unspecified for all addresses.
+    pub address: IpAddr,
+    /// How many connections wait for the process to accept them.
+    pub waiting: u32,
+    /// The name of the process, if this process may read it.
+    pub process: Option<String>,
+}
+
+impl LocalListener {
+    /// Whether it accepts connections to this address.
+    pub(crate) fn covers(&self, address: IpAddr) -> bool {
+        let is_dual_stack = self.address.is_ipv6() && self.address.is_unspecified();
+        self.address == address
+            || is_dual_stack
+            || (self.address.is_unspecified() && self.address.is_ipv4() == address.is_ipv4())
+    }
+
+    /// What forwards connections to a server elsewhere, if the process is known to do that.
+    pub(crate) fn forwarder(&self) -> Option<&'static str> {
+        match self.process.as_deref()? {
+            // The server side of `ssh -R` listens too.
+            "ssh" | "autossh" | "sshd" => Some("an SSH tunnel"),
+            "docker-proxy" | "rootlessport" | "slirp4netns" | "pasta" => Some("a container's published port"),
+            "kubectl" => Some("kubectl port-forward"),
+            "socat" | "stunnel" | "stunnel4" | "haproxy" | "envoy" | "nginx" => Some("a proxy"),
+            _ => None,
+        }
+    }
+}
+
+/// The tables of TCP sockets.
+const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
+
+/// Counts the local ports that connections to the address use.
+pub(in crate::ping) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut bounds = range.split_whitespace().map(str::parse);
+    let (first, last) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
+    let table = fs::File::open(TABLES[usize::from(to.is_ipv6())]).ok()?;
+    let is_it = |row: &Row| (row.remote.ip(), row.remote.port()) == (to.ip(), to.port());
+    let (mut open, mut time_wait) = (0, 0);
+    for row in rows(BufReader::new(table)).filter(is_it) {
+        match row.state {
+            ESTABLISHED => open += 1,
+            TIME_WAIT => time_wait += 1,
+            _ => {}
+        }
+    }
+    Some(LocalPorts {
+        first,
+        last,
+        open,
+        time_wait,
+    })
+}
+
+/// The processes that listen on the port.
+pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
+    // Rows of listening sockets come first. For each further row, the kernel searches its table of connections, which
+    // takes long if it is large, so this reads about one row at a time.
+    const ROW: usize = 150;
+    let tables: Vec<_> = TABLES
+        .iter()
+        .filter_map(|path| fs::File::open(path).ok())
+        .collect();
+    if tables.is_empty() {
+        return None;
+    }
+    let listening = |table| {
+        let rows = rows(BufReader::with_capacity(ROW, table));
+        rows.take_while(|row| row.state == LISTEN)
+    };
+    let listener = |row: Row| LocalListener {
+        address: row.local.ip(),
+        waiting: row.received,
+        process: owner_of_socket(row.inode),
+    };
+    let rows = tables.into_iter().flat_map(listening);
+    Some(
+        rows.filter(|row| row.local.port() == port)
+            .map(listener)
+            .collect(),
+    )
+}
+
+/// A row of the table.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    local: SocketAddr,
+    remote: SocketAddr,
+    state: u8,
+    /// The length of the receive queue; for a listener, the number of connections that wait.
+    received: u32,
+    inode: u64,
+}
+
+const ESTABLISHED: u8 = 0x01;
+const TIME_WAIT: u8 = 0x06;
+const LISTEN: u8 = 0x0A;
+
+/// The rows after the header.
+fn rows(table: impl BufRead) -> impl Iterator<Item = Row> {
+    let lines = table.lines().skip(1).map_while(io::Result::ok);
+    lines.filter_map(|line| Row::parse(&line))
+}
+
+impl Row {
+    fn parse(line: &str) -> Option<Self> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (_, received) = fields.get(4)?.split_once(':')?;
+        Some(Self {
+            local: hex_address(fields.get(1)?)?,
+            remote: hex_address(fields.get(2)?)?,
+            state: u8::from_str_radix(fields.get(3)?, 16).ok()?,
+            received: u32::from_str_radix(received, 16).ok()?,
+            inode: fields.get(9)?.parse().ok()?,
+        })
+    }
+}
+
+/// Parses an address and a port. The address is in network byte order, printed as native 32-bit numbers.
+fn hex_address(text: &str) -> Option<SocketAddr> {
+    let (text, port) = text.split_once(':')?;
+    let words = (0..text.len() / 8).map(|at| u32::from_str_radix(text.get(at * 8..at * 8 + 8)?, 16).ok());
+    let bytes: Vec<u8> = words
+        .collect::<Option<Vec<_>>>()?
+        .into_iter()
+        .flat_map(u32::to_ne_bytes)
+        .collect();
+    let address = <[u8; 4]>::try_from(bytes.as_slice())
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes.as_slice()).map(|bytes| IpAddr::from(bytes).to_canonical()))
+        .ok()?;
+    Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
+}
+
+/// The name of a process that has the socket open. Only root may read this for the processes of other users.
+fn owner_of_socket(inode: u64) -> Option<String> {
+    let wanted = PathBuf::from(format!("socket:[{inode}]"));
+    let is_it = |file: fs::DirEntry| fs::read_link(file.path()).is_ok_and(|target| target == wanted);
+    let owns = |process: &Path| {
+        fs::read_dir(process.join("fd")).is_ok_and(|mut files| files.any(|file| file.is_ok_and(is_it)))
+    };
+    let processes = fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path());
+    let name = processes
+        .filter(|process| owns(process))
+        .find_map(|process| fs::read_to_string(process.join("comm")).ok())?;
+    Some(sanitize::line(name.trim()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_row_has_addresses_a_state_a_queue_and_an_inode() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n\
+            0: 0100007F:18EB 00000000:0000 0A 00000000:00000003 00:00000000 00000000 0 0 4711 1\n\
+            1: 0100007F:18EB 0100007F:C1D2 01 00000000:000000FF 00:00000000 00000000 0 0 4712 1\n";
+        let address = if cfg!(target_endian = "little") {
+            "127.0.0.1"
+        } else {
+            "1.0.0.127"
+        };
+        let at = |port: u16| SocketAddr::new(address.parse().unwrap(), port);
+        let row = |remote, state, received, inode| Row {
+            local: at(6379),
+            remote,
+            state,
+            received,
+            inode,
+        };
+        let found: Vec<_> = rows(table.as_bytes()).collect();
+        let nowhere = "0.0.0.0:0".parse().unwrap();
+        assert_eq!(
+            found,
+            [
+                row(nowhere, LISTEN, 3, 4711),
+                row(at(0xC1D2), ESTABLISHED, 255, 4712)
+            ]
+        );
+        assert_eq!(
+            hex_address("00000000000000000000000000000000:0050"),
+            Some("[::]:80".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn a_listener_accepts_connections_to_its_address_or_to_all() {
+        let covers = |listens: &str, address: &str| {
+            let listener = LocalListener {
+                address: listens.parse().unwrap(),
+                waiting: 0,
+                process: None,
+            };
+            listener.covers(address.parse().unwrap())
+        };
+        assert!(covers("0.0.0.0", "127.0.0.1") && covers("::", "127.0.0.1") && covers("::1", "::1"));
+        assert!(!covers("0.0.0.0", "::1") && !covers("10.0.3.17", "127.0.0.1"));
+    }
+
+    #[test]
+    fn processes_that_only_forward_are_recognised() {
+        let forwarder = |process: &str| {
+            let listener = LocalListener {
+                address: Ipv4Addr::LOCALHOST.into(),
+                waiting: 0,
+                process: Some(process.into()),
+            };
+            listener.forwarder()
+        };
+        for process in ["ssh", "docker-proxy", "kubectl", "haproxy"] {
+            assert!(forwarder(process).is_some(), "{process}");
+        }
+        assert_eq!(forwarder("redis-server"), None);
+    }
+}
