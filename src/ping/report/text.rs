@@ -92,9 +92,17 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let idle = survived.map_or_else(String::new, |idle| {
                 format!("; connections survive {} without traffic", seconds(idle))
             });
+            // An ACL may forbid writes to a user other than the default one.
+            let is_acl_user =
+                target.password.is_some() && target.user.as_deref().is_some_and(|user| user != "default");
+            let writes = if is_acl_user && seen.write_test.is_none() {
+                "; writes were not tried (--write-check)"
+            } else {
+                ""
+            };
             ReportLine::hanging(
                 4,
-                format!("ok: {name}{primary} answers{version}{role}{speed}{idle}"),
+                format!("ok: {name}{primary} answers{version}{role}{speed}{idle}{writes}"),
             )
         }
         Some(finding) => {

@@ -205,6 +205,47 @@ fn a_slow_round_trip_is_the_networks_fault_if_connecting_was_slow_too() {
 }
 
 #[test]
+fn a_cluster_without_any_slot_is_not_advised_to_start_nodes() {
+    let second_fix = |assigned: &str| {
+        let mut seen = with_info(&[("cluster_enabled", "1")]);
+        let fields = [
+            ("cluster_state", "fail"),
+            ("cluster_slots_assigned", assigned),
+            ("cluster_slots_pfail", "0"),
+            ("cluster_slots_fail", "0"),
+        ];
+        seen.server.cluster = fields.map(|(name, value)| (name.into(), value.into())).into();
+        let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
+        assert_eq!(
+            (finding.cause, finding.fixes[0].kind),
+            (Cause::ClusterDown, "cluster")
+        );
+        finding.fixes[1].kind
+    };
+    assert_eq!(second_fix("0"), "create");
+    assert_eq!(second_fix("10923"), "nodes");
+}
+
+#[test]
+fn maxmemory_is_raised_at_once_only_if_the_host_certainly_has_the_memory() {
+    let kinds = |total: &str| {
+        let seen = with_info(&[
+            ("maxmemory", "100000000"),
+            ("used_memory", "150000000"),
+            ("maxmemory_policy", "noeviction"),
+            ("total_system_memory", total),
+        ]);
+        let warnings = judge(&target("redis://10.0.3.17"), &seen).warnings;
+        assert_eq!(warnings[0].cause, Cause::ServerEviction);
+        let kinds = warnings[0].fixes.iter().map(|fix| fix.kind);
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("8000000000"), ["memory", "look", "delete"]);
+    assert_eq!(kinds("250000000"), ["look", "memory", "delete"]);
+    assert_eq!(kinds(""), ["look", "memory", "delete"]);
+}
+
+#[test]
 fn a_cluster_without_some_nodes_is_partial_and_each_node_has_its_fix() {
     let mut seen = with_info(&[("cluster_enabled", "1")]);
     let fields = [

@@ -1306,6 +1306,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
             vec![
                 seen("allkeys-lru", IP, policy("allkeys-lru", "1000")),
                 seen("noeviction", IP, policy("noeviction", "950000")),
+                seen("over the limit", IP, policy("noeviction", "3030000")),
                 seen("volatile-lru", IP, policy("volatile-lru", "950000")),
             ]
         }

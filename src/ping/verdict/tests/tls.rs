@@ -251,6 +251,50 @@ fn an_invalid_certificate_is_not_reported_as_an_unknown_ca() {
 }
 
 #[test]
+fn a_missing_certificate_of_an_intermediate_is_the_first_fix_only_if_the_name_shows_one() {
+    let first_fix = |issuer: &str| {
+        let own = PeerCertificate {
+            issuer: issuer.into(),
+            ..PeerCertificate::default()
+        };
+        let seen = rejected(CertificateProblem::UnknownIssuer, own);
+        judge(&target("rediss://cache.example"), &seen)
+            .finding
+            .unwrap()
+            .fixes[0]
+            .kind
+    };
+    assert_eq!(first_fix("CN=Shop CA"), "ca");
+    assert_eq!(first_fix("CN=Shop Root CA, OU=Issuing"), "ca");
+    assert_eq!(first_fix("CN=Shop Intermediate CA"), "chain");
+    assert_eq!(first_fix("C=US, O=Let's Encrypt, CN=R11"), "chain");
+}
+
+#[test]
+fn a_second_fault_of_a_certificate_has_its_own_fact_and_fix() {
+    let judged = |names: &[&str], problem| {
+        let own = PeerCertificate {
+            names: names.iter().map(|&name| name.into()).collect(),
+            ends_in: -86_400,
+            ..PeerCertificate::default()
+        };
+        let mut seen = rejected(problem, own);
+        let tls = seen.tls.handshake.as_mut().unwrap();
+        tls.expected_name = "cache.example".into();
+        tls.leads_to_trusted_ca = true;
+        let finding = judge(&target("rediss://cache.example"), &seen).finding.unwrap();
+        let is_named = finding.fixes.iter().any(|fix| fix.kind == "tls-name");
+        (finding.evidence.len(), is_named)
+    };
+    for problem in [CertificateProblem::Expired, CertificateProblem::UnknownIssuer] {
+        let (facts, is_named) = judged(&["CACHE.example"], problem.clone());
+        assert!(!is_named);
+        assert_eq!(judged(&["*.example"], problem.clone()), (facts, false));
+        assert_eq!(judged(&["example", "shop.example"], problem), (facts + 1, true));
+    }
+}
+
+#[test]
 fn an_expired_intermediate_is_not_reported_as_the_age_of_the_servers_own_certificate() {
     let summary = |own, issuer| {
         let certificate = |ends_in| PeerCertificate {
