@@ -1,5 +1,6 @@
 //! Records the commands that were sent to Redis, the replies, and how long they took.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use redis::aio::ConnectionLike;
@@ -15,9 +16,9 @@ const MOST_BYTES: usize = 1000;
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedCommand {
     /// The command's name and arguments, as sent.
-    pub command: String,
+    pub command: Cow<'static, str>,
     /// The reply; `None` if the connection failed first. A nested reply has several lines.
-    pub reply: Option<String>,
+    pub reply: Option<Cow<'static, str>>,
     /// Time until the reply was decoded; the commands of one round trip share its time.
     pub took: Duration,
     /// Whether it is the last command of its round trip.
@@ -50,10 +51,15 @@ impl<C> Recorded<C> {
         std::mem::take(&mut self.exchanges)
     }
 
-    fn note(&mut self, command: String, reply: Option<String>, took: Duration) {
+    fn note(
+        &mut self,
+        command: impl Into<Cow<'static, str>>,
+        reply: Option<impl Into<Cow<'static, str>>>,
+        took: Duration,
+    ) {
         self.exchanges.push(RecordedCommand {
-            command,
-            reply,
+            command: command.into(),
+            reply: reply.map(Into::into),
             took,
             ends_round_trip: false,
         });
@@ -61,11 +67,11 @@ impl<C> Recorded<C> {
 
     /// Records a transaction. The crate sends MULTI and EXEC around the commands, and returns only the reply to EXEC.
     fn note_transaction(&mut self, pipeline: &Pipeline, executed: Option<&Value>, took: Duration) {
-        self.note("MULTI".into(), executed.map(|_| "OK".into()), took);
+        self.note("MULTI", executed.map(|_| "OK"), took);
         for command in pipeline.cmd_iter() {
-            self.note(shown(command), executed.map(|_| "QUEUED".into()), took);
+            self.note(shown(command), executed.map(|_| "QUEUED"), took);
         }
-        self.note("EXEC".into(), executed.map(shown_reply), took);
+        self.note("EXEC", executed.map(shown_reply), took);
     }
 
     fn end_round_trip(&mut self) {

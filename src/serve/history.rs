@@ -100,7 +100,7 @@ mod tests {
 
     fn numbered(number: usize) -> Arc<Commands> {
         let command = RecordedCommand {
-            command: format!("ECHO {number}"),
+            command: format!("ECHO {number}").into(),
             reply: None,
             took: Duration::from_micros(70),
             ends_round_trip: true,

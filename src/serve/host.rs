@@ -3,7 +3,7 @@
 //! A foreign page can make its own host name resolve to 127.0.0.1. For the browser, this server then has that page's
 //! origin, so the page could read every response. Only the Host header shows it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -39,8 +39,8 @@ impl OwnHosts {
         let name = without_port(host);
         if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
             let address = address.to_canonical();
-            let own = ["127.0.0.1".parse(), "::1".parse()];
-            return own.contains(&Ok(address))
+            return address == Ipv4Addr::LOCALHOST
+                || address == Ipv6Addr::LOCALHOST
                 || address == self.listen.ip().to_canonical()
                 || address == local
                 || self.is_named(name);
