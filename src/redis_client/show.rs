@@ -123,9 +123,10 @@ fn write_numbered<'a>(
         return out.write_str("(empty array)");
     }
     let width = count.ilog10() as usize + 1;
+    let next_line = format!("\n{:indent$}", "");
     for (index, item) in items.enumerate() {
         if index > 0 {
-            write!(out, "\n{:indent$}", "")?;
+            out.write_str(&next_line)?;
         }
         write!(out, "{:>width$}) ", index + 1)?;
         write_indented(out, item, indent + width + 2)?;

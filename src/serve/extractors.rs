@@ -8,7 +8,7 @@ use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{COOKIE, EXPECT, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum_extra::extract::cookie::Cookie;
 use futures_util::StreamExt;
@@ -61,6 +61,17 @@ impl FromRequestParts<Arc<AppState>> for SessionCookies {
     }
 }
 
+static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+static FETCH_DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
+/// Headers in which browsers announce a prefetch.
+static PREFETCH: [HeaderName; 4] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("x-purpose"),
+    HeaderName::from_static("x-moz"),
+];
+
 /// What a browser says about the cause of a request (<https://www.w3.org/TR/fetch-metadata/>).
 ///
 /// Browsers send these headers only over HTTPS and to loopback addresses, and curl sends none. So a request without
@@ -77,26 +88,24 @@ pub(super) struct Cause {
 impl Cause {
     fn of(headers: &HeaderMap) -> Self {
         // If a header occurs twice, every value counts.
-        let all = |name: &str, expected: &[&str]| {
+        let all = |name: &HeaderName, expected: &[&str]| {
             let mut values = headers.get_all(name).iter();
             values.all(|value| expected.iter().any(|expected| value == expected))
         };
-        let is_prefetch = ["sec-purpose", "purpose", "x-purpose", "x-moz"]
-            .iter()
-            .any(|name| {
-                let mut values = headers.get_all(*name).iter();
-                values.any(|value| {
-                    let value = value.as_bytes().to_ascii_lowercase();
-                    [&b"prefetch"[..], b"prerender", b"preview"]
-                        .iter()
-                        .any(|word| value.windows(word.len()).any(|part| part == *word))
-                })
-            });
+        let is_prefetch = PREFETCH.iter().any(|name| {
+            let mut values = headers.get_all(name).iter();
+            values.any(|value| {
+                let value = value.as_bytes().to_ascii_lowercase();
+                [&b"prefetch"[..], b"prerender", b"preview"]
+                    .iter()
+                    .any(|word| value.windows(word.len()).any(|part| part == *word))
+            })
+        });
         Self {
             is_navigation: !is_prefetch
-                && all("sec-fetch-mode", &["navigate"])
-                && all("sec-fetch-dest", &["document"]),
-            is_own: all("sec-fetch-site", &["same-origin", "none"]),
+                && all(&FETCH_MODE, &["navigate"])
+                && all(&FETCH_DESTINATION, &["document"]),
+            is_own: all(&FETCH_SITE, &["same-origin", "none"]),
         }
     }
 }

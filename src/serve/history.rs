@@ -17,6 +17,9 @@ const KEPT: usize = 20;
 /// The maximum number of sessions to keep. A new one replaces the one that has been unused for longest.
 const MOST_SESSIONS: usize = 256;
 
+/// The usual size of the rows of a request in bytes. For longer rows, the buffer grows.
+const USUAL_SIZE: usize = 1024;
+
 /// The commands of one request, as rows of a table. They are rendered only once, because later pages of the session
 /// show them again.
 #[derive(Debug)]
@@ -49,9 +52,11 @@ impl HtmlSafe for RenderedRows {}
 impl Commands {
     pub(super) fn new(commands: &[RecordedCommand]) -> Arc<Self> {
         let round_trips = commands.iter().filter(|command| command.ends_round_trip);
+        let mut rows = String::with_capacity(USUAL_SIZE);
+        // Writing to a string cannot fail.
+        let _ = Rows { commands }.render_into(&mut rows);
         Arc::new(Self {
-            // Writing to a string cannot fail.
-            rows: RenderedRows(Rows { commands }.render().unwrap_or_default()),
+            rows: RenderedRows(rows),
             count: commands.len(),
             round_trips: round_trips.clone().count(),
             took: round_trips.map(|command| command.took).sum(),

@@ -22,10 +22,8 @@ use tower::Service;
 const MOST_CONNECTIONS: usize = 960;
 /// Time limit for the head of a request, and between two requests of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The maximum size of a request's line and headers in bytes.
+/// The maximum size of a request's line and headers in bytes. hyper also limits the number of headers, to 100.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// The maximum number of headers in a request.
-const MOST_HEADERS: usize = 64;
 /// How long requests in progress may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 /// Pause before the next attempt if the system cannot accept a connection (no descriptors left).
@@ -122,7 +120,6 @@ async fn serve_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(LONGEST_HEAD)
-        .max_headers(MOST_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         // A broken connection is not reported, because the client knows about it.
