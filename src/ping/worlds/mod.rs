@@ -20,7 +20,6 @@ mod world;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -138,6 +137,22 @@ async fn check_patiently(world: World, certificates: &Arc<Certificates>) -> Faul
     check(world, certificates, MORE_TIME).await.1
 }
 
+/// A world with its number, and what is wrong with the verdict on it.
+type Checked = (usize, World, Faults);
+
+/// Checks the worlds, `at_once` at the same time.
+async fn check_all(
+    worlds: &[(usize, World)],
+    at_once: usize,
+    certificates: &Arc<Certificates>,
+) -> Vec<Checked> {
+    stream::iter(worlds)
+        .map(|(number, world)| async move { (*number, *world, check_patiently(*world, certificates).await) })
+        .buffer_unordered(at_once)
+        .collect()
+        .await
+}
+
 fn number(variable: &str) -> Option<usize> {
     std::env::var(variable).ok()?.parse().ok()
 }
@@ -185,41 +200,33 @@ fn ping_names_the_lowest_fault_of_every_world() {
     let worlds = number("WORLDS").unwrap_or(WORLDS);
     let first = number("WORLDS_SEED").unwrap_or_default().wrapping_mul(1_000_000);
     let certificates = Arc::new(Certificates::new());
-    let next = AtomicUsize::new(0);
-    let numbers = || {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        (number < worlds).then(|| first + number)
-    };
-    let results: Vec<(usize, World, Faults)> = thread::scope(|scope| {
-        let check_some = || {
-            block_on(
-                stream::iter(std::iter::from_fn(numbers))
-                    .map(|number| {
-                        let certificates = &certificates;
-                        async move {
-                            let world = World::any().new_tree(&mut generator(number)).unwrap().current();
-                            (number, world, check_patiently(world, certificates).await)
-                        }
-                    })
-                    .buffer_unordered(AT_ONCE)
-                    .collect::<Vec<_>>(),
+    let all: Vec<(usize, World)> = (first..first + worlds)
+        .map(|number| {
+            (
+                number,
+                World::any().new_tree(&mut generator(number)).unwrap().current(),
             )
-        };
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(check_some)).collect();
+        })
+        .collect();
+    let mut checked: Vec<Checked> = thread::scope(|scope| {
+        let parts = all.chunks(worlds.div_ceil(THREADS).max(1));
+        let threads: Vec<_> = parts
+            .map(|part| scope.spawn(|| block_on(check_all(part, AT_ONCE, &certificates))))
+            .collect();
         threads
             .into_iter()
             .flat_map(|thread| thread.join().unwrap())
             .collect()
     });
+    // The other worlds are done, so this host has more and more time.
+    for at_once in [AT_ONCE / 6, 1] {
+        let doubtful = checked.extract_if(.., |(.., faults)| !faults.is_empty());
+        let doubtful: Vec<_> = doubtful.map(|(number, world, _)| (number, world)).collect();
+        checked.extend(block_on(check_all(&doubtful, at_once, &certificates)));
+    }
     let mut scores: BTreeMap<Option<Layer>, Score> = BTreeMap::new();
     let mut failed = Vec::new();
-    for (number, world, first_faults) in results {
-        // The other worlds are done, so this host has time now.
-        let faults = if first_faults.is_empty() {
-            first_faults
-        } else {
-            block_on(check_patiently(world, &certificates))
-        };
+    for (number, world, faults) in checked {
         let layer = world.faults().first().map(|fault| fault.layer);
         let score = scores.entry(layer).or_default();
         score.worlds += 1;
