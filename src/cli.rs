@@ -259,13 +259,13 @@ pub struct LearnArgs {
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Tutorial step to serve: 1 signed cookie, 2 visits, 3 TTL, 4 session store
-    #[arg(long, value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
-    pub step: u8,
+    /// Stage of the app to serve: 1 signed cookie, 2 visits, 3 TTL, 4 session store
+    #[arg(long, alias = "step", value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
+    pub stage: u8,
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
     pub listen: String,
-    /// Session TTL in seconds, reset by each visit (steps 3 and 4)
+    /// Session TTL in seconds, reset by each visit (stages 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
     pub ttl: u32,
     /// Maximum lifetime of a cookie or session, however often it is used, for example 90s, 30m, 8h, 7d

@@ -33,7 +33,7 @@ fn the_page_shows_the_session_but_only_the_first_characters_of_the_token() {
         .says(&format!("EXPIRE {key} 10"))
         .says("(integer) 2")
         .says("QUEUED")
-        .says("sessiontut serve --step 1");
+        .says("sessiontut serve --stage 1");
     assert!(page.body.contains("href=\"/source\""));
     assert!(
         page.body.matches(&format!("HINCRBY {key}")).count() >= 2,

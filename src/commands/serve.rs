@@ -44,7 +44,7 @@ pub(super) fn run_until(
     let log = Log::new(args.log);
     let listener =
         serve::bind(&args.listen).map_err(|fault| Error::usage(format!("{:#}", anyhow!(fault))))?;
-    let step = AppStep::numbered(args.step).ok_or_else(|| anyhow!("there is no step {}", args.step))?;
+    let step = AppStep::numbered(args.stage).ok_or_else(|| anyhow!("there is no stage {}", args.stage))?;
     let options = ServeOptions {
         step,
         ttl: Duration::from_secs(args.ttl.into()),
