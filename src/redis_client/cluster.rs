@@ -141,7 +141,7 @@ impl Cluster {
             .map
             .primaries
             .iter()
-            .map(|node| node.as_ref().map(name))
+            .map(|node| node.as_ref().map(|node| name(node)))
             .collect();
         primaries.sort();
         primaries.dedup();
@@ -150,7 +150,11 @@ impl Cluster {
 
     /// Returns the primary that serves a key.
     pub(super) fn primary_of(&self, key: &[u8]) -> Option<String> {
-        self.state().map.primary(slot_of(key)).as_ref().map(name)
+        self.state()
+            .map
+            .primary(slot_of(key))
+            .as_ref()
+            .map(|node| name(node))
     }
 
     /// Whether there is a connection to the primary that serves a key.
@@ -341,42 +345,47 @@ impl Cluster {
 }
 
 impl Nodes {
-    /// Opens a connection to a node, with the login and the database of the URL.
+    /// Opens a connection to a node.
     async fn connect(&self, node: &Node) -> RedisResult<SingleConnection> {
-        let deadline = Deadline::after(CONNECT_WITHIN);
-        let (host, port) = (&node.0, node.1);
-        let addresses = dns::addresses(host, port, deadline).await;
-        let (connected, dials) = tcp::observe(&addresses, deadline).await;
-        let Some((mut stream, _)) = connected else {
-            let kind = match dials.first().map(|dial| &dial.result) {
-                Some(DialResult::Refused) => io::ErrorKind::ConnectionRefused,
-                Some(DialResult::Timeout { .. }) => io::ErrorKind::TimedOut,
-                _ => io::ErrorKind::HostUnreachable,
-            };
-            return Err(io::Error::new(kind, format!("cannot connect to the node {}", name(node))).into());
-        };
-        if self.target.tls
-            && let Stream::Tcp(plain) = stream
-        {
-            let (encrypted, handshake) = tls::observe(plain, host, &self.trust, deadline).await;
-            stream = encrypted
-                .filter(|_| handshake.certificate_problem.is_none())
-                .ok_or_else(|| failed("the TLS handshake with a node failed"))?;
-        }
-        let mut commands = Vec::new();
-        if let Some(password) = &self.target.password {
-            commands.push(auth_command(self.target.user.as_deref(), password));
-        }
-        if self.target.db > 0 {
-            commands.push(cmd("SELECT").arg(self.target.db).clone());
-        }
-        let mut connection = ProbeConnection::new(stream);
-        let replies = connection.ask(&commands, Limits::REPLY, deadline).await;
-        for reply in replies.map_err(|error| unread(error, node))? {
-            reply.extract_error()?;
-        }
-        share(connection.into_stream()).await
+        share(open_stream(&self.target, &self.trust, node).await?).await
     }
+}
+
+/// Opens a connection to a node or server, with the login and the database of the URL.
+pub(crate) async fn open_stream(target: &Target, trust: &Trust, node: &(String, u16)) -> RedisResult<Stream> {
+    let deadline = Deadline::after(CONNECT_WITHIN);
+    let (host, port) = (&node.0, node.1);
+    let addresses = dns::addresses(host, port, deadline).await;
+    let (connected, dials) = tcp::observe(&addresses, deadline).await;
+    let Some((mut stream, _)) = connected else {
+        let kind = match dials.first().map(|dial| &dial.result) {
+            Some(DialResult::Refused) => io::ErrorKind::ConnectionRefused,
+            Some(DialResult::Timeout { .. }) => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::HostUnreachable,
+        };
+        return Err(io::Error::new(kind, format!("cannot connect to the node {}", name(node))).into());
+    };
+    if target.tls
+        && let Stream::Tcp(plain) = stream
+    {
+        let (encrypted, handshake) = tls::observe(plain, host, trust, deadline).await;
+        stream = encrypted
+            .filter(|_| handshake.certificate_problem.is_none())
+            .ok_or_else(|| failed("the TLS handshake with a node failed"))?;
+    }
+    let mut commands = Vec::new();
+    if let Some(password) = &target.password {
+        commands.push(auth_command(target.user.as_deref(), password));
+    }
+    if target.db > 0 {
+        commands.push(cmd("SELECT").arg(target.db).clone());
+    }
+    let mut connection = ProbeConnection::new(stream);
+    let replies = connection.ask(&commands, Limits::REPLY, deadline).await;
+    for reply in replies.map_err(|error| unread(error, node))? {
+        reply.extract_error()?;
+    }
+    Ok(connection.into_stream())
 }
 
 impl SlotMap {
@@ -562,16 +571,16 @@ pub(super) fn slot_of(key: &[u8]) -> u16 {
     crc16::State::<crc16::XMODEM>::calculate(tag.unwrap_or(key)) % SLOTS
 }
 
-fn name(node: &Node) -> String {
+fn name(node: &(String, u16)) -> String {
     host_and_port(&node.0, node.1)
 }
 
-fn timed_out(node: &Node) -> RedisError {
+fn timed_out(node: &(String, u16)) -> RedisError {
     let text = format!("no reply from the node {}", name(node));
     io::Error::new(io::ErrorKind::TimedOut, text).into()
 }
 
-fn unread(error: ReadError, node: &Node) -> RedisError {
+fn unread(error: ReadError, node: &(String, u16)) -> RedisError {
     match error {
         ReadError::TimedOut => timed_out(node),
         ReadError::Malformed(_) => (ErrorKind::Parse, "a node does not speak the Redis protocol").into(),

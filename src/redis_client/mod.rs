@@ -18,6 +18,7 @@ pub(crate) mod refusal;
 mod show;
 mod stream;
 
+pub(crate) use cluster::open_stream;
 pub(crate) use framing::read_replies;
 pub use framing::{Limits, measure};
 pub(crate) use limited::REPLY_TOO_LARGE;
