@@ -99,6 +99,26 @@ impl Visitor {
         Exchange::record(site.proxy.as_ref(), async |hops| self.send(hops, form).await).await
     }
 
+    /// Sends a form, and does not follow the redirect.
+    pub(crate) async fn submit_only(&mut self, form: &Form) -> Exchange {
+        let site = Arc::clone(&self.site);
+        Exchange::record(site.proxy.as_ref(), async |hops| {
+            let started = Instant::now();
+            let body = Serializer::new(String::new()).extend_pairs(&form.fields).finish();
+            let answer = self
+                .request(&Method::POST, &form.action, Some(&body), Cause::OwnPage)
+                .await;
+            let (method, url) = (Method::POST.to_string(), form.action.clone());
+            hops.push(Hop {
+                method,
+                url,
+                answer,
+                took: started.elapsed(),
+            });
+        })
+        .await
+    }
+
     async fn fill_in(&mut self, hops: &mut Vec<Hop>, name: &str) -> Form {
         let site = Arc::clone(&self.site);
         let pages = &site.settings.pages;

@@ -186,10 +186,10 @@ impl Grader {
         }
     }
 
-    /// Returns the number on the page to which the login led, or 0 if it shows none.
-    pub(crate) fn first_count(&self, user: &LoggedIn) -> i64 {
+    /// Returns the number on the page to which the login led, if it shows one.
+    pub(crate) fn first_count(&self, user: &LoggedIn) -> Option<i64> {
         let page = user.login.page().filter(|page| page.is_logged_in(self.pages()));
-        page.and_then(|page| page.visits(self.pages())).unwrap_or(0)
+        page?.visits(self.pages())
     }
 
     /// Returns the name of the cookie without which a visitor is logged out.

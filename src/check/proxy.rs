@@ -17,9 +17,9 @@ use tokio::task::JoinHandle;
 use super::redis_command::{Effect, Key, SeenCommand};
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::ping::{self, ClimbOptions};
-use crate::redis_client::Stream;
 use crate::redis_client::connect::RedisConnection;
-use crate::redis_url::{Target, Trust};
+use crate::redis_client::{Stream, open_stream};
+use crate::redis_url::{Address, Target, Trust};
 
 mod connection;
 
@@ -105,6 +105,8 @@ struct Shared {
     trust: Trust,
     /// Looks at keys, on a connection of its own.
     inspector: RedisConnection,
+    /// Open connections to Redis that no connection of the app uses yet.
+    spare: Mutex<Vec<Stream>>,
 }
 
 impl Shared {
@@ -128,8 +130,23 @@ impl Shared {
         }
     }
 
+    /// Returns a connection to Redis, which is logged in.
     async fn open_upstream(&self) -> Result<Stream, String> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match spare {
+            Some(stream) => Ok(stream),
+            None => self.open().await,
+        }
+    }
+
+    async fn open(&self) -> Result<Stream, String> {
         let target = (self.target)();
+        if let (Address::Tcp { host, port }, None) = (&target.address, &target.sentinels)
+            && let Ok(stream) = open_stream(&target, &self.trust, &(host.clone(), *port)).await
+        {
+            return Ok(stream);
+        }
+        // This takes longer, and says why there is no connection.
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let climb = ping::climb(
             &target,
@@ -241,6 +258,7 @@ impl Proxy {
             target,
             trust,
             inspector,
+            spare: Mutex::default(),
         });
         let accepting = tokio::spawn(connection::accept(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -377,6 +395,20 @@ impl Proxy {
     pub(crate) fn release(&self) {
         self.shared.state().hold = None;
         self.shared.notify();
+    }
+
+    /// Opens connections to Redis in advance, so that a crowd of connections of the app does not wait for them.
+    pub(crate) async fn prepare(&self, connections: usize) {
+        for _ in 0..connections {
+            let Ok(stream) = self.shared.open().await else {
+                return;
+            };
+            self.shared
+                .spare
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(stream);
+        }
     }
 
     /// Delays every reply.

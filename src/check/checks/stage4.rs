@@ -232,7 +232,7 @@ pub(super) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     match has_overlapped {
         true => Ok(()),
         false => Err(not_judged(
-            "the app processes one request at a time, so a visit and a logout cannot overlap",
+            "a visit and a logout did not overlap at Redis: the app processes one request at a time, or its logout sends nothing",
         )),
     }
 }
