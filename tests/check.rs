@@ -1,0 +1,423 @@
+//! `sessiontut check`: it passes right apps, and names each mistake of wrong ones.
+
+// Clippy's exemption for tests does not cover the functions that tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+
+use serde_json::Value;
+use support::ports::free_port;
+use support::process::{Process, required};
+use support::program::SESSIONTUT;
+use support::wait::wait_for;
+use support::{Home, RedisServer, tools};
+use tempfile::TempDir;
+
+/// The number of apps that are graded at the same time.
+const AT_ONCE: usize = 4;
+
+/// A mistake of `tests/wrong_apps/app.py`, its stage, the check that must fail, and those that may fail as a consequence.
+type Mistake = (&'static str, u8, &'static str, &'static [&'static str]);
+
+#[rustfmt::skip]
+const MISTAKES: &[Mistake] = &[
+    ("name unescaped", 1, "name-is-shown-escaped", &[]),
+    ("unsigned cookie", 1, "bad-cookies-are-ignored", &[]),
+    ("bad cookie is an error", 1, "bad-cookies-are-ignored", &[]),
+    ("not HttpOnly", 1, "cookie-is-httponly", &[]),
+    ("logout does nothing", 1, "logout-logs-out", &[]),
+    ("login leads elsewhere", 1, "login-leads-home", &[]),
+    ("second login is ignored", 1, "second-login-changes-the-name", &[]),
+    ("starts at 0", 2, "visits-count-up", &["number-is-hincrbys-reply", "two-names-two-counters"]),
+    ("in memory", 2, "restarted-app-continues", &["number-is-hincrbys-reply"]),
+    ("one key for all", 2, "two-names-two-counters", &["visits-count-up"]),
+    ("get-add-set", 2, "simultaneous-visits-all-count", &["number-is-hincrbys-reply"]),
+    ("reads the number again", 2, "number-is-hincrbys-reply", &[]),
+    ("no TTL", 3, "keys-have-a-ttl",
+        &["no-moment-without-a-ttl", "visits-refresh-the-ttl", "cut-visit-leaves-a-ttl", "count-restarts-after-the-ttl"]),
+    ("EXPIRE first", 3, "no-moment-without-a-ttl",
+        &["keys-have-a-ttl", "cut-visit-leaves-a-ttl"]),
+    ("two commands", 3, "cut-visit-leaves-a-ttl", &["no-moment-without-a-ttl"]),
+    ("pipeline without MULTI", 3, "no-moment-without-a-ttl", &["cut-visit-leaves-a-ttl"]),
+    ("TTL only on the first visit", 3, "visits-refresh-the-ttl", &[]),
+    ("token is the name", 4, "cookie-reveals-nothing",
+        &["bad-cookies-are-ignored", "login-changes-the-token", "brought-token-is-not-adopted", "held-request-revives-nothing",
+          "two-names-two-counters"]),
+    ("token is a counter", 4, "cookie-reveals-nothing", &[]),
+    ("short token", 4, "cookie-reveals-nothing", &[]),
+    ("token is adopted", 4, "brought-token-is-not-adopted", &["login-changes-the-token"]),
+    ("no rotation", 4, "login-changes-the-token", &[]),
+    ("old session stays", 4, "login-changes-the-token", &[]),
+    ("logout only deletes the cookie", 4, "logout-ends-the-session", &[]),
+    ("load and save", 4, "held-request-revives-nothing",
+        &["simultaneous-visits-all-count", "number-is-hincrbys-reply"]),
+    ("made-up token leaves a key", 4, "made-up-token-leaves-no-key", &["held-request-revives-nothing"]),
+    ("session for everyone", 4, "visit-without-cookie-creates-no-key",
+        &["keys-have-a-ttl", "no-moment-without-a-ttl", "bad-cookies-are-ignored", "login-changes-the-token"]),
+    ("TTL forgotten at a visit", 4, "any-access-refreshes-the-ttl",
+        &["visits-refresh-the-ttl", "active-visitor-stays-logged-in", "made-up-token-leaves-no-key"]),
+    ("TTL forgotten at login", 4, "cut-login-leaves-nothing",
+        &["keys-have-a-ttl", "no-moment-without-a-ttl", "cut-visit-leaves-a-ttl"]),
+    ("login in two commands", 4, "cut-login-leaves-nothing", &["no-moment-without-a-ttl"]),
+    ("cookie is not renewed", 4, "active-visitor-stays-logged-in", &[]),
+    ("login without waiting", 4, "login-waits-for-redis", &["cut-login-leaves-nothing"]),
+    ("no timeout", 4, "answers-while-redis-is-silent", &[]),
+    ("no decode_responses", 4, "name-is-shown-escaped", &["second-login-changes-the-name", "visits-count-up"]),
+];
+
+/// Mistakes for which only advice is given, with the advice.
+const ADVICE: &[(&str, u8, &str)] = &[
+    ("no SameSite", 1, "cookie-has-samesite"),
+    ("page is stored", 1, "pages-are-not-stored"),
+    ("no prefix", 2, "keys-have-a-prefix"),
+    ("key is the token", 4, "key-is-not-the-token"),
+    ("logout by link", 4, "logout-needs-a-post"),
+    ("logout by prefetch", 4, "prefetch-does-not-log-out"),
+    ("cookie stays", 4, "logout-deletes-the-cookie"),
+    ("500", 4, "unavailable-is-503"),
+    ("looks up nothing", 4, "visit-without-cookie-sends-nothing"),
+    ("client per request", 4, "connections-are-reused"),
+    ("KEYS", 4, "no-commands-over-all-keys"),
+    ("pickle", 4, "value-is-not-a-pickle"),
+    ("prints tokens", 4, "output-contains-no-token"),
+];
+
+#[test]
+fn each_mistake_fails_its_own_check() {
+    let redis = RedisServer::start();
+    let mistakes = MISTAKES
+        .iter()
+        .map(|(mistake, stage, check, further)| (*mistake, *stage, *check, *further));
+    let advice = ADVICE
+        .iter()
+        .map(|(mistake, stage, check)| (*mistake, *stage, *check, &[][..]));
+    let jobs: Mutex<Vec<Mistake>> = Mutex::new(mistakes.chain(advice).collect());
+    let wrong = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some((mistake, stage, check, further)) = jobs.lock().unwrap().pop() else {
+                        return;
+                    };
+                    let report = grade(&wrong_app(stage, mistake), stage, 2, &redis.url());
+                    let failed = failed(&report, "must");
+                    let is_advice = failed_all(&report).contains(check) && !is_must(&report, check);
+                    let expected: BTreeSet<&str> = further.iter().copied().chain([check]).collect();
+                    let is_right = match is_advice {
+                        true => failed.is_empty(),
+                        false => {
+                            failed.contains(check) && failed.iter().all(|id| expected.contains(id.as_str()))
+                        }
+                    };
+                    if !is_right {
+                        wrong
+                            .lock()
+                            .unwrap()
+                            .push(format!("{mistake}: {check} must fail, and {failed:?} failed"));
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_app_without_mistakes_passes_everything() {
+    let redis = RedisServer::start();
+    for stage in 1..=4 {
+        let report = grade(&wrong_app(stage, ""), stage, 2, &redis.url());
+        assert_eq!(failed_all(&report), BTreeSet::new(), "{report}");
+    }
+}
+
+#[test]
+fn the_examples_and_our_own_app_pass() {
+    let redis = RedisServer::start();
+    // Node searches for packages beside the importing file.
+    let express = TempDir::new().unwrap();
+    for file in fs::read_dir(example("express")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, express.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    symlink(
+        tools::node_modules("express"),
+        express.path().join("node_modules"),
+    )
+    .unwrap();
+    for stage in 1..=4 {
+        let commands = [
+            vec![
+                text(&tools::python()),
+                "-B".into(),
+                text(&example("flask").join(format!("step{stage}.py"))),
+            ],
+            vec![
+                text(&required("node", "nodejs")),
+                text(&express.path().join(format!("step{stage}.js"))),
+            ],
+            vec![text(&tools::axum_example(stage))],
+            vec![
+                "sh".into(),
+                "-c".into(),
+                format!("exec {SESSIONTUT} serve --stage {stage} --listen 127.0.0.1:$PORT"),
+            ],
+        ];
+        thread::scope(|scope| {
+            for command in &commands {
+                let redis = &redis;
+                scope.spawn(move || {
+                    let report = grade(command, stage, 10, &redis.url());
+                    assert_eq!(
+                        failed(&report, "must"),
+                        BTreeSet::new(),
+                        "{command:?}: {report:#}"
+                    );
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn ctrl_c_leaves_no_process_no_proxy_and_no_key() {
+    let (home, redis, port) = (Home::new(), RedisServer::start(), free_port());
+    let running = home
+        .sessiontut(arguments(4, 2, port, &[], &wrong_app(4, "")))
+        .redis(&redis.url())
+        .start();
+    wait_for("a session", || (!redis.keys().is_empty()).then_some(()));
+    running.interrupt();
+    running.finish().expect(130);
+    assert_eq!(redis.keys(), [""; 0]);
+    assert!(
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(),
+        "the app still runs"
+    );
+}
+
+#[test]
+fn an_app_that_does_not_start_is_reported_with_its_output() {
+    let command = ["sh", "-c", "echo no module named flask; exit 3"].map(str::to_owned);
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let finished = home
+        .sessiontut(arguments(4, 2, free_port(), &[], &command))
+        .redis(&redis.url())
+        .run()
+        .expect(1);
+    assert!(
+        finished.stderr.contains("no module named flask"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn a_port_in_use_is_reported_before_the_app_starts() {
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let marker = home.path().join("started");
+    let command = ["touch".to_owned(), text(&marker)];
+    home.sessiontut(arguments(4, 2, port, &[], &command))
+        .redis(&redis.url())
+        .run()
+        .expect(1);
+    assert!(!marker.exists());
+}
+
+#[test]
+fn without_redis_the_exit_status_is_that_of_ping() {
+    let home = Home::new();
+    let arguments = arguments(4, 2, free_port(), &[], &wrong_app(4, ""));
+    home.sessiontut(arguments)
+        .redis("redis://127.0.0.1:1")
+        .run()
+        .expect(4);
+}
+
+#[test]
+fn a_black_box_is_judged_by_http_alone() {
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let arguments = arguments(4, 2, free_port(), &["--black-box"], &wrong_app(4, ""));
+    let report = home
+        .sessiontut(arguments)
+        .redis(&redis.url())
+        .run()
+        .expect(0)
+        .json();
+    let result = |id: &str| results(&report).find(|check| check["id"] == id).unwrap()["result"].clone();
+    assert_eq!(result("held-request-revives-nothing"), "not-judged");
+    assert_eq!(result("logout-ends-the-session"), "holds");
+}
+
+#[test]
+fn an_app_that_already_runs_uses_the_proxy_when_it_is_told_to() {
+    let (home, redis, port) = (Home::new(), RedisServer::start(), free_port());
+    let url = format!("http://127.0.0.1:{port}");
+    let options = ["check", "--json", "--stage", "2", "--url", &url];
+    let mut running = home.sessiontut(options).redis(&redis.url()).start();
+    let line = wait_for("the line to export", || {
+        let stderr = running.stderr();
+        Some(
+            stderr
+                .lines()
+                .find(|line| line.contains("export REDIS_URL="))?
+                .to_owned(),
+        )
+    });
+    let proxy = line
+        .split("REDIS_URL=")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned();
+    let mut app = Command::new(tools::python());
+    app.args(&wrong_app(2, "")[1..])
+        .env("REDIS_URL", proxy)
+        .env("SECRET_KEY", "x")
+        .env("PORT", port.to_string());
+    let log = home.path().join("log");
+    let _app = Process::start(app, &log, || running.has_ended()).unwrap();
+    let report = running.finish().expect(0).json();
+    let restarted = results(&report)
+        .find(|check| check["id"] == "restarted-app-continues")
+        .unwrap();
+    assert_eq!(restarted["result"], "not-judged");
+}
+
+#[test]
+fn junit_contains_every_check() {
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let arguments = arguments(
+        1,
+        2,
+        free_port(),
+        &["--junit", "junit.xml"],
+        &wrong_app(1, "not HttpOnly"),
+    );
+    let report = home
+        .sessiontut(arguments)
+        .redis(&redis.url())
+        .run()
+        .expect(1)
+        .json();
+    let xml = fs::read_to_string(home.path().join("junit.xml")).unwrap();
+    assert_eq!(xml.matches("<testcase ").count(), results(&report).count());
+    assert_eq!(xml.matches("<failure").count(), 1);
+}
+
+#[test]
+fn a_change_of_a_file_grades_again() {
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let folder = home.path().join("app");
+    fs::create_dir(&folder).unwrap();
+    let more = ["--watch", folder.to_str().unwrap()];
+    let running = home
+        .sessiontut(arguments(1, 2, free_port(), &more, &wrong_app(1, "")))
+        .redis(&redis.url())
+        .start();
+    let reports = |count| {
+        wait_for("a report", || {
+            (running.stdout().lines().count() >= count).then_some(())
+        })
+    };
+    reports(1);
+    fs::write(folder.join("app.py"), "changed").unwrap();
+    reports(2);
+    running.interrupt();
+    running.finish().expect(130);
+}
+
+#[test]
+fn another_ttl_is_noted_and_the_waits_are_not_judged() {
+    let redis = RedisServer::start();
+    let report = grade(&wrong_app(4, ""), 4, 10, &redis.url());
+    let waits = [
+        "count-restarts-after-the-ttl",
+        "active-visitor-stays-logged-in",
+        "session-ends-after-the-ttl",
+    ];
+    for check in results(&report).filter(|check| waits.contains(&check["id"].as_str().unwrap())) {
+        assert_eq!(check["result"], "not-judged", "{check:#}");
+    }
+}
+
+fn wrong_app(stage: u8, mistake: &str) -> Vec<String> {
+    let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong_apps/app.py");
+    vec![
+        text(&tools::python()),
+        "-B".into(),
+        text(&app),
+        stage.to_string(),
+        mistake.to_owned(),
+    ]
+}
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+/// Returns the arguments for the app that `command` starts.
+fn arguments(stage: u8, ttl: u32, port: u16, more: &[&str], command: &[String]) -> Vec<String> {
+    let url = format!("http://127.0.0.1:{port}");
+    let (stage, ttl) = (stage.to_string(), ttl.to_string());
+    let options = ["check", "--json", "--stage", &stage, "--ttl", &ttl, "--url", &url];
+    let all = options
+        .iter()
+        .chain(more)
+        .chain(&["--"])
+        .map(|word| (*word).to_owned());
+    all.chain(command.iter().cloned()).collect()
+}
+
+/// Grades the app that `command` starts. Returns the JSON report.
+fn grade(command: &[String], stage: u8, ttl: u32, redis: &str) -> Value {
+    let home = Home::new();
+    let arguments = arguments(stage, ttl, free_port(), &[], command);
+    let finished = home.sessiontut(arguments).redis(redis).run();
+    assert!(matches!(finished.code(), Some(0 | 1)), "{}", finished.output());
+    let report = finished.json();
+    assert_eq!(report["ok"], finished.code() == Some(0));
+    report
+}
+
+fn results(report: &Value) -> impl Iterator<Item = &Value> {
+    report["checks"].as_array().unwrap().iter()
+}
+
+fn failed(report: &Value, kind: &str) -> BTreeSet<String> {
+    let failed = results(report).filter(|check| check["result"] == "fails" && check["kind"] == kind);
+    failed
+        .map(|check| check["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn failed_all(report: &Value) -> BTreeSet<String> {
+    let mut all = failed(report, "must");
+    all.extend(failed(report, "advice"));
+    all
+}
+
+fn is_must(report: &Value, id: &str) -> bool {
+    results(report).any(|check| check["id"] == id && check["kind"] == "must")
+}

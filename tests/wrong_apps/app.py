@@ -1,0 +1,288 @@
+"""The tutorial's app, right by default, with a switch for each mistake: python app.py STAGE [MISTAKE].
+
+tests/check.rs lists the mistakes, and the checks that must fail for each of them.
+"""
+
+import hashlib
+import os
+import pickle
+import secrets
+import sys
+import threading
+import time
+
+from flask import Flask, redirect, request
+from itsdangerous import BadSignature, URLSafeSerializer
+from markupsafe import escape
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+STAGE = int(sys.argv[1])
+MISTAKE = sys.argv[2] if len(sys.argv) > 2 else None
+TTL = int(os.environ.get("TTL", "2"))
+
+app = Flask(__name__)
+signer = URLSafeSerializer(os.environ["SECRET_KEY"])
+in_memory = {}
+numbers = iter(range(10**9, 10**10))
+
+FORM = """<!doctype html><title>Login</title>
+<form method="post"><input name="username"><button>Login</button></form>"""
+LOGOUT = '<form method="post" action="/logout"><button>Logout</button></form>'
+
+
+def wrong(*mistakes):
+    return MISTAKE in mistakes
+
+
+def new_client():
+    timeout = None if wrong("no timeout") else 1
+    retries = Retry(NoBackoff(), 0)
+    return Redis.from_url(
+        os.environ["REDIS_URL"],
+        decode_responses=not wrong("no decode_responses"),
+        socket_connect_timeout=timeout,
+        socket_timeout=timeout,
+        retry=retries,
+    )
+
+
+shared = new_client() if STAGE > 1 else None
+
+
+def redis():
+    if wrong("client per request"):
+        return new_client()
+    return shared
+
+
+def page(body, status=200):
+    headers = {"Cache-Control": "no-store"}
+    if wrong("page is stored"):
+        headers = {}
+    return f"<!doctype html><title>Sessions</title><p>{body}</p>{LOGOUT}", status, headers
+
+
+@app.errorhandler(RedisError)
+def unavailable(error):
+    if wrong("500"):
+        return page("Internal error", 500)
+    return page("Redis is unavailable", 503)
+
+
+def shown(name):
+    return name if wrong("name unescaped") else escape(name)
+
+
+# Stages 1 to 3: the name in a signed cookie.
+
+
+def user():
+    value = request.cookies.get("session")
+    if value is None:
+        return None
+    if wrong("unsigned cookie"):
+        return value
+    try:
+        return signer.loads(value)
+    except BadSignature:
+        if wrong("bad cookie is an error"):
+            raise
+        return None
+
+
+def count(name):
+    key = f"sessiontut:user:{name}"
+    if wrong("no prefix"):
+        key = name
+    if wrong("one key for all"):
+        key = "sessiontut:user:all"
+    if wrong("in memory"):
+        in_memory[name] = in_memory.get(name, 0) + 1
+        redis().hincrby(key, "visits", 1)
+        return in_memory[name]
+    if wrong("get-add-set"):
+        visits = int(redis().hget(key, "visits") or 0) + 1
+        redis().hset(key, "visits", visits)
+        if STAGE > 2:
+            redis().expire(key, TTL)
+        return visits
+    if wrong("reads the number again"):
+        redis().hincrby(key, "visits", 1)
+        return int(redis().hget(key, "visits"))
+    if wrong("starts at 0"):
+        return redis().hincrby(key, "visits", 1) - 1
+    if STAGE == 2:
+        return redis().hincrby(key, "visits", 1)
+    if wrong("no TTL"):
+        return redis().hincrby(key, "visits", 1)
+    if wrong("EXPIRE first"):
+        redis().expire(key, TTL)
+        return redis().hincrby(key, "visits", 1)
+    if wrong("two commands"):
+        visits = redis().hincrby(key, "visits", 1)
+        redis().expire(key, TTL)
+        return visits
+    if wrong("TTL only on the first visit"):
+        with redis().pipeline() as pipe:
+            pipe.hincrby(key, "visits", 1)
+            pipe.expire(key, TTL, nx=True)
+            return pipe.execute()[0]
+    with redis().pipeline(transaction=not wrong("pipeline without MULTI")) as pipe:
+        pipe.hincrby(key, "visits", 1)
+        pipe.expire(key, TTL)
+        return pipe.execute()[0]
+
+
+# Stage 4: a session store.
+
+
+def key_of(token):
+    if wrong("key is the token"):
+        return f"sessiontut:session:{token}"
+    return "sessiontut:session:" + hashlib.sha256(token.encode()).hexdigest()
+
+
+def create(name):
+    old = request.cookies.get("session")
+    token = secrets.token_urlsafe(32)
+    if wrong("token is the name"):
+        token = name
+    if wrong("token is a counter"):
+        token = f"{next(numbers):032d}"
+    if wrong("short token"):
+        token = secrets.token_hex(4)
+    if wrong("token is adopted", "no rotation") and old:
+        if wrong("token is adopted") or redis().exists(key_of(old)):
+            token = old
+    key = key_of(token)
+    if old and not wrong("old session stays", "token is adopted", "no rotation"):
+        redis().delete(key_of(old))
+    fields = {"username": name, "visits": 0}
+    if wrong("pickle"):
+        redis().set(key + ":data", pickle.dumps({"username": name}), ex=TTL)
+    if wrong("login in two commands"):
+        redis().hset(key, mapping=fields)
+        redis().expire(key, TTL)
+        return token
+    if wrong("login without waiting"):
+        threading.Thread(target=store, args=(key, fields)).start()
+        return token
+    store(key, fields)
+    return token
+
+
+def store(key, fields):
+    with redis().pipeline() as pipe:
+        pipe.delete(key)
+        pipe.hset(key, mapping=fields)
+        if not wrong("TTL forgotten at login"):
+            pipe.expire(key, TTL)
+        pipe.execute()
+
+
+def visit(token):
+    key = key_of(token)
+    if wrong("KEYS"):
+        redis().keys("sessiontut:none:*")
+    if wrong("load and save"):
+        session = redis().hgetall(key)
+        if "username" not in session:
+            return None
+        session["visits"] = int(session["visits"]) + 1
+        with redis().pipeline() as pipe:
+            pipe.hset(key, mapping=session)
+            pipe.expire(key, TTL)
+            pipe.execute()
+        return session
+    with redis().pipeline() as pipe:
+        pipe.hincrby(key, "visits", 1)
+        if not wrong("TTL forgotten at a visit"):
+            pipe.expire(key, TTL)
+        pipe.hgetall(key)
+        session = pipe.execute()[-1]
+    if wrong("no decode_responses"):
+        session = {name.decode(): value for name, value in session.items()}
+    if "username" not in session:
+        if not wrong("made-up token leaves a key"):
+            redis().delete(key)
+        return None
+    return session
+
+
+@app.get("/")
+def home():
+    if STAGE < 4:
+        name = user()
+        if name is None:
+            return page("You are not logged in")
+        if STAGE == 1:
+            return page(f"Logged in as {shown(name)}")
+        return page(f"Logged in as {shown(name)}<br>Visits: {count(name)}")
+    token = request.cookies.get("session")
+    if token is None and wrong("session for everyone"):
+        token = secrets.token_urlsafe(32)
+        redis().hset(key_of(token), "visits", 0)
+        redis().expire(key_of(token), TTL)
+        response = app.make_response(page("You are not logged in"))
+        set_cookie(response, token)
+        return response
+    if token is None and wrong("looks up nothing"):
+        redis().hgetall("sessiontut:session:none")
+    session = visit(token) if token else None
+    if session is None:
+        return page("You are not logged in")
+    response = app.make_response(page(f"Logged in as {shown(session['username'])}<br>Visits: {session['visits']}"))
+    if wrong("prints tokens"):
+        print(f"visit of {token}", flush=True)
+    return response
+
+
+@app.get("/login")
+def form():
+    return FORM
+
+
+def set_cookie(response, value):
+    response.set_cookie(
+        "session",
+        value,
+        httponly=not wrong("not HttpOnly"),
+        samesite=None if wrong("no SameSite") else "Lax",
+        max_age=TTL if wrong("cookie is not renewed") else None,
+    )
+
+
+@app.post("/login")
+def login():
+    name = request.form["username"]
+    if wrong("second login is ignored") and request.cookies.get("session"):
+        return redirect("/", 303)
+    value = create(name) if STAGE == 4 else name if wrong("unsigned cookie") else signer.dumps(name)
+    response = page("Welcome") if wrong("login does not redirect home") else redirect("/", 303)
+    if wrong("login leads elsewhere"):
+        response = redirect("/login", 303)
+    response = app.make_response(response)
+    set_cookie(response, value)
+    return response
+
+
+@app.route("/logout", methods=["GET", "POST"])
+def logout():
+    is_prefetch = "prefetch" in request.headers.get("Sec-Purpose", "")
+    if request.method == "GET" and not wrong("logout by prefetch" if is_prefetch else "logout by link"):
+        return redirect("/", 303)
+    response = redirect("/", 303)
+    if wrong("logout does nothing"):
+        return response
+    token = request.cookies.get("session")
+    if STAGE == 4 and token and not wrong("logout only deletes the cookie"):
+        redis().delete(key_of(token))
+    if not wrong("cookie stays"):
+        response.delete_cookie("session", httponly=True, samesite="Lax")
+    return response
+
+
+if __name__ == "__main__":
+    app.run(port=int(os.environ["PORT"]))
