@@ -25,7 +25,7 @@ use tempfile::TempDir;
 /// The number of apps that are graded at the same time.
 const AT_ONCE: usize = 4;
 
-/// A mistake of `tests/wrong_apps/app.py`, its stage, the check that must fail, and those that may fail as a consequence.
+/// A mistake of `tests/wrong_apps/app.py`, its stage, the check that must fail, and those that fail as a consequence.
 type Mistake = (&'static str, u8, &'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
@@ -37,7 +37,7 @@ const MISTAKES: &[Mistake] = &[
     ("logout does nothing", 1, "logout-logs-out", &[]),
     ("login leads elsewhere", 1, "login-leads-home", &[]),
     ("second login is ignored", 1, "second-login-changes-the-name", &[]),
-    ("starts at 0", 2, "visits-count-up", &["number-is-hincrbys-reply", "two-names-two-counters"]),
+    ("starts at 0", 2, "visits-count-up", &["number-is-hincrbys-reply"]),
     ("in memory", 2, "restarted-app-continues", &["number-is-hincrbys-reply"]),
     ("one key for all", 2, "two-names-two-counters", &["visits-count-up"]),
     ("get-add-set", 2, "simultaneous-visits-all-count", &["number-is-hincrbys-reply"]),
@@ -49,9 +49,7 @@ const MISTAKES: &[Mistake] = &[
     ("two commands", 3, "cut-visit-leaves-a-ttl", &["no-moment-without-a-ttl"]),
     ("pipeline without MULTI", 3, "no-moment-without-a-ttl", &["cut-visit-leaves-a-ttl"]),
     ("TTL only on the first visit", 3, "visits-refresh-the-ttl", &[]),
-    ("token is the name", 4, "cookie-reveals-nothing",
-        &["bad-cookies-are-ignored", "login-changes-the-token", "brought-token-is-not-adopted", "held-request-revives-nothing",
-          "two-names-two-counters"]),
+    ("token is the name", 4, "cookie-reveals-nothing", &["bad-cookies-are-ignored"]),
     ("token is a counter", 4, "cookie-reveals-nothing", &[]),
     ("short token", 4, "cookie-reveals-nothing", &[]),
     ("token is adopted", 4, "brought-token-is-not-adopted", &["login-changes-the-token"]),
@@ -61,12 +59,11 @@ const MISTAKES: &[Mistake] = &[
     ("load and save", 4, "held-request-revives-nothing",
         &["simultaneous-visits-all-count", "number-is-hincrbys-reply"]),
     ("made-up token leaves a key", 4, "made-up-token-leaves-no-key", &["held-request-revives-nothing"]),
-    ("session for everyone", 4, "visit-without-cookie-creates-no-key",
-        &["keys-have-a-ttl", "no-moment-without-a-ttl", "bad-cookies-are-ignored", "login-changes-the-token"]),
+    ("session for everyone", 4, "visit-without-cookie-creates-no-key", &[]),
     ("TTL forgotten at a visit", 4, "any-access-refreshes-the-ttl",
-        &["visits-refresh-the-ttl", "active-visitor-stays-logged-in", "made-up-token-leaves-no-key"]),
+        &["visits-refresh-the-ttl", "active-visitor-stays-logged-in"]),
     ("TTL forgotten at login", 4, "cut-login-leaves-nothing",
-        &["keys-have-a-ttl", "no-moment-without-a-ttl", "cut-visit-leaves-a-ttl"]),
+        &["no-moment-without-a-ttl", "cut-visit-leaves-a-ttl"]),
     ("login in two commands", 4, "cut-login-leaves-nothing", &["no-moment-without-a-ttl"]),
     ("cookie is not renewed", 4, "active-visitor-stays-logged-in", &[]),
     ("login without waiting", 4, "login-waits-for-redis", &["cut-login-leaves-nothing"]),
