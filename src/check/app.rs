@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -113,6 +113,23 @@ impl App {
         let mut app = Self { command, child: None };
         app.run().await?;
         Ok(app)
+    }
+
+    /// Starts the same app once more, on another port.
+    ///
+    /// # Errors
+    /// [`AppError`] if it does not start.
+    pub(crate) async fn start_another(&self) -> Result<Self, AppError> {
+        let mut command = self.command.clone();
+        if let Ok(port) = TcpListener::bind((command.address.ip(), 0)).and_then(|free| free.local_addr()) {
+            command.address = port;
+        }
+        Self::start(command).await
+    }
+
+    /// The address on which it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.command.address
     }
 
     /// Kills the app as a crash would, and starts it again.

@@ -62,6 +62,21 @@ impl Visitor {
         }
     }
 
+    /// Returns a visitor with the same cookies at another instance of the app. Its commands are not recorded.
+    pub(crate) fn moved_to(&self, address: SocketAddr) -> Self {
+        let mut settings = self.site.settings.clone();
+        // This fails only for URLs that have no port.
+        let _ = settings.base.set_port(Some(address.port()));
+        Self {
+            site: Arc::new(Site {
+                settings,
+                address,
+                proxy: None,
+            }),
+            jar: self.jar.clone(),
+        }
+    }
+
     /// Visits the home page.
     pub(crate) async fn home(&mut self) -> Exchange {
         self.get(&self.site.settings.pages.home.clone(), Cause::OwnPage)

@@ -59,6 +59,13 @@ impl Report {
         !self.results.iter().any(CheckResult::is_mistake)
     }
 
+    /// Whether any check fails, including advice.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.results
+            .iter()
+            .any(|result| matches!(result.outcome, Outcome::Fails(_)))
+    }
+
     /// Returns the results by stage.
     pub(crate) fn stages(&self) -> Vec<StageResult> {
         let of = |stage| {
@@ -142,9 +149,6 @@ impl Report {
     }
 
     /// Returns the report as JUnit XML: one test suite per stage. Advice that is not followed counts as skipped.
-    ///
-    /// # Errors
-    /// None, because the template writes to a string.
     pub(crate) fn junit(&self) -> String {
         let suites = self.stages();
         let suites = suites.iter().map(|stage| {

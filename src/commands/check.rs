@@ -122,7 +122,7 @@ async fn grade(
         app = app(args, address, redis_url) => app?,
         () = stop.asked() => return Err(Error::Interrupted),
     };
-    let output = app.as_ref().map(|app| app.output_file().clone());
+    let mut output = app.as_ref().map(|app| app.output_file().clone());
     let site = Site {
         settings: settings.clone(),
         address,
@@ -154,6 +154,12 @@ async fn grade(
     };
     let removes_all = choice.is_some_and(|choice| choice.target.origin == Origin::Practice);
     report.left = check::clean_up(&mut grader, removes_all).await;
+    if (is_interrupted || !report.has_failures())
+        && let Some(file) = output.take()
+    {
+        // It remains if it cannot be removed.
+        let _ = fs::remove_file(file);
+    }
     if is_interrupted {
         return Err(Error::Interrupted);
     }

@@ -1,5 +1,6 @@
 //! Stage 4: a session store.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -223,23 +224,39 @@ pub(super) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     if trips.is_empty() {
         return Err(not_judged("a visit sends no command"));
     }
+    let points = (0..trips.len().min(MOST_HOLDS))
+        .flat_map(|number| [HoldPoint::Before(number), HoldPoint::Replies(number)]);
     let mut has_overlapped = false;
-    for number in 0..trips.len().min(MOST_HOLDS) {
-        for point in [HoldPoint::Before(number), HoldPoint::Replies(number)] {
-            has_overlapped |= hold_across_logout(grader, point).await?;
+    for point in points.clone() {
+        has_overlapped |= hold_across_logout(grader, point, None).await?;
+    }
+    if has_overlapped {
+        return Ok(());
+    }
+    // An app with one connection, or with one thread, cannot overlap with itself, but two instances can.
+    if let Some(app) = &grader.app
+        && let Ok(mut other) = app.start_another().await
+    {
+        for point in points {
+            has_overlapped |= hold_across_logout(grader, point, Some(other.address())).await?;
         }
+        other.stop().await;
     }
     match has_overlapped {
         true => Ok(()),
         false => Err(not_judged(
-            "a visit and a logout did not overlap at Redis: the app processes one request at a time, or its logout sends nothing",
+            "a visit and a logout did not overlap at Redis: the logout sends nothing, or waits for the visit",
         )),
     }
 }
 
-/// Holds a visit at this point while the user logs out, and checks that the session stays ended. Returns whether the
-/// logout reached Redis in the meantime.
-async fn hold_across_logout(grader: &mut Grader, point: HoldPoint) -> Result<bool, NotHeld> {
+/// Holds a visit at this point while the user logs out, at another instance of the app if its address is given. Checks that
+/// the session stays ended. Returns whether the logout reached Redis in the meantime.
+async fn hold_across_logout(
+    grader: &mut Grader,
+    point: HoldPoint,
+    other: Option<SocketAddr>,
+) -> Result<bool, NotHeld> {
     let mut user = grader.logged_in().await?;
     let home = grader.visit(&mut user).await?;
     let home = home
@@ -248,6 +265,13 @@ async fn hold_across_logout(grader: &mut Grader, point: HoldPoint) -> Result<boo
         .ok_or_else(|| not_judged("the home page does not answer"))?;
     let mut slow = user.visitor.clone();
     let mut copy = user.visitor.clone();
+    if let Some(other) = other {
+        user.visitor = user.visitor.moved_to(other);
+    }
+    let home = match other {
+        Some(_) => user.visitor.home().await.page().cloned().unwrap_or(home),
+        None => home,
+    };
     let proxy = grader.proxy()?;
     let start = proxy.mark();
     proxy.hold(point);
