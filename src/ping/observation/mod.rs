@@ -174,7 +174,7 @@ impl Observations {
     /// The command after PONG that got no reply. A proxy may discard the replies to those before it, if they are sent
     /// together, so the second connection decides.
     pub fn unanswered(&self) -> Option<&'static str> {
-        let second = self.experiments.repeat.as_ref().and_then(Repeat::stopped_at);
+        let second = self.experiments.stopped_again_at();
         let last = second.filter(|exchange| exchange.command != "PING");
         self.requests
             .stopped_at

@@ -106,6 +106,18 @@ pub struct Repeat {
     pub exchanges: Vec<Exchange>,
 }
 
+impl Experiments {
+    /// The last request on the second connection, if it could be made.
+    pub fn last_repeated(&self) -> Option<&Exchange> {
+        self.repeat.as_ref()?.exchanges.last()
+    }
+
+    /// The request that got no reply on the second connection either.
+    pub fn stopped_again_at(&self) -> Option<&Exchange> {
+        self.repeat.as_ref()?.stopped_at()
+    }
+}
+
 impl Repeat {
     /// The response to a command, if the second connection got that far.
     pub fn response(&self, command: &str) -> Option<&Response> {

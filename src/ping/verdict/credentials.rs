@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use time::{Date, Month};
+
 use super::finding::age;
+use crate::clock::utc_minute;
 use crate::redis_url::Target;
 use crate::sanitize;
 
@@ -96,8 +99,10 @@ impl IamToken {
         };
         match self.date.as_deref().and_then(seconds_since_1970) {
             Some(made) => {
-                let date = self.date.as_deref().unwrap_or_default();
-                text += &format!("; created on {} and valid for {valid}", readable(date));
+                text += &format!(
+                    "; created on {} and valid for {valid}",
+                    utc_minute(made.cast_signed())
+                );
                 let now = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
                 let ended = made.saturating_add(lifetime);
                 let since =
@@ -129,38 +134,18 @@ const USUAL_LIFETIME: u64 = 900;
 /// A clock that is ahead by less is usual.
 const CLOCK_TOLERANCE: u64 = 60;
 
-/// Parses `20250101T000000Z`.
+/// Parses `20250101T000000Z`, as seconds since 1970.
 fn seconds_since_1970(date: &str) -> Option<u64> {
     if date.len() != 16 || !date.is_ascii() || date.as_bytes()[8] != b'T' {
         return None;
     }
-    let number = |from: usize, to: usize| date[from..to].parse::<u64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-    let (hour, minute, second) = (number(9, 11)?, number(11, 13)?, number(13, 15)?);
-    if year < 1970 || !(1..=12).contains(&month) {
-        return None;
-    }
-    // Days from civil: http://howardhinnant.github.io/date_algorithms.html
-    let shifted_year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
-}
-
-/// Writes `2025-01-01 00:00:00 UTC`.
-fn readable(date: &str) -> String {
-    let part = |from: usize, to: usize| date.get(from..to).unwrap_or_default();
-    format!(
-        "{}-{}-{} {}:{}:{} UTC",
-        part(0, 4),
-        part(4, 6),
-        part(6, 8),
-        part(9, 11),
-        part(11, 13),
-        part(13, 15)
-    )
+    let number = |from: usize, to: usize| date[from..to].parse::<u8>().ok();
+    let month = Month::try_from(number(4, 6)?).ok()?;
+    let date_only = Date::from_calendar_date(date[..4].parse().ok()?, month, number(6, 8)?).ok()?;
+    let at = date_only
+        .with_hms(number(9, 11)?, number(11, 13)?, number(13, 15)?)
+        .ok()?;
+    u64::try_from(at.assume_utc().unix_timestamp()).ok()
 }
 
 #[cfg(test)]

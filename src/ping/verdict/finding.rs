@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::exit::Exit;
 use crate::os::PacketCounts;
-use crate::ping::causes::{Cause, Fix};
+use crate::ping::causes::{Cause, Fix, FixContext};
 use crate::sanitize;
 
 /// The result of a run: one cause, or none if Redis answers.
@@ -53,6 +53,16 @@ pub struct Warning {
     pub fixes: Vec<Fix>,
 }
 
+impl From<Finding> for Warning {
+    fn from(finding: Finding) -> Self {
+        Self {
+            cause: finding.cause,
+            summary: finding.summary,
+            fixes: finding.fixes,
+        }
+    }
+}
+
 impl Verdict {
     /// The exit status of a `ping` with this verdict.
     #[must_use]
@@ -65,7 +75,7 @@ impl Verdict {
 
 /// A finding starts with a cause. Its fixes are added last, because they depend on all observations.
 impl Finding {
-    pub(super) fn new(cause: Cause, certainty: Certainty) -> Self {
+    fn new(cause: Cause, certainty: Certainty) -> Self {
         Self {
             cause,
             certainty,
@@ -84,6 +94,13 @@ impl Finding {
         Self::new(cause, Certainty::Likely)
     }
 
+    pub(super) fn proved_if(is_proved: bool, cause: Cause) -> Self {
+        match is_proved {
+            true => Self::proved(cause),
+            false => Self::likely(cause),
+        }
+    }
+
     /// Replaces the default summary, which is the meaning of the cause.
     pub(super) fn summary(mut self, summary: impl Into<String>) -> Self {
         self.summary = summary.into();
@@ -100,6 +117,12 @@ impl Finding {
     pub(super) fn fact(mut self, fact: impl Into<String>) -> Self {
         self.evidence.push(fact.into());
         self
+    }
+
+    /// Adds the fixes, which depend on all observations.
+    pub(super) fn fixed(self, at: &FixContext) -> Self {
+        let fixes = self.cause.fixes(&at.with_reply(self.reply.as_deref()));
+        Self { fixes, ..self }
     }
 
     /// Adds facts to the evidence.

@@ -24,7 +24,6 @@ use crate::sanitize;
 
 pub(in crate::ping) use credentials::is_iam_token;
 pub use finding::Verdict;
-use finding::Warning;
 pub(in crate::ping) use finding::seconds;
 pub(crate) use finding::{Certainty, Finding};
 pub(in crate::ping) use tcp::{is_from_here, listener_of_the_connection};
@@ -59,27 +58,14 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
             let note = format!(" (through {forwarder}: the fault may be behind it)");
             finding.summary.push_str(&note);
         }
-        Finding {
-            fixes: cause.fixes(&context.with_reply(finding.reply.as_deref())),
-            ..finding
-                .facts(tcp::describe_listener(seen))
-                .facts(warnings::hints(target, cause))
-                .facts(sentinel::facts(seen))
-        }
+        finding
+            .facts(tcp::describe_listener(seen))
+            .facts(warnings::hints(target, cause))
+            .facts(sentinel::facts(seen))
+            .fixed(&context)
     });
     let mut warnings = warnings::all(target, seen, &context);
-    // The finding includes the server's limit.
-    if finding
-        .as_ref()
-        .is_some_and(|finding| finding.cause == Cause::PathIdle)
-    {
-        warnings.retain(|warning| warning.cause != Cause::ServerTimeout);
-    }
-    warnings.extend(accepted.map(|accepted| Warning {
-        cause: accepted.cause,
-        fixes: accepted.cause.fixes(&context),
-        summary: accepted.summary,
-    }));
+    warnings.extend(accepted.map(|accepted| accepted.fixed(&context).into()));
     if let Some(finding) = &finding {
         warnings.retain(|warning| !repeats(warning.cause, finding.cause));
     }
@@ -94,6 +80,8 @@ fn repeats(warning: Cause, cause: Cause) -> bool {
             (Cause::ServerEviction, Cause::ServerOutOfMemory)
                 // Data that got no reply in plain text was sent again, or the finding is the loss itself.
                 | (Cause::PathLoss, Cause::TlsRequired | Cause::ServerSilent | Cause::PathMtu | Cause::TlsStalled)
+                // The finding includes the server's limit.
+                | (Cause::ServerTimeout, Cause::PathIdle)
                 | (Cause::RoleReplica, Cause::RoleMasterDown)
                 | (Cause::ClusterPartial, Cause::ClusterDown)
         )
@@ -135,11 +123,7 @@ pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {
     let is_accepted =
         |finding: &mut Finding| accepted.is_some_and(|accepted| accepted.cause == finding.cause);
     if let Some(finding) = verdict.finding.take_if(is_accepted) {
-        verdict.warnings.push(Warning {
-            cause: finding.cause,
-            fixes: finding.fixes,
-            summary: finding.summary,
-        });
+        verdict.warnings.push(finding.into());
     }
     verdict
 }
@@ -159,10 +143,7 @@ pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, wh
         .facts(unreachable.into_iter().map(|warning| warning.summary))
         .fact(format!("joining the cluster failed: {}", sanitize::line(why)));
     Verdict {
-        finding: Some(Finding {
-            fixes: cause.fixes(&FixContext::of(target, seen)),
-            ..finding
-        }),
+        finding: Some(finding.fixed(&FixContext::of(target, seen))),
         warnings,
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::finding::{Certainty, Finding, age, describe_packets, seconds};
+use super::finding::{Finding, age, describe_packets, seconds};
 use super::tls::{alert_name, client_certificate};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
@@ -199,11 +199,7 @@ fn quote(received: &[u8]) -> String {
 }
 
 fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
-    let second = seen
-        .experiments
-        .repeat
-        .as_ref()
-        .and_then(|repeat| repeat.exchanges.last());
+    let second = seen.experiments.last_repeated();
     // The RST on the first connection discarded what the server sent; the second connection shows it.
     if let Some(Exchange { command, response }) = second {
         let when = format!("{command} on a second connection");
@@ -225,12 +221,8 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
         Some(Experiment::NotConnected) => true,
         _ => false,
     };
-    let certainty = if is_tls_untested || seen.second_connection_works() {
-        Certainty::Likely
-    } else {
-        Certainty::Proved
-    };
-    Finding::new(Cause::ProtoClosed, certainty)
+    let is_likely = is_tls_untested || seen.second_connection_works();
+    Finding::proved_if(!is_likely, Cause::ProtoClosed)
         .summary(if seen.second_connection_works() {
             format!("the connection was {how}, but {ONLY_THIS_CONNECTION}")
         } else {
@@ -292,11 +284,7 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
 
 fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
     // Another server behind the same address may reply, or this one after a moment, with an error.
-    let second = seen
-        .experiments
-        .repeat
-        .as_ref()
-        .and_then(|repeat| repeat.exchanges.last());
+    let second = seen.experiments.last_repeated();
     if let Some(second) = second
         && let Some(error) = second.response.error().filter(|error| !is_unavailable(error))
     {
@@ -310,16 +298,8 @@ fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
         seen.ping.took
     };
     let reason = NoReply::of(waited, seen.tcp.round_trip(), seen.packets);
-    let certainty = if reason == NoReply::SilentServer && !seen.second_connection_works() {
-        Certainty::Proved
-    } else {
-        Certainty::Likely
-    };
-    let second = seen
-        .experiments
-        .repeat
-        .as_ref()
-        .and_then(|repeat| repeat.stopped_at());
+    let is_proved = reason == NoReply::SilentServer && !seen.second_connection_works();
+    let second = seen.experiments.stopped_again_at();
     let summary = match reason.summary() {
         _ if seen.second_connection_works() => {
             format!("the connection got no reply, but {ONLY_THIS_CONNECTION}")
@@ -330,7 +310,7 @@ fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
         }
         None => Cause::ServerSilent.meaning().into(),
     };
-    Finding::new(Cause::ServerSilent, certainty)
+    Finding::proved_if(is_proved, Cause::ServerSilent)
         .summary(summary)
         .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp.round_trip())))
         .fact(format!(

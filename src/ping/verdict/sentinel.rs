@@ -7,19 +7,18 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, Observations, SentinelAnswer};
 use crate::sanitize;
 
+/// A name or an address from a Sentinel or the URL, shortened.
+fn shown(text: &str) -> String {
+    sanitize::excerpt(text.as_bytes(), 60)
+}
+
 /// Judges the reply of a Sentinel to the question for the primary, if it did not name one.
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     let followed = seen.followed.as_ref()?;
-    let (sentinel, name) = (
-        &followed.sentinel,
-        sanitize::excerpt(followed.name.as_bytes(), 60),
-    );
+    let (sentinel, name) = (&followed.sentinel, shown(&followed.name));
     match &followed.answer {
         SentinelAnswer::UnknownName(known) => {
-            let known: Vec<_> = known
-                .iter()
-                .map(|known| sanitize::excerpt(known.as_bytes(), 60))
-                .collect();
+            let known: Vec<_> = known.iter().map(|name| shown(name)).collect();
             Some(
                 Finding::proved(Cause::RoleSentinel)
                     .summary(format!("the Sentinel does not know a primary named {name}"))
@@ -38,7 +37,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                 )
                 .fact(format!(
                     "the Sentinel {sentinel} returned this for {name}: {}",
-                    sanitize::excerpt(address.as_bytes(), 60)
+                    shown(address)
                 )),
         ),
         SentinelAnswer::Other(response) => Some(unusable(response, "SENTINEL", seen).fact(format!(
@@ -51,10 +50,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
 /// How the address that was checked was found.
 pub(super) fn facts(seen: &Observations) -> Option<String> {
     let followed = seen.followed.as_ref()?;
-    let (sentinel, name) = (
-        &followed.sentinel,
-        sanitize::excerpt(followed.name.as_bytes(), 60),
-    );
+    let (sentinel, name) = (&followed.sentinel, shown(&followed.name));
     match &followed.answer {
         SentinelAnswer::Primary(primary) => Some(format!(
             "the Sentinel {sentinel} named this address, {primary}, as the primary {name}"
@@ -89,7 +85,7 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
         Finding::proved(Cause::RoleSentinel)
             .fact("the server reports that it is a Sentinel")
             .facts(seen.server.sentinel_primary.as_ref().map(|primary| {
-                let name = sanitize::excerpt(primary.name.as_bytes(), 60);
+                let name = shown(&primary.name);
                 format!("it watches a primary with the name \"{name}\", which is at {primary}")
             }))
             .facts(reached),

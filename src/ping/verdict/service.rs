@@ -6,7 +6,7 @@ use super::ping::no_login_behind_proxy;
 use super::reply::{NoReply, ONLY_THIS_CONNECTION, ended, error_reply, far_away, on_the_second_connection};
 use super::warnings::{Found, median};
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, Repeat, ServerInfo, WriteTest};
+use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, ServerInfo, WriteTest};
 use crate::ping::response::Response;
 use crate::ping::rungs::ping::CONFIG;
 use crate::sanitize;
@@ -218,9 +218,7 @@ pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
     let ended = seen
         .experiments
-        .repeat
-        .as_ref()
-        .and_then(Repeat::stopped_at)
+        .stopped_again_at()
         .map(|exchange| (exchange.command, ended(exchange)));
     let summary = match ended {
         Some(("ECHO" | "HELLO" | "ROLE" | "INFO" | CONFIG, what))

@@ -1,6 +1,6 @@
 //! The verdict on the TLS handshake.
 
-use super::finding::{Certainty, Finding, age, describe_packets, seconds};
+use super::finding::{Finding, age, describe_packets, seconds};
 use super::reply::{NoReply, ONLY_THIS_CONNECTION, far_away, not_redis, unexpected_reply};
 use super::service::packet_sizes;
 use crate::clock::utc_minute;
@@ -8,8 +8,7 @@ use crate::ping::causes::Cause;
 use crate::ping::causes::tls::{faulty, is_valid_after};
 use crate::ping::experiments::looks_like_tls;
 use crate::ping::observation::{
-    CertificateProblem, Experiment, Handshake, Observations, PeerCertificate, TlsResult, TrustedCas,
-    WiderOffer,
+    CertificateProblem, Experiment, Handshake, Observations, PeerCertificate, TlsResult, WiderOffer,
 };
 use crate::ping::response::Response;
 use crate::redis_url::Target;
@@ -182,38 +181,32 @@ fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &Observation
 }
 
 fn no_trusted_ca(tls: &Handshake) -> String {
-    match &tls.trusted {
-        TrustedCas {
-            variable: Some((name, path)),
-            fault: Some(fault),
-            ..
-        } => format!("this host trusts no CA: {name} is {path}, which {fault}"),
-        TrustedCas {
-            variable: Some((name, path)),
-            ..
-        } => format!("this host trusts no CA: {name} is {path}"),
-        _ => "this host trusts no CA: the package ca-certificates is missing".into(),
+    match replaced_cas(tls) {
+        Some(replaced) => format!("this host trusts no CA: {replaced}"),
+        None => "this host trusts no CA: the package ca-certificates is missing".into(),
     }
 }
 
 fn trusted_cas(tls: &Handshake) -> String {
-    let TrustedCas {
-        count,
-        variable,
-        fault,
-    } = &tls.trusted;
-    let cas = match count {
-        1 => "1 CA".to_owned(),
-        count => format!("{count} CAs"),
+    let cas = match tls.trusted.count {
+        1 => "1 CA is trusted here".to_owned(),
+        count => format!("{count} CAs are trusted here"),
     };
-    let are = if *count == 1 { "is" } else { "are" };
-    match (variable, fault) {
-        (Some((name, path)), Some(fault)) => {
-            format!("{name} is {path}, which {fault}; {cas} {are} trusted here")
-        }
-        (Some((name, path)), None) => format!("{cas} {are} trusted here, from {path} ({name})"),
-        _ => format!("{cas} {are} trusted here"),
+    match (&tls.trusted.variable, replaced_cas(tls)) {
+        (Some(_), Some(replaced)) if tls.trusted.fault.is_some() => format!("{replaced}; {cas}"),
+        (Some((name, path)), _) => format!("{cas}, from {path} ({name})"),
+        _ => cas,
     }
+}
+
+/// The variable that replaces the system's CAs, if it is set.
+fn replaced_cas(tls: &Handshake) -> Option<String> {
+    let (name, path) = tls.trusted.variable.as_ref()?;
+    let fault = tls.trusted.fault.as_ref();
+    Some(format!(
+        "{name} is {path}{}",
+        fault.map_or_else(String::new, |fault| format!(", which {fault}"))
+    ))
 }
 
 /// Judges a certificate in the chain that has expired, or is not valid yet.
@@ -239,22 +232,20 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
         None if is_expired => "a certificate in the chain has expired".into(),
         None => "a certificate in the chain is not valid yet".into(),
     };
-    let clocks = match seen.tls.server_clock_ahead {
-        Some(ahead) if is_valid_after(tls, ahead) => format!(
-            "the server's clock (TIME, on a second connection) says {}: then the certificate is valid, so this host's \
-             clock is probably wrong",
-            utc_minute(tls.clock.saturating_add(ahead))
-        ),
-        Some(ahead) => format!(
-            "the server's clock (TIME, on a second connection) says {}",
-            utc_minute(tls.clock.saturating_add(ahead))
-        ),
-        None => "no other clock was available for comparison".into(),
-    };
-    let clock_is_wrong = seen
-        .tls
-        .server_clock_ahead
-        .is_some_and(|ahead| is_valid_after(tls, ahead));
+    let ahead = seen.tls.server_clock_ahead;
+    let clock_is_wrong = ahead.is_some_and(|ahead| is_valid_after(tls, ahead));
+    let clocks = ahead.map_or_else(
+        || "no other clock was available for comparison".into(),
+        |ahead| {
+            let then = utc_minute(tls.clock.saturating_add(ahead));
+            let conclusion = if clock_is_wrong {
+                ": then the certificate is valid, so this host's clock is probably wrong"
+            } else {
+                ""
+            };
+            format!("the server's clock (TIME, on a second connection) says {then}{conclusion}")
+        },
+    );
     let summary = if clock_is_wrong {
         format!("by this host's clock, which is probably wrong, {summary}")
     } else {
@@ -304,59 +295,25 @@ pub(super) fn client_certificate(alert: AlertDescription, tls: Option<&Handshake
     use AlertDescription as Alert;
     let request = tls.and_then(|tls| tls.client_certificate_request.as_ref());
     let sent = tls.and_then(|tls| tls.client_certificate.as_ref());
-    let summary: String = match (alert, sent) {
+    let is_missing = match alert {
         // RFC 8446, 6.2
-        (Alert::CertificateRequired, None) => {
-            "the server requires a client certificate, but none was given".into()
-        }
-        (Alert::CertificateRequired, Some(_)) => {
-            "the server requires a client certificate, but does not support the key of the one given".into()
-        }
-        (Alert::UnknownCA, Some(sent)) => format!(
-            "the server does not trust the CA that signed the client certificate: {}",
-            sent.issuer
-        ),
-        (Alert::CertificateExpired, Some(sent)) if sent.ends_in < 0 => {
-            format!("the client certificate expired {} ago", age(-sent.ends_in))
-        }
-        (Alert::CertificateExpired, Some(_)) => {
-            "the server says that the client certificate has expired, but by this host's clock it has not"
-                .into()
-        }
-        (Alert::CertificateRevoked, Some(_)) => "the client certificate has been revoked".into(),
-        (Alert::UnsupportedCertificate, Some(_)) => {
-            "the server does not accept this kind of client certificate: it may be for servers only".into()
-        }
-        (_, Some(sent)) if is_about_certificate(alert) && sent.begins_in > 0 => {
-            format!(
-                "the client certificate is not valid yet: it begins in {}",
-                age(sent.begins_in)
-            )
-        }
-        (
-            Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied | Alert::DecryptError,
-            Some(_),
-        ) => "the server rejects the client certificate that was given".into(),
-        (
-            Alert::BadCertificate
-            | Alert::UnknownCA
-            | Alert::CertificateUnknown
-            | Alert::AccessDenied
-            | Alert::UnsupportedCertificate,
-            None,
-        ) => "the server requires a client certificate, but none was given".into(),
+        Alert::CertificateRequired
+        | Alert::BadCertificate
+        | Alert::UnknownCA
+        | Alert::CertificateUnknown
+        | Alert::AccessDenied
+        | Alert::UnsupportedCertificate => true,
         // TLS 1.2 servers send this alert if the client has no certificate (RFC 5246, 7.4.6).
-        (Alert::HandshakeFailure, None) if request.is_some() => {
-            "the server requires a client certificate, but none was given".into()
-        }
-        _ => return None,
+        Alert::HandshakeFailure => request.is_some(),
+        _ => false,
+    };
+    let summary = match sent {
+        Some(sent) => why_rejected(alert, sent)?,
+        None if is_missing => "the server requires a client certificate, but none was given".into(),
+        None => return None,
     };
     let is_proved = request.is_some() || alert == Alert::CertificateRequired;
-    let finding = if is_proved {
-        Finding::proved(Cause::TlsClientCert)
-    } else {
-        Finding::likely(Cause::TlsClientCert)
-    };
+    let finding = Finding::proved_if(is_proved, Cause::TlsClientCert);
     let accepted = request.filter(|names| !names.is_empty());
     Some(
         finding
@@ -377,13 +334,37 @@ pub(super) fn client_certificate(alert: AlertDescription, tls: Option<&Handshake
     )
 }
 
-/// Whether a server sends the alert because of the client's certificate.
-fn is_about_certificate(alert: AlertDescription) -> bool {
+/// Why the server rejects the client certificate that was sent; `None` if the alert is not about it.
+fn why_rejected(alert: AlertDescription, sent: &PeerCertificate) -> Option<String> {
     use AlertDescription as Alert;
-    matches!(
-        alert,
-        Alert::BadCertificate | Alert::CertificateUnknown | Alert::CertificateExpired | Alert::AccessDenied
-    )
+    Some(match alert {
+        Alert::CertificateRequired => {
+            "the server requires a client certificate, but does not support the key of the one given".into()
+        }
+        Alert::UnknownCA => format!(
+            "the server does not trust the CA that signed the client certificate: {}",
+            sent.issuer
+        ),
+        Alert::CertificateExpired if sent.ends_in < 0 => {
+            format!("the client certificate expired {} ago", age(-sent.ends_in))
+        }
+        Alert::CertificateExpired => {
+            "the server says that the client certificate has expired, but by this host's clock it has not"
+                .into()
+        }
+        Alert::CertificateRevoked => "the client certificate has been revoked".into(),
+        Alert::UnsupportedCertificate => {
+            "the server does not accept this kind of client certificate: it may be for servers only".into()
+        }
+        Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied if sent.begins_in > 0 => {
+            let begins = age(sent.begins_in);
+            format!("the client certificate is not valid yet: it begins in {begins}")
+        }
+        Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied | Alert::DecryptError => {
+            "the server rejects the client certificate that was given".into()
+        }
+        _ => return None,
+    })
 }
 
 /// Judges a handshake that the server, or this host, ended before a certificate was sent.
@@ -523,12 +504,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
     {
         let out_of_order = tls.packets.filter(|packets| packets.out_of_order > 0);
         // One of several servers may have replied by chance, unless the size decides.
-        let certainty = if seen.experiments.packet_sizes.is_some() {
-            Certainty::Proved
-        } else {
-            Certainty::Likely
-        };
-        return Finding::new(Cause::TlsStalled, certainty)
+        return Finding::proved_if(seen.experiments.packet_sizes.is_some(), Cause::TlsStalled)
             .summary("the TLS handshake starts, but its large packets are lost on the way")
             .fact(waited)
             .fact("a handshake in small packets (536-byte segments) on another connection got a reply")
