@@ -300,12 +300,24 @@ pub(super) fn misconf(at: &FixContext) -> Fixes {
         )
         .redis_cli(at, "INFO persistence")
     });
-    disk.and(
-        "save",
-        "then save again: once a save succeeds, Redis accepts writes",
-    )
-    .redis_cli(at, "BGSAVE")
-    .after(look)
+    let is_append_only = at
+        .seen
+        .server
+        .field("aof_last_write_status")
+        .is_some_and(|status| status != "ok");
+    let disk = if is_append_only {
+        disk.and(
+            "save",
+            "once the disk works, Redis writes the append-only file again by itself, and accepts writes",
+        )
+    } else {
+        disk.and(
+            "save",
+            "then save again: once a save succeeds, Redis accepts writes",
+        )
+        .redis_cli(at, "BGSAVE")
+    };
+    disk.after(look)
 }
 
 pub(super) fn no_replicas(at: &FixContext) -> Fixes {

@@ -357,7 +357,21 @@ pub(super) fn unreachable(at: &FixContext) -> Fixes {
             "check the address: the host may no longer exist, or its network may not be reachable from here",
         )
     };
+    let router = at.seen.tcp.dials.iter().find_map(|dial| match &dial.result {
+        DialResult::Unreachable(ErrorSource::Icmp(icmp)) => icmp.from,
+        _ => None,
+    });
+    let beyond = router.map(|router| {
+        advise(
+            "host",
+            format!(
+                "check that the address is right and the host is up, then the routes on {router}: it reports that it cannot \
+                 reach the host"
+            ),
+        )
+    });
     fixes
+        .after(beyond)
         .after(neighbour)
         .after(provider_check(at).filter(|_| !at.is_aws()))
         .after(names::hosts_file(at))
@@ -368,8 +382,18 @@ pub(super) fn prohibited(at: &FixContext) -> Fixes {
         return socket(&path);
     }
     if is_blocked_here(at) {
-        local_firewall("find the rule in this host's firewall that forbids the connection")
-            .and_all(route(at, "check for a route that prohibits the connection"))
+        let firewall = local_firewall("find the rule in this host's firewall that forbids the connection");
+        let route = route(at, "check for a route that prohibits the connection");
+        // A prohibit route returns EACCES, a firewall EPERM.
+        let is_route = at.seen.tcp.dials.iter().any(|dial| {
+            matches!(&dial.result, DialResult::Prohibited(ErrorSource::ThisHost(error))
+                if error.to_lowercase().contains("permission denied"))
+        });
+        if is_route {
+            route.and_all(firewall)
+        } else {
+            firewall.and_all(route)
+        }
     } else {
         let source = at.seen.this_host.as_ref().and_then(|this_host| this_host.source);
         let from = source.map_or_else(String::new, |source| format!(" from {source}"));

@@ -219,7 +219,7 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     };
     if matches!(
         dial.result,
-        DialResult::Refused | DialResult::NoRoute | DialResult::Prohibited(ErrorSource::Icmp(_))
+        DialResult::Refused | DialResult::NoRoute | DialResult::Prohibited(_)
     ) {
         // A host replied, so the network is reachable, or no packet was sent.
         return None;
