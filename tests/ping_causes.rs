@@ -215,7 +215,7 @@ fn a_user_with_only_the_tutorials_permissions_is_ok() {
     for options in [&[][..], &["--write-check"]] {
         let answer = ping(&[&[url.as_str()], options].concat());
         assert_eq!(answer["ok"], true, "{answer:#}");
-        assert_eq!(answer["rtt_ms"]["samples"], 5, "{answer:#}");
+        assert!(answer["rtt_ms"]["samples"].as_u64() >= Some(5), "{answer:#}");
     }
 }
 
