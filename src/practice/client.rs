@@ -111,6 +111,8 @@ pub(super) struct ConnectedClient {
     pub(super) is_authenticated: Cell<bool>,
     /// When the client connected, or logged out with RESET.
     pub(super) stranger_since: Cell<Instant>,
+    /// When a client that has not logged in is disconnected.
+    pub(super) log_in_until: Cell<Option<Instant>>,
     pub(super) protocol: Cell<Protocol>,
     pub(super) db: Cell<usize>,
     pub(super) name: RefCell<Vec<u8>>,
@@ -148,6 +150,7 @@ impl ConnectedClient {
             state: Cell::new(ConnectionState::Open),
             is_authenticated: Cell::new(server.password.is_none()),
             stranger_since: Cell::new(now),
+            log_in_until: Cell::new(None),
             protocol: Cell::new(Protocol::Resp2),
             db: Cell::new(0),
             name: RefCell::default(),

@@ -22,7 +22,14 @@ const TURN: Duration = Duration::from_millis(5);
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends, and removes it from the server's state.
-pub(super) async fn serve(stream: TcpStream, client: Rc<ConnectedClient>, server: SharedState) {
+/// The client must log in within `login`.
+pub(super) async fn serve(
+    stream: TcpStream,
+    client: Rc<ConnectedClient>,
+    login: Duration,
+    server: SharedState,
+) {
+    client.log_in_until.set(Instant::now().checked_add(login));
     let mut task = ConnectionTask {
         stream,
         client: Rc::clone(&client),
@@ -85,7 +92,7 @@ impl ConnectionTask {
                 Some(Pause::Forever) | None => None,
             };
             let is_stranger = !client.is_authenticated.get();
-            let login = is_stranger.then(|| client.stranger_since.get() + client.limits.login);
+            let login = client.log_in_until.get().filter(|_| is_stranger);
             let patience = [self.blocked_since, self.request_began.filter(|_| pause.is_none())]
                 .map(|since| since.map(|since| since + client.limits.patience));
             let give_up = patience.into_iter().chain([login]).flatten().min();

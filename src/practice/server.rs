@@ -60,7 +60,11 @@ const SHARE_OF_SAVES: u32 = 20;
 /// The client name of the connection that each attached process keeps open.
 pub(super) const ATTACHED: &str = "sessiontut-attached";
 /// How long a client may take to log in even if others want its place.
-const TIME_TO_LOG_IN: Duration = Duration::from_millis(50);
+const LEAST_TIME: Duration = Duration::from_millis(500);
+/// How long a client may take to log in if it connects while no place is free.
+const AT_ONCE: Duration = Duration::from_millis(15);
+/// Clients that have not logged in are at most this many times the limit, together with those that must do so at once.
+const HURRIED: usize = 4;
 /// How often a server that is ending looks for attached processes.
 const RECOUNT: Duration = Duration::from_millis(10);
 /// Connections that may wait to be accepted.
@@ -259,10 +263,7 @@ async fn all_detached(state: &SharedState) {
 async fn accept(listener: &TcpListener, state: &SharedState) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                make_room(state).await;
-                admit(stream, peer, state);
-            }
+            Ok((stream, peer)) => admit(stream, peer, state),
             // No file descriptors are left, or the client has already disconnected.
             Err(_) => tokio::time::sleep(HEARTBEAT).await,
         }
@@ -277,45 +278,41 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let _ = stream.set_nodelay(true);
     let mut server = state.borrow_mut();
     server.statistics.connections += 1;
-    // If there is a password, clients are counted when they log in.
-    if server.password.is_none() && server.clients.len() >= server.limits.clients {
+    let login = match server.password {
+        Some(_) => time_to_log_in(&mut server),
+        None => (server.clients.len() < server.limits.clients).then_some(Duration::MAX),
+    };
+    let Some(login) = login else {
         server.statistics.rejected += 1;
         // The send buffer of a new connection is empty, so the line fits.
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
         return;
-    }
+    };
     let client = ConnectedClient::enter(&mut server, peer, local);
-    tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(state)));
+    tokio::task::spawn_local(connection::serve(stream, client, login, Rc::clone(state)));
 }
 
-/// Waits until there is room for one more client that has not logged in, and disconnects the oldest of them if necessary.
+/// Makes room for a client that has not logged in, and returns how long it may take to do so. There is no room for it if
+/// too many others are connecting.
 ///
-/// So there is always room for clients that know the password, and each has some time to send it. Meanwhile, further ones
-/// wait to be accepted.
-async fn make_room(state: &SharedState) {
-    loop {
-        let oldest = oldest_stranger_if_full(&state.borrow());
-        let Some(oldest) = oldest else {
-            return;
-        };
-        let age = oldest.stranger_since.get().elapsed();
-        if age < TIME_TO_LOG_IN {
-            tokio::time::sleep(TIME_TO_LOG_IN - age).await;
-        } else {
-            oldest.end(ConnectionState::Dead);
-            state.borrow_mut().remove_client(&oldest);
-        }
+/// So there is always room for clients that know the password. If all places are taken, the oldest client loses its place. If
+/// even the oldest has just connected, as in a flood of connections, the new one must send its password at once.
+fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
+    let strangers = server.clients_that_are(false).count();
+    if strangers < server.limits.strangers {
+        return Some(server.limits.login);
     }
-}
-
-fn oldest_stranger_if_full(server: &ServerState) -> Option<Rc<ConnectedClient>> {
-    if server.clients_that_are(false).count() < server.limits.strangers {
-        return None;
-    }
-    let strangers = server.clients_that_are(false);
-    strangers
+    let oldest = server
+        .clients_that_are(false)
         .min_by_key(|client| client.stranger_since.get())
-        .map(Rc::clone)
+        .filter(|oldest| oldest.stranger_since.get().elapsed() > LEAST_TIME)
+        .map(Rc::clone);
+    if let Some(oldest) = oldest {
+        oldest.end(ConnectionState::Dead);
+        server.remove_client(&oldest);
+        return Some(server.limits.login);
+    }
+    (strangers < server.limits.strangers * HURRIED).then_some(AT_ONCE)
 }
 
 async fn expire_and_save(state: &SharedState, saver: &mut Saver) {

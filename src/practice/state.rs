@@ -24,8 +24,7 @@ const LONGEST_SHOWN: usize = 256 * 1024;
 pub struct ServerLimits {
     /// Connections of clients that have logged in.
     pub clients: usize,
-    /// Connections of clients that have not logged in. Another one replaces the oldest, once that has had some time to
-    /// log in.
+    /// Connections of clients that have not logged in. A further one takes the place of the oldest, or must log in at once.
     pub strangers: usize,
     /// Bytes of the data set; beyond them, writes get Redis's OOM error.
     pub data: usize,
@@ -51,7 +50,7 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             clients: 1024,
-            strangers: 128,
+            strangers: 64,
             data: 64 * MEGABYTE,
             request: 16 * MEGABYTE,
             reply: 20 * MEGABYTE,

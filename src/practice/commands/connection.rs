@@ -62,7 +62,9 @@ pub(super) fn reset(call: &mut Invocation<'_>) -> CommandResult {
     client.protocol.set(Protocol::Resp2);
     client.name.borrow_mut().clear();
     client.is_authenticated.set(call.state.password.is_none());
-    client.stranger_since.set(Instant::now());
+    let now = Instant::now();
+    client.stranger_since.set(now);
+    client.log_in_until.set(Some(now + client.limits.login));
     Ok(Reply::Status("RESET".into()))
 }
 
