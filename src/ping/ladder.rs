@@ -376,6 +376,10 @@ impl<'a> Ladder<'a> {
             repeated = Some(reconnect.repeat_requests(&requests, path_mtu, until).await);
         }
         if let Some((repeat, sizes)) = repeated {
+            // The second connection may show what kind of server this is.
+            if repeat.has_answered("INFO") {
+                self.seen.server = role::server_info(&repeat.exchanges);
+            }
             self.seen.experiments.repeat = Some(repeat);
             self.seen.experiments.packet_sizes = sizes;
         }

@@ -1,7 +1,7 @@
 //! The verdict on the responses to AUTH, PING and SELECT.
 
 use super::finding::{Finding, replied};
-use super::reply::{error_reply, not_redis, unusable};
+use super::reply::{BEHIND_PROXY, error_reply, not_redis, unusable};
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations};
 use crate::ping::response::Response;
@@ -39,6 +39,15 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         && read.error().is_some()
         && !(read.is_unknown_command() && response.is_unknown_command())
     {
+        // Redis refuses SELECT first.
+        if let Some(select) = seen
+            .requests
+            .select
+            .as_ref()
+            .filter(|select| select.is_forbidden())
+        {
+            return judge_select(target, select, seen);
+        }
         let behind_proxy = login_error_after_ok("HGETALL", read, seen);
         return Some(behind_proxy.unwrap_or_else(|| unusable(read, "HGETALL", seen)));
     }
@@ -73,7 +82,7 @@ fn login_error_after_ok(command: &str, response: &Response, seen: &Observations)
 /// Judges a proxy that accepts the password, but has none for Redis.
 pub(super) fn no_login_behind_proxy(command: &str, error: &str) -> Finding {
     Finding::proved(Cause::ProxyNoBackend)
-        .summary("a proxy accepts the password, but the Redis server behind it requires a login")
+        .summary(BEHIND_PROXY)
         .fact("AUTH got OK")
         .fact(replied(command, error))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::finding::{Finding, age, describe_packets, seconds};
+use super::finding::{Finding, age, describe_packets, replied, seconds};
 use super::tls::{alert_name, client_certificate};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
@@ -208,7 +208,7 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
             Response::Reply(_)
                 if let Some(error) = response.error().filter(|error| !is_unavailable(error)) =>
             {
-                return error_reply(&error, &when, seen);
+                return error_on_second_connection(command, &error, seen);
             }
             Response::Reply(_) if response.is_granted() && !response.is_pong() => {
                 return unexpected_reply(response, &when);
@@ -282,14 +282,34 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
     }
 }
 
+/// Judges the error reply that ended a second connection.
+fn error_on_second_connection(command: &str, error: &str, seen: &Observations) -> Finding {
+    let when = format!("{command} on a second connection");
+    let login = seen
+        .experiments
+        .repeat
+        .as_ref()
+        .and_then(|repeat| repeat.response("AUTH"));
+    if error.starts_with("NOAUTH") && login.is_some_and(Response::is_ok) {
+        return Finding::proved(Cause::ProxyNoBackend)
+            .summary(BEHIND_PROXY)
+            .fact("AUTH on a second connection got OK")
+            .fact(replied(&when, error));
+    }
+    error_reply(error, &when, seen)
+}
+
+/// What is wrong if a server accepts a login, and then asks for one.
+pub(super) const BEHIND_PROXY: &str =
+    "a proxy accepts the password, but the Redis server behind it requires a login";
+
 fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
     // Another server behind the same address may reply, or this one after a moment, with an error.
     let second = seen.experiments.last_repeated();
     if let Some(second) = second
         && let Some(error) = second.response.error().filter(|error| !is_unavailable(error))
     {
-        let when = format!("{} on a second connection", second.command);
-        return error_reply(&error, &when, seen)
+        return error_on_second_connection(second.command, &error, seen)
             .fact(format!("the first connection got no reply to {command}"));
     }
     let waited = if seen.auth.response.is_some() && seen.ping.response.is_none() {

@@ -420,6 +420,16 @@ impl World {
     fn role_fault(&self) -> Option<Fault> {
         let rehearses = self.writes == WriteCheck::Run;
         let (layer, cause) = match self.role {
+            // Every connection ends before HELLO, which would show the Sentinel.
+            Role::Sentinel
+                if self.cut_on == CutOn::EveryConnection
+                    && matches!(self.cut_at, CutAt::AtRead | CutAt::AtEcho | CutAt::AtHello) =>
+            {
+                return Some(Fault::new(
+                    Layer::Read,
+                    &[Cause::RoleSentinel, Cause::ServerRefused],
+                ));
+            }
             Role::Sentinel => (Layer::Select, Cause::RoleSentinel),
             Role::ClusterDown => (Layer::Read, Cause::ClusterDown),
             _ if rehearses && self.is_replica() => (Layer::Write, Cause::RoleReplica),

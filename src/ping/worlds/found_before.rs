@@ -10,7 +10,8 @@ use std::sync::Arc;
 use super::certificates::Certificates;
 use super::world::World;
 use super::world::{
-    Acl::*, CutAt::*, CutBy::*, CutOn::*, Db::*, Door::*, Lacks::*, Login::*, Proxy::*, Scheme::*, State::*,
+    Acl::*, CutAt::*, CutBy::*, CutOn::*, Db::*, Door::*, Lacks::*, Login::*, Proxy::*, Role::*, Scheme::*,
+    State::*,
 };
 use super::{block_on, check_patiently};
 use crate::ping::WriteCheck::Run;
@@ -62,6 +63,45 @@ const FOUND: &[World] = &[
         cut_at: AtPing,
         cut_on: FirstConnection,
         lacks: LacksPing,
+        ..World::HEALTHY
+    },
+    World {
+        acl: TutorialOnly,
+        state: QuotaUsedUp,
+        ..World::HEALTHY
+    },
+    World {
+        acl: TutorialOnly,
+        role: Sentinel,
+        ..World::HEALTHY
+    },
+    World {
+        door: ExpectsProxyHeader,
+        state: QuotaUsedUp,
+        ..World::HEALTHY
+    },
+    World {
+        proxy: NoBackendHttp,
+        lacks: LacksPing,
+        ..World::HEALTHY
+    },
+    World {
+        acl: TutorialOnly,
+        role: ClusterDown,
+        db: DbThree,
+        ..World::HEALTHY
+    },
+    World {
+        login: Password,
+        proxy: NoBackendLoginAtPing,
+        cut_at: AtAuth,
+        cut_on: FirstConnection,
+        ..World::HEALTHY
+    },
+    World {
+        cut_at: AtRead,
+        cut_on: FirstConnection,
+        role: Sentinel,
         ..World::HEALTHY
     },
 ];
