@@ -66,7 +66,7 @@ const MISTAKES: &[Mistake] = &[
         &["no-moment-without-a-ttl", "cut-visit-leaves-a-ttl"]),
     ("login in two commands", 4, "cut-login-leaves-nothing", &["no-moment-without-a-ttl"]),
     ("cookie is not renewed", 4, "active-visitor-stays-logged-in", &[]),
-    ("login without waiting", 4, "login-waits-for-redis", &["cut-login-leaves-nothing"]),
+    ("login ignores errors", 4, "login-waits-for-redis", &["cut-login-leaves-nothing"]),
     ("no timeout", 4, "answers-while-redis-is-silent", &[]),
     ("no decode_responses", 4, "name-is-shown-escaped", &["second-login-changes-the-name", "visits-count-up"]),
 ];

@@ -226,6 +226,8 @@ pub(crate) static CHECKS: &[Check] = &[
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::fs;
+    use std::path::Path;
 
     use super::*;
 
@@ -234,5 +236,28 @@ mod tests {
         let ids: HashSet<&str> = CHECKS.iter().map(|check| check.id).collect();
         assert_eq!(ids.len(), CHECKS.len());
         assert!(CHECKS.is_sorted_by_key(|check| check.stage));
+    }
+
+    #[test]
+    fn every_lesson_and_its_section_exist() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("lessons");
+        let mut sections = HashSet::new();
+        for file in fs::read_dir(folder).unwrap().flatten() {
+            let name = file.file_name().into_string().unwrap();
+            let lesson = name
+                .trim_end_matches(".md")
+                .trim_start_matches(|digit: char| digit.is_ascii_digit() || digit == '-');
+            let text = fs::read_to_string(file.path()).unwrap();
+            for heading in text.lines().filter_map(|line| line.strip_prefix("## ")) {
+                let heading = heading.to_lowercase().replace('\'', "");
+                let words = heading
+                    .split(|letter: char| !letter.is_alphanumeric())
+                    .filter(|word| !word.is_empty());
+                sections.insert(format!("{lesson}#{}", words.collect::<Vec<_>>().join("-")));
+            }
+        }
+        for check in CHECKS {
+            assert!(sections.contains(check.lesson), "{}: {}", check.id, check.lesson);
+        }
     }
 }
