@@ -112,13 +112,56 @@ fn a_right_answer_counts_even_if_the_score_file_is_damaged() {
 }
 
 #[test]
-fn a_wrong_answer_explains_itself() {
+fn a_wrong_answer_shows_the_contradiction_and_may_be_corrected() {
     let home = Home::new();
-    let terminal = Terminal::start(&home, &["drill", "loading"]);
-    terminal.wait_for("> 1 ");
-    terminal.keys(&["1"]);
-    terminal.wait_for(drill::find("loading").unwrap().title);
+    let loading = drill::find("loading").unwrap();
+    let silent = drill::find("silent").unwrap();
+    let terminal = Terminal::sized(&home, &["drill", "loading"], 160, 40, &[]);
+    let screen = terminal.wait_for("> 1 ");
+    let number_of = |fault: &DrillFault| {
+        let line = screen.lines().find(|line| line.contains(fault.title)).unwrap();
+        line.trim_start_matches(['>', ' '])[..1].to_owned()
+    };
+    terminal.keys(&[&number_of(silent)]);
+    let shows = |screen: &str, text: &str| {
+        let words: Vec<&str> = screen.split_whitespace().collect();
+        words.join(" ").contains(text)
+    };
+    let screen = terminal.wait_until("the contradiction", |screen| {
+        shows(screen, silent.symptom) && shows(screen, loading.symptom)
+    });
+    assert!(!screen.contains("server.loading"), "{screen}");
+    terminal.keys(&["h"]);
+    terminal.wait_for("layer server");
+    terminal.keys(&["?"]);
+    terminal.wait_for("score is saved");
+    terminal.keys(&[&number_of(loading)]);
     terminal.wait_for("server.loading");
+    terminal.wait_for("another drill");
+    terminal.keys(&["q"]);
+    assert_eq!(terminal.exit_status(), 1);
+    let list = home.run(["drill", "--list"]).expect(0).stdout;
+    assert!(
+        list.contains("[ ] loading") && list.contains("silent 1"),
+        "{list}"
+    );
+}
+
+#[test]
+fn another_drill_follows_and_the_solution_can_be_shown() {
+    let home = Home::new();
+    let terminal = Terminal::sized(&home, &["drill", "refused"], 160, 60, &[]);
+    terminal.wait_for("> 1 ");
+    terminal.keys(&["s"]);
+    terminal.wait_for("tcp.refused");
+    terminal.wait_for("another drill");
+    terminal.keys(&["Enter"]);
+    terminal.wait_until("the next task", |screen| {
+        screen.matches("redis://").count() + screen.matches("rediss://").count() >= 2
+            && screen.contains("> 1 ")
+    });
+    terminal.keys(&["q"]);
+    assert_eq!(terminal.exit_status(), 1);
 }
 
 #[test]
@@ -127,7 +170,7 @@ fn a_drill_splits_no_word_at_the_edge_of_the_window() {
     let terminal = Terminal::shell(&home, 60, 24, &[]);
     terminal.line("clear; sessiontut drill silent");
     terminal.wait_for("> 1 ");
-    terminal.keys(&["Enter"]);
+    terminal.keys(&["s"]);
     let screen = terminal.wait_for(&format!("of {}", FAULTS.len()));
     let read = screen.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let (_, evidence) = drill::find("silent").unwrap().evidence.split_at(1);

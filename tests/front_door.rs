@@ -133,7 +133,7 @@ fn without_a_subcommand_a_terminal_shows_the_menu() {
         terminal.line("clear; sessiontut; echo it ended with $?");
         terminal.wait_for("> learn");
     }
-    terminal.keys(&["h"]);
+    terminal.keys(&["q"]);
     terminal.wait_for("it ended with 0");
     for (key, status) in [("q", 0), ("Escape", 0), ("C-c", 130)] {
         terminal.line("clear; sessiontut; echo it ended with $?");
@@ -142,6 +142,29 @@ fn without_a_subcommand_a_terminal_shows_the_menu() {
         terminal.wait_for(&format!("it ended with {status}"));
         assert!(terminal.is_sane());
     }
+}
+
+#[test]
+fn the_help_of_the_menu_starts_at_its_top_and_returns_to_the_menu() {
+    let home = Home::new();
+    let terminal = Terminal::start(&home, &[]);
+    terminal.wait_for("> learn");
+    terminal.keys(&["h"]);
+    terminal.wait_for("Enter more");
+    terminal.wait_for("Usage:");
+    while !terminal.screen().contains("> learn") {
+        let screen = terminal.screen();
+        terminal.keys(&["Enter"]);
+        terminal.wait_until("more", |now| now != screen);
+    }
+    terminal.keys(&["q"]);
+    assert_eq!(terminal.exit_status(), 0);
+}
+
+#[test]
+fn a_number_without_its_option_is_suggested_as_the_ttl() {
+    let finished = Home::new().run(["expire", "5"]).expect(2);
+    assert!(finished.stderr.contains("--ttl 5"), "{}", finished.stderr);
 }
 
 #[test]

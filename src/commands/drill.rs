@@ -8,6 +8,7 @@ use crate::drill::{self, DrillFault, FAULTS, Score};
 use crate::exit::Exit;
 use crate::signals::{self, Stop};
 use crate::ui;
+use crate::ui::menu::{Menu, Selected};
 
 pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
     let chosen = args.fault.as_deref().map(named).transpose()?;
@@ -27,7 +28,7 @@ pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
     if let Some(problem) = problem {
         ui::note(&problem);
     }
-    ask(chosen.unwrap_or_else(|| score.next()), score)
+    drills(chosen, score)
 }
 
 fn named(name: &str) -> Result<&'static DrillFault, Error> {
@@ -46,9 +47,43 @@ fn serve(fault: &DrillFault) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-/// Runs the endpoint until the learner has answered.
-fn ask(fault: &'static DrillFault, mut score: Score) -> Result<Exit, Error> {
+/// How a drill ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DrillEnd {
+    /// The first answer was right.
+    Right,
+    /// The first answer was wrong, or the learner asked for the solution.
+    Wrong,
+    /// The learner quit without an answer.
+    Left,
+}
+
+/// Runs drills until the learner quits. Fails if the last drill was not answered right at once.
+fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit, Error> {
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
+    let mut fault = chosen.unwrap_or_else(|| score.next());
+    let mut exit = Err(Error::Interrupted);
+    loop {
+        exit = match ask(fault, &mut score, &stop)? {
+            DrillEnd::Right => Ok(Exit::Ok),
+            DrillEnd::Wrong => Ok(Exit::No),
+            DrillEnd::Left => return exit,
+        };
+        let items = [("another drill".to_owned(), "")];
+        let menu = Menu {
+            prompt: "",
+            items: &items,
+            keys: &[],
+        };
+        if ui::menu::select(&menu, &stop)? == Selected::Quit {
+            return exit;
+        }
+        fault = score.next();
+    }
+}
+
+/// Runs the endpoint until the learner has found the fault, or quits.
+fn ask(fault: &'static DrillFault, score: &mut Score, stop: &Stop) -> Result<DrillEnd, Error> {
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::task(&endpoint);
     let choices = choices(fault);
@@ -56,17 +91,45 @@ fn ask(fault: &'static DrillFault, mut score: Score) -> Result<Exit, Error> {
         .zip(&choices)
         .map(|(number, choice)| (format!("{number}"), choice.title))
         .collect();
-    let Some(picked) = ui::menu::select("Then choose what it is:", &items, &stop)? else {
-        return Err(Error::Interrupted);
+    let menu = Menu {
+        prompt: "Then choose what it is:",
+        items: &items,
+        keys: &[('h', "hint"), ('s', "solution"), ('?', "all keys")],
     };
-    let picked = choices[picked];
-    let is_right = picked.name == fault.name;
-    let noted = score.note(fault, is_right);
-    ui::drill::solution(fault, is_right, &score);
-    if let Err(problem) = noted {
-        ui::note(&problem);
+    let mut end = DrillEnd::Left;
+    loop {
+        match ui::menu::select(&menu, stop)? {
+            Selected::Item(index) => {
+                let picked = choices[index];
+                let is_right = picked.name == fault.name;
+                // Only the first answer counts.
+                if end == DrillEnd::Left {
+                    end = if is_right {
+                        DrillEnd::Right
+                    } else {
+                        DrillEnd::Wrong
+                    };
+                    if let Err(problem) = score.note(fault, picked) {
+                        ui::note(&problem);
+                    }
+                }
+                if is_right {
+                    ui::drill::right(fault);
+                    break;
+                }
+                ui::drill::wrong(fault, picked);
+            }
+            Selected::Key('h') => ui::drill::hint(fault, &endpoint),
+            Selected::Key('s') => {
+                end = DrillEnd::Wrong;
+                break;
+            }
+            Selected::Key(_) => ui::drill::keys(),
+            Selected::Quit => return Ok(end),
+        }
     }
-    Ok(if is_right { Exit::Ok } else { Exit::No })
+    ui::drill::solution(fault, score);
+    Ok(end)
 }
 
 /// Returns the fault and similar ones. They are in the order of the table, so that their positions reveal nothing.

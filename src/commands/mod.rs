@@ -14,7 +14,9 @@ mod session;
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -22,6 +24,7 @@ use crate::ping::report::json;
 use crate::redis_url::Target;
 use crate::signals::Stop;
 use crate::ui;
+use crate::ui::menu::{Menu, Selected};
 pub use error::Error;
 
 /// Parses the command line.
@@ -31,7 +34,23 @@ pub use error::Error;
 pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, Error> {
     let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
     mask_passwords_of(&words);
-    Cli::try_parse_from(words).map_err(Error::from)
+    Cli::try_parse_from(&words).map_err(|error| with_ttl_suggested(error, &words).into())
+}
+
+/// Suggests `--ttl` for a number that a command with this option does not expect, as in `expire 5`.
+fn with_ttl_suggested(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+    let unexpected = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => word.clone(),
+        _ => return error,
+    };
+    let cli = Cli::command();
+    let mut commands = words.iter().filter_map(|word| cli.find_subcommand(word));
+    let has_ttl = |command: &clap::Command| command.get_arguments().any(|arg| arg.get_id() == "ttl");
+    if unexpected.parse::<u32>().is_ok() && commands.next().is_some_and(has_ttl) {
+        let tip = StyledStr::from(format!("to set the TTL, use '--ttl {unexpected}'"));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 /// Masks the passwords of the URLs on a command line from now on: an error message may repeat any argument.
@@ -89,12 +108,20 @@ fn menu() -> Result<Exit, Error> {
     let stop = Stop::on_signals()?;
     ui::told_behind("Redis: ", &redis());
     let items = MENU.map(|(command, about)| (format!("{command:<7}"), about));
-    let chosen = ui::menu::select("Press a letter, or arrows and Enter:", &items, &stop)?;
-    match chosen.map(|index| MENU[index].0) {
-        None => Ok(Exit::Ok),
-        Some("help") => Ok(ui::help(Exit::Ok)),
-        // Parse the command like a typed command line, so that every option has its default.
-        Some(command) => parse(["sessiontut", command]).and_then(run),
+    let menu = Menu {
+        prompt: "Press a letter, or arrows and Enter:",
+        items: &items,
+        keys: &[],
+    };
+    loop {
+        let Selected::Item(index) = ui::menu::select(&menu, &stop)? else {
+            return Ok(Exit::Ok);
+        };
+        match MENU[index].0 {
+            "help" => ui::learn::page_help(&stop)?,
+            // Parse the command like a typed command line, so that every option has its default.
+            command => return parse(["sessiontut", command]).and_then(run),
+        }
     }
 }
 

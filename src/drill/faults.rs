@@ -21,6 +21,8 @@ pub struct DrillFault {
     pub cause: Cause,
     /// Starts the broken endpoint on a free loopback port.
     pub(super) endpoint: fn() -> io::Result<Drill>,
+    /// What any tool observes, without the conclusion.
+    pub symptom: &'static str,
     /// The evidence that distinguishes it from similar faults.
     pub evidence: &'static str,
     /// The names of similar faults, offered as wrong answers.
@@ -40,6 +42,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "no process listens on the port",
         cause: Cause::TcpRefused,
         endpoint: refused,
+        symptom: "a connection attempt fails at once with an RST",
         evidence: "the connection is refused at once (RST), so the host is reachable but no process listens on the \
                    port. A firewall that drops packets sends no reply, and a paused server process still accepts \
                    connections",
@@ -50,6 +53,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "packets are dropped, so there is no reply at all",
         cause: Cause::TcpTimeout,
         endpoint: dropped,
+        symptom: "a connection attempt gets neither a SYN-ACK nor an RST",
         evidence: "SYN packets get neither a SYN-ACK nor a RST. A security group that blocks you looks the same. \
                    Here, the server's accept queue is full, because it no longer accepts connections",
         look_alikes: ["refused", "silent", "closed", "slow"],
@@ -59,6 +63,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the server accepts connections and closes them at once",
         cause: Cause::ProtoClosed,
         endpoint: || behind(Behaviour::Close),
+        symptom: "TCP connects, and the server closes the connection at once without sending a byte",
         evidence: "TCP connects, but the server closes the connection without sending a byte. Redis sends an error \
                    when it rejects a client; a proxy without a backend does not",
         look_alikes: ["refused", "silent", "tls-only", "max-clients"],
@@ -68,6 +73,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the server accepts connections but never replies",
         cause: Cause::ServerSilent,
         endpoint: || behind(Behaviour::Ignore),
+        symptom: "TCP connects, but neither PING nor a TLS ClientHello gets a reply",
         evidence: "TCP connects, so the network works, but neither PING nor a ClientHello gets a reply: the process \
                    is stopped or stuck. If a security group blocked you, TCP would not connect",
         look_alikes: ["dropped", "tls-only", "slow", "closed"],
@@ -77,6 +83,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the server is not Redis but a web server",
         cause: Cause::ProtoNotRedis,
         endpoint: || behind(Behaviour::WebServer),
+        symptom: "the reply to PING starts with HTTP/1.1",
         evidence: "the reply starts with HTTP/1.1, and no Redis reply starts with H: the port belongs to another \
                    service",
         look_alikes: ["closed", "tls-only", "loading", "silent"],
@@ -86,6 +93,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the server requires TLS, but the URL is redis://",
         cause: Cause::TlsRequired,
         endpoint: || over_tls("redis", Certificate::Right),
+        symptom: "PING without TLS gets no reply, but a TLS handshake succeeds",
         evidence: "PING without TLS gets no Redis reply, but a TLS handshake on a second connection succeeds: the URL \
                    must start with rediss://",
         look_alikes: ["plain-only", "silent", "closed", "wrong-password"],
@@ -95,6 +103,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the URL is rediss://, but the server does not support TLS",
         cause: Cause::TlsNotOffered,
         endpoint: || served("rediss", "", ServerOptions::default()),
+        symptom: "a TLS handshake gets no reply, but PING without TLS returns PONG",
         evidence: "the ClientHello gets no reply, because Redis waits for a newline that it does not contain, but \
                    PING without TLS on a second connection works: the URL must start with redis://",
         look_alikes: ["tls-only", "silent", "expired-certificate", "wrong-name"],
@@ -104,6 +113,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the certificate has expired",
         cause: Cause::TlsExpired,
         endpoint: || over_tls("rediss", Certificate::Expired),
+        symptom: "the server's certificate lists the host of the URL, but its end date has passed",
         evidence: "the CA is trusted and the name matches, but the certificate's end date has passed. Check this \
                    host's clock, too: it may be wrong",
         look_alikes: ["wrong-name", "tls-only", "plain-only", "closed"],
@@ -113,6 +123,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the certificate is for another name",
         cause: Cause::TlsNameMismatch,
         endpoint: || over_tls("rediss", Certificate::Misnamed),
+        symptom: "the server's certificate has not expired, but it does not list the host of the URL",
         evidence: "the certificate is valid and trusted, but does not list the host of the URL. This happens if you \
                    connect through a CNAME, an IP address or a tunnel; --tls-name sets the name to expect",
         look_alikes: ["expired-certificate", "tls-only", "plain-only", "wrong-password"],
@@ -122,6 +133,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the password is wrong",
         cause: Cause::AuthFailed,
         endpoint: || with_password(WRONG_PASSWORD, SimulatedFault::None),
+        symptom: "AUTH returns WRONGPASS",
         evidence: "AUTH returns WRONGPASS. If the password were missing, commands would return NOAUTH; if the user \
                    lacked permissions, they would return NOPERM",
         look_alikes: ["acl", "loading", "tls-only", "max-clients"],
@@ -131,6 +143,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the login works, but the ACL forbids the commands",
         cause: Cause::AuthNoPermission,
         endpoint: || with_password(PASSWORD, SimulatedFault::NoPermission),
+        symptom: "AUTH succeeds, but commands return NOPERM",
         evidence: "the login succeeds, but commands return NOPERM: the password is right, but the user's ACL rules \
                    are not",
         look_alikes: ["wrong-password", "replica", "loading", "cluster"],
@@ -140,6 +153,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the server has reached its limit of clients",
         cause: Cause::ServerMaxClients,
         endpoint: without_clients,
+        symptom: "the server sends \"max number of clients reached\" as soon as TCP connects",
         evidence: "before it receives any command, the server sends `max number of clients reached` and closes the \
                    connection: look for a pool that leaks connections",
         look_alikes: ["closed", "loading", "wrong-password", "refused"],
@@ -149,6 +163,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the server is still loading its data",
         cause: Cause::ServerLoading,
         endpoint: || with_fault(SimulatedFault::Loading),
+        symptom: "PING returns LOADING at once",
         evidence: "PING returns LOADING: the server has just started, and will work once its data is in memory",
         look_alikes: ["slow", "silent", "replica", "max-clients"],
     },
@@ -157,6 +172,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the server is a replica and rejects writes",
         cause: Cause::RoleReplica,
         endpoint: || with_fault(SimulatedFault::Replica),
+        symptom: "PING returns PONG at once, but a write returns READONLY",
         evidence: "PING works, but a write returns READONLY: the URL leads to a reader endpoint, or to a node that is \
                    no longer the primary",
         look_alikes: ["acl", "cluster", "loading", "wrong-password"],
@@ -166,6 +182,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the server is a cluster node, and the key is on another node",
         cause: Cause::ClusterMode,
         endpoint: cluster,
+        symptom: "PING returns PONG at once, but a command with a key returns MOVED",
         evidence: "PING works, but a command with a key returns MOVED and another address: the client must support \
                    the cluster protocol",
         look_alikes: ["replica", "acl", "loading", "closed"],
@@ -175,6 +192,7 @@ pub static FAULTS: &[DrillFault] = &[
         title: "the server works, but every round trip is slow",
         cause: Cause::LatencyHigh,
         endpoint: slow,
+        symptom: "every command succeeds, but takes a tenth of a second",
         evidence: "every command works, but takes a tenth of a second. A page that sends ten commands one by one \
                    takes a whole second: check whether the server is in another zone or region",
         look_alikes: ["loading", "silent", "dropped", "replica"],

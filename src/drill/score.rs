@@ -18,12 +18,15 @@ struct ScoreRecord {
     faults: BTreeMap<String, Guesses>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Guesses {
     #[serde(default)]
     right: u32,
     #[serde(default)]
     wrong: u32,
+    /// How often each other fault was chosen instead.
+    #[serde(default)]
+    mistaken_for: BTreeMap<String, u32>,
 }
 
 impl Score {
@@ -33,19 +36,30 @@ impl Score {
         (Self(saved), problem)
     }
 
-    /// Records an answer, and saves the score.
+    /// Records the first answer to a drill, and saves the score.
     ///
     /// # Errors
     /// Returns a message if the score cannot be saved. The answer still counts until the command ends.
-    pub(crate) fn note(&mut self, fault: &DrillFault, is_right: bool) -> Result<(), String> {
+    pub(crate) fn note(&mut self, fault: &DrillFault, picked: &DrillFault) -> Result<(), String> {
         let guesses = self.0.record.faults.entry(fault.name.to_owned()).or_default();
-        let count = if is_right {
+        let count = if picked.name == fault.name {
             &mut guesses.right
         } else {
+            let mistaken = guesses.mistaken_for.entry(picked.name.to_owned()).or_default();
+            *mistaken = mistaken.saturating_add(1);
             &mut guesses.wrong
         };
         *count = count.saturating_add(1);
         self.0.save()
+    }
+
+    /// Returns the faults that were chosen instead of this one, and how often each, the most frequent first.
+    pub(crate) fn mistaken_for(&self, fault: &DrillFault) -> Vec<(&str, u32)> {
+        let guesses = self.0.record.faults.get(fault.name);
+        let mistaken = guesses.into_iter().flat_map(|guesses| &guesses.mistaken_for);
+        let mut mistaken: Vec<(&str, u32)> = mistaken.map(|(name, count)| (name.as_str(), *count)).collect();
+        mistaken.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        mistaken
     }
 
     /// Returns whether a fault was identified at least once.

@@ -210,6 +210,7 @@ impl Course<'_> {
                 }
                 Err(Leave::Lesson(other)) if other == index => {
                     step = 0;
+                    self.state.fast_lane = false;
                     self.state.keys_ready = false;
                 }
                 Err(leave) => return Err(leave),
@@ -281,7 +282,7 @@ impl Course<'_> {
     fn block(&mut self, place: Place<'_>, block: &Block) -> Result<(), Leave> {
         match block {
             Block::Prose(_) | Block::Code(_) | Block::Diagram(_) => {
-                if !self.state.fast_lane {
+                if !self.state.fast_lane || leads_to_task(place) {
                     self.show_text(block);
                 }
                 Ok(())
@@ -334,6 +335,16 @@ impl Course<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether this is the last text before the learner has to do something.
+fn leads_to_task(place: Place<'_>) -> bool {
+    let mut after = place.blocks()[place.block + 1..].iter();
+    let next = after.find(|block| !matches!(block, Block::Code(_) | Block::Diagram(_)));
+    matches!(
+        next,
+        Some(Block::Try { .. } | Block::Quiz(_) | Block::Check(_) | Block::Shell(_))
+    )
 }
 
 /// Returns every lesson with its progress.

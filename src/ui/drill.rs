@@ -5,11 +5,19 @@ use colored::Colorize as _;
 use super::{answer, note, told, told_behind};
 use crate::drill::{Drill, DrillFault, FAULTS, Score};
 
-/// Lists all faults, and marks those that the learner has identified.
+/// Lists all faults, marks those that the learner has identified, and shows the wrong answers.
 pub(crate) fn list(score: &Score) {
     for fault in FAULTS {
         let mark = if score.has_named(fault) { "[x]" } else { "[ ]" };
         told_behind(&format!("{mark} {:<20} ", fault.name), fault.title);
+        let mistaken = score.mistaken_for(fault).into_iter();
+        let mistaken: Vec<String> = mistaken.map(|(name, count)| format!("{name} {count}×")).collect();
+        if !mistaken.is_empty() {
+            told_behind(
+                &" ".repeat(25),
+                &format!("you answered instead: {}", mistaken.join(", ")),
+            );
+        }
     }
 }
 
@@ -33,16 +41,54 @@ pub(crate) fn task(drill: &Drill) {
     answer("");
 }
 
-/// Shows whether the answer was right, and the evidence that identifies the fault.
-pub(crate) fn solution(fault: &DrillFault, is_right: bool, score: &Score) {
+pub(crate) fn right(fault: &DrillFault) {
+    told_behind(&format!("{} ", "[ok]".green()), fault.title);
+}
+
+/// Shows which evidence contradicts a wrong answer, without giving the right one away.
+pub(crate) fn wrong(fault: &DrillFault, picked: &DrillFault) {
+    told_behind(
+        &format!("{} not ", "[!!]".red()),
+        &format!("this: {}", picked.title),
+    );
+    told_behind("     then you would see: ", picked.symptom);
+    told_behind("     here you see:       ", fault.symptom);
     answer("");
-    if is_right {
-        told_behind(&format!("{} ", "[ok]".green()), fault.title);
-    } else {
-        told_behind(&format!("{} wrong: ", "[!!]".red()), fault.title);
-    }
+}
+
+/// Shows where to look.
+pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
+    let (layer, _) = fault.cause.code().split_once('.').unwrap_or_default();
+    let ca = drill
+        .ca()
+        .map(|path| format!(" --ca {}", path.display()))
+        .unwrap_or_default();
     told(&format!(
-        "ping reports {}. {}.",
+        "Hint: the evidence is in the layer {layer}; `sessiontut ping {}{ca}` runs every check, one per layer.",
+        drill.url()
+    ));
+    answer("");
+}
+
+/// Explains all keys.
+pub(crate) fn keys() {
+    for (key, does) in [
+        ("1-5", "choose an answer (or use the arrow keys and Enter)"),
+        ("h", "show where to look"),
+        ("s", "show the solution"),
+        ("q", "quit; the score is saved"),
+    ] {
+        told_behind(&format!("{key:>5}  "), does);
+    }
+    answer("");
+}
+
+/// Shows the evidence that identifies the fault, and the score.
+pub(crate) fn solution(fault: &DrillFault, score: &Score) {
+    told(&format!(
+        "The fault is {}: {}. ping reports {}. {}.",
+        fault.name,
+        fault.title,
         fault.cause.code(),
         sentence(fault.evidence)
     ));

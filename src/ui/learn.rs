@@ -19,6 +19,19 @@ use crate::learn::learner::Standing;
 use crate::learn::{Lesson, LessonError};
 use crate::redis_url::Target;
 use crate::sanitize;
+use crate::signals::{Interrupted, Stop};
+use screen::Screen;
+
+/// Shows the help page by page.
+///
+/// # Errors
+/// Returns [`Interrupted`] on Ctrl-C.
+pub(crate) fn page_help(stop: &Stop) -> Result<(), Interrupted> {
+    let mut screen = Screen::new(stop.clone());
+    screen.put_all(super::help_text().lines().map(str::to_owned));
+    screen.gap();
+    screen.interrupted
+}
 
 /// Prints the result of `--check`.
 pub(crate) fn checked(lessons: &[Lesson], errors: &[LessonError]) {

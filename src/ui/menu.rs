@@ -1,55 +1,85 @@
 //! Menus. Unlike those of dialoguer, they end when a signal arrives, and have a letter or a number for each item.
 
 use colored::Colorize as _;
-use dialoguer::console::Term;
+use dialoguer::console::{Term, measure_text_width};
 
-use super::prompt::{self, Key, WithoutEcho};
+use super::prompt::{Key, KeyReader, Press, TEXT_IGNORED, WithoutEcho};
 use super::{answer, window};
 use crate::signals::{Interrupted, Stop};
 
 /// Columns of the mark before the selected item.
 const MARK: usize = 2;
 
-/// Lets the user select an item with the arrow keys and Enter, or with the first character of its name. Each item is
-/// a name and a text. Returns the index of the item, or `None` for `q` or Esc.
+/// A menu: a question, items with a name and a text, and further keys with what they do. `q` is always one of them.
+pub(crate) struct Menu<'a> {
+    pub prompt: &'a str,
+    pub items: &'a [(String, &'a str)],
+    pub keys: &'a [(char, &'a str)],
+}
+
+/// What the user selected in a menu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Selected {
+    /// The index of an item.
+    Item(usize),
+    /// One of the further keys.
+    Key(char),
+    Quit,
+}
+
+/// Lets the user select an item with the arrow keys and Enter, or with the first character of its name, or press one
+/// of the further keys.
 ///
 /// # Errors
 /// Returns [`Interrupted`] on Ctrl-C, on a signal, or if the terminal is closed.
-pub(crate) fn select(
-    prompt: &str,
-    items: &[(String, &str)],
-    stop: &Stop,
-) -> Result<Option<usize>, Interrupted> {
+pub(crate) fn select(menu: &Menu<'_>, stop: &Stop) -> Result<Selected, Interrupted> {
+    let Menu { items, keys, .. } = menu;
     let term = Term::stdout();
     let _without_echo = WithoutEcho::start();
+    let mut reader = KeyReader::default();
     let mut selected = 0;
+    let mut message = None;
     loop {
-        let rows = rows(prompt, items, selected, window::width(&term));
+        let rows = rows(menu, selected, message, window::width(&term));
         rows.iter().for_each(|row| answer(row));
-        let key = prompt::key(stop);
-        // If the terminal has been closed, there is nothing to clear.
-        let _ = term.clear_last_lines(rows.len());
-        match key? {
-            Key::Up => selected = selected.checked_sub(1).unwrap_or(items.len() - 1),
-            Key::Down | Key::Tab => selected = (selected + 1) % items.len(),
-            Key::Enter => return Ok(Some(selected)),
-            Key::Esc | Key::Char('q' | 'Q') => return Ok(None),
-            Key::Char(typed) => {
+        let press = reader.read(stop);
+        clear(&term, &rows);
+        message = None;
+        match press? {
+            Press::Key(Key::Up) => selected = selected.checked_sub(1).unwrap_or(items.len() - 1),
+            Press::Key(Key::Down | Key::Tab) => selected = (selected + 1) % items.len(),
+            Press::Key(Key::Enter) => return Ok(Selected::Item(selected)),
+            Press::Key(Key::Esc | Key::Char('q' | 'Q')) => return Ok(Selected::Quit),
+            Press::Key(Key::Char(typed)) => {
                 let typed = typed.to_ascii_lowercase();
-                let chosen = items.iter().position(|(name, _)| name.starts_with(typed));
-                if chosen.is_some() {
-                    return Ok(chosen);
+                if let Some(item) = items.iter().position(|(name, _)| name.starts_with(typed)) {
+                    return Ok(Selected::Item(item));
                 }
+                if keys.iter().any(|(key, _)| *key == typed) {
+                    return Ok(Selected::Key(typed));
+                }
+                message = Some("not a key here");
             }
+            Press::Text => message = Some(TEXT_IGNORED),
             _ => {}
         }
     }
 }
 
+/// Removes the menu. If the window has become narrower, the terminal has wrapped some rows.
+fn clear(term: &Term, rows: &[String]) {
+    let columns = usize::from(term.size().1).max(1);
+    let shown = rows
+        .iter()
+        .map(|row| measure_text_width(row).div_ceil(columns).max(1));
+    // If the terminal has been closed, there is nothing to clear.
+    let _ = term.clear_last_lines(shown.sum());
+}
+
 /// Returns the lines of a menu that is `columns` wide.
-fn rows(prompt: &str, items: &[(String, &str)], selected: usize, columns: usize) -> Vec<String> {
-    let mut rows = window::lines(prompt, Some(columns));
-    for (index, (name, text)) in items.iter().enumerate() {
+fn rows(menu: &Menu<'_>, selected: usize, message: Option<&str>, columns: usize) -> Vec<String> {
+    let mut rows = window::lines(menu.prompt, Some(columns));
+    for (index, (name, text)) in menu.items.iter().enumerate() {
         let mut mark = if index == selected {
             ">".green()
         } else {
@@ -60,6 +90,15 @@ fn rows(prompt: &str, items: &[(String, &str)], selected: usize, columns: usize)
             mark = " ".normal();
         }
     }
-    rows.push("  q quit".dimmed().to_string());
+    let keys = menu.keys.iter().map(|(key, does)| format!("{key} {does}  "));
+    let keys = format!("  {}q quit", keys.collect::<String>());
+    rows.extend(
+        window::lines(&keys, Some(columns))
+            .iter()
+            .map(|row| row.dimmed().to_string()),
+    );
+    if let Some(message) = message {
+        rows.extend(window::fitted("! ", message, Some(columns)));
+    }
     rows
 }

@@ -214,7 +214,10 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
 /// Prints the help.
 #[must_use]
 pub(crate) fn help(exit: Exit) -> Exit {
-    let help = Cli::command().render_long_help();
-    let _ = write!(std::io::stdout(), "{help}");
+    let _ = write!(std::io::stdout(), "{}", help_text());
     exit
+}
+
+fn help_text() -> String {
+    Cli::command().render_long_help().to_string()
 }

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossterm::cursor::MoveToColumn;
+use crossterm::cursor::{MoveToColumn, MoveUp};
 use crossterm::event::{
     self, DisableBracketedPaste, EnableBracketedPaste, Event, KeyEvent, KeyEventKind, KeyModifiers,
 };
@@ -26,7 +26,20 @@ use crate::signals::{Interrupted, Stop};
 
 /// How often a wait for a key checks for a signal.
 const SIGNAL_CHECK: Duration = Duration::from_millis(100);
+/// If two events arrive within this time, a person did not type them one by one.
+const BURST: Duration = Duration::from_millis(20);
+/// The same at a prompt for lines, where fast typing is normal.
+const LINE_BURST: Duration = Duration::from_millis(2);
+/// How long a letter is held back: if another one follows within this time, the person is typing a word.
+const HOLD: Duration = Duration::from_millis(200);
+/// Within this time after the last character, further characters belong to the same line.
+const TYPING: Duration = Duration::from_millis(500);
+/// Within this time after the last character, Enter ends the line.
+const ENTER_AFTER_TEXT: Duration = Duration::from_secs(5);
 const LONGEST_HISTORY: usize = 200;
+
+/// What to say about text at a prompt that does not accept it.
+pub(crate) const TEXT_IGNORED: &str = "ignored: type or paste shell commands in another terminal";
 
 /// Raw mode with bracketed paste, in which Ctrl-C and Ctrl-Z arrive as keys, and pasted text as a single event.
 struct RawMode;
@@ -96,17 +109,116 @@ fn suspend() {
     let _ = kill_current_process_group(Signal::TSTP);
 }
 
-/// Waits for a key, and ignores pasted text. Returns `Key::Null` if the screen must be drawn again.
-///
-/// # Errors
-/// Returns [`Interrupted`] on Ctrl-C or Ctrl-D, on a signal, or if the terminal is closed.
-pub(crate) fn key(stop: &Stop) -> Result<Key, Interrupted> {
-    let mut mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
+/// What a person did at a prompt for a single key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Press {
+    Key(Key),
+    /// Typed or pasted several characters, which therefore were not keys.
+    Text,
+    /// Resized the window or resumed the program, so the prompt must be drawn again.
+    Redraw,
+}
+
+/// Reads single keys. Recognises text by the time between its characters, because not every terminal marks a paste.
+#[derive(Debug, Default)]
+pub(crate) struct KeyReader {
+    /// When the last character of a text arrived, if no Enter has followed yet.
+    text_at: Option<Instant>,
+    /// A key, such as an arrow, that followed a letter too fast to be read with it.
+    next: Option<Key>,
+}
+
+impl KeyReader {
+    /// Waits for a key.
+    ///
+    /// # Errors
+    /// Returns [`Interrupted`] on Ctrl-C or Ctrl-D, on a signal, or if the terminal is closed.
+    pub(crate) fn read(&mut self, stop: &Stop) -> Result<Press, Interrupted> {
+        if let Some(next) = self.next.take() {
+            return Ok(Press::Key(next));
+        }
+        let mut mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
+        loop {
+            match event(stop, &mut mode)? {
+                Event::Resize(..) => return Ok(Press::Redraw),
+                Event::Paste(text) => {
+                    self.skip_text(stop, &mut mode, !text.ends_with(['\r', '\n']))?;
+                    return Ok(Press::Text);
+                }
+                Event::Key(key) if (key.modifiers - KeyModifiers::SHIFT).is_empty() => {
+                    let is_text = match key.code {
+                        Key::Char(_) => self.text_within(TYPING) || self.starts_text(stop, &mut mode)?,
+                        Key::Enter if self.text_within(ENTER_AFTER_TEXT) => {
+                            self.text_at = None;
+                            return Ok(Press::Redraw);
+                        }
+                        Key::Enter => follows_enter(stop, &mut mode)?,
+                        _ => false,
+                    };
+                    if is_text {
+                        self.skip_text(stop, &mut mode, true)?;
+                        return Ok(Press::Text);
+                    }
+                    self.text_at = None;
+                    return Ok(Press::Key(key.code));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn text_within(&self, span: Duration) -> bool {
+        self.text_at.is_some_and(|at| at.elapsed() < span)
+    }
+
+    /// Returns whether the letter that was just read starts a text. An Enter right after it belongs to the letter.
+    fn starts_text(&mut self, stop: &Stop, mode: &mut Option<RawMode>) -> Result<bool, Interrupted> {
+        loop {
+            match event_within(stop, mode, Some(HOLD))? {
+                Some(Event::Key(key)) => match key.code {
+                    Key::Enter => return follows_enter(stop, mode),
+                    Key::Char(_) => return Ok(true),
+                    other => {
+                        self.next = Some(other);
+                        return Ok(false);
+                    }
+                },
+                Some(Event::Paste(_)) => return Ok(true),
+                Some(_) => {}
+                None => return Ok(false),
+            }
+        }
+    }
+
+    /// Reads up to the end of a text. `is_open` says whether an Enter must follow to end its last line.
+    fn skip_text(
+        &mut self,
+        stop: &Stop,
+        mode: &mut Option<RawMode>,
+        mut is_open: bool,
+    ) -> Result<(), Interrupted> {
+        loop {
+            let within = if is_open { TYPING } else { 5 * BURST };
+            match event_within(stop, mode, Some(within))? {
+                Some(Event::Key(key)) => is_open = key.code != Key::Enter,
+                Some(Event::Paste(text)) => is_open = !text.ends_with(['\r', '\n']),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        self.text_at = is_open.then(Instant::now);
+        Ok(())
+    }
+}
+
+/// Returns whether text follows the Enter that was just read, so that it is a part of a paste.
+fn follows_enter(stop: &Stop, mode: &mut Option<RawMode>) -> Result<bool, Interrupted> {
     loop {
-        match event(stop, &mut mode)? {
-            Event::Key(key) if (key.modifiers - KeyModifiers::SHIFT).is_empty() => return Ok(key.code),
-            Event::Resize(..) => return Ok(Key::Null),
-            _ => {}
+        match event_within(stop, mode, Some(BURST))? {
+            Some(Event::Key(key)) if key.code == Key::Enter => {}
+            Some(Event::Key(_) | Event::Paste(_)) => return Ok(true),
+            Some(_) => {}
+            None => return Ok(false),
         }
     }
 }
@@ -114,37 +226,81 @@ pub(crate) fn key(stop: &Stop) -> Result<Key, Interrupted> {
 /// Returns the next event. Ctrl-Z suspends the program; when it is resumed, this returns a `Resize`.
 fn event(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> {
     loop {
+        if let Some(event) = event_within(stop, mode, None)? {
+            return Ok(event);
+        }
+    }
+}
+
+/// Does the same, but returns `None` if there is no event within this time.
+fn event_within(
+    stop: &Stop,
+    mode: &mut Option<RawMode>,
+    within: Option<Duration>,
+) -> Result<Option<Event>, Interrupted> {
+    let end = within.map(|within| Instant::now() + within);
+    loop {
         stop.check()?;
         // crossterm reports neither an event nor an error when the terminal is closed.
         if !io::stdin().is_terminal() {
             return Err(Interrupted);
         }
-        if !event::poll(SIGNAL_CHECK).map_err(|_| Interrupted)? {
+        let left = end.map_or(SIGNAL_CHECK, |end| end.saturating_duration_since(Instant::now()));
+        if !event::poll(left.min(SIGNAL_CHECK)).map_err(|_| Interrupted)? {
+            if left.is_zero() {
+                return Ok(None);
+            }
             continue;
         }
         let key = match event::read().map_err(|_| Interrupted)? {
             Event::Key(key) if key.kind == KeyEventKind::Release => continue,
             Event::Key(key) => key,
-            event => return Ok(event),
+            event => return Ok(Some(event)),
         };
-        match (key.modifiers, key.code) {
+        return Ok(Some(match (key.modifiers, key.code) {
             // A Ctrl-D that was typed before raw mode arrives as NUL, which is Ctrl-Space.
             (KeyModifiers::CONTROL, Key::Char('c' | 'd' | ' ')) => return Err(Interrupted),
             #[cfg(unix)]
             (KeyModifiers::CONTROL, Key::Char('z')) => {
                 *mode = None;
+                // The shell's message starts on a new line.
+                let _ = writeln!(io::stdout());
                 suspend();
                 *mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
                 let (columns, rows) = terminal::size().unwrap_or_default();
-                return Ok(Event::Resize(columns, rows));
+                Event::Resize(columns, rows)
             }
             // An Enter that was typed before raw mode arrives as a line feed, which is Ctrl-J.
             (KeyModifiers::CONTROL, Key::Char('j')) => {
-                return Ok(Event::Key(KeyEvent::new(Key::Enter, KeyModifiers::NONE)));
+                Event::Key(KeyEvent::new(Key::Enter, KeyModifiers::NONE))
             }
-            _ => return Ok(Event::Key(key)),
-        }
+            _ => Event::Key(key),
+        }));
     }
+}
+
+/// What a person typed at a prompt for a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Line(String),
+    /// Esc on an empty line.
+    Esc,
+}
+
+/// Completes words, and decides which pasted text is accepted.
+pub(crate) struct Assistance<'a> {
+    /// Returns all completions of the last word of the text before the cursor.
+    pub complete: &'a dyn Fn(&str) -> Vec<String>,
+    /// Whether a pasted line may be entered here.
+    pub accepts: &'a dyn Fn(&str) -> bool,
+}
+
+impl Assistance<'_> {
+    /// Completes nothing, and accepts no pasted line.
+    pub(crate) const NONE: Assistance<'static> = Assistance {
+        complete: &|_| Vec::new(),
+        accepts: &|_| false,
+    };
 }
 
 /// Reads lines, and remembers them.
@@ -159,23 +315,21 @@ pub(crate) struct LineEditor {
 impl LineEditor {
     /// Reads a line. A line that is longer than the window scrolls sideways.
     ///
-    /// `complete` returns all completions of the last word of the text before the cursor.
-    ///
     /// # Errors
     /// Returns [`Interrupted`] on Ctrl-C or Ctrl-D, on a signal, or if the terminal is closed.
     pub(crate) fn read(
         &mut self,
         prompt: &str,
         stop: &Stop,
-        complete: &dyn Fn(&str) -> Vec<String>,
-    ) -> Result<String, Interrupted> {
+        assistance: &Assistance<'_>,
+    ) -> Result<Entry, Interrupted> {
         let line = {
             let mut mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
-            self.edit(prompt, stop, &mut mode, complete)
+            self.edit(prompt, stop, &mut mode, assistance)
         };
         // Start the next output on a new line.
         let _ = writeln!(io::stdout());
-        if let Ok(line) = &line {
+        if let Ok(Entry::Line(line)) = &line {
             self.remember(line);
         }
         line
@@ -186,18 +340,36 @@ impl LineEditor {
         prompt: &str,
         stop: &Stop,
         mode: &mut Option<RawMode>,
-        complete: &dyn Fn(&str) -> Vec<String>,
-    ) -> Result<String, Interrupted> {
+        assistance: &Assistance<'_>,
+    ) -> Result<Entry, Interrupted> {
         let mut input = Input::new(self.pasted.pop_front().unwrap_or_default());
         // The index of the history entry that is shown. The index after the last entry means the line being typed.
         let mut shown = self.history.len();
         loop {
-            draw(prompt, &input).map_err(|_| Interrupted)?;
+            let drawn = draw(prompt, &input).map_err(|_| Interrupted)?;
             let event = event(stop, mode)?;
             match &event {
-                Event::Paste(text) => self.paste(&mut input, text),
+                Event::Resize(..) => clear_wrapped(drawn),
+                Event::Paste(text) => self.paste_or_say(&mut input, text, assistance)?,
                 Event::Key(key) => match key.code {
-                    Key::Enter => return Ok(input.value().to_owned()),
+                    Key::Enter => {
+                        let rest = rest_of_burst(stop, mode)?;
+                        if rest.trim().is_empty() {
+                            return Ok(Entry::Line(input.value().to_owned()));
+                        }
+                        // After an empty line, the next one was typed fast.
+                        if input.value().trim().is_empty() && pasted_lines(&rest).count() == 1 {
+                            input = Input::new(rest.trim().to_owned());
+                            if rest.ends_with('\n') {
+                                return Ok(Entry::Line(input.value().to_owned()));
+                            }
+                            continue;
+                        }
+                        let text = format!("{}\n{rest}", input.value());
+                        input.reset();
+                        self.paste_or_say(&mut input, &text, assistance)?;
+                    }
+                    Key::Esc if input.value().is_empty() => return Ok(Entry::Esc),
                     Key::Esc => input.reset(),
                     Key::Up | Key::Down => {
                         shown = match key.code {
@@ -207,9 +379,9 @@ impl LineEditor {
                         input = Input::new(self.history.get(shown).cloned().unwrap_or_default());
                     }
                     Key::Tab => {
-                        let completions = complete(before_cursor(&input));
+                        let completions = (assistance.complete)(before_cursor(&input));
                         if !complete_word(&mut input, &completions) && completions.len() > 1 {
-                            list(&completions).map_err(|_| Interrupted)?;
+                            below(&completions.join("  ")).map_err(|_| Interrupted)?;
                         }
                     }
                     _ => {
@@ -234,14 +406,61 @@ impl LineEditor {
     }
 
     /// Inserts the first line, and keeps the others for later, so that nothing runs before the learner presses Enter.
-    fn paste(&mut self, input: &mut Input, text: &str) {
-        let mut lines = text
-            .split(['\r', '\n'])
-            .map(|line| line.replace('\t', " ").replace(char::is_control, ""))
-            .filter(|line| !line.trim().is_empty());
+    /// Returns false and ignores the text if one of its lines cannot be entered here. A part of a line, such as a key,
+    /// can.
+    fn paste(&mut self, input: &mut Input, text: &str, assistance: &Assistance<'_>) -> bool {
+        let lines: Vec<String> = pasted_lines(text).collect();
+        let is_part = lines.len() == 1 && !input.value().is_empty();
+        if !is_part && !lines.iter().all(|line| (assistance.accepts)(line)) {
+            return false;
+        }
+        let mut lines = lines.into_iter();
         insert(input, &lines.next().unwrap_or_default());
         self.pasted.extend(lines);
+        true
     }
+
+    fn paste_or_say(
+        &mut self,
+        input: &mut Input,
+        text: &str,
+        assistance: &Assistance<'_>,
+    ) -> Result<(), Interrupted> {
+        if self.paste(input, text, assistance) {
+            return Ok(());
+        }
+        below(TEXT_IGNORED).map_err(|_| Interrupted)
+    }
+
+    /// Discards pasted lines that were not entered yet.
+    pub(crate) fn forget_pasted(&mut self) {
+        self.pasted.clear();
+    }
+}
+
+/// Returns the lines of a text that are not blank, without control characters.
+fn pasted_lines(text: &str) -> impl Iterator<Item = String> {
+    text.split(['\r', '\n'])
+        .map(|line| line.replace('\t', " ").replace(char::is_control, ""))
+        .filter(|line| !line.trim().is_empty())
+}
+
+/// Returns the text that arrived together with an Enter, from a terminal that does not mark a paste.
+fn rest_of_burst(stop: &Stop, mode: &mut Option<RawMode>) -> Result<String, Interrupted> {
+    let mut text = String::new();
+    while let Some(event) = event_within(stop, mode, Some(LINE_BURST))? {
+        match event {
+            Event::Key(key) => match key.code {
+                Key::Char(character) => text.push(character),
+                Key::Tab => text.push(' '),
+                Key::Enter => text.push('\n'),
+                _ => {}
+            },
+            Event::Paste(pasted) => text.push_str(&pasted),
+            _ => {}
+        }
+    }
+    Ok(text)
 }
 
 fn insert(input: &mut Input, text: &str) {
@@ -295,7 +514,20 @@ fn columns() -> usize {
     terminal::size().map_or(80, |(columns, _)| usize::from(columns).max(10))
 }
 
-fn draw(prompt: &str, input: &Input) -> io::Result<()> {
+/// Clears a line of `width` columns after the window has become narrower and has wrapped it.
+pub(crate) fn clear_wrapped(width: usize) {
+    let rows = width.div_ceil(columns()).max(1);
+    let mut out = io::stdout();
+    // If the terminal has been closed, there is nothing to clear.
+    let _ = queue!(out, MoveToColumn(0));
+    if let Ok(above @ 1..) = u16::try_from(rows - 1) {
+        let _ = queue!(out, MoveUp(above));
+    }
+    let _ = execute!(out, Clear(ClearType::FromCursorDown));
+}
+
+/// Draws the line, and returns its width.
+fn draw(prompt: &str, input: &Input) -> io::Result<usize> {
     let start = measure_text_width(prompt);
     let room = columns().saturating_sub(start + 1).max(4);
     let scroll = input.visual_scroll(room);
@@ -311,6 +543,7 @@ fn draw(prompt: &str, input: &Input) -> io::Result<()> {
         column = end;
     }
     let cursor = start + input.visual_cursor().max(scroll) - scroll;
+    let width = start + measure_text_width(&visible);
     execute!(
         io::stdout(),
         MoveToColumn(0),
@@ -318,12 +551,13 @@ fn draw(prompt: &str, input: &Input) -> io::Result<()> {
         Print(prompt),
         Print(visible),
         MoveToColumn(u16::try_from(cursor).unwrap_or(u16::MAX))
-    )
+    )?;
+    Ok(width)
 }
 
-/// Lists completions below the line.
-fn list(completions: &[String]) -> io::Result<()> {
-    let text = sanitize::line(&completions.join("  ")).into_owned();
+/// Writes text below the line.
+fn below(text: &str) -> io::Result<()> {
+    let text = sanitize::line(text).into_owned();
     let mut out = io::stdout();
     for row in super::window::lines(&text, Some(columns())) {
         queue!(out, Print("\r\n"), Print(style(row).dim()))?;
@@ -358,9 +592,27 @@ mod tests {
     fn a_paste_of_several_lines_fills_in_one_line_per_prompt() {
         let mut editor = LineEditor::default();
         let mut input = Input::new("> ".to_owned());
-        editor.paste(&mut input, "MULTI\r\n\nINCR\tn\x1b\nEXEC");
+        let accepting = Assistance {
+            accepts: &|_| true,
+            ..Assistance::NONE
+        };
+        let text = "MULTI\r\n\nINCR\tn\x1b\nEXEC";
+        assert!(editor.paste(&mut input, text, &accepting));
         assert_eq!(input.value(), "> MULTI");
         assert_eq!(editor.pasted, ["INCR n", "EXEC"]);
+    }
+
+    #[test]
+    fn a_paste_with_a_line_that_is_not_accepted_is_ignored() {
+        let mut editor = LineEditor::default();
+        let mut input = Input::default();
+        let commands = Assistance {
+            accepts: &|line| line.starts_with("GET"),
+            ..Assistance::NONE
+        };
+        assert!(!editor.paste(&mut input, "GET a\nls -l\n", &commands));
+        assert!(!editor.paste(&mut input, "exit\n", &commands));
+        assert_eq!((input.value(), editor.pasted.len()), ("", 0));
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub mod shown {
     pub const ALL_KEYS: &str = "Ctrl-C quits at once";
     pub const NOT_AN_ANSWER: &str = "type the number of an answer";
     pub const ONLY_TASKS: &str = "only the tasks of this lesson";
+    pub const ALL_TEXT: &str = "all text of this lesson again";
+    pub const TEXT_IGNORED: &str = "ignored: type or paste shell commands";
+    pub const LEAVE: &str = "leave the lesson?";
     pub const EXPECTED: &str = "expected:";
     pub const CONTINUES: &str = "continues where you left off";
     pub const NOT_SAVED: &str = "progress will not be saved";

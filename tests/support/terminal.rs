@@ -116,6 +116,12 @@ impl Terminal {
         self.ask(&["paste-buffer", "-p"]);
     }
 
+    /// Pastes text like a terminal that does not mark a paste.
+    pub fn paste_unmarked(&self, text: &str) {
+        self.ask(&["set-buffer", "--", text]);
+        self.ask(&["paste-buffer"]);
+    }
+
     /// Sends a signal to the program in the foreground, and returns its process id.
     pub fn signal(&self, signal: &str) -> u32 {
         let process = self.foreground();

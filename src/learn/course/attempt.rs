@@ -2,6 +2,7 @@
 
 use redis::Value;
 
+use super::menu::offer;
 use super::{Course, Leave, Place};
 use crate::learn::check::{self, Outcome};
 use crate::learn::connection::SendError;
@@ -57,12 +58,12 @@ impl Course<'_> {
             tried: false,
         };
         loop {
-            let next = if task.solution_shown {
-                "run the solution"
+            let first = if task.solution_shown {
+                offer(Key::Next, "run the solution")
             } else {
-                "skip"
+                offer(Key::No, "skip")
             };
-            let offers = self.offers(place, next);
+            let offers = self.offers(place, first);
             let keys = self.sandbox.key_names();
             match self.learner.type_command(&keys, &offers)? {
                 Typed::Command(line) => {
@@ -71,8 +72,8 @@ impl Course<'_> {
                     }
                 }
                 Typed::Key(Key::Solution) => self.show_solution(&mut task),
-                Typed::Key(Key::Next) if task.solution_shown => return self.run_solution(place, &task),
-                Typed::Key(Key::Next) => return Ok(()),
+                Typed::Key(Key::Next) => return self.run_solution(place, &task),
+                Typed::Key(Key::No) => return Ok(()),
                 Typed::Key(key) => self.obey(place, key)?,
             }
         }

@@ -105,9 +105,7 @@ impl Course<'_> {
 
     /// Shows a `sh` fence. If it is `sh run` and the learner agrees, also runs it.
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
-        if !(shell.commands.is_empty() && self.state.fast_lane) {
-            self.learner.show(&CourseEvent::Shell(shell));
-        }
+        self.learner.show(&CourseEvent::Shell(shell));
         if shell.commands.is_empty() {
             return Ok(());
         }
@@ -115,7 +113,7 @@ impl Course<'_> {
             self.state.command_skipped = true;
             return Ok(());
         }
-        let mut offers = self.offers(place, "yes, run it");
+        let mut offers = self.offers(place, offer(Key::Next, "yes, run it"));
         offers.insert(1, offer(Key::No, "not now"));
         loop {
             match self.learner.press(&offers)? {
@@ -175,7 +173,7 @@ impl Course<'_> {
         let right = quiz.right_answers();
         let mut is_first = true;
         loop {
-            let offers = self.offers(place, "skip");
+            let offers = self.offers(place, offer(Key::No, "skip"));
             match self.learner.pick(quiz, &offers)? {
                 Picked::Answers(picked) => {
                     let picked = &picked[..];
@@ -187,7 +185,7 @@ impl Course<'_> {
                         return Ok(());
                     }
                 }
-                Picked::Key(Key::Next) => return Ok(()),
+                Picked::Key(Key::No) => return Ok(()),
                 Picked::Key(key) => self.obey(place, key)?,
             }
         }

@@ -22,7 +22,7 @@ impl Course<'_> {
     /// Performs the actions of the keys that the learner presses, until the learner continues.
     pub(super) fn wait_for_next(&mut self, place: Place<'_>, next: &'static str) -> Result<(), Leave> {
         loop {
-            let offers = self.offers(place, next);
+            let offers = self.offers(place, offer(Key::Next, next));
             match self.learner.press(&offers)? {
                 Key::Next => return Ok(()),
                 key => self.obey(place, key)?,
@@ -30,14 +30,19 @@ impl Course<'_> {
         }
     }
 
-    /// Returns the keys that work at a position in a lesson.
-    pub(super) fn offers(&self, place: Place<'_>, next: &'static str) -> Vec<Offer> {
+    /// Returns the keys that work at a position in a lesson, starting with `first`.
+    pub(super) fn offers(&self, place: Place<'_>, first: Offer) -> Vec<Offer> {
         let is_task = |block: &Block| matches!(block, Block::Try { .. } | Block::Quiz(_));
         let is_try = matches!(place.blocks().get(place.block), Some(Block::Try { .. }));
         let mut steps = place.lesson.steps.iter();
         let has_tasks = steps.any(|step| step.blocks.iter().any(is_task));
+        let lane = if self.state.fast_lane {
+            "all text"
+        } else {
+            "only tasks"
+        };
         let offers = [
-            (true, offer(Key::Next, next)),
+            (true, first),
             (!self.hints_for(place).is_empty(), offer(Key::Hint, "hint")),
             (is_try, offer(Key::Solution, "solution")),
             (
@@ -47,10 +52,7 @@ impl Course<'_> {
             (true, LIST),
             (true, offer(Key::Redo, "redo")),
             (place.step > 0, offer(Key::Back, "back")),
-            (
-                !self.state.fast_lane && has_tasks,
-                offer(Key::FastLane, "only tasks"),
-            ),
+            (has_tasks, offer(Key::FastLane, lane)),
             (true, PING),
             (true, QUIT),
         ];
@@ -72,8 +74,13 @@ impl Course<'_> {
                 self.learner.show(&CourseEvent::CommandOutput);
             }
             Key::FastLane => {
-                self.state.fast_lane = true;
-                self.say(Mark::Success, "only the tasks of this lesson, without the text");
+                self.state.fast_lane ^= true;
+                let text = if self.state.fast_lane {
+                    "only the tasks of this lesson; f shows all text again"
+                } else {
+                    "all text of this lesson again"
+                };
+                self.say(Mark::Success, text);
                 return Err(Leave::Redo);
             }
             Key::Redo => return Err(Leave::Redo),

@@ -4,7 +4,7 @@ use colored::Colorize as _;
 use dialoguer::console::{Term, measure_text_width};
 
 use crate::signals::{Interrupted, Stop};
-use crate::ui::prompt::{self, Key};
+use crate::ui::prompt::{self, Key, KeyReader, Press, TEXT_IGNORED};
 use crate::ui::{window, writer};
 
 /// Lines left free for the prompt.
@@ -13,12 +13,13 @@ const PROMPT_ROWS: usize = 2;
 pub(super) struct Screen {
     pub(super) term: Term,
     pub(super) stop: Stop,
+    keys: KeyReader,
     /// Rows written since the last pause.
     rows: usize,
     /// Rows written in total.
     pub(super) written: usize,
-    /// Whether the bottom line contains text that will be cleared.
-    is_drawn: bool,
+    /// The width of the text on the bottom line that will be cleared.
+    drawn: Option<usize>,
     /// Whether the last line is empty.
     after_gap: bool,
     /// Whether `q` was pressed at a pause. Then nothing more is written, and the next question returns `q`.
@@ -32,9 +33,10 @@ impl Screen {
         Self {
             term: Term::stdout(),
             stop,
+            keys: KeyReader::default(),
             rows: 0,
             written: 0,
-            is_drawn: false,
+            drawn: None,
             after_gap: true,
             quits: false,
             interrupted: Ok(()),
@@ -108,37 +110,73 @@ impl Screen {
 
     /// Writes on the bottom line, until [`Screen::clear_line`].
     pub(super) fn draw(&mut self, text: &str) {
-        self.is_drawn = true;
+        let text = writer::shown(text);
+        self.drawn = Some(measure_text_width(&text));
         let _ = self
             .term
             .clear_line()
-            .and_then(|()| self.term.write_str(&writer::shown(text)))
+            .and_then(|()| self.term.write_str(&text))
             .and_then(|()| self.term.flush());
     }
 
     pub(super) fn clear_line(&mut self) {
-        if std::mem::take(&mut self.is_drawn) {
-            let _ = self.term.clear_line();
+        if let Some(width) = self.drawn.take() {
+            prompt::clear_wrapped(width);
+        }
+    }
+
+    /// Shows `line` on the bottom line, and waits for a key. Says so if text was typed or pasted instead.
+    pub(super) fn key(&mut self, line: &str) -> Result<Option<Key>, Interrupted> {
+        self.draw(&line.dimmed().to_string());
+        let press = self.keys.read(&self.stop);
+        self.clear_line();
+        Ok(match press? {
+            Press::Key(key) => Some(key),
+            Press::Redraw => None,
+            Press::Text => {
+                self.rows = 0;
+                let lead = "!".yellow().bold().to_string();
+                self.put_all(window::fitted(
+                    &format!("{lead} "),
+                    TEXT_IGNORED,
+                    Some(self.width()),
+                ));
+                None
+            }
+        })
+    }
+
+    /// Asks whether to leave the lesson.
+    pub(super) fn is_leaving(&mut self) -> Result<bool, Interrupted> {
+        loop {
+            match self.key("leave the lesson?  y leave  n stay")? {
+                Some(Key::Char('y' | 'Y' | 'q' | 'Q')) => return Ok(true),
+                Some(Key::Char('n' | 'N') | Key::Enter | Key::Esc) => return Ok(false),
+                _ => {}
+            }
         }
     }
 
     fn pause(&mut self) {
-        self.draw(&"Enter more".dimmed().to_string());
+        let ended = self.wait_for_more();
+        match ended {
+            Ok(quits) => self.quits = quits,
+            Err(interrupted) => self.interrupted = Err(interrupted),
+        }
+        self.rows = 0;
+    }
+
+    /// Waits until the learner wants to read on. Returns whether the learner quits instead.
+    fn wait_for_more(&mut self) -> Result<bool, Interrupted> {
+        let mut line = "Enter more  q quit";
         loop {
-            match prompt::key(&self.stop) {
-                Ok(Key::Char('q' | 'Q') | Key::Esc) => {
-                    self.quits = true;
-                    break;
-                }
-                Ok(Key::Enter | Key::Char(_) | Key::Down | Key::PageDown) => break,
-                Ok(_) => {}
-                Err(interrupted) => {
-                    self.interrupted = Err(interrupted);
-                    break;
-                }
+            match self.key(line)? {
+                Some(Key::Enter | Key::Char(' ') | Key::Down | Key::PageDown) => return Ok(false),
+                Some(Key::Char('q' | 'Q')) => return Ok(true),
+                Some(Key::Esc) if self.is_leaving()? => return Ok(true),
+                Some(Key::Char(_)) => line = "press Enter first, for more text  q quit",
+                _ => {}
             }
         }
-        self.clear_line();
-        self.rows = 0;
     }
 }

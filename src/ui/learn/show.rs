@@ -85,7 +85,7 @@ impl TerminalLearner {
                 })
                 .collect();
             self.screen
-                .put(&format!("  {}  {}", names.join(" "), "l: next".dimmed()));
+                .put(&format!("  {}  {}", names.join(" "), "l next language".dimmed()));
         }
         let lines = highlight::lines(&sanitize::lines(&tab.text), &tab.language);
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());

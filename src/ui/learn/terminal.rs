@@ -10,7 +10,7 @@ use crate::learn::learner::{CourseEvent, Key, Learner, Mark, Offer, Picked, Type
 use crate::learn::{COMPLETIONS, Quiz};
 use crate::sanitize;
 use crate::signals::{Interrupted, Stop};
-use crate::ui::prompt::{self, Key as Pressed, LineEditor, WithoutEcho};
+use crate::ui::prompt::{self, Assistance, Entry, Key as Pressed, LineEditor, WithoutEcho};
 use crate::ui::{highlight, markdown};
 
 pub(crate) struct TerminalLearner {
@@ -52,11 +52,9 @@ impl TerminalLearner {
         Ok(self.screen.take_quit())
     }
 
-    /// Shows `line`, and waits for a key.
-    fn read_key(&mut self, line: &str) -> Result<Pressed, Interrupted> {
-        self.screen.draw(&line.dimmed().to_string());
-        let pressed = prompt::key(&self.screen.stop);
-        self.screen.clear_line();
+    /// Shows `line`, and waits for a key. Returns `None` if `line` must be shown again.
+    fn read_key(&mut self, line: &str) -> Result<Option<Pressed>, Interrupted> {
+        let pressed = self.screen.key(line);
         self.screen.read();
         pressed
     }
@@ -65,12 +63,24 @@ impl TerminalLearner {
         &mut self,
         lead: &str,
         editor: &mut LineEditor,
-        complete: &dyn Fn(&str) -> Vec<String>,
-    ) -> Result<String, Interrupted> {
+        assistance: &Assistance<'_>,
+    ) -> Result<Entry, Interrupted> {
         let lead = lead.bold().to_string();
-        let line = editor.read(&lead, &self.screen.stop, complete)?;
+        let entry = editor.read(&lead, &self.screen.stop, assistance)?;
         self.screen.read();
-        Ok(line)
+        Ok(entry)
+    }
+
+    /// Reads one key for the answer of a quiz, as text. `None`: show the prompt again.
+    fn read_answer_key(&mut self, lead: &str, offers: &[Offer]) -> Result<Option<Entry>, Interrupted> {
+        let keys = key_line(others(offers), self.screen.width().saturating_sub(lead.len() + 1));
+        Ok(self
+            .read_key(&format!("{lead}{keys}"))?
+            .map(|pressed| match pressed {
+                Pressed::Char(character) => Entry::Line(character.to_string()),
+                Pressed::Esc => Entry::Esc,
+                _ => Entry::Line(String::new()),
+            }))
     }
 }
 
@@ -94,7 +104,11 @@ impl Learner for TerminalLearner {
             CourseEvent::Ran(outcome) => self.outcome(outcome),
             CourseEvent::Checked(_) => {}
             CourseEvent::Try => {
-                self.screen.put(&"Your turn: type a command.".bold().to_string());
+                let task = "Your turn: type a Redis command, or a key and Enter.";
+                let task = markdown::wrapped(task, self.screen.width());
+                let task = task.into_iter().map(|line| line.bold().to_string());
+                self.screen.put_all(task);
+                self.editor.forget_pasted();
                 self.list_keys = true;
             }
             CourseEvent::Reply(lines) => self.reply(lines),
@@ -160,15 +174,22 @@ impl Learner for TerminalLearner {
         if self.has_quit()? {
             return Ok(Key::Quit);
         }
+        let mut lead = "";
         loop {
-            let line = key_line(offers, self.screen.width() - 1);
+            let room = (self.screen.width() - 1).saturating_sub(lead.len());
+            let line = format!("{lead}{}", key_line(offers, room));
             match self.read_key(&line)? {
-                Pressed::Char('?') => self.explain(offers),
-                pressed => {
+                Some(Pressed::Char('?')) => self.explain(offers),
+                Some(Pressed::Esc) if self.screen.is_leaving()? => return Ok(Key::Quit),
+                Some(pressed) => {
                     if let Some(key) = meaning(&pressed, offers) {
                         return Ok(key);
                     }
+                    if matches!(pressed, Pressed::Char(_)) {
+                        lead = "not a key here  ";
+                    }
                 }
+                None => {}
             }
         }
     }
@@ -178,28 +199,39 @@ impl Learner for TerminalLearner {
             return Ok(Typed::Key(Key::Quit));
         }
         if std::mem::take(&mut self.list_keys) {
-            let keys = key_line(&offers[1..], self.screen.width() - 1);
+            let keys = key_line(others(offers), self.screen.width() - 1);
             self.screen.put(&keys.dimmed().to_string());
         }
-        let enter_has_meaning = offers.first().is_some_and(|offer| offer.does != "skip");
         let mut editor = std::mem::take(&mut self.editor);
         let typed = loop {
-            let complete = |before: &str| completions(before, known);
-            let line = match self.read_line("redis> ", &mut editor, &complete) {
-                Ok(line) => line,
-                Err(interrupted) => break Err(interrupted),
+            let assistance = Assistance {
+                complete: &|before| completions(before, known),
+                accepts: &is_command,
             };
-            match line.trim() {
-                "?" | "help" => self.explain(offers),
-                "" if !enter_has_meaning => {
-                    self.say("type a Redis command, h for a hint, s for the solution, or ? for all keys");
-                }
-                line => {
-                    break Ok(match of_word(line, offers) {
-                        Some(key) => Typed::Key(key),
-                        None => Typed::Command(line.to_owned()),
-                    });
-                }
+            let leaves = match self.read_line("redis> ", &mut editor, &assistance) {
+                Err(interrupted) => break Err(interrupted),
+                Ok(Entry::Esc) => true,
+                Ok(Entry::Line(line)) => match line.trim().trim_start_matches(':') {
+                    "?" | "help" => {
+                        self.explain(offers);
+                        false
+                    }
+                    // These are also shell commands.
+                    "exit" | "quit" => true,
+                    word => match of_word(word, offers) {
+                        Some(key) => break Ok(Typed::Key(key)),
+                        None if word.is_empty() => {
+                            self.say("type a Redis command, or ? and Enter for all keys");
+                            false
+                        }
+                        None => break Ok(Typed::Command(line)),
+                    },
+                },
+            };
+            match leaves.then(|| self.screen.is_leaving()).transpose() {
+                Err(interrupted) => break Err(interrupted),
+                Ok(Some(true)) => break Ok(Typed::Key(Key::Quit)),
+                Ok(_) => {}
             }
         };
         self.editor = editor;
@@ -214,24 +246,22 @@ impl Learner for TerminalLearner {
         let takes_a_line = quiz.right_answers().len() > 1 || count > 9;
         let mut lead = format!("1-{count} answer  ");
         loop {
-            let typed = if takes_a_line {
-                self.read_line("numbers, for example 1 3> ", &mut LineEditor::default(), &|_| {
-                    Vec::new()
-                })?
+            let entry = if takes_a_line {
+                let lead = "numbers, for example 1 3> ";
+                Some(self.read_line(lead, &mut LineEditor::default(), &Assistance::NONE)?)
             } else {
-                let keys = key_line(&offers[1..], self.screen.width().saturating_sub(lead.len() + 1));
-                match self.read_key(&format!("{lead}{keys}"))? {
-                    Pressed::Char(character) => character.to_string(),
-                    Pressed::Esc => "q".to_owned(),
-                    _ => String::new(),
-                }
+                self.read_answer_key(&lead, offers)?
             };
-            let typed = typed.trim();
+            let typed = match entry {
+                Some(Entry::Line(typed)) => typed.trim().to_owned(),
+                Some(Entry::Esc) if self.screen.is_leaving()? => return Ok(Picked::Key(Key::Quit)),
+                Some(Entry::Esc) | None => continue,
+            };
             if typed == "?" {
                 self.explain(offers);
-            } else if let Some(picked) = picked(typed, count) {
+            } else if let Some(picked) = picked(&typed, count) {
                 return Ok(Picked::Answers(picked));
-            } else if let Some(key) = of_word(typed, offers).filter(|_| !typed.is_empty()) {
+            } else if let Some(key) = of_word(&typed, offers).filter(|_| !typed.is_empty()) {
                 return Ok(Picked::Key(key));
             }
             // The message is on the prompt line, so that the question does not scroll out of the window.
@@ -242,7 +272,11 @@ impl Learner for TerminalLearner {
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted> {
         self.screen.interrupted?;
         self.say(question);
-        self.read_line("> ", &mut LineEditor::default(), &|_| Vec::new())
+        let entry = self.read_line("> ", &mut LineEditor::default(), &Assistance::NONE)?;
+        Ok(match entry {
+            Entry::Line(line) => line,
+            Entry::Esc => String::new(),
+        })
     }
 }
 
@@ -256,6 +290,12 @@ fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
     places.sort_unstable();
     places.dedup();
     (!places.is_empty()).then_some(places)
+}
+
+/// Whether a pasted line starts with the name of a Redis command.
+fn is_command(line: &str) -> bool {
+    let name = line.split_whitespace().next().unwrap_or_default();
+    COMPLETIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Returns completions of the last word: command names for the first word, and keys for the others.
@@ -275,7 +315,7 @@ fn completions(before: &str, keys: &[String]) -> Vec<String> {
 
 /// The keys, with the text that represents them on the screen, and words with the same meaning.
 const KEYS: &[(Key, &str, &[&str])] = &[
-    (Key::Next, "Enter", &["", "y", "yes", "next", "skip"]),
+    (Key::Next, "Enter", &["", "y", "yes", "next"]),
     (Key::Hint, "h", &["hint"]),
     (Key::Solution, "s", &["solution"]),
     (Key::List, "i", &["list"]),
@@ -284,16 +324,14 @@ const KEYS: &[(Key, &str, &[&str])] = &[
     (Key::Back, "b", &["back"]),
     (Key::FastLane, "f", &[]),
     (Key::Ping, "p", &[]),
-    (Key::No, "n", &[]),
+    (Key::No, "n", &["no", "skip"]),
     (Key::Quit, "q", &["quit", "exit"]),
 ];
 
 /// Returns the meaning of a key press, or `None` if the key is not offered.
 fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
-    let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
     match pressed {
         Pressed::Enter => offers.first().map(|offer| offer.key),
-        Pressed::Esc => offered(Key::Quit),
         Pressed::Char(character) => of_word(&character.to_lowercase().to_string(), offers),
         _ => None,
     }
@@ -328,6 +366,14 @@ fn key_line(offers: &[Offer], width: usize) -> String {
     // In a very narrow window, fewer keys are shown, but all of them work.
     while measure_text_width(&kept.join("  ")) > width && kept.pop().is_some() {}
     kept.join("  ")
+}
+
+/// Returns the offers without the one that Enter selects, which the prompt itself shows.
+fn others(offers: &[Offer]) -> &[Offer] {
+    match offers {
+        [first, others @ ..] if first.key == Key::Next => others,
+        _ => offers,
+    }
 }
 
 fn shown(offer: &Offer) -> String {
