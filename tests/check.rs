@@ -332,7 +332,7 @@ fn a_change_of_a_file_grades_again() {
     let reports = |count| {
         wait_for("a report", || {
             (running.stdout().lines().count() >= count).then_some(())
-        })
+        });
     };
     reports(1);
     fs::write(folder.join("app.py"), "changed").unwrap();
