@@ -1,5 +1,8 @@
 //! Lessons in a real terminal, controlled by keys.
 
+// Clippy's exemption for tests does not cover the functions that tests call.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;
