@@ -37,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "serve",
         &[
-            "step",
+            "stage",
             "listen",
             "ttl",
             "max_age",
@@ -164,6 +164,7 @@ mod tests {
             "session --show-token",
             "logout -q",
             "serve --step 2",
+            "serve --stage 2",
             "serve --listen 127.0.0.1:0 --ttl 60",
             "serve --listen localhost:5000",
             "serve --listen [::1]:0",

@@ -31,7 +31,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         return Some(finding);
     }
     // What a user may do on a Sentinel does not matter, because the data is elsewhere.
-    if response.is_forbidden() && seen.server.is_sentinel() {
+    if (response.is_forbidden() || response.is_unknown_command()) && seen.server.is_sentinel() {
         return None;
     }
     // If PING is renamed or forbidden, the read shows why the server serves nothing.

@@ -7,6 +7,7 @@ use redis::Value;
 use super::finding::{Finding, describe_packets, replied, seconds};
 use super::reply::{error_reply, no_permission, state_facts, unexpected_reply, unusable};
 use super::sentinel;
+use super::service::reply_to_ping;
 use super::warnings::median;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Observations, WriteTest};
@@ -29,7 +30,7 @@ fn not_a_role(seen: &Observations) -> Option<Finding> {
         Value::Array(_) | Value::ServerError(_) | Value::Nil => None,
         other => Some(
             unexpected_reply(&Response::Reply(other.clone()), "ROLE")
-                .fact("PING got PONG, but Redis does not answer ROLE like this"),
+                .fact("Redis does not answer ROLE like this"),
         ),
     }
 }
@@ -48,7 +49,7 @@ fn cluster(seen: &Observations) -> Option<Finding> {
     Some(
         Finding::proved(Cause::ClusterDown)
             .summary("the node answers, but its cluster is down")
-            .fact("PING got PONG")
+            .fact(reply_to_ping(seen))
             .facts(state_facts(Cause::ClusterDown, server))
             .facts(state.map(|state| format!("CLUSTER INFO reports cluster_state:{}", sanitize::line(state))))
             .facts(read.map(|error| replied("GET", &error))),

@@ -144,7 +144,7 @@ fn is_other_data(exchange: &Exchange) -> bool {
     matches!(exchange.response, Response::NotResp(_))
 }
 
-fn reply_to_ping(seen: &Observations) -> &'static str {
+pub(super) fn reply_to_ping(seen: &Observations) -> &'static str {
     if seen.has_pong() {
         "PING got PONG"
     } else {
@@ -201,7 +201,10 @@ fn mtu(sizes: PacketSizes, seen: &Observations) -> Finding {
     };
     Finding::proved(Cause::PathMtu)
         .summary(format!("{what} over {passed} bytes are lost on the way"))
-        .fact("PING got PONG, but an ECHO of 4 kB got no reply")
+        .fact(format!(
+            "{}, but an ECHO of 4 kB got no reply",
+            reply_to_ping(seen)
+        ))
         .fact(packet_sizes(PacketSizes { passed, lost }))
         .facts(seen.packets.map(describe_packets))
 }
