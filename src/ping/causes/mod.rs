@@ -136,7 +136,9 @@ causes! {
     AuthNoPermission "auth.no_permission" Auth "the user is not allowed to run a required command"
         => login::no_permission;
     AuthPlaintext "auth.plaintext" Ok "the password is sent over the network unencrypted" => |at| {
-        let text = if at.is_aws() {
+        let text = if at.seen.shows_tls() {
+            "use rediss:// in the URL: the server speaks TLS"
+        } else if at.is_aws() {
             "enable encryption in transit for the cache, then use rediss:// in the URL"
         } else {
             "enable TLS on the server (tls-port), then use rediss:// in the URL"

@@ -8,6 +8,13 @@ use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS, SentinelAnswer
 use crate::sanitize;
 
 pub(super) fn replica(at: &FixContext) -> Fixes {
+    if at.seen.server.is_cluster() {
+        // Each primary has only a part of the slots.
+        return advise(
+            "cluster-client",
+            "use your client's cluster class, which finds the primary of each key",
+        );
+    }
     let fixes = advise(
         "endpoint",
         "use the primary (the primary endpoint of a provider): only the primary accepts writes",
@@ -172,7 +179,10 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
     let node = (reaches_others && !refused.is_empty()).then(|| {
         advise(
             "node",
-            format!("start the node again, or open its port: {}", joined(refused)),
+            format!(
+                "start the node again; its host refuses connections: {}",
+                joined(refused)
+            ),
         )
     });
     let port = (reaches_others && !silent.is_empty()).then(|| {
@@ -184,7 +194,11 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
             ),
         )
     });
-    advise("announce", announce).after(port).after(node)
+    match (node, port) {
+        // A node that refuses connections announces the right address, because another node is reached there.
+        (Some(node), None) => node,
+        (node, port) => advise("announce", announce).after(port).after(node),
+    }
 }
 
 fn is_loopback(to: &Endpoint) -> bool {

@@ -1,9 +1,11 @@
 //! Fixes for servers that refuse requests.
 
+use std::time::Duration;
+
 use super::commands::{READ_PASSWORD, redis_cli};
 use super::fix::{FixContext, Fixes, advise};
 use super::tcp;
-use crate::ping::verdict::SlowPart;
+use crate::ping::verdict::{SlowPart, median};
 use crate::redis_client::refusal::Refusal;
 
 pub(super) fn silent(at: &FixContext) -> Fixes {
@@ -337,7 +339,7 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
     if policy.starts_with("allkeys-") {
         advise(
             "eviction",
-            "for sessions, use maxmemory-policy noeviction or volatile-ttl, and monitor the memory",
+            "for sessions, set maxmemory-policy to noeviction (writes fail when the memory is full), and monitor the memory",
         )
     } else {
         out_of_memory(at)
@@ -435,9 +437,26 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
     match SlowPart::of(at.seen) {
         SlowPart::Network => network,
         SlowPart::Loss => tcp::loss(at),
+        // One attempt to connect does not show whether the network's delay varies.
+        SlowPart::Server | SlowPart::Unknown if is_distant(at) => advise(
+            "network",
+            "check whether the delay varies in the network too: a busy link, a VPN or a wireless link",
+        )
+        .command(format!("ping -c 50 {}", at.numeric_host()))
+        .and_all(slow_commands(at)),
         SlowPart::Server | SlowPart::Unknown => slow_commands(at).and_all(network),
     }
 }
+
+/// Whether most of a usual round trip is spent in the network.
+fn is_distant(at: &FixContext) -> bool {
+    let usual = median(&at.seen.ping.round_trips);
+    let connecting = at.seen.tcp.connect_time();
+    usual >= DISTANT && connecting.is_some_and(|connecting| connecting > usual / 2)
+}
+
+/// A round trip within one data centre takes less time.
+const DISTANT: Duration = Duration::from_millis(1);
 
 fn slow_commands(at: &FixContext) -> Fixes {
     advise("slow-command", "check which commands keep the server busy").redis_cli(at, "SLOWLOG GET 10")

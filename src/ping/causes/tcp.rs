@@ -131,7 +131,7 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     advise(
         "host",
         "check that the address is right and that the host is up: if ping gets replies, a firewall or a full accept queue \
-         drops the packets; otherwise, the host is down or there is no route to it",
+         drops the packets; otherwise, the host is down, there is no route to it, or a firewall drops ping too",
     )
     .command(format!("ping -c 3 {}", at.numeric_host()))
     .and_all(firewall)

@@ -15,7 +15,7 @@ mod wider_offer;
 use std::future::Future;
 use std::time::Duration;
 
-use super::observation::{Experiment, TlsResult};
+use super::observation::{Experiment, Observations, TlsResult};
 use super::response::Response;
 use crate::deadline::Deadline;
 
@@ -82,6 +82,13 @@ impl Decisive for Experiment {
             Self::ClientHello { result, .. } => result.is_tls(),
             _ => false,
         }
+    }
+}
+
+impl Observations {
+    /// Whether the server answered a ClientHello on a second connection, although the URL is in plain text.
+    pub(super) fn shows_tls(&self) -> bool {
+        matches!(&self.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod ticket;
 use std::time::Duration;
 
 use crate::ping::Rung;
-use crate::ping::observation::{Echo, Experiment, Observations, TlsResult};
+use crate::ping::observation::{Echo, Observations, TlsResult};
 use crate::ping::verdict::Verdict;
 use crate::redis_url::{Address, Target};
 use crate::sanitize;
@@ -220,14 +220,14 @@ fn auth(target: &Target, seen: &Observations) -> Outcome {
         Some(_) => failed(seen.auth.took, "the login failed"),
         None if seen.requires_login() => failed(seen.ping.took, "a password is required"),
         None if target.password.is_none() => skipped("the URL has no password"),
-        None if speaks_tls(seen) => failed(Duration::ZERO, "no reply in plain text"),
+        None if seen.shows_tls() => failed(Duration::ZERO, "no reply in plain text"),
         None => skipped("not reached"),
     }
 }
 
 fn ping(target: &Target, seen: &Observations) -> Outcome {
     let Some(response) = &seen.ping.response else {
-        return if speaks_tls(seen) && target.password.is_none() {
+        return if seen.shows_tls() && target.password.is_none() {
             failed(Duration::ZERO, "no reply in plain text")
         } else {
             skipped("not reached")
@@ -254,11 +254,6 @@ fn ping(target: &Target, seen: &Observations) -> Outcome {
     }
 }
 
-/// Whether an experiment ended the wait for a plain-text reply, because the server speaks TLS.
-fn speaks_tls(seen: &Observations) -> bool {
-    matches!(&seen.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
-}
-
 fn role(seen: &Observations) -> Outcome {
     if seen.server.role.is_none() {
         return skipped("not reached");
@@ -283,6 +278,7 @@ fn role(seen: &Observations) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ping::observation::Experiment;
     use crate::ping::response::Response;
 
     #[test]
