@@ -1,6 +1,8 @@
 //! Certificate verification: which CAs are trusted, and what the server's certificate says.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,7 +33,8 @@ pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<Cli
     let provider = Arc::new(ring::default_provider());
     let client = match (&trust.cert, &trust.key) {
         (Some(cert), Some(path)) => {
-            let key = PrivateKeyDer::from_pem_file(path)
+            let key = open(path)
+                .and_then(PrivateKeyDer::from_pem_reader)
                 .map_err(|error| format!("--key {}: {}", shown(path), pem_error("private key", &error)))?;
             let certified = CertifiedKey::from_der(certificates("--cert", cert)?, key, &provider)
                 .map_err(|error| format!("--cert and --key do not match: {error}"))?;
@@ -178,14 +181,22 @@ fn unreadable(variable: &str, value: &OsStr) -> Option<String> {
 
 fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let error = |message: String| format!("{option} {}: {message}", shown(path));
-    let all: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let all: Vec<_> = open(path)
+        .and_then(|file| CertificateDer::pem_reader_iter(file).collect())
         .map_err(|cause| error(pem_error("certificate", &cause)))?;
     if all.is_empty() {
         Err(error("the file contains no PEM certificate".into()))
     } else {
         Ok(all)
     }
+}
+
+/// Maximum size of a PEM file, so that a device such as /dev/zero does not fill the memory.
+const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
+
+fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {
+    let file = File::open(path).map_err(pem::Error::Io)?;
+    Ok(BufReader::new(file.take(MAX_PEM_BYTES)))
 }
 
 /// Describes why the file cannot be used: it cannot be read, or it contains something else.
