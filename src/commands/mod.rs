@@ -67,7 +67,7 @@ fn mask_passwords_of(words: &[OsString]) {
 /// Runs a subcommand, or shows the menu if none was given.
 ///
 /// # Errors
-/// The reason why the command failed. It has not been printed yet; see [`report`].
+/// The reason why the command failed. It has not been printed yet; see `report`.
 pub fn run(cli: Cli) -> Result<Exit, Error> {
     run_command(cli).map(ui::check_output)
 }
