@@ -271,7 +271,7 @@ fn a_server_that_cannot_save_to_disk_is_reported_and_keeps_the_session() {
     fs::create_dir(&obstacle).unwrap();
     save(&server, "err");
     expect_outage(&ada, "server.misconf").says(&format!(
-        "redis-cli -h 127.0.0.1 -p {} INFO persistence",
+        "redis-cli -h 127.0.0.1 -p {} CONFIG GET dir",
         server.port()
     ));
     fs::remove_dir(&obstacle).unwrap();

@@ -6,6 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::hosting::Hosting;
 use super::parse::{is_host, strict};
+use super::pasted::not_filled_in;
 use super::provider::endpoint_hint;
 use super::{DEFAULT_PORT, host_and_port};
 use crate::secret::{MASK, Secret};
@@ -37,7 +38,8 @@ impl IntendedUrl {
         let is_certain = [&self.user, &self.socket].into_iter().flatten().all(is_plain)
             && self.hosts.iter().all(|(host, _)| is_host(host));
         let shown = self.to_string();
-        let is_usable = is_certain && strict(&shown.replace(MASK, "x")).is_ok();
+        let filled_in = shown.replace(MASK, "x");
+        let is_usable = is_certain && strict(&filled_in).is_ok() && not_filled_in(&filled_in).is_none();
         let is_known = |secret: &Secret| secret.is_shown_in(&shown.replace(MASK, ""));
         (is_usable && !self.password.as_ref().is_some_and(is_known)).then_some(shown)
     }
@@ -132,7 +134,17 @@ mod tests {
             ..IntendedUrl::default()
         };
         assert_eq!(with_host("h").shown().as_deref(), Some("redis://:***@h:6379/0"));
-        for host in ["Plover-4417", "h h", "", "h;id", "h?x", "h/x", "h#x", "x@h"] {
+        for host in [
+            "Plover-4417",
+            "h h",
+            "",
+            "h;id",
+            "h?x",
+            "h/x",
+            "h#x",
+            "x@h",
+            "HOST",
+        ] {
             assert_eq!(with_host(host).shown(), None, "{host}");
         }
     }
