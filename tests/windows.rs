@@ -188,7 +188,7 @@ fn a_note_about_unsaved_progress_is_wrapped_between_words() {
         let home = Home::new();
         let nowhere = [("XDG_STATE_HOME", "/proc/none")];
         let terminal = Terminal::sized(&home, &["learn"], columns, 60, &nowhere);
-        terminal.wait_for("answer");
+        terminal.wait_for("q quit");
         // Code is indented; it is not wrapped, so that it can be copied.
         let broken = terminal.broken_lines();
         assert!(broken.iter().all(|line| line.starts_with("  ")), "{broken:#?}");
