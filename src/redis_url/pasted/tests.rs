@@ -301,8 +301,10 @@ mod mutations {
         // The URL inside may be valid; then its host is the host.
         let inner = text.rfind("redis").map_or("", |at| &text[at..]);
         // A change may put the password into the same word as the host.
-        // A shell removes quotes and backslashes.
-        let typed = super::super::typos::to_typed_characters(text).replace(['\\', '"', '\''], "");
+        // A shell joins a line that ends with a backslash and the next, and removes quotes and other backslashes.
+        let typed = super::super::typos::to_typed_characters(text)
+            .replace("\\\n", "")
+            .replace(['\\', '"', '\''], "");
         let mut words = typed.split([':', '/', '?', '#', ',', '@', '=', ' ', ';', '"', '\'']);
         let is_one_word = words.any(|word| {
             meant
