@@ -27,7 +27,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             .as_ref()
             .and_then(|response| judge_select(target, response, seen));
     }
-    if let Some(finding) = login_error_after_ok("PING", response, seen) {
+    if let Some(finding) = login_error_after_ok("PING", response, target, seen) {
         return Some(finding);
     }
     // What a user may do on a Sentinel does not matter, because the data is elsewhere.
@@ -48,8 +48,11 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         {
             return judge_select(target, select, seen);
         }
-        let behind_proxy = login_error_after_ok("HGETALL", read, seen);
-        return Some(behind_proxy.unwrap_or_else(|| unusable(read, "HGETALL", seen)));
+        let behind_proxy = login_error_after_ok("HGETALL", read, target, seen);
+        return Some(
+            behind_proxy
+                .unwrap_or_else(|| unusable(&read.without(target.password.as_ref()), "HGETALL", seen)),
+        );
     }
     // PING is not allowed or renamed, and the requests after it got no reply: the connection is at fault.
     if seen.requests.read.is_none() && seen.requests.stopped_at.is_some() {
@@ -64,10 +67,17 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
 }
 
 /// Judges an error about the login in reply to another command, although AUTH got OK.
-fn login_error_after_ok(command: &str, response: &Response, seen: &Observations) -> Option<Finding> {
+fn login_error_after_ok(
+    command: &str,
+    response: &Response,
+    target: &Target,
+    seen: &Observations,
+) -> Option<Finding> {
     let is_logged_in = seen.is_logged_in();
-    let error = response.error().filter(|_| is_logged_in)?;
-    match ErrorReply::of(&error)?.cause {
+    let cause = ErrorReply::of(&response.error().filter(|_| is_logged_in)?)?.cause;
+    // The reply may repeat the password.
+    let error = response.without(target.password.as_ref()).error()?;
+    match cause {
         Cause::AuthRequired => Some(no_login_behind_proxy(command, &error)),
         Cause::AuthFailed | Cause::AuthNotConfigured => Some(
             Finding::proved(Cause::ProtoUnexpected)

@@ -429,6 +429,12 @@ impl World {
                 Door::MaxClients if is_tls => Door::ClosesAtOnce,
                 door => door,
             },
+            // A Sentinel has no data to load, to save or to copy.
+            state: if self.role == Role::Sentinel {
+                State::HEALTHY
+            } else {
+                self.state
+            },
             // A Sentinel has no ECHO.
             proxy: match self.proxy {
                 Proxy::OtherReply if self.role == Role::Sentinel => Proxy::Direct,

@@ -126,7 +126,11 @@ const CLAIMS: &[(&str, Holds)] = &[
             .chain(tls)
             .any(|waited| !waited.is_zero() && connecting * 4 > waited)
     }),
-    ("INFO reports", |run| !run.seen.server.fields.is_empty()),
+    // This is also true of CLUSTER INFO.
+    ("INFO reports", |run| {
+        let server = &run.seen.server;
+        !server.fields.is_empty() || server.cluster_state().is_some()
+    }),
 ];
 
 type Holds = fn(&Run<'_>) -> bool;
