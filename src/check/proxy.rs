@@ -103,7 +103,7 @@ struct Shared {
     changed: watch::Sender<u64>,
     target: Arc<dyn Fn() -> Target + Send + Sync>,
     trust: Trust,
-    /// Looks at keys, on a connection of its own.
+    /// Reads keys through a separate connection to Redis.
     inspector: RedisConnection,
     /// Open connections to Redis that no connection of the app uses yet.
     spare: Mutex<Vec<Stream>>,

@@ -27,7 +27,7 @@ const PAUSE_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Sandbox {
     pub connection: LessonConnection,
     keys: BTreeSet<Vec<u8>>,
-    /// MULTI and the commands that follow it, up to EXEC. Redis has executed none of them, so they can be sent again if
+    /// MULTI and the commands after it, until EXEC. Redis only queues them, so it is safe to send them again if
     /// the connection is lost.
     transaction: Vec<Vec<Vec<u8>>>,
     /// Whether keys are watched (WATCH). If the connection is lost, the server forgets the watched keys.

@@ -195,7 +195,7 @@ impl Observations {
             || self.second_connection_works() && self.write_test.is_none()
     }
 
-    /// Whether a cluster announces nodes but none of them can be reached.
+    /// Whether all nodes that the cluster announces are unreachable.
     pub fn reaches_no_announced_node(&self) -> bool {
         let announced = &self.server.announced;
         !announced.is_empty() && !announced.iter().any(Dial::is_connected)
