@@ -237,6 +237,24 @@ fn a_port_in_use_is_reported_before_the_app_starts() {
 }
 
 #[test]
+fn the_last_output_of_an_app_that_does_not_start_is_shown_line_by_line() {
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let script = "echo first line >&2; echo last line >&2; exit 1";
+    let command = ["sh", "-c", script].map(str::to_owned);
+    let finished = home
+        .sessiontut(arguments(4, 2, free_port(), &[], &command))
+        .redis(&redis.url())
+        .run()
+        .expect(1);
+    let lines: Vec<&str> = finished.stderr.lines().map(str::trim).collect();
+    assert!(
+        lines.contains(&"first line") && lines.contains(&"last line"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
 fn without_redis_the_exit_status_is_that_of_ping() {
     let home = Home::new();
     let arguments = arguments(4, 2, free_port(), &[], &wrong_app(4, ""));

@@ -42,8 +42,13 @@ pub(crate) enum AppError {
     PortInUse(u16),
     #[error("cannot start {program}: {error}")]
     Start { program: String, error: io::Error },
-    #[error("the app ended before its port {port} answered; its output is in {output}:\n{tail}")]
-    Ended { port: u16, output: String, tail: String },
+    #[error("the app ended before its port {port} answered; its output is in {output}")]
+    Ended {
+        port: u16,
+        output: String,
+        /// The last lines of its output.
+        tail: Vec<String>,
+    },
     #[error("port {port} did not answer within {} s; the app must listen on the port in PORT (its output is in {output})", READY_WITHIN.as_secs())]
     NotReady { port: u16, output: String },
 }
@@ -171,10 +176,11 @@ impl App {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    fn output_tail(&self) -> String {
+    fn output_tail(&self) -> Vec<String> {
         let output = self.output();
         let lines: Vec<&str> = output.lines().collect();
-        lines[lines.len().saturating_sub(10)..].join("\n")
+        let last = &lines[lines.len().saturating_sub(10)..];
+        last.iter().map(|line| (*line).to_owned()).collect()
     }
 
     /// Whether the app has ended by itself.

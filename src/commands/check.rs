@@ -13,7 +13,7 @@ use url::Url;
 use super::chosen::{self, Choice};
 use super::{Error, guest};
 use crate::check;
-use crate::check::app::{App, StartCommand, answers};
+use crate::check::app::{App, AppError, StartCommand, answers};
 use crate::check::browser::Site;
 use crate::check::grader::Grader;
 use crate::check::proxy::Proxy;
@@ -77,7 +77,7 @@ fn settings(args: &CheckArgs) -> Result<Settings, Error> {
         .filter(|url| url.scheme() == "http" && url.host().is_some());
     let base = base.ok_or_else(|| {
         Error::usage(format!(
-            "--url {}: expected a URL such as http://127.0.0.1:5000",
+            "--url {}: expected the address of the app itself, such as http://127.0.0.1:5000 (https:// is not supported)",
             args.url
         ))
     })?;
@@ -199,7 +199,13 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
 async fn app(args: &CheckArgs, address: SocketAddr, redis_url: Option<String>) -> Result<Option<App>, Error> {
     if !args.command.is_empty() {
         let command = StartCommand::new(args.command.clone(), address, redis_url, output_file()?);
-        return Ok(Some(App::start(command).await.map_err(anyhow::Error::from)?));
+        let started = App::start(command).await;
+        if let Err(AppError::Ended { tail, .. }) = &started {
+            for line in tail {
+                ui::whole_note(&format!("  {line}"));
+            }
+        }
+        return Ok(Some(started.map_err(anyhow::Error::from)?));
     }
     if let Some(url) = redis_url {
         ui::note("start the app with:");
