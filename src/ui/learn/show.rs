@@ -109,12 +109,17 @@ impl TerminalLearner {
             .put(&format!("{} {}", ">".dimmed(), sanitize::line(source).bold()));
     }
 
-    pub(super) fn outcome(&mut self, outcome: &Outcome) {
+    /// Removes the commands that are about to run: each is printed again with its reply.
+    pub(super) fn take_back_pending(&mut self) {
         if let Some(pending) = self.pending.take()
             && pending.after == self.screen.written
         {
             self.screen.take_back(pending.before);
         }
+    }
+
+    pub(super) fn outcome(&mut self, outcome: &Outcome) {
+        self.take_back_pending();
         self.command_line(&outcome.command);
         self.reply(&outcome.got);
         if let ReplyVerdict::Differs { expected, why } = &outcome.verdict {

@@ -143,6 +143,8 @@ impl Learner for TerminalLearner {
             }
             CourseEvent::CountdownOver => {
                 self.screen.clear_line();
+                // A message about the wait comes before the replies.
+                self.take_back_pending();
                 // Keys that were pressed during the countdown are not answers to the next question.
                 prompt::discard_typed();
             }
