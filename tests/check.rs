@@ -160,11 +160,11 @@ fn the_examples_and_our_own_app_pass() {
             vec![
                 text(&tools::python()),
                 "-B".into(),
-                text(&example("flask").join(format!("step{stage}.py"))),
+                text(&example("flask").join(format!("stage{stage}.py"))),
             ],
             vec![
                 text(&required("node", "nodejs")),
-                text(&express.path().join(format!("step{stage}.js"))),
+                text(&express.path().join(format!("stage{stage}.js"))),
             ],
             vec![text(&tools::axum_example(stage))],
             vec![

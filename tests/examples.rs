@@ -15,14 +15,14 @@ use support::process::{Process, required};
 use support::{App, RedisServer, tools};
 use tempfile::TempDir;
 
-const STEPS: [u8; 4] = [1, 2, 3, 4];
+const STAGES: [u8; 4] = [1, 2, 3, 4];
 
 #[test]
 fn the_flask_app_passes_the_drive() {
-    let program = |step: u8| {
+    let program = |stage: u8| {
         let mut command = Command::new(tools::python());
         command
-            .args(["-B", &format!("step{step}.py")])
+            .args(["-B", &format!("stage{stage}.py")])
             .current_dir(example("flask"));
         command
     };
@@ -41,9 +41,9 @@ fn the_express_app_passes_the_drive() {
     }
     symlink(tools::node_modules("express"), folder.path().join("node_modules")).unwrap();
     let node = required("node", "nodejs");
-    let program = |step: u8| {
+    let program = |stage: u8| {
         let mut command = Command::new(&node);
-        command.arg(format!("step{step}.js")).current_dir(folder.path());
+        command.arg(format!("stage{stage}.js")).current_dir(folder.path());
         command
     };
     passes(&program);
@@ -51,15 +51,15 @@ fn the_express_app_passes_the_drive() {
 
 #[test]
 fn the_axum_app_passes_the_drive() {
-    passes(&|step| Command::new(tools::axum_example(step)));
+    passes(&|stage| Command::new(tools::axum_example(stage)));
 }
 
 #[test]
 fn our_own_app_passes_the_drive() {
-    for step in STEPS {
+    for stage in STAGES {
         let mut redis = RedisServer::start();
-        let app = App::start(&redis.url(), &["--step", &step.to_string()]);
-        drive(step, app.port, &mut redis);
+        let app = App::start(&redis.url(), &["--stage", &stage.to_string()]);
+        drive(stage, app.port, &mut redis);
     }
 }
 
@@ -68,9 +68,9 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn passes(program: &dyn Fn(u8) -> Command) {
-    for step in STEPS {
+    for stage in STAGES {
         let mut redis = RedisServer::start();
-        let mut command = program(step);
+        let mut command = program(stage);
         command
             .env("PORT", "0")
             .env("SECRET_KEY", "a key for the tests")
@@ -80,7 +80,7 @@ fn passes(program: &dyn Fn(u8) -> Command) {
         let log = scratch.path().join("log");
         let _running = Process::start(command, &log, || port_in(&log).is_some()).unwrap();
         let port = port_in(&log).unwrap();
-        drive(step, port, &mut redis);
+        drive(stage, port, &mut redis);
     }
 }
 

@@ -65,26 +65,26 @@ fn keys_of(server: &RedisServer, words: &[String]) -> Vec<String> {
 #[test]
 fn serve_uses_only_keys_with_the_prefix() {
     let server = redis_with_another_key();
-    // Step 2 sets no TTL; the keys it created are deleted when it stops.
-    for step in ["1", "2", "3", "4"] {
+    // Stage 2 sets no TTL; the keys it created are deleted when it stops.
+    for stage in ["1", "2", "3", "4"] {
         let monitor = server.monitor();
-        let app = App::start(&server.url(), &["--step", step]);
+        let app = App::start(&server.url(), &["--stage", stage]);
         let mut ada = app.logged_in("ada");
         ada.get("/").expect(200);
         ada.get("/").expect(200);
         app.logged_in("grace").get("/").expect(200);
         ada.get("/logout").expect(303);
         app.stop().expect(0);
-        let touched = assert_only_our_keys(&server, &monitor, &["serve", "--step", step]);
+        let touched = assert_only_our_keys(&server, &monitor, &["serve", "--stage", stage]);
         assert!(
-            touched > 0 || step == "1",
-            "step {step} sent no command with a key"
+            touched > 0 || stage == "1",
+            "stage {stage} sent no command with a key"
         );
     }
 }
 
 #[test]
-fn the_step_commands_and_ping_use_only_keys_with_the_prefix() {
+fn the_stage_commands_and_ping_use_only_keys_with_the_prefix() {
     let server = redis_with_another_key();
     let home = Home::new();
     for words in [

@@ -87,11 +87,11 @@ fn code_that_is_not_that_of_the_example_is_named_with_its_line() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     for file in [
         "flask/common.py",
-        "flask/step2.py",
+        "flask/stage2.py",
         "express/common.js",
-        "express/step2.js",
+        "express/stage2.js",
         "axum/common.rs",
-        "axum/step2.rs",
+        "axum/stage2.rs",
     ] {
         let copy = project.path().join("examples").join(file);
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
@@ -110,7 +110,7 @@ fn code_that_is_not_that_of_the_example_is_named_with_its_line() {
     let line = before.lines().count() + 1;
     for wanted in [
         format!("03-count-visits.md:{line}"),
-        "examples/flask/step2.py#visits".to_owned(),
+        "examples/flask/stage2.py#visits".to_owned(),
         "def count_visit(name):".to_owned(),
     ] {
         assert!(output.contains(&wanted), "{wanted} is not in:\n{output}");

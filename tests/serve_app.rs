@@ -1,4 +1,4 @@
-//! Tests each step of the app: routes, texts, cookies, and the data in Redis afterwards.
+//! Tests each stage of the app: routes, texts, cookies, and the data in Redis afterwards.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -10,8 +10,8 @@ use support::{App, Home, RedisServer, Visitor};
 
 const SECRET: &[(&str, &str)] = &[("SECRET_KEY", "correct horse battery staple")];
 
-fn app(server: &RedisServer, step: &str) -> App {
-    App::start(&server.url(), &["--step", step])
+fn app(server: &RedisServer, stage: &str) -> App {
+    App::start(&server.url(), &["--stage", stage])
 }
 
 /// Returns all keys except those that instances use to announce themselves.
@@ -22,10 +22,10 @@ fn session_keys(server: &RedisServer) -> Vec<String> {
 }
 
 #[test]
-fn every_step_logs_a_visitor_in_and_out() {
+fn every_stage_logs_a_visitor_in_and_out() {
     let server = RedisServer::start();
-    for step in ["1", "2", "3", "4"] {
-        let app = app(&server, step);
+    for stage in ["1", "2", "3", "4"] {
+        let app = app(&server, stage);
         let mut visitor = app.visitor();
         visitor.get("/").expect(200).says("You are not logged in");
         let form = visitor.get("/login").expect(200);
@@ -37,7 +37,7 @@ fn every_step_logs_a_visitor_in_and_out() {
         for visit in 1..=3 {
             let page = visitor.get("/").expect(200).says("Logged in as ada");
             assert!(!page.text().contains("You are not logged in"));
-            assert_eq!(page.visits(), (step != "1").then_some(visit), "step {step}");
+            assert_eq!(page.visits(), (stage != "1").then_some(visit), "stage {stage}");
         }
         visitor.get("/login").expect(200);
         let answer = visitor.get("/logout").expect(303);
@@ -50,10 +50,10 @@ fn every_step_logs_a_visitor_in_and_out() {
 }
 
 #[test]
-fn the_default_is_step_four_and_the_first_line_contains_the_url() {
+fn the_default_is_stage_four_and_the_first_line_contains_the_url() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &[]);
-    assert!(app.visitor().get("/").body.contains("data-step=\"4\""));
+    assert!(app.visitor().get("/").body.contains("data-stage=\"4\""));
     let address = format!("http://127.0.0.1:{}/", app.port);
     let finished = app.stop().expect(0);
     let lines: Vec<&str> = finished.stdout.lines().collect();
@@ -64,9 +64,9 @@ fn the_default_is_step_four_and_the_first_line_contains_the_url() {
 #[test]
 fn the_cookie_has_the_same_attributes_when_it_is_set_and_deleted() {
     let server = RedisServer::start();
-    for step in ["1", "2", "3", "4"] {
+    for stage in ["1", "2", "3", "4"] {
         for (option, secure) in [("--ttl=10", false), ("--secure-cookies", true)] {
-            let app = App::start(&server.url(), &["--step", step, option]);
+            let app = App::start(&server.url(), &["--stage", stage, option]);
             let mut visitor = app.visitor();
             let login = visitor.log_in("ada");
             let logout = visitor.get("/logout");
@@ -86,8 +86,8 @@ fn the_cookie_has_the_same_attributes_when_it_is_set_and_deleted() {
 #[test]
 fn an_invalid_cookie_is_ignored() {
     let server = RedisServer::start();
-    for step in ["1", "2", "3", "4"] {
-        let app = app(&server, step);
+    for stage in ["1", "2", "3", "4"] {
+        let app = app(&server, stage);
         let cookie = app.logged_in("ada").cookie.unwrap();
         let mut changed: Vec<String> = (0..cookie.len())
             .map(|at| {
@@ -136,7 +136,7 @@ fn other_cookies_of_the_host_are_ignored() {
 }
 
 #[test]
-fn step_one_does_not_use_redis() {
+fn stage_one_does_not_use_redis() {
     let server = RedisServer::start();
     let app = app(&server, "1");
     app.logged_in("ada").get("/").expect(200).says("Logged in as ada");
@@ -147,7 +147,7 @@ fn step_one_does_not_use_redis() {
 }
 
 #[test]
-fn step_two_counts_in_hashes_without_a_ttl_and_deletes_those_that_it_created() {
+fn stage_two_counts_in_hashes_without_a_ttl_and_deletes_those_that_it_created() {
     let server = RedisServer::start();
     server.ask(&["HSET", "sessiontut:user:before", "visits", "7"]);
     let app = app(&server, "2");
@@ -165,9 +165,9 @@ fn step_two_counts_in_hashes_without_a_ttl_and_deletes_those_that_it_created() {
 }
 
 #[test]
-fn step_three_resets_the_ttl_of_the_hash_at_every_visit() {
+fn stage_three_resets_the_ttl_of_the_hash_at_every_visit() {
     let server = RedisServer::start();
-    let app = App::start(&server.url(), &["--step", "3", "--ttl", "1"]);
+    let app = App::start(&server.url(), &["--stage", "3", "--ttl", "1"]);
     let mut ada = app.logged_in("ada");
     assert_eq!(ada.get("/").visits(), Some(1));
     assert_eq!(ada.get("/").visits(), Some(2));
@@ -180,7 +180,7 @@ fn step_three_resets_the_ttl_of_the_hash_at_every_visit() {
 }
 
 #[test]
-fn step_four_stores_the_session_but_not_the_token_in_redis() {
+fn stage_four_stores_the_session_but_not_the_token_in_redis() {
     let server = RedisServer::start();
     let app = app(&server, "4");
     let mut ada = app.logged_in("Ada L.");
@@ -201,7 +201,7 @@ fn step_four_stores_the_session_but_not_the_token_in_redis() {
 }
 
 #[test]
-fn a_session_of_step_four_expires_and_is_not_recreated() {
+fn a_session_of_stage_four_expires_and_is_not_recreated() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "1"]);
     let mut ada = app.logged_in("ada");
@@ -316,13 +316,13 @@ fn a_head_request_counts_no_visit_and_ends_no_session() {
 fn a_missing_or_short_secret_key_causes_a_one_line_warning() {
     let server = RedisServer::start();
     for variables in [&[][..], &[("SECRET_KEY", "")], &[("SECRET_KEY", "short")]] {
-        let app = App::start_in(Home::new(), Some(&server.url()), &["--step", "1"], variables);
+        let app = App::start_in(Home::new(), Some(&server.url()), &["--stage", "1"], variables);
         let finished = app.stop().expect(0);
         let lines: Vec<&str> = finished.stderr.lines().collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].contains("SECRET_KEY"), "{lines:?}");
     }
-    let app = App::start_in(Home::new(), Some(&server.url()), &["--step", "1"], SECRET);
+    let app = App::start_in(Home::new(), Some(&server.url()), &["--stage", "1"], SECRET);
     assert_eq!(app.stop().expect(0).stderr, "");
 }
 

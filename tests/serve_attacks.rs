@@ -85,8 +85,8 @@ fn a_key_recreated_for_an_expired_token_is_deleted_even_if_the_client_disconnect
 #[test]
 fn a_name_cannot_inject_headers_or_markup() {
     let server = RedisServer::start();
-    for step in ["1", "2", "3", "4"] {
-        let app = App::start(&server.url(), &["--step", step]);
+    for stage in ["1", "2", "3", "4"] {
+        let app = App::start(&server.url(), &["--stage", stage]);
         for name in [
             "<script>alert(1)</script>",
             "\"><img src=x onerror=alert(1)>",
@@ -241,8 +241,8 @@ fn a_form_of_another_content_type_is_refused_with_the_expected_type() {
 #[test]
 fn a_cookie_that_is_not_utf8_is_ignored_and_removed_at_logout() {
     let server = RedisServer::start();
-    for step in ["1", "4"] {
-        let app = App::start(&server.url(), &["--step", step]);
+    for stage in ["1", "4"] {
+        let app = App::start(&server.url(), &["--stage", stage]);
         let head = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: session=");
         let ask = |path: &str| send(app.port, &[head(path).as_bytes(), b"\xff\xfe\r\n\r\n"].concat());
         ask("/").expect(200).says("You are not logged in");
@@ -352,20 +352,20 @@ fn only_the_visitors_own_request_logs_out_or_counts_a_visit() {
 #[test]
 fn the_first_valid_one_of_several_cookies_counts() {
     let server = RedisServer::start();
-    for step in ["1", "2", "3", "4"] {
-        let app = App::start(&server.url(), &["--step", step, "--ttl", "600"]);
+    for stage in ["1", "2", "3", "4"] {
+        let app = App::start(&server.url(), &["--stage", stage, "--ttl", "600"]);
         let mut gone = app.logged_in("eve");
         let ended = gone.cookie.clone().unwrap();
         gone.get("/logout");
         let own = app.logged_in("ada").cookie.unwrap();
         for other in ["x", "a.b.c", &"A".repeat(43), ended.as_str()] {
-            // In steps 1 to 3, a cookie remains valid after a logout.
-            if other == ended && step != "4" {
+            // In stages 1 to 3, a cookie remains valid after a logout.
+            if other == ended && stage != "4" {
                 continue;
             }
             let both = format!("{other}; session={own}");
             let page = app.visitor().with_cookie(&both).get("/").says("Logged in as ada");
-            assert!(page.body.contains("id=\"cookies\""), "{step} {other}");
+            assert!(page.body.contains("id=\"cookies\""), "{stage} {other}");
         }
         let alone = app.visitor().with_cookie(&own).get("/");
         assert!(!alone.body.contains("id=\"cookies\""));
@@ -373,10 +373,10 @@ fn the_first_valid_one_of_several_cookies_counts() {
 }
 
 #[test]
-fn a_signed_cookie_is_valid_for_its_own_step_and_until_the_maximum_age() {
+fn a_signed_cookie_is_valid_for_its_own_stage_and_until_the_maximum_age() {
     let server = RedisServer::start();
-    let start = |step: &str, arguments: &[&str]| {
-        let arguments = [&["--step", step], arguments].concat();
+    let start = |stage: &str, arguments: &[&str]| {
+        let arguments = [&["--stage", stage], arguments].concat();
         App::start_in(
             support::Home::new(),
             Some(&server.url()),
@@ -384,7 +384,7 @@ fn a_signed_cookie_is_valid_for_its_own_step_and_until_the_maximum_age() {
             &[("SECRET_KEY", "a key of sixteen bytes or more")],
         )
     };
-    let apps = ["1", "2", "3"].map(|step| start(step, &[]));
+    let apps = ["1", "2", "3"].map(|stage| start(stage, &[]));
     for (number, app) in apps.iter().enumerate() {
         let visitor = app.logged_in("ada");
         for (other, elsewhere) in apps.iter().enumerate() {
@@ -393,8 +393,8 @@ fn a_signed_cookie_is_valid_for_its_own_step_and_until_the_maximum_age() {
             assert_eq!(is_valid, number == other, "{number} {other}");
         }
     }
-    for step in ["1", "3"] {
-        let app = start(step, &["--max-age", "1s"]);
+    for stage in ["1", "3"] {
+        let app = start(stage, &["--max-age", "1s"]);
         let mut visitor = app.logged_in("ada");
         wait_for("the cookie to expire", || {
             visitor.get("/").body.contains("not logged in").then_some(())
@@ -543,10 +543,10 @@ fn a_reader_of_the_log_who_stops_reading_stops_no_visitor() {
 }
 
 #[test]
-fn step_two_deletes_only_what_it_created() {
+fn stage_two_deletes_only_what_it_created() {
     let server = RedisServer::start();
     server.ask(&["HSET", "sessiontut:user:ada", "email", "ada@example.org"]);
-    let app = App::start(&server.url(), &["--step", "2"]);
+    let app = App::start(&server.url(), &["--stage", "2"]);
     for name in ["ada", "eve", "mallory"] {
         app.logged_in(name).get("/").says("Visits: 1");
     }
@@ -560,8 +560,8 @@ fn step_two_deletes_only_what_it_created() {
 #[test]
 fn a_hash_that_others_changed_is_named_on_its_visitors_page() {
     let server = RedisServer::start();
-    for step in ["2", "3", "4"] {
-        let app = App::start(&server.url(), &["--step", step, "--ttl", "600"]);
+    for stage in ["2", "3", "4"] {
+        let app = App::start(&server.url(), &["--stage", stage, "--ttl", "600"]);
         let mut eve = app.logged_in("eve");
         eve.get("/").expect(200);
         let keys = server.keys();
@@ -571,10 +571,10 @@ fn a_hash_that_others_changed_is_named_on_its_visitors_page() {
             .unwrap();
         let mut ada = app.logged_in("ada");
         server.ask(&["HSET", key, "visits", "many"]);
-        assert!(eve.get("/").expect(503).body.contains(key.as_str()), "{step}");
+        assert!(eve.get("/").expect(503).body.contains(key.as_str()), "{stage}");
         server.ask(&["DEL", key]);
         server.ask(&["SET", key, "text"]);
-        assert!(eve.get("/").expect(503).body.contains(key.as_str()), "{step}");
+        assert!(eve.get("/").expect(503).body.contains(key.as_str()), "{stage}");
         ada.get("/").says("Logged in as ada");
         server.ask(&["FLUSHALL"]);
     }

@@ -80,8 +80,8 @@ async fn logging_out_takes_the_cookie_and_the_key() {
 #[tokio::test]
 async fn a_tampered_cookie_is_logged_out() {
     let server = RedisServer::start();
-    for step in ["1", "4"] {
-        let app = App::start(&server.url(), &["--step", step, "--ttl", "600"]);
+    for stage in ["1", "4"] {
+        let app = App::start(&server.url(), &["--stage", stage, "--ttl", "600"]);
         let browser = Browser::start(Scripts::On).await;
         browser.log_in(app.port, "ada").await;
         let cookie = browser.client.get_named_cookie("session").await.unwrap();
@@ -218,7 +218,7 @@ async fn a_redis_that_goes_and_comes_is_seen_on_the_open_page() {
 async fn the_page_fits_in_light_and_dark_and_on_a_phone() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "60"]);
-    let second = App::start(&server.url(), &["--step", "3"]);
+    let second = App::start(&server.url(), &["--stage", "3"]);
     let browser = Browser::start(Scripts::On).await;
     browser.log_in(app.port, "Ada Lovelace").await;
     let link = format!("http://127.0.0.1:{}/", second.port);

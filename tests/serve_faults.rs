@@ -174,7 +174,7 @@ fn a_slow_server_gives_503_in_time() {
 fn the_hashes_of_many_users_are_deleted_over_a_slow_connection() {
     let server = RedisServer::start();
     let slow = Proxy::before(server.port());
-    let app = App::start(&format!("redis://127.0.0.1:{}", slow.port), &["--step", "2"]);
+    let app = App::start(&format!("redis://127.0.0.1:{}", slow.port), &["--stage", "2"]);
     for user in 0..40 {
         app.logged_in(&format!("user{user}")).get("/").expect(200);
     }
@@ -348,9 +348,9 @@ fn a_tls_tunnel_that_is_killed_under_load_loses_no_visit() {
 #[test]
 fn many_requests_of_one_session_count_exactly() {
     let server = RedisServer::start();
-    for step in ["2", "3", "4"] {
-        let app = App::start(&server.url(), &["--step", step, "--ttl", "600"]);
-        let ada = app.logged_in(&format!("ada{step}"));
+    for stage in ["2", "3", "4"] {
+        let app = App::start(&server.url(), &["--stage", stage, "--ttl", "600"]);
+        let ada = app.logged_in(&format!("ada{stage}"));
         counts_exactly(&[ada]);
     }
 }
@@ -412,15 +412,15 @@ fn two_logins_at_once_start_two_valid_sessions() {
 }
 
 #[test]
-fn every_step_works_on_valkey() {
+fn every_stage_works_on_valkey() {
     let Some(server) = valkey::start() else {
         return;
     };
-    for step in ["1", "2", "3", "4"] {
-        let app = App::start(&server.url(), &["--step", step]);
-        let mut ada = app.logged_in(&format!("ada{step}"));
+    for stage in ["1", "2", "3", "4"] {
+        let app = App::start(&server.url(), &["--stage", stage]);
+        let mut ada = app.logged_in(&format!("ada{stage}"));
         let page = ada.get("/").expect(200);
-        assert_eq!(page.visits(), (step != "1").then_some(1));
+        assert_eq!(page.visits(), (stage != "1").then_some(1));
         ada.get("/logout").expect(303);
         ada.get("/").says("You are not logged in");
     }
@@ -485,9 +485,9 @@ fn without_multi_and_expire_no_key_is_created() {
 }
 
 #[test]
-fn the_live_view_of_step_1_asks_redis_nothing() {
+fn the_live_view_of_stage_1_asks_redis_nothing() {
     let server = RedisServer::start();
-    let app = App::start(&server.url(), &["--step", "1"]);
+    let app = App::start(&server.url(), &["--stage", "1"]);
     let mut ada = app.logged_in("ada");
     ada.get("/events").expect(204);
     assert_eq!(server.keys(), Vec::<String>::new());

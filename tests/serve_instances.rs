@@ -13,14 +13,14 @@ use support::{App, Home, RedisServer};
 
 const SECRET: &[(&str, &str)] = &[("SECRET_KEY", "correct horse battery staple")];
 
-fn app(server: &RedisServer, step: &str) -> App {
-    App::start(&server.url(), &["--step", step])
+fn app(server: &RedisServer, stage: &str) -> App {
+    App::start(&server.url(), &["--stage", stage])
 }
 
 #[test]
 fn instances_with_one_secret_key_accept_each_others_cookies_and_others_do_not() {
     let server = RedisServer::start();
-    let start = |key| App::start_in(Home::new(), Some(&server.url()), &["--step", "2"], key);
+    let start = |key| App::start_in(Home::new(), Some(&server.url()), &["--stage", "2"], key);
     let (one, same) = (start(SECRET), start(SECRET));
     let other = start(&[("SECRET_KEY", "another key of sixteen bytes")]);
     let ada = one.logged_in("ada");
@@ -76,11 +76,11 @@ fn fake_instances_in_redis_do_not_become_links() {
         server.ask(&[
             "SET",
             &format!("sessiontut:instance:{address}"),
-            "step 4",
+            "stage 4",
             "EX",
             "60",
         ]);
-        server.ask(&["HSET", "sessiontut:instances", address, "step 4"]);
+        server.ask(&["HSET", "sessiontut:instances", address, "stage 4"]);
     }
     let other = App::start(&server.url(), &[]);
     let link = format!("href=\"http://127.0.0.1:{}/\"", other.port);
@@ -99,7 +99,7 @@ fn a_list_of_instances_over_1_mb_fails_no_visit_and_expires() {
     let app = app(&server, "4");
     let mut ada = app.logged_in("ada");
     let large = "x".repeat(1_100_000);
-    server.ask(&["HSET", "sessiontut:instances", &large, "step 4"]);
+    server.ask(&["HSET", "sessiontut:instances", &large, "stage 4"]);
     server.ask(&["EXPIRE", "sessiontut:instances", "5"]);
     wait_for("the list to expire", || {
         ada.get("/").expect(200);
@@ -124,8 +124,8 @@ fn an_instance_on_all_addresses_is_announced_under_a_reachable_one() {
     });
     assert!(!announced.contains("0.0.0.0"), "{announced}");
     // Addresses that other clients write there must not become links to other hosts.
-    server.ask(&["HSET", "sessiontut:instances", "0.0.0.0:81", "step 4"]);
-    server.ask(&["SET", "sessiontut:instance:0.0.0.0:81", "step 4"]);
+    server.ask(&["HSET", "sessiontut:instances", "0.0.0.0:81", "stage 4"]);
+    server.ask(&["SET", "sessiontut:instance:0.0.0.0:81", "stage 4"]);
     let app = App::start(&server.url(), &[]);
     let page = wait_for("the other instance", || {
         let page = app.visitor().get("/").body;
@@ -172,14 +172,14 @@ fn metadata_service() -> String {
     format!("http://{address}/")
 }
 
-/// Starts step 1 on a simulated EC2 instance, and returns its first line and its notes.
+/// Starts stage 1 on a simulated EC2 instance, and returns its first line and its notes.
 #[track_caller]
 fn on_ec2(listen: &str) -> (String, String) {
     let service = metadata_service();
     // The service must reply within 150 ms, which a busy machine may miss.
     wait_for("the metadata service to answer in time", || {
         let mut running = Home::new()
-            .sessiontut(["serve", "--step", "1", "--listen", listen])
+            .sessiontut(["serve", "--stage", "1", "--listen", listen])
             .env("AWS_EC2_METADATA_DISABLED", "false")
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &service)
             .env("USER", "ubuntu")

@@ -8,8 +8,8 @@ use support::golden::assert_golden;
 use support::http::{connect, send, try_send, unescaped};
 use support::{App, Home, Monitor, RedisServer};
 
-fn app(server: &RedisServer, step: &str) -> App {
-    App::start(&server.url(), &["--step", step])
+fn app(server: &RedisServer, stage: &str) -> App {
+    App::start(&server.url(), &["--stage", stage])
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn the_source_page_shows_the_session_store() {
     let lesson = include_str!("../lessons/05-session-store.md");
     let server = RedisServer::start();
     let app = app(&server, "4");
-    let page = app.visitor().get("/source?lang=rust&step=4").expect(200).body;
+    let page = app.visitor().get("/source?lang=rust&stage=4").expect(200).body;
     let page: Vec<String> = unescaped(&page)
         .lines()
         .map(|line| line.trim().to_owned())
@@ -122,14 +122,16 @@ fn the_source_page_shows_the_session_store() {
 }
 
 #[test]
-fn the_source_page_has_every_step_but_no_other_files() {
+fn the_source_page_has_every_stage_but_no_other_files() {
     let server = RedisServer::start();
     let app = app(&server, "3");
     let mut visitor = app.visitor();
     visitor.get("/source").expect(200).says("visits");
-    for step in ["1", "2", "3", "4"] {
-        let page = visitor.get(&format!("/source?lang=rust&step={step}")).expect(200);
-        assert!(page.body.contains(&format!("data-source-step=\"{step}\"")));
+    for stage in ["1", "2", "3", "4"] {
+        let page = visitor
+            .get(&format!("/source?lang=rust&stage={stage}"))
+            .expect(200);
+        assert!(page.body.contains(&format!("data-source-stage=\"{stage}\"")));
     }
     for (language, word) in [
         ("rust", "pub fn generate"),
@@ -138,7 +140,7 @@ fn the_source_page_has_every_step_but_no_other_files() {
         ("axum", ".hincr("),
     ] {
         let page = visitor
-            .get(&format!("/source?lang={language}&step=4"))
+            .get(&format!("/source?lang={language}&stage=4"))
             .expect(200)
             .says(word);
         assert!(
@@ -146,7 +148,7 @@ fn the_source_page_has_every_step_but_no_other_files() {
             "{language} shows the lessons' marks"
         );
     }
-    for query in ["step=5", "step=x", "lang=../../Cargo.toml", "lang=%3Cb%3E"] {
+    for query in ["stage=5", "stage=x", "lang=../../Cargo.toml", "lang=%3Cb%3E"] {
         visitor.get(&format!("/source?{query}")).expect(404);
     }
 }
@@ -154,16 +156,16 @@ fn the_source_page_has_every_step_but_no_other_files() {
 #[test]
 fn a_page_view_is_one_round_trip_and_one_transaction() {
     let server = RedisServer::start();
-    for (step, wanted) in [
+    for (stage, wanted) in [
         ("3", "MULTI HINCRBY EXPIRE HGETALL EXEC"),
         ("4", "MULTI HINCRBY EXPIRE HGETALL EXEC"),
     ] {
-        let app = app(&server, step);
+        let app = app(&server, stage);
         let mut ada = app.logged_in("ada");
         let monitor = server.monitor();
         ada.get("/").expect(200);
         let sent = names(&monitor, &server);
-        assert!(sent.contains(wanted), "step {step}: {sent}");
+        assert!(sent.contains(wanted), "stage {stage}: {sent}");
     }
 }
 
@@ -267,16 +269,16 @@ fn without_times(line: &str) -> String {
 #[test]
 fn home_pages_wording() {
     let server = RedisServer::start();
-    for step in ["1", "2", "3", "4"] {
+    for stage in ["1", "2", "3", "4"] {
         let app = App::start_in(
             Home::new(),
             Some(&server.url()),
-            &["--step", step],
+            &["--stage", stage],
             &[("SECRET_KEY", "correct horse battery staple")],
         );
         let logged_out = app.visitor().get("/").body;
         assert_golden(
-            &format!("pages/home-step{step}-logged-out.txt"),
+            &format!("pages/home-stage{stage}-logged-out.txt"),
             &visible(&logged_out, &[]),
         );
         let mut ada = app.logged_in("ada");
@@ -292,7 +294,10 @@ fn home_pages_wording() {
             // It also covers the time.
             variable.push((&signature[..6], "SIGNATURE"));
         }
-        assert_golden(&format!("pages/home-step{step}.txt"), &visible(&page, &variable));
+        assert_golden(
+            &format!("pages/home-stage{stage}.txt"),
+            &visible(&page, &variable),
+        );
         app.stop().expect(0);
     }
 }
@@ -300,12 +305,12 @@ fn home_pages_wording() {
 #[test]
 fn refused_cookies_wording() {
     let server = RedisServer::start();
-    for (step, cookie, name) in [
+    for (stage, cookie, name) in [
         ("1", "x", "signature"),
         ("4", "x", "no-token"),
         ("4", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "no-session"),
     ] {
-        let app = app(&server, step);
+        let app = app(&server, stage);
         let page = app.visitor().with_cookie(cookie).get("/").body;
         let (_, section) = page.split_once("<h2 id=\"cookie\"").unwrap_or_default();
         let (section, _) = section.split_once("</section>").unwrap_or_default();
@@ -343,7 +348,7 @@ fn login_and_error_pages_wording() {
     let large = vec![b'x'; 20_000];
     for (name, answer) in [
         ("not-found", visitor.get("/nowhere").expect(404)),
-        ("source-not-found", visitor.get("/source?step=5").expect(404)),
+        ("source-not-found", visitor.get("/source?stage=5").expect(404)),
         (
             "method-not-allowed",
             visitor.ask("DELETE", "/", &[], None).expect(405),
@@ -402,7 +407,7 @@ fn redis_is_unavailable_wording() {
 fn source_page_wording() {
     let server = RedisServer::start();
     let app = app(&server, "4");
-    let page = app.visitor().get("/source?lang=flask&step=2").expect(200).body;
+    let page = app.visitor().get("/source?lang=flask&stage=2").expect(200).body;
     let (page, _) = page.split_once("<pre").unwrap_or_default();
     assert_golden("pages/source.txt", &visible(page, &[]));
 }

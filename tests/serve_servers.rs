@@ -8,18 +8,18 @@ mod support;
 use support::crowd::visit_exactly_during;
 use support::{App, Certificate, Cluster, Home, RedisServer};
 
-/// Tests the routes and texts of every step for several users, whose keys are on different nodes of a cluster.
+/// Tests the routes and texts of every stage for several users, whose keys are on different nodes of a cluster.
 #[track_caller]
-fn serves_every_step(redis: &str, arguments: &[&str]) {
-    for step in ["1", "2", "3", "4"] {
-        let arguments = [&["--step", step, "--ttl", "600"], arguments].concat();
+fn serves_every_stage(redis: &str, arguments: &[&str]) {
+    for stage in ["1", "2", "3", "4"] {
+        let arguments = [&["--stage", stage, "--ttl", "600"], arguments].concat();
         let app = App::start(redis, &arguments);
         for name in ["ada", "bob", "eve", "joe", "zoe"] {
-            let name = format!("{name}{step}");
+            let name = format!("{name}{stage}");
             let mut visitor = app.logged_in(&name);
             for visit in 1..=2 {
                 let page = visitor.get("/").expect(200).says(&format!("Logged in as {name}"));
-                assert_eq!(page.visits(), (step != "1").then_some(visit));
+                assert_eq!(page.visits(), (stage != "1").then_some(visit));
             }
             visitor.get("/logout").expect(303);
             visitor.get("/").expect(200).says("You are not logged in");
@@ -30,9 +30,9 @@ fn serves_every_step(redis: &str, arguments: &[&str]) {
 }
 
 #[test]
-fn every_step_works_on_a_cluster_and_leaves_no_key_without_a_ttl() {
+fn every_stage_works_on_a_cluster_and_leaves_no_key_without_a_ttl() {
     let cluster = Cluster::start();
-    serves_every_step(&cluster.url(), &[]);
+    serves_every_stage(&cluster.url(), &[]);
     for node in &cluster.nodes {
         for key in node.keys() {
             assert!(node.pttl(&key) > 0, "{key} has no TTL");
@@ -99,17 +99,17 @@ fn a_slot_migration_under_load_loses_no_visit() {
 }
 
 #[test]
-fn every_step_works_over_tls() {
+fn every_stage_works_over_tls() {
     let certificate = Certificate::for_loopback();
     let server = RedisServer::with().tls(&certificate).start();
     let authority = certificate.authority();
-    serves_every_step(&server.url(), &["--ca", authority.to_str().unwrap()]);
+    serves_every_stage(&server.url(), &["--ca", authority.to_str().unwrap()]);
 }
 
 #[test]
-fn every_step_works_with_a_password_which_is_never_shown() {
+fn every_stage_works_with_a_password_which_is_never_shown() {
     let server = RedisServer::with().password("Plover-4417").start();
-    serves_every_step(&server.url(), &[]);
+    serves_every_stage(&server.url(), &[]);
     let wrong = server.url().replace("Plover-4417", "Heron-5518");
     let app = App::start_in(Home::new(), Some(&wrong), &["--log", "json"], &[]);
     let page = app.visitor().log_in("ada").expect(503);

@@ -1,4 +1,4 @@
-//! Code that all steps share: settings, the page, and validation of the login form.
+//! Code that all stages share: settings, the page, and validation of the login form.
 
 use std::env;
 use std::error::Error;

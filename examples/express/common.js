@@ -1,4 +1,4 @@
-// Code that all steps share: settings, the page, and validation of the login form.
+// Code that all stages share: settings, the page, and validation of the login form.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import cookieParser from 'cookie-parser';

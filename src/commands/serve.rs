@@ -17,7 +17,7 @@ use crate::random;
 use crate::redis_client::connect;
 use crate::redis_client::fault::RedisFault;
 use crate::secret::Secret;
-use crate::serve::{self, AccessLog, AppStep, HowToOpen, ServeOptions, ServerEvent};
+use crate::serve::{self, AccessLog, AppStage, HowToOpen, ServeOptions, ServerEvent};
 use crate::session::cookie::SigningKey;
 use crate::signals;
 use crate::ui::serve::{self as show, Log};
@@ -44,13 +44,13 @@ pub(super) fn run_until(
     let log = Log::new(args.log);
     let listener =
         serve::bind(&args.listen).map_err(|fault| Error::usage(format!("{:#}", anyhow!(fault))))?;
-    let step = AppStep::numbered(args.stage).ok_or_else(|| anyhow!("there is no stage {}", args.stage))?;
+    let stage = AppStage::numbered(args.stage).ok_or_else(|| anyhow!("there is no stage {}", args.stage))?;
     let options = ServeOptions {
-        step,
+        stage,
         ttl: Duration::from_secs(args.ttl.into()),
         max_age: args.max_age,
         secure_cookies: args.secure_cookies,
-        key: signing_key(step, &log),
+        key: signing_key(stage, &log),
         cookie_name: cookie_name(args)?,
         hosts: own_names(args),
         log: args.log.map(|LogFormat::Json| -> AccessLog {
@@ -92,7 +92,7 @@ pub(super) fn run_until(
         ServerEvent::Ready(address) => {
             print_how_to_open(
                 &server_log,
-                step,
+                stage,
                 &serve::how_to_open(address, instance.as_ref(), &user),
             );
             ready(address);
@@ -130,8 +130,8 @@ fn own_names(args: &ServeArgs) -> Vec<String> {
 }
 
 /// Prints the URL to open, and the notes on how to reach it.
-fn print_how_to_open(log: &Log, step: AppStep, how: &HowToOpen) {
-    show::ready(&format!("open {} ({step})", how.url));
+fn print_how_to_open(log: &Log, stage: AppStage, how: &HowToOpen) {
+    show::ready(&format!("open {} ({stage})", how.url));
     for text in &how.notes {
         log.note(text);
     }
@@ -151,9 +151,12 @@ fn tell(log: &Log, event: ServerEvent) {
             let text = "Redis is unavailable; pages that need it return 503 until it is back";
             (text.to_owned(), Some(fault))
         }
-        ServerEvent::Deleted(count) => (format!("deleted the {} that step 2 created", hashes(count)), None),
+        ServerEvent::Deleted(count) => (
+            format!("deleted the {} that stage 2 created", hashes(count)),
+            None,
+        ),
         ServerEvent::NotDeleted(count, fault) => {
-            let text = format!("could not delete the {} that step 2 created", hashes(count));
+            let text = format!("could not delete the {} that stage 2 created", hashes(count));
             (text, Some(fault))
         }
     };
@@ -171,7 +174,7 @@ fn hashes(count: usize) -> String {
 }
 
 /// Returns the key from `SECRET_KEY`, or a random key for this run.
-fn signing_key(step: AppStep, log: &Log) -> SigningKey {
+fn signing_key(stage: AppStage, log: &Log) -> SigningKey {
     match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
         Some(key) => {
             Secret::new(key.to_string_lossy()).mask_everywhere();
@@ -183,7 +186,7 @@ fn signing_key(step: AppStep, log: &Log) -> SigningKey {
             SigningKey::new(bytes)
         }
         None => {
-            if step.signs_the_name() {
+            if stage.signs_the_name() {
                 let text = "no SECRET_KEY: cookies are signed with a random key and valid for this run only";
                 log.note(text);
             }

@@ -1,4 +1,4 @@
-//! Steps 2 and 3: counts visits in a hash whose key contains the user name.
+//! Stages 2 and 3: counts visits in a hash whose key contains the user name.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +31,7 @@ pub(super) async fn visit(
     let mut commands = redis::pipe();
     commands.hincr(key, "visits", 1);
     if let Some(ttl) = ttl {
-        // Step 3: MULTI ensures that a crash between the commands cannot leave a key without a TTL.
+        // Stage 3: MULTI ensures that a crash between the commands cannot leave a key without a TTL.
         commands
             .atomic()
             .expire(key, ttl.as_secs().cast_signed())
@@ -47,19 +47,19 @@ pub(super) async fn look(
     key: &str,
 ) -> RedisResult<Option<(Duration, Fields)>> {
     let (left, fields): (i64, Fields) = redis::pipe().pttl(key).hgetall(key).query_async(redis).await?;
-    // -2 means that the key does not exist, and -1 that it has no TTL because step 2 created it.
+    // -2 means that the key does not exist, and -1 that it has no TTL because stage 2 created it.
     let left = u64::try_from(left).ok().map(Duration::from_millis);
     Ok(left.map(|left| (left, fields)))
 }
 
-/// The maximum number of keys of step 2 to record for the clean-up.
+/// The maximum number of keys of stage 2 to record for the clean-up.
 const MOST_CREATED: usize = 100_000;
 /// Time limit for deleting all of them.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
 /// Keys whose field is being deleted at the same time. The connection sends them together.
 const DELETED_AT_ONCE: usize = 1000;
 
-/// The hashes that this process created in step 2. They have no TTL, so they are deleted when the server stops, except
+/// The hashes that this process created in stage 2. They have no TTL, so they are deleted when the server stops, except
 /// for fields that others have added.
 #[derive(Debug, Default)]
 pub(super) struct CreatedKeys(Mutex<HashSet<String>>);

@@ -10,7 +10,7 @@ use redis::{AsyncCommands, ErrorKind, RedisResult};
 
 use super::counter;
 use super::sessions::Sessions;
-use super::step::AppStep;
+use super::stage::AppStage;
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
 use crate::redis_client::fault::RedisFault;
@@ -36,9 +36,9 @@ enum Probe {
 }
 
 impl Sessions {
-    /// Checks whether visitors can be served. Step 1 does not need Redis.
+    /// Checks whether visitors can be served. Stage 1 does not need Redis.
     pub(super) async fn health(&self, deadline: Deadline) -> Result<(), Unhealthy> {
-        if !self.step.needs_redis() {
+        if !self.stage.needs_redis() {
             return Ok(());
         }
         let probes = self
@@ -77,7 +77,7 @@ impl Sessions {
     }
 
     fn probe(&self, number: u32) -> Probe {
-        if self.step == AppStep::Store {
+        if self.stage == AppStage::Store {
             Probe::Session(Token::for_a_check())
         } else {
             Probe::Counter(format!("{KEY_PREFIX}health:{number}"))
@@ -99,7 +99,7 @@ impl Sessions {
             }
             Probe::Counter(key) => {
                 let mut redis = redis;
-                let ttl = (self.step == AppStep::Ttl).then_some(TTL);
+                let ttl = (self.stage == AppStage::Ttl).then_some(TTL);
                 counter::visit(&mut redis, key, ttl).await?;
                 let () = redis.hdel(key, "visits").await?;
             }

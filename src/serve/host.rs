@@ -128,13 +128,13 @@ fn is_host_byte(byte: &u8) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use super::super::AppStep;
+    use super::super::AppStage;
     use super::*;
 
     #[test]
     fn on_loopback_only_the_servers_own_names_are_accepted() {
         let layout = Layout {
-            step: AppStep::Store,
+            stage: AppStage::Store,
             ttl: Duration::from_secs(10),
             cookie_name: "session".into(),
         };

@@ -17,15 +17,15 @@ use tokio_util::sync::CancellationToken;
 use super::address::from_elsewhere;
 use super::connection_manager::ConnectionManager;
 use super::sessions::Sessions;
-use super::{AppStep, OnEvent, ServerEvent};
+use super::{AppStage, OnEvent, ServerEvent};
 use crate::deadline::Deadline;
 use crate::redis_client::connect::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;
 
-/// The field of an instance's hash that contains its step.
-const STEP: &str = "serves";
+/// The field of an instance's hash that contains its stage.
+const STAGE: &str = "serves";
 /// TTL of an announcement, in seconds.
 const TTL: i64 = 10;
 /// Interval between announcements.
@@ -39,7 +39,7 @@ const MOST: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OtherInstance {
     pub(super) url: String,
-    pub(super) step: AppStep,
+    pub(super) stage: AppStage,
 }
 
 /// Announces this instance and looks for others until the server stops. At the start, reports whether Redis is
@@ -51,8 +51,8 @@ pub(super) async fn announce(
     stop: CancellationToken,
     on_event: OnEvent,
 ) {
-    let (step, redis) = (sessions.step, &sessions.redis);
-    if !step.needs_redis() {
+    let (stage, redis) = (sessions.stage, &sessions.redis);
+    if !stage.needs_redis() {
         return;
     }
     let address = from_elsewhere(address).to_string();
@@ -65,7 +65,7 @@ pub(super) async fn announce(
         loop {
             ticks.tick().await;
             let deadline = Deadline::after(ANNOUNCE_WITHIN);
-            let found = redis.run(deadline, |redis| announce_once(redis, &address, step));
+            let found = redis.run(deadline, |redis| announce_once(redis, &address, stage));
             // The pages work without the list.
             if let Ok(found) = found.await {
                 others.send_replace(found);
@@ -94,12 +94,12 @@ fn directory() -> String {
 async fn announce_once(
     mut redis: RedisConnection,
     address: &str,
-    step: AppStep,
+    stage: AppStage,
 ) -> RedisResult<Vec<OtherInstance>> {
-    let text = format!("step {}", step.number());
+    let text = format!("stage {}", stage.number());
     // If the list cannot be read, another client has overwritten it, so its TTL must not be reset.
     let listed: Fields = redis.hgetall(directory()).await?;
-    for (hash, field) in [(key(address), STEP), (directory(), address)] {
+    for (hash, field) in [(key(address), STAGE), (directory(), address)] {
         redis::pipe()
             .atomic()
             .hset(&hash, field, &text)
@@ -111,7 +111,7 @@ async fn announce_once(
     let listed = listed.iter().map(|(listed, _)| String::from_utf8_lossy(listed));
     for listed in listed.filter(|listed| listed != address).take(MOST) {
         // If the key is not a hash, it does not belong to an instance.
-        let text: Option<Vec<u8>> = redis.hget(key(&listed), STEP).await.unwrap_or(None);
+        let text: Option<Vec<u8>> = redis.hget(key(&listed), STAGE).await.unwrap_or(None);
         match text.and_then(|text| other_instance(&listed, &text)) {
             Some(other) => others.push(other),
             None => redis.hdel(directory(), &*listed).await?,
@@ -121,16 +121,16 @@ async fn announce_once(
     Ok(others)
 }
 
-/// Parses the address and the step of another instance. Returns `None` if they are invalid.
-fn other_instance(address: &str, step: &[u8]) -> Option<OtherInstance> {
+/// Parses the address and the stage of another instance. Returns `None` if they are invalid.
+fn other_instance(address: &str, stage: &[u8]) -> Option<OtherInstance> {
     let address: SocketAddr = address.parse().ok()?;
     if address.ip().is_unspecified() {
         return None;
     }
-    let number = std::str::from_utf8(step).ok()?.strip_prefix("step ")?;
+    let number = std::str::from_utf8(stage).ok()?.strip_prefix("stage ")?;
     Some(OtherInstance {
         url: format!("http://{address}/"),
-        step: AppStep::numbered(number.parse().ok()?)?,
+        stage: AppStage::numbered(number.parse().ok()?)?,
     })
 }
 

@@ -118,7 +118,7 @@ mod tests {
     use axum::routing::get;
     use tower::Service;
 
-    use super::super::AppStep;
+    use super::super::AppStage;
     use super::*;
 
     #[tokio::test]
@@ -128,7 +128,7 @@ mod tests {
             panic!("in a handler")
         }
         let layout = Layout {
-            step: AppStep::Store,
+            stage: AppStage::Store,
             ttl: Duration::from_secs(10),
             cookie_name: "session".into(),
         };

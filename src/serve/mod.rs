@@ -19,7 +19,7 @@ mod router;
 mod server;
 mod sessions;
 mod source;
-mod step;
+mod stage;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -33,7 +33,7 @@ pub(crate) use address::{HowToOpen, bind, how_to_open, listen_address};
 pub(crate) use connection_manager::Opener;
 pub(crate) use extractors::read_form_and_cookies;
 pub(crate) use layers::{AccessLog, LogEntry};
-pub(crate) use step::AppStep;
+pub(crate) use stage::AppStage;
 
 use crate::redis_client::fault::RedisFault;
 use crate::session::cookie::SigningKey;
@@ -47,15 +47,15 @@ use sessions::Sessions;
 
 /// The options of the command.
 pub(crate) struct ServeOptions {
-    /// Which step of the app to serve.
-    pub step: AppStep,
+    /// Which stage of the app to serve.
+    pub stage: AppStage,
     /// The TTL that each visit sets.
     pub ttl: Duration,
     /// The maximum lifetime of a session, however often it is visited.
     pub max_age: Duration,
     /// Whether browsers send the cookie only over HTTPS.
     pub secure_cookies: bool,
-    /// The key that signs the cookies of steps 1 to 3.
+    /// The key that signs the cookies of stages 1 to 3.
     pub key: SigningKey,
     /// The name of the session cookie.
     pub cookie_name: String,
@@ -72,9 +72,9 @@ pub(crate) enum ServerEvent {
     Ready(SocketAddr),
     /// Redis is unavailable at the start, but the app runs anyway.
     Unreachable(RedisFault),
-    /// How many hashes of step 2 were deleted at the end.
+    /// How many hashes of stage 2 were deleted at the end.
     Deleted(usize),
-    /// How many hashes of step 2 could not be deleted, and why.
+    /// How many hashes of stage 2 could not be deleted, and why.
     NotDeleted(usize, RedisFault),
 }
 
@@ -82,7 +82,7 @@ pub(crate) enum ServerEvent {
 pub(crate) type OnEvent = Arc<dyn Fn(ServerEvent) + Send + Sync>;
 
 /// Serves the app on `listener` until SIGINT or SIGTERM, or until `end` resolves. Then ends event streams at once,
-/// finishes other requests, and deletes the hashes of step 2. A second signal skips this.
+/// finishes other requests, and deletes the hashes of stage 2. A second signal skips this.
 pub(crate) fn serve_until(
     end: impl Future<Output = ()>,
     listener: TcpListener,
@@ -91,7 +91,7 @@ pub(crate) fn serve_until(
     on_event: &OnEvent,
 ) -> io::Result<()> {
     let ServeOptions {
-        step,
+        stage,
         ttl,
         max_age,
         secure_cookies,
@@ -108,7 +108,7 @@ pub(crate) fn serve_until(
         let redis = ConnectionManager::new(opener);
         let (seen_instances, other_instances) = watch::channel(Vec::new());
         let sessions = Arc::new(Sessions {
-            step,
+            stage,
             ttl,
             max_age,
             key,
@@ -117,7 +117,7 @@ pub(crate) fn serve_until(
             created: Arc::default(),
         });
         let layout = Layout {
-            step,
+            stage,
             ttl,
             cookie_name: cookie_name.into(),
         };
@@ -150,7 +150,7 @@ pub(crate) fn serve_until(
         let end = async {
             // If one of the tasks panicked, the panic has already been printed.
             let _ = tokio::join!(server, announcer);
-            // The hashes of step 2 have no TTL.
+            // The hashes of stage 2 have no TTL.
             let created = sessions.created.take();
             if !created.is_empty() {
                 on_event(match counter::delete(&redis, &created).await {

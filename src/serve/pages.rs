@@ -13,7 +13,7 @@ use super::extractors::FormError;
 use super::history::Commands;
 use super::instances::OtherInstance;
 use super::router::RETRY_AFTER_FAULT;
-use super::step::AppStep;
+use super::stage::AppStage;
 use crate::redis_client::fault::RedisFault;
 use crate::session::Token;
 use crate::session::store::Fields;
@@ -21,7 +21,7 @@ use crate::session::store::Fields;
 /// Values that all pages of a running server show.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
-    pub(super) step: AppStep,
+    pub(super) stage: AppStage,
     /// The TTL that each visit sets.
     pub(super) ttl: Duration,
     /// The name of the session cookie.
@@ -31,7 +31,7 @@ pub(super) struct Layout {
 impl Layout {
     /// Whether the home page counts a TTL down.
     fn is_live(&self) -> bool {
-        self.step >= AppStep::Ttl
+        self.stage >= AppStage::Ttl
     }
 }
 
@@ -68,9 +68,9 @@ pub(super) enum CookieView {
     Absent,
     /// The cookie was ignored. Contains the reason, as a clause.
     Ignored(&'static str),
-    /// Steps 1 to 3: the beginning of the signature, because the whole signature would make `HttpOnly` useless.
+    /// Stages 1 to 3: the beginning of the signature, because the whole signature would make `HttpOnly` useless.
     Signed { signature: String },
-    /// Step 4: the first characters of the token, and the Redis key that is derived from the whole token.
+    /// Stage 4: the first characters of the token, and the Redis key that is derived from the whole token.
     Token(Token),
 }
 
@@ -97,10 +97,12 @@ fn beginning(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 impl Home<'_> {
-    /// Returns the other steps, and the ports that the page suggests for them.
-    fn other_steps(&self) -> impl Iterator<Item = (AppStep, u16)> {
-        let others = AppStep::ALL.into_iter().filter(|step| *step != self.layout.step);
-        others.map(|step| (step, 5000 + u16::from(step.number())))
+    /// Returns the other stages, and the ports that the page suggests for them.
+    fn other_stages(&self) -> impl Iterator<Item = (AppStage, u16)> {
+        let others = AppStage::ALL
+            .into_iter()
+            .filter(|stage| *stage != self.layout.stage);
+        others.map(|stage| (stage, 5000 + u16::from(stage.number())))
     }
 }
 

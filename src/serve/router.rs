@@ -167,13 +167,12 @@ async fn watch_session(
 }
 
 async fn health(State(app): State<Arc<AppState>>) -> Response {
-    let step = app.layout.step.number();
+    let stage = app.layout.stage.number();
     let json = |health: serde_json::Value| ([(CONTENT_TYPE, "application/json")], format!("{health}\n"));
     match app.sessions.health(Deadline::after(ANSWER_WITHIN)).await {
-        Ok(()) => json(json!({ "ok": true, "step": step })).into_response(),
+        Ok(()) => json(json!({ "ok": true, "stage": stage, "step": stage })).into_response(),
         Err(Unhealthy { shard, fault }) => {
-            let mut body =
-                json!({ "ok": false, "step": step, "cause": fault.code, "summary": fault.summary });
+            let mut body = json!({ "ok": false, "stage": stage, "step": stage, "cause": fault.code, "summary": fault.summary });
             if let Some(shard) = shard {
                 body["shard"] = shard.into();
             }
@@ -189,7 +188,7 @@ async fn show_source(State(app): State<Arc<AppState>>, RawQuery(query): RawQuery
         None => pages::error(
             &app.layout,
             StatusCode::NOT_FOUND,
-            "There is no such language or step",
+            "There is no such language or stage",
         ),
     }
 }

@@ -9,7 +9,7 @@ use super::connection_manager::ConnectionManager;
 use super::counter::{self, CreatedKeys};
 use super::history::{Commands, History};
 use super::pages::{CookieView, HashView, Visit};
-use super::step::AppStep;
+use super::stage::AppStage;
 use crate::deadline::Deadline;
 use crate::redis_client::Recorded;
 use crate::redis_client::connect::RedisConnection;
@@ -19,7 +19,7 @@ use crate::session::{CookieError, SigningKey, Token};
 
 /// The settings and connections that are needed to find a session.
 pub(super) struct Sessions {
-    pub(super) step: AppStep,
+    pub(super) stage: AppStage,
     pub(super) ttl: Duration,
     pub(super) max_age: Duration,
     pub(super) key: SigningKey,
@@ -30,10 +30,10 @@ pub(super) struct Sessions {
 
 /// The visitor according to a cookie. Only a query to Redis shows whether the session is valid.
 pub(super) enum Identity {
-    /// Steps 1 to 3: a name with a valid signature, and the first characters of the signature. With the whole
+    /// Stages 1 to 3: a name with a valid signature, and the first characters of the signature. With the whole
     /// signature, a script could rebuild the cookie.
     Name { name: String, signature: String },
-    /// Step 4: a text in the form of a token.
+    /// Stage 4: a text in the form of a token.
     Token(Token),
 }
 
@@ -52,10 +52,10 @@ impl Identity {
     }
 }
 
-const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key or for another step, or \
+const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key or for another stage, or \
                              another application on this host has set it (in that case, start this one with --cookie-name)";
 const TOO_OLD: &str = "it is older than --max-age";
-const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; another step or another application on this \
+const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; another stage or another application on this \
                            host has set it (in that case, start this one with --cookie-name)";
 const NO_SESSION: &str = "it looks like a token, but its session does not exist, or no longer exists";
 
@@ -81,11 +81,11 @@ impl Sessions {
 
     /// Returns the visitor that a cookie identifies, or why the cookie is invalid, as a clause.
     fn identity(&self, cookie: &str) -> Result<Identity, &'static str> {
-        if !self.step.signs_the_name() {
+        if !self.stage.signs_the_name() {
             return Token::parse(cookie).map(Identity::Token).ok_or(NOT_A_TOKEN);
         }
         let now = self.redis.clock().now();
-        match self.key.verify(self.step.purpose(), cookie, now, self.max_age) {
+        match self.key.verify(self.stage.purpose(), cookie, now, self.max_age) {
             Ok(name) => Ok(Identity::Name {
                 name,
                 signature: signature_start(cookie),
@@ -97,7 +97,7 @@ impl Sessions {
 
     /// Returns the visitor whose live data can be shown: the first valid one.
     pub(super) async fn find(&self, cookies: &[String], deadline: Deadline) -> Option<Identity> {
-        if !self.step.needs_redis() {
+        if !self.stage.needs_redis() {
             return None;
         }
         let mut visitors = cookies.iter().filter_map(|cookie| self.identity(cookie).ok());
@@ -123,9 +123,9 @@ impl Sessions {
             cookie: CookieView::Signed { signature },
             ..Visit::default()
         };
-        if self.step.needs_redis() {
+        if self.stage.needs_redis() {
             let key = counter::key(&name);
-            let ttl = (self.step == AppStep::Ttl).then_some(self.ttl);
+            let ttl = (self.stage == AppStage::Ttl).then_some(self.ttl);
             let work = |redis| {
                 let (mut redis, key, created) = (Recorded::new(redis), key.clone(), self.created.clone());
                 in_a_task(async move {
@@ -189,9 +189,9 @@ impl Sessions {
         cookies: &[String],
         deadline: Deadline,
     ) -> Result<String, RedisFault> {
-        if self.step.signs_the_name() {
+        if self.stage.signs_the_name() {
             let now = self.redis.clock().now();
-            return Ok(self.key.sign(self.step.purpose(), name, now));
+            return Ok(self.key.sign(self.stage.purpose(), name, now));
         }
         let old: Vec<Token> = cookies.iter().filter_map(|cookie| Token::parse(cookie)).collect();
         let work = |redis| async {
@@ -212,7 +212,7 @@ impl Sessions {
 
     /// Ends the sessions that belong to the cookies, on the server as well.
     pub(super) async fn logout(&self, cookies: &[String], deadline: Deadline) -> Result<(), RedisFault> {
-        if self.step.signs_the_name() {
+        if self.stage.signs_the_name() {
             return Ok(());
         }
         for token in cookies.iter().filter_map(|cookie| Token::parse(cookie)) {
@@ -250,7 +250,7 @@ impl Sessions {
 }
 
 /// Runs `work` to its end even if the visitor disconnects, which cancels the request. A hash that a visit creates for
-/// an invalid token must be deleted, and a hash that step 2 creates must be recorded so that it can be deleted later.
+/// an invalid token must be deleted, and a hash that stage 2 creates must be recorded so that it can be deleted later.
 async fn in_a_task<T: Send + 'static>(
     work: impl Future<Output = RedisResult<T>> + Send + 'static,
 ) -> RedisResult<T> {

@@ -1,17 +1,17 @@
-//! `/source`: the code of each step, in this server and in three frameworks.
+//! `/source`: the code of each stage, in this server and in three frameworks.
 
 use askama::Template;
 
 use super::pages::Layout;
-use super::step::AppStep;
+use super::stage::AppStage;
 
 struct SourceLanguage {
     /// The name in the URL.
     id: &'static str,
     /// The name on the tab.
     name: &'static str,
-    /// The files of each step, the most important one first.
-    steps: [&'static [SourceFile]; 4],
+    /// The files of each stage, the most important one first.
+    stages: [&'static [SourceFile]; 4],
 }
 
 /// A file of this repository, as it was when the program was compiled.
@@ -26,31 +26,31 @@ struct SourceFile {
 pub(super) struct SourcePage<'a> {
     layout: &'a Layout,
     language: &'static SourceLanguage,
-    step: AppStep,
+    stage: AppStage,
 }
 
 impl<'a> SourcePage<'a> {
-    /// Returns the page for a query with `lang=rust|flask|express|axum` and `step=1..4`. The defaults are the first
-    /// language and the step of this server.
+    /// Returns the page for a query with `lang=rust|flask|express|axum` and `stage=1..4`. The defaults are the first
+    /// language and the stage of this server.
     pub(super) fn new(layout: &'a Layout, query: &str) -> Option<Self> {
         let mut language = &LANGUAGES[0];
-        let mut step = layout.step;
+        let mut stage = layout.stage;
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "lang" => language = LANGUAGES.iter().find(|language| language.id == value)?,
-                "step" => step = AppStep::numbered(value.parse().ok()?)?,
+                "stage" | "step" => stage = AppStage::numbered(value.parse().ok()?)?,
                 _ => {}
             }
         }
         Some(Self {
             layout,
             language,
-            step,
+            stage,
         })
     }
 
     fn files(&self) -> &'static [SourceFile] {
-        self.language.steps[usize::from(self.step.number() - 1)]
+        self.language.stages[usize::from(self.stage.number() - 1)]
     }
 }
 
@@ -76,7 +76,7 @@ macro_rules! file {
     };
 }
 
-/// The four steps in `examples/`.
+/// The four stages in `examples/`.
 macro_rules! examples {
     ($folder:literal, $extension:literal) => {
         [
@@ -86,9 +86,9 @@ macro_rules! examples {
             examples!($folder, $extension, "4"),
         ]
     };
-    ($folder:literal, $extension:literal, $step:literal) => {
+    ($folder:literal, $extension:literal, $stage:literal) => {
         &[
-            file!("examples/", $folder, "/step", $step, ".", $extension),
+            file!("examples/", $folder, "/stage", $stage, ".", $extension),
             file!("examples/", $folder, "/common.", $extension),
         ]
     };
@@ -98,7 +98,7 @@ static LANGUAGES: [SourceLanguage; 4] = [
     SourceLanguage {
         id: "rust",
         name: "Rust, as in this server",
-        steps: [
+        stages: [
             &[file!("src/session/cookie.rs")],
             &[file!("src/serve/counter.rs")],
             &[file!("src/serve/counter.rs")],
@@ -108,16 +108,16 @@ static LANGUAGES: [SourceLanguage; 4] = [
     SourceLanguage {
         id: "flask",
         name: "Python, Flask",
-        steps: examples!("flask", "py"),
+        stages: examples!("flask", "py"),
     },
     SourceLanguage {
         id: "express",
         name: "JavaScript, Express",
-        steps: examples!("express", "js"),
+        stages: examples!("express", "js"),
     },
     SourceLanguage {
         id: "axum",
         name: "Rust, axum",
-        steps: examples!("axum", "rs"),
+        stages: examples!("axum", "rs"),
     },
 ];

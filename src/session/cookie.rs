@@ -1,4 +1,4 @@
-//! The contents of the session cookie: in steps 1 to 3 the signed user name, in step 4 a random token.
+//! The contents of the session cookie: in stages 1 to 3 the signed user name, in stage 4 a random token.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl SigningKey {
     }
 
     /// Returns `NAME.TIME.SIGNATURE`, with the name and the signature in base64url, and the time in seconds since 1970.
-    /// The signature also covers the purpose, so that a cookie of one step is not valid for another.
+    /// The signature also covers the purpose, so that a cookie of one stage is not valid for another.
     pub fn sign(&self, purpose: &str, name: &str, now: u64) -> String {
         let text = format!("{}.{now}", BASE64.encode(name));
         let signature = hmac::sign(&self.0, signed(purpose, &text).as_bytes());
@@ -127,13 +127,13 @@ mod tests {
     fn a_signed_cookie_is_valid_for_its_purpose_and_until_its_maximum_age() {
         let key = SigningKey::new(b"key");
         let hour = Duration::from_secs(3600);
-        let cookie = key.sign("step 2", "éva.\u{1f600}", 1000);
+        let cookie = key.sign("stage 2", "éva.\u{1f600}", 1000);
         let verify = |purpose, cookie: &str, now| key.verify(purpose, cookie, now, hour);
-        assert_eq!(verify("step 2", &cookie, 4599).as_deref(), Ok("éva.\u{1f600}"));
+        assert_eq!(verify("stage 2", &cookie, 4599).as_deref(), Ok("éva.\u{1f600}"));
         // Another instance's clock may be behind.
-        assert!(verify("step 2", &cookie, 10).is_ok());
-        assert_eq!(verify("step 2", &cookie, 4600), Err(CookieError::Expired));
-        assert_eq!(verify("step 3", &cookie, 1000), Err(CookieError::Signature));
+        assert!(verify("stage 2", &cookie, 10).is_ok());
+        assert_eq!(verify("stage 2", &cookie, 4600), Err(CookieError::Expired));
+        assert_eq!(verify("stage 3", &cookie, 1000), Err(CookieError::Signature));
         let later = cookie.replacen(".1000.", ".9000.", 1);
         for changed in [
             &later,
@@ -145,14 +145,14 @@ mod tests {
             "a.1.b",
         ] {
             assert_eq!(
-                verify("step 2", changed, 1000),
+                verify("stage 2", changed, 1000),
                 Err(CookieError::Signature),
                 "{changed}"
             );
         }
         let other = SigningKey::new(b"other");
         assert_eq!(
-            other.verify("step 2", &cookie, 1000, hour),
+            other.verify("stage 2", &cookie, 1000, hour),
             Err(CookieError::Signature)
         );
     }

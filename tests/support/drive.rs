@@ -4,25 +4,25 @@ use super::http::{Answer, Visitor};
 use super::redis_server::RedisServer;
 use super::wait::wait_for;
 
-/// The idle limit of steps 3 and 4, in milliseconds.
+/// The idle limit of stages 3 and 4, in milliseconds.
 const TTL: i64 = 10_000;
 
 const SCRIPT: &str = "<script>alert(1)</script>";
 
-/// Uses the app on `port`, which starts with an empty Redis, as a visitor would, and checks Redis after every step.
+/// Uses the app on `port`, which starts with an empty Redis, as a visitor would, and checks Redis after every stage.
 /// Kills Redis at the end.
 #[track_caller]
-pub fn drive(step: u8, port: u16, redis: &mut RedisServer) {
-    let drive = Drive { step, port };
+pub fn drive(stage: u8, port: u16, redis: &mut RedisServer) {
+    let drive = Drive { stage, port };
     drive.logs_in_and_counts(redis);
     drive.shows_names_as_text();
     drive.refuses_bad_forms();
     drive.believes_no_forged_cookie(redis);
     drive.ends_at_logout(redis);
-    if step >= 3 {
+    if stage >= 3 {
         drive.ends_when_idle(redis);
     }
-    if step == 4 {
+    if stage == 4 {
         drive.changes_its_token_at_login(redis);
     }
     let visitor = drive.logged_in("ada");
@@ -38,7 +38,7 @@ pub fn session_keys(redis: &RedisServer) -> Vec<String> {
 }
 
 struct Drive {
-    step: u8,
+    stage: u8,
     port: u16,
 }
 
@@ -54,9 +54,9 @@ impl Drive {
         visitor
     }
 
-    /// Returns the key of a visitor's data, or `None` in step 1.
+    /// Returns the key of a visitor's data, or `None` in stage 1.
     fn key(&self, redis: &RedisServer, name: &str) -> Option<String> {
-        match self.step {
+        match self.stage {
             1 => None,
             2 | 3 => Some(format!("sessiontut:user:{name}")),
             _ => session_keys(redis).into_iter().find(|key| {
@@ -79,7 +79,7 @@ impl Drive {
         for visit in 1..=3 {
             let page = visitor.get("/").expect(200).says("Logged in as ada");
             assert!(!page.text().contains("not logged in"), "{}", page.text());
-            assert_eq!(page.visits(), (self.step > 1).then_some(visit));
+            assert_eq!(page.visits(), (self.stage > 1).then_some(visit));
         }
         visitor.get("/login").expect(200);
 
@@ -90,11 +90,11 @@ impl Drive {
         assert_eq!(session_keys(redis), std::slice::from_ref(&key));
         let fields = redis.hash(&key);
         assert!(fields.contains(&("visits".into(), "3".into())), "{fields:?}");
-        match (self.step, redis.pttl(&key)) {
+        match (self.stage, redis.pttl(&key)) {
             (2, left) => assert_eq!(left, -1),
             (_, left) => assert!((1..=TTL).contains(&left), "{left}"),
         }
-        if self.step == 4 {
+        if self.stage == 4 {
             let token = visitor.cookie.unwrap();
             assert!(token.len() >= 22, "128 bits at least: {token}");
             assert!(key.starts_with("sessiontut:session:"), "{key}");
@@ -151,7 +151,7 @@ impl Drive {
             let page = self.newcomer().with_cookie(cookie).get("/").expect(200);
             page.says("You are not logged in");
         }
-        if self.step == 4 {
+        if self.stage == 4 {
             let page = self.newcomer().with_cookie(&changed).get("/").expect(200);
             page.says("You are not logged in");
         }
@@ -168,7 +168,7 @@ impl Drive {
         leads_home(&answer);
         assert_eq!(visitor.cookie, None, "{:?}", answer.headers);
         visitor.get("/").expect(200).says("You are not logged in");
-        if self.step == 4 {
+        if self.stage == 4 {
             assert_eq!(self.key(redis, "alan"), None);
             let known = session_keys(redis);
             let mut copy = kept;
@@ -193,7 +193,7 @@ impl Drive {
         redis.ask(&["PEXPIRE", &key, "50"]);
         wait_for("the session to end", || (redis.pttl(&key) == -2).then_some(()));
         let page = visitor.get("/").expect(200);
-        if self.step == 3 {
+        if self.stage == 3 {
             assert_eq!(page.says("Logged in as edsger").visits(), Some(1));
             assert!(
                 (1..=TTL).contains(&redis.pttl(&key)),
@@ -227,13 +227,13 @@ impl Drive {
     fn says_when_redis_is_gone(&self, mut visitor: Visitor) {
         self.newcomer().get("/login").expect(200);
         self.newcomer().get("/").expect(200).says("You are not logged in");
-        if self.step == 1 {
+        if self.stage == 1 {
             visitor.get("/").expect(200).says("Logged in as ada");
             return;
         }
         let answer = visitor.get("/").expect(503);
         assert!(answer.header("retry-after").is_some(), "{:?}", answer.headers);
-        if self.step == 4 {
+        if self.stage == 4 {
             visitor.log_in("grace").expect(503);
         }
     }

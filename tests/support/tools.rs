@@ -12,9 +12,9 @@ pub fn node_modules(example: &str) -> PathBuf {
     installed(&format!("{example}/node_modules"))
 }
 
-/// Returns the axum example's program for a step.
-pub fn axum_example(step: u8) -> PathBuf {
-    installed(&format!("axum/debug/step{step}"))
+/// Returns the axum example's program for a stage.
+pub fn axum_example(stage: u8) -> PathBuf {
+    installed(&format!("axum/debug/stage{stage}"))
 }
 
 /// Returns the path of Valkey, which may not be available on this platform.

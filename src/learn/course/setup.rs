@@ -185,7 +185,7 @@ impl Course<'_> {
     }
 
     /// Whether Redis has one of the lessons' keys with this name, although this learner did not leave it behind: for
-    /// example, a colleague runs `serve --step 2`.
+    /// example, a colleague runs `serve --stage 2`.
     fn uses_keys_of_others(&mut self, name: &str) -> Result<bool, SendError> {
         let renamed;
         let lessons = match self.files.read(name) {

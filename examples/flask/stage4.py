@@ -1,4 +1,4 @@
-"""Step 4: the cookie contains a random token; a session store keeps everything else."""
+"""Stage 4: the cookie contains a random token; a session store keeps everything else."""
 
 import hashlib
 import secrets

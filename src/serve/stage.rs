@@ -1,10 +1,10 @@
-//! The four steps of the tutorial's app. A running server shows one of them.
+//! The four stages of the tutorial's app. A running server shows one of them.
 
 use std::fmt;
 
-/// A step of the tutorial's app.
+/// A stage of the tutorial's app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum AppStep {
+pub(crate) enum AppStage {
     /// The user name in a signed cookie; no Redis.
     Cookie = 1,
     /// Visits counted in a hash at the user's key.
@@ -15,21 +15,21 @@ pub(crate) enum AppStep {
     Store = 4,
 }
 
-impl AppStep {
-    /// All steps, in order.
+impl AppStage {
+    /// All stages, in order.
     pub(crate) const ALL: [Self; 4] = [Self::Cookie, Self::Visits, Self::Ttl, Self::Store];
 
-    /// Returns the step with this number.
+    /// Returns the stage with this number.
     pub(crate) fn numbered(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|step| step.number() == number)
+        Self::ALL.into_iter().find(|stage| stage.number() == number)
     }
 
-    /// Returns the number of the step, 1 to 4.
+    /// Returns the number of the stage, 1 to 4.
     pub(crate) fn number(self) -> u8 {
         self as u8
     }
 
-    /// Returns the name of the step.
+    /// Returns the name of the stage.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cookie => "signed cookie",
@@ -39,7 +39,7 @@ impl AppStep {
         }
     }
 
-    /// Returns a sentence that describes the step, without its full stop.
+    /// Returns a sentence that describes the stage, without its full stop.
     pub(crate) fn summary(self) -> &'static str {
         match self {
             Self::Cookie => "The cookie contains the signed user name; Redis is not used",
@@ -60,24 +60,24 @@ impl AppStep {
         self != Self::Store
     }
 
-    /// What a signed cookie of this step is for, so that it is not valid for another step.
+    /// What a signed cookie of this stage is for, so that it is not valid for another stage.
     pub(crate) fn purpose(self) -> &'static str {
         match self {
-            Self::Cookie => "step 1",
-            Self::Visits => "step 2",
-            Self::Ttl => "step 3",
-            Self::Store => "step 4",
+            Self::Cookie => "stage 1",
+            Self::Visits => "stage 2",
+            Self::Ttl => "stage 3",
+            Self::Store => "stage 4",
         }
     }
 
-    /// Whether this step uses Redis.
+    /// Whether this stage uses Redis.
     pub(crate) fn needs_redis(self) -> bool {
         self != Self::Cookie
     }
 }
 
-impl fmt::Display for AppStep {
+impl fmt::Display for AppStage {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "step {}: {}", self.number(), self.name())
+        write!(out, "stage {}: {}", self.number(), self.name())
     }
 }

@@ -1,4 +1,4 @@
-//! Step 2: Redis counts the visits; the cookie is the same as in step 1.
+//! Stage 3: after 10 seconds without a visit, the count starts from 1 again.
 
 use axum::Router;
 use axum::extract::{FromRef, State};
@@ -10,8 +10,8 @@ use common::{
     FORM, Outcome, RedisUnavailable, UserName, connect, cookie, escape, page,
     serve, signing_key,
 };
+use redis::RedisResult;
 use redis::aio::ConnectionManager;
-use redis::{AsyncCommands, RedisResult};
 
 #[derive(Clone, FromRef)]
 struct Shared {
@@ -24,10 +24,17 @@ async fn count_visit(
     redis: &mut ConnectionManager,
     name: &str,
 ) -> RedisResult<u64> {
-    redis
-        .hincr(format!("sessiontut:user:{name}"), "visits", 1)
-        .await
+    let key = format!("sessiontut:user:{name}");
+    let (visits,) = redis::pipe()
+        .atomic() // MULTI … EXEC
+        .hincr(&key, "visits", 1)
+        .expire(&key, 10)
+        .ignore()
+        .query_async(redis)
+        .await?;
+    Ok(visits)
 }
+// endregion visits
 
 async fn index(
     State(mut redis): State<ConnectionManager>,
@@ -40,7 +47,6 @@ async fn index(
     let name = escape(session.value());
     Ok(page(&format!("Logged in as {name}<br>Visits: {visits}")))
 }
-// endregion visits
 
 async fn login(
     jar: SignedCookieJar,

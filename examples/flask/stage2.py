@@ -1,4 +1,4 @@
-"""Step 3: after 10 seconds without a visit, the count starts from 1 again."""
+"""Stage 2: Redis counts the visits; the cookie is the same as in stage 1."""
 
 from flask import redirect, session
 from markupsafe import escape
@@ -11,13 +11,7 @@ redis = connect()
 
 # region visits
 def count_visit(name):
-    key = f"sessiontut:user:{name}"
-    with redis.pipeline() as pipe:  # MULTI … EXEC
-        pipe.hincrby(key, "visits", 1)
-        pipe.expire(key, 10)
-        visits, _ = pipe.execute()
-    return visits
-# endregion visits
+    return redis.hincrby(f"sessiontut:user:{name}", "visits", 1)
 
 
 @app.get("/")
@@ -27,6 +21,7 @@ def index():
         return page("You are not logged in")
     visits = count_visit(name)
     return page(f"Logged in as {escape(name)}<br>Visits: {visits}")
+# endregion visits
 
 
 @app.get("/login")

@@ -1,4 +1,4 @@
-//! Step 4: the cookie contains a random token; a session store keeps everything else.
+//! Stage 4: the cookie contains a random token; a session store keeps everything else.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-"""Step 1: the whole session is a signed cookie. Redis is not used."""
+"""Stage 1: the whole session is a signed cookie. Redis is not used."""
 
 from flask import redirect, session
 from markupsafe import escape

@@ -1,4 +1,4 @@
-// Step 2: Redis counts the visits; the cookie is the same as in step 1.
+// Stage 2: Redis counts the visits; the cookie is the same as in stage 1.
 
 import { COOKIE, FORM, withTimeout, connect, escape, newApp, page, postedName, serve } from './common.js';
 

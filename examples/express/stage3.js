@@ -1,4 +1,4 @@
-// Step 3: after 10 seconds without a visit, the count starts from 1 again.
+// Stage 3: after 10 seconds without a visit, the count starts from 1 again.
 
 import { COOKIE, FORM, withTimeout, connect, escape, newApp, page, postedName, serve } from './common.js';
 
