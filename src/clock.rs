@@ -1,6 +1,6 @@
-//! Times of day for people, and timestamps for programs.
+//! Times of day and durations for people, and timestamps for programs.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 
@@ -60,10 +60,31 @@ fn time(at: OffsetDateTime) -> String {
     format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second())
 }
 
+/// Formats a short duration: `3.0 s`, `12.3 ms`.
+pub(crate) fn seconds(took: Duration) -> String {
+    if took < Duration::from_millis(1) {
+        format!("{:.0} µs", took.as_secs_f64() * 1e6)
+    } else if took < Duration::from_secs(1) {
+        format!("{:.1} ms", took.as_secs_f64() * 1000.0)
+    } else {
+        format!("{:.1} s", took.as_secs_f64())
+    }
+}
+
+/// Formats a long duration in seconds: `3 days`, `5 hours`.
+pub(crate) fn age(span: i64) -> String {
+    const UNITS: [(i64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    for (size, name) in UNITS {
+        let count = span / size;
+        if count > 0 {
+            return format!("{count} {name}{}", if count == 1 { "" } else { "s" });
+        }
+    }
+    "0 seconds".to_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

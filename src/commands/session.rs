@@ -285,21 +285,18 @@ impl StepContext {
 
     /// Prints the commands that were sent since the last call, with replies and times.
     fn show_commands(&mut self) {
-        let exchanges = self.store.redis.take();
+        let round_trips = self.store.redis.take();
         if self.is_quiet {
             return;
         }
-        for exchange in &exchanges {
-            let reply = exchange
-                .reply
-                .as_deref()
-                .unwrap_or_default()
-                .replace('\n', "\n  ");
-            ui::whole_note(&format!("> {}\n  {reply}", exchange.command));
-            if exchange.ends_round_trip {
-                let micros = exchange.took.as_secs_f64() * 1e6;
-                ui::note(&format!("  ({micros:.0} µs for this round trip)"));
+        for round_trip in &round_trips {
+            for command in &round_trip.commands {
+                let reply = command.reply.as_deref().unwrap_or_default();
+                let reply = reply.replace('\n', "\n  ");
+                ui::whole_note(&format!("> {}\n  {reply}", command.command));
             }
+            let micros = round_trip.took.as_secs_f64() * 1e6;
+            ui::note(&format!("  ({micros:.0} µs for this round trip)"));
         }
     }
 

@@ -3,7 +3,7 @@
 //! - [`connect`] runs the checks of `ping`, and then uses the connection type of the `redis` crate, with [`limited`] replies.
 //! - [`cluster`] uses one such connection per node of a cluster.
 //! - [`probe`] is the connection that the checks themselves use: one command at a time, with the received bytes as evidence.
-//! - [`recorded`] notes commands and replies, and [`show`] prints them as redis-cli does.
+//! - [`recorded`] notes round trips, and [`show`] prints them as redis-cli does.
 //! - [`error_replies`] maps Redis's error replies to causes, and [`fault`] maps any error to a cause.
 
 mod cluster;
@@ -23,6 +23,8 @@ pub(crate) use framing::read_replies;
 pub use framing::{Limits, measure};
 pub(crate) use limited::REPLY_TOO_LARGE;
 pub(crate) use probe::{ProbeConnection, ReadError, auth_command};
-pub(crate) use recorded::{Recorded, RecordedCommand};
+#[cfg(test)]
+pub(crate) use recorded::RecordedCommand;
+pub(crate) use recorded::{Recorded, RoundTrip};
 pub(crate) use show::{error_text, quoted, reply_lines};
 pub(crate) use stream::Stream;

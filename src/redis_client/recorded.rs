@@ -1,4 +1,4 @@
-//! Records the commands that were sent to Redis, the replies, and how long they took.
+//! Records the round trips to Redis: the commands, the replies, and how long they took.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -12,6 +12,15 @@ use super::show::{clipped, write_command, write_reply};
 /// size.
 const MOST_BYTES: usize = 1000;
 
+/// Commands that were sent together, and their replies.
+#[derive(Clone, Debug)]
+pub(crate) struct RoundTrip {
+    pub sent: Instant,
+    /// Time until the last reply was decoded.
+    pub took: Duration,
+    pub commands: Vec<RecordedCommand>,
+}
+
 /// A command and its reply, as redis-cli prints them. An ellipsis replaces text that is too long.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedCommand {
@@ -19,17 +28,27 @@ pub(crate) struct RecordedCommand {
     pub command: Cow<'static, str>,
     /// The reply; `None` if the connection failed first. A nested reply has several lines.
     pub reply: Option<Cow<'static, str>>,
-    /// Time until the reply was decoded; the commands of one round trip share its time.
-    pub took: Duration,
-    /// Whether it is the last command of its round trip.
-    pub ends_round_trip: bool,
+}
+
+impl RecordedCommand {
+    fn new(command: impl Into<Cow<'static, str>>, reply: Option<impl Into<Cow<'static, str>>>) -> Self {
+        Self {
+            command: command.into(),
+            reply: reply.map(Into::into),
+        }
+    }
+
+    /// Returns the name of the command.
+    pub(crate) fn name(&self) -> &str {
+        self.command.split(' ').next().unwrap_or_default()
+    }
 }
 
 /// A connection that records commands and replies.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded<C> {
     connection: C,
-    exchanges: Vec<RecordedCommand>,
+    round_trips: Vec<RoundTrip>,
 }
 
 impl<C> Recorded<C> {
@@ -37,7 +56,7 @@ impl<C> Recorded<C> {
     pub(crate) fn new(connection: C) -> Self {
         Self {
             connection,
-            exchanges: Vec::new(),
+            round_trips: Vec::new(),
         }
     }
 
@@ -47,38 +66,23 @@ impl<C> Recorded<C> {
     }
 
     /// Returns everything that was recorded since the last call.
-    pub(crate) fn take(&mut self) -> Vec<RecordedCommand> {
-        std::mem::take(&mut self.exchanges)
+    pub(crate) fn take(&mut self) -> Vec<RoundTrip> {
+        std::mem::take(&mut self.round_trips)
     }
 
-    fn note(
-        &mut self,
-        command: impl Into<Cow<'static, str>>,
-        reply: Option<impl Into<Cow<'static, str>>>,
-        took: Duration,
-    ) {
-        self.exchanges.push(RecordedCommand {
-            command: command.into(),
-            reply: reply.map(Into::into),
-            took,
-            ends_round_trip: false,
-        });
+    fn note(&mut self, sent: Instant, took: Duration, commands: Vec<RecordedCommand>) {
+        self.round_trips.push(RoundTrip { sent, took, commands });
     }
+}
 
-    /// Records a transaction. The crate sends MULTI and EXEC around the commands, and returns only the reply to EXEC.
-    fn note_transaction(&mut self, pipeline: &Pipeline, executed: Option<&Value>, took: Duration) {
-        self.note("MULTI", executed.map(|_| "OK"), took);
-        for command in pipeline.cmd_iter() {
-            self.note(shown(command), executed.map(|_| "QUEUED"), took);
-        }
-        self.note("EXEC", executed.map(shown_reply), took);
-    }
-
-    fn end_round_trip(&mut self) {
-        if let Some(last) = self.exchanges.last_mut() {
-            last.ends_round_trip = true;
-        }
-    }
+/// Returns the commands of a transaction. The crate sends MULTI and EXEC around them, and returns only the reply to
+/// EXEC.
+fn transaction(pipeline: &Pipeline, executed: Option<&Value>) -> Vec<RecordedCommand> {
+    let queued = |command| RecordedCommand::new(shown(command), executed.map(|_| "QUEUED"));
+    let mut commands = vec![RecordedCommand::new("MULTI", executed.map(|_| "OK"))];
+    commands.extend(pipeline.cmd_iter().map(queued));
+    commands.push(RecordedCommand::new("EXEC", executed.map(shown_reply)));
+    commands
 }
 
 fn shown(command: &Cmd) -> String {
@@ -99,12 +103,9 @@ impl<C: ConnectionLike + Send> ConnectionLike for Recorded<C> {
         Box::pin(async move {
             let sent = Instant::now();
             let reply = self.connection.req_packed_command(command).await;
-            self.note(
-                shown(command),
-                reply.as_ref().ok().map(shown_reply),
-                sent.elapsed(),
-            );
-            self.end_round_trip();
+            let took = sent.elapsed();
+            let recorded = RecordedCommand::new(shown(command), reply.as_ref().ok().map(shown_reply));
+            self.note(sent, took, vec![recorded]);
             reply
         })
     }
@@ -119,14 +120,16 @@ impl<C: ConnectionLike + Send> ConnectionLike for Recorded<C> {
             let sent = Instant::now();
             let replies = self.connection.req_packed_commands(pipeline, offset, count).await;
             let took = sent.elapsed();
-            if pipeline.is_transaction() {
-                self.note_transaction(pipeline, reply_at(&replies, 0), took);
+            let commands = if pipeline.is_transaction() {
+                transaction(pipeline, reply_at(&replies, 0))
             } else {
-                for (index, command) in pipeline.cmd_iter().enumerate() {
-                    self.note(shown(command), reply_at(&replies, index).map(shown_reply), took);
-                }
-            }
-            self.end_round_trip();
+                let commands = pipeline.cmd_iter().enumerate();
+                let reply = |index| reply_at(&replies, index).map(shown_reply);
+                commands
+                    .map(|(index, command)| RecordedCommand::new(shown(command), reply(index)))
+                    .collect()
+            };
+            self.note(sent, took, commands);
             replies
         })
     }
@@ -171,7 +174,7 @@ mod tests {
         let mut redis = Recorded::new(Always(Value::BulkString(vec![b'\xff'; 100_000])));
         let command = redis::cmd("ECHO").arg("x".repeat(100_000)).to_owned();
         redis.req_packed_command(&command).await.unwrap();
-        let recorded = redis.take().remove(0);
+        let recorded = redis.take().remove(0).commands.remove(0);
         for text in [recorded.command, recorded.reply.unwrap()] {
             assert!(text.len() < MOST_BYTES + 10);
             assert!(text.ends_with('…'));

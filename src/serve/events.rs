@@ -142,7 +142,7 @@ impl SessionStream {
         let deadline = Deadline::after(READ_WITHIN);
         match self.sessions.look(&self.visitor, deadline).await {
             Ok(Some((left, fields))) => {
-                let fields: Vec<_> = shown(&fields).collect();
+                let fields: Vec<_> = shown(&fields, self.sessions.now()).collect();
                 let look = json!({ "ttl_ms": left.as_millis(), "fields": fields });
                 (vec![Event::default().event("look").data(look.to_string())], false)
             }

@@ -5,12 +5,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use crate::redis_client::RecordedCommand;
+use crate::clock::seconds;
+use crate::redis_client::RoundTrip;
 
 /// The maximum number of commands to keep per session.
 const KEPT: usize = 20;
@@ -20,15 +20,12 @@ const MOST_SESSIONS: usize = 256;
 /// The usual size of the rows of a request in bytes. For longer rows, the buffer grows.
 const USUAL_SIZE: usize = 1024;
 
-/// The commands of one request, as rows of a table. They are rendered only once, because later pages of the session
+/// The commands of one request, as rows of a table with one `tbody` per round trip. They are rendered only once, because later pages of the session
 /// show them again.
 #[derive(Debug)]
 pub(super) struct Commands {
     pub(super) rows: RenderedRows,
     count: usize,
-    pub(super) round_trips: usize,
-    /// The total time of all round trips.
-    pub(super) took: Duration,
 }
 
 /// The output of a template. Other templates include it without escaping it again.
@@ -38,7 +35,7 @@ pub(super) struct RenderedRows(String);
 #[derive(Template)]
 #[template(path = "commands.html")]
 struct Rows<'a> {
-    commands: &'a [RecordedCommand],
+    round_trips: &'a [RoundTrip],
 }
 
 impl fmt::Display for RenderedRows {
@@ -50,16 +47,13 @@ impl fmt::Display for RenderedRows {
 impl HtmlSafe for RenderedRows {}
 
 impl Commands {
-    pub(super) fn new(commands: &[RecordedCommand]) -> Arc<Self> {
-        let round_trips = commands.iter().filter(|command| command.ends_round_trip);
+    pub(super) fn new(round_trips: &[RoundTrip]) -> Arc<Self> {
         let mut rows = String::with_capacity(USUAL_SIZE);
         // Writing to a string cannot fail.
-        let _ = Rows { commands }.render_into(&mut rows);
+        let _ = Rows { round_trips }.render_into(&mut rows);
         Arc::new(Self {
             rows: RenderedRows(rows),
-            count: commands.len(),
-            round_trips: round_trips.clone().count(),
-            took: round_trips.map(|command| command.took).sum(),
+            count: round_trips.iter().map(|trip| trip.commands.len()).sum(),
         })
     }
 }
@@ -101,16 +95,21 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+    use crate::redis_client::RecordedCommand;
 
     fn numbered(number: usize) -> Arc<Commands> {
         let command = RecordedCommand {
             command: format!("ECHO {number}").into(),
             reply: None,
-            took: Duration::from_micros(70),
-            ends_round_trip: true,
         };
-        Commands::new(&[command])
+        Commands::new(&[RoundTrip {
+            sent: Instant::now(),
+            took: Duration::from_micros(70),
+            commands: vec![command],
+        }])
     }
 
     #[test]

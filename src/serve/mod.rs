@@ -7,6 +7,7 @@ mod address;
 mod assets;
 mod connection_manager;
 mod counter;
+mod diagram;
 mod events;
 mod extractors;
 mod health;

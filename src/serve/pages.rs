@@ -14,6 +14,9 @@ use super::history::Commands;
 use super::instances::OtherInstance;
 use super::router::RETRY_AFTER_FAULT;
 use super::stage::AppStage;
+use crate::clock;
+use crate::learn::{DiagramEvent, SequenceDiagram};
+use crate::redis_client::RoundTrip;
 use crate::redis_client::fault::RedisFault;
 use crate::session::Token;
 use crate::session::store::Fields;
@@ -41,6 +44,8 @@ impl Layout {
 pub(super) struct Home<'a> {
     pub(super) layout: &'a Layout,
     pub(super) visit: &'a Visit,
+    /// This request.
+    pub(super) diagram: SequenceDiagram,
     pub(super) instances: &'a [OtherInstance],
 }
 
@@ -55,7 +60,9 @@ pub(super) struct Visit {
     /// How many cookies with the name of the session cookie arrived.
     pub(super) cookies: usize,
     pub(super) hash: Option<HashView>,
-    /// The Redis commands of this visit, if any were sent.
+    /// The round trips to Redis that this visit took.
+    pub(super) round_trips: Vec<RoundTrip>,
+    /// The same round trips as rows of a table, unless there were none.
     pub(super) commands: Option<Arc<Commands>>,
     /// The earlier commands of the session.
     pub(super) earlier: Vec<Arc<Commands>>,
@@ -78,6 +85,8 @@ pub(super) enum CookieView {
 pub(super) struct HashView {
     pub(super) key: String,
     pub(super) fields: Fields,
+    /// The time according to Redis, in seconds since 1970.
+    pub(super) now: u64,
     pub(super) ttl: Option<Duration>,
 }
 
@@ -86,10 +95,23 @@ const MOST_FIELDS: usize = 20;
 /// The maximum number of bytes of a field to show. A user name has at most 256.
 const LONGEST_FIELD: usize = 400;
 
-/// Returns the first fields of a hash, shortened.
-pub(super) fn shown(fields: &Fields) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+/// Returns the first fields of a hash, shortened. After `created`, in seconds since 1970, adds the age at `now`.
+pub(super) fn shown(fields: &Fields, now: u64) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let fields = fields.iter().take(MOST_FIELDS);
-    fields.map(|(name, value)| (beginning(name), beginning(value)))
+    fields.map(move |(name, value)| {
+        let value = beginning(value);
+        let created = value.parse::<u64>().ok().filter(|_| name == b"created");
+        let shown = match created {
+            Some(created) => Cow::Owned(format!("{value} ({} ago)", age(now, created))),
+            None => value,
+        };
+        (beginning(name), shown)
+    })
+}
+
+/// Returns how long before `now` something was created: `3 minutes`.
+fn age(now: u64, created: u64) -> String {
+    clock::age(now.saturating_sub(created).try_into().unwrap_or(i64::MAX))
 }
 
 fn beginning(bytes: &[u8]) -> Cow<'_, str> {

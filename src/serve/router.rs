@@ -1,7 +1,7 @@
 //! The routes and their handlers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, RawQuery, State};
@@ -23,7 +23,7 @@ use super::pages::{self, Home, Layout, LoginPage};
 use super::server::Ends;
 use super::sessions::Sessions;
 use super::source::SourcePage;
-use super::{assets, events};
+use super::{assets, diagram, events};
 use crate::deadline::Deadline;
 
 /// Time limit from the head of a request to its response: 0.2 s less than the two seconds that a visitor may wait.
@@ -78,6 +78,7 @@ async fn home(
     if !cause.is_navigation {
         return pages::not_a_visit(&app.layout);
     }
+    let arrived = Instant::now();
     let deadline = Deadline::after(ANSWER_WITHIN);
     let visit = match app.sessions.visit(&cookies, deadline).await {
         Ok(visit) => visit,
@@ -86,6 +87,7 @@ async fn home(
     let home = Home {
         layout: &app.layout,
         visit: &visit,
+        diagram: diagram::of_visit(&visit, &app.layout.cookie_name, arrived),
         instances: &app.other_instances.borrow(),
     };
     pages::page(StatusCode::OK, &home)

@@ -79,13 +79,20 @@ impl Sessions {
         Ok(visit)
     }
 
+    /// Returns the time according to Redis, in seconds since 1970.
+    pub(super) fn now(&self) -> u64 {
+        self.redis.clock().now()
+    }
+
     /// Returns the visitor that a cookie identifies, or why the cookie is invalid, as a clause.
     fn identity(&self, cookie: &str) -> Result<Identity, &'static str> {
         if !self.stage.signs_the_name() {
             return Token::parse(cookie).map(Identity::Token).ok_or(NOT_A_TOKEN);
         }
-        let now = self.redis.clock().now();
-        match self.key.verify(self.stage.purpose(), cookie, now, self.max_age) {
+        match self
+            .key
+            .verify(self.stage.purpose(), cookie, self.now(), self.max_age)
+        {
             Ok(name) => Ok(Identity::Name {
                 name,
                 signature: signature_start(cookie),
@@ -137,12 +144,18 @@ impl Sessions {
                 })
             };
             let counted = self.redis.run(deadline, work).await;
-            let (visits, fields, exchanges) = counted.map_err(|fault| fault.about(&key))?;
+            let (visits, fields, round_trips) = counted.map_err(|fault| fault.about(&key))?;
             visit.visits = Some(visits);
-            let commands = Commands::new(&exchanges);
+            let commands = Commands::new(&round_trips);
             visit.earlier = self.history.add(&key, &commands);
             visit.commands = Some(commands);
-            visit.hash = Some(HashView { key, fields, ttl });
+            visit.round_trips = round_trips;
+            visit.hash = Some(HashView {
+                key,
+                fields,
+                now: self.now(),
+                ttl,
+            });
         }
         visit.name = Some(name);
         Ok(visit)
@@ -158,12 +171,13 @@ impl Sessions {
             })
         };
         let counted = self.redis.run(deadline, work).await;
-        let (session, token, exchanges) = counted.map_err(|fault| fault.about(&key))?;
-        let commands = Commands::new(&exchanges);
+        let (session, token, round_trips) = counted.map_err(|fault| fault.about(&key))?;
+        let commands = Commands::new(&round_trips);
         let Some(session) = session else {
             self.history.forget(&key);
             return Ok(Visit {
                 commands: Some(commands),
+                round_trips,
                 ..ignored(NO_SESSION)
             });
         };
@@ -173,9 +187,11 @@ impl Sessions {
             cookie: CookieView::Token(token),
             earlier: self.history.add(&key, &commands),
             commands: Some(commands),
+            round_trips,
             hash: Some(HashView {
                 key,
                 fields: session.fields,
+                now: self.now(),
                 ttl: Some(self.ttl),
             }),
             ..Visit::default()
@@ -190,8 +206,7 @@ impl Sessions {
         deadline: Deadline,
     ) -> Result<String, RedisFault> {
         if self.stage.signs_the_name() {
-            let now = self.redis.clock().now();
-            return Ok(self.key.sign(self.stage.purpose(), name, now));
+            return Ok(self.key.sign(self.stage.purpose(), name, self.now()));
         }
         let old: Vec<Token> = cookies.iter().filter_map(|cookie| Token::parse(cookie)).collect();
         let work = |redis| async {
@@ -202,11 +217,11 @@ impl Sessions {
             let token = store.create(name).await?;
             Ok((token, store.redis.take()))
         };
-        let (token, exchanges) = self.redis.run(deadline, work).await?;
+        let (token, round_trips) = self.redis.run(deadline, work).await?;
         for old in &old {
             self.history.forget(old.key());
         }
-        self.history.add(token.key(), &Commands::new(&exchanges));
+        self.history.add(token.key(), &Commands::new(&round_trips));
         Ok(token.reveal().to_owned())
     }
 

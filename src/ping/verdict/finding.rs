@@ -1,7 +1,6 @@
-//! The types of a verdict, and how durations and packets are described in it.
+//! The types of a verdict, and how packets are described in it.
 
-use std::time::Duration;
-
+pub(in crate::ping) use crate::clock::{age, seconds};
 use crate::exit::Exit;
 use crate::os::PacketCounts;
 use crate::ping::causes::{Cause, Fix, FixContext};
@@ -148,27 +147,4 @@ pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
         } => "later packets arrived, but an earlier, larger one did not: it is lost on the way".into(),
         _ => "every packet was acknowledged: the packets arrive, but no reply comes".into(),
     }
-}
-
-/// Formats a short duration: `3.0 s`, `12.3 ms`.
-pub(in crate::ping) fn seconds(took: Duration) -> String {
-    if took < Duration::from_millis(1) {
-        format!("{:.0} µs", took.as_secs_f64() * 1e6)
-    } else if took < Duration::from_secs(1) {
-        format!("{:.1} ms", took.as_secs_f64() * 1000.0)
-    } else {
-        format!("{:.1} s", took.as_secs_f64())
-    }
-}
-
-/// Formats a long duration in seconds: `3 days`, `5 hours`.
-pub(super) fn age(span: i64) -> String {
-    const UNITS: [(i64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
-    for (size, name) in UNITS {
-        let count = span / size;
-        if count > 0 {
-            return format!("{count} {name}{}", if count == 1 { "" } else { "s" });
-        }
-    }
-    "0 seconds".to_owned()
 }

@@ -1,0 +1,77 @@
+//! The diagram of a request to the home page.
+
+use std::time::Instant;
+
+use super::pages::{CookieView, Visit};
+use crate::clock::seconds;
+use crate::learn::{DiagramEvent, SequenceDiagram};
+
+const BROWSER: usize = 0;
+const APP: usize = 1;
+const REDIS: usize = 2;
+
+/// Returns who sent what to whom for this visit, and when, measured from the arrival of the request.
+pub(super) fn of_visit(visit: &Visit, cookie_name: &str, arrived: Instant) -> SequenceDiagram {
+    let at = |instant: Instant| seconds(instant.saturating_duration_since(arrived));
+    let (cookie, action) = match &visit.cookie {
+        CookieView::Absent => ("without a cookie".to_owned(), None),
+        CookieView::Ignored(_) => ("with a cookie".to_owned(), None),
+        CookieView::Signed { .. } => (
+            "with a signed name in the cookie".to_owned(),
+            Some("checks the signature"),
+        ),
+        CookieView::Token(token) => (
+            format!("with the cookie {cookie_name}={}…", token.start()),
+            Some("derives the key from the token"),
+        ),
+    };
+    let mut events = vec![message(BROWSER, APP, format!("GET / {cookie}"))];
+    events.extend(action.map(note));
+    for trip in &visit.round_trips {
+        let names: Vec<&str> = trip.commands.iter().map(|command| command.name()).collect();
+        let replies = match trip.commands.len() {
+            1 => "1 reply".to_owned(),
+            count => format!("{count} replies"),
+        };
+        events.push(message(
+            APP,
+            REDIS,
+            format!("{}: {}", at(trip.sent), names.join(", ")),
+        ));
+        events.push(message(
+            REDIS,
+            APP,
+            format!("{}: {replies}", at(trip.sent + trip.took)),
+        ));
+    }
+    if matches!(visit.cookie, CookieView::Ignored(_)) {
+        events.push(note("ignores the cookie"));
+    }
+    events.push(message(
+        APP,
+        BROWSER,
+        format!("{}: 200, this page", at(Instant::now())),
+    ));
+    let mut participants = vec!["Browser".to_owned(), "App".to_owned()];
+    if !visit.round_trips.is_empty() {
+        participants.push("Redis".to_owned());
+    }
+    SequenceDiagram { participants, events }
+}
+
+fn message(from: usize, to: usize, text: String) -> DiagramEvent {
+    DiagramEvent::Message {
+        from,
+        to,
+        text,
+        is_reply: from > to,
+    }
+}
+
+fn note(text: &str) -> DiagramEvent {
+    DiagramEvent::Note {
+        first: APP,
+        last: APP,
+        text: text.to_owned(),
+    }
+}
