@@ -116,6 +116,8 @@ impl<'a> Ladder<'a> {
         let answered = self.ping(&mut connection).await;
         if answered.is_some() && !self.is_for_sentinel {
             self.role(&mut connection).await;
+        } else if self.seen.requests.stopped_at.is_some() {
+            self.seen.is_write_untested = self.options.write_check == WriteCheck::Run;
         } else if self.seen.reports_its_state() {
             let requests = ping::Requests::about_the_server();
             let exchanges = requests.pipeline(&mut connection, self.deadline).await;

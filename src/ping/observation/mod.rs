@@ -42,6 +42,8 @@ pub struct Observations {
     pub server: ServerInfo,
     /// The result of `--write-check`.
     pub write_test: Option<WriteTest>,
+    /// Whether `--write-check` was given, but the connection ended before the test.
+    pub is_write_untested: bool,
     /// The responses to each of the tutorial's commands, with arguments that change nothing, if the user may not run one.
     pub permissions: Vec<(&'static str, Response)>,
     /// The trials of `--idle` and `--hold`. The other observations are then those of a new connection.

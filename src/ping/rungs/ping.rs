@@ -22,6 +22,8 @@ const ROUND_TRIPS: usize = 5;
 const MORE_ROUND_TRIPS: usize = 10;
 /// Round trips to keep time for: the role rung needs them for the cluster's state and the write check.
 const RESERVED_ROUND_TRIPS: u32 = 8;
+/// The part of the time that is left which the server has for describing itself.
+const DESCRIPTION_SHARE: f64 = 0.75;
 /// Bytes in each direction that a working connection must carry: several packets, and less than a server's buffers.
 const LARGE: usize = 4096;
 
@@ -94,7 +96,8 @@ impl Requests {
 
     /// Sends all requests without waiting in between, and reads the responses, up to the first that is not a reply.
     ///
-    /// The large request is written on its own: if its packets are lost, those before it must not be.
+    /// The large request is written on its own: if its packets are lost, those before it must not be. The requests after it
+    /// only describe the server, so waiting for them leaves time for a second connection and the write test.
     pub(crate) async fn pipeline(
         &self,
         connection: &mut ProbeConnection<Stream>,
@@ -112,11 +115,15 @@ impl Requests {
             }
         }
         let mut exchanges = Vec::new();
+        let mut until = deadline;
         for (command, _) in &self.commands {
-            let response = receive(connection, deadline).await;
+            let response = receive(connection, until).await;
             exchanges.push(Exchange { command, response });
             if !exchanges.last().is_some_and(Exchange::is_answered) {
                 break;
+            }
+            if *command == "ECHO" {
+                until = deadline.within(deadline.left().mul_f64(DESCRIPTION_SHARE));
             }
         }
         exchanges

@@ -40,13 +40,10 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         && !(read.is_unknown_command() && response.is_unknown_command())
     {
         // Redis refuses SELECT first.
-        if let Some(select) = seen
-            .requests
-            .select
-            .as_ref()
-            .filter(|select| select.is_forbidden())
-        {
-            return judge_select(target, select, seen);
+        let select = seen.requests.select.as_ref();
+        if let Some(finding) = select.and_then(|select| judge_select(target, select, seen)) {
+            let error = read.without(target.password.as_ref()).error();
+            return Some(finding.facts(error.map(|error| replied("HGETALL", &error))));
         }
         let behind_proxy = login_error_after_ok("HGETALL", read, target, seen);
         return Some(
@@ -78,7 +75,7 @@ fn login_error_after_ok(
     // The reply may repeat the password.
     let error = response.without(target.password.as_ref()).error()?;
     match cause {
-        Cause::AuthRequired => Some(no_login_behind_proxy(command, &error)),
+        Cause::AuthRequired => Some(no_login_behind_proxy(command, &error, seen)),
         Cause::AuthFailed | Cause::AuthNotConfigured => Some(
             Finding::proved(Cause::ProtoUnexpected)
                 .fact("AUTH got OK")
@@ -90,8 +87,10 @@ fn login_error_after_ok(
 }
 
 /// Judges a proxy that accepts the password, but has none for Redis.
-pub(super) fn no_login_behind_proxy(command: &str, error: &str) -> Finding {
-    Finding::proved(Cause::ProxyNoBackend)
+///
+/// Only the expected reply to PING proves that the OK is the reply to AUTH, and not a late one to another request.
+pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observations) -> Finding {
+    Finding::proved_if(seen.has_pong() || command == "PING", Cause::ProxyNoBackend)
         .summary(BEHIND_PROXY)
         .fact("AUTH got OK")
         .fact(replied(command, error))
@@ -195,7 +194,7 @@ fn judge_select(target: &Target, response: &Response, seen: &Observations) -> Op
     };
     let known = ErrorReply::of(&error).map(|reply| reply.cause);
     if known == Some(Cause::AuthRequired) && seen.is_logged_in() {
-        return Some(no_login_behind_proxy("SELECT", &error));
+        return Some(no_login_behind_proxy("SELECT", &error, seen));
     }
     if known.is_some() || is_about_something_else(&error) {
         return Some(error_reply(&error, "SELECT", seen));

@@ -7,7 +7,7 @@ use redis::Value;
 use super::finding::{Finding, describe_packets, replied, seconds};
 use super::reply::{error_reply, no_permission, state_facts, unexpected_reply, unusable};
 use super::sentinel;
-use super::service::reply_to_ping;
+use super::service::{fell_silent, reply_to_ping};
 use super::warnings::median;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Observations, WriteTest};
@@ -22,6 +22,14 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
         .or_else(|| sentinel::judge_plain(seen))
         .or_else(|| cluster(seen))
         .or_else(|| write_test(seen.write_test.as_ref()?, seen))
+        .or_else(|| untested(seen))
+}
+
+/// Judges a connection that ended before the write test.
+fn untested(seen: &Observations) -> Option<Finding> {
+    let last = seen.requests.stopped_at.as_ref()?;
+    seen.is_write_untested
+        .then(|| fell_silent(last, seen).fact("no write was tried: there was no connection for it"))
 }
 
 /// Redis answers ROLE with a list or an error. Anything else comes from a server that imitates only PING.

@@ -48,6 +48,7 @@ pub(super) fn proxy_header(seen: &Observations) -> Option<Finding> {
 /// Judges replies that belong to other requests.
 pub(super) fn out_of_step(seen: &Observations) -> Option<Finding> {
     let fact = match (&seen.requests.echo, &seen.ping.surplus_reply) {
+        _ if let Some(fact) = reply_about_earlier_command(seen) => fact,
         (Some(Echo::InReplyTo(command)), _) => {
             format!("the value sent with ECHO came back in reply to {command}")
         }
@@ -65,6 +66,45 @@ pub(super) fn out_of_step(seen: &Observations) -> Option<Finding> {
             .fact(fact)
             .fact("a Redis server replies to the requests of a connection in order"),
     )
+}
+
+/// Reports an error reply that names a command sent earlier on the same connection.
+fn reply_about_earlier_command(seen: &Observations) -> Option<String> {
+    let first = [
+        ("AUTH", &seen.auth.response),
+        ("PING", &seen.ping.response),
+        ("SELECT", &seen.requests.select),
+        ("HGETALL", &seen.requests.read),
+    ];
+    let first: Vec<_> = first
+        .into_iter()
+        .filter_map(|(command, response)| Some((command, response.as_ref()?)))
+        .collect();
+    let second = seen.experiments.repeat.iter().flat_map(|repeat| &repeat.exchanges);
+    let second: Vec<_> = second
+        .map(|exchange| (exchange.command, &exchange.response))
+        .collect();
+    [(first, ""), (second, " on a second connection")]
+        .into_iter()
+        .find_map(|(exchanges, place)| {
+            exchanges.iter().enumerate().find_map(|(at, (command, response))| {
+                let error = response.error()?;
+                let (earlier, _) = exchanges[..at].iter().find(|(name, _)| names(&error, name))?;
+                let is_own = earlier == command || names(&error, command);
+                (!is_own).then(|| {
+                    let reply = replied(&format!("{command}{place}"), &error);
+                    format!("{reply}: this is a reply to {earlier}")
+                })
+            })
+        })
+}
+
+/// Whether an error reply names a command, as Redis does: `wrong number of arguments for 'auth' command`.
+fn names(error: &str, command: &str) -> bool {
+    let (error, command) = (error.to_lowercase(), command.to_lowercase());
+    [format!("'{command}'"), format!("`{command}`")]
+        .iter()
+        .any(|name| error.contains(name))
 }
 
 fn shown(response: &Response) -> String {
@@ -86,7 +126,7 @@ fn refused_read(response: &Response, seen: &Observations) -> Option<Finding> {
         return None;
     }
     if code == "NOAUTH" && seen.is_logged_in() {
-        return Some(no_login_behind_proxy("HGETALL", &error));
+        return Some(no_login_behind_proxy("HGETALL", &error, seen));
     }
     Some(error_reply(&error, "HGETALL", seen).fact(reply_to_ping(seen)))
 }
@@ -166,7 +206,8 @@ fn momentary(first: &Exchange, seen: &Observations) -> Finding {
         .facts(seen.packets.map(describe_packets))
 }
 
-fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
+/// Judges a request after PING that got no reply.
+pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
     let round_trip = median(&seen.ping.round_trips);
     let reason = NoReply::of(seen.requests.took, round_trip, seen.packets);
     let finding = match &first.response {

@@ -245,7 +245,7 @@ impl World {
         fault(&[Cause::TlsNotOffered])
     }
 
-    fn is_other_program(&self) -> bool {
+    pub(super) fn is_other_program(&self) -> bool {
         use Door::*;
         matches!(
             self.door,
@@ -260,6 +260,11 @@ impl World {
             Door::Protected => Cause::ServerProtectedMode,
             Door::Allowlist => Cause::ServerRefused,
             Door::SendsProxyHeader => Cause::ProxyHeader,
+            // The late reply seems to be the reply to AUTH, and no other reply follows.
+            _ if self.proxy == Proxy::LateReply && self.cut_at == CutAt::AtAuth && self.has_password() => {
+                let causes = [Cause::ProtoUnexpected, self.cut_cause()];
+                return Some(Fault::new(Layer::Greeting, &causes));
+            }
             _ if self.proxy == Proxy::LateReply => Cause::ProtoUnexpected,
             _ => return None,
         };
@@ -277,20 +282,27 @@ impl World {
         };
         let layer = match self.lacks {
             _ if self.has_password() => Layer::Auth,
-            // Redis checks that a command exists before it checks the login.
-            Lacks::LacksPing => Layer::Read,
+            // Redis checks that a command exists before it checks the login: the next request shows it.
+            Lacks::LacksPing => Layer::Select,
             _ => Layer::Ping,
         };
         Some(Fault::new(layer, &[cause]))
     }
 
-    fn cut_fault(&self) -> Option<Fault> {
-        let is_silent = matches!(self.cut_by, CutBy::Silence | CutBy::HalfReply);
-        let cause = if is_silent {
+    fn is_cut_silent(&self) -> bool {
+        matches!(self.cut_by, CutBy::Silence | CutBy::HalfReply)
+    }
+
+    fn cut_cause(&self) -> Cause {
+        if self.is_cut_silent() {
             Cause::ServerSilent
         } else {
             Cause::ProtoClosed
-        };
+        }
+    }
+
+    fn cut_fault(&self) -> Option<Fault> {
+        let cause = self.cut_cause();
         let is_momentary = self.cut_on == CutOn::FirstConnection;
         let (layer, fault) = match self.cut_at {
             CutAt::Nowhere => return None,
@@ -303,7 +315,7 @@ impl World {
                 let fault = Fault::new(Layer::Read, &[Cause::ProxyNoBackend, cause]);
                 (Layer::Read, fault.likely())
             }
-            CutAt::AtEcho if is_silent => (Layer::Echo, Fault::new(Layer::Echo, &[cause]).likely()),
+            CutAt::AtEcho if self.is_cut_silent() => (Layer::Echo, Fault::new(Layer::Echo, &[cause]).likely()),
             CutAt::AtEcho => (Layer::Echo, Fault::new(Layer::Echo, &[cause]).likely().or_ok()),
             CutAt::AtHello | CutAt::AtRole | CutAt::AtInfo => {
                 (Layer::About, Fault::new(Layer::About, &[cause]).likely().or_ok())
@@ -414,7 +426,9 @@ impl World {
 
     fn db_fault(&self) -> Option<Fault> {
         let is_refused = self.db == Db::DbTooHigh || self.db == Db::DbThree && self.is_cluster();
-        (is_refused && self.role != Role::Sentinel).then(|| Fault::new(Layer::Select, &[Cause::DbIndex]))
+        // Redis checks the login first.
+        let is_tried = self.role != Role::Sentinel && self.login_fault().is_none();
+        (is_refused && is_tried).then(|| Fault::new(Layer::Select, &[Cause::DbIndex]))
     }
 
     fn role_fault(&self) -> Option<Fault> {

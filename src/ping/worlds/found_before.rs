@@ -104,13 +104,48 @@ const FOUND: &[World] = &[
         role: Sentinel,
         ..World::HEALTHY
     },
+    World {
+        login: UserAndPassword,
+        proxy: LateReply,
+        lacks: IsRedis5,
+        ..World::HEALTHY
+    },
+    World {
+        login: Password,
+        proxy: LateReply,
+        cut_at: AtAuth,
+        ..World::HEALTHY
+    },
+    World {
+        acl: PingForbidden,
+        state: Loading,
+        db: DbTooHigh,
+        ..World::HEALTHY
+    },
+    World {
+        cut_at: AtHello,
+        role: Replica,
+        writes: Run,
+        ..World::HEALTHY
+    },
+    World {
+        login: PasswordMissing,
+        lacks: LacksPing,
+        role: ClusterNode,
+        db: DbThree,
+        ..World::HEALTHY
+    },
 ];
 
 #[test]
 fn worlds_that_were_judged_wrongly_once() {
     let certificates = Arc::new(Certificates::new());
-    for world in FOUND {
-        let faults = block_on(check_patiently(*world, &certificates));
-        assert!(faults.is_empty(), "{faults:?}\n{}", super::code(*world));
-    }
+    let failed: Vec<String> = FOUND
+        .iter()
+        .filter_map(|world| {
+            let faults = block_on(check_patiently(*world, &certificates));
+            (!faults.is_empty()).then(|| format!("{faults:?}\n{}", super::code(*world)))
+        })
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

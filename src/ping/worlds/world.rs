@@ -435,8 +435,9 @@ impl World {
             } else {
                 self.state
             },
-            // A Sentinel has no ECHO.
+            // A Sentinel has no ECHO, and another program has no replies of Redis.
             proxy: match self.proxy {
+                Proxy::LateReply if self.is_other_program() => Proxy::Direct,
                 Proxy::OtherReply if self.role == Role::Sentinel => Proxy::Direct,
                 proxy => proxy,
             },
