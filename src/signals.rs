@@ -30,13 +30,16 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     }
     // The same holds if the system forbids socket pairs, for example by seccomp.
     #[cfg(unix)]
-    std::os::unix::net::UnixStream::pair().map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("this system does not allow socket pairs: {error}"),
-        )
-    })?;
-    Builder::new_current_thread().enable_all().build()
+    std::os::unix::net::UnixStream::pair().map_err(|error| not_allowed("socket pairs", &error))?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| not_allowed("epoll and eventfd", &error))
+}
+
+fn not_allowed(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("this system does not allow {what}, which the program needs: {error}"),
+    )
 }
 
 /// A signal that asks the process to end.

@@ -32,6 +32,8 @@ pub use error::Error;
 /// # Errors
 /// [`Error::CommandLine`], also for `--help` and `--version`, with exit status 0.
 pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, Error> {
+    #[cfg(unix)]
+    crate::os::memory::require();
     let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
     mask_passwords_of(&words);
     Cli::try_parse_from(&words).map_err(|error| with_ttl_suggested(error, &words).into())

@@ -1,5 +1,5 @@
-//! Details about connections that only the kernel can report, and the C library's name lookup. This is the only module with
-//! unsafe code.
+//! Details about connections that only the kernel can report, the C library's name lookup, and what happens without memory.
+//! This is the only module with unsafe code.
 //!
 //! On systems other than Linux, only the name lookup returns something. `--cfg portable` selects the same code on Linux.
 
@@ -9,6 +9,9 @@ mod kernel;
 #[cfg(any(not(target_os = "linux"), portable))]
 #[path = "other.rs"]
 mod kernel;
+
+#[cfg(unix)]
+pub(crate) mod memory;
 
 #[cfg(unix)]
 pub(crate) use kernel::is_hangup_ignored;

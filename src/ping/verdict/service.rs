@@ -80,22 +80,29 @@ fn reply_about_earlier_command(seen: &Observations) -> Option<String> {
         .into_iter()
         .filter_map(|(command, response)| Some((command, response.as_ref()?)))
         .collect();
-    let second = seen.experiments.repeat.iter().flat_map(|repeat| &repeat.exchanges);
+    let second = seen
+        .experiments
+        .repeat
+        .iter()
+        .flat_map(|repeat| &repeat.exchanges);
     let second: Vec<_> = second
         .map(|exchange| (exchange.command, &exchange.response))
         .collect();
     [(first, ""), (second, " on a second connection")]
         .into_iter()
         .find_map(|(exchanges, place)| {
-            exchanges.iter().enumerate().find_map(|(at, (command, response))| {
-                let error = response.error()?;
-                let (earlier, _) = exchanges[..at].iter().find(|(name, _)| names(&error, name))?;
-                let is_own = earlier == command || names(&error, command);
-                (!is_own).then(|| {
-                    let reply = replied(&format!("{command}{place}"), &error);
-                    format!("{reply}: this is a reply to {earlier}")
+            exchanges
+                .iter()
+                .enumerate()
+                .find_map(|(at, (command, response))| {
+                    let error = response.error()?;
+                    let (earlier, _) = exchanges[..at].iter().find(|(name, _)| names(&error, name))?;
+                    let is_own = earlier == command || names(&error, command);
+                    (!is_own).then(|| {
+                        let reply = replied(&format!("{command}{place}"), &error);
+                        format!("{reply}: this is a reply to {earlier}")
+                    })
                 })
-            })
         })
 }
 

@@ -150,10 +150,11 @@ fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
         }
         Some(listener) => {
             let name = process_name(listener);
-            format!(
-                "{name} is listening on {}: it has only just started, or a firewall of this host sent the RST",
-                dial.to
-            )
+            let conclusion = match dial.result {
+                DialResult::Refused => ": it has only just started, or a firewall of this host sent the RST",
+                _ => "",
+            };
+            format!("{name} is listening on {}{conclusion}", dial.to)
         }
     })
 }

@@ -315,7 +315,9 @@ impl World {
                 let fault = Fault::new(Layer::Read, &[Cause::ProxyNoBackend, cause]);
                 (Layer::Read, fault.likely())
             }
-            CutAt::AtEcho if self.is_cut_silent() => (Layer::Echo, Fault::new(Layer::Echo, &[cause]).likely()),
+            CutAt::AtEcho if self.is_cut_silent() => {
+                (Layer::Echo, Fault::new(Layer::Echo, &[cause]).likely())
+            }
             CutAt::AtEcho => (Layer::Echo, Fault::new(Layer::Echo, &[cause]).likely().or_ok()),
             CutAt::AtHello | CutAt::AtRole | CutAt::AtInfo => {
                 (Layer::About, Fault::new(Layer::About, &[cause]).likely().or_ok())

@@ -1,0 +1,59 @@
+//! Ends the program with one clear line if the system gives it no more memory, for example because of `ulimit -v`.
+#![allow(unsafe_code)] // only an allocator learns of a refused request before the program aborts
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+
+use crate::exit::Exit;
+
+const MESSAGE: &str = "sessiontut: the system gives this process too little memory (see ulimit -v)\n";
+
+/// The program needs a fraction of this. If this much is free at the start, neither the stack nor a thread can lack memory
+/// later, which would end the program with a signal.
+const NEEDED: usize = 16 * 1024 * 1024;
+
+#[global_allocator]
+static ALLOCATOR: OrExit = OrExit;
+
+/// The system's allocator. It ends the program instead of returning nothing.
+struct OrExit;
+
+// SAFETY: every call is passed on to the system's allocator. A null pointer is never returned, which is allowed.
+unsafe impl GlobalAlloc for OrExit {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller guarantees what the system's allocator requires.
+        or_exit(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        or_exit(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        or_exit(unsafe { System.realloc(block, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+fn or_exit(block: *mut u8) -> *mut u8 {
+    if block.is_null() {
+        // SAFETY: the buffer is valid for its length, and both calls may be made at any time. Nothing here allocates.
+        unsafe {
+            libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len());
+            libc::_exit(Exit::No as i32);
+        }
+    }
+    block
+}
+
+/// Ends the program unless there is enough memory for it.
+pub(crate) fn require() {
+    // The compiler must not remove the allocation.
+    drop(black_box(Vec::<u8>::with_capacity(NEEDED)));
+}
