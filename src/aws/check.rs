@@ -1,0 +1,158 @@
+//! One check and its result.
+
+/// What a check has found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Allowed,
+    Denied,
+    /// Only some of this instance's local ports get an answer.
+    Partly,
+    Unknown,
+}
+
+impl Outcome {
+    /// The value in `ping --json`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Partly => "partly",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The checks, in the order in which a denial counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Code {
+    RegionDifferent,
+    CacheStatus,
+    CachePort,
+    CacheEngine,
+    AddressGone,
+    VpcOverlap,
+    VpcDifferent,
+    VpcPeering,
+    Vpc,
+    RouteThere,
+    RouteBack,
+    SgEgress,
+    SgIngress,
+    AclOut,
+    AclIn,
+    AclBackOut,
+    AclBackIn,
+}
+
+impl Code {
+    /// The code in reports. Scripts rely on it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::RegionDifferent => "region.different",
+            Self::CacheStatus => "cache.status",
+            Self::CachePort => "cache.port",
+            Self::CacheEngine => "cache.engine",
+            Self::AddressGone => "address.gone",
+            Self::VpcOverlap => "vpc.overlap",
+            Self::VpcDifferent => "vpc.different",
+            Self::VpcPeering => "vpc.peering",
+            Self::Vpc => "vpc",
+            Self::RouteThere => "route.there",
+            Self::RouteBack => "route.back",
+            Self::SgEgress => "sg.egress",
+            Self::AclOut => "acl.out",
+            Self::AclIn => "acl.in",
+            Self::SgIngress => "sg.ingress",
+            Self::AclBackOut => "acl.back-out",
+            Self::AclBackIn => "acl.back-in",
+        }
+    }
+
+    /// The kind of fix, as in `fixes[].kind`.
+    pub(crate) fn fix_kind(self) -> &'static str {
+        match self {
+            Self::RegionDifferent => "region",
+            Self::CacheStatus => "wait",
+            Self::CachePort => "port",
+            Self::CacheEngine => "endpoint",
+            Self::AddressGone => "address",
+            Self::VpcOverlap | Self::VpcDifferent | Self::Vpc => "outside-vpc",
+            Self::VpcPeering => "peering",
+            Self::RouteThere | Self::RouteBack => "route",
+            Self::SgEgress | Self::SgIngress => "security-group",
+            Self::AclOut | Self::AclIn | Self::AclBackOut | Self::AclBackIn => "network-acl",
+        }
+    }
+}
+
+/// How certain a result is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Certainty {
+    Likely,
+    Proved,
+}
+
+impl Certainty {
+    /// The value in `ping --json`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Likely => "likely",
+            Self::Proved => "proved",
+        }
+    }
+}
+
+/// A check with its result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Check {
+    pub(crate) code: Code,
+    pub(crate) outcome: Outcome,
+    pub(crate) certainty: Certainty,
+    /// The AWS object that decides, such as `sg-…`.
+    pub(crate) object: Option<String>,
+    /// What was found, in one sentence without a full stop.
+    pub(crate) text: String,
+    /// AWS's own term for the denial, from the explanation codes of Reachability Analyzer.
+    pub(crate) aws_code: Option<&'static str>,
+    /// The permissions whose documents would settle an unknown result.
+    pub(crate) needs: Vec<&'static str>,
+    /// Rules that look right, but do not apply, with the reason.
+    pub(crate) near_misses: Vec<String>,
+}
+
+impl Check {
+    pub(crate) fn new(code: Code, outcome: Outcome, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            outcome,
+            certainty: Certainty::Proved,
+            object: None,
+            text: text.into(),
+            aws_code: None,
+            needs: Vec::new(),
+            near_misses: Vec::new(),
+        }
+    }
+
+    pub(crate) fn about(mut self, object: Option<impl ToString>) -> Self {
+        self.object = object.map(|object| object.to_string());
+        self
+    }
+
+    pub(crate) fn needs(mut self, permissions: &[&'static str]) -> Self {
+        self.needs.extend(permissions);
+        self
+    }
+
+    pub(crate) fn aws_code(mut self, code: &'static str) -> Self {
+        self.aws_code = Some(code);
+        self
+    }
+
+    pub(crate) fn likely_if(mut self, is_likely: bool) -> Self {
+        if is_likely {
+            self.certainty = Certainty::Likely;
+        }
+        self
+    }
+}

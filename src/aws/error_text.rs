@@ -1,0 +1,107 @@
+//! The errors that the program `aws` prints. Its exit status does not identify them.
+
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
+use crate::sanitize;
+
+/// An error that AWS returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AwsError {
+    /// AWS's code, such as `UnauthorizedOperation`.
+    pub(crate) code: String,
+    /// The operation, such as `DescribeNetworkAcls`.
+    pub(crate) operation: String,
+    pub(crate) kind: Kind,
+}
+
+/// What an error means for the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A permission is missing.
+    NotAuthorized,
+    /// The credentials are expired or wrong.
+    Credentials,
+    /// There is no such object.
+    NotFound,
+    Other,
+}
+
+/// The operations of the service ElastiCache that are used here. All others belong to EC2.
+const ELASTICACHE: [&str; 6] = [
+    "DescribeReplicationGroups",
+    "DescribeCacheClusters",
+    "DescribeServerlessCaches",
+    "DescribeCacheSubnetGroups",
+    "DescribeUserGroups",
+    "DescribeUsers",
+];
+
+impl AwsError {
+    /// Finds `An error occurred (CODE) when calling the OPERATION operation` anywhere in a line.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        static FORM: LazyLock<Regex> = LazyLock::new(|| {
+            Regex::new(r"\(([A-Za-z][A-Za-z0-9.]{0,79})\) when calling the ([A-Za-z]{1,80}) operation")
+                .expect("the pattern is valid")
+        });
+        if !line.contains(" when calling the ") {
+            return None;
+        }
+        let found = FORM.captures(line)?;
+        let (code, operation) = (found[1].to_owned(), found[2].to_owned());
+        let kind = match code.as_str() {
+            "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => Kind::NotAuthorized,
+            "ExpiredToken"
+            | "ExpiredTokenException"
+            | "RequestExpired"
+            | "InvalidClientTokenId"
+            | "AuthFailure"
+            | "SignatureDoesNotMatch"
+            | "UnrecognizedClientException" => Kind::Credentials,
+            code if code.ends_with("NotFound") || code.contains("NotFoundFault") => Kind::NotFound,
+            _ => Kind::Other,
+        };
+        Some(Self {
+            code,
+            operation,
+            kind,
+        })
+    }
+
+    /// The IAM action, such as `ec2:DescribeNetworkAcls`. Old messages do not name it, but the operation is the same.
+    pub(crate) fn permission(&self) -> String {
+        let service = match self.operation.as_str() {
+            operation if ELASTICACHE.contains(&operation) => "elasticache",
+            "GetCallerIdentity" => "sts",
+            _ => "ec2",
+        };
+        format!("{service}:{}", sanitize::line(&self.operation))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_permission_is_read_from_the_operation_in_both_styles() {
+        for (line, permission) in [
+            (
+                "An error occurred (UnauthorizedOperation) when calling the DescribeNetworkAcls operation: You are not …",
+                "ec2:DescribeNetworkAcls",
+            ),
+            (
+                "aws: [ERROR]: An error occurred (AccessDenied) when calling the DescribeCacheClusters operation: …",
+                "elasticache:DescribeCacheClusters",
+            ),
+        ] {
+            let error = AwsError::parse(line).unwrap();
+            assert_eq!(
+                (error.kind, error.permission().as_str()),
+                (Kind::NotAuthorized, permission)
+            );
+        }
+        assert_eq!(AwsError::parse("usage: aws [options] <command>"), None);
+    }
+}

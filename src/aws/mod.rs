@@ -1,0 +1,32 @@
+//! Which rule, route or peering stops a connection on AWS: documents and facts in, checks and fixes out.
+//!
+//! This folder does no input or output. [`Documents`] come from the program `aws` or from a pasted text, [`Facts`] from
+//! this host. Every decision has three values: what a document does not say is unknown.
+
+mod cache;
+mod check;
+mod command;
+mod documents;
+mod error_text;
+mod facts;
+mod fix;
+mod id;
+mod network_acl;
+mod path;
+mod place;
+mod read;
+mod route;
+mod scan;
+mod security_group;
+mod transit_gateway;
+mod truth;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use check::{Certainty, Check, Code, Outcome};
+pub(crate) use documents::Documents;
+pub(crate) use facts::{Facts, Source};
+pub(crate) use fix::AwsFix;
+pub(crate) use verdict::{Assessment, judge};

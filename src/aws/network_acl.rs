@@ -1,0 +1,153 @@
+//! Network ACLs. They filter packets at the border of a subnet, in both directions: the replies need an entry, too.
+//!
+//! <https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html>
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::documents::{AclEntry, Documents, NetworkAcl, all};
+use super::id::Id;
+use super::security_group::Direction;
+use super::truth::Truth;
+
+/// From this number on, entries are the ones that AWS adds itself.
+pub(crate) const FIRST_DEFAULT_NUMBER: i64 = 32767;
+
+/// The packets that an ACL must let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packets {
+    pub(crate) direction: Direction,
+    /// The address at the other end.
+    pub(crate) peer: IpAddr,
+    /// The first and the last destination port.
+    pub(crate) ports: (u16, u16),
+}
+
+/// What an ACL does with the ports of an interval.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Walk {
+    pub(crate) allowed: usize,
+    pub(crate) denied: usize,
+    pub(crate) unknown: usize,
+    /// The number of the first entry that denies some of the packets; `None` if only the default entry does.
+    pub(crate) denied_by: Option<i64>,
+}
+
+/// The ACL of a subnet.
+pub(crate) fn of_subnet<'a>(documents: &'a Documents, subnet: &Id) -> Option<&'a NetworkAcl> {
+    let mut acls = all(&documents.acls).filter(|acl| {
+        let mut associations = acl.associations.iter().flatten();
+        associations.any(|association| association.subnet.as_ref() == Some(subnet))
+    });
+    acls.next()
+}
+
+impl NetworkAcl {
+    /// The entries of one direction, in the order in which they are evaluated. `None` if the order is not known.
+    fn entries_of(&self, direction: Direction) -> Option<Vec<(i64, &AclEntry)>> {
+        let is_egress = direction == Direction::Egress;
+        let own = self
+            .entries
+            .as_ref()?
+            .iter()
+            .filter(|entry| entry.is_egress.is_none_or(|egress| egress == is_egress));
+        let mut numbered: Vec<_> = own
+            .map(|entry| Some((entry.number.filter(|_| entry.is_egress.is_some())?, entry)))
+            .collect::<Option<_>>()?;
+        numbered.sort_by_key(|(number, _)| *number);
+        Some(numbered)
+    }
+
+    /// Applies the entries to the packets: for each port, the first entry that matches decides.
+    pub(crate) fn walk(&self, packets: Packets) -> Option<Walk> {
+        let (first, last) = packets.ports;
+        let mut left = vec![true; usize::from(last - first) + 1];
+        let mut walk = Walk::default();
+        for (number, entry) in self.entries_of(packets.direction)? {
+            let matches = entry.matches(packets.peer);
+            if matches == Truth::No {
+                continue;
+            }
+            let ports = entry.ports();
+            let is_allow = match entry.action.as_deref().map(str::to_ascii_lowercase).as_deref() {
+                Some("allow") => Truth::Yes,
+                Some("deny") => Truth::No,
+                _ => Truth::Unknown,
+            };
+            for (port, left) in (first..=last).zip(&mut left).filter(|(_, left)| **left) {
+                let is_it = matches.and(match ports {
+                    Some((from, to)) => Truth::from((from..=to).contains(&i64::from(port))),
+                    None => Truth::Unknown,
+                });
+                *left &= is_it == Truth::No;
+                match (is_it, is_allow) {
+                    (Truth::No, _) => {}
+                    (Truth::Yes, Truth::Yes) => walk.allowed += 1,
+                    (Truth::Yes, Truth::No) => {
+                        walk.denied += 1;
+                        walk.denied_by.get_or_insert(number);
+                    }
+                    _ => walk.unknown += 1,
+                }
+            }
+        }
+        walk.denied += left.iter().filter(|left| **left).count();
+        walk.denied_by = walk.denied_by.filter(|number| *number < FIRST_DEFAULT_NUMBER);
+        Some(walk)
+    }
+
+    /// A free number for an entry that takes effect before the packets are denied. The numbers of one direction are
+    /// unique, for IPv4 and IPv6 together. `reserved` are numbers that other fixes use.
+    pub(crate) fn free_number(&self, packets: Packets, reserved: &[i64]) -> Option<i64> {
+        let mut used: Vec<i64> = self
+            .entries_of(packets.direction)?
+            .iter()
+            .map(|(number, _)| *number)
+            .collect();
+        used.extend(reserved);
+        let is_free = |number: &i64| (1..FIRST_DEFAULT_NUMBER).contains(number) && !used.contains(number);
+        let Some(limit) = self.walk(packets)?.denied_by else {
+            let own = used.iter().filter(|number| **number < FIRST_DEFAULT_NUMBER);
+            let after_all = own.max().copied().unwrap_or_default() + 10;
+            return Some(after_all)
+                .filter(is_free)
+                .or_else(|| (1..FIRST_DEFAULT_NUMBER).rev().find(is_free));
+        };
+        let before = used
+            .iter()
+            .filter(|number| **number < limit)
+            .max()
+            .copied()
+            .unwrap_or_default();
+        let multiple = (limit - 1) / 10 * 10;
+        Some(multiple)
+            .filter(|number| *number > before && is_free(number))
+            .or_else(|| (1..limit).rev().find(is_free))
+    }
+}
+
+impl AclEntry {
+    /// Whether the entry is about TCP and this address.
+    fn matches(&self, peer: IpAddr) -> Truth {
+        let protocol = match self.protocol.as_deref() {
+            Some("-1" | "6" | "tcp") => Truth::Yes,
+            Some(_) => Truth::No,
+            None => Truth::Unknown,
+        };
+        let contains = |range: IpNet| range.contains(&peer);
+        protocol.and(Truth::from(self.range.or(self.ipv6_range).map(contains)))
+    }
+
+    /// The ports of the entry; all, if it is about all protocols.
+    fn ports(&self) -> Option<(i64, i64)> {
+        let range = self.ports.as_ref();
+        match (
+            self.protocol.as_deref(),
+            range.and_then(|range| Some((range.from?, range.to?))),
+        ) {
+            (Some("-1"), _) => Some((0, i64::from(u16::MAX))),
+            (_, range) => range,
+        }
+    }
+}

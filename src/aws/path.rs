@@ -1,0 +1,146 @@
+//! What connects two VPCs, and whether references to security groups work across it.
+
+use super::documents::{Documents, Peering, TransitAttachment, all, find};
+use super::id::{Account, Id};
+use super::truth::Truth;
+
+/// A connection between two VPCs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    Peering {
+        id: Id,
+        state: PeeringState,
+        /// Whether both VPCs are in the same region.
+        is_one_region: Truth,
+        /// Whether both VPCs belong to the same account.
+        is_one_account: Truth,
+    },
+    TransitGateway {
+        id: Id,
+        /// Whether references to groups of the other VPC count for incoming traffic. They never do for outgoing traffic.
+        refers: Truth,
+    },
+}
+
+/// Only an active peering forwards packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeeringState {
+    Active,
+    /// The owner of the other VPC has not accepted it yet.
+    Pending,
+    /// A state that changes by itself, or that is not known.
+    Other,
+}
+
+impl Link {
+    /// The peering or the transit gateway.
+    pub(crate) fn id(&self) -> &Id {
+        match self {
+            Self::Peering { id, .. } | Self::TransitGateway { id, .. } => id,
+        }
+    }
+
+    /// Whether it forwards packets now.
+    pub(crate) fn is_active(&self) -> bool {
+        match self {
+            Self::Peering { state, .. } => *state == PeeringState::Active,
+            Self::TransitGateway { .. } => true,
+        }
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(
+            self,
+            Self::Peering {
+                state: PeeringState::Pending,
+                ..
+            }
+        )
+    }
+}
+
+/// Everything that connects two VPCs, or will: those that forward packets first.
+pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
+    let peerings = all(&documents.peerings).filter_map(|peering| peering_between(peering, one, other));
+    let mut links: Vec<Link> = peerings.chain(gateways_between(documents, one, other)).collect();
+    links.sort_by_key(|link| !link.is_active());
+    links
+}
+
+fn peering_between(peering: &Peering, one: &Id, other: &Id) -> Option<Link> {
+    let (accepter, requester) = (peering.accepter.as_ref()?, peering.requester.as_ref()?);
+    let ends = [accepter.vpc.as_ref()?, requester.vpc.as_ref()?];
+    if ends != [one, other] && ends != [other, one] {
+        return None;
+    }
+    let code = peering.status.as_ref().and_then(|status| status.code.as_deref());
+    let state = match code.map(str::to_ascii_lowercase).as_deref() {
+        Some("active") => PeeringState::Active,
+        Some("pending-acceptance") => PeeringState::Pending,
+        Some("deleted" | "deleting" | "expired" | "failed" | "rejected") => return None,
+        _ => PeeringState::Other,
+    };
+    let both = |same: Option<bool>| Truth::from(same);
+    let regions = accepter.region.as_ref().zip(requester.region.as_ref());
+    let owners = accepter.owner.as_ref().zip(requester.owner.as_ref());
+    Some(Link::Peering {
+        id: peering.id.clone()?,
+        state,
+        is_one_region: both(regions.map(|(one, other)| one == other)),
+        is_one_account: both(owners.map(|(one, other)| one == other)),
+    })
+}
+
+/// The attachments of a VPC that forward packets.
+pub(super) fn attachments<'a>(
+    documents: &'a Documents,
+    vpc: &Id,
+) -> impl Iterator<Item = &'a TransitAttachment> {
+    all(&documents.transit_attachments).filter(move |attachment| {
+        let state = attachment.state.as_deref().unwrap_or("available");
+        attachment.vpc.as_ref() == Some(vpc)
+            && ["available", "modifying"]
+                .iter()
+                .any(|usable| usable.eq_ignore_ascii_case(state))
+    })
+}
+
+fn gateways_between(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
+    let pairs = attachments(documents, one).flat_map(|near| {
+        let same_gateway =
+            move |far: &&TransitAttachment| far.gateway.is_some() && far.gateway == near.gateway;
+        attachments(documents, other)
+            .filter(same_gateway)
+            .map(move |far| (near, far))
+    });
+    let links = pairs.filter_map(|(near, far)| {
+        let id = near.gateway.clone()?;
+        let gateway = find(&documents.transit_gateways, |gateway| {
+            gateway.id.as_ref() == Some(&id)
+        });
+        let enabled = [
+            gateway.and_then(|gateway| gateway.options.as_ref()),
+            near.options.as_ref(),
+            far.options.as_ref(),
+        ];
+        let refers = enabled.into_iter().fold(Truth::Yes, |all, options| {
+            let setting = options.and_then(|options| options.references.as_deref());
+            all.and(Truth::from(
+                setting.map(|setting| setting.eq_ignore_ascii_case("enable")),
+            ))
+        });
+        Some(Link::TransitGateway { id, refers })
+    });
+    links.collect()
+}
+
+/// Whether a VPC of another account may be connected to the same transit gateway without a visible attachment.
+pub(crate) fn may_be_attached_elsewhere(
+    documents: &Documents,
+    own_vpc: &Id,
+    own_account: Option<&Account>,
+    other_account: Option<&Account>,
+) -> bool {
+    let is_own = own_account.is_some() && own_account == other_account;
+    attachments(documents, own_vpc).next().is_some() && !is_own
+}

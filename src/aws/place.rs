@@ -1,0 +1,344 @@
+//! The two ends of the connection: the instance's interface, and the interface that has the dialled address.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::cache::Cache;
+use super::documents::{Documents, Interface, RouteTable, Subnet, all, find, is_complete};
+use super::facts::Facts;
+use super::id::{Account, Id};
+use super::path;
+use super::truth::Truth;
+
+/// One end of the connection. `None` means unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) interface: Option<Id>,
+    pub(crate) vpc: Option<Id>,
+    pub(crate) subnet: Option<Id>,
+    /// The range of the subnet that contains the address.
+    pub(crate) range: Option<IpNet>,
+    /// The Availability Zone of the subnet.
+    pub(crate) zone: Option<String>,
+    pub(crate) groups: Option<Vec<Id>>,
+    pub(crate) owner: Option<Account>,
+    /// Whether the groups come from ElastiCache by the cache's name, not from an interface with the address.
+    pub(crate) is_by_name: bool,
+}
+
+/// How the interface with the dialled address was found, or why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is known in which VPC the address is.
+    Here,
+    /// The cache is known, but no interface of its VPC has the address.
+    Gone,
+    /// The address is in the range of the instance's VPC, but only another VPC has it.
+    Overlap(Id),
+    /// Several VPCs have the address.
+    Several(Vec<Id>),
+    Unknown,
+}
+
+/// The instance's end.
+pub(crate) fn source(facts: &Facts, documents: &Documents) -> Place {
+    let own = facts.source.clone().unwrap_or_default();
+    let address = source_address(facts);
+    let by_id = own.interface.as_ref().and_then(|id| {
+        find(&documents.interfaces, |interface| {
+            interface.id.as_ref() == Some(id)
+        })
+    });
+    let by_address = || {
+        let is_it = |interface: &&Interface| {
+            address.is_some_and(|address| interface.has(address) == Truth::Yes)
+                && (own.vpc.is_none() || own.vpc == interface.vpc)
+        };
+        let mut found = all(&documents.interfaces).filter(is_it);
+        found.next().filter(|_| found.next().is_none())
+    };
+    let interface = by_id.or_else(by_address).cloned().unwrap_or_default();
+    let mut place = Place {
+        address,
+        groups: interface.group_ids().or(own.groups),
+        interface: interface.id.or(own.interface),
+        vpc: interface.vpc.or(own.vpc),
+        subnet: interface.subnet.or(own.subnet),
+        owner: interface.owner.or(own.owner),
+        ..Place::default()
+    };
+    place.fill_in_subnet(documents);
+    place
+}
+
+/// The address from which the packets leave. In a container, that is not the socket's own address.
+fn source_address(facts: &Facts) -> Option<IpAddr> {
+    let source = facts.source.as_ref();
+    let own = source
+        .and_then(|source| source.addresses.as_deref())
+        .unwrap_or_default();
+    match facts.from {
+        Some(from) if own.is_empty() || own.contains(&from) || is_delegated(facts, from) => Some(from),
+        from => {
+            let same_family = |address: &&IpAddr| {
+                facts
+                    .address
+                    .or(from)
+                    .is_none_or(|to| to.is_ipv4() == address.is_ipv4())
+            };
+            own.iter().find(same_family).copied()
+        }
+    }
+}
+
+fn is_delegated(facts: &Facts, address: IpAddr) -> bool {
+    let prefixes = facts.source.as_ref().and_then(|source| source.prefixes.as_ref());
+    prefixes.is_some_and(|prefixes| prefixes.iter().any(|range| range.contains(&address)))
+}
+
+/// Whether the socket's own address belongs to no interface of the instance, as in a container.
+pub(crate) fn is_translated(facts: &Facts) -> bool {
+    facts.from.is_some() && source_address(facts) != facts.from
+}
+
+/// The dialled address's end.
+pub(crate) fn destination(
+    facts: &Facts,
+    documents: &Documents,
+    cache: Option<&Cache>,
+    source: &Place,
+) -> (Place, Found) {
+    let nowhere = Place {
+        address: facts.address,
+        ..Place::default()
+    };
+    let (Some(address), Some(own_vpc)) = (facts.address, &source.vpc) else {
+        return (nowhere, Found::Unknown);
+    };
+    let with_address: Vec<&Interface> = all(&documents.interfaces)
+        .filter(|interface| interface.has(address) == Truth::Yes)
+        .collect();
+    let here = |interface: &Interface| (of_interface(interface, address, documents), Found::Here);
+    let is_near = is_in_vpc(facts, documents, own_vpc, address);
+    let near = with_address
+        .iter()
+        .find(|interface| interface.vpc.as_ref() == Some(own_vpc));
+    if let Some(interface) = near.filter(|_| is_near != Truth::No) {
+        return here(interface);
+    }
+    let by_name = cache.filter(|cache| cache.groups.is_some() || cache.vpc.is_some());
+    if is_near == Truth::Yes {
+        // The local route takes precedence, even if that address also exists elsewhere.
+        let sees_all = is_complete(&documents.interfaces) && owns_vpc(facts, documents, source) == Truth::Yes;
+        let elsewhere = with_address.iter().find_map(|interface| interface.vpc.clone());
+        if let Some(vpc) = elsewhere.filter(|_| sees_all) {
+            return (nowhere, Found::Overlap(vpc));
+        }
+        let groups = by_name.filter(|cache| cache.vpc.as_ref().is_none_or(|vpc| vpc == own_vpc));
+        let place = in_vpc(
+            own_vpc,
+            address,
+            groups.and_then(|cache| cache.groups.clone()),
+            documents,
+        );
+        let is_gone = sees_all && cache.is_some();
+        return (place, if is_gone { Found::Gone } else { Found::Here });
+    }
+    if is_near == Truth::Unknown {
+        return (nowhere, Found::Unknown);
+    }
+    let mut vpcs: Vec<Id> = with_address
+        .iter()
+        .filter_map(|interface| interface.vpc.clone())
+        .collect();
+    vpcs.sort();
+    vpcs.dedup();
+    let named = cache
+        .and_then(|cache| cache.vpc.clone())
+        .filter(|vpc| vpcs.contains(vpc));
+    let connected: Vec<&Id> = vpcs
+        .iter()
+        .filter(|vpc| !path::links(documents, own_vpc, vpc).is_empty())
+        .collect();
+    let chosen = match (vpcs.as_slice(), named, connected.as_slice()) {
+        ([only], ..) => Some(only.clone()),
+        (_, Some(named), _) => Some(named),
+        (_, None, [only]) => Some((*only).clone()),
+        _ => None,
+    };
+    if let Some(vpc) = chosen {
+        let interface = with_address
+            .iter()
+            .find(|interface| interface.vpc.as_ref() == Some(&vpc));
+        return interface.map_or((nowhere, Found::Unknown), |interface| here(interface));
+    }
+    if vpcs.len() > 1 {
+        return (nowhere, Found::Several(vpcs));
+    }
+    match by_name.and_then(|cache| Some((cache.vpc.as_ref()?, cache.groups.clone()))) {
+        Some((vpc, groups)) if vpc != own_vpc => (in_vpc(vpc, address, groups, documents), Found::Here),
+        _ => (nowhere, Found::Unknown),
+    }
+}
+
+fn of_interface(interface: &Interface, address: IpAddr, documents: &Documents) -> Place {
+    let mut place = Place {
+        address: Some(address),
+        interface: interface.id.clone(),
+        vpc: interface.vpc.clone(),
+        subnet: interface.subnet.clone(),
+        groups: interface.group_ids(),
+        owner: interface.owner.clone(),
+        ..Place::default()
+    };
+    place.fill_in_subnet(documents);
+    place
+}
+
+/// An address in a VPC without a visible interface.
+fn in_vpc(vpc: &Id, address: IpAddr, groups: Option<Vec<Id>>, documents: &Documents) -> Place {
+    let subnet = all(&documents.subnets)
+        .find(|subnet| subnet.vpc.as_ref() == Some(vpc) && subnet.range_with(address).is_some());
+    let mut place = Place {
+        address: Some(address),
+        vpc: Some(vpc.clone()),
+        subnet: subnet.and_then(|subnet| subnet.id.clone()),
+        is_by_name: groups.is_some(),
+        groups,
+        ..Place::default()
+    };
+    place.fill_in_subnet(documents);
+    place
+}
+
+impl Place {
+    fn fill_in_subnet(&mut self, documents: &Documents) {
+        let subnet = self.subnet.as_ref().and_then(|id| documents.subnet(id));
+        if let (Some(subnet), Some(address)) = (subnet, self.address) {
+            self.range = subnet.range_with(address);
+            self.zone.clone_from(&subnet.zone);
+            self.owner = self.owner.take().or_else(|| subnet.owner.clone());
+        }
+    }
+
+    /// The range for a rule about this end: its subnet, because a failover moves nodes, or else only the address.
+    pub(crate) fn range_for_rules(&self) -> Option<IpNet> {
+        self.range.or(self.address.map(IpNet::from))
+    }
+
+    /// Whether both ends are in the same subnet.
+    pub(crate) fn shares_subnet_with(&self, other: &Self) -> Truth {
+        match (&self.vpc, &other.vpc, &self.subnet, &other.subnet) {
+            (_, _, Some(one), Some(two)) => Truth::from(one == two),
+            (Some(one), Some(two), ..) if one != two => Truth::No,
+            // The other address is known even if its subnet is not.
+            _ => match (self.range, other.address) {
+                (Some(range), Some(address)) if !range.contains(&address) => Truth::No,
+                _ => Truth::Unknown,
+            },
+        }
+    }
+}
+
+impl Interface {
+    /// Whether the interface has this private address.
+    pub(crate) fn has(&self, address: IpAddr) -> Truth {
+        let own = match address {
+            IpAddr::V4(_) => {
+                let first = self.address.map(|own| own == address);
+                let others = self
+                    .addresses
+                    .as_ref()
+                    .map(|all| all.iter().any(|own| own.address == Some(address)));
+                return Truth::from(first).or(Truth::from(others));
+            }
+            IpAddr::V6(_) => self.ipv6_addresses.as_ref(),
+        };
+        Truth::from(own.map(|all| all.iter().any(|own| own.address == Some(address))))
+    }
+
+    fn group_ids(&self) -> Option<Vec<Id>> {
+        self.groups
+            .as_ref()?
+            .iter()
+            .map(|group| group.id.clone())
+            .collect()
+    }
+
+    /// Whether the interface belongs to ElastiCache.
+    pub(crate) fn is_elasticache(&self) -> bool {
+        const SERVICE: &str = "amazon-elasticache";
+        let owner = self
+            .attachment
+            .as_ref()
+            .and_then(|attachment| attachment.instance_owner.as_deref());
+        let starts = |text: &String| text.starts_with("ElastiCache");
+        owner == Some(SERVICE)
+            || self.requester.as_deref() == Some(SERVICE)
+            || self.description.as_ref().is_some_and(starts)
+    }
+}
+
+impl Subnet {
+    /// The range of this subnet that contains the address.
+    fn range_with(&self, address: IpAddr) -> Option<IpNet> {
+        let others = self.ipv6_ranges.iter().flatten().filter_map(|range| range.range);
+        self.range
+            .into_iter()
+            .chain(others)
+            .find(|range| range.contains(&address))
+    }
+}
+
+impl RouteTable {
+    /// The ranges of the VPC, which every route table contains.
+    pub(crate) fn local_ranges(&self) -> Option<Vec<IpNet>> {
+        let local = self
+            .routes
+            .as_ref()?
+            .iter()
+            .filter(|route| route.gateway.as_deref() == Some("local"));
+        Some(
+            local
+                .filter_map(|route| route.range.or(route.ipv6_range))
+                .collect(),
+        )
+    }
+}
+
+/// Whether an address is in the ranges of the instance's VPC.
+fn is_in_vpc(facts: &Facts, documents: &Documents, vpc: &Id, address: IpAddr) -> Truth {
+    let contains = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&address));
+    let known = facts.source.as_ref().and_then(|source| source.vpc_cidrs.clone());
+    let known = known
+        .filter(|ranges| !ranges.is_empty())
+        .or_else(|| ranges_of(documents, vpc));
+    match known {
+        Some(ranges) => Truth::from(contains(&ranges)),
+        None => {
+            let mut own = all(&documents.subnets).filter(|subnet| subnet.vpc.as_ref() == Some(vpc));
+            match own.any(|subnet| subnet.range_with(address).is_some()) {
+                true => Truth::Yes,
+                false => Truth::Unknown,
+            }
+        }
+    }
+}
+
+/// The ranges of a VPC, from one of its route tables.
+pub(crate) fn ranges_of(documents: &Documents, vpc: &Id) -> Option<Vec<IpNet>> {
+    let mut tables = all(&documents.route_tables).filter(|table| table.vpc.as_ref() == Some(vpc));
+    let ranges = tables.find_map(RouteTable::local_ranges)?;
+    (!ranges.is_empty()).then_some(ranges)
+}
+
+/// Whether the account sees all interfaces of the instance's VPC. In a shared VPC, it sees only its own.
+fn owns_vpc(facts: &Facts, documents: &Documents, source: &Place) -> Truth {
+    let subnet = source.subnet.as_ref().and_then(|id| documents.subnet(id));
+    let owner = subnet.and_then(|subnet| subnet.owner.clone());
+    let own = facts.source.as_ref().and_then(|source| source.owner.clone());
+    let account = documents.account.clone().or(own);
+    Truth::from(owner.zip(account).map(|(owner, account)| owner == account))
+}

@@ -1,0 +1,176 @@
+//! Route tables: where packets to an address are sent. The longest prefix decides.
+//!
+//! <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html#route-tables-priority>
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::documents::{Documents, Route, RouteTable, all, is_complete};
+use super::id::Id;
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Within the VPC.
+    Local,
+    Peering(Id),
+    TransitGateway(Id),
+    /// To the internet, or to a NAT gateway: not to another VPC.
+    Internet(String),
+    /// To a device or network that cannot be followed: an appliance, a VPN, a core network.
+    NotFollowed(String),
+    Unknown,
+}
+
+/// Whether a route works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Active,
+    /// The target does not exist any more, or drops the packets.
+    Blackhole,
+    Unknown,
+}
+
+/// The route that a table chooses for an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chosen<'a> {
+    pub(crate) route: &'a Route,
+    /// The part of its destination that contains the address.
+    pub(crate) prefix: IpNet,
+    pub(crate) target: Target,
+    pub(crate) state: State,
+}
+
+/// The result of a look-up in a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LookUp<'a> {
+    Route(Chosen<'a>),
+    /// No route contains the address.
+    Nowhere,
+    /// A prefix list with unknown entries may contain the address.
+    Unknown(Option<Id>),
+}
+
+/// The route table of a subnet: its own, or else the main one of the VPC.
+pub(crate) fn table_of<'a>(
+    documents: &'a Documents,
+    vpc: &Id,
+    subnet: Option<&Id>,
+) -> Option<&'a RouteTable> {
+    let subnet = subnet?;
+    let of = |is_it: &dyn Fn(&RouteTable) -> bool| all(&documents.route_tables).find(|table| is_it(table));
+    let own = of(&|table| {
+        let mut associations = table.associations.iter().flatten();
+        associations.any(|association| association.subnet.as_ref() == Some(subnet))
+    });
+    let tables_are_readable =
+        all(&documents.route_tables).all(|table| table.associations.is_some() && table.vpc.is_some());
+    let main = || {
+        of(&|table| {
+            let mut associations = table.associations.iter().flatten();
+            table.vpc.as_ref() == Some(vpc)
+                && associations.any(|association| association.is_main == Some(true))
+        })
+    };
+    own.or_else(|| main().filter(|_| is_complete(&documents.route_tables) && tables_are_readable))
+}
+
+impl RouteTable {
+    /// Finds the route to an address.
+    pub(crate) fn look_up<'a>(&'a self, documents: &Documents, to: IpAddr) -> Option<LookUp<'a>> {
+        let mut best: Option<(&Route, IpNet)> = None;
+        for route in self.routes.as_ref()? {
+            let prefixes = match (route.range.or(route.ipv6_range), &route.prefix_list) {
+                (Some(range), _) => vec![range],
+                (None, Some(list)) => match documents.prefix_list(list) {
+                    Some(entries) => entries,
+                    None if route.is_gateway_endpoint() && is_private(to) => continue,
+                    None => return Some(LookUp::Unknown(Some(list.clone()))),
+                },
+                (None, None) => return Some(LookUp::Unknown(None)),
+            };
+            for prefix in prefixes.into_iter().filter(|prefix| prefix.contains(&to)) {
+                let is_better = best.is_none_or(|(other, best)| {
+                    let is_static = !route.is_propagated() && other.is_propagated();
+                    prefix.prefix_len() > best.prefix_len()
+                        || (prefix.prefix_len() == best.prefix_len() && is_static)
+                });
+                if is_better {
+                    best = Some((route, prefix));
+                }
+            }
+        }
+        Some(best.map_or(LookUp::Nowhere, |(route, prefix)| {
+            LookUp::Route(Chosen {
+                route,
+                prefix,
+                target: route.target(),
+                state: route.state(),
+            })
+        }))
+    }
+}
+
+impl Route {
+    fn is_propagated(&self) -> bool {
+        self.origin.as_deref() == Some("EnableVgwRoutePropagation")
+    }
+
+    /// Whether it leads to S3 or DynamoDB through a gateway endpoint, whose prefix lists contain public addresses only.
+    fn is_gateway_endpoint(&self) -> bool {
+        self.gateway
+            .as_deref()
+            .is_some_and(|gateway| gateway.starts_with("vpce-"))
+    }
+
+    fn state(&self) -> State {
+        match self.state.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            Some("active") => State::Active,
+            Some("blackhole" | "filtered") => State::Blackhole,
+            _ => State::Unknown,
+        }
+    }
+
+    /// Where it leads.
+    pub(crate) fn target(&self) -> Target {
+        let text = |id: &Id| id.as_str().to_owned();
+        if let Some(id) = &self.peering {
+            Target::Peering(id.clone())
+        } else if let Some(id) = &self.transit_gateway {
+            Target::TransitGateway(id.clone())
+        } else if let Some(gateway) = self.gateway.as_deref() {
+            match gateway {
+                "local" => Target::Local,
+                _ if gateway.starts_with("igw-") => Target::Internet(gateway.to_owned()),
+                _ => Target::NotFollowed(gateway.to_owned()),
+            }
+        } else if let Some(id) = self
+            .nat_gateway
+            .as_ref()
+            .or(self.egress_only_gateway.as_ref())
+            .or(self.carrier_gateway.as_ref())
+        {
+            Target::Internet(text(id))
+        } else if let Some(id) = self
+            .interface
+            .as_ref()
+            .or(self.instance.as_ref())
+            .or(self.local_gateway.as_ref())
+        {
+            Target::NotFollowed(text(id))
+        } else if self.core_network.is_some() {
+            Target::NotFollowed("a core network".to_owned())
+        } else {
+            Target::Unknown
+        }
+    }
+}
+
+/// Whether an address is private (RFC 1918, RFC 4193), so that it does not belong to a public service of AWS.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private(),
+        IpAddr::V6(address) => address.is_unique_local(),
+    }
+}

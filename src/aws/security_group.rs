@@ -1,0 +1,436 @@
+//! The rules of security groups. They only allow, and are stateful: replies need no rule.
+//!
+//! <https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::check::{Check, Code, Outcome};
+use super::documents::{
+    Documents, GroupPair, Permission, SecurityGroup, SecurityGroupRule, all, find, is_complete,
+};
+use super::facts::Facts;
+use super::id::Id;
+use super::place::Place;
+use super::truth::Truth;
+
+/// In which direction a rule allows packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Ingress,
+    Egress,
+}
+
+impl Direction {
+    /// The word in the commands of `aws`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+}
+
+/// What a rule allows packets from or to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Peer {
+    Range(IpNet),
+    Group { id: Option<Id>, is_active: Truth },
+    PrefixList(Option<Id>),
+    Unknown,
+}
+
+/// One rule, however `aws` printed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rule {
+    protocol: Option<String>,
+    from: Option<i64>,
+    to: Option<i64>,
+    peers: Vec<Peer>,
+}
+
+/// The rules of one group in one direction.
+struct Rules {
+    list: Option<Vec<Rule>>,
+    /// Whether they come from `describe-security-group-rules`, where a group without rules looks like an invisible one.
+    is_from_rules: bool,
+}
+
+/// One end's groups, and the traffic that they must allow.
+pub(crate) struct Traffic<'a> {
+    pub(crate) documents: &'a Documents,
+    pub(crate) facts: &'a Facts,
+    pub(crate) direction: Direction,
+    /// The end whose groups are judged.
+    pub(crate) own: &'a Place,
+    pub(crate) peer: &'a Place,
+    pub(crate) port: u16,
+    /// Whether a reference to a group of the peer counts on this path.
+    pub(crate) references: Truth,
+}
+
+/// What one rule says about the traffic, and which permission would settle an unknown answer.
+struct Answer {
+    truth: Truth,
+    needs: Option<&'static str>,
+    near_miss: Option<String>,
+}
+
+const NEEDS_GROUPS: &str = "ec2:DescribeSecurityGroups";
+const NEEDS_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
+const NEEDS_ENTRIES: &str = "ec2:GetManagedPrefixListEntries";
+
+impl Traffic<'_> {
+    /// Judges the union of all groups.
+    pub(crate) fn judge(&self) -> Check {
+        let code = match self.direction {
+            Direction::Ingress => Code::SgIngress,
+            Direction::Egress => Code::SgEgress,
+        };
+        let Some(groups) = &self.own.groups else {
+            let end = self.end();
+            return Check::new(
+                code,
+                Outcome::Unknown,
+                format!("the security groups of {end} are not known"),
+            )
+            .needs(&[NEEDS_INTERFACES]);
+        };
+        let mut allowed = Truth::No;
+        let mut needs = Vec::new();
+        let mut near_misses = Vec::new();
+        let mut is_from_rules = false;
+        for group in groups {
+            let rules = self.rules(group);
+            is_from_rules |= rules.is_from_rules;
+            let Some(list) = rules.list else {
+                allowed = allowed.or(Truth::Unknown);
+                needs.push(NEEDS_GROUPS);
+                continue;
+            };
+            for rule in &list {
+                let answer = self.ask(group, rule);
+                if answer.truth == Truth::Yes {
+                    return Check::new(code, Outcome::Allowed, self.allows(group)).about(Some(group));
+                }
+                allowed = allowed.or(answer.truth);
+                needs.extend(answer.needs);
+                near_misses.extend(answer.near_miss);
+            }
+        }
+        needs.sort_unstable();
+        needs.dedup();
+        let names = list_of(groups);
+        let mut check = match allowed {
+            Truth::Unknown => {
+                let text = format!(
+                    "it is not known whether {names} lets {} {}",
+                    self.what(),
+                    self.which_way()
+                );
+                Check::new(code, Outcome::Unknown, text).needs(&needs)
+            }
+            _ => {
+                let text = format!("{names} lets no {} {}", self.what(), self.which_way());
+                Check::new(code, Outcome::Denied, text).aws_code("ENI_SG_RULES_MISMATCH")
+            }
+        };
+        check.object = Some(names);
+        check.near_misses = near_misses;
+        check.likely_if(is_from_rules || self.own.is_by_name)
+    }
+
+    fn end(&self) -> &'static str {
+        match self.direction {
+            Direction::Ingress => "the cache",
+            Direction::Egress => "this instance",
+        }
+    }
+
+    fn what(&self) -> String {
+        format!("tcp {}", self.port)
+    }
+
+    fn which_way(&self) -> String {
+        let peer = match (&self.peer.groups, self.references, self.peer.address) {
+            (Some(groups), Truth::Yes, _) if !groups.is_empty() => list_of(groups),
+            (.., Some(address)) => address.to_string(),
+            _ => "the other end".to_owned(),
+        };
+        match self.direction {
+            Direction::Ingress => format!("in from {peer}"),
+            Direction::Egress => format!("out to {peer}"),
+        }
+    }
+
+    fn allows(&self, group: &Id) -> String {
+        format!("{group} lets {} {}", self.what(), self.which_way())
+    }
+
+    fn rules(&self, group: &Id) -> Rules {
+        let with_rules = find(&self.documents.groups, |other| other.id.as_ref() == Some(group));
+        let permissions = with_rules.and_then(|group| match self.direction {
+            Direction::Ingress => group.ingress.as_ref(),
+            Direction::Egress => group.egress.as_ref(),
+        });
+        if let Some(permissions) = permissions {
+            return Rules {
+                list: Some(permissions.iter().map(of_permission).collect()),
+                is_from_rules: false,
+            };
+        }
+        let table = &self.documents.group_rules;
+        let own: Vec<&SecurityGroupRule> = all(table)
+            .filter(|rule| rule.group.as_ref() == Some(group))
+            .collect();
+        let was_asked = self
+            .facts
+            .asked_groups
+            .as_ref()
+            .is_some_and(|asked| asked.contains(group));
+        let is_visible = !own.is_empty() || was_asked;
+        let is_egress = self.direction == Direction::Egress;
+        let rules = own
+            .iter()
+            .filter(|rule| rule.is_egress.is_none_or(|egress| egress == is_egress));
+        let list = rules.map(|rule| of_rule(rule, is_egress)).collect();
+        Rules {
+            list: (is_visible && is_complete(table)).then_some(list),
+            is_from_rules: true,
+        }
+    }
+
+    fn ask(&self, group: &Id, rule: &Rule) -> Answer {
+        let no = |near_miss| Answer {
+            truth: Truth::No,
+            needs: None,
+            near_miss,
+        };
+        let ports = rule.covers(self.port);
+        let mut peers = Truth::No;
+        let mut needs = None;
+        let mut refused = None;
+        for peer in &rule.peers {
+            let (truth, need, why_not) = self.matches(peer);
+            peers = peers.or(truth);
+            needs = needs.or(need);
+            refused = refused.or(why_not);
+        }
+        let truth = ports.and(peers);
+        match (ports, peers) {
+            _ if truth != Truth::No => Answer {
+                truth,
+                needs: needs.filter(|_| truth == Truth::Unknown),
+                near_miss: None,
+            },
+            (Truth::No, Truth::Yes) => no(Some(format!(
+                "{group} has a rule for the right peer, but for {}",
+                rule.ports()
+            ))),
+            (Truth::Yes, _) => {
+                let why = refused.unwrap_or_else(|| "allows another peer".to_owned());
+                no(
+                    (!rule.peers.is_empty())
+                        .then(|| format!("a rule of {group} for tcp {} {why}", self.port)),
+                )
+            }
+            _ => no(None),
+        }
+    }
+
+    /// Whether the rule's peer is the other end. If not, the reason, as the end of a sentence.
+    fn matches(&self, peer: &Peer) -> (Truth, Option<&'static str>, Option<String>) {
+        match peer {
+            Peer::Range(range) => self.is_in(*range),
+            Peer::Group { id, is_active } => self.is_in_group(id.as_ref(), *is_active),
+            Peer::PrefixList(id) => match id.as_ref().and_then(|id| self.documents.prefix_list(id)) {
+                Some(entries) => {
+                    let contains = |address: IpAddr| entries.iter().any(|range| range.contains(&address));
+                    (Truth::from(self.peer.address.map(contains)), None, None)
+                }
+                None => (Truth::Unknown, Some(NEEDS_ENTRIES), None),
+            },
+            Peer::Unknown => (Truth::Unknown, Some(NEEDS_GROUPS), None),
+        }
+    }
+
+    fn is_in(&self, range: IpNet) -> (Truth, Option<&'static str>, Option<String>) {
+        let Some(address) = self.peer.address else {
+            return (Truth::Unknown, Some(NEEDS_INTERFACES), None);
+        };
+        let public = find(&self.documents.interfaces, |interface| {
+            interface.id.is_some() && interface.id == self.peer.interface
+        });
+        let public = public.and_then(|interface| interface.association.as_ref()?.address);
+        let why_not = if address.is_ipv4() != range.addr().is_ipv4() {
+            format!("allows only {}", if address.is_ipv4() { "IPv6" } else { "IPv4" })
+        } else if public.is_some_and(|public| range.contains(&public)) {
+            format!("allows {range}, the public address, but inside a VPC packets have the private one")
+        } else {
+            format!("allows {range}, which does not contain {address}")
+        };
+        (Truth::from(range.contains(&address)), None, Some(why_not))
+    }
+
+    fn is_in_group(
+        &self,
+        id: Option<&Id>,
+        is_active: Truth,
+    ) -> (Truth, Option<&'static str>, Option<String>) {
+        let (Some(id), Some(groups)) = (id, &self.peer.groups) else {
+            return (self.references.and(Truth::Unknown), Some(NEEDS_INTERFACES), None);
+        };
+        if !groups.contains(id) {
+            let why_not = format!("allows {id}, a group that the other end is not in");
+            return (Truth::No, None, Some(why_not));
+        }
+        let why_not = format!("allows {id}, but references to groups do not count on this path");
+        (
+            self.references.and(is_active),
+            Some("ec2:DescribeVpcPeeringConnections"),
+            Some(why_not),
+        )
+    }
+}
+
+impl Rule {
+    /// Whether the rule is about TCP and this port.
+    fn covers(&self, port: u16) -> Truth {
+        let Some(protocol) = self.protocol.as_deref() else {
+            return Truth::Unknown;
+        };
+        match protocol.to_ascii_lowercase().as_str() {
+            "-1" => Truth::Yes,
+            "tcp" | "6" => match (self.from, self.to) {
+                (Some(-1), _) => Truth::Yes,
+                (Some(from), Some(to)) => Truth::from((from..=to).contains(&i64::from(port))),
+                _ => Truth::Unknown,
+            },
+            _ => Truth::No,
+        }
+    }
+
+    fn ports(&self) -> String {
+        let protocol = match self.protocol.as_deref() {
+            Some("6") | None => "tcp",
+            Some("17") => "udp",
+            Some(other) => other,
+        };
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from == to => format!("{protocol} {from}"),
+            (Some(from), Some(to)) => format!("{protocol} {from}-{to}"),
+            _ => protocol.to_owned(),
+        }
+    }
+}
+
+fn of_permission(permission: &Permission) -> Rule {
+    fn peers<T>(list: Option<&Vec<T>>, read: impl Fn(&T) -> Peer) -> Vec<Peer> {
+        // A version of the program that does not print the list may hide a peer.
+        list.map_or_else(|| vec![Peer::Unknown], |list| list.iter().map(read).collect())
+    }
+    let range = |range: Option<IpNet>| range.map_or(Peer::Unknown, Peer::Range);
+    let mut all = peers(permission.ranges.as_ref(), |item| range(item.range));
+    all.extend(peers(permission.ipv6_ranges.as_ref(), |item| range(item.range)));
+    all.extend(peers(permission.groups.as_ref(), of_pair));
+    all.extend(peers(permission.prefix_lists.as_ref(), |item| {
+        Peer::PrefixList(item.id.clone())
+    }));
+    Rule {
+        protocol: permission.protocol.clone(),
+        from: permission.from,
+        to: permission.to,
+        peers: all,
+    }
+}
+
+fn of_pair(pair: &GroupPair) -> Peer {
+    // The member is present only for a group of another VPC.
+    let is_active = pair
+        .peering_status
+        .as_ref()
+        .is_none_or(|status| status.eq_ignore_ascii_case("active"));
+    Peer::Group {
+        id: pair.group.clone(),
+        is_active: is_active.into(),
+    }
+}
+
+fn of_rule(rule: &SecurityGroupRule, is_egress: bool) -> Rule {
+    let peer = match (
+        rule.range.or(rule.ipv6_range),
+        &rule.prefix_list,
+        &rule.referenced,
+    ) {
+        _ if rule.is_egress != Some(is_egress) => Peer::Unknown,
+        (Some(range), ..) => Peer::Range(range),
+        (_, Some(list), _) => Peer::PrefixList(Some(list.clone())),
+        (.., Some(pair)) => of_pair(pair),
+        _ => Peer::Unknown,
+    };
+    Rule {
+        protocol: rule.protocol.clone(),
+        from: rule.from,
+        to: rule.to,
+        peers: vec![peer],
+    }
+}
+
+fn list_of(ids: &[Id]) -> String {
+    let names: Vec<_> = ids.iter().map(Id::as_str).collect();
+    if names.is_empty() {
+        "no group".to_owned()
+    } else {
+        names.join(" and ")
+    }
+}
+
+/// The group that a rule should be added to: one that has a rule for the port, or else one that is not the default group.
+pub(crate) fn best_to_change<'a>(
+    groups: &'a [Id],
+    documents: &Documents,
+    direction: Direction,
+    port: u16,
+) -> Option<&'a Id> {
+    let has_rule = |id: &&Id| {
+        let permissions = group(documents, id).and_then(|group| match direction {
+            Direction::Ingress => group.ingress.as_ref(),
+            Direction::Egress => group.egress.as_ref(),
+        });
+        let mut rules = permissions.into_iter().flatten().map(of_permission);
+        let is_egress = direction == Direction::Egress;
+        let mut others = all(&documents.group_rules)
+            .filter(|rule| rule.group.as_ref() == Some(*id) && rule.is_egress == Some(is_egress))
+            .map(|rule| of_rule(rule, is_egress));
+        rules.any(|rule| rule.covers(port) == Truth::Yes)
+            || others.any(|rule| rule.covers(port) == Truth::Yes)
+    };
+    groups
+        .iter()
+        .find(has_rule)
+        .or_else(|| best_to_name(groups, documents))
+}
+
+/// The group that a rule should refer to: preferably not the default group.
+pub(crate) fn best_to_name<'a>(groups: &'a [Id], documents: &Documents) -> Option<&'a Id> {
+    groups
+        .iter()
+        .find(|id| !is_default(documents, id))
+        .or(groups.first())
+}
+
+fn group<'a>(documents: &'a Documents, id: &Id) -> Option<&'a SecurityGroup> {
+    find(&documents.groups, |group| group.id.as_ref() == Some(id))
+}
+
+fn is_default(documents: &Documents, id: &Id) -> bool {
+    let by_interface = || {
+        let mut groups = all(&documents.interfaces).flat_map(|interface| interface.groups.iter().flatten());
+        groups.find(|group| group.id.as_ref() == Some(id))?.name.clone()
+    };
+    let name = group(documents, id)
+        .and_then(|group| group.name.clone())
+        .or_else(by_interface);
+    name.as_deref() == Some("default")
+}

@@ -1,0 +1,909 @@
+//! The decision: documents and facts in, checks out.
+
+use super::cache::{Cache, EndpointName, Form, SERVERLESS_PORTS};
+use super::check::{Certainty, Check, Code, Outcome};
+use super::documents::{Documents, Interface, all, find, is_complete};
+use super::facts::Facts;
+use super::fix::{self, AwsFix};
+use super::id::Id;
+use super::network_acl::{self, Packets, Walk};
+use super::path::{self, Link};
+use super::place::{self, Found, Place};
+use super::route::{self, Chosen, LookUp, State, Target};
+use super::security_group::{Direction, Traffic};
+use super::transit_gateway::{self, Transit};
+use super::truth::Truth;
+
+/// The ports from which the replies' destination is taken if the kernel's range is not known.
+const ALL_EPHEMERAL: (u16, u16) = (1024, u16::MAX);
+
+const NEEDS_ROUTES: &str = "ec2:DescribeRouteTables";
+const NEEDS_PEERINGS: &str = "ec2:DescribeVpcPeeringConnections";
+const NEEDS_ATTACHMENTS: &str = "ec2:DescribeTransitGatewayVpcAttachments";
+const NEEDS_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
+const NEEDS_ACLS: &str = "ec2:DescribeNetworkAcls";
+const NEEDS_SUBNETS: &str = "ec2:DescribeSubnets";
+
+/// The result of all checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Assessment {
+    pub(crate) outcome: Outcome,
+    pub(crate) certainty: Certainty,
+    /// The check that determines the outcome: the first denial, or else the first that is not known.
+    pub(crate) first: Option<Code>,
+    /// All checks, in the order in which they count.
+    pub(crate) checks: Vec<Check>,
+    /// The fixes for all denials, in the same order.
+    pub(crate) fixes: Vec<AwsFix>,
+    pub(crate) source: Place,
+    pub(crate) destination: Place,
+    pub(crate) cache: Option<Cache>,
+    /// Whether the dialled address is a public endpoint, which has no VPC.
+    pub(crate) is_public: bool,
+    /// Other findings, each a sentence.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Assessment {
+    /// The permissions whose documents would settle what is unknown.
+    pub(crate) fn needs(&self) -> Vec<&'static str> {
+        let mut needs: Vec<_> = self
+            .checks
+            .iter()
+            .flat_map(|check| check.needs.iter().copied())
+            .collect();
+        needs.sort_unstable();
+        needs.dedup();
+        needs
+    }
+
+    /// The first check with the outcome.
+    pub(crate) fn first_check(&self) -> Option<&Check> {
+        self.checks.iter().find(|check| Some(check.code) == self.first)
+    }
+
+    /// Whether all checks with these codes were made, and all allow the connection.
+    pub(crate) fn rules_out(&self, kind: &str) -> bool {
+        let mut about = self
+            .checks
+            .iter()
+            .filter(|check| check.code.fix_kind() == kind)
+            .peekable();
+        about.peek().is_some() && about.all(|check| check.outcome == Outcome::Allowed)
+    }
+}
+
+/// Everything that the checks look at.
+pub(crate) struct Network<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) documents: &'a Documents,
+    pub(crate) cache: Option<&'a Cache>,
+    pub(crate) source: &'a Place,
+    pub(crate) destination: &'a Place,
+    /// What connects the two VPCs; empty within one VPC.
+    pub(crate) links: Vec<Link>,
+    /// Whether references to groups count for incoming and for outgoing traffic.
+    pub(crate) references: [Truth; 2],
+    pub(crate) is_same_subnet: Truth,
+}
+
+/// Judges a network.
+pub(crate) fn judge(facts: &Facts, documents: &Documents) -> Assessment {
+    let endpoint = facts.endpoint.as_deref().and_then(EndpointName::parse);
+    let host = facts.endpoint.clone().unwrap_or_default();
+    let cache = endpoint
+        .as_ref()
+        .and_then(|endpoint| Cache::find(endpoint, &host, documents));
+    let source = place::source(facts, documents);
+    let (destination, found) = place::destination(facts, documents, cache.as_ref(), &source);
+    let is_public = endpoint
+        .as_ref()
+        .is_some_and(|endpoint| endpoint.form == Form::PublicServerless);
+    let links = match (&source.vpc, &destination.vpc) {
+        (Some(one), Some(other)) if one != other => path::links(documents, one, other),
+        _ => Vec::new(),
+    };
+    let mut network = Network {
+        facts,
+        documents,
+        cache: cache.as_ref(),
+        source: &source,
+        destination: &destination,
+        links,
+        references: [Truth::Unknown; 2],
+        is_same_subnet: source.shares_subnet_with(&destination),
+    };
+    let mut checks = network.cache_checks(endpoint.as_ref());
+    if !is_public {
+        let reach = network.vpc_check(&found);
+        let is_connected = reach.code == Code::Vpc && reach.outcome == Outcome::Allowed
+            || reach.code == Code::VpcPeering && reach.outcome == Outcome::Denied
+            || reach.code == Code::AddressGone;
+        let is_apart = reach.code == Code::VpcDifferent && reach.outcome == Outcome::Denied;
+        checks.push(reach);
+        let mut link = network.links.first().cloned();
+        let mut has_appliance = false;
+        if is_connected {
+            let routes = network.route_checks();
+            has_appliance = routes.iter().any(|route| route.is_appliance);
+            link = routes.iter().find_map(|route| route.link.clone()).or(link);
+            checks.extend(routes.into_iter().map(|route| route.check));
+        }
+        network.references = network.references(link.as_ref(), has_appliance, is_apart);
+        checks.extend(network.group_checks());
+        checks.extend(network.acl_checks());
+    }
+    let is_likely = place::is_translated(facts);
+    let mut checks: Vec<Check> = checks
+        .into_iter()
+        .map(|check| check.likely_if(is_likely))
+        .collect();
+    checks.sort_by_key(|check| check.code);
+    let (outcome, first) = overall(&checks);
+    let certainty = checks.iter().find(|check| Some(check.code) == first).map_or(
+        if is_likely {
+            Certainty::Likely
+        } else {
+            Certainty::Proved
+        },
+        |check| check.certainty,
+    );
+    let fixes = fix::all(&network, &checks);
+    let notes = network.notes();
+    Assessment {
+        outcome,
+        certainty,
+        first,
+        checks,
+        fixes,
+        notes,
+        source,
+        destination,
+        cache,
+        is_public,
+    }
+}
+
+/// One proven denial is enough, whatever else is unknown.
+fn overall(checks: &[Check]) -> (Outcome, Option<Code>) {
+    for outcome in [Outcome::Denied, Outcome::Partly, Outcome::Unknown] {
+        if let Some(check) = checks.iter().find(|check| check.outcome == outcome) {
+            return (outcome, Some(check.code));
+        }
+    }
+    (Outcome::Allowed, None)
+}
+
+/// A route check, and what it shows about the path.
+struct RouteCheck {
+    check: Check,
+    /// The peering or gateway that the route leads to.
+    link: Option<Link>,
+    /// Whether the route may lead through an appliance.
+    is_appliance: bool,
+}
+
+impl Network<'_> {
+    fn cache_checks(&self, endpoint: Option<&EndpointName>) -> Vec<Check> {
+        let Some(endpoint) = endpoint else {
+            return Vec::new();
+        };
+        let mut checks = Vec::new();
+        if let (Some(named), Some(own)) = (&endpoint.region, &self.facts.region) {
+            let check = if named == own {
+                Check::new(
+                    Code::RegionDifferent,
+                    Outcome::Allowed,
+                    format!("the cache is in {own}, as this instance is"),
+                )
+            } else {
+                let text = format!("the name belongs to a cache in {named}, but this instance is in {own}");
+                Check::new(Code::RegionDifferent, Outcome::Denied, text)
+            };
+            checks.push(check.about(Some(named)));
+        }
+        let name = || endpoint.names.last().map(ToString::to_string);
+        let Some(cache) = self.cache else {
+            let needs = match endpoint.form {
+                Form::Nodes => "elasticache:DescribeReplicationGroups",
+                Form::Serverless | Form::PublicServerless => "elasticache:DescribeServerlessCaches",
+            };
+            let text = "ElastiCache's description of the cache is not among the documents";
+            checks.push(
+                Check::new(Code::CacheStatus, Outcome::Unknown, text)
+                    .about(name())
+                    .needs(&[needs]),
+            );
+            return checks;
+        };
+        checks.push(status_check(cache));
+        if let (Some(ports), Some(port)) = (&cache.ports, self.facts.port) {
+            let listed: Vec<_> = ports.iter().map(ToString::to_string).collect();
+            let listed = listed.join(" and ");
+            let check = if ports.contains(&port) || cache.is_serverless() && SERVERLESS_PORTS.contains(&port)
+            {
+                Check::new(
+                    Code::CachePort,
+                    Outcome::Allowed,
+                    format!("the cache listens on port {port}"),
+                )
+            } else {
+                let text = format!("the cache listens on port {listed}, not on {port}");
+                Check::new(Code::CachePort, Outcome::Denied, text)
+            };
+            checks.push(check.about(Some(&cache.name)));
+        }
+        if cache
+            .engine
+            .as_deref()
+            .is_some_and(|engine| engine.eq_ignore_ascii_case("memcached"))
+        {
+            let text = format!("{} is a Memcached cluster, not Redis or Valkey", cache.name);
+            checks.push(Check::new(Code::CacheEngine, Outcome::Denied, text).about(Some(&cache.name)));
+        }
+        checks
+    }
+
+    fn vpc_check(&self, found: &Found) -> Check {
+        let address = self
+            .destination
+            .address
+            .map_or_else(|| "the address".to_owned(), |address| address.to_string());
+        match found {
+            Found::Gone => {
+                let text =
+                    format!("no network interface in the VPC has {address}: the name led to an old address");
+                Check::new(Code::AddressGone, Outcome::Denied, text)
+                    .about(Some(&address))
+                    .likely_if(true)
+            }
+            Found::Overlap(other) => {
+                let own = self.source.vpc.as_ref().map_or("this VPC", Id::as_str);
+                let text = format!(
+                    "{address} belongs to {other}, but the ranges of {own} contain it, too: packets never leave {own}"
+                );
+                Check::new(Code::VpcOverlap, Outcome::Denied, text)
+                    .about(Some(other))
+                    .aws_code("VPC_LOCAL_ROUTE_CIDR_RESTRICTION")
+                    .likely_if(true)
+            }
+            Found::Several(vpcs) => {
+                let names: Vec<_> = vpcs.iter().map(Id::as_str).collect();
+                let text = format!("{address} exists in several VPCs: {}", names.join(", "));
+                Check::new(Code::Vpc, Outcome::Unknown, text).needs(&[NEEDS_PEERINGS])
+            }
+            Found::Unknown => self.unknown_vpc(&address),
+            Found::Here => self.connection_check(),
+        }
+    }
+
+    fn unknown_vpc(&self, address: &str) -> Check {
+        let text = match (&self.source.vpc, self.documents.interfaces.is_some()) {
+            (None, _) => "the VPC of this instance is not known".to_owned(),
+            (_, false) => format!("it is not known which VPC has {address}"),
+            (_, true) => format!("no network interface that these credentials can see has {address}"),
+        };
+        let mut needs = vec![NEEDS_INTERFACES];
+        if self.documents.interfaces.is_some() {
+            needs = vec![
+                "elasticache:DescribeReplicationGroups",
+                "elasticache:DescribeCacheSubnetGroups",
+            ];
+        }
+        Check::new(Code::Vpc, Outcome::Unknown, text).needs(&needs)
+    }
+
+    /// Whether the two VPCs are the same or connected.
+    fn connection_check(&self) -> Check {
+        let (Some(own), Some(other)) = (&self.source.vpc, &self.destination.vpc) else {
+            return self.unknown_vpc("the address");
+        };
+        if own == other {
+            return Check::new(Code::Vpc, Outcome::Allowed, format!("both ends are in {own}"))
+                .about(Some(own));
+        }
+        if let Some(link) = self.links.iter().find(|link| link.is_active()) {
+            let text = format!("{} connects {own} with {other}", link.id());
+            return Check::new(Code::Vpc, Outcome::Allowed, text).about(Some(link.id()));
+        }
+        let mut needs = Vec::new();
+        if !is_complete(&self.documents.peerings) {
+            needs.push(NEEDS_PEERINGS);
+        }
+        let is_hidden = path::may_be_attached_elsewhere(
+            self.documents,
+            own,
+            self.source.owner.as_ref(),
+            self.destination.owner.as_ref(),
+        );
+        if !is_complete(&self.documents.transit_attachments) || is_hidden {
+            needs.push(NEEDS_ATTACHMENTS);
+        }
+        let other_way = self.other_way(own);
+        if other_way == Some(None) {
+            needs.push(NEEDS_ROUTES);
+        }
+        let pending = self.links.iter().find(|link| link.is_pending());
+        let code = if pending.is_some() {
+            Code::VpcPeering
+        } else {
+            Code::VpcDifferent
+        };
+        let is_only_pending = self.links.iter().all(Link::is_pending);
+        if let Some(Some(target)) = other_way {
+            let text = format!(
+                "the cache is in {other}, and a route of {own} sends its packets to {target}, which cannot be followed"
+            );
+            return Check::new(code, Outcome::Unknown, text)
+                .about(Some(target))
+                .needs(&needs);
+        }
+        if !needs.is_empty() || !is_only_pending {
+            let text = format!(
+                "the cache is in {other}, and it is not known whether anything connects it with {own}"
+            );
+            return Check::new(code, Outcome::Unknown, text)
+                .about(Some(other))
+                .needs(&needs);
+        }
+        match pending {
+            Some(link) => {
+                let text = format!(
+                    "the peering {} between {own} and {other} has not been accepted",
+                    link.id()
+                );
+                Check::new(code, Outcome::Denied, text)
+                    .about(Some(link.id()))
+                    .aws_code("BAD_STATE")
+            }
+            None => {
+                let text =
+                    format!("the cache is in {other}, this instance in {own}, and nothing connects the two");
+                let is_likely = self.destination.is_by_name;
+                Check::new(code, Outcome::Denied, text)
+                    .about(Some(other))
+                    .aws_code("NO_ROUTE_TO_DESTINATION")
+                    .likely_if(is_likely)
+            }
+        }
+    }
+
+    /// A target of a route of the VPC that may lead to the address, although no peering or attachment is visible.
+    /// `Some(None)` if the routes are not known.
+    fn other_way(&self, own: &Id) -> Option<Option<String>> {
+        let Some(address) = self.destination.address else {
+            return Some(None);
+        };
+        if !is_complete(&self.documents.route_tables) {
+            return Some(None);
+        }
+        let mut is_known = false;
+        for table in all(&self.documents.route_tables).filter(|table| table.vpc.as_ref() == Some(own)) {
+            let Some(routes) = &table.routes else {
+                return Some(None);
+            };
+            is_known = true;
+            for route in routes {
+                let contains = match (route.range.or(route.ipv6_range), &route.prefix_list) {
+                    (Some(range), _) => Truth::from(range.contains(&address)),
+                    (None, Some(list)) => {
+                        let entries = self.documents.prefix_list(list);
+                        Truth::from(
+                            entries.map(|entries| entries.iter().any(|range| range.contains(&address))),
+                        )
+                    }
+                    (None, None) => Truth::Unknown,
+                };
+                let is_dead = route
+                    .state
+                    .as_deref()
+                    .is_some_and(|state| state.eq_ignore_ascii_case("blackhole"));
+                let gateway_endpoint = route.prefix_list.is_some()
+                    && route
+                        .gateway
+                        .as_deref()
+                        .is_some_and(|gateway| gateway.starts_with("vpce-"));
+                if contains == Truth::No || is_dead || gateway_endpoint && contains == Truth::Unknown {
+                    continue;
+                }
+                match route.target() {
+                    Target::NotFollowed(target) => return Some(Some(target)),
+                    Target::TransitGateway(id) => return Some(Some(id.to_string())),
+                    Target::Unknown => return Some(None),
+                    Target::Local | Target::Peering(_) | Target::Internet(_) => {}
+                }
+            }
+        }
+        (!is_known).then_some(None)
+    }
+
+    fn route_checks(&self) -> Vec<RouteCheck> {
+        [
+            (Code::RouteThere, self.source, self.destination),
+            (Code::RouteBack, self.destination, self.source),
+        ]
+        .map(|(code, from, to)| self.route_check(code, from, to))
+        .into()
+    }
+
+    fn route_check(&self, code: Code, from: &Place, to: &Place) -> RouteCheck {
+        let plain = |check| RouteCheck {
+            check,
+            link: None,
+            is_appliance: false,
+        };
+        let is_same_vpc = from.vpc.is_some() && from.vpc == to.vpc;
+        if is_same_vpc && self.is_same_subnet == Truth::Yes {
+            return plain(
+                Check::new(code, Outcome::Allowed, "both ends are in the same subnet")
+                    .about(from.subnet.as_ref()),
+            );
+        }
+        let (Some(vpc), Some(address)) = (&from.vpc, to.address) else {
+            return plain(
+                Check::new(code, Outcome::Unknown, "the route is not known").needs(&[NEEDS_INTERFACES]),
+            );
+        };
+        let Some(subnet) = &from.subnet else {
+            let text = format!(
+                "it is not known which subnet of {vpc} has the address, and so which route table applies"
+            );
+            return plain(
+                Check::new(code, Outcome::Unknown, text)
+                    .about(Some(vpc))
+                    .needs(&[NEEDS_SUBNETS]),
+            );
+        };
+        let Some(table) = route::table_of(self.documents, vpc, Some(subnet)) else {
+            let text = format!("the route table of {subnet} is not known");
+            return plain(
+                Check::new(code, Outcome::Unknown, text)
+                    .about(Some(subnet))
+                    .needs(&[NEEDS_ROUTES]),
+            );
+        };
+        let id = table.id.as_ref();
+        let name = id.map_or("the route table", Id::as_str);
+        let chosen = match table.look_up(self.documents, address) {
+            None => {
+                let text = format!("the routes of {name} are not known");
+                return plain(
+                    Check::new(code, Outcome::Unknown, text)
+                        .about(id)
+                        .needs(&[NEEDS_ROUTES]),
+                );
+            }
+            Some(LookUp::Unknown(list)) => {
+                let text =
+                    format!("a route of {name} may contain {address}, but its destination is not known");
+                let needs = if list.is_some() {
+                    "ec2:GetManagedPrefixListEntries"
+                } else {
+                    NEEDS_ROUTES
+                };
+                return plain(Check::new(code, Outcome::Unknown, text).about(id).needs(&[needs]));
+            }
+            Some(LookUp::Nowhere) => {
+                let text = format!("{name} has no route to {address}");
+                let check = Check::new(code, Outcome::Denied, text)
+                    .about(id)
+                    .aws_code("CANNOT_ROUTE");
+                return plain(check.likely_if(self.destination.is_by_name));
+            }
+            Some(LookUp::Route(chosen)) => chosen,
+        };
+        let mut result = if is_same_vpc {
+            local_route(code, name, &chosen)
+        } else {
+            self.route_to_link(code, name, &chosen, from, to)
+        };
+        result.check.object = id.map(ToString::to_string);
+        result.check = result.check.likely_if(self.destination.is_by_name);
+        result
+    }
+
+    fn route_to_link(
+        &self,
+        code: Code,
+        table: &str,
+        chosen: &Chosen<'_>,
+        from: &Place,
+        to: &Place,
+    ) -> RouteCheck {
+        let prefix = chosen.prefix;
+        let link = |id: &Id| self.links.iter().find(|link| link.id() == id).cloned();
+        let denied = |text: String, aws_code| RouteCheck {
+            check: Check::new(code, Outcome::Denied, text).aws_code(aws_code),
+            link: None,
+            is_appliance: false,
+        };
+        let unknown = |text: String, needs: &[&'static str], link| RouteCheck {
+            check: Check::new(code, Outcome::Unknown, text).needs(needs),
+            link,
+            is_appliance: true,
+        };
+        let connecting = match &chosen.target {
+            Target::Peering(id) | Target::TransitGateway(id) => link(id),
+            _ => None,
+        };
+        // A route to a peering that has not been accepted becomes active with it.
+        let is_waiting = connecting.as_ref().is_some_and(Link::is_pending);
+        if !is_waiting && chosen.state == State::Blackhole {
+            return denied(
+                format!(
+                    "the route of {table} to {prefix} is a blackhole: its target does not exist any more"
+                ),
+                "BAD_STATE_ROUTE",
+            );
+        }
+        if !is_waiting && chosen.state == State::Unknown {
+            return unknown(
+                format!("the state of the route of {table} to {prefix} is not known"),
+                &[NEEDS_ROUTES],
+                None,
+            );
+        }
+        match (&chosen.target, connecting) {
+            (Target::Peering(id), Some(link)) => RouteCheck {
+                check: Check::new(
+                    code,
+                    Outcome::Allowed,
+                    format!("{table} leads to {prefix} through {id}"),
+                ),
+                link: Some(link),
+                is_appliance: false,
+            },
+            (Target::TransitGateway(id), Some(link)) => {
+                let outcome = match transit_gateway::follow(self.documents, id, from, to) {
+                    Transit::Forwarded => Check::new(
+                        code,
+                        Outcome::Allowed,
+                        format!("{table} leads to {prefix} through {id}"),
+                    ),
+                    Transit::NoSubnetInZone(attachment) => {
+                        let zone = from.zone.as_deref().unwrap_or("its zone");
+                        let text = format!(
+                            "{attachment} has no subnet in {zone}, so packets from there do not enter {id}"
+                        );
+                        Check::new(code, Outcome::Denied, text).aws_code("TGW_ROUTE_AZ_RESTRICTION")
+                    }
+                    Transit::NoRoute(routes) => {
+                        let text = format!("{routes} of {id} has no route to the other VPC");
+                        Check::new(code, Outcome::Denied, text).aws_code("CANNOT_ROUTE")
+                    }
+                    Transit::Unknown(need) => {
+                        let text =
+                            format!("{table} leads to {prefix} through {id}, whose own routes are not known");
+                        Check::new(code, Outcome::Unknown, text).needs(&[need])
+                    }
+                };
+                RouteCheck {
+                    check: outcome,
+                    link: Some(link),
+                    is_appliance: false,
+                }
+            }
+            (Target::Peering(id), None) => denied(
+                format!("{table} leads to {prefix} through {id}, which does not connect the two VPCs"),
+                "CANNOT_ROUTE",
+            ),
+            (Target::Internet(target), _) => denied(
+                format!("{table} leads to {prefix} through {target}, not to the other VPC"),
+                "CANNOT_ROUTE",
+            ),
+            (Target::Local, _) => denied(
+                format!("{table} keeps packets to {prefix} in the VPC"),
+                "CANNOT_ROUTE",
+            ),
+            (Target::TransitGateway(id), None) => unknown(
+                format!("{table} leads to {prefix} through {id}, whose attachments are not known"),
+                &[NEEDS_ATTACHMENTS],
+                None,
+            ),
+            (Target::NotFollowed(target), _) => unknown(
+                format!("{table} leads to {prefix} through {target}, which cannot be followed"),
+                &[],
+                None,
+            ),
+            (Target::Unknown, _) => unknown(
+                format!("the target of the route of {table} to {prefix} is not known"),
+                &[NEEDS_ROUTES],
+                None,
+            ),
+        }
+    }
+
+    /// Whether references to groups count, for incoming and for outgoing traffic.
+    fn references(&self, link: Option<&Link>, has_appliance: bool, is_apart: bool) -> [Truth; 2] {
+        if has_appliance || is_apart {
+            return [Truth::No; 2];
+        }
+        if self.source.vpc.is_some() && self.source.vpc == self.destination.vpc {
+            return [Truth::Yes; 2];
+        }
+        match link {
+            Some(Link::Peering { is_one_region, .. }) => [*is_one_region; 2],
+            Some(Link::TransitGateway { refers, .. }) => [*refers, Truth::No],
+            None => [Truth::Unknown; 2],
+        }
+    }
+
+    fn group_checks(&self) -> Vec<Check> {
+        let Some(port) = self.facts.port else {
+            return [Code::SgEgress, Code::SgIngress]
+                .map(|code| Check::new(code, Outcome::Unknown, "the port is not known"))
+                .into();
+        };
+        let traffic = |direction, own, peer, references| Traffic {
+            documents: self.documents,
+            facts: self.facts,
+            direction,
+            own,
+            peer,
+            port,
+            references,
+        };
+        let [incoming, outgoing] = self.references;
+        vec![
+            traffic(Direction::Egress, self.source, self.destination, outgoing).judge(),
+            traffic(Direction::Ingress, self.destination, self.source, incoming).judge(),
+        ]
+    }
+
+    /// The places and packets of the four ACL checks.
+    pub(crate) fn acl_passages(&self) -> [(Code, &Place, Option<Packets>); 4] {
+        let port = self.facts.port.map(|port| (port, port));
+        let replies = Some(self.facts.ephemeral_ports().unwrap_or(ALL_EPHEMERAL));
+        let packets = |direction, peer: &Place, ports: Option<(u16, u16)>| {
+            Some(Packets {
+                direction,
+                peer: peer.address?,
+                ports: ports?,
+            })
+        };
+        let (near, far) = (self.source, self.destination);
+        [
+            (Code::AclOut, near, packets(Direction::Egress, far, port)),
+            (Code::AclIn, far, packets(Direction::Ingress, near, port)),
+            (Code::AclBackOut, far, packets(Direction::Egress, near, replies)),
+            (Code::AclBackIn, near, packets(Direction::Ingress, far, replies)),
+        ]
+    }
+
+    fn acl_checks(&self) -> Vec<Check> {
+        if self.is_same_subnet == Truth::Yes {
+            return Vec::new();
+        }
+        self.acl_passages()
+            .into_iter()
+            .map(|(code, place, packets)| self.acl_check(code, place, packets))
+            .collect()
+    }
+
+    fn acl_check(&self, code: Code, place: &Place, packets: Option<Packets>) -> Check {
+        let Some(subnet) = &place.subnet else {
+            let text = "the subnet, and so its network ACL, is not known";
+            let need = if place.vpc.is_some() {
+                NEEDS_SUBNETS
+            } else {
+                NEEDS_INTERFACES
+            };
+            return Check::new(code, Outcome::Unknown, text).needs(&[need]);
+        };
+        let Some(acl) = network_acl::of_subnet(self.documents, subnet) else {
+            let text = format!("the network ACL of {subnet} is not known");
+            return Check::new(code, Outcome::Unknown, text)
+                .about(Some(subnet))
+                .needs(&[NEEDS_ACLS]);
+        };
+        let id = acl.id.as_ref();
+        let name = id.map_or("the network ACL", Id::as_str);
+        let walked = packets.and_then(|packets| Some((packets, acl.walk(packets)?)));
+        let Some((packets, walk)) = walked else {
+            let text = format!("the entries of {name} are not known");
+            return Check::new(code, Outcome::Unknown, text)
+                .about(id)
+                .needs(&[NEEDS_ACLS]);
+        };
+        let outcome = self.acl_outcome(code, &walk);
+        let what = describe(packets, subnet);
+        let text = match outcome {
+            Outcome::Allowed => format!("{name} lets {what}"),
+            Outcome::Denied => match walk.denied_by {
+                Some(number) => format!("entry {number} of {name} does not let {what}"),
+                None => format!("no entry of {name} lets {what}"),
+            },
+            Outcome::Partly => {
+                let percent = walk.allowed * 100 / (walk.allowed + walk.denied).max(1);
+                format!(
+                    "{name} lets only some {what}: {percent} % of this instance's ports get an answer, so that the connection \
+                     fails now and then"
+                )
+            }
+            Outcome::Unknown => format!("it is not known whether {name} lets {what}"),
+        };
+        let mut check = Check::new(code, outcome, text).about(id);
+        if matches!(outcome, Outcome::Denied | Outcome::Partly) {
+            check = check
+                .aws_code("SUBNET_ACL_RESTRICTION")
+                .likely_if(self.destination.is_by_name);
+        }
+        if outcome == Outcome::Unknown {
+            let need = if self.is_same_subnet == Truth::Unknown {
+                NEEDS_SUBNETS
+            } else {
+                NEEDS_ACLS
+            };
+            check = check.needs(&[need]);
+        }
+        check
+    }
+
+    fn acl_outcome(&self, code: Code, walk: &Walk) -> Outcome {
+        let is_reply = matches!(code, Code::AclBackOut | Code::AclBackIn);
+        let has_unknown_range = is_reply && self.facts.ephemeral_ports().is_none();
+        match (walk.allowed, walk.denied, walk.unknown) {
+            (_, 0, 0) => Outcome::Allowed,
+            // Within one subnet, no ACL applies.
+            _ if self.is_same_subnet == Truth::Unknown => Outcome::Unknown,
+            (0, _, 0) => Outcome::Denied,
+            (_, _, 0) if has_unknown_range => Outcome::Unknown,
+            (_, _, 0) => Outcome::Partly,
+            _ => Outcome::Unknown,
+        }
+    }
+
+    /// Findings that no check contains.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let interface = self.destination.interface.as_ref();
+        let interface: Option<&Interface> = interface.and_then(|id| {
+            find(&self.documents.interfaces, |interface| {
+                interface.id.as_ref() == Some(id)
+            })
+        });
+        if let Some(interface) = interface.filter(|interface| interface.is_elasticache()) {
+            let description = interface.description.as_deref().unwrap_or_default();
+            notes.push(format!(
+                "the interface with this address belongs to ElastiCache ({description})"
+            ));
+        }
+        let named = self.cache.and_then(|cache| Some((cache, cache.groups.as_ref()?)));
+        if let (Some((cache, named)), Some(own)) =
+            (named.filter(|_| interface.is_some()), &self.destination.groups)
+        {
+            let mut sorted = [named.clone(), own.clone()];
+            sorted.iter_mut().for_each(|groups| groups.sort());
+            if sorted[0] != sorted[1] {
+                notes.push(format!(
+                    "ElastiCache says that {} has the security groups {}, but the interface with this address has {}: the name may \
+                     lead to an old address, or a change is in progress",
+                    cache.name,
+                    list(named),
+                    list(own),
+                ));
+            }
+        }
+        let account = self.documents.account.as_ref();
+        let owner = self
+            .facts
+            .source
+            .as_ref()
+            .and_then(|source| source.owner.as_ref());
+        if let (Some(account), Some(owner)) = (account, owner)
+            && account != owner
+        {
+            notes.push(format!(
+                "the credentials belong to account {account}, but this instance to {owner}: they may not see its network"
+            ));
+        }
+        if place::is_translated(self.facts) {
+            notes.push(
+                "this seems to be a container: the address of the instance is used instead of its own"
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+}
+
+fn list(ids: &[Id]) -> String {
+    ids.iter().map(Id::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn status_check(cache: &Cache) -> Check {
+    const USABLE: [&str; 3] = ["available", "modifying", "snapshotting"];
+    let name = &cache.name;
+    let check = match cache.status.as_deref() {
+        None => Check::new(
+            Code::CacheStatus,
+            Outcome::Unknown,
+            format!("the status of {name} is not known"),
+        )
+        .needs(&["elasticache:DescribeReplicationGroups"]),
+        Some(status) if USABLE.iter().any(|usable| usable.eq_ignore_ascii_case(status)) => {
+            Check::new(Code::CacheStatus, Outcome::Allowed, format!("{name} is {status}"))
+        }
+        Some(status) => {
+            let text = format!("the status of {name} is {status}, so that it does not answer");
+            Check::new(Code::CacheStatus, Outcome::Denied, text).aws_code("BAD_STATE")
+        }
+    };
+    check.about(Some(name))
+}
+
+/// A route within the VPC. Only one that is more specific than the local route matters.
+fn local_route(code: Code, table: &str, chosen: &Chosen<'_>) -> RouteCheck {
+    let prefix = chosen.prefix;
+    let of = |check, is_appliance| RouteCheck {
+        check,
+        link: None,
+        is_appliance,
+    };
+    match (&chosen.target, chosen.state) {
+        (Target::Local, _) => of(
+            Check::new(
+                code,
+                Outcome::Allowed,
+                format!("{table} keeps packets to {prefix} in the VPC"),
+            ),
+            false,
+        ),
+        (_, State::Blackhole) => {
+            let text = format!(
+                "the route of {table} to {prefix} takes precedence over the local route, and is a blackhole"
+            );
+            of(
+                Check::new(code, Outcome::Denied, text).aws_code("BAD_STATE_ROUTE"),
+                false,
+            )
+        }
+        (Target::Internet(target), State::Active) => {
+            let text = format!(
+                "{table} leads to {prefix} through {target}, which takes precedence over the local route"
+            );
+            of(
+                Check::new(code, Outcome::Denied, text).aws_code("MORE_SPECIFIC_ROUTE"),
+                false,
+            )
+        }
+        (Target::Peering(id), State::Active) => {
+            let text = format!(
+                "{table} leads to {prefix} through {id}, which takes precedence over the local route"
+            );
+            of(
+                Check::new(code, Outcome::Denied, text).aws_code("MORE_SPECIFIC_ROUTE"),
+                false,
+            )
+        }
+        (Target::NotFollowed(target), _) => {
+            let text =
+                format!("{table} leads to {prefix} through {target}, an appliance that cannot be followed");
+            of(
+                Check::new(code, Outcome::Unknown, text).aws_code("MORE_SPECIFIC_ROUTE"),
+                true,
+            )
+        }
+        _ => {
+            let text = format!("{table} leads to {prefix} through a target that cannot be followed");
+            of(
+                Check::new(code, Outcome::Unknown, text).needs(&[NEEDS_ROUTES]),
+                true,
+            )
+        }
+    }
+}
+
+fn describe(packets: Packets, subnet: &Id) -> String {
+    let (first, last) = packets.ports;
+    let ports = if first == last {
+        format!("tcp {first}")
+    } else {
+        format!("tcp {first}-{last}")
+    };
+    let peer = packets.peer;
+    match packets.direction {
+        Direction::Egress => format!("{ports} out of {subnet} to {peer}"),
+        Direction::Ingress => format!("{ports} into {subnet} from {peer}"),
+    }
+}
