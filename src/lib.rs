@@ -22,6 +22,7 @@ mod check;
 mod cli;
 mod clock;
 mod commands;
+mod examples;
 mod exit;
 mod learn;
 mod os;

@@ -30,12 +30,14 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
+// region settings
 /// Derives the key that signs cookies from SECRET_KEY, which may have any length.
 pub fn signing_key() -> Outcome<Key> {
     let secret =
         env::var("SECRET_KEY").map_err(|_| "SECRET_KEY is not set")?;
     Ok(Key::derive_from(&Sha256::digest(secret)))
 }
+// endregion settings
 
 // region connect
 /// Opens a connection that reconnects by itself. While it is broken, commands
@@ -50,6 +52,7 @@ pub async fn connect() -> Outcome<ConnectionManager> {
 }
 // endregion connect
 
+// region unavailable
 /// Redis did not reply, so the command may or may not have been executed.
 pub struct RedisUnavailable;
 
@@ -67,6 +70,7 @@ impl IntoResponse for RedisUnavailable {
             .into_response()
     }
 }
+// endregion unavailable
 
 pub fn page(body: &str) -> Html<String> {
     Html(format!(

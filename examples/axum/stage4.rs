@@ -16,8 +16,10 @@ use redis::aio::ConnectionManager;
 use redis::{AsyncCommands, RedisResult};
 use sha2::{Digest, Sha256};
 
+// region limits
 const IDLE_SECONDS: i64 = 10;
 const MAX_AGE_SECONDS: u64 = 8 * 60 * 60;
+// endregion limits
 
 /// Sessions in Redis. Every visit refreshes the TTL.
 #[derive(Clone)]
@@ -105,6 +107,7 @@ fn now() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
+// region index
 async fn index(
     State(mut store): State<SessionStore>,
     jar: CookieJar,
@@ -121,6 +124,7 @@ async fn index(
         )),
     })
 }
+// endregion index
 
 // region login
 async fn login(

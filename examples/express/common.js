@@ -17,6 +17,7 @@ export const FORM = `<!doctype html>
 </form>
 `;
 
+// region settings
 export function newApp() {
   if (!SECRET_KEY) throw new Error('SECRET_KEY is not set');
   const app = express();
@@ -24,6 +25,7 @@ export function newApp() {
   app.use(cookieParser(SECRET_KEY), express.urlencoded({ extended: false }));
   return app;
 }
+// endregion settings
 
 // region connect
 export async function connect() {
@@ -43,9 +45,10 @@ export async function connect() {
 }
 // endregion connect
 
+// region unavailable
 export class RedisUnavailable extends Error {}
 
-// Waits up to a second for a reply, and throws RedisUnavailable if it does not arrive. Nothing is sent twice.
+// Waits up to a second for a reply. Nothing is sent twice.
 export async function withTimeout(reply) {
   const late = sleep(1000, undefined, { ref: false }).then(() => {
     throw new Error('no reply within a second');
@@ -56,6 +59,13 @@ export async function withTimeout(reply) {
     throw new RedisUnavailable('redis', { cause });
   }
 }
+
+function redisIsUnavailable(error, request, response, next) {
+  if (!(error instanceof RedisUnavailable)) return next(error);
+  response.status(503).set('Retry-After', '2');
+  response.send(page('Redis is unavailable. Please try again.'));
+}
+// endregion unavailable
 
 export function page(body) {
   return `<!doctype html>\n<title>Sessions</title>\n<p>${body}</p>\n`;
@@ -82,10 +92,7 @@ export function postedName(request, response) {
 }
 
 export function serve(app) {
-  app.use((error, request, response, next) => {
-    if (!(error instanceof RedisUnavailable)) return next(error);
-    response.status(503).set('Retry-After', '2').send(page('Redis is unavailable. Please try again.'));
-  });
+  app.use(redisIsUnavailable);
   const server = app.listen(Number(PORT), HOST, () => {
     console.log(`http://${HOST}:${server.address().port}/`);
   });

@@ -3,8 +3,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { COOKIE, FORM, withTimeout, connect, escape, newApp, page, postedName, serve } from './common.js';
 
+// region limits
 const IDLE_SECONDS = 10;
 const MAX_AGE_SECONDS = 8 * 60 * 60;
+// endregion limits
 
 const now = () => Math.floor(Date.now() / 1000);
 
@@ -59,6 +61,7 @@ class SessionStore {
   // endregion end
 }
 
+// region index
 const app = newApp();
 const store = new SessionStore(await connect());
 
@@ -66,8 +69,10 @@ app.get('/', async (request, response) => {
   const token = request.cookies.session;
   const session = token ? await store.visit(token) : null;
   if (!session) return response.send(page('You are not logged in'));
-  response.send(page(`Logged in as ${escape(session.username)}<br>Visits: ${session.visits}`));
+  const { username, visits } = session;
+  response.send(page(`Logged in as ${escape(username)}<br>Visits: ${visits}`));
 });
+// endregion index
 
 app.get('/login', (request, response) => response.send(FORM));
 

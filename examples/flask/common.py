@@ -17,6 +17,7 @@ FORM = """<!doctype html>
 """
 
 
+# region settings
 def new_app(name):
     app = Flask(name)
     app.secret_key = os.environ["SECRET_KEY"]
@@ -24,6 +25,7 @@ def new_app(name):
     app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
     app.register_error_handler(RedisError, redis_is_unavailable)
     return app
+# endregion settings
 
 
 # region connect
@@ -40,8 +42,11 @@ def connect():
 # endregion connect
 
 
+# region unavailable
 def redis_is_unavailable(error):
-    return page("Redis is unavailable. Please try again."), 503, {"Retry-After": "2"}
+    text = "Redis is unavailable. Please try again."
+    return page(text), 503, {"Retry-After": "2"}
+# endregion unavailable
 
 
 def page(body):

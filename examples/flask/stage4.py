@@ -9,8 +9,10 @@ from markupsafe import escape
 
 from common import FORM, connect, new_app, page, posted_name, serve
 
+# region limits
 IDLE_SECONDS = 10
 MAX_AGE_SECONDS = 8 * 60 * 60
+# endregion limits
 
 
 class SessionStore:
@@ -58,6 +60,7 @@ class SessionStore:
     # endregion end
 
 
+# region index
 app = new_app(__name__)
 store = SessionStore(connect())
 
@@ -68,7 +71,9 @@ def index():
     session = store.visit(token) if token else None
     if session is None:
         return page("You are not logged in")
-    return page(f"Logged in as {escape(session['username'])}<br>Visits: {session['visits']}")
+    name, visits = escape(session["username"]), session["visits"]
+    return page(f"Logged in as {name}<br>Visits: {visits}")
+# endregion index
 
 
 @app.get("/login")

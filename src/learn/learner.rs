@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::check::Outcome;
 use super::connection::Unavailable;
 use super::lesson::{CodeTab, Hint, Lesson, LessonExchange, Quiz, SequenceDiagram, Shell, Transcript, Wait};
+use crate::examples::SourceFile;
 use crate::signals::Interrupted;
 
 /// A learner. Every question returns [`Interrupted`] on Ctrl-C, or at the end of the input.
@@ -21,6 +22,9 @@ pub(crate) trait Learner {
 
     /// Asks for the right answers of a quiz, or for one of the keys in `offers`.
     fn pick(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted>;
+
+    /// Asks for the command that starts the learner's app. Returns nothing if the learner starts it.
+    fn start_command(&mut self) -> Result<String, Interrupted>;
 
     /// Asks for a line of text.
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted>;
@@ -37,6 +41,10 @@ pub(crate) enum Key {
     List,
     /// Show code in the next language.
     Language,
+    /// Show the complete files that contain the last code.
+    Files,
+    /// Change the command that starts the learner's app.
+    StartCommand,
     /// Start this step again.
     Redo,
     /// Go back to the previous step.
@@ -106,6 +114,11 @@ pub(crate) enum CourseEvent<'a> {
     Code {
         tabs: &'a [CodeTab],
         shown: usize,
+    },
+    /// Complete files, in this language.
+    Files {
+        files: &'a [SourceFile],
+        language: &'a str,
     },
     Diagram(&'a SequenceDiagram),
     Shell(&'a Shell),

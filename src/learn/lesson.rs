@@ -152,7 +152,12 @@ pub(crate) struct Shell {
     pub text: String,
     /// The words of the commands to run, without `sessiontut`. Empty if the text is only shown.
     pub commands: Vec<Vec<String>>,
+    /// Whether the commands are run again until they succeed.
+    pub is_task: bool,
 }
+
+/// The word of a command in a lesson that stands for the command that starts the learner's app.
+pub(crate) const APP: &str = "$APP";
 
 /// Code in one language.
 #[derive(Clone, Debug)]

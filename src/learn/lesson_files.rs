@@ -44,6 +44,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "06-in-a-browser.md",
     "07-in-production.md",
     "08-troubleshooting.md",
+    "09-your-app.md",
 ];
 
 impl fmt::Display for LessonFiles {

@@ -227,19 +227,19 @@ impl Parser<'_> {
                     _ => Some(Block::Redis(transcript)),
                 })
             }
-            FenceKind::Shell | FenceKind::ShellRun => {
+            FenceKind::Shell | FenceKind::ShellRun | FenceKind::ShellTry => {
                 let parsed = match fence.kind {
-                    FenceKind::ShellRun => {
-                        fence_body::own_commands(body, self.may_run, &mut self.commands_left)
-                    }
-                    _ => Ok(Vec::new()),
+                    FenceKind::Shell => Ok(Vec::new()),
+                    _ => fence_body::own_commands(body, self.may_run, &mut self.commands_left),
                 };
+                let is_task = fence.kind == FenceKind::ShellTry;
                 let fence = fence.options;
                 self.body(line, parsed).map(|commands| {
                     Block::Shell(Shell {
                         fence,
                         text,
                         commands,
+                        is_task,
                     })
                 })
             }

@@ -20,6 +20,9 @@ pub(crate) struct LearnerRecord {
     /// The language of code blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// The command that starts the learner's app, or nothing if the learner starts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
     /// Unknown IDs are kept, because they belong to another folder of lessons.
     #[serde(default)]
     lessons: BTreeMap<String, LessonProgress>,

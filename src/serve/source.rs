@@ -4,21 +4,7 @@ use askama::Template;
 
 use super::pages::Layout;
 use super::stage::AppStage;
-
-struct SourceLanguage {
-    /// The name in the URL.
-    id: &'static str,
-    /// The name on the tab.
-    name: &'static str,
-    /// The files of each stage, the most important one first.
-    stages: [&'static [SourceFile]; 4],
-}
-
-/// A file of this repository, as it was when the program was compiled.
-struct SourceFile {
-    path: &'static str,
-    text: &'static str,
-}
+use crate::examples::{LANGUAGES, SourceFile, SourceLanguage};
 
 /// `GET /source`.
 #[derive(Template)]
@@ -53,71 +39,3 @@ impl<'a> SourcePage<'a> {
         self.language.stages[usize::from(self.stage.number() - 1)]
     }
 }
-
-impl SourceFile {
-    /// Returns the text without the comments that mark regions for the lessons.
-    fn shown(&self) -> String {
-        let is_mark = |line: &&str| {
-            let text = line.trim_start().trim_start_matches(['#', '/']);
-            text.starts_with(" region ") || text.starts_with(" endregion ")
-        };
-        let lines: Vec<&str> = self.text.lines().filter(|line| !is_mark(line)).collect();
-        lines.join("\n")
-    }
-}
-
-/// A [`SourceFile`] from its path.
-macro_rules! file {
-    ($($path:literal),+) => {
-        SourceFile {
-            path: concat!($($path),+),
-            text: include_str!(concat!("../../", $($path),+)),
-        }
-    };
-}
-
-/// The four stages in `examples/`.
-macro_rules! examples {
-    ($folder:literal, $extension:literal) => {
-        [
-            examples!($folder, $extension, "1"),
-            examples!($folder, $extension, "2"),
-            examples!($folder, $extension, "3"),
-            examples!($folder, $extension, "4"),
-        ]
-    };
-    ($folder:literal, $extension:literal, $stage:literal) => {
-        &[
-            file!("examples/", $folder, "/stage", $stage, ".", $extension),
-            file!("examples/", $folder, "/common.", $extension),
-        ]
-    };
-}
-
-static LANGUAGES: [SourceLanguage; 4] = [
-    SourceLanguage {
-        id: "rust",
-        name: "Rust, as in this server",
-        stages: [
-            &[file!("src/session/cookie.rs")],
-            &[file!("src/serve/counter.rs")],
-            &[file!("src/serve/counter.rs")],
-            &[file!("src/session/store.rs"), file!("src/session/cookie.rs")],
-        ],
-    },
-    SourceLanguage {
-        id: "flask",
-        name: "Python, Flask",
-        stages: examples!("flask", "py"),
-    },
-    SourceLanguage {
-        id: "express",
-        name: "JavaScript, Express",
-        stages: examples!("express", "js"),
-    },
-    SourceLanguage {
-        id: "axum",
-        name: "Rust, axum",
-        stages: examples!("axum", "rs"),
-    },
-];

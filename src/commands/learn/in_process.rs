@@ -1,5 +1,6 @@
 //! Runs commands of this program for a lesson, in this process and on the lesson's Redis.
 
+use std::net::TcpListener;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use tokio::sync::oneshot;
 
-use crate::cli::{Cli, Command, RedisArgs, ServeArgs};
+use crate::cli::{CheckArgs, Cli, Command, RedisArgs, ServeArgs};
 use crate::commands;
 use crate::commands::chosen::Choice;
 use crate::exit::Exit;
@@ -15,6 +16,9 @@ use crate::learn::app::{CommandFailure, RunningApp};
 
 /// How long the app may take until it listens.
 const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// The TTL of the sessions when the robot grades the app, in seconds.
+const ROBOT_TTL: u32 = 2;
 
 /// Runs a command line, without the leading `sessiontut`; see [`crate::learn::app::RunCommand`].
 pub(super) fn run(
@@ -34,6 +38,10 @@ pub(super) fn run(
         *args = redis.clone();
     }
     let is_drill = matches!(cli.command, Some(Command::Drill(_)));
+    let is_check = matches!(cli.command, Some(Command::Check(_)));
+    if let (Some(Command::Check(args)), true) = (&mut cli.command, is_robot) {
+        grade_own_app(args).map_err(&fail)?;
+    }
     match cli.command {
         Some(Command::Learn(_)) => return Err(fail("a lesson cannot run `learn`".into())),
         Some(Command::Serve(args)) => {
@@ -47,11 +55,32 @@ pub(super) fn run(
         Exit::Ok => Ok(None),
         // The drill has already shown that the answer was wrong.
         Exit::No if is_drill => Ok(None),
+        Exit::No if is_check => Err(CommandFailure {
+            what: "not everything holds yet".into(),
+            interrupted: false,
+        }),
         exit => Err(CommandFailure {
             what: format!("{shown}: {}", exit_status(exit)),
             interrupted: exit == Exit::Interrupted,
         }),
     }
+}
+
+/// Lets the robot grade this program's app, which needs no other software.
+fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let address = free.map_err(|error| error.to_string())?;
+    let (stage, ttl) = (args.stage, ROBOT_TTL);
+    let app = format!("serve --stage {stage} --ttl {ttl} --listen {address}");
+    args.command = std::iter::once(program.display().to_string())
+        .chain(app.split(' ').map(str::to_owned))
+        .collect();
+    // The lesson grades each stage.
+    args.only_stage = true;
+    args.ttl = ROBOT_TTL;
+    args.url = format!("http://{address}");
+    Ok(())
 }
 
 /// Runs the app in a thread. Returns when it listens.

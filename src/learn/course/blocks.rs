@@ -9,8 +9,9 @@ use super::{Course, Leave, Place};
 use crate::deadline::Deadline;
 use crate::learn::check::{self, Outcome};
 use crate::learn::connection::SendError;
-use crate::learn::learner::{CourseEvent, Key, Mark, Picked};
-use crate::learn::lesson::{Block, FenceOptions, LessonExchange, Quiz, Shell, Transcript, Wait};
+use crate::learn::learner::{CourseEvent, Key, Mark, Offer, Picked};
+use crate::learn::lesson::{APP, Block, FenceOptions, LessonExchange, Quiz, Shell, Transcript, Wait};
+use crate::signals::Interrupted;
 
 /// How often a countdown is updated.
 const TICK: Duration = Duration::from_millis(200);
@@ -103,61 +104,128 @@ impl Course<'_> {
         }
     }
 
-    /// Shows a `sh` fence. If it is `sh run` and the learner agrees, also runs it.
+    /// Shows a `sh` fence. If it is `sh run` or `sh try` and the learner agrees, also runs it.
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
         self.learner.show(&CourseEvent::Shell(shell));
         if shell.commands.is_empty() {
             return Ok(());
         }
-        if !self.can_run(&shell.fence, &[]) {
+        if !self.can_run(&shell.fence, &[]) || !self.can_grade(shell) {
             self.state.command_skipped = true;
             return Ok(());
         }
-        let mut offers = self.offers(place, offer(Key::Next, "yes, run it"));
-        offers.insert(1, offer(Key::No, "not now"));
+        let mut first = offer(Key::Next, "yes, run it");
+        let mut skip = offer(Key::No, "not now");
         loop {
+            if !self.agrees_to_run(place, shell, first, skip)? {
+                self.state.command_skipped = !shell.is_task;
+                return Ok(());
+            }
+            if let Some(wait) = &shell.fence.wait {
+                self.with_redis(place, &mut |course| course.wait(Some(wait)))?;
+            }
+            let has_succeeded = self.run_commands(shell)?;
+            self.learner.show(&CourseEvent::CommandOutput);
+            if !shell.is_task {
+                return Ok(());
+            }
+            if has_succeeded {
+                self.say(Mark::Success, "correct");
+                return Ok(());
+            }
+            first = offer(Key::Next, "again");
+            skip = offer(Key::No, "continue anyway");
+        }
+    }
+
+    /// Asks whether to run the commands of a fence, and how the learner's app is started if they need it.
+    fn agrees_to_run(
+        &mut self,
+        place: Place<'_>,
+        shell: &Shell,
+        first: Offer,
+        skip: Offer,
+    ) -> Result<bool, Leave> {
+        loop {
+            let mut offers = self.offers(place, first);
+            offers.insert(1, skip);
+            if uses_app(shell) && self.progress.record.app.is_some() {
+                offers.insert(2, offer(Key::StartCommand, "another command"));
+            }
             match self.learner.press(&offers)? {
                 Key::Next => break,
-                Key::No => {
-                    self.state.command_skipped = true;
-                    return Ok(());
-                }
+                Key::No => return Ok(false),
                 key => self.obey(place, key)?,
             }
         }
-        if let Some(wait) = &shell.fence.wait {
-            self.with_redis(place, &mut |course| course.wait(Some(wait)))?;
+        if uses_app(shell) && self.progress.record.app.is_none() {
+            self.ask_start_command()?;
         }
+        Ok(true)
+    }
+
+    pub(super) fn ask_start_command(&mut self) -> Result<(), Interrupted> {
+        let command = self.learner.start_command()?;
+        self.progress.record.app = Some(command.trim().to_owned());
+        self.save();
+        Ok(())
+    }
+
+    /// Runs the commands of a fence. Returns whether all succeeded.
+    fn run_commands(&mut self, shell: &Shell) -> Result<bool, Interrupted> {
+        let mut all_succeeded = true;
         for words in &shell.commands {
+            let app = self.progress.record.app.as_deref().unwrap_or_default();
+            let words = with_app(words, app);
             let paused = self.sandbox.begin_pause();
-            self.run_own(shell.fence.line, words);
+            all_succeeded &= self.run_own(shell.fence.line, &words);
             self.sandbox.end_pause(&paused);
             self.sandbox.connection.stop().check()?;
             self.check_time()?;
         }
-        self.learner.show(&CourseEvent::CommandOutput);
-        Ok(())
+        Ok(all_succeeded)
     }
 
-    /// Runs a command of this program. `serve` runs in the background until the lesson ends.
-    fn run_own(&mut self, line: usize, words: &[String]) {
+    /// Runs a command of this program. `serve` runs in the background until the lesson ends. Returns whether the command
+    /// succeeded.
+    fn run_own(&mut self, line: usize, words: &[String]) -> bool {
         if words.first().is_some_and(|word| word == "serve") {
             // Only one app can run at a time, because all listen on the same port.
             self.stop_app();
         }
         match (self.run_command)(words) {
-            Ok(None) => {}
+            Ok(None) => true,
             Ok(Some(app)) => {
                 let address = app.address;
                 self.learner.show(&CourseEvent::AppStarted { line, address });
                 self.state.app = Some(app);
+                true
             }
             Err(failure) => {
                 self.ignore_interrupt_of(&failure);
                 let what = &failure.what;
                 self.learner.show(&CourseEvent::CommandFailed { line, what });
+                false
             }
         }
+    }
+
+    /// Whether the learner's app can be graded on this Redis server. If not, shows the reason.
+    fn can_grade(&mut self, shell: &Shell) -> bool {
+        if !uses_app(shell) {
+            return true;
+        }
+        // If Redis is unavailable, the command reports it.
+        let _ = self.sandbox.connection.ask(&["PING"]);
+        let can_grade = !self.sandbox.connection.is_cluster();
+        if !can_grade {
+            self.learner.show(&CourseEvent::Skipped {
+                line: shell.fence.line,
+                commands: &[],
+                why: "not run: `check` needs a single Redis server, not a cluster (unset REDIS_URL to use the practice Redis)",
+            });
+        }
+        can_grade
     }
 
     pub(super) fn stop_app(&mut self) {
@@ -241,5 +309,42 @@ impl Course<'_> {
             self.sandbox.connection.sleep(TICK.min(left))?;
         }
         Ok(false)
+    }
+}
+
+/// Whether a command of the fence starts the learner's app.
+fn uses_app(shell: &Shell) -> bool {
+    shell.commands.iter().flatten().any(|word| word == APP)
+}
+
+/// Replaces [`APP`], the last word, with the command that starts the learner's app. Without one, `check` waits until the
+/// learner has started the app.
+fn with_app(words: &[String], app: &str) -> Vec<String> {
+    let Some((_, before)) = words.split_last().filter(|(last, _)| *last == APP) else {
+        return words.to_vec();
+    };
+    let mut words = before.to_vec();
+    if app.is_empty() {
+        words.pop_if(|word| word == "--");
+    } else if cfg!(unix) {
+        words.extend(["sh", "-c", app].map(str::to_owned));
+    } else {
+        words.extend(app.split_whitespace().map(str::to_owned));
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_learners_command_is_filled_in_or_left_out() {
+        let words = ["check", "--stage", "1", "--", APP].map(str::to_owned);
+        assert_eq!(with_app(&words, ""), words[..3]);
+        let started = with_app(&words, "python app.py --debug");
+        assert_eq!(started[..4], words[..4]);
+        assert!(started.last().is_some_and(|last| last.ends_with("--debug")));
+        assert_eq!(with_app(&words[..3], "python"), words[..3]);
     }
 }

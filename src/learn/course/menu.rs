@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Course, Leave, Place, standings};
+use crate::examples::{self, CompleteCode};
 use crate::learn::app::CommandFailure;
 use crate::learn::learner::{CourseEvent, Key, Mark, Offer};
 use crate::learn::lesson::{Block, CodeTab};
@@ -32,7 +33,11 @@ impl Course<'_> {
 
     /// Returns the keys that work at a position in a lesson, starting with `first`.
     pub(super) fn offers(&self, place: Place<'_>, first: Offer) -> Vec<Offer> {
-        let is_task = |block: &Block| matches!(block, Block::Try { .. } | Block::Quiz(_));
+        let is_task = |block: &Block| match block {
+            Block::Try { .. } | Block::Quiz(_) => true,
+            Block::Shell(shell) => shell.is_task,
+            _ => false,
+        };
         let is_try = matches!(place.blocks().get(place.block), Some(Block::Try { .. }));
         let mut steps = place.lesson.steps.iter();
         let has_tasks = steps.any(|step| step.blocks.iter().any(is_task));
@@ -48,6 +53,11 @@ impl Course<'_> {
             (
                 languages_before(place).len() > 1,
                 offer(Key::Language, "language"),
+            ),
+            (
+                self.tab_before(place)
+                    .is_some_and(|tab| complete_code(tab).is_some()),
+                offer(Key::Files, "complete code"),
             ),
             (true, LIST),
             (true, offer(Key::Redo, "redo")),
@@ -65,6 +75,8 @@ impl Course<'_> {
         match key {
             Key::Hint => self.hint(place),
             Key::Language => self.next_language(place),
+            Key::Files => self.files(place),
+            Key::StartCommand => self.ask_start_command()?,
             Key::List => return self.list(),
             Key::Ping => {
                 // The report of `ping` already shows the failure.
@@ -139,6 +151,33 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Code { tabs, shown });
     }
 
+    /// Shows the complete files that contain the last code.
+    fn files(&mut self, place: Place<'_>) {
+        let Some(tab) = self.tab_before(place) else {
+            return;
+        };
+        let Some(code) = complete_code(tab) else {
+            return;
+        };
+        self.learner.show(&CourseEvent::Files {
+            files: code.files,
+            language: &tab.language,
+        });
+        let paths: Vec<&str> = code.files.iter().map(|file| file.path).collect();
+        let text = format!(
+            "location: {} in the source code, or /source?{} in the browser while `sessiontut serve` runs",
+            paths.join(" and "),
+            code.query
+        );
+        self.say(Mark::Plain, &text);
+    }
+
+    /// Returns the last code before this position in the step, in the learner's language.
+    fn tab_before<'l>(&self, place: Place<'l>) -> Option<&'l CodeTab> {
+        let tabs = languages_before(place);
+        tabs.get(self.tab_of(tabs))
+    }
+
     /// Shows the list of lessons. If the learner chooses one, leaves the block to go to it.
     pub(super) fn list(&mut self) -> Result<(), Leave> {
         let standings = standings(&self.lessons, &self.progress);
@@ -168,4 +207,9 @@ fn languages_before<'l>(place: Place<'l>) -> &'l [CodeTab] {
         _ => None,
     });
     code.unwrap_or_default()
+}
+
+fn complete_code(tab: &CodeTab) -> Option<CompleteCode> {
+    let (path, _) = tab.fence.from.as_ref()?;
+    examples::complete(path)
 }

@@ -18,6 +18,7 @@ pub(super) enum FenceKind {
     RedisCheck,
     Shell,
     ShellRun,
+    ShellTry,
     Quiz,
     /// A `mermaid` sequence diagram.
     Diagram,
@@ -48,7 +49,14 @@ impl Fence {
             ),
             "sh" => (
                 FenceKind::Shell,
-                &["run", "after=TIME", "watch=KEY", "real", "from=PATH#REGION"],
+                &[
+                    "run",
+                    "try",
+                    "after=TIME",
+                    "watch=KEY",
+                    "real",
+                    "from=PATH#REGION",
+                ],
             ),
             "quiz" => (FenceKind::Quiz, &["real"]),
             "mermaid" => (FenceKind::Diagram, &[]),
@@ -78,6 +86,10 @@ impl Fence {
             }
             let value = &word[name.len()..];
             match name {
+                "run" | "try" if matches!(kind, FenceKind::ShellRun | FenceKind::ShellTry) => {
+                    return Err("use either `run` or `try`".into());
+                }
+                "try" if kind == FenceKind::Shell => kind = FenceKind::ShellTry,
                 "try" | "check" if kind != FenceKind::Redis => {
                     return Err("use two fences: one with `try` and one with `check`".into());
                 }
@@ -163,6 +175,7 @@ mod tests {
             ),
             ("sh", FenceKind::Shell),
             ("sh run", FenceKind::ShellRun),
+            ("sh try", FenceKind::ShellTry),
             ("quiz", FenceKind::Quiz),
             ("mermaid", FenceKind::Diagram),
             (
@@ -181,7 +194,8 @@ mod tests {
     const INVALID: &[&str] = &[
         "redis chek",
         "redis run",
-        "sh try",
+        "sh check",
+        "sh run try",
         "quiz after=1s",
         "python run",
         "mermaid real",

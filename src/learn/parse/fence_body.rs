@@ -1,4 +1,4 @@
-//! The bodies of `redis`, `sh run` and `quiz` fences.
+//! The bodies of `redis`, `sh run`, `sh try` and `quiz` fences.
 
 use std::sync::LazyLock;
 
@@ -134,7 +134,7 @@ fn explanation(text: &str) -> Option<(Pattern, String)> {
 /// command line.
 pub(super) const MOST_OWN_COMMANDS: usize = 100;
 
-/// Returns the commands of a `sh run` fence, without `sessiontut`. `left` is how many more the lesson may run.
+/// Returns the commands of a `sh run` or `sh try` fence, without `sessiontut`. `left` is how many more the lesson may run.
 ///
 /// # Errors
 /// Returns the problems, with their rows in the body (from 0).
@@ -167,13 +167,14 @@ pub(super) fn own_commands(
                 }
             }
             _ => {
-                let what = "`sh run` can run only `sessiontut …`; use `sh` to show another command";
+                let what =
+                    "`sh run` and `sh try` can run only `sessiontut …`; use `sh` to show another command";
                 problems.push((row, what.into()));
             }
         }
     }
     if commands.is_empty() && problems.is_empty() {
-        problems.push((0, "this `sh run` fence is empty: add `sessiontut …`".into()));
+        problems.push((0, "this `sh` fence is empty: add `sessiontut …`".into()));
     }
     if problems.is_empty() {
         Ok(commands)

@@ -10,6 +10,9 @@ use crate::ui::{window, writer};
 /// Lines left free for the prompt.
 const PROMPT_ROWS: usize = 2;
 
+/// The keys at a pause within a lesson.
+pub(super) const AT_PAUSE: &str = "Enter more  q quit";
+
 pub(super) struct Screen {
     pub(super) term: Term,
     pub(super) stop: Stop,
@@ -24,6 +27,8 @@ pub(super) struct Screen {
     after_gap: bool,
     /// Whether `q` was pressed at a pause. Then nothing more is written, and the next question returns `q`.
     quits: bool,
+    /// The keys at a pause.
+    pub(super) at_pause: &'static str,
     /// An error if Ctrl-C was pressed at a pause. The next question returns it.
     pub(super) interrupted: Result<(), Interrupted>,
 }
@@ -39,6 +44,7 @@ impl Screen {
             drawn: None,
             after_gap: true,
             quits: false,
+            at_pause: AT_PAUSE,
             interrupted: Ok(()),
         }
     }
@@ -168,12 +174,12 @@ impl Screen {
 
     /// Waits until the learner wants to read on. Returns whether the learner quits instead.
     fn wait_for_more(&mut self) -> Result<bool, Interrupted> {
-        let mut line = "Enter more  q quit";
+        let mut line = self.at_pause;
         loop {
             match self.key(line)? {
                 Some(Key::Enter | Key::Char(' ') | Key::Down | Key::PageDown) => return Ok(false),
                 Some(Key::Char('q' | 'Q')) => return Ok(true),
-                Some(Key::Esc) if self.is_leaving()? => return Ok(true),
+                Some(Key::Esc) if self.at_pause != AT_PAUSE || self.is_leaving()? => return Ok(true),
                 Some(Key::Char(_)) => line = "press Enter first, for more text  q quit",
                 _ => {}
             }

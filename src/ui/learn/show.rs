@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use colored::Colorize as _;
 
+use super::screen::AT_PAUSE;
 use super::terminal::{Rows, TerminalLearner, sign};
+use crate::examples::SourceFile;
 use crate::learn::check::{Outcome, ReplyVerdict};
 use crate::learn::learner::{Mark, Offer};
 use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz, pattern};
@@ -89,6 +91,18 @@ impl TerminalLearner {
         }
         let lines = highlight::lines(&sanitize::lines(&tab.text), &tab.language);
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
+    }
+
+    /// Shows whole files page by page. `q` ends the text, not the lesson.
+    pub(super) fn files(&mut self, files: &[SourceFile], language: &str) {
+        self.screen.at_pause = "Enter more  q back to the lesson";
+        for file in files {
+            self.screen.put(&file.path.bold().to_string());
+            let lines = highlight::lines(&file.shown(), language);
+            self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
+        }
+        self.screen.at_pause = AT_PAUSE;
+        let _ = self.screen.take_quit();
     }
 
     pub(super) fn pending_commands(&mut self, exchanges: &[LessonExchange]) {

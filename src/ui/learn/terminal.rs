@@ -91,6 +91,7 @@ impl Learner for TerminalLearner {
             CourseEvent::Step { lesson, step } => self.step(lesson, *step),
             CourseEvent::Prose(text) => self.block(markdown::lines(text, self.screen.width())),
             CourseEvent::Code { tabs, shown } => self.code(tabs, *shown),
+            CourseEvent::Files { files, language } => self.files(files, language),
             CourseEvent::Diagram(diagram) => {
                 let lines = diagram::lines(diagram, self.screen.width() - 2);
                 self.block(lines.iter().map(|line| format!("  {line}")).collect());
@@ -271,6 +272,16 @@ impl Learner for TerminalLearner {
         }
     }
 
+    fn start_command(&mut self) -> Result<String, Interrupted> {
+        let folder = std::env::current_dir().unwrap_or_default();
+        let question = format!(
+            "How do you start your app from the folder {}? For example: python app.py (Enter alone: you start it in another \
+             terminal)",
+            folder.display()
+        );
+        self.type_line(&question)
+    }
+
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted> {
         self.screen.interrupted?;
         self.say(question);
@@ -322,6 +333,8 @@ const KEYS: &[(Key, &str, &[&str])] = &[
     (Key::Solution, "s", &["solution"]),
     (Key::List, "i", &["list"]),
     (Key::Language, "l", &["language"]),
+    (Key::Files, "c", &["code"]),
+    (Key::StartCommand, "a", &[]),
     (Key::Redo, "r", &["redo"]),
     (Key::Back, "b", &["back"]),
     (Key::FastLane, "f", &[]),

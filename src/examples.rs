@@ -1,0 +1,149 @@
+//! The complete code of each stage of the app, in this program and in three frameworks, as it was when the program was
+//! compiled.
+
+pub(crate) struct SourceLanguage {
+    /// The name in the URL of the page `/source`.
+    pub(crate) id: &'static str,
+    /// The name on the tab.
+    pub(crate) name: &'static str,
+    /// The files of each stage, the most important one first.
+    pub(crate) stages: [&'static [SourceFile]; 4],
+}
+
+/// A file of this repository.
+#[derive(Debug)]
+pub(crate) struct SourceFile {
+    pub(crate) path: &'static str,
+    text: &'static str,
+}
+
+/// The files that belong to a part of the code.
+pub(crate) struct CompleteCode {
+    pub(crate) files: &'static [SourceFile],
+    /// The query of the page `/source` that shows them.
+    pub(crate) query: String,
+}
+
+/// Returns the file with this path and, if it is the main file of a stage, the other files of that stage.
+pub(crate) fn complete(path: &str) -> Option<CompleteCode> {
+    let stages = LANGUAGES
+        .iter()
+        .flat_map(|language| (1..).zip(&language.stages).map(move |stage| (language.id, stage)));
+    let code = |id: &str, stage: usize, files: &'static [SourceFile]| CompleteCode {
+        files,
+        query: format!("lang={id}&stage={stage}"),
+    };
+    let mut other = None;
+    for (id, (stage, files)) in stages {
+        match files.iter().position(|file| file.path == path) {
+            Some(0) => return Some(code(id, stage, files)),
+            Some(at) => {
+                other.get_or_insert_with(|| code(id, stage, &files[at..=at]));
+            }
+            None => {}
+        }
+    }
+    other
+}
+
+impl SourceFile {
+    /// Returns the text without the comments that mark regions for the lessons.
+    pub(crate) fn shown(&self) -> String {
+        let is_mark = |line: &&str| {
+            let text = line.trim_start().trim_start_matches(['#', '/']);
+            text.starts_with(" region ") || text.starts_with(" endregion ")
+        };
+        let lines: Vec<&str> = self.text.lines().filter(|line| !is_mark(line)).collect();
+        lines.join("\n")
+    }
+}
+
+/// A [`SourceFile`] from its path.
+macro_rules! file {
+    ($($path:literal),+) => {
+        SourceFile {
+            path: concat!($($path),+),
+            text: include_str!(concat!("../", $($path),+)),
+        }
+    };
+}
+
+/// The four stages in `examples/`.
+macro_rules! examples {
+    ($folder:literal, $extension:literal) => {
+        [
+            examples!($folder, $extension, "1"),
+            examples!($folder, $extension, "2"),
+            examples!($folder, $extension, "3"),
+            examples!($folder, $extension, "4"),
+        ]
+    };
+    ($folder:literal, $extension:literal, $stage:literal) => {
+        &[
+            file!("examples/", $folder, "/stage", $stage, ".", $extension),
+            file!("examples/", $folder, "/common.", $extension),
+        ]
+    };
+}
+
+pub(crate) static LANGUAGES: [SourceLanguage; 4] = [
+    SourceLanguage {
+        id: "rust",
+        name: "Rust, as in this server",
+        stages: [
+            &[file!("src/session/cookie.rs")],
+            &[file!("src/serve/counter.rs")],
+            &[file!("src/serve/counter.rs")],
+            &[file!("src/session/store.rs"), file!("src/session/cookie.rs")],
+        ],
+    },
+    SourceLanguage {
+        id: "flask",
+        name: "Python, Flask",
+        stages: examples!("flask", "py"),
+    },
+    SourceLanguage {
+        id: "express",
+        name: "JavaScript, Express",
+        stages: examples!("express", "js"),
+    },
+    SourceLanguage {
+        id: "axum",
+        name: "Rust, axum",
+        stages: examples!("axum", "rs"),
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_is_complete_with_its_common_file() {
+        let paths = |path| {
+            let code = complete(path)?;
+            let paths: Vec<&str> = code.files.iter().map(|file| file.path).collect();
+            Some((paths.join(" "), code.query))
+        };
+        for (path, files, query) in [
+            (
+                "examples/flask/stage3.py",
+                "examples/flask/stage3.py examples/flask/common.py",
+                "lang=flask&stage=3",
+            ),
+            (
+                "examples/axum/common.rs",
+                "examples/axum/common.rs",
+                "lang=axum&stage=1",
+            ),
+            (
+                "src/session/store.rs",
+                "src/session/store.rs src/session/cookie.rs",
+                "lang=rust&stage=4",
+            ),
+        ] {
+            assert_eq!(paths(path), Some((files.to_owned(), query.to_owned())));
+        }
+        assert_eq!(paths("Cargo.toml"), None);
+    }
+}
