@@ -263,14 +263,17 @@ fn a_command_that_a_strangers_lesson_may_not_run_is_refused_when_it_is_loaded() 
         "ping --hold 86400",
         "learn --yes",
         "drill",
+        "check -- touch REPORT",
+        "check --stage 1 -- $APP",
     ] {
         let home = Home::new();
         let report = home.path().join("report");
         let command = command.replace("REPORT", report.to_str().unwrap());
         let lessons = lesson_with(&format!(
-            "```redis\n> PING\nPONG\n```\n\n```sh run\nsessiontut {command}\n```\n"
+            "```redis\n> PING\nPONG\n```\n\n```sh run\nsessiontut {command}\n```\n\n```sh try\nsessiontut {command}\n```\n"
         ));
         let line = format!("{}:13: ", lessons.file("01-own.md").display());
+        let line_of_try = format!("{}:17: ", lessons.file("01-own.md").display());
         for arguments in ["--check", "--yes"] {
             let finished = home
                 .sessiontut(learn(&lessons))
@@ -279,7 +282,7 @@ fn a_command_that_a_strangers_lesson_may_not_run_is_refused_when_it_is_loaded() 
                 .run()
                 .expect(1);
             assert!(
-                finished.output().contains(&line),
+                finished.output().contains(&line) && finished.output().contains(&line_of_try),
                 "{command}: {}",
                 finished.output()
             );

@@ -454,8 +454,8 @@ fn a_key_that_is_not_an_answer_leaves_the_screen_clean() {
     terminal.keys(&["x"]);
     let screen = terminal.wait_for(shown::NOT_AN_ANSWER);
     assert!(!screen.contains("1-3 answer"), "{screen}");
-    terminal.keys(&["3"]);
-    let screen = terminal.wait_for("3 is right");
+    terminal.keys(&["1"]);
+    let screen = terminal.wait_for("1 is right");
     assert!(!screen.contains(shown::NOT_AN_ANSWER), "{screen}");
 }
 
@@ -575,6 +575,10 @@ fn the_first_lessons_need_only_the_program() {
     let terminal = Terminal::shell(&home, 80, 24, &[]);
     terminal.line("clear; sessiontut learn 3");
     terminal.wait_for("built-in practice Redis");
+    terminal.wait_for("1-3 answer");
+    terminal.keys(&["3"]);
+    terminal.wait_for("Enter next");
+    terminal.keys(&["Enter"]);
     terminal.wait_for("Enter run");
     terminal.keys(&["Enter"]);
     terminal.wait_for("2) \"ada\"");
@@ -621,6 +625,91 @@ fn an_empty_line_separates_a_command_from_the_text_after_it() {
     let lines: Vec<&str> = screen.lines().map(str::trim).collect();
     let at = lines.iter().position(|line| *line == "That was ping.").unwrap();
     assert_eq!(lines[at - 1], "", "{screen}");
+}
+
+#[test]
+fn a_command_is_repeated_until_it_succeeds() {
+    let (learner, terminal) = in_a_lesson("```sh try\nsessiontut visits\n```\n\nThat was a visit.\n");
+    terminal.wait_for("yes, run it");
+    terminal.keys(&["Enter"]);
+    let screen = terminal.wait_for("Enter again");
+    assert!(!screen.contains("That was a visit."), "{screen}");
+    let login = learner.home.sessiontut(["login", "ada"]);
+    login.redis(&learner.server.url()).run().expect(0);
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("That was a visit.");
+    terminal.keys(&["q"]);
+    left(&terminal, 0);
+}
+
+/// The app of the final project is started by the command that the learner gives, which is kept for the next run.
+#[test]
+fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
+    let home = Home::new();
+    let start = || {
+        let terminal = Terminal::shell(&home, 100, 50, &[]);
+        terminal.line("clear; sessiontut learn 9");
+        terminal
+    };
+    let terminal = start();
+    terminal.wait_for("1-3 answer");
+    terminal.keys(&["3"]);
+    for _ in 0..2 {
+        terminal.wait_for("Enter next");
+        terminal.keys(&["Enter"]);
+        terminal.wait_until("the next step", |screen| !screen.contains("Enter next"));
+    }
+    terminal.wait_for("yes, run it");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for(shown::START_COMMAND);
+    terminal.line("echo no app");
+    terminal.wait_for("no app");
+    terminal.wait_for("Enter again");
+    terminal.keys(&["a"]);
+    terminal.wait_until("the question again", |screen| {
+        screen.matches(shown::START_COMMAND).count() == 2
+    });
+    terminal.line("sessiontut serve --stage 1 --listen 127.0.0.1:$PORT");
+    terminal.wait_for("Enter again");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("stage 1 holds");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Stage 2");
+    terminal.keys(&["q"]);
+    left(&terminal, 0);
+
+    let terminal = start();
+    terminal.wait_for("yes, run it");
+    terminal.keys(&["Enter"]);
+    // The app is still the one of stage 1.
+    let screen = terminal.wait_for("Enter again");
+    assert!(!screen.contains(shown::START_COMMAND), "{screen}");
+    assert!(!screen.contains("stage 2 holds"), "{screen}");
+    terminal.keys(&["q"]);
+    left(&terminal, 0);
+}
+
+#[test]
+fn complete_files_are_shown_and_left_without_leaving_the_lesson() {
+    let home = Home::new();
+    let terminal = Terminal::shell(&home, 80, 24, &[]);
+    terminal.line("clear; sessiontut learn 1 --lang rust");
+    let mut press = |wanted: &str, key: &str| {
+        terminal.wait_for(wanted);
+        terminal.keys(&[key]);
+    };
+    press("Enter more", "Enter");
+    press("1-3 answer", "1");
+    press("Enter next", "Enter");
+    press("1-3 answer", "3");
+    press("Enter next", "Enter");
+    press("Enter more", "Enter");
+    press("c complete code", "c");
+    press("examples/axum/stage1.rs", "q");
+    let screen = terminal.wait_for("examples/axum/common.rs");
+    assert!(screen.contains("/source?lang=axum&stage=1"), "{screen}");
+    press("Enter next", "q");
+    left(&terminal, 0);
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub mod shown {
     pub const CONTINUES: &str = "continues where you left off";
     pub const NOT_SAVED: &str = "progress will not be saved";
     pub const NOT_REMOVED: &str = "could not be removed";
+    pub const START_COMMAND: &str = "How do you start your app";
 }
 
 /// A learner at a terminal, with a separate Redis.
