@@ -56,9 +56,28 @@ pub(super) fn redis_cli(target: &Target, arguments: &str) -> String {
     format!("redis-cli{address}{login} {arguments}")
 }
 
-/// Returns a redis-cli command for an administrator, who logs in as another user.
-pub(super) fn admin_cli(target: &Target, arguments: &str) -> String {
-    format!("redis-cli{} {arguments}", address_options(target))
+/// What to enter in a command of [`admin_cli`].
+pub(super) const ADMIN_LOGIN: &str = "at the prompt, enter the default user's password, if it has one, or add --user NAME \
+                                      to log in as another administrator";
+
+/// Returns a line for an administrator, who logs in as another user than the target's. It asks once for a password, and
+/// runs these commands.
+pub(super) fn admin_cli(target: &Target, commands: &[String]) -> String {
+    let address = address_options(target);
+    match commands {
+        [command] => format!("redis-cli{address} --askpass {command}"),
+        commands => {
+            let lines: Vec<String> = commands
+                .iter()
+                .map(|command| format!("redis-cli{address} {command}"))
+                .collect();
+            // In a subshell, so that later commands do not use this password.
+            format!(
+                "(REDISCLI_AUTH=$({READ_PASSWORD}); export REDISCLI_AUTH; {})",
+                lines.join("; ")
+            )
+        }
+    }
 }
 
 /// The redis-cli options that select the server; empty if the host is unknown.

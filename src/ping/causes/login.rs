@@ -1,6 +1,6 @@
 //! Fixes for logins that fail, and for users without the necessary permissions.
 
-use super::commands::{admin_cli, shell_quoted, url_with_login};
+use super::commands::{ADMIN_LOGIN, admin_cli, shell_quoted, url_with_login};
 use super::fix::{FixContext, Fixes, advise};
 use crate::ping::permissions::{Access, KEY_PATTERN};
 use crate::ping::verdict::is_iam_token;
@@ -78,9 +78,12 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let user = user(at);
     let check = advise(
         "user",
-        format!("as an administrator, check that the user {user} exists, and that its flags contain on, not off{elasticache}"),
+        format!(
+            "as an administrator, check that the user {user} exists, and that its flags contain on, not off{elasticache} \
+             ({ADMIN_LOGIN})"
+        ),
     )
-    .command(admin_cli(at.target, &format!("ACL GETUSER {user}")));
+    .command(admin_cli(at.target, &[format!("ACL GETUSER {user}")]));
     if target.user.is_none() {
         return enter.and_all(check);
     }
@@ -89,7 +92,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
             "user",
             "as an administrator, enable the user if its flags contain off",
         )
-        .command(admin_cli(at.target, &format!("ACL SETUSER {user} on")))
+        .command(admin_cli(at.target, &[format!("ACL SETUSER {user} on")]))
     });
     check.and_all(enable).and_all(enter)
 }
@@ -108,16 +111,20 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
 pub(super) fn no_permission(at: &FixContext) -> Fixes {
     let user = user(at);
     let missing = at.missing();
-    let grant = |rules: &str| admin_cli(at.target, &format!("ACL SETUSER {user} {rules}"));
     let pattern = shell_quoted(KEY_PATTERN);
     let commands = missing.rules().join(" ");
-    let line = match missing.keys {
-        Access::Granted => grant(&commands),
-        Access::Forbidden if commands.is_empty() => grant(&pattern),
-        Access::Forbidden => grant(&format!("{pattern} {commands}")),
+    let grants = match missing.keys {
+        Access::Granted => vec![commands],
+        Access::Forbidden if commands.is_empty() => vec![pattern],
+        Access::Forbidden => vec![format!("{pattern} {commands}")],
         // Redis refuses to add a pattern to `~*`, and then also rejects all other rules of the same command.
-        Access::Unknown => format!("{}; {}", grant(&commands), grant(&pattern)),
+        Access::Unknown => vec![commands, pattern],
     };
+    let grants: Vec<String> = grants
+        .iter()
+        .map(|rules| format!("ACL SETUSER {user} {rules}"))
+        .collect();
+    let line = admin_cli(at.target, &grants);
     let (line, whose) = if at.is_aws() {
         // ElastiCache does not support ACL SETUSER.
         let keys = (missing.keys != Access::Granted).then(|| KEY_PATTERN.to_owned());
@@ -129,15 +136,13 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         );
         (
             line,
-            " (in ElastiCache; the id of the user may differ from its name)",
+            " (in ElastiCache; the id of the user may differ from its name)".to_owned(),
         )
     } else if missing.keys == Access::Unknown {
-        (
-            line,
-            " (if the user may use all keys already, Redis refuses the second command)",
-        )
+        let refused = "if the user may use all keys already, Redis refuses the second command";
+        (line, format!(" ({refused}; {ADMIN_LOGIN})"))
     } else {
-        (line, "")
+        (line, format!(" ({ADMIN_LOGIN})"))
     };
     let fixes = advise(
         "acl",

@@ -294,6 +294,10 @@ impl Run<'_> {
         {
             return Some("redis-cli cannot use this connection either".into());
         }
+        let logs_in = arguments.contains("--askpass") || command.contains("export REDISCLI_AUTH");
+        if arguments.contains(" ACL ") && !logs_in {
+            return Some("an administrator must log in, and this command does not".into());
+        }
         // An administrator logs in as another user.
         let is_same_user = !matches!(fix.kind, "acl" | "user");
         let name = arguments
