@@ -236,6 +236,9 @@ async fn the_page_fits_in_light_and_dark_and_on_a_phone() {
         ("/", "home"),
         ("/login", "login"),
         ("/source", "source"),
+        ("/lesson", "lessons"),
+        ("/lesson/session-store", "lesson"),
+        ("/lesson/in-production", "lesson-with-tables"),
         ("/nowhere", "notice"),
     ] {
         browser.open(app.port, path).await;

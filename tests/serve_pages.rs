@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 
 use support::golden::assert_golden;
@@ -53,6 +54,9 @@ fn every_response_has_the_security_headers() {
         "/",
         "/login",
         "/source",
+        "/lesson",
+        "/lesson/redis",
+        "/lesson/none",
         "/style.css",
         "/live.js",
         "/icon.svg",
@@ -218,6 +222,81 @@ fn events_do_not_refresh_the_session_and_end_with_it() {
 }
 
 #[test]
+fn every_link_leads_to_an_existing_part_of_a_page() {
+    let server = RedisServer::start();
+    for stage in ["1", "2", "3", "4"] {
+        let app = App::start(&server.url(), &["--stage", stage, "--ttl", "600"]);
+        // The page of an error, and the home page of a visitor who is not logged in, contain other links.
+        let mut links = vec![("/nowhere".to_owned(), "/".to_owned())];
+        links.extend(links_of("/", &app.visitor().get("/").body));
+        links.extend(links_of("/", &app.visitor().with_cookie("x").get("/").body));
+        let mut ada = app.logged_in("ada");
+        let mut pages = HashMap::new();
+        while let Some((from, link)) = links.pop() {
+            let (path, fragment) = link.split_once('#').unwrap_or((&link, ""));
+            if !pages.contains_key(path) {
+                let answer = ada.get(path);
+                assert_eq!(answer.status, 200, "{from} links to {link}");
+                links.extend(links_of(path, &answer.body));
+                pages.insert(path.to_owned(), answer.body);
+            }
+            let id = format!("id=\"{fragment}\"");
+            assert!(
+                fragment.is_empty() || pages[path].contains(&id),
+                "{from} links to {link}"
+            );
+        }
+        for path in [
+            "/login",
+            "/source",
+            "/lesson",
+            "/lesson/redis",
+            "/lesson/troubleshooting",
+        ] {
+            assert!(pages.contains_key(path), "no page links to {path}");
+        }
+        assert!(pages["/"].matches("class=\"explained\"").count() >= 3);
+    }
+}
+
+/// Returns the path of the page, and each path that it links to on this server.
+fn links_of(page: &str, body: &str) -> Vec<(String, String)> {
+    let links = body.split(" href=\"").skip(1);
+    let links = links.filter_map(|rest| rest.split('"').next()).map(unescaped);
+    let links = links.filter(|link| !link.starts_with("http"));
+    let absolute = |link: String| match link.starts_with('#') {
+        true => format!("{page}{link}"),
+        false => link,
+    };
+    links.map(|link| (page.to_owned(), absolute(link))).collect()
+}
+
+#[test]
+fn lessons_are_pages_and_others_are_not_found() {
+    let app = App::start("redis://127.0.0.1:1", &["--stage", "1"]);
+    let mut visitor = app.visitor();
+    assert!(
+        visitor
+            .get("/lesson")
+            .expect(200)
+            .body
+            .contains("/lesson/session-store")
+    );
+    let page = visitor.get("/lesson/session-store").expect(200);
+    assert!(page.body.contains("id=\"a-page-view-in-one-round-trip\""));
+    for path in [
+        "/lesson/5",
+        "/lesson/",
+        "/lesson/..%2fredis",
+        "/lesson/%ff",
+        "/lesson/redis/x",
+    ] {
+        let page = visitor.get(path).expect(404);
+        assert!(page.body.contains("<main"), "{path}");
+    }
+}
+
+#[test]
 fn the_diagram_shows_each_round_trip_as_two_arrows() {
     let server = RedisServer::start();
     let app = app(&server, "4");
@@ -255,7 +334,8 @@ fn the_creation_time_is_shown_as_an_age() {
 fn visible(page: &str, variable: &[(&str, &str)]) -> String {
     let (_, body) = page.split_once("<body").unwrap_or_default();
     let mut lines = Vec::new();
-    for line in body.lines() {
+    // The titles of steps are the wording of lessons.
+    for line in body.lines().filter(|line| !line.contains("class=\"explained\"")) {
         let line = line
             .replace("</dt><dd>", ": ")
             .replace("</th><t", " | </th><t")

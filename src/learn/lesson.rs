@@ -30,6 +30,16 @@ pub(crate) struct LessonStep {
     pub hints: Vec<Hint>,
 }
 
+impl LessonStep {
+    /// The fragment of a URL that leads to this step: the title as code-hosting sites convert it.
+    #[must_use]
+    pub(crate) fn anchor(&self) -> String {
+        let kept = |character: &char| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_');
+        let title = self.title.to_lowercase().replace(' ', "-");
+        title.chars().filter(kept).collect()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Block {
     /// Markdown.

@@ -22,7 +22,8 @@ mod snapshot;
 
 pub(crate) use guard::COMPLETIONS;
 pub(crate) use lesson::{
-    CodeTab, DiagramEvent, Lesson, LessonError, LessonExchange, Quiz, SequenceDiagram, language_named,
+    Block, CodeTab, DiagramEvent, Lesson, LessonError, LessonExchange, LessonStep, Quiz, SequenceDiagram,
+    Transcript, language_named,
 };
 pub(crate) use parse::MARKDOWN;
 

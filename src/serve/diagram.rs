@@ -1,6 +1,6 @@
 //! The diagram of a request to the home page.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::pages::{CookieView, Visit};
 use crate::clock::seconds;
@@ -25,7 +25,11 @@ pub(super) fn of_visit(visit: &Visit, cookie_name: &str, arrived: Instant) -> Se
             Some("derives the key from the token"),
         ),
     };
-    let mut events = vec![message(BROWSER, APP, format!("GET / {cookie}"))];
+    let mut events = vec![message(
+        BROWSER,
+        APP,
+        format!("{}: GET / {cookie}", seconds(Duration::ZERO)),
+    )];
     events.extend(action.map(note));
     for trip in &visit.round_trips {
         let names: Vec<&str> = trip.commands.iter().map(|command| command.name()).collect();

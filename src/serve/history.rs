@@ -3,12 +3,11 @@
 //! They are only for display. Their number is limited, and they are lost when the process ends.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use askama::Template;
-use askama::filters::HtmlSafe;
 
+use super::pages::Rendered;
 use crate::clock::seconds;
 use crate::redis_client::RoundTrip;
 
@@ -24,13 +23,9 @@ const USUAL_SIZE: usize = 1024;
 /// show them again.
 #[derive(Debug)]
 pub(super) struct Commands {
-    pub(super) rows: RenderedRows,
+    pub(super) rows: Rendered,
     count: usize,
 }
-
-/// The output of a template. Other templates include it without escaping it again.
-#[derive(Debug)]
-pub(super) struct RenderedRows(String);
 
 #[derive(Template)]
 #[template(path = "commands.html")]
@@ -38,21 +33,13 @@ struct Rows<'a> {
     round_trips: &'a [RoundTrip],
 }
 
-impl fmt::Display for RenderedRows {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-impl HtmlSafe for RenderedRows {}
-
 impl Commands {
     pub(super) fn new(round_trips: &[RoundTrip]) -> Arc<Self> {
         let mut rows = String::with_capacity(USUAL_SIZE);
         // Writing to a string cannot fail.
         let _ = Rows { round_trips }.render_into(&mut rows);
         Arc::new(Self {
-            rows: RenderedRows(rows),
+            rows: Rendered(rows),
             count: round_trips.iter().map(|trip| trip.commands.len()).sum(),
         })
     }

@@ -133,11 +133,7 @@ mod tests {
 
     #[test]
     fn on_loopback_only_the_servers_own_names_are_accepted() {
-        let layout = Layout {
-            stage: AppStage::Store,
-            ttl: Duration::from_secs(10),
-            cookie_name: "session".into(),
-        };
+        let layout = Layout::new(AppStage::Store, Duration::from_secs(10), "session");
         let listen = "0.0.0.0:5000".parse().unwrap();
         let own = OwnHosts::new(listen, vec!["app.example".into()], layout);
         let accepts = |host: &str| own.accept(host, "127.0.0.1".parse().unwrap());

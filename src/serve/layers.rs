@@ -127,11 +127,7 @@ mod tests {
         async fn panics() -> Result<(), Infallible> {
             panic!("in a handler")
         }
-        let layout = Layout {
-            stage: AppStage::Store,
-            ttl: Duration::from_secs(10),
-            cookie_name: "session".into(),
-        };
+        let layout = Layout::new(AppStage::Store, Duration::from_secs(10), "session");
         let local: SocketAddr = "127.0.0.1:80".parse().unwrap();
         let hosts = OwnHosts::new(local, Vec::new(), layout.clone());
         let mut router = add(Router::new().route("/", get(panics)), layout, hosts, None);

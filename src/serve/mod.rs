@@ -9,12 +9,14 @@ mod connection_manager;
 mod counter;
 mod diagram;
 mod events;
+mod explanations;
 mod extractors;
 mod health;
 mod history;
 mod host;
 mod instances;
 mod layers;
+mod lessons;
 mod pages;
 mod router;
 mod server;
@@ -117,11 +119,7 @@ pub(crate) fn serve_until(
             history: History::default(),
             created: Arc::default(),
         });
-        let layout = Layout {
-            stage,
-            ttl,
-            cookie_name: cookie_name.into(),
-        };
+        let layout = Layout::new(stage, ttl, &cookie_name);
         let hosts = OwnHosts::new(address, hosts, layout.clone());
         let app = AppState {
             layout,

@@ -1,14 +1,17 @@
 //! The contents of the pages. The templates escape all values.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
+use askama::filters::HtmlSafe;
 use axum::http::StatusCode;
 use axum::http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::explanations::{Explanations, Topic};
 use super::extractors::FormError;
 use super::history::Commands;
 use super::instances::OtherInstance;
@@ -29,9 +32,32 @@ pub(super) struct Layout {
     pub(super) ttl: Duration,
     /// The name of the session cookie.
     pub(super) cookie_name: Arc<str>,
+    /// Which step of a lesson explains which part of a page.
+    pub(super) explanations: Arc<Explanations>,
 }
 
+/// Text that is HTML already, so templates do not escape it again: the output of a template, or of Markdown.
+#[derive(Debug)]
+pub(super) struct Rendered(pub(super) String);
+
+impl fmt::Display for Rendered {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl HtmlSafe for Rendered {}
+
 impl Layout {
+    pub(super) fn new(stage: AppStage, ttl: Duration, cookie_name: &str) -> Self {
+        Self {
+            stage,
+            ttl,
+            cookie_name: cookie_name.into(),
+            explanations: Arc::new(Explanations::of(stage)),
+        }
+    }
+
     /// Whether the home page counts a TTL down.
     fn is_live(&self) -> bool {
         self.stage >= AppStage::Ttl

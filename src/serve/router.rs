@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -19,6 +20,7 @@ use super::health::Unhealthy;
 use super::host::OwnHosts;
 use super::instances::OtherInstance;
 use super::layers::{self, AccessLog};
+use super::lessons::{LESSONS, LessonPage, LessonsPage};
 use super::pages::{self, Home, Layout, LoginPage};
 use super::server::Ends;
 use super::sessions::Sessions;
@@ -59,7 +61,9 @@ pub(super) fn router(app: AppState, hosts: OwnHosts, log: Option<AccessLog>) -> 
         )
         .route("/events", get(watch_session).head(empty_page))
         .route("/healthz", get(health))
-        .route("/source", get(show_source));
+        .route("/source", get(show_source))
+        .route("/lesson", get(list_lessons))
+        .route("/lesson/{id}", get(show_lesson));
     for asset in &assets::ALL {
         router = router.route(asset.path, get(|headers| asset.respond(headers)));
     }
@@ -192,6 +196,22 @@ async fn show_source(State(app): State<Arc<AppState>>, RawQuery(query): RawQuery
             StatusCode::NOT_FOUND,
             "There is no such language or stage",
         ),
+    }
+}
+
+async fn list_lessons(State(app): State<Arc<AppState>>) -> Response {
+    let page = LessonsPage {
+        layout: &app.layout,
+        lessons: &LESSONS,
+    };
+    pages::page(StatusCode::OK, &page)
+}
+
+async fn show_lesson(State(app): State<Arc<AppState>>, id: Result<Path<String>, PathRejection>) -> Response {
+    let id = id.map_or_else(|_| String::new(), |Path(id)| id);
+    match LessonPage::new(&app.layout, &id) {
+        Some(page) => pages::page(StatusCode::OK, &page),
+        None => pages::error(&app.layout, StatusCode::NOT_FOUND, "There is no such lesson"),
     }
 }
 

@@ -36,6 +36,21 @@ impl<'a> SourcePage<'a> {
     }
 
     fn files(&self) -> &'static [SourceFile] {
-        self.language.stages[usize::from(self.stage.number() - 1)]
+        self.language.files(self.stage)
+    }
+}
+
+/// Returns the URL of the page that shows the file at `path`, if there is one.
+pub(super) fn url_of(path: &str) -> Option<String> {
+    LANGUAGES.iter().find_map(|language| {
+        let has_file = |stage: &AppStage| language.files(*stage).iter().any(|file| file.path == path);
+        let stage = AppStage::ALL.into_iter().rev().find(has_file)?;
+        Some(format!("/source?lang={}&stage={}", language.id, stage.number()))
+    })
+}
+
+impl SourceLanguage {
+    fn files(&self, stage: AppStage) -> &'static [SourceFile] {
+        self.stages[usize::from(stage.number() - 1)]
     }
 }

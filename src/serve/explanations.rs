@@ -1,0 +1,113 @@
+//! Which step of a lesson explains which part of a page.
+
+use super::lessons::LESSONS;
+use super::stage::AppStage;
+
+/// A part of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    Login,
+    Cookie,
+    InvalidCookie,
+    Visits,
+    Hash,
+    Ttl,
+    Request,
+    Commands,
+    Stages,
+    Instances,
+    Unavailable,
+}
+
+impl Topic {
+    const ALL: [Self; 11] = [
+        Self::Login,
+        Self::Cookie,
+        Self::InvalidCookie,
+        Self::Visits,
+        Self::Hash,
+        Self::Ttl,
+        Self::Request,
+        Self::Commands,
+        Self::Stages,
+        Self::Instances,
+        Self::Unavailable,
+    ];
+
+    /// The ID of the lesson and the anchor of its step.
+    fn place(self, stage: AppStage) -> (&'static str, &'static str) {
+        let is_store = stage == AppStage::Store;
+        match self {
+            Self::Login if is_store => ("session-store", "a-new-token-at-each-login"),
+            Self::Login => ("cookie-session", "watch-the-cookie-change"),
+            Self::Cookie if is_store => ("session-store", "store-a-digest-of-the-token"),
+            Self::Cookie => ("cookie-session", "why-the-cookie-is-signed"),
+            Self::InvalidCookie if is_store => ("session-store", "an-expired-token-must-stay-invalid"),
+            Self::InvalidCookie => ("cookie-session", "why-the-cookie-is-signed"),
+            Self::Visits => ("count-visits", "count"),
+            Self::Hash => ("count-visits", "a-hash-for-ada"),
+            Self::Ttl if stage == AppStage::Visits => ("expire", "a-key-without-a-ttl"),
+            Self::Ttl => ("expire", "a-visit-resets-the-ttl"),
+            Self::Request => ("redis", "where-this-course-leads"),
+            Self::Commands => match stage {
+                AppStage::Cookie | AppStage::Visits => ("count-visits", "why-not-read-add-and-write"),
+                AppStage::Ttl => ("expire", "run-both-commands-together"),
+                AppStage::Store => ("session-store", "a-page-view-in-one-round-trip"),
+            },
+            Self::Stages => ("in-a-browser", "the-same-app-with-a-session-store"),
+            Self::Instances => ("in-production", "many-instances-many-nodes"),
+            Self::Unavailable => ("troubleshooting", "no-connection-works"),
+        }
+    }
+}
+
+/// A link to a step of a lesson.
+#[derive(Clone, Debug)]
+pub(super) struct Explanation {
+    pub(super) topic: Topic,
+    pub(super) url: String,
+    /// The number of the lesson, and the title of the step.
+    pub(super) title: String,
+}
+
+/// The links of one stage.
+#[derive(Clone, Debug)]
+pub(super) struct Explanations(Vec<Explanation>);
+
+impl Explanations {
+    pub(super) fn of(stage: AppStage) -> Self {
+        let links = Topic::ALL.into_iter().filter_map(|topic| link(topic, stage));
+        Self(links.collect())
+    }
+
+    pub(super) fn find(&self, topic: Topic) -> Option<&Explanation> {
+        self.0.iter().find(|link| link.topic == topic)
+    }
+}
+
+/// Returns `None` if there is no such step.
+fn link(topic: Topic, stage: AppStage) -> Option<Explanation> {
+    let (id, anchor) = topic.place(stage);
+    let lesson = LESSONS.iter().find(|lesson| lesson.id == id)?;
+    let step = lesson.steps.iter().find(|step| step.anchor() == anchor)?;
+    Some(Explanation {
+        topic,
+        url: format!("/lesson/{id}#{anchor}"),
+        title: format!("Lesson {}: {}", lesson.number, step.title),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_every_stage_is_explained_by_a_step() {
+        for stage in AppStage::ALL {
+            for topic in Topic::ALL {
+                let place = topic.place(stage);
+                assert!(link(topic, stage).is_some(), "there is no step {place:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `/lesson`: the lessons as pages. Commands are shown with their replies, but not run.
+
+use std::sync::LazyLock;
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use pulldown_cmark::{Event, Parser, Tag, html};
+
+use super::pages::{Layout, Rendered};
+use super::source;
+use crate::learn::lesson_files::LessonFiles;
+use crate::learn::name::FIRST_NAME;
+use crate::learn::pattern::in_words;
+use crate::learn::{Block, DiagramEvent, Lesson, LessonStep, MARKDOWN, Transcript};
+
+/// The built-in lessons, in order.
+pub(super) static LESSONS: LazyLock<Vec<Lesson>> = LazyLock::new(|| {
+    let files = LessonFiles {
+        folder: None,
+        may_run: |_| Ok(()),
+    };
+    // Without a folder, nothing is read that could fail.
+    files.read(FIRST_NAME).unwrap_or_default().list
+});
+
+/// `GET /lesson`.
+#[derive(Template)]
+#[template(path = "lessons.html")]
+pub(super) struct LessonsPage<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) lessons: &'static [Lesson],
+}
+
+/// `GET /lesson/ID`.
+#[derive(Template)]
+#[template(path = "lesson.html")]
+pub(super) struct LessonPage<'a> {
+    layout: &'a Layout,
+    lesson: &'static Lesson,
+    previous: Option<&'static Lesson>,
+    next: Option<&'static Lesson>,
+}
+
+impl<'a> LessonPage<'a> {
+    /// Returns `None` if there is no lesson with this ID.
+    pub(super) fn new(layout: &'a Layout, id: &str) -> Option<Self> {
+        let index = LESSONS.iter().position(|lesson| lesson.id == id)?;
+        Some(Self {
+            layout,
+            lesson: &LESSONS[index],
+            previous: index.checked_sub(1).map(|before| &LESSONS[before]),
+            next: LESSONS.get(index + 1),
+        })
+    }
+}
+
+/// The blocks of a step, or of the introduction.
+#[derive(Template)]
+#[template(path = "blocks.html")]
+struct Blocks<'a> {
+    blocks: &'a [Block],
+    /// The step, unless this is the introduction.
+    step: Option<&'a LessonStep>,
+}
+
+/// The output of a template is HTML, so another template does not escape it again.
+impl HtmlSafe for Blocks<'_> {}
+
+impl<'a> Blocks<'a> {
+    fn of_step(step: &'a LessonStep) -> Self {
+        Self {
+            blocks: &step.blocks,
+            step: Some(step),
+        }
+    }
+
+    fn of_introduction(lesson: &'a Lesson) -> Self {
+        Self {
+            blocks: &lesson.introduction,
+            step: None,
+        }
+    }
+
+    /// Returns the hints of a block, in Markdown.
+    fn hints(&self, block: usize) -> impl Iterator<Item = &'a str> {
+        let hints = self.step.into_iter().flat_map(|step| &step.hints);
+        hints
+            .filter(move |hint| hint.block == block)
+            .map(|hint| hint.text.as_str())
+    }
+}
+
+/// Converts Markdown to HTML. HTML in it is shown as text.
+fn markdown(text: &str) -> Rendered {
+    let events = Parser::new_ext(text, MARKDOWN).map(|event| match event {
+        Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
+        // The alignment of columns would become `style` attributes, which the Content-Security-Policy blocks.
+        Event::Start(Tag::Table(_)) => Event::Start(Tag::Table(Vec::new())),
+        other => other,
+    });
+    let mut rendered = String::new();
+    html::push_html(&mut rendered, events);
+    Rendered(rendered)
+}
+
+/// Returns the commands and their expected replies, as redis-cli shows them.
+fn transcript(transcript: &Transcript) -> String {
+    let mut lines = Vec::new();
+    for exchange in &transcript.exchanges {
+        lines.push(format!("> {}", exchange.source));
+        let reply = exchange.reply.iter().flat_map(|reply| reply.source());
+        lines.extend(reply.map(|line| in_words(line)));
+    }
+    lines.join("\n")
+}
+
+/// Returns the name of a language for people.
+fn language_name(language: &str) -> String {
+    match language {
+        "javascript" => "JavaScript".to_owned(),
+        "typescript" => "TypeScript".to_owned(),
+        "php" => "PHP".to_owned(),
+        other => other[..1].to_uppercase() + &other[1..],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use super::super::AppStage;
+    use super::*;
+
+    #[test]
+    fn html_in_markdown_is_text_and_has_no_style() {
+        let text = "<script>alert(1)</script>\n\n**a** <b onclick=x>c</b> `<i>`\n\n| a |\n|--:|\n| <u> |\n";
+        let html = markdown(text).0;
+        for tag in ["<script", "<b ", "<i>", "<u>", "style="] {
+            assert!(!html.contains(tag), "{html}");
+        }
+        assert!(
+            html.contains("<strong>a</strong>") && html.contains("<table>"),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn every_part_of_every_lesson_is_on_its_page() {
+        let layout = Layout::new(AppStage::Store, Duration::from_secs(10), "session");
+        for lesson in &*LESSONS {
+            let page = LessonPage::new(&layout, &lesson.id).unwrap().render().unwrap();
+            let steps = lesson.steps.iter().flat_map(|step| &step.blocks);
+            let blocks: Vec<&Block> = lesson.introduction.iter().chain(steps).collect();
+            let count =
+                |is_counted: &dyn Fn(&Block) -> bool| blocks.iter().filter(|block| is_counted(block)).count();
+            for (mark, expected) in [
+                ("<h2 id=", lesson.steps.len()),
+                ("class=\"quiz\"", count(&|block| matches!(block, Block::Quiz(_)))),
+                ("<summary>Answer", count(&|block| matches!(block, Block::Quiz(_)))),
+                (
+                    "<summary>Solution",
+                    count(&|block| matches!(block, Block::Try { .. })),
+                ),
+                (
+                    "<ol class=\"sequence",
+                    count(&|block| matches!(block, Block::Diagram(_))),
+                ),
+                (
+                    "class=\"code\" open",
+                    count(&|block| matches!(block, Block::Code(_))),
+                ),
+                (
+                    "<summary>Hint",
+                    lesson.steps.iter().map(|step| step.hints.len()).sum(),
+                ),
+                ("<script", 0),
+                ("style=", 0),
+            ] {
+                assert_eq!(page.matches(mark).count(), expected, "{mark} in {}", lesson.file);
+            }
+        }
+    }
+
+    #[test]
+    fn the_steps_of_a_lesson_have_different_anchors() {
+        assert!(!LESSONS.is_empty());
+        for lesson in &*LESSONS {
+            let anchors: HashSet<String> = lesson.steps.iter().map(LessonStep::anchor).collect();
+            assert_eq!(anchors.len(), lesson.steps.len(), "{}", lesson.file);
+        }
+    }
+}
