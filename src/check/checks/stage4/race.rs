@@ -1,0 +1,165 @@
+//! A visit that is held at Redis while the user logs out.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::check::exchange::Exchange;
+use crate::check::grader::{Grader, Judged, NotHeld, fails, not_judged, shown_keys};
+use crate::check::proxy::HoldPoint;
+use crate::check::redis_command::{Effect, Key};
+
+/// How long a request is held at Redis: less than the usual timeouts of clients.
+const HOLD_FOR: Duration = Duration::from_millis(400);
+/// How long a request may take to reach the place where it is held.
+const HELD_WITHIN: Duration = Duration::from_secs(2);
+/// The most round trips of a visit at which it is held.
+const MOST_HOLDS: usize = 3;
+pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged {
+    grader.proxy()?;
+    let mut user = grader.logged_in().await?;
+    let visit = grader.visit(&mut user).await?;
+    let trips = visit
+        .data_commands()
+        .map(|command| (command.connection, command.round_trip));
+    let mut trips: Vec<_> = trips.collect();
+    trips.dedup();
+    if trips.is_empty() {
+        return Err(not_judged("a visit sends no command"));
+    }
+    let points = (0..trips.len().min(MOST_HOLDS))
+        .flat_map(|number| [HoldPoint::Before(number), HoldPoint::Replies(number)]);
+    let mut has_overlapped = false;
+    for point in points.clone() {
+        has_overlapped |= hold_across_logout(grader, point, None).await?;
+    }
+    if has_overlapped {
+        return Ok(());
+    }
+    // An app with one connection, or with one thread, cannot overlap with itself, but two instances can.
+    if let Some(app) = &grader.app
+        && let Ok(mut other) = app.start_another().await
+    {
+        for point in points {
+            has_overlapped |= hold_across_logout(grader, point, Some(other.address())).await?;
+        }
+        other.stop().await;
+    }
+    match has_overlapped {
+        true => Ok(()),
+        false => Err(not_judged(
+            "a visit and a logout did not overlap at Redis: the logout sends nothing, or waits for the visit",
+        )),
+    }
+}
+
+/// Holds a visit at this point while the user logs out, at another instance of the app if its address is given. Checks that
+/// the session stays ended. Returns whether the logout reached Redis in the meantime.
+async fn hold_across_logout(
+    grader: &mut Grader,
+    point: HoldPoint,
+    other: Option<SocketAddr>,
+) -> Result<bool, NotHeld> {
+    let mut user = grader.logged_in().await?;
+    let home = grader.visit(&mut user).await?;
+    let home = home
+        .page()
+        .cloned()
+        .ok_or_else(|| not_judged("the home page does not answer"))?;
+    let mut slow = user.visitor.clone();
+    let mut copy = user.visitor.clone();
+    if let Some(other) = other {
+        user.visitor = user.visitor.moved_to(other);
+    }
+    let home = match other {
+        Some(_) => user.visitor.home().await.page().cloned().unwrap_or(home),
+        None => home,
+    };
+    let proxy = grader.proxy()?;
+    let start = proxy.mark();
+    proxy.hold(point);
+    let visit = slow.home();
+    let mut visit = std::pin::pin!(visit);
+    let is_held = tokio::select! {
+        held = timeout(HELD_WITHIN, proxy.held()) => held.is_ok(),
+        _ = &mut visit => false,
+    };
+    if !is_held {
+        proxy.release();
+        return Ok(false);
+    }
+    let after_hold = proxy.mark();
+    let logout = user.visitor.log_out(&home);
+    let mut logout = std::pin::pin!(logout);
+    let mut quick = None;
+    let wait = async {
+        quick = timeout(HOLD_FOR, &mut logout).await.ok();
+    };
+    // Both are polled, because the visit may end early.
+    let (early, ()) = {
+        let mut early = None;
+        tokio::pin!(wait);
+        loop {
+            tokio::select! {
+                () = &mut wait => break (early, ()),
+                exchange = &mut visit, if early.is_none() => early = Some(exchange),
+            }
+        }
+    };
+    let was_blocked = matches!(point, HoldPoint::Before(_)) && proxy.others_wait_behind_the_hold(after_hold);
+    let reached = proxy
+        .since(after_hold)
+        .iter()
+        .any(|command| command.effect == Effect::Write && command.reply.is_some());
+    let touched: Vec<Key> = {
+        let mut keys: Vec<Key> = proxy
+            .since(start)
+            .into_iter()
+            .flat_map(|command| command.keys)
+            .collect();
+        keys.extend(user.login.keys());
+        keys.sort();
+        keys.dedup();
+        keys
+    };
+    let between = grader.living(&touched).await?;
+    proxy.release();
+    let (visit, logout) = match (early, quick) {
+        (Some(visit), Some(logout)) => (visit, logout),
+        (Some(visit), None) => (visit, logout.await),
+        (None, Some(logout)) => (visit.await, logout),
+        (None, None) => tokio::join!(visit, logout),
+    };
+    if was_blocked || !reached {
+        return Ok(false);
+    }
+    let mut visit = visit;
+    grader.settle(&mut visit).await;
+    let mut used: Vec<Key> = visit.keys();
+    used.extend(touched);
+    let now = grader.living(&used).await?;
+    let revived: Vec<Key> = now.into_iter().filter(|key| !between.contains(key)).collect();
+    let did = "a visit that was held at Redis while the user logged out";
+    let expected = "the session stays ended";
+    let shown = Exchange {
+        commands: grader.proxy()?.since(start),
+        hops: [visit.hops, logout.hops].concat(),
+        mark: start,
+    };
+    let after = copy.home().await;
+    if grader.shows_login(&after) {
+        return fails(
+            did,
+            expected,
+            "a copy of the cookie is logged in again",
+            &[&shown, &after],
+        )
+        .map(|()| true);
+    }
+    if !revived.is_empty() {
+        let got = format!("the visit created {} again", shown_keys(&revived));
+        return fails(did, expected, got, &[&shown]).map(|()| true);
+    }
+    Ok(true)
+}

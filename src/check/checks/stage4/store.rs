@@ -1,0 +1,122 @@
+//! How the session store uses Redis.
+
+use super::super::stage3::refreshes;
+use crate::check::browser::Visitor;
+use crate::check::exchange::Exchange;
+use crate::check::grader::{Grader, Judged, fails, shown_keys};
+use crate::check::redis_command::{Effect, Key};
+/// Visits the home page, and checks that this creates no key.
+pub(super) async fn creates_no_key(grader: &Grader, did: &str, visitor: &mut Visitor) -> Judged {
+    let before = grader.proxy()?.living_keys().await;
+    let mut home = visitor.home().await;
+    grader.settle(&mut home).await;
+    let after = grader.proxy()?.living_keys().await;
+    let used = home.keys();
+    let created: Vec<Key> = used
+        .into_iter()
+        .filter(|key| after.contains_key(key) && !before.contains_key(key))
+        .collect();
+    match created.is_empty() {
+        true => Ok(()),
+        false => fails(
+            did,
+            "no new key",
+            format!("created {}", shown_keys(&created)),
+            &[&home],
+        ),
+    }
+}
+
+pub(crate) async fn visit_without_cookie_creates_no_key(grader: &mut Grader) -> Judged {
+    let mut visitor = grader.visitor();
+    creates_no_key(grader, "a visit without a cookie", &mut visitor).await
+}
+
+pub(crate) async fn any_access_refreshes_the_ttl(grader: &mut Grader) -> Judged {
+    let mut user = grader.logged_in().await?;
+    refreshes(grader, &mut user).await
+}
+
+pub(crate) async fn visit_without_cookie_sends_nothing(grader: &mut Grader) -> Judged {
+    grader.proxy()?;
+    let mut home = grader.visitor().home().await;
+    grader.settle(&mut home).await;
+    match home.data_commands().count() {
+        0 => Ok(()),
+        count => fails(
+            "a visit without a cookie",
+            "no Redis commands",
+            format!("{count} commands"),
+            &[&home],
+        ),
+    }
+}
+
+pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
+    /// A pool may grow a little.
+    const MOST_NEW: u64 = 3;
+    const VISITS: u64 = 10;
+    let mut user = grader.logged_in().await?;
+    grader.visit(&mut user).await?;
+    let before = grader.proxy()?.connections_opened();
+    let mut last = None;
+    for _ in 0..VISITS {
+        last = Some(grader.visit(&mut user).await?);
+    }
+    let new = grader.proxy()?.connections_opened() - before;
+    if new <= MOST_NEW {
+        return Ok(());
+    }
+    let exchanges: Vec<&Exchange> = last.iter().collect();
+    fails(
+        format!("{VISITS} visits"),
+        "connections are used again",
+        format!("{new} new connections"),
+        &exchanges,
+    )
+}
+
+pub(crate) async fn no_commands_over_all_keys(grader: &mut Grader) -> Judged {
+    let names = ["KEYS", "SCAN", "FLUSHALL", "FLUSHDB", "RANDOMKEY"];
+    let all = grader.proxy()?.since(0);
+    let Some(bad) = all
+        .into_iter()
+        .find(|command| names.contains(&command.name().as_str()))
+    else {
+        return Ok(());
+    };
+    let got = bad.shown();
+    let exchange = Exchange {
+        hops: Vec::new(),
+        commands: vec![bad],
+        mark: 0,
+    };
+    fails(
+        "all requests of this run",
+        "no command over all keys",
+        got,
+        &[&exchange],
+    )
+}
+
+pub(crate) async fn value_is_not_a_pickle(grader: &mut Grader) -> Judged {
+    grader.proxy()?;
+    let mut user = grader.logged_in().await?;
+    let home = grader.visit(&mut user).await?;
+    // PROTO, the protocol's number, and at the end STOP.
+    let is_pickle = |word: &Vec<u8>| matches!(word.as_slice(), [0x80, 2..=5, .., b'.']);
+    for exchange in [&user.login, &home] {
+        let mut writes = exchange
+            .data_commands()
+            .filter(|command| command.effect == Effect::Write);
+        if let Some(bad) = writes.find(|command| command.words.iter().any(is_pickle)) {
+            return fails(
+                "a login and a visit",
+                "a value in a format such as JSON",
+                bad.shown(),
+                &[exchange],
+            );
+        }
+    }
+    Ok(())
+}

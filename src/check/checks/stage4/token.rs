@@ -1,0 +1,262 @@
+//! The token in the cookie: random, secret, and different after each login.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use percent_encoding::percent_decode_str;
+
+use super::super::stage1::changed;
+use super::store::creates_no_key;
+use crate::check::grader::{Grader, Judged, LoggedIn, NotHeld, fails, not_judged};
+use crate::random;
+
+/// The least number of random bits in a token.
+const LEAST_BITS: f64 = 128.0;
+pub(crate) async fn cookie_reveals_nothing(grader: &mut Grader) -> Judged {
+    let cookie = grader.session_cookie().await?;
+    let name = grader.name();
+    let first = grader.logged_in_as(name.clone()).await?;
+    let second = grader.logged_in_as(name.clone()).await?;
+    let value = |user: &LoggedIn| user.visitor.cookie(&cookie).unwrap_or_default();
+    let (one, two) = (value(&first), value(&second));
+    let did = format!("two logins as {name} from two browsers");
+    if reveals(&one, &name) {
+        return fails(
+            did,
+            "a cookie without the name",
+            format!("{cookie}={one}"),
+            &[&first.login],
+        );
+    }
+    if one == two {
+        return fails(
+            did,
+            "two different cookies",
+            format!("twice {cookie}={one}"),
+            &[&first.login, &second.login],
+        );
+    }
+    let bits = bits(&one, &two);
+    if bits < LEAST_BITS {
+        let got = format!("at most {bits:.0} bits: {cookie}={one} and {two}");
+        return fails(
+            did,
+            "a random token of at least 128 bits",
+            got,
+            &[&first.login, &second.login],
+        );
+    }
+    Ok(())
+}
+
+/// Whether a cookie contains the name, also percent-encoded, in base64 or in hexadecimal.
+fn reveals(value: &str, name: &str) -> bool {
+    let plain = percent_decode_str(value).decode_utf8_lossy().into_owned();
+    let contains = |bytes: &[u8]| bytes.windows(name.len()).any(|window| window == name.as_bytes());
+    if contains(plain.as_bytes()) || contains(value.as_bytes()) {
+        return true;
+    }
+    plain.split(['.', ':', '|', '!']).any(|part| {
+        let part = part.trim_end_matches('=');
+        let decoded = [
+            URL_SAFE_NO_PAD.decode(part).ok(),
+            STANDARD_NO_PAD.decode(part).ok(),
+            from_hexadecimal(part),
+        ];
+        decoded.iter().flatten().any(|bytes| contains(bytes))
+    })
+}
+
+fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|digit| u8::try_from(digit.to_digit(16)?).ok())
+        .collect();
+    Some(
+        digits?
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit))
+            .collect(),
+    )
+}
+
+/// Returns the most bits that two values of a cookie can contain, by their length and alphabet. A common beginning or end
+/// of some length is not random.
+fn bits(one: &str, two: &str) -> f64 {
+    /// A shorter common part may be chance.
+    const CHANCE: usize = 4;
+    let common = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
+        a.zip(b).take_while(|(a, b)| a == b).count()
+    };
+    let start = common(&mut one.chars(), &mut two.chars());
+    let end = common(&mut one.chars().rev(), &mut two.chars().rev());
+    let fixed = [start, end]
+        .into_iter()
+        .filter(|length| *length > CHANCE)
+        .sum::<usize>();
+    let letters: Vec<char> = one.chars().filter(char::is_ascii_alphanumeric).collect();
+    let has = |kind: fn(&char) -> bool| letters.iter().any(kind);
+    let alphabet = if letters.iter().all(char::is_ascii_digit) {
+        10
+    } else if letters.iter().all(char::is_ascii_hexdigit)
+        && !(has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase))
+    {
+        16
+    } else if has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase) {
+        64
+    } else {
+        36
+    };
+    letters.len().saturating_sub(fixed) as f64 * f64::from(alphabet).log2()
+}
+
+pub(crate) async fn brought_token_is_not_adopted(grader: &mut Grader) -> Judged {
+    let cookie = grader.session_cookie().await?;
+    let planted = made_up(grader, &cookie).await?;
+    let name = grader.name();
+    let mut victim = grader.visitor().with_cookie(&cookie, Some(&planted));
+    let login = victim.log_in(&name).await;
+    let mut attacker = grader.visitor().with_cookie(&cookie, Some(&planted));
+    let home = attacker.home().await;
+    if victim.cookie(&cookie).as_ref() != Some(&planted) && !grader.shows_login(&home) {
+        return Ok(());
+    }
+    let did = format!("logged in with the made-up cookie {cookie}={planted}");
+    let got = "the session has the token that the client brought along";
+    fails(did, "a new token", got, &[&login, &home])
+}
+
+/// Returns a token that looks like those of the app, but that the app has not created.
+async fn made_up(grader: &mut Grader, cookie: &str) -> Result<String, NotHeld> {
+    let user = grader.logged_in().await?;
+    let value = user.visitor.cookie(cookie).unwrap_or_default();
+    let mut noise = random::hexadecimal::<32>().into_bytes().into_iter().cycle();
+    // The same length and punctuation.
+    Ok(value
+        .chars()
+        .map(|letter| match letter {
+            letter if letter.is_ascii_alphanumeric() => noise.next().map_or('0', char::from),
+            other => other,
+        })
+        .collect())
+}
+
+pub(crate) async fn login_changes_the_token(grader: &mut Grader) -> Judged {
+    let cookie = grader.session_cookie().await?;
+    let mut user = grader.logged_in().await?;
+    let first = grader.visit(&mut user).await?;
+    let mut old = user.visitor.clone();
+    let second = grader.name();
+    let login = user.visitor.log_in(&second).await;
+    let did = format!("logged in as {}, then as {second} in the same browser", user.name);
+    if user.visitor.cookie(&cookie) == old.cookie(&cookie) {
+        return fails(did, "a new token", "the same token", &[&user.login, &login]);
+    }
+    let home = old.home().await;
+    if grader.shows_login(&home) {
+        let got = "a copy of the old cookie still works";
+        return fails(did, "the old session has ended", got, &[&first, &login, &home]);
+    }
+    // An app may create a session before the login.
+    let mut visitor = grader.visitor();
+    visitor.home().await;
+    let Some(anonymous) = visitor.cookie(&cookie) else {
+        return Ok(());
+    };
+    let login = visitor.log_in(&second).await;
+    if visitor.cookie(&cookie) == Some(anonymous) {
+        return fails(
+            "logged in with the cookie of a visitor who was logged out",
+            "a new token",
+            "the same token",
+            &[&login],
+        );
+    }
+    Ok(())
+}
+
+pub(crate) async fn made_up_token_leaves_no_key(grader: &mut Grader) -> Judged {
+    grader.proxy()?;
+    let cookie = grader.session_cookie().await?;
+    let token = made_up(grader, &cookie).await?;
+    let user = grader.logged_in().await?;
+    let other = changed(&user.visitor.cookie(&cookie).unwrap_or_default());
+    for token in [token, other] {
+        let mut visitor = grader.visitor().with_cookie(&cookie, Some(&token));
+        let did = format!("a visit with the made-up cookie {cookie}={token}");
+        creates_no_key(grader, &did, &mut visitor).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn key_is_not_the_token(grader: &mut Grader) -> Judged {
+    /// Shorter parts of a key are words.
+    const SHORTEST: usize = 16;
+    grader.proxy()?;
+    let cookie = grader.session_cookie().await?;
+    let mut user = grader.logged_in().await?;
+    let home = grader.visit(&mut user).await?;
+    let value = user.visitor.cookie(&cookie).unwrap_or_default();
+    let value = percent_decode_str(&value).decode_utf8_lossy().into_owned();
+    for key in home.keys() {
+        let text = String::from_utf8_lossy(&key).into_owned();
+        let mut parts = text.split([':', '/', '.']);
+        if parts.any(|part| part.len() >= SHORTEST && value.contains(part)) {
+            return fails(
+                "a visit",
+                "a key that cannot be computed into the cookie",
+                format!("the key {text}"),
+                &[&home],
+            );
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn output_contains_no_token(grader: &mut Grader) -> Judged {
+    /// Shorter values may be found by chance.
+    const SHORTEST: usize = 16;
+    let Some(app) = &grader.app else {
+        return Err(not_judged(
+            "the app was not started by this program, so its output is not known",
+        ));
+    };
+    let output = app.output();
+    let mut tokens = grader.tokens.iter().filter(|token| token.len() >= SHORTEST);
+    match tokens.find(|token| output.contains(token.as_str())) {
+        None => Ok(()),
+        Some(token) => {
+            let file = app.output_file().display();
+            fails(
+                "all requests of this run",
+                "no token in the output",
+                format!("{token} is in {file}"),
+                &[],
+            )
+        }
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_counted_by_length_and_alphabet() {
+        assert!(bits("4GZ4VGr6pVn-KbTYQ-jzN1oCkXZ9FQ4b9bbLlW2q0Aw", "x") >= 240.0);
+        assert!(bits("0d8f7a3c-4b1e-4f6a-9a0b-1c2d3e4f5a6b", "f") >= 128.0);
+        assert!(
+            bits(
+                "00000000000000000000000000000001",
+                "00000000000000000000000000000002"
+            ) < 8.0
+        );
+        assert!(bits("17954321", "2") < 128.0);
+    }
+
+    #[test]
+    fn a_name_is_found_in_any_encoding() {
+        for value in ["ada", "x%61da", "eyJ1c2VyIjoiYWRhIn0.sig", "616461"] {
+            assert!(reveals(value, "ada"), "{value}");
+        }
+        assert!(!reveals("4GZ4VGr6pVn-KbTYQ-jzN1oCkXZ9FQ4b9bbLlW2q0Aw", "ada"));
+    }
+}
