@@ -8,22 +8,15 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 use std::thread;
 
-use serde_json::Value;
+use support::check::{arguments, do_all, failed, grade, node_app, python_app, results, text};
 use support::ports::free_port;
 use support::process::{Process, required};
 use support::program::SESSIONTUT;
 use support::wait::wait_for;
 use support::{Home, RedisServer, tools};
-use tempfile::TempDir;
-
-/// The number of apps that are graded at the same time.
-const AT_ONCE: usize = 4;
 
 /// A mistake of `tests/wrong_apps/app.py`, its stage, the check that must fail, and those that fail as a consequence.
 type Mistake = (&'static str, u8, &'static str, &'static [&'static str]);
@@ -62,8 +55,8 @@ const MISTAKES: &[Mistake] = &[
     ("session for everyone", 4, "visit-without-cookie-creates-no-key", &[]),
     ("TTL forgotten at a visit", 4, "any-access-refreshes-the-ttl",
         &["visits-refresh-the-ttl", "active-visitor-stays-logged-in"]),
-    ("TTL forgotten at login", 4, "cut-login-leaves-nothing",
-        &["no-moment-without-a-ttl", "cut-visit-leaves-a-ttl"]),
+    ("TTL forgotten at login", 4, "keys-have-a-ttl",
+        &["no-moment-without-a-ttl", "cut-visit-leaves-a-ttl", "cut-login-leaves-nothing"]),
     ("login in two commands", 4, "cut-login-leaves-nothing", &["no-moment-without-a-ttl"]),
     ("cookie is not renewed", 4, "active-visitor-stays-logged-in", &[]),
     ("login ignores errors", 4, "login-waits-for-redis", &["cut-login-leaves-nothing"]),
@@ -91,43 +84,30 @@ const ADVICE: &[(&str, u8, &str)] = &[
 #[test]
 fn each_mistake_fails_its_own_check() {
     let redis = RedisServer::start();
-    let mistakes = MISTAKES
-        .iter()
-        .map(|(mistake, stage, check, further)| (*mistake, *stage, *check, *further));
-    let advice = ADVICE
-        .iter()
-        .map(|(mistake, stage, check)| (*mistake, *stage, *check, &[][..]));
-    let jobs: Mutex<Vec<Mistake>> = Mutex::new(mistakes.chain(advice).collect());
-    let wrong = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let Some((mistake, stage, check, further)) = jobs.lock().unwrap().pop() else {
-                        return;
-                    };
-                    let report = grade(&wrong_app(stage, mistake), stage, 2, &redis.url());
-                    let failed = failed(&report, "must");
-                    let is_advice = failed_all(&report).contains(check) && !is_must(&report, check);
-                    let expected: BTreeSet<&str> = further.iter().copied().chain([check]).collect();
-                    let is_right = match is_advice {
-                        true => failed.is_empty(),
-                        false => {
-                            failed.contains(check) && failed.iter().all(|id| expected.contains(id.as_str()))
-                        }
-                    };
-                    if !is_right {
-                        wrong
-                            .lock()
-                            .unwrap()
-                            .push(format!("{mistake}: {check} must fail, and {failed:?} failed"));
-                    }
-                }
-            });
+    do_all(MISTAKES, |(mistake, stage, check, further)| {
+        let report = grade(&wrong_app(*stage, mistake), *stage, 2, &redis.url());
+        let failed = failed(&report, "must");
+        let is_right = failed.contains(check) && failed.iter().all(|id| id == check || further.contains(id));
+        match is_right {
+            true => Ok(()),
+            false => Err(format!("{mistake}: {check} must fail, and {failed:?} failed")),
         }
     });
-    let wrong = wrong.into_inner().unwrap();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_flaw_leads_to_advice() {
+    let redis = RedisServer::start();
+    do_all(ADVICE, |(flaw, stage, check)| {
+        let report = grade(&wrong_app(*stage, flaw), *stage, 2, &redis.url());
+        let (must, advice) = (failed(&report, "must"), failed(&report, "advice"));
+        match must.is_empty() && advice.contains(check) {
+            true => Ok(()),
+            false => Err(format!(
+                "{flaw}: {check} is advice, and {must:?} and {advice:?} failed"
+            )),
+        }
+    });
 }
 
 #[test]
@@ -135,33 +115,19 @@ fn the_app_without_mistakes_passes_everything() {
     let redis = RedisServer::start();
     for stage in 1..=4 {
         let report = grade(&wrong_app(stage, ""), stage, 2, &redis.url());
-        assert_eq!(failed_all(&report), BTreeSet::new(), "{report}");
+        for kind in ["must", "advice"] {
+            assert_eq!(failed(&report, kind), BTreeSet::new(), "{report}");
+        }
     }
 }
 
 #[test]
 fn the_examples_and_our_own_app_pass() {
     let redis = RedisServer::start();
-    // Node searches for packages beside the importing file.
-    let express = TempDir::new().unwrap();
-    for file in fs::read_dir(example("express")).unwrap() {
-        let path = file.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, express.path().join(path.file_name().unwrap())).unwrap();
-        }
-    }
-    symlink(
-        tools::node_modules("express"),
-        express.path().join("node_modules"),
-    )
-    .unwrap();
+    let express = node_app("examples/express", "express");
     for stage in 1..=4 {
         let commands = [
-            vec![
-                text(&tools::python()),
-                "-B".into(),
-                text(&example("flask").join(format!("stage{stage}.py"))),
-            ],
+            python_app(&format!("examples/flask/stage{stage}.py"), &[]),
             vec![
                 text(&required("node", "nodejs")),
                 text(&express.path().join(format!("stage{stage}.js"))),
@@ -374,65 +340,5 @@ fn another_ttl_is_noted_and_the_waits_are_not_judged() {
 }
 
 fn wrong_app(stage: u8, mistake: &str) -> Vec<String> {
-    let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong_apps/app.py");
-    vec![
-        text(&tools::python()),
-        "-B".into(),
-        text(&app),
-        stage.to_string(),
-        mistake.to_owned(),
-    ]
-}
-
-fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
-}
-
-fn text(path: &Path) -> String {
-    path.to_str().unwrap().to_owned()
-}
-
-/// Returns the arguments for the app that `command` starts.
-fn arguments(stage: u8, ttl: u32, port: u16, more: &[&str], command: &[String]) -> Vec<String> {
-    let url = format!("http://127.0.0.1:{port}");
-    let (stage, ttl) = (stage.to_string(), ttl.to_string());
-    let options = ["check", "--json", "--stage", &stage, "--ttl", &ttl, "--url", &url];
-    let all = options
-        .iter()
-        .chain(more)
-        .chain(&["--"])
-        .map(|word| (*word).to_owned());
-    all.chain(command.iter().cloned()).collect()
-}
-
-/// Grades the app that `command` starts. Returns the JSON report.
-fn grade(command: &[String], stage: u8, ttl: u32, redis: &str) -> Value {
-    let home = Home::new();
-    let arguments = arguments(stage, ttl, free_port(), &[], command);
-    let finished = home.sessiontut(arguments).redis(redis).run();
-    assert!(matches!(finished.code(), Some(0 | 1)), "{}", finished.output());
-    let report = finished.json();
-    assert_eq!(report["ok"], finished.code() == Some(0));
-    report
-}
-
-fn results(report: &Value) -> impl Iterator<Item = &Value> {
-    report["checks"].as_array().unwrap().iter()
-}
-
-fn failed(report: &Value, kind: &str) -> BTreeSet<String> {
-    let failed = results(report).filter(|check| check["result"] == "fails" && check["kind"] == kind);
-    failed
-        .map(|check| check["id"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-fn failed_all(report: &Value) -> BTreeSet<String> {
-    let mut all = failed(report, "must");
-    all.extend(failed(report, "advice"));
-    all
-}
-
-fn is_must(report: &Value, id: &str) -> bool {
-    results(report).any(|check| check["id"] == id && check["kind"] == "must")
+    python_app("tests/wrong_apps/app.py", &[&stage.to_string(), mistake])
 }

@@ -158,10 +158,21 @@ impl Visitor {
     /// Logs out: sends the logout form of the home page if it has one, and otherwise follows the link.
     pub(crate) async fn log_out(&mut self, home: &Page) -> Exchange {
         let path = self.site.settings.pages.logout.clone();
-        match home.form_posting_to(&path) {
-            Some(form) => self.submit(&form).await,
-            None => self.get(&path, Cause::OwnPage).await,
+        let url = self.site.settings.url(&path);
+        if let Some(form) = home.form_posting_to(url.path()) {
+            return self.submit(&form).await;
         }
+        let followed = self.get(&path, Cause::OwnPage).await;
+        if followed.page().is_none_or(|page| page.status != 405) {
+            return followed;
+        }
+        // An app with a JSON interface has no form, but may accept POST only.
+        let form = Form {
+            action: url,
+            is_post: true,
+            fields: Vec::new(),
+        };
+        self.submit(&form).await
     }
 
     async fn send(&mut self, hops: &mut Vec<Hop>, form: &Form) {
@@ -348,15 +359,20 @@ impl Visitor {
             .map(|(_, value)| value)
     }
 
-    /// Returns the same visitor with another value of a cookie, or without the cookie.
+    /// Returns the same visitor with another value of one of its cookies, or without this cookie.
     pub(crate) fn with_cookie(&self, name: &str, value: Option<&str>) -> Self {
         let mut other = Self::new(&self.site);
         let url = self.site.settings.url(&self.site.settings.pages.home);
-        let mut cookies = self.cookies();
-        cookies.retain(|(found, _)| found != name);
-        cookies.extend(value.map(|value| (name.to_owned(), value.to_owned())));
-        for (name, value) in cookies {
-            let _ = other.jar.parse(&format!("{name}={value}; Path=/"), &url);
+        for cookie in self.jar.matches(&url) {
+            let value = match cookie.name() == name {
+                true => value,
+                false => Some(cookie.value()),
+            };
+            // With another path, the browser would have two cookies of this name.
+            let (name, path) = (cookie.name(), String::from(&cookie.path));
+            if let Some(value) = value {
+                let _ = other.jar.parse(&format!("{name}={value}; Path={path}"), &url);
+            }
         }
         other
     }

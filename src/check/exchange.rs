@@ -66,7 +66,15 @@ impl Exchange {
         self.commands.iter().filter(|command| command.uses_data())
     }
 
-    /// Returns the keys of these commands, in order, each once.
+    /// Returns the number of commands after which the connection can be cut.
+    pub(crate) fn cuts(&self) -> usize {
+        self.commands
+            .iter()
+            .filter(|command| command.has_effect())
+            .count()
+    }
+
+    /// Returns the keys of the commands that read or write data, in order, each once.
     pub(crate) fn keys(&self) -> Vec<Key> {
         let mut known = HashSet::new();
         let keys = self.data_commands().flat_map(|command| &command.keys);

@@ -1,5 +1,6 @@
 //! What all checks share: the app, the proxy, new visitors and names, and results that several checks need.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub(crate) struct Grader {
     run: String,
     names: usize,
     session_cookie: Option<String>,
+    shared_keys: Option<HashSet<Key>>,
     pub(crate) waits: Option<Waits>,
     pub(crate) silence: Option<Silence>,
     /// The tokens of all sessions of this run, for a search in the output of the app.
@@ -90,9 +92,7 @@ pub(crate) struct LoggedIn {
 }
 
 /// First letters of the names differ, so that a common beginning of keys is not part of the names.
-const FIRST_NAMES: [&str; 8] = [
-    "ada", "grace", "edsger", "kay", "linus", "margaret", "tim", "barbara",
-];
+const FIRST_NAMES: [&str; 8] = ["ada", "grace", "edsger", "kay", "linus", "mary", "tim", "joan"];
 /// How often a countdown changes.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 /// The time for what an app does after its response.
@@ -103,9 +103,10 @@ impl Grader {
         Self {
             site,
             app,
-            run: random::hexadecimal::<4>(),
+            run: random::hexadecimal::<3>(),
             names: 0,
             session_cookie: None,
+            shared_keys: None,
             waits: None,
             silence: None,
             tokens: Vec::new(),
@@ -134,7 +135,8 @@ impl Grader {
     pub(crate) fn name(&mut self) -> String {
         let first = FIRST_NAMES[self.names % FIRST_NAMES.len()];
         self.names += 1;
-        format!("{first}-{}-{}", self.run, self.names)
+        // The beginning of no other name.
+        format!("{first}-{}-{:02}", self.run, self.names)
     }
 
     /// Returns a visitor without cookies.
@@ -224,6 +226,27 @@ impl Grader {
         if let Some(proxy) = &self.site.proxy {
             exchange.commands = proxy.since(exchange.mark);
         }
+    }
+
+    /// Returns the keys that the visits of all users have in common, such as a counter for the whole site or the limit for
+    /// an address. They are not part of a session, so they may live longer, or forever.
+    pub(crate) async fn shared_keys(&mut self) -> Result<&HashSet<Key>, NotHeld> {
+        if self.shared_keys.is_none() {
+            let mut users = Vec::new();
+            for _ in 0..2 {
+                let mut user = self.logged_in().await?;
+                let visit = self.visit(&mut user).await?;
+                users.push(HashSet::from_iter([user.login.keys(), visit.keys()].concat()));
+            }
+            self.shared_keys = users.into_iter().reduce(|a: HashSet<Key>, b| &a & &b);
+        }
+        Ok(self.shared_keys.get_or_insert_default())
+    }
+
+    /// Returns those of the keys that not all users share.
+    pub(crate) async fn own_keys(&mut self, keys: Vec<Key>) -> Result<Vec<Key>, NotHeld> {
+        let shared = self.shared_keys().await?;
+        Ok(keys.into_iter().filter(|key| !shared.contains(key)).collect())
     }
 
     /// Returns those of the keys that exist.

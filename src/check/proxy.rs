@@ -207,7 +207,10 @@ impl Shared {
         let own: Vec<Key> = {
             let state = self.state();
             let is_own = |key: &&Key| state.keys.get(*key) == Some(&KeyOrigin::OfThisRun);
-            keys.iter().filter(is_own).cloned().collect()
+            let mut own: Vec<Key> = keys.iter().filter(is_own).cloned().collect();
+            own.sort();
+            own.dedup();
+            own
         };
         let ttls = self.ttls(&own).await;
         own.into_iter()
@@ -520,7 +523,7 @@ impl State {
     /// Counts the command for [`Proxy::cut_after`]. Returns whether the connection must be cut now.
     fn cuts_after(&mut self, index: usize) -> bool {
         let command = &self.log[index];
-        if !command.uses_data() || self.is_idle(command) {
+        if !command.has_effect() || self.is_idle(command) {
             return false;
         }
         match &mut self.cut_after {

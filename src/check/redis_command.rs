@@ -70,6 +70,11 @@ impl SeenCommand {
         matches!(self.effect, Effect::Read | Effect::Write)
     }
 
+    /// Whether something may have happened in Redis after this command: it reads or writes data, or executes a transaction.
+    pub(crate) fn has_effect(&self) -> bool {
+        self.uses_data() || self.name() == "EXEC"
+    }
+
     /// Returns the command and its reply on one line, shortened.
     pub(crate) fn shown(&self) -> String {
         let words = self.words.iter().map(|word| match std::str::from_utf8(word) {

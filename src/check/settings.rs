@@ -56,9 +56,21 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Returns the address of a path of the app.
+    /// Returns the address of a path of the app. If the address of the app has a path itself, such as
+    /// `http://127.0.0.1:5000/shop`, this is below it.
     pub(crate) fn url(&self, path: &str) -> Url {
-        self.base.join(path).unwrap_or_else(|_| self.base.clone())
+        let root = self.root();
+        let is_below = path == root || path.starts_with(&format!("{root}/"));
+        let path = match is_below {
+            true => path.to_owned(),
+            false => format!("{root}/{}", path.trim_start_matches('/')),
+        };
+        self.base.join(&path).unwrap_or_else(|_| self.base.clone())
+    }
+
+    /// Returns the path of the app without a slash at the end: usually the empty string.
+    pub(crate) fn root(&self) -> &str {
+        self.base.path().trim_end_matches('/')
     }
 
     /// Whether the checks of this stage are run.

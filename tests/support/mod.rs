@@ -9,6 +9,7 @@
 #![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 pub mod app;
+pub mod check;
 pub mod cluster;
 pub mod crowd;
 pub mod drive;

@@ -17,6 +17,11 @@ pub fn axum_example(stage: u8) -> PathBuf {
     installed(&format!("axum/debug/stage{stage}"))
 }
 
+/// Returns the program with tower-sessions in `tests/session_libraries/tower/`.
+pub fn tower_sessions_app() -> PathBuf {
+    installed("tower-sessions/debug/tower")
+}
+
 /// Returns the path of Valkey, which may not be available on this platform.
 pub fn valkey_server() -> Option<PathBuf> {
     let path = folder().join("valkey-server");

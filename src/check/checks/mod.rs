@@ -88,7 +88,7 @@ pub(crate) static CHECKS: &[Check] = &[
     check(1, Advice, "cookie-has-samesite", "The session cookie has a SameSite attribute",
         "Without SameSite, forms on other sites are sent with the cookie in some browsers.",
         "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_has_same_site(grader))),
-    check(1, Advice, "cookie-path-is-root", "The session cookie has Path=/",
+    check(1, Advice, "cookie-path-is-root", "The session cookie is valid for the whole app (Path=/)",
         "With another path, the browser sends the cookie to a part of the app only.",
         "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_path_is_root(grader))),
     check(1, Advice, "cookie-is-secure", "Behind https, the session cookie is Secure",

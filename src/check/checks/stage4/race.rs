@@ -138,6 +138,7 @@ async fn hold_across_logout(
     grader.settle(&mut visit).await;
     let mut used: Vec<Key> = visit.keys();
     used.extend(touched);
+    let used = grader.own_keys(used).await?;
     let now = grader.living(&used).await?;
     let revived: Vec<Key> = now.into_iter().filter(|key| !between.contains(key)).collect();
     let did = "a visit that was held at Redis while the user logged out";

@@ -6,12 +6,12 @@ use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, fails, shown_keys};
 use crate::check::redis_command::{Effect, Key};
 /// Visits the home page, and checks that this creates no key.
-pub(super) async fn creates_no_key(grader: &Grader, did: &str, visitor: &mut Visitor) -> Judged {
+pub(super) async fn creates_no_key(grader: &mut Grader, did: &str, visitor: &mut Visitor) -> Judged {
     let before = grader.proxy()?.living_keys().await;
     let mut home = visitor.home().await;
     grader.settle(&mut home).await;
     let after = grader.proxy()?.living_keys().await;
-    let used = home.keys();
+    let used = grader.own_keys(home.keys()).await?;
     let created: Vec<Key> = used
         .into_iter()
         .filter(|key| after.contains_key(key) && !before.contains_key(key))

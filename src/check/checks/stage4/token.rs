@@ -6,11 +6,13 @@ use percent_encoding::percent_decode_str;
 
 use super::super::stage1::changed;
 use super::store::creates_no_key;
-use crate::check::grader::{Grader, Judged, LoggedIn, NotHeld, fails, not_judged};
+use crate::check::grader::{Grader, Judged, LoggedIn, fails, not_judged};
 use crate::random;
 
 /// The least number of random bits in a token.
 const LEAST_BITS: f64 = 128.0;
+/// The number of tokens that are compared.
+const SAMPLES: usize = 6;
 pub(crate) async fn cookie_reveals_nothing(grader: &mut Grader) -> Judged {
     let cookie = grader.session_cookie().await?;
     let name = grader.name();
@@ -35,9 +37,13 @@ pub(crate) async fn cookie_reveals_nothing(grader: &mut Grader) -> Judged {
             &[&first.login, &second.login],
         );
     }
-    let bits = bits(&one, &two);
+    let mut tokens = vec![one, two];
+    while tokens.len() < SAMPLES {
+        tokens.push(value(&grader.logged_in().await?));
+    }
+    let bits = bits(&tokens);
     if bits < LEAST_BITS {
-        let got = format!("at most {bits:.0} bits: {cookie}={one} and {two}");
+        let got = format!("at most {bits:.0} bits: {cookie}={}", tokens.join(", "));
         return fails(
             did,
             "a random token of at least 128 bits",
@@ -79,43 +85,56 @@ fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
     )
 }
 
-/// Returns the most bits that two values of a cookie can contain, by their length and alphabet. A common beginning or end
-/// of some length is not random.
-fn bits(one: &str, two: &str) -> f64 {
-    /// A shorter common part may be chance.
-    const CHANCE: usize = 4;
-    let common = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
-        a.zip(b).take_while(|(a, b)| a == b).count()
+/// Returns the most random bits that such values of a cookie can contain, by their length and alphabet.
+fn bits(values: &[String]) -> f64 {
+    /// Fewer constant characters may be a version or a separator, as in a UUID.
+    const FEW: usize = 5;
+    let values: Vec<Vec<char>> = values
+        .iter()
+        .map(|value| percent_decode_str(value).decode_utf8_lossy().chars().collect())
+        .collect();
+    let Some(shortest) = values.iter().map(Vec::len).min() else {
+        return 0.0;
     };
-    let start = common(&mut one.chars(), &mut two.chars());
-    let end = common(&mut one.chars().rev(), &mut two.chars().rev());
-    let fixed = [start, end]
-        .into_iter()
-        .filter(|length| *length > CHANCE)
-        .sum::<usize>();
-    let letters: Vec<char> = one.chars().filter(char::is_ascii_alphanumeric).collect();
-    let has = |kind: fn(&char) -> bool| letters.iter().any(kind);
-    let alphabet = if letters.iter().all(char::is_ascii_digit) {
+    let is_constant = |at: &usize| values.iter().all(|value| value[*at] == values[0][*at]);
+    let constant = (0..shortest).filter(is_constant).count();
+    let is_separator = |at: &usize| is_constant(at) && !values[0][*at].is_alphanumeric();
+    let separators = (0..shortest).filter(is_separator).count();
+    let fixed = match constant - separators {
+        few if few < FEW => separators,
+        _ => constant,
+    };
+    let letters = || {
+        values
+            .iter()
+            .flatten()
+            .copied()
+            .filter(char::is_ascii_alphanumeric)
+    };
+    let (has_upper, has_lower) = (
+        letters().any(|letter| letter.is_ascii_uppercase()),
+        letters().any(|letter| letter.is_ascii_lowercase()),
+    );
+    let alphabet: u8 = if letters().all(|letter| letter.is_ascii_digit()) {
         10
-    } else if letters.iter().all(char::is_ascii_hexdigit)
-        && !(has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase))
-    {
+    } else if letters().all(|letter| letter.is_ascii_hexdigit()) && !(has_upper && has_lower) {
         16
-    } else if has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase) {
+    } else if has_upper && has_lower {
         64
     } else {
         36
     };
-    letters.len().saturating_sub(fixed) as f64 * f64::from(alphabet).log2()
+    (shortest - fixed) as f64 * f64::from(alphabet).log2()
 }
 
 pub(crate) async fn brought_token_is_not_adopted(grader: &mut Grader) -> Judged {
     let cookie = grader.session_cookie().await?;
-    let planted = made_up(grader, &cookie).await?;
+    let user = grader.logged_in().await?;
+    let planted = made_up(&user, &cookie);
     let name = grader.name();
-    let mut victim = grader.visitor().with_cookie(&cookie, Some(&planted));
+    let mut attacker = user.visitor.with_cookie(&cookie, Some(&planted));
+    let mut victim = attacker.clone();
     let login = victim.log_in(&name).await;
-    let mut attacker = grader.visitor().with_cookie(&cookie, Some(&planted));
     let home = attacker.home().await;
     if victim.cookie(&cookie).as_ref() != Some(&planted) && !grader.shows_login(&home) {
         return Ok(());
@@ -126,18 +145,17 @@ pub(crate) async fn brought_token_is_not_adopted(grader: &mut Grader) -> Judged 
 }
 
 /// Returns a token that looks like those of the app, but that the app has not created.
-async fn made_up(grader: &mut Grader, cookie: &str) -> Result<String, NotHeld> {
-    let user = grader.logged_in().await?;
+fn made_up(user: &LoggedIn, cookie: &str) -> String {
     let value = user.visitor.cookie(cookie).unwrap_or_default();
     let mut noise = random::hexadecimal::<32>().into_bytes().into_iter().cycle();
     // The same length and punctuation.
-    Ok(value
+    value
         .chars()
         .map(|letter| match letter {
             letter if letter.is_ascii_alphanumeric() => noise.next().map_or('0', char::from),
             other => other,
         })
-        .collect())
+        .collect()
 }
 
 pub(crate) async fn login_changes_the_token(grader: &mut Grader) -> Judged {
@@ -177,11 +195,11 @@ pub(crate) async fn login_changes_the_token(grader: &mut Grader) -> Judged {
 pub(crate) async fn made_up_token_leaves_no_key(grader: &mut Grader) -> Judged {
     grader.proxy()?;
     let cookie = grader.session_cookie().await?;
-    let token = made_up(grader, &cookie).await?;
     let user = grader.logged_in().await?;
+    let token = made_up(&user, &cookie);
     let other = changed(&user.visitor.cookie(&cookie).unwrap_or_default());
     for token in [token, other] {
-        let mut visitor = grader.visitor().with_cookie(&cookie, Some(&token));
+        let mut visitor = user.visitor.with_cookie(&cookie, Some(&token));
         let did = format!("a visit with the made-up cookie {cookie}={token}");
         creates_no_key(grader, &did, &mut visitor).await?;
     }
@@ -241,15 +259,27 @@ mod tests {
 
     #[test]
     fn bits_are_counted_by_length_and_alphabet() {
-        assert!(bits("4GZ4VGr6pVn-KbTYQ-jzN1oCkXZ9FQ4b9bbLlW2q0Aw", "x") >= 240.0);
-        assert!(bits("0d8f7a3c-4b1e-4f6a-9a0b-1c2d3e4f5a6b", "f") >= 128.0);
-        assert!(
-            bits(
-                "00000000000000000000000000000001",
-                "00000000000000000000000000000002"
-            ) < 8.0
-        );
-        assert!(bits("17954321", "2") < 128.0);
+        let bits =
+            |values: &[&str]| bits(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>());
+        // 16 bytes in base64, which may contain - and _.
+        assert!(bits(&["DP7-yA8uTrvbePcdroooTA", "7LbRdKZRqH-6ANHwAjtkMQ"]) >= 128.0);
+        let uuids = [
+            "0d8f7a3c-4b1e-4f6a-9a0b-1c2d3e4f5a6b",
+            "ba7d3f60-9c2e-4a18-8d5f-f0e1d2c3b4a5",
+        ];
+        assert!(bits(&uuids) >= 128.0);
+        let counted = [
+            "00000000000000000000000000000001",
+            "00000000000000000000000000000002",
+        ];
+        assert!(bits(&counted) < 8.0);
+        assert!(bits(&["17954321", "28465110"]) < 128.0);
+        // UUIDs of version 7 begin with the time.
+        let times = [
+            "01985b7e-3c10-7f6a-9a0b-1c2d3e4f5a6b",
+            "01985b7e-3c55-7a18-8d5f-f0e1d2c3b4a5",
+        ];
+        assert!(bits(&times) < 128.0);
     }
 
     #[test]

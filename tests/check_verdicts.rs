@@ -1,0 +1,139 @@
+//! `sessiontut check` judges apps that are right but unusual, and apps with session libraries.
+
+// Clippy's exemption for tests does not cover the functions that tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use support::check::{do_all, failed, grade_with, node_app, python_app, text, with_result};
+use support::ports::free_port;
+use support::process::required;
+use support::{RedisServer, tools};
+
+/// A peculiarity of `tests/unusual_apps/app.py`, the options that `check` needs, and the checks that it cannot judge or
+/// that advise something else.
+type Peculiarity = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+#[rustfmt::skip]
+const PECULIARITIES: &[Peculiarity] = &[
+    ("302", &[], &[], &[]),
+    ("CSRF", &[], &[], &[]),
+    ("JSON", &["--logged-in", "\"user\"", "--visits", r#""visits":\s*(\d+)"#], &[], &[]),
+    // The number is not the reply of a command.
+    ("JSON value", &[], &["number-is-hincrbys-reply"], &["visit-is-one-round-trip"]),
+    ("Lua", &[], &[], &[]),
+    ("RESP3", &[], &[], &[]),
+    ("always secure", &[], &[], &[]),
+    ("compression", &[], &[], &[]),
+    ("cookie name", &[], &[], &[]),
+    ("counter for all", &[], &[], &[]),
+    ("ends the old session later", &[], &[], &[]),
+    ("hexadecimal", &[], &[], &[]),
+    ("keep-alive off", &[], &[], &[]),
+    ("lazy session", &[], &[], &[]),
+    ("one thread", &[], &[], &[]),
+    ("rate limit", &[], &[], &[]),
+    ("redirects to the login", &[], &[], &[]),
+    ("retries", &[], &[], &[]),
+    ("rotates at each request", &[], &[], &[]),
+    ("signed id", &[], &[], &[]),
+    ("small pool", &[], &[], &[]),
+    ("sub-path", &[], &[], &[]),
+    ("tombstone", &[], &[], &[]),
+    ("two keys", &[], &[], &[]),
+];
+
+#[test]
+fn right_apps_pass_however_unusual_they_are() {
+    let redis = RedisServer::start();
+    do_all(PECULIARITIES, |(peculiarity, options, unknown, advice)| {
+        let url = format!("http://127.0.0.1:{}/shop", free_port());
+        let at_sub_path = ["--url", &url];
+        let options = match *peculiarity {
+            "sub-path" => &at_sub_path[..],
+            _ => options,
+        };
+        let app = python_app("tests/unusual_apps/app.py", &[peculiarity]);
+        let report = grade_with(options, &app, 4, 2, &redis.url());
+        let found = [
+            failed(&report, "must"),
+            with_result(&report, "not-judged", "must"),
+            failed(&report, "advice"),
+        ];
+        let expected = [&[], *unknown, *advice].map(|ids| ids.iter().copied().collect::<BTreeSet<_>>());
+        match found == expected {
+            true => Ok(()),
+            false => Err(format!("{peculiarity}: {found:?} instead of {expected:?}")),
+        }
+    });
+}
+
+/// The checks that an app with a session library fails, and the advice that it gets.
+type Faults = (&'static [&'static str], &'static [&'static str]);
+
+#[test]
+fn the_faults_of_session_libraries_are_named() {
+    let redis = RedisServer::start();
+    let express = node_app("tests/session_libraries/connect-redis", "connect-redis");
+    let express = vec![
+        text(&required("node", "nodejs")),
+        text(&express.path().join("app.js")),
+    ];
+    let libraries: [(&str, Vec<String>, Faults); 4] = [
+        // Saves the session with SET, even if it was deleted in the meantime.
+        (
+            "Flask-Session",
+            python_app("tests/session_libraries/flask_session_app.py", &[]),
+            (
+                &["held-request-revives-nothing"],
+                &["key-is-not-the-token", "unavailable-is-503"],
+            ),
+        ),
+        // Looks before it saves, but does not do both together. Treats silence as an empty session. Opens a connection
+        // per thread, and runserver starts a thread per request.
+        (
+            "Django",
+            python_app("tests/session_libraries/django_app.py", &[]),
+            (
+                &["held-request-revives-nothing"],
+                &[
+                    "connections-are-reused",
+                    "unavailable-is-503",
+                    "value-is-not-a-pickle",
+                ],
+            ),
+        ),
+        (
+            "connect-redis",
+            express,
+            (
+                &["held-request-revives-nothing"],
+                &["key-is-not-the-token", "logout-deletes-the-cookie"],
+            ),
+        ),
+        // Saves with SET XX, which does not create a key.
+        (
+            "tower-sessions",
+            vec![text(&tools::tower_sessions_app())],
+            (&[], &["key-is-not-the-token"]),
+        ),
+    ];
+    do_all(libraries, |(library, app, (must, advice))| {
+        let report = grade_with(&["--only-stage"], &app, 4, 2, &redis.url());
+        let found = [failed(&report, "must"), failed(&report, "advice")];
+        let expected = [must, advice].map(|ids| ids.iter().copied().collect::<BTreeSet<_>>());
+        match found == expected && with_result(&report, "not-judged", "must").is_empty() {
+            true => Ok(()),
+            false => Err(format!(
+                "{library}: {found:?} instead of {expected:?}: {report:#}"
+            )),
+        }
+    });
+}
