@@ -1,5 +1,7 @@
 //! Recognises the provider of a server, or the network in which its name is known, by the host name.
 
+use std::net::Ipv4Addr;
+
 /// A kind of host name, and the facts that apply to all servers with such a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hosting {
@@ -47,6 +49,12 @@ impl Hosting {
                 (!host.contains('.')).then_some(&SINGLE_WORD)
             }
         })
+    }
+
+    /// Returns the row that the port of a server with TLS and a private address makes likely.
+    pub(crate) fn of_tls_port(host: &str, port: u16) -> Option<&'static Self> {
+        let is_private = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_private());
+        (MEMORYSTORE.tls_port == Some(port) && is_private()).then_some(&MEMORYSTORE)
     }
 
     /// Whether the name is known only inside a network of containers or of the provider.
@@ -103,17 +111,28 @@ const SINGLE_WORD: Hosting = Hosting {
     ..CONTAINERS
 };
 
+/// Applications connect to the private IP addresses of the instances, so only the port shows the provider:
+/// <https://cloud.google.com/memorystore/docs/redis/connect-redis-instance>,
+/// <https://github.com/GoogleCloudPlatform/spring-cloud-gcp/issues/2735> (the port with TLS) and
+/// <https://cloud.google.com/memorystore/docs/redis/about-in-transit-encryption> (each instance has its own CA).
+const MEMORYSTORE: Hosting = Hosting {
+    service: "Google Cloud Memorystore",
+    tls_port: Some(6378),
+    check: "if this is Google Cloud Memorystore, which uses port 6378 for TLS, run this inside the network that is authorized \
+            for the instance (gcloud redis instances describe shows it): the address is known only there",
+    ..PRIVATE
+};
+
 /// The first row that matches the host name counts. The link before each row is the source of its facts.
-///
-/// Memorystore (Google Cloud) has no row, because applications connect to the IP addresses of its instances:
-/// <https://cloud.google.com/memorystore/docs/redis/connect-redis-instance>.
 const ALL: &[Hosting] = &[
-    // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html
+    // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html and
+    // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/serverless-public-endpoints-chapter.html
     Hosting {
         names: &["*.cache.amazonaws.com", "*.cache.amazonaws.com.cn"],
         service: "Amazon ElastiCache",
         is_aws: true,
-        check: "run this inside the VPC of the cache: ElastiCache is reachable only from there",
+        check: "run this inside the VPC of the cache: only serverless caches with a public endpoint are reachable from \
+                elsewhere",
         ..PRIVATE
     },
     // https://devcenter.heroku.com/articles/connecting-heroku-redis: TLS is required, certificates are self-signed
@@ -309,8 +328,17 @@ mod tests {
     }
 
     #[test]
+    fn memorystore_is_recognised_by_its_tls_port() {
+        let service = |host, port| Hosting::of_tls_port(host, port).map(|found| found.service);
+        assert_eq!(service("10.0.0.3", 6378), Some("Google Cloud Memorystore"));
+        for (host, port) in [("10.0.0.3", 6379), ("192.0.2.1", 6378), ("cache.example", 6378)] {
+            assert_eq!(service(host, port), None, "{host}:{port}");
+        }
+    }
+
+    #[test]
     fn advice_about_one_provider_mentions_aws_only_if_the_name_does() {
-        for row in ALL.iter().chain([&RENDER_INTERNAL, &SINGLE_WORD]) {
+        for row in ALL.iter().chain([&RENDER_INTERNAL, &SINGLE_WORD, &MEMORYSTORE]) {
             let text = format!("{} {}", row.service, row.check);
             let has_aws_term = ["AWS", "Amazon", "VPC", "EC2", "ElastiCache"]
                 .iter()

@@ -202,6 +202,14 @@ impl<'a> FixContext<'a> {
             .or_else(|| Hosting::of(self.host()))
     }
 
+    /// Who may run the server, if only its port shows it.
+    pub(super) fn possible_provider(&self) -> Option<&'static Hosting> {
+        let is_asked = self.target.tls && self.instance().is_none();
+        is_asked
+            .then(|| Hosting::of_tls_port(self.host(), self.port()))
+            .flatten()
+    }
+
     /// Who runs the server, if that is a provider. Then the host is not accessible.
     pub(super) fn provider(&self) -> Option<&'static Hosting> {
         self.hosting()

@@ -134,6 +134,10 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
          drops the packets; otherwise, the host is down, there is no route to it, or a firewall drops ping too",
     )
     .command(format!("ping -c 3 {}", at.numeric_host()))
+    .and_all(
+        at.possible_provider()
+            .map(|provider| advise("provider", provider.check)),
+    )
     .and_all(firewall)
     .and(
         "accept-queue",
@@ -555,10 +559,8 @@ fn is_blocked_here(at: &FixContext) -> bool {
 
 /// Whether the port looks like a mistyped 6379 or 6380, or is Memcached's port.
 fn is_port_typo(at: &FixContext) -> bool {
-    // Google Memorystore uses 6378 for TLS (https://cloud.google.com/memorystore/docs/redis/in-transit-encryption).
-    let is_memorystore = at.target.tls && at.port() == 6378;
     let typos = [6378, 6739, 6397, 6381, 6389, 6369, 3679, 7369, 637, 11211];
-    !is_memorystore && typos.contains(&at.port())
+    at.possible_provider().is_none() && typos.contains(&at.port())
 }
 
 /// The processes of this host that listen on the port.

@@ -2,6 +2,7 @@
 //! `host = …` lists of providers.
 
 use super::super::error::invalid;
+use super::super::hosting::Hosting;
 use super::super::intended::IntendedUrl;
 use super::super::parse::is_host;
 use super::{Meaning, is_full_host, meaning_of};
@@ -30,6 +31,9 @@ const NAMES: &[(&str, Role)] = &[
     ("redisport", Role::Port),
     ("redisuser", Role::User),
     ("redispassword", Role::Password),
+    ("redisssl", Role::Tls),
+    ("redistls", Role::Tls),
+    ("redisdb", Role::Db),
     ("hostname", Role::Host),
     ("host.name", Role::Host),
     ("endpoint", Role::Host),
@@ -44,6 +48,7 @@ const NAMES: &[(&str, Role)] = &[
     ("rediscli.auth", Role::Password),
     ("requirepass", Role::Password),
     ("auth.token", Role::Password),
+    ("ssl.bundle", Role::TlsBundle),
     ("ssl.enabled", Role::Tls),
     ("tls.enabled", Role::Tls),
     ("ssl", Role::Tls),
@@ -56,6 +61,10 @@ const NAMES: &[(&str, Role)] = &[
     ("db", Role::Db),
 ];
 
+/// The default port of StackExchange.Redis with `ssl=true`
+/// (<https://github.com/StackExchange/StackExchange.Redis/blob/main/src/StackExchange.Redis/ConfigurationOptions.cs>).
+const STACKEXCHANGE_TLS_PORT: u16 = 6380;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Url,
@@ -65,6 +74,8 @@ enum Role {
     User,
     Password,
     Tls,
+    /// The name of Spring's TLS settings: any name enables TLS.
+    TlsBundle,
     Db,
     /// The name of the primary that Sentinels watch.
     Primary,
@@ -139,7 +150,10 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             Some((name, value)) if is_nothing(value) => found.count += usize::from(role(&name).is_some()),
             Some((name, value)) => found.set(&format!("{group}.{name}"), unquoted(value))?,
             None if item.ends_with(':') => group = item.trim_end_matches(':').trim_matches(['"', '\'']),
-            None if found.count == 0 => found.add_host(item),
+            None if found.count == 0 => {
+                found.add_host(item);
+                found.has_bare_host = !found.url.hosts.is_empty();
+            }
             None => {}
         }
     }
@@ -214,7 +228,6 @@ impl Found {
         let is_certain = port.is_some() || (self.url.hosts.is_empty() && is_full_host(host));
         if is_host(host) && is_certain {
             self.url.hosts.push((host.to_owned(), port));
-            self.has_bare_host = true;
         }
     }
 
@@ -273,6 +286,7 @@ impl Found {
             Role::User => self.url.user = Some(value.to_owned()),
             Role::Password => self.url.password = Some(Secret::new(value)),
             Role::Tls => self.url.tls |= is_true(value) || super::schemes::says_tls(value),
+            Role::TlsBundle => self.url.tls = true,
             Role::Db => self.url.db = Some(value.parse().ok()?),
             Role::Primary => self.url.primary = Some(value.to_owned()),
             Role::Other => {}
@@ -293,6 +307,12 @@ impl Found {
         }
         if let (Some(port), [(_, slot @ None)]) = (self.port, &mut self.url.hosts[..]) {
             *slot = Some(port);
+        }
+        if self.has_bare_host && self.url.tls && self.url.primary.is_none() {
+            for (host, port) in &mut self.url.hosts {
+                let of_provider = || Hosting::of(host).and_then(|hosting| hosting.tls_port);
+                *port = port.or_else(of_provider).or(Some(STACKEXCHANGE_TLS_PORT));
+            }
         }
         let message = if self.has_bare_host {
             "this is a connection string of StackExchange.Redis (.NET, Azure), not a URL"
