@@ -118,7 +118,6 @@ pub(super) struct ConnectedClient {
     pub(super) name: RefCell<Vec<u8>>,
     /// Name and version of the client library.
     pub(super) library: RefCell<[Vec<u8>; 2]>,
-    pub(super) is_monitor: Cell<bool>,
     pub(super) channels: RefCell<BTreeSet<Vec<u8>>>,
     pub(super) transaction: RefCell<Option<QueuedTransaction>>,
     pub(super) watched_key_changed: ChangeFlag,
@@ -155,7 +154,6 @@ impl ConnectedClient {
             db: Cell::new(0),
             name: RefCell::default(),
             library: RefCell::default(),
-            is_monitor: Cell::new(false),
             channels: RefCell::default(),
             transaction: RefCell::default(),
             watched_key_changed: Rc::default(),
@@ -172,7 +170,8 @@ impl ConnectedClient {
         client
     }
 
-    /// Queues a reply. As in Redis, a client with too many unread replies is disconnected.
+    /// Queues a reply to a request of this client, whose task sends it next. As in Redis, a client with too many unread
+    /// replies is disconnected.
     pub(super) fn send(&self, reply: &Reply) {
         if self.state.get() == ConnectionState::Dead {
             return;
@@ -188,6 +187,11 @@ impl ConnectedClient {
         reply.encode(self.protocol.get(), &mut output);
         let added = output.len() - before;
         self.keeps(Kept::Replies, self.unsent() + added);
+    }
+
+    /// Queues a message that another client has caused.
+    pub(super) fn send_from_outside(&self, message: &Reply) {
+        self.send(message);
         self.wake.notify_one();
     }
 

@@ -120,9 +120,10 @@ impl ConnectionTask {
     /// Runs the complete requests. Returns whether there may be more.
     fn run_requests(&mut self, server: &SharedState) -> bool {
         let client = &self.client;
-        let began = Instant::now();
+        let end_of_turn = Instant::now() + TURN;
         for _ in 0..REQUESTS_PER_TURN {
-            if began.elapsed() > TURN {
+            let now = Instant::now();
+            if now > end_of_turn {
                 return true;
             }
             if client.state.get() != ConnectionState::Open || client.pause.get().is_some() {
@@ -134,7 +135,7 @@ impl ConnectionTask {
             };
             match self.reader.next(limits) {
                 Ok(Some(words)) if words.is_empty() => {}
-                Ok(Some(words)) => commands::run(&mut server.borrow_mut(), client, words),
+                Ok(Some(words)) => commands::run(&mut server.borrow_mut(), client, words, now),
                 Ok(None) => return false,
                 Err(error) => {
                     let text = format!("ERR Protocol error: {}", error.0);

@@ -87,7 +87,11 @@ impl RequestReader {
                 None => return Ok(None),
                 Some(b'*') => match self.header("too big mbulk count string")? {
                     None => return Ok(None),
-                    Some(line) => Multibulk::announced(&line, limits)?,
+                    Some(line) => {
+                        let announced = Multibulk::announced(line, limits)?;
+                        self.at += line.len() + 2;
+                        announced
+                    }
                 },
                 Some(_) => return self.inline(),
             },
@@ -143,6 +147,7 @@ impl RequestReader {
             return Err(protocol_error("unauthenticated bulk length"));
         }
         let length = usize::try_from(length).map_err(|_| invalid())?;
+        self.at += line.len() + 2;
         // A word that is too long is refused when it is announced, before any byte of it is stored.
         if memory_of_word(length).saturating_add(open.cost) > limits.bytes {
             return Err(invalid());
@@ -151,16 +156,12 @@ impl RequestReader {
     }
 
     /// Returns the next line, up to its carriage return, once the byte after that has arrived.
-    fn header(&mut self, too_long: &str) -> Result<Option<Vec<u8>>, ProtocolError> {
+    fn header(&self, too_long: &str) -> Result<Option<&[u8]>, ProtocolError> {
         let rest = &self.received[self.at..];
         let end = rest.iter().take(LINE_LIMIT + 1).position(|byte| *byte == b'\r');
         match end {
             None if rest.len() > LINE_LIMIT => Err(protocol_error(too_long)),
-            Some(end) if end + 1 < rest.len() => {
-                let line = rest[..end].to_vec();
-                self.at += end + 2;
-                Ok(Some(line))
-            }
+            Some(end) if end + 1 < rest.len() => Ok(Some(&rest[..end])),
             _ => Ok(None),
         }
     }
@@ -205,8 +206,9 @@ fn protocol_error(text: impl Into<String>) -> ProtocolError {
 
 /// Parses an integer in the only notation that Redis accepts (`string2ll`): without `+` and leading zeros.
 pub(super) fn integer(text: &[u8]) -> Option<i64> {
-    let number: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    (number.to_string().as_bytes() == text).then_some(number)
+    let is_canonical = matches!(text, [b'0'] | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..]);
+    let number = std::str::from_utf8(text).ok().filter(|_| is_canonical)?;
+    number.parse().ok()
 }
 
 /// Splits a line into words as Redis and redis-cli do (`sdssplitargs`), with quotes, and escapes in double quotes.

@@ -1,6 +1,6 @@
 //! The server itself: a listener on a loopback address, in a separate thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -217,6 +217,7 @@ fn run(
         let mut state = ServerState {
             store: Store::default(),
             clients: BTreeMap::new(),
+            monitors: BTreeSet::new(),
             channels: BTreeMap::new(),
             password: options.password,
             limits: options.limits,

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Instant;
 
 use ring::digest::{Context, SHA256, digest};
 
@@ -118,7 +119,7 @@ pub(super) fn restore(content: &[u8], server: &mut ServerState) {
         reader.feed(part);
         while let Ok(Some(words)) = reader.next(limits) {
             if !words.is_empty() {
-                commands::run(server, &client, words);
+                commands::run(server, &client, words, Instant::now());
                 client.note_sent(client.take_output().len());
             }
         }

@@ -83,6 +83,8 @@ impl ServerLimits {
 pub(super) struct ServerState {
     pub(super) store: Store,
     pub(super) clients: BTreeMap<u64, Rc<ConnectedClient>>,
+    /// The ids of the clients that use MONITOR.
+    pub(super) monitors: BTreeSet<u64>,
     /// Channels, and the ids of their subscribers.
     pub(super) channels: BTreeMap<Vec<u8>, BTreeSet<u64>>,
     pub(super) password: Option<Secret>,
@@ -114,6 +116,7 @@ impl ServerState {
     /// Removes a connection that has ended.
     pub(super) fn remove_client(&mut self, client: &ConnectedClient) {
         self.clients.remove(&client.id);
+        self.monitors.remove(&client.id);
         self.unwatch(client);
         self.unsubscribe_all(client);
     }
@@ -174,7 +177,7 @@ impl ServerState {
             Reply::text(message),
         ]);
         for client in subscribers.iter().filter_map(|id| self.clients.get(id)) {
-            client.send(&push);
+            client.send_from_outside(&push);
             self.enforce_memory_limit();
         }
         subscribers.len()
@@ -187,16 +190,14 @@ impl ServerState {
         command: &CommandInfo,
         words: &[Vec<u8>],
     ) {
-        let is_monitor = |client: &&Rc<ConnectedClient>| {
-            client.is_monitor.get() && client.state.get() == ConnectionState::Open
-        };
-        let mut monitors = self.clients.values().filter(is_monitor).peekable();
-        if monitors.peek().is_some() && !command.has_flag("admin") {
-            let line = Reply::Status(monitor_line(client, words).into());
-            for monitor in monitors {
-                monitor.send(&line);
-                self.enforce_memory_limit();
-            }
+        if self.monitors.is_empty() || command.has_flag("admin") {
+            return;
+        }
+        let line = Reply::Status(monitor_line(client, words).into());
+        let monitors = self.monitors.iter().filter_map(|id| self.clients.get(id));
+        for monitor in monitors.filter(|monitor| monitor.state.get() == ConnectionState::Open) {
+            monitor.send_from_outside(&line);
+            self.enforce_memory_limit();
         }
     }
 }

@@ -135,12 +135,15 @@ impl Store {
 
     /// Creates or replaces a key.
     pub(super) fn put(&mut self, db: usize, name: &[u8], value: Value, expires: Option<Moment>) {
-        self.take(db, name);
-        self.used += cost(name, &value);
-        let name: Rc<[u8]> = name.into();
-        self.databases[db].insert(Rc::clone(&name), KeyEntry { value, expires: None });
-        self.schedule(db, &name, expires);
-        self.changed(db, &name);
+        if let Some((_, entry)) = self.databases[db].get_mut(name) {
+            self.used = (self.used + value.bytes()).saturating_sub(entry.value.bytes());
+            entry.value = value;
+        } else {
+            self.used += cost(name, &value);
+            self.databases[db].insert(name.into(), KeyEntry { value, expires: None });
+        }
+        self.schedule(db, name, expires);
+        self.changed(db, name);
     }
 
     /// Changes a value in place, and removes its key if it is empty afterwards. The caller must call

@@ -11,6 +11,7 @@ use crate::practice::client::{ConnectedClient, ConnectionState, Kept};
 use crate::practice::command::{CommandError, CommandResult, Invocation, SYNTAX, wrong_arity};
 use crate::practice::reply::{Protocol, Reply};
 use crate::practice::request::integer;
+use crate::practice::state::ServerState;
 use crate::practice::store::DATABASES;
 
 pub(super) fn ping(call: &mut Invocation<'_>) -> CommandResult {
@@ -57,7 +58,7 @@ pub(super) fn reset(call: &mut Invocation<'_>) -> CommandResult {
     client.take_transaction();
     call.state.unwatch(client);
     call.state.unsubscribe_all(client);
-    client.is_monitor.set(false);
+    call.state.monitors.remove(&client.id);
     client.db.set(0);
     client.protocol.set(Protocol::Resp2);
     client.name.borrow_mut().clear();
@@ -189,7 +190,7 @@ pub(super) fn client_id(client: &ConnectedClient) -> Reply {
 }
 
 pub(super) fn client_info(call: &mut Invocation<'_>) -> CommandResult {
-    Ok(Reply::Verbatim(format!("{}\n", description(call.client))))
+    Ok(Reply::Verbatim(format!("{}\n", description(call.state, call.client))))
 }
 
 pub(super) fn client_setname(call: &mut Invocation<'_>) -> CommandResult {
@@ -249,7 +250,7 @@ pub(super) fn client_list(call: &mut Invocation<'_>) -> CommandResult {
         }
         _ => return Err(SYNTAX),
     }
-    let lines = clients.iter().map(|client| description(client) + "\n");
+    let lines = clients.iter().map(|client| description(call.state, client) + "\n");
     Ok(Reply::Verbatim(call.collect(lines)?.concat()))
 }
 
@@ -275,9 +276,9 @@ pub(super) fn client_kill(call: &mut Invocation<'_>) -> CommandResult {
 }
 
 /// Formats a client as CLIENT LIST does. Values that this server does not measure are 0.
-fn description(client: &ConnectedClient) -> String {
+fn description(state: &ServerState, client: &ConnectedClient) -> String {
     let flags = match client {
-        _ if client.is_monitor.get() => "O",
+        _ if state.monitors.contains(&client.id) => "O",
         _ if client.is_subscriber() => "P",
         _ if client.transaction.borrow().is_some() => "x",
         _ => "N",

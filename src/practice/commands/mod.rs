@@ -30,8 +30,7 @@ use super::store::wall_clock;
 const QUEUED_COST: usize = 2 * size_of::<(&CommandInfo, Words)>() + 32;
 
 /// Runs one request of a client, and queues the reply.
-pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: Words) {
-    let now = Instant::now();
+pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: Words, now: Instant) {
     client.last_seen.set(now);
     client.late_from.set(now + client.limits.run_time);
     if is_http(&words[0]) {
@@ -121,17 +120,16 @@ fn check(
     if !client.is_authenticated.get() && !command.has_flag("no_auth") {
         return Err("NOAUTH Authentication required.".into());
     }
-    let in_transaction = client.transaction.borrow().is_some();
-    let ends_transaction = matches!(command.name, "exec" | "discard" | "multi" | "quit" | "reset");
-    let needs_memory = command.has_flag("denyoom") || (in_transaction && !ends_transaction);
-    if needs_memory && state.store.used > state.limits.data {
-        return Err(OUT_OF_MEMORY);
+    if state.store.used > state.limits.data {
+        let in_transaction = client.transaction.borrow().is_some();
+        let ends_transaction = matches!(command.name, "exec" | "discard" | "multi" | "quit" | "reset");
+        if command.has_flag("denyoom") || (in_transaction && !ends_transaction) {
+            return Err(OUT_OF_MEMORY);
+        }
     }
-    let is_for_subscribers = matches!(
-        command.name,
-        "ping" | "subscribe" | "unsubscribe" | "quit" | "reset"
-    );
-    if client.protocol.get() == Protocol::Resp2 && client.is_subscriber() && !is_for_subscribers {
+    let is_limited = client.is_subscriber() && client.protocol.get() == Protocol::Resp2;
+    let is_for_subscribers = |name| matches!(name, "ping" | "subscribe" | "unsubscribe" | "quit" | "reset");
+    if is_limited && !is_for_subscribers(command.name) {
         return Err(format!(
             "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
              allowed in this context",

@@ -35,7 +35,7 @@ pub(super) fn monitor(call: &mut Invocation<'_>) -> CommandResult {
     if call.in_transaction {
         return Err("ERR MONITOR isn't allowed for DENY BLOCKING client".into());
     }
-    call.client.is_monitor.set(true);
+    call.state.monitors.insert(call.client.id);
     Ok(Reply::Ok)
 }
 
