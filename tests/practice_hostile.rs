@@ -363,6 +363,20 @@ fn in_a_flood_of_connections_a_client_that_sends_the_password_at_once_gets_in() 
 }
 
 #[test]
+fn clients_that_all_connect_before_they_log_in_are_all_served() {
+    let server = with_password(ServerLimits::default());
+    let mut clients: Vec<TcpStream> = (0..200).map(|_| connect(server.address())).collect();
+    for client in &mut clients {
+        client.write_all(b"AUTH right\r\nPING\r\n").unwrap();
+    }
+    for client in &mut clients {
+        let mut replies = [0; 12];
+        client.read_exact(&mut replies).unwrap();
+        assert_eq!(&replies, b"+OK\r\n+PONG\r\n");
+    }
+}
+
+#[test]
 fn a_client_that_does_not_log_in_in_time_is_disconnected() {
     let server = with_password(ServerLimits {
         login: Duration::from_millis(200),

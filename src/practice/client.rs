@@ -108,11 +108,8 @@ pub(super) struct ConnectedClient {
     pub(super) last_seen: Cell<Instant>,
     pub(super) last_command: Cell<&'static str>,
     pub(super) state: Cell<ConnectionState>,
-    pub(super) is_authenticated: Cell<bool>,
-    /// When the client connected, or logged out with RESET.
-    pub(super) stranger_since: Cell<Instant>,
-    /// When a client that has not logged in is disconnected.
-    pub(super) log_in_until: Cell<Option<Instant>>,
+    /// When a client that has not logged in connected, or logged out with RESET.
+    pub(super) stranger_since: Cell<Option<Instant>>,
     pub(super) protocol: Cell<Protocol>,
     pub(super) db: Cell<usize>,
     pub(super) name: RefCell<Vec<u8>>,
@@ -147,9 +144,7 @@ impl ConnectedClient {
             last_seen: Cell::new(now),
             last_command: Cell::new("NULL"),
             state: Cell::new(ConnectionState::Open),
-            is_authenticated: Cell::new(server.password.is_none()),
-            stranger_since: Cell::new(now),
-            log_in_until: Cell::new(None),
+            stranger_since: Cell::new(None),
             protocol: Cell::new(Protocol::Resp2),
             db: Cell::new(0),
             name: RefCell::default(),
@@ -167,6 +162,7 @@ impl ConnectedClient {
             wake: Notify::new(),
         });
         server.clients.insert(client.id, Rc::clone(&client));
+        server.set_logged_in(&client, server.password.is_none());
         client
     }
 
@@ -206,6 +202,11 @@ impl ConnectedClient {
             self.account.clear();
         }
         self.wake.notify_one();
+    }
+
+    /// Whether the client has logged in, or need not do so.
+    pub(super) fn is_logged_in(&self) -> bool {
+        self.stranger_since.get().is_none()
     }
 
     /// Whether the client has subscribed to a channel. In RESP2, such a client can run only a few commands.
@@ -262,7 +263,7 @@ impl ConnectedClient {
     }
 
     fn check_room(&self, bytes: usize) -> Result<(), CommandError> {
-        let most = if self.is_authenticated.get() {
+        let most = if self.is_logged_in() {
             self.limits.client_memory
         } else {
             self.limits.stranger_memory

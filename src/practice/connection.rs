@@ -22,14 +22,7 @@ const TURN: Duration = Duration::from_millis(5);
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends, and removes it from the server's state.
-/// The client must log in within `login`.
-pub(super) async fn serve(
-    stream: TcpStream,
-    client: Rc<ConnectedClient>,
-    login: Duration,
-    server: SharedState,
-) {
-    client.log_in_until.set(Instant::now().checked_add(login));
+pub(super) async fn serve(stream: TcpStream, client: Rc<ConnectedClient>, server: SharedState) {
     let mut task = ConnectionTask {
         stream,
         client: Rc::clone(&client),
@@ -91,8 +84,7 @@ impl ConnectionTask {
                 Some(Pause::Until(moment)) => Some(moment),
                 Some(Pause::Forever) | None => None,
             };
-            let is_stranger = !client.is_authenticated.get();
-            let login = client.log_in_until.get().filter(|_| is_stranger);
+            let login = client.stranger_since.get().map(|since| since + client.limits.login);
             let patience = [self.blocked_since, self.request_began.filter(|_| pause.is_none())]
                 .map(|since| since.map(|since| since + client.limits.patience));
             let give_up = patience.into_iter().chain([login]).flatten().min();
@@ -131,7 +123,7 @@ impl ConnectionTask {
             }
             let limits = RequestLimits {
                 bytes: client.limits.request,
-                is_authenticated: client.is_authenticated.get(),
+                is_authenticated: client.is_logged_in(),
             };
             match self.reader.next(limits) {
                 Ok(Some(words)) if words.is_empty() => {}

@@ -60,11 +60,7 @@ const SHARE_OF_SAVES: u32 = 20;
 /// The client name of the connection that each attached process keeps open.
 pub(super) const ATTACHED: &str = "sessiontut-attached";
 /// How long a client may take to log in even if others want its place.
-const LEAST_TIME: Duration = Duration::from_millis(500);
-/// How long a client may take to log in if it connects while no place is free.
-const AT_ONCE: Duration = Duration::from_millis(15);
-/// Clients that have not logged in are at most this many times the limit, together with those that must do so at once.
-const HURRIED: usize = 4;
+const LEAST_TIME: Duration = Duration::from_millis(15);
 /// How often a server that is ending looks for attached processes.
 const RECOUNT: Duration = Duration::from_millis(10);
 /// Connections that may wait to be accepted.
@@ -217,6 +213,7 @@ fn run(
         let mut state = ServerState {
             store: Store::default(),
             clients: BTreeMap::new(),
+            strangers: BTreeSet::new(),
             monitors: BTreeSet::new(),
             channels: BTreeMap::new(),
             password: options.password,
@@ -266,6 +263,7 @@ async fn accept(listener: &TcpListener, state: &SharedState) {
         match listener.accept().await {
             Ok((stream, peer)) => admit(stream, peer, state),
             // No file descriptors are left, or the client has already disconnected.
+            Err(_) if drop_oldest_stranger(&mut state.borrow_mut()) => tokio::task::yield_now().await,
             Err(_) => tokio::time::sleep(HEARTBEAT).await,
         }
     }
@@ -279,41 +277,31 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let _ = stream.set_nodelay(true);
     let mut server = state.borrow_mut();
     server.statistics.connections += 1;
-    let login = match server.password {
-        Some(_) => time_to_log_in(&mut server),
-        None => (server.clients.len() < server.limits.clients).then_some(Duration::MAX),
+    let has_room = match server.password {
+        // So there is always room for clients that know the password.
+        Some(_) => server.strangers.len() < server.limits.strangers || drop_oldest_stranger(&mut server),
+        None => server.clients.len() < server.limits.clients,
     };
-    let Some(login) = login else {
+    if !has_room {
         server.statistics.rejected += 1;
         // The send buffer of a new connection is empty, so the line fits.
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
         return;
     };
     let client = ConnectedClient::enter(&mut server, peer, local);
-    tokio::task::spawn_local(connection::serve(stream, client, login, Rc::clone(state)));
+    tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(state)));
 }
 
-/// Makes room for a client that has not logged in, and returns how long it may take to do so. There is no room for it if
-/// too many others are connecting.
-///
-/// So there is always room for clients that know the password. If all places are taken, the oldest client loses its place. If
-/// even the oldest has just connected, as in a flood of connections, the new one must send its password at once.
-fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
-    let strangers = server.clients_that_are(false).count();
-    if strangers < server.limits.strangers {
-        return Some(server.limits.login);
-    }
-    let oldest = server
-        .clients_that_are(false)
-        .min_by_key(|client| client.stranger_since.get())
-        .filter(|oldest| oldest.stranger_since.get().elapsed() > LEAST_TIME)
-        .map(Rc::clone);
-    if let Some(oldest) = oldest {
-        oldest.end(ConnectionState::Dead);
-        server.remove_client(&oldest);
-        return Some(server.limits.login);
-    }
-    (strangers < server.limits.strangers * HURRIED).then_some(AT_ONCE)
+/// Disconnects the client that has had the most time to log in. Returns false if even this one has just connected.
+fn drop_oldest_stranger(server: &mut ServerState) -> bool {
+    let oldest = server.strangers.first();
+    let oldest = oldest.filter(|(since, _)| since.elapsed() > LEAST_TIME);
+    let Some(oldest) = oldest.and_then(|(_, id)| server.clients.get(id)).map(Rc::clone) else {
+        return false;
+    };
+    oldest.end(ConnectionState::Dead);
+    server.remove_client(&oldest);
+    true
 }
 
 async fn expire_and_save(state: &SharedState, saver: &mut Saver) {

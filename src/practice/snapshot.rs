@@ -105,7 +105,7 @@ pub(super) fn restore(content: &[u8], server: &mut ServerState) {
     let limits_of_server = std::mem::replace(&mut server.limits, ServerLimits::unlimited());
     let no_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let client = ConnectedClient::enter(server, no_address, no_address);
-    client.is_authenticated.set(true);
+    server.set_logged_in(&client, true);
     let limits = RequestLimits {
         bytes: usize::MAX,
         is_authenticated: true,

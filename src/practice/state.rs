@@ -24,7 +24,7 @@ const LONGEST_SHOWN: usize = 256 * 1024;
 pub struct ServerLimits {
     /// Connections of clients that have logged in.
     pub clients: usize,
-    /// Connections of clients that have not logged in. A further one takes the place of the oldest, or must log in at once.
+    /// Connections of clients that have not logged in. A further one takes the place of the oldest.
     pub strangers: usize,
     /// Bytes of the data set; beyond them, writes get Redis's OOM error.
     pub data: usize,
@@ -50,7 +50,7 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             clients: 1024,
-            strangers: 64,
+            strangers: 256,
             data: 64 * MEGABYTE,
             request: 16 * MEGABYTE,
             reply: 20 * MEGABYTE,
@@ -83,6 +83,8 @@ impl ServerLimits {
 pub(super) struct ServerState {
     pub(super) store: Store,
     pub(super) clients: BTreeMap<u64, Rc<ConnectedClient>>,
+    /// The clients that have not logged in, by the time since when.
+    pub(super) strangers: BTreeSet<(Instant, u64)>,
     /// The ids of the clients that use MONITOR.
     pub(super) monitors: BTreeSet<u64>,
     /// Channels, and the ids of their subscribers.
@@ -117,28 +119,35 @@ impl ServerState {
     pub(super) fn remove_client(&mut self, client: &ConnectedClient) {
         self.clients.remove(&client.id);
         self.monitors.remove(&client.id);
+        if let Some(since) = client.stranger_since.get() {
+            self.strangers.remove(&(since, client.id));
+        }
         self.unwatch(client);
         self.unsubscribe_all(client);
     }
 
-    /// Disconnects the clients that take the most memory, until all together are within the limit.
+    /// Records that a client has logged in, or that it must log in from now on.
+    pub(super) fn set_logged_in(&mut self, client: &ConnectedClient, is_logged_in: bool) {
+        let since = (!is_logged_in).then(Instant::now);
+        if let Some(before) = client.stranger_since.replace(since) {
+            self.strangers.remove(&(before, client.id));
+        }
+        self.strangers.extend(since.map(|since| (since, client.id)));
+    }
+
+    /// Disconnects the clients that take the most memory, until all together are within the limit. Clients that have not
+    /// logged in go first.
     pub(super) fn enforce_memory_limit(&self) {
         while self.kept.get() > self.limits.clients_memory {
             let open = self
                 .clients
                 .values()
                 .filter(|client| client.state.get() != ConnectionState::Dead);
-            let Some(largest) = open.max_by_key(|client| client.memory()) else {
+            let Some(largest) = open.max_by_key(|client| (!client.is_logged_in(), client.memory())) else {
                 return;
             };
             largest.end(ConnectionState::Dead);
         }
-    }
-
-    /// The connections of clients that have logged in (`true`), or have not.
-    pub(super) fn clients_that_are(&self, authenticated: bool) -> impl Iterator<Item = &Rc<ConnectedClient>> {
-        let clients = self.clients.values();
-        clients.filter(move |client| client.is_authenticated.get() == authenticated)
     }
 
     pub(super) fn unwatch(&mut self, client: &ConnectedClient) {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
 
 use super::arguments::{is, out_of_range, shown};
 use super::server::VERSION;
@@ -62,10 +61,7 @@ pub(super) fn reset(call: &mut Invocation<'_>) -> CommandResult {
     client.db.set(0);
     client.protocol.set(Protocol::Resp2);
     client.name.borrow_mut().clear();
-    client.is_authenticated.set(call.state.password.is_none());
-    let now = Instant::now();
-    client.stranger_since.set(now);
-    client.log_in_until.set(Some(now + client.limits.login));
+    call.state.set_logged_in(client, call.state.password.is_none());
     Ok(Reply::Status("RESET".into()))
 }
 
@@ -83,7 +79,7 @@ pub(super) fn auth(call: &mut Invocation<'_>) -> CommandResult {
     .map(|()| Reply::Ok)
 }
 
-fn log_in(call: &Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
+fn log_in(call: &mut Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
     let is_right = match &call.state.password {
         None => true,
         Some(expected) => is_same(expected.reveal().as_bytes(), password),
@@ -91,12 +87,12 @@ fn log_in(call: &Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(), Com
     if user != b"default" || !is_right {
         return Err("WRONGPASS invalid username-password pair or user is disabled.".into());
     }
-    if !call.client.is_authenticated.get() {
-        if call.state.clients_that_are(true).count() >= call.state.limits.clients {
+    if !call.client.is_logged_in() {
+        if call.state.clients.len() - call.state.strangers.len() >= call.state.limits.clients {
             call.client.end(ConnectionState::Closing);
             return Err("ERR max number of clients reached".into());
         }
-        call.client.is_authenticated.set(true);
+        call.state.set_logged_in(call.client, true);
     }
     Ok(())
 }
@@ -141,7 +137,7 @@ pub(super) fn hello(call: &mut Invocation<'_>) -> CommandResult {
     if let Some((user, password)) = login {
         log_in(call, user, password)?;
     }
-    if !call.client.is_authenticated.get() {
+    if !call.client.is_logged_in() {
         return Err("NOAUTH HELLO must be called with the client already authenticated, otherwise the \
              HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time".into());
     }

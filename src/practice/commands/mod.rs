@@ -40,7 +40,7 @@ pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: 
     state.store.advance(wall_clock());
     state.statistics.commands += 1;
     client.reply_budget.set(client.limits.reply);
-    if client.is_authenticated.get()
+    if client.is_logged_in()
         && let Some(reply) = state.fault.reply(&words, state.port)
     {
         client.send(&reply);
@@ -117,7 +117,7 @@ fn check(
     if !command.accepts(words.len()) {
         return Err(wrong_arity(command));
     }
-    if !client.is_authenticated.get() && !command.has_flag("no_auth") {
+    if !client.is_logged_in() && !command.has_flag("no_auth") {
         return Err("NOAUTH Authentication required.".into());
     }
     if state.store.used > state.limits.data {
