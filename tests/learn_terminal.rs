@@ -599,6 +599,30 @@ fn in_a_lesson(body: &str) -> (Learner, Terminal) {
 }
 
 #[test]
+fn every_key_has_a_ttl_while_the_program_waits_for_the_learner() {
+    let (learner, terminal) = in_a_lesson(
+        "```redis\n> SET sessiontut:a 1\nOK\n> TTL sessiontut:a\n(integer) -1\n```\n\n\
+         ```redis try\n> MULTI\nOK\n> INCR sessiontut:a\nQUEUED\n> EXEC\n1) (integer) 2\n```\n\n\
+         ```redis check\n> MGET sessiontut:a\n1) \"2\"\n> TTL sessiontut:a\n(integer) -1\n```\n\nText.\n",
+    );
+    let has_ttl = || (learner.server.pttl("sessiontut:a") > 0).then_some(());
+    terminal.wait_for("Enter run");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("redis>");
+    wait::wait_for("a TTL after a command", has_ttl);
+    for (command, reply) in [("MULTI", "OK"), ("INCR sessiontut:a", "QUEUED")] {
+        terminal.line(command);
+        terminal.wait_for(reply);
+        wait::wait_for("a TTL in a transaction", has_ttl);
+    }
+    terminal.line("EXEC");
+    terminal.wait_for(shown::CORRECT);
+    wait::wait_for("a TTL after the transaction", has_ttl);
+    terminal.signal("KILL");
+    assert_eq!(has_ttl(), Some(()));
+}
+
+#[test]
 fn a_key_pressed_during_a_countdown_has_no_effect() {
     let (learner, terminal) =
         in_a_lesson("```redis after=3s\n> PING\nPONG\n```\n\nThat was it.\n\n## Second\n\nText.\n");

@@ -18,8 +18,8 @@ const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 /// The most keys that one command removes.
 const KEYS_TOGETHER: usize = 100;
 
-/// The TTL of keys during a pause: longer than any pause.
-const PAUSE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// The TTL, in seconds, of keys that the lesson has created without one, while the learner reads: longer than any pause.
+const PAUSE_TTL: i64 = 24 * 60 * 60;
 /// Time limit for setting or removing these TTLs.
 const PAUSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -36,6 +36,8 @@ pub(crate) struct Sandbox {
     node: Option<Vec<u8>>,
     /// The keys after the last command; `None` if they are unknown.
     snapshot: Option<Snapshot>,
+    /// The keys that [`Sandbox::pause`] has given a TTL.
+    paused: BTreeSet<Vec<u8>>,
 }
 
 impl Sandbox {
@@ -48,6 +50,7 @@ impl Sandbox {
             is_watching: false,
             node: None,
             snapshot: None,
+            paused: BTreeSet::new(),
         }
     }
 
@@ -82,6 +85,10 @@ impl Sandbox {
         self.keys.extend(keys.iter().map(|key| key.to_vec()));
         let is = |name: &[u8]| words.first().is_some_and(|word| word.eq_ignore_ascii_case(name));
         let ends = is(b"EXEC") || is(b"DISCARD");
+        if is(b"MULTI") || is(b"WATCH") {
+            // Until EXEC, this program must not change the keys.
+            self.pause();
+        }
         self.is_watching |= is(b"WATCH");
         if self.is_in_transaction() {
             if self.connection.is_cluster() && self.node.is_none() {
@@ -104,6 +111,7 @@ impl Sandbox {
         let reply = self.ask(words)?;
         if ends {
             self.end_transaction();
+            self.resume();
         } else if self.is_in_transaction() || is(b"MULTI") && reply == Value::Okay {
             self.transaction.push(words.to_vec());
         }
@@ -124,6 +132,7 @@ impl Sandbox {
     /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn clear(&mut self) -> Result<(), SendError> {
         self.snapshot = None;
+        self.paused.clear();
         if self.is_in_transaction() {
             self.send(&[b"DISCARD".to_vec()])?;
         }
@@ -133,37 +142,38 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Sets a TTL on the keys without one, and returns these keys. If the program is killed during a pause, nothing else
-    /// would remove them.
-    pub(crate) fn begin_pause(&mut self) -> Vec<Vec<u8>> {
+    /// Sets a TTL on the keys without one: if the program is killed while the learner reads, nothing else would remove them.
+    /// Only the moments between a command of the lesson and this function remain.
+    pub(super) fn pause(&mut self) {
         // A change by this program would abort a transaction that watches the key.
         if self.is_in_transaction() || self.is_watching {
-            return Vec::new();
+            return;
         }
         let deadline = Deadline::after(PAUSE_WITHIN);
-        let mut keys: Vec<Vec<u8>> = self.keys.iter().cloned().collect();
-        keys.retain(|key| {
-            let ttl = PAUSE_TTL.as_secs().to_string();
-            let (read, set) = (
-                [b"TTL".as_slice(), key],
-                [b"EXPIRE".as_slice(), key, ttl.as_bytes()],
-            );
-            self.connection.ask_at_the_end(&read, deadline) == Some(Value::Int(-1))
-                && self.connection.ask_at_the_end(&set, deadline) == Some(Value::Int(1))
-        });
-        keys
+        let ttl = PAUSE_TTL.to_string();
+        for key in self.keys.clone() {
+            let mut replies = |words: &[&str], expected: i64| {
+                let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+                let command = [&[words[0], &key], &words[1..]].concat();
+                self.connection.ask_at_the_end(&command, deadline) == Some(Value::Int(expected))
+            };
+            // PERSIST changes nothing here. It shows whether this user is allowed to remove the TTL again.
+            if replies(&["TTL"], -1) && replies(&["PERSIST"], 0) && replies(&["EXPIRE", &ttl], 1) {
+                self.paused.insert(key);
+            }
+        }
     }
 
-    /// Removes the TTLs that [`Self::begin_pause`] has set, unless they were changed meanwhile.
-    pub(crate) fn end_pause(&mut self, keys: &[Vec<u8>]) {
+    /// Removes the TTLs that [`Self::pause`] has set, unless they were changed meanwhile.
+    pub(super) fn resume(&mut self) {
+        if self.is_in_transaction() || self.is_watching {
+            return;
+        }
         let deadline = Deadline::after(PAUSE_WITHIN);
-        for key in keys {
-            let ttl = self
-                .connection
-                .ask_at_the_end(&[b"TTL".as_slice(), key], deadline);
-            if matches!(ttl, Some(Value::Int(seconds)) if seconds.unsigned_abs() > PAUSE_TTL.as_secs() / 2) {
-                self.connection
-                    .ask_at_the_end(&[b"PERSIST".as_slice(), key], deadline);
+        for key in std::mem::take(&mut self.paused) {
+            let mut ask = |name: &[u8]| self.connection.ask_at_the_end(&[name, &key], deadline);
+            if matches!(ask(b"TTL"), Some(Value::Int(left)) if left > PAUSE_TTL / 2) {
+                ask(b"PERSIST");
             }
         }
     }
@@ -230,7 +240,7 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Notes the keys before the learner reads on.
+    /// Notes the keys before the learner reads on, and sets a TTL on those without one.
     pub(super) fn remember(&mut self) {
         self.snapshot = None;
         // A change of a watched key would end its transaction.
@@ -240,6 +250,9 @@ impl Sandbox {
         let keys: Vec<Vec<u8>> = self.keys.iter().cloned().collect();
         // If Redis is unavailable, the next command reports it.
         self.snapshot = Snapshot::take(self, &keys).ok();
+        if self.snapshot.is_some() {
+            self.pause();
+        }
     }
 
     /// Restores the keys as they were at the last [`Sandbox::remember`]. Returns the names of those that were missing.
@@ -247,6 +260,7 @@ impl Sandbox {
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
     pub(super) fn restore(&mut self, restore: Restore) -> Result<Vec<String>, SendError> {
+        self.resume();
         match self.snapshot.take() {
             Some(snapshot) => snapshot.restore(self, restore),
             None => Ok(Vec::new()),

@@ -177,9 +177,8 @@ impl Course<'_> {
         for words in &shell.commands {
             let app = self.progress.record.app.as_deref().unwrap_or_default();
             let words = with_app(words, app);
-            let paused = self.sandbox.begin_pause();
             all_succeeded &= self.run_own(shell.fence.line, &words);
-            self.sandbox.end_pause(&paused);
+            self.sandbox.pause();
             self.sandbox.connection.stop().check()?;
             self.check_time()?;
         }
@@ -278,9 +277,9 @@ impl Course<'_> {
         let Some(wait) = wait else {
             return Ok(());
         };
-        let paused = self.sandbox.begin_pause();
+        self.sandbox.pause();
         let waited = self.count_down(wait);
-        self.sandbox.end_pause(&paused);
+        self.sandbox.resume();
         self.learner.show(&CourseEvent::CountdownOver);
         if let (true, Some(key)) = (waited?, &wait.watch) {
             let text = format!("the TTL has run out: Redis has deleted {key}");
