@@ -84,7 +84,10 @@ impl ConnectionTask {
                 Some(Pause::Until(moment)) => Some(moment),
                 Some(Pause::Forever) | None => None,
             };
-            let login = client.stranger_since.get().map(|since| since + client.limits.login);
+            let login = client
+                .stranger_since
+                .get()
+                .map(|since| since + client.limits.login);
             let patience = [self.blocked_since, self.request_began.filter(|_| pause.is_none())]
                 .map(|since| since.map(|since| since + client.limits.patience));
             let give_up = patience.into_iter().chain([login]).flatten().min();

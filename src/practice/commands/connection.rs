@@ -186,7 +186,10 @@ pub(super) fn client_id(client: &ConnectedClient) -> Reply {
 }
 
 pub(super) fn client_info(call: &mut Invocation<'_>) -> CommandResult {
-    Ok(Reply::Verbatim(format!("{}\n", description(call.state, call.client))))
+    Ok(Reply::Verbatim(format!(
+        "{}\n",
+        description(call.state, call.client)
+    )))
 }
 
 pub(super) fn client_setname(call: &mut Invocation<'_>) -> CommandResult {
@@ -246,7 +249,9 @@ pub(super) fn client_list(call: &mut Invocation<'_>) -> CommandResult {
         }
         _ => return Err(SYNTAX),
     }
-    let lines = clients.iter().map(|client| description(call.state, client) + "\n");
+    let lines = clients
+        .iter()
+        .map(|client| description(call.state, client) + "\n");
     Ok(Reply::Verbatim(call.collect(lines)?.concat()))
 }
 
