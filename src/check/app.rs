@@ -140,6 +140,11 @@ impl App {
     /// Kills the app as a crash would, and starts it again.
     pub(crate) async fn restart_after_kill(&mut self) -> Result<(), AppError> {
         self.kill();
+        // A shell or a tool such as npm may have started the app itself, which then ends a little later.
+        let deadline = Deadline::after(END_WITHIN);
+        while answers(self.command.address) && !deadline.is_over() {
+            tokio::time::sleep(POLL).await;
+        }
         self.run().await
     }
 

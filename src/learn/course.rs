@@ -51,6 +51,8 @@ pub(crate) struct CourseState {
     fast_lane: bool,
     /// Whether the last `sh run` of this step was skipped.
     command_skipped: bool,
+    /// Whether the learner knows why commands of this step are not run.
+    skip_explained: bool,
     /// The indexes of the hints that were shown in this step.
     hints_shown: Vec<usize>,
 }
@@ -263,6 +265,7 @@ impl Course<'_> {
     fn step(&mut self, lesson: &Lesson, step: usize) -> Result<(), Leave> {
         self.state.hints_shown.clear();
         self.state.command_skipped = false;
+        self.state.skip_explained = false;
         self.learner.show(&CourseEvent::Step { lesson, step });
         let blocks = &lesson.steps[step].blocks;
         for (block, content) in blocks.iter().enumerate() {

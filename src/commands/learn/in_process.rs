@@ -56,7 +56,7 @@ pub(super) fn run(
         // The drill has already shown that the answer was wrong.
         Exit::No if is_drill => Ok(None),
         Exit::No if is_check => Err(CommandFailure {
-            what: "not everything holds yet".into(),
+            what: "not yet: correct the app, and grade it again".into(),
             interrupted: false,
         }),
         exit => Err(CommandFailure {

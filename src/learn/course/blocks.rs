@@ -150,7 +150,7 @@ impl Course<'_> {
             let mut offers = self.offers(place, first);
             offers.insert(1, skip);
             if uses_app(shell) && self.progress.record.app.is_some() {
-                offers.insert(2, offer(Key::StartCommand, "another command"));
+                offers.insert(2, offer(Key::StartCommand, "start command"));
             }
             match self.learner.press(&offers)? {
                 Key::Next => break,
@@ -263,11 +263,15 @@ impl Course<'_> {
     pub(super) fn can_run(&mut self, fence: &FenceOptions, commands: &[LessonExchange]) -> bool {
         let can_run = !(fence.needs_real_redis && self.sandbox.connection.is_practice());
         if !can_run {
-            self.learner.show(&CourseEvent::Skipped {
-                line: fence.line,
-                commands,
-                why: "not run: needs a Redis server other than the practice Redis (set REDIS_URL)",
-            });
+            // The reason is the same for all commands of a step.
+            let why = match std::mem::replace(&mut self.state.skip_explained, true) {
+                false => {
+                    "not run: needs a Redis server other than the practice Redis (set REDIS_URL); the replies are a sample"
+                }
+                true => "not run either",
+            };
+            let line = fence.line;
+            self.learner.show(&CourseEvent::Skipped { line, commands, why });
         }
         can_run
     }

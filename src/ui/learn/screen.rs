@@ -174,13 +174,13 @@ impl Screen {
 
     /// Waits until the learner wants to read on. Returns whether the learner quits instead.
     fn wait_for_more(&mut self) -> Result<bool, Interrupted> {
-        let mut line = self.at_pause;
+        let mut line = self.at_pause.to_owned();
         loop {
-            match self.key(line)? {
+            match self.key(&line)? {
                 Some(Key::Enter | Key::Char(' ') | Key::Down | Key::PageDown) => return Ok(false),
                 Some(Key::Char('q' | 'Q')) => return Ok(true),
                 Some(Key::Esc) if self.at_pause != AT_PAUSE || self.is_leaving()? => return Ok(true),
-                Some(Key::Char(_)) => line = "press Enter first, for more text  q quit",
+                Some(Key::Char(_)) => line = format!("first read on:  {}", self.at_pause),
                 _ => {}
             }
         }

@@ -118,6 +118,22 @@ impl TerminalLearner {
         }
     }
 
+    /// Shows commands that are not run, with the expected replies as a sample.
+    pub(super) fn sample(&mut self, exchanges: &[LessonExchange]) {
+        for exchange in exchanges {
+            self.command_line(&exchange.source);
+            let reply = exchange.reply.iter().flat_map(|reply| reply.source());
+            let reply: Vec<String> = reply.map(|line| pattern::in_words(line)).collect();
+            // A wildcard alone is not a sample.
+            let is_sample = |line: &&String| !line.contains('…');
+            let lines = reply
+                .iter()
+                .filter(is_sample)
+                .map(|line| sanitize::line(line).dimmed().to_string());
+            self.screen.put_all(lines);
+        }
+    }
+
     fn command_line(&mut self, source: &str) {
         self.screen
             .put(&format!("{} {}", ">".dimmed(), sanitize::line(source).bold()));

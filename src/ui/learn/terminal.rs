@@ -130,8 +130,9 @@ impl Learner for TerminalLearner {
             CourseEvent::Quiz(quiz) => self.question(quiz),
             CourseEvent::Answered { quiz, picked } => self.answered(quiz, picked),
             CourseEvent::Skipped { commands, why, .. } => {
-                self.commands(commands);
+                self.sample(commands);
                 self.say(why);
+                self.screen.gap();
             }
             CourseEvent::Countdown { wait, left, pttl } => {
                 let seconds = left.as_secs_f64().ceil();
@@ -225,6 +226,10 @@ impl Learner for TerminalLearner {
                         Some(key) => break Ok(Typed::Key(key)),
                         None if word.is_empty() => {
                             self.say("type a Redis command, or ? and Enter for all keys");
+                            false
+                        }
+                        None if KEYS.iter().any(|(_, sign, _)| *sign == word) => {
+                            self.say(&format!("{word} is not a key here; ? lists all keys"));
                             false
                         }
                         None => break Ok(Typed::Command(line)),
