@@ -265,9 +265,7 @@ impl Course<'_> {
         if !can_run {
             // The reason is the same for all commands of a step.
             let why = match std::mem::replace(&mut self.state.skip_explained, true) {
-                false => {
-                    "not run: needs a Redis server other than the practice Redis (set REDIS_URL); the replies are a sample"
-                }
+                false => "not run: needs a Redis server other than the practice Redis (set REDIS_URL)",
                 true => "not run either",
             };
             let line = fence.line;

@@ -120,6 +120,9 @@ impl TerminalLearner {
 
     /// Shows commands that are not run, with the expected replies as a sample.
     pub(super) fn sample(&mut self, exchanges: &[LessonExchange]) {
+        if !exchanges.is_empty() {
+            self.screen.put(&"Sample:".dimmed().to_string());
+        }
         for exchange in exchanges {
             self.command_line(&exchange.source);
             let reply = exchange.reply.iter().flat_map(|reply| reply.source());
