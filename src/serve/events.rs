@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::pages::shown;
+use super::pages::{sentence, shown};
 use super::sessions::{Identity, Sessions};
 use crate::deadline::Deadline;
 
@@ -155,7 +155,7 @@ impl SessionStream {
                 // `end` makes the script close the stream, which a browser would otherwise open again.
                 (vec![event("gone", text), event("end", "")], true)
             }
-            Err(fault) => (vec![event("fault", &fault.summary)], false),
+            Err(fault) => (vec![event("fault", &sentence(&fault.summary))], false),
         }
     }
 }

@@ -158,7 +158,7 @@ pub(super) enum FormError {
     Duplicate,
     #[error("The form is not UTF-8")]
     NotUtf8,
-    #[error("{}", sentence(*.0))]
+    #[error("{}", pages::sentence(&.0.to_string()))]
     Name(#[from] NameError),
 }
 
@@ -174,12 +174,6 @@ impl FormError {
             }
         }
     }
-}
-
-/// Returns the message of the error, starting with a capital letter.
-fn sentence(error: NameError) -> String {
-    let text = error.to_string();
-    format!("{}{}", text[..1].to_uppercase(), &text[1..])
 }
 
 async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormError> {

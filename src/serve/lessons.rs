@@ -168,7 +168,7 @@ mod tests {
                 ),
                 (
                     "class=\"code\" open",
-                    count(&|block| matches!(block, Block::Code(_))),
+                    count(&|block| matches!(block, Block::Code(tabs) if tabs.len() > 1)),
                 ),
                 (
                     "<summary>Hint",

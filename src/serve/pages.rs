@@ -261,12 +261,21 @@ pub(super) fn unavailable(layout: &Layout, fault: &RedisFault) -> Response {
     let error = ErrorPage {
         layout,
         title: "Redis is unavailable",
-        text: &fault.summary,
+        text: &sentence(&fault.summary),
         redis: Some(fault),
         offers_logout: false,
     };
     let retry = [(RETRY_AFTER, RETRY_AFTER_FAULT)];
     (retry, page(StatusCode::SERVICE_UNAVAILABLE, &error)).into_response()
+}
+
+/// Returns a message with a capital letter at the start, unless it starts with a host name or a command.
+pub(super) fn sentence(text: &str) -> String {
+    let word = text.split(' ').next().unwrap_or_default();
+    match word.bytes().all(|byte| byte.is_ascii_lowercase()) && !word.is_empty() {
+        true => format!("{}{}", text[..1].to_uppercase(), &text[1..]),
+        false => text.to_owned(),
+    }
 }
 
 /// Closes the connection after this response, because the bytes that follow may not be a request.
