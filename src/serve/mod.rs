@@ -17,6 +17,7 @@ mod host;
 mod instances;
 mod layers;
 mod lessons;
+mod login_form;
 mod pages;
 mod router;
 mod server;

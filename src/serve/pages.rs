@@ -12,9 +12,9 @@ use axum::http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::explanations::{Explanations, Topic};
-use super::extractors::FormError;
 use super::history::Commands;
 use super::instances::OtherInstance;
+use super::login_form::FormError;
 use super::router::RETRY_AFTER_FAULT;
 use super::stage::AppStage;
 use crate::clock;

@@ -15,12 +15,13 @@ use serde_json::json;
 use tokio::sync::watch;
 use tower_http::csrf::CsrfLayer;
 
-use super::extractors::{Cause, LoginForm, SessionCookies, is_insecure_origin};
+use super::extractors::{Cause, SessionCookies, is_insecure_origin};
 use super::health::Unhealthy;
 use super::host::OwnHosts;
 use super::instances::OtherInstance;
 use super::layers::{self, AccessLog};
 use super::lessons::{LESSONS, LessonPage, LessonsPage};
+use super::login_form::LoginForm;
 use super::pages::{self, Home, Layout, LoginPage};
 use super::server::Ends;
 use super::sessions::Sessions;
