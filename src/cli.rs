@@ -58,6 +58,12 @@ pub enum Command {
         /// Shell to print the script for
         shell: clap_complete::Shell,
     },
+    /// Write the man pages, one for each subcommand, to a folder
+    #[command(hide = true)]
+    Man {
+        /// Folder for the man pages; it is created if it does not exist
+        folder: PathBuf,
+    },
 }
 
 /// The Redis to use, and its TLS options.

@@ -7,6 +7,7 @@ mod drill;
 mod error;
 mod guest;
 mod learn;
+mod man;
 mod ping;
 mod practice;
 mod serve;
@@ -88,6 +89,7 @@ fn run_command(cli: Cli) -> Result<Exit, Error> {
         Some(Command::Session(args)) => session::session(&args),
         Some(Command::Logout(args)) => session::logout(&args),
         Some(Command::Completions { shell }) => Ok(ui::completions(shell)),
+        Some(Command::Man { folder }) => man::run(&folder),
         None => menu(),
     }
 }
