@@ -1,11 +1,16 @@
 //! The command line, as clap types.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 
 use crate::check::settings::{LOGGED_IN, VISITS};
+use crate::drill;
+use crate::learn::lesson_files::built_in_names;
+use crate::ping::causes::Cause;
 use crate::session::DEFAULT_TTL;
 
 /// Learn how server-side sessions in Redis work, and find out why a Redis connection fails.
@@ -24,6 +29,8 @@ Environment:
   REDIS_HOST      For ping: Redis to check if REDIS_URL is not set, with REDIS_PORT,
                   REDIS_USERNAME, REDIS_PASSWORD and REDIS_TLS
   NO_COLOR        Disable colours
+
+`sessiontut --version --verbose` prints what a bug report needs.
 
 Exit status: 0 success · 1 failure · 2 usage or URL · 3 DNS · 4 TCP · 5 TLS · 6 AUTH · 7 server
              130 interrupted";
@@ -53,11 +60,20 @@ pub enum Command {
     Practice(PracticeArgs),
     /// Practise diagnosing a deliberately broken endpoint
     Drill(DrillArgs),
+    /// Explain a cause or warning that `ping` reports
+    Explain {
+        /// Code of the cause, for example tcp.timeout (see `sessiontut ping --codes`)
+        #[arg(value_parser = suggesting(|| Cause::ALL.iter().map(|cause| cause.code()).collect()))]
+        code: String,
+    },
     /// Print the completion script for a shell
     Completions {
         /// Shell to print the script for
         shell: clap_complete::Shell,
     },
+    /// Print what a bug report needs, like `--version --verbose`
+    #[command(hide = true)]
+    Version,
     /// Write the man pages, one for each subcommand, to a folder
     #[command(hide = true)]
     Man {
@@ -163,6 +179,31 @@ pub struct PingArgs {
 /// The longest time span that an option accepts: one day.
 const LONGEST_SECONDS: f64 = 86_400.0;
 
+/// Accepts any text, but names values for the completion scripts.
+fn suggesting(values: fn() -> Vec<&'static str>) -> impl TypedValueParser<Value = String> {
+    Suggesting(values)
+}
+
+#[derive(Clone)]
+struct Suggesting(fn() -> Vec<&'static str>);
+
+impl TypedValueParser for Suggesting {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.0)().into_iter().map(PossibleValue::new)))
+    }
+}
+
 /// Parses a positive number of seconds.
 fn timeout(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
@@ -235,6 +276,7 @@ pub struct ExpireArgs {
 #[derive(Debug, Args)]
 pub struct LearnArgs {
     /// Lesson to take: its number, its name, or part of its title [default: where you left off]
+    #[arg(value_parser = suggesting(built_in_names))]
     pub lesson: Option<String>,
     /// List the lessons and show which ones you have completed
     #[arg(long, conflicts_with_all = ["yes", "reset", "check"])]
@@ -429,6 +471,7 @@ pub struct PracticeArgs {
 #[derive(Debug, Args)]
 pub struct DrillArgs {
     /// Fault to diagnose, as shown by --list [default: a random one that you have not identified yet]
+    #[arg(value_parser = suggesting(|| drill::FAULTS.iter().map(|fault| fault.name).collect()))]
     pub fault: Option<String>,
     /// List the faults and show which ones you have identified
     #[arg(long, conflicts_with_all = ["fault", "serve"])]

@@ -5,6 +5,7 @@ mod check;
 mod chosen;
 mod drill;
 mod error;
+mod explain;
 mod guest;
 mod learn;
 mod man;
@@ -12,6 +13,7 @@ mod ping;
 mod practice;
 mod serve;
 mod session;
+mod version;
 
 use std::ffi::OsString;
 
@@ -37,6 +39,11 @@ pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> R
     crate::os::memory::require();
     let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
     mask_passwords_of(&words);
+    if words.len() == 3 && words[1] == "--version" && words[2] == "--verbose" {
+        return Ok(Cli {
+            command: Some(Command::Version),
+        });
+    }
     Cli::try_parse_from(&words).map_err(|error| with_ttl_suggested(error, &words).into())
 }
 
@@ -88,7 +95,9 @@ fn run_command(cli: Cli) -> Result<Exit, Error> {
         Some(Command::Expire(args)) => session::expire(&args),
         Some(Command::Session(args)) => session::session(&args),
         Some(Command::Logout(args)) => session::logout(&args),
+        Some(Command::Explain { code }) => explain::run(&code),
         Some(Command::Completions { shell }) => Ok(ui::completions(shell)),
+        Some(Command::Version) => Ok(version::run()),
         Some(Command::Man { folder }) => man::run(&folder),
         None => menu(),
     }

@@ -47,6 +47,16 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "09-your-app.md",
 ];
 
+/// Returns the names of the built-in lessons, such as `expire`.
+pub(crate) fn built_in_names() -> Vec<&'static str> {
+    let without_number = |(file, _): &(&'static str, &str)| file.trim_end_matches(".md").split_once('-');
+    BUILT_IN
+        .iter()
+        .filter_map(without_number)
+        .map(|(_, name)| name)
+        .collect()
+}
+
 impl fmt::Display for LessonFiles {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.folder {

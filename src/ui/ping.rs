@@ -9,7 +9,7 @@ use colored::{ColoredString, Colorize as _};
 use dialoguer::console::Term;
 
 use super::waiting::Spinner;
-use super::{answer, window, writer};
+use super::{answer, markdown, window, writer};
 use crate::clock;
 use crate::ping::causes::Cause;
 use crate::ping::history::ProbeHistory;
@@ -182,6 +182,11 @@ pub(crate) fn codes() {
         let exit = cause.exit() as u8;
         answer(&format!("{:<25}  {exit:>4}  {}", cause.code(), cause.meaning()));
     }
+}
+
+/// Prints the page about a cause from the documentation.
+pub(crate) fn page(cause: Cause) {
+    print_all(&markdown::lines(&cause.page(), window::width(&Term::stdout())));
 }
 
 /// Prints one JSON object on one line.

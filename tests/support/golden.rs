@@ -11,11 +11,14 @@ use std::path::Path;
 /// Compares `actual` with the golden file `tests/golden/NAME`, or writes that file if `UPDATE_GOLDEN` is set.
 ///
 /// Replace values that differ from run to run (ports, times, versions) before the call.
-#[allow(clippy::unwrap_used, clippy::panic, reason = "a test's helper")]
 pub fn assert_golden(name: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
+    assert_golden_at(&format!("tests/golden/{name}"), actual);
+}
+
+/// Compares `actual` with a file, whose path is relative to the package, or writes that file if `UPDATE_GOLDEN` is set.
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test's helper")]
+pub fn assert_golden_at(path: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let actual = format!("{}\n", actual.trim_end());
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -129,6 +129,11 @@ fn redis_args(command: &mut Command) -> Option<&mut RedisArgs> {
         Command::Visits(args) => Some(&mut args.step.redis),
         Command::Expire(args) => Some(&mut args.step.redis),
         Command::Session(args) | Command::Logout(args) => Some(&mut args.redis),
-        Command::Practice(_) | Command::Drill(_) | Command::Completions { .. } | Command::Man { .. } => None,
+        Command::Practice(_)
+        | Command::Drill(_)
+        | Command::Explain { .. }
+        | Command::Completions { .. }
+        | Command::Version
+        | Command::Man { .. } => None,
     }
 }

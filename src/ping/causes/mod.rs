@@ -1,8 +1,9 @@
 //! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. No other place lists
 //! them.
 //!
-//! To add one, add a row here, return the new cause with its evidence from a file in `verdict/`, and add an example
-//! to `verdict/tests/situations.rs`. `sessiontut ping --codes` prints this table.
+//! To add one, add a row here, return the new cause with its evidence from a file in `verdict/`, add an example to
+//! `verdict/tests/situations.rs`, and describe it in `docs/src/causes/`. `sessiontut ping --codes` prints this table,
+//! and `sessiontut explain CODE` a page.
 
 mod commands;
 mod fix;
@@ -50,6 +51,18 @@ macro_rules! causes {
             #[must_use]
             pub fn exit(self) -> Exit {
                 match self { $(Self::$variant => Exit::$exit,)+ }
+            }
+
+            /// The page about it in the documentation, as Markdown.
+            #[must_use]
+            pub(crate) fn page(self) -> String {
+                match self {
+                    $(Self::$variant => include_str!(concat!("../../../docs/src/causes/", $code, ".md")).replace(
+                        // mdBook replaces it, too.
+                        concat!("{{#include examples/", $code, ".txt}}\n"),
+                        include_str!(concat!("../../../docs/src/causes/examples/", $code, ".txt")),
+                    ),)+
+                }
             }
 
             /// What to do, the most promising first. There is at least one fix.

@@ -12,7 +12,7 @@ use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
 use super::{connected, dial, handshake, rejected, reply, target};
 use crate::exit::Exit;
-use crate::golden::assert_golden;
+use crate::golden::{assert_golden, assert_golden_at};
 use crate::os::{Icmp, PacketCounts};
 use crate::ping::causes::Cause;
 use crate::ping::instance::Instance;
@@ -1503,4 +1503,42 @@ fn the_wording_of_every_cause() {
         }
         assert_golden(&format!("causes/{}.txt", cause.code()), &text);
     }
+}
+
+#[test]
+fn the_wording_of_the_examples_in_the_documentation() {
+    for cause in Cause::ALL.iter().copied() {
+        let first = &situations(cause)[0];
+        let path = format!("docs/src/causes/examples/{}.txt", cause.code());
+        let url = first.url.replace("Plover-4417", "***");
+        let example = format!("$ sessiontut ping {url}\n{}", first.report());
+        assert_golden_at(&path, &example);
+    }
+}
+
+#[test]
+fn every_page_in_the_documentation_starts_with_the_cause() {
+    for cause in Cause::ALL.iter().copied() {
+        let page = cause.page();
+        let meaning = capitalised(cause.meaning());
+        let exit = match cause.exit() {
+            Exit::Ok => "A warning: the exit status stays 0.".into(),
+            exit => format!("Exit status {}", exit as u8),
+        };
+        let start = format!("# {}\n\n**{meaning}.** {exit}", cause.code());
+        assert!(
+            page.starts_with(&start),
+            "{} does not start with {start}",
+            cause.code()
+        );
+        assert!(!page.contains("{{"), "{}: the example is missing", cause.code());
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }
