@@ -10,7 +10,7 @@ use socket2::SockRef;
 
 use super::experiments::{self, Banner, Decisive, Reconnect, patience, with_experiment, with_side_task};
 use super::observation::{
-    CertificateProblem, Dial, Echo, Exchange, Handshake, NamedPrimary, Observations, TlsResult,
+    CertificateProblem, Dial, Echo, Exchange, Handshake, Handshakes, NamedPrimary, Observations, TlsResult,
 };
 use super::response::{Response, ask};
 use super::rungs::cluster::Topology;
@@ -65,7 +65,13 @@ pub(super) async fn climb_to(
         deadline,
         tell,
         is_for_sentinel,
-        seen: Observations::default(),
+        seen: Observations {
+            tls: Handshakes {
+                trust: trust.clone(),
+                ..Handshakes::default()
+            },
+            ..Observations::default()
+        },
         connected_to: None,
     };
     // The future is large because it contains every experiment.

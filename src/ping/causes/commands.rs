@@ -1,14 +1,18 @@
 //! Commands that reach the server of a target. No command contains a password.
 
+use std::path::Path;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::redis_url::{Address, Target, host_and_port};
+use crate::redis_url::{Address, Target, Trust, host_and_port};
 use crate::sanitize;
 
-/// Prints a password that it reads without showing it. After Ctrl-C, the terminal echoes again. `read -s` works only in
-/// some shells.
-pub(super) const READ_PASSWORD: &str = "printf 'Password: ' >&2; trap 'stty echo; exit 1' INT; stty -echo; \
-                                        IFS= read -r word; stty echo; printf %s \"$word\"";
+/// Prints a password that it reads without showing it, and fails if it is empty. The terminal echoes again afterwards,
+/// also after Ctrl-C; Ctrl-Z is ignored, because the shell would continue without an echo. `read -s` works only in some
+/// shells.
+pub(super) const READ_PASSWORD: &str = "trap '' TSTP; trap 'stty echo; echo >&2' EXIT; trap 'exit 1' HUP INT TERM; \
+                                        stty -echo; printf 'Password: ' >&2; IFS= read -r word; printf %s \"$word\"; \
+                                        [ -n \"$word\" ]";
 
 /// The characters that are escaped in the path of a URL.
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -29,8 +33,9 @@ pub(super) fn shell_quoted(word: &str) -> String {
     }
 }
 
-/// Returns a `sessiontut ping` command with these options. If a password is needed, the command prompts for it.
-pub(super) fn ping(target: &Target, options: &str) -> String {
+/// Returns a `sessiontut ping` command with these options, and those of this run for TLS. If a password is needed, the
+/// command prompts for it.
+pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     let login = user(target).map_or_else(String::new, |user| {
         format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
     });
@@ -47,12 +52,13 @@ pub(super) fn ping(target: &Target, options: &str) -> String {
         Some(_) => format!("REDISCLI_AUTH=$({READ_PASSWORD}) && export REDISCLI_AUTH && "),
         None => String::new(),
     };
-    format!("{read_password}sessiontut ping {options}{}", shell_quoted(&url))
+    let tls = ping_tls_options(target, trust, options);
+    format!("{read_password}sessiontut ping {options}{tls}{}", shell_quoted(&url))
 }
 
 /// Returns a redis-cli command. If a password is needed, redis-cli prompts for it.
-pub(super) fn redis_cli(target: &Target, arguments: &str) -> String {
-    let (address, login) = (address_options(target), login_options(target));
+pub(super) fn redis_cli(target: &Target, trust: &Trust, arguments: &str) -> String {
+    let (address, login) = (address_options(target, trust), login_options(target));
     format!("redis-cli{address}{login} {arguments}")
 }
 
@@ -62,8 +68,8 @@ pub(super) const ADMIN_LOGIN: &str = "at the prompt, enter the default user's pa
 
 /// Returns a line for an administrator, who logs in as another user than the target's. It asks once for a password, and
 /// runs these commands.
-pub(super) fn admin_cli(target: &Target, commands: &[String]) -> String {
-    let address = address_options(target);
+pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> String {
+    let address = address_options(target, trust);
     match commands {
         [command] => format!("redis-cli{address} --askpass {command}"),
         commands => {
@@ -81,15 +87,50 @@ pub(super) fn admin_cli(target: &Target, commands: &[String]) -> String {
 }
 
 /// The redis-cli options that select the server; empty if the host is unknown.
-fn address_options(target: &Target) -> String {
+fn address_options(target: &Target, trust: &Trust) -> String {
     match &target.address {
         Address::Unix(path) => format!(" -s {}", shell_quoted(&path.to_string_lossy())),
         Address::Tcp { host, .. } if host.is_empty() => String::new(),
         Address::Tcp { host, port } => {
-            let tls = if target.tls { " --tls" } else { "" };
+            let tls = cli_tls_options(target, trust);
             format!(" -h {} -p {port}{tls}", shell_quoted(host))
         }
     }
+}
+
+/// The TLS options of this run for `sessiontut ping`, unless they are in `options` already.
+fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
+    let name = trust.tls_name.as_ref().filter(|_| !options.contains("--tls-name"));
+    let name = name.map(|name| format!("--tls-name {} ", shell_quoted(name)));
+    let files = [("--ca", &trust.ca), ("--cert", &trust.cert), ("--key", &trust.key)];
+    let files = files
+        .iter()
+        .filter_map(|(option, file)| Some(format!("{option} {} ", path_quoted(file.as_deref()?))));
+    files.chain(name).filter(|_| target.tls).collect()
+}
+
+/// The same for redis-cli. Without `--cacert`, it trusts the CAs that OpenSSL trusts.
+pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
+    if !target.tls {
+        return String::new();
+    }
+    let files = [
+        ("--cacert", &trust.ca),
+        ("--cert", &trust.cert),
+        ("--key", &trust.key),
+    ];
+    let files = files
+        .iter()
+        .filter_map(|(option, file)| Some(format!(" {option} {}", path_quoted(file.as_deref()?))));
+    let name = trust
+        .tls_name
+        .as_ref()
+        .map(|name| format!(" --sni {}", shell_quoted(name)));
+    [" --tls".to_owned()].into_iter().chain(files).chain(name).collect()
+}
+
+fn path_quoted(path: &Path) -> String {
+    shell_quoted(&path.to_string_lossy())
 }
 
 /// The redis-cli options that log in.

@@ -11,7 +11,7 @@ use crate::ping::this_host::{LocalListener, Nearness};
 use crate::ping::verdict::listener_of_the_connection;
 use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
-use crate::redis_url::{Address, Target};
+use crate::redis_url::{Address, Target, Trust};
 
 /// An action that may solve the problem.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -49,6 +49,15 @@ impl Fixes {
         self
     }
 
+    /// Adds a command that tries another URL or password to the last fix. If it works, the application needs the same.
+    pub(super) fn try_command(mut self, command: impl Into<String>) -> Self {
+        if let Some(last) = self.0.last_mut() {
+            last.text
+                .push_str("; if this command works, change the application's REDIS_URL in the same way");
+        }
+        self.command(command)
+    }
+
     /// Adds a redis-cli command to the last fix, unless this server refused the command.
     pub(super) fn redis_cli(self, at: &FixContext, arguments: &str) -> Self {
         let name = |command: &str| command.split(' ').next().map(str::to_owned);
@@ -56,7 +65,7 @@ impl Fixes {
         if refused.any(|command| name(command) == name(arguments)) {
             return self;
         }
-        self.command(commands::redis_cli(at.target, arguments))
+        self.command(at.redis_cli(arguments))
     }
 
     /// Appends another list, if there is one.
@@ -157,19 +166,34 @@ impl<'a> FixContext<'a> {
 
     /// A `sessiontut ping` command with these options.
     pub(super) fn ping(&self, options: &str) -> String {
-        commands::ping(self.target, options)
+        commands::ping(self.target, self.trust(), options)
     }
 
     /// The same for a changed target.
     pub(super) fn ping_to(&self, change: impl FnOnce(&mut Target)) -> String {
         let mut target = self.target.clone();
         change(&mut target);
-        commands::ping(&target, "")
+        commands::ping(&target, self.trust(), "")
     }
 
     /// The same for another host or port.
     pub(super) fn ping_at(&self, host: &str, port: u16) -> String {
-        commands::ping(&self.target.of_primary(host, port), "")
+        commands::ping(&self.target.of_primary(host, port), self.trust(), "")
+    }
+
+    /// A redis-cli command. If a password is needed, redis-cli prompts for it.
+    pub(super) fn redis_cli(&self, arguments: &str) -> String {
+        commands::redis_cli(self.target, self.trust(), arguments)
+    }
+
+    /// A redis-cli command for an administrator, who logs in as another user.
+    pub(super) fn admin_cli(&self, commands: &[String]) -> String {
+        commands::admin_cli(self.target, self.trust(), commands)
+    }
+
+    /// The TLS options of this run.
+    pub(super) fn trust(&self) -> &'a Trust {
+        &self.seen.tls.trust
     }
 
     /// A command that shows the route to the server.

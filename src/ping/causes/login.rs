@@ -1,9 +1,9 @@
 //! Fixes for logins that fail, and for users without the necessary permissions.
 
-use super::commands::{ADMIN_LOGIN, admin_cli, shell_quoted, url_with_login};
+use super::commands::{ADMIN_LOGIN, shell_quoted, url_with_login};
 use super::fix::{FixContext, Fixes, advise};
 use crate::ping::permissions::{Access, KEY_PATTERN};
-use crate::ping::verdict::is_iam_token;
+use crate::ping::verdict::{blank_name, is_iam_token};
 use crate::redis_url::UrlWarning;
 use crate::secret::Secret;
 
@@ -17,19 +17,33 @@ pub(super) fn required(at: &FixContext) -> Fixes {
             "password",
             "if the part of the URL before the @ is the password, give it as the password (this command asks for it)",
         )
-        .command(with_password(None))
+        .try_command(with_password(None))
         .and("password", "if it is a user name, add that user's password")
-        .command(with_password(at.target.user.clone()));
+        .try_command(with_password(at.target.user.clone()));
     }
-    let url = url_with_login(at.target, "USER");
+    let (url, with_user) = (
+        url_with_login(at.target, ":PASSWORD"),
+        url_with_login(at.target, "USER:PASSWORD"),
+    );
+    let source = if at.provider().is_some() {
+        "the provider's console shows it"
+    } else {
+        "on the Redis host, it is requirepass in redis.conf"
+    };
     advise(
         "password",
-        "set the password in the environment, where `ps` does not show it (this command asks for it)",
+        format!(
+            "log in with the password ({source}). This command asks for it, and other users do not see it in `ps`. If the \
+             login works, add the password to the application's REDIS_URL too, percent-encoded: {url}"
+        ),
     )
     .command(with_password(None))
     .and(
         "user",
-        format!("if the server has ACL users, its default user may be disabled: add the user name to the URL, as in {url}"),
+        format!(
+            "if the server has ACL users, its default user may be disabled: add the name and the password of a user, as in \
+             {with_user}"
+        ),
     )
 }
 
@@ -40,7 +54,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
             "user",
             "remove the user name: servers before Redis 6 have only a password",
         )
-        .command(at.ping_to(|target| target.user = None));
+        .try_command(at.ping_to(|target| target.user = None));
     }
     let password = target.password.as_ref().map_or("", Secret::reveal);
     if is_iam_token(password) {
@@ -51,25 +65,27 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         )
         .and("clock", "if the token should still be valid, check the clock of the host that created it");
     }
-    if password.ends_with(char::is_whitespace) {
-        return match target.password_variable {
+    let blank = password.chars().last().and_then(blank_name).map(|(blank, escape)| {
+        match target.password_variable {
             Some(name) if password.ends_with('\n') => {
                 advise("password", format!("remove the newline at the end of {name}"))
                     .command(format!("export {name}=\"$(printf %s \"${name}\")\""))
             }
-            Some(name) => advise("password", format!("remove the blank at the end of {name}")),
+            Some(name) => advise("password", format!("remove the {blank} at the end of {name}")),
             None => advise(
                 "password",
-                "remove the blank at the end of the password in the URL (%0A, %0D or %20), and in the file or secret that \
-                 it comes from",
+                format!(
+                    "remove the {blank} at the end of the password: {escape} in the URL, and in the file or secret that it \
+                     comes from (create it with printf %s, because echo adds a newline)"
+                ),
             ),
-        };
-    }
+        }
+    });
     let enter = advise(
         "password",
-        "try the password again (this command asks for it); in a URL, special characters must be percent-encoded",
+        "try the password again, as it is (this command asks for it); in a URL, percent-encode special characters once",
     )
-    .command(at.ping(""));
+    .try_command(at.ping(""));
     let elasticache = if at.is_aws() {
         "; in ElastiCache, the user must be in the cache's user group"
     } else {
@@ -83,23 +99,23 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
              ({ADMIN_LOGIN})"
         ),
     )
-    .command(admin_cli(at.target, &[format!("ACL GETUSER {user}")]));
+    .command(at.admin_cli(&[format!("ACL GETUSER {user}")]));
     if target.user.is_none() {
-        return enter.and_all(check);
+        return enter.and_all(check).after(blank);
     }
     let enable = at.provider().is_none().then(|| {
         advise(
             "user",
             "as an administrator, enable the user if its flags contain off",
         )
-        .command(admin_cli(at.target, &[format!("ACL SETUSER {user} on")]))
+        .command(at.admin_cli(&[format!("ACL SETUSER {user} on")]))
     });
-    check.and_all(enable).and_all(enter)
+    check.and_all(enable).and_all(enter).after(blank)
 }
 
 pub(super) fn not_configured(at: &FixContext) -> Fixes {
     advise("password", "remove the password: this server does not require one")
-        .command(at.ping_to(|target| target.password = None))
+        .try_command(at.ping_to(|target| target.password = None))
         .and(
             "server",
             "if the server should have a password, set one (requirepass, or an ACL user): until then, every client can \
@@ -124,7 +140,7 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         .iter()
         .map(|rules| format!("ACL SETUSER {user} {rules}"))
         .collect();
-    let line = admin_cli(at.target, &grants);
+    let line = at.admin_cli(&grants);
     let (line, whose) = if at.is_aws() {
         // ElastiCache does not support ACL SETUSER.
         let keys = (missing.keys != Access::Granted).then(|| KEY_PATTERN.to_owned());
@@ -152,7 +168,7 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     let fixes = if missing.commands.iter().any(|name| name == "SELECT") {
         fixes
             .and("db", "or use database 0, which needs no SELECT")
-            .command(at.ping_to(|target| target.db = 0))
+            .try_command(at.ping_to(|target| target.db = 0))
     } else {
         fixes
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::commands::{endpoint, login_options, scheme, shell_quoted};
+use super::commands::{cli_tls_options, endpoint, login_options, scheme, shell_quoted};
 use super::fix::{FixContext, Fixes, advise};
 use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS, SentinelAnswer};
 use crate::sanitize;
@@ -112,7 +112,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
     }
     let url = shell_quoted(&format!("{}://{primary}/{}", scheme(at.target), at.target.db));
     advise("endpoint", "connect to the primary that the Sentinel watches")
-        .command(format!("sessiontut ping {url}"))
+        .try_command(format!("sessiontut ping {url}"))
         .and("sentinel", follow)
 }
 
@@ -141,8 +141,9 @@ pub(super) fn cluster_partial(at: &FixContext) -> Fixes {
 
 fn check_cluster(at: &FixContext, text: &str) -> Fixes {
     advise("cluster", text).command(format!(
-        "redis-cli --cluster check {}{}",
+        "redis-cli --cluster check {}{}{}",
         endpoint(at.target),
+        cli_tls_options(at.target, at.trust()),
         login_options(at.target)
     ))
 }
@@ -214,7 +215,7 @@ pub(super) fn db_index(at: &FixContext) -> Fixes {
         "db",
         "use a database that exists: usually 0 to 15, and only 0 in a cluster. Database 0 may already contain other data",
     )
-    .command(at.ping_to(|target| target.db = 0))
+    .try_command(at.ping_to(|target| target.db = 0))
     .and("databases", "check how many databases the server has")
     .redis_cli(at, "CONFIG GET databases")
 }

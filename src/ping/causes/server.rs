@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::commands::{READ_PASSWORD, redis_cli};
+use super::commands::READ_PASSWORD;
 use super::fix::{FixContext, Fixes, advise};
 use super::tcp;
 use crate::ping::verdict::{SlowPart, median};
@@ -33,7 +33,7 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
 pub(super) fn closed(at: &FixContext) -> Fixes {
     if at.seen.unanswered() == Some("SELECT") && !at.seen.second_connection_works() {
         return advise("db", "use database 0: many proxies have only this one")
-            .command(at.ping_to(|target| target.db = 0));
+            .try_command(at.ping_to(|target| target.db = 0));
     }
     if at.seen.fails_only_on_first_connection() {
         return one_of_several_servers();
@@ -137,7 +137,7 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         ),
         Refusal::Endpoint if !at.target.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
             advise("tls", "use TLS: change redis:// to rediss:// in the URL")
-                .command(at.ping_to(|target| target.tls = true))
+                .try_command(at.ping_to(|target| target.tls = true))
         }
         Refusal::Endpoint => advise(
             "endpoint",
@@ -291,7 +291,7 @@ pub(super) fn misconf(at: &FixContext) -> Fixes {
     } else {
         disk.command(format!(
             "dir=$({} | tail -n 1); df -h \"$dir\"; ls -ld \"$dir\"",
-            redis_cli(at.target, "CONFIG GET dir")
+            at.redis_cli("CONFIG GET dir")
         ))
     };
     let is_known = at.seen.server.field("rdb_last_bgsave_status").is_some();

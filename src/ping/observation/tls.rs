@@ -8,6 +8,7 @@ use ring::digest::{SHA256, digest};
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
 use crate::os::PacketCounts;
+use crate::redis_url::Trust;
 
 /// The TLS handshake, if the URL asks for TLS, and what other handshakes show about its failure.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Handshakes {
     pub wider_offer: Option<WiderOffer>,
     /// How far the server's clock is ahead of this host's in seconds, if the dates in the certificate are wrong.
     pub server_clock_ahead: Option<i64>,
+    /// The TLS options of this run.
+    pub trust: Trust,
 }
 
 /// A TLS handshake.

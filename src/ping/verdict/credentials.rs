@@ -15,18 +15,29 @@ pub(super) fn facts(target: &Target) -> Vec<String> {
         return Vec::new();
     };
     let source = target.password_variable.unwrap_or("the URL");
-    let blank = match password.reveal().chars().last() {
-        Some('\n' | '\r') => Some("a newline (%0A in a URL): it was probably stored with its line end"),
-        Some(last) if last.is_whitespace() => Some("a space or another blank (%20 in a URL)"),
-        _ => None,
+    let blank_at = |end: &str, character: Option<char>| {
+        let (name, escape) = blank_name(character?)?;
+        Some(format!("the password in {source} {end} a {name} ({escape} in a URL)"))
     };
-    let starts_blank = password.reveal().starts_with(char::is_whitespace);
-    blank
-        .map(|blank| format!("the password in {source} ends in {blank}"))
+    let password_text = password.reveal();
+    blank_at("ends in", password_text.chars().last())
         .into_iter()
-        .chain(starts_blank.then(|| format!("the password in {source} begins with a space or another blank")))
+        .chain(blank_at("begins with", password_text.chars().next()))
         .chain(IamToken::read(password.reveal()).map(|token| token.describe(target, SystemTime::now())))
         .collect()
+}
+
+/// A character that is invisible at the end of a password, and its percent-encoded form.
+pub(in crate::ping) fn blank_name(character: char) -> Option<(&'static str, &'static str)> {
+    match character {
+        '\n' => Some(("newline", "%0A")),
+        '\r' => Some(("carriage return", "%0D")),
+        '\t' => Some(("tab", "%09")),
+        ' ' => Some(("space", "%20")),
+        '\u{a0}' => Some(("no-break space", "%C2%A0")),
+        other if other.is_whitespace() => Some(("blank", "a percent escape")),
+        _ => None,
+    }
 }
 
 /// Whether the password is an IAM token, in which percent escapes are normal.
