@@ -147,6 +147,7 @@ async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Ex
         verbosity(args)
     };
     let display = ProgressDisplay::new(check.target, steps);
+    display.show_url();
     let mut journal = Journal::default();
     let mut tell = |event: ModeEvent<'_>| {
         journal.record(&event);

@@ -76,6 +76,14 @@ impl Response {
         error.split(' ').next().map(str::to_owned)
     }
 
+    /// The error reply to a read, unless it shows that the server does run reads: the user may read only other keys, the
+    /// key has another type, or it is on another cluster node.
+    pub fn refusal(&self) -> Option<String> {
+        const RUNS_READS: [&str; 5] = ["NOPERM", "WRONGTYPE", "MOVED", "ASK", "TRYAGAIN"];
+        let code = self.error_code()?;
+        self.error().filter(|_| !RUNS_READS.contains(&code.as_str()))
+    }
+
     /// Returns this response with the password masked, because some servers echo the arguments of an unknown command.
     pub fn without(&self, password: Option<&Secret>) -> Self {
         let Some(password) = password else {

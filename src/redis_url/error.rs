@@ -1,4 +1,5 @@
-//! Errors for URLs that cannot be used. No message contains text of the URL, because any part of it may be part of a password.
+//! Errors for URLs that cannot be used. A message contains no text of the URL that may be part of a password: only single
+//! characters, and names of variables and placeholders.
 
 /// The reason why a text is not a usable URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +12,9 @@ pub struct UrlError {
     /// The URL that the user probably meant, with the password masked.
     pub suggestion: Option<String>,
     /// What to do if no URL can be made from the text, such as where to find the right one.
-    pub advice: Option<&'static str>,
+    pub advice: Option<String>,
+    /// A command that goes with the advice.
+    pub command: Option<String>,
 }
 
 /// The three `url.*` causes.
@@ -35,7 +38,21 @@ pub(super) fn error(kind: UrlErrorKind, message: impl Into<String>) -> UrlError 
         message: message.into(),
         suggestion: None,
         advice: None,
+        command: None,
     }
+}
+
+/// The name of a character that is hard to see, with its percent-encoded form.
+pub(crate) fn invisible(character: char) -> Option<(&'static str, &'static str)> {
+    Some(match character {
+        '\n' => ("newline", "%0A"),
+        '\r' => ("carriage return", "%0D"),
+        '\t' => ("tab", "%09"),
+        ' ' => ("space", "%20"),
+        '\u{a0}' => ("no-break space", "%C2%A0"),
+        other if other.is_whitespace() => ("blank", "a percent escape"),
+        _ => return None,
+    })
 }
 
 /// Word processors replace hyphens with dashes and add invisible characters, but host names are ASCII.

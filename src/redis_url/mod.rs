@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use crate::sanitize;
 use crate::secret::{MASK, Secret};
 
+pub(crate) use error::invisible;
 pub use error::{UrlError, UrlErrorKind};
 pub(crate) use parse::is_host;
 pub(crate) use variables::{FromVariables, from_variables};
@@ -218,6 +219,14 @@ impl Target {
                 .retain(|warning| *warning != UrlWarning::UserWithoutPassword);
         }
         self
+    }
+
+    /// Where the server is: `HOST:PORT`, or the path of the unix socket.
+    pub(crate) fn place(&self) -> String {
+        match &self.address {
+            Address::Tcp { host, port } => host_and_port(host, *port),
+            Address::Unix(path) => sanitize::line(&path.to_string_lossy()).into_owned(),
+        }
     }
 
     /// The host of a TCP target.

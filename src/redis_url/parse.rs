@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-use super::error::{error, invalid, invalid_host_character, unencoded};
+use super::error::{error, invalid, invalid_host_character, invisible, unencoded};
 use super::pasted;
 use super::{
     Address, DEFAULT_PORT, SCHEMES, SENTINEL_PORT, SENTINEL_SCHEMES, Sentinels, Target, UrlError,
@@ -66,9 +66,7 @@ fn check_surroundings(text: &str) -> Result<(), UrlError> {
         ));
     }
     if trimmed.len() < text.len() {
-        return Err(invalid(
-            "there is a space or a line break before or after the URL",
-        ));
+        return Err(invalid(blanks_around(text)));
     }
     let is_blank = |character: char| character.is_whitespace() || character.is_control();
     match text.find(is_blank) {
@@ -76,10 +74,40 @@ fn check_surroundings(text: &str) -> Result<(), UrlError> {
             let is_in_login = text.contains("://") && text[at..].contains('@') && text.find("://") < Some(at);
             Err(match text[at..].chars().next() {
                 Some(blank) if is_in_login => unencoded(blank),
-                _ => invalid("the URL contains a space or a control character"),
+                Some(blank) => {
+                    let name = invisible(blank).map_or_else(
+                        || format!("control character (U+{:04X})", u32::from(blank)),
+                        |(name, _)| name.to_owned(),
+                    );
+                    invalid(format!("the URL contains a {name}"))
+                }
+                None => invalid("the URL contains a space or a control character"),
             })
         }
         None => Ok(()),
+    }
+}
+
+/// Says which blanks are before and after the URL.
+fn blanks_around(text: &str) -> String {
+    let name = |character: Option<char>| character.and_then(invisible).map(|(name, _)| name);
+    let source = |name: &str| match name {
+        "newline" => ", as echo adds it",
+        "carriage return" => ", as at the end of a line of a file from Windows",
+        _ => "",
+    };
+    match (name(text.chars().next()), name(text.chars().last())) {
+        // A file from Windows ends in a carriage return and a newline.
+        (None, Some(_)) if text.ends_with("\r\n") => {
+            format!(
+                "the URL ends in a carriage return and a newline{}",
+                source("carriage return")
+            )
+        }
+        (None, Some(last)) => format!("the URL ends in a {last}{}", source(last)),
+        (Some(first), None) => format!("the URL begins with a {first}"),
+        (Some(first), Some(last)) => format!("the URL begins with a {first}, and ends in a {last}"),
+        (None, None) => "there is a blank before or after the URL".to_owned(),
     }
 }
 
@@ -342,7 +370,15 @@ fn parse_host_and_port(authority: &str, default: u16) -> Result<Address, UrlErro
         return Err(invalid_host_character(character));
     }
     if !is_host(&host) {
-        return Err(bad_host());
+        // Letters and digits may be part of a password.
+        let odd = host
+            .chars()
+            .find(|one| !one.is_ascii_alphanumeric() && !"-_.:%".contains(*one));
+        return Err(odd.map_or_else(bad_host, |odd| {
+            invalid(format!(
+                "the host name contains {odd}, which is not allowed in a name"
+            ))
+        }));
     }
     Ok(Address::Tcp {
         port: parse_port(port, &host, default)?,

@@ -132,10 +132,39 @@ const QUOTES: [char; 9] = [
 
 fn in_quotes(text: &str) -> Option<Meaning> {
     let inner = text.trim_matches(QUOTES).trim_end_matches([';', ',', '\\']);
-    (!inner.is_empty() && inner.len() < text.len()).then(|| {
-        let message = "the URL is in quotes, or a sign follows it that does not belong to it: remove them";
-        Meaning::within(inner, invalid(message))
-    })
+    (!inner.is_empty() && inner.len() < text.len())
+        .then(|| Meaning::within(inner, invalid(around(text, inner))))
+}
+
+/// Says which characters are around the URL.
+fn around(text: &str, inner: &str) -> String {
+    let (before, after) = text.split_once(inner).unwrap_or_default();
+    let name = |character: char| match character {
+        '"' => "a double quote (\")",
+        '\'' => "a single quote (')",
+        '`' => "a backtick (`)",
+        '<' | '>' => "an angle bracket",
+        ';' => "a semicolon",
+        ',' => "a comma",
+        '\\' => "a backslash",
+        _ => "a typographic quotation mark",
+    };
+    let names = |part: &str| {
+        let mut names: Vec<_> = part.chars().map(name).collect();
+        names.dedup();
+        names.join(" and ")
+    };
+    let what = match (names(before), names(after)) {
+        (before, after) if before == after => format!("{before} is before and after the URL"),
+        (before, after) if after.is_empty() => format!("{before} is before the URL"),
+        (before, after) if before.is_empty() => format!("{after} is after the URL"),
+        (before, after) => format!("{before} is before the URL, and {after} after it"),
+    };
+    if text.contains(['"', '\'']) {
+        format!("{what}: remove it (a shell removes quotes, but docker --env-file and Kubernetes keep them)")
+    } else {
+        format!("{what}: remove it")
+    }
 }
 
 /// Recognises a URL in code or in a sentence: `createClient("redis://…")`, `Service URI: rediss://…`.

@@ -149,8 +149,9 @@ impl EndpointHint {
         let mut hints = self.mismatches(tls, port);
         match self.kind {
             EndpointKind::Configuration | EndpointKind::Serverless | EndpointKind::MemoryDb => {
-                hints
-                    .push("the name suggests cluster mode: clients must use the cluster protocol".to_owned());
+                hints.push(
+                    "the name suggests cluster mode: if so, clients must use the cluster protocol".to_owned(),
+                );
             }
             EndpointKind::Reader => {
                 hints.push("the name suggests a reader endpoint, which rejects writes".to_owned());

@@ -80,7 +80,7 @@ fn url(error: &UrlError) {
         .as_ref()
         .map(|url| format!("; probably meant: {url}"));
     let meant = meant
-        .or_else(|| error.advice.map(|advice| format!("; {advice}")))
+        .or_else(|| error.advice.as_ref().map(|advice| format!("; {advice}")))
         .unwrap_or_default();
     note(&format!("sessiontut: {code}: {}{meant}", error.message));
 }

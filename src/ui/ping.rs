@@ -50,6 +50,17 @@ impl<'a> ProgressDisplay<'a> {
         }
     }
 
+    /// Prints which URL is checked, with the password masked.
+    pub(crate) fn show_url(&self) {
+        if self.verbosity == Verbosity::Steps {
+            print_all(&decorated(&report::observed(
+                Rung::Url,
+                self.target,
+                &Observations::default(),
+            )));
+        }
+    }
+
     pub(crate) fn show(&self, event: &ModeEvent<'_>) {
         match event {
             ModeEvent::Climb(event) => self.show_climb(event),

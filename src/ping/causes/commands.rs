@@ -48,12 +48,17 @@ pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
             if db == 0 { url } else { format!("{url}?db={db}") }
         }
     };
-    let read_password = match target.password {
-        Some(_) => format!("REDISCLI_AUTH=$({READ_PASSWORD}) && export REDISCLI_AUTH && "),
-        None => String::new(),
-    };
     let tls = ping_tls_options(target, trust, options);
-    format!("{read_password}sessiontut ping {options}{tls}{}", shell_quoted(&url))
+    let command = format!("sessiontut ping {options}{tls}{}", shell_quoted(&url));
+    match target.password {
+        Some(_) => ask_for_password(&command),
+        None => command,
+    }
+}
+
+/// Asks for the password before the command, and gives it to the command in the environment.
+pub(super) fn ask_for_password(command: &str) -> String {
+    format!("REDISCLI_AUTH=$({READ_PASSWORD}) && export REDISCLI_AUTH && {command}")
 }
 
 /// Returns a redis-cli command. If a password is needed, redis-cli prompts for it.
@@ -100,9 +105,16 @@ fn address_options(target: &Target, trust: &Trust) -> String {
 
 /// The TLS options of this run for `sessiontut ping`, unless they are in `options` already.
 fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
-    let name = trust.tls_name.as_ref().filter(|_| !options.contains("--tls-name"));
+    let name = trust
+        .tls_name
+        .as_ref()
+        .filter(|_| !options.contains("--tls-name"));
     let name = name.map(|name| format!("--tls-name {} ", shell_quoted(name)));
-    let files = [("--ca", &trust.ca), ("--cert", &trust.cert), ("--key", &trust.key)];
+    let files = [
+        ("--ca", &trust.ca),
+        ("--cert", &trust.cert),
+        ("--key", &trust.key),
+    ];
     let files = files
         .iter()
         .filter_map(|(option, file)| Some(format!("{option} {} ", path_quoted(file.as_deref()?))));
@@ -126,7 +138,11 @@ pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
         .tls_name
         .as_ref()
         .map(|name| format!(" --sni {}", shell_quoted(name)));
-    [" --tls".to_owned()].into_iter().chain(files).chain(name).collect()
+    [" --tls".to_owned()]
+        .into_iter()
+        .chain(files)
+        .chain(name)
+        .collect()
 }
 
 fn path_quoted(path: &Path) -> String {

@@ -7,8 +7,11 @@ use super::commands::{self, shell_quoted};
 use crate::ping::instance::Instance;
 use crate::ping::observation::{Handshake, NameServer, Observations};
 use crate::ping::permissions::Missing;
+use crate::ping::response::Response;
 use crate::ping::this_host::{LocalListener, Nearness};
 use crate::ping::verdict::listener_of_the_connection;
+use crate::redis_client::error_replies::ErrorReply;
+use crate::redis_client::refusal::Refusal;
 use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
@@ -53,7 +56,7 @@ impl Fixes {
     pub(super) fn try_command(mut self, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.text
-                .push_str("; if this command works, change the application's REDIS_URL in the same way");
+                .push_str(". If this works, change the application's REDIS_URL too");
         }
         self.command(command)
     }
@@ -169,6 +172,11 @@ impl<'a> FixContext<'a> {
         commands::ping(self.target, self.trust(), options)
     }
 
+    /// The same for another target.
+    pub(super) fn ping_with(&self, target: &Target, options: &str) -> String {
+        commands::ping(target, self.trust(), options)
+    }
+
     /// The same for a changed target.
     pub(super) fn ping_to(&self, change: impl FnOnce(&mut Target)) -> String {
         let mut target = self.target.clone();
@@ -238,6 +246,24 @@ impl<'a> FixContext<'a> {
     pub(super) fn provider(&self) -> Option<&'static Hosting> {
         self.hosting()
             .filter(|hosting| hosting.reach != Reach::Containers)
+    }
+
+    /// Whether a provider runs the server: its host name or a reply shows it.
+    pub(super) fn is_managed(&self) -> bool {
+        let replies = [
+            &self.seen.auth.response,
+            &self.seen.ping.response,
+            &self.seen.requests.read,
+        ];
+        let mut errors = replies.into_iter().flatten().filter_map(Response::error);
+        self.provider().is_some()
+            || errors.any(|error| {
+                ErrorReply::of(&error).is_none()
+                    && matches!(
+                        Refusal::of(&error),
+                        Refusal::Quota | Refusal::Address(_) | Refusal::Endpoint
+                    )
+            })
     }
 
     /// Whether the host name or the EC2 metadata of this host shows that the server runs on AWS. Only then may a fix
@@ -435,6 +461,7 @@ mod tests {
                     message: String::new(),
                     suggestion: Some(text.to_owned()),
                     advice: None,
+                    command: None,
                 };
                 let fixes = Cause::ALL.iter().flat_map(|cause| cause.fixes(&context));
                 let fixes = fixes.chain(url_fixes(&error));

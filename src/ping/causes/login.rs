@@ -3,8 +3,8 @@
 use super::commands::{ADMIN_LOGIN, shell_quoted, url_with_login};
 use super::fix::{FixContext, Fixes, advise};
 use crate::ping::permissions::{Access, KEY_PATTERN};
-use crate::ping::verdict::{blank_name, is_iam_token};
-use crate::redis_url::UrlWarning;
+use crate::ping::verdict::is_iam_token;
+use crate::redis_url::{UrlWarning, invisible};
 use crate::secret::Secret;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
@@ -65,7 +65,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         )
         .and("clock", "if the token should still be valid, check the clock of the host that created it");
     }
-    let blank = password.chars().last().and_then(blank_name).map(|(blank, escape)| {
+    let blank = password.chars().last().and_then(invisible).map(|(blank, escape)| {
         match target.password_variable {
             Some(name) if password.ends_with('\n') => {
                 advise("password", format!("remove the newline at the end of {name}"))

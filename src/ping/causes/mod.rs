@@ -92,10 +92,7 @@ causes! {
         => names::server_failure;
     DnsSlow "dns.slow" Ok "the host name lookup is slow" => names::slow;
     DnsSearch "dns.search" Ok "a search domain completed the host name" => names::completed;
-    DnsPartial "dns.partial" Ok "some addresses of the host name do not work" => |_| advise(
-        "address",
-        "remove the failing address from the DNS records, or repair its host",
-    );
+    DnsPartial "dns.partial" Ok "some addresses of the host name do not work" => names::partial;
 
     // The connection
     TcpTimeout "tcp.timeout" Tcp "connection attempts get no reply at all" => tcp::timeout;
@@ -153,8 +150,11 @@ causes! {
             "use rediss:// in the URL: the server speaks TLS"
         } else if at.is_aws() {
             "enable encryption in transit for the cache, then use rediss:// in the URL"
+        } else if at.is_managed() {
+            "use the provider's endpoint with TLS: rediss://, and its port"
         } else {
-            "enable TLS on the server (tls-port), then use rediss:// in the URL"
+            "give the server a certificate and a port with TLS beside the present one (tls-port), then use rediss:// in \
+             the URL of each client"
         };
         advise("tls", text)
     };
@@ -170,10 +170,8 @@ causes! {
     };
 
     // A proxy in front of Redis
-    ProxyNoBackend "proxy.no_backend" Server "a proxy answers, but cannot use the Redis server behind it" => |_| {
-        advise("backend", "check the proxy's backend: its address, whether Redis is running there, and the password that the proxy uses")
-            .and("proxy", "check the proxy's log for failed connections to its backend")
-    };
+    ProxyNoBackend "proxy.no_backend" Server "a proxy answers, but cannot use the Redis server behind it"
+        => server::no_backend;
     ProxyHeader "proxy.header" Server "a PROXY protocol header breaks the connection" => |at| {
         if at.seen.experiments.expects_proxy_header {
             advise("proxy-header", "connect through the load balancer that sends the header, or to a port without it")

@@ -1,8 +1,8 @@
 //! Fixes for URLs that cannot be used and host names without an address.
 
-use super::commands::{shell_quoted, url_with_login};
+use super::commands::{ask_for_password, shell_quoted, url_with_login};
 use super::fix::{Fix, FixContext, Fixes, advise};
-use crate::ping::observation::{NameAnswer, NameServer};
+use crate::ping::observation::{DialResult, NameAnswer, NameServer};
 use crate::redis_url::{UrlError, UrlErrorKind, UrlWarning};
 use crate::secret::MASK;
 
@@ -10,22 +10,38 @@ use crate::secret::MASK;
 pub(crate) fn url_fixes(error: &UrlError) -> Vec<Fix> {
     let fixes = match error.kind {
         UrlErrorKind::Encoding => encoding().after(suggestion(error)),
-        _ => suggestion(error).unwrap_or_else(|| error.advice.map_or_else(form, |text| advise("url", text))),
+        _ => suggestion(error).or_else(|| advice(error)).unwrap_or_else(form),
     };
     fixes.into()
 }
 
-/// A command to paste cannot contain the password, so a URL with a password is in the text instead.
+fn advice(error: &UrlError) -> Option<Fixes> {
+    let fixes = advise("url", error.advice.as_ref()?);
+    Some(match &error.command {
+        Some(command) => fixes.command(command),
+        None => fixes,
+    })
+}
+
+/// A command to paste cannot contain the password: it asks for it, and the URL is in the text.
 fn suggestion(error: &UrlError) -> Option<Fixes> {
     let url = error.suggestion.as_ref()?;
     Some(if url.contains(MASK) {
+        let without_password = url
+            .replacen(&format!(":{MASK}@"), "@", 1)
+            .replacen("://@", "://", 1);
         advise(
             "url",
             format!(
-                "this URL is probably what you meant; put the password in place of {MASK} (with / as %2F, # as %23, ? as \
-                 %3F, @ as %40 and % as %25): {url}"
+                "try the URL that you probably meant: this command asks for the password. In the application's REDIS_URL, put \
+                 the password in place of {MASK} (as it is if it comes from a URL; otherwise with / as %2F, # as %23, ? as %3F, \
+                 @ as %40, % as %25 and a space as %20): {url}"
             ),
         )
+        .command(ask_for_password(&format!(
+            "sessiontut ping {}",
+            shell_quoted(&without_password)
+        )))
     } else {
         advise(
             "url",
@@ -157,23 +173,26 @@ fn local_resolver(at: &FixContext) -> Option<Fixes> {
 pub(super) fn server_failure(at: &FixContext) -> Fixes {
     let is_refused =
         |server: &NameServer| matches!(&server.answer, NameAnswer::Refused(code) if code == "REFUSED");
-    let server = if at.name_servers().iter().any(is_refused) {
-        spelling(at).and(
-            "name-server",
-            "on the name server, allow queries from this host, or for this name (BIND: allow-query, allow-recursion)",
-        )
-    } else {
+    let resolver = resolver(
+        at,
+        "use a name server that knows the name: check the addresses in /etc/resolv.conf",
+    );
+    let fixes = if at.name_servers().iter().any(is_refused) {
         advise(
+            "name-server",
+            "check whether the name server resolves another name. If it refuses that one too, allow queries from this host \
+             on it (BIND: allow-query, allow-recursion); if not, it may not serve this name",
+        )
+        .command("getent hosts example.com")
+        .and_all(resolver)
+        .and_all(spelling(at))
+    } else {
+        resolver.and(
             "name-server",
             "read the log of the name server: it may not reach the servers that know the name, or DNSSEC may fail",
         )
     };
-    resolver(
-        at,
-        "use a name server that knows the name: check the addresses in /etc/resolv.conf",
-    )
-    .after(private_name(at))
-    .and_all(server)
+    fixes.after(private_name(at))
 }
 
 /// Fixes for a slow lookup.
@@ -198,12 +217,38 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
         Some(completed) => advise(
             "search",
             format!(
-                "use the full name {} in the URL if that server is meant; otherwise use the other server's full name",
+                "if {0} is the right server, use this full name in the URL, so that search domains do not matter; if it is \
+                 not, use the full name of the right one",
                 completed.name
             ),
         ),
         None => advise("search", "use the full name in the URL"),
     }
+}
+
+/// Fixes for a name with an address that does not accept connections. A single lost packet looks the same.
+pub(super) fn partial(at: &FixContext) -> Fixes {
+    let mut dials = at.seen.tcp.dials.iter();
+    let failed = dials.find_map(|dial| {
+        let is_failed = !matches!(dial.result, DialResult::Connected | DialResult::NoRoute);
+        dial.to.ip().filter(|_| is_failed)
+    });
+    let look = failed.map(|failed| {
+        let (address, port) = (failed.ip().to_string(), failed.port());
+        let name = format!("--tls-name {} ", shell_quoted(at.host()));
+        let name = if at.target.tls { name.as_str() } else { "" };
+        advise(
+            "address",
+            format!("check this address again, with more time: {address} may only have lost a packet, or be starting"),
+        )
+        .command(at.ping_with(&at.target.of_primary(&address, port), &format!("--timeout 10 {name}")))
+    });
+    let remove = format!(
+        "if it still fails, find out which server has this address: start that server again, or remove the address from the \
+         DNS records of {} if no server should have it",
+        shell_quoted(at.host())
+    );
+    advise("records", remove).after(look)
 }
 
 /// Fixes for an address in `/etc/hosts` that does not work.

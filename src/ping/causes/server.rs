@@ -30,6 +30,34 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
     fixes.after(tcp::client_port(at)).after(tcp::forwarder(at))
 }
 
+/// A proxy accepts requests, but cannot use the Redis server behind it.
+pub(super) fn no_backend(at: &FixContext) -> Fixes {
+    let backend = if at.reply_contains("noauth") {
+        "configure the password of the Redis server behind the proxy in the proxy: it accepts the password of clients, but \
+         sends none"
+    } else {
+        "in the configuration of the proxy, find the address of its backend; on that host, check that Redis is running, and \
+         that the proxy can reach its port"
+    };
+    let product = if at.reply_contains("upstream") {
+        "check the log of the proxy for failed connections to its backend (Envoy sends such replies)"
+    } else {
+        "check the log of the proxy for failed connections to its backend"
+    };
+    let find = (at.provider().is_none() && at.listener().is_none()).then(|| {
+        let host = at.numeric_host();
+        advise(
+            "server",
+            format!("on {host}, find out which proxy listens on the port"),
+        )
+        .command(listener_command(at))
+    });
+    advise("backend", backend)
+        .and("proxy", product)
+        .after(find)
+        .after(tcp::forwarder(at))
+}
+
 pub(super) fn closed(at: &FixContext) -> Fixes {
     if at.seen.unanswered() == Some("SELECT") && !at.seen.second_connection_works() {
         return advise("db", "use database 0: many proxies have only this one")
@@ -49,7 +77,7 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         .and_all(limit)
         .and(
             "server",
-            "if it is Redis, read the end of its log (CONFIG GET logfile shows where it is)",
+            "if it is Redis, read the end of its log (logfile in redis.conf)",
         )
         .and(
             "port",
@@ -63,17 +91,22 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
 /// Shows which process listens on the port, unless this run has found it, or a provider runs the host.
 fn listener(at: &FixContext) -> Option<Fixes> {
     let is_known = at.listener().is_some_and(|listener| listener.process.is_some());
-    let command = match at.socket() {
-        Some(path) => format!("sudo ss -lxp src {path}"),
-        None => format!("sudo ss -ltnp 'sport = :{}'", at.port()),
-    };
     (!is_known && at.provider().is_none()).then(|| {
         advise(
             "server",
-            "on the server's host, check which process listens on the port: Redis itself, a proxy or another program",
+            "on the server's host, check which process listens on the port: Redis itself, a proxy, the forwarded port of a \
+             container, or another program",
         )
-        .command(command)
+        .command(listener_command(at))
     })
+}
+
+/// Shows which process listens on the port or the socket.
+fn listener_command(at: &FixContext) -> String {
+    match at.socket() {
+        Some(path) => format!("sudo ss -lxp src {path}"),
+        None => format!("sudo ss -ltnp 'sport = :{}'", at.port()),
+    }
 }
 
 /// Shows whether a Redis process is stopped. It may be behind a proxy.
@@ -98,13 +131,14 @@ fn proxy(at: &FixContext) -> Fixes {
     advise(
         "proxy",
         format!(
-            "{whose}, check that its backend answers, and that its connection limit is not reached (HAProxy: maxconn)"
+            "{whose}, check that its backend answers, and that its connection limit is not reached (HAProxy: maxconn). A \
+             forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if nothing listens behind it"
         ),
     )
     .and(
         "proxy-header",
-        "check the PROXY protocol on that proxy: Redis does not accept a PROXY header, and a port that expects one does \
-         not accept plain requests (HAProxy: send-proxy, accept-proxy)",
+        "check the PROXY protocol on that proxy. Redis does not accept its header, so the proxy must not send one (HAProxy: \
+         send-proxy); and a port that expects the header does not accept requests without it (HAProxy: accept-proxy)",
     )
 }
 
@@ -132,8 +166,8 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         }
         Refusal::Quota => advise(
             "quota",
-            "check the limits of the plan and its usage in the provider's console; then wait until the quota is \
-             reset, or change the plan",
+            "check the usage and the limits of the plan in the provider's console; then wait until the quota is reset, or \
+             change the plan. Check which client uses it up: one that retries in a loop continues to do so",
         ),
         Refusal::Endpoint if !at.target.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
             advise("tls", "use TLS: change redis:// to rediss:// in the URL")
@@ -376,16 +410,23 @@ fn raise_maxmemory(at: &FixContext, megabytes: u64) -> Fixes {
 
 /// Another program listens on the port.
 pub(super) fn not_redis(at: &FixContext) -> Fixes {
-    let fixes = advise(
+    let correct = advise(
         "port",
-        "correct the host or port in the URL: another service is listening there",
+        "correct the host or port in the URL, or the port mapping that leads to the other service",
     );
-    if at.provider().is_some() {
-        return fixes;
-    }
-    fixes
-        .and("find", "on the server, find the port on which Redis listens")
-        .command("sudo ss -ltnp | grep -E 'redis|valkey'")
+    let find = at.provider().is_none().then(|| {
+        advise(
+            "find",
+            format!(
+                "on {}, find out which process listens on port {}, and on which port Redis listens (for a container, the \
+                 process is docker-proxy or missing: docker ps shows the mapping)",
+                at.numeric_host(),
+                at.port()
+            ),
+        )
+        .command("sudo ss -ltnp")
+    });
+    correct.after(find)
 }
 
 pub(super) fn old(_: &FixContext) -> Fixes {
@@ -459,5 +500,10 @@ fn is_distant(at: &FixContext) -> bool {
 const DISTANT: Duration = Duration::from_millis(1);
 
 fn slow_commands(at: &FixContext) -> Fixes {
-    advise("slow-command", "check which commands keep the server busy").redis_cli(at, "SLOWLOG GET 10")
+    advise(
+        "slow-command",
+        "list the slow commands of Redis with their times. If none is recent, the delay has another cause: a proxy with a \
+         distant backend, swapping, or too little CPU time",
+    )
+    .redis_cli(at, "SLOWLOG GET 10")
 }

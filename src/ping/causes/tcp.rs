@@ -1,6 +1,7 @@
 //! Fixes for connections that cannot be made, or that the network breaks. Their order depends on where this host is.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use super::commands::{endpoint, shell_quoted};
 use super::fix::{FixContext, Fixes, advise};
@@ -8,8 +9,8 @@ use super::names;
 use crate::ping::observation::{Dial, DialResult, ErrorSource, IdleEnd, IdleTest};
 use crate::ping::this_host::{LocalListener, Nearness};
 use crate::ping::verdict::{is_from_here, seconds};
-use crate::redis_url::DEFAULT_PORT;
 use crate::redis_url::hosting::{Hosting, Reach};
+use crate::redis_url::{Address, DEFAULT_PORT};
 
 pub(super) fn timeout(at: &FixContext) -> Fixes {
     if let Some(path) = at.socket() {
@@ -45,11 +46,12 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
         .and_then(|this_host| this_host.local_ports);
     let range = ports.map_or(DEFAULT, |ports| (ports.first, ports.last));
     let is_narrow = range.1.saturating_sub(range.0) < DEFAULT.1 - DEFAULT.0;
+    let waiting = ports.map_or(1, |ports| ports.time_wait);
     let wider = if is_narrow { DEFAULT } else { (15_000, 65_000) };
     let widen = advise(
         "port-range",
         format!(
-            "allow the kernel to use more local ports: {} to {}",
+            "allow the kernel to use more local ports: {} to {}, until the next restart",
             wider.0, wider.1
         ),
     )
@@ -63,9 +65,15 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
          it is closed (TIME_WAIT)",
     );
     let look = advise("connections", "check which processes hold the connections")
-        .command(format!("ss -tanp dst {}", at.numeric_host()));
+        .command(format!("sudo ss -tanp dst {}", at.numeric_host()));
+    let lasting = advise(
+        "port-range",
+        "find the file that sets the range, and correct it there; in a container, the range is part of its configuration \
+         (sysctls)",
+    )
+    .command("grep -rs ip_local_port_range /etc/sysctl.conf /etc/sysctl.d /run/sysctl.d /usr/lib/sysctl.d");
     let fixes = if is_narrow {
-        widen.and_all(pool)
+        widen.and_all(lasting).and_all((waiting > 0).then_some(pool))
     } else {
         pool.and_all(widen)
     };
@@ -92,9 +100,9 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
     Some(if other.is_connected() {
         advise(
             "port",
-            format!("use TLS on port {port}, where {service} accepts connections"),
+            format!("use TLS on port {port}, where {service} accepts connections: change redis:// to rediss:// and the port"),
         )
-        .command(at.ping_to(|target| {
+        .try_command(at.ping_to(|target| {
             target.tls = true;
             *target = target.of_primary(at.host(), port);
         }))
@@ -106,6 +114,14 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
 /// Fixes without a sign of AWS: every explanation is possible.
 fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port();
+    if other_port_works(at) {
+        // Routes and the host itself work; only this port gets no reply.
+        return advise(
+            "firewall",
+            format!("if port {port} should work too, check whether it is enabled, and whether a firewall drops packets to it"),
+        )
+        .after(provider_check(at));
+    }
     let firewall = advise(
         "firewall",
         format!(
@@ -124,8 +140,8 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let outside_network = (at.nearness() == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-network",
-            "run this inside the server's network, or through a VPN or a tunnel: the address is private, and outside \
-             this host's networks",
+            "if this host is not in the server's network, run this inside it, or through a VPN or a tunnel: the address is \
+             private, and this host reaches it only by its default route",
         )
     });
     advise(
@@ -151,6 +167,11 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     .and_all(local)
 }
 
+/// Whether the same host accepts connections on the provider's port with TLS.
+fn other_port_works(at: &FixContext) -> bool {
+    at.seen.tcp.other_port.as_ref().is_some_and(Dial::is_connected)
+}
+
 /// What to check at the provider whose name the host has.
 fn provider_check(at: &FixContext) -> Option<Fixes> {
     at.provider().map(|provider| advise("provider", provider.check))
@@ -173,9 +194,9 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
     let outside_vpc = (at.nearness() == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-vpc",
-            "run this inside the VPC of the cache, on an EC2 instance (or through a VPN, VPC peering or a tunnel): \
-             the \
-             address is private, this host is not in its network, and ElastiCache is reachable only from inside its VPC",
+            "if this host is outside the VPC of the cache, run this inside it, on an EC2 instance (or through a VPN, VPC \
+             peering or a tunnel): ElastiCache is reachable only from there. If it is in another subnet of that VPC, \
+             continue with the next step",
         )
     });
     security_group(at)
@@ -327,7 +348,7 @@ pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
                 at.port()
             ),
         )
-        .command(at.ping_at(at.host(), port)),
+        .try_command(at.ping_at(at.host(), port)),
     )
 }
 
@@ -382,8 +403,8 @@ pub(super) fn unreachable(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn prohibited(at: &FixContext) -> Fixes {
-    if let Some(path) = at.socket() {
-        return socket(&path);
+    if at.socket().is_some() {
+        return socket_permissions(at);
     }
     if is_blocked_here(at) {
         let firewall = local_firewall("find the rule in this host's firewall that forbids the connection");
@@ -422,7 +443,40 @@ pub(super) fn route(at: &FixContext, text: &str) -> Fixes {
 }
 
 fn socket(path: &str) -> Fixes {
-    advise("socket", "check the socket and its permissions").command(format!("ls -l {path}"))
+    advise(
+        "socket",
+        "check whether the socket exists, and when it was created",
+    )
+    .command(format!("ls -l {path}"))
+}
+
+/// Connecting needs write permission for the socket, and search permission for every directory above it (`unix(7)`).
+fn socket_permissions(at: &FixContext) -> Fixes {
+    let path = match &at.target.address {
+        Address::Unix(path) => path.as_path(),
+        Address::Tcp { .. } => Path::new("/"),
+    };
+    let mut parts: Vec<_> = path
+        .ancestors()
+        .map(|part| shell_quoted(&part.to_string_lossy()))
+        .collect();
+    parts.reverse();
+    advise(
+        "socket",
+        "check the user and the permissions: connecting needs write permission (w) for the socket, and search permission \
+         (x) for each directory above it",
+    )
+    .command(format!("id; ls -ld {}", parts.join(" ")))
+    .and(
+        "permission",
+        "give the permission that is missing: on the Redis host, set unixsocketperm to 770 in redis.conf, and add the user \
+         of the application to the group of the socket (usermod -aG GROUP USER; a new login is needed)",
+    )
+    .and(
+        "sandbox",
+        "if the permissions are right, check for a rule of AppArmor, SELinux or the service (systemd: PrivateTmp, \
+         ProtectSystem)",
+    )
 }
 
 fn local_firewall(text: &str) -> Fixes {
@@ -438,48 +492,67 @@ fn port_typo(at: &FixContext) -> Option<Fixes> {
                 at.port()
             ),
         )
-        .command(at.ping_at(at.host(), DEFAULT_PORT))
+        .try_command(at.ping_at(at.host(), DEFAULT_PORT))
     })
 }
 
+/// Adds a rule to the security group of the cache. The network interface with the cache's address shows that group, for
+/// every kind of cache.
+///
+/// Several VPCs may use the same addresses, and an interface may have several groups. So the command changes nothing
+/// unless there is exactly one group, and without the group of this instance it only looks.
 fn security_group(at: &FixContext) -> Fixes {
     let port = at.port();
-    let source = at
-        .instance()
-        .and_then(|instance| instance.groups.first())
-        .map_or("sg-OF-THIS-INSTANCE".to_owned(), |group| shell_quoted(group));
     let region = at.region_option();
-    let group = group_of_the_cache(at, &region);
-    advise(
-        "security-group",
-        format!(
-            "add an inbound rule to the security group of the cache: Custom TCP, port {port}, with the instance's \
-             security group as its source"
-        ),
-    )
-    .command(format!(
-        "aws ec2 authorize-security-group-ingress{region} --group-id {group} --protocol tcp --port {port} \
-         --source-group {source}"
-    ))
-}
-
-/// Returns a shell expression that finds the security group of the network interface with the cache's address. This
-/// works for every kind of cache.
-///
-/// If two VPCs use the same addresses, the expression may find the wrong group. EC2 then rejects the rule.
-fn group_of_the_cache(at: &FixContext, region: &str) -> String {
+    let rule = format!(
+        "Custom TCP, port {port}, with the security group of the application's instance as its source"
+    );
     let Some(address) = at.address() else {
-        return "sg-OF-THE-CACHE".to_owned();
+        return advise(
+            "security-group",
+            format!("add an inbound rule to the security group of the cache: {rule}"),
+        );
     };
     let filter = match address {
         IpAddr::V4(_) if at.nearness() == Nearness::Public => "association.public-ip",
         IpAddr::V4(_) => "addresses.private-ip-address",
         IpAddr::V6(_) => "ipv6-addresses.ipv6-address",
     };
-    format!(
-        "\"$(aws ec2 describe-network-interfaces{region} --filters Name={filter},Values={address} \
-         --query 'NetworkInterfaces[0].Groups[0].GroupId' --output text)\""
+    let interfaces = format!(
+        "aws ec2 describe-network-interfaces{region} --filters Name={filter},Values={address} --query"
+    );
+    let look = format!(
+        "{interfaces} 'NetworkInterfaces[].[VpcId,Description,Groups[].[GroupId,GroupName]]' --output json"
+    );
+    let Some(source) = at.instance().and_then(|instance| instance.groups.first()) else {
+        return advise(
+            "security-group",
+            format!(
+                "find the security group of the cache (this command only looks; several VPCs may use the address, so check \
+                 the VPC and the description), and add an inbound rule to it: {rule}. From outside the VPC, the source is \
+                 an address range"
+            ),
+        )
+        .command(look);
+    };
+    let source = shell_quoted(source);
+    advise(
+        "security-group",
+        format!(
+            "add an inbound rule to the security group of the cache: Custom TCP, port {port}, with this instance's security \
+             group {source} as its source. This command does so only if exactly one security group belongs to the address"
+        ),
     )
+    .command(format!(
+        "(set -- $({interfaces} 'NetworkInterfaces[].Groups[].GroupId' --output text); if [ $# -eq 1 ]; then aws ec2 \
+         authorize-security-group-ingress{region} --group-id \"$1\" --protocol tcp --port {port} --source-group {source}; \
+         else echo \"nothing changed, security groups found: $*\" >&2; fi)"
+    ))
+    .and(
+        "security-group",
+        "if the command finds several, check which VPC and which description are those of the cache",
+    )
+    .command(look)
 }
 
 /// Makes this host send and request smaller packets, only on the route to the server. Reducing the MTU of the whole

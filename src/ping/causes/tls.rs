@@ -3,6 +3,7 @@
 use super::commands::shell_quoted;
 use super::fix::{FixContext, Fixes, advise};
 use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
+use crate::redis_url::Target;
 use crate::sanitize;
 
 /// Clocks that differ by less than this, in seconds, agree: the round trip and the load of the hosts are included.
@@ -159,8 +160,12 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
     let offer = at.seen.tls.wider_offer.as_ref();
     let offered = offer.and_then(|offer| offer.certificate.as_ref());
     let is_certificate = has_problem || offered.is_some_and(|offered| offered.unsupported.is_some());
-    let text = "test it with the client that the application uses; redis-cli uses OpenSSL";
-    let client = advise("client", text).redis_cli(at, "PING");
+    let client = advise(
+        "client",
+        "test it with the application's own client, if that uses OpenSSL (Python, Node.js, PHP and Ruby do; Go and Java do \
+         not), or with redis-cli, which uses OpenSSL but does not compare the name in the certificate with the host",
+    )
+    .redis_cli(at, "PING");
     if is_certificate {
         client.and(
             "certificate",
@@ -179,15 +184,25 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
 pub(super) fn other_name(at: &FixContext) -> Fixes {
     let own = at.handshake().and_then(Handshake::certificate);
     let Some(own) = own else {
+        let line = at.ping_with(
+            &Target {
+                password: None,
+                ..at.target.clone()
+            },
+            "--tls-name NAME ",
+        );
         return advise(
             "tls-name",
-            "in the URL, use the host name that the server's certificate is for, or pass it with --tls-name NAME",
+            format!(
+                "in the application's REDIS_URL, use the host name that the server's certificate is for (the provider's \
+                 console or the server's configuration shows it). To test a NAME while the URL contains another: {line}"
+            ),
         );
     };
     let fixes = advise(
         "tls-name",
-        "in the URL, use a host name that the certificate lists; through a tunnel or a CNAME, pass it with \
-         --tls-name NAME",
+        "in the application's REDIS_URL, use a host name that the certificate lists. To test one while the URL contains \
+         another host, as through a tunnel or a CNAME, pass it with --tls-name",
     );
     // A name from the certificate, but only if it is a plain host name.
     let is_plain = |name: &&String| {

@@ -154,6 +154,12 @@ impl Observations {
         code.as_deref() == Some("NOAUTH")
     }
 
+    /// The error reply to the read, if it shows that the server cannot run reads. A Sentinel has no data to read.
+    pub fn refused_read(&self) -> Option<String> {
+        let refusal = self.requests.read.as_ref().and_then(Response::refusal);
+        refusal.filter(|_| !self.server.is_sentinel())
+    }
+
     /// Whether the server refuses PING but runs the read or, for a user who may not read that key, the ECHO.
     pub fn serves_without_ping(&self) -> bool {
         if self.ping.response.as_ref().and_then(Response::error).is_none() {

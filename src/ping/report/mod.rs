@@ -7,9 +7,10 @@ pub(crate) mod ticket;
 use std::time::Duration;
 
 use crate::ping::Rung;
-use crate::ping::observation::{Echo, Observations, TlsResult};
+use crate::ping::causes::Cause;
+use crate::ping::observation::{Dial, DialResult, Echo, Endpoint, ErrorSource, Observations, TlsResult};
 use crate::ping::verdict::Verdict;
-use crate::redis_url::{Address, Target};
+use crate::redis_url::{Address, Target, UrlWarning};
 use crate::sanitize;
 
 /// One check of the report.
@@ -84,6 +85,8 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Rep
 fn rung_of(code: &str) -> Rung {
     match code.split('.').next().unwrap_or_default() {
         "url" => Rung::Url,
+        // It is about the attempts to connect.
+        "dns" if code == Cause::DnsPartial.code() => Rung::Tcp,
         "dns" => Rung::Dns,
         "tcp" => Rung::Tcp,
         "tls" => Rung::Tls,
@@ -104,7 +107,13 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Repo
                 .primary()
                 .map(|primary| format!(", which leads to {primary}"));
             let detail = format!("{given}{}", primary.unwrap_or_default());
-            (Status::Ok, Some(Duration::ZERO), detail)
+            let is_suspect = |warning: &UrlWarning| *warning != UrlWarning::EncodedTwice;
+            let status = if given.warnings.iter().any(is_suspect) {
+                Status::Warn
+            } else {
+                Status::Ok
+            };
+            (status, Some(Duration::ZERO), detail)
         }
         Rung::Dns => dns(target, seen),
         Rung::Tcp => tcp(seen),
@@ -165,13 +174,44 @@ fn tcp(seen: &Observations) -> Outcome {
         return skipped("not reached");
     }
     match seen.tcp.connected() {
-        Some(dial) => passed(seen.tcp.took, format!("connected to {}", dial.to)),
+        Some(connected) => {
+            let others = seen
+                .tcp
+                .dials
+                .iter()
+                .filter(|dial| !matches!(dial.result, DialResult::Connected | DialResult::NoRoute));
+            let others: Vec<_> = others.map(outcome).collect();
+            let status = if others.is_empty() {
+                Status::Ok
+            } else {
+                Status::Warn
+            };
+            let others = others
+                .iter()
+                .map(|other| format!(", but {other}"))
+                .collect::<String>();
+            // The attempts together may have waited for another address.
+            let took = seen.tcp.round_trip();
+            (
+                status,
+                Some(took),
+                format!("connected to {}{others}", connected.to),
+            )
+        }
         None => {
-            let dials = seen.tcp.dials.iter();
-            let results = dials.map(|dial| format!("{} {}", dial.to, dial.result.name().replace('-', " ")));
-            failed(seen.tcp.took, results.collect::<Vec<_>>().join(", "))
+            let results: Vec<_> = seen.tcp.dials.iter().map(outcome).collect();
+            failed(seen.tcp.took, results.join(", "))
         }
     }
+}
+
+/// The result of one attempt, in a few words.
+fn outcome(dial: &Dial) -> String {
+    let result = match (&dial.result, &dial.to) {
+        (DialResult::Prohibited(ErrorSource::ThisHost(_)), Endpoint::Named(_)) => "permission denied".into(),
+        (result, _) => result.name().replace('-', " "),
+    };
+    format!("{} {result}", dial.to)
 }
 
 fn tls(target: &Target, seen: &Observations) -> Outcome {
@@ -236,6 +276,10 @@ fn ping(target: &Target, seen: &Observations) -> Outcome {
     if let (Some(command), true) = (seen.unanswered(), response.is_pong()) {
         let detail = format!("PONG, but no reply to {command}");
         (Status::Warn, Some(seen.ping.took), detail)
+    } else if let (Some(error), true) = (seen.refused_read(), response.is_pong()) {
+        // What answers PING may be a proxy.
+        let error = sanitize::excerpt(error.as_bytes(), 60);
+        failed(seen.ping.took, format!("PONG, but a read (HGETALL) got {error}"))
     } else if response.is_pong() {
         let detail = match &seen.requests.echo {
             Some(Echo::Refused(_)) if !seen.server.is_sentinel() => {
@@ -258,10 +302,9 @@ fn role(seen: &Observations) -> Outcome {
     if seen.server.role.is_none() {
         return skipped("not reached");
     }
-    let role = seen
-        .server
-        .role_name()
-        .unwrap_or_else(|| "the server does not report its role".into());
+    let Some(role) = seen.server.role_name() else {
+        return skipped("the server does not report its role");
+    };
     let role = sanitize::line(&role);
     match &seen.write_test {
         Some(test) if test.has_passed() => {

@@ -83,11 +83,10 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let speed = if median.is_zero() {
                 String::new()
             } else {
-                format!(", round trip {}", seconds(median))
+                format!(", median round trip {}", seconds(median))
             };
             let version = version(seen);
-            let primary = seen.primary().map(|primary| format!(" at {primary}"));
-            let primary = primary.unwrap_or_default();
+            let place = seen.target(target).place();
             let survived = seen.idle.as_ref().and_then(|test| test.longest_survived(None));
             let idle = survived.map_or_else(String::new, |idle| {
                 format!("; connections survive {} without traffic", seconds(idle))
@@ -102,7 +101,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             };
             ReportLine::hanging(
                 4,
-                format!("ok: {name}{primary} answers{version}{role}{speed}{idle}{writes}"),
+                format!("ok: {name} at {place} answers{version}{role}{speed}{idle}{writes}"),
             )
         }
         Some(finding) => {

@@ -6,7 +6,7 @@ use time::{Date, Month};
 
 use super::finding::age;
 use crate::clock::utc_minute;
-use crate::redis_url::Target;
+use crate::redis_url::{Target, invisible};
 use crate::sanitize;
 
 /// Where the password comes from, and what is at its end.
@@ -16,8 +16,10 @@ pub(super) fn facts(target: &Target) -> Vec<String> {
     };
     let source = target.password_variable.unwrap_or("the URL");
     let blank_at = |end: &str, character: Option<char>| {
-        let (name, escape) = blank_name(character?)?;
-        Some(format!("the password in {source} {end} a {name} ({escape} in a URL)"))
+        let (name, escape) = invisible(character?)?;
+        Some(format!(
+            "the password in {source} {end} a {name} ({escape} in a URL)"
+        ))
     };
     let password_text = password.reveal();
     blank_at("ends in", password_text.chars().last())
@@ -25,19 +27,6 @@ pub(super) fn facts(target: &Target) -> Vec<String> {
         .chain(blank_at("begins with", password_text.chars().next()))
         .chain(IamToken::read(password.reveal()).map(|token| token.describe(target, SystemTime::now())))
         .collect()
-}
-
-/// A character that is invisible at the end of a password, and its percent-encoded form.
-pub(in crate::ping) fn blank_name(character: char) -> Option<(&'static str, &'static str)> {
-    match character {
-        '\n' => Some(("newline", "%0A")),
-        '\r' => Some(("carriage return", "%0D")),
-        '\t' => Some(("tab", "%09")),
-        ' ' => Some(("space", "%20")),
-        '\u{a0}' => Some(("no-break space", "%C2%A0")),
-        other if other.is_whitespace() => Some(("blank", "a percent escape")),
-        _ => None,
-    }
 }
 
 /// Whether the password is an IAM token, in which percent escapes are normal.

@@ -22,7 +22,7 @@ use super::this_host::LocalListener;
 use crate::redis_url::{Target, UrlError, UrlErrorKind};
 use crate::sanitize;
 
-pub(in crate::ping) use credentials::{blank_name, is_iam_token};
+pub(in crate::ping) use credentials::is_iam_token;
 pub use finding::Verdict;
 pub(in crate::ping) use finding::seconds;
 pub(crate) use finding::{Certainty, Finding};

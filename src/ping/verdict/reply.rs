@@ -183,7 +183,7 @@ fn protocol(received: &[u8]) -> Option<&'static str> {
         () if starts(b"ERROR\r\n") || starts(b"CLIENT_ERROR") || starts(b"SERVER_ERROR") => {
             "a memcached server"
         }
-        () if starts(b"AMQP") => "an AMQP broker (RabbitMQ)",
+        () if starts(b"AMQP") => "an AMQP broker, such as RabbitMQ",
         () if text.contains("mysql") || text.contains("mariadb") || received.get(3..5) == Some(b"\0\x0a") => {
             "a MySQL or MariaDB server"
         }
@@ -195,7 +195,7 @@ fn protocol(received: &[u8]) -> Option<&'static str> {
 }
 
 fn quote(received: &[u8]) -> String {
-    format!("\"{}\"", sanitize::excerpt(received, QUOTED))
+    format!("\"{}\"", sanitize::excerpt(received, QUOTED).replace('"', "\\\""))
 }
 
 fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
@@ -234,18 +234,22 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
             format!("the server accepted the connection, but {how} it without {reply}")
         })
         .fact(format!("TCP connected; after {command} the connection was {how}"))
-        .fact(if !received.is_empty() {
-            format!("received before that: {}", quote(received))
-        } else if seen.ping.round_trips.is_empty() {
-            if seen.is_logged_in() && command != "AUTH" {
-                "AUTH had got OK before that, and nothing else was received".to_owned()
-            } else {
-                "nothing was received before that".to_owned()
-            }
+        .facts(if !received.is_empty() {
+            Some(format!("received before that: {}", quote(received)))
+        } else if !seen.ping.round_trips.is_empty() {
+            Some("PING had got PONG before that".to_owned())
+        } else if seen.is_logged_in() && command != "AUTH" {
+            Some("AUTH had got OK before that, and nothing else was received".to_owned())
         } else {
-            "PING had got PONG before that".to_owned()
+            None
         })
         .facts(on_the_second_connection(seen))
+        .facts(match &seen.experiments.other_protocol {
+            Some(Experiment::ClientHello { result, .. }) if matches!(result, TlsResult::Closed | TlsResult::NotTls) => {
+                Some("the port does not speak TLS either: a ClientHello on another connection got no TLS reply".into())
+            }
+            _ => None,
+        })
         .facts(is_tls_untested.then(|| {
             "there was no time to test whether the server speaks TLS: try a longer --timeout".into()
         }))
@@ -262,6 +266,18 @@ pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {
         None => "a second connection could not be made".into(),
         Some(_) if seen.second_connection_works() => {
             "the same requests got replies on a second connection".into()
+        }
+        Some(Exchange {
+            command,
+            response: Response::Closed(_),
+        }) => {
+            format!("a second connection was closed after {command} too")
+        }
+        Some(Exchange {
+            command,
+            response: Response::Reset(_),
+        }) => {
+            format!("a second connection was reset after {command} too")
         }
         Some(exchange) => format!("on a second connection, {}", ended(exchange)),
     })

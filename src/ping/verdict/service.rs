@@ -16,8 +16,8 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     if seen.server.is_sentinel() {
         return None;
     }
-    let read = seen.requests.read.as_ref();
-    read.and_then(|response| refused_read(response, seen))
+    seen.refused_read()
+        .map(|error| refused_read(&error, seen))
         .or_else(|| stopped(seen.requests.stopped_at.as_ref()?, seen))
 }
 
@@ -124,18 +124,12 @@ fn shown(response: &Response) -> String {
     }
 }
 
-/// Judges an error reply to the read, unless the error shows that the server does run reads.
-fn refused_read(response: &Response, seen: &Observations) -> Option<Finding> {
-    let error = response.error()?;
-    let code = error.split(' ').next().unwrap_or_default();
-    // The user may read only other keys, the key has another type, or it is on another cluster node.
-    if ["NOPERM", "WRONGTYPE", "MOVED", "ASK", "TRYAGAIN"].contains(&code) {
-        return None;
+/// Judges an error reply to the read.
+fn refused_read(error: &str, seen: &Observations) -> Finding {
+    if error.starts_with("NOAUTH") && seen.is_logged_in() {
+        return no_login_behind_proxy("HGETALL", error, seen);
     }
-    if code == "NOAUTH" && seen.is_logged_in() {
-        return Some(no_login_behind_proxy("HGETALL", &error, seen));
-    }
-    Some(error_reply(&error, "HGETALL", seen).fact(reply_to_ping(seen)))
+    error_reply(error, "HGETALL", seen).fact(reply_to_ping(seen))
 }
 
 /// Judges a connection that ended or got no more replies after PONG. Returns `None` if only a request for information
@@ -149,11 +143,8 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
         return Some(fell_silent(first, seen));
     };
     // A proxy may discard the replies before the request at which it closes the connection.
-    if let Some(finding) = repeat
-        .response("HGETALL")
-        .and_then(|read| refused_read(read, seen))
-    {
-        return Some(finding);
+    if let Some(error) = repeat.response("HGETALL").and_then(Response::refusal) {
+        return Some(refused_read(&error, seen));
     }
     let Some(second) = repeat.stopped_at() else {
         return Some(momentary(first, seen));
@@ -267,6 +258,10 @@ pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
 
 /// Warns about a service that ends the connection at a command that every Redis has, or does not support several of them.
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
+    // Then no command works.
+    if seen.refused_read().is_some() {
+        return None;
+    }
     let ended = seen
         .experiments
         .stopped_again_at()

@@ -62,6 +62,10 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
     let to = &dial.to;
     let (cause, summary) = match &dial.result {
         DialResult::Refused => (Cause::TcpRefused, refusal(seen, to)),
+        DialResult::Prohibited(ErrorSource::ThisHost(_)) if matches!(to, Endpoint::Named(_)) => (
+            Cause::TcpProhibited,
+            format!("permission denied: this user may not use the socket {to}"),
+        ),
         DialResult::Prohibited(ErrorSource::ThisHost(_)) => (
             Cause::TcpProhibited,
             format!("this host itself blocks the connection to {to}"),
@@ -87,7 +91,10 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
         ),
         DialResult::NoLocalPort => (
             Cause::TcpNoLocalPort,
-            format!("this host has no free local port for a connection to {to}"),
+            format!(
+                "this host has no free local port for a connection to {to}{}",
+                few_ports(seen).unwrap_or_default()
+            ),
         ),
         DialResult::NoRoute => (Cause::TcpUnreachable, format!("this host has no route to {to}")),
         DialResult::Timeout { .. } | DialResult::Connected => return judge_timeout(dial, seen),
@@ -126,7 +133,15 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
             .summary(format!("{to} did not reply before the timeout"))
             .fact("only one SYN was sent, and it may have been lost: try a longer --timeout")
     } else {
-        Finding::proved(Cause::TcpTimeout).summary(format!("{to} does not reply at all"))
+        let elsewhere = seen.tcp.other_port.as_ref().filter(|other| other.is_connected());
+        let elsewhere = elsewhere.and_then(|other| other.to.ip());
+        Finding::proved(Cause::TcpTimeout).summary(match elsewhere {
+            Some(other) => format!(
+                "connections to {to} get no reply, but port {} of the same host accepts them",
+                other.port()
+            ),
+            None => format!("connections to {to} get no reply at all"),
+        })
     }
 }
 
@@ -218,10 +233,21 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     let Endpoint::Ip(address) = &dial.to else {
         return None;
     };
-    if matches!(
-        dial.result,
-        DialResult::Refused | DialResult::NoRoute | DialResult::Prohibited(_)
-    ) {
+    let is_reachable = seen
+        .tcp
+        .other_port
+        .as_ref()
+        .is_some_and(|other| matches!(other.result, DialResult::Connected | DialResult::Refused));
+    if is_reachable
+        || matches!(
+            dial.result,
+            DialResult::Refused
+                | DialResult::NoRoute
+                | DialResult::Prohibited(_)
+                | DialResult::NoLocalPort
+                | DialResult::TooManyFiles
+        )
+    {
         // A host replied, so the network is reachable, or no packet was sent.
         return None;
     }
@@ -232,7 +258,9 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
         IpAddr::V4(v4) if is_foreign && v4.octets()[..2] == [172, 17] => Some(format!(
             "{ip} is in Docker's default network (172.17.0.0/16), which only the containers' own host can reach"
         )),
-        _ if is_foreign => Some(format!("{ip} is a private address outside this host's networks")),
+        _ if is_foreign => Some(format!(
+            "{ip} is a private address that this host reaches only by its default route"
+        )),
         _ => None,
     }
 }
@@ -284,10 +312,20 @@ fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
     let count = u32::from(last).saturating_sub(first.into()) + 1;
     (dial.result == DialResult::NoLocalPort).then(|| {
         format!(
-            "local ports {first} to {last} ({count}, net.ipv4.ip_local_port_range); connections to that address: {open} \
-             open, {time_wait} in TIME_WAIT"
+            "net.ipv4.ip_local_port_range is {first} to {last}: {count} {}; connections to that address: {open} open, \
+             {time_wait} in TIME_WAIT",
+            if count == 1 { "port" } else { "ports" }
         )
     })
+}
+
+/// Says that the range itself is the problem, if it is much smaller than usual.
+fn few_ports(seen: &Observations) -> Option<String> {
+    const FEW: u16 = 1000;
+    let LocalPorts { first, last, .. } = seen.this_host.as_ref()?.local_ports?;
+    let count = last.saturating_sub(first).saturating_add(1);
+    let noun = if count == 1 { "port" } else { "ports" };
+    (count < FEW).then(|| format!(": it may use only {count} {noun} ({first} to {last})"))
 }
 
 fn open_files(seen: &Observations) -> Option<String> {
@@ -320,7 +358,10 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     } else {
         format!("could not be connected either: {}", describe(dial))
     };
-    Some(format!("{}, where {service} offers TLS, {result}", dial.to))
+    Some(format!(
+        "{}, where {service} offers TLS, {result} (TLS was not tried)",
+        dial.to
+    ))
 }
 
 /// Warns about lost packets, if some were retransmitted although the connection works.
@@ -367,6 +408,7 @@ pub(super) fn describe(dial: &Dial) -> String {
         DialResult::Connected => format!("connected after {took}"),
         DialResult::Refused if is_socket => "no process is listening".into(),
         DialResult::Refused => format!("RST after {took}"),
+        DialResult::Prohibited(ErrorSource::ThisHost(error)) if is_socket => error.clone(),
         DialResult::Prohibited(source) | DialResult::Unreachable(source) => describe_source(source),
         DialResult::NoRoute => "the kernel reports that no route leads there, so no packet was sent".into(),
         DialResult::TooManyFiles => "too many open files: no socket could be opened".into(),

@@ -1,5 +1,7 @@
 //! The verdict on the TLS handshake.
 
+use std::net::IpAddr;
+
 use super::finding::{Finding, age, describe_packets, seconds};
 use super::reply::{NoReply, ONLY_THIS_CONNECTION, far_away, not_redis, unexpected_reply};
 use super::service::packet_sizes;
@@ -68,7 +70,14 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
             certificate(problem.unwrap_or(&CertificateProblem::UnknownIssuer), tls, seen)
         }
         TlsResult::Alert(AlertDescription::UnrecognisedName) => Finding::proved(Cause::TlsNameMismatch)
-            .summary(format!("the server has no certificate for {}", tls.expected_name))
+            .summary(if is_address(&tls.expected_name) {
+                format!(
+                    "the server requires a host name in the TLS handshake (SNI), but the URL has the address {}",
+                    tls.expected_name
+                )
+            } else {
+                format!("the server has no certificate for {}", tls.expected_name)
+            })
             .fact(format!(
                 "the server sent the TLS alert {}, and no certificate",
                 alert_name(AlertDescription::UnrecognisedName)
@@ -155,7 +164,7 @@ fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &Observation
             .summary(format!(
                 "{what}, which this program does not support; clients based on OpenSSL may connect"
             ))
-            .fact("the connection was ended here, not by the server"),
+            .fact("this program ended the handshake, not the server"),
         Problem::OtherName => Finding::proved(Cause::TlsNameMismatch)
             .summary(format!(
                 "the certificate is not for {}{}",
@@ -455,11 +464,12 @@ fn version_name(version: ProtocolVersion) -> String {
 
 /// A server that has several certificates selects one by the name, and an address is not sent as a name.
 fn without_name(tls: &Handshake) -> Option<String> {
-    let is_address = tls.expected_name.parse::<std::net::IpAddr>().is_ok();
-    is_address.then(|| {
-        "no server name was sent, because the URL contains an address; if the server needs one, pass it with --tls-name"
-            .into()
-    })
+    is_address(&tls.expected_name)
+        .then(|| "no server name was sent, because an address is not a name; some servers require one".into())
+}
+
+fn is_address(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
 }
 
 /// The name of an alert in RFC 8446, 6.

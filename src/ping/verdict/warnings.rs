@@ -94,7 +94,7 @@ fn dns_partial(seen: &Observations) -> Option<Found> {
         let failed = failed.join("; ");
         (
             Cause::DnsPartial,
-            format!("some addresses of the host name do not work: {failed}"),
+            format!("not all addresses of the host name accept connections: {failed}"),
         )
     })
 }
@@ -271,8 +271,8 @@ fn slow(seen: &Observations) -> Option<Found> {
     let median = median(&seen.ping.round_trips);
     (median > SLOW_MEDIAN).then(|| {
         let blame = match SlowPart::of(seen) {
-            SlowPart::Network => "the network is slow",
-            SlowPart::Server => "the server is slow, not the network",
+            SlowPart::Network => "the delay is in the network",
+            SlowPart::Server => "the delay is in the server, or behind it if it is a proxy",
             SlowPart::Loss | SlowPart::Unknown => {
                 return (
                     Cause::LatencyHigh,
@@ -349,7 +349,9 @@ pub(crate) fn median(round_trips: &[Duration]) -> Duration {
 pub(super) fn hints(target: &Target, cause: Cause) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {
-        hints.extend(endpoint.hints(target.tls, target.port()));
+        // That the server speaks TLS is known then, not only suggested by its name.
+        let is_tls = target.tls || cause == Cause::TlsRequired;
+        hints.extend(endpoint.hints(is_tls, target.port()));
     }
     if cause != Cause::RoleSentinel {
         hints.extend(target.port().and_then(port_hint));

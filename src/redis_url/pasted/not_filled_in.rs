@@ -39,30 +39,28 @@ fn regex(pattern: &str) -> Regex {
 ///
 /// Only whole parts count, because a password may contain any of these characters.
 pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
-    let error = |message: String, advice| {
+    let error = |message: String, advice: &str| {
         Some(UrlError {
-            advice: Some(advice),
+            advice: Some(advice.to_owned()),
             ..invalid(message)
         })
     };
-    let is_variable = |text: &str| VARIABLE.is_match(text) || TEMPLATE.is_match(text);
     let text = text.trim();
-    if is_variable(text.trim_matches(['"', '\''])) {
-        return error(
-            "the URL is a variable or a template that was not replaced by its value".into(),
-            "set the variable, and use double quotes or none around it: single quotes keep the shell from replacing it",
-        );
+    let whole = text.trim_matches(['"', '\'']);
+    if let Some(form) = Form::of(whole) {
+        let name = name_of(whole).filter(|_| form.is_shell_variable());
+        return Some(UrlError {
+            command: name.map(|name| format!("sessiontut ping \"${{{name}:?is not set}}\"")),
+            advice: Some(form.advice().to_owned()),
+            ..invalid(not_replaced("URL", whole, form))
+        });
     }
     let (_, rest) = text.split_once("://")?;
     let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
     let (user, password) = login.split_once(':').unwrap_or(("", login));
     let host = host_of(end_of_authority(place));
-    if is_variable(host) {
-        let of = name_of(host).map_or_else(String::new, |name| format!(" ({name})"));
-        return error(
-            format!("the host is a variable that was not replaced by its value{of}"),
-            "set the variable, and let the shell or the template replace it before this command runs",
-        );
+    if let Some(form) = Form::of(host) {
+        return error(not_replaced("host", host, form), form.advice());
     }
     if PLACEHOLDER.is_match(host) || HOST_PLACEHOLDER.is_match(host) {
         return error(
@@ -71,12 +69,15 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
             "replace the placeholder with the host name that your provider or administrator gives for it",
         );
     }
-    if [user, password].into_iter().any(is_variable) {
-        return error(
-            "the user name or the password is a variable that was not replaced by its value".into(),
-            "set the variable before this command runs; if the text is your password itself, percent-encode it ($ is \
-             %24, { is %7B, } is %7D)",
-        );
+    let parts = [("user name", user), ("password", password)];
+    for (what, part) in parts {
+        if let Some(form) = Form::of(part) {
+            let advice = format!(
+                "{}. If the text is your {what} itself, percent-encode it ($ is %24, {{ is %7B, }} is %7D)",
+                form.advice()
+            );
+            return error(not_replaced(what, part, form), &advice);
+        }
     }
     if ASTERISKS.is_match(password) {
         return error(
@@ -84,17 +85,147 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
             "copy the password itself from where it is stored, and percent-encode it in the URL",
         );
     }
-    if [user, password]
-        .into_iter()
-        .any(|part| PLACEHOLDER.is_match(part))
-    {
-        return error(
-            "the user name or the password is a placeholder that was not filled in".into(),
-            "replace the placeholder, including its brackets; if it is your password itself, percent-encode it (< is \
-             %3C, > is %3E, [ is %5B, ] is %5D)",
-        );
+    let (what, placeholder) = parts.into_iter().find(|(_, part)| PLACEHOLDER.is_match(part))?;
+    let (form, brackets, escapes) = match placeholder.chars().next() {
+        Some('<') => (
+            "a placeholder in angle brackets",
+            ", including its brackets,",
+            " (< is %3C, > is %3E)",
+        ),
+        Some('[') => (
+            "a placeholder in square brackets",
+            ", including its brackets,",
+            " ([ is %5B, ] is %5D)",
+        ),
+        Some('{') => (
+            "a placeholder in braces",
+            ", including its braces,",
+            " ({ is %7B, } is %7D)",
+        ),
+        _ => ("a placeholder, such as PASSWORD", "", ""),
+    };
+    error(
+        format!("the {what} is {form}, which was not filled in"),
+        &format!(
+            "replace the placeholder{brackets} with the {what} from your secret store or provider, where the application's \
+             REDIS_URL is set; if the text is your {what} itself, percent-encode it{escapes}"
+        ),
+    )
+}
+
+/// How a text that should be replaced is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// `$NAME`, `${NAME}`
+    Shell,
+    /// `$(NAME)`
+    Parentheses,
+    /// `%NAME%`
+    Cmd,
+    /// `$env:NAME`
+    PowerShell,
+    /// `${{ name }}`
+    Actions,
+    /// `@Microsoft.KeyVault(…)`
+    KeyVault,
+    /// `{{ name }}`, `<%= name %>`, `#{name}`
+    Template,
+}
+
+impl Form {
+    fn of(text: &str) -> Option<Self> {
+        let starts = |start: &str| text.starts_with(start);
+        let is_template = TEMPLATE.is_match(text);
+        (is_template || VARIABLE.is_match(text)).then_some(match () {
+            () if starts("${{") => Self::Actions,
+            () if starts("@") => Self::KeyVault,
+            () if is_template => Self::Template,
+            () if starts("$(") => Self::Parentheses,
+            () if starts("%") => Self::Cmd,
+            () if starts("$env:") => Self::PowerShell,
+            () => Self::Shell,
+        })
     }
-    None
+
+    /// Whether a POSIX shell can replace the name in it.
+    fn is_shell_variable(self) -> bool {
+        matches!(self, Self::Shell | Self::Cmd | Self::PowerShell)
+    }
+
+    /// What it is called, and how it is written.
+    fn describe(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Shell => ("variable", "$NAME or ${NAME}"),
+            Self::Parentheses => ("variable", "$(NAME)"),
+            Self::Cmd => ("variable", "%NAME%"),
+            Self::PowerShell => ("variable", "$env:NAME"),
+            Self::Actions => ("template", "${{ … }}"),
+            Self::KeyVault => ("reference to a key vault", "@Microsoft.KeyVault(…)"),
+            Self::Template => ("template", "{{ … }}, <%= … %> or #{ … }"),
+        }
+    }
+
+    /// What to do about it.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Shell => {
+                "set the variable. In a shell, use double quotes around it: single quotes keep the shell from replacing it. \
+                 Files for docker --env-file, systemd (EnvironmentFile) and Kubernetes are not read by a shell: write the \
+                 value itself there"
+            }
+            Self::Parentheses => {
+                "Kubernetes replaces $(NAME) only if NAME is defined before it for the same container; a shell replaces \
+                 \"$NAME\", and runs $(NAME) as a command"
+            }
+            Self::Cmd => "only cmd.exe on Windows replaces %NAME%: write \"$NAME\" in a POSIX shell",
+            Self::PowerShell => {
+                "only PowerShell replaces $env:NAME, and only outside single quotes: write \"$NAME\" in a POSIX shell"
+            }
+            Self::Actions => {
+                "GitHub Actions and Railway replace ${{ … }} only in their own configuration: check that the name exists \
+                 there, or set REDIS_URL to the value itself"
+            }
+            Self::KeyVault => {
+                "check the status of the reference in the Azure portal: the identity of the app may not be allowed to read the \
+                 secret, or its name is wrong"
+            }
+            Self::Template => {
+                "render the template before the value is used (Helm, Ansible, ERB, Octopus), or set REDIS_URL to the value \
+                 itself; quotes make no difference"
+            }
+        }
+    }
+}
+
+fn not_replaced(what: &str, text: &str, form: Form) -> String {
+    let (noun, written) = form.describe();
+    let shown = match what {
+        // It may be the password itself.
+        "password" | "user name" => format!(", written as {written}"),
+        _ => name_of(text)
+            .map(str::to_owned)
+            .or_else(|| shown(text))
+            .map_or_else(|| format!(", written as {written}"), |shown| format!(": {shown}")),
+    };
+    format!("the {what} is a {noun} that was not replaced by its value{shown}")
+}
+
+/// Whether this is a name, and not a secret that looks like one.
+fn is_usual_name(text: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "redis", "valkey", "cache", "pass", "pwd", "secret", "token", "auth", "key", "user", "name", "host",
+        "url", "uri", "endpoint", "your",
+    ];
+    let lower = text.to_ascii_lowercase();
+    WORDS.iter().any(|word| lower.contains(word))
+}
+
+/// The text, if it contains nothing but a usual name and what is around it.
+fn shown(text: &str) -> Option<String> {
+    const LONGEST: usize = 40;
+    let is_plain = |one: char| one.is_ascii_alphabetic() || "_-. <>[]{}$%=#".contains(one);
+    let is_name = text.len() <= LONGEST && text.chars().all(is_plain) && is_usual_name(text);
+    is_name.then(|| text.to_owned())
 }
 
 /// The host in `HOST:PORT`, even if a template in it contains a colon.

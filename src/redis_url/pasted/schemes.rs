@@ -97,7 +97,8 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
         return Some(hopeless(UrlError {
             advice: Some(
                 "open the cache or cluster in the AWS console and copy its endpoint (for ElastiCache: the primary \
-                 endpoint), or run: aws elasticache describe-replication-groups",
+                 endpoint), or run: aws elasticache describe-replication-groups"
+                    .into(),
             ),
             ..invalid("this is the ARN of an AWS resource, not its endpoint")
         }));
@@ -123,7 +124,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     };
     match known {
         Some((name, Product(product))) => Some(hopeless(UrlError {
-            advice: Some(NO_URL_IN_IT),
+            advice: Some(NO_URL_IN_IT.into()),
             ..wrong(&format!("{name}:// is the scheme of {product}, not of Redis"))
         })),
         Some((_, Link)) => found(SERVICE_LINK),
@@ -202,8 +203,8 @@ const CONSOLES: &[(&str, &str)] = &[
 ];
 
 fn web(scheme: &str, rest: &str) -> Meaning {
-    let wrong = |message: &str, advice| UrlError {
-        advice,
+    let wrong = |message: &str, advice: Option<&str>| UrlError {
+        advice: advice.map(str::to_owned),
         ..error(UrlErrorKind::Scheme, message)
     };
     let authority = end_of_authority(rest);

@@ -94,6 +94,7 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
     };
     let is_only_one = text.lines().filter(|line| !line.trim().is_empty()).count() == 1;
     (is_url && (is_only_one || value.contains("://"))).then(|| {
+        let first_line = first;
         let value = unquoted(value);
         // A command may follow: REDIS_URL=redis://… program
         let (first, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
@@ -103,13 +104,28 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
         } else {
             value
         };
-        Meaning::within(
-            value,
-            invalid(
-                "this is a variable and its value: give only the value, the text after the = or the colon",
-            ),
-        )
+        Meaning::within(value, invalid(assignment(first_line, &name)))
     })
+}
+
+/// Says what is assigned, if the name is a usual one.
+fn assignment(line: &str, name: &str) -> String {
+    let (before, separator) = match line.find(['=', ':']) {
+        Some(at) if line[at..].starts_with('=') => (&line[..at], "equals sign"),
+        Some(at) => (&line[..at], "colon"),
+        None => (line, "equals sign"),
+    };
+    let word = before.split_whitespace().last().unwrap_or_default();
+    let word = word.trim_matches(['"', '\'', '-']);
+    if role(name).is_some() && word.to_ascii_lowercase().replace(['_', '-'], ".").ends_with(name) {
+        format!(
+            "this is the variable {word} with its value: give only the value, the text after the first {separator}"
+        )
+    } else {
+        format!(
+            "this is a variable with its value: give only the value, the text after the first {separator}"
+        )
+    }
 }
 
 /// Recognises several settings, one per line or separated by commas, semicolons or spaces.

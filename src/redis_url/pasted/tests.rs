@@ -285,7 +285,7 @@ mod mutations {
             // What the standard says is the host is the host, even if a part of the password got there.
             Ok(_) => return Ok(()),
             Err(error) => {
-                let shown = format!("{} {}", error.message, error.advice.unwrap_or_default());
+                let shown = format!("{} {}", error.message, error.advice.clone().unwrap_or_default());
                 (shown, error.suggestion)
             }
         };

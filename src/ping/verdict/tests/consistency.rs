@@ -52,6 +52,7 @@ const CLAIMS: &[(&str, Holds)] = &[
     ("AUTH got OK", |run| is_ok(run.seen.auth.response.as_ref())),
     ("the login works", |run| is_ok(run.seen.auth.response.as_ref())),
     ("small requests get replies", has_pong),
+    ("single commands work", |run| run.seen.refused_read().is_none()),
     ("a second one works", |run| {
         run.seen.fails_only_on_first_connection()
     }),
@@ -99,13 +100,13 @@ const CLAIMS: &[(&str, Holds)] = &[
             .or(run.seen.tls.handshake.as_ref().and_then(|tls| tls.packets));
         packets.is_some_and(|packets| packets.unacknowledged > 0)
     }),
-    ("so the server is slow, not the network", |run| {
+    ("the delay is in the server", |run| {
         run.seen
             .tcp
             .connect_time()
             .is_some_and(|connecting| connecting < run.median())
     }),
-    ("so the network is slow", |run| {
+    ("the delay is in the network", |run| {
         run.seen
             .tcp
             .connect_time()
@@ -316,7 +317,10 @@ impl Run<'_> {
         let changes_tls = matches!(cause, Cause::TlsRequired | Cause::TlsNotOffered) || fix.kind == "port";
         let changes_login = matches!(fix.kind, "user" | "password" | "endpoint");
         let changes_db = matches!(fix.kind, "db" | "endpoint");
-        let changes_host = matches!(fix.kind, "endpoint" | "primary" | "port" | "bind" | "name");
+        let changes_host = matches!(
+            fix.kind,
+            "endpoint" | "primary" | "port" | "bind" | "name" | "address"
+        );
         let lost = [
             (target.tls && !url.tls && !changes_tls, "TLS"),
             (

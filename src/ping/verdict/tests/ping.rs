@@ -202,8 +202,8 @@ fn commands_address_the_same_server_and_contain_no_password() {
         .with(|seen| seen.experiments.other_protocol = Some(Experiment::PlainPing(reply("+PONG"))));
     assert_eq!(
         command("rediss://ada:Plover-4417@cache.example:6380/3", plain),
-        "REDISCLI_AUTH=$(printf 'Password: ' >&2; trap 'stty echo; exit 1' INT; stty -echo; IFS= read -r word; \
-         stty echo; printf %s \"$word\") && export REDISCLI_AUTH && sessiontut ping redis://ada@cache.example:6380/3"
+        "REDISCLI_AUTH=$(trap '' TSTP; trap 'stty echo; echo >&2' EXIT; trap 'exit 1' HUP INT TERM; stty -echo; \
+         printf 'Password: ' >&2; IFS= read -r word; printf %s \"$word\"; [ -n \"$word\" ]) && export REDISCLI_AUTH && sessiontut ping redis://ada@cache.example:6380/3"
     );
     // `ip route get` does not resolve names.
     let silent =
