@@ -83,7 +83,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let speed = if median.is_zero() {
                 String::new()
             } else {
-                format!(", median round trip {}", seconds(median))
+                format!(", median ping {}", seconds(median))
             };
             let version = version(seen);
             let place = seen.target(target).place();

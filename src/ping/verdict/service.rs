@@ -258,8 +258,10 @@ pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
 
 /// Warns about a service that ends the connection at a command that every Redis has, or does not support several of them.
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
-    // Then no command works.
-    if seen.refused_read().is_some() {
+    // Then no command works. A proxy may refuse it only on the second connection.
+    let repeat = seen.experiments.repeat.as_ref();
+    let again = repeat.and_then(|repeat| repeat.response("HGETALL"));
+    if seen.refused_read().is_some() || again.and_then(Response::refusal).is_some() {
         return None;
     }
     let ended = seen
