@@ -7,8 +7,11 @@ use url::Url;
 
 use super::page::Page;
 use super::proxy::Proxy;
-use super::redis_command::{Key, SeenCommand};
+use super::redis_command::{Effect, Key, SeenCommand};
 use crate::sanitize;
+
+/// The most commands of an exchange that a report shows.
+const MOST_LINES: usize = 16;
 
 /// One request and its response.
 #[derive(Clone, Debug)]
@@ -86,7 +89,7 @@ impl Exchange {
         let trips = self
             .commands
             .iter()
-            .filter(|command| command.effect != super::redis_command::Effect::Connection);
+            .filter(|command| command.effect != Effect::Connection);
         trips
             .map(|command| (command.connection, command.round_trip))
             .collect::<HashSet<_>>()
@@ -120,15 +123,20 @@ impl Exchange {
         lines.collect()
     }
 
-    /// Returns the commands with their times after the first one and their replies, one per line, shortened.
+    /// Returns the commands with their times after the first one and their replies, one per line, shortened. Commands that
+    /// set up a connection are left out.
     pub(crate) fn redis_lines(&self) -> Vec<String> {
-        let Some(first) = self.commands.first() else {
+        let is_shown = |command: &&SeenCommand| command.effect != Effect::Connection;
+        let shown: Vec<&SeenCommand> = self.commands.iter().filter(is_shown).collect();
+        let Some(first) = shown.first() else {
             return Vec::new();
         };
-        let lines = self.commands.iter().map(|command| {
+        let lines = shown.iter().take(MOST_LINES).map(|command| {
             let after = command.at.saturating_duration_since(first.at);
             format!("{:.1} ms {}", after.as_secs_f64() * 1000.0, command.shown())
         });
-        lines.collect()
+        let more = shown.len().saturating_sub(MOST_LINES);
+        let more = (more > 0).then(|| format!("… and {more} more"));
+        lines.chain(more).collect()
     }
 }
