@@ -1,7 +1,7 @@
 //! The learner's app: starts it in its own process group, waits until its port answers, and stops the whole group.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -58,7 +58,13 @@ pub(crate) enum AppError {
 pub(crate) struct App {
     command: StartCommand,
     child: Option<Child>,
+    guard: Option<Guard>,
 }
+
+/// A process that ends the app if this program cannot do so, because it was killed itself. Dropping it ends only this
+/// process.
+#[derive(Debug)]
+struct Guard(Child);
 
 impl StartCommand {
     pub(crate) fn new(
@@ -115,7 +121,11 @@ impl App {
         if answers(command.address) {
             return Err(AppError::PortInUse(command.address.port()));
         }
-        let mut app = Self { command, child: None };
+        let mut app = Self {
+            command,
+            child: None,
+            guard: None,
+        };
         app.run().await?;
         Ok(app)
     }
@@ -150,6 +160,7 @@ impl App {
 
     async fn run(&mut self) -> Result<(), AppError> {
         let child = self.child.insert(self.command.spawn()?);
+        self.guard = Guard::of(child);
         let deadline = Deadline::after(READY_WITHIN);
         let port = self.command.address.port();
         let output = self.command.output.display().to_string();
@@ -212,13 +223,55 @@ impl App {
         if let Some(mut child) = self.child.take() {
             signal_group(&mut child, GroupSignal::Kill);
             let _ = child.wait();
+            // A child of the app may hold the port a little longer.
+            let deadline = Deadline::after(END_WITHIN);
+            while answers(self.command.address) && !deadline.is_over() {
+                std::thread::sleep(POLL);
+            }
         }
+        self.guard = None;
     }
 }
 
 impl Drop for App {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+impl Guard {
+    /// Starts a shell that waits for a line or for the end of its input, which the system closes with this program. Without
+    /// a shell, there is no guard.
+    fn of(app: &Child) -> Option<Self> {
+        const SCRIPT: &str = r#"
+            read -r _ && exit
+            kill -s TERM -- "-$0"
+            for _ in 1 2 3 4 5; do kill -s 0 -- "-$0" || exit; sleep 1; done
+            kill -s KILL -- "-$0"
+        "#;
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", SCRIPT, &app.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // Ctrl-C in the terminal must not end it before the app.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        match cfg!(unix) {
+            true => command.spawn().ok().map(Self),
+            false => None,
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(mut input) = self.0.stdin.take() {
+            // If this fails, the shell has ended.
+            let _ = input.write_all(b"\n");
+        }
+        let _ = self.0.wait();
     }
 }
 

@@ -10,7 +10,9 @@ use cookie_store::CookieStore;
 use hyper::header::{COOKIE, LOCATION, SET_COOKIE};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
@@ -19,6 +21,7 @@ use super::page::{Form, Page};
 use super::proxy::Proxy;
 use super::settings::Settings;
 use crate::deadline::Deadline;
+use crate::redis_client::Stream;
 
 /// How long a visitor waits for one response.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
@@ -33,6 +36,8 @@ pub(crate) struct Site {
     pub(crate) settings: Settings,
     pub(crate) address: SocketAddr,
     pub(crate) proxy: Option<Proxy>,
+    /// For an app behind https.
+    pub(crate) tls: Option<TlsConnector>,
 }
 
 /// A visitor with a cookie jar. A clone has copies of the cookies.
@@ -72,6 +77,7 @@ impl Visitor {
                 settings,
                 address,
                 proxy: None,
+                tls: self.site.tls.clone(),
             }),
             jar: self.jar.clone(),
         }
@@ -255,6 +261,19 @@ impl Visitor {
         let stream = TcpStream::connect(self.site.address)
             .await
             .map_err(|error| error.to_string())?;
+        let stream = match &self.site.tls {
+            None => Stream::Tcp(stream),
+            Some(tls) => {
+                let host = url
+                    .host_str()
+                    .unwrap_or_default()
+                    .trim_matches(['[', ']'])
+                    .to_owned();
+                let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
+                let encrypted = tls.connect(name, stream).await;
+                Stream::Tls(Box::new(encrypted.map_err(|error| error.to_string())?))
+            }
+        };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(text)?;

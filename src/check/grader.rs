@@ -157,6 +157,9 @@ impl Grader {
     pub(crate) async fn logged_in_as(&mut self, name: String) -> Result<LoggedIn, NotHeld> {
         let mut visitor = self.visitor();
         let login = visitor.log_in(&name).await;
+        if let Some(Err(why)) = login.hops.last().map(|hop| &hop.answer) {
+            return Err(not_judged(format!("the app did not answer the login: {why}")));
+        }
         let is_accepted = login.answer_to_form().is_some_and(|page| page.status < 400);
         if !is_accepted || visitor.cookies().is_empty() {
             return Err(not_judged("the login failed; see the check login-leads-home"));

@@ -19,6 +19,7 @@ use app::App;
 use checks::CHECKS;
 pub(crate) use checks::Kind;
 use grader::{Grader, NotHeld, fails, not_judged, shown_keys};
+use proxy::Proxy;
 use redis_command::Key;
 use report::{CheckResult, Outcome};
 
@@ -57,15 +58,19 @@ pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)
     }
 }
 
-/// Stops the app, and removes keys that it has created: all of them, or only those of this program. Returns the keys that
-/// remain.
+/// Stops the app, and removes its keys as [`remove_keys`] does. Returns the keys that remain.
 pub(crate) async fn clean_up(grader: &mut Grader, removes_all: bool) -> Vec<String> {
     if let Some(app) = &mut grader.app {
         App::stop(app).await;
     }
-    let Some(proxy) = &grader.site.proxy else {
-        return Vec::new();
-    };
+    match &grader.site.proxy {
+        Some(proxy) => remove_keys(proxy, removes_all).await,
+        None => Vec::new(),
+    }
+}
+
+/// Removes keys that the app has created: all of them, or only those of this program. Returns the keys that remain.
+pub(crate) async fn remove_keys(proxy: &Proxy, removes_all: bool) -> Vec<String> {
     let living = proxy.living_keys().await;
     let (removed, left): (Vec<Key>, Vec<Key>) = living
         .into_keys()

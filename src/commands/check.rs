@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, anyhow};
 use regex_lite::Regex;
+use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::chosen::{self, Choice};
@@ -22,6 +23,7 @@ use crate::check::settings::{AppPages, Settings, address_of};
 use crate::cli::CheckArgs;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::exit::Exit;
+use crate::ping::rungs::tls;
 use crate::redis_client::connect;
 use crate::redis_url::Origin;
 use crate::signals::{self, Stop};
@@ -34,6 +36,8 @@ const PROXY_PORT: u16 = 6390;
 const LOOK: Duration = Duration::from_millis(300);
 /// The time in which commands of an idle app are noted before the first check.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long the output of an app is kept.
+const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Folders of `--watch` that do not contain source code.
 const NOT_WATCHED: [&str; 6] = ["node_modules", "target", "__pycache__", "venv", "build", "dist"];
 
@@ -41,6 +45,12 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
     let settings = settings(args)?;
     let address = address_of(&settings.base)
         .map_err(|error| Error::usage(format!("--url {}: {error}", settings.base)))?;
+    if let Some(folder) = args.watch.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(Error::usage(format!(
+            "--watch {}: not a folder",
+            folder.display()
+        )));
+    }
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let choice = match args.black_box {
         true => None,
@@ -60,7 +70,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
                 folder.display()
             ));
             while newest_change(folder) == seen {
-                stop.sleep(LOOK).await?;
+                stop.sleep(LOOK).await.map_err(|_| interrupted(&[]))?;
             }
         }
     });
@@ -74,10 +84,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
 fn settings(args: &CheckArgs) -> Result<Settings, Error> {
     let base = Url::parse(&args.url)
         .ok()
-        .filter(|url| url.scheme() == "http" && url.host().is_some());
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
     let base = base.ok_or_else(|| {
         Error::usage(format!(
-            "--url {}: expected the address of the app itself, such as http://127.0.0.1:5000 (https:// is not supported)",
+            "--url {}: expected the address of the app itself, such as http://127.0.0.1:5000",
             args.url
         ))
     })?;
@@ -110,23 +120,43 @@ async fn grade(
     stop: &Stop,
 ) -> Result<Report, Error> {
     let started = Instant::now();
+    let tls = match settings.base.scheme() {
+        "https" => {
+            let config = tls::config(&chosen::trust(&args.redis.trust)).map_err(Error::usage)?;
+            Some(TlsConnector::from(Arc::new(config)))
+        }
+        _ => None,
+    };
     let proxy = match choice {
         Some(choice) => Some(tokio::select! {
             proxy = proxy(args, choice) => proxy?,
-            () = stop.asked() => return Err(Error::Interrupted),
+            () = stop.asked() => return Err(interrupted(&[])),
         }),
         None => None,
     };
     let redis_url = proxy.as_ref().map(Proxy::url);
-    let app = tokio::select! {
-        app = app(args, address, redis_url) => app?,
-        () = stop.asked() => return Err(Error::Interrupted),
+    let mut output = match args.command.is_empty() {
+        true => None,
+        false => Some(output_file()?),
     };
-    let mut output = app.as_ref().map(|app| app.output_file().clone());
+    let app = tokio::select! {
+        app = app(args, address, redis_url, output.as_deref()) => Some(app?),
+        () = stop.asked() => None,
+    };
+    let Some(app) = app else {
+        remove_output(output);
+        // An app that was ended while it started may have written keys.
+        let left = match proxy {
+            Some(proxy) => check::remove_keys(&proxy, removes_all(choice)).await,
+            None => Vec::new(),
+        };
+        return Err(interrupted(&left));
+    };
     let site = Site {
         settings: settings.clone(),
         address,
         proxy,
+        tls,
     };
     let mut grader = Grader::new(Arc::new(site), app, Box::new(ui::check::countdown));
     let mut report = Report::default();
@@ -152,16 +182,12 @@ async fn grade(
             () = stop.asked() => true,
         }
     };
-    let removes_all = choice.is_some_and(|choice| choice.target.origin == Origin::Practice);
-    report.left = check::clean_up(&mut grader, removes_all).await;
-    if (is_interrupted || !report.has_failures())
-        && let Some(file) = output.take()
-    {
-        // It remains if it cannot be removed.
-        let _ = fs::remove_file(file);
+    report.left = check::clean_up(&mut grader, removes_all(choice)).await;
+    if is_interrupted || !report.has_failures() {
+        remove_output(output.take());
     }
     if is_interrupted {
-        return Err(Error::Interrupted);
+        return Err(interrupted(&report.left));
     }
     if let (Some(choice), Some(proxy)) = (choice, &grader.site.proxy)
         && proxy.unreachable().is_some()
@@ -173,6 +199,24 @@ async fn grade(
     report.elapsed = started.elapsed();
     report.output = output;
     Ok(report)
+}
+
+/// Whether all keys of the app are removed at the end, not only those with the tutorial's prefix.
+fn removes_all(choice: Option<&Arc<Choice>>) -> bool {
+    choice.is_some_and(|choice| choice.target.origin == Origin::Practice)
+}
+
+/// Says that the run has ended early, and which keys of the app remain.
+fn interrupted(left: &[String]) -> Error {
+    ui::check::interrupted(left);
+    Error::Interrupted
+}
+
+fn remove_output(file: Option<PathBuf>) {
+    if let Some(file) = file {
+        // It remains if it cannot be removed.
+        let _ = fs::remove_file(file);
+    }
 }
 
 /// Connects to Redis, asks before the first write, and starts the proxy.
@@ -196,9 +240,14 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
 }
 
 /// Starts the app, or waits until the user has started it.
-async fn app(args: &CheckArgs, address: SocketAddr, redis_url: Option<String>) -> Result<Option<App>, Error> {
-    if !args.command.is_empty() {
-        let command = StartCommand::new(args.command.clone(), address, redis_url, output_file()?);
+async fn app(
+    args: &CheckArgs,
+    address: SocketAddr,
+    redis_url: Option<String>,
+    output: Option<&Path>,
+) -> Result<Option<App>, Error> {
+    if let Some(output) = output {
+        let command = StartCommand::new(args.command.clone(), address, redis_url, output.to_owned());
         let started = App::start(command).await;
         if let Err(AppError::Ended { tail, .. }) = &started {
             for line in tail {
@@ -224,15 +273,37 @@ async fn app(args: &CheckArgs, address: SocketAddr, redis_url: Option<String>) -
     Ok(None)
 }
 
-/// Returns a new file for the output of the app. Only the last one is kept.
+/// Returns a new file for the output of the app.
 fn output_file() -> Result<PathBuf, Error> {
     let file = match state::open_folder() {
-        Ok(folder) => folder.join(format!("check-{}.log", std::process::id())),
+        Ok(folder) => {
+            remove_old_output(&folder);
+            folder.join(format!("check-{}.log", std::process::id()))
+        }
         Err(_) => std::env::temp_dir().join(format!("sessiontut-check-{}.log", std::process::id())),
     };
     match fs::remove_file(&file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(file),
+    }
+}
+
+/// Removes the files of earlier runs, except for those of today.
+fn remove_old_output(folder: &Path) {
+    let is_old = |file: &fs::DirEntry| {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        let changed = file.metadata().and_then(|about| about.modified());
+        let age = changed.ok().and_then(|changed| changed.elapsed().ok());
+        name.starts_with("check-") && name.ends_with(".log") && age.is_some_and(|age| age > OUTPUT_KEPT)
+    };
+    for file in fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(is_old)
+    {
+        remove_output(Some(file.path()));
     }
 }
 

@@ -88,6 +88,17 @@ fn failure(result: &CheckResult) {
     );
 }
 
+/// Says that the run was interrupted, and which keys of the app remain.
+pub(crate) fn interrupted(left: &[String]) {
+    match left {
+        [] => note("interrupted"),
+        keys => note(&format!(
+            "interrupted; keys that the app has left in Redis: {}",
+            keys.join(", ")
+        )),
+    }
+}
+
 /// Prints the report as JSON.
 pub(crate) fn json(value: &Value, is_indented: bool) {
     super::answered(writer::out_json(&writer::json(value, is_indented)));
