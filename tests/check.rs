@@ -7,16 +7,22 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
-use support::check::{arguments, do_all, failed, grade, node_app, python_app, results, text};
+use regex_lite::Regex;
+use support::check::{
+    arguments, do_all, failed, grade, grade_with, in_project, node_app, python_app, results, text,
+};
+use support::golden::assert_golden;
 use support::ports::free_port;
 use support::process::{Process, required};
 use support::program::SESSIONTUT;
 use support::wait::wait_for;
-use support::{Home, RedisServer, tools};
+use support::{Authority, Cluster, Home, RedisServer, Stunnel, tools};
 
 /// A mistake of `tests/wrong_apps/app.py`, its stage, the check that must fail, and those that fail as a consequence.
 type Mistake = (&'static str, u8, &'static str, &'static [&'static str]);
@@ -341,4 +347,205 @@ fn another_ttl_is_noted_and_the_waits_are_not_judged() {
 
 fn wrong_app(stage: u8, mistake: &str) -> Vec<String> {
     python_app("tests/wrong_apps/app.py", &[&stage.to_string(), mistake])
+}
+
+/// Returns whether a process with this word in its command line exists, except for `check` itself.
+fn has_process_with(word: &str) -> bool {
+    let commands = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let command = fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        Some(command.replace('\0', " "))
+    });
+    commands
+        .filter(|command| !command.contains("sessiontut check"))
+        .any(|command| command.contains(word))
+}
+
+/// Returns a start command that leaves the app running in a child of a shell, and a word in the app's command line.
+fn wrapped_app(redis: &RedisServer) -> (Vec<String>, String) {
+    let word = format!("none-{}", redis.port());
+    let app = wrong_app(4, &word).join("' '");
+    (vec!["sh".into(), "-c".into(), format!("'{app}' & wait")], word)
+}
+
+#[test]
+fn a_signal_at_any_moment_leaves_no_process_and_no_key() {
+    /// The length of a run, in seconds.
+    const RUN: f64 = 14.0;
+    const MOMENTS: u32 = 16;
+    do_all(0..MOMENTS, |number| {
+        let (home, redis, port) = (Home::new(), RedisServer::start(), free_port());
+        let (command, word) = wrapped_app(&redis);
+        let chance = f64::from(RandomState::new().hash_one(number) as u32) / f64::from(u32::MAX);
+        let moment = (f64::from(number) + chance) / f64::from(MOMENTS) * RUN;
+        let mut running = home
+            .sessiontut(arguments(4, 2, port, &[], &command))
+            .redis(&redis.url())
+            .start();
+        thread::sleep(Duration::from_secs_f64(moment));
+        if running.has_ended() {
+            return Ok(());
+        }
+        match number % 2 {
+            0 => running.interrupt(),
+            _ => running.terminate(),
+        }
+        let finished = running.finish();
+        let keys = redis.keys();
+        let has_port = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        // It may have finished just before the signal.
+        let is_right = matches!(finished.code(), Some(130 | 0)) && keys.is_empty() && !has_port;
+        let files: Vec<_> = fs::read_dir(home.state())
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
+        let has_log = files
+            .iter()
+            .any(|file| file.file_name().to_string_lossy().ends_with(".log"));
+        match is_right && !has_process_with(&word) && !has_log {
+            true => Ok(()),
+            false => Err(format!(
+                "after {moment:.1} s: {:?}, keys {keys:?}, port in use: {has_port}, output file: {has_log}",
+                finished.code()
+            )),
+        }
+    });
+}
+
+#[test]
+fn the_app_ends_even_if_check_is_killed() {
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let (command, word) = wrapped_app(&redis);
+    let mut running = home
+        .sessiontut(arguments(4, 2, free_port(), &[], &command))
+        .redis(&redis.url())
+        .start();
+    wait_for("a session", || (!redis.keys().is_empty()).then_some(()));
+    assert!(has_process_with(&word));
+    running.kill();
+    wait_for("the app to end", || (!has_process_with(&word)).then_some(()));
+}
+
+#[test]
+fn a_login_and_tls_of_the_real_redis_are_hidden_from_the_app() {
+    let authority = Authority::new();
+    let certificate = authority.issue(&["127.0.0.1"]);
+    let redis = RedisServer::with()
+        .tls(&certificate)
+        .line("user app on >app-password ~* &* +@all")
+        .start();
+    let url = redis.url().replace("rediss://", "rediss://app:app-password@");
+    let ca = text(&authority.ca());
+    let report = grade_with(&["--ca", &ca], &wrong_app(4, ""), 4, 2, &url);
+    assert_eq!(failed(&report, "must"), BTreeSet::new(), "{report:#}");
+    assert_eq!(redis.keys(), [""; 0]);
+}
+
+#[test]
+fn a_cluster_is_refused_before_the_app_starts() {
+    let (home, cluster) = (Home::new(), Cluster::start());
+    let marker = home.path().join("started");
+    let command = ["touch".to_owned(), text(&marker)];
+    home.sessiontut(arguments(4, 2, free_port(), &[], &command))
+        .redis(&cluster.url())
+        .run()
+        .expect(2);
+    assert!(!marker.exists());
+}
+
+#[test]
+fn the_maximum_lifetime_is_judged_if_it_is_known() {
+    let redis = RedisServer::start();
+    let limited = python_app("tests/unusual_apps/app.py", &["maximum lifetime"]);
+    do_all([(limited, true), (wrong_app(4, ""), false)], |(app, holds)| {
+        let report = grade_with(&["--max-age", "10s"], &app, 4, 2, &redis.url());
+        let id = "session-has-a-maximum-lifetime";
+        let result = results(&report).find(|check| check["id"] == id).unwrap()["result"].clone();
+        match result == if holds { "holds" } else { "fails" } && failed(&report, "must").is_empty() {
+            true => Ok(()),
+            false => Err(format!("{app:?}: {result}, {:?}", failed(&report, "must"))),
+        }
+    });
+}
+
+#[test]
+fn an_app_behind_https_is_judged_if_its_certificate_is_trusted() {
+    let (home, port) = (Home::new(), free_port());
+    let mut app = Command::new(tools::python());
+    app.args(&wrong_app(1, "")[1..])
+        .env("SECRET_KEY", "x")
+        .env("PORT", port.to_string());
+    let is_ready = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let _app = Process::start(app, &home.path().join("log"), is_ready).unwrap();
+    let authority = Authority::new();
+    let tls = Stunnel::in_front_of(port, &authority.issue(&["127.0.0.1"]));
+    let url = format!("https://127.0.0.1:{}", tls.port());
+    let options = ["check", "--json", "--black-box", "--stage", "1", "--url", &url];
+    let ca = text(&authority.ca());
+    let trusted = home
+        .sessiontut(options)
+        .args(["--ca", &ca])
+        .run()
+        .expect(0)
+        .json();
+    assert_eq!(failed(&trusted, "advice"), BTreeSet::from(["cookie-is-secure"]));
+    let untrusted = home.sessiontut(options).run().expect(1).json();
+    assert!(failed(&untrusted, "must").contains("routes-answer"));
+}
+
+/// Replaces values that differ from run to run.
+fn masked(report: &str) -> String {
+    let masks = [
+        (r"\d+\.\d ms", "N ms"),
+        (r"-[0-9a-f]{6}-\d\d", "-RUN-NN"),
+        (r"session=[A-Za-z0-9._-]+", "session=TOKEN"),
+        (r"session:[0-9a-f]{64}", "session:DIGEST"),
+        (r"[^ \x22]*/check-\d+\.log", "FILE"),
+        (r#""elapsed_ms": \d+"#, r#""elapsed_ms": N"#),
+        (r#"time="[0-9.]+""#, r#"time="N""#),
+    ];
+    let mut text = report.to_owned();
+    for (pattern, mask) in masks {
+        text = Regex::new(pattern).unwrap().replace_all(&text, mask).into_owned();
+    }
+    text
+}
+
+#[test]
+fn wording_of_a_report() {
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let app = wrong_app(4, "logout only deletes the cookie");
+    let mut words = arguments(4, 2, free_port(), &[], &app);
+    words.retain(|word| word != "--json");
+    let finished = home.sessiontut(words).redis(&redis.url()).run().expect(1);
+    assert_golden("check/report.txt", &masked(&finished.stdout));
+}
+
+#[test]
+fn wording_of_reports_for_programs() {
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let options = ["--only-stage", "--junit", "junit.xml"];
+    let words = arguments(3, 2, free_port(), &options, &wrong_app(3, "two commands"));
+    let finished = home.sessiontut(words).redis(&redis.url()).run().expect(1);
+    assert_golden("check/report.json", &masked(&finished.stdout));
+    let xml = fs::read_to_string(home.path().join("junit.xml")).unwrap();
+    assert_golden("check/junit.xml", &masked(&xml));
+}
+
+#[test]
+fn wording_of_the_sample_in_the_readme() {
+    let golden = fs::read_to_string(in_project("tests/golden/check/report.txt")).unwrap();
+    let readme = fs::read_to_string(in_project("README.md")).unwrap();
+    let (_, sample) = readme
+        .split_once("$ sessiontut check --stage 4 -- python app.py\n")
+        .unwrap();
+    let (sample, _) = sample.split_once("```").unwrap();
+    // A line of dots stands for any number of lines.
+    let mut lines = golden.lines();
+    for line in sample.lines().filter(|line| *line != "...") {
+        assert!(
+            lines.any(|found| found == line),
+            "not in the golden file, or not in this order: {line}"
+        );
+    }
 }

@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 import threading
+import time
 
 from flask import Flask, abort, jsonify, make_response, redirect, request
 from markupsafe import escape
@@ -22,6 +23,8 @@ HAS = sys.argv[1:]
 TTL = int(os.environ.get("TTL", "2"))
 # Old tokens remain valid for the requests that a browser has already sent.
 GRACE_MS = 5000
+# With the peculiarity "maximum lifetime".
+MAX_AGE = 10
 COOKIE = "__Host-sid" if "cookie name" in HAS else "session"
 ROOT = "/shop" if "sub-path" in HAS else ""
 
@@ -59,7 +62,7 @@ class HashStore:
 
     def create(self, token, name):
         with redis.pipeline() as pipe:
-            pipe.hset(key_of(token), mapping={"username": name, "visits": 0})
+            pipe.hset(key_of(token), mapping={"username": name, "visits": 0, "created": time.time()})
             pipe.expire(key_of(token), TTL)
             pipe.execute()
 
@@ -75,7 +78,8 @@ class HashStore:
             if has("counter for all"):
                 pipe.incr("shop/visits")
             session = pipe.execute()[2]
-        if "username" not in session:
+        is_old = has("maximum lifetime") and time.time() - float(session.get("created", 0)) > MAX_AGE
+        if "username" not in session or is_old:
             redis.delete(key)
             return None
         return session["username"], session["visits"]

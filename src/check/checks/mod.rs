@@ -230,12 +230,26 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::golden::assert_golden;
 
     #[test]
     fn ids_are_unique_and_stages_are_in_order() {
         let ids: HashSet<&str> = CHECKS.iter().map(|check| check.id).collect();
         assert_eq!(ids.len(), CHECKS.len());
         assert!(CHECKS.is_sorted_by_key(|check| check.stage));
+    }
+
+    #[test]
+    fn wording_of_the_checks() {
+        let shown = CHECKS.iter().map(|check| {
+            let kind = match check.kind {
+                Must => "must",
+                Advice => "advice",
+            };
+            let (id, title, why, lesson) = (check.id, check.title, check.why, check.lesson);
+            format!("{} {kind} {id}\n  {title}\n  {why}\n  {lesson}\n", check.stage)
+        });
+        assert_golden("check/checks.txt", &shown.collect::<String>());
     }
 
     #[test]
