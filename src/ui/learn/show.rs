@@ -9,7 +9,8 @@ use super::terminal::{Rows, TerminalLearner, sign};
 use crate::examples::SourceFile;
 use crate::learn::check::{Outcome, ReplyVerdict};
 use crate::learn::learner::{Mark, Offer};
-use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz, pattern};
+use crate::learn::pattern::{self, Pattern};
+use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz};
 use crate::sanitize;
 use crate::ui::{highlight, markdown};
 
@@ -125,7 +126,7 @@ impl TerminalLearner {
         }
         for exchange in exchanges {
             self.command_line(&exchange.source);
-            let reply = exchange.reply.iter().flat_map(|reply| reply.source());
+            let reply = exchange.reply.iter().flat_map(Pattern::source);
             let reply: Vec<String> = reply.map(|line| pattern::in_words(line)).collect();
             // A wildcard alone is not a sample.
             let is_sample = |line: &&String| !line.contains('…');
