@@ -292,6 +292,14 @@ fn a_command_that_a_strangers_lesson_may_not_run_is_refused_when_it_is_loaded() 
 }
 
 #[test]
+fn an_unattended_run_repeats_a_command_that_must_succeed_only_once() {
+    let server = RedisServer::start();
+    let lessons = lesson_with("```sh try\nsessiontut visits\n```\n");
+    let output = lessons.run_on(&server.url()).expect(1).output();
+    assert_eq!(output.matches("01-own.md:7").count(), 2, "{output}");
+}
+
+#[test]
 fn the_built_in_lessons_may_start_a_drill_from_a_copy_too() {
     let lesson = fs::read_to_string(
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("lessons/08-troubleshooting.md"),

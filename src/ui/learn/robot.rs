@@ -17,6 +17,9 @@ use crate::sanitize;
 use crate::signals::Interrupted;
 use crate::ui::{answer, note, told, told_behind, window};
 
+/// How often the robot tries a command that must succeed.
+const MOST_ATTEMPTS: usize = 2;
+
 #[derive(Default)]
 pub(crate) struct Robot {
     pub(crate) takes_one_lesson: bool,
@@ -32,6 +35,8 @@ pub(crate) struct Robot {
     solution_shown: bool,
     /// Whether a check has just failed, so that the robot does not repeat it.
     check_failed: bool,
+    /// How often a command has just failed.
+    command_failures: usize,
     waiting: bool,
 }
 
@@ -109,6 +114,12 @@ impl Robot {
 impl Learner for Robot {
     fn show(&mut self, event: &CourseEvent<'_>) {
         self.check_failed = false;
+        if !matches!(
+            event,
+            CourseEvent::CommandFailed { .. } | CourseEvent::CommandOutput
+        ) {
+            self.command_failures = 0;
+        }
         match event {
             CourseEvent::Lesson { lesson, .. } => {
                 self.file.clone_from(&lesson.file);
@@ -144,6 +155,7 @@ impl Learner for Robot {
                 let _ = self.visitor.take().map(Visitor::log_out);
             }
             CourseEvent::CommandFailed { line, what } => {
+                self.command_failures += 1;
                 self.tally.failed_commands += 1;
                 told(&format!("{}:{line}", self.file));
                 told_behind("  ", what);
@@ -159,11 +171,16 @@ impl Learner for Robot {
     }
 
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted> {
+        let can_decline = offers.iter().any(|offer| offer.key == Key::No);
         Ok(if self.quits {
             Key::Quit
-        } else if self.check_failed && offers.iter().any(|offer| offer.key == Key::No) {
+        } else if can_decline && (self.check_failed || self.command_failures >= MOST_ATTEMPTS) {
             Key::No
         } else {
+            if can_decline && self.command_failures > 0 {
+                // On a busy machine, an app may need longer than the TTL. Only the last attempt counts.
+                self.tally.failed_commands -= 1;
+            }
             Key::Next
         })
     }
