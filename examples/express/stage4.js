@@ -69,8 +69,8 @@ app.get('/', async (request, response) => {
   const token = request.cookies.session;
   const session = token ? await store.visit(token) : null;
   if (!session) return response.send(page('You are not logged in'));
-  const { username, visits } = session;
-  response.send(page(`Logged in as ${escape(username)}<br>Visits: ${visits}`));
+  const name = escape(session.username);
+  response.send(page(`Logged in as ${name}<br>Visits: ${session.visits}`));
 });
 // endregion index
 
