@@ -36,23 +36,30 @@ pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future
 #[derive(Debug, Default)]
 pub(super) struct Spinner {
     // The futures that use it must be Send, so this is not a RefCell.
-    shown: Mutex<Option<(String, Deadline, ProgressBar)>>,
+    wait: Mutex<Option<Wait>>,
+}
+
+#[derive(Debug)]
+struct Wait {
+    what: String,
+    deadline: Deadline,
+    /// `None` until the first turn. Most waits end before it.
+    bar: Option<ProgressBar>,
 }
 
 impl Spinner {
     /// Shows what is being waited for, until the deadline.
     pub(super) fn start(&self, what: String, deadline: Deadline) {
-        // The template is valid, so the default is never used.
-        let style = ProgressStyle::with_template("{spinner} {msg}");
-        let bar = ProgressBar::new_spinner()
-            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
-            .with_finish(ProgressFinish::AndClear);
-        *self.shown() = Some((what, deadline, bar));
+        *self.wait() = Some(Wait {
+            what,
+            deadline,
+            bar: None,
+        });
     }
 
     /// Clears the line.
     pub(super) fn clear(&self) {
-        *self.shown() = None;
+        *self.wait() = None;
     }
 
     /// Waits for `work`, and turns meanwhile. A shorter wait than [`TURN`] shows nothing.
@@ -64,8 +71,9 @@ impl Spinner {
                 biased;
                 done = &mut work => break done,
                 () = tokio::time::sleep(TURN), if is_terminal => {
-                    if let Some((what, deadline, bar)) = &*self.shown() {
-                        bar.set_message(words(what, *deadline));
+                    if let Some(wait) = &mut *self.wait() {
+                        let bar = wait.bar.get_or_insert_with(new_spinner);
+                        bar.set_message(words(&wait.what, wait.deadline));
                         bar.tick();
                     }
                 }
@@ -75,9 +83,17 @@ impl Spinner {
         done
     }
 
-    fn shown(&self) -> MutexGuard<'_, Option<(String, Deadline, ProgressBar)>> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wait(&self) -> MutexGuard<'_, Option<Wait>> {
+        self.wait.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn new_spinner() -> ProgressBar {
+    // The template is valid, so the default is never used.
+    let style = ProgressStyle::with_template("{spinner} {msg}");
+    ProgressBar::new_spinner()
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+        .with_finish(ProgressFinish::AndClear)
 }
 
 /// Returns the text next to the spinner. In a narrow window, `what` is shortened, not the time left.
