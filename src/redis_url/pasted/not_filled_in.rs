@@ -134,6 +134,10 @@ enum Form {
 
 impl Form {
     fn of(text: &str) -> Option<Self> {
+        // Compiling the expressions takes longer than the rest of parsing, and most texts begin with another character.
+        if !text.starts_with(['$', '%', '{', '<', '#', '@']) {
+            return None;
+        }
         let starts = |start: &str| text.starts_with(start);
         let is_template = TEMPLATE.is_match(text);
         (is_template || VARIABLE.is_match(text)).then_some(match () {
