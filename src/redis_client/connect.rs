@@ -69,6 +69,11 @@ impl SingleConnection {
         Arc::ptr_eq(&self.driver, &other.driver)
     }
 
+    /// Whether the server offers MULTI, as far as [`Self::check_multi`] has found out.
+    fn offers_multi(&self) -> bool {
+        matches!(self.multi_refused.get(), Some(None))
+    }
+
     /// Checks once whether the server offers MULTI. A server without it would execute the commands of a transaction one
     /// by one, and a key could remain without a TTL.
     async fn check_multi(&self) -> RedisResult<()> {
@@ -108,10 +113,11 @@ impl ConnectionLike for SingleConnection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
+        if !pipeline.is_transaction() || self.offers_multi() {
+            return self.connection.req_packed_commands(pipeline, offset, count);
+        }
         Box::pin(async move {
-            if pipeline.is_transaction() {
-                self.check_multi().await?;
-            }
+            self.check_multi().await?;
             self.connection.req_packed_commands(pipeline, offset, count).await
         })
     }
