@@ -6,10 +6,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{HOST, HeaderValue};
 use axum::http::{StatusCode, Version};
-use axum::middleware::Next;
 use axum::response::Response;
 
 use super::pages::{self, Layout};
@@ -74,30 +73,30 @@ pub(super) fn is_loopback(host: &str) -> bool {
 }
 
 /// Refuses requests with an invalid Host header (400), and on loopback addresses those with a foreign one (421).
-pub(super) async fn check(
-    State(own): State<OwnHosts>,
-    ConnectInfo(ends): ConnectInfo<Ends>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if let Some(text) = host_error(&request) {
+#[allow(clippy::result_large_err)] // The response itself, as the layer expects it.
+pub(super) fn check(own: &OwnHosts, request: &Request) -> Result<(), Response> {
+    if let Some(text) = host_error(request) {
         let refusal = pages::error(&own.layout, StatusCode::BAD_REQUEST, text);
-        return pages::close_connection(refusal);
+        return Err(pages::close_connection(refusal));
     }
+    let ConnectInfo(ends) = request
+        .extensions()
+        .get::<ConnectInfo<Ends>>()
+        .expect("the server adds the addresses to every request");
     let local = ends.local.ip().to_canonical();
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    if let Some(host) = host.filter(|host| local.is_loopback() && !own.accept(host, local)) {
-        let text = format!(
-            "This server does not answer to the host name “{}”: open http://{}:{}/, or start the server with --host \
-             NAME if the name belongs to your proxy",
-            without_port(host),
-            if local.is_ipv6() { "[::1]" } else { "127.0.0.1" },
-            ends.local.port()
-        );
-        let refusal = pages::error(&own.layout, StatusCode::MISDIRECTED_REQUEST, &text);
-        return pages::close_connection(refusal);
-    }
-    next.run(request).await
+    let Some(host) = host.filter(|host| local.is_loopback() && !own.accept(host, local)) else {
+        return Ok(());
+    };
+    let text = format!(
+        "This server does not answer to the host name “{}”: open http://{}:{}/, or start the server with --host NAME if \
+         the name belongs to your proxy",
+        without_port(host),
+        if local.is_ipv6() { "[::1]" } else { "127.0.0.1" },
+        ends.local.port()
+    );
+    let refusal = pages::error(&own.layout, StatusCode::MISDIRECTED_REQUEST, &text);
+    Err(pages::close_connection(refusal))
 }
 
 /// Returns what is wrong with requests that hyper accepts although they are invalid (RFC 9112, section 3.2).

@@ -17,16 +17,35 @@ use axum::response::Response;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::validate_request::ValidateRequestHeaderLayer;
 
 use super::host::{self, OwnHosts};
 use super::pages::{self, Layout};
 use super::server::Ends;
 
-/// Allows only this server's own style sheet, script, event stream and form, and no framing.
-const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
-                   form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
-const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// The headers of every response, except Cache-Control.
+static SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
+    // Allows only this server's own style sheet, script, event stream and form, and no framing.
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    // With `no-referrer`, browsers would send `Origin: null` with this server's own form.
+    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
 /// The maximum number of characters of a path in the access log.
 const LONGEST_PATH: usize = 200;
 /// The maximum number of characters of a method in the access log.
@@ -37,7 +56,7 @@ pub(super) fn add(router: Router, layout: Layout, hosts: OwnHosts, log: Option<A
     let router = router.layer((
         MapResponseLayer::new(add_headers),
         CatchPanicLayer::custom(move |_| pages::internal_error(&layout)),
-        from_fn_with_state(hosts, host::check),
+        ValidateRequestHeaderLayer::custom(move |request: &mut Request| host::check(&hosts, request)),
     ));
     match log {
         Some(log) => router.layer(from_fn_with_state(log, log_request)),
@@ -46,17 +65,9 @@ pub(super) fn add(router: Router, layout: Layout, hosts: OwnHosts, log: Option<A
 }
 
 fn add_headers<B>(mut response: http::Response<B>) -> http::Response<B> {
-    let header = |name, value| (name, HeaderValue::from_static(value));
     let headers = response.headers_mut();
-    headers.extend([
-        header(CONTENT_SECURITY_POLICY, CSP),
-        header(X_FRAME_OPTIONS, "DENY"),
-        header(X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // With `no-referrer`, browsers would send `Origin: null` with this server's own form.
-        header(REFERRER_POLICY, "same-origin"),
-        header(OPENER_POLICY, "same-origin"),
-        header(RESOURCE_POLICY, "same-origin"),
-    ]);
+    headers.reserve(SECURITY_HEADERS.len() + 1);
+    headers.extend(SECURITY_HEADERS.iter().cloned());
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
