@@ -1,25 +1,23 @@
 //! Parses the text of a URL into a [`Target`].
 
-use std::net::{IpAddr, Ipv6Addr};
+mod address;
+mod sentinel;
+
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-use super::error::{error, invalid, invalid_host_character, invisible, unencoded};
+use self::address::parse_address;
+use self::sentinel::parse_sentinel;
+use super::error::{error, invalid, invisible, unencoded};
 use super::pasted;
-use super::{
-    Address, DEFAULT_PORT, SCHEMES, SENTINEL_PORT, SENTINEL_SCHEMES, Sentinels, Target, UrlError,
-    UrlErrorKind, UrlWarning,
-};
-use crate::sanitize;
+use super::{Address, SCHEMES, SENTINEL_SCHEMES, Target, UrlError, UrlErrorKind, UrlWarning};
 use crate::secret::Secret;
+
+pub(crate) use address::is_host;
 
 /// Longest path of a unix socket (`unix(7)`: 108 bytes with the final zero; 104 on other systems).
 const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
-/// Longest host name in the DNS (RFC 1035, 2.3.4).
-const LONGEST_NAME: usize = 253;
-/// Longest label of a host name (RFC 1035, 2.3.4).
-const LONGEST_LABEL: usize = 63;
 
 /// Parses a URL. If it cannot be used, the error says what was probably meant.
 pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
@@ -138,76 +136,6 @@ fn split_scheme(text: &str) -> Result<(String, &str), UrlError> {
         "the scheme is not one of Redis: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
     ))
 }
-
-/// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`, or the form `/db#NAME` or
-/// `/db?sentinelMasterId=NAME` of other clients.
-///
-/// The login is that of the primary, `?sentinel_password=` that of the Sentinels.
-fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, UrlError> {
-    let (user, password) = parse_login(parts.login)?;
-    let hosts = parts
-        .authority
-        .split(',')
-        .map(|one| match parse_host_and_port(one, SENTINEL_PORT)? {
-            Address::Tcp { host, port } => Ok((host, port)),
-            Address::Unix(_) => Err(invalid("a Sentinel must be a host")),
-        })
-        .collect::<Result<Vec<_>, UrlError>>()?;
-    let options: Vec<(String, String)> = url::form_urlencoded::parse(parts.query.as_bytes())
-        .into_owned()
-        .collect();
-    let option = |names: &[&str]| {
-        let found = options.iter().find(|(name, _)| names.contains(&name.as_str()));
-        found
-            .map(|(_, value)| value.clone())
-            .filter(|value| !value.is_empty())
-    };
-    let mut path = parts.path.trim_matches('/').splitn(2, '/');
-    let mut segment = || path.next().filter(|segment| !segment.is_empty());
-    let elsewhere = match parts.fragment {
-        "" => option(NAME_OPTIONS),
-        fragment => Some(decode(fragment)?),
-    };
-    let name = match elsewhere {
-        Some(name) => name,
-        None => decode(segment().unwrap_or_default())?,
-    };
-    if name.is_empty() {
-        return Err(invalid(
-            "the URL names no primary: put the name that its Sentinels use after the host, as in \
-             redis+sentinel://HOST:26379/NAME",
-        ));
-    }
-    let db = match segment() {
-        Some(db) => parse_db(db)?,
-        None => parse_db(&option(&["db", "database"]).unwrap_or_default())?,
-    };
-    let (host, port) = hosts.first().cloned().unwrap_or_default();
-    let known = [NAME_OPTIONS, SENTINEL_PASSWORD_OPTIONS, &["db", "database"]].concat();
-    Ok(Target {
-        tls,
-        warnings: warnings(parts, user.as_deref(), password.as_ref(), &known),
-        user,
-        password,
-        db,
-        sentinels: Some(Sentinels {
-            hosts,
-            name,
-            password: option(SENTINEL_PASSWORD_OPTIONS).map(Secret::new),
-        }),
-        ..Target::new(Address::Tcp { host, port })
-    })
-}
-
-/// The options that name the primary in the URLs of Lettuce, Asynq, and redis-rs.
-const NAME_OPTIONS: &[&str] = &[
-    "sentinelMasterId",
-    "master",
-    "master_name",
-    "service_name",
-    "sentinel_service_name",
-];
-const SENTINEL_PASSWORD_OPTIONS: &[&str] = &["sentinel_password"];
 
 /// Parses `unix://[login@]/path/to/socket[?db=N]`. This is the only form of `db` that all clients accept.
 fn parse_unix(rest: &str) -> Result<Target, UrlError> {
@@ -351,93 +279,6 @@ fn warnings(
     warnings
 }
 
-fn parse_address(authority: &str) -> Result<Address, UrlError> {
-    if authority.contains(',') && !authority.starts_with('[') {
-        return Err(invalid("the URL contains several hosts: use one of them"));
-    }
-    parse_host_and_port(authority, DEFAULT_PORT)
-}
-
-fn parse_host_and_port(authority: &str, default: u16) -> Result<Address, UrlError> {
-    let (host, port) = split_port(authority)?;
-    let bad_host = || invalid("the host is neither a name nor an address");
-    let host = percent_decode_str(host).decode_utf8().map_err(|_| bad_host())?;
-    if host.is_empty() {
-        let message = "the URL has no host: put a host name or an address after redis://";
-        return Err(invalid(message));
-    }
-    if let Some(character) = host.chars().find(|character| !character.is_ascii()) {
-        return Err(invalid_host_character(character));
-    }
-    if !is_host(&host) {
-        // Letters and digits may be part of a password.
-        let odd = host
-            .chars()
-            .find(|one| !one.is_ascii_alphanumeric() && !"-_.:%".contains(*one));
-        return Err(odd.map_or_else(bad_host, |odd| {
-            invalid(format!(
-                "the host name contains {odd}, which is not allowed in a name"
-            ))
-        }));
-    }
-    Ok(Address::Tcp {
-        port: parse_port(port, &host, default)?,
-        host: host.into_owned(),
-    })
-}
-
-/// Splits the text into the host (an IPv6 address without its brackets) and the port, which may be empty.
-fn split_port(authority: &str) -> Result<(&str, &str), UrlError> {
-    if let Some(inside) = authority.strip_prefix('[') {
-        let Some((address, port)) = inside.split_once(']') else {
-            return Err(invalid("the bracket before the IPv6 address is not closed"));
-        };
-        let without_zone = address.split('%').next().unwrap_or_default();
-        if without_zone.parse::<Ipv6Addr>().is_err() {
-            return Err(invalid("the part in brackets is not an IPv6 address"));
-        }
-        return match port.strip_prefix(':') {
-            None if !port.is_empty() => {
-                Err(invalid("after the bracket, only a colon and the port may follow"))
-            }
-            port => Ok((address, port.unwrap_or_default())),
-        };
-    }
-    let (first, rest) = authority.split_once(':').unwrap_or((authority, ""));
-    if !rest.contains(':') {
-        return Ok((first, rest));
-    }
-    let is_ipv6_group = first.chars().all(|one| one.is_ascii_hexdigit());
-    Err(if is_ipv6_group {
-        invalid("an IPv6 address must be in brackets, as in redis://[fd00::1]:6379/0")
-    } else {
-        invalid("there is more than one colon after the host: expected HOST:PORT")
-    })
-}
-
-fn parse_port(port: &str, host: &str, default: u16) -> Result<u16, UrlError> {
-    if port.is_empty() {
-        return Ok(default);
-    }
-    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
-    match port.parse::<u16>() {
-        Ok(number @ 1..) if is_number => Ok(number),
-        _ if is_number => {
-            // After anything but an address, it may be a password without a host.
-            let is_address = host.parse::<IpAddr>().is_ok();
-            let shown = if is_address {
-                sanitize::excerpt(format!(" {port}").as_bytes(), 12)
-            } else {
-                String::new()
-            };
-            Err(invalid(format!(
-                "the port{shown} is out of range: use a number from 1 to 65535"
-            )))
-        }
-        _ => Err(invalid("the port is not a number from 1 to 65535")),
-    }
-}
-
 fn parse_db(path: &str) -> Result<u64, UrlError> {
     match path.trim_matches('/') {
         "" => Ok(0),
@@ -445,29 +286,6 @@ fn parse_db(path: &str) -> Result<u64, UrlError> {
             .parse()
             .map_err(|_| invalid("the part after the last slash must be a database number, such as /0")),
     }
-}
-
-/// Whether this is a host name or an address (IPv6 without brackets).
-pub(crate) fn is_host(host: &str) -> bool {
-    host.is_ascii() && (host.parse::<Ipv6Addr>().is_ok() || is_host_name(host))
-}
-
-fn is_host_name(host: &str) -> bool {
-    let bare = host.strip_suffix('.').unwrap_or(host);
-    let is_label = |label: &str| {
-        // A label that starts or ends with a hyphen is invalid (RFC 952), and resolvers do not query it.
-        (1..=LONGEST_LABEL).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-    };
-    // Ipv6Addr does not parse the zone of an address such as fe80::1%eth0.
-    let is_scoped = host
-        .split_once('%')
-        .is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok());
-    is_scoped || (bare.len() <= LONGEST_NAME && bare.split('.').all(is_label))
 }
 
 /// Decodes percent-encoding; every % must start an escape.

@@ -1,0 +1,258 @@
+//! The rungs on an open connection: login, PING and the requests after it, role.
+
+use std::future::Future;
+use std::time::Instant;
+
+use redis::cmd;
+
+use super::{Ladder, dial, kernel_info};
+use crate::os;
+use crate::ping::experiments::{self, Banner, patience, with_experiment, with_side_task};
+use crate::ping::observation::{Echo, Exchange};
+use crate::ping::response::{Response, ask};
+use crate::ping::rungs::cluster::Topology;
+use crate::ping::rungs::tcp::SegmentSize;
+use crate::ping::rungs::{ping, role};
+use crate::ping::{Rung, WriteCheck};
+use crate::redis_client::error_replies::ErrorReply;
+use crate::redis_client::{ProbeConnection, Stream};
+use crate::secret::Secret;
+
+impl Ladder<'_> {
+    pub(super) async fn auth(&mut self, connection: &mut ProbeConnection<Stream>) -> Option<()> {
+        let Some(password) = &self.target.password else {
+            return Some(());
+        };
+        let tls = self.seen.tls.handshake.as_ref();
+        let is_unverified = tls.is_some_and(|tls| tls.certificate_problem.is_some());
+        if is_unverified && !self.trust.sends_password_insecurely {
+            self.seen.auth.is_password_withheld = true;
+            return Some(());
+        }
+        self.start(Rung::Auth);
+        let started = Instant::now();
+        let user = self.target.user.as_deref();
+        let login = ping::log_in(connection, user, password, self.deadline);
+        let response = self.first_response(login).await;
+        self.seen.auth.took = started.elapsed();
+        self.record_packets(connection, response.as_ref());
+        let is_logged_in = response.as_ref().is_some_and(Response::is_ok);
+        self.seen.auth.response = response;
+        if !is_logged_in {
+            self.listen_for_surplus(connection).await;
+        }
+        self.finish(Rung::Auth);
+        is_logged_in.then_some(())
+    }
+
+    pub(super) async fn ping(&mut self, connection: &mut ProbeConnection<Stream>) -> Option<()> {
+        self.start(Rung::Ping);
+        let started = Instant::now();
+        let response = self
+            .first_response(ping::observe(connection, self.deadline))
+            .await;
+        self.seen.ping.took = started.elapsed();
+        self.record_packets(connection, response.as_ref());
+        self.seen.ping.response = response;
+        if self.seen.requires_login() {
+            self.log_in_without_password(connection).await;
+        }
+        if self.seen.requires_login() {
+            self.finish(Rung::Auth);
+        }
+        let is_pong = self.seen.has_pong();
+        if is_pong {
+            self.seen.ping.round_trips.push(self.seen.ping.took);
+            if self.is_for_sentinel {
+                self.finish(Rung::Ping);
+                return Some(());
+            }
+        }
+        let is_served = if is_pong
+            || self
+                .ping_error()
+                .is_some_and(|error| ping::is_unavailable(&error))
+        {
+            let is_answered = self.requests(connection).await;
+            is_answered && (is_pong || self.seen.serves_without_ping())
+        } else {
+            self.listen_for_surplus(connection).await;
+            false
+        };
+        if is_served {
+            let command = if is_pong { cmd("PING") } else { ping::read() };
+            let (hint, round_trips) = (self.seen.requests.took, &mut self.seen.ping.round_trips);
+            ping::measure(connection, &command, hint, round_trips, self.deadline).await;
+        }
+        self.finish(Rung::Ping);
+        is_served.then_some(())
+    }
+
+    /// Sends the requests that a working connection must answer. If it does not, repeats them on a second connection.
+    ///
+    /// Returns whether there is a connection for the next rung: this one, or a new one if the server closed this one
+    /// after an optional request.
+    async fn requests(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
+        let requests = ping::Requests::of(self.target);
+        let reconnect = self.reconnect();
+        let (patience, until) = (patience(self.deadline), self.before_the_deadline());
+        let path_mtu = kernel_info(connection, os::path_mtu);
+        let started = Instant::now();
+        let side = async {
+            self.deadline.sleep(patience).await;
+            reconnect.repeat_requests(&requests, path_mtu, until).await
+        };
+        let (exchanges, mut repeated) =
+            with_side_task(requests.pipeline(connection, self.deadline), side).await;
+        self.seen.requests.took = started.elapsed();
+        let password = self.target.password.as_ref();
+        let mask = |exchange: Exchange| exchange.without(password);
+        let exchanges: Vec<_> = exchanges.into_iter().map(mask).collect();
+        self.record(&requests, &exchanges);
+        let Some(stopped_at) = exchanges.last().filter(|exchange| !exchange.is_answered()) else {
+            return true;
+        };
+        self.seen.requests.stopped_at = Some(stopped_at.clone());
+        self.seen.packets = kernel_info(connection, os::packet_counts);
+        if repeated.is_none() {
+            repeated = Some(reconnect.repeat_requests(&requests, path_mtu, until).await);
+        }
+        if let Some((repeat, sizes)) = repeated {
+            // The second connection may show what kind of server this is.
+            if repeat.has_answered("INFO") {
+                self.seen.server = role::server_info(&repeat.exchanges);
+            }
+            self.seen.experiments.repeat = Some(repeat);
+            self.seen.experiments.packet_sizes = sizes;
+        }
+        self.replace(connection).await
+    }
+
+    fn record(&mut self, requests: &ping::Requests, exchanges: &[Exchange]) {
+        let response = |command| {
+            let exchange = exchanges.iter().find(|exchange| exchange.command == command)?;
+            exchange.is_answered().then(|| exchange.response.clone())
+        };
+        self.seen.requests.select = response("SELECT");
+        self.seen.requests.read = response("HGETALL");
+        self.seen.requests.echo = requests.echo(exchanges).map(|echo| match echo {
+            Echo::Other(response) => Echo::Other(response.without(self.target.password.as_ref())),
+            echo => echo,
+        });
+        self.seen.server = role::server_info(exchanges);
+    }
+
+    /// Some proxies end a connection at a request that they do not support. The rest of the climb needs an open one.
+    async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
+        let serves = self
+            .seen
+            .experiments
+            .repeat
+            .as_ref()
+            .is_some_and(|repeat| repeat.has_answered("HGETALL") && repeat.stopped_at().is_some());
+        if !serves || self.seen.experiments.packet_sizes.is_some() {
+            return false;
+        }
+        let reconnect = self.reconnect();
+        let Some(mut second) = reconnect.logged_in(SegmentSize::Default, self.deadline).await else {
+            return false;
+        };
+        if self.target.db > 0 {
+            let select = cmd("SELECT").arg(self.target.db).clone();
+            self.seen.requests.select = Some(ask(&mut second, &select, self.deadline).await);
+        }
+        *connection = second;
+        true
+    }
+
+    pub(super) async fn role(&mut self, connection: &mut ProbeConnection<Stream>) {
+        self.start(Rung::Role);
+        if self.seen.requests.stopped_at.is_none() {
+            let read = self.seen.requests.read.as_ref();
+            role::observe(connection, &mut self.seen.server, read, self.deadline).await;
+        }
+        if let Some(primary) = self.seen.server.sentinel_primary.clone() {
+            self.seen.server.sentinel_primary_dials = dial(&primary, self.deadline).await;
+        }
+        let mut key = None;
+        if self.seen.server.is_cluster() {
+            let topology = Topology::ask(connection, self.deadline).await;
+            key = topology.key_of_this_node();
+            if let Some(key) = &key {
+                let read = ping::read_key(key);
+                self.seen.server.cluster_read = Some(ask(connection, &read, self.deadline).await);
+            }
+            self.seen.server.announced = topology.dial(self.connected_to, self.deadline).await;
+        }
+        if self.options.write_check == WriteCheck::Run && !self.seen.server.is_sentinel() {
+            let key = key.unwrap_or_else(role::random_key);
+            let requests = ping::Requests::of(self.target);
+            let reconnect = self.reconnect();
+            let (patience, until) = (patience(self.deadline), self.before_the_deadline());
+            let repeat = async {
+                self.deadline.sleep(patience).await;
+                reconnect.repeat_requests(&requests, None, until).await
+            };
+            let write_test = role::write_test(connection, &key, self.deadline);
+            let (write_test, repeat) = with_side_task(write_test, repeat).await;
+            self.seen.write_test = Some(write_test);
+            self.seen.experiments.repeat =
+                repeat
+                    .map(|(repeat, _)| repeat)
+                    .or(self.seen.experiments.repeat.take());
+        }
+        self.finish(Rung::Role);
+    }
+
+    fn ping_error(&self) -> Option<String> {
+        self.seen.ping.response.as_ref().and_then(Response::error)
+    }
+
+    /// For `redis://ada@host`, tries an empty password as many clients do: the user may be `nopass`.
+    async fn log_in_without_password(&mut self, connection: &mut ProbeConnection<Stream>) {
+        if let (Some(user), None) = (&self.target.user, &self.target.password) {
+            let login =
+                ping::log_in(connection, Some(user), &Secret::new(String::new()), self.deadline).await;
+            if login.is_ok() {
+                self.seen.ping.response = Some(ping::observe(connection, self.deadline).await);
+            }
+        }
+    }
+
+    /// Waits for the first response on the connection, and runs the experiments that explain a bad one or none.
+    ///
+    /// Returns `None` if a decisive experiment ended the wait.
+    async fn first_response(&mut self, response: impl Future<Output = Response>) -> Option<Response> {
+        let reconnect = self.reconnect();
+        let explain_silence = reconnect.explain(Banner::Skip, self.before_the_deadline());
+        let (response, mut explanation) = with_experiment(response, explain_silence, self.deadline).await;
+        if explanation.is_none() && response.as_ref().is_some_and(Response::may_be_tls) {
+            explanation = Some(reconnect.explain(Banner::Listen, self.deadline).await);
+        }
+        if let Some(found) = explanation {
+            self.seen.experiments.other_protocol =
+                self.seen.experiments.other_protocol.take().or(found.experiment);
+            self.seen.experiments.repeat = found.repeat;
+            self.seen.experiments.expects_proxy_header = found.expects_proxy_header;
+        }
+        response
+    }
+
+    /// After a reply that does not belong to its request, the right one may follow.
+    async fn listen_for_surplus(&mut self, connection: &mut ProbeConnection<Stream>) {
+        let response = self
+            .seen
+            .ping
+            .response
+            .as_ref()
+            .or(self.seen.auth.response.as_ref());
+        let is_known = |error: String| ErrorReply::of(&error).is_some();
+        let is_odd = matches!(response, Some(Response::Reply(_)))
+            && !response.and_then(Response::error).is_some_and(is_known);
+        if is_odd {
+            let surplus = experiments::surplus_reply(connection, self.deadline).await;
+            let password = self.target.password.as_ref();
+            self.seen.ping.surplus_reply = surplus.map(|response| response.without(password));
+        }
+    }
+}

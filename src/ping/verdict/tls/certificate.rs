@@ -1,0 +1,190 @@
+//! The verdict on the server's certificate.
+
+use crate::clock::utc_minute;
+use crate::ping::causes::Cause;
+use crate::ping::causes::tls::{faulty, is_valid_after};
+use crate::ping::observation::{CertificateProblem, Handshake, Observations, PeerCertificate};
+use crate::ping::verdict::finding::{Finding, age};
+
+pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &Observations) -> Finding {
+    use CertificateProblem as Problem;
+    let own = tls.certificate();
+    let untrusted = || Finding::proved(Cause::TlsUntrusted);
+    let finding = match problem {
+        Problem::UnknownIssuer => untrusted()
+            .summary(match own {
+                Some(own) if own.is_self_signed => {
+                    "the certificate is self-signed, and not trusted here".to_owned()
+                }
+                Some(own) => format!(
+                    "the certificate is signed by {}, which is not trusted here",
+                    own.issuer
+                ),
+                None => "the certificate is not signed by a CA that is trusted here".to_owned(),
+            })
+            .fact(format!(
+                "the server sent {}",
+                match tls.chain.as_slice() {
+                    [own] if own.is_self_signed => "one certificate, signed by itself".to_owned(),
+                    [_] => "only its own certificate, not its issuer's".to_owned(),
+                    [.., last] => format!("{} certificates; the last is signed by {}", tls.chain.len(), last.issuer),
+                    [] => "a certificate that cannot be read".to_owned(),
+                }
+            ))
+            .fact(trusted_cas(tls)),
+        Problem::WrongSignature => untrusted()
+            .summary(match own {
+                Some(own) => format!(
+                    "the certificate names {} as its issuer, but the CA of that name that is trusted here has \
+                     another key",
+                    own.issuer
+                ),
+                None => Cause::TlsUntrusted.meaning().into(),
+            })
+            .fact("a CA with the issuer's name is trusted here, but it did not sign this certificate"),
+        Problem::NoTrustedCa => untrusted().summary(no_trusted_ca(tls)).fact(trusted_cas(tls)),
+        Problem::Missing => untrusted()
+            .summary("the server sent no certificate")
+            .fact("the handshake ended without a certificate, so nothing shows which server this is"),
+        Problem::Invalid(reason) => untrusted()
+            .summary("the certificate, or an issuer's, is not valid for server authentication")
+            .fact(format!("certificate check: {reason}"))
+            .fact("the issuer is not the problem: clients that check certificates reject this one too"),
+        Problem::Unsupported(what) => Finding::proved(Cause::TlsUnsupported)
+            .summary(format!(
+                "{what}, which this program does not support; clients based on OpenSSL may connect"
+            ))
+            .fact("this program ended the handshake, not the server"),
+        Problem::OtherName => Finding::proved(Cause::TlsNameMismatch)
+            .summary(format!(
+                "the certificate is not for {}{}",
+                tls.expected_name,
+                match own.map(|own| own.names.as_slice()) {
+                    Some([name, ..]) => format!(", but for {name}"),
+                    _ => String::new(),
+                }
+            ))
+            .fact("its names were compared with the URL's host or --tls-name"),
+        Problem::Expired | Problem::NotValidYet => dates(*problem == Problem::Expired, tls, seen),
+    };
+    let is_for_another_name = finding.cause != Cause::TlsNameMismatch
+        && own.is_some_and(|own| !own.names.is_empty() && !own.is_for(&tls.expected_name));
+    let other_name =
+        is_for_another_name.then(|| format!("a second fault: it is not for {}", tls.expected_name));
+    let is_also_untrusted =
+        !tls.chain.is_empty() && !tls.leads_to_trusted_ca && finding.cause != Cause::TlsUntrusted;
+    finding
+        .facts(certificate_facts(tls))
+        .facts(other_name)
+        .facts(is_also_untrusted.then(|| "a second fault: no CA that is trusted here has signed it".into()))
+}
+
+fn no_trusted_ca(tls: &Handshake) -> String {
+    match replaced_cas(tls) {
+        Some(replaced) => format!("this host trusts no CA: {replaced}"),
+        None => "this host trusts no CA: the package ca-certificates is missing".into(),
+    }
+}
+
+fn trusted_cas(tls: &Handshake) -> String {
+    let cas = match tls.trusted.count {
+        1 => "1 CA is trusted here".to_owned(),
+        count => format!("{count} CAs are trusted here"),
+    };
+    match (&tls.trusted.variable, replaced_cas(tls)) {
+        (Some(_), Some(replaced)) if tls.trusted.fault.is_some() => format!("{replaced}; {cas}"),
+        (Some((name, path)), _) => format!("{cas}, from {path} ({name})"),
+        _ => cas,
+    }
+}
+
+/// The variable that replaces the system's CAs, if it is set.
+fn replaced_cas(tls: &Handshake) -> Option<String> {
+    let (name, path) = tls.trusted.variable.as_ref()?;
+    let fault = tls.trusted.fault.as_ref();
+    Some(format!(
+        "{name} is {path}{}",
+        fault.map_or_else(String::new, |fault| format!(", which {fault}"))
+    ))
+}
+
+/// Judges a certificate in the chain that has expired, or is not valid yet.
+fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
+    let faulty = faulty(tls).and_then(|at| Some((at, tls.chain.get(at)?)));
+    let state = |one: &PeerCertificate| {
+        if one.ends_in < 0 {
+            format!("expired {} ago", age(-one.ends_in))
+        } else {
+            format!(
+                "is not valid until {}",
+                utc_minute(tls.clock.saturating_add(one.begins_in))
+            )
+        }
+    };
+    let summary = match faulty {
+        Some((0, own)) => format!("the certificate {}", state(own)),
+        Some((_, issuer)) => format!(
+            "the CA certificate {} in the chain {}",
+            issuer.subject,
+            state(issuer)
+        ),
+        None if is_expired => "a certificate in the chain has expired".into(),
+        None => "a certificate in the chain is not valid yet".into(),
+    };
+    let ahead = seen.tls.server_clock_ahead;
+    let clock_is_wrong = ahead.is_some_and(|ahead| is_valid_after(tls, ahead));
+    let clocks = ahead.map_or_else(
+        || "no other clock was available for comparison".into(),
+        |ahead| {
+            let then = utc_minute(tls.clock.saturating_add(ahead));
+            let conclusion = if clock_is_wrong {
+                ": then the certificate is valid, so this host's clock is probably wrong"
+            } else {
+                ""
+            };
+            format!("the server's clock (TIME, on a second connection) says {then}{conclusion}")
+        },
+    );
+    let summary = if clock_is_wrong {
+        format!("by this host's clock, which is probably wrong, {summary}")
+    } else {
+        summary
+    };
+    Finding::proved(Cause::TlsExpired)
+        .summary(summary)
+        .facts(faulty.map(|(at, one)| {
+            format!(
+                "{} is valid from {} to {}",
+                if at == 0 { "it" } else { "the CA certificate" },
+                utc_minute(tls.clock.saturating_add(one.begins_in)),
+                utc_minute(tls.clock.saturating_add(one.ends_in))
+            )
+        }))
+        .fact(format!("this host's clock says {}", utc_minute(tls.clock)))
+        .fact(clocks)
+}
+
+pub(super) fn certificate_facts(tls: &Handshake) -> Vec<String> {
+    let Some(certificate) = tls.certificate() else {
+        return Vec::new();
+    };
+    let ends = if certificate.ends_in < 0 {
+        format!("expired {} ago", age(-certificate.ends_in))
+    } else {
+        format!("expires in {}", age(certificate.ends_in))
+    };
+    let names = match (certificate.names.as_slice(), certificate.common_names.as_slice()) {
+        ([], []) => "certificate without any name".to_owned(),
+        ([], common) => format!(
+            "certificate without subjectAltName; common name {}",
+            common.join(", ")
+        ),
+        (names, _) => format!("certificate for {}", names.join(", ")),
+    };
+    let is_requested = tls.client_certificate_request.is_some() && tls.client_certificate.is_none();
+    let request = is_requested.then(|| {
+        "the server also requests a client certificate (--cert FILE --key FILE), and may require it".into()
+    });
+    let signed = format!("it is signed by {}, and {ends}", certificate.issuer);
+    [names, signed].into_iter().chain(request).collect()
+}

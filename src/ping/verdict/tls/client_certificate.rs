@@ -1,0 +1,88 @@
+//! The verdict on a server that requires a client certificate, or rejects the one that was given.
+
+use rustls::AlertDescription;
+
+use super::alert_name;
+use crate::ping::causes::Cause;
+use crate::ping::observation::{Handshake, PeerCertificate};
+use crate::ping::verdict::finding::{Finding, age};
+
+/// Judges a TLS alert that is about the client's certificate, during or after the handshake; `None` for other alerts.
+pub(in crate::ping::verdict) fn client_certificate(
+    alert: AlertDescription,
+    tls: Option<&Handshake>,
+) -> Option<Finding> {
+    use AlertDescription as Alert;
+    let request = tls.and_then(|tls| tls.client_certificate_request.as_ref());
+    let sent = tls.and_then(|tls| tls.client_certificate.as_ref());
+    let is_missing = match alert {
+        // RFC 8446, 6.2
+        Alert::CertificateRequired
+        | Alert::BadCertificate
+        | Alert::UnknownCA
+        | Alert::CertificateUnknown
+        | Alert::AccessDenied
+        | Alert::UnsupportedCertificate => true,
+        // TLS 1.2 servers send this alert if the client has no certificate (RFC 5246, 7.4.6).
+        Alert::HandshakeFailure => request.is_some(),
+        _ => false,
+    };
+    let summary = match sent {
+        Some(sent) => why_rejected(alert, sent)?,
+        None if is_missing => "the server requires a client certificate, but none was given".into(),
+        None => return None,
+    };
+    let is_proved = request.is_some() || alert == Alert::CertificateRequired;
+    let finding = Finding::proved_if(is_proved, Cause::TlsClientCert);
+    let accepted = request.filter(|names| !names.is_empty());
+    Some(
+        finding
+            .summary(summary)
+            .fact(format!("the server sent the TLS alert {}", alert_name(alert)))
+            .facts(sent.map(|sent| {
+                format!(
+                    "the client certificate {} is signed by {}",
+                    sent.subject, sent.issuer
+                )
+            }))
+            .facts(accepted.map(|names| {
+                format!(
+                    "the server asks for a client certificate signed by {}",
+                    names.join("; ")
+                )
+            })),
+    )
+}
+
+/// Why the server rejects the client certificate that was sent; `None` if the alert is not about it.
+fn why_rejected(alert: AlertDescription, sent: &PeerCertificate) -> Option<String> {
+    use AlertDescription as Alert;
+    Some(match alert {
+        Alert::CertificateRequired => {
+            "the server requires a client certificate, but does not support the key of the one given".into()
+        }
+        Alert::UnknownCA => format!(
+            "the server does not trust the CA that signed the client certificate: {}",
+            sent.issuer
+        ),
+        Alert::CertificateExpired if sent.ends_in < 0 => {
+            format!("the client certificate expired {} ago", age(-sent.ends_in))
+        }
+        Alert::CertificateExpired => {
+            "the server says that the client certificate has expired, but by this host's clock it has not"
+                .into()
+        }
+        Alert::CertificateRevoked => "the client certificate has been revoked".into(),
+        Alert::UnsupportedCertificate => {
+            "the server does not accept this kind of client certificate: it may be for servers only".into()
+        }
+        Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied if sent.begins_in > 0 => {
+            let begins = age(sent.begins_in);
+            format!("the client certificate is not valid yet: it begins in {begins}")
+        }
+        Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied | Alert::DecryptError => {
+            "the server rejects the client certificate that was given".into()
+        }
+        _ => return None,
+    })
+}

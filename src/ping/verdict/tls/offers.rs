@@ -1,0 +1,94 @@
+//! The verdict on a server that supports nothing of what this program offers.
+
+use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
+
+use super::{alert_name, without_name};
+use crate::ping::causes::Cause;
+use crate::ping::observation::{Handshake, WiderOffer};
+use crate::ping::verdict::finding::Finding;
+
+/// Judges a handshake that the server, or this host, ended before a certificate was sent.
+pub(super) fn nothing_in_common(
+    alert: Option<AlertDescription>,
+    tls: &Handshake,
+    offer: Option<&WiderOffer>,
+) -> Finding {
+    use AlertDescription as Alert;
+    let ended = match alert {
+        Some(alert) => format!("the server sent the TLS alert {}", alert_name(alert)),
+        None => "the server chose something that this program had not offered".to_owned(),
+    };
+    if let Some(offer) = offer
+        && let Some(finding) = judge_offer(offer)
+    {
+        return finding.fact(ended);
+    }
+    let is_about_offers = matches!(
+        alert,
+        None | Some(Alert::ProtocolVersion | Alert::InsufficientSecurity | Alert::HandshakeFailure)
+    );
+    let finding = if is_about_offers {
+        Finding::proved(Cause::TlsVersion)
+    } else {
+        Finding::likely(Cause::TlsVersion).summary("the server ends the TLS handshake with an alert")
+    };
+    finding
+        .fact(ended)
+        .fact("TLS 1.2 and 1.3 were offered, with ECDHE and AES-GCM or ChaCha20")
+        .facts(without_name(tls))
+}
+
+/// Judges the server's choice from a wider offer; `None` if this program supports all of it.
+fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
+    let version = version_name(offer.version);
+    let seen = format!(
+        "on another connection, which offered more, the server chose {version} with {}",
+        offer.cipher_suite
+    );
+    if !matches!(offer.version, ProtocolVersion::TLSv1_2 | ProtocolVersion::TLSv1_3) {
+        let finding = Finding::proved(Cause::TlsVersion).summary(format!(
+            "the server supports no TLS version newer than {version}, which is obsolete"
+        ));
+        return Some(finding.fact(seen));
+    }
+    let certificate = offer.certificate.as_ref().and_then(|one| one.unsupported.clone());
+    let what = certificate
+        .map(|what| format!("the server's certificate has {what}"))
+        .or_else(|| {
+            (!is_supported_suite(&offer.cipher_suite))
+                .then(|| format!("the server requires {}", suite_kind(&offer.cipher_suite)))
+        })
+        .or_else(|| {
+            let group = offer.group.filter(|group| !SUPPORTED_GROUPS.contains(group))?;
+            Some(format!("the server requires the key exchange group {group:?}"))
+        })?;
+    Some(
+        Finding::proved(Cause::TlsUnsupported)
+            .summary(format!(
+                "{what}, which this program does not support; clients based on OpenSSL may connect"
+            ))
+            .fact(seen),
+    )
+}
+
+const SUPPORTED_GROUPS: [NamedGroup; 3] = [NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
+
+/// Whether rustls supports the cipher suite: those of TLS 1.3, and those with ECDHE and AES-GCM or ChaCha20.
+fn is_supported_suite(name: &str) -> bool {
+    (!name.contains("_WITH_") || name.starts_with("TLS_ECDHE_"))
+        && (name.contains("_GCM_") || name.contains("CHACHA20"))
+}
+
+fn suite_kind(name: &str) -> &'static str {
+    match () {
+        () if name.contains("_CBC_") => "a CBC cipher suite",
+        () if name.contains("_CCM") => "a CCM cipher suite",
+        () if name.starts_with("TLS_RSA_") => "a cipher suite with RSA key exchange",
+        () if name.starts_with("TLS_DHE_") => "a cipher suite with DHE key exchange",
+        () => "an unusual cipher suite",
+    }
+}
+
+fn version_name(version: ProtocolVersion) -> String {
+    format!("{version:?}").replace("TLSv", "TLS ").replace('_', ".")
+}

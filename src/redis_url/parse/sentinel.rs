@@ -1,0 +1,78 @@
+//! Parses the URL of Sentinels.
+
+use super::super::error::invalid;
+use super::super::{Address, SENTINEL_PORT, Sentinels, Target, UrlError};
+use super::address::parse_host_and_port;
+use super::{Parts, decode, parse_db, parse_login, warnings};
+use crate::secret::Secret;
+
+/// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`, or the form `/db#NAME` or
+/// `/db?sentinelMasterId=NAME` of other clients.
+///
+/// The login is that of the primary, `?sentinel_password=` that of the Sentinels.
+pub(super) fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, UrlError> {
+    let (user, password) = parse_login(parts.login)?;
+    let hosts = parts
+        .authority
+        .split(',')
+        .map(|one| match parse_host_and_port(one, SENTINEL_PORT)? {
+            Address::Tcp { host, port } => Ok((host, port)),
+            Address::Unix(_) => Err(invalid("a Sentinel must be a host")),
+        })
+        .collect::<Result<Vec<_>, UrlError>>()?;
+    let options: Vec<(String, String)> = url::form_urlencoded::parse(parts.query.as_bytes())
+        .into_owned()
+        .collect();
+    let option = |names: &[&str]| {
+        let found = options.iter().find(|(name, _)| names.contains(&name.as_str()));
+        found
+            .map(|(_, value)| value.clone())
+            .filter(|value| !value.is_empty())
+    };
+    let mut path = parts.path.trim_matches('/').splitn(2, '/');
+    let mut segment = || path.next().filter(|segment| !segment.is_empty());
+    let elsewhere = match parts.fragment {
+        "" => option(NAME_OPTIONS),
+        fragment => Some(decode(fragment)?),
+    };
+    let name = match elsewhere {
+        Some(name) => name,
+        None => decode(segment().unwrap_or_default())?,
+    };
+    if name.is_empty() {
+        return Err(invalid(
+            "the URL names no primary: put the name that its Sentinels use after the host, as in \
+             redis+sentinel://HOST:26379/NAME",
+        ));
+    }
+    let db = match segment() {
+        Some(db) => parse_db(db)?,
+        None => parse_db(&option(&["db", "database"]).unwrap_or_default())?,
+    };
+    let (host, port) = hosts.first().cloned().unwrap_or_default();
+    let known = [NAME_OPTIONS, SENTINEL_PASSWORD_OPTIONS, &["db", "database"]].concat();
+    Ok(Target {
+        tls,
+        warnings: warnings(parts, user.as_deref(), password.as_ref(), &known),
+        user,
+        password,
+        db,
+        sentinels: Some(Sentinels {
+            hosts,
+            name,
+            password: option(SENTINEL_PASSWORD_OPTIONS).map(Secret::new),
+        }),
+        ..Target::new(Address::Tcp { host, port })
+    })
+}
+
+/// The options that name the primary in the URLs of Lettuce, Asynq, and redis-rs.
+const NAME_OPTIONS: &[&str] = &[
+    "sentinelMasterId",
+    "master",
+    "master_name",
+    "service_name",
+    "sentinel_service_name",
+];
+
+const SENTINEL_PASSWORD_OPTIONS: &[&str] = &["sentinel_password"];
