@@ -202,7 +202,11 @@ async fn the_keyboard_is_enough() {
 
 #[tokio::test]
 async fn a_redis_that_goes_and_comes_is_seen_on_the_open_page() {
-    let mut server = RedisServer::with().line("appendonly yes").start();
+    let mut server = RedisServer::with()
+        .line("appendonly yes")
+        // Otherwise Redis may lose the last two seconds if the disk is busy.
+        .line("appendfsync always")
+        .start();
     let app = App::start(&server.url(), &["--ttl", "600"]);
     let browser = Browser::start(Scripts::On).await;
     browser.log_in(app.port, "ada").await;

@@ -57,7 +57,11 @@ fn expect_pages_without_redis(visitor: &Visitor) {
 
 #[test]
 fn a_stopped_server_gives_503_and_the_first_request_after_its_restart_succeeds() {
-    let mut server = RedisServer::with().line("appendonly yes").start();
+    let mut server = RedisServer::with()
+        .line("appendonly yes")
+        // Otherwise Redis may lose the last two seconds if the disk is busy.
+        .line("appendfsync always")
+        .start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     assert_eq!(ada.get("/").visits(), Some(1));
@@ -70,7 +74,11 @@ fn a_stopped_server_gives_503_and_the_first_request_after_its_restart_succeeds()
 
 #[test]
 fn a_closed_connection_is_replaced_before_a_command_is_sent() {
-    let mut server = RedisServer::with().line("appendonly yes").start();
+    let mut server = RedisServer::with()
+        .line("appendonly yes")
+        // Otherwise Redis may lose the last two seconds if the disk is busy.
+        .line("appendfsync always")
+        .start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     for round in 1..=5 {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::pages::{CookieView, Visit};
 use crate::clock::seconds;
 use crate::learn::{DiagramEvent, SequenceDiagram};
+use crate::redis_client::RecordedCommand;
 
 const BROWSER: usize = 0;
 const APP: usize = 1;
@@ -32,7 +33,7 @@ pub(super) fn of_visit(visit: &Visit, cookie_name: &str, arrived: Instant) -> Se
     )];
     events.extend(action.map(note));
     for trip in &visit.round_trips {
-        let names: Vec<&str> = trip.commands.iter().map(|command| command.name()).collect();
+        let names: Vec<&str> = trip.commands.iter().map(RecordedCommand::name).collect();
         let replies = match trip.commands.len() {
             1 => "1 reply".to_owned(),
             count => format!("{count} replies"),

@@ -10,7 +10,7 @@ use super::pages::{Layout, Rendered};
 use super::source;
 use crate::learn::lesson_files::LessonFiles;
 use crate::learn::name::FIRST_NAME;
-use crate::learn::pattern::in_words;
+use crate::learn::pattern::{Pattern, in_words};
 use crate::learn::{Block, DiagramEvent, Lesson, LessonStep, MARKDOWN, Transcript};
 
 /// The built-in lessons, in order.
@@ -108,7 +108,7 @@ fn transcript(transcript: &Transcript) -> String {
     let mut lines = Vec::new();
     for exchange in &transcript.exchanges {
         lines.push(format!("> {}", exchange.source));
-        let reply = exchange.reply.iter().flat_map(|reply| reply.source());
+        let reply = exchange.reply.iter().flat_map(Pattern::source);
         lines.extend(reply.map(|line| in_words(line)));
     }
     lines.join("\n")
