@@ -279,6 +279,47 @@ fn if_all_clients_together_take_too_much_memory_the_largest_is_disconnected() {
 }
 
 #[test]
+fn large_replies_to_many_clients_at_once_take_little_memory() {
+    let mut practice = Home::new()
+        .sessiontut(["practice", "--no-save", "--no-password"])
+        .start();
+    let url = practice.first_line();
+    let address = url
+        .trim_start_matches("redis://")
+        .trim_end_matches("/0")
+        .parse()
+        .unwrap();
+    let value = "v".repeat(1_000_000);
+    let mut setter = connect(address);
+    setter
+        .write_all(format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\n{value}\r\n").as_bytes())
+        .unwrap();
+    setter.read_exact(&mut [0; 5]).unwrap();
+    let readers: Vec<TcpStream> = (0..40).map(|_| connect(address)).collect();
+    for mut reader in &readers {
+        reader.write_all(&b"GET k\r\n".repeat(25)).unwrap();
+    }
+    wait::wait_for("some clients to be disconnected", || {
+        let mut connections = setter.try_clone().unwrap();
+        connections.write_all(b"CLIENT LIST\r\n").unwrap();
+        let mut list = vec![0; 1 << 16];
+        let length = connections.read(&mut list).unwrap();
+        let count = String::from_utf8_lossy(&list[..length]).matches(" addr=").count();
+        (count < 20).then_some(())
+    });
+    let status = std::fs::read_to_string(format!("/proc/{}/status", practice.pid())).unwrap();
+    let peak = status
+        .split("VmHWM:")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap();
+    let peak: u64 = peak.parse().unwrap();
+    assert!(peak < 180_000, "{peak} kB");
+}
+
+#[test]
 fn a_request_that_takes_too_long_is_ended() {
     let server = limited(ServerLimits {
         run_time: Duration::from_millis(100),

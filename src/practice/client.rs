@@ -1,6 +1,6 @@
 //! The state of one client connection, the replies that wait to be sent to it, and the memory that it takes.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::command::CommandError;
 use super::commands::command_table::CommandInfo;
 use super::reply::{Protocol, Reply};
-use super::request::Words;
+use super::request::{KEPT_BUFFER, Words};
 use super::state::{ServerLimits, ServerState};
 use super::store::{ChangeFlag, WatchedKey};
 
@@ -88,6 +88,15 @@ impl Drop for Account {
     }
 }
 
+/// Replies that the kernel has not taken yet. They are not kept in the task of the connection, because a task frees nothing
+/// before its next turn, and meanwhile every other client may get a large reply.
+#[derive(Debug, Default)]
+struct Output {
+    bytes: Vec<u8>,
+    /// How many of the bytes the kernel has taken.
+    sent: usize,
+}
+
 /// The maximum memory to reserve for a reply at a time; a larger reply grows as it is written.
 const EXACT_RESERVE: usize = 64 * 1024;
 
@@ -125,7 +134,7 @@ pub(super) struct ConnectedClient {
     pub(super) reply_budget: Cell<usize>,
     /// When the current request will have run for too long.
     pub(super) late_from: Cell<Instant>,
-    output: RefCell<Vec<u8>>,
+    output: RefCell<Output>,
     account: Account,
     /// There is something to send, or `state` has changed.
     pub(super) wake: Notify,
@@ -173,15 +182,15 @@ impl ConnectedClient {
             return;
         }
         let size = reply.size();
-        if self.check_room(size).is_err() {
+        if self.unsent() + size > self.limit() {
             self.end(ConnectionState::Dead);
             return;
         }
         let mut output = self.output.borrow_mut();
-        let before = output.len();
-        output.reserve(size.min(EXACT_RESERVE));
-        reply.encode(self.protocol.get(), &mut output);
-        let added = output.len() - before;
+        let before = output.bytes.len();
+        output.bytes.reserve(size.min(EXACT_RESERVE));
+        reply.encode(self.protocol.get(), &mut output.bytes);
+        let added = output.bytes.len() - before;
         self.keeps(Kept::Replies, self.unsent() + added);
     }
 
@@ -198,7 +207,7 @@ impl ConnectedClient {
         }
         if state == ConnectionState::Dead {
             // The connection's task frees the rest when it wakes up.
-            self.take_output();
+            self.output.take();
             self.account.clear();
         }
         self.wake.notify_one();
@@ -224,13 +233,21 @@ impl ConnectedClient {
         self.account.part(Kept::Replies)
     }
 
-    /// Removes and returns the queued replies, in order to send them.
-    pub(super) fn take_output(&self) -> Vec<u8> {
-        std::mem::take(&mut self.output.borrow_mut())
+    /// The replies that have not been sent.
+    pub(super) fn output(&self) -> Ref<'_, [u8]> {
+        Ref::map(self.output.borrow(), |output| &output.bytes[output.sent..])
     }
 
-    /// Subtracts bytes that have been written to the socket.
+    /// Records that the kernel has taken this many bytes of the output, and frees them.
     pub(super) fn note_sent(&self, count: usize) {
+        let mut output = self.output.borrow_mut();
+        let Output { bytes, sent } = &mut *output;
+        *sent += count;
+        // Moving the rest costs no more than writing what was sent.
+        if *sent >= bytes.len() - *sent {
+            bytes.drain(..std::mem::take(sent));
+            bytes.shrink_to(KEPT_BUFFER);
+        }
         self.gives_up(Kept::Replies, count);
     }
 
@@ -244,7 +261,9 @@ impl ConnectedClient {
     /// # Errors
     /// The client may not take that much memory; nothing must then be stored.
     pub(super) fn keep(&self, kept: Kept, bytes: usize) -> Result<(), CommandError> {
-        self.check_room(bytes)?;
+        if self.memory() + bytes > self.limit() {
+            return Err("ERR this connection takes more memory than the practice Redis allows".into());
+        }
         self.keeps(kept, self.account.part(kept) + bytes);
         Ok(())
     }
@@ -262,16 +281,19 @@ impl ConnectedClient {
         }
     }
 
-    fn check_room(&self, bytes: usize) -> Result<(), CommandError> {
-        let most = if self.is_logged_in() {
+    /// The part of the limit that is in use, in thousandths.
+    pub(super) fn used_share(&self) -> usize {
+        self.memory().saturating_mul(1000) / self.limit().max(1)
+    }
+
+    /// The memory that the server may keep for this client, and that its replies may take in addition: otherwise there
+    /// would be no room for an error reply.
+    fn limit(&self) -> usize {
+        if self.is_logged_in() {
             self.limits.client_memory
         } else {
             self.limits.stranger_memory
-        };
-        if self.memory() + bytes > most {
-            return Err("ERR this connection takes more memory than the practice Redis allows".into());
         }
-        Ok(())
     }
 
     /// Ends the transaction, if there is one, and returns it.

@@ -27,8 +27,6 @@ pub(super) async fn serve(stream: TcpStream, client: Rc<ConnectedClient>, server
         stream,
         client: Rc::clone(&client),
         reader: RequestReader::default(),
-        sending: Vec::new(),
-        sent: 0,
         blocked_since: None,
         request_began: None,
     };
@@ -45,10 +43,6 @@ struct ConnectionTask {
     stream: TcpStream,
     client: Rc<ConnectedClient>,
     reader: RequestReader,
-    /// Taken from the client's output, but not completely by the kernel yet.
-    sending: Vec<u8>,
-    /// How many bytes of `sending` the kernel has taken.
-    sent: usize,
     /// Since when the kernel has taken nothing, because the client does not read.
     blocked_since: Option<Instant>,
     /// When the first byte of an incomplete request arrived.
@@ -63,9 +57,6 @@ impl ConnectionTask {
             let has_more = self.run_requests(server);
             client.keeps(Kept::Request, self.reader.memory());
             server.borrow().enforce_memory_limit();
-            if self.sending.is_empty() {
-                self.sending = client.take_output();
-            }
             self.send_without_waiting()?;
             if client.state.get() != ConnectionState::Open {
                 return Ok(());
@@ -95,7 +86,7 @@ impl ConnectionTask {
             let (mut reading, writing) = self.stream.split();
             tokio::select! {
                 () = client.wake.notified() => {}
-                ready = writing.writable(), if !self.sending.is_empty() => ready?,
+                ready = writing.writable(), if client.unsent() > 0 => ready?,
                 // A client that waits may disconnect.
                 count = reading.read(&mut chunk), if pause.is_none() || has_room_for_requests => {
                     match count? {
@@ -130,7 +121,11 @@ impl ConnectionTask {
             };
             match self.reader.next(limits) {
                 Ok(Some(words)) if words.is_empty() => {}
-                Ok(Some(words)) => commands::run(&mut server.borrow_mut(), client, words, now),
+                Ok(Some(words)) => {
+                    let mut server = server.borrow_mut();
+                    commands::run(&mut server, client, words, now);
+                    server.enforce_memory_limit();
+                }
                 Ok(None) => return false,
                 Err(error) => {
                     let text = format!("ERR Protocol error: {}", error.0);
@@ -144,11 +139,14 @@ impl ConnectionTask {
     }
 
     fn send_without_waiting(&mut self) -> io::Result<()> {
-        while self.sent < self.sending.len() {
-            match self.stream.try_write(&self.sending[self.sent..]) {
+        loop {
+            let written = match &*self.client.output() {
+                [] => return Ok(()),
+                output => self.stream.try_write(output),
+            };
+            match written {
                 Ok(count) => {
                     self.client.note_sent(count);
-                    self.sent += count;
                     self.blocked_since = None;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -158,15 +156,14 @@ impl ConnectionTask {
                 Err(error) => return Err(error),
             }
         }
-        self.sending.clear();
-        self.sent = 0;
-        Ok(())
     }
 
     /// Sends the remaining replies and closes the connection.
     async fn close(&mut self) -> io::Result<()> {
-        self.stream.write_all(&self.sending[self.sent..]).await?;
-        self.stream.write_all(&self.client.take_output()).await?;
+        while self.client.unsent() > 0 {
+            self.stream.writable().await?;
+            self.send_without_waiting()?;
+        }
         self.stream.shutdown().await?;
         // Closing with unread bytes would reset the connection, and the client would lose the reply.
         let mut unread = [0; CHUNK];

@@ -20,7 +20,7 @@ pub(super) fn memory_of_word(length: usize) -> usize {
 }
 
 /// The size of an empty buffer: a client that has sent one large request does not keep its memory.
-const KEPT_BUFFER: usize = 64 * 1024;
+pub(super) const KEPT_BUFFER: usize = 32 * 1024;
 
 /// Limits of one request.
 #[derive(Clone, Copy, Debug)]
@@ -57,11 +57,6 @@ struct Multibulk {
 impl RequestReader {
     /// Appends bytes from the network.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        if self.at > 0 {
-            self.received.drain(..self.at);
-            self.at = 0;
-            self.received.shrink_to(KEPT_BUFFER);
-        }
         self.received.extend_from_slice(bytes);
     }
 
@@ -81,6 +76,15 @@ impl RequestReader {
     /// # Errors
     /// [`ProtocolError`]; the connection must then be closed.
     pub(crate) fn next(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
+        let next = self.read_next(limits)?;
+        if next.is_none() {
+            self.received.drain(..std::mem::take(&mut self.at));
+            self.received.shrink_to(KEPT_BUFFER);
+        }
+        Ok(next)
+    }
+
+    fn read_next(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => match self.received.get(self.at) {

@@ -120,7 +120,7 @@ pub(super) fn restore(content: &[u8], server: &mut ServerState) {
         while let Ok(Some(words)) = reader.next(limits) {
             if !words.is_empty() {
                 commands::run(server, &client, words, Instant::now());
-                client.note_sent(client.take_output().len());
+                client.note_sent(client.unsent());
             }
         }
     }

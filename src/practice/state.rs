@@ -19,7 +19,7 @@ const LONGEST_SHOWN: usize = 256 * 1024;
 
 /// The limits of a practice server.
 ///
-/// With all of them, and [`ServerLimits::data`] of 64 MB, the process takes less than 200 MB whatever one client does.
+/// With all of them, and [`ServerLimits::data`] of 64 MB, the process takes less than 200 MB whatever the clients do.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
     /// Connections of clients that have logged in.
@@ -57,7 +57,7 @@ impl Default for ServerLimits {
             run_time: Duration::from_secs(1),
             client_memory: 32 * MEGABYTE,
             stranger_memory: 80 * 1024,
-            clients_memory: 128 * MEGABYTE,
+            clients_memory: 96 * MEGABYTE,
             patience: Duration::from_secs(60),
             login: Duration::from_secs(10),
         }
@@ -135,15 +135,14 @@ impl ServerState {
         self.strangers.extend(since.map(|since| (since, client.id)));
     }
 
-    /// Disconnects the clients that take the most memory, until all together are within the limit. Clients that have not
-    /// logged in go first.
+    /// Disconnects the clients that take the most of the memory that they may take, until all together are within the limit.
     pub(super) fn enforce_memory_limit(&self) {
         while self.kept.get() > self.limits.clients_memory {
             let open = self
                 .clients
                 .values()
                 .filter(|client| client.state.get() != ConnectionState::Dead);
-            let Some(largest) = open.max_by_key(|client| (!client.is_logged_in(), client.memory())) else {
+            let Some(largest) = open.max_by_key(|client| client.used_share()) else {
                 return;
             };
             largest.end(ConnectionState::Dead);
