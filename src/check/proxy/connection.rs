@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redis::{Value, parse_redis_value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
@@ -14,6 +14,8 @@ use super::{Handle, Mode, Shared};
 use crate::practice::{RequestLimits, RequestReader};
 use crate::redis_client::{Limits, Stream, measure};
 
+/// How long to wait before accepting again if that failed.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Limit for one command of the app.
 const REQUEST: RequestLimits = RequestLimits {
     bytes: 16 * 1024 * 1024,
@@ -38,6 +40,8 @@ const STREAMING: [&str; 6] = [
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((near, _)) = listener.accept().await else {
+            // No file descriptors are left.
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         let number = {
