@@ -1,9 +1,11 @@
 //! Finds the session for a cookie.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use redis::{ErrorKind, RedisResult};
+use tokio::runtime::Handle;
 
 use super::connection_manager::ConnectionManager;
 use super::counter::{self, CreatedKeys};
@@ -135,7 +137,7 @@ impl Sessions {
             let ttl = (self.stage == AppStage::Ttl).then_some(self.ttl);
             let work = |redis| {
                 let (mut redis, key, created) = (Recorded::new(redis), key.clone(), self.created.clone());
-                in_a_task(async move {
+                to_the_end(async move {
                     let (visits, fields) = counter::visit(&mut redis, &key, ttl).await?;
                     if ttl.is_none() {
                         created.note(&key, visits, &fields);
@@ -165,7 +167,7 @@ impl Sessions {
         let key = token.key().to_owned();
         let work = |redis| {
             let mut store = self.store(redis);
-            in_a_task(async move {
+            to_the_end(async move {
                 let session = store.visit(&token).await?;
                 Ok((session, token, store.redis.take()))
             })
@@ -264,13 +266,35 @@ impl Sessions {
     }
 }
 
-/// Runs `work` to its end even if the visitor disconnects, which cancels the request. A hash that a visit creates for
+/// Work that runs to its end even if the visitor disconnects, which cancels the request. A hash that a visit creates for
 /// an invalid token must be deleted, and a hash that stage 2 creates must be recorded so that it can be deleted later.
-async fn in_a_task<T: Send + 'static>(
-    work: impl Future<Output = RedisResult<T>> + Send + 'static,
-) -> RedisResult<T> {
-    let stopped = |_| Err((ErrorKind::Client, "the server is shutting down").into());
-    tokio::spawn(work).await.unwrap_or_else(stopped)
+struct ToTheEnd<W: Future<Output: Send> + Send + 'static>(Option<Pin<Box<W>>>);
+
+fn to_the_end<W: Future<Output: Send> + Send>(work: W) -> ToTheEnd<W> {
+    ToTheEnd(Some(Box::pin(work)))
+}
+
+impl<W: Future<Output: Send> + Send> Future for ToTheEnd<W> {
+    type Output = W::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
+        // If it panics, it is gone, and cannot continue in a task.
+        let mut work = self.0.take().expect("a future is not polled after its end");
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            self.0 = Some(work);
+        }
+        polled
+    }
+}
+
+impl<W: Future<Output: Send> + Send> Drop for ToTheEnd<W> {
+    fn drop(&mut self) {
+        // Without a runtime, the server is stopping.
+        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(work);
+        }
+    }
 }
 
 /// The first characters of a cookie's signature.
