@@ -52,6 +52,7 @@ const LONGEST_PATH: usize = 200;
 const LONGEST_METHOD: usize = 32;
 
 /// Adds the layers that every request passes through.
+#[allow(clippy::result_large_err)] // The layer that checks the host expects the response itself.
 pub(super) fn add(router: Router, layout: Layout, hosts: OwnHosts, log: Option<AccessLog>) -> Router {
     let router = router.layer((
         MapResponseLayer::new(add_headers),
