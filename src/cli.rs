@@ -171,9 +171,33 @@ pub struct PingArgs {
     /// List all causes and warnings with their exit statuses
     #[arg(long)]
     pub codes: bool,
+    /// What `ping` asks AWS
+    #[command(flatten)]
+    pub aws: AwsArgs,
     /// The Redis to use; last, because the heading TLS applies to all options that follow
     #[command(flatten)]
     pub redis: RedisArgs,
+}
+
+/// Options of `ping` about AWS.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "AWS")]
+pub struct AwsArgs {
+    /// Ask AWS, with your `aws` program, which rule or route stops the connection (only reads)
+    #[arg(long, conflicts_with_all = ["watch", "aws_documents", "aws_commands"])]
+    pub aws: bool,
+    /// Time limit for the questions of --aws in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = timeout)]
+    pub aws_timeout: Duration,
+    /// Print a script for AWS CloudShell that asks the same questions
+    #[arg(long, conflicts_with = "aws_documents")]
+    pub aws_commands: bool,
+    /// Judge the output of that script (`-`: standard input), or the documents in a directory
+    #[arg(long, value_name = "FILE|DIR|-", conflicts_with = "watch")]
+    pub aws_documents: Option<PathBuf>,
+    /// Print the IAM policy that --aws needs
+    #[arg(long)]
+    pub aws_policy: bool,
 }
 
 /// The longest time span that an option accepts: one day.

@@ -16,8 +16,8 @@
 //! This crate exports only what the program and its tests need. The entry points are [`ping::climb`] and
 //! [`ping::judge`], [`is_valid_lesson`], and [`session::SessionStore`].
 
-#[allow(dead_code, unused_imports)] // The command line does not use all of it yet.
 mod aws;
+mod aws_program;
 mod check;
 mod cli;
 mod clock;

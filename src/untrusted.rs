@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::aws::{self, Documents};
 use crate::learn;
 use crate::ping;
 use crate::practice;
@@ -88,6 +89,22 @@ pub const PARSERS: &[Parser] = &[
         name: "secret_filter",
         run: |bytes| assert!(filter::resists(bytes), "a part of a secret was shown"),
         seeds: &[b"Plover-4417 unknown command", b"p%40ss\\x41\"word, with args"],
+    },
+    Parser {
+        name: "aws_documents",
+        run: |bytes| {
+            let mut documents = Documents::default();
+            documents.add_text(&String::from_utf8_lossy(bytes));
+            drop(aws::judge(&documents.facts.clone().unwrap_or_default(), &documents));
+        },
+        seeds: &[
+            include_bytes!("../tests/aws/networks/missing-ingress/facts.json"),
+            include_bytes!("../tests/aws/networks/missing-ingress/network-interfaces.json"),
+            include_bytes!("../tests/aws/networks/missing-ingress/security-groups.json"),
+            include_bytes!("../tests/aws/networks/missing-ingress/network-acls.json"),
+            b"### aws ec2 get-managed-prefix-list-entries --prefix-list-id pl-1\n{\"Entries\": []}\n### end\n",
+            b"An error occurred (AccessDenied) when calling the DescribeSubnets operation: no\n",
+        ],
     },
     Parser {
         name: "lesson",

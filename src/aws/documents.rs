@@ -270,14 +270,7 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    /// Reads all documents in a text, in any order, and skips everything between them.
-    pub(crate) fn read(text: &str) -> Self {
-        let mut documents = Self::default();
-        documents.add_text(text);
-        documents
-    }
-
-    /// Adds the documents in a text.
+    /// Reads the documents in a text, in any order, and skips everything between them.
     pub(crate) fn add_text(&mut self, text: &str) {
         let mut command = "";
         let text = scan::plain(text);
@@ -342,6 +335,58 @@ impl Documents {
             .iter()
             .filter(|error| error.kind == Kind::NotAuthorized);
         refused.map(AwsError::permission).collect()
+    }
+
+    /// The members of the replication groups.
+    pub(crate) fn cache_members(&self) -> Vec<Name> {
+        all(&self.replication_groups)
+            .flat_map(|group| group.members.iter().flatten().cloned())
+            .collect()
+    }
+
+    /// The subnet groups of the cache clusters.
+    pub(crate) fn cache_subnet_group_names(&self) -> BTreeSet<String> {
+        all(&self.cache_clusters)
+            .filter_map(|cluster| cluster.subnet_group.clone())
+            .filter(|name| !name.starts_with('-'))
+            .collect()
+    }
+
+    /// The user groups of the caches.
+    pub(crate) fn user_group_names(&self) -> BTreeSet<Name> {
+        let of_groups = all(&self.replication_groups).flat_map(|group| group.user_groups.iter().flatten());
+        let of_serverless = all(&self.serverless_caches).filter_map(|cache| cache.user_group.as_ref());
+        of_groups.chain(of_serverless).cloned().collect()
+    }
+
+    /// The prefix lists that rules and routes refer to.
+    pub(crate) fn referenced_prefix_lists(&self) -> BTreeSet<Id> {
+        let of_groups = all(&self.groups).flat_map(|group| {
+            let permissions = group.ingress.iter().chain(&group.egress).flatten();
+            permissions.flat_map(|permission| {
+                permission
+                    .prefix_lists
+                    .iter()
+                    .flatten()
+                    .filter_map(|list| list.id.as_ref())
+            })
+        });
+        let of_rules = all(&self.group_rules).filter_map(|rule| rule.prefix_list.as_ref());
+        let of_routes = all(&self.route_tables)
+            .flat_map(|table| table.routes.iter().flatten())
+            .filter(|route| {
+                !route
+                    .gateway
+                    .as_deref()
+                    .is_some_and(|gateway| gateway.starts_with("vpce-"))
+            })
+            .filter_map(|route| route.prefix_list.as_ref());
+        of_groups.chain(of_rules).chain(of_routes).cloned().collect()
+    }
+
+    /// Whether a VPC is attached to a transit gateway.
+    pub(crate) fn has_transit_gateways(&self) -> bool {
+        all(&self.transit_attachments).next().is_some()
     }
 
     /// The entries of a prefix list, if they are known.

@@ -47,6 +47,14 @@ impl AwsFix {
     }
 }
 
+/// A command that changes a route, without its target.
+struct RouteChange {
+    command: AwsCommand,
+    undo: String,
+    destination: String,
+    is_new: bool,
+}
+
 /// The fixes for all denials, in the order of the checks.
 pub(crate) fn all(network: &Network<'_>, checks: &[Check]) -> Vec<AwsFix> {
     let mut fixes = Vec::new();
@@ -207,16 +215,8 @@ impl Network<'_> {
         }
         let routes = [(near, far), (far, near)].map(|(from, to)| {
             let table = route::table_of(self.documents, from.vpc.as_ref()?, from.subnet.as_ref())?;
-            let destination = to.range_for_rules()?;
-            let route = self
-                .command("create-route")
-                .with("--route-table-id", table.id.as_ref()?);
-            Some(
-                route
-                    .with(destination_option(destination), &destination)
-                    .word("--vpc-peering-connection-id \"$P\"")
-                    .finish(),
-            )
+            let change = self.change_route(table, to)?;
+            Some(change.command.word("--vpc-peering-connection-id \"$P\"").finish())
         });
         let [there, back] = routes;
         let create = self
@@ -360,57 +360,67 @@ impl Network<'_> {
             let text = format!("add a route to the other VPC to the route table of {}", link.id());
             return Some(AwsFix::text(check.code, text));
         }
+        let change = self.change_route(table, to)?;
+        let (command, option) = match link {
+            Link::Peering { id, .. } => (change.command.with("--vpc-peering-connection-id", id), id),
+            Link::TransitGateway { id, .. } => (change.command.with("--transit-gateway-id", id), id),
+        };
+        let verb = if change.is_new {
+            "add a route"
+        } else {
+            "replace the route"
+        };
+        let text = format!("{verb} in {id}: {} through {option}", change.destination);
+        Some(AwsFix::text(check.code, text).with(command, change.undo))
+    }
+
+    /// The change of a route table that is needed for packets to the other end, without its target. A wrong route that would
+    /// take precedence is replaced.
+    fn change_route(&self, table: &RouteTable, to: &Place) -> Option<RouteChange> {
+        let id = table.id.as_ref()?;
         let range = to.range_for_rules()?;
         let wrong = match table.look_up(self.documents, to.address?)? {
-            LookUp::Route(chosen) if chosen.prefix.prefix_len() >= range.prefix_len() => Some(chosen),
+            LookUp::Route(chosen) if chosen.prefix.prefix_len() >= range.prefix_len() => Some(chosen.route),
             _ => None,
         };
-        let same = table
-            .routes
-            .iter()
-            .flatten()
-            .find(|route| route.range.or(route.ipv6_range) == Some(range));
-        let with_target = |command: AwsCommand| match link {
-            Link::Peering { id, .. } => command.with("--vpc-peering-connection-id", id),
-            Link::TransitGateway { id, .. } => command.with("--transit-gateway-id", id),
+        let same = || {
+            let mut routes = table.routes.iter().flatten();
+            routes.find(|route| route.range.or(route.ipv6_range) == Some(range))
         };
-        let text = |word: &str, destination: &str| {
-            AwsFix::text(
-                check.code,
-                format!("{word} in {id}: {destination} through {}", link.id()),
-            )
+        let of = |operation: &str| self.command(operation).with("--route-table-id", id);
+        let Some(old) = wrong.or_else(same) else {
+            let option = destination_option(range);
+            return Some(RouteChange {
+                command: of("create-route").with(option, &range),
+                undo: of("delete-route").with(option, &range).finish(),
+                destination: range.to_string(),
+                is_new: true,
+            });
         };
-        let replaced = wrong.as_ref().map(|chosen| chosen.route).or(same);
-        let Some(old) = replaced else {
-            let route = |operation: &str| {
-                self.command(operation)
-                    .with("--route-table-id", id)
-                    .with(destination_option(range), &range)
-            };
-            let undo = route("delete-route").finish();
-            return Some(
-                text("add a route", &range.to_string()).with(with_target(route("create-route")), undo),
-            );
-        };
-        let route = || {
-            let command = self.command("replace-route").with("--route-table-id", id);
-            match (old.range.or(old.ipv6_range), &old.prefix_list) {
-                (Some(range), _) => {
-                    Some((command.with(destination_option(range), &range), range.to_string()))
-                }
-                (None, Some(list)) => Some((
-                    command.with("--destination-prefix-list-id", list),
+        let replace = || {
+            Some(match (old.range.or(old.ipv6_range), &old.prefix_list) {
+                (Some(range), _) => (
+                    of("replace-route").with(destination_option(range), &range),
+                    range.to_string(),
+                ),
+                (None, Some(list)) => (
+                    of("replace-route").with("--destination-prefix-list-id", list),
                     list.to_string(),
-                )),
-                (None, None) => None,
-            }
+                ),
+                (None, None) => return None,
+            })
         };
-        let (command, destination) = route()?;
-        let undo = back_to(route()?.0, &old.target()).map_or_else(
+        let (command, destination) = replace()?;
+        let undo = back_to(replace()?.0, &old.target()).map_or_else(
             || "replace the route with its old target".to_owned(),
             AwsCommand::finish,
         );
-        Some(text("replace the route", &destination).with(with_target(command), undo))
+        Some(RouteChange {
+            command,
+            undo,
+            destination,
+            is_new: false,
+        })
     }
 
     /// Within a VPC, the local route is enough: a more specific one that does not work is in the way.

@@ -14,9 +14,12 @@ mod id;
 mod network_acl;
 mod path;
 mod place;
+mod policy;
 mod read;
+mod report;
 mod route;
 mod scan;
+mod script;
 mod security_group;
 mod transit_gateway;
 mod truth;
@@ -25,8 +28,14 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cache::{EndpointName, Form};
 pub(crate) use check::{Certainty, Check, Code, Outcome};
 pub(crate) use documents::Documents;
+pub(crate) use error_text::{AwsError, Kind as ErrorKind};
 pub(crate) use facts::{Facts, Source};
 pub(crate) use fix::AwsFix;
+pub(crate) use id::{Account, Id, Region};
+pub(crate) use policy::policy;
+pub(crate) use report::{AwsAnswer, Origin, Ran};
+pub(crate) use script::script;
 pub(crate) use verdict::{Assessment, judge};

@@ -27,11 +27,41 @@ pub(crate) struct Packets {
 /// What an ACL does with the ports of an interval.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Walk {
-    pub(crate) allowed: usize,
-    pub(crate) denied: usize,
-    pub(crate) unknown: usize,
+    pub(crate) allowed: i64,
+    pub(crate) denied: i64,
+    pub(crate) unknown: i64,
+    /// The intervals of ports that are allowed.
+    pub(crate) allowed_parts: Vec<(i64, i64)>,
     /// The number of the first entry that denies some of the packets; `None` if only the default entry does.
     pub(crate) denied_by: Option<i64>,
+}
+
+impl Walk {
+    /// Whether any port is allowed by both ACLs.
+    pub(crate) fn shares_ports_with(&self, other: &Self) -> bool {
+        let overlap = |(first, last): (i64, i64)| {
+            let mut others = other.allowed_parts.iter();
+            others.any(|(from, to)| first <= *to && *from <= last)
+        };
+        self.allowed_parts.iter().copied().any(overlap)
+    }
+}
+
+/// Splits an interval of ports where the intervals of the entries begin or end, so that each entry applies to a whole part.
+fn parts(entries: &[(i64, &AclEntry)], (first, last): (u16, u16)) -> Vec<(i64, i64)> {
+    let (first, last) = (i64::from(first), i64::from(last));
+    let ends = entries.iter().filter_map(|(_, entry)| entry.ports());
+    let mut starts: Vec<i64> = ends.flat_map(|(from, to)| [from, to.saturating_add(1)]).collect();
+    starts.push(first);
+    starts.retain(|start| (first..=last).contains(start));
+    starts.sort_unstable();
+    starts.dedup();
+    let ends = starts.iter().skip(1).map(|start| start - 1).chain([last]);
+    starts.iter().copied().zip(ends).collect()
+}
+
+fn count((first, last): (i64, i64)) -> i64 {
+    last - first + 1
 }
 
 /// The ACL of a subnet.
@@ -61,38 +91,40 @@ impl NetworkAcl {
 
     /// Applies the entries to the packets: for each port, the first entry that matches decides.
     pub(crate) fn walk(&self, packets: Packets) -> Option<Walk> {
-        let (first, last) = packets.ports;
-        let mut left = vec![true; usize::from(last - first) + 1];
+        let entries = self.entries_of(packets.direction)?;
+        let mut left = parts(&entries, packets.ports);
         let mut walk = Walk::default();
-        for (number, entry) in self.entries_of(packets.direction)? {
+        for (number, entry) in entries {
             let matches = entry.matches(packets.peer);
             if matches == Truth::No {
                 continue;
             }
-            let ports = entry.ports();
             let is_allow = match entry.action.as_deref().map(str::to_ascii_lowercase).as_deref() {
                 Some("allow") => Truth::Yes,
                 Some("deny") => Truth::No,
                 _ => Truth::Unknown,
             };
-            for (port, left) in (first..=last).zip(&mut left).filter(|(_, left)| **left) {
-                let is_it = matches.and(match ports {
-                    Some((from, to)) => Truth::from((from..=to).contains(&i64::from(port))),
+            left.retain(|part| {
+                let is_it = matches.and(match entry.ports() {
+                    Some((from, to)) => Truth::from((from..=to).contains(&part.0)),
                     None => Truth::Unknown,
                 });
-                *left &= is_it == Truth::No;
                 match (is_it, is_allow) {
-                    (Truth::No, _) => {}
-                    (Truth::Yes, Truth::Yes) => walk.allowed += 1,
+                    (Truth::No, _) => return true,
+                    (Truth::Yes, Truth::Yes) => {
+                        walk.allowed += count(*part);
+                        walk.allowed_parts.push(*part);
+                    }
                     (Truth::Yes, Truth::No) => {
-                        walk.denied += 1;
+                        walk.denied += count(*part);
                         walk.denied_by.get_or_insert(number);
                     }
-                    _ => walk.unknown += 1,
+                    _ => walk.unknown += count(*part),
                 }
-            }
+                false
+            });
         }
-        walk.denied += left.iter().filter(|left| **left).count();
+        walk.denied += left.iter().copied().map(count).sum::<i64>();
         walk.denied_by = walk.denied_by.filter(|number| *number < FIRST_DEFAULT_NUMBER);
         Some(walk)
     }

@@ -26,11 +26,6 @@ impl Truth {
             _ => Self::Unknown,
         }
     }
-
-    /// Whether at least one of all is true.
-    pub(crate) fn any(all: impl IntoIterator<Item = Self>) -> Self {
-        all.into_iter().fold(Self::No, Self::or)
-    }
 }
 
 impl From<bool> for Truth {

@@ -2,7 +2,7 @@
 
 use super::cache::{Cache, EndpointName, Form, SERVERLESS_PORTS};
 use super::check::{Certainty, Check, Code, Outcome};
-use super::documents::{Documents, Interface, all, find, is_complete};
+use super::documents::{Documents, Interface, User, all, find, is_complete};
 use super::facts::Facts;
 use super::fix::{self, AwsFix};
 use super::id::Id;
@@ -42,6 +42,8 @@ pub(crate) struct Assessment {
     pub(crate) is_public: bool,
     /// Other findings, each a sentence.
     pub(crate) notes: Vec<String>,
+    /// The users of the cache and how they log in: `iam`, `password` or `no-password`.
+    pub(crate) logins: Vec<(String, String)>,
 }
 
 impl Assessment {
@@ -55,6 +57,16 @@ impl Assessment {
         needs.sort_unstable();
         needs.dedup();
         needs
+    }
+
+    /// What the documents show, in one sentence without a full stop.
+    pub(crate) fn summary(&self) -> String {
+        match (self.outcome, self.first_check()) {
+            (Outcome::Allowed, _) | (_, None) => {
+                "all rules, routes and network ACLs that were checked allow the connection".to_owned()
+            }
+            (_, Some(check)) => check.text.clone(),
+        }
     }
 
     /// The first check with the outcome.
@@ -157,11 +169,24 @@ pub(crate) fn judge(facts: &Facts, documents: &Documents) -> Assessment {
         checks,
         fixes,
         notes,
+        logins: logins(cache.as_ref(), documents),
         source,
         destination,
         cache,
         is_public,
     }
+}
+
+/// The users of the cache's user groups.
+fn logins(cache: Option<&Cache>, documents: &Documents) -> Vec<(String, String)> {
+    let groups = cache
+        .and_then(|cache| cache.user_groups.clone())
+        .unwrap_or_default();
+    let is_user = |user: &&User| user.groups.iter().flatten().any(|group| groups.contains(group));
+    let users = all(&documents.users).filter(is_user);
+    users
+        .filter_map(|user| Some((user.name.clone()?, user.authentication.as_ref()?.kind.clone()?)))
+        .collect()
 }
 
 /// One proven denial is enough, whatever else is unknown.
@@ -674,10 +699,27 @@ impl Network<'_> {
         if self.is_same_subnet == Truth::Yes {
             return Vec::new();
         }
-        self.acl_passages()
+        let passages = self.acl_passages();
+        let mut checks: Vec<_> = passages
             .into_iter()
             .map(|(code, place, packets)| self.acl_check(code, place, packets))
-            .collect()
+            .collect();
+        let [.., back_out, back_in] = passages.map(|(_, place, packets)| self.walk(place, packets?));
+        let replies: Vec<_> = back_out.into_iter().chain(back_in).collect();
+        if let [out, back] = replies.as_slice()
+            && checks[2..].iter().all(|check| check.outcome == Outcome::Partly)
+            && !out.shares_ports_with(back)
+        {
+            for check in &mut checks[2..] {
+                check.outcome = Outcome::Denied;
+                check.text += "; none of the ports that one ACL lets through is let through by the other";
+            }
+        }
+        checks
+    }
+
+    fn walk(&self, place: &Place, packets: Packets) -> Option<Walk> {
+        network_acl::of_subnet(self.documents, place.subnet.as_ref()?)?.walk(packets)
     }
 
     fn acl_check(&self, code: Code, place: &Place, packets: Option<Packets>) -> Check {
@@ -783,6 +825,23 @@ impl Network<'_> {
                     list(own),
                 ));
             }
+        }
+        let is_absent = self.cache.is_none()
+            && [
+                is_complete(&self.documents.replication_groups),
+                is_complete(&self.documents.cache_clusters),
+            ] == [true; 2];
+        if let Some(name) = self
+            .facts
+            .endpoint
+            .as_deref()
+            .and_then(EndpointName::parse)
+            .filter(|_| is_absent)
+            && let Some(name) = name.names.last()
+        {
+            notes.push(format!(
+                "ElastiCache has no cache named {name} in this account and region: check the spelling, the account and the region"
+            ));
         }
         let account = self.documents.account.as_ref();
         let owner = self

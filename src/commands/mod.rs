@@ -10,6 +10,7 @@ mod guest;
 mod learn;
 mod man;
 mod ping;
+mod ping_aws;
 mod practice;
 mod serve;
 mod session;

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::anyhow;
 use serde_json::Value;
 
-use super::{Error, chosen};
+use super::{Error, chosen, ping_aws};
+use crate::aws::Documents;
 use crate::cli::PingArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
@@ -17,6 +18,7 @@ use crate::ping::modes::{Check, Diagnosis, Mode, ModeEvent};
 use crate::ping::observation::PeerCertificate;
 use crate::ping::report::{json, ticket};
 use crate::ping::rungs::tls;
+use crate::ping::verdict::aws as proof;
 use crate::ping::watch::{Change, ProbeResult, watch};
 use crate::ping::{self, ClimbEvent, ClimbOptions, Family, Observations, Verdict, WriteCheck};
 use crate::redis_url::{Target, Trust, UrlError};
@@ -30,7 +32,24 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         ui::ping::codes();
         return Ok(Exit::Ok);
     }
+    if args.aws.aws_policy {
+        return Ok(ping_aws::print_policy());
+    }
     let deadline = Deadline::after(args.timeout);
+    let documents = args
+        .aws
+        .aws_documents
+        .as_deref()
+        .map(ping_aws::read)
+        .transpose()?;
+    if let Some(documents) = &documents
+        && let Some(facts) = documents
+            .facts
+            .as_ref()
+            .filter(|_| args.url.is_none() && args.redis.url.is_none())
+    {
+        return Ok(ping_aws::judge_alone(args, documents, facts, deadline));
+    }
     let trust = Trust {
         is_insecure: args.insecure,
         sends_password_insecurely: args.insecure_auth,
@@ -61,14 +80,17 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         interval: args.interval,
     };
     let exit = runtime.block_on(async {
-        if args.watch {
-            run_watch(args, &check, deadline).await
+        if args.aws.aws_commands {
+            let seen = check.run(Mode::Once, deadline, &mut |_| {}).await.observations;
+            ping_aws::print_script(&choice.target, &seen).await
+        } else if args.watch {
+            Ok(run_watch(args, &check, deadline).await)
         } else {
-            run_check(args, &check, deadline).await
+            Ok(run_check(args, &check, documents.as_ref(), deadline).await)
         }
     });
     choice.close();
-    Ok(exit)
+    exit
 }
 
 /// Rejects `-6` with an IPv4 address, and `-4` with an IPv6 address.
@@ -132,7 +154,12 @@ fn verbosity(args: &PingArgs) -> Verbosity {
     }
 }
 
-async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Exit {
+async fn run_check(
+    args: &PingArgs,
+    check: &Check<'_>,
+    documents: Option<&Documents>,
+    deadline: Deadline,
+) -> Exit {
     let mode = match (args.wait, args.hold, args.idle, args.count) {
         (Some(patience), ..) => Mode::Wait(patience),
         (_, Some(idle), ..) => Mode::Hold(idle),
@@ -159,7 +186,17 @@ async fn run_check(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Ex
         diagnosis = display.wait_for(check.run(mode, deadline, &mut tell)) => Some(diagnosis),
         () = signals::termination() => None,
     };
-    let diagnosis = finished.unwrap_or_else(|| journal.interrupted(deadline));
+    let mut diagnosis = finished.unwrap_or_else(|| journal.interrupted(deadline));
+    if !diagnosis.is_interrupted {
+        let asked = tokio::select! {
+            answer = ping_aws::answer(&args.aws, documents, check.target, &diagnosis.observations) => answer,
+            () = signals::termination() => None,
+        };
+        if let Some(answer) = asked {
+            proof::add(&answer, &mut diagnosis.verdict);
+            diagnosis.observations.aws = Some(Box::new(answer));
+        }
+    }
     let exit = conclude(args, check.target, &diagnosis, &journal);
     if args.wait.is_some() && diagnosis.verdict.finding.is_none() && !diagnosis.is_interrupted {
         ui::ping::answered_after(deadline.elapsed());

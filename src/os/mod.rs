@@ -87,3 +87,19 @@ pub struct Icmp {
     /// The sender, if the kernel reports it.
     pub from: Option<IpAddr>,
 }
+
+/// Makes the command run in its own session: it cannot ask for a password on the terminal, and its process group can be
+/// ended as a whole.
+#[cfg(unix)]
+pub(crate) fn run_in_own_session(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: setsid is async-signal-safe (POSIX), and the closure does nothing else.
+    #[allow(unsafe_code)]
+    unsafe {
+        command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into));
+    }
+}
+
+/// Other systems have no sessions.
+#[cfg(not(unix))]
+pub(crate) fn run_in_own_session(_command: &mut std::process::Command) {}

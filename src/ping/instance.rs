@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
 
+use crate::aws::{Account, Id, Region, Source};
 use crate::deadline::Deadline;
 use crate::sanitize;
 
@@ -40,6 +41,8 @@ impl Instance {
 
 /// Time limit for all requests: if the metadata service exists, it replies within a few milliseconds.
 const METADATA_BUDGET: Duration = Duration::from_millis(150);
+/// Time limit for the details of the interface.
+const INTERFACE_BUDGET: Duration = Duration::from_secs(2);
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
 const METADATA_ADDRESS: &str = "169.254.169.254:80";
 const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
@@ -51,6 +54,54 @@ pub(crate) async fn observe(source: Option<IpAddr>, deadline: Deadline) -> Optio
     let service = service(|name| std::env::var(name).ok(), is_ec2)?;
     let until = deadline.within(METADATA_BUDGET);
     until.bound(describe(&service, source)).await.ok().flatten()
+}
+
+/// The region of the instance, and the details of the interface that the connection used. This takes more requests than
+/// [`observe`], so only `--aws` asks for them.
+pub(crate) async fn observe_interface(
+    source: Option<IpAddr>,
+    deadline: Deadline,
+) -> Option<(Region, Source)> {
+    let service = service(|name| std::env::var(name).ok(), is_ec2)?;
+    let until = deadline.within(INTERFACE_BUDGET);
+    until
+        .bound(describe_interface(&service, source))
+        .await
+        .ok()
+        .flatten()
+}
+
+async fn describe_interface(service: &str, source: Option<IpAddr>) -> Option<(Region, Source)> {
+    let metadata = Metadata::of(service).await?;
+    let interface = metadata.interface(source).await?;
+    let own = |name: &'static str| {
+        let path = format!("{interface}/{name}");
+        let metadata = &metadata;
+        async move { metadata.words(&path).await }
+    };
+    let id = |words: Vec<String>| words.first().and_then(|word| Id::parse(word));
+    let ranges =
+        |words: Vec<String>| -> Vec<IpNet> { words.iter().filter_map(|word| word.parse().ok()).collect() };
+    let mut addresses = own("local-ipv4s").await;
+    addresses.extend(own("ipv6s").await);
+    let mut vpc_ranges = own("vpc-ipv4-cidr-blocks").await;
+    vpc_ranges.extend(own("vpc-ipv6-cidr-blocks").await);
+    let groups = own("security-group-ids").await;
+    let region = Region::parse(&metadata.get("placement/region").await?)?;
+    let source = Source {
+        interface: id(own("interface-id").await),
+        addresses: Some(addresses.iter().filter_map(|word| word.parse().ok()).collect()),
+        prefixes: Some(ranges(own("ipv4-prefix").await)),
+        vpc: id(own("vpc-id").await),
+        subnet: id(own("subnet-id").await),
+        groups: groups.iter().map(|word| Id::parse(word)).collect(),
+        owner: own("owner-id")
+            .await
+            .first()
+            .and_then(|word| Account::parse(word)),
+        vpc_cidrs: Some(ranges(vpc_ranges)).filter(|ranges| !ranges.is_empty()),
+    };
+    Some((region, source))
 }
 
 /// `HOST:PORT` of the metadata service. The AWS SDKs' environment variables take precedence.
@@ -91,9 +142,7 @@ struct Metadata<'a> {
 }
 
 async fn describe(service: &str, source: Option<IpAddr>) -> Option<Instance> {
-    let lifetime = "X-aws-ec2-metadata-token-ttl-seconds: 60";
-    let token = request(service, "PUT", "/latest/api/token", lifetime).await?;
-    let metadata = Metadata { service, token };
+    let metadata = Metadata::of(service).await?;
     let interface = metadata.interface(source).await?;
     let mut groups = metadata.words(&format!("{interface}/security-group-ids")).await;
     groups.retain(|group| is_plain(group));
@@ -117,7 +166,13 @@ fn is_plain(word: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-impl Metadata<'_> {
+impl<'a> Metadata<'a> {
+    async fn of(service: &'a str) -> Option<Self> {
+        let lifetime = "X-aws-ec2-metadata-token-ttl-seconds: 60";
+        let token = request(service, "PUT", "/latest/api/token", lifetime).await?;
+        Some(Self { service, token })
+    }
+
     async fn get(&self, path: &str) -> Option<String> {
         let token = format!("X-aws-ec2-metadata-token: {}", self.token);
         request(self.service, "GET", &format!("/latest/meta-data/{path}"), &token).await

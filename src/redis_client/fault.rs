@@ -136,6 +136,7 @@ impl RedisFault {
             kind: "command",
             text,
             command: None,
+            undo: None,
         };
         let summary =
             format!("Redis does not support {command}, which sessions need: it was renamed or disabled");
@@ -160,6 +161,7 @@ impl RedisFault {
                 kind: "key",
                 text: "if another program has changed this key, delete the key".to_owned(),
                 command: None,
+                undo: None,
             });
         }
         self

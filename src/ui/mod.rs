@@ -91,6 +91,11 @@ pub(crate) fn answer(line: &str) {
     answered(writer::out(line));
 }
 
+/// Prints a script, line by line.
+pub(crate) fn script(text: &str) {
+    text.lines().for_each(answer);
+}
+
 /// Prints a line of the answer that contains a password, because the user needs it.
 pub(crate) fn answer_with_secrets(line: &str) {
     answered(writer::out_with_secrets(line));

@@ -10,6 +10,7 @@ use dialoguer::console::Term;
 
 use super::waiting::Spinner;
 use super::{answer, markdown, window, writer};
+use crate::aws::{AwsAnswer, Outcome};
 use crate::clock;
 use crate::ping::causes::Cause;
 use crate::ping::history::ProbeHistory;
@@ -171,6 +172,20 @@ pub(crate) fn url_verdict(verdict: &Verdict) {
     print_all(&details(verdict));
 }
 
+/// Prints the checks of AWS documents, and the verdict on them.
+pub(crate) fn aws_verdict(answer: &AwsAnswer, verdict: &Verdict) {
+    for (status, line) in text::aws_checks(answer) {
+        print_all(&in_colour(status, &fitted(&line)));
+    }
+    let lines = fitted(&text::aws_headline(answer, verdict));
+    if answer.assessment.outcome == Outcome::Allowed {
+        print_all(&painted(&lines, |line| line.green()));
+    } else {
+        print_all(&painted(&lines, |line| line.red().bold()));
+    }
+    print_all(&details(verdict));
+}
+
 /// Returns the first line of the verdict, wrapped.
 fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
     let lines = fitted(&text::headline(target, seen, verdict));
@@ -222,12 +237,15 @@ pub(crate) fn report_text(report: &serde_json::Value) -> String {
 }
 
 fn decorated(step: &ReportStep) -> Vec<String> {
-    let lines = fitted(&text::rung(step));
-    match step.status {
-        Status::Ok => lines,
-        Status::Warn => painted(&lines, |line| line.yellow()),
-        Status::Fail => painted(&lines, |line| line.red()),
-        Status::Skipped => painted(&lines, |line| line.dimmed()),
+    in_colour(step.status, &fitted(&text::rung(step)))
+}
+
+fn in_colour(status: Status, lines: &[String]) -> Vec<String> {
+    match status {
+        Status::Ok => lines.to_vec(),
+        Status::Warn => painted(lines, |line| line.yellow()),
+        Status::Fail => painted(lines, |line| line.red()),
+        Status::Skipped => painted(lines, |line| line.dimmed()),
     }
 }
 

@@ -1,3 +1,8 @@
 //! Tests of the decision: captured networks, tables of rules, random networks, and hostile documents.
 
+// Clippy's exemption for tests does not cover the functions that tests call.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
 mod captured;
+mod hostile;
+mod random;

@@ -25,6 +25,8 @@ pub struct Fix {
     pub text: String,
     /// A command that can be pasted unchanged into a POSIX shell.
     pub command: Option<String>,
+    /// The command that takes the fix back, or a description of the steps. Known only for proven fixes on AWS.
+    pub undo: Option<String>,
 }
 
 /// A non-empty list of fixes, the most promising first.
@@ -39,8 +41,12 @@ impl Fixes {
     /// Adds a fix.
     pub(super) fn and(mut self, kind: &'static str, text: impl Into<String>) -> Self {
         let text = text.into();
-        let command = None;
-        self.0.push(Fix { kind, text, command });
+        self.0.push(Fix {
+            kind,
+            text,
+            command: None,
+            undo: None,
+        });
         self
     }
 

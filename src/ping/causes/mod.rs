@@ -106,6 +106,11 @@ causes! {
     ).command("ulimit -n 1024")
         .and("leak", "check whether a process on this host keeps too many files open")
         .command("cat /proc/sys/fs/file-nr");
+    AwsPartly "aws.partly" Ok "a network ACL lets only some of the replies through"
+        => |_| advise(
+            "network-acl",
+            "allow all ports that this instance uses for connections in the network ACLs of both subnets",
+        );
     PathLoss "path.loss" Ok "packets are lost on the way" => tcp::loss;
 
     // TLS

@@ -16,6 +16,7 @@ pub(crate) use tls::*;
 
 use super::response::Response;
 use super::this_host::ThisHost;
+use crate::aws::AwsAnswer;
 use crate::os::PacketCounts;
 use crate::redis_url::{Target, host_and_port};
 
@@ -56,6 +57,8 @@ pub struct Observations {
     pub this_host: Option<ThisHost>,
     /// The limit of open files, if it was too low for this program to run the checks.
     pub open_file_limit: Option<u64>,
+    /// What AWS's own documents show about the connection, with `--aws` or `--aws-documents`.
+    pub(crate) aws: Option<Box<AwsAnswer>>,
 }
 
 /// What a Sentinel replied to the question for the primary.

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use super::{ReportStep, steps};
+use crate::aws::{AwsAnswer, Outcome};
 use crate::clock;
 use crate::ping::Rung;
 use crate::ping::history::ProbeHistory;
@@ -27,6 +28,9 @@ pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: 
     if !seen.ping.round_trips.is_empty() || seen.server.role.is_some() {
         report["server"] = server_of(seen);
     }
+    if let Some(answer) = &seen.aws {
+        report["aws"] = answer.json();
+    }
     if let Some(test) = &seen.idle {
         report["idle"] = idle_of(test);
     }
@@ -42,6 +46,16 @@ pub fn render_url(fault: &UrlError, verdict: &Verdict, elapsed: Duration) -> Val
     let mut report = frame(verdict, elapsed);
     report["steps"] =
         json!([{"name": "url", "status": "fail", "ms": 0.0, "detail": fault.message, "addresses": []}]);
+    report
+}
+
+/// Returns the report on documents that were judged without a connection.
+#[must_use]
+pub(crate) fn render_documents(answer: &AwsAnswer, verdict: &Verdict, elapsed: Duration) -> Value {
+    let mut report = frame(verdict, elapsed);
+    report["ok"] = (answer.assessment.outcome == Outcome::Allowed).into();
+    report["summary"] = answer.assessment.summary().into();
+    report["aws"] = answer.json();
     report
 }
 
@@ -126,11 +140,12 @@ pub fn render_usage(message: &str) -> Value {
         "certainty": "proved",
         "summary": message,
         "evidence": ["no packet was sent: the command line cannot be used"],
-        "fixes": [{"kind": "usage", "text": "sessiontut ping --help lists the options", "command": "sessiontut ping --help"}],
+        "fixes": [{"kind": "usage", "text": "sessiontut ping --help lists the options", "command": "sessiontut ping --help", "undo": null}],
         "warnings": [],
         "steps": [],
         "server": null,
         "rtt_ms": null,
+        "aws": null,
         "elapsed_ms": 0.0,
     })
 }
@@ -155,6 +170,7 @@ fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
         "steps": [],
         "server": null,
         "rtt_ms": null,
+        "aws": null,
         "elapsed_ms": milliseconds(elapsed),
     })
 }

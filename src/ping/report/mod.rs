@@ -88,7 +88,7 @@ fn rung_of(code: &str) -> Rung {
         // It is about the attempts to connect.
         "dns" if code == Cause::DnsPartial.code() => Rung::Tcp,
         "dns" => Rung::Dns,
-        "tcp" => Rung::Tcp,
+        "tcp" | "aws" => Rung::Tcp,
         "tls" => Rung::Tls,
         "auth" => Rung::Auth,
         "latency" => Rung::Ping,

@@ -4,6 +4,7 @@
 
 use super::json::flavor;
 use super::{ReportStep, Status};
+use crate::aws::{AwsAnswer, Check, Outcome};
 use crate::ping::causes::Fix;
 use crate::ping::observation::Observations;
 use crate::ping::verdict::{Certainty, Finding, Verdict, median, seconds};
@@ -65,6 +66,47 @@ pub fn rung(step: &ReportStep) -> ReportLine {
         format!("{mark} {:<4} {took:>8}  ", step.rung.name()),
         step.detail.as_str(),
     )
+}
+
+/// Returns one line for each check of AWS documents.
+pub(crate) fn aws_checks(answer: &AwsAnswer) -> Vec<(Status, ReportLine)> {
+    let line = |check: &Check| {
+        let (status, mark) = match check.outcome {
+            Outcome::Allowed => (Status::Ok, "[ok]"),
+            Outcome::Partly => (Status::Warn, "[! ]"),
+            Outcome::Denied => (Status::Fail, "[!!]"),
+            Outcome::Unknown => (Status::Skipped, "[--]"),
+        };
+        let lead = format!("{mark} {:<16}  ", check.code.name());
+        (status, ReportLine::aligned(lead, sanitize::line(&check.text)))
+    };
+    answer.assessment.checks.iter().map(line).collect()
+}
+
+/// Returns the verdict on AWS documents.
+pub(crate) fn aws_headline(answer: &AwsAnswer, verdict: &Verdict) -> ReportLine {
+    let summary = answer.assessment.summary();
+    let summary = sanitize::line(&summary);
+    let text = match (&verdict.finding, answer.assessment.outcome) {
+        (Some(finding), _) => {
+            let certainty = match finding.certainty {
+                Certainty::Proved => "",
+                Certainty::Likely => " (likely)",
+            };
+            format!("{}{certainty}: {summary}", finding.cause.code())
+        }
+        (None, Outcome::Allowed) => format!("ok: {summary}"),
+        (None, _) => {
+            let needs = answer.needs();
+            let needs = if needs.is_empty() {
+                String::new()
+            } else {
+                format!(" (needs {})", needs.join(", "))
+            };
+            format!("unknown: {summary}{needs}")
+        }
+    };
+    ReportLine::hanging(4, text)
 }
 
 /// Returns the first line of the verdict, which can be understood without the other lines.
@@ -166,6 +208,11 @@ fn fix_lines(lead: &str, fix: &Fix) -> Vec<ReportLine> {
         fix.command
             .iter()
             .map(|command| ReportLine::Whole(format!("       {command}"))),
+    );
+    lines.extend(
+        fix.undo
+            .iter()
+            .map(|undo| ReportLine::Whole(format!("       undo: {undo}"))),
     );
     lines
 }

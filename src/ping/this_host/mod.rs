@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::instance::{self, Instance};
 use crate::deadline::Deadline;
 use sockets::listeners;
+pub(crate) use sockets::local_port_range;
 pub(super) use sockets::local_ports;
 pub(crate) use sockets::{LocalListener, LocalPorts};
 
@@ -88,7 +89,7 @@ pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
 }
 
 /// The source address that the kernel would use for this destination. Sends nothing.
-pub(super) fn source_for(address: IpAddr) -> Option<IpAddr> {
+pub(crate) fn source_for(address: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

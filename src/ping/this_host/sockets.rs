@@ -54,11 +54,16 @@ impl LocalListener {
 /// The tables of TCP sockets.
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/// Counts the local ports that connections to the address use.
-pub(in crate::ping) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
+/// The first and the last port that the kernel chooses for a connection.
+pub(crate) fn local_port_range() -> Option<(u16, u16)> {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut bounds = range.split_whitespace().map(str::parse);
-    let (first, last) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
+    Some((bounds.next()?.ok()?, bounds.next()?.ok()?))
+}
+
+/// Counts the local ports that connections to the address use.
+pub(in crate::ping) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
+    let (first, last) = local_port_range()?;
     let table = fs::File::open(TABLES[usize::from(to.is_ipv6())]).ok()?;
     let is_it = |row: &Row| (row.remote.ip(), row.remote.port()) == (to.ip(), to.port());
     let (mut open, mut time_wait) = (0, 0);

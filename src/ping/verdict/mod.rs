@@ -1,5 +1,6 @@
 //! The judge: a pure function from observations to one cause, with evidence, fixes and warnings.
 
+pub(crate) mod aws;
 mod credentials;
 mod dns;
 mod finding;
@@ -69,7 +70,11 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
     if let Some(finding) = &finding {
         warnings.retain(|warning| !repeats(warning.cause, finding.cause));
     }
-    Verdict { finding, warnings }
+    let mut verdict = Verdict { finding, warnings };
+    if let Some(answer) = &seen.aws {
+        aws::add(answer, &mut verdict);
+    }
+    verdict
 }
 
 /// Whether a warning only repeats a part of what the cause says.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
 use super::{connected, dial, handshake, rejected, reply, target};
+use crate::aws::{self, AwsAnswer, Documents, Origin};
 use crate::exit::Exit;
 use crate::golden::{assert_golden, assert_golden_at};
 use crate::os::{Icmp, PacketCounts};
@@ -91,6 +92,65 @@ fn seen(title: &'static str, url: &'static str, mut seen: Observations) -> Situa
     let seen = Some(Box::new(seen));
     Situation { title, url, seen }
 }
+
+/// The verdict on a captured network, as `--aws` adds it.
+fn aws(documents: &[&str]) -> Box<AwsAnswer> {
+    let mut found = Documents::default();
+    documents.iter().for_each(|text| found.add_text(text));
+    let facts = found.facts.clone().unwrap_or_default();
+    Box::new(AwsAnswer {
+        assessment: aws::judge(&facts, &found),
+        commands: Vec::new(),
+        from: Origin::Documents,
+        missing_permissions: found.missing_permissions().into_iter().collect(),
+        problems: Vec::new(),
+    })
+}
+
+macro_rules! captured {
+    ($name:literal $(, $file:literal)*) => {
+        [$(include_str!(concat!("../../../../tests/aws/networks/", $name, "/", $file, ".json"))),*]
+    };
+}
+
+const MISSING_RULE: [&str; 6] = captured!(
+    "missing-ingress",
+    "facts",
+    "network-acls",
+    "network-interfaces",
+    "route-tables",
+    "security-groups",
+    "subnets"
+);
+const ALL_ALLOWED: [&str; 6] = captured!(
+    "allowed",
+    "facts",
+    "network-acls",
+    "network-interfaces",
+    "route-tables",
+    "security-groups",
+    "subnets"
+);
+const NO_ACLS: [&str; 5] = captured!(
+    "allowed",
+    "facts",
+    "network-interfaces",
+    "route-tables",
+    "security-groups",
+    "subnets"
+);
+/// The network ACL comes first, so that it takes precedence over the captured one.
+const PARTLY: [&str; 6] = [
+    ALL_ALLOWED[0],
+    r#"{"NetworkAcls": [{"NetworkAclId": "acl-0a", "Associations": [{"SubnetId": "subnet-7631a4c10074d37f8"}], "Entries": [
+        {"Egress": true, "RuleNumber": 100, "Protocol": "-1", "RuleAction": "allow", "CidrBlock": "0.0.0.0/0"},
+        {"Egress": false, "RuleNumber": 100, "Protocol": "6", "RuleAction": "allow", "CidrBlock": "10.0.0.0/16",
+         "PortRange": {"From": 49152, "To": 65535}}]}]}"#,
+    ALL_ALLOWED[1],
+    ALL_ALLOWED[2],
+    ALL_ALLOWED[4],
+    ALL_ALLOWED[5],
+];
 
 fn lookup(lookup: Lookup) -> Observations {
     Observations::default().with(|seen| seen.dns = Some(lookup))
@@ -426,6 +486,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 ..dial(DialResult::Timeout { syns: Some(1) })
             };
             let single_syn = Observations::default().with(|seen| seen.tcp.dials = vec![short]);
+            let on_aws = |documents| on_ec2.clone().with(|seen| seen.aws = Some(aws(documents)));
             vec![
                 seen(
                     "a private network",
@@ -465,6 +526,9 @@ fn situations(cause: Cause) -> Vec<Situation> {
                     SOCKET,
                     socket(DialResult::Timeout { syns: None }),
                 ),
+                seen("a missing rule on AWS", IP, on_aws(&MISSING_RULE)),
+                seen("all rules on AWS allow it", IP, on_aws(&ALL_ALLOWED)),
+                seen("the ACLs on AWS are not known", IP, on_aws(&NO_ACLS)),
             ]
         }
         Cause::TcpRefused => {
@@ -567,6 +631,11 @@ fn situations(cause: Cause) -> Vec<Situation> {
         Cause::AuthFailed => login::auth_failed(),
         Cause::AuthNotConfigured => login::auth_not_configured(),
         Cause::AuthNoPermission => login::auth_no_permission(),
+        Cause::AwsPartly => vec![seen(
+            "an ACL with too few ports",
+            IP,
+            pong().with(|seen| seen.aws = Some(aws(&PARTLY))),
+        )],
         Cause::AuthPlaintext => login::auth_plaintext(),
         Cause::ProtoNotRedis => server::proto_not_redis(),
         Cause::ProtoUnexpected => server::proto_unexpected(),

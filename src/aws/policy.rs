@@ -1,0 +1,32 @@
+//! The permissions that the checks need, and the policy that grants them.
+
+use serde_json::json;
+
+/// All actions. They only read, and `ec2:Describe*` cannot be limited to resources.
+pub(crate) const ACTIONS: [&str; 17] = [
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSecurityGroupRules",
+    "ec2:GetManagedPrefixListEntries",
+    "ec2:DescribeNetworkAcls",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeVpcPeeringConnections",
+    "ec2:DescribeTransitGateways",
+    "ec2:DescribeTransitGatewayVpcAttachments",
+    "ec2:SearchTransitGatewayRoutes",
+    "elasticache:DescribeReplicationGroups",
+    "elasticache:DescribeCacheClusters",
+    "elasticache:DescribeServerlessCaches",
+    "elasticache:DescribeCacheSubnetGroups",
+    "elasticache:DescribeUserGroups",
+    "elasticache:DescribeUsers",
+];
+
+/// The IAM policy.
+pub(crate) fn policy() -> serde_json::Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{"Sid": "SessiontutPing", "Effect": "Allow", "Action": ACTIONS, "Resource": "*"}],
+    })
+}

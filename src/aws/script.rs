@@ -1,0 +1,122 @@
+//! The script for CloudShell: for people whose instance has no credentials.
+//!
+//! Each answer follows a line `### aws …`. The documents stay indented, because a line above 4,095 bytes is cut off when
+//! it is pasted into a terminal.
+
+use super::cache::{EndpointName, Form};
+use super::facts::Facts;
+use super::id::{Id, Name};
+
+/// Returns the script. Without an address, there is nothing to ask about.
+pub(crate) fn script(facts: &Facts) -> Option<String> {
+    let to = facts.address?;
+    let mut lines = vec![
+        "# sessiontut: commands for AWS CloudShell. They only read.".to_owned(),
+        match &facts.region {
+            Some(region) => format!("export AWS_PAGER= AWS_DEFAULT_REGION={region}"),
+            None => "export AWS_PAGER=".to_owned(),
+        },
+        "ask() { echo \"### aws $*\"; aws \"$@\" --output json 2>&1; }".to_owned(),
+        r#"look() { aws "$@" --output text 2>/dev/null; }"#.to_owned(),
+        r#"list() { printf '%s\n' "$@" | tr -s '[:space:],' '\n' | grep -v -x -e None -e '' | sort -u | paste -sd, -; }"#
+            .to_owned(),
+        "cat <<'END'".to_owned(),
+    ];
+    lines.extend(serde_json::to_string_pretty(&facts.document()).ok());
+    lines.push("END".to_owned());
+    let v4 = to.is_ipv4();
+    let mut addresses = vec![to.to_string()];
+    addresses.extend(
+        facts
+            .from
+            .filter(|from| from.is_ipv4() == v4)
+            .map(|from| from.to_string()),
+    );
+    let filter = if v4 {
+        "addresses.private-ip-address"
+    } else {
+        "ipv6-addresses.ipv6-address"
+    };
+    let interfaces = format!(
+        "describe-network-interfaces --filters Name={filter},Values={}",
+        addresses.join(",")
+    );
+    lines.push("ask sts get-caller-identity".to_owned());
+    lines.push(format!("ask ec2 {interfaces}"));
+    lines.extend(cache_lines(facts));
+    let own = facts.source.clone().unwrap_or_default();
+    let list = |query: &str, known: Vec<&Id>, variable: &str| {
+        let known: String = known.iter().map(|id| format!(" {id}")).collect();
+        format!("$(list \"$(look ec2 {interfaces} --query '{query}')\"{known} \"${variable}\")")
+    };
+    lines.push(format!(
+        "V={}",
+        list("NetworkInterfaces[].VpcId", own.vpc.iter().collect(), "N")
+    ));
+    lines.push(format!(
+        "S={}",
+        list("NetworkInterfaces[].SubnetId", own.subnet.iter().collect(), "B")
+    ));
+    let groups = own.groups.iter().flatten().collect();
+    lines.push(format!(
+        "G={}",
+        list("NetworkInterfaces[].Groups[].GroupId", groups, "C")
+    ));
+    for (operation, filter) in [
+        ("describe-security-groups", "group-id,Values=$G"),
+        ("describe-network-acls", "association.subnet-id,Values=$S"),
+        ("describe-subnets", "vpc-id,Values=$V"),
+        ("describe-route-tables", "vpc-id,Values=$V"),
+    ] {
+        lines.push(format!("ask ec2 {operation} --filters \"Name={filter}\""));
+    }
+    lines.push("ask ec2 describe-vpc-peering-connections".to_owned());
+    lines.push("ask ec2 describe-transit-gateway-vpc-attachments".to_owned());
+    lines.push(
+        "for P in $(look ec2 describe-security-groups --filters \"Name=group-id,Values=$G\" \
+         --query 'SecurityGroups[].[IpPermissions,IpPermissionsEgress][][].PrefixListIds[].PrefixListId'); do \
+         ask ec2 get-managed-prefix-list-entries --prefix-list-id \"$P\"; done"
+            .to_owned(),
+    );
+    lines.push("echo '### end'".to_owned());
+    Some(lines.join("\n") + "\n")
+}
+
+/// The commands about the cache, if the URL has its name. `C` and `N` are its groups and its VPC.
+fn cache_lines(facts: &Facts) -> Vec<String> {
+    let endpoint = facts.endpoint.as_deref().and_then(EndpointName::parse);
+    let Some((endpoint, name)) = endpoint
+        .as_ref()
+        .and_then(|endpoint| Some((endpoint, endpoint.names.last()?)))
+    else {
+        return Vec::new();
+    };
+    match endpoint.form {
+        Form::Serverless | Form::PublicServerless => vec![
+            format!("ask elasticache describe-serverless-caches --serverless-cache-name {name}"),
+            format!(
+                "C=$(look elasticache describe-serverless-caches --serverless-cache-name {name} \
+                 --query 'ServerlessCaches[].SecurityGroupIds[]')"
+            ),
+        ],
+        Form::Nodes => node_lines(name),
+    }
+}
+
+fn node_lines(name: &Name) -> Vec<String> {
+    let group = format!("elasticache describe-replication-groups --replication-group-id {name}");
+    let member = "elasticache describe-cache-clusters --show-cache-node-info --cache-cluster-id \"$M\"";
+    vec![
+        format!("ask {group}"),
+        format!("M=$(look {group} --query 'ReplicationGroups[].MemberClusters[0]'); M=${{M:-{name}}}"),
+        format!("ask {member}"),
+        format!("C=$(look {member} --query 'CacheClusters[].SecurityGroups[].SecurityGroupId')"),
+        format!("T=$(look {member} --query 'CacheClusters[].CacheSubnetGroupName')"),
+        "ask elasticache describe-cache-subnet-groups --cache-subnet-group-name \"$T\"".to_owned(),
+        "N=$(look elasticache describe-cache-subnet-groups --cache-subnet-group-name \"$T\" --query 'CacheSubnetGroups[].VpcId')"
+            .to_owned(),
+        "B=$(look elasticache describe-cache-subnet-groups --cache-subnet-group-name \"$T\" \
+         --query 'CacheSubnetGroups[].Subnets[].SubnetIdentifier')"
+            .to_owned(),
+    ]
+}

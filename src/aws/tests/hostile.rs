@@ -1,0 +1,90 @@
+//! Documents that others have changed: nothing panics, and only parsed words reach a line to paste.
+
+use super::captured::{judged, networks, texts};
+use crate::aws::{Documents, judge};
+use serde_json::Value;
+
+/// Each would do something if a shell executed it, or a terminal showed it.
+const HOSTILE: [&str; 9] = [
+    "sg-1; reboot",
+    "sg-$(reboot)",
+    "sg-`reboot`",
+    "sg-1\nreboot",
+    "sg-1'\"reboot",
+    "\u{1b}]0;x\u{7}\u{1b}[2Jreboot",
+    "\u{202e}reboot",
+    "--profile=x reboot",
+    "0.0.0.0/0 && reboot",
+];
+
+/// Replaces the text at the position, counted over all texts.
+fn replace(value: &mut Value, left: &mut usize, text: &str) {
+    match value {
+        Value::String(own) => {
+            if *left == 0 {
+                *own = text.to_owned();
+            }
+            *left = left.wrapping_sub(1);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, left, text)),
+        Value::Object(members) => members.values_mut().for_each(|item| replace(item, left, text)),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_text_of_a_document_reaches_a_command() {
+    // The documents of all networks have the same members.
+    for folder in networks().into_iter().step_by(5) {
+        let documents: Vec<Value> = texts(&folder)
+            .iter()
+            .filter_map(|(_, text)| serde_json::from_str(text).ok())
+            .collect();
+        for (number, hostile) in HOSTILE.iter().enumerate() {
+            for file in 0..documents.len() {
+                for at in (number..36).step_by(HOSTILE.len()) {
+                    let mut changed = documents.clone();
+                    replace(&mut changed[file], &mut at.clone(), hostile);
+                    let mut all = Documents::default();
+                    changed.iter().for_each(|document| all.add(document, ""));
+                    let assessment = judge(&all.facts.clone().unwrap_or_default(), &all);
+                    for fix in &assessment.fixes {
+                        let lines = fix.command.iter().chain(&fix.undo);
+                        for line in lines {
+                            assert!(!line.contains("reboot") && !line.contains('\u{1b}'), "{line:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn truncated_deep_and_noisy_documents_are_survived() {
+    let folder = networks()
+        .into_iter()
+        .find(|path| path.ends_with("missing-ingress"))
+        .unwrap();
+    let all: Vec<String> = texts(&folder).into_iter().map(|(_, text)| text).collect();
+    let expected = judged(all.clone());
+    // A terminal adds prompts, colours and carriage returns.
+    let noisy = all.iter().map(|text| {
+        let text = text.replace('\n', "\r\n");
+        format!("\u{1b}[32muser@host\u{1b}[0m$ aws ec2 describe-x\r\n{text}\r\n\u{1b}[?2004h$ \r\n")
+    });
+    assert_eq!(judged([noisy.collect::<String>()]), expected);
+    for text in &all {
+        for end in (0..text.len()).step_by(97) {
+            let others = all.iter().filter(|other| *other != text).cloned();
+            drop(judged(others.chain([text[..end].to_owned()])));
+        }
+    }
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    drop(judged([format!("{{\"SecurityGroups\": {deep}}}"), deep]));
+    let many = format!(
+        "{{\"NetworkInterfaces\": [{}{{}}]}}",
+        "{\"NetworkInterfaceId\": \"eni-1\"},\n".repeat(120_000)
+    );
+    drop(judged(all.into_iter().chain([many])));
+}

@@ -1,0 +1,66 @@
+//! The facts that this host knows about the connection that was tried.
+
+use crate::aws::{EndpointName, Facts, Id};
+use crate::deadline::Deadline;
+use crate::ping::instance;
+use crate::ping::observation::Observations;
+use crate::ping::this_host;
+use crate::redis_url::Target;
+
+/// Time limit for the instance metadata.
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Facts, and whether they include the interface of an instance.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    pub(crate) facts: Facts,
+}
+
+/// Collects the facts. Sends nothing, except to the link-local address of the instance metadata.
+pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
+    let target = seen.target(target);
+    let address = seen.tcp.dials.iter().find_map(|dial| Some(dial.to.ip()?.ip()));
+    let from = address.and_then(this_host::source_for);
+    let endpoint = target
+        .host()
+        .filter(|host| host.parse::<std::net::IpAddr>().is_err())
+        .map(str::to_owned);
+    let (region, source) = instance::observe_interface(from, Deadline::after(WITHIN))
+        .await
+        .unzip();
+    let named = endpoint
+        .as_deref()
+        .and_then(EndpointName::parse)
+        .and_then(|name| name.region);
+    Observed {
+        facts: Facts {
+            region: region.or(named),
+            endpoint,
+            address,
+            port: target.port(),
+            from,
+            source,
+            ephemeral: this_host::local_port_range().map(|(first, last)| vec![first, last]),
+            asked_groups: None,
+        },
+    }
+}
+
+impl Observed {
+    /// The facts that this host does not know are those of the documents: they may come from the instance, and be judged
+    /// elsewhere.
+    pub(crate) fn completed_from(self, others: Option<&Facts>) -> Facts {
+        let Some(others) = others.cloned() else {
+            return self.facts;
+        };
+        if self.facts.source.is_none() {
+            return others;
+        }
+        let asked_groups: Option<Vec<Id>> = others.asked_groups;
+        Facts {
+            address: self.facts.address.or(others.address),
+            asked_groups,
+            ..self.facts
+        }
+    }
+}

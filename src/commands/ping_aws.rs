@@ -1,0 +1,124 @@
+//! The options of `sessiontut ping` about AWS: asks the program `aws`, or reads documents, and adds the result.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use crate::aws::{self, AwsAnswer, Documents, Facts, Origin, Outcome};
+use crate::aws_program::{self, observed};
+use crate::cli::{AwsArgs, PingArgs};
+use crate::deadline::Deadline;
+use crate::exit::Exit;
+use crate::ping::observation::Observations;
+use crate::ping::report::json;
+use crate::ping::verdict::aws as proof;
+use crate::redis_url::Target;
+use crate::ui;
+
+/// The most bytes of documents that are read.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Prints the policy.
+pub(super) fn print_policy() -> Exit {
+    ui::ping::json(&aws::policy());
+    Exit::Ok
+}
+
+/// Reads the documents of `--aws-documents`.
+pub(super) fn read(path: &Path) -> Result<Documents, Error> {
+    let failed = |error: io::Error| Error::usage(format!("cannot read {}: {error}", path.display()));
+    let mut documents = Documents::default();
+    let mut left = MOST_BYTES;
+    for file in files(path).map_err(failed)? {
+        let mut bytes = Vec::new();
+        let read = if file == Path::new("-") {
+            io::stdin().take(left + 1).read_to_end(&mut bytes)
+        } else {
+            fs::File::open(&file).and_then(|file| file.take(left + 1).read_to_end(&mut bytes))
+        };
+        read.map_err(failed)?;
+        left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+            let megabytes = MOST_BYTES / 1024 / 1024;
+            Error::usage(format!("{} contains more than {megabytes} MB", path.display()))
+        })?;
+        documents.add_text(&String::from_utf8_lossy(&bytes));
+    }
+    Ok(documents)
+}
+
+/// The file itself, or the files in the directory.
+fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if path == Path::new("-") || !fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?.path();
+        if entry.is_file() {
+            files.push(entry);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Judges documents that contain the facts, without a connection.
+pub(super) fn judge_alone(args: &PingArgs, documents: &Documents, facts: &Facts, deadline: Deadline) -> Exit {
+    let answer = of_documents(documents, facts);
+    let verdict = proof::of_documents(&answer);
+    if args.json {
+        ui::ping::json(&json::render_documents(&answer, &verdict, deadline.elapsed()));
+    } else {
+        ui::ping::aws_verdict(&answer, &verdict);
+    }
+    match answer.assessment.outcome {
+        Outcome::Allowed => Exit::Ok,
+        Outcome::Denied | Outcome::Partly => verdict.exit(),
+        Outcome::Unknown => Exit::No,
+    }
+}
+
+fn of_documents(documents: &Documents, facts: &Facts) -> AwsAnswer {
+    let damaged = documents.damaged;
+    let problems = (damaged > 0)
+        .then(|| format!("{damaged} of the AWS documents could not be read: they may have been cut off"));
+    AwsAnswer {
+        assessment: aws::judge(facts, documents),
+        commands: Vec::new(),
+        from: Origin::Documents,
+        missing_permissions: documents.missing_permissions().into_iter().collect(),
+        problems: problems.into_iter().collect(),
+    }
+}
+
+/// What AWS says about the connection that was tried.
+pub(super) async fn answer(
+    args: &AwsArgs,
+    documents: Option<&Documents>,
+    target: &Target,
+    seen: &Observations,
+) -> Option<AwsAnswer> {
+    if let Some(documents) = documents {
+        let facts = observed::facts(target, seen)
+            .await
+            .completed_from(documents.facts.as_ref());
+        return Some(of_documents(documents, &facts));
+    }
+    if !args.aws {
+        return None;
+    }
+    let facts = observed::facts(target, seen).await.facts;
+    let deadline = Deadline::after(args.aws_timeout);
+    let show = |line: &str| ui::note(&format!("running: {line}"));
+    Some(aws_program::ask(facts, deadline, &show).await)
+}
+
+/// Prints the script for CloudShell.
+pub(super) async fn print_script(target: &Target, seen: &Observations) -> Result<Exit, Error> {
+    let facts = observed::facts(target, seen).await.facts;
+    let script = aws::script(&facts)
+        .ok_or_else(|| Error::usage("--aws-commands needs a URL whose host has an address"))?;
+    ui::script(&script);
+    Ok(Exit::Ok)
+}

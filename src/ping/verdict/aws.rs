@@ -1,0 +1,254 @@
+//! What AWS's own documents add to a verdict. The cause, its certainty and the exit status stay the same.
+
+use super::{Finding, Verdict};
+use crate::aws::{self, Assessment, AwsAnswer, AwsFix, Check, Code, Outcome};
+use crate::ping::causes::{Cause, Fix};
+use crate::sanitize;
+
+/// The kinds of fix about AWS objects. The documents prove them, or show that they are not needed.
+const KINDS: [&str; 4] = ["security-group", "network-acl", "route", "outside-vpc"];
+
+/// Adds the proof to the verdict.
+pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
+    let assessment = &answer.assessment;
+    let is_timeout = verdict
+        .finding
+        .as_ref()
+        .is_some_and(|finding| finding.cause == Cause::TcpTimeout);
+    match &mut verdict.finding {
+        Some(finding) if is_timeout => prove(answer, finding),
+        Some(finding) => {
+            finding.evidence.extend(facts_about(finding.cause, assessment));
+            finding.evidence.extend(problems(answer));
+        }
+        None => {}
+    }
+    let partly = assessment
+        .checks
+        .iter()
+        .find(|check| check.outcome == Outcome::Partly);
+    if let Some(check) = partly.filter(|_| !is_timeout) {
+        verdict.warnings.push(super::finding::Warning {
+            cause: Cause::AwsPartly,
+            summary: safe(&check.text),
+            fixes: assessment
+                .fixes
+                .iter()
+                .filter(|fix| fix.code == check.code)
+                .map(of_aws)
+                .collect(),
+        });
+    }
+}
+
+/// The verdict on documents without a connection.
+pub(crate) fn of_documents(answer: &AwsAnswer) -> Verdict {
+    let assessment = &answer.assessment;
+    let mut verdict = Verdict::default();
+    if matches!(assessment.outcome, Outcome::Denied | Outcome::Partly) {
+        let is_proved = assessment.certainty == aws::Certainty::Proved;
+        let mut finding = Finding::proved_if(is_proved, Cause::TcpTimeout);
+        prove(answer, &mut finding);
+        verdict.finding = Some(finding);
+    }
+    verdict
+}
+
+/// Adds the checks and the proven fixes to a connection that gets no reply.
+fn prove(answer: &AwsAnswer, finding: &mut Finding) {
+    let assessment = &answer.assessment;
+    if matches!(assessment.outcome, Outcome::Denied | Outcome::Partly) {
+        finding.summary = format!("{}: {}", finding.summary, safe(&assessment.summary()));
+    }
+    finding
+        .evidence
+        .extend(assessment.checks.iter().flat_map(facts_of));
+    if assessment.outcome == Outcome::Allowed {
+        finding.evidence.push(format!("AWS: {}", assessment.summary()));
+    }
+    finding
+        .evidence
+        .extend(assessment.notes.iter().map(|note| safe(note)));
+    finding.evidence.extend(problems(answer));
+    let is_proved = |kind: &str| assessment.fixes.iter().any(|fix| fix.kind == kind);
+    let mut fixes: Vec<Fix> = assessment.fixes.iter().map(of_aws).collect();
+    if !fixes.is_empty() {
+        let text = "a rule takes a moment to take effect: sessiontut ping --wait 120 tries again until Redis answers";
+        fixes.push(plain("wait", text));
+    }
+    finding.fixes.retain(|fix| {
+        !(KINDS.contains(&fix.kind) && (is_proved(fix.kind) || assessment.rules_out(fix.kind)))
+    });
+    fixes.append(&mut finding.fixes);
+    finding.fixes = fixes;
+    if assessment.outcome == Outcome::Allowed {
+        finding.fixes.extend(remaining());
+    }
+    let needs = answer.needs();
+    if assessment.outcome == Outcome::Unknown && !needs.is_empty() {
+        let text = format!(
+            "allow your AWS user or role {}, and run this again: these permissions only read (sessiontut ping --aws-policy prints \
+             the whole policy)",
+            needs.join(", ")
+        );
+        finding.fixes.insert(0, plain("permission", &text));
+    }
+}
+
+/// What remains possible if all rules allow the connection.
+fn remaining() -> [Fix; 2] {
+    [
+        plain(
+            "address",
+            "look the name up again: after a failover, an app may still use an old address",
+        ),
+        plain(
+            "host",
+            "if nothing else helps, check for a full connection tracking table on the instance, or an appliance on the path; AWS's \
+             Reachability Analyzer examines the path between two interfaces (0.10 USD per run)",
+        ),
+    ]
+}
+
+fn plain(kind: &'static str, text: &str) -> Fix {
+    Fix {
+        kind,
+        text: text.to_owned(),
+        command: None,
+        undo: None,
+    }
+}
+
+fn of_aws(fix: &AwsFix) -> Fix {
+    Fix {
+        kind: fix.kind,
+        text: safe(&fix.text),
+        command: fix.command.clone(),
+        undo: fix.undo.clone(),
+    }
+}
+
+/// One line for a check that does not allow the connection, and one for each rule that looks right but does not apply.
+fn facts_of(check: &Check) -> Vec<String> {
+    let term = check
+        .aws_code
+        .map_or_else(String::new, |code| format!(" [{code}]"));
+    let first = match check.outcome {
+        Outcome::Allowed => return Vec::new(),
+        Outcome::Denied | Outcome::Partly => format!("the rules say: {}{term}", safe(&check.text)),
+        Outcome::Unknown if check.needs.is_empty() => format!("not known: {}{term}", safe(&check.text)),
+        Outcome::Unknown => {
+            let needs = check.needs.join(" or ");
+            format!("not known: {} (needs {needs})", safe(&check.text))
+        }
+    };
+    let others = check.near_misses.iter().map(|miss| safe(miss));
+    std::iter::once(first).chain(others).collect()
+}
+
+fn problems(answer: &AwsAnswer) -> Vec<String> {
+    answer.problems.iter().map(|problem| safe(problem)).collect()
+}
+
+/// Texts quote documents, which others have written.
+fn safe(text: &str) -> String {
+    sanitize::line(text).into_owned()
+}
+
+/// What ElastiCache's description of the cache adds to other causes.
+fn facts_about(cause: Cause, assessment: &Assessment) -> Vec<String> {
+    let of_check = |code: Code| {
+        let check = assessment
+            .checks
+            .iter()
+            .find(|check| check.code == code && check.outcome == Outcome::Denied);
+        check.map(|check| safe(&check.text))
+    };
+    let mut facts = Vec::new();
+    let cache = assessment.cache.as_ref();
+    match cause {
+        Cause::DnsNotFound | Cause::DnsNoAddress => {
+            facts.extend(of_check(Code::CacheStatus));
+            facts.extend(assessment.notes.iter().map(|note| safe(note)));
+        }
+        Cause::TcpRefused => {
+            facts
+                .push("the address answers, so no security group and no network ACL is the cause".to_owned());
+            facts.extend(of_check(Code::CachePort));
+            facts.extend(of_check(Code::CacheStatus));
+        }
+        Cause::TlsRequired | Cause::TlsNotOffered | Cause::TlsStalled => {
+            facts.extend(cache.and_then(|cache| {
+                Some(match (cache.has_tls?, cache.tls_mode.as_deref()) {
+                    (false, _) => format!(
+                        "ElastiCache says that {} has no encryption in transit: use redis://",
+                        cache.name
+                    ),
+                    (true, Some("preferred")) => {
+                        format!(
+                            "ElastiCache says that {} accepts connections with and without TLS",
+                            cache.name
+                        )
+                    }
+                    (true, _) => format!(
+                        "ElastiCache says that {} requires encryption in transit: use rediss://",
+                        cache.name
+                    ),
+                })
+            }));
+        }
+        Cause::TlsVersion if assessment.is_public => {
+            facts.push("a public endpoint of a serverless cache accepts TLS 1.3 only".to_owned());
+        }
+        Cause::AuthRequired | Cause::AuthFailed | Cause::AuthNotConfigured | Cause::AuthNoPermission => {
+            facts.extend(login_facts(assessment));
+        }
+        Cause::ClusterMode | Cause::ClusterUnreachableNodes => {
+            facts.extend(cache.and_then(|cache| {
+                let mode = if cache.is_cluster? { "enabled" } else { "disabled" };
+                Some(format!(
+                    "ElastiCache says that cluster mode of {} is {mode}",
+                    cache.name
+                ))
+            }));
+            if cause == Cause::ClusterUnreachableNodes
+                && cache.is_some_and(|cache| cache.kind == "serverless")
+            {
+                facts.push(
+                    "a serverless cache needs the ports 6379 and 6380 in its security group".to_owned(),
+                );
+            }
+        }
+        Cause::RoleReplica => {
+            let primary = cache.and_then(|cache| cache.primary_endpoint.as_ref());
+            facts.extend(primary.map(|host| safe(&format!("ElastiCache's primary endpoint is {host}"))));
+        }
+        _ => {}
+    }
+    facts
+}
+
+fn login_facts(assessment: &Assessment) -> Vec<String> {
+    let Some(cache) = &assessment.cache else {
+        return Vec::new();
+    };
+    let name = &cache.name;
+    let groups = cache.user_groups.as_deref().unwrap_or_default();
+    let mut facts = Vec::new();
+    if let Some(group) = groups.first() {
+        facts.push(format!(
+            "{name} uses the user group {group}: log in with a user name and its password or IAM token"
+        ));
+        let logins = assessment.logins.iter();
+        facts.extend(logins.map(|(user, kind)| safe(&format!("the user {user} logs in with: {kind}"))));
+    } else if cache.has_token == Some(true) {
+        facts.push(format!(
+            "{name} uses an AUTH token: log in with it as the password, without a user name"
+        ));
+    } else if cache.has_token == Some(false) && cache.user_groups.is_some() {
+        facts.push(format!(
+            "{name} has neither an AUTH token nor a user group: it needs no password"
+        ));
+    }
+    facts
+}
