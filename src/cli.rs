@@ -171,12 +171,12 @@ pub struct PingArgs {
     /// List all causes and warnings with their exit statuses
     #[arg(long)]
     pub codes: bool,
+    /// The Redis to use; after the others, because the heading TLS applies to all options that follow
+    #[command(flatten)]
+    pub redis: RedisArgs,
     /// What `ping` asks AWS
     #[command(flatten)]
     pub aws: AwsArgs,
-    /// The Redis to use; last, because the heading TLS applies to all options that follow
-    #[command(flatten)]
-    pub redis: RedisArgs,
 }
 
 /// Options of `ping` about AWS.

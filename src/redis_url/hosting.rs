@@ -65,7 +65,11 @@ impl Hosting {
 
 fn matches(pattern: &str, host: &str) -> bool {
     match pattern.split_once('*') {
-        Some((start, end)) => host.strip_prefix(start).is_some_and(|rest| rest.ends_with(end)),
+        // `*` matches any text, so the shortest beginning is enough.
+        Some((start, end)) => host.strip_prefix(start).is_some_and(|rest| {
+            let mut ends = rest.char_indices().map(|(at, _)| &rest[at..]).chain([""]);
+            ends.any(|rest| matches(end, rest))
+        }),
         None => host == pattern,
     }
 }
@@ -127,6 +131,13 @@ const MEMORYSTORE: Hosting = Hosting {
 const ALL: &[Hosting] = &[
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html and
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/serverless-public-endpoints-chapter.html
+    Hosting {
+        names: &["*.public.serverless.*.cache.amazonaws.com"],
+        service: "Amazon ElastiCache (public endpoint)",
+        is_aws: true,
+        check: "check the name and the region: a public endpoint is reached over the internet, with TLS 1.3 and an IAM login",
+        ..PUBLIC
+    },
     Hosting {
         names: &["*.cache.amazonaws.com", "*.cache.amazonaws.com.cn"],
         service: "Amazon ElastiCache",
@@ -289,6 +300,10 @@ mod tests {
             (
                 "clustercfg.shop.x1.memorydb.us-east-1.amazonaws.com",
                 "Amazon Web Services",
+            ),
+            (
+                "shop-x1y2z3.public.serverless.euc1.cache.amazonaws.com",
+                "Amazon ElastiCache (public endpoint)",
             ),
             ("Shop.Redis.Cache.Windows.Net.", "Azure Cache for Redis"),
             ("shop.westeurope.redis.azure.net", "Azure Managed Redis"),

@@ -299,6 +299,12 @@ impl<'a> FixContext<'a> {
         })
     }
 
+    /// The region in the host name and the region of this instance, if both are known.
+    pub(super) fn regions(&self) -> Option<(String, &'a str)> {
+        let named = provider::endpoint_hint(self.host())?.region?;
+        Some((named, self.instance()?.region.as_str()))
+    }
+
     /// The EC2 instance that this host is.
     pub(super) fn instance(&self) -> Option<&'a Instance> {
         self.seen.this_host.as_ref()?.instance.as_ref()

@@ -201,6 +201,7 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
     });
     security_group(at)
         .after(outside_vpc)
+        .after(other_region(at))
         .and(
             "network-acl",
             format!(
@@ -215,6 +216,19 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         .and_all(local_firewall(
             "check for a rule in this host's own firewall that drops the packets",
         ))
+}
+
+/// A cache in another region. The default VPCs of all regions have the same range, so its address seems to be near.
+fn other_region(at: &FixContext) -> Option<Fixes> {
+    let (named, own) = at.regions()?;
+    (named != own).then(|| {
+        advise(
+            "region",
+            format!(
+                "use a cache in {own}, the region of this instance, or run this in {named}: the name belongs to a cache in {named}"
+            ),
+        )
+    })
 }
 
 fn timeout_on_this_host(at: &FixContext) -> Fixes {

@@ -3,6 +3,8 @@
 use super::{Finding, Verdict};
 use crate::aws::{self, Assessment, AwsAnswer, AwsFix, Check, Code, Outcome};
 use crate::ping::causes::{Cause, Fix};
+use crate::ping::observation::Observations;
+use crate::redis_url::{Target, provider};
 use crate::sanitize;
 
 /// The kinds of fix about AWS objects. The documents prove them, or show that they are not needed.
@@ -39,6 +41,17 @@ pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
                 .collect(),
         });
     }
+}
+
+/// The region in the host name, if it is not this instance's. No request is needed to know that.
+pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<String> {
+    let named = provider::endpoint_hint(target.host()?)?.region?;
+    let own = &seen.this_host.as_ref()?.instance.as_ref()?.region;
+    (named != *own).then(|| {
+        safe(&format!(
+            "the name belongs to a cache in {named}, but this instance is in {own}"
+        ))
+    })
 }
 
 /// The verdict on documents without a connection.
@@ -136,10 +149,10 @@ fn facts_of(check: &Check) -> Vec<String> {
     let first = match check.outcome {
         Outcome::Allowed => return Vec::new(),
         Outcome::Denied | Outcome::Partly => format!("the rules say: {}{term}", safe(&check.text)),
-        Outcome::Unknown if check.needs.is_empty() => format!("not known: {}{term}", safe(&check.text)),
+        Outcome::Unknown if check.needs.is_empty() => format!("{}{term}", safe(&check.text)),
         Outcome::Unknown => {
             let needs = check.needs.join(" or ");
-            format!("not known: {} (needs {needs})", safe(&check.text))
+            format!("{} (needs {needs})", safe(&check.text))
         }
     };
     let others = check.near_misses.iter().map(|miss| safe(miss));

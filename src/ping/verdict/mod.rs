@@ -71,6 +71,13 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
         warnings.retain(|warning| !repeats(warning.cause, finding.cause));
     }
     let mut verdict = Verdict { finding, warnings };
+    if let Some(finding) = verdict
+        .finding
+        .as_mut()
+        .filter(|finding| finding.cause == Cause::TcpTimeout)
+    {
+        finding.evidence.extend(aws::other_region(target, seen));
+    }
     if let Some(answer) = &seen.aws {
         aws::add(answer, &mut verdict);
     }
