@@ -486,7 +486,8 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 ..dial(DialResult::Timeout { syns: Some(1) })
             };
             let single_syn = Observations::default().with(|seen| seen.tcp.dials = vec![short]);
-            let on_aws = |documents| on_ec2.clone().with(|seen| seen.aws = Some(aws(documents)));
+            let near = on_ec2.clone();
+            let on_aws = |documents| near.clone().with(|seen| seen.aws = Some(aws(documents)));
             vec![
                 seen(
                     "a private network",
