@@ -388,26 +388,37 @@ fn a_server_on_another_address_of_this_host_is_named() {
 }
 
 #[test]
-fn the_readme_has_the_table_that_ping_codes_prints() {
+fn the_documentation_has_a_table_and_pages_of_all_codes() {
     let listed = Home::new().sessiontut(["ping", "--codes"]).run().stdout;
     let row = |line: &str| {
         let mut words = line.split_whitespace();
         let (code, exit) = (words.next().unwrap(), words.next().unwrap());
         let meaning: Vec<&str> = words.collect();
-        format!("| `{code}` | {exit} | {} |", meaning.join(" "))
+        format!("| [`{code}`]({code}.md) | {exit} | {} |", meaning.join(" "))
     };
     let expected: Vec<String> = listed.lines().skip(1).map(row).collect();
-    let readme = include_str!("../README.md");
-    let (_, table) = readme.split_once("<!-- causes -->\n").unwrap();
+    let page = include_str!("../docs/src/causes/README.md");
+    let (_, table) = page.split_once("<!-- causes -->\n").unwrap();
     let (table, _) = table.split_once("<!-- /causes -->").unwrap();
     let rows: Vec<&str> = table.lines().skip(2).collect();
     assert!(expected.len() > 40, "{listed}");
     assert_eq!(
         rows,
         expected,
-        "put this into README.md:\n{}",
+        "put this into docs/src/causes/README.md:\n{}",
         expected.join("\n")
     );
+    let contents = include_str!("../docs/src/SUMMARY.md");
+    for code in listed
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+    {
+        assert!(
+            contents.contains(&format!("[{code}](causes/{code}.md)")),
+            "{code} is not in SUMMARY.md"
+        );
+    }
 }
 
 #[test]
