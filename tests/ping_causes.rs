@@ -397,7 +397,7 @@ fn the_documentation_has_a_table_and_pages_of_all_codes() {
         format!("| [`{code}`]({code}.md) | {exit} | {} |", meaning.join(" "))
     };
     let expected: Vec<String> = listed.lines().skip(1).map(row).collect();
-    let page = include_str!("../docs/src/causes/README.md");
+    let page = include_str!("../docs/src/causes/index.md");
     let (_, table) = page.split_once("<!-- causes -->\n").unwrap();
     let (table, _) = table.split_once("<!-- /causes -->").unwrap();
     let rows: Vec<&str> = table.lines().skip(2).collect();
@@ -405,7 +405,7 @@ fn the_documentation_has_a_table_and_pages_of_all_codes() {
     assert_eq!(
         rows,
         expected,
-        "put this into docs/src/causes/README.md:\n{}",
+        "put this into docs/src/causes/index.md:\n{}",
         expected.join("\n")
     );
     let contents = include_str!("../docs/src/SUMMARY.md");
