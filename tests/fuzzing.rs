@@ -6,9 +6,10 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use sessiontut::untrusted::PARSERS;
+use sessiontut::untrusted::{PARSERS, Parser};
 
 /// Inputs per parser if `FUZZ_INPUTS` is not set.
 const INPUTS: u64 = 3000;
@@ -77,18 +78,25 @@ fn mutated(seeds: &[&[u8]], random: &mut Random) -> Vec<u8> {
 #[test]
 fn no_input_makes_a_parser_panic_or_hang() {
     let inputs = std::env::var("FUZZ_INPUTS").map_or(INPUTS, |number| number.parse().unwrap());
-    for parser in PARSERS {
-        for seed in 0..inputs {
-            let input = mutated(parser.seeds, &mut Random(seed));
-            let began = Instant::now();
-            let outcome = catch_unwind(AssertUnwindSafe(|| (parser.run)(&input)));
-            let shown = input.escape_ascii();
-            assert!(outcome.is_ok(), "{} panics for b\"{shown}\"", parser.name);
-            assert!(
-                began.elapsed() < TOO_LONG,
-                "{} is slow for b\"{shown}\"",
-                parser.name
-            );
+    thread::scope(|scope| {
+        for parser in PARSERS {
+            scope.spawn(move || {
+                for seed in 0..inputs {
+                    try_input(parser, &mutated(parser.seeds, &mut Random(seed)));
+                }
+            });
         }
-    }
+    });
+}
+
+fn try_input(parser: &Parser, input: &[u8]) {
+    let shown = input.escape_ascii();
+    let is_quick = |_| {
+        let began = Instant::now();
+        let outcome = catch_unwind(AssertUnwindSafe(|| (parser.run)(input)));
+        assert!(outcome.is_ok(), "{} panics for b\"{shown}\"", parser.name);
+        began.elapsed() < TOO_LONG
+    };
+    // On a busy machine, a single try may be slow.
+    assert!((0..3).any(is_quick), "{} is slow for b\"{shown}\"", parser.name);
 }
