@@ -144,6 +144,15 @@ pub(crate) fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, v
     print_all(&headline(target, seen, verdict));
     if verbosity == Verbosity::Steps || verdict.finding.is_some() {
         print_all(&details(verdict));
+        name_page(verdict);
+    }
+}
+
+/// Names the command that explains the cause.
+fn name_page(verdict: &Verdict) {
+    if let Some(finding) = &verdict.finding {
+        answer("");
+        answer(&format!("More: sessiontut explain {}", finding.cause.code()));
     }
 }
 
@@ -170,6 +179,7 @@ pub(crate) fn url_verdict(verdict: &Verdict) {
         print_all(&painted(&lines, |line| line.red().bold()));
     }
     print_all(&details(verdict));
+    name_page(verdict);
 }
 
 /// Prints the checks of AWS documents, and the verdict on them.
