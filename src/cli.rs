@@ -63,7 +63,7 @@ pub enum Command {
     /// Explain a cause or warning that `ping` reports
     Explain {
         /// Code of the cause, for example tcp.timeout (see `sessiontut ping --codes`)
-        #[arg(value_parser = suggesting(|| Cause::ALL.iter().map(|cause| cause.code()).collect()))]
+        #[arg(hide_possible_values = true, value_parser = suggesting(|| Cause::ALL.iter().map(|cause| cause.code()).collect()))]
         code: String,
     },
     /// Print the completion script for a shell
@@ -300,7 +300,7 @@ pub struct ExpireArgs {
 #[derive(Debug, Args)]
 pub struct LearnArgs {
     /// Lesson to take: its number, its name, or part of its title [default: where you left off]
-    #[arg(value_parser = suggesting(built_in_names))]
+    #[arg(hide_possible_values = true, value_parser = suggesting(built_in_names))]
     pub lesson: Option<String>,
     /// List the lessons and show which ones you have completed
     #[arg(long, conflicts_with_all = ["yes", "reset", "check"])]
@@ -495,7 +495,7 @@ pub struct PracticeArgs {
 #[derive(Debug, Args)]
 pub struct DrillArgs {
     /// Fault to diagnose, as shown by --list [default: a random one that you have not identified yet]
-    #[arg(value_parser = suggesting(|| drill::FAULTS.iter().map(|fault| fault.name).collect()))]
+    #[arg(hide_possible_values = true, value_parser = suggesting(|| drill::FAULTS.iter().map(|fault| fault.name).collect()))]
     pub fault: Option<String>,
     /// List the faults and show which ones you have identified
     #[arg(long, conflicts_with_all = ["fault", "serve"])]

@@ -14,6 +14,7 @@ use support::{Home, RedisServer, Terminal};
 fn subcommands() -> Vec<String> {
     Cli::command()
         .get_subcommands()
+        .filter(|command| !command.is_hide_set())
         .map(|command| command.get_name().to_owned())
         .collect()
 }
@@ -34,10 +35,68 @@ fn the_version_is_that_of_the_crate() {
 }
 
 #[test]
+fn a_bug_report_names_the_version_the_build_and_the_state_folder() {
+    let home = Home::new();
+    let listed = home.run(["--version", "--verbose"]).expect(0).stdout;
+    for expected in [
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        home.path().to_str().unwrap(),
+    ] {
+        assert!(listed.contains(expected), "{listed}");
+    }
+}
+
+#[test]
+fn every_subcommand_has_a_man_page() {
+    let home = Home::new();
+    home.run(["man", "pages"]).expect(0);
+    for name in subcommands() {
+        let page = home.path().join(format!("pages/sessiontut-{name}.1"));
+        let text = std::fs::read_to_string(&page).unwrap();
+        assert!(text.contains(".SH OPTIONS"), "{text}");
+    }
+    assert!(!home.path().join("pages/sessiontut-man.1").exists());
+    std::fs::write(home.path().join("file"), "").unwrap();
+    home.run(["man", "file/pages"]).expect(1);
+}
+
+#[test]
+fn explain_prints_the_page_of_a_cause_and_suggests_a_code() {
+    let home = Home::new();
+    let page = home.run(["explain", "tls.required"]).expect(0).stdout;
+    assert!(
+        page.starts_with("tls.required\n") && page.contains("$ sessiontut ping"),
+        "{page}"
+    );
+    assert!(
+        home.run(["explain", "tls.require"])
+            .expect(2)
+            .stderr
+            .contains("tls.required")
+    );
+    assert!(
+        home.run(["explain", "nonsense"])
+            .expect(2)
+            .stderr
+            .contains("--codes")
+    );
+}
+
+#[test]
+fn completions_know_the_codes_lessons_and_faults() {
+    let script = Home::new().run(["completions", "bash"]).expect(0).stdout;
+    for word in ["tcp.timeout", "session-store", "wrong-password"] {
+        assert!(script.contains(word), "{word}");
+    }
+}
+
+#[test]
 fn every_subcommand_has_help_within_100_columns() {
     let home = Home::new();
     let help = home.run(["--help"]).expect(0).stdout;
-    for command in Cli::command().get_subcommands() {
+    let cli = Cli::command();
+    for command in cli.get_subcommands().filter(|command| !command.is_hide_set()) {
         let name = command.get_name();
         assert!(
             help.contains(&format!("\n  {name}")),
