@@ -60,6 +60,9 @@ impl AwsAnswer {
             "source": place(&assessment.source),
             "destination": destination,
             "checks": assessment.checks.iter().map(check).collect::<Vec<_>>(),
+            "fixes": assessment.fixes.iter().map(|fix| json!({
+                "kind": fix.kind, "check": fix.code.name(), "text": fix.text, "command": fix.command, "undo": fix.undo,
+            })).collect::<Vec<_>>(),
             "needs": self.needs(),
             "notes": assessment.notes.iter().chain(&self.problems).collect::<Vec<_>>(),
             "commands": self.commands.iter().map(|ran| json!({
