@@ -2,7 +2,7 @@
 //!
 //! Forms of the names: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
 
-use super::documents::{CacheEndpoint, Documents, all, find};
+use super::documents::{CacheCluster, CacheEndpoint, Documents, all, find};
 use super::id::{Id, Name, Region};
 use crate::redis_url::provider;
 
@@ -151,7 +151,7 @@ impl Cache {
             is_cluster: group.is_cluster,
             role: node.and_then(|node| node.role.clone()),
             primary_endpoint: primary,
-            groups: members().find_map(|member| member.security_groups()),
+            groups: members().find_map(CacheCluster::security_groups),
             vpc: subnet_group.and_then(|name| vpc_of(&name, documents)),
             is_public: false,
             name,
@@ -229,7 +229,7 @@ impl Cache {
     }
 }
 
-impl super::documents::CacheCluster {
+impl CacheCluster {
     fn security_groups(&self) -> Option<Vec<Id>> {
         self.groups
             .as_ref()?

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::cache::Cache;
-use super::check::Check;
+use super::check::{Check, Code};
 use super::id::{Account, Id, Name};
 use super::place::Place;
 use super::verdict::Assessment;
@@ -56,7 +56,7 @@ impl AwsAnswer {
         json!({
             "verdict": assessment.outcome.name(),
             "certainty": assessment.certainty.name(),
-            "first": assessment.first.map(|code| code.name()),
+            "first": assessment.first.map(Code::name),
             "source": place(&assessment.source),
             "destination": destination,
             "checks": assessment.checks.iter().map(check).collect::<Vec<_>>(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::aws::{Assessment, Documents, Outcome, judge};
+use crate::aws::{Assessment, Code, Documents, Outcome, judge};
 
 /// The folders of all captured networks.
 pub(super) fn networks() -> Vec<PathBuf> {
@@ -68,7 +68,7 @@ fn result(assessment: &Assessment) -> Value {
     undo.reverse();
     json!({
         "verdict": assessment.outcome.name(),
-        "first": assessment.first.map(|code| code.name()),
+        "first": assessment.first.map(Code::name),
         "denied": codes(assessment, &[Outcome::Denied, Outcome::Partly]),
         "unknown": codes(assessment, &[Outcome::Unknown]),
         "fixes": commands,

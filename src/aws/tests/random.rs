@@ -499,7 +499,7 @@ fn permission(rule: &Rule) -> Value {
     match rule.peer {
         Peer::Range(base, length) => permission["IpRanges"] = json!([{"CidrIp": format!("{base}/{length}")}]),
         Peer::Group(id) => {
-            permission["UserIdGroupPairs"] = json!([{"GroupId": id, "UserId": "123456789012"}])
+            permission["UserIdGroupPairs"] = json!([{"GroupId": id, "UserId": "123456789012"}]);
         }
         Peer::PrefixList => permission["PrefixListIds"] = json!([{"PrefixListId": "pl-a"}]),
     }
