@@ -26,11 +26,11 @@ const AFTER_HELP: &str = "\
 Environment:
   REDIS_URL       Redis to use (default: the built-in practice Redis)
   REDISCLI_AUTH   Password to use if the URL has none
-  REDIS_HOST      For ping: Redis to check if REDIS_URL is not set, with REDIS_PORT,
-                  REDIS_USERNAME, REDIS_PASSWORD and REDIS_TLS
+  REDIS_HOST      For ping, if REDIS_URL is not set: host of the Redis to check; see also
+                  REDIS_PORT, REDIS_USERNAME, REDIS_PASSWORD and REDIS_TLS
   NO_COLOR        Disable colours
 
-`sessiontut --version --verbose` prints what a bug report needs.
+`sessiontut --version --verbose` prints the details to include in a bug report.
 
 Exit status: 0 success · 1 failure · 2 usage or URL · 3 DNS · 4 TCP · 5 TLS · 6 AUTH · 7 server
              130 interrupted";
@@ -54,7 +54,7 @@ pub enum Command {
     Logout(StepArgs),
     /// Run the lessons' example app for your browser, with a view of its data in Redis
     Serve(ServeArgs),
-    /// Grade your own app, in any language: visit it like a browser, and watch its Redis commands
+    /// Grade your own app, in any language: visit it as a browser would, and watch its Redis commands
     Check(CheckArgs),
     /// Run the built-in practice Redis on its own port
     Practice(PracticeArgs),
@@ -71,7 +71,7 @@ pub enum Command {
         /// Shell to print the script for
         shell: clap_complete::Shell,
     },
-    /// Print what a bug report needs, like `--version --verbose`
+    /// Print the details to include in a bug report, like `--version --verbose`
     #[command(hide = true)]
     Version,
     /// Write the man pages, one for each subcommand, to a folder
@@ -115,7 +115,8 @@ pub struct TrustArgs {
 /// Arguments of `ping`.
 #[derive(Debug, Args)]
 pub struct PingArgs {
-    /// Redis to check [default: $REDIS_URL, which is safer because `ps` shows the command line]
+    /// Redis to check [default: $REDIS_URL, which is safer for a URL with a password: `ps` shows every user the command
+    /// line]
     // The id `url` belongs to --redis.
     #[arg(id = "ping_url", value_name = "URL")]
     pub url: Option<String>,
@@ -140,7 +141,8 @@ pub struct PingArgs {
     /// Send N PINGs on the established connection
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub count: Option<u32>,
-    /// Ping until Ctrl-C, and print each round trip and change of state, then a summary (with --json: one object per line, the last with the totals)
+    /// Ping until Ctrl-C; print each round trip and each change of state, and finally a summary (with --json: one
+    /// object per line; the last contains the totals)
     #[arg(long, conflicts_with_all = ["count", "wait", "hold", "idle"])]
     pub watch: bool,
     /// Seconds between PINGs (--count, --watch) or between attempts (--wait)
@@ -152,14 +154,14 @@ pub struct PingArgs {
     /// Stay idle for this many seconds, then ping again (finds firewalls that drop idle connections)
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with = "count")]
     pub hold: Option<Duration>,
-    /// Find how long connections survive without traffic, with and without TCP keepalive, up to this many seconds
+    /// Measure how long connections survive without traffic, with and without TCP keepalive, up to this many seconds
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with_all = ["count", "hold", "wait"])]
     pub idle: Option<Duration>,
     /// Write a full report, without secrets, to this file (for a support ticket)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Continue if the certificate cannot be verified, but do not send the password; the verdict is still about the
-    /// certificate (for --wait and --watch, a warning)
+    /// Continue if the certificate cannot be verified, but do not send the password; the certificate problem is still
+    /// reported as the failure (with --wait and --watch, only as a warning)
     #[arg(long)]
     pub insecure: bool,
     /// With --insecure, also send the password, even to a server that impersonates yours
@@ -343,13 +345,15 @@ pub struct ServeArgs {
     /// Maximum lifetime of a cookie or session, however often it is used, for example 90s, 30m, 8h, 7d
     #[arg(long, value_name = "SPAN", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
     pub max_age: Duration,
-    /// Mark the cookie Secure and name it __Host-NAME: browsers keep it on https:// and on loopback addresses only
+    /// Mark the cookie Secure and name it __Host-NAME: browsers then accept it only over https:// or from loopback
+    /// addresses
     #[arg(long)]
     pub secure_cookies: bool,
-    /// Name of the cookie, if another application on this host uses the same name
+    /// Name of the cookie (change it if another application on this host uses the same name)
     #[arg(long, value_name = "NAME", default_value = "session", value_parser = cookie_name)]
     pub cookie_name: String,
-    /// Also accept this host name on loopback addresses, for a proxy on this host (can be repeated)
+    /// Also accept this host name on loopback addresses, if a proxy on this host forwards requests for it (can be
+    /// repeated)
     #[arg(long = "host", value_name = "NAME", value_parser = host_name)]
     pub hosts: Vec<String>,
     /// Log requests and server messages to standard error as JSON, one object per line
@@ -412,10 +416,10 @@ fn host_name(text: &str) -> Result<String, String> {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Stage of the app: 1 signed cookie, 2 visits, 3 TTL, 4 session store (grades all stages up to it)
+    /// Stage of the app: 1 signed cookie, 2 visits, 3 TTL, 4 session store (all stages up to this one are graded)
     #[arg(long, alias = "step", value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
     pub stage: u8,
-    /// Leave out the earlier stages, for example for a session library, which does not count with HINCRBY
+    /// Leave out the earlier stages (for example, if the app uses a session library, which does not count with HINCRBY)
     #[arg(long)]
     pub only_stage: bool,
     /// Address of the app
@@ -430,10 +434,10 @@ pub struct CheckArgs {
     /// Session TTL that the app uses, in seconds (stages 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, 3600))]
     pub ttl: u32,
-    /// Maximum lifetime of a session in the app, to check that it ends, for example 30s
+    /// Maximum lifetime of a session in the app, for example 30s; check that sessions end after it
     #[arg(long, value_name = "SPAN", allow_negative_numbers = true, value_parser = span)]
     pub max_age: Option<Duration>,
-    /// Use only HTTP; checks that need the Redis commands are not judged
+    /// Use only HTTP; checks that depend on seeing the app's Redis commands are not judged
     #[arg(long)]
     pub black_box: bool,
     /// Path of the home page
@@ -448,13 +452,13 @@ pub struct CheckArgs {
     /// Path of the logout
     #[arg(long, value_name = "PATH", default_value = "/logout")]
     pub logout: String,
-    /// Regular expression for the text of the home page, which matches only if a user is logged in
+    /// Regular expression that matches the text of the home page only if a user is logged in
     #[arg(long, value_name = "REGEX", default_value = LOGGED_IN)]
     pub logged_in: String,
     /// Regular expression for the number of visits on the home page; its first group is the number
     #[arg(long, value_name = "REGEX", default_value = VISITS)]
     pub visits: String,
-    /// Show every failure in full (default: the first)
+    /// Show every failure in full (default: only the first)
     #[arg(long)]
     pub all: bool,
     /// Print one JSON object to standard output
@@ -466,7 +470,8 @@ pub struct CheckArgs {
     /// Grade again whenever a file in this folder changes
     #[arg(long, value_name = "DIR")]
     pub watch: Option<PathBuf>,
-    /// Command that starts the app (it receives REDIS_URL, SECRET_KEY and PORT) [default: wait until --url answers]
+    /// Command that starts the app (it receives REDIS_URL, SECRET_KEY and PORT) [if omitted: wait until the app at
+    /// --url answers]
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
     /// The Redis to use
@@ -480,10 +485,11 @@ pub struct PracticeArgs {
     /// Loopback address to listen on (port 0: any free port)
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// Password that clients must send [default: a random one] (`ps` shows it to every user of this host)
+    /// Password that clients must send; if you give it here, `ps` shows it to every user on this host [default: a
+    /// random one]
     #[arg(long, value_name = "PASSWORD")]
     pub password: Option<String>,
-    /// Require no password, so that every program and user of this host can connect
+    /// Require no password; every program and user on this host can then connect
     #[arg(long, conflicts_with = "password")]
     pub no_password: bool,
     /// Start empty, and save nothing

@@ -696,7 +696,7 @@ fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     terminal.line("sessiontut serve --stage 1 --listen 127.0.0.1:$PORT");
     terminal.wait_for("Enter again");
     terminal.keys(&["Enter"]);
-    terminal.wait_for("stage 1 holds");
+    terminal.wait_for("stage 1 passed");
     terminal.keys(&["Enter"]);
     terminal.wait_for("Stage 2");
     terminal.keys(&["q"]);
@@ -708,7 +708,7 @@ fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     // The app is still the one of stage 1.
     let screen = terminal.wait_for("Enter again");
     assert!(!screen.contains(shown::START_COMMAND), "{screen}");
-    assert!(!screen.contains("stage 2 holds"), "{screen}");
+    assert!(!screen.contains("stage 2 passed"), "{screen}");
     terminal.keys(&["q"]);
     left(&terminal, 0);
 }

@@ -7,7 +7,7 @@ mod support;
 
 use support::{Home, RedisServer, Terminal};
 
-/// An address where no process listens.
+/// An address where no process is listening.
 const CLOSED: &str = "redis://127.0.0.1:1";
 
 /// Returns a terminal after these command lines were run in it, one after another.

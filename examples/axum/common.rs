@@ -31,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 // region settings
-/// Derives the key that signs cookies from SECRET_KEY, of any length.
+/// Derives the cookie-signing key from SECRET_KEY, which can have any length.
 pub fn signing_key() -> Outcome<Key> {
     let secret =
         env::var("SECRET_KEY").map_err(|_| "SECRET_KEY is not set")?;

@@ -260,7 +260,7 @@ fn is_host(endpoint: Option<&CacheEndpoint>, host: &str) -> bool {
     own.is_some_and(|own| own.eq_ignore_ascii_case(host.trim_end_matches('.')))
 }
 
-/// The ports of the endpoint with this host name, or else of all.
+/// The ports of the endpoint with this host name or, if there is none, of all endpoints.
 fn ports(endpoints: &[&CacheEndpoint], host: &str) -> Option<Vec<u16>> {
     let of = |only: bool| -> Vec<u16> {
         let chosen = endpoints

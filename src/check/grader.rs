@@ -34,10 +34,10 @@ pub(crate) struct Grader {
 /// Called at the beginning of a wait with its reason and its length. Returns a function that shows the time left.
 type OnWait = Box<dyn Fn(&'static str, Duration) -> Box<dyn FnMut(Duration)>>;
 
-/// Whether a check holds, and if not, why.
+/// Whether a check passes, and if not, why.
 pub(crate) type Judged = Result<(), NotHeld>;
 
-/// The result of a check that does not hold.
+/// The result of a check that fails.
 #[derive(Debug)]
 pub(crate) enum NotHeld {
     Fails(Box<Failure>),
@@ -211,9 +211,7 @@ impl Grader {
                 return Ok(name);
             }
         }
-        Err(not_judged(
-            "no cookie was found without which the user is logged out",
-        ))
+        Err(not_judged("no cookie that the login depends on was found"))
     }
 
     /// Whether the page at the end shows that a user is logged in.

@@ -50,7 +50,7 @@ pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)
             }
         }
         let outcome = match judged {
-            Ok(()) => Outcome::Holds,
+            Ok(()) => Outcome::Passes,
             Err(NotHeld::Fails(failure)) => Outcome::Fails(failure),
             Err(NotHeld::NotJudged(why)) => Outcome::NotJudged(why),
         };

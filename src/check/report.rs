@@ -19,7 +19,7 @@ pub(crate) struct CheckResult {
 
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Holds,
+    Passes,
     Fails(Box<Failure>),
     /// The check could not be judged, with the reason.
     NotJudged(String),
@@ -36,30 +36,32 @@ pub(crate) struct Report {
     pub(crate) elapsed: Duration,
 }
 
-/// How many of the checks of a stage hold.
+/// The results of one stage.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct StageResult {
     pub(crate) stage: u8,
+    /// The number of required checks.
     pub(crate) must: usize,
-    pub(crate) held: usize,
+    /// How many of the required checks passed. The others failed or were not judged.
+    pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) advice_failed: usize,
 }
 
 impl CheckResult {
-    /// Whether a check fails that must hold.
+    /// Whether this is a required check that failed.
     pub(crate) fn is_mistake(&self) -> bool {
         self.check.kind == Kind::Must && matches!(self.outcome, Outcome::Fails(_))
     }
 }
 
 impl Report {
-    /// Whether no check fails that must hold.
+    /// Whether no required check failed.
     pub(crate) fn is_ok(&self) -> bool {
         !self.results.iter().any(CheckResult::is_mistake)
     }
 
-    /// Whether any check fails, including advice.
+    /// Whether any check failed, required or advisory.
     pub(crate) fn has_failures(&self) -> bool {
         self.results
             .iter()
@@ -79,8 +81,8 @@ impl Report {
             StageResult {
                 stage,
                 must: must().count(),
-                held: must()
-                    .filter(|result| matches!(result.outcome, Outcome::Holds))
+                passed: must()
+                    .filter(|result| matches!(result.outcome, Outcome::Passes))
                     .count(),
                 failed: must().filter(fails).count(),
                 advice_failed: results()
@@ -95,23 +97,24 @@ impl Report {
     /// Returns the last stage before the first one that fails, or 0.
     fn furthest(&self) -> u8 {
         let stages = self.stages();
-        let held = stages.iter().take_while(|stage| stage.failed == 0);
-        held.last().map_or(0, |stage| stage.stage)
+        let passed = stages.iter().take_while(|stage| stage.failed == 0);
+        passed.last().map_or(0, |stage| stage.stage)
     }
 
-    /// Returns the summary in one sentence, such as "stage 3 holds; in stage 4, 5 of 11 checks hold".
+    /// Returns the summary in one sentence, such as "stage 3 passed; in stage 4, 5 of 11 required
+    /// checks passed".
     pub(crate) fn summary(&self) -> String {
         let stages = self.stages();
         let mut parts = Vec::new();
         match (self.furthest(), stages.first()) {
             (0, _) | (_, None) => {}
-            (last, Some(first)) if last == first.stage => parts.push(format!("stage {last} holds")),
-            (last, Some(first)) => parts.push(format!("stages {} to {last} hold", first.stage)),
+            (last, Some(first)) if last == first.stage => parts.push(format!("stage {last} passed")),
+            (last, Some(first)) => parts.push(format!("stages {} to {last} passed", first.stage)),
         }
         for stage in stages.iter().filter(|stage| stage.failed > 0) {
             parts.push(format!(
-                "in stage {}, {} of {} checks hold",
-                stage.stage, stage.held, stage.must
+                "in stage {}, {} of {} required checks passed",
+                stage.stage, stage.passed, stage.must
             ));
         }
         let not_judged = self
@@ -120,11 +123,14 @@ impl Report {
             .filter(|result| matches!(result.outcome, Outcome::NotJudged(_)))
             .count();
         if not_judged > 0 {
-            parts.push(format!("{not_judged} not judged"));
+            parts.push(format!(
+                "{} in total could not be judged",
+                counted(not_judged, "check")
+            ));
         }
         let advice: usize = stages.iter().map(|stage| stage.advice_failed).sum();
         if advice > 0 {
-            parts.push(format!("{advice} advised"));
+            parts.push(format!("{} failed", counted(advice, "advisory check")));
         }
         parts.join("; ")
     }
@@ -159,7 +165,7 @@ impl Report {
                 .collect();
             let skipped = results
                 .iter()
-                .filter(|result| !matches!(result.outcome, Outcome::Holds))
+                .filter(|result| !matches!(result.outcome, Outcome::Passes))
                 .count()
                 - stage.failed;
             Suite {
@@ -177,6 +183,13 @@ impl Report {
     }
 }
 
+fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
 fn json_of(result: &CheckResult) -> Value {
     let check = result.check;
     let kind = match check.kind {
@@ -187,7 +200,7 @@ fn json_of(result: &CheckResult) -> Value {
         "id": check.id, "stage": check.stage, "kind": kind, "title": check.title, "why": check.why, "lesson": check.lesson,
     });
     match &result.outcome {
-        Outcome::Holds => value["result"] = "holds".into(),
+        Outcome::Passes => value["result"] = "holds".into(),
         Outcome::NotJudged(why) => {
             value["result"] = "not-judged".into();
             value["why"] = why.as_str().into();
@@ -222,7 +235,7 @@ impl Junit<'_> {
     fn texts(result: &CheckResult) -> (Option<String>, Option<String>) {
         let clean = |text: &str| sanitize::lines(text).into_owned();
         match &result.outcome {
-            Outcome::Holds => (None, None),
+            Outcome::Passes => (None, None),
             Outcome::NotJudged(why) => (None, Some(clean(why))),
             Outcome::Fails(failure) => {
                 let lines = failure
@@ -259,7 +272,7 @@ mod tests {
             };
             let outcome = match fails.contains(&check.id) {
                 true => Outcome::Fails(Box::new(failure)),
-                false => Outcome::Holds,
+                false => Outcome::Passes,
             };
             CheckResult { check, outcome }
         };

@@ -206,7 +206,7 @@ fn removes_all(choice: Option<&Arc<Choice>>) -> bool {
     choice.is_some_and(|choice| choice.target.origin == Origin::Practice)
 }
 
-/// Says that the run has ended early, and which keys of the app remain.
+/// Prints that the run has ended early and which keys of the app remain, and returns the error for it.
 fn interrupted(left: &[String]) -> Error {
     ui::check::interrupted(left);
     Error::Interrupted
@@ -229,7 +229,8 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
              out REDIS_URL to use the built-in practice Redis",
         ));
     }
-    let what = "the app may write any keys; at the end, those under sessiontut: are removed, and the others are listed";
+    let what = "the app may write any keys; at the end, its keys under sessiontut: are removed, and its other keys are \
+                listed";
     if !guest::may_write(&choice.target, &mut inspector, what).await? {
         return Err(anyhow!("nothing was written").into());
     }

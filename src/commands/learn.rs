@@ -177,7 +177,7 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
 const NEXT: &[&str] = &[
     "`sessiontut learn --cheat-sheet` prints these rules and all commands",
     "`sessiontut serve` shows the app, and its complete code on the page /source",
-    "`sessiontut login ada`, `visits`, `expire`, `session` and `logout` run each operation in your shell",
+    "`sessiontut login ada`, `visits`, `expire`, `session` and `logout` each run one operation from your shell",
     "`sessiontut drill` lets you practise diagnosis; `sessiontut learn LESSON` repeats a lesson",
 ];
 

@@ -39,11 +39,11 @@ pub fn find(name: &str) -> Option<&'static DrillFault> {
 pub static FAULTS: &[DrillFault] = &[
     DrillFault {
         name: "refused",
-        title: "no process listens on the port",
+        title: "no process is listening on the port",
         cause: Cause::TcpRefused,
         endpoint: refused,
         symptom: "a connection attempt fails at once with an RST",
-        evidence: "the connection is refused at once (RST), so the host is reachable but no process listens on the \
+        evidence: "the connection is refused at once (RST), so the host is reachable but no process is listening on the \
                    port. A firewall that drops packets sends no reply, and a paused server process still accepts \
                    connections",
         look_alikes: ["dropped", "closed", "silent", "max-clients"],
@@ -150,7 +150,7 @@ pub static FAULTS: &[DrillFault] = &[
     },
     DrillFault {
         name: "max-clients",
-        title: "the server has reached its limit of clients",
+        title: "the server has reached its client limit",
         cause: Cause::ServerMaxClients,
         endpoint: without_clients,
         symptom: "the server sends \"max number of clients reached\" as soon as TCP connects",

@@ -58,7 +58,7 @@ pub(crate) enum Key {
     Quit,
 }
 
-/// A key that works here, and a description of one to three words.
+/// A keyboard key that is available at a prompt, with a description of one to three words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub key: Key,

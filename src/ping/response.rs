@@ -141,7 +141,7 @@ impl Response {
     }
 }
 
-/// Whether an error reply says that the server does not have the command, or does not offer it.
+/// Whether an error reply says that the server does not know the command or does not support it.
 pub(super) fn is_unknown_command(error: &str) -> bool {
     let lower = error.to_lowercase();
     !error.starts_with("NOPERM") && (lower.contains("command") || lower.contains("not supported"))

@@ -134,7 +134,7 @@ enum WatchState {
 /// The result of one probe.
 #[derive(Debug)]
 pub(crate) struct ProbeResult {
-    /// The observations of the last climb, with this probe's own PING.
+    /// The observations of the last full run through the layers, with the result of this probe's own PING.
     pub seen: Observations,
     pub verdict: Verdict,
     /// When the probe began.

@@ -22,7 +22,7 @@ const BUFFER: usize = 256 * 1024;
 /// The most fields or members that one command restores.
 const ELEMENTS_PER_COMMAND: usize = 64;
 
-/// The start of the first line; the number changes with the format.
+/// How the first line of a data file begins. The number is the version of the file format.
 const HEADER: &str = "sessiontut practice data 1 ";
 
 /// A complete snapshot that has not replaced the data file yet.

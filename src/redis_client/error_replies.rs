@@ -10,7 +10,7 @@ use crate::ping::causes::Cause;
 pub(crate) struct ErrorReply {
     /// The first word of the reply, or a part of its text in lower case.
     marker: &'static str,
-    /// The cause that `ping` reports for it, which also provides the fixes.
+    /// The cause that `ping` reports for this error reply. The suggested fixes are those of this cause.
     pub cause: Cause,
     /// What the server refuses.
     pub scope: Scope,

@@ -71,7 +71,7 @@ impl RedisFault {
         }
         let (cause, summary) = match error.kind() {
             _ if error.is_connection_refusal() => {
-                (Cause::TcpRefused, "no process listens at the Redis address")
+                (Cause::TcpRefused, "no process is listening at the Redis address")
             }
             _ if error.is_timeout() => (Cause::ServerSilent, "no reply from Redis before the timeout"),
             ErrorKind::Parse => (

@@ -100,8 +100,8 @@ const CONTAINERS: Hosting = Hosting {
 /// <https://render.com/docs/key-value#connecting-to-your-key-value-instance>
 const RENDER_INTERNAL: Hosting = Hosting {
     service: "Render's private network",
-    check: "this is the internal name of a Render Key Value instance, known only to Render services of the same region \
-            and workspace: from elsewhere, use the external URL (rediss://)",
+    check: "use this name only in Render services of the same region and workspace: it is the internal name of a \
+            Render Key Value instance. From elsewhere, use the external URL (rediss://)",
     ..PRIVATE
 };
 
@@ -122,8 +122,9 @@ const SINGLE_WORD: Hosting = Hosting {
 const MEMORYSTORE: Hosting = Hosting {
     service: "Google Cloud Memorystore",
     tls_port: Some(6378),
-    check: "if this is Google Cloud Memorystore, which uses port 6378 for TLS, run this inside the network that is authorized \
-            for the instance (gcloud redis instances describe shows it): the address is known only there",
+    check: "if the server belongs to Google Cloud Memorystore, which uses port 6378 for TLS, run the client inside the \
+            network that is authorized for the instance (gcloud redis instances describe shows it): the address is \
+            known only there",
     ..PRIVATE
 };
 
@@ -142,8 +143,8 @@ const ALL: &[Hosting] = &[
         names: &["*.cache.amazonaws.com", "*.cache.amazonaws.com.cn"],
         service: "Amazon ElastiCache",
         is_aws: true,
-        check: "run this inside the VPC of the cache: only serverless caches with a public endpoint are reachable from \
-                elsewhere",
+        check: "run the client inside the VPC of the cache: only serverless caches with a public endpoint are \
+                reachable from elsewhere",
         ..PRIVATE
     },
     // https://devcenter.heroku.com/articles/connecting-heroku-redis: TLS is required, certificates are self-signed
@@ -165,7 +166,7 @@ const ALL: &[Hosting] = &[
         ],
         service: "Amazon Web Services",
         is_aws: true,
-        check: "run this inside the VPC of the server",
+        check: "run the client inside the VPC of the server",
         ..PRIVATE
     },
     // https://learn.microsoft.com/azure/azure-cache-for-redis/cache-configure#access-ports
@@ -198,8 +199,8 @@ const ALL: &[Hosting] = &[
     Hosting {
         names: &["*.flycast", "fly-*.upstash.io"],
         service: "Fly.io's private network",
-        check: "run this on a Fly Machine of the same organization, or through `fly redis connect` or WireGuard: the \
-                name works only in Fly.io's private network (IPv6)",
+        check: "run the client on a Fly Machine of the same organization, or connect through `fly redis connect` or \
+                WireGuard: the name works only in Fly.io's private network (IPv6)",
         ..PRIVATE
     },
     // https://upstash.com/docs/redis/howto/connectclient: TLS cannot be disabled
@@ -222,8 +223,8 @@ const ALL: &[Hosting] = &[
     Hosting {
         names: &["*.railway.internal"],
         service: "Railway's private network",
-        check: "run this in a container of the same Railway project and environment: the name is known only in its \
-                private network. From elsewhere, use the public URL (REDIS_PUBLIC_URL, *.proxy.rlwy.net)",
+        check: "run the client in a container of the same Railway project and environment: the name is known only in \
+                their private network. From elsewhere, use the public URL (REDIS_PUBLIC_URL, *.proxy.rlwy.net)",
         ..PRIVATE
     },
     // https://docs.railway.com/reference/tcp-proxy
@@ -268,7 +269,8 @@ const ALL: &[Hosting] = &[
     Hosting {
         names: &["*.cluster.local", "*.svc"],
         service: "Kubernetes",
-        check: "run this in a pod of the Kubernetes cluster: the name is known only there. From elsewhere, use kubectl \
+        check: "run the client in a pod of the Kubernetes cluster: the name is known only there. From elsewhere, use \
+                kubectl \
                 port-forward",
         ..CONTAINERS
     },
@@ -276,7 +278,8 @@ const ALL: &[Hosting] = &[
     Hosting {
         names: &["*.internal"],
         service: "a private network",
-        check: "run this inside the private network that the name belongs to: names under .internal (Fly.io, Google \
+        check: "run the client inside the private network that the name belongs to: names under .internal (Fly.io, \
+                Google \
                 Cloud) are known only there",
         ..PRIVATE
     },

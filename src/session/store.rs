@@ -42,9 +42,9 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
         Ok(token)
     }
 
-    /// Starts the session of a new token.
+    /// Starts a session for a new token.
     ///
-    /// MULTI ensures that its key never exists without a TTL.
+    /// MULTI ensures that the token's key never exists without a TTL.
     pub async fn start(&mut self, token: &Token, name: &str) -> RedisResult<()> {
         redis::pipe()
             .atomic() // MULTI … EXEC

@@ -15,7 +15,7 @@ use crate::check::report::{CheckResult, Outcome, Report};
 pub(crate) fn judged(result: &CheckResult) {
     let title = result.check.title;
     match (&result.outcome, result.check.kind) {
-        (Outcome::Holds, _) => told_behind(&format!("{} ", "[ok]".green()), title),
+        (Outcome::Passes, _) => told_behind(&format!("{} ", "[ok]".green()), title),
         (Outcome::Fails(_), Kind::Must) => told_behind(&format!("{} ", "[!!]".red()), title),
         (Outcome::Fails(_), Kind::Advice) => {
             told_behind(&format!("{} ", "[ !]".yellow()), &format!("{title} (advice)"));
@@ -29,8 +29,8 @@ pub(crate) fn stage(stage: u8) {
     answer(&format!("stage {stage}"));
 }
 
-/// Prints failures with their evidence, and the summary. Without `all`, only the first failure: of a check that must hold,
-/// or else of advice.
+/// Prints failures with their evidence, and the summary. Without `all`, prints only the first failure of a required
+/// check or, if there is none, of an advisory check.
 pub(crate) fn report(report: &Report, all: bool) {
     let failures: Vec<&CheckResult> = report
         .results
@@ -52,7 +52,10 @@ pub(crate) fn report(report: &Report, all: bool) {
     }
     answer("");
     if failures.len() > shown.len() {
-        note(&format!("{} more: add --all", failures.len() - shown.len()));
+        note(&format!(
+            "{} more failures: add --all to show them",
+            failures.len() - shown.len()
+        ));
     }
     if let Some(output) = &report.output {
         told(&format!("the output of the app is in {}", output.display()));
@@ -88,7 +91,7 @@ fn failure(result: &CheckResult) {
     );
 }
 
-/// Says that the run was interrupted, and which keys of the app remain.
+/// Prints that the run was interrupted, and which keys of the app remain.
 pub(crate) fn interrupted(left: &[String]) {
     match left {
         [] => note("interrupted"),

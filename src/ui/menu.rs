@@ -66,7 +66,7 @@ pub(crate) fn select(menu: &Menu<'_>, stop: &Stop) -> Result<Selected, Interrupt
     }
 }
 
-/// Removes the menu. If the window has become narrower, the terminal has wrapped some rows.
+/// Removes the menu. Allows for rows that the terminal has wrapped because the window has become narrower.
 fn clear(term: &Term, rows: &[String]) {
     let columns = usize::from(term.size().1).max(1);
     let shown = rows

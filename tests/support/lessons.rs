@@ -24,7 +24,7 @@ A hash holds the visits.
 (integer) -1
 ```
 
-## Let it expire
+## Let the session expire
 
 Give the key 100 seconds.
 

@@ -281,7 +281,7 @@ pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
     // Keys that all users share have no part that could be a name.
     let own = |keys: &[Key], others: &[Key]| keys.iter().find(|key| !others.contains(key)).cloned();
     let (Some(key), Some(other)) = (own(&a, &b), own(&b, &a)) else {
-        return Err(not_judged("a visit uses no key of its own"));
+        return Err(not_judged("a visit uses no key that belongs only to this user"));
     };
     let common: Key = key
         .iter()

@@ -23,7 +23,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     let keys = grader.own_keys(first.keys()).await?;
     let keys = grader.living(&keys).await?;
     if keys.is_empty() {
-        return Err(not_judged("after a visit, there is no key for this user alone"));
+        return Err(not_judged("a visit leaves no key that belongs only to this user"));
     }
     let pause = PAUSE.min(grader.settings().ttl.mul_f64(0.3));
     let mut exchanges = vec![first];
@@ -70,7 +70,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
         return fails(did, "each visit sets the TTL again", got, &all);
     }
     match are_all_old {
-        true => Err(not_judged("no key was found on which the session depends")),
+        true => Err(not_judged("no key that the session depends on was found")),
         false => Ok(()),
     }
 }
@@ -116,7 +116,7 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     match has_own_key {
         true => Ok(()),
         false => Err(not_judged(
-            "the requests of one user use no key that belongs to this user alone",
+            "the requests of one user use no key that belongs only to this user",
         )),
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Waits {
     /// The idle visitor's visit after the TTL, and the name.
     idle: Exchange,
     idle_name: String,
-    /// The number of visits of the idle visitor before the wait.
+    /// How many visits the app had counted for the idle visitor before the wait.
     before: Option<i64>,
     /// The active visitor's visits.
     active: Vec<ActiveVisit>,

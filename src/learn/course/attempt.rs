@@ -21,7 +21,7 @@ struct Task<'t> {
     /// How many more tries may fail before the solution is shown.
     tries_left: usize,
     solution_shown: bool,
-    /// Whether the learner has sent a command, so that the keys may have changed.
+    /// Whether the learner has sent a command. If so, the keys may have changed.
     tried: bool,
 }
 

@@ -18,7 +18,7 @@ use crate::learn::lesson::{DiagramEvent, SequenceDiagram};
 const MOST_PARTICIPANTS: usize = 5;
 
 /// # Errors
-/// Returns the problems, with their rows in the body (from 0).
+/// Returns the problems, with their line numbers in the body, counted from 0.
 pub(super) fn parse(body: &str) -> Result<SequenceDiagram, Vec<Problem>> {
     let mut diagram = Parser::default();
     let mut problems = Vec::new();

@@ -14,7 +14,7 @@ use crate::practice::split;
 /// Parses the body of a `redis` fence: `> COMMAND`, its reply as redis-cli prints it, `! reply: why` and `!> command: why` lines.
 ///
 /// # Errors
-/// Returns the problems, with their rows in the body (from 0).
+/// Returns the problems, with their line numbers in the body, counted from 0.
 pub(super) fn transcript(body: &str, fence: &Fence) -> Result<Transcript, Vec<Problem>> {
     let line = fence.options.line;
     let mut problems = Vec::new();
@@ -137,7 +137,7 @@ pub(super) const MOST_OWN_COMMANDS: usize = 100;
 /// Returns the commands of a `sh run` or `sh try` fence, without `sessiontut`. `left` is how many more the lesson may run.
 ///
 /// # Errors
-/// Returns the problems, with their rows in the body (from 0).
+/// Returns the problems, with their line numbers in the body, counted from 0.
 pub(super) fn own_commands(
     body: &str,
     may_run: MayRun,
@@ -186,7 +186,7 @@ pub(super) fn own_commands(
 /// The body of a `quiz` fence: a question, and its answers as a task list, each followed by `: why`.
 ///
 /// # Errors
-/// Returns the problems, with their rows in the body (from 0).
+/// Returns the problems, with their line numbers in the body, counted from 0.
 pub(super) fn quiz(body: &str) -> Result<Quiz, Vec<Problem>> {
     let mut question = String::new();
     let mut answers: Vec<(usize, Answer)> = Vec::new();

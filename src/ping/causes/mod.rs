@@ -98,11 +98,12 @@ causes! {
     TcpTimeout "tcp.timeout" Tcp "connection attempts get no reply at all" => tcp::timeout;
     TcpRefused "tcp.refused" Tcp "the port is closed, or a firewall rejects the connection" => tcp::refused;
     TcpUnreachable "tcp.unreachable" Tcp "the address is unreachable" => tcp::unreachable;
-    TcpProhibited "tcp.prohibited" Tcp "a firewall or rule blocks the connection" => tcp::prohibited;
+    TcpProhibited "tcp.prohibited" Tcp "a firewall or a routing rule blocks the connection" => tcp::prohibited;
     TcpNoLocalPort "tcp.no_local_port" Tcp "this host has no free local port for the connection" => tcp::no_local_port;
     LocalOpenFiles "local.open_files" Tcp "this process cannot open any more files" => |_| advise(
         "open-files",
-        "raise the limit of open files in the shell or service that runs this (systemd: LimitNOFILE, Docker: --ulimit nofile)",
+        "raise the limit of open files in the shell or service that runs this command (systemd: LimitNOFILE, Docker: \
+         --ulimit nofile)",
     ).command("ulimit -n 1024")
         .and("leak", "check whether a process on this host keeps too many files open")
         .command("cat /proc/sys/fs/file-nr");
@@ -185,7 +186,7 @@ causes! {
             advise("proxy-header", "turn the PROXY protocol off in the proxy in front of Redis (HAProxy: send-proxy; nginx: proxy_protocol on)")
         }
     };
-    ProxyLimited "proxy.limited" Ok "simple commands work, but some Redis commands do not" => |_| {
+    ProxyLimited "proxy.limited" Ok "basic commands work, but some other Redis commands do not" => |_| {
         advise("client", "avoid transactions (MULTI), databases other than 0 (SELECT) and INFO, or connect to Redis \
                 directly")
     };
@@ -226,7 +227,7 @@ causes! {
     ClusterPartial "cluster.partial" Ok "some slots of the cluster have no node" => role::cluster_partial;
     ClusterUnreachableNodes "cluster.unreachable_nodes" Server
         "the cluster announces node addresses that cannot be reached from here" => role::unreachable_nodes;
-    DbIndex "db.index" Server "the server has no database with that number" => role::db_index;
+    DbIndex "db.index" Server "the server has no database with the number in the URL" => role::db_index;
 
     // The latency
     LatencyHigh "latency.high" Ok "round trips are slow" => server::slow;

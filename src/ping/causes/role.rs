@@ -165,8 +165,8 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         )
         .redis_cli(at, "CONFIG GET cluster-preferred-endpoint-type");
     }
-    let announce = "configure the nodes to announce addresses that clients can reach (cluster-announce-ip), or run this \
-                    inside their network";
+    let announce = "configure the nodes to announce addresses that clients can reach (cluster-announce-ip), or run the \
+                    client inside their network";
     let is_refused = |result: &DialResult| matches!(result, DialResult::Refused);
     let refused: BTreeSet<String> = failed()
         .filter(|dial| is_refused(&dial.result) && !is_loopback(&dial.to))

@@ -125,7 +125,8 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let firewall = advise(
         "firewall",
         format!(
-            "check the firewalls on the server and on the way for a rule that drops packets to TCP port {port}"
+            "check the firewalls on the server, and those between it and this host, for a rule that drops packets to \
+             TCP port {port}"
         ),
     );
     let route = route(
@@ -140,14 +141,15 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let outside_network = (at.nearness() == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-network",
-            "if this host is not in the server's network, run this inside it, or through a VPN or a tunnel: the address is \
-             private, and this host reaches it only by its default route",
+            "if this host is not in the server's network, run the client inside that network, or connect through a VPN \
+             or a tunnel. The address is private, and this host's only route to it is the default route",
         )
     });
     advise(
         "host",
-        "check that the address is right and that the host is up: if ping gets replies, a firewall or a full accept queue \
-         drops the packets; otherwise, the host is down, there is no route to it, or a firewall drops ping too",
+        "check that the address is right and that the host is up. If the system's `ping` command gets replies, a \
+         firewall or a full accept queue is dropping the packets. If not, the host is down, there is no route to it, \
+         or a firewall also drops ICMP",
     )
     .command(format!("ping -c 3 {}", at.numeric_host()))
     .and_all(
@@ -194,9 +196,9 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
     let outside_vpc = (at.nearness() == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-vpc",
-            "if this host is outside the VPC of the cache, run this inside it, on an EC2 instance (or through a VPN, VPC \
-             peering or a tunnel): ElastiCache is reachable only from there. If it is in another subnet of that VPC, \
-             continue with the next step",
+            "if this host is outside the VPC of the cache, run the client on an EC2 instance in that VPC, or connect \
+             through a VPN, VPC peering or a tunnel: ElastiCache is reachable only from there. If this host is in \
+             another subnet of that VPC, continue with the next step",
         )
     });
     security_group(at)
@@ -225,7 +227,8 @@ fn other_region(at: &FixContext) -> Option<Fixes> {
         advise(
             "region",
             format!(
-                "use a cache in {own}, the region of this instance, or run this in {named}: the name belongs to a cache in {named}"
+                "use a cache in {own}, the region of this instance, or run the client in {named}: the name belongs to \
+                 a cache in {named}"
             ),
         )
     })
@@ -281,7 +284,8 @@ fn refused_here(at: &FixContext) -> Fixes {
     {
         advise(
             "container",
-            "if this runs in a container, localhost means the container itself: use the Redis server's host name",
+            "if you are running this command in a container, localhost means the container itself: use the Redis \
+             server's host name",
         )
     } else {
         advise(
@@ -307,7 +311,7 @@ fn refused_here(at: &FixContext) -> Fixes {
     };
     host.and(
         "server",
-        "check whether a Redis server runs on this host, and what its state is",
+        "check whether a Redis server is running on this host, and what state it is in",
     )
     .command("ps -o pid,stat,args -C redis-server,valkey-server")
     .and(
@@ -331,7 +335,8 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
     .and("host", "check the host name and port in the URL")
     .and(
         "firewall",
-        "check the firewalls on the server and on the way: a rule that rejects with a TCP reset looks the same",
+        "check the firewalls on the server, and those between it and this host: a rule that rejects with a TCP reset \
+         looks the same",
     )
 }
 

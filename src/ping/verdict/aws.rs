@@ -100,7 +100,8 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     let needs = answer.needs();
     if assessment.outcome == Outcome::Unknown && !needs.is_empty() {
         let text = format!(
-            "allow your AWS user or role {}, and run this again: these permissions only read (sessiontut ping --aws-policy prints \
+            "allow your AWS user or role {}, and run the same command again: these permissions only read (sessiontut \
+             ping --aws-policy prints \
              the whole policy)",
             needs.join(", ")
         );

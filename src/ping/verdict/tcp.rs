@@ -189,14 +189,14 @@ fn refusal(seen: &Observations, to: &Endpoint) -> String {
         .and_then(|this_host| this_host.listeners.as_ref());
     let (ip, port) = (address.ip(), address.port());
     match listeners.map(Vec::as_slice) {
-        Some([]) => format!("no process on this host listens on port {port} ({ip} is this host itself)"),
+        Some([]) => format!("no process on this host is listening on port {port} ({ip} is this host itself)"),
         Some(all) if !all.iter().any(|listener| listener.covers(ip)) => {
             let others: Vec<_> = all
                 .iter()
                 .map(|other| format!("{} listens on {}", process_name(other), other.address))
                 .collect();
             format!(
-                "no process listens on {to}: on this host, {}",
+                "no process is listening on {to}: on this host, {}",
                 others.join(" and ")
             )
         }
@@ -349,7 +349,7 @@ pub(super) fn judge_open_files(seen: &Observations) -> Option<Finding> {
     })
 }
 
-/// Reports whether the provider's TLS port accepts connections.
+/// Reports whether the port that the server's provider uses for TLS accepts connections.
 fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     let service = Hosting::of(target.host()?)?.service;
     let dial = seen.tcp.other_port.as_ref()?;
@@ -379,7 +379,8 @@ pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     })
 }
 
-/// Whether this host blocked all retransmitted SYNs. The counter also includes packets of other programs.
+/// Whether this host blocked all retransmitted SYNs. The kernel's counter of blocked packets also includes those of
+/// other programs, so it may be higher than the number of SYNs.
 fn is_blocked_here(seen: &Observations) -> bool {
     let retransmitted = seen.tcp.dials.iter().map(|dial| match dial.result {
         DialResult::Timeout { syns } => u64::from(syns.unwrap_or(2)).saturating_sub(1),

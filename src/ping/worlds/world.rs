@@ -33,7 +33,8 @@ macro_rules! parts {
 }
 
 parts! {
-    /// The host in the URL. Lookups and connection attempts are made up for all but the first.
+    /// The host in the URL. For all of them except `Here`, the results of lookups and connection attempts are
+    /// simulated.
     Host {
         Here,
         Elsewhere,

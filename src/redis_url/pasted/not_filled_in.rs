@@ -81,8 +81,8 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     }
     if ASTERISKS.is_match(password) {
         return error(
-            "the password is only a row of asterisks, which hides the real one: it was not filled in".into(),
-            "copy the password itself from where it is stored, and percent-encode it in the URL",
+            "the password in the URL is a row of asterisks, a placeholder that was not filled in".into(),
+            "copy the real password from the place where you keep it, and percent-encode it in the URL",
         );
     }
     let (what, placeholder) = parts.into_iter().find(|(_, part)| PLACEHOLDER.is_match(part))?;

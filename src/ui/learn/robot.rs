@@ -75,7 +75,7 @@ impl Robot {
             parts.push(format!("{} failed", counted(tally.failed_commands, "command")));
         }
         if tally.skipped > 0 {
-            parts.push(format!("{} skipped", tally.skipped));
+            parts.push(format!("{} skipped", counted(tally.skipped, "block")));
         }
         if !errors.is_empty() {
             parts.push(format!("{} in lesson files", counted(errors.len(), "error")));

@@ -118,7 +118,7 @@ pub(crate) async fn recovers_without_a_restart(grader: &mut Grader) -> Judged {
             let expected = format!("logins work within {} s", RECOVER_WITHIN.as_secs());
             let got = silence.last.http_lines().join("; ");
             fails(
-                "Redis was silent, and answers again",
+                "Redis did not reply for a while, but now replies again",
                 expected,
                 got,
                 &[&silence.last],

@@ -49,7 +49,8 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     match has_overlapped {
         true => Ok(()),
         false => Err(not_judged(
-            "a visit and a logout did not overlap at Redis: the logout sends nothing, or waits for the visit",
+            "a visit and a logout did not overlap at Redis: the logout sends no commands, or waits until the visit is \
+             complete",
         )),
     }
 }
@@ -142,7 +143,7 @@ async fn hold_across_logout(
     let used = grader.own_keys(used).await?;
     let now = grader.living(&used).await?;
     let revived: Vec<Key> = now.into_iter().filter(|key| !between.contains_key(key)).collect();
-    let did = "a visit that was held at Redis while the user logged out";
+    let did = "a visit that was delayed at Redis while the user logged out";
     let expected = "the session stays ended";
     let shown = Exchange {
         commands: grader.proxy()?.since(start),

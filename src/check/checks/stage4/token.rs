@@ -140,7 +140,7 @@ pub(crate) async fn brought_token_is_not_adopted(grader: &mut Grader) -> Judged 
         return Ok(());
     }
     let did = format!("logged in with the made-up cookie {cookie}={planted}");
-    let got = "the session has the token that the client brought along";
+    let got = "the session has the token that the client chose";
     fails(did, "a new token", got, &[&login, &home])
 }
 
@@ -221,7 +221,7 @@ pub(crate) async fn key_is_not_the_token(grader: &mut Grader) -> Judged {
         if parts.any(|part| part.len() >= SHORTEST && value.contains(part)) {
             return fails(
                 "a visit",
-                "a key that cannot be computed into the cookie",
+                "a key from which the cookie cannot be computed",
                 format!("the key {text}"),
                 &[&home],
             );
@@ -235,7 +235,7 @@ pub(crate) async fn output_contains_no_token(grader: &mut Grader) -> Judged {
     const SHORTEST: usize = 16;
     let Some(app) = &grader.app else {
         return Err(not_judged(
-            "the app was not started by this program, so its output is not known",
+            "the app was not started by this program, so its output cannot be checked",
         ));
     };
     let output = app.output();
