@@ -718,7 +718,7 @@ fn complete_files_are_shown_and_left_without_leaving_the_lesson() {
     let home = Home::new();
     let terminal = Terminal::shell(&home, 80, 24, &[]);
     terminal.line("clear; sessiontut learn 1 --lang rust");
-    let mut press = |wanted: &str, key: &str| {
+    let press = |wanted: &str, key: &str| {
         terminal.wait_for(wanted);
         terminal.keys(&[key]);
     };

@@ -245,9 +245,13 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
         })
         .facts(on_the_second_connection(seen))
         .facts(match &seen.experiments.other_protocol {
-            Some(Experiment::ClientHello { result, .. }) if matches!(result, TlsResult::Closed | TlsResult::NotTls) => {
-                Some("the port does not speak TLS either: a ClientHello on another connection got no TLS reply".into())
-            }
+            Some(Experiment::ClientHello {
+                result: TlsResult::Closed | TlsResult::NotTls,
+                ..
+            }) => Some(
+                "the port does not speak TLS either: a ClientHello on another connection got no TLS reply"
+                    .into(),
+            ),
             _ => None,
         })
         .facts(is_tls_untested.then(|| {
