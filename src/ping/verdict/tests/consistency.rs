@@ -345,7 +345,7 @@ impl Run<'_> {
             .host()
             .is_some_and(|host| host.contains(".amazonaws.com"));
         let this_host = self.seen.this_host.as_ref();
-        is_named || this_host.is_some_and(|this_host| this_host.instance.is_some())
+        is_named || this_host.is_some_and(|this_host| this_host.instance.is_some()) || self.seen.aws.is_some()
     }
 
     fn fixes(&self) -> Vec<(Cause, &Fix)> {
