@@ -70,7 +70,7 @@ fn note_unused_variables() {
         Err(_) => "give its URL with --redis".to_owned(),
     };
     ui::note(&format!(
-        "only ping uses REDIS_HOST; to use that Redis here, {advice}"
+        "only `ping` uses REDIS_HOST; to use that Redis with this command, {advice}"
     ));
 }
 

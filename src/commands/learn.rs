@@ -280,7 +280,7 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
         }
         Ok(Removed::None) => {
             ui::told(&format!("{what} from the beginning"));
-            ui::note("a learner is using the keys right now, so they have not been removed");
+            ui::note("another learner is using the keys at the moment, so they have not been removed");
             Exit::Ok
         }
         Err(SendError::Interrupted(_)) => Exit::Interrupted,

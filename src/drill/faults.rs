@@ -104,7 +104,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::TlsNotOffered,
         endpoint: || served("rediss", "", ServerOptions::default()),
         symptom: "a TLS handshake gets no reply, but PING without TLS returns PONG",
-        evidence: "the ClientHello gets no reply, because Redis waits for a newline that it does not contain, but \
+        evidence: "the ClientHello gets no reply, because Redis is waiting for a newline, which a ClientHello does not \
+                   contain, but \
                    PING without TLS on a second connection works: the URL must start with redis://",
         look_alikes: ["tls-only", "silent", "expired-certificate", "wrong-name"],
     },
@@ -164,7 +165,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::ServerLoading,
         endpoint: || with_fault(SimulatedFault::Loading),
         symptom: "PING returns LOADING at once",
-        evidence: "PING returns LOADING: the server has just started, and will work once its data is in memory",
+        evidence: "PING returns LOADING: the server has just started, and will accept commands once its data is in \
+                   memory",
         look_alikes: ["slow", "silent", "replica", "max-clients"],
     },
     DrillFault {

@@ -43,7 +43,7 @@ pub(crate) enum AttachError {
     Start(#[source] io::Error),
     /// Another process holds the lock, but no server answered before the deadline.
     #[error(
-        "another sessiontut process runs the practice Redis but does not answer; end that process, or try again"
+        "another sessiontut process is running the practice Redis but does not answer; end that process, or try again"
     )]
     NoReply,
 }

@@ -36,7 +36,7 @@ impl RedisFault {
     /// Creates a fault for a reply that did not arrive before the timeout.
     pub(crate) fn no_answer(after: Duration) -> Self {
         let summary = format!(
-            "no reply from Redis within {} ms: it is stopped, blocked or very slow",
+            "no reply from Redis within {} ms, so Redis is stopped, blocked or very slow",
             after.as_millis()
         );
         Self::new(Cause::ServerSilent, summary, None, &FixContext::unknown())
@@ -71,7 +71,7 @@ impl RedisFault {
         }
         let (cause, summary) = match error.kind() {
             _ if error.is_connection_refusal() => {
-                (Cause::TcpRefused, "no process is listening at the Redis address")
+                (Cause::TcpRefused, "no process is listening on the Redis address")
             }
             _ if error.is_timeout() => (Cause::ServerSilent, "no reply from Redis before the timeout"),
             ErrorKind::Parse => (
@@ -84,7 +84,7 @@ impl RedisFault {
             }
             _ => (
                 Cause::ProtoClosed,
-                "Redis closed the connection before it replied; the command may have been executed, so it is not repeated",
+                "Redis closed the connection without a reply; the command may have been executed, so it is not repeated",
             ),
         };
         Self::new(cause, summary, Some(error.to_string()), context)
@@ -138,8 +138,9 @@ impl RedisFault {
             command: None,
             undo: None,
         };
-        let summary =
-            format!("Redis does not support {command}, which sessions need: it was renamed or disabled");
+        let summary = format!(
+            "Redis does not support {command}, which sessions need; the command was renamed or disabled"
+        );
         Self {
             reconnect: false,
             fixes: vec![fix],
@@ -149,7 +150,7 @@ impl RedisFault {
 
     /// The server does not have a command that a session needs.
     pub(crate) fn missing_command(name: &str, context: &FixContext) -> Self {
-        let evidence = format!("COMMAND INFO does not know {name}");
+        let evidence = format!("COMMAND INFO does not list {name}");
         Self::unsupported(Some(name), evidence, context)
     }
 

@@ -109,9 +109,9 @@ const RENDER_INTERNAL: Hosting = Hosting {
 /// <https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>
 const SINGLE_WORD: Hosting = Hosting {
     service: "a container network",
-    check: "a name without a dot is usually the name of a container or service (Docker Compose, Kubernetes): it is \
-            known only to containers on the same network (docker network inspect) or pods in the same namespace. \
-            From the host itself, use localhost and the published port",
+    check: "a name without a dot usually belongs to a container or service (Docker Compose, Kubernetes), and is known \
+            only to containers on the same network (docker network inspect) or pods in the same namespace. From the \
+            host itself, use localhost and the published port",
     ..CONTAINERS
 };
 
@@ -183,8 +183,8 @@ const ALL: &[Hosting] = &[
         names: &["*.redis.azure.net", "*.redisenterprise.cache.azure.net"],
         service: "Azure Managed Redis",
         tls_port: Some(10_000),
-        check: "check the public network access and the private endpoints of the instance in the Azure portal; it \
-                listens on port 10000, with TLS unless that was disabled",
+        check: "check the public network access and the private endpoints of the instance in the Azure portal; the \
+                instance listens on port 10000, with TLS unless TLS was disabled",
         ..PUBLIC
     },
     // https://redis.io/docs/latest/operate/rc/security/database-security/block-public-endpoints/
@@ -260,7 +260,8 @@ const ALL: &[Hosting] = &[
             "host.minikube.internal",
         ],
         service: "the host, as its containers see it",
-        check: "use this name only inside a container: it means the host that runs the container. On the host itself, \
+        check: "use this name only inside a container, where it means the host that runs the container. On the host \
+                itself, \
                 use localhost; with Docker Engine on Linux, start the container with \
                 --add-host=host.docker.internal:host-gateway",
         ..CONTAINERS

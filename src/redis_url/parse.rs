@@ -60,7 +60,7 @@ fn check_surroundings(text: &str) -> Result<(), UrlError> {
     }
     if trimmed.starts_with(['"', '\'', '`', '\u{201c}', '<']) {
         return Err(invalid(
-            "the URL is in quotes: they belong in the shell command, not in the value",
+            "the URL is in quotes, which belong in the shell command, not in the value",
         ));
     }
     if trimmed.len() < text.len() {

@@ -231,7 +231,7 @@ fn nested(text: &str) -> Option<Meaning> {
     let message = if inner_scheme == "tcp" {
         schemes::SERVICE_LINK
     } else {
-        "there is a URL inside the URL: the variable for the host (such as REDIS_HOST) probably holds a whole URL"
+        "there is a URL inside the URL: the variable for the host (such as REDIS_HOST) probably contains a whole URL"
     };
     Some(Meaning {
         error: Some(invalid(message)),

@@ -83,7 +83,8 @@ pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user
         let mut notes = Vec::new();
         if address.ip().is_unspecified() {
             notes.push(format!(
-                "the server listens on all addresses of this host: from another computer, open port {port} at one of them"
+                "the server is listening on all addresses of this host: from another computer, open port {port} at one \
+                 of these addresses"
             ));
         }
         return HowToOpen { url: here, notes };

@@ -147,7 +147,7 @@ impl SessionStream {
                 (vec![Event::default().event("look").data(look.to_string())], false)
             }
             Ok(None) if self.visitor.outlives_its_hash() => {
-                let text = "The key has expired: the next visit counts from 1";
+                let text = "The key has expired, so the next visit counts from 1";
                 (vec![event("gone", text)], false)
             }
             Ok(None) => {

@@ -56,10 +56,10 @@ impl Identity {
 
 const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key or for another stage, or \
                              another application on this host has set it (in that case, start this one with --cookie-name)";
-const TOO_OLD: &str = "it is older than --max-age";
+const TOO_OLD: &str = "the cookie is older than --max-age";
 const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; another stage or another application on this \
                            host has set it (in that case, start this one with --cookie-name)";
-const NO_SESSION: &str = "it looks like a token, but its session does not exist, or no longer exists";
+const NO_SESSION: &str = "the cookie looks like a token, but there is no session for this token (any more)";
 
 impl Sessions {
     /// Counts a visit of the session that belongs to the first valid cookie, in one round trip.

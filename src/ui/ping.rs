@@ -76,7 +76,7 @@ impl<'a> ProgressDisplay<'a> {
                 self.spinner.start("staying idle".into(), *until);
             }
             ModeEvent::Dropped => {
-                self.note("a connection did not survive the idle time; trying a new one");
+                self.note("a connection was lost during the idle time; trying a new connection");
             }
             ModeEvent::Missed | ModeEvent::Attempt(..) => {}
             ModeEvent::Pong(number, took) => {
@@ -352,12 +352,12 @@ fn event_text(event: &WatchEvent) -> String {
         }
         WatchEvent::Address { from, to } => format!("the connection leads to {to} now, no longer to {from}"),
         WatchEvent::RunId => {
-            "the run id has changed: the server was restarted, or another one has taken its place".into()
+            "the run ID has changed, so the server was restarted or replaced by another server".into()
         }
         WatchEvent::Name { to } => {
             let to: Vec<_> = to.iter().map(ToString::to_string).collect();
             format!(
-                "the host name leads to {} now, but the connection still leads to the old address",
+                "the host name now resolves to {}, but the connection still leads to the old address",
                 to.join(", ")
             )
         }

@@ -15,10 +15,11 @@ pub(super) fn required(at: &FixContext) -> Fixes {
     if at.target.warnings.contains(&UrlWarning::UserWithoutPassword) {
         return advise(
             "password",
-            "if the part of the URL before the @ is the password, give it as the password (this command asks for it)",
+            "if the part of the URL before the @ is the password, use it as the password (this command asks for the \
+             password)",
         )
         .try_command(with_password(None))
-        .and("password", "if it is a user name, add that user's password")
+        .and("password", "if that part is a user name, add the user's password")
         .try_command(with_password(at.target.user.clone()));
     }
     let (url, with_user) = (
@@ -26,14 +27,15 @@ pub(super) fn required(at: &FixContext) -> Fixes {
         url_with_login(at.target, "USER:PASSWORD"),
     );
     let source = if at.provider().is_some() {
-        "the provider's console shows it"
+        "see the provider's console"
     } else {
-        "on the Redis host, it is requirepass in redis.conf"
+        "on the Redis host, requirepass in redis.conf"
     };
     advise(
         "password",
         format!(
-            "log in with the password ({source}). This command asks for it, and other users do not see it in `ps`. If the \
+            "log in with the password ({source}). This command asks for the password, so other users do not see it in \
+             `ps`. If the \
              login works, add the password to the application's REDIS_URL too, percent-encoded: {url}"
         ),
     )
@@ -52,7 +54,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     if target.user.is_some() && at.reply_contains("wrong number of arguments") {
         return advise(
             "user",
-            "remove the user name: servers before Redis 6 have only a password",
+            "remove the user name, because servers before Redis 6 have only a password",
         )
         .try_command(at.ping_to(|target| target.user = None));
     }
@@ -83,7 +85,8 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     });
     let enter = advise(
         "password",
-        "try the password again, as it is (this command asks for it); in a URL, percent-encode special characters once",
+        "try the password again without percent-encoding (this command asks for the password); in a URL, \
+         percent-encode special characters once",
     )
     .try_command(at.ping(""));
     let elasticache = if at.is_aws() {
@@ -119,7 +122,7 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
         .and(
             "server",
             "if the server should have a password, set one (requirepass, or an ACL user): until then, every client can \
-             use it",
+             use the server",
         )
 }
 
@@ -155,7 +158,7 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
             " (in ElastiCache; the id of the user may differ from its name)".to_owned(),
         )
     } else if missing.keys == Access::Unknown {
-        let refused = "if the user may use all keys already, Redis refuses the second command";
+        let refused = "if the user may already use all keys, Redis refuses the second command";
         (line, format!(" ({refused}; {ADMIN_LOGIN})"))
     } else {
         (line, format!(" ({ADMIN_LOGIN})"))
@@ -180,8 +183,8 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     }
     fixes.and(
         "acl",
-        "save the change on the server, on every node of a cluster: ACL SAVE if it has an aclfile, otherwise CONFIG \
-         REWRITE",
+        "save the change on the server, or on every node of a cluster, with ACL SAVE if the server has an aclfile, \
+         otherwise with CONFIG REWRITE",
     )
 }
 

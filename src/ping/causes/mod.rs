@@ -136,8 +136,8 @@ causes! {
         => tls::client_certificate;
     TlsStalled "tls.stalled" Tls "the TLS handshake starts but never completes" => |at| {
         mtu(at)
-            .and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the way")
-            .and("proxy", "check whether a proxy on the way has lost its backend")
+            .and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the path")
+            .and("proxy", "check whether a proxy on the path can still reach its backend")
             .after(tcp::forwarder(at))
     };
     TlsExpiresSoon "tls.expires_soon" Ok "the certificate expires soon" => |_| {
@@ -172,7 +172,7 @@ causes! {
 
     ProtoUnexpected "proto.unexpected" Server "the server sends replies that belong to other requests" => |_| {
         advise("proxy", "connect to Redis without the proxy in between, and compare")
-            .and("proxy", "check the proxy: it must keep the replies of each connection in order")
+            .and("proxy", "check the proxy, which must keep the replies of each connection in order")
     };
 
     // A proxy in front of Redis
@@ -194,7 +194,7 @@ causes! {
     // The path
     PathIdle "path.idle" Tcp "a working connection is dropped while it is idle" => tcp::dropped;
     PathMtu "path.mtu" Tcp "small packets get through, but large ones are lost on the way" => |at| {
-        mtu(at).and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the way")
+        mtu(at).and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the path")
     };
 
     // The server

@@ -45,7 +45,7 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
     } else {
         advise(
             "url",
-            "use this URL, which is probably what you meant, also where the application's REDIS_URL is set",
+            "use this URL, which is probably what you meant, and correct the application's REDIS_URL in the same way",
         )
         .command(format!("export REDIS_URL={}", shell_quoted(url)))
     })
@@ -163,7 +163,7 @@ fn local_resolver(at: &FixContext) -> Option<Fixes> {
         advise(
             "local-resolver",
             format!(
-                "start the resolver of this host (systemd-resolved, dnsmasq): nothing answers on {address}"
+                "start the resolver of this host (systemd-resolved, dnsmasq), because nothing answers on {address}"
             ),
         )
         .command("ss -lunp 'sport = :53'"),
@@ -180,8 +180,8 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
     let fixes = if at.name_servers().iter().any(is_refused) {
         advise(
             "name-server",
-            "check whether the name server resolves another name. If it refuses that one too, allow queries from this host \
-             on it (BIND: allow-query, allow-recursion); if not, it may not serve this name",
+            "check whether the name server resolves another name. If it also refuses the other name, configure it to \
+             allow queries from this host (BIND: allow-query, allow-recursion). If not, it may not serve this name",
         )
         .command("getent hosts example.com")
         .and_all(resolver)
@@ -189,7 +189,8 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
     } else {
         resolver.and(
             "name-server",
-            "read the log of the name server: it may not reach the servers that know the name, or DNSSEC may fail",
+            "read the log of the name server, which may not reach the servers for this name, or may reject their \
+             DNSSEC signatures",
         )
     };
     fixes.after(private_name(at))
@@ -217,8 +218,8 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
         Some(completed) => advise(
             "search",
             format!(
-                "if {0} is the right server, use this full name in the URL, so that search domains do not matter; if it is \
-                 not, use the full name of the right one",
+                "if {0} is the right server, use this full name in the URL, so that search domains have no effect. If \
+                 not, use the full name of the right server",
                 completed.name
             ),
         ),
@@ -239,13 +240,14 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
         let name = if at.target.tls { name.as_str() } else { "" };
         advise(
             "address",
-            format!("check this address again, with more time: {address} may only have lost a packet, or be starting"),
+            format!("check this address again, with more time: a packet may have been lost, or the server at {address} \
+                     may still be starting"),
         )
         .command(at.ping_with(&at.target.of_primary(&address, port), &format!("--timeout 10 {name}")))
     });
     let remove = format!(
-        "if it still fails, find out which server has this address: start that server again, or remove the address from the \
-         DNS records of {} if no server should have it",
+        "if it still fails, find out which server has this address. Start that server again or, if no server should \
+         have this address, remove it from the DNS records of {}",
         shell_quoted(at.host())
     );
     advise("records", remove).after(look)
@@ -324,7 +326,8 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
         .any(|word| matches!(word, "dns" | "resolve"));
     let text = if uses_dns {
         format!(
-            "put dns first in line {number} of /etc/nsswitch.conf: another source ends the lookup before it"
+            "put dns first in line {number} of /etc/nsswitch.conf, because another source ends the lookup before DNS \
+             is queried"
         )
     } else {
         format!(
@@ -364,9 +367,11 @@ fn private_zone(at: &FixContext, fixes: Fixes) -> Fixes {
     fixes.and(
         "private-zone",
         if at.is_aws() {
-            "if the name is in a private zone, look it up from an instance in its VPC: it is known only there"
+            "if the name is in a private zone, look up the name from an instance in the VPC of the zone, because it is \
+             known only there"
         } else {
-            "if the name is in a private zone, look it up from inside that network (or through its VPN): it is known \
+            "if the name is in a private zone, look up the name from inside that network (or through its VPN): it is \
+             known \
              only there"
         },
     )

@@ -42,7 +42,7 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
         // This address means another host here.
         Some((host, port)) if is_loopback_name(&host) => advise(
             "primary",
-            format!("on the replica's host, check that the primary runs on port {port}"),
+            format!("on the replica's host, check that the primary is running on port {port}"),
         )
         .command(at.ping_at(&host, port)),
         _ => match primary(at) {
@@ -77,7 +77,10 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
             .iter()
             .map(|name| sanitize::excerpt(name.as_bytes(), 60))
             .collect();
-        let text = format!("use a name that the Sentinel knows: {}", known.join(", "));
+        let text = format!(
+            "use the name of a primary that the Sentinel watches: {}",
+            known.join(", ")
+        );
         return advise("name", text);
     }
     let Some(primary) = &at.seen.server.sentinel_primary else {
@@ -118,14 +121,16 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
 
 pub(super) fn cluster_down(at: &FixContext) -> Fixes {
     if at.seen.server.failing_slots() == Some(SLOTS.into()) {
-        return check_cluster(at, "check which nodes and slots this node knows")
+        return check_cluster(at, "check which nodes and slots this node has in its configuration")
             .and(
                 "create",
-                "if the cluster is new, create it from all its nodes (redis-cli --cluster create): this assigns the slots",
+                "if the cluster is new, create it from all its nodes (redis-cli --cluster create), which assigns the \
+                 slots",
             )
             .and(
                 "nodes-conf",
-                "if it worked before, this node was reset (CLUSTER RESET) or lost its nodes.conf: restore that file, or add \
+                "if the cluster worked before, this node was reset (CLUSTER RESET) or lost its nodes.conf: restore \
+                 that file, or add \
                  the node to the cluster again (redis-cli --cluster add-node)",
             );
     }
@@ -181,7 +186,7 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         advise(
             "node",
             format!(
-                "start the node again; its host refuses connections: {}",
+                "start the node again, because its host refuses connections: {}",
                 joined(refused)
             ),
         )

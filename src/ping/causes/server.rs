@@ -33,7 +33,8 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
 /// A proxy accepts requests, but cannot use the Redis server behind it.
 pub(super) fn no_backend(at: &FixContext) -> Fixes {
     let backend = if at.reply_contains("noauth") {
-        "configure the password of the Redis server behind the proxy in the proxy: it accepts the password of clients, but \
+        "in the proxy, configure the password of the Redis server behind it: the proxy accepts the password of \
+         clients, but \
          sends none"
     } else {
         "in the configuration of the proxy, find the address of its backend; on that host, check that Redis is running, and \
@@ -48,7 +49,7 @@ pub(super) fn no_backend(at: &FixContext) -> Fixes {
         let host = at.numeric_host();
         advise(
             "server",
-            format!("on {host}, find out which proxy listens on the port"),
+            format!("on {host}, find out which proxy is listening on the port"),
         )
         .command(listener_command(at))
     });
@@ -60,8 +61,11 @@ pub(super) fn no_backend(at: &FixContext) -> Fixes {
 
 pub(super) fn closed(at: &FixContext) -> Fixes {
     if at.seen.unanswered() == Some("SELECT") && !at.seen.second_connection_works() {
-        return advise("db", "use database 0: many proxies have only this one")
-            .try_command(at.ping_to(|target| target.db = 0));
+        return advise(
+            "db",
+            "use database 0, because many proxies have no other database",
+        )
+        .try_command(at.ping_to(|target| target.db = 0));
     }
     if at.seen.fails_only_on_first_connection() {
         return one_of_several_servers();
@@ -94,7 +98,8 @@ fn listener(at: &FixContext) -> Option<Fixes> {
     (!is_known && at.provider().is_none()).then(|| {
         advise(
             "server",
-            "on the server's host, check which process listens on the port: Redis itself, a proxy, the forwarded port of a \
+            "on the server's host, check which process is listening on the port: Redis itself, a proxy, the forwarded \
+             port of a \
              container, or another program",
         )
         .command(listener_command(at))
@@ -126,13 +131,14 @@ fn proxy(at: &FixContext) -> Fixes {
     let whose = if at.provider().is_some() {
         "if a proxy or load balancer is on the way"
     } else {
-        "if a proxy or load balancer listens there"
+        "if a proxy or load balancer is listening on the port"
     };
     advise(
         "proxy",
         format!(
             "{whose}, check that its backend answers, and that its connection limit is not reached (HAProxy: maxconn). A \
-             forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if nothing listens behind it"
+             forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if no process is \
+             listening behind it"
         ),
     )
     .and(
@@ -146,7 +152,7 @@ fn proxy(at: &FixContext) -> Fixes {
 fn one_of_several_servers() -> Fixes {
     advise(
         "backend",
-        "try again, and check each server behind the proxy or load balancer: one may be at fault",
+        "try again, and check each server behind the proxy or load balancer, because one of them may be at fault",
     )
     .and(
         "server",
@@ -167,7 +173,8 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         Refusal::Quota => advise(
             "quota",
             "check the usage and the limits of the plan in the provider's console; then wait until the quota is reset, or \
-             change the plan. Check which client uses it up: one that retries in a loop continues to do so",
+             change the plan. Check which client uses up the quota: a client that retries in a loop would use up the \
+             new quota, too",
         ),
         Refusal::Endpoint if !at.target.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
             advise("tls", "use TLS: change redis:// to rediss:// in the URL")
@@ -180,12 +187,12 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         ),
         Refusal::Command => advise(
             "command",
-            "the server does not offer this command: check which commands it supports, or whether rename-command \
+            "the server does not support this command: check which commands it supports, or whether rename-command \
              disables it, and use a server that offers all commands of the application",
         ),
         Refusal::Other => advise(
             "operator",
-            "look the reply up in the documentation of the server or its provider",
+            "look up the reply in the documentation of the server or its provider",
         ),
     };
     fixes.and_all(
@@ -246,12 +253,14 @@ pub(super) fn protected_mode(at: &FixContext) -> Fixes {
     let redis_cli = format!("redis-cli -p {}{tls}", at.port());
     advise(
         "look",
-        "on the Redis host, where redis-cli still works, list the local clients: once there is a password, they need it too",
+        "on the Redis host, where redis-cli still works, list the local clients: once there is a password, these \
+         clients need the password too",
     )
     .command(format!("{redis_cli} CLIENT LIST"))
     .and(
         "password",
-        "on the Redis host, set a password for the default user (this command asks for it): this ends protected mode",
+        "on the Redis host, set a password for the default user, which ends protected mode (this command asks for the \
+         password)",
     )
     .command(format!("({READ_PASSWORD}) | {redis_cli} -x CONFIG SET requirepass"))
     .and(
@@ -267,14 +276,14 @@ pub(super) fn loading(at: &FixContext) -> Fixes {
     let wait = expected.saturating_mul(2).max(USUALLY_ENOUGH);
     advise(
         "wait",
-        "wait until Redis has loaded its data: after a restart, loading would start again from zero",
+        "wait until Redis has loaded its data. Do not restart Redis, because loading would then start again",
     )
     .command(at.ping(&format!("--wait {wait} ")))
 }
 
 pub(super) fn busy(at: &FixContext) -> Fixes {
-    let after_write = "if the reply is UNKILLABLE, the script has written data: wait until it ends; SHUTDOWN NOSAVE is \
-                       the last resort, because it loses all data since the last save";
+    let after_write = "if the reply is UNKILLABLE, the script has already written data, so wait until it ends. \
+                       SHUTDOWN NOSAVE is the last resort, because all data since the last save is lost";
     if at.reply_contains("function kill") {
         advise(
             "script",
@@ -285,7 +294,7 @@ pub(super) fn busy(at: &FixContext) -> Fixes {
     } else if at.reply_contains("module") {
         advise(
             "wait",
-            "wait until the module's command ends; then SLOWLOG GET 10 shows it",
+            "wait until the module's command ends; SLOWLOG GET 10 then shows that command",
         )
     } else {
         advise(
@@ -408,7 +417,7 @@ fn raise_maxmemory(at: &FixContext, megabytes: u64) -> Fixes {
     .redis_cli(at, &format!("CONFIG SET maxmemory {megabytes}mb"))
 }
 
-/// Another program listens on the port.
+/// Fixes if another program is listening on the port.
 pub(super) fn not_redis(at: &FixContext) -> Fixes {
     let correct = advise(
         "port",
@@ -418,7 +427,8 @@ pub(super) fn not_redis(at: &FixContext) -> Fixes {
         advise(
             "find",
             format!(
-                "on {}, find out which process listens on port {}, and on which port Redis listens (for a container, the \
+                "on {}, find out which process is listening on port {}, and on which port Redis is listening (for a \
+                 container, the \
                  process is docker-proxy or missing: docker ps shows the mapping)",
                 at.numeric_host(),
                 at.port()
@@ -443,7 +453,7 @@ pub(super) fn old(_: &FixContext) -> Fixes {
 pub(super) fn idle_timeout(_: &FixContext) -> Fixes {
     advise(
         "keepalive",
-        "configure the clients to check or replace idle connections sooner than that (redis-py: \
+        "configure the clients to check or replace idle connections before the server closes them (redis-py: \
          health_check_interval), and retry once after a closed connection",
     )
     .and(
@@ -473,7 +483,8 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
 pub(super) fn uneven(at: &FixContext) -> Fixes {
     let network = advise(
         "network",
-        "check the network path for a busy link, a VPN or a wireless link: compare with `ping` to the host",
+        "check the network path for a busy link, a VPN or a wireless link, and compare with the round trip times of \
+         the system's `ping` command",
     );
     match SlowPart::of(at.seen) {
         SlowPart::Network => network,
@@ -481,7 +492,8 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
         // One attempt to connect does not show whether the network's delay varies.
         SlowPart::Server | SlowPart::Unknown if is_distant(at) => advise(
             "network",
-            "check whether the delay varies in the network too: a busy link, a VPN or a wireless link",
+            "check whether the delay also varies in the network, for example because of a busy link, a VPN or a \
+             wireless link",
         )
         .command(format!("ping -c 50 {}", at.numeric_host()))
         .and_all(slow_commands(at)),
@@ -502,8 +514,8 @@ const DISTANT: Duration = Duration::from_millis(1);
 fn slow_commands(at: &FixContext) -> Fixes {
     advise(
         "slow-command",
-        "list the slow commands of Redis with their times. If none is recent, the delay has another cause: a proxy with a \
-         distant backend, swapping, or too little CPU time",
+        "list the slow commands of Redis with their times. If none is recent, the delay has another cause, such as a \
+         proxy with a distant backend, swapping, or too little CPU time",
     )
     .redis_cli(at, "SLOWLOG GET 10")
 }

@@ -16,8 +16,8 @@ pub(super) fn timeout(at: &FixContext) -> Fixes {
     if let Some(path) = at.socket() {
         return advise(
             "accept-queue",
-            "check the server: its accept queue is full (Recv-Q above Send-Q), so it is stuck or accepts no more \
-             clients",
+            "check the server: its accept queue is full (Recv-Q above Send-Q), so the server is stuck or accepts no \
+             more clients",
         )
         .command(format!("ss -lx src {path}"));
     }
@@ -64,7 +64,7 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
         "use a connection pool in the applications: each new connection takes a port, and keeps it for a minute after \
          it is closed (TIME_WAIT)",
     );
-    let look = advise("connections", "check which processes hold the connections")
+    let look = advise("connections", "check which processes have opened the connections")
         .command(format!("sudo ss -tanp dst {}", at.numeric_host()));
     let lasting = advise(
         "port-range",
@@ -107,7 +107,7 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
             *target = target.of_primary(at.host(), port);
         }))
     } else {
-        advise("port", format!("use TLS on port {port}: {service} listens there"))
+        advise("port", format!("use TLS on port {port}, where {service} listens"))
     })
 }
 
@@ -186,8 +186,8 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
         .map(|_| {
             advise(
                 "container-network",
-                "if the server runs in a container, use the port on which it listens inside its container, not the \
-                 published one, and check that both containers are in the same network",
+                "if the server is running in a container, use the port on which it listens inside its container, not \
+                 the published port, and check that both containers are in the same network",
             )
         })
 }
@@ -290,7 +290,8 @@ fn refused_here(at: &FixContext) -> Fixes {
     } else {
         advise(
             "host",
-            "if Redis runs on another host, put that host's name in the URL: this address is this host itself",
+            "if Redis is running on another host, put that host's name in the URL: the address in the URL is this host \
+             itself",
         )
     };
     let listener = if listeners.iter().any(covers) {
@@ -327,8 +328,8 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
     advise(
         "server",
         format!(
-            "on the server, check where Redis listens. If it is on 127.0.0.1:{port} only, extend `bind` in redis.conf; if on \
-             another port, correct the URL; if nowhere, start Redis"
+            "on the server, check where Redis is listening. If only on 127.0.0.1:{port}, extend `bind` in redis.conf. \
+             If on another port, correct the URL. If Redis is not listening at all, start it"
         ),
     )
     .command("sudo ss -ltnp")
@@ -384,7 +385,7 @@ pub(super) fn unreachable(at: &FixContext) -> Fixes {
     let neighbour = is_absent.then(|| {
         advise(
             "host",
-            "check that the host is up, and that its address is right: no host on this network has it",
+            "check that the host is up, and that its address is right: no host on this network has this address",
         )
         .command(format!("ip neigh show {}", at.numeric_host()))
     });
@@ -409,8 +410,8 @@ pub(super) fn unreachable(at: &FixContext) -> Fixes {
         advise(
             "host",
             format!(
-                "check that the address is right and the host is up, then the routes on {router}: it reports that it cannot \
-                 reach the host"
+                "check that the address is right and the host is up, then check the routes on {router}, which reports \
+                 that it cannot reach the host"
             ),
         )
     });
@@ -488,7 +489,7 @@ fn socket_permissions(at: &FixContext) -> Fixes {
     .command(format!("id; ls -ld {}", parts.join(" ")))
     .and(
         "permission",
-        "give the permission that is missing: on the Redis host, set unixsocketperm to 770 in redis.conf, and add the user \
+        "grant the missing permission: on the Redis host, set unixsocketperm to 770 in redis.conf, and add the user \
          of the application to the group of the socket (usermod -aG GROUP USER; a new login is needed)",
     )
     .and(
@@ -547,7 +548,8 @@ fn security_group(at: &FixContext) -> Fixes {
         return advise(
             "security-group",
             format!(
-                "find the security group of the cache (this command only looks; several VPCs may use the address, so check \
+                "find the security group of the cache (this command changes nothing; several VPCs may use the address, \
+                 so check \
                  the VPC and the description), and add an inbound rule to it: {rule}. From outside the VPC, the source is \
                  an address range"
             ),

@@ -80,7 +80,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         }
         (Some(CertificateProblem::WrongSignature), _) => advise(
             "ca",
-            "use the CA's current certificate: it was probably created again under the same name, so copy the file \
+            "use the CA's current certificate: the CA was probably created again under the same name, so copy the file \
              from the CA and pass it with --ca FILE",
         )
         .and("certificate", "or reissue the server certificate with the CA that clients trust"),
@@ -138,7 +138,8 @@ fn trust_file(what: &str) -> Fixes {
     advise(
         "ca",
         format!(
-            "trust {what} from the administrator, pass it with --ca FILE, and configure the same file in the application's \
+            "trust {what} from the administrator, pass the file with --ca FILE, and configure the same file in the \
+             application's \
              client (redis-py: ssl_ca_certs)"
         ),
     )
@@ -162,7 +163,8 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
     let is_certificate = has_problem || offered.is_some_and(|offered| offered.unsupported.is_some());
     let client = advise(
         "client",
-        "test it with the application's own client, if that uses OpenSSL (Python, Node.js, PHP and Ruby do; Go and Java do \
+        "test the connection with the application's own client, if that client uses OpenSSL (Python, Node.js, PHP and \
+         Ruby do; Go and Java do \
          not), or with redis-cli, which uses OpenSSL but does not compare the name in the certificate with the host",
     )
     .redis_cli(at, "PING");
@@ -194,8 +196,8 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
         return advise(
             "tls-name",
             format!(
-                "in the application's REDIS_URL, use the host name that the server's certificate is for (the provider's \
-                 console or the server's configuration shows it). To test a NAME while the URL contains another: {line}"
+                "in the application's REDIS_URL, use the host name that the server's certificate is for (see the \
+                 provider's console or the server's configuration). To test a NAME while the URL contains another: {line}"
             ),
         );
     };

@@ -86,7 +86,7 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     let is_proved = |kind: &str| assessment.fixes.iter().any(|fix| fix.kind == kind);
     let mut fixes: Vec<Fix> = assessment.fixes.iter().map(of_aws).collect();
     if !fixes.is_empty() {
-        let text = "a rule takes a moment to take effect: sessiontut ping --wait 120 tries again until Redis answers";
+        let text = "a new rule takes a moment to take effect: sessiontut ping --wait 120 tries again until Redis answers";
         fixes.push(plain("wait", text));
     }
     finding.fixes.retain(|fix| {
@@ -114,7 +114,7 @@ fn remaining() -> [Fix; 2] {
     [
         plain(
             "address",
-            "look the name up again: after a failover, an app may still use an old address",
+            "look up the name again: after a failover, an app may still use an old address",
         ),
         plain(
             "host",
@@ -261,7 +261,7 @@ fn login_facts(assessment: &Assessment) -> Vec<String> {
         ));
     } else if cache.has_token == Some(false) && cache.user_groups.is_some() {
         facts.push(format!(
-            "{name} has neither an AUTH token nor a user group: it needs no password"
+            "{name} has neither an AUTH token nor a user group, so it needs no password"
         ));
     }
     facts

@@ -22,7 +22,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         return seen.tcp.dials.is_empty().then(|| {
             Finding::proved(Cause::DnsNoAddress)
                 .summary(format!("{host} has no address of the requested family"))
-                .fact(format!("it has only {} addresses", family(*address)))
+                .fact(format!("{host} has only {} addresses", family(*address)))
         });
     }
     let any = |wanted: fn(&NameAnswer) -> bool| lookup.servers.iter().any(|server| wanted(&server.answer));
@@ -40,7 +40,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     let finding = if is_known && is_unknown {
         // Applications use the first answer.
         Finding::likely(Cause::DnsNotFound).summary(format!(
-            "this system's name servers disagree about {host}: some do not know it"
+            "this system's name servers disagree about {host}: some report that the name does not exist"
         ))
     } else if any(|answer| *answer == NameAnswer::NoAddress) {
         Finding::proved(Cause::DnsNoAddress).summary(format!("{host} exists but has no A or AAAA record"))
@@ -63,7 +63,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     } else if lookup.system_timed_out && lookup.took < SLOW_RESOLVER {
         Finding::likely(Cause::DnsTimeout)
             .summary(format!("no name server replied for {host} before the timeout"))
-            .fact("a resolver that has to query others may need longer: try a longer --timeout")
+            .fact("a resolver that has to query other servers may need longer, so try a longer --timeout")
     } else if let Some(error) = blocked_here(lookup) {
         Finding::proved(Cause::DnsTimeout).summary(format!(
             "this host does not let this process query a name server ({error}), so {host} cannot be resolved"
@@ -78,7 +78,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     Some(
         finding
             .facts(evidence(lookup))
-            .fact("no connection was tried: there is no address"),
+            .fact("no connection was tried, because there is no address"),
     )
 }
 
@@ -99,7 +99,7 @@ fn judge_address(host: &str, seen: &Observations) -> Option<Finding> {
         Finding::proved(Cause::DnsNoAddress)
             .summary(format!("{host} is not an address of the requested family"))
             .fact(format!(
-                "it is an {} address, so nothing was sent to it",
+                "{host} is an {} address, so nothing was sent to it",
                 family(address)
             )),
     )

@@ -141,10 +141,10 @@ pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
     match packets {
         PacketCounts {
             unacknowledged: 1.., ..
-        } => "the data sent was never acknowledged: packets are lost after the connection is made".into(),
+        } => "the data sent was never acknowledged, so packets are lost after the connection is made".into(),
         PacketCounts {
             out_of_order: 1.., ..
-        } => "later packets arrived, but an earlier, larger one did not: it is lost on the way".into(),
-        _ => "every packet was acknowledged: the packets arrive, but no reply comes".into(),
+        } => "later packets arrived, but an earlier, larger packet was lost on the way".into(),
+        _ => "every packet was acknowledged, so the packets arrive, but no reply comes".into(),
     }
 }

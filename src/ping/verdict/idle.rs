@@ -11,7 +11,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     let lost = test.shortest_lost(None).or_else(|| test.any_lost())?;
     let finding = if test.is_restarted {
         Finding::likely(Cause::PathIdle)
-            .fact("the server's run id has changed meanwhile: it was restarted, which ends connections too")
+            .fact("the server's run ID has changed meanwhile, so the server was restarted, which also ends connections")
     } else if is_proved(test, lost, seen) {
         Finding::proved(Cause::PathIdle)
     } else {
@@ -45,12 +45,17 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                 )
             }))
             .facts(keepalive(test))
-            .facts(seen.server.setting("timeout").map(|seconds| match seconds {
-                "0" => "the server's own limit (timeout) is 0: it does not close idle connections".into(),
-                seconds => format!(
-                    "the server's own limit (timeout) is {} s",
-                    crate::sanitize::excerpt(seconds.as_bytes(), 20)
-                ),
+            .facts(seen.server.setting("timeout").map(|seconds| {
+                match seconds {
+                    "0" => {
+                        "the server's own limit (timeout) is 0, so the server does not close idle connections"
+                            .into()
+                    }
+                    seconds => format!(
+                        "the server's own limit (timeout) is {} s",
+                        crate::sanitize::excerpt(seconds.as_bytes(), 20)
+                    ),
+                }
             }))
             .fact("a new connection got all replies"),
     )
@@ -88,7 +93,7 @@ fn keepalive(test: &IdleTest) -> Option<String> {
         ) {
             (None, Some(survived)) => format!("with {every}, connections survived {}", seconds(survived)),
             (Some(lost), _) => format!(
-                "with {every}, a connection ended after {} too: keepalive made no difference",
+                "with {every}, a connection also ended after {}, so keepalive made no difference",
                 seconds(lost.idle)
             ),
             (None, None) => return None,

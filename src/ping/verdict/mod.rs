@@ -170,7 +170,7 @@ pub fn judge_url(error: &UrlError) -> Verdict {
     };
     let finding = Finding::proved(cause)
         .summary(error.message.as_str())
-        .fact("no packet was sent: the URL cannot be used");
+        .fact("no packet was sent, because the URL cannot be used");
     Verdict {
         finding: Some(Finding {
             fixes: url_fixes(error),

@@ -80,7 +80,7 @@ fn login_error_after_ok(
             Finding::proved(Cause::ProtoUnexpected)
                 .fact("AUTH got OK")
                 .fact(replied(command, &error))
-                .fact("this is a reply to AUTH, so each reply arrives one request late"),
+                .fact("this is the reply to AUTH, so each reply arrives one request late"),
         ),
         _ => None,
     }
@@ -150,7 +150,7 @@ fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Fin
             return Finding::proved(Cause::AuthFailed)
                 .summary("the server accepts only a password, but the URL also names a user")
                 .replied("AUTH", &shown)
-                .fact("servers before Redis 6 have no user names: remove it, as in redis://:PASSWORD@HOST");
+                .fact("servers before Redis 6 have no user names: remove the user name, as in redis://:PASSWORD@HOST");
         }
         // Services that imitate Redis have their own words for it.
         None if Refusal::of(&error) == Refusal::Other

@@ -71,7 +71,7 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
             let is_early = percent.parse().is_ok_and(|percent: f64| percent < 5.0);
             let left = server.number("loading_eta_seconds").filter(|_| !is_early);
             let left = left.map_or_else(String::new, |left| format!(", and estimates {left} s for the rest"));
-            format!("INFO reports that {percent} % of the data are loaded{left}")
+            format!("INFO reports that {percent} % of the data is loaded{left}")
         }),
         Cause::RoleMasterDown | Cause::RoleReplica => server.primary().map(|(host, port)| {
             let host = sanitize::excerpt(host.as_bytes(), QUOTED);
@@ -124,7 +124,7 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
             .summary(format!(
                 "{who} may not access the tutorial's keys, which start with sessiontut:"
             ))
-            .fact("its permissions for other keys were not checked")
+            .fact("the user's permissions for other keys were not checked")
     } else if missing.commands.is_empty() {
         finding.summary(format!("{who} is not allowed to run {command}"))
     } else {
@@ -249,13 +249,13 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
                 result: TlsResult::Closed | TlsResult::NotTls,
                 ..
             }) => Some(
-                "the port does not speak TLS either: a ClientHello on another connection got no TLS reply"
+                "the port does not speak TLS either, because a ClientHello on another connection got no TLS reply"
                     .into(),
             ),
             _ => None,
         })
         .facts(is_tls_untested.then(|| {
-            "there was no time to test whether the server speaks TLS: try a longer --timeout".into()
+            "there was no time to test whether the server speaks TLS, so try a longer --timeout".into()
         }))
 }
 
@@ -408,7 +408,7 @@ impl NoReply {
 /// Reports a long round trip.
 pub(super) fn far_away(connecting: Duration) -> String {
     format!(
-        "connecting alone took {}: the server may just be far away, so try a longer --timeout",
+        "connecting alone took {}, so the server may just be far away: try a longer --timeout",
         seconds(connecting)
     )
 }

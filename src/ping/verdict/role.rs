@@ -29,7 +29,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
 fn untested(seen: &Observations) -> Option<Finding> {
     let last = seen.requests.stopped_at.as_ref()?;
     seen.is_write_untested
-        .then(|| fell_silent(last, seen).fact("no write was tried: there was no connection for it"))
+        .then(|| fell_silent(last, seen).fact("no write was tried, because there was no connection for it"))
 }
 
 /// Redis answers ROLE with a list or an error. Anything else comes from a server that imitates only PING.
@@ -95,7 +95,7 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
             return None;
         }
         Finding::proved(Cause::RoleReplica)
-            .summary("this cluster node is a replica: it redirects writes to its primary")
+            .summary("this cluster node is a replica, which redirects writes to its primary")
     } else {
         return Some(error_reply(error, command, seen));
     };

@@ -21,12 +21,12 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             let known: Vec<_> = known.iter().map(|name| shown(name)).collect();
             Some(
                 Finding::proved(Cause::RoleSentinel)
-                    .summary(format!("the Sentinel does not know a primary named {name}"))
+                    .summary(format!("the Sentinel does not watch a primary named {name}"))
                     .fact(format!("the Sentinel {sentinel} was asked for {name}"))
                     .fact(if known.is_empty() {
-                        "it does not watch any primary".to_owned()
+                        "the Sentinel does not watch any primary".to_owned()
                     } else {
-                        format!("it knows: {}", known.join(", "))
+                        format!("the Sentinel watches: {}", known.join(", "))
                     }),
             )
         }
@@ -56,7 +56,7 @@ pub(super) fn facts(seen: &Observations) -> Option<String> {
             "the Sentinel {sentinel} named this address, {primary}, as the primary {name}"
         )),
         SentinelAnswer::None => Some(format!(
-            "{sentinel} is the Sentinel in the URL: it could not be asked for the primary {name}"
+            "{sentinel} is the Sentinel in the URL; it could not be asked for the primary {name}"
         )),
         _ => None,
     }
@@ -72,7 +72,9 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
         if dials.iter().any(Dial::is_connected) {
             format!("the primary at {primary} accepts connections from here")
         } else if dials.is_empty() {
-            format!("the primary at {primary} cannot be reached from here: its name has no address here")
+            format!(
+                "the primary at {primary} cannot be reached from here, because its name has no address here"
+            )
         } else {
             let dials: Vec<_> = dials.iter().map(describe).collect();
             format!(
@@ -86,7 +88,7 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
             .fact("the server reports that it is a Sentinel")
             .facts(seen.server.sentinel_primary.as_ref().map(|primary| {
                 let name = shown(&primary.name);
-                format!("it watches a primary with the name \"{name}\", which is at {primary}")
+                format!("the Sentinel watches a primary with the name \"{name}\", which is at {primary}")
             }))
             .facts(reached),
     )

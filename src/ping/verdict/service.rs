@@ -41,7 +41,8 @@ pub(super) fn proxy_header(seen: &Observations) -> Option<Finding> {
         Finding::proved(Cause::ProxyHeader)
             .summary("a proxy sends a PROXY protocol header, which Redis rejects as a command")
             .fact(replied(command, &error))
-            .fact("a proxy sent the PROXY header, so each later reply arrives one request late")
+            .fact("a proxy sent the PROXY header, and Redis replied to this header, so each later reply arrives one \
+                   request late")
     })
 }
 
@@ -152,13 +153,13 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     match second.command {
         "SELECT" => Some(
             fell_silent(second, seen)
-                .fact("many proxies have only database 0: try the URL without a database number"),
+                .fact("many proxies have only database 0, so try the URL without a database number"),
         ),
         "HGETALL" if !seen.has_pong() => Some(fell_silent(second, seen)),
         "HGETALL" => Some(
             Finding::likely(Cause::ProxyNoBackend)
                 .summary(format!(
-                    "PING gets PONG, but a read gets {}: a proxy may answer PING without its backend",
+                    "PING gets PONG, but a read gets {}; a proxy may answer PING without its backend",
                     if is_other_data(second) {
                         "data that is not RESP"
                     } else {
@@ -275,7 +276,7 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
             let untested = if seen.write_test.as_ref().is_some_and(WriteTest::has_passed) {
                 ""
             } else {
-                "; MULTI and SELECT may not work either"
+                "; MULTI and SELECT were not tested, and may not work either"
             };
             format!("single commands work, but {what}{untested}")
         }

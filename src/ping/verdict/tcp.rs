@@ -40,7 +40,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             .facts(local_listener(seen, dial))
             .facts(local_ports(seen, dial))
             .facts(open_files(seen))
-            .fact(format!("{untried}: there is no connection")),
+            .fact(format!("{untried}, because there is no connection")),
     )
 }
 
@@ -120,18 +120,19 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
             ))
     } else if matches!(to, Endpoint::Named(_)) {
         Finding::proved(Cause::TcpTimeout).summary(format!(
-            "the server at {to} does not accept connections: its queue is full"
+            "the server at {to} does not accept connections, because its accept queue is full"
         ))
     } else if never_left(dial) {
         Finding::likely(Cause::TcpUnreachable)
             .summary(format!("packets to {to} never leave this host"))
             .fact(
-                "one SYN queued, none retransmitted: the destination or its gateway does not answer ARP/NDP",
+                "one SYN was queued and none was retransmitted, so the destination or its gateway does not answer \
+                 ARP/NDP",
             )
     } else if is_single_syn(dial) {
         Finding::likely(Cause::TcpTimeout)
             .summary(format!("{to} did not reply before the timeout"))
-            .fact("only one SYN was sent, and it may have been lost: try a longer --timeout")
+            .fact("only one SYN was sent, and it may have been lost, so try a longer --timeout")
     } else {
         let elsewhere = seen.tcp.other_port.as_ref().filter(|other| other.is_connected());
         let elsewhere = elsewhere.and_then(|other| other.to.ip());
@@ -153,11 +154,11 @@ fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
     let is_timeout = matches!(dial.result, DialResult::Timeout { .. });
     Some(match listener {
         None if is_timeout => {
-            "no process is listening, yet no RST came: this host's firewall drops the packets".into()
+            "no process is listening, yet no RST came, so this host's firewall is dropping the packets".into()
         }
         None => return None,
         Some(LocalListener { waiting: 0, .. }) if is_timeout => {
-            "a server is listening and its queue is empty: this host's firewall drops the packets".into()
+            "a server is listening and its accept queue is empty, so this host's firewall is dropping the packets".into()
         }
         Some(listener) if is_timeout => {
             let count = listener.waiting;
@@ -166,7 +167,7 @@ fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
         Some(listener) => {
             let name = process_name(listener);
             let conclusion = match dial.result {
-                DialResult::Refused => ": it has only just started, or a firewall of this host sent the RST",
+                DialResult::Refused => ", but it has only just started, or this host's firewall sent the RST",
                 _ => "",
             };
             format!("{name} is listening on {}{conclusion}", dial.to)
@@ -193,10 +194,10 @@ fn refusal(seen: &Observations, to: &Endpoint) -> String {
         Some(all) if !all.iter().any(|listener| listener.covers(ip)) => {
             let others: Vec<_> = all
                 .iter()
-                .map(|other| format!("{} listens on {}", process_name(other), other.address))
+                .map(|other| format!("{} is listening on {}", process_name(other), other.address))
                 .collect();
             format!(
-                "no process is listening on {to}: on this host, {}",
+                "no process is listening on {to}; on this host, {}",
                 others.join(" and ")
             )
         }
@@ -209,12 +210,13 @@ pub(super) fn describe_listener(seen: &Observations) -> Option<String> {
     let listener = listener_of_the_connection(seen)?;
     let Some(name) = listener.process.as_deref() else {
         return Some(
-            "the connection leads to this host itself: `sudo ss -ltnp` shows which process listens".into(),
+            "the connection leads to this host itself: `sudo ss -ltnp` shows which process is listening"
+                .into(),
         );
     };
     Some(match listener.forwarder() {
         Some(forwarder) => format!(
-            "{name} accepts the connection on this host. It is {forwarder}: the fault may be behind it"
+            "{name} accepts the connection on this host. This process is {forwarder}, so the fault may be behind it"
         ),
         None => format!("the process that accepts the connection on this host is {name}"),
     })
@@ -259,7 +261,7 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
             "{ip} is in Docker's default network (172.17.0.0/16), which only the containers' own host can reach"
         )),
         _ if is_foreign => Some(format!(
-            "{ip} is a private address that this host reaches only by its default route"
+            "{ip} is a private address, and this host's only route to it is the default route"
         )),
         _ => None,
     }
@@ -279,7 +281,8 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<S
     {
         let (line, address) = (entry.line, entry.address);
         facts.push(format!(
-            "/etc/hosts, line {line}, maps {host} to {address}: applications use this address, and query no name server"
+            "/etc/hosts, line {line}, maps {host} to {address}, so applications use this address without querying a \
+             name server"
         ));
         facts.extend(dns::describe_servers(&lookup.servers));
     }
@@ -294,7 +297,7 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<S
     {
         let address = address.ip();
         facts.push(format!(
-            "the resolver maps {host} to {address}: the name may be blocked there"
+            "the resolver maps {host} to {address}: the resolver may block the name"
         ));
     }
     facts
@@ -325,7 +328,7 @@ fn few_ports(seen: &Observations) -> Option<String> {
     let LocalPorts { first, last, .. } = seen.this_host.as_ref()?.local_ports?;
     let count = last.saturating_sub(first).saturating_add(1);
     let noun = if count == 1 { "port" } else { "ports" };
-    (count < FEW).then(|| format!(": it may use only {count} {noun} ({first} to {last})"))
+    (count < FEW).then(|| format!(", because it may use only {count} {noun} ({first} to {last})"))
 }
 
 fn open_files(seen: &Observations) -> Option<String> {
@@ -338,7 +341,7 @@ pub(super) fn judge_open_files(seen: &Observations) -> Option<Finding> {
     let limit = open_files(seen).filter(|_| seen.tcp.dials.is_empty())?;
     let finding = Finding::proved(Cause::LocalOpenFiles).fact(limit);
     Some(if seen.dns.is_some() {
-        finding.summary("this process cannot open any more files, so it cannot look the host name up")
+        finding.summary("this process cannot open any more files, so it cannot look up the host name")
     } else {
         finding
             .summary("this process cannot open enough files to run the checks")
@@ -356,10 +359,10 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     let result = if dial.is_connected() {
         "accepts connections".to_owned()
     } else {
-        format!("could not be connected either: {}", describe(dial))
+        format!("did not accept a connection either: {}", describe(dial))
     };
     Some(format!(
-        "{}, where {service} offers TLS, {result} (TLS was not tried)",
+        "{}, the port of {service} for TLS, {result} (TLS was not tried)",
         dial.to
     ))
 }
@@ -408,10 +411,10 @@ pub(super) fn describe(dial: &Dial) -> String {
     let result = match &dial.result {
         DialResult::Connected => format!("connected after {took}"),
         DialResult::Refused if is_socket => "no process is listening".into(),
-        DialResult::Refused => format!("RST after {took}"),
+        DialResult::Refused => format!("refused with a TCP reset (RST) after {took}"),
         DialResult::Prohibited(ErrorSource::ThisHost(error)) if is_socket => error.clone(),
         DialResult::Prohibited(source) | DialResult::Unreachable(source) => describe_source(source),
-        DialResult::NoRoute => "the kernel reports that no route leads there, so no packet was sent".into(),
+        DialResult::NoRoute => "the kernel has no route to this address, so no packet was sent".into(),
         DialResult::TooManyFiles => "too many open files: no socket could be opened".into(),
         DialResult::NoLocalPort => {
             "no local port is free: the kernel reports \"cannot assign requested address\"".into()

@@ -99,7 +99,7 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
             .facts(certificate_facts(tls)),
         TlsResult::BadName(error) => Finding::proved(Cause::TlsNameMismatch)
             .summary(error)
-            .fact("no handshake was tried: it needs a valid name"),
+            .fact("no handshake was tried, because a handshake needs a valid name"),
         TlsResult::Unusable(error) => {
             let is_ca = error.starts_with("--ca ");
             Finding::proved(if is_ca {
@@ -108,7 +108,7 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
                 Cause::TlsClientCert
             })
             .summary(error)
-            .fact("no handshake was tried: a TLS option cannot be used")
+            .fact("no handshake was tried, because a TLS option cannot be used")
         }
     }
 }

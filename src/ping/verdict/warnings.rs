@@ -166,11 +166,11 @@ fn old(server: &ServerInfo) -> Option<Found> {
     let version = server.field("redis_version").unwrap_or_default();
     let summary = if is_old {
         format!(
-            "the server is Redis {}: it has no ACL users, and clients that begin with HELLO (RESP3) fail",
+            "the server is Redis {}, which has no ACL users; clients that begin with HELLO (RESP3) fail",
             sanitize::excerpt(version.as_bytes(), 20)
         )
     } else {
-        "the server does not support HELLO: clients that begin with it (RESP3) fail".into()
+        "the server does not support HELLO, so clients that begin with HELLO (RESP3) fail".into()
     };
     Some((Cause::ServerOld, summary))
 }
@@ -207,7 +207,7 @@ fn no_replicas(seen: &Observations) -> Option<Found> {
     (in_sync < wanted.unwrap_or(1)).then(|| {
         let wanted = wanted.map_or_else(|| "more".into(), |wanted: u64| wanted.to_string());
         let summary = format!(
-            "writes will be refused: {in_sync} replicas are in sync, but min-replicas-to-write asks for {wanted}"
+            "writes will be refused, because {in_sync} replicas are in sync, but min-replicas-to-write requires {wanted}"
         );
         (Cause::ServerNoReplicas, summary)
     })
@@ -227,7 +227,7 @@ fn eviction(seen: &Observations) -> Option<Found> {
         return (!has_written).then_some((Cause::ServerEviction, summary));
     }
     let effect = if policy.starts_with("allkeys-") {
-        "when the memory is full, Redis removes keys, sessions included"
+        "when the memory is full, Redis removes keys, including sessions"
     } else if !is_nearly_full {
         return None;
     } else if policy == "noeviction" {
@@ -244,8 +244,9 @@ fn partial(server: &ServerInfo) -> Option<Found> {
     let failing = server.failing_slots().filter(|slots| *slots > 0)?;
     (server.cluster_state() == Some("ok")).then(|| {
         let percent = (failing * 100).div_ceil(SLOTS.into());
-        let summary =
-            format!("{failing} of {SLOTS} slots have no node: about {percent} % of the keys cannot be used");
+        let summary = format!(
+            "{failing} of {SLOTS} slots have no node, so about {percent} % of the keys cannot be used"
+        );
         (Cause::ClusterPartial, summary)
     })
 }
@@ -361,7 +362,7 @@ pub(super) fn hints(target: &Target, cause: Cause) -> Vec<String> {
     }
     if cause == Cause::AuthFailed && target.warnings.contains(&UrlWarning::EncodedTwice) {
         hints.push(
-            "the decoded password still contains a percent escape: it was probably encoded twice".into(),
+            "the decoded password still contains a percent escape, so it was probably encoded twice".into(),
         );
     }
     if cause == Cause::AuthRequired && target.warnings.contains(&UrlWarning::UserWithoutPassword) {

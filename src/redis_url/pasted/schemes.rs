@@ -138,7 +138,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             wrong("use redis+sentinel:// for the URL of Sentinels"),
         )),
         Some((name, Redis)) => found(&format!(
-            "{name}:// is not a scheme that all clients know: use redis:// (plain) or rediss:// (TLS)"
+            "{name}:// is not a scheme that all clients support: use redis:// (plain) or rediss:// (TLS)"
         )),
         None if is_like_redis(scheme) => found(
             "the scheme is misspelt or unknown: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",

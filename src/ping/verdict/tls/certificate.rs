@@ -49,7 +49,7 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
         Problem::Invalid(reason) => untrusted()
             .summary("the certificate, or an issuer's, is not valid for server authentication")
             .fact(format!("certificate check: {reason}"))
-            .fact("the issuer is not the problem: clients that check certificates reject this one too"),
+            .fact("the issuer is not the problem: other clients that check certificates also reject this certificate"),
         Problem::Unsupported(what) => Finding::proved(Cause::TlsUnsupported)
             .summary(format!(
                 "{what}, which this program does not support; clients based on OpenSSL may connect"
@@ -64,13 +64,13 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
                     _ => String::new(),
                 }
             ))
-            .fact("its names were compared with the URL's host or --tls-name"),
+            .fact("the names in the certificate were compared with the URL's host or --tls-name"),
         Problem::Expired | Problem::NotValidYet => dates(*problem == Problem::Expired, tls, seen),
     };
     let is_for_another_name = finding.cause != Cause::TlsNameMismatch
         && own.is_some_and(|own| !own.names.is_empty() && !own.is_for(&tls.expected_name));
-    let other_name =
-        is_for_another_name.then(|| format!("a second fault: it is not for {}", tls.expected_name));
+    let other_name = is_for_another_name
+        .then(|| format!("a second fault: the certificate is not for {}", tls.expected_name));
     let is_also_untrusted =
         !tls.chain.is_empty() && !tls.leads_to_trusted_ca && finding.cause != Cause::TlsUntrusted;
     finding
@@ -138,7 +138,7 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
         |ahead| {
             let then = utc_minute(tls.clock.saturating_add(ahead));
             let conclusion = if clock_is_wrong {
-                ": then the certificate is valid, so this host's clock is probably wrong"
+                "; at that time the certificate is valid, so this host's clock is probably wrong"
             } else {
                 ""
             };
@@ -155,7 +155,11 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
         .facts(faulty.map(|(at, one)| {
             format!(
                 "{} is valid from {} to {}",
-                if at == 0 { "it" } else { "the CA certificate" },
+                if at == 0 {
+                    "the certificate"
+                } else {
+                    "the CA certificate"
+                },
                 utc_minute(tls.clock.saturating_add(one.begins_in)),
                 utc_minute(tls.clock.saturating_add(one.ends_in))
             )
@@ -185,6 +189,6 @@ pub(super) fn certificate_facts(tls: &Handshake) -> Vec<String> {
     let request = is_requested.then(|| {
         "the server also requests a client certificate (--cert FILE --key FILE), and may require it".into()
     });
-    let signed = format!("it is signed by {}, and {ends}", certificate.issuer);
+    let signed = format!("the certificate is signed by {}, and {ends}", certificate.issuer);
     [names, signed].into_iter().chain(request).collect()
 }

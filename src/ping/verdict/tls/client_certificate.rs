@@ -74,11 +74,11 @@ fn why_rejected(alert: AlertDescription, sent: &PeerCertificate) -> Option<Strin
         }
         Alert::CertificateRevoked => "the client certificate has been revoked".into(),
         Alert::UnsupportedCertificate => {
-            "the server does not accept this kind of client certificate: it may be for servers only".into()
+            "the server does not accept this kind of client certificate, which may be for servers only".into()
         }
         Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied if sent.begins_in > 0 => {
             let begins = age(sent.begins_in);
-            format!("the client certificate is not valid yet: it begins in {begins}")
+            format!("the client certificate is not valid yet, but will be in {begins}")
         }
         Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied | Alert::DecryptError => {
             "the server rejects the client certificate that was given".into()
