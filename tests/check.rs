@@ -334,7 +334,8 @@ fn a_change_of_a_file_grades_again() {
 #[test]
 fn another_ttl_is_noted_and_the_waits_are_not_judged() {
     let redis = RedisServer::start();
-    let report = grade(&wrong_app(4, ""), 4, 10, &redis.url());
+    let app = [vec!["env".into(), "TTL=2".into()], wrong_app(4, "")].concat();
+    let report = grade(&app, 4, 10, &redis.url());
     let waits = [
         "count-restarts-after-the-ttl",
         "active-visitor-stays-logged-in",
