@@ -231,7 +231,8 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// At the deadline, ends everything that the process does in the same way as Ctrl-C. If the process still runs after
+    /// At the deadline, ends everything that the process does in the same way as Ctrl-C. If the process is still
+    /// running after
     /// [`CLEAN_UP`], calls `last` and exits.
     pub(crate) fn set(deadline: Deadline, last: impl FnOnce() -> Exit + Send + 'static) -> Self {
         let is_set = Arc::new(());

@@ -1,4 +1,4 @@
-//! What is known without asking AWS: the connection that was tried, and the instance that tried it.
+//! The facts that are available without asking AWS: the connection that was tried, and the instance that tried it.
 
 use std::net::IpAddr;
 

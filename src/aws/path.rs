@@ -40,7 +40,7 @@ impl Link {
         }
     }
 
-    /// Whether it forwards packets now.
+    /// Whether the connection forwards packets at the moment.
     pub(crate) fn is_active(&self) -> bool {
         match self {
             Self::Peering { state, .. } => *state == PeeringState::Active,

@@ -31,7 +31,7 @@ pub(crate) struct Place {
 /// How the interface with the dialled address was found, or why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It is known in which VPC the address is.
+    /// The VPC that contains the address was found.
     Here,
     /// The cache is known, but no interface of its VPC has the address.
     Gone,

@@ -132,7 +132,7 @@ impl Route {
         }
     }
 
-    /// Where it leads.
+    /// The target of the route.
     pub(crate) fn target(&self) -> Target {
         let text = |id: &Id| id.as_str().to_owned();
         if let Some(id) = &self.peering {

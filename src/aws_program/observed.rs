@@ -1,4 +1,4 @@
-//! The facts that this host knows about the connection that was tried.
+//! The facts that this host provides about the connection that was tried.
 
 use crate::aws::{EndpointName, Facts, Id};
 use crate::deadline::Deadline;

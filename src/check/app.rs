@@ -61,7 +61,7 @@ pub(crate) struct App {
     guard: Option<Guard>,
 }
 
-/// A process that ends the app if this program cannot do so, because it was killed itself. Dropping it ends only this
+/// A process that ends the app if this program is killed and so cannot end the app itself. Dropping it ends only this
 /// process.
 #[derive(Debug)]
 struct Guard(Child);
@@ -223,7 +223,7 @@ impl App {
         if let Some(mut child) = self.child.take() {
             signal_group(&mut child, GroupSignal::Kill);
             let _ = child.wait();
-            // A child of the app may hold the port a little longer.
+            // A child of the app may still be listening on the port for a moment.
             let deadline = Deadline::after(END_WITHIN);
             while answers(self.command.address) && !deadline.is_over() {
                 std::thread::sleep(POLL);

@@ -147,7 +147,7 @@ impl Grader {
     /// Logs in a new visitor with a new name.
     ///
     /// # Errors
-    /// Not judged if the login fails: the checks of stage 1 say why.
+    /// Not judged if the login fails, because the checks of stage 1 report the reason.
     pub(crate) async fn logged_in(&mut self) -> Result<LoggedIn, NotHeld> {
         let name = self.name();
         self.logged_in_as(name).await

@@ -1,5 +1,5 @@
 //! A recording proxy on loopback between the app and its Redis. It forwards one command after the other, records each with
-//! its reply and the TTLs that it leaves, and can hold, delay, cut or ignore commands.
+//! its reply and the TTLs that it leaves, and can delay, cut or ignore commands.
 //!
 //! The proxy logs in to the real Redis, so the app uses a plain connection without a password.
 
@@ -43,7 +43,7 @@ enum Mode {
     Down,
 }
 
-/// Where a request is held.
+/// Where the proxy delays a request until it is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HoldPoint {
     /// The commands of this round trip (counted from 0) and all later ones of the connection do not reach Redis yet.
@@ -52,13 +52,13 @@ pub(crate) enum HoldPoint {
     Replies(usize),
 }
 
-/// A hold that has been set.
+/// A request that the proxy delays, or that it will delay as soon as the request arrives.
 #[derive(Debug)]
 struct Hold {
     point: HoldPoint,
-    /// The round trips with data since the hold was set.
+    /// The round trips with data since this delay was requested.
     round_trips: Vec<(u64, u64)>,
-    /// The connection that is held.
+    /// The connection whose request is delayed, if the request has arrived.
     connection: Option<u64>,
     reached: Arc<Notify>,
 }
@@ -146,7 +146,7 @@ impl Shared {
         {
             return Ok(stream);
         }
-        // This takes longer, and says why there is no connection.
+        // This takes longer, but finds out why there is no connection.
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let climb = ping::climb(
             &target,
@@ -360,7 +360,7 @@ impl Proxy {
         }
     }
 
-    /// Holds the next request at this point.
+    /// Delays the next request at this point until it is released.
     pub(crate) fn hold(&self, point: HoldPoint) {
         self.shared.state().hold = Some(Hold {
             point,
@@ -370,7 +370,7 @@ impl Proxy {
         });
     }
 
-    /// Waits until a request is held.
+    /// Waits until a request is being delayed.
     pub(crate) async fn held(&self) {
         let reached = self
             .shared
@@ -383,7 +383,7 @@ impl Proxy {
         }
     }
 
-    /// Whether further commands wait on the held connection.
+    /// Whether further commands are waiting on the connection whose request is delayed.
     pub(crate) fn others_wait_behind_the_hold(&self, mark: usize) -> bool {
         let state = self.shared.state();
         let held = state.hold.as_ref().and_then(|hold| hold.connection);
@@ -394,7 +394,7 @@ impl Proxy {
         on_it.filter(|command| command.reply.is_none()).count() > 0
     }
 
-    /// Lets the held request continue.
+    /// Releases the delayed request.
     pub(crate) fn release(&self) {
         self.shared.state().hold = None;
         self.shared.notify();
@@ -541,7 +541,7 @@ impl State {
 }
 
 impl Hold {
-    /// Returns the number of the command's round trip since the hold was set.
+    /// Returns the number of the command's round trip since the delay was requested.
     fn number_of(&mut self, command: &SeenCommand) -> usize {
         let round_trip = (command.connection, command.round_trip);
         match self.round_trips.iter().position(|known| *known == round_trip) {

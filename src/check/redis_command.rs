@@ -36,7 +36,7 @@ pub(crate) struct SeenCommand {
 /// What a command may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It sets up or tests the connection, such as HELLO or PING.
+    /// The command sets up or tests the connection, such as HELLO or PING.
     Connection,
     /// MULTI, EXEC, DISCARD, WATCH or UNWATCH.
     Transaction,
@@ -65,7 +65,7 @@ impl SeenCommand {
         name.unwrap_or_default().to_ascii_uppercase()
     }
 
-    /// Whether it reads or writes data, as opposed to managing the connection.
+    /// Whether the command reads or writes data, as opposed to managing the connection.
     pub(crate) fn uses_data(&self) -> bool {
         matches!(self.effect, Effect::Read | Effect::Write)
     }

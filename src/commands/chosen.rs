@@ -30,7 +30,7 @@ pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     })
 }
 
-/// Does the same for `ping`, which only reads: without a URL, it uses `REDIS_HOST` and the variables beside it.
+/// Chooses the Redis server for `ping`, which only reads: without a URL, uses `REDIS_HOST` and the related variables.
 pub(super) fn choose_to_read(url: Option<&str>) -> Result<Choice, Error> {
     if url.is_none()
         && let Some(read) = from_variables(|name| std::env::var(name).ok())

@@ -13,7 +13,7 @@ use crate::practice::{ServerOptions, SimulatedFault};
 /// A fault that the learner has to identify.
 #[derive(Debug)]
 pub struct DrillFault {
-    /// Its name on the command line.
+    /// The name of the fault on the command line.
     pub name: &'static str,
     /// A description of the fault, as shown in the list of answers.
     pub title: &'static str,
@@ -105,8 +105,7 @@ pub static FAULTS: &[DrillFault] = &[
         endpoint: || served("rediss", "", ServerOptions::default()),
         symptom: "a TLS handshake gets no reply, but PING without TLS returns PONG",
         evidence: "the ClientHello gets no reply, because Redis is waiting for a newline, which a ClientHello does not \
-                   contain, but \
-                   PING without TLS on a second connection works: the URL must start with redis://",
+                   contain. PING without TLS on a second connection works, so the URL must start with redis://",
         look_alikes: ["tls-only", "silent", "expired-certificate", "wrong-name"],
     },
     DrillFault {

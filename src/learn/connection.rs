@@ -158,7 +158,7 @@ impl LessonConnection {
         self.target.origin == Origin::Practice || self.is_named_practice
     }
 
-    /// Whether it is connected to a cluster.
+    /// Whether the lesson is connected to a cluster.
     #[must_use]
     pub(crate) fn is_cluster(&self) -> bool {
         let connected = self.redis.as_ref();

@@ -23,7 +23,8 @@ pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_STRIKETHROUGH);
 
-/// Checks a command line of this program, without the leading `sessiontut`. Returns why a lesson may not run it.
+/// Checks a command line of this program, without the leading `sessiontut`. Returns why a lesson may not run the
+/// command.
 pub(crate) type MayRun = fn(&[String]) -> Result<(), String>;
 
 /// Parses a lesson. `file` is its name in messages. The last part of the name must be `NN-id.md`.

@@ -30,7 +30,7 @@ pub(crate) struct Sandbox {
     /// MULTI and the commands after it, until EXEC. Redis only queues them, so it is safe to send them again if
     /// the connection is lost.
     transaction: Vec<Vec<Vec<u8>>>,
-    /// Whether keys are watched (WATCH). If the connection is lost, the server forgets the watched keys.
+    /// Whether keys are watched (WATCH). If the connection is lost, they are no longer watched.
     is_watching: bool,
     /// In a cluster: a key on the node that runs the transaction. Nothing is sent before the first key determines it.
     node: Option<Vec<u8>>,

@@ -78,7 +78,7 @@ pub struct PacketCounts {
 /// An ICMP error that the kernel queued for a socket (`ip(7)`, IP_RECVERR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Icmp {
-    /// Whether it is ICMPv6.
+    /// Whether the error is an ICMPv6 message.
     pub v6: bool,
     /// ICMP type: 3 or, for ICMPv6, 1 is "destination unreachable".
     pub kind: u8,

@@ -1,4 +1,5 @@
-//! The climb runs one rung per layer until one fails. Experiments distinguish causes that look alike.
+//! Runs the checks of `ping` in order, one per layer, until one fails. In the code, a check is a rung, and one run is a
+//! climb. Experiments distinguish causes that look alike.
 
 mod requests;
 
@@ -102,7 +103,7 @@ struct Ladder<'a> {
     connected_to: Option<SocketAddr>,
 }
 
-/// Each rung returns `None` if the climb ends there.
+/// Each check returns `None` if the run ends there.
 impl<'a> Ladder<'a> {
     async fn climb(&mut self) -> Option<ProbeConnection<Stream>> {
         self.hint_at_url_mismatches();

@@ -1,6 +1,6 @@
 //! `ping`: URL → rungs → observations → verdict → report.
 //!
-//! A rung only records observations. [`judge`] is a pure function from observations to one cause.
+//! A check (rung) only records observations. [`judge`] is a pure function from observations to one cause.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -33,7 +33,8 @@ pub(crate) mod permissions;
 pub(crate) mod report;
 pub(crate) mod response;
 mod sentinel;
-/// One module per rung. Its `observe` function checks a layer and records facts, without interpreting them.
+/// One module per check (rung). The `observe` function of a module checks a layer and records facts, without
+/// interpreting them.
 pub(crate) mod rungs {
     pub(crate) mod cluster;
     pub(crate) mod dns;
@@ -107,7 +108,7 @@ impl Rung {
     }
 }
 
-/// What a climb reports while it runs.
+/// What one run of the checks (a climb) reports while it is in progress.
 #[derive(Debug)]
 pub enum ClimbEvent<'a> {
     /// The host name suggests a different URL. This event comes before any packet is sent.
@@ -118,7 +119,7 @@ pub enum ClimbEvent<'a> {
     Finished(Rung, &'a Observations),
 }
 
-/// Options of a climb.
+/// Options of one run of the checks (a climb).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClimbOptions {
     /// Which addresses to dial.
@@ -159,7 +160,7 @@ pub enum WriteCheck {
     Run,
 }
 
-/// The result of a climb: the observations and, if Redis answered, the connection.
+/// The result of one run of the checks (a climb): the observations and, if Redis answered, the connection.
 #[derive(Debug)]
 pub struct Climb {
     /// What each rung observed.

@@ -1,4 +1,5 @@
-//! The modes of `ping` that end with one diagnosis: a single climb, `--wait`, `--hold`, `--idle` and `--count`.
+//! The modes of `ping` that end with one diagnosis: a single run of the checks, `--wait`, `--hold`, `--idle` and
+//! `--count`.
 
 use std::time::{Duration, Instant};
 
@@ -21,16 +22,16 @@ pub(crate) struct Check<'a> {
     pub target: &'a Target,
     pub trust: &'a Trust,
     pub options: ClimbOptions,
-    /// Limit of one climb, and of each later PING.
+    /// Time limit for one run of the checks, and for each later PING.
     pub timeout: Duration,
-    /// Time between two climbs of `--wait`, and two PINGs of `--count` and `--watch`.
+    /// Time between two runs of the checks with `--wait`, and between two PINGs with `--count` and `--watch`.
     pub interval: Duration,
 }
 
 /// When the check ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
-    /// After one climb.
+    /// The mode ends after one run of the checks.
     Once,
     /// When Redis answers, or after this time.
     Wait(Duration),
@@ -42,13 +43,14 @@ pub(crate) enum Mode {
     Count(u32),
 }
 
-/// What a mode reports while it runs.
+/// What a mode reports while it is in progress.
 #[derive(Debug)]
 pub(crate) enum ModeEvent<'a> {
     Climb(ClimbEvent<'a>),
-    /// `--wait`: the climb failed with a different cause from the previous one. It is repeated until the deadline.
+    /// `--wait`: a run of the checks failed with a different cause from the previous run. Runs are repeated until the
+    /// deadline.
     Failed(Cause, Deadline),
-    /// `--wait`: the pause before the next climb. Climbs are repeated until the deadline.
+    /// `--wait`: the pause before the next run of the checks. Runs are repeated until the deadline.
     Paused(Deadline),
     /// `--hold`, `--idle`: the connections stay idle until the deadline.
     Idle(Deadline),
@@ -58,7 +60,7 @@ pub(crate) enum ModeEvent<'a> {
     Pong(u32, Duration),
     /// `--count`: a PING got no reply, which ends the run.
     Missed,
-    /// A climb has ended.
+    /// A run of the checks has ended.
     Attempt(&'a Observations, &'a Verdict, Duration),
 }
 
@@ -75,7 +77,7 @@ pub(crate) struct Diagnosis {
 type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);
 
 impl Check<'_> {
-    /// Runs the mode. `deadline` is that of the first climb.
+    /// Runs the mode. `deadline` is the deadline of the first run of the checks.
     pub(crate) async fn run(&self, mode: Mode, deadline: Deadline, tell: Tell<'_>) -> Diagnosis {
         if let Mode::Wait(patience) = mode {
             return self.wait(Deadline::after(patience), tell).await;

@@ -1,4 +1,5 @@
-//! `--watch`: one PING per interval on an open connection, and a whole climb whenever there is none.
+//! `--watch`: one PING per interval on an open connection, and a full run of the checks whenever there is no
+//! connection.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -237,7 +238,7 @@ impl Watch<'_> {
         (is_new && !addresses.contains(&in_use)).then_some(WatchEvent::Name { to: addresses })
     }
 
-    /// Sends PING on the open connection. Without a reply, a climb runs at the same time to find the cause.
+    /// Sends PING on the open connection. If there is no reply, the checks run at the same time to find the cause.
     ///
     /// Returns the round trip, and whether the connection is new.
     async fn ping(

@@ -213,7 +213,7 @@ impl ConnectedClient {
         self.wake.notify_one();
     }
 
-    /// Whether the client has logged in, or need not do so.
+    /// Whether the client has logged in, or does not have to.
     pub(super) fn is_logged_in(&self) -> bool {
         self.stranger_since.get().is_none()
     }

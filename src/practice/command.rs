@@ -57,7 +57,7 @@ pub(super) struct Invocation<'a> {
     pub(super) client: &'a Rc<ConnectedClient>,
     pub(super) words: &'a [Vec<u8>],
     pub(super) command: &'static CommandInfo,
-    /// Whether EXEC runs it. If so, it must not block.
+    /// Whether EXEC runs the command. If so, the command must not block.
     pub(super) in_transaction: bool,
 }
 
@@ -114,7 +114,7 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Collects the parts of a reply, and refuses to do so as soon as they would take too much memory or time.
+    /// Collects the parts of a reply, and returns an error as soon as they would take too much memory or time.
     pub(super) fn collect<T: Size>(&self, parts: impl Iterator<Item = T>) -> Result<Vec<T>, CommandError> {
         let mut collected = Vec::new();
         let mut size = 0;

@@ -28,7 +28,7 @@ pub(crate) struct Filter {
 pub(crate) struct Found {
     /// In bytes.
     pub place: Range<usize>,
-    /// Whether it is a secret of less than six characters, which may be there by chance.
+    /// Whether this is a secret of less than six characters, which may occur in a text by chance.
     pub is_short: bool,
 }
 

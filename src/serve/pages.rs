@@ -237,9 +237,9 @@ pub(super) fn not_a_visit(layout: &Layout) -> Response {
 
 /// Returns 403, because the browser would not keep the cookie.
 pub(super) fn insecure_origin(layout: &Layout) -> Response {
-    let text = "No session was created, because your browser would not keep the cookie: the server is running with \
-                --secure-cookies, so the page must be opened at https://, or on the server's own computer at \
-                http://127.0.0.1 or http://localhost";
+    let text = "No session was created, because the server is running with --secure-cookies, and your browser would \
+                not keep the cookie. Open the page at https://, or on the server's own computer at http://127.0.0.1 or \
+                http://localhost";
     error(layout, StatusCode::FORBIDDEN, text)
 }
 

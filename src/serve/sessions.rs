@@ -278,7 +278,7 @@ impl<W: Future<Output: Send> + Send> Future for ToTheEnd<W> {
     type Output = W::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
-        // If it panics, it is gone, and cannot continue in a task.
+        // If the work panics, it cannot continue in a task.
         let mut work = self.0.take().expect("a future is not polled after its end");
         let polled = work.as_mut().poll(context);
         if polled.is_pending() {

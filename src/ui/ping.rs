@@ -26,7 +26,7 @@ use crate::redis_url::Target;
 /// The width of the output if it is not a terminal, because people paste it into tickets.
 const PAGE: usize = 80;
 
-/// Shows progress: one line per rung and, on a terminal, a spinner with the current wait.
+/// Shows progress: one line per check and, on a terminal, a spinner with the current wait.
 #[derive(Debug)]
 pub(crate) struct ProgressDisplay<'a> {
     target: &'a Target,
@@ -37,7 +37,7 @@ pub(crate) struct ProgressDisplay<'a> {
 /// How much to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verbosity {
-    /// One line per rung, then the verdict.
+    /// One line per check, then the verdict.
     Steps,
     VerdictOnly,
 }
@@ -139,7 +139,7 @@ fn milliseconds(took: Duration) -> String {
     format!("{:.3} ms", took.as_secs_f64() * 1000.0)
 }
 
-/// Prints the verdict, which follows the rungs.
+/// Prints the verdict, after the lines of the checks.
 pub(crate) fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, verbosity: Verbosity) {
     print_all(&headline(target, seen, verdict));
     if verbosity == Verbosity::Steps || verdict.finding.is_some() {

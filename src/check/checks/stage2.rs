@@ -14,7 +14,7 @@ use crate::check::redis_command::Key;
 
 /// The number of simultaneous visits.
 const CROWD: usize = 50;
-/// How long replies are delayed meanwhile, so that requests overlap at Redis.
+/// How long the proxy delays replies during the simultaneous visits, so that the requests overlap at Redis.
 const OVERLAP: Duration = Duration::from_millis(30);
 /// The TTL of the keys during a restart of the app, and while a crowd visits.
 const LONG_TTL: Duration = Duration::from_secs(180);

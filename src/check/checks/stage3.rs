@@ -16,7 +16,8 @@ pub(super) async fn visits_refresh_the_ttl(grader: &mut Grader) -> Judged {
     refreshes(grader, &mut user).await
 }
 
-/// Checks that a visit raises the TTL of its keys. An app that rounds to whole seconds may do so at the second visit only.
+/// Checks that a visit raises the TTL of the session's keys. An app that rounds to whole seconds may raise the TTL only
+/// at the second visit.
 pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judged {
     grader.proxy()?;
     let first = grader.visit(user).await?;

@@ -57,7 +57,7 @@ const LONGEST_TTL: u32 = 86_400;
 /// Checks a command line without the leading `sessiontut`.
 ///
 /// # Errors
-/// Returns why a lesson may not run it.
+/// Returns why a lesson may not run the command.
 pub(super) fn check(words: &[String]) -> Result<(), String> {
     let argv = std::iter::once("sessiontut").chain(words.iter().map(String::as_str));
     let line = words.join(" ");

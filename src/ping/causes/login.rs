@@ -62,8 +62,8 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     if is_iam_token(password) {
         return advise(
             "token",
-            "create a new IAM token and log in with it: a token can be used for a new login only while it is valid, and \
-             only by the user and for the cache that it names",
+            "create a new IAM token and log in with it. A token works only while it is valid, and only for the user \
+             and the cache that it names",
         )
         .and("clock", "if the token should still be valid, check the clock of the host that created it");
     }

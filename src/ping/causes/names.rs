@@ -138,7 +138,7 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
     resolver
         .and(
             "local-firewall",
-            "or, in the firewalls on the way to the name server, allow port 53 (UDP and TCP) from this host",
+            "or, in the firewalls between this host and the name server, allow port 53 (UDP and TCP)",
         )
         .and_all(private_name(at))
         .after(blocked)

@@ -129,7 +129,7 @@ fn stopped(at: &FixContext) -> Option<Fixes> {
 /// What to check on a proxy or load balancer that accepts connections for Redis.
 fn proxy(at: &FixContext) -> Fixes {
     let whose = if at.provider().is_some() {
-        "if a proxy or load balancer is on the way"
+        "if there is a proxy or load balancer on the path"
     } else {
         "if a proxy or load balancer is listening on the port"
     };

@@ -187,7 +187,7 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
             advise(
                 "container-network",
                 "if the server is running in a container, use the port on which it listens inside its container, not \
-                 the published port, and check that both containers are in the same network",
+                 the published port. Also check that both containers are in the same network",
             )
         })
 }
@@ -561,7 +561,8 @@ fn security_group(at: &FixContext) -> Fixes {
         "security-group",
         format!(
             "add an inbound rule to the security group of the cache: Custom TCP, port {port}, with this instance's security \
-             group {source} as its source. This command does so only if exactly one security group belongs to the address"
+             group {source} as its source. This command adds the rule only if exactly one security group belongs to \
+             the address"
         ),
     )
     .command(format!(

@@ -164,8 +164,8 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
     let client = advise(
         "client",
         "test the connection with the application's own client, if that client uses OpenSSL (Python, Node.js, PHP and \
-         Ruby do; Go and Java do \
-         not), or with redis-cli, which uses OpenSSL but does not compare the name in the certificate with the host",
+         Ruby do; Go and Java do not). Or test it with redis-cli, which uses OpenSSL but does not compare the name in \
+         the certificate with the host",
     )
     .redis_cli(at, "PING");
     if is_certificate {

@@ -27,7 +27,7 @@ pub(super) use wider_offer::wider_offer;
 /// How long to wait for a reply inside TLS, once the handshake has shown that TLS is spoken.
 const INSIDE_TLS: Duration = Duration::from_millis(700);
 
-/// How long a rung waits for a reply before experiments start: a quarter of the time.
+/// How long a check waits for a reply before experiments start: a quarter of the time.
 pub(super) fn patience(deadline: Deadline) -> Duration {
     deadline.span() / 4
 }

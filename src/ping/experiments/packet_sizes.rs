@@ -33,11 +33,11 @@ pub(in crate::ping) struct MoreHandshakes {
 
 /// Which packet sizes get through.
 pub(super) enum Sizes {
-    /// Those up to a limit.
+    /// Packets up to a limit get through.
     Limited(PacketSizes),
     /// Some sizes get through although a smaller one does not: the size is not the reason.
     Unlimited,
-    /// None, or there was no time to find out.
+    /// No packets get through, or there was no time to find the limit.
     Unknown,
 }
 

@@ -27,9 +27,9 @@ pub struct IdleTrial {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdleEnd {
     Survived,
-    /// It was closed while it was idle.
+    /// The connection was closed while it was idle.
     Closed,
-    /// It was reset while it was idle.
+    /// The connection was reset while it was idle.
     Reset,
     /// The PING after it got RST in reply.
     ResetOnUse,

@@ -20,7 +20,7 @@ use crate::aws::AwsAnswer;
 use crate::os::PacketCounts;
 use crate::redis_url::{Target, host_and_port};
 
-/// The observations of one climb. Those of rungs that were not reached are empty.
+/// The observations of one run of the checks (a climb). The observations of checks that were not reached are empty.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
     /// What a Sentinel replied, if the URL names Sentinels.

@@ -99,7 +99,7 @@ impl Exchange {
     }
 }
 
-/// The requests of the climb, repeated on a second connection one at a time, up to the first without a reply.
+/// The requests of a run, repeated on a second connection one at a time, up to the first request without a reply.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Repeat {
     /// Empty if the second connection could not be made.

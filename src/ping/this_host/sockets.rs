@@ -30,7 +30,7 @@ pub struct LocalListener {
 }
 
 impl LocalListener {
-    /// Whether it accepts connections to this address.
+    /// Whether the listener accepts connections to this address.
     pub(crate) fn covers(&self, address: IpAddr) -> bool {
         let is_dual_stack = self.address.is_ipv6() && self.address.is_unspecified();
         self.address == address

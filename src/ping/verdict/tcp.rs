@@ -315,8 +315,8 @@ fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
     let count = u32::from(last).saturating_sub(first.into()) + 1;
     (dial.result == DialResult::NoLocalPort).then(|| {
         format!(
-            "net.ipv4.ip_local_port_range is {first} to {last}: {count} {}; connections to that address: {open} open, \
-             {time_wait} in TIME_WAIT",
+            "net.ipv4.ip_local_port_range is {first} to {last}: {count} {}; of the connections to the address, {open} \
+             are open and {time_wait} are in TIME_WAIT",
             if count == 1 { "port" } else { "ports" }
         )
     })

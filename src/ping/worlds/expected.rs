@@ -17,7 +17,7 @@ pub(super) struct Fault {
     pub(super) is_provable: bool,
     /// Whether Redis can be used in spite of it, so that no cause is right too.
     pub(super) may_be_ok: bool,
-    /// Whether it concerns only the first connection, so that the next fault may also be the cause.
+    /// Whether the fault affects only the first connection. If so, the next fault may also be the cause.
     pub(super) is_momentary: bool,
 }
 

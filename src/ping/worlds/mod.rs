@@ -1,8 +1,8 @@
 //! Random worlds: servers and networks with any combination of faults. In each of them, `ping` must name the cause of
 //! the lowest broken layer, and must never call a cause proved that is not there.
 //!
-//! A world knows by construction which verdicts are right ([`expected`]). A failing world is first made as simple as
-//! possible, and then prints itself as code for [`found_before`]. To check more worlds, or others:
+//! The parameters of a world determine which verdicts are right ([`expected`]). A failing world is first made as simple
+//! as possible, and then prints itself as code for [`found_before`]. To check more worlds, or others:
 //!
 //! ```sh
 //! WORLDS=20000 WORLDS_SEED=7 cargo test --lib ping::worlds -- --nocapture

@@ -1,5 +1,5 @@
-//! Runs the checks in a world. What the scripted server cannot show is made up: lookups, and attempts to connect to
-//! other hosts.
+//! Runs the checks in a world. Lookups and attempts to connect to other hosts, which the scripted server cannot show,
+//! are simulated.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -100,7 +100,7 @@ fn target(world: World, here: SocketAddr) -> Target {
     Target::parse(&format!("{scheme}://{login}{host}/{db}")).unwrap()
 }
 
-/// Replaces the lookup and the attempts of a climb on loopback.
+/// Replaces the lookup and the connection attempts, which were made on loopback, with simulated ones.
 fn make_up(world: World, seen: &mut Observations) {
     let addresses: Vec<SocketAddr> = ["10.0.3.17:6379", "10.0.4.17:6379", "10.0.5.17:6379"]
         .iter()

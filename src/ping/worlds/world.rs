@@ -44,7 +44,7 @@ parts! {
         Container,
     }
 
-    /// What the name servers know about the host.
+    /// What the name servers reply for the host name.
     Name {
         Resolves,
         NxDomain,
@@ -226,7 +226,7 @@ parts! {
         AtInfo,
     }
 
-    /// How it does.
+    /// How the connection fails.
     CutBy {
         Silence,
         Close,

@@ -156,7 +156,7 @@ impl Form {
         matches!(self, Self::Shell | Self::Cmd | Self::PowerShell)
     }
 
-    /// What it is called, and how it is written.
+    /// The name of this form, and how it is written.
     fn describe(self) -> (&'static str, &'static str) {
         match self {
             Self::Shell => ("variable", "$NAME or ${NAME}"),

@@ -6,7 +6,7 @@ use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, NotHeld, fails, shown_keys};
 use crate::check::redis_command::Key;
 
-/// How long the app may take to answer while Redis is silent.
+/// How long the app may take to answer while Redis does not reply.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How long the app may take to work again when Redis is back.
 const RECOVER_WITHIN: Duration = Duration::from_secs(10);
@@ -24,7 +24,8 @@ pub(crate) struct Silence {
     last: Exchange,
 }
 
-/// Makes Redis silent, visits and logs in, and lets Redis come back; unless another check has done so.
+/// Makes Redis stop replying, visits the app and logs in, and makes Redis reply again, unless another check has already
+/// done this.
 async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     if let Some(silence) = &grader.silence {
         return Ok(silence.clone());

@@ -1,4 +1,4 @@
-//! A visit that is held at Redis while the user logs out.
+//! A visit that is delayed at Redis while the user logs out.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::check::grader::{Grader, Judged, NotHeld, fails, not_judged, shown_key
 use crate::check::proxy::HoldPoint;
 use crate::check::redis_command::{Effect, Key};
 
-/// How long a request is held at Redis: less than the usual timeouts of clients.
+/// How long a request is delayed at Redis: less than the usual timeouts of clients.
 const HOLD_FOR: Duration = Duration::from_millis(400);
-/// How long a request may take to reach the place where it is held.
+/// How long a request may take to reach the point at which it is delayed.
 const HELD_WITHIN: Duration = Duration::from_secs(2);
-/// The most round trips of a visit at which it is held.
+/// The maximum number of round trips of a visit at which it is delayed.
 const MOST_HOLDS: usize = 3;
 pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged {
     grader.proxy()?;
@@ -55,8 +55,8 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     }
 }
 
-/// Holds a visit at this point while the user logs out, at another instance of the app if its address is given. Checks that
-/// the session stays ended. Returns whether the logout reached Redis in the meantime.
+/// Delays a visit at this point while the user logs out, at another instance of the app if its address is given. Checks
+/// that the session stays ended. Returns whether the logout reached Redis in the meantime.
 async fn hold_across_logout(
     grader: &mut Grader,
     point: HoldPoint,

@@ -79,7 +79,7 @@ pub(super) fn read_names(names: &[&[u8]]) -> Vec<String> {
 
 /// Where the names in a chain lead: from the server's certificate to its issuer, and so on.
 pub(super) struct NamePath {
-    /// Whether it leads to a trusted CA.
+    /// Whether the chain leads to a trusted CA.
     pub(super) is_trusted: bool,
     /// The trusted CA, if it did not come with the chain.
     pub(super) root: Option<CertificateDer<'static>>,
