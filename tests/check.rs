@@ -34,6 +34,7 @@ const MISTAKES: &[Mistake] = &[
     ("bad cookie is an error", 1, "bad-cookies-are-ignored", &[]),
     ("not HttpOnly", 1, "cookie-is-httponly", &[]),
     ("logout does nothing", 1, "logout-logs-out", &[]),
+    ("no logout", 1, "routes-answer", &["logout-logs-out"]),
     ("login leads elsewhere", 1, "login-leads-home", &[]),
     ("second login is ignored", 1, "second-login-changes-the-name", &[]),
     ("starts at 0", 2, "visits-count-up", &["number-is-hincrbys-reply"]),

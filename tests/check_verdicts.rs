@@ -38,6 +38,8 @@ const PECULIARITIES: &[Peculiarity] = &[
     ("hexadecimal", &[], &[], &[]),
     ("keep-alive off", &[], &[], &[]),
     ("lazy session", &[], &[], &[]),
+    ("logout by script", &[], &[], &[]),
+    ("no GET of the logout", &[], &[], &[]),
     ("one thread", &[], &[], &[]),
     ("rate limit", &[], &[], &[]),
     ("redirects to the login", &[], &[], &[]),

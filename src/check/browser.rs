@@ -164,17 +164,21 @@ impl Visitor {
     /// Logs out: sends the logout form of the home page if it has one, and otherwise follows the link.
     pub(crate) async fn log_out(&mut self, home: &Page) -> Exchange {
         let path = self.site.settings.pages.logout.clone();
-        let url = self.site.settings.url(&path);
-        if let Some(form) = home.form_posting_to(url.path()) {
+        if let Some(form) = home.form_posting_to(self.site.settings.url(&path).path()) {
             return self.submit(&form).await;
         }
         let followed = self.get(&path, Cause::OwnPage).await;
-        if followed.page().is_none_or(|page| page.status != 405) {
+        let first = followed.hops.first().and_then(|hop| hop.answer.as_ref().ok());
+        if !first.is_some_and(Page::may_be_for_post_only) {
             return followed;
         }
-        // An app with a JSON interface has no form, but may accept POST only.
+        self.post_logout().await
+    }
+
+    /// Posts to the path of the logout, as a script on the page may do.
+    pub(crate) async fn post_logout(&mut self) -> Exchange {
         let form = Form {
-            action: url,
+            action: self.site.settings.url(&self.site.settings.pages.logout),
             is_post: true,
             fields: Vec::new(),
         };

@@ -129,6 +129,12 @@ impl Page {
         forms
     }
 
+    /// Whether this answer to GET may come from a path that accepts only POST. Many frameworks answer 405 (RFC 9110,
+    /// section 15.5.6). Those that search for a route by method and path, such as Express, answer 404.
+    pub(crate) fn may_be_for_post_only(&self) -> bool {
+        matches!(self.status, 404 | 405)
+    }
+
     /// Returns the status and the beginning of the text, for a report.
     pub(crate) fn shown(&self) -> String {
         let text = squeezed(&self.text());

@@ -270,6 +270,8 @@ def home():
     if has("JSON"):
         return jsonify(user={"name": name}, visits=int(visits))
     logout = f'<form method="post" action="{ROOT}/logout">{csrf_field()}<button>Logout</button></form>'
+    if has("logout by script"):
+        logout = f"<script>fetch('{ROOT}/logout', {{method: 'POST'}})</script>"
     response = make_response(f"<p>Logged in as <b>{escape(name)}</b><p>Visits: <i>{visits}</i></p>{logout}")
     if has("rotates at each request"):
         set_cookie(response, request.new_token)
@@ -300,6 +302,12 @@ def login():
         response = redirect(ROOT + "/", 302 if has("302") else 303)
     set_cookie(response, token)
     return response
+
+
+@app.get(ROOT + "/logout")
+def logout_is_post_only():
+    # Some frameworks answer 404, others 405.
+    abort(404 if has("no GET of the logout") or has("logout by script") else 405)
 
 
 @app.post(ROOT + "/logout")

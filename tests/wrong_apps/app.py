@@ -10,7 +10,7 @@ import secrets
 import sys
 import time
 
-from flask import Flask, redirect, request
+from flask import Flask, abort, redirect, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from markupsafe import escape
 from redis import Redis, RedisError
@@ -270,6 +270,8 @@ def login():
 
 @app.route("/logout", methods=["GET", "POST"])
 def logout():
+    if wrong("no logout"):
+        abort(404)
     is_prefetch = "prefetch" in request.headers.get("Sec-Purpose", "")
     if request.method == "GET" and not wrong("logout by prefetch" if is_prefetch else "logout by link"):
         return redirect("/", 303)

@@ -15,8 +15,21 @@ pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
             Ok(page) if page.status < 400 => continue,
             // An app with a JSON interface may answer so to visitors who are logged out.
             Ok(page) if path == &pages.home && [401, 403].contains(&page.status) => continue,
-            // Some apps have no page for the login, or allow only POST for the logout.
-            Ok(page) if path != &pages.home && page.status == 405 => continue,
+            // Some apps have no page for the login.
+            Ok(page) if path == &pages.login && page.status == 405 => continue,
+            Ok(page) if path == &pages.logout && page.may_be_for_post_only() => {
+                let post = visitor.post_logout().await;
+                let answer = post.hops.first().and_then(|hop| hop.answer.as_ref().ok());
+                if answer.is_some_and(|answer| !answer.may_be_for_post_only()) {
+                    continue;
+                }
+                return fails(
+                    format!("GET {path}, then POST {path}, logged out"),
+                    "a page, or a redirect to one",
+                    got(&post),
+                    &[&exchange, &post],
+                );
+            }
             Ok(page) => page.shown(),
             Err(why) => why.clone(),
         };
