@@ -250,6 +250,8 @@ fn whole<N: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<N, S
 }
 
 /// The longest TTL of `serve` in seconds: 136 years.
+/// The longest maximum lifetime for which `check` waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 const LONGEST_TTL: u64 = 4_294_967_295;
 
 /// Arguments of every step command.
@@ -390,6 +392,18 @@ fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Parses a span for which `check` waits in real time.
+fn span_to_wait_for(text: &str) -> Result<Duration, String> {
+    match span(text)? {
+        span if span <= LONGEST_WAIT => Ok(span),
+        _ => Err(
+            "expected at most 5m, because check waits this long; start the app with a short maximum lifetime for the \
+             check, for example 20 s, and pass the same span"
+                .into(),
+        ),
+    }
+}
+
 /// Parses the name of a cookie (RFC 6265, section 4.1.1).
 fn cookie_name(text: &str) -> Result<String, String> {
     let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -434,8 +448,9 @@ pub struct CheckArgs {
     /// Session TTL that the app uses, in seconds (stages 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, 3600))]
     pub ttl: u32,
-    /// Maximum lifetime of a session in the app, for example 30s; check that sessions end after it
-    #[arg(long, value_name = "SPAN", allow_negative_numbers = true, value_parser = span)]
+    /// Check that sessions end after this maximum lifetime, at most 5m (start the app with a short one for the check, for
+    /// example 20s)
+    #[arg(long, value_name = "SPAN", allow_negative_numbers = true, value_parser = span_to_wait_for)]
     pub max_age: Option<Duration>,
     /// Use only HTTP; checks that depend on seeing the app's Redis commands are not judged
     #[arg(long)]

@@ -31,7 +31,7 @@ pub(crate) struct Grader {
     on_wait: OnWait,
 }
 
-/// Called at the beginning of a wait with its reason and its length. Returns a function that shows the time left.
+/// Called at the beginning of a wait with what happens at its end, and its length. Returns a function that shows the time left.
 type OnWait = Box<dyn Fn(&'static str, Duration) -> Box<dyn FnMut(Duration)>>;
 
 /// Whether a check passes, and if not, why.
@@ -261,12 +261,27 @@ impl Grader {
             .collect())
     }
 
-    /// Waits, and shows why.
-    pub(crate) async fn wait(&self, why: &'static str, span: Duration) {
-        let mut show = (self.on_wait)(why, span);
+    /// Starts a countdown, which shows what will happen at its end.
+    pub(crate) fn countdown(&self, what: &'static str, span: Duration) -> Countdown {
+        Countdown {
+            show: (self.on_wait)(what, span),
+            end: Deadline::after(span),
+        }
+    }
+}
+
+/// A wait in several parts, such as the pauses between visits.
+pub(crate) struct Countdown {
+    show: Box<dyn FnMut(Duration)>,
+    end: Deadline,
+}
+
+impl Countdown {
+    /// Waits, and shows the time until the end of the whole countdown.
+    pub(crate) async fn wait(&mut self, span: Duration) {
         let deadline = Deadline::after(span);
         while !deadline.is_over() {
-            show(deadline.left());
+            (self.show)(self.end.left());
             deadline.sleep(SHOW_EVERY).await;
         }
     }

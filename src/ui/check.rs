@@ -108,11 +108,11 @@ pub(crate) fn json(value: &Value, is_indented: bool) {
 }
 
 /// Returns a function that shows the time left. On a terminal, this is a countdown; elsewhere, one line.
-pub(crate) fn countdown(why: &'static str, span: Duration) -> Box<dyn FnMut(Duration)> {
+pub(crate) fn countdown(what: &'static str, span: Duration) -> Box<dyn FnMut(Duration)> {
     if !std::io::stderr().is_terminal() {
-        note(&format!("{why}: {:.1} s", span.as_secs_f64()));
+        note(&format!("{what} in {:.1} s", span.as_secs_f64()));
         return Box::new(|_| {});
     }
-    let mut countdown = Countdown::new(why, span);
+    let mut countdown = Countdown::new(what, span);
     Box::new(move |left| countdown.show(left))
 }

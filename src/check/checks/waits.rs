@@ -59,8 +59,9 @@ async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     if other_ttl.is_none() {
         let started = Instant::now();
         let mut last = started;
+        let mut countdown = grader.countdown("waiting: the TTL ends", ttl + ROUNDING);
         while started.elapsed() < ttl + ROUNDING {
-            grader.wait("waiting for the TTL", step(ttl)).await;
+            countdown.wait(step(ttl)).await;
             let pause = last.elapsed();
             last = Instant::now();
             visits.push(ActiveVisit {
@@ -180,15 +181,17 @@ pub(super) async fn session_ends_after_the_ttl(grader: &mut Grader) -> Judged {
 pub(super) async fn session_has_a_maximum_lifetime(grader: &mut Grader) -> Judged {
     let Some(max_age) = grader.settings().max_age else {
         return Err(not_judged(
-            "add --max-age SECONDS, with the maximum lifetime that the app uses",
+            "start the app with a short maximum lifetime, for example 20 s, and add --max-age SPAN with the same span",
         ));
     };
     let mut user = grader.logged_in().await?;
     let started = Instant::now();
     let pause = step(grader.settings().ttl).min(Duration::from_secs(2));
     let mut last = grader.visit(&mut user).await?;
-    while started.elapsed() < max_age + Duration::from_secs(1) {
-        grader.wait("waiting for the maximum lifetime", pause).await;
+    let whole = max_age + Duration::from_secs(1);
+    let mut countdown = grader.countdown("waiting: the maximum lifetime ends", whole);
+    while started.elapsed() < whole {
+        countdown.wait(pause).await;
         last = user.visitor.home().await;
         if !grader.shows_login(&last) {
             let age = started.elapsed();
