@@ -96,7 +96,7 @@ pub(crate) static CHECKS: &[Check] = &[
         "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_is_secure(grader))),
     check(1, Advice, "pages-are-not-stored", "Pages for logged-in users have Cache-Control: no-store or private",
         "Otherwise a shared cache, or the back button after a logout, can show the page to others.",
-        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::pages_are_not_stored(grader))),
+        "session-store#a-logout-that-works", |grader| Box::pin(stage1::pages_are_not_stored(grader))),
 
     check(2, Must, "visits-count-up", "The first visit shows 1, and the next ones 2 and 3",
         "HINCRBY creates the key and the field if they do not exist, so no other command is needed.",
@@ -195,7 +195,9 @@ pub(crate) static CHECKS: &[Check] = &[
         "A stolen token must not work forever.",
         "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(waits::session_has_a_maximum_lifetime(grader))),
     check(4, Advice, "logout-needs-a-post", "A link on another site does not log the user out",
-        "If a GET request logs the user out, any page can end the session with an image or a link.",
+        "If a GET request logs the user out, any page can end the session with an image or a link. A form that sends \
+         POST is enough; GET /logout may then answer 404 or 405. The tutorial's app accepts both, but it ignores a GET \
+         that comes from another site.",
         "session-store#a-logout-that-works", |grader| Box::pin(stage4::logout::logout_needs_a_post(grader))),
     check(4, Advice, "prefetch-does-not-log-out", "A prefetch of the logout link does not log the user out",
         "Browsers load some links in advance, and a request that the user did not make must not change anything.",
@@ -205,7 +207,7 @@ pub(crate) static CHECKS: &[Check] = &[
         "session-store#a-logout-that-works", |grader| Box::pin(stage4::logout::logout_deletes_the_cookie(grader))),
     check(4, Advice, "unavailable-is-503", "Without Redis, the app answers 503 rather than 500",
         "With 503, load balancers and clients can try again later.",
-        "troubleshooting#error-replies-from-redis", |grader| Box::pin(stage4::outage::unavailable_is_503(grader))),
+        "in-production#failover", |grader| Box::pin(stage4::outage::unavailable_is_503(grader))),
     check(4, Advice, "visit-without-cookie-sends-nothing", "A visit without a cookie sends nothing to Redis",
         "There is nothing to look up.",
         "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::store::visit_without_cookie_sends_nothing(grader))),
