@@ -671,19 +671,20 @@ fn a_command_is_repeated_until_it_succeeds() {
 fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     let home = Home::new();
     let start = || {
-        let terminal = Terminal::shell(&home, 100, 50, &[]);
+        let terminal = Terminal::shell(&home, 100, 60, &[]);
         terminal.line("clear; sessiontut learn 9");
         terminal
     };
     let terminal = start();
     terminal.wait_for("1-3 answer");
     terminal.keys(&["3"]);
-    for _ in 0..2 {
-        terminal.wait_for("Enter next");
-        terminal.keys(&["Enter"]);
-        terminal.wait_until("the next step", |screen| !screen.contains("Enter next"));
-    }
-    terminal.wait_for("yes, run it");
+    terminal.wait_for("Enter next");
+    terminal.keys(&["Enter"]);
+    terminal.wait_until("the next step", |screen| {
+        screen.contains("What to build") && screen.contains("Enter next")
+    });
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("grade it");
     terminal.keys(&["Enter"]);
     terminal.wait_for(shown::START_COMMAND);
     terminal.line("echo no app");
@@ -696,14 +697,20 @@ fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     terminal.line("sessiontut serve --stage 1 --listen 127.0.0.1:$PORT");
     terminal.wait_for("Enter again");
     terminal.keys(&["Enter"]);
+    terminal.wait_for("[ok]");
+    // Keys that are pressed too early must not start the next stage, for which no app is written yet.
+    terminal.keys(&["Enter", "Enter"]);
     terminal.wait_for("stage 1 passed");
+    let screen = terminal.wait_for("Enter next");
+    assert!(!screen.contains("Stage 2"), "{screen}");
     terminal.keys(&["Enter"]);
     terminal.wait_for("Stage 2");
+    terminal.wait_for("grade it");
     terminal.keys(&["q"]);
     left(&terminal, 0);
 
     let terminal = start();
-    terminal.wait_for("yes, run it");
+    terminal.wait_for("grade it");
     terminal.keys(&["Enter"]);
     // The app is still the one of stage 1.
     let screen = terminal.wait_for("Enter again");

@@ -115,6 +115,13 @@ impl Course<'_> {
             return Ok(());
         }
         let mut first = offer(Key::Next, "yes, run it");
+        if shell.is_task && uses_app(shell) {
+            self.say(
+                Mark::Plain,
+                "your turn: change your app, then press Enter to have it graded",
+            );
+            first = offer(Key::Next, "app is ready: grade it");
+        }
         let mut skip = offer(Key::No, "not now");
         loop {
             if !self.agrees_to_run(place, shell, first, skip)? {

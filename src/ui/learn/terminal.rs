@@ -163,7 +163,11 @@ impl Learner for TerminalLearner {
             }
             // Does nothing, because a person uses a browser.
             CourseEvent::AppStarted { .. } | CourseEvent::AppStops => {}
-            CourseEvent::CommandOutput => self.screen.gap_after_others(),
+            CourseEvent::CommandOutput => {
+                self.screen.gap_after_others();
+                // Keys that were pressed while the command ran are not answers to the next question.
+                prompt::discard_typed();
+            }
             CourseEvent::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
             CourseEvent::LessonDone(lesson) => {
                 self.screen.gap();
