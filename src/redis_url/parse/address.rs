@@ -37,6 +37,8 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
             .chars()
             .find(|one| !one.is_ascii_alphanumeric() && !"-_.:%".contains(*one));
         return Err(odd.map_or_else(bad_host, |odd| {
+            let odd = odd.to_string();
+            let odd = sanitize::line(&odd);
             invalid(format!(
                 "the host name contains {odd}, which is not allowed in a name"
             ))
