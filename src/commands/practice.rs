@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Error;
 use crate::cli::PracticeArgs;
 use crate::exit::Exit;
-use crate::practice::{Server, ServerLimits, ServerOptions, raise_file_limit, start_standalone};
+use crate::practice::{Server, ServerOptions, raise_file_limit, start_standalone};
 use crate::random;
 use crate::secret::Secret;
 use crate::serve;
@@ -23,11 +23,6 @@ pub(super) fn run(args: &PracticeArgs) -> Result<Exit, Error> {
     let options = ServerOptions {
         listen,
         password: password.clone(),
-        // All of them may connect at once, and then log in.
-        limits: ServerLimits {
-            strangers: ServerLimits::default().clients,
-            ..ServerLimits::default()
-        },
         ..ServerOptions::default()
     };
     let (server, notices) = start_standalone(options, !args.no_save).map_err(|error| match error.kind() {

@@ -4,7 +4,7 @@ use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -119,6 +119,8 @@ pub(super) struct ConnectedClient {
     pub(super) state: Cell<ConnectionState>,
     /// When a client that has not logged in connected, or logged out with RESET.
     pub(super) stranger_since: Cell<Option<Instant>>,
+    /// How long it may take to log in.
+    pub(super) time_to_log_in: Cell<Duration>,
     pub(super) protocol: Cell<Protocol>,
     pub(super) db: Cell<usize>,
     pub(super) name: RefCell<Vec<u8>>,
@@ -154,6 +156,7 @@ impl ConnectedClient {
             last_command: Cell::new("NULL"),
             state: Cell::new(ConnectionState::Open),
             stranger_since: Cell::new(None),
+            time_to_log_in: Cell::new(server.limits.login),
             protocol: Cell::new(Protocol::Resp2),
             db: Cell::new(0),
             name: RefCell::default(),

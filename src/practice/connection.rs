@@ -78,7 +78,7 @@ impl ConnectionTask {
             let login = client
                 .stranger_since
                 .get()
-                .map(|since| since + client.limits.login);
+                .map(|since| since + client.time_to_log_in.get());
             let patience = [self.blocked_since, self.request_began.filter(|_| pause.is_none())]
                 .map(|since| since.map(|since| since + client.limits.patience));
             let give_up = patience.into_iter().chain([login]).flatten().min();

@@ -60,7 +60,11 @@ const SHARE_OF_SAVES: u32 = 20;
 /// The client name of the connection that each attached process keeps open.
 pub(super) const ATTACHED: &str = "sessiontut-attached";
 /// How long a client may take to log in even if others want its place.
-const LEAST_TIME: Duration = Duration::from_millis(15);
+const LEAST_TIME: Duration = Duration::from_secs(2);
+/// How long a client may take to log in if it connects while no place is free.
+const AT_ONCE: Duration = Duration::from_millis(15);
+/// Clients that have not logged in are at most this many times the limit, together with those that must do so at once.
+const HURRIED: usize = 4;
 /// How often a server that is ending looks for attached processes.
 const RECOUNT: Duration = Duration::from_millis(10);
 /// Connections that may wait to be accepted.
@@ -263,7 +267,9 @@ async fn accept(listener: &TcpListener, state: &SharedState) {
         match listener.accept().await {
             Ok((stream, peer)) => admit(stream, peer, state),
             // No file descriptors are left, or the client has already disconnected.
-            Err(_) if drop_oldest_stranger(&mut state.borrow_mut()) => tokio::task::yield_now().await,
+            Err(_) if drop_oldest_stranger(&mut state.borrow_mut(), AT_ONCE) => {
+                tokio::task::yield_now().await
+            }
             Err(_) => tokio::time::sleep(HEARTBEAT).await,
         }
     }
@@ -277,25 +283,39 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let _ = stream.set_nodelay(true);
     let mut server = state.borrow_mut();
     server.statistics.connections += 1;
-    let has_room = match server.password {
-        // So there is always room for clients that know the password.
-        Some(_) => server.strangers.len() < server.limits.strangers || drop_oldest_stranger(&mut server),
-        None => server.clients.len() < server.limits.clients,
+    let time_to_log_in = match server.password {
+        Some(_) => time_to_log_in(&mut server),
+        None => (server.clients.len() < server.limits.clients).then_some(server.limits.login),
     };
-    if !has_room {
+    let Some(time_to_log_in) = time_to_log_in else {
         server.statistics.rejected += 1;
         // The send buffer of a new connection is empty, so the line fits.
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
         return;
     };
     let client = ConnectedClient::enter(&mut server, peer, local);
+    client.time_to_log_in.set(time_to_log_in);
     tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(state)));
 }
 
-/// Disconnects the client that has had the most time to log in. Returns false if even this one has just connected.
-fn drop_oldest_stranger(server: &mut ServerState) -> bool {
+/// Returns how long a new client may take to log in, or `None` if too many others are connecting.
+///
+/// So there is always room for clients that know the password. If all places are taken, the oldest client loses its
+/// place. If even the oldest has just connected, as in a flood of connections, the new one must send its password at once.
+fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
+    let limits = server.limits;
+    if server.strangers.len() < limits.strangers || drop_oldest_stranger(server, LEAST_TIME) {
+        Some(limits.login)
+    } else {
+        (server.strangers.len() < limits.strangers * HURRIED).then_some(AT_ONCE)
+    }
+}
+
+/// Disconnects the client that has had the most time to log in. Returns false if even this one has had less than
+/// `least_time`.
+fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool {
     let oldest = server.strangers.first();
-    let oldest = oldest.filter(|(since, _)| since.elapsed() > LEAST_TIME);
+    let oldest = oldest.filter(|(since, _)| since.elapsed() > least_time);
     let Some(oldest) = oldest.and_then(|(_, id)| server.clients.get(id)).map(Rc::clone) else {
         return false;
     };
