@@ -115,7 +115,7 @@ pub struct TrustArgs {
 /// Arguments of `ping`.
 #[derive(Debug, Args)]
 pub struct PingArgs {
-    /// Redis to check [default: $REDIS_URL, which is safer for a URL with a password: `ps` shows every user the command
+    /// Redis to check [default: $REDIS_URL; use the variable if the URL contains a password, because `ps` shows every user the command
     /// line]
     // The id `url` belongs to --redis.
     #[arg(id = "ping_url", value_name = "URL")]
@@ -312,7 +312,7 @@ pub struct LearnArgs {
     /// Reset the progress of a lesson (default: the current one) or of all lessons, and delete their keys
     #[arg(long, value_name = "LESSON|all", num_args = 0..=1, conflicts_with_all = ["yes", "check"])]
     pub reset: Option<Option<String>>,
-    /// Run unattended: enter the solutions and wait in real time; exit 0 only if every check passes
+    /// Run unattended: enter the solutions, and wait as long as a learner would; exit 0 only if every check passes
     #[arg(long)]
     pub yes: bool,
     /// Show code in this language: python, javascript, rust
@@ -433,7 +433,7 @@ pub struct CheckArgs {
     /// Stage of the app: 1 signed cookie, 2 visits, 3 TTL, 4 session store (all stages up to this one are graded)
     #[arg(long, alias = "step", value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
     pub stage: u8,
-    /// Leave out the earlier stages (for example, if the app uses a session library, which does not count with HINCRBY)
+    /// Leave out the earlier stages (for example, if the app uses a session library, because such libraries do not use HINCRBY)
     #[arg(long)]
     pub only_stage: bool,
     /// Address of the app

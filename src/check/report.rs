@@ -124,7 +124,7 @@ impl Report {
             .count();
         if not_judged > 0 {
             parts.push(format!(
-                "{} in total could not be judged",
+                "across all stages, {} could not be judged",
                 counted(not_judged, "check")
             ));
         }

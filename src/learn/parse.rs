@@ -15,7 +15,8 @@ use markdown::{Content, Piece, hint_text, pieces, unclosed};
 use super::guard;
 use super::lesson::{Block, CodeTab, Hint, Lesson, LessonError, LessonStep, Shell, Transcript};
 
-/// A line of the file, or a row of a fence's body (from 0), and the problem there.
+/// A problem, with the number of a line of the file. While the body of a fence is parsed, it is the number of a row of
+/// that body, counted from 0.
 pub(super) type Problem = (usize, String);
 
 /// The Markdown extensions of lessons, for parsing and for display.

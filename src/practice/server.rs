@@ -268,7 +268,7 @@ async fn accept(listener: &TcpListener, state: &SharedState) {
             Ok((stream, peer)) => admit(stream, peer, state),
             // No file descriptors are left, or the client has already disconnected.
             Err(_) if drop_oldest_stranger(&mut state.borrow_mut(), AT_ONCE) => {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
             Err(_) => tokio::time::sleep(HEARTBEAT).await,
         }

@@ -17,7 +17,7 @@ use super::router::AppState;
 /// Redis.
 const MOST_COOKIES: usize = 4;
 
-/// The values of the cookies with the name of the session cookie that are not empty.
+/// The values, if not empty, of all cookies that have the session cookie's name.
 ///
 /// Another application on this host, or on another host of the domain, can set a cookie with the same name. Browsers
 /// send the most specific one first (RFC 6265, section 5.4), which is not always ours.

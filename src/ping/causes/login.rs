@@ -85,8 +85,8 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     });
     let enter = advise(
         "password",
-        "try the password again without percent-encoding (this command asks for the password); in a URL, \
-         percent-encode special characters once",
+        "try the password again: this command asks for it, and expects it without percent-encoding. If it is accepted, \
+         correct the URL: special characters must be percent-encoded exactly once",
     )
     .try_command(at.ping(""));
     let elasticache = if at.is_aws() {
@@ -98,7 +98,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let check = advise(
         "user",
         format!(
-            "as an administrator, check that the user {user} exists, and that its flags contain on, not off{elasticache} \
+            "as an administrator, check that the user {user} exists, and that its flags contain \"on\", not \"off\"{elasticache} \
              ({ADMIN_LOGIN})"
         ),
     )

@@ -34,8 +34,8 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
             "url",
             format!(
                 "try the URL that you probably meant: this command asks for the password. In the application's REDIS_URL, put \
-                 the password in place of {MASK} (as it is if it comes from a URL; otherwise with / as %2F, # as %23, ? as %3F, \
-                 @ as %40, % as %25 and a space as %20): {url}"
+                 the password in place of {MASK} (unchanged if you copied it from a URL; otherwise write / as %2F, # as %23, \
+                 ? as %3F, @ as %40, % as %25 and a space as %20): {url}"
             ),
         )
         .command(ask_for_password(&format!(
@@ -227,7 +227,8 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
     }
 }
 
-/// Fixes for a name with an address that does not accept connections. A single lost packet looks the same.
+/// Fixes for a name with several addresses, of which at least one did not accept a connection. A single lost packet can
+/// have the same effect.
 pub(super) fn partial(at: &FixContext) -> Fixes {
     let mut dials = at.seen.tcp.dials.iter();
     let failed = dials.find_map(|dial| {

@@ -47,7 +47,7 @@ impl ServerInfo {
         self.fields.get(name).map(String::as_str)
     }
 
-    /// A field of INFO, as a number.
+    /// A field of INFO that contains a whole number.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.field(name)?.parse().ok()
     }

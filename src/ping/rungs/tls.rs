@@ -85,7 +85,7 @@ pub(crate) async fn handshake_unverified(
     }
 }
 
-/// Does the same, and returns the certificates that the server sent, its own first.
+/// Completes the handshake like the function above, and returns the certificates that the server sent, its own first.
 pub(in crate::ping) async fn unverified_chain(
     stream: TcpStream,
     name: &str,

@@ -106,7 +106,7 @@ fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
     let what = match (lost.end, seen.server.idle_limit()) {
         (IdleEnd::Closed, Some(setting)) if is_server(lost.idle, setting) => {
             return format!(
-                "the server closes idle connections after {limit} (its setting timeout is {} s)",
+                "the server closes idle connections after {limit} (its timeout setting is {} s)",
                 setting.as_secs()
             );
         }

@@ -15,7 +15,7 @@ pub(super) struct Fault {
     pub(super) causes: Vec<Cause>,
     /// Whether what `ping` can observe proves the cause.
     pub(super) is_provable: bool,
-    /// Whether Redis can be used in spite of it, so that no cause is right too.
+    /// Whether Redis may be usable in spite of the fault. Reporting no cause is then right, too.
     pub(super) may_be_ok: bool,
     /// Whether the fault affects only the first connection. If so, the next fault may also be the cause.
     pub(super) is_momentary: bool,

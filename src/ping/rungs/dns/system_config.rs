@@ -13,7 +13,7 @@ use crate::sanitize;
 pub(super) struct SystemConfig {
     /// In the order of the file; glibc uses the first three.
     pub servers: Vec<SocketAddr>,
-    /// Whether the file names no server or is missing. Like glibc, we then query a server on this host.
+    /// Whether the file is missing or contains no name server. Like glibc, we then query a server on this host.
     pub is_unconfigured: bool,
     /// The line with the search domains.
     pub search_line: Option<FileLine>,

@@ -26,7 +26,7 @@ pub(super) fn read_chain<'a>(
     chain.map(|der| read(der, clock).unwrap_or_default()).collect()
 }
 
-/// Reads a certificate, and makes its text safe to print: rustls shows neither names nor dates.
+/// Parses a certificate for its names and dates, which rustls does not offer, and makes its text safe to print.
 pub(super) fn read(der: &CertificateDer<'_>, clock: i64) -> Option<PeerCertificate> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let alternatives = certificate.subject_alternative_name().ok().flatten();
