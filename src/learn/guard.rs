@@ -15,6 +15,9 @@ pub(crate) enum Forbidden {
     /// The command is not on the list.
     #[error("not sent: {0} is not on the list of commands a lesson may run")]
     Unlisted(String),
+    /// The name of a client program was typed before the command.
+    #[error("not sent: leave out {0}, and type only the command")]
+    ClientName(String),
     /// KEYS and an unrestricted SCAN read every key of the database.
     #[error("not sent: {0} would scan other keys; use SCAN 0 MATCH {PREFIX}*")]
     ScansAllKeys(&'static str),
@@ -117,7 +120,15 @@ pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
 /// Returns [`Forbidden`] if the command must not be sent.
 pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     let Some(command) = listed(words) else {
-        return Err(Forbidden::Unlisted(shown_name(words)));
+        let is_client = words
+            .first()
+            .is_some_and(|word| word == b"redis-cli" || word == b"valkey-cli");
+        let forbidden = if is_client {
+            Forbidden::ClientName
+        } else {
+            Forbidden::Unlisted
+        };
+        return Err(forbidden(shown_name(words)));
     };
     match command.name {
         "keys" => return Err(Forbidden::ScansAllKeys("KEYS")),
@@ -322,6 +333,7 @@ mod tests {
     fn the_reason_is_that_of_the_first_word_that_is_wrong() {
         let reason = |line: &str| judged(line).unwrap_err();
         assert_eq!(reason("CONFIG SET a 1"), Forbidden::Unlisted("CONFIG SET".into()));
+        assert!(matches!(reason("redis-cli GET a"), Forbidden::ClientName(_)));
         assert_eq!(reason("FLUSHDB ASYNC"), Forbidden::Unlisted("FLUSHDB".into()));
         assert_eq!(reason("SET other 1"), Forbidden::ForeignKey("other".into()));
         assert_eq!(reason("KEYS *"), Forbidden::ScansAllKeys("KEYS"));

@@ -93,7 +93,7 @@ pub(crate) fn solution(fault: &DrillFault, score: &Score) {
         sentence(fault.evidence)
     ));
     answer(&format!(
-        "identified so far: {} of {}",
+        "identified so far, at the first try: {} of {}",
         score.named(),
         FAULTS.len()
     ));
