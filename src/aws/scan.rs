@@ -7,7 +7,7 @@ use serde_json::{Deserializer, Value};
 pub(super) enum Part<'a> {
     /// A complete JSON object.
     Document(Value),
-    /// What follows `### ` in a line of its own: the command whose answer comes next.
+    /// A line that starts with `### `: the command whose output follows.
     Command(&'a str),
     /// A line that is not part of a document.
     Noise(&'a str),

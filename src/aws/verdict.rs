@@ -858,7 +858,7 @@ impl Network<'_> {
         }
         if place::is_translated(self.facts) {
             notes.push(
-                "this seems to be a container: the address of the instance is used instead of its own"
+                "this process seems to run in a container: the address of the instance is used instead of the container's"
                     .to_owned(),
             );
         }
