@@ -1,17 +1,18 @@
 //! The decision: documents and facts in, checks out.
 
+mod acls;
+mod routes;
+
 use super::cache::{Cache, EndpointName, Form, SERVERLESS_PORTS};
 use super::check::{Certainty, Check, Code, Outcome};
 use super::documents::{Documents, Interface, User, all, find, is_complete};
 use super::facts::Facts;
 use super::fix::{self, AwsFix};
 use super::id::Id;
-use super::network_acl::{self, Packets, Walk};
 use super::path::{self, Link};
 use super::place::{self, Found, Place};
-use super::route::{self, Chosen, LookUp, State, Target};
+use super::route::Target;
 use super::security_group::{Direction, Traffic};
-use super::transit_gateway::{self, Transit};
 use super::truth::Truth;
 
 /// The ports from which the replies' destination is taken if the kernel's range is not known.
@@ -197,15 +198,6 @@ fn overall(checks: &[Check]) -> (Outcome, Option<Code>) {
         }
     }
     (Outcome::Allowed, None)
-}
-
-/// A route check, and what it shows about the path.
-struct RouteCheck {
-    check: Check,
-    /// The peering or gateway that the route leads to.
-    link: Option<Link>,
-    /// Whether the route may lead through an appliance.
-    is_appliance: bool,
 }
 
 impl Network<'_> {
@@ -442,202 +434,6 @@ impl Network<'_> {
         (!is_known).then_some(None)
     }
 
-    fn route_checks(&self) -> Vec<RouteCheck> {
-        [
-            (Code::RouteThere, self.source, self.destination),
-            (Code::RouteBack, self.destination, self.source),
-        ]
-        .map(|(code, from, to)| self.route_check(code, from, to))
-        .into()
-    }
-
-    fn route_check(&self, code: Code, from: &Place, to: &Place) -> RouteCheck {
-        let plain = |check| RouteCheck {
-            check,
-            link: None,
-            is_appliance: false,
-        };
-        let is_same_vpc = from.vpc.is_some() && from.vpc == to.vpc;
-        if is_same_vpc && self.is_same_subnet == Truth::Yes {
-            return plain(
-                Check::new(code, Outcome::Allowed, "both ends are in the same subnet")
-                    .about(from.subnet.as_ref()),
-            );
-        }
-        let (Some(vpc), Some(address)) = (&from.vpc, to.address) else {
-            return plain(
-                Check::new(code, Outcome::Unknown, "the route is not known").needs(&[NEEDS_INTERFACES]),
-            );
-        };
-        let Some(subnet) = &from.subnet else {
-            let text = format!(
-                "it is not known which subnet of {vpc} has the address, and so which route table applies"
-            );
-            return plain(
-                Check::new(code, Outcome::Unknown, text)
-                    .about(Some(vpc))
-                    .needs(&[NEEDS_SUBNETS]),
-            );
-        };
-        let Some(table) = route::table_of(self.documents, vpc, Some(subnet)) else {
-            let text = format!("the route table of {subnet} is not known");
-            return plain(
-                Check::new(code, Outcome::Unknown, text)
-                    .about(Some(subnet))
-                    .needs(&[NEEDS_ROUTES]),
-            );
-        };
-        let id = table.id.as_ref();
-        let name = id.map_or("the route table", Id::as_str);
-        let chosen = match table.look_up(self.documents, address) {
-            None => {
-                let text = format!("the routes of {name} are not known");
-                return plain(
-                    Check::new(code, Outcome::Unknown, text)
-                        .about(id)
-                        .needs(&[NEEDS_ROUTES]),
-                );
-            }
-            Some(LookUp::Unknown(list)) => {
-                let text =
-                    format!("a route of {name} may contain {address}, but its destination is not known");
-                let needs = if list.is_some() {
-                    "ec2:GetManagedPrefixListEntries"
-                } else {
-                    NEEDS_ROUTES
-                };
-                return plain(Check::new(code, Outcome::Unknown, text).about(id).needs(&[needs]));
-            }
-            Some(LookUp::Nowhere) => {
-                let text = format!("{name} has no route to {address}");
-                let check = Check::new(code, Outcome::Denied, text)
-                    .about(id)
-                    .aws_code("CANNOT_ROUTE");
-                return plain(check.likely_if(self.destination.is_by_name));
-            }
-            Some(LookUp::Route(chosen)) => chosen,
-        };
-        let mut result = if is_same_vpc {
-            local_route(code, name, &chosen)
-        } else {
-            self.route_to_link(code, name, &chosen, from, to)
-        };
-        result.check.object = id.map(ToString::to_string);
-        result.check = result.check.likely_if(self.destination.is_by_name);
-        result
-    }
-
-    fn route_to_link(
-        &self,
-        code: Code,
-        table: &str,
-        chosen: &Chosen<'_>,
-        from: &Place,
-        to: &Place,
-    ) -> RouteCheck {
-        let prefix = chosen.prefix;
-        let link = |id: &Id| self.links.iter().find(|link| link.id() == id).cloned();
-        let denied = |text: String, aws_code| RouteCheck {
-            check: Check::new(code, Outcome::Denied, text).aws_code(aws_code),
-            link: None,
-            is_appliance: false,
-        };
-        let unknown = |text: String, needs: &[&'static str], link| RouteCheck {
-            check: Check::new(code, Outcome::Unknown, text).needs(needs),
-            link,
-            is_appliance: true,
-        };
-        let connecting = match &chosen.target {
-            Target::Peering(id) | Target::TransitGateway(id) => link(id),
-            _ => None,
-        };
-        // A route to a peering that has not been accepted becomes active with it.
-        let is_waiting = connecting.as_ref().is_some_and(Link::is_pending);
-        if !is_waiting && chosen.state == State::Blackhole {
-            return denied(
-                format!(
-                    "the route of {table} to {prefix} is a blackhole: its target does not exist any more"
-                ),
-                "BAD_STATE_ROUTE",
-            );
-        }
-        if !is_waiting && chosen.state == State::Unknown {
-            return unknown(
-                format!("the state of the route of {table} to {prefix} is not known"),
-                &[NEEDS_ROUTES],
-                None,
-            );
-        }
-        match (&chosen.target, connecting) {
-            (Target::Peering(id), Some(link)) => RouteCheck {
-                check: Check::new(
-                    code,
-                    Outcome::Allowed,
-                    format!("{table} leads to {prefix} through {id}"),
-                ),
-                link: Some(link),
-                is_appliance: false,
-            },
-            (Target::TransitGateway(id), Some(link)) => {
-                let outcome = match transit_gateway::follow(self.documents, id, from, to) {
-                    Transit::Forwarded => Check::new(
-                        code,
-                        Outcome::Allowed,
-                        format!("{table} leads to {prefix} through {id}"),
-                    ),
-                    Transit::NoSubnetInZone(attachment) => {
-                        let zone = from.zone.as_deref().unwrap_or("its zone");
-                        let text = format!(
-                            "{attachment} has no subnet in {zone}, so packets from there do not enter {id}"
-                        );
-                        Check::new(code, Outcome::Denied, text).aws_code("TGW_ROUTE_AZ_RESTRICTION")
-                    }
-                    Transit::NoRoute(routes) => {
-                        let text = format!("{routes} of {id} has no route to the other VPC");
-                        Check::new(code, Outcome::Denied, text).aws_code("CANNOT_ROUTE")
-                    }
-                    Transit::Unknown(need) => {
-                        let text =
-                            format!("{table} leads to {prefix} through {id}, whose own routes are not known");
-                        Check::new(code, Outcome::Unknown, text).needs(&[need])
-                    }
-                };
-                RouteCheck {
-                    check: outcome,
-                    link: Some(link),
-                    is_appliance: false,
-                }
-            }
-            (Target::Peering(id), None) => denied(
-                format!("{table} leads to {prefix} through {id}, which does not connect the two VPCs"),
-                "CANNOT_ROUTE",
-            ),
-            (Target::Internet(target), _) => denied(
-                format!("{table} leads to {prefix} through {target}, not to the other VPC"),
-                "CANNOT_ROUTE",
-            ),
-            (Target::Local, _) => denied(
-                format!("{table} keeps packets to {prefix} in the VPC"),
-                "CANNOT_ROUTE",
-            ),
-            (Target::TransitGateway(id), None) => unknown(
-                format!("{table} leads to {prefix} through {id}, whose attachments are not known"),
-                &[NEEDS_ATTACHMENTS],
-                None,
-            ),
-            (Target::NotFollowed(target), _) => unknown(
-                format!("{table} leads to {prefix} through {target}, which cannot be followed"),
-                &[],
-                None,
-            ),
-            (Target::Unknown, _) => unknown(
-                format!("the target of the route of {table} to {prefix} is not known"),
-                &[NEEDS_ROUTES],
-                None,
-            ),
-        }
-    }
-
     /// Whether references to groups count, for incoming and for outgoing traffic.
     fn references(&self, link: Option<&Link>, has_appliance: bool, is_apart: bool) -> [Truth; 2] {
         if has_appliance || is_apart {
@@ -673,126 +469,6 @@ impl Network<'_> {
             traffic(Direction::Egress, self.source, self.destination, outgoing).judge(),
             traffic(Direction::Ingress, self.destination, self.source, incoming).judge(),
         ]
-    }
-
-    /// The places and packets of the four ACL checks.
-    pub(crate) fn acl_passages(&self) -> [(Code, &Place, Option<Packets>); 4] {
-        let port = self.facts.port.map(|port| (port, port));
-        let replies = Some(self.facts.ephemeral_ports().unwrap_or(ALL_EPHEMERAL));
-        let packets = |direction, peer: &Place, ports: Option<(u16, u16)>| {
-            Some(Packets {
-                direction,
-                peer: peer.address?,
-                ports: ports?,
-            })
-        };
-        let (near, far) = (self.source, self.destination);
-        [
-            (Code::AclOut, near, packets(Direction::Egress, far, port)),
-            (Code::AclIn, far, packets(Direction::Ingress, near, port)),
-            (Code::AclBackOut, far, packets(Direction::Egress, near, replies)),
-            (Code::AclBackIn, near, packets(Direction::Ingress, far, replies)),
-        ]
-    }
-
-    fn acl_checks(&self) -> Vec<Check> {
-        if self.is_same_subnet == Truth::Yes {
-            return Vec::new();
-        }
-        let passages = self.acl_passages();
-        let mut checks: Vec<_> = passages
-            .into_iter()
-            .map(|(code, place, packets)| self.acl_check(code, place, packets))
-            .collect();
-        let [.., back_out, back_in] = passages.map(|(_, place, packets)| self.walk(place, packets?));
-        let replies: Vec<_> = back_out.into_iter().chain(back_in).collect();
-        if let [out, back] = replies.as_slice()
-            && checks[2..].iter().all(|check| check.outcome == Outcome::Partly)
-            && !out.shares_ports_with(back)
-        {
-            for check in &mut checks[2..] {
-                check.outcome = Outcome::Denied;
-                check.text += "; none of the ports that one ACL lets through is let through by the other";
-            }
-        }
-        checks
-    }
-
-    fn walk(&self, place: &Place, packets: Packets) -> Option<Walk> {
-        network_acl::of_subnet(self.documents, place.subnet.as_ref()?)?.walk(packets)
-    }
-
-    fn acl_check(&self, code: Code, place: &Place, packets: Option<Packets>) -> Check {
-        let Some(subnet) = &place.subnet else {
-            let text = "the subnet, and so its network ACL, is not known";
-            let need = if place.vpc.is_some() {
-                NEEDS_SUBNETS
-            } else {
-                NEEDS_INTERFACES
-            };
-            return Check::new(code, Outcome::Unknown, text).needs(&[need]);
-        };
-        let Some(acl) = network_acl::of_subnet(self.documents, subnet) else {
-            let text = format!("the network ACL of {subnet} is not known");
-            return Check::new(code, Outcome::Unknown, text)
-                .about(Some(subnet))
-                .needs(&[NEEDS_ACLS]);
-        };
-        let id = acl.id.as_ref();
-        let name = id.map_or("the network ACL", Id::as_str);
-        let walked = packets.and_then(|packets| Some((packets, acl.walk(packets)?)));
-        let Some((packets, walk)) = walked else {
-            let text = format!("the entries of {name} are not known");
-            return Check::new(code, Outcome::Unknown, text)
-                .about(id)
-                .needs(&[NEEDS_ACLS]);
-        };
-        let outcome = self.acl_outcome(code, &walk);
-        let what = describe(packets, subnet);
-        let text = match outcome {
-            Outcome::Allowed => format!("{name} lets {what}"),
-            Outcome::Denied => match walk.denied_by {
-                Some(number) => format!("entry {number} of {name} does not let {what}"),
-                None => format!("no entry of {name} lets {what}"),
-            },
-            Outcome::Partly => {
-                let percent = walk.allowed * 100 / (walk.allowed + walk.denied).max(1);
-                format!(
-                    "{name} lets only some {what}: {percent} % of this instance's ports get an answer, so that the connection \
-                     fails now and then"
-                )
-            }
-            Outcome::Unknown => format!("it is not known whether {name} lets {what}"),
-        };
-        let mut check = Check::new(code, outcome, text).about(id);
-        if matches!(outcome, Outcome::Denied | Outcome::Partly) {
-            check = check
-                .aws_code("SUBNET_ACL_RESTRICTION")
-                .likely_if(self.destination.is_by_name);
-        }
-        if outcome == Outcome::Unknown {
-            let need = if self.is_same_subnet == Truth::Unknown {
-                NEEDS_SUBNETS
-            } else {
-                NEEDS_ACLS
-            };
-            check = check.needs(&[need]);
-        }
-        check
-    }
-
-    fn acl_outcome(&self, code: Code, walk: &Walk) -> Outcome {
-        let is_reply = matches!(code, Code::AclBackOut | Code::AclBackIn);
-        let has_unknown_range = is_reply && self.facts.ephemeral_ports().is_none();
-        match (walk.allowed, walk.denied, walk.unknown) {
-            (_, 0, 0) => Outcome::Allowed,
-            // Within one subnet, no ACL applies.
-            _ if self.is_same_subnet == Truth::Unknown => Outcome::Unknown,
-            (0, _, 0) => Outcome::Denied,
-            (_, _, 0) if has_unknown_range => Outcome::Unknown,
-            (_, _, 0) => Outcome::Partly,
-            _ => Outcome::Unknown,
-        }
     }
 
     /// Findings that no check contains.
@@ -889,80 +565,4 @@ fn status_check(cache: &Cache) -> Check {
         }
     };
     check.about(Some(name))
-}
-
-/// A route within the VPC. Only one that is more specific than the local route matters.
-fn local_route(code: Code, table: &str, chosen: &Chosen<'_>) -> RouteCheck {
-    let prefix = chosen.prefix;
-    let of = |check, is_appliance| RouteCheck {
-        check,
-        link: None,
-        is_appliance,
-    };
-    match (&chosen.target, chosen.state) {
-        (Target::Local, _) => of(
-            Check::new(
-                code,
-                Outcome::Allowed,
-                format!("{table} keeps packets to {prefix} in the VPC"),
-            ),
-            false,
-        ),
-        (_, State::Blackhole) => {
-            let text = format!(
-                "the route of {table} to {prefix} takes precedence over the local route, and is a blackhole"
-            );
-            of(
-                Check::new(code, Outcome::Denied, text).aws_code("BAD_STATE_ROUTE"),
-                false,
-            )
-        }
-        (Target::Internet(target), State::Active) => {
-            let text = format!(
-                "{table} leads to {prefix} through {target}, which takes precedence over the local route"
-            );
-            of(
-                Check::new(code, Outcome::Denied, text).aws_code("MORE_SPECIFIC_ROUTE"),
-                false,
-            )
-        }
-        (Target::Peering(id), State::Active) => {
-            let text = format!(
-                "{table} leads to {prefix} through {id}, which takes precedence over the local route"
-            );
-            of(
-                Check::new(code, Outcome::Denied, text).aws_code("MORE_SPECIFIC_ROUTE"),
-                false,
-            )
-        }
-        (Target::NotFollowed(target), _) => {
-            let text =
-                format!("{table} leads to {prefix} through {target}, an appliance that cannot be followed");
-            of(
-                Check::new(code, Outcome::Unknown, text).aws_code("MORE_SPECIFIC_ROUTE"),
-                true,
-            )
-        }
-        _ => {
-            let text = format!("{table} leads to {prefix} through a target that cannot be followed");
-            of(
-                Check::new(code, Outcome::Unknown, text).needs(&[NEEDS_ROUTES]),
-                true,
-            )
-        }
-    }
-}
-
-fn describe(packets: Packets, subnet: &Id) -> String {
-    let (first, last) = packets.ports;
-    let ports = if first == last {
-        format!("tcp {first}")
-    } else {
-        format!("tcp {first}-{last}")
-    };
-    let peer = packets.peer;
-    match packets.direction {
-        Direction::Egress => format!("{ports} out of {subnet} to {peer}"),
-        Direction::Ingress => format!("{ports} into {subnet} from {peer}"),
-    }
 }

@@ -1,0 +1,145 @@
+//! The checks of the network ACLs, which see requests and replies separately.
+
+use super::{ALL_EPHEMERAL, NEEDS_ACLS, NEEDS_INTERFACES, NEEDS_SUBNETS, Network};
+use crate::aws::check::{Check, Code, Outcome};
+use crate::aws::id::Id;
+use crate::aws::network_acl::{self, Packets, Walk};
+use crate::aws::place::Place;
+use crate::aws::security_group::Direction;
+use crate::aws::truth::Truth;
+
+impl Network<'_> {
+    /// The places and packets of the four ACL checks.
+    pub(crate) fn acl_passages(&self) -> [(Code, &Place, Option<Packets>); 4] {
+        let port = self.facts.port.map(|port| (port, port));
+        let replies = Some(self.facts.ephemeral_ports().unwrap_or(ALL_EPHEMERAL));
+        let packets = |direction, peer: &Place, ports: Option<(u16, u16)>| {
+            Some(Packets {
+                direction,
+                peer: peer.address?,
+                ports: ports?,
+            })
+        };
+        let (near, far) = (self.source, self.destination);
+        [
+            (Code::AclOut, near, packets(Direction::Egress, far, port)),
+            (Code::AclIn, far, packets(Direction::Ingress, near, port)),
+            (Code::AclBackOut, far, packets(Direction::Egress, near, replies)),
+            (Code::AclBackIn, near, packets(Direction::Ingress, far, replies)),
+        ]
+    }
+
+    pub(super) fn acl_checks(&self) -> Vec<Check> {
+        if self.is_same_subnet == Truth::Yes {
+            return Vec::new();
+        }
+        let passages = self.acl_passages();
+        let mut checks: Vec<_> = passages
+            .into_iter()
+            .map(|(code, place, packets)| self.acl_check(code, place, packets))
+            .collect();
+        let [.., back_out, back_in] = passages.map(|(_, place, packets)| self.walk(place, packets?));
+        let replies: Vec<_> = back_out.into_iter().chain(back_in).collect();
+        if let [out, back] = replies.as_slice()
+            && checks[2..].iter().all(|check| check.outcome == Outcome::Partly)
+            && !out.shares_ports_with(back)
+        {
+            for check in &mut checks[2..] {
+                check.outcome = Outcome::Denied;
+                check.text += "; none of the ports that one ACL lets through is let through by the other";
+            }
+        }
+        checks
+    }
+
+    fn walk(&self, place: &Place, packets: Packets) -> Option<Walk> {
+        network_acl::of_subnet(self.documents, place.subnet.as_ref()?)?.walk(packets)
+    }
+
+    fn acl_check(&self, code: Code, place: &Place, packets: Option<Packets>) -> Check {
+        let Some(subnet) = &place.subnet else {
+            let text = "the subnet, and so its network ACL, is not known";
+            let need = if place.vpc.is_some() {
+                NEEDS_SUBNETS
+            } else {
+                NEEDS_INTERFACES
+            };
+            return Check::new(code, Outcome::Unknown, text).needs(&[need]);
+        };
+        let Some(acl) = network_acl::of_subnet(self.documents, subnet) else {
+            let text = format!("the network ACL of {subnet} is not known");
+            return Check::new(code, Outcome::Unknown, text)
+                .about(Some(subnet))
+                .needs(&[NEEDS_ACLS]);
+        };
+        let id = acl.id.as_ref();
+        let name = id.map_or("the network ACL", Id::as_str);
+        let walked = packets.and_then(|packets| Some((packets, acl.walk(packets)?)));
+        let Some((packets, walk)) = walked else {
+            let text = format!("the entries of {name} are not known");
+            return Check::new(code, Outcome::Unknown, text)
+                .about(id)
+                .needs(&[NEEDS_ACLS]);
+        };
+        let outcome = self.acl_outcome(code, &walk);
+        let what = describe(packets, subnet);
+        let text = match outcome {
+            Outcome::Allowed => format!("{name} lets {what}"),
+            Outcome::Denied => match walk.denied_by {
+                Some(number) => format!("entry {number} of {name} does not let {what}"),
+                None => format!("no entry of {name} lets {what}"),
+            },
+            Outcome::Partly => {
+                let percent = walk.allowed * 100 / (walk.allowed + walk.denied).max(1);
+                format!(
+                    "{name} lets only some {what}: {percent} % of this instance's ports get an answer, so that the connection \
+                     fails now and then"
+                )
+            }
+            Outcome::Unknown => format!("it is not known whether {name} lets {what}"),
+        };
+        let mut check = Check::new(code, outcome, text).about(id);
+        if matches!(outcome, Outcome::Denied | Outcome::Partly) {
+            check = check
+                .aws_code("SUBNET_ACL_RESTRICTION")
+                .likely_if(self.destination.is_by_name);
+        }
+        if outcome == Outcome::Unknown {
+            let need = if self.is_same_subnet == Truth::Unknown {
+                NEEDS_SUBNETS
+            } else {
+                NEEDS_ACLS
+            };
+            check = check.needs(&[need]);
+        }
+        check
+    }
+
+    fn acl_outcome(&self, code: Code, walk: &Walk) -> Outcome {
+        let is_reply = matches!(code, Code::AclBackOut | Code::AclBackIn);
+        let has_unknown_range = is_reply && self.facts.ephemeral_ports().is_none();
+        match (walk.allowed, walk.denied, walk.unknown) {
+            (_, 0, 0) => Outcome::Allowed,
+            // Within one subnet, no ACL applies.
+            _ if self.is_same_subnet == Truth::Unknown => Outcome::Unknown,
+            (0, _, 0) => Outcome::Denied,
+            (_, _, 0) if has_unknown_range => Outcome::Unknown,
+            (_, _, 0) => Outcome::Partly,
+            _ => Outcome::Unknown,
+        }
+    }
+}
+
+fn describe(packets: Packets, subnet: &Id) -> String {
+    let (first, last) = packets.ports;
+    let ports = if first == last {
+        format!("tcp {first}")
+    } else {
+        format!("tcp {first}-{last}")
+    };
+    let peer = packets.peer;
+    match packets.direction {
+        Direction::Egress => format!("{ports} out of {subnet} to {peer}"),
+        Direction::Ingress => format!("{ports} into {subnet} from {peer}"),
+    }
+}
