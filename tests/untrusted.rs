@@ -349,21 +349,32 @@ fn reply() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// The replies of a server without AUTH, which repeats the arguments in an error, at once or one reply late.
-fn echo() -> impl Strategy<Value = Vec<u8>> {
-    let words = select(vec![
+/// Replies that repeat the password.
+fn echoes() -> Vec<String> {
+    vec![
         format!("-ERR unknown command 'AUTH', with args beginning with: '{SECRET}'\r\n"),
+        format!("-ERR unknown command 'PROXY', with args beginning with: '{SECRET}'\r\n"),
         format!("-WRONGPASS invalid username-password pair: {SECRET}\r\n"),
+        format!("-NOAUTH Authentication required, not {SECRET}\r\n"),
         format!("+you said {SECRET}\r\n"),
         format!("500 unrecognized command: {SECRET}\r\n"),
         format!("*2\r\n$4\r\nAUTH\r\n$10\r\n{SECRET}\r\n"),
-    ]);
-    (
-        select(vec!["", "+OK\r\n", "-ERR unknown command '*2'\r\n"]),
-        words,
-        hostile(),
-    )
-        .prop_map(|(first, words, more)| format!("{first}{words}{more}").into_bytes())
+    ]
+}
+
+/// What may come before a reply that repeats the password: the reply to AUTH, to PING, to SELECT, or to another program.
+const BEFORE_THE_ECHO: [&str; 5] = [
+    "",
+    "+OK\r\n",
+    "+OK\r\n+PONG\r\n",
+    "+OK\r\n+PONG\r\n+OK\r\n",
+    "-ERR unknown command '*2'\r\n",
+];
+
+/// The replies of a server that repeats the password, at once or some replies late.
+fn echo() -> impl Strategy<Value = Vec<u8>> {
+    (select(&BEFORE_THE_ECHO[..]), select(echoes()), hostile())
+        .prop_map(|(first, echo, more)| format!("{first}{echo}{more}").into_bytes())
 }
 
 /// All bytes that a server sends. They often start with valid replies.
@@ -377,6 +388,18 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
     let replies = (polite, proptest::collection::vec(reply(), 0..12))
         .prop_map(|(polite, replies)| [polite.as_bytes(), &replies.concat()].concat());
     prop_oneof![3 => replies, 1 => echo()]
+}
+
+#[test]
+fn a_repeated_password_is_masked_in_every_place_of_the_replies() {
+    let server = Babbler::start();
+    for before in BEFORE_THE_ECHO {
+        for echo in echoes() {
+            let (_, shown) = server.climb(format!("{before}{echo}").into_bytes());
+            let leak = shown.iter().find(|line| line.contains(SECRET));
+            assert_eq!(leak, None, "{before:?} {echo:?}");
+        }
+    }
 }
 
 #[test]

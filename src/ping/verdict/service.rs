@@ -9,6 +9,7 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, ServerInfo, WriteTest};
 use crate::ping::response::Response;
 use crate::ping::rungs::ping::CONFIG;
+use crate::redis_url::Target;
 use crate::sanitize;
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
@@ -22,7 +23,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
 }
 
 /// Judges problems with a PROXY protocol header: Redis receives one and rejects it, or the port requires one.
-pub(super) fn proxy_header(seen: &Observations) -> Option<Finding> {
+pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Finding> {
     if seen.experiments.expects_proxy_header {
         return Some(
             Finding::proved(Cause::ProxyHeader)
@@ -40,16 +41,16 @@ pub(super) fn proxy_header(seen: &Observations) -> Option<Finding> {
     (lower.contains("unknown command") && names_proxy).then(|| {
         Finding::proved(Cause::ProxyHeader)
             .summary("a proxy sends a PROXY protocol header, which Redis rejects as a command")
-            .fact(replied(command, &error))
+            .fact(replied(command, &masked(target, &error)))
             .fact("a proxy sent the PROXY header, and Redis replied to this header, so each later reply arrives one \
                    request late")
     })
 }
 
 /// Judges replies that belong to other requests.
-pub(super) fn out_of_step(seen: &Observations) -> Option<Finding> {
+pub(super) fn out_of_step(target: &Target, seen: &Observations) -> Option<Finding> {
     let fact = match (&seen.requests.echo, &seen.ping.surplus_reply) {
-        _ if let Some(fact) = reply_about_earlier_command(seen) => fact,
+        _ if let Some(fact) = reply_about_earlier_command(target, seen) => fact,
         (Some(Echo::InReplyTo(command)), _) => {
             format!("the value sent with ECHO came back in reply to {command}")
         }
@@ -70,7 +71,7 @@ pub(super) fn out_of_step(seen: &Observations) -> Option<Finding> {
 }
 
 /// Reports an error reply that names a command sent earlier on the same connection.
-fn reply_about_earlier_command(seen: &Observations) -> Option<String> {
+fn reply_about_earlier_command(target: &Target, seen: &Observations) -> Option<String> {
     let first = [
         ("AUTH", &seen.auth.response),
         ("PING", &seen.ping.response),
@@ -100,11 +101,19 @@ fn reply_about_earlier_command(seen: &Observations) -> Option<String> {
                     let (earlier, _) = exchanges[..at].iter().find(|(name, _)| names(&error, name))?;
                     let is_own = earlier == command || names(&error, command);
                     (!is_own).then(|| {
-                        let reply = replied(&format!("{command}{place}"), &error);
+                        let reply = replied(&format!("{command}{place}"), &masked(target, &error));
                         format!("{reply}: this is a reply to {earlier}")
                     })
                 })
         })
+}
+
+/// The reply may be a late one to AUTH, which may repeat the password.
+fn masked(target: &Target, error: &str) -> String {
+    match &target.password {
+        Some(password) => password.masked_in(error),
+        None => error.to_owned(),
+    }
 }
 
 /// Whether an error reply names a command, as Redis does: `wrong number of arguments for 'auth' command`.
