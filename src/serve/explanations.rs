@@ -42,7 +42,9 @@ impl Topic {
             Self::Login => ("cookie-session", "watch-the-cookie-change"),
             Self::Cookie if is_store => ("session-store", "store-a-digest-of-the-token"),
             Self::Cookie => ("cookie-session", "why-the-cookie-is-signed"),
-            Self::InvalidCookie if is_store => ("session-store", "an-expired-token-must-stay-invalid"),
+            Self::InvalidCookie if is_store => {
+                ("session-store", "a-token-must-stay-invalid-after-the-logout")
+            }
             Self::InvalidCookie => ("cookie-session", "why-the-cookie-is-signed"),
             Self::Visits => ("count-visits", "count"),
             Self::Hash => ("count-visits", "a-hash-for-ada"),

@@ -160,10 +160,10 @@ pub(crate) static CHECKS: &[Check] = &[
     check(4, Must, "held-request-revives-nothing", "A visit that is delayed at Redis until after the logout does not \
                     bring the session back",
         "A slow request can write after the logout. If the request creates the key again, the session continues.",
-        "session-store#an-expired-token-must-stay-invalid", |grader| Box::pin(stage4::race::held_request_revives_nothing(grader))),
+        "session-store#a-token-must-stay-invalid-after-the-logout", |grader| Box::pin(stage4::race::held_request_revives_nothing(grader))),
     check(4, Must, "made-up-token-leaves-no-key", "A made-up token leaves no key",
         "Otherwise an attacker can fill the memory of Redis, or choose the token of a session.",
-        "session-store#an-expired-token-must-stay-invalid", |grader| Box::pin(stage4::token::made_up_token_leaves_no_key(grader))),
+        "session-store#a-token-must-stay-invalid-after-the-logout", |grader| Box::pin(stage4::token::made_up_token_leaves_no_key(grader))),
     check(4, Must, "visit-without-cookie-creates-no-key", "A visit without a cookie creates no key",
         "Bots and health checks send no cookie, so each of their requests would create a session.",
         "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::store::visit_without_cookie_creates_no_key(grader))),
