@@ -122,6 +122,12 @@ impl Response {
         matches!(self, Self::Reply(Value::Okay))
     }
 
+    /// Whether this is `OK` followed by more text, as in the greeting of a POP3 server (RFC 1939, 4). Redis has no such
+    /// reply.
+    pub(super) fn is_greeting(&self) -> bool {
+        matches!(self, Self::Reply(Value::SimpleString(text)) if text.starts_with("OK "))
+    }
+
     /// Whether a TLS server may have sent this in reply to plain text.
     pub(super) fn may_be_tls(&self) -> bool {
         match self {

@@ -49,6 +49,12 @@ pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Findi
 
 /// Judges replies that belong to other requests.
 pub(super) fn out_of_step(target: &Target, seen: &Observations) -> Option<Finding> {
+    // A POP3 server sends a greeting, and then an error in reply to each line.
+    let first = seen.auth.response.as_ref().or(seen.ping.response.as_ref());
+    let surplus = seen.ping.surplus_reply.as_ref();
+    if first.is_some_and(Response::is_greeting) && !surplus.is_some_and(Response::is_pong) {
+        return None;
+    }
     let fact = match (&seen.requests.echo, &seen.ping.surplus_reply) {
         _ if let Some(fact) = reply_about_earlier_command(target, seen) => fact,
         (Some(Echo::InReplyTo(command)), _) => {

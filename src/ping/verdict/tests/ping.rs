@@ -143,6 +143,9 @@ fn a_read_shows_why_no_command_is_served_if_ping_is_forbidden() {
 fn a_server_that_always_replies_ok_or_pong_is_not_redis() {
     let seen = connected().with(|seen| seen.auth.response = Some(reply("+OK POP3 server ready")));
     assert_eq!(cause("redis://:p@10.0.3.17", &seen), Some("proto.not_redis"));
+    let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+OK POP3 server ready")));
+    seen.ping.surplus_reply = Some(reply("-ERR Unknown command."));
+    assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
     let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+PONG")));
     seen.server.role = Some(Value::SimpleString("PONG".into()));
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
