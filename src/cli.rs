@@ -249,9 +249,9 @@ fn whole<N: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<N, S
     }
 }
 
-/// The longest TTL of `serve` in seconds: 136 years.
 /// The longest maximum lifetime for which `check` waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// The longest TTL of `serve` in seconds: 136 years.
 const LONGEST_TTL: u64 = 4_294_967_295;
 
 /// Arguments of every step command.

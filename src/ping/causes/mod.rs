@@ -1,9 +1,8 @@
 //! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. No other code lists
 //! them; the tests and the documentation have one entry for each.
 //!
-//! To add one, add a row here, return the new cause with its evidence from a file in `verdict/`, add an example to
-//! `verdict/tests/situations.rs`, and describe it in `docs/src/causes/`. `sessiontut ping --codes` prints this table,
-//! and `sessiontut explain CODE` a page.
+//! To add one, follow the recipe "Add a cause or a warning" in CONTRIBUTING.md. `sessiontut ping --codes` prints this
+//! table, and `sessiontut explain CODE` prints a page about one cause.
 
 mod commands;
 mod fix;

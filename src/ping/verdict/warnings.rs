@@ -23,7 +23,7 @@ const OUTLIER_FACTOR: u32 = 5;
 const MANY_ROUND_TRIPS: usize = 6;
 /// A certificate expires soon if it has fewer seconds left than this: 14 days.
 const EXPIRES_SOON: i64 = 14 * 86_400;
-/// Above this percentage of maxmemory, there is a warning whatever the eviction policy is.
+/// There is a warning above this percentage of maxmemory (whatever the eviction policy is) or of maxclients.
 const NEARLY_FULL: u64 = 90;
 
 pub(super) type Found = (Cause, String);

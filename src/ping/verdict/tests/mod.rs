@@ -9,11 +9,14 @@ mod role;
 mod situations;
 mod tcp;
 mod tls;
+mod warnings;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::judge;
+use crate::ping::causes::Cause;
 use crate::ping::observation::{
     CertificateProblem, Dial, DialResult, Endpoint, Experiment, Handshake, Observations, PeerCertificate,
     TlsResult, TrustedCas,
@@ -92,4 +95,18 @@ fn handshake(
         seen.tls.handshake = Some(tls_handshake(result, None, certificate));
         seen.experiments.other_protocol = plain_ping.map(Experiment::PlainPing);
     })
+}
+
+pub(super) fn warned(seen: &Observations) -> Vec<Cause> {
+    let warnings = judge(&target("redis://10.0.3.17"), seen).warnings;
+    warnings.iter().map(|warning| warning.cause).collect()
+}
+
+pub(super) fn with_info(fields: &[(&str, &str)]) -> Observations {
+    let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+PONG")));
+    let fields = fields
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()));
+    seen.server.fields = Arc::new(fields.collect());
+    seen
 }
