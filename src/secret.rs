@@ -11,11 +11,11 @@ pub(crate) use filter::{Filter, Found};
 /// The text that `Debug` and `Display` show instead of the secret.
 pub const MASK: &str = "***";
 
-/// The secrets of this run. The writer masks them.
+/// The secrets of this run, which the writer masks.
 static KNOWN: LazyLock<RwLock<Filter>> = LazyLock::new(RwLock::default);
 
-/// The maximum number of parts of secrets that are remembered. A run has a few passwords; tests of the URL parser have
-/// millions.
+/// The maximum number of parts of secrets that are stored. A normal run has a few passwords, but tests of the
+/// URL parser create millions.
 const MOST_KNOWN: usize = 100_000;
 
 /// Masks the secrets of this run, except where `keeps` returns true.
@@ -29,19 +29,20 @@ pub(crate) fn mask(text: &str, keeps: impl Fn(&Found) -> bool) -> Cow<'_, str> {
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps the text.
+    /// Creates a secret from this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Whether the text contains six consecutive characters of the secret, or all of a shorter one, even if they are
-    /// percent-, base64-, hex- or JSON-encoded.
+    /// Whether the text contains six consecutive characters of the secret (or a shorter secret as a whole),
+    /// even in percent-encoding, base64, hexadecimal or JSON.
     #[must_use]
     pub fn is_shown_in(&self, text: &str) -> bool {
         !self.filter().find(text).is_empty()
     }
 
-    /// Returns the text with every such part of the secret masked: servers may repeat only a part of it.
+    /// Returns the text with every such part of the secret masked, because servers may repeat only a part of
+    /// it.
     #[must_use]
     pub fn masked_in(&self, text: &str) -> String {
         self.filter().mask(text, |_| false).into_owned()

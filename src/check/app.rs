@@ -12,13 +12,13 @@ use crate::random;
 
 /// How long the app may take to listen. Some start commands compile the app first.
 const READY_WITHIN: Duration = Duration::from_secs(120);
-/// How long the app may take to end after SIGTERM.
+/// How long the app may take to exit after SIGTERM.
 const END_WITHIN: Duration = Duration::from_secs(5);
-/// Interval between looks at the port or the process.
+/// How often the port or the process is polled.
 const POLL: Duration = Duration::from_millis(25);
 /// Time limit for one connection attempt.
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
-/// The most bytes of the output that are read at the end.
+/// The maximum number of bytes of the app's output that are read when the run ends.
 const MOST_OUTPUT: u64 = 8 * 1024 * 1024;
 
 /// How to start the app.
@@ -30,7 +30,7 @@ pub(crate) struct StartCommand {
     pub(crate) address: SocketAddr,
     /// The URL of the proxy, or `None` if the app keeps its own `REDIS_URL`.
     pub(crate) redis_url: Option<String>,
-    /// The file for its output. Every start appends to it.
+    /// The file that receives the app's output. Each start of the app appends to it.
     pub(crate) output: PathBuf,
     secret_key: String,
 }
@@ -46,7 +46,7 @@ pub(crate) enum AppError {
     Ended {
         port: u16,
         output: String,
-        /// The last lines of its output.
+        /// The last lines of the app's output.
         tail: Vec<String>,
     },
     #[error("port {port} did not answer within {} s; the app must listen on the port in PORT (its output is in {output})", READY_WITHIN.as_secs())]
@@ -61,8 +61,8 @@ pub(crate) struct App {
     guard: Option<Guard>,
 }
 
-/// A process that ends the app if this program is killed and so cannot end the app itself. Dropping it ends only this
-/// process.
+/// A process that stops the app if this program is killed, and therefore cannot stop the app itself. When the
+/// guard is dropped, only this process ends.
 #[derive(Debug)]
 struct Guard(Child);
 
@@ -78,7 +78,7 @@ impl StartCommand {
             address,
             redis_url,
             output,
-            // The same key after a restart, so that signed cookies stay valid.
+            // The key is kept across restarts, so that signed cookies stay valid.
             secret_key: random::hexadecimal::<32>(),
         }
     }
@@ -130,10 +130,10 @@ impl App {
         Ok(app)
     }
 
-    /// Starts the same app once more, on another port.
+    /// Starts a second instance of the same app, on another port.
     ///
     /// # Errors
-    /// [`AppError`] if it does not start.
+    /// [`AppError`] if the second instance does not start.
     pub(crate) async fn start_another(&self) -> Result<Self, AppError> {
         let mut command = self.command.clone();
         if let Ok(port) = TcpListener::bind((command.address.ip(), 0)).and_then(|free| free.local_addr()) {
@@ -142,7 +142,7 @@ impl App {
         Self::start(command).await
     }
 
-    /// The address on which it listens.
+    /// The address that the app listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.command.address
     }
@@ -150,7 +150,7 @@ impl App {
     /// Kills the app as a crash would, and starts it again.
     pub(crate) async fn restart_after_kill(&mut self) -> Result<(), AppError> {
         self.kill();
-        // A shell or a tool such as npm may have started the app itself, which then ends a little later.
+        // If the start command is a shell or a tool such as npm, the app itself may exit a little later.
         let deadline = Deadline::after(END_WITHIN);
         while answers(self.command.address) && !deadline.is_over() {
             tokio::time::sleep(POLL).await;
@@ -177,12 +177,12 @@ impl App {
         Ok(())
     }
 
-    /// The file with its output.
+    /// The file that contains the app's output.
     pub(crate) fn output_file(&self) -> &PathBuf {
         &self.command.output
     }
 
-    /// Returns everything that the app has printed, up to a limit.
+    /// Returns the app's output, up to a maximum number of bytes.
     pub(crate) fn output(&self) -> String {
         use std::io::Read as _;
         let mut bytes = Vec::new();
@@ -199,14 +199,14 @@ impl App {
         last.iter().map(|line| (*line).to_owned()).collect()
     }
 
-    /// Whether the app has ended by itself.
+    /// Whether the app has exited without being stopped by this program.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child
             .as_mut()
             .is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Asks the process group to end, and kills it after 5 s.
+    /// Asks the process group to exit, and kills it after 5 s.
     pub(crate) async fn stop(&mut self) {
         if let Some(child) = &mut self.child {
             signal_group(child, GroupSignal::Terminate);
@@ -215,7 +215,7 @@ impl App {
                 tokio::time::sleep(POLL).await;
             }
         }
-        // Also ends children of the app that have ignored the signal.
+        // This also kills child processes of the app that have ignored the signal.
         self.kill();
     }
 
@@ -240,8 +240,9 @@ impl Drop for App {
 }
 
 impl Guard {
-    /// Starts a shell that waits for a line or for the end of its input, which the system closes with this program. Without
-    /// a shell, there is no guard.
+    /// Starts a shell that waits for a line of input. If this program ends without sending one, the system
+    /// closes the shell's input, and the shell then stops the app. If no shell can be started, there is no
+    /// guard.
     fn of(app: &Child) -> Option<Self> {
         const SCRIPT: &str = r#"
             read -r _ && exit
@@ -255,7 +256,7 @@ impl Guard {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // Ctrl-C in the terminal must not end it before the app.
+        // Ctrl-C in the terminal must not stop the guard before the app.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         match cfg!(unix) {
@@ -268,14 +269,14 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(mut input) = self.0.stdin.take() {
-            // If this fails, the shell has ended.
+            // Writing fails only if the shell has already ended.
             let _ = input.write_all(b"\n");
         }
         let _ = self.0.wait();
     }
 }
 
-/// Whether a program listens on this address.
+/// Whether a program is listening on this address.
 pub(crate) fn answers(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, CONNECT_WITHIN).is_ok()
 }

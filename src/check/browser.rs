@@ -1,5 +1,5 @@
-//! A visitor of the app. Like a browser, it keeps cookies until they expire, follows redirects, and sends the hidden fields
-//! of a form.
+//! A visitor to the app. Like a browser, it keeps cookies until they expire, follows redirects, and sends a
+//! form's hidden fields.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,18 +25,18 @@ use crate::redis_client::Stream;
 
 /// How long a visitor waits for one response.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
-/// The most redirects that are followed.
+/// The maximum number of redirects that are followed.
 const MOST_REDIRECTS: usize = 10;
-/// The most bytes of a page that are read.
+/// The maximum number of bytes of a page that are read.
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The app, as all visitors see it.
+/// The app and its settings, shared by all visitors.
 pub(crate) struct Site {
     pub(crate) settings: Settings,
     pub(crate) address: SocketAddr,
     pub(crate) proxy: Option<Proxy>,
-    /// For an app behind https.
+    /// Set if the app uses https.
     pub(crate) tls: Option<TlsConnector>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Visitor {
     jar: CookieStore,
 }
 
-/// Where a request comes from, for the headers that a browser adds.
+/// What caused a request. This determines the headers that a browser adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// A link or form on the app's own pages.
@@ -67,10 +67,11 @@ impl Visitor {
         }
     }
 
-    /// Returns a visitor with the same cookies at another instance of the app. Its commands are not recorded.
+    /// Returns a visitor to another instance of the app, with the same cookies. The proxy does not record the
+    /// Redis commands that its requests cause.
     pub(crate) fn moved_to(&self, address: SocketAddr) -> Self {
         let mut settings = self.site.settings.clone();
-        // This fails only for URLs that have no port.
+        // This fails only for URLs that cannot have a port.
         let _ = settings.base.set_port(Some(address.port()));
         Self {
             site: Arc::new(Site {
@@ -120,7 +121,7 @@ impl Visitor {
         Exchange::record(site.proxy.as_ref(), async |hops| self.send(hops, form).await).await
     }
 
-    /// Sends a form, and does not follow the redirect.
+    /// Sends a form, but does not follow the redirect.
     pub(crate) async fn submit_only(&mut self, form: &Form) -> Exchange {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| {
@@ -161,7 +162,7 @@ impl Visitor {
         form
     }
 
-    /// Logs out: sends the logout form of the home page if it has one, and otherwise follows the link.
+    /// Logs out with the home page's logout form or, if there is no such form, with the link.
     pub(crate) async fn log_out(&mut self, home: &Page) -> Exchange {
         let path = self.site.settings.pages.logout.clone();
         if let Some(form) = home.form_posting_to(self.site.settings.url(&path).path()) {
@@ -175,7 +176,7 @@ impl Visitor {
         self.post_logout().await
     }
 
-    /// Posts to the path of the logout, as a script on the page may do.
+    /// Sends a POST request to the logout path, as a script on the page may do.
     pub(crate) async fn post_logout(&mut self) -> Exchange {
         let form = Form {
             action: self.site.settings.url(&self.site.settings.pages.logout),
@@ -365,7 +366,7 @@ impl Visitor {
         })
     }
 
-    /// Returns the cookies that are sent to the home page, as name and value.
+    /// Returns the names and values of the cookies that are sent to the home page.
     pub(crate) fn cookies(&self) -> Vec<(String, String)> {
         let url = self.site.settings.url(&self.site.settings.pages.home);
         let values = self.jar.get_request_values(&url);
@@ -382,7 +383,7 @@ impl Visitor {
             .map(|(_, value)| value)
     }
 
-    /// Returns the same visitor with another value of one of its cookies, or without this cookie.
+    /// Returns a copy of this visitor in which one cookie has another value, or is missing.
     pub(crate) fn with_cookie(&self, name: &str, value: Option<&str>) -> Self {
         let mut other = Self::new(&self.site);
         let url = self.site.settings.url(&self.site.settings.pages.home);
@@ -391,7 +392,7 @@ impl Visitor {
                 true => value,
                 false => Some(cookie.value()),
             };
-            // With another path, the browser would have two cookies of this name.
+            // If the path differed, the browser would have two cookies with this name.
             let (name, path) = (cookie.name(), String::from(&cookie.path));
             if let Some(value) = value {
                 let _ = other.jar.parse(&format!("{name}={value}; Path={path}"), &url);

@@ -1,4 +1,4 @@
-//! What a visitor did, what the app answered, and which Redis commands it sent meanwhile.
+//! What a visitor did, how the app responded, and which Redis commands the app sent meanwhile.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::proxy::Proxy;
 use super::redis_command::{Effect, Key, SeenCommand};
 use crate::sanitize;
 
-/// The most commands of an exchange that a report shows.
+/// The maximum number of commands of one exchange that a report shows.
 const MOST_LINES: usize = 16;
 
 /// One request and its response.
@@ -18,22 +18,23 @@ const MOST_LINES: usize = 16;
 pub(crate) struct Hop {
     pub(crate) method: String,
     pub(crate) url: Url,
-    /// The response, or why there is none.
+    /// The response, or the reason why there is none.
     pub(crate) answer: Result<Page, String>,
     pub(crate) took: Duration,
 }
 
-/// The requests of one action of a visitor, such as a login with its redirects, and the commands that it caused.
+/// The requests of one visitor's action, such as a login with its redirects, and the Redis commands that the
+/// app sent meanwhile.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) hops: Vec<Hop>,
     pub(crate) commands: Vec<SeenCommand>,
-    /// The place in the proxy's record before the first request.
+    /// The position in the proxy's record before the first request.
     pub(crate) mark: usize,
 }
 
 impl Exchange {
-    /// Records what `visit` does.
+    /// Runs `visit`, and records its requests and the Redis commands that the app sends meanwhile.
     pub(crate) async fn record(proxy: Option<&Proxy>, visit: impl AsyncFnOnce(&mut Vec<Hop>)) -> Self {
         let mark = proxy.map_or(0, Proxy::mark);
         let mut hops = Vec::new();
@@ -48,18 +49,18 @@ impl Exchange {
         Self { hops, commands, mark }
     }
 
-    /// Returns the page at the end, after redirects.
+    /// Returns the last page, after all redirects.
     pub(crate) fn page(&self) -> Option<&Page> {
         self.hops.last()?.answer.as_ref().ok()
     }
 
-    /// Returns the response to the form, before redirects.
+    /// Returns the response to the form itself, before redirects.
     pub(crate) fn answer_to_form(&self) -> Option<&Page> {
         let sent = self.hops.iter().find(|hop| hop.method == "POST");
         sent.or(self.hops.last())?.answer.as_ref().ok()
     }
 
-    /// Returns the longest time that a response took.
+    /// Returns the longest response time.
     pub(crate) fn longest(&self) -> Duration {
         self.hops.iter().map(|hop| hop.took).max().unwrap_or_default()
     }
@@ -69,7 +70,7 @@ impl Exchange {
         self.commands.iter().filter(|command| command.uses_data())
     }
 
-    /// Returns the number of commands after which the connection can be cut.
+    /// Returns the number of commands after which the proxy can cut the connection.
     pub(crate) fn cuts(&self) -> usize {
         self.commands
             .iter()
@@ -77,7 +78,7 @@ impl Exchange {
             .count()
     }
 
-    /// Returns the keys of the commands that read or write data, in order, each once.
+    /// Returns the keys of the commands that read or write data, in the order of their first use.
     pub(crate) fn keys(&self) -> Vec<Key> {
         let mut known = HashSet::new();
         let keys = self.data_commands().flat_map(|command| &command.keys);
@@ -96,7 +97,7 @@ impl Exchange {
             .len()
     }
 
-    /// Returns the requests with their responses, one per line, shortened.
+    /// Returns the requests and their responses, shortened, one per line.
     pub(crate) fn http_lines(&self) -> Vec<String> {
         let lines = self.hops.iter().map(|hop| {
             let path = &hop.url[url::Position::BeforePath..];
@@ -123,8 +124,8 @@ impl Exchange {
         lines.collect()
     }
 
-    /// Returns the commands with their times after the first one and their replies, one per line, shortened. Commands that
-    /// set up a connection are left out.
+    /// Returns the commands and their replies, shortened, one per line, each with the time since the first
+    /// command. Commands that set up a connection are left out.
     pub(crate) fn redis_lines(&self) -> Vec<String> {
         let is_shown = |command: &&SeenCommand| command.effect != Effect::Connection;
         let shown: Vec<&SeenCommand> = self.commands.iter().filter(is_shown).collect();

@@ -1,4 +1,5 @@
-//! What all checks share: the app, the proxy, new visitors and names, and results that several checks need.
+//! The state that all checks share: the app, the proxy, new visitors and names, and results that several
+//! checks need.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,34 +15,35 @@ use super::settings::{AppPages, Settings};
 use crate::deadline::Deadline;
 use crate::random;
 
-/// The state of a run.
+/// The state of a run of `check`.
 pub(crate) struct Grader {
     pub(crate) site: Arc<Site>,
     /// The app, if this program has started it.
     pub(crate) app: Option<App>,
-    /// Different in each run, so that no name has been used before.
+    /// An identifier of this run. Names contain it, so no name has been used before.
     run: String,
     names: usize,
     session_cookie: Option<String>,
     shared_keys: Option<HashSet<Key>>,
     pub(crate) waits: Option<Waits>,
     pub(crate) silence: Option<Silence>,
-    /// The tokens of all sessions of this run, for a search in the output of the app.
+    /// The tokens of all sessions of this run. A check searches the app's output for them.
     pub(crate) tokens: Vec<String>,
     on_wait: OnWait,
 }
 
-/// Called at the beginning of a wait with what happens at its end, and its length. Returns a function that shows the time left.
+/// A function that is called when a wait begins, with what the wait is for and its length. It returns a
+/// function that shows the time left.
 type OnWait = Box<dyn Fn(&'static str, Duration) -> Box<dyn FnMut(Duration)>>;
 
-/// Whether a check passes, and if not, why.
+/// The result of a check: `Ok` if it passes, otherwise the reason.
 pub(crate) type Judged = Result<(), NotHeld>;
 
-/// The result of a check that fails.
+/// Why a check does not pass.
 #[derive(Debug)]
 pub(crate) enum NotHeld {
     Fails(Box<Failure>),
-    /// The check cannot be judged, with the reason.
+    /// The check could not be judged, for this reason.
     NotJudged(String),
 }
 
@@ -91,11 +93,12 @@ pub(crate) struct LoggedIn {
     pub(crate) login: Exchange,
 }
 
-/// First letters of the names differ, so that a common beginning of keys is not part of the names.
+/// The names begin with different letters. So if several keys begin with the same characters, these are not
+/// part of a name.
 const FIRST_NAMES: [&str; 8] = ["ada", "grace", "edsger", "kay", "linus", "mary", "tim", "joan"];
-/// How often a countdown changes.
+/// How often the displayed countdown is updated.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
-/// The time for what an app does after its response.
+/// How long to wait for commands that the app sends after its response.
 const SETTLE: Duration = Duration::from_millis(150);
 
 impl Grader {
@@ -125,7 +128,8 @@ impl Grader {
     /// Returns the proxy.
     ///
     /// # Errors
-    /// With `--black-box`, there is none.
+    ///
+    /// [`NotHeld::NotJudged`] with `--black-box`, because there is no proxy.
     pub(crate) fn proxy(&self) -> Result<&Proxy, NotHeld> {
         let why = "--black-box: this check needs the Redis commands of the app";
         self.site.proxy.as_ref().ok_or_else(|| not_judged(why))
@@ -135,7 +139,7 @@ impl Grader {
     pub(crate) fn name(&mut self) -> String {
         let first = FIRST_NAMES[self.names % FIRST_NAMES.len()];
         self.names += 1;
-        // The beginning of no other name.
+        // The number has two digits, so that no name is the beginning of another one.
         format!("{first}-{}-{:02}", self.run, self.names)
     }
 
@@ -147,7 +151,8 @@ impl Grader {
     /// Logs in a new visitor with a new name.
     ///
     /// # Errors
-    /// Not judged if the login fails, because the checks of stage 1 report the reason.
+    ///
+    /// [`NotHeld::NotJudged`] if the login fails, because the checks of stage 1 report the reason.
     pub(crate) async fn logged_in(&mut self) -> Result<LoggedIn, NotHeld> {
         let name = self.name();
         self.logged_in_as(name).await
@@ -169,7 +174,7 @@ impl Grader {
         Ok(LoggedIn { visitor, name, login })
     }
 
-    /// Visits the home page, which must show the user.
+    /// Visits the home page. Fails if the page does not show the user.
     pub(crate) async fn visit(&self, visit: &mut LoggedIn) -> Result<Exchange, NotHeld> {
         let exchange = visit.visitor.home().await;
         match exchange.page() {
@@ -180,7 +185,7 @@ impl Grader {
         }
     }
 
-    /// Returns the number on the home page.
+    /// Visits the home page, and returns the number of visits that it shows.
     pub(crate) async fn count(&self, visit: &mut LoggedIn) -> Result<(i64, Exchange), NotHeld> {
         let exchange = self.visit(visit).await?;
         match exchange.page().and_then(|page| page.visits(self.pages())) {
@@ -191,13 +196,13 @@ impl Grader {
         }
     }
 
-    /// Returns the number on the page to which the login led, if it shows one.
+    /// Returns the number of visits on the page after the login, if the page shows one.
     pub(crate) fn first_count(&self, user: &LoggedIn) -> Option<i64> {
         let page = user.login.page().filter(|page| page.is_logged_in(self.pages()));
         page?.visits(self.pages())
     }
 
-    /// Returns the name of the cookie without which a visitor is logged out.
+    /// Returns the name of the session cookie: without it, a visitor is logged out.
     pub(crate) async fn session_cookie(&mut self) -> Result<String, NotHeld> {
         if let Some(name) = &self.session_cookie {
             return Ok(name.clone());
@@ -214,14 +219,14 @@ impl Grader {
         Err(not_judged("no cookie that the login depends on was found"))
     }
 
-    /// Whether the page at the end shows that a user is logged in.
+    /// Whether the last page shows that a user is logged in.
     pub(crate) fn shows_login(&self, exchange: &Exchange) -> bool {
         exchange
             .page()
             .is_some_and(|page| page.is_logged_in(self.pages()))
     }
 
-    /// Waits for what an app does after its response, and adds those commands to the exchange.
+    /// Waits for commands that the app sends after its response, and adds them to the exchange.
     pub(crate) async fn settle(&self, exchange: &mut Exchange) {
         tokio::time::sleep(SETTLE).await;
         if let Some(proxy) = &self.site.proxy {
@@ -229,8 +234,8 @@ impl Grader {
         }
     }
 
-    /// Returns the keys that the visits of all users have in common, such as a counter for the whole site or the limit for
-    /// an address. They are not part of a session, so they may live longer, or forever.
+    /// Returns the keys that the visits of all users have in common, such as a counter for the whole site or
+    /// a rate limit for an address. They are not part of a session, so they may have a longer TTL, or none.
     pub(crate) async fn shared_keys(&mut self) -> Result<&HashSet<Key>, NotHeld> {
         if self.shared_keys.is_none() {
             let mut users = Vec::new();
@@ -244,13 +249,13 @@ impl Grader {
         Ok(self.shared_keys.get_or_insert_default())
     }
 
-    /// Returns those of the keys that not all users share.
+    /// Returns the given keys without those that all users share.
     pub(crate) async fn own_keys(&mut self, keys: Vec<Key>) -> Result<Vec<Key>, NotHeld> {
         let shared = self.shared_keys().await?;
         Ok(keys.into_iter().filter(|key| !shared.contains(key)).collect())
     }
 
-    /// Returns those of the keys that exist.
+    /// Returns those of the given keys that exist.
     pub(crate) async fn living(&self, keys: &[Key]) -> Result<Vec<Key>, NotHeld> {
         let ttls = self.proxy()?.ttls(keys).await;
         Ok(keys
@@ -261,7 +266,7 @@ impl Grader {
             .collect())
     }
 
-    /// Starts a countdown, which shows what will happen at its end.
+    /// Starts a countdown, which shows what the wait is for.
     pub(crate) fn countdown(&self, what: &'static str, span: Duration) -> Countdown {
         Countdown {
             show: (self.on_wait)(what, span),
@@ -270,14 +275,14 @@ impl Grader {
     }
 }
 
-/// A wait in several parts, such as the pauses between visits.
+/// A countdown over several waits, such as the pauses between visits.
 pub(crate) struct Countdown {
     show: Box<dyn FnMut(Duration)>,
     end: Deadline,
 }
 
 impl Countdown {
-    /// Waits, and shows the time until the end of the whole countdown.
+    /// Waits for this time, and shows the time until the whole countdown ends.
     pub(crate) async fn wait(&mut self, span: Duration) {
         let deadline = Deadline::after(span);
         while !deadline.is_over() {
@@ -287,7 +292,7 @@ impl Countdown {
     }
 }
 
-/// Returns keys as text, for a report.
+/// Returns the keys as text, for a report.
 pub(crate) fn shown_keys(keys: &[Key]) -> String {
     let keys: Vec<String> = keys
         .iter()

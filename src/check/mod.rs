@@ -69,7 +69,8 @@ pub(crate) async fn clean_up(grader: &mut Grader, removes_all: bool) -> Vec<Stri
     }
 }
 
-/// Removes keys that the app has created: all of them, or only those of this program. Returns the keys that remain.
+/// Removes the keys that the app has created: all of them, or only those that start with `sessiontut:`.
+/// Returns the keys that remain.
 pub(crate) async fn remove_keys(proxy: &Proxy, removes_all: bool) -> Vec<String> {
     let living = proxy.living_keys().await;
     let (removed, left): (Vec<Key>, Vec<Key>) = living

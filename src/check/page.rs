@@ -1,4 +1,4 @@
-//! What a visitor reads on a page: its text without tags, the names and numbers in it, and its forms.
+//! The contents of a page: its text without tags, the names and numbers in it, and its forms.
 
 use regex_lite::Regex;
 use serde_json::Value;
@@ -6,16 +6,16 @@ use url::Url;
 
 use super::settings::AppPages;
 
-/// The most characters of a page in a report.
+/// The maximum number of characters of a page that a report shows.
 const SHOWN: usize = 160;
 
-/// A response, after redirects.
+/// A response to the last request, after redirects.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) status: u16,
-    /// The address after redirects.
+    /// The address of the page, after redirects.
     pub(crate) url: Url,
-    /// In the received order, with names in lower case.
+    /// The headers in the order received, with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
@@ -57,14 +57,14 @@ impl Page {
             return has_string(&value, name);
         }
         let (text, name) = (squeezed(&self.text()), squeezed(name));
-        // Python shows bytes that were not decoded as b'ada'.
+        // In Python, a name that was not decoded appears as b'ada'.
         let is_bytes = ["b'", "b\""]
             .iter()
             .any(|start| text.contains(&format!("{start}{name}")));
         text.contains(&name) && !is_bytes
     }
 
-    /// Returns the number of visits on the page.
+    /// Returns the number of visits that the page shows.
     pub(crate) fn visits(&self, pages: &AppPages) -> Option<i64> {
         let text = self.text();
         let found = pages.visits.captures(&text)?;
@@ -129,8 +129,9 @@ impl Page {
         forms
     }
 
-    /// Whether this answer to GET may come from a path that accepts only POST. Many frameworks answer 405 (RFC 9110,
-    /// section 15.5.6). Those that search for a route by method and path, such as Express, answer 404.
+    /// Whether a GET request may have received this response because the path accepts only POST. Many
+    /// frameworks then respond with 405 (RFC 9110, section 15.5.6). Frameworks that select a route by both
+    /// method and path, such as Express, respond with 404.
     pub(crate) fn may_be_for_post_only(&self) -> bool {
         matches!(self.status, 404 | 405)
     }
@@ -160,7 +161,8 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     Some(decoded(value.as_str()))
 }
 
-/// Returns the text of HTML. Scripts, styles and comments are left out, and white space separates blocks.
+/// Returns the text of an HTML page. Scripts, styles and comments are left out, and white space separates
+/// blocks.
 fn html_text(html: &str) -> String {
     let hidden =
         Regex::new(r"(?is)<script\b.*?</script\s*>|<style\b.*?</style\s*>|<!--.*?-->|<title\b.*?</title\s*>");
@@ -174,7 +176,7 @@ fn html_text(html: &str) -> String {
     decoded(&tag.replace_all(&text, "\n"))
 }
 
-/// Resolves the entities that templates write when they escape a text.
+/// Decodes the entities that templates write when they escape text.
 fn decoded(text: &str) -> String {
     let entity = Regex::new(r"(?i)&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(lt|gt|amp|quot|apos|nbsp));");
     let entity = entity.expect("the pattern is valid");
@@ -204,7 +206,7 @@ fn decoded(text: &str) -> String {
     replaced.into_owned()
 }
 
-/// Replaces each run of white space by one space.
+/// Replaces each run of white space with one space.
 fn squeezed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,7 +1,8 @@
-//! A recording proxy on loopback between the app and its Redis. It forwards one command after the other, records each with
-//! its reply and the TTLs that it leaves, and can delay, cut or ignore commands.
+//! A recording proxy on loopback between the app and its Redis. It forwards one command at a time, and
+//! records each command with its reply and with the keys that have no TTL afterwards. It can also delay
+//! commands, leave them unanswered, or cut the connection.
 //!
-//! The proxy logs in to the real Redis, so the app uses a plain connection without a password.
+//! The proxy logs in to the real Redis, so the app uses an unencrypted connection without a password.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -23,7 +24,8 @@ use crate::redis_url::{Address, Target, Trust};
 
 mod connection;
 
-/// A command later than this after the last response was sent by the app itself, not for a request.
+/// If a command arrives later than this after the last response, the app sent it by itself, not for a
+/// request.
 const ATTRIBUTED_WITHIN: Duration = Duration::from_millis(300);
 
 /// A running proxy. Dropping it closes all connections.
@@ -37,7 +39,7 @@ pub(crate) struct Proxy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Forward,
-    /// Accepts commands, but neither forwards nor answers them.
+    /// Accepts commands, but neither forwards them nor replies.
     Silent,
     /// Closes every connection.
     Down,
@@ -46,9 +48,11 @@ enum Mode {
 /// Where the proxy delays a request until it is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HoldPoint {
-    /// The commands of this round trip (counted from 0) and all later ones of the connection do not reach Redis yet.
+    /// The commands of this round trip (counted from 0), and all later commands of the connection, are not
+    /// sent to Redis yet.
     Before(usize),
-    /// The replies of this round trip and all later ones of the connection do not reach the app yet.
+    /// The replies of this round trip (counted from 0), and all later replies of the connection, are not sent
+    /// to the app yet.
     Replies(usize),
 }
 
@@ -56,7 +60,7 @@ pub(crate) enum HoldPoint {
 #[derive(Debug)]
 struct Hold {
     point: HoldPoint,
-    /// The round trips with data since this delay was requested.
+    /// The round trips with data commands since this delay was requested, each as connection and number.
     round_trips: Vec<(u64, u64)>,
     /// The connection whose request is delayed, if the request has arrived.
     connection: Option<u64>,
@@ -66,19 +70,19 @@ struct Hold {
 struct State {
     mode: Mode,
     log: Vec<SeenCommand>,
-    /// All keys that the app has named, and whether they existed before the app used them.
+    /// All keys that the app has used, and whether they existed before.
     keys: HashMap<Key, KeyOrigin>,
     hold: Option<Hold>,
-    /// The connection is cut after this many more commands with data.
+    /// After how many more data commands the connection is cut.
     cut_after: Option<usize>,
     /// How long each reply is delayed.
     delay: Duration,
     connections: HashMap<u64, Handle>,
     opened: u64,
     in_flight: usize,
-    /// When the last response arrived.
+    /// When the app last completed a response.
     answered: Instant,
-    /// Commands that the app sends by itself.
+    /// Commands that the app sends by itself, not for a request.
     idle: HashSet<(String, Option<Key>)>,
     /// Why the proxy could not connect to Redis.
     unreachable: Option<String>,
@@ -92,20 +96,20 @@ enum KeyOrigin {
 
 /// An open connection of the app.
 struct Handle {
-    /// The number of commands that have not been answered.
+    /// The number of commands that the proxy has not answered yet.
     pending: usize,
     cut: Arc<Notify>,
 }
 
 struct Shared {
     state: Mutex<State>,
-    /// Increases with every change that a waiting connection must notice.
+    /// Incremented at each change that a waiting connection must notice.
     changed: watch::Sender<u64>,
     target: Arc<dyn Fn() -> Target + Send + Sync>,
     trust: Trust,
-    /// Reads keys through a separate connection to Redis.
+    /// A separate connection to Redis, for reading keys.
     inspector: RedisConnection,
-    /// Open connections to Redis that no connection of the app uses yet.
+    /// Open connections to Redis that are not in use yet.
     spare: Mutex<Vec<Stream>>,
 }
 
@@ -130,7 +134,7 @@ impl Shared {
         }
     }
 
-    /// Returns a connection to Redis, which is logged in.
+    /// Returns a connection to Redis that is already logged in.
     async fn open_upstream(&self) -> Result<Stream, String> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match spare {
@@ -146,7 +150,7 @@ impl Shared {
         {
             return Ok(stream);
         }
-        // This takes longer, but finds out why there is no connection.
+        // This takes longer, but it determines why the connection failed.
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let climb = ping::climb(
             &target,
@@ -167,7 +171,7 @@ impl Shared {
         }
     }
 
-    /// Returns the TTLs of keys in milliseconds: -1 without a TTL, -2 without a key.
+    /// Returns the TTLs of the keys in milliseconds: -1 if a key has no TTL, -2 if it does not exist.
     async fn ttls(&self, keys: &[Key]) -> Vec<i64> {
         let mut inspector = self.inspector.clone();
         let mut ttls = Vec::with_capacity(keys.len());
@@ -181,7 +185,7 @@ impl Shared {
         ttls
     }
 
-    /// Finds out for keys that are named for the first time whether they exist.
+    /// For keys that the app uses for the first time, determines whether they already exist.
     async fn note_keys(&self, keys: &[Key]) {
         let new: Vec<Key> = {
             let state = self.state();
@@ -202,7 +206,7 @@ impl Shared {
         }
     }
 
-    /// Returns those of the keys that exist without a TTL, and that the app has created.
+    /// Returns those of the keys that the app has created and that have no TTL.
     async fn without_ttl(&self, keys: &[Key]) -> Vec<Key> {
         let own: Vec<Key> = {
             let state = self.state();
@@ -225,7 +229,8 @@ impl Proxy {
     /// Starts the proxy on the given port, or on any free port.
     ///
     /// # Errors
-    /// Returns the system's error if no port can be opened.
+    ///
+    /// Returns the system's error if the port cannot be opened.
     pub(crate) async fn start(
         port: Option<u16>,
         inspector: RedisConnection,
@@ -271,12 +276,12 @@ impl Proxy {
         })
     }
 
-    /// Returns the URL for the app.
+    /// Returns the URL to pass to the app.
     pub(crate) fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
 
-    /// Returns the place in the record after the last command.
+    /// Returns the current end of the record, to pass to [`Self::since`].
     pub(crate) fn mark(&self) -> usize {
         self.shared.state().log.len()
     }
@@ -285,7 +290,7 @@ impl Proxy {
     pub(crate) fn since(&self, mark: usize) -> Vec<SeenCommand> {
         let state = self.shared.state();
         let commands = state.log[mark..].iter();
-        // MULTI and EXEC belong to the commands between them.
+        // MULTI and EXEC are treated like the commands between them.
         let idle: HashSet<(u64, u64)> = commands
             .clone()
             .filter(|command| state.is_idle(command))
@@ -305,24 +310,25 @@ impl Proxy {
         self.shared.state().opened
     }
 
-    /// Why the proxy could not connect to Redis for the app, if it could not.
+    /// Why the proxy could not connect to Redis for the app, or `None` if it could.
     pub(crate) fn unreachable(&self) -> Option<String> {
         self.shared.state().unreachable.clone()
     }
 
-    /// Notes that a request begins.
+    /// Records that a visitor's request begins.
     pub(crate) fn request_begins(&self) {
         self.shared.state().in_flight += 1;
     }
 
-    /// Notes that a request has been answered.
+    /// Records that a visitor's request has been answered.
     pub(crate) fn request_ends(&self) {
         let mut state = self.shared.state();
         state.in_flight = state.in_flight.saturating_sub(1);
         state.answered = Instant::now();
     }
 
-    /// Returns the keys that the app has created and that still exist, with their TTLs in milliseconds (-1: none).
+    /// Returns the keys that the app has created and that still exist, with their TTLs in milliseconds (-1:
+    /// no TTL).
     pub(crate) async fn living_keys(&self) -> HashMap<Key, i64> {
         let own: Vec<Key> = {
             let state = self.shared.state();
@@ -336,12 +342,12 @@ impl Proxy {
         own.into_iter().zip(ttls).filter(|(_, ttl)| *ttl != -2).collect()
     }
 
-    /// Returns the TTLs of keys in milliseconds: -1 without a TTL, -2 without a key.
+    /// Returns the TTLs of the keys in milliseconds: -1 if a key has no TTL, -2 if it does not exist.
     pub(crate) async fn ttls(&self, keys: &[Key]) -> Vec<i64> {
         self.shared.ttls(keys).await
     }
 
-    /// Gives keys of the app a longer TTL, so that they survive a restart of the app.
+    /// Sets a longer TTL on the keys, so that they outlive a restart of the app.
     pub(crate) async fn prolong(&self, keys: &[Key], ttl: Duration) {
         let mut inspector = self.shared.inspector.clone();
         for (key, left) in keys.iter().zip(self.shared.ttls(keys).await) {
@@ -352,7 +358,7 @@ impl Proxy {
         }
     }
 
-    /// Deletes keys.
+    /// Deletes the keys.
     pub(crate) async fn delete(&self, keys: &[Key]) {
         let mut inspector = self.shared.inspector.clone();
         for key in keys {
@@ -370,7 +376,7 @@ impl Proxy {
         });
     }
 
-    /// Waits until a request is being delayed.
+    /// Waits until a request has reached the point at which it is delayed.
     pub(crate) async fn held(&self) {
         let reached = self
             .shared
@@ -383,7 +389,7 @@ impl Proxy {
         }
     }
 
-    /// Whether further commands are waiting on the connection whose request is delayed.
+    /// Whether further commands are waiting on the same connection behind the delayed request.
     pub(crate) fn others_wait_behind_the_hold(&self, mark: usize) -> bool {
         let state = self.shared.state();
         let held = state.hold.as_ref().and_then(|hold| hold.connection);
@@ -400,7 +406,8 @@ impl Proxy {
         self.shared.notify();
     }
 
-    /// Opens connections to Redis in advance, so that a crowd of connections of the app does not wait for them.
+    /// Opens connections to Redis in advance, so that the app does not have to wait when it opens many at
+    /// once.
     pub(crate) async fn prepare(&self, connections: usize) {
         for _ in 0..connections {
             let Ok(stream) = self.shared.open().await else {
@@ -419,22 +426,22 @@ impl Proxy {
         self.shared.state().delay = delay;
     }
 
-    /// Cuts the connection of the app after this many further commands with data. Their replies may be lost.
+    /// Cuts the app's connection after this many further data commands. Their replies may be lost.
     pub(crate) fn cut_after(&self, commands: usize) {
         self.shared.state().cut_after = Some(commands);
     }
 
-    /// Stops waiting for the commands of [`Self::cut_after`]. Returns whether a connection was cut.
+    /// Cancels [`Self::cut_after`]. Returns whether a connection has been cut.
     pub(crate) fn was_cut(&self) -> bool {
         self.shared.state().cut_after.take().is_none()
     }
 
-    /// Stops answering.
+    /// Stops replying.
     pub(crate) fn be_silent(&self) {
         self.shared.state().mode = Mode::Silent;
     }
 
-    /// Closes all connections, and every new one.
+    /// Closes all connections, and from now on every new one.
     pub(crate) fn go_down(&self) {
         let mut state = self.shared.state();
         state.mode = Mode::Down;
@@ -444,7 +451,7 @@ impl Proxy {
             .for_each(|connection| connection.cut.notify_one());
     }
 
-    /// Answers again. Connections with unanswered commands are closed, as after a restart of Redis.
+    /// Starts replying again. Connections with unanswered commands are closed, as after a restart of Redis.
     pub(crate) fn come_back(&self) {
         let mut state = self.shared.state();
         state.mode = Mode::Forward;
@@ -476,7 +483,7 @@ fn signature(command: &SeenCommand) -> (String, Option<Key>) {
 }
 
 impl State {
-    /// Whether the app sends this command by itself.
+    /// Whether the app sends this command by itself, not for a request.
     fn is_idle(&self, command: &SeenCommand) -> bool {
         command.uses_data() && self.idle.contains(&signature(command))
     }
@@ -541,7 +548,7 @@ impl State {
 }
 
 impl Hold {
-    /// Returns the number of the command's round trip since the delay was requested.
+    /// Returns the number of the command's round trip, counted from when the delay was requested.
     fn number_of(&mut self, command: &SeenCommand) -> usize {
         let round_trip = (command.connection, command.round_trip);
         match self.round_trips.iter().position(|known| *known == round_trip) {

@@ -1,4 +1,4 @@
-//! A Redis command that the proxy has seen: its keys, its effect, and its reply.
+//! A Redis command that the proxy has recorded, with its keys, its effect and its reply.
 
 use std::time::Instant;
 
@@ -11,29 +11,31 @@ use crate::sanitize;
 /// A key in Redis.
 pub(crate) type Key = Vec<u8>;
 
-/// Characters of a command or reply that a report shows.
+/// The maximum number of characters of a command or reply that a report shows.
 const SHOWN: usize = 100;
 
 /// A command that the app has sent.
 #[derive(Clone, Debug)]
 pub(crate) struct SeenCommand {
-    /// When it arrived.
+    /// When the command arrived.
     pub(crate) at: Instant,
-    /// The number of the connection on which it arrived.
+    /// The number of the connection on which the command arrived.
     pub(crate) connection: u64,
-    /// Commands of one connection with the same number were sent together, before the reply to the first of them.
+    /// The number of the round trip within the connection. Commands of one round trip were sent before the
+    /// first of them was answered.
     pub(crate) round_trip: u64,
-    /// The name and the arguments.
+    /// The command's name and its arguments.
     pub(crate) words: Vec<Vec<u8>>,
     pub(crate) keys: Vec<Key>,
     pub(crate) effect: Effect,
-    /// The reply of Redis, or `None` if the command did not reach Redis or was not answered yet.
+    /// The reply from Redis. `None` if the command did not reach Redis, or has not been answered yet.
     pub(crate) reply: Option<Value>,
-    /// The keys that had no TTL directly after this command. Only keys that the app has created are listed.
+    /// The keys that had no TTL directly after this command. This includes only keys that the app has
+    /// created.
     pub(crate) without_ttl: Vec<Key>,
 }
 
-/// What a command may change.
+/// What kind of command it is, and what it may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// The command sets up or tests the connection, such as HELLO or PING.
@@ -59,7 +61,7 @@ impl SeenCommand {
         }
     }
 
-    /// Returns the name in upper case.
+    /// Returns the command's name in upper case.
     pub(crate) fn name(&self) -> String {
         let name = self.words.first().map(|name| String::from_utf8_lossy(name));
         name.unwrap_or_default().to_ascii_uppercase()
@@ -70,12 +72,13 @@ impl SeenCommand {
         matches!(self.effect, Effect::Read | Effect::Write)
     }
 
-    /// Whether something may have happened in Redis after this command: it reads or writes data, or executes a transaction.
+    /// Whether the command may have changed or read something in Redis: it uses data, or executes a
+    /// transaction.
     pub(crate) fn has_effect(&self) -> bool {
         self.uses_data() || self.name() == "EXEC"
     }
 
-    /// Returns the command and its reply on one line, shortened.
+    /// Returns the command and its reply, shortened, on one line.
     pub(crate) fn shown(&self) -> String {
         let words = self.words.iter().map(|word| match std::str::from_utf8(word) {
             Ok(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) => {
@@ -101,7 +104,7 @@ pub(crate) fn shortened(text: &str) -> String {
     }
 }
 
-/// Commands that have a fixed meaning and no keys in the command table, or are not in it.
+/// Commands that manage the connection. They have no keys in the command table, or are not in it.
 const CONNECTION: [&str; 14] = [
     "ACL", "AUTH", "CLIENT", "CLUSTER", "COMMAND", "ECHO", "HELLO", "INFO", "PING", "QUIT", "READONLY",
     "RESET", "ROLE", "SELECT",

@@ -1,4 +1,4 @@
-//! The report on an app: the result of each check, and what they say about each stage.
+//! The report on an app: the result of each check, and a summary for each stage.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::checks::{Check, Kind};
 use super::grader::Failure;
 use crate::sanitize;
 
-/// The result of one check.
+/// A check and its result.
 #[derive(Debug)]
 pub(crate) struct CheckResult {
     pub(crate) check: &'static Check,
@@ -21,17 +21,17 @@ pub(crate) struct CheckResult {
 pub(crate) enum Outcome {
     Passes,
     Fails(Box<Failure>),
-    /// The check could not be judged, with the reason.
+    /// The check could not be judged, for this reason.
     NotJudged(String),
 }
 
-/// The results of a run.
+/// The results of all checks in a run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) results: Vec<CheckResult>,
     /// The keys that the app has created and that still exist.
     pub(crate) left: Vec<String>,
-    /// The file with the output of the app.
+    /// The file that contains the app's output.
     pub(crate) output: Option<PathBuf>,
     pub(crate) elapsed: Duration,
 }
@@ -94,7 +94,7 @@ impl Report {
         (1..=4).map(of).filter(|result| result.must > 0).collect()
     }
 
-    /// Returns the last stage before the first one that fails, or 0.
+    /// Returns the last stage before the first failed stage, or 0.
     fn furthest(&self) -> u8 {
         let stages = self.stages();
         let passed = stages.iter().take_while(|stage| stage.failed == 0);
@@ -154,7 +154,8 @@ impl Report {
         })
     }
 
-    /// Returns the report as JUnit XML: one test suite per stage. Advice that is not followed counts as skipped.
+    /// Returns the report as JUnit XML, with one test suite per stage. A failed advisory check counts as
+    /// skipped.
     pub(crate) fn junit(&self) -> String {
         let suites = self.stages();
         let suites = suites.iter().map(|stage| {
@@ -231,7 +232,7 @@ struct Suite<'a> {
 }
 
 impl Junit<'_> {
-    /// Returns the text of a mistake, or why a check is skipped.
+    /// Returns the text of a failure, and the text that says why a check is skipped.
     fn texts(result: &CheckResult) -> (Option<String>, Option<String>) {
         let clean = |text: &str| sanitize::lines(text).into_owned();
         match &result.outcome {

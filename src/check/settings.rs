@@ -1,4 +1,4 @@
-//! What to check, and how the app differs from the tutorial's app.
+//! What `check` tests, and how the app differs from the lessons' app.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use regex_lite::Regex;
 use url::Url;
 
-/// The routes, the field and the texts of the app.
+/// The app's routes, its form field, and the texts that its pages show.
 #[derive(Clone, Debug)]
 pub(crate) struct AppPages {
     pub(crate) home: String,
     pub(crate) login: String,
     pub(crate) logout: String,
-    /// The name of the field with the user name.
+    /// The name of the form field for the user name.
     pub(crate) field: String,
-    /// Matches the text of a page only if a user is logged in.
+    /// A regular expression that matches the text of a page only if a user is logged in.
     pub(crate) logged_in: Regex,
-    /// Matches the number of visits; the number is its first group.
+    /// A regular expression that matches the number of visits. The first group is the number.
     pub(crate) visits: Regex,
 }
 
@@ -39,25 +39,25 @@ pub(crate) const LOGGED_IN: &str = "Logged in as";
 /// The default of `--visits`.
 pub(crate) const VISITS: &str = r"Visits:\s*(\d+)";
 
-/// What to check.
+/// The settings of a run of `check`.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The stage of the app, 1 to 4.
     pub(crate) stage: u8,
     /// Whether only the checks of this stage are run.
     pub(crate) only_stage: bool,
-    /// The address of the app.
+    /// The app's base URL.
     pub(crate) base: Url,
     /// The TTL that the app uses.
     pub(crate) ttl: Duration,
-    /// The maximum lifetime of a session in the app, if it is to be checked.
+    /// The maximum lifetime of a session, or `None` if it is not checked.
     pub(crate) max_age: Option<Duration>,
     pub(crate) pages: AppPages,
 }
 
 impl Settings {
-    /// Returns the address of a path of the app. If the address of the app has a path itself, such as
-    /// `http://127.0.0.1:5000/shop`, this is below it.
+    /// Returns the URL of a path in the app. If the base URL has a path, such as
+    /// `http://127.0.0.1:5000/shop`, the result starts with that path.
     pub(crate) fn url(&self, path: &str) -> Url {
         let root = self.root();
         let is_below = path == root || path.starts_with(&format!("{root}/"));
@@ -68,7 +68,7 @@ impl Settings {
         self.base.join(&path).unwrap_or_else(|_| self.base.clone())
     }
 
-    /// Returns the path of the app without a slash at the end: usually the empty string.
+    /// Returns the path of the base URL without a slash at the end. It is usually empty.
     pub(crate) fn root(&self) -> &str {
         self.base.path().trim_end_matches('/')
     }
@@ -83,10 +83,11 @@ impl Settings {
     }
 }
 
-/// Returns the address to connect to.
+/// Returns the socket address for this URL.
 ///
 /// # Errors
-/// Returns a message if the URL has no host, or if its host has no address.
+///
+/// Returns a message if the URL has no host, or if the host name cannot be resolved.
 pub(crate) fn address_of(url: &Url) -> Result<SocketAddr, String> {
     let host = url.host_str().ok_or("the URL has no host")?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -94,7 +95,7 @@ pub(crate) fn address_of(url: &Url) -> Result<SocketAddr, String> {
     let addresses = (host, port)
         .to_socket_addrs()
         .map_err(|error| error.to_string())?;
-    // Most development servers listen on 127.0.0.1 only, even if localhost also has an IPv6 address.
+    // Most development servers listen only on 127.0.0.1, even if localhost also has an IPv6 address.
     let best = addresses.min_by_key(SocketAddr::is_ipv6);
     best.ok_or_else(|| format!("{host} has no address"))
 }

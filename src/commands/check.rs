@@ -30,15 +30,16 @@ use crate::signals::{self, Stop};
 use crate::state;
 use crate::ui;
 
-/// The port of the proxy if the user starts the app: the same in each run, so that the app need not be restarted.
+/// The proxy's port if the user starts the app. It is the same in each run, so that the user need not restart
+/// the app.
 const PROXY_PORT: u16 = 6390;
-/// Interval between looks at the files of `--watch`, and at the port of an app that is not running yet.
+/// How often to look for changed files (`--watch`), and for an app that is not running yet.
 const LOOK: Duration = Duration::from_millis(300);
-/// The time in which commands of an idle app are noted before the first check.
+/// How long to record the commands of the idle app before the first check.
 const IDLE: Duration = Duration::from_secs(1);
-/// How long the output of an app is kept.
+/// How long the file with an app's output is kept.
 const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Folders of `--watch` that do not contain source code.
+/// Folders that `--watch` ignores, because they do not contain source code.
 const NOT_WATCHED: [&str; 6] = ["node_modules", "target", "__pycache__", "venv", "build", "dist"];
 
 pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
@@ -111,7 +112,7 @@ fn settings(args: &CheckArgs) -> Result<Settings, Error> {
     })
 }
 
-/// Starts the proxy and the app, runs the checks, and stops and removes everything again.
+/// Starts the proxy and the app, runs the checks, then stops both and removes the app's keys.
 async fn grade(
     args: &CheckArgs,
     settings: &Settings,
@@ -145,7 +146,7 @@ async fn grade(
     };
     let Some(app) = app else {
         remove_output(output);
-        // An app that was ended while it started may have written keys.
+        // An app that was interrupted while starting may already have written keys.
         let left = match proxy {
             Some(proxy) => check::remove_keys(&proxy, removes_all(choice)).await,
             None => Vec::new(),
@@ -192,7 +193,7 @@ async fn grade(
     if let (Some(choice), Some(proxy)) = (choice, &grader.site.proxy)
         && proxy.unreachable().is_some()
     {
-        // Reports why Redis is unavailable, if it still is.
+        // If Redis is still unavailable, this reports the reason.
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         connect::open(&choice.target_now(), &chosen::trust(&args.redis.trust), deadline).await?;
     }
@@ -201,12 +202,12 @@ async fn grade(
     Ok(report)
 }
 
-/// Whether all keys of the app are removed at the end, not only those with the tutorial's prefix.
+/// Whether to remove all keys of the app at the end, and not only those that start with `sessiontut:`.
 fn removes_all(choice: Option<&Arc<Choice>>) -> bool {
     choice.is_some_and(|choice| choice.target.origin == Origin::Practice)
 }
 
-/// Prints that the run has ended early and which keys of the app remain, and returns the error for it.
+/// Prints that the run was interrupted and which of the app's keys remain. Returns the error for it.
 fn interrupted(left: &[String]) -> Error {
     ui::check::interrupted(left);
     Error::Interrupted
@@ -214,12 +215,12 @@ fn interrupted(left: &[String]) -> Error {
 
 fn remove_output(file: Option<PathBuf>) {
     if let Some(file) = file {
-        // It remains if it cannot be removed.
+        // If the file cannot be removed, it stays.
         let _ = fs::remove_file(file);
     }
 }
 
-/// Connects to Redis, asks before the first write, and starts the proxy.
+/// Connects to Redis, asks for permission before the first write, and starts the proxy.
 async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
     let trust = chosen::trust(&args.redis.trust);
     let mut inspector = connect::open(&choice.target, &trust, Deadline::after(DEFAULT_TIMEOUT)).await?;
@@ -274,7 +275,7 @@ async fn app(
     Ok(None)
 }
 
-/// Returns a new file for the output of the app.
+/// Creates a new file for the app's output.
 fn output_file() -> Result<PathBuf, Error> {
     let file = match state::open_folder() {
         Ok(folder) => {
@@ -289,7 +290,7 @@ fn output_file() -> Result<PathBuf, Error> {
     }
 }
 
-/// Removes the files of earlier runs, except for those of today.
+/// Removes the output files of earlier runs, except for those of the last 24 hours.
 fn remove_old_output(folder: &Path) {
     let is_old = |file: &fs::DirEntry| {
         let name = file.file_name();
@@ -320,7 +321,7 @@ fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the time of the last change of a file in a folder and its subfolders.
+/// Returns the most recent modification time of any file in a folder and its subfolders.
 fn newest_change(folder: &Path) -> Option<SystemTime> {
     let entries = fs::read_dir(folder).ok()?.flatten();
     let changes = entries.filter_map(|entry| {

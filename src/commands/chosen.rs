@@ -1,4 +1,4 @@
-//! Selects the Redis server for a command: the server in the URL, or the built-in practice Redis.
+//! Selects the Redis server for a command: the one in the URL, or the built-in practice Redis.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(super) struct Choice {
 pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     let Some(url) = url else {
         note_unused_variables();
-        // Never use a Redis server only because it happens to listen on the usual port.
+        // Another Redis server must not be used only because it happens to listen on the usual port.
         return Choice::practice();
     };
     Ok(Choice {
@@ -30,7 +30,8 @@ pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     })
 }
 
-/// Chooses the Redis server for `ping`, which only reads: without a URL, uses `REDIS_HOST` and the related variables.
+/// Chooses the Redis server for `ping`, which only reads. Without a URL, this uses `REDIS_HOST` and the
+/// related variables.
 pub(super) fn choose_to_read(url: Option<&str>) -> Result<Choice, Error> {
     if url.is_none()
         && let Some(read) = from_variables(|name| std::env::var(name).ok())
@@ -53,7 +54,7 @@ fn rediscli_auth() -> Option<Secret> {
         .map(Secret::new)
 }
 
-/// Says how to use the Redis in `REDIS_HOST` with a command that writes.
+/// Explains how to use the server in `REDIS_HOST` with a command that writes.
 fn note_unused_variables() {
     let Some(read) = from_variables(|name| std::env::var(name).ok()) else {
         return;

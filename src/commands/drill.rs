@@ -39,7 +39,7 @@ fn named(name: &str) -> Result<&'static DrillFault, Error> {
     })
 }
 
-/// Runs only the endpoint, without the quiz.
+/// Runs the endpoint without the quiz.
 fn serve(fault: &DrillFault) -> Result<Exit, Error> {
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::serving(&endpoint);
@@ -54,11 +54,11 @@ enum DrillEnd {
     Right,
     /// The first answer was wrong, or the learner asked for the solution.
     Wrong,
-    /// The learner quit without an answer.
+    /// The learner quit without answering.
     Left,
 }
 
-/// Runs drills until the learner quits. Fails if the last drill was not answered right at once.
+/// Runs drills until the learner quits. Returns a failure if the first answer to the last drill was wrong.
 fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit, Error> {
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let mut fault = chosen.unwrap_or_else(|| score.next());
@@ -82,7 +82,7 @@ fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit,
     }
 }
 
-/// Runs the endpoint until the learner has found the fault, or quits.
+/// Runs the endpoint until the learner has identified the fault, or quits.
 fn ask(fault: &'static DrillFault, score: &mut Score, stop: &Stop) -> Result<DrillEnd, Error> {
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::task(&endpoint);
@@ -102,7 +102,7 @@ fn ask(fault: &'static DrillFault, score: &mut Score, stop: &Stop) -> Result<Dri
             Selected::Item(index) => {
                 let picked = choices[index];
                 let is_right = picked.name == fault.name;
-                // Only the first answer counts.
+                // The score records only the first answer.
                 if end == DrillEnd::Left {
                     end = if is_right {
                         DrillEnd::Right
@@ -132,7 +132,8 @@ fn ask(fault: &'static DrillFault, score: &mut Score, stop: &Stop) -> Result<Dri
     Ok(end)
 }
 
-/// Returns the fault and similar ones. They are in the order of the table, so that their positions reveal nothing.
+/// Returns the fault and similar ones, in the order of the table, so that the position of the right answer
+/// reveals nothing.
 fn choices(fault: &DrillFault) -> Vec<&'static DrillFault> {
     let is_shown = |other: &&DrillFault| other.name == fault.name || fault.look_alikes.contains(&other.name);
     FAULTS.iter().filter(is_shown).collect()

@@ -1,4 +1,4 @@
-//! The error of every command.
+//! The error type of all commands.
 
 use crate::exit::Exit;
 use crate::ping;
@@ -10,7 +10,7 @@ use crate::signals::Interrupted;
 /// The reason why a command failed.
 #[derive(Debug)]
 pub enum Error {
-    /// The result of parsing: a wrong command line, but also `--help` and `--version`.
+    /// The parser rejected the command line, or the command line contains `--help` or `--version`.
     CommandLine(clap::Error),
     /// An argument that the parser accepted but the command cannot use.
     Usage(String),
@@ -20,14 +20,14 @@ pub enum Error {
     Unreachable(Box<Unreachable>),
     /// Redis refused a command, or did not reply to it.
     Refused(Box<RedisFault>),
-    /// Ctrl-C, SIGTERM or SIGHUP.
+    /// Ctrl-C, SIGTERM or SIGHUP ended the command.
     Interrupted,
-    /// Anything else.
+    /// Any other error.
     Other(anyhow::Error),
 }
 
 impl Error {
-    /// The exit status for this error.
+    /// Returns the exit status for this error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
@@ -41,7 +41,7 @@ impl Error {
         }
     }
 
-    /// A usage error with this message.
+    /// Returns a usage error with this message.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Usage(message.into())
     }

@@ -1,4 +1,4 @@
-//! `sessiontut explain`: the page about a cause or warning.
+//! `sessiontut explain`, which prints the page about a cause or warning.
 
 use super::Error;
 use crate::exit::Exit;

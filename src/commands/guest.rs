@@ -1,4 +1,4 @@
-//! Whether the user has agreed to the use of a Redis that contains other keys.
+//! Asks for permission to use a Redis that contains other keys.
 
 use super::Error;
 use super::session::endpoint;
@@ -31,18 +31,18 @@ pub(super) async fn may_write(
     Ok(true)
 }
 
-/// Whether the question need not be asked.
+/// Whether the user does not need to be asked.
 pub(super) fn is_known(target: &Target) -> bool {
     target.origin == Origin::Practice || jar().is_some_and(|jar| jar.cookie(&endpoint(target)).is_known)
 }
 
-/// Records that the user agreed to use this Redis, so that the question is not repeated.
+/// Records that the user has agreed to use this Redis, so that the question is not repeated.
 pub(super) fn remember(target: &Target) {
     if let Some(mut jar) = jar() {
         let endpoint = endpoint(target);
         let mut cookie = jar.cookie(&endpoint);
         cookie.is_known = true;
-        // If it cannot be saved, the user is asked again next time.
+        // If this cannot be saved, the user is asked again next time.
         let _ = jar.keep(&endpoint, cookie);
     }
 }

@@ -90,8 +90,8 @@ fn progress() -> Progress {
     progress
 }
 
-/// Returns the index of the lesson to start with: the one in the arguments, the current one, or the first that is not
-/// done.
+/// Returns the index of the lesson to start with: the one in the arguments, the current one, or the first
+/// that is not completed.
 fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usize, String> {
     if let Some(word) = &args.lesson {
         return lessons.find(word);
@@ -103,8 +103,8 @@ fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usi
     Ok(position(&is_current).or_else(|| position(&is_open)).unwrap_or(0))
 }
 
-/// Runs the lessons. A person takes them at the terminal. With `--yes`, the robot takes all lessons, or the one in
-/// the arguments, without reading or writing the progress.
+/// Runs the lessons. Without `--yes`, a person takes them at the terminal. With `--yes`, the robot takes all
+/// lessons, or the one in the arguments, without reading or saving progress.
 fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<Exit, Error> {
     let deadline = args.yes.then(|| Deadline::after(UNATTENDED_WITHIN));
     let mut progress = if args.yes {
@@ -215,7 +215,7 @@ fn report(robot: &Robot, ended: CourseEnd, errors: &[LessonError]) -> Exit {
             "sessiontut: the lessons stopped at their time limit of {limit} s"
         ));
     }
-    // If the arguments contain a lesson, ignore errors in other files.
+    // If the arguments name a lesson, errors in other files do not matter.
     let errors = if robot.takes_one_lesson { &[] } else { errors };
     let passed = robot.summarize(errors);
     if passed && ended != CourseEnd::OutOfTime {
@@ -294,14 +294,14 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
     })
 }
 
-/// Whether the keys that lessons left behind were removed.
+/// The result of removing the keys that lessons left behind.
 enum Removed {
     All,
-    /// A learner with the same name is in a lesson.
+    /// No key was removed, because a learner with the same name is in a lesson.
     None,
 }
 
-/// Removes the keys that this learner left behind. All other keys may belong to others.
+/// Removes the keys that this learner left behind. All other keys may belong to other people.
 fn remove_keys(sandbox: &mut Sandbox, progress: &Progress) -> Result<Removed, SendError> {
     let record = &progress.record;
     let name = record.name.as_deref().unwrap_or(FIRST_NAME);

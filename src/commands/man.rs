@@ -1,4 +1,4 @@
-//! `sessiontut man`: the man pages, for the release archives and packages.
+//! Writes the man pages, for the release archives and packages.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,8 @@ use crate::exit::Exit;
 /// Writes `sessiontut.1` and a page such as `sessiontut-ping.1` for each visible subcommand.
 ///
 /// # Errors
-/// The folder or a file cannot be written.
+///
+/// Fails if the folder or a file cannot be written.
 pub(super) fn run(folder: &Path) -> Result<Exit, Error> {
     let write = || {
         fs::create_dir_all(folder)?;

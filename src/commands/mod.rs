@@ -1,5 +1,5 @@
-//! The subcommands, one file for each. They process the arguments, run the command, and convert its result to an exit
-//! status.
+//! The subcommands, one file for each. Each subcommand processes its arguments, does its work, and converts
+//! the result to an exit status.
 
 mod check;
 mod chosen;
@@ -34,7 +34,9 @@ pub use error::Error;
 /// Parses the command line.
 ///
 /// # Errors
-/// [`Error::CommandLine`], also for `--help` and `--version`, with exit status 0.
+///
+/// [`Error::CommandLine`] for an invalid command line, and also for `--help` and `--version`, which have exit
+/// status 0.
 pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, Error> {
     #[cfg(unix)]
     crate::os::memory::require();
@@ -48,7 +50,7 @@ pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> R
     Cli::try_parse_from(&words).map_err(|error| with_ttl_suggested(error, &words).into())
 }
 
-/// Suggests `--ttl` for a number that a command with this option does not expect, as in `expire 5`.
+/// Suggests `--ttl` if a command with this option gets a number that it does not expect, as in `expire 5`.
 fn with_ttl_suggested(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     let unexpected = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => word.clone(),
@@ -64,12 +66,12 @@ fn with_ttl_suggested(mut error: clap::Error, words: &[OsString]) -> clap::Error
     error
 }
 
-/// Masks the passwords of the URLs on a command line from now on: an error message may repeat any argument.
+/// Masks the passwords of the URLs on the command line, because an error message may repeat any argument.
 fn mask_passwords_of(words: &[OsString]) {
     for word in words.iter().filter_map(|word| word.to_str()) {
         let url = word.strip_prefix("--redis=").unwrap_or(word);
         if url.contains("://") {
-            // Parsing a URL masks its password. If it is invalid, the command reports it.
+            // Parsing a URL masks its password. If the URL is invalid, the command itself reports that.
             drop(Target::parse(url));
         }
     }
@@ -78,7 +80,8 @@ fn mask_passwords_of(words: &[OsString]) {
 /// Runs a subcommand, or shows the menu if none was given.
 ///
 /// # Errors
-/// The reason why the command failed. It has not been printed yet; see `report`.
+///
+/// Returns the reason why the command failed. The caller must print it with `report`.
 pub fn run(cli: Cli) -> Result<Exit, Error> {
     run_command(cli).map(ui::check_output)
 }
@@ -104,7 +107,7 @@ fn run_command(cli: Cli) -> Result<Exit, Error> {
     }
 }
 
-/// The items of the menu: a subcommand and what it does.
+/// The items of the menu, each with a subcommand and what it does.
 const MENU: [(&str, &str); 6] = [
     ("learn", "take the lessons, starting where you left off"),
     ("ping", "find out whether Redis is reachable, and if not, why"),
@@ -114,7 +117,7 @@ const MENU: [(&str, &str); 6] = [
     ("help", "show all commands"),
 ];
 
-/// Runs `sessiontut` without a subcommand: shows a menu on a terminal, and the help elsewhere.
+/// Runs `sessiontut` without a subcommand: shows a menu on a terminal, and the help otherwise.
 fn menu() -> Result<Exit, Error> {
     if !ui::is_interactive() {
         return Ok(ui::help(Exit::Usage));
@@ -133,7 +136,7 @@ fn menu() -> Result<Exit, Error> {
         };
         match MENU[index].0 {
             "help" => ui::learn::page_help(&stop)?,
-            // Parse the command like a typed command line, so that every option has its default.
+            // The command is parsed like a typed command line, so that every option has its default.
             command => return parse(["sessiontut", command]).and_then(run),
         }
     }
@@ -156,7 +159,7 @@ pub(crate) fn report(error: &Error) -> Exit {
     error.exit()
 }
 
-/// Does the same for the command line in `words`: after `ping --json`, a usage error is also printed as JSON.
+/// Like [`report`], but also prints a usage error as JSON if the command line is that of `ping --json`.
 #[must_use]
 pub fn report_for(words: &[OsString], error: &Error) -> Exit {
     let is_given = |word: &str| words.iter().any(|given| given == word);

@@ -1,4 +1,4 @@
-//! `sessiontut ping`: parses the options, runs the check, renders the result.
+//! `sessiontut ping`: reads the options, runs the checks, and prints the result.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -106,7 +106,8 @@ fn check_family(args: &PingArgs, target: &Target) -> Result<(), Error> {
     }
 }
 
-/// Reads the TLS files before anything is sent, because a missing file is a usage error, not a connection failure.
+/// Reads the TLS files before anything is sent, because a missing file is a usage error, not a connection
+/// failure.
 fn check_tls_options(target: &Target, trust: &Trust) -> Result<(), String> {
     let is_given = trust.ca.is_some() || trust.cert.is_some();
     if target.tls && is_given {
@@ -116,7 +117,8 @@ fn check_tls_options(target: &Target, trust: &Trust) -> Result<(), String> {
     }
 }
 
-/// Reports that this process may not open enough files. Otherwise, some check would fail with a misleading error.
+/// Reports that this process is not allowed to open enough files. Otherwise, one of the checks would fail
+/// with a misleading error.
 fn report_open_files(args: &PingArgs, target: &Target, deadline: Deadline) -> Exit {
     let observations = Observations {
         open_file_limit: Some(os::open_file_limit().unwrap_or_default()),
@@ -167,7 +169,7 @@ async fn run_check(
         (.., Some(count)) => Mode::Count(count),
         _ => Mode::Once,
     };
-    // `--wait` may climb many times, but shows only the last result.
+    // `--wait` may climb many times, but only the last result is shown.
     let steps = if args.wait.is_some() {
         Verbosity::VerdictOnly
     } else {
@@ -204,10 +206,10 @@ async fn run_check(
     exit
 }
 
-/// The maximum number of attempts of `--wait`, or of changes during `--watch`, in a report.
+/// The maximum number of attempts (`--wait`) or changes (`--watch`) in a report.
 const MOST_ATTEMPTS: usize = 1000;
 
-/// What a run has shown so far: for the report, the summary of `--count`, and after a signal.
+/// What a run has found so far. It is used for the report, for the summary of `--count`, and after a signal.
 struct Journal {
     started: SystemTime,
     seen: Observations,
@@ -249,14 +251,14 @@ impl Journal {
         }
     }
 
-    /// Records a probe of `--watch` in which something has changed.
+    /// Records a probe of `--watch` whose result differs from the previous one.
     fn add_probe(&mut self, probe: &ProbeResult) {
         if probe.change != Change::None || !probe.events.is_empty() {
             self.add_attempt(&probe.seen, &probe.verdict, probe.took);
         }
     }
 
-    /// The diagnosis after a signal, without a verdict.
+    /// Returns the diagnosis of an interrupted run, which has no verdict.
     fn interrupted(&self, deadline: Deadline) -> Diagnosis {
         let mut observations = self.seen.clone();
         if !self.round_trips.is_empty() {
@@ -271,7 +273,8 @@ impl Journal {
     }
 }
 
-/// Probes until a signal ends the run, then prints a summary. If standard output is closed, ends without a message.
+/// Probes until a signal ends the run, then prints a summary. If standard output is closed, the run ends
+/// without a message.
 async fn run_watch(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Exit {
     let mut history = ProbeHistory::default();
     let mut journal = Journal::default();
@@ -303,7 +306,7 @@ async fn run_watch(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Ex
     let totals = json::totals(&history, &report, elapsed);
     report["totals"] = totals["totals"].clone();
     if exit == Exit::Interrupted && args.json {
-        // If standard output is closed, there is nothing more to do.
+        // If standard output is closed, there is nothing left to do.
         let _ = ui::ping::json_line(&totals);
     } else if exit == Exit::Interrupted {
         ui::ping::history_summary(&history, elapsed);
@@ -390,7 +393,8 @@ fn not_written(what: &str, path: &Path, error: std::io::Error, exit: Exit) -> Ex
     if exit == Exit::Ok { Exit::No } else { exit }
 }
 
-/// Writes the `--report` file. The verdict has already been printed, so it is visible even if the disk is full.
+/// Writes the `--report` file. This happens after the verdict is printed, so the user sees the verdict even
+/// if the disk is full.
 fn write_report(path: Option<&Path>, mut report: Value, journal: &Journal, exit: Exit) -> Exit {
     let Some(path) = path else { return exit };
     report["ticket"] = ticket::describe(journal.started, &journal.seen);

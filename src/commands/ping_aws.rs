@@ -1,4 +1,5 @@
-//! The options of `sessiontut ping` about AWS: asks the program `aws`, or reads documents, and adds the result.
+//! The AWS options of `sessiontut ping`: runs the program `aws`, or reads saved documents, and adds the
+//! result.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -16,10 +17,10 @@ use crate::ping::verdict::aws as proof;
 use crate::redis_url::Target;
 use crate::ui;
 
-/// The most bytes of documents that are read.
+/// The maximum number of bytes of documents that are read.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Prints the policy.
+/// Prints the IAM policy that `ping --aws` needs.
 pub(super) fn print_policy() -> Exit {
     ui::ping::json(&aws::policy());
     Exit::Ok
@@ -47,7 +48,7 @@ pub(super) fn read(path: &Path) -> Result<Documents, Error> {
     Ok(documents)
 }
 
-/// The file itself, or the files in the directory.
+/// Returns the path itself if it is a file, or else the files in the directory.
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if path == Path::new("-") || !fs::metadata(path)?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -63,7 +64,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Judges documents that contain the facts, without a connection.
+/// Diagnoses from documents that include the facts about the connection, without connecting.
 pub(super) fn judge_alone(args: &PingArgs, documents: &Documents, facts: &Facts, deadline: Deadline) -> Exit {
     let answer = of_documents(documents, facts);
     let verdict = proof::of_documents(&answer);
@@ -92,7 +93,7 @@ fn of_documents(documents: &Documents, facts: &Facts) -> AwsAnswer {
     }
 }
 
-/// What AWS says about the connection that was tried.
+/// Returns what the AWS documents show about the connection that was tried.
 pub(super) async fn answer(
     args: &AwsArgs,
     documents: Option<&Documents>,
@@ -114,7 +115,7 @@ pub(super) async fn answer(
     Some(aws_program::ask(facts, deadline, &show).await)
 }
 
-/// Prints the script for CloudShell.
+/// Prints the script that the user runs in AWS CloudShell.
 pub(super) async fn print_script(target: &Target, seen: &Observations) -> Result<Exit, Error> {
     let facts = observed::facts(target, seen).await.facts;
     let script = aws::script(&facts)

@@ -43,7 +43,8 @@ pub(super) fn run(args: &PracticeArgs) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-/// The password that clients need: every user of the machine can connect to loopback.
+/// Returns the password that clients need. There is one by default, because every user of the machine can
+/// connect to loopback.
 fn password(args: &PracticeArgs) -> Result<Option<Secret>, Error> {
     match args.password.as_deref() {
         _ if args.no_password => Ok(None),

@@ -22,19 +22,19 @@ use crate::session::cookie::SigningKey;
 use crate::signals;
 use crate::ui::serve::{self as show, Log};
 
-/// The length in bytes below which a `SECRET_KEY` causes a warning.
+/// A `SECRET_KEY` with fewer bytes than this causes a warning.
 const SHORT_KEY: usize = 16;
-/// Time limit for queries to the EC2 metadata service.
+/// Time limit for all requests to the EC2 metadata service.
 const METADATA_WITHIN: Duration = Duration::from_millis(500);
-/// The login name on Amazon Linux.
+/// The name of the default user on Amazon Linux.
 const EC2_USER: &str = "ec2-user";
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Error> {
     run_until(args, None, std::future::pending(), |_| {})
 }
 
-/// Runs the app until a signal arrives or `end` resolves. Calls `ready` with the address. Uses the Redis of the
-/// options, or another one that the caller closes.
+/// Runs the app until a signal arrives or `end` resolves. Calls `ready` with the address. Uses the Redis in
+/// the options, or the given one, which the caller closes.
 pub(super) fn run_until(
     args: &ServeArgs,
     redis: Option<Arc<Choice>>,
@@ -73,7 +73,7 @@ pub(super) fn run_until(
     let shared = Arc::clone(&choice);
     let opener: serve::Opener = Arc::new(move |deadline| {
         let (shared, trust) = (Arc::clone(&shared), trust.clone());
-        // The verdict must be ready before the request times out.
+        // The verdict must be available before the request times out.
         let deadline = deadline.within(deadline.left().mul_f64(0.9));
         Box::pin(async move {
             let fallback = shared.target.clone();
@@ -107,8 +107,8 @@ pub(super) fn run_until(
     Ok(Exit::Ok)
 }
 
-/// Returns the name of the cookie. With the prefix `__Host-`, browsers do not let another host or another path set it
-/// (RFC 6265bis, section 4.1.3).
+/// Returns the name of the session cookie. If the name starts with `__Host-`, browsers do not let another
+/// host or path set the cookie (RFC 6265bis, section 4.1.3).
 fn cookie_name(args: &ServeArgs) -> Result<String, Error> {
     const PREFIX: &str = "__Host-";
     let name = &args.cookie_name;
@@ -123,13 +123,13 @@ fn cookie_name(args: &ServeArgs) -> Result<String, Error> {
     }
 }
 
-/// Returns the host names of `--host`, and the one of `--listen`.
+/// Returns the host names from `--host`, and the one from `--listen`.
 fn own_names(args: &ServeArgs) -> Vec<String> {
     let listen = args.listen.rsplit_once(':').map(|(host, _)| host.to_owned());
     args.hosts.iter().cloned().chain(listen).collect()
 }
 
-/// Prints the URL to open, and the notes on how to reach it.
+/// Prints the URL to open, and notes on how to reach it.
 fn print_how_to_open(log: &Log, stage: AppStage, how: &HowToOpen) {
     show::ready(&format!("open {} ({stage})", how.url));
     for text in &how.notes {
@@ -137,7 +137,7 @@ fn print_how_to_open(log: &Log, stage: AppStage, how: &HowToOpen) {
     }
 }
 
-/// Returns the EC2 instance if this host is one.
+/// Returns the EC2 instance that this host is, or `None` if it is not an EC2 instance.
 fn instance() -> Result<Option<Instance>, Error> {
     let runtime = signals::runtime()?;
     Ok(runtime.block_on(instance::observe(None, Deadline::after(METADATA_WITHIN))))
@@ -145,7 +145,7 @@ fn instance() -> Result<Option<Instance>, Error> {
 
 fn tell(log: &Log, event: ServerEvent) {
     let (text, fault) = match event {
-        // Printed by `print_how_to_open`.
+        // `print_how_to_open` prints this.
         ServerEvent::Ready(_) => return,
         ServerEvent::Unreachable(fault) => {
             let text = "Redis is unavailable; pages that need it return 503 until it is back";

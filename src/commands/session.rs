@@ -1,4 +1,4 @@
-//! `login`, `visits`, `expire`, `session` and `logout`: one command per step of the tutorial.
+//! `login`, `visits`, `expire`, `session` and `logout`: one command for each step of the tutorial.
 
 use std::time::{Duration, Instant};
 
@@ -191,7 +191,7 @@ pub(super) fn endpoint(target: &Target) -> String {
     match (target.origin, target.host(), target.port()) {
         (Origin::Practice, ..) => "practice".to_owned(),
         (_, Some(host), Some(port)) => match &target.sentinels {
-            // The primary may change; the Sentinel and the name stay.
+            // The primary's address may change, but the Sentinel's address and the name stay the same.
             Some(sentinels) => format!("{host}:{port}/{}/{}", sentinels.name, target.db),
             None => format!("{host}:{port}/{}", target.db),
         },
@@ -209,8 +209,8 @@ impl StepContext {
         Ok(kept.context("cannot save the session in the state folder")?)
     }
 
-    /// Runs `work` with the store. If Redis refuses it or does not reply in time, the error has the cause and exit status of
-    /// `ping`.
+    /// Runs `work` with the store. If Redis returns an error or does not reply in time, the error has the
+    /// same cause and exit status as in `ping`.
     async fn reply<T>(&mut self, work: impl AsyncFnOnce(&mut Store) -> RedisResult<T>) -> Result<T, Error> {
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let redis = self.store.redis.unrecorded().clone();
@@ -228,8 +228,8 @@ impl StepContext {
         Ok(u64::try_from(left).ok().map(Duration::from_millis))
     }
 
-    /// Shortens the TTL, and reads it once a second until the key has expired. Returns whether it has expired,
-    /// because a visit may have reset the TTL.
+    /// Shortens the TTL, and reads it once a second until the key has expired. Returns whether the key has
+    /// expired: a visit may have reset its TTL.
     async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<bool, Error> {
         let () = self
             .reply(async |store| store.redis.expire(key, ttl.into()).await)
@@ -309,8 +309,8 @@ impl StepContext {
         ui::answer(&format!("cookie: session={shown}"));
     }
 
-    /// Says why there is no session. If there never was one, because Redis lacks a command that a login needs, fails with
-    /// that instead.
+    /// Explains why there is no session. If a login would fail because Redis lacks a command, returns that as
+    /// an error instead.
     async fn logged_out(&mut self) -> Result<Exit, Error> {
         let cookie = self.cookie();
         if cookie.token().is_none() && cookie.ended.is_none() {
@@ -326,7 +326,8 @@ impl StepContext {
         Ok(Exit::No)
     }
 
-    /// Checks that Redis has the commands that a login needs. An ACL may forbid the question; then nothing is known.
+    /// Checks that Redis has the commands that a login needs. If an ACL forbids this check, assumes that
+    /// Redis has them.
     async fn check_commands(&mut self) -> Result<(), Error> {
         let question = redis::cmd("COMMAND").arg("INFO").arg(&COMMANDS).to_owned();
         let redis = self.store.redis.unrecorded();

@@ -1,4 +1,4 @@
-//! `sessiontut --version --verbose`: what a bug report needs to say about this program.
+//! `sessiontut --version --verbose`: the facts about this program that a bug report needs.
 
 use std::env::consts::{ARCH, OS};
 
@@ -50,8 +50,8 @@ fn profile() -> &'static str {
     }
 }
 
-/// Says how host names are looked up, because musl does that differently from the C library of most applications
-/// (<https://wiki.musl-libc.org/functional-differences-from-glibc.html>).
+/// Returns which resolver looks up host names, because the resolver of musl differs from the C library that
+/// most applications use (<https://wiki.musl-libc.org/functional-differences-from-glibc.html>).
 fn resolver() -> &'static str {
     if cfg!(target_env = "musl") {
         "musl: asks all name servers at once, and ignores nsswitch.conf"

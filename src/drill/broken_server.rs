@@ -23,15 +23,15 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How a server handles each connection.
 #[derive(Clone)]
 pub(super) enum Behaviour {
-    /// Closes it at once.
+    /// Closes the connection at once.
     Close,
-    /// Keeps it open, and never replies.
+    /// Keeps the connection open, but never replies.
     Ignore,
-    /// Replies like a web server that received an invalid request.
+    /// Replies like a web server that has received an invalid request.
     WebServer,
-    /// Terminates TLS, and forwards to this address.
+    /// Terminates TLS, and forwards the data to this address.
     TerminateTls(SocketAddr, Arc<ServerConfig>),
-    /// Forwards to this address, and delays each reply.
+    /// Forwards the data to this address, and delays each reply.
     Delay(SocketAddr, Duration),
 }
 
@@ -57,7 +57,7 @@ impl BrokenServer {
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, behaviour) => {}
-                    // An error means that the server was dropped, which also stops it.
+                    // An error also means that the server was dropped, so it stops in either case.
                     _ = stopped => {}
                 }
             });
@@ -74,14 +74,14 @@ async fn accept(listener: std::net::TcpListener, behaviour: Behaviour) {
     loop {
         while connections.try_join_next().is_some() {}
         let Ok((stream, _)) = listener.accept().await else {
-            // No file descriptor is left, so wait for one.
+            // No file descriptor is left, so wait until one is free.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         if connections.len() < MOST_CONNECTIONS {
             let behaviour = behaviour.clone();
             connections.spawn(async move {
-                // Errors are ignored, because broken connections are the purpose of a drill.
+                // Errors are ignored, because the purpose of a drill is to break connections.
                 let _ = handle(stream, behaviour).await;
             });
         }
@@ -140,19 +140,19 @@ async fn forward(
     }
 }
 
-/// Which certificate the server uses.
+/// The certificate that the server uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Certificate {
-    /// Valid, for this endpoint.
+    /// A valid certificate for this endpoint.
     Right,
-    /// Expired a month ago, for this endpoint.
+    /// A certificate for this endpoint that expired a month ago.
     Expired,
-    /// Valid, for another host.
+    /// A valid certificate for another host.
     Misnamed,
 }
 
-/// Creates a CA, and a TLS configuration with a server certificate from it. Returns the file with the CA's
-/// certificate, which is removed when dropped, and the configuration.
+/// Creates a CA, and a server certificate that it has signed. Returns the file with the CA's certificate,
+/// which is deleted when dropped, and the server's TLS configuration.
 pub(super) fn tls_server(certificate: Certificate) -> io::Result<(TempPath, Arc<ServerConfig>)> {
     let mut ca = CertificateParams::default();
     ca.distinguished_name.push(DnType::CommonName, "sessiontut drill");

@@ -14,14 +14,15 @@ use super::faults::DrillFault;
 use crate::practice::{Server, ServerOptions, SimulatedFault};
 use crate::secret::Secret;
 
-/// The password of a drill's server, followed by a wrong password for its URL.
+/// The password of a drill's server. The next constant is the wrong password that the URL contains.
 pub(super) const PASSWORD: &str = "practice-makes-perfect";
 pub(super) const WRONG_PASSWORD: &str = "practise-makes-perfect";
 
 /// How long the slow endpoint delays each reply.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Number of connections that fill the accept queue. Even with a backlog of 0, the kernel queues one connection.
+/// The number of connections that fill the accept queue. Even with a backlog of 0, the kernel queues one
+/// connection.
 const FILLERS: usize = 4;
 
 /// A running broken endpoint. It stops when dropped.
@@ -29,7 +30,7 @@ const FILLERS: usize = 4;
 pub struct Drill {
     url: String,
     ca: Option<TempPath>,
-    /// Servers and sockets, which stop when they are dropped.
+    /// The endpoint's servers and sockets, which are closed when they are dropped.
     parts: Vec<Box<dyn Any + Send>>,
 }
 
@@ -40,7 +41,7 @@ impl Drill {
         &self.url
     }
 
-    /// Returns the file of the CA to trust (`--ca`), if the endpoint uses TLS.
+    /// Returns the file with the CA to trust (`--ca`), if the endpoint uses TLS.
     #[must_use]
     pub fn ca(&self) -> Option<&Path> {
         self.ca.as_deref()
@@ -54,7 +55,7 @@ impl Drill {
         }
     }
 
-    /// Keeps a part of the endpoint until the drill ends.
+    /// Keeps a server or socket of the endpoint until the drill ends.
     fn with(mut self, part: impl Any + Send) -> Self {
         self.parts.push(Box::new(part));
         self
@@ -142,7 +143,8 @@ pub(super) fn refused() -> io::Result<Drill> {
     Ok(Drill::at("redis", "", address).with(socket))
 }
 
-/// Starts a listener that never accepts connections. When its queue is full, the kernel drops every further SYN.
+/// Starts a listener that never accepts connections. When its queue is full, the kernel drops every further
+/// SYN.
 pub(super) fn dropped() -> io::Result<Drill> {
     let (listener, address) = bound()?;
     listener.listen(0)?;
@@ -150,7 +152,7 @@ pub(super) fn dropped() -> io::Result<Drill> {
     for _ in 0..FILLERS {
         let filler = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         filler.set_nonblocking(true)?;
-        // Connections succeed until the queue is full. The others hang, as intended.
+        // Connections succeed until the queue is full. After that, they hang, as intended.
         let _ = filler.connect(&SockAddr::from(address));
         drill = drill.with(filler);
     }

@@ -21,11 +21,11 @@ pub struct DrillFault {
     pub cause: Cause,
     /// Starts the broken endpoint on a free loopback port.
     pub(super) endpoint: fn() -> io::Result<Drill>,
-    /// What any tool observes, without the conclusion.
+    /// The symptom that any tool shows, without the conclusion.
     pub symptom: &'static str,
-    /// The evidence that distinguishes it from similar faults.
+    /// The evidence that distinguishes this fault from similar ones.
     pub evidence: &'static str,
-    /// The names of similar faults, offered as wrong answers.
+    /// The names of similar faults, which are offered as wrong answers.
     pub look_alikes: [&'static str; 4],
 }
 
@@ -35,7 +35,7 @@ pub fn find(name: &str) -> Option<&'static DrillFault> {
     FAULTS.iter().find(|fault| fault.name == name)
 }
 
-/// All faults, starting with the lowest layer.
+/// All faults, in the order of the layers, from the lowest.
 pub static FAULTS: &[DrillFault] = &[
     DrillFault {
         name: "refused",

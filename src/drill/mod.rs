@@ -1,7 +1,8 @@
 //! Deliberately broken endpoints on loopback, for practising diagnosis.
 //!
-//! [`FAULTS`] is the table of all faults: which cause `ping` reports, the evidence that distinguishes it from similar
-//! faults, and the function of `endpoint.rs` that starts the broken endpoint.
+//! [`FAULTS`] is the table of all faults. Each entry contains the cause that `ping` reports, the evidence
+//! that distinguishes the fault from similar ones, and the function in `endpoint.rs` that starts the broken
+//! endpoint.
 
 mod broken_server;
 mod endpoint;

@@ -1,4 +1,5 @@
-//! Saves in the state folder which faults the learner has identified. If the file cannot be used, drills still work.
+//! Saves in the state folder which faults the learner has identified. Drills still work if this file cannot
+//! be used.
 
 use std::collections::BTreeMap;
 
@@ -24,13 +25,13 @@ struct Guesses {
     right: u32,
     #[serde(default)]
     wrong: u32,
-    /// How often each other fault was chosen instead.
+    /// How often the learner chose each other fault instead of this one.
     #[serde(default)]
     mistaken_for: BTreeMap<String, u32>,
 }
 
 impl Score {
-    /// Reads the score. Also returns a message if the file is damaged or will not be saved.
+    /// Reads the score. Also returns a message if the file is damaged, or if the score cannot be saved.
     pub(crate) fn read() -> (Self, Option<String>) {
         let (saved, problem) = Saved::read(state::open_folder(), "drill.json", "your score");
         (Self(saved), problem)
@@ -39,7 +40,8 @@ impl Score {
     /// Records the first answer to a drill, and saves the score.
     ///
     /// # Errors
-    /// Returns a message if the score cannot be saved. The answer still counts until the command ends.
+    ///
+    /// Returns a message if the score cannot be saved. Even then, the answer counts until the command ends.
     pub(crate) fn note(&mut self, fault: &DrillFault, picked: &DrillFault) -> Result<(), String> {
         let guesses = self.0.record.faults.entry(fault.name.to_owned()).or_default();
         let count = if picked.name == fault.name {
@@ -53,7 +55,7 @@ impl Score {
         self.0.save()
     }
 
-    /// Returns the faults that were chosen instead of this one, and how often each, the most frequent first.
+    /// Returns the faults that the learner chose instead of this one, with how often, most frequent first.
     pub(crate) fn mistaken_for(&self, fault: &DrillFault) -> Vec<(&str, u32)> {
         let guesses = self.0.record.faults.get(fault.name);
         let mistaken = guesses.into_iter().flat_map(|guesses| &guesses.mistaken_for);
@@ -62,18 +64,19 @@ impl Score {
         mistaken
     }
 
-    /// Returns whether a fault was identified at least once.
+    /// Whether the learner has identified this fault at least once.
     pub(crate) fn has_named(&self, fault: &DrillFault) -> bool {
         let guesses = self.0.record.faults.get(fault.name);
         guesses.is_some_and(|guesses| guesses.right > 0)
     }
 
-    /// Returns how many faults were identified.
+    /// Returns how many faults the learner has identified.
     pub(crate) fn named(&self) -> usize {
         FAULTS.iter().filter(|fault| self.has_named(fault)).count()
     }
 
-    /// Returns a random fault that was not identified yet, or any fault if all were.
+    /// Returns a random fault that the learner has not identified yet, or any fault if the learner has
+    /// identified all.
     pub(crate) fn next(&self) -> &'static DrillFault {
         let mut faults: Vec<&DrillFault> = FAULTS.iter().filter(|fault| !self.has_named(fault)).collect();
         if faults.is_empty() {

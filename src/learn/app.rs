@@ -1,5 +1,5 @@
-//! Runs commands of this program for a lesson. `serve` runs in the background, and the robot logs in to it and visits
-//! its page.
+//! Runs commands of this program for a lesson. `serve` runs in the background. If the learner is the robot,
+//! it also logs in to the app and visits its page.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -19,18 +19,19 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::signals;
 
-/// Runs one command line, without the leading `sessiontut`, in this process. Returns the app if it is `serve`.
+/// Runs one command line, given without the leading `sessiontut`, in this process. If the command is `serve`,
+/// returns the running app.
 pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<RunningApp>, CommandFailure> + 'a;
 
 #[derive(Debug)]
 pub(crate) struct CommandFailure {
-    /// The command and how it ended.
+    /// The command, and how it ended.
     pub what: String,
-    /// Whether Ctrl-C ended it.
+    /// Whether Ctrl-C ended the command.
     pub interrupted: bool,
 }
 
-/// The app, served by a thread of this process.
+/// A running app, which a thread of this process serves.
 #[derive(Debug)]
 pub(crate) struct RunningApp {
     pub address: SocketAddr,
@@ -46,11 +47,11 @@ impl RunningApp {
     }
 }
 
-/// The number of page views after the login: the redirect after the login, and two reloads.
+/// The number of page views at the login and after it: the page after the login, and two reloads.
 const VIEWS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A visitor who has logged in to the app.
+/// A visitor who is logged in to the app.
 #[derive(Debug)]
 pub(crate) struct Visitor {
     runtime: Runtime,
@@ -62,7 +63,8 @@ impl Visitor {
     /// Logs in, and views the page as often as the lessons ask the learner to.
     ///
     /// # Errors
-    /// Returns the request and the unexpected reply.
+    ///
+    /// Returns the request that failed, and the unexpected response.
     pub(crate) fn log_in(app: SocketAddr, name: &str) -> anyhow::Result<Self> {
         let runtime = signals::runtime()?;
         let cookie = String::new();
@@ -79,7 +81,7 @@ impl Visitor {
         self.request(Method::GET, "/logout", "", 303)
     }
 
-    /// Sends one request. The response must have this status.
+    /// Sends one request. Fails if the response has another status.
     fn request(&mut self, method: Method, path: &str, form: &str, status: u16) -> anyhow::Result<()> {
         let what = format!("{method} {path}");
         let request = Request::builder()

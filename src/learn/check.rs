@@ -9,7 +9,7 @@ use super::sandbox::Sandbox;
 use crate::redis_client;
 use crate::sanitize;
 
-/// A command, its reply, and the verdict.
+/// A command, its reply, and whether the reply is the expected one.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     /// The line of the command in the lesson file.
@@ -28,7 +28,7 @@ pub(crate) enum ReplyVerdict {
     Differs {
         /// The expected reply, with its wildcards.
         expected: Vec<String>,
-        /// The reason for the actual reply, if it is known.
+        /// An explanation of the actual reply, if there is one.
         why: Option<String>,
     },
 }
@@ -56,8 +56,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Returns the lines of a reply as redis-cli prints it: reports such as INFO as plain text, and other replies
-/// according to their type.
+/// Returns the lines of a reply as redis-cli prints them. Reports such as INFO are printed as plain text,
+/// other replies according to their type.
 #[must_use]
 pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     let word = |at: usize| {
@@ -81,8 +81,8 @@ pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     }
 }
 
-/// Compares a reply with the expected one. If the lesson contains none, any reply is accepted, or any error if the
-/// fence `fails`.
+/// Compares a reply with the expected one. If the lesson contains no expected reply, any reply is accepted
+/// or, if the fence has the word `fails`, any error.
 #[must_use]
 pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Outcome {
     let got = printed(&exchange.words, reply);

@@ -22,14 +22,14 @@ use crate::sanitize;
 use crate::session::other_keys::count_other_keys;
 use crate::signals::{self, Interrupted, Stop};
 
-/// Called with the Redis server that the program waits for, and with `None` when the wait is over.
+/// Called with the target when a wait for Redis becomes long, and with `None` when the wait is over.
 pub(crate) type WaitNotice = Box<dyn FnMut(Option<&Target>) + Send>;
 
-/// Returns the target for a new connection. It may change, because the process that ran the practice Redis may have
-/// ended.
+/// Returns the target for a new connection. It may change: if the process that ran the practice Redis has
+/// ended, another one runs it.
 pub(crate) type CurrentTarget = Arc<dyn Fn() -> Target + Send + Sync>;
 
-/// A connection that is opened by the first command, and opened again after a failure.
+/// A connection that the first command opens. After a failure, the next command opens it again.
 pub(crate) struct LessonConnection {
     runtime: Runtime,
     target: Target,
@@ -38,9 +38,9 @@ pub(crate) struct LessonConnection {
     stop: Stop,
     notice: WaitNotice,
     redis: Option<Connected>,
-    /// Whether a transaction or a WATCH would be lost with the connection.
+    /// Whether a lost connection would also lose a transaction or a WATCH.
     pub keeps_state: bool,
-    /// Whether a server said that it is a practice Redis.
+    /// Whether the server has identified itself as a practice Redis.
     is_named_practice: bool,
 }
 
@@ -51,10 +51,11 @@ struct Connected {
     used: Instant,
 }
 
-/// How long a connection may be idle before it is tested: many servers close idle connections.
+/// How long a connection may be idle. After that, it is tested before use, because many servers close idle
+/// connections.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// The reason why there is no reply.
+/// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
     #[error(transparent)]
@@ -64,10 +65,11 @@ pub(crate) enum SendError {
 }
 
 impl SendError {
-    /// Returns why Redis is unavailable.
+    /// Returns the reason why Redis is unavailable.
     ///
     /// # Errors
-    /// Returns [`Interrupted`] if that is the reason.
+    ///
+    /// Returns [`Interrupted`] if a signal is the reason.
     pub(crate) fn unavailable(self) -> Result<Unavailable, Interrupted> {
         match self {
             Self::Unavailable(unavailable) => Ok(unavailable),
@@ -76,16 +78,16 @@ impl SendError {
     }
 }
 
-/// Redis does not answer, or reports that it is unavailable.
+/// Redis does not reply, or reports that it is unavailable.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{what}")]
 pub(crate) struct Unavailable {
     pub what: String,
-    /// What to do, the most promising first.
+    /// What the user can do, in the order of how likely it is to help.
     pub fixes: Vec<String>,
     /// The exit status that `ping` would have.
     pub exit: Exit,
-    /// Whether an established connection broke. A new connection may work, or show the cause.
+    /// Whether an open connection broke. A new connection may then work, or show the cause.
     pub was_connected: bool,
 }
 
@@ -126,7 +128,7 @@ impl LessonConnection {
         })
     }
 
-    /// Reports waits of more than a second.
+    /// Sets the function that is called when a wait takes more than a second.
     #[must_use]
     pub(crate) fn with_notice(mut self, notice: WaitNotice) -> Self {
         self.notice = notice;
@@ -165,7 +167,7 @@ impl LessonConnection {
         connected.is_some_and(|connected| connected.redis.is_cluster())
     }
 
-    /// Whether the connection has ended: in a cluster, the one to the node of `key`.
+    /// Whether the connection is closed. In a cluster, this concerns the connection to the node of `key`.
     pub(crate) fn is_lost(&self, key: Option<&[u8]>) -> bool {
         let connected = self.redis.as_ref();
         connected.is_none_or(|connected| !connected.redis.is_connected(key.unwrap_or_default()))
@@ -179,7 +181,8 @@ impl LessonConnection {
     /// Sends a command and returns its reply, which may be an error reply.
     ///
     /// # Errors
-    /// Returns [`SendError`], and closes the connection.
+    ///
+    /// Returns [`SendError`] if there is no reply. The connection is then closed.
     pub(crate) fn ask<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Result<Value, SendError> {
         let command = command(words);
         self.run(async |redis| redis.reply(&command).await)
@@ -188,7 +191,8 @@ impl LessonConnection {
     /// Sends a command to the cluster node of `key`.
     ///
     /// # Errors
-    /// Returns [`SendError`], and closes the connection.
+    ///
+    /// Returns [`SendError`] if there is no reply. The connection is then closed.
     pub(crate) fn ask_node_of(&mut self, key: &[u8], words: &[Vec<u8>]) -> Result<Value, SendError> {
         let command = command(words);
         self.run(async |redis| redis.reply_from(&command, key).await)
@@ -206,8 +210,8 @@ impl LessonConnection {
             },
             Err(error) => Err(error),
         };
-        // Close the connection, because a late reply would be taken for the reply to the next command, and because
-        // after a failover the host name leads to another node.
+        // Close the connection for two reasons. A late reply would be taken for the reply to the next
+        // command. Also, after a failover, the host name may resolve to another node.
         self.close();
         reply
     }
@@ -241,7 +245,7 @@ impl LessonConnection {
         self.run_any(count_other_keys)
     }
 
-    /// Sends a command for the clean-up. It is sent even after Ctrl-C, but its wait ends at the deadline.
+    /// Sends a command that cleans up. This works even after Ctrl-C, but waits only until the deadline.
     pub(crate) fn ask_at_the_end<W: AsRef<[u8]>>(
         &mut self,
         words: &[W],
@@ -275,7 +279,7 @@ fn command<W: AsRef<[u8]>>(words: &[W]) -> Cmd {
     command
 }
 
-/// Waits for `work`, and reports the wait if it is long.
+/// Waits for `work`, and calls `notice` if the wait is long.
 async fn reported<T>(work: impl Future<Output = T>, target: &Target, notice: &mut WaitNotice) -> T {
     let mut work = pin!(work);
     if let Some(done) = if_quick(work.as_mut()).await {
@@ -287,7 +291,7 @@ async fn reported<T>(work: impl Future<Output = T>, target: &Target, notice: &mu
     done
 }
 
-/// The part of a [`LessonConnection`] that sending a command changes.
+/// The parts of a [`LessonConnection`] that change when a command is sent.
 struct Link<'a> {
     redis: &'a mut Option<Connected>,
     keeps_state: bool,
@@ -335,14 +339,14 @@ async fn send<T>(
     })
 }
 
-/// Returns the reply to a command of this program, or `None` after a timeout.
+/// Returns the reply to a command that this program sends for itself, or `None` after a timeout.
 async fn answer(redis: &mut RedisConnection, words: &[&str]) -> Option<RedisResult<Value>> {
     let command = command(words);
     let reply = Deadline::after(DEFAULT_TIMEOUT).bound(redis.reply(&command));
     reply.await.ok()
 }
 
-/// Whether this reply to INFO is that of a practice Redis.
+/// Whether this reply to INFO comes from a practice Redis.
 fn names_practice(info: &Value) -> bool {
     let text = match info {
         Value::BulkString(bytes) => String::from_utf8_lossy(bytes),
@@ -358,13 +362,13 @@ async fn connect(target: &Target, trust: &Trust) -> Result<RedisConnection, Unav
     opened.map_err(|unreachable| Unavailable::of(RedisFault::of_verdict(&unreachable.verdict)))
 }
 
-/// Returns the problem if an error reply concerns the Redis server itself, rather than the command.
+/// Returns the problem if an error reply is about the Redis server itself rather than the command.
 fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
     let Value::ServerError(error) = reply else {
         return None;
     };
     let text = error_text(error);
-    // If the ACL forbids one of the lesson's commands, the lesson cannot be completed.
+    // If an ACL forbids one of the lesson's commands, the lesson cannot be completed.
     let ends_the_lesson =
         |known: &&ErrorReply| known.scope == Scope::Server || known.cause == Cause::AuthNoPermission;
     ErrorReply::of(&text).filter(ends_the_lesson)?;

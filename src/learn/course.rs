@@ -1,4 +1,4 @@
-//! A course takes a [`Learner`] through lessons, step by step. The learner chooses the next step.
+//! Takes a [`Learner`] through lessons, step by step. The learner chooses the next step.
 
 mod attempt;
 mod blocks;
@@ -19,7 +19,7 @@ use crate::deadline::Deadline;
 use crate::signals::Interrupted;
 use menu::{LIST, QUIT};
 
-/// The lessons, a learner, and the learner's position.
+/// The lessons, the learner, and the learner's position.
 pub(crate) struct Course<'a> {
     pub files: &'a LessonFiles,
     /// The lessons, with the learner's name filled in.
@@ -28,7 +28,7 @@ pub(crate) struct Course<'a> {
     pub sandbox: Sandbox,
     pub learner: &'a mut dyn Learner,
     pub run_command: &'a mut RunCommand<'a>,
-    /// The language of code blocks.
+    /// The language in which code is shown.
     pub language: String,
     pub guest: Guest,
     /// The time limit of the course.
@@ -39,28 +39,28 @@ pub(crate) struct Course<'a> {
 /// The state of the current lesson.
 #[derive(Default)]
 pub(crate) struct CourseState {
-    /// The app that a `serve` command of the lesson started.
+    /// The app that was started by a `serve` command in the lesson.
     app: Option<RunningApp>,
     lock: Option<NameLock>,
-    /// Whether the learner has a name on this Redis, with or without a lock.
+    /// Whether the learner has a name on this Redis, with or without a lock on it.
     is_named: bool,
-    /// Whether the learner has just chosen another name, so that the text on the screen is out of date.
+    /// Whether the learner has just chosen another name. The text on the screen then still shows the old one.
     renamed: bool,
-    /// Whether the lesson's keys have been set up for this point.
+    /// Whether the lesson's keys have been set up for the current position.
     keys_ready: bool,
     fast_lane: bool,
     /// Whether the last `sh run` of this step was skipped.
     command_skipped: bool,
-    /// Whether the learner knows why commands of this step are not run.
+    /// Whether the learner has been told why this step's commands are not run.
     skip_explained: bool,
-    /// The indexes of the hints that were shown in this step.
+    /// The indexes of the hints that have been shown in this step.
     hints_shown: Vec<usize>,
 }
 
-/// Whether the learner has been told that this Redis is shared.
+/// What the learner has been told about other keys in this Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guest {
-    /// The learner was told before, or uses the practice Redis.
+    /// Nothing needs to be said: the learner was told in an earlier run, or uses the practice Redis.
     Known,
     /// The learner must be asked before the first write.
     ToAsk,
@@ -68,16 +68,16 @@ pub(crate) enum Guest {
     Agreed,
 }
 
-/// The reason why a block ends early.
+/// Why a block ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leave {
-    /// Continue with the next block.
+    /// The learner continues with the next block.
     Skip,
-    /// Start this step again.
+    /// The learner starts this step again.
     Redo,
-    /// Go to the previous step.
+    /// The learner goes back to the previous step.
     Back,
-    /// Go to another lesson, by its index.
+    /// The learner goes to the lesson with this index.
     Lesson(usize),
     Quit,
     Interrupted,
@@ -92,13 +92,13 @@ impl From<Interrupted> for Leave {
 /// How a course ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CourseEnd {
-    /// The learner left.
+    /// The learner quit before the end.
     Left,
     AllDone,
     OutOfTime,
 }
 
-/// A position in a lesson: a step and a block in it, both counted from 0.
+/// A position in a lesson: a step, and a block in that step. Both are counted from 0.
 #[derive(Clone, Copy)]
 struct Place<'l> {
     lesson: &'l Lesson,
@@ -113,8 +113,8 @@ impl Place<'_> {
 }
 
 impl Course<'_> {
-    /// Teaches the lessons, starting with the one at index `first`, until the learner leaves or all lessons are done.
-    /// Call [`Course::clean_up`] afterwards, even after an error.
+    /// Teaches the lessons, starting with the one at index `first`, until the learner quits or all lessons
+    /// are completed. Call [`Course::clean_up`] afterwards, even after an error.
     ///
     /// # Errors
     /// Returns [`Interrupted`] after a signal.
@@ -140,7 +140,7 @@ impl Course<'_> {
         }
     }
 
-    /// Shows how the learner did, and what to remember.
+    /// Shows the learner's results, and a summary of what to remember.
     fn conclude(&mut self) {
         let all = self.lessons.list.iter();
         let all: Vec<LessonProgress> = all.map(|lesson| self.progress.record.of(&lesson.id)).collect();
@@ -162,7 +162,7 @@ impl Course<'_> {
         if let Some(lock) = self.state.lock.take() {
             lock.release(&mut self.sandbox.connection);
         }
-        // Without a name, nothing was written, and the keys that an earlier run left behind are still there.
+        // If the learner has no name, nothing was written, and the keys of an earlier run still exist.
         match (self.state.is_named, removed) {
             (false, _) => {}
             (true, true) => (self.progress.record.keys, self.progress.record.name) = (Vec::new(), None),
@@ -172,7 +172,7 @@ impl Course<'_> {
         removed
     }
 
-    /// Teaches one lesson. Returns the index of the next one, or `None` when all are done.
+    /// Teaches one lesson. Returns the index of the next one, or `None` when all lessons are completed.
     fn lesson(&mut self, index: usize) -> Result<Option<usize>, Leave> {
         let mut lesson = self.lessons.list[index].clone();
         let mut step = self
@@ -240,7 +240,7 @@ impl Course<'_> {
         }
         self.save();
         self.learner.show(&CourseEvent::LessonDone(lesson));
-        // If Redis is unavailable, the keys are removed when the course ends.
+        // If Redis is unavailable now, the keys are removed when the course ends.
         let _ = self.sandbox.clear();
         let Some(next) = next else {
             return Ok(None);
@@ -331,7 +331,7 @@ impl Course<'_> {
         self.deadline.is_some_and(Deadline::is_over)
     }
 
-    /// Ends the course at its deadline, in the same way as Ctrl-C.
+    /// Ends the course when its time limit is reached, in the same way as after Ctrl-C.
     fn check_time(&self) -> Result<(), Interrupted> {
         if self.is_out_of_time() {
             return Err(Interrupted);
@@ -340,7 +340,7 @@ impl Course<'_> {
     }
 }
 
-/// Whether this is the last text before the learner has to do something.
+/// Whether this is the last block of text before the learner has to act.
 fn leads_to_task(place: Place<'_>) -> bool {
     let mut after = place.blocks()[place.block + 1..].iter();
     let next = after.find(|block| !matches!(block, Block::Code(_) | Block::Diagram(_)));
@@ -350,7 +350,7 @@ fn leads_to_task(place: Place<'_>) -> bool {
     )
 }
 
-/// Returns every lesson with its progress.
+/// Returns every lesson with the learner's progress in it.
 #[must_use]
 pub(crate) fn standings<'l>(lessons: &'l Lessons, progress: &Progress) -> Vec<(&'l Lesson, Standing)> {
     let standing = |lesson: &Lesson| {

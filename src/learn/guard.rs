@@ -6,7 +6,7 @@ use crate::practice::command_table::{CommandInfo, PRACTICE, REAL_ONLY, find, fin
 use crate::sanitize;
 pub(crate) use crate::session::KEY_PREFIX as PREFIX;
 
-/// The reason why a command is not sent.
+/// Why a command is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Forbidden {
     /// A key does not start with [`PREFIX`].
@@ -15,22 +15,22 @@ pub(crate) enum Forbidden {
     /// The command is not on the list.
     #[error("not sent: {0} is not on the list of commands a lesson may run")]
     Unlisted(String),
-    /// The name of a client program was typed before the command.
+    /// The command begins with the name of a client program.
     #[error("not sent: leave out {0}, and type only the command")]
     ClientName(String),
-    /// KEYS and an unrestricted SCAN read every key of the database.
+    /// The command reads every key of the database, as KEYS and an unrestricted SCAN do.
     #[error("not sent: {0} would scan other keys; use SCAN 0 MATCH {PREFIX}*")]
     ScansAllKeys(&'static str),
-    /// Other parts of this program use the key, for example as a lock.
+    /// The key is reserved for other parts of this program, for example as a lock.
     #[error("not sent: sessiontut itself uses the key {0}")]
     ReservedKey(String),
-    /// COPY with DB writes to another database.
+    /// The command would write to another database, as COPY with DB does.
     #[error("not sent: {0} would write to another database")]
     OtherDatabase(&'static str),
     /// The command would create a value of more than [`LARGEST_VALUE`] bytes.
     #[error("not sent: {0} would create a value of more than 64 KB")]
     TooLarge(String),
-    /// The setting may be a password.
+    /// The setting may contain a password.
     #[error(
         "not sent: CONFIG GET {0} could show a password; name a single setting, such as maxmemory-policy"
     )]
@@ -69,7 +69,7 @@ const READ_ONLY: &[&str] = &[
     "scan",
     "time",
 ];
-/// Commands without keys that are allowed because transactions need them, or because they are harmless.
+/// Commands without keys that are allowed because transactions need them, or because they do no harm.
 const HARMLESS: &[&str] = &[
     "discard",
     "exec",
@@ -81,13 +81,14 @@ const HARMLESS: &[&str] = &[
     "wait",
 ];
 
-/// The keys of locks, of `serve` and of `ping`, after [`PREFIX`]. A lesson has no use for them.
+/// Beginnings of keys, after [`PREFIX`], that lessons must not use: those of locks, of `serve` and of `ping`.
 const RESERVED: &[&str] = &["lesson:", "instance", "health", "ping"];
 
-/// The largest value that one command may create, in bytes: SETRANGE and SETBIT fill the gap before their offset.
+/// The largest value, in bytes, that one command may create. SETRANGE and SETBIT fill the space before their
+/// offset.
 const LARGEST_VALUE: u64 = 64 * 1024;
 
-/// Returns by how many bytes a command may enlarge the data in Redis.
+/// Returns how many bytes a command may add to the data in Redis.
 pub(super) fn growth(words: &[Vec<u8>]) -> u64 {
     let number = |at: usize| {
         let word = words.get(at)?;
@@ -97,7 +98,7 @@ pub(super) fn growth(words: &[Vec<u8>]) -> u64 {
         return 0;
     };
     let sent = words.iter().map(|word| word.len() as u64).sum();
-    // Redis rejects an offset that is not a number.
+    // Redis rejects an offset that is not a number, so it adds nothing.
     match command.name {
         "setrange" => number(2).unwrap_or_default().saturating_add(sent),
         "setbit" => number(2).unwrap_or_default() / 8 + sent,
@@ -106,7 +107,7 @@ pub(super) fn growth(words: &[Vec<u8>]) -> u64 {
     }
 }
 
-/// Returns the command of a request, if a lesson may run it.
+/// Returns the table entry of a command, if a lesson may run the command.
 pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
     let is_listed = |command: &&CommandInfo| {
         command.keys.0 > 0 || READ_ONLY.contains(&command.name) || HARMLESS.contains(&command.name)
@@ -133,7 +134,7 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     match command.name {
         "keys" => return Err(Forbidden::ScansAllKeys("KEYS")),
         "scan" => {
-            // Redis uses the last pattern.
+            // If there are several patterns, Redis uses the last one.
             let mut options = words.windows(2).rev();
             let pattern = options.find(|pair| pair[0].eq_ignore_ascii_case(b"MATCH"));
             if !pattern.is_some_and(|pair| pair[1].starts_with(PREFIX.as_bytes())) {
@@ -168,7 +169,7 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     Ok(keys)
 }
 
-/// Returns the name of a command, with its subcommand if it has one.
+/// Returns a command's name, followed by its subcommand if it has one.
 fn shown_name(words: &[Vec<u8>]) -> String {
     let name = words
         .first()
@@ -184,13 +185,14 @@ fn shown_name(words: &[Vec<u8>]) -> String {
     sanitize::excerpt(&shown.join(&b' '), 40)
 }
 
-/// Whether a setting is `requirepass`, `masterauth`, `tls-key-file-pass`, or a pattern that may match one of them.
+/// Whether a setting is `requirepass`, `masterauth` or `tls-key-file-pass`, or is a pattern that may match
+/// one of these.
 fn may_match_password(setting: &[u8]) -> bool {
     let name = lower(setting);
     name.contains("pass") || name.contains("auth") || name.contains(['*', '?', '[', '\\'])
 }
 
-/// Whether the command with this first word only reads. Such a command does not count as an attempt at a task.
+/// Whether the command with this name only reads. Such a command does not count as an attempt.
 #[must_use]
 pub(super) fn only_reads(command: &str) -> bool {
     let name = lower(command.as_bytes());
@@ -206,13 +208,13 @@ fn lower(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_lowercase()
 }
 
-/// The maximum number of typos in a command name that are corrected.
+/// The maximum number of typos in a suggested command name.
 const MOST_TYPOS: usize = 2;
-/// The minimum number of letters to complete to a command name.
+/// The minimum number of letters that are completed to a command name.
 const SHORTEST_START: usize = 4;
 
-/// Suggests a correction for a command that was not sent: a command name that is longer or differs by at most two typos,
-/// one of the lesson's keys, or the key with the prefix.
+/// Suggests a correction for a command that was not sent: the full name of an abbreviated command, a command
+/// name that differs by at most two typos, one of the lesson's keys, or the same key with the prefix.
 #[must_use]
 pub(super) fn suggestion(words: &[Vec<u8>], lesson_keys: &[String]) -> Option<String> {
     let Some(command) = listed(words) else {

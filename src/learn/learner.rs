@@ -1,5 +1,5 @@
-//! A learner is the person at the terminal, or the robot of `learn --yes`. Both get the same events and the same
-//! questions.
+//! A learner is either the person at the terminal or, with `learn --yes`, the robot, a program that answers
+//! in the person's place. Both get the same events and the same questions.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,50 +10,52 @@ use super::lesson::{CodeTab, Hint, Lesson, LessonExchange, Quiz, SequenceDiagram
 use crate::examples::SourceFile;
 use crate::signals::Interrupted;
 
-/// A learner. Every question returns [`Interrupted`] on Ctrl-C, or at the end of the input.
+/// Takes a course. Every question returns [`Interrupted`] after Ctrl-C, or at the end of the input.
 pub(crate) trait Learner {
     fn show(&mut self, event: &CourseEvent<'_>);
 
-    /// Asks for one of these keys. Enter selects the first.
+    /// Asks for one of these keys. Enter stands for the first.
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted>;
 
-    /// Asks for a Redis command, or for one of the keys in `offers`. `keys` are the Redis keys for completion.
+    /// Asks for a Redis command, or for one of the keys in `offers`. `keys` are Redis keys that can be
+    /// completed.
     fn type_command(&mut self, keys: &[String], offers: &[Offer]) -> Result<Typed, Interrupted>;
 
     /// Asks for the right answers of a quiz, or for one of the keys in `offers`.
     fn pick(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted>;
 
-    /// Asks for the command that starts the learner's app. Returns nothing if the learner starts it.
+    /// Asks for the command that starts the learner's app. Returns an empty string if the learner starts the
+    /// app in another way.
     fn start_command(&mut self) -> Result<String, Interrupted>;
 
     /// Asks for a line of text.
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted>;
 }
 
-/// The meaning of a key.
+/// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// Continue: run the commands that are shown, or go to the next part.
+    /// Continues: runs the commands that are shown, or goes to the next part.
     Next,
     Hint,
     Solution,
-    /// List the lessons, and choose one.
+    /// Lists the lessons, so that the learner can choose one.
     List,
-    /// Show code in the next language.
+    /// Shows code in the next language.
     Language,
-    /// Show the complete files that contain the last code.
+    /// Shows the complete files that the most recent code comes from.
     Files,
-    /// Change the command that starts the learner's app.
+    /// Changes the command that starts the learner's app.
     StartCommand,
-    /// Start this step again.
+    /// Starts this step again.
     Redo,
-    /// Go back to the previous step.
+    /// Goes back to the previous step.
     Back,
-    /// Show only the tasks of this lesson.
+    /// Shows only the tasks of this lesson.
     FastLane,
-    /// Run `ping` on this Redis.
+    /// Runs `ping` on this Redis.
     Ping,
-    /// Decline the action of [`Key::Next`].
+    /// Declines what [`Key::Next`] would do.
     No,
     Quit,
 }
@@ -73,12 +75,12 @@ pub(crate) enum Typed {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Picked {
-    /// The indexes of answers, in order.
+    /// The indexes of the chosen answers, in ascending order.
     Answers(Vec<usize>),
     Key(Key),
 }
 
-/// Progress of a lesson.
+/// The learner's progress in a lesson.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Done,
@@ -98,7 +100,7 @@ pub(crate) enum Mark {
 /// An event in a lesson. Steps and hints are counted from 0.
 #[derive(Debug)]
 pub(crate) enum CourseEvent<'a> {
-    /// A lesson starts, or continues at a later step than the first.
+    /// A lesson starts, or continues at a later step.
     Lesson {
         lesson: &'a Lesson,
         of: usize,
@@ -108,14 +110,14 @@ pub(crate) enum CourseEvent<'a> {
         lesson: &'a Lesson,
         step: usize,
     },
-    /// Markdown.
+    /// Text in Markdown.
     Prose(&'a str),
     /// Code in several languages, one of which is shown.
     Code {
         tabs: &'a [CodeTab],
         shown: usize,
     },
-    /// Complete files, in this language.
+    /// The complete files in this language.
     Files {
         files: &'a [SourceFile],
         language: &'a str,
@@ -124,15 +126,15 @@ pub(crate) enum CourseEvent<'a> {
     Shell(&'a Shell),
     /// Redis commands that are about to be run.
     Commands(&'a Transcript),
-    /// One of these commands was run.
+    /// One of the commands has been run.
     Ran(&'a Outcome),
-    /// A `redis check`, or one command of it, was run silently.
+    /// A `redis check`, or one of its commands, has been run without being shown.
     Checked(&'a Outcome),
-    /// The learner should type commands.
+    /// The learner is asked to type commands.
     Try,
     /// The reply to a typed command, as redis-cli prints it.
     Reply(&'a [String]),
-    /// The task is not done yet. Contains the check that failed.
+    /// The task is not solved yet. Contains the check that failed.
     NotYet(&'a Outcome),
     Solution(&'a Transcript),
     Hint {
@@ -154,19 +156,20 @@ pub(crate) enum CourseEvent<'a> {
     Countdown {
         wait: &'a Wait,
         left: Duration,
-        /// The reply to PTTL for the key to watch.
+        /// The reply to PTTL for the watched key.
         pttl: Option<i64>,
     },
     CountdownOver,
-    /// Redis did not answer, or is unavailable.
+    /// Redis has not replied, or is unavailable.
     Unavailable(&'a Unavailable),
     Lessons(&'a [(&'a Lesson, Standing)]),
-    /// Called when the app runs. The robot logs in and visits the page, as the lesson asks a person to do.
+    /// The app is running. If the learner is the robot, it now logs in and visits the page, as the lesson
+    /// asks a person to do.
     AppStarted {
         line: usize,
         address: SocketAddr,
     },
-    /// Called when the app is about to stop.
+    /// The app is about to stop.
     AppStops,
     /// A command of this program has finished writing to the terminal.
     CommandOutput,
@@ -175,6 +178,6 @@ pub(crate) enum CourseEvent<'a> {
         what: &'a str,
     },
     LessonDone(&'a Lesson),
-    /// One sentence for the learner.
+    /// One sentence to show to the learner.
     Message(Mark, &'a str),
 }

@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use super::pattern::Pattern;
 
-/// One lesson file.
+/// A lesson, as parsed from one file.
 #[derive(Clone, Debug)]
 pub(crate) struct Lesson {
-    /// The `id` of `NN-id.md`. Progress is stored under this ID.
+    /// The `id` in the file name `NN-id.md`. Progress is stored under this ID.
     pub id: String,
-    /// The `NN` of `NN-id.md`, which determines the order of the lessons.
+    /// The `NN` in the file name `NN-id.md`, which determines the order of the lessons.
     pub number: u32,
-    /// The file's name in messages, for example `lessons/03-count-visits.md`.
+    /// The file's name as shown in messages, for example `lessons/03-count-visits.md`.
     pub file: String,
     pub title: String,
-    /// What the learner will achieve: the first blockquote as plain text. It may be empty.
+    /// What the learner will achieve: the first blockquote, as plain text. It may be empty.
     pub goal: String,
-    /// The blocks before the first step. They are shown but not run.
+    /// The blocks before the first step, which are shown but not run.
     pub introduction: Vec<Block>,
-    /// The steps; there is at least one.
+    /// The steps. There is at least one.
     pub steps: Vec<LessonStep>,
 }
 
-/// One `## Title` with its blocks.
+/// A step: one heading `## Title` and the blocks below it.
 #[derive(Clone, Debug)]
 pub(crate) struct LessonStep {
     pub title: String,
@@ -31,7 +31,8 @@ pub(crate) struct LessonStep {
 }
 
 impl LessonStep {
-    /// The fragment of a URL that leads to this step: the title as code-hosting sites convert it.
+    /// The fragment of a URL that leads to this step. It is made from the title in the same way as on
+    /// code-hosting sites.
     #[must_use]
     pub(crate) fn anchor(&self) -> String {
         let kept = |character: &char| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_');
@@ -42,16 +43,17 @@ impl LessonStep {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Block {
-    /// Markdown.
+    /// Text in Markdown.
     Prose(String),
-    /// Shown, then run; every reply is compared.
+    /// Commands that are shown and then run. Every reply is compared with the expected one.
     Redis(Transcript),
-    /// The learner types the commands. They are judged by the checks or, if there are none, by the reply.
+    /// Commands that the learner types. The result is judged by the checks or, if there are none, by the
+    /// reply.
     Try {
         solution: Transcript,
         checks: Vec<Transcript>,
     },
-    /// Run silently.
+    /// Commands that are run without being shown.
     Check(Transcript),
     Shell(Shell),
     /// The same code in one or more languages.
@@ -60,28 +62,28 @@ pub(crate) enum Block {
     Diagram(SequenceDiagram),
 }
 
-/// Who sends what to whom, in order.
+/// Which participant sends what to which other one, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SequenceDiagram {
-    /// The names of the participants, from left to right; there are at least two.
+    /// The names of the participants, from left to right. There are at least two.
     pub participants: Vec<String>,
     pub events: Vec<DiagramEvent>,
 }
 
-/// An event in a diagram. Participants are indexes.
+/// An event in a diagram. Participants are identified by their indexes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DiagramEvent {
     Message {
         from: usize,
-        /// A different participant.
+        /// The receiver, which is another participant than the sender.
         to: usize,
         text: String,
-        /// Whether the arrow is dashed.
+        /// Whether the arrow is dashed, because the message is a reply.
         is_reply: bool,
     },
     Note {
         first: usize,
-        /// The last participant that the note is about. It may be the first.
+        /// The last participant that the note covers. It may be the same as the first.
         last: usize,
         text: String,
     },
@@ -89,32 +91,34 @@ pub(crate) enum DiagramEvent {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Hint {
-    /// Markdown.
+    /// The hint in Markdown.
     pub text: String,
-    /// The index of the block that it helps with.
+    /// The index of the block that the hint is for.
     pub block: usize,
 }
 
-/// The line of a fence, and the words after its language.
+/// Where a fence is, and the instructions after its language.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FenceOptions {
     pub line: usize,
-    /// `fails`: every command without a reply in the lesson must fail, and so must at least one with a reply.
+    /// The word `fails`: every command without an expected reply must return an error, and so must at least
+    /// one of the others.
     pub fails: bool,
-    /// `real`: requires a Redis server other than the practice Redis.
+    /// The word `real`: the fence requires a Redis server other than the practice Redis.
     pub needs_real_redis: bool,
-    /// `after=11s watch=KEY`
+    /// The instructions `after=11s watch=KEY`.
     pub wait: Option<Wait>,
-    /// `from=PATH#REGION`: the path and region of the example file that must contain the same text.
+    /// The instruction `from=PATH#REGION`: the path and region of the example file that must contain the same
+    /// text.
     pub from: Option<(String, String)>,
 }
 
-/// Commands and their expected replies.
+/// A list of commands with their expected replies.
 #[derive(Clone, Debug)]
 pub(crate) struct Transcript {
     pub fence: FenceOptions,
     pub exchanges: Vec<LessonExchange>,
-    /// In a `try`: commands that lead to the right state in the wrong way.
+    /// In a `try`: commands that lead to the right state, but in the wrong way.
     pub wrong_commands: Vec<WrongCommand>,
 }
 
@@ -132,17 +136,17 @@ pub(crate) struct LessonExchange {
     pub wrong: Vec<WrongReply>,
 }
 
-/// `! (integer) -1: why`
+/// An explanation of a wrong reply, such as `! (integer) -1: why`.
 #[derive(Clone, Debug)]
 pub(crate) struct WrongReply {
     pub reply: Pattern,
     pub why: String,
 }
 
-/// `!> HSET [..]: why`
+/// An explanation of a command that is not accepted, such as `!> HSET [..]: why`.
 #[derive(Clone, Debug)]
 pub(crate) struct WrongCommand {
-    /// Matches the words of the command, separated by spaces, with its name in upper case.
+    /// Matches the words of the command, separated by spaces. The command's name is in upper case.
     pub command: Pattern,
     pub why: String,
 }
@@ -151,25 +155,25 @@ pub(crate) struct WrongCommand {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub span: Duration,
-    /// The key whose TTL is shown during the wait.
+    /// The key whose TTL is shown during the wait, if any.
     pub watch: Option<String>,
 }
 
-/// Shell commands.
+/// A block of shell commands.
 #[derive(Clone, Debug)]
 pub(crate) struct Shell {
     pub fence: FenceOptions,
     pub text: String,
-    /// The words of the commands to run, without `sessiontut`. Empty if the text is only shown.
+    /// The words of the commands to run, without `sessiontut`. The list is empty if the text is only shown.
     pub commands: Vec<Vec<String>>,
-    /// Whether the commands are run again until they succeed.
+    /// Whether the commands are repeated until they succeed.
     pub is_task: bool,
 }
 
-/// The word of a command in a lesson that stands for the command that starts the learner's app.
+/// A placeholder in a lesson for the command that starts the learner's app.
 pub(crate) const APP: &str = "$APP";
 
-/// Code in one language.
+/// Code in one language, shown on a tab of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeTab {
     pub fence: FenceOptions,
@@ -178,8 +182,8 @@ pub(crate) struct CodeTab {
     pub text: String,
 }
 
-/// The language of a fence in lower case. Also accepts abbreviations, and the names of the frameworks in the
-/// examples.
+/// Returns the language of a fence in lower case. Abbreviations, and the names of the frameworks in the
+/// examples, are also accepted.
 #[must_use]
 pub(crate) fn language_named(word: &str) -> String {
     let word = word.to_lowercase();
@@ -205,7 +209,7 @@ pub(crate) struct Quiz {
 pub(crate) struct Answer {
     pub text: String,
     pub is_right: bool,
-    /// The reason why it is right or wrong. It is not empty if the answer is wrong.
+    /// Why the answer is right or wrong. It is never empty if the answer is wrong.
     pub why: String,
 }
 
@@ -219,11 +223,11 @@ impl Quiz {
     }
 }
 
-/// An error in a lesson file, with the correct form.
+/// An error in a lesson file, together with the correct form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
 pub(crate) struct LessonError {
-    /// The file's name in messages.
+    /// The file's name as shown in messages.
     pub file: String,
     pub line: usize,
     pub what: String,

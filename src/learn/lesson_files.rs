@@ -1,4 +1,4 @@
-//! Lesson files, which are either compiled into the program or in a folder.
+//! Lesson files, which are either compiled into the program or located in a folder.
 
 use std::fmt;
 use std::fs;
@@ -15,14 +15,14 @@ use crate::state;
 #[derive(Clone, Debug)]
 pub(crate) struct LessonFiles {
     pub folder: Option<PathBuf>,
-    /// Which commands of this program the files in the folder may run.
+    /// Decides which commands of this program the files in the folder may run.
     pub may_run: MayRun,
 }
 
-/// The lessons of all valid files, and the errors in the others.
+/// The lessons from all valid files, and the errors in the other files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lessons {
-    /// In order.
+    /// The lessons, sorted by number.
     pub list: Vec<Lesson>,
     pub errors: Vec<LessonError>,
 }
@@ -33,7 +33,7 @@ macro_rules! built_in {
     };
 }
 
-/// Names and contents of the files in `lessons/`.
+/// The names and contents of the files in `lessons/`.
 const BUILT_IN: &[(&str, &str)] = built_in![
     "00-redis.md",
     "01-cookie-session.md",
@@ -67,8 +67,8 @@ impl fmt::Display for LessonFiles {
 }
 
 impl LessonFiles {
-    /// Reads all lessons, with the learner's name filled in. If a file is invalid, the other lessons are still
-    /// available.
+    /// Reads all lessons, with the learner's name filled in. An invalid file does not affect the other
+    /// lessons.
     ///
     /// # Errors
     /// Returns an error if the folder cannot be listed.
@@ -83,12 +83,12 @@ impl LessonFiles {
         Ok(lessons_of(files, name, self.may_run))
     }
 
-    /// Returns the text of an example file. `path` is relative to the project, which is the parent folder of the
-    /// lessons.
+    /// Returns the text of an example file. `path` is relative to the project folder, which contains the
+    /// folder of lessons.
     fn example(&self, path: &str) -> Option<String> {
         let read = |file: &Path| String::from_utf8(state::read_small(file).ok()?).ok();
         match &self.folder {
-            // The examples are available if the program runs in its own source folder.
+            // The built-in lessons can find the examples if the program runs in the project folder.
             None => read(Path::new(path)),
             Some(folder) => {
                 let project = folder.canonicalize().ok()?;
@@ -98,7 +98,7 @@ impl LessonFiles {
         }
     }
 
-    /// Compares the lesson's `from=PATH#REGION` fences with the example files.
+    /// Compares the fences that have a `from=PATH#REGION` with the example files.
     #[must_use]
     pub(crate) fn compare_examples(&self, lesson: &Lesson) -> Vec<LessonError> {
         let steps = lesson.steps.iter().flat_map(|step| &step.blocks);
@@ -116,7 +116,7 @@ impl LessonFiles {
             .collect()
     }
 
-    /// Returns the first line that differs, and a description of the difference.
+    /// Returns the first line that differs from the example file, with a description of the difference.
     fn compare_example(&self, tab: &CodeTab) -> Option<Problem> {
         let (path, name) = tab.fence.from.as_ref()?;
         let Some(source) = self.example(path) else {
@@ -165,7 +165,7 @@ impl Lessons {
     }
 }
 
-/// A file's name in messages, and its text.
+/// A file's name as shown in messages, and its text.
 type LessonFile = (String, Result<String, Problem>);
 
 fn files_in(folder: &Path) -> io::Result<Vec<LessonFile>> {
@@ -235,8 +235,8 @@ fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
     Some(format!("has the same {what} as {}", other.file))
 }
 
-/// Returns the lines between the comments `region NAME` and `endregion NAME`, without their common indentation and
-/// without the markers of other regions.
+/// Returns the lines between the comments `region NAME` and `endregion NAME`, without their common
+/// indentation and without the comments of other regions.
 fn region(source: &str, name: &str) -> Option<String> {
     let lines: Vec<&str> = source.lines().collect();
     let place = |word| lines.iter().position(|line| marker(line) == Some((word, name)));
@@ -249,7 +249,8 @@ fn region(source: &str, name: &str) -> Option<String> {
     Some(shown.join("\n"))
 }
 
-/// Returns the number (from 0) of the first line in which the text of a fence differs from a region, and both lines.
+/// Returns the first line in which the text of a fence differs from a region: the line's number, counted from
+/// 0, and both versions.
 fn first_difference(text: &str, region: &str) -> Option<(usize, String, String)> {
     let (text, region) = (dedented(text), dedented(region));
     (0..text.len().max(region.len()))
@@ -260,7 +261,7 @@ fn first_difference(text: &str, region: &str) -> Option<(usize, String, String)>
         .find(|(_, ours, theirs)| ours != theirs)
 }
 
-/// `region NAME` or `endregion NAME` in a comment line.
+/// Parses the comment `region NAME` or `endregion NAME`.
 fn marker(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let mut signs = ["//", "#", "--", ";"].into_iter();

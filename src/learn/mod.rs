@@ -1,5 +1,5 @@
-//! Lessons: Markdown files with commands that are run on Redis. Replies and state are compared with the expected
-//! ones.
+//! Lessons: Markdown files with commands that are run on Redis. The replies and the state of Redis are
+//! compared with what the lesson expects.
 //!
 //! ```text
 //! lesson file ─▶ steps ─▶ run against Redis ─▶ check reply and state ─▶ feedback ─▶ progress
@@ -30,7 +30,7 @@ pub(crate) use parse::MARKDOWN;
 /// A summary of the course, in Markdown.
 pub(crate) const CHEAT_SHEET: &str = include_str!("../../docs/cheat-sheet.md");
 
-/// Returns the rules in the cheat sheet.
+/// Returns the section of the cheat sheet that lists the rules.
 pub(crate) fn recap() -> &'static str {
     let (_, rules) = CHEAT_SHEET.split_once("## Ten rules").unwrap_or_default();
     rules.split("\n## ").next().unwrap_or_default().trim()

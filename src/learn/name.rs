@@ -1,5 +1,5 @@
-//! The name in a lesson's keys: `ada`, or another name for a second learner on the same Redis server. A lock in Redis
-//! shows that a name is in use.
+//! The user name in a lesson's keys. It is `ada`, or another name if two learners use the same Redis server.
+//! A lock in Redis shows that a name is in use.
 
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -14,16 +14,16 @@ use super::guard::PREFIX;
 use crate::deadline::Deadline;
 use crate::random;
 
-/// The name that the lessons are written with.
+/// The name in the text of the lessons.
 pub(crate) const FIRST_NAME: &str = "ada";
 
 /// The maximum number of characters in a name.
 const LONGEST: usize = 20;
 
-/// TTL of the lock in seconds. If a process crashes, its name is available again after this time.
+/// The TTL of the lock in seconds. If the process crashes, the name becomes available again after this time.
 const LOCK_TTL: &str = "30";
 
-/// Interval between renewals. The lock survives two failed renewals in a row.
+/// How often the lock is renewed. Two renewals in a row may fail before the lock expires.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 const RELEASE_WITHIN: Duration = Duration::from_secs(1);
@@ -33,16 +33,16 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) struct NameLock {
     key: String,
     token: String,
-    /// Dropping this ends the thread that renews the lock.
+    /// When this is dropped, the thread that renews the lock ends.
     _renewing: Sender<()>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Taken {
     Yes(NameLock),
-    /// Another learner uses it.
+    /// Another learner is using the name.
     InUse,
-    /// This Redis rejects the lock key. The lesson continues without a lock.
+    /// This Redis rejects the lock. The lesson continues without one.
     NotPossible,
 }
 
@@ -71,12 +71,12 @@ impl NameLock {
             if let Ok(mut connection) = another {
                 while ended.recv_timeout(RENEW_EVERY) == Err(RecvTimeoutError::Timeout) {
                     renew(&mut connection, &key, &token);
-                    // A server may close connections that are idle for less than the interval.
+                    // The server may close the connection while it is idle between two renewals.
                     connection.close();
                 }
             }
         };
-        // If the thread cannot be started, the lock expires, and another learner can choose the same name.
+        // If the thread cannot be started, the lock expires, and another learner may choose the same name.
         let _ = thread::Builder::new().name("lesson lock".into()).spawn(renewer);
         Ok(Taken::Yes(lock))
     }
@@ -103,7 +103,7 @@ fn lock_key(name: &str) -> String {
 
 /// Extends the lock, or acquires it again if Redis has lost it.
 fn renew(connection: &mut LessonConnection, key: &str, token: &str) {
-    // The lesson's own commands will report the same error.
+    // If Redis fails here, the lesson's own commands report the same error.
     let _ = match connection.ask(&["GET", key]) {
         Ok(Value::Nil) => connection.ask(&["SET", key, token, "NX", "EX", LOCK_TTL]),
         Ok(value) if value == text(token) => connection.ask(&["EXPIRE", key, LOCK_TTL]),
@@ -115,7 +115,7 @@ fn text(token: &str) -> Value {
     Value::BulkString(token.as_bytes().to_vec())
 }
 
-/// Whether a learner may choose this name, which becomes part of keys and command lines.
+/// Whether a name is allowed. It becomes part of keys and command lines.
 #[must_use]
 pub(crate) fn is_valid(name: &str) -> bool {
     let is_plain =
@@ -125,14 +125,14 @@ pub(crate) fn is_valid(name: &str) -> bool {
         && name.chars().all(is_plain)
 }
 
-/// Matches keys, and the first name as a whole word.
+/// Matches keys, and also the first name as a separate word.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     let named = Regex::new(&format!(r#"{PREFIX}[^\s"'`()<>,;|]*|\b{FIRST_NAME}\b"#));
     named.expect("this constant is a valid regex")
 });
 
-/// Changes the name in a lesson's source. Replaces `ada` if it is a whole word, and adds the name to keys that do not
-/// contain one, so that two learners never share a key.
+/// Changes the name in a lesson's source: replaces `ada` where it is a separate word, and adds the name to
+/// keys that do not contain one. Two learners therefore never share a key.
 #[must_use]
 pub(crate) fn rename(source: &str, name: &str) -> String {
     let renamed = |found: &Captures<'_>| match found[0].strip_prefix(PREFIX) {

@@ -1,4 +1,4 @@
-//! Parses a lesson file, or reports all its errors.
+//! Parses a lesson file. If it is invalid, reports all errors.
 
 mod diagram;
 mod fence;
@@ -15,25 +15,25 @@ use markdown::{Content, Piece, hint_text, pieces, unclosed};
 use super::guard;
 use super::lesson::{Block, CodeTab, Hint, Lesson, LessonError, LessonStep, Shell, Transcript};
 
-/// A problem, with the number of a line of the file. While the body of a fence is parsed, it is the number of a row of
-/// that body, counted from 0.
+/// A problem, with the number of a line in the file. In a function that parses the body of a fence, it is the
+/// number of a line in that body instead, counted from 0.
 pub(super) type Problem = (usize, String);
 
-/// The Markdown extensions of lessons, for parsing and for display.
+/// The Markdown extensions that lessons use. They are needed for both parsing and display.
 pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_STRIKETHROUGH);
 
-/// Checks a command line of this program, without the leading `sessiontut`. Returns why a lesson may not run the
-/// command.
+/// Checks a command line, given without the leading `sessiontut`. Returns the reason if a lesson may not run
+/// the command.
 pub(crate) type MayRun = fn(&[String]) -> Result<(), String>;
 
-/// Parses a lesson. `file` is its name in messages. The last part of the name must be `NN-id.md`.
+/// Parses a lesson. `file` is its path as shown in messages, and must end with a name such as `NN-id.md`.
 ///
 /// # Errors
-/// Returns all errors, in the order of their lines.
+/// Returns all errors, sorted by line.
 pub(crate) fn parse(file: &str, source: &str, may_run: MayRun) -> Result<Lesson, Vec<LessonError>> {
-    // Some editors start a file with a byte order mark.
+    // Some editors put a byte order mark at the start of a file.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let mut parser = Parser {
         file,
@@ -65,7 +65,7 @@ pub(crate) fn parse(file: &str, source: &str, may_run: MayRun) -> Result<Lesson,
     parser.finish(name.unwrap_or_default())
 }
 
-/// `lessons/03-count-visits.md` → 3 and `count-visits`.
+/// Splits a file name: `lessons/03-count-visits.md` → 3 and `count-visits`.
 pub(super) fn number_and_id(file: &str) -> Option<(u32, String)> {
     let stem = file.rsplit('/').next()?.strip_suffix(".md")?;
     let (number, id) = stem.split_once('-')?;
@@ -77,10 +77,10 @@ pub(super) fn number_and_id(file: &str) -> Option<(u32, String)> {
     Some((number.parse().ok()?, id.to_owned()))
 }
 
-/// The maximum number of bytes that the commands of a lesson may write to Redis.
+/// The maximum number of bytes that all commands of a lesson together may write to Redis.
 const MOST_GROWTH: u64 = 1024 * 1024;
 
-/// The lesson so far, and its errors.
+/// The part of the lesson that has been parsed so far, and its errors.
 struct Parser<'a> {
     file: &'a str,
     source: &'a str,
@@ -91,17 +91,17 @@ struct Parser<'a> {
     goal: Option<String>,
     introduction: Vec<Block>,
     steps: Vec<LessonStep>,
-    /// Hints before the first task of a step.
+    /// Hints that come before the first task of a step.
     early_hints: Vec<String>,
     /// The index of the step's last block that a hint can help with.
     last_task: Option<usize>,
-    /// The languages of the last block, if it is code.
+    /// The languages of the last block, if it contains code.
     languages: HashSet<String>,
     /// How many more commands of this program the lesson may run.
     commands_left: usize,
-    /// How many bytes the commands so far may write to Redis.
+    /// How many bytes the commands found so far may write to Redis.
     growth: u64,
-    /// Whether the previous piece was a code fence.
+    /// Whether the previous piece was a fence with code.
     after_code: bool,
     errors: Vec<LessonError>,
 }
@@ -188,7 +188,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Assigns the hints before the first task of a step to that task. In a step without tasks, they become prose.
+    /// Assigns the hints before the first task of a step to that task. In a step without tasks, they become
+    /// normal text.
     fn settle_early_hints(&mut self) {
         let early = std::mem::take(&mut self.early_hints);
         let Some(step) = self.steps.last_mut() else {
@@ -268,7 +269,8 @@ impl Parser<'_> {
         }
     }
 
-    /// A lesson must not fill a Redis server that others use, by many small commands or by one in many copies.
+    /// Reports a lesson that could fill a Redis server that other people use, whether by many small commands
+    /// or by repeating one.
     fn count_growth(&mut self, line: usize, transcript: Option<&Transcript>) {
         let exchanges = transcript.iter().flat_map(|transcript| &transcript.exchanges);
         let before = self.growth;
@@ -279,7 +281,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Returns the content of a fence, or records its errors.
+    /// Returns the parsed body of a fence. If there are errors, records them and returns `None`.
     fn body<T>(&mut self, line: usize, parsed: Result<T, Vec<Problem>>) -> Option<T> {
         match parsed {
             Ok(body) => Some(body),
@@ -292,7 +294,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A check belongs to the `try` before it, even if there is prose between them.
+    /// Adds a check to the last `try`, even if there is text between them.
     fn take_check(&mut self, check: Transcript) -> Option<Block> {
         let mut blocks = self.blocks().iter_mut().rev();
         match blocks.find(|block| !matches!(block, Block::Prose(_))) {
@@ -304,7 +306,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Adjacent code in different languages is one block.
+    /// Combines adjacent code fences in different languages into one block.
     fn take_code(&mut self, tab: CodeTab, was_code: bool) -> Option<Block> {
         if !was_code {
             self.languages.clear();
@@ -380,7 +382,8 @@ fn is_task(block: &Block) -> bool {
     !matches!(block, Block::Prose(_) | Block::Code(_) | Block::Diagram(_))
 }
 
-/// Returns the line of a `try` that has neither a check nor an expected reply to its last command.
+/// Returns the line of a `try` whose result cannot be judged: it has no check, and its last command has no
+/// expected reply.
 fn unjudged(block: &Block) -> Option<usize> {
     match block {
         Block::Try { solution, checks } if checks.is_empty() && !solution.fence.fails => {

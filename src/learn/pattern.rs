@@ -1,6 +1,7 @@
 //! An expected reply: lines as redis-cli prints them, with wildcards.
 //!
-//! `[..]` matches any text in a line, `[1-10]` a number in that range, and a line `...` any number of lines.
+//! `[..]` matches any text in a line, `[1-10]` matches a number in that range, and a line `...` matches any
+//! number of lines.
 
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
@@ -25,9 +26,9 @@ impl Pattern {
         }
     }
 
-    /// Returns a regular expression that matches the lines of a reply, each of which ends with a newline, and the
-    /// ranges of the numbers that its groups capture. Compiling it takes longer than reading a lesson, and most replies
-    /// of a lesson are never compared.
+    /// Returns a regular expression that matches a reply in which each line ends with a newline, and the
+    /// ranges of the numbers that its groups capture. It is compiled only when needed, because compiling
+    /// takes longer than reading a lesson, and most replies of a lesson are never compared.
     fn compiled(&self) -> (Regex, Vec<RangeInclusive<i64>>) {
         let mut regex = "^".to_owned();
         let mut ranges = Vec::new();
@@ -59,7 +60,7 @@ impl Pattern {
         (regex.expect("all text in it is escaped"), ranges)
     }
 
-    /// Whether the lines of a reply match.
+    /// Whether the lines of a reply match this pattern.
     pub(crate) fn matches<S: AsRef<str>>(&self, reply: &[S]) -> bool {
         let lines = reply.iter().map(|line| format!("{}\n", line.as_ref().trim_end()));
         let lines: String = lines.collect();

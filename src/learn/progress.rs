@@ -1,4 +1,5 @@
-//! The learner's progress by lesson ID, in a JSON file. If the file cannot be used, lessons still work.
+//! The learner's progress in each lesson, saved in a JSON file. Lessons still work if this file cannot be
+//! used.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,22 +15,22 @@ pub(crate) type Progress = Saved<LearnerRecord>;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LearnerRecord {
-    /// The id of the current lesson.
+    /// The ID of the current lesson.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
-    /// The language of code blocks.
+    /// The language in which code is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// The command that starts the learner's app, or nothing if the learner starts it.
+    /// The command that starts the learner's app. It is empty if the learner starts the app in another way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// Unknown IDs are kept, because they belong to another folder of lessons.
+    /// The progress by lesson ID. Unknown IDs are kept, because they belong to another folder of lessons.
     #[serde(default)]
     lessons: BTreeMap<String, LessonProgress>,
-    /// Keys that still have to be removed, because the program did not end normally.
+    /// Keys that must still be removed, because an earlier run did not end normally.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
-    /// The name of the learner who uses these keys, if it is not the first name.
+    /// The name in these keys, if it is not `ada`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(flatten)]
@@ -38,25 +39,26 @@ pub(crate) struct LearnerRecord {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LessonProgress {
-    /// The step to continue with, from 0.
+    /// The step to continue with, counted from 0.
     #[serde(default)]
     pub step: usize,
     #[serde(default)]
     pub done: bool,
-    /// How long the learner has taken this lesson.
+    /// How long the learner has spent on this lesson, in seconds.
     #[serde(default)]
     pub seconds: u64,
-    /// The number of quizzes that were answered.
+    /// The number of quizzes that the learner has answered.
     #[serde(default)]
     pub quizzes: usize,
-    /// How many of them were answered correctly at the first try.
+    /// The number of quizzes that the learner answered correctly at the first attempt.
     #[serde(default)]
     pub right_at_once: usize,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
 
-/// Reads `progress.json` in the folder. Also returns a message if it is damaged or will not be saved.
+/// Reads `progress.json` from the folder. Also returns a message if the file is damaged, or if progress
+/// cannot be saved.
 pub(crate) fn read(folder: io::Result<PathBuf>) -> (Progress, Option<String>) {
     Saved::read(folder, "progress.json", "your progress")
 }
@@ -67,13 +69,13 @@ impl LearnerRecord {
         self.lessons.get(id).cloned().unwrap_or_default()
     }
 
-    /// Records that the learner is at this step of this lesson.
+    /// Records that the learner has reached this step of this lesson.
     pub(crate) fn arrive(&mut self, id: &str, step: usize) {
         self.current = Some(id.to_owned());
         self.lessons.entry(id.to_owned()).or_default().step = step;
     }
 
-    /// Records that the lesson starts at its first step.
+    /// Records that the learner has started the lesson at its first step.
     pub(crate) fn begin(&mut self, id: &str) {
         let lesson = self.lessons.entry(id.to_owned()).or_default();
         (lesson.quizzes, lesson.right_at_once) = (0, 0);
@@ -92,7 +94,7 @@ impl LearnerRecord {
         lesson.seconds = lesson.seconds.saturating_add(span.as_secs());
     }
 
-    /// Records that the lesson is done. The next time, it starts at its first step.
+    /// Records that the learner has completed the lesson. The next time, the lesson starts at its first step.
     pub(crate) fn finish(&mut self, id: &str) {
         let lesson = self.lessons.entry(id.to_owned()).or_default();
         lesson.done = true;

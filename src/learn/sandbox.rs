@@ -1,5 +1,5 @@
-//! Manages the lesson's keys in Redis: sets them up for any point in the lesson, and removes them at the start and
-//! the end.
+//! Manages a lesson's keys in Redis: removes them at the start and at the end, and can set them up for any
+//! position in the lesson.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,13 +12,14 @@ use super::lesson::{Block, Lesson, Transcript};
 use super::snapshot::{Restore, Snapshot};
 use crate::deadline::Deadline;
 
-/// Time limit for removing the keys at the end, which also happens after Ctrl-C.
+/// Time limit for removing the keys at the end, including after Ctrl-C.
 const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 
-/// The most keys that one command removes.
+/// The maximum number of keys that one command removes.
 const KEYS_TOGETHER: usize = 100;
 
-/// The TTL, in seconds, of keys that the lesson has created without one, while the learner reads: longer than any pause.
+/// The TTL, in seconds, that keys without a TTL get while the learner is reading. It is longer than any
+/// pause.
 const PAUSE_TTL: i64 = 24 * 60 * 60;
 /// Time limit for setting or removing these TTLs.
 const PAUSE_WITHIN: Duration = Duration::from_secs(2);
@@ -32,11 +33,12 @@ pub(crate) struct Sandbox {
     transaction: Vec<Vec<Vec<u8>>>,
     /// Whether keys are watched (WATCH). If the connection is lost, they are no longer watched.
     is_watching: bool,
-    /// In a cluster: a key on the node that runs the transaction. Nothing is sent before the first key determines it.
+    /// In a cluster, a key on the node that runs the transaction. Nothing is sent until the first key
+    /// determines the node.
     node: Option<Vec<u8>>,
-    /// The keys after the last command; `None` if they are unknown.
+    /// The state of the keys after the last command, or `None` if it is unknown.
     snapshot: Option<Snapshot>,
-    /// The keys that [`Sandbox::pause`] has given a TTL.
+    /// The keys on which [`Sandbox::pause`] has set a TTL.
     paused: BTreeSet<Vec<u8>>,
 }
 
@@ -54,14 +56,14 @@ impl Sandbox {
         }
     }
 
-    /// Adds keys that have to be removed.
+    /// Adds keys that must be removed at the end.
     pub(crate) fn adopt(&mut self, keys: impl IntoIterator<Item = Vec<u8>>) {
         let keys = keys.into_iter();
         self.keys
             .extend(keys.filter(|key| key.starts_with(guard::PREFIX.as_bytes())));
     }
 
-    /// The keys that the lesson may have created.
+    /// Returns the names of the keys that the lesson may have created.
     #[must_use]
     pub(crate) fn key_names(&self) -> Vec<String> {
         let names = self.keys.iter().map(|key| String::from_utf8_lossy(key));
@@ -86,7 +88,7 @@ impl Sandbox {
         let is = |name: &[u8]| words.first().is_some_and(|word| word.eq_ignore_ascii_case(name));
         let ends = is(b"EXEC") || is(b"DISCARD");
         if is(b"MULTI") || is(b"WATCH") {
-            // Until EXEC, this program must not change the keys.
+            // Set the TTLs now, because this program must not change the keys between MULTI and EXEC.
             self.pause();
         }
         self.is_watching |= is(b"WATCH");
@@ -118,7 +120,7 @@ impl Sandbox {
         Ok(reply)
     }
 
-    /// Sends MULTI and the commands that follow it.
+    /// Sends MULTI and the commands that have been collected after it.
     fn send_transaction(&mut self) -> Result<(), SendError> {
         for words in self.transaction.clone() {
             self.ask(&words)?;
@@ -142,10 +144,11 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Sets a TTL on the keys without one: if the program is killed while the learner reads, nothing else would remove them.
-    /// Only the moments between a command of the lesson and this function remain.
+    /// Sets a TTL on those keys that have none. If the program is killed while the learner is reading,
+    /// nothing else would remove these keys. They have no TTL only between the lesson's command and this
+    /// call.
     pub(super) fn pause(&mut self) {
-        // A change by this program would abort a transaction that watches the key.
+        // If this program changed a watched key, it would abort the transaction that watches it.
         if self.is_in_transaction() || self.is_watching {
             return;
         }
@@ -157,14 +160,15 @@ impl Sandbox {
                 let command = [&[words[0], &key], &words[1..]].concat();
                 self.connection.ask_at_the_end(&command, deadline) == Some(Value::Int(expected))
             };
-            // PERSIST changes nothing here. It shows whether this user is allowed to remove the TTL again.
+            // Here, PERSIST changes nothing. It only shows whether this user is allowed to remove the TTL
+            // again.
             if replies(&["TTL"], -1) && replies(&["PERSIST"], 0) && replies(&["EXPIRE", &ttl], 1) {
                 self.paused.insert(key);
             }
         }
     }
 
-    /// Removes the TTLs that [`Self::pause`] has set, unless they were changed meanwhile.
+    /// Removes the TTLs that [`Self::pause`] has set, unless something else has changed them in the meantime.
     pub(super) fn resume(&mut self) {
         if self.is_in_transaction() || self.is_watching {
             return;
@@ -178,14 +182,14 @@ impl Sandbox {
         }
     }
 
-    /// Removes every key, even after Ctrl-C. Returns whether this succeeded.
+    /// Removes all keys of the lesson, even after Ctrl-C. Returns whether this succeeded.
     pub(crate) fn remove_at_the_end(&mut self) -> bool {
         let deadline = Deadline::after(CLEAN_UP_WITHIN);
         if self.is_in_transaction() {
             self.connection.close();
         }
         let keys: Vec<&[u8]> = self.keys.iter().map(Vec::as_slice).collect();
-        // In a cluster, the keys of one command must be on one node.
+        // In a cluster, a command can remove several keys only if they are on the same node.
         let together = if self.connection.is_cluster() {
             1
         } else {
@@ -198,7 +202,7 @@ impl Sandbox {
         })
     }
 
-    /// Starts a lesson: removes its keys.
+    /// Removes the lesson's keys when the lesson starts.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -207,8 +211,8 @@ impl Sandbox {
         self.clear()
     }
 
-    /// Sets up the keys as they are just before a block, by repeating all commands before it. Waits are not repeated,
-    /// but subtracted from the keys' TTLs.
+    /// Sets up the keys for the position before this block, by repeating all commands before it. Waits are
+    /// not repeated. Instead, their length is subtracted from the keys' TTLs.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -240,10 +244,10 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Notes the keys before the learner reads on, and sets a TTL on those without one.
+    /// Records the state of the keys before the learner reads on, and sets a TTL on those that have none.
     pub(super) fn remember(&mut self) {
         self.snapshot = None;
-        // A change of a watched key would end its transaction.
+        // Changing a watched key would abort the transaction.
         if self.is_in_transaction() || self.is_watching {
             return;
         }
@@ -255,7 +259,8 @@ impl Sandbox {
         }
     }
 
-    /// Restores the keys as they were at the last [`Sandbox::remember`]. Returns the names of those that were missing.
+    /// Restores the keys to their state at the last [`Sandbox::remember`]. Returns the names of those that
+    /// were missing.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -273,7 +278,7 @@ impl Sandbox {
             None => self.connection.ask(words),
         };
         if asked.is_err() {
-            // The connection is closed, which also ends its transaction.
+            // The connection has been closed, so its transaction has ended.
             self.end_transaction();
         }
         asked
@@ -291,7 +296,7 @@ impl Sandbox {
             let Value::Int(left @ 0..) = self.ask(&[b"PTTL".to_vec(), key.clone()])? else {
                 continue;
             };
-            // If the new TTL is 0, Redis deletes the key.
+            // If the remaining TTL is 0, Redis deletes the key.
             let left = (left - span).max(0).to_string().into_bytes();
             self.ask(&[b"PEXPIRE".to_vec(), key, left])?;
         }
@@ -299,7 +304,7 @@ impl Sandbox {
     }
 }
 
-/// Returns the keys of all commands in a lesson.
+/// Returns the keys that all commands of a lesson use.
 pub(super) fn keys_of(lesson: &Lesson) -> BTreeSet<Vec<u8>> {
     let blocks = lesson.steps.iter().flat_map(|step| &step.blocks);
     let transcripts = blocks.flat_map(|block| match block {

@@ -1,5 +1,5 @@
-//! Notes the lesson's keys after each command, and restores them before the next one, so that no expected reply depends
-//! on how long the learner reads.
+//! Records the lesson's keys after each command, and restores them before the next one, so that replies do
+//! not depend on how long the learner reads.
 
 use std::time::{Duration, Instant};
 
@@ -8,29 +8,30 @@ use redis::Value;
 use super::connection::SendError;
 use super::sandbox::Sandbox;
 
-/// The lesson's keys as the last command left them.
+/// The state of the lesson's keys after the last command.
 pub(super) struct Snapshot {
     taken: Instant,
     hashes: Vec<Hash>,
 }
 
-/// A hash with its TTL. Lessons and the app use no other type.
+/// A hash and its TTL. Lessons and the app use only hashes.
 struct Hash {
     key: Vec<u8>,
-    /// The fields, each followed by its value.
+    /// The names and values of the fields, alternately.
     fields: Vec<Vec<u8>>,
-    /// The TTL in milliseconds; `None` if there is none.
+    /// The TTL in milliseconds, or `None` if the key has no TTL.
     ttl: Option<i64>,
 }
 
 /// Which keys to restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Restore {
-    /// All keys, and their TTLs.
+    /// Restores all keys and their TTLs.
     All,
-    /// Keys that no longer exist. The learner may be watching the TTL of the others.
+    /// Restores only keys that no longer exist, because the learner may be watching the TTLs of the others.
     Missing,
-    /// Keys that have expired. Something else may have deleted the others on purpose, such as a logout in the app.
+    /// Restores only keys that have expired. Others may have been deleted on purpose, for example by a logout
+    /// in the app.
     Expired,
 }
 
@@ -42,7 +43,7 @@ impl Snapshot {
     pub(super) fn take(sandbox: &mut Sandbox, keys: &[Vec<u8>]) -> Result<Self, SendError> {
         let mut hashes = Vec::new();
         for key in keys {
-            // An ACL may forbid these commands. Then the key is not restored.
+            // If an ACL forbids these commands, the key is not restored.
             let Value::Array(reply) = sandbox.ask(&[b"HGETALL".to_vec(), key.clone()])? else {
                 continue;
             };
@@ -65,7 +66,7 @@ impl Snapshot {
         Ok(Self { taken, hashes })
     }
 
-    /// Restores keys. Returns the names of those that were missing.
+    /// Restores the chosen keys. Returns the names of those that were missing.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.

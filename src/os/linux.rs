@@ -1,5 +1,5 @@
-//! Linux: TCP_INFO (`tcp(7)`), a socket's error queue (`ip(7)`, IP_RECVERR), getaddrinfo (`getaddrinfo(3)`), and the
-//! limit of open files (`getrlimit(2)`).
+//! Uses TCP_INFO (`tcp(7)`), a socket's error queue (`ip(7)`, IP_RECVERR), getaddrinfo (`getaddrinfo(3)`),
+//! and the limit of open files (`getrlimit(2)`) on Linux.
 #![allow(unsafe_code)] // C library calls with structures that std does not have
 
 use std::ffi::{CStr, CString};
@@ -16,7 +16,7 @@ use super::{FoundHost, Icmp, PacketCounts};
 
 /// Tells the kernel to queue ICMP errors for the socket, so that [`next_icmp_error`] can return them.
 ///
-/// If this fails, only the error number distinguishes the results of connection attempts.
+/// If this fails, connection attempts can be distinguished only by their error numbers.
 pub(crate) fn queue_icmp_errors(socket: &Socket) {
     let descriptor = socket.as_raw_fd();
     enable(descriptor, libc::IPPROTO_IP, libc::IP_RECVERR);
@@ -37,7 +37,8 @@ fn enable(descriptor: RawFd, level: c_int, option: c_int) {
     }
 }
 
-/// Takes the next ICMP error from the socket's queue. A RST does not queue an error, unlike ICMP 3/3.
+/// Returns the next ICMP error in the socket's queue, and removes it from the queue. Unlike ICMP 3/3, an RST
+/// does not queue an error.
 pub(crate) fn next_icmp_error(socket: &SockRef<'_>) -> Option<Icmp> {
     let mut control = [0_u64; 64];
     let mut payload = [0_u8; 256];
@@ -115,18 +116,18 @@ unsafe fn read_icmp(error: *const libc::sock_extended_err) -> Option<Icmp> {
     })
 }
 
-/// The number of SYNs that an unanswered attempt has sent so far.
+/// Returns how many SYNs an unanswered connection attempt has sent so far.
 pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
     tcp_info(socket).map(|info| info.tcpi_total_retrans + 1)
 }
 
 /// Returns the number of packets, including SYNs, that an open connection has retransmitted.
 pub(crate) fn retransmissions(socket: &SockRef<'_>) -> Option<u32> {
-    // The peer reports duplicates (RFC 2883): those packets had only been slow, not lost.
+    // The peer reports duplicates (RFC 2883). Their originals were only slow, not lost.
     tcp_info(socket).map(|info| info.tcpi_total_retrans.saturating_sub(info.tcpi_dsack_dups))
 }
 
-/// The packet counts of an open connection. Kernels before 5.4 do not report out-of-order packets.
+/// Returns the packet counts of an open connection. Kernels before 5.4 do not report out-of-order packets.
 pub(crate) fn packet_counts(socket: &SockRef<'_>) -> Option<PacketCounts> {
     tcp_info(socket).map(|info| PacketCounts {
         unacknowledged: info.tcpi_unacked,
@@ -134,7 +135,7 @@ pub(crate) fn packet_counts(socket: &SockRef<'_>) -> Option<PacketCounts> {
     })
 }
 
-/// The size of the largest IP packet that the kernel sends on an open connection, in bytes.
+/// Returns the size in bytes of the largest IP packet that the kernel sends on an open connection.
 pub(crate) fn path_mtu(socket: &SockRef<'_>) -> Option<u16> {
     tcp_info(socket).map(|info| u16::try_from(info.tcpi_pmtu).unwrap_or(u16::MAX))
 }
@@ -209,7 +210,7 @@ pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
     Ok(found)
 }
 
-/// Returns how many files this process may have open.
+/// Returns how many files this process may have open at the same time.
 pub(crate) fn open_file_limit() -> Option<u64> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -220,7 +221,7 @@ pub(crate) fn open_file_limit() -> Option<u64> {
     (status == 0).then_some(limit.rlim_cur)
 }
 
-/// Whether the process was started with SIGHUP ignored, as by `nohup`.
+/// Whether the process was started with SIGHUP ignored, for example by `nohup`.
 pub(crate) fn is_hangup_ignored() -> bool {
     // SAFETY: sigaction is plain data, and all zeros are a valid value.
     let mut current: libc::sigaction = unsafe { zeroed() };
@@ -229,7 +230,8 @@ pub(crate) fn is_hangup_ignored() -> bool {
     status == 0 && current.sa_sigaction == libc::SIG_IGN
 }
 
-/// The time zone of this process at a time in seconds since 1970: its offset from UTC in seconds, and its name.
+/// Returns the time zone of this process at the given time (in seconds since 1970): its offset from UTC in
+/// seconds, and its name.
 pub(crate) fn time_zone(seconds: i64) -> (i64, String) {
     let seconds = seconds as libc::time_t;
     // SAFETY: tm is plain data, and all zeros are a valid value.

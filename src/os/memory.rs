@@ -1,4 +1,5 @@
-//! Ends the program with one clear line if the system gives it no more memory, for example because of `ulimit -v`.
+//! Ends the program with a clear message if the system provides no more memory, for example because of
+//! `ulimit -v`.
 #![allow(unsafe_code)] // only an allocator learns of a refused request before the program aborts
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -8,17 +9,19 @@ use crate::exit::Exit;
 
 const MESSAGE: &str = "sessiontut: the system gives this process too little memory (see ulimit -v)\n";
 
-/// The program needs a fraction of this. If this much is free at the start, neither the stack nor a thread can lack memory
-/// later, which would end the program with a signal.
+/// How much memory must be free at the start. The program needs only a fraction of it. With this much free
+/// memory, neither the stack nor a new thread can run out of memory later, which would end the program with a
+/// signal.
 const NEEDED: usize = 16 * 1024 * 1024;
 
 #[global_allocator]
 static ALLOCATOR: OrExit = OrExit;
 
-/// The system's allocator. It ends the program instead of returning nothing.
+/// An allocator that calls the system's allocator. If an allocation fails, it ends the program instead of
+/// returning a null pointer.
 struct OrExit;
 
-// SAFETY: every call is passed on to the system's allocator. A null pointer is never returned, which is allowed.
+// SAFETY: every call is passed on to the system's allocator. Never returning a null pointer is allowed.
 unsafe impl GlobalAlloc for OrExit {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller guarantees what the system's allocator requires.
@@ -52,14 +55,14 @@ fn or_exit(block: *mut u8) -> *mut u8 {
     block
 }
 
-/// Blocks of at least this size are returned to the system when they are freed.
+/// Blocks of at least this size, in bytes, are returned to the system when they are freed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE_BLOCK: i32 = 128 * 1024;
 
-/// Prepares the use of memory, and ends the program unless there is enough for it.
+/// Sets up the allocator, and ends the program if there is not enough memory.
 pub(crate) fn require() {
-    // By default, glibc raises this limit to 32 MB as soon as a block of that size is freed. Then large replies leave gaps
-    // between smaller blocks, and the program takes twice the memory that it uses.
+    // By default, glibc raises this limit to 32 MB as soon as a block of that size is freed. Large replies
+    // would then leave gaps between smaller blocks, and the program would take twice the memory that it uses.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call changes a setting of the allocator; no other thread is running yet.
     unsafe {

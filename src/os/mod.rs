@@ -1,7 +1,8 @@
-//! Details about connections that only the kernel can report, the C library's name lookup, and what happens without memory.
-//! This is the only module with unsafe code.
+//! Provides details about connections that only the kernel can report, the C library's name lookup, and a
+//! message when memory runs out. This is the only module with unsafe code.
 //!
-//! On systems other than Linux, only the name lookup returns something. `--cfg portable` selects the same code on Linux.
+//! On systems other than Linux, only the name lookup is available. `--cfg portable` selects the same code on
+//! Linux.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "linux.rs"]
@@ -26,14 +27,14 @@ use std::net::IpAddr;
 /// The result of the system's resolver for a host name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FoundHost {
-    /// The addresses, in the order of the resolver. An address may appear twice.
+    /// The addresses, in the order in which the resolver returned them. An address may appear twice.
     pub addresses: Vec<IpAddr>,
-    /// The name that has these addresses. It differs from the host name if an alias (CNAME) or a search domain was
-    /// used.
+    /// The canonical name. It differs from the host name if the resolver used an alias (CNAME) or a search
+    /// domain.
     pub name: Option<String>,
 }
 
-/// Whether this process can have that many more files open at the same time.
+/// Whether this process can open this many more files.
 pub(crate) fn has_spare_files(count: usize) -> bool {
     let mut files = Vec::new();
     for _ in 0..count {
@@ -46,7 +47,8 @@ pub(crate) fn has_spare_files(count: usize) -> bool {
     true
 }
 
-/// Whether hundreds of files can be opened. A new file gets the lowest free number, so this need not open them.
+/// Whether the process is so far below its limit that it can open hundreds of files. A new file gets the
+/// lowest free number, so the test does not have to open them.
 #[cfg(unix)]
 fn is_far_below_limit(file: &File) -> bool {
     let number = u64::from(std::os::fd::AsRawFd::as_raw_fd(file).unsigned_abs());
@@ -82,14 +84,14 @@ pub struct Icmp {
     pub v6: bool,
     /// ICMP type: 3 or, for ICMPv6, 1 is "destination unreachable".
     pub kind: u8,
-    /// ICMP code: the reason.
+    /// The ICMP code, which gives the reason.
     pub code: u8,
     /// The sender, if the kernel reports it.
     pub from: Option<IpAddr>,
 }
 
-/// Makes the command run in its own session: it cannot ask for a password on the terminal, and its process group can be
-/// ended as a whole.
+/// Runs the command in its own session. It then cannot ask for a password on the terminal, and its whole
+/// process group can be stopped.
 #[cfg(unix)]
 pub(crate) fn run_in_own_session(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt as _;
@@ -100,6 +102,6 @@ pub(crate) fn run_in_own_session(command: &mut std::process::Command) {
     }
 }
 
-/// Other systems have no sessions.
+/// Does nothing, because other systems have no sessions.
 #[cfg(not(unix))]
 pub(crate) fn run_in_own_session(_command: &mut std::process::Command) {}

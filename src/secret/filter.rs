@@ -1,4 +1,4 @@
-//! Finds parts of secrets in text, however they are encoded there.
+//! Finds parts of secrets in text, even if they are encoded.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,25 +10,26 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::MASK;
 
-/// This many consecutive characters of a secret must not be shown.
+/// The minimum number of consecutive characters of a secret that must be masked.
 pub(super) const TELLING: usize = 6;
 
 type Part = [char; TELLING];
 
-/// The parts of secrets that must not be shown, in lower case, because servers repeat a command in another case.
+/// The parts of secrets that must not be shown. They are in lower case, because servers may repeat a command
+/// in another case.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     parts: HashSet<Part>,
-    /// Secrets that are shorter than a part.
+    /// Secrets with fewer than [`TELLING`] characters.
     short: Vec<Vec<char>>,
 }
 
 /// A place in a text that contains a part of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// In bytes.
+    /// The position, as a range of bytes.
     pub place: Range<usize>,
-    /// Whether this is a secret of less than six characters, which may occur in a text by chance.
+    /// Whether this is a secret of fewer than six characters, which may occur in the text by chance.
     pub is_short: bool,
 }
 
@@ -72,7 +73,7 @@ impl Filter {
         Cow::Owned(masked)
     }
 
-    /// Returns the places in order, without overlaps.
+    /// Returns all places that contain a part of a secret, in order and without overlaps.
     pub(crate) fn find(&self, text: &str) -> Vec<Found> {
         if self.parts.is_empty() && self.short.is_empty() {
             return Vec::new();
@@ -87,8 +88,8 @@ impl Filter {
         merged(found)
     }
 
-    /// Searches text that may be encoded several times, in any order. A secret may itself look encoded, so each encoding is
-    /// decoded separately.
+    /// Searches text that may be encoded several times, in any order. Each encoding is decoded separately,
+    /// because a secret may itself look encoded.
     fn find_in_layers(&self, layer: &[Decoded], depth: usize, found: &mut Vec<Found>) {
         self.find_in(layer, found);
         if depth > 0 {
@@ -119,8 +120,8 @@ impl Filter {
     }
 }
 
-/// Tries to get a part of a secret past the filter: the first half of the bytes is the secret, and the rest is text around
-/// it. Returns whether it failed, as it should.
+/// Tries to get a part of a secret past the filter. The first half of the bytes is the secret, and the rest
+/// is the text around it. Returns whether the filter masked it, as it should.
 pub(crate) fn resists(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes).replace(MASK, "");
     let half = text.char_indices().nth(text.chars().count() / 2);
@@ -128,7 +129,7 @@ pub(crate) fn resists(bytes: &[u8]) -> bool {
     let mut filter = Filter::default();
     filter.add(secret);
     let secret: Vec<char> = secret.chars().take(LONGEST_TRIED).collect();
-    // With an asterisk in it, a mask could be taken for a part of the secret.
+    // If the secret contained an asterisk, a mask could look like a part of it.
     if secret.len() < TELLING || secret.contains(&'*') {
         return true;
     }
@@ -152,33 +153,33 @@ pub(crate) fn resists(bytes: &[u8]) -> bool {
     secret.windows(TELLING).all(is_masked)
 }
 
-/// How many characters of a secret [`resists`] tries.
+/// The maximum number of characters of a secret that [`resists`] tries.
 const LONGEST_TRIED: usize = 24;
 
-/// The characters that encode three bytes in base64.
+/// Four characters of base64 encode three bytes.
 const BASE64_GROUP: usize = 4;
 
-/// A text may be cut in the middle, so neither padding nor zero bits can be required.
+/// The text may be cut off in the middle, so neither padding nor zero bits can be required.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
 
-/// How often text may be encoded: percent-encoded, quoted by Redis, and in a JSON string.
+/// How many times the same text may be encoded: percent-encoded, quoted by Redis, and in a JSON string.
 const MOST_LAYERS: usize = 3;
 
-/// Longer texts, in bytes, are decoded only once, because each layer takes a multiple of the time.
+/// Texts with more bytes than this are decoded only once, because each further layer multiplies the time.
 const LONG_TEXT: usize = 4 * 1024;
 
-/// The minimum number of characters of an encoded secret. Shorter ones are too likely to be something else.
+/// The minimum number of characters of an encoded secret. Shorter sequences are probably something else.
 const SHORTEST_RUN: usize = 4;
 
-/// The characters with which escape sequences start: in URLs, in strings, in mail and in HTML.
+/// The characters that start escape sequences in URLs, strings, e-mails and HTML.
 const SIGNS: [char; 4] = ['%', '\\', '=', '&'];
 
-/// What may separate the bytes of a text in hexadecimal.
+/// The possible separators between the bytes of a text in hexadecimal.
 const SEPARATORS: [&str; 7] = ["", ":", " ", "-", ", ", " 0x", ", 0x"];
 
-/// Decodes the text, or parts of it, in every way that is possible.
+/// Decodes the text, or parts of it, in every possible way.
 fn decodings(layer: &[Decoded]) -> Vec<Vec<Decoded>> {
     let mut decodings = Vec::new();
     for sign in SIGNS {
@@ -198,7 +199,7 @@ fn decodings(layer: &[Decoded]) -> Vec<Vec<Decoded>> {
     decodings
 }
 
-/// Returns the longest parts that consist of such characters.
+/// Returns the longest sequences of characters for which `is_one` is true.
 fn runs(layer: &[Decoded], is_one: impl Fn(char) -> bool) -> impl Iterator<Item = &[Decoded]> {
     let parts = layer.split(move |(one, _)| !is_one(*one));
     parts.filter(|part| part.len() >= SHORTEST_RUN)
@@ -212,18 +213,18 @@ fn from_base64(run: &[Decoded]) -> Option<Vec<Decoded>> {
         other => *other,
     };
     let text: String = run.iter().map(standard).collect();
-    // One remaining character encodes no byte.
+    // A single remaining character does not encode a whole byte.
     let length = text.len() - usize::from(text.len() % BASE64_GROUP == 1);
     let bytes = GeneralPurpose::new(&alphabet::STANDARD, LENIENT)
         .decode(&text[..length])
         .ok()?;
-    // Byte n is encoded by the bits from 8n to 8n + 8, and each character has six bits.
+    // Byte n is encoded by bits 8n to 8n + 7, and each character encodes six bits.
     let place = |at: usize| run[at * 8 / 6].1.start..run[((at * 8 + 7) / 6).min(run.len() - 1)].1.end;
     let places = bytes.iter().enumerate().map(|(at, byte)| (*byte, place(at)));
     Some(from_bytes(places))
 }
 
-/// Decodes every row of bytes in hexadecimal with this separator.
+/// Decodes every sequence of bytes in hexadecimal with this separator.
 fn from_hex(layer: &[Decoded], separator: &str, decodings: &mut Vec<Vec<Decoded>>) {
     let byte = |at: usize| {
         let digit = |at: usize| {
@@ -263,14 +264,14 @@ fn from_hex(layer: &[Decoded], separator: &str, decodings: &mut Vec<Vec<Decoded>
         }
         decodings.push(from_bytes(bytes.into_iter()));
         if separator.is_empty() {
-            // The row may start with the second half of a byte.
+            // The sequence may start with the second half of a byte.
             decodings.push(from_bytes(row(at + 1).0.into_iter()));
         }
         at = end;
     }
 }
 
-/// Decodes UTF-8. A byte that is not part of a character becomes U+FFFD.
+/// Decodes UTF-8. A byte that is not part of a valid character becomes U+FFFD.
 fn from_bytes(bytes: impl Iterator<Item = (u8, Range<usize>)>) -> Vec<Decoded> {
     let (bytes, places): (Vec<u8>, Vec<Range<usize>>) = bytes.unzip();
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -316,7 +317,7 @@ enum Unit {
     Char(char),
 }
 
-/// Returns what the escape sequence at the start means, and its length in characters.
+/// Returns the meaning of the escape sequence at the start of the text, and its length in characters.
 fn escape(layer: &[Decoded]) -> Option<(Unit, usize)> {
     let number = |digits: Range<usize>| {
         let digits: String = layer.get(digits)?.iter().map(|(one, _)| one).collect();
@@ -358,7 +359,7 @@ fn escape(layer: &[Decoded]) -> Option<(Unit, usize)> {
     }
 }
 
-/// Returns what the HTML character reference `&NAME;` means.
+/// Returns the character for the HTML reference `&NAME;`.
 fn entity(name: &str) -> Option<char> {
     match name {
         "amp" => Some('&'),
@@ -377,7 +378,7 @@ fn entity(name: &str) -> Option<char> {
     }
 }
 
-/// The length of `\u{10ffff}`, and of `&#x10ffff;`.
+/// The length of `\u{10ffff}` and of `&#x10ffff;`.
 const LONGEST_ESCAPE: usize = 10;
 
 /// Joins places that overlap or are adjacent.
@@ -433,7 +434,7 @@ mod tests {
             r"\120\154\157\166\145\162",
             "&#80;&#108;&#x6f;&#X76;er&#45;4417",
             "PLOVER-4417 plover-4417",
-            // Encoded twice: base64, then base64, hexadecimal or with percent signs.
+            // These are encoded twice: in base64, and then in base64, in hexadecimal or with percent signs.
             "VUd4dmRtVnlMVFEwTVRjPQ==",
             "55477876646d56794c5451304d54633d",
             "UGxvdmVy%4c%54%51%30MTc%3D",
@@ -446,7 +447,7 @@ mod tests {
         assert_eq!(masked("pä\"s", r#"{"a":"p\u00e4\"s"}"#), r#"{"a":"***"}"#);
     }
 
-    /// The encodings of a part of a secret, together with other text.
+    /// Returns every encoding of a part of a secret, with other text before and after it.
     fn encodings(before: &str, part: &str, after: &str) -> Vec<String> {
         let whole = format!("{before}{part}{after}");
         let percent: String = part.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -483,7 +484,7 @@ mod tests {
             for length in [LONG_TEXT, 32 * LONG_TEXT] {
                 let began = Instant::now();
                 filter.find(&text.repeat(length / text.len()));
-                // Unoptimised, and on a busy machine.
+                // The limit is generous, because the test may be an unoptimised build on a busy machine.
                 assert!(began.elapsed().as_secs() < 10, "{text} {length}");
             }
         }

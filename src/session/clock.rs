@@ -1,23 +1,23 @@
-//! The time according to Redis, because the clocks of several instances may differ.
+//! The clock of the Redis server, because the clocks of several instances may differ.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The clock of the Redis server, as a difference from the local clock. By default, the local clock.
+/// The clock of the Redis server, as a difference from the local clock. The default is the local clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {
-    /// By how many seconds Redis is ahead of this host.
+    /// How many seconds the clock of Redis is ahead of the local clock.
     ahead: i64,
 }
 
 impl Clock {
-    /// Creates the clock of a Redis server that has just reported these seconds since 1970.
+    /// Creates the clock of a Redis server that has just reported this time, in seconds since 1970.
     pub fn of_redis(seconds: i64) -> Self {
         Self {
             ahead: seconds.saturating_sub(local()),
         }
     }
 
-    /// Returns the seconds since 1970.
+    /// Returns the current time in seconds since 1970.
     pub fn now(self) -> u64 {
         local().saturating_add(self.ahead).try_into().unwrap_or(0)
     }

@@ -1,4 +1,4 @@
-//! The contents of the session cookie: in stages 1 to 3 the signed user name, in stage 4 a random token.
+//! The contents of the session cookie: a signed user name in stages 1 to 3, a random token in stage 4.
 
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ impl SigningKey {
     /// Returns the name in a cookie that was signed for this purpose with this key.
     ///
     /// # Errors
-    /// Returns why the cookie is not valid.
+    ///
+    /// Returns the reason why the cookie is not valid.
     pub fn verify(
         &self,
         purpose: &str,
@@ -43,7 +44,7 @@ impl SigningKey {
         let signature = BASE64.decode(signature).map_err(|_| CookieError::Signature)?;
         hmac::verify(&self.0, signed(purpose, text).as_bytes(), &signature)
             .map_err(|_| CookieError::Signature)?;
-        // From here on, the text is what `sign` wrote.
+        // The signature is valid, so `sign` has written this text.
         let (name, created) = text.split_once('.').ok_or(CookieError::Signature)?;
         let created: u64 = created.parse().map_err(|_| CookieError::Signature)?;
         if now >= created.saturating_add(max_age.as_secs()) {
@@ -54,17 +55,17 @@ impl SigningKey {
     }
 }
 
-/// The text that is signed. The parts of a cookie contain no line feed.
+/// Returns the text to sign. It is unambiguous, because the parts of a cookie contain no line feed.
 fn signed(purpose: &str, text: &str) -> String {
     format!("sessiontut {purpose}\n{text}")
 }
 
-/// The reason why a signed cookie is not valid.
+/// Why a signed cookie is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CookieError {
-    /// The signature does not match.
+    /// The signature does not match the rest of the cookie.
     Signature,
-    /// The maximum age has passed.
+    /// The cookie's maximum age has passed.
     Expired,
 }
 
@@ -83,7 +84,8 @@ impl Token {
         Self::new(BASE64.encode(random::bytes::<TOKEN_BYTES>()))
     }
 
-    /// Generates a token whose key is not under the prefix of sessions, for a check that no visitor takes part in.
+    /// Generates a token for a health check, in which no visitor takes part. Its key does not start with the
+    /// prefix of sessions.
     pub(crate) fn for_a_check() -> Self {
         let mut token = Self::generate();
         token.key = token.key.replacen(":session:", ":health:", 1);
@@ -96,18 +98,18 @@ impl Token {
         (bytes.len() == TOKEN_BYTES).then(|| Self::new(text.to_owned()))
     }
 
-    /// Returns the whole token. Use it only for the cookie.
+    /// Returns the whole token. Use it only to set the cookie.
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// Returns the first 6 characters, for display.
+    /// Returns the first 6 characters of the token, for display.
     pub fn start(&self) -> &str {
         &self.text[..6]
     }
 
-    /// Returns the key of the session. It contains a hash of the token, so read access to Redis is not enough to log
-    /// in.
+    /// Returns the key of the session. The key contains a hash of the token, so nobody can log in with read
+    /// access to Redis alone.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -130,7 +132,7 @@ mod tests {
         let cookie = key.sign("stage 2", "éva.\u{1f600}", 1000);
         let verify = |purpose, cookie: &str, now| key.verify(purpose, cookie, now, hour);
         assert_eq!(verify("stage 2", &cookie, 4599).as_deref(), Ok("éva.\u{1f600}"));
-        // Another instance's clock may be behind.
+        // The clock of another instance may be behind, so a cookie may come from the future.
         assert!(verify("stage 2", &cookie, 10).is_ok());
         assert_eq!(verify("stage 2", &cookie, 4600), Err(CookieError::Expired));
         assert_eq!(verify("stage 3", &cookie, 1000), Err(CookieError::Signature));

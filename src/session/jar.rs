@@ -1,4 +1,5 @@
-//! The session cookies of the step commands: one per endpoint, in a file in the state folder with mode 0600.
+//! The session cookies of the step commands. There is one per endpoint, in a file with mode 0600 in the state
+//! folder.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,13 +12,13 @@ use crate::state;
 
 const FILE: &str = "cookies.json";
 
-/// State saved for one endpoint. It contains a secret, so it has no `Debug`.
+/// What is saved for one endpoint. It contains a secret, so it does not implement `Debug`.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct StoredCookie {
     token: Option<String>,
     /// How the last session ended, if a step command ended it.
     pub ended: Option<SessionEnd>,
-    /// Whether the user has confirmed that this Redis also holds other keys.
+    /// Whether the user has agreed to use this Redis although it contains other keys.
     #[serde(default)]
     pub is_known: bool,
 }
@@ -25,22 +26,22 @@ pub(crate) struct StoredCookie {
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum SessionEnd {
-    /// By `sessiontut logout`.
+    /// `sessiontut logout` ended it.
     LoggedOut,
     /// The key expired while `sessiontut expire` was running.
     Expired,
 }
 
-/// All cookies of this user.
+/// All cookies that are saved for this user.
 pub(crate) struct Jar {
     path: PathBuf,
     cookies: BTreeMap<String, StoredCookie>,
-    /// The problem with the file, in one line.
+    /// A problem with the file, described in one line.
     pub complaint: Option<String>,
 }
 
 impl Jar {
-    /// Reads the jar in a state folder. Renames a damaged file, and starts with an empty jar.
+    /// Reads the jar from a state folder. If the file is damaged, renames it and starts with an empty jar.
     pub(crate) fn open(folder: &Path) -> Self {
         let mut jar = Self {
             path: folder.join(FILE),
@@ -58,12 +59,12 @@ impl Jar {
         jar
     }
 
-    /// Returns the cookie of an endpoint.
+    /// Returns the cookie for an endpoint.
     pub(crate) fn cookie(&self, endpoint: &str) -> StoredCookie {
         self.cookies.get(endpoint).cloned().unwrap_or_default()
     }
 
-    /// Saves a cookie, and keeps the cookies that other processes have saved in the meantime.
+    /// Saves a cookie. Cookies that other processes have saved in the meantime are kept.
     pub(crate) fn keep(&mut self, endpoint: &str, cookie: StoredCookie) -> io::Result<()> {
         let _turn = state::turn(&self.path)?;
         if let Ok(bytes) = state::read_small(&self.path)
@@ -78,7 +79,7 @@ impl Jar {
 }
 
 impl StoredCookie {
-    /// The session's token; `None` before a login and after a logout.
+    /// Returns the session's token, or `None` before a login and after a logout.
     pub(crate) fn token(&self) -> Option<Token> {
         Token::parse(self.token.as_deref()?)
     }

@@ -39,13 +39,14 @@ pub use store::SessionStore;
 
 use std::time::Duration;
 
-/// Prefix of every key that this program writes, because the Redis server may also contain other keys.
+/// The prefix of every key that this program writes. It distinguishes them from other keys in the same Redis.
 pub const KEY_PREFIX: &str = "sessiontut:";
 
 /// Default TTL of a session in seconds. Each visit resets it. It is short so that users of `serve` can watch a
 /// session expire.
 pub(crate) const DEFAULT_TTL: u32 = 10;
-/// Default TTL of a session for the step commands. It is longer, because the user types one command after another.
+/// Default TTL of a session that a step command creates. It is longer, because the user needs time to type
+/// the next command.
 pub(crate) const STEP_TTL: Duration = Duration::from_secs(30 * 60);
 /// Default maximum lifetime of a session, however often it is visited.
 pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(8 * 3600);
@@ -53,16 +54,16 @@ pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(8 * 3600);
 /// The maximum length of a user name in characters (Unicode scalar values).
 pub(crate) const LONGEST_NAME: usize = 64;
 
-/// The reason why a text is not a valid user name.
+/// Why a text is not a valid user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NameError {
-    /// The name is empty or consists of white space.
+    /// The name is empty or consists only of white space.
     #[error("the name is empty")]
     Empty,
-    /// More than [`LONGEST_NAME`] characters.
+    /// The name has more than [`LONGEST_NAME`] characters.
     #[error("the name is longer than {LONGEST_NAME} characters")]
     TooLong,
-    /// A character such as a line feed.
+    /// The name contains a control character, such as a line feed.
     #[error("the name contains control characters")]
     Control,
 }

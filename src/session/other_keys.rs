@@ -1,22 +1,23 @@
-//! Checks for keys that this program did not create. The user is told before the first write.
+//! Checks for keys that this program did not create. If there are any, the user is told before the first
+//! write.
 
 use redis::{RedisError, Value, cmd};
 
 use super::KEY_PREFIX;
 use crate::redis_client::connect::RedisConnection;
 
-/// If a Redis server has more keys than this, this program's own keys are not subtracted from their number.
+/// If a Redis server contains more keys than this, all of them are counted, including this program's own.
 const FEW: u64 = 10_000;
 /// The number of keys to request with each SCAN.
 const PAGE: usize = 1000;
 
-/// Counts the keys that this program did not create. In a cluster or on a large Redis server, counts all keys.
-/// Returns `None` if this user is not allowed to count keys.
+/// Counts the keys that this program did not create. In a cluster, or on a large Redis server, it counts all
+/// keys. Returns `None` if this user is not allowed to count keys.
 pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Option<u64>, RedisError> {
     let mut all = 0;
     for reply in redis.replies_of_all(&cmd("DBSIZE")).await? {
         let Value::Int(keys) = reply else {
-            // An error reply, such as NOPERM.
+            // Redis returned an error, such as NOPERM.
             return Ok(None);
         };
         all += u64::try_from(keys).unwrap_or(0);

@@ -8,18 +8,19 @@ use redis::{AsyncCommands, ErrorKind, RedisResult};
 use super::clock::Clock;
 use super::cookie::Token;
 
-/// The fields of a hash, in Redis's order. Bytes, because anyone with access to Redis can add a field that is not UTF-8.
+/// The fields of a hash, in the order in which Redis returns them. They are bytes, because anyone with access
+/// to Redis can add a field that is not UTF-8.
 pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Sessions in Redis. A session's key can only be computed from its token.
 pub struct SessionStore<C> {
     /// The connection to Redis.
     pub redis: C,
-    /// TTL of a session; each visit resets it.
+    /// TTL of a session. Each visit resets it.
     pub ttl: Duration,
     /// Maximum lifetime of a session, however often it is visited.
     pub max_age: Duration,
-    /// The clock that all instances share, for the maximum lifetime.
+    /// The clock that all instances share. It is used to enforce the maximum lifetime.
     pub clock: Clock,
 }
 
@@ -90,7 +91,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     }
     // endregion end
 
-    /// Returns the TTL and the fields of a session, without refreshing it.
+    /// Returns the TTL and the fields of a session, without resetting its TTL.
     pub async fn look(&mut self, token: &Token) -> RedisResult<Option<(Duration, Fields)>> {
         let (left, fields): (i64, Fields) = redis::pipe()
             .pttl(token.key())
@@ -111,7 +112,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     }
 }
 
-/// Checks that the hash contains the new count. Otherwise the reply says nothing about the session.
+/// Checks that the hash contains the new count. If it does not, the reply says nothing about the session.
 fn check_reply(visits: i64, fields: &Fields) -> RedisResult<()> {
     if field(fields, "visits") == Some(visits.to_string()) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The table of checks. Each check is an async function in the file of its stage.
+//! The table of checks. Each check is an async function in the file for its stage.
 
 mod stage1;
 mod stage2;
@@ -20,12 +20,12 @@ pub(crate) struct Check {
     pub(crate) id: &'static str,
     /// A sentence that states what a correct app does.
     pub(crate) title: &'static str,
-    /// The stage of the app to which it belongs, 1 to 4.
+    /// The stage of the app that the check belongs to, 1 to 4.
     pub(crate) stage: u8,
     pub(crate) kind: Kind,
     /// Why the check matters.
     pub(crate) why: &'static str,
-    /// The lesson and its step, as `lesson#step`.
+    /// The section of a lesson that teaches this, as `lesson#section`.
     pub(crate) lesson: &'static str,
     pub(crate) run: Run,
 }

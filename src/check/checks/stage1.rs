@@ -13,9 +13,9 @@ pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
         let exchange = visitor.get(path, Cause::OwnPage).await;
         let got = match &exchange.hops[exchange.hops.len() - 1].answer {
             Ok(page) if page.status < 400 => continue,
-            // An app with a JSON interface may answer so to visitors who are logged out.
+            // An app with a JSON interface may respond with these statuses to visitors who are logged out.
             Ok(page) if path == &pages.home && [401, 403].contains(&page.status) => continue,
-            // Some apps have no page for the login.
+            // Some apps have no login page.
             Ok(page) if path == &pages.login && page.status == 405 => continue,
             Ok(page) if path == &pages.logout && page.may_be_for_post_only() => {
                 let post = visitor.post_logout().await;
@@ -67,7 +67,7 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     let is_redirect = (300..400).contains(&answer.status);
     let home = visitor.home().await;
     let wanted = grader.settings().url(&grader.pages().home);
-    // The home page may lead to another page, too.
+    // The home page may redirect to another page, too.
     let ends = [Some(&wanted), home.page().map(|page| &page.url)];
     let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
     let end = login.page().map(|page| path(&page.url));
@@ -161,7 +161,7 @@ pub(super) async fn logout_logs_out(grader: &mut Grader) -> Judged {
     }
 }
 
-/// Logs out in the way that the home page offers.
+/// Logs out with the form or link that the home page offers.
 pub(super) async fn log_out(grader: &Grader, user: &mut LoggedIn) -> Result<Exchange, NotHeld> {
     let home = grader.visit(user).await?;
     match home.page() {
@@ -193,7 +193,8 @@ pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
     Ok(())
 }
 
-/// Returns a cookie's value with one other character. The last characters may be padding that is not checked.
+/// Returns a cookie's value with one character changed. The last characters are not used, because they may be
+/// padding that is not checked.
 pub(super) fn changed(value: &str) -> String {
     let at = value
         .char_indices()

@@ -12,17 +12,17 @@ use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, fails, not_judged, shown_keys};
 use crate::check::redis_command::Key;
 
-/// The number of simultaneous visits.
+/// The number of simultaneous visitors.
 const CROWD: usize = 50;
 /// How long the proxy delays replies during the simultaneous visits, so that the requests overlap at Redis.
 const OVERLAP: Duration = Duration::from_millis(30);
-/// The TTL of the keys during a restart of the app, and while a crowd visits.
+/// The TTL that the keys get while the app restarts, and while many visitors are served at the same time.
 const LONG_TTL: Duration = Duration::from_secs(180);
 
 pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     let mut exchanges = vec![user.login.clone()];
-    // The redirect after the login may be the first visit already.
+    // The redirect after the login may already count as the first visit.
     if grader.first_count(&user).is_none() {
         exchanges = vec![grader.visit(&mut user).await?];
     }
@@ -55,7 +55,7 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
         expected += 1;
         exchanges.push(grader.visit(&mut user).await?);
     }
-    // The count must be in the Redis of this check.
+    // The count must be in the Redis server that this check observes.
     let is_in_redis = exchanges
         .iter()
         .any(|exchange| exchange.data_commands().next().is_some());
@@ -72,7 +72,7 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
     Ok(())
 }
 
-/// Returns the integers in a reply, also those in strings, such as the fields of a hash.
+/// Returns all integers in a reply, including those in strings, such as the fields of a hash.
 fn integers(reply: &Value) -> Vec<i64> {
     match reply {
         Value::Int(number) => vec![*number],
@@ -88,7 +88,8 @@ fn integers(reply: &Value) -> Vec<i64> {
 }
 
 pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
-    /// Commands that add and return the sum, or run several commands together.
+    /// Commands that add to a number and return the sum. The second list contains commands that run several
+    /// commands together.
     const ADD: [&str; 5] = ["HINCRBY", "HINCRBYFLOAT", "INCR", "INCRBY", "INCRBYFLOAT"];
     const TOGETHER: [&str; 4] = ["EXEC", "EVAL", "EVALSHA", "FCALL"];
     grader.proxy()?;
@@ -118,7 +119,8 @@ pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
             &[&home],
         );
     }
-    // Replies are delayed, so that a second command, such as HGET, sees the visits of others.
+    // The replies are delayed, so that a second command, such as HGET, sees the visits that other requests
+    // have counted in the meantime.
     let proxy = grader.proxy()?;
     proxy.delay(OVERLAP);
     let visits = join_all((0..6).map(|_| {
@@ -155,7 +157,7 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
     let mut user = grader.logged_in().await?;
     let (before, first) = grader.count(&mut user).await?;
     if let Some(proxy) = &grader.site.proxy {
-        // On a slow computer, the crowd may need longer than the TTL.
+        // On a slow computer, the simultaneous visits may take longer than the TTL.
         proxy.prolong(&first.keys(), LONG_TTL).await;
         proxy.delay(OVERLAP);
     }
@@ -278,7 +280,7 @@ pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
     let mut second = grader.logged_in().await?;
     let (one, two) = (grader.visit(&mut first).await?, grader.visit(&mut second).await?);
     let (a, b) = (one.keys(), two.keys());
-    // Keys that all users share have no part that could be a name.
+    // Keys that all users share have no part that could be a user name.
     let own = |keys: &[Key], others: &[Key]| keys.iter().find(|key| !others.contains(key)).cloned();
     let (Some(key), Some(other)) = (own(&a, &b), own(&b, &a)) else {
         return Err(not_judged("a visit uses no key that belongs only to this user"));

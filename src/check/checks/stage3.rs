@@ -6,9 +6,10 @@ use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, LoggedIn, NotHeld, fails, not_judged, shown_keys};
 use crate::check::redis_command::{Key, SeenCommand};
 
-/// The most commands of one request after which the connection is cut.
+/// The connection is cut after the first command of a request, after the second, and so on, up to this
+/// number.
 const MOST_CUTS: usize = 8;
-/// The time between two visits, after which the TTL has visibly decreased.
+/// The time between two visits. It is long enough for the TTL to decrease visibly.
 const PAUSE: Duration = Duration::from_millis(1100);
 
 pub(super) async fn visits_refresh_the_ttl(grader: &mut Grader) -> Judged {
@@ -16,8 +17,8 @@ pub(super) async fn visits_refresh_the_ttl(grader: &mut Grader) -> Judged {
     refreshes(grader, &mut user).await
 }
 
-/// Checks that a visit raises the TTL of the session's keys. An app that rounds to whole seconds may raise the TTL only
-/// at the second visit.
+/// Checks that a visit raises the TTL of the session's keys. If the app rounds to whole seconds, only the
+/// second visit may raise the TTL.
 pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judged {
     grader.proxy()?;
     let first = grader.visit(user).await?;
@@ -28,7 +29,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     }
     let pause = PAUSE.min(grader.settings().ttl.mul_f64(0.3));
     let mut exchanges = vec![first];
-    // The keys whose TTL was not raised yet, with the TTLs before and after the last visit.
+    // The keys whose TTL has not been raised yet, with their TTLs before and after the last visit.
     let mut old: Vec<(Key, i64, i64)> = keys.iter().map(|key| (key.clone(), 0, 0)).collect();
     for _ in 0..2 {
         tokio::time::sleep(pause).await;
@@ -42,7 +43,8 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
         exchanges.push(visit);
         let has_other_keys = now.iter().any(|key| !keys.contains(key));
         if user.visitor.cookies() != cookies && has_other_keys {
-            // The session has moved. Its old keys may live a little longer, for requests that are on their way.
+            // The app has moved the session to other keys. The old keys may exist a little longer, for
+            // requests that are still in progress.
             return Ok(());
         }
         old = left
@@ -76,8 +78,8 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     }
 }
 
-/// Deletes a key of the user, and returns whether this ends the session or restarts the count. Other keys, such as the
-/// limit for a user, need not be refreshed.
+/// Deletes a key of the user, and returns whether this ends the session or restarts the count. Other keys,
+/// such as a user's rate limit, need not be refreshed.
 async fn is_part_of_session(grader: &Grader, user: &mut LoggedIn, key: &Key) -> Result<bool, NotHeld> {
     let number = |visit: &Exchange| visit.page().and_then(|page| page.visits(grader.pages()));
     let before = grader.visit(user).await?;
@@ -93,7 +95,7 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     for request in ["the login", "the first visit", "the second visit"] {
         let mut last = match request {
             "the login" => {
-                // Without the redirect, which may be the first visit.
+                // The redirect is not followed, because it may count as the first visit.
                 let name = grader.name();
                 let mut visitor = grader.visitor();
                 let form = visitor.login_form(&name).await;
@@ -122,8 +124,8 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     }
 }
 
-/// Returns the keys of a request that exist without a TTL and were created in this run, and the number of all its keys.
-/// Keys that all users share do not count.
+/// Returns those keys used by a request that were created in this run and have no TTL. Also returns the
+/// number of all keys that the request used. Keys that all users share do not count.
 async fn endless(grader: &mut Grader, exchange: &Exchange) -> Result<(Vec<Key>, usize), NotHeld> {
     let own = grader.own_keys(exchange.keys()).await?;
     let count = own.len();
@@ -164,7 +166,7 @@ pub(super) async fn cut_visit_leaves_a_ttl(grader: &mut Grader) -> Judged {
     let visit = grader.visit(&mut user).await?;
     let commands = visit.cuts();
     for cut in 1..=commands.min(MOST_CUTS) {
-        // Before its first visit, the user has no key yet.
+        // A user who has not visited the app yet has no key.
         let name = grader.name();
         let mut visitor = grader.visitor();
         let form = visitor.login_form(&name).await;

@@ -1,44 +1,47 @@
-//! The checks that wait for the TTL. They share one wait, in which one visitor is idle and another is active.
+//! The checks that wait for the TTL. They share one wait, during which one visitor is idle and another is
+//! active.
 
 use std::time::{Duration, Instant};
 
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, NotHeld, fails, not_judged};
 
-/// The largest difference from `--ttl` of the TTL that the app uses.
+/// How much the app's TTL may differ from `--ttl`.
 const TOLERANCE: Duration = Duration::from_millis(1500);
-/// Expires and EXPIREAT contain whole seconds, so a session may end almost one second early or late.
+/// The cookie attribute Expires and the command EXPIREAT contain whole seconds, so a session may end almost
+/// one second early or late.
 const ROUNDING: Duration = Duration::from_millis(1100);
 
-/// What was seen during the wait.
+/// What the visitors saw before, during and after the wait.
 pub(crate) struct Waits {
-    /// The idle visitor's visit after the TTL, and the name.
+    /// The visit of the idle visitor after the TTL has passed.
     idle: Exchange,
     idle_name: String,
-    /// How many visits the app had counted for the idle visitor before the wait.
+    /// How many visits of the idle visitor the app had counted before the wait.
     before: Option<i64>,
-    /// The active visitor's visits.
+    /// The visits of the active visitor.
     active: Vec<ActiveVisit>,
-    /// The TTL that the app uses, if it is not the one of `--ttl`.
+    /// The TTL that the app uses, if it differs from `--ttl`.
     other_ttl: Option<Duration>,
 }
 
 #[derive(Clone)]
 struct ActiveVisit {
-    /// The time since the previous visit.
+    /// The time since this visitor's previous visit.
     pause: Duration,
-    /// The time since the beginning of the wait.
+    /// The time since the wait began.
     at: Duration,
     exchange: Exchange,
 }
 
-/// Returns the time between two visits of an active visitor: less than the TTL, also if the app rounds it down.
+/// Returns the time between two visits of the active visitor. It is shorter than the TTL, even if the app
+/// rounds the TTL down.
 fn step(ttl: Duration) -> Duration {
     let most = ttl.saturating_sub(ROUNDING).max(ttl.mul_f64(0.3));
     ttl.mul_f64(0.6).min(most)
 }
 
-/// Waits, unless another check has done so.
+/// Waits for the TTL, unless another check has already done so.
 async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     if grader.waits.is_some() {
         return Ok(());
@@ -82,14 +85,14 @@ async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     Ok(())
 }
 
-/// Returns the TTL that the app uses, if it is not the one of `--ttl`. Keys without a TTL do not count.
+/// Returns the TTL that the app uses, if it differs from `--ttl`. Keys without a TTL are ignored.
 async fn other_ttl(grader: &mut Grader, visit: &Exchange) -> Option<Duration> {
     let expected = grader.settings().ttl;
     let keys = grader.own_keys(visit.keys()).await.ok()?;
     let ttls = grader.proxy().ok()?.ttls(&keys).await;
     let ttls = ttls.into_iter().filter_map(|left| u64::try_from(left).ok());
     let ttls: Vec<Duration> = ttls.map(Duration::from_millis).collect();
-    // A TTL in milliseconds has decreased a little since the visit.
+    // If the app sets the TTL in milliseconds, the TTL has already decreased a little since the visit.
     let is_expected = |seen: &Duration| *seen <= expected + TOLERANCE / 3 && *seen + TOLERANCE >= expected;
     match ttls.iter().any(is_expected) {
         true => None,
@@ -97,7 +100,7 @@ async fn other_ttl(grader: &mut Grader, visit: &Exchange) -> Option<Duration> {
     }
 }
 
-/// Returns what was seen.
+/// Returns the result of the wait.
 async fn seen(grader: &mut Grader) -> Result<&Waits, NotHeld> {
     wait(grader).await?;
     let waits = grader

@@ -14,14 +14,14 @@ use super::{Handle, Mode, Shared};
 use crate::practice::{RequestLimits, RequestReader};
 use crate::redis_client::{Limits, Stream, measure};
 
-/// How long to wait before accepting again if that failed.
+/// How long to wait after a failed accept.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Limit for one command of the app.
+/// Limits for one command from the app.
 const REQUEST: RequestLimits = RequestLimits {
     bytes: 16 * 1024 * 1024,
     is_authenticated: true,
 };
-/// Limit for one reply of Redis.
+/// Limits for one reply from Redis.
 const REPLY: Limits = Limits {
     bytes: 64 * 1024 * 1024,
     depth: 16,
@@ -40,7 +40,7 @@ const STREAMING: [&str; 6] = [
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((near, _)) = listener.accept().await else {
-            // No file descriptors are left.
+            // The process has no file descriptors left.
             tokio::time::sleep(PAUSE).await;
             continue;
         };
@@ -70,9 +70,9 @@ async fn serve(shared: Arc<Shared>, near: TcpStream, number: u64) {
     shared.state().connections.remove(&number);
 }
 
-/// Forwards until one of the sides ends.
+/// Forwards commands and replies until either side closes its connection.
 async fn forward(shared: &Shared, near: TcpStream, number: u64) {
-    // A small reply must not wait for the acknowledgement of another one.
+    // A small reply must not wait until the previous one is acknowledged.
     let _ = near.set_nodelay(true);
     let (commands, execution) = mpsc::unbounded_channel();
     let (replies, answers) = mpsc::unbounded_channel();
@@ -84,7 +84,7 @@ async fn forward(shared: &Shared, near: TcpStream, number: u64) {
     }
 }
 
-/// Reads commands, and records when they arrived.
+/// Reads commands, and records each with its time of arrival.
 async fn read(
     shared: &Shared,
     mut from_app: impl AsyncRead + Unpin,
@@ -137,7 +137,7 @@ async fn read(
 enum Incoming {
     /// The index of a recorded command.
     Command(usize),
-    /// Bytes after a command such as SUBSCRIBE.
+    /// Bytes that follow a command such as SUBSCRIBE.
     Bytes(Vec<u8>),
 }
 
@@ -148,11 +148,11 @@ enum Outgoing {
         due: Instant,
         bytes: Vec<u8>,
     },
-    /// A message that is not the reply to a command.
+    /// A message that does not reply to a command.
     Push(Vec<u8>),
 }
 
-/// Sends commands to Redis, and looks at the keys after each.
+/// Sends commands to Redis, and reads the keys' TTLs after each command.
 async fn execute(
     shared: &Shared,
     mut commands: mpsc::UnboundedReceiver<Incoming>,
@@ -162,7 +162,7 @@ async fn execute(
     let mut transaction: Option<Vec<Key>> = None;
     while let Some(incoming) = commands.recv().await {
         if shared.state().mode != Mode::Forward {
-            // The connection is closed when Redis comes back.
+            // When Redis comes back, this connection is closed.
             return pending().await;
         }
         let (upstream, received) = match &mut redis {
@@ -212,7 +212,7 @@ async fn execute(
     }
 }
 
-/// Returns the keys that this command has changed: those of a whole transaction at its EXEC.
+/// Returns the keys that this command has changed. For a transaction, returns all its keys at EXEC.
 fn touched(command: &SeenCommand, reply: &Value, transaction: &mut Option<Vec<Key>>) -> Vec<Key> {
     let is_refused = matches!(reply, Value::ServerError(_));
     match command.name().as_str() {
@@ -239,7 +239,7 @@ async fn send(redis: &mut (impl AsyncWrite + Unpin), words: &[Vec<u8>]) -> std::
     redis.flush().await
 }
 
-/// Reads one reply. Messages that arrive in between are passed on.
+/// Reads one reply. Push messages that arrive before it are passed on.
 async fn reply(
     redis: &mut (impl AsyncRead + Unpin),
     received: &mut Vec<u8>,
@@ -259,7 +259,7 @@ async fn reply(
     }
 }
 
-/// Forwards bytes in both directions.
+/// Forwards bytes in both directions, without reading commands.
 async fn stream(
     upstream: &mut (ReadHalf<Stream>, WriteHalf<Stream>),
     received: &mut Vec<u8>,
@@ -297,7 +297,8 @@ async fn answer(
                 shared
                     .wait_for(|state| (!state.holds_reply(index)).then_some(()))
                     .await;
-                // Before writing, because the app may send its next command as soon as it has the reply.
+                // This happens before the reply is written, because the app may send its next command as soon
+                // as it has the reply.
                 if let Some(handle) = shared.state().connections.get_mut(&number) {
                     handle.pending = handle.pending.saturating_sub(1);
                 }

@@ -1,5 +1,5 @@
-//! Which commands of this program a lesson from a folder may run. The author of such a lesson may be unknown, and with
-//! `--yes` commands run without confirmation.
+//! Decides which commands of this program a lesson from a folder may run. The author of such a lesson may be
+//! unknown, and with `--yes`, commands run without confirmation.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::{Cli, Command, ExpireArgs, PingArgs, ServeArgs};
 
-/// The commands, and their options that neither write a file nor name another Redis. New options are forbidden until
-/// they are added here.
+/// The allowed commands, with those of their options that neither write a file nor select another Redis. New
+/// options are forbidden until they are added here.
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "ping",
@@ -54,10 +54,11 @@ const LONGEST: Duration = super::UNATTENDED_WITHIN;
 /// The longest TTL of the sessions that `serve` creates in a lesson, in seconds.
 const LONGEST_TTL: u32 = 86_400;
 
-/// Checks a command line without the leading `sessiontut`.
+/// Checks a command line, given without the leading `sessiontut`.
 ///
 /// # Errors
-/// Returns why a lesson may not run the command.
+///
+/// Returns the reason if a lesson may not run the command.
 pub(super) fn check(words: &[String]) -> Result<(), String> {
     let argv = std::iter::once("sessiontut").chain(words.iter().map(String::as_str));
     let line = words.join(" ");
@@ -87,7 +88,7 @@ pub(super) fn check(words: &[String]) -> Result<(), String> {
     }
 }
 
-/// Returns the first option on the command line that is not in the list.
+/// Returns the first option on the command line that is not in the list of allowed options.
 fn forbidden(name: &str, given: &ArgMatches, options: &[&str]) -> Option<String> {
     let cli = Cli::command();
     let mut arguments = cli.find_subcommand(name)?.get_arguments();
@@ -126,7 +127,7 @@ fn check_time(span: Duration) -> Result<(), String> {
 fn check_serve(args: &ServeArgs) -> Result<(), String> {
     let is_loopback = match args.listen.parse::<SocketAddr>() {
         Ok(address) => address.ip().is_loopback(),
-        // Another name could be resolved to another address when the lesson runs.
+        // Any other name might resolve to a different address when the lesson runs.
         Err(_) => args.listen.starts_with("localhost:"),
     };
     if !is_loopback {

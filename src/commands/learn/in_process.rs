@@ -14,13 +14,13 @@ use crate::commands::chosen::Choice;
 use crate::exit::Exit;
 use crate::learn::app::{CommandFailure, RunningApp};
 
-/// How long the app may take until it listens.
+/// How long the app may take to start listening.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// The TTL of the sessions when the robot grades the app, in seconds.
+/// The TTL of the sessions, in seconds, when the robot grades the app.
 const ROBOT_TTL: u32 = 2;
 
-/// Runs a command line, without the leading `sessiontut`; see [`crate::learn::app::RunCommand`].
+/// Runs a command line, given without the leading `sessiontut`; see [`crate::learn::app::RunCommand`].
 pub(super) fn run(
     words: &[String],
     redis: &RedisArgs,
@@ -47,13 +47,13 @@ pub(super) fn run(
         Some(Command::Serve(args)) => {
             return serve(args, Arc::clone(choice), is_robot).map(Some).map_err(fail);
         }
-        // A drill asks questions that only a person can answer.
+        // Only a person can answer the questions of a drill.
         Some(Command::Drill(_)) if is_robot => return Ok(None),
         _ => {}
     }
     match commands::run(cli).unwrap_or_else(|error| commands::report(&error)) {
         Exit::Ok => Ok(None),
-        // The drill has already shown that the answer was wrong.
+        // The drill has already told the learner that the answer was wrong.
         Exit::No if is_drill => Ok(None),
         Exit::No if is_check => Err(CommandFailure {
             what: "not yet: correct the app, and grade it again".into(),
@@ -66,7 +66,7 @@ pub(super) fn run(
     }
 }
 
-/// Lets the robot grade this program's app, which needs no other software.
+/// Makes the robot grade this program's own app, which needs no other software.
 fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
@@ -76,14 +76,14 @@ fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
     args.command = std::iter::once(program.display().to_string())
         .chain(app.split(' ').map(str::to_owned))
         .collect();
-    // The lesson grades each stage.
+    // The lesson runs `check` once per stage.
     args.only_stage = true;
     args.ttl = ROBOT_TTL;
     args.url = format!("http://{address}");
     Ok(())
 }
 
-/// Runs the app in a thread. Returns when it listens.
+/// Runs the app in a thread. Returns when the app is listening.
 fn serve(mut args: ServeArgs, choice: Arc<Choice>, is_robot: bool) -> Result<RunningApp, String> {
     if is_robot {
         // Use any free port: only the robot needs the address, and the default port may be in use.

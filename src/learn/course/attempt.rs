@@ -1,4 +1,4 @@
-//! Runs a `redis try`: the learner types commands until the state or the reply is right.
+//! Runs a `redis try`: the learner types commands until the task is solved.
 
 use redis::Value;
 
@@ -11,17 +11,17 @@ use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
 use crate::learn::lesson::Transcript;
 use crate::practice::split;
 
-/// The number of failed tries before the solution is shown.
+/// After this many failed tries, the solution is shown.
 const TRIES_BEFORE_SOLUTION: usize = 2;
 
-/// A `try` in progress.
+/// A `redis try` in progress.
 struct Task<'t> {
     solution: &'t Transcript,
     checks: &'t [Transcript],
-    /// How many more tries may fail before the solution is shown.
+    /// How many more tries can fail before the solution is shown.
     tries_left: usize,
     solution_shown: bool,
-    /// Whether the learner has sent a command. If so, the keys may have changed.
+    /// Whether the learner has sent a command that may have changed the keys.
     tried: bool,
 }
 
@@ -30,10 +30,10 @@ enum AttemptVerdict {
     Done,
     /// The command only reads, so it does not count as a try.
     ReadOnly,
-    /// Redis answered with an error.
+    /// Redis returned an error.
     Rejected,
     NotYet(Outcome),
-    /// The state is right, but the command is not the one to practise. Contains the reason.
+    /// The state is right, but the command is not the one that the task practises. Contains the explanation.
     WrongCommand(String),
 }
 
@@ -52,7 +52,8 @@ impl Course<'_> {
         let mut task = Task {
             solution,
             checks,
-            // If the solution has several commands, all but the last do not count as failed tries.
+            // If the solution has several commands, the learner has not failed after typing only the first
+            // ones.
             tries_left: TRIES_BEFORE_SOLUTION + solution.exchanges.len() - 1,
             solution_shown: false,
             tried: false,
@@ -141,7 +142,8 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Solution(task.solution));
     }
 
-    /// Judges a command by the state that the checks read or, if there are no checks, by its reply.
+    /// Determines whether a command solved the task, from the state that the checks read or, if there are no
+    /// checks, from the reply.
     fn judge(
         &mut self,
         task: &Task<'_>,
@@ -193,7 +195,7 @@ impl Course<'_> {
                 false => AttemptVerdict::NotYet(outcome),
             });
         }
-        // If the command only reads, do not run a check that waits.
+        // A check that waits is not worth running after a command that only reads.
         if only_reads && task.checks.iter().any(|check| check.fence.wait.is_some()) {
             return Ok(AttemptVerdict::ReadOnly);
         }
@@ -204,7 +206,7 @@ impl Course<'_> {
         })
     }
 
-    /// Sets up the keys as they were at the start of the task, and runs the solution.
+    /// Restores the keys as they were when the task began, and runs the solution.
     fn run_solution(&mut self, place: Place<'_>, task: &Task<'_>) -> Result<(), Leave> {
         if task.tried {
             self.state.keys_ready = false;
@@ -236,7 +238,7 @@ fn shown(typed: &[Vec<u8>]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Explains that a command was sent for another key than the one of the task.
+/// Explains that a command used another key than the task asks for.
 fn other_key(task: &Task<'_>, typed: &[Vec<u8>]) -> Option<String> {
     let typed_key = *guard::keys_of(typed).ok()?.first()?;
     let checks = task.checks.iter().flat_map(|check| &check.exchanges);

@@ -1,4 +1,4 @@
-//! Runs the other blocks of a step: commands that the learner only watches, checks, shell commands and quizzes.
+//! Runs all other kinds of block: commands that the learner only watches, checks, shell commands and quizzes.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ impl Course<'_> {
             Block::Shell(shell) => Some(shell),
             _ => None,
         });
-        // The learner does something in another window, and presses a key when it is done.
+        // The learner does something in another window, and presses a key afterwards.
         if self.state.app.is_some() || shell.is_some_and(|shell| shell.commands.is_empty()) {
             self.wait_for_next(place, "check")?;
         }
@@ -104,7 +104,7 @@ impl Course<'_> {
         }
     }
 
-    /// Shows a `sh` fence. If it is `sh run` or `sh try` and the learner agrees, also runs it.
+    /// Shows a `sh` fence. If it is a `sh run` or `sh try` fence, also runs it with the learner's consent.
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
         self.learner.show(&CourseEvent::Shell(shell));
         if shell.commands.is_empty() {
@@ -145,7 +145,8 @@ impl Course<'_> {
         }
     }
 
-    /// Asks whether to run the commands of a fence, and how the learner's app is started if they need it.
+    /// Asks whether to run a fence's commands. If they need the learner's app, also asks for the command that
+    /// starts it.
     fn agrees_to_run(
         &mut self,
         place: Place<'_>,
@@ -178,7 +179,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Runs the commands of a fence. Returns whether all succeeded.
+    /// Runs the commands of a fence. Returns whether all of them succeeded.
     fn run_commands(&mut self, shell: &Shell) -> Result<bool, Interrupted> {
         let mut all_succeeded = true;
         for words in &shell.commands {
@@ -196,7 +197,7 @@ impl Course<'_> {
     /// succeeded.
     fn run_own(&mut self, line: usize, words: &[String]) -> bool {
         if words.first().is_some_and(|word| word == "serve") {
-            // Only one app can run at a time, because all listen on the same port.
+            // Only one app can run at a time, because all of them use the same port.
             self.stop_app();
         }
         match (self.run_command)(words) {
@@ -216,12 +217,12 @@ impl Course<'_> {
         }
     }
 
-    /// Whether the learner's app can be graded on this Redis server. If not, shows the reason.
+    /// Whether this Redis server can be used to grade the learner's app. If not, shows the reason.
     fn can_grade(&mut self, shell: &Shell) -> bool {
         if !uses_app(shell) {
             return true;
         }
-        // If Redis is unavailable, the command reports it.
+        // If Redis is unavailable, the command itself reports that.
         let _ = self.sandbox.connection.ask(&["PING"]);
         let can_grade = !self.sandbox.connection.is_cluster();
         if !can_grade {
@@ -265,12 +266,12 @@ impl Course<'_> {
         }
     }
 
-    /// Whether a fence can be run on this Redis server. If not, shows its commands and the reason why they are
-    /// skipped.
+    /// Whether a fence can be run on this Redis server. If not, shows its commands, and the reason why they
+    /// are skipped.
     pub(super) fn can_run(&mut self, fence: &FenceOptions, commands: &[LessonExchange]) -> bool {
         let can_run = !(fence.needs_real_redis && self.sandbox.connection.is_practice());
         if !can_run {
-            // The reason is the same for all commands of a step.
+            // All commands of a step are skipped for the same reason.
             let why = match std::mem::replace(&mut self.state.skip_explained, true) {
                 false => "not run: needs a Redis server other than the practice Redis (set REDIS_URL)",
                 true => "not run either",
@@ -281,7 +282,7 @@ impl Course<'_> {
         can_run
     }
 
-    /// Waits, and meanwhile shows the TTL of the key to watch.
+    /// Waits as the fence requires. Meanwhile, shows the TTL of the watched key.
     pub(super) fn wait(&mut self, wait: Option<&Wait>) -> Result<(), SendError> {
         let Some(wait) = wait else {
             return Ok(());
@@ -297,7 +298,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Waits until the time is over, or the key to watch is gone. Returns whether it is gone.
+    /// Waits until the time is over or the watched key is gone. Returns whether the key is gone.
     fn count_down(&mut self, wait: &Wait) -> Result<bool, SendError> {
         let deadline = Deadline::after(wait.span);
         while !deadline.is_over() {
@@ -325,8 +326,8 @@ fn uses_app(shell: &Shell) -> bool {
     shell.commands.iter().flatten().any(|word| word == APP)
 }
 
-/// Replaces [`APP`], the last word, with the command that starts the learner's app. Without one, `check` waits until the
-/// learner has started the app.
+/// Replaces [`APP`], if it is the last word, with the command that starts the learner's app. If there is no
+/// such command, `check` waits until the learner has started the app.
 fn with_app(words: &[String], app: &str) -> Vec<String> {
     let Some((_, before)) = words.split_last().filter(|(last, _)| *last == APP) else {
         return words.to_vec();

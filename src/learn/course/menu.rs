@@ -20,7 +20,7 @@ pub(super) const fn offer(key: Key, does: &'static str) -> Offer {
 }
 
 impl Course<'_> {
-    /// Performs the actions of the keys that the learner presses, until the learner continues.
+    /// Performs the action of each key that the learner presses, until the learner continues.
     pub(super) fn wait_for_next(&mut self, place: Place<'_>, next: &'static str) -> Result<(), Leave> {
         loop {
             let offers = self.offers(place, offer(Key::Next, next));
@@ -31,7 +31,7 @@ impl Course<'_> {
         }
     }
 
-    /// Returns the keys that work at a position in a lesson, starting with `first`.
+    /// Returns the keys that are available at this position, beginning with `first`.
     pub(super) fn offers(&self, place: Place<'_>, first: Offer) -> Vec<Offer> {
         let is_task = |block: &Block| match block {
             Block::Try { .. } | Block::Quiz(_) => true,
@@ -70,7 +70,7 @@ impl Course<'_> {
         offered.map(|(_, offer)| offer).collect()
     }
 
-    /// Performs the action of a key that works anywhere in a lesson.
+    /// Performs the action of a key that is available everywhere in a lesson.
     pub(super) fn obey(&mut self, place: Place<'_>, key: Key) -> Result<(), Leave> {
         match key {
             Key::Hint => self.hint(place),
@@ -103,7 +103,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// A Ctrl-C that ended a command within the lesson does not end the lesson.
+    /// Ctrl-C during a command ends only that command, not the lesson.
     pub(super) fn ignore_interrupt_of(&self, failure: &CommandFailure) {
         if failure.interrupted {
             let connection = &self.sandbox.connection;
@@ -112,7 +112,7 @@ impl Course<'_> {
         }
     }
 
-    /// Returns the indexes of the hints for this block, or for the last task before it.
+    /// Returns the indexes of the hints for this block or, if it has none, for the last task before it.
     fn hints_for(&self, place: Place<'_>) -> Vec<usize> {
         let hints = &place.lesson.steps[place.step].hints;
         let blocks = hints.iter().map(|hint| hint.block);
@@ -122,7 +122,7 @@ impl Course<'_> {
             .collect()
     }
 
-    /// Shows the next hint. After the last hint, shows it again.
+    /// Shows the next hint. If all hints have been shown, repeats the last one.
     fn hint(&mut self, place: Place<'_>) {
         let indexes = self.hints_for(place);
         let next = indexes
@@ -151,7 +151,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Code { tabs, shown });
     }
 
-    /// Shows the complete files that contain the last code.
+    /// Shows the complete files that the most recent code comes from.
     fn files(&mut self, place: Place<'_>) {
         let Some(tab) = self.tab_before(place) else {
             return;
@@ -172,7 +172,7 @@ impl Course<'_> {
         self.say(Mark::Plain, &text);
     }
 
-    /// Returns the last code before this position in the step, in the learner's language.
+    /// Returns the most recent code in this step, in the learner's language.
     fn tab_before<'l>(&self, place: Place<'l>) -> Option<&'l CodeTab> {
         let tabs = languages_before(place);
         tabs.get(self.tab_of(tabs))
@@ -198,7 +198,7 @@ impl Course<'_> {
     }
 }
 
-/// Returns the last code block before this position in the step.
+/// Returns the most recent code block in this step, in all languages.
 fn languages_before<'l>(place: Place<'l>) -> &'l [CodeTab] {
     let blocks = &place.lesson.steps[place.step].blocks;
     let mut before = blocks.iter().take(place.block).rev();

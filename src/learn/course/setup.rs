@@ -1,5 +1,5 @@
-//! Prepares Redis for a block: reserves the learner's name, and sets up the lesson's keys. If Redis is unavailable,
-//! shows why.
+//! Prepares Redis for a block: reserves the learner's name, and sets up the lesson's keys. If Redis is
+//! unavailable, shows the reason.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,8 @@ use crate::session::other_keys::notice;
 use crate::signals::Interrupted;
 
 impl Course<'_> {
-    /// Sets up the keys before the text of the lesson is shown, because choosing another name changes the text.
+    /// Sets up the keys. This happens before the lesson's text is shown, because the text changes if the
+    /// learner chooses another name.
     pub(super) fn prepare(&mut self, place: Place<'_>) -> Result<(), Leave> {
         if !uses_redis(place.lesson) {
             return Ok(());
@@ -60,8 +61,8 @@ impl Course<'_> {
                 Err(error) => error.unavailable()?,
             };
             self.state.keys_ready = false;
-            // An established connection can break while Redis works, so try a new one. If Redis does not work, the
-            // new connection shows why.
+            // A connection can break although Redis works, so try a new one. If Redis does not work, the new
+            // connection shows the reason.
             let again = match unavailable.was_connected {
                 true => self.set_up(place),
                 false => Err(unavailable.clone().into()),
@@ -79,11 +80,12 @@ impl Course<'_> {
         }
     }
 
-    /// Restores the keys as the last command left them, because the learner may have read for longer than their TTLs.
+    /// Restores the keys to their state after the last command, because some TTLs may have ended while the
+    /// learner was reading.
     fn restore(&mut self, place: Place<'_>) -> Result<(), SendError> {
         let restore = match place.blocks().get(place.block) {
             _ if self.state.app.is_some() => Restore::Expired,
-            // The learner has done something in another window.
+            // The learner has done something in another window, which may have changed the keys.
             Some(Block::Check(_)) => Restore::Expired,
             Some(Block::Try { .. }) => Restore::Missing,
             _ => Restore::All,
@@ -95,7 +97,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Shows why Redis is unavailable, until it is available again.
+    /// Shows why Redis is unavailable, and waits until it is available again.
     fn wait_for_redis(&mut self, place: Place<'_>, unavailable: &Unavailable) -> Result<(), Leave> {
         self.learner.show(&CourseEvent::Unavailable(unavailable));
         let again = offer(Key::Next, "try again");
@@ -126,7 +128,7 @@ impl Course<'_> {
             return Ok(());
         }
         self.take_name()?;
-        // Another name means other keys.
+        // If the learner chooses another name, the keys change.
         let same = |lesson: &&Lesson| lesson.id == place.lesson.id;
         let lesson = self
             .lessons
@@ -144,8 +146,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Reserves the name that the lessons are written for. If another learner uses it, the learner chooses another
-    /// name.
+    /// Reserves the name that the lessons use. If another learner is using it, asks the learner to choose
+    /// another name.
     fn take_name(&mut self) -> Result<(), SendError> {
         if self.state.is_named {
             return Ok(());
@@ -184,8 +186,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Whether Redis has one of the lessons' keys with this name, although this learner did not leave it behind: for
-    /// example, a colleague runs `serve --stage 2`.
+    /// Whether one of the lesson's keys with this name already exists, although this learner has not left it
+    /// behind. It may belong to a colleague who is running `serve --stage 2`.
     fn uses_keys_of_others(&mut self, name: &str) -> Result<bool, SendError> {
         let renamed;
         let lessons = match self.files.read(name) {
@@ -206,7 +208,8 @@ impl Course<'_> {
         Ok(false)
     }
 
-    /// Removes the keys that an earlier run left behind, unless another learner now uses the name in them.
+    /// Removes the keys that an earlier run left behind, unless another learner is now using the name in
+    /// them.
     fn adopt_keys(&mut self, name: &str) -> Result<(), SendError> {
         let record = &self.progress.record;
         let before = record.name.as_deref().unwrap_or(FIRST_NAME);
@@ -219,7 +222,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Tells the learner that this Redis contains other keys, and asks for permission before the first write.
+    /// Tells the learner that this Redis contains other keys, and asks for permission before anything is
+    /// written.
     fn ask_as_a_guest(&mut self) -> Result<(), SendError> {
         if self.guest != Guest::ToAsk {
             return Ok(());
@@ -256,7 +260,7 @@ impl Course<'_> {
         }
     }
 
-    /// Saves the names of the keys, so that the next run can remove them if this one cannot.
+    /// Saves the names of the keys. If this run cannot remove the keys, the next one can.
     pub(super) fn note_keys(&mut self) {
         self.progress.record.keys = self.sandbox.key_names();
     }

@@ -14,7 +14,7 @@
 use super::Problem;
 use crate::learn::lesson::{DiagramEvent, SequenceDiagram};
 
-/// A wider diagram would not fit in a window.
+/// A diagram with more participants would not fit in a window.
 const MOST_PARTICIPANTS: usize = 5;
 
 /// # Errors
@@ -54,7 +54,7 @@ fn is_blank(line: &str) -> bool {
 
 #[derive(Default)]
 struct Parser {
-    /// The ID of each participant, and its name.
+    /// The ID and the name of each participant.
     names: Vec<(String, String)>,
     events: Vec<DiagramEvent>,
 }
@@ -90,7 +90,7 @@ impl Parser {
         Ok(())
     }
 
-    /// `A->>B: text` is a message, and `A-->>B: text` a reply.
+    /// Parses an arrow: `A->>B: text` is a message, and `A-->>B: text` is a reply.
     fn message(&mut self, line: &str) -> Result<(), String> {
         let unknown = || {
             format!("`{line}` is not supported; write `A->>B: text`, `A-->>B: text` or `Note over A: text`")

@@ -91,7 +91,7 @@ fn exchange(source: &str, line: usize) -> Result<LessonExchange, String> {
     })
 }
 
-/// Adds the lines of a reply, without blank lines around them, to the last exchange.
+/// Adds the lines of a reply to the last exchange, without leading and trailing blank lines.
 fn end_reply(exchanges: &mut [LessonExchange], reply: &mut Vec<&str>) {
     let is_text = |text: &&str| !text.trim().is_empty();
     if let Some(exchange) = exchanges.last_mut()
@@ -115,7 +115,7 @@ fn missing_replies(transcript: &Transcript, kind: &FenceKind) -> Vec<Problem> {
         let source = &exchange.source;
         format!("`{source}` has no reply: add what redis-cli prints, or `...` for any reply")
     };
-    // In a `try`, checks may be used instead.
+    // A `try` may have checks instead of expected replies.
     let missing = exchanges.filter(|exchange| exchange.reply.is_none() && *kind != FenceKind::RedisTry);
     missing.map(|exchange| (row(exchange), what(exchange))).collect()
 }
@@ -130,8 +130,8 @@ fn explanation(text: &str) -> Option<(Pattern, String)> {
     Some((Pattern::new(&[found[1].trim()]), found[2].to_owned()))
 }
 
-/// The maximum number of commands of this program that a lesson may run. Checking one takes as long as parsing a
-/// command line.
+/// The maximum number of commands of this program that a lesson may run. It is limited because each command
+/// is checked by parsing it as a command line.
 pub(super) const MOST_OWN_COMMANDS: usize = 100;
 
 /// Returns the commands of a `sh run` or `sh try` fence, without `sessiontut`. `left` is how many more the lesson may run.
@@ -183,7 +183,7 @@ pub(super) fn own_commands(
     }
 }
 
-/// The body of a `quiz` fence: a question, and its answers as a task list, each followed by `: why`.
+/// Parses the body of a `quiz` fence: a question, and its answers as a task list, each followed by `: why`.
 ///
 /// # Errors
 /// Returns the problems, with their line numbers in the body, counted from 0.
@@ -236,14 +236,15 @@ pub(super) fn quiz(body: &str) -> Result<Quiz, Vec<Problem>> {
     }
 }
 
-/// Returns whether a task item is ticked, and its text.
+/// Parses an item of a task list. Returns whether it is ticked, and its text.
 fn task_item(text: &str) -> Option<(bool, &str)> {
     let item = text.strip_prefix("- ").or_else(|| text.strip_prefix("* "))?;
     let (mark, text) = item.trim_start().split_at_checked("[ ]".len())?;
     matches!(mark, "[ ]" | "[x]" | "[X]").then(|| (mark != "[ ]", text.trim()))
 }
 
-/// Splits off an explanation on the same line, as in `- [ ] it is gone: that would be -2`.
+/// Moves an explanation on the same line, as in `- [ ] it is gone: that would be -2`, from the answer's text
+/// to its `why`.
 fn split_why(answer: &mut Answer) {
     if answer.why.is_empty()
         && let Some((text, why)) = answer.text.split_once(": ")
@@ -289,7 +290,7 @@ mod tests {
         assert!(parsed.exchanges[2].wrong[1].reply.matches(&["\"a: b\""]));
     }
 
-    /// Invalid bodies, and the rows of their first errors.
+    /// Invalid bodies, each with the line of its first error.
     const INVALID_TRANSCRIPTS: &[(&str, usize)] = &[
         ("", 0),
         ("PING\nPONG\n", 0),
@@ -339,7 +340,7 @@ mod tests {
         );
     }
 
-    /// Invalid bodies, and the rows of their first errors.
+    /// Invalid bodies, each with the line of its first error.
     const INVALID_QUIZZES: &[(&str, usize)] = &[
         ("Q?\n- [x] a\n- [ ] b\n", 2),
         ("Q?\n- [ ] b\n: why\n", 0),

@@ -24,7 +24,7 @@ pub(super) enum Content {
         is_closed: bool,
     },
     Prose {
-        /// Offset and info line of fences inside lists and quotes.
+        /// The fences inside lists and quotes, each with its offset and the words after its backticks.
         nested: Vec<(usize, String)>,
     },
 }
@@ -76,7 +76,7 @@ pub(super) fn pieces(source: &str) -> Vec<Piece> {
             }
             Event::Text(more) | Event::Code(more) => text.push_str(&more),
             Event::SoftBreak | Event::HardBreak => text.push(' '),
-            // A horizontal rule.
+            // This is a horizontal rule.
             _ if depth == 0 => add(
                 &mut pieces,
                 Piece {
@@ -95,7 +95,7 @@ fn is_details_start(html: &str) -> bool {
     html.trim_start().starts_with("<details")
 }
 
-/// Adds a piece, or extends a `<details>` that is not closed yet.
+/// Adds a piece. If a `<details>` is still open, extends that piece instead.
 fn add(pieces: &mut Vec<Piece>, piece: Piece, source: &str) {
     match pieces.last_mut() {
         Some(Piece {
@@ -118,7 +118,7 @@ fn add(pieces: &mut Vec<Piece>, piece: Piece, source: &str) {
     }
 }
 
-/// Describes the problem of a fence that is not closed.
+/// Describes the problem if a fence is not closed.
 pub(super) fn unclosed(fence: &str, line: usize) -> Option<String> {
     let unindented = fence.trim_start();
     let sign = unindented.chars().next()?;

@@ -1,4 +1,4 @@
-//! Valid and invalid lesson files.
+//! Tests with valid and invalid lesson files.
 
 use super::*;
 use std::time::{Duration, Instant};
@@ -148,7 +148,7 @@ fn parse(file: &str, source: &str) -> Result<Lesson, Vec<LessonError>> {
     super::parse(file, source, |_| Ok(()))
 }
 
-/// Invalid files, and the lines of their first errors.
+/// Invalid files, each with the line of its first error.
 fn invalid() -> Vec<(&'static str, String, usize)> {
     let in_a_step = [
         ("```redis chek\n> PING\nPONG\n```\n", 7),

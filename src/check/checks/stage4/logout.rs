@@ -1,4 +1,4 @@
-//! The logout: what it ends, and what must not cause it.
+//! Checks of the logout: what it must end, and what must not trigger it.
 
 use super::super::stage1::log_out;
 use crate::check::browser::Cause;

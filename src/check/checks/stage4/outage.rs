@@ -1,4 +1,4 @@
-//! Redis stops answering, goes down, or loses a connection.
+//! Checks of failures: Redis does not reply, is down, or loses a connection.
 
 use std::time::{Duration, Instant};
 
@@ -6,26 +6,26 @@ use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, NotHeld, fails, shown_keys};
 use crate::check::redis_command::Key;
 
-/// How long the app may take to answer while Redis does not reply.
+/// How long the app may take to respond while Redis does not reply.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// How long the app may take to work again when Redis is back.
+/// How long the app may take to recover when Redis is back.
 const RECOVER_WITHIN: Duration = Duration::from_secs(10);
-/// The most commands of one login after which the connection is cut.
+/// The connection is cut after the first command of a login, after the second, and so on, up to this number.
 const MOST_CUTS: usize = 8;
-/// What the app did while Redis did not answer.
+/// What the app did while Redis did not reply.
 #[derive(Clone)]
 pub(crate) struct Silence {
     visit: Exchange,
     login: Exchange,
-    /// Whether the login set a new session cookie.
+    /// Whether the response to the login set a new session cookie.
     has_new_cookie: bool,
-    /// How long the app took to work again, or `None` if it did not.
+    /// How long the app took to recover, or `None` if it did not recover.
     recovered: Option<Duration>,
     last: Exchange,
 }
 
-/// Makes Redis stop replying, visits the app and logs in, and makes Redis reply again, unless another check has already
-/// done this.
+/// Makes Redis stop replying, visits the app, logs in, and makes Redis reply again. If another check has
+/// already done this, returns its result.
 async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     if let Some(silence) = &grader.silence {
         return Ok(silence.clone());
@@ -151,7 +151,7 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
     let name = grader.name();
     let mut visitor = grader.visitor();
     let form = visitor.login_form(&name).await;
-    // Without the redirect: a visit is another matter.
+    // The redirect is not followed, because the visit that it causes is not part of the login.
     let whole = visitor.submit_only(&form).await;
     let commands = whole.cuts();
     for cut in 1..=commands.min(MOST_CUTS) {
@@ -204,7 +204,7 @@ pub(crate) async fn visit_without_cookie_needs_no_redis(grader: &mut Grader) -> 
     proxy.go_down();
     let home = grader.visitor().home().await;
     proxy.come_back();
-    // A client may wait before it connects again.
+    // A client library may wait before it reconnects.
     let started = Instant::now();
     loop {
         match grader.logged_in().await {

@@ -1,4 +1,4 @@
-//! A visit that is delayed at Redis while the user logs out.
+//! A check that delays a visit at Redis while the user logs out.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::check::grader::{Grader, Judged, NotHeld, fails, not_judged, shown_key
 use crate::check::proxy::HoldPoint;
 use crate::check::redis_command::{Effect, Key};
 
-/// How long a request is delayed at Redis: less than the usual timeouts of clients.
+/// How long a request is delayed at Redis. This is shorter than the usual timeouts of client libraries.
 const HOLD_FOR: Duration = Duration::from_millis(400);
 /// How long a request may take to reach the point at which it is delayed.
 const HELD_WITHIN: Duration = Duration::from_secs(2);
-/// The maximum number of round trips of a visit at which it is delayed.
+/// A visit is delayed at each of its first round trips, up to this number.
 const MOST_HOLDS: usize = 3;
 pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged {
     grader.proxy()?;
@@ -37,7 +37,8 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     if has_overlapped {
         return Ok(());
     }
-    // An app with one connection, or with one thread, cannot overlap with itself, but two instances can.
+    // An app with one connection or one thread cannot serve two requests at once, but two instances of it
+    // can.
     if let Some(app) = &grader.app
         && let Ok(mut other) = app.start_another().await
     {
@@ -55,8 +56,9 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     }
 }
 
-/// Delays a visit at this point while the user logs out, at another instance of the app if its address is given. Checks
-/// that the session stays ended. Returns whether the logout reached Redis in the meantime.
+/// Delays a visit at this point, and meanwhile logs the user out (at another instance of the app, if its
+/// address is given). Checks that the session has really ended. Returns whether the logout reached Redis
+/// during the delay.
 async fn hold_across_logout(
     grader: &mut Grader,
     point: HoldPoint,
@@ -97,7 +99,7 @@ async fn hold_across_logout(
     let wait = async {
         quick = timeout(HOLD_FOR, &mut logout).await.ok();
     };
-    // Both are polled, because the visit may end early.
+    // Both requests are polled, because the visit may end before the logout.
     let (early, ()) = {
         let mut early = None;
         tokio::pin!(wait);
@@ -124,7 +126,7 @@ async fn hold_across_logout(
         keys.dedup();
         keys
     };
-    // All keys: the app may write to other keys at any time, for example to announce itself.
+    // This reads all keys. The app may write to other keys at any time, for example to announce itself.
     let between = proxy.living_keys().await;
     proxy.release();
     let (visit, logout) = match (early, quick) {

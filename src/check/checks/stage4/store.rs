@@ -1,4 +1,4 @@
-//! How the session store uses Redis.
+//! Checks of how the session store uses Redis.
 
 use super::super::stage3::refreshes;
 use crate::check::browser::Visitor;
@@ -53,7 +53,7 @@ pub(crate) async fn visit_without_cookie_sends_nothing(grader: &mut Grader) -> J
 }
 
 pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
-    /// A pool may grow a little.
+    /// A connection pool may still open a few connections.
     const MOST_NEW: u64 = 3;
     const VISITS: u64 = 10;
     let mut user = grader.logged_in().await?;
@@ -103,7 +103,7 @@ pub(crate) async fn value_is_not_a_pickle(grader: &mut Grader) -> Judged {
     grader.proxy()?;
     let mut user = grader.logged_in().await?;
     let home = grader.visit(&mut user).await?;
-    // PROTO, the protocol's number, and at the end STOP.
+    // A pickle starts with the opcode PROTO and the protocol version, and ends with the opcode STOP.
     let is_pickle = |word: &Vec<u8>| matches!(word.as_slice(), [0x80, 2..=5, .., b'.']);
     for exchange in [&user.login, &home] {
         let mut writes = exchange

@@ -1,4 +1,4 @@
-//! The token in the cookie: random, secret, and different after each login.
+//! Checks of the token in the cookie, which must be random, secret, and different after each login.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -9,7 +9,7 @@ use super::store::creates_no_key;
 use crate::check::grader::{Grader, Judged, LoggedIn, fails, not_judged};
 use crate::random;
 
-/// The least number of random bits in a token.
+/// The minimum number of random bits in a token.
 const LEAST_BITS: f64 = 128.0;
 /// The number of tokens that are compared.
 const SAMPLES: usize = 6;
@@ -54,7 +54,7 @@ pub(crate) async fn cookie_reveals_nothing(grader: &mut Grader) -> Judged {
     Ok(())
 }
 
-/// Whether a cookie contains the name, also percent-encoded, in base64 or in hexadecimal.
+/// Whether a cookie contains the name as plain text, percent-encoded, in base64 or in hexadecimal.
 fn reveals(value: &str, name: &str) -> bool {
     let plain = percent_decode_str(value).decode_utf8_lossy().into_owned();
     let contains = |bytes: &[u8]| bytes.windows(name.len()).any(|window| window == name.as_bytes());
@@ -85,9 +85,10 @@ fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
     )
 }
 
-/// Returns the most random bits that such values of a cookie can contain, by their length and alphabet.
+/// Returns the maximum number of random bits in these values of a cookie, judging by their length and
+/// alphabet.
 fn bits(values: &[String]) -> f64 {
-    /// Fewer constant characters may be a version or a separator, as in a UUID.
+    /// If fewer characters than this are constant, they may be a version or a separator, as in a UUID.
     const FEW: usize = 5;
     let values: Vec<Vec<char>> = values
         .iter()
@@ -144,11 +145,11 @@ pub(crate) async fn brought_token_is_not_adopted(grader: &mut Grader) -> Judged 
     fails(did, "a new token", got, &[&login, &home])
 }
 
-/// Returns a token that looks like those of the app, but that the app has not created.
+/// Returns a token that looks like the app's tokens, but that the app has not created.
 fn made_up(user: &LoggedIn, cookie: &str) -> String {
     let value = user.visitor.cookie(cookie).unwrap_or_default();
     let mut noise = random::hexadecimal::<32>().into_bytes().into_iter().cycle();
-    // The same length and punctuation.
+    // The token has the same length and punctuation.
     value
         .chars()
         .map(|letter| match letter {
@@ -207,7 +208,7 @@ pub(crate) async fn made_up_token_leaves_no_key(grader: &mut Grader) -> Judged {
 }
 
 pub(crate) async fn key_is_not_the_token(grader: &mut Grader) -> Judged {
-    /// Shorter parts of a key are words.
+    /// Parts of a key that are shorter than this are words, not tokens.
     const SHORTEST: usize = 16;
     grader.proxy()?;
     let cookie = grader.session_cookie().await?;
@@ -231,7 +232,7 @@ pub(crate) async fn key_is_not_the_token(grader: &mut Grader) -> Judged {
 }
 
 pub(crate) async fn output_contains_no_token(grader: &mut Grader) -> Judged {
-    /// Shorter values may be found by chance.
+    /// Shorter values could occur in the output by chance.
     const SHORTEST: usize = 16;
     let Some(app) = &grader.app else {
         return Err(not_judged(
@@ -261,7 +262,7 @@ mod tests {
     fn bits_are_counted_by_length_and_alphabet() {
         let bits =
             |values: &[&str]| bits(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>());
-        // 16 bytes in base64, which may contain - and _.
+        // These are 16 bytes in base64, which may contain - and _.
         assert!(bits(&["DP7-yA8uTrvbePcdroooTA", "7LbRdKZRqH-6ANHwAjtkMQ"]) >= 128.0);
         let uuids = [
             "0d8f7a3c-4b1e-4f6a-9a0b-1c2d3e4f5a6b",
@@ -274,7 +275,7 @@ mod tests {
         ];
         assert!(bits(&counted) < 8.0);
         assert!(bits(&["17954321", "28465110"]) < 128.0);
-        // UUIDs of version 7 begin with the time.
+        // UUIDs of version 7 begin with the time, so they share their first characters.
         let times = [
             "01985b7e-3c10-7f6a-9a0b-1c2d3e4f5a6b",
             "01985b7e-3c55-7a18-8d5f-f0e1d2c3b4a5",
