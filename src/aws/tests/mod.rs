@@ -3,6 +3,9 @@
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+mod apply;
 mod captured;
+mod example;
 mod hostile;
 mod random;
+mod rules;
