@@ -12,7 +12,6 @@ pub(crate) const SERVERLESS_PORTS: [u16; 2] = [6379, 6380];
 /// What the name of an endpoint shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointName {
-    pub(crate) region: Option<Region>,
     pub(crate) form: Form,
     /// The names that the cache may have, the most probable first. A name may itself end like the suffix of a node.
     pub(crate) names: Vec<Name>,
@@ -50,12 +49,13 @@ impl EndpointName {
         };
         let mut names: Vec<_> = names.into_iter().filter_map(Name::parse).collect();
         names.dedup();
-        Some(Self {
-            region: hint.region.as_deref().and_then(Region::parse),
-            form,
-            names,
-        })
+        Some(Self { form, names })
     }
+}
+
+/// The region in the name of an ElastiCache or MemoryDB endpoint.
+pub(crate) fn region_of(host: &str) -> Option<Region> {
+    Region::parse(&provider::endpoint_hint(host)?.region?)
 }
 
 /// `NAME-x6` without `-x6`.
@@ -339,7 +339,7 @@ mod tests {
                 found.names.iter().any(|found| found.as_str() == name),
                 "{host}: {found:?}"
             );
-            assert_eq!(found.region.unwrap().as_str(), "eu-central-1", "{host}");
+            assert_eq!(region_of(host).unwrap().as_str(), "eu-central-1", "{host}");
         }
         for host in [
             "shop.example",

@@ -4,7 +4,6 @@
 //! <https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-network-interfaces.html>. Every member is optional:
 //! an older version of the program drops those that it does not know.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -143,14 +142,23 @@ object! {
         state: String = "State",
         subnets: Vec<Id> = "SubnetIds",
         options: TransitOptions = "Options",
+    }
+    TransitOptions {
+        references: String = "SecurityGroupReferencingSupport",
+        default_table: Id = "AssociationDefaultRouteTableId",
+    }
+    /// The route table that an attachment uses, from `describe-transit-gateway-attachments`.
+    TransitTable {
+        attachment: Id = "TransitGatewayAttachmentId",
         association: TransitAssociation = "Association",
     }
-    TransitOptions { references: String = "SecurityGroupReferencingSupport", }
-    TransitAssociation { table: Id = "TransitGatewayRouteTableId", }
+    TransitAssociation { table: Id = "TransitGatewayRouteTableId", state: String = "State", }
     TransitGateway { id: Id = "TransitGatewayId", options: TransitOptions = "Options", }
-    /// The answer to a search in the route table of a transit gateway, together with the table's id.
+    /// The answer to a search in the route table of a transit gateway, together with the table's id and the range that was
+    /// searched for.
     TransitRoutes {
         table: Id = "TransitGatewayRouteTableId",
+        searched: IpNet = "Searched",
         routes: Vec<TransitRoute> = "Routes",
     }
     TransitRoute {
@@ -254,6 +262,7 @@ pub(crate) struct Documents {
     pub(crate) route_tables: Known<RouteTable>,
     pub(crate) peerings: Known<Peering>,
     pub(crate) transit_attachments: Known<TransitAttachment>,
+    pub(crate) transit_tables: Known<TransitTable>,
     pub(crate) transit_gateways: Known<TransitGateway>,
     pub(crate) transit_routes: Known<TransitRoutes>,
     pub(crate) prefix_lists: Known<PrefixList>,
@@ -302,6 +311,7 @@ impl Documents {
         add.to("RouteTables", &mut self.route_tables);
         add.to("VpcPeeringConnections", &mut self.peerings);
         add.to("TransitGatewayVpcAttachments", &mut self.transit_attachments);
+        add.to("TransitGatewayAttachments", &mut self.transit_tables);
         add.to("TransitGateways", &mut self.transit_gateways);
         add.to("TransitGatewayRoutes", &mut self.transit_routes);
         add.to("PrefixListEntries", &mut self.prefix_lists);
@@ -312,15 +322,15 @@ impl Documents {
         add.to("UserGroups", &mut self.user_groups);
         add.to("Users", &mut self.users);
         if let Some(id) = id_in(command, "pl") {
-            add.unnamed("Entries", "PrefixListId", &id, &mut self.prefix_lists);
+            add.unnamed("Entries", [("PrefixListId", id.as_str())], &mut self.prefix_lists);
         }
         if let Some(id) = id_in(command, "tgw-rtb") {
-            add.unnamed(
-                "Routes",
-                "TransitGatewayRouteTableId",
-                &id,
-                &mut self.transit_routes,
-            );
+            let searched = words_of(command).find(|word| word.parse::<IpNet>().is_ok());
+            let members = [
+                ("TransitGatewayRouteTableId", id.as_str()),
+                ("Searched", searched.unwrap_or_default()),
+            ];
+            add.unnamed("Routes", members, &mut self.transit_routes);
         }
         let account = document.get("Account").and_then(Account::read);
         self.account = self.account.take().or(account);
@@ -441,21 +451,25 @@ impl Adding<'_> {
         }
     }
 
-    /// Adds a document that does not contain the id of the object that it describes.
-    fn unnamed<T: FromJson>(&mut self, member: &str, id_member: &str, id: &Id, table: &mut Known<T>) {
+    /// Adds a document that does not contain the id of the object that it describes, with members from its command.
+    fn unnamed<'a, T: FromJson>(
+        &mut self,
+        member: &str,
+        members: impl IntoIterator<Item = (&'a str, &'a str)>,
+        table: &mut Known<T>,
+    ) {
         let Some(list) = self.document.get(member).filter(|list| list.is_array()) else {
             return;
         };
-        let named: BTreeMap<&str, Value> = [(id_member, id.as_str().into()), (member, list.clone())].into();
         if self.is_part {
             return;
         }
-        let item = T::read(
-            &named
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-        );
+        let mut named: Map<String, Value> = members
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        named.insert(member.to_owned(), list.clone());
+        let item = T::read(&Value::Object(named));
         let table = table.get_or_insert_with(|| Table {
             items: Vec::new(),
             is_complete: true,
@@ -464,9 +478,14 @@ impl Adding<'_> {
     }
 }
 
+/// The words of a command, without quotes.
+fn words_of(command: &str) -> impl Iterator<Item = &str> {
+    command.split(|character: char| character.is_whitespace() || "'\"=,".contains(character))
+}
+
 /// The id with this prefix among the words of a command.
 fn id_in(command: &str, prefix: &str) -> Option<Id> {
-    let words = command.split(|character: char| character.is_whitespace() || "'\"=,".contains(character));
+    let words = words_of(command);
     let starts = |word: &&str| {
         word.strip_prefix(prefix)
             .is_some_and(|rest| rest.starts_with('-'))

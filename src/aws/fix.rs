@@ -233,18 +233,15 @@ impl Network<'_> {
     }
 
     fn group_fix(&self, code: Code, direction: Direction, own: &Place, peer: &Place) -> Option<AwsFix> {
-        let (groups, ports) = (own.groups.as_ref()?, self.ports()?);
-        let group = security_group::best_to_change(groups, self.documents, direction, ports.0)?;
+        let (groups, ports) = (own.groups.as_deref()?, self.ports()?);
+        let of_cache = |groups| security_group::best_of_cache(groups, self.documents, ports.0);
+        let of_instance = |groups| security_group::best_of_instance(groups, self.documents);
         let [incoming, outgoing] = self.references;
-        let references = match direction {
-            Direction::Ingress => incoming,
-            Direction::Egress => outgoing,
+        let of_peer = |references| peer.groups.as_deref().filter(|_| references == Truth::Yes);
+        let (group, named) = match direction {
+            Direction::Ingress => (of_cache(groups)?, of_peer(incoming).and_then(of_instance)),
+            Direction::Egress => (of_instance(groups)?, of_peer(outgoing).and_then(of_cache)),
         };
-        let named = peer
-            .groups
-            .as_ref()
-            .filter(|_| references == Truth::Yes)
-            .and_then(|groups| security_group::best_to_name(groups, self.documents));
         let rule = |verb: &str| {
             let command = self
                 .command(&format!("{verb}-security-group-{}", direction.name()))
@@ -357,7 +354,10 @@ impl Network<'_> {
         let leads_there = matches!(&table.look_up(self.documents, to.address?)?, LookUp::Route(chosen)
             if chosen.state == State::Active && target_id(&chosen.target) == Some(link.id()));
         if leads_there {
-            let text = format!("add a route to the other VPC to the route table of {}", link.id());
+            let text = format!(
+                "add a route to the other VPC to the route table that {} uses",
+                link.id()
+            );
             return Some(AwsFix::text(check.code, text));
         }
         let change = self.change_route(table, to)?;
@@ -428,17 +428,25 @@ impl Network<'_> {
         let LookUp::Route(chosen) = table.look_up(self.documents, to.address?)? else {
             return None;
         };
-        let range = chosen.route.range.or(chosen.route.ipv6_range)?;
+        let range = chosen.route.range.or(chosen.route.ipv6_range);
+        let (destination, option) = match (range, &chosen.route.prefix_list) {
+            (Some(range), _) => (range.to_string(), None),
+            (None, Some(list)) => (list.to_string(), Some(list)),
+            (None, None) => return None,
+        };
         let route = |operation: &str| {
-            self.command(operation)
-                .with("--route-table-id", id)
-                .with(destination_option(range), &range)
+            let command = self.command(operation).with("--route-table-id", id);
+            match (option, range) {
+                (Some(list), _) => command.with("--destination-prefix-list-id", list),
+                (None, Some(range)) => command.with(destination_option(range), &range),
+                (None, None) => command,
+            }
         };
         let undo = back_to(route("create-route"), &chosen.target).map_or_else(
             || "create the route again with its old target".to_owned(),
             AwsCommand::finish,
         );
-        let text = format!("remove the route of {id} to {range}, so that the local route applies");
+        let text = format!("remove the route of {id} to {destination}, so that the local route applies");
         Some(AwsFix::text(code, text).with(route("delete-route"), undo))
     }
 }

@@ -28,7 +28,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cache::{EndpointName, Form};
+pub(crate) use cache::{EndpointName, Form, region_of};
 pub(crate) use check::{Certainty, Check, Code, Outcome};
 pub(crate) use documents::Documents;
 pub(crate) use error_text::{AwsError, Kind as ErrorKind};

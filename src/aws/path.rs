@@ -48,6 +48,14 @@ impl Link {
         }
     }
 
+    /// Whether references to groups of the other VPC count, for incoming and for outgoing traffic.
+    pub(crate) fn references(&self) -> [Truth; 2] {
+        match self {
+            Self::Peering { is_one_region, .. } => [*is_one_region; 2],
+            Self::TransitGateway { refers, .. } => [*refers, Truth::No],
+        }
+    }
+
     pub(crate) fn is_pending(&self) -> bool {
         matches!(
             self,
@@ -67,19 +75,41 @@ pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links
 }
 
+/// Whether a peering may connect the two VPCs, although the documents do not describe it completely.
+pub(crate) fn may_connect(peering: &Peering, one: &Id, other: &Id) -> bool {
+    let is_usable = state_of(peering).is_some();
+    match connects(peering, one, other) {
+        Truth::Yes => is_usable && peering.id.is_none(),
+        Truth::No => false,
+        Truth::Unknown => is_usable,
+    }
+}
+
+fn connects(peering: &Peering, one: &Id, other: &Id) -> Truth {
+    let ends = [&peering.accepter, &peering.requester].map(|end| end.as_ref()?.vpc.as_ref());
+    let is = |end: Option<&Id>, vpc: &Id| Truth::from(end.map(|end| end == vpc));
+    let [first, second] = ends;
+    let straight = is(first, one).and(is(second, other));
+    straight.or(is(first, other).and(is(second, one)))
+}
+
+/// Returns `None` for a peering that forwards nothing and cannot be accepted any more.
+fn state_of(peering: &Peering) -> Option<PeeringState> {
+    let code = peering.status.as_ref().and_then(|status| status.code.as_deref());
+    match code.map(str::to_ascii_lowercase).as_deref() {
+        Some("active") => Some(PeeringState::Active),
+        Some("pending-acceptance") => Some(PeeringState::Pending),
+        Some("deleted" | "deleting" | "expired" | "failed" | "rejected") => None,
+        _ => Some(PeeringState::Other),
+    }
+}
+
 fn peering_between(peering: &Peering, one: &Id, other: &Id) -> Option<Link> {
-    let (accepter, requester) = (peering.accepter.as_ref()?, peering.requester.as_ref()?);
-    let ends = [accepter.vpc.as_ref()?, requester.vpc.as_ref()?];
-    if ends != [one, other] && ends != [other, one] {
+    if connects(peering, one, other) != Truth::Yes {
         return None;
     }
-    let code = peering.status.as_ref().and_then(|status| status.code.as_deref());
-    let state = match code.map(str::to_ascii_lowercase).as_deref() {
-        Some("active") => PeeringState::Active,
-        Some("pending-acceptance") => PeeringState::Pending,
-        Some("deleted" | "deleting" | "expired" | "failed" | "rejected") => return None,
-        _ => PeeringState::Other,
-    };
+    let (accepter, requester) = (peering.accepter.as_ref()?, peering.requester.as_ref()?);
+    let state = state_of(peering)?;
     let both = |same: Option<bool>| Truth::from(same);
     let regions = accepter.region.as_ref().zip(requester.region.as_ref());
     let owners = accepter.owner.as_ref().zip(requester.owner.as_ref());

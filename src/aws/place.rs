@@ -125,24 +125,24 @@ pub(crate) fn destination(
     let near = with_address
         .iter()
         .find(|interface| interface.vpc.as_ref() == Some(own_vpc));
-    if let Some(interface) = near.filter(|_| is_near != Truth::No) {
+    if let Some(interface) = near {
         return here(interface);
     }
     let by_name = cache.filter(|cache| cache.groups.is_some() || cache.vpc.is_some());
     if is_near == Truth::Yes {
         // The local route takes precedence, even if that address also exists elsewhere.
-        let sees_all = is_complete(&documents.interfaces) && owns_vpc(facts, documents, source) == Truth::Yes;
+        let sees_all = is_complete(&documents.interfaces)
+            && all(&documents.interfaces).all(|interface| interface.has(address) != Truth::Unknown)
+            && owns_vpc(facts, documents, source) == Truth::Yes;
         let elsewhere = with_address.iter().find_map(|interface| interface.vpc.clone());
-        if let Some(vpc) = elsewhere.filter(|_| sees_all) {
+        let named_elsewhere = cache
+            .and_then(|cache| cache.vpc.clone())
+            .filter(|vpc| vpc != own_vpc);
+        if let Some(vpc) = named_elsewhere.or(elsewhere.filter(|_| sees_all)) {
             return (nowhere, Found::Overlap(vpc));
         }
-        let groups = by_name.filter(|cache| cache.vpc.as_ref().is_none_or(|vpc| vpc == own_vpc));
-        let place = in_vpc(
-            own_vpc,
-            address,
-            groups.and_then(|cache| cache.groups.clone()),
-            documents,
-        );
+        let groups = by_name.and_then(|cache| cache.groups.clone());
+        let place = in_vpc(own_vpc, address, groups, documents);
         let is_gone = sees_all && cache.is_some();
         return (place, if is_gone { Found::Gone } else { Found::Here });
     }
@@ -312,8 +312,9 @@ impl RouteTable {
 fn is_in_vpc(facts: &Facts, documents: &Documents, vpc: &Id, address: IpAddr) -> Truth {
     let contains = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&address));
     let known = facts.source.as_ref().and_then(|source| source.vpc_cidrs.clone());
+    let is_same_family = |range: &IpNet| range.addr().is_ipv4() == address.is_ipv4();
     let known = known
-        .filter(|ranges| !ranges.is_empty())
+        .filter(|ranges| ranges.iter().any(is_same_family))
         .or_else(|| ranges_of(documents, vpc));
     match known {
         Some(ranges) => Truth::from(contains(&ranges)),

@@ -80,7 +80,12 @@ impl RouteTable {
     /// Finds the route to an address.
     pub(crate) fn look_up<'a>(&'a self, documents: &Documents, to: IpAddr) -> Option<LookUp<'a>> {
         let mut best: Option<(&Route, IpNet)> = None;
-        for route in self.routes.as_ref()? {
+        let routes = self.routes.as_ref()?;
+        let is_local = self
+            .local_ranges()
+            .is_some_and(|ranges| ranges.iter().any(|range| range.contains(&to)));
+        // The local route takes precedence over propagated routes, even over more specific ones.
+        for route in routes.iter().filter(|route| !(is_local && route.is_propagated())) {
             let prefixes = match (route.range.or(route.ipv6_range), &route.prefix_list) {
                 (Some(range), _) => vec![range],
                 (None, Some(list)) => match documents.prefix_list(list) {
@@ -92,9 +97,8 @@ impl RouteTable {
             };
             for prefix in prefixes.into_iter().filter(|prefix| prefix.contains(&to)) {
                 let is_better = best.is_none_or(|(other, best)| {
-                    let is_static = !route.is_propagated() && other.is_propagated();
                     prefix.prefix_len() > best.prefix_len()
-                        || (prefix.prefix_len() == best.prefix_len() && is_static)
+                        || (prefix.prefix_len() == best.prefix_len() && route.rank() < other.rank())
                 });
                 if is_better {
                     best = Some((route, prefix));
@@ -113,6 +117,15 @@ impl RouteTable {
 }
 
 impl Route {
+    /// Which of two routes with equal prefixes applies: a static one to a range, one to a prefix list, a propagated one.
+    fn rank(&self) -> u8 {
+        if self.is_propagated() {
+            2
+        } else {
+            u8::from(self.prefix_list.is_some())
+        }
+    }
+
     fn is_propagated(&self) -> bool {
         self.origin.as_deref() == Some("EnableVgwRoutePropagation")
     }
@@ -145,10 +158,15 @@ impl Route {
                 _ if gateway.starts_with("igw-") => Target::Internet(gateway.to_owned()),
                 _ => Target::NotFollowed(gateway.to_owned()),
             }
+        } else if let Some(id) = &self.nat_gateway {
+            // A private NAT gateway can forward packets to other networks. The default route leads to the internet.
+            match self.range.is_some_and(|range| range.prefix_len() > 0) || self.prefix_list.is_some() {
+                true => Target::NotFollowed(text(id)),
+                false => Target::Internet(text(id)),
+            }
         } else if let Some(id) = self
-            .nat_gateway
+            .egress_only_gateway
             .as_ref()
-            .or(self.egress_only_gateway.as_ref())
             .or(self.carrier_gateway.as_ref())
         {
             Target::Internet(text(id))

@@ -93,7 +93,7 @@ impl Traffic<'_> {
             return Check::new(
                 code,
                 Outcome::Unknown,
-                format!("the security groups of {end} are not known"),
+                format!("the documents do not show the security groups of {end}"),
             )
             .needs(&[NEEDS_INTERFACES]);
         };
@@ -125,7 +125,7 @@ impl Traffic<'_> {
         let mut check = match allowed {
             Truth::Unknown => {
                 let text = format!(
-                    "it is not known whether {names} lets {} {}",
+                    "the documents do not show whether {names} lets {} {}",
                     self.what(),
                     self.which_way()
                 );
@@ -386,34 +386,27 @@ fn list_of(ids: &[Id]) -> String {
     }
 }
 
-/// The group that a rule should be added to: one that has a rule for the port, or else one that is not the default group.
-pub(crate) fn best_to_change<'a>(
-    groups: &'a [Id],
-    documents: &Documents,
-    direction: Direction,
-    port: u16,
-) -> Option<&'a Id> {
+/// The group of a cache that rules should be about: one that has a rule for the port, or else one that is not the default
+/// group.
+pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u16) -> Option<&'a Id> {
     let has_rule = |id: &&Id| {
-        let permissions = group(documents, id).and_then(|group| match direction {
-            Direction::Ingress => group.ingress.as_ref(),
-            Direction::Egress => group.egress.as_ref(),
-        });
+        let permissions = group(documents, id).and_then(|group| group.ingress.as_ref());
         let mut rules = permissions.into_iter().flatten().map(of_permission);
-        let is_egress = direction == Direction::Egress;
         let mut others = all(&documents.group_rules)
-            .filter(|rule| rule.group.as_ref() == Some(*id) && rule.is_egress == Some(is_egress))
-            .map(|rule| of_rule(rule, is_egress));
-        rules.any(|rule| rule.covers(port) == Truth::Yes)
-            || others.any(|rule| rule.covers(port) == Truth::Yes)
+            .filter(|rule| rule.group.as_ref() == Some(*id) && rule.is_egress == Some(false))
+            .map(|rule| of_rule(rule, false));
+        // The default group's own rule for all protocols is not about this port.
+        let is_about = |rule: Rule| rule.covers(port) == Truth::Yes && rule.protocol.as_deref() != Some("-1");
+        rules.any(is_about) || others.any(is_about)
     };
     groups
         .iter()
         .find(has_rule)
-        .or_else(|| best_to_name(groups, documents))
+        .or_else(|| best_of_instance(groups, documents))
 }
 
-/// The group that a rule should refer to: preferably not the default group.
-pub(crate) fn best_to_name<'a>(groups: &'a [Id], documents: &Documents) -> Option<&'a Id> {
+/// The group of an instance that rules should be about: preferably not the default group.
+pub(crate) fn best_of_instance<'a>(groups: &'a [Id], documents: &Documents) -> Option<&'a Id> {
     groups
         .iter()
         .find(|id| !is_default(documents, id))

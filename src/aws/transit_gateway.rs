@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/vpc/latest/tgw/how-transit-gateways-work.html>
 
-use super::documents::{Documents, TransitAttachment, find};
+use super::documents::{Documents, TransitAttachment, TransitRoute, TransitRoutes, all, find};
 use super::id::Id;
 use super::path;
 use super::place::Place;
@@ -45,21 +45,26 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
             .clone()
             .map_or(Transit::Unknown("ec2:DescribeSubnets"), Transit::NoSubnetInZone);
     }
-    let Some(table) = near
-        .association
-        .as_ref()
-        .and_then(|association| association.table.as_ref())
-    else {
-        return Transit::Unknown("ec2:DescribeTransitGateways");
+    let Some(table) = table_of(documents, near) else {
+        return Transit::Unknown("ec2:DescribeTransitGatewayAttachments");
     };
-    let found = find(&documents.transit_routes, |routes| {
-        routes.table.as_ref() == Some(table)
-    });
-    let (Some(routes), Some(address)) = (found.and_then(|found| found.routes.as_ref()), to.address) else {
+    let Some(address) = to.address else {
+        return Transit::Unknown("ec2:DescribeNetworkInterfaces");
+    };
+    // An answer that was limited to another address shows nothing about this one.
+    let about = |routes: &&TransitRoutes| {
+        routes.table.as_ref() == Some(table) && routes.searched.is_none_or(|range| range.contains(&address))
+    };
+    let answers: Option<Vec<&Vec<TransitRoute>>> = all(&documents.transit_routes)
+        .filter(about)
+        .map(|routes| routes.routes.as_ref())
+        .collect();
+    let Some(answers) = answers.filter(|answers| !answers.is_empty()) else {
         return Transit::Unknown("ec2:SearchTransitGatewayRoutes");
     };
-    let longest = routes
-        .iter()
+    let longest = answers
+        .into_iter()
+        .flatten()
         .filter(|route| route.range.is_some_and(|range| range.contains(&address)))
         .max_by_key(|route| route.range.map(|range| range.prefix_len()));
     let Some(route) = longest else {
@@ -73,9 +78,24 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
         all.iter()
             .any(|target| target.id.is_some() && target.id == far.id)
     });
-    match Truth::from(is_active).and(Truth::from(leads)).and(is_in_zone) {
-        Truth::Yes => Transit::Forwarded,
+    match Truth::from(is_active).and(Truth::from(leads)) {
         Truth::No => Transit::NoRoute(table.clone()),
         Truth::Unknown => Transit::Unknown("ec2:SearchTransitGatewayRoutes"),
+        Truth::Yes if is_in_zone == Truth::Yes => Transit::Forwarded,
+        Truth::Yes => Transit::Unknown("ec2:DescribeSubnets"),
     }
+}
+
+/// The route table of the gateway that applies to packets from the attachment. The default table of the gateway is not
+/// enough: an attachment can use another one.
+fn table_of<'a>(documents: &'a Documents, attachment: &TransitAttachment) -> Option<&'a Id> {
+    let used = find(&documents.transit_tables, |table| {
+        table.attachment.is_some() && table.attachment == attachment.id
+    });
+    let association = used?.association.as_ref()?;
+    let is_associated = association
+        .state
+        .as_ref()
+        .is_some_and(|state| state.eq_ignore_ascii_case("associated"));
+    association.table.as_ref().filter(|_| is_associated)
 }

@@ -3,7 +3,7 @@
 mod acls;
 mod routes;
 
-use super::cache::{Cache, EndpointName, Form, SERVERLESS_PORTS};
+use super::cache::{self, Cache, EndpointName, Form, SERVERLESS_PORTS};
 use super::check::{Certainty, Check, Code, Outcome};
 use super::documents::{Documents, Interface, User, all, find, is_complete};
 use super::facts::Facts;
@@ -14,6 +14,7 @@ use super::place::{self, Found, Place};
 use super::route::Target;
 use super::security_group::{Direction, Traffic};
 use super::truth::Truth;
+use routes::{Path, RouteCheck};
 
 /// The ports from which the replies' destination is taken if the kernel's range is not known.
 const ALL_EPHEMERAL: (u16, u16) = (1024, u16::MAX);
@@ -134,15 +135,17 @@ pub(crate) fn judge(facts: &Facts, documents: &Documents) -> Assessment {
             || reach.code == Code::AddressGone;
         let is_apart = reach.code == Code::VpcDifferent && reach.outcome == Outcome::Denied;
         checks.push(reach);
-        let mut link = network.links.first().cloned();
-        let mut has_appliance = false;
-        if is_connected {
-            let routes = network.route_checks();
-            has_appliance = routes.iter().any(|route| route.is_appliance);
-            link = routes.iter().find_map(|route| route.link.clone()).or(link);
-            checks.extend(routes.into_iter().map(|route| route.check));
-        }
-        network.references = network.references(link.as_ref(), has_appliance, is_apart);
+        let routes = if is_connected {
+            network.route_checks()
+        } else {
+            Vec::new()
+        };
+        network.references = if is_apart {
+            [Truth::No; 2]
+        } else {
+            network.references(&routes)
+        };
+        checks.extend(routes.into_iter().map(|route| route.check));
         checks.extend(network.group_checks());
         checks.extend(network.acl_checks());
     }
@@ -202,11 +205,9 @@ fn overall(checks: &[Check]) -> (Outcome, Option<Code>) {
 
 impl Network<'_> {
     fn cache_checks(&self, endpoint: Option<&EndpointName>) -> Vec<Check> {
-        let Some(endpoint) = endpoint else {
-            return Vec::new();
-        };
         let mut checks = Vec::new();
-        if let (Some(named), Some(own)) = (&endpoint.region, &self.facts.region) {
+        let named = self.facts.endpoint.as_deref().and_then(cache::region_of);
+        if let (Some(named), Some(own)) = (&named, &self.facts.region) {
             let check = if named == own {
                 Check::new(
                     Code::RegionDifferent,
@@ -219,18 +220,11 @@ impl Network<'_> {
             };
             checks.push(check.about(Some(named)));
         }
-        let name = || endpoint.names.last().map(ToString::to_string);
+        let Some(endpoint) = endpoint else {
+            return checks;
+        };
         let Some(cache) = self.cache else {
-            let needs = match endpoint.form {
-                Form::Nodes => "elasticache:DescribeReplicationGroups",
-                Form::Serverless | Form::PublicServerless => "elasticache:DescribeServerlessCaches",
-            };
-            let text = "ElastiCache's description of the cache is not among the documents";
-            checks.push(
-                Check::new(Code::CacheStatus, Outcome::Unknown, text)
-                    .about(name())
-                    .needs(&[needs]),
-            );
+            checks.push(self.unknown_cache(endpoint));
             return checks;
         };
         checks.push(status_check(cache));
@@ -259,6 +253,35 @@ impl Network<'_> {
             checks.push(Check::new(Code::CacheEngine, Outcome::Denied, text).about(Some(&cache.name)));
         }
         checks
+    }
+
+    fn unknown_cache(&self, endpoint: &EndpointName) -> Check {
+        let name = endpoint.names.last();
+        let (is_absent, needs) = match endpoint.form {
+            Form::Nodes => (
+                is_complete(&self.documents.replication_groups)
+                    && is_complete(&self.documents.cache_clusters),
+                "elasticache:DescribeReplicationGroups",
+            ),
+            Form::Serverless | Form::PublicServerless => (
+                is_complete(&self.documents.serverless_caches),
+                "elasticache:DescribeServerlessCaches",
+            ),
+        };
+        let check = match name.filter(|_| is_absent) {
+            Some(name) => {
+                let text = format!(
+                    "ElastiCache has no cache named {name} in this account and region: check the spelling, the account and the \
+                     region"
+                );
+                Check::new(Code::CacheStatus, Outcome::Unknown, text)
+            }
+            None => {
+                let text = "the documents do not contain ElastiCache's description of the cache";
+                Check::new(Code::CacheStatus, Outcome::Unknown, text).needs(&[needs])
+            }
+        };
+        check.about(name)
     }
 
     fn vpc_check(&self, found: &Found) -> Check {
@@ -296,8 +319,8 @@ impl Network<'_> {
 
     fn unknown_vpc(&self, address: &str) -> Check {
         let text = match (&self.source.vpc, self.documents.interfaces.is_some()) {
-            (None, _) => "the VPC of this instance is not known".to_owned(),
-            (_, false) => format!("it is not known which VPC has {address}"),
+            (None, _) => "the documents do not show the VPC of this instance".to_owned(),
+            (_, false) => format!("the documents do not show which VPC has {address}"),
             (_, true) => format!("no network interface that these credentials can see has {address}"),
         };
         let mut needs = vec![NEEDS_INTERFACES];
@@ -324,7 +347,8 @@ impl Network<'_> {
             return Check::new(Code::Vpc, Outcome::Allowed, text).about(Some(link.id()));
         }
         let mut needs = Vec::new();
-        if !is_complete(&self.documents.peerings) {
+        let is_vague = all(&self.documents.peerings).any(|peering| path::may_connect(peering, own, other));
+        if !is_complete(&self.documents.peerings) || is_vague {
             needs.push(NEEDS_PEERINGS);
         }
         let is_hidden = path::may_be_attached_elsewhere(
@@ -357,7 +381,7 @@ impl Network<'_> {
         }
         if !needs.is_empty() || !is_only_pending {
             let text = format!(
-                "the cache is in {other}, and it is not known whether anything connects it with {own}"
+                "the cache is in {other}, and the documents do not show whether anything connects it with {own}"
             );
             return Check::new(code, Outcome::Unknown, text)
                 .about(Some(other))
@@ -434,25 +458,39 @@ impl Network<'_> {
         (!is_known).then_some(None)
     }
 
-    /// Whether references to groups count, for incoming and for outgoing traffic.
-    fn references(&self, link: Option<&Link>, has_appliance: bool, is_apart: bool) -> [Truth; 2] {
-        if has_appliance || is_apart {
+    /// Whether references to groups count on the path, for incoming and for outgoing traffic. Without a route, the path that
+    /// the fixes make counts.
+    fn references(&self, routes: &[RouteCheck]) -> [Truth; 2] {
+        if routes.iter().any(|route| route.path == Path::Appliance) {
             return [Truth::No; 2];
         }
+        let of_route = |route: &RouteCheck| match &route.path {
+            Path::Link(link) => Some(link.references()),
+            Path::UnknownGateway => Some([Truth::Unknown, Truth::No]),
+            Path::Unknown => Some([Truth::Unknown; 2]),
+            Path::None | Path::Appliance => None,
+        };
         if self.source.vpc.is_some() && self.source.vpc == self.destination.vpc {
-            return [Truth::Yes; 2];
+            return routes.iter().find_map(of_route).unwrap_or([Truth::Yes; 2]);
         }
-        match link {
-            Some(Link::Peering { is_one_region, .. }) => [*is_one_region; 2],
-            Some(Link::TransitGateway { refers, .. }) => [*refers, Truth::No],
-            None => [Truth::Unknown; 2],
-        }
+        let first = self.links.first().map(Link::references);
+        routes
+            .iter()
+            .find_map(of_route)
+            .or(first)
+            .unwrap_or([Truth::Unknown; 2])
     }
 
     fn group_checks(&self) -> Vec<Check> {
         let Some(port) = self.facts.port else {
             return [Code::SgEgress, Code::SgIngress]
-                .map(|code| Check::new(code, Outcome::Unknown, "the port is not known"))
+                .map(|code| {
+                    Check::new(
+                        code,
+                        Outcome::Unknown,
+                        "neither the URL nor a document contains the port",
+                    )
+                })
                 .into();
         };
         let traffic = |direction, own, peer, references| Traffic {
@@ -502,23 +540,6 @@ impl Network<'_> {
                 ));
             }
         }
-        let is_absent = self.cache.is_none()
-            && [
-                is_complete(&self.documents.replication_groups),
-                is_complete(&self.documents.cache_clusters),
-            ] == [true; 2];
-        if let Some(name) = self
-            .facts
-            .endpoint
-            .as_deref()
-            .and_then(EndpointName::parse)
-            .filter(|_| is_absent)
-            && let Some(name) = name.names.last()
-        {
-            notes.push(format!(
-                "ElastiCache has no cache named {name} in this account and region: check the spelling, the account and the region"
-            ));
-        }
         let account = self.documents.account.as_ref();
         let owner = self
             .facts
@@ -553,7 +574,7 @@ fn status_check(cache: &Cache) -> Check {
         None => Check::new(
             Code::CacheStatus,
             Outcome::Unknown,
-            format!("the status of {name} is not known"),
+            format!("ElastiCache's answer does not contain the status of {name}"),
         )
         .needs(&["elasticache:DescribeReplicationGroups"]),
         Some(status) if USABLE.iter().any(|usable| usable.eq_ignore_ascii_case(status)) => {

@@ -1,6 +1,6 @@
 //! The facts that this host provides about the connection that was tried.
 
-use crate::aws::{EndpointName, Facts, Id};
+use crate::aws::{self, Facts, Id};
 use crate::deadline::Deadline;
 use crate::ping::instance;
 use crate::ping::observation::Observations;
@@ -28,10 +28,7 @@ pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
     let (region, source) = instance::observe_interface(from, Deadline::after(WITHIN))
         .await
         .unzip();
-    let named = endpoint
-        .as_deref()
-        .and_then(EndpointName::parse)
-        .and_then(|name| name.region);
+    let named = endpoint.as_deref().and_then(aws::region_of);
     Observed {
         facts: Facts {
             region: region.or(named),

@@ -58,7 +58,7 @@ impl Network<'_> {
 
     fn acl_check(&self, code: Code, place: &Place, packets: Option<Packets>) -> Check {
         let Some(subnet) = &place.subnet else {
-            let text = "the subnet, and so its network ACL, is not known";
+            let text = "the documents do not show which subnet, and so which network ACL, applies";
             let need = if place.vpc.is_some() {
                 NEEDS_SUBNETS
             } else {
@@ -67,7 +67,7 @@ impl Network<'_> {
             return Check::new(code, Outcome::Unknown, text).needs(&[need]);
         };
         let Some(acl) = network_acl::of_subnet(self.documents, subnet) else {
-            let text = format!("the network ACL of {subnet} is not known");
+            let text = format!("the documents do not contain the network ACL of {subnet}");
             return Check::new(code, Outcome::Unknown, text)
                 .about(Some(subnet))
                 .needs(&[NEEDS_ACLS]);
@@ -76,7 +76,7 @@ impl Network<'_> {
         let name = id.map_or("the network ACL", Id::as_str);
         let walked = packets.and_then(|packets| Some((packets, acl.walk(packets)?)));
         let Some((packets, walk)) = walked else {
-            let text = format!("the entries of {name} are not known");
+            let text = format!("the documents do not contain all entries of {name}");
             return Check::new(code, Outcome::Unknown, text)
                 .about(id)
                 .needs(&[NEEDS_ACLS]);
@@ -96,7 +96,7 @@ impl Network<'_> {
                      fails now and then"
                 )
             }
-            Outcome::Unknown => format!("it is not known whether {name} lets {what}"),
+            Outcome::Unknown => format!("the documents do not show whether {name} lets {what}"),
         };
         let mut check = Check::new(code, outcome, text).about(id);
         if matches!(outcome, Outcome::Denied | Outcome::Partly) {

@@ -1,9 +1,10 @@
 //! The checks of the routes in both directions.
 
-use super::{NEEDS_ATTACHMENTS, NEEDS_INTERFACES, NEEDS_ROUTES, NEEDS_SUBNETS, Network};
+use super::{NEEDS_ATTACHMENTS, NEEDS_INTERFACES, NEEDS_PEERINGS, NEEDS_ROUTES, NEEDS_SUBNETS, Network};
 use crate::aws::check::{Check, Code, Outcome};
+use crate::aws::documents::{all, find, is_complete};
 use crate::aws::id::Id;
-use crate::aws::path::Link;
+use crate::aws::path::{self, Link};
 use crate::aws::place::Place;
 use crate::aws::route::{self, Chosen, LookUp, State, Target};
 use crate::aws::transit_gateway::{self, Transit};
@@ -12,10 +13,31 @@ use crate::aws::truth::Truth;
 /// A route check, and what it shows about the path.
 pub(super) struct RouteCheck {
     pub check: Check,
-    /// The peering or gateway that the route leads to.
-    pub link: Option<Link>,
-    /// Whether the route may lead through an appliance.
-    pub is_appliance: bool,
+    pub path: Path,
+}
+
+/// The path that packets take. It determines whether references to security groups count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Path {
+    /// There is no route, or it stays within the VPC.
+    None,
+    /// Through a peering or transit gateway that connects the two VPCs.
+    Link(Link),
+    /// Through a transit gateway whose attachments are unknown.
+    UnknownGateway,
+    /// Through an appliance, a VPN or another network that cannot be followed.
+    Appliance,
+    Unknown,
+}
+
+impl RouteCheck {
+    fn new(check: Check, path: Path) -> Self {
+        Self { check, path }
+    }
+
+    fn without_path(check: Check) -> Self {
+        Self::new(check, Path::None)
+    }
 }
 
 impl Network<'_> {
@@ -29,11 +51,7 @@ impl Network<'_> {
     }
 
     fn route_check(&self, code: Code, from: &Place, to: &Place) -> RouteCheck {
-        let plain = |check| RouteCheck {
-            check,
-            link: None,
-            is_appliance: false,
-        };
+        let plain = RouteCheck::without_path;
         let is_same_vpc = from.vpc.is_some() && from.vpc == to.vpc;
         if is_same_vpc && self.is_same_subnet == Truth::Yes {
             return plain(
@@ -43,12 +61,17 @@ impl Network<'_> {
         }
         let (Some(vpc), Some(address)) = (&from.vpc, to.address) else {
             return plain(
-                Check::new(code, Outcome::Unknown, "the route is not known").needs(&[NEEDS_INTERFACES]),
+                Check::new(
+                    code,
+                    Outcome::Unknown,
+                    "the documents do not show where the route must lead",
+                )
+                .needs(&[NEEDS_INTERFACES]),
             );
         };
         let Some(subnet) = &from.subnet else {
             let text = format!(
-                "it is not known which subnet of {vpc} has the address, and so which route table applies"
+                "the documents do not show which subnet of {vpc} has the address, and so which route table applies"
             );
             return plain(
                 Check::new(code, Outcome::Unknown, text)
@@ -57,7 +80,7 @@ impl Network<'_> {
             );
         };
         let Some(table) = route::table_of(self.documents, vpc, Some(subnet)) else {
-            let text = format!("the route table of {subnet} is not known");
+            let text = format!("the documents do not contain the route table of {subnet}");
             return plain(
                 Check::new(code, Outcome::Unknown, text)
                     .about(Some(subnet))
@@ -68,7 +91,7 @@ impl Network<'_> {
         let name = id.map_or("the route table", Id::as_str);
         let chosen = match table.look_up(self.documents, address) {
             None => {
-                let text = format!("the routes of {name} are not known");
+                let text = format!("the documents do not contain all routes of {name}");
                 return plain(
                     Check::new(code, Outcome::Unknown, text)
                         .about(id)
@@ -76,8 +99,9 @@ impl Network<'_> {
                 );
             }
             Some(LookUp::Unknown(list)) => {
-                let text =
-                    format!("a route of {name} may contain {address}, but its destination is not known");
+                let text = format!(
+                    "a route of {name} may lead to {address}, but the documents do not show its destination"
+                );
                 let needs = if list.is_some() {
                     "ec2:GetManagedPrefixListEntries"
                 } else {
@@ -113,19 +137,23 @@ impl Network<'_> {
         to: &Place,
     ) -> RouteCheck {
         let prefix = chosen.prefix;
-        let link = |id: &Id| self.links.iter().find(|link| link.id() == id).cloned();
-        let denied = |text: String, aws_code| RouteCheck {
-            check: Check::new(code, Outcome::Denied, text).aws_code(aws_code),
-            link: None,
-            is_appliance: false,
+        let denied = |text: String, aws_code| {
+            RouteCheck::without_path(Check::new(code, Outcome::Denied, text).aws_code(aws_code))
         };
-        let unknown = |text: String, needs: &[&'static str], link| RouteCheck {
-            check: Check::new(code, Outcome::Unknown, text).needs(needs),
-            link,
-            is_appliance: true,
+        let unknown = |text: String, needs: &[&'static str], path| {
+            RouteCheck::new(Check::new(code, Outcome::Unknown, text).needs(needs), path)
+        };
+        let allowed = |id: &Id| {
+            Check::new(
+                code,
+                Outcome::Allowed,
+                format!("{table} leads to {prefix} through {id}"),
+            )
         };
         let connecting = match &chosen.target {
-            Target::Peering(id) | Target::TransitGateway(id) => link(id),
+            Target::Peering(id) | Target::TransitGateway(id) => {
+                self.links.iter().find(|link| link.id() == id).cloned()
+            }
             _ => None,
         };
         // A route to a peering that has not been accepted becomes active with it.
@@ -140,28 +168,23 @@ impl Network<'_> {
         }
         if !is_waiting && chosen.state == State::Unknown {
             return unknown(
-                format!("the state of the route of {table} to {prefix} is not known"),
+                format!("the documents do not show whether the route of {table} to {prefix} is active"),
                 &[NEEDS_ROUTES],
-                None,
+                Path::Unknown,
             );
         }
         match (&chosen.target, connecting) {
-            (Target::Peering(id), Some(link)) => RouteCheck {
-                check: Check::new(
-                    code,
-                    Outcome::Allowed,
-                    format!("{table} leads to {prefix} through {id}"),
-                ),
-                link: Some(link),
-                is_appliance: false,
-            },
+            (Target::Peering(id), Some(link)) if !is_waiting && !link.is_active() => {
+                let text = format!(
+                    "{table} leads to {prefix} through {id}, and the documents do not show that {id} is active"
+                );
+                let check = Check::new(code, Outcome::Unknown, text).needs(&[NEEDS_PEERINGS]);
+                RouteCheck::new(check, Path::Link(link))
+            }
+            (Target::Peering(id), Some(link)) => RouteCheck::new(allowed(id), Path::Link(link)),
             (Target::TransitGateway(id), Some(link)) => {
-                let outcome = match transit_gateway::follow(self.documents, id, from, to) {
-                    Transit::Forwarded => Check::new(
-                        code,
-                        Outcome::Allowed,
-                        format!("{table} leads to {prefix} through {id}"),
-                    ),
+                let check = match transit_gateway::follow(self.documents, id, from, to) {
+                    Transit::Forwarded => allowed(id),
                     Transit::NoSubnetInZone(attachment) => {
                         let zone = from.zone.as_deref().unwrap_or("its zone");
                         let text = format!(
@@ -174,17 +197,21 @@ impl Network<'_> {
                         Check::new(code, Outcome::Denied, text).aws_code("CANNOT_ROUTE")
                     }
                     Transit::Unknown(need) => {
-                        let text =
-                            format!("{table} leads to {prefix} through {id}, whose own routes are not known");
+                        let text = format!(
+                            "{table} leads to {prefix} through {id}, and the documents do not show where {id} sends the packets"
+                        );
                         Check::new(code, Outcome::Unknown, text).needs(&[need])
                     }
                 };
-                RouteCheck {
-                    check: outcome,
-                    link: Some(link),
-                    is_appliance: false,
-                }
+                RouteCheck::new(check, Path::Link(link))
             }
+            (Target::Peering(id), None) if self.may_connect(id) => unknown(
+                format!(
+                    "{table} leads to {prefix} through {id}, and the documents do not show which VPCs {id} connects"
+                ),
+                &[NEEDS_PEERINGS],
+                Path::Unknown,
+            ),
             (Target::Peering(id), None) => denied(
                 format!("{table} leads to {prefix} through {id}, which does not connect the two VPCs"),
                 "CANNOT_ROUTE",
@@ -198,20 +225,39 @@ impl Network<'_> {
                 "CANNOT_ROUTE",
             ),
             (Target::TransitGateway(id), None) => unknown(
-                format!("{table} leads to {prefix} through {id}, whose attachments are not known"),
+                format!(
+                    "{table} leads to {prefix} through {id}, and the documents do not show its attachments"
+                ),
                 &[NEEDS_ATTACHMENTS],
-                None,
+                Path::UnknownGateway,
             ),
             (Target::NotFollowed(target), _) => unknown(
                 format!("{table} leads to {prefix} through {target}, which cannot be followed"),
                 &[],
-                None,
+                Path::Appliance,
             ),
             (Target::Unknown, _) => unknown(
-                format!("the target of the route of {table} to {prefix} is not known"),
+                format!("the documents do not show the target of the route of {table} to {prefix}"),
                 &[NEEDS_ROUTES],
-                None,
+                Path::Unknown,
             ),
+        }
+    }
+
+    /// Whether a peering may connect the two VPCs, because the documents do not describe it completely.
+    fn may_connect(&self, id: &Id) -> bool {
+        let (Some(one), Some(other)) = (&self.source.vpc, &self.destination.vpc) else {
+            return true;
+        };
+        let own = find(&self.documents.peerings, |peering| {
+            peering.id.as_ref() == Some(id)
+        });
+        match own {
+            Some(peering) => path::may_connect(peering, one, other),
+            None => {
+                !is_complete(&self.documents.peerings)
+                    || all(&self.documents.peerings).any(|peering| peering.id.is_none())
+            }
         }
     }
 }
@@ -219,61 +265,40 @@ impl Network<'_> {
 /// A route within the VPC. Only one that is more specific than the local route matters.
 fn local_route(code: Code, table: &str, chosen: &Chosen<'_>) -> RouteCheck {
     let prefix = chosen.prefix;
-    let of = |check, is_appliance| RouteCheck {
-        check,
-        link: None,
-        is_appliance,
+    let denied = |text: String, aws_code| {
+        RouteCheck::without_path(Check::new(code, Outcome::Denied, text).aws_code(aws_code))
     };
     match (&chosen.target, chosen.state) {
-        (Target::Local, _) => of(
-            Check::new(
-                code,
-                Outcome::Allowed,
-                format!("{table} keeps packets to {prefix} in the VPC"),
-            ),
-            false,
-        ),
-        (_, State::Blackhole) => {
-            let text = format!(
+        (Target::Local, _) => {
+            let text = format!("{table} keeps packets to {prefix} in the VPC");
+            RouteCheck::without_path(Check::new(code, Outcome::Allowed, text))
+        }
+        (_, State::Blackhole) => denied(
+            format!(
                 "the route of {table} to {prefix} takes precedence over the local route, and is a blackhole"
-            );
-            of(
-                Check::new(code, Outcome::Denied, text).aws_code("BAD_STATE_ROUTE"),
-                false,
-            )
-        }
-        (Target::Internet(target), State::Active) => {
-            let text = format!(
+            ),
+            "BAD_STATE_ROUTE",
+        ),
+        (Target::Internet(target), State::Active) => denied(
+            format!(
                 "{table} leads to {prefix} through {target}, which takes precedence over the local route"
-            );
-            of(
-                Check::new(code, Outcome::Denied, text).aws_code("MORE_SPECIFIC_ROUTE"),
-                false,
-            )
-        }
-        (Target::Peering(id), State::Active) => {
-            let text = format!(
-                "{table} leads to {prefix} through {id}, which takes precedence over the local route"
-            );
-            of(
-                Check::new(code, Outcome::Denied, text).aws_code("MORE_SPECIFIC_ROUTE"),
-                false,
-            )
-        }
+            ),
+            "MORE_SPECIFIC_ROUTE",
+        ),
+        (Target::Peering(id), State::Active) => denied(
+            format!("{table} leads to {prefix} through {id}, which takes precedence over the local route"),
+            "MORE_SPECIFIC_ROUTE",
+        ),
         (Target::NotFollowed(target), _) => {
             let text =
                 format!("{table} leads to {prefix} through {target}, an appliance that cannot be followed");
-            of(
-                Check::new(code, Outcome::Unknown, text).aws_code("MORE_SPECIFIC_ROUTE"),
-                true,
-            )
+            let check = Check::new(code, Outcome::Unknown, text).aws_code("MORE_SPECIFIC_ROUTE");
+            RouteCheck::new(check, Path::Appliance)
         }
         _ => {
-            let text = format!("{table} leads to {prefix} through a target that cannot be followed");
-            of(
-                Check::new(code, Outcome::Unknown, text).needs(&[NEEDS_ROUTES]),
-                true,
-            )
+            let text = format!("the documents do not show where the route of {table} to {prefix} leads");
+            let check = Check::new(code, Outcome::Unknown, text).needs(&[NEEDS_ROUTES]);
+            RouteCheck::new(check, Path::Unknown)
         }
     }
 }
