@@ -82,7 +82,7 @@ pub enum Command {
     },
 }
 
-/// The Redis to use, and its TLS options.
+/// The options that select the Redis server, and its TLS options.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RedisArgs {
     /// Redis to use: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix://PATH`, `redis+sentinel://host[,host]/NAME`
@@ -94,7 +94,7 @@ pub struct RedisArgs {
     pub trust: TrustArgs,
 }
 
-/// TLS options.
+/// The TLS options.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "TLS")]
 pub struct TrustArgs {
@@ -181,7 +181,7 @@ pub struct PingArgs {
     pub aws: AwsArgs,
 }
 
-/// Options of `ping` about AWS.
+/// The options of `ping` that concern AWS.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct AwsArgs {
@@ -202,10 +202,10 @@ pub struct AwsArgs {
     pub aws_policy: bool,
 }
 
-/// The longest time span that an option accepts: one day.
+/// The longest time that an option accepts: one day.
 const LONGEST_SECONDS: f64 = 86_400.0;
 
-/// Accepts any text, but names values for the completion scripts.
+/// Accepts any text. The completion scripts suggest `values`.
 fn suggesting(values: fn() -> Vec<&'static str>) -> impl TypedValueParser<Value = String> {
     Suggesting(values)
 }
@@ -238,7 +238,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Parses a whole number within limits.
+/// Parses a whole number between these limits.
 fn whole<N: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<N, String> + Clone {
     move |text| {
         text.parse()
@@ -249,7 +249,7 @@ fn whole<N: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<N, S
     }
 }
 
-/// The longest maximum lifetime for which `check` waits.
+/// The longest maximum lifetime of a session that `check` can wait for.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// The longest TTL of `serve` in seconds: 136 years.
 const LONGEST_TTL: u64 = 4_294_967_295;
@@ -373,7 +373,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Parses a time span: a whole number and s, m, h or d. Without a letter, it is in seconds.
+/// Parses a time span: a whole number followed by s, m, h or d. Without a letter, the unit is seconds.
 fn span(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.find(|character: char| !character.is_ascii_digit()) {
         Some(at) => text.split_at(at),
@@ -392,7 +392,7 @@ fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Parses a span for which `check` waits in real time.
+/// Parses a time span that `check` has to wait for.
 fn span_to_wait_for(text: &str) -> Result<Duration, String> {
     match span(text)? {
         span if span <= LONGEST_WAIT => Ok(span),

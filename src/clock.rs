@@ -1,4 +1,4 @@
-//! Times of day and durations for people, and timestamps for programs.
+//! Formats times of day and durations for people, and timestamps for programs.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::os;
 
-/// A time in the form of RFC 3339, in UTC and with milliseconds: `2026-11-27T03:04:05.678Z`.
+/// Formats a time as in RFC 3339, in UTC and with milliseconds: `2026-11-27T03:04:05.678Z`.
 pub(crate) fn timestamp(at: SystemTime) -> String {
     let milliseconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
     match OffsetDateTime::from_unix_timestamp(unix_seconds(at)) {
@@ -15,12 +15,12 @@ pub(crate) fn timestamp(at: SystemTime) -> String {
     }
 }
 
-/// The local time of day: `03:04:05`.
+/// Formats the local time of day: `03:04:05`.
 pub(crate) fn time_of_day(at: SystemTime) -> String {
     local(at).map(|(at, ..)| time(at)).unwrap_or_default()
 }
 
-/// The local date and time with the time zone: `2026-11-27 04:04:05 +01:00 (CET)`.
+/// Formats the local date and time with the time zone: `2026-11-27 04:04:05 +01:00 (CET)`.
 pub(crate) fn local_time(at: SystemTime) -> String {
     let Some((at, offset, zone)) = local(at) else {
         return String::new();
@@ -31,7 +31,7 @@ pub(crate) fn local_time(at: SystemTime) -> String {
     format!("{} {} {offset} ({zone})", date(at), time(at))
 }
 
-/// A time in seconds since 1970, to the minute: `2026-11-27 03:04 UTC`.
+/// Formats a time, given in seconds since 1970, to the minute: `2026-11-27 03:04 UTC`.
 pub(crate) fn utc_minute(seconds: i64) -> String {
     match OffsetDateTime::from_unix_timestamp(seconds) {
         Ok(at) => format!("{} {:02}:{:02} UTC", date(at), at.hour(), at.minute()),
@@ -44,7 +44,7 @@ fn unix_seconds(at: SystemTime) -> i64 {
     since.as_secs().cast_signed()
 }
 
-/// The local time, its offset from UTC in seconds, and the name of the time zone.
+/// Returns the local time, its offset from UTC in seconds, and the name of the time zone.
 fn local(at: SystemTime) -> Option<(OffsetDateTime, i64, String)> {
     let seconds = unix_seconds(at);
     let (offset, zone) = os::time_zone(seconds);
@@ -71,7 +71,7 @@ pub(crate) fn seconds(took: Duration) -> String {
     }
 }
 
-/// Formats a long duration in seconds: `3 days`, `5 hours`.
+/// Formats a long duration, given in seconds: `3 days`, `5 hours`.
 pub(crate) fn age(span: i64) -> String {
     const UNITS: [(i64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     for (size, name) in UNITS {
@@ -92,7 +92,7 @@ mod tests {
         let at = UNIX_EPOCH + Duration::from_millis(1_795_748_645_678);
         assert_eq!(timestamp(at), "2026-11-27T03:04:05.678Z");
         assert_eq!(utc_minute(1_795_748_645), "2026-11-27 03:04 UTC");
-        // The local time depends on the time zone, but its form does not.
+        // The local time depends on the time zone, but its format does not.
         assert_eq!(time_of_day(at).len(), "03:04:05".len());
         assert!(local_time(at).starts_with("2026-11-2"));
     }

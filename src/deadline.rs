@@ -1,4 +1,4 @@
-//! The time limit of a command: one absolute instant, created once and passed to everything that waits.
+//! The time limit of a command: an absolute time, which is set once and passed to everything that waits.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,14 +9,14 @@ use tokio::time::timeout_at;
 /// Default time limit for connecting to Redis and for each reply. It is also the default of `ping --timeout`.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A time limit, and when it was set.
+/// A time limit, together with the time at which it was set.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     started: Instant,
     at: Instant,
 }
 
-/// The deadline passed before the work was done.
+/// The deadline passed before the work was finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no time left")]
 pub struct Elapsed;
@@ -31,7 +31,7 @@ impl Deadline {
         Self { started, at }
     }
 
-    /// Returns the deadline of one part of the work: `span` from now, but not later than `self`.
+    /// Returns a deadline for a part of the work: `span` from now, but not later than `self`.
     #[must_use]
     pub fn within(self, span: Duration) -> Self {
         let at = Instant::now()
@@ -49,7 +49,7 @@ impl Deadline {
         self.at.saturating_duration_since(self.started)
     }
 
-    /// Returns the remaining time; zero once the deadline has passed.
+    /// Returns the remaining time. It is zero after the deadline has passed.
     #[must_use]
     pub fn left(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
@@ -61,7 +61,7 @@ impl Deadline {
         self.started.elapsed()
     }
 
-    /// Returns whether the deadline has passed.
+    /// Whether the deadline has passed.
     #[must_use]
     pub fn is_over(self) -> bool {
         self.left().is_zero()
@@ -73,10 +73,11 @@ impl Deadline {
         self.at
     }
 
-    /// Waits for `work` until the deadline.
+    /// Waits for `work`, but not beyond the deadline.
     ///
     /// # Errors
-    /// [`Elapsed`] if the deadline passes first; `work` is then dropped.
+    ///
+    /// Returns [`Elapsed`] if the deadline passes first. `work` is then dropped.
     pub async fn bound<F: Future>(self, work: F) -> Result<F::Output, Elapsed> {
         timeout_at(self.at.into(), work).await.map_err(|_| Elapsed)
     }
@@ -91,11 +92,11 @@ impl Deadline {
     }
 }
 
-/// Users do not notice shorter waits, so no message is printed for them.
+/// Users do not notice waits shorter than this, so no message is printed for them.
 const UNNOTICED: Duration = Duration::from_secs(1);
 
-/// Returns the result of `work` if it is ready within a second. Otherwise the caller tells the user what it is
-/// waiting for.
+/// Returns the result of `work` if it is ready within a second. If it is not, the caller tells the user what
+/// the program is waiting for.
 pub(crate) async fn if_quick<T>(work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     tokio::time::timeout(UNNOTICED, work).await.ok()
 }

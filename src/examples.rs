@@ -1,30 +1,31 @@
-//! The complete code of each stage of the app, in this program and in three frameworks, as it was when the program was
-//! compiled.
+//! The complete code of each stage of the app, in this program's version and in three frameworks. It is
+//! compiled into the program.
 
 pub(crate) struct SourceLanguage {
     /// The name in the URL of the page `/source`.
     pub(crate) id: &'static str,
     /// The name on the tab.
     pub(crate) name: &'static str,
-    /// The files of each stage, the most important one first.
+    /// The files of each stage. The most important file comes first.
     pub(crate) stages: [&'static [SourceFile]; 4],
 }
 
-/// A file of this repository.
+/// A file in this repository.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
     pub(crate) path: &'static str,
     text: &'static str,
 }
 
-/// The files that belong to a part of the code.
+/// The files that together form the complete code of a stage.
 pub(crate) struct CompleteCode {
     pub(crate) files: &'static [SourceFile],
-    /// The query of the page `/source` that shows them.
+    /// The query of the page `/source` that shows these files.
     pub(crate) query: String,
 }
 
-/// Returns the file with this path and, if it is the main file of a stage, the other files of that stage.
+/// Returns the file with this path. If it is the main file of a stage, also returns the other files of that
+/// stage.
 pub(crate) fn complete(path: &str) -> Option<CompleteCode> {
     let stages = LANGUAGES
         .iter()
@@ -47,7 +48,7 @@ pub(crate) fn complete(path: &str) -> Option<CompleteCode> {
 }
 
 impl SourceFile {
-    /// Returns the text without the comments that mark regions for the lessons.
+    /// Returns the file's text without the comments that mark regions for the lessons.
     pub(crate) fn shown(&self) -> String {
         let is_mark = |line: &&str| {
             let text = line.trim_start().trim_start_matches(['#', '/']);
@@ -58,7 +59,7 @@ impl SourceFile {
     }
 }
 
-/// A [`SourceFile`] from its path.
+/// Creates a [`SourceFile`] from its path.
 macro_rules! file {
     ($($path:literal),+) => {
         SourceFile {
@@ -68,7 +69,7 @@ macro_rules! file {
     };
 }
 
-/// The four stages in `examples/`.
+/// Creates the list of the four stages of a framework in `examples/`.
 macro_rules! examples {
     ($folder:literal, $extension:literal) => {
         [

@@ -6,24 +6,24 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Success; for `ping`, Redis works.
+    /// Success. For `ping`: Redis works.
     Ok = 0,
     /// The command failed (for example, `visits` when logged out, or a lesson with an unexpected reply), or an
     /// internal error occurred.
     No = 1,
-    /// Wrong usage, or an invalid URL (`url.*`).
+    /// The command line or the URL (`url.*`) is invalid.
     Usage = 2,
-    /// The name cannot be resolved (`dns.*`).
+    /// The host name cannot be resolved (`dns.*`).
     Dns = 3,
-    /// No connection (`tcp.*`).
+    /// The connection cannot be opened (`tcp.*`).
     Tcp = 4,
-    /// No TLS session (`tls.*`).
+    /// The TLS session cannot be established (`tls.*`).
     Tls = 5,
-    /// Login refused (`auth.*`).
+    /// The login was refused (`auth.*`).
     Auth = 6,
-    /// Server unusable (`proto.*`, `server.*`, `role.*`, `cluster.*`, `db.*`).
+    /// The server is unusable (`proto.*`, `server.*`, `role.*`, `cluster.*`, `db.*`).
     Server = 7,
-    /// Ctrl-C.
+    /// The user pressed Ctrl-C.
     Interrupted = 130,
 }
 

@@ -1,4 +1,5 @@
-//! Parses the command line, runs the command, prints its error, and exits with its status.
+//! Parses the command line and runs the command. If the command fails, prints the error. Exits with the
+//! command's status.
 
 use std::process::ExitCode;
 

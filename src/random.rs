@@ -19,7 +19,7 @@ pub(crate) fn hexadecimal<const BYTES: usize>() -> String {
         .collect()
 }
 
-/// Returns a random number below `end`; 0 if `end` is 0.
+/// Returns a random number below `end`, or 0 if `end` is 0.
 pub(crate) fn below(end: usize) -> usize {
     usize::from_le_bytes(bytes()).checked_rem(end).unwrap_or(0)
 }

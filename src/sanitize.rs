@@ -11,21 +11,21 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// Like [`line()`], but keeps newlines and tabs, for text of several lines such as a lesson.
+/// Like [`line()`], but keeps newlines and tabs. It is used for text with several lines, such as a lesson.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| matches!(character, '\n' | '\t'))
 }
 
-/// Like [`lines()`], but also keeps the colours and styles that this program uses. Nothing else that begins with an escape
-/// character is kept: no cursor movement, no blinking or hidden text, no window title.
+/// Like [`lines()`], but also keeps the colours and styles that this program uses. All other escape sequences
+/// are removed, such as those for cursor movement, blinking or hidden text, or a window title.
 #[must_use]
 pub fn painted(text: &str) -> Cow<'_, str> {
     if !text.contains('\x1b') {
         return lines(text);
     }
     let mut safe = String::with_capacity(text.len() + 8);
-    // Each part but the first begins with an escape character.
+    // Each part except the first begins with an escape character.
     let starts = text.match_indices('\x1b').map(|(at, _)| at);
     let mut from = 0;
     for to in starts.chain([text.len()]) {
@@ -53,10 +53,10 @@ fn style(text: &str) -> Option<&str> {
     is_style.then(|| &text[.."\x1b[m".len() + parameters.len()])
 }
 
-/// The maximum number of characters in the parameters of a style: `1;3;4;9;97`, and one for each new style.
+/// The maximum number of characters in the parameters of a style. The longest is `1;3;4;9;97`.
 const LONGEST_STYLE: usize = 16;
 
-/// Escapes control characters in JSON text that JSON itself does not require to be escaped (`\u009b`).
+/// Escapes those control characters in JSON text that JSON itself does not require to be escaped (`\u009b`).
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
     let must_be_escaped = |character: char| is_control(character) && character != '\n';
@@ -77,7 +77,8 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Replaces a control character by `\u{fffd}`, for text in which every character must keep its place.
+/// Replaces a control character with `\u{fffd}`. It is used for text in which every character must keep its
+/// position.
 #[must_use]
 pub fn visible(character: char) -> char {
     if is_control(character) {
@@ -87,8 +88,8 @@ pub fn visible(character: char) -> char {
     }
 }
 
-/// Escapes bytes from the network, and returns at most the first `most` characters. If some are left out, `…`
-/// follows.
+/// Escapes bytes from the network. Returns at most the first `most` characters, followed by `…` if the text
+/// is longer.
 #[must_use]
 pub fn excerpt(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -127,8 +128,9 @@ fn write_escape(safe: &mut String, escape: std::fmt::Arguments<'_>) {
     let _ = safe.write_fmt(escape);
 }
 
-/// Returns whether this is a control character, or a character that reorders text (Unicode TR 36, section 2.3) or is
-/// invisible (`Default_Ignorable_Code_Point` in Unicode's DerivedCoreProperties, without the variation selectors of emoji).
+/// Whether this is a control character, a character that reorders text (Unicode TR 36, section 2.3), or an
+/// invisible character (`Default_Ignorable_Code_Point` in Unicode's DerivedCoreProperties, without the
+/// variation selectors of emoji).
 fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character,

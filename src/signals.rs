@@ -1,4 +1,4 @@
-//! Termination signals, and the async runtime in which they are awaited.
+//! Termination signals, and the async runtime that waits for them.
 
 use std::io;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::os;
 
-/// The number of files that a runtime opens: epoll and event descriptors, and the pipe of the signal handlers.
+/// How many files a runtime opens: the epoll and event descriptors, and the pipe of the signal handlers.
 const RUNTIME_FILES: usize = 7;
 
-/// Creates a runtime on the calling thread, with timers and sockets.
+/// Creates a runtime that uses the calling thread, with timers and sockets.
 ///
 /// # Errors
 /// Returns the system's error.
@@ -28,7 +28,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
             "too many open files: raise the limit of this process{limit}"
         )));
     }
-    // The same holds if the system forbids socket pairs, for example by seccomp.
+    // tokio also panics if the system forbids socket pairs, for example by seccomp.
     #[cfg(unix)]
     std::os::unix::net::UnixStream::pair().map_err(|error| not_allowed("socket pairs", &error))?;
     let runtime = Builder::new_current_thread().enable_all().build();
@@ -45,31 +45,31 @@ fn not_allowed(what: &str, error: &io::Error) -> io::Error {
 /// A signal that asks the process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// Ctrl-C: SIGINT.
+    /// SIGINT, which Ctrl-C sends.
     Interrupt,
-    /// SIGTERM, or SIGHUP when the terminal is closed; never on Windows.
+    /// SIGTERM, or SIGHUP, which is sent when the terminal is closed. It does not occur on Windows.
     Terminate,
 }
 
-/// The termination signals. Once this value has been created, they no longer end the process by themselves.
+/// The termination signals. After this value has been created, they no longer end the process by themselves.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
-    /// `None` if the process was started with `nohup`.
+    /// SIGHUP, or `None` if the process was started with `nohup`.
     hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    /// Installs the handlers; call it within a runtime.
+    /// Installs the signal handlers. Must be called within a runtime.
     ///
     /// # Errors
     /// Returns the system's error if a handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        // A handler would end the effect of `nohup`.
+        // With a handler, `nohup` would have no effect.
         let is_ignored = os::is_hangup_ignored();
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -78,7 +78,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) -> Signal {
         let hangup = async {
             match &mut self.hangup {
@@ -94,14 +94,14 @@ impl Signals {
     }
 }
 
-/// Ctrl-C. Once this value has been created, it no longer ends the process by itself.
+/// Ctrl-C. After this value has been created, it no longer ends the process by itself.
 #[cfg(windows)]
 #[derive(Debug)]
 pub(crate) struct Signals(tokio::signal::windows::CtrlC);
 
 #[cfg(windows)]
 impl Signals {
-    /// Installs the handler; call it within a runtime.
+    /// Installs the handler. Must be called within a runtime.
     ///
     /// # Errors
     /// Returns the system's error if the handler cannot be installed.
@@ -109,7 +109,7 @@ impl Signals {
         tokio::signal::windows::ctrl_c().map(Self)
     }
 
-    /// Waits for the next one.
+    /// Waits for the next Ctrl-C.
     pub(crate) async fn next(&mut self) -> Signal {
         match self.0.recv().await {
             Some(()) => Signal::Interrupt,
@@ -118,7 +118,7 @@ impl Signals {
     }
 }
 
-/// Waits for a termination signal. If no handler can be installed, the signal ends the program by itself.
+/// Waits for a termination signal. If the handlers cannot be installed, a signal ends the program by itself.
 pub(crate) async fn termination() {
     match Signals::listen() {
         Ok(mut signals) => drop(signals.next().await),
@@ -137,12 +137,12 @@ pub(crate) fn wait() -> io::Result<()> {
     })
 }
 
-/// Ctrl-C, a termination signal, or a closed terminal.
+/// The wait was ended by Ctrl-C, a termination signal, or the closing of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
-/// A flag that the termination signals set. Every wait observes it, so that cleanup always runs.
+/// A flag that the termination signals set. Every wait checks it, so that the program can clean up.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop(Arc<watch::Sender<Option<Signal>>>);
 
@@ -166,7 +166,7 @@ impl Stop {
         Ok(stop)
     }
 
-    /// A flag that no signal sets.
+    /// Creates a flag that no signal sets.
     pub(crate) fn without_signals() -> Self {
         Self(Arc::new(watch::Sender::new(None)))
     }
@@ -179,7 +179,7 @@ impl Stop {
         });
     }
 
-    /// Whether a signal has arrived.
+    /// Whether a termination signal has arrived.
     #[must_use]
     pub(crate) fn is_asked(&self) -> bool {
         self.0.borrow().is_some()
@@ -193,8 +193,8 @@ impl Stop {
         if self.is_asked() { Err(Interrupted) } else { Ok(()) }
     }
 
-    /// Clears the flag if Ctrl-C set it. Used when Ctrl-C ended a command within a lesson, and the lesson must
-    /// continue.
+    /// Clears the flag if Ctrl-C set it. This is used when Ctrl-C has ended a command in a lesson, but the
+    /// lesson continues.
     pub(crate) fn ignore_interrupt(&self) {
         self.0.send_if_modified(|received| {
             let is_ctrl_c = *received == Some(Signal::Interrupt);
@@ -205,7 +205,7 @@ impl Stop {
         });
     }
 
-    /// Waits until a signal has arrived.
+    /// Waits until a termination signal arrives.
     pub(crate) async fn asked(&self) {
         // This cannot fail, because `self` owns the sender.
         let _ = self.0.subscribe().wait_for(Option::is_some).await;
@@ -226,14 +226,13 @@ impl Stop {
 /// A time limit for the whole process. Dropping this cancels it.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    /// The thread ends when this is dropped.
+    /// When this is dropped, the thread ends.
     _is_set: Arc<()>,
 }
 
 impl Alarm {
-    /// At the deadline, ends everything that the process does in the same way as Ctrl-C. If the process is still
-    /// running after
-    /// [`CLEAN_UP`], calls `last` and exits.
+    /// At the deadline, ends all work of the process in the same way as Ctrl-C. If the process is still
+    /// running after [`CLEAN_UP`], calls `last` and exits.
     pub(crate) fn set(deadline: Deadline, last: impl FnOnce() -> Exit + Send + 'static) -> Self {
         let is_set = Arc::new(());
         let watched = Arc::downgrade(&is_set);
@@ -256,16 +255,16 @@ impl Alarm {
                 std::process::exit(last() as i32);
             }
         };
-        // If the thread cannot be started, the limit applies only between the commands.
+        // If the thread cannot be started, the limit is checked only between commands.
         let _ = thread::Builder::new().name("alarm".into()).spawn(wait);
         Self { _is_set: is_set }
     }
 }
 
-/// How soon the thread notices that the alarm was cancelled.
+/// How often the thread checks whether the alarm was cancelled.
 const ALARM_CHECK: Duration = Duration::from_millis(100);
 
-/// The time for clean-up after the deadline.
+/// How much time is left for cleaning up after the deadline.
 const CLEAN_UP: Duration = Duration::from_secs(10);
 
 #[cfg(all(test, unix))]

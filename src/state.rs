@@ -1,4 +1,4 @@
-//! The user's state folder, and atomic writes of files.
+//! The user's state folder, and functions that write files atomically.
 
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-/// A JSON file in the state folder. If it cannot be used, the program continues without it.
+/// A JSON file in the state folder. If the file cannot be used, the program continues without it.
 #[derive(Debug)]
 pub(crate) struct Saved<T> {
     pub record: T,
-    /// The path of the file; `None` if it is not saved.
+    /// The path of the file, or `None` if nothing is saved.
     file: Option<PathBuf>,
 }
 
@@ -59,8 +59,8 @@ pub(crate) fn open_folder() -> io::Result<PathBuf> {
 }
 
 impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
-    /// Reads the file `name`, and renames it if it is damaged. Also returns a message if it is damaged or will not be
-    /// saved; in it, `what` is what the file contains.
+    /// Reads the file `name`. If it is damaged, renames it. Also returns a message if the file is damaged or
+    /// cannot be saved. `what` describes its contents in this message.
     pub(crate) fn read(folder: io::Result<PathBuf>, name: &str, what: &str) -> (Self, Option<String>) {
         let unsaved = |record, why: &dyn Display| {
             let problem = format!("{what} will not be saved: {why}");
@@ -93,7 +93,8 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
                 Err(error) => return unsaved(T::default(), &format!("{shown}: {error}")),
             },
         };
-        // Create a file, because the permissions of a folder alone do not show whether this is possible.
+        // Creating a file is the only reliable test, because the permissions of the folder are not
+        // sufficient.
         match tempfile::tempfile_in(file.parent().unwrap_or(&file)) {
             Ok(_) => (
                 Self {
@@ -117,7 +118,8 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
     /// Saves the file atomically.
     ///
     /// # Errors
-    /// Returns a message, but only for the first failure.
+    ///
+    /// Returns a message at the first failure only.
     pub(crate) fn save(&mut self) -> Result<(), String> {
         let Some(file) = &self.file else {
             return Ok(());
@@ -136,7 +138,7 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
     }
 }
 
-/// Returns the content of a JSON file: an empty record if the file does not exist, or null if it is invalid.
+/// Returns the contents of a JSON file: an empty record if the file does not exist, or null if it is invalid.
 fn json_in(file: &Path) -> io::Result<Value> {
     match read_small(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(json!({ "version": VERSION })),
@@ -148,7 +150,8 @@ fn json_in(file: &Path) -> io::Result<Value> {
 /// Reads a regular file of at most 1 MB.
 ///
 /// # Errors
-/// Returns an error if it is another file, or cannot be read.
+///
+/// Returns an error if this is not a regular file of that size, or if it cannot be read.
 pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
     if fs::metadata(file)?.len() > MOST_BYTES {
         return Err(io::Error::other("larger than 1 MB"));
@@ -156,17 +159,18 @@ pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
     read(file)
 }
 
-/// Writes a file atomically, readable only by its owner. Writes to a device, a pipe or /dev/stdout without replacing it.
+/// Writes a file atomically, so that only its owner can read it. A device, a pipe or /dev/stdout is written
+/// to, not replaced.
 ///
-/// Replaces a symbolic link to a file instead of following it: in a shared folder such as /tmp, another user may have
-/// created the link.
+/// A symbolic link to a file is replaced, not followed: in a shared folder such as /tmp, another user may
+/// have created the link.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written. In this case, the file is unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     match kind(path)? {
         Kind::Device => {
-            // /dev/stdout may lead to a file, which the shell has already truncated.
+            // /dev/stdout may be a file that the shell has already truncated.
             let mut file = OpenOptions::new().append(true).open(path)?;
             file.write_all(content)
         }
@@ -181,16 +185,16 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 /// How to write to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Open it: a device, a pipe, or a file in /dev or /proc.
+    /// The path is opened, because it is a device, a pipe, or a file in /dev or /proc.
     Device,
-    /// Replace it, or create it.
+    /// The file is replaced, or created if it does not exist.
     Replaceable,
 }
 
-/// The maximum number of symbolic links to follow, as in Linux.
+/// The maximum number of symbolic links that are followed, as in Linux.
 const MOST_LINKS: usize = 40;
 
-/// Follows the links of this user and of root.
+/// Determines how to write to a path. Only links that belong to this user or to root are followed.
 fn kind(path: &Path) -> io::Result<Kind> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -230,7 +234,7 @@ fn is_trusted(_: &fs::Metadata) -> bool {
     true
 }
 
-/// A temporary file that replaces another one when it is complete. It is readable only by its owner.
+/// A temporary file that replaces another file when it is complete. Only its owner can read it.
 pub(crate) struct NewFile {
     file: NamedTempFile,
     path: PathBuf,
@@ -240,7 +244,8 @@ impl NewFile {
     /// Creates an empty file in the folder of `path`.
     ///
     /// # Errors
-    /// Returns an error if no file can be created there.
+    ///
+    /// Returns an error if a file cannot be created there.
     pub(crate) fn beside(path: &Path) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
@@ -253,7 +258,8 @@ impl NewFile {
             .prefix(&prefix)
             .suffix(SUFFIX)
             .tempfile_in(folder)?;
-        // The lock shows other processes that this one is alive. Without it, they wait for a day.
+        // The lock shows other processes that this one is still running. Without a lock, they keep the file
+        // for a day.
         let _ = file.as_file().try_lock();
         Ok(Self {
             file,
@@ -265,7 +271,7 @@ impl NewFile {
         self.file.as_file_mut()
     }
 
-    /// Waits until the disk has the content, and then renames the file.
+    /// Waits until the contents are on the disk, and then renames the file.
     ///
     /// # Errors
     /// Returns an error if the disk is full or the file cannot be renamed. The file at the path is then unchanged.
@@ -276,16 +282,17 @@ impl NewFile {
     }
 }
 
-/// How much of a file's name its temporary file contains, because names are limited to 255 bytes.
+/// How many characters of the file's name the temporary file's name contains. Names are limited to 255 bytes.
 const NAME_CHARACTERS: usize = 50;
 
-/// The end of the names of temporary files.
+/// The suffix of the names of temporary files.
 const SUFFIX: &str = ".sessiontut-new";
 
-/// How long a temporary file exists before it may be left behind. Its process locks it right after creating it.
+/// The minimum age of a temporary file that may have been left behind. A process locks its temporary file
+/// directly after creating it.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Removes the temporary files of processes that were killed.
+/// Removes temporary files that were left behind by processes that were killed.
 fn remove_left_behind(folder: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -294,7 +301,7 @@ fn remove_left_behind(folder: &Path, prefix: &str) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(prefix) && name.ends_with(SUFFIX) && is_left_behind(&entry.path()) {
-            // If it cannot be removed, the next write tries again.
+            // If the file cannot be removed, the next write tries again.
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -310,7 +317,8 @@ fn is_left_behind(path: &Path) -> bool {
     found.is_file() && is_trusted(&found) && is_old && !is_locked()
 }
 
-/// Reads a regular file. Anything else, such as a FIFO, could block forever.
+/// Reads a regular file. Other files are refused, because reading from a FIFO, for example, could block
+/// forever.
 ///
 /// # Errors
 /// Returns an error if there is no such file, or it cannot be read.
@@ -319,7 +327,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-/// Opens a lock file, which only its owner can read, and creates it if it does not exist.
+/// Opens a lock file that only its owner can read. Creates the file if it does not exist.
 ///
 /// # Errors
 /// Returns an error if it cannot be opened or created.
@@ -342,15 +350,17 @@ fn check_regular(path: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
-/// How long other processes may hold the lock of a small file.
+/// How long to wait while another process holds the lock of a small file.
 const TURN: Duration = Duration::from_secs(2);
-/// How often a process asks for a lock that another one holds.
+/// How often to try again to take the lock.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// Waits for the exclusive lock of this file, which is released when the returned file is dropped.
+/// Waits for an exclusive lock on this file. The lock is released when the returned file is dropped.
 ///
 /// # Errors
-/// Returns an error if the lock file beside it cannot be opened or locked, or another process holds it for 2 s.
+///
+/// Returns an error if the lock file beside it cannot be opened or locked, or if another process holds the
+/// lock for 2 s.
 pub(crate) fn turn(path: &Path) -> io::Result<File> {
     let lock = open_lock(&path.with_extension("lock"))?;
     let until = Instant::now() + TURN;
@@ -413,7 +423,7 @@ mod tests {
         for path in [Path::new("/dev/stdout"), Path::new("/dev/fd/1"), &link] {
             assert_eq!(kind(path).unwrap(), Kind::Device, "{path:?}");
         }
-        // A descriptor of a file, like that of `> file`.
+        // This descriptor is like the one that `> file` creates.
         let open = OpenOptions::new().append(true).open(&file).unwrap();
         let descriptor = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&open));
         write(Path::new(&descriptor), b"after").unwrap();

@@ -1,4 +1,5 @@
-//! The parsers of untrusted input as functions of bytes. The fuzz targets in `fuzz/` and `tests/fuzzing.rs` run them.
+//! The parsers of untrusted input, as functions that take bytes. The fuzz targets in `fuzz/` and
+//! `tests/fuzzing.rs` run them.
 
 use std::time::Duration;
 
@@ -16,12 +17,12 @@ pub use crate::ping::report::{json, steps, text};
 pub use crate::redis_client::{Limits, measure};
 pub use crate::ui::markdown;
 
-/// A parser, with valid inputs from which random changes lead to unusual ones.
+/// A parser, and valid inputs that the tests change at random.
 #[derive(Debug)]
 pub struct Parser {
     /// The name of the fuzz target.
     pub name: &'static str,
-    /// Parses any bytes. It must not panic.
+    /// Parses arbitrary bytes. It must not panic.
     pub run: fn(&[u8]),
     /// Valid inputs.
     pub seeds: &'static [&'static [u8]],
@@ -123,7 +124,8 @@ pub const PARSERS: &[Parser] = &[
 /// Runs the parser with this name.
 ///
 /// # Panics
-/// If there is no such parser, or the parser panics.
+///
+/// Panics if there is no such parser, or if the parser panics.
 pub fn run(name: &str, bytes: &[u8]) {
     let parser = PARSERS.iter().find(|parser| parser.name == name);
     (parser.expect("the fuzz target has the name of a parser").run)(bytes);

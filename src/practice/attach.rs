@@ -1,9 +1,9 @@
-//! All commands of a user share one practice Redis. The process that holds a lock file in the state folder runs the
-//! server, and the other processes connect to it.
+//! All commands of a user share one practice Redis. The process that holds a lock on a file in the state
+//! folder runs the server, and the other processes connect to it.
 //!
-//! An address file contains the port, a random password and the server's run ID. Processes check the run ID, because
-//! another program may use the port later. The password is needed because every user of the machine can connect to
-//! loopback addresses.
+//! An address file contains the port, a random password and the server's run ID. Processes check the run ID,
+//! because another program may use the port later. The password is needed because every user of the machine
+//! can connect to loopback addresses.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -26,16 +26,16 @@ const LOCK: &str = "practice.lock";
 const DATA: &str = "practice.data";
 const ADDRESS: &str = "practice.json";
 
-/// Interval between attempts to take a lock that another process holds.
+/// How often to try again to take a lock that another process holds.
 const RETRY: Duration = Duration::from_millis(10);
-/// How long a server may take to prove that it is the one in the address file.
+/// How long a server may take to prove that it wrote the address file.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
-/// Maximum length of its reply in bytes.
+/// Maximum length of the server's reply in bytes.
 const LONGEST_REPLY: usize = 8 * 1024;
 /// How long a server that is shutting down waits for other processes to disconnect.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The reason why the practice Redis is not available.
+/// Why the practice Redis is not available.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachError {
     /// No server could be started.
@@ -48,7 +48,7 @@ pub(crate) enum AttachError {
     NoReply,
 }
 
-/// One process's access to this user's practice Redis.
+/// This process's access to the user's practice Redis.
 #[derive(Default)]
 pub(crate) struct PracticeRedis {
     role: Mutex<Role>,
@@ -56,12 +56,13 @@ pub(crate) struct PracticeRedis {
 }
 
 enum Role {
-    /// This process is not attached. The address belongs to the server that it was attached to before.
+    /// This process is not attached. The address is that of the server to which it was attached before.
     Detached(Option<ServerAddress>),
-    /// This process runs the server. Without a state folder, nothing is saved and no other process can connect.
+    /// This process runs the server. If there is no state folder, nothing is saved, and no other process can
+    /// connect.
     Serving { server: Server, folder: Option<PathBuf> },
-    /// Another process runs the server. Before it exits, it waits until this connection is closed, so that no command
-    /// is cut off.
+    /// Another process runs the server. Before that process exits, it waits until this connection is closed,
+    /// so that no command is interrupted.
     Connected {
         address: ServerAddress,
         _connection: TcpStream,
@@ -105,23 +106,24 @@ impl PracticeRedis {
         }
     }
 
-    /// Messages for the user about the data, as far as they are known yet.
+    /// Returns messages for the user about the saved data. More may follow later.
     pub(crate) fn notices(&self) -> Vec<DataNotice> {
         let notices = self.notices.lock();
         notices.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Detaches. If this process serves, this ends the server and saves the data.
+    /// Detaches. If this process runs the server, stops the server and saves the data.
     ///
     /// # Errors
-    /// The data could not be saved.
+    ///
+    /// Fails if the data could not be saved.
     pub(crate) fn close(&self) -> io::Result<()> {
         let mut role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::take(&mut *role) {
             Role::Serving { server, folder } => {
                 if let Some(folder) = folder {
-                    // If the address file remains, new processes cannot connect to the port in it, and wait for the
-                    // lock.
+                    // If the address file cannot be removed, new processes fail to connect to the port in it,
+                    // and wait for the lock.
                     let _ = withdraw(&folder);
                 }
                 server.stop_after(GRACE)
@@ -133,7 +135,7 @@ impl PracticeRedis {
 
 impl Drop for PracticeRedis {
     fn drop(&mut self) {
-        // `close` reports errors.
+        // Only an explicit `close` reports errors.
         let _ = self.close();
     }
 }
@@ -148,7 +150,7 @@ fn attach(
         Err(error) => return serve_in_memory(&error, notices),
     };
     loop {
-        // A lock that could not be taken is opened again, because the file may have been replaced.
+        // Open the lock file again on each attempt, because it may have been replaced.
         let lock = match state::open_lock(&folder.join(LOCK)).map(|lock| (lock.try_lock(), lock)) {
             Ok((Ok(()), lock)) => Some(lock),
             Ok((Err(TryLockError::WouldBlock), _)) => None,
@@ -170,7 +172,7 @@ fn attach(
             let _connection = connection;
             return Ok((Role::Connected { address, _connection }, target));
         }
-        // The other process has not written the address file yet, or is shutting down.
+        // The other process has not yet written the address file, or it is shutting down.
         if deadline.is_over() {
             return Err(AttachError::NoReply);
         }
@@ -178,7 +180,7 @@ fn attach(
     }
 }
 
-/// Starts a server for this process alone.
+/// Starts a server that only this process can use.
 fn serve_in_memory(reason: &io::Error, notices: &mut Vec<DataNotice>) -> Result<(Role, Target), AttachError> {
     let server = Server::start(new_options()).map_err(AttachError::Start)?;
     notices.push(DataNotice::MemoryOnly {
@@ -188,7 +190,7 @@ fn serve_in_memory(reason: &io::Error, notices: &mut Vec<DataNotice>) -> Result<
     Ok((Role::Serving { server, folder: None }, target))
 }
 
-/// Starts a server that all processes can use. The caller holds the lock.
+/// Starts a server that all processes can use. The caller must hold the lock.
 fn serve(
     folder: &Path,
     lock: &File,
@@ -264,7 +266,7 @@ fn withdraw(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Connects to the server in the address file, and verifies that it is the server that wrote the file.
+/// Connects to the server in the address file, and verifies that this server has written the file.
 fn connect(folder: &Path, deadline: Deadline) -> Option<(ServerAddress, TcpStream)> {
     let text = state::read(&folder.join(ADDRESS)).ok()?;
     let address: ServerAddress = serde_json::from_slice(&text).ok()?;

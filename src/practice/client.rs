@@ -1,4 +1,4 @@
-//! The state of one client connection, the replies that wait to be sent to it, and the memory that it takes.
+//! The state of one client connection, with its unsent replies and the memory that it uses.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeSet;
@@ -18,36 +18,36 @@ use super::store::{ChangeFlag, WatchedKey};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionState {
     Open,
-    /// The connection closes when all replies have been sent (QUIT, a protocol error).
+    /// The connection is closed when all replies have been sent, after QUIT or a protocol error.
     Closing,
-    /// The connection closes at once (CLIENT KILL, or a client that does not read its replies).
+    /// The connection is closed at once, after CLIENT KILL or because the client does not read its replies.
     Dead,
 }
 
-/// The commands between MULTI and EXEC.
+/// The queue of commands after MULTI.
 #[derive(Debug, Default)]
 pub(super) struct QueuedTransaction {
     pub(super) queued: Vec<(&'static CommandInfo, Words)>,
-    /// A command could not be queued, so EXEC will fail.
+    /// Whether a command could not be queued, so that EXEC will fail.
     pub(super) has_error: bool,
 }
 
-/// What the server keeps in memory for a client.
+/// A purpose for which the server keeps memory for a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kept {
-    /// Replies that the client has not read.
+    /// Replies that the client has not read yet.
     Replies,
-    /// A request that has not arrived completely.
+    /// A request that has not arrived completely yet.
     Request,
-    /// The commands between MULTI and EXEC.
+    /// The queue of commands after MULTI.
     Transaction,
     WatchedKeys,
     Channels,
-    /// The name of the client and of its library.
+    /// The names of the client and of its library.
     Names,
 }
 
-/// The memory that the server keeps for a client, in bytes.
+/// How much memory the server keeps for a client, in bytes.
 #[derive(Debug)]
 struct Account {
     parts: [Cell<usize>; 6],
@@ -88,16 +88,16 @@ impl Drop for Account {
     }
 }
 
-/// Replies that the kernel has not taken yet. They are not kept in the task of the connection, because a task frees nothing
-/// before its next turn, and meanwhile every other client may get a large reply.
+/// Replies that the kernel has not accepted yet. They are not kept in the connection's task, because a task
+/// frees memory only when it runs next, and by then, every other client may have received a large reply.
 #[derive(Debug, Default)]
 struct Output {
     bytes: Vec<u8>,
-    /// How many of the bytes the kernel has taken.
+    /// The number of these bytes that the kernel has accepted.
     sent: usize,
 }
 
-/// The maximum memory to reserve for a reply at a time; a larger reply grows as it is written.
+/// The maximum memory to reserve for a reply in advance. The buffer of a larger reply grows as it is written.
 const EXACT_RESERVE: usize = 64 * 1024;
 
 /// How long WAIT blocks a connection.
@@ -107,7 +107,7 @@ pub(super) enum Pause {
     Forever,
 }
 
-/// One connection. A server runs in a single thread, so cells are enough.
+/// A client connection. A server runs in a single thread, so cells are enough.
 #[derive(Debug)]
 pub(super) struct ConnectedClient {
     pub(super) id: u64,
@@ -117,14 +117,15 @@ pub(super) struct ConnectedClient {
     pub(super) last_seen: Cell<Instant>,
     pub(super) last_command: Cell<&'static str>,
     pub(super) state: Cell<ConnectionState>,
-    /// When a client that has not logged in connected, or logged out with RESET.
+    /// When a client that is not logged in connected, or logged out with RESET. `None` if the client is
+    /// logged in.
     pub(super) stranger_since: Cell<Option<Instant>>,
-    /// How long it may take to log in.
+    /// How long the client may take to log in.
     pub(super) time_to_log_in: Cell<Duration>,
     pub(super) protocol: Cell<Protocol>,
     pub(super) db: Cell<usize>,
     pub(super) name: RefCell<Vec<u8>>,
-    /// Name and version of the client library.
+    /// The name and version of the client library.
     pub(super) library: RefCell<[Vec<u8>; 2]>,
     pub(super) channels: RefCell<BTreeSet<Vec<u8>>>,
     pub(super) transaction: RefCell<Option<QueuedTransaction>>,
@@ -132,13 +133,13 @@ pub(super) struct ConnectedClient {
     pub(super) watched: RefCell<BTreeSet<WatchedKey>>,
     pub(super) pause: Cell<Option<Pause>>,
     pub(super) limits: ServerLimits,
-    /// How much memory the rest of the reply to the current request may take.
+    /// How much memory the rest of the reply to the current request may use.
     pub(super) reply_budget: Cell<usize>,
-    /// When the current request will have run for too long.
+    /// The time after which the current request has run for too long.
     pub(super) late_from: Cell<Instant>,
     output: RefCell<Output>,
     account: Account,
-    /// There is something to send, or `state` has changed.
+    /// Notified when there is something to send, or when `state` has changed.
     pub(super) wake: Notify,
 }
 
@@ -178,8 +179,8 @@ impl ConnectedClient {
         client
     }
 
-    /// Queues a reply to a request of this client, whose task sends it next. As in Redis, a client with too many unread
-    /// replies is disconnected.
+    /// Queues a reply to this client's request. The client's task sends it next. As in Redis, a client with
+    /// too many unread replies is disconnected.
     pub(super) fn send(&self, reply: &Reply) {
         if self.state.get() == ConnectionState::Dead {
             return;
@@ -197,19 +198,19 @@ impl ConnectedClient {
         self.keeps(Kept::Replies, self.unsent() + added);
     }
 
-    /// Queues a message that another client has caused.
+    /// Queues a message that was caused by another client.
     pub(super) fn send_from_outside(&self, message: &Reply) {
         self.send(message);
         self.wake.notify_one();
     }
 
-    /// Closes the connection, at once or when everything has been sent.
+    /// Closes the connection, either at once or after everything has been sent.
     pub(super) fn end(&self, state: ConnectionState) {
         if self.state.get() != ConnectionState::Dead {
             self.state.set(state);
         }
         if state == ConnectionState::Dead {
-            // The connection's task frees the rest when it wakes up.
+            // When the connection's task wakes up, it frees the rest.
             self.output.take();
             self.account.clear();
         }
@@ -236,17 +237,17 @@ impl ConnectedClient {
         self.account.part(Kept::Replies)
     }
 
-    /// The replies that have not been sent.
+    /// Returns the bytes that have not been sent.
     pub(super) fn output(&self) -> Ref<'_, [u8]> {
         Ref::map(self.output.borrow(), |output| &output.bytes[output.sent..])
     }
 
-    /// Records that the kernel has taken this many bytes of the output, and frees them.
+    /// Records that the kernel has accepted this many bytes of the output, and frees them.
     pub(super) fn note_sent(&self, count: usize) {
         let mut output = self.output.borrow_mut();
         let Output { bytes, sent } = &mut *output;
         *sent += count;
-        // Moving the rest costs no more than writing what was sent.
+        // At this point, moving the remaining bytes costs no more than writing those that were sent.
         if *sent >= bytes.len() - *sent {
             bytes.drain(..std::mem::take(sent));
             bytes.shrink_to(KEPT_BUFFER);
@@ -254,15 +255,16 @@ impl ConnectedClient {
         self.gives_up(Kept::Replies, count);
     }
 
-    /// The memory that the server keeps for this client, in bytes.
+    /// Returns how much memory the server keeps for this client, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.account.own.get()
     }
 
-    /// Counts `bytes` more for one purpose.
+    /// Adds `bytes` to the memory that is kept for one purpose.
     ///
     /// # Errors
-    /// The client may not take that much memory; nothing must then be stored.
+    ///
+    /// Fails if the client is not allowed to use that much memory. The caller must then store nothing.
     pub(super) fn keep(&self, kept: Kept, bytes: usize) -> Result<(), CommandError> {
         if self.memory() + bytes > self.limit() {
             return Err("ERR this connection takes more memory than the practice Redis allows".into());
@@ -271,26 +273,26 @@ impl ConnectedClient {
         Ok(())
     }
 
-    /// Counts `bytes` less for one purpose.
+    /// Subtracts `bytes` from the memory that is kept for one purpose.
     pub(super) fn gives_up(&self, kept: Kept, bytes: usize) {
         self.keeps(kept, self.account.part(kept).saturating_sub(bytes));
     }
 
-    /// Sets what is kept for one purpose.
+    /// Sets how much memory is kept for one purpose.
     pub(super) fn keeps(&self, kept: Kept, bytes: usize) {
-        // The account of a client that is being disconnected is closed.
+        // The memory of a client that is being disconnected is no longer counted.
         if self.state.get() != ConnectionState::Dead {
             self.account.set(kept, bytes);
         }
     }
 
-    /// The part of the limit that is in use, in thousandths.
+    /// Returns how much of the limit is in use, in thousandths.
     pub(super) fn used_share(&self) -> usize {
         self.memory().saturating_mul(1000) / self.limit().max(1)
     }
 
-    /// The memory that the server may keep for this client, and that its replies may take in addition: otherwise there
-    /// would be no room for an error reply.
+    /// Returns how much memory the server may keep for this client. Its replies may use the same amount
+    /// again, because otherwise there might be no room for an error reply.
     fn limit(&self) -> usize {
         if self.is_logged_in() {
             self.limits.client_memory

@@ -12,12 +12,12 @@ use super::state::ServerState;
 use super::store::{KeyEntry, Moment};
 use super::value::{Collection, Value};
 
-/// After how many parts of a reply to look at the clock.
+/// After how many parts of a reply the clock is checked.
 const PARTS_PER_LOOK: usize = 256;
 
 pub(super) type CommandResult = Result<Reply, CommandError>;
 
-/// An error reply: its code and text.
+/// An error reply, with its code and text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CommandError(pub(super) Cow<'static, str>);
 
@@ -57,7 +57,7 @@ pub(super) struct Invocation<'a> {
     pub(super) client: &'a Rc<ConnectedClient>,
     pub(super) words: &'a [Vec<u8>],
     pub(super) command: &'static CommandInfo,
-    /// Whether EXEC runs the command. If so, the command must not block.
+    /// Whether EXEC runs the command, which must then not block.
     pub(super) in_transaction: bool,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Invocation<'a> {
         self.words.get(index).map_or(&[], Vec::as_slice)
     }
 
-    /// The integer at `index`.
+    /// Returns the integer at `index`.
     pub(super) fn number(&self, index: usize) -> Result<i64, CommandError> {
         integer(self.word(index)).ok_or(NOT_AN_INTEGER)
     }
@@ -96,7 +96,7 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// The hash at the command's key.
+    /// Returns the hash at the command's key.
     pub(super) fn hash(&self) -> Result<Option<&Collection>, CommandError> {
         match self.entry(self.word(1)).map(|entry| &entry.value) {
             None => Ok(None),
@@ -105,7 +105,7 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// The set at the command's key.
+    /// Returns the set at the command's key.
     pub(super) fn set(&self) -> Result<Option<&Collection>, CommandError> {
         match self.entry(self.word(1)).map(|entry| &entry.value) {
             None => Ok(None),
@@ -114,7 +114,7 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Collects the parts of a reply, and returns an error as soon as they would take too much memory or time.
+    /// Collects the parts of a reply. Returns an error as soon as they would use too much memory or time.
     pub(super) fn collect<T: Size>(&self, parts: impl Iterator<Item = T>) -> Result<Vec<T>, CommandError> {
         let mut collected = Vec::new();
         let mut size = 0;
@@ -126,17 +126,18 @@ impl<'a> Invocation<'a> {
             }
             collected.push(part);
         }
-        // Matching a pattern stops early if it takes too long, so the result may be incomplete.
+        // Pattern matching stops early when it takes too long, so the result may be incomplete.
         self.check_time()?;
         Ok(collected)
     }
 
-    /// Whether a name matches a glob pattern; false once the request has run for too long.
+    /// Whether a name matches a glob pattern. Returns false after the request has run for too long.
     pub(super) fn matches(&self, pattern: &[u8], name: &[u8]) -> bool {
         matches(pattern, name, || self.client.is_late())
     }
 
-    /// Checks whether the request may still run. Others wait meanwhile, and a transaction or a pattern can take hours.
+    /// Checks whether the request may continue. Other clients have to wait meanwhile, and a transaction or a
+    /// pattern could take hours.
     pub(super) fn check_time(&self) -> Result<(), CommandError> {
         if self.client.is_late() {
             return Err("ERR the request takes longer than the practice Redis allows".into());
@@ -144,12 +145,12 @@ impl<'a> Invocation<'a> {
         Ok(())
     }
 
-    /// An array of bulk strings.
+    /// Returns an array of bulk strings.
     pub(super) fn bulks(&self, items: impl Iterator<Item = Vec<u8>>) -> CommandResult {
         self.collect(items.map(Reply::Bulk)).map(Reply::Array)
     }
 
-    /// Checks whether the reply to this request may take this much memory.
+    /// Checks whether the reply to this request may use this much memory.
     pub(super) fn afford(&self, bytes: usize) -> Result<(), CommandError> {
         if bytes > self.client.reply_budget.get() {
             return Err("ERR the reply is larger than the practice Redis allows".into());
@@ -162,7 +163,7 @@ impl<'a> Invocation<'a> {
         self.state.store.put(db, key, value, expires);
     }
 
-    /// Changes the value at the command's key. `change` returns how many elements it has changed.
+    /// Changes the value at the command's key. `change` returns the number of elements that it has changed.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut Value) -> usize) -> usize {
         let (db, key) = (self.db(), self.word(1));
         let changes = self.state.store.edit(db, key, change).unwrap_or(0);

@@ -15,7 +15,8 @@ use super::state::SharedState;
 
 /// The number of bytes to read at a time.
 const CHUNK: usize = 16 * 1024;
-/// How many requests to run, and for how long, before other connections get their turn.
+/// How many requests one connection may run before other connections get their turn. The next constant limits
+/// the time.
 const REQUESTS_PER_TURN: usize = 128;
 const TURN: Duration = Duration::from_millis(5);
 /// Time limit for sending the last replies before closing.
@@ -30,7 +31,7 @@ pub(super) async fn serve(stream: TcpStream, client: Rc<ConnectedClient>, server
         blocked_since: None,
         request_began: None,
     };
-    // The client has disconnected, so the error is not reported.
+    // An error means that the client has disconnected, so it is not reported.
     let _ = task.run(&server).await;
     server.borrow_mut().remove_client(&client);
     if client.state.get() == ConnectionState::Closing {
@@ -43,7 +44,7 @@ struct ConnectionTask {
     stream: TcpStream,
     client: Rc<ConnectedClient>,
     reader: RequestReader,
-    /// Since when the kernel has taken nothing, because the client does not read.
+    /// Since when the kernel has accepted no bytes, because the client does not read.
     blocked_since: Option<Instant>,
     /// When the first byte of an incomplete request arrived.
     request_began: Option<Instant>,
@@ -87,7 +88,7 @@ impl ConnectionTask {
             tokio::select! {
                 () = client.wake.notified() => {}
                 ready = writing.writable(), if client.unsent() > 0 => ready?,
-                // A client that waits may disconnect.
+                // A client that is waiting for WAIT may disconnect.
                 count = reading.read(&mut chunk), if pause.is_none() || has_room_for_requests => {
                     match count? {
                         0 => return Ok(()),
@@ -103,7 +104,7 @@ impl ConnectionTask {
         }
     }
 
-    /// Runs the complete requests. Returns whether there may be more.
+    /// Runs all complete requests, within the limits of one turn. Returns whether there may be more.
     fn run_requests(&mut self, server: &SharedState) -> bool {
         let client = &self.client;
         let end_of_turn = Instant::now() + TURN;
@@ -158,14 +159,15 @@ impl ConnectionTask {
         }
     }
 
-    /// Sends the remaining replies and closes the connection.
+    /// Sends the remaining replies, and closes the connection.
     async fn close(&mut self) -> io::Result<()> {
         while self.client.unsent() > 0 {
             self.stream.writable().await?;
             self.send_without_waiting()?;
         }
         self.stream.shutdown().await?;
-        // Closing with unread bytes would reset the connection, and the client would lose the reply.
+        // If unread bytes remained when the connection is closed, the kernel would reset it, and the client
+        // would lose the reply.
         let mut unread = [0; CHUNK];
         while self.stream.read(&mut unread).await? > 0 {}
         Ok(())

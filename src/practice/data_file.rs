@@ -1,5 +1,6 @@
-//! Starts servers whose data is saved in the state folder. A lock file ensures that only one process at a time uses a
-//! data file. If the data file cannot be used, the server starts without it, and a notice gives the reason.
+//! Starts servers whose data is saved in the state folder. A lock file ensures that only one process at a
+//! time uses the same data file. If the data file cannot be used, the server starts without it, and a notice
+//! gives the reason.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -11,10 +12,10 @@ use crate::state;
 const STANDALONE_LOCK: &str = "practice-alone.lock";
 const STANDALONE_DATA: &str = "practice-alone.data";
 
-/// A message for the user about the data of a practice Redis.
+/// A message for the user about the saved data of a practice Redis.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DataNotice {
-    /// The data is not saved.
+    /// The data will not be saved.
     #[error(
         "its data is in memory only and is lost when this command ends: the state folder cannot be used ({reason})"
     )]
@@ -24,7 +25,8 @@ pub(crate) enum DataNotice {
     SetAside { path: PathBuf },
 }
 
-/// Starts a server with a data file. Sets the file aside if it is damaged, and leaves it alone if it cannot be read.
+/// Starts a server with a data file. A damaged file is renamed, and a file that cannot be read is left
+/// unchanged.
 pub(super) fn start(
     mut options: ServerOptions,
     data: &Path,
@@ -51,10 +53,11 @@ pub(super) fn start(
     Ok(server)
 }
 
-/// Starts the server of `sessiontut practice`, whose data is separate from that of the other commands.
+/// Starts the server of `sessiontut practice`. Its data is separate from the data of the other commands.
 ///
 /// # Errors
-/// The same as for [`Server::start`].
+///
+/// Returns the same errors as [`Server::start`].
 pub(crate) fn start_standalone(
     options: ServerOptions,
     saves_data: bool,

@@ -1,4 +1,4 @@
-//! A map from names to values that keeps the order of insertion and can be read in parts while it changes.
+//! A map that keeps the order of insertion, and that can be read in parts while it changes.
 
 use std::rc::Rc;
 
@@ -6,10 +6,10 @@ use indexmap::IndexMap;
 
 use crate::random;
 
-/// Up to this size, removing an entry keeps the order of the others, as Redis does in its compact encodings.
+/// Up to this number of entries, removing one keeps the order of the others, as in Redis's compact encodings.
 const ORDERED: usize = 512;
 
-/// Entries in order of insertion. Replacing a value keeps its place.
+/// Entries in order of insertion. Replacing the value of an entry does not change its position.
 #[derive(Clone, Debug)]
 pub(super) struct Dict<V>(IndexMap<Rc<[u8]>, V>);
 
@@ -28,12 +28,12 @@ impl<V> Dict<V> {
         self.0.get(name)
     }
 
-    /// The entry together with its name, which others may share.
+    /// Returns the entry together with its name, which may be shared.
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<(&Rc<[u8]>, &mut V)> {
         self.0.get_full_mut(name).map(|(_, name, value)| (name, value))
     }
 
-    /// Inserts an entry and returns the value that it replaces.
+    /// Inserts an entry. Returns the value that it replaces, if any.
     pub(super) fn insert(&mut self, name: Rc<[u8]>, value: V) -> Option<V> {
         self.0.insert(name, value)
     }
@@ -43,7 +43,7 @@ impl<V> Dict<V> {
             self.0.shift_remove(name)
         } else {
             let removed = self.0.swap_remove(name);
-            // Otherwise a collection that has shrunk keeps the memory that it once needed.
+            // Otherwise, a collection that has become smaller would keep all its memory.
             if self.len() < self.0.capacity() / 4 {
                 self.0.shrink_to(self.len() * 2);
             }
@@ -55,10 +55,12 @@ impl<V> Dict<V> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// Up to `count` entries from `cursor` on (0: from the start), and the next cursor (0: the scan is complete).
+    /// Returns up to `count` entries starting at `cursor` (0: at the start), and the next cursor (0: the scan
+    /// is complete).
     ///
-    /// A cursor is the number of entries that are left, and a scan goes backwards: a removal moves only entries that the
-    /// scan has returned already. So an entry that is there from the first call to the last is returned at least once.
+    /// A scan goes backwards, and the cursor is the number of entries that are left. So a removal moves only
+    /// entries that the scan has already returned, and an entry that exists during the whole scan is returned
+    /// at least once.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &V)>) {
         let left = match usize::try_from(cursor) {
             Ok(0) | Err(_) => self.len(),
@@ -70,7 +72,7 @@ impl<V> Dict<V> {
         (next as u64, found)
     }
 
-    /// A random entry, each with the same probability.
+    /// Returns a random entry. All entries have the same probability.
     pub(super) fn random_entry(&self) -> Option<(&[u8], &V)> {
         let entry = self.0.get_index(random::below(self.len()));
         entry.map(|(name, value)| (&**name, value))

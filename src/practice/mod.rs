@@ -5,8 +5,9 @@
 //! bytes ─▶ request ─▶ command (looked up in the command table) ─▶ store ─▶ reply ─▶ bytes
 //! ```
 //!
-//! Commands use `PracticeRedis`. [`Server`] is the server itself, which runs in a separate thread. Its replies are
-//! identical to those of Redis 7.0, and `tests/practice_differential.rs` compares every byte.
+//! Commands of this program use `PracticeRedis`. [`Server`] is the server itself, which runs in a separate
+//! thread. Its replies are identical to those of Redis 7.0: `tests/practice_differential.rs` compares every
+//! byte.
 
 mod attach;
 mod client;

@@ -1,8 +1,10 @@
-//! A small collection in one block of memory, like Redis's listpack: most sessions have three short fields.
+//! A small collection in a single block of memory, like Redis's listpack. It is used for most sessions, which
+//! have only three short fields.
 
 use std::ops::Range;
 
-/// Names and values of at most 255 bytes, in order of insertion. Each is stored after a byte with its length.
+/// Names and values of at most 255 bytes, in order of insertion. Each of them is preceded by one byte with
+/// its length.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Packed(Vec<u8>);
 
@@ -60,14 +62,14 @@ impl Packed {
         })
     }
 
-    /// Returns the range of the word whose length is at `at`.
+    /// Returns the range of the word whose length byte is at `at`.
     fn word(&self, at: usize) -> Option<Range<usize>> {
         let length = usize::from(*self.0.get(at)?);
         Some(at + 1..at + 1 + length)
     }
 }
 
-/// Where an entry is in the block.
+/// The position of an entry in the block.
 struct Place {
     name: Range<usize>,
     value: Range<usize>,

@@ -25,29 +25,30 @@ impl Protocol {
 /// The reply to a command.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reply {
-    /// `+OK`
+    /// The simple string `+OK`.
     Ok,
     /// A simple string.
     Status(Cow<'static, str>),
-    /// An error, starting with its code.
+    /// An error. The text starts with its code.
     Error(Cow<'static, str>),
     Int(i64),
     Bulk(Vec<u8>),
     Nil,
-    /// A null array: the reply to EXEC if a watched key has changed.
+    /// A null array, which is the reply to EXEC if a watched key has changed.
     NilArray,
     Array(Vec<Reply>),
-    /// A flat array in RESP2.
+    /// A map. In RESP2, a flat array.
     Map(Vec<(Reply, Reply)>),
-    /// An array in RESP2.
+    /// A set. In RESP2, an array.
     Set(Vec<Reply>),
-    /// Arrays of two in RESP3, a flat array in RESP2 (HRANDFIELD … WITHVALUES).
+    /// Pairs, as returned by HRANDFIELD … WITHVALUES. In RESP3, an array of two-element arrays; in RESP2, a
+    /// flat array.
     Pairs(Vec<(Reply, Reply)>),
-    /// An array in RESP2.
+    /// A push message. In RESP2, an array.
     Push(Vec<Reply>),
-    /// A bulk string in RESP2.
+    /// A verbatim string. In RESP2, a bulk string.
     Verbatim(String),
-    /// Several replies to one command (SUBSCRIBE), or no reply.
+    /// Several replies to one command (as for SUBSCRIBE), or no reply.
     Many(Vec<Reply>),
 }
 
@@ -69,7 +70,7 @@ impl Reply {
         Self::Int(i64::from(is_true))
     }
 
-    /// The memory that it takes, in bytes; its encoding is smaller.
+    /// Returns how much memory the reply uses, in bytes. Its encoded form is smaller.
     pub(super) fn size(&self) -> usize {
         let content = match self {
             Self::Ok | Self::Nil | Self::NilArray | Self::Int(_) => 0,
@@ -84,13 +85,13 @@ impl Reply {
         size_of::<Self>() + content
     }
 
-    /// Appends the reply in the given protocol.
+    /// Appends the reply to `out`, encoded for the given protocol.
     pub(super) fn encode(&self, protocol: Protocol, out: &mut Vec<u8>) {
         let is_resp3 = protocol == Protocol::Resp3;
         match self {
             Self::Ok => out.extend_from_slice(b"+OK\r\n"),
             Self::Status(text) => line(out, b'+', text),
-            // A line break would end the error and start another reply.
+            // A line break would end the error, and the rest would be read as another reply.
             Self::Error(text) => line(out, b'-', &text.replace(['\r', '\n'], " ")),
             Self::Int(number) => line(out, b':', &number.to_string()),
             Self::Bulk(bytes) => blob(out, b'$', b"", bytes),
@@ -123,9 +124,9 @@ impl Reply {
     }
 }
 
-/// Something of which a reply is made.
+/// A part of a reply.
 pub(super) trait Size {
-    /// The memory that it takes, in bytes.
+    /// Returns how much memory the part uses, in bytes.
     fn size(&self) -> usize;
 }
 

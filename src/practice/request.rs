@@ -1,4 +1,5 @@
-//! Reads requests, inline and multibulk, with the limits and error texts of Redis 7.0 (`networking.c`).
+//! Reads requests in inline and multibulk form, with the limits and error texts of Redis 7.0
+//! (`networking.c`).
 
 use super::value::allocated;
 
@@ -11,31 +12,33 @@ const LINE_LIMIT: usize = 64 * 1024;
 const UNAUTHENTICATED_WORDS: i64 = 10;
 /// The maximum length of a word before authentication.
 const UNAUTHENTICATED_BYTES: i64 = 16 * 1024;
-/// The memory of a word without its bytes: its place in the list of words, which grows by doubling.
+/// The memory of a word without its bytes, which is its entry in the list of words. The list grows by
+/// doubling.
 const WORD_COST: usize = 2 * size_of::<Vec<u8>>();
 
-/// The memory that a word of this length takes, in bytes.
+/// Returns how much memory a word of this length uses, in bytes.
 pub(super) fn memory_of_word(length: usize) -> usize {
     WORD_COST.saturating_add(allocated(length))
 }
 
-/// The size of an empty buffer: a client that has sent one large request does not keep its memory.
+/// The capacity that an empty buffer keeps. The memory of a larger request is freed.
 pub(super) const KEPT_BUFFER: usize = 32 * 1024;
 
-/// Limits of one request.
+/// The limits for one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestLimits {
-    /// Bytes in memory.
+    /// The maximum memory of the request, in bytes.
     pub(crate) bytes: usize,
     /// Whether the client has logged in.
     pub(crate) is_authenticated: bool,
 }
 
-/// A protocol error, after which the connection is closed: the text that follows `-ERR Protocol error: `.
+/// A protocol error, after which the connection is closed. Contains the text that follows `-ERR Protocol
+/// error: `.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ProtocolError(pub(super) String);
 
-/// Reads requests from the bytes that have arrived.
+/// Extracts requests from the bytes that have arrived.
 #[derive(Debug, Default)]
 pub(crate) struct RequestReader {
     received: Vec<u8>,
@@ -46,7 +49,8 @@ pub(crate) struct RequestReader {
 
 #[derive(Debug)]
 struct Multibulk {
-    /// The number of words still to come. Zero or less if the header announces no words.
+    /// The number of words that have not arrived yet. It is zero or negative if the header announces no
+    /// words.
     missing: i64,
     words: Words,
     /// The announced length of the next word.
@@ -60,21 +64,22 @@ impl RequestReader {
         self.received.extend_from_slice(bytes);
     }
 
-    /// The memory that unread requests take, in bytes.
+    /// Returns how much memory the unread requests use, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.received.len() + self.open.as_ref().map_or(0, |open| open.cost)
     }
 
-    /// Whether a request has begun but is not complete.
+    /// Whether part of a request has arrived.
     pub(super) fn is_inside_request(&self) -> bool {
         self.open.is_some() || self.at < self.received.len()
     }
 
-    /// Removes and returns the next request, or `None` if it is incomplete. The caller must ignore requests without
-    /// words.
+    /// Removes and returns the next request, or `None` if it is incomplete. The caller must ignore requests
+    /// without words.
     ///
     /// # Errors
-    /// [`ProtocolError`]; the connection must then be closed.
+    ///
+    /// Returns [`ProtocolError`]. The caller must then close the connection.
     pub(crate) fn next(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
         let next = self.read_next(limits)?;
         if next.is_none() {
@@ -107,7 +112,7 @@ impl RequestReader {
         Ok(None)
     }
 
-    /// Reads the words that have arrived. Returns whether the request is complete.
+    /// Reads the words that have arrived so far. Returns whether the request is complete.
     fn read_words(&mut self, open: &mut Multibulk, limits: RequestLimits) -> Result<bool, ProtocolError> {
         while open.missing > 0 {
             let length = match open.length {
@@ -152,7 +157,7 @@ impl RequestReader {
         }
         let length = usize::try_from(length).map_err(|_| invalid())?;
         self.at += line.len() + 2;
-        // A word that is too long is refused when it is announced, before any byte of it is stored.
+        // A word that is too long is rejected as soon as its length arrives, before any byte of it is stored.
         if memory_of_word(length).saturating_add(open.cost) > limits.bytes {
             return Err(invalid());
         }
@@ -196,7 +201,7 @@ impl Multibulk {
         }
         Ok(Self {
             missing: count,
-            // Memory grows as words arrive, not when they are announced.
+            // The list grows as words arrive, not when they are announced.
             words: Words::new(),
             length: None,
             cost: 0,
@@ -208,15 +213,17 @@ fn protocol_error(text: impl Into<String>) -> ProtocolError {
     ProtocolError(text.into())
 }
 
-/// Parses an integer in the only notation that Redis accepts (`string2ll`): without `+` and leading zeros.
+/// Parses an integer in the only notation that Redis accepts (`string2ll`): without a plus sign or leading
+/// zeros.
 pub(super) fn integer(text: &[u8]) -> Option<i64> {
     let is_canonical = matches!(text, [b'0'] | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..]);
     let number = std::str::from_utf8(text).ok().filter(|_| is_canonical)?;
     number.parse().ok()
 }
 
-/// Splits a line into words as Redis and redis-cli do (`sdssplitargs`), with quotes, and escapes in double quotes.
-/// Returns `None` if a quote is not closed, or is closed inside a word.
+/// Splits a line into words as Redis and redis-cli do (`sdssplitargs`). Words may be quoted, and double
+/// quotes may contain escape sequences. Returns `None` if a quote is not closed, or if it is closed in the
+/// middle of a word.
 pub(crate) fn split(line: &[u8]) -> Option<Words> {
     let mut words = Words::new();
     let mut bytes = line.iter().copied().peekable();
@@ -288,7 +295,7 @@ fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
 
-/// Reads any bytes as requests, first without and then with a login: for [`crate::untrusted`].
+/// Reads arbitrary bytes as requests, first without a login and then with one. Used by [`crate::untrusted`].
 pub(crate) fn read_requests(bytes: &[u8]) {
     for is_authenticated in [false, true] {
         let limits = RequestLimits {

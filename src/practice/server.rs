@@ -1,4 +1,4 @@
-//! The server itself: a listener on a loopback address, in a separate thread.
+//! The server itself, which listens on a loopback address and runs in a separate thread.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -26,20 +26,21 @@ use crate::secret::Secret;
 /// The configuration of a practice server.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// A loopback address; port 0 means a free port.
+    /// The loopback address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
     /// The password that clients must send.
     pub password: Option<Secret>,
-    /// The file that the data is loaded from and saved to, both while the server runs and when it ends.
+    /// The file from which the data is loaded. The data is saved to it while the server runs, and when it
+    /// stops.
     pub data: Option<PathBuf>,
-    /// The limits of the server.
+    /// The server's limits.
     pub limits: ServerLimits,
     /// The fault that the server simulates.
     pub fault: SimulatedFault,
 }
 
 impl Default for ServerOptions {
-    /// Returns options for a server on a free port that has no password and saves nothing.
+    /// Returns options for a server that uses a free port, has no password, and saves nothing.
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -51,36 +52,37 @@ impl Default for ServerOptions {
     }
 }
 
-/// How often expired keys are removed, and the server checks whether to save.
+/// How often the server removes expired keys, and checks whether to save the data.
 const HEARTBEAT: Duration = Duration::from_millis(100);
-/// How long a change may remain unsaved. A crash loses at most the changes of this time.
+/// How long a change may remain unsaved. A crash loses at most the changes made during this time.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// Saving blocks the clients for at most this fraction of the time (1/20).
+/// The reciprocal of the largest fraction of time for which saving may block the clients (1/20).
 const SHARE_OF_SAVES: u32 = 20;
 /// The client name of the connection that each attached process keeps open.
 pub(super) const ATTACHED: &str = "sessiontut-attached";
-/// How long a client may take to log in even if others want its place.
+/// The minimum time that a client has to log in, even if others are waiting for a place.
 const LEAST_TIME: Duration = Duration::from_secs(2);
-/// How long a client may take to log in if it connects while no place is free.
+/// How long a client may take to log in if no place was free when it connected.
 const AT_ONCE: Duration = Duration::from_millis(15);
-/// Clients that have not logged in are at most this many times the limit, together with those that must do so at once.
+/// The factor by which clients that have not logged in may exceed their limit. The additional ones must log
+/// in at once.
 const HURRIED: usize = 4;
-/// How often a server that is ending looks for attached processes.
+/// How often a server that is shutting down checks whether processes are still attached.
 const RECOUNT: Duration = Duration::from_millis(10);
-/// Connections that may wait to be accepted.
+/// The maximum number of connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// A running practice Redis, which ends when dropped.
+/// A running practice Redis, which is stopped when dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     password: Option<Secret>,
-    /// The run ID, as in `INFO`.
+    /// The run ID, as shown by `INFO`.
     pub(super) run_id: String,
-    /// Ends the server. The duration is how long it waits for attached processes.
+    /// Stops the server. The duration limits how long it waits for attached processes.
     stop: Option<oneshot::Sender<Duration>>,
     thread: Option<JoinHandle<io::Result<()>>>,
-    /// The lock on the data file, released after the server has saved and ended.
+    /// The lock on the data file. It is released after the server has saved the data and stopped.
     pub(super) lock: Option<File>,
 }
 
@@ -88,7 +90,8 @@ impl Server {
     /// Starts a server. It accepts connections as soon as this function returns.
     ///
     /// # Errors
-    /// The address is not loopback, the port is in use, the data file cannot be read or is damaged
+    ///
+    /// Fails if the address is not loopback, the port is in use, the data file cannot be read or is damaged
     /// ([`io::ErrorKind::InvalidData`]), or the thread cannot be started.
     pub fn start(options: ServerOptions) -> io::Result<Self> {
         if !options.listen.ip().is_loopback() {
@@ -136,22 +139,24 @@ impl Server {
     /// Closes the port and all connections, and saves the data.
     ///
     /// # Errors
-    /// The data could not be saved.
+    ///
+    /// Fails if the data could not be saved.
     pub fn stop(mut self) -> io::Result<()> {
         self.end(Duration::ZERO)
     }
 
-    /// Like [`Self::stop`], but first waits until no other process is attached, for at most `grace`.
+    /// Like [`Self::stop`], but first waits, at most for `grace`, until no other process is attached.
     ///
     /// # Errors
-    /// The data could not be saved.
+    ///
+    /// Fails if the data could not be saved.
     pub(super) fn stop_after(mut self, grace: Duration) -> io::Result<()> {
         self.end(grace)
     }
 
     fn end(&mut self, grace: Duration) -> io::Result<()> {
         if let Some(stop) = self.stop.take() {
-            // This fails only if the thread has ended already.
+            // This fails only if the thread has already ended.
             let _ = stop.send(grace);
         }
         match self.thread.take().map(JoinHandle::join) {
@@ -164,24 +169,25 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // `stop` reports errors.
+        // Only an explicit `stop` reports errors.
         let _ = self.end(Duration::ZERO);
     }
 }
 
-/// Allows this process as many open files as the user may have, for as many clients.
+/// Raises this process's limit of open files to the maximum that the user is allowed, so that more clients
+/// can connect.
 pub(crate) fn raise_file_limit() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit, setrlimit};
         let mut limit = getrlimit(Resource::Nofile);
         limit.current = limit.maximum;
-        // Without it, clients over the limit wait until others disconnect.
+        // If this fails, clients over the limit have to wait until others disconnect.
         let _ = setrlimit(Resource::Nofile, limit);
     }
 }
 
-/// The target for a practice Redis at this address.
+/// Returns the target for a practice Redis at this address.
 pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
     let (host, port) = (address.ip().to_string(), address.port());
     Target {
@@ -193,8 +199,8 @@ pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
 
 fn listener(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Without this option, connections in TIME_WAIT would prevent the next server from using the port. On Windows,
-    // the option would let two servers share one port.
+    // Without this option, connections in TIME_WAIT would prevent the next server from using the port. On
+    // Windows, the option would allow two servers to share one port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -239,10 +245,10 @@ fn run(
         let grace = tokio::select! {
             () = accept(&listener, &state) => Duration::ZERO,
             () = expire_and_save(&state, &mut saver) => Duration::ZERO,
-            // An error means that the handle was dropped, which ends the server as well.
+            // An error means that the handle was dropped, which also stops the server.
             grace = stopped => grace.unwrap_or_default(),
         };
-        // An attached process may still open connections. They are closed after the grace period.
+        // An attached process may still open connections. When the grace period is over, they are closed.
         tokio::select! {
             () = accept(&listener, &state) => {}
             () = all_detached(&state) => {}
@@ -266,7 +272,7 @@ async fn accept(listener: &TcpListener, state: &SharedState) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => admit(stream, peer, state),
-            // No file descriptors are left, or the client has already disconnected.
+            // Either no file descriptors are left, or the client has already disconnected.
             Err(_) if drop_oldest_stranger(&mut state.borrow_mut(), AT_ONCE) => {
                 tokio::task::yield_now().await;
             }
@@ -279,7 +285,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let Ok(local) = stream.local_addr() else {
         return;
     };
-    // Replies are small, and a client waits for each of them. If the option cannot be set, replies only arrive later.
+    // Replies are small, and a client waits for each of them. Without this option, replies only arrive later.
     let _ = stream.set_nodelay(true);
     let mut server = state.borrow_mut();
     server.statistics.connections += 1;
@@ -300,8 +306,9 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
 
 /// Returns how long a new client may take to log in, or `None` if too many others are connecting.
 ///
-/// So there is always room for clients that know the password. If all places are taken, the oldest client loses its
-/// place. If even the oldest has just connected, as in a flood of connections, the new one must send its password at once.
+/// This ensures that there is always room for clients that know the password. If all places are taken, the
+/// oldest client that has not logged in loses its place. If even the oldest has only just connected, as in a
+/// flood of connections, the new client must send its password at once.
 fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
     let limits = server.limits;
     if server.strangers.len() < limits.strangers || drop_oldest_stranger(server, LEAST_TIME) {
@@ -311,8 +318,8 @@ fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
     }
 }
 
-/// Disconnects the client that has had the most time to log in. Returns false if even this one has had less than
-/// `least_time`.
+/// Disconnects the client that has had the longest time to log in. Returns false if even this client has had
+/// less time than `least_time`.
 fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool {
     let oldest = server.strangers.first();
     let oldest = oldest.filter(|(since, _)| since.elapsed() > least_time);
@@ -334,15 +341,15 @@ async fn expire_and_save(state: &SharedState, saver: &mut Saver) {
     }
 }
 
-/// Saves the data when it has changed.
+/// Saves the data after changes.
 struct Saver {
     file: Option<PathBuf>,
-    /// The store's change counter at the last save.
+    /// The value of the store's change counter at the last save.
     saved: u64,
     last_save: Instant,
     /// How long the last save blocked the clients.
     took: Duration,
-    /// Writes the last save to the disk; the result is the number of changes.
+    /// The thread that writes the last snapshot to the disk.
     writer: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -357,7 +364,7 @@ impl Saver {
         }
     }
 
-    /// Saves in the background, so that clients do not wait for the disk.
+    /// Saves the data in the background, so that clients do not wait for the disk.
     fn save_if_due(&mut self, store: &mut Store) {
         let pause = SAVE_EVERY.max(self.took * SHARE_OF_SAVES);
         let is_writing = self.writer.as_ref().is_some_and(|writer| !writer.is_finished());
@@ -369,7 +376,7 @@ impl Saver {
         }
         self.writer = None;
         let began = Instant::now();
-        // A full disk may have room later; an error of the last save, at the end, is reported.
+        // If the disk is full, a later save may succeed. Only the final save reports errors.
         if let Ok(snapshot) = snapshot::write(file, store) {
             self.saved = store.changes;
             self.writer = std::thread::Builder::new().spawn(move || snapshot.finish()).ok();
@@ -378,7 +385,7 @@ impl Saver {
         self.last_save = Instant::now();
     }
 
-    /// Saves what has changed since the last save.
+    /// Saves everything that has changed since the last save.
     fn finish(mut self, store: &mut Store) -> io::Result<()> {
         let written = match self.writer.take().map(JoinHandle::join) {
             Some(Ok(Ok(()))) | None => true,

@@ -5,27 +5,27 @@ use std::net::SocketAddr;
 use super::commands::command_table::{CommandInfo, PRACTICE, find};
 use super::reply::Reply;
 
-/// A fault of a server.
+/// A fault that a practice server simulates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SimulatedFault {
-    /// The server works.
+    /// No fault: the server works normally.
     #[default]
     None,
-    /// It is still loading its data.
+    /// The server is still loading its data.
     Loading,
-    /// The user's ACL does not permit any command.
+    /// The user's ACL does not allow any command.
     NoPermission,
-    /// It is a replica and refuses writes.
+    /// The server is a replica, and rejects writes.
     Replica,
-    /// It is a cluster node, and all keys are on another node.
+    /// The server is a cluster node, and all keys are on another node.
     ClusterNode {
-        /// The node with the keys.
+        /// The node that has the keys.
         other: SocketAddr,
     },
 }
 
 impl SimulatedFault {
-    /// Returns the reply that replaces the normal one, if there is one.
+    /// Returns the reply that the fault causes instead of the normal one, if it affects this command.
     pub(super) fn reply(self, words: &[Vec<u8>], port: u16) -> Option<Reply> {
         if self == Self::None {
             return None;

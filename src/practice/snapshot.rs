@@ -1,4 +1,5 @@
-//! The data file. Its first line contains a hash, and the rest are the commands that restore the data.
+//! The data file. Its first line contains a hash of the rest, which consists of the commands that restore the
+//! data.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};
@@ -16,26 +17,26 @@ use super::store::{DATABASES, Store};
 use super::value::Value;
 use crate::state::{self, NewFile};
 
-/// Bytes that are written or read at a time.
+/// How many bytes are read or written at a time.
 const BUFFER: usize = 256 * 1024;
 
-/// The most fields or members that one command restores.
+/// The maximum number of fields or members that one command restores.
 const ELEMENTS_PER_COMMAND: usize = 64;
 
-/// How the first line of a data file begins. The number is the version of the file format.
+/// The beginning of a data file's first line. The number is the version of the file format.
 const HEADER: &str = "sessiontut practice data 1 ";
 
-/// A complete snapshot that has not replaced the data file yet.
+/// A complete snapshot that has not yet replaced the data file.
 pub(super) struct Snapshot(NewFile);
 
 impl Snapshot {
-    /// Waits until the disk has the snapshot, and then replaces the data file.
+    /// Waits until the snapshot is on the disk, and then replaces the data file.
     pub(super) fn finish(self) -> io::Result<()> {
         self.0.replace()
     }
 }
 
-/// Writes the data beside the data file, which [`Snapshot::finish`] then replaces.
+/// Writes the data to a new file, which [`Snapshot::finish`] later renames to the data file.
 pub(super) fn write(file: &Path, store: &Store) -> io::Result<Snapshot> {
     let mut new = NewFile::beside(file)?;
     write_content(new.file(), store)?;
@@ -44,7 +45,7 @@ pub(super) fn write(file: &Path, store: &Store) -> io::Result<Snapshot> {
 
 fn write_content(file: &mut File, store: &Store) -> io::Result<()> {
     let header = |hash: &str| format!("{HEADER}{hash}\n");
-    // The hash is known, and takes its place, when everything after it has been written.
+    // Write zeros first. When everything else has been written, the hash is known and replaces them.
     file.write_all(header(&"0".repeat(64)).as_bytes())?;
     let hashing = HashingWriter {
         inner: file,
@@ -58,7 +59,7 @@ fn write_content(file: &mut File, store: &Store) -> io::Result<()> {
     file.write_all(header(&hash).as_bytes())
 }
 
-/// Passes bytes on, and computes their hash.
+/// Forwards bytes to another writer, and computes their hash.
 struct HashingWriter<W> {
     inner: W,
     hash: Context,
@@ -79,7 +80,8 @@ impl<W: Write> Write for HashingWriter<W> {
 /// Reads a data file. Returns `None` if it does not exist.
 ///
 /// # Errors
-/// The file cannot be read, or it is damaged ([`io::ErrorKind::InvalidData`]).
+///
+/// Fails if the file cannot be read, or if it is damaged ([`io::ErrorKind::InvalidData`]).
 pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
     let content = match state::read(file) {
         Ok(content) => content,
@@ -99,8 +101,8 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
-/// Runs all commands of the file that [`read`] returned. Saved data is never refused, even if it exceeds the limit on
-/// the data.
+/// Runs all commands in the contents that [`read`] has returned. Saved data is always restored, even if it
+/// exceeds the memory limit.
 pub(super) fn restore(content: &[u8], server: &mut ServerState) {
     let limits_of_server = std::mem::replace(&mut server.limits, ServerLimits::unlimited());
     let no_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

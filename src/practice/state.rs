@@ -1,4 +1,4 @@
-//! The state that all connections of one practice server share.
+//! The state that all connections to one practice server share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,33 +14,38 @@ use crate::redis_client::quoted;
 use crate::secret::Secret;
 
 const MEGABYTE: usize = 1024 * 1024;
-/// About how many bytes of a command MONITOR shows.
+/// The approximate number of bytes of a command that MONITOR shows.
 const LONGEST_SHOWN: usize = 256 * 1024;
 
 /// The limits of a practice server.
 ///
-/// With all of them, and [`ServerLimits::data`] of 64 MB, the process takes less than 200 MB whatever the clients do.
+/// With the default limits, and [`ServerLimits::data`] of 64 MB, the process uses less than 200 MB, whatever
+/// the clients do.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
-    /// Connections of clients that have logged in.
+    /// The maximum number of connections that have logged in.
     pub clients: usize,
-    /// Connections of clients that have not logged in. A further one takes the place of the oldest.
+    /// The maximum number of connections that have not logged in. A further connection replaces the oldest
+    /// one.
     pub strangers: usize,
-    /// Bytes of the data set; beyond them, writes get Redis's OOM error.
+    /// The maximum size of the data set in bytes. When it is exceeded, writes get Redis's OOM error.
     pub data: usize,
-    /// Bytes of one request, and of one string.
+    /// The maximum size of one request, and of one string, in bytes.
     pub request: usize,
-    /// Bytes of memory for one reply, before it is encoded.
+    /// The maximum memory of one reply before it is encoded, in bytes.
     pub reply: usize,
-    /// How long one request may run, because all others wait meanwhile.
+    /// How long one request may run. All other clients have to wait meanwhile.
     pub run_time: Duration,
-    /// Bytes that the server keeps for one client: unread replies, incomplete requests, transactions, subscriptions.
+    /// The maximum memory that the server keeps for one client, in bytes: unread replies, incomplete
+    /// requests, transactions and subscriptions.
     pub client_memory: usize,
-    /// The same for a client that has not logged in.
+    /// Like [`Self::client_memory`], for a client that has not logged in.
     pub stranger_memory: usize,
-    /// The same for all clients together. Beyond that, the client with the most is disconnected.
+    /// Like [`Self::client_memory`], for all clients together. If they exceed it, the client that uses the
+    /// largest share of its own limit is disconnected.
     pub clients_memory: usize,
-    /// How long a request may take to arrive after its first byte, and a client to read anything of a reply.
+    /// How long a request may take to arrive after its first byte, and how long a client may read nothing of
+    /// its replies.
     pub patience: Duration,
     /// How long a client may take to log in.
     pub login: Duration,
@@ -65,7 +70,7 @@ impl Default for ServerLimits {
 }
 
 impl ServerLimits {
-    /// For reading a data file.
+    /// Returns limits for loading a data file.
     pub(super) fn unlimited() -> Self {
         Self {
             data: usize::MAX,
@@ -78,16 +83,16 @@ impl ServerLimits {
     }
 }
 
-/// Data set, connections, subscriptions and configuration.
+/// The data set, the connections, the subscriptions and the configuration.
 #[derive(Debug)]
 pub(super) struct ServerState {
     pub(super) store: Store,
     pub(super) clients: BTreeMap<u64, Rc<ConnectedClient>>,
-    /// The clients that have not logged in, by the time since when.
+    /// The clients that have not logged in, sorted by the time since which this is the case.
     pub(super) strangers: BTreeSet<(Instant, u64)>,
-    /// The ids of the clients that use MONITOR.
+    /// The IDs of the clients that use MONITOR.
     pub(super) monitors: BTreeSet<u64>,
-    /// Channels, and the ids of their subscribers.
+    /// The channels, each with the IDs of its subscribers.
     pub(super) channels: BTreeMap<Vec<u8>, BTreeSet<u64>>,
     pub(super) password: Option<Secret>,
     pub(super) limits: ServerLimits,
@@ -96,12 +101,12 @@ pub(super) struct ServerState {
     pub(super) port: u16,
     pub(super) since: Instant,
     pub(super) statistics: Statistics,
-    /// The memory that is kept for all clients, in bytes.
+    /// The memory that is kept for all clients together, in bytes.
     pub(super) kept: Rc<Cell<usize>>,
     pub(super) last_client_id: u64,
 }
 
-/// The counters in INFO.
+/// The counters that INFO reports.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Statistics {
     pub(super) connections: u64,
@@ -111,11 +116,12 @@ pub(super) struct Statistics {
     pub(super) misses: u64,
 }
 
-/// The state, shared by the tasks of one thread. It must not be borrowed across an await.
+/// The server's state. All tasks run in the same thread and share it. It must not be borrowed across an
+/// await.
 pub(super) type SharedState = Rc<RefCell<ServerState>>;
 
 impl ServerState {
-    /// Removes a connection that has ended.
+    /// Removes a connection that has been closed.
     pub(super) fn remove_client(&mut self, client: &ConnectedClient) {
         self.clients.remove(&client.id);
         self.monitors.remove(&client.id);
@@ -126,7 +132,7 @@ impl ServerState {
         self.unsubscribe_all(client);
     }
 
-    /// Records that a client has logged in, or that it must log in from now on.
+    /// Records whether a client is logged in. If it is not, its time to log in starts now.
     pub(super) fn set_logged_in(&mut self, client: &ConnectedClient, is_logged_in: bool) {
         let since = (!is_logged_in).then(Instant::now);
         if let Some(before) = client.stranger_since.replace(since) {
@@ -135,7 +141,8 @@ impl ServerState {
         self.strangers.extend(since.map(|since| (since, client.id)));
     }
 
-    /// Disconnects the clients that take the most of the memory that they may take, until all together are within the limit.
+    /// Disconnects clients until all clients together are within the memory limit. Clients that use the
+    /// largest share of their own limits are disconnected first.
     pub(super) fn enforce_memory_limit(&self) {
         while self.kept.get() > self.limits.clients_memory {
             let open = self
@@ -174,7 +181,7 @@ impl ServerState {
         }
     }
 
-    /// Sends a message to the subscribers of a channel and returns their number.
+    /// Sends a message to the subscribers of a channel. Returns the number of subscribers.
     pub(super) fn publish(&self, channel: &[u8], message: &[u8]) -> usize {
         let Some(subscribers) = self.channels.get(channel) else {
             return 0;

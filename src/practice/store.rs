@@ -1,4 +1,4 @@
-//! The data set: sixteen databases of keys, which may each have an expiry time in milliseconds.
+//! The data set: sixteen databases of keys. Each key may have an expiry time in milliseconds.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
@@ -8,20 +8,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::dict::Dict;
 use super::value::{Value, allocated};
 
-/// The number of databases, as in Redis's default configuration.
+/// The number of databases, as in the default configuration of Redis.
 pub(super) const DATABASES: usize = 16;
-/// The memory that a key needs in addition to its name and value: the entry, its hash and its place in the hash table.
+/// The memory of a key in addition to its name and value: the entry, its hash, and its slot in the hash
+/// table.
 const KEY_COST: usize = size_of::<(Rc<[u8]>, KeyEntry)>() + 24;
-/// The memory that an expiry time needs: its place in the index, whose nodes are about half full.
+/// The memory of an expiry time, which is its entry in the index. The nodes of the index are about half full.
 const EXPIRY_COST: usize = 2 * size_of::<Expiry>();
-/// The reference counts before a name.
+/// The memory of the reference counts that are stored before a name.
 const COUNTS: usize = 2 * size_of::<usize>();
-/// The maximum number of expired keys that are removed before one command, so that no command waits for many of them.
+/// The maximum number of expired keys that are removed before a command, so that no command waits long.
 const EXPIRED_PER_COMMAND: usize = 64;
-/// The maximum number of expired keys that are removed at a time in the background, which takes about a millisecond.
+/// The maximum number of expired keys that are removed at a time in the background. This takes about a
+/// millisecond.
 const EXPIRED_PER_TURN: usize = 1000;
 
-/// A time in milliseconds since 1970.
+/// A point in time, in milliseconds since 1970.
 pub(super) type Moment = i64;
 
 pub(super) fn wall_clock() -> Moment {
@@ -29,36 +31,36 @@ pub(super) fn wall_clock() -> Moment {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Set when a watched key has changed.
+/// A flag that is set when a watched key has changed.
 pub(super) type ChangeFlag = Rc<Cell<bool>>;
 
 #[derive(Clone, Debug)]
 pub(super) struct KeyEntry {
     pub(super) value: Value,
-    /// When the key expires, if ever.
+    /// When the key expires, or `None` if it never does.
     pub(super) expires: Option<Moment>,
 }
 
-/// When a key (database, name) expires.
+/// An expiry time, and the database and name of the key that then expires.
 type Expiry = (Moment, usize, Rc<[u8]>);
 
-/// A key that a client watches.
+/// The database and name of a key that a client watches.
 pub(super) type WatchedKey = (usize, Rc<[u8]>);
 
 #[derive(Debug)]
 pub(super) struct Store {
     databases: Vec<Dict<KeyEntry>>,
-    /// Every key that expires, the earliest first.
+    /// The expiry times of all keys, the earliest first.
     expiries: BTreeSet<Expiry>,
-    /// Flags to set when a key changes, for WATCH.
+    /// For each watched key, the flags to set when the key changes.
     watched: HashMap<WatchedKey, Vec<ChangeFlag>>,
-    /// The memory that the data set takes, in bytes, as glibc allocates it.
+    /// The memory of the data set in bytes, as glibc allocates it.
     pub(super) used: usize,
-    /// A number that grows with every change.
+    /// A counter that increases with every change.
     pub(super) changes: u64,
-    /// The number of keys that have expired.
+    /// How many keys have expired so far.
     pub(super) expired: u64,
-    /// The time at which the current command runs.
+    /// The time that the current command uses.
     pub(super) now: Moment,
 }
 
@@ -77,13 +79,14 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Sets the clock, and removes some of the keys that have expired by then. The others are hidden until they are removed.
+    /// Sets the clock, and removes some of the keys that have expired by then. The others are treated as
+    /// missing until they are removed.
     pub(super) fn advance(&mut self, now: Moment) {
         self.now = now;
         self.remove_expired(EXPIRED_PER_COMMAND);
     }
 
-    /// Sets the clock, and removes expired keys for about a millisecond. Returns whether there are more.
+    /// Sets the clock, and removes expired keys for about a millisecond. Returns whether more are left.
     pub(super) fn advance_in_background(&mut self, now: Moment) -> bool {
         self.now = now;
         self.remove_expired(EXPIRED_PER_TURN)
@@ -111,7 +114,7 @@ impl Store {
         }
     }
 
-    /// The number of keys. As in Redis, expired keys count until they are removed.
+    /// Returns the number of keys. As in Redis, expired keys count until they are removed.
     pub(super) fn len(&self, db: usize) -> usize {
         self.databases[db].len()
     }
@@ -121,7 +124,7 @@ impl Store {
         entries.filter(|(_, entry)| entry.is_alive(self.now))
     }
 
-    /// One part of a scan; see [`Dict::scan`].
+    /// Returns a part of a scan; see [`Dict::scan`].
     pub(super) fn scan(&self, db: usize, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &KeyEntry)>) {
         let (next, mut found) = self.databases[db].scan(cursor, count);
         found.retain(|(_, entry)| entry.is_alive(self.now));
@@ -146,7 +149,7 @@ impl Store {
         self.changed(db, name);
     }
 
-    /// Changes a value in place, and removes its key if it is empty afterwards. The caller must call
+    /// Changes a value in place. If the value is empty afterwards, removes its key. The caller must call
     /// [`Self::changed`].
     pub(super) fn edit<R>(
         &mut self,
@@ -172,7 +175,7 @@ impl Store {
         self.changed(db, name);
     }
 
-    /// Records when a key expires, in its entry and in the index.
+    /// Records a key's expiry time in its entry and in the index.
     fn schedule(&mut self, db: usize, name: &[u8], expires: Option<Moment>) {
         let Some((name, entry)) = self.databases[db].get_mut(name) else {
             return;
@@ -207,7 +210,7 @@ impl Store {
         }
     }
 
-    /// Records a change of a key, for WATCH and for saving.
+    /// Records that a key has changed, for WATCH and for saving.
     pub(super) fn changed(&mut self, db: usize, name: &[u8]) {
         self.changes += 1;
         if self.watched.is_empty() {
@@ -220,12 +223,12 @@ impl Store {
 
     /// Sets `flag` at the next change of the key.
     pub(super) fn watch(&mut self, key: WatchedKey, flag: &ChangeFlag) {
-        // Otherwise the removal of a key that has expired already would count as a change.
+        // Otherwise, removing a key that has already expired would count as a change.
         self.remove_if_expired(key.0, &key.1);
         self.watched.entry(key).or_default().push(Rc::clone(flag));
     }
 
-    /// Undoes a [`Store::watch`].
+    /// Reverses [`Store::watch`].
     pub(super) fn unwatch(&mut self, key: &WatchedKey, flag: &ChangeFlag) {
         if let Some(flags) = self.watched.get_mut(key) {
             flags.retain(|known| !Rc::ptr_eq(known, flag));
@@ -241,7 +244,7 @@ impl Store {
         Some(entry)
     }
 
-    /// Subtracts the memory of a removed entry, and removes it from the index of expiry times.
+    /// Subtracts the memory of a removed entry, and removes its expiry time from the index.
     fn forget(&mut self, db: usize, name: &[u8], entry: &KeyEntry) {
         let mut freed = cost(name, &entry.value);
         if let Some(moment) = entry.expires {
@@ -258,7 +261,7 @@ impl KeyEntry {
     }
 }
 
-/// The memory that a key without an expiry time takes.
+/// Returns the memory of a key without an expiry time.
 fn cost(name: &[u8], value: &Value) -> usize {
     KEY_COST + allocated(COUNTS + name.len()) + value.bytes()
 }

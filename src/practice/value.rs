@@ -1,5 +1,5 @@
-//! The values of keys, with those effects of Redis 7.0's encodings that learners can see: small hashes keep the order
-//! of their fields (HGETALL), and sets of integers are sorted (SMEMBERS).
+//! The values of keys. They imitate those effects of Redis 7.0's encodings that learners can see: small
+//! hashes keep the order of their fields (HGETALL), and sets of integers are sorted (SMEMBERS).
 
 use std::rc::Rc;
 
@@ -8,20 +8,21 @@ use super::packed::Packed;
 use super::request::integer;
 use crate::random;
 
-/// `hash-max-listpack-entries`
+/// The default of `hash-max-listpack-entries`.
 const LISTPACK_ENTRIES: usize = 128;
-/// `hash-max-listpack-value`, in bytes
+/// The default of `hash-max-listpack-value`, in bytes.
 const LISTPACK_VALUE: usize = 64;
-/// `set-max-intset-entries`
+/// The default of `set-max-intset-entries`.
 const INTSET_ENTRIES: usize = 512;
-/// The longest string that Redis allocates together with its header.
+/// The length of the longest string that Redis allocates together with its header.
 const EMBEDDED: usize = 44;
-/// The memory that an element needs in addition to its name and value: the entry, its hash and its place in the table.
+/// The memory of an element in addition to its name and value: the entry, its hash, and its slot in the
+/// table.
 const ELEMENT_COST: usize = size_of::<(Rc<[u8]>, Box<[u8]>)>() + 24;
-/// The memory of a hash table without elements: its header, the smallest index, and room for three elements.
+/// The memory of an empty hash table: its header, the smallest index, and room for three elements.
 const TABLE_COST: usize = size_of::<Table>() + 208;
 
-/// The memory that glibc allocates for a value of this size.
+/// Returns how much memory glibc allocates for a value of this size.
 pub(super) fn allocated(bytes: usize) -> usize {
     if bytes == 0 {
         0
@@ -34,7 +35,7 @@ pub(super) fn allocated(bytes: usize) -> usize {
 pub(super) enum Value {
     Text(Vec<u8>),
     Hash(Collection),
-    /// A set. The values in its collection are empty.
+    /// A set, stored as a collection in which all values are empty.
     Set(Collection),
 }
 
@@ -47,7 +48,7 @@ impl Value {
         Self::Set(Collection::empty(true))
     }
 
-    /// The reply to TYPE.
+    /// Returns the reply to TYPE.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) => "string",
@@ -56,7 +57,7 @@ impl Value {
         }
     }
 
-    /// The reply to OBJECT ENCODING.
+    /// Returns the reply to OBJECT ENCODING.
     pub(super) fn encoding(&self) -> &'static str {
         match self {
             Self::Text(text) if integer(text).is_some() => "int",
@@ -68,7 +69,7 @@ impl Value {
         }
     }
 
-    /// The memory that it takes.
+    /// Returns the memory of the value in bytes.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Text(text) => allocated(text.capacity()),
@@ -85,10 +86,10 @@ impl Value {
     }
 }
 
-/// An element's name and value.
+/// The name and value of an element.
 pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
 
-/// The elements of a hash or a set, in one of two encodings. Redis never returns to the first one.
+/// The elements of a hash or a set, in one of two encodings. As in Redis, a table never becomes packed again.
 #[derive(Clone, Debug)]
 pub(super) struct Collection {
     elements: Elements,
@@ -97,7 +98,7 @@ pub(super) struct Collection {
 
 #[derive(Clone, Debug)]
 enum Elements {
-    /// The encodings `listpack` and `intset`.
+    /// The encoding `listpack` or `intset`.
     Packed(Packed),
     /// The encoding `hashtable`.
     Table(Box<Table>),
@@ -124,7 +125,7 @@ impl Collection {
         }
     }
 
-    /// The memory that it takes, in bytes.
+    /// Returns the memory of the collection in bytes.
     fn bytes(&self) -> usize {
         match &self.elements {
             Elements::Packed(packed) => allocated(packed.capacity()),
@@ -143,9 +144,9 @@ impl Collection {
         }
     }
 
-    /// Sets fields of a hash; returns how many are new.
+    /// Sets fields of a hash. Returns the number of new fields.
     pub(super) fn set_fields(&mut self, fields: &[Pair<'_>]) -> usize {
-        // Redis looks at all of them before it sets any.
+        // Redis checks the lengths of all fields before it sets any.
         if fields
             .iter()
             .any(|(name, value)| name.len().max(value.len()) > LISTPACK_VALUE)
@@ -181,7 +182,7 @@ impl Collection {
         }
     }
 
-    /// Changes to the encoding `hashtable`.
+    /// Changes the encoding to `hashtable`.
     fn unpack(&mut self) {
         if self.is_packed() {
             let mut table = Box::<Table>::default();
@@ -200,7 +201,8 @@ impl Collection {
         }
     }
 
-    /// All elements in order of insertion, but the members of a packed set in ascending order.
+    /// Returns all elements in order of insertion. The members of a packed set are in ascending order
+    /// instead.
     pub(super) fn pairs(&self) -> Vec<Pair<'_>> {
         match &self.elements {
             Elements::Packed(packed) => {
@@ -214,7 +216,7 @@ impl Collection {
         }
     }
 
-    /// One part of a scan; a packed collection is returned whole.
+    /// Returns a part of a scan. A packed collection is returned as a whole.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Pair<'_>>) {
         match &self.elements {
             Elements::Packed(_) => (0, self.pairs()),
@@ -228,7 +230,7 @@ impl Collection {
         }
     }
 
-    /// A random element, each with the same probability.
+    /// Returns a random element. All elements have the same probability.
     pub(super) fn random_pair(&self) -> Option<Pair<'_>> {
         match &self.elements {
             Elements::Packed(packed) => packed.iter().nth(random::below(packed.len())),
@@ -259,7 +261,7 @@ impl Table {
     }
 }
 
-/// The memory of an element with an empty value.
+/// Returns the memory of an element with an empty value.
 fn element_cost(name: &[u8]) -> usize {
     ELEMENT_COST + allocated(2 * size_of::<usize>() + name.len())
 }

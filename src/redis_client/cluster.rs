@@ -1,7 +1,7 @@
-//! A cluster as one connection: sends each request to the node that serves its key.
+//! Uses a cluster like a single connection: sends each request to the node that serves its key.
 //!
-//! No command is executed twice. A request is sent again only if it was not sent at all, or if all its replies say that
-//! the node did not execute it (MOVED, ASK).
+//! No command is executed twice. A request is repeated only if it was not sent at all, or if all its replies
+//! show that the node did not execute it (MOVED, ASK).
 
 use std::collections::HashMap;
 use std::io;
@@ -26,19 +26,20 @@ use crate::ping::observation::{DialResult, SLOTS};
 use crate::ping::rungs::{dns, tcp, tls};
 use crate::redis_url::{Address, Target, Trust, host_and_port};
 
-/// Time limit for connecting to a node, and for it to report the map of slots.
+/// Time limit for connecting to a node and getting the slot map from it.
 const CONNECT_WITHIN: Duration = Duration::from_millis(1900);
-/// How long a request waits for the connection to a node before it checks whether the slot has moved.
+/// How long a request waits for the connection to a node. After that, it checks whether the slot has moved.
 const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
-/// Time limit for a reply. A visitor's request waits a little longer.
+/// Time limit for a reply from a node. The request of a visitor has a slightly longer limit.
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
-/// Time limit for a request with all connections and redirections.
+/// Time limit for a request, including all connection attempts and redirections.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
-/// How long to wait for a newer map, if one node has reported a map in which the failed node still serves the slot.
+/// How long to wait for a newer slot map after a node has reported one in which the failed node still serves
+/// the slot.
 const NEWER_MAP_WITHIN: Duration = Duration::from_millis(200);
-/// The maximum number of redirections of a request.
+/// The maximum number of redirections for one request.
 const MOST_REDIRECTIONS: usize = 5;
-/// The maximum number of nodes that are asked for the map at the same time.
+/// The maximum number of nodes that are asked for the slot map at the same time.
 const MOST_ASKED: usize = 16;
 
 /// All connections to a cluster.
@@ -49,9 +50,9 @@ struct Nodes {
     target: Target,
     trust: Trust,
     state: Mutex<State>,
-    /// When the last reading of the map began. Locked while it is being read.
+    /// When the slot map was last requested. The mutex is locked while the map is being read.
     map_read: tokio::sync::Mutex<Instant>,
-    /// Whether no node reported the map.
+    /// Whether no node could report the slot map.
     is_lost: AtomicBool,
 }
 
@@ -62,7 +63,7 @@ struct State {
 
 /// The address of a node.
 type Node = Arc<(String, u16)>;
-/// The connection to a node, or the attempt to open one.
+/// The connection to a node, or an attempt to open it.
 type Link = Shared<BoxFuture<'static, RedisResult<SingleConnection>>>;
 
 /// Which node serves which slot.
@@ -73,24 +74,24 @@ struct SlotMap {
     nodes: Vec<Node>,
 }
 
-/// One command, or several commands for the same key.
+/// A command, or several commands for the same key.
 #[derive(Clone)]
 pub(super) enum Request {
     One(Cmd),
-    /// The pipeline, and the replies to return: the first one, and their number.
+    /// The pipeline, the index of the first reply to return, and the number of replies to return.
     Several(Pipeline, usize, usize),
 }
 
 /// How a node refused a request without executing it.
 enum Redirection {
-    /// The slot is at another node from now on.
+    /// From now on, this node serves the slot.
     Moved(Node),
-    /// The key is already at another node, to which its slot is being moved.
+    /// The slot is being moved to this node, which already has the key.
     Ask(Node),
 }
 
 impl Cluster {
-    /// Joins the cluster of the node at `stream`, which is logged in.
+    /// Joins a cluster. `stream` is connected to one of its nodes and already logged in.
     pub(super) async fn join(target: &Target, trust: &Trust, stream: Stream) -> RedisResult<Self> {
         let Address::Tcp { host, port } = &target.address else {
             return Err(failed("a cluster cannot be used through a unix socket"));
@@ -99,7 +100,7 @@ impl Cluster {
         let single = share(stream).await?;
         let map = SlotMap::ask(&single, &seed, &seed).await?;
         let link = async { Ok(single) }.boxed().shared();
-        // A link is considered open once its result is available.
+        // A link counts as open when its result is available.
         let _ = link.clone().await;
         Ok(Self(Arc::new(Nodes {
             target: target.clone(),
@@ -113,8 +114,8 @@ impl Cluster {
         })))
     }
 
-    /// Runs a request to its end, even if the caller stops waiting: otherwise, no one would notice a node that does not
-    /// reply.
+    /// Runs a request to its end, even if the caller stops waiting. Otherwise, a node that does not reply
+    /// would never be noticed.
     pub(super) async fn run(&self, request: Request, slot: Option<u16>) -> RedisResult<Vec<Value>> {
         let cluster = self.clone();
         let slot = slot.or_else(|| request.slot());
@@ -128,13 +129,13 @@ impl Cluster {
         self.0.is_lost.load(Ordering::Relaxed)
     }
 
-    /// Tries the known nodes again. Returns whether one of them knows the cluster.
+    /// Tries again to reach the known nodes. Returns whether one of them has reported the slot map.
     pub(super) async fn recover(&self) -> bool {
         self.read_map(Instant::now(), None).await;
         !self.is_lost()
     }
 
-    /// Returns the primaries, and `None` if there are slots without one.
+    /// Returns the primaries. If some slots have no primary, the list also contains `None`.
     pub(super) fn primaries(&self) -> Vec<Option<String>> {
         let state = self.state();
         let mut primaries: Vec<_> = state
@@ -197,7 +198,7 @@ impl Cluster {
                 (None, Some(node)) => (node, false),
                 (None, None) => {
                     self.read_map(began, None).await;
-                    // Any node knows whether the slot is served.
+                    // Any node can tell whether the slot is served.
                     let state = self.state();
                     let node = state.map.primary(slot);
                     (node.unwrap_or_else(|| state.map.nodes[0].clone()), false)
@@ -206,12 +207,12 @@ impl Cluster {
             let mut single = match deadline.within(WAIT_FOR_NODE).bound(self.link(&node)).await {
                 Ok(Ok(single)) => single,
                 failure => {
-                    // Nothing was sent, so the request can be sent to another node.
+                    // Nothing has been sent, so the request can be sent to another node.
                     let _ = deadline.bound(self.read_map(began, Some((slot, &node)))).await;
                     if self.state().map.primary(slot).is_some_and(|new| new != node) {
                         continue;
                     }
-                    // The node may be far away.
+                    // The node may simply be far away.
                     match failure {
                         Ok(Err(error)) => return Err(error),
                         _ => deadline
@@ -246,7 +247,7 @@ impl Cluster {
                         if reply.starts_with("CLUSTERDOWN") {
                             self.read_map_later(began);
                         }
-                        // For example, the login or its permissions have changed.
+                        // For example, the password or the user's permissions have changed.
                         if ErrorReply::of(&reply).is_some_and(|known| known.reconnect) {
                             self.unlink(&node, &single);
                         }
@@ -278,7 +279,8 @@ impl Cluster {
                 Some(link) => link.clone(),
                 None => {
                     let (nodes, node_address) = (Arc::clone(&self.0), node.clone());
-                    // In a task, because several requests wait for it.
+                    // The connection is opened in a separate task, because several requests may be waiting
+                    // for it.
                     let task = tokio::spawn(async move { nodes.connect(&node_address).await });
                     let opened = async move {
                         task.await
@@ -307,8 +309,9 @@ impl Cluster {
         tokio::spawn(async move { cluster.read_map(since, None).await });
     }
 
-    /// Reads the map of slots from the first node that reports it, unless that was done since `since`. Skips a map in
-    /// which a slot is still served by a node that cannot be reached, if another node reports a newer one.
+    /// Reads the slot map from the first node that reports it, unless another request has done this since
+    /// `since`. If a node cannot be reached, a map in which this node still serves the slot is used only if
+    /// no other node reports a newer map.
     async fn read_map(&self, since: Instant, unreachable: Option<(u16, &Node)>) {
         let mut read = self.0.map_read.lock().await;
         if *read > since {
@@ -389,7 +392,7 @@ pub(crate) async fn open_stream(target: &Target, trust: &Trust, node: &(String, 
 }
 
 impl SlotMap {
-    /// Asks a node for the map.
+    /// Asks a node for the slot map.
     async fn ask(single: &SingleConnection, node: &Node, seed: &Node) -> RedisResult<Self> {
         let reply = single
             .clone()
@@ -398,8 +401,8 @@ impl SlotMap {
         Self::parse(&reply.extract_error()?, &node.0, seed)
     }
 
-    /// Parses the reply of a node at `host` to CLUSTER SLOTS
-    /// (<https://redis.io/docs/latest/commands/cluster-slots/>).
+    /// Parses a node's reply to CLUSTER SLOTS (<https://redis.io/docs/latest/commands/cluster-slots/>).
+    /// `host` is the host name of that node.
     fn parse(reply: &Value, host: &str, seed: &Node) -> RedisResult<Self> {
         let invalid = || RedisError::from((ErrorKind::Parse, "the reply to CLUSTER SLOTS is invalid"));
         let Value::Array(ranges) = reply else {
@@ -427,8 +430,8 @@ impl SlotMap {
         Ok(map)
     }
 
-    /// Parses the address of a node, and adds it to the known ones. An empty or unknown host means the host of the node
-    /// that was asked.
+    /// Parses the address of a node, and adds it to the known nodes. If the host is empty or unknown, it is
+    /// the same as that of the node that was asked.
     fn announced(&mut self, node: &Value, asked: &str) -> Option<Node> {
         let Value::Array(parts) = node else {
             return None;
@@ -467,7 +470,8 @@ impl SlotMap {
 }
 
 impl Request {
-    /// Returns the slot of the first key. For a command whose key is another argument, the node redirects.
+    /// Returns the slot of the first argument. If a command's key is another argument, the node redirects the
+    /// request.
     fn slot(&self) -> Option<u16> {
         let first = match self {
             Self::One(command) => Some(command),
@@ -485,8 +489,8 @@ impl Request {
             Self::Several(pipeline, first, count) if !is_asking => {
                 single.req_packed_commands(pipeline, *first, *count).await
             }
-            // ASKING applies to the next command, or to the transaction that begins with it. No other request may come in
-            // between.
+            // ASKING applies to the next command, or to the transaction that this command begins. No other
+            // request may be sent between them.
             Self::One(command) => {
                 let mut asking = pipe();
                 asking.cmd("ASKING").add_command(command.clone());
@@ -515,13 +519,14 @@ impl Request {
     }
 }
 
-/// Returns where a node redirects a request. `None` if any part of it may have been executed.
+/// Returns the node to which a request is redirected, or `None` if any part of the request may have been
+/// executed.
 fn redirection(replies: &RedisResult<Vec<Value>>, asked: &Node) -> Option<Redirection> {
     let mut found = None;
     for reply in error_replies(replies) {
         let mut words = reply.split(' ');
         let (code, _slot, address) = (words.next()?, words.next(), words.next());
-        // The reply to EXEC, if the reply to another command of the transaction says why.
+        // This is the reply to EXEC. The reply to an earlier command of the transaction contains the reason.
         if code == "EXECABORT" {
             continue;
         }
@@ -560,7 +565,7 @@ fn error_replies(replies: &RedisResult<Vec<Value>>) -> impl Iterator<Item = Stri
     texts.into_iter()
 }
 
-/// Returns the slot of a key: of the part in braces, if there is one
+/// Returns the slot of a key. If a part of the key is in braces, only that part counts
 /// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
 pub(super) fn slot_of(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
@@ -607,7 +612,7 @@ mod tests {
 
     #[test]
     fn keys_with_the_same_tag_are_in_the_same_slot() {
-        // From the specification.
+        // This example is from the specification.
         assert_eq!(slot_of(b"123456789"), 0x31c3 % SLOTS);
         assert_eq!(slot_of(b"{user1000}.following"), slot_of(b"user1000"));
         assert_ne!(slot_of(b"foo{}{bar}"), slot_of(b"bar"));

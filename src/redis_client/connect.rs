@@ -1,4 +1,5 @@
-//! Connects to a Redis server or cluster: runs the checks of `ping`, then uses the connection type of the `redis` crate.
+//! Connects to a Redis server or cluster: runs the checks of `ping`, then passes the connection to the
+//! `redis` crate.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,19 +26,19 @@ use crate::session::Clock;
 
 /// Time limit for the server to report its time.
 const TIME_WITHIN: Duration = Duration::from_millis(300);
-/// Age after which the server's time is read again.
+/// How old the server's reported time may be before it is requested again.
 const TIME_EVERY: Duration = Duration::from_secs(60);
 
-/// A connection that requests share. All clones use the same connection.
+/// A connection that several requests can use at the same time. All clones use the same connection.
 #[derive(Clone)]
 pub struct RedisConnection {
     kind: SingleOrCluster,
-    /// The target and what the checks observed.
+    /// The target, and what the checks have observed there.
     checked: Arc<(Target, Observations)>,
     clock: Arc<Mutex<ReadClock>>,
 }
 
-/// The server's clock, and when it was read.
+/// The server's clock, and when the server was last asked for its time.
 struct ReadClock {
     clock: Clock,
     read: Instant,
@@ -54,28 +55,28 @@ enum SingleOrCluster {
 pub(super) struct SingleConnection {
     connection: MultiplexedConnection,
     driver: Arc<Driver>,
-    /// Why the server refuses MULTI, if it does; empty until the first transaction.
+    /// The error if the server rejects MULTI. Empty until the first transaction.
     multi_refused: Arc<OnceCell<Option<RedisError>>>,
 }
 
 impl SingleConnection {
-    /// Whether the connection has ended, so that no command can be sent any more.
+    /// Whether the connection is closed, so that no more commands can be sent.
     pub(super) fn is_closed(&self) -> bool {
         self.driver.0.is_finished()
     }
 
-    /// Whether both are clones of one connection.
+    /// Whether this and `other` are clones of the same connection.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.driver, &other.driver)
     }
 
-    /// Whether the server offers MULTI, as far as [`Self::check_multi`] has found out.
+    /// Whether the server supports MULTI, as far as [`Self::check_multi`] has determined.
     fn offers_multi(&self) -> bool {
         matches!(self.multi_refused.get(), Some(None))
     }
 
-    /// Checks once whether the server offers MULTI. A server without it would execute the commands of a transaction one
-    /// by one, and a key could remain without a TTL.
+    /// Checks once whether the server supports MULTI. A server without it would run the commands of a
+    /// transaction individually, and a key might be left without a TTL.
     async fn check_multi(&self) -> RedisResult<()> {
         let check = async {
             let mut transaction = redis::pipe();
@@ -127,8 +128,8 @@ impl ConnectionLike for SingleConnection {
     }
 }
 
-/// The task that reads and writes. It ends when the connection ends, and the crate does not report this in any other
-/// way.
+/// The task that reads from and writes to the connection. It ends when the connection is closed. The crate
+/// does not report this in any other way.
 struct Driver(JoinHandle<()>);
 
 impl Drop for Driver {
@@ -137,19 +138,19 @@ impl Drop for Driver {
     }
 }
 
-/// The reason why there is no connection, as found by the checks of `ping`.
+/// Why there is no connection, as determined by the checks of `ping`.
 #[derive(Debug)]
 pub struct Unreachable {
     /// The target that was tried.
     pub target: Target,
-    /// Observations of the checks.
+    /// What the checks have observed.
     pub seen: Observations,
     /// The cause, with evidence and fixes.
     pub verdict: Verdict,
 }
 
-/// Runs the checks of `ping`, and keeps the stream on which Redis answered. If it belongs to a cluster node, connects
-/// to the whole cluster.
+/// Runs the checks of `ping`, and continues to use the connection on which Redis replied. If the server is a
+/// cluster node, connects to the whole cluster.
 ///
 /// # Errors
 /// Returns [`Unreachable`] with the verdict of the checks.
@@ -176,7 +177,7 @@ pub async fn open(
             .bound(Cluster::join(target, trust, probe.into_stream()))
             .await
         {
-            // The first command would fail.
+            // The cluster is unusable: its first command would fail.
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "none of the nodes it announces can be reached".into()
             }
@@ -204,7 +205,7 @@ pub async fn open(
     }
 }
 
-/// Like [`open`], and reads the server's clock.
+/// Like [`open`], but also reads the server's clock.
 ///
 /// # Errors
 /// Returns [`Unreachable`] with the verdict of the checks.
@@ -215,16 +216,17 @@ pub(crate) async fn open_with_clock(
 ) -> Result<RedisConnection, Box<Unreachable>> {
     let mut connection = open(target, trust, deadline).await?;
     connection.read_clock().await;
-    // Some proxies end a connection at a command that they do not support.
+    // Some proxies close the connection when they receive a command that they do not support.
     match connection.is_closed() {
         true => open(target, trust, deadline).await,
         false => Ok(connection),
     }
 }
 
-/// Creates a connection that requests can share from a stream that is already logged in.
+/// Turns a stream that is already logged in into a connection that several requests can use.
 pub(super) async fn share(stream: Stream) -> RedisResult<SingleConnection> {
-    // The stream is already logged in, so the crate must not send anything. Each request has its own deadline.
+    // The stream is already logged in, so the crate must not send anything by itself. Each request has its
+    // own deadline.
     let info = RedisConnectionInfo::default().set_skip_set_lib_name();
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
     let (replies, commands) = tokio::io::split(stream);
@@ -251,8 +253,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the server's clock: before [`Self::read_clock`], the local one. It is read again once a minute, at the same
-    /// time as other commands.
+    /// Returns the server's clock, or the local clock before the first [`Self::read_clock`]. Once a minute,
+    /// the server's time is requested again, together with other commands.
     pub fn clock(&self) -> Clock {
         let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if known.read.elapsed() >= TIME_EVERY {
@@ -263,9 +265,9 @@ impl RedisConnection {
         known.clock
     }
 
-    /// Asks the server for its time. Without a permission for TIME, the clock remains the local one.
+    /// Asks the server for its time. If the user has no permission for TIME, the local clock stays in use.
     pub async fn read_clock(&mut self) {
-        // All instances must ask the same node of a cluster.
+        // In a cluster, all instances must ask the same node.
         let time = redis::cmd("TIME");
         let reply = Deadline::after(TIME_WITHIN)
             .bound(self.reply_from(&time, b""))
@@ -283,13 +285,13 @@ impl RedisConnection {
         }
     }
 
-    /// Sends one command and returns its reply. An error reply is returned as a value, not as an error.
+    /// Sends one command, and returns its reply. An error reply is returned as a value, not as an error.
     pub(crate) async fn reply(&mut self, command: &Cmd) -> RedisResult<Value> {
         as_value(self.req_packed_command(command).await)
     }
 
-    /// Like [`Self::reply`], but sends the command to the cluster node that serves `key`, because MULTI and EXEC have
-    /// no key.
+    /// Like [`Self::reply`], but sends the command to the cluster node that serves `key`. This is needed for
+    /// commands without a key, such as MULTI and EXEC.
     pub(crate) async fn reply_from(&mut self, command: &Cmd, key: &[u8]) -> RedisResult<Value> {
         match &self.kind {
             SingleOrCluster::Single(_) => self.reply(command).await,
@@ -308,8 +310,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the primaries of a cluster, and `None` if there are slots without one. Returns nothing for a single
-    /// server.
+    /// Returns the primaries of a cluster. If some slots have no primary, the list also contains `None`. For
+    /// a single server, the list is empty.
     pub(crate) fn primaries(&self) -> Vec<Option<String>> {
         match &self.kind {
             SingleOrCluster::Single(_) => Vec::new(),
@@ -325,7 +327,7 @@ impl RedisConnection {
         }
     }
 
-    /// Tries again to reach the nodes of a cluster that are known. The one in the URL may be gone.
+    /// Tries again to reach the known nodes of a cluster. The node in the URL may no longer exist.
     pub(crate) async fn recover(&self) -> bool {
         match &self.kind {
             SingleOrCluster::Single(_) => false,
@@ -333,12 +335,12 @@ impl RedisConnection {
         }
     }
 
-    /// Whether both are clones of one connection.
+    /// Whether this and `other` are clones of the same connection.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.checked, &other.checked)
     }
 
-    /// What advice about this Redis server depends on.
+    /// Returns the context on which the advice about this Redis server depends.
     pub(crate) fn fix_context(&self) -> FixContext<'_> {
         let (target, seen) = &*self.checked;
         FixContext::of(target, seen)
@@ -349,7 +351,7 @@ impl RedisConnection {
         matches!(self.kind, SingleOrCluster::Cluster(_))
     }
 
-    /// Whether there is a connection to the node of `key`.
+    /// Whether there is a connection to the node that serves `key`.
     pub(crate) fn is_connected(&self, key: &[u8]) -> bool {
         match &self.kind {
             SingleOrCluster::Single(single) => !single.is_closed(),
@@ -357,7 +359,7 @@ impl RedisConnection {
         }
     }
 
-    /// Whether the connection has ended, so that no command can be sent any more.
+    /// Whether the connection is closed, so that no more commands can be sent.
     pub(crate) fn is_closed(&self) -> bool {
         match &self.kind {
             SingleOrCluster::Single(single) => single.is_closed(),

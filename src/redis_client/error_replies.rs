@@ -5,25 +5,25 @@
 
 use crate::ping::causes::Cause;
 
-/// An error reply that concerns Redis or the login, rather than the arguments of a command.
+/// An error reply that is about Redis or the login, rather than about the arguments of a command.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
     /// The first word of the reply, or a part of its text in lower case.
     marker: &'static str,
-    /// The cause that `ping` reports for this error reply. The suggested fixes are those of this cause.
+    /// The cause that `ping` reports for this error reply. It also determines the suggested fixes.
     pub cause: Cause,
     /// What the server refuses.
     pub scope: Scope,
-    /// Whether a new connection may succeed, because the host name may now lead to another server.
+    /// Whether a new connection may succeed, because the host name may now resolve to another server.
     pub reconnect: bool,
 }
 
-/// What an error reply refuses.
+/// What an error reply applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// This command, for this user or this key.
+    /// Only this command, for this user or this key.
     Command,
-    /// This login.
+    /// Only this login.
     Login,
     /// All commands, or all writes.
     Server,
@@ -33,7 +33,7 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("NOAUTH", Cause::AuthRequired, Scope::Login).reconnect(),
     row("WRONGPASS", Cause::AuthFailed, Scope::Login).reconnect(),
     row("NOPERM", Cause::AuthNoPermission, Scope::Command).reconnect(),
-    // Providers reply DENIED for other reasons.
+    // Providers also return DENIED for other reasons.
     row(
         "running in protected mode",
         Cause::ServerProtectedMode,
@@ -51,7 +51,8 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("MOVED", Cause::ClusterDown, Scope::Command),
     row("ASK", Cause::ClusterDown, Scope::Command),
     row("TRYAGAIN", Cause::ClusterDown, Scope::Command),
-    // A proxy without its backend: Envoy ("upstream failure", "no upstream host"), twemproxy (its errno), predixy, Codis.
+    // These are errors of proxies that cannot reach their backend: Envoy ("upstream failure", "no upstream
+    // host"), twemproxy (the name of its errno), predixy and Codis.
     row("upstream", Cause::ProxyNoBackend, Scope::Server),
     row("backend", Cause::ProxyNoBackend, Scope::Server),
     row("connection refused", Cause::ProxyNoBackend, Scope::Server),
@@ -67,12 +68,12 @@ const ERROR_REPLIES: &[ErrorReply] = &[
         Cause::AuthNotConfigured,
         Scope::Login,
     ),
-    // Before Redis 6.
+    // This is the text before Redis 6.
     row("no password is set", Cause::AuthNotConfigured, Scope::Login),
     row("invalid password", Cause::AuthFailed, Scope::Login).reconnect(),
     row("invalid username", Cause::AuthFailed, Scope::Login).reconnect(),
     row("authentication required", Cause::AuthRequired, Scope::Login).reconnect(),
-    // Before Redis 2.8.
+    // This is the text before Redis 2.8.
     row("err operation not permitted", Cause::AuthRequired, Scope::Login).reconnect(),
 ];
 
@@ -91,7 +92,7 @@ impl ErrorReply {
         self
     }
 
-    /// Finds the row for the text of an error reply, without the leading `-`.
+    /// Finds the row for an error reply. `text` is the reply without the leading `-`.
     pub(crate) fn of(text: &str) -> Option<&'static Self> {
         let code = text.split(' ').next().unwrap_or_default();
         let lower = text.to_lowercase();
@@ -99,7 +100,7 @@ impl ErrorReply {
         find(&|marker| code == marker).or_else(|| find(&|marker| lower.contains(marker)))
     }
 
-    /// What is wrong, in one sentence without a full stop.
+    /// Returns what is wrong, in one sentence without a full stop.
     pub(crate) fn summary(&self) -> &'static str {
         match self.marker {
             "MOVED" | "ASK" | "TRYAGAIN" => "the cluster is moving this key to another node",

@@ -1,4 +1,4 @@
-//! Describes why Redis could not run a command, with the causes of `sessiontut ping`.
+//! Describes why Redis could not run a command, using the causes of `sessiontut ping`.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::ping::Verdict;
 use crate::ping::causes::{Cause, Fix, FixContext};
 use crate::sanitize;
 
-/// The code of a fault for which `ping` has no cause.
+/// The code of a fault that does not correspond to a cause of `ping`.
 const UNEXPECTED: &str = "proto.unexpected";
 
-/// The reason why Redis could not run the commands of `serve` or a step command.
+/// Why Redis could not run the commands of `serve` or of a step command.
 #[derive(Clone, Debug)]
 pub struct RedisFault {
-    /// The code of the cause, as in `ping`; `proto.unexpected` if `ping` has no cause for it.
+    /// The code of the cause, as in `ping`, or `proto.unexpected` if `ping` has no such cause.
     pub code: &'static str,
     /// The exit status that `ping` would have.
     pub exit: Exit,
@@ -26,14 +26,15 @@ pub struct RedisFault {
     pub summary: String,
     /// Evidence, one fact per line.
     pub evidence: Vec<String>,
-    /// What to do, the most promising first.
+    /// What the user can do, in the order of how likely it is to help.
     pub fixes: Vec<Fix>,
-    /// Whether the next command needs a new connection, because this one is broken or its server cannot be used.
+    /// Whether the next command needs a new connection, because this one is broken or the server cannot be
+    /// used.
     pub reconnect: bool,
 }
 
 impl RedisFault {
-    /// Creates a fault for a reply that did not arrive before the timeout.
+    /// Returns the fault for a reply that did not arrive before the timeout.
     pub(crate) fn no_answer(after: Duration) -> Self {
         let summary = format!(
             "no reply from Redis within {} ms, so Redis is stopped, blocked or very slow",
@@ -42,13 +43,13 @@ impl RedisFault {
         Self::new(Cause::ServerSilent, summary, None, &FixContext::unknown())
     }
 
-    /// Creates a fault for a command that was interrupted because this program is shutting down.
+    /// Returns the fault for a command that was interrupted because this program is shutting down.
     pub(crate) fn interrupted() -> Self {
         let summary = "connecting to Redis was interrupted";
         Self::new(Cause::ServerSilent, summary, None, &FixContext::unknown())
     }
 
-    /// Creates a fault from the result of the checks of `ping`.
+    /// Returns the fault for a verdict of `ping`.
     pub(crate) fn of_verdict(verdict: &Verdict) -> Self {
         let Some(finding) = &verdict.finding else {
             return Self::interrupted();
@@ -63,7 +64,7 @@ impl RedisFault {
         }
     }
 
-    /// Creates a fault from an error. Its fixes depend on `context`.
+    /// Returns the fault for an error. Its fixes depend on `context`.
     pub(crate) fn of_error(error: &RedisError, context: &FixContext) -> Self {
         let replies = error_replies(error);
         if let Some(first) = replies.first() {
@@ -78,7 +79,7 @@ impl RedisFault {
                 Cause::ProtoNotRedis,
                 "the server does not speak the Redis protocol",
             ),
-            // For example, EXEC returned nil because the transaction was not executed.
+            // For example, EXEC returned nil, because the transaction was not executed.
             ErrorKind::UnexpectedReturnType => {
                 return Self::unexpected("Redis returned an unexpected reply", error.to_string());
             }
@@ -90,8 +91,8 @@ impl RedisFault {
         Self::new(cause, summary, Some(error.to_string()), context)
     }
 
-    /// Creates a fault from error replies. In a transaction, the reply to the refused command is more specific than
-    /// the error reply to EXEC.
+    /// Returns the fault for error replies. In a transaction, the error of the rejected command is more
+    /// specific than the error of EXEC.
     fn of_replies(first: &str, replies: &[String], context: &FixContext) -> Self {
         if first.starts_with(REPLY_TOO_LARGE) {
             let summary = "the session in Redis is larger than 1 MB, so it was not loaded";
@@ -126,7 +127,7 @@ impl RedisFault {
         }
     }
 
-    /// Creates a fault for a command that the server does not have.
+    /// Returns the fault for a command that the server does not support.
     fn unsupported(command: Option<&str>, evidence: String, context: &FixContext) -> Self {
         let command = command.unwrap_or("a command");
         let text = format!(
@@ -148,13 +149,13 @@ impl RedisFault {
         }
     }
 
-    /// The server does not have a command that a session needs.
+    /// Returns the fault for a missing command that sessions need.
     pub(crate) fn missing_command(name: &str, context: &FixContext) -> Self {
         let evidence = format!("COMMAND INFO does not list {name}");
         Self::unsupported(Some(name), evidence, context)
     }
 
-    /// Names the key, if its contents may be the reason.
+    /// Adds the key to the description, if the contents of the key may be the reason.
     pub(crate) fn about(mut self, key: &str) -> Self {
         if self.code == UNEXPECTED {
             self.evidence.push(format!("the key is {}", sanitize::line(key)));
@@ -168,7 +169,7 @@ impl RedisFault {
         self
     }
 
-    /// Creates a fault for an error that does not correspond to a cause of `ping`.
+    /// Returns the fault for an error that does not correspond to a cause of `ping`.
     fn unexpected(summary: &str, evidence: String) -> Self {
         Self {
             code: UNEXPECTED,
@@ -192,7 +193,7 @@ impl RedisFault {
     }
 }
 
-/// Returns what an error reply about a missing permission means.
+/// Describes which permission is missing according to an error reply.
 fn forbidden(reply: &str) -> String {
     match command_in(reply) {
         Some(command) => format!("the user is not allowed to run {command}, which sessions need"),
@@ -200,15 +201,16 @@ fn forbidden(reply: &str) -> String {
     }
 }
 
-/// Returns the name of the command that an error reply quotes, such as `unknown command 'MULTI'`.
+/// Returns the name of the command that an error reply quotes, as in `unknown command 'MULTI'`.
 fn command_in(reply: &str) -> Option<String> {
-    // Redis before 7 uses backticks.
+    // Redis versions before 7 use backticks.
     let name = reply.split(['\'', '`']).nth(1)?;
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic());
     is_name.then(|| name.to_ascii_uppercase())
 }
 
-/// Returns the texts of the error replies in an error. For a transaction, these are the replies to its commands.
+/// Returns the texts of all error replies in an error. For a transaction, these are the replies to its
+/// commands.
 fn error_replies(error: &RedisError) -> Vec<String> {
     let replies = error.clone().into_server_errors();
     replies

@@ -1,40 +1,41 @@
-//! Finds the end of a RESP reply, without recursion and without trusting announced lengths.
+//! Finds the end of a RESP reply, without recursion, and without relying on announced lengths.
 //!
-//! The parser of the `redis` crate has no limit for the length of a reply or for its nesting. Both are checked here, before
-//! the parser sees the bytes. Spec: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
+//! The parser of the `redis` crate limits neither the length nor the nesting of a reply. Both are therefore
+//! checked here, before the parser sees the bytes. Specification:
+//! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
-/// Limits for one reply.
+/// The limits for one reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The maximum length of the whole reply in bytes.
     pub bytes: usize,
-    /// The maximum nesting of arrays. The parser is recursive, so this must be below its own limit of 100.
+    /// The maximum nesting depth of arrays. It must be below 100, the limit of the recursive parser.
     pub depth: usize,
 }
 
 impl Limits {
-    /// For a server that is not trusted yet: 64 kB.
+    /// The limits for a server that is not trusted yet: 64 kB.
     pub const REPLY: Self = Self {
         bytes: 64 * 1024,
         depth: 16,
     };
-    /// For a server that accepted our login, and for a cluster's topology: 1 MB.
+    /// The limits for a server that has accepted the login, and for the topology of a cluster: 1 MB.
     pub const LARGE: Self = Self {
         bytes: 1024 * 1024,
         depth: 16,
     };
 }
 
-/// The reason why bytes are not an acceptable reply.
+/// Why some bytes are not an acceptable reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// The bytes are not RESP.
     #[error("not RESP at byte {0}")]
     NotResp(usize),
-    /// The reply is longer than the limit, or announces that it will be.
+    /// The reply is, or announces that it will be, longer than the limit.
     #[error("a reply longer than the limit")]
     TooLong,
-    /// Arrays are nested deeper than the limit.
+    /// The arrays are nested more deeply than the limit.
     #[error("a reply nested deeper than the limit")]
     TooDeep,
 }
@@ -42,18 +43,19 @@ pub enum Malformed {
 /// Returns the length in bytes of the first reply in `bytes`, or `None` if it is incomplete.
 ///
 /// # Errors
-/// Returns `Malformed` as soon as no further bytes could complete the reply within the limits.
+///
+/// Returns `Malformed` as soon as the reply can no longer be completed within the limits.
 pub fn measure(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed> {
     Measure::new(limits).length(bytes)
 }
 
-/// Measures a reply that arrives in pieces. Reads each byte only once.
+/// Measures a reply that arrives in pieces. Each byte is read only once.
 #[derive(Debug)]
 pub(super) struct Measure {
     limits: Limits,
-    /// The number of elements still to come, for each open level.
+    /// For each open level of nesting, the number of elements that have not arrived yet.
     open: Vec<u64>,
-    /// Where the next element starts.
+    /// The position at which the next element starts.
     at: usize,
 }
 
@@ -89,7 +91,7 @@ impl Measure {
             self.at = end;
             if let Then::Elements(count @ 1..) = header.then {
                 self.open.push(count);
-                // The shortest element takes three bytes, so more elements cannot fit into the limit.
+                // The shortest element has three bytes, so more elements than this would exceed the limit.
                 if count > (self.limits.bytes / 3) as u64 {
                     return Err(Malformed::TooLong);
                 }
@@ -113,7 +115,7 @@ impl Measure {
         }
     }
 
-    /// After an error, returns the number of bytes that were measured, and the rest that is still to come.
+    /// Returns, after an error, the number of bytes that have been measured, and what is left of the reply.
     pub(super) fn rest(&self) -> (usize, Rest) {
         let elements = self
             .open
@@ -123,16 +125,16 @@ impl Measure {
     }
 }
 
-/// The rest of a reply that is being discarded.
+/// The remaining part of a reply that is being discarded.
 #[derive(Debug)]
 pub(super) struct Rest {
     elements: u64,
-    /// The remaining bytes of a string that has begun, including its line end.
+    /// How many bytes are left of a string that has begun, including the line end.
     text: u64,
 }
 
 impl Rest {
-    /// Returns how many of `bytes` belong to the reply, and whether it ends there.
+    /// Returns how many of `bytes` belong to the reply, and whether the reply ends there.
     pub(super) fn skip(&mut self, bytes: &[u8]) -> Result<(usize, bool), Malformed> {
         let mut at = 0;
         loop {
@@ -160,21 +162,21 @@ impl Rest {
     }
 }
 
-/// Longest line of a reply that is being discarded, in bytes.
+/// The maximum length in bytes of a line in a reply that is being discarded.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// The line that an element starts with.
+/// The line with which an element starts.
 struct Header {
-    /// Where the line ends.
+    /// The position at which the line ends.
     end: usize,
     then: Then,
 }
 
-/// The content that follows a header.
+/// What follows a header.
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,
-    /// A string with this many bytes, and a line end.
+    /// A string of this many bytes, and a line end.
     Text(u64),
     Elements(u64),
 }
@@ -196,7 +198,7 @@ fn header_at(bytes: &[u8], at: usize) -> Result<Option<Header>, Malformed> {
         return Ok(None);
     }
     let number = || number(line, at);
-    // A negative length means null in RESP2.
+    // In RESP2, a negative length means null.
     let count = || number().map(|number| u64::try_from(number).unwrap_or(0));
     let then = match kind {
         b'$' | b'!' | b'=' => match u64::try_from(number()?) {
@@ -205,7 +207,7 @@ fn header_at(bytes: &[u8], at: usize) -> Result<Option<Header>, Malformed> {
         },
         b'*' | b'~' | b'>' => Then::Elements(count()?),
         b'%' => Then::Elements(count()?.saturating_mul(2)),
-        // An attribute is followed by the reply that it describes.
+        // An attribute is followed by the reply to which it belongs.
         b'|' => Then::Elements(count()?.saturating_mul(2).saturating_add(1)),
         b':' => number().map(|_| Then::Nothing)?,
         _ => Then::Nothing,
@@ -214,7 +216,8 @@ fn header_at(bytes: &[u8], at: usize) -> Result<Option<Header>, Malformed> {
     Ok(Some(Header { end, then }))
 }
 
-/// Whether these bytes can begin a header line of this kind. Other protocols may start with the same byte.
+/// Whether these bytes can be the start of a header of this kind. In other protocols, the first byte may be
+/// the same.
 fn may_begin(kind: u8, part: &[u8]) -> bool {
     match kind {
         b'+' | b'-' => !part.contains(&0),
@@ -223,7 +226,7 @@ fn may_begin(kind: u8, part: &[u8]) -> bool {
     }
 }
 
-/// Returns the end of a string with this length, or `None` if it is incomplete.
+/// Returns the position after a string of this length, or `None` if the string is incomplete.
 fn text_end(bytes: &[u8], start: usize, length: usize) -> Result<Option<usize>, Malformed> {
     let tail = start + length;
     match bytes.get(tail..tail + 2) {
@@ -238,7 +241,7 @@ fn number(line: &[u8], at: usize) -> Result<i64, Malformed> {
     text.parse().map_err(|_| Malformed::NotResp(at))
 }
 
-/// Reads any bytes as replies, one after the other: for [`crate::untrusted`].
+/// Reads arbitrary bytes as consecutive replies. Used by [`crate::untrusted`].
 pub(crate) fn read_replies(mut bytes: &[u8]) {
     while let Ok(Some(length @ 1..)) = measure(bytes, Limits::REPLY) {
         if let Ok(value) = redis::parse_redis_value(&bytes[..length]) {
@@ -294,7 +297,7 @@ mod tests {
         );
         assert_eq!(measure(b"$3\r\nfooXX", Limits::REPLY), Err(Malformed::NotResp(7)));
         assert_eq!(measure(b"*x\r\n", Limits::REPLY), Err(Malformed::NotResp(0)));
-        // The greeting of a MySQL server. Its first byte is its length: 95, 36 or 43.
+        // This is the greeting of a MySQL server. Its first byte is its length: 95, 36 or 43.
         for length in [b'_', b'$', b'+'] {
             let greeting = [length, 0, 0, 0, 10, b'8', b'.', b'0'];
             assert_eq!(measure(&greeting, Limits::REPLY), Err(Malformed::NotResp(0)));

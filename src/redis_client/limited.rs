@@ -1,4 +1,4 @@
-//! Limits the memory that a reply may use on a connection that requests share.
+//! Limits the memory that a reply may use on a connection that several requests share.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,25 +9,25 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::framing::{Limits, Malformed, Measure, Rest};
 
-/// The number of bytes to read from the stream at a time.
+/// How many bytes are read from the stream at a time.
 const READ_CHUNK: usize = 16 * 1024;
 
-/// The code of the error reply that replaces a reply over the limit.
+/// The code of the error reply that replaces a reply that exceeds the limit.
 pub(crate) const REPLY_TOO_LARGE: &str = "REPLYTOOLARGE";
 
-/// The reading half of a stream, which passes on whole replies within the limits.
+/// The reading half of a stream, which passes on complete replies that are within the limits.
 ///
-/// A larger reply is discarded as it arrives, and an error reply takes its place. So only the request that caused it
-/// fails, and others can still use the connection.
+/// A larger reply is discarded as it arrives, and an error reply is passed on instead. Only the request that
+/// caused this reply fails, and other requests can still use the connection.
 #[derive(Debug)]
 pub(super) struct LimitedReplies<S> {
     stream: S,
     limits: Limits,
-    /// Received bytes that have not been passed on yet.
+    /// Bytes that have been received but not passed on yet.
     held: Vec<u8>,
-    /// How many bytes of `held` are complete replies.
+    /// How many bytes at the start of `held` form complete replies.
     complete: usize,
-    /// The reply that follows them.
+    /// The incomplete reply that follows them.
     reply: ReplyInProgress,
 }
 
@@ -48,7 +48,7 @@ impl<S> LimitedReplies<S> {
         }
     }
 
-    /// Finds the complete replies in the received bytes.
+    /// Finds the complete replies among the bytes that have been received.
     fn advance(&mut self) -> Result<(), Malformed> {
         while self.complete < self.held.len() {
             let received = &self.held[self.complete..];
@@ -83,7 +83,7 @@ impl<S> LimitedReplies<S> {
         Ok(())
     }
 
-    /// Passes on as many bytes of the complete replies as there is room for.
+    /// Passes on as many bytes of the complete replies as fit in `room`.
     fn pass_on(&mut self, room: &mut ReadBuf<'_>) {
         let count = self.complete.min(room.remaining());
         room.put_slice(&self.held[..count]);

@@ -1,6 +1,6 @@
-//! The connection that `ping` uses for its checks: it sends a command, and reads the reply within limits.
+//! The connection that the checks of `ping` use. It sends commands, and reads the replies within limits.
 //!
-//! Received bytes are evidence even if they are not a reply, so they are still available after an error.
+//! Bytes that are not a valid reply are evidence, too, so they remain available after an error.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use super::framing::{Limits, Malformed, measure};
 use crate::deadline::{Deadline, Elapsed};
 use crate::secret::Secret;
 
-/// AUTH: without a user, with the password as its only argument.
+/// Returns the AUTH command. If there is no user, the password is its only argument.
 pub(crate) fn auth_command(user: Option<&str>, password: &Secret) -> Cmd {
     let mut command = cmd("AUTH");
     command.arg(user).arg(password.reveal());
@@ -25,19 +25,19 @@ pub struct ProbeConnection<S> {
     received: Vec<u8>,
 }
 
-/// The reason why no reply was read. [`ProbeConnection::received`] still returns the bytes that have arrived.
+/// Why no reply was read. [`ProbeConnection::received`] still returns the bytes that have arrived.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The deadline passed.
+    /// The reply did not arrive before the deadline.
     #[error("no complete reply before the timeout")]
     TimedOut,
-    /// The peer closed the connection before a reply was complete.
+    /// The peer closed the connection before the reply was complete.
     #[error("the server closed the connection")]
     Closed,
-    /// The received bytes are not RESP, or are over the limits.
+    /// The received bytes are not RESP, or exceed the limits.
     #[error("the response is not a Redis reply: {0}")]
     Malformed(#[from] Malformed),
-    /// The connection broke.
+    /// Reading or writing failed.
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
 }
@@ -57,7 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
         }
     }
 
-    /// Sends `commands` in one write and returns their replies, in order.
+    /// Sends `commands` in one write, and returns their replies in order.
     ///
     /// # Errors
     /// Returns [`ReadError`] if a complete reply within the limits does not arrive before the deadline. An error
@@ -106,12 +106,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
         }
     }
 
-    /// Returns the bytes that arrived after the last complete reply. After an error, they are the evidence.
+    /// Returns the bytes that arrived after the last complete reply. After an error, these bytes are
+    /// evidence.
     pub fn received(&self) -> &[u8] {
         &self.received
     }
 
-    /// Returns the stream. Received bytes that have not been consumed are lost.
+    /// Returns the stream. Received bytes that have not been read as a reply are lost.
     pub fn into_stream(self) -> S {
         self.stream
     }
@@ -122,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     }
 }
 
-/// The number of bytes to make room for before each read.
+/// How many bytes to make room for before each read.
 const READ_CHUNK: usize = 4096;
 
 #[cfg(test)]

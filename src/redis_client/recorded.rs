@@ -1,4 +1,4 @@
-//! Records the round trips to Redis: the commands, the replies, and how long they took.
+//! Records the round trips to Redis: the commands, the replies, and their times.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -8,25 +8,25 @@ use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use super::show::{clipped, write_command, write_reply};
 
-/// The maximum number of bytes of a command or a reply to keep, because fields that other programs wrote may have any
-/// size.
+/// The maximum number of bytes of a command or a reply that are kept. The limit is needed because other
+/// programs may write fields of any size.
 const MOST_BYTES: usize = 1000;
 
 /// Commands that were sent together, and their replies.
 #[derive(Clone, Debug)]
 pub(crate) struct RoundTrip {
     pub sent: Instant,
-    /// Time until the last reply was decoded.
+    /// The time until the last reply was decoded.
     pub took: Duration,
     pub commands: Vec<RecordedCommand>,
 }
 
-/// A command and its reply, as redis-cli prints them. An ellipsis replaces text that is too long.
+/// A command and its reply, as redis-cli prints them. Text that is too long ends with an ellipsis.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedCommand {
     /// The command's name and arguments, as sent.
     pub command: Cow<'static, str>,
-    /// The reply; `None` if the connection failed first. A nested reply has several lines.
+    /// The reply, or `None` if the connection failed first. A nested reply has several lines.
     pub reply: Option<Cow<'static, str>>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Recorded<C> {
 }
 
 impl<C> Recorded<C> {
-    /// Starts to record the commands and replies on `connection`.
+    /// Starts recording the commands and replies on `connection`.
     pub(crate) fn new(connection: C) -> Self {
         Self {
             connection,
@@ -60,12 +60,12 @@ impl<C> Recorded<C> {
         }
     }
 
-    /// Returns the connection itself, for commands that should not be recorded.
+    /// Returns the underlying connection, for commands that should not be recorded.
     pub(crate) fn unrecorded(&mut self) -> &mut C {
         &mut self.connection
     }
 
-    /// Returns everything that was recorded since the last call.
+    /// Returns everything that has been recorded since the last call.
     pub(crate) fn take(&mut self) -> Vec<RoundTrip> {
         std::mem::take(&mut self.round_trips)
     }
@@ -75,8 +75,8 @@ impl<C> Recorded<C> {
     }
 }
 
-/// Returns the commands of a transaction. The crate sends MULTI and EXEC around them, and returns only the reply to
-/// EXEC.
+/// Returns the recorded commands of a transaction. The crate adds MULTI and EXEC, and returns only the reply
+/// to EXEC.
 fn transaction(pipeline: &Pipeline, executed: Option<&Value>) -> Vec<RecordedCommand> {
     let queued = |command| RecordedCommand::new(shown(command), executed.map(|_| "QUEUED"));
     let mut commands = vec![RecordedCommand::new("MULTI", executed.map(|_| "OK"))];
@@ -88,7 +88,7 @@ fn transaction(pipeline: &Pipeline, executed: Option<&Value>) -> Vec<RecordedCom
 fn shown(command: &Cmd) -> String {
     let words = command.args_iter().map(|argument| match argument {
         Arg::Simple(bytes) => bytes,
-        // SCAN starts with the cursor 0.
+        // The cursor of the first SCAN is 0.
         _ => b"0",
     });
     clipped(MOST_BYTES, |text| write_command(text, words))
@@ -147,7 +147,7 @@ fn reply_at(replies: &RedisResult<Vec<Value>>, index: usize) -> Option<&Value> {
 mod tests {
     use super::*;
 
-    /// A connection that returns this value for every command.
+    /// A connection that returns the same value for every command.
     struct Always(Value);
 
     impl ConnectionLike for Always {

@@ -1,13 +1,13 @@
-//! Recognises why a server or a service refuses a request, by the words of an error reply that Redis does not have.
+//! Determines why a server or service rejects a request, from error replies that Redis itself does not send.
 
 use std::net::IpAddr;
 
-/// The reason why a server refuses requests, if the reply shows it.
+/// Why a server rejects requests, if the reply shows it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The client's address is not on an allowlist. Contains the address, if it is in the reply.
     Address(Option<IpAddr>),
-    /// A quota or the plan is used up.
+    /// A quota, or the limit of the plan, has been reached.
     Quota,
     /// The database is on another server.
     Endpoint,
@@ -17,7 +17,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Finds the kind by the words of the reply, which every provider chooses for itself.
+    /// Determines the reason from the words of the reply. Each provider chooses its own words.
     pub(crate) fn of(reply: &str) -> Self {
         let lower = reply.to_lowercase();
         let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));
@@ -75,7 +75,7 @@ impl Refusal {
     }
 }
 
-/// An IP address, with or without a port.
+/// Parses an IP address, with or without a port.
 fn address(word: &str) -> Option<IpAddr> {
     let word = word.trim_matches([':', '.']);
     let with_port = word

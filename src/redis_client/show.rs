@@ -21,17 +21,17 @@ pub(crate) fn error_text(error: &ServerError) -> String {
     }
 }
 
-/// Quotes text as Redis does (`sdscatrepr`): bytes outside printable ASCII become `\xNN`.
+/// Quotes text as Redis does (`sdscatrepr`). Bytes that are not printable ASCII become `\xNN`.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 2);
     let _ = write_quoted(&mut text, bytes);
     text
 }
 
-/// The size in bytes of most commands and replies. For longer text, the buffer grows.
+/// A size in bytes that is enough for most commands and replies. For longer text, the buffer grows.
 const USUAL_SIZE: usize = 200;
 
-/// Returns at most the first `bytes` bytes of the text from `write`; an ellipsis marks a cut.
+/// Returns what `write` writes, cut after this number of bytes. An ellipsis shows that something was cut off.
 pub(crate) fn clipped(bytes: usize, write: impl FnOnce(&mut Clipped) -> fmt::Result) -> String {
     let mut clipped = Clipped {
         text: String::with_capacity(bytes.min(USUAL_SIZE)),
@@ -43,7 +43,7 @@ pub(crate) fn clipped(bytes: usize, write: impl FnOnce(&mut Clipped) -> fmt::Res
     clipped.text
 }
 
-/// A buffer for a limited number of bytes. Writing more is an error, so that the writer stops early.
+/// A buffer for a limited number of bytes. Writing more returns an error, which stops the writer early.
 #[derive(Debug)]
 pub(crate) struct Clipped {
     text: String,
@@ -66,7 +66,8 @@ impl Write for Clipped {
     }
 }
 
-/// Writes a command in a form that can be pasted into redis-cli: `HSET sessiontut:user:ada name "Ada L."`.
+/// Writes a command in a form that can be pasted into redis-cli, such as `HSET sessiontut:user:ada name "Ada
+/// L."`.
 pub(crate) fn write_command<'a>(out: &mut impl Write, words: impl Iterator<Item = &'a [u8]>) -> fmt::Result {
     for (index, word) in words.enumerate() {
         if index > 0 {
@@ -81,7 +82,7 @@ pub(crate) fn write_command<'a>(out: &mut impl Write, words: impl Iterator<Item 
     Ok(())
 }
 
-/// Writes a reply in the format of [`reply_lines`].
+/// Writes a reply in the same format as [`reply_lines`].
 pub(crate) fn write_reply(out: &mut impl Write, reply: &Value) -> fmt::Result {
     write_indented(out, reply, 0)
 }
@@ -137,7 +138,7 @@ fn write_numbered<'a>(
 fn write_quoted(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     out.write_char('"')?;
-    // Most bytes need no escape, so they are written together.
+    // Most bytes need no escape, so consecutive ones are written together.
     for part in bytes.chunk_by(|one, next| is_plain(one) && is_plain(next)) {
         match part {
             b"\"" => out.write_str("\\\"")?,

@@ -1,4 +1,4 @@
-//! The byte stream to Redis: TCP, TLS or a unix socket.
+//! The byte stream to Redis, over TCP, TLS or a unix socket.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Returns the TCP socket, for queries to the kernel; `None` for a unix socket.
+    /// Returns the TCP socket, which is needed for queries to the kernel, or `None` for a unix socket.
     pub fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream),

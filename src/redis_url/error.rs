@@ -1,19 +1,19 @@
-//! Errors for URLs that cannot be used. A message contains no text of the URL that may be part of a password: only single
-//! characters, and names of variables and placeholders.
+//! Errors for URLs that cannot be used. A message contains no part of the URL that may belong to a password.
+//! It contains only single characters, and the names of variables and placeholders.
 
-/// The reason why a text is not a usable URL.
+/// Why a text is not a usable URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct UrlError {
     /// The kind of error.
     pub kind: UrlErrorKind,
-    /// What is wrong, and where.
+    /// What is wrong, and where in the text.
     pub message: String,
     /// The URL that the user probably meant, with the password masked.
     pub suggestion: Option<String>,
-    /// What to do if no URL can be made from the text, such as where to find the right one.
+    /// What the user can do if no URL can be suggested, such as where to find the right one.
     pub advice: Option<String>,
-    /// A command that goes with the advice.
+    /// A command that follows the advice.
     pub command: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn error(kind: UrlErrorKind, message: impl Into<String>) -> UrlError 
     }
 }
 
-/// The name of a character that is hard to see, with its percent-encoded form.
+/// Returns the name of a character that is hard to see, and its percent-encoded form.
 pub(crate) fn invisible(character: char) -> Option<(&'static str, &'static str)> {
     Some(match character {
         '\n' => ("newline", "%0A"),
@@ -55,7 +55,8 @@ pub(crate) fn invisible(character: char) -> Option<(&'static str, &'static str)>
     })
 }
 
-/// Word processors replace hyphens with dashes and add invisible characters, but host names are ASCII.
+/// Returns the error for a character that is not allowed in a host name. Word processors replace hyphens with
+/// dashes and add invisible characters, but host names are ASCII.
 pub(super) fn invalid_host_character(character: char) -> UrlError {
     if character.is_alphanumeric() {
         invalid(format!(

@@ -1,29 +1,28 @@
-//! Recognises the provider of a server, or the network in which its name is known, by the host name.
+//! Recognises the provider of a server, or the network that knows its name, from the host name.
 
 use std::net::Ipv4Addr;
 
 /// A kind of host name, and the facts that apply to all servers with such a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hosting {
-    /// The host names, in lower case. `*` matches any text.
+    /// The patterns of the host names, in lower case. `*` matches any text.
     names: &'static [&'static str],
     /// The name of the service or network, for display.
     pub service: &'static str,
-    /// Where the name and its address work.
+    /// From where these servers can be reached.
     pub reach: Reach,
     /// Whether the name shows that the server runs on AWS.
     pub is_aws: bool,
-    /// The TLS port that all these servers use. `None` if there is none, or if the port differs from server to
-    /// server.
+    /// The TLS port of all these servers. `None` if they have no TLS port, or if it differs between servers.
     pub tls_port: Option<u16>,
-    /// A fix for the most common mistake when connecting.
+    /// The fix for the most common mistake when connecting to such a server.
     pub check: &'static str,
 }
 
 /// The networks from which the servers can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// From everywhere, unless an allowlist forbids it.
+    /// From everywhere, unless the server has an allowlist.
     Public,
     /// Only from inside the provider's private network.
     PrivateNetwork,
@@ -51,13 +50,13 @@ impl Hosting {
         })
     }
 
-    /// Returns the row that the port of a server with TLS and a private address makes likely.
+    /// Returns the provider that is likely for a server with TLS, judging by its port and private address.
     pub(crate) fn of_tls_port(host: &str, port: u16) -> Option<&'static Self> {
         let is_private = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_private());
         (MEMORYSTORE.tls_port == Some(port) && is_private()).then_some(&MEMORYSTORE)
     }
 
-    /// Whether the name is known only inside a network of containers or of the provider.
+    /// Whether only a container network or the provider's network knows the name.
     pub(crate) fn is_private(&self) -> bool {
         self.reach != Reach::Public
     }
@@ -65,7 +64,7 @@ impl Hosting {
 
 fn matches(pattern: &str, host: &str) -> bool {
     match pattern.split_once('*') {
-        // `*` matches any text, so the shortest beginning is enough.
+        // `*` matches any text, so only the shortest match of the beginning needs to be tried.
         Some((start, end)) => host.strip_prefix(start).is_some_and(|rest| {
             let mut ends = rest.char_indices().map(|(at, _)| &rest[at..]).chain([""]);
             ends.any(|rest| matches(end, rest))
@@ -74,7 +73,8 @@ fn matches(pattern: &str, host: &str) -> bool {
     }
 }
 
-/// Render's internal host names are the ID of the instance: `red-` and 20 letters and digits.
+/// Whether this is an internal host name of Render. It is the ID of the instance: `red-`, followed by 20
+/// letters and digits.
 fn is_render_id(host: &str) -> bool {
     host.strip_prefix("red-")
         .is_some_and(|id| id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
@@ -97,7 +97,7 @@ const CONTAINERS: Hosting = Hosting {
     ..PUBLIC
 };
 
-/// <https://render.com/docs/key-value#connecting-to-your-key-value-instance>
+/// Source: <https://render.com/docs/key-value#connecting-to-your-key-value-instance>
 const RENDER_INTERNAL: Hosting = Hosting {
     service: "Render's private network",
     check: "use this name only in Render services of the same region and workspace: it is the internal name of a \
@@ -105,7 +105,7 @@ const RENDER_INTERNAL: Hosting = Hosting {
     ..PRIVATE
 };
 
-/// <https://docs.docker.com/compose/how-tos/networking/> and
+/// Sources: <https://docs.docker.com/compose/how-tos/networking/> and
 /// <https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>
 const SINGLE_WORD: Hosting = Hosting {
     service: "a container network",
@@ -115,10 +115,11 @@ const SINGLE_WORD: Hosting = Hosting {
     ..CONTAINERS
 };
 
-/// Applications connect to the private IP addresses of the instances, so only the port shows the provider:
-/// <https://cloud.google.com/memorystore/docs/redis/connect-redis-instance>,
-/// <https://github.com/GoogleCloudPlatform/spring-cloud-gcp/issues/2735> (the port with TLS) and
-/// <https://cloud.google.com/memorystore/docs/redis/about-in-transit-encryption> (each instance has its own CA).
+/// Applications connect to the private IP address of an instance, so only the port shows the provider.
+/// Sources: <https://cloud.google.com/memorystore/docs/redis/connect-redis-instance>,
+/// <https://github.com/GoogleCloudPlatform/spring-cloud-gcp/issues/2735> (the TLS port) and
+/// <https://cloud.google.com/memorystore/docs/redis/about-in-transit-encryption> (each instance has its own
+/// CA).
 const MEMORYSTORE: Hosting = Hosting {
     service: "Google Cloud Memorystore",
     tls_port: Some(6378),
@@ -128,7 +129,8 @@ const MEMORYSTORE: Hosting = Hosting {
     ..PRIVATE
 };
 
-/// The first row that matches the host name counts. The link before each row is the source of its facts.
+/// All rows. The first one that matches the host name is used. The link before each row is the source of its
+/// facts.
 const ALL: &[Hosting] = &[
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html and
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/serverless-public-endpoints-chapter.html

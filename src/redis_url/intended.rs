@@ -1,4 +1,4 @@
-//! The URL that the user probably meant, built from what a pasted text says about Redis.
+//! Builds the URL that the user probably meant from the information in a pasted text.
 
 use std::fmt;
 
@@ -11,26 +11,28 @@ use super::provider::endpoint_hint;
 use super::{DEFAULT_PORT, host_and_port};
 use crate::secret::{MASK, Secret};
 
-/// What a text says about Redis. A reader of a text fills in only what the text contains.
+/// What a text says about Redis. A reader sets only the fields for which the text contains information.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IntendedUrl {
     pub tls: bool,
     pub user: Option<String>,
-    /// The password as written. It is never shown.
+    /// The password as it is in the text. It is never shown.
     pub password: Option<Secret>,
-    /// Host names or addresses (IPv6 without brackets), with their ports. Only Sentinels can be several.
+    /// Host names or addresses (IPv6 without brackets), with their ports. There can be several only if they
+    /// are Sentinels.
     pub hosts: Vec<(String, Option<u16>)>,
     /// The name of the primary, if the hosts are Sentinels.
     pub primary: Option<String>,
-    /// The path of a unix socket, instead of a host.
+    /// The path of a unix socket. If it is set, there is no host.
     pub socket: Option<String>,
     pub db: Option<u64>,
 }
 
 impl IntendedUrl {
-    /// The URL with the password masked. `None` if it could not be used, or if it might show a part of the password.
+    /// Returns the URL with the password masked, or `None` if the URL would be unusable or might show a part
+    /// of the password.
     pub(super) fn shown(&self) -> Option<String> {
-        // Other characters in a user name or a path may come from a password.
+        // A user name or path with other characters may contain a part of a password.
         let is_plain = |text: &String| {
             text.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+/~".contains(&byte))
@@ -44,7 +46,7 @@ impl IntendedUrl {
         (is_usable && !self.password.as_ref().is_some_and(is_known)).then_some(shown)
     }
 
-    /// Adds what another part of the text says, where this one says nothing.
+    /// Fills in missing information from another part of the text.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
             tls: self.tls || other.tls,
@@ -61,7 +63,7 @@ impl IntendedUrl {
         }
     }
 
-    /// Asks for TLS if the host is known to offer nothing else. For texts without a scheme.
+    /// Enables TLS if the host is known to require it. This is used for texts without a scheme.
     pub(super) fn with_tls_if_needed(mut self) -> Self {
         if let Some((host, port)) = self.hosts.first() {
             let tls_port = Hosting::of(host).and_then(|hosting| hosting.tls_port);
@@ -96,7 +98,7 @@ impl fmt::Display for IntendedUrl {
         write!(out, "{}://", self.scheme())?;
         let user = self.user.as_deref().unwrap_or_default();
         let user = utf8_percent_encode(user, NON_ALPHANUMERIC).to_string();
-        // Encoding these is not necessary, and they are frequent.
+        // These characters are frequent, and do not need to be encoded.
         let user = user.replace("%2D", "-").replace("%5F", "_").replace("%2E", ".");
         match &self.password {
             Some(mask) => write!(out, "{user}:{mask}@")?,

@@ -1,6 +1,6 @@
-//! Redis URLs: parsing, typo suggestions, display without the password, and what a host name reveals.
+//! Redis URLs: parsing, suggestions for typos, display without the password, and what a host name reveals.
 //!
-//! Form: `redis[s]://[user][:password@]host[:port][/db]`, `unix://PATH`
+//! The form of a URL is `redis[s]://[user][:password@]host[:port][/db]` or `unix://PATH`
 //! (<https://www.iana.org/assignments/uri-schemes/prov/redis>).
 
 mod error;
@@ -22,7 +22,7 @@ pub use error::{UrlError, UrlErrorKind};
 pub(crate) use parse::is_host;
 pub(crate) use variables::{FromVariables, from_variables};
 
-/// `HOST:PORT`, with an IPv6 address in brackets (RFC 3986, 3.2.2).
+/// Returns `HOST:PORT`, with an IPv6 address in brackets (RFC 3986, 3.2.2).
 pub(crate) fn host_and_port(host: &str, port: u16) -> String {
     if host.contains(':') {
         format!("[{host}]:{port}")
@@ -31,14 +31,14 @@ pub(crate) fn host_and_port(host: &str, port: u16) -> String {
     }
 }
 
-/// The port of a URL without one.
+/// The port that is used if a URL does not contain one.
 pub const DEFAULT_PORT: u16 = 6379;
 
-/// The port of a Sentinel in a URL without one.
+/// The port of a Sentinel that is used if a URL does not contain one.
 pub const SENTINEL_PORT: u16 = 26379;
 
-/// The schemes of URLs that name Sentinels, which report the address of the primary. With `rediss`, all of them have
-/// TLS.
+/// The schemes of URLs that contain the addresses of Sentinels, which report the address of the primary. With
+/// `rediss`, both the Sentinels and the servers use TLS.
 pub const SENTINEL_SCHEMES: [&str; 4] = [
     "redis+sentinel",
     "redis-sentinel",
@@ -46,15 +46,15 @@ pub const SENTINEL_SCHEMES: [&str; 4] = [
     "rediss-sentinel",
 ];
 
-/// The schemes of URLs that name the server itself.
+/// The schemes of URLs that contain the address of the server itself.
 pub const SCHEMES: [&str; 6] = ["redis", "rediss", "valkey", "valkeys", "redis+unix", "unix"];
 
 /// A parsed URL: where Redis is, and how to log in.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Where to connect; for a URL of Sentinels, the first of them.
+    /// Where to connect. If the URL contains Sentinels, this is the first of them.
     pub address: Address,
-    /// Whether the URL asks for TLS (`rediss`, `valkeys`).
+    /// Whether the URL requires TLS (`rediss`, `valkeys`).
     pub tls: bool,
     /// The ACL user, if the URL has one.
     pub user: Option<String>,
@@ -64,11 +64,11 @@ pub struct Target {
     pub password_variable: Option<&'static str>,
     /// The database number to select.
     pub db: u64,
-    /// The Sentinels to ask for the address, if the URL names Sentinels.
+    /// The Sentinels that are asked for the primary's address, if the URL contains any.
     pub sentinels: Option<Sentinels>,
-    /// Whether the user gave this URL, or it belongs to the practice Redis.
+    /// Whether the user gave this URL or it is that of the practice Redis.
     pub origin: Origin,
-    /// Things in the URL that are valid but probably not intended.
+    /// Parts of the URL that are valid but probably not intended.
     pub warnings: Vec<UrlWarning>,
 }
 
@@ -77,23 +77,23 @@ pub struct Target {
 pub enum Address {
     /// A host name or an IP address (IPv6 without brackets), and a port.
     Tcp {
-        /// Host name or address.
+        /// The host name or address.
         host: String,
-        /// TCP port.
+        /// The TCP port.
         port: u16,
     },
     /// The path of a unix socket.
     Unix(PathBuf),
 }
 
-/// Sentinels, and the primary that they watch.
+/// Sentinels, and the primary that they monitor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sentinels {
-    /// Their hosts and ports; at least one.
+    /// The hosts and ports of the Sentinels. There is at least one.
     pub hosts: Vec<(String, u16)>,
     /// The name of the primary.
     pub name: String,
-    /// Their own password.
+    /// The password of the Sentinels.
     pub password: Option<Secret>,
 }
 
@@ -111,9 +111,10 @@ pub enum Origin {
 pub enum UrlWarning {
     /// `redis://secret@host`: the text before the @ is a user name, not a password.
     UserWithoutPassword,
-    /// The password contains an unencoded `@`. Here the last `@` ends the password, but not every client agrees.
+    /// The password contains an unencoded `@`. This program takes the last `@` as the end of the password,
+    /// but not every client does.
     AtSignInPassword,
-    /// The decoded password still contains an escape, so it was probably encoded twice.
+    /// The decoded password still contains percent-encoding, so it was probably encoded twice.
     EncodedTwice,
     /// The names of options after the `?`, which many clients silently ignore.
     IgnoredOptions(Vec<String>),
@@ -132,7 +133,7 @@ pub struct Trust {
     pub tls_name: Option<String>,
     /// `--insecure`: use the connection even if the certificate cannot be verified.
     pub is_insecure: bool,
-    /// `--insecure-auth`: send the password over such a connection, too.
+    /// `--insecure-auth`: also send the password over such a connection.
     pub sends_password_insecurely: bool,
 }
 
@@ -159,7 +160,7 @@ impl Target {
         Ok(target)
     }
 
-    /// A target without TLS and login.
+    /// Creates a target without TLS and without a login.
     pub(crate) fn new(address: Address) -> Self {
         Self {
             address,
@@ -174,7 +175,7 @@ impl Target {
         }
     }
 
-    /// The same target at another address: that of a primary.
+    /// Returns this target with the address of a primary.
     pub(crate) fn of_primary(&self, host: &str, port: u16) -> Self {
         Self {
             address: Address::Tcp {
@@ -186,7 +187,7 @@ impl Target {
         }
     }
 
-    /// The target of one of the Sentinels.
+    /// Returns the target for one of the Sentinels.
     pub(crate) fn of_sentinel(&self, sentinels: &Sentinels, index: usize) -> Self {
         let (host, port) = sentinels.hosts.get(index).cloned().unwrap_or_default();
         Self {
@@ -198,7 +199,8 @@ impl Target {
         }
     }
 
-    /// The URL to give on a command line, where a password would be visible to everyone.
+    /// Returns the URL without the password, for use on a command line, where other users could see the
+    /// password.
     pub(crate) fn without_password(&self) -> String {
         let mut url = pasted::intended(self);
         url.password = None;
@@ -206,7 +208,7 @@ impl Target {
         url.to_string()
     }
 
-    /// Adds a password from elsewhere (`REDISCLI_AUTH`), unless the URL has one.
+    /// Sets the password from `REDISCLI_AUTH`, unless the URL already contains one.
     #[must_use]
     pub fn with_password(mut self, password: Option<Secret>) -> Self {
         password.iter().for_each(Secret::mask_everywhere);
@@ -221,7 +223,7 @@ impl Target {
         self
     }
 
-    /// Where the server is: `HOST:PORT`, or the path of the unix socket.
+    /// Returns the place of the server: `HOST:PORT`, or the path of the unix socket.
     pub(crate) fn place(&self) -> String {
         match &self.address {
             Address::Tcp { host, port } => host_and_port(host, *port),
@@ -229,7 +231,7 @@ impl Target {
         }
     }
 
-    /// The host of a TCP target.
+    /// Returns the host of a TCP target.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         match &self.address {
@@ -238,7 +240,7 @@ impl Target {
         }
     }
 
-    /// The port of a TCP target.
+    /// Returns the port of a TCP target.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         match &self.address {
@@ -252,7 +254,7 @@ impl fmt::Display for Target {
     /// Writes the URL with the password masked.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "rediss" } else { "redis" };
-        // A user without a password is often a password in the wrong place, so mask it too.
+        // A user without a password is often a misplaced password, so it is masked, too.
         let login = match (&self.user, &self.password) {
             (None, None) => String::new(),
             (Some(_), None) => format!("{MASK}@"),

@@ -16,10 +16,11 @@ use crate::secret::Secret;
 
 pub(crate) use address::is_host;
 
-/// Longest path of a unix socket (`unix(7)`: 108 bytes with the final zero; 104 on other systems).
+/// The maximum length of a unix socket's path (`unix(7)`: 108 bytes including the final zero; other systems:
+/// 104).
 const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Parses a URL. If it cannot be used, the error says what was probably meant.
+/// Parses a URL. If the URL is invalid, the error also suggests what was probably meant.
 pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
     if let Some(error) = pasted::not_filled_in(text) {
         return Err(error);
@@ -27,7 +28,7 @@ pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
     strict(text).map_err(|error| pasted::explain(text, error))
 }
 
-/// Parses a URL, without a guess at what was meant.
+/// Parses a URL without trying to guess what was meant.
 pub(super) fn strict(text: &str) -> Result<Target, UrlError> {
     check_surroundings(text)?;
     let (scheme, rest) = split_scheme(text)?;
@@ -50,7 +51,7 @@ pub(super) fn strict(text: &str) -> Result<Target, UrlError> {
     })
 }
 
-/// Rejects text around or inside the URL that comes from a shell or a file.
+/// Rejects text before, after or inside the URL that comes from a shell or a file.
 fn check_surroundings(text: &str) -> Result<(), UrlError> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
@@ -86,7 +87,7 @@ fn check_surroundings(text: &str) -> Result<(), UrlError> {
     }
 }
 
-/// Says which blanks are before and after the URL.
+/// Describes the blanks before and after the URL.
 fn blanks_around(text: &str) -> String {
     let name = |character: Option<char>| character.and_then(invisible).map(|(name, _)| name);
     let source = |name: &str| match name {
@@ -95,7 +96,7 @@ fn blanks_around(text: &str) -> String {
         _ => "",
     };
     match (name(text.chars().next()), name(text.chars().last())) {
-        // A file from Windows ends in a carriage return and a newline.
+        // Lines in a Windows file end with a carriage return and a newline.
         (None, Some(_)) if text.ends_with("\r\n") => {
             format!(
                 "the URL ends in a carriage return and a newline{}",
@@ -130,16 +131,16 @@ fn split_scheme(text: &str) -> Result<(String, &str), UrlError> {
     {
         return Err(no_scheme());
     }
-    // It is not repeated: it may be part of a password.
+    // The message does not repeat the scheme, because it may be part of a password.
     Err(error(
         UrlErrorKind::Scheme,
         "the scheme is not one of Redis: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
     ))
 }
 
-/// Parses `unix://[login@]/path/to/socket[?db=N]`. This is the only form of `db` that all clients accept.
+/// Parses `unix://[login@]/path/to/socket[?db=N]`. All clients accept this form of the database number.
 fn parse_unix(rest: &str) -> Result<Target, UrlError> {
-    // If the text starts with the path, an @ is part of the path. Otherwise it ends the login.
+    // If the text starts with the path, an @ is part of the path. Otherwise, the @ ends the login.
     let (login, place) = match rest.rsplit_once('@') {
         Some((login, place)) if !rest.starts_with('/') => (Some(login), place),
         _ => (None, rest),
@@ -176,7 +177,7 @@ fn parse_unix(rest: &str) -> Result<Target, UrlError> {
     })
 }
 
-/// The parts of `[login@]authority[/path][?query]`, not yet decoded.
+/// The parts of `[login@]authority[/path][?query]`, before decoding.
 struct Parts<'a> {
     login: Option<&'a str>,
     authority: &'a str,
@@ -190,7 +191,7 @@ impl<'a> Parts<'a> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (front, tail) = rest.split_at(end);
         if tail.contains('@') && !(may_be_host_and_port(front) && is_query_with_at_sign(tail)) {
-            // The password contains the character at which the text was split.
+            // The character at which the text was split belongs to the password.
             return Err(unencoded(tail.chars().next().unwrap_or('/')));
         }
         let (login, authority) = match front.rsplit_once('@') {
@@ -209,14 +210,14 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The text before the path, the query and the fragment.
+/// Returns the text before the path, the query and the fragment.
 pub(super) fn end_of_authority(rest: &str) -> &str {
     let start = if rest.starts_with("#{") { 2 } else { 0 };
     let end = rest[start..].find(['/', '?', '#']);
     end.map_or(rest, |end| &rest[..start + end])
 }
 
-/// Whether this may be `HOST` or `HOST:PORT`, unlike `:password` or `user:password`.
+/// Whether this may be `HOST` or `HOST:PORT`, rather than `:password` or `user:password`.
 fn may_be_host_and_port(front: &str) -> bool {
     let place = front.rsplit_once('@').map_or(front, |(_, place)| place);
     let (host, port) = match place.rsplit_once(':') {
@@ -226,7 +227,8 @@ fn may_be_host_and_port(front: &str) -> bool {
     !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether an @ is part of the value of an option, as in `/0?email=a@b`. Then it does not end a password.
+/// Whether an @ belongs to the value of an option, as in `/0?email=a@b`, and therefore does not end a
+/// password.
 pub(super) fn is_query_with_at_sign(tail: &str) -> bool {
     tail.split_once('?').is_some_and(|(path, query)| {
         path.trim_matches('/').chars().all(|c| c.is_ascii_digit())
@@ -254,7 +256,8 @@ fn warnings(
     if parts.login.is_some_and(|login| login.contains('@')) {
         warnings.push(UrlWarning::AtSignInPassword);
     }
-    // Text that does not look like an option name may be part of a password that contains a ?, so it is not shown.
+    // If the text does not look like an option name, it may be part of a password that contains a ?. Such
+    // text is not shown.
     let is_option_name = |name: &str| {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         !name.is_empty() && name.chars().all(is_allowed)
@@ -268,7 +271,7 @@ fn warnings(
     }
     match password {
         None if user.is_some() => warnings.push(UrlWarning::UserWithoutPassword),
-        // The escapes of an IAM token are a part of it.
+        // An IAM token contains percent-encoding itself, so it is not decoded.
         Some(password)
             if escapes(password.reveal()) > 0 && !password.reveal().contains("?Action=connect") =>
         {
@@ -288,7 +291,7 @@ fn parse_db(path: &str) -> Result<u64, UrlError> {
     }
 }
 
-/// Decodes percent-encoding; every % must start an escape.
+/// Decodes percent-encoding. Every % must be the start of an escape sequence.
 fn decode(part: &str) -> Result<String, UrlError> {
     if part.matches('%').count() != escapes(part) {
         return Err(unencoded('%'));
@@ -297,7 +300,7 @@ fn decode(part: &str) -> Result<String, UrlError> {
     Ok(decoded.map_err(|_| unencoded('%'))?.into_owned())
 }
 
-/// The number of % that two hexadecimal digits follow.
+/// Returns how many % characters are followed by two hexadecimal digits.
 fn escapes(text: &str) -> usize {
     let bytes = text.as_bytes();
     let is_escape = |at: usize| {

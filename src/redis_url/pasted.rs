@@ -1,7 +1,8 @@
-//! Recognises what people paste in place of a URL, and what they meant by it.
+//! Recognises what people paste instead of a URL, and determines what they meant.
 //!
-//! Each reader recognises one kind of text, and returns what the text says as an [`IntendedUrl`]: user, password, TLS,
-//! hosts, port and database. It adds nothing that the text does not say. [`IntendedUrl::shown`] masks the password.
+//! Each reader recognises one kind of text. It returns the information in the text as an [`IntendedUrl`]:
+//! user, password, TLS, hosts, port and database. A reader never adds information that the text does not
+//! contain. [`IntendedUrl::shown`] masks the password.
 
 mod command_line;
 mod not_filled_in;
@@ -18,16 +19,17 @@ use crate::secret::Secret;
 pub(super) use not_filled_in::not_filled_in;
 pub(super) use settings::is_true;
 
-/// What a text turned out to be.
+/// How a reader has understood a text.
 #[derive(Default)]
 struct Meaning {
-    /// What is wrong. `None` if the error of the parser says it.
+    /// What is wrong with the text, or `None` if the parser's error already says this.
     error: Option<UrlError>,
-    /// What was meant, if the text shows it.
+    /// The URL that was meant, if the text reveals it.
     meant: Option<IntendedUrl>,
 }
 
-/// The readers, in order. The first one that recognises the text is used; the last one recognises every text.
+/// All readers. They are tried in this order, and the first one that recognises the text is used. The last
+/// one recognises every text.
 const READERS: [fn(&str) -> Option<Meaning>; 9] = [
     command_line::read,
     settings::read_assignment,
@@ -40,13 +42,14 @@ const READERS: [fn(&str) -> Option<Meaning>; 9] = [
     typos::read,
 ];
 
-/// The maximum length in bytes of a text in quotes, which limits how deep quotes, assignments and commands are nested.
+/// The maximum length in bytes of a quoted text. It limits how deeply quotes, assignments and commands can be
+/// nested.
 const DEEPEST: usize = 500;
 
-/// Returns the error of the parser, or a better one, with the URL that was meant.
+/// Returns the parser's error or a better one, together with the URL that was meant.
 pub(super) fn explain(text: &str, error: UrlError) -> UrlError {
     let text = text.trim();
-    // Each step of the recursion removes characters, so this limits its depth.
+    // Each level of the recursion removes characters, so limiting the length limits the depth.
     if text.len() > DEEPEST && text.starts_with(QUOTES) {
         return error;
     }
@@ -57,7 +60,7 @@ pub(super) fn explain(text: &str, error: UrlError) -> UrlError {
     }
 }
 
-/// What a text within another text means.
+/// Determines the meaning of a text inside another text.
 fn meaning_of(text: &str) -> Meaning {
     let text = text.trim();
     if let Some(error) = not_filled_in(text) {
@@ -87,7 +90,8 @@ fn meaning_of(text: &str) -> Meaning {
 }
 
 impl Meaning {
-    /// What a text within another means; `wrong` says what is wrong with the outer one.
+    /// Determines the meaning of a text inside another one. `wrong` describes what is wrong with the outer
+    /// text.
     fn within(text: &str, wrong: UrlError) -> Self {
         let inner = meaning_of(text);
         match &inner.meant {
@@ -100,7 +104,7 @@ impl Meaning {
     }
 }
 
-/// The parts of a URL that is valid.
+/// Returns the parts of a valid URL.
 pub(super) fn intended(target: &Target) -> IntendedUrl {
     IntendedUrl::from(target)
 }
@@ -112,7 +116,7 @@ impl From<&Target> for IntendedUrl {
             (Address::Tcp { host, port }, None) => (vec![(host.clone(), *port)], None),
             (Address::Unix(path), None) => (Vec::new(), Some(path.to_string_lossy().into_owned())),
         };
-        // A user without a password is often a password in the wrong place.
+        // A user without a password is often a misplaced password.
         let user_only = target.user.clone().filter(|_| target.password.is_none());
         Self {
             tls: target.tls,
@@ -136,7 +140,7 @@ fn in_quotes(text: &str) -> Option<Meaning> {
         .then(|| Meaning::within(inner, invalid(around(text, inner))))
 }
 
-/// Says which characters are around the URL.
+/// Describes the characters before and after the URL.
 fn around(text: &str, inner: &str) -> String {
     let (before, after) = text.split_once(inner).unwrap_or_default();
     let name = |character: char| match character {
@@ -167,7 +171,7 @@ fn around(text: &str, inner: &str) -> String {
     }
 }
 
-/// Recognises a URL in code or in a sentence: `createClient("redis://…")`, `Service URI: rediss://…`.
+/// Recognises a URL within code or a sentence: `createClient("redis://…")`, `Service URI: rediss://…`.
 fn in_code(text: &str) -> Option<Meaning> {
     let (before, _) = text.split_once("://")?;
     let start = before
@@ -180,7 +184,7 @@ fn in_code(text: &str) -> Option<Meaning> {
         blank if blank.is_whitespace() => url.find(char::is_whitespace).unwrap_or(url.len()),
         _ => return None,
     };
-    // With an @ after it, the space is part of the login.
+    // If an @ follows, the space belongs to the login.
     let is_whole = !url[end..].contains('@');
     (is_whole && schemes::is_known(&before[start..])).then(|| {
         Meaning::within(
@@ -223,7 +227,7 @@ fn nested(text: &str) -> Option<Meaning> {
     };
     let mut meant = outer.or(meaning_of(inner).meant.unwrap_or_default());
     meant.tls |= schemes::says_tls(outer_scheme);
-    // redis://redis:tcp://10.96.0.10:6379: the link takes the place of the port.
+    // In redis://redis:tcp://10.96.0.10:6379, a service link is in the place of the port.
     if let Some(host) = place.strip_suffix(':').filter(|host| super::parse::is_host(host)) {
         let port = meant.hosts.first().and_then(|(_, port)| *port);
         meant.hosts = vec![(host.to_owned(), port)];
@@ -250,7 +254,7 @@ fn several_colons(text: &str) -> Option<Meaning> {
     let parts: Vec<&str> = authority.splitn(5, ':').collect();
     let (user, password, host, port) = match parts[..] {
         [user, password, host, port] if is_port(port) && !is_port(host) && !rest.contains('@') => {
-            // HOST:PORT:PASSWORD with a colon in the password is ambiguous.
+            // If the password contains a colon, HOST:PORT:PASSWORD is ambiguous.
             if password.is_empty() || (is_full_host(user) && is_port(password)) {
                 return None;
             }
@@ -281,7 +285,7 @@ fn several_colons(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Whether this is a host for certain, and not a word that may also be a user name or a password.
+/// Whether this is definitely a host, rather than a word that may also be a user name or a password.
 fn is_full_host(host: &str) -> bool {
     host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok()

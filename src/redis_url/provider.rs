@@ -1,19 +1,19 @@
-//! Recognises endpoints of Amazon ElastiCache and MemoryDB by their host names alone.
+//! Recognises endpoints of Amazon ElastiCache and MemoryDB from their host names alone.
 //!
-//! Forms: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
+//! Source of the forms: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
 
 use EndpointKind::{Configuration, Memcached, MemoryDb, Node, Primary, Reader, Serverless};
 
-/// The kind of endpoint.
+/// What kind of endpoint a host name belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndpointKind {
     /// Always resolves to the current primary.
     Primary,
-    /// Distributes connections over the replicas; read only.
+    /// Distributes connections over the replicas, and is read-only.
     Reader,
-    /// One node, whatever its role.
+    /// Resolves to one node, whatever its role.
     Node,
-    /// Cluster mode; needs a cluster client.
+    /// Is used in cluster mode, and needs a cluster client.
     Configuration,
     /// Always uses TLS and cluster mode.
     Serverless,
@@ -22,10 +22,11 @@ pub(crate) enum EndpointKind {
     MemoryDb,
 }
 
-/// Patterns for names without `.amazonaws.com`, each with the kind of endpoint and whether it uses TLS. The first
-/// match counts.
+/// Patterns of names without `.amazonaws.com`, each with the kind of endpoint and whether it uses TLS. The
+/// first match is used.
 ///
-/// `*` matches any label, `**` any number of labels, `#` a four-digit shard number, and `R` the region.
+/// `*` matches any one label, `**` matches any number of labels, `#` matches a four-digit shard number, and
+/// `R` matches the region.
 const PATTERNS: [(&str, EndpointKind, bool); 14] = [
     ("**.serverless.R.cache", Serverless, true),
     ("**.cfg.R.cache", Memcached, false),
@@ -43,17 +44,17 @@ const PATTERNS: [(&str, EndpointKind, bool); 14] = [
     ("**.memorydb.R", MemoryDb, true),
 ];
 
-/// The properties of an endpoint that its host name suggests.
+/// What the host name suggests about an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointHint {
     pub kind: EndpointKind,
-    /// Whether the name has the form that endpoints with TLS have.
+    /// Whether the name has the form of endpoints that use TLS.
     pub tls: bool,
     /// The AWS region, if the name contains a known region code.
     pub region: Option<String>,
 }
 
-/// Returns `None` for a name that is not an ElastiCache or MemoryDB endpoint.
+/// Returns what a host name suggests, or `None` if it is not the name of an ElastiCache or MemoryDB endpoint.
 pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let name = host
@@ -69,7 +70,7 @@ pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
     })
 }
 
-/// Compares label by label from the end. Returns the label that matched `R`.
+/// Compares a pattern and a name label by label, starting at the end. Returns the label that matched `R`.
 fn match_pattern<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
     let mut labels = name.rsplit('.');
     let mut region = "";
@@ -97,8 +98,8 @@ fn match_pattern<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
     labels.next().is_none().then_some(region)
 }
 
-/// Expands a region code, such as `use1` to `us-east-1`. It consists of abbreviations of the area and the direction,
-/// and a number.
+/// Expands a region code, such as `use1` to `us-east-1`. A code consists of abbreviations of the area and the
+/// direction, followed by a number.
 fn region(code: &str) -> Option<String> {
     const DIRECTIONS: [(&str, &str); 9] = [
         ("ne", "northeast"),
@@ -111,7 +112,7 @@ fn region(code: &str) -> Option<String> {
         ("w", "west"),
         ("c", "central"),
     ];
-    // Ningxia's code is the only irregular one.
+    // The code for Ningxia is the only irregular one.
     if code == "cnw1" {
         return Some("cn-northwest-1".to_owned());
     }
@@ -129,7 +130,7 @@ fn region(code: &str) -> Option<String> {
 }
 
 impl EndpointKind {
-    /// The value in `ping --json`.
+    /// Returns the value that `ping --json` prints.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Primary => "elasticache-primary",
@@ -144,7 +145,7 @@ impl EndpointKind {
 }
 
 impl EndpointHint {
-    /// What the name suggests about the endpoint, one hint per line.
+    /// Returns what the name suggests about the endpoint, one hint per line.
     pub(crate) fn hints(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut hints = self.mismatches(tls, port);
         match self.kind {

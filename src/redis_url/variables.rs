@@ -1,4 +1,4 @@
-//! Builds a URL from `REDIS_HOST` and the variables beside it, for `ping` without a URL.
+//! Builds a URL from `REDIS_HOST` and related variables. `ping` uses it if no URL is given.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -6,7 +6,7 @@ use super::error::invalid;
 use super::pasted::is_true;
 use super::{Target, UrlError};
 
-/// The variables, in the order in which they are named to people.
+/// The names of the variables, in the order in which messages list them.
 const NAMES: [&str; 5] = [
     "REDIS_HOST",
     "REDIS_PORT",
@@ -15,18 +15,19 @@ const NAMES: [&str; 5] = [
     "REDIS_TLS",
 ];
 
-/// The Redis that the variables name.
+/// The Redis server that the variables describe.
 #[derive(Debug)]
 pub(crate) struct FromVariables {
     pub target: Target,
-    /// Those that are set, for people: `REDIS_HOST and REDIS_PORT`.
+    /// The names of the variables that are set, for messages: `REDIS_HOST and REDIS_PORT`.
     pub names: String,
 }
 
 /// Reads the variables. Returns `None` if `REDIS_HOST` is not set.
 ///
 /// # Errors
-/// Returns an error that names the variables, and the URL that they probably mean.
+///
+/// Returns an error that lists the variables, and suggests the URL that they probably mean.
 pub(crate) fn from_variables(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Option<Result<FromVariables, UrlError>> {
@@ -88,7 +89,7 @@ fn target(host: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<Target, 
 mod tests {
     use super::*;
 
-    /// The URL and the names; or the message and the suggestion.
+    /// On success, the URL and the names of the variables. On failure, the message and the suggestion.
     type Read = Result<(String, String), (String, Option<String>)>;
 
     fn read(variables: &[(&str, &str)]) -> Option<Read> {

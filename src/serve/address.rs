@@ -1,14 +1,14 @@
-//! The address to listen on, and the URL to open in a browser, which usually runs on another machine than the app.
+//! The address to listen on, and the URL to open in a browser. The browser often runs on another machine.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 
 use crate::ping::instance::Instance;
 
-/// The tutorial's port.
+/// The port that the tutorial uses.
 const DEFAULT_PORT: u16 = 5000;
 
-/// The reason why the server cannot listen.
+/// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     /// The text is not an address and a port.
@@ -17,7 +17,7 @@ pub(crate) enum ListenError {
     /// The host name has no address.
     #[error("cannot resolve the host of the listen address {0:?}: {1}")]
     Unresolved(String, io::Error),
-    /// Another process listens on the address. The second address is a suggestion.
+    /// Another process is listening on the first address. The second address is a suggestion.
     #[error("port {} of {} is in use; try --listen {}", .0.port(), .0.ip(), .1)]
     InUse(SocketAddr, SocketAddr),
     /// Any other error of the system.
@@ -25,7 +25,7 @@ pub(crate) enum ListenError {
     Refused(SocketAddr, io::Error),
 }
 
-/// Listens on `text`: an address and a port, or a host name and a port.
+/// Listens on `text`, which consists of an address or host name and a port.
 pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
     let address = listen_address(text)?;
     let refused = |error: io::Error| match error.kind() {
@@ -37,7 +37,7 @@ pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
     Ok(listener)
 }
 
-/// Parses an address and a port, or resolves a host name.
+/// Parses an address and a port. A host name is resolved.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     let unreadable = || ListenError::Unreadable(text.to_owned());
     if let Ok(address) = text.parse() {
@@ -51,12 +51,12 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     }
     let unresolved = |fault| ListenError::Unresolved(text.to_owned(), fault);
     let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unresolved)?.collect();
-    // Prefer IPv4: `localhost` has two addresses, but people usually open 127.0.0.1.
+    // Prefer IPv4, because `localhost` may have two addresses, and people usually open 127.0.0.1.
     found.sort_by_key(SocketAddr::is_ipv6);
     found.first().copied().ok_or_else(unreadable)
 }
 
-/// Suggests another port.
+/// Returns the same address with another port, as a suggestion.
 fn next_to(address: SocketAddr) -> SocketAddr {
     let port = match address.port() {
         u16::MAX => DEFAULT_PORT,
@@ -74,8 +74,8 @@ pub(crate) struct HowToOpen {
     pub notes: Vec<String>,
 }
 
-/// Returns how to open the app that listens on `address`. `instance` is set if this host is an EC2 instance; `user`
-/// is the login name there.
+/// Explains how to open the app that listens on `address`. `instance` is set if this host is an EC2 instance,
+/// and `user` is the login name on it.
 pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user: &str) -> HowToOpen {
     let port = address.port();
     let here = url(&from_here(address).to_string());
@@ -119,7 +119,7 @@ fn url(authority: &str) -> String {
     format!("http://{authority}/")
 }
 
-/// Returns the address at which this host reaches `address`.
+/// Returns the address that programs on this host use to reach `address`.
 fn from_here(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -129,7 +129,7 @@ fn from_here(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Returns the address at which other hosts reach `address`, which may be 0.0.0.0.
+/// Returns the address that other hosts use to reach `address`, which may be 0.0.0.0.
 pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     if !address.ip().is_unspecified() {
         return address;
@@ -140,9 +140,10 @@ pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Returns the local address of this host's default route. Connecting a datagram socket sends no packet.
+/// Returns the local address that belongs to this host's default route. Connecting a datagram socket sends no
+/// packet.
 fn outward(family: IpAddr) -> Option<IpAddr> {
-    // Addresses reserved for documentation (RFC 5737, RFC 3849).
+    // These addresses are reserved for documentation (RFC 5737, RFC 3849).
     let (any, documentation) = match family {
         IpAddr::V4(_) => ("0.0.0.0:0", "192.0.2.1:9"),
         IpAddr::V6(_) => ("[::]:0", "[2001:db8::1]:9"),

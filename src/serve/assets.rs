@@ -1,4 +1,4 @@
-//! The style sheet, the script and the icon, which are part of the binary.
+//! The style sheet, the script and the icon, which are compiled into the program.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -31,7 +31,7 @@ pub(super) static ALL: [Asset; 3] = [
 ];
 
 impl Asset {
-    /// Returns the file, or 304 if the browser already has it.
+    /// Returns the file, or the status 304 if the browser already has it.
     pub(super) async fn respond(&self, request_headers: HeaderMap) -> Response {
         let tag = self.tag();
         let mut known = request_headers.get_all(IF_NONE_MATCH).iter();
@@ -49,7 +49,7 @@ impl Asset {
         }
     }
 
-    /// Returns a hash of the text (FNV-1a), to distinguish versions.
+    /// Returns a hash of the text (FNV-1a), which distinguishes versions of a file.
     fn tag(&self) -> String {
         let hash = self.text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -83,14 +83,14 @@ mod tests {
         ("accent", "track"),
         ("soft", "card"),
     ];
-    /// Decoration that carries no information: the lines between parts, and the track of the ring.
+    /// Decoration that carries no information: the lines between parts, and the ring behind the countdown.
     const DECORATION: &[&str] = &["line", "track"];
 
     fn sheet() -> &'static str {
         ALL[0].text
     }
 
-    /// Returns the colours in one `:root` block.
+    /// Returns the colours that one `:root` block defines.
     fn colours(block: &str) -> HashMap<&str, &str> {
         let (block, _) = block.split_once('}').unwrap();
         let declared = block.lines().filter_map(|line| line.trim().strip_prefix("--"));

@@ -1,7 +1,8 @@
-//! Keeps one shared connection to Redis: opens it when it is needed, and replaces it after it has closed.
+//! Manages the connection to Redis that all requests share. Opens it when it is needed, and replaces it after
+//! it has closed.
 //!
-//! Only connection attempts are repeated. A command that was sent may have been executed, so it is not sent again,
-//! and its request fails.
+//! Only connection attempts are repeated. A command that was sent may have been executed, so it is not sent
+//! again, and its request fails.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,14 +19,15 @@ use crate::session::Clock;
 
 /// Time limit for connecting, including the diagnosis if it fails.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
-/// Time limit for the commands of a request; the rest of the visitor's two seconds is for the diagnosis.
+/// Time limit for the commands of a request. The rest of the visitor's two seconds is needed for the
+/// diagnosis.
 const RUN_WITHIN: Duration = Duration::from_millis(1100);
 
-/// Opens a connection.
+/// A function that opens a connection.
 pub(crate) type Opener =
     Arc<dyn Fn(Deadline) -> BoxFuture<'static, Result<RedisConnection, RedisFault>> + Send + Sync>;
 
-/// The connection that requests share, and the function that opens another.
+/// The connection that all requests share, and the function that opens a new one.
 pub(super) struct ConnectionManager {
     opener: Opener,
     state: Mutex<State>,
@@ -35,14 +37,14 @@ pub(super) struct ConnectionManager {
 struct State {
     current: Option<RedisConnection>,
     attempt: Option<Attempt>,
-    /// The last connection, if it belongs to a cluster whose nodes could not be reached. The node in the URL may never
-    /// come back, although others do.
+    /// The last connection, if it belongs to a cluster whose nodes could not be reached. It is kept because
+    /// other nodes may come back, even if the node in the URL does not.
     lost: Option<RedisConnection>,
-    /// The clock of the last connection.
+    /// The clock of the most recent connection.
     clock: Clock,
 }
 
-/// A connection attempt. All requests that need a connection wait for it.
+/// A connection attempt. All requests that need a connection wait for the same attempt.
 #[derive(Clone)]
 struct Attempt {
     began: Instant,
@@ -83,7 +85,7 @@ impl ConnectionManager {
         }
     }
 
-    /// Returns the current connection, or opens a new one within `within`.
+    /// Returns the current connection, or opens a new one. Opening may take as long as `within`.
     async fn connection(
         self: &Arc<Self>,
         deadline: Deadline,
@@ -101,10 +103,10 @@ impl ConnectionManager {
             };
             match deadline.bound(attempt.outcome.clone()).await {
                 Ok(Ok(connection)) => return Ok(connection),
-                // The attempt began before this request arrived, so Redis may work again by now.
+                // The attempt began before this request arrived, so Redis may be available again by now.
                 Ok(Err(fault)) if attempt.began < arrived => last = Some(fault),
                 Ok(Err(fault)) => return Err(fault),
-                // An earlier fault explains more than a timeout.
+                // An earlier fault says more than a timeout.
                 Err(_) => return Err(last.unwrap_or_else(|| RedisFault::no_answer(deadline.span()))),
             }
         }
@@ -121,7 +123,8 @@ impl ConnectionManager {
         }
         let manager = self.clone();
         let lost = state.lost.clone();
-        // In a task, because the visitor who needed the connection first may disconnect while others wait for it.
+        // The attempt runs in a separate task, because the visitor who first needed it may disconnect while
+        // others wait for it.
         let task = tokio::spawn(async move {
             let deadline = Deadline::after(within);
             let opened = match deadline.bound(manager.open_or_recover(lost, deadline)).await {
@@ -139,7 +142,7 @@ impl ConnectionManager {
         attempt
     }
 
-    /// Opens a new connection. If that fails, uses a cluster that can be reached again.
+    /// Opens a new connection. If this fails, tries again to reach the nodes of the lost cluster.
     async fn open_or_recover(
         &self,
         lost: Option<RedisConnection>,
@@ -169,8 +172,8 @@ impl ConnectionManager {
         connection
     }
 
-    /// Stops using a connection. Requests that are waiting for replies on it still get them. A cluster replaces the
-    /// connections to its nodes by itself.
+    /// Stops using a connection. Requests that are waiting for a reply on it still receive it. A cluster
+    /// replaces the connections to its nodes by itself.
     fn drop_connection(&self, connection: &RedisConnection) {
         if connection.is_cluster() {
             return;
@@ -179,17 +182,17 @@ impl ConnectionManager {
         state.current.take_if(|current| current.is_same(connection));
     }
 
-    /// Diagnoses in the remaining time why an open connection got no reply.
+    /// Determines, in the remaining time, why no reply arrived on an open connection.
     async fn why_no_reply(self: &Arc<Self>, deadline: Deadline) -> RedisFault {
-        // A tenth less, so that the diagnosis ends before the deadline.
+        // Use a tenth less than the remaining time, so that the diagnosis ends before the deadline.
         match self.connection(deadline, deadline.left().mul_f64(0.9)).await {
-            // A new connection works, so the old one was broken, or Redis was slow.
+            // The new connection works, so either the old one was broken or Redis was slow.
             Ok(_) => RedisFault::no_answer(RUN_WITHIN),
             Err(fault) => fault,
         }
     }
 
-    /// Returns the clock that all instances share, as of the last connection.
+    /// Returns the clock that all instances share, as read on the most recent connection.
     pub(super) fn clock(&self) -> Clock {
         let mut state = self.state();
         if let Some(current) = &state.current {

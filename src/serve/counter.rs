@@ -1,4 +1,4 @@
-//! Stages 2 and 3: counts visits in a hash whose key contains the user name.
+//! Counts visits in stages 2 and 3, in a hash whose key contains the user name.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +31,7 @@ pub(super) async fn visit(
     let mut commands = redis::pipe();
     commands.hincr(key, "visits", 1);
     if let Some(ttl) = ttl {
-        // Stage 3: MULTI ensures that a crash between the commands cannot leave a key without a TTL.
+        // In stage 3, MULTI ensures that the key has a TTL even if the app crashes between the two commands.
         commands
             .atomic()
             .expire(key, ttl.as_secs().cast_signed())
@@ -41,32 +41,33 @@ pub(super) async fn visit(
 }
 // endregion counter
 
-/// Returns the TTL and the fields of a hash that has a TTL, without refreshing it.
+/// Returns the TTL and the fields of a hash, without resetting the TTL. Returns `None` if the hash has no
+/// TTL.
 pub(super) async fn look(
     redis: &mut (impl ConnectionLike + Send),
     key: &str,
 ) -> RedisResult<Option<(Duration, Fields)>> {
     let (left, fields): (i64, Fields) = redis::pipe().pttl(key).hgetall(key).query_async(redis).await?;
-    // -2 means that the key does not exist, and -1 that it has no TTL because stage 2 created it.
+    // -2 means that the key does not exist. -1 means that it has no TTL, because stage 2 created it.
     let left = u64::try_from(left).ok().map(Duration::from_millis);
     Ok(left.map(|left| (left, fields)))
 }
 
-/// The maximum number of keys of stage 2 to record for the clean-up.
+/// The maximum number of keys that stage 2 records for the clean-up.
 const MOST_CREATED: usize = 100_000;
-/// Time limit for deleting all of them.
+/// Time limit for deleting all recorded keys.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
-/// Keys whose field is being deleted at the same time. The connection sends them together.
+/// How many keys are deleted at the same time. The connection sends their commands together.
 const DELETED_AT_ONCE: usize = 1000;
 
-/// The hashes that this process created in stage 2. They have no TTL, so they are deleted when the server stops, except
-/// for fields that others have added.
+/// The keys of the hashes that this process created in stage 2. They have no TTL, so they are deleted when
+/// the server stops. If another program has added a field to a hash, that field is kept.
 #[derive(Debug, Default)]
 pub(super) struct CreatedKeys(Mutex<HashSet<String>>);
 
 impl CreatedKeys {
-    /// Records the key if this is the first visit and the hash has no other fields, because then this process created
-    /// the hash.
+    /// Records the key if this is the first visit and the hash has no other fields. In this case, this
+    /// process has just created the hash.
     pub(super) fn note(&self, key: &str, visits: i64, fields: &Fields) {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if visits == 1 && fields.len() == 1 && keys.len() < MOST_CREATED {
@@ -81,10 +82,11 @@ impl CreatedKeys {
     }
 }
 
-/// Deletes the field `visits` of the hashes at `keys`. Redis deletes a hash with its last field.
+/// Deletes the field `visits` of the hashes at `keys`. When a hash has no fields left, Redis deletes it.
 ///
 /// # Errors
-/// Returns how many of them may still exist, and why.
+///
+/// Returns how many hashes may still exist, and the reason.
 pub(super) async fn delete(
     redis: &Arc<ConnectionManager>,
     keys: &[String],
@@ -95,7 +97,7 @@ pub(super) async fn delete(
             redis.hdel(key, "visits").await
         })
     });
-    // Not a pipeline, because in a cluster the keys belong to different nodes.
+    // A pipeline cannot be used, because in a cluster, the keys belong to different nodes.
     let mut deleted = deleted.buffer_unordered(DELETED_AT_ONCE);
     let mut left = keys.len();
     while let Some(reply) = deleted.next().await {

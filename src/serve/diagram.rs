@@ -1,4 +1,4 @@
-//! The diagram of a request to the home page.
+//! Creates the diagram of a request to the home page.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ const BROWSER: usize = 0;
 const APP: usize = 1;
 const REDIS: usize = 2;
 
-/// Returns who sent what to whom for this visit, and when, measured from the arrival of the request.
+/// Returns the messages of this visit, with their times since the request arrived.
 pub(super) fn of_visit(visit: &Visit, cookie_name: &str, arrived: Instant) -> SequenceDiagram {
     let at = |instant: Instant| seconds(instant.saturating_duration_since(arrived));
     let (cookie, action) = match &visit.cookie {

@@ -1,6 +1,7 @@
 //! `/events`: sends the session's hash and TTL once a second, as server-sent events.
 //!
-//! The stream only reads. If it reset the TTL, a session would never expire while its page is open.
+//! The stream uses only commands that read. If it reset the TTL, a session would never expire while its page
+//! is open.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -20,25 +21,26 @@ use super::pages::{sentence, shown};
 use super::sessions::{Identity, Sessions};
 use crate::deadline::Deadline;
 
-/// Interval between two reads.
+/// How often a stream reads the session.
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// Time limit for one read.
 const READ_WITHIN: Duration = Duration::from_millis(1500);
-/// The maximum number of streams at a time, because each queries Redis once a second. One more closes another one.
+/// The maximum number of streams at the same time. It is limited because each stream queries Redis once a
+/// second. If another stream is opened, an existing one is closed.
 const MOST_STREAMS: usize = 256;
-/// The maximum number of streams of one session. A fifth closes the oldest one.
+/// The maximum number of streams of one session. If a fifth stream is opened, the oldest is closed.
 const MOST_OF_A_SESSION: usize = 4;
 
 /// Opens streams up to a limit, and ends all of them when the server stops.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
-    /// The oldest first.
+    /// The open streams, oldest first.
     open: Arc<Mutex<Vec<OpenStream>>>,
     stop: CancellationToken,
 }
 
-/// An open stream, as its place among all others. It is given up as soon as `ended` is cancelled, even if the client
-/// has stopped reading and the stream itself cannot end yet.
+/// A stream that counts towards the limits. It stops counting as soon as `ended` is cancelled, even if the
+/// client is no longer reading and the stream itself has not ended yet.
 #[derive(Debug)]
 struct OpenStream {
     client: IpAddr,
@@ -46,12 +48,12 @@ struct OpenStream {
     ended: CancellationToken,
 }
 
-/// The open stream of one visitor.
+/// The stream of one visitor's session.
 struct SessionStream {
     sessions: Arc<Sessions>,
     visitor: Identity,
     ticks: Interval,
-    /// Gives the place up when the client disconnects.
+    /// When the client disconnects, this is dropped, and the stream no longer counts.
     _place: DropGuard,
 }
 
@@ -63,7 +65,7 @@ impl Streams {
         }
     }
 
-    /// Responds to a client with the stream of the visitor's session.
+    /// Responds with a stream of the visitor's session.
     pub(super) fn answer(
         &self,
         sessions: Arc<Sessions>,
@@ -71,7 +73,7 @@ impl Streams {
         visitor: Option<Identity>,
     ) -> Response {
         let Some(visitor) = visitor else {
-            // After a 204, a browser does not reconnect.
+            // A browser does not reconnect after a 204.
             return StatusCode::NO_CONTENT.into_response();
         };
         let ended = self.take_place(client, visitor.session());
@@ -100,9 +102,10 @@ impl Streams {
         Sse::new(reads.chain(replaced).take_until(stopped)).into_response()
     }
 
-    /// Adds a stream of `session`. If there are too many, closes another stream: the oldest one of the session with the
-    /// most streams, of the client with the most streams. So a client cannot close the streams of other clients by
-    /// using many sessions, nor can a session close those of other visitors behind the same proxy.
+    /// Adds a stream of `session`. If there are too many streams, closes another one: the client with the
+    /// most streams is chosen, then its session with the most streams, and then the oldest stream. A client
+    /// therefore cannot close the streams of other clients by using many sessions, and a session cannot close
+    /// those of other visitors behind the same proxy.
     fn take_place(&self, client: IpAddr, session: &str) -> CancellationToken {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|stream| !stream.ended.is_cancelled());
@@ -118,7 +121,7 @@ impl Streams {
                     count(&|other| other.session == stream.session),
                 )
             };
-            // If several are the maximum, `max_by_key` returns the last one.
+            // If several values are equal, `max_by_key` returns the last one.
             (0..open.len()).rev().max_by_key(|index| uses(&open[*index]))
         } else {
             None
@@ -137,7 +140,7 @@ impl Streams {
 }
 
 impl SessionStream {
-    /// Reads the session; returns the events to send, and whether they are the last ones.
+    /// Reads the session. Returns the events to send, and whether they are the last ones.
     async fn read(&self) -> (Vec<Event>, bool) {
         let deadline = Deadline::after(READ_WITHIN);
         match self.sessions.look(&self.visitor, deadline).await {
@@ -152,7 +155,7 @@ impl SessionStream {
             }
             Ok(None) => {
                 let text = "The session has ended: its key no longer exists, so you must log in again";
-                // `end` makes the script close the stream, which a browser would otherwise open again.
+                // Without `end`, the browser would open the stream again.
                 (vec![event("gone", text), event("end", "")], true)
             }
             Err(fault) => (vec![event("fault", &sentence(&fault.summary))], false),
@@ -196,7 +199,7 @@ mod tests {
             .collect();
         assert!(!ada.is_cancelled());
         assert_eq!(open(&eve), MOST_STREAMS - 1);
-        // Behind a proxy, all visitors have the same address.
+        // Visitors behind the same proxy have the same address.
         let bob = streams.take_place(EVE, "bob");
         for number in 0..MOST_STREAMS / 4 {
             streams.take_place(EVE, &format!("eve-{number}"));

@@ -1,9 +1,9 @@
-//! Which step of a lesson explains which part of a page.
+//! Maps each part of a page to the section of a lesson that explains it.
 
 use super::lessons::LESSONS;
 use super::stage::AppStage;
 
-/// A part of a page.
+/// A part of a page that a lesson explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
     Login,
@@ -34,7 +34,7 @@ impl Topic {
         Self::Unavailable,
     ];
 
-    /// The ID of the lesson and the anchor of its step.
+    /// Returns the ID of the lesson and the anchor of its section.
     fn place(self, stage: AppStage) -> (&'static str, &'static str) {
         let is_store = stage == AppStage::Store;
         match self {
@@ -63,16 +63,16 @@ impl Topic {
     }
 }
 
-/// A link to a step of a lesson.
+/// A link to a section of a lesson.
 #[derive(Clone, Debug)]
 pub(super) struct Explanation {
     pub(super) topic: Topic,
     pub(super) url: String,
-    /// The number of the lesson, and the title of the step.
+    /// The number of the lesson, and the title of the section.
     pub(super) title: String,
 }
 
-/// The links of one stage.
+/// The links for one stage of the app.
 #[derive(Clone, Debug)]
 pub(super) struct Explanations(Vec<Explanation>);
 
@@ -87,7 +87,7 @@ impl Explanations {
     }
 }
 
-/// Returns `None` if there is no such step.
+/// Returns the link, or `None` if there is no such section.
 fn link(topic: Topic, stage: AppStage) -> Option<Explanation> {
     let (id, anchor) = topic.place(stage);
     let lesson = LESSONS.iter().find(|lesson| lesson.id == id)?;

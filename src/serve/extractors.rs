@@ -1,4 +1,4 @@
-//! Reads the session cookies and the circumstances of a request.
+//! Reads the session cookies from a request, and determines what caused the request.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,14 +13,15 @@ use super::host::is_loopback;
 use super::login_form;
 use super::router::AppState;
 
-/// The maximum number of cookies with the name of the session cookie that are tried, because each may need a query to
-/// Redis.
+/// The maximum number of cookies with the session cookie's name that are tried. It is limited because each
+/// may need a query to Redis.
 const MOST_COOKIES: usize = 4;
 
-/// The values, if not empty, of all cookies that have the session cookie's name.
+/// The non-empty values of all cookies that have the session cookie's name.
 ///
-/// Another application on this host, or on another host of the domain, can set a cookie with the same name. Browsers
-/// send the most specific one first (RFC 6265, section 5.4), which is not always ours.
+/// Another application on this host, or on another host of the domain, can set a cookie with the same name.
+/// Browsers send the most specific cookie first (RFC 6265, section 5.4), which is not always the cookie of
+/// this server.
 pub(super) struct SessionCookies(pub(super) Vec<String>);
 
 impl SessionCookies {
@@ -28,7 +29,7 @@ impl SessionCookies {
         let values = headers
             .get_all(COOKIE)
             .iter()
-            // Other cookies of the host may contain any bytes.
+            // Other cookies of this host may contain any bytes.
             .flat_map(|header| Cookie::split_parse(String::from_utf8_lossy(header.as_bytes())))
             .filter_map(Result::ok)
             .filter(|cookie| cookie.name() == name && !cookie.value().is_empty())
@@ -48,7 +49,7 @@ impl FromRequestParts<Arc<AppState>> for SessionCookies {
 static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 static FETCH_DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
-/// Headers in which browsers announce a prefetch.
+/// The headers with which browsers announce a prefetch.
 static PREFETCH: [HeaderName; 4] = [
     HeaderName::from_static("sec-purpose"),
     HeaderName::from_static("purpose"),
@@ -56,22 +57,22 @@ static PREFETCH: [HeaderName; 4] = [
     HeaderName::from_static("x-moz"),
 ];
 
-/// What a browser says about the cause of a request (<https://www.w3.org/TR/fetch-metadata/>).
+/// What caused a request, according to the browser (<https://www.w3.org/TR/fetch-metadata/>).
 ///
-/// Browsers send these headers only over HTTPS and to loopback addresses, and curl sends none. So a request without
-/// them is taken for a visitor's own.
+/// Browsers send these headers only over HTTPS and to loopback addresses, and curl does not send them. A
+/// request without them is therefore treated as the visitor's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
-    /// Whether the response will be a page that the visitor sees: not a prefetch, a frame, an image or a script's
-    /// request.
+    /// Whether the visitor will see the response as a page. This is not the case for a prefetch, a frame, an
+    /// image or a script's request.
     pub(super) is_navigation: bool,
-    /// Whether this site's own page or the visitor caused it, rather than another site.
+    /// Whether the visitor or a page of this site caused the request, rather than another site.
     pub(super) is_own: bool,
 }
 
 impl Cause {
     fn of(headers: &HeaderMap) -> Self {
-        // If a header occurs twice, every value counts.
+        // If a header occurs more than once, all its values are checked.
         let all = |name: &HeaderName, expected: &[&str]| {
             let mut values = headers.get_all(name).iter();
             values.all(|value| expected.iter().any(|expected| value == expected))
@@ -102,14 +103,15 @@ impl<S: Sync> FromRequestParts<S> for Cause {
     }
 }
 
-/// Whether the browser sent the form over HTTP from another host, so that it will not keep a cookie with `Secure`.
+/// Whether the browser sent the form over HTTP from another host. It will then not store a cookie with
+/// `Secure`.
 pub(super) fn is_insecure_origin(headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     let host = origin.and_then(|origin| origin.strip_prefix("http://"));
     host.is_some_and(|host| !is_loopback(host))
 }
 
-/// Reads any bytes as a form and as the header `Cookie`: for [`crate::untrusted`].
+/// Reads arbitrary bytes as a form and as the header `Cookie`. Used by [`crate::untrusted`].
 pub(crate) fn read_form_and_cookies(bytes: &[u8]) {
     let _ = login_form::name_in(bytes);
     if let Ok(value) = HeaderValue::from_bytes(bytes) {
@@ -133,7 +135,7 @@ mod tests {
             (&[b"session=; session=abc"], &["abc"]),
             (&[b"session=\"abc\""], &["\"abc\""]),
             (&[b"session=a=b"], &["a=b"]),
-            // A cookie that is not UTF-8 can be neither a token nor a signed name.
+            // A cookie that is not UTF-8 is neither a token nor a signed name.
             (&[b"session=\xff; session=abc"], &["\u{fffd}", "abc"]),
             (
                 &[b"session=1; session=2; session=3; session=4; session=5"],

@@ -1,7 +1,7 @@
-//! `/healthz`: does what a login, a visit and a logout do, on every primary of a cluster.
+//! `/healthz`: runs the commands of a login, a visit and a logout, on every primary of a cluster.
 //!
-//! PING alone would succeed on a replica, on a Redis server that is out of memory, or if a command of a visit is
-//! forbidden, although every page returns 503.
+//! PING alone would succeed on a replica, on a Redis server that is out of memory, or if a command of a visit
+//! is forbidden, although every page would return 503.
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use crate::redis_client::connect::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::{KEY_PREFIX, Token};
 
-/// TTL of the keys of a check, in case they cannot be deleted.
+/// The TTL of a health check's keys, in case they cannot be deleted.
 const TTL: Duration = Duration::from_secs(10);
-/// The maximum number of keys to try until each primary of a cluster has one. This is enough even if a node serves only
-/// a few slots.
+/// The maximum number of keys to try until each primary of a cluster has one. This number is sufficient even
+/// if a node serves only a few slots.
 const MOST_KEYS: u32 = 20_000;
 
 /// Why visitors cannot be served.
 pub(super) struct Unhealthy {
-    /// The primary of a cluster that failed.
+    /// The primary that failed, if this is a cluster.
     pub(super) shard: Option<String>,
     pub(super) fault: RedisFault,
 }
 
-/// The place in Redis that a check uses.
+/// The key that a health check uses.
 enum Probe {
     Session(Token),
     Counter(String),
@@ -54,7 +54,7 @@ impl Sessions {
         join_all(checks).await.into_iter().collect()
     }
 
-    /// Returns one place per primary of a cluster, with the primary's name.
+    /// Returns one key for each primary of a cluster, with the name of the primary.
     fn probes(&self, redis: &RedisConnection) -> Vec<(Option<String>, Probe)> {
         let mut missing = redis.primaries();
         if missing.is_empty() {

@@ -1,4 +1,5 @@
-//! The Redis commands that the page shows: those of the request, and the last ones of each session.
+//! The Redis commands that the page shows: those of the current request, and the most recent ones of each
+//! session.
 //!
 //! They are only for display. Their number is limited, and they are lost when the process ends.
 
@@ -11,16 +12,17 @@ use super::pages::Rendered;
 use crate::clock::seconds;
 use crate::redis_client::RoundTrip;
 
-/// The maximum number of commands to keep per session.
+/// The maximum number of commands that are kept for each session.
 const KEPT: usize = 20;
-/// The maximum number of sessions to keep. A new one replaces the one that has been unused for longest.
+/// The maximum number of sessions whose commands are kept. A new session replaces the one that has been
+/// unused for longest.
 const MOST_SESSIONS: usize = 256;
 
-/// The usual size of the rows of a request in bytes. For longer rows, the buffer grows.
+/// A size in bytes that is enough for the rows of most requests. For longer rows, the buffer grows.
 const USUAL_SIZE: usize = 1024;
 
-/// The commands of one request, as rows of a table with one `tbody` per round trip. They are rendered only once, because later pages of the session
-/// show them again.
+/// The commands of one request, as rows of a table with one `tbody` per round trip. They are rendered only
+/// once, because later pages of the session show them again.
 #[derive(Debug)]
 pub(super) struct Commands {
     pub(super) rows: Rendered,
@@ -36,7 +38,7 @@ struct Rows<'a> {
 impl Commands {
     pub(super) fn new(round_trips: &[RoundTrip]) -> Arc<Self> {
         let mut rows = String::with_capacity(USUAL_SIZE);
-        // Writing to a string cannot fail.
+        // Writing to a String cannot fail.
         let _ = Rows { round_trips }.render_into(&mut rows);
         Arc::new(Self {
             rows: Rendered(rows),
@@ -45,7 +47,7 @@ impl Commands {
     }
 }
 
-/// The last commands of the sessions that were used most recently. The most recent session is at the end.
+/// The most recent commands of the most recently used sessions. The session that was used last is at the end.
 #[derive(Debug, Default)]
 pub(super) struct History(Mutex<VecDeque<(String, Requests)>>);
 
@@ -53,7 +55,8 @@ pub(super) struct History(Mutex<VecDeque<(String, Requests)>>);
 type Requests = Vec<Arc<Commands>>;
 
 impl History {
-    /// Adds the commands of a request for the session at `key`. Returns the earlier ones, oldest first.
+    /// Adds the commands of a request to the session at `key`. Returns the session's earlier commands, oldest
+    /// first.
     pub(super) fn add(&self, key: &str, commands: &Arc<Commands>) -> Vec<Arc<Commands>> {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = sessions.iter().rposition(|(other, _)| other == key);
@@ -65,7 +68,7 @@ impl History {
         }
         let mut kept = earlier.clone();
         kept.push(commands.clone());
-        // Remove whole requests until the limit is met.
+        // Only whole requests are removed.
         while kept.iter().map(|request| request.count).sum::<usize>() > KEPT {
             kept.remove(0);
         }

@@ -1,7 +1,7 @@
-//! Which Host headers are accepted, against DNS rebinding.
+//! Decides which Host headers are accepted, as protection against DNS rebinding.
 //!
-//! A foreign page can make its own host name resolve to 127.0.0.1. For the browser, this server then has that page's
-//! origin, so the page could read every response. Only the Host header shows it.
+//! A page on another site can make its own host name resolve to 127.0.0.1. The browser then regards this
+//! server as part of that site, so the page could read every response. Only the Host header reveals this.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) struct OwnHosts {
 }
 
 impl OwnHosts {
-    /// Creates the list from the listen address and the names of `--listen` and `--host`.
+    /// Creates the list from the address to listen on, and from the names in `--listen` and `--host`.
     pub(super) fn new(listen: SocketAddr, names: Vec<String>, layout: Layout) -> Self {
         Self {
             listen,
@@ -32,8 +32,8 @@ impl OwnHosts {
         }
     }
 
-    /// Whether a request for `host` may be answered on a connection to the address `local`. The port may differ,
-    /// because the connection may come from a tunnel.
+    /// Whether to accept a request for `host` that arrives at the address `local`. The port may differ,
+    /// because the connection may come through a tunnel.
     fn accept(&self, host: &str, local: IpAddr) -> bool {
         let name = without_port(host);
         if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -60,7 +60,8 @@ pub(super) fn without_port(host: &str) -> &str {
     }
 }
 
-/// Whether the host of a URL is this computer, according to browsers: they treat it as secure without HTTPS.
+/// Whether browsers regard this host as the local computer. They then treat the URL as secure even without
+/// HTTPS.
 pub(super) fn is_loopback(host: &str) -> bool {
     let name = without_port(host);
     match name.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -72,7 +73,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Refuses requests with an invalid Host header (400), and on loopback addresses those with a foreign one (421).
+/// Refuses requests with an invalid Host header (400). On loopback addresses, also refuses requests for the
+/// host name of another site (421).
 #[allow(clippy::result_large_err)] // The response itself, as the layer expects it.
 pub(super) fn check(own: &OwnHosts, request: &Request) -> Result<(), Response> {
     if let Some(text) = host_error(request) {
@@ -99,7 +101,8 @@ pub(super) fn check(own: &OwnHosts, request: &Request) -> Result<(), Response> {
     Err(pages::close_connection(refusal))
 }
 
-/// Returns what is wrong with requests that hyper accepts although they are invalid (RFC 9112, section 3.2).
+/// Returns what is wrong with a Host header that hyper accepts although it is invalid (RFC 9112, section
+/// 3.2).
 fn host_error(request: &Request) -> Option<&'static str> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
@@ -118,7 +121,7 @@ fn host_error(request: &Request) -> Option<&'static str> {
     }
 }
 
-/// Whether a host may contain the byte (RFC 3986, section 3.2.2), or it is the colon before a port.
+/// Whether the byte is allowed in a host (RFC 3986, section 3.2.2), or is the colon before a port.
 fn is_host_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
 }

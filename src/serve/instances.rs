@@ -1,9 +1,9 @@
-//! Instances on the same Redis server announce themselves and find each other.
+//! Instances that use the same Redis server announce themselves and find each other.
 //!
-//! Each instance has a hash with a short TTL, which is deleted when the instance stops, and expires if it crashes.
-//! Another hash lists the addresses of all instances, so that no instance has to scan all keys. If an address in this
-//! list has no hash, it is stale. This code uses only commands that sessions need too, because the Redis user may not
-//! be allowed to run others.
+//! Each instance has a hash with a short TTL. The hash is deleted when the instance stops, and expires if the
+//! instance crashes. Another hash lists the addresses of all instances, so that no instance has to scan all
+//! keys. If an address in this list has no hash, the instance is gone. This code uses only commands that
+//! sessions need, too, because the Redis user may not be allowed to run others.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,15 +24,16 @@ use crate::redis_client::fault::RedisFault;
 use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;
 
-/// The field of an instance's hash that contains its stage.
+/// The field of an instance's hash that contains the instance's stage.
 const STAGE: &str = "serves";
-/// TTL of an announcement, in seconds.
+/// The TTL of an announcement, in seconds.
 const TTL: i64 = 10;
-/// Interval between announcements.
+/// How often an instance announces itself.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(2);
 /// Time limit for one announcement.
 const ANNOUNCE_WITHIN: Duration = Duration::from_millis(1500);
-/// The maximum number of instances that are looked up, because any client can write into the list.
+/// The maximum number of instances that are looked up. It is limited because any client can write to the
+/// list.
 const MOST: usize = 32;
 
 /// Another instance on the same Redis server.
@@ -42,8 +43,8 @@ pub(super) struct OtherInstance {
     pub(super) stage: AppStage,
 }
 
-/// Announces this instance and looks for others until the server stops. At the start, reports whether Redis is
-/// unavailable.
+/// Announces this instance, and looks for others, until the server stops. When the server starts, reports it
+/// if Redis is unavailable.
 pub(super) async fn announce(
     address: SocketAddr,
     sessions: Arc<Sessions>,
@@ -66,7 +67,7 @@ pub(super) async fn announce(
             ticks.tick().await;
             let deadline = Deadline::after(ANNOUNCE_WITHIN);
             let found = redis.run(deadline, |redis| announce_once(redis, &address, stage));
-            // The pages work without the list.
+            // The pages also work without the list of other instances.
             if let Ok(found) = found.await {
                 others.send_replace(found);
             }
@@ -90,7 +91,7 @@ fn directory() -> String {
     format!("{KEY_PREFIX}instances")
 }
 
-/// Announces this instance, and returns the others.
+/// Announces this instance, and returns the other instances.
 async fn announce_once(
     mut redis: RedisConnection,
     address: &str,
@@ -110,7 +111,7 @@ async fn announce_once(
     let mut others = Vec::new();
     let listed = listed.iter().map(|(listed, _)| String::from_utf8_lossy(listed));
     for listed in listed.filter(|listed| listed != address).take(MOST) {
-        // If the key is not a hash, it does not belong to an instance.
+        // If the value is not a hash, the key does not belong to an instance.
         let text: Option<Vec<u8>> = redis.hget(key(&listed), STAGE).await.unwrap_or(None);
         match text.and_then(|text| other_instance(&listed, &text)) {
             Some(other) => others.push(other),

@@ -1,4 +1,5 @@
-//! Layers around all routes: the access log, security headers, the check of the host, and the response to panics.
+//! The layers around all routes: the access log, the security headers, the check of the Host header, and the
+//! response after a panic.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use super::server::Ends;
 
 /// The headers of every response, except Cache-Control.
 static SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
-    // Allows only this server's own style sheet, script, event stream and form, and no framing.
+    // This allows only this server's own style sheet, script, event stream and form. It does not allow
+    // framing.
     (
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -75,24 +77,25 @@ fn add_headers<B>(mut response: http::Response<B>) -> http::Response<B> {
     response
 }
 
-/// Receives a complete entry. It must not block.
+/// A function that receives each entry of the access log. It must not block.
 pub(crate) type AccessLog = Arc<dyn Fn(LogEntry) + Send + Sync>;
 
-/// One request and its response, without cookies, query and body.
+/// A request and its response, without the cookies, the query and the body.
 #[derive(Clone, Debug)]
 pub(crate) struct LogEntry {
-    /// When the head of the request arrived.
+    /// When the head of the request had arrived.
     pub at: SystemTime,
     /// The client's address.
     pub peer: SocketAddr,
-    /// The method, shortened.
+    /// The method. A long one is shortened.
     pub method: String,
-    /// The path without the query, shortened. Printable ASCII; other bytes are percent-encoded.
+    /// The path without the query. It is shortened if it is long, and all bytes except printable ASCII are
+    /// percent-encoded.
     pub path: String,
     pub status: u16,
-    /// The size of the response's body in bytes; `None` for an event stream.
+    /// The size of the response's body in bytes, or `None` for an event stream.
     pub bytes: Option<u64>,
-    /// The time from the head of the request to the head of the response.
+    /// The time from when the head of the request had arrived to when the head of the response was ready.
     pub took: Duration,
 }
 
@@ -104,7 +107,7 @@ async fn log_request(
 ) -> Response {
     let (at, started) = (SystemTime::now(), Instant::now());
     let method = request.method().as_str().chars().take(LONGEST_METHOD).collect();
-    // hyper accepts bytes in a path that a browser would have encoded.
+    // hyper accepts bytes in a path that a browser would have percent-encoded.
     let path = utf8_percent_encode(request.uri().path(), CONTROLS).to_string();
     let path = path.chars().take(LONGEST_PATH).collect();
     let response = next.run(request).await;

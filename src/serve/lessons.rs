@@ -1,4 +1,4 @@
-//! `/lesson`: the lessons as pages. Commands are shown with their replies, but not run.
+//! `/lesson`: shows the lessons as pages. The commands are shown with their replies, but they are not run.
 
 use std::sync::LazyLock;
 
@@ -19,11 +19,11 @@ pub(super) static LESSONS: LazyLock<Vec<Lesson>> = LazyLock::new(|| {
         folder: None,
         may_run: |_| Ok(()),
     };
-    // Without a folder, nothing is read that could fail.
+    // The built-in lessons do not depend on a folder, so reading them cannot fail.
     files.read(FIRST_NAME).unwrap_or_default().list
 });
 
-/// `GET /lesson`.
+/// The page at `GET /lesson`.
 #[derive(Template)]
 #[template(path = "lessons.html")]
 pub(super) struct LessonsPage<'a> {
@@ -31,7 +31,7 @@ pub(super) struct LessonsPage<'a> {
     pub(super) lessons: &'static [Lesson],
 }
 
-/// `GET /lesson/ID`.
+/// The page at `GET /lesson/ID`.
 #[derive(Template)]
 #[template(path = "lesson.html")]
 pub(super) struct LessonPage<'a> {
@@ -42,7 +42,7 @@ pub(super) struct LessonPage<'a> {
 }
 
 impl<'a> LessonPage<'a> {
-    /// Returns `None` if there is no lesson with this ID.
+    /// Returns the page of a lesson, or `None` if there is no lesson with this ID.
     pub(super) fn new(layout: &'a Layout, id: &str) -> Option<Self> {
         let index = LESSONS.iter().position(|lesson| lesson.id == id)?;
         Some(Self {
@@ -54,16 +54,16 @@ impl<'a> LessonPage<'a> {
     }
 }
 
-/// The blocks of a step, or of the introduction.
+/// The blocks of a step or of the introduction.
 #[derive(Template)]
 #[template(path = "blocks.html")]
 struct Blocks<'a> {
     blocks: &'a [Block],
-    /// The step, unless this is the introduction.
+    /// The step, or `None` for the introduction.
     step: Option<&'a LessonStep>,
 }
 
-/// The output of a template is HTML, so another template does not escape it again.
+/// This is the output of a template, so it is already HTML, and other templates must not escape it again.
 impl HtmlSafe for Blocks<'_> {}
 
 impl<'a> Blocks<'a> {
@@ -81,7 +81,7 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// Returns the hints of a block, in Markdown.
+    /// Returns the hints for a block, in Markdown.
     fn hints(&self, block: usize) -> impl Iterator<Item = &'a str> {
         let hints = self.step.into_iter().flat_map(|step| &step.hints);
         hints
@@ -90,11 +90,11 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// Converts Markdown to HTML. HTML in it is shown as text.
+/// Converts Markdown to HTML. HTML in the Markdown is shown as text.
 fn markdown(text: &str) -> Rendered {
     let events = Parser::new_ext(text, MARKDOWN).map(|event| match event {
         Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
-        // The alignment of columns would become `style` attributes, which the Content-Security-Policy blocks.
+        // Aligned columns would get `style` attributes, which the Content-Security-Policy blocks.
         Event::Start(Tag::Table(_)) => Event::Start(Tag::Table(Vec::new())),
         other => other,
     });
@@ -114,7 +114,7 @@ fn transcript(transcript: &Transcript) -> String {
     lines.join("\n")
 }
 
-/// Returns the name of a language for people.
+/// Returns the name of a programming language as people write it.
 fn language_name(language: &str) -> String {
     match language {
         "javascript" => "JavaScript".to_owned(),

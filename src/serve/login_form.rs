@@ -20,13 +20,13 @@ use crate::session::{self, NameError};
 const FIELD: &str = "username";
 /// The maximum size of a form in bytes.
 const LONGEST_FORM: usize = 16 * 1024;
-/// The maximum number of bytes after that to read and discard, because a client that is cut off while it sends never
-/// sees the response.
+/// The maximum number of further bytes that are read and discarded. A client whose connection is closed while
+/// it is still sending never sees the response.
 const DISCARDED: usize = 1024 * 1024;
-/// Time limit for the whole form to arrive.
+/// Time limit until the whole form has arrived.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The user name from the login form, valid and without surrounding white space.
+/// The user name from the login form. It is valid, and has no white space around it.
 pub(super) struct LoginForm(pub(super) String);
 
 impl FromRequest<Arc<AppState>> for LoginForm {
@@ -41,12 +41,13 @@ impl FromRequest<Arc<AppState>> for LoginForm {
     }
 }
 
-/// The reason why a login form is refused. The texts are shown on the page.
+/// Why a login form is refused. The page shows these texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormError {
     #[error("The form is larger than 16 KiB")]
     TooLarge,
-    /// Accepting two ways to state a length would allow request smuggling (RFC 9112, section 11.2).
+    /// If a request could state its length in two ways, request smuggling would be possible (RFC 9112,
+    /// section 11.2).
     #[error("Send the form with a Content-Length, not in chunks")]
     Chunked,
     #[error("The form did not arrive within 5 seconds")]
@@ -78,10 +79,10 @@ impl FormError {
 }
 
 async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormError> {
-    // The size is exact only if the request has a Content-Length.
+    // The size is known only if the request has a Content-Length.
     let size = body.size_hint();
     let is_too_large = size.lower() > LONGEST_FORM as u64;
-    // A client that waits for `100 Continue` can be refused at once.
+    // A client that waits for `100 Continue` has not sent the body yet, so it can be refused at once.
     if is_too_large && headers.contains_key(EXPECT) {
         return Err(FormError::TooLarge);
     }
@@ -112,7 +113,7 @@ async fn collect(mut body: BodyDataStream) -> Result<Vec<u8>, FormError> {
 }
 
 pub(super) fn name_in(form: &[u8]) -> Result<String, FormError> {
-    // Checked here, because `form_urlencoded` would replace bytes that are not UTF-8.
+    // This is checked here, because `form_urlencoded` would replace bytes that are not UTF-8.
     percent_decode(form)
         .decode_utf8()
         .map_err(|_| FormError::NotUtf8)?;

@@ -1,7 +1,8 @@
 //! The tutorial's app in a browser: request ─▶ session (cookie ⇄ `SessionStore` ⇄ Redis) ─▶ page.
 //!
-//! This process stores nothing about a session except its last commands, which the page shows. So any number of
-//! instances can share the sessions in one Redis server, and no session is lost when an instance stops.
+//! This process stores nothing about a session except its most recent commands, which the page shows. Any
+//! number of instances can therefore share the sessions in one Redis server, and no session is lost when an
+//! instance stops.
 
 mod address;
 mod assets;
@@ -49,13 +50,13 @@ use pages::Layout;
 use router::AppState;
 use sessions::Sessions;
 
-/// The options of the command.
+/// The options of `sessiontut serve`.
 pub(crate) struct ServeOptions {
-    /// Which stage of the app to serve.
+    /// The stage of the app to serve.
     pub stage: AppStage,
     /// The TTL that each visit sets.
     pub ttl: Duration,
-    /// The maximum lifetime of a session, however often it is visited.
+    /// The maximum lifetime of a session, however often it is used.
     pub max_age: Duration,
     /// Whether browsers send the cookie only over HTTPS.
     pub secure_cookies: bool,
@@ -63,30 +64,31 @@ pub(crate) struct ServeOptions {
     pub key: SigningKey,
     /// The name of the session cookie.
     pub cookie_name: String,
-    /// The host names, besides those of loopback addresses, that are accepted on loopback addresses.
+    /// Additional host names that are accepted on loopback addresses.
     pub hosts: Vec<String>,
-    /// Receives one entry per request.
+    /// A function that receives one entry per request.
     pub log: Option<AccessLog>,
 }
 
 /// An event that does not belong to a request.
 #[derive(Debug)]
 pub(crate) enum ServerEvent {
-    /// The server listens. From now on, a signal stops it gracefully.
+    /// The server is now listening. From now on, a signal stops it gracefully.
     Ready(SocketAddr),
-    /// Redis is unavailable at the start, but the app runs anyway.
+    /// When the server starts, Redis is unavailable. The app runs nevertheless.
     Unreachable(RedisFault),
-    /// How many hashes of stage 2 were deleted at the end.
+    /// How many hashes that stage 2 created were deleted when the server stopped.
     Deleted(usize),
-    /// How many hashes of stage 2 could not be deleted, and why.
+    /// How many hashes that stage 2 created could not be deleted, and the reason.
     NotDeleted(usize, RedisFault),
 }
 
-/// Receives events as they happen.
+/// A function that receives events as they happen.
 pub(crate) type OnEvent = Arc<dyn Fn(ServerEvent) + Send + Sync>;
 
-/// Serves the app on `listener` until SIGINT or SIGTERM, or until `end` resolves. Then ends event streams at once,
-/// finishes other requests, and deletes the hashes of stage 2. A second signal skips this.
+/// Serves the app on `listener` until SIGINT or SIGTERM arrives, or until `end` resolves. Event streams are
+/// then closed at once, other requests are finished, and the hashes that stage 2 created are deleted. A
+/// second signal skips this.
 pub(crate) fn serve_until(
     end: impl Future<Output = ()>,
     listener: TcpListener,
@@ -150,7 +152,7 @@ pub(crate) fn serve_until(
         let end = async {
             // If one of the tasks panicked, the panic has already been printed.
             let _ = tokio::join!(server, announcer);
-            // The hashes of stage 2 have no TTL.
+            // The hashes that stage 2 created have no TTL.
             let created = sessions.created.take();
             if !created.is_empty() {
                 on_event(match counter::delete(&redis, &created).await {

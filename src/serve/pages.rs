@@ -24,7 +24,7 @@ use crate::redis_client::fault::RedisFault;
 use crate::session::Token;
 use crate::session::store::Fields;
 
-/// Values that all pages of a running server show.
+/// The values that all pages of a running server show.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) stage: AppStage,
@@ -32,11 +32,12 @@ pub(super) struct Layout {
     pub(super) ttl: Duration,
     /// The name of the session cookie.
     pub(super) cookie_name: Arc<str>,
-    /// Which step of a lesson explains which part of a page.
+    /// The section of a lesson that explains each part of a page.
     pub(super) explanations: Arc<Explanations>,
 }
 
-/// Text that is HTML already, so templates do not escape it again: the output of a template, or of Markdown.
+/// Text that is already HTML, because it is the output of a template or was converted from Markdown.
+/// Templates do not escape it again.
 #[derive(Debug)]
 pub(super) struct Rendered(pub(super) String);
 
@@ -58,70 +59,73 @@ impl Layout {
         }
     }
 
-    /// Whether the home page counts a TTL down.
+    /// Whether the home page shows a countdown of the TTL.
     fn is_live(&self) -> bool {
         self.stage >= AppStage::Ttl
     }
 }
 
-/// `GET /`.
+/// The page at `GET /`.
 #[derive(Template)]
 #[template(path = "home.html")]
 pub(super) struct Home<'a> {
     pub(super) layout: &'a Layout,
     pub(super) visit: &'a Visit,
-    /// This request.
+    /// The diagram of this request.
     pub(super) diagram: SequenceDiagram,
     pub(super) instances: &'a [OtherInstance],
 }
 
-/// The parts of a visit that the home page shows. By default, the visitor has no cookie.
+/// What the home page shows about a visit. By default, the visitor has no cookie.
 #[derive(Default)]
 pub(super) struct Visit {
-    /// The user, if the visitor is logged in.
+    /// The user name, if the visitor is logged in.
     pub(super) name: Option<String>,
-    /// The counter that HINCRBY returned.
+    /// The count that HINCRBY returned.
     pub(super) visits: Option<i64>,
     pub(super) cookie: CookieView,
-    /// How many cookies with the name of the session cookie arrived.
+    /// The number of cookies in the request that have the session cookie's name.
     pub(super) cookies: usize,
     pub(super) hash: Option<HashView>,
-    /// The round trips to Redis that this visit took.
+    /// The round trips to Redis during this visit.
     pub(super) round_trips: Vec<RoundTrip>,
-    /// The same round trips as rows of a table, unless there were none.
+    /// The same round trips as rows of a table, or `None` if there were none.
     pub(super) commands: Option<Arc<Commands>>,
-    /// The earlier commands of the session.
+    /// The earlier commands of the same session.
     pub(super) earlier: Vec<Arc<Commands>>,
 }
 
-/// The parts of the cookie that the home page shows.
+/// What the home page shows about the cookie.
 #[derive(Default)]
 pub(super) enum CookieView {
     #[default]
     Absent,
     /// The cookie was ignored. Contains the reason, as a clause.
     Ignored(&'static str),
-    /// Stages 1 to 3: the beginning of the signature, because the whole signature would make `HttpOnly` useless.
+    /// In stages 1 to 3, the beginning of the signature. Showing the whole signature would make `HttpOnly`
+    /// useless.
     Signed { signature: String },
-    /// Stage 4: the first characters of the token, and the Redis key that is derived from the whole token.
+    /// In stage 4, the first characters of the token, and the Redis key that is derived from the whole token.
     Token(Token),
 }
 
-/// The parts of the hash in Redis that the home page shows.
+/// What the home page shows about the hash in Redis.
 pub(super) struct HashView {
     pub(super) key: String,
     pub(super) fields: Fields,
-    /// The time according to Redis, in seconds since 1970.
+    /// The time on the Redis server, in seconds since 1970.
     pub(super) now: u64,
     pub(super) ttl: Option<Duration>,
 }
 
-/// The maximum number of fields of a hash to show. A session has three, but anyone with access to Redis can add more.
+/// The maximum number of a hash's fields that are shown. A session has three, but anyone with access to Redis
+/// can add more.
 const MOST_FIELDS: usize = 20;
-/// The maximum number of bytes of a field to show. A user name has at most 256.
+/// The maximum number of bytes of a field that are shown. A user name has at most 256 bytes.
 const LONGEST_FIELD: usize = 400;
 
-/// Returns the first fields of a hash, shortened. After `created`, in seconds since 1970, adds the age at `now`.
+/// Returns the first fields of a hash, shortened. If there is a field `created`, adds the age of the session
+/// at `now`. Times are in seconds since 1970.
 pub(super) fn shown(fields: &Fields, now: u64) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let fields = fields.iter().take(MOST_FIELDS);
     fields.map(move |(name, value)| {
@@ -135,7 +139,7 @@ pub(super) fn shown(fields: &Fields, now: u64) -> impl Iterator<Item = (Cow<'_, 
     })
 }
 
-/// Returns how long before `now` something was created: `3 minutes`.
+/// Returns the time between `created` and `now` in words: `3 minutes`.
 fn age(now: u64, created: u64) -> String {
     clock::age(now.saturating_sub(created).try_into().unwrap_or(i64::MAX))
 }
@@ -145,7 +149,7 @@ fn beginning(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 impl Home<'_> {
-    /// Returns the other stages, and the ports that the page suggests for them.
+    /// Returns the other stages, each with the port that the page suggests for it.
     fn other_stages(&self) -> impl Iterator<Item = (AppStage, u16)> {
         let others = AppStage::ALL
             .into_iter()
@@ -154,16 +158,16 @@ impl Home<'_> {
     }
 }
 
-/// `GET /login`.
+/// The page at `GET /login`.
 #[derive(Template)]
 #[template(path = "login.html")]
 pub(super) struct LoginPage<'a> {
     pub(super) layout: &'a Layout,
-    /// Why the form was refused.
+    /// The reason why the form was refused.
     pub(super) message: Option<String>,
 }
 
-/// Any response with a status of 400 or higher, except a login form with a message.
+/// The page of any response with a status of 400 or higher, except for a login form with a message.
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
@@ -171,16 +175,16 @@ struct ErrorPage<'a> {
     title: &'a str,
     /// A sentence without its full stop.
     text: &'a str,
-    /// Set if Redis is the cause.
+    /// The fault, if Redis is the cause.
     redis: Option<&'a RedisFault>,
-    /// Whether to show a button that logs out.
+    /// Whether the page contains a logout button.
     offers_logout: bool,
 }
 
-/// The usual size of a page in bytes. For a longer page, the buffer grows.
+/// A size in bytes that is enough for most pages. For a longer page, the buffer grows.
 const USUAL_SIZE: usize = 8 * 1024;
 
-/// Returns a response with this page.
+/// Returns a response that contains this page.
 pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
     let mut html = String::with_capacity(USUAL_SIZE);
     match page.render_into(&mut html) {
@@ -189,7 +193,7 @@ pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
     }
 }
 
-/// Returns a page with the status and one sentence, which is passed without its full stop.
+/// Returns a page that shows the status and one sentence. The sentence is passed without its full stop.
 pub(super) fn error(layout: &Layout, status: StatusCode, text: &str) -> Response {
     let error = ErrorPage {
         layout,
@@ -201,7 +205,7 @@ pub(super) fn error(layout: &Layout, status: StatusCode, text: &str) -> Response
     page(status, &error)
 }
 
-/// Returns 500, after a panic.
+/// Returns a 500 response after a panic.
 pub(super) fn internal_error(layout: &Layout) -> Response {
     error(
         layout,
@@ -210,13 +214,14 @@ pub(super) fn internal_error(layout: &Layout) -> Response {
     )
 }
 
-/// Returns 403, for a form from another site.
+/// Returns a 403 response to a form that another site has sent.
 pub(super) fn cross_site_form(layout: &Layout) -> Response {
     let text = "The form came from another site, so it was refused";
     close_connection(error(layout, StatusCode::FORBIDDEN, text))
 }
 
-/// Returns 403 with a button, for a request that would log the visitor out although they did not ask for it.
+/// Returns a 403 response to a logout request that the visitor did not make. The page contains a logout
+/// button.
 pub(super) fn unintended_logout(layout: &Layout) -> Response {
     let page_without_logout = ErrorPage {
         layout,
@@ -228,14 +233,14 @@ pub(super) fn unintended_logout(layout: &Layout) -> Response {
     page(StatusCode::FORBIDDEN, &page_without_logout)
 }
 
-/// Returns 403, for a request of a browser that is not a visit: the visitor does not see the page, so it must not be
-/// counted.
+/// Returns a 403 response to a browser's request that is not a visit. The visitor does not see the page, so
+/// the request must not be counted.
 pub(super) fn not_a_visit(layout: &Layout) -> Response {
     let text = "This page is only for visitors who open it: a prefetch, a frame or a script does not count as a visit";
     error(layout, StatusCode::FORBIDDEN, text)
 }
 
-/// Returns 403, because the browser would not keep the cookie.
+/// Returns a 403 response, because the browser would not store the cookie.
 pub(super) fn insecure_origin(layout: &Layout) -> Response {
     let text = "No session was created, because the server is running with --secure-cookies, and your browser would \
                 not keep the cookie. Open the page at https://, or on the server's own computer at http://127.0.0.1 or \
@@ -243,7 +248,8 @@ pub(super) fn insecure_origin(layout: &Layout) -> Response {
     error(layout, StatusCode::FORBIDDEN, text)
 }
 
-/// Returns the login page with a message if a field is invalid, or an error page if the whole form is.
+/// Returns the login page with a message if a field is invalid, or an error page if the whole form is
+/// invalid.
 pub(super) fn refused_form(layout: &Layout, fault: &FormError) -> Response {
     let (status, message) = (fault.status(), fault.to_string());
     if status != StatusCode::UNPROCESSABLE_ENTITY {
@@ -256,7 +262,7 @@ pub(super) fn refused_form(layout: &Layout, fault: &FormError) -> Response {
     page(status, &login)
 }
 
-/// Returns 503, with the diagnosis of `ping`.
+/// Returns a 503 response with the diagnosis of `ping`.
 pub(super) fn unavailable(layout: &Layout, fault: &RedisFault) -> Response {
     let error = ErrorPage {
         layout,
@@ -269,7 +275,7 @@ pub(super) fn unavailable(layout: &Layout, fault: &RedisFault) -> Response {
     (retry, page(StatusCode::SERVICE_UNAVAILABLE, &error)).into_response()
 }
 
-/// Returns a message with a capital letter at the start, unless it starts with a host name or a command.
+/// Returns a message that starts with a capital letter, unless it starts with a host name or a command.
 pub(super) fn sentence(text: &str) -> String {
     let word = text.split(' ').next().unwrap_or_default();
     match word.bytes().all(|byte| byte.is_ascii_lowercase()) && !word.is_empty() {
@@ -278,7 +284,8 @@ pub(super) fn sentence(text: &str) -> String {
     }
 }
 
-/// Closes the connection after this response, because the bytes that follow may not be a request.
+/// Makes the server close the connection after this response, because the bytes that follow may not be a
+/// request.
 pub(super) fn close_connection(mut response: Response) -> Response {
     response
         .headers_mut()

@@ -29,9 +29,10 @@ use super::source::SourcePage;
 use super::{assets, diagram, events};
 use crate::deadline::Deadline;
 
-/// Time limit from the head of a request to its response: 0.2 s less than the two seconds that a visitor may wait.
+/// Time limit from the head of a request to its response. It is 0.2 s less than the two seconds that a
+/// visitor may have to wait.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
-/// Seconds after which a client should try again.
+/// After how many seconds a client should try again.
 pub(super) const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("2");
 
 /// The state that all handlers share.
@@ -40,7 +41,7 @@ pub(super) struct AppState {
     pub(super) sessions: Arc<Sessions>,
     /// Whether the cookie is marked Secure, so that browsers send it only over HTTPS.
     pub(super) secure_cookies: bool,
-    /// The other instances that use this Redis server, as of the last check.
+    /// The other instances that use this Redis server, as of the last announcement.
     pub(super) other_instances: watch::Receiver<Vec<OtherInstance>>,
     pub(super) streams: events::Streams,
 }
@@ -125,7 +126,8 @@ async fn log_in(
     }
 }
 
-/// `GET /logout`, as in the tutorial. The page itself sends a form, because a link on any site leads here.
+/// `GET /logout`, as in the tutorial. The page itself sends a form instead, because any site can contain a
+/// link to this address.
 async fn log_out_by_link(app: State<Arc<AppState>>, cause: Cause, cookies: SessionCookies) -> Response {
     if cause.is_navigation && cause.is_own {
         log_out(app, cookies).await
@@ -148,7 +150,7 @@ async fn log_out(State(app): State<Arc<AppState>>, SessionCookies(cookies): Sess
             cookie.make_removal();
             (CookieJar::new().add(cookie), Redirect::to("/")).into_response()
         }
-        // Keep the cookie, so that the visitor can try again to end the session.
+        // The cookie is kept, so that the visitor can try again to end the session.
         Err(fault) => pages::unavailable(&app.layout, &fault),
     }
 }

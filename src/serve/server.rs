@@ -1,4 +1,5 @@
-//! An HTTP/1.1 server with limits on the number of connections, and on the size and duration of a request's head.
+//! An HTTP/1.1 server that limits the number of connections, the size of a request's head, and the time that
+//! the head may take to arrive.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,18 +19,21 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-/// The maximum number of open connections: fewer than the 1,024 file descriptors that a process may usually have.
+/// The maximum number of open connections. It is lower than the 1,024 file descriptors that a process may
+/// usually have.
 const MOST_CONNECTIONS: usize = 960;
-/// Time limit for the head of a request, and between two requests of a connection.
+/// Time limit for the head of a request to arrive, and for the pause between two requests on a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The maximum size of a request's line and headers in bytes. hyper also limits the number of headers, to 100.
+/// The maximum size in bytes of the request line and the headers together. hyper also limits the number of
+/// headers to 100.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// How long requests in progress may take when the server stops.
+/// How long requests may still take after the server has been asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// Pause before the next attempt if the system cannot accept a connection (no descriptors left).
+/// How long to wait after a failed accept, which means that no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves connections of `listener` until `stop`, and then finishes the requests in progress within [`GRACE`].
+/// Serves the connections of `listener` until `stop` is cancelled. Then waits for unfinished requests, at
+/// most for [`GRACE`].
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut connections = Connections::default();
     let graceful = GracefulShutdown::new();
@@ -37,7 +41,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         () = stop.cancelled() => {}
         () = accept(listener, &router, &mut connections, &graceful) => {}
     }
-    // The end of the runtime closes the connections that are still open.
+    // Connections that are still open are closed when the runtime ends.
     let _ = timeout(GRACE, graceful.shutdown()).await;
 }
 
@@ -77,7 +81,7 @@ async fn accept(
     }
 }
 
-/// Whether the client closed the connection before it was accepted.
+/// Whether an accept failed only because the client had already closed the connection.
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
@@ -107,7 +111,7 @@ async fn serve_connection(
         let connection = &connection;
         async move {
             let response = response.await;
-            // A connection with an event stream continues to count as answering.
+            // An event stream has no known size. Its connection stays in the state `Answering`.
             if let Ok(response) = &response
                 && response.body().size_hint().exact().is_some()
             {
@@ -122,18 +126,18 @@ async fn serve_connection(
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
-        // A broken connection is not reported, because the client knows about it.
+        // A broken connection is not reported, because the client notices it, too.
         _ = graceful.watch(http) => {}
         () = connection.close.notified() => {}
     }
 }
 
-/// The addresses of a connection.
+/// The addresses of both ends of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
     /// The client's address.
     pub(super) peer: SocketAddr,
-    /// The address of this host to which the client connected.
+    /// This host's address, to which the client has connected.
     pub(super) local: SocketAddr,
 }
 
@@ -146,12 +150,12 @@ struct ClientConnection {
     close: Notify,
 }
 
-/// What a connection is doing. To make room, connections are closed in this order.
+/// What a connection is doing. When room is needed, connections are closed in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Activity {
-    /// Waiting for a request.
+    /// The connection is waiting for a request.
     Waiting,
-    /// Answering a request.
+    /// A request is being answered.
     Answering,
 }
 
@@ -176,8 +180,8 @@ impl Connections {
         connection
     }
 
-    /// Closes the connection that has waited longest for a request. If none is waiting, closes the one that has been
-    /// answering longest.
+    /// Closes the connection that has been waiting longest for a request. If none is waiting, closes the one
+    /// that has been answering longest.
     fn close_one(&mut self) {
         let open = self.0.iter().filter_map(Weak::upgrade);
         if let Some(connection) = open.min_by_key(|open| *open.activity()) {

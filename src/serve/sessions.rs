@@ -1,4 +1,4 @@
-//! Finds the session for a cookie.
+//! Finds the session that belongs to a cookie.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::redis_client::fault::RedisFault;
 use crate::session::store::{Fields, SessionStore};
 use crate::session::{CookieError, SigningKey, Token};
 
-/// The settings and connections that are needed to find a session.
+/// The settings and the connection that are needed to find a session.
 pub(super) struct Sessions {
     pub(super) stage: AppStage,
     pub(super) ttl: Duration,
@@ -30,22 +30,22 @@ pub(super) struct Sessions {
     pub(super) created: Arc<CreatedKeys>,
 }
 
-/// The visitor according to a cookie. Only a query to Redis shows whether the session is valid.
+/// The visitor as identified by a cookie. Whether the session is valid is known only after a query to Redis.
 pub(super) enum Identity {
-    /// Stages 1 to 3: a name with a valid signature, and the first characters of the signature. With the whole
-    /// signature, a script could rebuild the cookie.
+    /// In stages 1 to 3, a name with a valid signature, and the first characters of this signature. With the
+    /// whole signature, a script could forge the cookie.
     Name { name: String, signature: String },
-    /// Stage 4: a text in the form of a token.
+    /// In stage 4, a text that has the form of a token.
     Token(Token),
 }
 
 impl Identity {
-    /// Whether the next visit starts a new hash after this one has expired.
+    /// Whether the visitor stays logged in when the hash expires. The next visit then creates a new hash.
     pub(super) fn outlives_its_hash(&self) -> bool {
         matches!(self, Self::Name { .. })
     }
 
-    /// Identifies the session among all sessions of this server.
+    /// Returns a text that identifies the session among all sessions of this server.
     pub(super) fn session(&self) -> &str {
         match self {
             Self::Name { name, .. } => name,
@@ -62,14 +62,14 @@ const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; an
 const NO_SESSION: &str = "the cookie looks like a token, but there is no session for this token (any more)";
 
 impl Sessions {
-    /// Counts a visit of the session that belongs to the first valid cookie, in one round trip.
+    /// Counts a visit in the session that belongs to the first valid cookie, in one round trip.
     pub(super) async fn visit(&self, cookies: &[String], deadline: Deadline) -> Result<Visit, RedisFault> {
         let mut visit = Visit::default();
         for cookie in cookies {
             visit = match self.identity(cookie) {
                 Ok(Identity::Name { name, signature }) => self.visit_name(name, signature, deadline).await?,
                 Ok(Identity::Token(token)) => self.visit_token(token, deadline).await?,
-                // The reason why the first one was ignored is shown.
+                // If no cookie is valid, the page shows why the first one was ignored.
                 Err(_) if visit.cookies > 0 => continue,
                 Err(reason) => ignored(reason),
             };
@@ -81,12 +81,13 @@ impl Sessions {
         Ok(visit)
     }
 
-    /// Returns the time according to Redis, in seconds since 1970.
+    /// Returns the time on the Redis server, in seconds since 1970.
     pub(super) fn now(&self) -> u64 {
         self.redis.clock().now()
     }
 
-    /// Returns the visitor that a cookie identifies, or why the cookie is invalid, as a clause.
+    /// Returns the visitor that a cookie identifies. If the cookie is invalid, returns the reason as a
+    /// clause.
     fn identity(&self, cookie: &str) -> Result<Identity, &'static str> {
         if !self.stage.signs_the_name() {
             return Token::parse(cookie).map(Identity::Token).ok_or(NOT_A_TOKEN);
@@ -104,7 +105,7 @@ impl Sessions {
         }
     }
 
-    /// Returns the visitor whose live data can be shown: the first valid one.
+    /// Returns the first valid visitor, whose live data can be shown.
     pub(super) async fn find(&self, cookies: &[String], deadline: Deadline) -> Option<Identity> {
         if !self.stage.needs_redis() {
             return None;
@@ -200,7 +201,8 @@ impl Sessions {
         })
     }
 
-    /// Ends the sessions that belong to the cookies, and starts one for `name`. Returns the cookie's new value.
+    /// Ends the sessions that belong to the cookies, and starts a new one for `name`. Returns the new value
+    /// of the cookie.
     pub(super) async fn login(
         &self,
         name: &str,
@@ -227,7 +229,7 @@ impl Sessions {
         Ok(token.reveal().to_owned())
     }
 
-    /// Ends the sessions that belong to the cookies, on the server as well.
+    /// Ends the sessions that belong to the cookies, in Redis too.
     pub(super) async fn logout(&self, cookies: &[String], deadline: Deadline) -> Result<(), RedisFault> {
         if self.stage.signs_the_name() {
             return Ok(());
@@ -240,8 +242,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Reads a session without resetting its TTL. Returns the TTL and the fields, or `None` if the key does not
-    /// exist.
+    /// Reads a session without resetting its TTL. Returns the TTL and the fields, or `None` if the key does
+    /// not exist.
     pub(super) async fn look(
         &self,
         visitor: &Identity,
@@ -266,8 +268,9 @@ impl Sessions {
     }
 }
 
-/// Work that runs to its end even if the visitor disconnects, which cancels the request. A hash that a visit creates for
-/// an invalid token must be deleted, and a hash that stage 2 creates must be recorded so that it can be deleted later.
+/// Work that continues to its end even if the visitor disconnects and the request is therefore cancelled. If
+/// a visit with an invalid token has created a hash, the hash must still be deleted. If stage 2 has created a
+/// hash, its key must still be recorded.
 struct ToTheEnd<W: Future<Output: Send> + Send + 'static>(Option<Pin<Box<W>>>);
 
 fn to_the_end<W: Future<Output: Send> + Send>(work: W) -> ToTheEnd<W> {
@@ -278,7 +281,7 @@ impl<W: Future<Output: Send> + Send> Future for ToTheEnd<W> {
     type Output = W::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
-        // If the work panics, it cannot continue in a task.
+        // `work` is put back only if it is not finished, so that it is not polled again after a panic.
         let mut work = self.0.take().expect("a future is not polled after its end");
         let polled = work.as_mut().poll(context);
         if polled.is_pending() {
@@ -290,14 +293,14 @@ impl<W: Future<Output: Send> + Send> Future for ToTheEnd<W> {
 
 impl<W: Future<Output: Send> + Send> Drop for ToTheEnd<W> {
     fn drop(&mut self) {
-        // Without a runtime, the server is stopping.
+        // If there is no runtime, the server is stopping.
         if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
             runtime.spawn(work);
         }
     }
 }
 
-/// The first characters of a cookie's signature.
+/// Returns the first characters of a cookie's signature.
 fn signature_start(cookie: &str) -> String {
     let signature = cookie.rsplit('.').next().unwrap_or_default();
     signature.chars().take(6).collect()

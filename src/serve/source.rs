@@ -1,4 +1,4 @@
-//! `/source`: the code of each stage, in this server and in three frameworks.
+//! `/source`: shows the code of each stage, in this server's version and in three frameworks.
 
 use askama::Template;
 
@@ -6,7 +6,7 @@ use super::pages::Layout;
 use super::stage::AppStage;
 use crate::examples::{LANGUAGES, SourceFile, SourceLanguage};
 
-/// `GET /source`.
+/// The page at `GET /source`.
 #[derive(Template)]
 #[template(path = "source.html")]
 pub(super) struct SourcePage<'a> {
@@ -16,8 +16,8 @@ pub(super) struct SourcePage<'a> {
 }
 
 impl<'a> SourcePage<'a> {
-    /// Returns the page for a query with `lang=rust|flask|express|axum` and `stage=1..4`. The defaults are the first
-    /// language and the stage of this server.
+    /// Returns the page for a query such as `lang=flask&stage=4`. The languages are `rust`, `flask`,
+    /// `express` and `axum`. The defaults are the first language and the stage of this server.
     pub(super) fn new(layout: &'a Layout, query: &str) -> Option<Self> {
         let mut language = &LANGUAGES[0];
         let mut stage = layout.stage;
@@ -40,7 +40,7 @@ impl<'a> SourcePage<'a> {
     }
 }
 
-/// Returns the URL of the page that shows the file at `path`, if there is one.
+/// Returns the URL of the page that shows the file at `path`, if there is such a page.
 pub(super) fn url_of(path: &str) -> Option<String> {
     LANGUAGES.iter().find_map(|language| {
         let has_file = |stage: &AppStage| language.files(*stage).iter().any(|file| file.path == path);

@@ -1,17 +1,17 @@
-//! The four stages of the tutorial's app. A running server shows one of them.
+//! The four stages of the tutorial's app. A running server serves one of them.
 
 use std::fmt;
 
 /// A stage of the tutorial's app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AppStage {
-    /// The user name in a signed cookie; no Redis.
+    /// The cookie contains the signed user name. Redis is not used.
     Cookie = 1,
-    /// Visits counted in a hash at the user's key.
+    /// Visits are counted in a hash whose key contains the user name.
     Visits = 2,
     /// Like [`Self::Visits`], but the hash expires.
     Ttl = 3,
-    /// A random token in the cookie; the session is in Redis.
+    /// The cookie contains a random token, and the session is in Redis.
     Store = 4,
 }
 
@@ -60,7 +60,8 @@ impl AppStage {
         self != Self::Store
     }
 
-    /// What a signed cookie of this stage is for, so that it is not valid for another stage.
+    /// Returns what a signed cookie of this stage is for. The signature covers it, so the cookie is not valid
+    /// for another stage.
     pub(crate) fn purpose(self) -> &'static str {
         match self {
             Self::Cookie => "stage 1",

@@ -108,8 +108,8 @@ impl Token {
         &self.text[..6]
     }
 
-    /// Returns the key of the session. The key contains a hash of the token, so nobody can log in with read
-    /// access to Redis alone.
+    /// Returns the key of the session. The key contains a hash of the token, so read access to Redis is not enough
+    /// to log in.
     pub fn key(&self) -> &str {
         &self.key
     }

@@ -3,7 +3,7 @@
 use crate::practice::command::{CommandError, Invocation, NOT_AN_INTEGER, SYNTAX};
 use crate::practice::request::integer;
 
-/// Whether a word is this option, ignoring case.
+/// Whether a word is this option. Case is ignored.
 pub(super) fn is(word: &[u8], option: &str) -> bool {
     word.eq_ignore_ascii_case(option.as_bytes())
 }
@@ -12,23 +12,23 @@ pub(super) fn lower(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_lowercase()
 }
 
-/// The start of a word for an error reply.
+/// Returns the start of a word, for an error reply.
 pub(super) fn shown(word: &[u8]) -> String {
     shown_up_to(word, 128)
 }
 
-/// A word as C would print it: at most `most` bytes, and nothing from a zero byte on.
+/// Returns a word as C would print it: at most `most` bytes, and only those before the first zero byte.
 pub(super) fn shown_up_to(word: &[u8], most: usize) -> String {
     let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
     String::from_utf8_lossy(&word[..end.min(most)]).into_owned()
 }
 
-/// The error for an integer that is out of range.
+/// Returns the error for an integer that is out of range.
 pub(super) fn out_of_range(least: i64, most: i64) -> CommandError {
     format!("ERR value is out of range, value must between {least} and {most}").into()
 }
 
-/// Parses a number for INCRBYFLOAT. Infinity is accepted here, but a sum with it is an error.
+/// Parses a number for INCRBYFLOAT. Infinity is accepted here, but a sum that contains it is an error.
 pub(super) fn float(word: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(word).ok()?;
     let number: f64 = text.parse().ok()?;
@@ -36,7 +36,8 @@ pub(super) fn float(word: &[u8]) -> Option<f64> {
     (number.is_finite() || (number.is_infinite() && is_spelled_out)).then_some(number)
 }
 
-/// Formats a finite sum as INCRBYFLOAT does, rounded to the 15 digits that a 64-bit float represents exactly.
+/// Formats a finite sum as INCRBYFLOAT does, rounded to 15 digits, which a 64-bit float can represent
+/// exactly.
 pub(super) fn float_text(sum: f64) -> Result<String, CommandError> {
     if !sum.is_finite() {
         return Err("ERR increment would produce NaN or Infinity".into());
@@ -56,7 +57,7 @@ pub(super) struct ScanOptions<'a> {
 
 pub(super) fn cursor(word: &[u8]) -> Result<u64, CommandError> {
     let text = std::str::from_utf8(word).unwrap_or_default();
-    // C's strtoul accepts a minus and wraps around.
+    // Like C's strtoul, accept a minus sign and wrap around.
     let number: Option<u64> = match text.strip_prefix('-') {
         Some(rest) => rest.parse().ok().map(u64::wrapping_neg),
         None => text.parse().ok(),
@@ -65,7 +66,7 @@ pub(super) fn cursor(word: &[u8]) -> Result<u64, CommandError> {
 }
 
 impl<'a> ScanOptions<'a> {
-    /// Reads the options after the cursor.
+    /// Parses the options after the cursor.
     pub(super) fn read(options: &'a [Vec<u8>], allows_type: bool) -> Result<Self, CommandError> {
         let mut scan = Self {
             pattern: None,
@@ -96,11 +97,11 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// Whether `text` matches a glob pattern as in Redis's `stringmatchlen`: `*`, `?`, `[a-z]`, `[^a]`, and a backslash that
-/// escapes the next character.
+/// Whether `text` matches a glob pattern. As in Redis's `stringmatchlen`, a pattern may contain `*`, `?`,
+/// `[a-z]`, `[^a]`, and a backslash that escapes the next character.
 ///
-/// Backtracks only to the last star, so the time is at most proportional to the product of both lengths. Calls
-/// `gives_up` from time to time, and stops if it returns true.
+/// The function backtracks only to the last star, so the time is at most proportional to the product of both
+/// lengths. It calls `gives_up` from time to time, and stops if that returns true.
 pub(in crate::practice) fn matches(pattern: &[u8], text: &[u8], gives_up: impl Fn() -> bool) -> bool {
     let (mut at, mut pos) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -133,10 +134,11 @@ pub(in crate::practice) fn matches(pattern: &[u8], text: &[u8], gives_up: impl F
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// The number of bytes to compare between two calls of `gives_up`.
+/// How many bytes to compare between two calls of `gives_up`.
 const STEPS_PER_LOOK: usize = 1 << 16;
 
-/// Returns how many bytes of the pattern describe one byte, and whether they match this one.
+/// Matches one byte against the start of the pattern. Returns how many bytes of the pattern this used, and
+/// whether the byte matched.
 fn one(pattern: &[u8], byte: u8) -> (usize, bool) {
     match pattern {
         [] => (0, false),
@@ -147,14 +149,14 @@ fn one(pattern: &[u8], byte: u8) -> (usize, bool) {
     }
 }
 
-/// The same for a class, which starts after its bracket.
+/// Like [`one`], for a character class. `pattern` starts after the opening bracket.
 fn class(pattern: &[u8], byte: u8) -> (usize, bool) {
     let is_negated = pattern.first() == Some(&b'^');
     let mut at = usize::from(is_negated);
     let mut is_in = false;
     loop {
         match &pattern[at..] {
-            // Without a closing bracket, the class ends with the pattern.
+            // If there is no closing bracket, the class ends with the pattern.
             [] => break,
             [b']', ..] => {
                 at += 1;

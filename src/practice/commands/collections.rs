@@ -9,11 +9,12 @@ use crate::practice::request::integer;
 use crate::practice::value::{Collection, Pair, Value};
 use crate::random;
 
-/// The maximum number of fields that HRANDFIELD returns if fields may repeat.
+/// The maximum number of fields that HRANDFIELD returns when it may return a field more than once.
 const MOST_REPEATED: i64 = 1_000_000;
 
 impl Invocation<'_> {
-    /// Sets fields of the hash at the command's key, which is created if it is missing; returns how many are new.
+    /// Sets fields of the hash at the command's key. Creates the hash if it is missing. Returns the number of
+    /// new fields.
     fn set_fields(&mut self, fields: &[Pair<'_>]) -> Result<usize, CommandError> {
         if self.hash()?.is_none() {
             self.put(self.word(1), Value::empty_hash(), None);
@@ -28,7 +29,7 @@ impl Invocation<'_> {
         Ok(added)
     }
 
-    /// The value of the field that the command names.
+    /// Returns the value of the field in the command's arguments.
     fn field(&self) -> Result<Option<&[u8]>, CommandError> {
         Ok(self.hash()?.and_then(|hash| hash.get(self.word(2))))
     }
@@ -98,7 +99,7 @@ pub(super) fn srem(call: &mut Invocation<'_>) -> CommandResult {
     Ok(remove(call))
 }
 
-/// Removes elements. The reply is the number of elements that existed.
+/// Removes elements. The reply is the number of elements that were removed.
 fn remove(call: &mut Invocation<'_>) -> Reply {
     let names = &call.words[2..];
     Reply::count(call.edit(|value| match value {
@@ -158,7 +159,7 @@ pub(super) fn sscan(call: &mut Invocation<'_>) -> CommandResult {
     scan(call, from, call.set()?, |(member, _)| vec![member.to_vec()])
 }
 
-/// Runs HSCAN and SSCAN. `show` returns the reply for one element.
+/// Runs HSCAN and SSCAN. `show` converts one element to its reply.
 fn scan(
     call: &Invocation<'_>,
     from: u64,
@@ -197,7 +198,7 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     };
     let pairs = hash.pairs();
     let picked: Box<dyn Iterator<Item = Pair<'_>>> = if count < 0 {
-        // Fields may repeat.
+        // A field may be returned more than once.
         Box::new((0..count.unsigned_abs()).filter_map(|_| pairs.get(random::below(pairs.len())).copied()))
     } else {
         Box::new(random_order(
@@ -211,10 +212,11 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     call.bulks(picked.map(|(field, _)| field.to_vec()))
 }
 
-/// Returns this many different pairs, or all of them in their order if there are no more.
+/// Returns this many different pairs in random order. If there are no more than that, returns all of them in
+/// their own order.
 fn random_order(mut pairs: Vec<Pair<'_>>, wanted: usize) -> impl Iterator<Item = Pair<'_>> {
     if wanted < pairs.len() {
-        // The first steps of a Fisher-Yates shuffle.
+        // These are the first steps of a Fisher-Yates shuffle.
         for index in 0..wanted {
             let other = index + random::below(pairs.len() - index);
             pairs.swap(index, other);

@@ -1,27 +1,30 @@
-//! The table of commands: arity, flags, key positions, ACL categories, and the function that runs each.
+//! The table of commands: arity, flags, key positions, ACL categories, and the function that runs each
+//! command.
 //!
-//! The practice Redis uses this table, and so does the list of commands that a lesson may run. Its contents are those
-//! of `COMMAND INFO` of Redis 7.0 (<https://redis.io/docs/latest/commands/command/>), and a test compares them.
+//! It is used by the practice Redis, and by the list of commands that a lesson may run. Its contents are
+//! those of `COMMAND INFO` in Redis 7.0 (<https://redis.io/docs/latest/commands/command/>), and a test
+//! compares them.
 
 use super::keys::{self, TimeUnit};
 use super::{collections, connection, messages, server, strings, transactions};
 use crate::practice::command::{CommandResult, Invocation};
 use crate::practice::reply::Reply;
 
-/// One command or subcommand.
+/// A command or subcommand.
 #[derive(Debug)]
 pub(crate) struct CommandInfo {
-    /// In lower case; a subcommand is `container|name`.
+    /// The name in lower case. A subcommand is `container|name`.
     pub(crate) name: &'static str,
     /// The number of words, including the name. A negative number means at least that many.
     pub(crate) arity: i64,
-    /// Redis's flags, separated by spaces.
+    /// The flags as in Redis, separated by spaces.
     flags: &'static str,
-    /// The index of the first key among the words, of the last one (negative: from the end), and the step between them.
+    /// The index of the first key among the words, the index of the last key (negative: counted from the
+    /// end), and the step between keys.
     pub(crate) keys: KeyPositions,
     /// The ACL categories that do not follow from the flags, separated by spaces.
     categories: &'static str,
-    /// The function that runs it in the practice Redis.
+    /// The function that runs the command in the practice Redis, if it supports the command.
     pub(super) run: Option<Handler>,
 }
 
@@ -38,7 +41,7 @@ impl CommandInfo {
         self.flags.split_whitespace()
     }
 
-    /// All ACL categories, without the `@`.
+    /// Returns all ACL categories, without the `@`.
     pub(crate) fn categories(&self) -> Vec<&'static str> {
         let mut categories: Vec<_> = self.categories.split_whitespace().collect();
         for (flag, category) in [("write", "write"), ("readonly", "read"), ("pubsub", "pubsub")] {
@@ -77,7 +80,7 @@ impl CommandInfo {
         self.keys == NONE
     }
 
-    /// Whether this command has subcommands. Then it has no keys itself.
+    /// Whether this command has subcommands. If so, it has no keys itself.
     pub(crate) fn is_container(&self) -> bool {
         self.has_no_keys() && PRACTICE.iter().chain(REAL_ONLY).any(|other| self.contains(other))
     }
@@ -94,7 +97,7 @@ pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Opti
     let is_short = |word: &&Vec<u8>| word.len() <= LONGEST_NAME;
     let mut name = words.first().filter(is_short)?.to_ascii_lowercase();
     let command = find_name(tables, &name)?;
-    // A command with keys has no subcommands.
+    // A command that has keys has no subcommands.
     let second = words.get(1).filter(is_short).filter(|_| command.has_no_keys());
     let subcommand = second.and_then(|second| {
         name.push(b'|');
@@ -104,7 +107,8 @@ pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Opti
     subcommand.or(Some(command))
 }
 
-/// More bytes than a name of a command or subcommand has. A longer word can be a key of several megabytes.
+/// The maximum length of a command's name. A longer word, which may be a key of several megabytes, is not
+/// compared.
 const LONGEST_NAME: usize = 32;
 
 /// Finds a command by its name in lower case.
@@ -135,7 +139,7 @@ const fn command(
     }
 }
 
-/// Declares a container: the first word of commands that have two.
+/// Declares a container, which is the first word of commands whose names have two words.
 const fn container(name: &'static str) -> CommandInfo {
     CommandInfo {
         arity: -2,

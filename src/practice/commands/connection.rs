@@ -42,7 +42,7 @@ pub(super) fn select(call: &mut Invocation<'_>) -> CommandResult {
     }
 }
 
-/// Runs CLUSTER INFO and READONLY, which fail because there is no cluster.
+/// Runs CLUSTER INFO and READONLY. They fail, because this server is not a cluster node.
 pub(super) fn no_cluster(_call: &mut Invocation<'_>) -> CommandResult {
     Err("ERR This instance has cluster support disabled".into())
 }
@@ -97,7 +97,7 @@ fn log_in(call: &mut Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(),
     Ok(())
 }
 
-/// Compares two passwords by their hashes, so that the time does not reveal where they differ.
+/// Compares two passwords by their hashes, so that the time does not reveal where they first differ.
 fn is_same(expected: &[u8], given: &[u8]) -> bool {
     let digest = |bytes| ring::digest::digest(&ring::digest::SHA256, bytes);
     digest(expected).as_ref() == digest(given).as_ref()
@@ -221,8 +221,8 @@ pub(super) fn client_setinfo(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Ok)
 }
 
-/// Runs CLIENT NO-EVICT and NO-TOUCH. They have no effect, because this server does not evict clients or record
-/// access times.
+/// Runs CLIENT NO-EVICT and NO-TOUCH. They have no effect, because this server neither evicts clients nor
+/// records access times.
 pub(super) fn client_on_or_off(call: &mut Invocation<'_>) -> CommandResult {
     let word = call.word(2);
     let is_valid = is(word, "on") || is(word, "off");
@@ -267,7 +267,7 @@ pub(super) fn client_kill(call: &mut Invocation<'_>) -> CommandResult {
     let Some(found) = clients.find(|client| Some(client.peer) == address) else {
         return Err("ERR No such client".into());
     };
-    // A client that ends its own connection still gets the reply.
+    // A client that closes its own connection still gets the reply.
     found.end(if found.id == call.client.id {
         ConnectionState::Closing
     } else {

@@ -30,7 +30,7 @@ pub(super) fn encoding(call: &mut Invocation<'_>) -> CommandResult {
     Ok(entry.map_or(Reply::Nil, |entry| Reply::text(entry.value.encoding())))
 }
 
-/// The format of an expiry time: a time span from now, or a Unix time.
+/// The unit of an expiry time, which is either relative to now or a Unix time.
 #[derive(Clone, Copy)]
 pub(super) enum TimeUnit {
     Seconds,
@@ -40,7 +40,7 @@ pub(super) enum TimeUnit {
 }
 
 impl TimeUnit {
-    /// Converts `amount` to a moment. Returns `None` if it overflows.
+    /// Converts `amount` to a point in time. Returns `None` if it overflows.
     pub(super) fn moment(self, amount: i64, now: Moment) -> Option<Moment> {
         let (scale, base) = match self {
             Self::Seconds => (1000, now),
@@ -57,7 +57,7 @@ pub(super) fn invalid_expire_time(call: &Invocation<'_>) -> CommandError {
     format!("ERR invalid expire time in '{name}' command").into()
 }
 
-/// The conditions of EXPIRE: NX, XX, GT and LT.
+/// The conditions NX, XX, GT and LT of EXPIRE.
 #[derive(Default)]
 struct ExpireConditions {
     nx: bool,
@@ -91,8 +91,8 @@ impl ExpireConditions {
         Ok(conditions)
     }
 
-    /// Whether the conditions allow a key that expires at `current` to expire at `moment` instead. A key without an
-    /// expiry counts as expiring later than any other.
+    /// Whether the conditions allow the expiry time of a key to change from `current` to `moment`. A key
+    /// without an expiry time counts as expiring later than any other key.
     fn allow(&self, current: Option<Moment>, moment: Moment) -> bool {
         !(self.nx && current.is_some()
             || self.xx && current.is_none()
@@ -125,7 +125,7 @@ pub(super) fn expire_at(call: &mut Invocation<'_>, key: &[u8], moment: Moment) {
     }
 }
 
-/// Runs TTL and similar commands. The reply is -2 if there is no key, and -1 if the key never expires.
+/// Runs TTL and similar commands. The reply is -2 if the key does not exist, and -1 if it never expires.
 pub(super) fn time_left(call: &mut Invocation<'_>, show: fn(Moment, Moment) -> i64) -> CommandResult {
     let entry = call.entry(call.word(1));
     Ok(Reply::Int(match entry.map(|entry| entry.expires) {

@@ -1,10 +1,10 @@
-//! Commands to publish messages and to subscribe to channels.
+//! Commands that publish messages and subscribe to channels.
 
 use crate::practice::client::Kept;
 use crate::practice::command::{CommandError, CommandResult, Invocation};
 use crate::practice::reply::Reply;
 
-/// The memory that a subscription needs in addition to its two copies of the name.
+/// The memory of a subscription, in addition to the two copies of the channel's name.
 const CHANNEL_COST: usize = 200;
 
 pub(super) fn subscribe(call: &mut Invocation<'_>) -> CommandResult {
@@ -49,7 +49,7 @@ pub(super) fn unsubscribe(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Many(replies))
 }
 
-/// Checks that the replies are not too large, before anything changes.
+/// Checks that the replies are not too large. This must be done before anything is changed.
 fn afford_confirmations(call: &Invocation<'_>, channels: &[Vec<u8>]) -> Result<(), CommandError> {
     let each = confirmation("unsubscribe", Reply::Nil, 0).size();
     call.afford(channels.iter().map(|channel| each + channel.len()).sum())

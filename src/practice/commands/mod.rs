@@ -25,8 +25,8 @@ use super::request::{Words, memory_of_word};
 use super::state::ServerState;
 use super::store::wall_clock;
 
-/// The memory of a command in a transaction's queue without its words: its place in the queue, which grows by doubling, and
-/// the block of its list of words.
+/// The memory of a queued command without its words: its entry in the queue, which grows by doubling, and the
+/// allocation for its list of words.
 const QUEUED_COST: usize = 2 * size_of::<(&CommandInfo, Words)>() + 32;
 
 /// Runs one request of a client, and queues the reply.
@@ -66,8 +66,8 @@ pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: 
     }
 }
 
-/// Any web page can make a browser send a POST request to a loopback address. As in Redis, a request that looks like
-/// HTTP ends the connection.
+/// Whether a command's name shows that the request is an HTTP request. The server then closes the connection,
+/// as Redis does, because any web page can make a browser send a POST request to a loopback address.
 fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
@@ -88,7 +88,7 @@ fn execute(
         command,
         in_transaction,
     };
-    // A container has no function, but without a subcommand its arity has already been rejected.
+    // A container has no function. Without a subcommand, it has already been rejected because of its arity.
     let run = command.run.unwrap_or(|_| Err(SYNTAX));
     let reply = run(&mut call).and_then(|reply| spend(&call, reply));
     let reply = reply.unwrap_or_else(Reply::from);
@@ -96,7 +96,8 @@ fn execute(
     reply
 }
 
-/// Subtracts a reply from what the request's replies may take. EXEC's reply consists of replies that were subtracted already.
+/// Subtracts a reply from the memory that the replies to the request may use. The reply to EXEC consists of
+/// replies that have already been subtracted.
 fn spend(call: &Invocation<'_>, reply: Reply) -> CommandResult {
     if call.command.name != "exec" {
         let size = reply.size();
@@ -107,7 +108,7 @@ fn spend(call: &Invocation<'_>, reply: Reply) -> CommandResult {
     Ok(reply)
 }
 
-/// The checks before a command runs, in Redis's order.
+/// Performs the checks before a command, in the same order as Redis.
 fn check(
     state: &ServerState,
     client: &ConnectedClient,

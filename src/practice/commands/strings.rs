@@ -11,7 +11,7 @@ use crate::practice::store::Moment;
 use crate::practice::value::Value;
 
 impl Invocation<'_> {
-    /// Reads a string, and counts a hit or a miss.
+    /// Reads a string, and counts the lookup as a hit or a miss.
     fn read(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
         let found = self.text(key)?.cloned();
         self.count_lookup(found.is_some());
@@ -22,7 +22,7 @@ impl Invocation<'_> {
         self.put(key, Value::Text(text.to_vec()), expires);
     }
 
-    /// Returns the moment that an option such as `EX 10` specifies.
+    /// Returns the expiry time that an option such as `EX 10` specifies.
     fn expiry(&self, word: &[u8], unit: TimeUnit) -> Result<Moment, CommandError> {
         let amount = integer(word).ok_or(NOT_AN_INTEGER)?;
         let moment = (amount > 0).then(|| unit.moment(amount, self.now())).flatten();
@@ -42,7 +42,7 @@ fn time_unit(option: &[u8]) -> Option<TimeUnit> {
     .map(|(_, unit)| unit)
 }
 
-/// How SET and GETEX change the expiry of a key.
+/// How SET or GETEX changes a key's expiry time.
 enum ExpiryOption<'a> {
     Remove,
     Keep,
@@ -114,7 +114,8 @@ pub(super) fn getex(call: &mut Invocation<'_>) -> CommandResult {
         _ => return Err(SYNTAX),
     };
     let (db, key) = (call.db(), call.word(1));
-    // As in Redis, look up the key first: if it is missing or has the wrong type, an invalid number is not reported.
+    // As in Redis, look up the key first. If it is missing or has the wrong type, an invalid number is not
+    // reported.
     let Some(found) = call.read(key)? else {
         return Ok(Reply::Nil);
     };

@@ -6,7 +6,7 @@ use crate::practice::reply::Reply;
 use crate::practice::state::ServerState;
 use crate::practice::store::WatchedKey;
 
-/// The memory that a watched key needs in addition to its name: its places in the client's set and in the index.
+/// The memory of a watched key, in addition to its name: its entries in the client's set and in the index.
 const WATCH_COST: usize = 200;
 
 pub(super) fn multi(call: &mut Invocation<'_>) -> CommandResult {
@@ -35,7 +35,8 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     }
     let mut replies = Vec::with_capacity(transaction.queued.len());
     for (command, words) in &transaction.queued {
-        // The clock does not advance during a transaction, but a command may have set an expiry in the past.
+        // The clock does not advance during a transaction, but a command may have set an expiry time in the
+        // past.
         call.state.store.advance(call.state.store.now);
         let reply = match call.check_time() {
             Ok(()) => super::execute(call.state, call.client, command, words, true),
@@ -46,7 +47,7 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Array(replies))
 }
 
-/// Discards the transaction when EXEC is refused. Returns the error of EXEC.
+/// Discards the transaction because EXEC is refused. Returns the error for EXEC.
 pub(super) fn abort(state: &mut ServerState, client: &ConnectedClient, error: &CommandError) -> CommandError {
     client.take_transaction();
     state.unwatch(client);

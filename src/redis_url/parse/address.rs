@@ -1,4 +1,4 @@
-//! Parses the host and the port of a URL.
+//! Parses the host and the port in a URL.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -8,9 +8,9 @@ use super::super::error::{invalid, invalid_host_character};
 use super::super::{Address, DEFAULT_PORT, UrlError};
 use crate::sanitize;
 
-/// Longest host name in the DNS (RFC 1035, 2.3.4).
+/// The maximum length of a host name in DNS (RFC 1035, 2.3.4).
 const LONGEST_NAME: usize = 253;
-/// Longest label of a host name (RFC 1035, 2.3.4).
+/// The maximum length of one label of a host name (RFC 1035, 2.3.4).
 const LONGEST_LABEL: usize = 63;
 
 pub(super) fn parse_address(authority: &str) -> Result<Address, UrlError> {
@@ -32,7 +32,7 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
         return Err(invalid_host_character(character));
     }
     if !is_host(&host) {
-        // Letters and digits may be part of a password.
+        // Letters and digits are not shown, because they may be part of a password.
         let odd = host
             .chars()
             .find(|one| !one.is_ascii_alphanumeric() && !"-_.:%".contains(*one));
@@ -50,7 +50,7 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
     })
 }
 
-/// Splits the text into the host (an IPv6 address without its brackets) and the port, which may be empty.
+/// Splits the text into the host (IPv6 without brackets) and the port, which may be empty.
 fn split_port(authority: &str) -> Result<(&str, &str), UrlError> {
     if let Some(inside) = authority.strip_prefix('[') {
         let Some((address, port)) = inside.split_once(']') else {
@@ -87,7 +87,7 @@ fn parse_port(port: &str, host: &str, default: u16) -> Result<u16, UrlError> {
     match port.parse::<u16>() {
         Ok(number @ 1..) if is_number => Ok(number),
         _ if is_number => {
-            // After anything but an address, it may be a password without a host.
+            // If the text before it is not an IP address, it may be a password, and the host may be missing.
             let is_address = host.parse::<IpAddr>().is_ok();
             let shown = if is_address {
                 sanitize::excerpt(format!(" {port}").as_bytes(), 12)

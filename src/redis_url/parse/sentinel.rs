@@ -1,4 +1,4 @@
-//! Parses the URL of Sentinels.
+//! Parses URLs that contain Sentinels.
 
 use super::super::error::invalid;
 use super::super::{Address, SENTINEL_PORT, Sentinels, Target, UrlError};
@@ -6,10 +6,10 @@ use super::address::parse_host_and_port;
 use super::{Parts, decode, parse_db, parse_login, warnings};
 use crate::secret::Secret;
 
-/// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`, or the form `/db#NAME` or
-/// `/db?sentinelMasterId=NAME` of other clients.
+/// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`. Other clients write `/db#NAME` or
+/// `/db?sentinelMasterId=NAME` at the end.
 ///
-/// The login is that of the primary, `?sentinel_password=` that of the Sentinels.
+/// The user and password are for the primary. The password of the Sentinels is in `?sentinel_password=`.
 pub(super) fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, UrlError> {
     let (user, password) = parse_login(parts.login)?;
     let hosts = parts
@@ -66,7 +66,7 @@ pub(super) fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, Url
     })
 }
 
-/// The options that name the primary in the URLs of Lettuce, Asynq, and redis-rs.
+/// The options in which the URLs of Lettuce, Asynq and redis-rs contain the name of the primary.
 const NAME_OPTIONS: &[&str] = &[
     "sentinelMasterId",
     "master",

@@ -5,7 +5,7 @@ use super::super::intended::IntendedUrl;
 use super::{Meaning, meaning_of};
 use crate::secret::Secret;
 
-/// Clients with the options of redis-cli.
+/// Clients whose options are the same as those of redis-cli.
 const CLIENTS: [&str; 7] = [
     "redis-cli",
     "valkey-cli",
@@ -16,7 +16,7 @@ const CLIENTS: [&str; 7] = [
     "sessiontut",
 ];
 
-/// The options with a value that say nothing about the connection.
+/// Options that have a value but do not affect the connection.
 const OTHER_OPTIONS_WITH_VALUE: [&str; 20] = [
     "-r",
     "-i",
@@ -41,7 +41,8 @@ const OTHER_OPTIONS_WITH_VALUE: [&str; 20] = [
 ];
 
 pub(super) fn read(text: &str) -> Option<Meaning> {
-    // A text with an open quote is split at spaces only, and so is a comment, which would be removed.
+    // If a quote is not closed, or the text contains a comment (which would be removed), it is split only at
+    // spaces.
     let words = shell_words::split(text).ok().filter(|words| !words.is_empty());
     let words = words.unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect());
     let is_client = |word: &String| CLIENTS.iter().any(|client| word.ends_with(client));
@@ -85,8 +86,8 @@ fn is_connection_option(word: &str) -> bool {
     .contains(&name)
 }
 
-/// Reads the options. `None` if one is repeated or names nothing usable: then it is unclear what was meant. `url_before` is
-/// `REDIS_URL`, if it is set before the command.
+/// Reads the options. Returns `None` if an option is repeated or has an unusable value, because it is then
+/// unclear what was meant. `url_before` is the value of `REDIS_URL` if it is set before the command.
 fn options(arguments: &[String], url_before: Option<&str>) -> Option<IntendedUrl> {
     let mut url = IntendedUrl::default();
     let (mut host, mut port, mut base) = (None, None::<String>, None);
@@ -135,7 +136,8 @@ fn options(arguments: &[String], url_before: Option<&str>) -> Option<IntendedUrl
     Some(url.with_tls_if_needed())
 }
 
-/// Sets a value, but only once: with two values, it is unclear which one is meant.
+/// Sets a value that is not set yet. Returns `None` if it is already set, because it is then unclear which
+/// value was meant.
 fn set<T>(slot: &mut Option<T>, value: T) -> Option<()> {
     slot.replace(value).is_none().then_some(())
 }

@@ -1,4 +1,4 @@
-//! Recognises variables, templates and placeholders that were not replaced by their values.
+//! Recognises variables, templates and placeholders that were not replaced with their values.
 
 use std::sync::LazyLock;
 
@@ -8,27 +8,27 @@ use super::super::UrlError;
 use super::super::error::invalid;
 use super::super::parse::end_of_authority;
 
-/// `$NAME`, `${NAME}`, `${NAME:-default}`, `$(NAME)`, `%NAME%`, `$env:NAME`. Without braces, small letters may be part of a
-/// password that begins with a dollar sign.
+/// Matches `$NAME`, `${NAME}`, `${NAME:-default}`, `$(NAME)`, `%NAME%` and `$env:NAME`. Without braces,
+/// lower-case letters do not match, because they may be part of a password that begins with a dollar sign.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^(?:\$\{([A-Za-z_]\w*)(?:[:?.-].*)?\}|\$\((.+)\)|%([A-Z_][A-Z0-9_]{2,})%|\$env:([A-Za-z_]\w*)|\$([A-Z_][A-Z0-9_]{2,}))$",
     )
 });
-/// `{{ name }}`, `${{ name }}`, `<%= name %>`, `#{name}`, `@Microsoft.KeyVault(…)`.
+/// Matches `{{ name }}`, `${{ name }}`, `<%= name %>`, `#{name}` and `@Microsoft.KeyVault(…)`.
 static TEMPLATE: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?s)^(?:\$?\{\{.*\}\}|<%.*%>|#\{.*\}|@Microsoft\.KeyVault\(.*\))$"));
-/// `<password>`, `[password]`, `{password}`, `YOUR_PASSWORD`, `PASSWORD`.
+/// Matches `<password>`, `[password]`, `{password}`, `YOUR_PASSWORD` and `PASSWORD`.
 static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^(?:<[A-Za-z ._-]{2,}>|\[[A-Za-z ._-]{2,}\]|\{[A-Za-z ._-]{2,}\}|PASSWORD|USERNAME|USER|(?i:your)[ _-][A-Za-z ._-]*)$",
     )
 });
-/// Placeholders that instructions use for the reader's own endpoint.
+/// Matches placeholders for the reader's own endpoint in instructions.
 static HOST_PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"^(?:HOST|HOSTNAME|ENDPOINT|ADDRESS|<.*>.*|(?i:primary[_-]endpoint))$|\.xxxxxx\.|(?i:your)[_-]")
 });
-/// What hides a password where it is shown.
+/// Matches the characters that replace a password where it is displayed.
 static ASTERISKS: LazyLock<Regex> = LazyLock::new(|| regex(r"^[*\u{2022}\u{2026}]{3,}$"));
 
 fn regex(pattern: &str) -> Regex {
@@ -37,7 +37,7 @@ fn regex(pattern: &str) -> Regex {
 
 /// Returns an error if the whole text, the user, the password or the host is a variable or a placeholder.
 ///
-/// Only whole parts count, because a password may contain any of these characters.
+/// A placeholder must be the whole part, because a password may contain any of these characters.
 pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     let error = |message: String, advice: &str| {
         Some(UrlError {
@@ -113,10 +113,10 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     )
 }
 
-/// How a text that should be replaced is written.
+/// The syntax of a variable or template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// `$NAME`, `${NAME}`
+    /// `$NAME` or `${NAME}`
     Shell,
     /// `$(NAME)`
     Parentheses,
@@ -128,13 +128,14 @@ enum Form {
     Actions,
     /// `@Microsoft.KeyVault(…)`
     KeyVault,
-    /// `{{ name }}`, `<%= name %>`, `#{name}`
+    /// `{{ name }}`, `<%= name %>` or `#{name}`
     Template,
 }
 
 impl Form {
     fn of(text: &str) -> Option<Self> {
-        // Compiling the expressions takes longer than the rest of parsing, and most texts begin with another character.
+        // Compiling the regular expressions takes longer than the rest of the parsing, and most texts begin
+        // with another character.
         if !text.starts_with(['$', '%', '{', '<', '#', '@']) {
             return None;
         }
@@ -151,12 +152,12 @@ impl Form {
         })
     }
 
-    /// Whether a POSIX shell can replace the name in it.
+    /// Whether a POSIX shell can replace the variable.
     fn is_shell_variable(self) -> bool {
         matches!(self, Self::Shell | Self::Cmd | Self::PowerShell)
     }
 
-    /// The name of this form, and how it is written.
+    /// Returns the name of this syntax, and how it is written.
     fn describe(self) -> (&'static str, &'static str) {
         match self {
             Self::Shell => ("variable", "$NAME or ${NAME}"),
@@ -169,7 +170,7 @@ impl Form {
         }
     }
 
-    /// What to do about it.
+    /// Returns advice on how to fill in the value.
     fn advice(self) -> &'static str {
         match self {
             Self::Shell => {
@@ -204,7 +205,7 @@ impl Form {
 fn not_replaced(what: &str, text: &str, form: Form) -> String {
     let (noun, written) = form.describe();
     let shown = match what {
-        // It may be the password itself.
+        // The text is not shown, because it may be the password itself.
         "password" | "user name" => format!(", written as {written}"),
         _ => name_of(text)
             .map(str::to_owned)
@@ -214,7 +215,7 @@ fn not_replaced(what: &str, text: &str, form: Form) -> String {
     format!("the {what} is a {noun} that was not replaced by its value{shown}")
 }
 
-/// Whether this is a name, and not a secret that looks like one.
+/// Whether this is a name, rather than a secret that looks like one.
 fn is_usual_name(text: &str) -> bool {
     const WORDS: [&str; 16] = [
         "redis", "valkey", "cache", "pass", "pwd", "secret", "token", "auth", "key", "user", "name", "host",
@@ -224,7 +225,7 @@ fn is_usual_name(text: &str) -> bool {
     WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// The text, if it contains nothing but a usual name and what is around it.
+/// Returns the text if it contains only a usual name and the characters around it.
 fn shown(text: &str) -> Option<String> {
     const LONGEST: usize = 40;
     let is_plain = |one: char| one.is_ascii_alphabetic() || "_-. <>[]{}$%=#".contains(one);
@@ -232,7 +233,7 @@ fn shown(text: &str) -> Option<String> {
     is_name.then(|| text.to_owned())
 }
 
-/// The host in `HOST:PORT`, even if a template in it contains a colon.
+/// Returns the host in `HOST:PORT`, even if it is a template that contains a colon.
 fn host_of(place: &str) -> &str {
     if place.starts_with(['$', '{', '<', '%', '#']) {
         let end = place.rfind(['}', '>', ')', '%']).map_or(0, |at| at + 1);
@@ -243,7 +244,7 @@ fn host_of(place: &str) -> &str {
     place.split(':').next().unwrap_or_default()
 }
 
-/// The name of a variable, unless it may be anything else.
+/// Returns the name of a variable, unless it may be something else.
 fn name_of(variable: &str) -> Option<&str> {
     let found = VARIABLE.captures(variable)?;
     let name = found.iter().skip(1).flatten().next()?.as_str();

@@ -1,4 +1,4 @@
-//! Recognises addresses with the scheme of something else.
+//! Recognises addresses whose scheme is not that of Redis.
 
 use super::super::error::{error, invalid};
 use super::super::parse::end_of_authority;
@@ -7,16 +7,16 @@ use super::{Meaning, is_full_host, typos};
 
 use What::{Link, Product, Redis, Sentinel, Socket, Web};
 
-/// What a scheme other than those of Redis shows.
+/// What a scheme that is not one of Redis's schemes stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// A client's own scheme for Redis.
+    /// A client's own scheme for a Redis server.
     Redis,
     /// A client's own scheme for Sentinels.
     Sentinel,
     /// A client's own scheme for a unix socket.
     Socket,
-    /// What Docker and Kubernetes write into the variables of a service.
+    /// A scheme that Docker and Kubernetes use in the variables of a service.
     Link,
     Web,
     Product(&'static str),
@@ -72,7 +72,7 @@ pub(super) fn is_known(scheme: &str) -> bool {
     SCHEMES.into_iter().chain(SENTINEL_SCHEMES).any(is) || OTHERS.iter().any(|(known, _)| is(known))
 }
 
-/// Whether a scheme, also a misspelt one, asks for TLS.
+/// Whether a scheme requires TLS, even if it is misspelt.
 pub(super) fn says_tls(scheme: &str) -> bool {
     let lower = scheme.to_ascii_lowercase();
     lower.split(|one: char| !one.is_ascii_alphanumeric()).any(|word| {
@@ -82,7 +82,7 @@ pub(super) fn says_tls(scheme: &str) -> bool {
     })
 }
 
-/// Whether this may be a typo of a Redis scheme.
+/// Whether this may be a misspelt Redis scheme.
 fn is_like_redis(scheme: &str) -> bool {
     let lower = scheme.to_ascii_lowercase();
     lower.contains("redis")
@@ -143,7 +143,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
         None if is_like_redis(scheme) => found(
             "the scheme is misspelt or unknown: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
         ),
-        // It may be anything, even a password.
+        // The text may be anything, even a password.
         None => Some(Meaning::default()),
     }
 }
@@ -155,7 +155,7 @@ fn hopeless(error: UrlError) -> Meaning {
     }
 }
 
-/// The web pages on which providers show the endpoint, and where to find it there.
+/// The web pages on which providers show the endpoint, each with instructions for finding it there.
 const CONSOLES: &[(&str, &str)] = &[
     (
         "aws.amazon.com",
@@ -237,7 +237,7 @@ fn web(scheme: &str, rest: &str) -> Meaning {
             meant,
         };
     }
-    // Without a host before it, the path may be part of a password.
+    // If there is no host before it, the path may be part of a password.
     let is_page = is_full_host(&host) && path.contains(|one: char| !one.is_ascii_digit() && one != '/');
     if is_page {
         return hopeless(wrong(

@@ -1,5 +1,5 @@
-//! Recognises settings: StackExchange.Redis and Azure, Spring's properties, variables of an environment, and
-//! `host = …` lists of providers.
+//! Recognises settings: those of StackExchange.Redis and Azure, Spring properties, environment variables, and
+//! the `host = …` lists of providers.
 
 use super::super::error::invalid;
 use super::super::hosting::Hosting;
@@ -8,7 +8,8 @@ use super::super::parse::is_host;
 use super::{Meaning, is_full_host, meaning_of};
 use crate::secret::Secret;
 
-/// The last words of a setting's name, in lower case with dots between the words, and what it sets.
+/// The names of settings, and what each setting sets. A name is the last words of the full name, in lower
+/// case, with dots between the words.
 const NAMES: &[(&str, Role)] = &[
     ("sentinel.master", Role::Primary),
     ("sentinel.service.name", Role::Primary),
@@ -26,7 +27,7 @@ const NAMES: &[(&str, Role)] = &[
     ("uri", Role::Url),
     ("dsn", Role::Url),
     ("host", Role::Host),
-    // Railway and the examples of Google Cloud write these as one word.
+    // Railway and the examples of Google Cloud write these as a single word.
     ("redishost", Role::Host),
     ("redisport", Role::Port),
     ("redisuser", Role::User),
@@ -74,10 +75,10 @@ enum Role {
     User,
     Password,
     Tls,
-    /// The name of Spring's TLS settings: any name enables TLS.
+    /// The name of a TLS bundle in Spring. Any name enables TLS.
     TlsBundle,
     Db,
-    /// The name of the primary that Sentinels watch.
+    /// The name of the primary that the Sentinels monitor.
     Primary,
     Other,
 }
@@ -89,16 +90,16 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
     let is_word = !unquoted(value).contains(' ');
     let is_url = match role(&name) {
         Some(role) => role == Role::Url && !value.starts_with('{'),
-        // REDIS_CONNECTION=HOST:6380,password=…
+        // This is the form REDIS_CONNECTION=HOST:6380,password=…
         None => !value.starts_with('{') && (value.contains("://") || (is_word && value.contains(':'))),
     };
     let is_only_one = text.lines().filter(|line| !line.trim().is_empty()).count() == 1;
     (is_url && (is_only_one || value.contains("://"))).then(|| {
         let first_line = first;
         let value = unquoted(value);
-        // A command may follow: REDIS_URL=redis://… program
+        // A command may follow, as in REDIS_URL=redis://… program
         let (first, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
-        // With an @ after it, the space is part of the login.
+        // If an @ follows, the space belongs to the login.
         let value = if value.contains("://") && !rest.contains('@') {
             first
         } else {
@@ -108,7 +109,7 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Says what is assigned, if the name is a usual one.
+/// Describes an assignment. The variable's name is shown only if it is a usual one.
 fn assignment(line: &str, name: &str) -> String {
     let (before, separator) = match line.find(['=', ':']) {
         Some(at) if line[at..].starts_with('=') => (&line[..at], "equals sign"),
@@ -130,7 +131,7 @@ fn assignment(line: &str, name: &str) -> String {
 
 /// Recognises several settings, one per line or separated by commas, semicolons or spaces.
 pub(super) fn read(text: &str) -> Option<Meaning> {
-    // redis:// does not belong before a list of settings, but shows what it is for.
+    // A list of settings must not start with redis://, but the scheme shows what the settings are for.
     let (scheme, list) = match text.split_once("://") {
         Some((scheme, list)) if list.contains(',') && list.contains('=') && !scheme.contains([',', '=']) => {
             (scheme, list)
@@ -148,11 +149,11 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     } else {
         &[';', ' ']
     };
-    // In JavaScript, an empty list of options enables TLS.
+    // In JavaScript, an empty object enables TLS.
     let list = &list.replace("tls: {}", "tls: true");
     let mut found = Found::default();
-    // In YAML, `ssl:` on its own line comes before `enabled: true`. In the manifests of Kubernetes, `name: REDIS_HOST` comes
-    // before `value: …`.
+    // In YAML, `ssl:` may be on its own line before `enabled: true`. In Kubernetes manifests, `name:
+    // REDIS_HOST` comes before `value: …`.
     let (mut group, mut named) = ("", "");
     for item in split(list, separators) {
         let item = item.trim().trim_end_matches(',');
@@ -180,7 +181,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     found.into_meaning()
 }
 
-/// Splits at the separators, and at braces and parentheses, but not inside quotes.
+/// Splits a text at the separators, braces and parentheses, except inside quotes.
 fn split<'a>(text: &'a str, separators: &[char]) -> Vec<&'a str> {
     let mut items = Vec::new();
     let (mut start, mut quote, mut last) = (0, None, ' ');
@@ -193,7 +194,7 @@ fn split<'a>(text: &'a str, separators: &[char]) -> Vec<&'a str> {
             }
             _ if quote.is_some() => {}
             '{' | '}' | '(' | ')' => {
-                // The name of a function or a type is not a setting.
+                // The name of a function or type is not a setting.
                 let is_call = matches!(character, '{' | '(') && last.is_ascii_alphanumeric();
                 items.extend((!is_call).then_some(&text[start..at]));
                 start = at + 1;
@@ -210,12 +211,12 @@ fn split<'a>(text: &'a str, separators: &[char]) -> Vec<&'a str> {
     items
 }
 
-/// Whether the value in code is none at all.
+/// Whether this value means in code that there is no value.
 fn is_nothing(value: &str) -> bool {
     matches!(value, "null" | "None" | "nil" | "undefined")
 }
 
-/// `true`, `1`, `yes`, `on`.
+/// Whether the value is `true`, `1`, `yes` or `on`.
 pub(in crate::redis_url) fn is_true(value: &str) -> bool {
     matches!(
         value.to_ascii_lowercase().as_str(),
@@ -235,7 +236,7 @@ struct Found {
 }
 
 impl Found {
-    /// Adds `HOST` or `HOST:PORT`, the start of a StackExchange.Redis string.
+    /// Adds `HOST` or `HOST:PORT`, which is how a StackExchange.Redis string starts.
     fn add_host(&mut self, item: &str) {
         let (host, port) = item.rsplit_once(':').map_or((item, None), |(host, port)| {
             (host, port.parse::<u16>().ok().filter(|port| *port > 0))
@@ -247,11 +248,12 @@ impl Found {
         }
     }
 
-    /// `None` if a setting is repeated: then it is unclear which one is meant.
+    /// Sets a value. Returns `None` if the setting is repeated, because it is then unclear which value was
+    /// meant.
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
         let role = match role(name) {
             Some(role) => role,
-            // "Redis": "HOST:6380,password=…"
+            // This is the form "Redis": "HOST:6380,password=…"
             None if value.contains(',') && value.contains("password=") => Role::Url,
             None => return Some(()),
         };
@@ -289,7 +291,7 @@ impl Found {
                     self.add_host(item);
                 }
             }
-            // REDIS_PORT may be a service link.
+            // REDIS_PORT may contain a service link.
             Role::Port if value.contains("://") => {
                 let link = meaning_of(value).meant?;
                 self.port = link.hosts.first()?.1;
@@ -344,7 +346,8 @@ impl Found {
     }
 }
 
-/// Splits `NAME=VALUE` or `NAME: VALUE`, with what may be before it in a shell, a Dockerfile or YAML.
+/// Splits `NAME=VALUE` or `NAME: VALUE`, and removes what may come before it in a shell, a Dockerfile or
+/// YAML.
 fn split_setting(item: &str) -> Option<(String, &str)> {
     const PREFIXES: [&str; 12] = [
         "export ",
@@ -364,7 +367,7 @@ fn split_setting(item: &str) -> Option<(String, &str)> {
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| item.strip_prefix(prefix)) {
         item = rest.trim_start();
     }
-    // In JSON and in arrays of PHP, the names are in quotes.
+    // In JSON and in PHP arrays, the names are in quotes.
     let quote = item.chars().next().filter(|first| matches!(first, '"' | '\''));
     let item = quote.map_or(item, |_| &item[1..]);
     let end = item.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')))?;

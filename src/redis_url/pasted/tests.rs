@@ -1,4 +1,4 @@
-//! Forms from the documentation of providers, clients and platforms, and the URLs that they mean.
+//! Tests with forms from the documentation of providers, clients and platforms, and the URLs that they mean.
 
 use super::super::UrlErrorKind;
 use super::super::parse::parse;
@@ -45,7 +45,7 @@ fn typos_get_the_url_that_was_meant() {
         ),
         ("redsis://cache.example", "rediss://cache.example:6379/0"),
         ("http://cache.example:6379/2", "redis://cache.example:6379/2"),
-        // https means TLS, which must not be lost.
+        // https requires TLS, and this must not be lost.
         ("https://cache.example:6379", "rediss://cache.example:6379/0"),
         ("redis://fd00::1", "redis://[fd00::1]:6379/0"),
         ("redis://10.0.0.1:99999/0", "redis://10.0.0.1:6379/0"),
@@ -82,7 +82,7 @@ fn typos_get_the_url_that_was_meant() {
     }
 }
 
-/// The forms in `documented_forms.txt`, each with the URL that it means.
+/// Returns the forms in `documented_forms.txt`, each with the URL that it means.
 fn documented_forms() -> Vec<(String, &'static str)> {
     let (mut forms, mut lines) = (Vec::new(), Vec::new());
     for line in include_str!("documented_forms.txt").lines() {
@@ -203,8 +203,9 @@ fn no_error_and_no_suggestion_shows_a_part_of_the_password() {
     }
 }
 
-/// Whatever is changed in a documented form: no panic, and no suggestion that shows a part of the password, loses TLS, or
-/// names a host that the text does not contain. `PROPTEST_CASES` sets how many changes are tried.
+/// Changes documented forms at random. Whatever is changed, there must be no panic, and no suggestion may
+/// show a part of the password, lose TLS, or contain a host that is not in the text. `PROPTEST_CASES` sets
+/// the number of changes.
 mod mutations {
     use proptest::prelude::*;
     use proptest::sample::{Index, select};
@@ -270,7 +271,7 @@ mod mutations {
         ]
     }
 
-    /// Whether the text asks for TLS in words that are still complete.
+    /// Whether the text still contains a complete word that requires TLS.
     fn asks_for_tls(text: &str) -> bool {
         let lower = text.to_ascii_lowercase();
         let scheme = lower.split_once("://").map_or("", |(scheme, _)| scheme);
@@ -282,7 +283,8 @@ mod mutations {
 
     fn check(text: &str) -> Result<(), TestCaseError> {
         let (shown, suggestion) = match parse(text) {
-            // What the standard says is the host is the host, even if a part of the password got there.
+            // According to the URL standard, this part is the host, even if it now contains a part of the
+            // password.
             Ok(_) => return Ok(()),
             Err(error) => {
                 let shown = format!("{} {}", error.message, error.advice.clone().unwrap_or_default());
@@ -298,10 +300,10 @@ mod mutations {
             return Ok(());
         };
         let meant = IntendedUrl::from(&target);
-        // The URL inside may be valid; then its host is the host.
+        // The inner URL may be valid. Its host is then the right one.
         let inner = text.rfind("redis").map_or("", |at| &text[at..]);
-        // A change may put the password into the same word as the host.
-        // A shell joins a line that ends with a backslash and the next, and removes quotes and other backslashes.
+        // A change may move the password into the same word as the host. A shell joins a line that ends with
+        // a backslash and the next line, and removes quotes and other backslashes.
         let typed = super::super::typos::to_typed_characters(text)
             .replace("\\\n", "")
             .replace(['\\', '"', '\''], "");
@@ -312,7 +314,8 @@ mod mutations {
                 .iter()
                 .any(|(host, _)| host == word && !PASSWORD.contains(word))
         });
-        // In a URL, the word after @ or :// is the host, also if a change made a part of the password that word.
+        // In a URL, the word after @ or :// is the host, even if a change made that word a part of the
+        // password.
         let is_in_host_place = meant.hosts.iter().any(|(host, _)| {
             ["@", "://"]
                 .iter()

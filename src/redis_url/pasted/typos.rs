@@ -1,4 +1,4 @@
-//! Reads a URL with typos. Keeps the parts that are certain, and does not guess missing ones.
+//! Reads a URL with typos. Keeps the parts that are certain, and does not guess the missing ones.
 
 use std::net::Ipv6Addr;
 
@@ -11,10 +11,10 @@ use super::super::parse::{is_host, is_query_with_at_sign};
 use super::{Meaning, is_full_host, schemes};
 use crate::secret::Secret;
 
-/// The maximum number of digits of a database number. A number with more is a typo too.
+/// The maximum number of digits in a database number. A longer number is a typo, too.
 const MOST_DIGITS: usize = 9;
 
-/// Reads anything that may be a URL.
+/// Reads any text that may be a URL.
 pub(super) fn read(text: &str) -> Option<Meaning> {
     if let Some(url) = socket(text) {
         return Some(Meaning {
@@ -29,7 +29,8 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     if let Some(meaning) = cut_off(rest) {
         return Some(meaning);
     }
-    // Without a scheme, WORD:DIGITS@… and WORD:DIGITS:…@… may be a host, its port and a password with an @.
+    // Without a scheme, WORD:DIGITS@… and WORD:DIGITS:…@… are ambiguous: they may consist of a host, its
+    // port, and a password that contains an @.
     let second = rest.split([':', '@']).nth(1).unwrap_or_default();
     if !has_scheme
         && rest.contains('@')
@@ -40,7 +41,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     }
     let mut meant = place(rest, tls)?;
     if !has_scheme {
-        // Without a scheme, a single word may be anything, such as a password.
+        // Without a scheme, a single word may be anything, even a password.
         let host = meant.hosts.first().map_or("", |(host, _)| host);
         let is_certain = is_full_host(host) || rest.contains(':') || host.parse::<Ipv6Addr>().is_ok();
         if !is_certain {
@@ -54,7 +55,8 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Recognises a URL that ends within the login: `redis://user:password`, cut off at a comma or a # of the password.
+/// Recognises a URL that ends within the login, such as `redis://user:password`. It may have been cut off at
+/// a comma or # in the password.
 fn cut_off(rest: &str) -> Option<Meaning> {
     let (before, after) = rest.split_once(':')?;
     let is_port_like = after.bytes().all(|byte| byte.is_ascii_digit());
@@ -74,9 +76,9 @@ pub(super) fn socket(text: &str) -> Option<IntendedUrl> {
     let path = rest.trim_start_matches('/');
     let is_one = scheme.ends_with("unix") || path.ends_with(".sock");
     let is_path = match rest.len() - path.len() {
-        // A host follows two slashes.
+        // Two slashes are followed by a host.
         0 | 2 => false,
-        // unix:/// is correct, so something else is wrong.
+        // unix:/// is correct, so something else must be wrong.
         slashes => slashes == 1 || !scheme.ends_with("unix"),
     };
     // A single word after unix: may be part of a login.
@@ -87,12 +89,13 @@ pub(super) fn socket(text: &str) -> Option<IntendedUrl> {
     })
 }
 
-/// Returns whether the scheme asks for TLS, the text after it, and whether there is one.
+/// Splits off the scheme. Returns whether it requires TLS, the rest of the text, and whether there is a
+/// scheme at all.
 fn split_scheme(text: &str) -> (bool, &str, bool) {
     if let Some((scheme, rest)) = text.split_once("://") {
         return (schemes::says_tls(scheme), rest, true);
     }
-    // redis:/HOST, redis:HOST and redis//HOST, but redis:6379 is a host and its port.
+    // Accept redis:/HOST, redis:HOST and redis//HOST, but not redis:6379, which is a host and its port.
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (scheme, rest) = text.split_at(end);
     let place = rest.trim_start_matches([':', '/']);
@@ -107,8 +110,8 @@ fn split_scheme(text: &str) -> (bool, &str, bool) {
 /// Reads `user:password` or `password`.
 pub(super) fn login(login: &str) -> IntendedUrl {
     let (user, password) = login.split_once(':').unwrap_or(("", login));
-    // With such a character in it, the colon may belong to the password, and the user name be the start of the
-    // password.
+    // If the user name contains one of these characters, the colon may belong to the password, and the user
+    // name may be the start of the password.
     let is_certain = !user.contains(['/', '?', '#', '%', ' ', ',', '"', '\'', '@']);
     if !is_certain {
         return IntendedUrl {
@@ -134,7 +137,7 @@ pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
         Some((before, place)) => (login(before), place),
         None => (IntendedUrl::default(), rest),
     };
-    // HOST:PORT@… and HOST:PORT:…@… may be anything.
+    // HOST:PORT@… and HOST:PORT:…@… are ambiguous.
     if url.user.as_deref().is_some_and(is_full_host) {
         return None;
     }
@@ -145,7 +148,8 @@ pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
         .chars()
         .take_while(char::is_ascii_digit)
         .collect();
-    // A single word may also be the start of a login that is cut off, or a part of a password with an @ and a / in it.
+    // A single word may also be the start of a login that is cut off, or a part of a password that contains
+    // an @ and a slash.
     let is_number = path.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
     let is_alone = url.password.is_none() && port.is_none() && path.is_empty();
     let is_certain = is_full_host(&host) || host.parse::<Ipv6Addr>().is_ok() || (is_number && !is_alone);
@@ -187,7 +191,8 @@ pub(super) fn sentinels(rest: &str, tls: bool) -> Option<IntendedUrl> {
     url.primary.is_some().then_some(url)
 }
 
-/// Splits `?name=value…` off, whose values may contain an @. `None` if it is unclear whether an @ after the ? ends a login.
+/// Splits off `?name=value…`, in which a value may contain an @. Returns `None` if it is unclear whether an @
+/// after the ? ends a login.
 fn split_query(rest: &str) -> Option<(&str, &str)> {
     let Some((front, query)) = rest.split_once('?') else {
         return Some((rest, ""));
@@ -201,14 +206,14 @@ fn split_query(rest: &str) -> Option<(&str, &str)> {
     (!is_full_host(host) && !is_option).then_some((rest, ""))
 }
 
-/// The options of PHP's sessions, Predis, Lettuce and others.
+/// Adds an option as written by PHP's session handler, Predis, Lettuce and others.
 pub(super) fn add_option(url: &mut IntendedUrl, name: &str, value: &str) {
     let value = value.trim();
     if value.is_empty() {
         return;
     }
     match name.to_ascii_lowercase().as_str() {
-        // A user comes first, in auth[]=user&auth[]=password.
+        // In auth[]=user&auth[]=password, the user comes first.
         "auth[]" if url.password.is_some() && url.user.is_none() => {
             url.user = url.password.take().map(|user| user.reveal().to_owned());
             url.password = Some(Secret::new(value));
@@ -223,8 +228,8 @@ pub(super) fn add_option(url: &mut IntendedUrl, name: &str, value: &str) {
     }
 }
 
-/// Replaces all dashes with hyphens, and removes invisible characters, and spaces beside a dot, colon or slash: other
-/// spaces separate words.
+/// Replaces dashes with hyphens. Removes invisible characters, and the spaces beside a dot, colon or slash.
+/// Other spaces are kept, because they separate words.
 pub(super) fn to_typed_characters(place: &str) -> String {
     let mut typed = String::with_capacity(place.len());
     let mut spaces = false;
@@ -252,7 +257,7 @@ pub(super) fn to_typed_characters(place: &str) -> String {
 fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     let end = place.find(['/', '?', '#']).unwrap_or(place.len());
     let (authority, path) = place.split_at(end);
-    // Use the first of several hosts, if the others are hosts as well.
+    // If all of several parts are hosts, use the first one.
     if let Some((first, others)) = authority.split_once([',', ';']) {
         let are_hosts = others.split([',', ';']).all(|other| split_host(other).is_some());
         return split_host(first)
@@ -267,7 +272,7 @@ fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
         return Some((bare.to_owned(), None, path));
     }
     let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
-    // In HOST:PORT:PORT, the first port is used; anything else after it may be a password.
+    // In HOST:PORT:PORT, the first port is used. Any other text after the port may be a password.
     let digits: Vec<&str> = port.split(':').collect();
     let is_certain = digits.len() == 1
         || (is_full_host(host) || digits.windows(2).all(|two| two[0] == two[1]))
@@ -279,7 +284,8 @@ fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     (is_host(host) && is_certain).then(|| (host.to_owned(), port, path))
 }
 
-/// `fd00::1:6379` is a valid address, but if its last group looks like a Redis port, treat it as one.
+/// Splits an IPv6 address without brackets from its port. `fd00::1:6379` is also a valid address, but if the
+/// last group looks like a Redis port, it is treated as a port.
 fn ipv6_with_port(authority: &str) -> Option<(String, u16)> {
     let (address, port) = authority.rsplit_once(':')?;
     let is_closed = address.ends_with(']');
