@@ -159,7 +159,7 @@ pub(crate) fn report(error: &Error) -> Exit {
     error.exit()
 }
 
-/// Like [`report`], but also prints a usage error as JSON if the command line is that of `ping --json`.
+/// Like `report`, but also prints a usage error as JSON if the command line is that of `ping --json`.
 #[must_use]
 pub fn report_for(words: &[OsString], error: &Error) -> Exit {
     let is_given = |word: &str| words.iter().any(|given| given == word);

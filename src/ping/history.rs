@@ -1,27 +1,27 @@
-//! Counts, round trips and outages of repeated probes (`--watch`, `--count`).
+//! Counts probes, round trips and outages of `--watch` and `--count`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The maximum number of round trips to keep for percentiles: one day at one per second.
+/// The maximum number of round trips that are kept for percentiles: one per second for a day.
 const MOST_ROUND_TRIPS: usize = 86_400;
-/// The maximum number of outages to list.
+/// The maximum number of outages that are listed.
 const MOST_OUTAGES: usize = 10;
-/// The maximum number of probes to keep for the graph.
+/// The maximum number of probes that are kept for the graph.
 const MOST_RECENT: usize = 60;
 
-/// The graph's characters, lowest first.
+/// The characters of the graph, from the lowest to the highest.
 const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The graph's character for a probe without a response.
+/// The character for a probe without a response.
 const MISSED: char = '×';
 
-/// Counts and round trips of the probes so far; its size stays limited however long the watch runs.
+/// Counts and round trips of all probes so far. Its size is limited, however long the watch runs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProbeHistory {
     answered: u64,
     missed: u64,
     outages: u64,
-    /// The last outages.
+    /// The most recent outages.
     recent_outages: VecDeque<Outage>,
     lost_connections: u64,
     is_down: bool,
@@ -29,13 +29,13 @@ pub(crate) struct ProbeHistory {
     recent: VecDeque<Option<Duration>>,
 }
 
-/// A time without answers.
+/// A period in which Redis did not respond.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
-    /// When the first probe without an answer began.
+    /// When the first probe without a response began.
     pub began: SystemTime,
     since: Instant,
-    /// How long it took until a probe with an answer began; `None` if there was none yet.
+    /// How long it took until a probe with a response began, or `None` if there has been no response yet.
     lasted: Option<Duration>,
 }
 
@@ -48,13 +48,13 @@ impl Outage {
         }
     }
 
-    /// How long it has lasted, and whether it is over.
+    /// Returns how long the outage has lasted, and whether it is over.
     pub(crate) fn duration(&self) -> (Duration, bool) {
         (self.lasted.unwrap_or(self.since.elapsed()), self.lasted.is_some())
     }
 }
 
-/// Percentiles of the round trips (nearest rank).
+/// Percentiles of the round trips, by the nearest-rank method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Percentiles {
     pub min: Duration,
@@ -65,7 +65,7 @@ pub(crate) struct Percentiles {
 }
 
 impl ProbeHistory {
-    /// Adds one probe: its round trip, or `None` without a response.
+    /// Adds a probe with its round trip, or `None` if it got no response.
     pub(crate) fn add(&mut self, round_trip: Option<Duration>) {
         match round_trip {
             Some(took) => {
@@ -99,22 +99,22 @@ impl ProbeHistory {
         self.answered
     }
 
-    /// How often Redis stopped answering; a first probe without a response counts too.
+    /// Returns how often Redis stopped responding. If the first probe got no response, this counts, too.
     pub(crate) fn outages(&self) -> u64 {
         self.outages
     }
 
-    /// The last outages, in order.
+    /// Returns the most recent outages in order.
     pub(crate) fn recent_outages(&self) -> impl Iterator<Item = &Outage> {
         self.recent_outages.iter()
     }
 
-    /// How often the connection was lost, whether or not a new one worked.
+    /// Returns how often the connection was lost, whether or not a new one could be opened.
     pub(crate) fn lost_connections(&self) -> u64 {
         self.lost_connections
     }
 
-    /// `None` without any response.
+    /// Returns the percentiles, or `None` if there has been no response.
     pub(crate) fn percentiles(&self) -> Option<Percentiles> {
         let mut sorted: Vec<Duration> = self.round_trips.iter().copied().collect();
         sorted.sort_unstable();
@@ -129,7 +129,7 @@ impl ProbeHistory {
         })
     }
 
-    /// The last `width` probes as a one-line graph, scaled to the slowest of them.
+    /// Returns the last `width` probes as a graph of one line, scaled to the slowest of them.
     pub(crate) fn graph(&self, width: usize) -> String {
         let shown: Vec<_> = self
             .recent
@@ -144,7 +144,7 @@ impl ProbeHistory {
     }
 }
 
-/// Adds the item, and drops the oldest one beyond `most`.
+/// Adds the item. If the queue is longer than `most`, drops the oldest item.
 fn keep<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
     if queue.len() == most {
         queue.pop_front();

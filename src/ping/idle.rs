@@ -1,4 +1,4 @@
-//! How long connections survive without traffic (`--idle`, `--hold`).
+//! Measures how long connections survive without traffic (`--idle`, `--hold`).
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,15 @@ use super::rungs::tcp::SegmentSize;
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 
-/// The maximum number of idle times to try; each needs two connections.
+/// The maximum number of idle times that are tried. Each needs two connections.
 const MOST_IDLE_TIMES: u32 = 16;
-/// Connections to open at a time: a burst of logins might look like an attack.
+/// How many connections are opened at the same time. More logins at once might look like an attack.
 const AT_A_TIME: usize = 8;
-/// The kernel counts TCP keepalive in seconds.
+/// The shortest interval of TCP keepalive. The kernel only accepts whole seconds.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
 
-/// Leaves several connections idle, for times spread up to `longest`, and tries each one afterwards. Half of them use TCP
-/// keepalive.
+/// Leaves several connections idle for different times up to `longest`, and then tests each of them. Half of
+/// them use TCP keepalive.
 pub(super) async fn search(
     reconnect: &Reconnect<'_>,
     connection: ProbeConnection<Stream>,
@@ -35,7 +35,7 @@ pub(super) async fn search(
         .iter()
         .flat_map(|idle| [(*idle, None), (*idle, Some(period))])
         .collect();
-    // The existing connection is used for the longest trial.
+    // The connection that already exists is used for the longest trial.
     let first = wanted.iter().rposition(|(_, keepalive)| keepalive.is_none());
     let first = first.map(|at| wanted.remove(at));
     let mut connections: Vec<_> = first.map(|wanted| (wanted, connection)).into_iter().collect();
@@ -43,7 +43,7 @@ pub(super) async fn search(
         let opened = some.iter().map(|wanted| async move {
             let until = Deadline::after(timeout / 4);
             let mut connection = reconnect.logged_in(SegmentSize::Default, until).await?;
-            // A server at its client limit accepts the connection, but does not answer.
+            // A server that has reached its client limit accepts the connection but does not reply.
             let response = ping::observe(&mut connection, until).await;
             response.is_pong().then_some((*wanted, connection))
         });
@@ -55,8 +55,8 @@ pub(super) async fn search(
     join_all(trials).await
 }
 
-/// Starts the trials with keepalive a little later. An event that ends all connections at the same time, such as a restart
-/// of a proxy, then ends them after different idle times.
+/// Starts the trials with keepalive a little later. If something ends all connections at the same time, such
+/// as a restart of a proxy, their idle times differ.
 async fn staggered(
     mut connection: ProbeConnection<Stream>,
     idle: Duration,
@@ -65,13 +65,13 @@ async fn staggered(
 ) -> IdleTrial {
     if keepalive.is_some() {
         Deadline::after(STAGGER).sleep(STAGGER).await;
-        // If this PING gets no reply, the trial shows the same.
+        // If this PING gets no reply, the trial itself shows it.
         let _ = ping::observe(&mut connection, Deadline::after(timeout)).await;
     }
     trial(connection, idle, keepalive, timeout).await
 }
 
-/// Times spread evenly, at least two per second if that takes no more than [`MOST_IDLE_TIMES`].
+/// Returns evenly spaced times: at least two per second, unless that needs more than [`MOST_IDLE_TIMES`].
 fn idle_times(longest: Duration) -> Vec<Duration> {
     let count = (longest.as_secs_f64() * 2.0)
         .ceil()
@@ -79,7 +79,7 @@ fn idle_times(longest: Duration) -> Vec<Duration> {
     (1..=count).map(|part| longest * part / count).collect()
 }
 
-/// Leaves one connection idle, then sends PING. Returns at once if the connection ends before that.
+/// Leaves one connection idle, then sends PING. If the connection ends before that, returns at once.
 pub(super) async fn trial(
     mut connection: ProbeConnection<Stream>,
     idle: Duration,
@@ -87,7 +87,7 @@ pub(super) async fn trial(
     timeout: Duration,
 ) -> IdleTrial {
     if let (Some(period), Some(tcp)) = (keepalive, connection.stream().tcp()) {
-        // Without keepalive, this trial shows the same as the one beside it.
+        // If keepalive cannot be set, this trial gives the same result as the one without keepalive.
         let _ = SockRef::from(tcp)
             .set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period));
     }
@@ -117,7 +117,7 @@ pub(super) async fn trial(
 }
 
 impl<'a> Reconnect<'a> {
-    /// How to make further connections to the address that was used.
+    /// Returns how to open further connections to the same address.
     pub(super) fn after(
         target: &'a crate::redis_url::Target,
         trust: &'a crate::redis_url::Trust,

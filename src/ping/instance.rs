@@ -1,7 +1,7 @@
-//! The EC2 instance metadata of this host, for the fixes that name security groups.
+//! Reads the metadata of the EC2 instance that this host may be. Some fixes need it to name security groups.
 //!
-//! IMDSv2 takes one PUT for a token and a few GETs. This file sends them directly, because the AWS SDK would add many
-//! crates.
+//! IMDSv2 needs one PUT for a token and a few GETs. This file sends them directly, because the AWS SDK would
+//! add many crates.
 
 use std::fs;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use crate::aws::{Account, Id, Region, Source};
 use crate::deadline::Deadline;
 use crate::sanitize;
 
-/// An EC2 instance, as its metadata service describes it.
+/// An EC2 instance as described by its metadata service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
     /// The region, such as `eu-central-1`.
@@ -25,12 +25,12 @@ pub struct Instance {
     pub groups: Vec<String>,
     /// The CIDR blocks of the interface's VPC, such as `10.0.0.0/16`.
     pub vpc_ranges: Vec<String>,
-    /// The public DNS name, or an empty string.
+    /// The public DNS name. It may be empty.
     pub public_name: String,
 }
 
 impl Instance {
-    /// Whether the address is in the instance's VPC.
+    /// Whether the address belongs to the instance's VPC.
     pub(super) fn holds(&self, address: IpAddr) -> bool {
         self.vpc_ranges
             .iter()
@@ -39,14 +39,15 @@ impl Instance {
     }
 }
 
-/// Time limit for all requests: if the metadata service exists, it replies within a few milliseconds.
+/// Time limit for all requests. If a metadata service exists, it replies within a few milliseconds.
 const METADATA_BUDGET: Duration = Duration::from_millis(150);
-/// Time limit for the details of the interface.
+/// Time limit for the requests about the network interface.
 const INTERFACE_BUDGET: Duration = Duration::from_secs(2);
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
+/// The address of the metadata service
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>).
 const METADATA_ADDRESS: &str = "169.254.169.254:80";
 const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
-/// The maximum number of bytes to read. The longest value, a list of groups, has a few hundred.
+/// The maximum number of bytes that are read. The longest value, a list of groups, has a few hundred bytes.
 const LONGEST_RESPONSE: u64 = 8 * 1024;
 
 /// Queries the metadata service, if there is one. `source` is the local address of the connection.
@@ -56,8 +57,8 @@ pub(crate) async fn observe(source: Option<IpAddr>, deadline: Deadline) -> Optio
     until.bound(describe(&service, source)).await.ok().flatten()
 }
 
-/// The region of the instance, and the details of the interface that the connection used. This takes more requests than
-/// [`observe`], so only `--aws` asks for them.
+/// Returns the region of the instance, and the details of the network interface that the connection used.
+/// This needs more requests than [`observe`], so it is called only for `--aws`.
 pub(crate) async fn observe_interface(
     source: Option<IpAddr>,
     deadline: Deadline,
@@ -104,7 +105,7 @@ async fn describe_interface(service: &str, source: Option<IpAddr>) -> Option<(Re
     Some((region, source))
 }
 
-/// `HOST:PORT` of the metadata service. The AWS SDKs' environment variables take precedence.
+/// Returns `HOST:PORT` of the metadata service. The environment variables of the AWS SDKs take precedence.
 fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> bool) -> Option<String> {
     if setting("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return None;
@@ -122,13 +123,13 @@ fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> bool) -> Op
     is_ec2().then(|| address.to_owned())
 }
 
-/// The `HOST:PORT` in a URL.
+/// Returns `HOST:PORT` from a URL.
 fn host_and_port(endpoint: &str) -> Option<String> {
     let url = Url::parse(endpoint).ok()?;
     Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
-/// Whether the firmware's tables identify this host as an EC2 instance. On other hosts, no request is sent.
+/// Whether the firmware tables identify this host as an EC2 instance. If they do not, no request is sent.
 fn is_ec2() -> bool {
     let reads = |path: &str| fs::read_to_string(path).unwrap_or_default().to_lowercase();
     reads("/sys/class/dmi/id/sys_vendor").contains("amazon ec2")
@@ -159,8 +160,8 @@ async fn describe(service: &str, source: Option<IpAddr>) -> Option<Instance> {
     })
 }
 
-/// Regions and groups become part of shell commands that users paste, so a fake service must not be able to inject
-/// shell code.
+/// Whether a word is safe to use in a command. Regions and groups become part of shell commands that users
+/// paste, and a fake service must not be able to inject shell code.
 fn is_plain(word: &str) -> bool {
     word.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -183,8 +184,8 @@ impl<'a> Metadata<'a> {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Returns the path of the network interface with the source address. In a container, no interface has it, so the
-    /// first one is used.
+    /// Returns the path of the network interface with this source address. In a container, no interface has
+    /// this address, so the first one is used.
     async fn interface(&self, source: Option<IpAddr>) -> Option<String> {
         const ALL: &str = "network/interfaces/macs";
         let source = source.map(|address| address.to_string());
@@ -223,8 +224,8 @@ async fn request(service: &str, method: &str, path: &str, header: &str) -> Optio
     is_ok.then(|| lines.join("\n"))
 }
 
-/// Whether the whole body has arrived. Waiting for the end of the connection is not enough, because some services
-/// keep it open.
+/// Whether the whole body has arrived. It is not enough to wait for the end of the connection, because some
+/// services keep it open.
 fn is_complete(response: &[u8]) -> bool {
     let text = String::from_utf8_lossy(response);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
@@ -250,7 +251,7 @@ mod tests {
     use crate::ping::this_host::{Nearness, ThisHost};
     use crate::redis_url::Target;
 
-    /// Answers requests that have the token, for an instance with two interfaces in two VPCs.
+    /// Responds to requests that contain the token, as an instance with two interfaces in two VPCs.
     fn answer(request: &str) -> Option<&'static str> {
         let line = request.lines().next()?;
         if line.starts_with("PUT /latest/api/token ") {
@@ -274,7 +275,8 @@ mod tests {
         })
     }
 
-    /// Starts a service that closes the connection after each response, or keeps it open and sends a Content-Length.
+    /// Starts a service that closes the connection after each response, or else sends a Content-Length and
+    /// keeps it open.
     fn metadata_service(closes: bool) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -337,7 +339,7 @@ mod tests {
         assert_eq!(second.groups, ["sg-0bbbb", "sg-0cccc"]);
         assert!(second.holds("10.9.1.1".parse().unwrap()) && !second.holds("10.1.0.9".parse().unwrap()));
         assert_eq!(described_from("10.1.0.5").await.groups, ["sg-0aaaa"]);
-        // A container's bridge is not an interface of the instance.
+        // The bridge of a container is not an interface of the instance.
         assert_eq!(described_from("172.17.0.2").await.groups, ["sg-0aaaa"]);
     }
 
@@ -368,7 +370,7 @@ mod tests {
             "--protocol tcp",
             "aws ec2 describe-network-interfaces --region eu-central-1 \
              --filters Name=addresses.private-ip-address,Values=10.0.3.17 ",
-            // Nothing is changed unless there is exactly one group.
+            // The command changes something only if there is exactly one group.
             "if [ $# -eq 1 ]; then aws ec2 authorize-security-group-ingress",
         ] {
             assert!(command.contains(part), "{part} is missing in: {command}");

@@ -1,5 +1,5 @@
-//! Runs the checks of `ping` in order, one per layer, until one fails. In the code, a check is a rung, and one run is a
-//! climb. Experiments distinguish causes that look alike.
+//! Runs the checks of `ping` in order, one per layer, until one fails. In the code, a check is called a rung,
+//! and one run of all checks is called a climb. Experiments distinguish causes that look alike.
 
 mod requests;
 
@@ -24,16 +24,16 @@ use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
 
-/// When to read the counter of blocked retransmissions for the first time: well before the first SYN is
-/// retransmitted, after 1 s.
+/// When to read the counter of blocked retransmissions for the first time. It must be well before the first
+/// SYN is retransmitted, after 1 s.
 const BEFORE_RETRANSMISSION: Duration = Duration::from_millis(50);
 
-/// The longest attempt to connect to the primary that a Sentinel names.
+/// Time limit for connecting to the primary that a Sentinel reports.
 const LONGEST_DIAL: Duration = Duration::from_secs(1);
 
 /// Checks the connection one layer at a time, and stops at the first failure.
 ///
-/// No rung, lookup or experiment outlives the deadline.
+/// All rungs, lookups and experiments end by the deadline.
 pub async fn climb(
     target: &Target,
     trust: &Trust,
@@ -47,7 +47,7 @@ pub async fn climb(
     }
 }
 
-/// Checks the connection to the address of the target itself. From a Sentinel, only PONG is expected.
+/// Checks the connection to the address in the target itself. If it is a Sentinel, only PONG is expected.
 pub(super) async fn climb_to(
     target: &Target,
     trust: &Trust,
@@ -72,7 +72,7 @@ pub(super) async fn climb_to(
         },
         connected_to: None,
     };
-    // The future is large because it contains every experiment.
+    // The future is large, because it contains every experiment.
     let connection = Box::pin(ladder.climb()).await;
     if let (None, Some(address)) = (&connection, ladder.connected_to) {
         ladder.seen.this_host = this_host::observe_listeners(address);
@@ -83,7 +83,7 @@ pub(super) async fn climb_to(
     }
 }
 
-/// Tries the primary that a Sentinel names, before it is recommended.
+/// Tries to connect to the primary that a Sentinel reports, before it is recommended to the user.
 async fn dial(primary: &NamedPrimary, deadline: Deadline) -> Vec<Dial> {
     let until = deadline.within((deadline.left() / 2).min(LONGEST_DIAL));
     let addresses = dns::addresses(&primary.host, primary.port, until).await;
@@ -96,14 +96,14 @@ struct Ladder<'a> {
     options: &'a ClimbOptions,
     deadline: Deadline,
     tell: &'a mut (dyn FnMut(ClimbEvent<'_>) + Send),
-    /// Whether this is a Sentinel that is only asked for the primary.
+    /// Whether the server is a Sentinel that is only asked for the primary's address.
     is_for_sentinel: bool,
     seen: Observations,
-    /// The address that experiments connect to; `None` for a unix socket.
+    /// The address to which experiments connect, or `None` for a unix socket.
     connected_to: Option<SocketAddr>,
 }
 
-/// Each check returns `None` if the run ends there.
+/// Each of these checks returns `None` if the climb ends there.
 impl<'a> Ladder<'a> {
     async fn climb(&mut self) -> Option<ProbeConnection<Stream>> {
         self.hint_at_url_mismatches();
@@ -167,9 +167,10 @@ impl<'a> Ladder<'a> {
     async fn tcp(&mut self, host: &str, addresses: &[SocketAddr]) -> Option<Stream> {
         self.start(Rung::Tcp);
         let started = Instant::now();
-        // If the kernel cannot send retransmissions, a firewall on this host blocks them.
+        // If the kernel cannot send retransmissions, a firewall on this host is blocking them.
         let blocked_before = OnceLock::new();
-        // After a timeout there would be no time left to inspect this host, so inspect it while the attempts wait.
+        // After a timeout, there would be no time left to inspect this host, so this is done while the
+        // attempts are waiting.
         let patience = patience(self.deadline);
         let surroundings = async {
             self.deadline.sleep(BEFORE_RETRANSMISSION.min(patience)).await;
@@ -223,8 +224,8 @@ impl<'a> Ladder<'a> {
         let small_packets =
             reconnect.small_packets(os::path_mtu(&(&plain).into()), patience(self.deadline), until);
         let handshake = tls::observe(plain, host, self.trust, self.deadline);
-        // A decisive PING cancels the handshake. When the handshake ends or is cancelled, the one in small packets is
-        // cancelled too.
+        // If the PING is decisive, it cancels the handshake. When the handshake ends or is cancelled, the
+        // handshake in small packets is cancelled, too.
         let ((shaken, mut experiment), handshakes) = with_side_task(
             with_experiment(handshake, plain_ping, self.deadline),
             small_packets,
@@ -283,7 +284,7 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// How to make further connections to the same address.
+    /// Returns how to open further connections to the same address.
     fn reconnect(&self) -> Reconnect<'a> {
         Reconnect {
             target: self.target,
@@ -293,8 +294,8 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// The deadline for experiments. It is slightly before the rung's deadline, because a timeout of an experiment is
-    /// also a result to record.
+    /// Returns the deadline for experiments. It is a little earlier than the rung's deadline, so that a
+    /// timeout of an experiment can also be recorded.
     fn before_the_deadline(&self) -> Deadline {
         self.deadline.within(self.deadline.left().mul_f64(0.95))
     }
@@ -314,7 +315,7 @@ impl<'a> Ladder<'a> {
     }
 }
 
-/// What the kernel reports about the connection; nothing about a unix socket.
+/// Returns what the kernel reports about the connection. For a unix socket, it reports nothing.
 fn kernel_info<T>(
     connection: &ProbeConnection<Stream>,
     read: impl FnOnce(&SockRef<'_>) -> Option<T>,

@@ -33,8 +33,8 @@ pub(crate) mod permissions;
 pub(crate) mod report;
 pub(crate) mod response;
 mod sentinel;
-/// One module per check (rung). The `observe` function of a module checks a layer and records facts, without
-/// interpreting them.
+/// The checks (rungs), one module for each layer. The `observe` function of a module checks the layer and
+/// records facts, but does not interpret them.
 pub(crate) mod rungs {
     pub(crate) mod cluster;
     pub(crate) mod dns;
@@ -60,10 +60,11 @@ pub use ladder::climb;
 pub use observation::Observations;
 pub use verdict::{Verdict, judge, judge_cluster, judge_url};
 
-/// How many files the checks may need at the same time: for the runtime, the sockets, the name lookup and certificates.
+/// The maximum number of files that the checks need at the same time: for the runtime, sockets, the name
+/// lookup and certificates.
 pub(crate) const FILES_NEEDED: usize = 10;
 
-/// The layers that are checked, in this order.
+/// The layers, in the order in which they are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rung {
     /// Parsing the URL.
@@ -94,7 +95,7 @@ impl Rung {
         Self::Role,
     ];
 
-    /// The name in reports.
+    /// The rung's name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Url => "url",
@@ -108,27 +109,27 @@ impl Rung {
     }
 }
 
-/// What one run of the checks (a climb) reports while it is in progress.
+/// An event that is reported while the checks are running.
 #[derive(Debug)]
 pub enum ClimbEvent<'a> {
     /// The host name suggests a different URL. This event comes before any packet is sent.
     Hint(&'a str),
-    /// A rung starts, and may take until the deadline.
+    /// A rung has started. It may take until the deadline.
     Started(Rung, Deadline),
     /// A rung has ended.
     Finished(Rung, &'a Observations),
 }
 
-/// Options of one run of the checks (a climb).
+/// Options for one run of the checks (a climb).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClimbOptions {
-    /// Which addresses to dial.
+    /// The addresses to dial.
     pub family: Family,
     /// Whether to run the tutorial's commands.
     pub write_check: WriteCheck,
 }
 
-/// `-4` and `-6`.
+/// Which address families to use (`-4`, `-6`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Family {
     /// IPv4 and IPv6.
@@ -150,7 +151,7 @@ impl Family {
     }
 }
 
-/// `--write-check`.
+/// Whether to test writing (`--write-check`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WriteCheck {
     /// Write nothing.
@@ -160,11 +161,11 @@ pub enum WriteCheck {
     Run,
 }
 
-/// The result of one run of the checks (a climb): the observations and, if Redis answered, the connection.
+/// The result of one run of the checks (a climb): the observations and, if Redis replied, the connection.
 #[derive(Debug)]
 pub struct Climb {
     /// What each rung observed.
     pub observations: Observations,
-    /// The connection, logged in and with the database selected.
+    /// The connection. It is logged in, and the database is selected.
     pub connection: Option<ProbeConnection<Stream>>,
 }

@@ -16,7 +16,7 @@ use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Target, Trust};
 
-/// What to check, and within which limits.
+/// What to check, and the time limits.
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
     pub target: &'a Target,
@@ -28,33 +28,33 @@ pub(crate) struct Check<'a> {
     pub interval: Duration,
 }
 
-/// When the check ends.
+/// When `ping` ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
-    /// The mode ends after one run of the checks.
+    /// After one run of the checks.
     Once,
-    /// When Redis answers, or after this time.
+    /// When Redis responds, or after this time.
     Wait(Duration),
-    /// After the connection has been idle for this time and one more PING has been sent on it.
+    /// After one connection has been idle for this time, and one more PING has been sent on it.
     Hold(Duration),
-    /// After several connections have been idle, for up to this time.
+    /// After several connections have been idle for different times, up to this one.
     Idle(Duration),
     /// After this many PINGs on the same connection.
     Count(u32),
 }
 
-/// What a mode reports while it is in progress.
+/// An event that is reported while a mode is running.
 #[derive(Debug)]
 pub(crate) enum ModeEvent<'a> {
     Climb(ClimbEvent<'a>),
-    /// `--wait`: a run of the checks failed with a different cause from the previous run. Runs are repeated until the
-    /// deadline.
+    /// `--wait`: a run of the checks failed, with a different cause than the previous run. Runs are repeated
+    /// until the deadline.
     Failed(Cause, Deadline),
     /// `--wait`: the pause before the next run of the checks. Runs are repeated until the deadline.
     Paused(Deadline),
     /// `--hold`, `--idle`: the connections stay idle until the deadline.
     Idle(Deadline),
-    /// `--hold`, `--idle`: a connection worked before the idle time, but not after it.
+    /// `--hold`, `--idle`: a connection worked before it was idle, but not afterwards.
     Dropped,
     /// `--count`: the number of a PING, and its round trip.
     Pong(u32, Duration),
@@ -64,7 +64,7 @@ pub(crate) enum ModeEvent<'a> {
     Attempt(&'a Observations, &'a Verdict, Duration),
 }
 
-/// The result: observations, the verdict on them, and the time they took.
+/// The result: the observations, the verdict, and how long both took.
 #[derive(Debug)]
 pub(crate) struct Diagnosis {
     pub observations: Observations,
@@ -77,7 +77,7 @@ pub(crate) struct Diagnosis {
 type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);
 
 impl Check<'_> {
-    /// Runs the mode. `deadline` is the deadline of the first run of the checks.
+    /// Runs the mode. `deadline` applies to the first run of the checks.
     pub(crate) async fn run(&self, mode: Mode, deadline: Deadline, tell: Tell<'_>) -> Diagnosis {
         if let Mode::Wait(patience) = mode {
             return self.wait(Deadline::after(patience), tell).await;
@@ -107,7 +107,7 @@ impl Check<'_> {
         climb(self.target, self.trust, &self.options, deadline, &mut tell).await
     }
 
-    /// Climbs until Redis answers.
+    /// Climbs until Redis responds.
     async fn wait(&self, until: Deadline, tell: Tell<'_>) -> Diagnosis {
         let mut last_cause = None;
         loop {
@@ -125,15 +125,15 @@ impl Check<'_> {
             }
             tell(ModeEvent::Paused(until));
             until.sleep(self.interval).await;
-            // With no time left, a climb would report a timeout instead of the real cause.
+            // If no time is left, a climb would report a timeout instead of the real cause.
             if until.is_over() {
                 return diagnosis;
             }
         }
     }
 
-    /// Leaves one connection, or several, idle and then uses them: a NAT gateway or a load balancer may drop idle
-    /// connections. If one is lost, another climb shows whether a new connection works.
+    /// Leaves one or more connections idle, and then uses them, because a NAT gateway or load balancer may
+    /// drop idle connections. If a connection is lost, climbs again to show whether a new connection works.
     async fn idle(
         &self,
         seen: &mut Observations,
@@ -166,7 +166,7 @@ impl Check<'_> {
         seen.idle = Some(test);
     }
 
-    /// Sends PING `count` times, or until one gets no reply. The report then contains these round trips.
+    /// Sends PING `count` times, or until a PING gets no reply. The report contains the round trips.
     async fn count(
         &self,
         seen: &mut Observations,

@@ -3,15 +3,15 @@
 use super::observation::Observations;
 use super::response::Response;
 
-/// The tutorial's commands. Lesson 7 names the same ones.
+/// The tutorial's commands. Lesson 7 contains the same list.
 pub(crate) const COMMANDS: [&str; 7] = ["HSET", "HINCRBY", "HGETALL", "EXPIRE", "DEL", "MULTI", "EXEC"];
-/// The tutorial's keys, as an ACL rule.
+/// The pattern of the tutorial's keys, as an ACL rule.
 pub(crate) const KEY_PATTERN: &str = "~sessiontut:*";
 
-/// The permissions that are missing. By default nothing is known.
+/// The permissions that are missing. By default, nothing is known about them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Missing {
-    /// The forbidden commands.
+    /// The commands that the user is not allowed to run.
     pub commands: Vec<String>,
     /// Whether the user may access the tutorial's keys.
     pub keys: Access,
@@ -22,13 +22,13 @@ pub(crate) struct Missing {
 pub(crate) enum Access {
     Granted,
     Forbidden,
-    /// Redis checks the command first, and only then its keys.
+    /// It is unknown, because Redis checks the command first, and its keys only afterwards.
     #[default]
     Unknown,
 }
 
 impl Missing {
-    /// Returns the permissions that are missing according to the replies to all commands.
+    /// Determines from the replies to all commands which permissions are missing.
     pub(crate) fn of(seen: &Observations) -> Self {
         let queued = seen.write_test.iter().flat_map(|test| &test.queued);
         let replies = seen.permissions.iter().chain(queued);
@@ -42,7 +42,7 @@ impl Missing {
         missing
     }
 
-    /// Returns the permissions that are missing according to a single error reply.
+    /// Determines from a single error reply which permissions are missing.
     pub(crate) fn of_reply(error: &str) -> Self {
         if is_about_keys(error) {
             return Self {
@@ -77,8 +77,8 @@ impl Missing {
         }
     }
 
-    /// Returns the ACL rules that allow the missing commands, or all commands of the tutorial if the missing ones are
-    /// not known.
+    /// Returns the ACL rules that allow the missing commands. If these are not known, returns rules for all
+    /// of the tutorial's commands.
     pub(super) fn rules(&self) -> Vec<String> {
         let rule = |name: &str| format!("+{}", name.to_lowercase());
         if self.commands.is_empty() && self.keys != Access::Forbidden {
@@ -87,7 +87,7 @@ impl Missing {
         self.commands.iter().map(|name| rule(name)).collect()
     }
 
-    /// Describes what to allow the user.
+    /// Describes what the user must be allowed to do.
     pub(super) fn what(&self) -> &'static str {
         match (self.rules().is_empty(), self.keys) {
             (true, _) => "the tutorial's keys, which start with sessiontut:",
@@ -99,7 +99,8 @@ impl Missing {
     }
 }
 
-/// Whether a NOPERM reply is about keys, not about the command: `No permissions to access a key`.
+/// Whether a NOPERM reply is about keys, such as `No permissions to access a key`, rather than about the
+/// command.
 fn is_about_keys(error: &str) -> bool {
     !error.contains("command") && error.contains(" key")
 }

@@ -1,4 +1,4 @@
-//! Sends a command on ping's connection, and classifies the response.
+//! Sends a command on the connection of `ping`, and classifies the response.
 
 use std::io;
 
@@ -10,24 +10,25 @@ use crate::deadline::Deadline;
 use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
 use crate::secret::Secret;
 
-/// The response to a command. The bytes are an incomplete reply, or data that is not RESP.
+/// The response to a command. In the variants that contain bytes, these are an incomplete reply or data that
+/// is not RESP.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
     /// A complete reply, which may be an error reply.
     Reply(Value),
-    /// No complete reply before the deadline.
+    /// The deadline passed before a complete reply arrived.
     Timeout(Vec<u8>),
-    /// The peer closed the connection before a complete reply.
+    /// The peer closed the connection before a complete reply arrived.
     Closed(Vec<u8>),
-    /// The peer reset the connection before a complete reply.
+    /// The peer reset the connection before a complete reply arrived.
     Reset(Vec<u8>),
-    /// Data that is not RESP.
+    /// The data received is not RESP.
     NotResp(Vec<u8>),
-    /// A TLS alert.
+    /// The data received is a TLS alert.
     Alert(AlertDescription),
 }
 
-/// Sends one command and waits for the response.
+/// Sends one command, and waits for the response.
 pub(super) async fn ask(
     connection: &mut ProbeConnection<Stream>,
     command: &Cmd,
@@ -36,7 +37,8 @@ pub(super) async fn ask(
     let sent = connection.send(std::slice::from_ref(command), deadline).await;
     let response = receive(connection, deadline).await;
     match (sent, response) {
-        // A server may send an error and close the connection before we write. The error can still be read.
+        // Some servers send an error and close the connection before anything is sent. The error can still be
+        // read.
         (Err(ReadError::Io(_)), Response::Timeout(received)) => Response::Closed(received),
         (_, response) => response,
     }
@@ -62,7 +64,7 @@ pub(super) async fn receive(connection: &mut ProbeConnection<Stream>, deadline: 
 }
 
 impl Response {
-    /// The text of an error reply.
+    /// Returns the text of an error reply.
     pub fn error(&self) -> Option<String> {
         match self {
             Self::Reply(Value::ServerError(error)) => Some(crate::redis_client::error_text(error)),
@@ -70,21 +72,23 @@ impl Response {
         }
     }
 
-    /// The first word of an error reply, such as `NOAUTH`.
+    /// Returns the first word of an error reply, such as `NOAUTH`.
     pub fn error_code(&self) -> Option<String> {
         let error = self.error()?;
         error.split(' ').next().map(str::to_owned)
     }
 
-    /// The error reply to a read, unless it shows that the server does run reads: the user may read only other keys, the
-    /// key has another type, or it is on another cluster node.
+    /// Returns the error reply to a read request. Returns `None` if the error shows that the server can read
+    /// data: the user has permission only for other keys, the key has another type, or it is on another
+    /// cluster node.
     pub fn refusal(&self) -> Option<String> {
         const RUNS_READS: [&str; 5] = ["NOPERM", "WRONGTYPE", "MOVED", "ASK", "TRYAGAIN"];
         let code = self.error_code()?;
         self.error().filter(|_| !RUNS_READS.contains(&code.as_str()))
     }
 
-    /// Returns this response with the password masked, because some servers echo the arguments of an unknown command.
+    /// Returns this response with the password masked, because some servers repeat the arguments of an
+    /// unknown command.
     pub fn without(&self, password: Option<&Secret>) -> Self {
         let Some(password) = password else {
             return self.clone();
@@ -122,8 +126,8 @@ impl Response {
         matches!(self, Self::Reply(Value::Okay))
     }
 
-    /// Whether this is `OK` followed by more text, as in the greeting of a POP3 server (RFC 1939, 4). Redis has no such
-    /// reply.
+    /// Whether this is `OK` followed by more text, as in the greeting of a POP3 server (RFC 1939, 4). Redis
+    /// never sends such a reply.
     pub(super) fn is_greeting(&self) -> bool {
         matches!(self, Self::Reply(Value::SimpleString(text)) if text.starts_with("OK "))
     }
@@ -147,16 +151,16 @@ impl Response {
     }
 }
 
-/// Whether an error reply says that the server does not know the command or does not support it.
+/// Whether an error reply means that the server does not know or does not support the command.
 pub(super) fn is_unknown_command(error: &str) -> bool {
     let lower = error.to_lowercase();
     !error.starts_with("NOPERM") && (lower.contains("command") || lower.contains("not supported"))
 }
 
-/// The text before the reason in the error reply to EXEC.
+/// The text that precedes the reason in the error reply to EXEC.
 pub(super) const ABORTED: &str = "EXECABORT Transaction discarded because of: ";
 
-/// Content type of a TLS alert (RFC 8446, B.1).
+/// The content type of a TLS alert (RFC 8446, B.1).
 const TLS_ALERT: u8 = 0x15;
 
 fn masked(bytes: &[u8], password: &Secret) -> Vec<u8> {
@@ -175,14 +179,14 @@ fn reply_without(reply: &Value, password: &Secret) -> Value {
         Value::Array(items) => Value::Array(items.iter().map(|item| reply_without(item, password)).collect()),
         Value::ServerError(error) => {
             let text = password.masked_in(&crate::redis_client::error_text(error));
-            // Only the first line is kept.
+            // Only the first line is used.
             redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap_or(Value::Nil)
         }
         other => other.clone(),
     }
 }
 
-/// The items of an array reply; empty for other replies.
+/// Returns the items of an array reply, or none for any other reply.
 pub(super) fn items(reply: Option<&Value>) -> &[Value] {
     match reply {
         Some(Value::Array(items)) => items,
@@ -190,7 +194,7 @@ pub(super) fn items(reply: Option<&Value>) -> &[Value] {
     }
 }
 
-/// The text of a string reply.
+/// Returns the text of a string reply.
 pub(super) fn text(reply: &Value) -> Option<String> {
     match reply {
         Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),

@@ -1,4 +1,5 @@
-//! Follows a URL of Sentinels: asks them for the primary, then checks the connection to the primary.
+//! Handles URLs that contain Sentinels: asks the Sentinels for the primary, then checks the connection to the
+//! primary.
 
 use std::time::Duration;
 
@@ -14,12 +15,13 @@ use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Sentinels, Target, Trust, host_and_port, is_host};
 
-/// The share of the time that the Sentinels may take to name the primary.
+/// The share of the total time in which the Sentinels must report the primary.
 const SHARE: f64 = 0.6;
-/// The least time for a second login at a Sentinel.
+/// The minimum time that must be left for a second login at a Sentinel.
 const SECOND_LOGIN: Duration = Duration::from_millis(50);
 
-/// Asks all Sentinels at once. The first that names the primary counts; if none does, the first that replied.
+/// Asks all Sentinels at once. Uses the first reply that contains the primary or, if there is none, the first
+/// reply.
 pub(super) async fn climb(
     target: &Target,
     sentinels: &Sentinels,
@@ -48,7 +50,8 @@ pub(super) async fn climb(
                 });
                 return climb;
             }
-            // One that replied says more than one that could not be asked.
+            // The result of a Sentinel that has replied is more useful than that of one that could not be
+            // asked.
             Some(SentinelAnswer::None) if best.is_some() => {}
             _ => best = Some(seen),
         }
@@ -70,7 +73,7 @@ async fn ask_one(
 ) -> Observations {
     let mut sentinel = target.of_sentinel(sentinels, index);
     let mut climb = climb_to(&sentinel, trust, options, deadline, &mut |_| {}, true).await;
-    // If the URL has no password for the Sentinels, they may have the same password as the primary.
+    // If the URL contains no password for the Sentinels, they may have the same password as the primary.
     if sentinel.password.is_none()
         && target.password.is_some()
         && climb.observations.requires_login()
@@ -129,7 +132,7 @@ async fn name_primary(
     }
 }
 
-/// The primary in an entry of the reply to SENTINEL MASTERS.
+/// Returns the primary in an entry of the reply to SENTINEL MASTERS.
 pub(super) fn primary_in(entry: &Value) -> Option<NamedPrimary> {
     NamedPrimary::new(
         &field(entry, "name")?,
@@ -138,7 +141,7 @@ pub(super) fn primary_in(entry: &Value) -> Option<NamedPrimary> {
     )
 }
 
-/// A field of an entry in the reply to SENTINEL MASTERS: names and values alternate.
+/// Returns a field of an entry in the reply to SENTINEL MASTERS, in which names and values alternate.
 fn field(entry: &Value, name: &str) -> Option<String> {
     let words: Vec<String> = items(Some(entry)).iter().filter_map(text).collect();
     let mut pairs = words.chunks_exact(2);
@@ -146,7 +149,8 @@ fn field(entry: &Value, name: &str) -> Option<String> {
 }
 
 impl NamedPrimary {
-    /// `None` if this is not an address that can be used: it comes from the network, and goes into lines to paste.
+    /// Returns `None` if the address cannot be used. It must be validated, because it comes from the network
+    /// and becomes part of commands that users paste.
     fn new(name: &str, host: &str, port: &str) -> Option<Self> {
         let port = port.parse().ok().filter(|port| *port > 0)?;
         is_host(host).then(|| Self {

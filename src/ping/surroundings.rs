@@ -1,5 +1,6 @@
-//! Collects facts that help to explain why a connection cannot be made: facts about this host, the name's entry in
-//! `/etc/hosts`, and whether another port answers. They are collected while the attempts wait.
+//! Collects facts that help to explain why a connection cannot be opened: facts about this host, the name's
+//! entry in `/etc/hosts`, and whether another port accepts connections. They are collected while the
+//! connection attempts are waiting.
 
 use std::net::SocketAddr;
 
@@ -11,7 +12,7 @@ use crate::deadline::Deadline;
 use crate::os;
 use crate::redis_url::hosting::Hosting;
 
-/// The facts, before they are recorded.
+/// The collected facts, before they are recorded.
 pub(super) struct Surroundings {
     this_host: ThisHost,
     hosts_file: Option<(HostsEntry, Vec<NameServer>)>,
@@ -65,7 +66,7 @@ impl Surroundings {
     }
 }
 
-/// Tries the provider's TLS port, if the URL has another port.
+/// Tries to connect to the provider's TLS port, if the URL contains another port.
 async fn dial_other_port(host: &str, addresses: &[SocketAddr], deadline: Deadline) -> Option<Dial> {
     let mut address = *addresses.first()?;
     let port = Hosting::of(host)?

@@ -1,5 +1,5 @@
-//! `--watch`: one PING per interval on an open connection, and a full run of the checks whenever there is no
-//! connection.
+//! `--watch`: sends one PING per interval on an open connection. Whenever there is no connection, runs all
+//! checks.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -44,14 +44,16 @@ pub(crate) async fn watch(
             history.add_lost_connection();
         }
         show(&result, history)?;
-        // Measured from the start, so that slow replies do not reduce the number of probes.
+        // The interval is measured from the start of the probe, so that slow replies do not reduce the number
+        // of probes.
         sleep_until((started + check.interval).into()).await;
     }
 }
 
-/// How often to look up the host name again. After a failover it may lead elsewhere, while the connection still exists.
+/// How often the host name is looked up again. After a failover, it may resolve to another server while the
+/// old connection is still open.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
-/// The time limit of such a lookup.
+/// The time limit for such a lookup.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Watch<'a> {
@@ -59,14 +61,15 @@ struct Watch<'a> {
     connection: Option<ProbeConnection<Stream>>,
     seen: Observations,
     state: WatchState,
-    /// The server when it last answered.
+    /// The identity of the server when it last responded.
     server: Identity,
     /// The addresses of the host name at the last lookup, sorted.
     addresses: Vec<IpAddr>,
     next_lookup: Instant,
 }
 
-/// What distinguishes a server from another one that takes its place. `None` if the server does not report it.
+/// Properties that distinguish a server from another one that replaces it. They are `None` if the server does
+/// not report them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Identity {
     role: Option<String>,
@@ -74,16 +77,16 @@ struct Identity {
     run_id: Option<String>,
 }
 
-/// Something that has changed although Redis answers.
+/// A change that was noticed although Redis responds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WatchEvent {
-    /// The server's role, as in the reply to ROLE.
+    /// The server's role has changed. The roles are as in the reply to ROLE.
     Role { from: String, to: String },
-    /// The address that the connection leads to.
+    /// The connection leads to another address.
     Address { from: SocketAddr, to: SocketAddr },
-    /// The server's run id: it was restarted, or another server has taken its place.
+    /// The server's run ID has changed, because it was restarted or another server has replaced it.
     RunId,
-    /// The addresses of the host name. The connection still leads to the old one.
+    /// The host name has other addresses, but the connection still uses the old one.
     Name { to: Vec<IpAddr> },
 }
 
@@ -135,39 +138,39 @@ enum WatchState {
 /// The result of one probe.
 #[derive(Debug)]
 pub(crate) struct ProbeResult {
-    /// The observations of the last full run through the layers, with the result of this probe's own PING.
+    /// The observations of the last complete run of the checks, with the PING result of this probe.
     pub seen: Observations,
     pub verdict: Verdict,
     /// When the probe began.
     pub at: SystemTime,
-    /// The server's response time; `None` without a response.
+    /// The response time of the server, or `None` if it did not respond.
     pub round_trip: Option<Duration>,
     /// How long the whole probe took.
     pub took: Duration,
     pub change: Change,
     pub events: Vec<WatchEvent>,
-    /// Whether the connection of the previous probe was lost.
+    /// Whether the connection that the previous probe used was lost.
     pub is_connection_lost: bool,
 }
 
-/// The difference from the previous probe.
+/// How the result differs from the previous probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     None,
-    /// This is the first probe.
+    /// There is no previous probe.
     First,
-    /// Redis no longer answers.
+    /// Redis no longer responds.
     Down,
-    /// Redis answers again.
+    /// Redis responds again.
     Up,
-    /// Redis still does not answer, but the cause has changed.
+    /// Redis still does not respond, but the cause has changed.
     OtherCause,
-    /// Redis answers on a new connection, because the old one was lost.
+    /// Redis responds on a new connection, because the old one was lost.
     Reconnected,
 }
 
 impl Change {
-    /// The value in JSON.
+    /// Returns the value in JSON.
     pub(crate) fn name(self) -> Option<&'static str> {
         Some(match self {
             Self::None => return None,
@@ -181,7 +184,8 @@ impl Change {
 }
 
 impl Watch<'_> {
-    /// Probes once. If the connection turns out to be lost, the same probe replaces it or finds the cause.
+    /// Probes once. If the connection turns out to be lost, the same probe opens a new one or finds the
+    /// cause.
     async fn probe(&mut self) -> ProbeResult {
         let at = SystemTime::now();
         let deadline = Deadline::after(self.check.timeout);
@@ -205,7 +209,7 @@ impl Watch<'_> {
         }
         let change = change(self.state, state, is_new);
         self.state = state;
-        // Without a measured round trip, use the time of the first PING.
+        // If no round trip was measured, the time of the first PING is used.
         let round_trip = round_trip.or(Some(self.seen.ping.took));
         ProbeResult {
             seen: self.seen.clone(),
@@ -219,7 +223,8 @@ impl Watch<'_> {
         }
     }
 
-    /// Looks up the host name from time to time. Returns an event if it has other addresses, but not the one in use.
+    /// Looks up the host name from time to time. Returns an event if the address in use is no longer among
+    /// its addresses.
     async fn look_up_again(&mut self, deadline: Deadline) -> Option<WatchEvent> {
         let host = self.check.target.host().filter(|_| self.seen.dns.is_some())?;
         let in_use = self.seen.tcp.connected_address()?.ip();
@@ -238,7 +243,8 @@ impl Watch<'_> {
         (is_new && !addresses.contains(&in_use)).then_some(WatchEvent::Name { to: addresses })
     }
 
-    /// Sends PING on the open connection. If there is no reply, the checks run at the same time to find the cause.
+    /// Sends PING on the open connection. If the reply is late, runs the checks at the same time to find the
+    /// cause.
     ///
     /// Returns the round trip, and whether the connection is new.
     async fn ping(
@@ -273,8 +279,8 @@ impl Watch<'_> {
         (Some(took), false)
     }
 
-    /// Asks for the role and the run id: after a failover, a connection may lead to a replica. Returns whether the
-    /// connection still works.
+    /// Asks for the role and the run ID, because the same connection may lead to a replica after a failover.
+    /// Returns whether the connection still works.
     async fn update_server(&mut self, connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> bool {
         let exchanges = ping::Requests::about_the_server()
             .pipeline(connection, deadline)

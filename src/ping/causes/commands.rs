@@ -1,4 +1,4 @@
-//! Commands that reach the server of a target. No command contains a password.
+//! Commands that users run against the server of a target. No command contains a password.
 
 use std::path::Path;
 
@@ -7,22 +7,22 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::redis_url::{Address, Target, Trust, host_and_port};
 use crate::sanitize;
 
-/// Prints a password that it reads without showing it, and fails if it is empty. The terminal echoes again afterwards,
-/// also after Ctrl-C; Ctrl-Z is ignored, because the shell would continue without an echo. `read -s` works only in some
-/// shells.
+/// Reads a password without echoing it, and prints it. Fails if the password is empty. The terminal's echo is
+/// restored afterwards, even after Ctrl-C. Ctrl-Z is ignored, because the shell would continue without an
+/// echo. `read -s` would be simpler, but works only in some shells.
 pub(super) const READ_PASSWORD: &str = "trap '' TSTP; trap 'stty echo; echo >&2' EXIT; trap 'exit 1' HUP INT TERM; \
                                         stty -echo; printf 'Password: ' >&2; IFS= read -r word; printf %s \"$word\"; \
                                         [ -n \"$word\" ]";
 
-/// The characters that are escaped in the path of a URL.
+/// The characters that are percent-encoded in the path of a URL.
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
     .remove(b'.')
     .remove(b'_');
 
-/// Quotes one word for a POSIX shell. All text from outside passes through here before it becomes part of a command: from
-/// the URL, DNS, the server, a Sentinel, or the instance metadata.
+/// Quotes one word for a POSIX shell. All text from outside must pass through here before it becomes part of
+/// a command, whether it comes from the URL, DNS, the server, a Sentinel, or the instance metadata.
 pub(super) fn shell_quoted(word: &str) -> String {
     let word = sanitize::line(word);
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%".contains(&byte);
@@ -33,8 +33,8 @@ pub(super) fn shell_quoted(word: &str) -> String {
     }
 }
 
-/// Returns a `sessiontut ping` command with these options, and those of this run for TLS. If a password is needed, the
-/// command prompts for it.
+/// Returns a `sessiontut ping` command with these options and the TLS options of this run. If a password is
+/// needed, the command prompts for it.
 pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     let login = user(target).map_or_else(String::new, |user| {
         format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
@@ -56,7 +56,7 @@ pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     }
 }
 
-/// Asks for the password before the command, and gives it to the command in the environment.
+/// Returns a command line that first asks for the password, and passes it to the command in the environment.
 pub(super) fn ask_for_password(command: &str) -> String {
     format!("REDISCLI_AUTH=$({READ_PASSWORD}) && export REDISCLI_AUTH && {command}")
 }
@@ -67,12 +67,12 @@ pub(super) fn redis_cli(target: &Target, trust: &Trust, arguments: &str) -> Stri
     format!("redis-cli{address}{login} {arguments}")
 }
 
-/// What to enter in a command of [`admin_cli`].
+/// What to enter at the prompt of an [`admin_cli`] command.
 pub(super) const ADMIN_LOGIN: &str = "at the prompt, enter the default user's password, if it has one, or add --user NAME \
                                       to log in as another administrator";
 
-/// Returns a line for an administrator, who logs in as another user than the target's. It asks once for a password, and
-/// runs these commands.
+/// Returns a command line for an administrator, who logs in as another user than the target's. It asks once
+/// for a password, and then runs these commands.
 pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> String {
     let address = address_options(target, trust);
     match commands {
@@ -82,7 +82,7 @@ pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> 
                 .iter()
                 .map(|command| format!("redis-cli{address} {command}"))
                 .collect();
-            // In a subshell, so that later commands do not use this password.
+            // It is a subshell, so that later commands do not use this password.
             format!(
                 "(REDISCLI_AUTH=$({READ_PASSWORD}); export REDISCLI_AUTH; {})",
                 lines.join("; ")
@@ -91,7 +91,7 @@ pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> 
     }
 }
 
-/// The redis-cli options that select the server; empty if the host is unknown.
+/// Returns the redis-cli options that select the server. Empty if the host is unknown.
 fn address_options(target: &Target, trust: &Trust) -> String {
     match &target.address {
         Address::Unix(path) => format!(" -s {}", shell_quoted(&path.to_string_lossy())),
@@ -103,7 +103,7 @@ fn address_options(target: &Target, trust: &Trust) -> String {
     }
 }
 
-/// The TLS options of this run for `sessiontut ping`, unless they are in `options` already.
+/// Returns the TLS options of this run for `sessiontut ping`, without those that are already in `options`.
 fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
     let name = trust
         .tls_name
@@ -121,7 +121,8 @@ fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
     files.chain(name).filter(|_| target.tls).collect()
 }
 
-/// The same for redis-cli. Without `--cacert`, it trusts the CAs that OpenSSL trusts.
+/// Returns the TLS options of this run for redis-cli. Without `--cacert`, redis-cli trusts the CAs that
+/// OpenSSL trusts.
 pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
     if !target.tls {
         return String::new();
@@ -149,24 +150,24 @@ fn path_quoted(path: &Path) -> String {
     shell_quoted(&path.to_string_lossy())
 }
 
-/// The redis-cli options that log in.
+/// Returns the redis-cli options for the login.
 pub(super) fn login_options(target: &Target) -> String {
     let user = user(target).map_or_else(String::new, |user| format!(" --user {}", shell_quoted(user)));
     let password = target.password.as_ref().map_or("", |_| " --askpass");
     format!("{user}{password}")
 }
 
-/// The user, if there is a password to log in with.
+/// Returns the user, if the target has a password.
 fn user(target: &Target) -> Option<&str> {
     target.password.as_ref().and(target.user.as_deref())
 }
 
-/// The scheme of the URL of a TCP target.
+/// Returns the scheme for the URL of a TCP target.
 pub(super) fn scheme(target: &Target) -> &'static str {
     if target.tls { "rediss" } else { "redis" }
 }
 
-/// `HOST:PORT` of a TCP target, quoted for a shell.
+/// Returns `HOST:PORT` of a TCP target, quoted for a shell.
 pub(super) fn endpoint(target: &Target) -> String {
     let (host, port) = (
         target.host().unwrap_or_default(),
@@ -175,7 +176,7 @@ pub(super) fn endpoint(target: &Target) -> String {
     shell_quoted(&host_and_port(host, port))
 }
 
-/// An example of the URL with other login data, for a text.
+/// Returns the URL with another login, as an example in a text.
 pub(super) fn url_with_login(target: &Target, login: &str) -> String {
     match &target.address {
         Address::Unix(path) => format!("unix://{login}@{}", sanitize::line(&path.to_string_lossy())),

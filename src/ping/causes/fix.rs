@@ -1,4 +1,4 @@
-//! The fixes for a cause, and the facts that they depend on.
+//! Fixes for a cause, and the facts on which they depend.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -25,11 +25,11 @@ pub struct Fix {
     pub text: String,
     /// A command that can be pasted unchanged into a POSIX shell.
     pub command: Option<String>,
-    /// The command that takes the fix back, or a description of the steps. Known only for proven fixes on AWS.
+    /// The command that undoes the fix, or a description of the steps. Set only for proven fixes on AWS.
     pub undo: Option<String>,
 }
 
-/// A non-empty list of fixes, the most promising first.
+/// A list of at least one fix, in the order of how likely it is to help.
 pub(super) struct Fixes(Vec<Fix>);
 
 /// Starts a list of fixes.
@@ -50,7 +50,7 @@ impl Fixes {
         self
     }
 
-    /// Adds a command to the last fix.
+    /// Adds a command to the last fix in the list.
     pub(super) fn command(mut self, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.command = Some(command.into());
@@ -58,7 +58,8 @@ impl Fixes {
         self
     }
 
-    /// Adds a command that tries another URL or password to the last fix. If it works, the application needs the same.
+    /// Adds to the last fix a command that tries another URL or password. The fix also says that, if the
+    /// command succeeds, the application needs the same change.
     pub(super) fn try_command(mut self, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.text
@@ -67,7 +68,7 @@ impl Fixes {
         self.command(command)
     }
 
-    /// Adds a redis-cli command to the last fix, unless this server refused the command.
+    /// Adds a redis-cli command to the last fix, unless this server has refused that command.
     pub(super) fn redis_cli(self, at: &FixContext, arguments: &str) -> Self {
         let name = |command: &str| command.split(' ').next().map(str::to_owned);
         let mut refused = at.seen.server.refused.iter();
@@ -99,7 +100,7 @@ impl From<Fixes> for Vec<Fix> {
     }
 }
 
-/// What the fixes depend on.
+/// The facts on which fixes depend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FixContext<'a> {
     /// The target that the observations are about.
@@ -109,7 +110,7 @@ pub(crate) struct FixContext<'a> {
     pub(super) reply: Option<&'a str>,
 }
 
-/// A target without a host and observations without a fact.
+/// A target without a host, and observations without any facts.
 static UNKNOWN: LazyLock<(Target, Observations)> = LazyLock::new(|| {
     let address = Address::Tcp {
         host: String::new(),
@@ -119,7 +120,7 @@ static UNKNOWN: LazyLock<(Target, Observations)> = LazyLock::new(|| {
 });
 
 impl FixContext<'static> {
-    /// Nothing is known about the server.
+    /// Returns a context in which nothing is known about the server.
     pub(crate) fn unknown() -> Self {
         Self::of(&UNKNOWN.0, &UNKNOWN.1)
     }
@@ -139,17 +140,17 @@ impl<'a> FixContext<'a> {
         Self { reply, ..self }
     }
 
-    /// The host in the URL; empty for a unix socket.
+    /// Returns the host in the URL, or an empty string for a unix socket.
     pub(super) fn host(&self) -> &'a str {
         self.target.host().unwrap_or_default()
     }
 
-    /// The port in the URL; 0 for a unix socket.
+    /// Returns the port in the URL, or 0 for a unix socket.
     pub(super) fn port(&self) -> u16 {
         self.target.port().unwrap_or_default()
     }
 
-    /// The path of the unix socket in the URL, quoted for a shell.
+    /// Returns the path of the unix socket in the URL, quoted for a shell.
     pub(super) fn socket(&self) -> Option<String> {
         match &self.target.address {
             Address::Unix(path) => Some(shell_quoted(&path.to_string_lossy())),
@@ -157,71 +158,72 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// The address of the server, for programs that do not resolve names; the host name if no address is known.
+    /// Returns the server's address, for programs that do not resolve names. If no address is known, returns
+    /// the host name.
     pub(super) fn numeric_host(&self) -> String {
         match self.address() {
             Some(address) => address.to_string(),
-            // A program would take such a name for an option.
+            // A program would interpret such a name as an option.
             None if self.host().starts_with('-') => "HOST".to_owned(),
             None => shell_quoted(self.host()),
         }
     }
 
-    /// The first address that was dialled.
+    /// Returns the first address that was dialled.
     pub(super) fn address(&self) -> Option<IpAddr> {
         let mut dials = self.seen.tcp.dials.iter();
         dials.find_map(|dial| Some(dial.to.ip()?.ip()))
     }
 
-    /// A `sessiontut ping` command with these options.
+    /// Returns a `sessiontut ping` command with these options.
     pub(super) fn ping(&self, options: &str) -> String {
         commands::ping(self.target, self.trust(), options)
     }
 
-    /// The same for another target.
+    /// Like [`Self::ping`], for another target.
     pub(super) fn ping_with(&self, target: &Target, options: &str) -> String {
         commands::ping(target, self.trust(), options)
     }
 
-    /// The same for a changed target.
+    /// Like [`Self::ping`], for the target with a change.
     pub(super) fn ping_to(&self, change: impl FnOnce(&mut Target)) -> String {
         let mut target = self.target.clone();
         change(&mut target);
         commands::ping(&target, self.trust(), "")
     }
 
-    /// The same for another host or port.
+    /// Like [`Self::ping`], for another host or port.
     pub(super) fn ping_at(&self, host: &str, port: u16) -> String {
         commands::ping(&self.target.of_primary(host, port), self.trust(), "")
     }
 
-    /// A redis-cli command. If a password is needed, redis-cli prompts for it.
+    /// Returns a redis-cli command. If a password is needed, redis-cli prompts for it.
     pub(super) fn redis_cli(&self, arguments: &str) -> String {
         commands::redis_cli(self.target, self.trust(), arguments)
     }
 
-    /// A redis-cli command for an administrator, who logs in as another user.
+    /// Returns a redis-cli command for an administrator, who logs in as another user.
     pub(super) fn admin_cli(&self, commands: &[String]) -> String {
         commands::admin_cli(self.target, self.trust(), commands)
     }
 
-    /// The TLS options of this run.
+    /// Returns the TLS options of this run.
     pub(super) fn trust(&self) -> &'a Trust {
         &self.seen.tls.trust
     }
 
-    /// A command that shows the route to the server.
+    /// Returns a command that shows the route to the server.
     pub(super) fn route(&self) -> String {
         format!("ip route get {}", self.numeric_host())
     }
 
-    /// Whether the error reply contains a text, in lower case.
+    /// Whether the error reply, in lower case, contains this text.
     pub(super) fn reply_contains(&self, text: &str) -> bool {
         self.reply
             .is_some_and(|reply| reply.to_lowercase().contains(text))
     }
 
-    /// The permissions that the user lacks.
+    /// Returns the permissions that the user lacks.
     pub(super) fn missing(&self) -> Missing {
         let missing = Missing::of(self.seen);
         match self.reply {
@@ -230,7 +232,7 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Who runs the server, if the host name or the name that it leads to shows it.
+    /// Returns the provider or network of the server, if the host name or its alias reveals it.
     pub(super) fn hosting(&self) -> Option<&'static Hosting> {
         let lookup = self.seen.dns.as_ref();
         let completed = lookup.and_then(|lookup| Some(&lookup.completed.as_ref()?.name));
@@ -240,7 +242,7 @@ impl<'a> FixContext<'a> {
             .or_else(|| Hosting::of(self.host()))
     }
 
-    /// Who may run the server, if only its port shows it.
+    /// Returns the provider that may run the server, if only the port suggests it.
     pub(super) fn possible_provider(&self) -> Option<&'static Hosting> {
         let is_asked = self.target.tls && self.instance().is_none();
         is_asked
@@ -248,13 +250,13 @@ impl<'a> FixContext<'a> {
             .flatten()
     }
 
-    /// Who runs the server, if that is a provider. Then the host is not accessible.
+    /// Returns the provider that runs the server, if there is one. The user then has no access to the host.
     pub(super) fn provider(&self) -> Option<&'static Hosting> {
         self.hosting()
             .filter(|hosting| hosting.reach != Reach::Containers)
     }
 
-    /// Whether a provider runs the server: its host name or a reply shows it.
+    /// Whether a provider runs the server, judging by the host name or a reply.
     pub(super) fn is_managed(&self) -> bool {
         let replies = [
             &self.seen.auth.response,
@@ -272,11 +274,11 @@ impl<'a> FixContext<'a> {
             })
     }
 
-    /// Whether the host name or the EC2 metadata of this host shows that the server runs on AWS. Only then may a fix
-    /// mention AWS.
+    /// Whether the host name, or the EC2 metadata of this host, shows that the server runs on AWS. A fix may
+    /// mention AWS only in this case.
     pub(super) fn is_aws(&self) -> bool {
         match self.provider() {
-            // A server of another provider does not run on AWS, even if this host does.
+            // This host may be on AWS even if the server belongs to another provider.
             Some(provider) => provider.is_aws,
             None => self.instance().is_some(),
         }
@@ -287,7 +289,8 @@ impl<'a> FixContext<'a> {
         format!("{text}{}", if self.is_aws() { note } else { "" })
     }
 
-    /// The option of the program `aws` for the region of the EC2 instance or in the host name.
+    /// Returns the region option for the program `aws`, with the region of the EC2 instance or the one in the
+    /// host name.
     pub(super) fn region_option(&self) -> String {
         let named = || provider::endpoint_hint(self.host())?.region;
         let region = self
@@ -299,18 +302,18 @@ impl<'a> FixContext<'a> {
         })
     }
 
-    /// The region in the host name and the region of this instance, if both are known.
+    /// Returns the region in the host name and the region of this instance, if both are known.
     pub(super) fn regions(&self) -> Option<(String, &'a str)> {
         let named = provider::endpoint_hint(self.host())?.region?;
         Some((named, self.instance()?.region.as_str()))
     }
 
-    /// The EC2 instance that this host is.
+    /// Returns the EC2 instance that this host is.
     pub(super) fn instance(&self) -> Option<&'a Instance> {
         self.seen.this_host.as_ref()?.instance.as_ref()
     }
 
-    /// Where the server is, relative to this host.
+    /// Returns where the server is in relation to this host.
     pub(super) fn nearness(&self) -> Nearness {
         self.seen
             .this_host
@@ -318,17 +321,17 @@ impl<'a> FixContext<'a> {
             .map_or(Nearness::Unknown, |this_host| this_host.nearness)
     }
 
-    /// The listener that accepted the connection, if it is on this host.
+    /// Returns the listener that accepted the connection, if it is on this host.
     pub(super) fn listener(&self) -> Option<&'a LocalListener> {
         listener_of_the_connection(self.seen)
     }
 
-    /// The answers of the name servers.
+    /// Returns the name servers with their answers.
     pub(super) fn name_servers(&self) -> &'a [NameServer] {
         self.seen.dns.as_ref().map_or(&[], |lookup| &lookup.servers)
     }
 
-    /// The TLS handshake.
+    /// Returns the TLS handshake.
     pub(super) fn handshake(&self) -> Option<&'a Handshake> {
         self.seen.tls.handshake.as_ref()
     }
@@ -349,7 +352,7 @@ mod tests {
     use crate::redis_url::{UrlError, UrlErrorKind};
     use crate::secret::Secret;
 
-    /// Each would create the file `executed` if a shell executed a part of it.
+    /// Texts that would create the file `executed` if a shell executed a part of them.
     const HOSTILE: [&str; 9] = [
         "a; : > executed",
         "a\n: > executed\n",
@@ -362,7 +365,7 @@ mod tests {
         "a' \"$(: > executed)\" '",
     ];
 
-    /// What a server, a resolver, a Sentinel, a URL or the instance metadata may contain, with the text everywhere.
+    /// Returns targets and observations in which everything that comes from outside contains this text.
     fn hostile(text: &str) -> [(Target, Observations); 4] {
         let word = || text.to_owned();
         let remote = Target {
@@ -444,7 +447,7 @@ mod tests {
             address: Address::Unix(format!("/run/{text}").into()),
             ..remote.clone()
         };
-        // A name without a dot belongs to no provider.
+        // A name without a dot does not belong to a provider.
         let at_ip = Target::parse("redis://10.0.3.17").unwrap();
         [
             (remote.clone(), seen.clone()),
@@ -484,7 +487,7 @@ mod tests {
                     run(Command::new("sh").args(["-n", "-c", &script])),
                     "{text:?} {number}\n{script}"
                 );
-                // No program is found, so that nothing but the shell itself runs.
+                // PATH is empty, so only the shell itself can run.
                 run(Command::new("/bin/sh")
                     .args(["-c", &script])
                     .env("PATH", "/nonexistent")

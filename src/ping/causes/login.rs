@@ -136,7 +136,8 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         Access::Granted => vec![commands],
         Access::Forbidden if commands.is_empty() => vec![pattern],
         Access::Forbidden => vec![format!("{pattern} {commands}")],
-        // Redis refuses to add a pattern to `~*`, and then also rejects all other rules of the same command.
+        // Redis rejects an additional pattern after `~*`, and then also ignores all other rules of the same
+        // command.
         Access::Unknown => vec![commands, pattern],
     };
     let grants: Vec<String> = grants
@@ -188,7 +189,7 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     )
 }
 
-/// The user of the login, quoted for a shell.
+/// Returns the user of the login, quoted for a shell.
 fn user(at: &FixContext) -> String {
     let user = at.target.user.as_deref().filter(|_| at.target.password.is_some());
     shell_quoted(user.unwrap_or("default"))

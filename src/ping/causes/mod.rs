@@ -1,5 +1,5 @@
-//! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. No other code lists
-//! them; the tests and the documentation have one entry for each.
+//! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. They are listed
+//! only here. The tests and the documentation have one entry for each.
 //!
 //! To add one, follow the recipe "Add a cause or a warning" in CONTRIBUTING.md. `sessiontut ping --codes` prints this
 //! table, and `sessiontut explain CODE` prints a page about one cause.
@@ -20,8 +20,8 @@ use tcp::mtu;
 pub(crate) use fix::{Fix, FixContext};
 pub(in crate::ping) use names::url_fixes;
 
-/// Declares [`Cause`]. A row is `Variant "code" ExitStatus "meaning" => fixes;` and `fixes` is a function from a
-/// [`FixContext`] to at least one fix. The exit status of a warning is `Ok`.
+/// Declares [`Cause`]. Each row has the form `Variant "code" ExitStatus "meaning" => fixes;`, in which
+/// `fixes` is a function from a [`FixContext`] to at least one fix. The exit status of a warning is `Ok`.
 macro_rules! causes {
     ($($variant:ident $code:literal $exit:ident $meaning:literal => $fixes:expr;)+) => {
         /// Why a connection fails, or a warning about a connection that works.
@@ -46,25 +46,26 @@ macro_rules! causes {
                 match self { $(Self::$variant => $meaning,)+ }
             }
 
-            /// The exit status of `ping` if it reports this cause.
+            /// The exit status of `ping` when it reports this cause.
             #[must_use]
             pub fn exit(self) -> Exit {
                 match self { $(Self::$variant => Exit::$exit,)+ }
             }
 
-            /// The page about it in the documentation, as Markdown.
+            /// Returns the page about this cause in the documentation, as Markdown.
             #[must_use]
             pub(crate) fn page(self) -> String {
                 match self {
                     $(Self::$variant => include_str!(concat!("../../../docs/src/causes/", $code, ".md")).replace(
-                        // mdBook replaces it, too.
+                        // mdBook replaces this line, too.
                         concat!("{{#include examples/", $code, ".txt}}\n"),
                         include_str!(concat!("../../../docs/src/causes/examples/", $code, ".txt")),
                     ),)+
                 }
             }
 
-            /// What to do, the most promising first. There is at least one fix.
+            /// Returns what the user can do, in the order of how likely it is to help. There is at least one
+            /// fix.
             #[must_use]
             pub(crate) fn fixes(self, at: &FixContext) -> Vec<Fix> {
                 let fixes: fn(&FixContext) -> Fixes = match self { $(Self::$variant => $fixes,)+ };

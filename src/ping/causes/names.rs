@@ -1,4 +1,4 @@
-//! Fixes for URLs that cannot be used and host names without an address.
+//! Fixes for URLs that cannot be used, and for host names without an address.
 
 use super::commands::{ask_for_password, shell_quoted, url_with_login};
 use super::fix::{Fix, FixContext, Fixes, advise};
@@ -6,7 +6,7 @@ use crate::ping::observation::{DialResult, NameAnswer, NameServer};
 use crate::redis_url::{UrlError, UrlErrorKind, UrlWarning};
 use crate::secret::MASK;
 
-/// What to do about a URL that cannot be used: use the one that was meant, if it is clear.
+/// Returns fixes for a URL that cannot be used. If it is clear which URL was meant, suggests it.
 pub(crate) fn url_fixes(error: &UrlError) -> Vec<Fix> {
     let fixes = match error.kind {
         UrlErrorKind::Encoding => encoding().after(suggestion(error)),
@@ -23,7 +23,8 @@ fn advice(error: &UrlError) -> Option<Fixes> {
     })
 }
 
-/// A command to paste cannot contain the password: it asks for it, and the URL is in the text.
+/// Returns a fix that suggests the intended URL. Its command must not contain the password, so the command
+/// asks for it. The text contains the URL.
 fn suggestion(error: &UrlError) -> Option<Fixes> {
     let url = error.suggestion.as_ref()?;
     Some(if url.contains(MASK) {
@@ -51,7 +52,7 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
     })
 }
 
-/// The form of a URL.
+/// Explains the form of a URL.
 pub(super) fn form() -> Fixes {
     advise(
         "url",
@@ -144,7 +145,7 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         .after(blocked)
 }
 
-/// The nonexistent name that the host's CNAME points to.
+/// Returns the name to which the host's CNAME points, if that name does not exist.
 fn alias_end<'a>(at: &FixContext<'a>) -> Option<&'a str> {
     at.name_servers().iter().find_map(|server| match &server.answer {
         NameAnswer::DanglingAlias(end) => Some(end.as_str()),
@@ -152,7 +153,7 @@ fn alias_end<'a>(at: &FixContext<'a>) -> Option<&'a str> {
     })
 }
 
-/// What to do if /etc/resolv.conf leads to a resolver on this host that does not run.
+/// Returns fixes if /etc/resolv.conf contains a resolver on this host that is not running.
 fn local_resolver(at: &FixContext) -> Option<Fixes> {
     let is_stopped = |server: &&NameServer| {
         server.address.ip().is_loopback() && matches!(server.answer, NameAnswer::Unreachable(_))
@@ -227,8 +228,8 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
     }
 }
 
-/// Fixes for a name with several addresses, of which at least one did not accept a connection. A single lost packet can
-/// have the same effect.
+/// Fixes for a name with several addresses, of which at least one did not accept a connection. A single lost
+/// packet can give the same impression.
 pub(super) fn partial(at: &FixContext) -> Fixes {
     let mut dials = at.seen.tcp.dials.iter();
     let failed = dials.find_map(|dial| {
@@ -280,7 +281,8 @@ pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
             .command(if entry.is_shared {
                 look
             } else {
-                // `sed -i` replaces the file, which fails if the file is a mount, as in containers.
+                // `sed -i` replaces the file, which fails in containers, because the file is a mount point
+                // there.
                 edited("/etc/hosts", &format!("{line}s/^/#/"))
             })
         }
@@ -292,8 +294,8 @@ pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// A command that edits a system file by a script for sed. `sed -i` would replace the file, which fails where it is a
-/// mount point, as in containers.
+/// Returns a command that edits a system file with a sed script. It does not use `sed -i`, which replaces the
+/// file. That fails in containers, because the file is a mount point there.
 fn edited(path: &str, script: &str) -> String {
     format!("sudo sh -c 'new=$(sed \"{script}\" {path}) && printf \"%s\\n\" \"$new\" > {path}'")
 }
@@ -343,7 +345,7 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
     }))
 }
 
-/// Fixes for a name that is known only in a container network or in a provider's network.
+/// Fixes for a name that is known only in a container network or a provider's network.
 fn private_name(at: &FixContext) -> Option<Fixes> {
     at.hosting()
         .filter(|hosting| hosting.is_private() && !hosting.is_aws)
@@ -378,7 +380,7 @@ fn private_zone(at: &FixContext, fixes: Fixes) -> Fixes {
     )
 }
 
-/// Checks this host's resolver.
+/// Returns fixes for this host's resolver.
 fn resolver(at: &FixContext, text: &str) -> Fixes {
     advise(
         "resolver",

@@ -9,7 +9,7 @@ use crate::sanitize;
 
 pub(super) fn replica(at: &FixContext) -> Fixes {
     if at.seen.server.is_cluster() {
-        // Each primary has only a part of the slots.
+        // Each primary has only some of the slots.
         return advise(
             "cluster-client",
             "use your client's cluster class, which finds the primary of each key",
@@ -39,7 +39,7 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
          (masterauth)?",
     );
     let check = match at.seen.server.primary() {
-        // This address means another host here.
+        // On this host, the loopback address stands for another host.
         Some((host, port)) if is_loopback_name(&host) => advise(
             "primary",
             format!("on the replica's host, check that the primary is running on port {port}"),
@@ -56,10 +56,11 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
     )
 }
 
-/// Checks the primary that a replica reports. Its address may be reachable only from the replica.
+/// Returns a command that checks the primary that a replica reports. The primary's address may be reachable
+/// only from the replica.
 fn primary(at: &FixContext) -> Option<String> {
     let (host, port) = at.seen.server.primary()?;
-    // A loopback address means the replica's own host.
+    // To the replica, a loopback address means its own host.
     let host = if is_loopback_name(&host) { at.host() } else { &host };
     (!host.is_empty()).then(|| at.ping_at(host, port))
 }
@@ -201,7 +202,8 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         )
     });
     match (node, port) {
-        // A node that refuses connections announces the right address, because another node is reached there.
+        // A node that refuses the connection has announced the right address, because the other nodes can be
+        // reached.
         (Some(node), None) => node,
         (node, port) => advise("announce", announce).after(port).after(node),
     }

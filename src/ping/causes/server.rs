@@ -30,7 +30,7 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
     fixes.after(tcp::client_port(at)).after(tcp::forwarder(at))
 }
 
-/// A proxy accepts requests, but cannot use the Redis server behind it.
+/// Fixes for a proxy that accepts requests but cannot use the Redis server behind it.
 pub(super) fn no_backend(at: &FixContext) -> Fixes {
     let backend = if at.reply_contains("noauth") {
         "in the proxy, configure the password of the Redis server behind it: the proxy accepts the password of \
@@ -92,7 +92,8 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         .after(tcp::forwarder(at))
 }
 
-/// Shows which process listens on the port, unless this run has found it, or a provider runs the host.
+/// Returns a fix that shows which process listens on the port. Returns `None` if this run has already found
+/// it, or if a provider runs the host.
 fn listener(at: &FixContext) -> Option<Fixes> {
     let is_known = at.listener().is_some_and(|listener| listener.process.is_some());
     (!is_known && at.provider().is_none()).then(|| {
@@ -106,7 +107,7 @@ fn listener(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Shows which process listens on the port or the socket.
+/// Returns a command that shows which process listens on the port or the socket.
 fn listener_command(at: &FixContext) -> String {
     match at.socket() {
         Some(path) => format!("sudo ss -lxp src {path}"),
@@ -114,7 +115,7 @@ fn listener_command(at: &FixContext) -> String {
     }
 }
 
-/// Shows whether a Redis process is stopped. It may be behind a proxy.
+/// Returns a fix that shows whether a Redis process is stopped. The process may be behind a proxy.
 fn stopped(at: &FixContext) -> Option<Fixes> {
     at.provider().is_none().then(|| {
         advise(
@@ -126,7 +127,7 @@ fn stopped(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// What to check on a proxy or load balancer that accepts connections for Redis.
+/// Lists what to check on a proxy or load balancer in front of Redis.
 fn proxy(at: &FixContext) -> Fixes {
     let whose = if at.provider().is_some() {
         "if there is a proxy or load balancer on the path"
@@ -148,7 +149,7 @@ fn proxy(at: &FixContext) -> Fixes {
     )
 }
 
-/// A second connection works, so the fault is limited to the first.
+/// Fixes for a fault that affects only the first of two connections.
 fn one_of_several_servers() -> Fixes {
     advise(
         "backend",
@@ -211,8 +212,8 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
         )
         .and("plan", "if the applications need them all, choose a larger plan or node");
     }
-    // At the limit, Redis also refuses redis-cli, even through a unix socket, so only the system can list the
-    // connections.
+    // When the limit is reached, Redis also rejects redis-cli, even through a unix socket. Only the system
+    // can then list the connections.
     let connections = match at.socket() {
         Some(path) => format!("ss -Hx src {path}"),
         None => format!(
@@ -394,7 +395,8 @@ fn refuses_config(at: &FixContext) -> bool {
     refused.any(|command| command.starts_with("CONFIG"))
 }
 
-/// A limit for the memory of Redis, in megabytes, that leaves a quarter of it free; `None` if the limit cannot be set.
+/// Returns a new memory limit for Redis, in megabytes, of which a quarter is still free. Returns `None` if
+/// the limit cannot be set.
 fn more_memory(at: &FixContext) -> Option<u64> {
     const MEGABYTE: u64 = 1 << 20;
     let server = &at.seen.server;
@@ -403,7 +405,8 @@ fn more_memory(at: &FixContext) -> Option<u64> {
     can_be_set.then(|| (used.saturating_mul(4) / 3).div_ceil(MEGABYTE))
 }
 
-/// Whether the host certainly has this much memory, in megabytes, and as much again for other programs.
+/// Whether the host is certain to have this much memory, in megabytes, and the same amount for other
+/// programs.
 fn is_in_memory(at: &FixContext, megabytes: u64) -> bool {
     let total = at.seen.server.number("total_system_memory").unwrap_or_default();
     total >> 21 > megabytes
@@ -417,7 +420,7 @@ fn raise_maxmemory(at: &FixContext, megabytes: u64) -> Fixes {
     .redis_cli(at, &format!("CONFIG SET maxmemory {megabytes}mb"))
 }
 
-/// Fixes if another program is listening on the port.
+/// Fixes for a port on which another program is listening.
 pub(super) fn not_redis(at: &FixContext) -> Fixes {
     let correct = advise(
         "port",
@@ -489,7 +492,7 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
     match SlowPart::of(at.seen) {
         SlowPart::Network => network,
         SlowPart::Loss => tcp::loss(at),
-        // One attempt to connect does not show whether the network's delay varies.
+        // A single connection attempt does not show whether the delay of the network varies.
         SlowPart::Server | SlowPart::Unknown if is_distant(at) => advise(
             "network",
             "check whether the delay also varies in the network, for example because of a busy link, a VPN or a \
@@ -501,14 +504,14 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
     }
 }
 
-/// Whether most of a usual round trip is spent in the network.
+/// Whether the network causes most of the usual round trip time.
 fn is_distant(at: &FixContext) -> bool {
     let usual = median(&at.seen.ping.round_trips);
     let connecting = at.seen.tcp.connect_time();
     usual >= DISTANT && connecting.is_some_and(|connecting| connecting > usual / 2)
 }
 
-/// A round trip within one data centre takes less time.
+/// Round trips within one data centre are faster than this.
 const DISTANT: Duration = Duration::from_millis(1);
 
 fn slow_commands(at: &FixContext) -> Fixes {

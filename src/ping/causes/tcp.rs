@@ -1,4 +1,5 @@
-//! Fixes for connections that cannot be made, or that the network breaks. Their order depends on where this host is.
+//! Fixes for connections that cannot be opened, or that the network interrupts. The order of the fixes
+//! depends on where this host is.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -35,7 +36,7 @@ pub(super) fn timeout(at: &FixContext) -> Fixes {
         .after(names::hosts_file(at))
 }
 
-/// Fixes if no local port is free. Connections in TIME_WAIT keep their ports for a minute.
+/// Fixes if this host has no free local port. Connections in TIME_WAIT occupy their ports for a minute.
 pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     /// The kernel's default range.
     const DEFAULT: (u16, u16) = (32_768, 60_999);
@@ -80,7 +81,7 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     fixes.and_all(look)
 }
 
-/// Fixes for lost packets, which are a problem of the path, not of the server.
+/// Fixes for lost packets. The problem is on the path, not on the server.
 pub(super) fn loss(at: &FixContext) -> Fixes {
     advise(
         "loss",
@@ -111,11 +112,11 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes without a sign of AWS: every explanation is possible.
+/// Fixes if there is no sign of AWS. Every explanation is then possible.
 fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port();
     if other_port_works(at) {
-        // Routes and the host itself work; only this port gets no reply.
+        // The route and the host itself work, because only this port gets no reply.
         return advise(
             "firewall",
             format!("if port {port} should work too, check whether it is enabled, and whether a firewall drops packets to it"),
@@ -135,7 +136,7 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     );
     let local = local_firewall("check for a rule in this host's own firewall that drops the packets");
     if let Some(check) = provider_check(at) {
-        // The user does not manage a provider's hosts.
+        // Users do not manage a provider's hosts.
         return check.and_all(firewall).and_all(route).and_all(local);
     }
     let outside_network = (at.nearness() == Nearness::ForeignPrivate).then(|| {
@@ -169,17 +170,17 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     .and_all(local)
 }
 
-/// Whether the same host accepts connections on the provider's port with TLS.
+/// Whether the same host accepts connections on the provider's TLS port.
 fn other_port_works(at: &FixContext) -> bool {
     at.seen.tcp.other_port.as_ref().is_some_and(Dial::is_connected)
 }
 
-/// What to check at the provider whose name the host has.
+/// Returns what to check at the provider that the host name reveals.
 fn provider_check(at: &FixContext) -> Option<Fixes> {
     at.provider().map(|provider| advise("provider", provider.check))
 }
 
-/// What to check if the name is that of a container, and was found.
+/// Returns what to check if the name is that of a container and was resolved.
 fn container_network(at: &FixContext) -> Option<Fixes> {
     at.hosting()
         .filter(|hosting| hosting.reach == Reach::Containers)
@@ -220,7 +221,8 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         ))
 }
 
-/// A cache in another region. The default VPCs of all regions have the same range, so its address seems to be near.
+/// Fixes for a cache in another region. The default VPCs of all regions use the same range of addresses, so
+/// the cache's address seems to be near.
 fn other_region(at: &FixContext) -> Option<Fixes> {
     let (named, own) = at.regions()?;
     (named != own).then(|| {
@@ -263,7 +265,7 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
     } else {
         refused_elsewhere(at)
             .and_all(container_network(at))
-            // A refusal shows that the server's network was reached.
+            // The refusal shows that the server's network can be reached.
             .after(provider_check(at).filter(|_| !at.hosting().is_some_and(Hosting::is_private)))
     };
     fixes
@@ -272,7 +274,8 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         .after(names::hosts_file(at))
 }
 
-/// On this host, commands show who listens. Starting a server could start an empty one beside the real one.
+/// Fixes for a server on this host. Commands show what is listening there. They do not start a server,
+/// because a new, empty server could be started beside the real one.
 fn refused_here(at: &FixContext) -> Fixes {
     let listeners = listeners(at).unwrap_or_default();
     let covers = |listener: &LocalListener| at.address().is_some_and(|address| listener.covers(address));
@@ -341,7 +344,7 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
     )
 }
 
-/// What to check about a tunnel or proxy on this host that accepts connections for a server elsewhere.
+/// Returns what to check on a tunnel or proxy on this host that accepts connections for a server elsewhere.
 pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
     let listener = at.listener()?;
     let (forwarder, process) = (listener.forwarder()?, listener.process.as_deref()?);
@@ -357,7 +360,7 @@ pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
     )
 }
 
-/// The port for clients, if the URL has the port of the cluster bus.
+/// Suggests the port for clients, if the URL contains the port of the cluster bus.
 pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
     let port = cluster_client_port(at.port())?;
     Some(
@@ -372,13 +375,13 @@ pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
     )
 }
 
-/// The port of a node for clients, if this is the usual port of its cluster bus: 10,000 more
-/// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>).
+/// Returns a node's port for clients, if this is the usual port of its cluster bus. The port of the bus is
+/// higher by 10,000 (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>).
 pub(in crate::ping) fn cluster_client_port(bus: u16) -> Option<u16> {
     matches!(bus, 16379 | 16380 | 17000..=17005).then(|| bus - 10_000)
 }
 
-/// Fixes for an address that packets do not reach.
+/// Fixes for an address that packets cannot reach.
 pub(super) fn unreachable(at: &FixContext) -> Fixes {
     let mut dials = at.seen.tcp.dials.iter();
     let is_absent = dials.any(|dial| dial.result == DialResult::NoNeighbour);
@@ -429,7 +432,7 @@ pub(super) fn prohibited(at: &FixContext) -> Fixes {
     if is_blocked_here(at) {
         let firewall = local_firewall("find the rule in this host's firewall that forbids the connection");
         let route = route(at, "check for a route that prohibits the connection");
-        // A prohibit route returns EACCES, a firewall EPERM.
+        // A prohibit route causes EACCES, and a firewall causes EPERM.
         let is_route = at.seen.tcp.dials.iter().any(|dial| {
             matches!(&dial.result, DialResult::Prohibited(ErrorSource::ThisHost(error))
                 if error.to_lowercase().contains("permission denied"))
@@ -457,7 +460,7 @@ pub(super) fn prohibited(at: &FixContext) -> Fixes {
     }
 }
 
-/// Shows the route to the server.
+/// Returns a fix that shows the route to the server.
 pub(super) fn route(at: &FixContext, text: &str) -> Fixes {
     advise("route", text).command(at.route())
 }
@@ -470,7 +473,8 @@ fn socket(path: &str) -> Fixes {
     .command(format!("ls -l {path}"))
 }
 
-/// Connecting needs write permission for the socket, and search permission for every directory above it (`unix(7)`).
+/// Fixes for missing permissions. To connect to a unix socket, a process needs write permission for the
+/// socket, and search permission for every directory above it (`unix(7)`).
 fn socket_permissions(at: &FixContext) -> Fixes {
     let path = match &at.target.address {
         Address::Unix(path) => path.as_path(),
@@ -516,11 +520,12 @@ fn port_typo(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Adds a rule to the security group of the cache. The network interface with the cache's address shows that group, for
-/// every kind of cache.
+/// Returns a fix that adds a rule to the security group of the cache. For every kind of cache, the network
+/// interface with the cache's address shows this group.
 ///
-/// Several VPCs may use the same addresses, and an interface may have several groups. So the command changes nothing
-/// unless there is exactly one group, and without the group of this instance it only looks.
+/// Several VPCs may use the same addresses, and an interface may have several groups. The command therefore
+/// changes something only if there is exactly one group. If the group of this instance is unknown, the
+/// command only reads.
 fn security_group(at: &FixContext) -> Fixes {
     let port = at.port();
     let region = at.region_option();
@@ -577,8 +582,8 @@ fn security_group(at: &FixContext) -> Fixes {
     .command(look)
 }
 
-/// Makes this host send and request smaller packets, only on the route to the server. Reducing the MTU of the whole
-/// interface would affect all connections, and an MTU under 1280 disables IPv6.
+/// Fixes that make this host send and request smaller packets, but only on the route to the server. A smaller
+/// MTU for the whole interface would affect all connections, and an MTU below 1280 disables IPv6.
 pub(super) fn mtu(at: &FixContext) -> Fixes {
     let passed = at.seen.experiments.packet_sizes.map(|sizes| sizes.passed);
     let size = passed.unwrap_or(USUALLY_SMALL_ENOUGH);
@@ -592,7 +597,7 @@ pub(super) fn mtu(at: &FixContext) -> Fixes {
     ))
 }
 
-/// The smallest MTU of a link with IPv6 (RFC 8200, 5): few tunnels have less.
+/// The smallest MTU that a link with IPv6 may have (RFC 8200, 5). Few tunnels have a smaller one.
 const USUALLY_SMALL_ENOUGH: u16 = 1280;
 
 /// Fixes for connections that are dropped while they are idle.
@@ -652,13 +657,13 @@ fn is_blocked_here(at: &FixContext) -> bool {
         })
 }
 
-/// Whether the port looks like a mistyped 6379 or 6380, or is Memcached's port.
+/// Whether the port looks like a typo of 6379 or 6380, or is the port of Memcached.
 fn is_port_typo(at: &FixContext) -> bool {
     let typos = [6378, 6739, 6397, 6381, 6389, 6369, 3679, 7369, 637, 11211];
     at.possible_provider().is_none() && typos.contains(&at.port())
 }
 
-/// The processes of this host that listen on the port.
+/// Returns the processes on this host that are listening on the port.
 fn listeners<'a>(at: &FixContext<'a>) -> Option<&'a [LocalListener]> {
     at.seen.this_host.as_ref()?.listeners.as_deref()
 }

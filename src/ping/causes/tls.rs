@@ -6,7 +6,8 @@ use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, T
 use crate::redis_url::Target;
 use crate::sanitize;
 
-/// Clocks that differ by less than this, in seconds, agree: the round trip and the load of the hosts are included.
+/// Two clocks are considered equal if they differ by less than this, in seconds. The limit allows for the
+/// round trip and for busy hosts.
 const AGREE: i64 = 300;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
@@ -30,7 +31,7 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
     untrusted_certificate(at, tls).and_all(also_other_name(tls))
 }
 
-/// What to do if, besides another fault of the certificate, it is for another host.
+/// Returns fixes if the certificate, in addition to another fault, is for another host.
 fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     let own = tls.certificate()?;
     let name = own.names.first()?;
@@ -45,7 +46,7 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     })
 }
 
-/// What to do if, besides another fault of the certificate, no trusted CA has signed it.
+/// Returns fixes if the certificate, in addition to another fault, is not signed by a trusted CA.
 fn also_untrusted(tls: &Handshake) -> Option<Fixes> {
     (!tls.chain.is_empty() && !tls.leads_to_trusted_ca).then(|| trust_file(&signer(tls)))
 }
@@ -85,7 +86,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         )
         .and("certificate", "or reissue the server certificate with the CA that clients trust"),
         (_, Some(own)) if own.is_self_signed => trust(at, "this certificate itself: get it"),
-        // The certificate of the CA is not among those that the server sends.
+        // The server does not send the certificate of the CA.
         (_, Some(own)) if tls.chain.len() == 1 => {
             let chain = advise(
                 "chain",
@@ -102,7 +103,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
     }
 }
 
-/// Whether the name of a CA shows that another CA has signed its certificate. Public CAs sign only with intermediates.
+/// Whether the name of a CA shows that it is an intermediate CA. Public CAs sign only with intermediate CAs.
 fn is_intermediate(name: &str) -> bool {
     const SIGNS: [&str; 12] = [
         "intermediate",
@@ -122,7 +123,7 @@ fn is_intermediate(name: &str) -> bool {
     SIGNS.iter().any(|sign| name.contains(sign)) && !name.contains("root")
 }
 
-/// The CA at the end of the chain, and how to get its certificate.
+/// Describes the CA at the end of the chain, and how to get its certificate.
 fn signer(tls: &Handshake) -> String {
     match tls.chain.last() {
         Some(last) if !last.issuer.is_empty() => format!("the CA {}: get its certificate", last.issuer),
@@ -206,7 +207,7 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
         "in the application's REDIS_URL, use a host name that the certificate lists. To test one while the URL contains \
          another host, as through a tunnel or a CNAME, pass it with --tls-name",
     );
-    // A name from the certificate, but only if it is a plain host name.
+    // The name comes from the certificate. It is used only if it is a plain host name.
     let is_plain = |name: &&String| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
         name.bytes().all(is_plain) && name.starts_with(|first: char| first.is_ascii_alphanumeric())
@@ -261,13 +262,14 @@ fn clock(text: &str) -> Fixes {
     advise("clock", text).command("date -u")
 }
 
-/// The first certificate in the chain that is not valid now.
+/// Returns the index of the first certificate in the chain that is expired or not yet valid.
 pub(in crate::ping) fn faulty(tls: &Handshake) -> Option<usize> {
     let is_faulty = |one: &PeerCertificate| one.ends_in < 0 || one.begins_in > 0;
     tls.chain.iter().position(is_faulty)
 }
 
-/// Whether the chain is valid by a clock that is this many seconds ahead of this host's.
+/// Whether all certificates in the chain are valid according to a clock that is this many seconds ahead of
+/// this host's clock.
 pub(in crate::ping) fn is_valid_after(tls: &Handshake, ahead: i64) -> bool {
     let is_valid = |one: &PeerCertificate| one.begins_in <= ahead && ahead <= one.ends_in;
     ahead.abs() >= AGREE && tls.chain.iter().all(is_valid)

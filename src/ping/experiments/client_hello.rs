@@ -1,4 +1,4 @@
-//! Sends a ClientHello to a port where the URL expects plain RESP.
+//! An experiment that tests whether a port speaks TLS although the URL does not require it.
 
 use std::net::SocketAddr;
 

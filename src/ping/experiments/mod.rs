@@ -1,6 +1,7 @@
-//! Experiments on further connections, which distinguish causes that look alike on the first.
+//! Experiments on further connections. They distinguish causes that look alike on the first connection.
 //!
-//! An experiment runs concurrently with the rung it explains. It never replaces the rung, and never outlives it.
+//! An experiment runs at the same time as the rung that it explains. It never replaces the rung, and never
+//! runs longer than the rung.
 
 mod client_hello;
 mod packet_sizes;
@@ -24,15 +25,16 @@ pub(super) use reconnect::Reconnect;
 pub(super) use server_clock::server_clock_ahead;
 pub(super) use wider_offer::wider_offer;
 
-/// How long to wait for a reply inside TLS, once the handshake has shown that TLS is spoken.
+/// How long to wait for a reply inside TLS after the handshake has shown that the port speaks TLS.
 const INSIDE_TLS: Duration = Duration::from_millis(700);
 
-/// How long a check waits for a reply before experiments start: a quarter of the time.
+/// Returns how long a check waits for a reply before experiments start: a quarter of the remaining time.
 pub(super) fn patience(deadline: Deadline) -> Duration {
     deadline.span() / 4
 }
 
-/// Runs both futures concurrently until `work` is done. `side` is cancelled if it has not finished by then.
+/// Runs both futures concurrently until `work` is complete. If `side` is not complete by then, it is
+/// cancelled.
 pub(super) async fn with_side_task<T, S>(
     work: impl Future<Output = T>,
     side: impl Future<Output = S>,
@@ -45,9 +47,10 @@ pub(super) async fn with_side_task<T, S>(
     }
 }
 
-/// Waits for `rung`. After [`patience`], `experiment` starts and runs concurrently.
+/// Waits for `rung`. After [`patience`], also starts `experiment`, and runs both concurrently.
 ///
-/// If the rung ends first, the experiment is cancelled. A decisive experiment cancels the rung: its result is `None`.
+/// If the rung ends first, the experiment is cancelled. If the experiment ends first and its result is
+/// decisive, the rung is cancelled, and its result is `None`.
 pub(super) async fn with_experiment<T, E: Decisive>(
     rung: impl Future<Output = T>,
     experiment: impl Future<Output = E>,
@@ -67,9 +70,10 @@ pub(super) async fn with_experiment<T, E: Decisive>(
     }
 }
 
-/// The result of an experiment that may make it unnecessary to wait for the first connection.
+/// The result of an experiment. If it is decisive, there is no need to wait for the first connection any
+/// longer.
 pub(super) trait Decisive {
-    /// Whether this proves what the port speaks.
+    /// Whether the result proves which protocol the port speaks.
     fn is_decisive(&self) -> bool;
 }
 
@@ -77,7 +81,7 @@ impl Decisive for Experiment {
     fn is_decisive(&self) -> bool {
         match self {
             Self::PlainPing(Response::Reply(_)) => true,
-            // A TLS server may send an alert in reply to plain text, but the handshake may still complete.
+            // A TLS server may reply to plain text with an alert, but the handshake may still succeed.
             Self::PlainPing(Response::NotResp(received)) => !looks_like_tls(received),
             Self::ClientHello { result, .. } => result.is_tls(),
             _ => false,
@@ -86,14 +90,14 @@ impl Decisive for Experiment {
 }
 
 impl Observations {
-    /// Whether the server answered a ClientHello on a second connection, although the URL is in plain text.
+    /// Whether a ClientHello on a second connection got a reply, although the URL does not require TLS.
     pub(super) fn shows_tls(&self) -> bool {
         matches!(&self.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
     }
 }
 
 impl TlsResult {
-    /// Whether the peer sent TLS, successful or not.
+    /// Whether the peer sent TLS data, even if the handshake failed.
     pub(super) fn is_tls(&self) -> bool {
         !matches!(
             self,
@@ -102,7 +106,7 @@ impl TlsResult {
     }
 }
 
-/// Whether the bytes begin like a TLS alert or handshake record (RFC 8446, 5.1).
+/// Whether the bytes begin like a TLS alert record or handshake record (RFC 8446, 5.1).
 pub(super) fn looks_like_tls(received: &[u8]) -> bool {
     matches!(received, [0x15 | 0x16, 0x03, ..])
 }

@@ -1,4 +1,4 @@
-//! Finds which packet sizes get through.
+//! An experiment that finds which packet sizes get through.
 
 use std::time::Duration;
 
@@ -10,22 +10,23 @@ use crate::ping::observation::{PacketSizes, TlsResult};
 use crate::ping::rungs::ping::Requests;
 use crate::ping::rungs::tcp::SegmentSize;
 
-/// The shortest wait for the reply to one packet size, however fast the connection is.
+/// The minimum time to wait for the reply to one packet size, even if the connection is fast.
 const SHORTEST_WAIT: Duration = Duration::from_millis(150);
 
-/// The smallest packet that is tried: every host must accept it (RFC 9293, 3.7.1).
+/// The smallest packet size that is tried. Every host must accept packets of this size (RFC 9293, 3.7.1).
 const SMALLEST_PACKET: u16 = 576;
 
-/// The search ends when the sizes that pass and that are lost differ by no more than this.
+/// The search ends when the largest size that gets through and the smallest size that is lost differ by no
+/// more than this.
 const PRECISION: u16 = 8;
 
 /// How many sizes are tried at the same time, each on its own connection.
 const SIZES_AT_ONCE: u16 = 4;
 
-/// Handshakes beside one that gets no reply.
+/// The results of further handshakes that run while one gets no reply.
 #[derive(Debug)]
 pub(in crate::ping) struct MoreHandshakes {
-    /// In packets of the usual size.
+    /// The result of the handshake in packets of the usual size.
     pub(in crate::ping) usual: Option<TlsResult>,
     pub(in crate::ping) small: Option<TlsResult>,
     pub(in crate::ping) sizes: Option<PacketSizes>,
@@ -35,24 +36,25 @@ pub(in crate::ping) struct MoreHandshakes {
 pub(super) enum Sizes {
     /// Packets up to a limit get through.
     Limited(PacketSizes),
-    /// Some sizes get through although a smaller one does not: the size is not the reason.
+    /// Some sizes get through although a smaller size does not, so the size is not the reason.
     Unlimited,
-    /// No packets get through, or there was no time to find the limit.
+    /// No packet gets through, or there was not enough time to find the limit.
     Unknown,
 }
 
-/// What to send in packets of each size.
+/// What is sent in packets of each size.
 #[derive(Clone, Copy)]
 pub(super) enum Large<'a> {
-    /// The large ECHO.
+    /// An ECHO of a large value.
     Echo(&'a Requests),
-    /// A TLS handshake, of which the server's certificate is the largest part.
+    /// A TLS handshake. Its largest part is the server's certificate.
     Handshake,
 }
 
 impl Reconnect<'_> {
-    /// Waits for `delay`, then tries another handshake, and one in small packets: if only that one gets a reply, the path
-    /// drops large packets. Then finds which sizes get through; `path_mtu` is the size of the packets that this host sends.
+    /// Waits for `delay`, then tries another handshake, and also one in small packets. If only the latter
+    /// gets a reply, the path drops large packets, and the function then finds which sizes get through.
+    /// `path_mtu` is the size of the packets that this host sends.
     pub(in crate::ping) async fn small_packets(
         &self,
         path_mtu: Option<u16>,
@@ -79,15 +81,15 @@ impl Reconnect<'_> {
         MoreHandshakes { usual, small, sizes }
     }
 
-    /// Finds which packet sizes get through: tries several at once, then sizes between the largest that got through and
-    /// the next.
+    /// Finds which packet sizes get through. First tries several sizes at once, then sizes between the
+    /// largest that got through and the smallest that was lost.
     ///
-    /// `largest` is the size of the packets that were lost.
+    /// `largest` is the size of the packets that were lost at first.
     pub(super) async fn packet_sizes(&self, large: Large<'_>, largest: u16, deadline: Deadline) -> Sizes {
         let Some(address) = self.address else {
             return Sizes::Unknown;
         };
-        // The headers of IP and TCP are not part of a segment.
+        // The IP and TCP headers do not belong to a segment.
         let headers = if address.is_ipv6() { 60 } else { 40 };
         let (mut passed, mut lost) = (SMALLEST_PACKET, largest);
         let mut sizes = vec![SMALLEST_PACKET];

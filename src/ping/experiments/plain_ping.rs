@@ -1,4 +1,4 @@
-//! What a server sends on its own, and what it replies to a PING that is not encrypted.
+//! Experiments that show what a server sends by itself, and how it replies to an unencrypted PING.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,17 +11,18 @@ use crate::ping::response::{Response, ask, receive};
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::redis_client::{ProbeConnection, Stream};
 
-/// How long to listen for a banner before we send anything.
+/// How long to wait for a banner before anything is sent.
 pub(super) const BANNER: Duration = Duration::from_millis(120);
 
-/// Whether to listen for a banner first: a server may send an error and close, and data that we send would discard it.
+/// Whether to wait for a banner first. Some servers send an error and then close the connection. If this
+/// program sent data at that moment, the error would be lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::ping) enum Banner {
     Listen,
     Skip,
 }
 
-/// Sends a plain PING to a port where the URL expects TLS, after listening for a banner.
+/// Waits for a banner, then sends an unencrypted PING to a port where the URL expects TLS.
 pub(in crate::ping) async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
     let (Some(stream), _) = tcp::dial(address, SegmentSize::Default, deadline).await else {
         return Experiment::NotConnected;
@@ -33,17 +34,17 @@ pub(in crate::ping) async fn plain_ping(address: SocketAddr, deadline: Deadline)
     })
 }
 
-/// Listens for a banner. Returns `None` if the server sends nothing.
+/// Waits for a banner. Returns `None` if the server sends nothing.
 pub(super) async fn listen(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Option<Response> {
     match receive(connection, deadline.within(BANNER)).await {
         Response::Timeout(received) if received.is_empty() => None,
-        // The banner has begun, so wait for the rest.
+        // The beginning of a banner has arrived, so wait for the rest.
         Response::Timeout(_) => Some(receive(connection, deadline).await),
         banner => Some(banner),
     }
 }
 
-/// Waits briefly for a reply that no request asks for.
+/// Waits briefly for a reply to no request.
 pub(in crate::ping) async fn surplus_reply(
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,

@@ -1,4 +1,4 @@
-//! Finds out whether the port expects a PROXY protocol header.
+//! An experiment that tests whether the port expects a PROXY protocol header.
 
 use std::net::SocketAddr;
 
@@ -14,9 +14,10 @@ use crate::ping::rungs::{ping, tcp, tls};
 use crate::redis_client::{ProbeConnection, Stream};
 
 impl Reconnect<'_> {
-    /// Connects and sends a PROXY protocol header, as a proxy would: the port may accept connections only from proxies.
+    /// Connects, and sends a PROXY protocol header as a proxy would. Some ports accept only connections from
+    /// proxies.
     ///
-    /// Spec: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, 2.1.
+    /// Specification: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, 2.1.
     async fn with_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> Option<TcpStream> {
         let mut stream = tcp::dial(address, SegmentSize::Default, deadline).await.0?;
         deadline
@@ -27,14 +28,14 @@ impl Reconnect<'_> {
         Some(stream)
     }
 
-    /// Whether PING or the login gets a reply after a PROXY header. Without such a proxy, Redis replies that it does not
-    /// know the command PROXY.
+    /// Whether PING or the login gets a reply after a PROXY header. If the port does not expect this header,
+    /// Redis replies that it does not know the command PROXY.
     pub(super) async fn answers_after_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> bool {
         let Some(stream) = self.with_proxy_header(address, deadline).await else {
             return false;
         };
         let mut connection = ProbeConnection::new(Stream::Tcp(stream));
-        // A reply now would be to the header, or to the connection as such.
+        // A reply at this point would be a reply to the header, or to the connection itself.
         let round_trips = BANNER.max(self.connecting * 4);
         if !matches!(receive(&mut connection, deadline.within(round_trips)).await, Response::Timeout(received) if received.is_empty())
         {
@@ -65,7 +66,8 @@ impl Reconnect<'_> {
     }
 }
 
-/// Whether this is the reply to AUTH or PING, and not to the PROXY header, which would be the first of two.
+/// Whether this is the reply to AUTH or PING. If it were the reply to the PROXY header, a second reply would
+/// follow.
 async fn is_the_only_reply(
     response: &Response,
     connection: &mut ProbeConnection<Stream>,

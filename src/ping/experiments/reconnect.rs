@@ -1,4 +1,4 @@
-//! Further connections to the server that the first one leads to.
+//! Opens further connections to the same server.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::ping::rungs::{ping, tcp, tls};
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Address, Target, Trust};
 
-/// Makes further connections to the server that is being checked.
+/// How to open further connections to the server that is being checked.
 #[derive(Clone, Copy)]
 pub(in crate::ping) struct Reconnect<'a> {
     pub(in crate::ping) target: &'a Target,
     pub(in crate::ping) trust: &'a Trust,
-    /// The address that the first connection uses; `None` for a unix socket.
+    /// The address that the first connection uses, or `None` for a unix socket.
     pub(in crate::ping) address: Option<SocketAddr>,
     /// How long the first connection attempt took.
     pub(in crate::ping) connecting: Duration,
@@ -26,7 +26,7 @@ impl Reconnect<'_> {
         self.target.host().unwrap_or_default()
     }
 
-    /// Connects again, with TLS if the URL asks for it.
+    /// Connects again, with TLS if the URL requires it.
     pub(super) async fn connect(
         &self,
         segments: SegmentSize,
@@ -47,7 +47,7 @@ impl Reconnect<'_> {
         Some(ProbeConnection::new(stream))
     }
 
-    /// Connects again and logs in, if the URL has a password.
+    /// Connects again, and logs in if the URL contains a password.
     pub(in crate::ping) async fn logged_in(
         &self,
         segments: SegmentSize,

@@ -1,4 +1,4 @@
-//! Repeats the requests of the first connection on a second one.
+//! An experiment that repeats the requests of the first connection on a second one.
 
 use super::Reconnect;
 use super::packet_sizes::{Large, Sizes};
@@ -10,7 +10,8 @@ use crate::ping::rungs::ping::{self, Requests};
 use crate::ping::rungs::tcp::SegmentSize;
 
 impl Reconnect<'_> {
-    /// Repeats PING, and then the requests after it, on a second connection: one at a time, up to the first without a reply.
+    /// Repeats PING and the requests after it on a second connection. Sends one request at a time, and stops
+    /// at the first that gets no reply.
     pub(super) async fn repeat(
         &self,
         requests: Option<&Requests>,
@@ -53,15 +54,15 @@ impl Reconnect<'_> {
         let is_answered = matches!(response, Response::Reply(_));
         exchanges.push(exchange("PING", response));
         if let (Some(requests), true) = (requests, is_answered) {
-            // Keep time to find the packet sizes that get through.
+            // Leave enough time to find the packet sizes that get through.
             let patience = deadline.left() / 4;
             exchanges.extend(requests.one_at_a_time(&mut connection, patience, deadline).await);
         }
         exchanges
     }
 
-    /// Repeats all requests. If the large one gets no reply, finds which packet sizes get through; `path_mtu` is the size
-    /// of the packets that this host sends.
+    /// Repeats all requests. If the large request gets no reply, finds which packet sizes get through.
+    /// `path_mtu` is the size of the packets that this host sends.
     pub(in crate::ping) async fn repeat_requests(
         &self,
         requests: &Requests,

@@ -1,4 +1,5 @@
-//! Compares the server's clock with that of this host, which may be why a certificate seems to have expired.
+//! An experiment that compares the server's clock with this host's clock. A difference may be the reason why
+//! a certificate seems to have expired.
 
 use std::net::SocketAddr;
 
@@ -11,7 +12,8 @@ use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 use crate::redis_client::ProbeConnection;
 
-/// Asks Redis for its clock, on a connection whose certificate is not verified: seconds ahead of this host's.
+/// Asks Redis for its time, on a connection whose certificate is not verified. Returns how many seconds the
+/// server's clock is ahead of this host's clock.
 pub(in crate::ping) async fn server_clock_ahead(
     address: SocketAddr,
     name: &str,

@@ -1,4 +1,4 @@
-//! Explains why the first request gets no reply.
+//! Experiments that explain why the first request gets no reply.
 
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use crate::deadline::Deadline;
 use crate::ping::observation::{Experiment, Repeat};
 use crate::ping::response::Response;
 
-/// The lead of the repeated PING over the ClientHello. A balancer then gives the PING to the next server in its list.
+/// How much earlier the repeated PING connects than the ClientHello. A load balancer then sends the PING to
+/// the next server in its list.
 const LEAD: Duration = Duration::from_millis(50);
 
-/// What further connections showed while the first one got no reply, or after it ended.
+/// What further connections have shown, while the first connection got no reply or after it ended.
 #[derive(Debug, Default)]
 pub(in crate::ping) struct Explanation {
     pub(in crate::ping) experiment: Option<Experiment>,
@@ -30,8 +31,8 @@ impl Decisive for Explanation {
 }
 
 impl Reconnect<'_> {
-    /// Explains why the first request gets no reply, or why the connection ends: another server behind the same address may
-    /// reply, the port may speak TLS, or it may expect a PROXY header.
+    /// Explains why the first request gets no reply, or why the connection ends. Another server behind the
+    /// same address may reply, the port may speak TLS, or it may expect a PROXY header.
     pub(in crate::ping) async fn explain(&self, banner: Banner, deadline: Deadline) -> Explanation {
         let mut found = Explanation::default();
         let mut running: FuturesUnordered<BoxFuture<'_, Explanation>> = FuturesUnordered::new();

@@ -1,4 +1,4 @@
-//! The rungs on an open connection: login, PING and the requests after it, role.
+//! The rungs that use the open connection: the login, PING with the requests after it, and the role.
 
 use std::future::Future;
 use std::time::Instant;
@@ -88,10 +88,11 @@ impl Ladder<'_> {
         is_served.then_some(())
     }
 
-    /// Sends the requests that a working connection must answer. If it does not, repeats them on a second connection.
+    /// Sends the requests to which a working connection must reply. If a reply is missing, repeats the
+    /// requests on a second connection.
     ///
-    /// Returns whether there is a connection for the next rung: this one, or a new one if the server closed this one
-    /// after an optional request.
+    /// Returns whether there is a connection for the next rung. It may be a new one, if the server closed the
+    /// first connection after an optional request.
     async fn requests(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let requests = ping::Requests::of(self.target);
         let reconnect = self.reconnect();
@@ -142,7 +143,8 @@ impl Ladder<'_> {
         self.seen.server = role::server_info(exchanges);
     }
 
-    /// Some proxies end a connection at a request that they do not support. The rest of the climb needs an open one.
+    /// Opens a new connection. Some proxies close the connection after a request that they do not support,
+    /// but the rest of the climb needs an open one.
     async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let serves = self
             .seen
@@ -208,7 +210,8 @@ impl Ladder<'_> {
         self.seen.ping.response.as_ref().and_then(Response::error)
     }
 
-    /// For `redis://ada@host`, tries an empty password as many clients do: the user may be `nopass`.
+    /// For `redis://ada@host`, tries an empty password, as many clients do. The user may be configured as
+    /// `nopass`.
     async fn log_in_without_password(&mut self, connection: &mut ProbeConnection<Stream>) {
         if let (Some(user), None) = (&self.target.user, &self.target.password) {
             let login =
@@ -219,9 +222,10 @@ impl Ladder<'_> {
         }
     }
 
-    /// Waits for the first response on the connection, and runs the experiments that explain a bad one or none.
+    /// Waits for the first response on the connection. If it is bad or missing, runs the experiments that
+    /// explain this.
     ///
-    /// Returns `None` if a decisive experiment ended the wait.
+    /// Returns `None` if a decisive experiment has ended the wait.
     async fn first_response(&mut self, response: impl Future<Output = Response>) -> Option<Response> {
         let reconnect = self.reconnect();
         let explain_silence = reconnect.explain(Banner::Skip, self.before_the_deadline());
@@ -238,7 +242,7 @@ impl Ladder<'_> {
         response
     }
 
-    /// After a reply that does not belong to its request, the right one may follow.
+    /// Waits for a further reply. If a reply does not belong to its request, the right one may still follow.
     async fn listen_for_surplus(&mut self, connection: &mut ProbeConnection<Stream>) {
         let response = self
             .seen

@@ -1,23 +1,24 @@
-//! What the lookup of the host name found.
+//! Observations of the host name's lookup.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// The result of the system's lookup, which applications use too, and, if it failed, the answer of each name server.
+/// The result of the system's lookup, which applications use, too. If it failed, also the answer of each name
+/// server.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
     /// The addresses found, in the order of the system's resolver.
     pub addresses: Vec<IpAddr>,
     /// The error message of the system's resolver.
     pub fault: Option<String>,
-    /// Whether the system's resolver did not return before the deadline, or before a name server answered our own
-    /// query.
+    /// Whether the system's resolver did not return before the deadline, or before a name server answered
+    /// this program's own query.
     pub system_timed_out: bool,
-    /// The answer of each name server to our own queries.
+    /// The answer of each name server to this program's own queries.
     pub servers: Vec<NameServer>,
     /// Whether no name server is configured, so that only one on this host was queried.
     pub is_unconfigured: bool,
-    /// The name that has the addresses, if an alias (CNAME) leads from the host name to it.
+    /// The name that has the addresses, if the host name is an alias (CNAME) of it.
     pub alias: Option<String>,
     /// The name that has the addresses, if a search domain completed the host name.
     pub completed: Option<CompletedName>,
@@ -28,10 +29,10 @@ pub struct Lookup {
     pub took: Duration,
 }
 
-/// A host name that a search domain of `/etc/resolv.conf` completed.
+/// A host name that was completed with a search domain from `/etc/resolv.conf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedName {
-    /// The full name, without a dot at its end.
+    /// The full name, without a dot at the end.
     pub name: String,
     /// The line with the search domains.
     pub search: FileLine,
@@ -40,9 +41,9 @@ pub struct CompletedName {
 /// A line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLine {
-    /// The number, counted from 1.
+    /// The number of the line, counted from 1.
     pub number: usize,
-    /// The line, made safe to print.
+    /// The text of the line, made safe to print.
     pub text: String,
 }
 
@@ -52,7 +53,7 @@ pub struct HostsEntry {
     /// The number of the line, counted from 1.
     pub line: usize,
     pub address: IpAddr,
-    /// Whether the line has other names too.
+    /// Whether the line also contains other names.
     pub is_shared: bool,
 }
 
@@ -61,9 +62,9 @@ pub struct HostsEntry {
 pub struct NameServer {
     pub address: SocketAddr,
     pub answer: NameAnswer,
-    /// The record type (A or AAAA) that got no answer, although the other did.
+    /// The record type (A or AAAA) for which no answer arrived, although one arrived for the other type.
     pub silent_about: Option<&'static str>,
-    /// The time until the answer or, without one, until we stopped waiting for it.
+    /// The time until the answer arrived, or until this program stopped waiting for it.
     pub took: Duration,
 }
 
@@ -73,16 +74,16 @@ pub enum NameAnswer {
     Addresses(Vec<IpAddr>),
     /// The name exists but has no address.
     NoAddress,
-    /// NXDOMAIN.
+    /// The name does not exist (NXDOMAIN).
     NotFound,
     /// The name is an alias (CNAME) of this name, which does not exist.
     DanglingAlias(String),
     /// Another response code, such as SERVFAIL or REFUSED.
     Refused(String),
     Timeout,
-    /// The query could not be sent, or no server listens; the error message.
+    /// The query could not be sent, or no server is listening. Contains the error message.
     Unreachable(String),
-    /// This host itself blocked the query; its error message.
+    /// This host itself blocked the query. Contains the error message.
     Blocked(String),
     /// The data received is not a DNS response to the query.
     Malformed,

@@ -1,24 +1,24 @@
-//! Connections that were left idle and then used.
+//! Observations of connections that were left idle and then used.
 
 use std::time::Duration;
 
-/// Connections that were left idle and then used.
+/// The results of `--idle` or `--hold`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdleTest {
     pub trials: Vec<IdleTrial>,
-    /// Whether the server's run id was different afterwards.
+    /// Whether the server's run ID had changed afterwards.
     pub is_restarted: bool,
 }
 
 /// How much later the trials with TCP keepalive start.
 pub(in crate::ping) const STAGGER: Duration = Duration::from_millis(400);
 
-/// One such connection.
+/// A connection that was left idle and then used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleTrial {
-    /// How long it was idle until it was used, or ended.
+    /// How long the connection was idle before it was used or ended.
     pub idle: Duration,
-    /// The interval of TCP keepalive, if it was on.
+    /// The interval of TCP keepalive, if it was enabled.
     pub keepalive: Option<Duration>,
     pub end: IdleEnd,
 }
@@ -31,14 +31,14 @@ pub enum IdleEnd {
     Closed,
     /// The connection was reset while it was idle.
     Reset,
-    /// The PING after it got RST in reply.
+    /// The PING after the idle time got an RST.
     ResetOnUse,
-    /// The PING after it got no reply.
+    /// The PING after the idle time got no reply.
     Silent,
 }
 
 impl IdleEnd {
-    /// The value in JSON.
+    /// Returns the value in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Survived => "survived",
@@ -57,7 +57,7 @@ impl IdleTest {
             .filter(move |trial| trial.keepalive == keepalive)
     }
 
-    /// The shortest trial that a connection did not survive.
+    /// Returns the trial with the shortest idle time that a connection did not survive.
     pub fn shortest_lost(&self, keepalive: Option<Duration>) -> Option<&IdleTrial> {
         let lost = self
             .with(keepalive)
@@ -65,13 +65,13 @@ impl IdleTest {
         lost.min_by_key(|trial| trial.idle)
     }
 
-    /// The same, with or without keepalive.
+    /// Like [`Self::shortest_lost`], with or without keepalive.
     pub fn any_lost(&self) -> Option<&IdleTrial> {
         let lost = self.trials.iter().filter(|trial| trial.end != IdleEnd::Survived);
         lost.min_by_key(|trial| trial.idle)
     }
 
-    /// The longest idle time that a connection survived.
+    /// Returns the longest idle time that a connection survived.
     pub fn longest_survived(&self, keepalive: Option<Duration>) -> Option<Duration> {
         let survived = self
             .with(keepalive)

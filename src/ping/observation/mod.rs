@@ -1,4 +1,4 @@
-//! The facts that each rung observed, without interpretation.
+//! The facts that the rungs have observed, without interpretation.
 
 mod dns;
 mod idle;
@@ -20,22 +20,23 @@ use crate::aws::AwsAnswer;
 use crate::os::PacketCounts;
 use crate::redis_url::{Target, host_and_port};
 
-/// The observations of one run of the checks (a climb). The observations of checks that were not reached are empty.
+/// The observations of one run of the checks (a climb). If a check was not reached, its observations are
+/// empty.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
-    /// What a Sentinel replied, if the URL names Sentinels.
+    /// What a Sentinel replied, if the URL contains Sentinels.
     pub followed: Option<Followed>,
-    /// The lookup of the host name; `None` for an IP address or a unix socket.
+    /// The lookup of the host name, or `None` for an IP address or a unix socket.
     pub dns: Option<Lookup>,
     /// The connection attempts.
     pub tcp: Connecting,
-    /// The TLS handshakes, if the URL asks for TLS.
+    /// The TLS handshakes, if the URL requires TLS.
     pub tls: Handshakes,
-    /// The login, if the URL has a password.
+    /// The login, if the URL contains a password.
     pub auth: Login,
-    /// The response to PING, and round trip times.
+    /// The response to PING, and the round trip times.
     pub ping: Pings,
-    /// The requests after PING that a working connection must answer.
+    /// The requests after PING to which a working connection must reply.
     pub requests: Requests,
     /// What other connections show about a request that got no reply.
     pub experiments: Experiments,
@@ -43,58 +44,61 @@ pub struct Observations {
     pub server: ServerInfo,
     /// The result of `--write-check`.
     pub write_test: Option<WriteTest>,
-    /// Whether `--write-check` was given, but the connection ended before the test.
+    /// Whether writing was not tested, because the connection ended before `--write-check`.
     pub is_write_untested: bool,
-    /// The responses to each of the tutorial's commands, with arguments that change nothing, if the user may not run one.
+    /// If the user is not allowed to run one of the tutorial's commands: the response to each of these
+    /// commands, with arguments that change nothing.
     pub permissions: Vec<(&'static str, Response)>,
-    /// The trials of `--idle` and `--hold`. The other observations are then those of a new connection.
+    /// The trials of `--idle` and `--hold`. If they are present, the other observations belong to a new
+    /// connection.
     pub idle: Option<IdleTest>,
     /// The packet counts of a connection on which a reply timed out.
     pub packets: Option<PacketCounts>,
-    /// How many packets of the connection had to be sent again, SYNs included.
+    /// How many packets of the connection were retransmitted, including SYNs.
     pub retransmissions: u32,
     /// This host's networks, if the connection failed.
     pub this_host: Option<ThisHost>,
     /// The limit of open files, if it was too low for this program to run the checks.
     pub open_file_limit: Option<u64>,
-    /// What AWS's own documents show about the connection, with `--aws` or `--aws-documents`.
+    /// What the AWS documents show about the connection, with `--aws` or `--aws-documents`.
     pub(crate) aws: Option<Box<AwsAnswer>>,
 }
 
-/// What a Sentinel replied to the question for the primary.
+/// The result of asking the Sentinels for the primary.
 #[derive(Clone, Debug)]
 pub struct Followed {
-    /// The Sentinel that was asked: `HOST:PORT`.
+    /// The Sentinel that was asked, as `HOST:PORT`.
     pub sentinel: String,
     /// The name of the primary in the URL.
     pub name: String,
-    /// What the other observations are about: the primary or, if the Sentinel did not name one, the Sentinel.
+    /// The target of the other observations. It is the primary or, if the Sentinel did not report a primary,
+    /// the Sentinel itself.
     pub target: Target,
-    /// The reply.
+    /// The Sentinel's reply.
     pub answer: SentinelAnswer,
 }
 
-/// The reply of a Sentinel to the question for the primary.
+/// A Sentinel's reply to the request for the primary.
 #[derive(Clone, Debug)]
 pub enum SentinelAnswer {
-    /// The primary.
+    /// The primary's address.
     Primary(NamedPrimary),
     /// An address that cannot be used.
     NoAddress(String),
-    /// The Sentinel does not watch a primary with this name; the names of those that it watches.
+    /// The Sentinel does not monitor a primary with this name. Contains the names of those that it monitors.
     UnknownName(Vec<String>),
-    /// Another response.
+    /// Any other response.
     Other(Response),
-    /// The Sentinel could not be asked. The other observations show why.
+    /// The Sentinel could not be asked. The other observations show the reason.
     None,
 }
 
-/// A primary as a Sentinel names it.
+/// A primary as reported by a Sentinel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedPrimary {
-    /// The name by which Sentinels know it.
+    /// The name that Sentinels use for the primary.
     pub name: String,
-    /// A host name or an address (IPv6 without brackets); checked.
+    /// A host name or an address (IPv6 without brackets), which has been validated.
     pub host: String,
     /// The port.
     pub port: u16,
@@ -107,7 +111,7 @@ impl std::fmt::Display for NamedPrimary {
 }
 
 impl Observations {
-    /// The primary that a Sentinel of the URL named.
+    /// Returns the primary that a Sentinel in the URL has reported.
     pub fn primary(&self) -> Option<&NamedPrimary> {
         match &self.followed.as_ref()?.answer {
             SentinelAnswer::Primary(primary) => Some(primary),
@@ -115,17 +119,18 @@ impl Observations {
         }
     }
 
-    /// The target that the observations are about: the primary that Sentinels named, or else the one that was given.
+    /// Returns the target of the observations: the primary that Sentinels have reported, or else the given
+    /// target.
     pub fn target<'a>(&'a self, given: &'a Target) -> &'a Target {
         self.followed.as_ref().map_or(given, |followed| &followed.target)
     }
 
-    /// Whether AUTH got OK.
+    /// Whether the reply to AUTH was OK.
     pub fn is_logged_in(&self) -> bool {
         self.auth.response.as_ref().is_some_and(Response::is_ok)
     }
 
-    /// Whether PING got PONG.
+    /// Whether the reply to PING was PONG.
     pub fn has_pong(&self) -> bool {
         self.ping.response.as_ref().is_some_and(Response::is_pong)
     }
@@ -145,7 +150,8 @@ impl Observations {
             .any(Response::is_forbidden)
     }
 
-    /// Whether the reply to PING is an error that says why Redis cannot serve now. Redis still answers INFO then.
+    /// Whether the reply to PING is an error that explains why Redis cannot serve requests at the moment.
+    /// Redis still replies to INFO in this case.
     pub fn reports_its_state(&self) -> bool {
         let code = self.ping.response.as_ref().and_then(Response::error_code);
         matches!(code.as_deref(), Some("LOADING" | "MASTERDOWN" | "MISCONF"))
@@ -157,13 +163,15 @@ impl Observations {
         code.as_deref() == Some("NOAUTH")
     }
 
-    /// The error reply to the read, if it shows that the server cannot run reads. A Sentinel has no data to read.
+    /// Returns the error reply to the read request, if it shows that the server cannot read data. A Sentinel
+    /// has no data.
     pub fn refused_read(&self) -> Option<String> {
         let refusal = self.requests.read.as_ref().and_then(Response::refusal);
         refusal.filter(|_| !self.server.is_sentinel())
     }
 
-    /// Whether the server refuses PING but runs the read or, for a user who may not read that key, the ECHO.
+    /// Whether the server rejects PING, but runs the read request or, if the user has no permission for that
+    /// key, the ECHO.
     pub fn serves_without_ping(&self) -> bool {
         if self.ping.response.as_ref().and_then(Response::error).is_none() {
             return false;
@@ -171,19 +179,19 @@ impl Observations {
         let read = self.requests.read.as_ref();
         let code = read.and_then(Response::error_code);
         read.is_some_and(Response::is_granted)
-            // A key of another type, and a key of another cluster node.
+            // The key has another type, or it belongs to another cluster node.
             || matches!(code.as_deref(), Some("WRONGTYPE" | "MOVED" | "ASK" | "TRYAGAIN"))
             || code.as_deref() == Some("NOPERM") && self.requests.echo == Some(Echo::Same)
     }
 
-    /// The packet counts of a connection on which a reply or the TLS handshake timed out.
+    /// Returns the packet counts of a connection on which a reply or the TLS handshake timed out.
     pub fn packets_after_timeout(&self) -> Option<PacketCounts> {
         self.packets
             .or(self.tls.handshake.as_ref().and_then(|tls| tls.packets))
     }
 
-    /// The command after PONG that got no reply. A proxy may discard the replies to those before it, if they are sent
-    /// together, so the second connection decides.
+    /// Returns the command after PONG that got no reply. If several commands are sent together, a proxy may
+    /// discard the replies to the earlier ones, so the second connection decides.
     pub fn unanswered(&self) -> Option<&'static str> {
         let second = self.experiments.stopped_again_at();
         let last = second.filter(|exchange| exchange.command != "PING");
@@ -199,14 +207,14 @@ impl Observations {
         repeat.is_some_and(|repeat| repeat.has_answered("PING") && repeat.stopped_at().is_none())
     }
 
-    /// Whether a second connection gets the replies that the first one did not get.
+    /// Whether a second connection gets the replies that were missing on the first.
     pub fn fails_only_on_first_connection(&self) -> bool {
         let second_handshake = self.tls.second_handshake.as_ref();
         second_handshake.is_some_and(TlsResult::is_tls)
             || self.second_connection_works() && self.write_test.is_none()
     }
 
-    /// Whether all nodes that the cluster announces are unreachable.
+    /// Whether none of the nodes that the cluster announces can be reached.
     pub fn reaches_no_announced_node(&self) -> bool {
         let announced = &self.server.announced;
         !announced.is_empty() && !announced.iter().any(Dial::is_connected)
@@ -215,7 +223,7 @@ impl Observations {
 
 #[cfg(test)]
 impl Observations {
-    /// Returns these observations with a change.
+    /// Returns these observations after `change`.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self

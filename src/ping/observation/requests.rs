@@ -1,4 +1,4 @@
-//! The requests on the connection, and what other connections show about their failure.
+//! Observations of the requests on the connection, and of the experiments that explain why they fail.
 
 use std::time::Duration;
 
@@ -8,40 +8,40 @@ use super::TlsResult;
 use crate::ping::response::Response;
 use crate::secret::Secret;
 
-/// The login, if the URL has a password.
+/// The login, if the URL contains a password.
 #[derive(Clone, Debug, Default)]
 pub struct Login {
     /// The response to AUTH.
     pub response: Option<Response>,
-    /// The time until the response.
+    /// The time until the response to AUTH.
     pub took: Duration,
-    /// Whether the password was not sent, because `--insecure` accepted the certificate.
+    /// Whether the password was not sent, because the certificate was accepted only through `--insecure`.
     pub is_password_withheld: bool,
 }
 
-/// The first PING, and those that measure the round trips.
+/// The first PING, and the PINGs that measure the round trips.
 #[derive(Clone, Debug, Default)]
 pub struct Pings {
-    /// The response to the first.
+    /// The response to the first PING.
     pub response: Option<Response>,
-    /// The time until the response.
+    /// The time until this response.
     pub took: Duration,
     /// A reply that arrived without a request, after an unexpected reply to AUTH or PING.
     pub surplus_reply: Option<Response>,
-    /// Round trip times, in the order of measurement.
+    /// The round trip times, in the order in which they were measured.
     pub round_trips: Vec<Duration>,
 }
 
-/// The requests after PING that a working connection must answer.
+/// The requests after PING to which a working connection must reply.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
-    /// The response to SELECT, if the URL names a database other than 0.
+    /// The response to SELECT, if the URL contains a database number other than 0.
     pub select: Option<Response>,
-    /// The response to a harmless read: HGETALL of a key of ping's own.
+    /// The response to a harmless read request: HGETALL of a key that `ping` reserves for itself.
     pub read: Option<Response>,
     /// The response to an ECHO of 4 kB.
     pub echo: Option<Echo>,
-    /// The request that got no reply, because the connection ended or for no visible reason.
+    /// The request that got no reply, because the connection ended or for an unknown reason.
     pub stopped_at: Option<Exchange>,
     /// The time until the last response.
     pub took: Duration,
@@ -50,26 +50,26 @@ pub struct Requests {
 /// What other connections show about a request that got no reply.
 #[derive(Clone, Debug, Default)]
 pub struct Experiments {
-    /// Whether the server speaks the other protocol: TLS or plain text.
+    /// Whether the server speaks the other protocol: TLS instead of plain text, or plain text instead of TLS.
     pub other_protocol: Option<Experiment>,
-    /// The same requests on a second connection.
+    /// The results of the same requests on a second connection.
     pub repeat: Option<Repeat>,
-    /// Whether the server replies if a PROXY protocol header comes first.
+    /// Whether the server replies if a PROXY protocol header is sent first.
     pub expects_proxy_header: bool,
     /// Which packet sizes get through, if large packets are lost.
     pub packet_sizes: Option<PacketSizes>,
 }
 
-/// The response to an ECHO of a large unique value.
+/// The response to an ECHO of a large, unique value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Echo {
-    /// The same value: 4 kB get through in both directions.
+    /// The same value. So 4 kB get through in both directions.
     Same,
-    /// An error reply: large packets were not tried.
+    /// An error reply. So it is unknown whether large packets get through.
     Refused(String),
-    /// The value came back in reply to this other command.
+    /// The value arrived in reply to this other command.
     InReplyTo(&'static str),
-    /// A reply with another value.
+    /// Any other reply.
     Other(Response),
 }
 
@@ -81,7 +81,8 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Masks the password, unless the reply is the expected one: a server may repeat what it was sent.
+    /// Masks the password in the response, because a server may repeat what it was sent. An expected reply is
+    /// left unchanged.
     #[must_use]
     pub fn without(self, password: Option<&Secret>) -> Self {
         if self.response.is_granted() {
@@ -99,44 +100,44 @@ impl Exchange {
     }
 }
 
-/// The requests of a run, repeated on a second connection one at a time, up to the first request without a reply.
+/// The requests of a run, repeated on a second connection one at a time, until one gets no reply.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Repeat {
-    /// Empty if the second connection could not be made.
+    /// The repeated requests. Empty if the second connection could not be opened.
     pub exchanges: Vec<Exchange>,
 }
 
 impl Experiments {
-    /// The last request on the second connection, if it could be made.
+    /// Returns the last request on the second connection, if the connection could be opened.
     pub fn last_repeated(&self) -> Option<&Exchange> {
         self.repeat.as_ref()?.exchanges.last()
     }
 
-    /// The request that got no reply on the second connection either.
+    /// Returns the request that got no reply on the second connection either.
     pub fn stopped_again_at(&self) -> Option<&Exchange> {
         self.repeat.as_ref()?.stopped_at()
     }
 }
 
 impl Repeat {
-    /// The response to a command, if the second connection got that far.
+    /// Returns the response to a command, if the second connection got that far.
     pub fn response(&self, command: &str) -> Option<&Response> {
         let exchange = self.exchanges.iter().find(|exchange| exchange.command == command);
         exchange.map(|exchange| &exchange.response)
     }
 
-    /// The request that got no reply on the second connection either.
+    /// Returns the request that got no reply on the second connection either.
     pub fn stopped_at(&self) -> Option<&Exchange> {
         self.exchanges.last().filter(|exchange| !exchange.is_answered())
     }
 
-    /// Whether the second connection worked up to this command, and the command got a reply there.
+    /// Whether the second connection worked up to this command, and the command got a reply on it.
     pub fn has_answered(&self, command: &str) -> bool {
         matches!(self.response(command), Some(Response::Reply(_)))
     }
 }
 
-/// Sizes of IP packets, in bytes.
+/// The limit between the sizes of IP packets that get through and those that do not, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketSizes {
     /// The largest size that got through.
@@ -148,23 +149,23 @@ pub struct PacketSizes {
 /// The result of an experiment on a second connection.
 #[derive(Clone, Debug)]
 pub enum Experiment {
-    /// The response to a plain-text PING, sent if the URL asks for TLS.
+    /// The response to an unencrypted PING. It is sent if the URL requires TLS.
     PlainPing(Response),
-    /// A TLS handshake, tried if the URL does not ask for TLS.
+    /// A TLS handshake. It is tried if the URL does not require TLS.
     ClientHello {
-        /// Its result; any certificate is accepted.
+        /// The result of the handshake, in which any certificate is accepted.
         result: TlsResult,
         /// The response to a PING inside TLS.
         inside: Option<Response>,
     },
-    /// The second connection could not be made.
+    /// The second connection could not be opened.
     NotConnected,
 }
 
-/// The responses to the tutorial's commands in one MULTI.
+/// The responses to the tutorial's commands in a MULTI transaction.
 #[derive(Clone, Debug)]
 pub struct WriteTest {
-    /// Each command with its response, normally QUEUED.
+    /// Each command with its response, which is normally QUEUED.
     pub queued: Vec<(&'static str, Response)>,
     /// The response to EXEC.
     pub executed: Response,

@@ -1,4 +1,4 @@
-//! What the server reports about itself.
+//! Observations of what the server reports about itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use redis::Value;
 use super::{Dial, NamedPrimary};
 use crate::ping::response::{Response, is_unknown_command, items, text};
 
-/// Hash slots of a cluster.
+/// The number of hash slots in a cluster.
 pub(crate) const SLOTS: u16 = 16384;
 
-/// What the server reports about itself. Replies that an ACL forbids are missing.
+/// What the server reports about itself. If an ACL forbids a command, its reply is missing.
 #[derive(Clone, Debug, Default)]
 pub struct ServerInfo {
     /// The reply to ROLE.
@@ -23,15 +23,15 @@ pub struct ServerInfo {
     pub info_error: Option<String>,
     /// The commands that got an error reply.
     pub refused: Vec<&'static str>,
-    /// The fields of INFO. Shared, because observations are cloned after each rung.
+    /// The fields in the reply to INFO. They are shared, because observations are cloned after each rung.
     pub fields: Arc<BTreeMap<String, String>>,
-    /// The response to MULTI, if the server lacks another command that Redis has.
+    /// The response to MULTI. It is sent if the server lacks another command of Redis.
     pub multi: Option<Response>,
-    /// The fields of CLUSTER INFO.
+    /// The fields in the reply to CLUSTER INFO.
     pub cluster: BTreeMap<String, String>,
-    /// Settings that CONFIG GET reports.
+    /// The settings that CONFIG GET has returned.
     pub settings: BTreeMap<String, String>,
-    /// The response to a read on a cluster node.
+    /// The response to a read request on a cluster node.
     pub cluster_read: Option<Response>,
     /// The first primary that a Sentinel reports.
     pub sentinel_primary: Option<NamedPrimary>,
@@ -42,17 +42,17 @@ pub struct ServerInfo {
 }
 
 impl ServerInfo {
-    /// A field of INFO, by name.
+    /// Returns the field of INFO with this name.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }
 
-    /// A field of INFO that contains a whole number.
+    /// Returns the field of INFO with this name as a whole number.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.field(name)?.parse().ok()
     }
 
-    /// The commands among those that were sent which the server does not support, although Redis does.
+    /// Returns those of the commands sent that the server does not support, although Redis does.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let role = self.role.clone().map(Response::Reply);
         let responses = [
@@ -71,22 +71,23 @@ impl ServerInfo {
             .collect()
     }
 
-    /// Whether the server lacks one of these commands, and not only because it is old: HELLO came with Redis 6.
+    /// Whether the server lacks one of these commands for another reason than its age. HELLO was added in
+    /// Redis 6.
     pub fn may_be_limited(&self) -> bool {
         !self.is_before(6) && !self.unsupported().is_empty()
     }
 
-    /// After how long the server itself closes idle connections; zero if it does not.
+    /// Returns after what time the server itself closes idle connections, or zero if it does not.
     pub fn idle_limit(&self) -> Option<Duration> {
         self.setting("timeout")?.parse().ok().map(Duration::from_secs)
     }
 
-    /// A setting, by its name in CONFIG GET.
+    /// Returns the setting with this name in CONFIG GET.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(String::as_str)
     }
 
-    /// Whether this is a Redis with a lower major version; `false` for other servers.
+    /// Whether this is Redis with a lower major version than `major`. False for other servers.
     pub fn is_before(&self, major: u64) -> bool {
         let version = self
             .field("redis_version")
@@ -97,12 +98,12 @@ impl ServerInfo {
                 .is_some_and(|version: u64| version < major)
     }
 
-    /// `cluster_state` in CLUSTER INFO: `ok` or `fail`.
+    /// Returns `cluster_state` from CLUSTER INFO, which is `ok` or `fail`.
     pub fn cluster_state(&self) -> Option<&str> {
         self.cluster.get("cluster_state").map(String::as_str)
     }
 
-    /// The number of slots without a node, or whose node does not reply.
+    /// Returns the number of slots that have no node, or whose node does not reply.
     pub fn failing_slots(&self) -> Option<u64> {
         let count = |name: &str| self.cluster.get(name)?.parse::<u64>().ok();
         let failing = count("cluster_slots_fail")?.saturating_add(count("cluster_slots_pfail")?);
@@ -113,7 +114,7 @@ impl ServerInfo {
         )
     }
 
-    /// `master`, `slave` or `sentinel`.
+    /// Returns `master`, `slave` or `sentinel`.
     pub fn role_name(&self) -> Option<String> {
         items(self.role.as_ref())
             .first()
@@ -140,7 +141,7 @@ impl ServerInfo {
         self.role_name().as_deref() == Some("slave")
     }
 
-    /// The host and port of a replica's primary, as the replica sees them.
+    /// Returns the host and port of a replica's primary, from the point of view of the replica.
     pub fn primary(&self) -> Option<(String, u16)> {
         if let [_, host, Value::Int(port), ..] = items(self.role.as_ref())
             && self.is_replica()

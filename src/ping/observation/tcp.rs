@@ -1,4 +1,4 @@
-//! The connection attempts.
+//! Observations of the connection attempts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,28 +8,29 @@ use crate::os::Icmp;
 /// The connection attempts to the target.
 #[derive(Clone, Debug, Default)]
 pub struct Connecting {
-    /// The attempts, one per address.
+    /// The attempts, one for each address.
     pub dials: Vec<Dial>,
-    /// How long the attempts took together.
+    /// How long all attempts took together.
     pub took: Duration,
-    /// The attempt to connect to the provider's port with TLS, if the URL has another port and no attempt succeeded.
+    /// The attempt to connect to the provider's TLS port. It is made if the URL has another port and no other
+    /// attempt succeeded.
     pub other_port: Option<Dial>,
-    /// Retransmissions that this host's kernel could not send during the attempts.
+    /// The number of retransmissions that this host's kernel could not send during the attempts.
     pub blocked_retransmissions: u64,
 }
 
 impl Connecting {
-    /// The attempt that connected.
+    /// Returns the attempt that succeeded.
     pub fn connected(&self) -> Option<&Dial> {
         self.dials.iter().find(|dial| dial.is_connected())
     }
 
-    /// How long the attempt took that connected.
+    /// Returns how long the successful attempt took.
     pub fn connect_time(&self) -> Option<Duration> {
         self.connected().map(|dial| dial.took)
     }
 
-    /// The address that the connection uses; `None` for a unix socket.
+    /// Returns the address that the connection uses, or `None` for a unix socket.
     pub fn connected_address(&self) -> Option<SocketAddr> {
         self.connected()?.to.ip()
     }
@@ -40,7 +41,8 @@ impl Connecting {
         self.connected().is_some_and(is_here)
     }
 
-    /// How long connecting took, without the wait for other addresses: about one round trip.
+    /// Returns how long it took to connect, without the wait for other addresses. This is about one round
+    /// trip.
     pub fn round_trip(&self) -> Duration {
         self.connected()
             .map_or(self.took, |dial| dial.took.min(self.took))
@@ -66,12 +68,12 @@ impl Dial {
 pub enum Endpoint {
     /// An IP address and a port.
     Ip(SocketAddr),
-    /// A unix socket's path, or a host name that could not be resolved; as text.
+    /// The path of a unix socket, or a host name that could not be resolved.
     Named(String),
 }
 
 impl Endpoint {
-    /// The IP address and port, if it is one.
+    /// Returns the IP address and port, if this is one.
     pub fn ip(&self) -> Option<SocketAddr> {
         match self {
             Self::Ip(address) => Some(*address),
@@ -92,32 +94,32 @@ impl std::fmt::Display for Endpoint {
 /// How a connection attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialResult {
-    /// Connected.
+    /// The connection was opened.
     Connected,
-    /// RST or, for a unix socket, no listener.
+    /// The attempt was answered by an RST or, for a unix socket, there is no listener.
     Refused,
-    /// A firewall or a rule rejected it.
+    /// A firewall or a rule rejected the attempt.
     Prohibited(ErrorSource),
-    /// An ICMP error reports that the network or host is unreachable.
+    /// An ICMP error reported that the network or host is unreachable.
     Unreachable(ErrorSource),
     /// This host has no route for the address family.
     NoRoute,
-    /// No ARP reply for an address in this host's network, so that no SYN was sent.
+    /// There was no ARP reply for an address in this host's network, so no SYN was sent.
     NoNeighbour,
     Timeout {
-        /// The number of SYNs sent, if the kernel reports it.
+        /// How many SYNs were sent, if the kernel reports it.
         syns: Option<u32>,
     },
     /// This process or this host has too many open files (EMFILE, ENFILE).
     TooManyFiles,
     /// This host has no free local port for the address (EADDRNOTAVAIL).
     NoLocalPort,
-    /// Another error; the system's message.
+    /// Any other error. Contains the system's message.
     Other(String),
 }
 
 impl DialResult {
-    /// The value in JSON.
+    /// Returns the value in JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Connected => "connected",
@@ -134,10 +136,10 @@ impl DialResult {
     }
 }
 
-/// The source of an error.
+/// Where an error came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorSource {
     Icmp(Icmp),
-    /// This host; its error message.
+    /// This host. Contains the error message.
     ThisHost(String),
 }

@@ -1,4 +1,4 @@
-//! The TLS handshakes, and the certificates in them.
+//! Observations of the TLS handshakes, and of the certificates in them.
 
 use std::time::Duration;
 
@@ -10,18 +10,21 @@ use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 use crate::os::PacketCounts;
 use crate::redis_url::Trust;
 
-/// The TLS handshake, if the URL asks for TLS, and what other handshakes show about its failure.
+/// The TLS handshake, if the URL requires TLS, and what other handshakes show about its failure.
 #[derive(Clone, Debug, Default)]
 pub struct Handshakes {
     /// The handshake on the connection.
     pub handshake: Option<Handshake>,
-    /// The result of a second one, with any certificate, if the first was closed or got no reply.
+    /// The result of a second handshake that accepts any certificate. It is tried if the first was closed or
+    /// got no reply.
     pub second_handshake: Option<TlsResult>,
-    /// The result of one in small packets, which ran while the first one got no reply.
+    /// The result of a handshake in small packets, which ran while the first one got no reply.
     pub small_packet_handshake: Option<TlsResult>,
-    /// What the server chooses if it is offered more, after a handshake without anything in common.
+    /// What the server chooses if it is offered more. It is tried after a handshake in which both sides had
+    /// nothing in common.
     pub wider_offer: Option<WiderOffer>,
-    /// How far the server's clock is ahead of this host's in seconds, if the dates in the certificate are wrong.
+    /// How many seconds the server's clock is ahead of this host's clock, if the dates in the certificate are
+    /// wrong.
     pub server_clock_ahead: Option<i64>,
     /// The TLS options of this run.
     pub trust: Trust,
@@ -31,9 +34,9 @@ pub struct Handshakes {
 #[derive(Clone, Debug)]
 pub struct Handshake {
     pub result: TlsResult,
-    /// Why the server's certificate is rejected. With `--insecure`, the handshake completes anyway.
+    /// Why the server's certificate is rejected. With `--insecure`, the handshake continues nevertheless.
     pub certificate_problem: Option<CertificateProblem>,
-    /// The certificates that the server sent, its own first.
+    /// The certificates that the server sent, starting with its own.
     pub chain: Vec<PeerCertificate>,
     /// Whether the names in the chain lead to a trusted CA.
     pub leads_to_trusted_ca: bool,
@@ -44,24 +47,25 @@ pub struct Handshake {
     pub took: Duration,
     /// The packet counts after a timeout.
     pub packets: Option<PacketCounts>,
-    /// This host's clock, in seconds since 1970.
+    /// The time on this host's clock, in seconds since 1970.
     pub clock: i64,
     pub trusted: TrustedCas,
-    /// The certificate of `--cert`.
+    /// The client certificate in `--cert`.
     pub client_certificate: Option<PeerCertificate>,
-    /// If the server asked for a client certificate: the issuers that it accepts; empty if it does not list them.
+    /// If the server requested a client certificate, the issuers that it accepts. The list is empty if the
+    /// server accepts any.
     pub client_certificate_request: Option<Vec<String>>,
 }
 
 impl Handshake {
-    /// The server's certificate.
+    /// Returns the server's certificate.
     pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.chain.first()
     }
 }
 
 impl PeerCertificate {
-    /// Whether one of its names is this host name or address (RFC 9525, 6.3).
+    /// Whether the certificate is valid for this host name or address (RFC 9525, 6.3).
     pub fn is_for(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let domain = host.split_once('.').map(|(_, domain)| domain);
@@ -76,26 +80,26 @@ impl PeerCertificate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsResult {
     Established,
-    /// This host rejected the certificate, for [`Handshake::certificate_problem`].
+    /// This host rejected the certificate; see [`Handshake::certificate_problem`].
     CertificateRejected,
     /// The server ended the handshake with this alert.
     Alert(AlertDescription),
     /// The server chose something that was not offered.
     NothingInCommon,
-    /// The server violates the protocol; the library's message.
+    /// The server violated the protocol. Contains the library's message.
     Misbehaved(String),
     /// The server sent something other than TLS.
     NotTls,
     /// The server closed or reset the connection.
     Closed,
     TimedOut,
-    /// The host name or `--tls-name` cannot be in any certificate.
+    /// The host name, or the name in `--tls-name`, is not valid in certificates.
     BadName(String),
-    /// The options for TLS (`--ca`, `--cert`, `--key`) cannot be used.
+    /// The TLS options (`--ca`, `--cert`, `--key`) cannot be used.
     Unusable(String),
 }
 
-/// Why a certificate is rejected.
+/// Why a certificate was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateProblem {
     /// No trusted CA has signed it.
@@ -106,50 +110,51 @@ pub enum CertificateProblem {
     NoTrustedCa,
     /// The server sent no certificate.
     Missing,
-    /// It is for a different host name.
+    /// The certificate is for a different host name.
     OtherName,
     Expired,
     NotValidYet,
-    /// Something in the chain that this program does not support, although other clients may.
+    /// The chain contains something that this program does not support, although other clients may. Contains
+    /// a description.
     Unsupported(String),
-    /// It is not valid for a server, whatever the client.
+    /// The certificate is not valid for servers, whatever the client. Contains a description.
     Invalid(String),
 }
 
 /// The CAs that this host trusts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedCas {
-    /// How many there are.
+    /// The number of trusted CAs.
     pub count: usize,
-    /// `SSL_CERT_FILE` or `SSL_CERT_DIR` with its value, which replaces the system's CAs.
+    /// The variable `SSL_CERT_FILE` or `SSL_CERT_DIR` with its value, which replaces the system's CAs.
     pub variable: Option<(&'static str, String)>,
-    /// Why that file or folder cannot be read.
+    /// Why this file or folder cannot be read.
     pub fault: Option<String>,
 }
 
-/// What a certificate says about itself.
+/// The contents of a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// The names that it is valid for, from its subjectAltName.
+    /// The names for which the certificate is valid, from its subjectAltName.
     pub names: Vec<String>,
-    /// The common names in its subject, which old clients also accept as names.
+    /// The common names in the subject, which old clients also accept as host names.
     pub common_names: Vec<String>,
     pub subject: String,
     pub issuer: String,
     /// Whether issuer and subject are the same.
     pub is_self_signed: bool,
-    /// Seconds until it becomes valid; negative if it already is.
+    /// In how many seconds the certificate becomes valid. Negative if it is already valid.
     pub begins_in: i64,
-    /// Seconds until it expires; negative if it has.
+    /// In how many seconds the certificate expires. Negative if it has expired.
     pub ends_in: i64,
-    /// What this program does not support about it, such as `a key on the curve P-521`.
+    /// The part of the certificate that this program does not support, such as `a key on the curve P-521`.
     pub unsupported: Option<String>,
-    /// The certificate itself.
+    /// The certificate in DER form.
     pub der: Vec<u8>,
 }
 
 impl PeerCertificate {
-    /// The certificate as PEM (RFC 7468), after its subject, issuer and fingerprint.
+    /// Returns the certificate as PEM (RFC 7468), preceded by its subject, issuer and fingerprint.
     pub fn pem(&self) -> String {
         let text = BASE64_STANDARD.encode(&self.der);
         let mut pem = format!(
@@ -167,7 +172,7 @@ impl PeerCertificate {
         pem + "\n-----END CERTIFICATE-----\n"
     }
 
-    /// SHA-256 in the form that OpenSSL prints: `AB:CD:…`.
+    /// Returns the SHA-256 fingerprint in the form that OpenSSL prints: `AB:CD:…`.
     pub fn fingerprint(&self) -> String {
         let digest = digest(&SHA256, &self.der);
         let bytes: Vec<_> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
@@ -175,16 +180,16 @@ impl PeerCertificate {
     }
 }
 
-/// The length of a line in PEM.
+/// The number of characters in a line of PEM.
 const PEM_LINE: usize = 64;
 
 /// What a server chooses if a ClientHello offers more than this program supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WiderOffer {
     pub version: ProtocolVersion,
-    /// Its name, such as `TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256`.
+    /// The name of the cipher suite, such as `TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256`.
     pub cipher_suite: String,
-    /// The group of the key exchange.
+    /// The group used for the key exchange.
     pub group: Option<NamedGroup>,
     /// The server's certificate, if it could be read.
     pub certificate: Option<PeerCertificate>,

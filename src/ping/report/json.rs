@@ -1,4 +1,4 @@
-//! The `--json` report: one object. Scripts rely on its structure (schema 1).
+//! The report of `--json`, which is a single object. Scripts rely on its structure (schema 1).
 
 use std::time::{Duration, SystemTime};
 
@@ -49,7 +49,7 @@ pub fn render_url(fault: &UrlError, verdict: &Verdict, elapsed: Duration) -> Val
     report
 }
 
-/// Returns the report on documents that were judged without a connection.
+/// Returns the report on AWS documents that were evaluated without a connection.
 #[must_use]
 pub(crate) fn render_documents(answer: &AwsAnswer, verdict: &Verdict, elapsed: Duration) -> Value {
     let mut report = frame(verdict, elapsed);
@@ -59,14 +59,14 @@ pub(crate) fn render_documents(answer: &AwsAnswer, verdict: &Verdict, elapsed: D
     report
 }
 
-/// Marks the report on a run that Ctrl-C ended: nothing is known to be wrong, but not everything was checked.
+/// Marks the report on a run that Ctrl-C interrupted. No fault was found, but not everything was checked.
 pub(crate) fn mark_interrupted(report: &mut Value) {
     report["ok"] = false.into();
     report["interrupted"] = true.into();
     report["summary"] = "interrupted before the checks were complete".into();
 }
 
-/// Adds the time of a probe of `--watch`, and what has changed since the previous one.
+/// Adds the time of a probe of `--watch`, and what has changed since the previous probe.
 pub(crate) fn add_probe(report: &mut Value, probe: &ProbeResult) {
     report["timestamp"] = clock::timestamp(probe.at).into();
     report["change"] = probe.change.name().into();
@@ -85,7 +85,8 @@ pub(crate) fn add_probe(report: &mut Value, probe: &ProbeResult) {
     report["events"] = events.collect();
 }
 
-/// The totals of `--watch`, for its last line and for `--report`. `report` is the one on the last probe.
+/// Returns the totals of `--watch`, for its last line and for `--report`. `report` is the report on the last
+/// probe.
 pub(crate) fn totals(history: &ProbeHistory, report: &Value, elapsed: Duration) -> Value {
     let outages = history.recent_outages().map(|outage| {
         let (lasted, is_over) = outage.duration();
@@ -114,7 +115,7 @@ pub(crate) fn totals(history: &ProbeHistory, report: &Value, elapsed: Duration) 
     })
 }
 
-/// One attempt of `--wait`, or the only one.
+/// Returns one attempt of `--wait`, or the only attempt of a run without `--wait`.
 pub(crate) fn attempt(seen: &Observations, verdict: &Verdict, took: Duration) -> Value {
     let finding = verdict.finding.as_ref();
     let began = SystemTime::now().checked_sub(took);
@@ -129,7 +130,7 @@ pub(crate) fn attempt(seen: &Observations, verdict: &Verdict, took: Duration) ->
     })
 }
 
-/// Returns the report on a wrong use of the command line.
+/// Returns the report on an invalid command line.
 #[must_use]
 pub fn render_usage(message: &str) -> Value {
     json!({
@@ -175,7 +176,7 @@ fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
     })
 }
 
-/// `reached` is the primary if the URL names Sentinels.
+/// Returns the members that describe the target. If the URL contains Sentinels, `reached` is the primary.
 fn target_of(target: &Target, reached: &Target) -> Value {
     let kind = match (&reached.address, target.origin) {
         (_, Origin::Practice) => Some("practice"),
@@ -218,7 +219,7 @@ fn server_of(seen: &Observations) -> Value {
     json!({"version": version, "flavor": flavor(seen), "mode": mode, "role": role})
 }
 
-/// Recognises the server by its fields in INFO.
+/// Returns which server this is, judging by the fields in INFO.
 #[must_use]
 pub fn flavor(seen: &Observations) -> Option<&'static str> {
     let server = &seen.server;
@@ -236,7 +237,7 @@ pub fn flavor(seen: &Observations) -> Option<&'static str> {
     }
 }
 
-/// The trials without TCP keepalive, and the same with it.
+/// Returns the trials without TCP keepalive, and those with it.
 fn idle_of(test: &IdleTest) -> Value {
     let results = |keepalive| {
         let lost = test.shortest_lost(keepalive);
@@ -257,7 +258,7 @@ fn idle_of(test: &IdleTest) -> Value {
     report
 }
 
-/// Converts to seconds, rounded to a millisecond.
+/// Converts a time to seconds, rounded to a millisecond.
 fn rounded_seconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }
@@ -273,7 +274,7 @@ fn round_trips_of(round_trips: &[Duration]) -> Value {
     })
 }
 
-/// Converts to milliseconds, rounded to a microsecond.
+/// Converts a time to milliseconds, rounded to a microsecond.
 fn milliseconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }

@@ -1,4 +1,5 @@
-//! Renders a verdict as text for people and as JSON for scripts. Both show the same checks with the same status.
+//! Renders a verdict as text for people and as JSON for scripts. Both show the same checks with the same
+//! statuses.
 
 pub mod json;
 pub mod text;
@@ -13,34 +14,34 @@ use crate::ping::verdict::Verdict;
 use crate::redis_url::{Address, Target, UrlWarning};
 use crate::sanitize;
 
-/// One check of the report.
+/// A check in the report.
 #[derive(Clone, Debug)]
 pub struct ReportStep {
-    /// Which check.
+    /// The rung that the check belongs to.
     pub rung: Rung,
-    /// Its result.
+    /// The result of the check.
     pub status: Status,
-    /// How long it took; `None` if it was skipped.
+    /// How long the check took, or `None` if it was skipped.
     pub took: Option<Duration>,
-    /// What was found, in a few words.
+    /// What the check found, in a few words.
     pub detail: String,
 }
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Passed.
+    /// The check passed.
     Ok,
-    /// Passed, but there is a warning.
+    /// The check passed, but there is a warning about it.
     Warn,
-    /// Failed.
+    /// The check failed.
     Fail,
-    /// Not needed, or not reached.
+    /// The check was not needed, or was not reached.
     Skipped,
 }
 
 impl Status {
-    /// The word in JSON.
+    /// Returns the word in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -52,7 +53,7 @@ impl Status {
     }
 }
 
-/// Returns all checks; the verdict marks one as failed and others as having warnings.
+/// Returns all checks. According to the verdict, one of them may have failed, and others may have warnings.
 #[must_use]
 pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<ReportStep> {
     let mut steps: Vec<ReportStep> = Rung::ALL
@@ -69,7 +70,7 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Rep
         }
     }
     if let Some(finding) = &verdict.finding {
-        // If no check has failed by itself, the cause belongs to the last one that was tried.
+        // If no check has failed by itself, the last one that was tried gets the cause.
         if !steps.iter().any(|step| step.status == Status::Fail) {
             let last = steps.iter_mut().rev().find(|step| step.took.is_some());
             if let Some(step) = last {
@@ -81,11 +82,11 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Rep
     steps
 }
 
-/// The check that a warning belongs to.
+/// Returns the rung that a warning belongs to.
 fn rung_of(code: &str) -> Rung {
     match code.split('.').next().unwrap_or_default() {
         "url" => Rung::Url,
-        // It is about the attempts to connect.
+        // This warning is about the connection attempts.
         "dns" if code == Cause::DnsPartial.code() => Rung::Tcp,
         "dns" => Rung::Dns,
         "tcp" | "aws" => Rung::Tcp,
@@ -130,7 +131,7 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Repo
     }
 }
 
-/// Returns a hint from the host name, as a warning of the URL check.
+/// Returns a hint that the host name gives, as a warning of the URL check.
 #[must_use]
 pub(crate) fn hint(text: &str) -> ReportStep {
     ReportStep {
@@ -190,7 +191,7 @@ fn tcp(seen: &Observations) -> Outcome {
                 .iter()
                 .map(|other| format!(", but {other}"))
                 .collect::<String>();
-            // The attempts together may have waited for another address.
+            // The total of all attempts may include waiting for another address.
             let took = seen.tcp.round_trip();
             (
                 status,
@@ -205,7 +206,7 @@ fn tcp(seen: &Observations) -> Outcome {
     }
 }
 
-/// The result of one attempt, in a few words.
+/// Describes the result of one connection attempt in a few words.
 fn outcome(dial: &Dial) -> String {
     let result = match (&dial.result, &dial.to) {
         (DialResult::Prohibited(ErrorSource::ThisHost(_)), Endpoint::Named(_)) => "permission denied".into(),
@@ -220,7 +221,7 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
     }
     let Some(tls) = &seen.tls.handshake else {
         return if seen.experiments.other_protocol.is_some() {
-            // An experiment got a plain-text reply before the handshake ended.
+            // A plain-text reply to an experiment arrived before the handshake ended.
             failed(
                 Duration::ZERO,
                 "no TLS handshake: the server replies in plain text",
@@ -277,7 +278,7 @@ fn ping(target: &Target, seen: &Observations) -> Outcome {
         let detail = format!("PONG, but no reply to {command}");
         (Status::Warn, Some(seen.ping.took), detail)
     } else if let (Some(error), true) = (seen.refused_read(), response.is_pong()) {
-        // What answers PING may be a proxy.
+        // The reply to PING may come from a proxy.
         let error = sanitize::excerpt(error.as_bytes(), 60);
         failed(seen.ping.took, format!("PONG, but a read (HGETALL) got {error}"))
     } else if response.is_pong() {
@@ -291,7 +292,7 @@ fn ping(target: &Target, seen: &Observations) -> Outcome {
     } else if seen.serves_without_ping() {
         passed(seen.ping.took, "PING is refused, but HGETALL is allowed")
     } else if seen.requires_login() {
-        // The auth check already shows the failure.
+        // The check of the login already shows the failure.
         skipped("login required")
     } else {
         failed(seen.ping.took, "no PONG")

@@ -1,6 +1,6 @@
 //! The report for people: one line per check, then the verdict with its evidence and numbered fixes.
 //!
-//! It is readable without colour. The caller breaks the lines to fit the window.
+//! The report is readable without colour. The caller wraps the lines to fit the window.
 
 use super::json::flavor;
 use super::{ReportStep, Status};
@@ -11,14 +11,14 @@ use crate::ping::verdict::{Certainty, Finding, Verdict, median, seconds};
 use crate::redis_url::{Origin, Target};
 use crate::sanitize;
 
-/// A line of the report.
+/// A part of the report that starts on a new line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReportLine {
     /// Text that may be wrapped.
     Words {
-        /// What precedes the text, such as `  1. `.
+        /// The text before it, such as `  1. `.
         lead: String,
-        /// The indentation, in columns, of the lines after the first.
+        /// The indentation of the second and later lines, in columns.
         further: usize,
         /// The text.
         text: String,
@@ -28,7 +28,7 @@ pub enum ReportLine {
 }
 
 impl ReportLine {
-    /// Text whose later lines are aligned with its first.
+    /// Returns text whose second and later lines are aligned with the first.
     fn aligned(lead: impl Into<String>, text: impl Into<String>) -> Self {
         let lead = lead.into();
         Self::Words {
@@ -38,7 +38,7 @@ impl ReportLine {
         }
     }
 
-    /// Text without a lead, whose later lines are indented.
+    /// Returns text without a lead, whose second and later lines are indented.
     fn hanging(further: usize, text: String) -> Self {
         Self::Words {
             lead: String::new(),
@@ -48,7 +48,7 @@ impl ReportLine {
     }
 }
 
-/// Returns the line of one check: status, name, time and detail.
+/// Returns the line for one check: its status, name, time and detail.
 #[must_use]
 pub fn rung(step: &ReportStep) -> ReportLine {
     let mark = match step.status {
@@ -109,7 +109,7 @@ pub(crate) fn aws_headline(answer: &AwsAnswer, verdict: &Verdict) -> ReportLine 
     ReportLine::hanging(4, text)
 }
 
-/// Returns the first line of the verdict, which can be understood without the other lines.
+/// Returns the first line of the verdict, which must be understandable by itself.
 #[must_use]
 pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> ReportLine {
     let practice = match target.origin {
@@ -133,7 +133,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let idle = survived.map_or_else(String::new, |idle| {
                 format!("; connections survive {} without traffic", seconds(idle))
             });
-            // An ACL may forbid writes to a user other than the default one.
+            // An ACL may forbid writing for a user other than the default user.
             let is_acl_user =
                 target.password.is_some() && target.user.as_deref().is_some_and(|user| user != "default");
             let writes = if is_acl_user && seen.write_test.is_none() {

@@ -1,4 +1,5 @@
-//! What a support ticket needs besides the result: when and where the checks ran, with which version.
+//! Information that a support ticket needs in addition to the result: when and where the checks ran, and
+//! which version ran them.
 
 use std::fs;
 use std::net::IpAddr;
@@ -12,12 +13,12 @@ use crate::ping::observation::{Endpoint, Observations};
 use crate::ping::this_host;
 use crate::sanitize;
 
-/// The maximum number of lines of a file or an output to quote.
+/// The maximum number of lines of a file or of a command's output that are quoted.
 const MOST_LINES: usize = 20;
-/// The maximum number of addresses whose routes are looked up.
+/// The maximum number of addresses for which the route is looked up.
 const MOST_ROUTES: usize = 8;
 
-/// Describes this host, the program and the time. Uses the program `ip`, where it exists.
+/// Describes this host, the program and the time. Uses the program `ip`, if it is installed.
 #[must_use]
 pub(crate) fn describe(started: SystemTime, seen: &Observations) -> Value {
     json!({
@@ -48,7 +49,7 @@ fn operating_system() -> String {
     name.unwrap_or_else(|| std::env::consts::OS.to_owned())
 }
 
-/// The lines of /etc/resolv.conf that have an effect.
+/// Returns the lines of /etc/resolv.conf that have an effect.
 fn resolver() -> Vec<String> {
     let text = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let lines = text.lines().map(str::trim);
@@ -59,7 +60,7 @@ fn resolver() -> Vec<String> {
         .collect()
 }
 
-/// The target's addresses: those that were tried, and those that were found.
+/// Returns the target's addresses, both those that were tried and those that were only found.
 fn addresses(seen: &Observations) -> Vec<IpAddr> {
     let tried = seen.tcp.dials.iter().filter_map(|dial| match &dial.to {
         Endpoint::Ip(address) => Some(address.ip()),
@@ -81,7 +82,7 @@ fn route(to: IpAddr) -> Value {
     json!({"to": to.to_string(), "source": source, "route": route})
 }
 
-/// The lines that the program `ip` prints; none if it is missing.
+/// Returns the lines that the program `ip` prints, or none if `ip` is not installed.
 fn ip(arguments: &[&str]) -> Vec<String> {
     let output = Command::new("ip").args(arguments).output();
     let output = output.ok().filter(|output| output.status.success());

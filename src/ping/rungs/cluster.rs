@@ -1,4 +1,5 @@
-//! Checks a cluster: the addresses its nodes announce, whether they accept connections, and the slots this node serves.
+//! Checks a cluster: which addresses its nodes announce, whether these accept connections, and which slots
+//! this node serves.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,24 +14,26 @@ use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS};
 use crate::ping::response::{items, text};
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 
-/// Time limit for dialling the announced nodes, or a third of the timeout if that is shorter.
+/// Time limit for dialling the announced nodes. If a third of the timeout is shorter than this, it is used
+/// instead.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
-/// The maximum number of nodes to dial. In a larger cluster, a sample is dialled.
+/// The maximum number of nodes that are dialled. In a larger cluster, only a sample is dialled.
 const MOST_NODES: usize = 64;
-/// The maximum number of random keys to try. This is enough even if the node serves only two slots in a thousand.
+/// The maximum number of random keys that are tried. This is enough even if the node serves only two slots in
+/// a thousand.
 const MOST_ATTEMPTS: u32 = 20_000;
 
 /// What a node reports about its cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Topology {
-    /// The distinct addresses of the nodes. An empty host means this node's own host.
+    /// The different addresses of the nodes. An empty host means the host of this node.
     nodes: Vec<(String, u16)>,
-    /// The ranges of slots that this node serves as a primary.
+    /// The ranges of slots for which this node is the primary.
     own_slots: Vec<(i64, i64)>,
 }
 
 impl Topology {
-    /// Asks for the topology. It is empty if the node does not report it.
+    /// Asks the node for the topology. The result is empty if the node does not report it.
     pub(crate) async fn ask(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Self {
         let commands = [
             cmd("CLUSTER").arg("MYID").clone(),
@@ -42,7 +45,7 @@ impl Topology {
         let id = replies.first().and_then(text);
         let mut topology = Self::default();
         for range in items(replies.get(1)) {
-            // [first slot, last slot, primary, replica, …]
+            // The elements are the first slot, the last slot, the primary, and the replicas.
             let [Value::Int(first), Value::Int(last), nodes @ ..] = items(Some(range)) else {
                 continue;
             };
@@ -68,7 +71,7 @@ impl Topology {
         join_all(sample.map(|(host, port)| dial_node(host, *port, this_node, until))).await
     }
 
-    /// Returns a random key in a slot that this node serves, because a node refuses the keys of other nodes.
+    /// Returns a random key in a slot that this node serves. The node would reject the keys of other nodes.
     pub(crate) fn key_of_this_node(&self) -> Option<String> {
         let is_own = |key: &String| {
             let slot = i64::from(crc16::State::<crc16::XMODEM>::calculate(key.as_bytes()) % SLOTS);
@@ -83,7 +86,7 @@ impl Topology {
 async fn dial_node(host: &str, port: u16, this_node: Option<SocketAddr>, deadline: Deadline) -> Dial {
     let addresses = match this_node {
         Some(this_node) if host.is_empty() => vec![SocketAddr::new(this_node.ip(), port)],
-        // "?" is a node whose address is not known yet; its lookup fails.
+        // "?" stands for a node whose address is not known yet. Its lookup fails.
         _ => dns::addresses(host, port, deadline).await,
     };
     if addresses.is_empty() {

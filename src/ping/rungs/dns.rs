@@ -1,4 +1,5 @@
-//! The DNS rung: the lookup as an application sees it and, if it fails or is slow, our own queries to find out why.
+//! Looks up the host name as an application would. If the lookup fails or is slow, also queries the name
+//! servers to find out why.
 
 mod query;
 mod system_config;
@@ -22,15 +23,15 @@ use crate::ping::observation::{CompletedName, HostsEntry, Lookup, NameAnswer, Na
 use crate::sanitize;
 use system_config::SystemConfig;
 
-/// A lookup that takes longer than this makes applications slow.
+/// A lookup that takes longer than this slows applications down.
 pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
-/// How long to wait for the system's lookup before the name servers are queried too, unless a quarter of the time is
-/// less.
+/// How long to wait for the system's lookup before the name servers are queried, too. If a quarter of the
+/// remaining time is shorter than this, it is used instead.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Looks the name up with the system's resolver.
+/// Looks up a name with the system's resolver.
 ///
-/// If that fails or is slow, each name server is queried too.
+/// If this fails or is slow, also queries each name server.
 pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     let started = Instant::now();
     let mut system = system_lookup(host);
@@ -56,7 +57,8 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     lookup
 }
 
-/// Returns the name's entry in `/etc/hosts`. If it has one, also queries the name servers about the name.
+/// Returns the name's entry in `/etc/hosts`. If there is one, also returns what the name servers say about
+/// the name.
 pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsEntry, Vec<NameServer>)> {
     let entry = system_config::in_hosts_file(host)?;
     let mut lookup = Lookup::default();
@@ -66,7 +68,7 @@ pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsE
     Some((entry, lookup.servers))
 }
 
-/// Parses a host that is an IP address, which needs no lookup.
+/// Parses a host that is an IP address and needs no lookup.
 pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(address, port));
@@ -77,7 +79,7 @@ pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
         .flatten()
 }
 
-/// The addresses of a host, which may be an IP address itself; none if the lookup fails.
+/// Returns the addresses of a host, which may itself be an IP address. Returns none if the lookup fails.
 pub(crate) async fn addresses(host: &str, port: u16, deadline: Deadline) -> Vec<SocketAddr> {
     if let Some(address) = literal_address(host, port) {
         return vec![address];
@@ -89,10 +91,11 @@ pub(crate) async fn addresses(host: &str, port: u16, deadline: Deadline) -> Vec<
 /// The result of getaddrinfo, or its error message.
 type SystemResult = Result<os::FoundHost, String>;
 
-/// Queries all name servers at once, while the system's lookup continues if it is still running.
+/// Queries all name servers at once. If the system's lookup is still running, it continues meanwhile.
 ///
-/// The wait ends when the system's lookup or, if it has failed, a name server returns addresses. If only a name server
-/// does, the system's lookup has until [`SLOW_LOOKUP`] to do so too.
+/// The wait ends when the system's lookup returns addresses. If this lookup has failed, the wait ends when a
+/// name server returns addresses. If only a name server has returned addresses so far, the system's lookup
+/// still has until [`SLOW_LOOKUP`] to return them as well.
 async fn query_beside_system(
     host: &str,
     lookup: &mut Lookup,
@@ -100,7 +103,7 @@ async fn query_beside_system(
     started: Instant,
     deadline: Deadline,
 ) {
-    // Leave some time for the connection, in case an address is found.
+    // Leave some time for connecting, in case an address is found.
     let mut until = deadline.within(deadline.left().mul_f64(0.9));
     let config = SystemConfig::read();
     lookup.is_unconfigured = config.is_unconfigured;
@@ -139,7 +142,8 @@ async fn query_beside_system(
                 let server = &mut lookup.servers[index];
                 (server.answer, server.silent_about, server.took) = (answer, silent_about, asked.elapsed());
                 answered[index] = true;
-                // If all name servers have failed, the system's resolver only repeats their queries.
+                // If all name servers have failed, there is no need to wait for the system's resolver, which
+                // only sends the same queries.
                 let have_all_failed = queries.is_empty() && addresses.is_empty();
                 if have_all_failed || (system.is_none() && !addresses.is_empty()) {
                     break;
@@ -160,7 +164,8 @@ async fn query_beside_system(
     if lookup.system_timed_out {
         lookup.addresses = addresses;
     } else if lookup.fault.as_deref() == Some(NO_THREAD) {
-        // Applications may have the threads that this process lacks, so continue without the system's resolver.
+        // An application may be able to start threads although this process cannot, so continue without the
+        // system's resolver.
         let entry = system_config::in_hosts_file(host);
         lookup.addresses = entry.map_or(addresses, |entry| vec![entry.address]);
     }
@@ -180,15 +185,15 @@ async fn receive(
 fn system_lookup(host: &str) -> oneshot::Receiver<SystemResult> {
     let (report, found) = oneshot::channel();
     let host = host.to_owned();
-    // If no thread can be started, the channel closes.
+    // If the thread cannot be started, the channel is closed.
     let _ = thread::Builder::new().name("getaddrinfo".into()).spawn(move || {
-        // The receiver is gone if the wait has ended.
+        // If the wait has ended, the receiver no longer exists.
         let _ = report.send(os::look_up(&host));
     });
     found
 }
 
-/// The error if the system's lookup could not be started.
+/// The error message if the system's lookup could not be started.
 const NO_THREAD: &str = "this process cannot start another thread: too little memory, or too many processes";
 
 /// Records the result of the system's lookup.
@@ -210,7 +215,7 @@ fn record(lookup: &mut Lookup, host: &str, found: Result<SystemResult, oneshot::
     }
 }
 
-/// Records whether a search domain or an alias led to the other name.
+/// Records whether the other name comes from a search domain or an alias.
 fn record_other_name(lookup: &mut Lookup, host: &str, name: &str) {
     if system_config::in_hosts_file(host).is_some() {
         return;
@@ -231,8 +236,8 @@ fn is_same_name(one: &str, other: &str) -> bool {
         .eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
-/// Queries each name in turn, and returns the answer for the first name that exists. If none exists, returns the
-/// first failure among the first `plausible` names.
+/// Queries the names one after the other, and returns the answer for the first name that exists. If none
+/// exists, returns the first failure for one of the first `plausible` names.
 async fn query_candidates(
     server: SocketAddr,
     names: &[String],
@@ -248,7 +253,7 @@ async fn query_candidates(
             found @ NameAnswer::Addresses(_) => return (found, silent_about),
             NameAnswer::NoAddress => result = NameAnswer::NoAddress,
             other => {
-                // A refused search domain says nothing about the full name.
+                // If the name with a search domain is refused, this says nothing about the full name.
                 if index < plausible && matches!(result, NameAnswer::NotFound | NameAnswer::DanglingAlias(_))
                 {
                     result = other;

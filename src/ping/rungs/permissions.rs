@@ -1,4 +1,4 @@
-//! Which of the tutorial's commands and keys an ACL user may use.
+//! Finds out which of the tutorial's commands and keys an ACL user may use.
 
 use redis::cmd;
 
@@ -10,8 +10,8 @@ use crate::redis_client::{ProbeConnection, Stream};
 
 /// Sends each of the tutorial's commands in a form that changes nothing, and returns the responses.
 ///
-/// Redis checks the permissions before the arguments, so invalid arguments are enough. MULTI and EXEC come last,
-/// because a transaction may stay open if only one of them is allowed.
+/// Redis checks the permissions before the arguments, so invalid arguments are sufficient. MULTI and EXEC
+/// come last, because a transaction may stay open if only one of them is allowed.
 pub(crate) async fn observe(
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,

@@ -1,5 +1,5 @@
-//! The auth and ping rungs: AUTH, because client libraries do not show the server's reply; PING; the requests that a
-//! working connection must answer; and the round trip times.
+//! The auth and ping rungs. They send AUTH, PING, and the requests to which a working connection must reply,
+//! and measure round trip times. AUTH is sent here, because client libraries do not show the server's reply.
 
 use std::time::{Duration, Instant};
 
@@ -16,18 +16,20 @@ use crate::redis_url::Target;
 use crate::secret::Secret;
 use crate::session::KEY_PREFIX;
 
-/// Round trips that are always measured.
+/// The number of round trips that are always measured.
 const ROUND_TRIPS: usize = 5;
-/// Additional round trips if the first ones are uneven: a single slow one may be chance.
+/// The number of additional round trips if the first ones are uneven. A single slow one may be due to chance.
 const MORE_ROUND_TRIPS: usize = 10;
-/// Round trips to keep time for: the role rung needs them for the cluster's state and the write check.
+/// For how many round trips time is reserved. The role rung needs them for the state of the cluster and the
+/// write check.
 const RESERVED_ROUND_TRIPS: u32 = 8;
-/// The part of the time that is left which the server has for describing itself.
+/// The share of the remaining time in which the server must describe itself.
 const DESCRIPTION_SHARE: f64 = 0.75;
-/// Bytes in each direction that a working connection must carry: several packets, and less than a server's buffers.
+/// The number of bytes that a working connection must carry in each direction. This is several packets, but
+/// less than a server's buffers.
 const LARGE: usize = 4096;
 
-/// Logs in: without a user, with the one-argument AUTH.
+/// Logs in. If there is no user, uses AUTH with only one argument.
 pub(crate) async fn log_in(
     connection: &mut ProbeConnection<Stream>,
     user: Option<&str>,
@@ -37,7 +39,7 @@ pub(crate) async fn log_in(
     ask(connection, &auth_command(user, password), deadline).await
 }
 
-/// Logs in with the user and password of the URL. Returns `None` if it has no password.
+/// Logs in with the user and password in the URL. Returns `None` if the URL contains no password.
 pub(crate) async fn log_in_to(
     target: &Target,
     connection: &mut ProbeConnection<Stream>,
@@ -47,21 +49,22 @@ pub(crate) async fn log_in_to(
     Some(log_in(connection, target.user.as_deref(), password, deadline).await)
 }
 
-/// Sends PING and returns the response.
+/// Sends PING, and returns the response.
 pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
     ask(connection, &cmd("PING"), deadline).await
 }
 
-/// Whether an error reply means that an ACL forbids the command, or that the server does not have it.
+/// Whether an error reply means that an ACL forbids the command, or that the server does not support it.
 ///
-/// Any other error is the server's real answer.
+/// Any other error is the server's actual reply to the command.
 pub(crate) fn is_unavailable(error: &str) -> bool {
-    // "unknown command", "unsupported command"
+    // This covers "unknown command" and "unsupported command".
     error.starts_with("NOPERM")
         || (ErrorReply::of(error).is_none() && error.to_lowercase().contains("command"))
 }
 
-/// The requests after PING. Each has a response of its own shape, and ECHO a value that no other program sends.
+/// The requests after PING. The replies to them have different shapes, and the value of ECHO is unique, so
+/// that replies cannot be confused.
 pub(crate) struct Requests {
     commands: Vec<(&'static str, Cmd)>,
     value: String,
@@ -78,7 +81,8 @@ impl Requests {
             ("HELLO", cmd("HELLO")),
             ("ROLE", cmd("ROLE")),
             ("INFO", cmd("INFO")),
-            // An ACL or a provider may forbid it. Before Redis 5, the second name was min-slaves-to-write.
+            // An ACL or a provider may forbid this command. Before Redis 5, the second setting was called
+            // min-slaves-to-write.
             (CONFIG, config("timeout")),
             (CONFIG, config("min-*-to-write")),
         ];
@@ -86,7 +90,7 @@ impl Requests {
         Self { commands, value }
     }
 
-    /// Only the requests that describe the server.
+    /// Returns only the requests about the server.
     pub(crate) fn about_the_server() -> Self {
         Self {
             commands: vec![("ROLE", cmd("ROLE")), ("INFO", cmd("INFO"))],
@@ -94,10 +98,12 @@ impl Requests {
         }
     }
 
-    /// Sends all requests without waiting in between, and reads the responses, up to the first that is not a reply.
+    /// Sends all requests without waiting in between. Reads the responses up to the first that is not a
+    /// reply.
     ///
-    /// The large request is written on its own: if its packets are lost, those before it must not be. The requests after it
-    /// only describe the server, so waiting for them leaves time for a second connection and the write test.
+    /// The large request is sent in a separate write, so that the requests before it get through even if its
+    /// packets are lost. The requests after it are only about the server, so waiting for them leaves time for
+    /// a second connection and the write test.
     pub(crate) async fn pipeline(
         &self,
         connection: &mut ProbeConnection<Stream>,
@@ -109,7 +115,8 @@ impl Requests {
             .chunk_by(|one, next| is_large(one) == is_large(next))
         {
             let part: Vec<_> = part.iter().map(|(_, command)| command.clone()).collect();
-            // A server may refuse a request and close. What it sent before can still be read.
+            // If the server has rejected a request and closed the connection, the data that it sent before
+            // can still be read.
             if connection.send(&part, deadline).await.is_err() {
                 break;
             }
@@ -129,7 +136,7 @@ impl Requests {
         exchanges
     }
 
-    /// Sends one request at a time, up to the first without a reply within `patience`.
+    /// Sends one request at a time, and stops at the first that gets no reply within `patience`.
     pub(crate) async fn one_at_a_time(
         &self,
         connection: &mut ProbeConnection<Stream>,
@@ -147,7 +154,7 @@ impl Requests {
         exchanges
     }
 
-    /// What came back for the ECHO; `None` if the connection ended before.
+    /// Returns the response to the ECHO, or `None` if the connection ended before it.
     pub(crate) fn echo(&self, exchanges: &[Exchange]) -> Option<Echo> {
         let is_value = |response: &Response| matches!(response, Response::Reply(Value::BulkString(bytes)) if bytes == self.value.as_bytes());
         if let Some(exchange) = exchanges.iter().find(|exchange| is_value(&exchange.response)) {
@@ -166,7 +173,7 @@ impl Requests {
         }
     }
 
-    /// Sends only the large request. Returns whether its value came back.
+    /// Sends only the large request. Returns whether the reply contains the same value.
     pub(crate) async fn is_echoed(
         &self,
         connection: &mut ProbeConnection<Stream>,
@@ -177,25 +184,26 @@ impl Requests {
     }
 }
 
-/// Settings that explain later failures.
+/// The request for settings that can explain later failures.
 pub(crate) const CONFIG: &str = "CONFIG GET";
 
 fn config(pattern: &str) -> Cmd {
     cmd("CONFIG").arg("GET").arg(pattern).clone()
 }
 
-/// A read that changes nothing. The tutorial needs HGETALL, so even a user with few permissions may run it.
+/// Returns a read request, which changes nothing. It uses HGETALL, which the tutorial needs, so even a user
+/// with few permissions can run it.
 pub(crate) fn read() -> Cmd {
     read_key(&format!("{KEY_PREFIX}ping"))
 }
 
-/// The same with another key.
+/// Like [`read`], with another key.
 pub(crate) fn read_key(key: &str) -> Cmd {
     cmd("HGETALL").arg(key).clone()
 }
 
-/// Adds round trips of `command` to those already measured. If another round trip, `hint`, differs from them, more are
-/// measured.
+/// Measures round trips of `command`, and adds them to `round_trips`. If the round trip `hint`, which was
+/// measured otherwise, differs from them, more are measured.
 pub(crate) async fn measure(
     connection: &mut ProbeConnection<Stream>,
     command: &Cmd,
@@ -213,7 +221,7 @@ pub(crate) async fn measure(
             }
             wanted += MORE_ROUND_TRIPS;
         }
-        // On a slow connection, the role rung is worth more than another sample.
+        // On a slow connection, the time is better spent on the role rung than on another measurement.
         let last = round_trips.last().copied().unwrap_or_default();
         if deadline.left() <= last.saturating_mul(RESERVED_ROUND_TRIPS) {
             return;

@@ -1,4 +1,4 @@
-//! The role rung: what the server reports about itself, and whether the tutorial's commands work.
+//! The role rung, which reads what the server reports about itself, and tests the tutorial's commands.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,8 @@ use crate::random;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::session::KEY_PREFIX;
 
-/// Reads the responses to HELLO, ROLE and INFO. An ACL may forbid each of these commands, so an error reply is not a failure.
+/// Reads the responses to HELLO, ROLE and INFO. An ACL may forbid each of these commands, so an error reply
+/// does not count as a failure.
 pub(crate) fn server_info(exchanges: &[Exchange]) -> ServerInfo {
     let response = |command| exchanges.iter().find(|exchange| exchange.command == command);
     let reply = |command| match response(command).map(|exchange| &exchange.response) {
@@ -22,7 +23,7 @@ pub(crate) fn server_info(exchanges: &[Exchange]) -> ServerInfo {
     };
     let mut fields = info_fields(reply("INFO"));
     if fields.is_empty() {
-        // No ACL can forbid HELLO, which reports the most important of these fields.
+        // An ACL cannot forbid HELLO, whose reply contains the most important of these fields.
         fields = hello_fields(reply("HELLO"));
     }
     let settings = exchanges
@@ -43,7 +44,7 @@ pub(crate) fn server_info(exchanges: &[Exchange]) -> ServerInfo {
     }
 }
 
-/// The names and values in a reply to CONFIG GET.
+/// Returns the names and values in a reply to CONFIG GET.
 fn settings(response: &Response) -> Vec<(String, String)> {
     let Response::Reply(reply) = response else {
         return Vec::new();
@@ -55,7 +56,8 @@ fn settings(response: &Response) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Asks a Sentinel or a cluster node for more. `read` is the response to a read of one key.
+/// Asks a Sentinel or a cluster node for further information. `read` is the response to a read request for
+/// one key.
 pub(crate) async fn observe(
     connection: &mut ProbeConnection<Stream>,
     server: &mut ServerInfo,
@@ -74,7 +76,7 @@ pub(crate) async fn observe(
     if matches!(code.as_deref(), Some("MOVED" | "ASK" | "CLUSTERDOWN")) {
         server.cluster_read = read.cloned();
     }
-    // Without INFO, only CLUSTER INFO can show whether this is a cluster.
+    // If there is no reply to INFO, only CLUSTER INFO can show whether this is a cluster.
     let is_enabled = server.field("cluster_enabled");
     if is_enabled.is_none_or(|enabled| enabled == "1") {
         let state = ask(connection, cmd("CLUSTER").arg("INFO"), deadline).await;
@@ -84,7 +86,8 @@ pub(crate) async fn observe(
     }
 }
 
-/// Sends MULTI, which many proxies do not support, and ends the transaction at once. Returns the response to MULTI.
+/// Sends MULTI, which many proxies do not support, and ends the transaction at once. Returns the response to
+/// MULTI.
 async fn empty_transaction(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
     let opened = ask(connection, &cmd("MULTI"), deadline).await;
     if opened.is_granted() && !ask(connection, &cmd("EXEC"), deadline).await.is_granted() {
@@ -93,7 +96,7 @@ async fn empty_transaction(connection: &mut ProbeConnection<Stream>, deadline: D
     opened
 }
 
-/// Runs the tutorial's commands on a temporary key, in one MULTI, so that nothing is left behind.
+/// Runs the tutorial's commands on a temporary key, in one MULTI transaction, so that nothing is left behind.
 pub(crate) async fn write_test(
     connection: &mut ProbeConnection<Stream>,
     key: &str,
@@ -106,7 +109,8 @@ pub(crate) async fn write_test(
         ("HGETALL", cmd("HGETALL").arg(key).clone()),
         ("DEL", cmd("DEL").arg(key).clone()),
     ];
-    // Send MULTI on its own first: if it is refused, the next commands would run at once and might leave a key.
+    // MULTI is sent separately. If it is rejected, the following commands would run at once, and might leave
+    // a key behind.
     let opened = ask(connection, &cmd("MULTI"), deadline).await;
     if !opened.is_granted() {
         return WriteTest {
@@ -132,7 +136,7 @@ pub(crate) async fn write_test(
     }
 }
 
-/// A key that no other program uses.
+/// Returns a key that no other program uses.
 pub(crate) fn random_key() -> String {
     format!("{KEY_PREFIX}ping:{}", random::hexadecimal::<8>())
 }
@@ -154,7 +158,7 @@ fn info_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The fields of HELLO's reply, under their names in INFO.
+/// Returns the fields in the reply to HELLO, under the names that they have in INFO.
 fn hello_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
     let pairs = items(reply).chunks_exact(2);
     let field = |pair: &[Value]| {

@@ -1,4 +1,5 @@
-//! The TCP rung: connects to every address, starting 100 ms apart, and records how each attempt ends.
+//! The TCP rung, which connects to all addresses and records the result of each attempt. The attempts start
+//! 100 ms apart.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,19 +18,21 @@ use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource};
 use crate::ping::this_host;
 use crate::redis_client::Stream;
 
-/// Time between the starts of two attempts (RFC 8305, "Connection Attempt Delay", allows 100 ms to 2 s).
+/// Time between the starts of two attempts. RFC 8305 ("Connection Attempt Delay") allows 100 ms to 2 s.
 const STAGGER: Duration = Duration::from_millis(100);
-/// Time limit for the other attempts once one has connected, or a third of the timeout if that is shorter.
+/// Time limit for the other attempts after one has succeeded. If a third of the timeout is shorter than this,
+/// it is used instead.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Dials every address and uses the first that connects. The other attempts continue for [`GRACE`], for the report.
+/// Dials every address, and uses the first that connects. For the report, the other attempts continue for
+/// [`GRACE`].
 ///
 /// Returns the stream with its address, and all attempts in the order of `addresses`.
 pub(crate) async fn observe(
     addresses: &[SocketAddr],
     deadline: Deadline,
 ) -> (Option<(Stream, SocketAddr)>, Vec<Dial>) {
-    // An attempt that gets no reply must end, and be recorded, before the deadline.
+    // An attempt that gets no reply must end before the deadline, so that it can be recorded.
     let each_until = deadline.within(deadline.left().mul_f64(0.98));
     let others_until = deadline.within(GRACE.min(deadline.span() / 3));
     let started = Instant::now();
@@ -68,12 +71,12 @@ pub(crate) async fn observe(
     (connected, dials)
 }
 
-/// The largest TCP segments that both ends of a connection may send.
+/// The maximum size of the TCP segments that both ends of a connection send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SegmentSize {
     /// The system's default.
     Default,
-    /// Small enough for every path.
+    /// A size that is small enough for every path.
     Small,
     /// At most this many bytes.
     AtMost(u16),
@@ -92,7 +95,7 @@ impl SegmentSize {
     }
 }
 
-/// Makes one connection attempt, and records how it ended.
+/// Makes one connection attempt, and returns the stream and the result.
 pub(crate) async fn dial(
     address: SocketAddr,
     segments: SegmentSize,
@@ -123,7 +126,7 @@ async fn attempt(
     os::queue_icmp_errors(&socket);
     #[cfg(unix)]
     if let Some(bytes) = segments.limit() {
-        // If the system refuses, the experiment runs with the default size and shows nothing new.
+        // If the system refuses the size, the experiment runs with the default size, and shows nothing new.
         let _ = socket.set_tcp_mss(bytes);
     }
     socket
@@ -132,7 +135,7 @@ async fn attempt(
     match socket.connect(&address.into()) {
         Ok(()) => {}
         Err(error) if is_in_progress(&error) => {}
-        // The error is the same if there is no source address, for example because IPv6 is disabled.
+        // The same error occurs if there is no source address, for example because IPv6 is disabled.
         Err(error) if is_port_missing(&error) && this_host::source_for(address.ip()).is_some() => {
             return Err(DialResult::NoLocalPort);
         }
@@ -150,11 +153,12 @@ async fn attempt(
     // Reading SO_ERROR clears it, so it is read only here.
     match stream.take_error() {
         Ok(None) => {
-            // Send small commands at once (no Nagle delay).
+            // Without this option, Nagle's algorithm would delay small commands.
             let _ = stream.set_nodelay(true);
             Ok(stream)
         }
-        // A RST in reply to a SYN is reported as "refused". Here the peer had accepted, and then closed or reset.
+        // An RST in reply to a SYN is reported as "refused". In this case, the peer has accepted the
+        // connection and then closed or reset it.
         Ok(Some(error)) if was_accepted(&error) => Ok(stream),
         Ok(Some(error)) | Err(error) => Err(failure(&SockRef::from(&stream), &error)),
     }
@@ -179,7 +183,7 @@ pub(crate) async fn observe_unix(path: &Path, deadline: Deadline) -> (Option<Str
     )
 }
 
-/// Fails: this system has no unix sockets.
+/// Fails, because this system has no unix sockets.
 #[cfg(not(unix))]
 pub(crate) async fn observe_unix(path: &Path, _deadline: Deadline) -> (Option<Stream>, Dial) {
     let result = DialResult::Other("this system has no unix sockets".into());
@@ -199,11 +203,11 @@ fn unix_result(error: &io::Error) -> DialResult {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused => {
             DialResult::Refused
         }
-        // A datagram socket accepts no connections.
+        // A datagram socket does not accept connections.
         _ if error.raw_os_error() == Some(libc::EPROTOTYPE) => DialResult::Refused,
         io::ErrorKind::PermissionDenied => DialResult::Prohibited(ErrorSource::ThisHost(errno_text(error))),
         _ if os::is_file_limit(error) => DialResult::TooManyFiles,
-        // The listener's queue is full: the server is stuck.
+        // The listener's queue is full, because the server is stuck.
         io::ErrorKind::WouldBlock => DialResult::Timeout { syns: None },
         _ => DialResult::Other(errno_text(error)),
     }
@@ -239,7 +243,7 @@ fn failure(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
     local_failure(error)
 }
 
-/// Interprets an error for which the kernel has queued no ICMP error. It comes from this host, or from a RST.
+/// Interprets an error without a queued ICMP error. Such an error comes from this host, or from an RST.
 fn local_failure(error: &io::Error) -> DialResult {
     use io::ErrorKind as Kind;
     match error.kind() {
@@ -261,7 +265,7 @@ fn is_missing_family(error: &io::Error) -> bool {
     return error.kind() == io::ErrorKind::Unsupported;
 }
 
-/// Whether the ICMP code is one that firewalls send: RFC 792, RFC 1812 5.2.7.1; RFC 4443 3.1.
+/// Whether firewalls send this ICMP code (RFC 792; RFC 1812, 5.2.7.1; RFC 4443, 3.1).
 fn is_prohibited(icmp: os::Icmp) -> bool {
     if icmp.v6 {
         // 1 administratively prohibited, 4 port unreachable, 5 source address policy, 6 reject route
@@ -273,7 +277,7 @@ fn is_prohibited(icmp: os::Icmp) -> bool {
     }
 }
 
-/// The system's error message without the error number.
+/// Returns the system's error message without the error number.
 pub(in crate::ping) fn errno_text(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! The TLS rung: performs one handshake, and records the server's certificate even if it is rejected.
+//! The TLS rung, which performs one handshake, and records the server's certificate even if it is rejected.
 
 mod certificate;
 mod verify;
@@ -28,7 +28,7 @@ pub(in crate::ping) use verify::clock;
 pub(crate) use verify::config;
 pub(in crate::ping) use wider_offer::observe as wider_offer;
 
-/// Does the handshake. Returns a stream only if the certificate is accepted, or with `--insecure`.
+/// Performs the handshake. Returns a stream only if the certificate is accepted, or with `--insecure`.
 pub(crate) async fn observe(
     stream: TcpStream,
     host: &str,
@@ -38,7 +38,7 @@ pub(crate) async fn observe(
     let expected = expected_name(host, trust);
     let seen = Arc::new(SeenTls::default());
     let started = Instant::now();
-    // On a timeout the handshake drops its stream, so keep a second handle for the packet counts.
+    // After a timeout, the handshake drops its stream, so a second handle is kept for the packet counts.
     let socket = SockRef::from(&stream).try_clone().ok();
     let (stream, result) = match recording_config(trust, &seen) {
         Ok(config) => handshake(stream, expected, config, deadline).await,
@@ -68,12 +68,13 @@ pub(crate) async fn observe(
     (stream, handshake)
 }
 
-/// The name that must be in the certificate.
+/// Returns the name that must be in the certificate.
 pub(crate) fn expected_name<'a>(host: &'a str, trust: &'a Trust) -> &'a str {
     trust.tls_name.as_deref().unwrap_or(host).trim_end_matches('.')
 }
 
-/// Does the handshake with any certificate, to find out whether the peer speaks TLS. Send no secrets over the stream.
+/// Performs a handshake that accepts any certificate, to find out whether the peer speaks TLS. Secrets must
+/// not be sent over the returned stream.
 pub(crate) async fn handshake_unverified(
     stream: TcpStream,
     host: &str,
@@ -85,7 +86,8 @@ pub(crate) async fn handshake_unverified(
     }
 }
 
-/// Completes the handshake like the function above, and returns the certificates that the server sent, its own first.
+/// Performs a handshake like [`handshake_unverified`], but returns the certificates that the server sent,
+/// starting with its own.
 pub(in crate::ping) async fn unverified_chain(
     stream: TcpStream,
     name: &str,
@@ -98,7 +100,8 @@ pub(in crate::ping) async fn unverified_chain(
     seen.get().chain
 }
 
-/// The alert in an I/O error. In TLS 1.3, a server's rejection of the client arrives with the first read.
+/// Returns the alert in an I/O error. In TLS 1.3, a server that rejects the client reports this only at the
+/// first read.
 pub(crate) fn alert_in(error: &io::Error) -> Option<AlertDescription> {
     match error.get_ref()?.downcast_ref::<Error>()? {
         Error::AlertReceived(alert) => Some(*alert),
@@ -136,7 +139,7 @@ fn result_of(error: &io::Error) -> TlsResult {
     };
     match fault {
         Error::InvalidCertificate(_) | Error::NoCertificatesPresented => TlsResult::CertificateRejected,
-        // An echo server returns our own ClientHello, which no TLS server would send.
+        // An echo server returns the ClientHello. A TLS server would never send one.
         Error::InvalidMessage(_)
         | Error::InappropriateMessage { .. }
         | Error::InappropriateHandshakeMessage { .. } => TlsResult::NotTls,

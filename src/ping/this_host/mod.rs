@@ -1,4 +1,5 @@
-//! This host's networks, container and EC2 instance: after a timeout, they determine the order of the fixes.
+//! Observes this host's networks, container and EC2 instance. After a timeout, they determine the order of
+//! the fixes.
 
 mod sockets;
 
@@ -20,35 +21,36 @@ pub(crate) use sockets::{LocalListener, LocalPorts};
 pub struct ThisHost {
     /// Whether the target is on this host, on its network, or elsewhere.
     pub nearness: Nearness,
-    /// The address from which this host would connect to the target.
+    /// The source address that this host would use to connect to the target.
     pub source: Option<IpAddr>,
     /// Whether this process runs in a container, where `localhost` is the container itself.
     pub in_container: bool,
-    /// This host's EC2 instance, if it is one.
+    /// The EC2 instance that this host is, if any.
     pub instance: Option<Instance>,
-    /// The use of the local ports for connections to the target, if none is free. Known only on Linux.
+    /// How the local ports are used for connections to the target, if no port is free. Known only on Linux.
     pub local_ports: Option<LocalPorts>,
-    /// The processes that listen on the port. Known only if the target is this host, and on Linux.
+    /// The processes that are listening on the port. Known only on Linux, and only if the target is this
+    /// host.
     pub listeners: Option<Vec<LocalListener>>,
 }
 
-/// Where an address is, relative to this host.
+/// Where an address is in relation to this host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Nearness {
-    /// It is this host.
+    /// The address belongs to this host.
     Loopback,
-    /// A private address in a network that this host belongs to or has a specific route to.
+    /// The address is private, and in a network that this host belongs to or has a specific route to.
     SameNetwork,
-    /// A private address that is reached only by the default route.
+    /// The address is private, and only the default route leads to it.
     ForeignPrivate,
-    /// A public address.
+    /// The address is public.
     Public,
-    /// Unknown, because the routing table of this system cannot be read.
+    /// It is unknown, because the routing table of this system cannot be read.
     #[default]
     Unknown,
 }
 
-/// Reads this host's networks and, on EC2, the instance metadata.
+/// Observes this host's networks and, on EC2, the instance metadata.
 pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> ThisHost {
     let Some((address, port)) = addresses.first().map(|first| (first.ip(), first.port())) else {
         return ThisHost {
@@ -77,7 +79,7 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Thi
     }
 }
 
-/// Reads who listens on the port of the address, if that is an address of this host.
+/// Returns the processes that are listening on the port, if the address belongs to this host.
 pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
     let nearness = nearness(address.ip(), source_for(address.ip()));
     (nearness == Nearness::Loopback).then(|| ThisHost {
@@ -88,7 +90,7 @@ pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
     })
 }
 
-/// The source address that the kernel would use for this destination. Sends nothing.
+/// Returns the source address that the kernel would use for this destination. This sends no packets.
 pub(crate) fn source_for(address: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -99,11 +101,11 @@ pub(crate) fn source_for(address: IpAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// The port is not used, but it must not be 0.
+/// No packet is sent to this port, but it must not be 0.
 const DISCARD_PORT: u16 = 9;
 
 fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
-    // Traffic to one of this host's own addresses has that address as its source.
+    // If the destination is one of this host's addresses, the source address is the same.
     if address.is_loopback() || address.is_unspecified() || source == Some(address) {
         return Nearness::Loopback;
     }
@@ -127,15 +129,16 @@ fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
     }
 }
 
-/// 100.64.0.0/10: carrier-grade NAT, also used inside some VPCs (RFC 6598).
+/// Whether the address is in 100.64.0.0/10, which is used for carrier-grade NAT and in some VPCs (RFC 6598).
 fn is_shared(address: Ipv4Addr) -> bool {
     matches!(address.octets(), [100, 64..128, ..])
 }
 
-/// Flag of a route that rejects packets (`RTF_REJECT` in `route.h`).
+/// The flag of a route that rejects packets (`RTF_REJECT` in `route.h`).
 const REJECT: u32 = 0x0200;
 
-/// The networks in the routing table (`proc_pid_net(5)`), without the default route and rejecting routes.
+/// Returns the networks in the routing table (`proc_pid_net(5)`), without the default route and routes that
+/// reject packets.
 fn networks_v4(table: &str) -> Vec<IpNet> {
     let network = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -148,7 +151,8 @@ fn networks_v4(table: &str) -> Vec<IpNet> {
     table.lines().skip(1).filter_map(network).collect()
 }
 
-/// The same for `/proc/net/ipv6_route`: the first fields are the destination and its prefix length, the ninth the flags.
+/// Does the same for `/proc/net/ipv6_route`. The first two fields are the destination and its prefix length,
+/// and the ninth field contains the flags.
 fn networks_v6(table: &str) -> Vec<IpNet> {
     let network = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -161,13 +165,14 @@ fn networks_v6(table: &str) -> Vec<IpNet> {
     table.lines().filter_map(network).collect()
 }
 
-/// Whether this host has sent ARP requests for the address without a reply. Then it cannot send a SYN.
+/// Whether this host has sent ARP requests for the address but got no reply. It then cannot send a SYN.
 pub(super) fn is_arp_unanswered(address: IpAddr) -> bool {
     let table = fs::read_to_string("/proc/net/arp").unwrap_or_default();
     lists_as_unanswered(&table, address)
 }
 
-/// The columns are address, hardware type, flags, hardware address, mask and device (`arp(7)`). Flags 0: no reply.
+/// Whether the ARP table lists the address without a reply (flags 0). The columns are address, hardware type,
+/// flags, hardware address, mask and device (`arp(7)`).
 fn lists_as_unanswered(table: &str, address: IpAddr) -> bool {
     table.lines().skip(1).any(|line| {
         let mut fields = line.split_whitespace();
@@ -176,7 +181,8 @@ fn lists_as_unanswered(table: &str, address: IpAddr) -> bool {
     })
 }
 
-/// The number of retransmissions so far that this host's kernel could not send: a local firewall or policy drops them.
+/// Returns how many retransmissions this host's kernel has been unable to send so far, because a local
+/// firewall or policy drops them.
 pub(super) fn blocked_retransmissions() -> Option<u64> {
     let table = fs::read_to_string("/proc/net/netstat").ok()?;
     let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));

@@ -1,4 +1,4 @@
-//! The TCP sockets of this host, as `/proc/net/tcp` and `/proc/net/tcp6` list them (`proc_pid_net(5)`).
+//! Reads this host's TCP sockets from `/proc/net/tcp` and `/proc/net/tcp6` (`proc_pid_net(5)`).
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -7,25 +7,27 @@ use std::path::{Path, PathBuf};
 
 use crate::sanitize;
 
-/// The ports that the kernel may choose for connections, and those in use for one destination.
+/// The range of ports that the kernel uses for connections, and how many are in use for one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalPorts {
     pub first: u16,
     pub last: u16,
-    /// Connections to the destination that are open.
+    /// The number of open connections to the destination.
     pub open: usize,
-    /// Connections to the destination that were closed, but keep their ports for another minute (TIME_WAIT).
+    /// The number of connections to the destination that are closed, but occupy their ports for another
+    /// minute (TIME_WAIT).
     pub time_wait: usize,
 }
 
-/// A process of this host that listens on the target's port.
+/// A process on this host that is listening on the target's port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalListener {
-    /// The address on which it accepts connections; unspecified for all addresses.
+    /// The address on which the process accepts connections. The unspecified address stands for all
+    /// addresses.
     pub address: IpAddr,
-    /// How many connections wait for the process to accept them.
+    /// How many connections are waiting until the process accepts them.
     pub waiting: u32,
-    /// The name of the process, if this process may read it.
+    /// The name of the process, if this program is allowed to read it.
     pub process: Option<String>,
 }
 
@@ -38,10 +40,10 @@ impl LocalListener {
             || (self.address.is_unspecified() && self.address.is_ipv4() == address.is_ipv4())
     }
 
-    /// What forwards connections to a server elsewhere, if the process is known to do that.
+    /// Returns the kind of forwarder, if the process is known to forward connections to a server elsewhere.
     pub(crate) fn forwarder(&self) -> Option<&'static str> {
         match self.process.as_deref()? {
-            // The server side of `ssh -R` listens too.
+            // The server side of `ssh -R` is also a listener.
             "ssh" | "autossh" | "sshd" => Some("an SSH tunnel"),
             "docker-proxy" | "rootlessport" | "slirp4netns" | "pasta" => Some("a container's published port"),
             "kubectl" => Some("kubectl port-forward"),
@@ -51,17 +53,17 @@ impl LocalListener {
     }
 }
 
-/// The tables of TCP sockets.
+/// The files with the tables of TCP sockets.
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/// The first and the last port that the kernel chooses for a connection.
+/// Returns the first and the last port that the kernel uses for connections.
 pub(crate) fn local_port_range() -> Option<(u16, u16)> {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut bounds = range.split_whitespace().map(str::parse);
     Some((bounds.next()?.ok()?, bounds.next()?.ok()?))
 }
 
-/// Counts the local ports that connections to the address use.
+/// Counts the local ports that are used by connections to this address.
 pub(in crate::ping) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
     let (first, last) = local_port_range()?;
     let table = fs::File::open(TABLES[usize::from(to.is_ipv6())]).ok()?;
@@ -82,10 +84,10 @@ pub(in crate::ping) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
     })
 }
 
-/// The processes that listen on the port.
+/// Returns the processes that are listening on the port.
 pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
-    // Rows of listening sockets come first. For each further row, the kernel searches its table of connections, which
-    // takes long if it is large, so this reads about one row at a time.
+    // Rows of listening sockets come first. For each further row, the kernel searches its table of
+    // connections. This takes long if the table is large, so this function reads about one row at a time.
     const ROW: usize = 150;
     let tables: Vec<_> = TABLES
         .iter()
@@ -117,7 +119,7 @@ struct Row {
     local: SocketAddr,
     remote: SocketAddr,
     state: u8,
-    /// The length of the receive queue; for a listener, the number of connections that wait.
+    /// The length of the receive queue. For a listener, this is the number of connections that are waiting.
     received: u32,
     inode: u64,
 }
@@ -126,7 +128,7 @@ const ESTABLISHED: u8 = 0x01;
 const TIME_WAIT: u8 = 0x06;
 const LISTEN: u8 = 0x0A;
 
-/// The rows after the header.
+/// Returns the rows after the header.
 fn rows(table: impl BufRead) -> impl Iterator<Item = Row> {
     let lines = table.lines().skip(1).map_while(io::Result::ok);
     lines.filter_map(|line| Row::parse(&line))
@@ -146,7 +148,8 @@ impl Row {
     }
 }
 
-/// Parses an address and a port. The address is in network byte order, printed as native 32-bit numbers.
+/// Parses an address and a port. The address is in network byte order, printed as 32-bit numbers in the
+/// host's byte order.
 fn hex_address(text: &str) -> Option<SocketAddr> {
     let (text, port) = text.split_once(':')?;
     let words = (0..text.len() / 8).map(|at| u32::from_str_radix(text.get(at * 8..at * 8 + 8)?, 16).ok());
@@ -162,7 +165,8 @@ fn hex_address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
 }
 
-/// The name of a process that has the socket open. Only root may read this for the processes of other users.
+/// Returns the name of a process that has opened the socket. For processes of other users, only root may read
+/// it.
 fn owner_of_socket(inode: u64) -> Option<String> {
     let wanted = PathBuf::from(format!("socket:[{inode}]"));
     let is_it = |file: fs::DirEntry| fs::read_link(file.path()).is_ok_and(|target| target == wanted);

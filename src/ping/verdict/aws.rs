@@ -1,4 +1,4 @@
-//! What AWS's own documents add to a verdict. The cause, its certainty and the exit status stay the same.
+//! Adds what the AWS documents show to a verdict. The cause, its certainty and the exit status do not change.
 
 use super::{Finding, Verdict};
 use crate::aws::{self, Assessment, AwsAnswer, AwsFix, Check, Code, Outcome};
@@ -7,10 +7,11 @@ use crate::ping::observation::Observations;
 use crate::redis_url::{Target, provider};
 use crate::sanitize;
 
-/// The kinds of fix about AWS objects. The documents prove them, or show that they are not needed.
+/// The kinds of fix that concern AWS objects. The documents prove that a fix is right, or show that it is not
+/// needed.
 const KINDS: [&str; 4] = ["security-group", "network-acl", "route", "outside-vpc"];
 
-/// Adds the proof to the verdict.
+/// Adds the results from the documents to the verdict.
 pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
     let assessment = &answer.assessment;
     let is_timeout = verdict
@@ -43,7 +44,8 @@ pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
     }
 }
 
-/// The region in the host name, if it is not this instance's. No request is needed to know that.
+/// Returns the region in the host name, if it differs from the region of this instance. This needs no request
+/// to AWS.
 pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<String> {
     let named = provider::endpoint_hint(target.host()?)?.region?;
     let own = &seen.this_host.as_ref()?.instance.as_ref()?.region;
@@ -54,7 +56,7 @@ pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<Strin
     })
 }
 
-/// The verdict on documents without a connection.
+/// Returns the verdict on AWS documents if there was no connection attempt.
 pub(crate) fn of_documents(answer: &AwsAnswer) -> Verdict {
     let assessment = &answer.assessment;
     let mut verdict = Verdict::default();
@@ -67,7 +69,7 @@ pub(crate) fn of_documents(answer: &AwsAnswer) -> Verdict {
     verdict
 }
 
-/// Adds the checks and the proven fixes to a connection that gets no reply.
+/// Adds the checks and the proven fixes to the finding about a connection that gets no reply.
 fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     let assessment = &answer.assessment;
     if matches!(assessment.outcome, Outcome::Denied | Outcome::Partly) {
@@ -109,7 +111,7 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     }
 }
 
-/// What remains possible if all rules allow the connection.
+/// Returns the fixes that may still help if all rules allow the connection.
 fn remaining() -> [Fix; 2] {
     [
         plain(
@@ -142,7 +144,8 @@ fn of_aws(fix: &AwsFix) -> Fix {
     }
 }
 
-/// One line for a check that does not allow the connection, and one for each rule that looks right but does not apply.
+/// Returns one line for a check that does not allow the connection, and one line for each rule that looks
+/// right but does not apply.
 fn facts_of(check: &Check) -> Vec<String> {
     let term = check
         .aws_code
@@ -164,12 +167,12 @@ fn problems(answer: &AwsAnswer) -> Vec<String> {
     answer.problems.iter().map(|problem| safe(problem)).collect()
 }
 
-/// Texts quote documents, which others have written.
+/// Makes text safe to print. It may quote documents, which come from outside.
 fn safe(text: &str) -> String {
     sanitize::line(text).into_owned()
 }
 
-/// What ElastiCache's description of the cache adds to other causes.
+/// Returns what ElastiCache's description of the cache adds to other causes.
 fn facts_about(cause: Cause, assessment: &Assessment) -> Vec<String> {
     let of_check = |code: Code| {
         let check = assessment

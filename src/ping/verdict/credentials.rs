@@ -1,4 +1,4 @@
-//! What the password itself shows about a login that was refused. No part of it is repeated.
+//! Examines the password itself after a login was refused. No part of the password is shown.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use crate::clock::utc_minute;
 use crate::redis_url::{Target, invisible};
 use crate::sanitize;
 
-/// Where the password comes from, and what is at its end.
+/// Describes where the password comes from, and anything suspicious about it.
 pub(super) fn facts(target: &Target) -> Vec<String> {
     let Some(password) = &target.password else {
         return Vec::new();
@@ -29,7 +29,7 @@ pub(super) fn facts(target: &Target) -> Vec<String> {
         .collect()
 }
 
-/// Whether the password is an IAM token, in which percent escapes are normal.
+/// Whether the password is an IAM token, which normally contains percent-encoding.
 pub(in crate::ping) fn is_iam_token(password: &str) -> bool {
     IamToken::read(password).is_some()
 }
@@ -41,14 +41,14 @@ struct IamToken {
     cache: String,
     user: Option<String>,
     region: Option<String>,
-    /// `20250101T000000Z`
+    /// The time at which the token was created, such as `20250101T000000Z`.
     date: Option<String>,
     lifetime: Option<u64>,
 }
 
 impl IamToken {
     fn read(password: &str) -> Option<Self> {
-        // The token itself, or one that is still encoded for a URL.
+        // This is the token itself, or one that is still percent-encoded.
         let decoded = percent_encoding::percent_decode_str(password).decode_utf8_lossy();
         let text = if password.contains("?Action=connect") {
             password
@@ -71,7 +71,8 @@ impl IamToken {
                 "User" => token.user = Some(value.into_owned()),
                 "X-Amz-Date" => token.date = Some(value.into_owned()),
                 "X-Amz-Expires" => token.lifetime = value.parse().ok(),
-                // KEY/DATE/REGION/SERVICE/aws4_request; the token's own region matters, the key is not shown.
+                // The value has the form KEY/DATE/REGION/SERVICE/aws4_request. Only the region is used. The
+                // key is never shown.
                 "X-Amz-Credential" => {
                     let decoded = percent_encoding::percent_decode_str(&value).decode_utf8_lossy();
                     token.region = decoded.split('/').nth(2).map(str::to_owned);
@@ -129,12 +130,12 @@ impl IamToken {
     }
 }
 
-/// AWS accepts tokens with a lifetime of up to 15 minutes.
+/// The longest lifetime of a token in seconds that AWS accepts (15 minutes).
 const USUAL_LIFETIME: u64 = 900;
-/// A clock that is ahead by less is usual.
+/// The number of seconds by which clocks often differ.
 const CLOCK_TOLERANCE: u64 = 60;
 
-/// Parses `20250101T000000Z`, as seconds since 1970.
+/// Parses a time such as `20250101T000000Z`. Returns it in seconds since 1970.
 fn seconds_since_1970(date: &str) -> Option<u64> {
     if date.len() != 16 || !date.is_ascii() || date.as_bytes()[8] != b'T' {
         return None;

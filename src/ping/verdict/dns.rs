@@ -10,7 +10,7 @@ use crate::ping::rungs::dns::SLOW_LOOKUP;
 use crate::redis_url::Target;
 use crate::sanitize;
 
-/// A recursive resolver may take this long if it has to query others and one packet is lost.
+/// How long a recursive resolver may take if it has to query other servers and one packet is lost.
 const SLOW_RESOLVER: Duration = Duration::from_millis(1900);
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
@@ -38,7 +38,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         )
     });
     let finding = if is_known && is_unknown {
-        // Applications use the first answer.
+        // Applications use the first answer that arrives.
         Finding::likely(Cause::DnsNotFound).summary(format!(
             "this system's name servers disagree about {host}: some report that the name does not exist"
         ))
@@ -82,7 +82,8 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// The error, if this host itself blocked all queries: by a firewall rule, seccomp, or a missing capability.
+/// Returns the error message if this host itself blocked all queries, because of a firewall rule, seccomp, or
+/// a missing capability.
 fn blocked_here(lookup: &Lookup) -> Option<&str> {
     let mut errors = lookup.servers.iter().map(|server| match &server.answer {
         NameAnswer::Blocked(error) => Some(error.as_str()),
@@ -92,7 +93,7 @@ fn blocked_here(lookup: &Lookup) -> Option<&str> {
     errors.all(|error| error.is_some()).then_some(first)
 }
 
-/// Judges a URL with an IP address of the family that `-4` or `-6` excludes.
+/// Judges a URL with an IP address of the address family that `-4` or `-6` excludes.
 fn judge_address(host: &str, seen: &Observations) -> Option<Finding> {
     let address: IpAddr = host.parse().ok().filter(|_| seen.tcp.dials.is_empty())?;
     Some(
@@ -142,7 +143,7 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
     facts
 }
 
-/// Reports the answer of each name server.
+/// Describes the answer of each name server.
 pub(super) fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = String> {
     servers.iter().map(|server| {
         let answer = match &server.answer {
@@ -162,7 +163,7 @@ pub(super) fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = S
     })
 }
 
-/// Warns about a slow lookup, and names the name servers that cause it.
+/// Returns a warning if the lookup was slow, with the name servers that caused this.
 pub(super) fn slow(target: &Target, seen: &Observations) -> Option<(Cause, String)> {
     let lookup = seen.dns.as_ref()?;
     let host = target.host()?;
@@ -200,7 +201,7 @@ fn why_slow(server: &NameServer) -> Option<String> {
     }
 }
 
-/// Warns that a search domain completed the name.
+/// Returns a warning if a search domain completed the name.
 pub(super) fn completed(target: &Target, seen: &Observations) -> Option<(Cause, String)> {
     let lookup = seen.dns.as_ref()?;
     let completed = lookup.completed.as_ref()?;

@@ -1,4 +1,4 @@
-//! The types of a verdict, and how packets are described in it.
+//! The types of a verdict, and a description of the packets that were sent.
 
 pub(in crate::ping) use crate::clock::{age, seconds};
 use crate::exit::Exit;
@@ -6,12 +6,12 @@ use crate::os::PacketCounts;
 use crate::ping::causes::{Cause, Fix, FixContext};
 use crate::sanitize;
 
-/// The result of a run: one cause, or none if Redis answers.
+/// The result of a run: one cause, or none if Redis works.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
-    /// What is wrong; `None` if Redis answers.
+    /// What is wrong, or `None` if Redis works.
     pub finding: Option<Finding>,
-    /// Problems that do not prevent the use of Redis; they may also appear beside a cause.
+    /// Problems that do not prevent the use of Redis. They may be present in addition to a cause.
     pub warnings: Vec<Warning>,
 }
 
@@ -20,13 +20,13 @@ pub struct Verdict {
 pub struct Finding {
     /// The cause.
     pub cause: Cause,
-    /// Whether another cause is possible.
+    /// Whether another cause is also possible.
     pub certainty: Certainty,
     /// What is wrong, in one sentence.
     pub summary: String,
-    /// What was observed, one fact per line.
+    /// The facts that were observed, one per line.
     pub evidence: Vec<String>,
-    /// What to do, the most promising first.
+    /// What the user can do, in the order of how likely it is to help.
     pub fixes: Vec<Fix>,
     /// The error reply that shows the cause.
     pub reply: Option<String>,
@@ -35,20 +35,20 @@ pub struct Finding {
 /// How certain a cause is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// Nothing else explains the observations.
+    /// Only this cause explains the observations.
     Proved,
-    /// The best explanation of the observations.
+    /// This cause is the best explanation of the observations.
     Likely,
 }
 
 /// A problem that does not prevent the use of Redis.
 #[derive(Clone, Debug)]
 pub struct Warning {
-    /// Which problem.
+    /// The problem, which has a code like a cause.
     pub cause: Cause,
     /// What was observed, in one sentence.
     pub summary: String,
-    /// What to do, the most promising first.
+    /// What the user can do, in the order of how likely it is to help.
     pub fixes: Vec<Fix>,
 }
 
@@ -63,7 +63,7 @@ impl From<Finding> for Warning {
 }
 
 impl Verdict {
-    /// The exit status of a `ping` with this verdict.
+    /// Returns the exit status of `ping` for this verdict.
     #[must_use]
     pub fn exit(&self) -> Exit {
         self.finding
@@ -72,7 +72,7 @@ impl Verdict {
     }
 }
 
-/// A finding starts with a cause. Its fixes are added last, because they depend on all observations.
+/// A finding is created from a cause. The fixes are added last, because they depend on all observations.
 impl Finding {
     fn new(cause: Cause, certainty: Certainty) -> Self {
         Self {
@@ -106,7 +106,7 @@ impl Finding {
         self
     }
 
-    /// Adds the error reply that shows the cause to the evidence. The fixes depend on it too.
+    /// Adds the error reply that shows the cause to the evidence. The fixes also depend on it.
     pub(super) fn replied(mut self, command: &str, reply: &str) -> Self {
         self.reply = Some(reply.to_owned());
         self.fact(replied(command, reply))
@@ -124,19 +124,19 @@ impl Finding {
         Self { fixes, ..self }
     }
 
-    /// Adds facts to the evidence.
+    /// Adds several facts to the evidence.
     pub(super) fn facts(mut self, facts: impl IntoIterator<Item = String>) -> Self {
         self.evidence.extend(facts);
         self
     }
 }
 
-/// Reports the reply to a command.
+/// Describes the reply to a command.
 pub(super) fn replied(command: &str, reply: &str) -> String {
     format!("reply to {command}: {}", sanitize::excerpt(reply.as_bytes(), 160))
 }
 
-/// Describes what the kernel knows about the packets of a connection without a reply.
+/// Describes what the kernel reports about the packets of a connection that got no reply.
 pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
     match packets {
         PacketCounts {

@@ -1,4 +1,4 @@
-//! The verdict on connections that were idle.
+//! The verdict on connections that were left idle.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ fn is_proved(test: &IdleTest, lost: &IdleTrial, seen: &Observations) -> bool {
     has_limit && lost.end == IdleEnd::Closed || is_equally_long || keeps_alive
 }
 
-/// What TCP keepalive changed.
+/// Describes the difference that TCP keepalive made.
 fn keepalive(test: &IdleTest) -> Option<String> {
     let period = test.trials.iter().find_map(|trial| trial.keepalive)?;
     let every = format!("TCP keepalive every {}", seconds(period));
@@ -101,7 +101,7 @@ fn keepalive(test: &IdleTest) -> Option<String> {
     )
 }
 
-/// Describes what drops idle connections, and after how long.
+/// Describes what drops idle connections, and after what time.
 fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
     let what = match (lost.end, seen.server.idle_limit()) {
         (IdleEnd::Closed, Some(setting)) if is_server(lost.idle, setting) => {
@@ -119,7 +119,8 @@ fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
     format!("{what} idle connections after {limit}")
 }
 
-/// Redis looks for idle clients about once a second, and counts whole seconds.
+/// Whether the server's own limit explains this idle time. Redis checks for idle clients about once a second,
+/// and counts whole seconds.
 fn is_server(idle: Duration, limit: Duration) -> bool {
     let early = limit.saturating_sub(Duration::from_millis(500));
     !limit.is_zero() && (early..=limit + Duration::from_millis(2500)).contains(&idle)

@@ -1,4 +1,4 @@
-//! The judge: a pure function from observations to one cause, with evidence, fixes and warnings.
+//! Determines the verdict: a pure function from observations to one cause, with evidence, fixes and warnings.
 
 pub(crate) mod aws;
 mod credentials;
@@ -30,7 +30,7 @@ pub(crate) use finding::{Certainty, Finding};
 pub(in crate::ping) use tcp::{is_from_here, listener_of_the_connection};
 pub(crate) use warnings::{SlowPart, is_uneven, median};
 
-/// Returns the one cause that explains the observations, or none if Redis answers, and the warnings.
+/// Returns the cause that explains the observations, or none if Redis works, and the warnings.
 #[must_use]
 pub fn judge(target: &Target, seen: &Observations) -> Verdict {
     let target = seen.target(target);
@@ -84,22 +84,24 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
     verdict
 }
 
-/// Whether a warning only repeats a part of what the cause says.
+/// Whether a warning only repeats a part of what the cause already says.
 fn repeats(warning: Cause, cause: Cause) -> bool {
     warning == cause
         || matches!(
             (warning, cause),
             (Cause::ServerEviction, Cause::ServerOutOfMemory)
-                // Data that got no reply in plain text was sent again, or the finding is the loss itself.
+                // Either data that got no reply in plain text was retransmitted, or the finding is about the
+                // packet loss itself.
                 | (Cause::PathLoss, Cause::TlsRequired | Cause::ServerSilent | Cause::PathMtu | Cause::TlsStalled)
-                // The finding includes the server's limit.
+                // The finding already contains the server's limit.
                 | (Cause::ServerTimeout, Cause::PathIdle)
                 | (Cause::RoleReplica, Cause::RoleMasterDown)
                 | (Cause::ClusterPartial, Cause::ClusterDown)
         )
 }
 
-/// Adds the problem of a certificate that `--insecure` accepted: as the finding or, if a later check failed, beside it.
+/// Adds the problem of a certificate that `--insecure` accepted. It becomes the finding or, if a later check
+/// failed, a warning.
 fn with_accepted_certificate(
     finding: Option<Finding>,
     seen: &Observations,
@@ -126,8 +128,8 @@ fn with_accepted_certificate(
     (Some(accepted.fact(fact).fact(answer)), None)
 }
 
-/// Like [`judge`], for modes that ask only whether Redis answers: there, the problem of a certificate that `--insecure`
-/// accepted is a warning.
+/// Like [`judge`], but the problem of a certificate that `--insecure` accepted is only a warning. It is used
+/// by the modes that only ask whether Redis responds.
 #[must_use]
 pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {
     let mut verdict = judge(target, seen);
@@ -140,7 +142,7 @@ pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {
     verdict
 }
 
-/// Returns the verdict on a cluster that cannot be joined although the node in the URL answers.
+/// Returns the verdict if the node in the URL works, but its cluster cannot be joined.
 #[must_use]
 pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, why: &str) -> Verdict {
     let cause = Cause::ClusterUnreachableNodes;

@@ -30,16 +30,16 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     if let Some(finding) = login_error_after_ok("PING", response, target, seen) {
         return Some(finding);
     }
-    // What a user may do on a Sentinel does not matter, because the data is elsewhere.
+    // On a Sentinel, the user's permissions do not matter, because the data is on another server.
     if (response.is_forbidden() || response.is_unknown_command()) && seen.server.is_sentinel() {
         return None;
     }
-    // If PING is renamed or forbidden, the read shows why the server serves nothing.
+    // If PING is renamed or forbidden, the read request shows why the server cannot be used.
     if let Some(read) = &seen.requests.read
         && read.error().is_some()
         && !(read.is_unknown_command() && response.is_unknown_command())
     {
-        // Redis refuses SELECT first.
+        // Redis would already have rejected SELECT.
         let select = seen.requests.select.as_ref();
         if let Some(finding) = select.and_then(|select| judge_select(target, select, seen)) {
             let error = read.without(target.password.as_ref()).error();
@@ -51,11 +51,11 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
                 .unwrap_or_else(|| unusable(&read.without(target.password.as_ref()), "HGETALL", seen)),
         );
     }
-    // PING is not allowed or renamed, and the requests after it got no reply: the connection is at fault.
+    // PING is forbidden or renamed, but the requests after it got no reply, so the connection is at fault.
     if seen.requests.read.is_none() && seen.requests.stopped_at.is_some() {
         return None;
     }
-    // The reply to PING may be a late reply to AUTH, which may repeat the password.
+    // The reply to PING may be a late reply to AUTH, which may contain the password.
     Some(unusable(
         &response.without(target.password.as_ref()),
         "PING",
@@ -63,7 +63,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     ))
 }
 
-/// Judges an error about the login in reply to another command, although AUTH got OK.
+/// Judges an error about the login in the reply to another command, although the reply to AUTH was OK.
 fn login_error_after_ok(
     command: &str,
     response: &Response,
@@ -72,7 +72,7 @@ fn login_error_after_ok(
 ) -> Option<Finding> {
     let is_logged_in = seen.is_logged_in();
     let cause = ErrorReply::of(&response.error().filter(|_| is_logged_in)?)?.cause;
-    // The reply may repeat the password.
+    // The reply may contain the password.
     let error = response.without(target.password.as_ref()).error()?;
     match cause {
         Cause::AuthRequired => Some(no_login_behind_proxy(command, &error, seen)),
@@ -86,9 +86,10 @@ fn login_error_after_ok(
     }
 }
 
-/// Judges a proxy that accepts the password, but has none for Redis.
+/// Judges a proxy that accepts the password but does not log in to Redis.
 ///
-/// Only the expected reply to PING proves that the OK is the reply to AUTH, and not a late one to another request.
+/// Only the expected reply to PING proves that the OK is the reply to AUTH, rather than a late reply to
+/// another request.
 pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observations) -> Finding {
     Finding::proved_if(seen.has_pong() || command == "PING", Cause::ProxyNoBackend)
         .summary(BEHIND_PROXY)
@@ -96,7 +97,7 @@ pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observati
         .fact(replied(command, error))
 }
 
-/// Judges a run that ended before PING without a cause.
+/// Judges a run that ended before PING without any cause.
 pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
     seen.ping
         .response
@@ -104,7 +105,7 @@ pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
         .then(|| Finding::likely(Cause::ServerSilent).fact("the run ended before PING"))
 }
 
-/// Judges a server that answered a ClientHello on the second connection, but nothing in plain text.
+/// Judges a server that replied to a ClientHello on the second connection, but never to plain text.
 fn tls_required(seen: &Observations) -> Option<Finding> {
     let Some(Experiment::ClientHello { result, inside }) = &seen.experiments.other_protocol else {
         return None;
@@ -136,7 +137,8 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
 /// Judges a response to AUTH other than OK.
 fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Finding {
     let masked = response.without(target.password.as_ref());
-    // Determine the cause from the original text. If the password is a word in it, masking would change the text.
+    // The cause is determined from the original text, because masking would change the text if the password
+    // is a word in it.
     let (Some(error), Some(shown)) = (response.error(), masked.error()) else {
         return unusable(&masked, "AUTH", seen);
     };
@@ -152,7 +154,7 @@ fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Fin
                 .replied("AUTH", &shown)
                 .fact("servers before Redis 6 have no user names: remove the user name, as in redis://:PASSWORD@HOST");
         }
-        // Services that imitate Redis have their own words for it.
+        // Services that imitate Redis have their own error messages.
         None if Refusal::of(&error) == Refusal::Other
             && ["auth", "password", "credential", "login"]
                 .iter()
@@ -176,7 +178,7 @@ fn wrong_password(target: &Target, error: &str) -> Finding {
         .fact("a wrong user, a wrong password and a disabled user all get this reply")
 }
 
-/// Whether an error reply to SELECT does not concern the database or the command.
+/// Whether an error reply to SELECT is about neither the database nor the command.
 fn is_about_something_else(error: &str) -> bool {
     let lower = error.to_lowercase();
     !["db", "database", "select", "command", "index"]
@@ -184,7 +186,7 @@ fn is_about_something_else(error: &str) -> bool {
         .any(|word| lower.contains(word))
 }
 
-/// Judges a response to SELECT. Sentinel does not support it; [`super::role`] reports the Sentinel.
+/// Judges a response to SELECT. Sentinel does not support this command; [`super::role`] reports the Sentinel.
 fn judge_select(target: &Target, response: &Response, seen: &Observations) -> Option<Finding> {
     if response.is_granted() || seen.server.is_sentinel() {
         return None;

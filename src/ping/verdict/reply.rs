@@ -17,10 +17,10 @@ use crate::sanitize;
 
 const ALL_SLOTS: u64 = SLOTS as u64;
 
-/// The maximum number of bytes of an unknown protocol to quote.
+/// The maximum number of bytes of an unknown protocol that are quoted.
 const QUOTED: usize = 60;
 
-/// A wait proves little unless it is longer than this many round trips.
+/// A wait proves something only if it is longer than this number of round trips.
 const FEW_ROUND_TRIPS: u32 = 3;
 
 /// Judges an unexpected response.
@@ -61,13 +61,13 @@ pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Fi
     }
 }
 
-/// What INFO says about the cause.
+/// Returns the facts in INFO that are related to the cause.
 pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     let shown = |name: &str| Some(sanitize::excerpt(server.field(name)?.as_bytes(), QUOTED));
     let percent = |part: u64, whole: u64| (whole > 0).then(|| part.saturating_mul(100) / whole);
     let fact = match cause {
         Cause::ServerLoading => shown("loading_loaded_perc").map(|percent| {
-            // At the beginning, the estimate is wrong by orders of magnitude.
+            // At the beginning of loading, the estimate is wrong by orders of magnitude.
             let is_early = percent.parse().is_ok_and(|percent: f64| percent < 5.0);
             let left = server.number("loading_eta_seconds").filter(|_| !is_early);
             let left = left.map_or_else(String::new, |left| format!(", and estimates {left} s for the rest"));
@@ -110,7 +110,7 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     fact.into_iter().collect()
 }
 
-/// Judges a command that the user may not run.
+/// Judges a command that the user is not allowed to run.
 pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> Finding {
     let missing = Missing::of(seen);
     let finding = Finding::proved(Cause::AuthNoPermission).replied(command, error);
@@ -167,7 +167,7 @@ fn another_server(received: &[u8]) -> Finding {
     }
 }
 
-/// Recognises a server by the first bytes it sends.
+/// Returns the protocol that the first bytes from the server belong to.
 fn protocol(received: &[u8]) -> Option<&'static str> {
     let starts = |prefix: &[u8]| received.starts_with(prefix);
     let text = String::from_utf8_lossy(&received[..received.len().min(512)]).to_lowercase();
@@ -200,7 +200,7 @@ fn quote(received: &[u8]) -> String {
 
 fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
     let second = seen.experiments.last_repeated();
-    // The RST on the first connection discarded what the server sent; the second connection shows it.
+    // The RST on the first connection discarded what the server had sent. The second connection shows it.
     if let Some(Exchange { command, response }) = second {
         let when = format!("{command} on a second connection");
         match response {
@@ -259,11 +259,11 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
         }))
 }
 
-/// The scope of a fault that a second connection does not have.
+/// Says that the fault affects only the first connection, because a second one works.
 pub(super) const ONLY_THIS_CONNECTION: &str =
     "a second one works: one of several servers may be faulty, or the fault was brief";
 
-/// Reports how a second connection ended.
+/// Describes how a second connection ended.
 pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {
     let repeat = seen.experiments.repeat.as_ref()?;
     Some(match repeat.exchanges.last() {
@@ -287,7 +287,7 @@ pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {
     })
 }
 
-/// Says what came back for a request.
+/// Describes the response to a request.
 pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
     match response {
         Response::Timeout(_) => format!("{command} got no reply"),
@@ -302,7 +302,7 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
     }
 }
 
-/// Judges the error reply that ended a second connection.
+/// Judges an error reply that ended a second connection.
 fn error_on_second_connection(command: &str, error: &str, seen: &Observations) -> Finding {
     let when = format!("{command} on a second connection");
     let login = seen
@@ -319,12 +319,13 @@ fn error_on_second_connection(command: &str, error: &str, seen: &Observations) -
     error_reply(error, &when, seen)
 }
 
-/// What is wrong if a server accepts a login, and then asks for one.
+/// Says what is wrong if a server accepts a login and then requires one.
 pub(super) const BEHIND_PROXY: &str =
     "a proxy accepts the password, but the Redis server behind it requires a login";
 
 fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
-    // Another server behind the same address may reply, or this one after a moment, with an error.
+    // Another server behind the same address may have replied with an error, or this one may have replied
+    // later.
     let second = seen.experiments.last_repeated();
     if let Some(second) = second
         && let Some(error) = second.response.error().filter(|error| !is_unavailable(error))
@@ -372,19 +373,19 @@ fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
         .facts(seen.packets.map(describe_packets))
 }
 
-/// Why no reply came on an open connection.
+/// Why no reply arrived on an open connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoReply {
-    /// The round trip may take as long as the timeout.
+    /// The timeout is too short: a round trip may take as long.
     ShortTimeout,
-    /// The request does not arrive.
+    /// The request does not reach the server.
     LostPackets,
-    /// The server does not reply.
+    /// The request reaches the server, but the server does not reply.
     SilentServer,
 }
 
 impl NoReply {
-    /// `connecting` is how long the TCP handshake took: one round trip.
+    /// Determines the reason. `connecting` is how long the TCP handshake took, which is one round trip.
     pub(super) fn of(waited: Duration, connecting: Duration, packets: Option<PacketCounts>) -> Self {
         if waited < connecting.saturating_mul(FEW_ROUND_TRIPS) {
             Self::ShortTimeout
@@ -395,7 +396,7 @@ impl NoReply {
         }
     }
 
-    /// What is wrong, unless it is the server.
+    /// Returns what is wrong, or `None` if the server is at fault.
     pub(super) fn summary(self) -> Option<&'static str> {
         match self {
             Self::ShortTimeout => Some("no reply before the timeout"),
@@ -405,7 +406,7 @@ impl NoReply {
     }
 }
 
-/// Reports a long round trip.
+/// Describes a long round trip.
 pub(super) fn far_away(connecting: Duration) -> String {
     format!(
         "connecting alone took {}, so the server may just be far away: try a longer --timeout",

@@ -14,7 +14,8 @@ use crate::ping::observation::{Observations, WriteTest};
 use crate::ping::response::{ABORTED, Response};
 use crate::sanitize;
 
-/// If round trips are slower than this, the timeout may be too short for the write test.
+/// If the round trips are slower than this, the write test may have failed only because the timeout was too
+/// short.
 const SLOW_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
@@ -32,7 +33,8 @@ fn untested(seen: &Observations) -> Option<Finding> {
         .then(|| fell_silent(last, seen).fact("no write was tried, because there was no connection for it"))
 }
 
-/// Redis answers ROLE with a list or an error. Anything else comes from a server that imitates only PING.
+/// Redis replies to ROLE with a list or an error. Any other reply comes from a server that imitates only
+/// PING.
 fn not_a_role(seen: &Observations) -> Option<Finding> {
     match seen.server.role.as_ref()? {
         Value::Array(_) | Value::ServerError(_) | Value::Nil => None,
@@ -64,7 +66,8 @@ fn cluster(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Judges the first refused command. The error of EXEC only says that a command was refused.
+/// Judges the first command that was rejected. The error reply to EXEC only says that some command was
+/// rejected.
 fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
     let errors: Vec<(&str, String)> = test
         .queued
@@ -90,7 +93,8 @@ fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
 fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Finding> {
     let error = error.strip_prefix(ABORTED).unwrap_or(error);
     let finding = if error.starts_with("MOVED") || error.starts_with("ASK") {
-        // A primary redirects because the slot is on another node; clients of the cluster protocol follow.
+        // A primary redirects a request if another node serves the slot. Cluster clients follow the
+        // redirection.
         if !seen.server.is_replica() {
             return None;
         }
@@ -102,7 +106,7 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
     Some(finding.replied(command, error))
 }
 
-/// Judges a write test without a reply, after PING had one.
+/// Judges a write test that got no reply, although PING did.
 fn no_reply(seen: &Observations) -> Finding {
     let round_trip = median(&seen.ping.round_trips);
     Finding::likely(Cause::ServerSilent)

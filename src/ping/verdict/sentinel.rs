@@ -1,4 +1,4 @@
-//! The verdict on Sentinels: those that the URL names, and one that a plain URL leads to.
+//! The verdict on Sentinels: those in the URL, and one that is reached by a plain URL.
 
 use super::finding::Finding;
 use super::reply::unusable;
@@ -7,12 +7,12 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, Observations, SentinelAnswer};
 use crate::sanitize;
 
-/// A name or an address from a Sentinel or the URL, shortened.
+/// Returns a name or an address from a Sentinel or the URL, shortened.
 fn shown(text: &str) -> String {
     sanitize::excerpt(text.as_bytes(), 60)
 }
 
-/// Judges the reply of a Sentinel to the question for the primary, if it did not name one.
+/// Judges the reply of a Sentinel that did not report the primary.
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     let followed = seen.followed.as_ref()?;
     let (sentinel, name) = (&followed.sentinel, shown(&followed.name));
@@ -47,7 +47,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     }
 }
 
-/// How the address that was checked was found.
+/// Describes where the address that was checked comes from.
 pub(super) fn facts(seen: &Observations) -> Option<String> {
     let followed = seen.followed.as_ref()?;
     let (sentinel, name) = (&followed.sentinel, shown(&followed.name));
@@ -62,7 +62,7 @@ pub(super) fn facts(seen: &Observations) -> Option<String> {
     }
 }
 
-/// Judges a Sentinel to which a plain URL leads.
+/// Judges a Sentinel that is reached by a URL with the scheme of a Redis server.
 pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
     if !seen.server.is_sentinel() {
         return None;

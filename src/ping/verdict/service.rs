@@ -1,5 +1,5 @@
-//! The verdict on a server that answers PING: whether it also answers other requests, in order, and with large
-//! packets.
+//! The verdict on a server that replies to PING. It must also reply to other requests, in the right order,
+//! and to large packets.
 
 use super::finding::{Finding, describe_packets, replied};
 use super::ping::no_login_behind_proxy;
@@ -13,7 +13,7 @@ use crate::redis_url::Target;
 use crate::sanitize;
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
-    // A Sentinel has no data to read; its own verdict follows.
+    // A Sentinel has no data to read. It gets its own verdict later.
     if seen.server.is_sentinel() {
         return None;
     }
@@ -49,7 +49,7 @@ pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Findi
 
 /// Judges replies that belong to other requests.
 pub(super) fn out_of_step(target: &Target, seen: &Observations) -> Option<Finding> {
-    // A POP3 server sends a greeting, and then an error in reply to each line.
+    // A POP3 server sends a greeting, and then replies to each line with an error.
     let first = seen.auth.response.as_ref().or(seen.ping.response.as_ref());
     let surplus = seen.ping.surplus_reply.as_ref();
     if first.is_some_and(Response::is_greeting) && !surplus.is_some_and(Response::is_pong) {
@@ -76,7 +76,7 @@ pub(super) fn out_of_step(target: &Target, seen: &Observations) -> Option<Findin
     )
 }
 
-/// Reports an error reply that names a command sent earlier on the same connection.
+/// Describes an error reply that contains a command which was sent earlier on the same connection.
 fn reply_about_earlier_command(target: &Target, seen: &Observations) -> Option<String> {
     let first = [
         ("AUTH", &seen.auth.response),
@@ -114,7 +114,7 @@ fn reply_about_earlier_command(target: &Target, seen: &Observations) -> Option<S
         })
 }
 
-/// The reply may be a late one to AUTH, which may repeat the password.
+/// Masks the password in a reply. It may be a late reply to AUTH, which may contain the password.
 fn masked(target: &Target, error: &str) -> String {
     match &target.password {
         Some(password) => password.masked_in(error),
@@ -122,7 +122,8 @@ fn masked(target: &Target, error: &str) -> String {
     }
 }
 
-/// Whether an error reply names a command, as Redis does: `wrong number of arguments for 'auth' command`.
+/// Whether an error reply contains the name of a command, as in Redis's `wrong number of arguments for 'auth'
+/// command`.
 fn names(error: &str, command: &str) -> bool {
     let (error, command) = (error.to_lowercase(), command.to_lowercase());
     [format!("'{command}'"), format!("`{command}`")]
@@ -140,7 +141,7 @@ fn shown(response: &Response) -> String {
     }
 }
 
-/// Judges an error reply to the read.
+/// Judges an error reply to the read request.
 fn refused_read(error: &str, seen: &Observations) -> Finding {
     if error.starts_with("NOAUTH") && seen.is_logged_in() {
         return no_login_behind_proxy("HGETALL", error, seen);
@@ -148,8 +149,8 @@ fn refused_read(error: &str, seen: &Observations) -> Finding {
     error_reply(error, "HGETALL", seen).fact(reply_to_ping(seen))
 }
 
-/// Judges a connection that ended or got no more replies after PONG. Returns `None` if only a request for information
-/// about the server failed.
+/// Judges a connection that ended, or got no more replies, after PONG. Returns `None` if only a request for
+/// information about the server failed.
 fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     let repeat = seen.experiments.repeat.as_ref();
     if let Some(sizes) = seen.experiments.packet_sizes {
@@ -158,7 +159,7 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     let Some(repeat) = repeat.filter(|repeat| repeat.has_answered("PING")) else {
         return Some(fell_silent(first, seen));
     };
-    // A proxy may discard the replies before the request at which it closes the connection.
+    // If a proxy closes the connection at a request, it may discard the replies to earlier requests.
     if let Some(error) = repeat.response("HGETALL").and_then(Response::refusal) {
         return Some(refused_read(&error, seen));
     }
@@ -206,7 +207,7 @@ pub(super) fn reply_to_ping(seen: &Observations) -> &'static str {
     }
 }
 
-/// Judges a failure that did not occur again on a second connection.
+/// Judges a failure that did not happen again on a second connection.
 fn momentary(first: &Exchange, seen: &Observations) -> Finding {
     let (cause, what) = match &first.response {
         Response::Timeout(_) => (Cause::ServerSilent, "stopped replying"),
@@ -264,7 +265,7 @@ fn mtu(sizes: PacketSizes, seen: &Observations) -> Finding {
         .facts(seen.packets.map(describe_packets))
 }
 
-/// Reports which packet sizes get through.
+/// Describes which packet sizes get through.
 pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
     format!(
         "on other connections, packets of up to {} bytes got through, but packets of {} bytes did not",
@@ -272,9 +273,11 @@ pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
     )
 }
 
-/// Warns about a service that ends the connection at a command that every Redis has, or does not support several of them.
+/// Returns a warning about a service that closes the connection at a command that every Redis supports, or
+/// that does not support several such commands.
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
-    // Then no command works. A proxy may refuse it only on the second connection.
+    // If the second connection also fails, no command works, and this is not a limited service. A proxy may
+    // refuse a command only on the second connection.
     let repeat = seen.experiments.repeat.as_ref();
     let again = repeat.and_then(|repeat| repeat.response("HGETALL"));
     if seen.refused_read().is_some() || again.and_then(Response::refusal).is_some() {
@@ -304,7 +307,8 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
     Some((Cause::ProxyLimited, summary))
 }
 
-/// The missing commands, unless only a few are: a Redis may have renamed them, and an old one has no HELLO.
+/// Describes the missing commands. Returns `None` if only a few are missing, because they may have been
+/// renamed, and old versions of Redis have no HELLO.
 fn not_supported(server: &ServerInfo) -> Option<String> {
     let missing = server.unsupported();
     let lacks = |name| missing.contains(&name);

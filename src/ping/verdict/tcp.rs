@@ -14,13 +14,15 @@ use crate::redis_url::Target;
 use crate::redis_url::hosting::Hosting;
 use crate::sanitize;
 
-/// After this time the kernel has sent the second SYN: it retransmits the first after one second (RFC 6298, 2).
+/// After this time, the kernel has sent the second SYN: it retransmits the first after one second (RFC 6298,
+/// 2).
 const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 
 /// How long the kernel waits before it retransmits the first SYN (RFC 6298, 2).
 const FIRST_RETRANSMISSION: Duration = Duration::from_secs(1);
 
-/// Judges a run in which no address could be connected. The attempt with the lowest [`rank`] gives the cause.
+/// Judges a run in which no connection attempt succeeded. The attempt with the lowest [`rank`] determines the
+/// cause.
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     if seen.tcp.connected().is_some() {
         return None;
@@ -44,7 +46,8 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// If addresses fail in different ways, refused comes before prohibited, unreachable and timeout.
+/// Returns the rank of an attempt, for addresses that fail in different ways: refused comes first, then
+/// prohibited, unreachable and timeout.
 fn rank(dial: &Dial) -> u8 {
     match &dial.result {
         DialResult::Timeout { .. } if never_left(dial) => 3,
@@ -53,7 +56,7 @@ fn rank(dial: &Dial) -> u8 {
         DialResult::Prohibited(_) => 2,
         DialResult::Unreachable(_) | DialResult::NoNeighbour | DialResult::Other(_) => 3,
         DialResult::Timeout { .. } => 4,
-        // A missing route for one address family says nothing about the other.
+        // That there is no route for one address family says nothing about the other.
         DialResult::NoRoute => 5,
     }
 }
@@ -146,7 +149,7 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
     }
 }
 
-/// What a listener on this host shows about a failed attempt to connect to it.
+/// Describes what a listener on this host shows about a failed attempt to connect to it.
 fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
     let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
     let Endpoint::Ip(to) = &dial.to else { return None };
@@ -179,7 +182,7 @@ fn process_name(listener: &LocalListener) -> &str {
     listener.process.as_deref().unwrap_or("a process")
 }
 
-/// Judges an RST, or a unix socket without a listener. Only on this host is the reason known.
+/// Describes why a connection was refused. The reason is known only if the server is on this host.
 fn refusal(seen: &Observations, to: &Endpoint) -> String {
     let Endpoint::Ip(address) = to else {
         return format!("no process is listening on the socket {to}");
@@ -205,7 +208,8 @@ fn refusal(seen: &Observations, to: &Endpoint) -> String {
     }
 }
 
-/// Names the process that accepted the connection on this host: it may be a tunnel or a proxy, not the server.
+/// Describes the process on this host that accepted the connection. It may be a tunnel or a proxy, rather
+/// than the server.
 pub(super) fn describe_listener(seen: &Observations) -> Option<String> {
     let listener = listener_of_the_connection(seen)?;
     let Some(name) = listener.process.as_deref() else {
@@ -222,7 +226,7 @@ pub(super) fn describe_listener(seen: &Observations) -> Option<String> {
     })
 }
 
-/// The listener that accepted the connection, if that is on this host.
+/// Returns the listener that accepted the connection, if it is on this host.
 pub(in crate::ping) fn listener_of_the_connection(seen: &Observations) -> Option<&LocalListener> {
     let dial = seen.tcp.connected()?;
     let Endpoint::Ip(to) = &dial.to else { return None };
@@ -230,7 +234,7 @@ pub(in crate::ping) fn listener_of_the_connection(seen: &Observations) -> Option
     listeners.iter().find(|listener| listener.covers(to.ip()))
 }
 
-/// Reports an address that only some hosts can reach.
+/// Returns a note if only some hosts can reach the address.
 fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     let Endpoint::Ip(address) = &dial.to else {
         return None;
@@ -250,13 +254,13 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
                 | DialResult::TooManyFiles
         )
     {
-        // A host replied, so the network is reachable, or no packet was sent.
+        // A host has replied, so the network can be reached, or no packet was sent.
         return None;
     }
     let is_foreign = seen.this_host.as_ref()?.nearness == Nearness::ForeignPrivate;
     let ip = address.ip();
     match ip {
-        // https://docs.docker.com/engine/network/drivers/bridge/
+        // This is Docker's default bridge: https://docs.docker.com/engine/network/drivers/bridge/
         IpAddr::V4(v4) if is_foreign && v4.octets()[..2] == [172, 17] => Some(format!(
             "{ip} is in Docker's default network (172.17.0.0/16), which only the containers' own host can reach"
         )),
@@ -267,8 +271,8 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     }
 }
 
-/// Reports a host name with an unintended address, from /etc/hosts, a search domain, an alias, or a resolver that
-/// blocks the name.
+/// Returns notes if the host name may have an unintended address: because of /etc/hosts, a search domain, an
+/// alias, or a resolver that blocks the name.
 fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<String> {
     let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
         return Vec::new();
@@ -303,7 +307,7 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<S
     facts
 }
 
-/// Reports how this host's local ports are used, if none is free.
+/// Describes how this host's local ports are used, if none is free.
 fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
     let ports = seen.this_host.as_ref()?.local_ports?;
     let LocalPorts {
@@ -322,7 +326,7 @@ fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
     })
 }
 
-/// Says that the range itself is the problem, if it is much smaller than usual.
+/// Returns a note if the range of local ports is much smaller than usual, and therefore the problem.
 fn few_ports(seen: &Observations) -> Option<String> {
     const FEW: u16 = 1000;
     let LocalPorts { first, last, .. } = seen.this_host.as_ref()?.local_ports?;
@@ -352,7 +356,7 @@ pub(super) fn judge_open_files(seen: &Observations) -> Option<Finding> {
     })
 }
 
-/// Reports whether the port that the server's provider uses for TLS accepts connections.
+/// Says whether the provider's TLS port accepts connections.
 fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     let service = Hosting::of(target.host()?)?.service;
     let dial = seen.tcp.other_port.as_ref()?;
@@ -367,7 +371,7 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     ))
 }
 
-/// Warns about lost packets, if some were retransmitted although the connection works.
+/// Returns a warning if packets were lost and retransmitted, although the connection works.
 pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     let count = seen.retransmissions;
     let syns = "the first SYN got no reply and had to be sent again, so connecting took over 1 s";
@@ -382,8 +386,8 @@ pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     })
 }
 
-/// Whether this host blocked all retransmitted SYNs. The kernel's counter of blocked packets also includes those of
-/// other programs, so it may be higher than the number of SYNs.
+/// Whether this host blocked all retransmitted SYNs. The kernel's counter also includes packets of other
+/// programs, so it may be higher than the number of SYNs.
 fn is_blocked_here(seen: &Observations) -> bool {
     let retransmitted = seen.tcp.dials.iter().map(|dial| match dial.result {
         DialResult::Timeout { syns } => u64::from(syns.unwrap_or(2)).saturating_sub(1),
@@ -393,17 +397,17 @@ fn is_blocked_here(seen: &Observations) -> bool {
     retransmitted > 0 && seen.tcp.blocked_retransmissions >= retransmitted
 }
 
-/// Whether the SYN is still in a queue of this host, in which case the kernel does not retransmit it.
+/// Whether the SYN is still in a queue on this host. In this case, the kernel does not retransmit it.
 fn never_left(dial: &Dial) -> bool {
     matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && dial.took > SECOND_SYN_SENT
 }
 
-/// Whether the timeout came before the first SYN could be retransmitted.
+/// Whether the attempt timed out before the first SYN could be retransmitted.
 fn is_single_syn(dial: &Dial) -> bool {
     matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && !never_left(dial)
 }
 
-/// Describes one attempt.
+/// Describes one connection attempt.
 pub(super) fn describe(dial: &Dial) -> String {
     let to = &dial.to;
     let is_socket = matches!(to, Endpoint::Named(_));

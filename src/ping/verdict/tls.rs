@@ -32,7 +32,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         Some(Experiment::PlainPing(response)) => Some(response),
         _ => None,
     };
-    // A plain-text reply decides, however the handshake failed.
+    // If there is a plain-text reply, it decides, however the handshake failed.
     match plain_ping {
         Some(response @ Response::Reply(_)) if response.is_pong() || response.error().is_some() => {
             Some(not_offered(handshake, response))
@@ -113,7 +113,7 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
     }
 }
 
-/// Judges the problem of a certificate that `--insecure` accepted, if the handshake has one.
+/// Judges the certificate problem that `--insecure` accepted, if there is one.
 pub(super) fn judge_accepted(seen: &Observations) -> Option<Finding> {
     let tls = seen.tls.handshake.as_ref()?;
     let problem = tls.certificate_problem.as_ref()?;
@@ -121,7 +121,8 @@ pub(super) fn judge_accepted(seen: &Observations) -> Option<Finding> {
     is_accepted.then(|| certificate(problem, tls, seen))
 }
 
-/// A server that has several certificates selects one by the name, and an address is not sent as a name.
+/// Returns a note if no host name was sent. A server with several certificates selects one by the name, and
+/// IP addresses are never sent as a name.
 fn without_name(tls: &Handshake) -> Option<String> {
     is_address(&tls.expected_name)
         .then(|| "no server name was sent, because an address is not a name; some servers require one".into())
@@ -131,11 +132,11 @@ fn is_address(name: &str) -> bool {
     name.parse::<IpAddr>().is_ok()
 }
 
-/// The name of an alert in RFC 8446, 6.
+/// Returns the name of an alert as in RFC 8446, 6.
 pub(super) fn alert_name(alert: AlertDescription) -> String {
     use AlertDescription as Alert;
     match alert {
-        // rustls spells these differently.
+        // rustls spells these names differently.
         Alert::UnknownCA => "unknown_ca".into(),
         Alert::UnrecognisedName => "unrecognized_name".into(),
         Alert::Unknown(number) => format!("number {number}"),
@@ -172,7 +173,8 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
         .is_some_and(TlsResult::is_tls)
     {
         let out_of_order = tls.packets.filter(|packets| packets.out_of_order > 0);
-        // One of several servers may have replied by chance, unless the size decides.
+        // One of several servers may have replied by chance, unless the packet size is proved to be the
+        // reason.
         return Finding::proved_if(seen.experiments.packet_sizes.is_some(), Cause::TlsStalled)
             .summary("the TLS handshake starts, but its large packets are lost on the way")
             .fact(waited)
@@ -200,7 +202,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
         .facts(tls.packets.map(describe_packets))
 }
 
-/// Judges a reply that is not TLS, from a server that does not answer a plain-text PING either.
+/// Judges a reply that is not TLS, if the server does not reply to a plain-text PING either.
 fn not_tls(plain_ping: Option<&Response>) -> Finding {
     Finding::likely(Cause::ProtoNotRedis)
         .summary("the server speaks neither TLS nor the Redis protocol")

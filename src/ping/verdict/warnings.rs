@@ -1,4 +1,4 @@
-//! Warnings about a connection that works, and hints that the URL gives about one that fails.
+//! Warnings about a connection that works, and hints from the URL about one that fails.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::redis_url::provider;
 use crate::redis_url::{Target, UrlWarning};
 use crate::sanitize;
 
-/// A median round trip over this is slow.
+/// Above this median, round trips are reported as slow.
 const SLOW_MEDIAN: Duration = Duration::from_millis(20);
-/// A round trip that took longer than this, and [`OUTLIER_FACTOR`] times the median, is an outlier.
+/// A round trip is an outlier if it took longer than this, and more than [`OUTLIER_FACTOR`] times the median.
 const OUTLIER: Duration = Duration::from_millis(10);
 const OUTLIER_FACTOR: u32 = 5;
-/// Among at least this many round trips, a single outlier is ignored.
+/// If there are at least this many round trips, a single outlier is ignored.
 const MANY_ROUND_TRIPS: usize = 6;
-/// A certificate expires soon if it has fewer seconds left than this: 14 days.
+/// A certificate that has fewer seconds left than this (14 days) expires soon.
 const EXPIRES_SOON: i64 = 14 * 86_400;
-/// There is a warning above this percentage of maxmemory (whatever the eviction policy is) or of maxclients.
+/// Above this percentage of maxmemory (whatever the eviction policy is) or of maxclients, there is a warning.
 const NEARLY_FULL: u64 = 90;
 
 pub(super) type Found = (Cause, String);
@@ -118,7 +118,7 @@ fn certificate(seen: &Observations) -> Option<Found> {
 }
 
 fn plaintext(target: &Target, seen: &Observations) -> Option<Found> {
-    // Without a connection, nothing was sent.
+    // If there is no connection, nothing has been sent.
     let connected = seen.tcp.connected();
     let is_remote =
         connected.is_some_and(|dial| matches!(dial.to, Endpoint::Ip(address) if !address.ip().is_loopback()));
@@ -153,7 +153,8 @@ fn lost_primary(seen: &Observations) -> Option<Found> {
     })
 }
 
-/// Warns about a server before Redis 6, or one without HELLO. A service that also refuses INFO is not an old Redis.
+/// Returns a warning about a server that is older than Redis 6 or has no HELLO. A service that also rejects
+/// INFO is not an old Redis.
 fn old(server: &ServerInfo) -> Option<Found> {
     let is_old = server.is_before(6);
     let hello = server
@@ -193,7 +194,8 @@ fn idle_timeout(server: &ServerInfo) -> Option<Found> {
     })
 }
 
-/// Warns if every write will be refused. INFO counts the replicas only if `min-replicas-to-write` is set.
+/// Returns a warning if every write will be rejected. INFO counts the replicas only if
+/// `min-replicas-to-write` is set.
 fn no_replicas(seen: &Observations) -> Option<Found> {
     if seen.write_test.as_ref().is_some_and(WriteTest::has_passed) {
         return None;
@@ -239,7 +241,7 @@ fn eviction(seen: &Observations) -> Option<Found> {
     Some((Cause::ServerEviction, summary))
 }
 
-/// Warns about slots that no node serves, in a cluster that continues to work without them.
+/// Returns a warning if no node serves some of the slots, but the cluster continues to work without them.
 fn partial(server: &ServerInfo) -> Option<Found> {
     let failing = server.failing_slots().filter(|slots| *slots > 0)?;
     (server.cluster_state() == Some("ok")).then(|| {
@@ -299,12 +301,13 @@ fn uneven(seen: &Observations) -> Option<Found> {
     })
 }
 
-/// What makes round trips slow. The kernel of the server answers a connection attempt, whatever Redis does.
+/// What makes round trips slow. A connection attempt is answered by the server's kernel, whatever Redis is
+/// doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SlowPart {
     Network,
     Server,
-    /// Packets that had to be sent again; `path.loss` reports them.
+    /// Packets that had to be retransmitted. They are reported by `path.loss`.
     Loss,
     #[default]
     Unknown,
@@ -318,7 +321,7 @@ impl SlowPart {
         };
         match seen.tcp.connect_time() {
             _ if seen.retransmissions > 0 => Self::Loss,
-            // Through a tunnel, this host itself answers the attempt.
+            // Through a tunnel, this host itself accepts the connection.
             Some(_) if seen.tcp.leads_to_this_host() => Self::Unknown,
             Some(connecting) if connecting > slow / 2 => Self::Network,
             Some(_) => Self::Server,
@@ -327,7 +330,7 @@ impl SlowPart {
     }
 }
 
-/// Whether there are too many outliers among the round trips.
+/// Whether the round trips contain too many outliers.
 #[must_use]
 pub(crate) fn is_uneven(round_trips: &[Duration]) -> bool {
     let median = median(round_trips);
@@ -346,11 +349,12 @@ pub(crate) fn median(round_trips: &[Duration]) -> Duration {
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
-/// Returns what the URL alone suggests about a failure: additional evidence, never a cause.
+/// Returns what the URL suggests about a failure. This is only additional evidence, never a cause.
 pub(super) fn hints(target: &Target, cause: Cause) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {
-        // That the server speaks TLS is known then, not only suggested by its name.
+        // If the cause is tls.required, it is known that the server speaks TLS, and not only suggested by its
+        // name.
         let is_tls = target.tls || cause == Cause::TlsRequired;
         hints.extend(endpoint.hints(is_tls, target.port()));
     }
@@ -373,7 +377,7 @@ pub(super) fn hints(target: &Target, cause: Cause) -> Vec<String> {
     hints
 }
 
-/// Recognises ports that Redis uses for other purposes than client connections.
+/// Describes a port that Redis uses for something other than client connections.
 fn port_hint(port: u16) -> Option<String> {
     if port == 26379 {
         return Some("port 26379 usually belongs to a Sentinel, which stores no data".into());

@@ -14,11 +14,11 @@ use tempfile::NamedTempFile;
 
 use super::world::Port;
 
-/// The name in the certificates.
+/// The host name in the certificates.
 pub(super) const NAME: &str = "cache.example";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A CA that `ping` trusts, and the configurations of servers.
+/// A CA that `ping` trusts, and the TLS configurations of the servers.
 pub(super) struct Certificates {
     ca: NamedTempFile,
     usual: Arc<ServerConfig>,
@@ -55,12 +55,12 @@ impl Certificates {
         }
     }
 
-    /// The file with the trusted CA.
+    /// Returns the file with the trusted CA.
     pub(super) fn ca(&self) -> &Path {
         self.ca.path()
     }
 
-    /// The configuration of a server that does handshakes.
+    /// Returns the TLS configuration of a server that completes handshakes.
     pub(super) fn server(&self, port: Port) -> Arc<ServerConfig> {
         let config = match port {
             Port::TlsExpiresSoon => &self.expires_soon,

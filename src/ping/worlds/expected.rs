@@ -1,4 +1,5 @@
-//! Which verdicts are right in a world, by construction: each broken part has its causes, and the lowest part counts.
+//! Determines which verdicts are right in a world. Each broken part has its causes, and the lowest broken
+//! part decides.
 
 use super::world::{
     Acl, CutAt, CutBy, CutOn, Db, Door, Extra, Host, Lacks, Login, Name, Path, Port, Proxy, Role, Scheme,
@@ -7,17 +8,18 @@ use super::world::{
 use crate::ping::WriteCheck;
 use crate::ping::causes::Cause;
 
-/// What a broken part may cause.
+/// A broken part, and the causes that `ping` may report for it.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) layer: Layer,
-    /// The causes that are right. The first is the usual one.
+    /// The causes that are right. The first one is the usual one.
     pub(super) causes: Vec<Cause>,
-    /// Whether what `ping` can observe proves the cause.
+    /// Whether the observations of `ping` can prove the cause.
     pub(super) is_provable: bool,
     /// Whether Redis may be usable in spite of the fault. Reporting no cause is then right, too.
     pub(super) may_be_ok: bool,
-    /// Whether the fault affects only the first connection. If so, the next fault may also be the cause.
+    /// Whether the fault affects only the first connection. If it does, `ping` may also report the next
+    /// fault.
     pub(super) is_momentary: bool,
 }
 
@@ -84,7 +86,7 @@ impl Fault {
 }
 
 impl World {
-    /// All faults, the lowest first.
+    /// Returns all faults, the lowest first.
     pub(super) fn faults(&self) -> Vec<Fault> {
         let mut faults: Vec<Fault> = [
             self.name_fault(),
@@ -121,7 +123,7 @@ impl World {
         Some(if is_provable { fault } else { fault.likely() })
     }
 
-    /// If all addresses fail, a reply counts more than silence.
+    /// Returns the fault of the network path. If all addresses fail, a reply counts more than a missing one.
     fn path_fault(&self) -> Option<Fault> {
         let faults = self.paths().map(|path| {
             Some(match path {
@@ -155,7 +157,7 @@ impl World {
             Door::ClosesAtOnce | Door::ResetsAtOnce | Door::HalfCloses | Door::ClosesLate => {
                 &[Cause::ProtoClosed]
             }
-            // The experiments on further connections show nothing.
+            // The experiments need further connections, so they show nothing.
             Door::OneConnectionOnly if self.is_tls_mismatch() => {
                 &[Cause::ProtoClosed, Cause::TlsStalled, Cause::ServerSilent]
             }
@@ -169,7 +171,7 @@ impl World {
         Some(Fault::new(Layer::Door, causes))
     }
 
-    /// Whether nothing gets a reply after a PROXY header either.
+    /// Whether a PROXY header does not lead to a reply either.
     fn is_silent_after_header(&self) -> bool {
         let is_cut = match self.cut_at {
             CutAt::AtAuth => self.has_password(),
@@ -194,7 +196,7 @@ impl World {
         let causes: &[Cause] = match self.port {
             Port::TlsSilent => &[Cause::ServerSilent, Cause::TlsStalled],
             Port::TlsCloses => &[Cause::ProtoClosed],
-            // A ClientHello shows nothing either.
+            // A ClientHello gets no reply either.
             Port::TlsStallsMidway | Port::TlsClosesMidway if !is_tls_url => {
                 &[Cause::ProtoClosed, Cause::TlsRequired]
             }
@@ -202,7 +204,7 @@ impl World {
             Port::TlsClosesMidway => &[Cause::ProtoClosed],
             Port::PlainPort if is_tls_url => return Some(self.tls_not_offered()),
             Port::PlainPort => return None,
-            // The experiment sees the program inside TLS.
+            // The experiment finds the other program inside TLS.
             _ if !is_tls_url && self.is_other_program() => &[Cause::ProtoNotRedis, Cause::TlsRequired],
             _ if !is_tls_url => &[Cause::TlsRequired],
             Port::TlsPort | Port::TlsExpiresSoon | Port::TlsIgnoresPlain => return None,
@@ -217,7 +219,8 @@ impl World {
         Some(Fault::new(Layer::Tls, causes))
     }
 
-    /// A plain PING on a second connection decides.
+    /// Returns the fault of a port that does not speak TLS. A plain-text PING on a second connection
+    /// determines the cause.
     fn tls_not_offered(&self) -> Fault {
         let fault = |causes| Fault::new(Layer::Tls, causes);
         if self.is_other_program() {
@@ -229,7 +232,7 @@ impl World {
         if self.cut_at == CutAt::AtPing
             && !matches!(self.door, Door::MaxClients | Door::Protected | Door::Allowlist)
         {
-            // Redis takes a ClientHello that happens to contain a newline for a command, and refuses it.
+            // If a ClientHello happens to contain a newline, Redis takes it for a command, and rejects it.
             let causes = match self.cut_by {
                 CutBy::Silence | CutBy::HalfReply => {
                     &[Cause::ServerSilent, Cause::TlsStalled, Cause::ProtoNotRedis]
@@ -260,7 +263,7 @@ impl World {
             Door::Protected => Cause::ServerProtectedMode,
             Door::Allowlist => Cause::ServerRefused,
             Door::SendsProxyHeader => Cause::ProxyHeader,
-            // The late reply seems to be the reply to AUTH, and no other reply follows.
+            // The late reply looks like the reply to AUTH, and no other reply follows.
             _ if self.proxy == Proxy::LateReply && self.cut_at == CutAt::AtAuth && self.has_password() => {
                 let causes = [Cause::ProtoUnexpected, self.cut_cause()];
                 return Some(Fault::new(Layer::Greeting, &causes));
@@ -282,7 +285,8 @@ impl World {
         };
         let layer = match self.lacks {
             _ if self.has_password() => Layer::Auth,
-            // Redis checks that a command exists before it checks the login: the next request shows it.
+            // Redis checks whether a command exists before it checks the login, so the next request shows the
+            // login problem.
             Lacks::LacksPing => Layer::Select,
             _ => Layer::Ping,
         };
@@ -372,7 +376,7 @@ impl World {
         let layer = match self.acl {
             Acl::AllForbidden if self.role == Role::Sentinel => return None,
             Acl::AllForbidden if has_database => Layer::Select,
-            // A user need not be allowed to PING.
+            // A user may be usable even without the permission for PING.
             Acl::AllForbidden => Layer::Read,
             Acl::SelectForbidden | Acl::TutorialOnly if has_database => Layer::Select,
             Acl::AllAllowed
@@ -391,7 +395,7 @@ impl World {
         Some(match self.proxy {
             Proxy::Direct | Proxy::LateReply => return None,
             Proxy::NoBackendError => Fault::new(Layer::Select, &[Cause::ProxyNoBackend]),
-            // Without a login, the proxy seems to be the server.
+            // If there is no login, the proxy looks like the server.
             Proxy::NoBackendLogin if !self.has_password() => {
                 Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::AuthRequired])
             }
@@ -409,7 +413,7 @@ impl World {
             Proxy::NoBackendSilent => {
                 Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::ServerSilent]).likely()
             }
-            // If the connection gets that far, no reply can be trusted.
+            // If the connection gets that far, replies cannot be trusted.
             Proxy::OtherReply if !matches!(self.cut_at, CutAt::AtSelect | CutAt::AtRead) => {
                 Fault::new(Layer::Select, &[Cause::ProtoUnexpected])
             }
@@ -436,7 +440,7 @@ impl World {
     fn role_fault(&self) -> Option<Fault> {
         let rehearses = self.writes == WriteCheck::Run;
         let (layer, cause) = match self.role {
-            // Every connection ends before HELLO, which would show the Sentinel.
+            // Every connection ends before HELLO, whose reply would show the Sentinel.
             Role::Sentinel
                 if self.cut_on == CutOn::EveryConnection
                     && matches!(self.cut_at, CutAt::AtRead | CutAt::AtEcho | CutAt::AtHello) =>
@@ -454,7 +458,7 @@ impl World {
         Some(Fault::new(layer, &[cause]))
     }
 
-    /// Whether a warning is true.
+    /// Whether a warning is right in this world.
     pub(super) fn deserves(&self, warning: Cause) -> bool {
         let is_cut = self.cut_at != CutAt::Nowhere || self.proxy != Proxy::Direct;
         let fails = |path: Path| !path.is_open() && path != Path::NoRoute;

@@ -1,4 +1,4 @@
-//! Worlds in which a verdict was wrong once.
+//! Worlds in which a verdict was wrong at some time.
 
 #![allow(
     clippy::enum_glob_use,

@@ -1,8 +1,9 @@
-//! Random worlds: servers and networks with any combination of faults. In each of them, `ping` must name the cause of
-//! the lowest broken layer, and must never call a cause proved that is not there.
+//! Random worlds: servers and networks with any combination of faults. In each world, `ping` must report the
+//! cause in the lowest broken layer. It must never report a cause as proved that does not exist.
 //!
-//! The parameters of a world determine which verdicts are right ([`expected`]). A failing world is first made as simple
-//! as possible, and then prints itself as code for [`found_before`]. To check more worlds, or others:
+//! The parameters of a world determine which verdicts are right ([`expected`]). If a world fails, it is first
+//! made as simple as possible. The test then prints it as code for [`found_before`]. To check more worlds, or
+//! others:
 //!
 //! ```sh
 //! WORLDS=20000 WORLDS_SEED=7 cargo test --lib ping::worlds -- --nocapture
@@ -39,21 +40,22 @@ use crate::ping::verdict::{Certainty, Verdict, judge};
 const USER: &str = "ada";
 const PASSWORD: &str = "Plover-4417";
 
-/// How many worlds are checked, unless `WORLDS` says otherwise.
+/// The number of worlds that are checked, unless the variable `WORLDS` sets another number.
 const WORLDS: usize = 2000;
-/// How many of them at the same time: each needs up to 20 files.
+/// The number of worlds that are checked at the same time. Each of them needs up to 20 files.
 const AT_ONCE: usize = 60;
 const THREADS: usize = 2;
-/// `ping --timeout` in a world. A world that fails gets more time, because this host may be busy.
+/// The value of `ping --timeout` in a world. A world that fails is checked again with a longer timeout,
+/// because this host may be busy.
 const TIMEOUT: Duration = Duration::from_secs(1);
 const MORE_TIME: Duration = Duration::from_secs(4);
 
-/// What is wrong with the verdict on a world.
+/// What is wrong with the verdict in a world.
 #[derive(Debug, Default)]
 struct Faults {
-    /// The cause is not one of the right ones.
+    /// The cause that was reported, if it is not one of the right ones.
     wrong_cause: Option<String>,
-    /// The cause is called proved, but it is not there, or nothing proves it.
+    /// The cause that was reported as proved, if it does not exist or the observations do not prove it.
     false_proof: Option<String>,
     others: Vec<String>,
 }
@@ -64,7 +66,7 @@ impl Faults {
     }
 }
 
-/// Compares the verdict with the world.
+/// Compares the verdict with the right causes in the world.
 fn compare(world: World, verdict: &Verdict) -> Faults {
     let faults = world.faults();
     let mut found = Faults::default();
@@ -105,7 +107,8 @@ fn compare(world: World, verdict: &Verdict) -> Faults {
     found
 }
 
-/// The faults that may be the cause: those of the lowest layer and, if they need not show, those above.
+/// Returns the faults that may be reported: those in the lowest layer and, if these are not always visible,
+/// also those above.
 fn right(faults: &[Fault]) -> Vec<&Fault> {
     let mut right: Vec<&Fault> = Vec::new();
     for fault in faults {
@@ -128,7 +131,7 @@ async fn check(world: World, certificates: &Arc<Certificates>, timeout: Duration
     (verdict, faults)
 }
 
-/// Checks again with more time, unless all is well.
+/// Checks a world. If something is wrong, checks it again with a longer timeout.
 async fn check_patiently(world: World, certificates: &Arc<Certificates>) -> Faults {
     let (_, faults) = check(world, certificates, TIMEOUT).await;
     if faults.is_empty() {
@@ -137,10 +140,10 @@ async fn check_patiently(world: World, certificates: &Arc<Certificates>) -> Faul
     check(world, certificates, MORE_TIME).await.1
 }
 
-/// A world with its number, and what is wrong with the verdict on it.
+/// A world with its number, and what is wrong with the verdict in it.
 type Checked = (usize, World, Faults);
 
-/// Checks the worlds, `at_once` at the same time.
+/// Checks all these worlds, `at_once` at the same time.
 async fn check_all(
     worlds: &[(usize, World)],
     at_once: usize,
@@ -157,14 +160,14 @@ fn number(variable: &str) -> Option<usize> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// A generator whose worlds depend only on the number.
+/// Returns a generator whose worlds depend only on the number.
 fn generator(number: usize) -> TestRunner {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
     TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
-/// Makes a failing world as simple as possible: as many parts as possible are healthy.
+/// Makes a failing world as simple as possible, so that as many parts as possible are healthy.
 async fn simplify(number: usize, certificates: &Arc<Certificates>) -> World {
     let mut tree = World::any().new_tree(&mut generator(number)).unwrap();
     let mut simplest = tree.current();
@@ -187,7 +190,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-/// How many verdicts were right in the worlds whose lowest fault is in a layer.
+/// The number of right verdicts in all worlds whose lowest fault is in the same layer.
 #[derive(Default)]
 struct Score {
     worlds: usize,
@@ -218,7 +221,7 @@ fn ping_names_the_lowest_fault_of_every_world() {
             .flat_map(|thread| thread.join().unwrap())
             .collect()
     });
-    // The other worlds are done, so this host has more and more time.
+    // The other worlds are complete, so this host has more time for the remaining ones.
     for at_once in [AT_ONCE / 6, 1] {
         let doubtful = checked.extract_if(.., |(.., faults)| !faults.is_empty());
         let doubtful: Vec<_> = doubtful.map(|(number, world, _)| (number, world)).collect();
@@ -288,7 +291,7 @@ fn summary(scores: &BTreeMap<Option<Layer>, Score>, failed: &[(usize, Faults)]) 
     text
 }
 
-/// The world as code for [`found_before`]: only the parts that are not healthy.
+/// Returns the world as code for [`found_before`], with only those parts that are not healthy.
 fn code(world: World) -> String {
     let parts = |world: World| {
         let text = format!("{world:?}");

@@ -1,5 +1,5 @@
-//! Runs the checks in a world. Lookups and attempts to connect to other hosts, which the scripted server cannot show,
-//! are simulated.
+//! Runs the checks in a world. The scripted server cannot imitate lookups and connection attempts to other
+//! hosts, so these are simulated.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::ping::this_host::{LocalPorts, Nearness, ThisHost};
 use crate::ping::{ClimbOptions, climb};
 use crate::redis_url::{Address, Target, Trust};
 
-/// Where the URL leads, and what the checks observe there.
+/// Runs the checks against the scripted server, and returns the target and the observations.
 pub(super) async fn observe(
     world: World,
     certificates: &Arc<Certificates>,
@@ -28,7 +28,7 @@ pub(super) async fn observe(
 ) -> (Target, Observations) {
     let peer = Peer::start(world, certificates.clone()).await;
     let here = match world.path {
-        // No process listens on this port, which only root may use.
+        // No process is listening on this port, which only root may use.
         Path::Closed if world.host == Host::Here => SocketAddr::new(peer.address.ip(), 1),
         _ => peer.address,
     };
@@ -100,7 +100,7 @@ fn target(world: World, here: SocketAddr) -> Target {
     Target::parse(&format!("{scheme}://{login}{host}/{db}")).unwrap()
 }
 
-/// Replaces the lookup and the connection attempts, which were made on loopback, with simulated ones.
+/// Replaces the lookup and the connection attempts, which used loopback, with simulated ones.
 fn make_up(world: World, seen: &mut Observations) {
     let addresses: Vec<SocketAddr> = ["10.0.3.17:6379", "10.0.4.17:6379", "10.0.5.17:6379"]
         .iter()

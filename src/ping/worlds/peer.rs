@@ -1,4 +1,4 @@
-//! A scripted server on loopback that behaves as a [`World`] says.
+//! A scripted server on loopback that behaves as required by a [`World`].
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,10 +17,10 @@ use super::scripted_redis::{Next, Session};
 use super::world::{Door, Port, Proxy, World};
 use crate::practice::{RequestLimits, RequestReader};
 
-/// The server. It stops when dropped.
+/// The scripted server. It stops when dropped.
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
-    /// Accepts connections.
+    /// The tasks that accept connections.
     _tasks: JoinSet<()>,
 }
 
@@ -43,7 +43,7 @@ impl Peer {
                         address,
                         world,
                     };
-                    // An error means that the client has gone.
+                    // An error means that the client has disconnected.
                     let _ = connection.accept(stream, &certificates).await;
                 });
             }
@@ -56,7 +56,7 @@ impl Peer {
 }
 
 struct Connection {
-    /// Counted from 0.
+    /// The number of the connection, counted from 0.
     number: usize,
     address: SocketAddr,
     world: World,
@@ -177,7 +177,7 @@ impl Connection {
         }
     }
 
-    /// Answers the requests that have arrived. Returns how the connection ends, if it does.
+    /// Replies to the requests that have arrived. Returns how the connection ends, if it does.
     async fn answer(
         &self,
         requests: &mut RequestReader,
@@ -209,7 +209,8 @@ impl Connection {
     }
 }
 
-/// Ends the connection, and reads what still arrives: unread data would turn the end into a RST.
+/// Closes the connection, and reads the data that still arrives. If data remained unread, the kernel would
+/// send an RST.
 async fn close(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Ending> {
     stream.shutdown().await?;
     drain(stream).await?;
@@ -221,19 +222,20 @@ enum Ending {
     Reset,
 }
 
-/// Longer than `ping` listens for a banner, and than it waits before its experiments, but shorter than its timeout.
+/// A delay that is longer than `ping` listens for a banner and waits before experiments, but shorter than its
+/// timeout.
 const LATE: Duration = Duration::from_millis(350);
 
-/// A handshake record of 122 bytes, of which only the first arrive.
+/// The beginning of a handshake record of 122 bytes. The rest is never sent.
 const START_OF_SERVER_HELLO: &[u8] = b"\x16\x03\x03\0\x7a\x02\0\0\x76\x03\x03";
 
-/// Content types of TLS records, and alerts (RFC 8446, B.1 and B.2).
+/// The content types of TLS records, and alerts (RFC 8446, B.1 and B.2).
 const HANDSHAKE: u8 = 0x16;
 const PROTOCOL_VERSION: u8 = 70;
 const UNRECOGNIZED_NAME: u8 = 112;
 
 async fn alert(stream: &mut TcpStream, description: u8) -> io::Result<()> {
-    // Read the ClientHello, because unread data would turn the end of the connection into a RST.
+    // If the ClientHello remained unread, the kernel would send an RST at the end of the connection.
     let _hello = stream.read(&mut [0; 16 * 1024]).await?;
     stream.write_all(&[0x15, 3, 1, 0, 2, 2, description]).await?;
     close(stream).await.map(drop)
@@ -244,7 +246,7 @@ async fn drain(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a PROXY header, if the data begins with one.
+/// Reads a PROXY header, if the data begins with one. Returns whether it did.
 async fn has_proxy_header(stream: &mut TcpStream) -> io::Result<bool> {
     let mut first = [0];
     stream.peek(&mut first).await?;

@@ -1,4 +1,5 @@
-//! Redis's replies to the commands that `ping` sends, in the order of checks of `processCommand` in Redis 7.
+//! Redis's replies to the commands that `ping` sends. The checks before each command are in the same order as
+//! in `processCommand` in Redis 7.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -8,23 +9,23 @@ use super::world::{Acl, CutAt, CutBy, CutOn, Db, Extra, Lacks, Login, Proxy, Rol
 use super::{PASSWORD, USER};
 use crate::ping::observation::SLOTS;
 
-/// The delay of slow replies.
+/// The delay of a slow reply.
 const DELAY: Duration = Duration::from_millis(30);
 const LONG_DELAY: Duration = Duration::from_millis(90);
-/// Longer than `ping` waits before its experiments.
+/// A delay that is longer than `ping` waits before its experiments.
 const LATE: Duration = Duration::from_millis(350);
 
 /// What happens after a request.
 pub(super) enum Next {
     Reply(String),
-    /// The reply begins, but does not end.
+    /// Only the first part of the reply is sent.
     HalfReply,
     Silence,
     Close,
     Reset,
 }
 
-/// One connection.
+/// A client connection.
 pub(super) struct Session {
     world: World,
     address: SocketAddr,
@@ -32,7 +33,7 @@ pub(super) struct Session {
     number: usize,
     is_logged_in: bool,
     is_in_transaction: bool,
-    /// The errors since MULTI.
+    /// The first error since MULTI.
     refused: Option<String>,
     queued: usize,
     pings: usize,
@@ -109,7 +110,7 @@ impl Session {
         })
     }
 
-    /// What a proxy does instead of Redis.
+    /// Returns what a proxy does with the command instead of Redis.
     fn proxy(&self, name: &str, arguments: &[&str]) -> Option<Next> {
         let is_answered_here = matches!(name, "PING" | "AUTH");
         match self.world.proxy {
@@ -151,7 +152,7 @@ impl Session {
         }
         let is_write = matches!(name, "HSET" | "HINCRBY" | "EXPIRE" | "DEL");
         let is_served = match name {
-            // These may be sent at any time.
+            // These commands may be sent at any time.
             "HELLO" | "MULTI" | "EXEC" | "DISCARD" => true,
             "ECHO" | "SELECT" | "ROLE" | "INFO" | "CONFIG" => world.state != State::Busy,
             _ => false,
@@ -446,7 +447,7 @@ impl Session {
         )
     }
 
-    /// The port of the other node: without a listener, or the same port again.
+    /// Returns the port of the other node. It is either a port without a listener, or the same port again.
     fn other_port(&self) -> u16 {
         match self.world.role {
             Role::ClusterNodeMissing | Role::ClusterUnreachable => 1,
@@ -454,7 +455,7 @@ impl Session {
         }
     }
 
-    /// This node serves half of the slots.
+    /// Returns the reply to CLUSTER SLOTS. This node serves half of the slots.
     fn cluster_slots(&self) -> String {
         let node = |port: u16, id: &str| array(&[bulk("127.0.0.1"), format!(":{port}"), bulk(id)]);
         let own = match self.world.role {
@@ -473,7 +474,7 @@ impl Session {
     }
 }
 
-/// The error reply to a command that the user may not run.
+/// Returns the error reply to a command that the user is not allowed to run.
 fn forbidden(acl: Acl, name: &str) -> Option<String> {
     let is_write = matches!(name, "HSET" | "HINCRBY" | "EXPIRE" | "DEL");
     let is_forbidden = match acl {
@@ -503,7 +504,7 @@ fn forbidden(acl: Acl, name: &str) -> Option<String> {
     })
 }
 
-/// The first slot of the other node of a cluster. The key of the harmless read is beyond it.
+/// The first slot of the other node of a cluster. The key of the read request is in a higher slot.
 const OTHER_NODE: u16 = 8192;
 
 fn slot(key: &str) -> u16 {
@@ -514,7 +515,7 @@ fn bulk(text: &str) -> String {
     format!("${}\r\n{text}", text.len())
 }
 
-/// The items are without their last line end.
+/// Returns an array reply. The items are passed without their last line end.
 fn array(items: &[String]) -> String {
     let mut reply = format!("*{}", items.len());
     for item in items {

@@ -1,13 +1,15 @@
-//! What a random world consists of. In each part, the first variant is the healthy one.
+//! The parts of a random world. The first variant of each part is the healthy one.
 //!
-//! The names of all variants are different, so that a world which prints itself is code: see [`super::found_before`].
+//! All variants have different names, so that a failing world can be printed as code; see
+//! [`super::found_before`].
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::ping::WriteCheck;
 
-/// Declares an enum whose first variant is healthy, and the strategy that generates it: usually the first variant.
+/// Declares an enum whose first variant is healthy, and a strategy that generates it and mostly returns the
+/// first variant.
 macro_rules! parts {
     ($($(#[$about:meta])+ $part:ident { $healthy:ident, $($(#[$note:meta])* $broken:ident,)+ })+) => {
         $(
@@ -19,7 +21,7 @@ macro_rules! parts {
             impl $part {
                 pub(super) const HEALTHY: Self = Self::$healthy;
 
-                /// `weight`: how often the part is healthy, for each time that it is not.
+                /// Returns the strategy. `weight` is how many times as often the part is healthy as not.
                 #[allow(dead_code, reason = "the scheme is chosen together with the port")]
                 pub(super) fn any(weight: u32) -> impl Strategy<Value = Self> {
                     prop_oneof![
@@ -33,8 +35,7 @@ macro_rules! parts {
 }
 
 parts! {
-    /// The host in the URL. For all of them except `Here`, the results of lookups and connection attempts are
-    /// simulated.
+    /// The host in the URL. Lookups and connection attempts are simulated for all hosts except `Here`.
     Host {
         Here,
         Elsewhere,
@@ -44,7 +45,7 @@ parts! {
         Container,
     }
 
-    /// What the name servers reply for the host name.
+    /// How the name servers respond to the host name.
     Name {
         Resolves,
         NxDomain,
@@ -55,13 +56,13 @@ parts! {
         NameServerSilent,
         NameServerUnreachable,
         NameServersDisagree,
-        /// One of two name servers is dead.
+        /// One of two name servers does not respond.
         ResolvesSlowly,
-        /// By a search domain.
+        /// A search domain completes the name.
         ResolvesCompleted,
     }
 
-    /// What happens to an attempt to connect to the host's address.
+    /// What happens to attempts to connect to the host's address.
     Path {
         Open,
         Closed,
@@ -74,9 +75,9 @@ parts! {
         NoRoute,
         NoNeighbour,
         NoLocalPort,
-        /// It works, but the first SYN is lost.
+        /// The path works, but the first SYN is lost.
         OpenLosesPackets,
-        /// It works, but each round trip takes long.
+        /// The path works, but each round trip takes long.
         OpenFarAway,
     }
 
@@ -93,13 +94,13 @@ parts! {
         TlsUrl,
     }
 
-    /// What the port speaks.
+    /// The protocol that the port speaks.
     Port {
         PlainPort,
         TlsPort,
-        /// With a certificate that expires soon.
+        /// The port speaks TLS, and its certificate expires soon.
         TlsExpiresSoon,
-        /// Silent if it receives anything other than TLS.
+        /// The port speaks TLS, and does not reply to anything else.
         TlsIgnoresPlain,
         TlsUntrusted,
         TlsWrongName,
@@ -112,22 +113,22 @@ parts! {
         TlsNeedsServerName,
         TlsSilent,
         TlsCloses,
-        /// The handshake begins, and nothing follows.
+        /// The server begins the handshake, but sends nothing more.
         TlsStallsMidway,
         TlsClosesMidway,
     }
 
-    /// What accepts the connection.
+    /// How connections are accepted.
     Door {
         Redis,
         ClosesAtOnce,
         ResetsAtOnce,
         NeverReplies,
-        /// Sends FIN at once, but still reads.
+        /// The server sends FIN at once, but still reads.
         HalfCloses,
-        /// Closes without a reply, but only after a while.
+        /// The server closes the connection without a reply, but only after a while.
         ClosesLate,
-        /// Closes all connections but the first.
+        /// The server closes all connections except the first.
         OneConnectionOnly,
         MaxClients,
         Protected,
@@ -135,11 +136,11 @@ parts! {
         ExpectsProxyHeader,
         SendsProxyHeader,
         Http,
-        /// Times out on its own, as a load balancer does.
+        /// The server reports a timeout without any request, as a load balancer does.
         HttpUnasked,
         Ssh,
         Smtp,
-        /// Its banner comes late.
+        /// The server sends its banner late.
         SmtpLate,
         Mysql,
         Memcached,
@@ -147,7 +148,7 @@ parts! {
         Binary,
     }
 
-    /// The login in the URL, and whether it fits.
+    /// The login in the URL, and whether the server accepts it.
     Login {
         NoLogin,
         Password,
@@ -160,7 +161,7 @@ parts! {
         UserNotNeeded,
     }
 
-    /// What the user may not do.
+    /// What the user is not allowed to do.
     Acl {
         AllAllowed,
         PingForbidden,
@@ -189,31 +190,31 @@ parts! {
         MasterDown,
         NoReplicas,
         OutOfMemory,
-        /// CLIENT PAUSE WRITE
+        /// Writes are paused by CLIENT PAUSE WRITE.
         WritesPaused,
         QuotaUsedUp,
         ReadsRefused,
     }
 
-    /// Another program between Redis and `ping`.
+    /// Another program between `ping` and Redis.
     Proxy {
         Direct,
-        /// Answers PING, and fails everything else.
+        /// The proxy replies to PING, and to everything else with an error.
         NoBackendError,
         NoBackendCloses,
         NoBackendSilent,
         NoBackendHttp,
-        /// Accepts the password and answers PING, but has no password for Redis.
+        /// The proxy accepts the password and replies to PING, but has no password for Redis.
         NoBackendLogin,
-        /// The same, and passes PING on.
+        /// Like `NoBackendLogin`, but the proxy forwards PING.
         NoBackendLoginAtPing,
-        /// A reply to an earlier request comes first.
+        /// A reply to an earlier request arrives first.
         LateReply,
-        /// ECHO gets the value of another client.
+        /// The reply to ECHO contains the value of another client.
         OtherReply,
     }
 
-    /// The command at which the connection ends or falls silent.
+    /// The command at which the connection ends or no longer gets replies.
     CutAt {
         Nowhere,
         AtAuth,
@@ -234,7 +235,7 @@ parts! {
         HalfReply,
     }
 
-    /// On which connections it does.
+    /// The connections on which the failure happens.
     CutOn {
         EveryConnection,
         FirstConnection,
@@ -251,7 +252,7 @@ parts! {
         LacksEcho,
         LacksConfig,
         LacksMulti,
-        /// Redis 5: no HELLO, no users.
+        /// The server is Redis 5, which has neither HELLO nor users.
         IsRedis5,
     }
 
@@ -259,7 +260,7 @@ parts! {
     Role {
         Primary,
         Replica,
-        /// Its primary is gone, but it serves stale data.
+        /// The replica has lost its primary, but serves stale data.
         StaleReplica,
         Sentinel,
         ClusterNode,
@@ -268,7 +269,7 @@ parts! {
         ClusterWithHoles,
         /// One node of the cluster cannot be reached.
         ClusterNodeMissing,
-        /// It announces addresses that work only inside its own network.
+        /// The nodes announce addresses that work only inside their own network.
         ClusterUnreachable,
     }
 
@@ -279,7 +280,7 @@ parts! {
         DbTooHigh,
     }
 
-    /// Facts that deserve a warning.
+    /// Facts for which there should be a warning.
     Extra {
         NothingElse,
         IdleLimit,
@@ -288,7 +289,7 @@ parts! {
         NearlyFull,
     }
 
-    /// How fast the replies come.
+    /// How fast the replies arrive.
     Speed {
         Fast,
         Slow,
@@ -300,13 +301,13 @@ parts! {
     }
 }
 
-/// Servers, what is between them and this host, and the URL that leads there.
+/// A combination of servers, the network between them and this host, and the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct World {
     pub(super) host: Host,
     pub(super) name: Name,
     pub(super) path: Path,
-    /// The path to a second address of the same name, if it has one.
+    /// The path to a second address of the same name, if there is one.
     pub(super) second: Option<Path>,
     pub(super) third: Option<Path>,
     pub(super) from: From,
@@ -329,7 +330,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Nothing is wrong.
+    /// A world in which nothing is wrong.
     pub(super) const HEALTHY: Self = Self {
         host: Host::HEALTHY,
         name: Name::HEALTHY,
@@ -355,7 +356,7 @@ impl World {
         writes: WriteCheck::Skip,
     };
 
-    /// Any world. Most have one fault or two.
+    /// Generates any world. Most worlds have one or two faults.
     pub(super) fn any() -> impl Strategy<Value = Self> {
         const RARE: u32 = 11;
         let other_path = || prop_oneof![4 => Just(None), 1 => Path::any(1).prop_map(Some)];
@@ -411,7 +412,7 @@ impl World {
         })
     }
 
-    /// Removes parts that cannot exist beside others.
+    /// Removes combinations of parts that cannot exist.
     fn consistent(self) -> Self {
         let is_tls = self.port != Port::PlainPort;
         let has_name = !matches!(self.host, Host::Here | Host::ByAddress);
@@ -419,24 +420,24 @@ impl World {
             second: self.second.filter(|_| has_name),
             third: self.third.filter(|_| has_name),
             name: if !has_name { Name::HEALTHY } else { self.name },
-            // Loopback never loses or rejects packets here.
+            // On this host, loopback never loses or rejects packets.
             path: match self.path {
                 Path::Open | Path::Closed => self.path,
                 _ if self.host == Host::Here => Path::Open,
                 path => path,
             },
-            // A server at its limit of clients closes TLS connections without an error.
+            // A TLS server that has reached its limit of clients closes new connections without an error.
             door: match self.door {
                 Door::MaxClients if is_tls => Door::ClosesAtOnce,
                 door => door,
             },
-            // A Sentinel has no data to load, to save or to copy.
+            // A Sentinel has no data that it could load, save or copy.
             state: if self.role == Role::Sentinel {
                 State::HEALTHY
             } else {
                 self.state
             },
-            // A Sentinel has no ECHO, and another program has no replies of Redis.
+            // A Sentinel has no ECHO, and another program does not send replies of Redis.
             proxy: match self.proxy {
                 Proxy::LateReply if self.is_other_program() => Proxy::Direct,
                 Proxy::OtherReply if self.role == Role::Sentinel => Proxy::Direct,
@@ -451,7 +452,7 @@ impl World {
         }
     }
 
-    /// Whether the host name leads to addresses.
+    /// Whether the host name has addresses.
     pub(super) fn resolves(&self) -> bool {
         matches!(
             self.name,
@@ -459,17 +460,17 @@ impl World {
         )
     }
 
-    /// The paths to all addresses.
+    /// Returns the paths to all addresses.
     pub(super) fn paths(&self) -> impl Iterator<Item = Path> + Clone {
         [Some(self.path), self.second, self.third].into_iter().flatten()
     }
 
-    /// Whether the connection is made through an address whose packets get lost. The first address that works is used.
+    /// Whether the connection uses an address whose packets get lost. The first address that works is used.
     pub(super) fn loses_packets(&self) -> bool {
         self.paths().find(|path| path.is_open()) == Some(Path::OpenLosesPackets)
     }
 
-    /// Whether the URL has a password.
+    /// Whether the URL contains a password.
     pub(super) fn has_password(&self) -> bool {
         !matches!(
             self.login,
@@ -504,7 +505,7 @@ impl Path {
     }
 }
 
-/// The login usually fits.
+/// Generates a login, which the server usually accepts.
 fn any_login() -> impl Strategy<Value = Login> {
     prop_oneof![
         2 => select(&[Login::NoLogin, Login::Password, Login::UserAndPassword][..]),
@@ -512,7 +513,7 @@ fn any_login() -> impl Strategy<Value = Login> {
     ]
 }
 
-/// The scheme of the URL usually fits the port.
+/// Generates a scheme and a port, which usually match.
 fn any_port() -> impl Strategy<Value = (Scheme, Port)> {
     prop_oneof![
         20 => Just((Scheme::PlainUrl, Port::PlainPort)),

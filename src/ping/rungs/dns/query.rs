@@ -1,4 +1,5 @@
-//! Our own DNS query to one name server, because the system's resolver does not report which server failed, and how.
+//! Sends a DNS query to one name server. This is needed because the system's resolver does not report which
+//! server failed, or how.
 
 use std::future::Future;
 use std::io;
@@ -15,15 +16,16 @@ use crate::ping::observation::NameAnswer;
 use crate::ping::rungs::tcp::errno_text;
 use crate::sanitize;
 
-/// How long to wait before the query is sent again.
+/// How long to wait before the same query is sent again.
 const RETRY: Duration = Duration::from_millis(800);
-/// How long to wait for the second address family once the first has addresses (RFC 8305 suggests 50 ms, for browsers).
+/// How long to wait for the second address family after addresses of the first have arrived. RFC 8305
+/// suggests 50 ms for browsers.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
-/// The longest UDP response we accept (RFC 6891 suggests 4096).
+/// The maximum length of a UDP response. RFC 6891 suggests 4096.
 const LONGEST_DATAGRAM: usize = 4096;
 
-/// Queries one server for the A and AAAA records of a fully qualified name. Also returns the record type that got no
-/// answer although the other did.
+/// Queries one server for the A and AAAA records of a fully qualified name. If an answer arrives for only one
+/// record type, also returns the other type.
 pub(super) async fn query(
     server: SocketAddr,
     name: &str,
@@ -47,8 +49,8 @@ pub(super) async fn query(
     (merge(v4, v6), silent_about)
 }
 
-/// Waits for the answer for the second address family, but not long if the first has addresses, because some servers
-/// never respond for one family.
+/// Waits for the answer for the second address family. If addresses of the first have arrived, the wait is
+/// short, because some servers never respond for one of the families.
 async fn second(
     first: &NameAnswer,
     rest: impl Future<Output = NameAnswer>,
@@ -62,8 +64,8 @@ async fn second(
     until.bound(rest).await.unwrap_or(NameAnswer::Timeout)
 }
 
-/// Merges the answers for both families. Only two "no address" answers prove that there is no address, because a
-/// failed query may hide one.
+/// Combines the answers for both families. Only two "no address" answers prove that there is no address,
+/// because a failed query may hide one.
 fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
     use NameAnswer as Answer;
     match (v4, v6) {
@@ -110,7 +112,7 @@ async fn query_records(server: SocketAddr, name: &str, kind: RecordType, deadlin
 fn question(name: &str, kind: RecordType) -> Option<Message> {
     let mut message = Message::query();
     message.metadata.recursion_desired = true;
-    // from_utf8 rejects names such as my_cache.example, which are not valid host names but are in use.
+    // from_utf8 would reject names such as my_cache.example, which are not valid host names but are in use.
     let name = if name.is_ascii() {
         Name::from_ascii(name)
     } else {
@@ -120,7 +122,7 @@ fn question(name: &str, kind: RecordType) -> Option<Message> {
     Some(message)
 }
 
-/// Returns the response, or why there is none.
+/// Sends the query over UDP. Returns the response, or the reason why there is none.
 async fn over_udp(
     server: SocketAddr,
     question: &Message,
@@ -133,7 +135,8 @@ async fn over_udp(
         ([0_u16; 8], 0).into()
     };
     let socket = UdpSocket::bind(any).await?;
-    // A connected socket receives only from that server, and reports ICMP errors such as "port unreachable".
+    // A connected socket receives data only from this server, and reports ICMP errors such as "port
+    // unreachable".
     socket.connect(server).await?;
     let mut buffer = vec![0; LONGEST_DATAGRAM];
     let mut failure = NameAnswer::Timeout;
@@ -166,7 +169,7 @@ async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline
     }
 }
 
-/// Reads any bytes as the response to a query, whatever its id: for [`crate::untrusted`].
+/// Reads arbitrary bytes as the response to a query, whatever their ID. Used by [`crate::untrusted`].
 pub(crate) fn read_any_response(bytes: &[u8]) {
     if let Some(mut question) = question("h.example", RecordType::A) {
         question.metadata.id = 0;
@@ -174,12 +177,12 @@ pub(crate) fn read_any_response(bytes: &[u8]) {
     }
 }
 
-/// Parses the bytes, if they are a response to this query.
+/// Parses the bytes. Returns `None` if they are not a response to this query.
 fn response_to(question: &Message, bytes: &[u8]) -> Option<Message> {
     let answer = Message::from_vec(bytes).ok()?;
     let header = &answer.metadata;
     let is_answer = header.message_type == MessageType::Response && header.id == question.metadata.id;
-    // Some servers refuse with a header only.
+    // Some servers send only a header when they refuse a query.
     let is_refusal = answer.queries.is_empty() && header.response_code != ResponseCode::NoError;
     (is_answer && (answer.queries == question.queries || is_refusal)).then_some(answer)
 }
@@ -204,7 +207,7 @@ fn read(answer: &Message) -> NameAnswer {
     }
 }
 
-/// The end of a chain of CNAMEs, made safe to print.
+/// Returns the name at the end of a chain of CNAMEs, made safe to print.
 fn alias(answer: &Message) -> Option<String> {
     answer.answers.iter().rev().find_map(|record| match &record.data {
         RData::CNAME(name) => Some(sanitize::line(name.to_utf8().trim_end_matches('.')).into_owned()),
@@ -278,7 +281,8 @@ mod tests {
         use proptest::prelude::*;
         use proptest::sample::Index;
 
-        /// Returns a server's answer with some bytes changed, cut off at `end`, and followed by the bytes in `more`.
+        /// Returns a server's answer in which some bytes are changed, which is cut off at `end`, and to which
+        /// the bytes in `more` are appended.
         fn mangled(asked: &Message, changes: &[(Index, u8)], end: Index, more: &[u8]) -> Vec<u8> {
             let mut answer = asked.clone();
             answer.metadata.message_type = MessageType::Response;

@@ -1,4 +1,4 @@
-//! This system's DNS configuration: `/etc/resolv.conf`, `/etc/hosts` and `/etc/nsswitch.conf`.
+//! Reads this system's DNS configuration: `/etc/resolv.conf`, `/etc/hosts` and `/etc/nsswitch.conf`.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
@@ -11,17 +11,18 @@ use crate::sanitize;
 /// The system's name servers and search domains (`resolv.conf(5)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SystemConfig {
-    /// In the order of the file; glibc uses the first three.
+    /// The name servers, in the order of the file. glibc uses the first three.
     pub servers: Vec<SocketAddr>,
-    /// Whether the file is missing or contains no name server. Like glibc, we then query a server on this host.
+    /// Whether the file is missing or contains no name server. Like glibc, this program then queries a server
+    /// on this host.
     pub is_unconfigured: bool,
-    /// The line with the search domains.
+    /// The line that contains the search domains.
     pub search_line: Option<FileLine>,
     search: Vec<String>,
     ndots: usize,
 }
 
-/// glibc's `MAXNS`.
+/// The maximum number of name servers that glibc uses (`MAXNS`).
 const MOST_SERVERS: usize = 3;
 const DNS_PORT: u16 = 53;
 
@@ -32,7 +33,7 @@ impl SystemConfig {
     }
 
     fn parse(text: &str) -> Self {
-        // Like glibc, ignore what cannot be parsed.
+        // Like glibc, ignore lines that cannot be parsed.
         let (config, _) = Config::parse_with_errors(text.as_bytes());
         let addresses = config.nameservers.iter().filter_map(socket_address);
         let mut servers: Vec<_> = addresses.take(MOST_SERVERS).collect();
@@ -40,7 +41,7 @@ impl SystemConfig {
         if is_unconfigured {
             servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
         }
-        // The last one counts.
+        // If there are several such lines, the last one is used.
         let search_line = lines(text)
             .filter(|(_, line)| has_keyword(line, &["search", "domain"]))
             .last();
@@ -56,7 +57,8 @@ impl SystemConfig {
         }
     }
 
-    /// The fully qualified names that the system's resolver would query for `host`, in its order.
+    /// Returns the fully qualified names that the system's resolver would query for `host`, in the same
+    /// order.
     pub(super) fn candidates(&self, host: &str) -> Vec<String> {
         if host.ends_with('.') {
             return vec![host.to_owned()];
@@ -75,10 +77,10 @@ impl SystemConfig {
         names
     }
 
-    /// How many of the [`Self::candidates`], counted from the first, the user may have meant.
+    /// Returns how many of the [`Self::candidates`], from the first, the user may have meant.
     ///
-    /// With at least `ndots` dots, this is only the name itself. For a single word, it is only the names in the
-    /// search domains.
+    /// If the host name has at least `ndots` dots, this is only the name itself. For a single word, it is
+    /// only the names in the search domains.
     pub(super) fn plausible_candidates(&self, host: &str) -> usize {
         match host.matches('.').count() {
             dots if dots >= self.ndots => 1,
@@ -92,14 +94,14 @@ fn socket_address(server: &ScopedIp) -> Option<SocketAddr> {
     match server {
         ScopedIp::V4(address) => Some((*address, DNS_PORT).into()),
         ScopedIp::V6(address, None) => Some((*address, DNS_PORT).into()),
-        // The zone must be an interface's number, not its name.
+        // The zone must be the number of an interface, not its name.
         ScopedIp::V6(address, Some(zone)) => {
             Some(SocketAddrV6::new(*address, DNS_PORT, 0, zone.parse().ok()?).into())
         }
     }
 }
 
-/// The lines of a file with their numbers.
+/// Returns the lines of a file with their numbers.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(text.lines())
 }
@@ -117,7 +119,7 @@ fn file_line((number, line): (usize, &str)) -> FileLine {
     }
 }
 
-/// The entry of `/etc/hosts` (`hosts(5)`) for the name.
+/// Returns the entry for the name in `/etc/hosts` (`hosts(5)`).
 pub(super) fn in_hosts_file(host: &str) -> Option<HostsEntry> {
     listed(&fs::read_to_string("/etc/hosts").ok()?, host)
 }
@@ -137,7 +139,7 @@ fn listed(table: &str, host: &str) -> Option<HostsEntry> {
     })
 }
 
-/// The line of `/etc/nsswitch.conf` (`nsswitch.conf(5)`) that lists where host names are looked up.
+/// Returns the line of `/etc/nsswitch.conf` (`nsswitch.conf(5)`) that lists where host names are looked up.
 pub(super) fn hosts_sources() -> Option<FileLine> {
     let text = fs::read_to_string("/etc/nsswitch.conf").ok()?;
     lines(&text)

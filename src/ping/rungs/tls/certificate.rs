@@ -1,4 +1,4 @@
-//! What certificates say, and what this program's TLS library does not support about them.
+//! Parses certificates, and finds the features in them that this program's TLS library does not support.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -10,14 +10,14 @@ use x509_parser::public_key::PublicKey;
 use crate::ping::observation::PeerCertificate;
 use crate::sanitize;
 
-/// The maximum number of names to keep; some certificates have thousands.
+/// The maximum number of names that are kept. Some certificates have thousands.
 const MOST_NAMES: usize = 12;
-/// The maximum number of certificates of a chain to read. Real chains have two to four.
+/// The maximum number of certificates of a chain that are parsed. Real chains have two to four.
 const MOST_CERTIFICATES: usize = 10;
-/// The lengths of RSA keys, in bits, that ring supports.
+/// The lengths of RSA keys that ring supports, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// Reads the certificates that a server sent, its own first.
+/// Parses the certificates that a server has sent, starting with its own.
 pub(super) fn read_chain<'a>(
     chain: impl IntoIterator<Item = &'a CertificateDer<'a>>,
     clock: i64,
@@ -26,7 +26,8 @@ pub(super) fn read_chain<'a>(
     chain.map(|der| read(der, clock).unwrap_or_default()).collect()
 }
 
-/// Parses a certificate for its names and dates, which rustls does not offer, and makes its text safe to print.
+/// Parses a certificate for its names and dates, which rustls does not expose, and makes its text safe to
+/// print.
 pub(super) fn read(der: &CertificateDer<'_>, clock: i64) -> Option<PeerCertificate> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let alternatives = certificate.subject_alternative_name().ok().flatten();
@@ -54,20 +55,20 @@ pub(super) fn read(der: &CertificateDer<'_>, clock: i64) -> Option<PeerCertifica
             .timestamp()
             .saturating_sub(clock),
         ends_in: certificate.validity().not_after.timestamp().saturating_sub(clock),
-        // The signature of a root certificate is not verified.
+        // The signature of a root certificate is not verified, so its algorithm does not matter.
         unsupported: unsupported(&certificate)
             .or_else(|| unsupported_signature(&certificate).filter(|_| !is_self_signed)),
         der: der.to_vec(),
     })
 }
 
-/// Reads any bytes as a certificate and as the name of a CA: for [`crate::untrusted`].
+/// Parses arbitrary bytes as a certificate and as the name of a CA. Used by [`crate::untrusted`].
 pub(crate) fn read_any_certificate(bytes: &[u8]) {
     let _ = read(&CertificateDer::from(bytes), 0);
     let _ = read_names(&[bytes]);
 }
 
-/// Reads the names of CAs (DER) that a server accepts for client certificates.
+/// Parses the names (DER) of the CAs whose client certificates a server accepts.
 pub(super) fn read_names(names: &[&[u8]]) -> Vec<String> {
     names
         .iter()
@@ -77,18 +78,18 @@ pub(super) fn read_names(names: &[&[u8]]) -> Vec<String> {
         .collect()
 }
 
-/// Where the names in a chain lead: from the server's certificate to its issuer, and so on.
+/// Where the issuer names in a chain lead, starting at the server's certificate.
 pub(super) struct NamePath {
-    /// Whether the chain leads to a trusted CA.
+    /// Whether the names lead to a trusted CA.
     pub(super) is_trusted: bool,
-    /// The trusted CA, if it did not come with the chain.
+    /// The trusted CA, if the server did not send its certificate.
     pub(super) root: Option<CertificateDer<'static>>,
     /// The unsupported feature of the first certificate on the path that has one.
     pub(super) unsupported: Option<String>,
 }
 
 impl NamePath {
-    /// Follows the names. Does not compare signatures, because their algorithms may be unsupported.
+    /// Follows the issuer names. Signatures are not compared, because their algorithms may be unsupported.
     pub(super) fn of(
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -124,14 +125,14 @@ impl NamePath {
             }
             whose = "an issuer's certificate";
             let is_issuer = |other: &X509Certificate<'_>| is_issuer(other, &current);
-            // Most of the many trusted certificates need not be parsed.
+            // Only a few of the many trusted certificates have to be parsed.
             let is_candidate = |der: &&CertificateDer<'_>| memmem(der, issuer);
             let roots = trusted
                 .iter()
                 .filter(is_candidate)
                 .filter_map(|der| Some((der, parsed(der)?)));
             let mut roots: Vec<_> = roots.filter(|(_, root)| is_issuer(root)).collect();
-            // A CA may have renewed its certificate with the same key.
+            // A CA may have several certificates with the same key, because it has renewed its certificate.
             roots.sort_by_key(|(_, root)| root.validity().not_after.timestamp());
             if let Some((der, root)) = roots.pop() {
                 let found =
@@ -154,8 +155,8 @@ fn memmem(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len().max(1)).any(|part| part == needle)
 }
 
-/// Whether `issuer` may have signed the certificate, by the names and, because names are not unique, by the identifiers of
-/// the keys (RFC 5280, 4.2.1.1).
+/// Whether `issuer` may have signed the certificate. This compares the names and, because names are not
+/// unique, the key identifiers (RFC 5280, 4.2.1.1).
 fn is_issuer(issuer: &X509Certificate<'_>, certificate: &X509Certificate<'_>) -> bool {
     let is_self_signed = certificate.issuer() == certificate.subject();
     let is_key = match (authority_key(certificate), subject_key(issuer)) {
@@ -193,7 +194,8 @@ fn unsupported(certificate: &X509Certificate<'_>) -> Option<String> {
     }
 }
 
-/// Names the key if ring cannot verify its signatures. The identifiers are from RFC 3279, 5480, 5639, 8410 and SEC 2.
+/// Returns the name of the key type if ring cannot verify its signatures. The identifiers are from RFC 3279,
+/// 5480, 5639, 8410 and SEC 2.
 fn unsupported_key(certificate: &X509Certificate<'_>) -> Option<String> {
     let key = certificate.public_key();
     let curve = || {
@@ -225,7 +227,7 @@ fn unsupported_key(certificate: &X509Certificate<'_>) -> Option<String> {
     }
 }
 
-/// Names the signature algorithm if webpki cannot verify it with ring.
+/// Returns the name of the signature algorithm if webpki cannot verify it with ring.
 fn unsupported_signature(certificate: &X509Certificate<'_>) -> Option<String> {
     let name = match certificate.signature_algorithm.algorithm.to_id_string().as_str() {
         "1.2.840.113549.1.1.4" => "MD5 with RSA",

@@ -1,4 +1,4 @@
-//! Certificate verification: which CAs are trusted, and what the server's certificate says.
+//! Verifies certificates, and records what the server sends. Determines which CAs are trusted.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -20,9 +20,11 @@ use crate::ping::observation::{CertificateProblem, PeerCertificate, TrustedCas};
 use crate::redis_url::Trust;
 use crate::sanitize;
 
-/// The TLS configuration of all our connections. Trusts the system's CAs (or `SSL_CERT_FILE`) and those in `--ca`.
+/// Returns the TLS configuration of all connections. It trusts the system's CAs (or those in `SSL_CERT_FILE`)
+/// and those in `--ca`.
 ///
 /// # Errors
+///
 /// Returns a message if the file in `--ca`, `--cert` or `--key` cannot be used.
 pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
     recording_config(trust, &Arc::default())
@@ -57,7 +59,7 @@ pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<Cli
     with_verifier(verifier, client)
 }
 
-/// A configuration that accepts any certificate, to find out whether a server speaks TLS.
+/// Returns a configuration that accepts any certificate. It is used to find out whether a server speaks TLS.
 pub(super) fn unverified_config(seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
     let verifier = Verifier {
         trusted: None,
@@ -79,12 +81,12 @@ fn with_verifier(verifier: Verifier, client: Option<Arc<CertifiedKey>>) -> Resul
         .with_client_cert_resolver(Arc::new(ClientCertificate { client, seen })))
 }
 
-/// This host's clock, in seconds since 1970.
+/// Returns the time on this host's clock, in seconds since 1970.
 pub(in crate::ping) fn clock() -> i64 {
     UnixTime::now().as_secs().cast_signed()
 }
 
-/// Sends the certificate of `--cert` if the server asks for one, and records that it did.
+/// Sends the certificate in `--cert` if the server requests one, and records the request.
 #[derive(Debug)]
 struct ClientCertificate {
     client: Option<Arc<CertifiedKey>>,
@@ -103,12 +105,12 @@ impl ResolvesClientCert for ClientCertificate {
     }
 }
 
-/// The trusted certificates: the system's and those in `--ca`.
+/// The trusted certificates: those of the system, and those in `--ca`.
 #[derive(Debug)]
 struct Trusted {
     certificates: Vec<CertificateDer<'static>>,
     summary: TrustedCas,
-    /// `None` without any CA, as in minimal containers: webpki needs at least one.
+    /// `None` if there is no CA at all, as in minimal containers. webpki needs at least one.
     verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 
@@ -116,7 +118,8 @@ impl Trusted {
     fn load(trust: &Trust) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         let mut all = rustls_native_certs::load_native_certs().certs;
-        // A system CA that cannot be parsed is skipped. If it was needed, the handshake ends as untrusted.
+        // Certificates that cannot be parsed are skipped. If one of them was needed, the server's certificate
+        // is reported as untrusted.
         roots.add_parsable_certificates(all.iter().cloned());
         if let Some(path) = &trust.ca {
             for certificate in certificates("--ca", path)? {
@@ -139,7 +142,7 @@ impl Trusted {
     }
 }
 
-/// Describes where the trusted CAs are from. These variables replace the system's CAs (`openssl-env(7)`).
+/// Describes where the trusted CAs come from. These variables replace the system's CAs (`openssl-env(7)`).
 fn summary(count: usize) -> TrustedCas {
     let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| {
         let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
@@ -147,7 +150,7 @@ fn summary(count: usize) -> TrustedCas {
         let fault = fault.or_else(|| (count == 0).then(|| "contains no PEM certificate".into()));
         Some(((name, shown(Path::new(&value))), fault))
     });
-    // The stable sort puts one with a fault first.
+    // The sort is stable, and puts a variable with a fault first.
     let mut variables: Vec<_> = variables.collect();
     variables.sort_by_key(|(_, fault)| fault.is_none());
     let (variable, fault) = variables.into_iter().next().unzip();
@@ -158,14 +161,14 @@ fn summary(count: usize) -> TrustedCas {
     }
 }
 
-/// Why the file or folder in a variable cannot be read.
+/// Returns why the file or folder in a variable cannot be read.
 fn unreadable(variable: &str, value: &OsStr) -> Option<String> {
     let found = if variable == "SSL_CERT_FILE" {
         std::fs::File::open(value)
             .and_then(|file| file.metadata())
             .map(|found| found.is_file())
     } else {
-        // It may list several folders; the first one is enough for the message.
+        // The value may list several folders. The first is enough for the message.
         let first = std::env::split_paths(value).next().unwrap_or_default();
         std::fs::read_dir(first).map(|_| true)
     };
@@ -191,7 +194,7 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
     }
 }
 
-/// Maximum size of a PEM file, so that a device such as /dev/zero does not fill the memory.
+/// Maximum size of a PEM file in bytes. It prevents a device such as /dev/zero from filling the memory.
 const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
 
 fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {
@@ -199,7 +202,7 @@ fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {
     Ok(BufReader::new(file.take(MAX_PEM_BYTES)))
 }
 
-/// Describes why the file cannot be used: it cannot be read, or it contains something else.
+/// Describes why the file cannot be used: it cannot be read, or it does not contain what is needed.
 fn pem_error(wanted: &str, error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => format!(
@@ -220,7 +223,7 @@ pub(super) struct SeenTls(Mutex<Seen>);
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    /// The certificates that the server sent, its own first.
+    /// The certificates that the server sent, starting with its own.
     pub(super) chain: Vec<PeerCertificate>,
     pub(super) leads_to_trusted_ca: bool,
     pub(super) problem: Option<CertificateProblem>,
@@ -242,16 +245,16 @@ impl SeenTls {
 /// Records the certificates, then verifies them with webpki.
 #[derive(Debug)]
 struct Verifier {
-    /// `None`: do not verify.
+    /// The trusted CAs, or `None` if certificates are not verified.
     trusted: Option<Trusted>,
-    /// Whether to continue with a certificate that is not valid. Its problem is recorded.
+    /// Whether to continue if the certificate is invalid. The problem is recorded nevertheless.
     accepts_all: bool,
     seen: Arc<SeenTls>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Signature algorithms that ring does not support (RFC 8446, 4.2.3): ECDSA with P-521, and RSA-PSS keys. A server with
-/// such a key shows its certificate only if these are offered.
+/// Signature algorithms that ring does not support (RFC 8446, 4.2.3): ECDSA with P-521, and RSA-PSS keys.
+/// They are offered because a server with such a key sends its certificate only then.
 const UNSUPPORTED: [SignatureScheme; 4] = [
     SignatureScheme::ECDSA_NISTP521_SHA512,
     SignatureScheme::Unknown(0x0809),
@@ -282,7 +285,8 @@ impl ServerCertVerifier for Verifier {
             None => Err(CertificateError::UnknownIssuer.into()),
         };
         let verified = match verified {
-            // `openssl req -x509` makes a CA certificate. webpki rejects those as server certificates, even if trusted.
+            // `openssl req -x509` creates a CA certificate. webpki rejects such a certificate for a server,
+            // even if it is trusted.
             Err(_) if trusted.certificates.contains(end_entity) => {
                 self.verify_name_and_dates(end_entity, server_name)
             }
@@ -359,7 +363,8 @@ impl Verifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    /// Checks the date of the trusted CA. webpki does not, but OpenSSL does, and so do most clients.
+    /// Checks whether the trusted CA has expired. webpki does not check this, but OpenSSL and most other
+    /// clients do.
     fn check_root(&self, path: &NamePath, now: UnixTime) -> Result<(), Error> {
         let root = path.root.as_ref();
         let root = root.and_then(|der| certificate::read(der, now.as_secs().cast_signed()));
@@ -372,7 +377,7 @@ impl Verifier {
         }
     }
 
-    /// Checks that the server has the certificate's key.
+    /// Checks that the server has the private key of the certificate.
     fn check_signature(
         &self,
         verified: Result<HandshakeSignatureValid, Error>,
@@ -390,7 +395,7 @@ impl Verifier {
         })
     }
 
-    /// Records the problem. Ends the handshake unless every certificate is accepted.
+    /// Records the problem. Ends the handshake unless all certificates are accepted.
     fn reject(&self, problem: CertificateProblem, error: Error) -> Result<(), Error> {
         self.seen.update(|seen| {
             seen.problem.get_or_insert(problem);
@@ -399,7 +404,7 @@ impl Verifier {
     }
 }
 
-/// What is wrong with a certificate that webpki rejects.
+/// Determines what is wrong with a certificate that webpki has rejected.
 fn problem(
     error: &Error,
     path: &NamePath,
@@ -428,7 +433,7 @@ fn problem(
         _ => {}
     }
     if !path.is_trusted {
-        // A self-signed certificate need only be trusted, whatever else is unusual about it.
+        // A self-signed certificate only needs to be trusted, whatever else is unusual about it.
         let is_signed_by_another = own.is_some_and(|own| !own.is_self_signed);
         return match fault {
             Fault::BadSignature if is_signed_by_another => CertificateProblem::WrongSignature,
@@ -457,7 +462,7 @@ fn problem(
     }
 }
 
-/// Whether a client that still reads common names (RFC 2818, 3.1) would find the name there.
+/// Whether the name is only in the subject's common names, where old clients look for it (RFC 2818, 3.1).
 fn names_only_in_subject(own: &PeerCertificate, name: &ServerName<'_>) -> bool {
     let ServerName::DnsName(name) = name else {
         return false;
@@ -472,7 +477,7 @@ fn names_only_in_subject(own: &PeerCertificate, name: &ServerName<'_>) -> bool {
     own.names.is_empty() && own.common_names.iter().any(is_match)
 }
 
-/// The library's message. A name such as `UnhandledCriticalExtension` becomes words.
+/// Returns the library's message. Splits a name such as `UnhandledCriticalExtension` into words.
 fn plain(error: &impl ToString) -> String {
     let text = error.to_string();
     let text = sanitize::line(&text);

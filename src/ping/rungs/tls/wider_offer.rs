@@ -1,7 +1,8 @@
-//! A ClientHello that offers what other clients support but rustls does not. The server's choice shows what it requires.
+//! Sends a ClientHello that offers features which other clients support but rustls does not. The server's
+//! choice shows what it requires.
 //!
-//! The offers are those of OpenSSL 3's defaults. The handshake is never completed: only the server's first messages are
-//! read, which are not encrypted (RFC 5246, 7.4; RFC 8446, 4.1).
+//! The offers are the defaults of OpenSSL 3. The handshake is never completed. Only the server's first,
+//! unencrypted messages are read (RFC 5246, 7.4; RFC 8446, 4.1).
 
 use std::net::SocketAddr;
 
@@ -16,17 +17,17 @@ use crate::ping::observation::WiderOffer;
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::random;
 
-/// The maximum number of bytes of the server's first messages to read.
+/// The maximum number of bytes of the server's first messages that are read.
 const MOST_BYTES: usize = 64 * 1024;
 
 const HANDSHAKE: u8 = 22;
 
-/// Cipher suites with their names, because rustls names only those that it supports.
+/// Pairs cipher suites with their names, because rustls names only the suites that it supports.
 macro_rules! suites {
     ($($name:ident)+) => { &[$((CipherSuite::$name, stringify!($name)),)+] };
 }
 
-/// The cipher suites of TLS 1.2 and older that OpenSSL 3 offers.
+/// The cipher suites for TLS 1.2 and older that OpenSSL 3 offers.
 const OLD_SUITES: &[(CipherSuite, &str)] = suites! {
     TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
     TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
@@ -68,7 +69,7 @@ const NEW_SUITES: &[(CipherSuite, &str)] = suites! {
     TLS13_AES_128_CCM_SHA256
 };
 
-/// The standard name of a cipher suite. rustls writes `TLS13_` for the suites of TLS 1.3.
+/// Returns the standard name of a cipher suite. rustls uses the prefix `TLS13_` for the suites of TLS 1.3.
 fn suite_name(suite: CipherSuite) -> String {
     let found = NEW_SUITES
         .iter()
@@ -90,13 +91,14 @@ const GROUPS: [NamedGroup; 7] = [
     NamedGroup::FFDHE3072,
 ];
 
-/// Signature algorithms (RFC 8446, 4.2.3): ECDSA, EdDSA, RSA-PSS with both kinds of key, RSA, and those with SHA-1.
+/// The signature algorithms (RFC 8446, 4.2.3): ECDSA, EdDSA, RSA-PSS with both kinds of key, RSA, and those
+/// with SHA-1.
 const SIGNATURES: [u16; 18] = [
     0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0809, 0x080a, 0x080b, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501,
     0x0601, 0x0303, 0x0301, 0x0203, 0x0201,
 ];
 
-/// Offers TLS 1.0 to 1.2 and then, if the server rejects that, TLS 1.3.
+/// Offers TLS 1.0 to 1.2. If the server rejects these, offers TLS 1.3.
 pub(in crate::ping) async fn observe(
     address: SocketAddr,
     name: &str,
@@ -113,7 +115,8 @@ pub(in crate::ping) async fn observe(
     None
 }
 
-/// Sends the ClientHello, and returns the server's handshake messages up to ServerHelloDone, an alert or the end.
+/// Sends the ClientHello. Returns the server's handshake messages up to ServerHelloDone, an alert, or the end
+/// of the connection.
 async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Vec<u8> {
     let mut received = Vec::new();
     if !matches!(deadline.bound(stream.write_all(hello)).await, Ok(Ok(()))) {
@@ -132,7 +135,7 @@ async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Ve
     handshake_messages(&received).0
 }
 
-/// Takes the handshake messages out of the records. Also returns whether the rest is irrelevant.
+/// Extracts the handshake messages from the records. Also returns whether the rest of the data is irrelevant.
 fn handshake_messages(mut records: &[u8]) -> (Vec<u8>, bool) {
     let mut messages = Vec::new();
     let mut is_over = false;
@@ -159,7 +162,7 @@ const CERTIFICATE: u8 = 11;
 const SERVER_KEY_EXCHANGE: u8 = 12;
 const SERVER_HELLO_DONE: u8 = 14;
 
-/// The complete messages: type and body.
+/// Iterates over the complete handshake messages, and returns the type and body of each.
 struct Messages<'a>(&'a [u8]);
 
 impl<'a> Iterator for Messages<'a> {
@@ -193,7 +196,8 @@ fn choice(messages: &[u8], clock: i64) -> Option<WiderOffer> {
                 });
             }
             (CERTIFICATE, Some(choice)) => choice.certificate = first_certificate(body, clock),
-            // RFC 8422, 5.4: curve_type 3 is a named curve. Other key exchanges begin with the length of a number.
+            // If curve_type is 3, the curve has a name (RFC 8422, 5.4). Other key exchanges begin with the
+            // length of a number.
             (SERVER_KEY_EXCHANGE, Some(choice)) => {
                 if let [3, high, low, ..] = body {
                     choice.group = Some(NamedGroup::from(u16::from_be_bytes([*high, *low])));
@@ -221,7 +225,7 @@ struct ServerHello {
 }
 
 impl ServerHello {
-    /// Reads a ServerHello or, which has the same form, a HelloRetryRequest (RFC 8446, 4.1.3).
+    /// Parses a ServerHello, or a HelloRetryRequest, which has the same form (RFC 8446, 4.1.3).
     fn read(body: &[u8]) -> Option<Self> {
         let ([major, minor], rest) = body.split_first_chunk::<2>()?;
         let (_random, rest) = rest.split_at_checked(32)?;
@@ -264,8 +268,8 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const PSK_KEY_EXCHANGE_MODES: u16 = 45;
 const KEY_SHARE: u16 = 51;
 
-/// A ClientHello in one record (RFC 5246, 7.4.1.2). For TLS 1.3, it sends no key, so that the server names the group that
-/// it wants in a HelloRetryRequest.
+/// Returns a ClientHello in a single record (RFC 5246, 7.4.1.2). For TLS 1.3, it contains no key, so the
+/// server replies with a HelloRetryRequest that contains the group it requires.
 fn client_hello(name: &str, version: ProtocolVersion) -> Vec<u8> {
     let is_tls13 = version == ProtocolVersion::TLSv1_3;
     let suites = if is_tls13 { NEW_SUITES } else { OLD_SUITES };
@@ -275,7 +279,7 @@ fn client_hello(name: &str, version: ProtocolVersion) -> Vec<u8> {
             .collect::<Vec<u8>>()
     };
     let mut extensions = Vec::new();
-    // An address is never sent as a server name (RFC 6066, 3).
+    // IP addresses are never sent as a server name (RFC 6066, 3).
     if name.parse::<std::net::IpAddr>().is_err() {
         let name = prefixed16(name.as_bytes());
         extension(
@@ -316,7 +320,8 @@ fn extension(out: &mut Vec<u8>, kind: u16, content: &[u8]) {
     out.extend(prefixed16(content));
 }
 
-/// Returns the content, preceded by its length in two bytes. The content is always short: a host name or a few lists.
+/// Returns the content preceded by its length, in two bytes. The content is always short enough: a host name
+/// or a few lists.
 fn prefixed16(content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes()[..], content].concat()

@@ -1,6 +1,6 @@
-//! The rules that every verdict must obey: nothing in it contradicts what the same run observed.
+//! Rules that every verdict must obey: it must not contradict what the same run has observed.
 //!
-//! The tests apply them to all situations and to all random worlds.
+//! The tests apply the rules to all situations and to all random worlds.
 
 use crate::ping::causes::{Cause, Fix};
 use crate::ping::observation::{DialResult, Echo, Exchange, Experiment, Observations, TlsResult};
@@ -8,7 +8,8 @@ use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, Finding, Verdict, median};
 use crate::redis_url::Target;
 
-/// Returns what the verdict says although the run observed the contrary; empty if the verdict is consistent.
+/// Returns every statement in the verdict that contradicts an observation of the same run. The list is empty
+/// if the verdict is consistent.
 pub(in crate::ping) fn contradictions(
     target: &Target,
     seen: &Observations,
@@ -39,8 +40,8 @@ pub(in crate::ping) fn contradictions(
     finding.chain(warnings).chain(claims).chain(fixes).collect()
 }
 
-/// Phrases that claim something about the run, and whether it is true. A text with the phrase must not appear unless it
-/// is.
+/// Phrases that claim something about the run, each with a function that returns whether the claim is true. A
+/// text may contain a phrase only if its claim is true.
 const CLAIMS: &[(&str, Holds)] = &[
     ("nothing was received before", |run| {
         run.first_replies().next().is_none()
@@ -130,7 +131,7 @@ const CLAIMS: &[(&str, Holds)] = &[
             .chain(tls)
             .any(|waited| !waited.is_zero() && connecting * 4 > waited)
     }),
-    // This is also true of CLUSTER INFO.
+    // This also covers CLUSTER INFO.
     ("INFO reports", |run| {
         let server = &run.seen.server;
         !server.fields.is_empty() || server.cluster_state().is_some()
@@ -280,7 +281,7 @@ impl Run<'_> {
         self.lost_in_url(cause, fix, &url)
     }
 
-    /// Whether the command in a fix is one that the server refused.
+    /// Returns the command in a fix, if the server has refused this command.
     fn refused_command(&self, cause: Cause, fix: &Fix) -> Option<String> {
         let command = fix.command.as_deref()?;
         let (_, arguments) = command.split_once("redis-cli")?;
@@ -292,7 +293,8 @@ impl Run<'_> {
             cause,
             Cause::ServerMaxClients | Cause::ServerSilent | Cause::ServerProtectedMode
         );
-        // The next connection works after path.idle, and clients with OpenSSL may connect after tls.unsupported.
+        // After path.idle, the next connection works. After tls.unsupported, clients that use OpenSSL may be
+        // able to connect.
         let is_unusable = is_unusable && !matches!(cause, Cause::PathIdle | Cause::TlsUnsupported);
         if is_unusable && !is_on_its_host && self.verdict.finding.as_ref().is_some_and(|it| it.cause == cause)
         {
@@ -302,7 +304,7 @@ impl Run<'_> {
         if arguments.contains(" ACL ") && !logs_in {
             return Some("an administrator must log in, and this command does not".into());
         }
-        // An administrator logs in as another user.
+        // Commands for an administrator use another login.
         let is_same_user = !matches!(fix.kind, "acl" | "user");
         let name = arguments
             .split_whitespace()
@@ -338,7 +340,7 @@ impl Run<'_> {
         Some(format!("the URL loses {what}"))
     }
 
-    /// Whether there is a sign that the server runs on AWS.
+    /// Whether anything indicates that the server runs on AWS.
     fn is_aws(&self) -> bool {
         let is_named = self
             .target
@@ -356,7 +358,7 @@ impl Run<'_> {
         finding.chain(warnings).collect()
     }
 
-    /// What the verdict states as a fact.
+    /// Returns all texts in which the verdict states facts.
     fn texts(&self) -> Vec<&str> {
         let finding = self.verdict.finding.iter();
         let finding = finding.flat_map(|finding| [&finding.summary].into_iter().chain(&finding.evidence));
@@ -364,7 +366,7 @@ impl Run<'_> {
         finding.chain(warnings).map(String::as_str).collect()
     }
 
-    /// Every response on the first connection, with its command.
+    /// Returns every response on the first connection, with its command.
     fn first_responses(&self) -> impl Iterator<Item = (&'static str, Response)> {
         let seen = self.seen;
         let role = seen.server.role.clone().map(Response::Reply);
@@ -407,7 +409,7 @@ impl Run<'_> {
             .chain(seen.permissions.iter().cloned())
     }
 
-    /// The same on all connections.
+    /// Returns every response on all connections, with its command.
     fn responses(&self) -> impl Iterator<Item = (&'static str, Response)> {
         let repeat = self
             .seen

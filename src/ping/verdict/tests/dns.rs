@@ -1,4 +1,4 @@
-//! Host names that cannot be resolved.
+//! Tests of host names that cannot be resolved.
 
 use std::time::Duration;
 

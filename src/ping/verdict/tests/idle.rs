@@ -1,4 +1,4 @@
-//! Connections that were idle.
+//! Tests of connections that were left idle.
 
 use std::time::Duration;
 
@@ -34,11 +34,12 @@ fn a_limit_is_proved_only_if_nothing_else_can_have_ended_the_connection() {
         verdict(&[(4000, false, Survived), (4000, true, Survived)], None),
         None
     );
-    // One connection that ends may have been closed for any reason, unless the server has that limit.
+    // If only one connection ends, there may be any reason, unless the server has this limit.
     assert_eq!(verdict(&[(2100, false, Closed)], None), idle(Likely));
     assert_eq!(verdict(&[(2100, false, Closed)], Some("2")), idle(Proved));
     assert_eq!(verdict(&[(5000, false, Closed)], Some("2")), idle(Likely));
-    // The trials with keepalive start later: equal idle times are not a common moment.
+    // The trials with keepalive start later, so equal idle times mean that the connections did not end at the
+    // same moment.
     assert_eq!(
         verdict(&[(5000, false, Closed), (5010, true, Closed)], None),
         idle(Proved)

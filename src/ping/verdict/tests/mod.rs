@@ -1,5 +1,5 @@
-//! Observations, and the cause that the verdict reports for them. There is one file per rung; the wording is tested
-//! in [`situations`].
+//! Tests of the cause that the verdict reports for given observations. There is one file per rung. The
+//! wording is tested in [`situations`].
 
 pub(in crate::ping) mod consistency;
 mod dns;
@@ -75,7 +75,7 @@ fn tls_handshake(
     }
 }
 
-/// A certificate that is rejected for this problem.
+/// Returns observations of a handshake in which the certificate was rejected because of this problem.
 fn rejected(problem: CertificateProblem, certificate: PeerCertificate) -> Observations {
     connected().with(|seen| {
         seen.tls.handshake = Some(tls_handshake(

@@ -1,4 +1,4 @@
-//! Responses to AUTH, SELECT, PING and the read that replaces it.
+//! Tests of responses to AUTH, SELECT, PING, and the read request that replaces PING.
 
 use std::collections::HashSet;
 use std::time::Duration;

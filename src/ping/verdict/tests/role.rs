@@ -1,4 +1,4 @@
-//! The role of the server, and the write test.
+//! Tests of the server's role and the write test.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
-//! Situations that lead to each cause and warning, and the report on each of them.
+//! Situations for each cause and warning, and the reports on them.
 //!
-//! A cause without a situation does not compile. Those of a name or the network are here, the others in a file per layer. The wording is in `tests/golden/causes/`.
+//! If a cause has no situation, the tests do not compile. Situations about a name or the network are in this
+//! file, and all others are in one file per layer. The wording is in `tests/golden/causes/`.
 
 mod login;
 mod role;
@@ -34,7 +35,7 @@ use crate::ping::verdict::tests::consistency::contradictions;
 use crate::ping::verdict::{Verdict, judge, judge_url};
 use crate::redis_url::Target;
 
-/// A URL with the observations for it, or `None` if the URL itself is unusable.
+/// A URL and the observations that belong to it, or `None` if the URL itself is invalid.
 struct Situation {
     title: &'static str,
     url: &'static str,
@@ -82,7 +83,7 @@ fn bad_url(title: &'static str, url: &'static str) -> Situation {
 }
 
 fn seen(title: &'static str, url: &'static str, mut seen: Observations) -> Situation {
-    // PING comes after the login.
+    // PING is sent after the login.
     if matches!(seen.ping.response, Some(Response::Reply(_)))
         && seen.auth.response.is_none()
         && target(url).password.is_some()
@@ -93,7 +94,7 @@ fn seen(title: &'static str, url: &'static str, mut seen: Observations) -> Situa
     Situation { title, url, seen }
 }
 
-/// The verdict on a captured network, as `--aws` adds it.
+/// Returns the verdict on a captured network, as `--aws` adds it.
 fn aws(documents: &[&str]) -> Box<AwsAnswer> {
     let mut found = Documents::default();
     documents.iter().for_each(|text| found.add_text(text));
@@ -156,7 +157,7 @@ fn lookup(lookup: Lookup) -> Observations {
     Observations::default().with(|seen| seen.dns = Some(lookup))
 }
 
-/// A name server that replied at once or, to no query, within 2 seconds.
+/// Returns a name server that replied at once or, if it did not reply, was queried for 2 seconds.
 pub(super) fn name_server(address: SocketAddr, answer: NameAnswer) -> NameServer {
     let took = if answer == NameAnswer::Timeout { 2000 } else { 2 };
     NameServer {
@@ -212,7 +213,7 @@ fn icmp(code: u8) -> ErrorSource {
 
 const SILENCE: DialResult = DialResult::Timeout { syns: Some(3) };
 
-/// Returns observations of a timeout on this host, with the given listener on the port.
+/// Returns observations of a timeout on this host, with these listeners on the port.
 fn silence_here(listeners: Vec<LocalListener>) -> Observations {
     listened_here(listeners, dialled(SILENCE))
 }
@@ -223,7 +224,7 @@ fn listened_here(listeners: Vec<LocalListener>, seen: Observations) -> Observati
     seen
 }
 
-/// Returns a listener on the port, on this host.
+/// Returns a listener on the target's port, on this host.
 pub(super) fn listener(process: &str, address: &str, waiting: u32) -> LocalListener {
     LocalListener {
         address: address.parse().unwrap(),
@@ -734,7 +735,7 @@ fn the_wording_of_the_examples_in_the_documentation() {
     }
 }
 
-/// The third line of a page gives the meaning and the exit status. Everything below is written by hand.
+/// The third line of a page contains the meaning and the exit status. Everything below it is written by hand.
 #[test]
 fn the_wording_of_the_pages_in_the_documentation() {
     for cause in Cause::ALL.iter().copied() {

@@ -1,4 +1,4 @@
-//! Failed connection attempts, and their fixes, which depend on the network of this host.
+//! Tests of failed connection attempts and their fixes, which depend on the networks of this host.
 
 use std::time::Duration;
 
@@ -132,7 +132,7 @@ fn the_order_of_fixes_depends_on_this_hosts_network() {
     assert_eq!((slip[0], &slip[1..]), ("port", &far[..]));
     assert_eq!(kinds("redis://10.0.3.17:11211", Nearness::SameNetwork)[0], "port");
     assert_eq!(kinds("redis://10.0.3.17:6378", Nearness::SameNetwork)[0], "port");
-    // Google Memorystore listens there for TLS.
+    // This is the TLS port of Google Memorystore.
     let memorystore = [&near[..1], &["provider"], &near[1..]].concat();
     assert_eq!(
         kinds("rediss://10.0.3.17:6378", Nearness::SameNetwork),
@@ -219,7 +219,7 @@ fn a_syn_that_was_never_retransmitted_has_not_left_this_host() {
     // The counter includes other programs, so a single blocked packet proves nothing.
     assert_eq!(cause_of(one(Some(3), 3000), 1), Some("tcp.timeout"));
     assert_eq!(cause_of(one(Some(1), 3000), 1), Some("tcp.unreachable"));
-    // The first retransmission comes after one second.
+    // The first retransmission is sent after one second.
     assert_eq!(cause_of(one(Some(1), 1000), 0), Some("tcp.timeout"));
     assert_eq!(cause_of(one(None, 3000), 0), Some("tcp.timeout"));
 }
@@ -277,10 +277,10 @@ fn the_host_name_decides_whose_advice_comes_first() {
         "provider"
     );
     assert_eq!(first_fix("redis://redis.railway.internal", silence()), "provider");
-    // The name of a container was found, so the name is not the problem.
+    // The name of a container was resolved, so the name is not the problem.
     assert_eq!(first_fix("redis://redis", silence()), "host");
     assert_eq!(first_fix("redis://cache.example", silence()), "host");
-    // A refusal shows that the network of the server was reached.
+    // The refusal shows that the server's network can be reached.
     assert_eq!(
         first_fix("redis://redis.railway.internal", DialResult::Refused),
         "server"

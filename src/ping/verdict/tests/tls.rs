@@ -1,4 +1,4 @@
-//! TLS handshakes that fail or stall.
+//! Tests of TLS handshakes that fail or stall.
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ fn what_the_server_chooses_from_a_wider_offer_decides() {
     assert_eq!(chosen(old, gcm, NamedGroup::X448, None), "tls.unsupported");
     let aes = "TLS_AES_128_GCM_SHA256";
     assert_eq!(chosen(new, aes, p256, Some("an RSA-PSS key")), "tls.unsupported");
-    // This program supports all of it, so something else is wrong.
+    // This program supports all of these features, so something else is wrong.
     assert_eq!(chosen(new, aes, p256, None), "tls.version");
     // OpenSSL rejects TLS 1.1 by default, too.
     assert_eq!(chosen(ProtocolVersion::TLSv1_1, cbc, p256, None), "tls.version");

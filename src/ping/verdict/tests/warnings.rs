@@ -1,4 +1,4 @@
-//! Warnings about a connection that works.
+//! Tests of warnings about a connection that works.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn only_an_old_redis_or_a_server_without_hello_is_old() {
     assert_eq!(warned(&without_hello), [Cause::ServerOld]);
     without_hello.server.hello = Some(reply("-NOPERM no"));
     assert_eq!(warned(&without_hello), []);
-    // Neither HELLO nor INFO: not an old Redis, but some other service.
+    // If both HELLO and INFO are missing, this is not an old Redis but another service.
     let mut service = with_info(&[]);
     service.server.hello = unknown();
     assert!(!warned(&service).contains(&Cause::ServerOld));
@@ -71,7 +71,7 @@ fn a_service_without_multi_or_info_and_hello_is_limited() {
     assert_eq!(warned(&seen), [Cause::ServerOld]);
     seen.server.multi = Some(unknown());
     assert_eq!(warned(&seen), [Cause::ServerOld, Cause::ProxyLimited]);
-    // Redis with a renamed INFO.
+    // This is a Redis in which INFO is renamed.
     let mut seen = with_info(&[]);
     seen.server.info_error = Some("ERR unknown command 'INFO'".into());
     assert_eq!(warned(&seen), []);

@@ -98,7 +98,7 @@ fn trusted_cas(tls: &Handshake) -> String {
     }
 }
 
-/// The variable that replaces the system's CAs, if it is set.
+/// Returns a note about the variable that replaces the system's CAs, if it is set.
 fn replaced_cas(tls: &Handshake) -> Option<String> {
     let (name, path) = tls.trusted.variable.as_ref()?;
     let fault = tls.trusted.fault.as_ref();
@@ -108,7 +108,7 @@ fn replaced_cas(tls: &Handshake) -> Option<String> {
     ))
 }
 
-/// Judges a certificate in the chain that has expired, or is not valid yet.
+/// Judges a certificate in the chain that has expired or is not yet valid.
 fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
     let faulty = faulty(tls).and_then(|at| Some((at, tls.chain.get(at)?)));
     let state = |one: &PeerCertificate| {

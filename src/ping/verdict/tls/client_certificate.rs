@@ -1,4 +1,4 @@
-//! The verdict on a server that requires a client certificate, or rejects the one that was given.
+//! The verdict on a server that requires a client certificate, or rejects the one that was sent.
 
 use rustls::AlertDescription;
 
@@ -7,7 +7,8 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Handshake, PeerCertificate};
 use crate::ping::verdict::finding::{Finding, age};
 
-/// Judges a TLS alert that is about the client's certificate, during or after the handshake; `None` for other alerts.
+/// Judges a TLS alert about the client's certificate, during or after the handshake. Returns `None` for other
+/// alerts.
 pub(in crate::ping::verdict) fn client_certificate(
     alert: AlertDescription,
     tls: Option<&Handshake>,
@@ -16,7 +17,7 @@ pub(in crate::ping::verdict) fn client_certificate(
     let request = tls.and_then(|tls| tls.client_certificate_request.as_ref());
     let sent = tls.and_then(|tls| tls.client_certificate.as_ref());
     let is_missing = match alert {
-        // RFC 8446, 6.2
+        // These alerts are defined in RFC 8446, 6.2.
         Alert::CertificateRequired
         | Alert::BadCertificate
         | Alert::UnknownCA
@@ -54,7 +55,8 @@ pub(in crate::ping::verdict) fn client_certificate(
     )
 }
 
-/// Why the server rejects the client certificate that was sent; `None` if the alert is not about it.
+/// Returns why the server rejected the client certificate that was sent, or `None` if the alert is not about
+/// it.
 fn why_rejected(alert: AlertDescription, sent: &PeerCertificate) -> Option<String> {
     use AlertDescription as Alert;
     Some(match alert {

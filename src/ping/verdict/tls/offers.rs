@@ -1,4 +1,4 @@
-//! The verdict on a server that supports nothing of what this program offers.
+//! The verdict on a server that supports none of the TLS features that this program offers.
 
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
@@ -7,7 +7,7 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Handshake, WiderOffer};
 use crate::ping::verdict::finding::Finding;
 
-/// Judges a handshake that the server, or this host, ended before a certificate was sent.
+/// Judges a handshake that the server or this host ended before a certificate was sent.
 pub(super) fn nothing_in_common(
     alert: Option<AlertDescription>,
     tls: &Handshake,
@@ -38,7 +38,7 @@ pub(super) fn nothing_in_common(
         .facts(without_name(tls))
 }
 
-/// Judges the server's choice from a wider offer; `None` if this program supports all of it.
+/// Judges the server's choice from a wider offer. Returns `None` if this program supports the whole choice.
 fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
     let version = version_name(offer.version);
     let seen = format!(
@@ -73,7 +73,8 @@ fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
 
 const SUPPORTED_GROUPS: [NamedGroup; 3] = [NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
 
-/// Whether rustls supports the cipher suite: those of TLS 1.3, and those with ECDHE and AES-GCM or ChaCha20.
+/// Whether rustls supports the cipher suite. It supports those of TLS 1.3, and those with ECDHE and AES-GCM
+/// or ChaCha20.
 fn is_supported_suite(name: &str) -> bool {
     (!name.contains("_WITH_") || name.starts_with("TLS_ECDHE_"))
         && (name.contains("_GCM_") || name.contains("CHACHA20"))

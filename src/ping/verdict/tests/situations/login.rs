@@ -1,4 +1,4 @@
-//! Logins and permissions.
+//! Situations about logins and permissions.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Roles, clusters, databases and latency.
+//! Situations about roles, clusters, databases and latency.
 
 use super::*;
 

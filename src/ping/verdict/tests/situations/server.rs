@@ -1,4 +1,4 @@
-//! Servers, proxies and connections that do not answer as Redis does.
+//! Situations about servers, proxies and connections that do not respond as Redis does.
 
 use super::*;
 
@@ -6,8 +6,8 @@ fn read(reply_text: &str) -> Observations {
     pong().with(|seen| seen.requests.read = Some(reply(reply_text)))
 }
 
-/// Returns observations of a connection that got no reply to a command after PONG. A second connection got replies to
-/// the commands in `answered`, and then failed in the same way.
+/// Returns observations of a connection on which a command after PONG got no reply. A second connection got
+/// replies to the commands in `answered`, and then failed in the same way.
 fn stopped(
     command: &'static str,
     response: Response,

@@ -1,4 +1,4 @@
-//! TLS handshakes and certificates.
+//! Situations about TLS handshakes and certificates.
 
 use super::*;
 
